@@ -1,0 +1,45 @@
+//! The vocabulary and the laws of a feature store: pure, no I/O, time is always an argument.
+//!
+//! A feature is a fold over a log of facts. Training reads the fold at each label's moment,
+//! serving reads it now; both follow the laws written here, to the same bits. This crate holds
+//! no store, no parser of definitions and no clock: those are the rooms above it.
+//!
+//! ```
+//! use feature::{Micros, Window};
+//!
+//! let window = Window::new("1h".parse()?, None)?;
+//! let at: Micros = "2013-06-01T12:03:00Z".parse()?;
+//! // The tail moves in hops of five minutes; the head is exact.
+//! assert!(window.contains("2013-06-01T11:00:00Z".parse()?, at));
+//! assert!(!window.contains("2013-06-01T12:03:01Z".parse()?, at));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod aggregate;
+mod answer;
+mod bytes;
+mod exact;
+mod key;
+mod name;
+pub mod oracle;
+mod row;
+mod service;
+mod time;
+mod value;
+mod view;
+mod window;
+
+pub use aggregate::{AggregateError, Component, Edge, Function, State, finish};
+pub use answer::{Answer, Cell, Status, Times, is_alive, is_kept};
+pub use exact::{FloatSum, IntSquareSum};
+pub use key::{EntityKey, KeyError};
+pub use name::{Name, NameError, VersionId};
+pub use row::{AsOf, Position, Provenance, Row};
+pub use service::{Computation, Consumer, Lookup, Origin, Output, Service, ServicePlan, ServiceRef};
+pub use time::{Micros, Span, TimeError, floor};
+pub use value::{DataType, Field, Scalar, TypeError, Value};
+pub use view::{
+    About, Batch, Column, Computed, Expectation, Feature, Fold, Freshness, OnDemandView, Retention, Source,
+    Stream, StreamFormat, Take, View,
+};
+pub use window::{Window, WindowError};

@@ -1,0 +1,163 @@
+//! A feature service resolved: what has to be looked up, computed and given out, and under which
+//! names. The training set and the server follow the same plan.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{Name, VersionId};
+use crate::value::{DataType, Field};
+use crate::view::{About, Freshness, OnDemandView, Take, View};
+
+/// One version of a feature service, as it is defined.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Service {
+    /// Its name and version.
+    pub id: VersionId,
+    /// Which features it gives, in this order.
+    pub features: Vec<Take>,
+    /// The model that reads it.
+    pub consumer: Option<Consumer>,
+    /// Who answers for it, and what it is.
+    pub about: About,
+    /// The semantic hash of what it gives, in hexadecimal.
+    pub hash: String,
+}
+
+/// Who reads a service.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Consumer {
+    /// The model.
+    pub model: String,
+    /// Who answers for the model.
+    pub owner: Option<String>,
+    /// How fresh the model needs its features.
+    pub freshness: Option<Freshness>,
+}
+
+/// A service with everything that it reads.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ServicePlan {
+    /// The service.
+    pub id: VersionId,
+    /// Its semantic hash, in hexadecimal.
+    pub hash: String,
+    /// The columns of the spine or the request that hold join keys, by their role.
+    pub keys: Vec<Field>,
+    /// The columns of the spine or the request that on-demand features read.
+    pub request: Vec<Field>,
+    /// The folds that are read: each view once for each role.
+    pub lookups: Vec<Lookup>,
+    /// The on-demand views, in an order in which each finds its inputs computed.
+    pub computations: Vec<Computation>,
+    /// The features that the service gives, in its order.
+    pub outputs: Vec<Output>,
+}
+
+/// One view read in one role.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Lookup {
+    /// The view.
+    pub view: Arc<View>,
+    /// For each join key of the view, the place of its column in [`ServicePlan::keys`].
+    pub keys: Vec<usize>,
+}
+
+/// One on-demand view computed in one set of roles.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Computation {
+    /// The on-demand view.
+    pub view: Arc<OnDemandView>,
+    /// What its expressions call each input, and where the input comes from.
+    pub inputs: Vec<(Field, Origin)>,
+    /// The names under which its expressions read request columns are those of
+    /// [`ServicePlan::request`]; here their places in it.
+    pub request: Vec<usize>,
+}
+
+/// Where one value comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Origin {
+    /// A feature of a view.
+    Stored {
+        /// Which of [`ServicePlan::lookups`].
+        lookup: usize,
+        /// Which of its view's features.
+        feature: usize,
+    },
+    /// A feature of an on-demand view.
+    Computed {
+        /// Which of [`ServicePlan::computations`].
+        computation: usize,
+        /// Which of its view's features.
+        feature: usize,
+    },
+}
+
+/// One feature that a service gives.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Output {
+    /// Its name with its prefix, unlike any other of the service's.
+    pub name: String,
+    /// The type of its value.
+    pub data_type: DataType,
+    /// Where its value comes from.
+    pub origin: Origin,
+}
+
+impl ServicePlan {
+    /// The place of a feature among the outputs.
+    pub fn output(&self, name: &str) -> Option<usize> {
+        self.outputs.iter().position(|output| output.name == name)
+    }
+
+    /// The lookups that a value reads, directly or through on-demand views: whose oldest time is
+    /// the time of the value (law 3).
+    pub fn lookups_of(&self, origin: Origin) -> Vec<usize> {
+        let mut found = Vec::new();
+        let mut open = vec![origin];
+        while let Some(origin) = open.pop() {
+            match origin {
+                Origin::Stored { lookup, .. } if !found.contains(&lookup) => found.push(lookup),
+                Origin::Stored { .. } => {}
+                Origin::Computed { computation, .. } => {
+                    let inputs = self.computations.get(computation).map(|c| c.inputs.as_slice());
+                    open.extend(inputs.unwrap_or_default().iter().map(|(_, origin)| *origin));
+                }
+            }
+        }
+        found.sort_unstable();
+        found
+    }
+
+    /// The column of a join key or of the request, by its name.
+    pub fn column(&self, name: &str) -> Option<&Field> {
+        self.keys.iter().chain(&self.request).find(|field| field.name.as_str() == name)
+    }
+}
+
+/// What a definition may be called by: the names of a service's live version or of an exact one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ServiceRef {
+    /// The version that is live.
+    Live(Name),
+    /// Exactly this version.
+    Exact(VersionId),
+}
+
+impl std::str::FromStr for ServiceRef {
+    type Err = crate::name::NameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.contains('@') { text.parse().map(Self::Exact) } else { text.parse().map(Self::Live) }
+    }
+}
+
+impl std::fmt::Display for ServiceRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ServiceRef::Live(name) => name.fmt(f),
+            ServiceRef::Exact(id) => id.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! What is defined, resolved and checked: sources, feature views and on-demand views.
+//!
+//! The registry makes these from definition files; every other room reads them as they are.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::aggregate::Function;
+use crate::name::{Name, VersionId};
+use crate::time::Span;
+use crate::value::{DataType, Field};
+use crate::window::Window;
+
+/// Where rows come from, and what their columns and times are.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Source {
+    /// What it is called.
+    pub name: Name,
+    /// Its columns.
+    pub schema: Vec<Field>,
+    /// The column that says when a row happened; none for a static source.
+    pub event_time: Option<Name>,
+    /// The column that declares when a row of history could first have been read.
+    pub available_at: Option<Name>,
+    /// How long after its event a row of history could first have been read, where no column
+    /// declares it. None means at once.
+    pub assumed_delay: Option<Span>,
+    /// How late a row may be before it is flagged and counted as late.
+    pub allowed_lateness: Option<Span>,
+    /// How far ahead of its load (or of the broker's timestamp) a row may be.
+    pub max_ahead: Span,
+    /// Where its history lies.
+    pub batch: Option<Batch>,
+    /// Where its live rows come from.
+    pub stream: Option<Stream>,
+}
+
+impl Source {
+    /// How far ahead a row may be where the source names nothing.
+    pub const DEFAULT_MAX_AHEAD: Span = Span::HOUR;
+
+    /// The type of a column; none where the source has no such column.
+    pub fn column(&self, name: &str) -> Option<DataType> {
+        self.schema.iter().find(|field| field.name.as_str() == name).map(|field| field.data_type)
+    }
+}
+
+/// Where a source's history lies.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Batch {
+    /// A file, glob, folder or Delta table; a relative path is taken from the project's folder.
+    pub path: String,
+}
+
+/// Where a source's live rows come from.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Stream {
+    /// The Kafka topic.
+    pub topic: String,
+    /// How its values are encoded.
+    pub format: StreamFormat,
+}
+
+/// How the values of a stream are encoded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StreamFormat {
+    /// A JSON object per record.
+    Json,
+    /// An Avro record.
+    Avro,
+    /// A protobuf message.
+    Protobuf,
+}
+
+/// One version of a feature view: the folds over one source for one entity.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct View {
+    /// Its name and version.
+    pub id: VersionId,
+    /// The entity that it describes.
+    pub entity: Name,
+    /// The entity's join keys and their types, in the entity's order.
+    pub keys: Vec<Field>,
+    /// The source that it reads.
+    pub source: Name,
+    /// For each join key the SQL expression that gives it from a row of the source.
+    pub key_expressions: Vec<String>,
+    /// Which rows of the source it takes; none means all.
+    pub filter: Option<String>,
+    /// What each row of its log holds: the distinct arguments of its features.
+    pub columns: Vec<Column>,
+    /// Its features, in the order of their definition.
+    pub features: Vec<Feature>,
+    /// What its rows must satisfy.
+    pub expectations: Vec<Expectation>,
+    /// How long a latest value lives; none means forever.
+    pub ttl: Option<Span>,
+    /// Whether its source has no event time.
+    pub is_static: bool,
+    /// How long rows are kept; none means forever.
+    pub retention: Option<Retention>,
+    /// How fresh it is to be kept.
+    pub freshness: Option<Freshness>,
+    /// Who answers for it, and what it is.
+    pub about: About,
+    /// The semantic hash of what it computes, in hexadecimal.
+    pub hash: String,
+}
+
+impl View {
+    /// The place of a feature among the view's features.
+    pub fn feature(&self, name: &str) -> Option<usize> {
+        self.features.iter().position(|feature| feature.name.as_str() == name)
+    }
+
+    /// The first eight bytes of the semantic hash: what a packed row calls its schema.
+    pub fn schema_id(&self) -> u64 {
+        self.hash.get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or(0)
+    }
+
+    /// The type of a feature's argument; none for a count of rows.
+    pub fn argument(&self, feature: &Feature) -> Option<DataType> {
+        let column = match feature.fold {
+            Fold::Latest { column } => Some(column),
+            Fold::Aggregate { column, .. } => column,
+        };
+        self.columns.get(column?).map(|column| column.data_type)
+    }
+}
+
+/// One column of a view's log: a SQL expression over the source's columns.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Column {
+    /// What the log calls it.
+    pub name: Name,
+    /// The expression that gives it.
+    pub expression: String,
+    /// Its type.
+    pub data_type: DataType,
+}
+
+/// One feature of a view.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Feature {
+    /// What it is called.
+    pub name: Name,
+    /// The type of its value.
+    pub data_type: DataType,
+    /// How its value comes from the rows.
+    pub fold: Fold,
+    /// What its value is measured in.
+    pub unit: Option<String>,
+    /// What it is.
+    pub description: Option<String>,
+}
+
+/// How a feature's value comes from the rows of an entity.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fold {
+    /// The value in the latest visible row (law 2).
+    Latest {
+        /// Which of the view's columns.
+        column: usize,
+    },
+    /// A function of the visible rows in a window (laws 4 and 5).
+    Aggregate {
+        /// The function.
+        function: Function,
+        /// Which of the view's columns; none counts rows.
+        column: Option<usize>,
+        /// The window; none means the whole history.
+        window: Option<Window>,
+    },
+}
+
+/// A condition on every row of a view; a row fails it only where it is false.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Expectation {
+    /// What failures of it are called.
+    pub name: String,
+    /// The SQL condition over the source's columns.
+    pub condition: String,
+    /// Whether a row that fails is bad, or only counted.
+    pub rejects: bool,
+}
+
+/// How long the rows of a view are kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Retention {
+    /// At t, rows older than t − online are as if they had never been.
+    pub online: Option<Span>,
+    /// How long the log keeps them.
+    pub offline: Option<Span>,
+}
+
+/// A freshness objective: how much of the time, in percent, rows are to be readable within it.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Freshness {
+    /// From a row's event to its being readable; a consumer that names none takes the view's.
+    pub objective: Option<Span>,
+    /// In percent, above 0 and below 100.
+    pub target: f64,
+}
+
+/// What changes nothing that is computed.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct About {
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// What it is, in a sentence.
+    pub description: Option<String>,
+    /// Labels for finding it.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// One version of an on-demand view: expressions over features and what a request brings.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct OnDemandView {
+    /// Its name and version.
+    pub id: VersionId,
+    /// The columns that a request or a spine brings.
+    pub request: Vec<Field>,
+    /// What it reads from other views.
+    pub inputs: Vec<Take>,
+    /// Its features, in the order of their definition.
+    pub features: Vec<Computed>,
+    /// Who answers for it, and what it is.
+    pub about: About,
+    /// The semantic hash of what it computes, in hexadecimal.
+    pub hash: String,
+}
+
+/// One computed feature of an on-demand view.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Computed {
+    /// What it is called.
+    pub name: Name,
+    /// The SQL expression over the view's inputs, by their prefixed names, and request columns.
+    pub expression: String,
+    /// The type of its value.
+    pub data_type: DataType,
+    /// What its value is measured in.
+    pub unit: Option<String>,
+    /// What it is.
+    pub description: Option<String>,
+}
+
+/// A choice of the features of one view, in one role, under one prefix.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Take {
+    /// The view, or the on-demand view.
+    pub from: VersionId,
+    /// For each join key of the view, the spine's or the request's column that holds it. Empty for an
+    /// on-demand view, which brings its own.
+    pub on: BTreeMap<Name, Name>,
+    /// Which features, in this order; none means all.
+    pub take: Option<Vec<Name>>,
+    /// What stands before their names.
+    pub prefix: String,
+}
