@@ -1,0 +1,186 @@
+//! How each of our types lies in Arrow, and single values in and out of arrays.
+//!
+//! The paths that are fast read arrays themselves; values are for folds of single rows, keys,
+//! requests and tests.
+
+use std::sync::Arc;
+
+use arrow::array::builder::{
+    BinaryBuilder, BooleanBuilder, FixedSizeListBuilder, ListBuilder, PrimitiveBuilder, StringBuilder,
+};
+use arrow::array::{Array, ArrayBuilder, ArrayRef, ArrowPrimitiveType, AsArray, make_builder};
+use arrow::datatypes::{
+    DataType as ArrowType, Field as ArrowField, Float32Type, Float64Type, Int32Type, Int64Type, Schema,
+    SchemaRef, TimeUnit, TimestampMicrosecondType,
+};
+use feature::{DataType, Field, Micros, Scalar, Value};
+
+/// The time zone that every timestamp of ours carries in Arrow.
+pub(crate) const UTC: &str = "UTC";
+
+/// The Arrow type of a type: `Utf8`, `Binary`, `Timestamp(us, "UTC")`, and lists of nullable
+/// items named `item`.
+pub fn arrow_type(data_type: DataType) -> ArrowType {
+    match data_type {
+        DataType::Scalar(scalar) => arrow_scalar(scalar),
+        DataType::List(item, None) => ArrowType::List(item_field(item)),
+        DataType::List(item, Some(length)) => {
+            ArrowType::FixedSizeList(item_field(item), i32::try_from(length).unwrap_or(i32::MAX))
+        }
+    }
+}
+
+/// The Arrow schema of these fields, in their order, all nullable.
+pub fn arrow_schema(fields: &[Field]) -> SchemaRef {
+    let fields = fields.iter().map(|field| arrow_field(field.name.as_str(), field.data_type));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+pub(crate) fn arrow_field(name: &str, data_type: DataType) -> ArrowField {
+    ArrowField::new(name, arrow_type(data_type), true)
+}
+
+pub(crate) fn item_field(item: Scalar) -> Arc<ArrowField> {
+    Arc::new(ArrowField::new("item", arrow_scalar(item), true))
+}
+
+fn arrow_scalar(scalar: Scalar) -> ArrowType {
+    match scalar {
+        Scalar::Bool => ArrowType::Boolean,
+        Scalar::Int32 => ArrowType::Int32,
+        Scalar::Int64 => ArrowType::Int64,
+        Scalar::Float32 => ArrowType::Float32,
+        Scalar::Float64 => ArrowType::Float64,
+        Scalar::String => ArrowType::Utf8,
+        Scalar::Bytes => ArrowType::Binary,
+        Scalar::Timestamp => ArrowType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())),
+    }
+}
+
+/// The value in a row of an array of [`arrow_type`]`(data_type)`. Null where the array is of
+/// another type, has no such row, or holds a time outside the years 0001 to 9999.
+pub fn value_at(array: &dyn Array, row: usize, data_type: DataType) -> Value {
+    if row >= array.len() || array.is_null(row) {
+        return Value::Null;
+    }
+    match data_type {
+        DataType::Scalar(scalar) => scalar_at(array, row, scalar).unwrap_or(Value::Null),
+        DataType::List(item, length) => {
+            let items = match length {
+                None => array.as_list_opt::<i32>().map(|list| list.value(row)),
+                Some(_) => array.as_fixed_size_list_opt().map(|list| list.value(row)),
+            };
+            items.map_or(Value::Null, |items| {
+                Value::List((0..items.len()).map(|i| value_at(&items, i, item.into())).collect())
+            })
+        }
+    }
+}
+
+fn scalar_at(array: &dyn Array, row: usize, scalar: Scalar) -> Option<Value> {
+    fn primitive<T: ArrowPrimitiveType>(array: &dyn Array, row: usize) -> Option<T::Native> {
+        Some(array.as_primitive_opt::<T>()?.value(row))
+    }
+    Some(match scalar {
+        Scalar::Bool => Value::Bool(array.as_boolean_opt()?.value(row)),
+        Scalar::Int32 => Value::Int32(primitive::<Int32Type>(array, row)?),
+        Scalar::Int64 => Value::Int64(primitive::<Int64Type>(array, row)?),
+        Scalar::Float32 => Value::Float32(primitive::<Float32Type>(array, row)?),
+        Scalar::Float64 => Value::Float64(primitive::<Float64Type>(array, row)?),
+        Scalar::String => Value::String(array.as_string_opt::<i32>()?.value(row).into()),
+        Scalar::Bytes => Value::Bytes(array.as_binary_opt::<i32>()?.value(row).into()),
+        Scalar::Timestamp => {
+            Value::Timestamp(Micros::new(primitive::<TimestampMicrosecondType>(array, row)?).ok()?)
+        }
+    })
+}
+
+/// An array of [`arrow_type`]`(data_type)`. A value of another type becomes null.
+pub fn array_of<'a>(values: impl IntoIterator<Item = &'a Value>, data_type: DataType) -> ArrayRef {
+    let values = values.into_iter();
+    match data_type {
+        DataType::Scalar(scalar) => {
+            let mut builder = make_builder(&arrow_scalar(scalar), values.size_hint().0);
+            values.for_each(|value| append(&mut *builder, scalar, value));
+            builder.finish()
+        }
+        DataType::List(item, None) => {
+            let items = make_builder(&arrow_scalar(item), 0);
+            let mut builder = ListBuilder::new(items).with_field(item_field(item));
+            for value in values {
+                let items = list_items(value, data_type);
+                for value in items.unwrap_or_default() {
+                    append(builder.values(), item, value);
+                }
+                builder.append(items.is_some());
+            }
+            Arc::new(builder.finish())
+        }
+        DataType::List(item, Some(length)) => {
+            let items = make_builder(&arrow_scalar(item), 0);
+            let width = i32::try_from(length).unwrap_or(i32::MAX);
+            let mut builder = FixedSizeListBuilder::new(items, width).with_field(item_field(item));
+            for value in values {
+                match list_items(value, data_type) {
+                    Some(items) => {
+                        items.iter().for_each(|value| append(builder.values(), item, value));
+                        builder.append(true);
+                    }
+                    None => {
+                        (0..length).for_each(|_| append(builder.values(), item, &Value::Null));
+                        builder.append(false);
+                    }
+                }
+            }
+            Arc::new(builder.finish())
+        }
+    }
+}
+
+fn list_items(value: &Value, data_type: DataType) -> Option<&[Value]> {
+    match value {
+        Value::List(items) if value.is_of(data_type) => Some(items),
+        _ => None,
+    }
+}
+
+/// Appends a value to a builder that was made for `scalar`.
+fn append<B: ArrayBuilder + ?Sized>(builder: &mut B, scalar: Scalar, value: &Value) {
+    fn primitive<T: ArrowPrimitiveType, B: ArrayBuilder + ?Sized>(builder: &mut B, value: Option<T::Native>) {
+        if let Some(builder) = builder.as_any_mut().downcast_mut::<PrimitiveBuilder<T>>() {
+            builder.append_option(value);
+        }
+    }
+    macro_rules! option {
+        ($kind:ident) => {
+            match value {
+                Value::$kind(value) => Some(value),
+                _ => None,
+            }
+        };
+    }
+    match scalar {
+        Scalar::Bool => {
+            if let Some(builder) = builder.as_any_mut().downcast_mut::<BooleanBuilder>() {
+                builder.append_option(option!(Bool).copied());
+            }
+        }
+        Scalar::String => {
+            if let Some(builder) = builder.as_any_mut().downcast_mut::<StringBuilder>() {
+                builder.append_option(option!(String));
+            }
+        }
+        Scalar::Bytes => {
+            if let Some(builder) = builder.as_any_mut().downcast_mut::<BinaryBuilder>() {
+                builder.append_option(option!(Bytes));
+            }
+        }
+        Scalar::Int32 => primitive::<Int32Type, B>(builder, option!(Int32).copied()),
+        Scalar::Int64 => primitive::<Int64Type, B>(builder, option!(Int64).copied()),
+        Scalar::Float32 => primitive::<Float32Type, B>(builder, option!(Float32).copied()),
+        Scalar::Float64 => primitive::<Float64Type, B>(builder, option!(Float64).copied()),
+        Scalar::Timestamp => {
+            primitive::<TimestampMicrosecondType, B>(builder, option!(Timestamp).map(|at| at.get()));
+        }
+    }
+}

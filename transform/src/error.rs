@@ -1,0 +1,163 @@
+//! What can be wrong with an expression when it is compiled, and with a batch when one is run.
+
+use arrow::datatypes::DataType as ArrowType;
+use datafusion::error::DataFusionError;
+use feature::DataType;
+use thiserror::Error;
+
+/// An expression that is refused; its author changes the definition.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ExpressionError {
+    /// The text is no SQL expression.
+    #[error("syntax error{}: {message}", position(.at))]
+    Syntax {
+        /// Line and column in the expression, from 1, where they are known.
+        at: Option<(u64, u64)>,
+        /// What was expected and what was found.
+        message: String,
+    },
+    /// The text is longer than an expression may be.
+    #[error("the expression has {characters} characters, more than the {max} that are allowed")]
+    TooLong {
+        /// How long it is.
+        characters: usize,
+        /// How long it may be.
+        max: usize,
+    },
+    /// A column that is not there.
+    #[error("unknown column `{name}`{}", hint(.nearest))]
+    UnknownColumn {
+        /// What was written.
+        name: String,
+        /// The column whose name is nearest, where one is near.
+        nearest: Option<String>,
+    },
+    /// A function that is not on the allow list.
+    #[error("unknown function `{name}`{}", hint(.nearest))]
+    UnknownFunction {
+        /// What was written.
+        name: String,
+        /// The function whose name is nearest, where one is near.
+        nearest: Option<String>,
+    },
+    /// SQL that is more than a scalar expression over one row.
+    #[error("{what} cannot stand in an expression: use only columns, operators and scalar functions")]
+    NotAllowed {
+        /// Which part of SQL.
+        what: String,
+    },
+    /// Operands or arguments of types that do not go together.
+    #[error("type error: {0}")]
+    Type(String),
+    /// The expression has a type that no value of ours has.
+    #[error(
+        "the expression gives {found}, which is none of our types: add a cast, as in `cast(… as float64)`"
+    )]
+    NoSuchType {
+        /// What it gives.
+        found: ArrowType,
+    },
+    /// The expression has another type than its place.
+    #[error("{what} is {declared}, and its expression gives {found}: add a cast or change the type")]
+    WrongType {
+        /// What it is for.
+        what: String,
+        /// The type of its place.
+        declared: DataType,
+        /// What it gives.
+        found: DataType,
+    },
+    /// One of the expressions of a view is refused.
+    #[error("{what}: {error}")]
+    In {
+        /// Which of them.
+        what: String,
+        /// Why.
+        error: Box<ExpressionError>,
+    },
+}
+
+impl ExpressionError {
+    /// The same error, saying which of a view's expressions it is about.
+    pub(crate) fn within(self, what: impl Into<String>) -> Self {
+        ExpressionError::In { what: what.into(), error: Box::new(self) }
+    }
+}
+
+/// A batch that is not what was compiled for: the caller stops.
+#[derive(Debug, Error)]
+pub enum TransformError {
+    /// The batch lacks a column.
+    #[error("the batch has no column `{column}`: conform it to the source's schema first")]
+    MissingColumn {
+        /// Which one.
+        column: String,
+    },
+    /// A column of the batch has another type than was compiled for.
+    #[error(
+        "the column `{column}` of the batch is {found}, not {declared}: conform it to the source's schema first"
+    )]
+    WrongType {
+        /// Which one.
+        column: String,
+        /// What it should be.
+        declared: DataType,
+        /// What it is.
+        found: ArrowType,
+    },
+    /// Arrow could not select or assemble rows.
+    #[error("the rows of a batch could not be assembled: {0}")]
+    Arrow(#[from] arrow::error::ArrowError),
+}
+
+fn position(at: &Option<(u64, u64)>) -> String {
+    at.map_or_else(String::new, |(line, column)| format!(" at line {line}, column {column}"))
+}
+
+pub(crate) fn hint(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or_else(String::new, |name| format!(", did you mean `{name}`?"))
+}
+
+/// The candidate whose spelling is nearest, where it is near enough to be meant.
+pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, candidate)| candidate.to_owned())
+}
+
+/// The first sentence of an error of DataFusion or Arrow, without the names of its stages.
+pub(crate) fn plain(error: &DataFusionError) -> String {
+    let text = error.strip_backtrace();
+    let mut text = text.lines().next().unwrap_or_default().trim();
+    const STAGES: [&str; 14] = [
+        "Error during planning: ",
+        "Execution error: ",
+        "Optimizer rule ",
+        "Schema error: ",
+        "SQL error: ",
+        "Internal error: ",
+        "External error: ",
+        "This feature is not implemented: ",
+        "Arrow error: ",
+        "Cast error: ",
+        "Compute error: ",
+        "Arithmetic overflow: ",
+        "Parser error: ",
+        "Invalid argument error: ",
+    ];
+    while let Some(rest) = STAGES.iter().find_map(|stage| text.strip_prefix(stage)) {
+        text = rest;
+    }
+    let text = text.strip_suffix(" error").unwrap_or(text);
+    let mut characters = text.chars();
+    match characters.next() {
+        // A word in capitals is a name, not the start of a sentence.
+        Some(first) if !characters.as_str().starts_with(char::is_uppercase) => {
+            first.to_lowercase().chain(characters).collect()
+        }
+        _ => text.to_owned(),
+    }
+}

@@ -1,0 +1,38 @@
+//! SQL scalar expressions compiled once and run on any batch: a file of history, a micro-batch of
+//! a stream, or one request.
+//!
+//! It knows the source's columns, the expressions of a view, and Arrow batches. It opens no file,
+//! writes no store and knows no position: those are the rooms that call it. Rows fail alone: what
+//! a row gives never depends on the batch that it came in.
+//!
+//! ```
+//! use transform::Expression;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let schema = [feature::Field { name: "air_time".parse()?, data_type: "float32".parse()? }];
+//! let hours = Expression::compile(&schema, "air_time / 60")?;
+//! assert_eq!(hours.data_type().to_string(), "float32");
+//! # Ok(())
+//! # }
+//! ```
+
+mod arrow_types;
+mod conform;
+mod error;
+mod expression;
+mod functions;
+mod isolate;
+mod on_demand;
+mod rows;
+mod strict;
+mod syntax;
+mod widen;
+
+pub use arrow_types::{array_of, arrow_schema, arrow_type, value_at};
+pub use conform::{Conform, ConformError, Mismatch};
+pub use error::{ExpressionError, TransformError};
+pub use expression::{Evaluated, Expression};
+pub use functions::{FunctionDoc, functions};
+pub use on_demand::OnDemand;
+pub use rows::{BadReason, BadRow, DECLARED_AT, EVENT_TIME, Transformed, ViewTransform};
+pub use syntax::canonical;

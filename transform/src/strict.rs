@@ -1,0 +1,1 @@
+//! Physical expressions in which nothing overflows in silence and constants are computed once.

@@ -1,0 +1,1 @@
+//! Which Arrow types can become which of ours, and how their arrays do.
