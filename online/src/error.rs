@@ -1,0 +1,73 @@
+//! What can go wrong online, grouped by what the caller does next.
+
+use std::path::PathBuf;
+
+use feature::VersionId;
+use thiserror::Error;
+
+/// An online store or a packed row that cannot do what was asked.
+#[derive(Debug, Error)]
+pub enum OnlineError {
+    /// Try again: the store cannot answer now, and nothing is known to be lost.
+    #[error("the online store at {place} is not available ({reason}): try again")]
+    Unavailable {
+        /// Where the store is.
+        place: String,
+        /// Why it does not answer.
+        reason: String,
+    },
+    /// Tell the user: there is no room, and nothing was changed.
+    #[error(
+        "the online store at {path} has no room left ({reason}): free some space and run this again; nothing was changed"
+    )]
+    Full {
+        /// Where the store is.
+        path: PathBuf,
+        /// What was full.
+        reason: String,
+    },
+    /// Tell the user: the store cannot be opened or used as it is.
+    #[error("the online store at {path} cannot be used: {reason}")]
+    Unusable {
+        /// Where the store is.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Tell the user: the location names no store.
+    #[error("`{url}` is no online store: write it as embedded://path")]
+    Url {
+        /// What was given.
+        url: String,
+    },
+    /// Upgrade: what lies there was written by a newer release.
+    #[error(
+        "{what} has format {found} and this release reads up to {known}: use the release that wrote it, or a newer one"
+    )]
+    Newer {
+        /// The store or the row.
+        what: String,
+        /// Its format.
+        found: u32,
+        /// The newest format known here.
+        known: u32,
+    },
+    /// Rebuild: the bytes are no packed row of the view.
+    #[error(
+        "a packed row of {view} is damaged ({what}): drop the view's online rows and sync them from the log"
+    )]
+    Damaged {
+        /// The view.
+        view: VersionId,
+        /// What does not hold.
+        what: &'static str,
+    },
+    /// Dead-letter: the row is larger than any store takes.
+    #[error("a packed row of {view} would take {bytes} bytes, more than the {max} that a row may have: shorten its values or its windows", max = crate::MAX_ROW_BYTES)]
+    TooLarge {
+        /// The view.
+        view: VersionId,
+        /// How many bytes the row would take.
+        bytes: usize,
+    },
+}

@@ -1,0 +1,46 @@
+//! The online store: for every entity, the fold of a prefix of the log, ready to be read.
+//!
+//! One packed row holds what one entity of one view version needs at any moment: latest values,
+//! tiles of its windows, rows that are not visible yet, and the positions that were folded. The
+//! same bytes lie in every store; [`Embedded`] keeps them on disk beside the project. This crate
+//! knows no definitions, no log and no clock: views come in resolved, rows come in transformed,
+//! time is an argument, and only the materializer calls [`Writer`].
+//!
+//! ```
+//! # async fn example(view: feature::View, key: feature::EntityKey, rows: Vec<feature::Row>,
+//! #     now: feature::Micros) -> Result<(), online::OnlineError> {
+//! use std::sync::Arc;
+//! use online::{Embedded, Layout, PackedRow, Read, Reader, Replacement, RowState, Writer};
+//!
+//! let layout = Arc::new(Layout::new(&view));
+//! let mut state = RowState::new(&layout);
+//! for row in &rows {
+//!     state.apply(row, now);
+//! }
+//! let mut bytes = Vec::new();
+//! state.encode(&mut bytes)?;
+//!
+//! let store = Embedded::open(".twinstore/online".as_ref())?;
+//! store.replace(&view.id, &[Replacement { key: &key, bytes: &bytes }], state.applied_at()).await?;
+//!
+//! let found = store.read(&[Read { view: &view.id, keys: &[key] }]).await?;
+//! for bytes in found.iter().filter_map(|found| found.row(0)) {
+//!     let answer = PackedRow::new(&layout, bytes)?.answer(now)?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod embedded;
+mod error;
+mod fold;
+mod packed;
+mod positions;
+mod store;
+
+pub use embedded::Embedded;
+pub use error::OnlineError;
+pub use fold::{Applied, PENDING_BOUND, RowState};
+pub use packed::{LAYOUT_VERSION, Layout, MAX_ROW_BYTES, PackedRow};
+pub use positions::Positions;
+pub use store::{Found, Outcome, Read, Reader, Replacement, Stats, StoreUrl, Writer};

@@ -1,0 +1,142 @@
+//! What every online store does: a reader for serving, a writer for the materializer. Both hold
+//! packed rows as bytes and never look at values.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use feature::{EntityKey, Micros, VersionId};
+
+use crate::error::OnlineError;
+
+/// The entities to read from one view version.
+#[derive(Clone, Copy, Debug)]
+pub struct Read<'a> {
+    /// The view version.
+    pub view: &'a VersionId,
+    /// The entities, in any order; duplicates are read each time.
+    pub keys: &'a [EntityKey],
+}
+
+/// The packed rows of one [`Read`], all in one buffer, in the order of its keys.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    applied_at: Option<Micros>,
+    bytes: Vec<u8>,
+    rows: Vec<Option<Range<usize>>>,
+}
+
+impl Found {
+    /// Nothing yet of a view whose applied time is known.
+    pub fn new(applied_at: Option<Micros>, keys: usize) -> Self {
+        Self { applied_at, bytes: Vec::new(), rows: Vec::with_capacity(keys) }
+    }
+
+    /// Adds the row of the next key.
+    pub fn push(&mut self, row: Option<&[u8]>) {
+        self.rows.push(row.map(|row| {
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(row);
+            start..self.bytes.len()
+        }));
+    }
+
+    /// The applied time of the view, of the same moment as the rows: the greatest `visible_at`, by
+    /// the log's stamp, of the rows that it has folded and that are not pending. A read as of an
+    /// earlier time is to be refused. None where nothing was folded yet.
+    pub fn applied_at(&self) -> Option<Micros> {
+        self.applied_at
+    }
+
+    /// The packed row of the key at this place; none where the entity was never seen.
+    pub fn row(&self, place: usize) -> Option<&[u8]> {
+        self.bytes.get(self.rows.get(place)?.clone()?)
+    }
+
+    /// The packed rows, one for each key.
+    pub fn rows(&self) -> impl Iterator<Item = Option<&[u8]>> {
+        self.rows.iter().map(|row| self.bytes.get(row.clone()?))
+    }
+}
+
+/// Reads packed rows.
+pub trait Reader: Send + Sync {
+    /// The rows of all these views and entities, in one round trip, and each view's applied time, of
+    /// one moment. A view that was never written has no rows.
+    fn read(&self, reads: &[Read<'_>]) -> impl Future<Output = Result<Vec<Found>, OnlineError>> + Send;
+
+    /// How much the store holds of a view.
+    fn stats(&self, view: &VersionId) -> impl Future<Output = Result<Stats, OnlineError>> + Send;
+}
+
+/// How much a store holds of one view version.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Stats {
+    /// Packed rows: entities that were seen.
+    pub rows: u64,
+    /// Bytes of the packed rows and their keys.
+    pub bytes: u64,
+    /// The applied time, as [`Found::applied_at`].
+    pub applied_at: Option<Micros>,
+}
+
+/// A packed row to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct Replacement<'a> {
+    /// The entity.
+    pub key: &'a EntityKey,
+    /// Its packed row, whole; the positions in it decide whether it is written.
+    pub bytes: &'a [u8],
+}
+
+/// What became of one [`Replacement`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The row is there, acknowledged and durable as far as the store is.
+    Written,
+    /// The row that is there has folded everything that this one has; it was left alone.
+    Unchanged,
+    /// The row that is there and this one each folded what the other has not: to be folded again,
+    /// from these bytes.
+    Conflict {
+        /// The row that is there.
+        held: Vec<u8>,
+    },
+}
+
+/// Writes packed rows: for the materializer alone.
+pub trait Writer: Send + Sync {
+    /// Compares and sets each row on the positions in it: it is written where the row that is there
+    /// has folded nothing that this one has not. So an older fold never replaces a newer one, and a
+    /// repeated one changes nothing. Gives one outcome for each row, in their order, once all are
+    /// acknowledged. `applied_at` raises the view's applied time with them, and never lowers it; with no
+    /// rows it is raised alone.
+    fn replace(
+        &self,
+        view: &VersionId,
+        rows: &[Replacement<'_>],
+        applied_at: Option<Micros>,
+    ) -> impl Future<Output = Result<Vec<Outcome>, OnlineError>> + Send;
+
+    /// Forgets a view version: its rows and its applied time. One that is not there is no error.
+    fn drop_view(&self, view: &VersionId) -> impl Future<Output = Result<(), OnlineError>> + Send;
+}
+
+/// Which online store a project uses, as its configuration names it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum StoreUrl {
+    /// `embedded://path`: the store on disk, at this path; a relative one is taken from the project's
+    /// folder.
+    Embedded(PathBuf),
+}
+
+impl FromStr for StoreUrl {
+    type Err = OnlineError;
+
+    fn from_str(url: &str) -> Result<Self, OnlineError> {
+        match url.strip_prefix("embedded://") {
+            Some(path) if !path.is_empty() => Ok(StoreUrl::Embedded(path.into())),
+            _ => Err(OnlineError::Url { url: url.to_owned() }),
+        }
+    }
+}
