@@ -1,0 +1,59 @@
+# What people and CI run. `make help` lists it.
+#
+# Everything uses the dev profile and the same set of features, so that the dependencies are
+# compiled once for the demo and the tests (docs/decisions/0005-one-build.md).
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+export TWINSTORE_BIN := $(abspath $(TARGET))/debug/twinstore
+
+.PHONY: help demo build test check fmt fmt-check clippy deny docs reference docs-check shell-check style tour
+
+help: ## list what can be made
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+demo: build ## the whole path on a year of real flights, in under a minute after the build
+	@scripts/demo
+
+build: ## the binary, with the features that the tests use
+	cargo build --locked --workspace --bins
+
+test: ## all tests; installs what they need
+	scripts/install-test-needs
+	cargo test --locked --workspace
+
+check: fmt-check clippy deny docs docs-check shell-check test demo tour ## all that CI runs
+
+fmt: ## format the code
+	cargo fmt --all
+
+fmt-check:
+	cargo fmt --all --check
+
+clippy: ## lints, with warnings denied
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+deny: ## licences, sources and versions of dependencies
+	scripts/cargo-deny --locked check bans licenses sources
+
+docs: ## the API documentation, with warnings denied
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --workspace
+
+reference: build ## write the generated pages of docs/ anew
+	scripts/reference write
+
+docs-check: build ## the generated pages of docs/ say what the code says
+	scripts/reference check
+
+shell-check: ## the scripts parse; shellcheck reads them where it is installed
+	scripts/check-scripts
+
+style: ## only the style test
+	cargo test --locked --workspace style::
+
+tour: build ## run the commands of README.md
+	scripts/tour
