@@ -1,0 +1,90 @@
+//! What can go wrong in the offline store, grouped by what a caller does next.
+
+use arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
+use deltalake_core::DeltaTableError;
+use thiserror::Error;
+
+/// An error of the offline store.
+#[derive(Debug, Error)]
+pub enum OfflineError {
+    /// Retry: another writer committed the same positions, or between the read and the commit.
+    #[error("another writer changed `{table}` meanwhile: run the command again ({why})")]
+    Conflict {
+        /// The table.
+        table: String,
+        /// What the table format said.
+        why: String,
+    },
+    /// Tell the user: the view has no log yet.
+    #[error("{view} has no history in the offline store: run `twinstore backfill {view}` first")]
+    NoLog {
+        /// The view.
+        view: String,
+    },
+    /// Tell the user: everything that is wrong with the spine.
+    #[error("{}", .0.join("\n"))]
+    Spine(Vec<String>),
+    /// Tell the user: a file that cannot be read or written.
+    #[error("cannot {action} `{path}`: {why}")]
+    File {
+        /// What was tried, as in `read`.
+        action: &'static str,
+        /// The file.
+        path: String,
+        /// Why it failed.
+        why: String,
+    },
+    /// Tell the user: a location that no store of ours takes.
+    #[error("`{url}` is no offline store: {why}")]
+    Location {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Stop: a table whose rows are not what its view says.
+    #[error("{what} are not what their definition says: {why}")]
+    Corrupt {
+        /// Which rows.
+        what: String,
+        /// What is wrong with them.
+        why: String,
+    },
+    /// Tell the user: an expression of an on-demand view.
+    #[error(transparent)]
+    Transform(#[from] transform::TransformError),
+    /// Tell the user: an on-demand view that does not compile.
+    #[error(transparent)]
+    Expression(#[from] transform::ExpressionError),
+    /// Stop: the table format or its storage failed.
+    #[error("the table `{table}` failed: {source}")]
+    Table {
+        /// The table.
+        table: String,
+        /// What failed.
+        source: Box<DeltaTableError>,
+    },
+    /// Stop: reading columns failed.
+    #[error("reading failed: {0}")]
+    Read(#[from] DataFusionError),
+    /// Stop: a column could not be made or written.
+    #[error("a column could not be made: {0}")]
+    Arrow(#[from] ArrowError),
+}
+
+impl OfflineError {
+    /// An error of the table format: a conflict where another writer won, else a failure.
+    pub(crate) fn of_table(table: &str, source: DeltaTableError) -> Self {
+        let conflict =
+            matches!(source, DeltaTableError::Transaction { .. } | DeltaTableError::VersionAlreadyExists(_));
+        if conflict {
+            return OfflineError::Conflict { table: table.to_owned(), why: source.to_string() };
+        }
+        OfflineError::Table { table: table.to_owned(), source: Box::new(source) }
+    }
+
+    pub(crate) fn file(action: &'static str, path: &std::path::Path, why: impl ToString) -> Self {
+        OfflineError::File { action, path: path.display().to_string(), why: why.to_string() }
+    }
+}

@@ -1,0 +1,44 @@
+//! The offline store: the log of every view version as a Delta table, and the point-in-time join
+//! that makes training sets from it.
+//!
+//! The log is the only durable truth. This crate reads it and appends to it; what is appended and
+//! when is the materializer's to say, and what a definition means is the registry's.
+//!
+//! ```no_run
+//! # async fn example(plan: feature::ServicePlan) -> Result<(), offline::OfflineError> {
+//! use std::path::Path;
+//!
+//! let store = offline::OfflineStore::open(".twinstore/offline", Path::new("."))?;
+//! let spine = offline::Spine::read(Path::new("departures.parquet"), "scheduled_departure", &plan)?;
+//! let set = offline::training_set(&store, &plan, &spine, offline::Options::default()).await?;
+//! offline::write_file(Path::new("training.parquet"), &set.batch)?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod columns;
+mod dead_letter;
+mod error;
+mod file_format;
+mod join;
+mod log;
+mod rows;
+mod scan;
+mod spine;
+mod store;
+mod table;
+mod training_set;
+
+pub use columns::{
+    ASSUMED_DELAY, AVAILABLE_AT, DATE, DELETED, EVENT_TIME, Facts, LATE, POSITION_KIND, POSITION_MAJOR,
+    POSITION_MINOR, PROVENANCE, log_batch, log_schema,
+};
+pub use dead_letter::{DeadLetter, DeadLetters};
+pub use error::OfflineError;
+pub use file_format::{FileFormat, write_file};
+pub use log::Log;
+pub use rows::{row_columns, rows};
+pub use spine::Spine;
+pub use store::OfflineStore;
+pub use table::Marker;
+pub use training_set::{FeatureSummary, Options, TrainingSet, training_set};

@@ -1,0 +1,73 @@
+//! The log of one view version: the only durable truth about its rows.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::execution::SendableRecordBatchStream;
+use feature::{Micros, View};
+
+use crate::columns::{DATE, log_schema};
+use crate::error::OfflineError;
+use crate::scan;
+use crate::table::{Marker, Table};
+use url::Url;
+
+/// The log of one view version at one snapshot.
+#[derive(Debug, Clone)]
+pub struct Log {
+    view: Arc<View>,
+    table: Table,
+}
+
+impl Log {
+    pub(crate) async fn open(view: Arc<View>, url: Url, version: Option<u64>) -> Result<Self, OfflineError> {
+        let table = Table::open(view.id.to_string(), url, log_schema(&view), Some(DATE), version).await?;
+        Ok(Self { view, table })
+    }
+
+    /// The view whose rows these are.
+    pub fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    /// The version of the snapshot; none where nothing was ever written.
+    pub fn version(&self) -> Option<u64> {
+        self.table.version()
+    }
+
+    /// How many rows the snapshot has, by its files' statistics.
+    pub fn row_count(&self) -> u64 {
+        self.table.files().iter().filter_map(|file| file.rows).sum()
+    }
+
+    /// Brings the snapshot up to the newest version.
+    pub async fn refresh(&mut self) -> Result<(), OfflineError> {
+        self.table.refresh().await
+    }
+
+    /// Where a counter stands in this snapshot.
+    pub async fn marker(&self, app: &str) -> Result<Option<i64>, OfflineError> {
+        self.table.marker(app).await
+    }
+
+    /// Appends batches of the log's schema and moves the counters in one commit on this snapshot;
+    /// a conflict where another writer moved one of them since. Gives the new version.
+    pub async fn append(
+        &mut self,
+        batches: impl IntoIterator<Item = RecordBatch>,
+        markers: &[Marker],
+    ) -> Result<u64, OfflineError> {
+        self.table.append(batches, markers).await
+    }
+
+    /// Reads these columns of all rows that may have happened up to `until`, in no order, as
+    /// `partitions` streams that can be read side by side.
+    pub fn scan(
+        &self,
+        columns: &[&str],
+        until: Option<Micros>,
+        partitions: usize,
+    ) -> Result<Vec<SendableRecordBatchStream>, OfflineError> {
+        scan::streams(&self.table, columns, until, partitions)
+    }
+}

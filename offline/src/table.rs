@@ -1,0 +1,193 @@
+//! One append-only Delta table, its rows and its application transactions in one commit.
+//!
+//! An append reads the transactions that it compares and commits on the same snapshot, so two
+//! writers of the same positions cannot both win (Delta's conflict check sees the same app id).
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
+use deltalake_core::kernel::{Action, StructType, Transaction};
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::writer::{DeltaWriter, RecordBatchWriter};
+use deltalake_core::{DeltaTable, DeltaTableError, ObjectStore, TableProperty};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
+use url::Url;
+
+use crate::error::OfflineError;
+
+/// A Delta table at one snapshot.
+#[derive(Debug, Clone)]
+pub(crate) struct Table {
+    name: String,
+    schema: SchemaRef,
+    partition: Option<&'static str>,
+    delta: DeltaTable,
+}
+
+/// A named counter that a commit moves: what Delta calls an application transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marker {
+    /// Whose counter it is.
+    pub app: String,
+    /// Where it stands after the commit.
+    pub version: i64,
+}
+
+/// A file of a snapshot.
+#[derive(Debug, Clone)]
+pub(crate) struct DataFile {
+    pub(crate) path: deltalake_core::Path,
+    pub(crate) bytes: u64,
+    pub(crate) rows: Option<u64>,
+    /// The value of the partition column, as the table holds it.
+    pub(crate) partition: Option<String>,
+}
+
+impl Table {
+    /// The table at a location, which need not exist yet, at its newest snapshot or an older one.
+    pub(crate) async fn open(
+        name: String,
+        url: Url,
+        schema: SchemaRef,
+        partition: Option<&'static str>,
+        version: Option<u64>,
+    ) -> Result<Self, OfflineError> {
+        let failed = |error| OfflineError::of_table(&name, error);
+        let mut delta = DeltaTable::try_from_url(url).await.map_err(failed)?;
+        if let Some(version) = version {
+            delta.load_version(version).await.map_err(failed)?;
+        }
+        Ok(Self { name, schema, partition, delta })
+    }
+
+    /// The snapshot's version; none where the table does not exist yet.
+    pub(crate) fn version(&self) -> Option<u64> {
+        self.delta.version()
+    }
+
+    /// Brings the snapshot up to the newest version.
+    pub(crate) async fn refresh(&mut self) -> Result<(), OfflineError> {
+        if self.version().is_some() {
+            return self.delta.update_state().await.map_err(|error| self.failed(error));
+        }
+        match self.delta.load().await {
+            Ok(()) | Err(DeltaTableError::NotATable(_)) => Ok(()),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// Where a counter stands in this snapshot.
+    pub(crate) async fn marker(&self, app: &str) -> Result<Option<i64>, OfflineError> {
+        let Ok(snapshot) = self.delta.snapshot() else { return Ok(None) };
+        let store = self.delta.log_store();
+        snapshot.transaction_version(store.as_ref(), app).await.map_err(|error| self.failed(error))
+    }
+
+    /// Appends the batches and moves the counters in one commit on this snapshot, which becomes
+    /// the committed one. Nothing is visible before the commit.
+    pub(crate) async fn append(
+        &mut self,
+        batches: impl IntoIterator<Item = RecordBatch>,
+        markers: &[Marker],
+    ) -> Result<u64, OfflineError> {
+        if self.version().is_none() {
+            self.create().await?;
+        }
+        let mut writer = RecordBatchWriter::for_table(&self.delta)
+            .map_err(|error| self.failed(error))?
+            .with_writer_properties(writer_properties());
+        let written = async {
+            for batch in batches {
+                writer.write(batch).await?;
+            }
+            writer.flush().await
+        };
+        let adds = written.await.map_err(|error| self.failed(error))?;
+        let transactions =
+            markers.iter().map(|marker| Transaction::new(&marker.app, marker.version)).collect();
+        let operation = DeltaOperation::Write {
+            mode: SaveMode::Append,
+            partition_by: self.partition.map(|column| vec![column.to_owned()]),
+            predicate: None,
+        };
+        let snapshot = self.delta.snapshot().map_err(|error| self.failed(error))?;
+        let committed =
+            CommitBuilder::from(CommitProperties::default().with_application_transactions(transactions))
+                .with_actions(adds.into_iter().map(Action::Add).collect())
+                .build(Some(snapshot), self.delta.log_store(), operation)
+                .await
+                .map_err(|error| self.failed(error))?;
+        let version = committed.version();
+        self.delta.state = Some(committed.snapshot());
+        Ok(version)
+    }
+
+    async fn create(&mut self) -> Result<(), OfflineError> {
+        let schema: StructType = self.schema.as_ref().try_into_kernel()?;
+        let created = self
+            .delta
+            .create()
+            .with_columns(schema.fields().cloned())
+            .with_partition_columns(self.partition)
+            // Training sets are rebuilt by time travel, so no version is cleaned away.
+            .with_configuration_property(TableProperty::LogRetentionDuration, Some("interval 36500 days"))
+            .with_configuration_property(TableProperty::EnableExpiredLogCleanup, Some("false"))
+            .with_configuration_property(TableProperty::AppendOnly, Some("true"))
+            .await;
+        match created {
+            Ok(delta) => self.delta = delta,
+            // Another process made it first.
+            Err(_) => self.refresh().await?,
+        }
+        match self.version() {
+            Some(_) => Ok(()),
+            None => Err(self.failed(DeltaTableError::NotATable(self.name.clone()))),
+        }
+    }
+
+    /// The files of this snapshot, newest path last.
+    pub(crate) fn files(&self) -> Vec<DataFile> {
+        let Ok(snapshot) = self.delta.snapshot() else { return Vec::new() };
+        let mut files: Vec<DataFile> = snapshot
+            .log_data()
+            .iter()
+            .map(|file| DataFile {
+                path: file.object_store_path(),
+                bytes: u64::try_from(file.size()).unwrap_or(0),
+                rows: file.num_records().map(|rows| rows as u64),
+                partition: self
+                    .partition
+                    .and_then(|column| file.partition_values_map().remove(column))
+                    .flatten(),
+            })
+            .collect();
+        files.sort_by(|a, b| a.path.as_ref().cmp(b.path.as_ref()));
+        files
+    }
+
+    /// The storage that the paths of [`Table::files`] lie in.
+    pub(crate) fn storage(&self) -> Arc<dyn ObjectStore> {
+        self.delta.object_store()
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn failed(&self, error: DeltaTableError) -> OfflineError {
+        OfflineError::of_table(&self.name, error)
+    }
+}
+
+fn writer_properties() -> WriterProperties {
+    let level = ZstdLevel::try_new(1).unwrap_or_default();
+    WriterProperties::builder().set_compression(Compression::ZSTD(level)).build()
+}
