@@ -1,0 +1,4 @@
+//! Whole-system scenarios, one module each.
+
+#[cfg(test)]
+mod style;

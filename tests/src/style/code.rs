@@ -1,0 +1,238 @@
+//! What code may not say: lints silenced without a reason, work left undone, clocks read below the
+//! command line, `unsafe` outside of its few places.
+
+use super::tree::{File, Tree, Violation};
+use super::{hold, in_sample};
+
+/// Where `unsafe` may be, and why.
+const UNSAFE: [&str; 2] = [
+    // The hot core: intrinsics and prefetches.
+    "online/src/hot/",
+    // Opening a memory map: the file could be changed by another program.
+    "online/src/embedded/",
+];
+
+/// Where a clock may be read: everywhere else, time is an argument.
+const CLOCKED: [&str; 3] = ["cli/", "tests/", "benches/"];
+
+const CLOCKS: [&str; 5] = ["SystemTime::now", "Timestamp::now", "Zoned::now", "Utc::now", "Local::now"];
+
+/// Macros that leave work undone.
+const UNDONE: [&str; 3] = ["todo!", "unimplemented!", "dbg!"];
+
+fn lints_are_silenced_with_a_reason(tree: &Tree) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for file in tree.rust() {
+        let lines: Vec<&str> = file.text.lines().collect();
+        for (index, bare) in bare_lines(&file.text).iter().enumerate() {
+            if bare.contains("[allow(") {
+                found.push(
+                    file.at(index + 1, "use `#[expect(lint, reason = \"…\")]`: an allow outlives its cause"),
+                );
+            }
+            // The reason stands within the attribute, which may go over a few lines.
+            let attribute: Vec<&str> = lines.iter().skip(index).take(8).copied().collect();
+            let attribute = attribute.join(" ");
+            let attribute = attribute.split(")]").next().unwrap_or_default();
+            if bare.contains("[expect(") && !attribute.contains("reason = ") {
+                found.push(file.at(index + 1, "say why this lint is wrong here: `reason = \"…\"`"));
+            }
+        }
+    }
+    found
+}
+
+fn no_work_is_left_undone(tree: &Tree) -> Vec<Violation> {
+    each_word(
+        tree,
+        |_, line| UNDONE.into_iter().find(|word| holds(line, word)),
+        |word| format!("`{word}` leaves work undone: finish it or delete it"),
+    )
+}
+
+fn time_is_an_argument(tree: &Tree) -> Vec<Violation> {
+    let is_below = |file: &File| !CLOCKED.iter().any(|room| file.path.starts_with(room));
+    each_word(
+        tree,
+        |file, line| CLOCKS.into_iter().find(|clock| is_below(file) && holds(line, clock)),
+        |clock| format!("`{clock}` below the command line: take the time as an argument"),
+    )
+}
+
+fn unsafe_has_its_place(tree: &Tree) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for file in tree.rust() {
+        let lines: Vec<&str> = file.text.lines().collect();
+        for (index, bare) in bare_lines(&file.text).iter().enumerate() {
+            if !holds(bare, "unsafe") {
+                continue;
+            }
+            let is_reasoned =
+                lines[index.saturating_sub(6)..=index].iter().any(|line| line.contains("SAFETY:"));
+            if !UNSAFE.iter().any(|place| file.path.starts_with(place)) {
+                found.push(file.at(index + 1, "`unsafe` lives in online/'s hot core only"));
+            } else if !is_reasoned {
+                found.push(file.at(index + 1, "say above it in a `// SAFETY:` comment why this is sound"));
+            }
+        }
+    }
+    found
+}
+
+/// A violation for each line of code in which `find` finds a word.
+fn each_word(
+    tree: &Tree,
+    find: impl Fn(&File, &str) -> Option<&'static str>,
+    message: impl Fn(&str) -> String,
+) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for file in tree.rust() {
+        for (index, line) in bare_lines(&file.text).iter().enumerate() {
+            if let Some(word) = find(file, line) {
+                found.push(file.at(index + 1, message(word)));
+            }
+        }
+    }
+    found
+}
+
+/// Whether a line holds this word, and not only as a part of a longer one.
+fn holds(line: &str, word: &str) -> bool {
+    line.match_indices(word).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let after = line[at + word.len()..].chars().next();
+        !before.is_some_and(is_word) && !after.is_some_and(is_word)
+    })
+}
+
+/// The lines of a file with the insides of strings and comments blanked out.
+fn bare_lines(text: &str) -> Vec<String> {
+    let characters: Vec<char> = text.chars().collect();
+    let mut bare = String::with_capacity(text.len());
+    let mut at = 0;
+    while at < characters.len() {
+        let (end, keep) = token(&characters, at);
+        let end = end.min(characters.len());
+        for &character in &characters[at..end] {
+            bare.push(if keep || character == '\n' { character } else { ' ' });
+        }
+        at = end;
+    }
+    bare.lines().map(str::to_owned).collect()
+}
+
+/// Where the token at `at` ends, and whether it is code.
+fn token(text: &[char], at: usize) -> (usize, bool) {
+    let next = |offset: usize| text.get(at + offset).copied().unwrap_or(' ');
+    match text[at] {
+        '/' if next(1) == '/' => (until(text, at, |rest| rest[0] == '\n'), false),
+        '/' if next(1) == '*' => (until(text, at + 2, |rest| rest.starts_with(&['*', '/'])) + 2, false),
+        '"' => (end_of_string(text, at + 1), false),
+        'r' if next(1) == '"' || next(1) == '#' => match end_of_raw_string(text, at + 1) {
+            Some(end) => (end, false),
+            None => (at + 1, true),
+        },
+        '\'' if next(1) == '\\' => (until(text, at + 3, |rest| rest[0] == '\'') + 1, false),
+        '\'' if next(2) == '\'' => (at + 3, false),
+        first if is_word(first) => (until(text, at, |rest| !is_word(rest[0])), true),
+        _ => (at + 1, true),
+    }
+}
+
+fn is_word(character: char) -> bool {
+    character.is_alphanumeric() || character == '_'
+}
+
+fn until(text: &[char], from: usize, ends: impl Fn(&[char]) -> bool) -> usize {
+    (from..text.len()).find(|&at| ends(&text[at..])).unwrap_or(text.len())
+}
+
+fn end_of_string(text: &[char], from: usize) -> usize {
+    let mut at = from;
+    while at < text.len() && text[at] != '"' {
+        at += if text[at] == '\\' { 2 } else { 1 };
+    }
+    at + 1
+}
+
+fn end_of_raw_string(text: &[char], from: usize) -> Option<usize> {
+    let open = until(text, from, |rest| rest[0] != '#');
+    let hashes = open - from;
+    (text.get(open) == Some(&'"')).then(|| {
+        let closes = |rest: &[char]| {
+            rest[0] == '"' && rest[1..].iter().take(hashes).filter(|hash| **hash == '#').count() == hashes
+        };
+        until(text, open + 1, closes) + 1 + hashes
+    })
+}
+
+#[test]
+fn every_silenced_lint_has_a_reason() {
+    hold(lints_are_silenced_with_a_reason);
+}
+
+#[test]
+fn nothing_is_left_undone() {
+    hold(no_work_is_left_undone);
+}
+
+#[test]
+fn no_clock_is_read_below_the_command_line() {
+    hold(time_is_an_argument);
+}
+
+#[test]
+fn unsafe_is_only_where_it_may_be_and_says_why_it_is_sound() {
+    hold(unsafe_has_its_place);
+}
+
+#[test]
+fn an_allow_and_an_expect_without_a_reason_are_found() {
+    let rule = lints_are_silenced_with_a_reason;
+    for bad in ["#[allow(dead_code)]", "#![allow(dead_code)]", "#[expect(dead_code)]"] {
+        assert_eq!(in_sample(rule, "a/src/b.rs", bad).len(), 1, "{bad}");
+    }
+    for good in
+        ["#[expect(\n    dead_code,\n    reason = \"x\"\n)]", "// #[allow(x)]", "let x = \"#[allow(x)]\";"]
+    {
+        assert!(in_sample(rule, "a/src/b.rs", good).is_empty(), "{good}");
+    }
+}
+
+#[test]
+fn work_left_undone_is_found_in_code_only() {
+    let rule = no_work_is_left_undone;
+    let found = in_sample(rule, "a/src/b.rs", "fn f() {\n    todo!()\n}\n");
+    assert_eq!(found, ["a/src/b.rs:2: `todo!` leaves work undone: finish it or delete it"]);
+    for good in ["// todo!()", "/* dbg!\n todo! */", "let x = r#\"a \"todo!\" b\"#;", "mastodo!()"] {
+        assert!(in_sample(rule, "a/src/b.rs", good).is_empty(), "{good}");
+    }
+    // What follows a string, a character or a lifetime is code again.
+    for bad in [
+        "f(\"\\\"\"); dbg!(x)",
+        "f('\"'); dbg!(x)",
+        "f('\\''); dbg!(x)",
+        "f::<'a>(); dbg!(x)",
+        "r#\"\"#; dbg!(x)",
+    ] {
+        assert_eq!(in_sample(rule, "a/src/b.rs", bad).len(), 1, "{bad}");
+    }
+}
+
+#[test]
+fn a_clock_below_the_command_line_is_found() {
+    let code = "let now = std::time::SystemTime::now();";
+    assert_eq!(in_sample(time_is_an_argument, "online/src/x.rs", code).len(), 1);
+    assert!(in_sample(time_is_an_argument, "cli/src/x.rs", code).is_empty());
+}
+
+#[test]
+fn unsafe_elsewhere_or_without_its_reason_is_found() {
+    let bare = "fn f() {\n    unsafe { g() }\n}\n";
+    let reasoned = "fn f() {\n    // SAFETY: g needs nothing.\n    unsafe { g() }\n}\n";
+    assert_eq!(in_sample(unsafe_has_its_place, "cli/src/x.rs", reasoned).len(), 1);
+    assert_eq!(in_sample(unsafe_has_its_place, "online/src/hot/x.rs", bare).len(), 1);
+    assert!(in_sample(unsafe_has_its_place, "online/src/hot/x.rs", reasoned).is_empty());
+    assert!(in_sample(unsafe_has_its_place, "cli/src/x.rs", "let x = \"unsafe\"; // unsafe").is_empty());
+    assert!(in_sample(unsafe_has_its_place, "cli/src/x.rs", "#![deny(unsafe_code)]").is_empty());
+}

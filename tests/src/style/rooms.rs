@@ -1,0 +1,166 @@
+//! The tree is the architecture: which room may know which, and what the law's room keeps out.
+
+use super::tree::{File, Tree, Violation};
+use super::{hold, in_sample, in_samples};
+
+/// Each room with the rooms that it may depend on. A new room gets a line here.
+const ROOMS: [(&str, &[&str]); 10] = [
+    ("feature", &[]),
+    ("proto", &[]),
+    ("transform", &["feature"]),
+    ("registry", &["feature", "transform"]),
+    ("offline", &["feature", "transform"]),
+    ("online", &["feature"]),
+    ("materializer", &["feature", "transform", "offline", "online"]),
+    ("server", &["feature", "transform", "online", "proto"]),
+    ("cli", &["feature", "transform", "registry", "offline", "online", "materializer", "proto", "server"]),
+    ("tests", &[]),
+];
+
+/// What `feature` never depends on: it has no I/O, no async and no columns.
+const NOT_IN_FEATURE: [&str; 9] =
+    ["arrow", "datafusion", "deltalake-core", "futures", "heed", "object_store", "parquet", "sqlx", "tokio"];
+
+/// A line of a manifest that declares a dependency: where, the section and the name.
+struct Dependency<'a> {
+    line: usize,
+    section: &'a str,
+    name: &'a str,
+}
+
+fn dependencies(manifest: &File) -> Vec<Dependency<'_>> {
+    let mut section = "";
+    let mut found = Vec::new();
+    for (index, line) in manifest.text.lines().enumerate() {
+        let line = line.trim();
+        let table = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let in_a_table = section.split('.').any(|part| part.ends_with("dependencies"));
+        if let Some(table) = table {
+            section = table;
+            // `[dependencies.name]` declares one as a table.
+            if let Some((before, name)) = table.rsplit_once('.')
+                && before.ends_with("dependencies")
+            {
+                found.push(Dependency { line: index + 1, section: before, name });
+                section = "";
+            }
+        } else if let Some((key, _)) = line.split_once('=')
+            && in_a_table
+            && !line.starts_with('#')
+        {
+            let name = key.trim().split('.').next().unwrap_or_default().trim_matches('"');
+            found.push(Dependency { line: index + 1, section, name });
+        }
+    }
+    found
+}
+
+/// The rooms' manifests, by room.
+fn manifests(tree: &Tree) -> impl Iterator<Item = (&str, &File)> {
+    tree.files.iter().filter_map(|file| Some((file.path.strip_suffix("/Cargo.toml")?, file)))
+}
+
+fn dependencies_point_down(tree: &Tree) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for (room, manifest) in manifests(tree) {
+        let Some((_, allowed)) = ROOMS.iter().find(|(name, _)| *name == room) else {
+            found.push(manifest.at(1, format!("say in the style test what the room `{room}` may depend on")));
+            continue;
+        };
+        for Dependency { line, section, name } in dependencies(manifest) {
+            let name = name.strip_prefix("twinstore-").unwrap_or(name);
+            // A test may reach sideways: what it needs is no part of the room.
+            let counts = !section.ends_with("dev-dependencies");
+            if counts && ROOMS.iter().any(|(other, _)| *other == name) && !allowed.contains(&name) {
+                found.push(manifest.at(
+                    line,
+                    format!("`{room}` may not know `{name}`: move what it needs down, or its use up"),
+                ));
+            }
+        }
+    }
+    found
+}
+
+fn feature_has_no_effects(tree: &Tree) -> Vec<Violation> {
+    let Some(manifest) = tree.file("feature/Cargo.toml") else { return Vec::new() };
+    let declared = dependencies(manifest).into_iter();
+    declared
+        .filter(|dependency| NOT_IN_FEATURE.contains(&dependency.name))
+        .map(|Dependency { line, name, .. }| {
+            manifest.at(line, format!("`feature` is pure and may not depend on `{name}`"))
+        })
+        .collect()
+}
+
+fn every_room_is_on_the_map(tree: &Tree) -> Vec<Violation> {
+    let map = tree.file("docs/ARCHITECTURE.md").map(|file| file.text.as_str()).unwrap_or_default();
+    manifests(tree)
+        .filter(|(room, _)| !map.contains(&format!("`{room}/`")))
+        .map(|(room, manifest)| {
+            manifest.at(1, format!("docs/ARCHITECTURE.md does not say what `{room}/` is"))
+        })
+        .collect()
+}
+
+#[test]
+fn dependencies_between_rooms_point_down() {
+    hold(dependencies_point_down);
+}
+
+#[test]
+fn the_laws_depend_on_nothing_with_effects() {
+    hold(feature_has_no_effects);
+}
+
+#[test]
+fn the_map_names_every_room() {
+    hold(every_room_is_on_the_map);
+}
+
+#[test]
+fn a_dependency_sideways_or_up_is_found_in_every_spelling() {
+    for (room, line) in [
+        ("online", "registry.workspace = true"),
+        ("feature", "transform = { path = \"../transform\" }"),
+        ("server", "\"offline\" = \"1\""),
+        ("materializer", "twinstore-cli.workspace = true"),
+    ] {
+        let manifest = format!("[package]\nname = \"x\"\n\n[dependencies]\nserde = \"1\"\n{line}\n");
+        let found = in_sample(dependencies_point_down, &format!("{room}/Cargo.toml"), &manifest);
+        assert_eq!(found.len(), 1, "{line}: {found:?}");
+        assert!(found[0].starts_with(&format!("{room}/Cargo.toml:6: ")), "{found:?}");
+    }
+    let table =
+        "[dependencies.offline]\npath = \"../offline\"\n[target.'cfg(unix)'.dependencies]\ncli = \"1\"\n";
+    let found = in_sample(dependencies_point_down, "online/Cargo.toml", table);
+    assert!(found[0].contains(":1: `online` may not know `offline`"), "{found:?}");
+    assert!(found[1].contains(":4: `online` may not know `cli`"), "{found:?}");
+}
+
+#[test]
+fn a_dependency_down_and_one_of_a_test_are_not_found() {
+    let manifest =
+        "[dependencies]\nfeature.workspace = true\n[dev-dependencies]\nregistry.workspace = true\n";
+    assert!(in_sample(dependencies_point_down, "online/Cargo.toml", manifest).is_empty());
+}
+
+#[test]
+fn a_room_that_nobody_placed_is_found() {
+    let found = in_sample(dependencies_point_down, "attic/Cargo.toml", "[package]\n");
+    assert_eq!(found, ["attic/Cargo.toml:1: say in the style test what the room `attic` may depend on"]);
+}
+
+#[test]
+fn a_runtime_among_the_laws_is_found() {
+    let found = in_sample(feature_has_no_effects, "feature/Cargo.toml", "[dependencies]\ntokio = \"1\"\n");
+    assert_eq!(found, ["feature/Cargo.toml:2: `feature` is pure and may not depend on `tokio`"]);
+}
+
+#[test]
+fn a_room_that_is_not_on_the_map_is_found() {
+    let files = [("docs/ARCHITECTURE.md", "- `feature/`: the laws"), ("attic/Cargo.toml", "[package]")];
+    assert_eq!(in_samples(every_room_is_on_the_map, &files).len(), 1);
+    let files = [("docs/ARCHITECTURE.md", "- `attic/`: what is old"), ("attic/Cargo.toml", "[package]")];
+    assert!(in_samples(every_room_is_on_the_map, &files).is_empty());
+}
