@@ -40,7 +40,8 @@ pub(crate) async fn fold(log: &Log, labels: Labels, as_of: AsOf) -> Result<Folde
     fold.finish()
 }
 
-struct ViewFold<'a> {
+/// One view's folds while its log streams by.
+pub(super) struct ViewFold<'a> {
     view: &'a View,
     as_of: AsOf,
     labels: Labels,
@@ -51,7 +52,7 @@ struct ViewFold<'a> {
 }
 
 impl<'a> ViewFold<'a> {
-    fn new(view: &'a View, labels: Labels, as_of: AsOf) -> Self {
+    pub(super) fn new(view: &'a View, labels: Labels, as_of: AsOf) -> Self {
         let fields: Vec<Field> = view
             .columns
             .iter()
@@ -65,7 +66,7 @@ impl<'a> ViewFold<'a> {
         Self { view, as_of, labels, latest, by_event, windows: windows::folds(view, slots) }
     }
 
-    fn add(&mut self, batch: &RecordBatch) -> Result<(), OfflineError> {
+    pub(super) fn add(&mut self, batch: &RecordBatch) -> Result<(), OfflineError> {
         let facts = RowFacts::of(self.view, batch)?;
         let keys: Vec<ArrayRef> =
             self.view.keys.iter().map(|key| column(self.view, batch, &key.name)).collect::<Result<_, _>>()?;
@@ -103,7 +104,7 @@ impl<'a> ViewFold<'a> {
         Ok(())
     }
 
-    fn finish(self) -> Result<Folded, OfflineError> {
+    pub(super) fn finish(self) -> Result<Folded, OfflineError> {
         let Self { view, labels, latest, by_event, windows, .. } = self;
         let slots = labels.len();
         let ranges: Vec<_> = labels.ranges().collect();
@@ -137,8 +138,16 @@ impl<'a> ViewFold<'a> {
             if let Some(feature) = view.features.get(finished.feature) {
                 set(&mut features, finished.feature, Some(transform::array_of(&values, feature.data_type)));
             }
-            if asks {
-                set_row(&mut leaked, finished.feature, finished.leaked);
+            if let Some((event_winners, _)) = &event {
+                // A count is filled by any row that makes its entity known.
+                let known_early =
+                    winners.iter().zip(event_winners).map(|(seen, early)| seen.is_none() && early.is_some());
+                let filled = finished
+                    .leaked
+                    .iter()
+                    .zip(known_early)
+                    .map(|(leaked, known)| *leaked || finished.counts && known);
+                set_row(&mut leaked, finished.feature, filled.collect());
             }
         }
         let features = features

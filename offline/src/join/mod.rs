@@ -2,6 +2,8 @@
 //! log once and unsorted, and let every row find by binary search the labels that it can affect.
 //! Memory follows the spine, not the log.
 
+#[cfg(test)]
+mod against_oracle;
 mod fold;
 mod labels;
 mod latest;

@@ -194,6 +194,7 @@ impl WindowFold {
             .into_iter()
             .map(|(feature, function)| FinishedFeature {
                 feature,
+                counts: function == Function::Count,
                 values: leaves
                     .iter()
                     .enumerate()
@@ -226,6 +227,8 @@ impl WindowFold {
 /// One feature at every slot.
 pub(crate) struct FinishedFeature {
     pub(crate) feature: usize,
+    /// Whether it has a value as soon as its entity is known.
+    pub(crate) counts: bool,
     pub(crate) values: Vec<Value>,
     pub(crate) leaked: Vec<bool>,
 }

@@ -1,0 +1,136 @@
+//! The join against the oracle, on generated histories, in batches of any size and order.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::datatypes::{Field, Schema};
+use feature::oracle::{self, History, Numbers};
+use feature::{AsOf, Provenance, Row, Span, Value, View};
+use proptest::prelude::*;
+
+use super::fold::{Folded, ViewFold};
+use super::labels::Labels;
+use crate::columns::{Facts, log_batch};
+
+/// A batch of the log that holds these rows.
+fn batch(view: &View, rows: &[(&[Value], &Row)]) -> RecordBatch {
+    let keys = view.keys.iter().enumerate().map(|(n, key)| {
+        let values: Vec<Value> = rows.iter().map(|(keys, _)| keys[n].clone()).collect();
+        (key.name.to_string(), transform::array_of(&values, key.data_type))
+    });
+    let columns = view.columns.iter().enumerate().map(|(n, column)| {
+        let values: Vec<Value> = rows.iter().map(|(_, row)| row.values[n].clone()).collect();
+        (column.name.to_string(), transform::array_of(&values, column.data_type))
+    });
+    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = keys
+        .chain(columns)
+        .map(|(name, array)| (Field::new(name, array.data_type().clone(), true), array))
+        .unzip();
+    let values = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap();
+    let times =
+        |of: fn(&Row) -> i64| TimestampMicrosecondArray::from_iter_values(rows.iter().map(|(_, r)| of(r)));
+    let facts = Facts {
+        event_times: times(|row| row.event_time.get()),
+        available_at: times(|row| row.available_at.get()),
+        provenance: Provenance::Simulated,
+        assumed_delay: Some(Span::SECOND),
+        positions: rows.iter().map(|(_, row)| row.position).collect(),
+        late: BooleanArray::from(vec![false; rows.len()]),
+        deleted: rows.iter().map(|(_, row)| Some(row.deleted)).collect(),
+    };
+    log_batch(view, &values, facts).unwrap()
+}
+
+/// Every entity at every moment, and a null key: the spine that asks everything.
+fn labels(history: &History) -> (Labels, Vec<(Option<usize>, i64)>) {
+    let mut asked: Vec<(Option<usize>, i64)> = history
+        .moments
+        .iter()
+        .flat_map(|at| (0..history.entities.len()).map(|entity| (Some(entity), at.get())))
+        .collect();
+    asked.push((None, 0));
+    let keys: Vec<ArrayRef> = history
+        .view
+        .keys
+        .iter()
+        .enumerate()
+        .map(|(n, key)| {
+            let values: Vec<Value> = asked
+                .iter()
+                .map(|(entity, _)| entity.map_or(Value::Null, |entity| history.entities[entity].0[n].clone()))
+                .collect();
+            transform::array_of(&values, key.data_type)
+        })
+        .collect();
+    let times: Vec<i64> = asked.iter().map(|(_, at)| *at).collect();
+    (Labels::new(&keys, &times).unwrap(), asked)
+}
+
+fn joined(history: &History, as_of: AsOf, seed: u64) -> (Folded, Vec<(Option<usize>, i64)>) {
+    let mut numbers = Numbers::new(seed);
+    let mut rows: Vec<(&[Value], &Row)> = history
+        .entities
+        .iter()
+        .flat_map(|(keys, rows)| rows.iter().map(move |row| (keys.as_slice(), row)))
+        .collect();
+    rows.sort_by_cached_key(|_| numbers.draw());
+    let (labels, asked) = labels(history);
+    let mut fold = ViewFold::new(&history.view, labels, as_of);
+    for chunk in rows.chunks(1 + numbers.below(7) as usize) {
+        fold.add(&batch(&history.view, chunk)).unwrap();
+    }
+    (fold.finish().unwrap(), asked)
+}
+
+fn check(history: &History, as_of: AsOf, seed: u64) {
+    let (folded, asked) = joined(history, as_of, seed);
+    for (row, (entity, at)) in asked.iter().enumerate() {
+        let slot = folded.labels.slot_of_row[row];
+        let Some(entity) = entity else {
+            assert_eq!(slot, None, "a null key is the key of nothing");
+            continue;
+        };
+        let at = feature::Micros::new(*at).unwrap();
+        let expected = oracle::answer(&history.view, &history.entities[*entity].1, at, as_of);
+        let slot = slot.unwrap() as usize;
+        let times = folded.winners[slot].map(|winner| (winner.event_time, winner.available_at));
+        assert_eq!(times, expected.times.map(|times| (times.event_time, times.available_at)));
+        for (n, feature) in history.view.features.iter().enumerate() {
+            let got = transform::value_at(folded.features[n].as_ref(), slot, feature.data_type);
+            assert_eq!(
+                got, expected.cells[n].value,
+                "{} of entity {entity} at {at}, {as_of:?}",
+                feature.name
+            );
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn the_join_is_the_oracles_to_the_bit(seed: u64, rows in 0_usize..24) {
+        let history = History::generate(seed, rows);
+        check(&history, AsOf::Available, seed);
+        check(&history, AsOf::Event, seed);
+    }
+
+    #[test]
+    fn a_leak_is_counted_where_the_modes_use_different_rows(seed: u64, rows in 0_usize..16) {
+        let history = History::generate(seed, rows);
+        let (folded, asked) = joined(&history, AsOf::Available, seed);
+        for (row, (entity, at)) in asked.iter().enumerate() {
+            let (Some(entity), Some(slot)) = (entity, folded.labels.slot_of_row[row]) else { continue };
+            let at = feature::Micros::new(*at).unwrap();
+            let rows = &history.entities[*entity].1;
+            let available = oracle::answer(&history.view, rows, at, AsOf::Available);
+            let event = oracle::answer(&history.view, rows, at, AsOf::Event);
+            for (n, feature) in history.view.features.iter().enumerate() {
+                let differs = available.cells[n].value != event.cells[n].value && !event.cells[n].value.is_null();
+                let leaked = folded.leaked[n][slot as usize];
+                prop_assert!(!differs || leaked, "{} of entity {entity} at {at}", feature.name);
+            }
+        }
+    }
+}
