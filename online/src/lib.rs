@@ -31,6 +31,7 @@
 //! # }
 //! ```
 
+mod answer;
 mod embedded;
 mod error;
 mod fold;

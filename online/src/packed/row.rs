@@ -1,43 +1,205 @@
-//! Reading a packed row in place.
+//! Reading a packed row where it lies: latest values at fixed places, windows as a prefix of their
+//! ring's slots, the tail only where rows wait in it.
 
-use feature::{Answer, Micros};
+use feature::{Answer, Micros, Position, Row, State, Times, Value};
 
-use super::Layout;
+use super::scan::{micros_at, u32_at, u64_at};
+use super::{
+    CHECKSUM, FLAG_FOLDED, FLAG_PENDING, LAYOUT_VERSION, LatestSlot, Layout, MAGIC, RingPlan, Tail, aligned,
+    at, count_ones, is_set,
+};
+use crate::answer::{self, Folded};
 use crate::error::OnlineError;
 use crate::positions::Positions;
 
-/// A packed row where it lies.
+/// A packed row where it lies. Nothing is copied to read a value of a fixed width. The checksum is
+/// looked at before tiles are merged and before the tail is read; latest values are read without.
 #[derive(Clone, Copy, Debug)]
 pub struct PackedRow<'a> {
     layout: &'a Layout,
     bytes: &'a [u8],
+    tail_at: usize,
+    flags: u8,
 }
 
 impl<'a> PackedRow<'a> {
-    /// The row of these bytes: its head is checked, its tail is not read.
+    /// The row of these bytes. Its header is checked; its tail and its checksum are not looked at yet.
     pub fn new(layout: &'a Layout, bytes: &'a [u8]) -> Result<Self, OnlineError> {
-        Ok(Self { layout, bytes })
+        let damaged = |what| layout.damaged(what);
+        let (Some(magic), Some(version)) = (bytes.get(..at::VERSION), bytes.get(at::VERSION)) else {
+            return Err(damaged("it is shorter than a header"));
+        };
+        if magic != MAGIC {
+            return Err(damaged("it does not begin as a packed row"));
+        }
+        if *version != LAYOUT_VERSION {
+            return Err(newer_or_damaged(layout, *version));
+        }
+        if u32_at(bytes, at::LENGTH).map(|length| length as usize) != Some(bytes.len()) {
+            return Err(damaged("its length is not the one that it names"));
+        }
+        if u64_at(bytes, at::SCHEMA) != Some(layout.schema_id) {
+            return Err(damaged("it is of another definition of the view"));
+        }
+        let tail_at = u32_at(bytes, at::TAIL).map_or(0, |tail| tail as usize);
+        if tail_at < layout.slots_at || tail_at + CHECKSUM > bytes.len() {
+            return Err(damaged("its tail lies outside"));
+        }
+        let flags = bytes.get(at::FLAGS).copied().unwrap_or_default();
+        Ok(Self { layout, bytes, tail_at, flags })
     }
 
     /// All features of the view at a moment that is not before the view's applied time.
     pub fn answer(&self, at: Micros) -> Result<Answer, OnlineError> {
-        let _ = (self.layout, self.bytes, at);
-        todo!()
+        answer::all(self, at)
     }
 
     /// These features, by their places in the view, in this order.
     pub fn answer_some(&self, features: &[usize], at: Micros) -> Result<Answer, OnlineError> {
-        let _ = (features, at);
-        todo!()
+        answer::some(self, features, at)
     }
 
     /// The positions that the row has folded.
     pub fn positions(&self) -> Result<Positions, OnlineError> {
-        todo!()
+        let tail = self.tail_bytes().ok_or_else(|| self.layout.damaged("its tail lies outside"))?;
+        Tail::read_positions(tail).ok_or_else(|| self.layout.damaged("its positions are none"))
     }
 
     /// Checks the whole row against its checksum.
     pub fn verify(&self) -> Result<(), OnlineError> {
-        todo!()
+        let end = self.bytes.len().saturating_sub(CHECKSUM);
+        let sum = self.bytes.get(..end).map(crc32fast::hash);
+        if sum.is_some() && sum == u32_at(self.bytes, end) {
+            Ok(())
+        } else {
+            Err(self.layout.damaged("its checksum does not match"))
+        }
+    }
+
+    pub(crate) fn tail(&self) -> Result<Tail, OnlineError> {
+        self.verify()?;
+        self.tail_bytes()
+            .and_then(|bytes| Tail::read(self.is_folded(), &self.layout.columns, bytes))
+            .ok_or_else(|| self.layout.damaged("its tail is none"))
+    }
+
+    /// The bitmap of a ring's tiles, the newest first.
+    pub(crate) fn bitmap(&self, ring: &RingPlan) -> &'a [u8] {
+        self.bytes.get(ring.bitmap_at..ring.bitmap_at + ring.bitmap_bytes()).unwrap_or_default()
+    }
+
+    /// The states of one component in the newest `count` of a ring's tiles that are not empty, the
+    /// newest first.
+    pub(crate) fn states(
+        &self,
+        ring: &'a RingPlan,
+        part: usize,
+        count: usize,
+    ) -> impl Iterator<Item = Option<State>> + use<'a> {
+        let (bytes, argument) = (self.bytes, ring.argument);
+        let tiles = count_ones(self.bitmap(ring), ring.tiles);
+        let before: usize =
+            ring.components.iter().take(part).map(|before| aligned(tiles * before.width)).sum();
+        let slots = u32_at(bytes, ring.entry_at).map(|slots| slots as usize + before);
+        let spills = match u32_at(bytes, ring.entry_at + 4) {
+            Some(spills) if spills > 0 => bytes.get(spills as usize + part * tiles.div_ceil(8)..),
+            _ => None,
+        };
+        let plan = ring.components.get(part).copied();
+        (0..count.min(tiles)).map(move |tile| {
+            let plan = plan?;
+            let start = slots? + tile * plan.width;
+            let slot = bytes.get(start..start + plan.width)?;
+            let spilled = spills.is_some_and(|bits| is_set(bits, tile));
+            let state = if plan.in_slot && !spilled { slot } else { referred(bytes, slot)? };
+            State::read(plan.component, argument, true, state)
+        })
+    }
+
+    fn is_folded(&self) -> bool {
+        self.flags & FLAG_FOLDED != 0
+    }
+
+    fn tail_bytes(&self) -> Option<&'a [u8]> {
+        self.bytes.get(self.tail_at..self.bytes.len().saturating_sub(CHECKSUM))
+    }
+}
+
+fn newer_or_damaged(layout: &Layout, version: u8) -> OnlineError {
+    if version < LAYOUT_VERSION {
+        return layout.damaged("its layout version was never in use");
+    }
+    OnlineError::Newer {
+        what: format!("a packed row of {}", layout.view()),
+        found: version.into(),
+        known: LAYOUT_VERSION.into(),
+    }
+}
+
+/// The bytes in the variable part that a reference names.
+fn referred<'a>(bytes: &'a [u8], reference: &[u8]) -> Option<&'a [u8]> {
+    let start = u32_at(reference, 0)? as usize;
+    let length = u32_at(reference, 4)? as usize;
+    bytes.get(start..start.checked_add(length)?)
+}
+
+impl Folded for PackedRow<'_> {
+    type Error = OnlineError;
+
+    fn layout(&self) -> &Layout {
+        self.layout
+    }
+
+    fn times(&self) -> Result<Option<Times>, OnlineError> {
+        if !self.is_folded() {
+            return Ok(None);
+        }
+        let time = |place| micros_at(self.bytes, place);
+        match (time(at::EVENT_TIME), time(at::AVAILABLE_AT)) {
+            (Some(event_time), Some(available_at)) => Ok(Some(Times { event_time, available_at })),
+            _ => Err(self.layout.damaged("its times are none")),
+        }
+    }
+
+    fn latest_value(&self, place: usize, slot: &LatestSlot) -> Result<Value, OnlineError> {
+        let bits = self.bytes.get(at::NULLS..).unwrap_or_default();
+        if !is_set(bits, place) {
+            return Ok(Value::Null);
+        }
+        let bytes = match slot.width {
+            Some(width) => self.bytes.get(slot.at..slot.at + width),
+            None => self.bytes.get(slot.at..).and_then(|reference| referred(self.bytes, reference)),
+        };
+        bytes
+            .and_then(|bytes| Value::read(slot.data_type, bytes))
+            .ok_or_else(|| self.layout.damaged("a latest value is none of its type"))
+    }
+
+    /// Any bytes are a number, and a wrong one would not show: so tiles are merged only of a whole row.
+    fn check(&self) -> Result<(), OnlineError> {
+        self.verify()
+    }
+
+    fn merge(&self, ring: usize, part: usize, tail: i64, into: &mut State) -> Result<(), OnlineError> {
+        let (Some(ring), Some(times)) = (self.layout.rings.get(ring), self.times()?) else { return Ok(()) };
+        // Bit i is the tile i hops before the latest row's.
+        let reach = ring.tile(times.event_time) - tail + 1;
+        let within = usize::try_from(reach).unwrap_or(0).min(ring.tiles);
+        let count = count_ones(self.bitmap(ring), within);
+        for state in self.states(ring, part, count) {
+            into.merge(&state.ok_or_else(|| self.layout.damaged("a tile's state is none"))?);
+        }
+        Ok(())
+    }
+
+    fn with_pending<T>(
+        &self,
+        use_them: impl FnOnce(Option<Position>, &[Row]) -> T,
+    ) -> Result<T, OnlineError> {
+        if self.flags & FLAG_PENDING == 0 {
+            return Ok(use_them(None, &[]));
+        }
+        let tail = self.tail()?;
+        Ok(use_them(tail.latest, &tail.pending))
     }
 }
