@@ -1,11 +1,18 @@
-//! A file's batches in the source's declared schema: widened where nothing can be lost.
+//! A file's batches in the source's declared schema: widened where nothing can be lost, refused by
+//! name where something could.
 
-use arrow::datatypes::{DataType as ArrowType, Schema};
-use arrow::record_batch::RecordBatch;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::{DataType as ArrowType, Schema, SchemaRef};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use feature::{DataType, Field};
 use thiserror::Error;
 
-use crate::error::hint;
+use crate::arrow_types::{arrow_schema, arrow_type};
+use crate::error::{hint, nearest, plain};
+use crate::isolate;
+use crate::widen::{Nanoseconds, is_lossless, natural, widen};
 
 /// A column of a file that is not what the source declares.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -19,7 +26,7 @@ pub enum Mismatch {
         nearest: Option<String>,
     },
     /// The file's type cannot be widened to the declared one without loss.
-    #[error("the column `{column}` is declared {declared} and the file holds {found}")]
+    #[error("the column `{column}` is declared {declared}, and the file holds {}", named(.found))]
     Type {
         /// Which one.
         column: String,
@@ -37,13 +44,15 @@ pub enum ConformError {
     #[error("the batch has no column `{0}`, which its file's schema has")]
     MissingColumn(String),
     /// A value that the declared type cannot hold.
-    #[error("the column `{column}` cannot be read as {declared}: {reason}")]
+    #[error("row {row} of the batch: the column `{column}` cannot be read as {declared}: {reason}")]
     Value {
+        /// The row of the batch, from 0.
+        row: usize,
         /// Which column.
         column: String,
         /// The declared type.
         declared: DataType,
-        /// Which value, and why.
+        /// Why.
         reason: String,
     },
     /// Arrow could not assemble the batch.
@@ -51,16 +60,48 @@ pub enum ConformError {
     Arrow(#[from] arrow::error::ArrowError),
 }
 
+/// An Arrow type by our name for it, where that says the same.
+fn named(found: &ArrowType) -> String {
+    match natural(found) {
+        Some(ours) if arrow_type(ours) == *found => ours.to_string(),
+        _ => found.to_string().to_lowercase(),
+    }
+}
+
 /// How the batches of one file become batches of the declared schema.
 #[derive(Clone, Debug)]
 pub struct Conform {
+    declared: Vec<Field>,
+    schema: SchemaRef,
     projection: Vec<usize>,
 }
 
 impl Conform {
     /// Checks a file's schema against the declared columns; every column that differs is named.
-    pub fn new(_declared: &[Field], _file: &Schema) -> Result<Self, Vec<Mismatch>> {
-        Ok(Self { projection: Vec::new() })
+    pub fn new(declared: &[Field], file: &Schema) -> Result<Self, Vec<Mismatch>> {
+        let mut projection = Vec::with_capacity(declared.len());
+        let mut mismatches = Vec::new();
+        for field in declared {
+            let column = field.name.to_string();
+            match file.column_with_name(&column) {
+                None => {
+                    let nearest = nearest(&column, file.fields().iter().map(|field| field.name().as_str()));
+                    mismatches.push(Mismatch::Missing { column, nearest });
+                }
+                Some((place, found)) if is_lossless(found.data_type(), field.data_type) => {
+                    projection.push(place);
+                }
+                Some((_, found)) => {
+                    let found = found.data_type().clone();
+                    mismatches.push(Mismatch::Type { column, declared: field.data_type, found });
+                }
+            }
+        }
+        if mismatches.is_empty() {
+            Ok(Self { declared: declared.to_vec(), schema: arrow_schema(declared), projection })
+        } else {
+            Err(mismatches)
+        }
     }
 
     /// For each declared column its place in the file's schema.
@@ -68,9 +109,168 @@ impl Conform {
         &self.projection
     }
 
+    /// The schema of the batches that it gives.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
     /// The batch in the declared schema. Its columns are found by name, so it may be a projection
     /// of the file, in any order.
     pub fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch, ConformError> {
-        Ok(batch.clone())
+        let columns = self.declared.iter().map(|field| {
+            let found = batch.column_by_name(field.name.as_str());
+            let found = found.ok_or_else(|| ConformError::MissingColumn(field.name.to_string()))?;
+            conform(found, field)
+        });
+        let columns = columns.collect::<Result<_, _>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+    }
+}
+
+fn conform(found: &ArrayRef, field: &Field) -> Result<ArrayRef, ConformError> {
+    let attempt = |first, length| {
+        widen(&found.slice(first, length), field.data_type, Nanoseconds::Refused)
+            .map_err(|error| plain(&error.into()))
+    };
+    let (values, failures) = isolate::rows(found.len(), &arrow_type(field.data_type), attempt)?;
+    match failures.into_iter().next() {
+        None => Ok(values),
+        Some((row, reason)) => Err(ConformError::Value {
+            row,
+            column: field.name.to_string(),
+            declared: field.data_type,
+            reason,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{
+        Array, AsArray, Date32Array, DictionaryArray, Float32Array, Int8Array, Int16Array, LargeStringArray,
+        ListArray, NullArray, TimestampNanosecondArray, TimestampSecondArray, UInt32Array, UInt64Array,
+    };
+    use arrow::datatypes::{Float32Type, Int32Type};
+    use feature::Value;
+
+    use super::*;
+    use crate::value_at;
+
+    fn field(name: &str, data_type: &str) -> Field {
+        Field { name: name.parse().unwrap(), data_type: data_type.parse().unwrap() }
+    }
+
+    fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)))
+            .unwrap()
+    }
+
+    /// The first value of a file's column, read as a declared type.
+    fn read(array: impl Array + 'static, declared: &str) -> Result<Value, String> {
+        let batch = batch(vec![("x", Arc::new(array))]);
+        let declared = [field("x", declared)];
+        let conform = Conform::new(&declared, batch.schema_ref()).map_err(|all| all[0].to_string())?;
+        let conformed = conform.apply(&batch).map_err(|error| error.to_string())?;
+        Ok(value_at(conformed.column(0), 0, declared[0].data_type))
+    }
+
+    fn moment(text: &str) -> Result<Value, String> {
+        Ok(Value::Timestamp(text.parse().unwrap()))
+    }
+
+    #[test]
+    fn a_narrower_column_is_widened() {
+        assert_eq!(read(Int8Array::from(vec![-1]), "int32"), Ok(Value::Int32(-1)));
+        assert_eq!(read(UInt32Array::from(vec![u32::MAX]), "int64"), Ok(Value::Int64(u32::MAX.into())));
+        assert_eq!(read(Float32Array::from(vec![0.1]), "float64"), Ok(Value::Float64(f64::from(0.1_f32))));
+        assert_eq!(read(LargeStringArray::from(vec!["a"]), "string"), Ok(Value::String("a".into())));
+        let dictionary: DictionaryArray<Int32Type> = ["a", "b"].into_iter().collect();
+        assert_eq!(read(dictionary, "string"), Ok(Value::String("a".into())));
+        assert_eq!(read(NullArray::new(1), "bool"), Ok(Value::Null));
+    }
+
+    #[test]
+    fn every_kind_of_time_becomes_utc_microseconds() {
+        assert_eq!(read(Date32Array::from(vec![-1]), "timestamp"), moment("1969-12-31T00:00:00Z"));
+        let seconds = TimestampSecondArray::from(vec![90]).with_timezone("America/New_York");
+        assert_eq!(read(seconds, "timestamp"), moment("1970-01-01T00:01:30Z"));
+        assert_eq!(
+            read(TimestampNanosecondArray::from(vec![-1_000]), "timestamp"),
+            moment("1969-12-31T23:59:59.999999Z")
+        );
+        // Far beyond what microseconds hold: no moment at all, and not another one.
+        assert_eq!(read(TimestampSecondArray::from(vec![i64::MAX]), "timestamp"), Ok(Value::Null));
+    }
+
+    #[test]
+    fn a_moment_between_two_microseconds_is_refused_with_its_row() {
+        let nanoseconds = TimestampNanosecondArray::from(vec![1_000, 2_000, 2_001]);
+        let error = read(nanoseconds, "timestamp").unwrap_err();
+        assert!(error.contains("row 2") && error.contains("`x`") && error.contains("2001"), "{error}");
+    }
+
+    #[test]
+    fn what_could_lose_something_is_refused_naming_both_types() {
+        let error = read(UInt64Array::from(vec![1]), "int64").unwrap_err();
+        assert_eq!(error, "the column `x` is declared int64, and the file holds uint64");
+        let error = read(arrow::array::Float64Array::from(vec![1.0]), "float32").unwrap_err();
+        assert_eq!(error, "the column `x` is declared float32, and the file holds float64");
+        for (declared, array) in [
+            ("int32", Arc::new(UInt32Array::from(vec![1])) as ArrayRef),
+            ("float32", Arc::new(arrow::array::Int32Array::from(vec![1]))),
+            ("float64", Arc::new(arrow::array::Int64Array::from(vec![1]))),
+            ("bool", Arc::new(Int8Array::from(vec![1]))),
+            ("string", Arc::new(Int8Array::from(vec![1]))),
+            ("timestamp", Arc::new(LargeStringArray::from(vec!["2013-01-01"]))),
+        ] {
+            let file = batch(vec![("x", array)]);
+            assert!(Conform::new(&[field("x", declared)], file.schema_ref()).is_err(), "{declared}");
+        }
+    }
+
+    #[test]
+    fn every_column_that_differs_is_named_at_once() {
+        let file = batch(vec![
+            ("arr_dealy", Arc::new(Int16Array::from(vec![1]))),
+            ("dest", Arc::new(Int16Array::from(vec![1]))),
+        ]);
+        let mismatches =
+            Conform::new(&[field("arr_delay", "int32"), field("dest", "string")], file.schema_ref());
+        let text: Vec<String> = mismatches.unwrap_err().iter().map(ToString::to_string).collect();
+        assert_eq!(text[0], "the file has no column `arr_delay`, did you mean `arr_dealy`?");
+        assert_eq!(text[1], "the column `dest` is declared string, and the file holds int16");
+    }
+
+    #[test]
+    fn columns_are_found_by_name_whatever_their_order() {
+        let file = batch(vec![
+            ("other", Arc::new(Int8Array::from(vec![0]))),
+            ("b", Arc::new(Int8Array::from(vec![2]))),
+            ("a", Arc::new(Int8Array::from(vec![1]))),
+        ]);
+        let conform = Conform::new(&[field("a", "int32"), field("b", "int32")], file.schema_ref()).unwrap();
+        assert_eq!(conform.projection(), [2, 1]);
+        for batch in [file.clone(), file.project(&[1, 2]).unwrap()] {
+            let conformed = conform.apply(&batch).unwrap();
+            let values: Vec<i32> =
+                (0..2).map(|i| conformed.column(i).as_primitive::<Int32Type>().value(0)).collect();
+            assert_eq!(values, [1, 2]);
+        }
+    }
+
+    #[test]
+    fn a_list_of_another_length_than_declared_is_refused_with_its_row() {
+        let lists = |lengths: &[usize]| {
+            let rows = lengths.iter().map(|n| (*n > 0).then(|| vec![Some(1.5_f32); *n]));
+            ListArray::from_iter_primitive::<Float32Type, _, _>(rows)
+        };
+        let error = read(lists(&[2, 0, 3]), "list<float32>[2]").unwrap_err();
+        assert!(error.contains("row 2") && error.contains("3 items, not 2"), "{error}");
+        let value = read(lists(&[2, 0]), "list<float64>[2]").unwrap();
+        assert_eq!(value, Value::List([Value::Float64(1.5), Value::Float64(1.5)].into()));
+        // Also from the middle of an array, after a null.
+        let value = read(lists(&[2, 0, 2]).slice(2, 1), "list<float32>[2]").unwrap();
+        assert_eq!(value, Value::List([Value::Float32(1.5), Value::Float32(1.5)].into()));
     }
 }

@@ -24,6 +24,12 @@ pub enum ExpressionError {
         /// How long it may be.
         max: usize,
     },
+    /// Its operators and calls are nested deeper than is allowed.
+    #[error("the expression is nested more than {max} deep: use IN, CASE or a column of the source")]
+    TooDeep {
+        /// How deep it may be.
+        max: usize,
+    },
     /// A column that is not there.
     #[error("unknown column `{name}`{}", hint(.nearest))]
     UnknownColumn {

@@ -1,15 +1,29 @@
 //! One SQL scalar expression: checked and compiled once, run on any batch.
 
-use arrow::array::ArrayRef;
-use arrow::record_batch::RecordBatch;
-use feature::{DataType, Field, Name, Scalar};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use crate::error::{ExpressionError, TransformError};
+use arrow::array::{Array, ArrayRef, RecordBatchOptions};
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::physical_expr::PhysicalExpr;
+use feature::{DataType, Field, Name};
+
+use crate::arrow_types::{arrow_schema, arrow_type};
+use crate::error::{ExpressionError, TransformError, plain};
+use crate::isolate::{self, Attempt};
+use crate::settle::settle;
+use crate::widen::{self, Nanoseconds};
+use crate::{strict, syntax};
 
 /// A compiled expression over named columns.
 #[derive(Clone, Debug)]
 pub struct Expression {
+    physical: Arc<dyn PhysicalExpr>,
+    fields: Vec<Field>,
     columns: Vec<Name>,
+    schema: SchemaRef,
     data_type: DataType,
 }
 
@@ -24,8 +38,25 @@ pub struct Evaluated {
 
 impl Expression {
     /// Parses and checks an expression over these columns.
-    pub fn compile(_schema: &[Field], _sql: &str) -> Result<Self, ExpressionError> {
-        Ok(Self { columns: Vec::new(), data_type: Scalar::Bool.into() })
+    pub fn compile(schema: &[Field], sql: &str) -> Result<Self, ExpressionError> {
+        let parsed = syntax::parse(sql, schema)?;
+        let fields: Vec<Field> = parsed.columns.into_iter().cloned().collect();
+        let schema = arrow_schema(&fields);
+        let type_error = |error| ExpressionError::Type(plain(&error));
+        let physical = strict::compile(parsed.expr, &schema).map_err(type_error)?;
+        let found = physical.data_type(&schema).map_err(type_error)?;
+        let data_type = widen::natural(&found).ok_or(ExpressionError::NoSuchType { found })?;
+        let columns = fields.iter().map(|field| field.name.clone()).collect();
+        Ok(Self { physical, fields, columns, schema, data_type })
+    }
+
+    /// The same expression as a value of `declared`, where nothing can be lost; `what` names its
+    /// place in an error, as in ``the key `airport` ``.
+    pub fn widened(self, declared: DataType, what: &str) -> Result<Self, ExpressionError> {
+        if widen::is_lossless(&arrow_type(self.data_type), declared) {
+            return Ok(Self { data_type: declared, ..self });
+        }
+        Err(ExpressionError::WrongType { what: what.to_owned(), declared, found: self.data_type })
     }
 
     /// The type of its values.
@@ -40,7 +71,48 @@ impl Expression {
 
     /// The values for the rows of a batch that holds, by name, the columns that it reads.
     pub fn evaluate(&self, batch: &RecordBatch) -> Result<Evaluated, TransformError> {
-        let values = arrow::array::new_null_array(&crate::arrow_type(self.data_type), batch.num_rows());
-        Ok(Evaluated { values, failures: Vec::new() })
+        let columns = self.fields.iter().map(|field| column(batch, field)).collect::<Result<_, _>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
+        let attempt = |first, length| self.attempt(&batch.slice(first, length));
+        let (values, failures) = isolate::rows(batch.num_rows(), &arrow_type(self.data_type), attempt)?;
+        Ok(Evaluated { values, failures })
     }
+
+    /// The values of a whole batch, or why some row of it fails. A kernel that panics fails the
+    /// row that it panics on, and not its process.
+    fn attempt(&self, batch: &RecordBatch) -> Attempt {
+        let length = batch.num_rows();
+        let evaluate = || self.physical.evaluate(batch).and_then(|values| values.into_array(length));
+        let values = catch_unwind(AssertUnwindSafe(evaluate))
+            .map_err(|panic| said(&*panic))?
+            .map_err(|error| plain(&error))?;
+        if values.len() != length {
+            return Err(format!("{} values were given for {length} rows", values.len()));
+        }
+        let values =
+            widen::widen(&values, self.data_type, Nanoseconds::Cut).map_err(|error| plain(&error.into()))?;
+        settle(values, self.data_type)
+    }
+}
+
+/// A column of a batch, of the type that was compiled for.
+pub(crate) fn column(batch: &RecordBatch, field: &Field) -> Result<ArrayRef, TransformError> {
+    let column = batch
+        .column_by_name(field.name.as_str())
+        .ok_or_else(|| TransformError::MissingColumn { column: field.name.to_string() })?;
+    if *column.data_type() != arrow_type(field.data_type) {
+        return Err(TransformError::WrongType {
+            column: field.name.to_string(),
+            declared: field.data_type,
+            found: column.data_type().clone(),
+        });
+    }
+    Ok(Arc::clone(column))
+}
+
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("it cannot be computed ({})", text.unwrap_or("no reason was given"))
 }

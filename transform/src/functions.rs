@@ -1,4 +1,130 @@
 //! The allow list: the functions that an expression may call.
+//!
+//! Each gives the same for the same arguments, whenever and wherever it runs, and no more memory
+//! than its arguments account for; so `now`, `random`, `repeat` and `lpad` are not on it.
+
+use std::sync::Arc;
+
+use datafusion::functions;
+use datafusion::logical_expr::ScalarUDF;
+
+const ALLOWED: [&str; 89] = [
+    // conditional
+    "coalesce",
+    "greatest",
+    "least",
+    "nullif",
+    "nvl",
+    "nvl2",
+    // text
+    "ascii",
+    "bit_length",
+    "btrim",
+    "character_length",
+    "chr",
+    "concat",
+    "concat_ws",
+    "contains",
+    "decode",
+    "encode",
+    "ends_with",
+    "find_in_set",
+    "initcap",
+    "left",
+    "levenshtein",
+    "lower",
+    "ltrim",
+    "octet_length",
+    "overlay",
+    "replace",
+    "reverse",
+    "right",
+    "rtrim",
+    "split_part",
+    "starts_with",
+    "strpos",
+    "substr",
+    "substr_index",
+    "to_hex",
+    "translate",
+    "upper",
+    // regular expressions
+    "regexp_count",
+    "regexp_instr",
+    "regexp_like",
+    "regexp_match",
+    "regexp_replace",
+    // time
+    "date_bin",
+    "date_part",
+    "date_trunc",
+    "from_unixtime",
+    "make_date",
+    "to_char",
+    "to_date",
+    "to_local_time",
+    "to_timestamp",
+    "to_timestamp_micros",
+    "to_timestamp_millis",
+    "to_timestamp_seconds",
+    "to_unixtime",
+    // numbers
+    "abs",
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "cbrt",
+    "ceil",
+    "cos",
+    "cosh",
+    "cot",
+    "degrees",
+    "exp",
+    "floor",
+    "isnan",
+    "iszero",
+    "ln",
+    "log",
+    "log10",
+    "log2",
+    "nanvl",
+    "pi",
+    "power",
+    "radians",
+    "round",
+    "signum",
+    "sin",
+    "sinh",
+    "sqrt",
+    "tan",
+    "tanh",
+    "trunc",
+];
+
+/// Functions that users of SQL expect and that an expression may not call, and why not.
+const REFUSED: [(&str, &str); 14] = [
+    ("now", CLOCK),
+    ("current_timestamp", CLOCK),
+    ("current_date", CLOCK),
+    ("current_time", CLOCK),
+    ("today", CLOCK),
+    ("random", DIFFERS),
+    ("rand", DIFFERS),
+    ("uuid", DIFFERS),
+    ("repeat", UNBOUNDED),
+    ("lpad", UNBOUNDED),
+    ("rpad", UNBOUNDED),
+    ("row_number", "a window function"),
+    ("lag", "a window function"),
+    ("lead", "a window function"),
+];
+const CLOCK: &str = "which reads a clock";
+const DIFFERS: &str = "which differs from call to call";
+const UNBOUNDED: &str = "whose result has no bound";
 
 /// One function of the allow list, as the documentation shows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -9,11 +135,79 @@ pub struct FunctionDoc {
     pub aliases: Vec<String>,
     /// How it is called, as in `lower(str)`.
     pub syntax: String,
-    /// What it gives, in a sentence.
+    /// What it gives, in a sentence or two.
     pub description: String,
 }
 
 /// Every function that an expression may call, by name.
 pub fn functions() -> Vec<FunctionDoc> {
-    Vec::new()
+    let mut docs: Vec<FunctionDoc> = allowed().iter().map(|function| document(function)).collect();
+    docs.sort_by(|a, b| a.name.cmp(&b.name));
+    docs
+}
+
+fn document(function: &ScalarUDF) -> FunctionDoc {
+    let doc = function.documentation();
+    let first_paragraph = |text: &str| -> String {
+        let lines = text.lines().map(str::trim).skip_while(|line| line.is_empty());
+        lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    };
+    FunctionDoc {
+        name: function.name().to_owned(),
+        aliases: function.aliases().to_vec(),
+        syntax: doc.map_or_else(|| format!("{}(…)", function.name()), |doc| doc.syntax_example.clone()),
+        description: doc.map_or_else(String::new, |doc| first_paragraph(&doc.description)),
+    }
+}
+
+/// DataFusion's implementations of the functions that are allowed.
+pub(crate) fn allowed() -> Vec<Arc<ScalarUDF>> {
+    functions::all_default_functions()
+        .into_iter()
+        .filter(|function| ALLOWED.contains(&function.name()))
+        .collect()
+}
+
+/// Why a function that exists elsewhere is refused, in words that follow its name.
+pub(crate) fn refusal(name: &str) -> Option<String> {
+    if feature::Function::ALL.iter().any(|aggregate| aggregate.name() == name) || name == "avg" {
+        return Some(format!("the aggregate `{name}`"));
+    }
+    let (_, why) = REFUSED.iter().find(|(refused, _)| *refused == name)?;
+    Some(format!("`{name}`, {why},"))
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::logical_expr::Volatility;
+
+    use super::*;
+
+    #[test]
+    fn every_function_on_the_list_exists_and_is_documented() {
+        let documented = functions();
+        let missing: Vec<_> =
+            ALLOWED.iter().filter(|name| !documented.iter().any(|doc| doc.name == **name)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+        for doc in documented {
+            assert!(doc.syntax.starts_with(&doc.name) && !doc.description.is_empty(), "{doc:?}");
+            assert!(!doc.description.contains('\n'), "{doc:?}");
+        }
+    }
+
+    #[test]
+    fn no_function_on_the_list_differs_from_call_to_call() {
+        for function in allowed() {
+            assert_ne!(function.signature().volatility, Volatility::Volatile, "{}", function.name());
+        }
+    }
+
+    #[test]
+    fn no_name_is_both_allowed_and_refused() {
+        for function in allowed() {
+            for name in function.aliases().iter().map(String::as_str).chain([function.name()]) {
+                assert_eq!(refusal(name), None, "{name}");
+            }
+        }
+    }
 }

@@ -17,6 +17,7 @@
 //! ```
 
 mod arrow_types;
+mod bad_row;
 mod conform;
 mod error;
 mod expression;
@@ -24,15 +25,17 @@ mod functions;
 mod isolate;
 mod on_demand;
 mod rows;
+mod settle;
 mod strict;
 mod syntax;
 mod widen;
 
 pub use arrow_types::{array_of, arrow_schema, arrow_type, value_at};
+pub use bad_row::{BadReason, BadRow};
 pub use conform::{Conform, ConformError, Mismatch};
 pub use error::{ExpressionError, TransformError};
 pub use expression::{Evaluated, Expression};
 pub use functions::{FunctionDoc, functions};
 pub use on_demand::OnDemand;
-pub use rows::{BadReason, BadRow, DECLARED_AT, EVENT_TIME, Transformed, ViewTransform};
+pub use rows::{DECLARED_AT, EVENT_TIME, Transformed, ViewTransform};
 pub use syntax::canonical;

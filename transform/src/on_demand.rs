@@ -2,7 +2,7 @@
 
 use arrow::array::ArrayRef;
 use arrow::record_batch::RecordBatch;
-use feature::{Field, OnDemandView};
+use feature::{Computed, Field, OnDemandView};
 
 use crate::error::{ExpressionError, TransformError};
 use crate::expression::Expression;
@@ -16,7 +16,11 @@ pub struct OnDemand {
 impl OnDemand {
     /// Compiles a view's expressions over its inputs, by their prefixed names, and request columns.
     pub fn compile(view: &OnDemandView, inputs: &[Field]) -> Result<Self, ExpressionError> {
-        let compile = |feature: &feature::Computed| Expression::compile(inputs, &feature.expression);
+        let compile = |feature: &Computed| {
+            let what = format!("the feature `{}`", feature.name);
+            let expression = Expression::compile(inputs, &feature.expression);
+            expression.map_err(|error| error.within(&what))?.widened(feature.data_type, &what)
+        };
         Ok(Self { features: view.features.iter().map(compile).collect::<Result<_, _>>()? })
     }
 

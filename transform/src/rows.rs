@@ -1,15 +1,18 @@
 //! The rows of a view from a batch of its source: which are taken, which are bad, and why.
 
-use std::fmt;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use arrow::array::new_empty_array;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder};
+use arrow::compute::{filter, filter_record_batch};
+use arrow::datatypes::{Field as ArrowField, Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
-use feature::{Field, Source, View};
+use feature::{DataType, EntityKey, Field, Micros, Name, Scalar, Source, View};
 
-use crate::arrow_types::arrow_schema;
-use crate::error::{ExpressionError, TransformError};
-
+use crate::arrow_types::{arrow_field, arrow_type};
+use crate::bad_row::{BadReason, BadRow};
+use crate::error::{ExpressionError, TransformError, nearest};
+use crate::expression::{Evaluated, Expression, column};
 /// The column of a transformed batch that holds when each row happened.
 pub const EVENT_TIME: &str = "_event_time";
 /// The column of a transformed batch that holds when each row is declared to have been available.
@@ -20,6 +23,13 @@ pub const DECLARED_AT: &str = "_declared_at";
 pub struct ViewTransform {
     input: Vec<Field>,
     schema: SchemaRef,
+    filter: Option<Expression>,
+    rejecting: Vec<(String, Expression)>,
+    warning: Vec<(String, Expression)>,
+    keys: Vec<(Field, Expression)>,
+    event_time: Option<Field>,
+    declared_at: Option<Field>,
+    columns: Vec<(String, Expression)>,
 }
 
 /// What a view makes of a batch.
@@ -40,92 +50,42 @@ pub struct Transformed {
     pub warned: Vec<(String, u64)>,
 }
 
-/// A row that is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadRow {
-    /// Its place in the input.
-    pub row: u32,
-    /// Why.
-    pub reason: BadReason,
-}
-
-/// Why a row is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BadReason {
-    /// An expression fails on it.
-    Expression {
-        /// Which one, as in ``where`` or ``key `airport` ``.
-        what: String,
-        /// What happened.
-        reason: String,
-    },
-    /// An expectation that rejects is false.
-    Expectation {
-        /// Which one.
-        name: String,
-    },
-    /// It does not say when it happened.
-    NullEventTime {
-        /// The column of the source.
-        column: String,
-    },
-    /// It does not say when it was available, and its source declares it.
-    NullDeclaredTime {
-        /// The column of the source.
-        column: String,
-    },
-    /// A time outside the years 0001 to 9999.
-    TimeOutOfRange {
-        /// The column of the source.
-        column: String,
-        /// Microseconds since 1970.
-        micros: i64,
-    },
-    /// Its encoded key is longer than a store takes.
-    KeyTooLong {
-        /// How long it is.
-        bytes: usize,
-    },
-}
-
-impl BadReason {
-    /// The kind of reason, by which bad rows are counted.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            BadReason::Expression { .. } => "expression_failed",
-            BadReason::Expectation { .. } => "expectation_failed",
-            BadReason::NullEventTime { .. } => "null_event_time",
-            BadReason::NullDeclaredTime { .. } => "null_declared_time",
-            BadReason::TimeOutOfRange { .. } => "time_out_of_range",
-            BadReason::KeyTooLong { .. } => "key_too_long",
-        }
-    }
-}
-
-impl fmt::Display for BadReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BadReason::Expression { what, reason } => write!(f, "{what} fails: {reason}"),
-            BadReason::Expectation { name } => write!(f, "the expectation `{name}` is false"),
-            BadReason::NullEventTime { column } => write!(f, "the event time `{column}` is null"),
-            BadReason::NullDeclaredTime { column } => write!(f, "the declared time `{column}` is null"),
-            BadReason::TimeOutOfRange { column, micros } => write!(
-                f,
-                "the time `{column}`, {micros} microseconds since 1970, lies outside the years 0001 to 9999"
-            ),
-            BadReason::KeyTooLong { bytes } => write!(
-                f,
-                "the key takes {bytes} bytes, more than the {} that a key may have",
-                feature::EntityKey::MAX_BYTES
-            ),
-        }
-    }
-}
-
 impl ViewTransform {
     /// Compiles a view's expressions over its source.
-    pub fn compile(source: &Source, _view: &View) -> Result<Self, ExpressionError> {
-        Ok(Self { input: source.schema.clone(), schema: arrow_schema(&source.schema) })
+    pub fn compile(source: &Source, view: &View) -> Result<Self, ExpressionError> {
+        let compile = |sql: &str, data_type: DataType, what: &str| {
+            let expression = Expression::compile(&source.schema, sql);
+            expression.map_err(|error| error.within(what))?.widened(data_type, what)
+        };
+        let condition = |sql: &str, what: &str| compile(sql, Scalar::Bool.into(), what);
+        let filter = view.filter.as_deref().map(|sql| condition(sql, "`where`")).transpose()?;
+        let (mut rejecting, mut warning) = (Vec::new(), Vec::new());
+        for expectation in &view.expectations {
+            let what = format!("the expectation `{}`", expectation.name);
+            let compiled = condition(&expectation.condition, &what)?;
+            let kind = if expectation.rejects { &mut rejecting } else { &mut warning };
+            kind.push((expectation.name.clone(), compiled));
+        }
+        let keys = view.keys.iter().zip(&view.key_expressions).map(|(key, sql)| {
+            let expression = compile(sql, key.data_type, &format!("the key `{}`", key.name))?;
+            Ok((key.clone(), expression))
+        });
+        let columns = view.columns.iter().map(|column| {
+            let what = format!("the column `{}`", column.name);
+            Ok((column.name.to_string(), compile(&column.expression, column.data_type, &what)?))
+        });
+        let transform = Self {
+            input: Vec::new(),
+            schema: Arc::new(Schema::empty()),
+            filter,
+            rejecting,
+            warning,
+            keys: keys.collect::<Result<_, _>>()?,
+            event_time: time(source, source.event_time.as_ref())?,
+            declared_at: time(source, source.available_at.as_ref())?,
+            columns: columns.collect::<Result<_, _>>()?,
+        };
+        Ok(Self { input: transform.reads(&source.schema), schema: transform.gives(), ..transform })
     }
 
     /// The columns of the source that it reads, in the source's order.
@@ -139,15 +99,268 @@ impl ViewTransform {
     }
 
     /// The rows of a batch that holds, by name, the columns of [`ViewTransform::input`].
-    pub fn apply(&self, _batch: &RecordBatch) -> Result<Transformed, TransformError> {
-        let empty = self.schema.fields().iter().map(|field| new_empty_array(field.data_type())).collect();
-        Ok(Transformed {
-            rows: RecordBatch::try_new(self.schema.clone(), empty)?,
-            origins: Vec::new(),
-            filtered: 0,
-            null_keys: 0,
-            bad: Vec::new(),
-            warned: Vec::new(),
+    pub fn apply(&self, batch: &RecordBatch) -> Result<Transformed, TransformError> {
+        let mut kept = Kept::all(batch);
+        let filtered = self.pass_filter(&mut kept)?;
+        self.pass_expectations(&mut kept)?;
+
+        let mut verdicts = Verdicts::default();
+        let mut arrays = Vec::with_capacity(self.schema.fields().len());
+        for (key, expression) in &self.keys {
+            let what = || format!("the key `{}`", key.name);
+            let values = verdicts.values_or_fail(expression.evaluate(&kept.batch)?, what);
+            nulls(&values, |row| verdicts.say(row, Verdict::NullKey));
+            arrays.push(values);
+        }
+        long_keys(&arrays, |row, bytes| verdicts.bad(row, BadReason::KeyTooLong { bytes }));
+        for (field, null) in [
+            (&self.event_time, BadReason::null_event_time as fn(String) -> BadReason),
+            (&self.declared_at, BadReason::null_declared_time),
+        ] {
+            if let Some(field) = field {
+                let values = column(&kept.batch, field)?;
+                judge_times(&values, &field.name, null, &mut verdicts);
+                arrays.push(values);
+            }
+        }
+        for (name, expression) in &self.columns {
+            let what = || format!("the column `{name}`");
+            arrays.push(verdicts.values_or_fail(expression.evaluate(&kept.batch)?, what));
+        }
+        let warned = self.warnings(&kept, &verdicts)?;
+
+        let null_keys = verdicts.null_keys();
+        if let Some(mask) = kept.reject(verdicts) {
+            for array in &mut arrays {
+                *array = filter(array, &mask)?;
+            }
+        }
+        kept.bad.sort_by_key(|bad| bad.row);
+        let rows = RecordBatch::try_new(Arc::clone(&self.schema), arrays)?;
+        Ok(Transformed { rows, origins: kept.origins, filtered, null_keys, bad: kept.bad, warned })
+    }
+
+    /// Leaves the rows for which `where` is true; gives how many it is not, of those that it
+    /// does not fail on.
+    fn pass_filter(&self, kept: &mut Kept) -> Result<u64, TransformError> {
+        let Some(expression) = &self.filter else {
+            return Ok(0);
+        };
+        let mut verdicts = Verdicts::default();
+        let values = verdicts.values_or_fail(expression.evaluate(&kept.batch)?, || "`where`".to_owned());
+        let passes = values.as_boolean();
+        let filtered = passes.len() - passes.true_count() - verdicts.0.len();
+        kept.keep(&trues(passes))?;
+        kept.bad.extend(verdicts.into_bad(|row| row as u32));
+        Ok(filtered as u64)
+    }
+
+    fn pass_expectations(&self, kept: &mut Kept) -> Result<(), TransformError> {
+        let mut verdicts = Verdicts::default();
+        for (name, expression) in &self.rejecting {
+            let what = || format!("the expectation `{name}`");
+            let values = verdicts.values_or_fail(expression.evaluate(&kept.batch)?, what);
+            falses(&values, |row| verdicts.bad(row, BadReason::Expectation { name: name.clone() }));
+        }
+        match kept.reject(verdicts) {
+            Some(mask) => kept.select(&mask),
+            None => Ok(()),
+        }
+    }
+
+    /// An expectation that only warns takes no row away, also where it cannot be computed: a row
+    /// on which it fails counts as one that does not meet it.
+    fn warnings(&self, kept: &Kept, verdicts: &Verdicts) -> Result<Vec<(String, u64)>, TransformError> {
+        let count = |(name, expression): &(String, Expression)| {
+            let evaluated = expression.evaluate(&kept.batch)?;
+            let mut unmet: Vec<usize> = evaluated.failures.into_iter().map(|(row, _)| row).collect();
+            falses(&evaluated.values, |row| unmet.push(row));
+            let of_good_rows = unmet.iter().filter(|row| !verdicts.0.contains_key(row)).count();
+            Ok((name.clone(), of_good_rows as u64))
+        };
+        self.warning.iter().map(count).collect()
+    }
+
+    fn reads(&self, schema: &[Field]) -> Vec<Field> {
+        let named = self.rejecting.iter().chain(&self.warning).chain(&self.columns);
+        let expressions = named.map(|(_, expression)| expression).chain(&self.filter);
+        let expressions = expressions.chain(self.keys.iter().map(|(_, expression)| expression));
+        let mut names: Vec<&Name> = expressions.flat_map(Expression::columns).collect();
+        names.extend(self.event_time.iter().chain(&self.declared_at).map(|field| &field.name));
+        schema.iter().filter(|field| names.contains(&&field.name)).cloned().collect()
+    }
+
+    fn gives(&self) -> SchemaRef {
+        let keys = self.keys.iter().map(|(key, _)| arrow_field(key.name.as_str(), key.data_type));
+        let time =
+            |name, is_nullable| ArrowField::new(name, arrow_type(Scalar::Timestamp.into()), is_nullable);
+        let event_time = self.event_time.iter().map(|_| time(EVENT_TIME, false));
+        let declared_at = self.declared_at.iter().map(|_| time(DECLARED_AT, true));
+        let columns = self.columns.iter().map(|(name, expression)| arrow_field(name, expression.data_type()));
+        Arc::new(Schema::new(keys.chain(event_time).chain(declared_at).chain(columns).collect::<Vec<_>>()))
+    }
+}
+
+/// The column of a source that holds a time.
+fn time(source: &Source, name: Option<&Name>) -> Result<Option<Field>, ExpressionError> {
+    let Some(name) = name else {
+        return Ok(None);
+    };
+    let Some(data_type) = source.column(name.as_str()) else {
+        let nearest = nearest(name.as_str(), source.schema.iter().map(|field| field.name.as_str()));
+        return Err(ExpressionError::UnknownColumn { name: name.to_string(), nearest });
+    };
+    if data_type != Scalar::Timestamp.into() {
+        let what = format!("the time `{name}`");
+        return Err(ExpressionError::WrongType {
+            what,
+            declared: Scalar::Timestamp.into(),
+            found: data_type,
+        });
+    }
+    Ok(Some(Field { name: name.clone(), data_type }))
+}
+
+/// The rows that are still good, and the bad ones so far, by their places in the input.
+struct Kept {
+    batch: RecordBatch,
+    origins: Vec<u32>,
+    bad: Vec<BadRow>,
+}
+
+impl Kept {
+    fn all(batch: &RecordBatch) -> Self {
+        Self { batch: batch.clone(), origins: (0..batch.num_rows() as u32).collect(), bad: Vec::new() }
+    }
+
+    fn keep(&mut self, mask: &BooleanArray) -> Result<(), TransformError> {
+        if mask.true_count() < mask.len() {
+            self.retain_origins(mask);
+            self.select(mask)?;
+        }
+        Ok(())
+    }
+
+    fn select(&mut self, mask: &BooleanArray) -> Result<(), TransformError> {
+        self.batch = filter_record_batch(&self.batch, mask)?;
+        Ok(())
+    }
+
+    fn retain_origins(&mut self, mask: &BooleanArray) {
+        let mut is_kept = mask.values().iter();
+        self.origins.retain(|_| is_kept.next().unwrap_or(false));
+    }
+
+    /// Takes the rows with a verdict from the origins, the bad ones to their list. Gives the mask
+    /// of the rows that are left, where some are not.
+    fn reject(&mut self, verdicts: Verdicts) -> Option<BooleanArray> {
+        if verdicts.0.is_empty() {
+            return None;
+        }
+        let mut mask = BooleanBufferBuilder::new(self.origins.len());
+        mask.append_n(self.origins.len(), true);
+        verdicts.0.keys().for_each(|row| mask.set_bit(*row, false));
+        let mask = BooleanArray::new(mask.finish(), None);
+        let origin = |row| self.origins.get(row).copied().unwrap_or(u32::MAX);
+        self.bad.extend(verdicts.into_bad(origin));
+        self.retain_origins(&mask);
+        Some(mask)
+    }
+}
+
+enum Verdict {
+    NullKey,
+    Bad(BadReason),
+}
+
+/// What was first said against each row that something was said against.
+#[derive(Default)]
+struct Verdicts(BTreeMap<usize, Verdict>);
+
+impl Verdicts {
+    fn say(&mut self, row: usize, verdict: Verdict) {
+        self.0.entry(row).or_insert(verdict);
+    }
+
+    fn bad(&mut self, row: usize, reason: BadReason) {
+        self.say(row, Verdict::Bad(reason));
+    }
+
+    /// The values of an expression, once the rows that it fails on have their verdict.
+    fn values_or_fail(&mut self, evaluated: Evaluated, what: impl Fn() -> String) -> ArrayRef {
+        for (row, reason) in evaluated.failures {
+            self.bad(row, BadReason::Expression { what: what(), reason });
+        }
+        evaluated.values
+    }
+
+    fn null_keys(&self) -> u64 {
+        self.0.values().filter(|verdict| matches!(verdict, Verdict::NullKey)).count() as u64
+    }
+
+    fn into_bad(self, origin: impl Fn(usize) -> u32) -> impl Iterator<Item = BadRow> {
+        self.0.into_iter().filter_map(move |(row, verdict)| match verdict {
+            Verdict::NullKey => None,
+            Verdict::Bad(reason) => Some(BadRow { row: origin(row), reason }),
         })
+    }
+}
+
+fn trues(array: &BooleanArray) -> BooleanArray {
+    match array.nulls() {
+        Some(nulls) => BooleanArray::new(array.values() & nulls.inner(), None),
+        None => array.clone(),
+    }
+}
+
+fn falses(array: &ArrayRef, mut say: impl FnMut(usize)) {
+    let array = array.as_boolean();
+    if array.true_count() < array.len() {
+        (0..array.len()).filter(|row| array.is_valid(*row) && !array.value(*row)).for_each(&mut say);
+    }
+}
+
+fn nulls(array: &ArrayRef, mut say: impl FnMut(usize)) {
+    if array.null_count() > 0 {
+        (0..array.len()).filter(|row| array.is_null(*row)).for_each(&mut say);
+    }
+}
+
+/// The rows whose encoded key is longer than a store takes, and how long it is.
+fn long_keys(keys: &[ArrayRef], mut say: impl FnMut(usize, usize)) {
+    let (mut fixed, mut offsets) = (0, Vec::new());
+    for key in keys {
+        let text = key.as_string_opt::<i32>().map(|text| text.value_offsets());
+        match text.or_else(|| key.as_binary_opt::<i32>().map(|bytes| bytes.value_offsets())) {
+            Some(ends) => offsets.push(ends.windows(2)),
+            None => fixed += key.data_type().primitive_width().unwrap_or(1),
+        }
+    }
+    fixed += LENGTH_BYTES * offsets.len();
+    let rows = if offsets.is_empty() { 0 } else { keys.first().map_or(0, |key| key.len()) };
+    for row in 0..rows {
+        let length = |ends: &[i32]| ends.last().zip(ends.first()).map_or(0, |(end, start)| end - start);
+        let lengths = offsets.iter_mut().filter_map(|offsets| offsets.next());
+        let bytes = fixed + lengths.map(|ends| length(ends) as usize).sum::<usize>();
+        if bytes > EntityKey::MAX_BYTES {
+            say(row, bytes);
+        }
+    }
+}
+
+/// Bytes before each string or bytes of an encoded key: its length.
+const LENGTH_BYTES: usize = 4;
+
+fn judge_times(times: &ArrayRef, name: &Name, null: fn(String) -> BadReason, verdicts: &mut Verdicts) {
+    nulls(times, |row| verdicts.bad(row, null(name.to_string())));
+    let times = times.as_primitive::<TimestampMicrosecondType>();
+    let all = Micros::MIN.get()..=Micros::MAX.get();
+    if times.values().iter().all(|micros| all.contains(micros)) {
+        return;
+    }
+    for (row, micros) in times.values().iter().enumerate() {
+        if !all.contains(micros) && times.is_valid(row) {
+            verdicts.bad(row, BadReason::TimeOutOfRange { column: name.to_string(), micros: *micros });
+        }
     }
 }

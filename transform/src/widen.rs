@@ -1,1 +1,182 @@
-//! Which Arrow types can become which of ours, and how their arrays do.
+//! Which Arrow types stand for which of ours, which can become them without loss, and how.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, FixedSizeListArray, Int64Array, ListArray, TimestampMicrosecondArray,
+};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{
+    DataType as ArrowType, Date32Type, Date64Type, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+};
+use arrow::error::ArrowError;
+use feature::{DataType, Scalar};
+
+use crate::arrow_types::{UTC, arrow_type, item_field};
+
+/// What happens to a time between two microseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Nanoseconds {
+    /// It is refused.
+    Refused,
+    /// It is cut towards minus infinity, as a later moment would leak.
+    Cut,
+}
+
+/// The narrowest of our types that holds the values of an Arrow type; none where there is none.
+pub(crate) fn natural(found: &ArrowType) -> Option<DataType> {
+    use ArrowType as A;
+    let item = |field: &arrow::datatypes::FieldRef| natural(field.data_type())?.scalar();
+    let scalar = match found {
+        A::Boolean => Scalar::Bool,
+        A::Int8 | A::Int16 | A::Int32 | A::UInt8 | A::UInt16 => Scalar::Int32,
+        A::Int64 | A::UInt32 | A::UInt64 => Scalar::Int64,
+        A::Float16 | A::Float32 => Scalar::Float32,
+        A::Float64 => Scalar::Float64,
+        A::Utf8 | A::LargeUtf8 | A::Utf8View => Scalar::String,
+        A::Binary | A::LargeBinary | A::BinaryView | A::FixedSizeBinary(_) => Scalar::Bytes,
+        A::Date32 | A::Date64 | A::Timestamp(..) => Scalar::Timestamp,
+        A::Dictionary(_, values) => return natural(values),
+        A::List(field) | A::LargeList(field) => return Some(DataType::List(item(field)?, None)),
+        A::FixedSizeList(field, length) => {
+            let length = u32::try_from(*length).ok().filter(|length| *length > 0)?;
+            return Some(DataType::List(item(field)?, Some(length)));
+        }
+        _ => return None,
+    };
+    Some(scalar.into())
+}
+
+/// Whether a column of the Arrow type can be read as `to`. Each value is kept, or is refused on
+/// its own: a moment between two microseconds, a list of another length than its type's.
+pub(crate) fn is_lossless(found: &ArrowType, to: DataType) -> bool {
+    use ArrowType as A;
+    match (found, to) {
+        (A::Null, _) => true,
+        (A::Dictionary(_, values), _) => is_lossless(values, to),
+        (A::UInt64, _) => false,
+        (A::List(field) | A::LargeList(field) | A::FixedSizeList(field, _), DataType::List(item, length)) => {
+            let is_length = match (found, length) {
+                (A::FixedSizeList(_, n), Some(length)) => i64::from(*n) == i64::from(length),
+                _ => true,
+            };
+            is_length && is_lossless(field.data_type(), item.into())
+        }
+        (_, DataType::Scalar(Scalar::Int64)) => {
+            natural(found).is_some_and(|found| [Scalar::Int32.into(), Scalar::Int64.into()].contains(&found))
+        }
+        (A::Int8 | A::Int16 | A::UInt8 | A::UInt16, DataType::Scalar(Scalar::Float32)) => true,
+        (_, DataType::Scalar(Scalar::Float64)) => {
+            let exact = [Scalar::Int32.into(), Scalar::Float32.into(), Scalar::Float64.into()];
+            *found == A::UInt32 || natural(found).is_some_and(|found| exact.contains(&found))
+        }
+        _ => natural(found) == Some(to),
+    }
+}
+
+/// The array as [`arrow_type`]`(to)`. Fails where a value does not fit.
+pub(crate) fn widen(
+    array: &ArrayRef,
+    to: DataType,
+    nanoseconds: Nanoseconds,
+) -> Result<ArrayRef, ArrowError> {
+    let target = arrow_type(to);
+    if *array.data_type() == target {
+        return Ok(Arc::clone(array));
+    }
+    match (array.data_type(), to) {
+        (ArrowType::Dictionary(_, values), _) => widen(&checked_cast(array, values)?, to, nanoseconds),
+        (
+            ArrowType::Date32 | ArrowType::Date64 | ArrowType::Timestamp(..),
+            DataType::Scalar(Scalar::Timestamp),
+        ) => Ok(Arc::new(micros(array, nanoseconds)?)),
+        (
+            ArrowType::List(field) | ArrowType::LargeList(field) | ArrowType::FixedSizeList(field, _),
+            DataType::List(item, length),
+        ) => {
+            let field = Arc::clone(field);
+            list(array, &field, item, length, nanoseconds)
+        }
+        _ => checked_cast(array, &target),
+    }
+}
+
+fn checked_cast(array: &dyn Array, to: &ArrowType) -> Result<ArrayRef, ArrowError> {
+    cast_with_options(array, to, &CastOptions { safe: false, ..CastOptions::default() })
+}
+
+/// Moments beyond what 64 bits of microseconds hold become the farthest that they do hold, which
+/// lie outside the years that a row may have, and are refused as such.
+fn micros(array: &dyn Array, nanoseconds: Nanoseconds) -> Result<TimestampMicrosecondArray, ArrowError> {
+    const DAY: i64 = 86_400_000_000;
+    let micros: TimestampMicrosecondArray = match array.data_type() {
+        ArrowType::Date32 => {
+            array.as_primitive::<Date32Type>().unary(|days| i64::from(days).saturating_mul(DAY))
+        }
+        ArrowType::Date64 => array.as_primitive::<Date64Type>().unary(|ms| ms.saturating_mul(1_000)),
+        ArrowType::Timestamp(TimeUnit::Second, _) => {
+            array.as_primitive::<TimestampSecondType>().unary(|s| s.saturating_mul(1_000_000))
+        }
+        ArrowType::Timestamp(TimeUnit::Millisecond, _) => {
+            array.as_primitive::<TimestampMillisecondType>().unary(|ms| ms.saturating_mul(1_000))
+        }
+        ArrowType::Timestamp(TimeUnit::Nanosecond, _) => {
+            let array = array.as_primitive::<TimestampNanosecondType>();
+            match nanoseconds {
+                Nanoseconds::Cut => array.unary(|ns| ns.div_euclid(1_000)),
+                Nanoseconds::Refused => array.try_unary(|ns| match ns % 1_000 {
+                    0 => Ok(ns / 1_000),
+                    _ => Err(ArrowError::CastError(format!(
+                        "the moment {ns} nanoseconds since 1970 lies between two microseconds"
+                    ))),
+                })?,
+            }
+        }
+        _ => array.as_primitive::<TimestampMicrosecondType>().clone(),
+    };
+    Ok(micros.with_timezone(UTC))
+}
+
+/// Widens the items and, where a length is asked for, refuses a list of another.
+fn list(
+    array: &ArrayRef,
+    field: &arrow::datatypes::FieldRef,
+    item: Scalar,
+    length: Option<u32>,
+    nanoseconds: Nanoseconds,
+) -> Result<ArrayRef, ArrowError> {
+    let lists = checked_cast(array, &ArrowType::List(Arc::clone(field)))?;
+    let lists = lists.as_list::<i32>();
+    // A slice of an array keeps all items; those outside of it must not be looked at.
+    let first = lists.offsets().first().copied().unwrap_or(0);
+    let last = lists.offsets().last().copied().unwrap_or(0);
+    let items = lists.values().slice(first as usize, (last - first) as usize);
+    let items = widen(&items, item.into(), nanoseconds)?;
+    let offsets = arrow::buffer::OffsetBuffer::new(lists.offsets().iter().map(|end| end - first).collect());
+    let lists = ListArray::try_new(item_field(item), offsets, items, lists.nulls().cloned())?;
+    let Some(length) = length else {
+        return Ok(Arc::new(lists));
+    };
+    let wrong =
+        (0..lists.len()).find(|row| lists.is_valid(*row) && lists.value_length(*row) as u32 != length);
+    if let Some(row) = wrong {
+        let found = lists.value_length(row);
+        return Err(ArrowError::CastError(format!("a list has {found} items, not {length}")));
+    }
+    fixed(&lists, item, length)
+}
+
+/// Lists that all have one length, or are null.
+fn fixed(lists: &ListArray, item: Scalar, length: u32) -> Result<ArrayRef, ArrowError> {
+    // A null list has as many items as any other, all null.
+    let places = (0..lists.len()).flat_map(|row| {
+        let first = i64::from(lists.value_offsets().get(row).copied().unwrap_or(0));
+        let is_valid = lists.is_valid(row);
+        (0..i64::from(length)).map(move |i| is_valid.then_some(first + i))
+    });
+    let places = Int64Array::from_iter(places);
+    let items = arrow::compute::take(lists.values(), &places, None)?;
+    let length = i32::try_from(length).unwrap_or(i32::MAX);
+    Ok(Arc::new(FixedSizeListArray::try_new(item_field(item), length, items, lists.nulls().cloned())?))
+}
