@@ -55,7 +55,9 @@ impl DeadLetters {
         recorded_at: Micros,
         markers: &[Marker],
     ) -> Result<(), OfflineError> {
-        self.table.append([batch(letters, recorded_at)?], markers).await?;
+        let mut appender = self.table.appender().await?;
+        appender.write(batch(letters, recorded_at)?).await?;
+        appender.commit(markers).await?;
         Ok(())
     }
 

@@ -40,5 +40,5 @@ pub use log::Log;
 pub use rows::{row_columns, rows};
 pub use spine::Spine;
 pub use store::OfflineStore;
-pub use table::Marker;
+pub use table::{Appender, Marker};
 pub use training_set::{FeatureSummary, Options, TrainingSet, training_set};

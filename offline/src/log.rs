@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
 use feature::{Micros, View};
 
 use crate::columns::{DATE, log_schema};
 use crate::error::OfflineError;
 use crate::scan;
-use crate::table::{Marker, Table};
+use crate::table::{Appender, Table};
 use url::Url;
 
 /// The log of one view version at one snapshot.
@@ -50,14 +49,9 @@ impl Log {
         self.table.marker(app).await
     }
 
-    /// Appends batches of the log's schema and moves the counters in one commit on this snapshot;
-    /// a conflict where another writer moved one of them since. Gives the new version.
-    pub async fn append(
-        &mut self,
-        batches: impl IntoIterator<Item = RecordBatch>,
-        markers: &[Marker],
-    ) -> Result<u64, OfflineError> {
-        self.table.append(batches, markers).await
+    /// Begins an append of batches of the log's schema to this snapshot.
+    pub async fn appender(&mut self) -> Result<Appender<'_>, OfflineError> {
+        self.table.appender().await
     }
 
     /// Reads these columns of all rows that may have happened up to `until`, in no order, as

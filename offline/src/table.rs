@@ -87,43 +87,15 @@ impl Table {
         snapshot.transaction_version(store.as_ref(), app).await.map_err(|error| self.failed(error))
     }
 
-    /// Appends the batches and moves the counters in one commit on this snapshot, which becomes
-    /// the committed one. Nothing is visible before the commit.
-    pub(crate) async fn append(
-        &mut self,
-        batches: impl IntoIterator<Item = RecordBatch>,
-        markers: &[Marker],
-    ) -> Result<u64, OfflineError> {
+    /// Begins an append to this snapshot.
+    pub(crate) async fn appender(&mut self) -> Result<Appender<'_>, OfflineError> {
         if self.version().is_none() {
             self.create().await?;
         }
-        let mut writer = RecordBatchWriter::for_table(&self.delta)
+        let writer = RecordBatchWriter::for_table(&self.delta)
             .map_err(|error| self.failed(error))?
             .with_writer_properties(writer_properties());
-        let written = async {
-            for batch in batches {
-                writer.write(batch).await?;
-            }
-            writer.flush().await
-        };
-        let adds = written.await.map_err(|error| self.failed(error))?;
-        let transactions =
-            markers.iter().map(|marker| Transaction::new(&marker.app, marker.version)).collect();
-        let operation = DeltaOperation::Write {
-            mode: SaveMode::Append,
-            partition_by: self.partition.map(|column| vec![column.to_owned()]),
-            predicate: None,
-        };
-        let snapshot = self.delta.snapshot().map_err(|error| self.failed(error))?;
-        let committed =
-            CommitBuilder::from(CommitProperties::default().with_application_transactions(transactions))
-                .with_actions(adds.into_iter().map(Action::Add).collect())
-                .build(Some(snapshot), self.delta.log_store(), operation)
-                .await
-                .map_err(|error| self.failed(error))?;
-        let version = committed.version();
-        self.delta.state = Some(committed.snapshot());
-        Ok(version)
+        Ok(Appender { table: self, writer })
     }
 
     async fn create(&mut self) -> Result<(), OfflineError> {
@@ -184,6 +156,45 @@ impl Table {
 
     fn failed(&self, error: DeltaTableError) -> OfflineError {
         OfflineError::of_table(&self.name, error)
+    }
+}
+
+/// Rows on their way into a table. Nothing of them is visible before the commit, and an appender
+/// that is dropped leaves the table as it was.
+pub struct Appender<'a> {
+    table: &'a mut Table,
+    writer: RecordBatchWriter,
+}
+
+impl Appender<'_> {
+    /// Writes a batch of the table's schema.
+    pub async fn write(&mut self, batch: RecordBatch) -> Result<(), OfflineError> {
+        self.writer.write(batch).await.map_err(|error| self.table.failed(error))
+    }
+
+    /// Commits what was written and moves the counters, all in one commit on the snapshot that the
+    /// append began on; a conflict where another writer moved one of them since. Gives the new
+    /// version, which the table then stands at.
+    pub async fn commit(mut self, markers: &[Marker]) -> Result<u64, OfflineError> {
+        let table = self.table;
+        let adds = self.writer.flush().await.map_err(|error| table.failed(error))?;
+        let transactions =
+            markers.iter().map(|marker| Transaction::new(&marker.app, marker.version)).collect();
+        let operation = DeltaOperation::Write {
+            mode: SaveMode::Append,
+            partition_by: table.partition.map(|column| vec![column.to_owned()]),
+            predicate: None,
+        };
+        let snapshot = table.delta.snapshot().map_err(|error| table.failed(error))?;
+        let committed =
+            CommitBuilder::from(CommitProperties::default().with_application_transactions(transactions))
+                .with_actions(adds.into_iter().map(Action::Add).collect())
+                .build(Some(snapshot), table.delta.log_store(), operation)
+                .await
+                .map_err(|error| table.failed(error))?;
+        let version = committed.version();
+        table.delta.state = Some(committed.snapshot());
+        Ok(version)
     }
 }
 

@@ -1,0 +1,86 @@
+//! A Delta table as a source: what its commits added since the version that was loaded last.
+//!
+//! Commits that change no data (OPTIMIZE) are passed over: their rows were loaded under the
+//! positions that they had. A commit that removes rows is refused, since the log only grows.
+
+use std::path::Path;
+
+use deltalake_core::kernel::Action;
+use deltalake_core::logstore::get_actions;
+use deltalake_core::{DeltaTable, DeltaTableError};
+use feature::View;
+use url::Url;
+
+use crate::error::MaterializerError;
+use crate::source_files::{SourceFile, SourceFiles};
+
+pub(crate) async fn find(
+    path: &Path,
+    view: &View,
+    loaded: Option<u64>,
+) -> Result<SourceFiles, MaterializerError> {
+    let failed = |error: DeltaTableError| MaterializerError::file(path, error);
+    let absolute = std::path::absolute(path).map_err(|error| MaterializerError::file(path, error))?;
+    let url = Url::from_directory_path(&absolute)
+        .map_err(|()| MaterializerError::file(path, "it is no absolute path"))?;
+    let table = DeltaTable::try_from_url(url).await.map_err(failed)?;
+    let snapshot = table.snapshot().map_err(failed)?;
+    let configuration = snapshot.metadata().configuration();
+    if configuration.get("delta.columnMapping.mode").is_some_and(|mode| mode != "none") {
+        return Err(MaterializerError::file(
+            path,
+            "tables with column mapping are not read: rewrite it without",
+        ));
+    }
+    let version = snapshot.version();
+    let mut files = Vec::new();
+    let add = |name: String, partition: Vec<(String, Option<String>)>| SourceFile {
+        path: absolute.join(&name),
+        name,
+        partition,
+    };
+    match loaded {
+        None => {
+            for file in snapshot.log_data().iter() {
+                if file.deletion_vector_descriptor().is_some() {
+                    return Err(deletion_vector(path, &file.path()));
+                }
+                let partition = file.partition_values_map().into_iter().collect();
+                files.push(add(file.path().into_owned(), partition));
+            }
+        }
+        Some(loaded) => {
+            for version in loaded + 1..=version {
+                let entry = table.log_store().read_commit_entry(version).await.map_err(failed)?;
+                let Some(bytes) = entry else { continue };
+                for action in get_actions(version, &bytes).map_err(failed)? {
+                    match action {
+                        Action::Add(file) if file.data_change && file.deletion_vector.is_some() => {
+                            return Err(deletion_vector(path, &file.path));
+                        }
+                        Action::Add(file) if file.data_change => {
+                            files.push(add(file.path, file.partition_values.into_iter().collect()));
+                        }
+                        Action::Remove(file) if file.data_change => {
+                            return Err(MaterializerError::RowsRemoved {
+                                view: view.id.clone(),
+                                path: path.display().to_string(),
+                                version,
+                            });
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+    files.sort();
+    Ok(SourceFiles { files, table_version: Some(version) })
+}
+
+fn deletion_vector(path: &Path, file: &str) -> MaterializerError {
+    MaterializerError::file(
+        path,
+        format!("`{file}` has a deletion vector, which is not read: purge the table first"),
+    )
+}

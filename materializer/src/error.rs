@@ -1,0 +1,111 @@
+//! What can go wrong while history is loaded, grouped by what a caller does next.
+
+use std::path::Path;
+
+use feature::VersionId;
+use offline::OfflineError;
+use online::OnlineError;
+use thiserror::Error;
+
+/// An error of the materializer.
+#[derive(Debug, Error)]
+pub enum MaterializerError {
+    /// Tell the user: a source without history.
+    #[error("the source `{source_name}` of {view} has no `batch` path: there is no history to load")]
+    NoBatch {
+        /// The source.
+        source_name: String,
+        /// The view.
+        view: VersionId,
+    },
+    /// Tell the user: a path that leads to no file.
+    #[error("the source `{source_name}` names `{path}`: {why}")]
+    Path {
+        /// The source.
+        source_name: String,
+        /// The path as it is defined.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Tell the user: a file that cannot be read, or is not what its source declares.
+    #[error("`{path}`: {}", .problems.join("; "))]
+    File {
+        /// The file.
+        path: String,
+        /// Everything that is wrong with it.
+        problems: Vec<String>,
+    },
+    /// Tell the user: loaded files whose content is another now.
+    #[error(
+        "{} changed since {view} loaded it: put new rows into a new file, restore what was loaded, or define {}@{} and backfill that",
+        .files.join(", "), .view.name, .view.version + 1
+    )]
+    ContentChanged {
+        /// The view.
+        view: VersionId,
+        /// The files.
+        files: Vec<String>,
+    },
+    /// Tell the user: a table source whose committed rows were changed or removed.
+    #[error(
+        "version {version} of the Delta table `{path}` removes rows that {view} has loaded: its log only grows, so define {}@{} and backfill that",
+        .view.name, .view.version + 1
+    )]
+    RowsRemoved {
+        /// The view.
+        view: VersionId,
+        /// The source's table.
+        path: String,
+        /// The table's version.
+        version: u64,
+    },
+    /// Tell the user: new rows of a source whose history was never loaded.
+    #[error("{view} was never backfilled: run `twinstore backfill {view}` before materialize")]
+    NeverBackfilled {
+        /// The view.
+        view: VersionId,
+    },
+    /// Tell the user: a range of times over a source without any.
+    #[error("the source of {view} has no event time: leave out --from and --to")]
+    RangeOfStatic {
+        /// The view.
+        view: VersionId,
+    },
+    /// Retry: other writers kept changing the online rows while they were folded.
+    #[error("the online rows of {view} kept changing while they were folded: run the command again")]
+    OnlineConflict {
+        /// The view.
+        view: VersionId,
+    },
+    /// Stop: more waiting rows of one entity than a packed row holds.
+    #[error(
+        "an entity of {view} has more than {} rows that are not visible yet: load them when they are nearer",
+        online::PENDING_BOUND
+    )]
+    TooManyPending {
+        /// The view.
+        view: VersionId,
+    },
+    /// Stop or tell the user, as the offline store says.
+    #[error(transparent)]
+    Offline(#[from] OfflineError),
+    /// Stop or tell the user, as the online store says.
+    #[error(transparent)]
+    Online(#[from] OnlineError),
+    /// Tell the user: an expression that does not compile.
+    #[error(transparent)]
+    Expression(#[from] transform::ExpressionError),
+    /// Stop: a batch that could not be transformed.
+    #[error(transparent)]
+    Transform(#[from] transform::TransformError),
+    /// Stop: a column that could not be made.
+    #[error("a column could not be made: {0}")]
+    Arrow(#[from] arrow::error::ArrowError),
+}
+
+impl MaterializerError {
+    pub(crate) fn file(path: &Path, problem: impl ToString) -> Self {
+        Self::File { path: path.display().to_string(), problems: vec![problem.to_string()] }
+    }
+}

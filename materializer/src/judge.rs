@@ -1,0 +1,262 @@
+//! What becomes of each row of a source's history: taken with its times and position, left out, or
+//! refused. Pure: files and stores are elsewhere.
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray, UInt64Array,
+};
+use arrow::compute::{filter_record_batch, take_record_batch};
+use arrow::datatypes::TimestampMicrosecondType;
+use feature::{Micros, Position, Provenance, Source, Span, View};
+use offline::{DeadLetter, Facts, log_batch};
+use transform::{DECLARED_AT, EVENT_TIME, ViewTransform};
+
+use crate::error::MaterializerError;
+use crate::report::LoadReport;
+
+/// The event times that a backfill is asked for: from inclusive, to exclusive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventRange {
+    /// The first moment; none means from the beginning.
+    pub from: Option<Micros>,
+    /// The moment before which to stop; none means to the end.
+    pub to: Option<Micros>,
+}
+
+impl EventRange {
+    /// Whether every row is in it.
+    pub fn is_all(self) -> bool {
+        self.from.is_none() && self.to.is_none()
+    }
+
+    fn holds(self, event_time: i64) -> bool {
+        self.from.is_none_or(|from| from.get() <= event_time)
+            && self.to.is_none_or(|to| event_time < to.get())
+    }
+}
+
+/// The file whose rows are judged, and when its load began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load<'a> {
+    pub(crate) source: &'a Source,
+    pub(crate) transform: &'a ViewTransform,
+    /// The name of the file, for dead letters.
+    pub(crate) origin: &'a str,
+    /// Its number in positions.
+    pub(crate) number: u32,
+    /// The recorded start of its load.
+    pub(crate) started_at: Micros,
+    pub(crate) range: EventRange,
+    /// Whether this is the first load of the view, whose static rows have always been known.
+    pub(crate) is_first: bool,
+}
+
+/// Rows that were taken, before it is known when they became available.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    rows: RecordBatch,
+    event_times: Vec<i64>,
+    /// When the source says that they were available, where it does.
+    declared: Option<Vec<i64>>,
+    positions: Vec<Position>,
+}
+
+/// When taken rows became available.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Availability {
+    /// As the source declares or assumes: history.
+    History,
+    /// At this moment, after the online write was acknowledged.
+    Measured(Micros),
+}
+
+impl Load<'_> {
+    /// Judges a batch of the source whose first row has this number in the file. `is_known` says of
+    /// a row's number whether the log has it already.
+    pub(crate) fn judge(
+        &self,
+        first_row: u64,
+        batch: &RecordBatch,
+        is_known: impl Fn(u64) -> bool,
+        report: &mut LoadReport,
+    ) -> Result<(Taken, Vec<DeadLetter>), MaterializerError> {
+        let (batch, numbers) = self.wanted(first_row, batch, is_known, report)?;
+        let number_of = |row: usize| numbers.get(row).copied().unwrap_or(first_row + row as u64);
+        let position = |row: usize| Position::History { file: self.number, row: number_of(row) };
+        let made = self.transform.apply(&batch)?;
+        report.rows_read += batch.num_rows() as u64;
+        report.filtered += made.filtered;
+        report.null_keys += made.null_keys;
+        for (expectation, count) in made.warned {
+            *report.warned.entry(expectation).or_default() += count;
+        }
+        let mut letters: Vec<DeadLetter> = made
+            .bad
+            .iter()
+            .map(|bad| {
+                let row = bad.row as usize;
+                self.letter(&batch, row, position(row), bad.reason.kind(), bad.reason.to_string())
+            })
+            .collect();
+        let event_times = self.event_times(&made.rows);
+        let declared = made.rows.column_by_name(DECLARED_AT).map(micros);
+        let limit = self.started_at.saturating_add(self.source.max_ahead).get();
+        let visible_at = |row: usize| {
+            let declared = declared.as_ref().and_then(|declared| declared.get(row)).copied();
+            event_times.get(row).copied().unwrap_or(0).max(declared.unwrap_or(i64::MIN))
+        };
+        let origins: Vec<usize> = made.origins.iter().map(|row| *row as usize).collect();
+        let good: Vec<bool> = (0..made.rows.num_rows()).map(|row| visible_at(row) <= limit).collect();
+        for (row, origin) in origins.iter().enumerate().filter(|(row, _)| good.get(*row) == Some(&false)) {
+            let detail = format!(
+                "it is visible from {}, more than {} ahead of the start of its load at {}",
+                Micros::new(visible_at(row)).unwrap_or(Micros::MAX),
+                self.source.max_ahead,
+                self.started_at
+            );
+            letters.push(self.letter(&batch, *origin, position(*origin), "too_far_ahead", detail));
+        }
+        letters.sort_by_key(|letter| letter.position);
+        for letter in &letters {
+            *report.refused.entry(letter.reason.clone()).or_default() += 1;
+        }
+        let keep =
+            |values: &[i64]| values.iter().zip(&good).filter(|(_, good)| **good).map(|(v, _)| *v).collect();
+        let taken = Taken {
+            rows: filter_record_batch(&made.rows, &BooleanArray::from(good.clone()))?,
+            event_times: keep(&event_times),
+            declared: declared.as_deref().map(keep),
+            positions: origins
+                .iter()
+                .zip(&good)
+                .filter(|(_, good)| **good)
+                .map(|(row, _)| position(*row))
+                .collect(),
+        };
+        Ok((taken, letters))
+    }
+
+    /// The rows in the range that the log does not have, and their numbers where they are not all.
+    fn wanted(
+        &self,
+        first_row: u64,
+        batch: &RecordBatch,
+        is_known: impl Fn(u64) -> bool,
+        report: &mut LoadReport,
+    ) -> Result<(RecordBatch, Vec<u64>), MaterializerError> {
+        let times = self.source.event_time.as_ref().and_then(|name| batch.column_by_name(name.as_str()));
+        let times = times.and_then(|times| times.as_primitive_opt::<TimestampMicrosecondType>());
+        // A row that does not say when it happened is judged where the range has no beginning.
+        let in_range = |row: usize| match times {
+            Some(times) if times.is_valid(row) => self.range.holds(times.value(row)),
+            _ => self.range.from.is_none(),
+        };
+        let mut wanted = Vec::with_capacity(batch.num_rows());
+        for row in (0..batch.num_rows()).filter(|row| in_range(*row)) {
+            match is_known(first_row + row as u64) {
+                true => report.rows_known += 1,
+                false => wanted.push(row as u64),
+            }
+        }
+        if wanted.len() == batch.num_rows() {
+            return Ok((batch.clone(), Vec::new()));
+        }
+        let rows = take_record_batch(batch, &UInt64Array::from(wanted.clone()))?;
+        Ok((rows, wanted.into_iter().map(|row| first_row + row).collect()))
+    }
+
+    fn event_times(&self, rows: &RecordBatch) -> Vec<i64> {
+        match rows.column_by_name(EVENT_TIME) {
+            Some(times) => micros(times),
+            None if self.is_first => vec![Micros::MIN.get(); rows.num_rows()],
+            None => vec![self.started_at.get(); rows.num_rows()],
+        }
+    }
+
+    fn letter(
+        &self,
+        batch: &RecordBatch,
+        row: usize,
+        position: Position,
+        reason: &str,
+        detail: String,
+    ) -> DeadLetter {
+        let values: serde_json::Map<String, serde_json::Value> = self
+            .transform
+            .input()
+            .iter()
+            .filter_map(|field| {
+                let column = batch.column_by_name(field.name.as_str())?;
+                let value = transform::value_at(column.as_ref(), row, field.data_type);
+                let text = (!value.is_null()).then(|| value.to_string());
+                Some((
+                    field.name.to_string(),
+                    text.map_or(serde_json::Value::Null, serde_json::Value::String),
+                ))
+            })
+            .collect();
+        let mut text = serde_json::Value::Object(values).to_string();
+        text.truncate(text.floor_char_boundary(DeadLetter::MAX_ROW_BYTES));
+        DeadLetter { position, origin: self.origin.to_owned(), reason: reason.to_owned(), detail, row: text }
+    }
+}
+
+impl Taken {
+    pub(crate) fn len(&self) -> usize {
+        self.positions.len()
+    }
+
+    /// The rows as the log holds them, and how many of them are late.
+    pub(crate) fn log_batch(
+        &self,
+        source: &Source,
+        view: &View,
+        availability: Availability,
+    ) -> Result<(RecordBatch, u64), MaterializerError> {
+        let delay = source.assumed_delay.map_or(0, Span::micros);
+        let available_at: Vec<i64> = match (availability, &self.declared) {
+            (Availability::Measured(at), _) if view.is_static => self
+                .event_times
+                .iter()
+                .map(|event| if *event == Micros::MIN.get() { *event } else { at.get() })
+                .collect(),
+            (Availability::Measured(at), _) => vec![at.get(); self.len()],
+            (Availability::History, _) if view.is_static => self.event_times.clone(),
+            (Availability::History, Some(declared)) => declared.clone(),
+            (Availability::History, None) => {
+                self.event_times.iter().map(|event| (event + delay).min(Micros::MAX.get())).collect()
+            }
+        };
+        let (provenance, assumed_delay) = match (availability, &self.declared) {
+            (Availability::Measured(_), _) => (Provenance::Measured, None),
+            (Availability::History, Some(_)) => (Provenance::Declared, None),
+            (Availability::History, None) => (Provenance::Simulated, source.assumed_delay),
+        };
+        let lateness = source.allowed_lateness.map(Span::micros);
+        let late: Vec<bool> = self
+            .event_times
+            .iter()
+            .zip(&available_at)
+            .map(|(event, available)| {
+                lateness.is_some_and(|lateness| available - event > lateness) && !view.is_static
+            })
+            .collect();
+        let late_rows = late.iter().filter(|late| **late).count() as u64;
+        let facts = Facts {
+            event_times: TimestampMicrosecondArray::from(self.event_times.clone()),
+            available_at: TimestampMicrosecondArray::from(available_at),
+            provenance,
+            assumed_delay,
+            positions: self.positions.clone(),
+            late: BooleanArray::from(late),
+            deleted: BooleanArray::from(vec![false; self.len()]),
+        };
+        Ok((log_batch(view, &self.rows, facts)?, late_rows))
+    }
+}
+
+fn micros(column: &ArrayRef) -> Vec<i64> {
+    column
+        .as_primitive_opt::<TimestampMicrosecondType>()
+        .map(|times| times.values().to_vec())
+        .unwrap_or_default()
+}

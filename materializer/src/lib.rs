@@ -1,0 +1,38 @@
+//! The materializer: the only writer of both stores.
+//!
+//! It reads a source's rows, puts them through a view's transform, and brings them into the log and
+//! the online store in an order from which every crash converges. It knows no definitions as
+//! their authors wrote them, and serves nobody.
+//!
+//! ```no_run
+//! # async fn example(
+//! #     target: materializer::Target,
+//! #     online: online::Embedded,
+//! #     clock: fn() -> feature::Micros,
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! use materializer::{EventRange, Materializer};
+//!
+//! let project = std::path::PathBuf::from(".");
+//! let offline = offline::OfflineStore::open(".twinstore/offline", &project)?;
+//! let materializer = Materializer { offline, online, project, clock };
+//! let report = materializer.backfill(&target, EventRange::default(), |_rows| {}).await?;
+//! println!("{} rows loaded", report.rows_loaded);
+//! # Ok(())
+//! # }
+//! ```
+
+mod delta_source;
+mod error;
+mod history;
+mod judge;
+mod known_rows;
+mod loaded;
+mod report;
+mod source_files;
+mod source_reader;
+mod sync;
+
+pub use error::MaterializerError;
+pub use history::{Materializer, Target};
+pub use judge::EventRange;
+pub use report::LoadReport;

@@ -1,0 +1,64 @@
+//! What a log says of the files that were loaded into it, kept as application transactions in the
+//! same commits as their rows. A file is known by its name below its source's folder.
+
+use offline::{Log, Marker};
+
+use crate::error::MaterializerError;
+use crate::source_files::SourceFile;
+
+/// How many numbers were given to files.
+const NUMBERS: &str = "files";
+/// The version of a Delta source that was loaded.
+const TABLE_VERSION: &str = "source-version";
+
+/// A file that was loaded before, wholly or in part.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct LoadedFile {
+    /// The number in the positions of its rows.
+    pub(crate) number: u32,
+    /// What it held, as [`crate::source_reader::content`] says.
+    pub(crate) content: i64,
+    /// Whether all of its rows were loaded.
+    pub(crate) complete: bool,
+}
+
+pub(crate) async fn file(log: &Log, file: &SourceFile) -> Result<Option<LoadedFile>, MaterializerError> {
+    let Some(number) = log.marker(&format!("file:{}", file.name)).await? else { return Ok(None) };
+    let content = log.marker(&format!("content:{}", file.name)).await?.unwrap_or(0);
+    let complete = log.marker(&format!("complete:{number}")).await?.is_some();
+    Ok(Some(LoadedFile { number: number as u32, content, complete }))
+}
+
+/// How many numbers were given to files so far.
+pub(crate) async fn numbers(log: &Log) -> Result<u32, MaterializerError> {
+    Ok(log.marker(NUMBERS).await?.unwrap_or(0) as u32)
+}
+
+/// The version of a Delta source that was loaded last.
+pub(crate) async fn table_version(log: &Log) -> Result<Option<u64>, MaterializerError> {
+    Ok(log.marker(TABLE_VERSION).await?.map(|version| version as u64))
+}
+
+pub(crate) fn table_version_marker(version: u64) -> Marker {
+    Marker { app: TABLE_VERSION.to_owned(), version: version as i64 }
+}
+
+/// The marker of the moment against which a file's rows were judged as too far ahead.
+pub(crate) fn started(number: u32) -> String {
+    format!("started:{number}")
+}
+
+/// What a commit says of a file when its first rows are loaded.
+pub(crate) fn begun(file: &SourceFile, number: u32, content: i64, started_at: i64) -> Vec<Marker> {
+    vec![
+        Marker { app: NUMBERS.to_owned(), version: i64::from(number) + 1 },
+        Marker { app: format!("file:{}", file.name), version: i64::from(number) },
+        Marker { app: format!("content:{}", file.name), version: content },
+        Marker { app: started(number), version: started_at },
+    ]
+}
+
+/// What a commit says of a file when its last rows are loaded.
+pub(crate) fn completed(number: u32) -> Marker {
+    Marker { app: format!("complete:{number}"), version: 1 }
+}

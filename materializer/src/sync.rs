@@ -1,0 +1,161 @@
+//! The online store as a view of the log: every entity's rows at one version of it, folded anew.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use feature::{EntityKey, Micros, View};
+use futures::StreamExt;
+use offline::{Log, row_columns, rows};
+use online::{Applied, Layout, Outcome, Reader, Replacement, RowState, Writer};
+
+use crate::error::MaterializerError;
+
+/// Rows of the log that are folded in memory at a time: entities beyond them take another pass.
+const ROWS_A_PASS: u64 = 8_000_000;
+/// Packed rows of one write.
+const ROWS_A_WRITE: usize = 4096;
+/// How often a fold is begun anew because another writer changed what it would replace.
+const TRIES: usize = 5;
+
+/// The fold of the log at one version, for some or all entities.
+pub(crate) struct Entities {
+    layout: Arc<Layout>,
+    states: HashMap<EntityKey, RowState>,
+}
+
+/// Writes every entity's fold of the log at its newest version. Gives how many were written.
+pub(crate) async fn sync<W: Reader + Writer>(
+    log: &mut Log,
+    online: &W,
+    now: Micros,
+) -> Result<u64, MaterializerError> {
+    for _ in 0..TRIES {
+        log.refresh().await?;
+        if let Some(written) = try_sync(log, online, now).await? {
+            return Ok(written);
+        }
+    }
+    Err(MaterializerError::OnlineConflict { view: log.view().id.clone() })
+}
+
+/// None where another writer folded rows that this version of the log does not have.
+async fn try_sync<W: Reader + Writer>(
+    log: &Log,
+    online: &W,
+    now: Micros,
+) -> Result<Option<u64>, MaterializerError> {
+    let Some(version) = log.version() else { return Ok(Some(0)) };
+    let passes = log.row_count().div_ceil(ROWS_A_PASS).max(1);
+    let mut written = 0;
+    for pass in 0..passes {
+        let mut entities = Entities::new(log.view());
+        entities.fold_log(log, now, |key| hash(key) % passes == pass).await?;
+        match entities.write(log.view(), online, version).await? {
+            Some(count) => written += count,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(written))
+}
+
+fn hash(key: &EntityKey) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Entities {
+    pub(crate) fn new(view: &View) -> Self {
+        Self { layout: Arc::new(Layout::new(view)), states: HashMap::new() }
+    }
+
+    /// Folds all rows that the log has of the entities that are taken.
+    pub(crate) async fn fold_log(
+        &mut self,
+        log: &Log,
+        now: Micros,
+        takes: impl Fn(&EntityKey) -> bool,
+    ) -> Result<(), MaterializerError> {
+        for mut stream in log.scan(&row_columns(log.view()), None, 1)? {
+            while let Some(batch) = stream.next().await {
+                let batch = batch.map_err(offline::OfflineError::from)?;
+                self.fold_batch(log.view(), &batch, now, &takes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Folds rows in the form that the log holds them in.
+    pub(crate) fn fold_batch(
+        &mut self,
+        view: &View,
+        batch: &RecordBatch,
+        now: Micros,
+        takes: impl Fn(&EntityKey) -> bool,
+    ) -> Result<(), MaterializerError> {
+        for (key, row) in rows(view, batch)? {
+            if !takes(&key) {
+                continue;
+            }
+            let state = self.states.entry(key).or_insert_with(|| RowState::new(&self.layout));
+            if state.fold(&row, now) == Applied::Refused {
+                return Err(MaterializerError::TooManyPending { view: view.id.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes every state as the fold of the log at this version. Gives how many rows changed; none
+    /// where another writer's row has folded what this fold has not.
+    pub(crate) async fn write<W: Reader + Writer>(
+        mut self,
+        view: &View,
+        online: &W,
+        version: u64,
+    ) -> Result<Option<u64>, MaterializerError> {
+        // Raised first: a reader may be refused too early, and never sees a row from its future.
+        let applied_at = self.states.values().filter_map(RowState::applied_at).max();
+        online.replace(&view.id, &[], applied_at).await?;
+        let mut packed = Vec::with_capacity(ROWS_A_WRITE);
+        let mut written = 0;
+        for (key, mut state) in self.states.drain() {
+            state.set_history(version);
+            let mut bytes = Vec::new();
+            state.encode(&mut bytes)?;
+            packed.push((key, bytes));
+            if packed.len() == ROWS_A_WRITE {
+                match replace(view, online, &packed).await? {
+                    Some(count) => written += count,
+                    None => return Ok(None),
+                }
+                packed.clear();
+            }
+        }
+        let last = replace(view, online, &packed).await?;
+        Ok(last.map(|count| written + count))
+    }
+}
+
+async fn replace<W: Reader + Writer>(
+    view: &View,
+    online: &W,
+    packed: &[(EntityKey, Vec<u8>)],
+) -> Result<Option<u64>, MaterializerError> {
+    let rows: Vec<Replacement<'_>> = packed.iter().map(|(key, bytes)| Replacement { key, bytes }).collect();
+    let outcomes = online.replace(&view.id, &rows, None).await?;
+    if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Conflict { .. })) {
+        return Ok(None);
+    }
+    Ok(Some(outcomes.iter().filter(|outcome| **outcome == Outcome::Written).count() as u64))
+}
+
+/// The keys of the entities that rows in the log's form belong to.
+pub(crate) fn keys(view: &View, batches: &[RecordBatch]) -> Result<HashSet<EntityKey>, MaterializerError> {
+    let mut keys = HashSet::new();
+    for batch in batches {
+        keys.extend(rows(view, batch)?.into_iter().map(|(key, _)| key));
+    }
+    Ok(keys)
+}
