@@ -184,3 +184,70 @@ fn append<B: ArrayBuilder + ?Sized>(builder: &mut B, scalar: Scalar, value: &Val
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_type() -> impl Strategy<Value = DataType> {
+        let scalar = prop::sample::select(Scalar::ALL.to_vec());
+        (scalar, 0_u32..5).prop_map(|(scalar, kind)| match kind {
+            0 | 1 => DataType::Scalar(scalar),
+            2 => DataType::List(scalar, None),
+            length => DataType::List(scalar, Some(length - 2)),
+        })
+    }
+
+    fn value_of(data_type: DataType, seed: u64) -> Value {
+        let scalar = |scalar: Scalar, seed: u64| match scalar {
+            _ if seed % 7 == 3 => Value::Null,
+            Scalar::Bool => Value::Bool(seed % 2 == 0),
+            Scalar::Int32 => Value::Int32(seed as i32),
+            Scalar::Int64 => Value::Int64(seed as i64),
+            Scalar::Float32 => Value::Float32(f32::from_bits(seed as u32)).canonical(),
+            Scalar::Float64 => Value::Float64(f64::from_bits(seed)).canonical(),
+            Scalar::String => Value::String(format!("ä{seed}").into()),
+            Scalar::Bytes => Value::Bytes(seed.to_le_bytes().as_slice().into()),
+            Scalar::Timestamp => Value::Timestamp(Micros::new((seed % 1_000_000) as i64).unwrap()),
+        };
+        match data_type {
+            DataType::Scalar(kind) => scalar(kind, seed),
+            DataType::List(..) if seed % 5 == 2 => Value::Null,
+            DataType::List(item, length) => {
+                let length = length.map_or(seed % 4, u64::from);
+                Value::List((0..length).map(|i| scalar(item, seed.wrapping_add(i))).collect())
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn values_come_back_from_an_array_as_they_went_in(
+            data_type in any_type(),
+            seeds in prop::collection::vec(any::<u64>(), 0..8),
+        ) {
+            let values: Vec<Value> = seeds.iter().map(|seed| value_of(data_type, *seed)).collect();
+            let array = array_of(&values, data_type);
+            prop_assert_eq!(array.data_type(), &arrow_type(data_type));
+            let back: Vec<Value> = (0..array.len()).map(|row| value_at(&array, row, data_type)).collect();
+            prop_assert_eq!(back, values);
+            prop_assert_eq!(value_at(&array, seeds.len(), data_type), Value::Null);
+        }
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_null() {
+        let values = [Value::Int32(1), Value::List([Value::Int32(1)].into())];
+        let types = [
+            Scalar::String.into(),
+            DataType::List(Scalar::Int32, Some(2)),
+            DataType::List(Scalar::Bool, None),
+        ];
+        for data_type in types {
+            let array = array_of(&values, data_type);
+            assert_eq!((array.len(), array.null_count()), (2, 2), "{data_type}");
+        }
+    }
+}

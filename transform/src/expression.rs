@@ -116,3 +116,6 @@ fn said(panic: &(dyn Any + Send)) -> String {
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
     format!("it cannot be computed ({})", text.unwrap_or("no reason was given"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,3 +30,62 @@ impl OnDemand {
         self.features.iter().map(|feature| Ok(feature.evaluate(batch)?.values)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Array, Float64Array, Int32Array};
+    use feature::{About, Value};
+
+    use super::*;
+    use crate::value_at;
+
+    fn view(expression: &str) -> OnDemandView {
+        let feature = Computed {
+            name: "delay_per_100_miles".parse().unwrap(),
+            expression: expression.to_owned(),
+            data_type: "float64".parse().unwrap(),
+            unit: None,
+            description: None,
+        };
+        OnDemandView {
+            id: "route@1".parse().unwrap(),
+            request: Vec::new(),
+            inputs: Vec::new(),
+            features: vec![feature],
+            about: About::default(),
+            hash: String::new(),
+        }
+    }
+
+    fn inputs() -> [Field; 2] {
+        let field = |name: &str, data_type: &str| Field {
+            name: name.parse().unwrap(),
+            data_type: data_type.parse().unwrap(),
+        };
+        [field("dest_mean_delay_1d", "float64"), field("distance", "int32")]
+    }
+
+    #[test]
+    fn a_row_on_which_an_expression_fails_has_null_and_the_others_have_their_value() {
+        let view = view("dest_mean_delay_1d / (200 / distance)");
+        let delays: ArrayRef = Arc::new(Float64Array::from(vec![Some(4.0), Some(4.0), None]));
+        let distances: ArrayRef = Arc::new(Int32Array::from(vec![0, 100, 100]));
+        let batch = RecordBatch::try_from_iter([("distance", distances), ("dest_mean_delay_1d", delays)]);
+        let features = OnDemand::compile(&view, &inputs()).unwrap().evaluate(&batch.unwrap()).unwrap();
+        let values: Vec<Value> =
+            (0..3).map(|row| value_at(&features[0], row, view.features[0].data_type)).collect();
+        assert_eq!(values, [Value::Null, Value::Float64(2.0), Value::Null]);
+        assert_eq!(features[0].null_count(), 2);
+    }
+
+    #[test]
+    fn an_expression_that_is_refused_is_named() {
+        let error = OnDemand::compile(&view("distanc * 2"), &inputs()).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "the feature `delay_per_100_miles`: unknown column `distanc`, did you mean `distance`?"
+        );
+    }
+}

@@ -364,3 +364,6 @@ fn judge_times(times: &ArrayRef, name: &Name, null: fn(String) -> BadReason, ver
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,6 @@ use crate::functions;
 static SESSION: LazyLock<SessionState> = LazyLock::new(|| {
     let mut options = ConfigOptions::new();
     options.sql_parser.map_string_types_to_utf8view = false;
-    options.execution.time_zone = Some("UTC".to_owned());
     SessionStateBuilder::new()
         .with_config(SessionConfig::from(options))
         .with_scalar_functions(functions::allowed())

@@ -1,0 +1,388 @@
+//! What expressions are refused, what they give, and that a row gives it in any batch.
+
+use feature::{Micros, Value};
+use proptest::prelude::*;
+
+use super::*;
+use crate::{array_of, value_at};
+
+const COLUMNS: [(&str, &str); 9] = [
+    ("flag", "bool"),
+    ("small", "int32"),
+    ("big", "int64"),
+    ("single", "float32"),
+    ("double", "float64"),
+    ("text", "string"),
+    ("raw", "bytes"),
+    ("at", "timestamp"),
+    ("embedding", "list<float32>[2]"),
+];
+
+fn schema() -> Vec<Field> {
+    let field = |(name, data_type): (&str, &str)| Field {
+        name: name.parse().unwrap(),
+        data_type: data_type.parse().unwrap(),
+    };
+    COLUMNS.map(field).to_vec()
+}
+
+fn batch(rows: &[Vec<Value>]) -> RecordBatch {
+    let schema = schema();
+    let columns = schema.iter().enumerate();
+    let columns =
+        columns.map(|(i, field)| array_of(rows.iter().map(|row| &row[i]), field.data_type)).collect();
+    RecordBatch::try_new(arrow_schema(&schema), columns).unwrap()
+}
+
+fn row() -> Vec<Value> {
+    vec![
+        Value::Bool(true),
+        Value::Int32(7),
+        Value::Int64(-3),
+        Value::Float32(1.5),
+        Value::Float64(2.5),
+        Value::String("Boston".into()),
+        Value::Bytes([1_u8, 2].as_slice().into()),
+        Value::Timestamp("2013-06-01T12:34:56.789012Z".parse().unwrap()),
+        Value::List([Value::Float32(0.5), Value::Null].into()),
+    ]
+}
+
+fn compile(sql: &str) -> Expression {
+    Expression::compile(&schema(), sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+}
+
+fn refusal(sql: &str) -> String {
+    match Expression::compile(&schema(), sql) {
+        Ok(expression) => panic!("{sql} was compiled: {expression:?}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// What an expression gives for each row, or why it fails.
+fn results(expression: &Expression, batch: &RecordBatch) -> Vec<Result<Value, String>> {
+    let Evaluated { values, failures } = expression.evaluate(batch).unwrap();
+    assert_eq!(*values.data_type(), arrow_type(expression.data_type()));
+    assert_eq!(values.len(), batch.num_rows());
+    let mut results: Vec<_> =
+        (0..values.len()).map(|row| Ok(value_at(&values, row, expression.data_type()))).collect();
+    for (row, reason) in failures {
+        assert_eq!(results[row], Ok(Value::Null));
+        results[row] = Err(reason);
+    }
+    results
+}
+
+fn result(sql: &str) -> Result<Value, String> {
+    results(&compile(sql), &batch(&[row()])).remove(0)
+}
+
+fn moment(text: &str) -> Result<Value, String> {
+    Ok(Value::Timestamp(text.parse().unwrap()))
+}
+
+#[test]
+fn the_type_of_an_expression_is_one_of_ours() {
+    for (sql, data_type) in [
+        ("small", "int32"),
+        ("small + 1", "int64"),
+        ("small / 2", "int64"),
+        ("single / 60", "float32"),
+        ("big / 60.0", "float64"),
+        ("small > 3 and not flag", "bool"),
+        ("upper(text) || '!'", "string"),
+        ("raw", "bytes"),
+        ("cast(text as bytes)", "bytes"),
+        ("at + interval '1 hour'", "timestamp"),
+        ("cast(at as date)", "timestamp"),
+        ("date '2013-01-01'", "timestamp"),
+        ("to_timestamp(text)", "timestamp"),
+        ("date_part('hour', at)", "int32"),
+        ("character_length(text)", "int32"),
+        ("embedding", "list<float32>[2]"),
+        ("regexp_match(text, 'o')", "list<string>"),
+        ("cast(small as int64)", "int64"),
+        ("cast(big as int32)", "int32"),
+        ("cast(big as float32)", "float32"),
+        ("cast(big as float64)", "float64"),
+        ("cast(big as string)", "string"),
+        ("small::smallint", "int32"),
+        ("cast(null as int32)", "int32"),
+        ("coalesce(single, 0)", "float32"),
+        ("case when flag then small else big end", "int64"),
+    ] {
+        assert_eq!(compile(sql).data_type().to_string(), data_type, "{sql}");
+    }
+}
+
+#[test]
+fn an_expression_reads_only_the_columns_that_it_names() {
+    let expression = compile("Text = 'x' OR small > BIG");
+    let columns: Vec<&str> = expression.columns().iter().map(Name::as_str).collect();
+    assert_eq!(columns, ["small", "big", "text"]);
+    assert!(compile("1 + 1").columns().is_empty());
+}
+
+#[test]
+fn what_is_wrong_is_said_in_one_sentence() {
+    for (sql, message) in [
+        ("", "syntax error: expected: an expression, found its end"),
+        ("small +", "syntax error: expected: an expression, found its end"),
+        ("small + )", "syntax error at line 1, column 9: expected: an expression, found: )"),
+        ("small small", "syntax error at line 1, column 7: expected the end of the expression, found: small"),
+        ("smal + 1", "unknown column `smal`, did you mean `small`?"),
+        ("zebra", "unknown column `zebra`"),
+        ("uper(text)", "unknown function `uper`, did you mean `upper`?"),
+        ("small + text = flag", "type error: cannot"),
+        ("abs(flag)", "type error: "),
+        ("embedding + 1", "type error: "),
+        ("at - at", "the expression gives Duration(µs), which is none of our types"),
+        ("null", "the expression gives Null, which is none of our types"),
+        ("now()", "`now`, which reads a clock, cannot stand in an expression"),
+        ("current_date", "`current_date`, which reads a clock, cannot stand in an expression"),
+        ("random()", "`random`, which differs from call to call, cannot stand in an expression"),
+        ("repeat(text, big)", "`repeat`, whose result has no bound, cannot stand in an expression"),
+        ("sum(small)", "the aggregate `sum` cannot stand in an expression"),
+        ("upper(text) over ()", "the window or aggregate `upper(text) OVER ()` cannot"),
+        ("(select 1)", "a subquery cannot stand in an expression"),
+        ("small in (select 1)", "a subquery cannot stand in an expression"),
+        ("exists (select 1)", "a subquery cannot stand in an expression"),
+        ("t.small", "the qualified name or field access `t.small` cannot stand in an expression"),
+        ("$1", "the placeholder `$1` cannot stand in an expression"),
+        ("*", "syntax error"),
+        ("[1, 2]", "`[1, 2]` cannot stand in an expression"),
+        ("small & 1", "the operator `&` cannot stand in an expression"),
+        ("arrow_typeof(small)", "unknown function `arrow_typeof`"),
+        ("version()", "unknown function `version`"),
+    ] {
+        let refusal = refusal(sql);
+        assert!(refusal.starts_with(message), "{sql}: {refusal}");
+        assert!(!refusal.contains('\n'), "{sql}: {refusal}");
+    }
+}
+
+#[test]
+fn an_endless_or_deeply_nested_expression_is_refused() {
+    assert!(refusal(&"x".repeat(20_000)).contains("20000 characters"));
+    let deep = |depth: usize| format!("{}small{}", "(".repeat(depth), ")".repeat(depth));
+    assert!(refusal(&deep(1_000)).contains("nested more than"));
+    let long = |terms: usize| vec!["small"; terms].join(" + ");
+    assert!(refusal(&long(2_000)).contains("nested more than"));
+    assert_eq!(result(&long(100)), Ok(Value::Int32(700)));
+}
+
+#[test]
+fn expressions_give_what_sql_says() {
+    for (sql, expected) in [
+        ("small % 4 = 3 and text like 'Bos%'", Value::Bool(true)),
+        ("small between 1 and 7", Value::Bool(true)),
+        ("text in ('New York', 'Boston')", Value::Bool(true)),
+        ("big not in (1, 2, null)", Value::Null),
+        ("nullif(small, 7) is null", Value::Bool(true)),
+        ("nullif(small, 7) is distinct from small", Value::Bool(true)),
+        ("coalesce(nullif(small, 7), 5)", Value::Int64(5)),
+        ("nvl2(nullif(small, 7), 1, 2)", Value::Int64(2)),
+        ("greatest(small, big, 5)", Value::Int64(7)),
+        ("case text when 'Boston' then 'yes' else 'no' end", Value::String("yes".into())),
+        ("case when small > 100 then 1 end", Value::Null),
+        ("substring(text from 2 for 3)", Value::String("ost".into())),
+        ("trim(both 'n' from text)", Value::String("Bosto".into())),
+        ("position('s' in text)", Value::Int32(3)),
+        ("text ~ '^B.*n$'", Value::Bool(true)),
+        ("try_cast(text as int)", Value::Null),
+        ("-small", Value::Int32(-7)),
+        ("ceil(double)", Value::Float64(3.0)),
+        ("extract(hour from at)", Value::Int32(12)),
+        ("date_part('hour', at at time zone 'America/New_York')", Value::Int32(8)),
+        ("double / 0 - double / 0", Value::Float64(f64::NAN)),
+        ("double / 0", Value::Float64(f64::INFINITY)),
+        ("cast(at as bigint)", Value::Int64(1_370_090_096_789_012)),
+        ("embedding", Value::List([Value::Float32(0.5), Value::Null].into())),
+    ] {
+        assert_eq!(result(sql), Ok(expected), "{sql}");
+    }
+    assert_eq!(result("date_trunc('hour', at)"), moment("2013-06-01T12:00:00Z"));
+    assert_eq!(result("cast(at as date)"), moment("2013-06-01T00:00:00Z"));
+    assert_eq!(result("at + interval '90 minutes'"), moment("2013-06-01T14:04:56.789012Z"));
+    assert_eq!(result("to_timestamp('2013-06-01T12:00:00+02:00')"), moment("2013-06-01T10:00:00Z"));
+}
+
+#[test]
+fn times_beyond_the_range_of_nanoseconds_are_times() {
+    assert_eq!(result("timestamp '9999-12-31T23:59:59'"), moment("9999-12-31T23:59:59Z"));
+    assert_eq!(result("cast('0001-01-01' as timestamp)"), moment("0001-01-01T00:00:00Z"));
+    let mut late = row();
+    late[7] = Value::Timestamp(Micros::MAX);
+    for sql in [
+        "at > to_timestamp(text)",
+        "at > date '2013-01-01'",
+        "at > timestamp '2013-01-01'",
+        "at > '2013-01-01'",
+        "case when small > 0 then at else date '2013-01-01' end > '2013-01-01'",
+        "at at time zone 'America/New_York' > '2013-01-01'",
+    ] {
+        let mut late = late.clone();
+        late[5] = Value::String("2013-01-01".into());
+        assert_eq!(results(&compile(sql), &batch(&[late])), [Ok(Value::Bool(true))], "{sql}");
+    }
+    let beyond = results(&compile("at + interval '1 day'"), &batch(&[late])).remove(0);
+    assert!(beyond.unwrap_err().contains("outside the years 0001 to 9999"));
+}
+
+#[test]
+fn what_cannot_be_computed_fails_and_does_not_wrap_around() {
+    for (sql, reason) in [
+        ("small / 0", "divide by zero"),
+        ("small % (small - 7)", "divide by zero"),
+        ("big + 9223372036854775807 + 9223372036854775807", "overflow"),
+        ("big * 9223372036854775807", "overflow"),
+        ("(big - 9223372036854775807) - 9", "overflow"),
+        ("-(big - 9223372036854775805)", "overflow"),
+        ("(big - 9223372036854775805) / -1", "overflow"),
+        ("cast(big * 1000000000000 as int)", "can't cast value"),
+        ("cast(text as int)", "cannot cast string 'boston'"),
+        ("cast(double / 0 as bigint)", "can't cast value inf"),
+        ("cast(text as timestamp)", "error parsing timestamp from 'boston'"),
+        ("9223372036854775807 + 1", "overflow"),
+    ] {
+        let failure = result(sql).expect_err(sql);
+        assert!(failure.to_lowercase().contains(reason), "{sql}: {failure}");
+        assert!(!failure.contains('\n') && !failure.starts_with(char::is_uppercase), "{sql}: {failure}");
+    }
+}
+
+#[test]
+fn an_operand_that_would_fail_is_not_dropped() {
+    for sql in ["cast(text as int) * 0", "cast(text as int) = cast(text as int)", "0 = 1 % cast(text as int)"]
+    {
+        assert!(result(sql).is_err(), "{sql}");
+    }
+}
+
+#[test]
+fn a_branch_that_is_not_taken_does_not_fail() {
+    for (sql, expected) in [
+        ("case when small = 7 then 1 else 1 / 0 end", Value::Int64(1)),
+        ("case when small = 0 then null else 7 / small end", Value::Int64(1)),
+        ("coalesce(small, 1 / 0)", Value::Int64(7)),
+        ("small = 7 or 1 / 0 = 1", Value::Bool(true)),
+        ("small <> 7 and 1 / 0 = 1", Value::Bool(false)),
+    ] {
+        assert_eq!(result(sql), Ok(expected), "{sql}");
+    }
+}
+
+#[test]
+fn a_constant_has_a_value_in_every_row() {
+    let rows = batch(&[row(), row(), row()]);
+    assert_eq!(results(&compile("1 + 1"), &rows), vec![Ok(Value::Int64(2)); 3]);
+    assert_eq!(results(&compile("cast(null as string)"), &rows), vec![Ok(Value::Null); 3]);
+    let failures = results(&compile("1 / 0"), &rows);
+    assert!(failures.len() == 3 && failures.iter().all(Result::is_err));
+    assert!(results(&compile("1 / 0"), &batch(&[])).is_empty());
+}
+
+#[test]
+fn a_batch_that_lacks_a_column_or_has_it_in_another_type_is_refused() {
+    let expression = compile("small + big");
+    let rows = batch(&[row()]);
+    let error = expression.evaluate(&rows.project(&[1]).unwrap()).unwrap_err();
+    assert!(error.to_string().contains("no column `big`"), "{error}");
+    let other =
+        RecordBatch::try_from_iter([("small", rows.column(2).clone()), ("big", rows.column(2).clone())]);
+    let error = expression.evaluate(&other.unwrap()).unwrap_err();
+    assert!(error.to_string().contains("`small` of the batch is Int64, not int32"), "{error}");
+}
+
+#[test]
+fn an_expression_is_widened_to_the_type_of_its_place_and_never_narrowed() {
+    let key = compile("small").widened("int64".parse().unwrap(), "the key `k`").unwrap();
+    assert_eq!(results(&key, &batch(&[row()])), [Ok(Value::Int64(7))]);
+    let error = compile("big").widened("int32".parse().unwrap(), "the key `k`").unwrap_err();
+    assert!(error.to_string().starts_with("the key `k` is int32, and its expression gives int64"), "{error}");
+}
+
+fn any_row() -> impl Strategy<Value = Vec<Value>> {
+    fn or_null(value: impl Strategy<Value = Value> + 'static) -> BoxedStrategy<Value> {
+        prop_oneof![1 => Just(Value::Null), 5 => value].boxed()
+    }
+    fn one_of<T: Clone + std::fmt::Debug + 'static>(values: &[T]) -> impl Strategy<Value = T> + use<T> {
+        prop::sample::select(values.to_vec())
+    }
+    let at = [
+        "0001-01-01T00:00:00Z",
+        "1969-12-31T23:59:59.999999Z",
+        "2013-06-01T12:00:00Z",
+        "9999-12-31T23:59:59.999999Z",
+    ]
+    .map(|text| text.parse::<Micros>().unwrap());
+    let noisy = f64::from_bits(0xfff8_0000_0000_0001);
+    let floats = [0.0, -0.0, 1.5, -2.0, 1e300, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, noisy];
+    (
+        or_null(any::<bool>().prop_map(Value::Bool)),
+        or_null(one_of(&[0, 1, -1, 7, i32::MAX, i32::MIN]).prop_map(Value::Int32)),
+        or_null(one_of(&[0, 1, -1, 100, i64::MAX, i64::MIN]).prop_map(Value::Int64)),
+        or_null(one_of(&floats).prop_map(|x| Value::Float32(x as f32))),
+        or_null(one_of(&floats).prop_map(Value::Float64)),
+        or_null(
+            one_of(&["", "7", "-1", "Boston", "ä", "2013-01-01", "1e3", "true"])
+                .prop_map(|x| Value::String(x.into())),
+        ),
+        Just(Value::Null),
+        or_null(one_of(&at).prop_map(Value::Timestamp)),
+        or_null(one_of(&floats).prop_map(|x| Value::List([Value::Float32(x as f32), Value::Null].into()))),
+    )
+        .prop_map(|(a, b, c, d, e, f, g, h, i)| vec![a, b, c, d, e, f, g, h, i])
+}
+
+/// Expressions that fail on some rows, branch on others, and mix both.
+const BRANCHING: [&str; 26] = [
+    "small / big",
+    "small + big * 2 - 1",
+    "-big",
+    "cast(text as int)",
+    "cast(text as timestamp) > at",
+    "cast(double as int) + small",
+    "flag and 10 / small > 1",
+    "flag or 10 / small > 1",
+    "not flag and cast(text as int) > 0 or big > 5",
+    "small > 0 and big > 0 and big / small > 3",
+    "case when small = 0 then null else big / small end",
+    "case when small > 0 then big / small when flag then cast(text as int) else 1 / 0 end",
+    "case small when 7 then 1 when 0 then 1 / small else 3 end",
+    "case when flag then 1 / 0 else 5 end",
+    "coalesce(small, cast(text as int), 1 / big)",
+    "nvl(big, 1 / small)",
+    "nvl2(small, big / small, cast(text as bigint))",
+    "nullif(double, 0) / single",
+    "greatest(small, big / small)",
+    "small in (1, 7, big / small)",
+    "big / small between 0 and 50",
+    "upper(text) || substr(text, small)",
+    "date_trunc('hour', at) + interval '1 day'",
+    "date_part('year', at) / small",
+    "embedding",
+    "case when double > 0 then single else cast(text as real) end",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_row_gives_the_same_in_any_batch(rows in prop::collection::vec(any_row(), 1..40), skew in 0_usize..3) {
+        // Few or many rows of one kind reach the shortcuts for selective conditions.
+        let mut rows = rows;
+        for row in rows.iter_mut().skip(1).step_by(skew + 1) {
+            row[0] = Value::Bool(skew == 1);
+        }
+        let together = batch(&rows);
+        for sql in BRANCHING {
+            let expression = compile(sql);
+            let alone: Vec<_> =
+                rows.iter().map(|row| results(&expression, &batch(std::slice::from_ref(row))).remove(0)).collect();
+            prop_assert_eq!(&results(&expression, &together), &alone, "{}", sql);
+            let middle = together.slice(rows.len() / 2, rows.len() - rows.len() / 2);
+            prop_assert_eq!(&results(&expression, &middle)[..], &alone[rows.len() / 2..], "{}", sql);
+        }
+    }
+}
