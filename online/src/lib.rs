@@ -32,6 +32,8 @@
 //! ```
 
 mod answer;
+#[cfg(test)]
+mod contract;
 mod embedded;
 mod error;
 mod fold;

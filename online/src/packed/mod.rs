@@ -2,6 +2,7 @@
 //! `docs/packed-row.md` is its description byte by byte; the places named there are named here.
 
 mod bits;
+mod head;
 mod layout;
 mod row;
 mod scan;
@@ -11,6 +12,7 @@ pub use layout::Layout;
 pub use row::PackedRow;
 
 pub(crate) use bits::{count_ones, is_set, set};
+pub(crate) use head::Held;
 pub(crate) use layout::{FeaturePlan, LatestSlot, RingPlan, tail_tile};
 pub(crate) use tail::{Tail, write as write_tail};
 

@@ -3,10 +3,10 @@
 
 use feature::{Answer, Micros, Position, Row, State, Times, Value};
 
+use super::head::{check_head, check_sum};
 use super::scan::{micros_at, u32_at, u64_at};
 use super::{
-    CHECKSUM, FLAG_FOLDED, FLAG_PENDING, LAYOUT_VERSION, LatestSlot, Layout, MAGIC, RingPlan, Tail, aligned,
-    at, count_ones, is_set,
+    CHECKSUM, FLAG_FOLDED, FLAG_PENDING, LatestSlot, Layout, RingPlan, Tail, aligned, at, count_ones, is_set,
 };
 use crate::answer::{self, Folded};
 use crate::error::OnlineError;
@@ -26,18 +26,7 @@ impl<'a> PackedRow<'a> {
     /// The row of these bytes. Its header is checked; its tail and its checksum are not looked at yet.
     pub fn new(layout: &'a Layout, bytes: &'a [u8]) -> Result<Self, OnlineError> {
         let damaged = |what| layout.damaged(what);
-        let (Some(magic), Some(version)) = (bytes.get(..at::VERSION), bytes.get(at::VERSION)) else {
-            return Err(damaged("it is shorter than a header"));
-        };
-        if magic != MAGIC {
-            return Err(damaged("it does not begin as a packed row"));
-        }
-        if *version != LAYOUT_VERSION {
-            return Err(newer_or_damaged(layout, *version));
-        }
-        if u32_at(bytes, at::LENGTH).map(|length| length as usize) != Some(bytes.len()) {
-            return Err(damaged("its length is not the one that it names"));
-        }
+        check_head(layout.view(), bytes)?;
         if u64_at(bytes, at::SCHEMA) != Some(layout.schema_id) {
             return Err(damaged("it is of another definition of the view"));
         }
@@ -67,13 +56,7 @@ impl<'a> PackedRow<'a> {
 
     /// Checks the whole row against its checksum.
     pub fn verify(&self) -> Result<(), OnlineError> {
-        let end = self.bytes.len().saturating_sub(CHECKSUM);
-        let sum = self.bytes.get(..end).map(crc32fast::hash);
-        if sum.is_some() && sum == u32_at(self.bytes, end) {
-            Ok(())
-        } else {
-            Err(self.layout.damaged("its checksum does not match"))
-        }
+        check_sum(self.bytes).ok_or_else(|| self.layout.damaged("its checksum does not match"))
     }
 
     pub(crate) fn tail(&self) -> Result<Tail, OnlineError> {
@@ -122,17 +105,6 @@ impl<'a> PackedRow<'a> {
 
     fn tail_bytes(&self) -> Option<&'a [u8]> {
         self.bytes.get(self.tail_at..self.bytes.len().saturating_sub(CHECKSUM))
-    }
-}
-
-fn newer_or_damaged(layout: &Layout, version: u8) -> OnlineError {
-    if version < LAYOUT_VERSION {
-        return layout.damaged("its layout version was never in use");
-    }
-    OnlineError::Newer {
-        what: format!("a packed row of {}", layout.view()),
-        found: version.into(),
-        known: LAYOUT_VERSION.into(),
     }
 }
 

@@ -1,0 +1,300 @@
+//! What every online store has to do, as tests that any of them can be given to: a store passes them
+//! all, or is none.
+
+use std::sync::Arc;
+
+use feature::oracle::History;
+use feature::{EntityKey, Micros, Position, Row, Value, VersionId, View};
+
+use crate::{Layout, OnlineError, Outcome, PackedRow, Read, Reader, Replacement, RowState, Stats, Writer};
+
+/// Makes a test of each promise; `$open` gives a guard and an empty store.
+macro_rules! contract_tests {
+    ($open:expr; $($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                let (_guard, store) = $open;
+                crate::contract::wait_for(crate::contract::$name(&store));
+            }
+        )*
+    };
+    ($open:expr) => {
+        crate::contract::contract_tests! { $open;
+            what_was_written_is_read_in_the_order_of_the_keys
+            a_view_that_was_never_written_has_no_rows
+            a_row_replaces_one_that_has_folded_less
+            a_repeated_or_an_older_row_changes_nothing
+            a_row_that_lacks_what_is_held_is_a_conflict
+            the_applied_time_rises_and_never_falls
+            a_dropped_view_is_gone_alone_and_begins_anew
+            bytes_that_are_no_row_are_refused_and_nothing_is_written
+            a_row_of_another_definition_is_refused
+            keys_never_collide_however_long
+            a_large_row_is_read_back_whole
+            stats_follow_what_is_written
+        }
+    };
+}
+pub(crate) use contract_tests;
+
+/// Runs a future to its end.
+pub(crate) fn wait_for<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// A view, its layout, and rows of it that are told apart by their positions.
+pub(crate) struct Sample {
+    pub(crate) view: View,
+    pub(crate) layout: Arc<Layout>,
+}
+
+impl Sample {
+    pub(crate) fn new() -> Sample {
+        Self::named("generated@1")
+    }
+
+    fn named(id: &str) -> Sample {
+        let mut view = History::generate(0, 0).view;
+        view.id = id.parse().unwrap();
+        let layout = Arc::new(Layout::new(&view));
+        Sample { view, layout }
+    }
+
+    fn id(&self) -> &VersionId {
+        &self.view.id
+    }
+
+    /// A row that has folded the log at a version, and these (partition, offset)s.
+    pub(crate) fn row(&self, history: Option<u64>, offsets: &[(u32, u64)]) -> Vec<u8> {
+        self.row_with(history, offsets, "a")
+    }
+
+    pub(crate) fn row_with(&self, history: Option<u64>, offsets: &[(u32, u64)], text: &str) -> Vec<u8> {
+        let mut state = RowState::new(&self.layout);
+        for (partition, offset) in offsets {
+            let mut values = vec![Value::Null; self.view.columns.len()];
+            values[4] = Value::String(text.into());
+            let position = Position::Stream { partition: *partition, offset: *offset };
+            let (event_time, available_at) = (moment(0), moment(0));
+            state.fold(&Row { event_time, available_at, position, deleted: false, values }, moment(0));
+        }
+        if let Some(version) = history {
+            state.set_history(version);
+        }
+        let mut bytes = Vec::new();
+        state.encode(&mut bytes).unwrap();
+        bytes
+    }
+}
+
+pub(crate) fn moment(micros: i64) -> Micros {
+    Micros::new(micros).unwrap()
+}
+
+pub(crate) fn key(text: &str) -> EntityKey {
+    EntityKey::from_bytes(text.as_bytes().into()).unwrap()
+}
+
+/// Writes one row.
+pub(crate) async fn write(store: &impl Writer, view: &VersionId, key: &EntityKey, bytes: &[u8]) -> Outcome {
+    store.replace(view, &[Replacement { key, bytes }], None).await.unwrap().remove(0)
+}
+
+/// Reads one row.
+pub(crate) async fn read(store: &impl Reader, view: &VersionId, key: &EntityKey) -> Option<Vec<u8>> {
+    let keys = [key.clone()];
+    let found = store.read(&[Read { view, keys: &keys }]).await.unwrap();
+    found[0].row(0).map(<[u8]>::to_vec)
+}
+
+pub(crate) async fn what_was_written_is_read_in_the_order_of_the_keys<S: Reader + Writer>(store: &S) {
+    let (one, two) = (Sample::named("one@1"), Sample::named("one@2"));
+    let [a, b, missing] = ["a", "b", "missing"].map(key);
+    let rows = [one.row(Some(1), &[]), one.row(Some(2), &[]), two.row(Some(3), &[])];
+    let written = [Replacement { key: &a, bytes: &rows[0] }, Replacement { key: &b, bytes: &rows[1] }];
+    let outcomes = store.replace(one.id(), &written, Some(moment(5))).await.unwrap();
+    assert_eq!(outcomes, [Outcome::Written, Outcome::Written]);
+    assert_eq!(write(store, two.id(), &a, &rows[2]).await, Outcome::Written);
+    let (first, second) = ([b.clone(), missing, a.clone(), b], [a]);
+    let reads = [
+        Read { view: one.id(), keys: &first },
+        Read { view: two.id(), keys: &second },
+        Read { view: one.id(), keys: &[] },
+    ];
+    let found = store.read(&reads).await.unwrap();
+    let rows_of = |place: usize| found[place].rows().map(|row| row.map(<[u8]>::to_vec)).collect::<Vec<_>>();
+    let [row_a, row_b, row_two] = rows;
+    assert_eq!(rows_of(0), [Some(row_b.clone()), None, Some(row_a), Some(row_b)]);
+    assert_eq!(rows_of(1), [Some(row_two)]);
+    assert!(rows_of(2).is_empty());
+    assert_eq!(found[0].applied_at(), Some(moment(5)));
+    assert_eq!(found[1].applied_at(), None);
+}
+
+pub(crate) async fn a_view_that_was_never_written_has_no_rows<S: Reader + Writer>(store: &S) {
+    let view = "never@1".parse().unwrap();
+    assert_eq!(read(store, &view, &key("a")).await, None);
+    assert_eq!(store.stats(&view).await.unwrap(), Stats::default());
+    store.drop_view(&view).await.unwrap();
+    assert_eq!(store.replace(&view, &[], None).await.unwrap(), []);
+}
+
+pub(crate) async fn a_row_replaces_one_that_has_folded_less<S: Reader + Writer>(store: &S) {
+    let sample = Sample::new();
+    let key = key("a");
+    for row in [
+        sample.row(None, &[(0, 0)]),
+        sample.row(None, &[(0, 1)]),
+        sample.row(None, &[(0, 1), (1, 0)]),
+        sample.row(Some(0), &[(0, 1), (1, 0)]),
+        sample.row(Some(7), &[(0, 2), (1, 0)]),
+    ] {
+        assert_eq!(write(store, sample.id(), &key, &row).await, Outcome::Written);
+        assert_eq!(read(store, sample.id(), &key).await, Some(row));
+    }
+}
+
+pub(crate) async fn a_repeated_or_an_older_row_changes_nothing<S: Reader + Writer>(store: &S) {
+    let sample = Sample::new();
+    let key = key("a");
+    let held = sample.row(Some(2), &[(0, 5)]);
+    write(store, sample.id(), &key, &held).await;
+    for older in [
+        held.clone(),
+        sample.row_with(Some(2), &[(0, 5)], "b"),
+        sample.row(Some(1), &[(0, 5)]),
+        sample.row(Some(2), &[(0, 4)]),
+        sample.row(Some(2), &[]),
+        sample.row(None, &[]),
+    ] {
+        assert_eq!(write(store, sample.id(), &key, &older).await, Outcome::Unchanged);
+        assert_eq!(read(store, sample.id(), &key).await, Some(held.clone()));
+    }
+}
+
+pub(crate) async fn a_row_that_lacks_what_is_held_is_a_conflict<S: Reader + Writer>(store: &S) {
+    let sample = Sample::new();
+    let (a, b) = (key("a"), key("b"));
+    let held = sample.row(Some(2), &[(0, 5)]);
+    write(store, sample.id(), &a, &held).await;
+    for other in [
+        sample.row(Some(3), &[(0, 4)]),
+        sample.row(Some(3), &[]),
+        sample.row(None, &[(0, 6)]),
+        sample.row(Some(2), &[(0, 4), (1, 0)]),
+    ] {
+        let rows = [Replacement { key: &a, bytes: &other }, Replacement { key: &b, bytes: &held }];
+        let outcomes = store.replace(sample.id(), &rows, None).await.unwrap();
+        assert_eq!(outcomes[0], Outcome::Conflict { held: held.clone() });
+        assert_eq!(read(store, sample.id(), &a).await, Some(held.clone()));
+        assert_eq!(read(store, sample.id(), &b).await, Some(held.clone()));
+    }
+}
+
+pub(crate) async fn the_applied_time_rises_and_never_falls<S: Reader + Writer>(store: &S) {
+    let sample = Sample::new();
+    let key = key("a");
+    let row = sample.row(Some(0), &[]);
+    let applied = async || store.stats(sample.id()).await.unwrap().applied_at;
+    let rows = [Replacement { key: &key, bytes: &row }];
+    store.replace(sample.id(), &rows, Some(moment(-5))).await.unwrap();
+    assert_eq!(applied().await, Some(moment(-5)));
+    store.replace(sample.id(), &[], Some(moment(9))).await.unwrap();
+    assert_eq!(applied().await, Some(moment(9)));
+    store.replace(sample.id(), &rows, Some(moment(8))).await.unwrap();
+    store.replace(sample.id(), &[], None).await.unwrap();
+    assert_eq!(applied().await, Some(moment(9)));
+    let found = store.read(&[Read { view: sample.id(), keys: &[key] }]).await.unwrap();
+    assert_eq!(found[0].applied_at(), Some(moment(9)));
+}
+
+pub(crate) async fn a_dropped_view_is_gone_alone_and_begins_anew<S: Reader + Writer>(store: &S) {
+    let (one, two) = (Sample::named("one@1"), Sample::named("one@2"));
+    let key = key("a");
+    let rows = [Replacement { key: &key, bytes: &one.row(Some(4), &[]) }];
+    for sample in [&one, &two] {
+        store.replace(sample.id(), &rows, Some(moment(1))).await.unwrap();
+    }
+    store.drop_view(one.id()).await.unwrap();
+    assert_eq!(read(store, one.id(), &key).await, None);
+    assert_eq!(store.stats(one.id()).await.unwrap(), Stats::default());
+    assert!(read(store, two.id(), &key).await.is_some());
+    let older = one.row(Some(3), &[]);
+    assert_eq!(write(store, one.id(), &key, &older).await, Outcome::Written);
+    assert_eq!(read(store, one.id(), &key).await, Some(older));
+}
+
+pub(crate) async fn bytes_that_are_no_row_are_refused_and_nothing_is_written<S: Reader + Writer>(store: &S) {
+    let sample = Sample::new();
+    let (a, b) = (key("a"), key("b"));
+    let good = sample.row(Some(1), &[]);
+    let mut flipped = good.clone();
+    flipped[20] ^= 1;
+    for bad in [&b""[..], b"tw", &good[..good.len() - 1], &flipped] {
+        let rows = [Replacement { key: &a, bytes: &good }, Replacement { key: &b, bytes: bad }];
+        let refusal = store.replace(sample.id(), &rows, Some(moment(1))).await.unwrap_err();
+        assert!(matches!(refusal, OnlineError::Damaged { .. }), "{refusal}");
+        assert_eq!(store.stats(sample.id()).await.unwrap(), Stats::default());
+    }
+    let mut newer = good;
+    newer[2] += 1;
+    let refusal = store.replace(sample.id(), &[Replacement { key: &a, bytes: &newer }], None).await;
+    assert!(matches!(refusal.unwrap_err(), OnlineError::Newer { .. }));
+}
+
+pub(crate) async fn a_row_of_another_definition_is_refused<S: Reader + Writer>(store: &S) {
+    let sample = Sample::new();
+    let mut other = sample.view.clone();
+    other.hash = "f".repeat(64);
+    let other = Sample { layout: Arc::new(Layout::new(&other)), view: other };
+    let key = key("a");
+    write(store, sample.id(), &key, &sample.row(Some(1), &[])).await;
+    let rows = [Replacement { key: &key, bytes: &other.row(Some(2), &[]) }];
+    let refusal = store.replace(sample.id(), &rows, None).await.unwrap_err();
+    assert!(refusal.to_string().contains("another definition"), "{refusal}");
+}
+
+pub(crate) async fn keys_never_collide_however_long<S: Reader + Writer>(store: &S) {
+    let sample = Sample::new();
+    let longest = [1, 0, 255].map(|last| {
+        let mut bytes = vec![255; EntityKey::MAX_BYTES];
+        bytes[EntityKey::MAX_BYTES - 1] = last;
+        EntityKey::from_bytes(bytes.into()).unwrap()
+    });
+    let short = ["", "\0", "\0\0", "a", "aa", "a|a", "a:a", "{a}"].map(key);
+    let keys: Vec<EntityKey> = longest.into_iter().chain(short).collect();
+    for (version, key) in keys.iter().enumerate() {
+        let row = sample.row(Some(version as u64), &[]);
+        assert_eq!(write(store, sample.id(), key, &row).await, Outcome::Written);
+    }
+    let found = store.read(&[Read { view: sample.id(), keys: &keys }]).await.unwrap();
+    for (version, row) in found[0].rows().enumerate() {
+        let positions = PackedRow::new(&sample.layout, row.unwrap()).unwrap().positions().unwrap();
+        assert_eq!(positions.history(), Some(version as u64));
+    }
+}
+
+pub(crate) async fn a_large_row_is_read_back_whole<S: Reader + Writer>(store: &S) {
+    let sample = Sample::new();
+    let row = sample.row_with(None, &[(0, 0)], &"x".repeat(1 << 20));
+    let (a, b) = (key("a"), key("b"));
+    write(store, sample.id(), &a, &row).await;
+    write(store, sample.id(), &b, &sample.row(None, &[(0, 0)])).await;
+    assert_eq!(read(store, sample.id(), &a).await, Some(row));
+}
+
+pub(crate) async fn stats_follow_what_is_written<S: Reader + Writer>(store: &S) {
+    let sample = Sample::new();
+    let stats = async || store.stats(sample.id()).await.unwrap();
+    write(store, sample.id(), &key("a"), &sample.row(Some(1), &[])).await;
+    let one = stats().await;
+    assert_eq!(one.rows, 1);
+    assert!(one.bytes >= sample.row(Some(1), &[]).len() as u64);
+    write(store, sample.id(), &key("b"), &sample.row(Some(1), &[])).await;
+    assert_eq!(stats().await, Stats { rows: 2, bytes: 2 * one.bytes, applied_at: None });
+    write(store, sample.id(), &key("b"), &sample.row_with(Some(2), &[(0, 0)], &"x".repeat(10_000))).await;
+    let replaced = stats().await;
+    assert_eq!(replaced.rows, 2);
+    assert!(replaced.bytes > 2 * one.bytes + 10_000);
+}
