@@ -1,0 +1,82 @@
+//! Which services are served, and which version of each is live. Whoever knows the definitions
+//! fills it, and may replace it while requests are answered.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use feature::{Name, ServiceRef, VersionId};
+
+use crate::error::ServeError;
+use crate::excerpt::excerpt;
+use crate::nearest::nearest;
+use crate::reader::FeatureReader;
+
+/// Compiled services by their exact version, and the live version of each name.
+#[derive(Debug, Default)]
+pub struct Services {
+    exact: BTreeMap<VersionId, Arc<FeatureReader>>,
+    live: BTreeMap<Name, VersionId>,
+}
+
+impl Services {
+    /// These services; a name means the version that is live.
+    pub fn new(
+        readers: impl IntoIterator<Item = Arc<FeatureReader>>,
+        live: impl IntoIterator<Item = VersionId>,
+    ) -> Self {
+        Self {
+            exact: readers.into_iter().map(|reader| (reader.plan().id.clone(), reader)).collect(),
+            live: live.into_iter().map(|id| (id.name.clone(), id)).collect(),
+        }
+    }
+
+    /// A service by `name` or `name@version`.
+    pub fn find(&self, text: &str) -> Result<Arc<FeatureReader>, ServeError> {
+        let id = match text.parse() {
+            Ok(ServiceRef::Live(name)) => self.live.get(&name).cloned(),
+            Ok(ServiceRef::Exact(id)) => Some(id),
+            Err(_) => None,
+        };
+        id.and_then(|id| self.exact.get(&id)).cloned().ok_or_else(|| self.unknown(text))
+    }
+
+    /// The exact versions, in order.
+    pub fn ids(&self) -> impl Iterator<Item = &VersionId> {
+        self.exact.keys()
+    }
+
+    fn unknown(&self, text: &str) -> ServeError {
+        const LONGEST_CHARS: usize = 80;
+        let name = text.split('@').next().unwrap_or(text);
+        let versions = self.exact.keys().filter(|id| id.name.as_str() == name);
+        let nearest = match versions.max() {
+            Some(id) => Some(id.to_string()),
+            None if text.chars().count() > LONGEST_CHARS => None,
+            None => nearest(name, self.live.keys().map(Name::as_str)).map(str::to_owned),
+        };
+        ServeError::UnknownService { service: excerpt(text, LONGEST_CHARS).into_owned(), nearest }
+    }
+}
+
+/// The services that a server answers for at this moment.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    services: RwLock<Arc<Services>>,
+}
+
+impl Catalog {
+    /// A catalog of these services.
+    pub fn new(services: Services) -> Self {
+        Self { services: RwLock::new(Arc::new(services)) }
+    }
+
+    /// The services at this moment; a request that has begun goes on with those that it found.
+    pub fn services(&self) -> Arc<Services> {
+        Arc::clone(&self.services.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces all services at once.
+    pub fn replace(&self, services: Services) {
+        *self.services.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(services);
+    }
+}

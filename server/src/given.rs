@@ -1,0 +1,55 @@
+//! One column of a request, in whatever form it arrived, read as the type that the service needs.
+
+use arrow::array::ArrayRef;
+use feature::{DataType, Value};
+
+use crate::json;
+
+/// A column that a request brought.
+pub trait GivenColumn {
+    /// How many rows it has.
+    fn rows(&self) -> usize;
+
+    /// The column as an array of [`transform::arrow_type`]`(data_type)`. An error says what it
+    /// holds and what is needed, as in `holds 12, where a string is needed (row 3)`.
+    fn read(self, data_type: DataType) -> Result<ArrayRef, String>;
+}
+
+/// Values as they are, for callers in the same process.
+impl GivenColumn for Vec<Value> {
+    fn rows(&self) -> usize {
+        self.len()
+    }
+
+    fn read(self, data_type: DataType) -> Result<ArrayRef, String> {
+        match self.iter().position(|value| !value.is_of(data_type)) {
+            Some(row) => Err(format!(
+                "holds {}, where {} is needed (row {row})",
+                self.get(row).unwrap_or(&Value::Null),
+                json::needed(data_type)
+            )),
+            None => Ok(array(self, data_type)),
+        }
+    }
+}
+
+/// A list of JSON values.
+impl GivenColumn for Vec<serde_json::Value> {
+    fn rows(&self) -> usize {
+        self.len()
+    }
+
+    fn read(self, data_type: DataType) -> Result<ArrayRef, String> {
+        let read = |(row, json)| {
+            json::from_json(json, data_type).map_err(|misfit| format!("holds {misfit} (row {row})"))
+        };
+        let values: Result<Vec<Value>, String> = self.iter().enumerate().map(read).collect();
+        Ok(array(values?, data_type))
+    }
+}
+
+/// The values as an array, every NaN the one quiet NaN, as in the rows of the store.
+fn array(values: Vec<Value>, data_type: DataType) -> ArrayRef {
+    let values: Vec<Value> = values.into_iter().map(Value::canonical).collect();
+    transform::array_of(&values, data_type)
+}

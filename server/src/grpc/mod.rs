@@ -1,0 +1,108 @@
+//! The gRPC face: `twinstore.v1.FeatureStore`.
+
+mod columns;
+
+use std::sync::Arc;
+
+use feature::{Micros, Status as FeatureStatus, Times};
+use online::Reader;
+use proto::v1::feature_store_server::{FeatureStore, FeatureStoreServer};
+use proto::v1::{self, GetFeaturesRequest, GetFeaturesResponse};
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+use tonic_health::pb::health_server::{Health, HealthServer};
+
+use crate::error::{Code, ServeError};
+use crate::features::Features;
+use crate::question::Asked;
+use crate::serving::Serving;
+
+/// The service on top of what both faces share.
+pub(crate) struct GrpcFace<R>(pub Arc<Serving<R>>);
+
+#[tonic::async_trait]
+impl<R: Reader + 'static> FeatureStore for GrpcFace<R> {
+    async fn get_features(
+        &self,
+        request: Request<GetFeaturesRequest>,
+    ) -> Result<Response<GetFeaturesResponse>, Status> {
+        let GetFeaturesRequest { service, features, entities, request, at_us } = request.into_inner();
+        let at = at_us.map(Micros::new).transpose();
+        let at = at.map_err(|error| to_status(&ServeError::Malformed(format!("`at_us`: {error}"))))?;
+        let asked = Asked {
+            features,
+            entities: entities.into_iter().collect(),
+            request: request.into_iter().collect(),
+        };
+        let features = self.0.features(&service, asked, at).await;
+        features.map(|features| Response::new(response(&features))).map_err(|error| to_status(&error))
+    }
+}
+
+/// The service, and beside it health and both versions of reflection.
+pub(crate) fn routes<R: Reader + 'static, H: Health>(
+    serving: &Arc<Serving<R>>,
+    health: HealthServer<H>,
+) -> Result<Routes, ServeError> {
+    let features = FeatureStoreServer::new(GrpcFace(Arc::clone(serving)))
+        .max_decoding_message_size(serving.limits().max_request_bytes);
+    let described = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let failed =
+        |error: tonic_reflection::server::Error| ServeError::Stopped(format!("gRPC reflection: {error}"));
+    Ok(Routes::new(features)
+        .add_service(health)
+        .add_service(described().build_v1().map_err(failed)?)
+        .add_service(described().build_v1alpha().map_err(failed)?))
+}
+
+fn to_status(error: &ServeError) -> Status {
+    let code = match error.code() {
+        Code::InvalidArgument => tonic::Code::InvalidArgument,
+        Code::NotFound => tonic::Code::NotFound,
+        Code::FailedPrecondition => tonic::Code::FailedPrecondition,
+        Code::ResourceExhausted | Code::Overloaded => tonic::Code::ResourceExhausted,
+        Code::Unavailable => tonic::Code::Unavailable,
+        Code::DeadlineExceeded => tonic::Code::DeadlineExceeded,
+        Code::Internal => tonic::Code::Internal,
+    };
+    Status::new(code, error.sentence())
+}
+
+fn response(features: &Features) -> GetFeaturesResponse {
+    let columns = features.columns.iter().map(|column| v1::Column {
+        name: column.name.clone(),
+        values: Some(columns::to_proto(&column.values, column.data_type)),
+        statuses: column.statuses.iter().map(|status| to_proto_status(*status).into()).collect(),
+        times: column.times as u32,
+    });
+    GetFeaturesResponse {
+        service: features.service.to_string(),
+        at_us: features.at.get(),
+        columns: columns.collect(),
+        times: features.times.iter().map(|times| to_proto_times(features, times)).collect(),
+    }
+}
+
+fn to_proto_status(status: FeatureStatus) -> v1::column::Status {
+    match status {
+        FeatureStatus::Present => v1::column::Status::Present,
+        FeatureStatus::NullValue => v1::column::Status::NullValue,
+        FeatureStatus::NotFound => v1::column::Status::NotFound,
+        FeatureStatus::OutsideMaxAge => v1::column::Status::OutsideMaxAge,
+    }
+}
+
+fn to_proto_times(features: &Features, times: &[Option<Times>]) -> v1::Times {
+    let micros = |time: fn(Times) -> Micros| times.iter().map(|t| t.map_or(0, |t| time(t).get())).collect();
+    let nulls = times.iter().zip(0..).filter(|(times, _)| times.is_none()).map(|(_, row)| row);
+    v1::Times {
+        event_times_us: micros(|times| times.event_time),
+        available_ats_us: micros(|times| times.available_at),
+        ages_s: times.iter().map(|times| times.map_or(0.0, |times| features.age_s(times))).collect(),
+        nulls: nulls.collect(),
+    }
+}

@@ -1,0 +1,227 @@
+//! The HTTP face: `POST /v1/features` and `GET /health`, in JSON.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::http::{Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use feature::Micros;
+use online::Reader;
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde::ser::{SerializeMap, SerializeSeq, Serializer};
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+use crate::error::{Code, ServeError};
+use crate::excerpt::excerpt;
+use crate::features::{FeatureColumn, Features};
+use crate::json::AsJson;
+use crate::question::Asked;
+use crate::serving::Serving;
+
+/// What the routes share.
+struct Face<R> {
+    serving: Arc<Serving<R>>,
+    stopping: Arc<AtomicBool>,
+}
+
+/// The routes; `stopping` tells health that requests are to go elsewhere.
+pub(crate) fn routes<R: Reader + 'static>(serving: Arc<Serving<R>>, stopping: Arc<AtomicBool>) -> Router {
+    let limit = DefaultBodyLimit::max(serving.limits().max_request_bytes);
+    Router::new()
+        .route("/v1/features", post(features::<R>))
+        .route("/health", get(health::<R>))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(limit)
+        .with_state(Arc::new(Face { serving, stopping }))
+}
+
+async fn features<R: Reader + 'static>(
+    State(face): State<Arc<Face<R>>>,
+    request: Request,
+) -> Result<Response, ServeError> {
+    let limits = face.serving.limits();
+    let body = timeout(limits.request_timeout, Bytes::from_request(request, &()))
+        .await
+        .map_err(|_| ServeError::Malformed("its body did not arrive in time".to_owned()))?
+        .map_err(|rejection| match rejection {
+            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
+                ServeError::TooManyBytes { limit: limits.max_request_bytes }
+            }
+            rejection => ServeError::Malformed(rejection.body_text()),
+        })?;
+    const LONGEST_CHARS: usize = 240;
+    let body: Body = serde_json::from_slice(&body)
+        .map_err(|error| ServeError::Malformed(excerpt(&error.to_string(), LONGEST_CHARS).into_owned()))?;
+    let asked = Asked {
+        features: body.features.unwrap_or_default(),
+        entities: body.entities.0,
+        request: body.request.0,
+    };
+    let features = face.serving.features(&body.service, asked, body.at).await?;
+    Ok(json(StatusCode::OK, &AnswerBody(&features)))
+}
+
+async fn health<R: Reader + 'static>(State(face): State<Arc<Face<R>>>) -> Response {
+    let (status, text) = if face.stopping.load(Ordering::Relaxed) {
+        (StatusCode::SERVICE_UNAVAILABLE, "NOT_SERVING")
+    } else {
+        (StatusCode::OK, "SERVING")
+    };
+    json(status, &serde_json::json!({"status": text}))
+}
+
+async fn unknown(method: Method, uri: Uri) -> ServeError {
+    const LONGEST_CHARS: usize = 80;
+    ServeError::UnknownRoute(excerpt(&format!("{method} {}", uri.path()), LONGEST_CHARS).into_owned())
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Response {
+    refusal(StatusCode::METHOD_NOT_ALLOWED, &unknown(method, uri).await)
+}
+
+/// The body of a request for features.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    service: String,
+    features: Option<Vec<String>>,
+    #[serde(default)]
+    entities: Columns,
+    #[serde(default)]
+    request: Columns,
+    #[serde(default, deserialize_with = "moment")]
+    at: Option<Micros>,
+}
+
+/// Columns of values by name; a name that is given twice is refused.
+#[derive(Default)]
+struct Columns(Vec<(String, Vec<serde_json::Value>)>);
+
+impl<'de> Deserialize<'de> for Columns {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Columns;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(r#"columns as in {"name": [value, …]}"#)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Columns, A::Error> {
+                let mut columns: Vec<(String, Vec<serde_json::Value>)> = Vec::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    if columns.iter().any(|(known, _)| *known == name) {
+                        return Err(A::Error::custom(format!("the column `{name}` is given twice")));
+                    }
+                    columns.push((name, map.next_value()?));
+                }
+                Ok(Columns(columns))
+            }
+        }
+
+        deserializer.deserialize_map(Pairs)
+    }
+}
+
+fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Micros>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+}
+
+/// The body of an answer.
+struct AnswerBody<'a>(&'a Features);
+
+impl Serialize for AnswerBody<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut body = serializer.serialize_map(Some(3))?;
+        body.serialize_entry("service", &self.0.service)?;
+        body.serialize_entry("at", &self.0.at.to_string())?;
+        body.serialize_entry("columns", &ColumnsBody(self.0))?;
+        body.end()
+    }
+}
+
+struct ColumnsBody<'a>(&'a Features);
+
+impl Serialize for ColumnsBody<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let columns = &self.0.columns;
+        let mut body = serializer.serialize_map(Some(columns.len()))?;
+        columns
+            .iter()
+            .try_for_each(|column| body.serialize_entry(&column.name, &ColumnBody(self.0, column)))?;
+        body.end()
+    }
+}
+
+struct ColumnBody<'a>(&'a Features, &'a FeatureColumn);
+
+impl Serialize for ColumnBody<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let ColumnBody(features, column) = self;
+        let times = features.times_of(column);
+        let event_times: Vec<Option<String>> =
+            times.iter().map(|times| times.map(|times| times.event_time.to_string())).collect();
+        let ages_s: Vec<Option<f64>> =
+            times.iter().map(|times| times.map(|times| features.age_s(times))).collect();
+        let mut body = serializer.serialize_map(Some(4))?;
+        body.serialize_entry("values", &ValuesBody(column))?;
+        body.serialize_entry("statuses", &column.statuses)?;
+        body.serialize_entry("event_times", &event_times)?;
+        body.serialize_entry("ages_s", &ages_s)?;
+        body.end()
+    }
+}
+
+struct ValuesBody<'a>(&'a FeatureColumn);
+
+impl Serialize for ValuesBody<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let FeatureColumn { values, data_type, .. } = self.0;
+        let mut list = serializer.serialize_seq(Some(values.len()))?;
+        for row in 0..values.len() {
+            list.serialize_element(&AsJson(&transform::value_at(values, row, *data_type)))?;
+        }
+        list.end()
+    }
+}
+
+impl IntoResponse for ServeError {
+    fn into_response(self) -> Response {
+        let status = match self.code() {
+            Code::InvalidArgument => StatusCode::BAD_REQUEST,
+            Code::NotFound => StatusCode::NOT_FOUND,
+            Code::FailedPrecondition => StatusCode::CONFLICT,
+            Code::ResourceExhausted => StatusCode::PAYLOAD_TOO_LARGE,
+            Code::Overloaded | Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+            Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        refusal(status, &self)
+    }
+}
+
+fn refusal(status: StatusCode, error: &ServeError) -> Response {
+    let error = serde_json::json!({
+        "code": error.code().name(),
+        "message": error.to_string(),
+        "help": error.help(),
+    });
+    json(status, &serde_json::json!({"error": error}))
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    match serde_json::to_vec(body) {
+        Ok(body) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}

@@ -1,0 +1,187 @@
+//! From what a request says to what a service is asked: every column there, of its type, and as
+//! long as the others. All problems of a request are found at once.
+
+use arrow::array::ArrayRef;
+use feature::{Field, ServicePlan};
+
+use crate::error::ServeError;
+use crate::excerpt::excerpt;
+use crate::given::GivenColumn;
+use crate::json;
+use crate::limits::Limits;
+use crate::nearest::nearest;
+use crate::scope::Scope;
+
+/// The body of a request, its columns as they arrived.
+#[derive(Clone, Debug)]
+pub struct Asked<C> {
+    /// Which features; empty for all of the service's.
+    pub features: Vec<String>,
+    /// The columns of join keys.
+    pub entities: Vec<(String, C)>,
+    /// The columns that on-demand features read.
+    pub request: Vec<(String, C)>,
+}
+
+/// A request that fits its service.
+#[derive(Clone, Debug)]
+pub struct Question {
+    pub(crate) scope: Scope,
+    pub(crate) rows: usize,
+    /// The columns of join keys, in the plan's order; those that are not needed are not there.
+    pub(crate) keys: Vec<Option<ArrayRef>>,
+    /// The request columns, likewise.
+    pub(crate) request: Vec<Option<ArrayRef>>,
+}
+
+impl Question {
+    /// Checks a request against a service, and reads its columns.
+    pub fn new<C: GivenColumn>(
+        plan: &ServicePlan,
+        asked: Asked<C>,
+        limits: &Limits,
+    ) -> Result<Question, ServeError> {
+        let given = asked.entities.iter().chain(&asked.request);
+        let longest = given.map(|(_, column)| column.rows()).max().unwrap_or(0);
+        if longest > limits.max_entities {
+            return Err(ServeError::TooManyEntities { given: longest, limit: limits.max_entities });
+        }
+        let mut problems = Problems::default();
+        let scope = Scope::of(plan, problems.outputs(plan, &asked.features));
+        problems.lengths(&asked);
+        let keys = Side { plan, fields: &plan.keys, needed: &scope.keys, kind: "join key", at: "entities" };
+        let request = Side {
+            plan,
+            fields: &plan.request,
+            needed: &scope.request,
+            kind: "request column",
+            at: "request",
+        };
+        let keys = problems.columns(&keys, asked.entities);
+        let request = problems.columns(&request, asked.request);
+        if problems.shown.is_empty() {
+            Ok(Question { scope, rows: longest, keys, request })
+        } else {
+            Err(ServeError::Misfit { service: plan.id.clone(), problems: problems.into_list() })
+        }
+    }
+
+    /// How many entities are asked about.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+}
+
+/// Join keys or request columns: what the service takes of them, and what a message calls them.
+struct Side<'a> {
+    plan: &'a ServicePlan,
+    fields: &'a [Field],
+    needed: &'a [bool],
+    kind: &'static str,
+    at: &'static str,
+}
+
+impl Side<'_> {
+    /// What is wrong with a column that the service does not take on this side.
+    fn unknown(&self, name: &str) -> String {
+        let Side { kind, at, .. } = self;
+        if let Some(field) = self.plan.column(name) {
+            let other = if *at == "entities" { "request" } else { "entities" };
+            return format!("`{}` is no {kind}: move it from `{at}` to `{other}`", field.name);
+        }
+        match nearest(name, self.fields.iter().map(|field| field.name.as_str())) {
+            Some(meant) => format!("the {kind} `{name}` is unknown, did you mean `{meant}`?"),
+            None => format!("the {kind} `{name}` is unknown"),
+        }
+    }
+}
+
+/// What is wrong with a request, as much of it as an answer has room for.
+#[derive(Default)]
+struct Problems {
+    shown: Vec<String>,
+    more: usize,
+}
+
+impl Problems {
+    const MOST: usize = 20;
+    const LONGEST_CHARS: usize = 240;
+
+    fn push(&mut self, problem: String) {
+        if self.shown.len() < Self::MOST {
+            self.shown.push(excerpt(&problem, Self::LONGEST_CHARS).into_owned());
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn into_list(mut self) -> Vec<String> {
+        if self.more > 0 {
+            self.shown.push(format!("and {} more", self.more));
+        }
+        self.shown
+    }
+
+    fn outputs(&mut self, plan: &ServicePlan, features: &[String]) -> Vec<usize> {
+        if features.is_empty() {
+            return (0..plan.outputs.len()).collect();
+        }
+        let mut outputs = Vec::with_capacity(features.len());
+        for name in features {
+            match plan.output(name) {
+                Some(place) => outputs.push(place),
+                None => {
+                    self.push(match nearest(name, plan.outputs.iter().map(|output| output.name.as_str())) {
+                        Some(meant) => format!("the feature `{name}` is unknown, did you mean `{meant}`?"),
+                        None => format!("the feature `{name}` is unknown"),
+                    })
+                }
+            }
+        }
+        outputs
+    }
+
+    fn lengths<C: GivenColumn>(&mut self, asked: &Asked<C>) {
+        let mut given =
+            asked.entities.iter().chain(&asked.request).map(|(name, column)| (name, column.rows()));
+        if let Some((first, rows)) = given.next() {
+            for (name, other) in given.filter(|(_, other)| *other != rows) {
+                self.push(format!(
+                    "`{first}` has {rows} rows and `{name}` has {other}: each entity takes one row of every column"
+                ));
+            }
+        }
+    }
+
+    fn columns<C: GivenColumn>(&mut self, side: &Side<'_>, given: Vec<(String, C)>) -> Vec<Option<ArrayRef>> {
+        let mut columns: Vec<Option<ArrayRef>> = vec![None; side.fields.len()];
+        let mut seen = vec![false; side.fields.len()];
+        for (name, column) in given {
+            let place = side.fields.iter().position(|field| field.name.as_str() == name);
+            let Some((place, field)) = place.and_then(|place| Some((place, side.fields.get(place)?))) else {
+                self.push(side.unknown(&name));
+                continue;
+            };
+            if let Some(seen) = seen.get_mut(place) {
+                *seen = true;
+            }
+            match (column.read(field.data_type), columns.get_mut(place)) {
+                (Ok(array), Some(slot)) => *slot = Some(array),
+                (Ok(_), None) => {}
+                (Err(problem), _) => self.push(format!("the {} `{name}` {problem}", side.kind)),
+            }
+        }
+        for ((field, seen), needed) in side.fields.iter().zip(seen).zip(side.needed) {
+            if *needed && !seen {
+                self.push(format!(
+                    "the {} `{}` is missing: give {} for each entity under `{}`",
+                    side.kind,
+                    field.name,
+                    json::needed(field.data_type),
+                    side.at
+                ));
+            }
+        }
+        columns
+    }
+}

@@ -1,0 +1,135 @@
+//! A server from its addresses to its end: bound, then running, then stopped without losing a
+//! request that it had taken on.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use online::Reader;
+use proto::v1::feature_store_server::{FeatureStoreServer, SERVICE_NAME};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tonic_health::server::HealthReporter;
+
+use crate::connections::Connections;
+use crate::error::ServeError;
+use crate::grpc::{self, GrpcFace};
+use crate::http;
+use crate::serving::Serving;
+
+/// How often a silent gRPC connection is asked whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Where a server listens. Port 0 takes a free one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Addresses {
+    /// Of gRPC.
+    pub grpc: SocketAddr,
+    /// Of HTTP.
+    pub http: SocketAddr,
+}
+
+/// How a server ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// Everything in flight was answered.
+    Drained,
+    /// Some requests or connections were still open when the time to drain was up.
+    CutOff,
+}
+
+/// A server that has its addresses and answers nothing yet.
+pub struct Server<R> {
+    serving: Arc<Serving<R>>,
+    grpc: TcpListener,
+    http: TcpListener,
+    bound: Addresses,
+}
+
+impl<R: Reader + 'static> Server<R> {
+    /// Takes both addresses.
+    pub async fn bind(addresses: Addresses, serving: Serving<R>) -> Result<Self, ServeError> {
+        let (grpc, grpc_address) = listen(addresses.grpc).await?;
+        let (http, http_address) = listen(addresses.http).await?;
+        let bound = Addresses { grpc: grpc_address, http: http_address };
+        Ok(Self { serving: Arc::new(serving), grpc, http, bound })
+    }
+
+    /// The addresses that were taken.
+    pub fn addresses(&self) -> Addresses {
+        self.bound
+    }
+
+    /// Answers until `shutdown` comes. Then health says so first, no connection is taken on any
+    /// more, and what is in flight is answered, as far as the time to drain goes.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Ended, ServeError> {
+        let limits = *self.serving.limits();
+        let (stop, stopped) = watch::channel(false);
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (health, health_service) = tonic_health::server::health_reporter();
+        health.set_serving::<FeatureStoreServer<GrpcFace<R>>>().await;
+
+        let mut faces = JoinSet::new();
+        let routes = grpc::routes(&self.serving, health_service)?;
+        let grpc = tonic::transport::Server::builder()
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .max_concurrent_streams(u32::try_from(limits.max_in_flight).unwrap_or(u32::MAX))
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(
+                Connections::new(self.grpc, limits.max_connections).into_stream(),
+                told(stopped.clone()),
+            );
+        faces.spawn(async move { grpc.await.map_err(|error| format!("gRPC: {error}")) });
+        let routes = http::routes(Arc::clone(&self.serving), Arc::clone(&stopping));
+        let http = axum::serve(Connections::new(self.http, limits.max_connections), routes)
+            .with_graceful_shutdown(told(stopped));
+        faces.spawn(async move { http.await.map_err(|error| format!("HTTP: {error}")) });
+
+        tokio::select! {
+            () = shutdown => {}
+            Some(ended) = faces.join_next() => return Err(ServeError::Stopped(reason(ended))),
+        }
+        stopping.store(true, Ordering::Relaxed);
+        not_serving(&health).await;
+        // Both faces hold a receiver until they have ended.
+        stop.send_replace(true);
+        let drain = async { while faces.join_next().await.is_some() {} };
+        match timeout(limits.drain_timeout, drain).await {
+            Ok(()) => Ok(Ended::Drained),
+            Err(_) => {
+                faces.shutdown().await;
+                Ok(Ended::CutOff)
+            }
+        }
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let failed = |source| ServeError::Bind { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+/// Resolves once the server is told to stop, or is gone.
+async fn told(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+async fn not_serving(health: &HealthReporter) {
+    for service in ["", SERVICE_NAME] {
+        health.set_service_status(service, tonic_health::ServingStatus::NotServing).await;
+    }
+}
+
+fn reason(ended: Result<Result<(), String>, tokio::task::JoinError>) -> String {
+    match ended {
+        Ok(Ok(())) => "a face ended without being told to".to_owned(),
+        Ok(Err(reason)) => reason,
+        Err(error) => error.to_string(),
+    }
+}

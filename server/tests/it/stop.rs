@@ -1,0 +1,205 @@
+//! How a server starts, bounds what it takes on, and stops.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use online::{Embedded, Reader};
+use serde_json::json;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_stream::StreamExt;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
+use twinstore_server::{Addresses, Catalog, Ended, Limits, ServeError, Server, Services, Serving};
+
+use crate::flights;
+use crate::grpc::channel;
+use crate::http::send;
+use crate::watched::Watched;
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const FREE: Addresses = Addresses {
+    grpc: std::net::SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 0)),
+    http: std::net::SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 0)),
+};
+
+/// A server that runs until it is told to stop.
+pub struct Running {
+    pub addresses: Addresses,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<Result<Ended, ServeError>>,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Running {
+    /// Tells it to stop, and waits until it has.
+    pub async fn stop(self) -> Ended {
+        self.stop.send(()).unwrap();
+        patiently(self.ended).await.unwrap().unwrap()
+    }
+}
+
+pub async fn patiently<T>(future: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, future).await.unwrap()
+}
+
+pub async fn start() -> Running {
+    let (folder, store) = flights::store().await;
+    Running { _folder: Some(folder), ..start_with::<Embedded>(store, Limits::default()).await }
+}
+
+pub async fn start_with<R: Reader + 'static>(store: R, limits: Limits) -> Running {
+    let live = "late_arrival@1".parse().unwrap();
+    let catalog = Catalog::new(Services::new([flights::reader()], [live]));
+    start_catalog(Arc::new(catalog), store, limits).await
+}
+
+pub async fn start_catalog<R: Reader + 'static>(catalog: Arc<Catalog>, store: R, limits: Limits) -> Running {
+    let server = Server::bind(FREE, Serving::new(catalog, store, flights::noon, limits)).await.unwrap();
+    let addresses = server.addresses();
+    let (stop, stopped) = oneshot::channel();
+    let ended = tokio::spawn(server.run(async {
+        let _ = stopped.await;
+    }));
+    Running { addresses, stop, ended, _folder: None }
+}
+
+/// A request for one feature in the background.
+fn asking(server: &Running) -> JoinHandle<(u16, serde_json::Value)> {
+    let body = json!({"service": "late_arrival", "features": ["maker"], "entities": {"tailnum": ["N123"]}});
+    let address = server.addresses.http;
+    tokio::spawn(async move { send(address, "POST", "/v1/features", &body.to_string()).await })
+}
+
+#[tokio::test]
+async fn a_request_that_is_being_answered_is_finished() {
+    let (_folder, store) = flights::store().await;
+    let store = Watched::new(store, 0);
+    let watch = Arc::clone(&store.watch);
+    let server = start_with(store, Limits::default()).await;
+    let asked = asking(&server);
+    patiently(watch.begun.notified()).await;
+
+    let http = server.addresses.http;
+    let stopping = tokio::spawn(server.stop());
+    // No connection is taken on any more, while the request waits for the store.
+    patiently(async {
+        while tokio::net::TcpStream::connect(http).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(!stopping.is_finished());
+    watch.gate.add_permits(1);
+    let (status, answer) = patiently(asked).await.unwrap();
+    assert_eq!((status, &answer["columns"]["maker"]["values"]), (200, &json!(["BOEING"])));
+    assert_eq!(patiently(stopping).await.unwrap(), Ended::Drained);
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_end_is_cut_off() {
+    let (_folder, store) = flights::store().await;
+    let store = Watched::new(store, 0);
+    let watch = Arc::clone(&store.watch);
+    let limits = Limits { drain_timeout: Duration::from_millis(50), ..Limits::default() };
+    let server = start_with(store, limits).await;
+    let _asked = asking(&server);
+    patiently(watch.begun.notified()).await;
+    assert_eq!(patiently(server.stop()).await, Ended::CutOff);
+}
+
+#[tokio::test]
+async fn health_says_first_that_the_server_stops() {
+    let (_folder, store) = flights::store().await;
+    let store = Watched::new(store, 0);
+    let watch = Arc::clone(&store.watch);
+    let server = start_with(store, Limits::default()).await;
+    let mut health = HealthClient::new(channel(&server).await);
+    let request = HealthCheckRequest { service: "twinstore.v1.FeatureStore".to_owned() };
+    let mut changes = health.watch(request).await.unwrap().into_inner();
+    assert_eq!(changes.next().await.unwrap().unwrap().status(), ServingStatus::Serving);
+    let asked = asking(&server);
+    patiently(watch.begun.notified()).await;
+
+    let stopping = tokio::spawn(server.stop());
+    let change = patiently(changes.next()).await.unwrap().unwrap();
+    assert_eq!(change.status(), ServingStatus::NotServing);
+    drop((changes, health));
+    watch.gate.add_permits(1);
+    assert_eq!(patiently(asked).await.unwrap().0, 200);
+    assert_eq!(patiently(stopping).await.unwrap(), Ended::Drained);
+}
+
+#[tokio::test]
+async fn one_request_more_than_the_server_takes_on_is_refused_at_once() {
+    let (_folder, store) = flights::store().await;
+    let store = Watched::new(store, 0);
+    let watch = Arc::clone(&store.watch);
+    let server = start_with(store, Limits { max_in_flight: 1, ..Limits::default() }).await;
+    let first = asking(&server);
+    patiently(watch.begun.notified()).await;
+    let (status, answer) = patiently(asking(&server)).await.unwrap();
+    assert_eq!((status, &answer["error"]["code"]), (503, &json!("OVERLOADED")), "{answer}");
+    watch.gate.add_permits(2);
+    assert_eq!(patiently(first).await.unwrap().0, 200);
+    assert_eq!(patiently(asking(&server)).await.unwrap().0, 200);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_takes_too_long_is_given_up() {
+    let (_folder, store) = flights::store().await;
+    let store = Watched::new(store, 0);
+    let limits = Limits { request_timeout: Duration::from_millis(20), ..Limits::default() };
+    let server = start_with(store, limits).await;
+    let (status, answer) = patiently(asking(&server)).await.unwrap();
+    assert_eq!((status, &answer["error"]["code"]), (504, &json!("DEADLINE_EXCEEDED")), "{answer}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn one_connection_more_than_the_server_takes_on_waits() {
+    let (_folder, store) = flights::store().await;
+    let store = Watched::new(store, 0);
+    let watch = Arc::clone(&store.watch);
+    let server = start_with(store, Limits { max_connections: 1, ..Limits::default() }).await;
+    let first = asking(&server);
+    patiently(watch.begun.notified()).await;
+    let second = asking(&server);
+    watch.gate.add_permits(1);
+    assert_eq!(patiently(first).await.unwrap().0, 200);
+    assert_eq!(watch.reads.lock().unwrap().len(), 1, "the second waited for the first to end");
+    watch.gate.add_permits(1);
+    assert_eq!(patiently(second).await.unwrap().0, 200);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_named() {
+    let server = start().await;
+    let (_folder, store) = flights::store().await;
+    let taken = Addresses { http: server.addresses.http, ..FREE };
+    let serving = Serving::new(Arc::default(), store, flights::noon, Limits::default());
+    let error = Server::bind(taken, serving).await.err().unwrap();
+    assert!(error.sentence().contains(&server.addresses.http.to_string()), "{error}");
+    assert!(error.sentence().contains("serve.http"), "{error}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_store_that_comes_back_is_served_from_again() {
+    let (_folder, store) = flights::store().await;
+    let store = Watched::new(store, 10);
+    let watch = Arc::clone(&store.watch);
+    let server = start_with(store, Limits::default()).await;
+    watch.gone.store(true, Ordering::Relaxed);
+    assert_eq!(patiently(asking(&server)).await.unwrap().0, 503);
+    watch.gone.store(false, Ordering::Relaxed);
+    assert_eq!(patiently(asking(&server)).await.unwrap().0, 200);
+    server.stop().await;
+}
