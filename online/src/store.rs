@@ -140,3 +140,18 @@ impl FromStr for StoreUrl {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_names_a_store_or_says_how_to() {
+        let url: StoreUrl = "embedded://.twinstore/online".parse().unwrap();
+        assert_eq!(url, StoreUrl::Embedded(".twinstore/online".into()));
+        for bad in ["", "embedded://", "redis://localhost", ".twinstore/online"] {
+            let refusal = bad.parse::<StoreUrl>().unwrap_err();
+            assert!(refusal.to_string().contains("embedded://path"), "{refusal}");
+        }
+    }
+}

@@ -283,3 +283,44 @@ fn find_or_push<T: PartialEq>(all: &mut Vec<T>, one: T) -> usize {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use feature::oracle::History;
+
+    use super::*;
+
+    #[test]
+    fn windows_of_one_argument_and_hop_share_a_ring_as_long_as_the_longest() {
+        let layout = Layout::new(&History::generate(0, 0).view);
+        let ten_minutes = Span::of(10, Span::MINUTE);
+        let rings: Vec<&RingPlan> =
+            layout.rings.iter().filter(|ring| ring.column == Some(0) && ring.hop == ten_minutes).collect();
+        // 30 minutes and 1 hour, each with a hop of 10 minutes.
+        assert_eq!(rings.len(), 1);
+        assert_eq!(rings[0].tiles, 7);
+        let components: Vec<Component> = rings[0].components.iter().map(|part| part.component).collect();
+        assert_eq!(components.len(), 7);
+        assert!(components.is_sorted());
+    }
+
+    #[test]
+    fn what_lies_at_fixed_places_is_aligned_and_does_not_overlap() {
+        let layout = Layout::new(&History::generate(0, 0).view);
+        let mut end = at::NULLS + layout.latest.len().div_ceil(8);
+        for slot in &layout.latest {
+            let width = slot.width.unwrap_or(REFERENCE);
+            assert!(slot.at >= end && slot.at % width == 0, "{slot:?}");
+            end = slot.at + width;
+        }
+        for ring in &layout.rings {
+            assert!(ring.entry_at >= end && ring.entry_at % ENTRY == 0);
+            end = ring.entry_at + ENTRY;
+        }
+        for ring in &layout.rings {
+            assert!(ring.bitmap_at >= end);
+            end = ring.bitmap_at + ring.bitmap_bytes();
+        }
+        assert_eq!(layout.slots_at, aligned(end));
+    }
+}

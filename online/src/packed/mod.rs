@@ -2,6 +2,8 @@
 //! `docs/packed-row.md` is its description byte by byte; the places named there are named here.
 
 mod bits;
+#[cfg(test)]
+mod golden;
 mod head;
 mod layout;
 mod row;
