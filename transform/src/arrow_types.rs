@@ -203,7 +203,7 @@ mod tests {
     fn value_of(data_type: DataType, seed: u64) -> Value {
         let scalar = |scalar: Scalar, seed: u64| match scalar {
             _ if seed % 7 == 3 => Value::Null,
-            Scalar::Bool => Value::Bool(seed % 2 == 0),
+            Scalar::Bool => Value::Bool(seed & 1 == 0),
             Scalar::Int32 => Value::Int32(seed as i32),
             Scalar::Int64 => Value::Int64(seed as i64),
             Scalar::Float32 => Value::Float32(f32::from_bits(seed as u32)).canonical(),

@@ -56,13 +56,14 @@ pub enum ExpressionError {
     #[error("type error: {0}")]
     Type(String),
     /// The expression has a type that no value of ours has.
-    #[error(
-        "the expression gives {found}, which is none of our types: add a cast, as in `cast(… as float64)`"
-    )]
+    #[error("the expression gives {found}, which is none of our types: add a cast, as in `cast(… as int64)`")]
     NoSuchType {
         /// What it gives.
         found: ArrowType,
     },
+    /// The expression fails whatever its columns hold: a bad constant.
+    #[error("the expression fails on every row: {0}")]
+    AlwaysFails(String),
     /// The expression has another type than its place.
     #[error("{what} is {declared}, and its expression gives {found}: add a cast or change the type")]
     WrongType {
@@ -134,30 +135,18 @@ pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
         .map(|(_, candidate)| candidate.to_owned())
 }
 
-/// The first sentence of an error of DataFusion or Arrow, without the names of its stages.
+/// The first line of an error of DataFusion or Arrow, without the names of its stages and the
+/// syntax trees that it may hold.
 pub(crate) fn plain(error: &DataFusionError) -> String {
     let text = error.strip_backtrace();
-    let mut text = text.lines().next().unwrap_or_default().trim();
-    const STAGES: [&str; 14] = [
-        "Error during planning: ",
-        "Execution error: ",
-        "Optimizer rule ",
-        "Schema error: ",
-        "SQL error: ",
-        "Internal error: ",
-        "External error: ",
-        "This feature is not implemented: ",
-        "Arrow error: ",
-        "Cast error: ",
-        "Compute error: ",
-        "Arithmetic overflow: ",
-        "Parser error: ",
-        "Invalid argument error: ",
-    ];
-    while let Some(rest) = STAGES.iter().find_map(|stage| text.strip_prefix(stage)) {
-        text = rest;
-    }
-    let text = text.strip_suffix(" error").unwrap_or(text);
+    let text = text.lines().next().unwrap_or_default();
+    // A function says for each of its signatures why it does not fit; the first will do.
+    let text = text.split_once(" failed to match any signature, errors: ").map_or(text, |(_, causes)| causes);
+    let text = text.split(",Error during planning: ").next().unwrap_or(text);
+    let text = text.split(", errors: ").next().unwrap_or(text);
+    let text = STAGES.iter().fold(text.to_owned(), |text, stage| text.replace(stage, ""));
+    let text = text.split(" { ").next().unwrap_or(&text).trim().trim_end_matches('.');
+    let text = text.trim_end_matches(" error").trim_end_matches(": Syntax(");
     let mut characters = text.chars();
     match characters.next() {
         // A word in capitals is a name, not the start of a sentence.
@@ -166,4 +155,35 @@ pub(crate) fn plain(error: &DataFusionError) -> String {
         }
         _ => text.to_owned(),
     }
+}
+
+const STAGES: [&str; 12] = [
+    "Error during planning: ",
+    "Execution error: ",
+    "Schema error: ",
+    "Internal error: ",
+    "External error: ",
+    "This feature is not implemented: ",
+    "Arrow error: ",
+    "Cast error: ",
+    "Compute error: ",
+    "Arithmetic overflow: ",
+    "Parser error: ",
+    "Invalid argument error: ",
+];
+
+/// A text of DataFusion in which types have the names that definitions use.
+pub(crate) fn in_our_types(text: &str) -> String {
+    const NAMES: [(&str, &str); 9] = [
+        ("Timestamp(µs, \"UTC\")", "timestamp"),
+        ("Timestamp(µs)", "timestamp"),
+        ("Boolean", "bool"),
+        ("Int32", "int32"),
+        ("Int64", "int64"),
+        ("Float32", "float32"),
+        ("Float64", "float64"),
+        ("Utf8", "string"),
+        ("Binary", "bytes"),
+    ];
+    NAMES.iter().fold(text.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours))
 }

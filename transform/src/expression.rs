@@ -8,10 +8,10 @@ use arrow::array::{Array, ArrayRef, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::physical_expr::PhysicalExpr;
-use feature::{DataType, Field, Name};
+use feature::{DataType, Field, Micros, Name, Scalar, Value};
 
-use crate::arrow_types::{arrow_schema, arrow_type};
-use crate::error::{ExpressionError, TransformError, plain};
+use crate::arrow_types::{array_of, arrow_schema, arrow_type};
+use crate::error::{ExpressionError, TransformError, in_our_types, plain};
 use crate::isolate::{self, Attempt};
 use crate::settle::settle;
 use crate::widen::{self, Nanoseconds};
@@ -42,12 +42,34 @@ impl Expression {
         let parsed = syntax::parse(sql, schema)?;
         let fields: Vec<Field> = parsed.columns.into_iter().cloned().collect();
         let schema = arrow_schema(&fields);
-        let type_error = |error| ExpressionError::Type(plain(&error));
+        let type_error = |error| ExpressionError::Type(in_our_types(&plain(&error)));
         let physical = strict::compile(parsed.expr, &schema).map_err(type_error)?;
         let found = physical.data_type(&schema).map_err(type_error)?;
         let data_type = widen::natural(&found).ok_or(ExpressionError::NoSuchType { found })?;
         let columns = fields.iter().map(|field| field.name.clone()).collect();
-        Ok(Self { physical, fields, columns, schema, data_type })
+        let expression = Self { physical, fields, columns, schema, data_type };
+        match expression.always_fails() {
+            Some(reason) => Err(ExpressionError::AlwaysFails(reason)),
+            None => Ok(expression),
+        }
+    }
+
+    /// Why two rows that have nothing in common fail, where it is for the same reason: one of
+    /// nulls, one of values that nobody would single out. Where a part may be meant to fail the
+    /// rows that reach it, nothing is said.
+    fn always_fails(&self) -> Option<String> {
+        if strict::is_lazy(&self.physical) {
+            return None;
+        }
+        let try_out = |value: fn(Scalar) -> Value| {
+            let column = |field: &Field| array_of([&sample(field.data_type, value)], field.data_type);
+            let columns = self.fields.iter().map(column).collect();
+            let options = RecordBatchOptions::new().with_row_count(Some(1));
+            let row = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options);
+            row.ok().and_then(|row| self.attempt(&row).err())
+        };
+        let reason = try_out(|_| Value::Null)?;
+        (try_out(ordinary)? == reason).then_some(reason)
     }
 
     /// The same expression as a value of `declared`, where nothing can be lost; `what` names its
@@ -93,6 +115,26 @@ impl Expression {
         let values =
             widen::widen(&values, self.data_type, Nanoseconds::Cut).map_err(|error| plain(&error.into()))?;
         settle(values, self.data_type)
+    }
+}
+
+fn sample(data_type: DataType, value: fn(Scalar) -> Value) -> Value {
+    match data_type {
+        DataType::Scalar(scalar) => value(scalar),
+        DataType::List(item, length) => Value::List((0..length.unwrap_or(1)).map(|_| value(item)).collect()),
+    }
+}
+
+fn ordinary(scalar: Scalar) -> Value {
+    match scalar {
+        Scalar::Bool => Value::Bool(true),
+        Scalar::Int32 => Value::Int32(7_919),
+        Scalar::Int64 => Value::Int64(7_919),
+        Scalar::Float32 => Value::Float32(79.19),
+        Scalar::Float64 => Value::Float64(79.19),
+        Scalar::String => Value::String("ordinary".into()),
+        Scalar::Bytes => Value::Bytes(b"ordinary".as_slice().into()),
+        Scalar::Timestamp => Micros::new(1_370_090_096_789_012).map_or(Value::Null, Value::Timestamp),
     }
 }
 

@@ -18,6 +18,7 @@
 
 mod arrow_types;
 mod bad_row;
+mod comparison;
 mod conform;
 mod error;
 mod expression;
@@ -28,6 +29,7 @@ mod rows;
 mod settle;
 mod strict;
 mod syntax;
+mod verdict;
 mod widen;
 
 pub use arrow_types::{array_of, arrow_schema, arrow_type, value_at};

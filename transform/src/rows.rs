@@ -1,10 +1,9 @@
 //! The rows of a view from a batch of its source: which are taken, which are bad, and why.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder};
-use arrow::compute::{filter, filter_record_batch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use arrow::compute::filter;
 use arrow::datatypes::{Field as ArrowField, Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use feature::{DataType, EntityKey, Field, Micros, Name, Scalar, Source, View};
@@ -12,7 +11,9 @@ use feature::{DataType, EntityKey, Field, Micros, Name, Scalar, Source, View};
 use crate::arrow_types::{arrow_field, arrow_type};
 use crate::bad_row::{BadReason, BadRow};
 use crate::error::{ExpressionError, TransformError, nearest};
-use crate::expression::{Evaluated, Expression, column};
+use crate::expression::{Expression, column};
+use crate::verdict::{Kept, Verdict, Verdicts};
+
 /// The column of a transformed batch that holds when each row happened.
 pub const EVENT_TIME: &str = "_event_time";
 /// The column of a transformed batch that holds when each row is declared to have been available.
@@ -149,7 +150,7 @@ impl ViewTransform {
         let mut verdicts = Verdicts::default();
         let values = verdicts.values_or_fail(expression.evaluate(&kept.batch)?, || "`where`".to_owned());
         let passes = values.as_boolean();
-        let filtered = passes.len() - passes.true_count() - verdicts.0.len();
+        let filtered = passes.len() - passes.true_count() - verdicts.len();
         kept.keep(&trues(passes))?;
         kept.bad.extend(verdicts.into_bad(|row| row as u32));
         Ok(filtered as u64)
@@ -175,7 +176,7 @@ impl ViewTransform {
             let evaluated = expression.evaluate(&kept.batch)?;
             let mut unmet: Vec<usize> = evaluated.failures.into_iter().map(|(row, _)| row).collect();
             falses(&evaluated.values, |row| unmet.push(row));
-            let of_good_rows = unmet.iter().filter(|row| !verdicts.0.contains_key(row)).count();
+            let of_good_rows = unmet.iter().filter(|row| !verdicts.names(**row)).count();
             Ok((name.clone(), of_good_rows as u64))
         };
         self.warning.iter().map(count).collect()
@@ -219,91 +220,6 @@ fn time(source: &Source, name: Option<&Name>) -> Result<Option<Field>, Expressio
         });
     }
     Ok(Some(Field { name: name.clone(), data_type }))
-}
-
-/// The rows that are still good, and the bad ones so far, by their places in the input.
-struct Kept {
-    batch: RecordBatch,
-    origins: Vec<u32>,
-    bad: Vec<BadRow>,
-}
-
-impl Kept {
-    fn all(batch: &RecordBatch) -> Self {
-        Self { batch: batch.clone(), origins: (0..batch.num_rows() as u32).collect(), bad: Vec::new() }
-    }
-
-    fn keep(&mut self, mask: &BooleanArray) -> Result<(), TransformError> {
-        if mask.true_count() < mask.len() {
-            self.retain_origins(mask);
-            self.select(mask)?;
-        }
-        Ok(())
-    }
-
-    fn select(&mut self, mask: &BooleanArray) -> Result<(), TransformError> {
-        self.batch = filter_record_batch(&self.batch, mask)?;
-        Ok(())
-    }
-
-    fn retain_origins(&mut self, mask: &BooleanArray) {
-        let mut is_kept = mask.values().iter();
-        self.origins.retain(|_| is_kept.next().unwrap_or(false));
-    }
-
-    /// Takes the rows with a verdict from the origins, the bad ones to their list. Gives the mask
-    /// of the rows that are left, where some are not.
-    fn reject(&mut self, verdicts: Verdicts) -> Option<BooleanArray> {
-        if verdicts.0.is_empty() {
-            return None;
-        }
-        let mut mask = BooleanBufferBuilder::new(self.origins.len());
-        mask.append_n(self.origins.len(), true);
-        verdicts.0.keys().for_each(|row| mask.set_bit(*row, false));
-        let mask = BooleanArray::new(mask.finish(), None);
-        let origin = |row| self.origins.get(row).copied().unwrap_or(u32::MAX);
-        self.bad.extend(verdicts.into_bad(origin));
-        self.retain_origins(&mask);
-        Some(mask)
-    }
-}
-
-enum Verdict {
-    NullKey,
-    Bad(BadReason),
-}
-
-/// What was first said against each row that something was said against.
-#[derive(Default)]
-struct Verdicts(BTreeMap<usize, Verdict>);
-
-impl Verdicts {
-    fn say(&mut self, row: usize, verdict: Verdict) {
-        self.0.entry(row).or_insert(verdict);
-    }
-
-    fn bad(&mut self, row: usize, reason: BadReason) {
-        self.say(row, Verdict::Bad(reason));
-    }
-
-    /// The values of an expression, once the rows that it fails on have their verdict.
-    fn values_or_fail(&mut self, evaluated: Evaluated, what: impl Fn() -> String) -> ArrayRef {
-        for (row, reason) in evaluated.failures {
-            self.bad(row, BadReason::Expression { what: what(), reason });
-        }
-        evaluated.values
-    }
-
-    fn null_keys(&self) -> u64 {
-        self.0.values().filter(|verdict| matches!(verdict, Verdict::NullKey)).count() as u64
-    }
-
-    fn into_bad(self, origin: impl Fn(usize) -> u32) -> impl Iterator<Item = BadRow> {
-        self.0.into_iter().filter_map(move |(row, verdict)| match verdict {
-            Verdict::NullKey => None,
-            Verdict::Bad(reason) => Some(BadRow { row: origin(row), reason }),
-        })
-    }
 }
 
 fn trues(array: &BooleanArray) -> BooleanArray {

@@ -19,12 +19,12 @@ use datafusion::functions::unicode::planner::UnicodeFunctionPlanner;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{Cast, ColumnarValue, Expr, Operator, TryCast};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
-use datafusion::physical_expr::expressions::{BinaryExpr, Literal, NegativeExpr};
+use datafusion::physical_expr::expressions::{BinaryExpr, CaseExpr, Literal, NegativeExpr};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias};
 
-use crate::functions;
+use crate::{comparison, functions};
 
 /// Holds the allowed functions and nothing else: no table, no aggregate, no window function.
 static SESSION: LazyLock<SessionState> = LazyLock::new(|| {
@@ -50,12 +50,22 @@ pub(crate) fn compile(sql: SqlExpr, schema: &Schema) -> Result<Arc<dyn PhysicalE
         .build();
     let sql = ExprWithAlias { expr: sql, alias: None };
     let expr = SESSION.create_logical_expr_from_sql_expr(sql, &schema)?;
+    comparison::check(&expr, &schema)?;
     let expr = expr.transform_up(moments_in_micros)?.data;
     let expr = ExprSimplifier::new(context.clone()).coerce(expr, &schema)?;
     let expr = expr.transform_up(casts_in_micros)?.data;
     let expr = expr.transform_up(|expr| lazily(expr, &context))?.data;
     let expr = expr.transform_up(constant)?.data;
     physical(&expr, &schema)
+}
+
+/// Whether some part of the expression is computed only for the rows that reach it.
+pub(crate) fn is_lazy(expr: &Arc<dyn PhysicalExpr>) -> bool {
+    let is_lazy = |expr: &Arc<dyn PhysicalExpr>| {
+        let op = expr.downcast_ref::<BinaryExpr>().map(BinaryExpr::op);
+        Ok(expr.is::<CaseExpr>() || matches!(op, Some(Operator::And | Operator::Or)))
+    };
+    expr.exists(is_lazy).unwrap_or(true)
 }
 
 fn physical(expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {

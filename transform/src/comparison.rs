@@ -1,0 +1,66 @@
+//! Conversions that DataFusion makes and nobody means: a text is never compared with a number, as
+//! `'10' < 9` is true or false by which of them becomes the other, and a condition is a bool.
+
+use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, Result, plan_err};
+use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
+
+/// Refuses an expression with such a conversion anywhere in it.
+pub(crate) fn check(expr: &Expr, schema: &DFSchema) -> Result<()> {
+    expr.apply(|expr| {
+        match expr {
+            Expr::BinaryExpr(binary) if is_comparison(binary.op) => {
+                pair(&binary.left, &binary.right, schema)?;
+            }
+            Expr::Between(between) => {
+                pair(&between.expr, &between.low, schema)?;
+                pair(&between.expr, &between.high, schema)?;
+            }
+            Expr::InList(list) => {
+                list.list.iter().try_for_each(|item| pair(&list.expr, item, schema))?;
+            }
+            Expr::Case(case) => case.when_then_expr.iter().try_for_each(|(when, _)| match &case.expr {
+                Some(operand) => pair(operand, when, schema),
+                None => condition(when, schema),
+            })?,
+            _ => {}
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(())
+}
+
+fn is_comparison(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
+            | Operator::IsDistinctFrom
+            | Operator::IsNotDistinctFrom
+    )
+}
+
+fn pair(left: &Expr, right: &Expr, schema: &DFSchema) -> Result<()> {
+    // What has no type yet is refused when types are resolved.
+    let (Ok(a), Ok(b)) = (left.get_type(schema), right.get_type(schema)) else {
+        return Ok(());
+    };
+    if a.is_string() && b.is_numeric() || a.is_numeric() && b.is_string() {
+        return plan_err!("a comparison of {a} with {b}, add a cast to one of them");
+    }
+    Ok(())
+}
+
+fn condition(when: &Expr, schema: &DFSchema) -> Result<()> {
+    match when.get_type(schema) {
+        Ok(found) if !matches!(found, DataType::Boolean | DataType::Null) => {
+            plan_err!("a CASE without an operand takes a condition after WHEN, not {found}")
+        }
+        _ => Ok(()),
+    }
+}
