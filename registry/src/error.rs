@@ -1,0 +1,64 @@
+//! What can go wrong with a registry, by what the caller does next.
+
+use thiserror::Error;
+
+use crate::problem::Problems;
+
+/// A registry that cannot do what was asked.
+#[derive(Debug, Error)]
+pub enum RegistryError {
+    /// The name means nothing here: the caller names another.
+    #[error("there is no {kind} `{name}`{hint}")]
+    Unknown {
+        /// What was looked for.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// The nearest name, or what to do.
+        hint: String,
+    },
+    /// The plan holds changes that are refused: the caller shows them.
+    #[error("nothing was applied:\n{0}")]
+    Refused(Problems),
+    /// Another apply came between: the caller plans again.
+    #[error("the registry changed since this plan was made: run plan again")]
+    Stale,
+    /// The registry was written by a newer version: the caller upgrades.
+    #[error(
+        "the registry {url} was written by a newer twinstore (schema {found}, this one knows {known}): upgrade twinstore"
+    )]
+    Newer {
+        /// Where it lies.
+        url: String,
+        /// The schema that it has.
+        found: i64,
+        /// The newest schema that this version reads.
+        known: i64,
+    },
+    /// The address is none that this version opens: the caller changes it.
+    #[error("`{url}` is no registry: {reason}")]
+    Address {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Something registered cannot be read: the caller stops.
+    #[error("the registered {what} cannot be read: {reason}; restore the registry from a backup")]
+    Damaged {
+        /// Which definition.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+    /// The registry's storage failed: the caller tells where and why.
+    #[error("the registry {url} failed to {action}: {source}")]
+    Storage {
+        /// Where it lies.
+        url: String,
+        /// What it was to do.
+        action: &'static str,
+        /// What the storage says.
+        source: sqlx::Error,
+    },
+}

@@ -1,0 +1,428 @@
+//! The definition format as tables: every kind and key, its type, default and meaning. They drive
+//! both the reader and the reference documentation.
+
+use serde::{Deserialize, Serialize};
+
+/// What can be defined.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// What features describe, and its join keys.
+    Entity,
+    /// Where rows come from.
+    Source,
+    /// Folds over one source for one entity.
+    FeatureView,
+    /// Expressions over features and what a request brings.
+    OnDemandView,
+    /// The features that one model reads.
+    FeatureService,
+}
+
+impl Kind {
+    /// Every kind, in the order in which definitions are resolved and documented.
+    pub const ALL: [Kind; 5] =
+        [Kind::Entity, Kind::Source, Kind::FeatureView, Kind::OnDemandView, Kind::FeatureService];
+
+    /// The name that definitions use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Entity => "entity",
+            Kind::Source => "source",
+            Kind::FeatureView => "feature_view",
+            Kind::OnDemandView => "on_demand_view",
+            Kind::FeatureService => "feature_service",
+        }
+    }
+
+    /// Whether its definitions have versions.
+    pub const fn is_versioned(self) -> bool {
+        matches!(self, Kind::FeatureView | Kind::OnDemandView | Kind::FeatureService)
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    pub(crate) const fn record(self) -> &'static Record {
+        match self {
+            Kind::Entity => &ENTITY,
+            Kind::Source => &SOURCE,
+            Kind::FeatureView => &FEATURE_VIEW,
+            Kind::OnDemandView => &ON_DEMAND_VIEW,
+            Kind::FeatureService => &FEATURE_SERVICE,
+        }
+    }
+}
+
+/// A map with fixed keys.
+pub(crate) struct Record {
+    pub(crate) title: &'static str,
+    pub(crate) doc: &'static str,
+    pub(crate) keys: &'static [Key],
+}
+
+/// One key of a record.
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) shape: Shape,
+    pub(crate) need: Need,
+    pub(crate) doc: &'static str,
+}
+
+/// Whether a key must be there, and what holds where it is not.
+pub(crate) enum Need {
+    Required,
+    Default(&'static str),
+}
+
+/// What a value must look like.
+pub(crate) enum Shape {
+    Text,
+    Sql,
+    Aggregate,
+    Name,
+    /// What may stand before names: empty, or letters, digits and underscores.
+    Prefix,
+    Type,
+    Duration,
+    Version,
+    /// `name@version`.
+    VersionId,
+    Percent,
+    /// Two scalars.
+    Bounds,
+    OneOf(&'static [&'static str]),
+    List(&'static Shape),
+    /// A map from names to values.
+    Map(&'static Shape),
+    /// A map from any text to values.
+    Labels(&'static Shape),
+    Record(&'static Record),
+}
+
+const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Key {
+    Key { name, shape, need: Need::Required, doc }
+}
+
+const fn optional(name: &'static str, shape: Shape, default: &'static str, doc: &'static str) -> Key {
+    Key { name, shape, need: Need::Default(default), doc }
+}
+
+const KIND: Key = required(
+    "kind",
+    Shape::OneOf(&["entity", "source", "feature_view", "on_demand_view", "feature_service"]),
+    "what the document defines",
+);
+const NAME: Key = required("name", Shape::Name, "what it is called");
+const VERSION: Key =
+    required("version", Shape::Version, "its version, from 1; what a version computes never changes");
+const OWNER: Key = optional("owner", Shape::Text, "none", "who answers for it");
+const DESCRIPTION: Key = optional("description", Shape::Text, "none", "what it is, in a sentence");
+const TAGS: Key = optional("tags", Shape::Labels(&Shape::Text), "none", "labels for finding it");
+
+static ENTITY: Record = Record {
+    title: "entity",
+    doc: "What features describe: an airport, a customer.",
+    keys: &[
+        KIND,
+        NAME,
+        required(
+            "keys",
+            Shape::Map(&Shape::Type),
+            "its join keys and their types: bool, int32, int64, string, bytes or timestamp; several make a \
+             composite key, whose order counts",
+        ),
+        OWNER,
+        DESCRIPTION,
+        TAGS,
+    ],
+};
+
+static SOURCE: Record = Record {
+    title: "source",
+    doc: "Where rows come from, and what their columns and times are.",
+    keys: &[
+        KIND,
+        NAME,
+        required("schema", Shape::Map(&Shape::Type), "its columns and their types"),
+        optional(
+            "event_time",
+            Shape::Name,
+            "none: a static source",
+            "the timestamp column that says when a row happened; the rows of a source without one hold from the \
+             moment of their load",
+        ),
+        optional(
+            "available_at",
+            Shape::Name,
+            "none",
+            "the timestamp column that declares when a row of history could first have been read; excludes \
+             `assumed_delay`",
+        ),
+        optional(
+            "assumed_delay",
+            Shape::Duration,
+            "none: at once",
+            "how long after its event a row of history could first have been read; live rows are measured",
+        ),
+        optional(
+            "allowed_lateness",
+            Shape::Duration,
+            "none: nothing is late",
+            "how late a row may be before it is flagged and counted as late; it is folded all the same",
+        ),
+        optional(
+            "max_ahead",
+            Shape::Duration,
+            "1h",
+            "how far ahead of its load, or of the broker's timestamp, a row may be; beyond it the row is bad",
+        ),
+        optional(
+            "batch",
+            Shape::Record(&BATCH),
+            "none",
+            "where its history lies; a source has `batch`, `stream` or both",
+        ),
+        optional("stream", Shape::Record(&STREAM), "none", "where its live rows come from"),
+        OWNER,
+        DESCRIPTION,
+        TAGS,
+    ],
+};
+
+static BATCH: Record = Record {
+    title: "batch",
+    doc: "Where a source's history lies.",
+    keys: &[required(
+        "path",
+        Shape::Text,
+        "a file, glob, folder or Delta table; a relative path is taken from the project's folder",
+    )],
+};
+
+static STREAM: Record = Record {
+    title: "stream",
+    doc: "Where a source's live rows come from.",
+    keys: &[
+        required("topic", Shape::Text, "the Kafka topic"),
+        required("format", Shape::OneOf(&["json", "avro", "protobuf"]), "how its values are encoded"),
+    ],
+};
+
+static FEATURE_VIEW: Record = Record {
+    title: "feature_view",
+    doc: "Folds over the rows of one source for one entity.",
+    keys: &[
+        KIND,
+        NAME,
+        VERSION,
+        required("entity", Shape::Name, "the entity that it describes"),
+        required("source", Shape::Name, "the source that it reads"),
+        optional(
+            "keys",
+            Shape::Map(&Shape::Sql),
+            "the column of the same name",
+            "for each join key the SQL expression that gives it from a row of the source",
+        ),
+        optional(
+            "where",
+            Shape::Sql,
+            "all rows",
+            "which rows it takes: a SQL condition over the source's columns",
+        ),
+        optional(
+            "ttl",
+            Shape::Duration,
+            "none: forever",
+            "how long a latest value lives after its event; aggregates have windows instead",
+        ),
+        optional("expect", Shape::List(&Shape::Record(&EXPECTATION)), "none", "what its rows must satisfy"),
+        optional("retention", Shape::Record(&RETENTION), "none: forever", "how long its rows are kept"),
+        optional("freshness", Shape::Record(&FRESHNESS), "none", "how fresh it is to be kept"),
+        required("features", Shape::Map(&Shape::Record(&FEATURE)), "its features by their names"),
+        OWNER,
+        DESCRIPTION,
+        TAGS,
+    ],
+};
+
+static FEATURE: Record = Record {
+    title: "feature",
+    doc: "One feature of a feature view: `latest` or `aggregate`.",
+    keys: &[
+        optional(
+            "latest",
+            Shape::Sql,
+            "none",
+            "the value of this SQL expression in the latest visible row, null where it is null there",
+        ),
+        optional(
+            "aggregate",
+            Shape::Aggregate,
+            "none",
+            "a function of the visible rows: `count`, or a function of a SQL expression as in `mean(arr_delay)`",
+        ),
+        optional(
+            "window",
+            Shape::Duration,
+            "none: the whole history",
+            "how far back an aggregate reaches; a multiple of its hop",
+        ),
+        optional(
+            "hop",
+            Shape::Duration,
+            "by the window's length",
+            "the step in which the window's tail moves",
+        ),
+        optional("unit", Shape::Text, "none", "what its value is measured in"),
+        DESCRIPTION,
+    ],
+};
+
+static EXPECTATION: Record = Record {
+    title: "expectation",
+    doc: "A condition on every row of a view: `column` with `between`, or `sql`. A row fails it only where it is \
+          false; null passes.",
+    keys: &[
+        optional("column", Shape::Name, "none", "the source's column that `between` bounds"),
+        optional("between", Shape::Bounds, "none", "the least and the greatest value, both allowed"),
+        optional("sql", Shape::Sql, "none", "a SQL condition over the source's columns"),
+        optional(
+            "name",
+            Shape::Text,
+            "the condition",
+            "what failures of it are called; unlike any other of the view's",
+        ),
+        optional(
+            "severity",
+            Shape::OneOf(&["error", "warn"]),
+            "error",
+            "`error`: a row that fails is bad and goes to the dead letters; `warn`: it is only counted",
+        ),
+    ],
+};
+
+static RETENTION: Record = Record {
+    title: "retention",
+    doc: "How long the rows of a view are kept. Each covers the ttl and the longest window with its hop.",
+    keys: &[
+        optional(
+            "online",
+            Shape::Duration,
+            "none: forever",
+            "at any moment, rows older than this are as if they had never been, in both stores",
+        ),
+        optional(
+            "offline",
+            Shape::Duration,
+            "none: forever",
+            "how long the log keeps rows; at least `online`",
+        ),
+    ],
+};
+
+static FRESHNESS: Record = Record {
+    title: "freshness",
+    doc: "A freshness objective of a view.",
+    keys: &[
+        required("objective", Shape::Duration, "within what time after its event a row is to be readable"),
+        required("target", Shape::Percent, "for how much of the time, in percent, above 0 and below 100"),
+    ],
+};
+
+static ON_DEMAND_VIEW: Record = Record {
+    title: "on_demand_view",
+    doc: "Expressions over features and what a request brings, computed when they are read.",
+    keys: &[
+        KIND,
+        NAME,
+        VERSION,
+        optional(
+            "request",
+            Shape::Map(&Shape::Type),
+            "none",
+            "the columns that the request or the spine brings, and their types",
+        ),
+        optional("inputs", Shape::List(&Shape::Record(&TAKE)), "none", "what it reads from other views"),
+        required("features", Shape::Map(&Shape::Record(&COMPUTED)), "its features by their names"),
+        OWNER,
+        DESCRIPTION,
+        TAGS,
+    ],
+};
+
+static COMPUTED: Record = Record {
+    title: "feature",
+    doc: "One feature of an on-demand view.",
+    keys: &[
+        required(
+            "expression",
+            Shape::Sql,
+            "a SQL expression over the inputs, by their prefixed names, and the request's columns",
+        ),
+        optional("unit", Shape::Text, "none", "what its value is measured in"),
+        DESCRIPTION,
+    ],
+};
+
+static TAKE: Record = Record {
+    title: "choice",
+    doc: "A choice of the features of one view, in one role, under one prefix.",
+    keys: &[
+        required("from", Shape::VersionId, "the view or on-demand view and its version"),
+        optional(
+            "on",
+            Shape::Map(&Shape::Name),
+            "the column of the same name",
+            "for each join key of the view, the column of the spine or request that holds it: the role; an on-demand \
+             view brings its own",
+        ),
+        optional("take", Shape::List(&Shape::Name), "all", "which features, in this order"),
+        optional("prefix", Shape::Prefix, "none", "what stands before their names"),
+    ],
+};
+
+static FEATURE_SERVICE: Record = Record {
+    title: "feature_service",
+    doc: "The features that one model reads, in training and in serving.",
+    keys: &[
+        KIND,
+        NAME,
+        VERSION,
+        optional("consumer", Shape::Record(&CONSUMER), "none", "who reads it"),
+        required("features", Shape::List(&Shape::Record(&TAKE)), "which features it gives, in this order"),
+        OWNER,
+        DESCRIPTION,
+        TAGS,
+    ],
+};
+
+static CONSUMER: Record = Record {
+    title: "consumer",
+    doc: "Who reads a service.",
+    keys: &[
+        required("model", Shape::Text, "the model"),
+        optional("owner", Shape::Text, "none", "who answers for the model"),
+        optional(
+            "freshness",
+            Shape::Record(&CONSUMER_FRESHNESS),
+            "none",
+            "how fresh the model needs its features",
+        ),
+    ],
+};
+
+static CONSUMER_FRESHNESS: Record = Record {
+    title: "consumer freshness",
+    doc: "A freshness objective of a consumer.",
+    keys: &[
+        optional(
+            "objective",
+            Shape::Duration,
+            "that of each view",
+            "within what time after its event a row is to be readable",
+        ),
+        required("target", Shape::Percent, "for how much of the time, in percent, above 0 and below 100"),
+    ],
+};

@@ -1,0 +1,58 @@
+//! Definitions: parsing, checking, versions, dependents, and where they are kept.
+//!
+//! It turns YAML files into sources, views and services that cannot be wrong, reports everything
+//! that is wrong with its file and line, guards that a version never changes what it computes, and
+//! knows who reads what. It reads no data, compiles no batch and serves no feature: those are the
+//! rooms that take what it resolved.
+//!
+//! ```no_run
+//! # async fn example(now: feature::Micros) -> Result<(), Box<dyn std::error::Error>> {
+//! use registry::{Definitions, Plan, Registry};
+//!
+//! let registry = Registry::open("sqlite://.twinstore/registry.db").await?;
+//! let registered = registry.registered().await?;
+//! let definitions = Definitions::read(".".as_ref(), &registered)?;
+//! let plan = Plan::of(&definitions, &registered);
+//! println!("{plan}");
+//! registry.apply(&plan, now).await?;
+//! let served = registry.registered().await?.service_plan(&"late_arrival".parse()?)?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod canonical;
+mod catalog;
+mod definition;
+mod definitions;
+mod difference;
+mod draft;
+mod error;
+mod keys;
+mod nearest;
+mod places;
+mod plan;
+mod problem;
+mod reach;
+mod reference;
+mod registered;
+mod resolve;
+mod schema;
+mod shape;
+mod store;
+mod stored;
+#[cfg(test)]
+mod tests;
+mod yaml;
+
+pub use canonical::Canonical;
+pub use definition::{Body, Definition, DefinitionId, Entity};
+pub use definitions::Definitions;
+pub use difference::Difference;
+pub use error::RegistryError;
+pub use keys::Kind;
+pub use plan::{Action, Change, Plan};
+pub use problem::{Mark, Problem, Problems};
+pub use reach::Reach;
+pub use reference::reference;
+pub use registered::{Listed, Registered};
+pub use store::{Applied, Registry, Revision, Shown};

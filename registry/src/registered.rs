@@ -1,0 +1,228 @@
+//! What a registry held at one generation: every read that needs no database.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use feature::{Name, OnDemandView, Service, ServicePlan, ServiceRef, Source, VersionId, View};
+use serde::Serialize;
+
+use crate::catalog::{Catalog, Readable, service_plan};
+use crate::definition::{Body, Definition, DefinitionId};
+use crate::error::RegistryError;
+use crate::keys::Kind;
+use crate::nearest::did_you_mean_or_list;
+use crate::reach::{Reach, reaches};
+
+/// All definitions of a registry at one generation. Reads are pure; a reader that follows the
+/// registry compares generations and takes the next one.
+#[derive(Clone, Debug, Default)]
+pub struct Registered {
+    generation: u64,
+    definitions: BTreeMap<DefinitionId, Definition>,
+    catalog: Catalog,
+    live: BTreeMap<Name, u32>,
+}
+
+/// One line of the list of what is defined.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Listed {
+    /// What it defines.
+    pub kind: Kind,
+    /// Its name.
+    pub name: Name,
+    /// Its version; none for entities and sources.
+    pub version: Option<u32>,
+    /// Whether it is the live version of a service; none for what has no live version.
+    pub live: Option<bool>,
+    /// How many features it defines or chooses from; none for entities and sources.
+    pub features: Option<usize>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// What it is.
+    pub description: Option<String>,
+    /// The semantic hash, in hexadecimal.
+    pub hash: String,
+    /// How often it was written anew, from 1.
+    pub revision: u32,
+    /// The file that it was last read from.
+    pub file: String,
+}
+
+impl Registered {
+    pub(crate) fn new(
+        generation: u64,
+        definitions: Vec<Definition>,
+        live: BTreeMap<Name, u32>,
+    ) -> Registered {
+        let mut catalog = Catalog::default();
+        for definition in &definitions {
+            match &definition.body {
+                Body::FeatureView(view) => catalog.insert_view(view.clone()),
+                Body::OnDemandView(view) => catalog.insert_on_demand(view.clone()),
+                Body::Entity(_) | Body::Source { .. } | Body::FeatureService(_) => {}
+            }
+        }
+        let definitions = definitions.into_iter().map(|d| (d.id(), d)).collect();
+        Registered { generation, definitions, catalog, live }
+    }
+
+    /// How many applies changed the registry before.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Whether nothing is registered.
+    pub fn is_empty(&self) -> bool {
+        self.definitions.is_empty()
+    }
+
+    /// Every definition, by kind, name and version.
+    pub fn definitions(&self) -> impl Iterator<Item = &Definition> + Clone {
+        self.definitions.values()
+    }
+
+    /// The definition of this name; none where there is none.
+    pub fn definition(&self, id: &DefinitionId) -> Option<&Definition> {
+        self.definitions.get(id)
+    }
+
+    /// Every feature view, by name and version.
+    pub fn views(&self) -> impl Iterator<Item = &Arc<View>> {
+        self.catalog.all().filter_map(|(_, readable)| match readable {
+            Readable::View(view) => Some(view),
+            Readable::OnDemand(_) => None,
+        })
+    }
+
+    /// Every on-demand view, by name and version.
+    pub fn on_demand_views(&self) -> impl Iterator<Item = &Arc<OnDemandView>> {
+        self.catalog.all().filter_map(|(_, readable)| match readable {
+            Readable::View(_) => None,
+            Readable::OnDemand(view) => Some(view),
+        })
+    }
+
+    /// Every service, by name and version.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.definitions.values().filter_map(|definition| match &definition.body {
+            Body::FeatureService(service) => Some(service),
+            _ => None,
+        })
+    }
+
+    /// A feature view.
+    pub fn view(&self, id: &VersionId) -> Result<Arc<View>, RegistryError> {
+        let found = self.views().find(|view| view.id == *id);
+        found
+            .cloned()
+            .ok_or_else(|| unknown("feature view", &id.to_string(), self.views().map(|v| v.id.to_string())))
+    }
+
+    /// A source.
+    pub fn source(&self, name: &Name) -> Result<&Source, RegistryError> {
+        let sources = || {
+            self.definitions.values().filter_map(|definition| match &definition.body {
+                Body::Source { source, .. } => Some(source),
+                _ => None,
+            })
+        };
+        let found = sources().find(|source| source.name == *name);
+        found.ok_or_else(|| unknown("source", name.as_str(), sources().map(|s| s.name.to_string())))
+    }
+
+    /// The version that a service's bare name means.
+    pub fn live(&self, name: &Name) -> Option<u32> {
+        self.live.get(name).copied()
+    }
+
+    /// A service: its live version, or exactly the version that is named.
+    pub fn service(&self, reference: &ServiceRef) -> Result<&Service, RegistryError> {
+        let (name, version) = match reference {
+            ServiceRef::Exact(id) => (&id.name, Some(id.version)),
+            ServiceRef::Live(name) => (name, self.live(name)),
+        };
+        let found = self.services().find(|s| s.id.name == *name && Some(s.id.version) == version);
+        found.ok_or_else(|| {
+            let names = self.services().map(|service| match reference {
+                ServiceRef::Exact(_) => service.id.to_string(),
+                ServiceRef::Live(_) => service.id.name.to_string(),
+            });
+            unknown("service", &reference.to_string(), names)
+        })
+    }
+
+    /// A service with everything that it reads: what is looked up, computed and given out.
+    pub fn service_plan(&self, reference: &ServiceRef) -> Result<ServicePlan, RegistryError> {
+        let service = self.service(reference)?;
+        service_plan(service, &self.catalog).map_err(|reason| RegistryError::Damaged {
+            what: format!("feature_service {}", service.id),
+            reason,
+        })
+    }
+
+    /// What is defined, by kind, name and version.
+    pub fn list(&self) -> Vec<Listed> {
+        self.definitions.values().map(|definition| self.listed(definition)).collect()
+    }
+
+    pub(crate) fn listed(&self, definition: &Definition) -> Listed {
+        let DefinitionId { kind, name, version } = definition.id();
+        let about = match &definition.body {
+            Body::Entity(entity) => &entity.about,
+            Body::Source { about, .. } => about,
+            Body::FeatureView(view) => &view.about,
+            Body::OnDemandView(view) => &view.about,
+            Body::FeatureService(service) => &service.about,
+        };
+        Listed {
+            kind,
+            version,
+            live: (kind == Kind::FeatureService).then(|| self.live(&name) == version),
+            features: definition.body.features(),
+            owner: about.owner.clone(),
+            description: about.description.clone(),
+            hash: definition.hash.clone(),
+            revision: definition.revision,
+            file: definition.file.to_string(),
+            name,
+        }
+    }
+
+    /// The definitions that a name means: all versions of a bare name, or exactly `name@version`.
+    pub(crate) fn named(&self, reference: &str) -> Result<Vec<&Definition>, RegistryError> {
+        let is_meant = |id: &DefinitionId| id.name.as_str() == reference || id.reference() == reference;
+        let found: Vec<&Definition> =
+            self.definitions.iter().filter(|(id, _)| is_meant(id)).map(|(_, d)| d).collect();
+        if found.is_empty() {
+            let exact = reference.contains('@');
+            let names =
+                self.definitions.keys().map(|id| if exact { id.reference() } else { id.name.to_string() });
+            return Err(unknown("definition", reference, names));
+        }
+        Ok(found)
+    }
+
+    /// The views and services that read a definition, directly or through others.
+    pub fn dependents(&self, id: &DefinitionId) -> Vec<Reach> {
+        reaches(self.definitions.values().map(|definition| &definition.body), id)
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &DefinitionId> {
+        self.definitions.keys()
+    }
+}
+
+fn unknown(kind: &'static str, name: &str, names: impl Iterator<Item = String>) -> RegistryError {
+    let mut names: Vec<String> = names.collect();
+    names.dedup();
+    let hint = if names.is_empty() {
+        ": nothing of that kind is registered, run `twinstore apply` first".to_owned()
+    } else {
+        did_you_mean_or_list(name, names.iter().map(String::as_str))
+    };
+    RegistryError::Unknown { kind, name: name.to_owned(), hint }
+}

@@ -1,0 +1,153 @@
+//! On-demand views, and the order in which each finds those that it reads resolved.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use feature::{Computed, Field, OnDemandView, VersionId};
+
+use crate::canonical;
+use crate::catalog::Planner;
+use crate::definition::{Body, Definition};
+use crate::draft::Draft;
+use crate::keys::Kind;
+use crate::problem::Report;
+use crate::yaml::Node;
+
+use super::source::fields;
+use super::take::choices;
+use super::{Known, Resolver, expression};
+
+/// The on-demand views of the drafts, each after those that it reads. Cycles are reported, and
+/// their views left out as broken.
+pub(super) fn in_order<'d>(drafts: &'d [Draft], resolver: &mut Resolver<'_, '_>) -> Vec<&'d Draft> {
+    let views = drafts.iter().filter(|draft| draft.id.kind == Kind::OnDemandView);
+    let views: BTreeMap<VersionId, &Draft> = views.map(|draft| (draft.version_id(), draft)).collect();
+    let mut order = Order { views: &views, done: BTreeSet::new(), found: Vec::new(), resolver };
+    for id in views.keys() {
+        order.visit(id, &mut Vec::new());
+    }
+    order.found
+}
+
+struct Order<'d, 'r, 'a, 'b> {
+    views: &'r BTreeMap<VersionId, &'d Draft>,
+    done: BTreeSet<VersionId>,
+    found: Vec<&'d Draft>,
+    resolver: &'r mut Resolver<'a, 'b>,
+}
+
+impl Order<'_, '_, '_, '_> {
+    fn visit(&mut self, id: &VersionId, path: &mut Vec<VersionId>) {
+        let Some(draft) = self.views.get(id).copied() else { return };
+        if self.done.contains(id) {
+            return;
+        }
+        path.push(id.clone());
+        let mut is_broken = false;
+        for input in draft.root().get("inputs").map(Node::items).unwrap_or_default() {
+            let Some(from) = input.parse::<VersionId>("from") else { continue };
+            match path.iter().position(|seen| *seen == from) {
+                Some(start) => {
+                    is_broken = true;
+                    let mut round: Vec<String> = path.iter().skip(start).map(ToString::to_string).collect();
+                    round.push(from.to_string());
+                    let at = input.get("from").map_or(input.at, |from| from.at);
+                    let what = format!(
+                        "a cycle of on-demand views: {}: take one of them out",
+                        round.join(" reads ")
+                    );
+                    Report::new(&draft.document.file, self.resolver.problems).at(at, what);
+                }
+                None => self.visit(&from, path),
+            }
+        }
+        path.pop();
+        self.done.insert(id.clone());
+        if is_broken {
+            self.resolver.keep(draft, None);
+        } else {
+            self.found.push(draft);
+        }
+    }
+}
+
+pub(super) fn on_demand(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>) -> Option<Definition> {
+    let (root, context) = (draft.root(), draft.context());
+    let request = fields(root.get("request"));
+    let mut planner = Planner::new(&known.catalog);
+    let choices = choices(root, "inputs", &context, known, &mut planner, report)?;
+
+    let mut inputs: Vec<Field> = Vec::new();
+    for choice in &choices {
+        let named = |(name, data_type, _): &(String, _, _)| {
+            Some(Field { name: name.parse().ok()?, data_type: *data_type })
+        };
+        inputs.extend(choice.taken.iter().filter_map(named));
+    }
+    for field in &request {
+        let at = root.get("request").and_then(|r| r.get(field.name.as_str())).map_or(root.at, |node| node.at);
+        let role = planner.keys.iter().any(|key| key.name == field.name);
+        let other = planner.request.iter().find(|r| r.name == field.name && r.data_type != field.data_type);
+        let what = format!("request column `{}` of {context}", field.name);
+        if inputs.iter().any(|input| input.name == field.name) {
+            report
+                .at(at, format!("{what} has the name of an input: rename it, or give the input a `prefix`"));
+        } else if role {
+            report.at(at, format!("{what} has the name of a key column: give one of them another name"));
+        } else if let Some(other) = other {
+            let (here, there) = (field.data_type, other.data_type);
+            report.at(
+                at,
+                format!("{what} is {here} here and {there} in a view that it reads: make them agree"),
+            );
+        }
+    }
+    let columns: Vec<Field> = inputs.iter().chain(&request).cloned().collect();
+    let features = computed(root, &context, &columns, report);
+    let mut view = OnDemandView {
+        id: draft.version_id(),
+        request,
+        inputs: choices.iter().map(|choice| choice.take.clone()).collect(),
+        features,
+        about: draft.about(),
+        hash: String::new(),
+    };
+    if report.has_problems() {
+        return None;
+    }
+    let canonical = canonical::on_demand(&view, &super::service::reads(&choices, known));
+    view.hash = canonical.hash();
+    if let Some(Body::OnDemandView(old)) = known.registered.definition(&draft.id).map(|old| &old.body)
+        && old.hash == view.hash
+    {
+        view = ordered_as(old, view);
+    }
+    let body = Body::OnDemandView(view);
+    Some(Definition::new(body, canonical, &draft.document.text, &draft.document.file))
+}
+
+fn computed(root: &Node, context: &str, columns: &[Field], report: &mut Report<'_>) -> Vec<Computed> {
+    let mut features = Vec::new();
+    for entry in root.get("features").map(Node::entries).unwrap_or_default() {
+        let Ok(name) = entry.key.parse() else { continue };
+        let what = format!("feature `{name}` of {context}");
+        let compiled =
+            entry.value.get("expression").and_then(|sql| expression::expression(columns, sql, &what, report));
+        if let Some(compiled) = compiled {
+            features.push(Computed {
+                name,
+                expression: compiled.sql,
+                data_type: compiled.data_type,
+                unit: entry.value.string("unit"),
+                description: entry.value.string("description"),
+            });
+        }
+    }
+    features
+}
+
+/// The same view with its features in the order in which they were registered: services that
+/// take all of them give them in it.
+fn ordered_as(old: &OnDemandView, view: OnDemandView) -> OnDemandView {
+    let now = |name| view.features.iter().find(|feature| feature.name == name).cloned();
+    OnDemandView { features: old.features.iter().filter_map(|f| now(f.name.clone())).collect(), ..view }
+}

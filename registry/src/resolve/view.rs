@@ -1,0 +1,187 @@
+//! Feature views.
+
+use std::collections::BTreeMap;
+
+use feature::{DataType, Feature, Field, Fold, Freshness, Name, Retention, Source, Span, View};
+
+use crate::canonical;
+use crate::definition::{Body, Definition};
+use crate::draft::Draft;
+use crate::nearest::did_you_mean_or_list;
+use crate::problem::Report;
+use crate::yaml::{Content, Node};
+
+use super::expectation::expectations;
+use super::expression;
+use super::features::{self, Ground, features, gives_key};
+use super::{Known, referred};
+
+pub(super) fn view(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>) -> Option<Definition> {
+    let (root, context) = (draft.root(), draft.context());
+    let entity = referred(root, "entity", &known.entities, known.is_complete, report);
+    let source = referred(root, "source", &known.sources, known.is_complete, report);
+    let is_static = source.is_some_and(|source| source.event_time.is_none());
+    let ground = Ground {
+        context: &context,
+        keys: entity.map(|entity| entity.keys.as_slice()),
+        schema: source.map(|source| source.schema.as_slice()),
+        is_static,
+    };
+    let folded = features(root, &ground, report);
+    let ttl = root.parse::<Span>("ttl");
+    if let Some(node) = root.get("ttl").filter(|_| is_static) {
+        let why = "its source has no event time: remove it, or name the source's `event_time`";
+        report.at(node.at, format!("{context} has a `ttl`, and {why}"));
+    }
+    let retention = retention(root, &context, &folded.features, ttl, report);
+    let (entity, source) = (entity?, source?);
+
+    let mut used = folded.used;
+    let key_expressions = keys(root, &context, &entity.keys, source, &mut used, report);
+    let filter = root.get("where").and_then(|node| {
+        let compiled = expression::condition(&source.schema, node, &format!("`where` of {context}"), report)?;
+        used.extend(compiled.columns);
+        Some(compiled.sql)
+    });
+    let expectations = expectations(root, &context, &source.schema, &mut used, report);
+    let mut view = View {
+        id: draft.version_id(),
+        entity: entity.name.clone(),
+        keys: entity.keys.clone(),
+        source: source.name.clone(),
+        key_expressions,
+        filter,
+        columns: folded.columns,
+        features: folded.features,
+        expectations,
+        ttl,
+        is_static,
+        retention,
+        freshness: root.get("freshness").and_then(freshness),
+        about: draft.about(),
+        hash: String::new(),
+    };
+    if report.has_problems() {
+        return None;
+    }
+    let canonical = canonical::view(&view, source, &used);
+    view.hash = canonical.hash();
+    if let Some(Body::FeatureView(old)) = known.registered.definition(&draft.id).map(|old| &old.body)
+        && old.hash == view.hash
+    {
+        view = laid_out_as(old, view);
+    }
+    let body = Body::FeatureView(view);
+    Some(Definition::new(body, canonical, &draft.document.text, &draft.document.file))
+}
+
+fn has(source: &Source, column: &Name) -> bool {
+    source.column(column.as_str()).is_some()
+}
+
+/// The same view with its features and columns in the order in which they were registered: stored
+/// rows are laid out in it, and no order in a file may move them.
+fn laid_out_as(old: &View, view: View) -> View {
+    let described = |feature: &Feature| {
+        let now = view.feature(feature.name.as_str()).and_then(|i| view.features.get(i));
+        Feature { description: now.and_then(|now| now.description.clone()), ..feature.clone() }
+    };
+    View { features: old.features.iter().map(described).collect(), columns: old.columns.clone(), ..view }
+}
+
+/// For each join key the expression that gives it; the columns that they read are added to `used`.
+fn keys(
+    root: &Node,
+    context: &str,
+    keys: &[Field],
+    source: &Source,
+    used: &mut BTreeMap<Name, DataType>,
+    report: &mut Report<'_>,
+) -> Vec<String> {
+    let entries = root.get("keys").map(Node::entries).unwrap_or_default();
+    for entry in entries.iter().filter(|entry| !keys.iter().any(|key| key.name.as_str() == entry.key)) {
+        let near = did_you_mean_or_list(&entry.key, keys.iter().map(|key| key.name.as_str()));
+        report.at(entry.at, format!("`keys` of {context} names `{}`, which is no join key{near}", entry.key));
+    }
+    let mut expressions = Vec::with_capacity(keys.len());
+    for key in keys {
+        let what = format!("join key `{}` of {context}", key.name);
+        let node = entries.iter().find(|entry| entry.key == key.name.as_str()).map(|entry| &entry.value);
+        let (at, compiled) = match node {
+            Some(node) => (node.at, expression::expression(&source.schema, node, &what, report)),
+            None if has(source, &key.name) => {
+                (root.at, expression::compile(&source.schema, key.name.as_str()).ok())
+            }
+            None => {
+                let none = format!("has no column of its name in source `{}`", source.name);
+                report.at(root.at, format!("{what} {none}: say which in `keys: {{{}: COLUMN}}`", key.name));
+                continue;
+            }
+        };
+        let Some(compiled) = compiled else { continue };
+        if !gives_key(compiled.data_type, key.data_type) {
+            let (given, declared) = (compiled.data_type, key.data_type);
+            report.at(
+                at,
+                format!("{what} is {declared}, and `{}` gives {given}: cast one of them", compiled.sql),
+            );
+        }
+        used.extend(compiled.columns);
+        expressions.push(compiled.sql);
+    }
+    expressions
+}
+
+fn freshness(node: &Node) -> Option<Freshness> {
+    Some(Freshness { objective: node.parse("objective"), target: node.parse("target")? })
+}
+
+fn retention(
+    root: &Node,
+    context: &str,
+    features: &[Feature],
+    ttl: Option<Span>,
+    report: &mut Report<'_>,
+) -> Option<Retention> {
+    let node = root.get("retention").filter(|node| matches!(node.content, Content::Map(_)))?;
+    let (online, offline) = (node.parse::<Span>("online"), node.parse::<Span>("offline"));
+    if node.get("online").is_none() && node.get("offline").is_none() {
+        report.at(node.at, format!("`retention` of {context} is empty: add `online`, `offline` or both"));
+        return None;
+    }
+    match features::reach(features, ttl) {
+        Err(name) => {
+            let is_latest = features.iter().any(|f| f.name == *name && matches!(f.fold, Fold::Latest { .. }));
+            let (why, how) = match is_latest {
+                true => ("a latest feature without ttl", "add a `ttl`"),
+                false => ("a fold of the whole history", "add a `window`"),
+            };
+            let what =
+                format!("`retention` of {context} would cut `{name}`, {why}: {how}, or remove the retention");
+            report.at(node.at, what);
+        }
+        Ok(longest) => {
+            for (key, span) in [("online", online), ("offline", offline)] {
+                if let (Some(longest), Some(given)) = (longest, span)
+                    && given < longest
+                {
+                    let at = node.get(key).map_or(node.at, |node| node.at);
+                    let what = format!(
+                        "`{key}` of the retention of {context} is {given}, and its features look back"
+                    );
+                    report
+                        .at(at, format!("{what} {longest} (ttl, or window and hop): make it at least that"));
+                }
+            }
+        }
+    }
+    if let (Some(online), Some(offline)) = (online, offline)
+        && offline < online
+    {
+        let at = node.get("offline").map_or(node.at, |node| node.at);
+        let what =
+            format!("`offline` of the retention of {context} is {offline}, less than `online`, {online}");
+        report.at(at, format!("{what}: make it at least that"));
+    }
+    Some(Retention { online, offline })
+}

@@ -1,0 +1,49 @@
+//! The tables of the registry, in SQL that SQLite and Postgres both read.
+
+/// The schema that this version writes. A registry with a greater one was written by a newer
+/// version and is refused.
+pub(crate) const SCHEMA: i64 = 1;
+
+/// The statements that make the tables of schema 1. `registry` has one row; `version` is 0 for
+/// what has no versions, so that it can be part of a key.
+pub(crate) const TABLES: [&str; 5] = [
+    "CREATE TABLE registry (
+        id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+        schema_version BIGINT NOT NULL,
+        generation BIGINT NOT NULL
+    )",
+    "CREATE TABLE definitions (
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        version BIGINT NOT NULL,
+        hash TEXT NOT NULL,
+        canonical TEXT NOT NULL,
+        body TEXT NOT NULL,
+        source_text TEXT NOT NULL,
+        source_file TEXT NOT NULL,
+        revision BIGINT NOT NULL,
+        PRIMARY KEY (kind, name, version)
+    )",
+    "CREATE TABLE revisions (
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        version BIGINT NOT NULL,
+        revision BIGINT NOT NULL,
+        generation BIGINT NOT NULL,
+        applied_at BIGINT NOT NULL,
+        body TEXT NOT NULL,
+        source_text TEXT NOT NULL,
+        source_file TEXT NOT NULL,
+        PRIMARY KEY (kind, name, version, revision)
+    )",
+    "CREATE TABLE live_versions (
+        name TEXT NOT NULL PRIMARY KEY,
+        version BIGINT NOT NULL,
+        since BIGINT NOT NULL
+    )",
+    "CREATE TABLE applies (
+        generation BIGINT NOT NULL PRIMARY KEY,
+        applied_at BIGINT NOT NULL,
+        summary TEXT NOT NULL
+    )",
+];

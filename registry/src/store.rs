@@ -1,0 +1,316 @@
+//! The registry in SQLite: opened, read whole, and changed by one apply at a time.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use feature::Micros;
+use serde::Serialize;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Sqlite, Transaction};
+
+use crate::definition::{Definition, DefinitionId};
+use crate::error::RegistryError;
+use crate::plan::{Action, Plan};
+use crate::reach::Reach;
+use crate::registered::{Listed, Registered};
+use crate::schema::{SCHEMA, TABLES};
+use crate::stored::{body_text, damaged, definition, number};
+
+/// How long a writer waits for another one.
+const BUSY: Duration = Duration::from_secs(10);
+/// The most connections that one registry opens.
+const CONNECTIONS: u32 = 4;
+
+/// Where definitions are kept. It is a handle: clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    url: String,
+    pool: SqlitePool,
+}
+
+/// What an apply did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Applied {
+    /// The generation of the registry after it.
+    pub generation: u64,
+    /// How many definitions are new.
+    pub added: usize,
+    /// How many have a new revision.
+    pub revised: usize,
+}
+
+/// Everything about one definition.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Shown {
+    /// What the list says of it.
+    #[serde(flatten)]
+    pub listed: Listed,
+    /// The document as it was last written.
+    pub text: String,
+    /// Every time that it was written, the first first.
+    pub revisions: Vec<Revision>,
+    /// The views and services that read it, directly or through others.
+    pub dependents: Vec<Reach>,
+}
+
+/// One time that a definition was written.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Revision {
+    /// Its number, from 1.
+    pub revision: u32,
+    /// The generation that it came with.
+    pub generation: u64,
+    /// When it was applied.
+    #[serde(serialize_with = "as_text")]
+    pub applied_at: Micros,
+    /// The document as it was written.
+    pub text: String,
+    /// The file that it stood in.
+    pub file: String,
+}
+
+fn as_text<S: serde::Serializer>(moment: &Micros, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(moment)
+}
+
+impl Registry {
+    /// Opens the registry at a `sqlite://` address, and makes it where there is none. A relative
+    /// path is taken from the working folder.
+    pub async fn open(url: &str) -> Result<Registry, RegistryError> {
+        let address = |reason: String| RegistryError::Address { url: url.to_owned(), reason };
+        let path = url
+            .strip_prefix("sqlite://")
+            .filter(|path| !path.is_empty())
+            .ok_or_else(|| address("write it as sqlite://PATH".to_owned()))?;
+        let path = PathBuf::from(path);
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            std::fs::create_dir_all(parent)
+                .map_err(|error| address(format!("its folder cannot be made: {error}")))?;
+        }
+        Registry::open_file(url, &path).await
+    }
+
+    async fn open_file(url: &str, path: &Path) -> Result<Registry, RegistryError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY);
+        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await;
+        let pool =
+            pool.map_err(|source| RegistryError::Storage { url: url.to_owned(), action: "open", source })?;
+        let registry = Registry { url: url.to_owned(), pool };
+        registry.make_tables().await?;
+        Ok(registry)
+    }
+
+    async fn make_tables(&self) -> Result<(), RegistryError> {
+        let failed = self.failed("make its tables");
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+        let there = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'registry'";
+        let there = sqlx::query(there).fetch_optional(&mut *transaction).await.map_err(&failed)?;
+        if there.is_some() {
+            let row = sqlx::query("SELECT schema_version FROM registry WHERE id = 1");
+            let row = row.fetch_one(&mut *transaction).await.map_err(&failed)?;
+            let found: i64 = number(&row, "schema_version")?;
+            return match found > SCHEMA {
+                true => Err(RegistryError::Newer { url: self.url.clone(), found, known: SCHEMA }),
+                false => Ok(()),
+            };
+        }
+        for table in TABLES {
+            sqlx::query(table).execute(&mut *transaction).await.map_err(&failed)?;
+        }
+        let first = "INSERT INTO registry (id, schema_version, generation) VALUES (1, $1, 0)";
+        sqlx::query(first).bind(SCHEMA).execute(&mut *transaction).await.map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)
+    }
+
+    /// How many applies changed the registry: a reader that follows it reads anew when it moves.
+    pub async fn generation(&self) -> Result<u64, RegistryError> {
+        let row = sqlx::query("SELECT generation FROM registry WHERE id = 1");
+        number(&row.fetch_one(&self.pool).await.map_err(self.failed("be read"))?, "generation")
+    }
+
+    /// Everything that is registered, at one generation.
+    pub async fn registered(&self) -> Result<Registered, RegistryError> {
+        let failed = self.failed("be read");
+        let mut transaction = self.pool.begin().await.map_err(&failed)?;
+        let generation = generation(&mut transaction).await.map_err(&failed)?;
+        let rows =
+            sqlx::query("SELECT * FROM definitions").fetch_all(&mut *transaction).await.map_err(&failed)?;
+        let definitions = rows.iter().map(definition).collect::<Result<_, _>>()?;
+        let live: Vec<(String, i64)> = sqlx::query_as("SELECT name, version FROM live_versions")
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(&failed)?;
+        let live = live.into_iter().map(|(name, version)| {
+            let what = format!("live version of {name}");
+            let version = u32::try_from(version).map_err(|error| damaged(&what, &error))?;
+            Ok((name.parse().map_err(|error| damaged(&what, &error))?, version))
+        });
+        let live = live.collect::<Result<_, RegistryError>>()?;
+        let generation = u64::try_from(generation).map_err(|error| damaged("generation", &error))?;
+        Ok(Registered::new(generation, definitions, live))
+    }
+
+    /// Registers what a plan adds and revises, in one transaction. It is refused where the plan
+    /// holds a refusal, and where the registry changed since the plan was made. `at` is the moment
+    /// that the revisions carry.
+    pub async fn apply(&self, plan: &Plan, at: Micros) -> Result<Applied, RegistryError> {
+        if !plan.refused.is_empty() {
+            return Err(RegistryError::Refused(plan.refused.clone()));
+        }
+        let failed = self.failed("apply the plan");
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+        let now = generation(&mut transaction).await.map_err(&failed)?;
+        if u64::try_from(now) != Ok(plan.generation) {
+            return Err(RegistryError::Stale);
+        }
+        let (added, revised) = (plan.count(Action::Add), plan.count(Action::Revise));
+        if plan.writes.is_empty() {
+            return Ok(Applied { generation: plan.generation, added, revised });
+        }
+        let next = now + 1;
+        for definition in &plan.writes {
+            let body = body_text(&definition.body)?;
+            write(&mut transaction, definition, &body, next, at).await.map_err(&failed)?;
+        }
+        let summary = plan.to_string();
+        finish(&mut transaction, plan, &summary, next, at).await.map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)?;
+        Ok(Applied { generation: plan.generation + 1, added, revised })
+    }
+
+    /// Everything about the definitions that a name means: all versions of a bare name, or exactly
+    /// `name@version`.
+    pub async fn show(&self, reference: &str) -> Result<Vec<Shown>, RegistryError> {
+        let registered = self.registered().await?;
+        let mut shown = Vec::new();
+        for definition in registered.named(reference)? {
+            let id = definition.id();
+            shown.push(Shown {
+                listed: registered.listed(definition),
+                text: definition.text.clone(),
+                revisions: self.revisions(&id).await?,
+                dependents: registered.dependents(&id),
+            });
+        }
+        Ok(shown)
+    }
+
+    async fn revisions(&self, id: &DefinitionId) -> Result<Vec<Revision>, RegistryError> {
+        let rows = sqlx::query(
+            "SELECT revision, generation, applied_at, source_text, source_file FROM revisions
+             WHERE kind = $1 AND name = $2 AND version = $3 ORDER BY revision",
+        );
+        let rows = rows.bind(id.kind.name()).bind(id.name.as_str()).bind(i64::from(id.version.unwrap_or(0)));
+        let rows = rows.fetch_all(&self.pool).await.map_err(self.failed("be read"))?;
+        let revision = |row: &sqlx::sqlite::SqliteRow| {
+            use sqlx::Row;
+            let text = |column: &str| row.try_get::<String, _>(column).map_err(|e| damaged("revision", &e));
+            let applied_at =
+                Micros::new(number(row, "applied_at")?).map_err(|error| damaged("revision", &error))?;
+            Ok(Revision {
+                revision: number(row, "revision")?,
+                generation: number(row, "generation")?,
+                applied_at,
+                text: text("source_text")?,
+                file: text("source_file")?,
+            })
+        };
+        rows.iter().map(revision).collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+
+    fn failed(&self, action: &'static str) -> impl Fn(sqlx::Error) -> RegistryError {
+        let url = self.url.clone();
+        move |source| RegistryError::Storage { url: url.clone(), action, source }
+    }
+}
+
+async fn generation(transaction: &mut Transaction<'_, Sqlite>) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT generation FROM registry WHERE id = 1").fetch_one(&mut **transaction).await
+}
+
+async fn write(
+    transaction: &mut Transaction<'_, Sqlite>,
+    definition: &Definition,
+    body: &str,
+    generation: i64,
+    at: Micros,
+) -> Result<(), sqlx::Error> {
+    let id = definition.id();
+    let (kind, name, version) = (id.kind.name(), id.name.as_str(), i64::from(id.version.unwrap_or(0)));
+    let current = "INSERT INTO definitions
+            (kind, name, version, hash, canonical, body, source_text, source_file, revision)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        ON CONFLICT (kind, name, version) DO UPDATE SET hash = excluded.hash, canonical = excluded.canonical,
+            body = excluded.body, source_text = excluded.source_text, source_file = excluded.source_file,
+            revision = excluded.revision";
+    sqlx::query(current)
+        .bind(kind)
+        .bind(name)
+        .bind(version)
+        .bind(&definition.hash)
+        .bind(definition.canonical.to_string())
+        .bind(body)
+        .bind(&definition.text)
+        .bind(&*definition.file)
+        .bind(i64::from(definition.revision))
+        .execute(&mut **transaction)
+        .await?;
+    let revision = "INSERT INTO revisions
+            (kind, name, version, revision, generation, applied_at, body, source_text, source_file)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    sqlx::query(revision)
+        .bind(kind)
+        .bind(name)
+        .bind(version)
+        .bind(i64::from(definition.revision))
+        .bind(generation)
+        .bind(at.get())
+        .bind(body)
+        .bind(&definition.text)
+        .bind(&*definition.file)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+/// Moves the generation, keeps who applied what, and makes the first version of a service live.
+async fn finish(
+    transaction: &mut Transaction<'_, Sqlite>,
+    plan: &Plan,
+    summary: &str,
+    generation: i64,
+    at: Micros,
+) -> Result<(), sqlx::Error> {
+    // Versions come in ascending order, so of several first ones the lowest is live.
+    for service in plan.writes.iter().map(Definition::id).filter(|id| id.kind == crate::Kind::FeatureService)
+    {
+        let live = "INSERT INTO live_versions (name, version, since) VALUES ($1, $2, $3)
+            ON CONFLICT (name) DO NOTHING";
+        let live =
+            sqlx::query(live).bind(service.name.as_str()).bind(i64::from(service.version.unwrap_or(1)));
+        live.bind(at.get()).execute(&mut **transaction).await?;
+    }
+    sqlx::query("INSERT INTO applies (generation, applied_at, summary) VALUES ($1, $2, $3)")
+        .bind(generation)
+        .bind(at.get())
+        .bind(summary)
+        .execute(&mut **transaction)
+        .await?;
+    sqlx::query("UPDATE registry SET generation = $1 WHERE id = 1")
+        .bind(generation)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}

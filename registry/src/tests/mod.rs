@@ -1,0 +1,26 @@
+//! Tests of the whole room: definitions from text to plan to registry and back.
+
+mod cases;
+mod reading;
+mod registering;
+mod versions;
+
+use crate::{Definitions, Registered};
+
+/// What every case may refer to.
+const BASE: &str = include_str!("../../cases/base.yaml");
+
+fn base() -> Definitions {
+    definitions(BASE, &Registered::default())
+}
+
+fn definitions(text: &str, registered: &Registered) -> Definitions {
+    Definitions::of([("features/base.yaml", text)], registered)
+        .unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// The base with one text in place of another, which must be there.
+fn edited(from: &str, to: &str) -> String {
+    assert!(BASE.contains(from), "the base holds {from}");
+    BASE.replace(from, to)
+}
