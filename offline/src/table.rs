@@ -12,7 +12,7 @@ use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake_core::kernel::{Action, StructType, Transaction};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::writer::{DeltaWriter, RecordBatchWriter};
-use deltalake_core::{DeltaTable, DeltaTableError, ObjectStore, TableProperty};
+use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, ObjectStore, TableProperty};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use url::Url;
@@ -57,9 +57,11 @@ impl Table {
         version: Option<u64>,
     ) -> Result<Self, OfflineError> {
         let failed = |error| OfflineError::of_table(&name, error);
-        let mut delta = DeltaTable::try_from_url(url).await.map_err(failed)?;
-        if let Some(version) = version {
-            delta.load_version(version).await.map_err(failed)?;
+        let mut delta = DeltaTableBuilder::from_url(url).and_then(DeltaTableBuilder::build).map_err(failed)?;
+        match version {
+            Some(version) => delta.load_version(version).await.map_err(failed)?,
+            None if exists(&delta).await.map_err(failed)? => delta.load().await.map_err(failed)?,
+            None => {}
         }
         Ok(Self { name, schema, partition, delta })
     }
@@ -74,9 +76,9 @@ impl Table {
         if self.version().is_some() {
             return self.delta.update_state().await.map_err(|error| self.failed(error));
         }
-        match self.delta.load().await {
-            Ok(()) | Err(DeltaTableError::NotATable(_)) => Ok(()),
-            Err(error) => Err(self.failed(error)),
+        match exists(&self.delta).await.map_err(|error| self.failed(error))? {
+            true => self.delta.load().await.map_err(|error| self.failed(error)),
+            false => Ok(()),
         }
     }
 
@@ -196,6 +198,10 @@ impl Appender<'_> {
         table.delta.state = Some(committed.snapshot());
         Ok(version)
     }
+}
+
+async fn exists(delta: &DeltaTable) -> Result<bool, DeltaTableError> {
+    delta.verify_deltatable_existence().await
 }
 
 fn writer_properties() -> WriterProperties {

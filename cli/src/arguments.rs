@@ -1,0 +1,211 @@
+//! What can be written on the command line. Its documentation is generated from here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use feature::{Micros, ServiceRef, VersionId};
+
+/// A feature store: training sets that cannot leak, and the same features online.
+#[derive(Parser, Debug)]
+#[command(name = "twinstore", version, max_term_width = 100)]
+pub struct Arguments {
+    /// The folder of the project: definitions in `features/`, settings in `twinstore.toml`
+    #[arg(long, global = true, value_name = "DIR", default_value = ".")]
+    pub project: PathBuf,
+
+    /// Say more on stderr; twice for more still
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// How log lines are written
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One object a line
+    Json,
+}
+
+/// How a result is written on stdout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Table,
+    /// For programs
+    Json,
+}
+
+/// How results are written.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct FormatArg {
+    /// How the result is written on stdout
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// Everything that twinstore does.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Write a small working project
+    Init {
+        /// The folder to write it to; it is made where there is none
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Show what `apply` would change, and the views, services and consumers that each change reaches
+    Plan(FormatArg),
+    /// Register the definitions, in one transaction
+    Apply(FormatArg),
+    /// Load history into the offline store, then sync the online store
+    ///
+    /// History is read from the batch path of each view's source. Files that were loaded before are
+    /// passed over, so running it again changes nothing.
+    Backfill(BackfillArgs),
+    /// Load the batch rows that are new since the last run into both stores
+    ///
+    /// New are files, rows and Delta versions that were not loaded before, whatever their event time.
+    /// Their availability is measured: it is the moment after the online write was acknowledged.
+    Materialize(MaterializeArgs),
+    /// Build a training set: the point-in-time join of a spine with the features of a service
+    TrainingSet(TrainingSetArgs),
+    /// Read the features of one entity online
+    Get(GetArgs),
+    /// Serve features over gRPC and HTTP until it is stopped
+    ///
+    /// The addresses are `serve.grpc` and `serve.http` of twinstore.toml. On SIGTERM or Ctrl-C it
+    /// finishes what is in flight.
+    Serve,
+    /// Look up what is defined
+    #[command(subcommand)]
+    Registry(RegistryCommand),
+    /// Print the reference pages of the documentation, as Markdown
+    #[command(hide = true)]
+    Reference {
+        /// Which page
+        #[arg(value_enum)]
+        page: Page,
+    },
+}
+
+/// A page of the documentation that is generated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Page {
+    /// Every key of a definition file
+    Definitions,
+    /// Every command and setting
+    Commands,
+}
+
+/// What `backfill` takes.
+#[derive(Args, Debug)]
+pub struct BackfillArgs {
+    /// The view versions to load
+    #[arg(value_name = "VIEW@V", required_unless_present = "all", conflicts_with = "all")]
+    pub views: Vec<VersionId>,
+    /// Load every registered view that has a batch source
+    #[arg(long)]
+    pub all: bool,
+    /// Load only rows that happened at or after this time
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<Micros>,
+    /// Load only rows that happened before this time
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<Micros>,
+    /// How the result is written
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
+/// What `materialize` takes.
+#[derive(Args, Debug)]
+pub struct MaterializeArgs {
+    /// The view versions to load; all with a batch source where none is named
+    #[arg(value_name = "VIEW@V")]
+    pub views: Vec<VersionId>,
+    /// How the result is written
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
+/// Which rows a training set may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AsOfArg {
+    /// Those that could have been read at the label's moment
+    Available,
+    /// Those that had happened, read or not: this leaks
+    Event,
+}
+
+/// What `training-set` takes.
+#[derive(Args, Debug)]
+pub struct TrainingSetArgs {
+    /// The service whose features are wanted: a name for its live version, or name@version
+    #[arg(long, value_name = "S[@V]")]
+    pub service: ServiceRef,
+    /// The file of entities and label times: .parquet, .csv or .arrow
+    #[arg(long, value_name = "FILE")]
+    pub spine: PathBuf,
+    /// The spine's column of label times
+    #[arg(long, value_name = "COLUMN")]
+    pub time: String,
+    /// The file to write: .parquet, .csv or .arrow
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Which rows a label may see
+    #[arg(long, value_enum, default_value_t = AsOfArg::Available)]
+    pub as_of: AsOfArg,
+    /// Add the event time, availability and age of each view
+    #[arg(long)]
+    pub explain: bool,
+    /// Show this many rows of the result
+    #[arg(long, value_name = "ROWS", default_value_t = 0)]
+    pub preview: usize,
+    /// How the result is written
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
+/// What `get` takes.
+#[derive(Args, Debug)]
+pub struct GetArgs {
+    /// The service: a name for its live version, or name@version
+    #[arg(value_name = "S[@V]")]
+    pub service: ServiceRef,
+    /// Join keys and request columns, as in `dest=BOS distance=187`
+    #[arg(value_name = "NAME=VALUE")]
+    pub values: Vec<String>,
+    /// Read as of this time instead of now
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<Micros>,
+    /// Ask the server at this address instead of the store itself
+    #[arg(long, value_name = "HOST:PORT")]
+    pub grpc: Option<String>,
+    /// How the result is written
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
+/// What `registry` does.
+#[derive(Subcommand, Debug)]
+pub enum RegistryCommand {
+    /// List everything that is defined
+    List(FormatArg),
+    /// Show one definition: its text, its revisions and who reads it
+    Show {
+        /// A name, or name@version
+        name: String,
+        /// How the result is written
+        #[command(flatten)]
+        format: FormatArg,
+    },
+}

@@ -1,0 +1,31 @@
+//! One module for each command: what it opens, what it calls, and how the result looks.
+
+mod apply;
+mod get;
+mod init;
+mod load;
+mod reference;
+mod registry;
+mod serve;
+mod training_set;
+
+use crate::arguments::{Arguments, Command};
+use crate::failure::Failure;
+use crate::project::Project;
+
+/// Runs the command.
+pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let project = || Project::open(&arguments.project);
+    match &arguments.command {
+        Command::Init { dir } => init::init(&arguments.project.join(dir)),
+        Command::Plan(format) => apply::plan(&project()?, format.format).await,
+        Command::Apply(format) => apply::apply(&project()?, format.format).await,
+        Command::Backfill(args) => load::backfill(&project()?, args).await,
+        Command::Materialize(args) => load::materialize(&project()?, args).await,
+        Command::TrainingSet(args) => training_set::training_set(&project()?, args).await,
+        Command::Get(args) => get::get(&project()?, args).await,
+        Command::Serve => serve::serve(&project()?).await,
+        Command::Registry(command) => registry::registry(&project()?, command).await,
+        Command::Reference { page } => reference::reference(*page),
+    }
+}

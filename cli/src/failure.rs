@@ -1,0 +1,52 @@
+//! Why a command failed, as one sentence that says what, where and what to do.
+
+use std::fmt;
+
+/// The text of a failure.
+#[derive(Debug)]
+pub struct Failure(String);
+
+impl Failure {
+    /// A failure with this text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<server::ServeError> for Failure {
+    fn from(error: server::ServeError) -> Self {
+        Self(error.sentence())
+    }
+}
+
+macro_rules! say_as_it_is {
+    ($($error:ty),* $(,)?) => {
+        $(impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self(error.to_string())
+            }
+        })*
+    };
+}
+
+say_as_it_is!(
+    registry::RegistryError,
+    registry::Problems,
+    offline::OfflineError,
+    online::OnlineError,
+    materializer::MaterializerError,
+    transform::ExpressionError,
+    transform::TransformError,
+    feature::TimeError,
+    feature::NameError,
+    feature::KeyError,
+    arrow::error::ArrowError,
+    std::io::Error,
+    serde_json::Error,
+);

@@ -1,0 +1,98 @@
+//! How results look: tables for people, JSON for programs.
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// A table without lines; the columns named in `right` hold numbers.
+pub fn table(header: &[&str], right: &[usize], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header.iter().map(|name| name.to_uppercase()));
+    for row in rows {
+        table.add_row(row);
+    }
+    for (place, column) in table.column_iter_mut().enumerate() {
+        let left = u16::from(place > 0);
+        column.set_padding((left, 1));
+        if right.contains(&place) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+/// Writes a result as JSON on stdout.
+pub fn json(result: &impl Serialize) -> Result<(), Failure> {
+    println!("{}", serde_json::to_string_pretty(result)?);
+    Ok(())
+}
+
+/// A count with its thousands apart: `1,234,567`.
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A count and what it counts, in the plural where it is not one.
+pub fn counted(n: u64, what: &str) -> String {
+    let plural = match what.strip_suffix('y') {
+        Some(stem) if n != 1 => format!("{stem}ies"),
+        _ if n != 1 => format!("{what}s"),
+        _ => what.to_owned(),
+    };
+    format!("{} {plural}", count(n))
+}
+
+/// A share in per cent: `12.3%`.
+pub fn share(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return "-".to_owned();
+    }
+    let percent = 100.0 * part as f64 / whole as f64;
+    match part {
+        0 => "0%".to_owned(),
+        _ if percent < 0.1 => "<0.1%".to_owned(),
+        _ => format!("{percent:.1}%"),
+    }
+}
+
+/// A duration of reading, in words that fit its size: `12s`, `3m 20s`, `2h 5m`, `4d 1h`.
+pub fn age(seconds: f64) -> String {
+    let whole = seconds.abs() as u64;
+    let sign = if seconds < 0.0 { "-" } else { "" };
+    let (days, hours, minutes) = (whole / 86_400, whole / 3_600 % 24, whole / 60 % 60);
+    match whole {
+        0..60 => format!("{seconds:.1}s"),
+        60..3_600 => format!("{sign}{minutes}m {}s", whole % 60),
+        3_600..86_400 => format!("{sign}{hours}h {minutes}m"),
+        _ => format!("{sign}{days}d {hours}h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(327_346), "327,346");
+        assert_eq!(counted(1, "entity"), "1 entity");
+        assert_eq!(counted(2_000, "entity"), "2,000 entities");
+        assert_eq!(share(1, 3), "33.3%");
+        assert_eq!(share(1, 100_000), "<0.1%");
+        assert_eq!(age(90.0), "1m 30s");
+        assert_eq!(age(90_000.0), "1d 1h");
+        assert_eq!(age(12.54), "12.5s");
+    }
+}

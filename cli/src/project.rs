@@ -1,0 +1,99 @@
+//! A project: its folder, its settings, and the parts that they name.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use feature::{ServicePlan, ServiceRef, VersionId};
+use materializer::{Materializer, Target};
+use offline::OfflineStore;
+use online::{Embedded, StoreUrl};
+use registry::{Registered, Registry};
+
+use crate::clock;
+use crate::failure::Failure;
+use crate::settings::Settings;
+
+/// An opened project.
+pub struct Project {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What its settings say.
+    pub settings: Settings,
+}
+
+impl Project {
+    /// The project in a folder.
+    pub fn open(folder: &Path) -> Result<Self, Failure> {
+        if !folder.is_dir() {
+            return Err(Failure::new(format!(
+                "there is no folder {}: name the project's folder with --project",
+                folder.display()
+            )));
+        }
+        Ok(Self { folder: folder.to_owned(), settings: Settings::read(folder)? })
+    }
+
+    /// The registry, made where there is none.
+    pub async fn registry(&self) -> Result<Registry, Failure> {
+        let url = &self.settings.registry.url;
+        let below_project = url
+            .strip_prefix("sqlite://")
+            .map(|path| format!("sqlite://{}", self.folder.join(path).display()));
+        Ok(Registry::open(below_project.as_deref().unwrap_or(url)).await?)
+    }
+
+    /// What is registered; refused where nothing is.
+    pub async fn registered(&self) -> Result<Registered, Failure> {
+        let registered = self.registry().await?.registered().await?;
+        if registered.is_empty() {
+            return Err(Failure::new(format!(
+                "nothing is registered in {}: run `twinstore apply` first",
+                self.folder.display()
+            )));
+        }
+        Ok(registered)
+    }
+
+    /// What a service reads and gives.
+    pub async fn service_plan(&self, service: &ServiceRef) -> Result<Arc<ServicePlan>, Failure> {
+        Ok(Arc::new(self.registered().await?.service_plan(service)?))
+    }
+
+    /// The offline store.
+    pub fn offline(&self) -> Result<OfflineStore, Failure> {
+        Ok(OfflineStore::open(&self.settings.offline.url, &self.folder)?)
+    }
+
+    /// The online store.
+    pub fn online(&self) -> Result<Embedded, Failure> {
+        let StoreUrl::Embedded(path) = StoreUrl::from_str(&self.settings.online.url)?;
+        Ok(Embedded::open(&self.folder.join(path))?)
+    }
+
+    /// The writer of both stores.
+    pub fn materializer(&self) -> Result<Materializer<Embedded>, Failure> {
+        Ok(Materializer {
+            offline: self.offline()?,
+            online: self.online()?,
+            project: self.folder.clone(),
+            clock: clock::now,
+        })
+    }
+}
+
+/// The named views with their sources; where none is named, all whose source has history.
+pub fn targets(registered: &Registered, named: &[VersionId]) -> Result<Vec<Target>, Failure> {
+    let views = match named {
+        [] => registered.views().cloned().collect(),
+        named => named.iter().map(|id| registered.view(id)).collect::<Result<Vec<_>, _>>()?,
+    };
+    let mut targets = Vec::new();
+    for view in views {
+        let source = Arc::new(registered.source(&view.source)?.clone());
+        if !named.is_empty() || source.batch.is_some() {
+            targets.push(Target { view, source });
+        }
+    }
+    Ok(targets)
+}

@@ -1,0 +1,122 @@
+//! The settings of a project: `twinstore.toml`, each key with a twin in the environment.
+
+use std::path::Path;
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+
+/// Everything that `twinstore.toml` may say.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// What the project is called.
+    pub project: String,
+    /// Where definitions are kept.
+    pub registry: Place,
+    /// Where the logs lie.
+    pub offline: Place,
+    /// Where the packed rows lie.
+    pub online: Place,
+    /// Where the server listens.
+    pub serve: Serve,
+    /// Where streams come from.
+    pub stream: Stream,
+}
+
+/// The address of one part.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Place {
+    /// Its address.
+    pub url: String,
+}
+
+/// Where the server listens.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Serve {
+    /// The address of gRPC.
+    pub grpc: String,
+    /// The address of HTTP.
+    pub http: String,
+}
+
+/// Where streams come from.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stream {
+    /// The Kafka brokers.
+    pub brokers: String,
+}
+
+/// One key of the settings, for the documentation.
+pub struct Setting {
+    /// The key.
+    pub key: &'static str,
+    /// What it holds where nothing is said.
+    pub default: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+/// Every key. Its twin in the environment is `TWINSTORE_` and the key in capitals, with `_` for `.`.
+pub const SETTINGS: [Setting; 7] = [
+    Setting { key: "project", default: "twinstore", meaning: "what the project is called" },
+    Setting {
+        key: "registry.url",
+        default: "sqlite://.twinstore/registry.db",
+        meaning: "where definitions are kept",
+    },
+    Setting { key: "offline.url", default: ".twinstore/offline", meaning: "the folder of the logs" },
+    Setting { key: "online.url", default: "embedded://.twinstore/online", meaning: "the online store" },
+    Setting {
+        key: "stream.brokers",
+        default: "127.0.0.1:9092",
+        meaning: "the Kafka brokers; nothing reads streams yet",
+    },
+    Setting { key: "serve.grpc", default: "127.0.0.1:6566", meaning: "where the server listens for gRPC" },
+    Setting { key: "serve.http", default: "127.0.0.1:6567", meaning: "where the server listens for HTTP" },
+];
+
+impl Settings {
+    /// The settings of the project in a folder.
+    pub fn read(folder: &Path) -> Result<Settings, Failure> {
+        let defaults = SETTINGS.iter().fold(Figment::new(), |figment, setting| {
+            figment.join(Serialized::default(setting.key, setting.default))
+        });
+        let file = folder.join("twinstore.toml");
+        let twins: Vec<String> = SETTINGS.iter().map(|setting| setting.key.replace('.', "_")).collect();
+        let twins: Vec<&str> = twins.iter().map(String::as_str).collect();
+        let environment =
+            Env::prefixed("TWINSTORE_").only(&twins).map(|key| key.as_str().replacen('_', ".", 1).into());
+        defaults
+            .merge(Toml::file_exact(&file))
+            .merge(environment)
+            .extract()
+            .map_err(|error| Failure::new(format!("the settings in {}: {error}", file.display())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_without_a_file_has_every_default() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings::read(folder.path()).unwrap();
+        assert_eq!(settings.registry.url, "sqlite://.twinstore/registry.db");
+        assert_eq!(settings.serve.grpc, "127.0.0.1:6566");
+    }
+
+    #[test]
+    fn a_key_that_is_not_known_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("twinstore.toml"), "online.urll = \"x\"\n").unwrap();
+        let failure = Settings::read(folder.path()).unwrap_err().to_string();
+        assert!(failure.contains("urll"), "{failure}");
+    }
+}
