@@ -13,6 +13,9 @@ use transform::{DECLARED_AT, EVENT_TIME, ViewTransform};
 use crate::error::MaterializerError;
 use crate::report::LoadReport;
 
+/// The kind of reason of a false expectation, as the transform calls it.
+const EXPECTATION: &str = "expectation_failed";
+
 /// The event times that a backfill is asked for: from inclusive, to exclusive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EventRange {
@@ -86,7 +89,7 @@ impl Load<'_> {
         report.rows_read += batch.num_rows() as u64;
         report.filtered += made.filtered;
         report.null_keys += made.null_keys;
-        for (expectation, count) in made.warned {
+        for (expectation, count) in made.warned.into_iter().filter(|(_, count)| *count > 0) {
             *report.warned.entry(expectation).or_default() += count;
         }
         let mut letters: Vec<DeadLetter> = made
@@ -117,7 +120,9 @@ impl Load<'_> {
         }
         letters.sort_by_key(|letter| letter.position);
         for letter in &letters {
-            *report.refused.entry(letter.reason.clone()).or_default() += 1;
+            // An expectation is named; what else is wrong is counted by its kind.
+            let reason = if letter.reason == EXPECTATION { &letter.detail } else { &letter.reason };
+            *report.refused.entry(reason.clone()).or_default() += 1;
         }
         let keep =
             |values: &[i64]| values.iter().zip(&good).filter(|(_, good)| **good).map(|(v, _)| *v).collect();

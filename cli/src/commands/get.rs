@@ -58,7 +58,7 @@ pub async fn get(project: &Project, args: &GetArgs) -> Result<(), Failure> {
         }
     };
     match args.format.format {
-        Format::Json => show_json(&read),
+        Format::Json => show_json(&plan, &read),
         Format::Table => {
             show_table(&plan, &read);
             Ok(())
@@ -121,19 +121,18 @@ fn show_table(plan: &ServicePlan, read: &Read) {
     );
 }
 
-/// Whether a value is within the objective of every view that it comes from; none where none has
-/// one, or where there is nothing to be fresh.
+/// Whether the row that a value comes from was readable within the strictest objective of the
+/// views that it reads; none where none has one, or where there is no value.
 fn is_fresh(plan: &ServicePlan, feature: &ReadFeature) -> Option<bool> {
     let output = plan.outputs.get(plan.output(&feature.name)?)?;
-    let objectives = plan
-        .lookups_of(output.origin)
-        .into_iter()
-        .filter_map(|lookup| plan.lookups.get(lookup)?.view.freshness?.objective);
+    let lookups = plan.lookups_of(output.origin).into_iter();
+    let objectives = lookups.filter_map(|lookup| plan.lookups.get(lookup)?.view.freshness?.objective);
     let strictest = objectives.min()?;
-    Some(feature.age_s? * 1e6 <= strictest.micros() as f64)
+    let took = feature.available_at?.since(feature.event_time?);
+    (feature.status == Status::Present.name()).then_some(took <= strictest.micros())
 }
 
-fn show_json(read: &Read) -> Result<(), Failure> {
+fn show_json(plan: &ServicePlan, read: &Read) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Shown<'a> {
         value: AsJson<'a>,
@@ -141,6 +140,7 @@ fn show_json(read: &Read) -> Result<(), Failure> {
         event_time: Option<String>,
         available_at: Option<String>,
         age_s: Option<f64>,
+        fresh: Option<bool>,
     }
     let mut features = Map::new();
     for feature in &read.features {
@@ -150,6 +150,7 @@ fn show_json(read: &Read) -> Result<(), Failure> {
             event_time: feature.event_time.map(|time| time.to_string()),
             available_at: feature.available_at.map(|time| time.to_string()),
             age_s: feature.age_s,
+            fresh: is_fresh(plan, feature),
         };
         features.insert(feature.name.clone(), serde_json::to_value(shown)?);
     }

@@ -15,8 +15,7 @@ const FILES: [(&str, &[u8]); 5] = [
 ];
 
 /// What to run next, in the new folder.
-const NEXT: &str = "\
-  twinstore plan
+const NEXT: &str = "  twinstore plan
   twinstore apply
   twinstore backfill --all
   twinstore training-set --service late_arrival --spine data/departures.parquet \\
