@@ -31,6 +31,7 @@ mod keys;
 mod nearest;
 mod places;
 mod plan;
+mod planning;
 mod problem;
 mod reach;
 mod reference;

@@ -27,7 +27,9 @@ pub fn reference() -> String {
     text.push_str(STATUSES);
     text.push_str(FUNCTIONS);
     for function in transform::functions() {
-        let _ = writeln!(text, "| `{}` | {} |", cell(&function.syntax), cell(&function.description));
+        let aliases: Vec<String> = function.aliases.iter().map(|alias| format!("`{alias}`")).collect();
+        let (syntax, gives) = (cell(&function.syntax), cell(&function.description));
+        let _ = writeln!(text, "| `{syntax}` | {} | {gives} |", aliases.join(", "));
     }
     text
 }
@@ -83,8 +85,8 @@ columns of an on-demand view: columns, literals, arithmetic, comparisons, `AND`,
 the functions below. An expression that fails on a row makes that row bad in a feature view, and a
 null in an on-demand view.
 
-| function | gives |
-|---|---|
+| function | other names | gives |
+|---|---|---|
 ";
 
 /// A record's table, then those of the records that its keys hold.
@@ -96,13 +98,8 @@ fn record(text: &mut String, record: &'static Record, level: usize) {
             Need::Required => "**required**",
             Need::Default(default) => default,
         };
-        let _ = writeln!(
-            text,
-            "| `{}` | {} | {default} | {} |",
-            key.name,
-            cell(&noun(&key.shape)),
-            cell(key.doc)
-        );
+        let holds = if key.name == "kind" { format!("`{}`", record.title) } else { cell(&noun(&key.shape)) };
+        let _ = writeln!(text, "| `{}` | {holds} | {default} | {} |", key.name, cell(key.doc));
     }
     text.push('\n');
     for key in record.keys {

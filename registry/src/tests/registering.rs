@@ -72,6 +72,27 @@ async fn of_two_applies_on_one_plan_one_wins_and_the_other_is_told() {
     assert_eq!(one.generation().await.unwrap(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_processes_may_open_a_new_registry_at_once_and_one_apply_wins() {
+    for _ in 0..10 {
+        let folder = TempDir::new().unwrap();
+        let apply = |url: String| async move {
+            let registry = Registry::open(&url).await?;
+            let definitions = base();
+            registry.apply(&Plan::of(&definitions, &Registered::default()), at(0)).await
+        };
+        let applies: Vec<_> = (0..8).map(|_| tokio::spawn(apply(url(&folder)))).collect();
+        let mut won = 0;
+        for apply in applies {
+            match apply.await.unwrap() {
+                Ok(applied) => won += applied.generation,
+                Err(error) => assert!(matches!(error, RegistryError::Stale), "{error}"),
+            }
+        }
+        assert_eq!(won, 1);
+    }
+}
+
 #[tokio::test]
 async fn a_refused_plan_changes_nothing() {
     let folder = TempDir::new().unwrap();

@@ -109,6 +109,25 @@ fn the_next_version_may_be_anything_and_services_follow_when_they_pin_it() {
 }
 
 #[test]
+fn a_view_keeps_its_kind_under_a_version() {
+    let registered = registered();
+    let other = "kind: on_demand_view\nname: aircraft\nversion: 1\nfeatures: {a: {expression: '1'}}\n";
+    let plan = Plan::of(&definitions(other, &registered), &registered);
+    let expected =
+        "features/base.yaml:1: on_demand_view `aircraft`: aircraft@1 is registered as a feature_view";
+    assert!(plan.refused.to_string().starts_with(expected), "{plan}");
+}
+
+#[test]
+fn a_refusal_shows_whom_the_edit_would_have_reached() {
+    insta::assert_snapshot!(plan(&edited("{aggregate: count, window: 1h}", "{aggregate: count, window: 2h}")), @r"
+    ! view airport_arrivals@1 → route@1, late_arrival@1 (late-arrival-xgb)
+    features/base.yaml:51: feature_view `airport_arrivals`: version 1 is registered and never changes (window of arrivals_1h: 1h → 2h): undo that, and add version 2 instead
+    7 unchanged, 1 refused
+    ");
+}
+
+#[test]
 fn a_service_may_pin_a_view_that_is_registered_and_has_no_file() {
     let registered = registered();
     let service = "kind: feature_service\nname: late_arrival\nversion: 2\nfeatures: [{from: aircraft@1}]\n";

@@ -1,0 +1,255 @@
+//! Decides what becomes of each definition, from the files and what is registered alone.
+
+use std::collections::BTreeMap;
+
+use feature::{DataType, Name, Source, View};
+use serde_json::{Map, Value, json};
+
+use crate::canonical::source_part;
+use crate::definition::{Body, Definition, DefinitionId};
+use crate::definitions::Definitions;
+use crate::difference::{Difference, differences, sentence};
+use crate::keys::Kind;
+use crate::places::Places;
+use crate::plan::{Action, Change};
+use crate::problem::{Problem, Problems};
+use crate::reach::{Reach, reaches};
+use crate::registered::Registered;
+
+/// What is decided so far.
+pub(crate) struct Planning<'a> {
+    definitions: &'a Definitions,
+    registered: &'a Registered,
+    refused: Vec<Problem>,
+    writes: Vec<Definition>,
+}
+
+impl<'a> Planning<'a> {
+    pub(crate) fn new(definitions: &'a Definitions, registered: &'a Registered) -> Planning<'a> {
+        Planning { definitions, registered, refused: Vec::new(), writes: Vec::new() }
+    }
+
+    /// Why the plan is refused, and what it would write.
+    pub(crate) fn finish(self) -> (Problems, Vec<Definition>) {
+        (Problems::sorted(self.refused), self.writes)
+    }
+
+    /// What becomes of a definition of the files.
+    pub(crate) fn change(&mut self, id: &DefinitionId, new: &Definition, places: &Places) -> Change {
+        let Some(old) = self.registered.definition(id) else {
+            if let Some(message) = self.refuse_other_kind(id) {
+                let message = format!("{} `{}`: {message}", id.kind.name(), id.name);
+                self.refused.push(Problem { file: new.file.clone(), at: places.at(&[]), message });
+                return self.changed(Action::Refuse, id, new, Vec::new());
+            }
+            self.writes.push(new.clone());
+            return self.changed(Action::Add, id, new, Vec::new());
+        };
+        let refused = match &new.body {
+            _ if old.hash == new.hash => None,
+            Body::Entity(_) => self.refuse_entity(id, old, new),
+            Body::Source { source, .. } => self.refuse_source(source),
+            Body::FeatureView(_) | Body::OnDemandView(_) | Body::FeatureService(_) => {
+                self.refuse_edit(old, new)
+            }
+        };
+        if let Some((message, found)) = refused {
+            let message = format!("{} `{}`: {message}", id.kind.name(), id.name);
+            let at = found.iter().map(|difference| places.at(&difference.path)).min();
+            let at = at.unwrap_or_else(|| places.at(&[]));
+            self.refused.push(Problem { file: new.file.clone(), at, message });
+            return self.changed(Action::Refuse, id, new, found);
+        }
+        let mut found = differences(&free(&old.body), &free(&new.body));
+        if old.file != new.file {
+            found.push(Difference {
+                from: Some(old.file.to_string()),
+                to: Some(new.file.to_string()),
+                ..Difference::plain("file")
+            });
+        }
+        if found.is_empty() && old.text != new.text {
+            found.push(Difference::plain("comments or layout"));
+        }
+        if found.is_empty() {
+            return self.changed(Action::Keep, id, new, Vec::new());
+        }
+        self.writes.push(Definition { revision: old.revision + 1, ..new.clone() });
+        self.changed(Action::Revise, id, new, found)
+    }
+
+    fn changed(
+        &self,
+        action: Action,
+        id: &DefinitionId,
+        new: &Definition,
+        differences: Vec<Difference>,
+    ) -> Change {
+        let features = new.body.features();
+        Change { action, id: id.clone(), features, differences, reaches: self.reaches(id) }
+    }
+
+    /// What becomes of a registered definition that has no file.
+    pub(crate) fn gone(&self, id: &DefinitionId) -> Change {
+        let features = self.registered.definition(id).and_then(|old| old.body.features());
+        Change {
+            action: Action::Gone,
+            id: id.clone(),
+            features,
+            differences: Vec::new(),
+            reaches: self.reaches(id),
+        }
+    }
+
+    fn reaches(&self, id: &DefinitionId) -> Vec<Reach> {
+        reaches(self.bodies(), id)
+    }
+
+    /// Every definition as it would be, those without a file included.
+    fn bodies(&self) -> impl Iterator<Item = &Body> + Clone {
+        let files = self.definitions.iter().map(|definition| &definition.body);
+        let gone = self.registered.definitions().filter(|d| self.definitions.get(&d.id()).is_none());
+        files.chain(gone.map(|definition| &definition.body))
+    }
+
+    /// Refuses an edit of a version, but for what comes of an edit of its source, its entity or
+    /// what it reads: that is refused there.
+    fn refuse_edit(&self, old: &Definition, new: &Definition) -> Option<(String, Vec<Difference>)> {
+        let (same_source, same_entity) = match (&old.body, &new.body) {
+            (Body::FeatureView(old), Body::FeatureView(new)) => {
+                (old.source == new.source, old.entity == new.entity)
+            }
+            _ => (false, false),
+        };
+        let mut found = differences(old.canonical.value(), new.canonical.value());
+        let of_source = |d: &Difference| same_source && d.path.first().is_some_and(|first| first == "source");
+        let is_hash = |d: &Difference| d.path.last().is_some_and(|last| last == "hash");
+        let follows = found.iter().any(|difference| of_source(difference) || is_hash(difference));
+        found.retain(|difference| {
+            let path: Vec<&str> = difference.path.iter().map(String::as_str).collect();
+            match path.as_slice() {
+                ["entity", "keys", ..] => !same_entity,
+                ["features", _, "type"] => !follows,
+                _ => !of_source(difference) && !is_hash(difference),
+            }
+        });
+        if found.is_empty() {
+            return None;
+        }
+        let id = new.id();
+        let of_name = |other: &DefinitionId| other.name == id.name && other.kind == id.kind;
+        let files = self.definitions.iter().map(Definition::id);
+        let all = self.registered.ids().cloned().chain(files).filter(of_name);
+        let next = all.filter_map(|id| id.version).max().unwrap_or(1) + 1;
+        let version = id.version.unwrap_or(1);
+        let message = format!(
+            "version {version} is registered and never changes ({}): undo that, and add version {next} instead",
+            sentence(&found)
+        );
+        Some((message, found))
+    }
+
+    /// Refuses a view of a name and version that is registered as the other kind of view.
+    fn refuse_other_kind(&self, id: &DefinitionId) -> Option<String> {
+        let other = match id.kind {
+            Kind::FeatureView => Kind::OnDemandView,
+            Kind::OnDemandView => Kind::FeatureView,
+            Kind::Entity | Kind::Source | Kind::FeatureService => return None,
+        };
+        let registered = self.registered.definition(&DefinitionId { kind: other, ..id.clone() })?;
+        let reference = registered.id().reference();
+        Some(format!(
+            "{reference} is registered as a {}: give this one another name or version",
+            other.name()
+        ))
+    }
+
+    fn refuse_source(&self, source: &Source) -> Option<(String, Vec<Difference>)> {
+        let (mut views, mut found) = (Vec::new(), Vec::new());
+        for (view, old) in self.registered_views().filter(|(view, _)| view.source == source.name) {
+            let before = old.canonical.value().get("source").cloned().unwrap_or_default();
+            let columns = before.get("columns").and_then(Value::as_object);
+            let used: BTreeMap<Name, DataType> = columns
+                .into_iter()
+                .flat_map(Map::keys)
+                .filter_map(|name| Some((name.parse().ok()?, source.column(name)?)))
+                .collect();
+            let after = source_part(source, &used);
+            let changed = differences(&json!({"source": before}), &json!({"source": after}));
+            if !changed.is_empty() {
+                views.push(view.id.to_string());
+                found.extend(changed);
+            }
+        }
+        found.sort();
+        found.dedup();
+        (!views.is_empty()).then(|| {
+            let message = format!(
+                "this changes what {} computes ({}): undo that, and define a new source for the next version of \
+                 each view",
+                views.join(", "),
+                sentence(&found)
+            );
+            (message, found)
+        })
+    }
+
+    fn refuse_entity(
+        &self,
+        id: &DefinitionId,
+        old: &Definition,
+        new: &Definition,
+    ) -> Option<(String, Vec<Difference>)> {
+        let views: Vec<String> = self
+            .registered_views()
+            .filter(|(view, _)| view.entity == id.name)
+            .map(|(view, _)| view.id.to_string())
+            .collect();
+        let found = differences(old.canonical.value(), new.canonical.value());
+        (!views.is_empty()).then(|| {
+            let message = format!(
+                "this changes the join keys of {} ({}): undo that, and define a new entity for the next version of \
+                 each view",
+                views.join(", "),
+                sentence(&found)
+            );
+            (message, found)
+        })
+    }
+
+    /// The registered views, each with the source and entity that its file names now.
+    fn registered_views(&self) -> impl Iterator<Item = (&View, &Definition)> {
+        self.registered.definitions().filter_map(|old| {
+            let now = self.definitions.get(&old.id()).unwrap_or(old);
+            match &now.body {
+                Body::FeatureView(view) => Some((view, old)),
+                _ => None,
+            }
+        })
+    }
+}
+
+/// What a definition says beyond its canonical form: what may change and is kept as revisions.
+fn free(body: &Body) -> Value {
+    let described = |names: Vec<(&Name, &Option<String>)>| -> Map<String, Value> {
+        names.into_iter().map(|(name, text)| (name.to_string(), json!({"description": text}))).collect()
+    };
+    match body {
+        Body::Entity(entity) => json!({"about": entity.about, "keys": entity.keys}),
+        Body::Source { source, about } => json!({"about": about, "source": source}),
+        Body::FeatureView(view) => json!({
+            "about": view.about,
+            "name of the source": view.source,
+            "freshness": view.freshness,
+            "offline retention": view.retention.and_then(|retention| retention.offline),
+            "warnings": view.expectations.iter().filter(|e| !e.rejects).map(|e| e.condition.clone()).collect::<Vec<_>>(),
+            "names of expectations": view.expectations.iter().map(|e| e.name.as_str()).collect::<Vec<_>>().join(", "),
+            "features": described(view.features.iter().map(|f| (&f.name, &f.description)).collect()),
+        }),
+        Body::OnDemandView(view) => json!({
+            "about": view.about,
+            "features": described(view.features.iter().map(|f| (&f.name, &f.description)).collect()),
+        }),
+        Body::FeatureService(service) => json!({"about": service.about, "consumer": service.consumer}),
+    }
+}
