@@ -47,9 +47,6 @@ impl<'a> Folded<'a> {
                 statuses.push(cell.status);
             }
         }
-        if view.is_static {
-            times.iter_mut().for_each(|times| *times = None);
-        }
         let types = features.iter().filter_map(|feature| Some(view.features.get(*feature)?.data_type));
         let columns = types.zip(values).zip(statuses).map(|((data_type, values), statuses)| Column {
             values: transform::array_of(&values, data_type),
@@ -74,7 +71,7 @@ impl<'a> Folded<'a> {
         Ok(Some(Column { values, statuses: places.iter().map(status).collect() }))
     }
 
-    /// The times of the entities at these places.
+    /// The times of the entities at these places, those of a source without an event time too.
     pub fn times(&self, places: &[Option<u32>]) -> Vec<Option<Times>> {
         places.iter().map(|place| self.times.get((*place)? as usize).copied().flatten()).collect()
     }

@@ -7,7 +7,6 @@ use feature::{Field, ServicePlan};
 use crate::error::ServeError;
 use crate::excerpt::excerpt;
 use crate::given::GivenColumn;
-use crate::json;
 use crate::limits::Limits;
 use crate::nearest::nearest;
 use crate::scope::Scope;
@@ -174,11 +173,8 @@ impl Problems {
         for ((field, seen), needed) in side.fields.iter().zip(seen).zip(side.needed) {
             if *needed && !seen {
                 self.push(format!(
-                    "the {} `{}` is missing: give {} for each entity under `{}`",
-                    side.kind,
-                    field.name,
-                    json::needed(field.data_type),
-                    side.at
+                    "the {} `{}` is missing: add its column ({}) to `{}`",
+                    side.kind, field.name, field.data_type, side.at
                 ));
             }
         }

@@ -98,6 +98,18 @@ async fn each_entity_is_read_once_for_all_its_rows_and_roles() {
 }
 
 #[tokio::test]
+async fn entities_that_change_places_between_roles_keep_their_own_values() {
+    let entities =
+        vec![column("origin", &airports(&["BOS", "LAX"])), column("dest", &airports(&["LAX", "BOS"]))];
+    let names = ["origin_arrivals_1h", "dest_arrivals_1h"];
+    let features = read(&names, entities, vec![], Moment::At(noon())).await.unwrap();
+    let counts = |name| cells(&features, name).into_iter().map(|(value, _)| value).collect::<Vec<_>>();
+    assert_eq!(counts("origin_arrivals_1h"), [Value::Int64(2), Value::Int64(0)]);
+    assert_eq!(counts("dest_arrivals_1h"), [Value::Int64(0), Value::Int64(2)]);
+    assert_eq!(ages(&features, "dest_arrivals_1h"), [Some(172_800.0), Some(1800.0)]);
+}
+
+#[tokio::test]
 async fn a_source_without_an_event_time_shows_no_times() {
     let tail = column("tailnum", &[text("N123")]);
     let features = read(&["maker"], vec![tail], vec![], Moment::Now(noon())).await.unwrap();
@@ -189,9 +201,9 @@ fn all_problems_of_a_request_are_named_at_once() {
         "the join key `origin` holds 1, where a string is needed (row 0)",
         "the join key `destt` is unknown, did you mean `dest`?",
         "`distance` is no join key: move it from `entities` to `request`",
-        "the join key `dest` is missing: give a string for each entity under `entities`",
+        "the join key `dest` is missing: add its column (string) to `entities`",
         "`origin` is no request column: move it from `request` to `entities`",
-        "the request column `distance` is missing: give a whole number (int64) for each entity under `request`",
+        "the request column `distance` is missing: add its column (int64) to `request`",
     ];
     assert_eq!(problems, &expected);
     assert!(error.sentence().contains("registry show late_arrival@1"));
