@@ -92,7 +92,9 @@ impl<'a> Report<'a> {
 
     pub(crate) fn at(&mut self, at: Mark, message: impl Into<String>) {
         self.found += 1;
-        self.problems.push(Problem { file: self.file.clone(), at, message: message.into() });
+        // What the author wrote may have line breaks; a problem is one line.
+        let message = message.into().replace(['\n', '\r'], " ");
+        self.problems.push(Problem { file: self.file.clone(), at, message });
     }
 
     /// Whether anything was reported through this report.

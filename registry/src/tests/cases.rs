@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::Path;
 
+use proptest::prelude::*;
+
 use super::BASE;
 use crate::{Definitions, Registered};
 
@@ -32,4 +34,26 @@ fn every_case_gives_exactly_its_problems() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+proptest! {
+    #[test]
+    fn text_that_was_cut_and_pasted_anywhere_gives_problems_with_lines_of_the_file(
+        cuts in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..40, "[ -~\n]{0,6}"), 1..6),
+    ) {
+        let mut text = BASE.to_owned();
+        for (at, length, instead) in cuts {
+            let start = at.index(text.len());
+            let end = (start + length).min(text.len());
+            text.replace_range(start..end, &instead);
+        }
+        let lines = u32::try_from(text.lines().count()).unwrap() + 1;
+        if let Err(problems) = Definitions::of([("features/base.yaml", text.as_str())], &Registered::default()) {
+            prop_assert!(!problems.is_empty());
+            for problem in problems.iter() {
+                prop_assert!((1..=lines).contains(&problem.at.line), "{problem}");
+                prop_assert!(!problem.message.contains('\n'), "{problem}");
+            }
+        }
+    }
 }
