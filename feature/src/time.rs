@@ -21,7 +21,7 @@ pub enum TimeError {
     #[error("`{0}` is not a time: write it as 2013-06-01T12:00:00Z")]
     NotATime(String),
     /// The text is not a duration.
-    #[error("`{0}` is not a duration: write a whole number and a unit, as in 90s, 5m, 1h or 7d")]
+    #[error("`{0}` is not a duration: write a whole number and a unit, as in 90s, 5m, 1h, 7d or 3y")]
     NotASpan(String),
 }
 
@@ -130,6 +130,8 @@ impl Span {
     pub const HOUR: Span = Span(60 * Self::MINUTE.0);
     /// One day of 24 hours.
     pub const DAY: Span = Span(24 * Self::HOUR.0);
+    /// One year of 365 days.
+    pub const YEAR: Span = Span(365 * Self::DAY.0);
     /// The longest duration that a definition may name: 10,000 years of 366 days.
     const LONGEST: i64 = 3_660_000 * Self::DAY.0;
 
@@ -183,6 +185,7 @@ impl FromStr for Span {
         let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(not_a_span)?;
         let (count, unit) = text.split_at(digits);
         let unit = match unit {
+            "y" => Self::YEAR,
             "d" => Self::DAY,
             "h" => Self::HOUR,
             "m" => Self::MINUTE,
@@ -220,11 +223,12 @@ mod tests {
             assert_eq!(text.parse::<Span>().unwrap().to_string(), text);
         }
         assert_eq!("60s".parse::<Span>().unwrap(), Span::MINUTE);
+        assert_eq!("3y".parse::<Span>().unwrap().to_string(), "1095d");
     }
 
     #[test]
     fn a_span_without_a_unit_or_without_length_is_refused() {
-        for text in ["", "5", "m", "0s", "-1h", "1.5h", "1 h", "1w", "99999999999999d"] {
+        for text in ["", "5", "m", "0s", "-1h", "1.5h", "1 h", "1w", "99999999999999d", "99999y"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
     }
