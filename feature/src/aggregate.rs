@@ -263,6 +263,11 @@ pub enum State {
 }
 
 impl Component {
+    /// Whether the state depends on the event times and positions of its rows.
+    pub const fn is_ordered(self) -> bool {
+        matches!(self, Component::First | Component::Last)
+    }
+
     /// The state over no rows, for an argument of this type (none: rows are counted).
     pub fn identity(self, argument: Option<DataType>) -> State {
         let float = is_float(argument);

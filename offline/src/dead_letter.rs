@@ -1,14 +1,19 @@
 //! Rows that were refused, with their position and the reason, kept until they are looked at.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{Int8Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::{
+    AsArray, Int8Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use arrow::datatypes::{DataType, Field, Int8Type, Int32Type, Int64Type, Schema, SchemaRef};
 use feature::{Micros, Position, VersionId};
+use futures::StreamExt;
 use url::Url;
 
 use crate::columns::{POSITION_KIND, POSITION_MAJOR, POSITION_MINOR, timestamp_type};
 use crate::error::OfflineError;
+use crate::scan;
 use crate::table::{Marker, Table};
 
 /// One refused row.
@@ -48,17 +53,41 @@ impl DeadLetters {
         self.table.marker(app).await
     }
 
-    /// Appends refused rows and moves the counters in one commit.
+    /// Appends refused rows and moves the counters in one commit. A position is kept once: what a
+    /// replay refuses again is passed over, as the same row is refused for the same reason.
     pub async fn append(
         &mut self,
-        letters: &[DeadLetter],
+        mut letters: Vec<DeadLetter>,
         recorded_at: Micros,
         markers: &[Marker],
     ) -> Result<(), OfflineError> {
+        let known = self.positions().await?;
+        letters.retain(|letter| !known.contains(&letter.position.parts()));
+        if letters.is_empty() {
+            return Ok(());
+        }
         let mut appender = self.table.appender().await?;
-        appender.write(batch(letters, recorded_at)?).await?;
+        appender.write(batch(&letters, recorded_at)?).await?;
         appender.commit(markers).await?;
         Ok(())
+    }
+
+    /// The positions of all rows that were refused so far.
+    async fn positions(&self) -> Result<HashSet<(u8, u32, u64)>, OfflineError> {
+        let mut known = HashSet::new();
+        let columns = [POSITION_KIND, POSITION_MAJOR, POSITION_MINOR];
+        for mut stream in scan::streams(&self.table, &columns, None, 1)? {
+            while let Some(batch) = stream.next().await {
+                let batch = batch?;
+                let [kinds, majors, minors] = batch.columns() else { continue };
+                let kinds = kinds.as_primitive::<Int8Type>().values();
+                let majors = majors.as_primitive::<Int32Type>().values();
+                let minors = minors.as_primitive::<Int64Type>().values();
+                let parts = kinds.iter().zip(majors).zip(minors);
+                known.extend(parts.map(|((kind, major), minor)| (*kind as u8, *major as u32, *minor as u64)));
+            }
+        }
+        Ok(known)
     }
 
     /// How many rows were refused so far.

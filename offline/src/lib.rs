@@ -25,6 +25,7 @@ mod log;
 mod rows;
 mod scan;
 mod spine;
+mod spine_csv;
 mod store;
 mod table;
 mod training_set;

@@ -8,7 +8,7 @@ use feature::{Micros, View};
 use crate::columns::{DATE, log_schema};
 use crate::error::OfflineError;
 use crate::scan;
-use crate::table::{Appender, Table};
+use crate::table::{Appender, LogFile, LogStorage, Table};
 use url::Url;
 
 /// The log of one view version at one snapshot.
@@ -52,6 +52,21 @@ impl Log {
     /// Begins an append of batches of the log's schema to this snapshot.
     pub async fn appender(&mut self) -> Result<Appender<'_>, OfflineError> {
         self.table.appender().await
+    }
+
+    /// The files that a fold up to this moment reads, and how many it leaves out.
+    pub(crate) fn files_until(&self, until: Option<Micros>) -> (Vec<LogFile>, usize) {
+        let files = self.table.files();
+        let all = files.len();
+        let kept: Vec<LogFile> =
+            files.into_iter().filter(|file| scan::may_have_happened(file, until)).collect();
+        let left_out = all - kept.len();
+        (kept, left_out)
+    }
+
+    /// Where the files lie.
+    pub(crate) fn storage(&self) -> Result<LogStorage, OfflineError> {
+        self.table.log_storage()
     }
 
     /// Reads these columns of all rows that may have happened up to `until`, in no order, as

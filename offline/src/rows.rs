@@ -1,6 +1,6 @@
 //! The rows of a log as values: what folds of the online store are made from.
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::datatypes::{Int8Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use feature::{EntityKey, Micros, Position, Row, Value, View};
 
@@ -17,7 +17,10 @@ pub fn row_columns(view: &View) -> Vec<&str> {
 
 /// The rows of one scanned batch of [`row_columns`], each with the key of its entity.
 pub fn rows(view: &View, batch: &RecordBatch) -> Result<Vec<(EntityKey, Row)>, OfflineError> {
-    let facts = RowFacts::of(view, batch)?;
+    let event_times = times(view, batch, EVENT_TIME)?;
+    let available_at = times(view, batch, AVAILABLE_AT)?;
+    let positions = Positions::of(view, batch)?;
+    let deleted = booleans(view, batch, DELETED)?;
     let keys: Vec<_> = view
         .keys
         .iter()
@@ -35,12 +38,11 @@ pub fn rows(view: &View, batch: &RecordBatch) -> Result<Vec<(EntityKey, Row)>, O
             };
             let key = EntityKey::encode(&view.keys, &values_of(&keys))
                 .map_err(|error| corrupt(view, error.to_string()))?;
-            let (event_time, available_at) = facts.times(row)?;
             let row = Row {
-                event_time,
-                available_at,
-                position: facts.position(row)?,
-                deleted: facts.deleted.value(row),
+                event_time: moment(view, at(event_times, row))?,
+                available_at: moment(view, at(available_at, row))?,
+                position: positions.at(row)?,
+                deleted: deleted.value(row),
                 values: values_of(&columns),
             };
             Ok((key, row))
@@ -48,52 +50,55 @@ pub fn rows(view: &View, batch: &RecordBatch) -> Result<Vec<(EntityKey, Row)>, O
         .collect()
 }
 
-/// The facts of the rows of one scanned batch, as typed columns.
-pub(crate) struct RowFacts<'a> {
+fn at(values: &[i64], row: usize) -> i64 {
+    values.get(row).copied().unwrap_or(i64::MIN)
+}
+
+/// A column of moments of a scanned batch, in microseconds.
+pub(crate) fn times<'a>(view: &View, batch: &'a RecordBatch, name: &str) -> Result<&'a [i64], OfflineError> {
+    let array =
+        batch.column_by_name(name).and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>());
+    Ok(array.ok_or_else(|| missing(view, name))?.values())
+}
+
+/// A column of truth values of a scanned batch.
+pub(crate) fn booleans<'a>(
+    view: &View,
+    batch: &'a RecordBatch,
+    name: &str,
+) -> Result<&'a BooleanArray, OfflineError> {
+    let array = batch.column_by_name(name).and_then(|array| array.as_boolean_opt());
+    array.ok_or_else(|| missing(view, name))
+}
+
+/// A moment of the log, which has none outside the years 0001 to 9999.
+pub(crate) fn moment(view: &View, micros: i64) -> Result<Micros, OfflineError> {
+    Micros::new(micros).map_err(|error| corrupt(view, error.to_string()))
+}
+
+/// The positions of the rows of a scanned batch.
+pub(crate) struct Positions<'a> {
     view: &'a View,
-    pub(crate) event_times: &'a [i64],
-    pub(crate) available_at: &'a [i64],
     kinds: &'a [i8],
     majors: &'a [i32],
     minors: &'a [i64],
-    pub(crate) deleted: &'a arrow::array::BooleanArray,
 }
 
-impl<'a> RowFacts<'a> {
+impl<'a> Positions<'a> {
     pub(crate) fn of(view: &'a View, batch: &'a RecordBatch) -> Result<Self, OfflineError> {
-        let missing =
-            |name: &str| corrupt(view, format!("the column `{name}` is missing or of another type"));
-        let array = |name: &str| batch.column_by_name(name).ok_or_else(|| missing(name));
-        let times = |name: &str| -> Result<&'a [i64], OfflineError> {
-            let times = array(name)?.as_primitive_opt::<TimestampMicrosecondType>();
-            Ok(times.ok_or_else(|| missing(name))?.values())
-        };
+        let array = |name: &str| batch.column_by_name(name).ok_or_else(|| missing(view, name));
         let kinds = array(POSITION_KIND)?.as_primitive_opt::<Int8Type>();
         let majors = array(POSITION_MAJOR)?.as_primitive_opt::<Int32Type>();
         let minors = array(POSITION_MINOR)?.as_primitive_opt::<Int64Type>();
         Ok(Self {
             view,
-            event_times: times(EVENT_TIME)?,
-            available_at: times(AVAILABLE_AT)?,
-            kinds: kinds.ok_or_else(|| missing(POSITION_KIND))?.values(),
-            majors: majors.ok_or_else(|| missing(POSITION_MAJOR))?.values(),
-            minors: minors.ok_or_else(|| missing(POSITION_MINOR))?.values(),
-            deleted: array(DELETED)?.as_boolean_opt().ok_or_else(|| missing(DELETED))?,
+            kinds: kinds.ok_or_else(|| missing(view, POSITION_KIND))?.values(),
+            majors: majors.ok_or_else(|| missing(view, POSITION_MAJOR))?.values(),
+            minors: minors.ok_or_else(|| missing(view, POSITION_MINOR))?.values(),
         })
     }
 
-    pub(crate) fn times(&self, row: usize) -> Result<(Micros, Micros), OfflineError> {
-        match (self.event_times.get(row), self.available_at.get(row)) {
-            (Some(event), Some(available)) => Ok((self.moment(*event)?, self.moment(*available)?)),
-            _ => Err(corrupt(self.view, format!("row {row} has no times"))),
-        }
-    }
-
-    fn moment(&self, micros: i64) -> Result<Micros, OfflineError> {
-        Micros::new(micros).map_err(|error| corrupt(self.view, error.to_string()))
-    }
-
-    pub(crate) fn position(&self, row: usize) -> Result<Position, OfflineError> {
+    pub(crate) fn at(&self, row: usize) -> Result<Position, OfflineError> {
         let parts = (self.kinds.get(row), self.majors.get(row), self.minors.get(row));
         let (Some(kind), Some(major), Some(minor)) = parts else {
             return Err(corrupt(self.view, format!("row {row} has no position")));
@@ -101,6 +106,10 @@ impl<'a> RowFacts<'a> {
         Position::from_parts(*kind as u8, *major as u32, *minor as u64)
             .ok_or_else(|| corrupt(self.view, format!("{kind} is no kind of position")))
     }
+}
+
+fn missing(view: &View, name: &str) -> OfflineError {
+    corrupt(view, format!("the column `{name}` is missing or of another type"))
 }
 
 /// A column of a view in a scanned batch, in the type that the view declares.

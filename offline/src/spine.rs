@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Int64Type, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use feature::{Micros, ServicePlan};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use transform::ConformError;
 
 use crate::error::OfflineError;
 use crate::file_format::FileFormat;
+use crate::spine_csv;
 
 /// A spine that fits a service: every check on it has passed.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ pub struct Spine {
 impl Spine {
     /// Reads a spine and checks it against the service's plan; says all that is wrong at once.
     pub fn read(path: &Path, time: &str, plan: &ServicePlan) -> Result<Spine, OfflineError> {
-        let batch = read_file(path, plan)?;
+        let batch = read_file(path, time, plan)?;
         let mut problems = Vec::new();
         let mut wrong = |what: String| problems.push(format!("{}: {what}", path.display()));
         for output in &plan.outputs {
@@ -71,6 +73,11 @@ fn conformed(
         match transform::Conform::new(one, &batch.schema()) {
             Ok(conform) => match conform.apply(batch).map(|batch| batch.columns().to_vec()) {
                 Ok(found) => columns.extend(found),
+                Err(ConformError::Value { row, declared, reason, .. }) => wrong(format!(
+                    "row {}: the {what} `{}` cannot be read as {declared}: {reason}",
+                    row + 1,
+                    field.name
+                )),
                 Err(error) => wrong(format!("the {what} `{}`: {error}", field.name)),
             },
             Err(mismatches) => {
@@ -87,18 +94,27 @@ fn conformed(
 fn label_times(batch: &RecordBatch, time: &str, wrong: &mut impl FnMut(String)) -> Option<(Vec<i64>, bool)> {
     let Some(column) = batch.column_by_name(time) else {
         let names: Vec<_> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
-        wrong(format!("there is no time column `{time}`: its columns are {}", names.join(", ")));
+        wrong(match names.as_slice() {
+            [] => "it has no columns".to_owned(),
+            names => format!("there is no time column `{time}`: its columns are {}", names.join(", ")),
+        });
         return None;
     };
     let DataType::Timestamp(_, zone) = column.data_type() else {
-        wrong(format!("the time column `{time}` is {}, and must be a timestamp", column.data_type()));
+        let found = match column.data_type() {
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "string".to_owned(),
+            other => other.to_string().to_lowercase(),
+        };
+        wrong(format!("the time column `{time}` is {found}, and must be a timestamp"));
         return None;
     };
     if column.null_count() > 0 {
         let first = (0..column.len()).find(|row| column.is_null(*row)).unwrap_or(0);
         wrong(format!(
-            "the time column `{time}` is null in {} rows, first in row {first}: every label needs a time",
-            column.null_count()
+            "row {}: the time column `{time}` is null, as in {} of {} rows: every label needs a time",
+            first + 1,
+            column.null_count(),
+            column.len()
         ));
         return None;
     }
@@ -111,7 +127,8 @@ fn label_times(batch: &RecordBatch, time: &str, wrong: &mut impl FnMut(String)) 
     };
     if let Some((row, at)) = times.iter().enumerate().find(|(_, at)| Micros::new(**at).is_err()) {
         wrong(format!(
-            "the time column `{time}` in row {row}: {at} microseconds since 1970 lies outside the years 0001 to 9999"
+            "row {}: the time column `{time}` is {at} microseconds since 1970, outside the years 0001 to 9999",
+            row + 1
         ));
         return None;
     }
@@ -131,42 +148,29 @@ fn micros(column: &ArrayRef) -> Result<Vec<i64>, ArrowError> {
     })
 }
 
-fn read_file(path: &Path, plan: &ServicePlan) -> Result<RecordBatch, OfflineError> {
+fn read_file(path: &Path, time: &str, plan: &ServicePlan) -> Result<RecordBatch, OfflineError> {
     let file = || File::open(path).map_err(|error| OfflineError::file("read", path, error));
-    let failed = |error: &dyn std::fmt::Display| OfflineError::file("read", path, error);
+    let damaged = |error: &dyn std::fmt::Display| {
+        OfflineError::file(
+            "read",
+            path,
+            format!("it is damaged or not whole ({error}); write or copy it again"),
+        )
+    };
     let (schema, batches): (SchemaRef, Vec<RecordBatch>) = match FileFormat::of(path)? {
         FileFormat::Parquet => {
-            let reader = ParquetRecordBatchReaderBuilder::try_new(file()?).map_err(|error| failed(&error))?;
+            let reader =
+                ParquetRecordBatchReaderBuilder::try_new(file()?).map_err(|error| damaged(&error))?;
             let schema = reader.schema().clone();
-            let reader = reader.with_batch_size(65_536).build().map_err(|error| failed(&error))?;
-            (schema, reader.collect::<Result<_, _>>().map_err(|error| failed(&error))?)
+            let reader = reader.with_batch_size(65_536).build().map_err(|error| damaged(&error))?;
+            (schema, reader.collect::<Result<_, _>>().map_err(|error| damaged(&error))?)
         }
-        FileFormat::Csv => {
-            let schema = csv_schema(path, file()?, plan)?;
-            let reader = arrow::csv::ReaderBuilder::new(schema.clone()).with_header(true).build(file()?)?;
-            (schema, reader.collect::<Result<_, _>>().map_err(|error| failed(&error))?)
-        }
+        FileFormat::Csv => return spine_csv::read(path, time, plan),
         FileFormat::Arrow => {
             let reader =
-                arrow::ipc::reader::FileReader::try_new(file()?, None).map_err(|error| failed(&error))?;
-            (reader.schema(), reader.collect::<Result<_, _>>().map_err(|error| failed(&error))?)
+                arrow::ipc::reader::FileReader::try_new(file()?, None).map_err(|error| damaged(&error))?;
+            (reader.schema(), reader.collect::<Result<_, _>>().map_err(|error| damaged(&error))?)
         }
     };
-    concat_batches(&schema, &batches).map_err(|error| failed(&error))
-}
-
-/// The types of a CSV file's columns: those that the service declares, the rest by their values.
-fn csv_schema(path: &Path, file: File, plan: &ServicePlan) -> Result<SchemaRef, OfflineError> {
-    let format = arrow::csv::reader::Format::default().with_header(true);
-    let (inferred, _) =
-        format.infer_schema(file, None).map_err(|error| OfflineError::file("read", path, error))?;
-    let fields: Vec<Field> = inferred
-        .fields()
-        .iter()
-        .map(|field| match plan.column(field.name()) {
-            Some(declared) => Field::new(field.name(), transform::arrow_type(declared.data_type), true),
-            None => field.as_ref().clone(),
-        })
-        .collect();
-    Ok(Arc::new(Schema::new(fields)))
+    concat_batches(&schema, &batches).map_err(|error| damaged(&error))
 }

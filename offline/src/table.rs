@@ -3,6 +3,7 @@
 //! An append reads the transactions that it compares and commits on the same snapshot, so two
 //! writers of the same positions cannot both win (Delta's conflict check sees the same app id).
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -39,12 +40,19 @@ pub struct Marker {
 
 /// A file of a snapshot.
 #[derive(Debug, Clone)]
-pub(crate) struct DataFile {
+pub(crate) struct LogFile {
     pub(crate) path: deltalake_core::Path,
     pub(crate) bytes: u64,
     pub(crate) rows: Option<u64>,
     /// The value of the partition column, as the table holds it.
     pub(crate) partition: Option<String>,
+}
+
+/// Where the files of a table lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LogStorage {
+    /// In this folder.
+    Local(PathBuf),
 }
 
 impl Table {
@@ -57,7 +65,8 @@ impl Table {
         version: Option<u64>,
     ) -> Result<Self, OfflineError> {
         let failed = |error| OfflineError::of_table(&name, error);
-        let mut delta = DeltaTableBuilder::from_url(url).and_then(DeltaTableBuilder::build).map_err(failed)?;
+        let mut delta =
+            DeltaTableBuilder::from_url(url).and_then(DeltaTableBuilder::build).map_err(failed)?;
         match version {
             Some(version) => delta.load_version(version).await.map_err(failed)?,
             None if exists(&delta).await.map_err(failed)? => delta.load().await.map_err(failed)?,
@@ -124,12 +133,12 @@ impl Table {
     }
 
     /// The files of this snapshot, newest path last.
-    pub(crate) fn files(&self) -> Vec<DataFile> {
+    pub(crate) fn files(&self) -> Vec<LogFile> {
         let Ok(snapshot) = self.delta.snapshot() else { return Vec::new() };
-        let mut files: Vec<DataFile> = snapshot
+        let mut files: Vec<LogFile> = snapshot
             .log_data()
             .iter()
-            .map(|file| DataFile {
+            .map(|file| LogFile {
                 path: file.object_store_path(),
                 bytes: u64::try_from(file.size()).unwrap_or(0),
                 rows: file.num_records().map(|rows| rows as u64),
@@ -146,6 +155,15 @@ impl Table {
     /// The storage that the paths of [`Table::files`] lie in.
     pub(crate) fn storage(&self) -> Arc<dyn ObjectStore> {
         self.delta.object_store()
+    }
+
+    /// Where the files lie, for readers that need no object store in between.
+    pub(crate) fn log_storage(&self) -> Result<LogStorage, OfflineError> {
+        let url = self.delta.table_url();
+        url.to_file_path().map(LogStorage::Local).map_err(|()| OfflineError::Location {
+            url: url.to_string(),
+            why: "this build reads logs from local folders".to_owned(),
+        })
     }
 
     pub(crate) fn name(&self) -> &str {

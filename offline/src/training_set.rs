@@ -6,11 +6,12 @@ use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, TimestampMicrosec
 use arrow::compute::take;
 use arrow::datatypes::{Field, Schema};
 use feature::{AsOf, Computation, Lookup, Micros, Origin, ServicePlan};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use transform::OnDemand;
 
 use crate::error::OfflineError;
-use crate::join::{Folded, Labels, fold};
+use crate::join::{Ask, Folded, Labels, Reading, fold};
 use crate::spine::Spine;
 use crate::store::OfflineStore;
 
@@ -98,6 +99,9 @@ async fn fold_lookups(
     spine: &Spine,
     as_of: AsOf,
 ) -> Result<Vec<FoldedLookup>, OfflineError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = cores.div_ceil(plan.lookups.len().max(1));
+    let turns = Arc::new(Semaphore::new(cores));
     let mut tasks = JoinSet::new();
     for (place, lookup) in plan.lookups.iter().enumerate() {
         let log = store.log(&lookup.view).await?;
@@ -106,17 +110,25 @@ async fn fold_lookups(
         }
         let keys: Vec<ArrayRef> =
             lookup.keys.iter().filter_map(|key| spine.keys.get(*key).cloned()).collect();
-        let labels = Labels::new(&keys, &spine.times)?;
+        let times = spine.times.clone();
+        let turns = turns.clone();
         tasks.spawn(async move {
-            let version = log.version();
-            (place, fold(&log, labels, as_of).await.map(|fold| FoldedLookup { fold, version }))
+            let _turn = turns.acquire_many_owned(threads as u32).await;
+            let folded = tokio::task::spawn_blocking(move || {
+                let labels = Arc::new(Labels::new(&keys, &times)?);
+                let ask = Ask { as_of, leaks: true };
+                let version = log.version();
+                let fold = fold(&log, labels, ask, threads, &Reading::default())?;
+                Ok::<_, OfflineError>(FoldedLookup { fold, version })
+            });
+            (place, folded.await)
         });
     }
     let mut folded = Vec::new();
     while let Some(done) = tasks.join_next().await {
         match done {
-            Ok((place, fold)) => folded.push((place, fold?)),
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+            Ok((place, Ok(fold))) => folded.push((place, fold?)),
+            Ok((_, Err(panic))) | Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
     }
     folded.sort_by_key(|(place, _)| *place);

@@ -8,8 +8,9 @@ use feature::oracle::{self, History, Numbers};
 use feature::{AsOf, Provenance, Row, Span, Value, View};
 use proptest::prelude::*;
 
-use super::fold::{Folded, ViewFold};
 use super::labels::Labels;
+use super::log_reader::fold_batch;
+use super::view_fold::{Ask, Folded, ViewFold};
 use crate::columns::{Facts, log_batch};
 
 /// A batch of the log that holds these rows.
@@ -75,11 +76,18 @@ fn joined(history: &History, as_of: AsOf, seed: u64) -> (Folded, Vec<(Option<usi
         .collect();
     rows.sort_by_cached_key(|_| numbers.draw());
     let (labels, asked) = labels(history);
-    let mut fold = ViewFold::new(&history.view, labels, as_of);
+    let labels = Arc::new(labels);
+    let view = Arc::new(history.view.clone());
+    let ask = Ask { as_of, leaks: true };
+    let mut folds: Vec<ViewFold> =
+        (0..=numbers.below(3)).map(|_| ViewFold::new(view.clone(), labels.clone(), ask)).collect();
     for chunk in rows.chunks(1 + numbers.below(7) as usize) {
-        fold.add(&batch(&history.view, chunk)).unwrap();
+        let place = numbers.below(folds.len() as u64) as usize;
+        fold_batch(&mut folds[place], &batch(&history.view, chunk)).unwrap();
     }
-    (fold.finish().unwrap(), asked)
+    let mut merged = folds.pop().unwrap();
+    folds.into_iter().for_each(|fold| merged.merge(fold));
+    (merged.finish().unwrap(), asked)
 }
 
 fn check(history: &History, as_of: AsOf, seed: u64) {

@@ -3,63 +3,85 @@
 //! Each different (entity, time) is one slot. Slots of an entity lie side by side in the order of
 //! their times, so the labels that a row can affect are always one range of slots.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::ArrayRef;
 use arrow::error::ArrowError;
-use arrow::row::{RowConverter, Rows, SortField};
+
+use crate::join::entities::Entities;
+
+/// The place of an entity that the spine does not have.
+pub(crate) const NO_ENTITY: u32 = u32::MAX;
 
 /// The labels of a spine, by entity.
+#[derive(Debug)]
 pub(crate) struct Labels {
-    converter: RowConverter,
-    entities: HashMap<Box<[u8]>, Range<u32>>,
+    /// The spine's entities and their places.
+    pub(crate) entities: Entities,
+    /// Where each entity's slots begin; one more than there are entities.
+    starts: Vec<u32>,
     /// For each slot its label time, in microseconds.
     pub(crate) times: Vec<i64>,
     /// For each row of the spine its slot; none where its key has a null.
     pub(crate) slot_of_row: Vec<Option<u32>>,
-    /// The last label time of all.
-    pub(crate) latest: Option<i64>,
+    /// The first and the last label time of all.
+    pub(crate) span: Option<(i64, i64)>,
 }
 
 impl Labels {
-    /// The labels of a spine whose key columns (in the view's order and types) and times these
-    /// are.
+    /// The labels of a spine whose key columns (in the view's order and types) and times these are.
     pub(crate) fn new(keys: &[ArrayRef], times: &[i64]) -> Result<Self, ArrowError> {
-        let fields = keys.iter().map(|key| SortField::new(key.data_type().clone())).collect();
-        let converter = RowConverter::new(fields)?;
-        let rows = converter.convert_columns(keys)?;
-        let mut by_entity: HashMap<Box<[u8]>, Vec<(i64, u32)>> = HashMap::new();
-        for (row, (key, time)) in rows.iter().zip(times).enumerate() {
-            if keys.iter().any(|column| column.is_null(row)) {
-                continue;
-            }
-            let label = (*time, row as u32);
-            match by_entity.get_mut(key.as_ref()) {
-                Some(labels) => labels.push(label),
-                None => {
-                    by_entity.insert(key.as_ref().into(), vec![label]);
-                }
+        let (entities, of_row) = Entities::new(keys)?;
+        let mut starts = vec![0_u32; entities.len() + 1];
+        for entity in of_row.iter().filter(|entity| **entity != NO_ENTITY) {
+            if let Some(count) = starts.get_mut(*entity as usize + 1) {
+                *count += 1;
             }
         }
-        let mut slots = Vec::with_capacity(times.len());
-        let mut slot_of_row = vec![None; times.len()];
-        let mut entities = HashMap::with_capacity(by_entity.len());
-        for (key, mut labels) in by_entity {
-            labels.sort_unstable();
-            let start = slots.len() as u32;
-            for (time, row) in labels {
-                if slots.len() as u32 == start || slots.last() != Some(&time) {
-                    slots.push(time);
+        let mut total = 0;
+        for start in &mut starts {
+            total += *start;
+            *start = total;
+        }
+        // Rows by entity, then by time; then each different time becomes a slot.
+        let mut rows: Vec<(i64, u32)> = vec![(0, 0); total as usize];
+        let mut next = starts.clone();
+        for (row, (entity, time)) in
+            of_row.iter().zip(times).enumerate().filter(|(_, (e, _))| **e != NO_ENTITY)
+        {
+            if let Some(place) = next.get_mut(*entity as usize) {
+                if let Some(label) = rows.get_mut(*place as usize) {
+                    *label = (*time, row as u32);
                 }
-                if let Some(slot) = slot_of_row.get_mut(row as usize) {
+                *place += 1;
+            }
+        }
+        let mut slots = Vec::with_capacity(rows.len());
+        let mut slot_of_row = vec![None; times.len()];
+        let mut begins = 0;
+        for entity in 0..entities.len() {
+            let ends = starts.get(entity + 1).copied().unwrap_or(begins);
+            let labels = rows.get_mut(begins as usize..ends as usize).unwrap_or_default();
+            labels.sort_unstable();
+            let first = slots.len();
+            for (time, row) in labels {
+                if slots.len() == first || slots.last() != Some(time) {
+                    slots.push(*time);
+                }
+                if let Some(slot) = slot_of_row.get_mut(*row as usize) {
                     *slot = Some(slots.len() as u32 - 1);
                 }
             }
-            entities.insert(key, start..slots.len() as u32);
+            if let Some(start) = starts.get_mut(entity) {
+                *start = first as u32;
+            }
+            begins = ends;
         }
-        let latest = times.iter().copied().max();
-        Ok(Self { converter, entities, times: slots, slot_of_row, latest })
+        if let Some(end) = starts.last_mut() {
+            *end = slots.len() as u32;
+        }
+        let span = times.iter().min().copied().zip(times.iter().max().copied());
+        Ok(Self { entities, starts, times: slots, slot_of_row, span })
     }
 
     /// How many slots there are.
@@ -67,19 +89,20 @@ impl Labels {
         self.times.len()
     }
 
-    /// The slots of every entity, in no order.
+    /// The slots of every entity, by its place.
     pub(crate) fn ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
-        self.entities.values().map(|range| range.start as usize..range.end as usize)
+        self.starts.windows(2).filter_map(|pair| match pair {
+            [start, end] => Some(*start as usize..*end as usize),
+            _ => None,
+        })
     }
 
-    /// The keys of a batch of the log, for [`Labels::slots_of`].
-    pub(crate) fn keys(&self, keys: &[ArrayRef]) -> Result<Rows, ArrowError> {
-        self.converter.convert_columns(keys)
-    }
-
-    /// The slots of the entity with this key; none where the spine does not have it.
-    pub(crate) fn slots_of(&self, key: &[u8]) -> Option<Range<usize>> {
-        self.entities.get(key).map(|range| range.start as usize..range.end as usize)
+    /// The slots of the entity at this place; empty for [`NO_ENTITY`].
+    pub(crate) fn slots_of(&self, entity: u32) -> Range<usize> {
+        match self.starts.get(entity as usize..).and_then(|rest| rest.first_chunk::<2>()) {
+            Some([start, end]) => *start as usize..*end as usize,
+            None => 0..0,
+        }
     }
 
     /// The first slot of the range whose label time is at or after `time`; its end where none is.

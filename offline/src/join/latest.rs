@@ -1,25 +1,34 @@
 //! Law 2 at every label: the visible row with the greatest (event time, position).
 //!
-//! A row is offered to the first slot from which it is visible; when all rows have been offered,
-//! each slot takes the better of its own row and the one before it. Values are fetched late: a
-//! batch leaves behind only the rows that won a slot.
+//! A row is offered to the first slot from which on it is visible; when all rows have been offered,
+//! each slot takes the better of its own row and the one before it. Beside each entity lies the
+//! interval between labels that it was last asked about: while the log is read newest first, nearly
+//! every row is refused by that one line.
 
 use std::ops::Range;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array, new_null_array};
-use arrow::compute::{interleave, nullif, take};
-use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
 use feature::{Micros, Position};
 
-/// The row that is best for one slot so far.
+use crate::join::labels::Labels;
+
+/// The event time of a slot that has no row.
+const NONE: i64 = i64::MIN;
+
+/// The row that is best for one slot.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Winner {
     pub(crate) event_time: Micros,
     pub(crate) available_at: Micros,
-    position: Position,
-    batch: u32,
-    row: u32,
+    pub(crate) position: Position,
+    /// Where its values are kept.
+    pub(crate) at: Kept,
+}
+
+/// A row among those whose values are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) batch: u32,
+    pub(crate) row: u32,
 }
 
 impl Winner {
@@ -29,96 +38,111 @@ impl Winner {
     }
 }
 
+/// The interval between two labels that an entity was last asked about: rows that happened after
+/// the one and are visible by the other lose where they are older than the best.
+#[derive(Clone, Copy, Debug)]
+struct Recent {
+    after: i64,
+    until: i64,
+    best: i64,
+}
+
 /// The latest rows of all slots while the log streams by.
+#[derive(Debug)]
 pub(crate) struct LatestFold {
-    schema: SchemaRef,
-    best: Vec<Option<Winner>>,
-    kept: Vec<RecordBatch>,
-    kept_rows: usize,
-    /// Slots won by the batch that is being read.
-    touched: Vec<usize>,
+    recent: Vec<Recent>,
+    /// For each slot the event time of the best row that was offered.
+    best: Vec<i64>,
+    winners: Vec<Option<Winner>>,
 }
 
 impl LatestFold {
-    /// No rows yet, for values of this schema.
-    pub(crate) fn new(schema: SchemaRef, slots: usize) -> Self {
-        Self { schema, best: vec![None; slots], kept: Vec::new(), kept_rows: 0, touched: Vec::new() }
-    }
-
-    /// Offers a row of the current batch to the slot from which on it is visible.
-    pub(crate) fn offer(&mut self, slot: usize, times: (Micros, Micros), position: Position, row: usize) {
-        let Some(best) = self.best.get_mut(slot) else { return };
-        let (event_time, available_at) = times;
-        if best.is_none_or(|old| (event_time, position) > old.recency()) {
-            let batch = self.kept.len() as u32;
-            *best = Some(Winner { event_time, available_at, position, batch, row: row as u32 });
-            self.touched.push(slot);
+    /// No rows yet.
+    pub(crate) fn new(labels: &Labels) -> Self {
+        // An interval that no row lies in.
+        let nothing = Recent { after: i64::MAX, until: i64::MIN, best: NONE };
+        Self {
+            recent: vec![nothing; labels.entities.len()],
+            best: vec![NONE; labels.len()],
+            winners: vec![None; labels.len()],
         }
     }
 
-    /// Ends the current batch: keeps the values of the rows that won, null where they are
-    /// tombstones.
-    pub(crate) fn settle(
-        &mut self,
-        values: &[ArrayRef],
-        deleted: &arrow::array::BooleanArray,
-    ) -> Result<(), ArrowError> {
-        self.touched.sort_unstable();
-        self.touched.dedup();
-        let mut place_of = vec![u32::MAX; deleted.len()];
-        let mut rows = Vec::new();
-        for slot in self.touched.drain(..) {
-            let Some(Some(winner)) = self.best.get_mut(slot) else { continue };
-            let Some(place) = place_of.get_mut(winner.row as usize) else { continue };
-            if *place == u32::MAX {
-                *place = rows.len() as u32;
-                rows.push(winner.row);
+    /// Whether the row wins nothing and happened after every label that does not see it; a row for
+    /// which this is false may still lose.
+    #[inline]
+    pub(crate) fn refuses(&self, entity: u32, event_time: i64, visible_at: i64) -> bool {
+        match self.recent.get(entity as usize) {
+            Some(recent) => {
+                event_time > recent.after && visible_at <= recent.until && event_time < recent.best
             }
-            winner.row = *place;
+            None => true,
         }
-        if rows.is_empty() {
-            return Ok(());
-        }
-        self.kept_rows += rows.len();
-        let rows = UInt32Array::from(rows);
-        let deleted = take(deleted, &rows, None)?;
-        let columns = values
-            .iter()
-            .map(|column| nullif(&take(column, &rows, None)?, arrow::array::AsArray::as_boolean(&deleted)))
-            .collect::<Result<Vec<_>, _>>()?;
-        self.kept.push(batch(&self.schema, columns, rows.len())?);
-        if self.kept_rows > 4 * self.best.len() + 65_536 {
-            self.compact()?;
-        }
-        Ok(())
     }
 
-    /// Drops the values of rows that have lost since.
-    fn compact(&mut self) -> Result<(), ArrowError> {
-        let live: Vec<(usize, usize)> = self
-            .best
-            .iter_mut()
-            .flatten()
-            .enumerate()
-            .map(|(place, winner)| {
-                let from = (winner.batch as usize, winner.row as usize);
-                (winner.batch, winner.row) = (0, place as u32);
-                from
-            })
-            .collect();
-        self.kept = vec![gather(&self.schema, &self.kept, &live)?];
-        self.kept_rows = live.len();
-        Ok(())
+    /// Whether a row may be the best of its first slot, by its event time. Ties are for
+    /// [`LatestFold::settle`] to decide.
+    pub(crate) fn takes(
+        &mut self,
+        labels: &Labels,
+        entity: u32,
+        slots: &Range<usize>,
+        slot: usize,
+        event_time: i64,
+    ) -> bool {
+        let label = |slot: usize| labels.times.get(slot).copied();
+        let after = slot.checked_sub(1).filter(|before| *before >= slots.start).and_then(label);
+        let mut recent = Recent { after: after.unwrap_or(i64::MIN), until: i64::MAX, best: i64::MAX };
+        let mut takes = false;
+        if slot < slots.end {
+            if let Some(best) = self.best.get_mut(slot) {
+                takes = event_time >= *best;
+                *best = event_time.max(*best);
+                recent.until = label(slot).unwrap_or(i64::MAX);
+                recent.best = *best;
+            }
+        }
+        if let Some(held) = self.recent.get_mut(entity as usize) {
+            *held = recent;
+        }
+        takes
     }
 
-    /// The winner of every slot and the values of its row, null where there is none.
-    pub(crate) fn finish(
-        mut self,
-        entities: impl Iterator<Item = Range<usize>>,
-    ) -> Result<(Vec<Option<Winner>>, Vec<ArrayRef>), ArrowError> {
+    /// Whether a row of this event time is still the best of a slot, or ties with it.
+    pub(crate) fn still_takes(&self, slot: usize, event_time: i64) -> bool {
+        self.best.get(slot).is_some_and(|best| event_time >= *best)
+    }
+
+    /// Gives a slot to the row where it is later than the one that holds it.
+    pub(crate) fn settle(&mut self, slot: usize, winner: Winner) {
+        if let Some(held) = self.winners.get_mut(slot) {
+            if held.is_none_or(|held| winner.recency() > held.recency()) {
+                *held = Some(winner);
+            }
+        }
+    }
+
+    /// Takes the better row of each slot from another fold over the same labels, whose kept rows
+    /// follow `batches` of this one's.
+    pub(crate) fn merge(&mut self, other: LatestFold, batches: u32) {
+        for (slot, winner) in other.winners.into_iter().enumerate() {
+            if let Some(mut winner) = winner {
+                winner.at.batch += batches;
+                self.settle(slot, winner);
+            }
+        }
+    }
+
+    /// Every kept row that holds a slot, to be looked at or moved.
+    pub(crate) fn kept(&mut self) -> impl Iterator<Item = &mut Kept> {
+        self.winners.iter_mut().flatten().map(|winner| &mut winner.at)
+    }
+
+    /// The winner of every slot.
+    pub(crate) fn finish(mut self, entities: impl Iterator<Item = Range<usize>>) -> Vec<Option<Winner>> {
         for range in entities {
             let mut best: Option<Winner> = None;
-            for slot in self.best.get_mut(range).unwrap_or_default() {
+            for slot in self.winners.get_mut(range).unwrap_or_default() {
                 match (best, *slot) {
                     (Some(before), Some(own)) if own.recency() > before.recency() => best = Some(own),
                     (None, own) => best = own,
@@ -127,36 +151,6 @@ impl LatestFold {
                 *slot = best;
             }
         }
-        // One row of nulls after the kept batches stands for slots without a winner.
-        let nulls = self.schema.fields().iter().map(|field| new_null_array(field.data_type(), 1)).collect();
-        let none = (self.kept.len(), 0);
-        self.kept.push(batch(&self.schema, nulls, 1)?);
-        let from: Vec<(usize, usize)> = self
-            .best
-            .iter()
-            .map(|winner| winner.map_or(none, |winner| (winner.batch as usize, winner.row as usize)))
-            .collect();
-        let values = gather(&self.schema, &self.kept, &from)?;
-        Ok((self.best, values.columns().to_vec()))
+        self.winners
     }
-}
-
-fn gather(
-    schema: &SchemaRef,
-    kept: &[RecordBatch],
-    from: &[(usize, usize)],
-) -> Result<RecordBatch, ArrowError> {
-    let columns = (0..schema.fields().len())
-        .map(|n| {
-            let arrays: Vec<&dyn Array> = kept.iter().map(|batch| batch.column(n).as_ref()).collect();
-            interleave(&arrays, from)
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    batch(schema, columns, from.len())
-}
-
-/// A batch that may have no columns.
-fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, ArrowError> {
-    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(schema.clone(), columns, &options)
 }

@@ -4,10 +4,16 @@
 
 #[cfg(test)]
 mod against_oracle;
+mod entities;
 mod fold;
+mod kept_rows;
 mod labels;
 mod latest;
+mod log_reader;
+mod view_fold;
 mod windows;
 
-pub(crate) use fold::{Folded, fold};
+pub(crate) use fold::fold;
 pub(crate) use labels::Labels;
+pub(crate) use log_reader::Reading;
+pub(crate) use view_fold::{Ask, Folded};

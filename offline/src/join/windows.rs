@@ -50,7 +50,8 @@ pub(crate) struct Offer {
     /// The first slot at which it has happened.
     pub(crate) happened: usize,
     pub(crate) event_time: Micros,
-    pub(crate) position: Position,
+    /// Its place in the source, where a fold needs the order of rows.
+    pub(crate) position: Option<Position>,
     pub(crate) row: usize,
 }
 
@@ -105,9 +106,10 @@ impl WindowFold {
         }
     }
 
-    /// The argument of a batch of the view's columns.
-    pub(crate) fn argument(&self, columns: &[ArrayRef]) -> Result<Argument, ArrowError> {
-        let (Some(array), Some(argument)) = (self.column.and_then(|n| columns.get(n)), self.argument) else {
+    /// The argument among a batch of the view's columns, each with its place in the view.
+    pub(crate) fn argument(&self, columns: &[(usize, ArrayRef)]) -> Result<Argument, ArrowError> {
+        let array = columns.iter().find(|(place, _)| Some(*place) == self.column).map(|(_, array)| array);
+        let (Some(array), Some(argument)) = (array, self.argument) else {
             return Ok(Argument::Rows);
         };
         match argument {
@@ -138,7 +140,9 @@ impl WindowFold {
             Some(window) => first_at(window.leaves_at(offer.event_time)),
             None => offer.entity.end,
         };
-        mark(&mut self.hidden, offer.happened..offer.visible.min(end), offer.entity.end, 1);
+        if offer.happened < offer.visible {
+            mark(&mut self.hidden, offer.happened..offer.visible.min(end), offer.entity.end, 1);
+        }
         if offer.visible >= end {
             return;
         }
@@ -152,9 +156,11 @@ impl WindowFold {
         }
         let value = self.value(argument, number, offer.row);
         let local = range.start - offer.entity.start..range.end - offer.entity.start;
+        // Where no fold needs the order, any position will do.
+        let position = offer.position.unwrap_or(Position::History { file: 0, row: 0 });
         for (_, tree) in &mut self.trees {
             let nodes = tree.get_mut(2 * offer.entity.start..2 * offer.entity.end).unwrap_or_default();
-            cover(nodes, local.clone(), |state| state.add(&value, offer.event_time, offer.position));
+            cover(nodes, local.clone(), |state| state.add(&value, offer.event_time, position));
         }
     }
 
@@ -171,6 +177,18 @@ impl WindowFold {
             }
             (_, Number::Float(x), _) => Value::Float64(x).canonical(),
             _ => Value::Null,
+        }
+    }
+
+    /// Adds what another fold has seen of other rows, over the same slots.
+    pub(crate) fn merge(&mut self, other: WindowFold) {
+        add_all(&mut self.counts, &other.counts);
+        add_all(&mut self.hidden, &other.hidden);
+        if let (Some(sums), Some(other)) = (&mut self.sums, other.sums) {
+            sums.merge(other);
+        }
+        for ((_, tree), (_, other)) in self.trees.iter_mut().zip(other.trees) {
+            tree.iter_mut().zip(&other).for_each(|(state, other)| state.merge(other));
         }
     }
 
@@ -275,6 +293,20 @@ impl Sums {
         }
     }
 
+    fn merge(&mut self, other: Sums) {
+        match (self, other) {
+            (Sums::Int(sums), Sums::Int(other)) => add_all(sums, &other),
+            (Sums::Float { finite, specials }, Sums::Float { finite: other, specials: others }) => {
+                finite.iter_mut().zip(&other).for_each(|(sum, other)| sum.merge(other));
+                if !others.is_empty() {
+                    specials.resize(finite.len(), [0; 3]);
+                    specials.iter_mut().zip(&others).for_each(|(counts, other)| add_all(counts, other));
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn run(&mut self, range: &Range<usize>) {
         match self {
             Sums::Int(sums) => run(sums.get_mut(range.clone()).unwrap_or_default()),
@@ -330,6 +362,10 @@ where
     if let Some(mark) = marks.get_mut(range.end).filter(|_| range.end < entity_end) {
         *mark -= amount;
     }
+}
+
+fn add_all<T: Copy + std::ops::AddAssign>(to: &mut [T], more: &[T]) {
+    to.iter_mut().zip(more).for_each(|(to, more)| *to += *more);
 }
 
 fn run<T: Copy + Default + std::ops::AddAssign>(marks: &mut [T]) {

@@ -1,0 +1,173 @@
+//! The spine's entities: from the key columns of any batch to the places of its entities.
+//!
+//! One integer key is looked up in a table of its own; any other key is encoded as arrow's
+//! comparable rows first. A dictionary of a file's keys is looked up once for all of its rows.
+
+use std::hash::BuildHasher;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int32Type, Int64Type};
+use arrow::error::ArrowError;
+use arrow::row::{RowConverter, SortField};
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use crate::join::labels::NO_ENTITY;
+
+/// The entities of a spine, numbered in the order in which they are met.
+#[derive(Debug)]
+pub(crate) struct Entities {
+    keys: Keys,
+    hasher: DefaultHashBuilder,
+}
+
+#[derive(Debug)]
+enum Keys {
+    /// One key of up to 64 bits.
+    Int { table: HashTable<(i64, u32)> },
+    /// Anything else, as rows of bytes behind one another.
+    Bytes { converter: RowConverter, table: HashTable<u32>, bytes: Vec<u8>, ends: Vec<usize> },
+}
+
+/// The dictionary that was looked up last, and the places of its entries.
+#[derive(Debug, Default)]
+pub(crate) struct DictionaryCache {
+    values: Option<ArrayRef>,
+    places: Vec<u32>,
+}
+
+impl Entities {
+    /// The entities of these key columns, and for each row the place of its own; [`NO_ENTITY`] where
+    /// a key is null.
+    pub(crate) fn new(columns: &[ArrayRef]) -> Result<(Self, Vec<u32>), ArrowError> {
+        let hasher = DefaultHashBuilder::default();
+        let rows = columns.first().map_or(0, |column| column.len());
+        let mut of_row = vec![NO_ENTITY; rows];
+        let keys = match as_ints(columns)? {
+            Some(ints) => {
+                let mut table: HashTable<(i64, u32)> = HashTable::new();
+                let ints = ints.as_primitive::<Int64Type>();
+                for (row, place) in of_row.iter_mut().enumerate().filter(|(row, _)| ints.is_valid(*row)) {
+                    let key = ints.value(row);
+                    let next = table.len() as u32;
+                    let entry =
+                        table.entry(hasher.hash_one(key), |(k, _)| *k == key, |(k, _)| hasher.hash_one(*k));
+                    *place = entry.or_insert((key, next)).get().1;
+                }
+                Keys::Int { table }
+            }
+            None => {
+                let fields =
+                    columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
+                let converter = RowConverter::new(fields)?;
+                let encoded = converter.convert_columns(columns)?;
+                let (mut table, mut bytes, mut ends) = (HashTable::new(), Vec::new(), Vec::new());
+                for (row, (key, place)) in encoded.iter().zip(&mut of_row).enumerate() {
+                    if columns.iter().any(|column| column.is_null(row)) {
+                        continue;
+                    }
+                    let key = key.as_ref();
+                    let hash = hasher.hash_one(key);
+                    let next = ends.len() as u32;
+                    match table.find(hash, |place| entry(&bytes, &ends, *place) == key) {
+                        Some(found) => *place = *found,
+                        None => {
+                            bytes.extend_from_slice(key);
+                            ends.push(bytes.len());
+                            let rehash = |place: &u32| hasher.hash_one(entry(&bytes, &ends, *place));
+                            table.insert_unique(hash, next, rehash);
+                            *place = next;
+                        }
+                    }
+                }
+                Keys::Bytes { converter, table, bytes, ends }
+            }
+        };
+        Ok((Self { keys, hasher }, of_row))
+    }
+
+    /// How many entities there are.
+    pub(crate) fn len(&self) -> usize {
+        match &self.keys {
+            Keys::Int { table } => table.len(),
+            Keys::Bytes { ends, .. } => ends.len(),
+        }
+    }
+
+    /// For each row of these key columns the place of its entity; [`NO_ENTITY`] where the spine
+    /// does not have it. A single key may come as a dictionary.
+    pub(crate) fn places(
+        &self,
+        columns: &[ArrayRef],
+        cache: &mut DictionaryCache,
+        places: &mut Vec<u32>,
+    ) -> Result<(), ArrowError> {
+        places.clear();
+        if let [column] = columns {
+            if let DataType::Dictionary(_, _) = column.data_type() {
+                let dictionary = column.as_dictionary::<Int32Type>();
+                if !cache
+                    .values
+                    .as_ref()
+                    .is_some_and(|held| std::ptr::addr_eq(held.as_ref(), dictionary.values().as_ref()))
+                {
+                    let mut of_values = Vec::new();
+                    self.plain_places(std::slice::from_ref(dictionary.values()), &mut of_values)?;
+                    *cache = DictionaryCache { values: Some(dictionary.values().clone()), places: of_values };
+                }
+                let keys = dictionary.keys();
+                places.extend(keys.iter().map(|key| {
+                    key.and_then(|key| cache.places.get(key as usize)).copied().unwrap_or(NO_ENTITY)
+                }));
+                return Ok(());
+            }
+        }
+        self.plain_places(columns, places)
+    }
+
+    fn plain_places(&self, columns: &[ArrayRef], places: &mut Vec<u32>) -> Result<(), ArrowError> {
+        match &self.keys {
+            Keys::Int { table } => {
+                let Some(ints) = as_ints(columns)? else { return Ok(()) };
+                let ints = ints.as_primitive::<Int64Type>();
+                let place_of = |key: &i64| {
+                    table
+                        .find(self.hasher.hash_one(*key), |(k, _)| k == key)
+                        .map_or(NO_ENTITY, |(_, place)| *place)
+                };
+                match ints.nulls() {
+                    None => places.extend(ints.values().iter().map(place_of)),
+                    Some(_) => places.extend(ints.iter().map(|key| key.as_ref().map_or(NO_ENTITY, place_of))),
+                }
+            }
+            Keys::Bytes { converter, table, bytes, ends } => {
+                let encoded = converter.convert_columns(columns)?;
+                places.extend(encoded.iter().map(|key| {
+                    let key = key.as_ref();
+                    let found =
+                        table.find(self.hasher.hash_one(key), |place| entry(bytes, ends, *place) == key);
+                    found.copied().unwrap_or(NO_ENTITY)
+                }));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn entry<'a>(bytes: &'a [u8], ends: &[usize], place: u32) -> &'a [u8] {
+    let place = place as usize;
+    let start = place.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+    ends.get(place).and_then(|end| bytes.get(start..*end)).unwrap_or_default()
+}
+
+/// A single key of a type that fits 64 bits, as int64.
+fn as_ints(columns: &[ArrayRef]) -> Result<Option<ArrayRef>, ArrowError> {
+    match columns {
+        [column] => match column.data_type() {
+            DataType::Int64 => Ok(Some(column.clone())),
+            DataType::Int32 | DataType::Timestamp(..) => cast(column, &DataType::Int64).map(Some),
+            _ => Ok(None),
+        },
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,193 @@
+//! Reading a log's files for a fold: each file by one thread, newest first, row groups twice over
+//! where the second pass wants anything.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{BooleanArray, RecordBatchReader};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Field, Schema};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+};
+use parquet::file::reader::ChunkReader;
+use parquet::file::statistics::Statistics;
+
+use crate::columns::EVENT_TIME;
+use crate::error::OfflineError;
+use crate::join::view_fold::ViewFold;
+use crate::table::{LogFile, LogStorage};
+
+/// Rows of one batch of the first pass.
+const BATCH_ROWS: usize = 8192;
+
+/// What a read of one log has done so far; shared by its threads and whoever watches.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    /// Set to stop: the threads end after their current batch.
+    pub(crate) cancelled: AtomicBool,
+    /// Files that were read.
+    pub(crate) files: AtomicU64,
+    /// Files and row groups that were left out by their statistics.
+    pub(crate) row_groups_skipped: AtomicU64,
+    /// Rows that the first pass read.
+    pub(crate) rows: AtomicU64,
+    /// Rows that the second pass read.
+    pub(crate) rows_wanted: AtomicU64,
+    /// Bytes of the files that were read.
+    pub(crate) bytes: AtomicU64,
+}
+
+/// The files of a log that are still to be read, newest first.
+pub(crate) struct Queue {
+    storage: LogStorage,
+    files: Mutex<VecDeque<LogFile>>,
+    /// Rows that happened after this moment are seen by no label.
+    until: Option<i64>,
+}
+
+impl Queue {
+    /// The files of a log, of which the last in order are read first.
+    pub(crate) fn new(storage: LogStorage, files: Vec<LogFile>, until: Option<i64>) -> Self {
+        Self { storage, files: Mutex::new(files.into_iter().rev().collect()), until }
+    }
+
+    fn next(&self) -> Option<LogFile> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    /// Folds files until none is left, or the reading is cancelled.
+    pub(crate) fn fold(&self, fold: &mut ViewFold, reading: &Reading) -> Result<(), OfflineError> {
+        while let Some(file) = self.next() {
+            if reading.cancelled.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            reading.files.fetch_add(1, Ordering::Relaxed);
+            reading.bytes.fetch_add(file.bytes, Ordering::Relaxed);
+            match &self.storage {
+                LogStorage::Local(root) => {
+                    let path = root.join(file.path.as_ref());
+                    let open = || {
+                        std::fs::File::open(&path).map_err(|error| OfflineError::file("read", &path, error))
+                    };
+                    self.fold_file(open, &path.display().to_string(), fold, reading)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn fold_file<R: ChunkReader + 'static>(
+        &self,
+        open: impl Fn() -> Result<R, OfflineError>,
+        name: &str,
+        fold: &mut ViewFold,
+        reading: &Reading,
+    ) -> Result<(), OfflineError> {
+        let failed = |error: parquet::errors::ParquetError| damaged(name, error);
+        let stored = ArrowReaderMetadata::load(&open()?, ArrowReaderOptions::new()).map_err(failed)?;
+        let schema = Arc::new(with_dictionaries(stored.schema(), &fold.key_names()));
+        let options = ArrowReaderOptions::new().with_schema(schema);
+        let metadata = ArrowReaderMetadata::try_new(stored.metadata().clone(), options).map_err(failed)?;
+        for group in 0..metadata.metadata().num_row_groups() {
+            if reading.cancelled.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            if self.is_after_all_labels(&metadata, group) {
+                reading.row_groups_skipped.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
+            let reader = |columns: &[&str]| {
+                let mask = mask(&metadata, columns);
+                let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(open()?, metadata.clone());
+                Ok::<_, OfflineError>(builder.with_row_groups(vec![group]).with_projection(mask))
+            };
+            let mut rows = 0;
+            let first = reader(&fold.first_columns())?.with_batch_size(BATCH_ROWS).build().map_err(failed)?;
+            for batch in first {
+                let batch = batch?;
+                fold.first_pass(&batch, rows)?;
+                rows += batch.num_rows();
+            }
+            reading.rows.fetch_add(rows as u64, Ordering::Relaxed);
+            let wanted = fold.wanted();
+            if wanted.is_empty() {
+                continue;
+            }
+            reading.rows_wanted.fetch_add(wanted.len() as u64, Ordering::Relaxed);
+            let second = reader(&fold.second_columns())?
+                .with_row_selection(selection(&wanted, rows))
+                .with_batch_size(wanted.len())
+                .build()
+                .map_err(failed)?;
+            let schema = RecordBatchReader::schema(&second);
+            let batches = second.collect::<Result<Vec<_>, _>>()?;
+            fold.second_pass(&wanted, &concat_batches(&schema, &batches)?)?;
+        }
+        Ok(())
+    }
+
+    fn is_after_all_labels(&self, metadata: &ArrowReaderMetadata, group: usize) -> bool {
+        let columns = metadata.metadata().row_group(group).columns();
+        let event_time = columns.iter().find(|column| column.column_path().string() == EVENT_TIME);
+        match (event_time.and_then(|column| column.statistics()), self.until) {
+            (Some(Statistics::Int64(times)), Some(until)) => times.min_opt().is_some_and(|min| *min > until),
+            _ => false,
+        }
+    }
+}
+
+fn damaged(name: &str, error: parquet::errors::ParquetError) -> OfflineError {
+    OfflineError::File { action: "read", path: name.to_owned(), why: error.to_string() }
+}
+
+fn mask(metadata: &ArrowReaderMetadata, columns: &[&str]) -> ProjectionMask {
+    let places = columns.iter().filter_map(|name| metadata.schema().index_of(name).ok());
+    ProjectionMask::roots(metadata.parquet_schema(), places)
+}
+
+fn selection(wanted: &[u32], rows: usize) -> RowSelection {
+    let mut takes = vec![false; rows];
+    for row in wanted {
+        if let Some(take) = takes.get_mut(*row as usize) {
+            *take = true;
+        }
+    }
+    RowSelection::from_filters(&[BooleanArray::from(takes)])
+}
+
+/// The schema of a file with its text keys as the dictionaries that they are stored as, so that
+/// each different key is looked up once.
+fn with_dictionaries(schema: &Schema, keys: &[&str]) -> Schema {
+    let fields: Vec<Arc<Field>> = schema
+        .fields()
+        .iter()
+        .map(|field| {
+            let is_text = matches!(field.data_type(), DataType::Utf8 | DataType::Binary);
+            match keys {
+                [key] if is_text && field.name() == key => {
+                    let ty =
+                        DataType::Dictionary(Box::new(DataType::Int32), Box::new(field.data_type().clone()));
+                    Arc::new(field.as_ref().clone().with_data_type(ty))
+                }
+                _ => field.clone(),
+            }
+        })
+        .collect();
+    Schema::new(fields)
+}
+
+/// Batches in memory take the same two passes.
+#[cfg(test)]
+pub(crate) fn fold_batch(fold: &mut ViewFold, batch: &arrow::array::RecordBatch) -> Result<(), OfflineError> {
+    fold.first_pass(batch, 0)?;
+    let wanted = fold.wanted();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let rows = arrow::array::UInt32Array::from(wanted.clone());
+    let second = arrow::compute::take_record_batch(batch, &rows)?;
+    fold.second_pass(&wanted, &second)
+}
