@@ -36,16 +36,21 @@ impl Project {
 
     /// The registry, made where there is none.
     pub async fn registry(&self) -> Result<Registry, Failure> {
-        let url = &self.settings.registry.url;
-        let below_project = url
-            .strip_prefix("sqlite://")
-            .map(|path| format!("sqlite://{}", self.folder.join(path).display()));
-        Ok(Registry::open(below_project.as_deref().unwrap_or(url)).await?)
+        Ok(Registry::open(&self.registry_url()).await?)
+    }
+
+    /// What is registered; nothing where there is no registry yet, as one who only reads makes none.
+    pub async fn registered_so_far(&self) -> Result<Registered, Failure> {
+        let url = self.registry_url();
+        match url.strip_prefix("sqlite://") {
+            Some(path) if !Path::new(path).exists() => Ok(Registered::default()),
+            _ => Ok(self.registry().await?.registered().await?),
+        }
     }
 
     /// What is registered; refused where nothing is.
     pub async fn registered(&self) -> Result<Registered, Failure> {
-        let registered = self.registry().await?.registered().await?;
+        let registered = self.registered_so_far().await?;
         if registered.is_empty() {
             return Err(Failure::new(format!(
                 "nothing is registered in {}: run `twinstore apply` first",
@@ -53,6 +58,14 @@ impl Project {
             )));
         }
         Ok(registered)
+    }
+
+    fn registry_url(&self) -> String {
+        let url = &self.settings.registry.url;
+        match url.strip_prefix("sqlite://") {
+            Some(path) => format!("sqlite://{}", self.folder.join(path).display()),
+            None => url.clone(),
+        }
     }
 
     /// What a service reads and gives.

@@ -92,12 +92,24 @@ impl Settings {
         let twins: Vec<&str> = twins.iter().map(String::as_str).collect();
         let environment =
             Env::prefixed("TWINSTORE_").only(&twins).map(|key| key.as_str().replacen('_', ".", 1).into());
-        defaults
-            .merge(Toml::file_exact(&file))
-            .merge(environment)
-            .extract()
-            .map_err(|error| Failure::new(format!("the settings in {}: {error}", file.display())))
+        let said = if file.is_file() { defaults.merge(Toml::file_exact(&file)) } else { defaults };
+        said.merge(environment).extract().map_err(|error| Failure::new(sentence(&file, error)))
     }
+}
+
+/// Everything that is wrong with the settings, a line each: where, and what.
+fn sentence(file: &Path, error: figment::Error) -> String {
+    let problem = |error: figment::Error| {
+        // A syntax error of TOML is drawn over several lines: its first says where, its last what.
+        let what = error.kind.to_string().replace("``", "`");
+        let mut lines = what.lines().map(str::trim).filter(|line| !line.is_empty());
+        let ends = [lines.next(), lines.next_back()].into_iter().flatten().collect::<Vec<_>>().join(": ");
+        match error.path.as_slice() {
+            [] => format!("{}: {ends}", file.display()),
+            path => format!("{}: `{}`: {ends}", file.display(), path.join(".")),
+        }
+    };
+    error.into_iter().map(problem).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::output;
 use crate::project::Project;
 
 pub async fn plan(project: &Project, format: Format) -> Result<(), Failure> {
-    let registered = project.registry().await?.registered().await?;
+    let registered = project.registered_so_far().await?;
     let definitions = Definitions::read(&project.folder, &registered)?;
     let plan = Plan::of(&definitions, &registered);
     match format {

@@ -1,5 +1,7 @@
 //! `get`: one online read, from the store itself or from a server.
 
+use std::collections::HashSet;
+
 use feature::{Field, Micros, ServicePlan, Status, Value};
 use proto::v1::{self, feature_store_client::FeatureStoreClient};
 use serde::Serialize;
@@ -70,6 +72,7 @@ pub async fn get(project: &Project, args: &GetArgs) -> Result<(), Failure> {
 fn asked(plan: &ServicePlan, given: &[String]) -> Result<Asked<Vec<Value>>, Failure> {
     let mut asked = Asked { features: Vec::new(), entities: Vec::new(), request: Vec::new() };
     let mut problems = Vec::new();
+    let mut seen = HashSet::new();
     for text in given {
         let Some((name, value)) = text.split_once('=') else {
             problems.push(format!("`{text}` is no value: write it as name=value"));
@@ -83,6 +86,10 @@ fn asked(plan: &ServicePlan, given: &[String]) -> Result<Asked<Vec<Value>>, Fail
             problems.push(format!("{} takes no `{name}`: it takes {}", plan.id, all.join(", ")));
             continue;
         };
+        if !seen.insert(name) {
+            problems.push(format!("`{name}` is given twice: one read is of one entity"));
+            continue;
+        }
         let column = match from_text(value, field.data_type) {
             Ok(value) => (name.to_owned(), vec![value]),
             Err(misfit) => {
@@ -91,6 +98,12 @@ fn asked(plan: &ServicePlan, given: &[String]) -> Result<Asked<Vec<Value>>, Fail
             }
         };
         if key.is_some() { asked.entities.push(column) } else { asked.request.push(column) }
+    }
+    for field in plan.keys.iter().chain(&plan.request).filter(|field| !seen.contains(field.name.as_str())) {
+        problems.push(format!(
+            "{} needs `{}`: add {}=VALUE, which is {}",
+            plan.id, field.name, field.name, field.data_type
+        ));
     }
     match problems.as_slice() {
         [] => Ok(asked),
