@@ -113,8 +113,9 @@ impl<W: Reader + Writer> Materializer<W> {
         let letters = self.offline.dead_letters(&view.id).await?;
         let mut report = LoadReport::new(view.id.clone());
         let files = self.files_to_load(target, &log, &mut report).await?;
-        let mut writer =
-            ChunkWriter { materializer: self, target, mode, log, letters, chunk: Chunk::default() };
+        let numbers = loaded::numbers(&log).await?;
+        let chunk = Chunk::default();
+        let mut writer = ChunkWriter { materializer: self, target, mode, log, letters, numbers, chunk };
         let is_first = writer.log.version().is_none();
         for file in &files.files {
             report.files += 1;
@@ -189,6 +190,7 @@ impl<W: Reader + Writer> Materializer<W> {
             range,
             is_first,
         };
+        writer.numbers = writer.numbers.max(file.number + 1);
         writer.chunk.markers.extend(loaded::begun(&file.file, file.number, file.content, started_at.get()));
         let mut reader = SourceReader::open(source, transform.input(), &file.file)?;
         while let Some((first_row, batch)) = reader.next_batch()? {
@@ -252,21 +254,25 @@ struct ChunkWriter<'a, W> {
     mode: Mode,
     log: Log,
     letters: DeadLetters,
+    /// How many numbers were given to files so far.
+    numbers: u32,
     chunk: Chunk,
 }
 
 impl<W: Reader + Writer> ChunkWriter<'_, W> {
     /// Writes the chunk: refused rows first, then the rows that were taken.
     async fn flush(&mut self, report: &mut LoadReport) -> Result<(), MaterializerError> {
-        let chunk = std::mem::take(&mut self.chunk);
+        let mut chunk = std::mem::take(&mut self.chunk);
+        // Once a commit, and never back: a file that goes on may have a smaller number than another.
+        chunk.markers.extend((self.numbers > 0).then(|| loaded::numbers_marker(self.numbers)));
         let now = (self.materializer.clock)();
         if !chunk.letters.is_empty() {
             let started = chunk
                 .started_at
                 .map(|(number, at)| Marker { app: loaded::started(number), version: at.get() });
-            self.letters.append(&chunk.letters, now, started.as_slice()).await?;
+            self.letters.append(std::mem::take(&mut chunk.letters), now, started.as_slice()).await?;
         }
-        if chunk.taken.is_empty() && chunk.markers.is_empty() {
+        if chunk.rows == 0 && loaded::stands_at(&self.log, &chunk.markers).await? {
             return Ok(());
         }
         match self.mode {

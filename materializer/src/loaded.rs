@@ -29,6 +29,16 @@ pub(crate) async fn file(log: &Log, file: &SourceFile) -> Result<Option<LoadedFi
     Ok(Some(LoadedFile { number: number as u32, content, complete }))
 }
 
+/// Whether a commit of these markers and no rows would change nothing.
+pub(crate) async fn stands_at(log: &Log, markers: &[Marker]) -> Result<bool, MaterializerError> {
+    for marker in markers {
+        if log.marker(&marker.app).await? != Some(marker.version) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// How many numbers were given to files so far.
 pub(crate) async fn numbers(log: &Log) -> Result<u32, MaterializerError> {
     Ok(log.marker(NUMBERS).await?.unwrap_or(0) as u32)
@@ -48,10 +58,14 @@ pub(crate) fn started(number: u32) -> String {
     format!("started:{number}")
 }
 
+/// How many numbers were given to files once this many were.
+pub(crate) fn numbers_marker(numbers: u32) -> Marker {
+    Marker { app: NUMBERS.to_owned(), version: i64::from(numbers) }
+}
+
 /// What a commit says of a file when its first rows are loaded.
 pub(crate) fn begun(file: &SourceFile, number: u32, content: i64, started_at: i64) -> Vec<Marker> {
     vec![
-        Marker { app: NUMBERS.to_owned(), version: i64::from(number) + 1 },
         Marker { app: format!("file:{}", file.name), version: i64::from(number) },
         Marker { app: format!("content:{}", file.name), version: content },
         Marker { app: started(number), version: started_at },

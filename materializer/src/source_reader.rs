@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
@@ -37,8 +38,8 @@ impl SourceReader {
         input: &[feature::Field],
         file: &SourceFile,
     ) -> Result<Self, MaterializerError> {
-        let failed = |error: String| MaterializerError::file(&file.path, error);
-        let opened = File::open(&file.path).map_err(|error| failed(error.to_string()))?;
+        let opened = File::open(&file.path).map_err(|error| MaterializerError::file(&file.path, error))?;
+        let failed = |error: String| damaged(&file.path, error);
         let builder = guarded(|| ParquetRecordBatchReaderBuilder::try_new(opened)).map_err(&failed)?;
         let partition: Vec<(Arc<Field>, Option<String>)> = file
             .partition
@@ -63,7 +64,7 @@ impl SourceReader {
 
     /// The next rows and the number of the first in its file; none at the end.
     pub(crate) fn next_batch(&mut self) -> Result<Option<(u64, RecordBatch)>, MaterializerError> {
-        let failed = |error: String| MaterializerError::file(&self.file.path, error);
+        let failed = |error: String| damaged(&self.file.path, error);
         let next = guarded(|| self.reader.next().transpose()).map_err(failed)?;
         let Some(batch) = next else { return Ok(None) };
         let first = self.next_row;
@@ -93,11 +94,15 @@ fn with_fields(schema: &SchemaRef, more: &[(Arc<Field>, Option<String>)]) -> Sch
     Arc::new(Schema::new(fields))
 }
 
+fn damaged(path: &Path, error: String) -> MaterializerError {
+    MaterializerError::file(path, format!("it is no whole Parquet file ({error}): write or copy it again"))
+}
+
 /// Runs a step of the Parquet reader, which a crafted file can make panic.
 fn guarded<T, E: ToString>(step: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(step)) {
         Ok(done) => done.map_err(|error| error.to_string()),
-        Err(_) => Err("the file is damaged: its Parquet structure makes no sense".to_owned()),
+        Err(_) => Err("its structure makes no sense".to_owned()),
     }
 }
 
