@@ -1,4 +1,22 @@
 //! Whole-system scenarios, one module each.
 
 #[cfg(test)]
+mod any_history;
+#[cfg(test)]
+mod flights;
+#[cfg(test)]
+mod generated;
+#[cfg(test)]
+mod label;
+#[cfg(test)]
+mod leaks;
+#[cfg(test)]
+mod own_landing;
+#[cfg(test)]
+mod project;
+#[cfg(test)]
+mod replay_equivalence;
+#[cfg(test)]
+mod serving_agrees_with_training;
+#[cfg(test)]
 mod style;

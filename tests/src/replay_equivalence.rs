@@ -1,0 +1,78 @@
+//! Replay equivalence: at any moment, an online store that was fed the log as it became visible says
+//! what a training set says, to the bit.
+//!
+//! The log of three weeks of flights is replayed. As the replay passes each moment, the entities that
+//! are asked about have folded the rows that are visible by then, and lie as packed rows in the
+//! embedded store; the server's reader reads them at that moment. The training set of the same
+//! entities and moments comes from the log by the point-in-time join. `SEED` draws others.
+
+mod drawn;
+mod follower;
+mod told;
+
+use std::collections::HashMap;
+
+use feature::oracle::Numbers;
+use feature::{AsOf, EntityKey, Row, VersionId};
+use server::{FeatureReader, Moment};
+
+use crate::flights::{self, EVERYTHING};
+use crate::label::{ASKED_AT, question, spine};
+use follower::{Follower, Writing};
+use told::Told;
+
+/// Labels that are drawn: each asks for an entity of every view.
+const LABELS: usize = 3000;
+/// Of how many labels one is also asked of the oracle, which looks at every row for every feature.
+const ASKED_OF_ORACLE: usize = 7;
+
+/// Every view's rows, by entity.
+type Logs = HashMap<VersionId, HashMap<EntityKey, Vec<Row>>>;
+
+#[tokio::test]
+async fn a_store_that_follows_the_log_says_what_the_training_set_says() {
+    replay(Writing::InTime).await;
+}
+
+#[tokio::test]
+async fn rows_that_were_written_ahead_of_their_time_change_nothing() {
+    replay(Writing::Ahead).await;
+}
+
+async fn replay(writing: Writing) {
+    let seed = std::env::var("SEED").map_or(2013, |seed| seed.parse().unwrap());
+    let mut numbers = Numbers::new(seed);
+    let project = flights::project(EVERYTHING).await;
+    let plan = project.plan("everything");
+    project.backfill(&plan).await;
+    let mut logs = Logs::new();
+    for lookup in &plan.lookups {
+        logs.insert(lookup.view.id.clone(), project.log_rows(&lookup.view).await);
+    }
+    let labels = drawn::labels(&mut numbers, LABELS, &plan, &logs);
+    let set = project.training_set(&plan, &spine(&plan, &labels), ASKED_AT, AsOf::Available).await;
+
+    let reader = FeatureReader::new(plan.clone()).unwrap();
+    let mut follower = Follower::new(&project.path().join("followed"), &plan, &logs, writing);
+    let mut present = vec![0; plan.outputs.len()];
+    for (row, label) in labels.iter().enumerate() {
+        follower.pass(label, &mut numbers).await;
+        let asked = question(&reader, std::slice::from_ref(label));
+        let online = reader.read(&follower.store, &asked, Moment::At(label.at)).await.unwrap();
+        let told = Told { seed, label, plan: &plan, online: &online };
+        told.is_the_training_sets(&set, row);
+        if row % ASKED_OF_ORACLE == 0 {
+            told.is_the_oracles(&logs);
+        }
+        for (present, column) in present.iter_mut().zip(&online.columns) {
+            *present += usize::from(!online.cell(column, 0).unwrap().value.is_null());
+        }
+    }
+
+    // Equal nulls would prove little, and so would rows that never waited.
+    for (output, present) in plan.outputs.iter().zip(present) {
+        assert!(present > LABELS / 4, "{} was there for {present} labels of {LABELS}", output.name);
+    }
+    let waited = follower.reads_with_waiting_rows;
+    assert_eq!(waited > LABELS, writing == Writing::Ahead, "rows waited in {waited} of the packed rows read");
+}
