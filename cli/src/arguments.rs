@@ -77,7 +77,9 @@ pub enum Command {
     /// Their availability is measured: it is the moment after the online write was acknowledged.
     Materialize(MaterializeArgs),
     /// Build a training set: the point-in-time join of a spine with the features of a service
-    TrainingSet(TrainingSetArgs),
+    ///
+    /// Beside the file lies FILE.manifest.json: everything from which it can be made again.
+    TrainingSet(TrainingSetCommand),
     /// Read the features of one entity online
     Get(GetArgs),
     /// Serve features over gRPC and HTTP until it is stopped
@@ -146,27 +148,61 @@ pub enum AsOfArg {
     Event,
 }
 
-/// What `training-set` takes.
+/// What `training-set` does.
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct TrainingSetCommand {
+    /// Something else than building
+    #[command(subcommand)]
+    pub other: Option<TrainingSetOther>,
+    /// What building takes
+    #[command(flatten)]
+    pub build: TrainingSetArgs,
+}
+
+/// What is done with a training set that was built.
+#[derive(Subcommand, Debug)]
+pub enum TrainingSetOther {
+    /// Make a training set again from its manifest, and say whether it is equal, or where not
+    ///
+    /// The logs are read at the versions that the manifest names.
+    Verify {
+        /// The training set; its manifest lies beside it
+        file: PathBuf,
+        /// How the result is written
+        #[command(flatten)]
+        format: FormatArg,
+    },
+}
+
+/// What building a training set takes.
 #[derive(Args, Debug)]
 pub struct TrainingSetArgs {
     /// The service whose features are wanted: a name for its live version, or name@version
-    #[arg(long, value_name = "S[@V]")]
-    pub service: ServiceRef,
+    #[arg(long, value_name = "S[@V]", required = true)]
+    pub service: Option<ServiceRef>,
     /// The file of entities and label times: .parquet, .csv or .arrow
-    #[arg(long, value_name = "FILE")]
-    pub spine: PathBuf,
+    #[arg(long, value_name = "FILE", required = true)]
+    pub spine: Option<PathBuf>,
     /// The spine's column of label times
-    #[arg(long, value_name = "COLUMN")]
-    pub time: String,
+    #[arg(long, value_name = "COLUMN", required = true)]
+    pub time: Option<String>,
     /// The file to write: .parquet, .csv or .arrow
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
+    #[arg(long, value_name = "FILE", required = true)]
+    pub out: Option<PathBuf>,
     /// Which rows a label may see
     #[arg(long, value_enum, default_value_t = AsOfArg::Available)]
     pub as_of: AsOfArg,
     /// Add the event time, availability and age of each view
     #[arg(long)]
     pub explain: bool,
+    /// Read logs with this many threads; one for each core where it is not given
+    #[arg(long, value_name = "N")]
+    pub threads: Option<std::num::NonZeroUsize>,
+    /// Keep within this much memory, as in 512MB or 4GB: a spine beyond it is joined in several parts,
+    /// each of which reads the logs anew
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub max_memory: Option<u64>,
     /// Show this many rows of the result
     #[arg(long, value_name = "ROWS", default_value_t = 0)]
     pub preview: usize,
@@ -208,4 +244,19 @@ pub enum RegistryCommand {
         #[command(flatten)]
         format: FormatArg,
     },
+}
+
+/// A size in bytes, as in `512MB`.
+fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (count, unit) = text.split_at(digits);
+    let unit: u64 = match unit.trim() {
+        "" | "B" => 1,
+        "KB" => 1 << 10,
+        "MB" => 1 << 20,
+        "GB" => 1 << 30,
+        _ => return Err("write it as 512MB or 4GB".to_owned()),
+    };
+    let count: u64 = count.parse().map_err(|_| "write it as 512MB or 4GB".to_owned())?;
+    count.checked_mul(unit).ok_or_else(|| "it is too large".to_owned())
 }

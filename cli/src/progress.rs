@@ -6,10 +6,19 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub struct Progress(ProgressBar);
 
 impl Progress {
-    /// Begins to count.
+    /// Begins to count rows, of which it is not known how many there are.
     pub fn rows(what: &str) -> Self {
-        let bar = ProgressBar::no_length();
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}: {human_pos} rows, {per_sec}") {
+        Self::styled(ProgressBar::no_length(), "{spinner} {msg}: {human_pos} rows, {per_sec}", what)
+    }
+
+    /// Begins to count rows up to a total: with the rate and the time that is left.
+    pub fn of_rows(what: &str, total: u64) -> Self {
+        let style = "{msg} [{bar:30}] {human_pos} of {human_len} rows, {per_sec}, {eta} left";
+        Self::styled(ProgressBar::new(total), style, what)
+    }
+
+    fn styled(bar: ProgressBar, template: &str, what: &str) -> Self {
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         bar.set_message(what.to_owned());
@@ -19,6 +28,11 @@ impl Progress {
     /// Counts more rows.
     pub fn add(&self, rows: u64) {
         self.0.inc(rows);
+    }
+
+    /// Says how many rows there were so far.
+    pub fn set(&self, rows: u64) {
+        self.0.set_position(rows);
     }
 }
 

@@ -51,6 +51,9 @@ pub enum OfflineError {
         /// What is wrong with them.
         why: String,
     },
+    /// Stop: nobody waits for the result any more.
+    #[error("the join was cancelled before it was done")]
+    Cancelled,
     /// Tell the user: an expression of an on-demand view.
     #[error(transparent)]
     Transform(#[from] transform::TransformError),
@@ -67,10 +70,23 @@ pub enum OfflineError {
     },
     /// Stop: reading columns failed.
     #[error("reading failed: {0}")]
-    Read(#[from] DataFusionError),
+    Read(DataFusionError),
     /// Stop: a column could not be made or written.
     #[error("a column could not be made: {0}")]
     Arrow(#[from] ArrowError),
+}
+
+impl From<DataFusionError> for OfflineError {
+    /// An error of ours that went through the query engine is itself again.
+    fn from(error: DataFusionError) -> Self {
+        match error {
+            DataFusionError::External(source) => match source.downcast::<OfflineError>() {
+                Ok(own) => *own,
+                Err(other) => OfflineError::Read(DataFusionError::External(other)),
+            },
+            other => OfflineError::Read(other),
+        }
+    }
 }
 
 impl OfflineError {

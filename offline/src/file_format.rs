@@ -1,9 +1,12 @@
 //! The files that training data comes in and goes out in, chosen by their names.
 
+use std::fmt;
 use std::fs::File;
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -33,18 +36,77 @@ impl FileFormat {
     }
 }
 
-/// Writes a batch as a whole file or not at all: a failed write leaves nothing behind, and an
-/// older file of that name as it was.
-pub fn write_file(path: &Path, batch: &RecordBatch) -> Result<(), OfflineError> {
-    let format = FileFormat::of(path)?;
-    let partial = partial_name(path);
-    let written = write_partial(&partial, format, batch)
-        .and_then(|()| std::fs::rename(&partial, path).map_err(|error| error.to_string()));
-    written.map_err(|why| {
-        // The write has failed already: a partial file that cannot be removed changes nothing.
-        let _ = std::fs::remove_file(&partial);
-        OfflineError::file("write", path, why)
-    })
+/// A file on its way: it takes its name when it is finished. One that is dropped before leaves
+/// nothing behind, and an older file of that name as it was.
+pub struct FileWriter {
+    path: PathBuf,
+    partial: PathBuf,
+    file: File,
+    writer: Option<Writer>,
+}
+
+enum Writer {
+    Parquet(Box<ArrowWriter<File>>),
+    Csv(Box<arrow::csv::Writer<File>>),
+    Arrow(Box<arrow::ipc::writer::FileWriter<BufWriter<File>>>),
+}
+
+impl FileWriter {
+    /// Begins a file of the format that its name says.
+    pub fn create(path: &Path, schema: &SchemaRef) -> Result<Self, OfflineError> {
+        let failed = |error: &dyn fmt::Display| OfflineError::file("write", path, error);
+        let format = FileFormat::of(path)?;
+        let partial = partial_name(path);
+        let file = File::create(&partial).map_err(|error| failed(&error))?;
+        let kept = file.try_clone().map_err(|error| failed(&error))?;
+        let mut begun = Self { path: path.to_owned(), partial, file: kept, writer: None };
+        begun.writer = Some(match format {
+            FileFormat::Parquet => {
+                let level = ZstdLevel::try_new(1).unwrap_or_default();
+                let properties =
+                    WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
+                let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties));
+                Writer::Parquet(Box::new(writer.map_err(|error| failed(&error))?))
+            }
+            FileFormat::Csv => Writer::Csv(Box::new(arrow::csv::Writer::new(file))),
+            FileFormat::Arrow => {
+                let writer = arrow::ipc::writer::FileWriter::try_new_buffered(file, schema);
+                Writer::Arrow(Box::new(writer.map_err(|error| failed(&error))?))
+            }
+        });
+        Ok(begun)
+    }
+
+    /// Writes rows.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), OfflineError> {
+        let written = match &mut self.writer {
+            Some(Writer::Parquet(writer)) => writer.write(batch).map_err(|error| error.to_string()),
+            Some(Writer::Csv(writer)) => writer.write(batch).map_err(|error| error.to_string()),
+            Some(Writer::Arrow(writer)) => writer.write(batch).map_err(|error| error.to_string()),
+            None => Ok(()),
+        };
+        written.map_err(|why| OfflineError::file("write", &self.path, why))
+    }
+
+    /// Ends the file: all of it is on disk when it takes its name.
+    pub fn finish(mut self) -> Result<(), OfflineError> {
+        let ended = match self.writer.take() {
+            Some(Writer::Parquet(writer)) => writer.close().map(drop).map_err(|error| error.to_string()),
+            Some(Writer::Arrow(mut writer)) => writer.finish().map_err(|error| error.to_string()),
+            Some(Writer::Csv(_)) | None => Ok(()),
+        };
+        let named = || self.file.sync_all().and_then(|()| std::fs::rename(&self.partial, &self.path));
+        ended
+            .and_then(|()| named().map_err(|error| error.to_string()))
+            .map_err(|why| OfflineError::file("write", &self.path, why))
+    }
+}
+
+impl Drop for FileWriter {
+    fn drop(&mut self) {
+        // After a finish there is no such file any more, and nothing to do.
+        let _ = std::fs::remove_file(&self.partial);
+    }
 }
 
 fn partial_name(path: &Path) -> PathBuf {
@@ -52,26 +114,9 @@ fn partial_name(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.{}.partial", std::process::id()))
 }
 
-fn write_partial(path: &Path, format: FileFormat, batch: &RecordBatch) -> Result<(), String> {
-    let file = File::create(path).map_err(|error| error.to_string())?;
-    let kept = file.try_clone().map_err(|error| error.to_string())?;
-    match format {
-        FileFormat::Parquet => write_parquet(file, batch).map_err(|error| error.to_string())?,
-        FileFormat::Csv => arrow::csv::Writer::new(file).write(batch).map_err(|error| error.to_string())?,
-        FileFormat::Arrow => {
-            let mut writer = arrow::ipc::writer::FileWriter::try_new_buffered(file, &batch.schema())
-                .map_err(|error| error.to_string())?;
-            writer.write(batch).and_then(|()| writer.finish()).map_err(|error| error.to_string())?;
-        }
-    }
-    kept.sync_all().map_err(|error| error.to_string())
-}
-
-fn write_parquet(file: File, batch: &RecordBatch) -> Result<(), parquet::errors::ParquetError> {
-    let level = ZstdLevel::try_new(1)?;
-    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties))?;
+/// Writes a batch as a whole file or not at all.
+pub fn write_file(path: &Path, batch: &RecordBatch) -> Result<(), OfflineError> {
+    let mut writer = FileWriter::create(path, &batch.schema())?;
     writer.write(batch)?;
-    writer.close()?;
-    Ok(())
+    writer.finish()
 }

@@ -10,18 +10,21 @@
 //!
 //! let store = offline::OfflineStore::open(".twinstore/offline", Path::new("."))?;
 //! let spine = offline::Spine::read(Path::new("departures.parquet"), "scheduled_departure", &plan)?;
-//! let set = offline::training_set(&store, &plan, &spine, offline::Options::default()).await?;
+//! let set = offline::training_set(&store, &plan, &spine, &offline::Options::default()).await?;
 //! offline::write_file(Path::new("training.parquet"), &set.batch)?;
 //! # Ok(())
 //! # }
 //! ```
 
 mod columns;
+mod content_hash;
 mod dead_letter;
 mod error;
 mod file_format;
 mod join;
+mod label_times;
 mod log;
+mod manifest;
 mod rows;
 mod scan;
 mod spine;
@@ -34,12 +37,17 @@ pub use columns::{
     ASSUMED_DELAY, AVAILABLE_AT, DATE, DELETED, EVENT_TIME, Facts, LATE, POSITION_KIND, POSITION_MAJOR,
     POSITION_MINOR, PROVENANCE, log_batch, log_schema,
 };
+pub use content_hash::{ColumnHash, ContentHash};
 pub use dead_letter::{DeadLetter, DeadLetters};
 pub use error::OfflineError;
-pub use file_format::{FileFormat, write_file};
+pub use file_format::{FileFormat, FileWriter, write_file};
+pub use join::{
+    JoinLookup, JoinSpec, LogFile, LogSnapshot, PointInTime, PointInTimeExec, PointInTimePlanner, Reading,
+};
 pub use log::Log;
+pub use manifest::{Manifest, ManifestContent, ManifestSpine, ManifestView, file_sha256};
 pub use rows::{row_columns, rows};
-pub use spine::Spine;
+pub use spine::{Spine, read_file};
 pub use store::OfflineStore;
 pub use table::{Appender, Marker};
-pub use training_set::{FeatureSummary, Options, TrainingSet, training_set};
+pub use training_set::{FeatureSummary, Making, Options, Summary, TrainingSet, training_set};

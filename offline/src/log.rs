@@ -7,8 +7,9 @@ use feature::{Micros, View};
 
 use crate::columns::{DATE, log_schema};
 use crate::error::OfflineError;
+use crate::join::{LogFile, LogSnapshot};
 use crate::scan;
-use crate::table::{Appender, LogFile, LogStorage, Table};
+use crate::table::{Appender, Table};
 use url::Url;
 
 /// The log of one view version at one snapshot.
@@ -54,19 +55,16 @@ impl Log {
         self.table.appender().await
     }
 
-    /// The files that a fold up to this moment reads, and how many it leaves out.
-    pub(crate) fn files_until(&self, until: Option<Micros>) -> (Vec<LogFile>, usize) {
-        let files = self.table.files();
-        let all = files.len();
-        let kept: Vec<LogFile> =
-            files.into_iter().filter(|file| scan::may_have_happened(file, until)).collect();
-        let left_out = all - kept.len();
-        (kept, left_out)
-    }
-
-    /// Where the files lie.
-    pub(crate) fn storage(&self) -> Result<LogStorage, OfflineError> {
-        self.table.log_storage()
+    /// The files of the snapshot, for a join; none where nothing was ever written.
+    pub fn snapshot(&self) -> Result<Option<LogSnapshot>, OfflineError> {
+        let Some(version) = self.version() else { return Ok(None) };
+        let files = self.table.files().into_iter().map(|file| LogFile {
+            path: file.path.to_string(),
+            bytes: file.bytes,
+            rows: file.rows,
+            date: file.partition,
+        });
+        Ok(Some(LogSnapshot { root: self.table.folder()?, version, files: files.collect() }))
     }
 
     /// Reads these columns of all rows that may have happened up to `until`, in no order, as

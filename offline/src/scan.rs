@@ -16,7 +16,7 @@ use arrow::datatypes::{Field, Schema};
 
 use crate::columns::DATE;
 use crate::error::OfflineError;
-use crate::table::{LogFile, Table};
+use crate::table::{DataFile, Table};
 
 /// Rows of one batch of a scan.
 const BATCH_ROWS: usize = 8192;
@@ -27,7 +27,7 @@ pub(crate) fn streams(
     until: Option<Micros>,
     partitions: usize,
 ) -> Result<Vec<SendableRecordBatchStream>, OfflineError> {
-    let files: Vec<LogFile> =
+    let files: Vec<DataFile> =
         table.files().into_iter().filter(|file| may_have_happened(file, until)).collect();
     if files.is_empty() {
         return Ok(Vec::new());
@@ -52,7 +52,7 @@ pub(crate) fn streams(
 }
 
 /// Whether a file can hold a row of this moment or before, by the date of its partition.
-pub(crate) fn may_have_happened(file: &LogFile, until: Option<Micros>) -> bool {
+fn may_have_happened(file: &DataFile, until: Option<Micros>) -> bool {
     let date = file.partition.as_deref().and_then(|date| date.parse::<Micros>().ok());
     match (date, until) {
         (Some(date), Some(until)) => date <= until,
@@ -61,7 +61,7 @@ pub(crate) fn may_have_happened(file: &LogFile, until: Option<Micros>) -> bool {
 }
 
 /// Newest first and dealt out in turn, so that every stream begins with the rows that win most.
-fn groups(files: Vec<LogFile>, partitions: usize) -> Vec<FileGroup> {
+fn groups(files: Vec<DataFile>, partitions: usize) -> Vec<FileGroup> {
     let mut groups = vec![Vec::new(); partitions.clamp(1, files.len())];
     let count = groups.len();
     for (n, file) in files.into_iter().rev().enumerate() {

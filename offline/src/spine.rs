@@ -1,175 +1,167 @@
 //! The spine: the entities and moments that a training set is made for, as its author wrote them.
 
+use std::fmt;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, Int64Type, SchemaRef, TimeUnit};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use feature::{Micros, ServicePlan};
+use datafusion::common::DataFusionError;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::PartitionStream;
+use feature::ServicePlan;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use transform::ConformError;
 
 use crate::error::OfflineError;
 use crate::file_format::FileFormat;
+use crate::label_times::check_time_column;
 use crate::spine_csv;
 
-/// A spine that fits a service: every check on it has passed.
-#[derive(Debug)]
+/// Rows of one batch of a spine.
+const BATCH_ROWS: usize = 65_536;
+
+/// A spine that fits a service: every check on its columns has passed. Its rows are read when the
+/// training set is made.
+#[derive(Clone, Debug)]
 pub struct Spine {
-    /// Its rows and columns, as they are in the file.
-    pub(crate) batch: RecordBatch,
-    /// Each row's label time, in microseconds.
-    pub(crate) times: Vec<i64>,
-    /// The join keys of the service's plan, in its order and types.
-    pub(crate) keys: Vec<ArrayRef>,
-    /// The request columns of the service's plan, in its order and types.
-    pub(crate) request: Vec<ArrayRef>,
-    /// Whether its times have no zone, and were read as UTC.
+    path: PathBuf,
+    format: FileFormat,
+    schema: SchemaRef,
+    /// The rows of a file whose types are known only once it is read: CSV.
+    held: Option<RecordBatch>,
+    time: String,
+    /// Whether its times have no zone, and are read as UTC.
     pub naive: bool,
 }
 
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>;
+
 impl Spine {
-    /// Reads a spine and checks it against the service's plan; says all that is wrong at once.
+    /// Opens a spine and checks its columns against the service's plan; says all that is wrong at
+    /// once.
     pub fn read(path: &Path, time: &str, plan: &ServicePlan) -> Result<Spine, OfflineError> {
-        let batch = read_file(path, time, plan)?;
+        let format = FileFormat::of(path)?;
+        let held = (format == FileFormat::Csv).then(|| spine_csv::read(path, time, plan)).transpose()?;
+        let schema = held.as_ref().map_or_else(|| schema(path, format), |held| Ok(held.schema()))?;
         let mut problems = Vec::new();
-        let mut wrong = |what: String| problems.push(format!("{}: {what}", path.display()));
-        for output in &plan.outputs {
-            if batch.schema().column_with_name(&output.name).is_some() {
-                wrong(format!(
-                    "it already has a column `{}`, which is a feature of {}: rename the column or give the feature a prefix",
-                    output.name, plan.id
-                ));
-            }
+        for output in plan.outputs.iter().filter(|output| schema.column_with_name(&output.name).is_some()) {
+            problems.push(format!(
+                "it already has a column `{}`, which is a feature of {}: rename the column or give the feature a prefix",
+                output.name, plan.id
+            ));
         }
-        let times = label_times(&batch, time, &mut wrong);
-        let keys = conformed(&batch, &plan.keys, "join key", &mut wrong);
-        let request = conformed(&batch, &plan.request, "request column", &mut wrong);
-        match times {
-            Some((times, naive)) if problems.is_empty() => Ok(Spine { batch, times, keys, request, naive }),
-            _ => Err(OfflineError::Spine(problems)),
-        }
-    }
-
-    /// How many rows it has.
-    pub fn rows(&self) -> usize {
-        self.batch.num_rows()
-    }
-}
-
-/// The named columns in their declared types.
-fn conformed(
-    batch: &RecordBatch,
-    fields: &[feature::Field],
-    what: &str,
-    wrong: &mut impl FnMut(String),
-) -> Vec<ArrayRef> {
-    let mut columns = Vec::new();
-    for field in fields {
-        let one = std::slice::from_ref(field);
-        match transform::Conform::new(one, &batch.schema()) {
-            Ok(conform) => match conform.apply(batch).map(|batch| batch.columns().to_vec()) {
-                Ok(found) => columns.extend(found),
-                Err(ConformError::Value { row, declared, reason, .. }) => wrong(format!(
-                    "row {}: the {what} `{}` cannot be read as {declared}: {reason}",
-                    row + 1,
-                    field.name
-                )),
-                Err(error) => wrong(format!("the {what} `{}`: {error}", field.name)),
-            },
-            Err(mismatches) => {
-                mismatches
-                    .iter()
-                    .for_each(|mismatch| wrong(format!("the {what} `{}`: {mismatch}", field.name)));
-            }
-        }
-    }
-    columns
-}
-
-/// The label times in UTC microseconds, and whether they had no zone.
-fn label_times(batch: &RecordBatch, time: &str, wrong: &mut impl FnMut(String)) -> Option<(Vec<i64>, bool)> {
-    let Some(column) = batch.column_by_name(time) else {
-        let names: Vec<_> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
-        wrong(match names.as_slice() {
-            [] => "it has no columns".to_owned(),
-            names => format!("there is no time column `{time}`: its columns are {}", names.join(", ")),
+        let naive = check_time_column(&schema, time).unwrap_or_else(|problem| {
+            problems.push(problem);
+            false
         });
-        return None;
-    };
-    let DataType::Timestamp(_, zone) = column.data_type() else {
-        let found = match column.data_type() {
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "string".to_owned(),
-            other => other.to_string().to_lowercase(),
-        };
-        wrong(format!("the time column `{time}` is {found}, and must be a timestamp"));
-        return None;
-    };
-    if column.null_count() > 0 {
-        let first = (0..column.len()).find(|row| column.is_null(*row)).unwrap_or(0);
-        wrong(format!(
-            "row {}: the time column `{time}` is null, as in {} of {} rows: every label needs a time",
-            first + 1,
-            column.null_count(),
-            column.len()
-        ));
-        return None;
-    }
-    let times = match micros(column) {
-        Ok(times) => times,
-        Err(error) => {
-            wrong(format!("the time column `{time}`: {error}"));
-            return None;
+        for (fields, what) in [(&plan.keys, "join key"), (&plan.request, "request column")] {
+            for field in fields {
+                if let Err(mismatches) = transform::Conform::new(std::slice::from_ref(field), &schema) {
+                    problems.extend(mismatches.iter().map(|m| format!("the {what} `{}`: {m}", field.name)));
+                }
+            }
         }
-    };
-    if let Some((row, at)) = times.iter().enumerate().find(|(_, at)| Micros::new(**at).is_err()) {
-        wrong(format!(
-            "row {}: the time column `{time}` is {at} microseconds since 1970, outside the years 0001 to 9999",
-            row + 1
-        ));
-        return None;
+        if !problems.is_empty() {
+            let named = |problem| format!("{}: {problem}", path.display());
+            return Err(OfflineError::Spine(problems.into_iter().map(named).collect()));
+        }
+        Ok(Spine { path: path.to_owned(), format, schema, held, time: time.to_owned(), naive })
     }
-    Some((times, zone.is_none()))
+
+    /// The columns of the file.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The column of label times.
+    pub fn time(&self) -> &str {
+        &self.time
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the rows in their order.
+    pub(crate) fn batches(&self) -> Result<Batches, OfflineError> {
+        match &self.held {
+            Some(held) => {
+                let (held, rows) = (held.clone(), held.num_rows());
+                let batch = move |start| Ok(held.slice(start, BATCH_ROWS.min(rows - start)));
+                Ok(Box::new((0..rows).step_by(BATCH_ROWS).map(batch)))
+            }
+            None => read_batches(&self.path, self.format),
+        }
+    }
 }
 
-/// Timestamps of any unit in microseconds, nanoseconds towards the past, so that none can leak.
-fn micros(column: &ArrayRef) -> Result<Vec<i64>, ArrowError> {
-    let ticks = cast(column, &DataType::Int64)?;
-    let ticks = ticks.as_primitive::<Int64Type>().values().iter();
-    let scale = |by: i64| move |tick: &i64| tick.checked_mul(by).unwrap_or(i64::MAX);
-    Ok(match column.data_type() {
-        DataType::Timestamp(TimeUnit::Second, _) => ticks.map(scale(1_000_000)).collect(),
-        DataType::Timestamp(TimeUnit::Millisecond, _) => ticks.map(scale(1_000)).collect(),
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => ticks.map(|tick| tick.div_euclid(1_000)).collect(),
-        _ => ticks.copied().collect(),
+impl PartitionStream for Spine {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let path = self.path.clone();
+        let named = move |error: &dyn fmt::Display| {
+            DataFusionError::External(Box::new(OfflineError::file("read", &path, error)))
+        };
+        let batches: Box<dyn Iterator<Item = Result<RecordBatch, DataFusionError>> + Send> =
+            match self.batches() {
+                Ok(batches) => Box::new(batches.map(move |batch| batch.map_err(|error| named(&error)))),
+                Err(error) => Box::new(std::iter::once(Err(DataFusionError::External(Box::new(error))))),
+            };
+        Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), futures::stream::iter(batches)))
+    }
+}
+
+fn schema(path: &Path, format: FileFormat) -> Result<SchemaRef, OfflineError> {
+    let failed = |error: &dyn fmt::Display| OfflineError::file("read", path, error);
+    let file = File::open(path).map_err(|error| failed(&error))?;
+    Ok(match format {
+        FileFormat::Parquet | FileFormat::Csv => {
+            let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| failed(&error))?;
+            reader.schema().clone()
+        }
+        FileFormat::Arrow => {
+            arrow::ipc::reader::FileReader::try_new(file, None).map_err(|error| failed(&error))?.schema()
+        }
     })
 }
 
-fn read_file(path: &Path, time: &str, plan: &ServicePlan) -> Result<RecordBatch, OfflineError> {
-    let file = || File::open(path).map_err(|error| OfflineError::file("read", path, error));
-    let damaged = |error: &dyn std::fmt::Display| {
-        OfflineError::file(
-            "read",
-            path,
-            format!("it is damaged or not whole ({error}); write or copy it again"),
-        )
-    };
-    let (schema, batches): (SchemaRef, Vec<RecordBatch>) = match FileFormat::of(path)? {
+/// The rows of a file that knows its own types.
+fn read_batches(path: &Path, format: FileFormat) -> Result<Batches, OfflineError> {
+    let failed = |error: &dyn fmt::Display| OfflineError::file("read", path, error);
+    let file = File::open(path).map_err(|error| failed(&error))?;
+    Ok(match format {
         FileFormat::Parquet => {
-            let reader =
-                ParquetRecordBatchReaderBuilder::try_new(file()?).map_err(|error| damaged(&error))?;
-            let schema = reader.schema().clone();
-            let reader = reader.with_batch_size(65_536).build().map_err(|error| damaged(&error))?;
-            (schema, reader.collect::<Result<_, _>>().map_err(|error| damaged(&error))?)
+            let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| failed(&error))?;
+            Box::new(reader.with_batch_size(BATCH_ROWS).build().map_err(|error| failed(&error))?)
         }
-        FileFormat::Csv => return spine_csv::read(path, time, plan),
+        FileFormat::Csv => {
+            let format = arrow::csv::reader::Format::default().with_header(true);
+            let (inferred, _) = format.infer_schema(file, None).map_err(|error| failed(&error))?;
+            let file = File::open(path).map_err(|error| failed(&error))?;
+            let reader = arrow::csv::ReaderBuilder::new(Arc::new(inferred)).with_header(true);
+            Box::new(reader.with_batch_size(BATCH_ROWS).build(file).map_err(|error| failed(&error))?)
+        }
         FileFormat::Arrow => {
-            let reader =
-                arrow::ipc::reader::FileReader::try_new(file()?, None).map_err(|error| damaged(&error))?;
-            (reader.schema(), reader.collect::<Result<_, _>>().map_err(|error| damaged(&error))?)
+            Box::new(arrow::ipc::reader::FileReader::try_new(file, None).map_err(|error| failed(&error))?)
         }
+    })
+}
+
+/// All rows of a file of the format that its name says.
+pub fn read_file(path: &Path) -> Result<RecordBatch, OfflineError> {
+    let failed = |error: ArrowError| OfflineError::file("read", path, error);
+    let format = FileFormat::of(path)?;
+    let batches = read_batches(path, format)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    let schema = match batches.first() {
+        Some(batch) => batch.schema(),
+        None => schema(path, format)?,
     };
-    concat_batches(&schema, &batches).map_err(|error| damaged(&error))
+    arrow::compute::concat_batches(&schema, &batches).map_err(failed)
 }

@@ -40,19 +40,12 @@ pub struct Marker {
 
 /// A file of a snapshot.
 #[derive(Debug, Clone)]
-pub(crate) struct LogFile {
+pub(crate) struct DataFile {
     pub(crate) path: deltalake_core::Path,
     pub(crate) bytes: u64,
     pub(crate) rows: Option<u64>,
     /// The value of the partition column, as the table holds it.
     pub(crate) partition: Option<String>,
-}
-
-/// Where the files of a table lie.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum LogStorage {
-    /// In this folder.
-    Local(PathBuf),
 }
 
 impl Table {
@@ -133,12 +126,12 @@ impl Table {
     }
 
     /// The files of this snapshot, newest path last.
-    pub(crate) fn files(&self) -> Vec<LogFile> {
+    pub(crate) fn files(&self) -> Vec<DataFile> {
         let Ok(snapshot) = self.delta.snapshot() else { return Vec::new() };
-        let mut files: Vec<LogFile> = snapshot
+        let mut files: Vec<DataFile> = snapshot
             .log_data()
             .iter()
-            .map(|file| LogFile {
+            .map(|file| DataFile {
                 path: file.object_store_path(),
                 bytes: u64::try_from(file.size()).unwrap_or(0),
                 rows: file.num_records().map(|rows| rows as u64),
@@ -157,10 +150,10 @@ impl Table {
         self.delta.object_store()
     }
 
-    /// Where the files lie, for readers that need no object store in between.
-    pub(crate) fn log_storage(&self) -> Result<LogStorage, OfflineError> {
+    /// The folder that the files lie in.
+    pub(crate) fn folder(&self) -> Result<PathBuf, OfflineError> {
         let url = self.delta.table_url();
-        url.to_file_path().map(LogStorage::Local).map_err(|()| OfflineError::Location {
+        url.to_file_path().map_err(|()| OfflineError::Location {
             url: url.to_string(),
             why: "this build reads logs from local folders".to_owned(),
         })

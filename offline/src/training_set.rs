@@ -2,26 +2,40 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, TimestampMicrosecondArray, UInt32Array};
-use arrow::compute::take;
-use arrow::datatypes::{Field, Schema};
-use feature::{AsOf, Computation, Lookup, Micros, Origin, ServicePlan};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
-use transform::OnDemand;
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimestampMicrosecondType};
+use datafusion::catalog::streaming::StreamingTable;
+use datafusion::datasource::provider_as_source;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::context::SessionState;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
+use datafusion::prelude::SessionConfig;
+use feature::{AsOf, Computation, Field as FeatureField, Origin, ServicePlan, VersionId};
+use futures::StreamExt;
+use transform::{Conform, OnDemand};
 
 use crate::error::OfflineError;
-use crate::join::{Ask, Folded, Labels, Reading, fold};
+use crate::join::{JoinLookup, JoinSpec, PointInTime, PointInTimePlanner, Reading, leak_name};
+use crate::label_times::label_times;
 use crate::spine::Spine;
 use crate::store::OfflineStore;
 
 /// How a training set is made.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Which rows a label may see.
     pub as_of: AsOf,
     /// Whether to add event time, availability and age of each view.
     pub explain: bool,
+    /// How many threads read logs; none means one for each core.
+    pub threads: Option<usize>,
+    /// Bytes that the labels in memory may take; none means no bound.
+    pub max_memory: Option<u64>,
+    /// The versions of logs to read, by view; the newest of those that are not named.
+    pub log_versions: Vec<(VersionId, u64)>,
 }
 
 /// The rows of a training set and what there is to say of them.
@@ -30,10 +44,19 @@ pub struct TrainingSet {
     /// The spine's columns in their order, then the features under their service names, then,
     /// where it was asked, the times of each view.
     pub batch: RecordBatch,
+    /// What there is to say of them.
+    pub summary: Summary,
+}
+
+/// What there is to say of a training set.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// How many rows it has.
+    pub rows: usize,
     /// One for each feature, in the service's order.
     pub features: Vec<FeatureSummary>,
     /// For each view that was read, the version of its log.
-    pub log_versions: Vec<(feature::VersionId, Option<u64>)>,
+    pub log_versions: Vec<(VersionId, u64)>,
 }
 
 /// What a training set holds of one feature.
@@ -48,156 +71,225 @@ pub struct FeatureSummary {
     pub leaked: Option<usize>,
 }
 
-/// Makes the training set of a service for a spine.
+/// Makes the training set of a service for a spine, in memory.
 pub async fn training_set(
     store: &OfflineStore,
     plan: &ServicePlan,
     spine: &Spine,
-    options: Options,
+    options: &Options,
 ) -> Result<TrainingSet, OfflineError> {
-    let mut lookups = Vec::new();
-    let mut log_versions = Vec::new();
-    for folded in fold_lookups(store, plan, spine, options.as_of).await? {
-        log_versions.push(folded.version);
-        lookups.push(Joined::new(&folded.fold, spine.rows())?);
+    let mut making = Making::new(store, plan, spine, options).await?;
+    let mut batches = Vec::new();
+    while let Some(batch) = making.next().await? {
+        batches.push(batch);
     }
-    let views = plan.lookups.iter().map(|lookup| lookup.view.id.clone());
-    let mut values = Values { plan, spine, lookups, computed: Vec::new() };
-    for computation in &plan.computations {
-        let computed = values.compute(computation)?;
-        values.computed.push(computed);
-    }
-    let mut fields: Vec<Arc<Field>> = spine.batch.schema().fields().iter().cloned().collect();
-    let mut columns = spine.batch.columns().to_vec();
-    let mut features = Vec::new();
-    for output in &plan.outputs {
-        let column = values.column(output.origin)?;
-        let leaked = (options.as_of == AsOf::Available)
-            .then(|| values.leaked(output.origin).iter().filter(|leaked| **leaked).count());
-        features.push(FeatureSummary { name: output.name.clone(), nulls: column.null_count(), leaked });
-        fields.push(Arc::new(Field::new(&output.name, column.data_type().clone(), true)));
-        columns.push(column);
-    }
-    if options.explain {
-        for (lookup, joined) in plan.lookups.iter().zip(&values.lookups) {
-            joined.explain(&explain_name(plan, lookup), lookup, spine, &mut fields, &mut columns);
-        }
-    }
-    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
-    Ok(TrainingSet { batch, features, log_versions: views.zip(log_versions).collect() })
+    let batch = arrow::compute::concat_batches(making.schema(), &batches)?;
+    Ok(TrainingSet { batch, summary: making.finish() })
 }
 
-struct FoldedLookup {
-    fold: Folded,
-    version: Option<u64>,
+/// A training set on its way, batch by batch in the order of the spine.
+pub struct Making<'a> {
+    plan: &'a ServicePlan,
+    spine: &'a Spine,
+    options: &'a Options,
+    schema: SchemaRef,
+    on_demand: Vec<OnDemand>,
+    joined: datafusion::execution::SendableRecordBatchStream,
+    physical: Arc<dyn ExecutionPlan>,
+    reading: Arc<Reading>,
+    log_rows: u64,
+    summary: Summary,
 }
 
-/// Folds every lookup of the plan, side by side.
-async fn fold_lookups(
-    store: &OfflineStore,
-    plan: &ServicePlan,
-    spine: &Spine,
-    as_of: AsOf,
-) -> Result<Vec<FoldedLookup>, OfflineError> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = cores.div_ceil(plan.lookups.len().max(1));
-    let turns = Arc::new(Semaphore::new(cores));
-    let mut tasks = JoinSet::new();
-    for (place, lookup) in plan.lookups.iter().enumerate() {
-        let log = store.log(&lookup.view).await?;
-        if log.version().is_none() {
-            return Err(OfflineError::NoLog { view: lookup.view.id.to_string() });
-        }
-        let keys: Vec<ArrayRef> =
-            lookup.keys.iter().filter_map(|key| spine.keys.get(*key).cloned()).collect();
-        let times = spine.times.clone();
-        let turns = turns.clone();
-        tasks.spawn(async move {
-            let _turn = turns.acquire_many_owned(threads as u32).await;
-            let folded = tokio::task::spawn_blocking(move || {
-                let labels = Arc::new(Labels::new(&keys, &times)?);
-                let ask = Ask { as_of, leaks: true };
-                let version = log.version();
-                let fold = fold(&log, labels, ask, threads, &Reading::default())?;
-                Ok::<_, OfflineError>(FoldedLookup { fold, version })
-            });
-            (place, folded.await)
-        });
-    }
-    let mut folded = Vec::new();
-    while let Some(done) = tasks.join_next().await {
-        match done {
-            Ok((place, Ok(fold))) => folded.push((place, fold?)),
-            Ok((_, Err(panic))) | Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        }
-    }
-    folded.sort_by_key(|(place, _)| *place);
-    Ok(folded.into_iter().map(|(_, fold)| fold).collect())
-}
-
-/// The features of one lookup at every row of the spine.
-struct Joined {
-    features: Vec<ArrayRef>,
-    /// For each feature, the rows at which an event-time join would have leaked.
-    leaked: Vec<Vec<bool>>,
-    times: Vec<Option<(Micros, Micros)>>,
-}
-
-impl Joined {
-    fn new(fold: &Folded, rows: usize) -> Result<Self, OfflineError> {
-        let slots = &fold.labels.slot_of_row;
-        let places = UInt32Array::from(slots.clone());
-        let features =
-            fold.features.iter().map(|array| take(array, &places, None)).collect::<Result<_, _>>()?;
-        let at_row = |of: &Vec<bool>, row: usize| {
-            let slot = slots.get(row).copied().flatten();
-            slot.and_then(|slot| of.get(slot as usize)).copied().unwrap_or(false)
+impl<'a> Making<'a> {
+    /// Opens the logs and plans the join.
+    pub async fn new(
+        store: &OfflineStore,
+        plan: &'a ServicePlan,
+        spine: &'a Spine,
+        options: &'a Options,
+    ) -> Result<Making<'a>, OfflineError> {
+        let layout = Layout::new(plan);
+        let mut spec = JoinSpec {
+            time: spine.time().to_owned(),
+            as_of: options.as_of,
+            leaks: options.as_of == AsOf::Available,
+            lookups: Vec::new(),
+            threads: options
+                .threads
+                .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+            max_memory: options.max_memory,
         };
-        let leaked = fold.leaked.iter().map(|of| (0..rows).map(|row| at_row(of, row)).collect()).collect();
-        let times = slots
+        let mut summary = Summary::default();
+        for (place, lookup) in plan.lookups.iter().enumerate() {
+            let asked = options.log_versions.iter().find(|(view, _)| *view == lookup.view.id);
+            let log = match asked {
+                Some((_, version)) => store.log_at(&lookup.view, *version).await?,
+                None => store.log(&lookup.view).await?,
+            };
+            let no_log = || OfflineError::NoLog { view: lookup.view.id.to_string() };
+            let snapshot = log.snapshot()?.ok_or_else(no_log)?;
+            summary.log_versions.push((lookup.view.id.clone(), snapshot.version));
+            let key = |key: &usize| plan.keys.get(*key).map(|key| key.name.to_string());
+            spec.lookups.push(JoinLookup {
+                view: lookup.view.clone(),
+                keys: lookup.keys.iter().filter_map(key).collect(),
+                log: snapshot,
+                features: layout.features_of(place),
+                times: options
+                    .explain
+                    .then(|| (format!("@{place}.event_time"), format!("@{place}.available_at"))),
+            });
+        }
+        let log_rows = spec.lookups.iter().map(|lookup| lookup.log.rows()).sum();
+        let reading = Arc::new(Reading::default());
+        let physical = physical_plan(spine, spec, reading.clone()).await?;
+        let context = Arc::new(datafusion::execution::TaskContext::from(&state()?));
+        let joined = physical.execute(0, context)?;
+        let on_demand = plan
+            .computations
             .iter()
-            .map(|slot| {
-                let winner = fold.winners.get((*slot)? as usize).copied().flatten()?;
-                Some((winner.event_time, winner.available_at))
-            })
-            .collect();
-        Ok(Self { features, leaked, times })
+            .map(|computation| OnDemand::compile(&computation.view, &inputs_of(plan, computation)))
+            .collect::<Result<_, _>>()?;
+        for output in &plan.outputs {
+            let leaked = (options.as_of == AsOf::Available).then_some(0);
+            summary.features.push(FeatureSummary { name: output.name.clone(), nulls: 0, leaked });
+        }
+        let schema = Arc::new(Schema::new(fields(plan, spine, options)));
+        Ok(Making { plan, spine, options, schema, on_demand, joined, physical, reading, log_rows, summary })
     }
 
-    /// Adds the times of the latest visible row, null for a static view.
-    fn explain(
-        &self,
-        name: &str,
-        lookup: &Lookup,
-        spine: &Spine,
-        fields: &mut Vec<Arc<Field>>,
-        columns: &mut Vec<ArrayRef>,
-    ) {
-        let shown = |times: &Option<(Micros, Micros)>| times.filter(|_| !lookup.view.is_static);
-        let event: TimestampMicrosecondArray =
-            self.times.iter().map(|times| shown(times).map(|(event, _)| event.get())).collect();
-        let available: TimestampMicrosecondArray =
-            self.times.iter().map(|times| shown(times).map(|(_, available)| available.get())).collect();
-        let age: Float64Array = self
-            .times
-            .iter()
-            .zip(&spine.times)
-            .map(|(times, at)| shown(times).map(|(event, _)| (at - event.get()) as f64 / 1e6))
-            .collect();
-        let explained: [(&str, ArrayRef); 3] = [
-            ("event_time", Arc::new(event.with_timezone("UTC"))),
-            ("available_at", Arc::new(available.with_timezone("UTC"))),
-            ("age_s", Arc::new(age)),
-        ];
-        for (what, column) in explained {
-            fields.push(Arc::new(Field::new(format!("{name}__{what}"), column.data_type().clone(), true)));
+    /// The columns of the training set.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// What the join has read so far.
+    pub fn reading(&self) -> &Arc<Reading> {
+        &self.reading
+    }
+
+    /// How many rows the logs have, each counted once for each role that it is read in.
+    pub fn log_rows(&self) -> u64 {
+        self.log_rows
+    }
+
+    /// The join as DataFusion runs it, with what it has measured so far.
+    pub fn explain(&self) -> String {
+        let plan = datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(
+            self.physical.as_ref(),
+        );
+        plan.indent(true).to_string()
+    }
+
+    /// The next rows of the training set; none at the end.
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>, OfflineError> {
+        let Some(joined) = self.joined.next().await.transpose()? else { return Ok(None) };
+        let values = Values { making: self, joined: &joined };
+        let mut computed: Vec<Vec<ArrayRef>> = Vec::new();
+        for (computation, compiled) in self.plan.computations.iter().zip(&self.on_demand) {
+            let values = values.compute(computation, compiled, &computed)?;
+            computed.push(values);
+        }
+        let spine_columns = self.spine.schema().fields().len();
+        let mut columns: Vec<ArrayRef> = joined.columns().iter().take(spine_columns).cloned().collect();
+        let mut counted = Vec::new();
+        for output in &self.plan.outputs {
+            let column = values.column(output.origin, &computed)?;
+            let leaked = self.options.as_of == AsOf::Available;
+            let leaked =
+                leaked.then(|| values.leaked(output.origin).iter().filter(|leaked| **leaked).count());
+            counted.push((column.null_count(), leaked));
             columns.push(column);
         }
+        if self.options.explain {
+            columns.extend(values.times()?);
+        }
+        self.summary.rows += joined.num_rows();
+        for (feature, (nulls, leaked)) in self.summary.features.iter_mut().zip(counted) {
+            feature.nulls += nulls;
+            feature.leaked = feature.leaked.zip(leaked).map(|(so_far, more)| so_far + more);
+        }
+        Ok(Some(RecordBatch::try_new(self.schema.clone(), columns)?))
     }
+
+    /// What there is to say of the rows that were made.
+    pub fn finish(self) -> Summary {
+        self.summary
+    }
+}
+
+fn state() -> Result<SessionState, OfflineError> {
+    let runtime = Arc::new(RuntimeEnvBuilder::new().build()?);
+    let config = SessionConfig::new().with_target_partitions(1);
+    Ok(SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).build())
+}
+
+async fn physical_plan(
+    spine: &Spine,
+    spec: JoinSpec,
+    reading: Arc<Reading>,
+) -> Result<Arc<dyn ExecutionPlan>, OfflineError> {
+    let table = StreamingTable::try_new(spine.schema().clone(), vec![Arc::new(spine.clone())])?;
+    let scan = LogicalPlanBuilder::scan("spine", provider_as_source(Arc::new(table)), None)?.build()?;
+    let join = PointInTime::new(scan, Arc::new(spec))?.into_plan();
+    let planner =
+        DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(PointInTimePlanner::new(reading))]);
+    Ok(planner.create_physical_plan(&join, &state()?).await?)
+}
+
+/// Which features of each lookup are joined: those that outputs or on-demand views read.
+struct Layout {
+    wanted: Vec<(usize, usize)>,
+}
+
+impl Layout {
+    fn new(plan: &ServicePlan) -> Self {
+        let outputs = plan.outputs.iter().map(|output| output.origin);
+        let inputs = plan.computations.iter().flat_map(|c| c.inputs.iter().map(|(_, origin)| *origin));
+        let mut wanted: Vec<(usize, usize)> = outputs
+            .chain(inputs)
+            .filter_map(|origin| match origin {
+                Origin::Stored { lookup, feature } => Some((lookup, feature)),
+                Origin::Computed { .. } => None,
+            })
+            .collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        Self { wanted }
+    }
+
+    fn features_of(&self, lookup: usize) -> Vec<(usize, String)> {
+        let of_lookup = self.wanted.iter().filter(|(place, _)| *place == lookup);
+        of_lookup.map(|(_, feature)| (*feature, joined_name(lookup, *feature))).collect()
+    }
+}
+
+/// What the join calls a feature: no column of a spine and no feature has such a name.
+fn joined_name(lookup: usize, feature: usize) -> String {
+    format!("@{lookup}.{feature}")
+}
+
+fn fields(plan: &ServicePlan, spine: &Spine, options: &Options) -> Vec<FieldRef> {
+    let mut fields: Vec<FieldRef> = spine.schema().fields().iter().cloned().collect();
+    for output in &plan.outputs {
+        fields.push(Arc::new(Field::new(&output.name, transform::arrow_type(output.data_type), true)));
+    }
+    if options.explain {
+        for lookup in 0..plan.lookups.len() {
+            let name = explain_name(plan, lookup);
+            let time = crate::columns::timestamp_type();
+            fields.push(Arc::new(Field::new(format!("{name}__event_time"), time.clone(), true)));
+            fields.push(Arc::new(Field::new(format!("{name}__available_at"), time, true)));
+            fields.push(Arc::new(Field::new(format!("{name}__age_s"), DataType::Float64, true)));
+        }
+    }
+    fields
 }
 
 /// What the times of a lookup are called: its view, and its role where the view has several.
-fn explain_name(plan: &ServicePlan, lookup: &Lookup) -> String {
+fn explain_name(plan: &ServicePlan, place: usize) -> String {
+    let Some(lookup) = plan.lookups.get(place) else { return String::new() };
     let several = plan.lookups.iter().filter(|other| other.view.id == lookup.view.id).count() > 1;
     let roles: Vec<_> =
         lookup.keys.iter().filter_map(|key| plan.keys.get(*key)).map(|key| key.name.as_str()).collect();
@@ -207,68 +299,109 @@ fn explain_name(plan: &ServicePlan, lookup: &Lookup) -> String {
     }
 }
 
-/// Every value that the plan's outputs can come from, at every row of the spine.
+/// What an on-demand view reads: its inputs, then its request columns.
+fn inputs_of(plan: &ServicePlan, computation: &Computation) -> Vec<FeatureField> {
+    let inputs = computation.inputs.iter().map(|(field, _)| field.clone());
+    inputs.chain(computation.request.iter().filter_map(|place| plan.request.get(*place).cloned())).collect()
+}
+
+/// Every value that the plan's outputs can come from, for one batch of joined rows.
 struct Values<'a> {
-    plan: &'a ServicePlan,
-    spine: &'a Spine,
-    lookups: Vec<Joined>,
-    computed: Vec<Vec<ArrayRef>>,
+    making: &'a Making<'a>,
+    joined: &'a RecordBatch,
 }
 
 impl Values<'_> {
-    fn column(&self, origin: Origin) -> Result<ArrayRef, OfflineError> {
-        let found = match origin {
-            Origin::Stored { lookup, feature } => {
-                self.lookups.get(lookup).and_then(|l| l.features.get(feature))
-            }
-            Origin::Computed { computation, feature } => {
-                self.computed.get(computation).and_then(|c| c.get(feature))
-            }
-        };
-        found.cloned().ok_or_else(|| OfflineError::Corrupt {
-            what: format!("the features of {}", self.plan.id),
-            why: format!("{origin:?} is not there"),
+    fn joined(&self, name: &str) -> Result<&ArrayRef, OfflineError> {
+        self.joined.column_by_name(name).ok_or_else(|| OfflineError::Corrupt {
+            what: format!("the features of {}", self.making.plan.id),
+            why: format!("the join gave no `{name}`"),
         })
+    }
+
+    fn column(&self, origin: Origin, computed: &[Vec<ArrayRef>]) -> Result<ArrayRef, OfflineError> {
+        match origin {
+            Origin::Stored { lookup, feature } => self.joined(&joined_name(lookup, feature)).cloned(),
+            Origin::Computed { computation, feature } => {
+                let found = computed.get(computation).and_then(|values| values.get(feature)).cloned();
+                found.ok_or_else(|| OfflineError::Corrupt {
+                    what: format!("the features of {}", self.making.plan.id),
+                    why: format!("on-demand view {computation} has no feature {feature}"),
+                })
+            }
+        }
     }
 
     /// The rows at which an event-time join would have filled the value, or an input of it, from
     /// rows that were not yet available.
     fn leaked(&self, origin: Origin) -> Vec<bool> {
+        let mut any = vec![false; self.joined.num_rows()];
         match origin {
             Origin::Stored { lookup, feature } => {
-                let leaked = self.lookups.get(lookup).and_then(|joined| joined.leaked.get(feature));
-                leaked.cloned().unwrap_or_else(|| vec![false; self.spine.rows()])
+                let name = leak_name(&joined_name(lookup, feature));
+                if let Some(leaked) =
+                    self.joined.column_by_name(&name).and_then(|column| column.as_boolean_opt())
+                {
+                    any.iter_mut().zip(leaked).for_each(|(any, leaked)| *any = leaked == Some(true));
+                }
             }
             Origin::Computed { computation, .. } => {
-                let mut any = vec![false; self.spine.rows()];
-                let inputs =
-                    self.plan.computations.get(computation).map(|c| c.inputs.as_slice()).unwrap_or_default();
+                let computations = &self.making.plan.computations;
+                let inputs = computations.get(computation).map(|c| c.inputs.as_slice()).unwrap_or_default();
                 for (_, input) in inputs {
                     any.iter_mut().zip(self.leaked(*input)).for_each(|(any, one)| *any |= one);
                 }
-                any
             }
         }
+        any
     }
 
-    fn compute(&self, computation: &Computation) -> Result<Vec<ArrayRef>, OfflineError> {
-        let mut fields = Vec::new();
+    fn compute(
+        &self,
+        computation: &Computation,
+        compiled: &OnDemand,
+        computed: &[Vec<ArrayRef>],
+    ) -> Result<Vec<ArrayRef>, OfflineError> {
+        let plan = self.making.plan;
         let mut columns = Vec::new();
-        for (field, origin) in &computation.inputs {
-            fields.push(field.clone());
-            columns.push(self.column(*origin)?);
+        for (_, origin) in &computation.inputs {
+            columns.push(self.column(*origin, computed)?);
         }
-        for place in &computation.request {
-            if let (Some(field), Some(column)) =
-                (self.plan.request.get(*place), self.spine.request.get(*place))
-            {
-                fields.push(field.clone());
-                columns.push(column.clone());
-            }
+        for field in computation.request.iter().filter_map(|place| plan.request.get(*place)) {
+            columns.extend(self.conformed(field)?);
         }
-        let compiled = OnDemand::compile(&computation.view, &fields)?;
-        let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(self.spine.rows()));
-        let batch = RecordBatch::try_new_with_options(transform::arrow_schema(&fields), columns, &options)?;
-        Ok(compiled.evaluate(&batch)?)
+        let options = RecordBatchOptions::new().with_row_count(Some(self.joined.num_rows()));
+        let schema = transform::arrow_schema(&inputs_of(plan, computation));
+        Ok(compiled.evaluate(&RecordBatch::try_new_with_options(schema, columns, &options)?)?)
+    }
+
+    /// A request column of the spine in its declared type.
+    fn conformed(&self, field: &FeatureField) -> Result<Vec<ArrayRef>, OfflineError> {
+        let wrong = |problem: String| {
+            let path = self.making.spine.path().display();
+            OfflineError::Spine(vec![format!("{path}: the request column `{}`: {problem}", field.name)])
+        };
+        let conform = Conform::new(std::slice::from_ref(field), &self.joined.schema());
+        let conform =
+            conform.map_err(|mismatches| wrong(mismatches.iter().map(ToString::to_string).collect()))?;
+        let batch = conform.apply(self.joined).map_err(|error| wrong(error.to_string()))?;
+        Ok(batch.columns().to_vec())
+    }
+
+    /// Event time, availability and age of each lookup's latest row.
+    fn times(&self) -> Result<Vec<ArrayRef>, OfflineError> {
+        let (labels, _) =
+            label_times(self.joined, self.making.spine.time()).map_err(|p| OfflineError::Spine(vec![p]))?;
+        let mut columns = Vec::new();
+        for place in 0..self.making.plan.lookups.len() {
+            let event = self.joined(&format!("@{place}.event_time"))?;
+            let times = event.as_primitive::<TimestampMicrosecondType>();
+            let age: Float64Array =
+                times.iter().zip(&labels).map(|(event, at)| Some((at - event?) as f64 / 1e6)).collect();
+            columns.push(event.clone());
+            columns.push(self.joined(&format!("@{place}.available_at"))?.clone());
+            columns.push(Arc::new(age));
+        }
+        Ok(columns)
     }
 }

@@ -8,6 +8,7 @@ mod reference;
 mod registry;
 mod serve;
 mod training_set;
+mod verify;
 
 use crate::arguments::{Arguments, Command};
 use crate::failure::Failure;
@@ -22,7 +23,7 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Apply(format) => apply::apply(&project()?, format.format).await,
         Command::Backfill(args) => load::backfill(&project()?, args).await,
         Command::Materialize(args) => load::materialize(&project()?, args).await,
-        Command::TrainingSet(args) => training_set::training_set(&project()?, args).await,
+        Command::TrainingSet(command) => training_set::run(&project()?, command).await,
         Command::Get(args) => get::get(&project()?, args).await,
         Command::Serve => serve::serve(&project()?).await,
         Command::Registry(command) => registry::registry(&project()?, command).await,

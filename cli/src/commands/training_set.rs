@@ -1,57 +1,96 @@
 //! `training-set`: the point-in-time join of a spine with the features of a service.
 
+use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use feature::AsOf;
-use offline::{Options, Spine, TrainingSet, write_file};
+use feature::{AsOf, ServicePlan, ServiceRef};
+use offline::{
+    ContentHash, FileWriter, Making, Manifest, ManifestContent, ManifestSpine, OfflineError, OfflineStore,
+    Options, Spine, Summary, file_sha256,
+};
 use serde_json::json;
 
-use crate::arguments::{AsOfArg, Format, TrainingSetArgs};
+use crate::arguments::{AsOfArg, Format, TrainingSetArgs, TrainingSetCommand, TrainingSetOther};
+use crate::commands::verify;
 use crate::failure::Failure;
 use crate::output::{self, count, counted, share};
+use crate::progress::Progress;
 use crate::project::Project;
 
-pub async fn training_set(project: &Project, args: &TrainingSetArgs) -> Result<(), Failure> {
-    let began = Instant::now();
-    let plan = project.service_plan(&args.service).await?;
-    let store = project.offline()?;
-    let spine = Spine::read(&project.folder.join(&args.spine), &args.time, &plan)?;
-    if spine.naive {
-        eprintln!("note: `{}` has no time zone and was read as UTC", args.time);
+/// Memory that the process takes beside the labels that are joined, in bytes.
+const BESIDE_LABELS: u64 = 128 << 20;
+
+pub async fn run(project: &Project, command: &TrainingSetCommand) -> Result<(), Failure> {
+    if let Some(TrainingSetOther::Verify { file, format }) = &command.other {
+        return verify::verify(project, file, format.format).await;
     }
-    let as_of = match args.as_of {
-        AsOfArg::Available => AsOf::Available,
-        AsOfArg::Event => AsOf::Event,
+    let args = &command.build;
+    match (&args.service, &args.spine, &args.time, &args.out) {
+        (Some(service), Some(spine), Some(time), Some(out)) => {
+            build(project, &Build { service, spine, time, out, args }).await
+        }
+        // The command line is refused without them.
+        _ => Err(Failure::new("name --service, --spine, --time and --out")),
+    }
+}
+
+/// What is to be built.
+struct Build<'a> {
+    service: &'a ServiceRef,
+    spine: &'a Path,
+    time: &'a str,
+    out: &'a Path,
+    args: &'a TrainingSetArgs,
+}
+
+async fn build(project: &Project, build: &Build<'_>) -> Result<(), Failure> {
+    let began = Instant::now();
+    let plan = project.service_plan(build.service).await?;
+    let store = project.offline()?;
+    let spine_path = project.folder.join(build.spine);
+    let spine = Spine::read(&spine_path, build.time, &plan)?;
+    if spine.naive {
+        eprintln!("note: `{}` has no time zone and was read as UTC", build.time);
+    }
+    let options = options(build.args);
+    let out = project.folder.join(build.out);
+    let made = write(&store, &plan, &spine, &options, &out, build.args.preview).await?;
+    let spine = ManifestSpine {
+        path: build.spine.to_owned(),
+        sha256: file_sha256(&spine_path)?,
+        time: build.time.to_owned(),
     };
-    let set = offline::training_set(&store, &plan, &spine, Options { as_of, explain: args.explain }).await?;
-    write_file(&project.folder.join(&args.out), &set.batch)?;
+    let content = ManifestContent { sha256: file_sha256(&out)?, columns: made.hash.finish().0 };
+    let version = env!("CARGO_PKG_VERSION");
+    Manifest::new(version, &plan, spine, &options, &made.summary, content).write(&out)?;
     let seconds = began.elapsed().as_secs_f64();
-    let leaked: Option<u64> = set.features.iter().map(|feature| feature.leaked.map(|n| n as u64)).sum();
-    match args.format.format {
+    let summary = &made.summary;
+    let leaked: Option<u64> = summary.features.iter().map(|feature| feature.leaked.map(|n| n as u64)).sum();
+    match build.args.format.format {
         Format::Json => {
-            let features: Vec<_> = set
+            let features: Vec<_> = summary
                 .features
                 .iter()
                 .map(|f| json!({"name": f.name, "nulls": f.nulls, "leaked_by_event_time": f.leaked}))
                 .collect();
-            let rows = set.batch.num_rows();
             output::json(&json!({
-                "service": plan.id, "out": args.out, "as_of": as_of, "rows": rows, "seconds": seconds,
-                "features": features, "leaked_by_event_time": leaked,
+                "service": plan.id, "out": build.out, "as_of": options.as_of, "rows": summary.rows,
+                "seconds": seconds, "features": features, "leaked_by_event_time": leaked,
             }))
         }
         Format::Table => {
-            if args.preview > 0 {
-                println!("{}\n", preview(&set.batch, args.preview)?);
+            if let Some(preview) = &made.preview {
+                println!("{preview}\n");
             }
-            summary(&set, leaked);
+            show(summary, leaked);
             println!(
                 "{}: {} × {} of {} in {seconds:.1}s",
-                args.out.display(),
-                counted(set.batch.num_rows() as u64, "row"),
-                counted(set.features.len() as u64, "feature"),
+                build.out.display(),
+                counted(summary.rows as u64, "row"),
+                counted(summary.features.len() as u64, "feature"),
                 plan.id
             );
             Ok(())
@@ -59,14 +98,78 @@ pub async fn training_set(project: &Project, args: &TrainingSetArgs) -> Result<(
     }
 }
 
-fn summary(set: &TrainingSet, leaked: Option<u64>) {
-    let rows = set.batch.num_rows() as u64;
-    let lines = set.features.iter().map(|feature| {
+fn options(args: &TrainingSetArgs) -> Options {
+    Options {
+        as_of: match args.as_of {
+            AsOfArg::Available => AsOf::Available,
+            AsOfArg::Event => AsOf::Event,
+        },
+        explain: args.explain,
+        threads: args.threads.map(usize::from),
+        max_memory: args.max_memory.map(|bytes| bytes.saturating_sub(BESIDE_LABELS).max(bytes / 4)),
+        ..Options::default()
+    }
+}
+
+/// A training set that was written.
+struct Made {
+    preview: Option<comfy_table::Table>,
+    summary: Summary,
+    hash: ContentHash,
+}
+
+/// Writes the file as it is made. One that is interrupted leaves nothing behind.
+async fn write(
+    store: &OfflineStore,
+    plan: &ServicePlan,
+    spine: &Spine,
+    options: &Options,
+    out: &Path,
+    preview_rows: usize,
+) -> Result<Made, Failure> {
+    let mut making = Making::new(store, plan, spine, options).await?;
+    let mut file = FileWriter::create(out, making.schema())?;
+    let mut hash = ContentHash::new(making.schema());
+    let mut shown = None;
+    while let Some(batch) = next(&mut making).await? {
+        if preview_rows > 0 && shown.is_none() {
+            shown = Some(preview(&batch, preview_rows)?);
+        }
+        hash.add(&batch)?;
+        file.write(&batch)?;
+    }
+    file.finish()?;
+    Ok(Made { preview: shown, summary: making.finish(), hash })
+}
+
+/// The next rows, with progress shown while they are waited for. Ctrl-C stops the threads that read.
+async fn next(making: &mut Making<'_>) -> Result<Option<RecordBatch>, Failure> {
+    let reading = making.reading().clone();
+    let progress = Progress::of_rows("reading logs", making.log_rows());
+    let watch = async {
+        loop {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            progress.set(reading.rows());
+        }
+    };
+    tokio::select! {
+        batch = making.next() => Ok(batch?),
+        () = watch => Err(OfflineError::Cancelled.into()),
+        _ = tokio::signal::ctrl_c() => {
+            reading.cancelled.store(true, Ordering::Relaxed);
+            Err(Failure::new("interrupted: nothing was written"))
+        }
+    }
+}
+
+fn show(summary: &Summary, leaked: Option<u64>) {
+    let rows = summary.rows as u64;
+    let lines = summary.features.iter().map(|feature| {
         let leaked = feature.leaked.map_or("-".to_owned(), |leaked| count(leaked as u64));
         vec![feature.name.clone(), share(feature.nulls as u64, rows), leaked]
     });
     println!("{}\n", output::table(&["feature", "null", "leaks avoided"], &[1, 2], lines));
-    let cells = rows * set.features.len() as u64;
+    let cells = rows * summary.features.len() as u64;
     match leaked {
         Some(leaked) => println!(
             "leaks avoided: a join on event time would have filled {} of {} ({}) from rows that nobody could have read yet",
@@ -83,10 +186,11 @@ fn summary(set: &TrainingSet, leaked: Option<u64>) {
 /// The first rows, turned on their side: a line for each column, a column for each row.
 fn preview(batch: &RecordBatch, rows: usize) -> Result<comfy_table::Table, Failure> {
     let rows = rows.min(batch.num_rows());
+    let moment = Some("%m-%d %H:%M");
     let options = FormatOptions::default()
         .with_null("null")
-        .with_timestamp_tz_format(Some("%m-%d %H:%M"))
-        .with_timestamp_format(Some("%m-%d %H:%M"));
+        .with_timestamp_tz_format(moment)
+        .with_timestamp_format(moment);
     let mut lines = Vec::new();
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
         let formatter = ArrayFormatter::try_new(column.as_ref(), &options)?;
@@ -100,7 +204,7 @@ fn preview(batch: &RecordBatch, rows: usize) -> Result<comfy_table::Table, Failu
     Ok(output::table(&header, &right, lines))
 }
 
-/// A value as it fits a narrow column: floats to three decimals, text to a dozen characters.
+/// A value as it fits a narrow column: floats to two decimals, text to a dozen characters.
 fn shortened(text: &str) -> String {
     match text.parse::<f64>() {
         Ok(number) if text.contains('.') && number.is_finite() => format!("{number:.2}"),

@@ -24,8 +24,6 @@ pub(crate) struct Labels {
     pub(crate) times: Vec<i64>,
     /// For each row of the spine its slot; none where its key has a null.
     pub(crate) slot_of_row: Vec<Option<u32>>,
-    /// The first and the last label time of all.
-    pub(crate) span: Option<(i64, i64)>,
 }
 
 impl Labels {
@@ -80,8 +78,7 @@ impl Labels {
         if let Some(end) = starts.last_mut() {
             *end = slots.len() as u32;
         }
-        let span = times.iter().min().copied().zip(times.iter().max().copied());
-        Ok(Self { entities, starts, times: slots, slot_of_row, span })
+        Ok(Self { entities, starts, times: slots, slot_of_row })
     }
 
     /// How many slots there are.

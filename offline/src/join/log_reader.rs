@@ -2,6 +2,8 @@
 //! where the second pass wants anything.
 
 use std::collections::VecDeque;
+use std::fs::File;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,17 +19,17 @@ use parquet::file::statistics::Statistics;
 
 use crate::columns::EVENT_TIME;
 use crate::error::OfflineError;
+use crate::join::spec::LogFile;
 use crate::join::view_fold::ViewFold;
-use crate::table::{LogFile, LogStorage};
 
 /// Rows of one batch of the first pass.
 const BATCH_ROWS: usize = 8192;
 
 /// What a read of one log has done so far; shared by its threads and whoever watches.
 #[derive(Debug, Default)]
-pub(crate) struct Reading {
+pub struct Reading {
     /// Set to stop: the threads end after their current batch.
-    pub(crate) cancelled: AtomicBool,
+    pub cancelled: AtomicBool,
     /// Files that were read.
     pub(crate) files: AtomicU64,
     /// Files and row groups that were left out by their statistics.
@@ -40,41 +42,48 @@ pub(crate) struct Reading {
     pub(crate) bytes: AtomicU64,
 }
 
+impl Reading {
+    /// Rows that were read so far.
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+}
+
 /// The files of a log that are still to be read, newest first.
 pub(crate) struct Queue {
-    storage: LogStorage,
+    root: PathBuf,
     files: Mutex<VecDeque<LogFile>>,
     /// Rows that happened after this moment are seen by no label.
     until: Option<i64>,
 }
 
 impl Queue {
-    /// The files of a log, of which the last in order are read first.
-    pub(crate) fn new(storage: LogStorage, files: Vec<LogFile>, until: Option<i64>) -> Self {
-        Self { storage, files: Mutex::new(files.into_iter().rev().collect()), until }
+    /// The files of a log in this folder, of which the last in order are read first.
+    pub(crate) fn new(root: PathBuf, files: Vec<LogFile>, until: Option<i64>) -> Self {
+        Self { root, files: Mutex::new(files.into_iter().rev().collect()), until }
     }
 
     fn next(&self) -> Option<LogFile> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
-    /// Folds files until none is left, or the reading is cancelled.
-    pub(crate) fn fold(&self, fold: &mut ViewFold, reading: &Reading) -> Result<(), OfflineError> {
+    /// Folds files until none is left, or the reading is cancelled. The fold is made for the first
+    /// file.
+    pub(crate) fn fold(
+        &self,
+        fold: &mut Option<ViewFold>,
+        new: impl Fn() -> ViewFold,
+        reading: &Reading,
+    ) -> Result<(), OfflineError> {
         while let Some(file) = self.next() {
             if reading.cancelled.load(Ordering::Relaxed) {
-                return Ok(());
+                return Err(OfflineError::Cancelled);
             }
+            let path = self.root.join(&file.path);
+            let open = || File::open(&path).map_err(|error| OfflineError::file("read", &path, error));
+            self.fold_file(open, &path.display().to_string(), fold.get_or_insert_with(&new), reading)?;
             reading.files.fetch_add(1, Ordering::Relaxed);
             reading.bytes.fetch_add(file.bytes, Ordering::Relaxed);
-            match &self.storage {
-                LogStorage::Local(root) => {
-                    let path = root.join(file.path.as_ref());
-                    let open = || {
-                        std::fs::File::open(&path).map_err(|error| OfflineError::file("read", &path, error))
-                    };
-                    self.fold_file(open, &path.display().to_string(), fold, reading)?;
-                }
-            }
         }
         Ok(())
     }
@@ -93,7 +102,7 @@ impl Queue {
         let metadata = ArrowReaderMetadata::try_new(stored.metadata().clone(), options).map_err(failed)?;
         for group in 0..metadata.metadata().num_row_groups() {
             if reading.cancelled.load(Ordering::Relaxed) {
-                return Ok(());
+                return Err(OfflineError::Cancelled);
             }
             if self.is_after_all_labels(&metadata, group) {
                 reading.row_groups_skipped.fetch_add(1, Ordering::Relaxed);

@@ -5,15 +5,20 @@
 #[cfg(test)]
 mod against_oracle;
 mod entities;
-mod fold;
+mod exec;
 mod kept_rows;
 mod labels;
 mod latest;
 mod log_reader;
+mod logical;
+mod memory;
+mod spec;
 mod view_fold;
 mod windows;
+mod work;
 
-pub(crate) use fold::fold;
-pub(crate) use labels::Labels;
-pub(crate) use log_reader::Reading;
-pub(crate) use view_fold::{Ask, Folded};
+pub use exec::PointInTimeExec;
+pub use log_reader::Reading;
+pub use logical::{PointInTime, PointInTimePlanner};
+pub(crate) use spec::leak_name;
+pub use spec::{JoinLookup, JoinSpec, LogFile, LogSnapshot};

@@ -113,7 +113,7 @@ impl WindowFold {
             return Ok(Argument::Rows);
         };
         match argument {
-            DataType::Scalar(Scalar::Int32 | Scalar::Int64) => {
+            DataType::Scalar(Scalar::Bool | Scalar::Int32 | Scalar::Int64) => {
                 Ok(Argument::Ints(cast(array, &ArrowType::Int64)?))
             }
             DataType::Scalar(Scalar::Float32 | Scalar::Float64) => {
@@ -171,6 +171,7 @@ impl WindowFold {
             (_, Number::Int(x), Some(DataType::Scalar(Scalar::Int32))) => {
                 i32::try_from(x).map_or(Value::Null, Value::Int32)
             }
+            (_, Number::Int(x), Some(DataType::Scalar(Scalar::Bool))) => Value::Bool(x != 0),
             (_, Number::Int(x), _) => Value::Int64(x),
             (_, Number::Float(x), Some(DataType::Scalar(Scalar::Float32))) => {
                 Value::Float32(x as f32).canonical()
@@ -212,7 +213,7 @@ impl WindowFold {
             .into_iter()
             .map(|(feature, function)| FinishedFeature {
                 feature,
-                counts: function == Function::Count,
+                counts: function.is_count(),
                 values: leaves
                     .iter()
                     .enumerate()

@@ -1,0 +1,293 @@
+//! The point-in-time join as a DataFusion operator: the spine is its one input, the logs are read
+//! by the operator itself.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result, Statistics, internal_err};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, Time};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
+    PlanProperties, ReplaceChildrenOptions, StatisticsArgs,
+};
+use futures::{StreamExt, TryStreamExt};
+
+use crate::join::log_reader::Reading;
+use crate::join::memory::bytes_of_labels;
+use crate::join::spec::JoinSpec;
+use crate::join::work::join;
+
+/// Rows of one batch that the operator gives.
+const BATCH_ROWS: usize = 65_536;
+
+/// The features of some views at every label of a spine, in the spine's order.
+#[derive(Debug, Clone)]
+pub struct PointInTimeExec {
+    spine: Arc<dyn ExecutionPlan>,
+    spec: Arc<JoinSpec>,
+    reading: Arc<Reading>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl PointInTimeExec {
+    /// The join of this spine. Each partition of the spine is joined on its own.
+    pub fn new(spine: Arc<dyn ExecutionPlan>, spec: Arc<JoinSpec>) -> Self {
+        let schema = spec.schema(&spine.schema());
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            spine.output_partitioning().clone(),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        );
+        Self {
+            spine,
+            spec,
+            reading: Arc::new(Reading::default()),
+            properties: Arc::new(properties),
+            metrics: ExecutionPlanMetricsSet::new(),
+        }
+    }
+
+    /// What the join is told.
+    pub fn spec(&self) -> &Arc<JoinSpec> {
+        &self.spec
+    }
+
+    /// What the join has read so far, for whoever watches or cancels it.
+    pub(crate) fn with_reading(mut self, reading: Arc<Reading>) -> Self {
+        self.reading = reading;
+        self
+    }
+}
+
+impl DisplayAs for PointInTimeExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let JoinSpec { time, as_of, lookups, threads, .. } = self.spec.as_ref();
+        write!(f, "PointInTimeExec: time={time}, as_of={as_of:?}, threads={threads}, lookups=[")?;
+        for (place, lookup) in lookups.iter().enumerate() {
+            let separator = if place > 0 { ", " } else { "" };
+            let (view, log) = (&lookup.view.id, &lookup.log);
+            write!(
+                f,
+                "{separator}{view} by ({}): {} features, log version {}, {} files, {} rows",
+                lookup.keys.join(", "),
+                lookup.features.len(),
+                log.version,
+                log.files.len(),
+                log.rows()
+            )?;
+        }
+        f.write_str("]")
+    }
+}
+
+impl ExecutionPlan for PointInTimeExec {
+    fn name(&self) -> &'static str {
+        "PointInTimeExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.spine]
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        // Every partition of the spine reads the logs once more.
+        vec![false]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let [spine] = children.as_slice() else {
+            return internal_err!("a point-in-time join has one spine, not {}", children.len());
+        };
+        let replaced = Self::new(spine.clone(), self.spec.clone()).with_reading(self.reading.clone());
+        Ok(Arc::new(replaced))
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let parts = Parts {
+            input: Some(self.spine.execute(partition, context)?),
+            held: None,
+            spec: self.spec.clone(),
+            schema: self.spine.schema(),
+            reading: self.reading.clone(),
+            measured: Measured::new(&self.metrics, partition),
+        };
+        let stop = StopReading(self.reading.clone());
+        let joined = futures::stream::try_unfold((parts, stop), |(mut parts, stop)| async move {
+            Ok::<_, DataFusionError>(parts.next().await?.map(|batch| (batch, (parts, stop))))
+        });
+        let slices =
+            joined.map_ok(|batch| futures::stream::iter(slices(&batch).into_iter().map(Ok))).try_flatten();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), slices.boxed())))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        input_stats: &[Arc<Statistics>],
+        _: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        // A row for each row of the spine; nothing is known of the features.
+        let mut statistics = Statistics::new_unknown(&self.schema());
+        if let Some(spine) = input_stats.first() {
+            statistics.num_rows = spine.num_rows;
+        }
+        Ok(Arc::new(statistics))
+    }
+}
+
+/// Tells the reading threads to stop once nobody waits for the join any more.
+struct StopReading(Arc<Reading>);
+
+impl Drop for StopReading {
+    fn drop(&mut self) {
+        self.0.cancelled.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The figures that EXPLAIN ANALYZE shows of one partition.
+struct Measured {
+    join_time: Time,
+    parts: Count,
+    output_rows: Count,
+    files_read: Count,
+    skipped: Count,
+    rows_read: Count,
+    rows_fetched: Count,
+    bytes: Count,
+}
+
+impl Measured {
+    fn new(metrics: &ExecutionPlanMetricsSet, partition: usize) -> Self {
+        let counter = |name: &'static str| MetricBuilder::new(metrics).counter(name, partition);
+        Self {
+            join_time: MetricBuilder::new(metrics).subset_time("join_time", partition),
+            parts: counter("spine_parts"),
+            output_rows: MetricBuilder::new(metrics).output_rows(partition),
+            files_read: counter("files_read"),
+            skipped: counter("files_and_row_groups_skipped"),
+            rows_read: counter("rows_read"),
+            rows_fetched: counter("rows_fetched_late"),
+            bytes: counter("file_bytes"),
+        }
+    }
+
+    fn note(&self, reading: &Reading, rows: usize) {
+        let pairs = [
+            (&self.files_read, &reading.files),
+            (&self.skipped, &reading.row_groups_skipped),
+            (&self.rows_read, &reading.rows),
+            (&self.rows_fetched, &reading.rows_wanted),
+            (&self.bytes, &reading.bytes),
+        ];
+        for (count, read) in pairs {
+            let total = read.load(Ordering::Relaxed) as usize;
+            count.add(total.saturating_sub(count.value()));
+        }
+        self.parts.add(1);
+        self.output_rows.add(rows);
+    }
+}
+
+/// A spine on its way, part by part.
+struct Parts {
+    input: Option<SendableRecordBatchStream>,
+    /// A batch that did not fit the part before.
+    held: Option<RecordBatch>,
+    spec: Arc<JoinSpec>,
+    schema: SchemaRef,
+    reading: Arc<Reading>,
+    measured: Measured,
+}
+
+impl Parts {
+    /// The next part of the spine, joined; none at the end.
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        let Some(spine) = self.next_spine().await? else { return Ok(None) };
+        let (spec, reading) = (self.spec.clone(), self.reading.clone());
+        let timer = self.measured.join_time.timer();
+        let joined = tokio::task::spawn_blocking(move || join(&spec, &spine, &reading)).await;
+        timer.done();
+        let joined = match joined {
+            Ok(joined) => joined.map_err(|error| DataFusionError::External(Box::new(error)))?,
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        };
+        self.measured.note(&self.reading, joined.num_rows());
+        Ok(Some(joined))
+    }
+
+    /// As many rows of the spine as the bound on memory allows, and at least one batch.
+    async fn next_spine(&mut self) -> Result<Option<RecordBatch>> {
+        let mut batches = Vec::new();
+        let mut bytes = 0;
+        while let Some(batch) = self.next_batch().await? {
+            let more = bytes_of_labels(&self.spec, &batch);
+            if !batches.is_empty() && self.spec.max_memory.is_some_and(|bound| bytes + more > bound) {
+                self.held = Some(batch);
+                break;
+            }
+            bytes += more;
+            batches.push(batch);
+        }
+        match batches.as_slice() {
+            [] => Ok(None),
+            batches => Ok(Some(concat_batches(&self.schema, batches)?)),
+        }
+    }
+
+    async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        if let Some(held) = self.held.take() {
+            return Ok(Some(held));
+        }
+        let Some(input) = &mut self.input else { return Ok(None) };
+        let next = input.next().await.transpose()?;
+        if next.is_none() {
+            self.input = None;
+        }
+        Ok(next)
+    }
+}
+
+fn slices(batch: &RecordBatch) -> Vec<RecordBatch> {
+    let rows = batch.num_rows();
+    (0..rows).step_by(BATCH_ROWS).map(|start| batch.slice(start, BATCH_ROWS.min(rows - start))).collect()
+}

@@ -1,0 +1,109 @@
+//! What a point-in-time join is told, in a form that another process can run.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use feature::{AsOf, View};
+use serde::{Deserialize, Serialize};
+
+use crate::columns::timestamp_type;
+
+/// A point-in-time join of a spine with the logs of some views.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JoinSpec {
+    /// The spine's column of label times: timestamps of any unit, without nulls.
+    pub time: String,
+    /// Which rows a label may see.
+    pub as_of: AsOf,
+    /// Whether to add, for each feature, a column that says where an event-time join would have
+    /// filled the cell from a row that was not yet available.
+    pub leaks: bool,
+    /// The views, each in one role.
+    pub lookups: Vec<JoinLookup>,
+    /// How many threads read logs.
+    pub threads: usize,
+    /// Bytes that the labels in memory and what is known of them may take. A spine beyond it is joined
+    /// in several parts, each of which reads the logs anew. None means no bound.
+    pub max_memory: Option<u64>,
+}
+
+/// One view in one role.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JoinLookup {
+    /// The view.
+    pub view: Arc<View>,
+    /// For each of its join keys the spine's column that holds it.
+    pub keys: Vec<String>,
+    /// The files of its log.
+    pub log: LogSnapshot,
+    /// Which of its features are wanted, and what their columns are called.
+    pub features: Vec<(usize, String)>,
+    /// What the columns of the latest row's times are called, where they are wanted:
+    /// event time and availability.
+    pub times: Option<(String, String)>,
+}
+
+/// The files of a log at one version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogSnapshot {
+    /// The folder that they lie in.
+    pub root: PathBuf,
+    /// The version of the log.
+    pub version: u64,
+    /// The files, oldest first.
+    pub files: Vec<LogFile>,
+}
+
+/// One file of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogFile {
+    /// Its path below the log's folder.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Its rows, where the log's statistics say.
+    pub rows: Option<u64>,
+    /// The date of its rows, as the log's partition says.
+    pub date: Option<String>,
+}
+
+impl LogSnapshot {
+    /// Rows of all files, as far as their statistics say.
+    pub fn rows(&self) -> u64 {
+        self.files.iter().filter_map(|file| file.rows).sum()
+    }
+}
+
+impl JoinSpec {
+    /// The columns that the join adds to those of the spine.
+    pub(crate) fn added_fields(&self) -> Vec<FieldRef> {
+        let mut fields = Vec::new();
+        let mut add = |name: &str, ty: DataType| fields.push(Arc::new(Field::new(name, ty, true)));
+        for lookup in &self.lookups {
+            for (place, name) in &lookup.features {
+                let feature = lookup.view.features.get(*place);
+                add(name, feature.map_or(DataType::Null, |f| transform::arrow_type(f.data_type)));
+            }
+            if let Some((event_time, available_at)) = &lookup.times {
+                add(event_time, timestamp_type());
+                add(available_at, timestamp_type());
+            }
+            if self.leaks {
+                lookup.features.iter().for_each(|(_, name)| add(&leak_name(name), DataType::Boolean));
+            }
+        }
+        fields
+    }
+
+    /// The schema of the joined rows.
+    pub(crate) fn schema(&self, spine: &Schema) -> SchemaRef {
+        let fields: Vec<FieldRef> = spine.fields().iter().cloned().chain(self.added_fields()).collect();
+        Arc::new(Schema::new(fields))
+    }
+}
+
+/// What the column is called that says where a feature would have leaked.
+pub(crate) fn leak_name(feature: &str) -> String {
+    format!("{feature}.leaked")
+}

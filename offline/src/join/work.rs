@@ -1,0 +1,192 @@
+//! The work of one join: threads that take file after file of view after view, and merge what they
+//! have folded.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray, UInt32Array};
+use arrow::compute::take;
+use feature::Micros;
+
+use crate::error::OfflineError;
+use crate::join::labels::Labels;
+use crate::join::log_reader::{Queue, Reading};
+use crate::join::spec::{JoinLookup, JoinSpec};
+use crate::join::view_fold::{Ask, Folded, ViewFold};
+use crate::label_times::label_times;
+
+/// One view in one role on its way.
+struct Lookup<'a> {
+    spec: &'a JoinLookup,
+    labels: Arc<Labels>,
+    queue: Queue,
+    folds: Mutex<Vec<ViewFold>>,
+    /// Threads that may still fold rows of it.
+    open: AtomicUsize,
+    folded: Mutex<Option<Result<Folded, OfflineError>>>,
+}
+
+/// Joins some rows of a spine: all of them are in memory.
+pub(crate) fn join(
+    spec: &JoinSpec,
+    spine: &RecordBatch,
+    reading: &Reading,
+) -> Result<RecordBatch, OfflineError> {
+    let (times, _) = label_times(spine, &spec.time).map_err(|problem| OfflineError::Spine(vec![problem]))?;
+    let until = times.iter().max().copied();
+    let threads = spec.threads.max(1);
+    let lookups: Vec<Lookup<'_>> = in_turn(threads, &spec.lookups, |lookup| {
+        let keys = keys_of(lookup, spine)?;
+        let labels = Arc::new(Labels::new(&keys, &times)?);
+        let (files, left_out) = files_until(lookup, until);
+        reading.row_groups_skipped.fetch_add(left_out, Ordering::Relaxed);
+        Ok(Lookup {
+            spec: lookup,
+            labels,
+            queue: Queue::new(lookup.log.root.clone(), files, until),
+            folds: Mutex::new(Vec::new()),
+            open: AtomicUsize::new(threads),
+            folded: Mutex::new(None),
+        })
+    })?;
+    let ask = Ask { as_of: spec.as_of, leaks: spec.leaks };
+    let work = || lookups.iter().for_each(|lookup| lookup.fold(ask, reading));
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        work();
+        others.into_iter().for_each(|other| {
+            if let Err(panic) = other.join() {
+                std::panic::resume_unwind(panic);
+            }
+        });
+    });
+    let mut columns = spine.columns().to_vec();
+    for lookup in &lookups {
+        let folded = locked(&lookup.folded).take().unwrap_or(Err(OfflineError::Cancelled))?;
+        columns.extend(joined_columns(lookup.spec, spec.leaks, &folded)?);
+    }
+    Ok(RecordBatch::try_new(spec.schema(&spine.schema()), columns)?)
+}
+
+impl Lookup<'_> {
+    /// Folds files until none is left. The last thread to end merges and finishes.
+    fn fold(&self, ask: Ask, reading: &Reading) {
+        let mut fold = None;
+        let new = || ViewFold::new(self.spec.view.clone(), self.labels.clone(), ask);
+        let result = self.queue.fold(&mut fold, new, reading);
+        if let Some(fold) = fold {
+            locked(&self.folds).push(fold);
+        }
+        if let Err(error) = result {
+            // The first error stands; the others only end sooner.
+            reading.cancelled.store(true, Ordering::Relaxed);
+            locked(&self.folded).get_or_insert(Err(error));
+        }
+        if self.open.fetch_sub(1, Ordering::AcqRel) > 1 || locked(&self.folded).is_some() {
+            return;
+        }
+        let mut folds = std::mem::take(&mut *locked(&self.folds)).into_iter();
+        let mut merged = folds.next().unwrap_or_else(new);
+        folds.for_each(|fold| merged.merge(fold));
+        let finished = match reading.cancelled.load(Ordering::Relaxed) {
+            true => Err(OfflineError::Cancelled),
+            false => merged.finish(),
+        };
+        *locked(&self.folded) = Some(finished);
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Does something for each item, by several threads; the results in the order of the items.
+fn in_turn<'a, T: Sync, R: Send>(
+    threads: usize,
+    items: &'a [T],
+    of: impl Fn(&'a T) -> Result<R, OfflineError> + Sync,
+) -> Result<Vec<R>, OfflineError> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::new());
+    let work = || {
+        while let Some((place, item)) = {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            items.get(place).map(|item| (place, item))
+        } {
+            let result = of(item);
+            locked(&done).push((place, result));
+        }
+    };
+    std::thread::scope(|scope| {
+        (1..threads.min(items.len())).for_each(|_| {
+            scope.spawn(work);
+        });
+        work();
+    });
+    let mut done = std::mem::take(&mut *locked(&done));
+    done.sort_by_key(|(place, _)| *place);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// The spine's columns that hold a view's join keys, in the view's order and types.
+fn keys_of(lookup: &JoinLookup, spine: &RecordBatch) -> Result<Vec<ArrayRef>, OfflineError> {
+    lookup
+        .keys
+        .iter()
+        .zip(&lookup.view.keys)
+        .map(|(name, key)| {
+            let column = spine.column_by_name(name);
+            let column =
+                column.ok_or_else(|| OfflineError::Spine(vec![format!("there is no join key `{name}`")]))?;
+            Ok(arrow::compute::cast(column, &transform::arrow_type(key.data_type))?)
+        })
+        .collect()
+}
+
+/// The files that can hold a row of this moment or before, by their dates, and how many are left out.
+fn files_until(lookup: &JoinLookup, until: Option<i64>) -> (Vec<crate::join::spec::LogFile>, u64) {
+    let may_have_happened =
+        |date: &Option<String>| match (date.as_ref().and_then(|d| d.parse::<Micros>().ok()), until) {
+            (Some(date), Some(until)) => date.get() <= until,
+            _ => true,
+        };
+    let files: Vec<_> =
+        lookup.log.files.iter().filter(|file| may_have_happened(&file.date)).cloned().collect();
+    let left_out = (lookup.log.files.len() - files.len()) as u64;
+    (files, left_out)
+}
+
+/// What a lookup adds to each row of the spine.
+fn joined_columns(lookup: &JoinLookup, leaks: bool, folded: &Folded) -> Result<Vec<ArrayRef>, OfflineError> {
+    let slots = &folded.labels.slot_of_row;
+    let places = UInt32Array::from(slots.clone());
+    let mut columns = Vec::new();
+    for (feature, _) in &lookup.features {
+        if let Some(values) = folded.features.get(*feature) {
+            columns.push(take(values, &places, None)?);
+        }
+    }
+    if lookup.times.is_some() {
+        let winner = |slot: &Option<u32>| {
+            let winner = slot.and_then(|slot| folded.winners.get(slot as usize)).copied().flatten();
+            winner.filter(|_| !lookup.view.is_static)
+        };
+        let event: TimestampMicrosecondArray =
+            slots.iter().map(|slot| winner(slot).map(|winner| winner.event_time.get())).collect();
+        let available: TimestampMicrosecondArray =
+            slots.iter().map(|slot| winner(slot).map(|winner| winner.available_at.get())).collect();
+        columns.push(Arc::new(event.with_timezone("UTC")));
+        columns.push(Arc::new(available.with_timezone("UTC")));
+    }
+    if leaks {
+        for (feature, _) in &lookup.features {
+            let leaked = folded.leaked.get(*feature);
+            let of_slot = |slot: &Option<u32>| {
+                let leaked = slot.and_then(|slot| leaked?.get(slot as usize).copied());
+                Some(leaked.unwrap_or(false))
+            };
+            columns.push(Arc::new(slots.iter().map(of_slot).collect::<BooleanArray>()));
+        }
+    }
+    Ok(columns)
+}

@@ -1,0 +1,179 @@
+//! What lies beside each training set: everything from which it can be made again, and what it holds.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use feature::{AsOf, ServicePlan, VersionId};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::content_hash::{ColumnHash, hex};
+use crate::error::OfflineError;
+use crate::training_set::{Options, Summary};
+
+/// The format of manifests that this version writes.
+const FORMAT: u32 = 1;
+
+/// A training set's manifest: `FILE.manifest.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The format of this file.
+    pub format: u32,
+    /// The version of the binary that made the training set.
+    pub twinstore: String,
+    /// The service version whose features it holds.
+    pub service: VersionId,
+    /// The semantic hash of the service.
+    pub service_hash: String,
+    /// The views that it was made from.
+    pub views: Vec<ManifestView>,
+    /// The spine that it was made for.
+    pub spine: ManifestSpine,
+    /// Which rows a label may see.
+    pub as_of: AsOf,
+    /// Whether it has the times of each view.
+    pub explain: bool,
+    /// How many rows it has.
+    pub rows: usize,
+    /// The SHA-256 of its file's bytes, in hexadecimal.
+    pub sha256: String,
+    /// What each of its columns holds.
+    pub columns: Vec<ColumnHash>,
+}
+
+/// A view that a training set was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestView {
+    /// The view version.
+    pub view: VersionId,
+    /// Its semantic hash.
+    pub hash: String,
+    /// The version of its log.
+    pub log_version: u64,
+}
+
+/// The spine of a training set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestSpine {
+    /// The file, as it was named.
+    pub path: PathBuf,
+    /// The SHA-256 of its bytes, in hexadecimal.
+    pub sha256: String,
+    /// The column of label times.
+    pub time: String,
+}
+
+/// What a training set holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManifestContent {
+    /// The SHA-256 of its file's bytes, in hexadecimal.
+    pub sha256: String,
+    /// What each of its columns holds.
+    pub columns: Vec<ColumnHash>,
+}
+
+impl Manifest {
+    /// The manifest of a training set that was just made.
+    pub fn new(
+        twinstore: &str,
+        plan: &ServicePlan,
+        spine: ManifestSpine,
+        options: &Options,
+        summary: &Summary,
+        content: ManifestContent,
+    ) -> Self {
+        let mut views: Vec<ManifestView> = plan
+            .lookups
+            .iter()
+            .zip(&summary.log_versions)
+            .map(|(lookup, (view, log_version))| ManifestView {
+                view: view.clone(),
+                hash: lookup.view.hash.clone(),
+                log_version: *log_version,
+            })
+            .collect();
+        views.dedup();
+        Self {
+            format: FORMAT,
+            twinstore: twinstore.to_owned(),
+            service: plan.id.clone(),
+            service_hash: plan.hash.clone(),
+            views,
+            spine,
+            as_of: options.as_of,
+            explain: options.explain,
+            rows: summary.rows,
+            sha256: content.sha256,
+            columns: content.columns,
+        }
+    }
+
+    /// Where the manifest of a training set lies.
+    pub fn path_of(training_set: &Path) -> PathBuf {
+        let mut name = training_set.file_name().unwrap_or_default().to_os_string();
+        name.push(".manifest.json");
+        training_set.with_file_name(name)
+    }
+
+    /// Writes the manifest beside its training set.
+    pub fn write(&self, training_set: &Path) -> Result<(), OfflineError> {
+        let path = Self::path_of(training_set);
+        let failed = |error: &dyn std::fmt::Display| OfflineError::file("write", &path, error);
+        let text = serde_json::to_string_pretty(self).map_err(|error| failed(&error))?;
+        std::fs::write(&path, text + "\n").map_err(|error| failed(&error))
+    }
+
+    /// Reads the manifest that lies beside a training set.
+    pub fn read(training_set: &Path) -> Result<Self, OfflineError> {
+        let path = Self::path_of(training_set);
+        let failed = |error: &dyn std::fmt::Display| OfflineError::file("read", &path, error);
+        let text = std::fs::read_to_string(&path).map_err(|error| failed(&error))?;
+        let manifest: Self = serde_json::from_str(&text).map_err(|error| failed(&error))?;
+        if manifest.format > FORMAT {
+            let why = format!(
+                "it has format {}, and this twinstore reads up to {FORMAT}: upgrade",
+                manifest.format
+            );
+            return Err(failed(&why));
+        }
+        Ok(manifest)
+    }
+
+    /// The options with which the training set is made again.
+    pub fn options(&self) -> Options {
+        let log_versions = self.views.iter().map(|view| (view.view.clone(), view.log_version)).collect();
+        Options { as_of: self.as_of, explain: self.explain, log_versions, ..Options::default() }
+    }
+
+    /// What of the definitions is not as it was when the training set was made.
+    pub fn differences_of(&self, plan: &ServicePlan) -> Vec<String> {
+        let mut differences = Vec::new();
+        if plan.hash != self.service_hash {
+            differences.push(format!("{} is registered with another hash", self.service));
+        }
+        for view in &self.views {
+            match plan.lookups.iter().find(|lookup| lookup.view.id == view.view) {
+                Some(lookup) if lookup.view.hash == view.hash => {}
+                Some(_) => differences.push(format!("{} is registered with another hash", view.view)),
+                None => differences.push(format!("{} does not read {} any more", self.service, view.view)),
+            }
+        }
+        differences
+    }
+}
+
+/// The SHA-256 of a file's bytes, in hexadecimal.
+pub fn file_sha256(path: &Path) -> Result<String, OfflineError> {
+    let failed = |error: std::io::Error| OfflineError::file("read", path, error);
+    let mut file = File::open(path).map_err(failed)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let read = file.read(&mut buffer).map_err(failed)?;
+        if read == 0 {
+            return Ok(hex(&hash.finalize()));
+        }
+        hash.update(buffer.get(..read).unwrap_or_default());
+    }
+}
