@@ -6,6 +6,20 @@ use std::sync::Arc;
 use crate::time::Micros;
 use crate::value::{DataType, Scalar, Value};
 
+impl DataType {
+    /// Bytes of the longest stored value of this type, where no text, bytes or list of any length
+    /// takes more than `value_bytes`.
+    pub fn longest_value(self, value_bytes: usize) -> usize {
+        match self {
+            DataType::Scalar(scalar) => scalar.width().unwrap_or(value_bytes),
+            DataType::List(_, None) => value_bytes,
+            DataType::List(item, Some(length)) => {
+                4 + length as usize * (1 + item.width().unwrap_or(4 + value_bytes))
+            }
+        }
+    }
+}
+
 impl Value {
     /// Appends the value's bytes; null has none. A scalar is its little-endian bytes, or its text;
     /// a list is its count of items (u32), then for each a byte that says whether it is there,
@@ -26,6 +40,26 @@ impl Value {
                 items.iter().for_each(|item| write_item(item, out));
             }
         }
+    }
+
+    /// Appends a scalar's bytes so that their end is known: strings and bytes have their length
+    /// (u32) before them.
+    pub(crate) fn write_sized(&self, out: &mut Vec<u8>) {
+        match self {
+            Value::String(text) => out.extend_from_slice(&(text.len() as u32).to_le_bytes()),
+            Value::Bytes(bytes) => out.extend_from_slice(&(bytes.len() as u32).to_le_bytes()),
+            _ => {}
+        }
+        self.write(out);
+    }
+
+    /// Reads what [`Value::write_sized`] wrote, and leaves what follows it.
+    pub(crate) fn read_sized(scalar: Scalar, bytes: &mut &[u8]) -> Option<Value> {
+        let width = match scalar.width() {
+            Some(width) => width,
+            None => take_u32(bytes)? as usize,
+        };
+        read_scalar(scalar, bytes.split_off(..width)?)
     }
 
     /// Reads a value of this type from exactly these bytes; none where they are not one.
@@ -64,24 +98,13 @@ fn read_scalar(scalar: Scalar, bytes: &[u8]) -> Option<Value> {
 
 fn write_item(item: &Value, out: &mut Vec<u8>) {
     out.push(u8::from(!item.is_null()));
-    match item {
-        Value::String(text) => out.extend_from_slice(&(text.len() as u32).to_le_bytes()),
-        Value::Bytes(bytes) => out.extend_from_slice(&(bytes.len() as u32).to_le_bytes()),
-        _ => {}
-    }
-    item.write(out);
+    item.write_sized(out);
 }
 
 fn read_item(scalar: Scalar, bytes: &mut &[u8]) -> Option<Value> {
     match bytes.split_off_first()? {
         0 => Some(Value::Null),
-        1 => {
-            let width = match scalar.width() {
-                Some(width) => width,
-                None => take_u32(bytes)? as usize,
-            };
-            read_scalar(scalar, bytes.split_off(..width)?)
-        }
+        1 => Value::read_sized(scalar, bytes),
         _ => None,
     }
 }

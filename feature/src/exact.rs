@@ -62,6 +62,9 @@ fn two_sum(a: f64, b: f64) -> (f64, f64) {
 }
 
 impl FloatSum {
+    /// Bytes of the longest stored sum: specials, and a number as wide as that of all squares.
+    pub(crate) const MOST_BYTES: usize = 1 + Fixed::MOST_BYTES;
+
     /// Adds one value.
     pub fn add(&mut self, x: f64) {
         let (sum, error) = two_sum(self.high, x);
@@ -178,6 +181,9 @@ pub struct IntSquareSum {
 }
 
 impl IntSquareSum {
+    /// Bytes of the longest stored sum: 2^64 squares take no more than 4 limbs.
+    pub(crate) const MOST_BYTES: usize = 2 + 8 * 4;
+
     /// Adds the square of one value.
     pub fn add_square(&mut self, x: i64) {
         let magnitude = u128::from(x.unsigned_abs());
@@ -231,6 +237,11 @@ pub(crate) struct Fixed {
 }
 
 impl Fixed {
+    /// The widest sum of squares of doubles has fewer than 80 limbs.
+    const MOST_LIMBS: usize = 80;
+    /// Bytes of the longest stored number.
+    const MOST_BYTES: usize = 2 + 8 * Self::MOST_LIMBS;
+
     fn add_double(&mut self, x: f64) {
         let (mantissa, exponent) = decompose(x);
         self.add(u128::from(mantissa), (exponent - UNIT) as u32, x < 0.0);
@@ -340,8 +351,7 @@ impl Fixed {
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let (low, limbs) = bytes.split_first_chunk::<2>()?;
         let (limbs, rest) = limbs.as_chunks::<8>();
-        // The widest sum of squares of doubles has fewer than 80 limbs.
-        (rest.is_empty() && limbs.len() <= 128).then(|| Self {
+        (rest.is_empty() && limbs.len() <= Self::MOST_LIMBS).then(|| Self {
             low: u32::from(u16::from_le_bytes(*low)),
             limbs: limbs.iter().map(|limb| u64::from_le_bytes(*limb)).collect(),
         })

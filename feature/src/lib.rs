@@ -29,7 +29,10 @@ mod value;
 mod view;
 mod window;
 
-pub use aggregate::{AggregateError, Component, Edge, Function, State, finish};
+pub use aggregate::{
+    AggregateError, Component, DistinctCount, Edge, Function, ListLength, Ordered, ParameterError, Quantile,
+    QuantileSketch, Ranked, State, finish,
+};
 pub use answer::{Answer, Cell, Status, Times, is_alive, is_kept};
 pub use exact::{FloatSum, IntSquareSum};
 pub use key::{EntityKey, KeyError};

@@ -122,8 +122,8 @@ fn view_features(view: &View) -> Value {
     };
     let feature = |feature: &feature::Feature| {
         let (fold, argument, window) = match feature.fold {
-            Fold::Latest { column } => ("latest", argument(Some(column)), None),
-            Fold::Aggregate { function, column, window } => (function.name(), argument(column), window),
+            Fold::Latest { column } => ("latest".to_owned(), argument(Some(column)), None),
+            Fold::Aggregate { function, column, window } => (function.to_string(), argument(column), window),
         };
         json!({
             "fold": fold,

@@ -166,9 +166,9 @@ fn aggregates(text: &mut String) {
     text.push_str(
         "## Aggregates
 
-Every aggregate passes over nulls; of no values it is null, but for `count`, which is 0 where the
-entity is known. NaN propagates through sum, mean, variance, min and max. Results do not depend on
-the order of rows.
+Every aggregate passes over nulls; of no values it is null, but for `count` and `count_if`, which are 0
+where the entity is known. NaN propagates through sum, mean, variance, min, max and percentiles.
+Results do not depend on the order of rows.
 
 | aggregate | takes | gives | type of the result |
 |---|---|---|---|
@@ -176,19 +176,30 @@ the order of rows.
     );
     for function in Function::ALL {
         let (takes, gives) = (function.takes(), function.description());
-        let _ = writeln!(text, "| `{}` | {takes} | {gives} | {} |", function.name(), result_types(function));
+        let _ = writeln!(text, "| `{}` | {takes} | {gives} | {} |", function.usage(), result_types(function));
     }
-    text.push('\n');
+    text.push_str(
+        "
+The second argument of a list is its greatest length, from 1 to 1000; that of `approx_percentile` is
+above 0 and below 1, with at most 6 decimals. A second argument is a number and no expression.
+What each costs in a packed row, and what feature stores elsewhere call it, stands in
+[aggregates.md](aggregates.md).
+
+",
+    );
 }
 
 /// The type of the result in words: one type, one for each of the numbers, or the argument's.
 fn result_types(function: Function) -> String {
+    let given = [Scalar::Bool, Scalar::Int32, Scalar::Float32];
     let of = |scalar: Scalar| function.result_type(Some(DataType::from(scalar))).ok();
-    let (int, float) = (of(Scalar::Int32), of(Scalar::Float32));
-    match (int, float) {
-        (Some(int), Some(float)) if int == float => int.to_string(),
-        (Some(int), Some(_)) if int == DataType::from(Scalar::Int32) => "the argument's".to_owned(),
-        (Some(int), Some(float)) => format!("{int} for integers, {float} for floats"),
+    let [first, int, float] = given.map(of);
+    match (first, int, float) {
+        (_, Some(DataType::List(..)), _) => "a list of the argument's".to_owned(),
+        (_, Some(int), Some(float)) if int == float => int.to_string(),
+        (_, Some(int), Some(_)) if int == DataType::from(Scalar::Int32) => "the argument's".to_owned(),
+        (_, Some(int), Some(float)) => format!("{int} for integers, {float} for floats"),
+        (Some(only), ..) => only.to_string(),
         _ => String::new(),
     }
 }

@@ -95,7 +95,7 @@ const COLUMNS: [(&str, DataType); 9] = [
 ];
 
 /// Every column's latest value, and every function over every column that it takes, over the
-/// whole history and over two windows.
+/// whole history and over windows.
 fn view(numbers: &mut Numbers) -> View {
     let columns: Vec<Column> = COLUMNS
         .iter()
@@ -126,10 +126,17 @@ fn view(numbers: &mut Numbers) -> View {
             Fold::Aggregate { function: Function::Count, column: None, window },
         );
         for (place, column) in columns.iter().enumerate() {
-            for function in Function::ALL {
+            // What is neither a number nor an edge is asked over the whole history and one window.
+            let all =
+                Function::ALL.into_iter().filter(|function| w % 2 == 0 || !is_list_or_sketch(*function));
+            let mut functions: Vec<_> = all.map(|function| ("", function)).collect();
+            if w == 2 {
+                functions.extend(other_parameters().map(|function| ("other_", function)));
+            }
+            for (prefix, function) in functions {
                 if let Ok(data_type) = function.result_type(Some(column.data_type)) {
                     let fold = Fold::Aggregate { function, column: Some(place), window };
-                    add(format!("{}_{}_{w}", function.name(), column.name), data_type, fold);
+                    add(format!("{prefix}{}_{}_{w}", function.name(), column.name), data_type, fold);
                 }
             }
         }
@@ -155,6 +162,17 @@ fn view(numbers: &mut Numbers) -> View {
         about: About::default(),
         hash: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef".into(),
     }
+}
+
+fn is_list_or_sketch(function: Function) -> bool {
+    function.parameter().is_some() || function == Function::ApproxCountDistinct
+}
+
+/// The functions that have a parameter, with another one than in [`Function::ALL`].
+fn other_parameters() -> impl Iterator<Item = Function> {
+    Function::ALL.into_iter().filter(|function| function.parameter().is_some()).filter_map(|function| {
+        ["1", "0.9"].into_iter().find_map(|parameter| function.with_parameter(Some(parameter)).ok())
+    })
 }
 
 #[expect(clippy::expect_used, reason = "the text is a constant that is a name")]

@@ -4,6 +4,8 @@
 //! nothing but the vocabulary and the last rounding.
 
 mod history;
+mod lists;
+mod sketches;
 
 use num_bigint::{BigInt, BigUint};
 
@@ -69,7 +71,7 @@ fn aggregate(
     let Some(column) = column else { return Value::Int64(rows.len() as i64) };
     let values: Vec<Value> =
         rows.iter().map(|row| value(row, column)).filter(|value| !value.is_null()).collect();
-    if values.is_empty() && function != Function::Count {
+    if values.is_empty() && !matches!(function, Function::Count | Function::CountIf) {
         return Value::Null;
     }
     let float = matches!(
@@ -82,6 +84,17 @@ fn aggregate(
         Function::Last => values.last().cloned().unwrap_or(Value::Null),
         Function::Min => nan_or(&values, values.iter().min()),
         Function::Max => nan_or(&values, values.iter().max()),
+        Function::CountIf => {
+            Value::Int64(values.iter().filter(|value| **value == Value::Bool(true)).count() as i64)
+        }
+        Function::FirstN(_)
+        | Function::LastN(_)
+        | Function::DistinctFirstN(_)
+        | Function::DistinctLastN(_)
+        | Function::TopN(_)
+        | Function::BottomN(_) => Value::List(lists::list(function, values).into()),
+        Function::ApproxCountDistinct => Value::Int64(sketches::count_distinct(&values)),
+        Function::ApproxPercentile(quantile) => Value::Float64(sketches::percentile(quantile, &values)),
         _ if float => float_aggregate(function, &values),
         _ => int_aggregate(function, &values),
     }
@@ -212,6 +225,7 @@ mod tests {
                     }
                     let mut bytes = Vec::new();
                     tile.write(&mut bytes);
+                    assert!(bytes.len() <= component.longest_state(argument, 14));
                     State::read(*component, argument, !tile.is_identity(), &bytes).unwrap()
                 });
                 let [mut left, right] = tiles;

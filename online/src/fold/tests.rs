@@ -86,9 +86,17 @@ fn with_retention(mut view: View, online: Span) -> View {
 fn without_numbers(mut view: View) -> View {
     view.features.retain(|feature| match feature.fold {
         Fold::Latest { .. } => true,
-        Fold::Aggregate { function, .. } => {
-            matches!(function, Function::Min | Function::Max | Function::First | Function::Last)
-        }
+        Fold::Aggregate { function, .. } => !matches!(
+            function,
+            Function::Count
+                | Function::CountIf
+                | Function::Sum
+                | Function::Mean
+                | Function::Variance
+                | Function::VarPop
+                | Function::Stddev
+                | Function::StddevPop
+        ),
     });
     view
 }
@@ -323,6 +331,36 @@ fn a_sum_that_no_slot_holds_lies_in_the_variable_part() {
         assert_is_the_oracles(&layout, &state, &view, &rows, Micros::new(1).unwrap());
         state = RowState::decode(&layout, &packed(&state)).unwrap();
     }
+}
+
+#[test]
+fn sketches_of_more_values_than_they_hold_one_by_one_are_the_oracles() {
+    let mut view = History::generate(0, 0).view;
+    view.features.retain(|feature| match feature.fold {
+        Fold::Aggregate { function, column: Some(0 | 4), .. } => {
+            matches!(function, Function::ApproxCountDistinct | Function::ApproxPercentile(_))
+        }
+        _ => false,
+    });
+    assert_eq!(view.features.len(), 7);
+    let layout = Arc::new(Layout::new(&view));
+    let mut state = RowState::new(&layout);
+    let mut rows = Vec::new();
+    for offset in 0..6000_u64 {
+        let time = offset as i64 * Span::MINUTE.micros() / 100;
+        let mut row = one_row(time, time, offset);
+        // Over all magnitudes, so that the buckets collapse.
+        row.values[0] =
+            Value::Float64(f64::from_bits(offset.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 1 & !(1 << 62)));
+        row.values[4] = Value::String(format!("{}", offset % 1500).into());
+        assert_eq!(state.apply(&row, row.event_time), Applied::Folded);
+        rows.push(row);
+        if offset % 1000 == 999 {
+            assert_is_the_oracles(&layout, &state, &view, &rows, Micros::new(time).unwrap());
+            state = RowState::decode(&layout, &packed(&state)).unwrap();
+        }
+    }
+    assert!(packed(&state).len() <= layout.largest_row(14, 1));
 }
 
 #[test]

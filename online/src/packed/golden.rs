@@ -14,11 +14,6 @@ use crate::fold::RowState;
 
 /// One feature of every part that a packed row has.
 fn view() -> View {
-    let column = |name: &str, data_type: DataType| Column {
-        name: name.parse().unwrap(),
-        expression: name.to_owned(),
-        data_type,
-    };
     let x = Scalar::Float64;
     let hours = |n: i64| Some(Window::new(Span::of(n, Span::HOUR).unwrap(), Some(Span::HOUR)).unwrap());
     let aggregate = |function, column: Option<usize>, window| Fold::Aggregate { function, column, window };
@@ -35,6 +30,39 @@ fn view() -> View {
         ("last_12h", Scalar::Int32, aggregate(Function::Last, Some(2), hours(12))),
         ("sum", Scalar::Int64, aggregate(Function::Sum, Some(2), None)),
     ];
+    view_of(features.map(|(name, scalar, fold)| (name, scalar.into(), fold)).to_vec())
+}
+
+/// One feature of every component that gives a list or is a sketch.
+fn lists_and_sketches() -> View {
+    let hours = |n: i64| Some(Window::new(Span::of(n, Span::HOUR).unwrap(), Some(Span::HOUR)).unwrap());
+    let aggregate = |name, parameter: Option<&str>, column: usize, result: DataType, window| {
+        let function = Function::ALL.into_iter().find(|function| function.name() == name).unwrap();
+        let function = function.with_parameter(parameter).unwrap();
+        (name, result, Fold::Aggregate { function, column: Some(column), window })
+    };
+    let list = |item| DataType::List(item, None);
+    let (text, int, float) = (list(Scalar::String), list(Scalar::Int32), list(Scalar::Float64));
+    view_of(vec![
+        aggregate("count_if", None, 3, Scalar::Int64.into(), hours(12)),
+        aggregate("first_n", Some("2"), 1, text, None),
+        aggregate("last_n", Some("1000"), 2, int, hours(12)),
+        aggregate("distinct_first_n", Some("1"), 2, int, hours(12)),
+        aggregate("distinct_last_n", Some("3"), 1, text, hours(12)),
+        aggregate("top_n", Some("2"), 0, float, hours(12)),
+        aggregate("bottom_n", Some("2"), 1, text, None),
+        aggregate("approx_count_distinct", None, 1, Scalar::Int64.into(), hours(12)),
+        aggregate("approx_percentile", Some("0.9"), 0, Scalar::Float64.into(), hours(12)),
+    ])
+}
+
+fn view_of(features: Vec<(&str, DataType, Fold)>) -> View {
+    let x = Scalar::Float64;
+    let column = |name: &str, data_type: DataType| Column {
+        name: name.parse().unwrap(),
+        expression: name.to_owned(),
+        data_type,
+    };
     View {
         id: "golden@1".parse().unwrap(),
         entity: "golden".parse().unwrap(),
@@ -51,9 +79,9 @@ fn view() -> View {
         ],
         features: features
             .into_iter()
-            .map(|(name, scalar, fold)| Feature {
+            .map(|(name, data_type, fold)| Feature {
                 name: name.parse().unwrap(),
-                data_type: scalar.into(),
+                data_type,
                 fold,
                 unit: None,
                 description: None,
@@ -105,10 +133,10 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-fn packed() -> (Arc<Layout>, Vec<u8>) {
-    let layout = Arc::new(Layout::new(&view()));
+fn packed(view: &View, rows: &[Row]) -> (Arc<Layout>, Vec<u8>) {
+    let layout = Arc::new(Layout::new(view));
     let mut state = RowState::new(&layout);
-    rows().iter().for_each(|row| {
+    rows.iter().for_each(|row| {
         state.fold(row, moment(0));
     });
     state.set_history(12);
@@ -117,32 +145,63 @@ fn packed() -> (Arc<Layout>, Vec<u8>) {
     (layout, bytes)
 }
 
-fn golden() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden/row-1.bin")
+/// Enough rows, after those of [`rows`], that a sketch of their texts has registers.
+fn many_rows() -> Vec<Row> {
+    let mut all = rows();
+    all.extend((0..200).map(|n| {
+        Row {
+            event_time: moment(-120),
+            available_at: moment(-110),
+            position: Position::Stream { partition: 7, offset: n },
+            deleted: false,
+            values: [
+                Value::Float64((n as f64 - 100.0) * n as f64),
+                Value::String(format!("text {n}").into()),
+                Value::Int32(n as i32 % 5),
+                Value::Bool(n % 3 == 0),
+                Value::Null,
+            ]
+            .into(),
+        }
+    }));
+    all
+}
+
+fn golden(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden").join(name)
+}
+
+/// The samples of layout version 1: file, view, rows.
+fn samples() -> [(&'static str, View, Vec<Row>); 2] {
+    [("row-1.bin", view(), rows()), ("row-1-lists-and-sketches.bin", lists_and_sketches(), many_rows())]
 }
 
 #[test]
 fn a_row_of_layout_version_1_is_read_and_written_as_ever() {
-    let (layout, written) = packed();
-    let held = std::fs::read(golden()).unwrap();
-    let row = PackedRow::new(&layout, &held).unwrap();
-    row.verify().unwrap();
-    for minutes in [0, 20, 21, 60, 24 * 60 + 1, 24 * 60 + 2] {
-        let expected = oracle::answer(&view(), &rows(), moment(minutes), AsOf::Available);
-        assert_eq!(row.answer(moment(minutes)).unwrap(), expected, "after {minutes} minutes");
+    for (file, view, rows) in samples() {
+        let (layout, written) = packed(&view, &rows);
+        let held = std::fs::read(golden(file)).unwrap();
+        let row = PackedRow::new(&layout, &held).unwrap();
+        row.verify().unwrap();
+        for minutes in [0, 20, 21, 60, 24 * 60 + 1, 24 * 60 + 2] {
+            let expected = oracle::answer(&view, &rows, moment(minutes), AsOf::Available);
+            assert_eq!(row.answer(moment(minutes)).unwrap(), expected, "{file} after {minutes} minutes");
+        }
+        let positions = row.positions().unwrap();
+        assert_eq!(positions.history(), Some(12));
+        assert_eq!(positions.partitions().get(..2), Some(&[(0, 41), (3, 8)][..]));
+        assert_eq!(written, held, "{file}: a change of layout needs a new layout version");
+        let mut again = Vec::new();
+        RowState::decode(&layout, &held).unwrap().encode(&mut again).unwrap();
+        assert_eq!(again, held, "{file}");
     }
-    let positions = row.positions().unwrap();
-    assert_eq!(positions.history(), Some(12));
-    assert_eq!(positions.partitions(), [(0, 41), (3, 8)]);
-    assert_eq!(written, held, "a change of layout needs a new layout version");
-    let mut again = Vec::new();
-    RowState::decode(&layout, &held).unwrap().encode(&mut again).unwrap();
-    assert_eq!(again, held);
 }
 
-/// For a new layout version: `cargo test -p twinstore-online -- --ignored writes_the_golden_row`.
+/// For a new layout version: `cargo test -p twinstore-online -- --ignored writes_the_golden_rows`.
 #[test]
-#[ignore = "it makes the file that the test above is about"]
-fn writes_the_golden_row() {
-    std::fs::write(golden(), packed().1).unwrap();
+#[ignore = "it makes the files that the test above is about"]
+fn writes_the_golden_rows() {
+    for (file, view, rows) in samples() {
+        std::fs::write(golden(file), packed(&view, &rows).1).unwrap();
+    }
 }

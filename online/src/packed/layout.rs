@@ -156,13 +156,13 @@ impl Layout {
         self.features.len()
     }
 
-    /// The largest packed row that the view can have, in bytes, where no value without a fixed width
-    /// is longer than `value_bytes`, and an entity is seen in no more than `partitions` partitions of
+    /// The largest packed row that the view can have, in bytes, where no text, bytes or list of any
+    /// length takes more than `value_bytes`, and an entity is seen in no more than `partitions` partitions of
     /// the source's topic.
     pub fn largest_row(&self, value_bytes: usize, partitions: usize) -> usize {
-        let value = |data_type: DataType| match data_type.scalar().and_then(Scalar::width) {
-            Some(width) => width,
-            None => 4 + value_bytes,
+        let value = |data_type: DataType| {
+            let length = if data_type.scalar().and_then(Scalar::width).is_some() { 0 } else { 4 };
+            length + data_type.longest_value(value_bytes)
         };
         let latest: usize =
             self.latest.iter().filter(|slot| slot.width.is_none()).map(|slot| value(slot.data_type)).sum();
@@ -184,16 +184,11 @@ impl RingPlan {
         self.components.iter().position(|part| part.component == component)
     }
 
+    /// A state that fits its slot is shorter than the longest, which lies in the variable part.
     fn largest(&self, value_bytes: usize) -> usize {
-        /// The longest state of a sum or of squares: see `State::write`.
-        const LONGEST_SUM: usize = 3 + 8 * 128;
-        /// Time and position, before the value of an edge.
-        const EDGE: usize = 8 + feature::Position::WIDTH;
-        let spilled = |part: &ComponentPlan| match part.component {
-            Component::Count => 0,
-            Component::Sum | Component::Squares => LONGEST_SUM,
-            _ if part.in_slot => 0,
-            _ => EDGE + value_bytes,
+        let spilled = |part: &ComponentPlan| match part.component.longest_state(self.argument, value_bytes) {
+            longest if part.in_slot && longest <= part.width => 0,
+            longest => longest,
         };
         let states: usize = self.components.iter().map(spilled).sum();
         let spills = self.components.len() * self.bitmap_bytes();
@@ -300,8 +295,22 @@ mod tests {
         assert_eq!(rings.len(), 1);
         assert_eq!(rings[0].tiles, 7);
         let components: Vec<Component> = rings[0].components.iter().map(|part| part.component).collect();
-        assert_eq!(components.len(), 7);
+        // One for each part of each function, and one more for each list of another length.
+        assert_eq!(components.len(), 15 + 6);
         assert!(components.is_sorted());
+    }
+
+    #[test]
+    fn a_list_of_fixed_length_counts_with_all_its_items() {
+        let mut view = History::generate(0, 0).view;
+        let mut of_list = |data_type| {
+            for column in view.columns.iter_mut().filter(|column| column.name.as_str() == "l") {
+                column.data_type = data_type;
+            }
+            Layout::new(&view).largest_row(20, 1)
+        };
+        let items = of_list(DataType::List(Scalar::Float32, Some(1000)));
+        assert!(items > 5000 * PENDING_BOUND && of_list(DataType::List(Scalar::Float32, None)) < items);
     }
 
     #[test]

@@ -196,10 +196,11 @@ impl Columns<'_> {
     }
 }
 
-/// `mean(arr_delay)` as the function and the text of its argument; `count(*)` has none.
+/// `last_n(arr_delay, 5)` as the function with its parameter and the text of its argument; `count(*)`
+/// has none.
 fn split(text: &str) -> Result<(Function, Option<&str>), String> {
     let text = text.trim();
-    let (name, argument) = match text.split_once('(') {
+    let (name, inner) = match text.split_once('(') {
         None => (text, None),
         Some((name, rest)) => (
             name.trim(),
@@ -210,24 +211,64 @@ fn split(text: &str) -> Result<(Function, Option<&str>), String> {
             })?),
         ),
     };
+    let function = named(name)?;
+    let (argument, parameter) = match inner {
+        Some(inner) if function.parameter().is_some() => match last_comma(inner) {
+            Some((argument, parameter)) => (Some(argument), Some(parameter.trim())),
+            None => (Some(inner), None),
+        },
+        inner => (inner, None),
+    };
+    let argument = argument.map(str::trim).filter(|argument| !argument.is_empty());
+    let function = function.with_parameter(parameter).map_err(|error| error.to_string())?;
+    let counts_rows = function == Function::Count && argument == Some("*");
+    Ok((function, argument.filter(|_| !counts_rows)))
+}
+
+/// The function of this name, with any parameter.
+fn named(name: &str) -> Result<Function, String> {
+    const USUAL: [(&str, &str); 14] = [
+        ("avg", "mean"),
+        ("average", "mean"),
+        ("std", "stddev"),
+        ("var", "variance"),
+        ("var_samp", "variance"),
+        ("stddev_samp", "stddev"),
+        ("unique_count", "approx_count_distinct"),
+        ("approx_unique_count", "approx_count_distinct"),
+        ("count_distinct", "approx_count_distinct"),
+        ("percentile", "approx_percentile"),
+        ("median", "approx_percentile"),
+        ("last_distinct", "distinct_last_n"),
+        ("first_distinct", "distinct_first_n"),
+        ("top_k", "top_n"),
+    ];
     let lower = name.to_lowercase();
-    let function = Function::ALL.into_iter().find(|function| function.name() == lower).ok_or_else(|| {
-        const USUAL: [(&str, &str); 5] = [
-            ("avg", "mean"),
-            ("average", "mean"),
-            ("std", "stddev"),
-            ("var", "variance"),
-            ("stddev_samp", "stddev"),
-        ];
+    Function::ALL.into_iter().find(|function| function.name() == lower).ok_or_else(|| {
         let near = match USUAL.iter().find(|(usual, _)| *usual == lower) {
             Some((_, ours)) => did_you_mean(ours, [*ours]),
             None => did_you_mean_or_list(name, Function::ALL.iter().map(|f| f.name())),
         };
         format!("unknown aggregate `{name}`{near}")
-    })?;
-    let argument = argument.map(str::trim).filter(|argument| !argument.is_empty());
-    let counts_rows = function == Function::Count && argument == Some("*");
-    Ok((function, argument.filter(|_| !counts_rows)))
+    })
+}
+
+/// The text before and after the last comma that stands in no parentheses and no quotes.
+fn last_comma(text: &str) -> Option<(&str, &str)> {
+    let mut found = None;
+    let (mut depth, mut quote) = (0_usize, None);
+    for (at, character) in text.char_indices() {
+        match (quote, character) {
+            (Some(open), c) if open == c => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(character),
+            (None, '(' | '[') => depth += 1,
+            (None, ')' | ']') => depth = depth.saturating_sub(1),
+            (None, ',') if depth == 0 => found = Some(at),
+            _ => {}
+        }
+    }
+    found.and_then(|at| Some((text.get(..at)?, text.get(at + 1..)?)))
 }
 
 /// The text up to the parenthesis that closes the one before it, which must be the last character.
@@ -283,6 +324,26 @@ mod tests {
             assert!(split(bad).unwrap_err().contains("one function of one expression"), "{bad}");
         }
         assert!(split("avg(a)").unwrap_err().ends_with("did you mean `mean`?"));
+        assert!(split("last_distinct(a, 3)").unwrap_err().ends_with("did you mean `distinct_last_n`?"));
         assert!(split("medain(a)").is_err());
+    }
+
+    #[test]
+    fn a_parameter_follows_the_last_comma_outside_parentheses() {
+        let parsed = |text: &str| {
+            let (function, argument) = split(text).unwrap();
+            (function.usage(), argument.map(str::to_owned))
+        };
+        let expected = |usage: &str, argument: &str| (usage.to_owned(), Some(argument.to_owned()));
+        assert_eq!(parsed("last_n(a, 5)"), expected("last_n(column, 5)", "a"));
+        assert_eq!(parsed("TOP_N( nvl(a, 0) , 12 )"), expected("top_n(column, 12)", "nvl(a, 0)"));
+        assert_eq!(parsed("last_n(concat(a, ','), 2)"), expected("last_n(column, 2)", "concat(a, ',')"));
+        assert_eq!(parsed("approx_percentile(a, 0.990)"), expected("approx_percentile(column, 0.99)", "a"));
+        assert_eq!(parsed("count_if(a > 1)"), expected("count_if(condition)", "a > 1"));
+        let refusal = |text: &str| split(text).unwrap_err();
+        assert!(refusal("last_n(nvl(a, 0))").contains("write last_n(column, 3)"));
+        assert!(refusal("last_n").contains("needs a whole number"));
+        assert!(refusal("last_n(a, k)").starts_with("`k` is not a whole number"));
+        assert!(refusal("approx_percentile(a, 50)").contains("above 0 and below 1"));
     }
 }

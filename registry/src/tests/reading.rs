@@ -145,7 +145,7 @@ fn the_reference_names_every_key_type_aggregate_and_function() {
         assert!(text.contains(&format!("## `{}`", kind.name())), "{}", kind.name());
     }
     for function in feature::Function::ALL {
-        assert!(text.contains(&format!("| `{}` |", function.name())), "{}", function.name());
+        assert!(text.contains(&format!("| `{}` |", function.usage())), "{}", function.name());
     }
     assert!(text.contains("| `max_ahead` | a duration | 1h |"), "{text}");
     assert_eq!(text.matches("`choice`\n").count(), 1);

@@ -1,0 +1,227 @@
+//! The states of components: what a row adds, how two become one, and the value at the end.
+
+use super::{DistinctCount, Edge, Function, Ordered, QuantileSketch, Ranked};
+use crate::exact::{self, FloatSum, IntSquareSum};
+use crate::row::Position;
+use crate::time::Micros;
+use crate::value::Value;
+
+/// The state of one component over any set of rows.
+#[derive(Clone, Debug)]
+pub enum State {
+    /// of [`Component::Count`](super::Component::Count)
+    Count(u64),
+    /// of [`Component::Sum`](super::Component::Sum) over integers
+    IntSum(i128),
+    /// of [`Component::Sum`](super::Component::Sum) over floats
+    FloatSum(FloatSum),
+    /// of [`Component::Squares`](super::Component::Squares) over integers
+    IntSquares(IntSquareSum),
+    /// of [`Component::Squares`](super::Component::Squares) over floats
+    FloatSquares(FloatSum),
+    /// of [`Component::Min`](super::Component::Min)
+    Min(Option<Value>),
+    /// of [`Component::Max`](super::Component::Max)
+    Max(Option<Value>),
+    /// of [`Component::First`](super::Component::First)
+    First(Option<Edge>),
+    /// of [`Component::Last`](super::Component::Last)
+    Last(Option<Edge>),
+    /// of the components that give lists in the order of rows
+    Ordered(Ordered),
+    /// of the components that give lists in the order of values
+    Ranked(Ranked),
+    /// of [`Component::Distinct`](super::Component::Distinct)
+    Distinct(DistinctCount),
+    /// of [`Component::Quantiles`](super::Component::Quantiles)
+    Quantiles(QuantileSketch),
+}
+
+impl State {
+    /// Adds one row's value; null is passed over. A count without an argument is given any value
+    /// that is not null.
+    pub fn add(&mut self, value: &Value, event_time: Micros, position: Position) {
+        if value.is_null() {
+            return;
+        }
+        match self {
+            State::Count(n) => *n += 1,
+            State::IntSum(sum) => *sum += i128::from(integer(value)),
+            State::FloatSum(sum) => sum.add(float(value)),
+            State::IntSquares(sum) => sum.add_square(integer(value)),
+            State::FloatSquares(sum) => sum.add_square(float(value)),
+            State::Min(best) => replace_if(best, value, prefers_min),
+            State::Max(best) => replace_if(best, value, prefers_max),
+            State::First(best) => {
+                if best.as_ref().is_none_or(|old| (event_time, position) < old.recency()) {
+                    *best = Some(Edge { event_time, position, value: value.clone() });
+                }
+            }
+            State::Last(best) => {
+                if best.as_ref().is_none_or(|old| (event_time, position) > old.recency()) {
+                    *best = Some(Edge { event_time, position, value: value.clone() });
+                }
+            }
+            State::Ordered(list) => list.add(value, event_time, position),
+            State::Ranked(list) => list.add(value),
+            State::Distinct(count) => count.add(value),
+            State::Quantiles(sketch) => sketch.add(number(value)),
+        }
+    }
+
+    /// Adds a float64 (or a float32, widened) without making a value of it.
+    pub fn add_float(&mut self, x: f64) {
+        match self {
+            State::Count(n) => *n += 1,
+            State::FloatSum(sum) => sum.add(x),
+            State::FloatSquares(sum) => sum.add_square(x),
+            _ => debug_assert!(false, "only counts, sums and squares take bare numbers"),
+        }
+    }
+
+    /// Adds an integer without making a value of it.
+    pub fn add_integer(&mut self, x: i64) {
+        match self {
+            State::Count(n) => *n += 1,
+            State::IntSum(sum) => *sum += i128::from(x),
+            State::IntSquares(sum) => sum.add_square(x),
+            _ => debug_assert!(false, "only counts, sums and squares take bare numbers"),
+        }
+    }
+
+    /// Adds another state of the same component and argument.
+    pub fn merge(&mut self, other: &State) {
+        match (self, other) {
+            (State::Count(a), State::Count(b)) => *a += b,
+            (State::IntSum(a), State::IntSum(b)) => *a += b,
+            (State::FloatSum(a), State::FloatSum(b)) => a.merge(b),
+            (State::IntSquares(a), State::IntSquares(b)) => a.merge(b),
+            (State::FloatSquares(a), State::FloatSquares(b)) => a.merge(b),
+            (State::Min(a), State::Min(Some(b))) => replace_if(a, b, prefers_min),
+            (State::Max(a), State::Max(Some(b))) => replace_if(a, b, prefers_max),
+            (
+                this @ (State::First(_) | State::Last(_)),
+                State::First(Some(edge)) | State::Last(Some(edge)),
+            ) => {
+                this.add(&edge.value, edge.event_time, edge.position);
+            }
+            (State::Ordered(a), State::Ordered(b)) => a.merge(b),
+            (State::Ranked(a), State::Ranked(b)) => a.merge(b),
+            (State::Distinct(a), State::Distinct(b)) => a.merge(b),
+            (State::Quantiles(a), State::Quantiles(b)) => a.merge(b),
+            (_, State::Min(None) | State::Max(None) | State::First(None) | State::Last(None)) => {}
+            _ => debug_assert!(false, "states of different components are never merged"),
+        }
+    }
+
+    /// Whether nothing was added.
+    pub fn is_identity(&self) -> bool {
+        match self {
+            State::Count(n) => *n == 0,
+            State::Min(value) | State::Max(value) => value.is_none(),
+            State::First(edge) | State::Last(edge) => edge.is_none(),
+            State::Ordered(list) => list.is_empty(),
+            State::Ranked(list) => list.is_empty(),
+            State::Distinct(count) => count.is_empty(),
+            State::Quantiles(sketch) => sketch.is_empty(),
+            _ => false,
+        }
+    }
+}
+
+/// The value of a function from the states of its [`Function::components`], in their order.
+pub fn finish(function: Function, states: &[&State]) -> Value {
+    match (function, states) {
+        (Function::Count, [State::Count(n)]) => Value::Int64(i64::try_from(*n).unwrap_or(i64::MAX)),
+        (_, [State::Count(0), ..]) => Value::Null,
+        (Function::CountIf, [State::IntSum(n)]) => Value::Int64(i64::try_from(*n).unwrap_or(i64::MAX)),
+        (Function::Sum, [_, State::IntSum(sum)]) => i64::try_from(*sum).map_or(Value::Null, Value::Int64),
+        (Function::Sum, [_, State::FloatSum(sum)]) => Value::Float64(sum.round()),
+        (Function::Mean, [State::Count(n), State::IntSum(sum)]) => Value::Float64(*sum as f64 / *n as f64),
+        (Function::Mean, [State::Count(n), State::FloatSum(sum)]) => {
+            Value::Float64(sum.round() / *n as f64).canonical()
+        }
+        (_, [State::Count(n), sum, squares]) => finish_variance(function, *n, sum, squares),
+        (_, [State::Min(value) | State::Max(value)]) => value.clone().unwrap_or(Value::Null),
+        (_, [State::First(edge) | State::Last(edge)]) => {
+            edge.as_ref().map_or(Value::Null, |edge| edge.value.clone())
+        }
+        (_, [State::Ordered(list)]) => list.finish(),
+        (_, [State::Ranked(list)]) => list.finish(),
+        (_, [State::Distinct(count)]) => count.finish(),
+        (Function::ApproxPercentile(quantile), [State::Quantiles(sketch)]) => sketch.finish(quantile),
+        _ => Value::Null,
+    }
+}
+
+fn finish_variance(function: Function, n: u64, sum: &State, squares: &State) -> Value {
+    let population = matches!(function, Function::VarPop | Function::StddevPop);
+    if n == 1 && !population {
+        return Value::Null;
+    }
+    let variance = match (sum, squares) {
+        (State::IntSum(sum), State::IntSquares(squares)) => {
+            exact::variance(n, &(*sum).into(), &squares.exact(), 0, population)
+        }
+        (State::FloatSum(sum), State::FloatSquares(squares)) => {
+            if sum.is_special() || squares.is_special() {
+                return Value::Float64(f64::NAN);
+            }
+            let (sum, squares, exponent) = exact::float_moments(sum, squares);
+            exact::variance(n, &sum, &squares, exponent, population)
+        }
+        _ => None,
+    };
+    let root = matches!(function, Function::Stddev | Function::StddevPop);
+    variance.map_or(Value::Null, |x| Value::Float64(if root { x.sqrt() } else { x }))
+}
+
+fn integer(value: &Value) -> i64 {
+    match value {
+        Value::Int32(x) => i64::from(*x),
+        Value::Int64(x) => *x,
+        // A condition is counted as the sum of its trues.
+        Value::Bool(x) => i64::from(*x),
+        _ => 0,
+    }
+}
+
+fn float(value: &Value) -> f64 {
+    match value {
+        Value::Float32(x) => f64::from(*x),
+        Value::Float64(x) => *x,
+        _ => 0.0,
+    }
+}
+
+/// An integer or a float as the nearest double.
+fn number(value: &Value) -> f64 {
+    match value {
+        Value::Int32(_) | Value::Int64(_) => integer(value) as f64,
+        _ => float(value),
+    }
+}
+
+fn replace_if(best: &mut Option<Value>, value: &Value, prefers: fn(&Value, &Value) -> bool) {
+    if best.as_ref().is_none_or(|old| prefers(value, old)) {
+        *best = Some(value.clone());
+    }
+}
+
+pub(super) fn is_nan(value: &Value) -> bool {
+    match value {
+        Value::Float32(x) => x.is_nan(),
+        Value::Float64(x) => x.is_nan(),
+        _ => false,
+    }
+}
+
+/// NaN propagates; else the smaller by exact order, −0.0 below 0.0.
+fn prefers_min(new: &Value, old: &Value) -> bool {
+    !is_nan(old) && (is_nan(new) || new < old)
+}
+
+/// NaN propagates; else the greater by exact order.
+fn prefers_max(new: &Value, old: &Value) -> bool {
+    !is_nan(old) && (is_nan(new) || new > old)
+}
