@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export TWINSTORE_BIN := $(abspath $(TARGET))/debug/twinstore
 
-.PHONY: help demo build test check fmt fmt-check clippy deny docs reference docs-check shell-check style tour
+.PHONY: help demo build test check fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -57,3 +57,7 @@ style: ## only the style test
 
 tour: build ## run the commands of README.md
 	scripts/tour
+
+bench-join: ## the point-in-time join beside its peers; ARGS="--help" says what can be chosen
+	cargo build --locked --release --package twinstore-cli --package twinstore-bench --bins
+	TWINSTORE_BIN=$(TARGET)/release/twinstore SCAN_BIN=$(TARGET)/release/bare-scan benches/join/run $(ARGS)
