@@ -87,6 +87,9 @@ pub enum Command {
     /// The addresses are `serve.grpc` and `serve.http` of twinstore.toml. On SIGTERM or Ctrl-C it
     /// finishes what is in flight.
     Serve,
+    /// Look after the logs
+    #[command(subcommand)]
+    Offline(OfflineCommand),
     /// Look up what is defined
     #[command(subcommand)]
     Registry(RegistryCommand),
@@ -229,6 +232,23 @@ pub struct GetArgs {
     /// How the result is written
     #[command(flatten)]
     pub format: FormatArg,
+}
+
+/// What `offline` does.
+#[derive(Subcommand, Debug)]
+pub enum OfflineCommand {
+    /// Compact the small files of logs, and lay rows of one entity side by side
+    ///
+    /// What the logs say does not change. Readers and writers go on; training sets of older versions
+    /// can still be made, so no file is deleted.
+    Optimize {
+        /// The view versions whose logs are compacted; all where none is named
+        #[arg(value_name = "VIEW@V")]
+        views: Vec<VersionId>,
+        /// How the result is written
+        #[command(flatten)]
+        format: FormatArg,
+    },
 }
 
 /// What `registry` does.

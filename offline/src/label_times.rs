@@ -10,33 +10,45 @@ use feature::Micros;
 pub(crate) fn check_time_column(schema: &Schema, time: &str) -> Result<bool, String> {
     let Ok(field) = schema.field_with_name(time) else {
         let names: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        return Err(format!("there is no time column `{time}`: its columns are {}", names.join(", ")));
+        return Err(match names.as_slice() {
+            [] => "it has no columns".to_owned(),
+            names => format!("there is no time column `{time}`: its columns are {}", names.join(", ")),
+        });
     };
-    match field.data_type() {
-        DataType::Timestamp(_, zone) => Ok(zone.is_none()),
-        other => Err(format!("the time column `{time}` is {other}, and must be a timestamp")),
-    }
+    let found = match field.data_type() {
+        DataType::Timestamp(_, zone) => return Ok(zone.is_none()),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "string".to_owned(),
+        other => other.to_string().to_lowercase(),
+    };
+    Err(format!("the time column `{time}` is {found}, and must be a timestamp"))
 }
 
-/// The label times of a batch, and whether they have no zone. An error names the first row of the
-/// batch that has none or one outside the years 0001 to 9999.
-pub(crate) fn label_times(batch: &RecordBatch, time: &str) -> Result<(Vec<i64>, bool), String> {
-    let naive = check_time_column(&batch.schema(), time)?;
+/// Checks that every row of a batch has a label time in the years 0001 to 9999. The error names
+/// the first that has none, counted from 1 where `before` rows come before the batch.
+pub(crate) fn check_times(batch: &RecordBatch, time: &str, before: usize) -> Result<(), String> {
     let column = batch.column_by_name(time).ok_or_else(|| format!("there is no time column `{time}`"))?;
-    if column.null_count() > 0 {
-        let first = (0..column.len()).find(|row| column.is_null(*row)).unwrap_or(0);
+    if let Some(row) = (0..column.len()).find(|row| column.is_null(*row)) {
         return Err(format!(
-            "the time column `{time}` is null in {} rows, first in row {first}: every label needs a time",
-            column.null_count()
+            "row {}: the time column `{time}` is null: every label needs a time",
+            before + row + 1
         ));
     }
     let times = micros(column).map_err(|error| format!("the time column `{time}`: {error}"))?;
     match times.iter().enumerate().find(|(_, at)| Micros::new(**at).is_err()) {
+        None => Ok(()),
         Some((row, at)) => Err(format!(
-            "the time column `{time}` in row {row}: {at} microseconds since 1970 lies outside the years 0001 to 9999"
+            "row {}: the time column `{time}` is {at} microseconds since 1970, outside the years 0001 to 9999",
+            before + row + 1
         )),
-        None => Ok((times, naive)),
     }
+}
+
+/// The label times of a batch, and whether they have no zone.
+pub(crate) fn label_times(batch: &RecordBatch, time: &str) -> Result<(Vec<i64>, bool), String> {
+    let naive = check_time_column(&batch.schema(), time)?;
+    check_times(batch, time, 0)?;
+    let column = batch.column_by_name(time).ok_or_else(|| format!("there is no time column `{time}`"))?;
+    Ok((micros(column).map_err(|error| format!("the time column `{time}`: {error}"))?, naive))
 }
 
 /// Timestamps of any unit in microseconds, nanoseconds towards the past, so that none can leak.

@@ -25,6 +25,7 @@ mod join;
 mod label_times;
 mod log;
 mod manifest;
+mod optimize;
 mod rows;
 mod scan;
 mod spine;
@@ -46,6 +47,7 @@ pub use join::{
 };
 pub use log::Log;
 pub use manifest::{Manifest, ManifestContent, ManifestSpine, ManifestView, file_sha256};
+pub use optimize::Optimized;
 pub use rows::{row_columns, rows};
 pub use spine::{Spine, read_file};
 pub use store::OfflineStore;

@@ -25,6 +25,14 @@ impl Log {
         Ok(Self { view, table })
     }
 
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    pub(crate) fn table_mut(&mut self) -> &mut Table {
+        &mut self.table
+    }
+
     /// The view whose rows these are.
     pub fn view(&self) -> &Arc<View> {
         &self.view

@@ -27,8 +27,17 @@ pub(crate) fn streams(
     until: Option<Micros>,
     partitions: usize,
 ) -> Result<Vec<SendableRecordBatchStream>, OfflineError> {
-    let files: Vec<DataFile> =
-        table.files().into_iter().filter(|file| may_have_happened(file, until)).collect();
+    let files = table.files().into_iter().filter(|file| may_have_happened(file, until)).collect();
+    streams_of(table, files, columns, partitions)
+}
+
+/// Reads these columns of these files of a table.
+pub(crate) fn streams_of(
+    table: &Table,
+    files: Vec<DataFile>,
+    columns: &[&str],
+    partitions: usize,
+) -> Result<Vec<SendableRecordBatchStream>, OfflineError> {
     if files.is_empty() {
         return Ok(Vec::new());
     }

@@ -13,11 +13,12 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use feature::ServicePlan;
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::error::OfflineError;
 use crate::file_format::FileFormat;
-use crate::label_times::check_time_column;
+use crate::label_times::{check_time_column, check_times};
 use crate::spine_csv;
 
 /// Rows of one batch of a spine.
@@ -68,7 +69,26 @@ impl Spine {
             let named = |problem| format!("{}: {problem}", path.display());
             return Err(OfflineError::Spine(problems.into_iter().map(named).collect()));
         }
-        Ok(Spine { path: path.to_owned(), format, schema, held, time: time.to_owned(), naive })
+        let spine = Spine { path: path.to_owned(), format, schema, held, time: time.to_owned(), naive };
+        spine.check_times()?;
+        Ok(spine)
+    }
+
+    /// Reads all label times once, so that a row without one is named before anything is made.
+    fn check_times(&self) -> Result<(), OfflineError> {
+        let batches = match (&self.held, self.schema.index_of(&self.time)) {
+            (None, Ok(column)) => read_batches(&self.path, self.format, Some(column))?,
+            _ => self.batches()?,
+        };
+        let mut before = 0;
+        for batch in batches {
+            let batch = batch.map_err(|error| damaged(&self.path, &error))?;
+            check_times(&batch, &self.time, before).map_err(|problem| {
+                OfflineError::Spine(vec![format!("{}: {problem}", self.path.display())])
+            })?;
+            before += batch.num_rows();
+        }
+        Ok(())
     }
 
     /// The columns of the file.
@@ -94,7 +114,7 @@ impl Spine {
                 let batch = move |start| Ok(held.slice(start, BATCH_ROWS.min(rows - start)));
                 Ok(Box::new((0..rows).step_by(BATCH_ROWS).map(batch)))
             }
-            None => read_batches(&self.path, self.format),
+            None => read_batches(&self.path, self.format, None),
         }
     }
 }
@@ -118,9 +138,13 @@ impl PartitionStream for Spine {
     }
 }
 
+fn damaged(path: &Path, error: &dyn fmt::Display) -> OfflineError {
+    OfflineError::file("read", path, format!("it is damaged or not whole ({error}); write or copy it again"))
+}
+
 fn schema(path: &Path, format: FileFormat) -> Result<SchemaRef, OfflineError> {
-    let failed = |error: &dyn fmt::Display| OfflineError::file("read", path, error);
-    let file = File::open(path).map_err(|error| failed(&error))?;
+    let failed = |error: &dyn fmt::Display| damaged(path, error);
+    let file = File::open(path).map_err(|error| OfflineError::file("read", path, error))?;
     Ok(match format {
         FileFormat::Parquet | FileFormat::Csv => {
             let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| failed(&error))?;
@@ -132,14 +156,19 @@ fn schema(path: &Path, format: FileFormat) -> Result<SchemaRef, OfflineError> {
     })
 }
 
-/// The rows of a file that knows its own types.
-fn read_batches(path: &Path, format: FileFormat) -> Result<Batches, OfflineError> {
-    let failed = |error: &dyn fmt::Display| OfflineError::file("read", path, error);
-    let file = File::open(path).map_err(|error| failed(&error))?;
+/// The rows of a file that knows its own types: all columns, or the one at a place.
+fn read_batches(path: &Path, format: FileFormat, only: Option<usize>) -> Result<Batches, OfflineError> {
+    let failed = |error: &dyn fmt::Display| damaged(path, error);
+    let file = File::open(path).map_err(|error| OfflineError::file("read", path, error))?;
     Ok(match format {
         FileFormat::Parquet => {
             let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| failed(&error))?;
-            Box::new(reader.with_batch_size(BATCH_ROWS).build().map_err(|error| failed(&error))?)
+            let mask = match only {
+                Some(column) => ProjectionMask::roots(reader.parquet_schema(), [column]),
+                None => ProjectionMask::all(),
+            };
+            let reader = reader.with_projection(mask).with_batch_size(BATCH_ROWS);
+            Box::new(reader.build().map_err(|error| failed(&error))?)
         }
         FileFormat::Csv => {
             let format = arrow::csv::reader::Format::default().with_header(true);
@@ -149,16 +178,17 @@ fn read_batches(path: &Path, format: FileFormat) -> Result<Batches, OfflineError
             Box::new(reader.with_batch_size(BATCH_ROWS).build(file).map_err(|error| failed(&error))?)
         }
         FileFormat::Arrow => {
-            Box::new(arrow::ipc::reader::FileReader::try_new(file, None).map_err(|error| failed(&error))?)
+            let columns = only.map(|column| vec![column]);
+            Box::new(arrow::ipc::reader::FileReader::try_new(file, columns).map_err(|error| failed(&error))?)
         }
     })
 }
 
 /// All rows of a file of the format that its name says.
 pub fn read_file(path: &Path) -> Result<RecordBatch, OfflineError> {
-    let failed = |error: ArrowError| OfflineError::file("read", path, error);
+    let failed = |error: ArrowError| damaged(path, &error);
     let format = FileFormat::of(path)?;
-    let batches = read_batches(path, format)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    let batches = read_batches(path, format, None)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
     let schema = match batches.first() {
         Some(batch) => batch.schema(),
         None => schema(path, format)?,

@@ -10,7 +10,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake_core::kernel::{Action, StructType, Transaction};
+use deltalake_core::kernel::{Action, Add, StructType, Transaction};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::writer::{DeltaWriter, RecordBatchWriter};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, ObjectStore, TableProperty};
@@ -100,6 +100,38 @@ impl Table {
             .map_err(|error| self.failed(error))?
             .with_writer_properties(writer_properties());
         Ok(Appender { table: self, writer })
+    }
+
+    /// Puts one batch in the place of the files that hold the same rows. Says that no data changed.
+    pub(crate) async fn replace(
+        &mut self,
+        files: &[DataFile],
+        rows: RecordBatch,
+    ) -> Result<u64, OfflineError> {
+        let mut writer = RecordBatchWriter::for_table(&self.delta)
+            .map_err(|error| self.failed(error))?
+            .with_writer_properties(writer_properties());
+        let written = async {
+            writer.write(rows).await?;
+            writer.flush().await
+        };
+        let adds = written.await.map_err(|error| self.failed(error))?;
+        let snapshot = self.delta.snapshot().map_err(|error| self.failed(error))?;
+        let held = snapshot.log_data();
+        let replaced =
+            held.iter().filter(|held| files.iter().any(|file| file.path == held.object_store_path()));
+        let mut actions: Vec<Action> =
+            replaced.map(|file| Action::Remove(file.remove_action(false))).collect();
+        actions.extend(adds.into_iter().map(|add| Action::Add(Add { data_change: false, ..add })));
+        let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
+        let committed = CommitBuilder::from(CommitProperties::default())
+            .with_actions(actions)
+            .build(Some(snapshot), self.delta.log_store(), operation)
+            .await
+            .map_err(|error| self.failed(error))?;
+        let version = committed.version();
+        self.delta.state = Some(committed.snapshot());
+        Ok(version)
     }
 
     async fn create(&mut self) -> Result<(), OfflineError> {

@@ -4,6 +4,7 @@ mod apply;
 mod get;
 mod init;
 mod load;
+mod offline;
 mod reference;
 mod registry;
 mod serve;
@@ -26,6 +27,7 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::TrainingSet(command) => training_set::run(&project()?, command).await,
         Command::Get(args) => get::get(&project()?, args).await,
         Command::Serve => serve::serve(&project()?).await,
+        Command::Offline(command) => offline::offline(&project()?, command).await,
         Command::Registry(command) => registry::registry(&project()?, command).await,
         Command::Reference { page } => reference::reference(*page),
     }

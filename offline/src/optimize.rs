@@ -1,0 +1,120 @@
+//! Compaction: the small files that many commits leave behind become one file for each date, its
+//! rows by entity and time. What the log says does not change, so the commit says that no data
+//! changed; readers of older versions go on, since no file is deleted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, new_null_array};
+use arrow::compute::{SortColumn, cast, concat_batches, lexsort_to_indices, take_record_batch};
+use arrow::datatypes::{DataType, Schema};
+use feature::View;
+use futures::StreamExt;
+use serde::Serialize;
+
+use crate::columns::{DATE, EVENT_TIME, POSITION_MAJOR, POSITION_MINOR};
+use crate::error::OfflineError;
+use crate::log::Log;
+use crate::scan;
+use crate::table::{DataFile, Table};
+
+/// Files below this many bytes are compacted, and none grows beyond it by compaction alone.
+const TARGET_BYTES: u64 = 128 << 20;
+/// Rows that are held in memory and committed at a time.
+const ROWS_A_COMMIT: u64 = 4_000_000;
+
+/// What a compaction did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Optimized {
+    /// Files of the log before.
+    pub files_before: usize,
+    /// Files of the log afterwards.
+    pub files_after: usize,
+    /// Bytes of these files before.
+    pub bytes_before: u64,
+    /// Bytes of these files afterwards.
+    pub bytes_after: u64,
+    /// Rows that were written anew.
+    pub rows_rewritten: u64,
+}
+
+impl Log {
+    /// Compacts dates that have several small files. A conflict where another compaction came
+    /// between; appends go on.
+    pub async fn optimize(&mut self) -> Result<Optimized, OfflineError> {
+        self.refresh().await?;
+        let view = self.view().clone();
+        let before = self.table().files();
+        let mut rows_rewritten = 0;
+        for group in groups(&before) {
+            let batch = read(self.table(), &view, &group).await?;
+            rows_rewritten += batch.num_rows() as u64;
+            self.table_mut().replace(&group, by_entity(&view, &batch)?).await?;
+        }
+        let after = self.table().files();
+        let bytes = |files: &[DataFile]| files.iter().map(|file| file.bytes).sum();
+        Ok(Optimized {
+            files_before: before.len(),
+            files_after: after.len(),
+            bytes_before: bytes(&before),
+            bytes_after: bytes(&after),
+            rows_rewritten,
+        })
+    }
+}
+
+/// The files to compact, whole dates together, as many as are rewritten in one commit.
+fn groups(files: &[DataFile]) -> Vec<Vec<DataFile>> {
+    let mut by_date: BTreeMap<Option<&str>, Vec<&DataFile>> = BTreeMap::new();
+    for file in files.iter().filter(|file| file.bytes < TARGET_BYTES) {
+        by_date.entry(file.partition.as_deref()).or_default().push(file);
+    }
+    let mut groups: Vec<Vec<DataFile>> = Vec::new();
+    let mut rows = ROWS_A_COMMIT;
+    for files in by_date.into_values().filter(|files| files.len() > 1) {
+        let more: u64 = files.iter().filter_map(|file| file.rows).sum();
+        if rows + more > ROWS_A_COMMIT {
+            groups.push(Vec::new());
+            rows = 0;
+        }
+        rows += more;
+        if let Some(group) = groups.last_mut() {
+            group.extend(files.into_iter().cloned());
+        }
+    }
+    groups
+}
+
+async fn read(table: &Table, view: &View, files: &[DataFile]) -> Result<RecordBatch, OfflineError> {
+    let stored: Vec<_> =
+        table.schema().fields().iter().filter(|field| field.name() != DATE).cloned().collect();
+    let columns: Vec<&str> = stored.iter().map(|field| field.name().as_str()).collect();
+    let mut batches = Vec::new();
+    for mut stream in scan::streams_of(table, files.to_vec(), &columns, 1)? {
+        while let Some(batch) = stream.next().await {
+            batches.push(batch?);
+        }
+    }
+    let schema = Arc::new(Schema::new(stored));
+    let rows = concat_batches(&schema, &batches)?;
+    let event_times = rows.column_by_name(EVENT_TIME).cloned();
+    let dates: ArrayRef = match event_times {
+        Some(times) => cast(&times, &DataType::Date32)?,
+        None => new_null_array(&DataType::Date32, rows.num_rows()),
+    };
+    let mut columns = rows.columns().to_vec();
+    columns.push(dates);
+    debug_assert_eq!(columns.len(), crate::columns::log_schema(view).fields().len());
+    Ok(RecordBatch::try_new(table.schema().clone(), columns)?)
+}
+
+/// The rows by entity, then time, then position: equal keys lie together.
+fn by_entity(view: &View, batch: &RecordBatch) -> Result<RecordBatch, OfflineError> {
+    let keys = view.keys.iter().map(|key| key.name.as_str());
+    let order = keys.chain([EVENT_TIME, POSITION_MAJOR, POSITION_MINOR]);
+    let columns: Vec<SortColumn> = order
+        .filter_map(|name| batch.column_by_name(name))
+        .map(|values| SortColumn { values: values.clone(), options: None })
+        .collect();
+    Ok(take_record_batch(batch, &lexsort_to_indices(&columns, None)?)?)
+}
