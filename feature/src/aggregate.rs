@@ -2,6 +2,7 @@
 //! components; each state can be added to, merged in any order, and stored.
 
 mod component;
+mod described;
 mod distinct;
 mod function;
 mod ordered;
