@@ -59,5 +59,5 @@ tour: build ## run the commands of README.md
 	scripts/tour
 
 bench-join: ## the point-in-time join beside its peers; ARGS="--help" says what can be chosen
-	cargo build --locked --release --package twinstore-cli --package twinstore-bench --bins
+	cargo build --locked --release --workspace --bins
 	TWINSTORE_BIN=$(TARGET)/release/twinstore SCAN_BIN=$(TARGET)/release/bare-scan benches/join/run $(ARGS)

@@ -1,5 +1,5 @@
-"""The flights of the example: all departures against weather and two views of landings with a ttl,
-beside Feast.
+"""The flights of the example, beside Feast: all departures against weather and two views of landings,
+at the destination and of the aircraft, each with a ttl.
 
 Feast knows no availability: its rows are visible from their event on. So the source here assumes no
 delay, and both mean the same wherever one row alone is the latest.
@@ -20,9 +20,19 @@ kind: entity
 name: airport
 keys: {{airport: string}}
 ---
+kind: entity
+name: aircraft
+keys: {{tailnum: string}}
+---
 kind: source
 name: landings
-schema: {{landed_at: timestamp, origin: string, dest: string, dep_delay: float32, arr_delay: float32, air_time: float32}}
+schema:
+  landed_at: timestamp
+  tailnum: string
+  dest: string
+  dep_delay: float32
+  arr_delay: float32
+  air_time: float32
 event_time: landed_at
 batch: {{path: "{data}/landings.parquet"}}
 ---
@@ -53,12 +63,11 @@ features:
   air_time:  {{latest: air_time}}
 ---
 kind: feature_view
-name: here
+name: aircraft
 version: 1
-entity: airport
+entity: aircraft
 source: landings
-keys: {{airport: origin}}
-ttl: 2d
+ttl: 30d
 features:
   dep_delay: {{latest: dep_delay}}
   arr_delay: {{latest: arr_delay}}
@@ -84,7 +93,7 @@ name: beside_feast
 version: 1
 features:
   - {{from: there@1, on: {{airport: dest}}, prefix: there__}}
-  - {{from: here@1, on: {{airport: origin}}, prefix: here__}}
+  - {{from: aircraft@1, prefix: aircraft__}}
   - {{from: weather@1, on: {{airport: origin}}, prefix: weather__}}
 """
 

@@ -12,7 +12,7 @@ import duckdb
 # For each view: its file, the key and the time there. The key is also the departure's column.
 VIEWS = {
     "there": ("landings", "dest", "landed_at"),
-    "here": ("landings", "origin", "landed_at"),
+    "aircraft": ("landings", "tailnum", "landed_at"),
     "weather": ("weather", "origin", "observed_at"),
 }
 

@@ -25,12 +25,15 @@ WEATHER = ["temp", "humid", "wind_speed", "precip", "pressure", "visib"]
 def views(data):
     landings = FileSource(path=str(data / "landings.parquet"), timestamp_field="landed_at", name="landings")
     weather = FileSource(path=str(data / "weather.parquet"), timestamp_field="observed_at", name="weather")
-    dest, origin = (Entity(name=key, join_keys=[key], value_type=ValueType.STRING) for key in ("dest", "origin"))
+    dest, origin, tailnum = (
+        Entity(name=key, join_keys=[key], value_type=ValueType.STRING) for key in ("dest", "origin", "tailnum")
+    )
     return [
         dest,
         origin,
+        tailnum,
         view("there", dest, landings, timedelta(days=2), LANDED, Float32),
-        view("here", origin, landings, timedelta(days=2), LANDED, Float32),
+        view("aircraft", tailnum, landings, timedelta(days=30), LANDED, Float32),
         view("weather", origin, weather, timedelta(hours=3), WEATHER, Float64),
     ]
 
@@ -53,11 +56,11 @@ def main():
         )
         store = FeatureStore(config=config)
         store.apply(views(data))
-        names = [f"{name}:{column}" for name in ("there", "here") for column in LANDED]
+        names = [f"{name}:{column}" for name in ("there", "aircraft") for column in LANDED]
         names += [f"weather:{column}" for column in WEATHER]
 
         began = time.perf_counter()
-        columns = ["flight_id", "scheduled_departure", "origin", "dest"]
+        columns = ["flight_id", "scheduled_departure", "origin", "dest", "tailnum"]
         departures = pd.read_parquet(data / "departures.parquet", columns=columns)
         departures = departures.rename(columns={"scheduled_departure": "event_timestamp"})
         job = store.get_historical_features(departures, names, full_feature_names=True)
