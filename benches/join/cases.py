@@ -33,7 +33,8 @@ class Spine:
 
     rows: int
     entities: int = ENTITIES
-    spread: str = "uniform"  # or `hot_entity`: one has half of the labels; or `one_instant`
+    # Or `hot_entity`: one has half of the labels; or `one_entity` has all; or `one_instant`.
+    spread: str = "uniform"
 
     @property
     def name(self):
@@ -69,16 +70,22 @@ def cases(groups, log_sizes, spine_sizes):
 
 
 def skewed(rows, labels):
+    """Latest values and windows alike, the uniform case first."""
     uniform, even = Log(rows), Spine(labels)
     singletons = Log(rows, "singletons")
     pairs = {
         "uniform": (uniform, even),
         "one entity has half of all rows": (Log(rows, "hot_entity"), even),
         "one entity has half of all labels": (uniform, Spine(labels, spread="hot_entity")),
+        "one entity has all labels": (uniform, Spine(labels, spread="one_entity")),
         "all labels at one instant": (uniform, Spine(labels, spread="one_instant")),
         "every entity has one row": (singletons, Spine(labels, entities=singletons.entities)),
     }
-    return [Case("skew", f"skew: {name}", "newest", log, spine) for name, (log, spine) in pairs.items()]
+    return [
+        Case("skew", f"skew, {what}: {name}", service, log, spine)
+        for service, what in {"newest": "latest", "windows": "windows"}.items()
+        for name, (log, spine) in pairs.items()
+    ]
 
 
 def short(number):

@@ -84,6 +84,8 @@ def entities(random, count, spread_of):
     ids = random.integers(0, spread_of.entities, count)
     if spread_of.spread == "hot_entity":
         ids[random.random(count) < 0.5] = 0
+    if spread_of.spread == "one_entity":
+        ids[:] = 0
     return ids
 
 

@@ -80,7 +80,7 @@ def linear(rows):
 def skewed(rows):
     found = []
     for row in rows:
-        uniform = beside(rows, {**row, "case": "skew: uniform"}, TWINSTORE)
+        uniform = beside(rows, {**row, "case": f"{row['case'].split(':')[0]}: uniform"}, TWINSTORE)
         if row["group"] == "skew" and row["contender"] == TWINSTORE and uniform and row is not uniform:
             what = f"{row['case']}, {on_cores(row['cores'])}: of uniform, at most 3"
             found.append(at_most(what, row, uniform, 3, "seconds"))
