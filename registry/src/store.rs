@@ -20,6 +20,9 @@ use crate::stored::{body_text, damaged, definition, number};
 
 /// How long a writer waits for another one.
 const BUSY: Duration = Duration::from_secs(10);
+/// How often a new registry is opened again while another process makes it: SQLite turns its
+/// write-ahead log on without waiting for the other.
+const OPENS: u32 = 200;
 /// The most connections that one registry opens.
 const CONNECTIONS: u32 = 4;
 
@@ -75,6 +78,12 @@ fn as_text<S: serde::Serializer>(moment: &Micros, serializer: S) -> Result<S::Ok
     serializer.collect_str(moment)
 }
 
+/// Whether SQLite says that another process is writing (`SQLITE_BUSY` and its kinds).
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xFF == 5)
+}
+
 impl Registry {
     /// Opens the registry at a `sqlite://` address, and makes it where there is none. A relative
     /// path is taken from the working folder.
@@ -99,7 +108,15 @@ impl Registry {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY);
-        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await;
+        let connect = || SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options.clone());
+        let mut pool = connect().await;
+        for _ in 0..OPENS {
+            if !pool.as_ref().is_err_and(is_busy) {
+                break;
+            }
+            tokio::time::sleep(BUSY / OPENS).await;
+            pool = connect().await;
+        }
         let pool =
             pool.map_err(|source| RegistryError::Storage { url: url.to_owned(), action: "open", source })?;
         let registry = Registry { url: url.to_owned(), pool };
