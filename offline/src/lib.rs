@@ -42,6 +42,7 @@ pub use content_hash::{ColumnHash, ContentHash};
 pub use dead_letter::{DeadLetter, DeadLetters};
 pub use error::OfflineError;
 pub use file_format::{FileFormat, FileWriter, write_file};
+pub use join::PointInTimeCodec;
 pub use join::{
     JoinLookup, JoinSpec, LogFile, LogSnapshot, PointInTime, PointInTimeExec, PointInTimePlanner, Reading,
 };

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod any_history;
 #[cfg(test)]
+mod distributed;
+#[cfg(test)]
 mod flights;
 #[cfg(test)]
 mod generated;

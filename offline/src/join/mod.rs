@@ -4,6 +4,7 @@
 
 #[cfg(test)]
 mod against_oracle;
+mod codec;
 mod entities;
 mod exec;
 mod kept_rows;
@@ -17,6 +18,7 @@ mod view_fold;
 mod windows;
 mod work;
 
+pub use codec::PointInTimeCodec;
 pub use exec::PointInTimeExec;
 pub use log_reader::Reading;
 pub use logical::{PointInTime, PointInTimePlanner};

@@ -202,44 +202,66 @@ impl WindowFold {
             if let Some(sums) = &mut self.sums {
                 sums.run(range);
             }
-            for (_, tree) in &mut self.trees {
-                push_down(tree.get_mut(2 * range.start..2 * range.end).unwrap_or_default());
-            }
         }
-        let leaves: Vec<usize> = leaves(entities, self.counts.len());
         let leaked: Vec<bool> = self.hidden.iter().map(|hidden| *hidden > 0).collect();
-        let features = std::mem::take(&mut self.features);
-        features
-            .into_iter()
-            .map(|(feature, function)| FinishedFeature {
-                feature,
+        let values = self.values(entities);
+        self.features
+            .iter()
+            .zip(values)
+            .map(|((feature, function), values)| FinishedFeature {
+                feature: *feature,
                 counts: function.is_count(),
-                values: leaves
-                    .iter()
-                    .enumerate()
-                    .map(|(slot, leaf)| self.finish_slot(function, slot, *leaf))
-                    .collect(),
+                values,
                 leaked: leaked.clone(),
             })
             .collect()
     }
 
-    fn finish_slot(&self, function: Function, slot: usize, leaf: usize) -> Value {
+    /// The values of each feature at every slot. No function is finished from more than one tree, so
+    /// each tree is walked once.
+    fn values(&self, entities: &[Range<usize>]) -> Vec<Vec<Value>> {
+        let slots = self.counts.len();
+        let is_of = |function: Function, component: &Component| function.components().contains(component);
+        let mut values: Vec<Vec<Value>> = self
+            .features
+            .iter()
+            .map(|(_, function)| match self.trees.iter().any(|(component, _)| is_of(*function, component)) {
+                true => vec![Value::Null; slots],
+                false => (0..slots).map(|slot| self.finish_slot(*function, slot, None)).collect(),
+            })
+            .collect();
+        for (component, tree) in &self.trees {
+            for range in entities {
+                let nodes = tree.get(2 * range.start..2 * range.end).unwrap_or_default();
+                walk(nodes, 1, None, &mut |leaf, state| {
+                    let slot = range.start + leaf;
+                    let finished = values.iter_mut().zip(&self.features);
+                    for (values, (_, function)) in finished.filter(|(_, (_, f))| is_of(*f, component)) {
+                        if let Some(value) = values.get_mut(slot) {
+                            *value = self.finish_slot(*function, slot, Some(state));
+                        }
+                    }
+                });
+            }
+        }
+        values
+    }
+
+    fn finish_slot(&self, function: Function, slot: usize, tree: Option<&State>) -> Value {
         let count = self.counts.get(slot).map_or(0, |count| u64::try_from(*count).unwrap_or(0));
-        let owned: Vec<State> = function
+        let count = State::Count(count);
+        let sums = self.sums.as_ref().filter(|_| function.components().contains(&Component::Sum));
+        let sum = sums.map(|sums| sums.state(slot));
+        let states: Option<Vec<&State>> = function
             .components()
             .iter()
             .map(|component| match component {
-                Component::Count => State::Count(count),
-                Component::Sum => self.sums.as_ref().map_or(State::Count(0), |sums| sums.state(slot)),
-                other => {
-                    let tree = self.trees.iter().find(|(there, _)| there == other);
-                    let state = tree.and_then(|(_, states)| states.get(leaf)).cloned();
-                    state.unwrap_or_else(|| other.identity(self.argument))
-                }
+                Component::Count => Some(&count),
+                Component::Sum => sum.as_ref(),
+                _ => tree,
             })
             .collect();
-        finish(function, &owned.iter().collect::<Vec<_>>())
+        states.map_or(Value::Null, |states| finish(function, &states))
     }
 }
 
@@ -399,24 +421,26 @@ fn cover(nodes: &mut [State], range: Range<usize>, mut add: impl FnMut(&mut Stat
     }
 }
 
-/// Brings what lies in inner nodes down to the leaves.
-fn push_down(nodes: &mut [State]) {
-    for child in 2..nodes.len() {
-        if let Ok([parent, child]) = nodes.get_disjoint_mut([child / 2, child]) {
-            child.merge(parent);
+/// Gives every leaf what lies in the nodes on the way to it. One leaf is made after another, so that
+/// no more states are held than the tree is deep, however large a state is.
+fn walk(nodes: &[State], at: usize, above: Option<&State>, give: &mut impl FnMut(usize, &State)) {
+    let Some(node) = nodes.get(at) else { return };
+    let both;
+    let state = match above {
+        Some(above) if !node.is_identity() => {
+            let mut merged = above.clone();
+            merged.merge(node);
+            both = merged;
+            &both
+        }
+        Some(above) => above,
+        None => node,
+    };
+    match at.checked_sub(nodes.len() / 2) {
+        Some(leaf) => give(leaf, state),
+        None => {
+            walk(nodes, 2 * at, Some(state), give);
+            walk(nodes, 2 * at + 1, Some(state), give);
         }
     }
-}
-
-/// For each slot the place of its leaf in the trees.
-fn leaves(entities: &[Range<usize>], slots: usize) -> Vec<usize> {
-    let mut leaves = vec![0; slots];
-    for range in entities {
-        for slot in range.clone() {
-            if let Some(leaf) = leaves.get_mut(slot) {
-                *leaf = slot + range.end;
-            }
-        }
-    }
-    leaves
 }
