@@ -6,7 +6,9 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray};
 use arrow::datatypes::{Field, Schema};
 use feature::oracle::{History, Numbers};
-use feature::{Field as Column, Lookup, Micros, Origin, Output, Provenance, Row, ServicePlan, Value, View};
+use feature::{
+    Field as Column, Fold, Lookup, Micros, Origin, Output, Provenance, Row, ServicePlan, Value, View,
+};
 use offline::{Facts, log_batch};
 
 use crate::label::Label;
@@ -14,6 +16,23 @@ use crate::project::Project;
 
 /// One entity and one of its rows.
 pub(crate) type Fact<'a> = (&'a [Value], &'a Row);
+
+/// A generated history with more ties in it, and for every other seed with latest features alone: both
+/// stores read those by a shorter way.
+pub(crate) fn history(seed: u64, rows: usize) -> History {
+    let mut history = History::generate(seed, rows);
+    let numbers = &mut Numbers::new(seed ^ 3);
+    for (_, rows) in &mut history.entities {
+        let Some(first) = rows.first().map(|row| row.event_time) else { continue };
+        for row in rows.iter_mut().filter(|_| numbers.once_in(3)) {
+            row.event_time = first;
+        }
+    }
+    if seed % 2 == 0 {
+        history.view.features.retain(|feature| matches!(feature.fold, Fold::Latest { .. }));
+    }
+    history
+}
 
 /// All facts of a history, in an order that its seed decides.
 pub(crate) fn facts<'a>(history: &'a History, numbers: &mut Numbers) -> Vec<Fact<'a>> {

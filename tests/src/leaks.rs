@@ -9,8 +9,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use feature::oracle::{self, History, Numbers};
-use feature::{Answer, AsOf, Cell, EntityKey, Fold, Function, Origin, Row, Scalar, ServicePlan, Value, View};
+use feature::oracle::{self, Numbers};
+use feature::{AsOf, Cell, EntityKey, Fold, Function, Origin, Row, Scalar, ServicePlan, Value, View};
 use proptest::prelude::*;
 
 use crate::flights::{self, EVERYTHING};
@@ -47,7 +47,7 @@ proptest! {
 }
 
 async fn leaks_of_history(seed: u64, rows: usize) {
-    let history = History::generate(seed, rows);
+    let history = generated::history(seed, rows);
     let numbers = &mut Numbers::new(seed);
     let view = Arc::new(history.view.clone());
     let project = Project::empty(|| feature::Micros::MAX);
@@ -99,56 +99,60 @@ fn leaks_at(plan: &ServicePlan, leaks: &[Vec<bool>], origin: Origin) -> bool {
     }
 }
 
-/// A view's rows with each value replaced by a number that no other row has.
+/// A view's rows as they are, and with each value replaced by a number that no other row has.
 struct Traced {
     view: Arc<View>,
-    traced: View,
     rows: HashMap<EntityKey, Vec<Row>>,
+    traced_view: View,
+    traced_rows: HashMap<EntityKey, Vec<Row>>,
 }
 
 impl Traced {
-    fn new(view: &Arc<View>, mut rows: HashMap<EntityKey, Vec<Row>>) -> Traced {
-        let mut traced = View::clone(view);
-        for column in &mut traced.columns {
+    fn new(view: &Arc<View>, rows: HashMap<EntityKey, Vec<Row>>) -> Traced {
+        let mut traced_view = View::clone(view);
+        for column in &mut traced_view.columns {
             column.data_type = Scalar::Int64.into();
         }
-        for feature in &mut traced.features {
+        for feature in &mut traced_view.features {
             if let Fold::Aggregate { function, .. } = &mut feature.fold {
                 *function = Function::Count;
             }
         }
-        let mut number = 0;
-        for row in rows.values_mut().flatten() {
-            number += 1;
+        let mut traced_rows = rows.clone();
+        for (number, row) in traced_rows.values_mut().flatten().enumerate() {
             for value in row.values.iter_mut().filter(|value| !value.is_null()) {
-                *value = Value::Int64(number);
+                *value = Value::Int64(number as i64);
             }
         }
-        Traced { view: view.clone(), traced, rows }
+        Traced { view: view.clone(), rows, traced_view, traced_rows }
     }
 
     /// Which features would have been filled from a hidden row.
     fn leaks(&self, entity: &EntityKey, label: &Label) -> Vec<bool> {
-        let rows = self.rows.get(entity).map(Vec::as_slice).unwrap_or_default();
+        let ask = |view: &View, rows: &HashMap<EntityKey, Vec<Row>>, as_of: AsOf| {
+            let rows = rows.get(entity).map(Vec::as_slice).unwrap_or_default();
+            oracle::answer(view, rows, label.at, as_of).cells
+        };
+        let filled = ask(&self.view, &self.rows, AsOf::Event);
         let [available, event] =
-            [AsOf::Available, AsOf::Event].map(|as_of| oracle::answer(&self.traced, rows, label.at, as_of));
-        let Answer { cells: available, .. } = available;
-        let cells = available.iter().zip(&event.cells).zip(&self.view.features);
-        cells.map(|((available, event), feature)| leaks(feature.fold, available, event)).collect()
+            [AsOf::Available, AsOf::Event].map(|as_of| ask(&self.traced_view, &self.traced_rows, as_of));
+        (0..filled.len())
+            .map(|n| match self.view.features[n].fold {
+                Fold::Latest { .. } => !event[n].value.is_null() && event[n].value != available[n].value,
+                Fold::Aggregate { .. } => {
+                    // A row that makes its entity known fills a count, even where it is not counted.
+                    let is_made_known = available[n] == Cell::NOT_FOUND && !filled[n].value.is_null();
+                    rows_used(&event[n]) > rows_used(&available[n]) || is_made_known
+                }
+            })
+            .collect()
     }
 }
 
-fn leaks(fold: Fold, available: &Cell, event: &Cell) -> bool {
-    match (fold, &available.value, &event.value) {
-        (_, _, Value::Null) => false,
-        // Any row makes the entity known, and its count a value.
-        (Fold::Aggregate { function: Function::Count, .. }, available, event) => available != event,
-        (Fold::Aggregate { .. }, available, event) => {
-            let is_more =
-                |count: &Value| matches!((count, event), (Value::Int64(old), Value::Int64(new)) if new > old);
-            is_more(available) || available.is_null() && *event != Value::Int64(0)
-        }
-        (Fold::Latest { .. }, available, event) => available != event,
+fn rows_used(count: &Cell) -> i64 {
+    match count.value {
+        Value::Int64(rows) => rows,
+        _ => 0,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The online side: an embedded store that follows the log. What it has folded lies nowhere but in its
 //! packed rows; each write reads a row, folds what is due, and puts it back.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,11 +15,21 @@ use crate::label::Label;
 /// When rows are written.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Writing {
-    /// Each once it is visible, by a writer whose time is the reader's.
+    /// Each once it is visible: before every read, by a writer whose time is the reader's.
     InTime,
-    /// Up to some hours ahead, by a writer whose time is that of the read before: what becomes visible
-    /// between the two waits in the packed row, and the reader folds it.
+    /// Some hours ahead: before several reads, by a writer whose time is that of the read before. What
+    /// becomes visible in between waits in the packed row, and the reader folds it.
     Ahead,
+}
+
+impl Writing {
+    /// How many labels are read between two writes.
+    pub(super) fn reads_a_write(self) -> usize {
+        match self {
+            Writing::InTime => 1,
+            Writing::Ahead => 16,
+        }
+    }
 }
 
 /// How far ahead a row is written at most: far fewer rows than may wait.
@@ -28,8 +38,8 @@ const AHEAD_HOURS: u64 = 6;
 /// A store that has folded, of each entity that was asked about, at least the rows that are visible.
 pub(super) struct Follower {
     pub(super) store: Embedded,
-    /// How many packed rows were read while rows waited in them.
-    pub(super) reads_with_waiting_rows: usize,
+    /// How many packed rows were written with rows that wait in them.
+    pub(super) written_with_waiting_rows: usize,
     writing: Writing,
     plan: Arc<ServicePlan>,
     layouts: Vec<Arc<Layout>>,
@@ -55,7 +65,7 @@ impl Follower {
         let lookups = plan.lookups.iter();
         Self {
             store: Embedded::open(path).unwrap(),
-            reads_with_waiting_rows: 0,
+            written_with_waiting_rows: 0,
             writing,
             layouts: lookups.clone().map(|lookup| Arc::new(Layout::new(&lookup.view))).collect(),
             unwritten: lookups.map(|lookup| logs[&lookup.view.id].iter().map(of_entity).collect()).collect(),
@@ -64,47 +74,63 @@ impl Follower {
         }
     }
 
-    /// Brings the label's entities to its moment, which is not before that of the label before.
-    pub(super) async fn pass(&mut self, label: &Label, numbers: &mut Numbers) {
-        let plan = self.plan.clone();
+    /// Brings the entities of these labels to the moments of all of them, which are in their order and
+    /// not before those of the labels before.
+    pub(super) async fn pass(&mut self, labels: &[Label], numbers: &mut Numbers) {
+        let Some(last) = labels.last().map(|label| label.at) else { return };
         let (until, now) = match self.writing {
-            Writing::InTime => (label.at, label.at),
+            Writing::InTime => (last, last),
             Writing::Ahead => {
                 let ahead = Span::of(numbers.below(AHEAD_HOURS * 60) as i64, Span::MINUTE);
-                (ahead.map_or(label.at, |ahead| label.at.saturating_add(ahead)), self.now)
+                (ahead.map_or(last, |ahead| last.saturating_add(ahead)), self.now)
             }
         };
+        let plan = self.plan.clone();
         for (place, lookup) in plan.lookups.iter().enumerate() {
-            if let Some(entity) = label.entity(lookup) {
-                self.write(place, &lookup.view, &entity, until, now).await;
-            }
+            let entities: BTreeSet<EntityKey> =
+                labels.iter().filter_map(|label| label.entity(lookup)).collect();
+            self.write(place, &lookup.view, &entities, until, now).await;
         }
-        self.now = label.at;
+        self.now = last;
     }
 
-    /// Folds the rows of an entity that are visible by `until`, at `now`.
-    async fn write(&mut self, place: usize, view: &View, entity: &EntityKey, until: Micros, now: Micros) {
-        let Some(unwritten) = self.unwritten[place].get_mut(entity) else { return };
+    /// Folds the rows of these entities that are visible by `until`, at `now`.
+    async fn write(
+        &mut self,
+        place: usize,
+        view: &View,
+        entities: &BTreeSet<EntityKey>,
+        until: Micros,
+        now: Micros,
+    ) {
+        let keys: Vec<EntityKey> = entities.iter().cloned().collect();
+        let found = self.store.read(&[Read { view: &view.id, keys: &keys }]).await.unwrap();
         let layout = &self.layouts[place];
-        let keys = std::slice::from_ref(entity);
-        let found = self.store.read(&[Read { view: &view.id, keys }]).await.unwrap();
-        let held = found[0].row(0).map(|bytes| RowState::decode(layout, bytes).unwrap());
-        let mut state = held.unwrap_or_else(|| RowState::new(layout));
-        let left = unwritten.rows.partition_point(|row| row.visible_at(AsOf::Available) > until);
-        let due = unwritten.rows.split_off(left);
-        for row in due.iter().rev() {
-            assert_ne!(state.fold(row, now), Applied::Refused, "so few rows may wait");
+        let mut packed = Vec::new();
+        let mut applied_at = None;
+        for (entity, held) in keys.iter().zip(found[0].rows()) {
+            let Some(unwritten) = self.unwritten[place].get_mut(entity) else { continue };
+            let left = unwritten.rows.partition_point(|row| row.visible_at(AsOf::Available) > until);
+            let due = unwritten.rows.split_off(left);
+            if due.is_empty() {
+                continue;
+            }
+            let held = held.map(|bytes| RowState::decode(layout, bytes).unwrap());
+            let mut state = held.unwrap_or_else(|| RowState::new(layout));
+            for row in due.iter().rev() {
+                assert_ne!(state.fold(row, now), Applied::Refused, "so few rows may wait");
+            }
+            self.written_with_waiting_rows += usize::from(!state.pending().is_empty());
+            unwritten.writes += 1;
+            state.set_history(unwritten.writes);
+            let mut bytes = Vec::new();
+            state.encode(&mut bytes).unwrap();
+            packed.push((entity, bytes));
+            applied_at = applied_at.max(state.applied_at());
         }
-        self.reads_with_waiting_rows += usize::from(!state.pending().is_empty());
-        if due.is_empty() {
-            return;
-        }
-        unwritten.writes += 1;
-        state.set_history(unwritten.writes);
-        let mut bytes = Vec::new();
-        state.encode(&mut bytes).unwrap();
-        let rows = [Replacement { key: entity, bytes: &bytes }];
-        let outcomes = self.store.replace(&view.id, &rows, state.applied_at()).await.unwrap();
-        assert_eq!(outcomes, [Outcome::Written]);
+        let rows: Vec<Replacement<'_>> =
+            packed.iter().map(|(key, bytes)| Replacement { key, bytes }).collect();
+        let outcomes = self.store.replace(&view.id, &rows, applied_at).await.unwrap();
+        assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Written));
     }
 }
