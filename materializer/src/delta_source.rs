@@ -1,7 +1,8 @@
 //! A Delta table as a source: what its commits added since the version that was loaded last.
 //!
 //! Commits that change no data (OPTIMIZE) are passed over: their rows were loaded under the
-//! positions that they had. A commit that removes rows is refused, since the log only grows.
+//! positions that they had. A commit that removes rows is refused, since the log only grows. A
+//! first load that is in parts, or was cut off, goes on with the files that it began with.
 
 use std::path::Path;
 
@@ -12,12 +13,13 @@ use feature::View;
 use url::Url;
 
 use crate::error::MaterializerError;
+use crate::loaded::TableVersions;
 use crate::source_files::{SourceFile, SourceFiles};
 
 pub(crate) async fn find(
     path: &Path,
     view: &View,
-    loaded: Option<u64>,
+    loaded: TableVersions,
 ) -> Result<SourceFiles, MaterializerError> {
     let failed = |error: DeltaTableError| MaterializerError::file(path, error);
     let absolute = std::path::absolute(path).map_err(|error| MaterializerError::file(path, error))?;
@@ -39,38 +41,39 @@ pub(crate) async fn find(
         name,
         partition,
     };
-    match loaded {
-        None => {
-            for file in snapshot.log_data().iter() {
-                if file.deletion_vector_descriptor().is_some() {
-                    return Err(deletion_vector(path, &file.path()));
-                }
-                let partition = file.partition_values_map().into_iter().collect();
-                files.push(add(file.path().into_owned(), partition));
-            }
+    if loaded.whole.is_none() {
+        let mut first = table.clone();
+        if let Some(version) = loaded.first {
+            first.load_version(version).await.map_err(failed)?;
         }
-        Some(loaded) => {
-            for version in loaded + 1..=version {
-                let entry = table.log_store().read_commit_entry(version).await.map_err(failed)?;
-                let Some(bytes) = entry else { continue };
-                for action in get_actions(version, &bytes).map_err(failed)? {
-                    match action {
-                        Action::Add(file) if file.data_change && file.deletion_vector.is_some() => {
-                            return Err(deletion_vector(path, &file.path));
-                        }
-                        Action::Add(file) if file.data_change => {
-                            files.push(add(file.path, file.partition_values.into_iter().collect()));
-                        }
-                        Action::Remove(file) if file.data_change => {
-                            return Err(MaterializerError::RowsRemoved {
-                                view: view.id.clone(),
-                                path: path.display().to_string(),
-                                version,
-                            });
-                        }
-                        _ => {}
-                    }
+        for file in first.snapshot().map_err(failed)?.log_data().iter() {
+            if file.deletion_vector_descriptor().is_some() {
+                return Err(deletion_vector(path, &file.path()));
+            }
+            let partition = file.partition_values_map().into_iter().collect();
+            files.push(add(file.path().into_owned(), partition));
+        }
+    }
+    let since = loaded.whole.or(loaded.first).unwrap_or(version);
+    for version in since + 1..=version {
+        let entry = table.log_store().read_commit_entry(version).await.map_err(failed)?;
+        let Some(bytes) = entry else { continue };
+        for action in get_actions(version, &bytes).map_err(failed)? {
+            match action {
+                Action::Add(file) if file.data_change && file.deletion_vector.is_some() => {
+                    return Err(deletion_vector(path, &file.path));
                 }
+                Action::Add(file) if file.data_change => {
+                    files.push(add(file.path, file.partition_values.into_iter().collect()));
+                }
+                Action::Remove(file) if file.data_change => {
+                    return Err(MaterializerError::RowsRemoved {
+                        view: view.id.clone(),
+                        path: path.display().to_string(),
+                        version,
+                    });
+                }
+                _ => {}
             }
         }
     }

@@ -16,7 +16,7 @@ use transform::ViewTransform;
 use crate::error::MaterializerError;
 use crate::judge::{Availability, EventRange, Load, Taken};
 use crate::known_rows::known_rows;
-use crate::loaded;
+use crate::loaded::{self, TableVersions};
 use crate::report::LoadReport;
 use crate::source_files::{self, SourceFile};
 use crate::source_reader::{SourceReader, content};
@@ -54,6 +54,16 @@ enum Mode {
     Backfill(EventRange),
     /// The online store first; then the log, stamped with the moment of the acknowledgement.
     Materialize,
+}
+
+impl Mode {
+    /// Whether all rows are loaded, whatever their event time.
+    fn is_all(self) -> bool {
+        match self {
+            Mode::Backfill(range) => range.is_all(),
+            Mode::Materialize => true,
+        }
+    }
 }
 
 impl<W: Reader + Writer> Materializer<W> {
@@ -117,11 +127,14 @@ impl<W: Reader + Writer> Materializer<W> {
         let chunk = Chunk::default();
         let mut writer = ChunkWriter { materializer: self, target, mode, log, letters, numbers, chunk };
         let is_first = writer.log.version().is_none();
+        writer.chunk.markers.extend(files.first_version.map(loaded::first_version_marker));
         for file in &files.files {
             report.files += 1;
             self.load_file(&mut writer, &transform, file, is_first, &mut report, progress).await?;
         }
-        writer.chunk.markers.extend(files.table_version.map(loaded::table_version_marker));
+        if mode.is_all() {
+            writer.chunk.markers.extend(files.table_version.map(loaded::table_version_marker));
+        }
         writer.flush(&mut report).await?;
         Ok(report)
     }
@@ -134,8 +147,8 @@ impl<W: Reader + Writer> Materializer<W> {
         report: &mut LoadReport,
     ) -> Result<FilesToLoad, MaterializerError> {
         let Target { view, source } = target;
-        let table_version = loaded::table_version(log).await?;
-        let found = source_files::find(&self.project, source, view, table_version).await?;
+        let loaded = loaded::table_versions(log).await?;
+        let found = source_files::find(&self.project, source, view, loaded).await?;
         let mut next_number = loaded::numbers(log).await?;
         let mut files = Vec::new();
         let mut changed = Vec::new();
@@ -158,8 +171,12 @@ impl<W: Reader + Writer> Materializer<W> {
         if !changed.is_empty() {
             return Err(MaterializerError::ContentChanged { view: view.id.clone(), files: changed });
         }
-        let new_version = found.table_version.filter(|version| Some(*version) != table_version);
-        Ok(FilesToLoad { files, table_version: new_version })
+        let is_first = loaded == TableVersions::default();
+        Ok(FilesToLoad {
+            files,
+            first_version: found.table_version.filter(|_| is_first),
+            table_version: found.table_version.filter(|version| Some(*version) != loaded.whole),
+        })
     }
 
     async fn load_file(
@@ -227,6 +244,9 @@ impl<W: Reader + Writer> Materializer<W> {
 
 struct FilesToLoad {
     files: Vec<FileToLoad>,
+    /// Of a Delta source that was never loaded: the version whose files these are.
+    first_version: Option<u64>,
+    /// Of a Delta source: the version up to which all is loaded with these files.
     table_version: Option<u64>,
 }
 

@@ -8,8 +8,10 @@ use crate::source_files::SourceFile;
 
 /// How many numbers were given to files.
 const NUMBERS: &str = "files";
-/// The version of a Delta source that was loaded.
+/// The version of a Delta source up to which all was loaded.
 const TABLE_VERSION: &str = "source-version";
+/// The version of a Delta source whose files the first load began with.
+const FIRST_VERSION: &str = "source-first-version";
 
 /// A file that was loaded before, wholly or in part.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,11 +46,28 @@ pub(crate) async fn numbers(log: &Log) -> Result<u32, MaterializerError> {
     Ok(log.marker(NUMBERS).await?.unwrap_or(0) as u32)
 }
 
-/// The version of a Delta source that was loaded last.
-pub(crate) async fn table_version(log: &Log) -> Result<Option<u64>, MaterializerError> {
-    Ok(log.marker(TABLE_VERSION).await?.map(|version| version as u64))
+/// How far a Delta source was loaded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct TableVersions {
+    /// The version up to which all was loaded; none where the first load is not at its end.
+    pub(crate) whole: Option<u64>,
+    /// The version whose files the first load began with, in whatever version they are gone.
+    pub(crate) first: Option<u64>,
 }
 
+/// How far the log's Delta source was loaded.
+pub(crate) async fn table_versions(log: &Log) -> Result<TableVersions, MaterializerError> {
+    let version = |marker: Option<i64>| marker.map(|version| version as u64);
+    let whole = version(log.marker(TABLE_VERSION).await?);
+    Ok(TableVersions { whole, first: version(log.marker(FIRST_VERSION).await?) })
+}
+
+/// What the first commit says of a Delta source at this version.
+pub(crate) fn first_version_marker(version: u64) -> Marker {
+    Marker { app: FIRST_VERSION.to_owned(), version: version as i64 }
+}
+
+/// What a commit says once all is loaded up to this version of a Delta source.
 pub(crate) fn table_version_marker(version: u64) -> Marker {
     Marker { app: TABLE_VERSION.to_owned(), version: version as i64 }
 }

@@ -7,6 +7,7 @@ use feature::{Source, View};
 
 use crate::delta_source;
 use crate::error::MaterializerError;
+use crate::loaded::TableVersions;
 
 /// One file of a source.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -27,13 +28,13 @@ pub(crate) struct SourceFiles {
     pub(crate) table_version: Option<u64>,
 }
 
-/// Finds the files of a source's history. `loaded` is the version of a Delta source that was loaded
-/// before: only what came since is listed then.
+/// Finds the files of a source's history. Of a Delta source only those are listed that came since
+/// the version up to which all was loaded before.
 pub(crate) async fn find(
     project: &Path,
     source: &Source,
     view: &View,
-    loaded: Option<u64>,
+    loaded: TableVersions,
 ) -> Result<SourceFiles, MaterializerError> {
     let Some(batch) = &source.batch else {
         return Err(MaterializerError::NoBatch {
