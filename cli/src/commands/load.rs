@@ -40,10 +40,10 @@ impl Load {
 
 pub async fn backfill(project: &Project, args: &BackfillArgs) -> Result<(), Failure> {
     let range = EventRange { from: args.from, to: args.to };
-    if let (Some(from), Some(to)) = (args.from, args.to) {
-        if from >= to {
-            return Err(Failure::new(format!("--from {from} does not lie before --to {to}")));
-        }
+    if let (Some(from), Some(to)) = (args.from, args.to)
+        && from >= to
+    {
+        return Err(Failure::new(format!("--from {from} does not lie before --to {to}")));
     }
     let registered = project.registered().await?;
     let targets = targets(&registered, if args.all { &[] } else { &args.views })?;

@@ -1,0 +1,127 @@
+//! Sources and disks that fail: named, and nothing of theirs is half there.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::landings::{batch, landing, write_parquet};
+use crate::project::{Done, GET, Project, TRAINING, says};
+use crate::stored;
+
+#[test]
+fn a_file_that_is_not_whole_is_named_and_loads_nothing() {
+    let project = Project::applied();
+    let whole = std::fs::read(project.path("data/landings.parquet")).unwrap();
+    for length in [0, 3, whole.len() / 2, whole.len() - 1] {
+        project.write("data/landings.parquet", &whole[..length]);
+        let message = refused_load(&project, "backfill airport_arrivals@1");
+        says(
+            &message,
+            &["airport_arrivals@1: ", "data/landings.parquet`", "no whole Parquet file", "copy it again"],
+        );
+    }
+    project.write("data/landings.parquet", whole);
+    project.ok("backfill --all");
+}
+
+#[test]
+fn a_file_whose_pages_are_damaged_is_named_and_loads_nothing() {
+    let project = Project::applied();
+    let mut bytes = std::fs::read(project.path("data/landings.parquet")).unwrap();
+    let pages = 4..bytes.len() / 2;
+    bytes[pages].fill(0xEE);
+    project.write("data/landings.parquet", bytes);
+    let message = refused_load(&project, "backfill airport_arrivals@1");
+    says(&message, &["data/landings.parquet`", "no whole Parquet file"]);
+}
+
+#[test]
+fn a_file_whose_columns_differ_from_the_definition_is_refused_naming_both() {
+    let project = Project::applied();
+    let good = batch(&[landing(1, 0, 5.0)]);
+    let without = |name: &str| {
+        let kept = (0..good.num_columns()).filter(|n| good.schema().field(*n).name() != name);
+        good.project(&kept.collect::<Vec<_>>()).unwrap()
+    };
+    write_parquet(&project.path("data/landings.parquet"), &without("arr_delay"));
+    says(
+        &refused_load(&project, "backfill airport_arrivals@1"),
+        &["data/landings.parquet`: the file has no column `arr_delay`"],
+    );
+    project.write("data/landings.parquet", std::fs::read(project.path("data/departures.parquet")).unwrap());
+    says(
+        &refused_load(&project, "backfill airport_arrivals@1"),
+        &["no column `landed_at`", "no column `arr_delay`"],
+    );
+    write_parquet(&project.path("data/landings.parquet"), &good);
+    project.edit("features/flights.yaml", "arr_delay: float32", "arr_delay: int32");
+    let other = Project::sample();
+    other.edit("features/flights.yaml", "arr_delay: float32", "arr_delay: int32");
+    other.ok("apply");
+    says(
+        &refused_load(&other, "backfill airport_arrivals@1"),
+        &["the column `arr_delay` is declared int32, and the file holds float32"],
+    );
+}
+
+#[test]
+fn a_source_that_is_not_there_is_named_with_its_path() {
+    let project = Project::sample();
+    let cases = [
+        ("data/nowhere/", "there is no such file or folder in ."),
+        ("data/nowhere/*.parquet", "leads to no Parquet file"),
+        ("s3://bucket/landings/", "this build reads local files"),
+    ];
+    for (path, why) in cases {
+        project.edit("features/flights.yaml", "path: data/landings.parquet", &format!("path: \"{path}\""));
+        project.ok("apply");
+        says(&refused_load(&project, "backfill airport_arrivals@1"), &["the source `landings`", path, why]);
+        project.edit("features/flights.yaml", &format!("path: \"{path}\""), "path: data/landings.parquet");
+    }
+    says(&project.refused("backfill airport_arivals@1"), &["did you mean `airport_arrivals@1`?"]);
+    says(
+        &project.refused("backfill --all --from 2013-06-02 --to 2013-06-01"),
+        &["--from 2013-06-02T00:00:00Z does not lie before --to 2013-06-01T00:00:00Z"],
+    );
+}
+
+/// A load that is refused, and that left no row in the log.
+fn refused_load(project: &Project, words: &str) -> String {
+    let message = project.refused(words);
+    assert!(stored::rows(&project.path(".twinstore/offline/log/airport_arrivals/v1")).is_empty());
+    message
+}
+
+#[test]
+fn a_full_disk_leaves_no_partial_training_set_and_an_older_one_as_it_was() {
+    let project = Project::loaded();
+    project.write("out.csv", "older\n");
+    let full = with_full_disk(&project, &format!("{TRAINING} out.csv"), 200);
+    assert_eq!(full.code, Some(1), "{}", full.stderr);
+    says(&full.stderr, &["out.csv`", "File too large"]);
+    assert_eq!(project.read("out.csv"), "older\n");
+    let is_partial = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "partial");
+    let left: Vec<_> = project.state().into_keys().filter(is_partial).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_disk_that_is_full_during_a_load_is_named_and_the_load_can_be_repeated() {
+    let whole = Project::loaded();
+    for blocks in [1, 8, 32, 64, 128] {
+        let project = Project::applied();
+        let full = with_full_disk(&project, "backfill --all", blocks);
+        assert_eq!(full.code, Some(1), "{blocks} blocks: {}", full.stderr);
+        says(&full.stderr, &["error: "]);
+        assert!(!full.stderr.contains("panicked"), "{}", full.stderr);
+        project.ok("backfill --all");
+        assert_eq!(project.ok(GET), whole.ok(GET), "{blocks} blocks");
+        assert_eq!(project.training_set(), whole.training_set(), "{blocks} blocks");
+    }
+}
+
+/// Runs a command that can write no file beyond some blocks of 512 bytes, as on a full disk.
+fn with_full_disk(project: &Project, words: &str, blocks: u32) -> Done {
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" {words}");
+    let binary = env!("CARGO_BIN_EXE_twinstore");
+    Done::of(Command::new("sh").args(["-c", &script, binary]).current_dir(project.path("")).output().unwrap())
+}

@@ -1,0 +1,152 @@
+//! A Delta table as a source, written here by hand as its protocol says, one line an action.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::landings::{Landing, batch, landing, write_parquet};
+use crate::project::{Project, says};
+use crate::stored;
+
+const LOG: &str = ".twinstore/offline/log/airport_arrivals/v1";
+
+/// The sample with a Delta table as its source.
+struct DeltaProject {
+    project: Project,
+    table: PathBuf,
+    version: u64,
+}
+
+impl DeltaProject {
+    fn new(rows: &[Landing]) -> Self {
+        let project = Project::sample();
+        project.edit("features/flights.yaml", "data/landings.parquet", "data/table");
+        project.ok("apply");
+        let table = project.path("data/table");
+        let mut delta = Self { project, table, version: 0 };
+        let types = [
+            ("flight_id", "long"),
+            ("landed_at", "timestamp"),
+            ("tailnum", "string"),
+            ("origin", "string"),
+            ("dest", "string"),
+            ("arr_delay", "float"),
+            ("air_time", "float"),
+            ("distance", "integer"),
+        ];
+        let fields =
+            types.map(|(name, ty)| json!({"name": name, "type": ty, "nullable": true, "metadata": {}}));
+        let schema = json!({"type": "struct", "fields": fields}).to_string();
+        let format = json!({"provider": "parquet", "options": {}});
+        let made = [
+            json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}),
+            json!({"metaData": {"id": "0b5c1d7e-0000-4000-8000-000000000001", "format": format,
+                "schemaString": schema, "partitionColumns": [], "configuration": {}, "createdTime": 0}}),
+            delta.add("a.parquet", rows, true),
+        ];
+        delta.commit(&made);
+        delta
+    }
+
+    /// Writes a data file. Gives the action that adds it.
+    fn add(&self, name: &str, rows: &[Landing], changes: bool) -> Value {
+        let size = write_parquet(&self.table.join(name), &batch(rows));
+        json!({"add": {"path": name, "partitionValues": {}, "size": size,
+            "modificationTime": 0, "dataChange": changes}})
+    }
+
+    fn commit(&mut self, actions: &[Value]) {
+        let log = self.table.join("_delta_log");
+        fs::create_dir_all(&log).unwrap();
+        let lines: Vec<String> = actions.iter().map(Value::to_string).collect();
+        fs::write(log.join(format!("{:020}.json", self.version)), lines.join("\n")).unwrap();
+        self.version += 1;
+    }
+
+    /// How many rows a command loads.
+    fn loads(&self, command: &str) -> u64 {
+        self.project.json(command)["views"][0]["rows_loaded"].as_u64().unwrap()
+    }
+
+    fn positions(&self) -> Vec<(i64, i64, i64)> {
+        stored::positions(&stored::rows(&self.project.path(LOG)))
+    }
+}
+
+fn remove(name: &str, changes: bool) -> Value {
+    json!({"remove": {"path": name, "deletionTimestamp": 0, "dataChange": changes}})
+}
+
+const BACKFILL: &str = "backfill airport_arrivals@1";
+const MATERIALIZE: &str = "materialize airport_arrivals@1";
+
+#[test]
+fn a_table_is_loaded_and_then_what_its_commits_add() {
+    let mut delta = DeltaProject::new(&[landing(1, 0, 1.0), landing(2, 1, 2.0)]);
+    assert_eq!(delta.loads(BACKFILL), 2);
+    assert_eq!((delta.loads(BACKFILL), delta.loads(MATERIALIZE)), (0, 0));
+    let added = delta.add("0.parquet", &[landing(3, 2, 3.0)], true);
+    delta.commit(&[added]);
+    assert_eq!(delta.loads(MATERIALIZE), 1);
+    assert_eq!(delta.positions(), [(0, 0, 0), (0, 0, 1), (0, 1, 0)]);
+    let rows = stored::rows(&delta.project.path(LOG));
+    assert_eq!(rows[2]["_provenance"], "measured");
+}
+
+#[test]
+fn a_commit_that_changes_no_data_is_passed_over() {
+    let mut delta = DeltaProject::new(&[landing(1, 0, 1.0)]);
+    let added = delta.add("b.parquet", &[landing(2, 1, 2.0)], true);
+    delta.commit(&[added]);
+    assert_eq!(delta.loads(BACKFILL), 2);
+    let compacted = delta.add("c.parquet", &[landing(1, 0, 1.0), landing(2, 1, 2.0)], false);
+    delta.commit(&[remove("a.parquet", false), remove("b.parquet", false), compacted]);
+    assert_eq!(delta.loads(MATERIALIZE), 0);
+    let added = delta.add("d.parquet", &[landing(3, 2, 3.0)], true);
+    delta.commit(&[added]);
+    assert_eq!(delta.loads(MATERIALIZE), 1);
+    assert_eq!(delta.positions(), [(0, 0, 0), (0, 1, 0), (0, 2, 0)]);
+}
+
+#[test]
+fn a_commit_that_removes_loaded_rows_is_refused_naming_its_version() {
+    let mut delta = DeltaProject::new(&[landing(1, 0, 1.0)]);
+    delta.project.ok(BACKFILL);
+    delta.commit(&[remove("a.parquet", true)]);
+    for command in [MATERIALIZE, BACKFILL] {
+        let message = delta.project.refused(command);
+        says(&message, &["version 1 of the Delta table", "data/table` removes rows", "airport_arrivals@2"]);
+    }
+    assert_eq!(delta.positions(), [(0, 0, 0)]);
+}
+
+#[test]
+fn what_was_removed_before_the_first_load_was_never_there() {
+    let mut delta = DeltaProject::new(&[landing(1, 0, 1.0)]);
+    let added = delta.add("b.parquet", &[landing(2, 1, 2.0)], true);
+    delta.commit(&[remove("a.parquet", true), added]);
+    assert_eq!(delta.loads(BACKFILL), 1);
+}
+
+/// A part of a table's history leaves its files to be gone on with, also beside newer versions.
+#[test]
+fn parts_of_a_table_give_what_the_whole_gives() {
+    let mut delta = DeltaProject::new(&[landing(1, 0, 1.0), landing(2, 10, 2.0)]);
+    assert_eq!(delta.loads(&format!("{BACKFILL} --to 2013-06-08T00:00:05Z")), 1);
+    let added = delta.add("0.parquet", &[landing(3, 2, 3.0), landing(4, 12, 4.0)], true);
+    delta.commit(&[added]);
+    assert_eq!(delta.loads(&format!("{BACKFILL} --from 2013-06-08T00:00:05Z")), 2);
+    assert_eq!(delta.loads(BACKFILL), 1);
+    assert_eq!(delta.positions(), [(0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 1)]);
+}
+
+#[test]
+fn a_part_goes_on_with_its_files_when_they_were_compacted_meanwhile() {
+    let mut delta = DeltaProject::new(&[landing(1, 0, 1.0), landing(2, 10, 2.0)]);
+    assert_eq!(delta.loads(&format!("{BACKFILL} --to 2013-06-08T00:00:05Z")), 1);
+    let compacted = delta.add("c.parquet", &[landing(1, 0, 1.0), landing(2, 10, 2.0)], false);
+    delta.commit(&[remove("a.parquet", false), compacted]);
+    assert_eq!(delta.loads(BACKFILL), 1);
+    assert_eq!(delta.positions(), [(0, 0, 0), (0, 0, 1)]);
+}

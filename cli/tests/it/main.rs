@@ -1,0 +1,34 @@
+//! The command, tested as its users use it: the real binary, in a folder of its own, on files.
+
+#[cfg(test)]
+mod bad_definitions;
+#[cfg(test)]
+mod bad_files;
+#[cfg(test)]
+mod bad_reads;
+#[cfg(test)]
+mod delta_source;
+#[cfg(test)]
+mod first_steps;
+#[cfg(test)]
+mod killed;
+#[cfg(test)]
+mod landings;
+#[cfg(test)]
+mod new_rows;
+#[cfg(test)]
+mod project;
+#[cfg(test)]
+mod refused_rows;
+#[cfg(test)]
+mod replays;
+#[cfg(test)]
+mod served;
+#[cfg(test)]
+mod spines;
+#[cfg(test)]
+mod static_source;
+#[cfg(test)]
+mod stored;
+#[cfg(test)]
+mod versions;

@@ -1,0 +1,134 @@
+//! `materialize`: what is new is loaded as measured, seen from that moment on, and nothing else moves.
+
+use serde_json::Value;
+
+use crate::landings::{batch, landing, write_parquet};
+use crate::project::{Project, says};
+use crate::stored::{self, Row};
+
+const LOG: &str = ".twinstore/offline/log/airport_arrivals/v1";
+
+/// The sample with a folder as its source, which holds one landing at second 0.
+fn folder_of_landings() -> Project {
+    let project = Project::sample();
+    project.edit("features/flights.yaml", "data/landings.parquet", "data/landings");
+    write_parquet(&project.path("data/landings/a.parquet"), &batch(&[landing(1, 0, 5.0)]));
+    project.ok("apply");
+    project
+}
+
+fn log(project: &Project) -> Vec<Row> {
+    stored::rows(&project.path(LOG))
+}
+
+/// A time without its zone and without zeros at the end of its fraction.
+fn shortened(time: &str) -> String {
+    let time = time.trim_end_matches('Z');
+    if time.contains('.') { time.trim_end_matches('0').to_owned() } else { time.to_owned() }
+}
+
+fn last_delay(project: &Project, at: &str) -> Value {
+    let read = format!("get late_arrival dest=LAX tailnum=N1 distance=1{at}");
+    project.json(&read)["features"]["dest_last_delay"].clone()
+}
+
+#[test]
+fn a_source_that_was_never_backfilled_is_refused_naming_the_backfill() {
+    let project = folder_of_landings();
+    let message = project.refused("materialize");
+    for view in ["airport_arrivals@1", "aircraft_last_flight@1"] {
+        says(&message, &[&format!("{view} was never backfilled: run `twinstore backfill {view}`")]);
+    }
+}
+
+#[test]
+fn a_new_file_is_measured_and_visible_from_its_load_on() {
+    let project = folder_of_landings();
+    project.ok("backfill --all");
+    // Late by more than two days, and a day before the row that is there: new all the same.
+    write_parquet(&project.path("data/landings/b.parquet"), &batch(&[landing(2, -86_400, 7.0)]));
+    write_parquet(&project.path("data/landings/c.parquet"), &batch(&[landing(3, 1, 9.0)]));
+    let loaded = project.json("materialize airport_arrivals@1");
+    assert_eq!(
+        (&loaded["views"][0]["rows_loaded"], &loaded["views"][0]["files_known"]),
+        (&2.into(), &1.into())
+    );
+    let rows = log(&project);
+    assert_eq!(stored::positions(&rows), [(0, 0, 0), (0, 1, 0), (0, 2, 0)]);
+    let provenance: Vec<_> = rows.iter().map(|row| row["_provenance"].as_str()).collect();
+    assert_eq!(provenance, ["simulated", "measured", "measured"]);
+    assert_eq!(rows[0]["_available_at"], "2013-06-08T00:02:00Z");
+    assert_eq!(rows[0]["_assumed_delay_us"], "120000000");
+    assert!(!rows[1].contains_key("_assumed_delay_us"));
+    // Online the newest row is read, but not as of a time before it was loaded.
+    let now = last_delay(&project, "");
+    assert_eq!(now["status"], "OUTSIDE_MAX_AGE", "landed in 2013: {now}");
+    let stamp = shortened(&rows[2]["_available_at"]);
+    assert!(shortened(now["available_at"].as_str().unwrap()) <= stamp, "{now}");
+    let before = project.refused("get late_arrival dest=LAX tailnum=N1 distance=1 --at 2013-06-08T01:00:00Z");
+    says(&before, &["too early", &stamp, "training-set"]);
+    // Offline a label sees the new rows from the moment of their load.
+    let count_at = |time: &str| {
+        project.write("s.csv", format!("dest,tailnum,distance,t\nLAX,N1,1,{time}\n"));
+        project.ok("training-set --service late_arrival --spine s.csv --time t --out o.csv --explain");
+        project.read("o.csv").lines().nth(1).unwrap().split(',').map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(count_at("2013-06-08T01:00:00Z")[4], "5.0");
+    let stamp = rows[2]["_available_at"].clone();
+    assert!(count_at(&stamp).contains(&"2013-06-08T00:00:01Z".to_owned()), "{:?}", count_at(&stamp));
+}
+
+#[test]
+fn a_second_materialize_changes_nothing_and_leaves_old_files_as_they_are() {
+    let project = folder_of_landings();
+    project.ok("backfill --all");
+    let old = log(&project);
+    write_parquet(&project.path("data/landings/b.parquet"), &batch(&[landing(2, 1, 7.0)]));
+    project.ok("materialize");
+    let (commits, rows) = (stored::commits(&project.path(LOG)), log(&project));
+    assert_eq!(rows[..1], old[..]);
+    says(&project.ok("materialize"), &["nothing new: 2 files loaded before", "0 rows loaded"]);
+    says(&project.ok("backfill --all"), &["nothing new: 2 files loaded before"]);
+    assert_eq!((stored::commits(&project.path(LOG)), log(&project)), (commits, rows));
+}
+
+#[test]
+fn a_new_file_is_history_to_a_backfill() {
+    let project = folder_of_landings();
+    project.ok("backfill --all");
+    write_parquet(&project.path("data/landings/b.parquet"), &batch(&[landing(2, 1, 7.0)]));
+    project.ok("backfill --all");
+    assert!(log(&project).iter().all(|row| row["_provenance"] == "simulated"));
+    let read = last_delay(&project, " --at 2013-06-08T01:00:00Z");
+    assert_eq!(read["value"], 7.0);
+}
+
+#[test]
+fn changed_content_under_a_loaded_path_is_refused_with_the_choices() {
+    let project = folder_of_landings();
+    project.ok("backfill --all");
+    write_parquet(&project.path("data/landings/a.parquet"), &batch(&[landing(1, 0, 6.0)]));
+    write_parquet(&project.path("data/landings/b.parquet"), &batch(&[landing(2, 1, 7.0)]));
+    for command in ["materialize airport_arrivals@1", "backfill airport_arrivals@1"] {
+        let message = project.refused(command);
+        says(&message, &["data/landings/a.parquet` changed since airport_arrivals@1 loaded it"]);
+        says(&message, &["into a new file", "restore what was loaded", "define airport_arrivals@2"]);
+        assert!(!message.contains("b.parquet"), "{message}");
+    }
+    assert_eq!(log(&project).len(), 1);
+    // The first choice: what was loaded comes back, and the new rows lie in a file of their own.
+    write_parquet(&project.path("data/landings/a.parquet"), &batch(&[landing(1, 0, 5.0)]));
+    project.ok("materialize airport_arrivals@1");
+    assert_eq!(log(&project).len(), 2);
+}
+
+#[test]
+fn a_file_that_is_gone_takes_nothing_with_it() {
+    let project = folder_of_landings();
+    write_parquet(&project.path("data/landings/b.parquet"), &batch(&[landing(2, 1, 7.0)]));
+    project.ok("backfill --all");
+    std::fs::remove_file(project.path("data/landings/b.parquet")).unwrap();
+    project.ok("materialize");
+    assert_eq!(log(&project).len(), 2);
+    assert_eq!(last_delay(&project, " --at 2013-06-08T01:00:00Z")["value"], 7.0);
+}
