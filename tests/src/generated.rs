@@ -28,7 +28,7 @@ pub(crate) fn history(seed: u64, rows: usize) -> History {
             row.event_time = first;
         }
     }
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         history.view.features.retain(|feature| matches!(feature.fold, Fold::Latest { .. }));
     }
     history
