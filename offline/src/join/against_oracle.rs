@@ -114,8 +114,13 @@ fn check(history: &History, as_of: AsOf, seed: u64) {
     }
 }
 
+/// Histories to check: a few, or as many as `CASES` says.
+fn cases() -> u32 {
+    std::env::var("CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(10)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn the_join_is_the_oracles_to_the_bit(seed: u64, rows in 0_usize..24) {

@@ -15,10 +15,9 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::file::reader::ChunkReader;
-use parquet::file::statistics::Statistics;
 
-use crate::columns::EVENT_TIME;
 use crate::error::OfflineError;
+use crate::join::skip::Skip;
 use crate::join::spec::LogFile;
 use crate::join::view_fold::ViewFold;
 
@@ -53,14 +52,13 @@ impl Reading {
 pub(crate) struct Queue {
     root: PathBuf,
     files: Mutex<VecDeque<LogFile>>,
-    /// Rows that happened after this moment are seen by no label.
-    until: Option<i64>,
+    skip: Skip,
 }
 
 impl Queue {
     /// The files of a log in this folder, of which the last in order are read first.
-    pub(crate) fn new(root: PathBuf, files: Vec<LogFile>, until: Option<i64>) -> Self {
-        Self { root, files: Mutex::new(files.into_iter().rev().collect()), until }
+    pub(crate) fn new(root: PathBuf, files: Vec<LogFile>, skip: Skip) -> Self {
+        Self { root, files: Mutex::new(files.into_iter().rev().collect()), skip }
     }
 
     fn next(&self) -> Option<LogFile> {
@@ -104,7 +102,7 @@ impl Queue {
             if reading.cancelled.load(Ordering::Relaxed) {
                 return Err(OfflineError::Cancelled);
             }
-            if self.is_after_all_labels(&metadata, group) {
+            if self.skip.skips(metadata.metadata().row_group(group)) {
                 reading.row_groups_skipped.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
@@ -136,15 +134,6 @@ impl Queue {
             fold.second_pass(&wanted, &concat_batches(&schema, &batches)?)?;
         }
         Ok(())
-    }
-
-    fn is_after_all_labels(&self, metadata: &ArrowReaderMetadata, group: usize) -> bool {
-        let columns = metadata.metadata().row_group(group).columns();
-        let event_time = columns.iter().find(|column| column.column_path().string() == EVENT_TIME);
-        match (event_time.and_then(|column| column.statistics()), self.until) {
-            (Some(Statistics::Int64(times)), Some(until)) => times.min_opt().is_some_and(|min| *min > until),
-            _ => false,
-        }
     }
 }
 

@@ -13,6 +13,7 @@ mod latest;
 mod log_reader;
 mod logical;
 mod memory;
+mod skip;
 mod spec;
 mod view_fold;
 mod windows;

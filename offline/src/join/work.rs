@@ -6,18 +6,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray, UInt32Array};
 use arrow::compute::take;
-use feature::Micros;
+use feature::View;
 
 use crate::error::OfflineError;
 use crate::join::labels::Labels;
 use crate::join::log_reader::{Queue, Reading};
-use crate::join::spec::{JoinLookup, JoinSpec};
+use crate::join::skip::Skip;
+use crate::join::spec::{JoinLookup, JoinSpec, LogFile};
 use crate::join::view_fold::{Ask, Folded, ViewFold};
 use crate::label_times::label_times;
 
 /// One view in one role on its way.
 struct Lookup<'a> {
     spec: &'a JoinLookup,
+    /// The view with only the features that are wanted, in their order.
+    view: Arc<View>,
     labels: Arc<Labels>,
     queue: Queue,
     folds: Mutex<Vec<ViewFold>>,
@@ -33,17 +36,20 @@ pub(crate) fn join(
     reading: &Reading,
 ) -> Result<RecordBatch, OfflineError> {
     let (times, _) = label_times(spine, &spec.time).map_err(|problem| OfflineError::Spine(vec![problem]))?;
-    let until = times.iter().max().copied();
     let threads = spec.threads.max(1);
     let lookups: Vec<Lookup<'_>> = in_turn(threads, &spec.lookups, |lookup| {
         let keys = keys_of(lookup, spine)?;
-        let labels = Arc::new(Labels::new(&keys, &times)?);
-        let (files, left_out) = files_until(lookup, until);
-        reading.row_groups_skipped.fetch_add(left_out, Ordering::Relaxed);
+        let view = Arc::new(narrowed(lookup));
+        let skip = Skip::new(&view, &times, &keys, lookup.times.is_some());
+        let is_needed = |file: &&LogFile| !file.date.as_ref().is_some_and(|date| skip.skips_date(date));
+        let files: Vec<LogFile> = lookup.log.files.iter().filter(is_needed).cloned().collect();
+        let left_out = lookup.log.files.len() - files.len();
+        reading.row_groups_skipped.fetch_add(left_out as u64, Ordering::Relaxed);
         Ok(Lookup {
             spec: lookup,
-            labels,
-            queue: Queue::new(lookup.log.root.clone(), files, until),
+            view,
+            labels: Arc::new(Labels::new(&keys, &times)?),
+            queue: Queue::new(lookup.log.root.clone(), files, skip),
             folds: Mutex::new(Vec::new()),
             open: AtomicUsize::new(threads),
             folded: Mutex::new(None),
@@ -72,7 +78,7 @@ impl Lookup<'_> {
     /// Folds files until none is left. The last thread to end merges and finishes.
     fn fold(&self, ask: Ask, reading: &Reading) {
         let mut fold = None;
-        let new = || ViewFold::new(self.spec.view.clone(), self.labels.clone(), ask);
+        let new = || ViewFold::new(self.view.clone(), self.labels.clone(), ask);
         let result = self.queue.fold(&mut fold, new, reading);
         if let Some(fold) = fold {
             locked(&self.folds).push(fold);
@@ -143,17 +149,10 @@ fn keys_of(lookup: &JoinLookup, spine: &RecordBatch) -> Result<Vec<ArrayRef>, Of
         .collect()
 }
 
-/// The files that can hold a row of this moment or before, by their dates, and how many are left out.
-fn files_until(lookup: &JoinLookup, until: Option<i64>) -> (Vec<crate::join::spec::LogFile>, u64) {
-    let may_have_happened =
-        |date: &Option<String>| match (date.as_ref().and_then(|d| d.parse::<Micros>().ok()), until) {
-            (Some(date), Some(until)) => date.get() <= until,
-            _ => true,
-        };
-    let files: Vec<_> =
-        lookup.log.files.iter().filter(|file| may_have_happened(&file.date)).cloned().collect();
-    let left_out = (lookup.log.files.len() - files.len()) as u64;
-    (files, left_out)
+/// The view with only the features that are wanted.
+fn narrowed(lookup: &JoinLookup) -> View {
+    let wanted = lookup.features.iter().filter_map(|(place, _)| lookup.view.features.get(*place).cloned());
+    View { features: wanted.collect(), ..View::clone(&lookup.view) }
 }
 
 /// What a lookup adds to each row of the spine.
@@ -161,10 +160,8 @@ fn joined_columns(lookup: &JoinLookup, leaks: bool, folded: &Folded) -> Result<V
     let slots = &folded.labels.slot_of_row;
     let places = UInt32Array::from(slots.clone());
     let mut columns = Vec::new();
-    for (feature, _) in &lookup.features {
-        if let Some(values) = folded.features.get(*feature) {
-            columns.push(take(values, &places, None)?);
-        }
+    for values in &folded.features {
+        columns.push(take(values, &places, None)?);
     }
     if lookup.times.is_some() {
         let winner = |slot: &Option<u32>| {
@@ -179,8 +176,8 @@ fn joined_columns(lookup: &JoinLookup, leaks: bool, folded: &Folded) -> Result<V
         columns.push(Arc::new(available.with_timezone("UTC")));
     }
     if leaks {
-        for (feature, _) in &lookup.features {
-            let leaked = folded.leaked.get(*feature);
+        for feature in 0..lookup.features.len() {
+            let leaked = folded.leaked.get(feature);
             let of_slot = |slot: &Option<u32>| {
                 let leaked = slot.and_then(|slot| leaked?.get(slot as usize).copied());
                 Some(leaked.unwrap_or(false))
