@@ -4,26 +4,23 @@
 //! Every chunk of rows is one commit, and the markers of its files lie in the same commit. So a load
 //! that was cut off goes on where it stopped, and one that is repeated changes nothing.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use feature::{Micros, Source, View};
-use offline::{DeadLetter, DeadLetters, Log, Marker, OfflineStore};
+use offline::{Log, OfflineStore};
 use online::{Reader, Writer};
-use roaring::RoaringTreemap;
 use transform::ViewTransform;
 
+use crate::chunk::{Chunk, Loading};
 use crate::error::MaterializerError;
-use crate::judge::{Availability, EventRange, Load, Taken};
-use crate::known_rows::known_rows;
+use crate::judge::EventRange;
 use crate::loaded::{self, TableVersions};
 use crate::report::LoadReport;
 use crate::source_files::{self, SourceFile};
-use crate::source_reader::{SourceReader, content};
-use crate::sync::{self, Entities};
-
-/// Rows that are held in memory before they are committed.
-const ROWS_A_COMMIT: usize = 1_000_000;
+use crate::source_reader::content;
+use crate::sync;
 
 /// The one writer of both stores.
 #[derive(Debug)]
@@ -49,7 +46,7 @@ pub struct Target {
 
 /// How rows get to be known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Mode {
+pub(crate) enum Mode {
     /// The log first, with declared or simulated availability; then the online store from it.
     Backfill(EventRange),
     /// The online store first; then the log, stamped with the moment of the acknowledgement.
@@ -118,25 +115,30 @@ impl<W: Reader + Writer> Materializer<W> {
         progress: &impl Fn(u64),
     ) -> Result<LoadReport, MaterializerError> {
         let Target { view, source } = target;
-        let transform = ViewTransform::compile(source, view)?;
         let log = self.offline.log(view).await?;
-        let letters = self.offline.dead_letters(&view.id).await?;
         let mut report = LoadReport::new(view.id.clone());
         let files = self.files_to_load(target, &log, &mut report).await?;
-        let numbers = loaded::numbers(&log).await?;
-        let chunk = Chunk::default();
-        let mut writer = ChunkWriter { materializer: self, target, mode, log, letters, numbers, chunk };
-        let is_first = writer.log.version().is_none();
-        writer.chunk.markers.extend(files.first_version.map(loaded::first_version_marker));
+        let mut loading = Loading {
+            materializer: self,
+            target,
+            mode,
+            transform: ViewTransform::compile(source, view)?,
+            is_first: log.version().is_none(),
+            letters: self.offline.dead_letters(&view.id).await?,
+            numbers: loaded::numbers(&log).await?,
+            log,
+            report,
+            waiting: BTreeMap::new(),
+            chunk: Chunk::default(),
+        };
+        loading.mark(files.first_version.map(loaded::first_version_marker));
         for file in &files.files {
-            report.files += 1;
-            self.load_file(&mut writer, &transform, file, is_first, &mut report, progress).await?;
+            loading.load_file(file, progress).await?;
         }
         if mode.is_all() {
-            writer.chunk.markers.extend(files.table_version.map(loaded::table_version_marker));
+            loading.mark(files.table_version.map(loaded::table_version_marker));
         }
-        writer.flush(&mut report).await?;
-        Ok(report)
+        loading.finish().await
     }
 
     /// The files that are not loaded yet or not wholly; refused where a loaded one has changed.
@@ -178,68 +180,6 @@ impl<W: Reader + Writer> Materializer<W> {
             table_version: found.table_version.filter(|version| Some(*version) != loaded.whole),
         })
     }
-
-    async fn load_file(
-        &self,
-        writer: &mut ChunkWriter<'_, W>,
-        transform: &ViewTransform,
-        file: &FileToLoad,
-        is_first: bool,
-        report: &mut LoadReport,
-        progress: &impl Fn(u64),
-    ) -> Result<(), MaterializerError> {
-        let source = &writer.target.source;
-        let range = match writer.mode {
-            Mode::Backfill(range) => range,
-            Mode::Materialize => EventRange::default(),
-        };
-        let known = match file.resumes {
-            true => known_rows(&writer.log, file.number).await?,
-            false => RoaringTreemap::new(),
-        };
-        let started_at = self.started_at(writer, file.number).await?;
-        let load = Load {
-            source,
-            transform,
-            origin: &file.file.name,
-            number: file.number,
-            started_at,
-            range,
-            is_first,
-        };
-        writer.numbers = writer.numbers.max(file.number + 1);
-        writer.chunk.markers.extend(loaded::begun(&file.file, file.number, file.content, started_at.get()));
-        let mut reader = SourceReader::open(source, transform.input(), &file.file)?;
-        while let Some((first_row, batch)) = reader.next_batch()? {
-            let (taken, letters) = load.judge(first_row, &batch, |row| known.contains(row), report)?;
-            progress(batch.num_rows() as u64);
-            writer.chunk.rows += taken.len();
-            writer.chunk.taken.push(taken);
-            writer.chunk.letters.extend(letters);
-            writer.chunk.started_at = Some((file.number, started_at));
-            if writer.chunk.rows + writer.chunk.letters.len() >= ROWS_A_COMMIT {
-                writer.flush(report).await?;
-            }
-        }
-        if range.is_all() {
-            writer.chunk.markers.push(loaded::completed(file.number));
-        }
-        Ok(())
-    }
-
-    /// When the load of a file began, as the first commit that knew of it recorded it.
-    async fn started_at(
-        &self,
-        writer: &ChunkWriter<'_, W>,
-        number: u32,
-    ) -> Result<Micros, MaterializerError> {
-        let app = loaded::started(number);
-        let recorded = match writer.log.marker(&app).await? {
-            Some(recorded) => Some(recorded),
-            None => writer.letters.marker(&app).await?,
-        };
-        Ok(recorded.and_then(|at| Micros::new(at).ok()).unwrap_or_else(self.clock))
-    }
 }
 
 struct FilesToLoad {
@@ -250,117 +190,10 @@ struct FilesToLoad {
     table_version: Option<u64>,
 }
 
-struct FileToLoad {
-    file: SourceFile,
-    content: i64,
-    number: u32,
+pub(crate) struct FileToLoad {
+    pub(crate) file: SourceFile,
+    pub(crate) content: i64,
+    pub(crate) number: u32,
     /// Whether some of its rows may be in the log already.
-    resumes: bool,
-}
-
-/// Rows and markers of one commit.
-#[derive(Debug, Default)]
-struct Chunk {
-    rows: usize,
-    taken: Vec<Taken>,
-    letters: Vec<DeadLetter>,
-    markers: Vec<Marker>,
-    started_at: Option<(u32, Micros)>,
-}
-
-struct ChunkWriter<'a, W> {
-    materializer: &'a Materializer<W>,
-    target: &'a Target,
-    mode: Mode,
-    log: Log,
-    letters: DeadLetters,
-    /// How many numbers were given to files so far.
-    numbers: u32,
-    chunk: Chunk,
-}
-
-impl<W: Reader + Writer> ChunkWriter<'_, W> {
-    /// Writes the chunk: refused rows first, then the rows that were taken.
-    async fn flush(&mut self, report: &mut LoadReport) -> Result<(), MaterializerError> {
-        let mut chunk = std::mem::take(&mut self.chunk);
-        // Once a commit, and never back: a file that goes on may have a smaller number than another.
-        chunk.markers.extend((self.numbers > 0).then(|| loaded::numbers_marker(self.numbers)));
-        let now = (self.materializer.clock)();
-        if !chunk.letters.is_empty() {
-            let started = chunk
-                .started_at
-                .map(|(number, at)| Marker { app: loaded::started(number), version: at.get() });
-            self.letters.append(std::mem::take(&mut chunk.letters), now, started.as_slice()).await?;
-        }
-        if chunk.rows == 0 && loaded::stands_at(&self.log, &chunk.markers).await? {
-            return Ok(());
-        }
-        match self.mode {
-            Mode::Backfill(_) => self.commit(&chunk, Availability::History, report).await?,
-            Mode::Materialize => {
-                let folded_at = self.write_online(&chunk, now, report).await?;
-                let stamp = (self.materializer.clock)();
-                let version = self.commit(&chunk, Availability::Measured(stamp), report).await?;
-                let online = &self.materializer.online;
-                let applied_at = (chunk.rows > 0 && !self.target.view.is_static).then_some(stamp);
-                online.replace(&self.target.view.id, &[], applied_at).await?;
-                if version != folded_at {
-                    // Another writer's commit came between: fold what is there now.
-                    sync::sync(&mut self.log, online, stamp).await?;
-                }
-                version
-            }
-        };
-        Ok(())
-    }
-
-    async fn commit(
-        &mut self,
-        chunk: &Chunk,
-        availability: Availability,
-        report: &mut LoadReport,
-    ) -> Result<u64, MaterializerError> {
-        let Target { view, source } = self.target;
-        let mut appender = self.log.appender().await?;
-        for taken in chunk.taken.iter().filter(|taken| taken.len() > 0) {
-            let (batch, late) = taken.log_batch(source, view, availability)?;
-            appender.write(batch).await?;
-            report.late += late;
-        }
-        let version = appender.commit(&chunk.markers).await?;
-        report.rows_loaded += chunk.rows as u64;
-        Ok(version)
-    }
-
-    /// Folds the chunk's entities as the log will be once the chunk is committed, and writes them.
-    /// Gives the version that the commit is expected to have.
-    async fn write_online(
-        &mut self,
-        chunk: &Chunk,
-        now: Micros,
-        report: &mut LoadReport,
-    ) -> Result<u64, MaterializerError> {
-        let Target { view, source } = self.target;
-        let batches = chunk
-            .taken
-            .iter()
-            .map(|taken| Ok(taken.log_batch(source, view, Availability::Measured(now))?.0))
-            .collect::<Result<Vec<_>, MaterializerError>>()?;
-        let keys = sync::keys(view, &batches)?;
-        self.log.refresh().await?;
-        // A table that is not there yet is made by a commit of its own.
-        let version = self.log.version().unwrap_or(0) + 1;
-        let mut entities = Entities::new(view);
-        if !keys.is_empty() {
-            entities.fold_log(&self.log, now, |key| keys.contains(key)).await?;
-        }
-        for batch in &batches {
-            entities.fold_batch(view, batch, now, |_| true)?;
-        }
-        match entities.write(view, &self.materializer.online, version).await? {
-            Some(written) => report.entities_written += written,
-            None => return Err(MaterializerError::OnlineConflict { view: view.id.clone() }),
-        }
-        Ok(version)
-    }
+    pub(crate) resumes: bool,
 }

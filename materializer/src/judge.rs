@@ -1,13 +1,16 @@
 //! What becomes of each row of a source's history: taken with its times and position, left out, or
 //! refused. Pure: files and stores are elsewhere.
 
+use std::collections::BTreeMap;
+
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray, UInt64Array,
 };
 use arrow::compute::{filter_record_batch, take_record_batch};
 use arrow::datatypes::TimestampMicrosecondType;
-use feature::{Micros, Position, Provenance, Source, Span, View};
+use feature::{Micros, Position, Provenance, Source, Span, Value, View};
 use offline::{DeadLetter, Facts, log_batch};
+use online::PENDING_BOUND;
 use transform::{DECLARED_AT, EVENT_TIME, ViewTransform};
 
 use crate::error::MaterializerError;
@@ -41,6 +44,7 @@ impl EventRange {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load<'a> {
     pub(crate) source: &'a Source,
+    pub(crate) view: &'a View,
     pub(crate) transform: &'a ViewTransform,
     /// The name of the file, for dead letters.
     pub(crate) origin: &'a str,
@@ -51,6 +55,15 @@ pub(crate) struct Load<'a> {
     pub(crate) range: EventRange,
     /// Whether this is the first load of the view, whose static rows have always been known.
     pub(crate) is_first: bool,
+}
+
+/// What a load counts.
+#[derive(Debug)]
+pub(crate) struct Tally<'a> {
+    /// For its author.
+    pub(crate) report: &'a mut LoadReport,
+    /// For each entity the rows that are not visible yet: law 6 bounds them.
+    pub(crate) waiting: &'a mut BTreeMap<Vec<Value>, usize>,
 }
 
 /// Rows that were taken, before it is known when they became available.
@@ -80,7 +93,7 @@ impl Load<'_> {
         first_row: u64,
         batch: &RecordBatch,
         is_known: impl Fn(u64) -> bool,
-        report: &mut LoadReport,
+        Tally { report, waiting }: Tally<'_>,
     ) -> Result<(Taken, Vec<DeadLetter>), MaterializerError> {
         let (batch, numbers) = self.wanted(first_row, batch, is_known, report)?;
         let number_of = |row: usize| numbers.get(row).copied().unwrap_or(first_row + row as u64);
@@ -108,7 +121,7 @@ impl Load<'_> {
             event_times.get(row).copied().unwrap_or(0).max(declared.unwrap_or(i64::MIN))
         };
         let origins: Vec<usize> = made.origins.iter().map(|row| *row as usize).collect();
-        let good: Vec<bool> = (0..made.rows.num_rows()).map(|row| visible_at(row) <= limit).collect();
+        let mut good: Vec<bool> = (0..made.rows.num_rows()).map(|row| visible_at(row) <= limit).collect();
         for (row, origin) in origins.iter().enumerate().filter(|(row, _)| good.get(*row) == Some(&false)) {
             let detail = format!(
                 "it is visible from {}, more than {} ahead of the start of its load at {}",
@@ -117,6 +130,18 @@ impl Load<'_> {
                 self.started_at
             );
             letters.push(self.letter(&batch, *origin, position(*origin), "too_far_ahead", detail));
+        }
+        let delay = if declared.is_some() { 0 } else { self.source.assumed_delay.map_or(0, Span::micros) };
+        let waits = |row: usize| visible_at(row).saturating_add(delay) > self.started_at.get();
+        for (row, origin) in origins.iter().enumerate().filter(|(row, _)| waits(*row)) {
+            let Some(good) = good.get_mut(row).filter(|good| **good) else { continue };
+            let count = waiting.entry(self.key(&made.rows, row)).or_insert(0);
+            *count += 1;
+            if *count > PENDING_BOUND {
+                *good = false;
+                let detail = format!("{PENDING_BOUND} rows of its entity wait to become visible already");
+                letters.push(self.letter(&batch, *origin, position(*origin), "too_many_waiting", detail));
+            }
         }
         letters.sort_by_key(|letter| letter.position);
         for letter in &letters {
@@ -138,6 +163,15 @@ impl Load<'_> {
                 .collect(),
         };
         Ok((taken, letters))
+    }
+
+    /// The join keys of a transformed row.
+    fn key(&self, rows: &RecordBatch, row: usize) -> Vec<Value> {
+        let value = |key: &feature::Field| {
+            let column = rows.column_by_name(key.name.as_str());
+            column.map_or(Value::Null, |column| transform::value_at(column.as_ref(), row, key.data_type))
+        };
+        self.view.keys.iter().map(value).collect()
     }
 
     /// The rows in the range that the log does not have, and their numbers where they are not all.

@@ -21,6 +21,7 @@
 //! # }
 //! ```
 
+mod chunk;
 mod delta_source;
 mod error;
 mod history;

@@ -1,5 +1,7 @@
 //! What can go wrong in the offline store, grouped by what a caller does next.
 
+use std::io::ErrorKind;
+
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use deltalake_core::DeltaTableError;
@@ -60,6 +62,12 @@ pub enum OfflineError {
     /// Tell the user: an on-demand view that does not compile.
     #[error(transparent)]
     Expression(#[from] transform::ExpressionError),
+    /// Tell the user: there is no room, and the table is as it was.
+    #[error("the disk of the table `{table}` has no room left: free some space and run this again")]
+    Full {
+        /// The table.
+        table: String,
+    },
     /// Stop: the table format or its storage failed.
     #[error("the table `{table}` failed: {source}")]
     Table {
@@ -97,10 +105,34 @@ impl OfflineError {
         if conflict {
             return OfflineError::Conflict { table: table.to_owned(), why: source.to_string() };
         }
+        if is_full(&source) {
+            return OfflineError::Full { table: table.to_owned() };
+        }
         OfflineError::Table { table: table.to_owned(), source: Box::new(source) }
     }
 
     pub(crate) fn file(action: &'static str, path: &std::path::Path, why: impl ToString) -> Self {
         OfflineError::File { action, path: path.display().to_string(), why: why.to_string() }
     }
+}
+
+/// Whether an error goes back to a disk, or to one's share of it, that is full.
+fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            if matches!(
+                io.kind(),
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge
+            ) {
+                return true;
+            }
+            // What an error of this kind wraps is not its source but its inside.
+            if let Some(inside) = io.get_ref() {
+                return is_full(inside);
+            }
+        }
+        cause = error.source();
+    }
+    false
 }

@@ -1,7 +1,7 @@
 //! How much memory labels take while they are joined: what decides into how many parts a spine is cut.
 
 use arrow::array::RecordBatch;
-use feature::Fold;
+use feature::{Component, DataType, Fold};
 
 use crate::join::spec::{JoinLookup, JoinSpec};
 
@@ -24,19 +24,31 @@ fn bytes_of_label(lookup: &JoinLookup, leaks: bool, threads: u64) -> u64 {
     const LATEST: u64 = 2 * (8 + 48 + 24);
     // A count and a count of hidden rows for each fold, and a sum.
     const WINDOW: u64 = 8 + 4 + 40;
-    // Two nodes of a segment tree.
-    const TREE: u64 = 2 * 72;
     let mut folded = 0;
     let mut values = 0;
-    for feature in &lookup.view.features {
+    for feature in lookup.features.iter().filter_map(|(place, _)| lookup.view.features.get(*place)) {
         match feature.fold {
             // Kept rows may be four times as many as slots.
             Fold::Latest { .. } => values += 4 * 16,
             Fold::Aggregate { function, .. } => {
-                folded += WINDOW + TREE * function.components().len().saturating_sub(2).max(1) as u64;
+                let argument = lookup.view.argument(feature);
+                let trees = function.components().iter().map(|component| bytes_of_tree(*component, argument));
+                folded += WINDOW + trees.sum::<u64>();
             }
         }
     }
     let given = lookup.features.len() as u64 * (2 * 16 + if leaks { 3 } else { 0 });
     LABEL + threads * (LATEST + folded + values) + given
+}
+
+/// Bytes that a segment tree takes for one label: two states.
+fn bytes_of_tree(component: Component, argument: Option<DataType>) -> u64 {
+    const STATE: u64 = 72;
+    // Text beyond this is rare.
+    const VALUE_BYTES: usize = 32;
+    match component {
+        Component::Count | Component::Sum => 0,
+        component if component.slot_width(argument).is_some() => 2 * STATE,
+        component => 2 * (STATE + component.longest_state(argument, VALUE_BYTES) as u64),
+    }
 }
