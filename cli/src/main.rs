@@ -4,6 +4,7 @@ mod arguments;
 mod clock;
 mod commands;
 mod failure;
+mod fault;
 mod output;
 mod progress;
 mod project;
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(commands::run(&arguments)) {
+    match fault::guarded(|| runtime.block_on(commands::run(&arguments))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("error: {failure}");
@@ -36,7 +37,8 @@ fn main() -> ExitCode {
 
 fn start_log(arguments: &Arguments) {
     let level = match arguments.verbose {
-        0 => "warn",
+        // What it warns of comes back as an error.
+        0 => "warn,deltalake_core=error",
         1 => "info,deltalake_core=warn",
         2 => "debug",
         _ => "trace",

@@ -105,6 +105,17 @@ fn a_full_disk_leaves_no_partial_training_set_and_an_older_one_as_it_was() {
 }
 
 #[test]
+fn a_disk_without_room_for_the_registry_is_what_the_message_is_about() {
+    let project = Project::sample();
+    for command in ["apply", "apply"] {
+        let full = with_full_disk(&project, command, 8);
+        assert_eq!(full.code, Some(1), "{}", full.stderr);
+        says(&full.stderr, &[".twinstore/registry.db failed to", "see that its disk has room"]);
+    }
+    project.ok("apply");
+}
+
+#[test]
 fn a_disk_that_is_full_during_a_load_is_named_and_the_load_can_be_repeated() {
     let whole = Project::loaded();
     for blocks in [1, 8, 32, 64, 128] {
@@ -124,4 +135,35 @@ fn with_full_disk(project: &Project, words: &str, blocks: u32) -> Done {
     let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" {words}");
     let binary = env!("CARGO_BIN_EXE_twinstore");
     Done::of(Command::new("sh").args(["-c", &script, binary]).current_dir(project.path("")).output().unwrap())
+}
+
+#[test]
+fn a_store_whose_disk_is_full_is_named_in_a_sentence_and_loads_all_once_there_is_room() {
+    let whole = Project::loaded();
+    let rooms = [("offline", 16), ("offline", 64), ("offline", 128), ("online", 16), ("online", 64)];
+    for (store, kilobytes) in rooms {
+        let project = Project::applied();
+        let disk = format!(".twinstore/{store}");
+        std::fs::create_dir_all(project.path(&disk)).unwrap();
+        // The disk is there for these commands alone, so all that is compared is written elsewhere.
+        let script = format!(
+            "mount -t tmpfs -o size={kilobytes}k tmpfs {disk} || exit 99
+             $0 backfill --all 2> told; echo $? > ended
+             mount -o remount,size=64m {disk} || exit 99
+             $0 backfill --all > again && $0 {GET} > read && $0 {TRAINING} training.csv > summary"
+        );
+        let binary = env!("CARGO_BIN_EXE_twinstore");
+        let mut own_mounts = Command::new("unshare");
+        own_mounts.args(["--map-root-user", "--mount", "sh", "-c", &script, binary]);
+        let done = Done::of(own_mounts.current_dir(project.path("")).output().unwrap());
+        assert_ne!(done.code, Some(99), "this test mounts a tmpfs: run it as root\n{}", done.stderr);
+        assert_eq!(done.code, Some(0), "`unshare --map-root-user --mount` has to work\n{}", done.stderr);
+        let told = project.read("told");
+        assert_eq!(project.read("ended"), "1\n", "{store} of {kilobytes}k: {told}");
+        let named = if store == "offline" { "the table `airport_arrivals@1`" } else { "the online store at" };
+        says(&told, &["error: ", named, "has no room left", "free some space and run this again"]);
+        assert!(!told.contains("panicked") && !told.contains("WARN"), "{told}");
+        assert_eq!(project.read("read"), whole.ok(GET), "{store} of {kilobytes}k");
+        assert_eq!(project.read("training.csv"), whole.training_set(), "{store} of {kilobytes}k");
+    }
 }
