@@ -52,7 +52,7 @@ pub enum RegistryError {
         reason: String,
     },
     /// The registry's storage failed: the caller tells where and why.
-    #[error("the registry {url} failed to {action}: {source}")]
+    #[error("the registry {url} failed to {action}: {source}{}", advice(.source))]
     Storage {
         /// Where it lies.
         url: String,
@@ -61,4 +61,27 @@ pub enum RegistryError {
         /// What the storage says.
         source: sqlx::Error,
     },
+}
+
+/// What to do about a failure of SQLite's files; nothing where it has another cause.
+fn advice(source: &sqlx::Error) -> &'static str {
+    match sqlite_code(source) {
+        Some(IO_ERROR | FULL) => ": see that its disk has room, then run this again",
+        Some(CANNOT_OPEN | READ_ONLY) => ": see that its folder can be written to",
+        Some(BUSY) => ": another process holds it, so run this again",
+        _ => "",
+    }
+}
+
+/// `SQLITE_BUSY`: another process is writing.
+pub(crate) const BUSY: u32 = 5;
+const READ_ONLY: u32 = 8;
+const IO_ERROR: u32 = 10;
+const FULL: u32 = 13;
+const CANNOT_OPEN: u32 = 14;
+
+/// SQLite's primary result code, see <https://www.sqlite.org/rescode.html>.
+pub(crate) fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
+    let code = error.as_database_error()?.code()?;
+    Some(code.parse::<u32>().ok()? & 0xFF)
 }

@@ -11,7 +11,7 @@ use sqlx::sqlite::{
 use sqlx::{Sqlite, Transaction};
 
 use crate::definition::{Definition, DefinitionId};
-use crate::error::RegistryError;
+use crate::error::{self, RegistryError, sqlite_code};
 use crate::plan::{Action, Plan};
 use crate::reach::Reach;
 use crate::registered::{Listed, Registered};
@@ -78,12 +78,6 @@ fn as_text<S: serde::Serializer>(moment: &Micros, serializer: S) -> Result<S::Ok
     serializer.collect_str(moment)
 }
 
-/// Whether SQLite says that another process is writing (`SQLITE_BUSY` and its kinds).
-fn is_busy(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xFF == 5)
-}
-
 impl Registry {
     /// Opens the registry at a `sqlite://` address, and makes it where there is none. A relative
     /// path is taken from the working folder.
@@ -111,7 +105,7 @@ impl Registry {
         let connect = || SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options.clone());
         let mut pool = connect().await;
         for _ in 0..OPENS {
-            if !pool.as_ref().is_err_and(is_busy) {
+            if !pool.as_ref().is_err_and(|error| sqlite_code(error) == Some(error::BUSY)) {
                 break;
             }
             tokio::time::sleep(BUSY / OPENS).await;
