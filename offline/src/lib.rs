@@ -47,7 +47,7 @@ pub use join::{
     JoinLookup, JoinSpec, LogFile, LogSnapshot, PointInTime, PointInTimeExec, PointInTimePlanner, Reading,
 };
 pub use log::Log;
-pub use manifest::{Manifest, ManifestContent, ManifestSpine, ManifestView, file_sha256};
+pub use manifest::{Made, Manifest, ManifestSpine, ManifestView, file_sha256};
 pub use optimize::Optimized;
 pub use rows::{row_columns, rows};
 pub use spine::{Spine, read_file};

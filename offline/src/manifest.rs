@@ -64,9 +64,13 @@ pub struct ManifestSpine {
     pub time: String,
 }
 
-/// What a training set holds.
+/// How a training set was made, and what it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ManifestContent {
+pub struct Made {
+    /// The version of the binary that made it.
+    pub twinstore: String,
+    /// The spine that it was made for.
+    pub spine: ManifestSpine,
     /// The SHA-256 of its file's bytes, in hexadecimal.
     pub sha256: String,
     /// What each of its columns holds.
@@ -74,15 +78,8 @@ pub struct ManifestContent {
 }
 
 impl Manifest {
-    /// The manifest of a training set that was just made.
-    pub fn new(
-        twinstore: &str,
-        plan: &ServicePlan,
-        spine: ManifestSpine,
-        options: &Options,
-        summary: &Summary,
-        content: ManifestContent,
-    ) -> Self {
+    /// The manifest of a training set that was just made with these options.
+    pub fn new(plan: &ServicePlan, options: &Options, summary: &Summary, made: Made) -> Self {
         let mut views: Vec<ManifestView> = plan
             .lookups
             .iter()
@@ -96,16 +93,16 @@ impl Manifest {
         views.dedup();
         Self {
             format: FORMAT,
-            twinstore: twinstore.to_owned(),
+            twinstore: made.twinstore,
             service: plan.id.clone(),
             service_hash: plan.hash.clone(),
             views,
-            spine,
+            spine: made.spine,
             as_of: options.as_of,
             explain: options.explain,
             rows: summary.rows,
-            sha256: content.sha256,
-            columns: content.columns,
+            sha256: made.sha256,
+            columns: made.columns,
         }
     }
 

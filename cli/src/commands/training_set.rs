@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use feature::{AsOf, ServicePlan, ServiceRef};
+use feature::{AsOf, ServiceRef};
 use offline::{
-    ContentHash, FileWriter, Making, Manifest, ManifestContent, ManifestSpine, OfflineError, OfflineStore,
-    Options, Spine, Summary, file_sha256,
+    ContentHash, FileWriter, Made, Making, Manifest, ManifestSpine, OfflineError, Options, Spine, Summary,
+    file_sha256,
 };
 use serde_json::json;
 
@@ -57,15 +57,20 @@ async fn build(project: &Project, build: &Build<'_>) -> Result<(), Failure> {
     }
     let options = options(build.args);
     let out = project.folder.join(build.out);
-    let made = write(&store, &plan, &spine, &options, &out, build.args.preview).await?;
+    let making = Making::new(&store, &plan, &spine, &options).await?;
+    let made = write(making, &out, build.args.preview).await?;
     let spine = ManifestSpine {
         path: build.spine.to_owned(),
         sha256: file_sha256(&spine_path)?,
         time: build.time.to_owned(),
     };
-    let content = ManifestContent { sha256: file_sha256(&out)?, columns: made.hash.finish().0 };
-    let version = env!("CARGO_PKG_VERSION");
-    Manifest::new(version, &plan, spine, &options, &made.summary, content).write(&out)?;
+    let how = Made {
+        twinstore: env!("CARGO_PKG_VERSION").to_owned(),
+        spine,
+        sha256: file_sha256(&out)?,
+        columns: made.hash.finish().0,
+    };
+    Manifest::new(&plan, &options, &made.summary, how).write(&out)?;
     let seconds = began.elapsed().as_secs_f64();
     let summary = &made.summary;
     let leaked: Option<u64> = summary.features.iter().map(|feature| feature.leaked.map(|n| n as u64)).sum();
@@ -112,22 +117,14 @@ fn options(args: &TrainingSetArgs) -> Options {
 }
 
 /// A training set that was written.
-struct Made {
+struct Written {
     preview: Option<comfy_table::Table>,
     summary: Summary,
     hash: ContentHash,
 }
 
 /// Writes the file as it is made. One that is interrupted leaves nothing behind.
-async fn write(
-    store: &OfflineStore,
-    plan: &ServicePlan,
-    spine: &Spine,
-    options: &Options,
-    out: &Path,
-    preview_rows: usize,
-) -> Result<Made, Failure> {
-    let mut making = Making::new(store, plan, spine, options).await?;
+async fn write(mut making: Making<'_>, out: &Path, preview_rows: usize) -> Result<Written, Failure> {
     let mut file = FileWriter::create(out, making.schema())?;
     let mut hash = ContentHash::new(making.schema());
     let mut shown = None;
@@ -139,7 +136,8 @@ async fn write(
         file.write(&batch)?;
     }
     file.finish()?;
-    Ok(Made { preview: shown, summary: making.finish(), hash })
+    tracing::info!("{}", making.explain());
+    Ok(Written { preview: shown, summary: making.finish(), hash })
 }
 
 /// The next rows, with progress shown while they are waited for. Ctrl-C stops the threads that read.

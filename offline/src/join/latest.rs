@@ -14,6 +14,17 @@ use crate::join::labels::Labels;
 /// The event time of a slot that has no row.
 const NONE: i64 = i64::MIN;
 
+/// A row of the log whose entity the spine has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogRow {
+    /// The place of its entity.
+    pub(crate) entity: u32,
+    /// When it happened, in microseconds.
+    pub(crate) event_time: i64,
+    /// When it could first have been read, in microseconds.
+    pub(crate) available_at: i64,
+}
+
 /// The row that is best for one slot.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Winner {
@@ -71,10 +82,10 @@ impl LatestFold {
     /// Whether the row wins nothing and happened after every label that does not see it; a row for
     /// which this is false may still lose.
     #[inline]
-    pub(crate) fn refuses(&self, entity: u32, event_time: i64, visible_at: i64) -> bool {
-        match self.recent.get(entity as usize) {
+    pub(crate) fn refuses(&self, row: &LogRow, visible_at: i64) -> bool {
+        match self.recent.get(row.entity as usize) {
             Some(recent) => {
-                event_time > recent.after && visible_at <= recent.until && event_time < recent.best
+                row.event_time > recent.after && visible_at <= recent.until && row.event_time < recent.best
             }
             None => true,
         }
@@ -82,14 +93,8 @@ impl LatestFold {
 
     /// Whether a row may be the best of its first slot, by its event time. Ties are for
     /// [`LatestFold::settle`] to decide.
-    pub(crate) fn takes(
-        &mut self,
-        labels: &Labels,
-        entity: u32,
-        slots: &Range<usize>,
-        slot: usize,
-        event_time: i64,
-    ) -> bool {
+    pub(crate) fn takes(&mut self, labels: &Labels, row: &LogRow, slots: &Range<usize>, slot: usize) -> bool {
+        let event_time = row.event_time;
         let label = |slot: usize| labels.times.get(slot).copied();
         let after = slot.checked_sub(1).filter(|before| *before >= slots.start).and_then(label);
         let mut recent = Recent { after: after.unwrap_or(i64::MIN), until: i64::MAX, best: i64::MAX };
@@ -102,7 +107,7 @@ impl LatestFold {
                 recent.best = *best;
             }
         }
-        if let Some(held) = self.recent.get_mut(entity as usize) {
+        if let Some(held) = self.recent.get_mut(row.entity as usize) {
             *held = recent;
         }
         takes

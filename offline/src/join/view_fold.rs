@@ -14,7 +14,7 @@ use crate::error::OfflineError;
 use crate::join::entities::DictionaryCache;
 use crate::join::kept_rows::KeptRows;
 use crate::join::labels::{Labels, NO_ENTITY};
-use crate::join::latest::{Kept, LatestFold, Winner};
+use crate::join::latest::{Kept, LatestFold, LogRow, Winner};
 use crate::join::windows::{self, Argument, Offer, WindowFold};
 use crate::rows::{Positions, booleans, column, moment, times};
 
@@ -63,11 +63,11 @@ pub(crate) struct ViewFold {
 /// A row of the current group that may hold a slot.
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
-    row: u32,
+    /// Its number in the group.
+    place: u32,
     slot: u32,
     hidden: bool,
-    event_time: i64,
-    available_at: i64,
+    row: LogRow,
 }
 
 impl ViewFold {
@@ -154,12 +154,10 @@ impl ViewFold {
         let mut places = std::mem::take(&mut self.places);
         labels.entities.places(&keys, &mut self.cache, &mut places)?;
         if self.windows.is_empty() {
-            for (row, ((entity, event), available)) in
-                places.iter().zip(event_times).zip(available_at).enumerate()
-            {
-                let visible = self.visible_at(*event, *available);
-                if *entity != NO_ENTITY && !self.latest.refuses(*entity, *event, visible) {
-                    self.offer(&labels, first_row + row, *entity, *event, *available);
+            for (place, row) in log_rows(&places, event_times, available_at) {
+                let visible = self.visible_at(&row);
+                if row.entity != NO_ENTITY && !self.latest.refuses(&row, visible) {
+                    self.offer(&labels, first_row + place, &row);
                 }
             }
         } else {
@@ -169,43 +167,35 @@ impl ViewFold {
         Ok(())
     }
 
-    fn visible_at(&self, event_time: i64, available_at: i64) -> i64 {
+    fn visible_at(&self, row: &LogRow) -> i64 {
         match self.ask.as_of {
-            AsOf::Available => event_time.max(available_at),
-            AsOf::Event => event_time,
+            AsOf::Available => row.event_time.max(row.available_at),
+            AsOf::Event => row.event_time,
         }
     }
 
     /// Offers a row to the latest folds, and says which slots it concerns: the first at which it has
     /// happened, and the first at which it is visible.
-    fn offer(
-        &mut self,
-        labels: &Labels,
-        row: usize,
-        entity: u32,
-        event: i64,
-        available: i64,
-    ) -> (usize, usize) {
-        let slots = labels.slots_of(entity);
-        let visible = labels.first_at(&slots, self.visible_at(event, available));
+    fn offer(&mut self, labels: &Labels, place: usize, row: &LogRow) -> (usize, usize) {
+        let slots = labels.slots_of(row.entity);
+        let visible = labels.first_at(&slots, self.visible_at(row));
         let candidate = |slot: usize, hidden: bool| Candidate {
-            row: row as u32,
+            place: place as u32,
             slot: slot as u32,
             hidden,
-            event_time: event,
-            available_at: available,
+            row: *row,
         };
-        if self.latest.takes(labels, entity, &slots, visible, event) {
+        if self.latest.takes(labels, row, &slots, visible) {
             self.candidates.push(candidate(visible, false));
         }
         let before = visible.checked_sub(1).filter(|before| *before >= slots.start);
         let is_hidden =
-            before.and_then(|before| labels.times.get(before)).is_some_and(|label| *label >= event);
+            before.and_then(|before| labels.times.get(before)).is_some_and(|label| *label >= row.event_time);
         if !is_hidden {
             return (visible, visible);
         }
-        let happened = labels.first_at(&slots, event);
-        if self.ask.leaks && self.hidden.takes(labels, entity, &slots, happened, event) {
+        let happened = labels.first_at(&slots, row.event_time);
+        if self.ask.leaks && self.hidden.takes(labels, row, &slots, happened) {
             self.candidates.push(candidate(happened, true));
         }
         (happened, visible)
@@ -230,24 +220,21 @@ impl ViewFold {
             .collect::<Result<Vec<_>, OfflineError>>()?;
         let arguments: Vec<Argument> =
             self.windows.iter().map(|fold| fold.argument(&columns)).collect::<Result<_, _>>()?;
-        for (row, ((entity, event), available)) in
-            places.iter().zip(event_times).zip(available_at).enumerate()
-        {
-            if *entity == NO_ENTITY {
+        for (place, row) in log_rows(places, event_times, available_at) {
+            if row.entity == NO_ENTITY {
                 continue;
             }
-            let (happened, visible) = self.offer(&labels, first_row + row, *entity, *event, *available);
-            if deleted.value(row) {
+            let (happened, visible) = self.offer(&labels, first_row + place, &row);
+            if deleted.value(place) {
                 continue;
             }
-            let position = positions.as_ref().map(|positions| positions.at(row)).transpose()?;
             let offer = Offer {
-                entity: labels.slots_of(*entity),
+                entity: labels.slots_of(row.entity),
                 visible,
                 happened,
-                event_time: moment(&view, *event)?,
-                position,
-                row,
+                event_time: moment(&view, row.event_time)?,
+                position: positions.as_ref().map(|positions| positions.at(place)).transpose()?,
+                row: place,
             };
             for (fold, argument) in self.windows.iter_mut().zip(&arguments) {
                 fold.offer(argument, &offer, |time| labels.first_at(&offer.entity, time));
@@ -261,9 +248,9 @@ impl ViewFold {
         let Self { candidates, latest, hidden, .. } = self;
         candidates.retain(|candidate| {
             let fold = if candidate.hidden { &*hidden } else { &*latest };
-            fold.still_takes(candidate.slot as usize, candidate.event_time)
+            fold.still_takes(candidate.slot as usize, candidate.row.event_time)
         });
-        let mut rows: Vec<u32> = candidates.iter().map(|candidate| candidate.row).collect();
+        let mut rows: Vec<u32> = candidates.iter().map(|candidate| candidate.place).collect();
         rows.sort_unstable();
         rows.dedup();
         rows
@@ -275,10 +262,10 @@ impl ViewFold {
         let positions = Positions::of(&view, batch)?;
         let kept_batch = self.kept.batches();
         for candidate in self.candidates.drain(..) {
-            let Ok(row) = wanted.binary_search(&candidate.row) else { continue };
+            let Ok(row) = wanted.binary_search(&candidate.place) else { continue };
             let winner = Winner {
-                event_time: moment(&view, candidate.event_time)?,
-                available_at: moment(&view, candidate.available_at)?,
+                event_time: moment(&view, candidate.row.event_time)?,
+                available_at: moment(&view, candidate.row.available_at)?,
                 position: positions.at(row)?,
                 at: Kept { batch: kept_batch, row: row as u32 },
             };
@@ -355,6 +342,21 @@ impl ViewFold {
             .collect();
         Ok(Folded { labels, features, leaked, winners })
     }
+}
+
+/// The rows of a batch, each with its place in it.
+fn log_rows<'a>(
+    entities: &'a [u32],
+    event_times: &'a [i64],
+    available_at: &'a [i64],
+) -> impl Iterator<Item = (usize, LogRow)> + 'a {
+    let rows = entities.iter().zip(event_times).zip(available_at);
+    rows.map(|((entity, event), available)| LogRow {
+        entity: *entity,
+        event_time: *event,
+        available_at: *available,
+    })
+    .enumerate()
 }
 
 /// The rows that an event-time join would have taken before they were available: those that are
