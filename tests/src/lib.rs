@@ -15,6 +15,8 @@ mod leaks;
 #[cfg(test)]
 mod own_landing;
 #[cfg(test)]
+mod point_in_time;
+#[cfg(test)]
 mod project;
 #[cfg(test)]
 mod replay_equivalence;
