@@ -21,6 +21,8 @@ mod project;
 #[cfg(test)]
 mod replay_equivalence;
 #[cfg(test)]
+mod same_bytes;
+#[cfg(test)]
 mod serving_agrees_with_training;
 #[cfg(test)]
 mod style;
