@@ -146,7 +146,11 @@ fn schema(path: &Path, format: FileFormat) -> Result<SchemaRef, OfflineError> {
     let failed = |error: &dyn fmt::Display| damaged(path, error);
     let file = File::open(path).map_err(|error| OfflineError::file("read", path, error))?;
     Ok(match format {
-        FileFormat::Parquet | FileFormat::Csv => {
+        FileFormat::Csv => {
+            let format = arrow::csv::reader::Format::default().with_header(true);
+            Arc::new(format.infer_schema(file, None).map_err(|error| failed(&error))?.0)
+        }
+        FileFormat::Parquet => {
             let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| failed(&error))?;
             reader.schema().clone()
         }

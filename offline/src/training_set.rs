@@ -111,6 +111,7 @@ impl<'a> Making<'a> {
     ) -> Result<Making<'a>, OfflineError> {
         let layout = Layout::new(plan);
         let mut spec = JoinSpec {
+            format: JoinSpec::FORMAT,
             time: spine.time().to_owned(),
             as_of: options.as_of,
             leaks: options.as_of == AsOf::Available,

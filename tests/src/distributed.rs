@@ -48,7 +48,15 @@ async fn another_process_runs_the_plan_to_the_same_bytes() {
         });
     }
     let time = "scheduled_departure".to_owned();
-    let spec = JoinSpec { time, as_of: AsOf::Available, leaks: true, lookups, threads: 2, max_memory: None };
+    let spec = JoinSpec {
+        format: JoinSpec::FORMAT,
+        time,
+        as_of: AsOf::Available,
+        leaks: true,
+        lookups,
+        threads: 2,
+        max_memory: None,
+    };
     let scan = scan(&folder).await;
     assert_eq!(scan.output_partitioning().partition_count(), PARTS);
     let join: Arc<dyn ExecutionPlan> = Arc::new(PointInTimeExec::new(scan, Arc::new(spec)));

@@ -130,6 +130,21 @@ proptest! {
     }
 
     #[test]
+    fn rows_beyond_retention_are_as_if_they_had_never_been(seed: u64, rows in 0_usize..24) {
+        let mut history = History::generate(seed, rows);
+        // Retention is refused beside the whole history, and covers the ttl and every window.
+        history.view.features.retain(|feature| match feature.fold {
+            feature::Fold::Latest { .. } => true,
+            feature::Fold::Aggregate { window, .. } => window.is_some(),
+        });
+        history.view.ttl = Some("30m".parse().unwrap());
+        let online = Some("80m".parse().unwrap());
+        history.view.retention = Some(feature::Retention { online, offline: None });
+        check(&history, AsOf::Available, seed);
+        check(&history, AsOf::Event, seed);
+    }
+
+    #[test]
     fn a_leak_is_counted_where_the_modes_use_different_rows(seed: u64, rows in 0_usize..16) {
         let history = History::generate(seed, rows);
         let (folded, asked) = joined(&history, AsOf::Available, seed);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use datafusion::common::{DataFusionError, Result, internal_err};
+use datafusion::common::{DataFusionError, Result, internal_err, plan_err};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
@@ -25,6 +25,13 @@ impl PhysicalExtensionCodec for PointInTimeCodec {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let spec: JoinSpec =
             serde_json::from_slice(buf).map_err(|error| DataFusionError::External(Box::new(error)))?;
+        if spec.format != JoinSpec::FORMAT {
+            return plan_err!(
+                "the join has format {}, and this twinstore runs format {}: run the same version everywhere",
+                spec.format,
+                JoinSpec::FORMAT
+            );
+        }
         match inputs {
             [spine] => Ok(Arc::new(PointInTimeExec::new(spine.clone(), Arc::new(spec)))),
             _ => internal_err!("a point-in-time join has one spine, not {}", inputs.len()),

@@ -103,24 +103,26 @@ impl Entities {
         places: &mut Vec<u32>,
     ) -> Result<(), ArrowError> {
         places.clear();
-        if let [column] = columns {
-            if let DataType::Dictionary(_, _) = column.data_type() {
-                let dictionary = column.as_dictionary::<Int32Type>();
-                if !cache
-                    .values
-                    .as_ref()
-                    .is_some_and(|held| std::ptr::addr_eq(held.as_ref(), dictionary.values().as_ref()))
-                {
-                    let mut of_values = Vec::new();
-                    self.plain_places(std::slice::from_ref(dictionary.values()), &mut of_values)?;
-                    *cache = DictionaryCache { values: Some(dictionary.values().clone()), places: of_values };
-                }
-                let keys = dictionary.keys();
-                places.extend(keys.iter().map(|key| {
-                    key.and_then(|key| cache.places.get(key as usize)).copied().unwrap_or(NO_ENTITY)
-                }));
-                return Ok(());
+        if let [column] = columns
+            && let DataType::Dictionary(_, _) = column.data_type()
+        {
+            let dictionary = column.as_dictionary::<Int32Type>();
+            if !cache
+                .values
+                .as_ref()
+                .is_some_and(|held| std::ptr::addr_eq(held.as_ref(), dictionary.values().as_ref()))
+            {
+                let mut of_values = Vec::new();
+                self.plain_places(std::slice::from_ref(dictionary.values()), &mut of_values)?;
+                *cache = DictionaryCache { values: Some(dictionary.values().clone()), places: of_values };
             }
+            let keys = dictionary.keys();
+            places.extend(
+                keys.iter().map(|key| {
+                    key.and_then(|key| cache.places.get(key as usize)).copied().unwrap_or(NO_ENTITY)
+                }),
+            );
+            return Ok(());
         }
         self.plain_places(columns, places)
     }

@@ -148,9 +148,15 @@ impl ExecutionPlan for PointInTimeExec {
             reading: self.reading.clone(),
             measured: Measured::new(&self.metrics, partition),
         };
-        let stop = StopReading(self.reading.clone());
+        let stop = StopReading(Some(self.reading.clone()));
         let joined = futures::stream::try_unfold((parts, stop), |(mut parts, stop)| async move {
-            Ok::<_, DataFusionError>(parts.next().await?.map(|batch| (batch, (parts, stop))))
+            match parts.next().await? {
+                Some(batch) => Ok::<_, DataFusionError>(Some((batch, (parts, stop)))),
+                None => {
+                    stop.not_needed();
+                    Ok(None)
+                }
+            }
         });
         let slices =
             joined.map_ok(|batch| futures::stream::iter(slices(&batch).into_iter().map(Ok))).try_flatten();
@@ -175,12 +181,21 @@ impl ExecutionPlan for PointInTimeExec {
     }
 }
 
-/// Tells the reading threads to stop once nobody waits for the join any more.
-struct StopReading(Arc<Reading>);
+/// Tells the reading threads to stop where nobody waits for the join any more before it has ended.
+struct StopReading(Option<Arc<Reading>>);
+
+impl StopReading {
+    /// The join has ended: there is nothing to stop.
+    fn not_needed(mut self) {
+        self.0 = None;
+    }
+}
 
 impl Drop for StopReading {
     fn drop(&mut self) {
-        self.0.cancelled.store(true, Ordering::Relaxed);
+        if let Some(reading) = &self.0 {
+            reading.cancelled.store(true, Ordering::Relaxed);
+        }
     }
 }
 

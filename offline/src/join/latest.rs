@@ -99,13 +99,13 @@ impl LatestFold {
         let after = slot.checked_sub(1).filter(|before| *before >= slots.start).and_then(label);
         let mut recent = Recent { after: after.unwrap_or(i64::MIN), until: i64::MAX, best: i64::MAX };
         let mut takes = false;
-        if slot < slots.end {
-            if let Some(best) = self.best.get_mut(slot) {
-                takes = event_time >= *best;
-                *best = event_time.max(*best);
-                recent.until = label(slot).unwrap_or(i64::MAX);
-                recent.best = *best;
-            }
+        if slot < slots.end
+            && let Some(best) = self.best.get_mut(slot)
+        {
+            takes = event_time >= *best;
+            *best = event_time.max(*best);
+            recent.until = label(slot).unwrap_or(i64::MAX);
+            recent.best = *best;
         }
         if let Some(held) = self.recent.get_mut(row.entity as usize) {
             *held = recent;
@@ -120,10 +120,10 @@ impl LatestFold {
 
     /// Gives a slot to the row where it is later than the one that holds it.
     pub(crate) fn settle(&mut self, slot: usize, winner: Winner) {
-        if let Some(held) = self.winners.get_mut(slot) {
-            if held.is_none_or(|held| winner.recency() > held.recency()) {
-                *held = Some(winner);
-            }
+        if let Some(held) = self.winners.get_mut(slot)
+            && held.is_none_or(|held| winner.recency() > held.recency())
+        {
+            *held = Some(winner);
         }
     }
 

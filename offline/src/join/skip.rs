@@ -93,6 +93,9 @@ fn statistics<'a>(group: &'a RowGroupMetaData, name: &str) -> Option<&'a Statist
 /// every row.
 fn oldest(view: &View, first: i64) -> Option<i64> {
     let first = Micros::new(first).ok()?;
+    if let Some(online) = view.retention.and_then(|retention| retention.online) {
+        return Some(first.get() - online.micros());
+    }
     let bounds = view.features.iter().map(|feature| match feature.fold {
         Fold::Latest { .. } => view.ttl.map(|ttl| first.get() - ttl.micros()),
         Fold::Aggregate { function, window: Some(window), .. } if !function.is_count() => {

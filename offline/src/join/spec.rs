@@ -12,6 +12,8 @@ use crate::columns::timestamp_type;
 /// A point-in-time join of a spine with the logs of some views.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JoinSpec {
+    /// The format of this spec, for processes of another version: [`JoinSpec::FORMAT`].
+    pub format: u32,
     /// The spine's column of label times: timestamps of any unit, without nulls.
     pub time: String,
     /// Which rows a label may see.
@@ -76,6 +78,9 @@ impl LogSnapshot {
 }
 
 impl JoinSpec {
+    /// The format that this version writes and reads.
+    pub const FORMAT: u32 = 1;
+
     /// The columns that the join adds to those of the spine.
     pub(crate) fn added_fields(&self) -> Vec<FieldRef> {
         let mut fields = Vec::new();

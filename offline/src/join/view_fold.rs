@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use arrow::datatypes::{Field, Schema};
-use feature::{AsOf, DataType, Fold, Micros, View, is_alive};
+use feature::{AsOf, DataType, Fold, Micros, View, is_alive, is_kept};
 
 use crate::columns::{AVAILABLE_AT, DELETED, EVENT_TIME, POSITION_KIND, POSITION_MAJOR, POSITION_MINOR};
 use crate::error::OfflineError;
@@ -299,8 +299,9 @@ impl ViewFold {
         let Self { view, labels, latest, hidden, kept, windows, ask, latest_columns, .. } = self;
         let slots = labels.len();
         let ranges: Vec<_> = labels.ranges().collect();
-        let winners = latest.finish(ranges.iter().cloned());
-        let early = Early::new(hidden.finish(ranges.iter().cloned()), &winners);
+        let retained = Retained::new(&view, &labels);
+        let winners = retained.only_retained(latest.finish(ranges.iter().cloned()));
+        let early = Early::new(retained.only_retained(hidden.finish(ranges.iter().cloned())), &winners);
         let values = kept.values(&winners)?;
         let early_values = if ask.leaks { kept.values(&early.winners)? } else { Vec::new() };
         let mut features: Vec<Option<ArrayRef>> = vec![None; view.features.len()];
@@ -372,6 +373,31 @@ impl Early {
             *early = early.filter(is_later);
         }
         Self { winners: hidden }
+    }
+}
+
+/// Retention over slots: rows that are older are as if they had never been. It covers the ttl and
+/// every window, so it only decides whether an entity is known.
+struct Retained<'a> {
+    view: &'a View,
+    labels: &'a Labels,
+}
+
+impl<'a> Retained<'a> {
+    fn new(view: &'a View, labels: &'a Labels) -> Self {
+        Self { view, labels }
+    }
+
+    /// The winners that are still kept at their label's time.
+    fn only_retained(&self, mut winners: Vec<Option<Winner>>) -> Vec<Option<Winner>> {
+        let Some(online) = self.view.retention.and_then(|retention| retention.online) else { return winners };
+        for (winner, at) in winners.iter_mut().zip(&self.labels.times) {
+            let is_kept = |winner: &Winner| {
+                Micros::new(*at).is_ok_and(|at| is_kept(Some(online), winner.event_time, at))
+            };
+            *winner = winner.filter(is_kept);
+        }
+        winners
     }
 }
 

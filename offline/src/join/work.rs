@@ -17,8 +17,7 @@ use crate::join::view_fold::{Ask, Folded, ViewFold};
 use crate::label_times::label_times;
 
 /// One view in one role on its way.
-struct Lookup<'a> {
-    spec: &'a JoinLookup,
+struct Lookup {
     /// The view with only the features that are wanted, in their order.
     view: Arc<View>,
     labels: Arc<Labels>,
@@ -37,7 +36,7 @@ pub(crate) fn join(
 ) -> Result<RecordBatch, OfflineError> {
     let (times, _) = label_times(spine, &spec.time).map_err(|problem| OfflineError::Spine(vec![problem]))?;
     let threads = spec.threads.max(1);
-    let lookups: Vec<Lookup<'_>> = in_turn(threads, &spec.lookups, |lookup| {
+    let lookups: Vec<Lookup> = in_turn(threads, &spec.lookups, |lookup| {
         let keys = keys_of(lookup, spine)?;
         let view = Arc::new(narrowed(lookup));
         let skip = Skip::new(&view, &times, &keys, lookup.times.is_some());
@@ -46,7 +45,6 @@ pub(crate) fn join(
         let left_out = lookup.log.files.len() - files.len();
         reading.row_groups_skipped.fetch_add(left_out as u64, Ordering::Relaxed);
         Ok(Lookup {
-            spec: lookup,
             view,
             labels: Arc::new(Labels::new(&keys, &times)?),
             queue: Queue::new(lookup.log.root.clone(), files, skip),
@@ -67,14 +65,30 @@ pub(crate) fn join(
         });
     });
     let mut columns = spine.columns().to_vec();
-    for lookup in &lookups {
-        let folded = locked(&lookup.folded).take().unwrap_or(Err(OfflineError::Cancelled))?;
-        columns.extend(joined_columns(lookup.spec, spec.leaks, &folded)?);
+    let folded =
+        lookups.iter().map(|lookup| locked(&lookup.folded).take().unwrap_or(Err(OfflineError::Cancelled)));
+    for (lookup, folded) in spec.lookups.iter().zip(all_or_first_error(folded.collect())?) {
+        columns.extend(joined_columns(lookup, spec.leaks, &folded)?);
     }
     Ok(RecordBatch::try_new(spec.schema(&spine.schema()), columns)?)
 }
 
-impl Lookup<'_> {
+/// What was folded, or why not: an error stops the other lookups, so it goes before their being
+/// cancelled.
+fn all_or_first_error(folded: Vec<Result<Folded, OfflineError>>) -> Result<Vec<Folded>, OfflineError> {
+    let mut all = Vec::new();
+    let mut cancelled = false;
+    for folded in folded {
+        match folded {
+            Ok(folded) => all.push(folded),
+            Err(OfflineError::Cancelled) => cancelled = true,
+            Err(error) => return Err(error),
+        }
+    }
+    if cancelled { Err(OfflineError::Cancelled) } else { Ok(all) }
+}
+
+impl Lookup {
     /// Folds files until none is left. The last thread to end merges and finishes.
     fn fold(&self, ask: Ask, reading: &Reading) {
         let mut fold = None;
