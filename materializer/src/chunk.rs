@@ -84,6 +84,7 @@ impl<W: Reader + Writer> Loading<'_, W> {
                 started_at,
                 range,
                 is_first: self.is_first,
+                is_history: matches!(self.mode, Mode::Backfill(_)),
             };
             let tally = Tally { report: &mut self.report, waiting: &mut self.waiting };
             let (taken, letters) = load.judge(first_row, &batch, |row| known.contains(row), tally)?;

@@ -57,7 +57,14 @@ pub(crate) async fn find(
     let since = loaded.whole.or(loaded.first).unwrap_or(version);
     for version in since + 1..=version {
         let entry = table.log_store().read_commit_entry(version).await.map_err(failed)?;
-        let Some(bytes) = entry else { continue };
+        let Some(bytes) = entry else {
+            return Err(MaterializerError::file(
+                path,
+                format!(
+                    "its log no longer has version {version}, which is not loaded yet: define a new version of the view and backfill that"
+                ),
+            ));
+        };
         for action in get_actions(version, &bytes).map_err(failed)? {
             match action {
                 Action::Add(file) if file.data_change && file.deletion_vector.is_some() => {

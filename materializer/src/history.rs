@@ -88,7 +88,7 @@ impl<W: Reader + Writer> Materializer<W> {
         progress: impl Fn(u64),
     ) -> Result<LoadReport, MaterializerError> {
         let log = self.offline.log(&target.view).await?;
-        if log.version().is_none() && !target.view.is_static {
+        if loaded::numbers(&log).await? == 0 && !target.view.is_static {
             return Err(MaterializerError::NeverBackfilled { view: target.view.id.clone() });
         }
         let report = self.load(target, Mode::Materialize, &progress).await?;
@@ -123,7 +123,7 @@ impl<W: Reader + Writer> Materializer<W> {
             target,
             mode,
             transform: ViewTransform::compile(source, view)?,
-            is_first: log.version().is_none(),
+            is_first: !loaded::has_first_load(&log).await?,
             letters: self.offline.dead_letters(&view.id).await?,
             numbers: loaded::numbers(&log).await?,
             log,
@@ -136,6 +136,7 @@ impl<W: Reader + Writer> Materializer<W> {
             loading.load_file(file, progress).await?;
         }
         if mode.is_all() {
+            loading.mark(Some(loaded::first_load_marker()));
             loading.mark(files.table_version.map(loaded::table_version_marker));
         }
         loading.finish().await

@@ -55,6 +55,8 @@ pub(crate) struct Load<'a> {
     pub(crate) range: EventRange,
     /// Whether this is the first load of the view, whose static rows have always been known.
     pub(crate) is_first: bool,
+    /// Whether rows are available when the source says so; else when they are written.
+    pub(crate) is_history: bool,
 }
 
 /// What a load counts.
@@ -114,7 +116,7 @@ impl Load<'_> {
             })
             .collect();
         let event_times = self.event_times(&made.rows);
-        let declared = made.rows.column_by_name(DECLARED_AT).map(micros);
+        let declared = made.rows.column_by_name(DECLARED_AT).filter(|_| self.is_history).map(micros);
         let limit = self.started_at.saturating_add(self.source.max_ahead).get();
         let visible_at = |row: usize| {
             let declared = declared.as_ref().and_then(|declared| declared.get(row)).copied();
@@ -131,7 +133,7 @@ impl Load<'_> {
             );
             letters.push(self.letter(&batch, *origin, position(*origin), "too_far_ahead", detail));
         }
-        let delay = if declared.is_some() { 0 } else { self.source.assumed_delay.map_or(0, Span::micros) };
+        let delay = self.source.assumed_delay.filter(|_| self.is_history).map_or(0, Span::micros);
         let waits = |row: usize| visible_at(row).saturating_add(delay) > self.started_at.get();
         for (row, origin) in origins.iter().enumerate().filter(|(row, _)| waits(*row)) {
             let Some(good) = good.get_mut(row).filter(|good| **good) else { continue };

@@ -6,6 +6,8 @@ use offline::{Log, Marker};
 use crate::error::MaterializerError;
 use crate::source_files::SourceFile;
 
+/// That a first load has ended.
+const FIRST_LOAD: &str = "first-load";
 /// How many numbers were given to files.
 const NUMBERS: &str = "files";
 /// The version of a Delta source up to which all was loaded.
@@ -39,6 +41,16 @@ pub(crate) async fn stands_at(log: &Log, markers: &[Marker]) -> Result<bool, Mat
         }
     }
     Ok(true)
+}
+
+/// Whether a whole load of the view has ended before.
+pub(crate) async fn has_first_load(log: &Log) -> Result<bool, MaterializerError> {
+    Ok(log.marker(FIRST_LOAD).await?.is_some())
+}
+
+/// What the last commit of a whole load says.
+pub(crate) fn first_load_marker() -> Marker {
+    Marker { app: FIRST_LOAD.to_owned(), version: 1 }
 }
 
 /// How many numbers were given to files so far.

@@ -101,8 +101,10 @@ fn matching(project: &Path, pattern: &str) -> Result<Vec<SourceFile>, String> {
         .take_while(|part| !is_wild(&part.as_os_str().to_string_lossy()))
         .collect();
     let root = project.join(&fixed);
-    let full = project.join(pattern);
-    let paths = glob::glob(&full.to_string_lossy()).map_err(|error| error.to_string())?;
+    // Only the source's own path is a pattern: the project's folder may hold any character.
+    let folder = glob::Pattern::escape(&project.to_string_lossy());
+    let paths =
+        glob::glob(&Path::new(&folder).join(pattern).to_string_lossy()).map_err(|error| error.to_string())?;
     let mut files = Vec::new();
     for path in paths {
         let path = path.map_err(|error| error.to_string())?;

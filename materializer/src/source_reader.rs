@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use arrow::compute::cast;
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use feature::Source;
 use parquet::arrow::ProjectionMask;
@@ -82,7 +82,8 @@ impl SourceReader {
         let mut columns = batch.columns().to_vec();
         for (field, value) in &self.partition {
             let text: ArrayRef = Arc::new(StringArray::from(vec![value.as_deref(); batch.num_rows()]));
-            columns.push(cast(&text, field.data_type())?);
+            let strict = CastOptions { safe: false, ..CastOptions::default() };
+            columns.push(cast_with_options(&text, field.data_type(), &strict)?);
         }
         Ok(RecordBatch::try_new(with_fields(&batch.schema(), &self.partition), columns)?)
     }
