@@ -73,7 +73,7 @@ pub enum Command {
     Backfill(BackfillArgs),
     /// Load the batch rows that are new since the last run into both stores
     ///
-    /// New are files, rows and Delta versions that were not loaded before, whatever their event time.
+    /// New are files and Delta versions that were not loaded before, whatever their event times.
     /// Their availability is measured: it is the moment after the online write was acknowledged.
     Materialize(MaterializeArgs),
     /// Build a training set: the point-in-time join of a spine with the features of a service
@@ -270,11 +270,11 @@ pub enum RegistryCommand {
 fn bytes(text: &str) -> Result<u64, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (count, unit) = text.split_at(digits);
-    let unit: u64 = match unit.trim() {
-        "" | "B" => 1,
-        "KB" => 1 << 10,
-        "MB" => 1 << 20,
-        "GB" => 1 << 30,
+    let unit: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" | "kib" => 1 << 10,
+        "mb" | "mib" => 1 << 20,
+        "gb" | "gib" => 1 << 30,
         _ => return Err("write it as 512MB or 4GB".to_owned()),
     };
     let count: u64 = count.parse().map_err(|_| "write it as 512MB or 4GB".to_owned())?;

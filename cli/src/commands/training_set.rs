@@ -52,6 +52,12 @@ async fn build(project: &Project, build: &Build<'_>) -> Result<(), Failure> {
     let store = project.offline()?;
     let spine_path = project.folder.join(build.spine);
     let spine = Spine::read(&spine_path, build.time, &plan)?;
+    if build.spine == build.out {
+        return Err(Failure::new(format!(
+            "{} is the spine and would be written over: name another file with --out",
+            build.out.display()
+        )));
+    }
     if spine.naive {
         eprintln!("note: `{}` has no time zone and was read as UTC", build.time);
     }
