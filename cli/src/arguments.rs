@@ -206,7 +206,7 @@ pub struct TrainingSetArgs {
     /// each of which reads the logs anew
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     pub max_memory: Option<u64>,
-    /// Show this many rows of the result
+    /// Show this many rows of the result, from the first on at equal steps
     #[arg(long, value_name = "ROWS", default_value_t = 0)]
     pub preview: usize,
     /// How the result is written

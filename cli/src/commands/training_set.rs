@@ -187,9 +187,11 @@ fn show(summary: &Summary, leaked: Option<u64>) {
     }
 }
 
-/// The first rows, turned on their side: a line for each column, a column for each row.
+/// Some rows, from the first on at equal steps, turned on their side: a line for each column, a
+/// column for each row.
 fn preview(batch: &RecordBatch, rows: usize) -> Result<comfy_table::Table, Failure> {
     let rows = rows.min(batch.num_rows());
+    let step = batch.num_rows() / rows.max(1);
     let moment = Some("%m-%d %H:%M");
     let options = FormatOptions::default()
         .with_null("null")
@@ -199,10 +201,11 @@ fn preview(batch: &RecordBatch, rows: usize) -> Result<comfy_table::Table, Failu
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
         let formatter = ArrayFormatter::try_new(column.as_ref(), &options)?;
         let mut line = vec![field.name().clone()];
-        line.extend((0..rows).map(|row| shortened(&formatter.value(row).to_string())));
+        line.extend((0..rows).map(|row| shortened(&formatter.value(row * step).to_string())));
         lines.push(line);
     }
-    let numbers: Vec<String> = (1..=rows).map(|row| format!("row {row}")).collect();
+    let numbers: Vec<String> =
+        (0..rows).map(|row| format!("row {}", count((row * step) as u64 + 1))).collect();
     let header: Vec<&str> = std::iter::once("column").chain(numbers.iter().map(String::as_str)).collect();
     let right: Vec<usize> = (1..=rows).collect();
     Ok(output::table(&header, &right, lines))
