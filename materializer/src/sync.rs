@@ -78,11 +78,10 @@ impl Entities {
         now: Micros,
         takes: impl Fn(&EntityKey) -> bool,
     ) -> Result<(), MaterializerError> {
-        for mut stream in log.scan(&row_columns(log.view()), None, 1)? {
-            while let Some(batch) = stream.next().await {
-                let batch = batch.map_err(offline::OfflineError::from)?;
-                self.fold_batch(log.view(), &batch, now, &takes)?;
-            }
+        let mut stream = log.scan(&row_columns(log.view()))?;
+        while let Some(batch) = stream.next().await {
+            let batch = batch.map_err(offline::OfflineError::from)?;
+            self.fold_batch(log.view(), &batch, now, &takes)?;
         }
         Ok(())
     }

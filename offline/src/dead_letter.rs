@@ -3,12 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{
-    AsArray, Int8Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
-use arrow::datatypes::{DataType, Field, Int8Type, Int32Type, Int64Type, Schema, SchemaRef};
+use arrow::array::{Int8Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use feature::{Micros, Position, VersionId};
-use futures::StreamExt;
 use url::Url;
 
 use crate::columns::{POSITION_KIND, POSITION_MAJOR, POSITION_MINOR, timestamp_type};
@@ -75,24 +72,11 @@ impl DeadLetters {
     /// The positions of all rows that were refused so far.
     async fn positions(&self) -> Result<HashSet<(u8, u32, u64)>, OfflineError> {
         let mut known = HashSet::new();
-        let columns = [POSITION_KIND, POSITION_MAJOR, POSITION_MINOR];
-        for mut stream in scan::streams(&self.table, &columns, None, 1)? {
-            while let Some(batch) = stream.next().await {
-                let batch = batch?;
-                let [kinds, majors, minors] = batch.columns() else { continue };
-                let kinds = kinds.as_primitive::<Int8Type>().values();
-                let majors = majors.as_primitive::<Int32Type>().values();
-                let minors = minors.as_primitive::<Int64Type>().values();
-                let parts = kinds.iter().zip(majors).zip(minors);
-                known.extend(parts.map(|((kind, major), minor)| (*kind as u8, *major as u32, *minor as u64)));
-            }
-        }
+        scan::for_each_position(&self.table, |parts| {
+            known.insert(parts);
+        })
+        .await?;
         Ok(known)
-    }
-
-    /// How many rows were refused so far.
-    pub fn count(&self) -> u64 {
-        self.table.files().iter().filter_map(|file| file.rows).sum()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::execution::SendableRecordBatchStream;
-use feature::{Micros, View};
+use feature::View;
 
 use crate::columns::{DATE, log_schema};
 use crate::error::OfflineError;
@@ -75,14 +75,13 @@ impl Log {
         Ok(Some(LogSnapshot { root: self.table.folder()?, version, files: files.collect() }))
     }
 
-    /// Reads these columns of all rows that may have happened up to `until`, in no order, as
-    /// `partitions` streams that can be read side by side.
-    pub fn scan(
-        &self,
-        columns: &[&str],
-        until: Option<Micros>,
-        partitions: usize,
-    ) -> Result<Vec<SendableRecordBatchStream>, OfflineError> {
-        scan::streams(&self.table, columns, until, partitions)
+    /// Reads these columns of all rows, in no order.
+    pub fn scan(&self, columns: &[&str]) -> Result<SendableRecordBatchStream, OfflineError> {
+        scan::stream(&self.table, &self.table.files(), columns)
+    }
+
+    /// Gives the parts of every row's position, in no order: as [`feature::Position::parts`].
+    pub async fn for_each_position(&self, each: impl FnMut((u8, u32, u64))) -> Result<(), OfflineError> {
+        scan::for_each_position(&self.table, each).await
     }
 }

@@ -90,10 +90,9 @@ async fn read(table: &Table, view: &View, files: &[DataFile]) -> Result<RecordBa
         table.schema().fields().iter().filter(|field| field.name() != DATE).cloned().collect();
     let columns: Vec<&str> = stored.iter().map(|field| field.name().as_str()).collect();
     let mut batches = Vec::new();
-    for mut stream in scan::streams_of(table, files.to_vec(), &columns, 1)? {
-        while let Some(batch) = stream.next().await {
-            batches.push(batch?);
-        }
+    let mut stream = scan::stream(table, files, &columns)?;
+    while let Some(batch) = stream.next().await {
+        batches.push(batch?);
     }
     let schema = Arc::new(Schema::new(stored));
     let rows = concat_batches(&schema, &batches)?;

@@ -144,8 +144,9 @@ impl<'a> Making<'a> {
         }
         let log_rows = spec.lookups.iter().map(|lookup| lookup.log.rows()).sum();
         let reading = Arc::new(Reading::default());
-        let physical = physical_plan(spine, spec, reading.clone()).await?;
-        let context = Arc::new(datafusion::execution::TaskContext::from(&state()?));
+        let state = state()?;
+        let physical = physical_plan(spine, spec, reading.clone(), &state).await?;
+        let context = Arc::new(datafusion::execution::TaskContext::from(&state));
         let joined = physical.execute(0, context)?;
         let on_demand = plan
             .computations
@@ -230,13 +231,14 @@ async fn physical_plan(
     spine: &Spine,
     spec: JoinSpec,
     reading: Arc<Reading>,
+    state: &SessionState,
 ) -> Result<Arc<dyn ExecutionPlan>, OfflineError> {
     let table = StreamingTable::try_new(spine.schema().clone(), vec![Arc::new(spine.clone())])?;
     let scan = LogicalPlanBuilder::scan("spine", provider_as_source(Arc::new(table)), None)?.build()?;
     let join = PointInTime::new(scan, Arc::new(spec))?.into_plan();
     let planner =
         DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(PointInTimePlanner::new(reading))]);
-    Ok(planner.create_physical_plan(&join, &state()?).await?)
+    Ok(planner.create_physical_plan(&join, state).await?)
 }
 
 /// Which features of each lookup are joined: those that outputs or on-demand views read.

@@ -98,11 +98,10 @@ impl Project {
     pub(crate) async fn log_rows(&self, view: &Arc<View>) -> HashMap<EntityKey, Vec<Row>> {
         let log = self.materializer.offline.log(view).await.unwrap();
         let mut found: HashMap<EntityKey, Vec<Row>> = HashMap::new();
-        for mut stream in log.scan(&row_columns(view), None, 1).unwrap() {
-            while let Some(batch) = stream.next().await {
-                for (key, row) in rows(view, &batch.unwrap()).unwrap() {
-                    found.entry(key).or_default().push(row);
-                }
+        let mut stream = log.scan(&row_columns(view)).unwrap();
+        while let Some(batch) = stream.next().await {
+            for (key, row) in rows(view, &batch.unwrap()).unwrap() {
+                found.entry(key).or_default().push(row);
             }
         }
         found
