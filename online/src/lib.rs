@@ -46,4 +46,4 @@ pub use error::OnlineError;
 pub use fold::{Applied, PENDING_BOUND, RowState};
 pub use packed::{LAYOUT_VERSION, Layout, MAX_ROW_BYTES, PackedRow};
 pub use positions::Positions;
-pub use store::{Found, Outcome, Read, Reader, Replacement, Stats, StoreUrl, Writer};
+pub use store::{Change, Followed, Found, Outcome, Read, Reader, Replacement, Stats, StoreUrl, Writer};

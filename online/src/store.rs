@@ -122,6 +122,30 @@ pub trait Writer: Send + Sync {
     fn drop_view(&self, view: &VersionId) -> impl Future<Output = Result<(), OnlineError>> + Send;
 }
 
+/// What became of rows that somebody may hold copies of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// One row was written or dropped.
+    Row {
+        /// The view version.
+        view: VersionId,
+        /// The entity.
+        key: EntityKey,
+    },
+    /// A view was dropped, or its applied time was raised.
+    View(VersionId),
+    /// Anything may have changed.
+    Everything,
+}
+
+/// A store that tells those who hold copies of its rows what changes.
+pub trait Followed: Reader {
+    /// Tells of every change from now on, whoever made it, until the store cannot be followed any more,
+    /// and gives the reason. The first that it tells is [`Change::Everything`], once it follows: what is
+    /// read after that is told of when it changes.
+    fn follow(&self, tell: &(dyn Fn(Change) + Send + Sync)) -> impl Future<Output = OnlineError> + Send;
+}
+
 /// Which online store a project uses, as its configuration names it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum StoreUrl {
