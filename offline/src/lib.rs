@@ -19,6 +19,7 @@
 mod columns;
 mod content_hash;
 mod dead_letter;
+mod encodings;
 mod error;
 mod file_format;
 mod join;

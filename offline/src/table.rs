@@ -14,10 +14,9 @@ use deltalake_core::kernel::{Action, Add, StructType, Transaction};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::writer::{DeltaWriter, RecordBatchWriter};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, ObjectStore, TableProperty};
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
 use url::Url;
 
+use crate::encodings::writer_properties;
 use crate::error::OfflineError;
 
 /// A Delta table at one snapshot.
@@ -98,7 +97,7 @@ impl Table {
         }
         let writer = RecordBatchWriter::for_table(&self.delta)
             .map_err(|error| self.failed(error))?
-            .with_writer_properties(writer_properties());
+            .with_writer_properties(writer_properties(&self.schema));
         Ok(Appender { table: self, writer })
     }
 
@@ -110,7 +109,7 @@ impl Table {
     ) -> Result<u64, OfflineError> {
         let mut writer = RecordBatchWriter::for_table(&self.delta)
             .map_err(|error| self.failed(error))?
-            .with_writer_properties(writer_properties());
+            .with_writer_properties(writer_properties(&self.schema));
         let written = async {
             writer.write(rows).await?;
             writer.flush().await
@@ -245,9 +244,4 @@ impl Appender<'_> {
 
 async fn exists(delta: &DeltaTable) -> Result<bool, DeltaTableError> {
     delta.verify_deltatable_existence().await
-}
-
-fn writer_properties() -> WriterProperties {
-    let level = ZstdLevel::try_new(1).unwrap_or_default();
-    WriterProperties::builder().set_compression(Compression::ZSTD(level)).build()
 }

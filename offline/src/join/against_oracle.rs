@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray};
 use arrow::datatypes::{Field, Schema};
 use feature::oracle::{self, History, Numbers};
 use feature::{AsOf, Provenance, Row, Span, Value, View};
 use proptest::prelude::*;
 
+use super::folded::Columns;
 use super::labels::Labels;
 use super::log_reader::fold_batch;
-use super::view_fold::{Ask, Folded, ViewFold};
+use super::view_fold::{Ask, ViewFold};
 use crate::columns::{Facts, log_batch};
 
 /// A batch of the log that holds these rows.
@@ -67,7 +68,7 @@ fn labels(history: &History) -> (Labels, Vec<(Option<usize>, i64)>) {
     (Labels::new(&keys, &times).unwrap(), asked)
 }
 
-fn joined(history: &History, as_of: AsOf, seed: u64) -> (Folded, Vec<(Option<usize>, i64)>) {
+fn joined(history: &History, as_of: AsOf, seed: u64) -> (Columns, Vec<(Option<usize>, i64)>) {
     let mut numbers = Numbers::new(seed);
     let mut rows: Vec<(&[Value], &Row)> = history
         .entities
@@ -87,24 +88,25 @@ fn joined(history: &History, as_of: AsOf, seed: u64) -> (Folded, Vec<(Option<usi
     }
     let mut merged = folds.pop().unwrap();
     folds.into_iter().for_each(|fold| merged.merge(fold));
-    (merged.finish().unwrap(), asked)
+    (merged.finish().unwrap().columns(&labels.slot_of_row).unwrap(), asked)
 }
 
 fn check(history: &History, as_of: AsOf, seed: u64) {
-    let (folded, asked) = joined(history, as_of, seed);
+    let (joined, asked) = joined(history, as_of, seed);
     for (row, (entity, at)) in asked.iter().enumerate() {
-        let slot = folded.labels.slot_of_row[row];
         let Some(entity) = entity else {
-            assert_eq!(slot, None, "a null key is the key of nothing");
+            assert!(joined.features.iter().all(|feature| feature.is_null(row)), "a null key has nothing");
             continue;
         };
         let at = feature::Micros::new(*at).unwrap();
         let expected = oracle::answer(&history.view, &history.entities[*entity].1, at, as_of);
-        let slot = slot.unwrap() as usize;
-        let times = folded.winners[slot].map(|winner| (winner.event_time, winner.available_at));
-        assert_eq!(times, expected.times.map(|times| (times.event_time, times.available_at)));
+        let times = [&joined.event_times, &joined.available_at];
+        let times = times.map(|times| times.is_valid(row).then(|| times.value(row)));
+        let shown = expected.times.filter(|_| !history.view.is_static);
+        let expected_times = [shown.map(|times| times.event_time), shown.map(|times| times.available_at)];
+        assert_eq!(times, expected_times.map(|time| time.map(feature::Micros::get)));
         for (n, feature) in history.view.features.iter().enumerate() {
-            let got = transform::value_at(folded.features[n].as_ref(), slot, feature.data_type);
+            let got = transform::value_at(joined.features[n].as_ref(), row, feature.data_type);
             assert_eq!(
                 got, expected.cells[n].value,
                 "{} of entity {entity} at {at}, {as_of:?}",
@@ -147,16 +149,16 @@ proptest! {
     #[test]
     fn a_leak_is_counted_where_the_modes_use_different_rows(seed: u64, rows in 0_usize..16) {
         let history = History::generate(seed, rows);
-        let (folded, asked) = joined(&history, AsOf::Available, seed);
+        let (joined, asked) = joined(&history, AsOf::Available, seed);
         for (row, (entity, at)) in asked.iter().enumerate() {
-            let (Some(entity), Some(slot)) = (entity, folded.labels.slot_of_row[row]) else { continue };
+            let Some(entity) = entity else { continue };
             let at = feature::Micros::new(*at).unwrap();
             let rows = &history.entities[*entity].1;
             let available = oracle::answer(&history.view, rows, at, AsOf::Available);
             let event = oracle::answer(&history.view, rows, at, AsOf::Event);
             for (n, feature) in history.view.features.iter().enumerate() {
                 let differs = available.cells[n].value != event.cells[n].value && !event.cells[n].value.is_null();
-                let leaked = folded.leaked[n][slot as usize];
+                let leaked = joined.leaked[n].value(row);
                 prop_assert!(!differs || leaked, "{} of entity {entity} at {at}", feature.name);
             }
         }

@@ -1,18 +1,22 @@
 //! The spine's entities: from the key columns of any batch to the places of its entities.
 //!
-//! One integer key is looked up in a table of its own; any other key is encoded as arrow's
+//! One integer key is looked up in a table of its own, by its distance from the least one where keys
+//! lie close together, and by its hash where they do not; any other key is encoded as arrow's
 //! comparable rows first. A dictionary of a file's keys is looked up once for all of its rows.
 
 use std::hash::BuildHasher;
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::compute::cast;
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
+use arrow::compute::{cast, max, min};
 use arrow::datatypes::{DataType, Int32Type, Int64Type};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::join::labels::NO_ENTITY;
+
+/// A table of close keys has at most so many places for each row of the spine.
+const KEYS_A_ROW: usize = 4;
 
 /// The entities of a spine, numbered in the order in which they are met.
 #[derive(Debug)]
@@ -23,6 +27,8 @@ pub(crate) struct Entities {
 
 #[derive(Debug)]
 enum Keys {
+    /// One key of up to 64 bits whose values lie close together: the place of each, from the least on.
+    Close { least: i64, places: Vec<u32>, entities: usize },
     /// One key of up to 64 bits.
     Int { table: HashTable<(i64, u32)> },
     /// Anything else, as rows of bytes behind one another.
@@ -44,6 +50,7 @@ impl Entities {
         let rows = columns.first().map_or(0, |column| column.len());
         let mut of_row = vec![NO_ENTITY; rows];
         let keys = match as_ints(columns)? {
+            Some(ints) if let Some(close) = close(ints.as_primitive(), &mut of_row) => close,
             Some(ints) => {
                 let mut table: HashTable<(i64, u32)> = HashTable::new();
                 let ints = ints.as_primitive::<Int64Type>();
@@ -89,6 +96,7 @@ impl Entities {
     /// How many entities there are.
     pub(crate) fn len(&self) -> usize {
         match &self.keys {
+            Keys::Close { entities, .. } => *entities,
             Keys::Int { table } => table.len(),
             Keys::Bytes { ends, .. } => ends.len(),
         }
@@ -129,6 +137,18 @@ impl Entities {
 
     fn plain_places(&self, columns: &[ArrayRef], places: &mut Vec<u32>) -> Result<(), ArrowError> {
         match &self.keys {
+            Keys::Close { least, places: of_keys, .. } => {
+                let Some(ints) = as_ints(columns)? else { return Ok(()) };
+                let ints = ints.as_primitive::<Int64Type>();
+                let place_of = |key: i64| {
+                    let place = usize::try_from(key.wrapping_sub(*least)).ok().and_then(|n| of_keys.get(n));
+                    place.copied().unwrap_or(NO_ENTITY)
+                };
+                match ints.nulls() {
+                    None => places.extend(ints.values().iter().map(|key| place_of(*key))),
+                    Some(_) => places.extend(ints.iter().map(|key| key.map_or(NO_ENTITY, place_of))),
+                }
+            }
             Keys::Int { table } => {
                 let Some(ints) = as_ints(columns)? else { return Ok(()) };
                 let ints = ints.as_primitive::<Int64Type>();
@@ -154,6 +174,27 @@ impl Entities {
         }
         Ok(())
     }
+}
+
+/// Numbers the entities by a table with a place for every whole number between the least and the
+/// greatest key, where it would not be much larger than a table of hashes.
+fn close(ints: &Int64Array, of_row: &mut [u32]) -> Option<Keys> {
+    let (least, greatest) = (min(ints)?, max(ints)?);
+    let range = usize::try_from(greatest.checked_sub(least)?).ok()?.checked_add(1)?;
+    if range > (KEYS_A_ROW * ints.len()).max(65_536) {
+        return None;
+    }
+    let mut places = vec![NO_ENTITY; range];
+    let mut entities = 0;
+    for (row, of_row) in of_row.iter_mut().enumerate().filter(|(row, _)| ints.is_valid(*row)) {
+        let place = places.get_mut(usize::try_from(ints.value(row).checked_sub(least)?).ok()?)?;
+        if *place == NO_ENTITY {
+            *place = entities;
+            entities += 1;
+        }
+        *of_row = *place;
+    }
+    Some(Keys::Close { least, places, entities: entities as usize })
 }
 
 fn entry<'a>(bytes: &'a [u8], ends: &[usize], place: u32) -> &'a [u8] {

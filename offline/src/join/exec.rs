@@ -2,6 +2,7 @@
 //! by the operator itself.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -19,12 +20,13 @@ use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
     PlanProperties, ReplaceChildrenOptions, StatisticsArgs,
 };
-use futures::{StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 
+use crate::error::OfflineError;
 use crate::join::log_reader::Reading;
 use crate::join::memory::bytes_of_labels;
 use crate::join::spec::JoinSpec;
-use crate::join::work::join;
+use crate::join::work::{Joined, join};
 
 /// Rows of one batch that the operator gives.
 const BATCH_ROWS: usize = 65_536;
@@ -151,16 +153,16 @@ impl ExecutionPlan for PointInTimeExec {
         let stop = StopReading(Some(self.reading.clone()));
         let joined = futures::stream::try_unfold((parts, stop), |(mut parts, stop)| async move {
             match parts.next().await? {
-                Some(batch) => Ok::<_, DataFusionError>(Some((batch, (parts, stop)))),
+                Some(joined) => Ok::<_, DataFusionError>(Some((joined, (parts, stop)))),
                 None => {
                     stop.not_needed();
                     Ok(None)
                 }
             }
         });
-        let slices =
-            joined.map_ok(|batch| futures::stream::iter(slices(&batch).into_iter().map(Ok))).try_flatten();
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), slices.boxed())))
+        let threads = self.spec.threads.max(1);
+        let batches = joined.map_ok(move |joined| batches(joined, threads)).try_flatten();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches.boxed())))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -256,18 +258,14 @@ struct Parts {
 
 impl Parts {
     /// The next part of the spine, joined; none at the end.
-    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+    async fn next(&mut self) -> Result<Option<Arc<Joined>>> {
         let Some(spine) = self.next_spine().await? else { return Ok(None) };
         let (spec, reading) = (self.spec.clone(), self.reading.clone());
         let timer = self.measured.join_time.timer();
-        let joined = tokio::task::spawn_blocking(move || join(&spec, &spine, &reading)).await;
+        let joined = blocking(move || join(&spec, spine, &reading)).await?;
         timer.done();
-        let joined = match joined {
-            Ok(joined) => joined.map_err(|error| DataFusionError::External(Box::new(error)))?,
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        };
-        self.measured.note(&self.reading, joined.num_rows());
-        Ok(Some(joined))
+        self.measured.note(&self.reading, joined.rows());
+        Ok(Some(Arc::new(joined)))
     }
 
     /// As many rows of the spine as the bound on memory allows, and at least one batch.
@@ -302,7 +300,24 @@ impl Parts {
     }
 }
 
-fn slices(batch: &RecordBatch) -> Vec<RecordBatch> {
-    let rows = batch.num_rows();
-    (0..rows).step_by(BATCH_ROWS).map(|start| batch.slice(start, BATCH_ROWS.min(rows - start))).collect()
+/// The batches of a joined part in their order, of which so many are made at a time.
+fn batches(joined: Arc<Joined>, at_a_time: usize) -> impl Stream<Item = Result<RecordBatch>> {
+    let rows = joined.rows();
+    let starts = (0..rows).step_by(BATCH_ROWS);
+    let ranges: Vec<Range<usize>> = starts.map(|start| start..rows.min(start + BATCH_ROWS)).collect();
+    let made = futures::stream::iter(ranges).map(move |range| {
+        let joined = joined.clone();
+        blocking(move || joined.batch(range))
+    });
+    made.buffered(at_a_time)
+}
+
+/// Does work on a thread of its own; a panic there goes on here.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> std::result::Result<T, OfflineError> + Send + 'static,
+) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(|error| DataFusionError::External(Box::new(error))),
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
 }

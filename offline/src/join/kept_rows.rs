@@ -1,17 +1,48 @@
-//! The values of rows that hold a slot: fetched late, and dropped once they have lost.
+//! Rows that hold a slot: their times, positions and values, fetched late, and dropped once they have
+//! lost.
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::{interleave, nullif};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
+use feature::{Micros, Position};
 
-use crate::join::latest::{Kept, LatestFold, Winner};
+/// A row among those that are kept, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) batch: u32,
+    pub(crate) row: u32,
+}
+
+impl Kept {
+    /// No row.
+    pub(crate) const NONE: Kept = Kept { batch: u32::MAX, row: u32::MAX };
+
+    /// Whether it is no row.
+    pub(crate) fn is_none(self) -> bool {
+        self.batch == u32::MAX
+    }
+
+    /// The same row, behind so many batches more.
+    pub(crate) fn behind(self, batches: u32) -> Kept {
+        Kept { batch: self.batch + batches, row: self.row }
+    }
+}
+
+/// What is known of a row beside its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RowFacts {
+    pub(crate) event_time: Micros,
+    pub(crate) available_at: Micros,
+    pub(crate) position: Position,
+}
 
 /// Rows of the log whose values may still be wanted.
 #[derive(Debug)]
 pub(crate) struct KeptRows {
     schema: SchemaRef,
     batches: Vec<RecordBatch>,
+    facts: Vec<Vec<RowFacts>>,
     rows: usize,
     /// Above this many rows those that have lost are dropped.
     bound: usize,
@@ -20,7 +51,8 @@ pub(crate) struct KeptRows {
 impl KeptRows {
     /// No rows yet, for this many slots.
     pub(crate) fn new(schema: SchemaRef, slots: usize) -> Self {
-        Self { schema, batches: Vec::new(), rows: 0, bound: 4 * slots + 65_536 }
+        let (batches, facts) = (Vec::new(), Vec::new());
+        Self { schema, batches, facts, rows: 0, bound: 2 * slots + 65_536 }
     }
 
     /// How many batches there are: the place of the next.
@@ -29,13 +61,19 @@ impl KeptRows {
     }
 
     /// Keeps rows, null where they are tombstones.
-    pub(crate) fn keep(&mut self, columns: &[ArrayRef], deleted: &BooleanArray) -> Result<(), ArrowError> {
+    pub(crate) fn keep(
+        &mut self,
+        columns: &[ArrayRef],
+        deleted: &BooleanArray,
+        facts: Vec<RowFacts>,
+    ) -> Result<(), ArrowError> {
         let columns = match deleted.true_count() {
             0 => columns.to_vec(),
             _ => columns.iter().map(|column| nullif(column, deleted)).collect::<Result<_, _>>()?,
         };
-        self.rows += deleted.len();
         self.batches.push(batch(&self.schema, columns, deleted.len())?);
+        self.rows += facts.len();
+        self.facts.push(facts);
         Ok(())
     }
 
@@ -43,34 +81,50 @@ impl KeptRows {
     pub(crate) fn append(&mut self, other: KeptRows) {
         self.rows += other.rows;
         self.batches.extend(other.batches);
+        self.facts.extend(other.facts);
     }
 
-    /// Drops rows that hold no slot any more, where there are many.
-    pub(crate) fn compact(&mut self, folds: &mut [&mut LatestFold]) -> Result<(), ArrowError> {
-        if self.rows <= self.bound {
-            return Ok(());
-        }
+    /// What is known of a row; none of [`Kept::NONE`].
+    pub(crate) fn facts(&self, row: Kept) -> Option<&RowFacts> {
+        self.facts.get(row.batch as usize)?.get(row.row as usize)
+    }
+
+    /// Law 2: the order that decides which row is the latest. No row comes before every row.
+    pub(crate) fn recency(&self, row: Kept) -> Option<(Micros, Position)> {
+        self.facts(row).map(|facts| (facts.event_time, facts.position))
+    }
+
+    /// Whether there are many rows more than can still hold a slot.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.rows > self.bound
+    }
+
+    /// Drops rows but those that hold a slot, which these are.
+    pub(crate) fn compact<'a>(&mut self, held: impl Iterator<Item = &'a mut Kept>) -> Result<(), ArrowError> {
         let mut live = Vec::new();
-        for kept in folds.iter_mut().flat_map(|fold| fold.kept()) {
+        let mut facts = Vec::new();
+        for kept in held {
+            facts.extend(self.facts(*kept));
             live.push((kept.batch as usize, kept.row as usize));
             *kept = Kept { batch: 0, row: live.len() as u32 - 1 };
         }
         self.batches = vec![gather(&self.schema, &self.batches, &live)?];
         self.rows = live.len();
+        self.facts = vec![facts];
+        // Rows that all hold a slot must not be gathered again and again.
+        self.bound = self.bound.max(2 * self.rows);
         Ok(())
     }
 
-    /// The values of these winners, null where there is none.
-    pub(crate) fn values(&self, winners: &[Option<Winner>]) -> Result<Vec<ArrayRef>, ArrowError> {
-        // One row of nulls after the kept batches stands for slots without a winner.
+    /// The values of these rows, one array for each column, null where there is none.
+    pub(crate) fn values(&self, rows: &[Kept]) -> Result<Vec<ArrayRef>, ArrowError> {
+        // One row of nulls after the kept batches stands for no row.
         let nulls = self.schema.fields().iter().map(|field| new_null_array(field.data_type(), 1)).collect();
         let none = (self.batches.len(), 0);
         let mut batches = self.batches.clone();
         batches.push(batch(&self.schema, nulls, 1)?);
-        let from: Vec<(usize, usize)> = winners
-            .iter()
-            .map(|winner| winner.map_or(none, |winner| (winner.at.batch as usize, winner.at.row as usize)))
-            .collect();
+        let place = |row: &Kept| if row.is_none() { none } else { (row.batch as usize, row.row as usize) };
+        let from: Vec<(usize, usize)> = rows.iter().map(place).collect();
         Ok(gather(&self.schema, &batches, &from)?.columns().to_vec())
     }
 }

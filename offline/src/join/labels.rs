@@ -13,6 +13,9 @@ use crate::join::entities::Entities;
 /// The place of an entity that the spine does not have.
 pub(crate) const NO_ENTITY: u32 = u32::MAX;
 
+/// The slot of a row whose key has a null.
+pub(crate) const NO_SLOT: u32 = u32::MAX;
+
 /// The labels of a spine, by entity.
 #[derive(Debug)]
 pub(crate) struct Labels {
@@ -22,8 +25,8 @@ pub(crate) struct Labels {
     starts: Vec<u32>,
     /// For each slot its label time, in microseconds.
     pub(crate) times: Vec<i64>,
-    /// For each row of the spine its slot; none where its key has a null.
-    pub(crate) slot_of_row: Vec<Option<u32>>,
+    /// For each row of the spine its slot; [`NO_SLOT`] where its key has a null.
+    pub(crate) slot_of_row: Vec<u32>,
 }
 
 impl Labels {
@@ -55,7 +58,7 @@ impl Labels {
             }
         }
         let mut slots = Vec::with_capacity(rows.len());
-        let mut slot_of_row = vec![None; times.len()];
+        let mut slot_of_row = vec![NO_SLOT; times.len()];
         let mut begins = 0;
         for entity in 0..entities.len() {
             let ends = starts.get(entity + 1).copied().unwrap_or(begins);
@@ -67,7 +70,7 @@ impl Labels {
                     slots.push(*time);
                 }
                 if let Some(slot) = slot_of_row.get_mut(*row as usize) {
-                    *slot = Some(slots.len() as u32 - 1);
+                    *slot = slots.len() as u32 - 1;
                 }
             }
             if let Some(start) = starts.get_mut(entity) {

@@ -7,8 +7,7 @@
 
 use std::ops::Range;
 
-use feature::{Micros, Position};
-
+use crate::join::kept_rows::{Kept, KeptRows};
 use crate::join::labels::Labels;
 
 /// The event time of a slot that has no row.
@@ -23,30 +22,8 @@ pub(crate) struct LogRow {
     pub(crate) event_time: i64,
     /// When it could first have been read, in microseconds.
     pub(crate) available_at: i64,
-}
-
-/// The row that is best for one slot.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Winner {
-    pub(crate) event_time: Micros,
-    pub(crate) available_at: Micros,
-    pub(crate) position: Position,
-    /// Where its values are kept.
-    pub(crate) at: Kept,
-}
-
-/// A row among those whose values are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Kept {
-    pub(crate) batch: u32,
-    pub(crate) row: u32,
-}
-
-impl Winner {
-    /// Law 2: the order that decides which row is the latest.
-    pub(crate) fn recency(&self) -> (Micros, Position) {
-        (self.event_time, self.position)
-    }
+    /// From when on it counts, in microseconds.
+    pub(crate) visible_at: i64,
 }
 
 /// The interval between two labels that an entity was last asked about: rows that happened after
@@ -58,13 +35,20 @@ struct Recent {
     best: i64,
 }
 
+/// What one slot was offered.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    /// The event time of the best row.
+    best: i64,
+    /// That row, once its values are kept.
+    held: Kept,
+}
+
 /// The latest rows of all slots while the log streams by.
 #[derive(Debug)]
 pub(crate) struct LatestFold {
     recent: Vec<Recent>,
-    /// For each slot the event time of the best row that was offered.
-    best: Vec<i64>,
-    winners: Vec<Option<Winner>>,
+    slots: Vec<Slot>,
 }
 
 impl LatestFold {
@@ -74,18 +58,19 @@ impl LatestFold {
         let nothing = Recent { after: i64::MAX, until: i64::MIN, best: NONE };
         Self {
             recent: vec![nothing; labels.entities.len()],
-            best: vec![NONE; labels.len()],
-            winners: vec![None; labels.len()],
+            slots: vec![Slot { best: NONE, held: Kept::NONE }; labels.len()],
         }
     }
 
     /// Whether the row wins nothing and happened after every label that does not see it; a row for
     /// which this is false may still lose.
     #[inline]
-    pub(crate) fn refuses(&self, row: &LogRow, visible_at: i64) -> bool {
+    pub(crate) fn refuses(&self, row: &LogRow) -> bool {
         match self.recent.get(row.entity as usize) {
             Some(recent) => {
-                row.event_time > recent.after && visible_at <= recent.until && row.event_time < recent.best
+                row.event_time > recent.after
+                    && row.visible_at <= recent.until
+                    && row.event_time < recent.best
             }
             None => true,
         }
@@ -100,12 +85,12 @@ impl LatestFold {
         let mut recent = Recent { after: after.unwrap_or(i64::MIN), until: i64::MAX, best: i64::MAX };
         let mut takes = false;
         if slot < slots.end
-            && let Some(best) = self.best.get_mut(slot)
+            && let Some(offered) = self.slots.get_mut(slot)
         {
-            takes = event_time >= *best;
-            *best = event_time.max(*best);
+            takes = event_time >= offered.best;
+            offered.best = event_time.max(offered.best);
             recent.until = label(slot).unwrap_or(i64::MAX);
-            recent.best = *best;
+            recent.best = offered.best;
         }
         if let Some(held) = self.recent.get_mut(row.entity as usize) {
             *held = recent;
@@ -115,47 +100,50 @@ impl LatestFold {
 
     /// Whether a row of this event time is still the best of a slot, or ties with it.
     pub(crate) fn still_takes(&self, slot: usize, event_time: i64) -> bool {
-        self.best.get(slot).is_some_and(|best| event_time >= *best)
+        self.slots.get(slot).is_some_and(|slot| event_time >= slot.best)
     }
 
-    /// Gives a slot to the row where it is later than the one that holds it.
-    pub(crate) fn settle(&mut self, slot: usize, winner: Winner) {
-        if let Some(held) = self.winners.get_mut(slot)
-            && held.is_none_or(|held| winner.recency() > held.recency())
+    /// Gives a slot to a kept row where it is later than the one that holds it.
+    pub(crate) fn settle(&mut self, slot: usize, row: Kept, kept: &KeptRows) {
+        if let Some(slot) = self.slots.get_mut(slot)
+            && kept.recency(row) > kept.recency(slot.held)
         {
-            *held = Some(winner);
+            slot.held = row;
         }
     }
 
-    /// Takes the better row of each slot from another fold over the same labels, whose kept rows
-    /// follow `batches` of this one's.
-    pub(crate) fn merge(&mut self, other: LatestFold, batches: u32) {
-        for (slot, winner) in other.winners.into_iter().enumerate() {
-            if let Some(mut winner) = winner {
-                winner.at.batch += batches;
-                self.settle(slot, winner);
+    /// Takes the better row of each slot from another fold over the same labels, whose rows `kept` has
+    /// taken over behind these `batches`.
+    pub(crate) fn merge(&mut self, other: LatestFold, kept: &KeptRows, batches: u32) {
+        for (place, slot) in other.slots.into_iter().enumerate() {
+            if !slot.held.is_none() {
+                self.settle(place, slot.held.behind(batches), kept);
             }
         }
     }
 
-    /// Every kept row that holds a slot, to be looked at or moved.
+    /// Every row that holds a slot, to be moved.
     pub(crate) fn kept(&mut self) -> impl Iterator<Item = &mut Kept> {
-        self.winners.iter_mut().flatten().map(|winner| &mut winner.at)
+        self.slots.iter_mut().map(|slot| &mut slot.held).filter(|held| !held.is_none())
     }
 
     /// The winner of every slot.
-    pub(crate) fn finish(mut self, entities: impl Iterator<Item = Range<usize>>) -> Vec<Option<Winner>> {
-        for range in entities {
-            let mut best: Option<Winner> = None;
-            for slot in self.winners.get_mut(range).unwrap_or_default() {
-                match (best, *slot) {
-                    (Some(before), Some(own)) if own.recency() > before.recency() => best = Some(own),
-                    (None, own) => best = own,
-                    _ => {}
-                }
-                *slot = best;
+    pub(crate) fn finish(self, entities: impl Iterator<Item = Range<usize>>, kept: &KeptRows) -> Vec<Kept> {
+        let mut winners: Vec<Kept> = self.slots.into_iter().map(|slot| slot.held).collect();
+        run(&mut winners, entities, kept);
+        winners
+    }
+}
+
+/// Gives each slot the latest of its own row and those of the slots of its entity before it.
+pub(crate) fn run(winners: &mut [Kept], entities: impl Iterator<Item = Range<usize>>, kept: &KeptRows) {
+    for range in entities {
+        let mut best = Kept::NONE;
+        for slot in winners.get_mut(range).unwrap_or_default() {
+            if best.is_none() || (!slot.is_none() && kept.recency(*slot) > kept.recency(best)) {
+                best = *slot;
             }
+            *slot = best;
         }
-        self.winners
     }
 }

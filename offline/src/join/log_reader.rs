@@ -2,8 +2,7 @@
 //! where the second pass wants anything.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,9 +13,9 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
 };
-use parquet::file::reader::ChunkReader;
 
 use crate::error::OfflineError;
+use crate::join::chunks::Chunks;
 use crate::join::skip::Skip;
 use crate::join::spec::LogFile;
 use crate::join::view_fold::ViewFold;
@@ -78,23 +77,23 @@ impl Queue {
                 return Err(OfflineError::Cancelled);
             }
             let path = self.root.join(&file.path);
-            let open = || File::open(&path).map_err(|error| OfflineError::file("read", &path, error));
-            self.fold_file(open, &path.display().to_string(), fold.get_or_insert_with(&new), reading)?;
+            let chunks = Chunks::new(&path).map_err(|error| OfflineError::file("read", &path, error))?;
+            self.fold_file(&chunks, &path, fold.get_or_insert_with(&new), reading)?;
             reading.files.fetch_add(1, Ordering::Relaxed);
             reading.bytes.fetch_add(file.bytes, Ordering::Relaxed);
         }
         Ok(())
     }
 
-    fn fold_file<R: ChunkReader + 'static>(
+    fn fold_file(
         &self,
-        open: impl Fn() -> Result<R, OfflineError>,
-        name: &str,
+        file: &Chunks,
+        path: &Path,
         fold: &mut ViewFold,
         reading: &Reading,
     ) -> Result<(), OfflineError> {
-        let failed = |error: parquet::errors::ParquetError| damaged(name, error);
-        let stored = ArrowReaderMetadata::load(&open()?, ArrowReaderOptions::new()).map_err(failed)?;
+        let failed = |error: parquet::errors::ParquetError| OfflineError::file("read", path, error);
+        let stored = ArrowReaderMetadata::load(file, ArrowReaderOptions::new()).map_err(failed)?;
         let schema = Arc::new(with_dictionaries(stored.schema(), &fold.key_names()));
         let options = ArrowReaderOptions::new().with_schema(schema);
         let metadata = ArrowReaderMetadata::try_new(stored.metadata().clone(), options).map_err(failed)?;
@@ -108,7 +107,9 @@ impl Queue {
             }
             let reader = |columns: &[&str]| {
                 let mask = mask(&metadata, columns);
-                let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(open()?, metadata.clone());
+                let held = file.holding(metadata.metadata().row_group(group), &mask);
+                let held = held.map_err(|error| OfflineError::file("read", path, error))?;
+                let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(held, metadata.clone());
                 Ok::<_, OfflineError>(builder.with_row_groups(vec![group]).with_projection(mask))
             };
             let mut rows = 0;
@@ -135,10 +136,6 @@ impl Queue {
         }
         Ok(())
     }
-}
-
-fn damaged(name: &str, error: parquet::errors::ParquetError) -> OfflineError {
-    OfflineError::File { action: "read", path: name.to_owned(), why: error.to_string() }
 }
 
 fn mask(metadata: &ArrowReaderMetadata, columns: &[&str]) -> ProjectionMask {

@@ -20,16 +20,18 @@ pub(crate) fn bytes_of_labels(spec: &JoinSpec, batch: &RecordBatch) -> u64 {
 fn bytes_of_label(lookup: &JoinLookup, leaks: bool, threads: u64) -> u64 {
     // Its time and slot, and a share of its entity's key and place.
     const LABEL: u64 = 8 + 8 + 24;
-    // Best event time, winner, and the interval beside the entity; for visible and for hidden rows.
-    const LATEST: u64 = 2 * (8 + 48 + 24);
+    // Best event time, its row, and the interval beside the entity; the facts of two kept rows.
+    const LATEST: u64 = 8 + 8 + 24 + 2 * 32;
+    // A hidden row: its slot, event time and row, in a table that is half empty; its facts.
+    const HIDDEN: u64 = 2 * 24 + 32;
     // A count and a count of hidden rows for each fold, and a sum.
     const WINDOW: u64 = 8 + 4 + 40;
     let mut folded = 0;
     let mut values = 0;
     for feature in lookup.features.iter().filter_map(|(place, _)| lookup.view.features.get(*place)) {
         match feature.fold {
-            // Kept rows may be four times as many as slots.
-            Fold::Latest { .. } => values += 4 * 16,
+            // Kept rows may be twice as many as slots.
+            Fold::Latest { .. } => values += 2 * 16,
             Fold::Aggregate { function, .. } => {
                 let argument = lookup.view.argument(feature);
                 let trees = function.components().iter().map(|component| bytes_of_tree(*component, argument));
@@ -37,8 +39,8 @@ fn bytes_of_label(lookup: &JoinLookup, leaks: bool, threads: u64) -> u64 {
             }
         }
     }
-    let given = lookup.features.len() as u64 * (2 * 16 + if leaks { 3 } else { 0 });
-    LABEL + threads * (LATEST + folded + values) + given
+    let hidden = if leaks { HIDDEN } else { 0 };
+    LABEL + threads * (LATEST + hidden + folded + values)
 }
 
 /// Bytes that a segment tree takes for one label: two states.

@@ -4,9 +4,12 @@
 
 #[cfg(test)]
 mod against_oracle;
+mod chunks;
 mod codec;
 mod entities;
 mod exec;
+mod folded;
+mod hidden;
 mod kept_rows;
 mod labels;
 mod latest;

@@ -1,19 +1,21 @@
 //! The work of one join: threads that take file after file of view after view, and merge what they
 //! have folded.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray, UInt32Array};
-use arrow::compute::take;
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::SchemaRef;
 use feature::View;
 
 use crate::error::OfflineError;
+use crate::join::folded::Folded;
 use crate::join::labels::Labels;
 use crate::join::log_reader::{Queue, Reading};
 use crate::join::skip::Skip;
 use crate::join::spec::{JoinLookup, JoinSpec, LogFile};
-use crate::join::view_fold::{Ask, Folded, ViewFold};
+use crate::join::view_fold::{Ask, ViewFold};
 use crate::label_times::label_times;
 
 /// One view in one role on its way.
@@ -28,16 +30,25 @@ struct Lookup {
     folded: Mutex<Option<Result<Folded, OfflineError>>>,
 }
 
+/// Rows of a spine and the features of every view at them.
+pub(crate) struct Joined {
+    spec: Arc<JoinSpec>,
+    spine: RecordBatch,
+    schema: SchemaRef,
+    /// One for each of the spec's lookups.
+    lookups: Vec<(Arc<Labels>, Folded)>,
+}
+
 /// Joins some rows of a spine: all of them are in memory.
 pub(crate) fn join(
-    spec: &JoinSpec,
-    spine: &RecordBatch,
+    spec: &Arc<JoinSpec>,
+    spine: RecordBatch,
     reading: &Reading,
-) -> Result<RecordBatch, OfflineError> {
-    let (times, _) = label_times(spine, &spec.time).map_err(|problem| OfflineError::Spine(vec![problem]))?;
+) -> Result<Joined, OfflineError> {
+    let (times, _) = label_times(&spine, &spec.time).map_err(|problem| OfflineError::Spine(vec![problem]))?;
     let threads = spec.threads.max(1);
     let lookups: Vec<Lookup> = in_turn(threads, &spec.lookups, |lookup| {
-        let keys = keys_of(lookup, spine)?;
+        let keys = keys_of(lookup, &spine)?;
         let view = Arc::new(narrowed(lookup));
         let skip = Skip::new(&view, &times, &keys, lookup.times.is_some());
         let is_needed = |file: &&LogFile| !file.date.as_ref().is_some_and(|date| skip.skips_date(date));
@@ -64,13 +75,35 @@ pub(crate) fn join(
             }
         });
     });
-    let mut columns = spine.columns().to_vec();
     let folded =
         lookups.iter().map(|lookup| locked(&lookup.folded).take().unwrap_or(Err(OfflineError::Cancelled)));
-    for (lookup, folded) in spec.lookups.iter().zip(all_or_first_error(folded.collect())?) {
-        columns.extend(joined_columns(lookup, spec.leaks, &folded)?);
+    let folded = all_or_first_error(folded.collect())?;
+    let labels = lookups.into_iter().map(|lookup| lookup.labels);
+    let schema = spec.schema(&spine.schema());
+    Ok(Joined { spec: spec.clone(), spine, schema, lookups: labels.zip(folded).collect() })
+}
+
+impl Joined {
+    /// How many rows there are.
+    pub(crate) fn rows(&self) -> usize {
+        self.spine.num_rows()
     }
-    Ok(RecordBatch::try_new(spec.schema(&spine.schema()), columns)?)
+
+    /// Some rows, in the spine's order.
+    pub(crate) fn batch(&self, rows: Range<usize>) -> Result<RecordBatch, OfflineError> {
+        let mut columns = self.spine.slice(rows.start, rows.len()).columns().to_vec();
+        for (lookup, (labels, folded)) in self.spec.lookups.iter().zip(&self.lookups) {
+            let made = folded.columns(labels.slot_of_row.get(rows.clone()).unwrap_or_default())?;
+            columns.extend(made.features);
+            if lookup.times.is_some() {
+                columns.extend([Arc::new(made.event_times) as ArrayRef, Arc::new(made.available_at)]);
+            }
+            if self.spec.leaks {
+                columns.extend(made.leaked.into_iter().map(|leaked| Arc::new(leaked) as ArrayRef));
+            }
+        }
+        Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
+    }
 }
 
 /// What was folded, or why not: an error stops the other lookups, so it goes before their being
@@ -167,37 +200,4 @@ fn keys_of(lookup: &JoinLookup, spine: &RecordBatch) -> Result<Vec<ArrayRef>, Of
 fn narrowed(lookup: &JoinLookup) -> View {
     let wanted = lookup.features.iter().filter_map(|(place, _)| lookup.view.features.get(*place).cloned());
     View { features: wanted.collect(), ..View::clone(&lookup.view) }
-}
-
-/// What a lookup adds to each row of the spine.
-fn joined_columns(lookup: &JoinLookup, leaks: bool, folded: &Folded) -> Result<Vec<ArrayRef>, OfflineError> {
-    let slots = &folded.labels.slot_of_row;
-    let places = UInt32Array::from(slots.clone());
-    let mut columns = Vec::new();
-    for values in &folded.features {
-        columns.push(take(values, &places, None)?);
-    }
-    if lookup.times.is_some() {
-        let winner = |slot: &Option<u32>| {
-            let winner = slot.and_then(|slot| folded.winners.get(slot as usize)).copied().flatten();
-            winner.filter(|_| !lookup.view.is_static)
-        };
-        let event: TimestampMicrosecondArray =
-            slots.iter().map(|slot| winner(slot).map(|winner| winner.event_time.get())).collect();
-        let available: TimestampMicrosecondArray =
-            slots.iter().map(|slot| winner(slot).map(|winner| winner.available_at.get())).collect();
-        columns.push(Arc::new(event.with_timezone("UTC")));
-        columns.push(Arc::new(available.with_timezone("UTC")));
-    }
-    if leaks {
-        for feature in 0..lookup.features.len() {
-            let leaked = folded.leaked.get(feature);
-            let of_slot = |slot: &Option<u32>| {
-                let leaked = slot.and_then(|slot| leaked?.get(slot as usize).copied());
-                Some(leaked.unwrap_or(false))
-            };
-            columns.push(Arc::new(slots.iter().map(of_slot).collect::<BooleanArray>()));
-        }
-    }
-    Ok(columns)
 }

@@ -1,0 +1,176 @@
+//! The features of one view at the labels of a spine, once its log was read: what each slot holds, and
+//! the columns of any rows of the spine made from it.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, TimestampMicrosecondArray, UInt32Array};
+use arrow::compute::{nullif, take};
+use feature::{DataType, Fold, Micros, View, is_alive, is_kept};
+
+use crate::error::OfflineError;
+use crate::join::kept_rows::{Kept, KeptRows};
+use crate::join::labels::{Labels, NO_SLOT};
+use crate::join::windows::WindowFold;
+
+/// The features of one view at every slot of its labels.
+pub(crate) struct Folded {
+    view: Arc<View>,
+    labels: Arc<Labels>,
+    /// The view's columns whose values are kept, in their order.
+    latest_columns: Vec<usize>,
+    kept: KeptRows,
+    /// The latest visible row of each slot.
+    winners: Vec<Kept>,
+    /// The latest row of each slot that has happened and is not visible yet, where that was asked.
+    early: Option<Vec<Kept>>,
+    /// For each feature that is an aggregate its values at every slot.
+    windows: Vec<Option<Window>>,
+}
+
+/// An aggregate at every slot.
+struct Window {
+    values: ArrayRef,
+    /// Where an event-time join would have filled it from a row that was not yet available.
+    leaked: BooleanArray,
+}
+
+/// The columns of some rows of a spine.
+pub(crate) struct Columns {
+    /// One array for each of the view's features.
+    pub(crate) features: Vec<ArrayRef>,
+    /// For each feature, whether an event-time join would have filled the cell from a row that was not
+    /// yet available. Nowhere where that was not asked.
+    pub(crate) leaked: Vec<BooleanArray>,
+    /// When the latest visible row happened.
+    pub(crate) event_times: TimestampMicrosecondArray,
+    /// When it could first have been read.
+    pub(crate) available_at: TimestampMicrosecondArray,
+}
+
+impl Folded {
+    /// Slots without rows.
+    pub(crate) fn new(
+        view: Arc<View>,
+        labels: Arc<Labels>,
+        latest_columns: Vec<usize>,
+        kept: KeptRows,
+    ) -> Self {
+        let windows = view.features.iter().map(|_| None).collect();
+        Self { view, labels, latest_columns, kept, winners: Vec::new(), early: None, windows }
+    }
+
+    /// With the latest rows of the slots.
+    pub(crate) fn with_winners(self, winners: Vec<Kept>, early: Option<Vec<Kept>>) -> Self {
+        let winners = self.only_retained(winners);
+        let early = early.map(|early| {
+            // Only a row that is later than the visible one would have taken its place.
+            let later =
+                self.only_retained(early).into_iter().zip(&winners).map(|(early, visible)| {
+                    match self.kept.recency(early) > self.kept.recency(*visible) {
+                        true => early,
+                        false => Kept::NONE,
+                    }
+                });
+            later.collect()
+        });
+        Self { winners, early, ..self }
+    }
+
+    /// With the aggregates of the slots. An entity that has no visible row has none.
+    pub(crate) fn add_windows(&mut self, folds: Vec<WindowFold>) -> Result<(), OfflineError> {
+        if folds.is_empty() {
+            return Ok(());
+        }
+        let ranges: Vec<_> = self.labels.ranges().collect();
+        let unknown: BooleanArray = self.winners.iter().map(|winner| Some(winner.is_none())).collect();
+        let early =
+            |slot: usize| self.early.as_ref().and_then(|early| early.get(slot)).is_some_and(|e| !e.is_none());
+        for finished in folds.into_iter().flat_map(|fold| fold.finish(&ranges)) {
+            let Some(feature) = self.view.features.get(finished.feature) else { continue };
+            let values = nullif(&transform::array_of(&finished.values, feature.data_type), &unknown)?;
+            // A count is filled by any row that makes its entity known.
+            let fills = |slot: usize| finished.counts && unknown.value(slot) && early(slot);
+            let leaked =
+                finished.leaked.iter().enumerate().map(|(slot, leaked)| Some(*leaked || fills(slot)));
+            let window = Window { values, leaked: leaked.collect() };
+            if let Some(there) = self.windows.get_mut(finished.feature) {
+                *there = Some(window);
+            }
+        }
+        Ok(())
+    }
+
+    /// The columns of rows of the spine whose slots these are.
+    pub(crate) fn columns(&self, slots: &[u32]) -> Result<Columns, OfflineError> {
+        let of = |rows: &[Kept]| -> Vec<Kept> {
+            slots.iter().map(|slot| rows.get(*slot as usize).copied().unwrap_or(Kept::NONE)).collect()
+        };
+        let winners = of(&self.winners);
+        let early = self.early.as_ref().map(|early| of(early)).unwrap_or_default();
+        let values = self.kept.values(&self.only_alive(slots, &winners))?;
+        let early_values = match early.iter().any(|early| !early.is_none()) {
+            true => self.kept.values(&self.only_alive(slots, &early))?,
+            false => Vec::new(),
+        };
+        let places: UInt32Array = slots.iter().map(|slot| (*slot != NO_SLOT).then_some(*slot)).collect();
+        let nowhere = BooleanArray::from(vec![false; slots.len()]);
+        let (mut features, mut leaked) = (Vec::new(), Vec::new());
+        for (feature, window) in self.view.features.iter().zip(&self.windows) {
+            let (array, leaks) = match (feature.fold, window) {
+                (Fold::Latest { column }, _) => {
+                    let kept_as = self.latest_columns.iter().position(|kept| *kept == column);
+                    let of = |values: &[ArrayRef]| kept_as.and_then(|kept| values.get(kept)).cloned();
+                    let filled =
+                        |values: ArrayRef| (0..slots.len()).map(|row| Some(values.is_valid(row))).collect();
+                    (of(&values), of(&early_values).map(filled))
+                }
+                (_, Some(window)) => {
+                    let leaks =
+                        slots.iter().map(|slot| *slot != NO_SLOT && window.leaked.value(*slot as usize));
+                    let leaks = self.early.is_some().then(|| leaks.map(Some).collect());
+                    (Some(take(&window.values, &places, None)?), leaks)
+                }
+                (_, None) => (None, None),
+            };
+            features.push(array.unwrap_or_else(|| all_null(feature.data_type, slots.len())));
+            leaked.push(leaks.unwrap_or_else(|| nowhere.clone()));
+        }
+        let facts = |of: fn(&crate::join::kept_rows::RowFacts) -> Micros| {
+            let shown =
+                winners.iter().map(|winner| self.kept.facts(*winner).filter(|_| !self.view.is_static));
+            shown.map(|facts| facts.map(|facts| of(facts).get())).collect::<TimestampMicrosecondArray>()
+        };
+        Ok(Columns {
+            features,
+            leaked,
+            event_times: facts(|facts| facts.event_time).with_timezone("UTC"),
+            available_at: facts(|facts| facts.available_at).with_timezone("UTC"),
+        })
+    }
+
+    /// Retention over slots: rows that are older are as if they had never been. It covers the ttl and
+    /// every window, so it only decides whether an entity is known.
+    fn only_retained(&self, rows: Vec<Kept>) -> Vec<Kept> {
+        let Some(online) = self.view.retention.and_then(|retention| retention.online) else { return rows };
+        let slots = 0..rows.len() as u32;
+        let kept = |slot, row| self.holds(slot, row, |event_time, at| is_kept(Some(online), event_time, at));
+        slots.zip(rows).map(|(slot, row)| if kept(slot, row) { row } else { Kept::NONE }).collect()
+    }
+
+    /// Law 3: the rows that are alive at the labels of these slots.
+    fn only_alive(&self, slots: &[u32], rows: &[Kept]) -> Vec<Kept> {
+        let Some(ttl) = self.view.ttl else { return rows.to_vec() };
+        let alive = |slot, row| self.holds(slot, row, |event_time, at| is_alive(Some(ttl), event_time, at));
+        slots.iter().zip(rows).map(|(slot, row)| if alive(*slot, *row) { *row } else { Kept::NONE }).collect()
+    }
+
+    /// Whether something holds of a row's event time and the label time of its slot.
+    fn holds(&self, slot: u32, row: Kept, holds: impl Fn(Micros, Micros) -> bool) -> bool {
+        let at = self.labels.times.get(slot as usize).and_then(|at| Micros::new(*at).ok());
+        self.kept.facts(row).zip(at).is_some_and(|(facts, at)| holds(facts.event_time, at))
+    }
+}
+
+fn all_null(data_type: DataType, rows: usize) -> ArrayRef {
+    arrow::array::new_null_array(&transform::arrow_type(data_type), rows)
+}
