@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
@@ -11,7 +11,14 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
+use sha2::{Digest, Sha256};
+
+use crate::content_hash::hex;
 use crate::error::OfflineError;
+
+/// Bytes of a dictionary beyond which a column of a file goes on without one: what hardly repeats is
+/// not worth the lookups.
+const DICTIONARY_BYTES: usize = 128 * 1024;
 
 /// A format of files of rows and columns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,9 +53,27 @@ pub struct FileWriter {
 }
 
 enum Writer {
-    Parquet(Box<ArrowWriter<File>>),
-    Csv(Box<arrow::csv::Writer<File>>),
-    Arrow(Box<arrow::ipc::writer::FileWriter<BufWriter<File>>>),
+    Parquet(Box<ArrowWriter<Hashed>>),
+    Csv(Box<arrow::csv::Writer<Hashed>>),
+    Arrow(Box<arrow::ipc::writer::FileWriter<BufWriter<Hashed>>>),
+}
+
+/// A file whose bytes are hashed on their way.
+struct Hashed {
+    file: File,
+    hash: Sha256,
+}
+
+impl Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hash.update(bytes.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 impl FileWriter {
@@ -59,12 +84,15 @@ impl FileWriter {
         let partial = partial_name(path);
         let file = File::create(&partial).map_err(|error| failed(&error))?;
         let kept = file.try_clone().map_err(|error| failed(&error))?;
+        let file = Hashed { file, hash: Sha256::new() };
         let mut begun = Self { path: path.to_owned(), partial, file: kept, writer: None };
         begun.writer = Some(match format {
             FileFormat::Parquet => {
                 let level = ZstdLevel::try_new(1).unwrap_or_default();
-                let properties =
-                    WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
+                let properties = WriterProperties::builder()
+                    .set_compression(Compression::ZSTD(level))
+                    .set_dictionary_page_size_limit(DICTIONARY_BYTES)
+                    .build();
                 let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties));
                 Writer::Parquet(Box::new(writer.map_err(|error| failed(&error))?))
             }
@@ -88,17 +116,28 @@ impl FileWriter {
         written.map_err(|why| OfflineError::file("write", &self.path, why))
     }
 
-    /// Ends the file: all of it is on disk when it takes its name.
-    pub fn finish(mut self) -> Result<(), OfflineError> {
-        let ended = match self.writer.take() {
-            Some(Writer::Parquet(writer)) => writer.close().map(drop).map_err(|error| error.to_string()),
-            Some(Writer::Arrow(mut writer)) => writer.finish().map_err(|error| error.to_string()),
-            Some(Writer::Csv(_)) | None => Ok(()),
+    /// Ends the file: all of it is on disk when it takes its name. Gives the SHA-256 of its bytes, in
+    /// hexadecimal.
+    pub fn finish(mut self) -> Result<String, OfflineError> {
+        let failed = |why: String| OfflineError::file("write", &self.path, why);
+        let hashed = match self.writer.take() {
+            Some(Writer::Parquet(writer)) => {
+                writer.into_inner().map_err(|error| failed(error.to_string()))?
+            }
+            Some(Writer::Csv(writer)) => writer.into_inner(),
+            Some(Writer::Arrow(mut writer)) => {
+                writer.finish().map_err(|error| failed(error.to_string()))?;
+                let buffered = writer.into_inner().map_err(|error| failed(error.to_string()))?;
+                buffered.into_inner().map_err(|error| failed(error.to_string()))?
+            }
+            None => Hashed {
+                file: self.file.try_clone().map_err(|error| failed(error.to_string()))?,
+                hash: Sha256::new(),
+            },
         };
-        let named = || self.file.sync_all().and_then(|()| std::fs::rename(&self.partial, &self.path));
-        ended
-            .and_then(|()| named().map_err(|error| error.to_string()))
-            .map_err(|why| OfflineError::file("write", &self.path, why))
+        let named = self.file.sync_all().and_then(|()| std::fs::rename(&self.partial, &self.path));
+        named.map_err(|error| failed(error.to_string()))?;
+        Ok(hex(&hashed.hash.finalize()))
     }
 }
 
@@ -118,5 +157,5 @@ fn partial_name(path: &Path) -> PathBuf {
 pub fn write_file(path: &Path, batch: &RecordBatch) -> Result<(), OfflineError> {
     let mut writer = FileWriter::create(path, &batch.schema())?;
     writer.write(batch)?;
-    writer.finish()
+    writer.finish().map(drop)
 }

@@ -34,6 +34,7 @@ mod spine_csv;
 mod store;
 mod table;
 mod training_set;
+mod training_set_file;
 
 pub use columns::{
     ASSUMED_DELAY, AVAILABLE_AT, DATE, DELETED, EVENT_TIME, Facts, LATE, POSITION_KIND, POSITION_MAJOR,
@@ -55,3 +56,4 @@ pub use spine::{Spine, read_file};
 pub use store::OfflineStore;
 pub use table::{Appender, Marker};
 pub use training_set::{FeatureSummary, Making, Options, Summary, TrainingSet, training_set};
+pub use training_set_file::{FileContent, TrainingSetFile};

@@ -8,8 +8,8 @@ use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use feature::{AsOf, ServiceRef};
 use offline::{
-    ContentHash, FileWriter, Made, Making, Manifest, ManifestSpine, OfflineError, Options, Spine, Summary,
-    file_sha256,
+    FileContent, Made, Making, Manifest, ManifestSpine, OfflineError, Options, Spine, Summary,
+    TrainingSetFile, file_sha256,
 };
 use serde_json::json;
 
@@ -63,18 +63,20 @@ async fn build(project: &Project, build: &Build<'_>) -> Result<(), Failure> {
     }
     let options = options(build.args);
     let out = project.folder.join(build.out);
+    let hashed = spine_path.clone();
+    let spine_sha256 = tokio::task::spawn_blocking(move || file_sha256(&hashed));
     let making = Making::new(&store, &plan, &spine, &options).await?;
     let made = write(making, &out, build.args.preview).await?;
     let spine = ManifestSpine {
         path: build.spine.to_owned(),
-        sha256: file_sha256(&spine_path)?,
+        sha256: spine_sha256.await.map_err(|error| Failure::new(error.to_string()))??,
         time: build.time.to_owned(),
     };
     let how = Made {
         twinstore: env!("CARGO_PKG_VERSION").to_owned(),
         spine,
-        sha256: file_sha256(&out)?,
-        columns: made.hash.finish().0,
+        sha256: made.content.sha256,
+        columns: made.content.columns,
     };
     Manifest::new(&plan, &options, &made.summary, how).write(&out)?;
     let seconds = began.elapsed().as_secs_f64();
@@ -126,24 +128,24 @@ fn options(args: &TrainingSetArgs) -> Options {
 struct Written {
     preview: Option<comfy_table::Table>,
     summary: Summary,
-    hash: ContentHash,
+    content: FileContent,
 }
 
 /// Writes the file as it is made. One that is interrupted leaves nothing behind.
 async fn write(mut making: Making<'_>, out: &Path, preview_rows: usize) -> Result<Written, Failure> {
-    let mut file = FileWriter::create(out, making.schema())?;
-    let mut hash = ContentHash::new(making.schema());
+    let file = TrainingSetFile::create(out, making.schema())?;
     let mut shown = None;
     while let Some(batch) = next(&mut making).await? {
         if preview_rows > 0 && shown.is_none() {
             shown = Some(preview(&batch, preview_rows)?);
         }
-        hash.add(&batch)?;
-        file.write(&batch)?;
+        if !file.write(batch).await {
+            break;
+        }
     }
-    file.finish()?;
+    let content = file.finish()?;
     tracing::info!("{}", making.explain());
-    Ok(Written { preview: shown, summary: making.finish(), hash })
+    Ok(Written { preview: shown, summary: making.finish(), content })
 }
 
 /// The next rows, with progress shown while they are waited for. Ctrl-C stops the threads that read.

@@ -62,7 +62,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn write(path: &Path, batches: &[RecordBatch]) -> Result<(), Box<dyn Error>> {
     let first = batches.first().ok_or("the result has no rows: join a spine that has some")?;
     let compression = Compression::ZSTD(ZstdLevel::try_new(1)?);
-    let properties = WriterProperties::builder().set_compression(compression).build();
+    let properties = WriterProperties::builder()
+        .set_compression(compression)
+        .set_dictionary_page_size_limit(128 * 1024)
+        .build();
     let file = File::create(path)?;
     let mut writer = ArrowWriter::try_new(file.try_clone()?, first.schema(), Some(properties))?;
     for batch in batches {
