@@ -76,6 +76,11 @@ impl LatestFold {
         }
     }
 
+    /// Reads what is held of these slots, so that it is near when rows are offered to them.
+    pub(crate) fn touch(&self, slots: impl Iterator<Item = usize>) -> i64 {
+        slots.filter_map(|slot| self.slots.get(slot)).fold(0, |all, slot| all ^ slot.best)
+    }
+
     /// Whether a row may be the best of its first slot, by its event time. Ties are for
     /// [`LatestFold::settle`] to decide.
     pub(crate) fn takes(&mut self, labels: &Labels, row: &LogRow, slots: &Range<usize>, slot: usize) -> bool {

@@ -132,7 +132,7 @@ impl Queue {
                 .map_err(failed)?;
             let schema = RecordBatchReader::schema(&second);
             let batches = second.collect::<Result<Vec<_>, _>>()?;
-            fold.second_pass(&wanted, &concat_batches(&schema, &batches)?)?;
+            fold.second_pass(&concat_batches(&schema, &batches)?)?;
         }
         Ok(())
     }
@@ -184,5 +184,5 @@ pub(crate) fn fold_batch(fold: &mut ViewFold, batch: &arrow::array::RecordBatch)
     }
     let rows = arrow::array::UInt32Array::from(wanted.clone());
     let second = arrow::compute::take_record_batch(batch, &rows)?;
-    fold.second_pass(&wanted, &second)
+    fold.second_pass(&second)
 }

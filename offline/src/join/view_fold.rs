@@ -3,6 +3,7 @@
 //! A group of rows is read twice: first the keys, the times and what aggregates need of every row;
 //! then the positions and latest values of the few rows that may hold a slot.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -19,6 +20,9 @@ use crate::join::labels::{Labels, NO_ENTITY};
 use crate::join::latest::{LatestFold, LogRow};
 use crate::join::windows::{self, Argument, Offer, WindowFold};
 use crate::rows::{Positions, booleans, column, moment, times};
+
+/// Rows whose searches for their slots are interleaved.
+const BLOCK_ROWS: usize = 512;
 
 /// What a fold is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +50,7 @@ pub(crate) struct ViewFold {
     /// Whether aggregates need the order of rows.
     ordered: bool,
     candidates: Vec<Candidate>,
+    block: Vec<Offered>,
     places: Vec<u32>,
     cache: DictionaryCache,
 }
@@ -58,6 +63,17 @@ struct Candidate {
     slot: u32,
     hidden: bool,
     row: LogRow,
+}
+
+/// A row whose entity the spine has.
+struct Offered {
+    /// Its number in the group.
+    place: usize,
+    row: LogRow,
+    /// The slots of its entity.
+    slots: Range<usize>,
+    /// The first of them at which it is visible.
+    visible: usize,
 }
 
 /// The slots that a row concerns.
@@ -105,6 +121,7 @@ impl ViewFold {
             arguments,
             ordered,
             candidates: Vec::new(),
+            block: Vec::new(),
             places: Vec::new(),
             cache: DictionaryCache::default(),
         }
@@ -156,10 +173,9 @@ impl ViewFold {
             .map(|(place, ((entity, event), available))| (place, row(as_of, *entity, *event, *available)));
         if self.windows.is_empty() {
             // The newest rows of a batch mostly come last; once they are known, the others lose.
-            for (place, row) in rows.rev() {
-                if row.entity != NO_ENTITY && !self.latest.refuses(&row) {
-                    self.offer(&labels, first_row + place, &row);
-                }
+            let mut rows = rows.rev();
+            while rows.len() > 0 {
+                self.first_pass_of_block(&labels, first_row, rows.by_ref().take(BLOCK_ROWS));
             }
         } else {
             let rows = rows.filter(|(_, row)| row.entity != NO_ENTITY);
@@ -169,17 +185,45 @@ impl ViewFold {
         Ok(())
     }
 
+    /// Offers a few rows to the latest folds, step by step for all of them: what a step of one row waits
+    /// for from memory is fetched while those of the others are.
+    fn first_pass_of_block(
+        &mut self,
+        labels: &Labels,
+        first_row: usize,
+        rows: impl Iterator<Item = (usize, LogRow)>,
+    ) {
+        let mut block = std::mem::take(&mut self.block);
+        block.clear();
+        for (place, row) in rows {
+            if row.entity != NO_ENTITY && !self.latest.refuses(&row) {
+                block.push(Offered { place: first_row + place, row, slots: 0..0, visible: 0 });
+            }
+        }
+        for offered in &mut block {
+            offered.slots = labels.slots_of(offered.row.entity);
+        }
+        for offered in &mut block {
+            offered.visible = labels.first_at(&offered.slots, offered.row.visible_at);
+        }
+        std::hint::black_box(self.latest.touch(block.iter().map(|offered| offered.visible)));
+        for offered in &block {
+            self.offer(labels, offered);
+        }
+        self.block = block;
+    }
+
     /// Offers a row to the latest folds, and says which slots it concerns.
-    fn offer(&mut self, labels: &Labels, place: usize, row: &LogRow) -> Slots {
-        let slots = labels.slots_of(row.entity);
-        let visible = labels.first_at(&slots, row.visible_at);
+    fn offer(&mut self, labels: &Labels, offered: &Offered) -> Slots {
+        let Offered { place, row, slots, visible } = offered;
+        let (place, visible) = (*place, *visible);
         let candidate = |slot: usize, hidden: bool| Candidate {
             place: place as u32,
             slot: slot as u32,
             hidden,
             row: *row,
         };
-        if self.latest.takes(labels, row, &slots, visible) {
+        if self.latest.takes(labels, row, slots, visible) {
             self.candidates.push(candidate(visible, false));
         }
         let before = visible.checked_sub(1).filter(|before| *before >= slots.start);
@@ -188,7 +232,7 @@ impl ViewFold {
         if !is_hidden {
             return Slots { happened: visible, visible };
         }
-        let happened = labels.first_at(&slots, row.event_time);
+        let happened = labels.first_at(slots, row.event_time);
         if self.ask.leaks && self.hidden.takes(happened as u32, row.event_time) {
             self.candidates.push(candidate(happened, true));
         }
@@ -213,7 +257,10 @@ impl ViewFold {
         let arguments: Vec<Argument> =
             self.windows.iter().map(|fold| fold.argument(&columns)).collect::<Result<_, _>>()?;
         for (place, row) in rows {
-            let Slots { happened, visible } = self.offer(&labels, first_row + place, &row);
+            let slots = labels.slots_of(row.entity);
+            let visible = labels.first_at(&slots, row.visible_at);
+            let Slots { happened, visible } =
+                self.offer(&labels, &Offered { place: first_row + place, row, slots, visible });
             if deleted.value(place) {
                 continue;
             }
@@ -239,14 +286,14 @@ impl ViewFold {
             true => hidden.still_takes(*slot, row.event_time),
             false => latest.still_takes(*slot as usize, row.event_time),
         });
+        candidates.sort_unstable_by_key(|candidate| candidate.place);
         let mut rows: Vec<u32> = candidates.iter().map(|candidate| candidate.place).collect();
-        rows.sort_unstable();
         rows.dedup();
         rows
     }
 
     /// Takes the [`ViewFold::second_columns`] of the rows that were wanted, and ends the group.
-    pub(crate) fn second_pass(&mut self, wanted: &[u32], batch: &RecordBatch) -> Result<(), OfflineError> {
+    pub(crate) fn second_pass(&mut self, batch: &RecordBatch) -> Result<(), OfflineError> {
         let view = self.view.clone();
         let columns = self
             .latest_columns
@@ -255,15 +302,16 @@ impl ViewFold {
             .map(|c| column(&view, batch, &c.name))
             .collect::<Result<Vec<_>, _>>()?;
         let candidates = std::mem::take(&mut self.candidates);
-        let facts = facts(&view, wanted, batch, &candidates)?;
+        let facts = facts(&view, batch, &candidates)?;
         let kept_batch = self.kept.batches();
         self.kept.keep(&columns, booleans(&view, batch, DELETED)?, facts)?;
-        for candidate in &candidates {
-            let Ok(row) = wanted.binary_search(&candidate.place) else { continue };
+        for (row, same) in of_rows(&candidates).enumerate() {
             let row = Kept { batch: kept_batch, row: row as u32 };
-            match candidate.hidden {
-                true => self.hidden.settle(candidate.slot, row, &self.kept),
-                false => self.latest.settle(candidate.slot as usize, row, &self.kept),
+            for Candidate { slot, hidden, .. } in same {
+                match hidden {
+                    true => self.hidden.settle(*slot, row, &self.kept),
+                    false => self.latest.settle(*slot as usize, row, &self.kept),
+                }
             }
         }
         self.candidates = candidates;
@@ -305,25 +353,20 @@ fn row(as_of: AsOf, entity: u32, event_time: i64, available_at: i64) -> LogRow {
     LogRow { entity, event_time, available_at, visible_at }
 }
 
+/// The candidates of each row that is wanted, by their order in the group.
+fn of_rows(candidates: &[Candidate]) -> impl Iterator<Item = &[Candidate]> {
+    candidates.chunk_by(|one, next| one.place == next.place)
+}
+
 /// What is known of the rows that were wanted, in their order.
-fn facts(
-    view: &View,
-    wanted: &[u32],
-    batch: &RecordBatch,
-    candidates: &[Candidate],
-) -> Result<Vec<RowFacts>, OfflineError> {
+fn facts(view: &View, batch: &RecordBatch, candidates: &[Candidate]) -> Result<Vec<RowFacts>, OfflineError> {
     let positions = Positions::of(view, batch)?;
-    let mut times = vec![(0, 0); wanted.len()];
-    for Candidate { place, row, .. } in candidates {
-        if let Some(there) = wanted.binary_search(place).ok().and_then(|place| times.get_mut(place)) {
-            *there = (row.event_time, row.available_at);
-        }
-    }
-    let fact = |(place, (event_time, available_at)): (usize, (i64, i64))| {
-        let (event_time, available_at) = (moment(view, event_time)?, moment(view, available_at)?);
-        Ok(RowFacts { event_time, available_at, position: positions.at(place)? })
-    };
-    times.into_iter().enumerate().map(fact).collect()
+    let rows = of_rows(candidates).filter_map(<[Candidate]>::first).enumerate();
+    rows.map(|(row, Candidate { row: read, .. })| {
+        let (event_time, available_at) = (moment(view, read.event_time)?, moment(view, read.available_at)?);
+        Ok(RowFacts { event_time, available_at, position: positions.at(row)? })
+    })
+    .collect()
 }
 
 /// A key column as it was read: a dictionary stays one.
