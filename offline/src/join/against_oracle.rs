@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::folded::Columns;
 use super::labels::Labels;
+use super::latest::Best;
 use super::log_reader::fold_batch;
 use super::view_fold::{Ask, ViewFold};
 use crate::columns::{Facts, log_batch};
@@ -80,8 +81,9 @@ fn joined(history: &History, as_of: AsOf, seed: u64) -> (Columns, Vec<(Option<us
     let labels = Arc::new(labels);
     let view = Arc::new(history.view.clone());
     let ask = Ask { as_of, leaks: true };
-    let mut folds: Vec<ViewFold> =
-        (0..=numbers.below(3)).map(|_| ViewFold::new(view.clone(), labels.clone(), ask)).collect();
+    let best = Arc::new(Best::new(&labels));
+    let new = |_| ViewFold::new(view.clone(), labels.clone(), best.clone(), ask);
+    let mut folds: Vec<ViewFold> = (0..=numbers.below(3)).map(new).collect();
     for chunk in rows.chunks(1 + numbers.below(7) as usize) {
         let place = numbers.below(folds.len() as u64) as usize;
         fold_batch(&mut folds[place], &batch(&history.view, chunk)).unwrap();

@@ -105,6 +105,16 @@ impl Labels {
         }
     }
 
+    /// Reads some times of these ranges of slots, so that they are near when one is searched.
+    pub(crate) fn touch<'a>(&self, ranges: impl Iterator<Item = &'a Range<usize>>) -> i64 {
+        let time = |slot: usize| self.times.get(slot).copied().unwrap_or_default();
+        ranges.fold(0, |all, range| {
+            all ^ time(range.start)
+                ^ time(range.start.midpoint(range.end))
+                ^ time(range.end.saturating_sub(1))
+        })
+    }
+
     /// The first slot of the range whose label time is at or after `time`; its end where none is.
     pub(crate) fn first_at(&self, range: &Range<usize>, time: i64) -> usize {
         let times = self.times.get(range.clone()).unwrap_or_default();

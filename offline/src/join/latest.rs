@@ -6,6 +6,8 @@
 //! every row is refused by that one line.
 
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::join::kept_rows::{Kept, KeptRows};
 use crate::join::labels::Labels;
@@ -35,31 +37,49 @@ struct Recent {
     best: i64,
 }
 
-/// What one slot was offered.
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    /// The event time of the best row.
-    best: i64,
-    /// That row, once its values are kept.
-    held: Kept,
+/// For each slot the event time of the best row that was offered to it. The threads that fold one log
+/// share it, so that none keeps rows that another has found to lose; a thread that reads an old time
+/// only keeps a row too many.
+#[derive(Debug)]
+pub(crate) struct Best(Vec<AtomicI64>);
+
+impl Best {
+    /// No rows yet.
+    pub(crate) fn new(labels: &Labels) -> Self {
+        Self((0..labels.len()).map(|_| AtomicI64::new(NONE)).collect())
+    }
+
+    fn of(&self, slot: usize) -> i64 {
+        self.0.get(slot).map_or(i64::MAX, |best| best.load(Ordering::Relaxed))
+    }
+
+    /// Raises the best of a slot, and gives what it was.
+    fn raise(&self, slot: usize, event_time: i64) -> i64 {
+        match self.0.get(slot) {
+            Some(best) if best.load(Ordering::Relaxed) < event_time => {
+                best.fetch_max(event_time, Ordering::Relaxed)
+            }
+            Some(best) => best.load(Ordering::Relaxed),
+            None => i64::MAX,
+        }
+    }
 }
 
 /// The latest rows of all slots while the log streams by.
 #[derive(Debug)]
 pub(crate) struct LatestFold {
     recent: Vec<Recent>,
-    slots: Vec<Slot>,
+    best: Arc<Best>,
+    /// For each slot the best row whose values are kept.
+    held: Vec<Kept>,
 }
 
 impl LatestFold {
     /// No rows yet.
-    pub(crate) fn new(labels: &Labels) -> Self {
+    pub(crate) fn new(labels: &Labels, best: Arc<Best>) -> Self {
         // An interval that no row lies in.
         let nothing = Recent { after: i64::MAX, until: i64::MIN, best: NONE };
-        Self {
-            recent: vec![nothing; labels.entities.len()],
-            slots: vec![Slot { best: NONE, held: Kept::NONE }; labels.len()],
-        }
+        Self { recent: vec![nothing; labels.entities.len()], best, held: vec![Kept::NONE; labels.len()] }
     }
 
     /// Whether the row wins nothing and happened after every label that does not see it; a row for
@@ -78,7 +98,7 @@ impl LatestFold {
 
     /// Reads what is held of these slots, so that it is near when rows are offered to them.
     pub(crate) fn touch(&self, slots: impl Iterator<Item = usize>) -> i64 {
-        slots.filter_map(|slot| self.slots.get(slot)).fold(0, |all, slot| all ^ slot.best)
+        slots.fold(0, |all, slot| all ^ self.best.of(slot))
     }
 
     /// Whether a row may be the best of its first slot, by its event time. Ties are for
@@ -89,13 +109,11 @@ impl LatestFold {
         let after = slot.checked_sub(1).filter(|before| *before >= slots.start).and_then(label);
         let mut recent = Recent { after: after.unwrap_or(i64::MIN), until: i64::MAX, best: i64::MAX };
         let mut takes = false;
-        if slot < slots.end
-            && let Some(offered) = self.slots.get_mut(slot)
-        {
-            takes = event_time >= offered.best;
-            offered.best = event_time.max(offered.best);
+        if slot < slots.end {
+            let best = self.best.raise(slot, event_time);
+            takes = event_time >= best;
             recent.until = label(slot).unwrap_or(i64::MAX);
-            recent.best = offered.best;
+            recent.best = best.max(event_time);
         }
         if let Some(held) = self.recent.get_mut(row.entity as usize) {
             *held = recent;
@@ -105,36 +123,36 @@ impl LatestFold {
 
     /// Whether a row of this event time is still the best of a slot, or ties with it.
     pub(crate) fn still_takes(&self, slot: usize, event_time: i64) -> bool {
-        self.slots.get(slot).is_some_and(|slot| event_time >= slot.best)
+        event_time >= self.best.of(slot)
     }
 
     /// Gives a slot to a kept row where it is later than the one that holds it.
     pub(crate) fn settle(&mut self, slot: usize, row: Kept, kept: &KeptRows) {
-        if let Some(slot) = self.slots.get_mut(slot)
-            && kept.recency(row) > kept.recency(slot.held)
+        if let Some(held) = self.held.get_mut(slot)
+            && kept.recency(row) > kept.recency(*held)
         {
-            slot.held = row;
+            *held = row;
         }
     }
 
     /// Takes the better row of each slot from another fold over the same labels, whose rows `kept` has
     /// taken over behind these `batches`.
     pub(crate) fn merge(&mut self, other: LatestFold, kept: &KeptRows, batches: u32) {
-        for (place, slot) in other.slots.into_iter().enumerate() {
-            if !slot.held.is_none() {
-                self.settle(place, slot.held.behind(batches), kept);
+        for (slot, held) in other.held.into_iter().enumerate() {
+            if !held.is_none() {
+                self.settle(slot, held.behind(batches), kept);
             }
         }
     }
 
     /// Every row that holds a slot, to be moved.
     pub(crate) fn kept(&mut self) -> impl Iterator<Item = &mut Kept> {
-        self.slots.iter_mut().map(|slot| &mut slot.held).filter(|held| !held.is_none())
+        self.held.iter_mut().filter(|held| !held.is_none())
     }
 
     /// The winner of every slot.
     pub(crate) fn finish(self, entities: impl Iterator<Item = Range<usize>>, kept: &KeptRows) -> Vec<Kept> {
-        let mut winners: Vec<Kept> = self.slots.into_iter().map(|slot| slot.held).collect();
+        let mut winners = self.held;
         run(&mut winners, entities, kept);
         winners
     }

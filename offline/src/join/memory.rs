@@ -20,8 +20,10 @@ pub(crate) fn bytes_of_labels(spec: &JoinSpec, batch: &RecordBatch) -> u64 {
 fn bytes_of_label(lookup: &JoinLookup, leaks: bool, threads: u64) -> u64 {
     // Its time and slot, and a share of its entity's key and place.
     const LABEL: u64 = 8 + 8 + 24;
-    // Best event time, its row, and the interval beside the entity; the facts of two kept rows.
-    const LATEST: u64 = 8 + 8 + 24 + 2 * 32;
+    // The row of a slot, and the interval beside the entity.
+    const LATEST: u64 = 8 + 24;
+    // Best event time, and the facts of two kept rows.
+    const SHARED: u64 = 8 + 2 * 32;
     // A hidden row: its slot, event time and row, in a table that is half empty; its facts.
     const HIDDEN: u64 = 2 * 24 + 32;
     // A count and a count of hidden rows for each fold, and a sum.
@@ -40,7 +42,7 @@ fn bytes_of_label(lookup: &JoinLookup, leaks: bool, threads: u64) -> u64 {
         }
     }
     let hidden = if leaks { HIDDEN } else { 0 };
-    LABEL + threads * (LATEST + hidden + folded + values)
+    LABEL + SHARED + values + threads * (LATEST + hidden + folded)
 }
 
 /// Bytes that a segment tree takes for one label: two states.

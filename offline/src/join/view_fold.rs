@@ -17,7 +17,7 @@ use crate::join::folded::Folded;
 use crate::join::hidden::Hidden;
 use crate::join::kept_rows::{Kept, KeptRows, RowFacts};
 use crate::join::labels::{Labels, NO_ENTITY};
-use crate::join::latest::{LatestFold, LogRow};
+use crate::join::latest::{Best, LatestFold, LogRow};
 use crate::join::windows::{self, Argument, Offer, WindowFold};
 use crate::rows::{Positions, booleans, column, moment, times};
 
@@ -85,8 +85,8 @@ struct Slots {
 }
 
 impl ViewFold {
-    /// No rows yet.
-    pub(crate) fn new(view: Arc<View>, labels: Arc<Labels>, ask: Ask) -> Self {
+    /// No rows yet. All folds that are merged share what is best of their slots.
+    pub(crate) fn new(view: Arc<View>, labels: Arc<Labels>, best: Arc<Best>, ask: Ask) -> Self {
         let ask = Ask { leaks: ask.leaks && ask.as_of == AsOf::Available && !view.is_static, ..ask };
         let mut latest_columns: Vec<usize> = Vec::new();
         let mut arguments: Vec<usize> = Vec::new();
@@ -110,7 +110,7 @@ impl ViewFold {
             .map(|column| Field::new(column.name.as_str(), transform::arrow_type(column.data_type), true))
             .collect();
         Self {
-            latest: LatestFold::new(&labels),
+            latest: LatestFold::new(&labels, best),
             hidden: Hidden::default(),
             kept: KeptRows::new(Arc::new(Schema::new(fields)), labels.len()),
             windows: windows::folds(&view, labels.len()),
@@ -203,6 +203,7 @@ impl ViewFold {
         for offered in &mut block {
             offered.slots = labels.slots_of(offered.row.entity);
         }
+        std::hint::black_box(labels.touch(block.iter().map(|offered| &offered.slots)));
         for offered in &mut block {
             offered.visible = labels.first_at(&offered.slots, offered.row.visible_at);
         }

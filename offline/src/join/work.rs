@@ -12,6 +12,7 @@ use feature::View;
 use crate::error::OfflineError;
 use crate::join::folded::Folded;
 use crate::join::labels::Labels;
+use crate::join::latest::Best;
 use crate::join::log_reader::{Queue, Reading};
 use crate::join::skip::Skip;
 use crate::join::spec::{JoinLookup, JoinSpec, LogFile};
@@ -23,6 +24,7 @@ struct Lookup {
     /// The view with only the features that are wanted, in their order.
     view: Arc<View>,
     labels: Arc<Labels>,
+    best: Arc<Best>,
     queue: Queue,
     folds: Mutex<Vec<ViewFold>>,
     /// Threads that may still fold rows of it.
@@ -55,9 +57,11 @@ pub(crate) fn join(
         let files: Vec<LogFile> = lookup.log.files.iter().filter(is_needed).cloned().collect();
         let left_out = lookup.log.files.len() - files.len();
         reading.row_groups_skipped.fetch_add(left_out as u64, Ordering::Relaxed);
+        let labels = Arc::new(Labels::new(&keys, &times)?);
         Ok(Lookup {
             view,
-            labels: Arc::new(Labels::new(&keys, &times)?),
+            best: Arc::new(Best::new(&labels)),
+            labels,
             queue: Queue::new(lookup.log.root.clone(), files, skip),
             folds: Mutex::new(Vec::new()),
             open: AtomicUsize::new(threads),
@@ -125,7 +129,7 @@ impl Lookup {
     /// Folds files until none is left. The last thread to end merges and finishes.
     fn fold(&self, ask: Ask, reading: &Reading) {
         let mut fold = None;
-        let new = || ViewFold::new(self.view.clone(), self.labels.clone(), ask);
+        let new = || ViewFold::new(self.view.clone(), self.labels.clone(), self.best.clone(), ask);
         let result = self.queue.fold(&mut fold, new, reading);
         if let Some(fold) = fold {
             locked(&self.folds).push(fold);
