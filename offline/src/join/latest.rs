@@ -82,15 +82,16 @@ impl LatestFold {
         Self { recent: vec![nothing; labels.entities.len()], best, held: vec![Kept::NONE; labels.len()] }
     }
 
-    /// Whether the row wins nothing and happened after every label that does not see it; a row for
-    /// which this is false may still lose.
+    /// Whether the row wins nothing, happened after every label that does not see it, and lies at least
+    /// `reach` before every label that does; a row for which this is false may still lose.
     #[inline]
-    pub(crate) fn refuses(&self, row: &LogRow) -> bool {
+    pub(crate) fn refuses(&self, row: &LogRow, reach: i64) -> bool {
         match self.recent.get(row.entity as usize) {
             Some(recent) => {
                 row.event_time > recent.after
                     && row.visible_at <= recent.until
                     && row.event_time < recent.best
+                    && row.event_time.saturating_add(reach) <= recent.until
             }
             None => true,
         }

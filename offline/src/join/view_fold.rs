@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
 use feature::{AsOf, Fold, Name, View};
 
@@ -43,6 +43,8 @@ pub(crate) struct ViewFold {
     hidden: Hidden,
     kept: KeptRows,
     windows: Vec<WindowFold>,
+    /// A label so long after a row, or longer, has it in no window.
+    reach: i64,
     /// The view's columns whose latest values are features, in the order in which they are kept.
     latest_columns: Vec<usize>,
     /// The view's columns that aggregates take.
@@ -74,14 +76,41 @@ struct Offered {
     slots: Range<usize>,
     /// The first of them at which it is visible.
     visible: usize,
+    /// The first of them at which it has happened.
+    happened: usize,
 }
 
-/// The slots that a row concerns.
-struct Slots {
-    /// The first at which it has happened.
-    happened: usize,
-    /// The first at which it is visible.
-    visible: usize,
+/// What aggregates need of the rows of a batch.
+struct WindowValues<'a> {
+    deleted: &'a BooleanArray,
+    positions: Option<Positions<'a>>,
+    /// One for each fold.
+    arguments: Vec<Argument>,
+}
+
+impl<'a> WindowValues<'a> {
+    /// None where there are no aggregates. Of the columns those at these places are read, and positions
+    /// where they are ordered.
+    fn of(
+        view: &'a View,
+        folds: &[WindowFold],
+        batch: &'a RecordBatch,
+        (columns, ordered): (&[usize], bool),
+    ) -> Result<Option<Self>, OfflineError> {
+        if folds.is_empty() {
+            return Ok(None);
+        }
+        let read = |place: &usize| {
+            let named = view.columns.get(*place)?;
+            Some(column(view, batch, &named.name).map(|array| (*place, array)))
+        };
+        let columns = columns.iter().filter_map(read).collect::<Result<Vec<_>, _>>()?;
+        Ok(Some(Self {
+            deleted: booleans(view, batch, DELETED)?,
+            positions: ordered.then(|| Positions::of(view, batch)).transpose()?,
+            arguments: folds.iter().map(|fold| fold.argument(&columns)).collect::<Result<_, _>>()?,
+        }))
+    }
 }
 
 impl ViewFold {
@@ -109,11 +138,13 @@ impl ViewFold {
             .filter_map(|place| view.columns.get(*place))
             .map(|column| Field::new(column.name.as_str(), transform::arrow_type(column.data_type), true))
             .collect();
+        let windows = windows::folds(&view, labels.len());
         Self {
             latest: LatestFold::new(&labels, best),
             hidden: Hidden::default(),
             kept: KeptRows::new(Arc::new(Schema::new(fields)), labels.len()),
-            windows: windows::folds(&view, labels.len()),
+            reach: windows.iter().map(WindowFold::reach).max().unwrap_or(0),
+            windows,
             view,
             labels,
             ask,
@@ -171,15 +202,14 @@ impl ViewFold {
         let rows = places.iter().zip(event_times).zip(available_at).enumerate();
         let rows = rows
             .map(|(place, ((entity, event), available))| (place, row(as_of, *entity, *event, *available)));
-        if self.windows.is_empty() {
-            // The newest rows of a batch mostly come last; once they are known, the others lose.
-            let mut rows = rows.rev();
-            while rows.len() > 0 {
-                self.first_pass_of_block(&labels, first_row, rows.by_ref().take(BLOCK_ROWS));
+        let values = WindowValues::of(&view, &self.windows, batch, (&self.arguments, self.ordered))?;
+        // The newest rows of a batch mostly come last; once they are known, the others lose.
+        let mut rows = rows.rev();
+        while rows.len() > 0 {
+            self.first_pass_of_block(&labels, first_row, rows.by_ref().take(BLOCK_ROWS));
+            if let Some(values) = &values {
+                self.offer_to_windows(&labels, first_row, values)?;
             }
-        } else {
-            let rows = rows.filter(|(_, row)| row.entity != NO_ENTITY);
-            self.first_pass_of_windows(batch, first_row, rows)?;
         }
         self.places = places;
         Ok(())
@@ -196,8 +226,8 @@ impl ViewFold {
         let mut block = std::mem::take(&mut self.block);
         block.clear();
         for (place, row) in rows {
-            if row.entity != NO_ENTITY && !self.latest.refuses(&row) {
-                block.push(Offered { place: first_row + place, row, slots: 0..0, visible: 0 });
+            if row.entity != NO_ENTITY && !self.latest.refuses(&row, self.reach) {
+                block.push(Offered { place: first_row + place, row, slots: 0..0, visible: 0, happened: 0 });
             }
         }
         for offered in &mut block {
@@ -208,15 +238,15 @@ impl ViewFold {
             offered.visible = labels.first_at(&offered.slots, offered.row.visible_at);
         }
         std::hint::black_box(self.latest.touch(block.iter().map(|offered| offered.visible)));
-        for offered in &block {
-            self.offer(labels, offered);
+        for offered in &mut block {
+            offered.happened = self.offer(labels, offered);
         }
         self.block = block;
     }
 
-    /// Offers a row to the latest folds, and says which slots it concerns.
-    fn offer(&mut self, labels: &Labels, offered: &Offered) -> Slots {
-        let Offered { place, row, slots, visible } = offered;
+    /// Offers a row to the latest folds, and gives the first slot at which it has happened.
+    fn offer(&mut self, labels: &Labels, offered: &Offered) -> usize {
+        let Offered { place, row, slots, visible, .. } = offered;
         let (place, visible) = (*place, *visible);
         let candidate = |slot: usize, hidden: bool| Candidate {
             place: place as u32,
@@ -231,49 +261,36 @@ impl ViewFold {
         let is_hidden =
             before.and_then(|before| labels.times.get(before)).is_some_and(|label| *label >= row.event_time);
         if !is_hidden {
-            return Slots { happened: visible, visible };
+            return visible;
         }
         let happened = labels.first_at(slots, row.event_time);
         if self.ask.leaks && self.hidden.takes(happened as u32, row.event_time) {
             self.candidates.push(candidate(happened, true));
         }
-        Slots { happened, visible }
+        happened
     }
 
-    fn first_pass_of_windows(
+    /// Offers the rows of the current block to the aggregates.
+    fn offer_to_windows(
         &mut self,
-        batch: &RecordBatch,
+        labels: &Labels,
         first_row: usize,
-        rows: impl Iterator<Item = (usize, LogRow)>,
+        values: &WindowValues<'_>,
     ) -> Result<(), OfflineError> {
-        let (view, labels) = (self.view.clone(), self.labels.clone());
-        let deleted = booleans(&view, batch, DELETED)?;
-        let positions = self.ordered.then(|| Positions::of(&view, batch)).transpose()?;
-        let columns = self
-            .arguments
-            .iter()
-            .filter_map(|place| view.columns.get(*place).map(|c| (*place, column(&view, batch, &c.name))))
-            .map(|(place, array)| Ok((place, array?)))
-            .collect::<Result<Vec<_>, OfflineError>>()?;
-        let arguments: Vec<Argument> =
-            self.windows.iter().map(|fold| fold.argument(&columns)).collect::<Result<_, _>>()?;
-        for (place, row) in rows {
-            let slots = labels.slots_of(row.entity);
-            let visible = labels.first_at(&slots, row.visible_at);
-            let Slots { happened, visible } =
-                self.offer(&labels, &Offered { place: first_row + place, row, slots, visible });
-            if deleted.value(place) {
+        for Offered { place, row, slots, visible, happened } in &self.block {
+            let place = place - first_row;
+            if values.deleted.value(place) {
                 continue;
             }
             let offer = Offer {
-                entity: labels.slots_of(row.entity),
-                visible,
-                happened,
-                event_time: moment(&view, row.event_time)?,
-                position: positions.as_ref().map(|positions| positions.at(place)).transpose()?,
+                entity: slots.clone(),
+                visible: *visible,
+                happened: *happened,
+                event_time: moment(&self.view, row.event_time)?,
+                position: values.positions.as_ref().map(|positions| positions.at(place)).transpose()?,
                 row: place,
             };
-            for (fold, argument) in self.windows.iter_mut().zip(&arguments) {
+            for (fold, argument) in self.windows.iter_mut().zip(&values.arguments) {
                 fold.offer(argument, &offer, |time| labels.first_at(&offer.entity, time));
             }
         }

@@ -89,6 +89,11 @@ impl WindowFold {
         Self { column, argument, window, features, counts, sums, trees, hidden }
     }
 
+    /// A label so long after a row, or longer, has it no more, in microseconds.
+    pub(crate) fn reach(&self) -> i64 {
+        self.window.map_or(i64::MAX, |window| window.length().micros() + window.hop().micros())
+    }
+
     fn take(&mut self, feature: usize, function: Function, slots: usize) {
         self.features.push((feature, function));
         for component in function.components() {
