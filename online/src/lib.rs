@@ -39,6 +39,7 @@ mod error;
 mod fold;
 mod packed;
 mod positions;
+mod redis;
 mod store;
 
 pub use embedded::Embedded;
@@ -46,4 +47,7 @@ pub use error::OnlineError;
 pub use fold::{Applied, PENDING_BOUND, RowState};
 pub use packed::{LAYOUT_VERSION, Layout, MAX_ROW_BYTES, PackedRow};
 pub use positions::Positions;
-pub use store::{Change, Followed, Found, Outcome, Read, Reader, Replacement, Stats, StoreUrl, Writer};
+pub use redis::{Redis, RedisUrl};
+pub use store::{
+    Change, Followed, Found, Outcome, Read, Reader, Replacement, Stats, Store, StoreUrl, Writer,
+};
