@@ -6,6 +6,7 @@
 //! it lies on another server, in a round trip of its own once the rows are there.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use feature::VersionId;
 use redis::{Cmd, Value, cmd};
@@ -38,11 +39,12 @@ impl Inner {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
+        let wait = self.calls.patience.read;
         let (rows, applied) = if self.calls.dialer().is_cluster() {
             let applied = keys.split_off(rows);
-            (self.get_of_cluster(&keys).await?, self.get_of_cluster(&applied).await?)
+            (self.get_of_cluster(&keys, wait).await?, self.get_of_cluster(&applied, wait).await?)
         } else {
-            let mut values = self.get_of_one(&keys).await?;
+            let mut values = self.get_of_one(&keys, wait).await?;
             let applied = values.split_off(rows);
             (values, applied)
         };
@@ -62,7 +64,11 @@ impl Inner {
     }
 
     /// What lies under these keys, with as few commands as may be; the last keys are read last.
-    pub(super) async fn get_of_one(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, OnlineError> {
+    pub(super) async fn get_of_one(
+        &self,
+        keys: &[Vec<u8>],
+        wait: Duration,
+    ) -> Result<Vec<Option<Vec<u8>>>, OnlineError> {
         let mut found = Vec::with_capacity(keys.len());
         for keys in keys.chunks(KEYS_A_COMMAND * COMMANDS_A_PIPELINE) {
             let asked: Vec<Asked> = keys
@@ -73,7 +79,7 @@ impl Inner {
                     Asked { to: To::Slot(0), command }
                 })
                 .collect();
-            for answer in self.calls.ask(&asked, self.calls.patience.read).await? {
+            for answer in self.calls.ask(&asked, wait).await? {
                 found.extend(self.strings(answer)?);
             }
         }
@@ -84,7 +90,11 @@ impl Inner {
     }
 
     /// The same in a cluster: one command for each slot, all servers at once.
-    pub(super) async fn get_of_cluster(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, OnlineError> {
+    pub(super) async fn get_of_cluster(
+        &self,
+        keys: &[Vec<u8>],
+        wait: Duration,
+    ) -> Result<Vec<Option<Vec<u8>>>, OnlineError> {
         let mut slots: Vec<(u16, Vec<usize>)> = Vec::new();
         let mut place_of: HashMap<u16, usize> = HashMap::new();
         for (place, key) in keys.iter().enumerate() {
@@ -107,7 +117,7 @@ impl Inner {
                     Asked { to: To::Slot(*slot), command }
                 })
                 .collect();
-            let answers = self.calls.ask(&asked, self.calls.patience.read).await?;
+            let answers = self.calls.ask(&asked, wait).await?;
             for ((_, places), answer) in slots.iter().zip(answers) {
                 for (place, value) in places.iter().zip(self.strings(answer)?) {
                     if let Some(found) = found.get_mut(*place) {

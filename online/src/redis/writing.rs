@@ -117,7 +117,11 @@ impl Inner {
     ) -> Result<(), OnlineError> {
         let cluster = self.calls.dialer().is_cluster();
         let keys: Vec<Vec<u8>> = due.iter().map(|due| due.key.clone()).collect();
-        let held = if cluster { self.get_of_cluster(&keys).await? } else { self.get_of_one(&keys).await? };
+        let wait = self.calls.patience.write;
+        let held = match cluster {
+            true => self.get_of_cluster(&keys, wait).await?,
+            false => self.get_of_one(&keys, wait).await?,
+        };
         for (due, held) in due.iter_mut().zip(held) {
             due.held = held;
         }
