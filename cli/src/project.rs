@@ -7,7 +7,7 @@ use std::sync::Arc;
 use feature::{ServicePlan, ServiceRef, VersionId};
 use materializer::{Materializer, Target};
 use offline::OfflineStore;
-use online::{Embedded, StoreUrl};
+use online::{Store, StoreUrl};
 use registry::{Registered, Registry};
 
 use crate::clock;
@@ -79,19 +79,20 @@ impl Project {
     }
 
     /// The online store.
-    pub fn online(&self) -> Result<Embedded, Failure> {
-        let StoreUrl::Embedded(path) = StoreUrl::from_str(&self.settings.online.url)?;
-        Ok(Embedded::open(&self.folder.join(path))?)
+    pub async fn online(&self) -> Result<Store, Failure> {
+        let url = StoreUrl::from_str(&self.settings.online.url)?.in_folder(&self.folder);
+        Ok(Store::open(&url, &self.settings.project).await?)
     }
 
-    /// The writer of both stores.
-    pub fn materializer(&self) -> Result<Materializer<Embedded>, Failure> {
-        Ok(Materializer {
-            offline: self.offline()?,
-            online: self.online()?,
-            project: self.folder.clone(),
-            clock: clock::now,
-        })
+    /// The writer of both stores, for these views: their rows expire online where their retention says so.
+    pub async fn materializer(&self, targets: &[Target]) -> Result<Materializer<Store>, Failure> {
+        let online = self.online().await?;
+        for Target { view, .. } in targets {
+            if let Some(kept) = view.retention.and_then(|retention| retention.online) {
+                online.expire(&view.id, kept);
+            }
+        }
+        Ok(Materializer { offline: self.offline()?, online, project: self.folder.clone(), clock: clock::now })
     }
 }
 

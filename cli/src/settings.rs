@@ -71,7 +71,11 @@ pub const SETTINGS: [Setting; 7] = [
         meaning: "where definitions are kept",
     },
     Setting { key: "offline.url", default: ".twinstore/offline", meaning: "the folder of the logs" },
-    Setting { key: "online.url", default: "embedded://.twinstore/online", meaning: "the online store" },
+    Setting {
+        key: "online.url",
+        default: "embedded://.twinstore/online",
+        meaning: "the online store: embedded://folder, redis://host:port, redis+cluster://host:port,host:port or redis+sentinel://host:port/master; rediss for TLS",
+    },
     Setting {
         key: "stream.brokers",
         default: "127.0.0.1:9092",

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use feature::oracle::History;
 use feature::{EntityKey, Micros, Position, Row, Value, VersionId, View};
 
-use crate::{Layout, OnlineError, Outcome, PackedRow, Read, Reader, Replacement, RowState, Stats, Writer};
+use crate::{
+    Layout, OnlineError, Outcome, PackedRow, Positions, Read, Reader, Replacement, RowState, Stats, Writer,
+};
 
 /// Makes a test of each promise; `$open` gives a guard and an empty store.
 macro_rules! contract_tests {
@@ -26,6 +28,9 @@ macro_rules! contract_tests {
             a_row_replaces_one_that_has_folded_less
             a_repeated_or_an_older_row_changes_nothing
             a_row_that_lacks_what_is_held_is_a_conflict
+            offsets_and_versions_are_compared_to_the_last_bit
+            of_writers_at_once_none_loses_what_another_wrote
+            one_entity_twice_in_a_batch_ends_with_the_newer_row
             the_applied_time_rises_and_never_falls
             a_dropped_view_is_gone_alone_and_begins_anew
             bytes_that_are_no_row_are_refused_and_nothing_is_written
@@ -68,6 +73,22 @@ impl Sample {
     /// A row that has folded the log at a version, and these (partition, offset)s.
     pub(crate) fn row(&self, history: Option<u64>, offsets: &[(u32, u64)]) -> Vec<u8> {
         self.row_with(history, offsets, "a")
+    }
+
+    /// A row that has folded nothing but one that is not visible yet.
+    pub(crate) fn waiting_row(&self) -> Vec<u8> {
+        let mut state = RowState::new(&self.layout);
+        let values = vec![Value::Null; self.view.columns.len()];
+        let position = Position::Stream { partition: 0, offset: 0 };
+        let (event_time, available_at) = (moment(9), moment(9));
+        state.fold(&Row { event_time, available_at, position, deleted: false, values }, moment(0));
+        let mut bytes = Vec::new();
+        state.encode(&mut bytes).unwrap();
+        bytes
+    }
+
+    fn positions(&self, bytes: &[u8]) -> Positions {
+        PackedRow::new(&self.layout, bytes).unwrap().positions().unwrap()
     }
 
     pub(crate) fn row_with(&self, history: Option<u64>, offsets: &[(u32, u64)], text: &str) -> Vec<u8> {
@@ -190,6 +211,68 @@ pub(crate) async fn a_row_that_lacks_what_is_held_is_a_conflict<S: Reader + Writ
         assert_eq!(read(store, sample.id(), &a).await, Some(held.clone()));
         assert_eq!(read(store, sample.id(), &b).await, Some(held.clone()));
     }
+}
+
+pub(crate) async fn offsets_and_versions_are_compared_to_the_last_bit<S: Reader + Writer>(store: &S) {
+    let sample = Sample::new();
+    // Beyond these a double has no odd numbers.
+    for (name, number) in [("a", 1 << 53), ("b", 1 << 63), ("c", u64::MAX - 1)] {
+        let (key, next) = (key(name), number + 1);
+        for (held, new, other) in [
+            (sample.row(Some(number), &[]), sample.row(Some(next), &[]), sample.row(Some(number), &[(0, 1)])),
+            (
+                sample.row(Some(next), &[(3, number)]),
+                sample.row(Some(next), &[(3, next)]),
+                sample.row(Some(next), &[(3, number), (4, 0)]),
+            ),
+        ] {
+            assert_eq!(write(store, sample.id(), &key, &held).await, Outcome::Written);
+            assert_eq!(write(store, sample.id(), &key, &new).await, Outcome::Written);
+            assert_eq!(write(store, sample.id(), &key, &held).await, Outcome::Unchanged);
+            let conflict = Outcome::Conflict { held: new };
+            assert_eq!(write(store, sample.id(), &key, &other).await, conflict);
+        }
+    }
+}
+
+pub(crate) async fn of_writers_at_once_none_loses_what_another_wrote<S: Reader + Writer>(store: &S) {
+    const WRITERS: u32 = 8;
+    const OFFSETS: u64 = 10;
+    let sample = Sample::new();
+    let key = key("a");
+    // Each folds a partition of its own, offset after offset, into what is there.
+    let writer = async |partition: u32| {
+        let mut folded = Positions::default();
+        for offset in 0..OFFSETS {
+            loop {
+                let mut offsets = folded.partitions().to_vec();
+                offsets.retain(|(other, _)| *other != partition);
+                offsets.push((partition, offset));
+                offsets.sort_unstable();
+                match write(store, sample.id(), &key, &sample.row(None, &offsets)).await {
+                    Outcome::Written => break,
+                    Outcome::Conflict { held } => folded = sample.positions(&held),
+                    Outcome::Unchanged => panic!("nobody else folds partition {partition}"),
+                }
+            }
+        }
+    };
+    futures::future::join_all((0..WRITERS).map(writer)).await;
+    let held = read(store, sample.id(), &key).await.unwrap();
+    let all: Vec<(u32, u64)> = (0..WRITERS).map(|partition| (partition, OFFSETS - 1)).collect();
+    assert_eq!(sample.positions(&held).partitions(), all);
+    assert_eq!(store.stats(sample.id()).await.unwrap().rows, 1);
+}
+
+pub(crate) async fn one_entity_twice_in_a_batch_ends_with_the_newer_row<S: Reader + Writer>(store: &S) {
+    let sample = Sample::new();
+    let key = key("a");
+    let (older, newer) = (sample.row(Some(1), &[]), sample.row(Some(2), &[]));
+    let rows = [&older, &newer, &older].map(|bytes| Replacement { key: &key, bytes });
+    let outcomes = store.replace(sample.id(), &rows, None).await.unwrap();
+    assert_eq!(outcomes, [Outcome::Written, Outcome::Written, Outcome::Unchanged]);
+    assert_eq!(read(store, sample.id(), &key).await, Some(newer));
+    assert_eq!(store.stats(sample.id()).await.unwrap().rows, 1);
 }
 
 pub(crate) async fn the_applied_time_rises_and_never_falls<S: Reader + Writer>(store: &S) {

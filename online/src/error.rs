@@ -35,9 +35,11 @@ pub enum OnlineError {
         reason: String,
     },
     /// Tell the user: the location names no store.
-    #[error("`{url}` is no online store: write it as embedded://path")]
+    #[error(
+        "`{url}` is no online store: write it as embedded://path, redis://host:port, redis+cluster://host:port,host:port or redis+sentinel://host:port/master (rediss for TLS)"
+    )]
     Url {
-        /// What was given.
+        /// What was given, without a password.
         url: String,
     },
     /// Upgrade: what lies there was written by a newer release.

@@ -2,9 +2,10 @@
 //!
 //! One packed row holds what one entity of one view version needs at any moment: latest values,
 //! tiles of its windows, rows that are not visible yet, and the positions that were folded. The
-//! same bytes lie in every store; [`Embedded`] keeps them on disk beside the project. This crate
-//! knows no definitions, no log and no clock: views come in resolved, rows come in transformed,
-//! time is an argument, and only the materializer calls [`Writer`].
+//! same bytes lie in every store: [`Embedded`] keeps them on disk beside the project, [`Redis`] in a
+//! server or a cluster, and [`Store`] is the one that a configuration names. This crate knows no
+//! definitions, no log and no clock: views come in resolved, rows come in transformed, time is an
+//! argument, and only the materializer calls [`Writer`].
 //!
 //! ```
 //! # async fn example(view: feature::View, key: feature::EntityKey, rows: Vec<feature::Row>,
@@ -39,6 +40,7 @@ mod error;
 mod fold;
 mod packed;
 mod positions;
+mod redis;
 mod store;
 
 pub use embedded::Embedded;
@@ -46,4 +48,7 @@ pub use error::OnlineError;
 pub use fold::{Applied, PENDING_BOUND, RowState};
 pub use packed::{LAYOUT_VERSION, Layout, MAX_ROW_BYTES, PackedRow};
 pub use positions::Positions;
-pub use store::{Change, Followed, Found, Outcome, Read, Reader, Replacement, Stats, StoreUrl, Writer};
+pub use redis::{Redis, RedisUrl};
+pub use store::{
+    Change, Followed, Found, Outcome, Read, Reader, Replacement, Stats, Store, StoreUrl, Writer,
+};

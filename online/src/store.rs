@@ -2,12 +2,14 @@
 //! packed rows as bytes and never look at values.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use feature::{EntityKey, Micros, VersionId};
+use feature::{EntityKey, Micros, Span, VersionId};
 
+use crate::embedded::Embedded;
 use crate::error::OnlineError;
+use crate::redis::{Redis, RedisUrl, masked};
 
 /// The entities to read from one view version.
 #[derive(Clone, Copy, Debug)]
@@ -152,15 +154,103 @@ pub enum StoreUrl {
     /// `embedded://path`: the store on disk, at this path; a relative one is taken from the project's
     /// folder.
     Embedded(PathBuf),
+    /// `redis://…` and its kin: a Redis server, a cluster, or a master that Sentinels know.
+    Redis(RedisUrl),
+}
+
+impl StoreUrl {
+    /// The same store, with relative paths taken from this folder.
+    pub fn in_folder(self, folder: &Path) -> Self {
+        match self {
+            StoreUrl::Embedded(path) => StoreUrl::Embedded(folder.join(path)),
+            StoreUrl::Redis(url) => StoreUrl::Redis(url.in_folder(folder)),
+        }
+    }
 }
 
 impl FromStr for StoreUrl {
     type Err = OnlineError;
 
     fn from_str(url: &str) -> Result<Self, OnlineError> {
-        match url.strip_prefix("embedded://") {
-            Some(path) if !path.is_empty() => Ok(StoreUrl::Embedded(path.into())),
-            _ => Err(OnlineError::Url { url: url.to_owned() }),
+        let store = match url.strip_prefix("embedded://") {
+            Some("") => None,
+            Some(path) => Some(StoreUrl::Embedded(path.into())),
+            None => RedisUrl::parse(url).map(StoreUrl::Redis),
+        };
+        store.ok_or_else(|| OnlineError::Url { url: masked(url) })
+    }
+}
+
+/// The online store that a project's configuration chose.
+#[derive(Clone, Debug)]
+pub enum Store {
+    /// On disk.
+    Embedded(Embedded),
+    /// In Redis.
+    Redis(Redis),
+}
+
+impl Store {
+    /// Opens the store of a project.
+    pub async fn open(url: &StoreUrl, project: &str) -> Result<Self, OnlineError> {
+        match url {
+            StoreUrl::Embedded(path) => Embedded::open(path).map(Store::Embedded),
+            StoreUrl::Redis(url) => Redis::open(url, project).await.map(Store::Redis),
+        }
+    }
+
+    /// Lets rows of this view go that are written from now on, once all that was folded in them is so
+    /// much older than now, as `retention: {online: …}` allows. The store on disk keeps them.
+    pub fn expire(&self, view: &VersionId, online: Span) {
+        match self {
+            Store::Embedded(_) => (),
+            Store::Redis(store) => store.expire(view, online),
+        }
+    }
+}
+
+impl Reader for Store {
+    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
+        match self {
+            Store::Embedded(store) => store.read(reads).await,
+            Store::Redis(store) => store.read(reads).await,
+        }
+    }
+
+    async fn stats(&self, view: &VersionId) -> Result<Stats, OnlineError> {
+        match self {
+            Store::Embedded(store) => store.stats(view).await,
+            Store::Redis(store) => store.stats(view).await,
+        }
+    }
+}
+
+impl Writer for Store {
+    async fn replace(
+        &self,
+        view: &VersionId,
+        rows: &[Replacement<'_>],
+        applied_at: Option<Micros>,
+    ) -> Result<Vec<Outcome>, OnlineError> {
+        match self {
+            Store::Embedded(store) => store.replace(view, rows, applied_at).await,
+            Store::Redis(store) => store.replace(view, rows, applied_at).await,
+        }
+    }
+
+    async fn drop_view(&self, view: &VersionId) -> Result<(), OnlineError> {
+        match self {
+            Store::Embedded(store) => store.drop_view(view).await,
+            Store::Redis(store) => store.drop_view(view).await,
+        }
+    }
+}
+
+impl Followed for Store {
+    async fn follow(&self, tell: &(dyn Fn(Change) + Send + Sync)) -> OnlineError {
+        match self {
+            Store::Embedded(store) => store.follow(tell).await,
+            Store::Redis(store) => store.follow(tell).await,
         }
     }
 }
@@ -173,9 +263,11 @@ mod tests {
     fn a_location_names_a_store_or_says_how_to() {
         let url: StoreUrl = "embedded://.twinstore/online".parse().unwrap();
         assert_eq!(url, StoreUrl::Embedded(".twinstore/online".into()));
-        for bad in ["", "embedded://", "redis://localhost", ".twinstore/online"] {
-            let refusal = bad.parse::<StoreUrl>().unwrap_err();
-            assert!(refusal.to_string().contains("embedded://path"), "{refusal}");
+        let url: StoreUrl = "redis+cluster://a:1,b:2".parse().unwrap();
+        assert!(matches!(url, StoreUrl::Redis(_)));
+        for bad in ["", "embedded://", "redis://", "redis://:secret@a,b", ".twinstore/online"] {
+            let refusal = bad.parse::<StoreUrl>().unwrap_err().to_string();
+            assert!(refusal.contains("embedded://path") && !refusal.contains("secret"), "{refusal}");
         }
     }
 }

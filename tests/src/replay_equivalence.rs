@@ -2,23 +2,29 @@
 //! what a training set says, to the bit.
 //!
 //! The log of three weeks of flights is replayed. As the replay passes each moment, the entities that
-//! are asked about have folded the rows that are visible by then, and lie as packed rows in the
-//! embedded store; the server's reader reads them at that moment. The training set of the same
+//! are asked about have folded the rows that are visible by then, and lie as packed rows in the store
+//! on disk or in Redis; the server's reader reads them at that moment. The training set of the same
 //! entities and moments comes from the log by the point-in-time join. `SEED` draws others.
 
 mod drawn;
 mod follower;
+#[expect(dead_code, reason = "one server is enough here")]
+#[path = "../../online/src/redis/tests/servers.rs"]
+mod servers;
 mod told;
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use feature::oracle::Numbers;
 use feature::{AsOf, EntityKey, Row, VersionId};
+use online::{Store, StoreUrl};
 use server::{FeatureReader, Moment};
 
 use crate::flights::{self, EVERYTHING};
 use crate::label::{ASKED_AT, question, spine};
 use follower::{Follower, Writing};
+use servers::Server;
 use told::Told;
 
 /// Of how many labels one is also asked of the oracle, which looks at every row for every feature.
@@ -29,16 +35,35 @@ type Logs = HashMap<VersionId, HashMap<EntityKey, Vec<Row>>>;
 
 #[tokio::test]
 async fn a_store_that_follows_the_log_says_what_the_training_set_says() {
-    replay(Writing::InTime, 1000).await;
+    replay(&on_disk, Writing::InTime, 1000).await;
 }
 
 #[tokio::test]
 async fn rows_that_were_written_ahead_of_their_time_change_nothing() {
-    replay(Writing::Ahead, 4000).await;
+    replay(&on_disk, Writing::Ahead, 4000).await;
 }
 
-/// Asks both sides about as many labels, each of which asks for an entity of every view.
-async fn replay(writing: Writing, count: usize) {
+#[tokio::test]
+async fn redis_says_what_the_training_set_says() {
+    let server = Server::start(&[]);
+    let url = server.url();
+    replay(&move |_| url.clone(), Writing::InTime, 1000).await;
+}
+
+#[tokio::test]
+async fn rows_that_wait_in_redis_change_nothing() {
+    let server = Server::start(&[]);
+    let url = server.url();
+    replay(&move |_| url.clone(), Writing::Ahead, 2000).await;
+}
+
+fn on_disk(project: &Path) -> String {
+    format!("embedded://{}", project.join("followed").display())
+}
+
+/// Asks both sides about as many labels, each of which asks for an entity of every view. The empty store
+/// is at the address that is given for the project's folder.
+async fn replay(store_of: &dyn Fn(&Path) -> String, writing: Writing, count: usize) {
     let seed = std::env::var("SEED").map_or(2013, |seed| seed.parse().unwrap());
     let mut numbers = Numbers::new(seed);
     let project = flights::project(EVERYTHING).await;
@@ -52,7 +77,9 @@ async fn replay(writing: Writing, count: usize) {
     let set = project.training_set(&plan, &spine(&plan, &labels), ASKED_AT, AsOf::Available).await;
 
     let reader = FeatureReader::new(plan.clone()).unwrap();
-    let mut follower = Follower::new(&project.path().join("followed"), &plan, &logs, writing);
+    let store: StoreUrl = store_of(project.path()).parse().unwrap();
+    let store = Store::open(&store, "flights").await.unwrap();
+    let mut follower = Follower::new(store, &plan, &logs, writing);
     let mut present = vec![0; plan.outputs.len()];
     for (row, label) in labels.iter().enumerate() {
         let reads = writing.reads_a_write();

@@ -40,7 +40,7 @@ pub async fn get(project: &Project, args: &GetArgs) -> Result<(), Failure> {
             let reader = FeatureReader::new(plan.clone())?;
             let question = reader.question(asked, &Limits::default())?;
             let moment = args.at.map_or_else(|| Moment::Now(clock::now()), Moment::At);
-            let features = reader.read(&project.online()?, &question, moment).await?;
+            let features = reader.read(&project.online().await?, &question, moment).await?;
             let of_column = |column: &server::FeatureColumn| {
                 let cell = features.cell(column, 0)?;
                 Some(ReadFeature {

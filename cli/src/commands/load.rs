@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use materializer::{EventRange, LoadReport, Materializer, MaterializerError, Target};
-use online::Embedded;
+use online::Store;
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -27,7 +27,7 @@ enum Load {
 impl Load {
     async fn run(
         self,
-        materializer: &Materializer<Embedded>,
+        materializer: &Materializer<Store>,
         target: &Target,
     ) -> Result<LoadReport, MaterializerError> {
         let progress = Progress::rows(&target.view.id.to_string());
@@ -65,7 +65,7 @@ async fn load(project: &Project, targets: Vec<Target>, load: Load, format: Forma
         return Err(Failure::new("no registered view has a batch source: there is no history to load"));
     }
     let began = Instant::now();
-    let materializer = Arc::new(project.materializer()?);
+    let materializer = Arc::new(project.materializer(&targets).await?);
     let mut waiting = targets.into_iter().enumerate();
     let mut running = JoinSet::new();
     let mut loaded = Vec::new();

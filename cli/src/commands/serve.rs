@@ -19,7 +19,7 @@ pub async fn serve(project: &Project) -> Result<(), Failure> {
         grpc: address("serve.grpc", &project.settings.serve.grpc)?,
         http: address("serve.http", &project.settings.serve.http)?,
     };
-    let serving = Serving::new(catalog.clone(), project.online()?, clock::now, Limits::default());
+    let serving = Serving::new(catalog.clone(), project.online().await?, clock::now, Limits::default());
     let mut terminate = signal(SignalKind::terminate())?;
     let server = Server::bind(addresses, serving).await?;
     let bound = server.addresses();

@@ -15,7 +15,7 @@ use heed::{RoTxn, RwTxn};
 
 use crate::error::OnlineError;
 use crate::packed::Held;
-use crate::store::{Found, Outcome, Read, Reader, Replacement, Stats, Writer};
+use crate::store::{Change, Followed, Found, Outcome, Read, Reader, Replacement, Stats, Writer};
 use environment::Environment;
 use record::Record;
 
@@ -215,5 +215,16 @@ impl Writer for Embedded {
 
     async fn drop_view(&self, view: &VersionId) -> Result<(), OnlineError> {
         self.drop_now(view).map_err(|error| self.error(error))
+    }
+}
+
+impl Followed for Embedded {
+    /// Ends at once: nothing tells a process what another one writes, and reading the disk's pages is as
+    /// fast as reading copies of them.
+    async fn follow(&self, _tell: &(dyn Fn(Change) + Send + Sync)) -> OnlineError {
+        OnlineError::Unusable {
+            path: self.environment.path.clone(),
+            reason: "it tells nobody what changes: read it without copies".to_owned(),
+        }
     }
 }

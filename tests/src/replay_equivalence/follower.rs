@@ -1,13 +1,12 @@
-//! The online side: an embedded store that follows the log. What it has folded lies nowhere but in its
+//! The online side: a store that follows the log. What it has folded lies nowhere but in its
 //! packed rows; each write reads a row, folds what is due, and puts it back.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 
 use feature::oracle::Numbers;
 use feature::{AsOf, EntityKey, Micros, Row, ServicePlan, Span, View};
-use online::{Applied, Embedded, Layout, Outcome, Read, Reader, Replacement, RowState, Writer};
+use online::{Applied, Layout, Outcome, Read, Reader, Replacement, RowState, Store, Writer};
 
 use super::Logs;
 use crate::label::Label;
@@ -37,7 +36,7 @@ const AHEAD_HOURS: u64 = 6;
 
 /// A store that has folded, of each entity that was asked about, at least the rows that are visible.
 pub(super) struct Follower {
-    pub(super) store: Embedded,
+    pub(super) store: Store,
     /// How many packed rows were written with rows that wait in them.
     pub(super) written_with_waiting_rows: usize,
     writing: Writing,
@@ -56,7 +55,8 @@ struct Unwritten {
 }
 
 impl Follower {
-    pub(super) fn new(path: &Path, plan: &Arc<ServicePlan>, logs: &Logs, writing: Writing) -> Self {
+    /// With an empty store.
+    pub(super) fn new(store: Store, plan: &Arc<ServicePlan>, logs: &Logs, writing: Writing) -> Self {
         let of_entity = |(key, rows): (&EntityKey, &Vec<Row>)| {
             let mut rows = rows.clone();
             rows.sort_by_key(|row| std::cmp::Reverse((row.visible_at(AsOf::Available), row.position)));
@@ -64,7 +64,7 @@ impl Follower {
         };
         let lookups = plan.lookups.iter();
         Self {
-            store: Embedded::open(path).unwrap(),
+            store,
             written_with_waiting_rows: 0,
             writing,
             layouts: lookups.clone().map(|lookup| Arc::new(Layout::new(&lookup.view))).collect(),

@@ -1,0 +1,163 @@
+//! Redis: packed rows in one server, behind Sentinels, or in a cluster.
+//!
+//! One read is one `MGET` and one round trip, whatever the number of views. A write compares and sets in
+//! a script, many rows a call. How rows lie there is said in `keys.rs`, and why in
+//! `docs/decisions/0011-redis.md`.
+//!
+//! A server that does not answer is [`OnlineError::Unavailable`], never an empty answer. One that answers
+//! and is empty, as after a restart without its data, has no rows and no applied times, as if nothing had
+//! been loaded: a sync from the log brings them back.
+
+mod address;
+mod breaker;
+mod calls;
+mod failure;
+mod follow;
+mod keys;
+mod reading;
+mod script;
+mod server;
+#[cfg(test)]
+mod tests;
+mod topology;
+mod writing;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use feature::{Micros, Span, VersionId};
+use redis::{Value, cmd};
+
+use crate::error::OnlineError;
+use crate::store::{Change, Followed, Found, Outcome, Read, Reader, Replacement, Stats, Writer};
+pub use address::RedisUrl;
+pub(crate) use address::masked;
+use calls::{Asked, Calls, Patience, To};
+use keys::{FORMAT, Keys};
+use topology::Dialer;
+
+/// The online store in Redis, of one project. Clones share its connections, which are made anew when
+/// they are lost. It needs Redis 6 or newer, with the commands of strings, hashes, keys and scripts, and
+/// `INFO`, for the keys `tw:*`.
+#[derive(Clone)]
+pub struct Redis {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    calls: Calls,
+    keys: Keys,
+    /// Of views whose rows expire: how long after their events.
+    kept: RwLock<HashMap<VersionId, Span>>,
+    /// The format was noted in the servers.
+    noted: AtomicBool,
+}
+
+impl Redis {
+    /// Connects to the servers. Refused are those that would drop features when their memory gets full,
+    /// that are too old, or whose keys a newer release wrote.
+    pub async fn open(url: &RedisUrl, project: &str) -> Result<Self, OnlineError> {
+        Self::open_with(url, project, Patience::default()).await
+    }
+
+    async fn open_with(url: &RedisUrl, project: &str, patience: Patience) -> Result<Self, OnlineError> {
+        let dialer = Dialer::new(url.clone(), patience.connect)?;
+        let keys = Keys::new(project).ok_or_else(|| OnlineError::Unusable {
+            path: dialer.place().into(),
+            reason: format!(
+                "`{project}` cannot be part of a key: name the project with letters, digits, `_`, `-` and `.` only"
+            ),
+        })?;
+        let calls = Calls::new(dialer, patience);
+        let store = Self {
+            inner: Arc::new(Inner { calls, keys, kept: RwLock::default(), noted: AtomicBool::new(false) }),
+        };
+        store.inner.refuse_a_newer_format().await?;
+        Ok(store)
+    }
+
+    /// From now on, rows of this view that are written expire once all rows folded in them are so much
+    /// older than the servers' clocks: what `retention: {online: …}` says of the view. A packed row with
+    /// rows that wait in it does not expire before it is written again.
+    pub fn expire(&self, view: &VersionId, online: Span) {
+        let mut kept = self.inner.kept.write().unwrap_or_else(PoisonError::into_inner);
+        kept.insert(view.clone(), online);
+    }
+}
+
+impl Inner {
+    fn asked(&self, key: &[u8], command: redis::Cmd) -> Asked {
+        // Where there is one server the slot is not looked at.
+        let slot = if self.calls.dialer().is_cluster() { keys::slot(key) } else { 0 };
+        Asked { to: To::Slot(slot), command }
+    }
+
+    fn kept(&self, view: &VersionId) -> Option<Span> {
+        self.kept.read().unwrap_or_else(PoisonError::into_inner).get(view).copied()
+    }
+
+    async fn refuse_a_newer_format(&self) -> Result<(), OnlineError> {
+        let key = self.keys.format();
+        let mut get = cmd("GET");
+        get.arg(&key);
+        let answers = self.calls.ask(&[self.asked(&key, get)], self.calls.patience.read).await?;
+        let text = match answers.first() {
+            Some(Value::BulkString(text)) => text,
+            _ => return Ok(()),
+        };
+        match std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()) {
+            Some(found) if found > FORMAT => {
+                let what = format!("the online store at {}", self.calls.dialer().place());
+                Err(OnlineError::Newer { what, found, known: FORMAT })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn damaged(&self) -> OnlineError {
+        OnlineError::Unusable {
+            path: self.calls.dialer().place().into(),
+            reason: "it holds something else under this project's keys: name another project, or remove them"
+                .to_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Redis({}, {})", self.inner.calls.dialer().place(), self.inner.keys.prefix())
+    }
+}
+
+impl Reader for Redis {
+    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
+        self.inner.read(reads).await
+    }
+
+    async fn stats(&self, view: &VersionId) -> Result<Stats, OnlineError> {
+        self.inner.stats(view).await
+    }
+}
+
+impl Writer for Redis {
+    async fn replace(
+        &self,
+        view: &VersionId,
+        rows: &[Replacement<'_>],
+        applied_at: Option<Micros>,
+    ) -> Result<Vec<Outcome>, OnlineError> {
+        self.inner.replace(view, rows, applied_at).await
+    }
+
+    async fn drop_view(&self, view: &VersionId) -> Result<(), OnlineError> {
+        self.inner.drop_view(view).await
+    }
+}
+
+impl Followed for Redis {
+    async fn follow(&self, tell: &(dyn Fn(Change) + Send + Sync)) -> OnlineError {
+        self.inner.follow(tell).await
+    }
+}

@@ -1,0 +1,231 @@
+//! Reading rows, their views' applied times, and how much there is.
+//!
+//! A view's applied time has to be at least that of the rows read with it. A writer raises it before it
+//! writes them, so it is read with the rows or after them, never before: on one server in the same
+//! `MGET`, which nothing can come between; of a larger batch in the last of them; in a cluster, where
+//! it lies on another server, in a round trip of its own once the rows are there.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use feature::VersionId;
+use redis::{Cmd, Value, cmd};
+
+use super::Inner;
+use super::address::Node;
+use super::calls::{Asked, To};
+use super::keys::{Place, applied_at, slot};
+use crate::error::OnlineError;
+use crate::store::{Found, Read, Stats};
+
+/// Keys in one `MGET`: it keeps everybody else waiting for less than a millisecond.
+const KEYS_A_COMMAND: usize = 1024;
+/// Commands in one pipeline; a larger batch is read in several, one after the other.
+const COMMANDS_A_PIPELINE: usize = 16;
+/// In a cluster commands are smaller.
+const COMMANDS_A_CLUSTER_PIPELINE: usize = 4096;
+/// How many keys one step of a scan looks at.
+const SCANNED_KEYS: usize = 1000;
+
+impl Inner {
+    pub(super) async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
+        let views: Vec<String> = reads.iter().map(|read| read.view.to_string()).collect();
+        let mut keys = Vec::with_capacity(reads.iter().map(|read| read.keys.len() + 1).sum());
+        for (read, view) in reads.iter().zip(&views) {
+            keys.extend(read.keys.iter().map(|key| self.keys.row(view, key)));
+        }
+        let rows = keys.len();
+        keys.extend(views.iter().map(|view| self.keys.applied(view)));
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let wait = self.calls.patience.read;
+        let (rows, applied) = if self.calls.dialer().is_cluster() {
+            let applied = keys.split_off(rows);
+            (self.get_of_cluster(&keys, wait).await?, self.get_of_cluster(&applied, wait).await?)
+        } else {
+            let mut values = self.get_of_one(&keys, wait).await?;
+            let applied = values.split_off(rows);
+            (values, applied)
+        };
+        let mut rows = rows.into_iter();
+        let found = reads.iter().zip(applied).map(|(read, applied)| {
+            let applied = match applied {
+                Some(text) => Some(applied_at(&text).ok_or_else(|| self.damaged())?),
+                None => None,
+            };
+            let mut found = Found::new(applied, read.keys.len());
+            for row in rows.by_ref().take(read.keys.len()) {
+                found.push(row.as_deref());
+            }
+            Ok(found)
+        });
+        found.collect()
+    }
+
+    /// What lies under these keys, with as few commands as may be; the last keys are read last.
+    pub(super) async fn get_of_one(
+        &self,
+        keys: &[Vec<u8>],
+        wait: Duration,
+    ) -> Result<Vec<Option<Vec<u8>>>, OnlineError> {
+        let mut found = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(KEYS_A_COMMAND * COMMANDS_A_PIPELINE) {
+            let asked: Vec<Asked> = keys
+                .chunks(KEYS_A_COMMAND)
+                .map(|keys| {
+                    let mut command = cmd("MGET");
+                    command.arg(keys);
+                    Asked { to: To::Slot(0), command }
+                })
+                .collect();
+            for answer in self.calls.ask(&asked, wait).await? {
+                found.extend(self.strings(answer)?);
+            }
+        }
+        if found.len() != keys.len() {
+            return Err(self.damaged());
+        }
+        Ok(found)
+    }
+
+    /// The same in a cluster: one command for each slot, all servers at once.
+    pub(super) async fn get_of_cluster(
+        &self,
+        keys: &[Vec<u8>],
+        wait: Duration,
+    ) -> Result<Vec<Option<Vec<u8>>>, OnlineError> {
+        let mut slots: Vec<(u16, Vec<usize>)> = Vec::new();
+        let mut place_of: HashMap<u16, usize> = HashMap::new();
+        for (place, key) in keys.iter().enumerate() {
+            let slot = slot(key);
+            let at = *place_of.entry(slot).or_insert(slots.len());
+            match slots.get_mut(at) {
+                Some((_, places)) => places.push(place),
+                None => slots.push((slot, vec![place])),
+            }
+        }
+        let mut found = vec![None; keys.len()];
+        for slots in slots.chunks(COMMANDS_A_CLUSTER_PIPELINE) {
+            let asked: Vec<Asked> = slots
+                .iter()
+                .map(|(slot, places)| {
+                    let mut command = cmd("MGET");
+                    for key in places.iter().filter_map(|place| keys.get(*place)) {
+                        command.arg(key);
+                    }
+                    Asked { to: To::Slot(*slot), command }
+                })
+                .collect();
+            let answers = self.calls.ask(&asked, wait).await?;
+            for ((_, places), answer) in slots.iter().zip(answers) {
+                for (place, value) in places.iter().zip(self.strings(answer)?) {
+                    if let Some(found) = found.get_mut(*place) {
+                        *found = value;
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn strings(&self, answer: Value) -> Result<Vec<Option<Vec<u8>>>, OnlineError> {
+        let Value::Array(values) = answer else { return Err(self.damaged()) };
+        let string = |value| match value {
+            Value::BulkString(bytes) => Ok(Some(bytes)),
+            Value::Nil => Ok(None),
+            _ => Err(self.damaged()),
+        };
+        values.into_iter().map(string).collect()
+    }
+
+    /// By the counts that writers keep; of a view whose rows expire, which no writer sees, by looking at
+    /// each of them.
+    pub(super) async fn stats(&self, view: &VersionId) -> Result<Stats, OnlineError> {
+        let name = view.to_string();
+        let (counts, applied) = (self.keys.stats(&name), self.keys.applied(&name));
+        let (mut get_counts, mut get_applied) = (cmd("HMGET"), cmd("MGET"));
+        get_counts.arg(&counts).arg(&["rows", "bytes", "expires"]);
+        get_applied.arg(&applied);
+        let asked = [self.asked(&counts, get_counts), self.asked(&applied, get_applied)];
+        let mut answers = self.calls.ask(&asked, self.calls.patience.read).await?.into_iter();
+        let counts = self.strings(answers.next().unwrap_or_default())?;
+        let applied = self.strings(answers.next().unwrap_or_default())?;
+        let number = |place: usize| {
+            let text = counts.get(place)?.as_deref()?;
+            std::str::from_utf8(text).ok()?.parse::<u64>().ok()
+        };
+        let applied_at = match applied.into_iter().next().flatten() {
+            Some(text) => Some(applied_at(&text).ok_or_else(|| self.damaged())?),
+            None => None,
+        };
+        let (mut rows, mut bytes) = (number(0).unwrap_or(0), number(1).unwrap_or(0));
+        if number(2).is_some() {
+            (rows, bytes) = (0, 0);
+            let mut scan = self.scan(view).await?;
+            while let Some(keys) = scan.next(self).await? {
+                let lengths: Vec<Asked> =
+                    keys.iter().map(|key| self.asked(key, command("STRLEN", key))).collect();
+                let lengths = self.calls.ask(&lengths, self.calls.patience.read).await?;
+                for (key, length) in keys.iter().zip(lengths) {
+                    if let Value::Int(length @ 1..) = length {
+                        rows += 1;
+                        bytes += length as u64 + key.len() as u64;
+                    }
+                }
+            }
+        }
+        Ok(Stats { rows, bytes, applied_at })
+    }
+
+    /// Begins to look for the keys of a view's rows.
+    pub(super) async fn scan(&self, view: &VersionId) -> Result<Scan, OnlineError> {
+        Ok(Scan {
+            view: view.clone(),
+            pattern: self.keys.rows_pattern(&view.to_string()),
+            nodes: self.calls.nodes().await?,
+            cursor: START.to_vec(),
+        })
+    }
+}
+
+/// The cursor with which a scan of a server begins and ends.
+const START: &[u8] = b"0";
+
+/// A search for the keys of a view's rows, which looks at every key of the servers.
+pub(super) struct Scan {
+    view: VersionId,
+    pattern: String,
+    /// The last one is being looked at.
+    nodes: Vec<Node>,
+    cursor: Vec<u8>,
+}
+
+impl Scan {
+    /// Some more keys, which may be none; nothing when all were given. A key may be given twice.
+    pub(super) async fn next(&mut self, inner: &Inner) -> Result<Option<Vec<Vec<u8>>>, OnlineError> {
+        let Some(node) = self.nodes.last() else { return Ok(None) };
+        let mut command = cmd("SCAN");
+        command.arg(&self.cursor).arg("MATCH").arg(&self.pattern).arg("COUNT").arg(SCANNED_KEYS);
+        let asked = [Asked { to: To::Node(node.clone()), command }];
+        let mut answers = inner.calls.ask(&asked, inner.calls.patience.write).await?;
+        let Some(Value::Array(parts)) = answers.pop() else { return Err(inner.damaged()) };
+        let Ok([Value::BulkString(next), keys]) = <[Value; 2]>::try_from(parts) else {
+            return Err(inner.damaged());
+        };
+        if next == START {
+            self.nodes.pop();
+        }
+        self.cursor = next;
+        let mut keys: Vec<Vec<u8>> = inner.strings(keys)?.into_iter().flatten().collect();
+        keys.retain(|key| matches!(inner.keys.place(key), Some(Place::Row(view, _)) if view == self.view));
+        Ok(Some(keys))
+    }
+}
+
+/// A command whose only argument is a key.
+pub(super) fn command(name: &str, key: &[u8]) -> Cmd {
+    let mut command = cmd(name);
+    command.arg(key);
+    command
+}

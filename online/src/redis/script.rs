@@ -1,0 +1,93 @@
+//! What runs inside the servers, so that nothing can come between a comparison and a write.
+
+use redis::{Cmd, Pipeline, Script, cmd};
+
+/// Replaces rows. Keys: the rows', then, where they are counted at once, that of the view's counts.
+/// Arguments: how many rows; then for each row what [`crate::packed::identity`] gives of the row that is
+/// expected to be there, or nothing for none, the new row, and the moment at which it expires in
+/// milliseconds, or nothing. A row that is missing is written whatever was expected. Gives for each row
+/// −1 where there was none and it is written, the length of the one it replaced, or else the row that is
+/// there instead of the one that was expected.
+///
+/// Positions are only compared for being the same, as bytes: which of two contains the other is decided
+/// outside, where 64-bit numbers are exact.
+const REPLACE: &str = r"
+local function identity(row)
+  if #row < 36 then return false end
+  local tail = struct.unpack('<I4', row, 33)
+  if #row < tail + 30 then return false end
+  local partitions = struct.unpack('<I4', row, tail + 23)
+  return string.sub(row, 9, 16) .. string.sub(row, tail + 14, tail + 26)
+    .. string.sub(row, tail + 31, tail + 30 + 12 * partitions)
+end
+local count = tonumber(ARGV[1])
+local out, rows, bytes = {}, 0, 0
+for i = 1, count do
+  local key, expected, row, expires = KEYS[i], ARGV[3 * i - 1], ARGV[3 * i], ARGV[3 * i + 1]
+  local held = redis.call('GET', key)
+  if held and identity(held) ~= expected then
+    out[i] = held
+  else
+    redis.call('SET', key, row)
+    if expires ~= '' then redis.call('PEXPIREAT', key, expires) end
+    if held then
+      out[i] = #held
+      bytes = bytes + #row - #held
+    else
+      out[i] = -1
+      rows = rows + 1
+      bytes = bytes + #row + #key
+    end
+  end
+end
+if #KEYS > count and (rows ~= 0 or bytes ~= 0) then
+  redis.call('HINCRBY', KEYS[count + 1], 'rows', rows)
+  redis.call('HINCRBY', KEYS[count + 1], 'bytes', bytes)
+end
+return out
+";
+
+/// Raises a view's applied time, and never lowers it. Digits of one length compare as their numbers.
+const RAISE: &str = r"
+local held = redis.call('GET', KEYS[1])
+if not held or held < ARGV[1] then redis.call('SET', KEYS[1], ARGV[1]) end
+return 1
+";
+
+/// The scripts, with the names that the servers have for them.
+pub(super) struct Scripts {
+    replace: String,
+    raise: String,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        let name = |code: &str| Script::new(code).get_hash().to_owned();
+        Self { replace: name(REPLACE), raise: name(RAISE) }
+    }
+
+    /// A call that replaces rows, without its keys and arguments.
+    pub(super) fn replace(&self) -> Cmd {
+        call(&self.replace)
+    }
+
+    /// A call that raises an applied time, without its keys and arguments.
+    pub(super) fn raise(&self) -> Cmd {
+        call(&self.raise)
+    }
+
+    /// Makes a server know the scripts.
+    pub(super) fn loads(&self) -> Pipeline {
+        let mut pipeline = Pipeline::with_capacity(2);
+        for code in [REPLACE, RAISE] {
+            pipeline.cmd("SCRIPT").arg("LOAD").arg(code);
+        }
+        pipeline
+    }
+}
+
+fn call(name: &str) -> Cmd {
+    let mut command = cmd("EVALSHA");
+    command.arg(name);
+    command
+}
