@@ -45,7 +45,12 @@ mod store;
 pub use embedded::Embedded;
 pub use error::OnlineError;
 pub use fold::{Applied, PENDING_BOUND, RowState};
-pub use hot::{AtBound, Floor, HotTable, NoRoom, Probe, Reading, Slot, TableOptions, TableStats, Writes};
+pub use hot::{
+    AtBound, Floor, HotTable, HotTier, NoRoom, Probe, Reading, Slot, TableOptions, TableStats, TierOptions,
+    TierStats, Writes, merge_window,
+};
 pub use packed::{LAYOUT_VERSION, Layout, MAX_ROW_BYTES, PackedRow};
 pub use positions::Positions;
-pub use store::{Change, Followed, Found, Outcome, Read, Reader, Replacement, Stats, StoreUrl, Writer};
+pub use store::{
+    Change, Changed, Followed, Found, Outcome, Read, Reader, Replacement, Stats, StoreUrl, Writer,
+};

@@ -2,6 +2,7 @@
 //! std; and how long it takes to merge a window. `bench-hot [--keys 1M,10M,60M] [--rounds 5]`.
 
 mod contenders;
+mod merges;
 mod timing;
 
 use std::error::Error;
@@ -26,12 +27,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         arguments.rounds
     );
     println!(
-        "| keys | limit | twinstore | of the limit | hashbrown | times | std | times | 2 threads | beside a writer | written/s |"
+        "| keys | limit | twinstore | of the limit | hashbrown | times | std | times | 2 threads | the limit's 2 | beside a writer | written/s |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
     for keys in &arguments.keys {
         println!("{}", line(*keys, arguments.rounds).ok_or("there is not enough memory")?);
     }
+    merges::report();
     Ok(())
 }
 
@@ -66,16 +68,19 @@ fn line(keys: usize, rounds: usize) -> Option<String> {
     let (beside, written) = timing::beside_a_writer(&twinstore, keys, &stream, BATCH, rounds);
     let buckets = twinstore.buckets();
     drop(twinstore);
-    let limit = took(&Limit::new(buckets, keys)?);
+    let limit = Limit::new(buckets, keys)?;
+    let limit_of_both = median(rounds, || timing::two_threads(&limit, &stream, BATCH));
+    let limit = took(&limit);
     let hashbrown = took(&Hashbrown::new(keys));
     let std = took(&Std::new(keys));
     Some(format!(
-        "| {} | {limit:.1} | {ours:.1} | {:.2}× | {hashbrown:.1} | {:.1}× | {std:.1} | {:.1}× | {:.2}× | {:.0}% | {:.1}M |",
+        "| {} | {limit:.1} | {ours:.1} | {:.2}× | {hashbrown:.1} | {:.1}× | {std:.1} | {:.1}× | {:.2}× | {:.2}× | {:.0}% | {:.1}M |",
         keys,
         ours / limit,
         hashbrown / ours,
         std / ours,
         ours / both,
+        limit / limit_of_both,
         100.0 * ours / beside,
         written / 1e6,
     ))

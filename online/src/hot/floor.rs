@@ -4,7 +4,7 @@
 use super::region::{LINE, Region};
 
 /// Keys of a group, as in the table's own batches.
-const AHEAD: usize = 16;
+const AHEAD: usize = 64;
 
 /// As many lines as a table's buckets, each of which names one of as many lines as its entries.
 #[derive(Debug)]

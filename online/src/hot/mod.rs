@@ -6,6 +6,7 @@
 mod atomics;
 mod evicting;
 mod floor;
+pub(crate) mod merge;
 #[cfg(test)]
 mod model;
 mod pins;
@@ -16,11 +17,16 @@ mod region;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tier;
+#[cfg(test)]
+mod tier_tests;
 mod word;
 mod writing;
 
 pub use floor::Floor;
+pub use merge::merge_window;
 pub use probe::Probe;
 pub use reading::{Reading, Slot};
 pub use table::{AtBound, HotTable, TableOptions, TableStats};
+pub use tier::{HotTier, TierOptions, TierStats};
 pub use writing::{NoRoom, Writes};

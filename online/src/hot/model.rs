@@ -5,6 +5,7 @@ mod atomics {
     pub(super) use loom::sync::atomic::{AtomicU64, Ordering, fence};
 }
 
+#[expect(clippy::duplicate_mod, reason = "the same file over other atomics is the point")]
 #[path = "pins.rs"]
 mod pins;
 

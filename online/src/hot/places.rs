@@ -27,7 +27,7 @@ impl Kind {
         // Eight sizes to each doubling: at most an eighth is wasted.
         let lines = match lines {
             ..=8 => lines,
-            ..=SLAB_LINES => lines.next_multiple_of(lines.next_power_of_two() / 16).min(SLAB_LINES),
+            9..=SLAB_LINES => lines.next_multiple_of(lines.next_power_of_two() / 16).min(SLAB_LINES),
             _ => lines.next_multiple_of(SLAB_LINES),
         };
         Kind { lines, shape }

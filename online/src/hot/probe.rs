@@ -32,7 +32,11 @@ impl Probe {
 
     /// The widest that this processor has.
     pub fn widest() -> Probe {
-        Self::available().first().copied().unwrap_or(Probe::Portable)
+        match () {
+            () if Probe::Avx512.is_available() => Probe::Avx512,
+            () if Probe::Avx2.is_available() => Probe::Avx2,
+            () => Probe::Portable,
+        }
     }
 
     /// Whether this processor has it.
@@ -45,6 +49,21 @@ impl Probe {
             #[cfg(not(target_arch = "x86_64"))]
             Probe::Avx512 | Probe::Avx2 => false,
             Probe::Portable => true,
+        }
+    }
+}
+
+impl Probe {
+    /// Whether the kernels that merge tiles may use it as well; the widest needs a little more for that.
+    pub(crate) fn merges(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Probe::Avx512 => {
+                self.is_available()
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512bw")
+            }
+            _ => self.is_available(),
         }
     }
 }

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use super::pins::Pin;
 #[cfg(target_arch = "x86_64")]
 use super::probe::{Avx2, Avx512};
-use super::probe::{Matches, Portable, Probe, WORDS};
+use super::probe::{Bucket, Matches, Portable, Probe, WORDS};
 use super::table::{AtBound, HotTable, place};
 use super::word::{UNSHAPED, Word, fingerprint};
 
-/// Keys between two stages of a batch: so many buckets, and so many entries, are under way at once.
-const AHEAD: usize = 16;
+/// Keys of a group: so many buckets, and so many entries, are under way at once. More than a processor
+/// has room for: so it always has the next to ask for.
+const AHEAD: usize = 64;
 
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
@@ -37,9 +38,20 @@ struct Group {
     hashes: [u64; AHEAD],
     buckets: [usize; AHEAD],
     words: [Word; AHEAD],
+    /// The places of keys that no word of their bucket matches, but that has further lines.
+    linked: [u8; AHEAD],
+    links: usize,
 }
 
-const NO_GROUP: Group = Group { hashes: [0; AHEAD], buckets: [0; AHEAD], words: [Word::EMPTY; AHEAD] };
+impl Group {
+    const NONE: Group = Group {
+        hashes: [0; AHEAD],
+        buckets: [0; AHEAD],
+        words: [Word::EMPTY; AHEAD],
+        linked: [0; AHEAD],
+        links: 0,
+    };
+}
 
 /// Keys of one view, by their places.
 trait Keys<'k> {
@@ -155,20 +167,22 @@ impl<'t> Reading<'t> {
         let count = keys.count();
         let groups = count.div_ceil(AHEAD);
         let range = |group: usize| group * AHEAD..count.min((group + 1) * AHEAD);
-        let (mut asked, mut matched) = (NO_GROUP, NO_GROUP);
+        let mut turning = [Group::NONE; 3];
         for step in 0..groups + 2 {
-            let ready = matched;
-            if step > 0 && step <= groups {
-                self.match_words::<M>(&mut asked);
+            // The entries behind links have the time that the other groups take to arrive.
+            if step >= 2 {
+                self.follow_links::<M>(group_of(&mut turning, step - 2));
             }
-            matched = asked;
             if step < groups {
-                self.ask_for_buckets(view, &keys, range(step), &mut asked);
+                self.ask_for_buckets(view, &keys, range(step), group_of(&mut turning, step));
+            }
+            if step > 0 && step <= groups {
+                self.match_words::<M>(group_of(&mut turning, step - 1), range(step - 1).len());
             }
             if step >= 2 {
+                let group = group_of(&mut turning, step - 2);
                 for (slot, at) in range(step - 2).enumerate() {
-                    let key = keys.key(at);
-                    found(at, self.row_of(&ready, slot, view, key));
+                    found(at, self.row_of(group, slot, view, keys.key(at)));
                 }
             }
         }
@@ -191,20 +205,40 @@ impl<'t> Reading<'t> {
         }
     }
 
-    /// Also for places that have no key, where there are fewer: any bucket may be looked at.
     #[inline(always)]
-    fn match_words<M: Matches>(&self, group: &mut Group) {
+    fn match_words<M: Matches>(&self, group: &mut Group, count: usize) {
         let table = self.table;
-        for ((hash, bucket), word) in group.hashes.iter().zip(&group.buckets).zip(&mut group.words) {
-            let bucket = table.bucket(*bucket);
-            let matches = M::matches(bucket, fingerprint(*hash));
-            // Without a match the last word may lead on, and is asked for as well.
-            let slot = (matches | 1 << (WORDS - 1)).trailing_zeros() as usize % WORDS;
-            // SAFETY: the number is below the length of the array.
-            *word = Word(unsafe { bucket.0.get_unchecked(slot) }.load(Ordering::Acquire));
-            table.lines.prefetch(word.line());
-            if word.shape() == UNSHAPED {
-                table.lines.prefetch(word.line() + 1);
+        group.links = 0;
+        let hashes = group.hashes.iter().zip(&group.buckets).zip(&mut group.words);
+        for (slot, ((hash, bucket), word)) in hashes.take(count).enumerate() {
+            *word = match_word::<M>(table.bucket(*bucket), *hash);
+            self.ask_for_entry(*word);
+            if word.is_link()
+                && let Some(linked) = group.linked.get_mut(group.links)
+            {
+                *linked = slot as u8;
+                group.links += 1;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn ask_for_entry(&self, word: Word) {
+        self.table.lines.prefetch(word.line());
+        if word.shape() == UNSHAPED {
+            self.table.lines.prefetch(word.line() + 1);
+        }
+    }
+
+    /// Looks for what was not in its bucket in the first of its further lines, which were asked for.
+    #[inline(always)]
+    fn follow_links<M: Matches>(&self, group: &mut Group) {
+        for slot in group.linked.iter().take(group.links) {
+            let slot = usize::from(*slot);
+            if let (Some(word), Some(hash)) = (group.words.get_mut(slot), group.hashes.get(slot)) {
+                // SAFETY: the link was read by this reading, from a bucket.
+                *word = match_word::<M>(unsafe { self.table.linked(*word) }, *hash);
+                self.ask_for_entry(*word);
             }
         }
     }
@@ -254,4 +288,22 @@ impl<'t> Reading<'t> {
 /// Where the word changed meanwhile, nothing is noted.
 fn note_use(slot: &AtomicU64, word: Word) {
     let _ = slot.compare_exchange(word.0, word.seen().0, Ordering::Relaxed, Ordering::Relaxed);
+}
+
+/// The word of a bucket that may be the key's; without a match the last one, which may lead on.
+#[inline(always)]
+fn match_word<M: Matches>(bucket: &Bucket, hash: u64) -> Word {
+    let matches = M::matches(bucket, fingerprint(hash)) | 1 << (WORDS - 1);
+    // SAFETY: a bit below the number of words is set.
+    Word(unsafe { bucket.0.get_unchecked(matches.trailing_zeros() as usize) }.load(Ordering::Acquire))
+}
+
+#[inline(always)]
+fn group_of(turning: &mut [Group; 3], number: usize) -> &mut Group {
+    let [a, b, c] = turning;
+    match number % 3 {
+        0 => a,
+        1 => b,
+        _ => c,
+    }
 }

@@ -11,7 +11,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use foldhash::quality::RandomState;
+use foldhash::fast::RandomState;
 
 use super::pins::Pins;
 use super::probe::{Bucket, Probe, WORDS};
