@@ -32,6 +32,7 @@
 //! ```
 
 mod answer;
+mod columns;
 #[cfg(test)]
 mod contract;
 mod embedded;
@@ -42,6 +43,7 @@ mod packed;
 mod positions;
 mod store;
 
+pub use columns::{Column, Columns, Values};
 pub use embedded::Embedded;
 pub use error::OnlineError;
 pub use fold::{Applied, PENDING_BOUND, RowState};
