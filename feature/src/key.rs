@@ -106,6 +106,12 @@ impl EntityKey {
     }
 }
 
+impl AsRef<[u8]> for EntityKey {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
 impl fmt::Debug for EntityKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "EntityKey({})", self.0.escape_ascii())

@@ -33,22 +33,29 @@
 //! ```
 
 mod answer;
+mod columns;
 #[cfg(test)]
 mod contract;
 mod embedded;
 mod error;
 mod fold;
+mod hot;
 mod packed;
 mod positions;
 mod redis;
 mod store;
 
+pub use columns::{Column, Columns, Values};
 pub use embedded::Embedded;
 pub use error::OnlineError;
 pub use fold::{Applied, PENDING_BOUND, RowState};
+pub use hot::{
+    AtBound, Floor, HotTable, HotTier, NoRoom, Probe, Reading, Slot, TableOptions, TableStats, TierOptions,
+    TierStats, Writes, merge_window,
+};
 pub use packed::{LAYOUT_VERSION, Layout, MAX_ROW_BYTES, PackedRow};
 pub use positions::Positions;
 pub use redis::{Redis, RedisUrl};
 pub use store::{
-    Change, Followed, Found, Outcome, Read, Reader, Replacement, Stats, Store, StoreUrl, Writer,
+    Change, Changed, Followed, Found, Outcome, Read, Reader, Replacement, Stats, Store, StoreUrl, Writer,
 };

@@ -34,6 +34,11 @@ impl Found {
         Self { applied_at, bytes: Vec::new(), rows: Vec::with_capacity(keys) }
     }
 
+    /// Says what the applied time is, once it is known.
+    pub(crate) fn set_applied_at(&mut self, applied_at: Option<Micros>) {
+        self.applied_at = applied_at;
+    }
+
     /// Adds the row of the next key.
     pub fn push(&mut self, row: Option<&[u8]>) {
         self.rows.push(row.map(|row| {
@@ -41,6 +46,15 @@ impl Found {
             self.bytes.extend_from_slice(row);
             start..self.bytes.len()
         }));
+    }
+
+    /// Says what the row of the key at a place is, where it was pushed before it was known.
+    pub(crate) fn set(&mut self, place: usize, row: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(row);
+        if let Some(there) = self.rows.get_mut(place) {
+            *there = Some(start..self.bytes.len());
+        }
     }
 
     /// The applied time of the view, of the same moment as the rows: the greatest `visible_at`, by
@@ -134,14 +148,40 @@ pub enum Change {
         /// The entity.
         key: EntityKey,
     },
-    /// A view was dropped, or its applied time was raised.
+    /// A view's applied time was raised.
     View(VersionId),
+    /// A view was dropped, with all of its rows.
+    Dropped(VersionId),
     /// Anything may have changed.
     Everything,
 }
 
+/// What a store tells who asks what has changed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Changed {
+    /// The state of the store, to ask from the next time.
+    pub mark: u64,
+    /// What changed since the mark that was asked from.
+    pub changes: Vec<Change>,
+}
+
 /// A store that tells those who hold copies of its rows what changes.
 pub trait Followed: Reader {
+    /// What has changed since a mark; everything, without one. None where the store cannot be asked,
+    /// but only tells; what it tells comes a little later than the change. One that can be asked answers
+    /// from its own memory or disk, so fast that it is asked at each read.
+    fn changed(&self, _since: Option<u64>) -> Option<Result<Changed, OnlineError>> {
+        None
+    }
+
+    /// As [`Reader::read`], with the mark of the moment that the rows are of, where the store has marks.
+    fn read_marked(
+        &self,
+        reads: &[Read<'_>],
+    ) -> impl Future<Output = Result<(Option<u64>, Vec<Found>), OnlineError>> + Send {
+        async move { Ok((None, self.read(reads).await?)) }
+    }
+
     /// Tells of every change from now on, whoever made it, until the store cannot be followed any more,
     /// and gives the reason. The first that it tells is [`Change::Everything`], once it follows: what is
     /// read after that is told of when it changes.
@@ -247,6 +287,20 @@ impl Writer for Store {
 }
 
 impl Followed for Store {
+    fn changed(&self, since: Option<u64>) -> Option<Result<Changed, OnlineError>> {
+        match self {
+            Store::Embedded(store) => store.changed(since),
+            Store::Redis(store) => store.changed(since),
+        }
+    }
+
+    async fn read_marked(&self, reads: &[Read<'_>]) -> Result<(Option<u64>, Vec<Found>), OnlineError> {
+        match self {
+            Store::Embedded(store) => store.read_marked(reads).await,
+            Store::Redis(store) => store.read_marked(reads).await,
+        }
+    }
+
     async fn follow(&self, tell: &(dyn Fn(Change) + Send + Sync)) -> OnlineError {
         match self {
             Store::Embedded(store) => store.follow(tell).await,

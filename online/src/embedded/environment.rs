@@ -13,7 +13,9 @@ use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, MdbError};
 use crate::error::OnlineError;
 
 /// The format of the tables below; the rows have a version of their own.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
+/// The format without a table of changes, which is added when such a store is opened.
+const WITHOUT_CHANGES: u32 = 1;
 
 /// The largest store, in bytes of address space; halved where the system grants less. Files grow as
 /// they are written, whatever this is.
@@ -40,6 +42,8 @@ pub(super) struct Environment {
     pub(super) rows: Table,
     /// Numbers of dropped views whose rows are still to be removed.
     pub(super) dropped: Table,
+    /// The last changes: a number, big-endian, to what changed.
+    pub(super) changes: Table,
 }
 
 /// LMDB allows an environment once in a process: all openings of a path share it.
@@ -68,7 +72,7 @@ impl Environment {
 
 fn open_env(path: &Path) -> Result<Env, OnlineError> {
     let mut options = EnvOpenOptions::new();
-    options.max_dbs(4).max_readers(MAX_READERS).map_size(MAP_BYTES);
+    options.max_dbs(5).max_readers(MAX_READERS).map_size(MAP_BYTES);
     let mut map_bytes = MAP_BYTES;
     loop {
         match open_once(&options, path) {
@@ -106,13 +110,18 @@ fn open_once(options: &EnvOpenOptions, path: &Path) -> heed::Result<Env> {
 }
 
 fn open_tables(env: Env, path: PathBuf) -> Result<Environment, OnlineError> {
-    let tables = match existing_tables(&env).map_err(|error| of_heed(&path, error))? {
-        Some(tables) => tables,
-        None => new_tables(&env).map_err(|error| of_heed(&path, error))?,
+    let open = |env: &Env, tables: Option<[Table; 5]>| match tables {
+        Some(tables) => Ok(tables),
+        None => new_tables(env).map_err(|error| of_heed(&path, error)),
     };
-    let [about, views, rows, dropped] = tables;
-    let environment = Environment { env, path, about, views, rows, dropped };
-    let format = environment.format()?;
+    let existing = existing_tables(&env).map_err(|error| of_heed(&path, error))?;
+    let [about, views, rows, dropped, changes] = open(&env, existing)?;
+    let mut environment = Environment { env, path: path.clone(), about, views, rows, dropped, changes };
+    let mut format = environment.format()?;
+    if format == WITHOUT_CHANGES {
+        [environment.about, .., environment.changes] = open(&environment.env, None)?;
+        format = environment.format()?;
+    }
     if format != FORMAT {
         let what = format!("the online store at {}", environment.path.display());
         return Err(OnlineError::Newer { what, found: format, known: FORMAT });
@@ -120,10 +129,10 @@ fn open_tables(env: Env, path: PathBuf) -> Result<Environment, OnlineError> {
     Ok(environment)
 }
 
-const TABLES: [&str; 4] = ["about", "views", "rows", "dropped"];
+const TABLES: [&str; 5] = ["about", "views", "rows", "dropped", "changes"];
 
 /// The tables of a store that another opening made; none where they are still to be made.
-fn existing_tables(env: &Env) -> heed::Result<Option<[Table; 4]>> {
+fn existing_tables(env: &Env) -> heed::Result<Option<[Table; 5]>> {
     let txn = env.read_txn()?;
     let opened = env.open_databases_and_commit(txn, |opener, txn| {
         let mut tables = Vec::new();
@@ -133,26 +142,28 @@ fn existing_tables(env: &Env) -> heed::Result<Option<[Table; 4]>> {
                 None => return Ok(CommitOrAbort::Abort(())),
             }
         }
-        match <[_; 4]>::try_from(tables) {
+        match <[_; 5]>::try_from(tables) {
             Ok(tables) => Ok(CommitOrAbort::Commit(tables)),
             Err(_) => Ok(CommitOrAbort::Abort(())),
         }
     });
-    opened.map(|opened: CommitOrAbort<[Table; 4], ()>| opened.commit())
+    opened.map(|opened: CommitOrAbort<[Table; 5], ()>| opened.commit())
 }
 
-fn new_tables(env: &Env) -> heed::Result<[Table; 4]> {
+fn new_tables(env: &Env) -> heed::Result<[Table; 5]> {
     let txn = env.write_txn()?;
     let made = env.create_databases_and_commit(txn, |opener, txn| {
-        let [about, views, rows, dropped] = TABLES;
+        let [about, views, rows, dropped, changes] = TABLES;
         let tables = [
             opener.create_database::<Bytes, Bytes>(txn, Some(about))?,
             opener.create_database(txn, Some(views))?,
             opener.create_database(txn, Some(rows))?,
             opener.create_database(txn, Some(dropped))?,
+            opener.create_database(txn, Some(changes))?,
         ];
         let [about, ..] = &tables;
-        if about.get(txn, b"format")?.is_none() {
+        let format = about.get(txn, b"format")?;
+        if format.is_none() || format == Some(&WITHOUT_CHANGES.to_le_bytes()) {
             about.put(txn, b"format", &FORMAT.to_le_bytes())?;
         }
         Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(tables))

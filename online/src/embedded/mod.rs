@@ -2,6 +2,7 @@
 //! Readers never wait; a call that writes is one transaction, synced to disk before it returns, so
 //! that a process killed at any moment leaves what was last acknowledged.
 
+mod changes;
 mod environment;
 mod record;
 #[cfg(test)]
@@ -15,7 +16,7 @@ use heed::{RoTxn, RwTxn};
 
 use crate::error::OnlineError;
 use crate::packed::Held;
-use crate::store::{Change, Followed, Found, Outcome, Read, Reader, Replacement, Stats, Writer};
+use crate::store::{Change, Found, Outcome, Read, Reader, Replacement, Stats, Writer};
 use environment::Environment;
 use record::Record;
 
@@ -36,19 +37,18 @@ impl Embedded {
         Environment::open(path).map(|environment| Self { environment })
     }
 
-    fn read_now(&self, reads: &[Read<'_>]) -> heed::Result<Vec<Found>> {
-        let txn = self.environment.env.read_txn()?;
+    fn read_now(&self, txn: &RoTxn<'_>, reads: &[Read<'_>]) -> heed::Result<Vec<Found>> {
         let mut place = Vec::new();
         reads
             .iter()
             .map(|read| {
-                let record = self.record(&txn, read.view)?;
+                let record = self.record(txn, read.view)?;
                 let mut found =
                     Found::new(record.and_then(|record| record.stats.applied_at), read.keys.len());
                 for key in read.keys {
                     found.push(match record {
                         Some(record) => {
-                            self.environment.rows.get(&txn, row_place(&mut place, record.number, key))?
+                            self.environment.rows.get(txn, row_place(&mut place, record.number, key))?
                         }
                         None => None,
                     });
@@ -91,6 +91,13 @@ impl Embedded {
         if before != Some(record) || outcomes.contains(&Outcome::Written) {
             let name = view.to_string();
             self.environment.views.put(&mut txn, name.as_bytes(), &record.to_bytes()).map_err(heed)?;
+            let written = rows.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Outcome::Written);
+            let mut changes: Vec<Change> =
+                written.map(|(row, _)| Change::Row { view: view.clone(), key: row.key.clone() }).collect();
+            if before.and_then(|before| before.stats.applied_at) != record.stats.applied_at {
+                changes.push(Change::View(view.clone()));
+            }
+            self.note_changes(&mut txn, &changes).map_err(heed)?;
             txn.commit().map_err(heed)?;
         }
         Ok(outcomes)
@@ -144,6 +151,7 @@ impl Embedded {
         if let Some(record) = self.record(&txn, view)? {
             environment.views.delete(&mut txn, view.to_string().as_bytes())?;
             environment.dropped.put(&mut txn, &record.number.to_be_bytes(), &[])?;
+            self.note_changes(&mut txn, &[Change::Dropped(view.clone())])?;
             txn.commit()?;
         } else {
             txn.abort();
@@ -189,7 +197,11 @@ fn row_place<'a>(place: &'a mut Vec<u8>, number: u32, key: &EntityKey) -> &'a [u
 
 impl Reader for Embedded {
     async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
-        self.read_now(reads).map_err(|error| self.error(error))
+        let read = || {
+            let txn = self.environment.env.read_txn()?;
+            self.read_now(&txn, reads)
+        };
+        read().map_err(|error| self.error(error))
     }
 
     async fn stats(&self, view: &VersionId) -> Result<Stats, OnlineError> {
@@ -215,16 +227,5 @@ impl Writer for Embedded {
 
     async fn drop_view(&self, view: &VersionId) -> Result<(), OnlineError> {
         self.drop_now(view).map_err(|error| self.error(error))
-    }
-}
-
-impl Followed for Embedded {
-    /// Ends at once: nothing tells a process what another one writes, and reading the disk's pages is as
-    /// fast as reading copies of them.
-    async fn follow(&self, _tell: &(dyn Fn(Change) + Send + Sync)) -> OnlineError {
-        OnlineError::Unusable {
-            path: self.environment.path.clone(),
-            reason: "it tells nobody what changes: read it without copies".to_owned(),
-        }
     }
 }

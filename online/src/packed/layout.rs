@@ -19,6 +19,8 @@ pub struct Layout {
     pub(crate) latest: Vec<LatestSlot>,
     pub(crate) rings: Vec<RingPlan>,
     pub(crate) features: Vec<FeaturePlan>,
+    /// The type of each feature.
+    pub(crate) types: Vec<DataType>,
     /// How many states an answer to all features merges.
     pub(crate) merges: usize,
     /// Where the slots of the rings begin: the end of what lies at fixed places.
@@ -141,6 +143,7 @@ impl Layout {
             latest,
             rings,
             features,
+            types: view.features.iter().map(|feature| feature.data_type).collect(),
             merges: merges.len(),
             slots_at,
         }

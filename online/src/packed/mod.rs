@@ -6,6 +6,7 @@ mod bits;
 mod golden;
 mod head;
 mod layout;
+mod merging;
 mod row;
 mod scan;
 mod tail;
@@ -16,7 +17,7 @@ pub use row::PackedRow;
 pub(crate) use bits::{count_ones, is_set, set};
 pub(crate) use head::Held;
 pub(crate) use layout::{FeaturePlan, LatestSlot, RingPlan, tail_tile};
-pub(crate) use scan::{micros_at, u32_at};
+pub(crate) use scan::{Scan, micros_at, u32_at};
 pub(crate) use tail::{Tail, write as write_tail};
 
 /// The version of the layout that is written.

@@ -7,9 +7,11 @@ use super::head::{check_head, check_sum};
 use super::scan::{micros_at, u32_at, u64_at};
 use super::{
     CHECKSUM, FLAG_FOLDED, FLAG_PENDING, LatestSlot, Layout, RingPlan, Tail, aligned, at, count_ones, is_set,
+    merging,
 };
 use crate::answer::{self, Folded};
 use crate::error::OnlineError;
+use crate::hot::Probe;
 use crate::positions::Positions;
 
 /// A packed row where it lies. Nothing is copied to read a value of a fixed width. The checksum is
@@ -81,13 +83,8 @@ impl<'a> PackedRow<'a> {
     ) -> impl Iterator<Item = Option<State>> + use<'a> {
         let (bytes, argument) = (self.bytes, ring.argument);
         let tiles = count_ones(self.bitmap(ring), ring.tiles);
-        let before: usize =
-            ring.components.iter().take(part).map(|before| aligned(tiles * before.width)).sum();
-        let slots = u32_at(bytes, ring.entry_at).map(|slots| slots as usize + before);
-        let spills = match u32_at(bytes, ring.entry_at + 4) {
-            Some(spills) if spills > 0 => bytes.get(spills as usize + part * tiles.div_ceil(8)..),
-            _ => None,
-        };
+        let slots = self.slots_of(ring, part, tiles);
+        let spills = self.spills_of(ring, part, tiles);
         let plan = ring.components.get(part).copied();
         (0..count.min(tiles)).map(move |tile| {
             let plan = plan?;
@@ -97,6 +94,56 @@ impl<'a> PackedRow<'a> {
             let state = if plan.in_slot && !spilled { slot } else { referred(bytes, slot)? };
             State::read(plan.component, argument, true, state)
         })
+    }
+
+    /// The same states as one, where all lie in their slots and a kernel merges them exactly.
+    fn merged(&self, ring: &RingPlan, part: usize, count: usize) -> Option<State> {
+        let plan = ring.components.get(part)?;
+        let tiles = count_ones(self.bitmap(ring), ring.tiles);
+        if count == 0 || !plan.in_slot || self.spills_of(ring, part, tiles).is_some() {
+            return None;
+        }
+        let start = self.slots_of(ring, part, tiles)?;
+        let slots = self.bytes.get(start..start + count.min(tiles) * plan.width)?;
+        merging::merged(Probe::widest(), ring, part, slots)
+    }
+
+    /// Where the slots of a component begin in a ring of so many tiles that are not empty.
+    fn slots_of(&self, ring: &RingPlan, part: usize, tiles: usize) -> Option<usize> {
+        let before: usize =
+            ring.components.iter().take(part).map(|before| aligned(tiles * before.width)).sum();
+        u32_at(self.bytes, ring.entry_at).map(|slots| slots as usize + before)
+    }
+
+    /// The bitmap of a component's states that do not lie in their slots; none where the ring has none.
+    fn spills_of(&self, ring: &RingPlan, part: usize, tiles: usize) -> Option<&'a [u8]> {
+        match u32_at(self.bytes, ring.entry_at + 4) {
+            Some(spills) if spills > 0 => self.bytes.get(spills as usize + part * tiles.div_ceil(8)..),
+            _ => None,
+        }
+    }
+
+    /// Whether rows wait, of which some may be visible.
+    pub(crate) fn has_pending(&self) -> bool {
+        self.flags & FLAG_PENDING != 0
+    }
+
+    /// The bytes of a latest value; none where it is null.
+    #[inline]
+    pub(crate) fn latest_bytes(
+        &self,
+        place: usize,
+        slot: &LatestSlot,
+    ) -> Result<Option<&'a [u8]>, OnlineError> {
+        let bits = self.bytes.get(at::NULLS..).unwrap_or_default();
+        if !is_set(bits, place) {
+            return Ok(None);
+        }
+        let bytes = match slot.width {
+            Some(width) => self.bytes.get(slot.at..slot.at + width),
+            None => self.bytes.get(slot.at..).and_then(|reference| referred(self.bytes, reference)),
+        };
+        bytes.map(Some).ok_or_else(|| self.layout.damaged("a latest value is none of its type"))
     }
 
     fn is_folded(&self) -> bool {
@@ -134,16 +181,8 @@ impl Folded for PackedRow<'_> {
     }
 
     fn latest_value(&self, place: usize, slot: &LatestSlot) -> Result<Value, OnlineError> {
-        let bits = self.bytes.get(at::NULLS..).unwrap_or_default();
-        if !is_set(bits, place) {
-            return Ok(Value::Null);
-        }
-        let bytes = match slot.width {
-            Some(width) => self.bytes.get(slot.at..slot.at + width),
-            None => self.bytes.get(slot.at..).and_then(|reference| referred(self.bytes, reference)),
-        };
-        bytes
-            .and_then(|bytes| Value::read(slot.data_type, bytes))
+        let Some(bytes) = self.latest_bytes(place, slot)? else { return Ok(Value::Null) };
+        Value::read(slot.data_type, bytes)
             .ok_or_else(|| self.layout.damaged("a latest value is none of its type"))
     }
 
@@ -158,6 +197,10 @@ impl Folded for PackedRow<'_> {
         let reach = ring.tile(times.event_time) - tail + 1;
         let within = usize::try_from(reach).unwrap_or(0).min(ring.tiles);
         let count = count_ones(self.bitmap(ring), within);
+        if let Some(state) = self.merged(ring, part, count) {
+            into.merge(&state);
+            return Ok(());
+        }
         for state in self.states(ring, part, count) {
             into.merge(&state.ok_or_else(|| self.layout.damaged("a tile's state is none"))?);
         }
@@ -168,7 +211,7 @@ impl Folded for PackedRow<'_> {
         &self,
         use_them: impl FnOnce(Option<Position>, &[Row]) -> T,
     ) -> Result<T, OnlineError> {
-        if self.flags & FLAG_PENDING == 0 {
+        if !self.has_pending() {
             return Ok(use_them(None, &[]));
         }
         let tail = self.tail()?;

@@ -16,6 +16,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("cli", &["feature", "transform", "registry", "offline", "online", "materializer", "proto", "server"]),
     ("tests", &[]),
     ("benches/get", &["proto"]),
+    ("benches/hot", &["feature", "online"]),
     ("benches/join/scan", &[]),
     ("benches/redis", &["feature", "online"]),
 ];

@@ -1,0 +1,309 @@
+//! Reading the table: one key, or many at once, with the cache misses of many keys under way together.
+
+use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+
+use super::pins::Pin;
+#[cfg(target_arch = "x86_64")]
+use super::probe::{Avx2, Avx512};
+use super::probe::{Bucket, Matches, Portable, Probe, WORDS};
+use super::table::{AtBound, HotTable, place};
+use super::word::{UNSHAPED, Word, fingerprint};
+
+/// Keys of a group: so many buckets, and so many entries, are under way at once. More than a processor
+/// has room for: so it always has the next to ask for.
+const AHEAD: usize = 64;
+
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static THREAD: usize = THREADS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// A reading of the table: what it finds stays as it is until it ends.
+pub struct Reading<'t> {
+    table: &'t HotTable,
+    _pin: Pin<'t>,
+}
+
+impl std::fmt::Debug for Reading<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reading").finish_non_exhaustive()
+    }
+}
+
+/// Keys whose buckets, or whose entries, were asked for and are under way.
+#[derive(Clone, Copy)]
+struct Group {
+    hashes: [u64; AHEAD],
+    buckets: [usize; AHEAD],
+    words: [Word; AHEAD],
+    /// The places of keys that no word of their bucket matches, but that has further lines.
+    linked: [u8; AHEAD],
+    links: usize,
+}
+
+impl Group {
+    const NONE: Group = Group {
+        hashes: [0; AHEAD],
+        buckets: [0; AHEAD],
+        words: [Word::EMPTY; AHEAD],
+        linked: [0; AHEAD],
+        links: 0,
+    };
+}
+
+/// Keys of one view, by their places.
+trait Keys<'k> {
+    fn count(&self) -> usize;
+    /// The key at a place below the count.
+    fn key(&self, place: usize) -> &'k [u8];
+}
+
+impl<'k, K: AsRef<[u8]>> Keys<'k> for &'k [K] {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    #[inline(always)]
+    fn key(&self, place: usize) -> &'k [u8] {
+        debug_assert!(place < self.len());
+        // SAFETY: the place is below the count.
+        unsafe { self.get_unchecked(place) }.as_ref()
+    }
+}
+
+/// A value of eight bytes that lies in rows.
+pub trait Slot: Copy {
+    /// The value of these little-endian bytes.
+    fn of(bytes: [u8; 8]) -> Self;
+}
+
+impl Slot for f64 {
+    #[inline(always)]
+    fn of(bytes: [u8; 8]) -> f64 {
+        f64::from_le_bytes(bytes)
+    }
+}
+
+impl Slot for i64 {
+    #[inline(always)]
+    fn of(bytes: [u8; 8]) -> i64 {
+        i64::from_le_bytes(bytes)
+    }
+}
+
+impl<'t> Reading<'t> {
+    pub(super) fn new(table: &'t HotTable) -> Self {
+        let near = THREAD.try_with(|thread| *thread).unwrap_or_default();
+        Self { table, _pin: table.pins.enter(near) }
+    }
+
+    /// The row of one key.
+    pub fn get(&self, view: u32, key: &[u8]) -> Option<&[u8]> {
+        self.find(view, key, self.table.hash(view, key))
+    }
+
+    /// The rows of these keys, each told with its place, in their order.
+    pub fn each<'s, K: AsRef<[u8]>>(
+        &'s self,
+        view: u32,
+        keys: &[K],
+        found: impl FnMut(usize, Option<&'s [u8]>),
+    ) {
+        match self.table.options.probe {
+            #[cfg(target_arch = "x86_64")]
+            Probe::Avx512 => self.each_with::<Avx512>(view, keys, found),
+            #[cfg(target_arch = "x86_64")]
+            Probe::Avx2 => self.each_with::<Avx2>(view, keys, found),
+            _ => self.each_with::<Portable>(view, keys, found),
+        }
+    }
+
+    /// The rows of these keys, in their order, in place of what is in `rows`.
+    pub fn rows<'s, K: AsRef<[u8]>>(&'s self, view: u32, keys: &[K], rows: &mut Vec<Option<&'s [u8]>>) {
+        rows.clear();
+        rows.reserve(keys.len());
+        self.each(view, keys, |_, row| rows.push(row));
+    }
+
+    /// For each key the `N` values that lie from byte `at` of its row on, straight into columns: value i of
+    /// the key at a place goes to that place of column i. Gives how many keys have such a row; `missing` is
+    /// told the places of the others, whose cells are left alone. Keys beyond the shortest column are
+    /// not read.
+    pub fn gather<V: Slot, K: AsRef<[u8]>, const N: usize>(
+        &self,
+        view: u32,
+        keys: &[K],
+        at: usize,
+        mut columns: [&mut [V]; N],
+        mut missing: impl FnMut(usize),
+    ) -> usize {
+        let count = columns.iter().map(|column| column.len()).min().unwrap_or(0).min(keys.len());
+        let starts = columns.each_mut().map(|column| column.as_mut_ptr());
+        let mut there = 0;
+        self.each(view, keys.get(..count).unwrap_or_default(), |place, row| {
+            let values = row.and_then(|row| row.get(at..)?.as_chunks::<8>().0.first_chunk::<N>());
+            let Some(values) = values else { return missing(place) };
+            for (start, value) in starts.iter().zip(values) {
+                // SAFETY: the place is below the count, and no column is shorter; the columns are borrowed
+                // for writing, and nobody else holds them.
+                unsafe { start.add(place).write(V::of(*value)) };
+            }
+            there += 1;
+        });
+        there
+    }
+
+    /// While a group's entries are looked at, the buckets of the next group are, and those of the group
+    /// after it are asked for: each line that a key needs was asked for one group ago.
+    #[inline(always)]
+    fn each_with<'s, 'k, M: Matches>(
+        &'s self,
+        view: u32,
+        keys: impl Keys<'k>,
+        mut found: impl FnMut(usize, Option<&'s [u8]>),
+    ) {
+        let count = keys.count();
+        let groups = count.div_ceil(AHEAD);
+        let range = |group: usize| group * AHEAD..count.min((group + 1) * AHEAD);
+        let mut turning = [Group::NONE; 3];
+        for step in 0..groups + 2 {
+            // The entries behind links have the time that the other groups take to arrive.
+            if step >= 2 {
+                self.follow_links::<M>(group_of(&mut turning, step - 2));
+            }
+            if step < groups {
+                self.ask_for_buckets(view, &keys, range(step), group_of(&mut turning, step));
+            }
+            if step > 0 && step <= groups {
+                self.match_words::<M>(group_of(&mut turning, step - 1), range(step - 1).len());
+            }
+            if step >= 2 {
+                let group = group_of(&mut turning, step - 2);
+                for (slot, at) in range(step - 2).enumerate() {
+                    found(at, self.row_of(group, slot, view, keys.key(at)));
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn ask_for_buckets<'k>(
+        &self,
+        view: u32,
+        keys: &impl Keys<'k>,
+        range: std::ops::Range<usize>,
+        group: &mut Group,
+    ) {
+        let table = self.table;
+        let buckets = table.count.load(Ordering::Relaxed);
+        for ((hash, bucket), at) in group.hashes.iter_mut().zip(&mut group.buckets).zip(range) {
+            *hash = table.hash(view, keys.key(at));
+            *bucket = place(*hash, buckets);
+            table.buckets.prefetch(*bucket);
+        }
+    }
+
+    #[inline(always)]
+    fn match_words<M: Matches>(&self, group: &mut Group, count: usize) {
+        let table = self.table;
+        group.links = 0;
+        let hashes = group.hashes.iter().zip(&group.buckets).zip(&mut group.words);
+        for (slot, ((hash, bucket), word)) in hashes.take(count).enumerate() {
+            *word = match_word::<M>(table.bucket(*bucket), *hash);
+            self.ask_for_entry(*word);
+            if word.is_link()
+                && let Some(linked) = group.linked.get_mut(group.links)
+            {
+                *linked = slot as u8;
+                group.links += 1;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn ask_for_entry(&self, word: Word) {
+        self.table.lines.prefetch(word.line());
+        if word.shape() == UNSHAPED {
+            self.table.lines.prefetch(word.line() + 1);
+        }
+    }
+
+    /// Looks for what was not in its bucket in the first of its further lines, which were asked for.
+    #[inline(always)]
+    fn follow_links<M: Matches>(&self, group: &mut Group) {
+        for slot in group.linked.iter().take(group.links) {
+            let slot = usize::from(*slot);
+            if let (Some(word), Some(hash)) = (group.words.get_mut(slot), group.hashes.get(slot)) {
+                // SAFETY: the link was read by this reading, from a bucket.
+                *word = match_word::<M>(unsafe { self.table.linked(*word) }, *hash);
+                self.ask_for_entry(*word);
+            }
+        }
+    }
+
+    /// The row of the key that the group's word may name.
+    #[inline(always)]
+    fn row_of(&self, group: &Group, slot: usize, view: u32, key: &[u8]) -> Option<&[u8]> {
+        let (Some(word), Some(hash)) = (group.words.get(slot).copied(), group.hashes.get(slot).copied())
+        else {
+            return None;
+        };
+        if word.matches(hash) {
+            // SAFETY: a word that matches is an entry's, and this reading read it, from a bucket.
+            let entry = unsafe { self.table.entry(word) };
+            if entry.is_of(view, key) {
+                if self.table.options.at_bound == AtBound::Evict && !word.is_seen() {
+                    self.note_use_of(view, key, hash, word);
+                }
+                return Some(entry.row);
+            }
+        }
+        self.find(view, key, hash)
+    }
+
+    #[cold]
+    fn note_use_of(&self, view: u32, key: &[u8], hash: u64, word: Word) {
+        // SAFETY: this reading is pinned.
+        if let Some((slot, there)) = unsafe { self.table.find(view, key, hash) }
+            && there == word
+        {
+            note_use(slot, word);
+        }
+    }
+
+    #[cold]
+    fn find(&self, view: u32, key: &[u8], hash: u64) -> Option<&[u8]> {
+        // SAFETY: this reading is pinned, and the row is borrowed from it.
+        let (slot, word) = unsafe { self.table.find(view, key, hash) }?;
+        if self.table.options.at_bound == AtBound::Evict && !word.is_seen() {
+            note_use(slot, word);
+        }
+        // SAFETY: the word was just read by this reading, and names an entry.
+        Some(unsafe { self.table.entry(word) }.row)
+    }
+}
+
+/// Where the word changed meanwhile, nothing is noted.
+fn note_use(slot: &AtomicU64, word: Word) {
+    let _ = slot.compare_exchange(word.0, word.seen().0, Ordering::Relaxed, Ordering::Relaxed);
+}
+
+/// The word of a bucket that may be the key's; without a match the last one, which may lead on.
+#[inline(always)]
+fn match_word<M: Matches>(bucket: &Bucket, hash: u64) -> Word {
+    let matches = M::matches(bucket, fingerprint(hash)) | 1 << (WORDS - 1);
+    // SAFETY: a bit below the number of words is set.
+    Word(unsafe { bucket.0.get_unchecked(matches.trailing_zeros() as usize) }.load(Ordering::Acquire))
+}
+
+#[inline(always)]
+fn group_of(turning: &mut [Group; 3], number: usize) -> &mut Group {
+    let [a, b, c] = turning;
+    match number % 3 {
+        0 => a,
+        1 => b,
+        _ => c,
+    }
+}

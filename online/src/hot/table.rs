@@ -1,0 +1,318 @@
+//! The table: from a view's number and an entity's key to a row's bytes, read by many threads that never
+//! wait while one writes.
+//!
+//! A key's bucket is one cache line of eight words; a word names an entry's line, where its key and its
+//! row lie. An entry is never changed once a word names it: a write makes a new one, exchanges the word,
+//! and the old one's place is written again when no reader can see it any more ([`super::pins`]). Buckets
+//! are added one by one (linear hashing), so that no write does more than a little. `docs/decisions/0009`
+//! says what else was weighed.
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use foldhash::fast::RandomState;
+
+use super::pins::Pins;
+use super::probe::{Bucket, Probe, WORDS};
+use super::reading::Reading;
+use super::region::{LINE, Region};
+use super::word::{MAX_LINES, MAX_SHAPES, UNSHAPED, Word};
+use super::writing::{Writes, Writing};
+
+/// Readers at one moment before a crowd is only counted.
+const PINS: usize = 128;
+/// Buckets of an empty table.
+const LEAST_BUCKETS: usize = 64;
+/// The smallest bound, in bytes.
+pub(super) const LEAST_BYTES: usize = 1 << 20;
+/// Bytes before the key of an entry without a shape: view, length of the key, length of the row.
+pub(super) const HEAD: usize = 12;
+
+/// What a table does with one row more than its bound allows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AtBound {
+    /// Refuses it: the table is a store, and what it holds is kept.
+    Refuse,
+    /// Lets other rows go that were not read lately: the table is in front of a store.
+    Evict,
+}
+
+/// How large a table may become, and how it works.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TableOptions {
+    /// The most bytes of memory: entries, buckets, and places that wait for readers. At least one MiB.
+    pub max_bytes: usize,
+    /// What happens there.
+    pub at_bound: AtBound,
+    /// Whether to ask for huge pages.
+    pub huge_pages: bool,
+    /// Which instructions look for keys; one that the processor lacks is replaced by the portable one.
+    pub probe: Probe,
+}
+
+impl TableOptions {
+    /// A table of at most so many bytes that lets rows go.
+    pub fn evicting(max_bytes: usize) -> Self {
+        Self { max_bytes, at_bound: AtBound::Evict, huge_pages: true, probe: Probe::widest() }
+    }
+
+    /// A table of at most so many bytes that keeps every row.
+    pub fn keeping(max_bytes: usize) -> Self {
+        Self { at_bound: AtBound::Refuse, ..Self::evicting(max_bytes) }
+    }
+}
+
+/// How much a table holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TableStats {
+    /// Rows.
+    pub entries: u64,
+    /// Bytes of memory, of those that its bound counts.
+    pub bytes: u64,
+    /// Rows that were let go.
+    pub evictions: u64,
+    /// Buckets, of eight rows each.
+    pub buckets: u64,
+}
+
+/// A table in memory. See the module.
+pub struct HotTable {
+    /// The buckets; those at and beyond `count` are zeros.
+    pub(super) buckets: Region,
+    /// How many buckets are in use.
+    pub(super) count: AtomicU64,
+    /// Entries, and further words of full buckets.
+    pub(super) lines: Region,
+    /// What entries of each shape have in common, as [`shape`] makes it.
+    pub(super) shapes: Box<[AtomicU64]>,
+    pub(super) pins: Pins<PINS>,
+    hasher: RandomState,
+    pub(super) options: TableOptions,
+    writing: Mutex<Writing>,
+    pub(super) entries: AtomicU64,
+    pub(super) bytes: AtomicU64,
+    pub(super) evictions: AtomicU64,
+}
+
+impl std::fmt::Debug for HotTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HotTable").field("options", &self.options).field("stats", &self.stats()).finish()
+    }
+}
+
+/// What an entry of a shape is: its view and how long its key and its row are.
+pub(super) fn shape(view: u32, key: usize, row: usize) -> u64 {
+    u64::from(view) << 16 | (key as u64) << 8 | row as u64
+}
+
+/// An entry that a word names.
+#[derive(Clone, Copy)]
+pub(super) struct Entry<'a> {
+    pub(super) view: u32,
+    pub(super) key: &'a [u8],
+    pub(super) row: &'a [u8],
+}
+
+impl Entry<'_> {
+    #[inline(always)]
+    pub(super) fn is_of(&self, view: u32, key: &[u8]) -> bool {
+        self.view == view && same(self.key, key)
+    }
+}
+
+impl HotTable {
+    /// An empty table; none where the system cannot reserve the address space of its bound. Memory is
+    /// taken as it fills.
+    pub fn new(options: TableOptions) -> Option<Self> {
+        let max_bytes = options.max_bytes.max(LEAST_BYTES);
+        let lines = (max_bytes / LINE).min(MAX_LINES);
+        let buckets = (lines / 3).next_power_of_two().max(LEAST_BUCKETS);
+        let probe = if options.probe.is_available() { options.probe } else { Probe::Portable };
+        let table = Self {
+            buckets: Region::reserve(buckets, options.huge_pages)?,
+            count: AtomicU64::new(LEAST_BUCKETS as u64),
+            // One slab more: the first is never used.
+            lines: Region::reserve(lines + super::places::SLAB_LINES, options.huge_pages)?,
+            shapes: (0..MAX_SHAPES).map(|_| AtomicU64::new(0)).collect(),
+            pins: Pins::new(),
+            hasher: RandomState::default(),
+            options: TableOptions { max_bytes, probe, ..options },
+            writing: Mutex::new(Writing::new(lines + super::places::SLAB_LINES)),
+            entries: AtomicU64::new(0),
+            bytes: AtomicU64::new((LEAST_BUCKETS * LINE) as u64),
+            evictions: AtomicU64::new(0),
+        };
+        Some(table)
+    }
+
+    /// Begins to read. What is found stays as it is until the reading ends, whatever is written
+    /// meanwhile; so a reading should be short: nothing that it might see is overwritten before.
+    pub fn read(&self) -> Reading<'_> {
+        Reading::new(self)
+    }
+
+    /// Begins to write, after whoever writes now. Readers are not held up, and see each write at once.
+    pub fn write(&self) -> Writes<'_> {
+        Writes::new(self, self.writing.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How much it holds.
+    pub fn stats(&self) -> TableStats {
+        TableStats {
+            entries: self.entries.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            evictions: self.evictions.load(Ordering::Relaxed),
+            buckets: self.count.load(Ordering::Relaxed),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn hash(&self, view: u32, key: &[u8]) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_u32(view);
+        match key.as_array::<8>() {
+            Some(key) => hasher.write_u64(u64::from_le_bytes(*key)),
+            None => hasher.write(key),
+        }
+        hasher.finish()
+    }
+
+    /// The bucket of this number.
+    #[inline(always)]
+    pub(super) fn bucket(&self, number: usize) -> &Bucket {
+        // SAFETY: a line is aligned and as large as a bucket, any bytes are one, and lines of this region
+        // are only ever used as buckets, through their atomics.
+        unsafe { self.buckets.line(number).cast().as_ref() }
+    }
+
+    /// The further words that a link names.
+    ///
+    /// # Safety
+    /// The link was read by a reader that is still pinned, or by the writer, from a bucket.
+    #[inline(always)]
+    // SAFETY: the caller keeps what is said above.
+    pub(super) unsafe fn linked(&self, link: Word) -> &Bucket {
+        // SAFETY: the writer made eight words of the line before it published the link, and does not
+        // use it for anything else before readers that may have seen the link have left.
+        unsafe { self.lines.line(link.line()).cast().as_ref() }
+    }
+
+    /// The entry that a word names.
+    ///
+    /// # Safety
+    /// The word was read by a reader that is still pinned, or by the writer, from a bucket; it is an
+    /// entry's; and the entry is not used once that reader has left.
+    #[inline(always)]
+    // SAFETY: the caller keeps what is said above.
+    pub(super) unsafe fn entry(&self, word: Word) -> Entry<'_> {
+        let at = self.lines.line(word.line());
+        // SAFETY: the writer wrote the whole entry, with these lengths, before it published the word, and
+        // writes there again only when readers that may have seen the word have left.
+        unsafe {
+            let (view, key, row, at) = match self.shapes.get(word.shape()) {
+                Some(shape) if word.shape() != UNSHAPED => {
+                    let shape = shape.load(Ordering::Relaxed);
+                    ((shape >> 16) as u32, (shape >> 8) as usize & 0xff, shape as usize & 0xff, at)
+                }
+                _ => {
+                    let [view, key, row] = at.cast::<[u32; 3]>().read();
+                    (view, key as usize, row as usize, at.add(HEAD))
+                }
+            };
+            Entry {
+                view,
+                key: std::slice::from_raw_parts(at.as_ptr(), key),
+                row: std::slice::from_raw_parts(at.add(key).as_ptr(), row),
+            }
+        }
+    }
+
+    /// The row of a key, by every word of its bucket in an order that no write can slip through.
+    ///
+    /// # Safety
+    /// The caller is pinned, or the writer, and does not use the row once it is not.
+    // SAFETY: the caller keeps what is said above.
+    pub(super) unsafe fn find(&self, view: u32, key: &[u8], hash: u64) -> Option<(&AtomicU64, Word)> {
+        loop {
+            let at = place(hash, self.count.load(Ordering::Acquire));
+            let mut bucket = self.bucket(at);
+            loop {
+                // The last word first: when further words are taken back into the bucket, they are
+                // there before the link to them is gone.
+                let [words @ .., last] = &bucket.0;
+                let [after, ..] = [last].map(|slot| Word(slot.load(Ordering::Acquire)));
+                let found = std::iter::once((last, after))
+                    .chain(words.iter().map(|slot| (slot, Word(slot.load(Ordering::Acquire)))))
+                    .find(|(_, word)| {
+                        // SAFETY: the word was just read, by whom the caller says.
+                        word.matches(hash) && unsafe { self.is_entry_of(*word, view, key) }
+                    });
+                if found.is_some() {
+                    return found;
+                }
+                if !after.is_link() {
+                    break;
+                }
+                // SAFETY: the link was just read, by whom the caller says.
+                bucket = unsafe { self.linked(after) };
+            }
+            // A bucket that was split meanwhile may have given the key away.
+            if place(hash, self.count.load(Ordering::Acquire)) == at {
+                return None;
+            }
+        }
+    }
+
+    /// Whether a word names the entry of this key.
+    ///
+    /// # Safety
+    /// As for [`HotTable::entry`].
+    #[inline(always)]
+    // SAFETY: the caller keeps what is said above.
+    pub(super) unsafe fn is_entry_of(&self, word: Word, view: u32, key: &[u8]) -> bool {
+        if !word.is_entry() {
+            return false;
+        }
+        // SAFETY: the caller says so.
+        unsafe { self.entry(word) }.is_of(view, key)
+    }
+
+    /// All words of a bucket and its further lines.
+    ///
+    /// # Safety
+    /// The caller is the writer.
+    // SAFETY: the caller keeps what is said above.
+    pub(super) unsafe fn words(&self, number: usize) -> impl Iterator<Item = &AtomicU64> {
+        let mut next = Some(self.bucket(number));
+        std::iter::from_fn(move || {
+            let bucket = next?;
+            let last = Word(bucket.0.last()?.load(Ordering::Acquire));
+            // SAFETY: the link was just read by the writer.
+            next = last.is_link().then(|| unsafe { self.linked(last) });
+            Some(bucket.0.iter().take(if last.is_link() { WORDS - 1 } else { WORDS }))
+        })
+        .flatten()
+    }
+}
+
+/// The number of a hash's bucket among so many.
+#[inline(always)]
+pub(super) fn place(hash: u64, count: u64) -> usize {
+    // The greatest power of two that is not above the count.
+    let half = 1_u64 << (63 - (count | 1).leading_zeros());
+    let number = hash & (2 * half - 1);
+    (if number < count { number } else { number & (half - 1) }) as usize
+}
+
+/// Whether two keys are equal; most have eight bytes.
+#[inline(always)]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    match (a.as_array::<8>(), b.as_array::<8>()) {
+        (Some(a), Some(b)) => u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b),
+        _ => a == b,
+    }
+}
+
+/// Held by whoever writes.
+pub(super) type Held<'a> = MutexGuard<'a, Writing>;

@@ -1,0 +1,448 @@
+//! The hot tier: rows of a store that were read lately, in memory in front of it. What it answers is what
+//! the store would: rows go when the store tells of a change, and none is kept that changed while it was
+//! on its way here.
+//!
+//! A store that can be asked for its changes is asked at each read, and rows and applied times are those
+//! of the moment of its answer: such a tier is never behind. A store that only tells is followed; a row
+//! may then be as old as its message takes, and the applied time is at least that of every row. While
+//! nobody follows it the tier lets every read through. Where the store is not available, rows that are
+//! held are answered for as long as the tier was told to, and what is not held is an error, never absent.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use feature::{EntityKey, Micros, Span, VersionId};
+use foldhash::fast::FixedState;
+
+use super::table::{HotTable, TableOptions};
+use crate::error::OnlineError;
+use crate::store::{Change, Followed, Found, Read, Reader, Stats};
+
+/// Keys whose last change is noted together.
+const STRIPES: usize = 4096;
+/// How often a read begins anew because the store changed meanwhile, before all is read from the store.
+const ATTEMPTS: usize = 3;
+/// No mark, or no applied time.
+const NO_MARK: u64 = u64::MAX;
+const NO_TIME: i64 = i64::MIN;
+
+/// How a tier works.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TierOptions {
+    /// How much memory it may take.
+    pub table: TableOptions,
+    /// How long it answers what it holds while the store is not available.
+    pub longest_outage: Span,
+}
+
+/// What a tier has done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TierStats {
+    /// Keys whose row, or whose absence, was in memory.
+    pub hits: u64,
+    /// Keys that the store was asked for.
+    pub misses: u64,
+    /// Rows that were let go for others.
+    pub evictions: u64,
+    /// Rows, and keys without one, in memory.
+    pub entries: u64,
+    /// Bytes of memory.
+    pub bytes: u64,
+    /// Reads that were answered without the store, which was not available.
+    pub outages: u64,
+}
+
+/// The moment, when a tier asks for it.
+type Clock = Box<dyn Fn() -> Micros + Send + Sync>;
+
+/// Rows of a store that were read lately, in front of it.
+pub struct HotTier<S> {
+    store: S,
+    table: HotTable,
+    longest_outage: Span,
+    now: Clock,
+    views: RwLock<HashMap<VersionId, Arc<Held>>>,
+    next_number: AtomicU32,
+    told: Mutex<Told>,
+    /// The state of the store up to which its changes were taken in.
+    mark: AtomicU64,
+    /// Whether the store tells of its changes now.
+    followed: AtomicBool,
+    /// Since when it has not been available.
+    lost: Mutex<Option<Micros>>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+    outages: AtomicU64,
+}
+
+/// What is known of one view. A dropped view's rows are those of a number that nobody asks for again.
+struct Held {
+    number: u32,
+    /// The last applied time that was read; at least that of every row that is held.
+    applied_at: AtomicI64,
+    /// Whether it is still that.
+    is_known: AtomicBool,
+    /// The last change told of it.
+    changed: AtomicU64,
+}
+
+/// Which changes came last, by their order of arrival.
+struct Told {
+    last: u64,
+    everything: u64,
+    rows: Box<[u64]>,
+    stripes: FixedState,
+}
+
+impl Told {
+    fn stripe(&mut self, key: &EntityKey) -> &mut u64 {
+        let at = self.stripes.hash_one(key) as usize % STRIPES;
+        match self.rows.get_mut(at) {
+            Some(stripe) => stripe,
+            None => &mut self.everything,
+        }
+    }
+}
+
+/// What of one [`Read`] was found in memory.
+struct Gathered {
+    held: Arc<Held>,
+    found: Found,
+    missing: Vec<usize>,
+    is_known: bool,
+    /// Whether a key's absence was found.
+    has_absent: bool,
+}
+
+impl<S> std::fmt::Debug for HotTier<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HotTier").field("stats", &self.counts()).finish_non_exhaustive()
+    }
+}
+
+impl<S> HotTier<S> {
+    /// A tier in front of a store, with nothing in it; none where its memory cannot be reserved. `now` is
+    /// only asked while the store is not available.
+    pub fn new(
+        store: S,
+        options: TierOptions,
+        now: impl Fn() -> Micros + Send + Sync + 'static,
+    ) -> Option<Self> {
+        let told =
+            Told { last: 0, everything: 0, rows: vec![0; STRIPES].into(), stripes: FixedState::default() };
+        Some(Self {
+            store,
+            table: HotTable::new(options.table)?,
+            longest_outage: options.longest_outage,
+            now: Box::new(now),
+            views: RwLock::new(HashMap::new()),
+            next_number: AtomicU32::new(0),
+            told: Mutex::new(told),
+            mark: AtomicU64::new(NO_MARK),
+            followed: AtomicBool::new(false),
+            lost: Mutex::new(None),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+            outages: AtomicU64::new(0),
+        })
+    }
+
+    /// The store behind it.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// What it has done so far.
+    pub fn counts(&self) -> TierStats {
+        let table = self.table.stats();
+        TierStats {
+            hits: self.hits.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
+            evictions: table.evictions,
+            entries: table.entries,
+            bytes: table.bytes,
+            outages: self.outages.load(Ordering::Relaxed),
+        }
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in what the store tells.
+    fn hear(&self, told: &mut Told, change: &Change) {
+        told.last += 1;
+        let last = told.last;
+        match change {
+            Change::Row { view, key } => {
+                *told.stripe(key) = last;
+                if let Some(held) = self.known_view(view) {
+                    self.table.write().remove(held.number, key.as_bytes());
+                }
+            }
+            Change::View(view) => {
+                if let Some(held) = self.known_view(view) {
+                    held.is_known.store(false, Ordering::Release);
+                    held.changed.store(last, Ordering::Release);
+                }
+            }
+            Change::Dropped(view) => {
+                let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
+                views.remove(view);
+            }
+            Change::Everything => {
+                told.everything = last;
+                self.views.write().unwrap_or_else(PoisonError::into_inner).clear();
+            }
+        }
+    }
+
+    fn known_view(&self, view: &VersionId) -> Option<Arc<Held>> {
+        self.views.read().unwrap_or_else(PoisonError::into_inner).get(view).cloned()
+    }
+
+    fn view(&self, view: &VersionId) -> Arc<Held> {
+        if let Some(held) = self.known_view(view) {
+            return held;
+        }
+        let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
+        let held = views.entry(view.clone()).or_insert_with(|| {
+            Arc::new(Held {
+                number: self.next_number.fetch_add(1, Ordering::Relaxed),
+                applied_at: AtomicI64::new(NO_TIME),
+                is_known: AtomicBool::new(false),
+                changed: AtomicU64::new(0),
+            })
+        });
+        Arc::clone(held)
+    }
+
+    /// What is in memory of these reads.
+    fn gather(&self, reads: &[Read<'_>]) -> Vec<Gathered> {
+        reads.iter().map(|read| self.gather_one(read)).collect()
+    }
+
+    fn gather_one(&self, read: &Read<'_>) -> Gathered {
+        let held = self.view(read.view);
+        let (mut found, mut missing, mut has_absent) = (Found::new(None, read.keys.len()), Vec::new(), false);
+        self.table.read().each(held.number, read.keys, |place, row| match row {
+            // A row has bytes: none stand for a key that has no row.
+            Some([]) => {
+                has_absent = true;
+                found.push(None);
+            }
+            Some(row) => found.push(Some(row)),
+            None => {
+                missing.push(place);
+                found.push(None);
+            }
+        });
+        // After the rows: it is raised before a row of its moment is kept.
+        let is_known = held.is_known.load(Ordering::Acquire);
+        found.set_applied_at(Micros::new(held.applied_at.load(Ordering::Acquire)).ok());
+        Gathered { held, found, missing, is_known, has_absent }
+    }
+
+    /// Keeps what was read from the store, unless it changed since: since the mark that the rows are of,
+    /// or, of a store without marks, since the change that was the last before they were read.
+    fn keep(&self, read: &Read<'_>, gathered: &Gathered, found: &Found, since: Since) {
+        let Gathered { held, missing, .. } = gathered;
+        let mut told = self.told();
+        let is_current = match since {
+            Since::Mark(mark) => self.mark.load(Ordering::Acquire) == mark,
+            Since::Change(change) => told.everything <= change,
+        };
+        if !is_current {
+            return;
+        }
+        let unchanged = |last: u64| match since {
+            Since::Mark(_) => true,
+            Since::Change(change) => last <= change,
+        };
+        let applied_at = found.applied_at().map_or(NO_TIME, Micros::get);
+        held.applied_at.fetch_max(applied_at, Ordering::AcqRel);
+        if unchanged(held.changed.load(Ordering::Acquire)) {
+            held.is_known.store(true, Ordering::Release);
+        }
+        let mut writes = self.table.write();
+        for (row, place) in found.rows().zip(missing) {
+            if let Some(key) = read.keys.get(*place)
+                && unchanged(*told.stripe(key))
+            {
+                // Where there is no room for a row the store is asked again: no answer depends on it.
+                let _ = writes.put(held.number, key.as_bytes(), row.unwrap_or_default());
+            }
+        }
+    }
+
+    fn is_within_the_longest_outage(&self) -> bool {
+        let now = (self.now)();
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = *lost.get_or_insert(now);
+        now.since(since) <= self.longest_outage.micros()
+    }
+
+    fn is_available_again(&self) {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        *lost = None;
+    }
+
+    /// What is held while the store is not available; its refusal where something is not.
+    fn without_the_store(&self, reads: &[Read<'_>], refusal: OnlineError) -> Result<Vec<Found>, OnlineError> {
+        if !matches!(refusal, OnlineError::Unavailable { .. }) || !self.is_within_the_longest_outage() {
+            return Err(refusal);
+        }
+        let gathered = self.gather(reads);
+        let all = gathered.iter().all(|gathered| {
+            gathered.missing.is_empty() && !gathered.has_absent && gathered.found.applied_at().is_some()
+        });
+        if !all {
+            return Err(refusal);
+        }
+        self.outages.fetch_add(1, Ordering::Relaxed);
+        Ok(gathered.into_iter().map(|gathered| gathered.found).collect())
+    }
+}
+
+/// While this lives the store is followed; what is told last is not heard any more after it.
+struct Following<'a>(&'a AtomicBool);
+
+impl Drop for Following<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// Since when rows must not have changed to be kept.
+#[derive(Clone, Copy)]
+enum Since {
+    Mark(u64),
+    Change(u64),
+}
+
+impl<S: Followed> HotTier<S> {
+    /// Follows the store until it cannot be followed any more, and gives the reason: for a task that calls
+    /// it again and again. A store that can be asked for its changes need not be followed.
+    pub async fn follow(&self) -> OnlineError {
+        // Also when whoever follows is stopped.
+        let _ends = Following(&self.followed);
+        self.store
+            .follow(&|change| {
+                let mut told = self.told();
+                self.hear(&mut told, &change);
+                self.followed.store(true, Ordering::Release);
+            })
+            .await
+    }
+
+    /// Takes in what has changed in a store that can be asked, and gives the mark of that moment.
+    fn catch_up(&self) -> Option<Result<u64, OnlineError>> {
+        let since = Some(self.mark.load(Ordering::Acquire)).filter(|mark| *mark != NO_MARK);
+        let changed = match self.store.changed(since)? {
+            Ok(changed) => changed,
+            Err(error) => return Some(Err(error)),
+        };
+        if since != Some(changed.mark) {
+            let mut told = self.told();
+            let mark = self.mark.load(Ordering::Acquire);
+            // Another reader may have been faster.
+            if mark == NO_MARK || mark < changed.mark || changed.changes.contains(&Change::Everything) {
+                changed.changes.iter().for_each(|change| self.hear(&mut told, change));
+                self.mark.store(changed.mark, Ordering::Release);
+            }
+        }
+        Some(Ok(changed.mark))
+    }
+
+    async fn read_through(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
+        for _ in 0..ATTEMPTS {
+            let mark = match self.catch_up() {
+                Some(Ok(mark)) => Some(mark),
+                Some(Err(error)) => return Err(error),
+                None if self.followed.load(Ordering::Acquire) => None,
+                None => break,
+            };
+            let since = mark.map_or_else(|| Since::Change(self.told().last), Since::Mark);
+            let mut gathered = self.gather(reads);
+            let is_of_the_mark =
+                |mark: Option<u64>| mark.is_none_or(|mark| self.mark.load(Ordering::Acquire) == mark);
+            if !is_of_the_mark(mark) {
+                continue;
+            }
+            if !self.complete(reads, &mut gathered, mark, since).await? {
+                continue;
+            }
+            let missing: usize = gathered.iter().map(|gathered| gathered.missing.len()).sum();
+            let all: usize = reads.iter().map(|read| read.keys.len()).sum();
+            self.misses.fetch_add(missing as u64, Ordering::Relaxed);
+            self.hits.fetch_add((all - missing) as u64, Ordering::Relaxed);
+            return Ok(gathered.into_iter().map(|gathered| gathered.found).collect());
+        }
+        self.misses.fetch_add(reads.iter().map(|read| read.keys.len() as u64).sum(), Ordering::Relaxed);
+        self.store.read(reads).await
+    }
+
+    /// Reads what is missing, of all views at once; whether it is of the same moment as the rest.
+    async fn complete(
+        &self,
+        reads: &[Read<'_>],
+        gathered: &mut [Gathered],
+        mark: Option<u64>,
+        since: Since,
+    ) -> Result<bool, OnlineError> {
+        let lacking: Vec<usize> = gathered
+            .iter()
+            .enumerate()
+            .filter(|(_, gathered)| !gathered.missing.is_empty() || !gathered.is_known)
+            .map(|(place, _)| place)
+            .collect();
+        if lacking.is_empty() {
+            return Ok(true);
+        }
+        let keys: Vec<Vec<EntityKey>> = lacking
+            .iter()
+            .filter_map(|place| Some((reads.get(*place)?, gathered.get(*place)?)))
+            .map(|(read, gathered)| {
+                gathered.missing.iter().filter_map(|place| read.keys.get(*place).cloned()).collect()
+            })
+            .collect();
+        let missing: Vec<Read<'_>> = lacking
+            .iter()
+            .zip(&keys)
+            .filter_map(|(place, keys)| Some(Read { view: reads.get(*place)?.view, keys }))
+            .collect();
+        let (of, founds) = self.store.read_marked(&missing).await?;
+        if mark.is_some() && of != mark {
+            return Ok(false);
+        }
+        for (place, found) in lacking.into_iter().zip(&founds) {
+            let (Some(read), Some(gathered)) = (reads.get(place), gathered.get_mut(place)) else { continue };
+            self.keep(read, gathered, found, since);
+            for (row, place) in found.rows().zip(&gathered.missing) {
+                if let Some(row) = row {
+                    gathered.found.set(*place, row);
+                }
+            }
+            gathered.found.set_applied_at(gathered.found.applied_at().max(found.applied_at()));
+        }
+        Ok(true)
+    }
+}
+
+impl<S: Followed> Reader for HotTier<S> {
+    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
+        match self.read_through(reads).await {
+            Ok(found) => {
+                self.is_available_again();
+                Ok(found)
+            }
+            Err(refusal) => self.without_the_store(reads, refusal),
+        }
+    }
+
+    async fn stats(&self, view: &VersionId) -> Result<Stats, OnlineError> {
+        self.store.stats(view).await
+    }
+}
