@@ -65,6 +65,11 @@ impl Question {
         }
     }
 
+    /// The column of the join key at this place in the plan, where it was given.
+    pub(crate) fn key(&self, place: usize) -> Option<&ArrayRef> {
+        self.keys.get(place)?.as_ref()
+    }
+
     /// How many entities are asked about.
     pub fn rows(&self) -> usize {
         self.rows

@@ -1,7 +1,7 @@
 //! The engine: one service compiled, and the path from a question to its features. gRPC, HTTP and
 //! callers in the same process all read through it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
@@ -15,6 +15,7 @@ use crate::features::{FeatureColumn, Features};
 use crate::folded::{Column, Folded};
 use crate::given::GivenColumn;
 use crate::limits::Limits;
+use crate::metrics::{ServiceMetrics, Stage};
 use crate::question::{Asked, Question};
 use crate::wanted::Entities;
 
@@ -40,6 +41,9 @@ pub struct FeatureReader {
     /// For each of the plan's outputs the lookups whose oldest time is its own; those of a source
     /// without an event time have none.
     timed_by: Vec<Vec<usize>>,
+    /// The places of the plan's outputs, by name.
+    outputs: HashMap<String, usize>,
+    metrics: Arc<ServiceMetrics>,
 }
 
 impl FeatureReader {
@@ -66,12 +70,24 @@ impl FeatureReader {
             .iter()
             .map(|output| plan.lookups_of(output.origin).into_iter().filter(has_time).collect())
             .collect();
-        Ok(Self { views, view_of, on_demand, timed_by, plan })
+        let outputs = plan.outputs.iter().enumerate();
+        let outputs = outputs.map(|(place, output)| (output.name.clone(), place)).collect();
+        Ok(Self { views, view_of, on_demand, timed_by, outputs, metrics: Arc::default(), plan })
     }
 
     /// The service's plan.
     pub fn plan(&self) -> &Arc<ServicePlan> {
         &self.plan
+    }
+
+    /// The place of a feature among the service's.
+    pub(crate) fn output(&self, name: &str) -> Option<usize> {
+        self.outputs.get(name).copied()
+    }
+
+    /// What is counted for the service.
+    pub(crate) fn metrics(&self) -> &Arc<ServiceMetrics> {
+        &self.metrics
     }
 
     /// Checks a request against the service; all of its problems are found at once.
@@ -87,6 +103,17 @@ impl FeatureReader {
         question: &Question,
         moment: Moment,
     ) -> Result<Features, ServeError> {
+        self.read_in_stages(store, question, moment, &|_| {}).await
+    }
+
+    /// Reads the features, and tells when each stage has ended.
+    pub(crate) async fn read_in_stages<R: Reader>(
+        &self,
+        store: &R,
+        question: &Question,
+        moment: Moment,
+        end_of: &(dyn Fn(Stage) + Sync),
+    ) -> Result<Features, ServeError> {
         let wanted = self.wanted(question)?;
         let reads: Vec<Read<'_>> = wanted
             .views
@@ -95,9 +122,20 @@ impl FeatureReader {
                 Some(Read { view: &self.views.get(*place)?.0.id, keys: &wanted.entities.keys })
             })
             .collect();
+        end_of(Stage::Decode);
         let found = if reads.is_empty() { Vec::new() } else { store.read(&reads).await? };
+        end_of(Stage::Probe);
         let at = readable_at(&reads, &found, moment)?;
-        self.answer(question, &wanted, &found, at)
+        let (mut columns, times) = self.merge(question, &wanted, &found, at)?;
+        end_of(Stage::Merge);
+        for place in &question.scope.computations {
+            let computed = self.compute(*place, question, &columns)?;
+            columns.computed.insert(*place, computed);
+        }
+        if !question.scope.computations.is_empty() {
+            end_of(Stage::Expressions);
+        }
+        self.features(question, &columns, &times, at)
     }
 
     fn wanted(&self, question: &Question) -> Result<Wanted, ServeError> {
@@ -117,20 +155,20 @@ impl FeatureReader {
         Ok(wanted)
     }
 
-    fn answer(
+    fn merge(
         &self,
         question: &Question,
         wanted: &Wanted,
         found: &[Found],
         at: Micros,
-    ) -> Result<Features, ServeError> {
+    ) -> Result<(Columns, TimesOfLookups), ServeError> {
         let mut folded = BTreeMap::new();
         for ((place, wanted), found) in wanted.views.iter().zip(found) {
             let (view, layout) = self.views.get(*place).ok_or_else(|| self.incomplete("a view"))?;
             folded.insert(*place, Folded::new(view, layout, &wanted.features, found, at)?);
         }
         let mut columns = Columns::default();
-        let mut times: BTreeMap<usize, Vec<Option<Times>>> = BTreeMap::new();
+        let mut times = TimesOfLookups::new();
         for (lookup, features) in &question.scope.lookups {
             let folded = self.view_of.get(*lookup).and_then(|view| folded.get(view));
             let Some((folded, places)) = folded.zip(wanted.places.get(lookup)) else {
@@ -142,11 +180,7 @@ impl FeatureReader {
             }
             times.insert(*lookup, folded.times(places));
         }
-        for place in &question.scope.computations {
-            let computed = self.compute(*place, question, &columns)?;
-            columns.computed.insert(*place, computed);
-        }
-        self.features(question, &columns, &times, at)
+        Ok((columns, times))
     }
 
     fn compute(
@@ -178,7 +212,7 @@ impl FeatureReader {
         &self,
         question: &Question,
         columns: &Columns,
-        times: &BTreeMap<usize, Vec<Option<Times>>>,
+        times: &TimesOfLookups,
         at: Micros,
     ) -> Result<Features, ServeError> {
         let mut features = Features {
@@ -235,6 +269,9 @@ struct WantedView {
     features: Vec<usize>,
 }
 
+/// The times of the rows that each lookup has found, one for each row of the request.
+type TimesOfLookups = BTreeMap<usize, Vec<Option<Times>>>;
+
 /// The columns that are there so far.
 #[derive(Default)]
 struct Columns {
@@ -271,7 +308,7 @@ fn computed(values: ArrayRef) -> Column {
 }
 
 /// Law 3: the times of the oldest of these lookups that has a row, for each row of the request.
-fn oldest(lookups: &[usize], times: &BTreeMap<usize, Vec<Option<Times>>>, rows: usize) -> Vec<Option<Times>> {
+fn oldest(lookups: &[usize], times: &TimesOfLookups, rows: usize) -> Vec<Option<Times>> {
     let times: Vec<&Vec<Option<Times>>> = lookups.iter().filter_map(|lookup| times.get(lookup)).collect();
     let oldest = |row: usize| {
         let times = times.iter().filter_map(|times| times.get(row).copied().flatten());
