@@ -70,7 +70,9 @@ impl Refusal {
 /// The class of `feast.errors` that Feast's client raises.
 fn class(error: &ServeError) -> &'static str {
     match error {
+        ServeError::UnknownView { view, .. } if view.contains('@') => "FeatureViewVersionNotFound",
         ServeError::UnknownView { .. } => "FeatureViewNotFoundException",
+        ServeError::UnknownFeature { .. } => "FeastObjectNotFoundException",
         ServeError::UnknownService { .. } => "FeatureServiceNotFoundException",
         ServeError::Collision(_) => "FeatureNameCollisionError",
         _ => "FeastError",

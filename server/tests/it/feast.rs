@@ -278,14 +278,14 @@ async fn refusals_have_the_shape_that_feasts_client_raises_and_are_never_sent_ag
     let of = |features: &[&str], entities: &Json| json!({"features": features, "entities": entities});
     let cases = [
         (of(&["wether:temp"], &origin), 404, "FeatureViewNotFoundException", "but there is `weather`"),
-        (of(&["weather@9:temp"], &origin), 404, "FeatureViewNotFoundException", "no view `weather@9`"),
+        (of(&["weather@9:temp"], &origin), 404, "FeatureViewVersionNotFound", "no view `weather@9`"),
         (
             json!({"feature_service": "nosuch", "entities": origin}),
             404,
             "FeatureServiceNotFoundException",
             "no service `nosuch`",
         ),
-        (of(&["weather:tmp"], &origin), 404, "FeastError", "but it has `temp`"),
+        (of(&["weather:tmp"], &origin), 404, "FeastObjectNotFoundException", "but it has `temp`"),
         (of(&["temp"], &origin), 400, "FeastError", "write it as `view:feature`"),
         (
             of(&["tail_last:arr_delay", "dest_last:arr_delay"], &both),
