@@ -229,7 +229,7 @@ impl Serialize for ColumnBody<'_> {
             times.iter().map(|times| times.map(|times| features.age_s(times))).collect();
         let mut body = serializer.serialize_map(Some(4))?;
         body.serialize_entry("values", &ValuesBody(column))?;
-        body.serialize_entry("statuses", &column.statuses)?;
+        body.serialize_entry("statuses", &*column.statuses)?;
         body.serialize_entry("event_times", &event_times)?;
         body.serialize_entry("ages_s", &ages_s)?;
         body.end()

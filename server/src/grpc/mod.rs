@@ -54,7 +54,7 @@ impl<R: Reader> GrpcFace<R> {
             request: request.into_iter().collect(),
         };
         let features = self.0.features(call, &service, asked, at).await?;
-        let response = response(&features);
+        let response = response(features);
         call.end_of(Stage::Encode);
         Ok(response)
     }
@@ -118,9 +118,10 @@ pub(crate) fn to_status(error: &ServeError) -> Status {
     Status::new(code, error.sentence())
 }
 
-fn response(features: &Features) -> GetFeaturesResponse {
-    let columns = features.columns.iter().map(|column| v1::Column {
-        name: column.name.clone(),
+fn response(features: Features) -> GetFeaturesResponse {
+    let times = features.times.iter().map(|times| to_proto_times(&features, times)).collect();
+    let columns = features.columns.into_iter().map(|column| v1::Column {
+        name: column.name,
         values: Some(columns::to_proto(&column.values, column.data_type)),
         statuses: column.statuses.iter().map(|status| to_proto_status(*status).into()).collect(),
         times: column.times as u32,
@@ -129,7 +130,7 @@ fn response(features: &Features) -> GetFeaturesResponse {
         service: features.service.to_string(),
         at_us: features.at.get(),
         columns: columns.collect(),
-        times: features.times.iter().map(|times| to_proto_times(features, times)).collect(),
+        times,
     }
 }
 
