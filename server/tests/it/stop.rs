@@ -6,17 +6,19 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use online::{Embedded, Reader};
+use prost::Message;
 use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_stream::StreamExt;
+use tonic::codegen::http;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
 use twinstore_server::{Addresses, Catalog, Ended, Limits, ServeError, Server, Services, Serving};
 
 use crate::flights;
-use crate::grpc::channel;
+use crate::grpc::{channel, columns, strings};
 use crate::http::{send, send_with, shows};
 use crate::watched::Watched;
 
@@ -194,6 +196,47 @@ async fn a_caller_who_waits_for_less_is_told_so_and_the_read_is_given_up() {
     assert_eq!((status, &answer["error"]["code"]), (400, &json!("INVALID_ARGUMENT")), "{answer}");
     watch.gate.add_permits(1);
     assert_eq!(patiently(ask("60000")).await.0, 200);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_deadline_of_grpc_ends_the_read_with_the_code_for_it() {
+    let (_folder, store) = flights::store().await;
+    let store = Watched::new(store, 0);
+    let watch = Arc::clone(&store.watch);
+    let server = start_with(store, Limits::default()).await;
+    // The generated client gives up by itself; only one that does not shows what the server does.
+    let stream = tokio::net::TcpStream::connect(server.addresses.grpc).await.unwrap();
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let message = proto::v1::GetFeaturesRequest {
+        service: "late_arrival".to_owned(),
+        features: vec!["maker".to_owned()],
+        entities: columns([("tailnum", strings(&["N123"], &[]))]),
+        ..Default::default()
+    }
+    .encode_to_vec();
+    let ask = async |timeout: &str| {
+        let request = http::Request::post("http://x/twinstore.v1.FeatureStore/GetFeatures")
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .header("grpc-timeout", timeout)
+            .body(())
+            .unwrap();
+        let (response, mut body) =
+            client.clone().ready().await.unwrap().send_request(request, false).unwrap();
+        let frame = [&[0], &(message.len() as u32).to_be_bytes()[..], &message].concat();
+        body.send_data(frame.into(), true).unwrap();
+        let response = patiently(response).await.unwrap();
+        response.headers().get("grpc-status").map(|status| status.to_str().unwrap().to_owned())
+    };
+    assert_eq!(ask("50m").await.as_deref(), Some("4"), "DEADLINE_EXCEEDED");
+    assert_eq!(watch.given_up.load(Ordering::Relaxed), 1);
+    watch.gate.add_permits(1);
+    // With an answer, the status comes behind it.
+    assert_eq!(ask("1M").await, None);
+    drop(client);
+    connection.abort();
     server.stop().await;
 }
 
