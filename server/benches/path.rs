@@ -1,10 +1,12 @@
 //! How long the path from a request's columns to its features takes in process: 10 latest features of
 //! 1 and of 50 entities, from one view or over ten, and the same with an on-demand view.
-//! `cargo bench -p twinstore-server` prints microseconds a request.
+//! Then the same over gRPC at one connection, one request after the other, and where a server's own
+//! metrics say that its time went. `cargo bench -p twinstore-server` prints microseconds a request.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a measurement fails by panicking")]
 
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,10 +15,14 @@ use feature::{
     Origin, Output, Position, Row, Scalar, ServicePlan, Value, VersionId, View,
 };
 use online::{Found, Layout, OnlineError, Read, Reader, RowState, Stats};
-use twinstore_server::{Asked, FeatureReader, Limits, Moment};
+use proto::v1::feature_store_client::FeatureStoreClient;
+use proto::v1::values::Kind;
+use proto::v1::{GetFeaturesRequest, Strings, Values};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use twinstore_server::{Addresses, Asked, Catalog, FeatureReader, Limits, Moment, Server, Services, Serving};
 
 /// Rows in memory: what is measured is the path and not a store.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Rows(HashMap<VersionId, HashMap<EntityKey, Vec<u8>>>);
 
 impl Reader for Rows {
@@ -164,6 +170,67 @@ fn measure(what: &str, plan: ServicePlan, rows: &Rows, entities: usize) {
     println!("{entities:>3} entities x 10 features, {what}: {median:.1} us");
 }
 
+/// Reads over gRPC, and what the server says of itself afterwards.
+fn measure_grpc(what: &str, plan: ServicePlan, rows: &Rows, entities: usize) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let reader = Arc::new(FeatureReader::new(Arc::new(plan)).unwrap());
+        let live = reader.plan().id.clone();
+        let catalog = Arc::new(Catalog::new(Services::new([reader], [live])));
+        let free = ([127, 0, 0, 1], 0).into();
+        let serving = Serving::new(catalog, rows.clone(), now, Limits::default());
+        let server = Server::bind(Addresses { grpc: free, http: free }, serving).await.unwrap();
+        let addresses = server.addresses();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let server = tokio::spawn(server.run(async {
+            let _ = stopped.await;
+        }));
+        let channel = tonic::transport::Channel::from_shared(format!("http://{}", addresses.grpc));
+        let mut client = FeatureStoreClient::new(channel.unwrap().connect().await.unwrap());
+        let values: Vec<String> = (0..entities).map(|n| format!("entity-{:06}", n * 7 % ENTITIES)).collect();
+        let things = Values { nulls: Vec::new(), kind: Some(Kind::Strings(Strings { values })) };
+        let request = GetFeaturesRequest {
+            service: "service".to_owned(),
+            entities: [("thing".to_owned(), things)].into(),
+            ..Default::default()
+        };
+        let mut took = Vec::new();
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(1) {
+            let one = Instant::now();
+            black_box(client.get_features(request.clone()).await.unwrap());
+            took.push(one.elapsed());
+        }
+        took.sort_unstable();
+        let median = took[took.len() / 2].as_secs_f64() * 1e6;
+        let stages = stages(addresses.http).await;
+        println!(
+            "{entities:>3} entities x 10 features, {what}, over gRPC: {median:.1} us; in the server {stages}"
+        );
+        drop(client);
+        stop.send(()).unwrap();
+        server.await.unwrap().unwrap();
+    });
+}
+
+/// The mean of each stage in microseconds, from the server's page of metrics.
+async fn stages(http: SocketAddr) -> String {
+    let mut connection = tokio::net::TcpStream::connect(http).await.unwrap();
+    connection.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut page = String::new();
+    connection.read_to_string(&mut page).await.unwrap();
+    let value = |name: &str, stage: &str| -> Option<f64> {
+        let start = format!("twinstore_serve_stage_seconds_{name}{{face=\"grpc\",stage=\"{stage}\"}} ");
+        page.lines().find_map(|line| line.strip_prefix(&start)?.parse().ok())
+    };
+    let mean = |stage: &&str| {
+        let mean = value("sum", stage)? / value("count", stage)?;
+        Some(format!("{stage} {:.1}", mean * 1e6))
+    };
+    let all = ["wait", "decode", "probe", "merge", "expressions", "encode"];
+    all.iter().filter_map(mean).collect::<Vec<_>>().join(", ")
+}
+
 fn main() {
     let one = vec![Arc::new(view("one", 10))];
     let ten: Vec<Arc<View>> = (0..10).map(|n| Arc::new(view(&format!("v{n}"), 1))).collect();
@@ -173,5 +240,9 @@ fn main() {
         measure("from one view", plan(&one, 10, false), &rows, entities);
         measure("from ten views", plan(&ten, 1, false), &rows, entities);
         measure("from one view, one more computed", plan(&one, 10, true), &rows, entities);
+    }
+    for entities in [1, 50] {
+        measure_grpc("from one view", plan(&one, 10, false), &rows, entities);
+        measure_grpc("from ten views", plan(&ten, 1, false), &rows, entities);
     }
 }
