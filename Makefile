@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export TWINSTORE_BIN := $(abspath $(TARGET))/debug/twinstore
 
-.PHONY: bench-flights bench-redis help demo build test check fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join
+.PHONY: bench-flights bench-redis help demo build test check fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -26,7 +26,7 @@ test: ## all tests; installs what they need
 	scripts/install-test-needs
 	cargo test --locked --workspace
 
-check: fmt-check clippy deny docs docs-check shell-check test demo tour ## all that CI runs
+check: fmt-check clippy deny docs docs-check shell-check test demo tour feast-client ## all that CI runs
 
 fmt: ## format the code
 	cargo fmt --all
@@ -57,6 +57,9 @@ style: ## only the style test
 
 tour: build ## run the commands of README.md
 	scripts/tour
+
+feast-client: build ## Feast's own client reads from a server, every value compared with pandas
+	benches/online/feast-client/run
 
 bench-flights: ## the figures of the README, on the flights example, with the release profile
 	cargo build --locked --release --workspace --bins

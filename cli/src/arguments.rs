@@ -84,8 +84,8 @@ pub enum Command {
     Get(GetArgs),
     /// Serve features over gRPC and HTTP until it is stopped
     ///
-    /// The addresses are `serve.grpc` and `serve.http` of twinstore.toml. On SIGTERM or Ctrl-C it
-    /// finishes what is in flight.
+    /// The addresses are `serve.grpc` and `serve.http` of twinstore.toml. It follows what is applied and
+    /// made live. On SIGTERM or Ctrl-C it finishes what is in flight.
     Serve,
     /// Look after the logs
     #[command(subcommand)]

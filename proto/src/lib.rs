@@ -1,5 +1,5 @@
-//! The messages and services that other programs speak with: `twinstore.v1`, generated from
-//! `proto/`.
+//! The messages and services that other programs speak with: `twinstore.v1`, and for programs
+//! written for Feast `feast.serving`, generated from `proto/`.
 //!
 //! The generated code is checked in, so that a build needs no protobuf compiler; a test compares
 //! it with the `.proto` files, and writes it anew with `BLESS=1 cargo test -p twinstore-proto`.
@@ -15,6 +15,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod feast;
 pub mod v1;
 
 /// All of the above as an encoded `google.protobuf.FileDescriptorSet`, for reflection.

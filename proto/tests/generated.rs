@@ -6,7 +6,7 @@ use std::{env, fs};
 
 use prost::Message;
 
-const FILES: [&str; 1] = ["twinstore/v1/feature_store.proto"];
+const FILES: [&str; 2] = ["twinstore/v1/feature_store.proto", "feast/serving/ServingService.proto"];
 
 fn generate(into: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto");
@@ -29,7 +29,7 @@ fn the_checked_in_code_is_what_the_proto_files_generate() {
     let fresh = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("generated");
     fs::create_dir_all(&fresh).unwrap();
     generate(&fresh);
-    for file in ["twinstore.v1.rs", "twinstore.bin"] {
+    for file in ["twinstore.v1.rs", "feast.serving.rs", "feast.types.rs", "twinstore.bin"] {
         let same = fs::read(checked_in.join(file)).unwrap() == fs::read(fresh.join(file)).unwrap();
         assert!(same, "{file} is not what the .proto files say: run BLESS=1 cargo test -p twinstore-proto");
     }

@@ -157,10 +157,10 @@ impl<'a> Planner<'a> {
     }
 
     /// The plan of a service with these outputs.
-    pub(crate) fn finish(self, service: &Service, outputs: Vec<Output>) -> ServicePlan {
+    pub(crate) fn finish(self, id: VersionId, hash: String, outputs: Vec<Output>) -> ServicePlan {
         ServicePlan {
-            id: service.id.clone(),
-            hash: service.hash.clone(),
+            id,
+            hash,
             keys: self.keys,
             request: self.request,
             lookups: self.lookups,
@@ -178,7 +178,24 @@ pub(crate) fn service_plan(service: &Service, catalog: &Catalog) -> Result<Servi
         let taken = planner.take(take)?;
         outputs.extend(taken.into_iter().map(|(name, data_type, origin)| Output { name, data_type, origin }));
     }
-    Ok(planner.finish(service, outputs))
+    Ok(planner.finish(service.id.clone(), service.hash.clone(), outputs))
+}
+
+/// The plan of a read of whole views, each under its own join keys; the error says what cannot be read
+/// together.
+pub(crate) fn views_plan(
+    id: VersionId,
+    views: &[VersionId],
+    catalog: &Catalog,
+) -> Result<ServicePlan, String> {
+    let mut planner = Planner::new(catalog);
+    let mut outputs = Vec::new();
+    for view in views {
+        let take = Take { from: view.clone(), on: BTreeMap::new(), take: None, prefix: format!("{view}:") };
+        let taken = planner.take(&take)?;
+        outputs.extend(taken.into_iter().map(|(name, data_type, origin)| Output { name, data_type, origin }));
+    }
+    Ok(planner.finish(id, String::new(), outputs))
 }
 
 /// The place of a column among those that there are; a new one is added.

@@ -17,6 +17,9 @@ pub enum RegistryError {
         /// The nearest name, or what to do.
         hint: String,
     },
+    /// The views cannot be read together: the caller reads them one by one.
+    #[error("these views cannot be read together: {0}")]
+    Apart(String),
     /// The plan holds changes that are refused: the caller shows them.
     #[error("nothing was applied:\n{0}")]
     Refused(Problems),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use feature::{Name, OnDemandView, Service, ServicePlan, ServiceRef, Source, VersionId, View};
 use serde::Serialize;
 
-use crate::catalog::{Catalog, Readable, service_plan};
+use crate::catalog::{Catalog, Readable, service_plan, views_plan};
 use crate::definition::{Body, Definition, DefinitionId};
 use crate::error::RegistryError;
 use crate::keys::Kind;
@@ -158,6 +158,17 @@ impl Registered {
             what: format!("feature_service {}", service.id),
             reason,
         })
+    }
+
+    /// Every view that can be read, by name and version, on-demand views included.
+    pub fn readable(&self) -> impl Iterator<Item = &VersionId> {
+        self.catalog.ids()
+    }
+
+    /// A read that no service names: all features of these views, each view under its own join keys,
+    /// each feature under the name `view@version:feature`. `id` is what the plan calls itself.
+    pub fn views_plan(&self, id: VersionId, views: &[VersionId]) -> Result<ServicePlan, RegistryError> {
+        views_plan(id, views, &self.catalog).map_err(RegistryError::Apart)
     }
 
     /// What is defined, by kind, name and version.

@@ -1,5 +1,5 @@
-//! Which services are served, and which version of each is live. Whoever knows the definitions
-//! fills it, and may replace it while requests are answered.
+//! Which services and views are served, and which version of each service is live. Whoever knows the
+//! definitions fills it, and may replace it while requests are answered.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -10,12 +10,14 @@ use crate::error::ServeError;
 use crate::excerpt::excerpt;
 use crate::nearest::nearest;
 use crate::reader::FeatureReader;
+use crate::views::Views;
 
 /// Compiled services by their exact version, and the live version of each name.
 #[derive(Debug, Default)]
 pub struct Services {
     exact: BTreeMap<VersionId, Arc<FeatureReader>>,
     live: BTreeMap<Name, VersionId>,
+    views: Option<Views>,
 }
 
 impl Services {
@@ -27,7 +29,24 @@ impl Services {
         Self {
             exact: readers.into_iter().map(|reader| (reader.plan().id.clone(), reader)).collect(),
             live: live.into_iter().map(|id| (id.name.clone(), id)).collect(),
+            views: None,
         }
+    }
+
+    /// The same, and beside them these views, each to be read by its own name.
+    #[must_use]
+    pub fn with_views(self, views: Views) -> Self {
+        Self { views: Some(views), ..self }
+    }
+
+    /// The views that can be read by name.
+    pub(crate) fn views(&self) -> Option<&Views> {
+        self.views.as_ref()
+    }
+
+    /// Every service, in order.
+    pub fn readers(&self) -> impl Iterator<Item = &Arc<FeatureReader>> {
+        self.exact.values()
     }
 
     /// A service by `name` or `name@version`.
@@ -38,6 +57,11 @@ impl Services {
             Err(_) => None,
         };
         id.and_then(|id| self.exact.get(&id)).cloned().ok_or_else(|| self.unknown(text))
+    }
+
+    /// One version of a service; none where there is no such version.
+    pub fn exact(&self, id: &VersionId) -> Option<&Arc<FeatureReader>> {
+        self.exact.get(id)
     }
 
     /// The exact versions, in order.

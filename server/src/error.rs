@@ -7,6 +7,9 @@ use feature::{Micros, VersionId};
 use online::OnlineError;
 use thiserror::Error;
 
+use crate::excerpt::excerpt;
+use crate::nearest::nearest;
+
 /// Why features are not served. The message says what and where, [`ServeError::help`] what to do.
 #[derive(Debug, Error)]
 pub enum ServeError {
@@ -29,6 +32,36 @@ pub enum ServeError {
         /// What may have been meant.
         nearest: Option<String>,
     },
+    /// There is no such view.
+    #[error("there is no view `{view}`{}", nearest.as_ref().map(|name| format!(", but there is `{name}`")).unwrap_or_default())]
+    UnknownView {
+        /// What was asked for.
+        view: String,
+        /// What may have been meant.
+        nearest: Option<String>,
+    },
+    /// The view has no such feature.
+    #[error("{view} has no feature `{feature}`{}", nearest.as_ref().map(|name| format!(", but it has `{name}`")).unwrap_or_default())]
+    UnknownFeature {
+        /// The view that was found.
+        view: VersionId,
+        /// What was asked for.
+        feature: String,
+        /// What may have been meant.
+        nearest: Option<String>,
+    },
+    /// A text that is no feature of a view.
+    #[error("`{0}` names no feature of a view")]
+    NotAReference(String),
+    /// Two columns of an answer would have one name.
+    #[error("two columns of the answer would be called `{0}`")]
+    Collision(String),
+    /// Views cannot be read in one request.
+    #[error("these views cannot be read in one request: {0}")]
+    Apart(String),
+    /// What other servers of its kind do here, this one does not.
+    #[error("{0} is not done by this server")]
+    NotHere(&'static str),
     /// The server answers nothing at this address.
     #[error("there is nothing at {0}")]
     UnknownRoute(String),
@@ -57,10 +90,12 @@ pub enum ServeError {
         limit: usize,
     },
     /// The server is answering as many requests as it takes on.
-    #[error("the server is answering {limit} requests already, as many as it takes on")]
+    #[error("the server is answering {limit} requests already and {waiting} wait, as many as it takes on")]
     Busy {
-        /// How many it takes on.
+        /// How many it answers at once.
         limit: usize,
+        /// How many may wait beside them.
+        waiting: usize,
     },
     /// The answer took too long.
     #[error("the answer was not there within {millis} ms")]
@@ -115,11 +150,26 @@ pub enum Code {
     Unavailable,
     /// Ask again later: the time was up.
     DeadlineExceeded,
+    /// Ask somebody else: this is not done here.
+    Unimplemented,
     /// Tell the operator.
     Internal,
 }
 
 impl Code {
+    /// Each once, in the order of their declaration.
+    pub(crate) const ALL: [Code; 9] = [
+        Code::InvalidArgument,
+        Code::NotFound,
+        Code::FailedPrecondition,
+        Code::ResourceExhausted,
+        Code::Overloaded,
+        Code::Unavailable,
+        Code::DeadlineExceeded,
+        Code::Unimplemented,
+        Code::Internal,
+    ];
+
     /// The name that HTTP shows.
     pub const fn name(self) -> &'static str {
         match self {
@@ -130,6 +180,7 @@ impl Code {
             Code::Overloaded => "OVERLOADED",
             Code::Unavailable => "UNAVAILABLE",
             Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Code::Unimplemented => "UNIMPLEMENTED",
             Code::Internal => "INTERNAL",
         }
     }
@@ -139,8 +190,16 @@ impl ServeError {
     /// What the caller does next.
     pub const fn code(&self) -> Code {
         match self {
-            ServeError::Misfit { .. } | ServeError::Malformed(_) => Code::InvalidArgument,
-            ServeError::UnknownService { .. } | ServeError::UnknownRoute(_) => Code::NotFound,
+            ServeError::Misfit { .. }
+            | ServeError::Malformed(_)
+            | ServeError::NotAReference(_)
+            | ServeError::Collision(_)
+            | ServeError::Apart(_) => Code::InvalidArgument,
+            ServeError::UnknownService { .. }
+            | ServeError::UnknownView { .. }
+            | ServeError::UnknownFeature { .. }
+            | ServeError::UnknownRoute(_) => Code::NotFound,
+            ServeError::NotHere(_) => Code::Unimplemented,
             ServeError::TooEarly { .. } => Code::FailedPrecondition,
             ServeError::TooManyEntities { .. } | ServeError::TooManyBytes { .. } => Code::ResourceExhausted,
             ServeError::Busy { .. } => Code::Overloaded,
@@ -167,6 +226,16 @@ impl ServeError {
                 r#"write it as {"service": "name", "entities": {"key": ["a", "b"]}}"#.to_owned()
             }
             ServeError::UnknownService { .. } => "`twinstore registry list` names all services".to_owned(),
+            ServeError::UnknownView { .. } => "`twinstore registry list` names all views".to_owned(),
+            ServeError::UnknownFeature { view, .. } => {
+                format!("`twinstore registry show {view}` lists its features")
+            }
+            ServeError::NotAReference(_) => "write it as `view:feature` or `view@2:feature`".to_owned(),
+            ServeError::Collision(_) => "ask with `full_feature_names`".to_owned(),
+            ServeError::Apart(_) => "ask for them in several requests, or define a service".to_owned(),
+            ServeError::NotHere(_) => {
+                "load rows with `twinstore backfill`, `materialize` or `stream`".to_owned()
+            }
             ServeError::UnknownRoute(_) => "use POST /v1/features or GET /health".to_owned(),
             ServeError::TooEarly { .. } => {
                 "ask for a later moment, or ask the offline store with `twinstore training-set`".to_owned()
@@ -187,6 +256,15 @@ impl ServeError {
             }
             ServeError::Stopped(_) => "start it again".to_owned(),
         }
+    }
+
+    /// That there is no such view; a text that is no slip of a name is shortened, and nothing is near.
+    pub(crate) fn unknown_view<'a>(view: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
+        const LONGEST_CHARS: usize = 80;
+        let name = view.split('@').next().unwrap_or(view);
+        let is_long = name.chars().count() > LONGEST_CHARS;
+        let nearest = if is_long { None } else { nearest(name, names).map(str::to_owned) };
+        ServeError::UnknownView { view: excerpt(view, LONGEST_CHARS).into_owned(), nearest }
     }
 
     /// Message and help in one sentence: what, where, what to do.

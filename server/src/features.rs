@@ -1,6 +1,8 @@
 //! What a reader gives: one column for each feature, its statuses, and the times that columns
 //! share.
 
+use std::sync::Arc;
+
 use arrow::array::ArrayRef;
 use feature::{DataType, Micros, Status, Times, Value, VersionId};
 
@@ -16,7 +18,7 @@ pub struct Features {
     /// One column for each chosen feature, in the service's order.
     pub columns: Vec<FeatureColumn>,
     /// The times of the columns, one for each entity; none where there is no row or no event time.
-    pub times: Vec<Vec<Option<Times>>>,
+    pub times: Vec<Arc<[Option<Times>]>>,
 }
 
 /// One feature of every entity of a batch.
@@ -29,7 +31,7 @@ pub struct FeatureColumn {
     /// Its values, as an array of [`transform::arrow_type`]`(data_type)`.
     pub values: ArrayRef,
     /// Why they are what they are.
-    pub statuses: Vec<Status>,
+    pub statuses: Arc<[Status]>,
     /// Which of [`Features::times`] are its own.
     pub times: usize,
 }
@@ -50,7 +52,7 @@ pub struct FeatureCell {
 impl Features {
     /// The times of a column, one for each entity.
     pub fn times_of(&self, column: &FeatureColumn) -> &[Option<Times>] {
-        self.times.get(column.times).map_or(&[], Vec::as_slice)
+        self.times.get(column.times).map_or(&[], |times| times)
     }
 
     /// From an event time to the moment, in seconds.

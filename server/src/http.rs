@@ -1,14 +1,16 @@
-//! The HTTP face: `POST /v1/features` and `GET /health`, in JSON.
+//! The HTTP face: `POST /v1/features` and `GET /health`, in JSON, and `GET /metrics`. The routes of a
+//! Feast server are beside them.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
-use axum::http::{Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use feature::Micros;
@@ -16,18 +18,25 @@ use online::Reader;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
+use crate::call::Call;
 use crate::error::{Code, ServeError};
 use crate::excerpt::excerpt;
+use crate::feast;
 use crate::features::{FeatureColumn, Features};
 use crate::json::AsJson;
+use crate::limits::Limits;
+use crate::metrics::{Face, Stage};
 use crate::question::Asked;
 use crate::serving::Serving;
 
+/// The header that says how many milliseconds the caller waits.
+const TIMEOUT: &str = "x-request-timeout-ms";
+
 /// What the routes share.
-struct Face<R> {
-    serving: Arc<Serving<R>>,
+pub(crate) struct HttpFace<R> {
+    pub serving: Arc<Serving<R>>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -37,45 +46,90 @@ pub(crate) fn routes<R: Reader + 'static>(serving: Arc<Serving<R>>, stopping: Ar
     Router::new()
         .route("/v1/features", post(features::<R>))
         .route("/health", get(health::<R>))
+        .route("/metrics", get(metrics::<R>))
+        .merge(feast::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(limit)
-        .with_state(Arc::new(Face { serving, stopping }))
+        .with_state(Arc::new(HttpFace { serving, stopping }))
 }
 
 async fn features<R: Reader + 'static>(
-    State(face): State<Arc<Face<R>>>,
+    State(face): State<Arc<HttpFace<R>>>,
     request: Request,
 ) -> Result<Response, ServeError> {
-    let limits = face.serving.limits();
-    let body = timeout(limits.request_timeout, Bytes::from_request(request, &()))
-        .await
-        .map_err(|_| ServeError::Malformed("its body did not arrive in time".to_owned()))?
-        .map_err(|rejection| match rejection {
-            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
-                ServeError::TooManyBytes { limit: limits.max_request_bytes }
-            }
-            rejection => ServeError::Malformed(rejection.body_text()),
-        })?;
-    const LONGEST_CHARS: usize = 240;
-    let body: Body = serde_json::from_slice(&body)
-        .map_err(|error| ServeError::Malformed(excerpt(&error.to_string(), LONGEST_CHARS).into_owned()))?;
+    let waits = waits(request.headers());
+    let call = face.serving.begin(Face::Http, waits.as_ref().ok().copied().flatten());
+    let answer = match waits {
+        Ok(_) => answer(&face.serving, &call, request).await,
+        Err(error) => Err(error),
+    };
+    call.ended(&answer);
+    answer
+}
+
+async fn answer<R: Reader>(
+    serving: &Serving<R>,
+    call: &Call,
+    request: Request,
+) -> Result<Response, ServeError> {
+    let body = body(serving.limits(), call, request).await?;
+    let body: Body = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
     let asked = Asked {
         features: body.features.unwrap_or_default(),
         entities: body.entities.0,
         request: body.request.0,
     };
-    let features = face.serving.features(&body.service, asked, body.at).await?;
-    Ok(json(StatusCode::OK, &AnswerBody(&features)))
+    call.end_of(Stage::Parse);
+    let features = serving.features(call, &body.service, asked, body.at).await?;
+    let response = json(StatusCode::OK, &AnswerBody(&features));
+    call.end_of(Stage::Encode);
+    Ok(response)
 }
 
-async fn health<R: Reader + 'static>(State(face): State<Arc<Face<R>>>) -> Response {
-    let (status, text) = if face.stopping.load(Ordering::Relaxed) {
-        (StatusCode::SERVICE_UNAVAILABLE, "NOT_SERVING")
+/// How long the caller waits, where it says so.
+pub(crate) fn waits(headers: &HeaderMap) -> Result<Option<Duration>, ServeError> {
+    let Some(text) = headers.get(TIMEOUT) else { return Ok(None) };
+    let millis = text.to_str().ok().and_then(|text| text.trim().parse().ok());
+    millis
+        .map(Duration::from_millis)
+        .map(Some)
+        .ok_or_else(|| ServeError::Malformed(format!("the header `{TIMEOUT}` is no number of milliseconds")))
+}
+
+/// The body of a request, as far as its caller waits for it.
+pub(crate) async fn body(limits: &Limits, call: &Call, request: Request) -> Result<Bytes, ServeError> {
+    let body = timeout_at(call.deadline(), Bytes::from_request(request, &())).await;
+    body.map_err(|_| ServeError::Malformed("its body did not arrive in time".to_owned()))?.map_err(
+        |rejection| match rejection {
+            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
+                ServeError::TooManyBytes { limit: limits.max_request_bytes }
+            }
+            rejection => ServeError::Malformed(rejection.body_text()),
+        },
+    )
+}
+
+fn malformed(error: &serde_json::Error) -> ServeError {
+    const LONGEST_CHARS: usize = 240;
+    ServeError::Malformed(excerpt(&error.to_string(), LONGEST_CHARS).into_owned())
+}
+
+async fn metrics<R: Reader + 'static>(State(face): State<Arc<HttpFace<R>>>) -> Response {
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (kind, face.serving.exposition()).into_response()
+}
+
+async fn health<R: Reader + 'static>(State(face): State<Arc<HttpFace<R>>>) -> Response {
+    let reason = if face.stopping.load(Ordering::Relaxed) {
+        "it is stopping"
+    } else if face.serving.availability().is_gone() {
+        "the online store does not answer"
     } else {
-        (StatusCode::OK, "SERVING")
+        return json(StatusCode::OK, &serde_json::json!({"status": "SERVING"}));
     };
-    json(status, &serde_json::json!({"status": text}))
+    let body = serde_json::json!({"status": "NOT_SERVING", "reason": reason});
+    json(StatusCode::SERVICE_UNAVAILABLE, &body)
 }
 
 async fn unknown(method: Method, uri: Uri) -> ServeError {
@@ -103,7 +157,7 @@ struct Body {
 
 /// Columns of values by name; a name that is given twice is refused.
 #[derive(Default)]
-struct Columns(Vec<(String, Vec<serde_json::Value>)>);
+pub(crate) struct Columns(pub Vec<(String, Vec<serde_json::Value>)>);
 
 impl<'de> Deserialize<'de> for Columns {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -175,7 +229,7 @@ impl Serialize for ColumnBody<'_> {
             times.iter().map(|times| times.map(|times| features.age_s(times))).collect();
         let mut body = serializer.serialize_map(Some(4))?;
         body.serialize_entry("values", &ValuesBody(column))?;
-        body.serialize_entry("statuses", &column.statuses)?;
+        body.serialize_entry("statuses", &*column.statuses)?;
         body.serialize_entry("event_times", &event_times)?;
         body.serialize_entry("ages_s", &ages_s)?;
         body.end()
@@ -197,16 +251,21 @@ impl Serialize for ValuesBody<'_> {
 
 impl IntoResponse for ServeError {
     fn into_response(self) -> Response {
-        let status = match self.code() {
-            Code::InvalidArgument => StatusCode::BAD_REQUEST,
-            Code::NotFound => StatusCode::NOT_FOUND,
-            Code::FailedPrecondition => StatusCode::CONFLICT,
-            Code::ResourceExhausted => StatusCode::PAYLOAD_TOO_LARGE,
-            Code::Overloaded | Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
-            Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        refusal(status, &self)
+        refusal(status(self.code()), &self)
+    }
+}
+
+pub(crate) fn status(code: Code) -> StatusCode {
+    match code {
+        Code::InvalidArgument => StatusCode::BAD_REQUEST,
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::FailedPrecondition => StatusCode::CONFLICT,
+        Code::ResourceExhausted => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+        Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
+        Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
@@ -219,7 +278,7 @@ fn refusal(status: StatusCode, error: &ServeError) -> Response {
     json(status, &serde_json::json!({"error": error}))
 }
 
-fn json(status: StatusCode, body: &impl Serialize) -> Response {
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
         Ok(body) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),

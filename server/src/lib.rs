@@ -1,5 +1,5 @@
-//! Online features over gRPC (`twinstore.v1.FeatureStore`) and HTTP/JSON, and the engine below
-//! both.
+//! Online features over gRPC (`twinstore.v1.FeatureStore`) and HTTP/JSON, the same as a Feast server
+//! gives them (`feast.serving.ServingService`, `POST /get-online-features`), and the engine below all.
 //!
 //! A [`FeatureReader`] is one version of a service, compiled: it checks a request, reads the store
 //! once for all views, folds each packed row once at the moment that was asked for, and evaluates
@@ -23,23 +23,31 @@
 //! # }
 //! ```
 
+mod admission;
+mod availability;
+mod call;
 mod catalog;
 mod connections;
 mod error;
 mod excerpt;
+mod feast;
 mod features;
+mod filling;
 mod folded;
 mod given;
 mod grpc;
 mod http;
 pub mod json;
 mod limits;
+mod metrics;
 mod nearest;
 mod question;
 mod reader;
 mod scope;
+mod scopes;
 mod server;
 mod serving;
+mod views;
 mod wanted;
 
 pub use catalog::{Catalog, Services};
@@ -47,7 +55,9 @@ pub use error::{Code, ServeError};
 pub use features::{FeatureCell, FeatureColumn, Features};
 pub use given::GivenColumn;
 pub use limits::Limits;
+pub use metrics::{Sample, SampleKind};
 pub use question::{Asked, Question};
 pub use reader::{FeatureReader, Moment};
 pub use server::{Addresses, Ended, Server};
 pub use serving::Serving;
+pub use views::Views;

@@ -9,11 +9,13 @@ pub struct Limits {
     pub max_entities: usize,
     /// Bytes of one request.
     pub max_request_bytes: usize,
-    /// Requests that are answered at once, over all connections; one more is refused at once.
+    /// Requests that are answered at once, over all connections.
     pub max_in_flight: usize,
+    /// Requests that wait until one of those is answered; one more is refused at once.
+    pub max_waiting: usize,
     /// Connections of each face; one more waits until another has ended.
     pub max_connections: usize,
-    /// From a request's last byte to its answer.
+    /// From a request's head to its answer, unless its caller waits for less.
     pub request_timeout: Duration,
     /// From the signal to stop until requests in flight are cut off.
     pub drain_timeout: Duration,
@@ -24,7 +26,8 @@ impl Default for Limits {
         Self {
             max_entities: 10_000,
             max_request_bytes: 8 << 20,
-            max_in_flight: 1_024,
+            max_in_flight: 256,
+            max_waiting: 1_024,
             max_connections: 4_096,
             request_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(20),

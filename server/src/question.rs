@@ -1,6 +1,8 @@
 //! From what a request says to what a service is asked: every column there, of its type, and as
 //! long as the others. All problems of a request are found at once.
 
+use std::sync::Arc;
+
 use arrow::array::ArrayRef;
 use feature::{Field, ServicePlan};
 
@@ -9,6 +11,7 @@ use crate::excerpt::excerpt;
 use crate::given::GivenColumn;
 use crate::limits::Limits;
 use crate::nearest::nearest;
+use crate::reader::FeatureReader;
 use crate::scope::Scope;
 
 /// The body of a request, its columns as they arrived.
@@ -25,7 +28,7 @@ pub struct Asked<C> {
 /// A request that fits its service.
 #[derive(Clone, Debug)]
 pub struct Question {
-    pub(crate) scope: Scope,
+    pub(crate) scope: Arc<Scope>,
     pub(crate) rows: usize,
     /// The columns of join keys, in the plan's order; those that are not needed are not there.
     pub(crate) keys: Vec<Option<ArrayRef>>,
@@ -35,18 +38,19 @@ pub struct Question {
 
 impl Question {
     /// Checks a request against a service, and reads its columns.
-    pub fn new<C: GivenColumn>(
-        plan: &ServicePlan,
+    pub(crate) fn new<C: GivenColumn>(
+        reader: &FeatureReader,
         asked: Asked<C>,
         limits: &Limits,
     ) -> Result<Question, ServeError> {
+        let plan = &**reader.plan();
         let given = asked.entities.iter().chain(&asked.request);
         let longest = given.map(|(_, column)| column.rows()).max().unwrap_or(0);
         if longest > limits.max_entities {
             return Err(ServeError::TooManyEntities { given: longest, limit: limits.max_entities });
         }
         let mut problems = Problems::default();
-        let scope = Scope::of(plan, problems.outputs(plan, &asked.features));
+        let scope = problems.scope(reader, &asked.features);
         problems.lengths(&asked);
         let keys = Side { plan, fields: &plan.keys, needed: &scope.keys, kind: "join key", at: "entities" };
         let request = Side {
@@ -63,6 +67,11 @@ impl Question {
         } else {
             Err(ServeError::Misfit { service: plan.id.clone(), problems: problems.into_list() })
         }
+    }
+
+    /// The column of the join key at this place in the plan, where it was given.
+    pub(crate) fn key(&self, place: usize) -> Option<&ArrayRef> {
+        self.keys.get(place)?.as_ref()
     }
 
     /// How many entities are asked about.
@@ -121,23 +130,22 @@ impl Problems {
         self.shown
     }
 
-    fn outputs(&mut self, plan: &ServicePlan, features: &[String]) -> Vec<usize> {
-        if features.is_empty() {
-            return (0..plan.outputs.len()).collect();
+    /// What the features need; where some are unknown, what the others do.
+    fn scope(&mut self, reader: &FeatureReader, features: &[String]) -> Arc<Scope> {
+        let unknown = match reader.scope(features) {
+            Ok(scope) => return scope,
+            Err(unknown) => unknown,
+        };
+        let names = || reader.plan().outputs.iter().map(|output| output.name.as_str());
+        for name in &unknown {
+            self.push(match nearest(name, names()) {
+                Some(meant) => format!("the feature `{name}` is unknown, did you mean `{meant}`?"),
+                None => format!("the feature `{name}` is unknown"),
+            });
         }
-        let mut outputs = Vec::with_capacity(features.len());
-        for name in features {
-            match plan.output(name) {
-                Some(place) => outputs.push(place),
-                None => {
-                    self.push(match nearest(name, plan.outputs.iter().map(|output| output.name.as_str())) {
-                        Some(meant) => format!("the feature `{name}` is unknown, did you mean `{meant}`?"),
-                        None => format!("the feature `{name}` is unknown"),
-                    })
-                }
-            }
-        }
-        outputs
+        let known: Vec<String> = features.iter().filter(|name| !unknown.contains(name)).cloned().collect();
+        // Without a feature that is known nothing is needed, which is not the same as no choice.
+        if known.is_empty() { Arc::default() } else { reader.scope(&known).unwrap_or_default() }
     }
 
     fn lengths<C: GivenColumn>(&mut self, asked: &Asked<C>) {

@@ -1,12 +1,13 @@
 //! The engine: one service compiled, and the path from a question to its features. gRPC, HTTP and
 //! callers in the same process all read through it.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use feature::{Computation, Field, Micros, Origin, ServicePlan, Status, Times, VersionId, View};
+use feature::{Computation, Field, Micros, ServicePlan, Status, Times, VersionId, View};
 use online::{Found, Layout, Read, Reader};
 use transform::OnDemand;
 
@@ -15,8 +16,11 @@ use crate::features::{FeatureColumn, Features};
 use crate::folded::{Column, Folded};
 use crate::given::GivenColumn;
 use crate::limits::Limits;
+use crate::metrics::{ServiceMetrics, Stage};
 use crate::question::{Asked, Question};
-use crate::wanted::Entities;
+use crate::scope::{Known, Scope, ScopedComputation};
+use crate::scopes::Scopes;
+use crate::wanted::{Entities, Places};
 
 /// The moment to read at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,10 +40,14 @@ pub struct FeatureReader {
     views: Vec<(Arc<View>, Layout)>,
     /// For each of the plan's lookups the place of its view among the views.
     view_of: Vec<usize>,
-    on_demand: Vec<OnDemand>,
+    on_demand: Vec<Compiled>,
     /// For each of the plan's outputs the lookups whose oldest time is its own; those of a source
     /// without an event time have none.
     timed_by: Vec<Vec<usize>>,
+    /// The places of the plan's outputs, by name.
+    outputs: HashMap<String, usize>,
+    scopes: Scopes,
+    metrics: Arc<ServiceMetrics>,
 }
 
 impl FeatureReader {
@@ -61,12 +69,23 @@ impl FeatureReader {
             .collect::<Result<_, _>>()?;
         let has_time =
             |lookup: &usize| plan.lookups.get(*lookup).is_some_and(|lookup| !lookup.view.is_static);
-        let timed_by = plan
+        let timed_by: Vec<Vec<usize>> = plan
             .outputs
             .iter()
             .map(|output| plan.lookups_of(output.origin).into_iter().filter(has_time).collect())
             .collect();
-        Ok(Self { views, view_of, on_demand, timed_by, plan })
+        let outputs = plan.outputs.iter().enumerate();
+        let outputs = outputs.map(|(place, output)| (output.name.clone(), place)).collect();
+        Ok(Self {
+            scopes: Scopes::new(&plan, &view_of, &timed_by),
+            views,
+            view_of,
+            on_demand,
+            timed_by,
+            outputs,
+            metrics: Arc::default(),
+            plan,
+        })
     }
 
     /// The service's plan.
@@ -74,9 +93,35 @@ impl FeatureReader {
         &self.plan
     }
 
+    /// The place of a feature among the service's.
+    pub(crate) fn output(&self, name: &str) -> Option<usize> {
+        self.outputs.get(name).copied()
+    }
+
+    /// What is counted for the service.
+    pub(crate) fn metrics(&self) -> &Arc<ServiceMetrics> {
+        &self.metrics
+    }
+
     /// Checks a request against the service; all of its problems are found at once.
     pub fn question<C: GivenColumn>(&self, asked: Asked<C>, limits: &Limits) -> Result<Question, ServeError> {
-        Question::new(&self.plan, asked, limits)
+        Question::new(self, asked, limits)
+    }
+
+    /// What these features need, by name; an error holds those that the service does not give.
+    pub(crate) fn scope(&self, features: &[String]) -> Result<Arc<Scope>, Vec<String>> {
+        self.scopes.of(features, || {
+            let mut outputs = Vec::with_capacity(features.len());
+            let mut unknown = Vec::new();
+            for name in features {
+                match self.output(name) {
+                    Some(place) => outputs.push(place),
+                    None => unknown.push(name.clone()),
+                }
+            }
+            let known = Known { plan: &self.plan, view_of: &self.view_of, timed_by: &self.timed_by };
+            if unknown.is_empty() { Ok(Scope::of(&known, outputs)) } else { Err(unknown) }
+        })
     }
 
     /// Reads the features: one read of the store for all views and roles, each packed row folded
@@ -87,87 +132,101 @@ impl FeatureReader {
         question: &Question,
         moment: Moment,
     ) -> Result<Features, ServeError> {
-        let wanted = self.wanted(question)?;
-        let reads: Vec<Read<'_>> = wanted
+        self.read_in_stages(store, question, moment, &|_| {}).await
+    }
+
+    /// Reads the features, and tells when each stage has ended.
+    pub(crate) async fn read_in_stages<R: Reader>(
+        &self,
+        store: &R,
+        question: &Question,
+        moment: Moment,
+        end_of: &(dyn Fn(Stage) + Sync),
+    ) -> Result<Features, ServeError> {
+        let scope = &*question.scope;
+        let (entities, places) = self.wanted(question)?;
+        let reads: Vec<Read<'_>> = scope
             .views
             .iter()
-            .filter_map(|(place, wanted)| {
-                Some(Read { view: &self.views.get(*place)?.0.id, keys: &wanted.entities.keys })
+            .filter_map(|scoped| {
+                let entities = entities.get(scoped.entities)?;
+                Some(Read { view: &self.views.get(scoped.view)?.0.id, keys: &entities.keys })
             })
             .collect();
+        end_of(Stage::Decode);
         let found = if reads.is_empty() { Vec::new() } else { store.read(&reads).await? };
+        end_of(Stage::Probe);
         let at = readable_at(&reads, &found, moment)?;
-        self.answer(question, &wanted, &found, at)
-    }
-
-    fn wanted(&self, question: &Question) -> Result<Wanted, ServeError> {
-        let mut wanted = Wanted::default();
-        for (place, features) in &question.scope.lookups {
-            let lookup = self.plan.lookups.get(*place);
-            let Some((lookup, view)) = lookup.zip(self.view_of.get(*place)) else {
-                return Err(self.incomplete("a lookup"));
-            };
-            let of_view = wanted.views.entry(*view).or_default();
-            of_view.features.extend(features);
-            of_view.features.sort_unstable();
-            of_view.features.dedup();
-            let places = of_view.entities.add(&self.plan, lookup, question)?;
-            wanted.places.insert(*place, places);
+        let (mut columns, times) = self.merge(scope, &places, &found, at)?;
+        end_of(Stage::Merge);
+        for computation in &scope.computations {
+            let computed = self.compute(computation, question, &columns)?;
+            columns.extend(computed);
         }
-        Ok(wanted)
-    }
-
-    fn answer(
-        &self,
-        question: &Question,
-        wanted: &Wanted,
-        found: &[Found],
-        at: Micros,
-    ) -> Result<Features, ServeError> {
-        let mut folded = BTreeMap::new();
-        for ((place, wanted), found) in wanted.views.iter().zip(found) {
-            let (view, layout) = self.views.get(*place).ok_or_else(|| self.incomplete("a view"))?;
-            folded.insert(*place, Folded::new(view, layout, &wanted.features, found, at)?);
-        }
-        let mut columns = Columns::default();
-        let mut times: BTreeMap<usize, Vec<Option<Times>>> = BTreeMap::new();
-        for (lookup, features) in &question.scope.lookups {
-            let folded = self.view_of.get(*lookup).and_then(|view| folded.get(view));
-            let Some((folded, places)) = folded.zip(wanted.places.get(lookup)) else {
-                return Err(self.incomplete("a lookup"));
-            };
-            for feature in features {
-                let column = folded.column(*feature, places)?.ok_or_else(|| self.incomplete("a feature"))?;
-                columns.stored.insert((*lookup, *feature), column);
-            }
-            times.insert(*lookup, folded.times(places));
-        }
-        for place in &question.scope.computations {
-            let computed = self.compute(*place, question, &columns)?;
-            columns.computed.insert(*place, computed);
+        if !scope.computations.is_empty() {
+            end_of(Stage::Expressions);
         }
         self.features(question, &columns, &times, at)
     }
 
+    /// The sets of entities, and for each list of key columns where those of its rows lie in its set.
+    fn wanted(&self, question: &Question) -> Result<(Vec<Entities>, Vec<Places>), ServeError> {
+        let mut entities = Vec::with_capacity(question.scope.entities.len());
+        let mut places = Vec::new();
+        for lists in &question.scope.entities {
+            let mut set = Entities::default();
+            for keys in lists {
+                places.push(set.add(&self.plan, keys, question)?);
+            }
+            entities.push(set);
+        }
+        Ok((entities, places))
+    }
+
+    fn merge(
+        &self,
+        scope: &Scope,
+        places: &[Places],
+        found: &[Found],
+        at: Micros,
+    ) -> Result<(Vec<Column>, Vec<RowTimes>), ServeError> {
+        let mut folded = Vec::with_capacity(scope.views.len());
+        for (scoped, found) in scope.views.iter().zip(found) {
+            let (view, layout) = self.views.get(scoped.view).ok_or_else(|| self.incomplete("a view"))?;
+            folded.push(Folded::new(view, layout, &scoped.features, found, at)?);
+        }
+        let mut columns = Vec::new();
+        let mut times = Vec::with_capacity(scope.lookups.len());
+        for scoped in &scope.lookups {
+            let found = folded.get(scoped.view).zip(places.get(scoped.list));
+            let (folded, places) = found.ok_or_else(|| self.incomplete("a lookup"))?;
+            for feature in &scoped.features {
+                let column = folded.column(*feature, places)?;
+                columns.push(column.ok_or_else(|| self.incomplete("a feature"))?);
+            }
+            times.push(folded.times(places));
+        }
+        Ok((columns, times))
+    }
+
     fn compute(
         &self,
-        place: usize,
+        scoped: &ScopedComputation,
         question: &Question,
-        columns: &Columns,
+        columns: &[Column],
     ) -> Result<Vec<Column>, ServeError> {
-        let computation = self.plan.computations.get(place);
-        let Some((computation, on_demand)) = computation.zip(self.on_demand.get(place)) else {
+        let computation = self.plan.computations.get(scoped.computation);
+        let Some((computation, compiled)) = computation.zip(self.on_demand.get(scoped.computation)) else {
             return Err(self.incomplete("an on-demand view"));
         };
-        let inputs = computation.inputs.iter().map(|(_, origin)| columns.get(*origin).map(|c| &c.values));
+        let inputs = scoped.inputs.iter().map(|place| columns.get(*place).map(|column| &column.values));
         let request =
             computation.request.iter().map(|place| question.request.get(*place).and_then(Option::as_ref));
         let arrays: Option<Vec<ArrayRef>> = inputs.chain(request).map(Option::<&ArrayRef>::cloned).collect();
         let arrays = arrays.ok_or_else(|| self.incomplete("an input"))?;
-        let schema = transform::arrow_schema(&inputs_of(&self.plan, computation));
         let options = RecordBatchOptions::new().with_row_count(Some(question.rows));
-        let batch = RecordBatch::try_new_with_options(schema, arrays, &options)?;
-        let values = on_demand.evaluate(&batch).map_err(|error| ServeError::Evaluate {
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&compiled.schema), arrays, &options)?;
+        let values = compiled.on_demand.evaluate(&batch).map_err(|error| ServeError::Evaluate {
             view: computation.view.id.clone(),
             reason: error.to_string(),
         })?;
@@ -177,35 +236,27 @@ impl FeatureReader {
     fn features(
         &self,
         question: &Question,
-        columns: &Columns,
-        times: &BTreeMap<usize, Vec<Option<Times>>>,
+        columns: &[Column],
+        times: &[RowTimes],
         at: Micros,
     ) -> Result<Features, ServeError> {
+        let scope = &question.scope;
         let mut features = Features {
             service: self.plan.id.clone(),
             at,
             rows: question.rows,
-            columns: Vec::with_capacity(question.scope.outputs.len()),
-            times: Vec::new(),
+            columns: Vec::with_capacity(scope.outputs.len()),
+            times: scope.times.iter().map(|group| oldest(group, times, question.rows)).collect(),
         };
-        let mut shared: BTreeMap<&[usize], usize> = BTreeMap::new();
-        for place in &question.scope.outputs {
-            let output = self.plan.outputs.get(*place);
-            let column = output.and_then(|output| columns.get(output.origin));
-            let Some(((output, column), timed_by)) = output.zip(column).zip(self.timed_by.get(*place)) else {
-                return Err(self.incomplete("an output"));
-            };
-            let next = features.times.len();
-            let times = *shared.entry(timed_by).or_insert_with(|| {
-                features.times.push(oldest(timed_by, times, question.rows));
-                next
-            });
+        for scoped in &scope.outputs {
+            let found = self.plan.outputs.get(scoped.output).zip(columns.get(scoped.column));
+            let (output, column) = found.ok_or_else(|| self.incomplete("an output"))?;
             features.columns.push(FeatureColumn {
                 name: output.name.clone(),
                 data_type: output.data_type,
                 values: Arc::clone(&column.values),
-                statuses: column.statuses.clone(),
-                times,
+                statuses: Arc::clone(&column.statuses),
+                times: scoped.times,
             });
         }
         Ok(features)
@@ -220,41 +271,23 @@ impl FeatureReader {
     }
 }
 
-/// What a question needs of the store.
-#[derive(Default)]
-struct Wanted {
-    /// By the place of a view among the reader's.
-    views: BTreeMap<usize, WantedView>,
-    /// For each lookup that is needed, the place of each row's entity among its view's.
-    places: BTreeMap<usize, Vec<Option<u32>>>,
+/// The times of the rows that a lookup has found, one for each row of the request.
+type RowTimes = Arc<[Option<Times>]>;
+
+/// An on-demand view's expressions, and the schema of what they read.
+#[derive(Debug)]
+struct Compiled {
+    on_demand: OnDemand,
+    schema: SchemaRef,
 }
 
-#[derive(Default)]
-struct WantedView {
-    entities: Entities,
-    features: Vec<usize>,
-}
-
-/// The columns that are there so far.
-#[derive(Default)]
-struct Columns {
-    stored: BTreeMap<(usize, usize), Column>,
-    computed: BTreeMap<usize, Vec<Column>>,
-}
-
-impl Columns {
-    fn get(&self, origin: Origin) -> Option<&Column> {
-        match origin {
-            Origin::Stored { lookup, feature } => self.stored.get(&(lookup, feature)),
-            Origin::Computed { computation, feature } => self.computed.get(&computation)?.get(feature),
-        }
-    }
-}
-
-fn compile(plan: &ServicePlan, computation: &Computation) -> Result<OnDemand, ServeError> {
-    OnDemand::compile(&computation.view, &inputs_of(plan, computation)).map_err(|error| {
-        ServeError::Evaluate { view: computation.view.id.clone(), reason: error.to_string() }
-    })
+fn compile(plan: &ServicePlan, computation: &Computation) -> Result<Compiled, ServeError> {
+    let inputs = inputs_of(plan, computation);
+    let on_demand = OnDemand::compile(&computation.view, &inputs).map_err(|error| ServeError::Evaluate {
+        view: computation.view.id.clone(),
+        reason: error.to_string(),
+    })?;
+    Ok(Compiled { on_demand, schema: transform::arrow_schema(&inputs) })
 }
 
 /// What the expressions of an on-demand view read: its inputs, then its request columns.
@@ -271,8 +304,13 @@ fn computed(values: ArrayRef) -> Column {
 }
 
 /// Law 3: the times of the oldest of these lookups that has a row, for each row of the request.
-fn oldest(lookups: &[usize], times: &BTreeMap<usize, Vec<Option<Times>>>, rows: usize) -> Vec<Option<Times>> {
-    let times: Vec<&Vec<Option<Times>>> = lookups.iter().filter_map(|lookup| times.get(lookup)).collect();
+fn oldest(lookups: &[usize], times: &[RowTimes], rows: usize) -> RowTimes {
+    if let [lookup] = lookups
+        && let Some(times) = times.get(*lookup)
+    {
+        return Arc::clone(times);
+    }
+    let times: Vec<&RowTimes> = lookups.iter().filter_map(|lookup| times.get(*lookup)).collect();
     let oldest = |row: usize| {
         let times = times.iter().filter_map(|times| times.get(row).copied().flatten());
         times.min_by_key(|times| (times.event_time, times.available_at))

@@ -1,62 +1,213 @@
-//! What has to be looked up, computed and brought along for some of a service's features.
+//! What has to be looked up, computed and brought along for some of a service's features, worked out
+//! once for each choice: a read follows it by places alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use feature::{Origin, ServicePlan};
 
-/// The part of a service's plan that a choice of its features needs.
+/// The part of a service's plan that a choice of its features needs. A read has one column for each
+/// feature of each lookup, in their order, and behind them those of the computations.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Scope {
-    /// The chosen outputs, by their places in the plan, in its order.
-    pub outputs: Vec<usize>,
-    /// For each lookup that is needed, the features of its view that are needed, in order.
-    pub lookups: BTreeMap<usize, Vec<usize>>,
+    /// The chosen features, in the plan's order.
+    pub outputs: Vec<ScopedOutput>,
+    /// The sets of entities that are read: each the lists of key columns, by their places in the plan,
+    /// that its entities come from. Views that are read by the same columns share one.
+    pub entities: Vec<Vec<Vec<usize>>>,
+    /// The views that are read, each once.
+    pub views: Vec<ScopedView>,
+    /// The lookups that are needed, in the plan's order.
+    pub lookups: Vec<ScopedLookup>,
     /// The computations that are needed, in the plan's order.
-    pub computations: Vec<usize>,
+    pub computations: Vec<ScopedComputation>,
+    /// For each group of outputs that share their times, the places of the lookups whose oldest time
+    /// is theirs.
+    pub times: Vec<Vec<usize>>,
     /// For each column of join keys whether it is needed.
     pub keys: Vec<bool>,
     /// For each request column whether it is needed.
     pub request: Vec<bool>,
 }
 
+/// A chosen feature.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ScopedOutput {
+    /// Its place among the plan's outputs.
+    pub output: usize,
+    /// The place of its column.
+    pub column: usize,
+    /// Which of [`Scope::times`] are its own.
+    pub times: usize,
+}
+
+/// A view that is read.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct ScopedView {
+    /// Its place among the reader's views.
+    pub view: usize,
+    /// Which of [`Scope::entities`] are read of it.
+    pub entities: usize,
+    /// The features that are needed of it, in order.
+    pub features: Vec<usize>,
+}
+
+/// A lookup that is needed.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct ScopedLookup {
+    /// Its place among the plan's lookups.
+    pub lookup: usize,
+    /// The place of its view among [`Scope::views`].
+    pub view: usize,
+    /// Which list of key columns its entities come from, counted through all of [`Scope::entities`].
+    pub list: usize,
+    /// The places of its features among its view's [`ScopedView::features`].
+    pub features: Vec<usize>,
+}
+
+/// A computation that is needed.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct ScopedComputation {
+    /// Its place among the plan's computations.
+    pub computation: usize,
+    /// The columns of its inputs.
+    pub inputs: Vec<usize>,
+}
+
+/// What is known of a plan beside the plan itself.
+pub(crate) struct Known<'a> {
+    pub plan: &'a ServicePlan,
+    /// For each lookup the place of its view among the reader's.
+    pub view_of: &'a [usize],
+    /// For each output the lookups whose oldest time is its own.
+    pub timed_by: &'a [Vec<usize>],
+}
+
 impl Scope {
     /// What these outputs need, by their places in the plan.
-    pub fn of(plan: &ServicePlan, mut outputs: Vec<usize>) -> Scope {
+    pub fn of(known: &Known<'_>, mut outputs: Vec<usize>) -> Scope {
         outputs.sort_unstable();
         outputs.dedup();
+        let needs = Needs::of(known.plan, &outputs);
         let mut scope = Scope {
-            keys: vec![false; plan.keys.len()],
-            request: vec![false; plan.request.len()],
+            keys: vec![false; known.plan.keys.len()],
+            request: vec![false; known.plan.request.len()],
             ..Scope::default()
         };
+        scope.add_views(known, &needs);
+        let columns = scope.add_columns(known, &needs);
+        scope.add_outputs(known, &outputs, &columns);
+        scope
+    }
+
+    fn add_views(&mut self, known: &Known<'_>, needs: &Needs) {
+        let mut of_view: BTreeMap<usize, (Vec<usize>, Vec<Vec<usize>>)> = BTreeMap::new();
+        for (lookup, features) in &needs.lookups {
+            let places = known.view_of.get(*lookup).zip(known.plan.lookups.get(*lookup));
+            let Some((view, lookup)) = places else { continue };
+            let (all, lists) = of_view.entry(*view).or_default();
+            all.extend(features);
+            if !lists.contains(&lookup.keys) {
+                lists.push(lookup.keys.clone());
+            }
+        }
+        for (view, (mut features, lists)) in of_view {
+            features.sort_unstable();
+            features.dedup();
+            let entities = self.entities.iter().position(|set| *set == lists).unwrap_or(self.entities.len());
+            if entities == self.entities.len() {
+                self.entities.push(lists);
+            }
+            self.views.push(ScopedView { view, entities, features });
+        }
+    }
+
+    /// Which list of key columns this one of a view is, counted through all sets of entities.
+    fn list(&self, view: &ScopedView, keys: &[usize]) -> Option<usize> {
+        let before: usize = self.entities.iter().take(view.entities).map(Vec::len).sum();
+        Some(before + self.entities.get(view.entities)?.iter().position(|list| list == keys)?)
+    }
+
+    /// Gives each value that is looked up or computed its column.
+    fn add_columns(&mut self, known: &Known<'_>, needs: &Needs) -> HashMap<Origin, usize> {
+        let mut columns = HashMap::new();
+        for (lookup, features) in &needs.lookups {
+            let view = known.view_of.get(*lookup);
+            let view = view.and_then(|view| self.views.iter().position(|scoped| scoped.view == *view));
+            let found = view.and_then(|view| Some((view, self.views.get(view)?)));
+            let Some(((view, scoped), of_plan)) = found.zip(known.plan.lookups.get(*lookup)) else {
+                continue;
+            };
+            let Some(list) = self.list(scoped, &of_plan.keys) else { continue };
+            let places = features.iter().filter_map(|feature| scoped.features.binary_search(feature).ok());
+            let scoped = ScopedLookup { lookup: *lookup, view, list, features: places.collect() };
+            for feature in features {
+                columns.insert(Origin::Stored { lookup: *lookup, feature: *feature }, columns.len());
+            }
+            mark(&mut self.keys, &of_plan.keys);
+            self.lookups.push(scoped);
+        }
+        for place in &needs.computations {
+            let Some(computation) = known.plan.computations.get(*place) else { continue };
+            let inputs = computation.inputs.iter().filter_map(|(_, origin)| columns.get(origin).copied());
+            let scoped = ScopedComputation { computation: *place, inputs: inputs.collect() };
+            for feature in 0..computation.view.features.len() {
+                columns.insert(Origin::Computed { computation: *place, feature }, columns.len());
+            }
+            mark(&mut self.request, &computation.request);
+            self.computations.push(scoped);
+        }
+        columns
+    }
+
+    fn add_outputs(&mut self, known: &Known<'_>, outputs: &[usize], columns: &HashMap<Origin, usize>) {
+        let scoped: HashMap<usize, usize> =
+            self.lookups.iter().enumerate().map(|(place, scoped)| (scoped.lookup, place)).collect();
+        let mut groups: HashMap<&[usize], usize> = HashMap::new();
+        for place in outputs {
+            let output = known.plan.outputs.get(*place);
+            let column = output.and_then(|output| columns.get(&output.origin));
+            let Some((column, timed_by)) = column.zip(known.timed_by.get(*place)) else { continue };
+            let next = self.times.len();
+            let times = *groups.entry(timed_by).or_insert(next);
+            if times == next {
+                self.times.push(timed_by.iter().filter_map(|lookup| scoped.get(lookup).copied()).collect());
+            }
+            self.outputs.push(ScopedOutput { output: *place, column: *column, times });
+        }
+    }
+}
+
+/// The lookups, with the features of each, and the computations that some outputs need.
+#[derive(Default)]
+struct Needs {
+    lookups: BTreeMap<usize, Vec<usize>>,
+    computations: Vec<usize>,
+}
+
+impl Needs {
+    fn of(plan: &ServicePlan, outputs: &[usize]) -> Self {
+        let mut needs = Needs::default();
         let mut open: Vec<Origin> =
             outputs.iter().filter_map(|place| plan.outputs.get(*place)).map(|output| output.origin).collect();
         while let Some(origin) = open.pop() {
             match origin {
-                Origin::Stored { lookup, feature } => scope.add_lookup(plan, lookup, feature),
-                Origin::Computed { computation, .. } if !scope.computations.contains(&computation) => {
-                    scope.computations.push(computation);
+                Origin::Stored { lookup, feature } => {
+                    let features = needs.lookups.entry(lookup).or_default();
+                    if let Err(place) = features.binary_search(&feature) {
+                        features.insert(place, feature);
+                    }
+                }
+                Origin::Computed { computation, .. } if !needs.computations.contains(&computation) => {
+                    needs.computations.push(computation);
                     if let Some(computation) = plan.computations.get(computation) {
                         open.extend(computation.inputs.iter().map(|(_, origin)| *origin));
-                        mark(&mut scope.request, &computation.request);
                     }
                 }
                 Origin::Computed { .. } => {}
             }
         }
-        scope.computations.sort_unstable();
-        scope.outputs = outputs;
-        scope
-    }
-
-    fn add_lookup(&mut self, plan: &ServicePlan, lookup: usize, feature: usize) {
-        let features = self.lookups.entry(lookup).or_default();
-        if let Err(place) = features.binary_search(&feature) {
-            features.insert(place, feature);
-        }
-        if let Some(lookup) = plan.lookups.get(lookup) {
-            mark(&mut self.keys, &lookup.keys);
-        }
+        needs.computations.sort_unstable();
+        needs
     }
 }
 

@@ -8,16 +8,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use online::Reader;
-use proto::v1::feature_store_server::{FeatureStoreServer, SERVICE_NAME};
+use proto::feast::serving::serving_service_server::SERVICE_NAME as FEAST_SERVICE_NAME;
+use proto::v1::feature_store_server::SERVICE_NAME;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::connections::Connections;
 use crate::error::ServeError;
-use crate::grpc::{self, GrpcFace};
+use crate::grpc;
 use crate::http;
 use crate::serving::Serving;
 
@@ -71,30 +73,38 @@ impl<R: Reader + 'static> Server<R> {
         let (stop, stopped) = watch::channel(false);
         let stopping = Arc::new(AtomicBool::new(false));
         let (health, health_service) = tonic_health::server::health_reporter();
-        health.set_serving::<FeatureStoreServer<GrpcFace<R>>>().await;
+        set_health(&health, ServingStatus::Serving).await;
 
         let mut faces = JoinSet::new();
         let routes = grpc::routes(&self.serving, health_service)?;
+        let streams = limits.max_in_flight.saturating_add(limits.max_waiting);
         let grpc = tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE))
-            .max_concurrent_streams(u32::try_from(limits.max_in_flight).unwrap_or(u32::MAX))
+            .max_concurrent_streams(u32::try_from(streams).unwrap_or(u32::MAX))
             .add_routes(routes)
             .serve_with_incoming_shutdown(
                 Connections::new(self.grpc, limits.max_connections).into_stream(),
                 told(stopped.clone()),
             );
         faces.spawn(async move { grpc.await.map_err(|error| format!("gRPC: {error}")) });
+        let serving = Arc::clone(&self.serving);
         let routes = http::routes(Arc::clone(&self.serving), Arc::clone(&stopping));
         let http = axum::serve(Connections::new(self.http, limits.max_connections), routes)
             .with_graceful_shutdown(told(stopped));
         faces.spawn(async move { http.await.map_err(|error| format!("HTTP: {error}")) });
 
+        let watched = async {
+            loop {
+                report(&health, serving.store_changed().await).await;
+            }
+        };
         tokio::select! {
             () = shutdown => {}
+            () = watched => {}
             Some(ended) = faces.join_next() => return Err(ServeError::Stopped(reason(ended))),
         }
         stopping.store(true, Ordering::Relaxed);
-        not_serving(&health).await;
+        set_health(&health, ServingStatus::NotServing).await;
         // Both faces hold a receiver until they have ended.
         stop.send_replace(true);
         let drain = async { while faces.join_next().await.is_some() {} };
@@ -120,9 +130,20 @@ async fn told(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-async fn not_serving(health: &HealthReporter) {
-    for service in ["", SERVICE_NAME] {
-        health.set_service_status(service, tonic_health::ServingStatus::NotServing).await;
+/// Tells of a store that is gone, or back.
+async fn report(health: &HealthReporter, is_gone: bool) {
+    if is_gone {
+        tracing::warn!("the online store does not answer: health says so until it does");
+        set_health(health, ServingStatus::NotServing).await;
+    } else {
+        tracing::info!("the online store answers again");
+        set_health(health, ServingStatus::Serving).await;
+    }
+}
+
+async fn set_health(health: &HealthReporter, status: ServingStatus) {
+    for service in ["", SERVICE_NAME, FEAST_SERVICE_NAME] {
+        health.set_service_status(service, status).await;
     }
 }
 

@@ -1,20 +1,29 @@
-//! `serve`: online features over gRPC and HTTP, until it is told to stop.
+//! `serve`: online features over gRPC and HTTP, until it is told to stop. What is applied and which
+//! versions are live is followed while it runs.
 
+use std::convert::Infallible;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::time::Duration;
 
 use feature::{ServiceRef, VersionId};
-use registry::Registered;
-use server::{Addresses, Catalog, Ended, FeatureReader, Limits, Server, Services, Serving};
+use registry::{Registered, Registry};
+use server::{Addresses, Catalog, Ended, FeatureReader, Limits, Server, Services, Serving, Views};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::clock;
 use crate::failure::Failure;
 use crate::project::Project;
 
+/// How often the registry is asked whether it has changed.
+const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+
 pub async fn serve(project: &Project) -> Result<(), Failure> {
     let registered = project.registered().await?;
-    let catalog = Arc::new(Catalog::new(services(&registered)?));
+    let registry = project.registry().await?;
+    let generation = registered.generation();
+    let catalog = Arc::new(Catalog::new(services(registered, &Services::default())?));
     let addresses = Addresses {
         grpc: address("serve.grpc", &project.settings.serve.grpc)?,
         http: address("serve.http", &project.settings.serve.http)?,
@@ -32,7 +41,11 @@ pub async fn serve(project: &Project) -> Result<(), Failure> {
         }
         eprintln!("stopping: finishing what is in flight");
     };
-    match server.run(stop).await? {
+    let ended = tokio::select! {
+        ended = server.run(stop) => ended?,
+        never = follow(&registry, &catalog, generation) => match never {},
+    };
+    match ended {
         Ended::Drained => Ok(()),
         Ended::CutOff => Err(Failure::new(
             "some requests were still in flight when the time to drain was up, and were cut off",
@@ -40,8 +53,52 @@ pub async fn serve(project: &Project) -> Result<(), Failure> {
     }
 }
 
-/// Every registered version of every service, and which of them are live.
-fn services(registered: &Registered) -> Result<Services, Failure> {
+/// Takes on what is applied after this generation, and which versions are made live. What cannot be
+/// taken on is said once, and tried again; until then the server goes on with what it has.
+async fn follow(registry: &Registry, catalog: &Catalog, mut generation: u64) -> Infallible {
+    let mut ticks = interval(FOLLOW_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut said = String::new();
+    loop {
+        ticks.tick().await;
+        match next(registry, catalog, generation).await {
+            Ok(newer) => {
+                if newer != generation {
+                    tracing::info!(generation = newer, "the registry has changed: serving what it says now");
+                    generation = newer;
+                }
+                said.clear();
+            }
+            Err(failure) => {
+                let sentence = failure.to_string();
+                if sentence != said {
+                    tracing::warn!("the registry cannot be followed: {sentence}");
+                    said = sentence;
+                }
+            }
+        }
+    }
+}
+
+/// Takes on what the registry holds, if it has changed. Gives its generation.
+async fn next(registry: &Registry, catalog: &Catalog, generation: u64) -> Result<u64, Failure> {
+    if registry.generation().await? == generation {
+        return Ok(generation);
+    }
+    let registered = registry.registered().await?;
+    let generation = registered.generation();
+    let before = catalog.services();
+    // Expressions are compiled meanwhile, and requests are not to wait for that.
+    let services = tokio::task::spawn_blocking(move || services(registered, &before)).await;
+    let services =
+        services.map_err(|error| Failure::new(format!("the services cannot be compiled: {error}")))?;
+    catalog.replace(services?);
+    Ok(generation)
+}
+
+/// Every registered version of every service, which of them are live, and every view. A service that
+/// was compiled before stays as it is.
+fn services(registered: Registered, before: &Services) -> Result<Services, Failure> {
     let mut readers = Vec::new();
     let mut live = Vec::new();
     for service in registered.services() {
@@ -49,12 +106,21 @@ fn services(registered: &Registered) -> Result<Services, Failure> {
         if registered.live(&service.id.name) == Some(service.id.version) {
             live.push(service.id.clone());
         }
-        readers.push(Arc::new(FeatureReader::new(Arc::new(plan))?));
+        let compiled = before.exact(&service.id).filter(|reader| **reader.plan() == plan).cloned();
+        readers.push(match compiled {
+            Some(reader) => reader,
+            None => Arc::new(FeatureReader::new(Arc::new(plan))?),
+        });
     }
     if readers.is_empty() {
         return Err(Failure::new("no service is registered: define a `feature_service` and apply it"));
     }
-    Ok(Services::new(readers, live))
+    let ids: Vec<VersionId> = registered.readable().cloned().collect();
+    let id: VersionId = "views@1".parse().map_err(|error| Failure::new(format!("{error}")))?;
+    let views = Views::new(ids, move |views| {
+        registered.views_plan(id.clone(), views).map_err(|error| error.to_string())
+    });
+    Ok(Services::new(readers, live).with_views(views))
 }
 
 fn address(key: &str, text: &str) -> Result<SocketAddr, Failure> {

@@ -1,7 +1,12 @@
 //! `serve` beside the other commands: it gives what `get` gives, and stops when it is told to.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sqlx::SqliteConnection;
 
 use crate::project::{GET, Project, says};
 
@@ -10,6 +15,7 @@ struct Server {
     child: Child,
     stderr: BufReader<ChildStderr>,
     grpc: String,
+    http: String,
 }
 
 impl Server {
@@ -25,8 +31,38 @@ impl Server {
         let mut line = String::new();
         stderr.read_line(&mut line).unwrap();
         let grpc = line.split_once("gRPC ").unwrap_or_else(|| panic!("{line}")).1;
-        let grpc = grpc.split_once(" and HTTP ").unwrap().0.to_owned();
-        Self { child, stderr, grpc }
+        let (grpc, http) = grpc.split_once(" and HTTP ").unwrap();
+        let (grpc, http) = (grpc.to_owned(), http.trim().to_owned());
+        Self { child, stderr, grpc, http }
+    }
+
+    /// Asks over HTTP. Gives the status and the body.
+    fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let body = body.to_string();
+        let mut connection = TcpStream::connect(&self.http).unwrap();
+        let length = body.len();
+        write!(
+            connection,
+            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap())
+    }
+
+    /// Asks again and again until the answer is the one that is waited for.
+    fn waits_for(&self, body: &Value, is_there: impl Fn(u16, &Value) -> bool) -> Value {
+        const PATIENCE: Duration = Duration::from_secs(30);
+        let began = Instant::now();
+        loop {
+            let (status, answer) = self.post("/v1/features", body);
+            if is_there(status, &answer) {
+                return answer;
+            }
+            assert!(began.elapsed() < PATIENCE, "it never came: {status} {answer}");
+        }
     }
 
     /// Asks it to stop, as a supervisor does. Gives its exit code and its last words.
@@ -77,6 +113,69 @@ fn a_server_sees_what_is_loaded_while_it_runs() {
     says(&project.ok(&read), &["NOT_FOUND"]);
     project.ok("backfill --all");
     says(&project.ok(&read), &["PRESENT"]);
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+#[test]
+fn a_server_follows_what_is_applied_and_made_live() {
+    let project = Project::loaded();
+    let server = Server::start(&project);
+    let ask = |service: &str| {
+        let entities = json!({"dest": ["LAX"], "tailnum": ["N338AA"]});
+        json!({"service": service, "entities": entities, "request": {"distance": [2475]}})
+    };
+    assert_eq!(server.post("/v1/features", &ask("late_arrival@2")).0, 404);
+    let text = project.read("features/flights.yaml");
+    let (_, service) = text.split_once("kind: feature_service").unwrap();
+    let second = format!("kind: feature_service{}", service.replacen("version: 1", "version: 2", 1));
+    project.write("features/second.yaml", second);
+    project.ok("apply");
+    let served = server.waits_for(&ask("late_arrival@2"), |status, _| status == 200);
+    assert_eq!(served["service"], "late_arrival@2");
+    // An apply leaves the live version as it is. A cutover moves it, in one change of the registry.
+    assert_eq!(server.post("/v1/features", &ask("late_arrival")).1["service"], "late_arrival@1");
+    project.registry(async |connection: &mut SqliteConnection| {
+        for change in [
+            "BEGIN IMMEDIATE",
+            "UPDATE live_versions SET version = 2 WHERE name = 'late_arrival'",
+            "UPDATE registry SET generation = generation + 1",
+            "COMMIT",
+        ] {
+            sqlx::query(change).execute(&mut *connection).await.unwrap();
+        }
+    });
+    server.waits_for(&ask("late_arrival"), |_, answer| answer["service"] == "late_arrival@2");
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+#[test]
+fn a_feast_client_reads_views_and_services_of_the_project() {
+    let project = Project::loaded();
+    let server = Server::start(&project);
+    let ask = |body: Value| {
+        let (status, answer) = server.post("/get-online-features", &body);
+        assert_eq!(status, 200, "{answer}");
+        answer
+    };
+    let entities = json!({"dest": ["LAX"], "tailnum": ["N338AA"], "distance": [2475]});
+    let service = ask(json!({"feature_service": "late_arrival", "entities": entities}));
+    let local = project.json(&GET.replace(" --format json", "").replace("--at 2013-06-08T01:00:00Z", ""));
+    let names: Vec<&str> = local["features"].as_object().unwrap().keys().map(String::as_str).collect();
+    let given = service["metadata"]["feature_names"].as_array().unwrap();
+    assert_eq!(given[0], "dest");
+    assert_eq!(given[2..].iter().map(|name| name.as_str().unwrap()).collect::<Vec<_>>(), names);
+    // An on-demand view brings its own join keys and request columns.
+    let features = json!(["route:delay_per_100_miles", "airport_arrivals@1:arrivals_1d"]);
+    let entities = json!({"airport": ["LAX"], "dest": ["LAX"], "distance": [2475]});
+    let answer = ask(json!({"features": features, "entities": entities, "full_feature_names": true}));
+    let names = json!(["airport", "dest", "route__delay_per_100_miles", "airport_arrivals@1__arrivals_1d"]);
+    assert_eq!(answer["metadata"]["feature_names"], names);
+    // A day after the sample's last landing the window is empty, and a mean of nothing is null.
+    assert_eq!(answer["results"][2]["statuses"], json!(["NULL_VALUE"]));
+    assert_eq!(
+        (&answer["results"][3]["values"], &answer["results"][3]["statuses"]),
+        (&json!([0]), &json!(["PRESENT"]))
+    );
     assert_eq!(server.terminate().0, Some(0));
 }
 

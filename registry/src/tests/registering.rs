@@ -36,6 +36,24 @@ async fn what_was_applied_reads_back_the_same_in_another_process() {
 }
 
 #[tokio::test]
+async fn views_are_read_without_a_service_under_their_own_join_keys() {
+    let folder = TempDir::new().unwrap();
+    let registry = Registry::open(&url(&folder)).await.unwrap();
+    registry.apply(&plan(&registry, BASE).await, at(0)).await.unwrap();
+    let registered = registry.registered().await.unwrap();
+    let read = |views: &[&str]| {
+        let views: Vec<_> = views.iter().map(|view| view.parse().unwrap()).collect();
+        registered.views_plan("views@1".parse().unwrap(), &views)
+    };
+    let all = read(&["airport_arrivals@1", "route@1"]).unwrap();
+    assert!(all.output("airport_arrivals@1:last_delay").is_some(), "{:?}", all.outputs);
+    assert!(all.outputs.iter().any(|output| output.name.starts_with("route@1:")));
+    assert_eq!(all.keys[0].name.as_str(), "airport");
+    let error = read(&["airport_arrivals@7"]).unwrap_err().to_string();
+    assert!(error.contains("there is no view `airport_arrivals@7`"), "{error}");
+}
+
+#[tokio::test]
 async fn every_revision_is_kept() {
     let folder = TempDir::new().unwrap();
     let registry = Registry::open(&url(&folder)).await.unwrap();

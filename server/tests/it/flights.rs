@@ -33,15 +33,15 @@ pub fn field(name: &str, data_type: impl Into<DataType>) -> Field {
     Field { name: name.parse().unwrap(), data_type: data_type.into() }
 }
 
-fn column(name: &str, data_type: DataType) -> Column {
+pub fn column(name: &str, data_type: DataType) -> Column {
     Column { name: name.parse().unwrap(), expression: name.to_owned(), data_type }
 }
 
-fn feature(name: &str, data_type: DataType, fold: Fold) -> Feature {
+pub fn feature(name: &str, data_type: DataType, fold: Fold) -> Feature {
     Feature { name: name.parse().unwrap(), data_type, fold, unit: None, description: None }
 }
 
-fn view(id: &str, key: &str, columns: Vec<Column>, features: Vec<Feature>) -> View {
+pub fn view(id: &str, key: &str, columns: Vec<Column>, features: Vec<Feature>) -> View {
     View {
         id: id.parse().unwrap(),
         entity: "thing".parse().unwrap(),
@@ -202,7 +202,7 @@ pub async fn fill(store: &Embedded, view: &View, rows: &BTreeMap<Vec<Value>, Vec
     store.replace(&view.id, &rows, applied).await.unwrap();
 }
 
-fn row(number: u64, event_time: Micros, values: Vec<Value>) -> Row {
+pub fn row(number: u64, event_time: Micros, values: Vec<Value>) -> Row {
     Row {
         event_time,
         available_at: event_time,

@@ -18,6 +18,7 @@ use twinstore_server::{Catalog, FeatureReader, Limits, Services};
 
 use crate::flights::{self, NOON, at};
 use crate::stop::{Running, start, start_with};
+use crate::watched::Watched;
 
 pub fn values(kind: Kind, nulls: &[u32]) -> Values {
     Values { kind: Some(kind), nulls: nulls.to_vec() }
@@ -162,6 +163,24 @@ async fn each_bad_request_has_its_code_and_says_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_batch_of_thousands_reads_each_entity_once_and_keeps_its_order() {
+    let (_folder, store) = flights::store().await;
+    let store = Watched::new(store, 1);
+    let watch = Arc::clone(&store.watch);
+    let server = start_with(store, Limits::default()).await;
+    let codes = ["BOS", "LAX", "JFK"];
+    let batch: Vec<&str> = (0..9_999).map(|row| codes[row % 3]).collect();
+    let asked =
+        GetFeaturesRequest { entities: columns([("dest", strings(&batch, &[]))]), ..request("late_arrival") };
+    let response = ask(&server, asked).await.unwrap();
+    assert_eq!(*watch.reads.lock().unwrap(), [[("arrivals@1".to_owned(), 3)]]);
+    let statuses = statuses(&response.columns[0]);
+    let expected = [Status::Present, Status::OutsideMaxAge, Status::NotFound];
+    assert!(statuses.len() == 9_999 && statuses.chunks(3).all(|three| three == expected));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_request_of_too_many_bytes_is_refused() {
     let (_folder, store) = flights::store().await;
     let server = start_with(store, Limits { max_request_bytes: 1_000, ..Limits::default() }).await;
@@ -194,7 +213,7 @@ async fn services_are_replaced_while_the_server_runs() {
 async fn health_knows_the_server_and_its_service() {
     let server = start().await;
     let mut health = HealthClient::new(channel(&server).await);
-    for service in ["", "twinstore.v1.FeatureStore"] {
+    for service in ["", "twinstore.v1.FeatureStore", "feast.serving.ServingService"] {
         let request = HealthCheckRequest { service: service.to_owned() };
         let status = health.check(request).await.unwrap().into_inner().status();
         assert_eq!(status, ServingStatus::Serving);

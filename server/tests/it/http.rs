@@ -16,9 +16,27 @@ use crate::watched::Watched;
 
 /// One request on a connection of its own: the status and the body.
 pub async fn send(address: SocketAddr, method: &str, path: &str, body: &str) -> (u16, Json) {
+    let (status, body) = send_with(address, method, path, "", body).await;
+    (status, serde_json::from_str(&body).unwrap())
+}
+
+/// Whether the page of metrics has this line.
+pub async fn shows(server: &Running, line: &str) -> bool {
+    let (_, page) = send_with(server.addresses.http, "GET", "/metrics", "", "").await;
+    page.lines().any(|other| other == line)
+}
+
+/// The same with more headers, and the body as it is.
+pub async fn send_with(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> (u16, String) {
     let mut connection = TcpStream::connect(address).await.unwrap();
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
         body.len()
     );
     // A server that refuses a body by its length may close before all of it is written.
@@ -27,7 +45,7 @@ pub async fn send(address: SocketAddr, method: &str, path: &str, body: &str) -> 
     connection.read_to_string(&mut answer).await.unwrap();
     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
     let body = answer.split_once("\r\n\r\n").unwrap().1;
-    (status, serde_json::from_str(body).unwrap())
+    (status, body.to_owned())
 }
 
 async fn features(server: &Running, body: &Json) -> (u16, Json) {

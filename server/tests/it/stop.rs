@@ -6,18 +6,20 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use online::{Embedded, Reader};
+use prost::Message;
 use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_stream::StreamExt;
+use tonic::codegen::http;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
 use twinstore_server::{Addresses, Catalog, Ended, Limits, ServeError, Server, Services, Serving};
 
 use crate::flights;
-use crate::grpc::channel;
-use crate::http::send;
+use crate::grpc::{channel, columns, strings};
+use crate::http::{send, send_with, shows};
 use crate::watched::Watched;
 
 /// Longer than anything here takes.
@@ -60,7 +62,11 @@ pub async fn start_with<R: Reader + 'static>(store: R, limits: Limits) -> Runnin
 }
 
 pub async fn start_catalog<R: Reader + 'static>(catalog: Arc<Catalog>, store: R, limits: Limits) -> Running {
-    let server = Server::bind(FREE, Serving::new(catalog, store, flights::noon, limits)).await.unwrap();
+    start_serving(Serving::new(catalog, store, flights::noon, limits)).await
+}
+
+pub async fn start_serving<R: Reader + 'static>(serving: Serving<R>) -> Running {
+    let server = Server::bind(FREE, serving).await.unwrap();
     let addresses = server.addresses();
     let (stop, stopped) = oneshot::channel();
     let ended = tokio::spawn(server.run(async {
@@ -140,14 +146,120 @@ async fn one_request_more_than_the_server_takes_on_is_refused_at_once() {
     let (_folder, store) = flights::store().await;
     let store = Watched::new(store, 0);
     let watch = Arc::clone(&store.watch);
-    let server = start_with(store, Limits { max_in_flight: 1, ..Limits::default() }).await;
+    let server = start_with(store, Limits { max_in_flight: 1, max_waiting: 0, ..Limits::default() }).await;
     let first = asking(&server);
     patiently(watch.begun.notified()).await;
     let (status, answer) = patiently(asking(&server)).await.unwrap();
-    assert_eq!((status, &answer["error"]["code"]), (503, &json!("OVERLOADED")), "{answer}");
+    assert_eq!((status, &answer["error"]["code"]), (429, &json!("OVERLOADED")), "{answer}");
     watch.gate.add_permits(2);
     assert_eq!(patiently(first).await.unwrap().0, 200);
     assert_eq!(patiently(asking(&server)).await.unwrap().0, 200);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_waits_in_its_turn_where_there_is_room_to_wait() {
+    let (_folder, store) = flights::store().await;
+    let store = Watched::new(store, 0);
+    let watch = Arc::clone(&store.watch);
+    let server = start_with(store, Limits { max_in_flight: 1, max_waiting: 1, ..Limits::default() }).await;
+    let first = asking(&server);
+    patiently(watch.begun.notified()).await;
+    let second = asking(&server);
+    patiently(async { while !shows(&server, "twinstore_serve_waiting 1").await {} }).await;
+    let third = patiently(asking(&server)).await.unwrap();
+    assert_eq!(third.0, 429, "{}", third.1);
+    watch.gate.add_permits(2);
+    assert_eq!(patiently(first).await.unwrap().0, 200);
+    assert_eq!(patiently(second).await.unwrap().0, 200);
+    assert!(shows(&server, "twinstore_serve_in_flight 0").await);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_caller_who_waits_for_less_is_told_so_and_the_read_is_given_up() {
+    let (_folder, store) = flights::store().await;
+    let store = Watched::new(store, 0);
+    let watch = Arc::clone(&store.watch);
+    let server = start_with(store, Limits::default()).await;
+    let body = json!({"service": "late_arrival", "features": ["maker"], "entities": {"tailnum": ["N123"]}});
+    let headers = |value: &str| format!("x-request-timeout-ms: {value}\r\n");
+    let http = server.addresses.http;
+    let ask = async |value| {
+        let answer = send_with(http, "POST", "/v1/features", &headers(value), &body.to_string()).await;
+        (answer.0, serde_json::from_str::<serde_json::Value>(&answer.1).unwrap())
+    };
+    let (status, answer) = patiently(ask("20")).await;
+    assert_eq!((status, &answer["error"]["code"]), (504, &json!("DEADLINE_EXCEEDED")), "{answer}");
+    assert_eq!(watch.given_up.load(Ordering::Relaxed), 1);
+    let (status, answer) = patiently(ask("soon")).await;
+    assert_eq!((status, &answer["error"]["code"]), (400, &json!("INVALID_ARGUMENT")), "{answer}");
+    watch.gate.add_permits(1);
+    assert_eq!(patiently(ask("60000")).await.0, 200);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_deadline_of_grpc_ends_the_read_with_the_code_for_it() {
+    let (_folder, store) = flights::store().await;
+    let store = Watched::new(store, 0);
+    let watch = Arc::clone(&store.watch);
+    let server = start_with(store, Limits::default()).await;
+    // The generated client gives up by itself; only one that does not shows what the server does.
+    let stream = tokio::net::TcpStream::connect(server.addresses.grpc).await.unwrap();
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let message = proto::v1::GetFeaturesRequest {
+        service: "late_arrival".to_owned(),
+        features: vec!["maker".to_owned()],
+        entities: columns([("tailnum", strings(&["N123"], &[]))]),
+        ..Default::default()
+    }
+    .encode_to_vec();
+    let ask = async |timeout: &str| {
+        let request = http::Request::post("http://x/twinstore.v1.FeatureStore/GetFeatures")
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .header("grpc-timeout", timeout)
+            .body(())
+            .unwrap();
+        let (response, mut body) =
+            client.clone().ready().await.unwrap().send_request(request, false).unwrap();
+        let frame = [&[0], &(message.len() as u32).to_be_bytes()[..], &message].concat();
+        body.send_data(frame.into(), true).unwrap();
+        let response = patiently(response).await.unwrap();
+        response.headers().get("grpc-status").map(|status| status.to_str().unwrap().to_owned())
+    };
+    assert_eq!(ask("50m").await.as_deref(), Some("4"), "DEADLINE_EXCEEDED");
+    assert_eq!(watch.given_up.load(Ordering::Relaxed), 1);
+    watch.gate.add_permits(1);
+    // With an answer, the status comes behind it.
+    assert_eq!(ask("1M").await, None);
+    drop(client);
+    connection.abort();
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn health_says_that_the_store_is_gone_and_that_it_is_back() {
+    let (_folder, store) = flights::store().await;
+    let store = Watched::new(store, 10);
+    let watch = Arc::clone(&store.watch);
+    let server = start_with(store, Limits::default()).await;
+    let mut health = HealthClient::new(channel(&server).await);
+    let request = HealthCheckRequest { service: "twinstore.v1.FeatureStore".to_owned() };
+    let mut changes = health.watch(request).await.unwrap().into_inner();
+    assert_eq!(changes.next().await.unwrap().unwrap().status(), ServingStatus::Serving);
+    watch.gone.store(true, Ordering::Relaxed);
+    assert_eq!(patiently(asking(&server)).await.unwrap().0, 503);
+    assert_eq!(patiently(changes.next()).await.unwrap().unwrap().status(), ServingStatus::NotServing);
+    let (status, body) = send(server.addresses.http, "GET", "/health", "").await;
+    assert_eq!((status, &body["status"]), (503, &json!("NOT_SERVING")), "{body}");
+    assert!(shows(&server, "twinstore_serve_store_up 0").await);
+    watch.gone.store(false, Ordering::Relaxed);
+    assert_eq!(patiently(changes.next()).await.unwrap().unwrap().status(), ServingStatus::Serving);
+    assert_eq!(send(server.addresses.http, "GET", "/health", "").await.0, 200);
+    drop((changes, health));
     server.stop().await;
 }
 

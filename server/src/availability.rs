@@ -1,0 +1,59 @@
+//! Whether the online store answers. Only a probe decides, so that one failed read does not turn a
+//! server away from all others; a failed read asks for a probe at once.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use feature::{EntityKey, VersionId};
+use online::{OnlineError, Read, Reader};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+/// How long from one probe to the next, in a server whose reads succeed or that has none.
+const EVERY: Duration = Duration::from_secs(1);
+/// How long a probe may take.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What is known about the store.
+#[derive(Default)]
+pub(crate) struct Availability {
+    is_gone: AtomicBool,
+    doubted: Notify,
+}
+
+impl Availability {
+    /// Whether the last probe failed.
+    pub fn is_gone(&self) -> bool {
+        self.is_gone.load(Ordering::Relaxed)
+    }
+
+    /// A read has found the store out of reach.
+    pub fn doubt(&self) {
+        self.doubted.notify_one();
+    }
+
+    /// Waits until it is time for a probe.
+    pub async fn doubted(&self) {
+        // Without a doubt the time simply passes.
+        let _ = timeout(EVERY, self.doubted.notified()).await;
+    }
+
+    /// Asks the store for an entity that no view can have. Gives whether what is known has changed.
+    pub async fn probe<R: Reader>(&self, store: &R, view: Option<&VersionId>) -> bool {
+        let (Some(view), Ok(nobody)) = (view, EntityKey::from_bytes(Box::default())) else { return false };
+        let keys = [nobody];
+        let reads = [Read { view, keys: &keys }];
+        let read = timeout(PATIENCE, store.read(&reads)).await;
+        let is_gone = match read {
+            Ok(Ok(_)) => false,
+            Ok(Err(error)) => is_out_of_reach(&error),
+            Err(_) => true,
+        };
+        self.is_gone.swap(is_gone, Ordering::Relaxed) != is_gone
+    }
+}
+
+/// Whether an error says that the store is out of reach, and not that something in it is damaged.
+fn is_out_of_reach(error: &OnlineError) -> bool {
+    !matches!(error, OnlineError::Damaged { .. } | OnlineError::Newer { .. } | OnlineError::TooLarge { .. })
+}

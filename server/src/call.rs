@@ -1,0 +1,107 @@
+//! One request from its head to its answer: how long it may take, what its time went into, and how it
+//! ended. It is counted once, when it is dropped.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::error::{Code, ServeError};
+use crate::metrics::{Ended, Face, Metrics, Outcome, ServiceMetrics, Stage};
+
+/// A request that is being answered.
+pub(crate) struct Call {
+    face: Face,
+    metrics: Arc<Metrics>,
+    allowed: Duration,
+    began: Instant,
+    /// When the last stage ended, from the beginning.
+    lap_nanos: AtomicU64,
+    stages_nanos: [AtomicU64; Stage::COUNT],
+    service: OnceLock<Arc<ServiceMetrics>>,
+    entities: OnceLock<u64>,
+    outcome: OnceLock<Outcome>,
+}
+
+impl Call {
+    /// A request that begins now and may take this long.
+    pub fn begin(face: Face, metrics: &Arc<Metrics>, allowed: Duration) -> Self {
+        Self {
+            face,
+            metrics: Arc::clone(metrics),
+            allowed,
+            began: Instant::now(),
+            lap_nanos: AtomicU64::new(0),
+            stages_nanos: [const { AtomicU64::new(0) }; Stage::COUNT],
+            service: OnceLock::new(),
+            entities: OnceLock::new(),
+            outcome: OnceLock::new(),
+        }
+    }
+
+    /// The moment from which on nobody waits for the answer.
+    pub fn deadline(&self) -> Instant {
+        self.began + self.allowed
+    }
+
+    /// That the moment has come.
+    pub fn late(&self) -> ServeError {
+        ServeError::Late { millis: self.allowed.as_millis() }
+    }
+
+    /// A stage has ended: what has passed since the last one did is its own.
+    pub fn end_of(&self, stage: Stage) {
+        let now = self.nanos();
+        let since = now.saturating_sub(self.lap_nanos.swap(now, Ordering::Relaxed));
+        if let Some(nanos) = self.stages_nanos.get(stage as usize) {
+            nanos.fetch_add(since, Ordering::Relaxed);
+        }
+    }
+
+    /// Its service is found, or it is known to be a read of views.
+    pub fn is_of(&self, service: &Arc<ServiceMetrics>) {
+        self.service.get_or_init(|| Arc::clone(service));
+    }
+
+    /// It asks about this many entities.
+    pub fn asks_about(&self, entities: usize) {
+        self.entities.get_or_init(|| entities as u64);
+    }
+
+    /// It has ended. The first ending counts.
+    pub fn ended<T>(&self, answer: &Result<T, ServeError>) {
+        match answer {
+            Ok(_) => self.answered(),
+            Err(error) => self.refused(error.code()),
+        }
+    }
+
+    /// It has ended with an answer.
+    pub fn answered(&self) {
+        self.outcome.get_or_init(|| Outcome::Answered);
+    }
+
+    /// It has ended without one.
+    pub fn refused(&self, code: Code) {
+        self.outcome.get_or_init(|| Outcome::Refused(code));
+    }
+
+    fn nanos(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let outcome = self.outcome.get().copied().unwrap_or(Outcome::Abandoned);
+        self.metrics.record(&Ended {
+            face: self.face,
+            service: self.service.get().map(Arc::as_ref),
+            outcome,
+            nanos: self.nanos(),
+            stages_nanos: self.stages_nanos.each_ref().map(|nanos| nanos.load(Ordering::Relaxed)),
+            entities: self.entities.get().copied(),
+        });
+    }
+}

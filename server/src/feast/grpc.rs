@@ -1,0 +1,128 @@
+//! `feast.serving.ServingService`.
+
+use std::sync::Arc;
+
+use feature::{Micros, Status as FeatureStatus};
+use online::Reader;
+use prost_types::Timestamp;
+use proto::feast::serving::get_online_features_request::Kind;
+use proto::feast::serving::get_online_features_response::FeatureVector;
+use proto::feast::serving::serving_service_server::ServingService;
+use proto::feast::serving::{
+    FeatureList, FeatureViewMetadata, FieldStatus, GetFeastServingInfoRequest, GetFeastServingInfoResponse,
+    GetOnlineFeaturesRequest, GetOnlineFeaturesResponse, GetOnlineFeaturesResponseMetadata,
+};
+use tonic::{Request, Response, Status};
+
+use super::refusal::sentence;
+use super::values::to_feast;
+use super::{Asking, FeastAnswer, FeastAsked, answer};
+use crate::call::Call;
+use crate::error::ServeError;
+use crate::grpc::{to_status, waits};
+use crate::metrics::{Face, Stage};
+use crate::serving::Serving;
+
+/// Feast's service on top of what all faces share.
+pub(crate) struct FeastGrpcFace<R>(pub Arc<Serving<R>>);
+
+#[tonic::async_trait]
+impl<R: Reader + 'static> ServingService for FeastGrpcFace<R> {
+    async fn get_feast_serving_info(
+        &self,
+        _request: Request<GetFeastServingInfoRequest>,
+    ) -> Result<Response<GetFeastServingInfoResponse>, Status> {
+        let version = concat!("twinstore ", env!("CARGO_PKG_VERSION")).to_owned();
+        Ok(Response::new(GetFeastServingInfoResponse { version }))
+    }
+
+    async fn get_online_features(
+        &self,
+        request: Request<GetOnlineFeaturesRequest>,
+    ) -> Result<Response<GetOnlineFeaturesResponse>, Status> {
+        let call = self.0.begin(Face::FeastGrpc, waits(request.metadata()));
+        let answer = self.answer(&call, request.into_inner()).await;
+        call.ended(&answer);
+        answer.map(Response::new).map_err(|error| {
+            let status = to_status(&error);
+            Status::new(status.code(), sentence(&error))
+        })
+    }
+}
+
+impl<R: Reader> FeastGrpcFace<R> {
+    async fn answer(
+        &self,
+        call: &Call,
+        request: GetOnlineFeaturesRequest,
+    ) -> Result<GetOnlineFeaturesResponse, ServeError> {
+        let asking = match request.kind {
+            Some(Kind::FeatureService(name)) => Asking::Service(name),
+            Some(Kind::Features(list)) if !list.val.is_empty() => Asking::Features(list.val),
+            _ => {
+                let needed = "it names neither `features` nor a `feature_service`".to_owned();
+                return Err(ServeError::Malformed(needed));
+            }
+        };
+        let mut columns: Vec<_> = request.entities.into_iter().chain(request.request_context).collect();
+        // A map has no order of its own, and an answer should.
+        columns.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let asked = FeastAsked { asking, columns, full_names: request.full_feature_names };
+        let answer = answer(&self.0, call, asked).await?;
+        let response = response(&answer, request.include_feature_view_version_metadata);
+        call.end_of(Stage::Encode);
+        Ok(response)
+    }
+}
+
+fn response(answer: &FeastAnswer, with_views: bool) -> GetOnlineFeaturesResponse {
+    let rows = answer.rows();
+    let entities = answer.entities.iter().map(|column| FeatureVector {
+        values: (0..rows)
+            .map(|row| transform::value_at(&column.values, row, column.data_type))
+            .map(|value| to_feast(&value, column.data_type))
+            .collect(),
+        statuses: vec![FieldStatus::Present.into(); rows],
+        event_timestamps: vec![Timestamp::default(); rows],
+    });
+    let features = answer.columns().map(|column| FeatureVector {
+        values: (0..rows)
+            .map(|row| transform::value_at(&column.values, row, column.data_type))
+            .map(|value| to_feast(&value, column.data_type))
+            .collect(),
+        statuses: column.statuses.iter().map(|status| to_feast_status(*status).into()).collect(),
+        event_timestamps: answer
+            .features()
+            .times_of(column)
+            .iter()
+            .map(|times| times.map(|times| timestamp(times.event_time)).unwrap_or_default())
+            .collect(),
+    });
+    let view = |id: &feature::VersionId| FeatureViewMetadata {
+        name: id.name.to_string(),
+        version: i32::try_from(id.version).unwrap_or(i32::MAX),
+    };
+    let metadata = GetOnlineFeaturesResponseMetadata {
+        feature_names: Some(FeatureList { val: answer.names().map(str::to_owned).collect() }),
+        feature_view_metadata: answer.views.iter().filter(|_| with_views).map(view).collect(),
+    };
+    GetOnlineFeaturesResponse {
+        metadata: Some(metadata),
+        results: entities.chain(features).collect(),
+        status: false,
+    }
+}
+
+fn to_feast_status(status: FeatureStatus) -> FieldStatus {
+    match status {
+        FeatureStatus::Present => FieldStatus::Present,
+        FeatureStatus::NullValue => FieldStatus::NullValue,
+        FeatureStatus::NotFound => FieldStatus::NotFound,
+        FeatureStatus::OutsideMaxAge => FieldStatus::OutsideMaxAge,
+    }
+}
+
+fn timestamp(moment: Micros) -> Timestamp {
+    let micros = moment.get();
+    Timestamp { seconds: micros.div_euclid(1_000_000), nanos: (micros.rem_euclid(1_000_000) * 1_000) as i32 }
+}

@@ -1,0 +1,81 @@
+//! `POST /get-online-features`, as a Feast server has it. The routes by which Feast writes are not
+//! here yet: they say so.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::post;
+use online::Reader;
+use serde::Deserialize;
+
+use super::json::{AnswerBody, FeastJson};
+use super::refusal::Refusal;
+use super::{Asking, FeastAsked, answer};
+use crate::call::Call;
+use crate::error::ServeError;
+use crate::http::{Columns, HttpFace, body, json, waits};
+use crate::metrics::{Face, Stage};
+
+/// Feast's routes.
+pub(crate) fn routes<R: Reader + 'static>() -> Router<Arc<HttpFace<R>>> {
+    let writes = ["/push", "/write-to-online-store", "/materialize", "/materialize-incremental"];
+    let reads = Router::new().route("/get-online-features", post(get_online_features::<R>));
+    writes.into_iter().fold(reads, |routes, path| routes.route(path, post(write)))
+}
+
+async fn get_online_features<R: Reader + 'static>(
+    State(face): State<Arc<HttpFace<R>>>,
+    request: Request,
+) -> Response {
+    let waits = waits(request.headers());
+    let call = face.serving.begin(Face::FeastHttp, waits.as_ref().ok().copied().flatten());
+    let response = match waits {
+        Ok(_) => respond(&face, &call, request).await,
+        Err(error) => Err(error.into()),
+    };
+    response.unwrap_or_else(|refusal| {
+        call.refused(refusal.code());
+        refusal.into_response()
+    })
+}
+
+async fn respond<R: Reader>(face: &HttpFace<R>, call: &Call, request: Request) -> Result<Response, Refusal> {
+    let bytes = body(face.serving.limits(), call, request).await?;
+    let body: Body = serde_json::from_slice(&bytes).map_err(|error| Refusal::of_body(&bytes, &error))?;
+    let asking = match (body.feature_service, body.features) {
+        (Some(name), _) => Asking::Service(name),
+        (None, Some(features)) if !features.is_empty() => Asking::Features(features),
+        (None, _) => {
+            let needed = "it names neither `features` nor a `feature_service`".to_owned();
+            return Err(ServeError::Malformed(needed).into());
+        }
+    };
+    let columns = body.entities.0.into_iter().map(|(name, values)| (name, FeastJson(values))).collect();
+    call.end_of(Stage::Parse);
+    let asked = FeastAsked { asking, columns, full_names: body.full_feature_names };
+    let answer = answer(&face.serving, call, asked).await?;
+    let with_views = body.include_feature_view_version_metadata;
+    let response = json(StatusCode::OK, &AnswerBody { answer: &answer, with_views });
+    call.end_of(Stage::Encode);
+    call.answered();
+    Ok(response)
+}
+
+async fn write() -> Response {
+    Refusal::from(ServeError::NotHere("writing as Feast's clients do")).into_response()
+}
+
+/// The body of a request; what else Feast's clients send is passed over.
+#[derive(Deserialize)]
+struct Body {
+    entities: Columns,
+    features: Option<Vec<String>>,
+    feature_service: Option<String>,
+    #[serde(default)]
+    full_feature_names: bool,
+    #[serde(default)]
+    include_feature_view_version_metadata: bool,
+}

@@ -1,0 +1,140 @@
+//! The face of a Feast server, so that a program written for Feast reads from here unchanged: the same
+//! names, shapes and statuses. Where Feast gives an answer that is wrong, this face gives the right
+//! one; `docs/from-feast.md` says where that is.
+
+mod choice;
+mod grpc;
+mod http;
+mod json;
+mod refusal;
+mod values;
+
+use std::collections::HashMap;
+
+use arrow::array::ArrayRef;
+use feature::{DataType, VersionId};
+use online::Reader;
+
+pub(crate) use self::choice::Asking;
+use self::choice::Choice;
+pub(crate) use self::grpc::FeastGrpcFace;
+pub(crate) use self::http::routes;
+use crate::call::Call;
+use crate::error::ServeError;
+use crate::features::{FeatureColumn, Features};
+use crate::given::GivenColumn;
+use crate::question::Asked;
+use crate::serving::Serving;
+
+/// A request as Feast makes it. It does not tell join keys and request columns apart, and may bring
+/// columns that nothing needs.
+pub(crate) struct FeastAsked<C> {
+    pub asking: Asking,
+    pub columns: Vec<(String, C)>,
+    pub full_names: bool,
+}
+
+/// An answer as Feast gives it: the columns of join keys, in the order of the request, then those of
+/// features, in the order in which they were asked for.
+pub(crate) struct FeastAnswer {
+    pub entities: Vec<EntityColumn>,
+    features: Features,
+    /// The name of each feature, and the place of its column.
+    named: Vec<(String, usize)>,
+    /// The views that were read, each once, in the order in which they were asked for.
+    pub views: Vec<VersionId>,
+}
+
+/// One join key of every entity.
+pub(crate) struct EntityColumn {
+    pub name: String,
+    pub data_type: DataType,
+    pub values: ArrayRef,
+}
+
+impl FeastAnswer {
+    pub fn features(&self) -> &Features {
+        &self.features
+    }
+
+    /// How many entities there are.
+    pub fn rows(&self) -> usize {
+        self.features.rows
+    }
+
+    /// The names of all columns.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let entities = self.entities.iter().map(|column| column.name.as_str());
+        entities.chain(self.named.iter().map(|(name, _)| name.as_str()))
+    }
+
+    /// The columns of features.
+    pub fn columns(&self) -> impl Iterator<Item = &FeatureColumn> {
+        self.named.iter().filter_map(|(_, place)| self.features.columns.get(*place))
+    }
+}
+
+/// Reads what a Feast client asks for, now.
+pub(crate) async fn answer<R: Reader, C: GivenColumn>(
+    serving: &Serving<R>,
+    call: &Call,
+    asked: FeastAsked<C>,
+) -> Result<FeastAnswer, ServeError> {
+    let label = match &asked.asking {
+        Asking::Service(name) => name.clone(),
+        Asking::Features(_) => "views".to_owned(),
+    };
+    let read = async {
+        let services = serving.catalog().services();
+        let choice = Choice::of(&services, &asked.asking, asked.full_names)?;
+        match &asked.asking {
+            Asking::Service(_) => call.is_of(choice.reader.metrics()),
+            Asking::Features(_) => call.is_of(serving.of_views()),
+        }
+        let plan = choice.reader.plan();
+        let place = |name: &str| plan.keys.iter().position(|key| key.name.as_str() == name);
+        let keys: Vec<usize> = asked.columns.iter().filter_map(|(name, _)| place(name)).collect();
+        let is_request = |name: &str| plan.request.iter().any(|field| field.name.as_str() == name);
+        let (entities, others): (Vec<_>, Vec<_>) =
+            asked.columns.into_iter().partition(|(name, _)| place(name).is_some());
+        let asked = Asked {
+            features: choice.outputs.iter().map(|(_, output)| output.clone()).collect(),
+            entities,
+            request: others.into_iter().filter(|(name, _)| is_request(name)).collect(),
+        };
+        let question = choice.reader.question(asked, serving.limits())?;
+        let features = serving.read(call, &choice.reader, &question, None).await?;
+        let entity = |place: usize| {
+            let (key, values) = (plan.keys.get(place)?, question.key(place)?);
+            Some(EntityColumn {
+                name: key.name.to_string(),
+                data_type: key.data_type,
+                values: values.clone(),
+            })
+        };
+        let entities: Vec<EntityColumn> = keys.into_iter().filter_map(entity).collect();
+        let views = choice.views();
+        let places: HashMap<&str, usize> = features
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(place, column)| (column.name.as_str(), place))
+            .collect();
+        let named = choice.outputs.into_iter();
+        let named = named.filter_map(|(name, output)| Some((name, *places.get(output.as_str())?))).collect();
+        let answer = FeastAnswer { entities, named, views, features };
+        answer.names_differ()?;
+        Ok(answer)
+    };
+    serving.admitted(call, &label, read).await
+}
+
+impl FeastAnswer {
+    fn names_differ(&self) -> Result<(), ServeError> {
+        let mut seen = std::collections::HashSet::new();
+        match self.names().find(|name| !seen.insert(*name)) {
+            Some(name) => Err(ServeError::Collision(name.to_owned())),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! What a server counts about itself. Everything is a fixed set of counters that is there before the
+//! first request, so that recording takes no lock and no memory.
+
+mod exposition;
+mod histogram;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub(crate) use self::exposition::Exposition;
+pub use self::exposition::{Sample, SampleKind};
+use self::histogram::Histogram;
+use crate::error::Code;
+
+/// How a request came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Face {
+    Grpc,
+    Http,
+    FeastGrpc,
+    FeastHttp,
+}
+
+impl Face {
+    const ALL: [Face; 4] = [Face::Grpc, Face::Http, Face::FeastGrpc, Face::FeastHttp];
+
+    fn name(self) -> &'static str {
+        match self {
+            Face::Grpc => "grpc",
+            Face::Http => "http",
+            Face::FeastGrpc => "feast_grpc",
+            Face::FeastHttp => "feast_http",
+        }
+    }
+}
+
+/// What a request's time goes into, in this order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stage {
+    /// Its body read as JSON.
+    Parse,
+    /// For a place among the requests that are answered at once.
+    Wait,
+    /// Its service found, its columns read as what the service needs, its keys encoded.
+    Decode,
+    /// In the store.
+    Probe,
+    /// Packed rows folded at the moment, and spread over the request's rows.
+    Merge,
+    /// On-demand views.
+    Expressions,
+    /// The answer's columns put together and written as they are sent.
+    Encode,
+}
+
+impl Stage {
+    pub const COUNT: usize = 7;
+    const ALL: [Stage; Stage::COUNT] = [
+        Stage::Parse,
+        Stage::Wait,
+        Stage::Decode,
+        Stage::Probe,
+        Stage::Merge,
+        Stage::Expressions,
+        Stage::Encode,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Stage::Parse => "parse",
+            Stage::Wait => "wait",
+            Stage::Decode => "decode",
+            Stage::Probe => "probe",
+            Stage::Merge => "merge",
+            Stage::Expressions => "expressions",
+            Stage::Encode => "encode",
+        }
+    }
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    Answered,
+    Refused(Code),
+    /// The caller was gone before the answer was there.
+    Abandoned,
+}
+
+impl Outcome {
+    const COUNT: usize = Code::ALL.len() + 2;
+
+    /// The names of all, in the order of their places.
+    fn names() -> impl Iterator<Item = &'static str> {
+        ["OK", "CANCELLED"].into_iter().chain(Code::ALL.map(Code::name))
+    }
+
+    fn place(self) -> usize {
+        match self {
+            Outcome::Answered => 0,
+            Outcome::Abandoned => 1,
+            Outcome::Refused(code) => 2 + code as usize,
+        }
+    }
+}
+
+const NANOS: f64 = 1e9;
+const MICRO: u64 = 1_000;
+const MILLI: u64 = 1_000_000;
+
+/// In nanoseconds: from what a stage takes when hot to longer than any request may take.
+const SECONDS: &[u64] = &[
+    MICRO,
+    2 * MICRO + MICRO / 2,
+    5 * MICRO,
+    10 * MICRO,
+    25 * MICRO,
+    50 * MICRO,
+    100 * MICRO,
+    250 * MICRO,
+    500 * MICRO,
+    MILLI,
+    2 * MILLI + MILLI / 2,
+    5 * MILLI,
+    10 * MILLI,
+    25 * MILLI,
+    50 * MILLI,
+    100 * MILLI,
+    250 * MILLI,
+    500 * MILLI,
+    1_000 * MILLI,
+    5_000 * MILLI,
+    10_000 * MILLI,
+];
+const ENTITIES: &[u64] = &[1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000];
+
+/// What is counted for one service.
+pub(crate) struct ServiceMetrics {
+    /// By face and outcome.
+    requests: [[AtomicU64; Outcome::COUNT]; Face::ALL.len()],
+    nanos: Histogram,
+}
+
+impl fmt::Debug for ServiceMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceMetrics").finish_non_exhaustive()
+    }
+}
+
+impl Default for ServiceMetrics {
+    fn default() -> Self {
+        let counters = |_| [const { AtomicU64::new(0) }; Outcome::COUNT];
+        Self { requests: std::array::from_fn(counters), nanos: Histogram::new(SECONDS) }
+    }
+}
+
+impl ServiceMetrics {
+    fn record(&self, face: Face, outcome: Outcome, nanos: u64) {
+        let counter = self.requests.get(face as usize).and_then(|face| face.get(outcome.place()));
+        if let Some(counter) = counter {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        self.nanos.observe(nanos);
+    }
+}
+
+/// What a request was, once it has ended.
+pub(crate) struct Ended<'a> {
+    pub face: Face,
+    /// Counted apart where its service was never found.
+    pub service: Option<&'a ServiceMetrics>,
+    pub outcome: Outcome,
+    pub nanos: u64,
+    pub stages_nanos: [u64; Stage::COUNT],
+    pub entities: Option<u64>,
+}
+
+/// What is counted for a whole server.
+pub(crate) struct Metrics {
+    unknown: ServiceMetrics,
+    stages: [[Histogram; Stage::COUNT]; Face::ALL.len()],
+    entities: [Histogram; Face::ALL.len()],
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let seconds = |_| std::array::from_fn(|_| Histogram::new(SECONDS));
+        Self {
+            unknown: ServiceMetrics::default(),
+            stages: std::array::from_fn(seconds),
+            entities: std::array::from_fn(|_| Histogram::new(ENTITIES)),
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts a request that has ended.
+    pub fn record(&self, ended: &Ended<'_>) {
+        ended.service.unwrap_or(&self.unknown).record(ended.face, ended.outcome, ended.nanos);
+        let stages = self.stages.get(ended.face as usize).into_iter().flatten();
+        for (histogram, nanos) in stages.zip(&ended.stages_nanos).filter(|(_, nanos)| **nanos > 0) {
+            histogram.observe(*nanos);
+        }
+        if let (Some(histogram), Some(entities)) = (self.entities.get(ended.face as usize), ended.entities) {
+            histogram.observe(entities);
+        }
+    }
+
+    /// Writes all of it; `services` are those that are served now, by name.
+    pub fn expose<'a>(&'a self, page: &mut Exposition, mut services: Vec<(String, &'a ServiceMetrics)>) {
+        services.push(("unknown".to_owned(), &self.unknown));
+        let requests = "twinstore_serve_requests_total";
+        page.family(requests, "counter", "Requests that have ended, by service, face and code");
+        for (service, metrics) in &services {
+            for (face, by_outcome) in Face::ALL.iter().zip(&metrics.requests) {
+                for (code, counter) in Outcome::names().zip(by_outcome) {
+                    let count = counter.load(Ordering::Relaxed);
+                    if count > 0 {
+                        let labels = [("service", service.as_str()), ("face", face.name()), ("code", code)];
+                        page.sample(requests, &labels, count as f64);
+                    }
+                }
+            }
+        }
+        let seconds = "twinstore_serve_request_seconds";
+        page.family(seconds, "histogram", "From a request's head to its answer, by service");
+        for (service, metrics) in &services {
+            page.histogram(seconds, &[("service", service)], &metrics.nanos, NANOS);
+        }
+        let stage_seconds = "twinstore_serve_stage_seconds";
+        page.family(stage_seconds, "histogram", "What the time of a request goes into, by face and stage");
+        for (face, stages) in Face::ALL.iter().zip(&self.stages) {
+            for (stage, histogram) in Stage::ALL.iter().zip(stages) {
+                let labels = [("face", face.name()), ("stage", stage.name())];
+                page.histogram(stage_seconds, &labels, histogram, NANOS);
+            }
+        }
+        let entities = "twinstore_serve_request_entities";
+        page.family(entities, "histogram", "Entities in one request, by face");
+        for (face, histogram) in Face::ALL.iter().zip(&self.entities) {
+            page.histogram(entities, &[("face", face.name())], histogram, 1.0);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Reads of views that no service names. Each set of views is planned and compiled when it is first
+//! asked for, and kept as long as there is room.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use feature::{Name, ServicePlan, VersionId};
+
+use crate::error::ServeError;
+use crate::reader::FeatureReader;
+
+/// How many sets of views are kept compiled. At one more, all are forgotten and compiled anew when
+/// they are asked for.
+const MOST_COMPILED: usize = 256;
+
+/// The plan of a read of all features of these views, each view under its own join keys, each feature
+/// under the name `view@version:feature`; the error says in a sentence why they cannot be read
+/// together.
+type PlanOf = dyn Fn(&[VersionId]) -> Result<ServicePlan, String> + Send + Sync;
+
+/// The views that can be read by name.
+pub struct Views {
+    ids: BTreeSet<VersionId>,
+    plan_of: Box<PlanOf>,
+    compiled: RwLock<HashMap<Vec<VersionId>, Arc<FeatureReader>>>,
+}
+
+impl Views {
+    /// These views, on-demand views included. `plan_of` gives the plan of a read of all features of
+    /// some of them, each view under its own join keys, each feature under the name
+    /// `view@version:feature`; its error says in a sentence why they cannot be read together.
+    pub fn new(
+        ids: impl IntoIterator<Item = VersionId>,
+        plan_of: impl Fn(&[VersionId]) -> Result<ServicePlan, String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { ids: ids.into_iter().collect(), plan_of: Box::new(plan_of), compiled: RwLock::default() }
+    }
+
+    /// A view by its name: this version, or the highest.
+    pub(crate) fn find(&self, name: &str, version: Option<u32>) -> Result<&VersionId, ServeError> {
+        let unknown = || {
+            let view = version.map_or_else(|| name.to_owned(), |version| format!("{name}@{version}"));
+            ServeError::unknown_view(&view, self.ids.iter().map(|id| id.name.as_str()))
+        };
+        let name: Name = name.parse().map_err(|_| unknown())?;
+        let of = |version| VersionId { name: name.clone(), version };
+        match version {
+            Some(version) => self.ids.get(&of(version)),
+            None => self.ids.range(of(0)..=of(u32::MAX)).next_back(),
+        }
+        .ok_or_else(unknown)
+    }
+
+    /// A reader of all features of these views.
+    pub(crate) fn reader(&self, views: &BTreeSet<&VersionId>) -> Result<Arc<FeatureReader>, ServeError> {
+        let views: Vec<VersionId> = views.iter().copied().cloned().collect();
+        let compiled = self.compiled.read().unwrap_or_else(PoisonError::into_inner).get(&views).cloned();
+        if let Some(reader) = compiled {
+            return Ok(reader);
+        }
+        let plan = (self.plan_of)(&views).map_err(ServeError::Apart)?;
+        let reader = Arc::new(FeatureReader::new(Arc::new(plan))?);
+        let mut compiled = self.compiled.write().unwrap_or_else(PoisonError::into_inner);
+        if compiled.len() >= MOST_COMPILED {
+            compiled.clear();
+        }
+        compiled.insert(views, Arc::clone(&reader));
+        Ok(reader)
+    }
+}
+
+impl fmt::Debug for Views {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Views").field("ids", &self.ids).finish_non_exhaustive()
+    }
+}
