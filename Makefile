@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export TWINSTORE_BIN := $(abspath $(TARGET))/debug/twinstore
 
-.PHONY: bench-flights help demo build test check fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join
+.PHONY: bench-flights help demo build test check fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join bench-online
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -65,3 +65,7 @@ bench-flights: ## the figures of the README, on the flights example, with the re
 bench-join: ## the point-in-time join beside its peers; ARGS="--help" says what can be chosen
 	cargo build --locked --release --workspace --bins
 	TWINSTORE_BIN=$(TARGET)/release/twinstore SCAN_BIN=$(TARGET)/release/bare-scan benches/join/run $(ARGS)
+
+bench-online: ## online reads beside their peers; ARGS="--help" says what can be chosen, "--quick" is short
+	cargo build --locked --release --workspace --bins
+	TWINSTORE_BIN=$(TARGET)/release/twinstore benches/online/run $(ARGS)

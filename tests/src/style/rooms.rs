@@ -4,7 +4,7 @@ use super::tree::{File, Tree, Violation};
 use super::{hold, in_sample, in_samples};
 
 /// Each room with the rooms that it may depend on. A new room gets a line here.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("feature", &[]),
     ("proto", &[]),
     ("transform", &["feature"]),
@@ -17,6 +17,8 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("tests", &[]),
     ("benches/get", &["proto"]),
     ("benches/join/scan", &[]),
+    ("benches/online/echo", &["proto"]),
+    ("benches/online/load", &["proto"]),
 ];
 
 /// What `feature` never depends on: it has no I/O, no async and no columns.
