@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import project
 import redis_side
-from process import free_port, pinned, serving, tell
+from process import cpu_seconds, free_port, pinned, serving, tell
 
 TWINSTORE, OVER_REDIS = "twinstore, gRPC", "twinstore over Redis, gRPC"
 HTTP, FEAST_FACE = "twinstore, HTTP /v1/features", "twinstore, HTTP /get-online-features"
@@ -26,6 +26,7 @@ class Contender:
     face: str
     port: int
     cores: list
+    processes: list  # the server's, and of what it reads from
 
 
 class Servers:
@@ -38,24 +39,22 @@ class Servers:
         self.loads = {}
 
     def all(self):
-        grpc, http = self.twinstore("embedded", None, TWINSTORE)
+        grpc, http, process = self.twinstore("embedded", None, TWINSTORE)
         taking_part = [
-            Contender(TWINSTORE, "twinstore", "grpc", grpc, self.cores),
-            Contender(HTTP, "http", "http", http, self.cores),
+            Contender(TWINSTORE, "twinstore", "grpc", grpc, self.cores, [process]),
+            Contender(HTTP, "http", "http", http, self.cores, [process]),
         ]
         if self.args.feast_face:
-            taking_part.append(Contender(FEAST_FACE, "http", "feast", http, self.cores))
+            taking_part.append(Contender(FEAST_FACE, "http", "feast", http, self.cores, [process]))
         if self.args.redis:
-            grpc = self.over_redis()
-            taking_part.append(Contender(OVER_REDIS, "redis", "grpc", grpc, self.cores))
-            taking_part.append(Contender(MGET, "redis", "mget", self.mget_server(), self.cores))
+            taking_part += self.over_redis()
         if self.args.feast:
             taking_part += self.feast()
         return taking_part
 
     def over_redis(self):
-        """The port of gRPC of a server whose rows lie in Redis."""
-        port = redis_side.started(self.stack, self.cores, self.args.root)
+        """A server whose rows lie in Redis, and a Redis with as many keys and as large values."""
+        port, redis = redis_side.started(self.stack, self.cores, self.args.root)
         before = redis_side.memory(port)
 
         def after_first():
@@ -64,16 +63,16 @@ class Servers:
             self.row_bytes = redis_side.row_bytes(port)
             self.loads["bytes of a row of ten features in Redis, and of a value that MGET reads"] = self.row_bytes
 
-        return self.twinstore("redis", f"redis://127.0.0.1:{port}", OVER_REDIS, after_first)[0]
-
-    def mget_server(self):
-        """The port of a Redis with as many keys and as large values."""
-        port = redis_side.started(self.stack, self.cores, self.args.root)
-        redis_side.filled(port, self.data.entities["ten"], self.row_bytes)
-        return port
+        grpc, _, process = self.twinstore("redis", f"redis://127.0.0.1:{port}", OVER_REDIS, after_first)
+        plain, plain_redis = redis_side.started(self.stack, self.cores, self.args.root)
+        redis_side.filled(plain, self.data.entities["ten"], self.row_bytes)
+        return [
+            Contender(OVER_REDIS, "redis", "grpc", grpc, self.cores, [process, redis]),
+            Contender(MGET, "redis", "mget", plain, self.cores, [plain_redis]),
+        ]
 
     def twinstore(self, name, online_url, contender, after_first=lambda: None):
-        """The ports of gRPC and HTTP of a server over a loaded project."""
+        """A server over a loaded project: its ports of gRPC and HTTP, and its process."""
         folder = self.args.root / "projects" / f"{name}-{self.data.name}"
         if online_url:
             # Redis keeps nothing from one run to the next.
@@ -84,12 +83,11 @@ class Servers:
         grpc, http = free_port(), free_port()
         places = {"TWINSTORE_SERVE_GRPC": f"127.0.0.1:{grpc}", "TWINSTORE_SERVE_HTTP": f"127.0.0.1:{http}"}
         command = [self.args.twinstore, "--project", folder, "serve"]
-        options = {"env": {**os.environ, **places}}
-        self.stack.enter_context(serving(command, self.cores, http, self.logs / f"twinstore-{name}.log", **options))
-        return grpc, http
+        log, env = self.logs / f"twinstore-{name}.log", {**os.environ, **places}
+        return grpc, http, self.stack.enter_context(serving(command, self.cores, http, log, env=env))
 
     def feast(self):
-        port = redis_side.started(self.stack, self.cores, self.args.root)
+        port, redis = redis_side.started(self.stack, self.cores, self.args.root)
         folder = self.args.root / "projects" / "feast"
         before = redis_side.memory(port)
         tell("feast materialize, ten features")
@@ -99,10 +97,21 @@ class Servers:
         self.loads[f"{FEAST}: {BYTES}"] = (redis_side.memory(port) - before) / entities / 10
         tell("feast materialize, all other views")
         self.materialized(folder, port, "flat")
-        found = [(FEAST, self.cores)]
+        found = [self.feast_server(FEAST, folder, self.cores, redis)]
         if self.args.feast_all_cores:
-            found.append((FEAST_ALL_CORES, sorted({*self.cores, *self.generator})))
-        return [Contender(name, "feast", "feast", self.feast_server(folder, to), to) for name, to in found]
+            found.append(self.feast_server(FEAST_ALL_CORES, folder, sorted({*self.cores, *self.generator}), redis))
+        return found
+
+    def feast_server(self, name, folder, to, redis):
+        port, workers = free_port(), self.args.feast_workers
+        # Without its access log it is faster.
+        options = ["-w", workers, "--max-requests", 0, "--no-access-log", "-p", port]
+        command = [self.args.root.parent / "feast-online" / "bin" / "feast", "-c", folder, "serve", *options]
+        log = self.logs / f"feast-{len(to)}.log"
+        # A connection stays with the worker that took it: all must be there before the first.
+        wanted = {"said": "Application startup complete", "times": workers}
+        process = self.stack.enter_context(serving(command, to, port, log, wanted=wanted))
+        return Contender(name, "feast", "feast", port, to, [process, redis])
 
     def materialized(self, folder, port, which):
         paths = json.dumps({name: str(path) for name, path in self.data.paths.items()})
@@ -113,24 +122,13 @@ class Servers:
             raise RuntimeError(f"feast materialize failed:\n{ended.stderr[-2000:]}")
         return json.loads(ended.stdout.strip().splitlines()[-1])
 
-    def feast_server(self, folder, to):
-        port, workers = free_port(), self.args.feast_workers
-        # Without its access log it is faster.
-        options = ["-w", workers, "--max-requests", 0, "--no-access-log", "-p", port]
-        command = [self.args.root.parent / "feast-online" / "bin" / "feast", "-c", folder, "serve", *options]
-        log = self.logs / f"feast-{len(to)}.log"
-        # A connection stays with the worker that took it: all must be there before the first.
-        wanted = {"said": "Application startup complete", "times": workers}
-        self.stack.enter_context(serving(command, to, port, log, wanted=wanted))
-        return port
-
     def echo(self, answer, messages):
         """A server for one case, with that case's answer."""
         port, more = free_port(), ["--messages"] if messages else []
         command = [self.args.echo, "--listen", f"127.0.0.1:{port}", "--answer", answer, *more]
         name = ECHO_MESSAGES if messages else ECHO
-        self.stack.enter_context(serving(command, self.cores, port, self.logs / f"echo-{port}.log"))
-        return Contender(name, "echo", "grpc", port, self.cores)
+        process = self.stack.enter_context(serving(command, self.cores, port, self.logs / f"echo-{port}.log"))
+        return Contender(name, "echo", "grpc", port, self.cores, [process])
 
 
 def load(args, contender, case, entities, generator, more):
@@ -139,7 +137,9 @@ def load(args, contender, case, entities, generator, more):
     connections = 8 if contender.face == "grpc" else 64
     command = [args.load, *face, *case.ask, "--connections", connections, "--streams", 8, *more]
     command += ["--check-every", 0 if contender.kind == "echo" else 256]
+    before = cpu_seconds(contender.processes)
     ended = subprocess.run(pinned(command, generator), capture_output=True, text=True)
     if ended.returncode != 0:
         raise RuntimeError(f"{contender.name}, {case.name}: {ended.stderr.strip()}")
-    return json.loads(ended.stdout)
+    seen = json.loads(ended.stdout)
+    return seen | {"cpu_us": (cpu_seconds(contender.processes) - before) * 1e6 / seen["answered"]}

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 READY_SECONDS = 60
 
@@ -26,13 +27,13 @@ def pinned(command, to):
 
 @contextmanager
 def serving(command, to, port, log, wanted=None, **options):
-    """A server on these cores, from when it takes connections until the block ends. `wanted` is what it
-    must have said before, and how many times."""
+    """A server on these cores, its process id from when it takes connections until the block ends.
+    `wanted` is what it must have said before, and how many times."""
     with open(log, "w") as said:
         server = subprocess.Popen(pinned(command, to), stdout=said, stderr=said, **options)
         try:
             until_ready(server, port, log, wanted)
-            yield server
+            yield server.pid
         finally:
             server.terminate()
             try:
@@ -53,6 +54,27 @@ def until_ready(server, port, log, wanted):
                     return
         time.sleep(0.05)
     raise RuntimeError(f"a server is not ready; it said:\n{open(log).read()[-2000:]}")
+
+
+def cpu_seconds(pids):
+    """What these processes and all below them have used, in user and kernel mode."""
+    used, children = {}, {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                # After the name, which may hold anything: state, parent, and the times at 11 and 12.
+                fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+            except OSError:
+                continue  # it ended meanwhile
+            pid, parent = int(folder.name), int(fields[1])
+            used[pid] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            children.setdefault(parent, []).append(pid)
+    found, open_ends = set(), list(pids)
+    while open_ends:
+        pid = open_ends.pop()
+        found.add(pid)
+        open_ends += children.get(pid, [])
+    return sum(used.get(pid, 0) for pid in found)
 
 
 def free_port():

@@ -22,13 +22,12 @@ def installed():
 
 
 def started(stack, to, folder):
-    """A server that keeps nothing on disk; its port."""
+    """A server that keeps nothing on disk: its port and its process."""
     port, folder = free_port(), folder / "redis"
     folder.mkdir(parents=True, exist_ok=True)
     keep_nothing = ["--save", "", "--appendonly", "no", "--dir", folder]
     command = ["redis-server", "--port", port, "--bind", "127.0.0.1", *keep_nothing]
-    stack.enter_context(serving(command, to, port, folder / f"{port}.log"))
-    return port
+    return port, stack.enter_context(serving(command, to, port, folder / f"{port}.log"))
 
 
 def ask(port, *words):

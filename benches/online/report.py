@@ -18,6 +18,8 @@ from contenders import (
     TWINSTORE,
 )
 
+COLUMNS = ["case", "contender", "cores", "rounds", "requests/s", "of twinstore", "CPU µs a request"]
+COLUMNS += ["p50 ms", "p99 ms", "p99.9 ms", "generator's own p99 ms", "refused or late"]
 # A generator that is busier than this may have been the limit itself.
 BUSY = 0.9
 
@@ -27,10 +29,11 @@ def markdown(machine, rows, loads):
     lines = [
         f"{machine['model']}. The generator runs on core {generator}, servers (with their Redis) on core "
         f"{servers}. gRPC: 8 connections with up to 8 requests in flight each; HTTP: 64 connections. Latency is "
-        "that of an open loop at half of the requests/s, counted from when a request was due.",
+        "that of an open loop at half of the requests/s, counted from when a request was due. CPU is that of the "
+        "server and of its Redis. Where the generator's own delay is of the size of a latency, the machine was not quiet.",
         "",
-        "| case | contender | cores | rounds | requests/s | of twinstore | p50 ms | p99 ms | p99.9 ms | refused or late |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        f"| {' | '.join(COLUMNS)} |",
+        "|---" * len(COLUMNS) + "|",
     ]
     for row in rows:
         ours = beside(rows, row, TWINSTORE)
@@ -41,7 +44,9 @@ def markdown(machine, rows, loads):
             len(row["rounds"]),
             f"{rate(row):,.0f}{' (generator busy)' if busy(row) else ''}",
             f"{rate(row) / rate(ours):.2f}" if ours else "",
+            number(cpu(row)),
             *(number(latency(row, quantile)) for quantile in ("p50", "p99", "p999")),
+            number(latency(row, "p99", "own_delay_us")),
             failures(row),
         ]
         lines.append(f"| {' | '.join(map(str, cells))} |")
@@ -112,9 +117,16 @@ def rate_of(rows, other, contender):
     return rate(found) if found else None
 
 
-def latency(row, quantile):
+def latency(row, quantile, of="latency_us"):
     """In milliseconds, at half of the capacity."""
-    seen = [open_loop["latency_us"][quantile] / 1000 for seen in row["rounds"] for open_loop in seen["open"]]
+    seen = [open_loop[of][quantile] / 1000 for seen in row["rounds"] for open_loop in seen["open"]]
+    return statistics.median(seen) if seen else None
+
+
+def cpu(row):
+    """Of the server and of what it reads from, in microseconds a request. It depends less than rates on
+    what else the machine does."""
+    seen = [seen["cpu_us"] for seen in row["rounds"] if "cpu_us" in seen]
     return statistics.median(seen) if seen else None
 
 

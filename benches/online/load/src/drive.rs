@@ -48,8 +48,9 @@ pub struct Seen {
     pub took: Duration,
     /// In microseconds, from when a request was due (open) or sent (closed).
     pub latency: Histogram<u64>,
-    /// In microseconds, from when a request was due until it was sent (open only).
-    pub lag: Histogram<u64>,
+    /// In microseconds, from when a request was due until this thread saw that it was (open only): how
+    /// late the generator itself was, whether or not there was room to send.
+    pub own_delay: Histogram<u64>,
     /// How much of the time this thread had something to do. Near 1, the server was not the limit.
     pub busy: f64,
     /// An answer, as it came.
@@ -66,6 +67,14 @@ pub struct Driver<'a> {
     flights: Flights,
     next_connection: usize,
     next_request: usize,
+}
+
+/// How far a run is, in requests.
+#[derive(Default)]
+struct Progress {
+    /// Those that this thread has seen to be due.
+    seen: usize,
+    sent: usize,
 }
 
 /// One request in flight, under its ticket.
@@ -110,9 +119,9 @@ impl<'a> Driver<'a> {
         let start = Instant::now();
         let mut now = start;
         let mut busy = Duration::ZERO;
-        let mut due = 0;
+        let mut progress = Progress::default();
         loop {
-            let mut worked = self.send(pace, start, &mut due, &mut seen)?;
+            let mut worked = self.send(pace, start, &mut progress, &mut seen)?;
             self.poll.poll(&mut events, Some(Duration::ZERO))?;
             for event in &events {
                 worked |= event.is_readable();
@@ -122,7 +131,7 @@ impl<'a> Driver<'a> {
             if worked {
                 busy += now - before;
             }
-            let (is_over, last) = pace.is_over(now - start, due);
+            let (is_over, last) = pace.is_over(now - start, progress.sent);
             if is_over && (self.flights.in_flight == 0 || now - start > last + GRACE) {
                 break;
             }
@@ -141,12 +150,16 @@ impl<'a> Driver<'a> {
         &mut self,
         pace: &Pace<'_>,
         start: Instant,
-        due: &mut usize,
+        progress: &mut Progress,
         seen: &mut Seen,
     ) -> Result<bool, Broken> {
         let now = Instant::now();
         let mut worked = false;
-        while let Some(from) = pace.next(now - start, *due) {
+        while let Some(moment) = pace.seen_due(now - start, progress.seen) {
+            record(&mut seen.own_delay, now - start - moment);
+            progress.seen += 1;
+        }
+        while let Some(from) = pace.next(now - start, progress.sent) {
             let index = self.next_request % self.asked.len();
             let Some(asked) = self.asked.get(index) else { break };
             let Some(connection) = with_room(&mut self.connections, &mut self.next_connection, &asked.body)
@@ -154,10 +167,9 @@ impl<'a> Driver<'a> {
                 break;
             };
             let from = from.map_or(now, |moment| start + moment);
-            record(&mut seen.lag, now - from);
             connection.send(self.flights.take_off(Flight { from, request: index }), &asked.body);
             self.next_request += 1;
-            *due += 1;
+            progress.sent += 1;
             worked = true;
         }
         for connection in self.connections.iter_mut().filter(|connection| connection.has_output()) {
@@ -209,22 +221,30 @@ fn with_room<'c>(
 }
 
 impl Pace<'_> {
-    /// The request that is due now: when it was, for a fixed moment.
-    fn next(&self, elapsed: Duration, due: usize) -> Option<Option<Duration>> {
+    /// The request that is due now, after so many: when it was, for a fixed moment.
+    fn next(&self, elapsed: Duration, sent: usize) -> Option<Option<Duration>> {
         match self {
             Self::Closed(length) => (elapsed < *length).then_some(None),
-            Self::Open(moments) => moments.get(due).copied().filter(|moment| *moment <= elapsed).map(Some),
+            Self::Open(_) => self.seen_due(elapsed, sent).map(Some),
+        }
+    }
+
+    /// The fixed moment after so many, where it is over.
+    fn seen_due(&self, elapsed: Duration, seen: usize) -> Option<Duration> {
+        match self {
+            Self::Closed(_) => None,
+            Self::Open(moments) => moments.get(seen).copied().filter(|moment| *moment <= elapsed),
         }
     }
 
     /// Whether there is nothing more to send, and when the last was to be sent. What was due and found
     /// no room in the time of grace is given up.
-    fn is_over(&self, elapsed: Duration, due: usize) -> (bool, Duration) {
+    fn is_over(&self, elapsed: Duration, sent: usize) -> (bool, Duration) {
         match self {
             Self::Closed(length) => (elapsed >= *length, *length),
             Self::Open(moments) => {
                 let last = moments.last().copied().unwrap_or_default();
-                (due >= moments.len() || elapsed > last + GRACE, last)
+                (sent >= moments.len() || elapsed > last + GRACE, last)
             }
         }
     }
@@ -240,7 +260,7 @@ impl Seen {
             checked: 0,
             took: Duration::ZERO,
             latency: histogram.clone(),
-            lag: histogram,
+            own_delay: histogram,
             busy: 0.0,
             sample: Vec::new(),
         })

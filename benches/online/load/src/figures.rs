@@ -34,7 +34,7 @@ pub fn open(seen: &Seen, wanted: f64, arrivals: Arrivals) -> Value {
         "unfinished": seen.unfinished,
         "checked": seen.checked,
         "latency_us": quantiles(&seen.latency),
-        "lag_us": quantiles(&seen.lag),
+        "own_delay_us": quantiles(&seen.own_delay),
         "generator_busy": seen.busy,
     })
 }

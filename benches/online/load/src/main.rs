@@ -54,10 +54,12 @@ fn run(arguments: &Arguments) -> Result<Value, Broken> {
     } else {
         None
     };
+    let mut answered = warm_up.answered + capacity.as_ref().map_or(0, |seen| seen.answered);
     let mut open = Vec::new();
     for rate in arguments.rates(capacity.as_ref().map(figures::rate)) {
         let moments = arguments.arrivals.schedule(rate, arguments.seconds, arguments.seed);
         let seen = driver.run(&Pace::Open(&moments))?;
+        answered += seen.answered;
         open.push(figures::open(&seen, rate, arguments.arrivals));
     }
     Ok(json!({
@@ -68,6 +70,7 @@ fn run(arguments: &Arguments) -> Result<Value, Broken> {
         "in_flight_each": arguments.manner().streams,
         "request_bytes": asked.first().map(|asked| asked.body.len()),
         "answer_bytes": warm_up.sample.len(),
+        "answered": answered,
         "capacity": capacity.as_ref().map(figures::closed),
         "open": open,
     }))
