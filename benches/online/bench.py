@@ -59,7 +59,7 @@ def arguments():
     option("--feast", action=argparse.BooleanOptionalAction, default=True, help="the peer, which needs Redis")
     option("--feast-workers", type=int, default=4, help="of `feast serve`")
     option("--feast-all-cores", action=argparse.BooleanOptionalAction, default=True, help="also unpinned")
-    option("--feast-face", action="store_true", help="also twinstore's own /get-online-features")
+    option("--feast-face", action=argparse.BooleanOptionalAction, default=True, help="also our /get-online-features")
     option("--redis", action="store_true", help="also twinstore over Redis, and what Redis does at best")
     option("--root", type=Path, required=True, help="where data and results lie")
     option("--twinstore", type=Path, required=True, help="the binary")

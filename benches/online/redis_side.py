@@ -14,6 +14,11 @@ for i = tonumber(ARGV[1]), tonumber(ARGV[2]) do
     redis.call('SET', string.format('key:%012d', i), ARGV[3])
 end
 """
+# Inside Redis, since keys of rows are any bytes.
+ANY_SIZE = """
+local key = redis.call('RANDOMKEY')
+return redis.call('TYPE', key).ok == 'string' and redis.call('STRLEN', key) or 0
+"""
 FILL_AT_ONCE = 50_000
 
 
@@ -43,8 +48,7 @@ def memory(port):
 
 def row_bytes(port):
     """The usual size of a value, of some that are drawn at random."""
-    keys = [ask(port, "RANDOMKEY") for _ in range(21)]
-    return statistics.median_high(int(ask(port, "STRLEN", key)) for key in keys if ask(port, "TYPE", key) == "string")
+    return statistics.median_high(int(ask(port, "EVAL", ANY_SIZE, 0)) for _ in range(21))
 
 
 def filled(port, keys, size):
