@@ -4,11 +4,12 @@ in which the load generator asks each."""
 import json
 import os
 import subprocess
+import time
 from dataclasses import dataclass
 
 import project
 import redis_side
-from process import cpu_seconds, free_port, pinned, serving, tell
+from process import busy_seconds, cpu_seconds, free_port, pinned, serving, tell
 
 TWINSTORE, OVER_REDIS = "twinstore, gRPC", "twinstore over Redis, gRPC"
 HTTP, FEAST_FACE = "twinstore, HTTP /v1/features", "twinstore, HTTP /get-online-features"
@@ -132,14 +133,20 @@ class Servers:
 
 
 def load(args, contender, case, entities, generator, more):
-    """What the load generator saw."""
+    """What the load generator saw, what it cost the server, and how much of the server's cores went to
+    work of others meanwhile."""
     face = ["--face", contender.face, "--address", f"127.0.0.1:{contender.port}", "--entities", entities]
     connections = 8 if contender.face == "grpc" else 64
     command = [args.load, *face, *case.ask, "--connections", connections, "--streams", 8, *more]
     command += ["--check-every", 0 if contender.kind == "echo" else 256]
-    before = cpu_seconds(contender.processes)
+    busy, own, began = busy_seconds(contender.cores), cpu_seconds(contender.processes), time.monotonic()
     ended = subprocess.run(pinned(command, generator), capture_output=True, text=True)
     if ended.returncode != 0:
         raise RuntimeError(f"{contender.name}, {case.name}: {ended.stderr.strip()}")
+    busy, own = busy_seconds(contender.cores) - busy, cpu_seconds(contender.processes) - own
+    if set(generator) <= set(contender.cores):
+        # The generator never rests, and nobody can tell here what of its core it had.
+        busy = own
+    others = max(0.0, busy - own) / (time.monotonic() - began) / len(contender.cores)
     seen = json.loads(ended.stdout)
-    return seen | {"cpu_us": (cpu_seconds(contender.processes) - before) * 1e6 / seen["answered"]}
+    return seen | {"cpu_us": own * 1e6 / seen["answered"], "others": others}

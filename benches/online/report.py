@@ -19,9 +19,11 @@ from contenders import (
 )
 
 COLUMNS = ["case", "contender", "cores", "rounds", "requests/s", "of twinstore", "CPU µs a request"]
-COLUMNS += ["p50 ms", "p99 ms", "p99.9 ms", "generator's own p99 ms", "refused or late"]
+COLUMNS += ["p50 ms", "p99 ms", "p99.9 ms", "generator's own p99 ms", "others", "refused or late"]
 # A generator that is busier than this may have been the limit itself.
 BUSY = 0.9
+# Rates and latencies of a round in which others took more of the cores say nothing.
+NOT_QUIET = 0.1
 
 
 def markdown(machine, rows, loads):
@@ -30,12 +32,16 @@ def markdown(machine, rows, loads):
         f"{machine['model']}. The generator runs on core {generator}, servers (with their Redis) on core "
         f"{servers}. gRPC: 8 connections with up to 8 requests in flight each; HTTP: 64 connections. Latency is "
         "that of an open loop at half of the requests/s, counted from when a request was due. CPU is that of the "
-        "server and of its Redis. Where the generator's own delay is of the size of a latency, the machine was not quiet.",
+        "server and of its Redis. Others: how much of the server's cores went to other work, at most; where it is "
+        "much, or the generator's own delay is of the size of a latency, the machine was not quiet.",
         "",
         f"| {' | '.join(COLUMNS)} |",
         "|---" * len(COLUMNS) + "|",
     ]
     for row in rows:
+        if not row["rounds"]:
+            lines.append(f"| {row['case']} | {row['contender']} | failed{' |' * (len(COLUMNS) - 2)}")
+            continue
         ours = beside(rows, row, TWINSTORE)
         cells = [
             row["case"],
@@ -47,12 +53,15 @@ def markdown(machine, rows, loads):
             number(cpu(row)),
             *(number(latency(row, quantile)) for quantile in ("p50", "p99", "p999")),
             number(latency(row, "p99", "own_delay_us")),
+            f"{others(row):.0%}",
             failures(row),
         ]
         lines.append(f"| {' | '.join(map(str, cells))} |")
     lines += ["", "| aim | measured | |", "|---|---|---|"]
     found = [*aims(rows), *aims_of_loads(loads)]
     lines += [f"| {aim} | {measured:.2f} | {'met' if met else 'missed'} |" for aim, measured, met in found]
+    if any(others(row) > NOT_QUIET for row in rows):
+        lines += ["", "The machine was not quiet in all rounds: of those rows only CPU can be compared."]
     lines += ["", "| loading, one round | |", "|---|---|"]
     lines += [f"| {name} | {measured:,.0f} |" for name, measured in loads.items()]
     return "\n".join(lines) + "\n"
@@ -61,11 +70,12 @@ def markdown(machine, rows, loads):
 def aims(rows):
     """Each aim that these rows can answer: what it is, the figure, whether it is met."""
     found = []
-    for ours in rows:
+    for ours in (row for row in rows if row["rounds"]):
         case = ours["case"]
         if ours["contender"] == TWINSTORE and ours["group"] == "ten":
             for floor in (ECHO, ECHO_MESSAGES):
                 found += at_most(f"{case}: {floor} of twinstore, at most", rate_of(rows, ours, floor), rate(ours), 1.3)
+                found += at_most(f"{case}: CPU of {floor}, at most", cpu(ours), cpu_of(rows, ours, floor), 1.3)
             found += at_most(f"{case}: p50 ms at half capacity, at most", latency(ours, "p50"), 1, 0.3)
             found += at_most(f"{case}: p99 ms at half capacity, at most", latency(ours, "p99"), 1, 1)
         if ours["contender"] == OVER_REDIS:
@@ -105,7 +115,7 @@ def compared(what, measured, base, bar, is_met):
 
 def beside(rows, other, contender):
     found = (row for row in rows if row["case"] == other["case"] and row["contender"] == contender)
-    return next(found, None)
+    return next((row for row in found if row["rounds"]), None)
 
 
 def rate(row):
@@ -115,6 +125,11 @@ def rate(row):
 def rate_of(rows, other, contender):
     found = beside(rows, other, contender)
     return rate(found) if found else None
+
+
+def cpu_of(rows, other, contender):
+    found = beside(rows, other, contender)
+    return cpu(found) if found else None
 
 
 def latency(row, quantile, of="latency_us"):
@@ -132,6 +147,11 @@ def cpu(row):
 
 def busy(row):
     return max(seen["capacity"].get("generator_busy", 0) for seen in row["rounds"]) > BUSY
+
+
+def others(row):
+    """How much of the server's cores went to other work, at most."""
+    return max((seen["others"] for seen in row["rounds"]), default=0)
 
 
 def failures(row):
