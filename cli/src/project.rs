@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use feature::{ServicePlan, ServiceRef, VersionId};
+use feature::{ServicePlan, ServiceRef, Source, VersionId};
 use materializer::{Materializer, Target};
 use offline::OfflineStore;
 use online::{Embedded, StoreUrl};
@@ -97,6 +97,15 @@ impl Project {
 
 /// The named views with their sources; where none is named, all whose source has history.
 pub fn targets(registered: &Registered, named: &[VersionId]) -> Result<Vec<Target>, Failure> {
+    targets_with(registered, named, |source| source.batch.is_some())
+}
+
+/// The named views with their sources; where none is named, all whose source is as it says.
+pub fn targets_with(
+    registered: &Registered,
+    named: &[VersionId],
+    is_meant: impl Fn(&Source) -> bool,
+) -> Result<Vec<Target>, Failure> {
     let views = match named {
         [] => registered.views().cloned().collect(),
         named => named.iter().map(|id| registered.view(id)).collect::<Result<Vec<_>, _>>()?,
@@ -104,7 +113,7 @@ pub fn targets(registered: &Registered, named: &[VersionId]) -> Result<Vec<Targe
     let mut targets = Vec::new();
     for view in views {
         let source = Arc::new(registered.source(&view.source)?.clone());
-        if !named.is_empty() || source.batch.is_some() {
+        if !named.is_empty() || is_meant(&source) {
             targets.push(Target { view, source });
         }
     }

@@ -60,6 +60,13 @@ pub struct Stream {
     pub topic: String,
     /// How its values are encoded.
     pub format: StreamFormat,
+    /// The file that says what its values are; a relative path is taken from the project's folder. Of
+    /// Avro a schema in JSON, of protobuf a `.proto` file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// Of protobuf the message; none means the file's first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// How the values of a stream are encoded.

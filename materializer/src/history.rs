@@ -102,6 +102,16 @@ impl<W: Reader + Writer> Materializer<W> {
         sync::sync(&mut log, &self.online, (self.clock)()).await
     }
 
+    /// Drops the view's online rows, and folds its whole log anew. Gives how many entities were written.
+    pub async fn rebuild(&self, view: &Arc<View>) -> Result<u64, MaterializerError> {
+        self.online.drop_view(&view.id).await?;
+        let written = self.sync(view).await?;
+        let now = (self.clock)();
+        // What was applied before is not known any more: a reader may be refused too early, never too late.
+        self.online.replace(&view.id, &[], (written > 0).then_some(now)).await?;
+        Ok(written)
+    }
+
     async fn finish(&self, mut report: LoadReport, log: &Log) -> Result<LoadReport, MaterializerError> {
         report.log_version = log.version();
         report.entities = self.online.stats(&log.view().id).await?.rows;

@@ -31,9 +31,14 @@ mod loaded;
 mod report;
 mod source_files;
 mod source_reader;
+mod stream;
 mod sync;
 
 pub use error::MaterializerError;
 pub use history::{Materializer, Target};
 pub use judge::EventRange;
 pub use report::LoadReport;
+pub use stream::{
+    Arrival, Bounds, Event, Feed, FeedError, Following, Freshness, Halt, Kafka, KafkaSettings, Located, Move,
+    Protocol, Record, ReplayReport, Share, Stage, Step, StreamReport, follow, unsettled,
+};

@@ -207,6 +207,19 @@ static STREAM: Record = Record {
     keys: &[
         required("topic", Shape::Text, "the Kafka topic"),
         required("format", Shape::OneOf(&["json", "avro", "protobuf"]), "how its values are encoded"),
+        optional(
+            "schema",
+            Shape::Text,
+            "none",
+            "the file that says what its values are: of avro a schema in JSON, of protobuf a `.proto` file; a \
+             relative path is taken from the project's folder",
+        ),
+        optional(
+            "message",
+            Shape::Text,
+            "the file's first",
+            "of protobuf the name of the message, with its package",
+        ),
     ],
 };
 

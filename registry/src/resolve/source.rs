@@ -107,5 +107,10 @@ fn stream(node: &Node) -> Option<Stream> {
         "protobuf" => StreamFormat::Protobuf,
         _ => return None,
     };
-    Some(Stream { topic: node.string("topic")?, format })
+    Some(Stream {
+        topic: node.string("topic")?,
+        format,
+        schema: node.string("schema"),
+        message: node.string("message"),
+    })
 }

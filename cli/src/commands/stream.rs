@@ -1,0 +1,171 @@
+//! `stream`: the topics of views into both stores, a thread for each view, until it is told to stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use feature::VersionId;
+use materializer::{
+    Bounds, Following, Freshness, Kafka, KafkaSettings, Materializer, Share, Stage, StreamReport, Target,
+    follow,
+};
+use online::Embedded;
+use serde_json::json;
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::arguments::{Format, StreamArgs};
+use crate::clock;
+use crate::failure::Failure;
+use crate::output::{self, count};
+use crate::project::{Project, targets_with};
+
+/// Bytes of the records of one flush.
+const FLUSH_BYTES: usize = 16 << 20;
+
+/// One view whose stream is followed, or was.
+struct Followed {
+    view: VersionId,
+    freshness: Arc<Freshness>,
+    outcome: Option<StreamReport>,
+}
+
+pub async fn stream(project: &Project, args: &StreamArgs) -> Result<(), Failure> {
+    if !(0.0..=1.0).contains(&args.max_bad_share) {
+        return Err(Failure::new("--max-bad-share is a share: a number from 0 to 1"));
+    }
+    let registered = project.registered().await?;
+    let targets = targets_with(&registered, &args.views, |source| source.stream.is_some())?;
+    if targets.is_empty() {
+        return Err(Failure::new(
+            "no registered view has a source with a `stream`: there is nothing to follow",
+        ));
+    }
+    let materializer = Arc::new(project.materializer()?);
+    let stop = Arc::new(AtomicBool::new(false));
+    let (ended, mut endings) = mpsc::unbounded_channel();
+    let mut followed = Vec::new();
+    for target in targets {
+        let freshness = Arc::new(Freshness::default());
+        let following = following(args, &freshness, &stop)?;
+        let settings = kafka_settings(project, &target)?;
+        followed.push(Followed { view: target.view.id.clone(), freshness, outcome: None });
+        let (materializer, ended, place) = (materializer.clone(), ended.clone(), followed.len() - 1);
+        let runtime = Handle::current();
+        thread::Builder::new().name(target.view.id.to_string()).spawn(move || {
+            let outcome = runtime.block_on(run(&materializer, &target, &settings, &following));
+            // The command may have ended already: then nobody asks.
+            drop(ended.send((place, outcome)));
+        })?;
+    }
+    drop(ended);
+    let views: Vec<String> = followed.iter().map(|followed| followed.view.to_string()).collect();
+    eprintln!("following {} from {}", views.join(", "), project.settings.stream.brokers);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut failures = Vec::new();
+    loop {
+        tokio::select! {
+            ending = endings.recv() => match ending {
+                None => break,
+                Some((place, Ok(report))) => {
+                    if let Some(followed) = followed.get_mut(place) {
+                        followed.outcome = Some(report);
+                    }
+                }
+                // The other views go on: each stands for itself.
+                Some((_, Err(failure))) => {
+                    eprintln!("error: {failure}");
+                    failures.push(failure.to_string());
+                }
+            },
+            _ = tokio::signal::ctrl_c() => stop_them(&stop),
+            _ = terminate.recv() => stop_them(&stop),
+        }
+    }
+    show(&followed, args.format.format)?;
+    match failures.as_slice() {
+        [] => Ok(()),
+        failures => Err(Failure::new(failures.join("\n"))),
+    }
+}
+
+fn stop_them(stop: &AtomicBool) {
+    eprintln!("stopping: committing what was read");
+    stop.store(true, Ordering::Relaxed);
+}
+
+async fn run(
+    materializer: &Materializer<Embedded>,
+    target: &Target,
+    settings: &KafkaSettings,
+    following: &Following,
+) -> Result<StreamReport, Failure> {
+    let said = |error: &dyn std::fmt::Display| Failure::new(format!("{}: {error}", target.view.id));
+    let feed = Kafka::join(settings, clock::now).map_err(|error| said(&error))?;
+    Ok(follow(materializer, target, feed, following).await?)
+}
+
+fn following(
+    args: &StreamArgs,
+    freshness: &Arc<Freshness>,
+    stop: &Arc<AtomicBool>,
+) -> Result<Following, Failure> {
+    let bounds = Bounds {
+        rows: args.flush_rows.get(),
+        bytes: FLUSH_BYTES,
+        wait: args.flush_after,
+        first_rest: "50ms".parse()?,
+        longest_rest: "5s".parse()?,
+    };
+    Ok(Following {
+        bounds,
+        share: Share::allowed(args.max_bad_share),
+        max_fold_bytes: usize::try_from(args.fold_memory).unwrap_or(usize::MAX),
+        freshness: freshness.clone(),
+        until_caught_up: args.until_caught_up,
+        stop: stop.clone(),
+    })
+}
+
+/// A group for each view: every view reads all of its topic, from its own place.
+fn kafka_settings(project: &Project, target: &Target) -> Result<KafkaSettings, Failure> {
+    let Target { view, source } = target;
+    let Some(stream) = &source.stream else {
+        return Err(Failure::new(format!("the source `{}` of {} has no `stream`", source.name, view.id)));
+    };
+    Ok(KafkaSettings {
+        brokers: project.settings.stream.brokers.clone(),
+        topic: stream.topic.clone(),
+        group: format!("twinstore.{}.{}.v{}", project.settings.project, view.id.name, view.id.version),
+        options: project.settings.stream.kafka.clone(),
+    })
+}
+
+fn show(followed: &[Followed], format: Format) -> Result<(), Failure> {
+    if format == Format::Json {
+        let views: Vec<&StreamReport> = followed.iter().filter_map(|one| one.outcome.as_ref()).collect();
+        return output::json(&json!({"views": views}));
+    }
+    let rows = followed.iter().filter_map(|one| {
+        let report = one.outcome.as_ref()?;
+        let readable = |share| match one.freshness.quantile(Stage::Readable, share) {
+            Some(micros) => format!("≤ {}ms", micros / 1_000),
+            None => "–".to_owned(),
+        };
+        Some(vec![
+            report.view.to_string(),
+            count(report.records),
+            count(report.rows_loaded),
+            count(report.late),
+            count(report.refused_rows()),
+            count(report.filtered + report.null_keys),
+            count(report.flushes),
+            readable(0.5),
+            readable(0.99),
+        ])
+    });
+    let header = ["view", "read", "loaded", "late", "refused", "left out", "commits", "readable p50", "p99"];
+    println!("{}", output::table(&header, &[1, 2, 3, 4, 5, 6, 7, 8], rows));
+    Ok(())
+}

@@ -1,0 +1,20 @@
+//! A stream into both stores: nothing lost, nothing twice, through every crash.
+
+mod decode;
+mod feed;
+mod follower;
+mod judge;
+mod kafka;
+mod letter;
+mod positions;
+mod protocol;
+mod replay;
+mod report;
+mod working;
+
+pub use feed::{Arrival, Feed, FeedError};
+pub use follower::{Following, follow};
+pub use kafka::{Kafka, KafkaSettings};
+pub use protocol::{Bounds, Event, Halt, Located, Move, Protocol, Record, Share, Step};
+pub use replay::{ReplayReport, unsettled};
+pub use report::{Freshness, Stage, StreamReport};

@@ -1,0 +1,140 @@
+//! A topic, and what was produced to it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use feature::Micros;
+use feature::oracle::Numbers;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::broker::Broker;
+
+/// Users that click.
+const USERS: u64 = 300;
+/// How long the broker may take to have everything.
+const BOUND: Duration = Duration::from_secs(120);
+
+/// A topic of clicks.
+pub struct Topic {
+    /// What it is called.
+    pub name: String,
+    producer: BaseProducer,
+    admin: AdminClient<DefaultClientContext>,
+    numbers: Numbers,
+    partitions: i32,
+    next_id: i64,
+    /// How often each click was produced, by its number.
+    pub produced: BTreeMap<i64, u32>,
+    /// Records that nobody can read.
+    pub poison: u64,
+    /// Records that were produced, whatever they are.
+    pub records: u64,
+}
+
+impl Topic {
+    /// Makes a topic; its clicks follow from the seed.
+    pub fn create(broker: &Broker, name: &str, partitions: i32, seed: u64) -> Self {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", broker.address()).set("linger.ms", "5");
+        let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let made = runtime.block_on(admin.create_topics([&topic], &AdminOptions::new())).unwrap();
+        made.into_iter().for_each(|made| {
+            made.unwrap();
+        });
+        Self {
+            name: name.to_owned(),
+            producer: config.create().unwrap(),
+            admin,
+            numbers: Numbers::new(seed),
+            partitions,
+            next_id: 0,
+            produced: BTreeMap::new(),
+            poison: 0,
+            records: 0,
+        }
+    }
+
+    /// Produces clicks in disorder, some of them twice, and waits until the broker has them.
+    pub fn produce(&mut self, clicks: u64) {
+        for _ in 0..clicks {
+            let id = self.next_id;
+            self.next_id += 1;
+            let user = self.numbers.below(USERS);
+            let longest = if self.numbers.once_in(50) { 7_200_000 } else { 20_000 };
+            let late_by = self.numbers.below(longest) as i64;
+            let at = Micros::new(now().get() - late_by * 1_000).unwrap();
+            let amount = self.numbers.below(1_000_000) as f64 / 100.0 - 2_000.0;
+            let page = ["home", "cart", "pay", "help"][self.numbers.below(4) as usize];
+            let json = serde_json::json!({"id": id, "at": at.to_string(), "visitor": user, "amount": amount, "page": page});
+            let times = if self.numbers.once_in(200) { 2 } else { 1 };
+            for _ in 0..times {
+                self.send(user, Some(json.to_string().as_bytes()));
+            }
+            self.produced.insert(id, times);
+        }
+        self.flush();
+    }
+
+    /// Produces records that are no clicks.
+    pub fn poison(&mut self, records: u64) {
+        for record in 0..records {
+            let user = self.numbers.below(USERS);
+            let bytes: &[u8] =
+                [b"{\"id\": ".as_slice(), b"\xff\x00\x01", b"[]", b"{\"id\": \"x\"}"][record as usize % 4];
+            self.send(user, Some(bytes));
+            self.poison += 1;
+        }
+        self.flush();
+    }
+
+    /// Produces tombstones: so many users are forgotten.
+    pub fn forget(&mut self, users: u64) {
+        for _ in 0..users {
+            let user = self.numbers.below(USERS);
+            self.send(user, None);
+        }
+        self.flush();
+    }
+
+    /// Drops the rows of a partition before an offset, as retention does.
+    pub fn drop_before(&self, partition: i32, offset: u64) {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.name, partition, Offset::Offset(offset as i64)).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(self.admin.delete_records(&list, &AdminOptions::new())).unwrap();
+    }
+
+    /// Sends a record whose key is a user. By the user's number, so that a partition has a user's clicks.
+    fn send(&mut self, user: u64, value: Option<&[u8]>) {
+        let key = user.to_string();
+        let partition = (user % self.partitions as u64) as i32;
+        let mut record = BaseRecord::to(&self.name).key(&key).partition(partition);
+        if let Some(value) = value {
+            record = record.payload(value);
+        }
+        self.records += 1;
+        while let Err((error, unsent)) = self.producer.send(record) {
+            let is_full = matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));
+            assert!(is_full, "the broker took no record: {error}");
+            self.producer.poll(Duration::from_millis(20));
+            record = unsent;
+        }
+    }
+
+    fn flush(&self) {
+        self.producer.flush(BOUND).unwrap();
+    }
+}
+
+/// What time it is.
+pub(crate) fn now() -> Micros {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Micros::new(since.as_micros() as i64).unwrap()
+}
