@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export TWINSTORE_BIN := $(abspath $(TARGET))/debug/twinstore
 
-.PHONY: faults bench-flights help demo build test check fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join
+.PHONY: stream-demo faults bench-flights help demo build test check fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -57,6 +57,9 @@ style: ## only the style test
 
 tour: build ## run the commands of README.md
 	scripts/tour
+
+stream-demo: build ## a month of landings through Kafka into both stores, read while it runs
+	@scripts/stream-demo
 
 faults: build ## streams over a real broker, killed, put to sleep and cut off; ARGS="TIMES CLICKS SEED FAULT…"
 	scripts/install-test-needs

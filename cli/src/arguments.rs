@@ -172,6 +172,9 @@ pub struct StreamArgs {
     /// Rows of one flush at most
     #[arg(long, value_name = "ROWS", default_value = "20000")]
     pub flush_rows: std::num::NonZeroUsize,
+    /// Answer /metrics at this address, in the text format of Prometheus
+    #[arg(long, value_name = "HOST:PORT")]
+    pub metrics: Option<String>,
     /// How much memory the folds of each view may take
     #[arg(long, value_name = "SIZE", value_parser = bytes, default_value = "256MB")]
     pub fold_memory: u64,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use feature::VersionId;
+use feature::{Micros, VersionId};
 use offline::OfflineError;
 use online::OnlineError;
 use thiserror::Error;
@@ -100,6 +100,31 @@ pub enum MaterializerError {
         view: VersionId,
         /// The topic that its source names now.
         topic: String,
+    },
+    /// Tell the user: a seam between history and stream that would move.
+    #[error(
+        "the stream of {view} counts from {held} by its log, and its source says `from: {named}` now: rows would be lost or count twice, so put it back, or define {}@{}",
+        .view.name, .view.version + 1
+    )]
+    SeamMoved {
+        /// The view.
+        view: VersionId,
+        /// The seam that the log holds.
+        held: Micros,
+        /// The one that the source names.
+        named: Micros,
+    },
+    /// Tell the user: a seam before the end of the history that was loaded.
+    #[error(
+        "the history of {view} reaches {reaches}, and its stream would count from {from}: rows would count twice, so name `from` in the source's `stream`, after {reaches}"
+    )]
+    SeamCovered {
+        /// The view.
+        view: VersionId,
+        /// From when the stream would count.
+        from: Micros,
+        /// The newest event of history.
+        reaches: Micros,
     },
     /// Retry or tell the user, as the source of the stream says.
     #[error("the topic `{topic}` of {view}: {error}")]

@@ -29,6 +29,7 @@ mod judge;
 mod known_rows;
 mod loaded;
 mod report;
+mod seam;
 mod source_files;
 mod source_reader;
 mod stream;
@@ -39,6 +40,7 @@ pub use history::{Materializer, Target};
 pub use judge::EventRange;
 pub use report::LoadReport;
 pub use stream::{
-    Arrival, Bounds, Event, Feed, FeedError, Following, Freshness, Halt, Kafka, KafkaSettings, Located, Move,
-    Protocol, Record, ReplayReport, Share, Stage, Step, StreamReport, follow, unsettled,
+    Arrival, Bounds, Event, Feed, FeedError, Following, Halt, Kafka, KafkaSettings, Located, Move,
+    PartitionReport, Protocol, Record, ReplayReport, Share, Stage, Step, StreamReport, Watch, follow,
+    unsettled,
 };

@@ -10,6 +10,7 @@ mod positions;
 mod protocol;
 mod replay;
 mod report;
+mod watch;
 mod working;
 
 pub use feed::{Arrival, Feed, FeedError};
@@ -17,4 +18,5 @@ pub use follower::{Following, follow};
 pub use kafka::{Kafka, KafkaSettings};
 pub use protocol::{Bounds, Event, Halt, Located, Move, Protocol, Record, Share, Step};
 pub use replay::{ReplayReport, unsettled};
-pub use report::{Freshness, Stage, StreamReport};
+pub use report::{PartitionReport, StreamReport};
+pub use watch::{Stage, Watch};

@@ -86,6 +86,8 @@ pub(crate) enum Shape {
     Prefix,
     Type,
     Duration,
+    /// RFC 3339.
+    Time,
     Version,
     /// `name@version`.
     VersionId,
@@ -207,6 +209,13 @@ static STREAM: Record = Record {
     keys: &[
         required("topic", Shape::Text, "the Kafka topic"),
         required("format", Shape::OneOf(&["json", "avro", "protobuf"]), "how its values are encoded"),
+        optional(
+            "from",
+            Shape::Time,
+            "the time of its first position",
+            "from when the stream counts, where the source has history too: earlier events are taken from \
+             `batch`, later ones from the topic",
+        ),
         optional(
             "schema",
             Shape::Text,

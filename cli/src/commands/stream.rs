@@ -1,13 +1,15 @@
 //! `stream`: the topics of views into both stores, a thread for each view, until it is told to stop.
 
+mod metrics;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
-use feature::VersionId;
+use feature::{VersionId, View};
 use materializer::{
-    Bounds, Following, Freshness, Kafka, KafkaSettings, Materializer, Share, Stage, StreamReport, Target,
-    follow,
+    Bounds, Following, Kafka, KafkaSettings, Materializer, Share, Stage, StreamReport, Target, Watch, follow,
 };
 use online::Embedded;
 use serde_json::json;
@@ -24,10 +26,15 @@ use crate::project::{Project, targets_with};
 /// Bytes of the records of one flush.
 const FLUSH_BYTES: usize = 16 << 20;
 
+/// How often the files of the logs are counted.
+const COMPACT_EVERY: Duration = Duration::from_secs(30);
+/// Files of a log beyond which it is compacted.
+const FILES_BEFORE_COMPACTING: usize = 300;
+
 /// One view whose stream is followed, or was.
 struct Followed {
     view: VersionId,
-    freshness: Arc<Freshness>,
+    watch: Arc<Watch>,
     outcome: Option<StreamReport>,
 }
 
@@ -46,11 +53,12 @@ pub async fn stream(project: &Project, args: &StreamArgs) -> Result<(), Failure>
     let stop = Arc::new(AtomicBool::new(false));
     let (ended, mut endings) = mpsc::unbounded_channel();
     let mut followed = Vec::new();
+    let views_followed: Vec<Arc<View>> = targets.iter().map(|target| target.view.clone()).collect();
     for target in targets {
-        let freshness = Arc::new(Freshness::default());
-        let following = following(args, &freshness, &stop)?;
+        let watch = Arc::new(Watch::default());
+        let following = following(args, &watch, &stop)?;
         let settings = kafka_settings(project, &target)?;
-        followed.push(Followed { view: target.view.id.clone(), freshness, outcome: None });
+        followed.push(Followed { view: target.view.id.clone(), watch, outcome: None });
         let (materializer, ended, place) = (materializer.clone(), ended.clone(), followed.len() - 1);
         let runtime = Handle::current();
         thread::Builder::new().name(target.view.id.to_string()).spawn(move || {
@@ -60,8 +68,15 @@ pub async fn stream(project: &Project, args: &StreamArgs) -> Result<(), Failure>
         })?;
     }
     drop(ended);
+    let metrics = match &args.metrics {
+        Some(address) => {
+            Some(tokio::spawn(metrics::serve(metrics::bind(address).await?, watched(&followed))))
+        }
+        None => None,
+    };
     let views: Vec<String> = followed.iter().map(|followed| followed.view.to_string()).collect();
     eprintln!("following {} from {}", views.join(", "), project.settings.stream.brokers);
+    let compacting = tokio::spawn(compact(materializer.clone(), views_followed));
     let mut terminate = signal(SignalKind::terminate())?;
     let mut failures = Vec::new();
     loop {
@@ -83,11 +98,36 @@ pub async fn stream(project: &Project, args: &StreamArgs) -> Result<(), Failure>
             _ = terminate.recv() => stop_them(&stop),
         }
     }
+    compacting.abort();
+    if let Some(metrics) = metrics {
+        metrics.abort();
+    }
     show(&followed, args.format.format)?;
     match failures.as_slice() {
         [] => Ok(()),
         failures => Err(Failure::new(failures.join("\n"))),
     }
+}
+
+/// Each flush is a file of the log, so small ones are put together while the streams run.
+async fn compact(materializer: Arc<Materializer<Embedded>>, views: Vec<Arc<View>>) {
+    loop {
+        tokio::time::sleep(COMPACT_EVERY).await;
+        for view in &views {
+            match materializer.compact(view, FILES_BEFORE_COMPACTING).await {
+                Ok(None) => {}
+                Ok(Some(done)) => {
+                    tracing::info!("{}: {} files are {} now", view.id, done.files_before, done.files_after);
+                }
+                // It is tried again: nothing depends on it.
+                Err(error) => tracing::warn!("{}: its log was not compacted: {error}", view.id),
+            }
+        }
+    }
+}
+
+fn watched(followed: &[Followed]) -> Vec<(VersionId, Arc<Watch>)> {
+    followed.iter().map(|one| (one.view.clone(), one.watch.clone())).collect()
 }
 
 fn stop_them(stop: &AtomicBool) {
@@ -106,11 +146,7 @@ async fn run(
     Ok(follow(materializer, target, feed, following).await?)
 }
 
-fn following(
-    args: &StreamArgs,
-    freshness: &Arc<Freshness>,
-    stop: &Arc<AtomicBool>,
-) -> Result<Following, Failure> {
+fn following(args: &StreamArgs, watch: &Arc<Watch>, stop: &Arc<AtomicBool>) -> Result<Following, Failure> {
     let bounds = Bounds {
         rows: args.flush_rows.get(),
         bytes: FLUSH_BYTES,
@@ -122,7 +158,7 @@ fn following(
         bounds,
         share: Share::allowed(args.max_bad_share),
         max_fold_bytes: usize::try_from(args.fold_memory).unwrap_or(usize::MAX),
-        freshness: freshness.clone(),
+        watch: watch.clone(),
         until_caught_up: args.until_caught_up,
         stop: stop.clone(),
     })
@@ -149,7 +185,7 @@ fn show(followed: &[Followed], format: Format) -> Result<(), Failure> {
     }
     let rows = followed.iter().filter_map(|one| {
         let report = one.outcome.as_ref()?;
-        let readable = |share| match one.freshness.quantile(Stage::Readable, share) {
+        let readable = |share| match one.watch.quantile(Stage::Readable, share) {
             Some(micros) => format!("≤ {}ms", micros / 1_000),
             None => "–".to_owned(),
         };
@@ -159,7 +195,7 @@ fn show(followed: &[Followed], format: Format) -> Result<(), Failure> {
             count(report.rows_loaded),
             count(report.late),
             count(report.refused_rows()),
-            count(report.filtered + report.null_keys),
+            count(report.filtered + report.null_keys + report.of_history),
             count(report.flushes),
             readable(0.5),
             readable(0.99),

@@ -1,6 +1,6 @@
 //! The shell around the protocol: does each step that it says, and tells it what came of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,17 +10,21 @@ use offline::{DeadLetter, DeadLetters, Log, OfflineError};
 use online::{OnlineError, Reader, Writer};
 
 use super::feed::{Arrival, Feed, FeedError};
-use super::judge::{Counts, Judge, Taken};
+use super::judge::{Before, Counts, Judge, Taken};
 use super::positions;
 use super::protocol::{Bounds, Event, Halt, Located, Move, Protocol, Share, Step};
-use super::report::{Freshness, Marks, StreamReport};
+use super::report::{Flushed, StreamReport};
+use super::watch::{Marks, Watch};
 use super::working::{Touched, Working, Write};
 use crate::error::MaterializerError;
 use crate::history::{Materializer, Target};
-use crate::sync;
+use crate::{seam, sync};
 
 /// The longest that a source is waited for before it is asked whether to stop.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
+
+/// How often the source is asked how far it is, in microseconds.
+const LAG_EVERY_US: i64 = 5_000_000;
 
 /// How a stream is followed.
 #[derive(Clone, Debug)]
@@ -31,8 +35,8 @@ pub struct Following {
     pub share: Share,
     /// Bytes of folds that are kept in memory.
     pub max_fold_bytes: usize,
-    /// Where the times of every row are counted.
-    pub freshness: Arc<Freshness>,
+    /// Told how it goes.
+    pub watch: Arc<Watch>,
     /// Whether to stop once everything is in the log that the source had when its partitions were given.
     pub until_caught_up: bool,
     /// Told to stop: what was received is flushed first.
@@ -60,9 +64,12 @@ pub async fn follow<W: Reader + Writer, F: Feed>(
         log: materializer.offline.log(view).await?,
         letters: materializer.offline.dead_letters(&view.id).await?,
         refused_before: BTreeSet::new(),
+        seam: Seam::default(),
         working: Working::new(view, following.max_fold_bytes),
         flush: Flush::default(),
         report: StreamReport::new(view.id.clone()),
+        ends: BTreeMap::new(),
+        lag_seen_at: None,
     };
     follower.run().await?;
     Ok(follower.report)
@@ -80,9 +87,20 @@ struct Follower<'a, W, F> {
     letters: DeadLetters,
     /// What is in the dead letters beyond the log's places: it was refused before a crash, and stays so.
     refused_before: BTreeSet<(u32, u64)>,
+    seam: Seam,
     working: Working,
     flush: Flush,
     report: StreamReport,
+    /// Where each partition ended when it was given to this process for the first time.
+    ends: BTreeMap<u32, u64>,
+    lag_seen_at: Option<Micros>,
+}
+
+/// From when the stream counts, and whether the log says so already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Seam {
+    from: Option<Micros>,
+    is_recorded: bool,
 }
 
 /// What is known of the flush that is under way.
@@ -122,8 +140,8 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
     fn is_caught_up(&self) -> bool {
         let owned = self.protocol.owned();
         let has_all = |partition: &u32| {
-            let place = self.report.partitions.get(partition);
-            place.is_some_and(|place| place.next >= place.end)
+            let next = self.report.partitions.get(partition).map(|place| place.next);
+            self.ends.get(partition).is_some_and(|end| next >= Some(*end))
         };
         self.following.until_caught_up && !owned.is_empty() && owned.keys().all(has_all)
     }
@@ -204,6 +222,10 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
 
     async fn locate(&mut self, partitions: &[u32]) -> Result<Event, MaterializerError> {
         self.log.refresh().await?;
+        self.seam = Seam {
+            from: seam::find(&self.log, &self.target.source).await?,
+            is_recorded: seam::recorded(&self.log).await?.is_some(),
+        };
         let mut located = Vec::with_capacity(partitions.len());
         let mut stamped = None;
         for partition in partitions {
@@ -229,6 +251,9 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
             self.feed.begin(&places).map_err(|error| self.feed_failed(error))?;
         }
         self.report.located(&located);
+        for place in &located {
+            self.ends.entry(place.partition).or_insert(place.end);
+        }
         Ok(Event::Located(located))
     }
 
@@ -255,8 +280,9 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
     async fn transform(&mut self) -> Result<Event, MaterializerError> {
         let now = (self.clock)();
         let mut flush = Flush { folded_at: Some(now), ..Flush::default() };
-        let records = self.protocol.records();
-        let (taken, letters) = self.judge.judge(records, &self.refused_before, &mut flush.counts)?;
+        self.settle_seam().await?;
+        let before = Before { refused: &self.refused_before, seam: self.seam.from };
+        let (taken, letters) = self.judge.judge(self.protocol.records(), &before, &mut flush.counts)?;
         flush.letters = letters;
         let (batch, _) = self.judge.log_batch(&taken, now)?;
         flush.touched = Touched::of(&self.target.view, &batch)?;
@@ -269,6 +295,19 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         self.flush = flush;
         self.leave_out(&refused)?;
         Ok(Event::Transformed { refused: self.flush.letters.len() })
+    }
+
+    /// Before the first commit: where history ends and the stream begins.
+    async fn settle_seam(&mut self) -> Result<(), MaterializerError> {
+        if self.seam.is_recorded || self.target.source.batch.is_none() {
+            return Ok(());
+        }
+        let first = self.protocol.records().iter().map(|record| record.timestamp).min();
+        self.seam.from = self.seam.from.or(first);
+        match self.seam.from {
+            Some(from) => seam::check(&self.log, from).await,
+            None => Ok(()),
+        }
     }
 
     /// Takes rows out of the flush for which their entity has no room.
@@ -363,12 +402,21 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
             appender.write(batch).await?;
             self.flush.marks.late = late;
         }
-        appender.commit(&positions::markers(self.judge.topic(), moves, stamp)).await?;
+        let mut markers = positions::markers(self.judge.topic(), moves, stamp);
+        markers.extend(self.seam.from.filter(|_| !self.seam.is_recorded).map(seam::marker));
+        appender.commit(&markers).await?;
+        self.seam.is_recorded = self.seam.from.is_some();
         Ok(())
     }
 
     async fn compare(&mut self, moves: &[Move]) -> Result<Event, MaterializerError> {
         self.log.refresh().await?;
+        // Another process may have been the first to say from when the stream counts.
+        let recorded = seam::recorded(&self.log).await?;
+        if recorded.is_some() && recorded != self.seam.from {
+            return Ok(Event::Overtaken);
+        }
+        self.seam.is_recorded = recorded.is_some();
         let mut stands = Vec::with_capacity(moves.len());
         for step in moves {
             stands.push(positions::place(&self.log, self.judge.topic(), step.partition).await?.next);
@@ -391,13 +439,30 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         self.refused_before.retain(|(partition, offset)| {
             ends.iter().all(|(other, end)| other != partition || offset >= end)
         });
-        let rows = flush.taken.as_ref().map_or(0, Taken::len) as u64;
+        let taken = flush.taken.as_ref();
         let records = self.protocol.records();
-        self.following.freshness.count(&flush.marks, flush.taken.as_ref(), records, (self.clock)());
-        self.report.flushed(rows, flush.marks.late, flush.counts, ends, records);
+        self.following.watch.count(&flush.marks, taken, records, (self.clock)());
+        let late = flush.marks.late;
+        self.report.flushed(Flushed { taken, late, counts: flush.counts, ends, records });
         self.report.entities_written += flush.written as u64;
         self.report.entities_in_memory = self.working.entities() as u64;
-        tracing::debug!("{}: {rows} rows of {} entities committed", self.target.view.id, flush.touched.len());
+        self.look_at_lag();
+        self.following.watch.publish(&self.report);
+        tracing::debug!("{}: rows of {} entities committed", self.target.view.id, flush.touched.len());
+    }
+
+    /// Asks the source now and then how far it is.
+    fn look_at_lag(&mut self) {
+        let now = (self.clock)();
+        if self.lag_seen_at.is_some_and(|at| now.since(at) < LAG_EVERY_US) {
+            return;
+        }
+        self.lag_seen_at = Some(now);
+        for partition in self.protocol.owned().keys() {
+            if let Ok((_, end)) = self.feed.extent(*partition) {
+                self.report.partitions.entry(*partition).or_default().end = end;
+            }
+        }
     }
 
     fn feed_failed(&self, error: FeedError) -> MaterializerError {

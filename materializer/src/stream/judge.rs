@@ -34,6 +34,16 @@ pub(crate) struct Judge {
     schema: Arc<Schema>,
 }
 
+/// What is settled before records are judged.
+#[derive(Clone, Copy)]
+pub(crate) struct Before<'a> {
+    /// What was refused before, by (partition, offset), and stays refused: what was folded after it is
+    /// folded without it.
+    pub(crate) refused: &'a BTreeSet<(u32, u64)>,
+    /// From when the stream counts: earlier events are history's.
+    pub(crate) seam: Option<Micros>,
+}
+
 /// What a judgement counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
@@ -43,6 +53,8 @@ pub(crate) struct Counts {
     pub(crate) taken: u64,
     /// Rows that did not pass the view's `where`.
     pub(crate) filtered: u64,
+    /// Rows that happened before the stream counts.
+    pub(crate) of_history: u64,
     /// Rows with a null in their key.
     pub(crate) null_keys: u64,
     /// Rows that an expectation only warns of.
@@ -91,12 +103,11 @@ impl Judge {
         })
     }
 
-    /// Judges records that are in the order of their positions. Those that were refused before, by
-    /// (partition, offset), stay refused: what was folded after them is folded without them.
+    /// Judges records that are in the order of their positions.
     pub(crate) fn judge(
         &self,
         records: &[Record],
-        refused_before: &BTreeSet<(u32, u64)>,
+        before: &Before<'_>,
         counts: &mut Counts,
     ) -> Result<(Taken, Vec<DeadLetter>), MaterializerError> {
         counts.read += records.len() as u64;
@@ -108,7 +119,7 @@ impl Judge {
         let mut decoded = Vec::new();
         let mut tombstones: Vec<(usize, Vec<Value>)> = Vec::new();
         for (place, record) in records.iter().enumerate() {
-            if refused_before.contains(&(record.partition, record.offset)) {
+            if before.refused.contains(&(record.partition, record.offset)) {
                 continue;
             }
             match &record.value {
@@ -119,6 +130,7 @@ impl Judge {
                     }
                     Err(problem) => refuse(record, "undecodable", problem),
                 },
+                None if before.seam.is_some_and(|seam| record.timestamp < seam) => counts.of_history += 1,
                 None => match tombstone_key(&self.view, record.key.as_deref()) {
                     Ok(key) => tombstones.push((place, key)),
                     Err(problem) => refuse(record, "tombstone_key", problem),
@@ -147,7 +159,9 @@ impl Judge {
                 continue;
             };
             let limit = record.timestamp.saturating_add(self.source.max_ahead).get();
-            if *event_time <= limit {
+            if before.seam.is_some_and(|seam| *event_time < seam.get()) {
+                counts.of_history += 1;
+            } else if *event_time <= limit {
                 keep.push(row as u32);
                 origins.push(place);
             } else {
@@ -278,6 +292,11 @@ impl Judge {
 impl Taken {
     pub(crate) fn len(&self) -> usize {
         self.positions.len()
+    }
+
+    /// Each row's position, and when it happened.
+    pub(crate) fn events(&self) -> impl Iterator<Item = (Position, i64)> {
+        self.positions.iter().copied().zip(self.event_times.iter().copied())
     }
 
     /// When each row happened.

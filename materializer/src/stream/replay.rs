@@ -11,11 +11,12 @@ use offline::{DeadLetter, Log, Marker};
 use online::{Reader, Writer};
 use serde::Serialize;
 
-use super::judge::{Counts, Judge};
+use super::judge::{Before, Counts, Judge};
 use super::letter;
 use super::protocol::Record;
 use crate::error::MaterializerError;
 use crate::history::{Materializer, Target};
+use crate::seam;
 use crate::sync::{self, Entities};
 
 /// Counts replays, so that two at once cannot both add the same rows.
@@ -83,7 +84,8 @@ impl<W: Reader + Writer> Materializer<W> {
         let letters = unsettled(&log, letters).await?;
         let records: Vec<Record> = letters.iter().filter_map(letter::record).collect();
         let mut counts = Counts::default();
-        let (taken, _) = judge.judge(&records, &BTreeSet::new(), &mut counts)?;
+        let before = Before { refused: &BTreeSet::new(), seam: seam::find(&log, &target.source).await? };
+        let (taken, _) = judge.judge(&records, &before, &mut counts)?;
         let report = ReplayReport {
             view: view.id.clone(),
             letters: letters.len() as u64,

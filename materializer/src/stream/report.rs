@@ -1,11 +1,8 @@
-//! What a stream did, for its operator: counts, how late and how far behind each partition is, and how
-//! long a row took from its event to each step.
+//! What a stream did, for its operator: counts, and how late and how far behind each partition is.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 
-use feature::{Micros, VersionId};
+use feature::{Micros, Position, VersionId};
 use serde::Serialize;
 
 use super::judge::{Counts, Taken};
@@ -26,6 +23,8 @@ pub struct StreamReport {
     pub late: u64,
     /// Rows that did not pass the view's `where`.
     pub filtered: u64,
+    /// Rows that happened before the stream counts: they are history's.
+    pub of_history: u64,
     /// Rows with a null in their key, left out.
     pub null_keys: u64,
     /// Rows in the dead letter table, by reason.
@@ -51,8 +50,19 @@ pub struct PartitionReport {
     pub next: u64,
     /// The offset that the source's next row had when it was asked last.
     pub end: u64,
-    /// The greatest broker's timestamp that the log has.
+    /// The greatest event time that the log has of it: how far events have come.
     pub watermark: Option<Micros>,
+    /// When its newest record was received: it is idle since.
+    pub received_at: Option<Micros>,
+}
+
+/// A flush that is in both stores.
+pub(crate) struct Flushed<'a> {
+    pub(crate) taken: Option<&'a Taken>,
+    pub(crate) late: u64,
+    pub(crate) counts: Counts,
+    pub(crate) ends: &'a [(u32, u64)],
+    pub(crate) records: &'a [Record],
 }
 
 impl StreamReport {
@@ -64,6 +74,7 @@ impl StreamReport {
             rows_loaded: 0,
             late: 0,
             filtered: 0,
+            of_history: 0,
             null_keys: 0,
             refused: BTreeMap::new(),
             warned: BTreeMap::new(),
@@ -88,19 +99,14 @@ impl StreamReport {
         }
     }
 
-    pub(crate) fn flushed(
-        &mut self,
-        rows: u64,
-        late: u64,
-        counts: Counts,
-        ends: &[(u32, u64)],
-        records: &[Record],
-    ) {
+    pub(crate) fn flushed(&mut self, flush: Flushed<'_>) {
+        let Flushed { taken, late, counts, ends, records } = flush;
         self.flushes += 1;
-        self.rows_loaded += rows;
+        self.rows_loaded += taken.map_or(0, Taken::len) as u64;
         self.late += late;
         self.records += counts.read;
         self.filtered += counts.filtered;
+        self.of_history += counts.of_history;
         self.null_keys += counts.null_keys;
         for (reason, count) in counts.refused {
             *self.refused.entry(reason).or_default() += count;
@@ -115,181 +121,13 @@ impl StreamReport {
         }
         for record in records {
             let partition = self.partitions.entry(record.partition).or_default();
-            partition.watermark = partition.watermark.max(Some(record.timestamp));
+            partition.received_at = partition.received_at.max(Some(record.received_at));
         }
-    }
-}
-
-/// A step of a row's way from its event into both stores.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Stage {
-    /// From the event to the broker's timestamp.
-    Event,
-    /// From the broker's timestamp to its being received.
-    Received,
-    /// From there to its being transformed and folded.
-    Transformed,
-    /// From there to the acknowledgement of the online store.
-    Acknowledged,
-    /// From there to the commit of the log.
-    Committed,
-    /// From the broker's timestamp to the acknowledgement: how fresh the online store is.
-    Readable,
-}
-
-impl Stage {
-    /// Every stage, in the order of a row's way.
-    pub const ALL: [Stage; 6] = [
-        Stage::Event,
-        Stage::Received,
-        Stage::Transformed,
-        Stage::Acknowledged,
-        Stage::Committed,
-        Stage::Readable,
-    ];
-
-    /// What metrics call it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Stage::Event => "event",
-            Stage::Received => "received",
-            Stage::Transformed => "transformed",
-            Stage::Acknowledged => "acknowledged",
-            Stage::Committed => "committed",
-            Stage::Readable => "readable",
-        }
-    }
-}
-
-/// The upper edges of the histograms' buckets, in microseconds.
-const EDGES: [i64; 15] = [
-    5_000,
-    10_000,
-    25_000,
-    50_000,
-    100_000,
-    250_000,
-    500_000,
-    1_000_000,
-    2_500_000,
-    5_000_000,
-    10_000_000,
-    30_000_000,
-    60_000_000,
-    600_000_000,
-    3_600_000_000,
-];
-
-/// How long rows took, by stage: histograms that several threads may add to and read.
-#[derive(Debug, Default)]
-pub struct Freshness {
-    stages: Mutex<BTreeMap<Stage, Histogram>>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Histogram {
-    buckets: [u64; EDGES.len() + 1],
-    count: u64,
-    sum_us: i64,
-}
-
-impl Histogram {
-    fn add(&mut self, micros: i64) {
-        let micros = micros.max(0);
-        let bucket = EDGES.partition_point(|edge| *edge < micros);
-        if let Some(count) = self.buckets.get_mut(bucket) {
-            *count += 1;
-        }
-        self.count += 1;
-        self.sum_us = self.sum_us.saturating_add(micros);
-    }
-
-    /// The upper edge of the bucket that holds this share of the rows.
-    fn quantile(&self, share: f64) -> Option<i64> {
-        let wanted = (self.count as f64 * share).ceil() as u64;
-        let mut seen = 0;
-        for (bucket, count) in self.buckets.iter().enumerate() {
-            seen += count;
-            if seen >= wanted && self.count > 0 {
-                return EDGES.get(bucket).copied();
+        for (position, event_time) in taken.into_iter().flat_map(Taken::events) {
+            if let Position::Stream { partition, .. } = position {
+                let partition = self.partitions.entry(partition).or_default();
+                partition.watermark = partition.watermark.max(Micros::new(event_time).ok());
             }
         }
-        None
-    }
-}
-
-/// When the rows of one flush were where.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Marks {
-    transformed_at: Option<Micros>,
-    acknowledged_at: Option<Micros>,
-    pub(crate) late: u64,
-}
-
-impl Marks {
-    pub(crate) fn transformed(&mut self, at: Micros) {
-        self.transformed_at = Some(at);
-    }
-
-    pub(crate) fn acknowledged(&mut self, at: Micros) {
-        self.acknowledged_at = Some(at);
-    }
-}
-
-impl Freshness {
-    pub(crate) fn count(
-        &self,
-        marks: &Marks,
-        taken: Option<&Taken>,
-        records: &[Record],
-        committed_at: Micros,
-    ) {
-        let (Some(taken), Some(transformed), Some(acknowledged)) =
-            (taken, marks.transformed_at, marks.acknowledged_at)
-        else {
-            return;
-        };
-        let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
-        for (origin, event_time) in taken.origins.iter().zip(taken.event_times()) {
-            let Some(record) = records.get(*origin) else { continue };
-            let Record { timestamp, received_at, .. } = record;
-            for (stage, micros) in [
-                (Stage::Event, timestamp.get() - event_time),
-                (Stage::Received, received_at.since(*timestamp)),
-                (Stage::Transformed, transformed.since(*received_at)),
-                (Stage::Acknowledged, acknowledged.since(transformed)),
-                (Stage::Committed, committed_at.since(acknowledged)),
-                (Stage::Readable, acknowledged.since(*timestamp)),
-            ] {
-                stages.entry(stage).or_default().add(micros);
-            }
-        }
-    }
-
-    /// The upper edge, in microseconds, of the bucket that holds this share of a stage's rows; none where
-    /// there are none, or where it lies beyond the last edge.
-    pub fn quantile(&self, stage: Stage, share: f64) -> Option<i64> {
-        let stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
-        stages.get(&stage)?.quantile(share)
-    }
-
-    /// The histograms of a view, in the text format of Prometheus; in seconds.
-    pub fn prometheus(&self, view: &VersionId) -> String {
-        let stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text = String::new();
-        for (stage, histogram) in stages.iter() {
-            let labels = format!("view=\"{view}\",stage=\"{}\"", stage.name());
-            let mut below = 0;
-            for (edge, count) in EDGES.iter().zip(&histogram.buckets) {
-                below += count;
-                let edge = *edge as f64 / 1e6;
-                text += &format!("twinstore_stream_seconds_bucket{{{labels},le=\"{edge}\"}} {below}\n");
-            }
-            let Histogram { count, sum_us, .. } = histogram;
-            text += &format!("twinstore_stream_seconds_bucket{{{labels},le=\"+Inf\"}} {count}\n");
-            text += &format!("twinstore_stream_seconds_sum{{{labels}}} {}\n", *sum_us as f64 / 1e6);
-            text += &format!("twinstore_stream_seconds_count{{{labels}}} {count}\n");
-        }
-        text
     }
 }

@@ -110,6 +110,7 @@ fn stream(node: &Node) -> Option<Stream> {
     Some(Stream {
         topic: node.string("topic")?,
         format,
+        from: node.parse("from"),
         schema: node.string("schema"),
         message: node.string("message"),
     })

@@ -84,7 +84,7 @@ const SMALL: [&str; 4] = ["--flush-rows", "200", "--flush-after", "20ms"];
 pub fn run(broker: &Broker, fault: Fault, extent: Extent) -> Outcome {
     let name = format!("{}-{}", fault.name().replace(' ', "-"), extent.seed);
     let mut topic = Topic::create(broker, &name, 4, extent.seed);
-    let mut stage = Stage::set(broker, &topic);
+    let stage = Stage::set(broker, &topic);
     let mut numbers = Numbers::new(extent.seed);
     match fault {
         Fault::Killed => killed(&stage, &mut topic, extent, &mut numbers),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use feature::View;
+use feature::{Micros, View};
 use offline::{Log, OfflineStore};
 use online::{Embedded, Writer};
 use registry::Registry;
@@ -39,9 +39,21 @@ pub struct Streaming {
 impl Stage {
     /// A project that follows a topic.
     pub fn set(broker: &Broker, topic: &Topic) -> Self {
+        Self::with(broker, topic, tempfile::tempdir().unwrap(), "", "")
+    }
+
+    /// A project that follows a topic from a moment on, and has the clicks before it in a file.
+    pub fn with_history(broker: &Broker, topic: &Topic, from: Micros) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        topic.write_history(&folder.path().join("history.parquet"));
+        let from = format!(", from: {from}");
+        Self::with(broker, topic, folder, &from, "batch: {path: history.parquet}")
+    }
+
+    fn with(broker: &Broker, topic: &Topic, folder: TempDir, from: &str, batch: &str) -> Self {
         fs::create_dir(folder.path().join("features")).unwrap();
-        fs::write(folder.path().join("features/clicks.yaml"), definitions(&topic.name)).unwrap();
+        let definitions = definitions(&topic.name, from, batch);
+        fs::write(folder.path().join("features/clicks.yaml"), definitions).unwrap();
         let settings = vec![
             ("TWINSTORE_STREAM_BROKERS", broker.address()),
             // A group for each topic: its members are those of one stage.
@@ -57,7 +69,11 @@ impl Stage {
             let registered = Registry::open(&url).await.unwrap().registered().await.unwrap();
             registered.view(&"user_clicks@1".parse().unwrap()).unwrap().clone()
         });
-        Self { folder, runtime, view, settings }
+        let stage = Self { folder, runtime, view, settings };
+        // A member that was killed is missed soon.
+        stage.set_kafka("session.timeout.ms", "1500");
+        stage.set_kafka("heartbeat.interval.ms", "400");
+        stage
     }
 
     /// The command with these words, in the project.
@@ -117,9 +133,10 @@ impl Stage {
     }
 
     /// Passes a setting on to the consumers of streams that start from now on.
-    pub fn set_kafka(&mut self, key: &str, value: &str) {
-        let toml = format!("stream.kafka.\"{key}\" = \"{value}\"\n");
-        fs::write(self.folder.path().join("twinstore.toml"), toml).unwrap();
+    pub fn set_kafka(&self, key: &str, value: &str) {
+        let path = self.folder.path().join("twinstore.toml");
+        let before = fs::read_to_string(&path).unwrap_or_default();
+        fs::write(path, format!("{before}stream.kafka.\"{key}\" = \"{value}\"\n")).unwrap();
     }
 
     /// Drops all online rows, as a store without persistence does when it restarts.
@@ -209,7 +226,7 @@ fn binary() -> PathBuf {
     beside.expect("there is no twinstore binary: run `cargo build --workspace --bins` first")
 }
 
-fn definitions(topic: &str) -> String {
+fn definitions(topic: &str, from: &str, batch: &str) -> String {
     format!(
         "
 kind: entity
@@ -221,7 +238,8 @@ name: clicks
 schema: {{id: int64, at: timestamp, visitor: int64, amount: float64, page: string}}
 event_time: at
 allowed_lateness: 1h
-stream: {{topic: {topic}, format: json}}
+stream: {{topic: {topic}, format: json{from}}}
+{batch}
 ---
 kind: feature_view
 name: user_clicks

@@ -1,8 +1,11 @@
 //! A topic, and what was produced to it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use feature::Micros;
 use feature::oracle::Numbers;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -30,10 +33,14 @@ pub struct Topic {
     next_id: i64,
     /// How often each click was produced, by its number.
     pub produced: BTreeMap<i64, u32>,
+    /// Every click that was produced, once: its number, moment, visitor, amount and page.
+    clicks: Vec<(i64, Micros, u64, f64, &'static str)>,
     /// Records that nobody can read.
     pub poison: u64,
     /// Records that were produced, whatever they are.
     pub records: u64,
+    /// Whether some clicks are produced twice.
+    pub has_twins: bool,
 }
 
 impl Topic {
@@ -56,8 +63,10 @@ impl Topic {
             partitions,
             next_id: 0,
             produced: BTreeMap::new(),
+            clicks: Vec::new(),
             poison: 0,
             records: 0,
+            has_twins: true,
         }
     }
 
@@ -73,11 +82,13 @@ impl Topic {
             let amount = self.numbers.below(1_000_000) as f64 / 100.0 - 2_000.0;
             let page = ["home", "cart", "pay", "help"][self.numbers.below(4) as usize];
             let json = serde_json::json!({"id": id, "at": at.to_string(), "visitor": user, "amount": amount, "page": page});
-            let times = if self.numbers.once_in(200) { 2 } else { 1 };
+            // One that is in a file too is in the topic once, as it is there.
+            let times = if self.has_twins && self.numbers.once_in(200) { 2 } else { 1 };
             for _ in 0..times {
                 self.send(user, Some(json.to_string().as_bytes()));
             }
             self.produced.insert(id, times);
+            self.clicks.push((id, at, user, amount, page));
         }
         self.flush();
     }
@@ -101,6 +112,27 @@ impl Topic {
             self.send(user, None);
         }
         self.flush();
+    }
+
+    /// The moment before which half of the clicks happened.
+    pub fn middle(&self) -> Micros {
+        let mut moments: Vec<Micros> = self.clicks.iter().map(|click| click.1).collect();
+        moments.sort();
+        moments[moments.len() / 2]
+    }
+
+    /// Writes all clicks as a source's history.
+    pub(crate) fn write_history(&self, path: &Path) {
+        let clicks = || self.clicks.iter();
+        let moments: TimestampMicrosecondArray = clicks().map(|click| Some(click.1.get())).collect();
+        let columns: [(&str, ArrayRef); 5] = [
+            ("id", Arc::new(Int64Array::from_iter_values(clicks().map(|click| click.0)))),
+            ("at", Arc::new(moments.with_timezone("UTC"))),
+            ("visitor", Arc::new(Int64Array::from_iter_values(clicks().map(|click| click.2 as i64)))),
+            ("amount", Arc::new(Float64Array::from_iter_values(clicks().map(|click| click.3)))),
+            ("page", Arc::new(StringArray::from_iter_values(clicks().map(|click| click.4)))),
+        ];
+        offline::write_file(path, &RecordBatch::try_from_iter(columns).unwrap()).unwrap();
     }
 
     /// Drops the rows of a partition before an offset, as retention does.

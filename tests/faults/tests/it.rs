@@ -92,3 +92,32 @@ fn too_many_bad_rows_stop_the_stream_and_naming_a_larger_share_goes_on() {
     stage.check(&topic).expect_nothing_wrong();
     assert_eq!(stage.dead_letters(), 150);
 }
+
+#[test]
+fn at_the_seam_of_history_and_stream_no_row_is_lost_and_none_counts_twice() {
+    let broker = Broker::shared();
+    let mut topic = Topic::create(broker, "seam", 2, 6);
+    topic.has_twins = false;
+    topic.produce(2_000);
+    // Both have all clicks.
+    let stage = Stage::with_history(broker, &topic, topic.middle());
+    stage.stream(&["--until-caught-up"]).ends();
+    stage.ok(&["backfill", "--all"]);
+    stage.check(&topic).expect_nothing_wrong();
+}
+
+#[test]
+fn a_log_that_is_compacted_meanwhile_loses_nothing() {
+    let broker = Broker::shared();
+    let mut topic = Topic::create(broker, "compacted", 2, 8);
+    let stage = Stage::set(broker, &topic);
+    let stream = stage.stream(&["--flush-rows", "50"]);
+    for _ in 0..5 {
+        topic.produce(500);
+        stage.await_some();
+        stage.ok(&["offline", "optimize"]);
+    }
+    stage.await_rows(&topic, 0);
+    stream.stop();
+    stage.check(&topic).expect_nothing_wrong();
+}

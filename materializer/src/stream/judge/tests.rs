@@ -32,6 +32,7 @@ fn judge() -> Judge {
         stream: Some(feature::Stream {
             topic: "clicks".to_owned(),
             format: StreamFormat::Json,
+            from: None,
             schema: None,
             message: None,
         }),
@@ -72,8 +73,9 @@ fn record(offset: u64, key: Option<&str>, value: Option<&str>) -> Record {
 fn judged(records: &[Record], refused_before: &[(u32, u64)]) -> (Vec<KeyAndRow>, Vec<(u64, String)>) {
     let judge = judge();
     let mut counts = Counts::default();
-    let (taken, letters) =
-        judge.judge(records, &refused_before.iter().copied().collect(), &mut counts).unwrap();
+    let refused = refused_before.iter().copied().collect();
+    let before = Before { refused: &refused, seam: None };
+    let (taken, letters) = judge.judge(records, &before, &mut counts).unwrap();
     let (batch, _) = judge.log_batch(&taken, at()).unwrap();
     let rows = offline::rows(&judge.view, &batch).unwrap();
     let keys = rows.into_iter().map(|(key, row)| (key.decode(&judge.view.keys).unwrap().remove(0), row));
@@ -146,4 +148,18 @@ fn what_was_refused_before_a_crash_stays_refused() {
     let (rows, letters) = judged(&records, &[(2, 5)]);
     assert_eq!((rows.len(), letters.len()), (1, 0));
     assert_eq!(rows[0].1.position.parts().2, 6);
+}
+
+#[test]
+fn what_happened_before_the_stream_counts_is_left_to_history() {
+    let judge = judge();
+    let seam = "2013-06-01T11:00:00Z".parse().unwrap();
+    let records = [
+        record(0, None, Some(r#"{"id": 1, "at": "2013-06-01T10:59:59.999999Z", "visitor": 7}"#)),
+        record(1, None, Some(r#"{"id": 2, "at": "2013-06-01T11:00:00Z", "visitor": 7}"#)),
+    ];
+    let mut counts = Counts::default();
+    let before = Before { refused: &BTreeSet::new(), seam: Some(seam) };
+    let (taken, letters) = judge.judge(&records, &before, &mut counts).unwrap();
+    assert_eq!((taken.origins, letters, counts.of_history), (vec![1], vec![], 1));
 }
