@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use feature::{Micros, ServiceRef, Span, VersionId};
+use feature::{Micros, Name, ServiceRef, Span, VersionId};
 
 /// A feature store: training sets that cannot leak, and the same features online.
 #[derive(Parser, Debug)]
@@ -82,6 +82,11 @@ pub enum Command {
     /// the log together with its offsets, so it may be killed at any moment. On SIGTERM or Ctrl-C it
     /// commits what it has read.
     Stream(StreamArgs),
+    /// Push rows into a topic on disk, from which `stream` brings them into both stores
+    ///
+    /// Where `stream.brokers` is `embedded://FOLDER`, no broker is needed. When it returns, the rows are
+    /// durable.
+    Push(PushArgs),
     /// Build a training set: the point-in-time join of a spine with the features of a service
     ///
     /// Beside the file lies FILE.manifest.json: everything from which it can be made again.
@@ -167,7 +172,7 @@ pub struct StreamArgs {
     #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
     pub max_bad_share: f64,
     /// How long a row may wait for others before it is written
-    #[arg(long, value_name = "DURATION", default_value = "50ms")]
+    #[arg(long, value_name = "DURATION", default_value = "100ms")]
     pub flush_after: Span,
     /// Rows of one flush at most
     #[arg(long, value_name = "ROWS", default_value = "20000")]
@@ -178,6 +183,19 @@ pub struct StreamArgs {
     /// How much memory the folds of each view may take
     #[arg(long, value_name = "SIZE", value_parser = bytes, default_value = "256MB")]
     pub fold_memory: u64,
+    /// How the result is written
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
+/// What `push` takes.
+#[derive(Args, Debug)]
+pub struct PushArgs {
+    /// The source whose stream the rows are of
+    pub source: Name,
+    /// A file with a JSON object on each line; stdin where none is named
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
     /// How the result is written
     #[command(flatten)]
     pub format: FormatArg,

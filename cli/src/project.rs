@@ -84,6 +84,17 @@ impl Project {
         Ok(Embedded::open(&self.folder.join(path))?)
     }
 
+    /// The folder of a topic that lies on disk; none where topics are Kafka's.
+    pub fn topic_on_disk(&self, topic: &str) -> Result<Option<PathBuf>, Failure> {
+        let Some(folder) = self.settings.stream.brokers.strip_prefix("embedded://") else { return Ok(None) };
+        if topic.is_empty() || topic.contains(['/', '\\']) || topic.starts_with('.') {
+            return Err(Failure::new(format!(
+                "the topic `{topic}` cannot be the name of a folder: use letters, digits, `-`, `_` and `.`"
+            )));
+        }
+        Ok(Some(self.folder.join(folder).join(topic)))
+    }
+
     /// The writer of both stores.
     pub fn materializer(&self) -> Result<Materializer<Embedded>, Failure> {
         Ok(Materializer {

@@ -79,7 +79,7 @@ pub const SETTINGS: [Setting; 7] = [
     Setting {
         key: "stream.brokers",
         default: "127.0.0.1:9092",
-        meaning: "the Kafka brokers; a table `stream.kafka` beside it passes settings on to librdkafka",
+        meaning: "the Kafka brokers, or `embedded://FOLDER`: topics on disk, which `push` fills; a table `stream.kafka` passes settings on to librdkafka",
     },
     Setting { key: "serve.grpc", default: "127.0.0.1:6566", meaning: "where the server listens for gRPC" },
     Setting { key: "serve.http", default: "127.0.0.1:6567", meaning: "where the server listens for HTTP" },

@@ -41,6 +41,6 @@ pub use judge::EventRange;
 pub use report::LoadReport;
 pub use stream::{
     Arrival, Bounds, Event, Feed, FeedError, Following, Halt, Kafka, KafkaSettings, Located, Move,
-    PartitionReport, Protocol, Record, ReplayReport, Share, Stage, Step, StreamReport, Watch, follow,
-    unsettled,
+    PartitionReport, Protocol, PushError, PushFeed, PushLog, Pushed, Record, ReplayReport, Share, Stage,
+    Step, StreamReport, Watch, follow, unsettled,
 };

@@ -7,6 +7,7 @@ mod init;
 mod load;
 mod offline;
 mod online;
+mod push;
 mod reference;
 mod registry;
 mod serve;
@@ -27,6 +28,7 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Apply(format) => apply::apply(&project()?, format.format).await,
         Command::Backfill(args) => load::backfill(&project()?, args).await,
         Command::Materialize(args) => load::materialize(&project()?, args).await,
+        Command::Push(args) => push::push(&project()?, args).await,
         Command::Stream(args) => stream::stream(&project()?, args).await,
         Command::TrainingSet(command) => training_set::run(&project()?, command).await,
         Command::Get(args) => get::get(&project()?, args).await,

@@ -2,6 +2,7 @@
 
 mod metrics;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 use feature::{VersionId, View};
 use materializer::{
-    Bounds, Following, Kafka, KafkaSettings, Materializer, Share, Stage, StreamReport, Target, Watch, follow,
+    Bounds, Following, Kafka, KafkaSettings, Materializer, PushFeed, Share, Stage, StreamReport, Target,
+    Watch, follow,
 };
 use online::Embedded;
 use serde_json::json;
@@ -30,6 +32,12 @@ const FLUSH_BYTES: usize = 16 << 20;
 const COMPACT_EVERY: Duration = Duration::from_secs(30);
 /// Files of a log beyond which it is compacted.
 const FILES_BEFORE_COMPACTING: usize = 300;
+
+/// Where a view's records come from.
+enum Settings {
+    Kafka(KafkaSettings),
+    Disk { folder: PathBuf, group: String },
+}
 
 /// One view whose stream is followed, or was.
 struct Followed {
@@ -57,7 +65,7 @@ pub async fn stream(project: &Project, args: &StreamArgs) -> Result<(), Failure>
     for target in targets {
         let watch = Arc::new(Watch::default());
         let following = following(args, &watch, &stop)?;
-        let settings = kafka_settings(project, &target)?;
+        let settings = feed_settings(project, &target)?;
         followed.push(Followed { view: target.view.id.clone(), watch, outcome: None });
         let (materializer, ended, place) = (materializer.clone(), ended.clone(), followed.len() - 1);
         let runtime = Handle::current();
@@ -138,12 +146,20 @@ fn stop_them(stop: &AtomicBool) {
 async fn run(
     materializer: &Materializer<Embedded>,
     target: &Target,
-    settings: &KafkaSettings,
+    settings: &Settings,
     following: &Following,
 ) -> Result<StreamReport, Failure> {
     let said = |error: &dyn std::fmt::Display| Failure::new(format!("{}: {error}", target.view.id));
-    let feed = Kafka::join(settings, clock::now).map_err(|error| said(&error))?;
-    Ok(follow(materializer, target, feed, following).await?)
+    Ok(match settings {
+        Settings::Kafka(settings) => {
+            let feed = Kafka::join(settings, clock::now).map_err(|error| said(&error))?;
+            follow(materializer, target, feed, following).await?
+        }
+        Settings::Disk { folder, group } => {
+            let feed = PushFeed::join(folder, group, clock::now).map_err(|error| said(&error))?;
+            follow(materializer, target, feed, following).await?
+        }
+    })
 }
 
 fn following(args: &StreamArgs, watch: &Arc<Watch>, stop: &Arc<AtomicBool>) -> Result<Following, Failure> {
@@ -165,17 +181,21 @@ fn following(args: &StreamArgs, watch: &Arc<Watch>, stop: &Arc<AtomicBool>) -> R
 }
 
 /// A group for each view: every view reads all of its topic, from its own place.
-fn kafka_settings(project: &Project, target: &Target) -> Result<KafkaSettings, Failure> {
+fn feed_settings(project: &Project, target: &Target) -> Result<Settings, Failure> {
     let Target { view, source } = target;
     let Some(stream) = &source.stream else {
         return Err(Failure::new(format!("the source `{}` of {} has no `stream`", source.name, view.id)));
     };
-    Ok(KafkaSettings {
+    let group = format!("twinstore.{}.{}.v{}", project.settings.project, view.id.name, view.id.version);
+    if let Some(folder) = project.topic_on_disk(&stream.topic)? {
+        return Ok(Settings::Disk { folder, group: group.replace('/', "_") });
+    }
+    Ok(Settings::Kafka(KafkaSettings {
         brokers: project.settings.stream.brokers.clone(),
         topic: stream.topic.clone(),
-        group: format!("twinstore.{}.{}.v{}", project.settings.project, view.id.name, view.id.version),
+        group,
         options: project.settings.stream.kafka.clone(),
-    })
+    }))
 }
 
 fn show(followed: &[Followed], format: Format) -> Result<(), Failure> {

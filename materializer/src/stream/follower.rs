@@ -15,7 +15,7 @@ use super::positions;
 use super::protocol::{Bounds, Event, Halt, Located, Move, Protocol, Share, Step};
 use super::report::{Flushed, StreamReport};
 use super::watch::{Marks, Watch};
-use super::working::{Touched, Working, Write};
+use super::working::{NoRoom, Touched, Working, Write};
 use crate::error::MaterializerError;
 use crate::history::{Materializer, Target};
 use crate::{seam, sync};
@@ -111,6 +111,8 @@ struct Flush {
     /// The moment at which its rows are folded.
     folded_at: Option<Micros>,
     stamp: Option<Micros>,
+    /// What the online store's applied time was raised to.
+    applied_at: Option<Micros>,
     letters: Vec<DeadLetter>,
     counts: Counts,
     marks: Marks,
@@ -293,7 +295,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         flush.taken = Some(taken);
         flush.marks.transformed((self.clock)());
         self.flush = flush;
-        self.leave_out(&refused)?;
+        self.leave_out(&refused, NoRoom::TooManyWaiting)?;
         Ok(Event::Transformed { refused: self.flush.letters.len() })
     }
 
@@ -311,7 +313,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
     }
 
     /// Takes rows out of the flush for which their entity has no room.
-    fn leave_out(&mut self, refused: &BTreeSet<usize>) -> Result<(), MaterializerError> {
+    fn leave_out(&mut self, refused: &BTreeSet<usize>, why: NoRoom) -> Result<(), MaterializerError> {
         let Some(taken) = &self.flush.taken else { return Ok(()) };
         if refused.is_empty() {
             return Ok(());
@@ -320,9 +322,9 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         let origins = refused.iter().filter_map(|place| taken.origins.get(*place));
         let letters: Vec<DeadLetter> = origins
             .filter_map(|origin| records.get(*origin))
-            .map(|record| self.judge.too_many_waiting(record))
+            .map(|record| self.judge.no_room(record, why))
             .collect();
-        *self.flush.counts.refused.entry("too_many_waiting".to_owned()).or_default() += letters.len() as u64;
+        *self.flush.counts.refused.entry(why.kind().to_owned()).or_default() += letters.len() as u64;
         self.flush.letters.extend(letters);
         let taken = taken.without(refused)?;
         // Places are counted anew, so the rows are put together anew.
@@ -354,8 +356,8 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
                 self.flush.written = written;
                 self.report.folded_anew += folded_anew as u64;
             }
-            Write::Refused(places) => {
-                self.leave_out(&places)?;
+            Write::Refused { places, why } => {
+                self.leave_out(&places, why)?;
                 return Ok(Event::RefusedMore(places.len()));
             }
         }
@@ -374,10 +376,11 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
             let folded_at = self.flush.folded_at.map_or(i64::MAX, Micros::get);
             taken.event_times().iter().any(|event| *event <= folded_at)
         });
+        let applied_at = any_visible.then_some(stamp);
         if any_visible {
-            self.online.replace(&self.target.view.id, &[], Some(stamp)).await?;
+            self.online.replace(&self.target.view.id, &[], applied_at).await?;
         }
-        self.flush.stamp = Some(stamp);
+        (self.flush.stamp, self.flush.applied_at) = (Some(stamp), applied_at);
         Ok(Event::Stamped)
     }
 
@@ -402,7 +405,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
             appender.write(batch).await?;
             self.flush.marks.late = late;
         }
-        let mut markers = positions::markers(self.judge.topic(), moves, stamp);
+        let mut markers = positions::markers(self.judge.topic(), moves, self.flush.applied_at);
         markers.extend(self.seam.from.filter(|_| !self.seam.is_recorded).map(seam::marker));
         appender.commit(&markers).await?;
         self.seam.is_recorded = self.seam.from.is_some();

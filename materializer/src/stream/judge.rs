@@ -17,6 +17,7 @@ use transform::{EVENT_TIME, ViewTransform};
 use super::decode::{Decoder, tombstone_key};
 use super::letter;
 use super::protocol::Record;
+use super::working::NoRoom;
 use crate::error::MaterializerError;
 use crate::history::Target;
 
@@ -186,9 +187,8 @@ impl Judge {
     }
 
     /// The letter of a row for which its entity has no room.
-    pub(crate) fn too_many_waiting(&self, record: &Record) -> DeadLetter {
-        let detail = format!("{} rows of its entity wait to become visible already", online::PENDING_BOUND);
-        letter::letter(&self.topic, record, "too_many_waiting", detail)
+    pub(crate) fn no_room(&self, record: &Record, why: NoRoom) -> DeadLetter {
+        letter::letter(&self.topic, record, why.kind(), why.to_string())
     }
 
     /// The topic that its records are of.

@@ -13,7 +13,7 @@ use crate::error::MaterializerError;
 pub(crate) struct Place {
     /// The next offset; none where no flush was ever committed.
     pub(crate) next: Option<u64>,
-    /// The stamp of the newest flush.
+    /// The newest stamp that the online store's applied time was raised to before it was committed.
     pub(crate) stamp: Option<Micros>,
 }
 
@@ -39,14 +39,17 @@ pub(crate) async fn place(log: &Log, name: &str, partition: u32) -> Result<Place
     Ok(Place { next: Some(offset as u64), stamp })
 }
 
-/// What the commit of a flush says of its partitions.
-pub(crate) fn markers(name: &str, moves: &[Move], at: Micros) -> Vec<Marker> {
+/// What the commit of a flush says of its partitions. `applied_at` is what the online store's applied time
+/// was raised to; none where nothing of the flush is visible yet.
+pub(crate) fn markers(name: &str, moves: &[Move], applied_at: Option<Micros>) -> Vec<Marker> {
     let of = |step: &Move| {
+        let stamped = applied_at.map(|at| Marker { app: stamp(step.partition), version: at.get() });
         [
             Marker { app: next(step.partition), version: step.to as i64 },
-            Marker { app: stamp(step.partition), version: at.get() },
             Marker { app: topic(step.partition), version: fingerprint(name) },
         ]
+        .into_iter()
+        .chain(stamped)
     };
     moves.iter().flat_map(of).collect()
 }

@@ -2,11 +2,14 @@
 //! written by compare-and-set, and forgotten by use once they are too many.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use feature::{EntityKey, Micros, Row, View};
-use online::{Applied, Layout, Outcome, Read, Reader, Replacement, RowState, Writer};
+use online::{
+    Applied, Layout, MAX_ROW_BYTES, OnlineError, Outcome, Read, Reader, Replacement, RowState, Writer,
+};
 
 use crate::error::MaterializerError;
 
@@ -84,8 +87,55 @@ pub(crate) enum Write {
         /// Rows that another had changed meanwhile.
         folded_anew: usize,
     },
-    /// Rows at these places have no room in the rows that are there now: they are refused first.
-    Refused(BTreeSet<usize>),
+    /// Rows at these places have no room in their packed rows: they are refused first.
+    Refused {
+        /// Which rows.
+        places: BTreeSet<usize>,
+        /// Why.
+        why: NoRoom,
+    },
+}
+
+/// What came of one compare-and-set.
+#[derive(Default)]
+struct Replaced {
+    written: usize,
+    /// The entities that another changed, each with what is there now.
+    conflicts: Vec<(usize, Vec<u8>)>,
+    /// The rows of entities that outgrew what a store takes.
+    too_large: BTreeSet<usize>,
+}
+
+/// Why an entity has no room for a row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum NoRoom {
+    /// As many rows as may wait in its packed row do so already.
+    TooManyWaiting,
+    /// Its packed row would be longer than any store takes.
+    TooLarge,
+}
+
+impl NoRoom {
+    /// The kind of reason, by which refused rows are counted.
+    pub(crate) const fn kind(self) -> &'static str {
+        match self {
+            NoRoom::TooManyWaiting => "too_many_waiting",
+            NoRoom::TooLarge => "row_too_large",
+        }
+    }
+}
+
+impl fmt::Display for NoRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoRoom::TooManyWaiting => {
+                write!(f, "{} rows of its entity wait to become visible already", online::PENDING_BOUND)
+            }
+            NoRoom::TooLarge => {
+                write!(f, "the packed row of its entity would be longer than {MAX_ROW_BYTES} bytes")
+            }
+        }
+    }
 }
 
 impl Working {
@@ -196,10 +246,15 @@ impl Working {
         let (mut written, mut folded_anew) = (0, 0);
         for _ in 0..TRIES {
             let mut conflicts = Vec::new();
+            let mut too_large = BTreeSet::new();
             for places in waiting.chunks(ENTITIES_AT_ONCE) {
-                let (rows, held) = self.replace(online, touched, places).await?;
-                written += rows;
-                conflicts.extend(held);
+                let replaced = self.replace(online, touched, places).await?;
+                written += replaced.written;
+                conflicts.extend(replaced.conflicts);
+                too_large.extend(replaced.too_large);
+            }
+            if !too_large.is_empty() {
+                return Ok(Write::Refused { places: too_large, why: NoRoom::TooLarge });
             }
             if conflicts.is_empty() {
                 self.evict();
@@ -216,46 +271,56 @@ impl Working {
                 waiting.push(place);
             }
             if !refused.is_empty() {
-                return Ok(Write::Refused(refused));
+                return Ok(Write::Refused { places: refused, why: NoRoom::TooManyWaiting });
             }
         }
         Err(MaterializerError::OnlineConflict { view: self.view.id.clone() })
     }
 
-    /// Compares and sets the rows of the entities at these places; gives how many were written, and of
-    /// each that another changed what is there now.
+    /// Compares and sets the rows of the entities at these places.
     async fn replace<W: Writer>(
         &mut self,
         online: &W,
         touched: &Touched,
         places: &[usize],
-    ) -> Result<(usize, Vec<(usize, Vec<u8>)>), MaterializerError> {
+    ) -> Result<Replaced, MaterializerError> {
+        let mut replaced = Replaced::default();
+        let mut outgrown = Vec::new();
         let mut packed: Vec<(usize, &EntityKey, Vec<u8>)> = Vec::with_capacity(places.len());
         let mut applied_at = None;
         for place in places {
-            let Some((key, _)) = touched.entities.get(*place) else { continue };
+            let Some((key, rows)) = touched.entities.get(*place) else { continue };
             let Some(fold) = self.folds.get(key) else { continue };
             let mut bytes = Vec::new();
-            fold.state.encode(&mut bytes)?;
+            match fold.state.encode(&mut bytes) {
+                Ok(()) => {}
+                Err(OnlineError::TooLarge { .. }) => {
+                    replaced.too_large.extend(rows.iter().map(|(place, _)| *place));
+                    outgrown.push(key);
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            }
             applied_at = applied_at.max(fold.state.applied_at());
             packed.push((*place, key, bytes));
         }
         let rows: Vec<Replacement<'_>> =
             packed.iter().map(|(_, key, bytes)| Replacement { key, bytes }).collect();
         let outcomes = online.replace(&self.view.id, &rows, applied_at).await?;
-        let (mut written, mut conflicts) = (0, Vec::new());
+        // It is read back without the rows that made it too long.
+        outgrown.into_iter().for_each(|key| self.drop_fold(key));
         for ((place, key, bytes), outcome) in packed.iter().zip(outcomes) {
             match outcome {
                 Outcome::Written => {
-                    written += 1;
+                    replaced.written += 1;
                     self.weigh(key, bytes.len());
                 }
                 // Another may be further: what it wrote is read back when it is needed.
                 Outcome::Unchanged => self.drop_fold(key),
-                Outcome::Conflict { held } => conflicts.push((*place, held)),
+                Outcome::Conflict { held } => replaced.conflicts.push((*place, held)),
             }
         }
-        Ok((written, conflicts))
+        Ok(replaced)
     }
 
     fn put(&mut self, key: EntityKey, state: RowState, packed: usize) {
@@ -306,3 +371,6 @@ fn apply(state: &mut RowState, rows: &[(usize, Row)], now: Micros, refused: &mut
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

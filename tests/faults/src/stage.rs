@@ -39,7 +39,19 @@ pub struct Streaming {
 impl Stage {
     /// A project that follows a topic.
     pub fn set(broker: &Broker, topic: &Topic) -> Self {
-        Self::with(broker, topic, tempfile::tempdir().unwrap(), "", "")
+        Self::with(&broker.address(), topic, tempfile::tempdir().unwrap(), "", "")
+    }
+
+    /// A project whose topics lie on disk.
+    pub fn embedded(topic: &Topic) -> Self {
+        Self::with("embedded://.twinstore/topics", topic, tempfile::tempdir().unwrap(), "", "")
+    }
+
+    /// Pushes what was produced since the last time.
+    pub fn push(&self, topic: &mut Topic) {
+        let path = self.folder.path().join("lines.json");
+        fs::write(&path, topic.take_lines()).unwrap();
+        self.ok(&["push", "clicks", &path.display().to_string()]);
     }
 
     /// A project that follows a topic from a moment on, and has the clicks before it in a file.
@@ -47,15 +59,15 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         topic.write_history(&folder.path().join("history.parquet"));
         let from = format!(", from: {from}");
-        Self::with(broker, topic, folder, &from, "batch: {path: history.parquet}")
+        Self::with(&broker.address(), topic, folder, &from, "batch: {path: history.parquet}")
     }
 
-    fn with(broker: &Broker, topic: &Topic, folder: TempDir, from: &str, batch: &str) -> Self {
+    fn with(brokers: &str, topic: &Topic, folder: TempDir, from: &str, batch: &str) -> Self {
         fs::create_dir(folder.path().join("features")).unwrap();
         let definitions = definitions(&topic.name, from, batch);
         fs::write(folder.path().join("features/clicks.yaml"), definitions).unwrap();
         let settings = vec![
-            ("TWINSTORE_STREAM_BROKERS", broker.address()),
+            ("TWINSTORE_STREAM_BROKERS", brokers.to_owned()),
             // A group for each topic: its members are those of one stage.
             ("TWINSTORE_PROJECT", topic.name.clone()),
             ("TWINSTORE_LOG", "warn,deltalake_core=error,twinstore_materializer=debug".to_owned()),

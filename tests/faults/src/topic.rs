@@ -22,14 +22,23 @@ const USERS: u64 = 300;
 /// How long the broker may take to have everything.
 const BOUND: Duration = Duration::from_secs(120);
 
+/// Where records go.
+enum Place {
+    Kafka {
+        producer: BaseProducer,
+        admin: AdminClient<DefaultClientContext>,
+        partitions: i32,
+    },
+    /// Lines that are to be pushed.
+    Disk(Vec<String>),
+}
+
 /// A topic of clicks.
 pub struct Topic {
     /// What it is called.
     pub name: String,
-    producer: BaseProducer,
-    admin: AdminClient<DefaultClientContext>,
+    place: Place,
     numbers: Numbers,
-    partitions: i32,
     next_id: i64,
     /// How often each click was produced, by its number.
     pub produced: BTreeMap<i64, u32>,
@@ -55,12 +64,20 @@ impl Topic {
         made.into_iter().for_each(|made| {
             made.unwrap();
         });
+        let producer = config.create().unwrap();
+        Self::of(name, seed, Place::Kafka { producer, admin, partitions })
+    }
+
+    /// A topic on disk, into which its clicks are pushed.
+    pub fn on_disk(name: &str, seed: u64) -> Self {
+        Self::of(name, seed, Place::Disk(Vec::new()))
+    }
+
+    fn of(name: &str, seed: u64, place: Place) -> Self {
         Self {
             name: name.to_owned(),
-            producer: config.create().unwrap(),
-            admin,
+            place,
             numbers: Numbers::new(seed),
-            partitions,
             next_id: 0,
             produced: BTreeMap::new(),
             clicks: Vec::new(),
@@ -114,6 +131,14 @@ impl Topic {
         self.flush();
     }
 
+    /// The lines that are not pushed yet.
+    pub(crate) fn take_lines(&mut self) -> String {
+        match &mut self.place {
+            Place::Disk(lines) => std::mem::take(lines).join("\n"),
+            Place::Kafka { .. } => String::new(),
+        }
+    }
+
     /// The moment before which half of the clicks happened.
     pub fn middle(&self) -> Micros {
         let mut moments: Vec<Micros> = self.clicks.iter().map(|click| click.1).collect();
@@ -140,28 +165,38 @@ impl Topic {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(&self.name, partition, Offset::Offset(offset as i64)).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(self.admin.delete_records(&list, &AdminOptions::new())).unwrap();
+        let Place::Kafka { admin, .. } = &self.place else { panic!("a topic on disk drops what was read") };
+        runtime.block_on(admin.delete_records(&list, &AdminOptions::new())).unwrap();
     }
 
     /// Sends a record whose key is a user. By the user's number, so that a partition has a user's clicks.
     fn send(&mut self, user: u64, value: Option<&[u8]>) {
+        self.records += 1;
+        let (producer, partitions) = match &mut self.place {
+            Place::Kafka { producer, partitions, .. } => (producer, *partitions),
+            Place::Disk(lines) => {
+                lines.push(String::from_utf8(value.unwrap().to_vec()).unwrap());
+                return;
+            }
+        };
         let key = user.to_string();
-        let partition = (user % self.partitions as u64) as i32;
+        let partition = (user % partitions as u64) as i32;
         let mut record = BaseRecord::to(&self.name).key(&key).partition(partition);
         if let Some(value) = value {
             record = record.payload(value);
         }
-        self.records += 1;
-        while let Err((error, unsent)) = self.producer.send(record) {
+        while let Err((error, unsent)) = producer.send(record) {
             let is_full = matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));
             assert!(is_full, "the broker took no record: {error}");
-            self.producer.poll(Duration::from_millis(20));
+            producer.poll(Duration::from_millis(20));
             record = unsent;
         }
     }
 
     fn flush(&self) {
-        self.producer.flush(BOUND).unwrap();
+        if let Place::Kafka { producer, .. } = &self.place {
+            producer.flush(BOUND).unwrap();
+        }
     }
 }
 

@@ -121,3 +121,19 @@ fn a_log_that_is_compacted_meanwhile_loses_nothing() {
     stream.stop();
     stage.check(&topic).expect_nothing_wrong();
 }
+
+#[test]
+fn rows_that_are_pushed_without_a_broker_go_into_both_stores_once_through_kills() {
+    let mut topic = Topic::on_disk("pushed", 3);
+    let stage = Stage::embedded(&topic);
+    for _ in 0..5 {
+        let stream = stage.stream(&["--flush-rows", "50"]);
+        topic.produce(600);
+        stage.push(&mut topic);
+        stage.await_some();
+        stream.kill();
+    }
+    let (is_done, said) = stage.stream(&["--until-caught-up"]).ends();
+    assert!(is_done, "{said}");
+    stage.check(&topic).expect_nothing_wrong();
+}
