@@ -153,6 +153,8 @@ pub struct Protocol {
     unlocated: Vec<u32>,
     must_forget: bool,
     gathered: Gathered,
+    /// Whether the source had nothing more when it was asked last.
+    is_drained: bool,
     stage: Stage,
     /// How often the step of now failed, and when to try it again.
     failures: u32,
@@ -172,6 +174,7 @@ impl Protocol {
             unlocated: Vec::new(),
             must_forget: false,
             gathered: Gathered::default(),
+            is_drained: false,
             stage: Stage::Receiving,
             failures: 0,
             rest_until: None,
@@ -216,15 +219,7 @@ impl Protocol {
         }
         match self.stage {
             Stage::Receiving if self.stopping => Step::Done,
-            Stage::Receiving => {
-                let full_wait = self.now.saturating_add(self.bounds.wait);
-                Step::Receive {
-                    until: self
-                        .gathered
-                        .since()
-                        .map_or(full_wait, |since| since.saturating_add(self.bounds.wait)),
-                }
-            }
+            Stage::Receiving => Step::Receive { until: self.due_at() },
             Stage::Transforming => Step::Transform,
             Stage::Refusing => Step::Refuse,
             Stage::Writing => Step::Write,
@@ -246,7 +241,10 @@ impl Protocol {
             Event::Assigned(partitions) => self.assigned(&partitions),
             Event::Revoked(partitions) => self.revoked(&partitions),
             Event::Received(record, now) => self.received(record, now),
-            Event::Idle(now) => self.tick(now),
+            Event::Idle(now) => {
+                self.is_drained = true;
+                self.tick(now);
+            }
             Event::Forgotten => self.must_forget = false,
             Event::Located(places) => places.into_iter().for_each(|place| self.located(place)),
             Event::Transformed { refused } => {
@@ -277,10 +275,19 @@ impl Protocol {
     }
 
     fn is_due(&self) -> bool {
-        let Some(since) = self.gathered.since() else { return false };
+        let Some(waits) = self.gathered.waits() else { return false };
+        let has_waited = |since: Micros| since.saturating_add(self.bounds.wait) <= self.now;
         self.stopping
             || self.gathered.is_full(&self.bounds)
-            || since.saturating_add(self.bounds.wait) <= self.now
+            || has_waited(waits.here)
+            || self.is_drained && has_waited(waits.anywhere)
+    }
+
+    /// When a flush is due at the latest, or when to look again where nothing is gathered.
+    fn due_at(&self) -> Micros {
+        let waits = self.gathered.waits();
+        let since = waits.map_or(self.now, |waits| waits.here.min(waits.anywhere));
+        since.saturating_add(self.bounds.wait).max(self.now)
     }
 
     fn moves(&self) -> Vec<Move> {
@@ -312,6 +319,7 @@ impl Protocol {
 
     fn received(&mut self, record: Record, now: Micros) {
         self.now = self.now.max(now);
+        self.is_drained = false;
         let is_located =
             self.owned.contains_key(&record.partition) && !self.unlocated.contains(&record.partition);
         let next =

@@ -36,7 +36,7 @@ pub struct Bounds {
     pub rows: usize,
     /// Bytes of one flush's records, of which one record more may lie in memory.
     pub bytes: usize,
-    /// How long the first record of a flush waits for others.
+    /// How long the first record of a flush waits for others, here and at the broker together.
     pub wait: Span,
     /// How long a step rests that failed for the first time; it doubles with each failure.
     pub first_rest: Span,
@@ -44,13 +44,21 @@ pub struct Bounds {
     pub longest_rest: Span,
 }
 
+/// Since when the first record of a flush waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waits {
+    /// Since it was received.
+    pub(super) here: Micros,
+    /// Since the broker had it: while a flush was under way, records waited there.
+    pub(super) anywhere: Micros,
+}
+
 /// The records of a flush.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gathered {
     records: Vec<Record>,
     bytes: usize,
-    /// When the first of them was received.
-    since: Option<Micros>,
+    waits: Option<Waits>,
     /// The offset after the last record of each partition.
     ends: BTreeMap<u32, u64>,
 }
@@ -58,7 +66,8 @@ pub(super) struct Gathered {
 impl Gathered {
     pub(super) fn push(&mut self, record: Record, now: Micros) {
         self.bytes += record.bytes();
-        self.since.get_or_insert(now);
+        let waits = self.waits.get_or_insert(Waits { here: now, anywhere: now });
+        waits.anywhere = waits.anywhere.min(record.timestamp);
         self.ends.insert(record.partition, record.offset + 1);
         self.records.push(record);
     }
@@ -67,8 +76,8 @@ impl Gathered {
         &self.records
     }
 
-    pub(super) fn since(&self) -> Option<Micros> {
-        self.since
+    pub(super) fn waits(&self) -> Option<Waits> {
+        self.waits
     }
 
     pub(super) fn is_full(&self, bounds: &Bounds) -> bool {
@@ -95,7 +104,7 @@ impl Gathered {
         self.ends.retain(|partition, _| !is_left_out(*partition));
         self.bytes = self.records.iter().map(Record::bytes).sum();
         if self.records.is_empty() {
-            self.since = None;
+            self.waits = None;
         }
     }
 }

@@ -102,12 +102,25 @@ fn a_flush_goes_through_its_steps_in_one_order() {
 #[test]
 fn a_flush_begins_when_its_first_record_has_waited_long_enough() {
     let mut protocol = reading(None);
+    // The broker has it since 0, and it is received at 7.
     protocol.on(Event::Received(record(0, 0), at(7)));
-    assert_eq!(protocol.step(), Step::Receive { until: at(107) });
-    protocol.on(Event::Idle(at(106)));
-    assert_eq!(protocol.step(), Step::Receive { until: at(107) });
-    protocol.on(Event::Idle(at(107)));
+    assert_eq!(protocol.step(), Step::Receive { until: at(100) });
+    protocol.on(Event::Idle(at(99)));
+    assert_eq!(protocol.step(), Step::Receive { until: at(100) });
+    protocol.on(Event::Idle(at(100)));
     assert_eq!(protocol.step(), Step::Transform);
+}
+
+#[test]
+fn records_that_waited_at_the_broker_are_gathered_before_they_are_flushed_at_once() {
+    let mut protocol = reading(None);
+    for offset in 0..2 {
+        protocol.on(Event::Received(record(0, offset), at(500)));
+        assert_eq!(protocol.step(), Step::Receive { until: at(500) });
+    }
+    protocol.on(Event::Idle(at(500)));
+    assert_eq!(protocol.step(), Step::Transform);
+    assert_eq!(protocol.records().len(), 2);
 }
 
 #[test]
