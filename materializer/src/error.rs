@@ -179,6 +179,26 @@ pub enum MaterializerError {
 }
 
 impl MaterializerError {
+    /// Whether trying again may be of use.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Offline(error) => matches!(
+                error,
+                OfflineError::Conflict { .. } | OfflineError::Full { .. } | OfflineError::Table { .. }
+            ),
+            Self::Online(error) => !matches!(
+                error,
+                OnlineError::Damaged { .. }
+                    | OnlineError::Newer { .. }
+                    | OnlineError::TooLarge { .. }
+                    | OnlineError::Url { .. }
+            ),
+            Self::OnlineConflict { .. } => true,
+            Self::Feed { error, .. } => matches!(error, FeedError::Unreachable(_)),
+            _ => false,
+        }
+    }
+
     pub(crate) fn file(path: &Path, problem: impl ToString) -> Self {
         Self::File { path: path.display().to_string(), problems: vec![problem.to_string()] }
     }

@@ -177,7 +177,7 @@ impl Told {
 
 impl ClientContext for Told {
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!("kafka: {error}: {reason}");
+        tracing::debug!("kafka: {error}: {reason}");
     }
 }
 

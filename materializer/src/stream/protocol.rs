@@ -52,7 +52,7 @@ pub enum Step {
         /// When to go on.
         until: Micros,
     },
-    /// Stop: all that was taken is committed.
+    /// Stop: all that was taken is committed, or waits for a store that failed and will be read again.
     Done,
     /// Stop, and tell the user why.
     Halt(Halt),
@@ -205,7 +205,8 @@ impl Protocol {
             return Step::Halt(halt.clone());
         }
         if let Some(until) = self.rest_until {
-            return Step::Rest { until };
+            // What is not committed is read again by the next: a stop waits for no store that is down.
+            return if self.stopping { Step::Done } else { Step::Rest { until } };
         }
         if self.must_forget {
             return Step::Forget;

@@ -7,6 +7,7 @@ use feature::oracle::Numbers;
 
 use crate::broker::Broker;
 use crate::checker::Checked;
+use crate::disk::SmallDisk;
 use crate::stage::{Stage, Streaming};
 use crate::topic::Topic;
 
@@ -27,11 +28,13 @@ pub enum Fault {
     OnlineLost,
     /// Records that nobody can read among the others.
     Poison,
+    /// The disk of the logs is full for some seconds. It takes a mount, so only root can.
+    DiskFull,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 7] = [
+    pub const ALL: [Fault; 8] = [
         Fault::Killed,
         Fault::Zombie,
         Fault::Cooperative,
@@ -39,6 +42,7 @@ impl Fault {
         Fault::BrokerDown,
         Fault::OnlineLost,
         Fault::Poison,
+        Fault::DiskFull,
     ];
 
     /// What reports call it.
@@ -51,6 +55,7 @@ impl Fault {
             Fault::BrokerDown => "broker down",
             Fault::OnlineLost => "online rows lost",
             Fault::Poison => "poison",
+            Fault::DiskFull => "disk full",
         }
     }
 }
@@ -97,6 +102,7 @@ pub fn run(broker: &Broker, fault: Fault, extent: Extent) -> Outcome {
         Fault::BrokerDown => broker_down(broker, &stage, &mut topic, extent),
         Fault::OnlineLost => online_lost(&stage, &mut topic, extent),
         Fault::Poison => poison(&stage, &mut topic, extent),
+        Fault::DiskFull => disk_full(&stage, &mut topic, extent),
     }
     let last = stage.stream(&[]);
     stage.await_rows(&topic, 0);
@@ -112,8 +118,9 @@ fn pause(numbers: &mut Numbers, at_most: u64) {
 fn killed(stage: &Stage, topic: &mut Topic, extent: Extent, numbers: &mut Numbers) {
     for _ in 0..extent.times {
         let stream = stage.stream(&SMALL);
+        let before = stage.rows();
         topic.produce(extent.clicks);
-        stage.await_some();
+        stage.await_more(before);
         pause(numbers, 200);
         stream.kill();
     }
@@ -122,8 +129,9 @@ fn killed(stage: &Stage, topic: &mut Topic, extent: Extent, numbers: &mut Number
 fn zombie(stage: &Stage, topic: &mut Topic, extent: Extent) {
     for _ in 0..extent.times {
         let sleeper = stage.stream(&SMALL);
+        let before = stage.rows();
         topic.produce(extent.clicks);
-        stage.await_some();
+        stage.await_more(before);
         sleeper.pause();
         let successor = stage.stream(&SMALL);
         topic.produce(extent.clicks);
@@ -140,8 +148,9 @@ fn zombie(stage: &Stage, topic: &mut Topic, extent: Extent) {
 fn rebalanced(stage: &Stage, topic: &mut Topic, extent: Extent, numbers: &mut Numbers) {
     let mut members: Vec<Streaming> = vec![stage.stream(&SMALL)];
     for _ in 0..extent.times {
+        let before = stage.rows();
         topic.produce(extent.clicks);
-        stage.await_some();
+        stage.await_more(before);
         if members.len() < 3 && (members.len() == 1 || numbers.once_in(2)) {
             members.push(stage.stream(&SMALL));
         } else {
@@ -157,8 +166,9 @@ fn rebalanced(stage: &Stage, topic: &mut Topic, extent: Extent, numbers: &mut Nu
 fn broker_down(broker: &Broker, stage: &Stage, topic: &mut Topic, extent: Extent) {
     let stream = stage.stream(&SMALL);
     for _ in 0..extent.times {
+        let before = stage.rows();
         topic.produce(extent.clicks);
-        stage.await_some();
+        stage.await_more(before);
         broker.kill();
         thread::sleep(Duration::from_secs(5));
         broker.restart();
@@ -171,12 +181,28 @@ fn broker_down(broker: &Broker, stage: &Stage, topic: &mut Topic, extent: Extent
 fn online_lost(stage: &Stage, topic: &mut Topic, extent: Extent) {
     let stream = stage.stream(&SMALL);
     for _ in 0..extent.times {
+        let before = stage.rows();
         topic.produce(extent.clicks);
-        stage.await_some();
+        stage.await_more(before);
         stage.lose_online_rows();
     }
     topic.produce(extent.clicks);
     stage.await_rows(topic, 0);
+    stream.stop();
+}
+
+fn disk_full(stage: &Stage, topic: &mut Topic, extent: Extent) {
+    let disk = SmallDisk::mount(&stage.path().join(".twinstore/offline"));
+    let stream = stage.stream(&SMALL);
+    for _ in 0..extent.times {
+        disk.leave(0);
+        topic.produce(extent.clicks);
+        stage.await_said("no room left");
+        disk.leave(64 << 10);
+        stage.await_rows(topic, 0);
+        stage.forget_said();
+    }
+    disk.leave(1 << 20);
     stream.stop();
 }
 

@@ -25,6 +25,7 @@
 
 mod broker;
 mod checker;
+mod disk;
 mod faults;
 mod stage;
 mod topic;

@@ -107,7 +107,7 @@ impl Stage {
 
     /// Follows the topic in a process of its own.
     pub fn stream(&self, words: &[&str]) -> Streaming {
-        let log = self.folder.path().join("stream.log");
+        let log = self.said_at();
         let file = fs::File::options().create(true).append(true).open(&log).unwrap();
         let words: Vec<&str> =
             ["stream", "--format", "json"].into_iter().chain(words.iter().copied()).collect();
@@ -124,15 +124,19 @@ impl Stage {
             self.assert_no_error();
             assert!(began.elapsed() < BOUND, "the log has {rows} of {wanted} rows\n{}", self.said());
             thread::sleep(Duration::from_millis(50));
-            rows = self.runtime.block_on(self.log()).row_count();
+            rows = self.rows();
         }
     }
 
-    /// Waits until the log has more rows than before, but by far not all: the moment to do harm.
-    pub fn await_some(&self) {
-        let before = self.runtime.block_on(self.log()).row_count();
+    /// Rows that the log has.
+    pub fn rows(&self) -> u64 {
+        self.runtime.block_on(self.log()).row_count()
+    }
+
+    /// Waits until the log has more rows than so many: the moment to do harm.
+    pub fn await_more(&self, before: u64) {
         let began = Instant::now();
-        while self.runtime.block_on(self.log()).row_count() <= before {
+        while self.rows() <= before {
             self.assert_no_error();
             assert!(began.elapsed() < BOUND, "the log stays at {before} rows\n{}", self.said());
             thread::sleep(Duration::from_millis(5));
@@ -141,7 +145,7 @@ impl Stage {
 
     fn assert_no_error(&self) {
         let said = self.said();
-        assert!(!said.contains("error: "), "{said}");
+        assert!(!said.lines().any(|line| line.starts_with("error: ")), "{said}");
     }
 
     /// Passes a setting on to the consumers of streams that start from now on.
@@ -163,9 +167,28 @@ impl Stage {
         listed["dead_letters"].as_array().unwrap().len() as u64
     }
 
+    /// Waits until the streams say this.
+    pub(crate) fn await_said(&self, words: &str) {
+        let began = Instant::now();
+        while !self.said().contains(words) {
+            self.assert_no_error();
+            assert!(began.elapsed() < BOUND, "nothing says `{words}`\n{}", self.said());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Forgets what the streams said so far.
+    pub(crate) fn forget_said(&self) {
+        fs::File::options().write(true).open(self.said_at()).unwrap().set_len(0).unwrap();
+    }
+
+    fn said_at(&self) -> PathBuf {
+        self.folder.path().join("stream.log")
+    }
+
     /// What the streams said on stderr.
     pub fn said(&self) -> String {
-        fs::read_to_string(self.folder.path().join("stream.log")).unwrap_or_default()
+        fs::read_to_string(self.said_at()).unwrap_or_default()
     }
 
     /// Compares what was produced with both stores.

@@ -113,8 +113,9 @@ fn a_log_that_is_compacted_meanwhile_loses_nothing() {
     let stage = Stage::set(broker, &topic);
     let stream = stage.stream(&["--flush-rows", "50"]);
     for _ in 0..5 {
+        let before = stage.rows();
         topic.produce(500);
-        stage.await_some();
+        stage.await_more(before);
         stage.ok(&["offline", "optimize"]);
     }
     stage.await_rows(&topic, 0);
@@ -128,9 +129,10 @@ fn rows_that_are_pushed_without_a_broker_go_into_both_stores_once_through_kills(
     let stage = Stage::embedded(&topic);
     for _ in 0..5 {
         let stream = stage.stream(&["--flush-rows", "50"]);
+        let before = stage.rows();
         topic.produce(600);
         stage.push(&mut topic);
-        stage.await_some();
+        stage.await_more(before);
         stream.kill();
     }
     let (is_done, said) = stage.stream(&["--until-caught-up"]).ends();

@@ -225,3 +225,15 @@ fn one_that_is_told_to_stop_flushes_what_it_has_and_is_done() {
     protocol.on(Event::Acknowledged);
     assert_eq!(protocol.step(), Step::Done);
 }
+
+#[test]
+fn one_that_is_told_to_stop_waits_for_no_store_that_is_down() {
+    let mut protocol = reading(None);
+    (0..3).for_each(|offset| protocol.on(Event::Received(record(0, offset), at(0))));
+    assert_eq!(protocol.step(), Step::Transform);
+    protocol.on(Event::Transformed { refused: 0 });
+    protocol.on(Event::Failed(at(0)));
+    assert!(matches!(protocol.step(), Step::Rest { .. }));
+    protocol.on(Event::Stop);
+    assert_eq!(protocol.step(), Step::Done);
+}
