@@ -245,6 +245,14 @@ impl Streaming {
     }
 }
 
+impl Drop for Streaming {
+    /// A test that fails leaves no stream behind.
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
 fn command(folder: &Path, settings: &[(&str, String)], words: &[&str]) -> Command {
     let mut command = Command::new(binary());
     command.args(words).current_dir(folder).envs(settings.iter().map(|(key, value)| (key, value)));
