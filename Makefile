@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export TWINSTORE_BIN := $(abspath $(TARGET))/debug/twinstore
 
-.PHONY: bench-flights bench-redis help demo build test check fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online
+.PHONY: bench-flights bench-redis help demo build test check fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -60,6 +60,13 @@ tour: build ## run the commands of README.md
 
 feast-client: build ## Feast's own client reads from a server, every value compared with pandas
 	benches/online/feast-client/run
+
+stream-demo: build ## a month of landings through Kafka into both stores, read while it runs
+	@scripts/stream-demo
+
+faults: build ## streams over a real broker, killed, put to sleep and cut off; ARGS="TIMES CLICKS SEED FAULT…"
+	scripts/install-test-needs
+	$(TARGET)/debug/faults $(ARGS)
 
 bench-flights: ## the figures of the README, on the flights example, with the release profile
 	cargo build --locked --release --workspace --bins

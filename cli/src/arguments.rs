@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use feature::{Micros, ServiceRef, VersionId};
+use feature::{Micros, Name, ServiceRef, Span, VersionId};
 
 /// A feature store: training sets that cannot leak, and the same features online.
 #[derive(Parser, Debug)]
@@ -76,6 +76,17 @@ pub enum Command {
     /// New are files and Delta versions that were not loaded before, whatever their event times.
     /// Their availability is measured: it is the moment after the online write was acknowledged.
     Materialize(MaterializeArgs),
+    /// Follow the streams into both stores until it is stopped
+    ///
+    /// Each view has a consumer group of its own. What is read is written online first, then committed to
+    /// the log together with its offsets, so it may be killed at any moment. On SIGTERM or Ctrl-C it
+    /// commits what it has read.
+    Stream(StreamArgs),
+    /// Push rows into a topic on disk, from which `stream` brings them into both stores
+    ///
+    /// Where `stream.brokers` is `embedded://FOLDER`, no broker is needed. When it returns, the rows are
+    /// durable.
+    Push(PushArgs),
     /// Build a training set: the point-in-time join of a spine with the features of a service
     ///
     /// Beside the file lies FILE.manifest.json: everything from which it can be made again.
@@ -87,6 +98,12 @@ pub enum Command {
     /// The addresses are `serve.grpc` and `serve.http` of twinstore.toml. It follows what is applied and
     /// made live. On SIGTERM or Ctrl-C it finishes what is in flight.
     Serve,
+    /// Look at the rows that were refused, and try them once more
+    #[command(subcommand)]
+    DeadLetter(DeadLetterCommand),
+    /// Look after the online store
+    #[command(subcommand)]
+    Online(OnlineCommand),
     /// Look after the logs
     #[command(subcommand)]
     Offline(OfflineCommand),
@@ -137,6 +154,48 @@ pub struct MaterializeArgs {
     /// The view versions to load; all with a batch source where none is named
     #[arg(value_name = "VIEW@V")]
     pub views: Vec<VersionId>,
+    /// How the result is written
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
+/// What `stream` takes.
+#[derive(Args, Debug)]
+pub struct StreamArgs {
+    /// The view versions to follow; all whose source has a stream where none is named
+    #[arg(value_name = "VIEW@V")]
+    pub views: Vec<VersionId>,
+    /// Stop once everything is read that the topics hold now
+    #[arg(long)]
+    pub until_caught_up: bool,
+    /// The share of bad rows, from 0 to 1, beyond which a view's stream stops
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
+    pub max_bad_share: f64,
+    /// How long a row may wait for others before it is written
+    #[arg(long, value_name = "DURATION", default_value = "100ms")]
+    pub flush_after: Span,
+    /// Rows of one flush at most
+    #[arg(long, value_name = "ROWS", default_value = "20000")]
+    pub flush_rows: std::num::NonZeroUsize,
+    /// Answer /metrics at this address, in the text format of Prometheus
+    #[arg(long, value_name = "HOST:PORT")]
+    pub metrics: Option<String>,
+    /// How much memory the folds of each view may take
+    #[arg(long, value_name = "SIZE", value_parser = bytes, default_value = "256MB")]
+    pub fold_memory: u64,
+    /// How the result is written
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
+/// What `push` takes.
+#[derive(Args, Debug)]
+pub struct PushArgs {
+    /// The source whose stream the rows are of
+    pub source: Name,
+    /// A file with a JSON object on each line; stdin where none is named
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
     /// How the result is written
     #[command(flatten)]
     pub format: FormatArg,
@@ -245,6 +304,53 @@ pub enum OfflineCommand {
         /// The view versions whose logs are compacted; all where none is named
         #[arg(value_name = "VIEW@V")]
         views: Vec<VersionId>,
+        /// How the result is written
+        #[command(flatten)]
+        format: FormatArg,
+    },
+}
+
+/// What `online` does.
+#[derive(Subcommand, Debug)]
+pub enum OnlineCommand {
+    /// Drop the online rows of views, and fold them anew from their logs
+    ///
+    /// Until it is done, readers find no row, or not all.
+    Rebuild {
+        /// The view versions; all where none is named
+        #[arg(value_name = "VIEW@V")]
+        views: Vec<VersionId>,
+        /// How the result is written
+        #[command(flatten)]
+        format: FormatArg,
+    },
+}
+
+/// What `dead-letter` does.
+#[derive(Subcommand, Debug)]
+pub enum DeadLetterCommand {
+    /// List the rows that were refused, and why; not those that went through since
+    List {
+        /// The view versions; all where none is named
+        #[arg(value_name = "VIEW@V")]
+        views: Vec<VersionId>,
+        /// Refused rows that are looked at, for each view
+        #[arg(long, value_name = "ROWS", default_value = "1000")]
+        limit: std::num::NonZeroUsize,
+        /// How the result is written
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// Judge the refused rows of streams once more, after what made them bad is mended
+    ///
+    /// Those that are good now go into both stores, under the positions that they always had.
+    Replay {
+        /// The view versions; all whose source has a stream where none is named
+        #[arg(value_name = "VIEW@V")]
+        views: Vec<VersionId>,
+        /// Refused rows that are looked at, for each view
+        #[arg(long, value_name = "ROWS", default_value = "100000")]
+        limit: std::num::NonZeroUsize,
         /// How the result is written
         #[command(flatten)]
         format: FormatArg,

@@ -41,6 +41,7 @@ say_as_it_is!(
     offline::OfflineError,
     online::OnlineError,
     materializer::MaterializerError,
+    materializer::PushError,
     transform::ExpressionError,
     transform::TransformError,
     feature::TimeError,

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 fn start_log(arguments: &Arguments) {
     let level = match arguments.verbose {
         // What it warns of comes back as an error.
-        0 => "warn,deltalake_core=error",
+        0 => "warn,deltalake_core=error,librdkafka=error",
         1 => "info,deltalake_core=warn",
         2 => "debug",
         _ => "trace",

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use feature::{ServicePlan, ServiceRef, VersionId};
+use feature::{ServicePlan, ServiceRef, Source, VersionId};
 use materializer::{Materializer, Target};
 use offline::OfflineStore;
 use online::{Store, StoreUrl};
@@ -84,6 +84,17 @@ impl Project {
         Ok(Store::open(&url, &self.settings.project).await?)
     }
 
+    /// The folder of a topic that lies on disk; none where topics are Kafka's.
+    pub fn topic_on_disk(&self, topic: &str) -> Result<Option<PathBuf>, Failure> {
+        let Some(folder) = self.settings.stream.brokers.strip_prefix("embedded://") else { return Ok(None) };
+        if topic.is_empty() || topic.contains(['/', '\\']) || topic.starts_with('.') {
+            return Err(Failure::new(format!(
+                "the topic `{topic}` cannot be the name of a folder: use letters, digits, `-`, `_` and `.`"
+            )));
+        }
+        Ok(Some(self.folder.join(folder).join(topic)))
+    }
+
     /// The writer of both stores, for these views: their rows expire online where their retention says so.
     pub async fn materializer(&self, targets: &[Target]) -> Result<Materializer<Store>, Failure> {
         let online = self.online().await?;
@@ -98,6 +109,15 @@ impl Project {
 
 /// The named views with their sources; where none is named, all whose source has history.
 pub fn targets(registered: &Registered, named: &[VersionId]) -> Result<Vec<Target>, Failure> {
+    targets_with(registered, named, |source| source.batch.is_some())
+}
+
+/// The named views with their sources; where none is named, all whose source is as it says.
+pub fn targets_with(
+    registered: &Registered,
+    named: &[VersionId],
+    is_meant: impl Fn(&Source) -> bool,
+) -> Result<Vec<Target>, Failure> {
     let views = match named {
         [] => registered.views().cloned().collect(),
         named => named.iter().map(|id| registered.view(id)).collect::<Result<Vec<_>, _>>()?,
@@ -105,7 +125,7 @@ pub fn targets(registered: &Registered, named: &[VersionId]) -> Result<Vec<Targe
     let mut targets = Vec::new();
     for view in views {
         let source = Arc::new(registered.source(&view.source)?.clone());
-        if !named.is_empty() || source.batch.is_some() {
+        if !named.is_empty() || is_meant(&source) {
             targets.push(Target { view, source });
         }
     }

@@ -1,5 +1,6 @@
 //! The settings of a project: `twinstore.toml`, each key with a twin in the environment.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use figment::Figment;
@@ -50,6 +51,9 @@ pub struct Serve {
 pub struct Stream {
     /// The Kafka brokers.
     pub brokers: String,
+    /// Settings of librdkafka that are passed on, as `security.protocol`.
+    #[serde(default)]
+    pub kafka: BTreeMap<String, String>,
 }
 
 /// One key of the settings, for the documentation.
@@ -79,7 +83,7 @@ pub const SETTINGS: [Setting; 7] = [
     Setting {
         key: "stream.brokers",
         default: "127.0.0.1:9092",
-        meaning: "the Kafka brokers; nothing reads streams yet",
+        meaning: "the Kafka brokers, or `embedded://FOLDER`: topics on disk, which `push` fills; a table `stream.kafka` passes settings on to librdkafka",
     },
     Setting { key: "serve.grpc", default: "127.0.0.1:6566", meaning: "where the server listens for gRPC" },
     Setting { key: "serve.http", default: "127.0.0.1:6567", meaning: "where the server listens for HTTP" },

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aggregate::Function;
 use crate::name::{Name, VersionId};
-use crate::time::Span;
+use crate::time::{Micros, Span};
 use crate::value::{DataType, Field};
 use crate::window::Window;
 
@@ -60,6 +60,16 @@ pub struct Stream {
     pub topic: String,
     /// How its values are encoded.
     pub format: StreamFormat,
+    /// From when it counts: earlier events are history's. None means the time of its first position.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Micros>,
+    /// The file that says what its values are; a relative path is taken from the project's folder. Of
+    /// Avro a schema in JSON, of protobuf a `.proto` file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// Of protobuf the message; none means the file's first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// How the values of a stream are encoded.

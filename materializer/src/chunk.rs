@@ -38,6 +38,8 @@ pub(crate) struct Loading<'a, W> {
     pub(crate) transform: ViewTransform,
     /// Whether nothing was ever loaded for the view.
     pub(crate) is_first: bool,
+    /// From when the view's stream counts: later rows are not history's.
+    pub(crate) seam: Option<Micros>,
     pub(crate) log: Log,
     pub(crate) letters: DeadLetters,
     /// How many numbers were given to files so far.
@@ -82,7 +84,7 @@ impl<W: Reader + Writer> Loading<'_, W> {
                 origin: &file.file.name,
                 number: file.number,
                 started_at,
-                range,
+                range: range.before(self.seam),
                 is_first: self.is_first,
                 is_history: matches!(self.mode, Mode::Backfill(_)),
             };

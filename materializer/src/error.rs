@@ -1,11 +1,13 @@
-//! What can go wrong while history is loaded, grouped by what a caller does next.
+//! What can go wrong while rows are brought into the stores, grouped by what a caller does next.
 
 use std::path::Path;
 
-use feature::VersionId;
+use feature::{Micros, VersionId};
 use offline::OfflineError;
 use online::OnlineError;
 use thiserror::Error;
+
+use crate::stream::{FeedError, Halt};
 
 /// An error of the materializer.
 #[derive(Debug, Error)]
@@ -72,6 +74,78 @@ pub enum MaterializerError {
         /// The view.
         view: VersionId,
     },
+    /// Tell the user: a source without a stream.
+    #[error("the source `{source_name}` of {view} has no `stream`: there is nothing to follow")]
+    NoStream {
+        /// The source.
+        source_name: String,
+        /// The view.
+        view: VersionId,
+    },
+    /// Tell the user: a schema without which values are not read.
+    #[error("the stream of the source `{source_name}`: {why}")]
+    StreamSchema {
+        /// The source.
+        source_name: String,
+        /// What is wrong with its schema.
+        why: String,
+    },
+    /// Tell the user: a log that was filled from another topic.
+    #[error(
+        "{view} was streamed from another topic than `{topic}`, whose offsets are its own: name the topic of before, or define {}@{}",
+        .view.name, .view.version + 1
+    )]
+    OtherTopic {
+        /// The view.
+        view: VersionId,
+        /// The topic that its source names now.
+        topic: String,
+    },
+    /// Tell the user: a seam between history and stream that would move.
+    #[error(
+        "the stream of {view} counts from {held} by its log, and its source says `from: {named}` now: rows would be lost or count twice, so put it back, or define {}@{}",
+        .view.name, .view.version + 1
+    )]
+    SeamMoved {
+        /// The view.
+        view: VersionId,
+        /// The seam that the log holds.
+        held: Micros,
+        /// The one that the source names.
+        named: Micros,
+    },
+    /// Tell the user: a seam before the end of the history that was loaded.
+    #[error(
+        "the history of {view} reaches {reaches}, and its stream would count from {from}: rows would count twice, so name `from` in the source's `stream`, after {reaches}"
+    )]
+    SeamCovered {
+        /// The view.
+        view: VersionId,
+        /// From when the stream would count.
+        from: Micros,
+        /// The newest event of history.
+        reaches: Micros,
+    },
+    /// Retry or tell the user, as the source of the stream says.
+    #[error("the topic `{topic}` of {view}: {error}")]
+    Feed {
+        /// The view.
+        view: VersionId,
+        /// The topic.
+        topic: String,
+        /// What failed.
+        error: FeedError,
+    },
+    /// Tell the user: a stream that stopped by itself.
+    #[error("the stream of {view} stopped: {}", stopped(topic, view, halt))]
+    Halted {
+        /// The view.
+        view: VersionId,
+        /// The topic.
+        topic: String,
+        /// Why.
+        halt: Halt,
+    },
     /// Retry: other writers kept changing the online rows while they were folded.
     #[error("the online rows of {view} kept changing while they were folded: run the command again")]
     OnlineConflict {
@@ -105,7 +179,50 @@ pub enum MaterializerError {
 }
 
 impl MaterializerError {
+    /// Whether trying again may be of use.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Offline(error) => matches!(
+                error,
+                OfflineError::Conflict { .. } | OfflineError::Full { .. } | OfflineError::Table { .. }
+            ),
+            Self::Online(error) => !matches!(
+                error,
+                OnlineError::Damaged { .. }
+                    | OnlineError::Newer { .. }
+                    | OnlineError::TooLarge { .. }
+                    | OnlineError::Url { .. }
+            ),
+            Self::OnlineConflict { .. } => true,
+            Self::Feed { error, .. } => matches!(error, FeedError::Unreachable(_)),
+            _ => false,
+        }
+    }
+
     pub(crate) fn file(path: &Path, problem: impl ToString) -> Self {
         Self::File { path: path.display().to_string(), problems: vec![problem.to_string()] }
+    }
+}
+
+/// Why a stream stopped, and how to go on.
+fn stopped(topic: &str, view: &VersionId, halt: &Halt) -> String {
+    match halt {
+        Halt::Gap { partition, next, earliest } => format!(
+            "partition {partition} of `{topic}` begins at offset {earliest} now, and the log needs {next}: {} rows \
+             are gone; restore them to the topic, or define {}@{} over a history that has them",
+            earliest - next,
+            view.name,
+            view.version + 1
+        ),
+        Halt::Beyond { partition, next, end } => format!(
+            "partition {partition} of `{topic}` ends at offset {end}, and the log has all before {next}: the topic was \
+             emptied or made anew; restore it, or define {}@{}",
+            view.name,
+            view.version + 1
+        ),
+        Halt::TooManyBad { bad, rows } => format!(
+            "{bad} of its newest {rows} rows are bad; see `twinstore dead-letter list {view}`, mend what produces \
+             them, or allow more with --max-bad-share, and stream again: nothing is lost"
+        ),
     }
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use feature::{Micros, Source, View};
-use offline::{Log, OfflineStore};
+use offline::{Log, OfflineStore, Optimized};
 use online::{Reader, Writer};
 use transform::ViewTransform;
 
@@ -18,6 +18,7 @@ use crate::error::MaterializerError;
 use crate::judge::EventRange;
 use crate::loaded::{self, TableVersions};
 use crate::report::LoadReport;
+use crate::seam;
 use crate::source_files::{self, SourceFile};
 use crate::source_reader::content;
 use crate::sync;
@@ -102,6 +103,27 @@ impl<W: Reader + Writer> Materializer<W> {
         sync::sync(&mut log, &self.online, (self.clock)()).await
     }
 
+    /// Drops the view's online rows, and folds its whole log anew. Gives how many entities were written.
+    pub async fn rebuild(&self, view: &Arc<View>) -> Result<u64, MaterializerError> {
+        self.online.drop_view(&view.id).await?;
+        let written = self.sync(view).await?;
+        let now = (self.clock)();
+        // What was applied before is not known any more: a reader may be refused too early, never too late.
+        self.online.replace(&view.id, &[], (written > 0).then_some(now)).await?;
+        Ok(written)
+    }
+
+    /// Compacts the view's log once it has more files than this. Readers and writers go on.
+    pub async fn compact(
+        &self,
+        view: &Arc<View>,
+        files: usize,
+    ) -> Result<Option<Optimized>, MaterializerError> {
+        let mut log = self.offline.log(view).await?;
+        let held = log.snapshot()?.map_or(0, |snapshot| snapshot.files.len());
+        Ok(if held > files { Some(log.optimize().await?) } else { None })
+    }
+
     async fn finish(&self, mut report: LoadReport, log: &Log) -> Result<LoadReport, MaterializerError> {
         report.log_version = log.version();
         report.entities = self.online.stats(&log.view().id).await?.rows;
@@ -126,6 +148,7 @@ impl<W: Reader + Writer> Materializer<W> {
             is_first: !loaded::has_first_load(&log).await?,
             letters: self.offline.dead_letters(&view.id).await?,
             numbers: loaded::numbers(&log).await?,
+            seam: seam::find(&log, source).await?,
             log,
             report,
             waiting: BTreeMap::new(),

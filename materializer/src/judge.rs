@@ -34,6 +34,11 @@ impl EventRange {
         self.from.is_none() && self.to.is_none()
     }
 
+    /// The range up to a moment: what happened from then on comes otherwise.
+    pub(crate) fn before(self, moment: Option<Micros>) -> Self {
+        Self { to: [self.to, moment].into_iter().flatten().min(), ..self }
+    }
+
     fn holds(self, event_time: i64) -> bool {
         self.from.is_none_or(|from| from.get() <= event_time)
             && self.to.is_none_or(|to| event_time < to.get())

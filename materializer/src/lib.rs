@@ -29,11 +29,18 @@ mod judge;
 mod known_rows;
 mod loaded;
 mod report;
+mod seam;
 mod source_files;
 mod source_reader;
+mod stream;
 mod sync;
 
 pub use error::MaterializerError;
 pub use history::{Materializer, Target};
 pub use judge::EventRange;
 pub use report::LoadReport;
+pub use stream::{
+    Arrival, Bounds, Event, Feed, FeedError, Following, Halt, Kafka, KafkaSettings, Located, Move,
+    PartitionReport, Protocol, PushError, PushFeed, PushLog, Pushed, Record, ReplayReport, Share, Stage,
+    Step, StreamReport, Watch, follow, unsettled,
+};

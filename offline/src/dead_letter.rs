@@ -1,11 +1,14 @@
 //! Rows that were refused, with their position and the reason, kept until they are looked at.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Int8Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::{
+    ArrayRef, AsArray, Int8Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use arrow::datatypes::{DataType, Field, Int8Type, Int32Type, Int64Type, Schema, SchemaRef};
 use feature::{Micros, Position, VersionId};
+use futures::StreamExt;
 use url::Url;
 
 use crate::columns::{POSITION_KIND, POSITION_MAJOR, POSITION_MINOR, timestamp_type};
@@ -24,7 +27,8 @@ pub struct DeadLetter {
     pub reason: String,
     /// What exactly was wrong.
     pub detail: String,
-    /// The row as JSON, cut at [`DeadLetter::MAX_ROW_BYTES`].
+    /// The row as JSON: of history its values, cut at [`DeadLetter::MAX_ROW_BYTES`]; of a stream the record
+    /// itself.
     pub row: String,
 }
 
@@ -67,6 +71,75 @@ impl DeadLetters {
         appender.write(batch(&letters, recorded_at)?).await?;
         appender.commit(markers).await?;
         Ok(())
+    }
+
+    /// Brings the snapshot up to the newest version.
+    pub async fn refresh(&mut self) -> Result<(), OfflineError> {
+        self.table.refresh().await
+    }
+
+    /// Appends refused rows that are known not to be there yet. Where two processes refuse the same rows,
+    /// each says the same of them.
+    pub async fn append_new(
+        &mut self,
+        letters: Vec<DeadLetter>,
+        recorded_at: Micros,
+    ) -> Result<(), OfflineError> {
+        if letters.is_empty() {
+            return Ok(());
+        }
+        let mut appender = self.table.appender().await?;
+        appender.write(batch(&letters, recorded_at)?).await?;
+        appender.commit(&[]).await?;
+        Ok(())
+    }
+
+    /// The streamed rows that were refused at or beyond these offsets: (partition, offset) each.
+    pub async fn beyond(&mut self, places: &BTreeMap<u32, u64>) -> Result<Vec<(u32, u64)>, OfflineError> {
+        self.refresh().await?;
+        let mut found = Vec::new();
+        scan::for_each_position(&self.table, |(kind, partition, offset)| {
+            // Kind 1 is a stream.
+            if kind == 1 && places.get(&partition).is_some_and(|next| *next <= offset) {
+                found.push((partition, offset));
+            }
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// At most this many refused rows, in no order; a row may come more than once.
+    pub async fn read(&self, limit: usize) -> Result<Vec<DeadLetter>, OfflineError> {
+        let columns = [POSITION_KIND, POSITION_MAJOR, POSITION_MINOR, "origin", "reason", "detail", "row"];
+        let mut stream = scan::stream(&self.table, &self.table.files(), &columns)?;
+        let mut letters = Vec::new();
+        while let Some(batch) = stream.next().await {
+            let batch = batch?;
+            let [kinds, majors, minors, origins, reasons, details, rows] = batch.columns() else { continue };
+            let kinds = kinds.as_primitive::<Int8Type>();
+            let majors = majors.as_primitive::<Int32Type>();
+            let minors = minors.as_primitive::<Int64Type>();
+            let text = |column: &ArrayRef, row: usize| column.as_string::<i32>().value(row).to_owned();
+            for row in 0..batch.num_rows() {
+                let (kind, major, minor) = (kinds.value(row), majors.value(row), minors.value(row));
+                let position = Position::from_parts(kind as u8, major as u32, minor as u64);
+                let position = position.ok_or_else(|| OfflineError::Corrupt {
+                    what: format!("the {}", self.table.name()),
+                    why: format!("{kind} is no kind of position"),
+                })?;
+                letters.push(DeadLetter {
+                    position,
+                    origin: text(origins, row),
+                    reason: text(reasons, row),
+                    detail: text(details, row),
+                    row: text(rows, row),
+                });
+                if letters.len() == limit {
+                    return Ok(letters);
+                }
+            }
+        }
+        Ok(letters)
     }
 
     /// The positions of all rows that were refused so far.

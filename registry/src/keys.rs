@@ -86,6 +86,8 @@ pub(crate) enum Shape {
     Prefix,
     Type,
     Duration,
+    /// RFC 3339.
+    Time,
     Version,
     /// `name@version`.
     VersionId,
@@ -207,6 +209,26 @@ static STREAM: Record = Record {
     keys: &[
         required("topic", Shape::Text, "the Kafka topic"),
         required("format", Shape::OneOf(&["json", "avro", "protobuf"]), "how its values are encoded"),
+        optional(
+            "from",
+            Shape::Time,
+            "the time of its first position",
+            "from when the stream counts, where the source has history too: earlier events are taken from \
+             `batch`, later ones from the topic",
+        ),
+        optional(
+            "schema",
+            Shape::Text,
+            "none",
+            "the file that says what its values are: of avro a schema in JSON, of protobuf a `.proto` file; a \
+             relative path is taken from the project's folder",
+        ),
+        optional(
+            "message",
+            Shape::Text,
+            "the file's first",
+            "of protobuf the name of the message, with its package",
+        ),
     ],
 };
 

@@ -1,7 +1,7 @@
 //! Checks a document against the tables of keys: every value that has not the shape that its key
 //! wants is reported, with the nearest that has.
 
-use feature::{DataType, Name, Scalar, Span, VersionId};
+use feature::{DataType, Micros, Name, Scalar, Span, VersionId};
 
 use crate::keys::{Need, Record, Shape};
 use crate::nearest::did_you_mean;
@@ -122,6 +122,7 @@ fn check_text(shape: &Shape, text: &str) -> Option<String> {
             Some(format!("`{text}` is no prefix: use lower-case letters, digits and underscores"))
         }
         Shape::Type => text.parse::<DataType>().err().map(|error| format!("{error}{}", nearest_type(text))),
+        Shape::Time => text.parse::<Micros>().err().map(|error| error.to_string()),
         Shape::Duration => text.parse::<Span>().err().map(|error| format!("{error}{}", nearest_span(text))),
         Shape::Version => match text.parse::<u32>() {
             Ok(version) if version > 0 => None,
@@ -204,6 +205,7 @@ pub(crate) fn noun(shape: &Shape) -> String {
         Shape::Prefix => "a prefix".to_owned(),
         Shape::Type => "a type".to_owned(),
         Shape::Duration => "a duration".to_owned(),
+        Shape::Time => "a time".to_owned(),
         Shape::Version => "a whole number from 1".to_owned(),
         Shape::VersionId => "a name@version".to_owned(),
         Shape::Percent => "a percentage".to_owned(),

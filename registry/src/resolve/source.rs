@@ -107,5 +107,11 @@ fn stream(node: &Node) -> Option<Stream> {
         "protobuf" => StreamFormat::Protobuf,
         _ => return None,
     };
-    Some(Stream { topic: node.string("topic")?, format })
+    Some(Stream {
+        topic: node.string("topic")?,
+        format,
+        from: node.parse("from"),
+        schema: node.string("schema"),
+        message: node.string("message"),
+    })
 }

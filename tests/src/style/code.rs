@@ -13,7 +13,7 @@ const UNSAFE: [&str; 2] = [
 ];
 
 /// Where a clock may be read: everywhere else, time is an argument.
-const CLOCKED: [&str; 3] = ["cli/", "tests/", "benches/"];
+const CLOCKED: [&str; 4] = ["cli/", "tests/", "benches/", "examples/"];
 
 const CLOCKS: [&str; 5] = ["SystemTime::now", "Timestamp::now", "Zoned::now", "Utc::now", "Local::now"];
 

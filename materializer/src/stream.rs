@@ -1,0 +1,24 @@
+//! A stream into both stores: nothing lost, nothing twice, through every crash.
+
+mod decode;
+mod feed;
+mod follower;
+mod judge;
+mod kafka;
+mod letter;
+mod positions;
+mod protocol;
+mod push;
+mod replay;
+mod report;
+mod watch;
+mod working;
+
+pub use feed::{Arrival, Feed, FeedError};
+pub use follower::{Following, follow};
+pub use kafka::{Kafka, KafkaSettings};
+pub use protocol::{Bounds, Event, Halt, Located, Move, Protocol, Record, Share, Step};
+pub use push::{PushError, PushFeed, PushLog, Pushed};
+pub use replay::{ReplayReport, unsettled};
+pub use report::{PartitionReport, StreamReport};
+pub use watch::{Stage, Watch};

@@ -1,0 +1,254 @@
+//! A JSON object for each record: columns by name, others ignored, a missing one null. Moments are RFC
+//! 3339, bytes base64, and the floats that JSON lacks the strings "NaN", "Infinity" and "-Infinity".
+
+use std::fmt;
+
+use feature::{DataType, Field, Scalar, Value};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::text;
+
+/// The values of these columns in a JSON object.
+pub(super) fn decode(fields: &[Field], bytes: &[u8]) -> Result<Vec<Value>, String> {
+    let mut values = vec![Value::Null; fields.len()];
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let row = Row { fields, values: &mut values };
+    let read = row.deserialize(&mut json).and_then(|()| json.end());
+    read.map_err(|error| error.to_string())?;
+    Ok(values)
+}
+
+struct Row<'a> {
+    fields: &'a [Field],
+    values: &'a mut [Value],
+}
+
+impl<'de> DeserializeSeed<'de> for Row<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Row<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with the source's columns")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(place) = map.next_key_seed(Place(self.fields))? {
+            let field = place.and_then(|place| self.fields.get(place).zip(self.values.get_mut(place)));
+            match field {
+                Some((field, value)) => *value = map.next_value_seed(Cell(field))?,
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The place of a column by its name.
+struct Place<'a>(&'a [Field]);
+
+impl<'de> DeserializeSeed<'de> for Place<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Place<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Option<usize>, E> {
+        Ok(self.0.iter().position(|field| field.name.as_str() == name))
+    }
+}
+
+/// The value of one column.
+struct Cell<'a>(&'a Field);
+
+impl<'de> DeserializeSeed<'de> for Cell<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(One { field: self.0, data_type: self.0.data_type })
+    }
+}
+
+/// A value, or an item of a list, of this type.
+#[derive(Clone, Copy)]
+struct One<'a> {
+    field: &'a Field,
+    data_type: DataType,
+}
+
+impl One<'_> {
+    fn number<E: Error>(self, value: Option<Value>, shown: impl fmt::Display) -> Result<Value, E> {
+        value.ok_or_else(|| {
+            E::custom(format!("the column `{}` is {}, and {shown} is not", self.field.name, self.data_type))
+        })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for One<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for One<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} for the column `{}`", self.data_type, self.field.name)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        let value_of = (self.data_type == Scalar::Bool.into()).then_some(Value::Bool(value));
+        self.number(value_of, value)
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        self.number(integer(value, self.data_type), value)
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        let value_of = match i64::try_from(value) {
+            Ok(value) => integer(value, self.data_type),
+            Err(_) => float(value as f64, self.data_type),
+        };
+        self.number(value_of, value)
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        self.number(float(value, self.data_type), value)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
+        let value = self.data_type.scalar().and_then(|scalar| text::scalar(text, scalar));
+        self.number(value, format!("\"{}\"", shown(text)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let DataType::List(item, length) = self.data_type else {
+            return self.number(None, "a list");
+        };
+        let mut items = Vec::new();
+        while let Some(value) = seq.next_element_seed(One { data_type: item.into(), ..self })? {
+            items.push(value);
+        }
+        let count = items.len();
+        let fits = length.is_none_or(|length| length as usize == count);
+        self.number(fits.then(|| Value::List(items.into())), format!("a list of {count} items"))
+    }
+}
+
+/// The start of a text, for a message.
+fn shown(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(40)).unwrap_or_default()
+}
+
+fn integer(value: i64, data_type: DataType) -> Option<Value> {
+    match data_type.scalar()? {
+        Scalar::Int32 => i32::try_from(value).ok().map(Value::Int32),
+        Scalar::Int64 => Some(Value::Int64(value)),
+        _ => float(value as f64, data_type),
+    }
+}
+
+/// A whole float may stand for an integer: many writers have one kind of number only.
+fn float(value: f64, data_type: DataType) -> Option<Value> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let whole = || (value.fract() == 0.0 && value.abs() <= EXACT).then_some(value as i64);
+    match data_type.scalar()? {
+        Scalar::Float32 => Some(Value::Float32(value as f32)),
+        Scalar::Float64 => Some(Value::Float64(value)),
+        Scalar::Int32 => i32::try_from(whole()?).ok().map(Value::Int32),
+        Scalar::Int64 => whole().map(Value::Int64),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(data_type: &str, json: &str) -> Result<Value, String> {
+        let field = Field { name: "x".parse().unwrap(), data_type: data_type.parse().unwrap() };
+        let values = decode(&[field], format!("{{\"y\": [1, {{}}], \"x\": {json}}}").as_bytes())?;
+        Ok(values[0].clone())
+    }
+
+    #[test]
+    fn every_type_is_read_as_it_is_written_in_answers() {
+        for (data_type, json, value) in [
+            ("bool", "true", Value::Bool(true)),
+            ("int32", "-7", Value::Int32(-7)),
+            ("int64", "9007199254740993", Value::Int64(9_007_199_254_740_993)),
+            ("int64", "3.0", Value::Int64(3)),
+            ("float32", "0.1", Value::Float32(0.1)),
+            ("float64", "18446744073709551615", Value::Float64(18_446_744_073_709_551_615.0)),
+            ("float64", "\"-Infinity\"", Value::Float64(f64::NEG_INFINITY)),
+            ("string", "\"a\\u00e9\"", Value::String("aé".into())),
+            ("bytes", "\"AQI=\"", Value::Bytes(vec![1, 2].into())),
+            (
+                "timestamp",
+                "\"1970-01-01T00:00:01Z\"",
+                Value::Timestamp(feature::Micros::new(1_000_000).unwrap()),
+            ),
+            ("list<int32>[2]", "[1, null]", Value::List(vec![Value::Int32(1), Value::Null].into())),
+            ("string", "null", Value::Null),
+        ] {
+            assert_eq!(read(data_type, json), Ok(value), "{data_type} {json}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_of_its_columns_type_is_refused_naming_both() {
+        for (data_type, json) in [
+            ("int32", "2147483648"),
+            ("int64", "1.5"),
+            ("int64", "\"1\""),
+            ("string", "1"),
+            ("timestamp", "1370088000"),
+            ("timestamp", "\"yesterday\""),
+            ("bytes", "\"?\""),
+            ("bool", "0"),
+            ("list<int32>[2]", "[1]"),
+            ("int32", "{}"),
+        ] {
+            let problem = read(data_type, json).unwrap_err();
+            assert!(
+                problem.contains("`x`") && problem.contains(data_type.split('<').next().unwrap()),
+                "{problem}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused_and_a_missing_column_is_null() {
+        let field = Field { name: "x".parse().unwrap(), data_type: Scalar::Int32.into() };
+        let fields = [field];
+        assert_eq!(decode(&fields, b"{}"), Ok(vec![Value::Null]));
+        for bad in ["", "[]", "{", "{} {}", "{\"x\": 1,}", "\u{0}"] {
+            assert!(decode(&fields, bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+}

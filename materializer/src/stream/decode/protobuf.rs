@@ -1,0 +1,179 @@
+//! A protobuf message for each record, read by the descriptor of its `.proto` file. Columns are found by
+//! the names of fields. A field without a value is null where its presence is known, else what its type
+//! has where nothing is written.
+
+use feature::{DataType, Field, Micros, Scalar, Value};
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, ReflectMessage, Value as Read};
+
+/// What stands for a moment.
+const TIMESTAMP: &str = "google.protobuf.Timestamp";
+
+/// The message named, or the first of the file where none is; else what is wrong with the file, in words.
+pub(super) fn message(path: &std::path::Path, name: Option<&str>) -> Result<MessageDescriptor, String> {
+    let folder = path.parent().unwrap_or(std::path::Path::new("."));
+    let files = protox::compile([path], [folder]).map_err(|error| error.to_string())?;
+    // Imports come before the file itself.
+    let own = files.file.last().map(|file| file.name().to_owned()).unwrap_or_default();
+    let pool = DescriptorPool::from_file_descriptor_set(files).map_err(|error| error.to_string())?;
+    let found = match name {
+        Some(name) => pool.get_message_by_name(name),
+        None => pool.get_file_by_name(&own).and_then(|file| file.messages().next()),
+    };
+    found.ok_or_else(|| match name {
+        Some(name) => format!("it has no message `{name}`: name it with its package, as in `shop.Click`"),
+        None => "it has no message".to_owned(),
+    })
+}
+
+/// The values of these columns in a message.
+pub(super) fn decode(
+    descriptor: &MessageDescriptor,
+    fields: &[Field],
+    bytes: &[u8],
+) -> Result<Vec<Value>, String> {
+    let message = DynamicMessage::decode(descriptor.clone(), bytes).map_err(|error| error.to_string())?;
+    fields.iter().map(|field| value(&message, field)).collect()
+}
+
+fn value(message: &DynamicMessage, field: &Field) -> Result<Value, String> {
+    let Some(found) = message.descriptor().get_field_by_name(field.name.as_str()) else {
+        return Ok(Value::Null);
+    };
+    if found.supports_presence() && !message.has_field(&found) {
+        return Ok(Value::Null);
+    }
+    let read = message.get_field(&found);
+    let enumeration = match found.kind() {
+        prost_reflect::Kind::Enum(values) => Some(values),
+        _ => None,
+    };
+    let named = match (&*read, enumeration) {
+        (Read::EnumNumber(number), Some(values)) => {
+            values.get_value(*number).map(|value| Value::String(value.name().into()))
+        }
+        _ => None,
+    };
+    match named {
+        Some(name) if field.data_type == Scalar::String.into() => Ok(name),
+        _ => of_type(&read, field.data_type).ok_or_else(|| {
+            format!("the column `{}` is {}, and the message holds another type", field.name, field.data_type)
+        }),
+    }
+}
+
+fn of_type(read: &Read, data_type: DataType) -> Option<Value> {
+    match data_type {
+        DataType::List(item, length) => {
+            let Read::List(items) = read else { return None };
+            if length.is_some_and(|length| length as usize != items.len()) {
+                return None;
+            }
+            let items: Option<Vec<Value>> = items.iter().map(|one| of_type(one, item.into())).collect();
+            Some(Value::List(items?.into()))
+        }
+        DataType::Scalar(scalar) => Some(match (scalar, read) {
+            (Scalar::Bool, Read::Bool(value)) => Value::Bool(*value),
+            (Scalar::Int32, Read::I32(value)) => Value::Int32(*value),
+            (Scalar::Int32, Read::EnumNumber(value)) => Value::Int32(*value),
+            (Scalar::Int64, Read::I32(value)) => Value::Int64(i64::from(*value)),
+            (Scalar::Int64, Read::I64(value)) => Value::Int64(*value),
+            (Scalar::Int64, Read::U32(value)) => Value::Int64(i64::from(*value)),
+            (Scalar::Float32, Read::F32(value)) => Value::Float32(*value),
+            (Scalar::Float64, Read::F32(value)) => Value::Float64(f64::from(*value)),
+            (Scalar::Float64, Read::F64(value)) => Value::Float64(*value),
+            (Scalar::String, Read::String(text)) => Value::String(text.as_str().into()),
+            (Scalar::Bytes, Read::Bytes(bytes)) => Value::Bytes(bytes.as_ref().into()),
+            (Scalar::Timestamp, Read::Message(message)) => moment(message)?,
+            (Scalar::Timestamp, Read::String(text)) => Value::Timestamp(text.parse().ok()?),
+            _ => return None,
+        }),
+    }
+}
+
+/// Nanoseconds are cut towards minus infinity, as a later moment would leak.
+fn moment(message: &DynamicMessage) -> Option<Value> {
+    if message.descriptor().full_name() != TIMESTAMP {
+        return None;
+    }
+    let seconds = message.get_field_by_name("seconds")?.as_i64()?;
+    let nanos = message.get_field_by_name("nanos")?.as_i32()?;
+    let micros = seconds.checked_mul(1_000_000)?.checked_add(i64::from(nanos.div_euclid(1_000)))?;
+    Some(Value::Timestamp(Micros::new(micros).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use prost_reflect::prost::Message;
+
+    use super::*;
+
+    const CLICK: &str = r#"
+        syntax = "proto3";
+        package shop;
+        import "google/protobuf/timestamp.proto";
+        enum Page { HOME = 0; CART = 1; }
+        message Click {
+          int64 id = 1;
+          google.protobuf.Timestamp at = 2;
+          Page page = 3;
+          optional double amount = 4;
+          repeated float sizes = 5;
+          uint64 wide = 6;
+        }
+    "#;
+
+    fn click() -> (tempfile::TempDir, MessageDescriptor) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("click.proto");
+        std::fs::write(&path, CLICK).unwrap();
+        let found = message(&path, None).unwrap();
+        (folder, found)
+    }
+
+    fn fields(columns: &[(&str, &str)]) -> Vec<Field> {
+        let field =
+            |(name, ty): &(&str, &str)| Field { name: name.parse().unwrap(), data_type: ty.parse().unwrap() };
+        columns.iter().map(field).collect()
+    }
+
+    fn encoded(descriptor: &MessageDescriptor) -> Vec<u8> {
+        let mut message = DynamicMessage::new(descriptor.clone());
+        message.set_field_by_name("id", Read::I64(42));
+        let at = descriptor.get_field_by_name("at").unwrap();
+        let mut moment = DynamicMessage::new(at.kind().as_message().unwrap().clone());
+        moment.set_field_by_name("seconds", Read::I64(1));
+        moment.set_field_by_name("nanos", Read::I32(1_999));
+        message.set_field_by_name("at", Read::Message(moment));
+        message.set_field_by_name("page", Read::EnumNumber(1));
+        message.set_field_by_name("sizes", Read::List(vec![Read::F32(0.5)]));
+        message.encode_to_vec()
+    }
+
+    #[test]
+    fn columns_are_found_by_name_and_an_absent_one_is_null() {
+        let (_folder, descriptor) = click();
+        let columns = fields(&[
+            ("at", "timestamp"),
+            ("id", "int64"),
+            ("page", "string"),
+            ("amount", "float64"),
+            ("sizes", "list<float32>"),
+            ("missing", "int32"),
+        ]);
+        let values = decode(&descriptor, &columns, &encoded(&descriptor)).unwrap();
+        let sizes = Value::List(vec![Value::Float32(0.5)].into());
+        let at = Value::Timestamp(Micros::new(1_000_001).unwrap());
+        let expected = [at, Value::Int64(42), Value::String("CART".into()), Value::Null, sizes, Value::Null];
+        assert_eq!(values, expected);
+    }
+
+    #[test]
+    fn what_is_no_such_message_is_refused() {
+        let (folder, descriptor) = click();
+        assert!(decode(&descriptor, &fields(&[("id", "int64")]), b"\xff\xff").is_err());
+        let wide = decode(&descriptor, &fields(&[("wide", "int64")]), &[]).unwrap_err();
+        assert!(wide.contains("`wide`"), "{wide}");
+        let unknown = message(&folder.path().join("click.proto"), Some("shop.Clack")).unwrap_err();
+        assert!(unknown.contains("shop.Clack"), "{unknown}");
+    }
+}

@@ -1,0 +1,52 @@
+//! Where a stream's records come from: what the protocol needs of a source, whatever it is.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::protocol::Record;
+
+/// What a source has next.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Arrival {
+    /// A record.
+    Record(Record),
+    /// These partitions are this reader's from now on. It reads nothing of them before it is told where
+    /// to begin.
+    Assigned(Vec<u32>),
+    /// These partitions are another's from now on.
+    Revoked(Vec<u32>),
+    /// Nothing, for as long as was to be waited.
+    Nothing,
+}
+
+/// A source that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum FeedError {
+    /// Retry: it cannot be reached, or says so itself.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Stop: it dropped rows that were not read yet.
+    #[error("it has no row at the next offset of a partition any more")]
+    OutOfRange,
+    /// Stop: it will not work this way.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// A source of records in partitions, read by this process alone for as long as they are assigned to it.
+/// Its calls block: it is used on a thread of its own.
+pub trait Feed {
+    /// What it has next; waits for it this long.
+    fn next(&mut self, wait: Duration) -> Result<Arrival, FeedError>;
+
+    /// The first offset that it has of a partition, and the one that its next row will have.
+    fn extent(&mut self, partition: u32) -> Result<(u64, u64), FeedError>;
+
+    /// Reads these partitions from these offsets on.
+    fn begin(&mut self, places: &[(u32, u64)]) -> Result<(), FeedError>;
+
+    /// Notes that everything before these offsets is in the log. It is advice: where it fails, nothing is
+    /// lost.
+    fn acknowledge(&mut self, ends: &[(u32, u64)]);
+}

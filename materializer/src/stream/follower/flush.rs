@@ -1,0 +1,211 @@
+//! The steps of one flush: its records through the transform, the online store and the log.
+
+use std::collections::BTreeSet;
+
+use feature::Micros;
+use offline::DeadLetter;
+use online::{Reader, Writer};
+
+use super::Follower;
+use crate::error::MaterializerError;
+use crate::seam;
+use crate::stream::feed::Feed;
+use crate::stream::judge::{Before, Counts, Taken};
+use crate::stream::positions;
+use crate::stream::protocol::{Event, Move};
+use crate::stream::report::Flushed;
+use crate::stream::watch::Marks;
+use crate::stream::working::{NoRoom, Touched, Write};
+
+/// What is known of the flush that is under way.
+#[derive(Default)]
+pub(super) struct Flush {
+    taken: Option<Taken>,
+    touched: Touched,
+    /// The moment at which its rows are folded.
+    folded_at: Option<Micros>,
+    stamp: Option<Micros>,
+    /// What the online store's applied time was raised to.
+    applied_at: Option<Micros>,
+    letters: Vec<DeadLetter>,
+    counts: Counts,
+    marks: Marks,
+    written: usize,
+}
+
+impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
+    pub(super) async fn transform(&mut self) -> Result<Event, MaterializerError> {
+        let now = (self.clock)();
+        let mut flush = Flush { folded_at: Some(now), ..Flush::default() };
+        self.settle_seam().await?;
+        let before = Before { refused: &self.refused_before, seam: self.seam.from };
+        let (taken, letters) = self.judge.judge(self.protocol.records(), &before, &mut flush.counts)?;
+        flush.letters = letters;
+        let (batch, _) = self.judge.log_batch(&taken, now)?;
+        flush.touched = Touched::of(&self.target.view, &batch)?;
+        let Some(refused) = self.working.fold(self.online, &flush.touched, now).await? else {
+            self.rebuild().await?;
+            return Ok(Event::Overtaken);
+        };
+        flush.taken = Some(taken);
+        flush.marks.transformed((self.clock)());
+        self.flush = flush;
+        self.leave_out(&refused, NoRoom::TooManyWaiting)?;
+        Ok(Event::Transformed { refused: self.flush.letters.len() })
+    }
+
+    /// Before the first commit: where history ends and the stream begins.
+    async fn settle_seam(&mut self) -> Result<(), MaterializerError> {
+        if self.seam.is_recorded || self.target.source.batch.is_none() {
+            return Ok(());
+        }
+        let first = self.protocol.records().iter().map(|record| record.timestamp).min();
+        self.seam.from = self.seam.from.or(first);
+        match self.seam.from {
+            Some(from) => seam::check(&self.log, from).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Takes rows out of the flush for which their entity has no room.
+    fn leave_out(&mut self, refused: &BTreeSet<usize>, why: NoRoom) -> Result<(), MaterializerError> {
+        let Some(taken) = &self.flush.taken else { return Ok(()) };
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let records = self.protocol.records();
+        let origins = refused.iter().filter_map(|place| taken.origins.get(*place));
+        let letters: Vec<DeadLetter> = origins
+            .filter_map(|origin| records.get(*origin))
+            .map(|record| self.judge.no_room(record, why))
+            .collect();
+        *self.flush.counts.refused.entry(why.kind().to_owned()).or_default() += letters.len() as u64;
+        self.flush.letters.extend(letters);
+        let taken = taken.without(refused)?;
+        // Places are counted anew, so the rows are put together anew.
+        let now = self.flush.folded_at.unwrap_or_else(self.clock);
+        let (batch, _) = self.judge.log_batch(&taken, now)?;
+        self.flush.touched = Touched::of(&self.target.view, &batch)?;
+        self.flush.taken = Some(taken);
+        Ok(())
+    }
+
+    pub(super) async fn refuse(&mut self) -> Result<Event, MaterializerError> {
+        let letters = self.flush.letters.clone();
+        let at = letters
+            .iter()
+            .map(|letter| letter.position.parts())
+            .map(|(_, partition, offset)| (partition, offset));
+        let at: Vec<(u32, u64)> = at.collect();
+        self.letters.refresh().await?;
+        self.letters.append_new(letters, (self.clock)()).await?;
+        self.refused_before.extend(at);
+        self.flush.letters.clear();
+        Ok(Event::Refused)
+    }
+
+    pub(super) async fn write(&mut self) -> Result<Event, MaterializerError> {
+        let now = self.flush.folded_at.unwrap_or_else(self.clock);
+        match self.working.write(self.online, &self.flush.touched, now).await? {
+            Write::Done { written, folded_anew } => {
+                self.flush.written = written;
+                self.report.folded_anew += folded_anew as u64;
+            }
+            Write::Refused { places, why } => {
+                self.leave_out(&places, why)?;
+                return Ok(Event::RefusedMore(places.len()));
+            }
+        }
+        if self.working.has_lost(self.online).await? {
+            self.rebuild().await?;
+            return Ok(Event::Overtaken);
+        }
+        Ok(Event::Written)
+    }
+
+    /// The moment that the log will say, and the online store's applied time with it.
+    pub(super) async fn stamp(&mut self) -> Result<Event, MaterializerError> {
+        let stamp = (self.clock)();
+        self.flush.marks.acknowledged(stamp);
+        let any_visible = self.flush.taken.as_ref().is_some_and(|taken| {
+            let folded_at = self.flush.folded_at.map_or(i64::MAX, Micros::get);
+            taken.event_times().iter().any(|event| *event <= folded_at)
+        });
+        let applied_at = any_visible.then_some(stamp);
+        if any_visible {
+            self.online.replace(&self.target.view.id, &[], applied_at).await?;
+        }
+        (self.flush.stamp, self.flush.applied_at) = (Some(stamp), applied_at);
+        Ok(Event::Stamped)
+    }
+
+    pub(super) async fn commit(&mut self, moves: &[Move]) -> Result<Event, MaterializerError> {
+        match self.try_commit(moves).await {
+            Ok(()) => Ok(Event::Committed),
+            Err(MaterializerError::Offline(error)) => {
+                tracing::warn!("{}: a commit failed, and is looked for: {error}", self.target.view.id);
+                Ok(Event::Uncertain((self.clock)()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The snapshot that is committed on is the one on which the places were read, or the follower's own
+    /// commit after it: another writer's move of them is a conflict, whenever it came.
+    async fn try_commit(&mut self, moves: &[Move]) -> Result<(), MaterializerError> {
+        let stamp = self.flush.stamp.unwrap_or_else(self.clock);
+        let mut appender = self.log.appender().await?;
+        if let Some(taken) = self.flush.taken.as_ref().filter(|taken| taken.len() > 0) {
+            let (batch, late) = self.judge.log_batch(taken, stamp)?;
+            appender.write(batch).await?;
+            self.flush.marks.late = late;
+        }
+        let mut markers = positions::markers(self.judge.topic(), moves, self.flush.applied_at);
+        markers.extend(self.seam.from.filter(|_| !self.seam.is_recorded).map(seam::marker));
+        appender.commit(&markers).await?;
+        self.seam.is_recorded = self.seam.from.is_some();
+        Ok(())
+    }
+
+    pub(super) async fn compare(&mut self, moves: &[Move]) -> Result<Event, MaterializerError> {
+        self.log.refresh().await?;
+        // Another process may have been the first to say from when the stream counts.
+        let recorded = seam::recorded(&self.log).await?;
+        if recorded.is_some() && recorded != self.seam.from {
+            return Ok(Event::Overtaken);
+        }
+        self.seam.is_recorded = recorded.is_some();
+        let mut stands = Vec::with_capacity(moves.len());
+        for step in moves {
+            stands.push(positions::place(&self.log, self.judge.topic(), step.partition).await?.next);
+        }
+        let all = |at: fn(&Move) -> Option<u64>| {
+            moves.iter().zip(&stands).all(|(step, stands)| at(step) == *stands)
+        };
+        Ok(if all(|step| Some(step.to)) {
+            Event::StandsAfter
+        } else if all(|step| step.from) {
+            Event::StandsBefore
+        } else {
+            tracing::warn!("{}: another process has these partitions now", self.target.view.id);
+            Event::Overtaken
+        })
+    }
+
+    pub(super) fn finish(&mut self, ends: &[(u32, u64)]) {
+        let flush = std::mem::take(&mut self.flush);
+        self.refused_before.retain(|(partition, offset)| {
+            ends.iter().all(|(other, end)| other != partition || offset >= end)
+        });
+        let taken = flush.taken.as_ref();
+        let records = self.protocol.records();
+        self.following.watch.count(&flush.marks, taken, records, (self.clock)());
+        let late = flush.marks.late;
+        self.report.flushed(Flushed { taken, late, counts: flush.counts, ends, records });
+        self.report.entities_written += flush.written as u64;
+        self.report.entities_in_memory = self.working.entities() as u64;
+        self.look_at_lag();
+        self.following.watch.publish(&self.report);
+        tracing::debug!("{}: rows of {} entities committed", self.target.view.id, flush.touched.len());
+    }
+}

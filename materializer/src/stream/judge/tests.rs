@@ -1,0 +1,165 @@
+//! Records by records, and what becomes of them.
+
+use feature::{About, Column, Field, Name, Scalar, StreamFormat};
+
+use super::*;
+
+type KeyAndRow = (Value, feature::Row);
+
+fn field(name: &str, data_type: &str) -> Field {
+    Field { name: name.parse().unwrap(), data_type: data_type.parse().unwrap() }
+}
+
+fn name(name: &str) -> Name {
+    name.parse().unwrap()
+}
+
+fn judge() -> Judge {
+    let source = Source {
+        name: name("clicks"),
+        schema: vec![
+            field("id", "int64"),
+            field("at", "timestamp"),
+            field("visitor", "int64"),
+            field("page", "string"),
+        ],
+        event_time: Some(name("at")),
+        available_at: None,
+        assumed_delay: None,
+        allowed_lateness: Some("1h".parse().unwrap()),
+        max_ahead: Source::DEFAULT_MAX_AHEAD,
+        batch: None,
+        stream: Some(feature::Stream {
+            topic: "clicks".to_owned(),
+            format: StreamFormat::Json,
+            from: None,
+            schema: None,
+            message: None,
+        }),
+    };
+    let view = View {
+        id: "user_clicks@1".parse().unwrap(),
+        entity: name("visitor"),
+        keys: vec![field("visitor", "int64")],
+        source: name("clicks"),
+        key_expressions: vec!["visitor".to_owned()],
+        filter: Some("id <> 13".to_owned()),
+        columns: vec![
+            Column { name: name("id"), expression: "id".to_owned(), data_type: Scalar::Int64.into() },
+            Column { name: name("page"), expression: "page".to_owned(), data_type: Scalar::String.into() },
+        ],
+        features: Vec::new(),
+        expectations: Vec::new(),
+        ttl: None,
+        is_static: false,
+        retention: None,
+        freshness: None,
+        about: About::default(),
+        hash: "0123456789abcdef".to_owned(),
+    };
+    let target = Target { view: Arc::new(view), source: Arc::new(source) };
+    Judge::new(&target, Path::new(".")).unwrap()
+}
+
+fn at() -> Micros {
+    "2013-06-01T12:00:00Z".parse().unwrap()
+}
+
+fn record(offset: u64, key: Option<&str>, value: Option<&str>) -> Record {
+    let bytes = |text: Option<&str>| text.map(|text| text.as_bytes().to_vec());
+    Record { partition: 2, offset, timestamp: at(), received_at: at(), key: bytes(key), value: bytes(value) }
+}
+
+fn judged(records: &[Record], refused_before: &[(u32, u64)]) -> (Vec<KeyAndRow>, Vec<(u64, String)>) {
+    let judge = judge();
+    let mut counts = Counts::default();
+    let refused = refused_before.iter().copied().collect();
+    let before = Before { refused: &refused, seam: None };
+    let (taken, letters) = judge.judge(records, &before, &mut counts).unwrap();
+    let (batch, _) = judge.log_batch(&taken, at()).unwrap();
+    let rows = offline::rows(&judge.view, &batch).unwrap();
+    let keys = rows.into_iter().map(|(key, row)| (key.decode(&judge.view.keys).unwrap().remove(0), row));
+    let letters = letters.into_iter().map(|letter| (letter.position.parts().2, letter.reason));
+    (keys.collect(), letters.collect())
+}
+
+#[test]
+fn rows_and_tombstones_keep_the_order_of_their_offsets() {
+    let records = [
+        record(
+            5,
+            Some("7"),
+            Some(r#"{"id": 1, "at": "2013-06-01T11:00:00Z", "visitor": 7, "page": "home"}"#),
+        ),
+        record(6, Some("8"), None),
+        record(7, None, Some(r#"{"id": 2, "at": "2013-06-01T11:00:00Z", "visitor": 8}"#)),
+        record(8, Some(r#"{"visitor": 7}"#), None),
+    ];
+    let (rows, letters) = judged(&records, &[]);
+    assert_eq!(letters, []);
+    let shown: Vec<_> = rows
+        .iter()
+        .map(|(key, row)| (key.clone(), row.position.parts().2, row.deleted, row.event_time))
+        .collect();
+    let eleven = "2013-06-01T11:00:00Z".parse().unwrap();
+    let user = Value::Int64;
+    assert_eq!(
+        shown,
+        [
+            (user(7), 5, false, eleven),
+            (user(8), 6, true, at()),
+            (user(8), 7, false, eleven),
+            (user(7), 8, true, at())
+        ]
+    );
+    assert_eq!(rows[0].1.values, [Value::Int64(1), Value::String("home".into())]);
+    assert_eq!(rows[1].1.values, [Value::Null, Value::Null]);
+}
+
+#[test]
+fn each_bad_record_is_refused_alone_and_says_why() {
+    let records = [
+        record(0, None, Some("{")),
+        record(1, None, Some(r#"{"id": 1, "visitor": 7}"#)),
+        record(2, None, Some(r#"{"id": 2, "visitor": 7, "at": "2013-06-01T13:00:00.000001Z"}"#)),
+        record(3, None, None),
+        record(4, Some("x"), None),
+        record(5, None, Some(r#"{"id": 13, "visitor": 7}"#)),
+        record(6, None, Some(r#"{"id": 3, "at": "2013-06-01T13:00:00Z"}"#)),
+        record(7, None, Some(r#"{"id": 4, "visitor": 7, "at": "2013-06-01T13:00:00Z"}"#)),
+    ];
+    let (rows, mut letters) = judged(&records, &[]);
+    letters.sort();
+    let expected = [
+        (0, "undecodable"),
+        (1, "null_event_time"),
+        (2, "too_far_ahead"),
+        (3, "tombstone_key"),
+        (4, "tombstone_key"),
+    ];
+    assert_eq!(letters, expected.map(|(offset, reason)| (offset, reason.to_owned())));
+    assert_eq!(rows.iter().map(|(_, row)| row.position.parts().2).collect::<Vec<_>>(), [7]);
+}
+
+#[test]
+fn what_was_refused_before_a_crash_stays_refused() {
+    let good = r#"{"id": 1, "at": "2013-06-01T11:00:00Z", "visitor": 7}"#;
+    let records = [record(5, None, Some(good)), record(6, None, Some(good))];
+    let (rows, letters) = judged(&records, &[(2, 5)]);
+    assert_eq!((rows.len(), letters.len()), (1, 0));
+    assert_eq!(rows[0].1.position.parts().2, 6);
+}
+
+#[test]
+fn what_happened_before_the_stream_counts_is_left_to_history() {
+    let judge = judge();
+    let seam = "2013-06-01T11:00:00Z".parse().unwrap();
+    let records = [
+        record(0, None, Some(r#"{"id": 1, "at": "2013-06-01T10:59:59.999999Z", "visitor": 7}"#)),
+        record(1, None, Some(r#"{"id": 2, "at": "2013-06-01T11:00:00Z", "visitor": 7}"#)),
+    ];
+    let mut counts = Counts::default();
+    let before = Before { refused: &BTreeSet::new(), seam: Some(seam) };
+    let (taken, letters) = judge.judge(&records, &before, &mut counts).unwrap();
+    assert_eq!((taken.origins, letters, counts.of_history), (vec![1], vec![], 1));
+}

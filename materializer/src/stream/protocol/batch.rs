@@ -1,0 +1,110 @@
+//! What is gathered for one flush, and when it is enough: rows, bytes and time are each bounded.
+
+use std::collections::BTreeMap;
+
+use feature::{Micros, Span};
+
+/// One record of a stream, as its source gives it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Record {
+    /// The partition.
+    pub partition: u32,
+    /// Its offset in the partition.
+    pub offset: u64,
+    /// The broker's timestamp.
+    pub timestamp: Micros,
+    /// When it was received.
+    pub received_at: Micros,
+    /// The record's key, in bytes; none where it has none.
+    pub key: Option<Vec<u8>>,
+    /// The record's value, in bytes; none in a tombstone.
+    pub value: Option<Vec<u8>>,
+}
+
+impl Record {
+    /// Bytes that it takes in memory.
+    pub fn bytes(&self) -> usize {
+        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        size_of::<Self>() + length(&self.key) + length(&self.value)
+    }
+}
+
+/// When a flush begins, and how long a step that failed rests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bounds {
+    /// Rows of one flush at most.
+    pub rows: usize,
+    /// Bytes of one flush's records, of which one record more may lie in memory.
+    pub bytes: usize,
+    /// How long the first record of a flush waits for others, here and at the broker together.
+    pub wait: Span,
+    /// How long a step rests that failed for the first time; it doubles with each failure.
+    pub first_rest: Span,
+    /// How long it rests at most.
+    pub longest_rest: Span,
+}
+
+/// Since when the first record of a flush waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waits {
+    /// Since it was received.
+    pub(super) here: Micros,
+    /// Since the broker had it: while a flush was under way, records waited there.
+    pub(super) anywhere: Micros,
+}
+
+/// The records of a flush.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Gathered {
+    records: Vec<Record>,
+    bytes: usize,
+    waits: Option<Waits>,
+    /// The offset after the last record of each partition.
+    ends: BTreeMap<u32, u64>,
+}
+
+impl Gathered {
+    pub(super) fn push(&mut self, record: Record, now: Micros) {
+        self.bytes += record.bytes();
+        let waits = self.waits.get_or_insert(Waits { here: now, anywhere: now });
+        waits.anywhere = waits.anywhere.min(record.timestamp);
+        self.ends.insert(record.partition, record.offset + 1);
+        self.records.push(record);
+    }
+
+    pub(super) fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    pub(super) fn waits(&self) -> Option<Waits> {
+        self.waits
+    }
+
+    pub(super) fn is_full(&self, bounds: &Bounds) -> bool {
+        self.records.len() >= bounds.rows || self.bytes >= bounds.bytes
+    }
+
+    pub(super) fn end(&self, partition: u32) -> Option<u64> {
+        self.ends.get(&partition).copied()
+    }
+
+    /// The offset after the last record of each partition.
+    pub(super) fn ends(&self) -> Vec<(u32, u64)> {
+        self.ends.iter().map(|(partition, end)| (*partition, *end)).collect()
+    }
+
+    /// Folds pass over what lies before a position that they hold, so records come in their order.
+    pub(super) fn sort(&mut self) {
+        self.records.sort_by_key(|record| (record.partition, record.offset));
+    }
+
+    /// Drops the records of these partitions.
+    pub(super) fn leave_out(&mut self, is_left_out: impl Fn(u32) -> bool) {
+        self.records.retain(|record| !is_left_out(record.partition));
+        self.ends.retain(|partition, _| !is_left_out(*partition));
+        self.bytes = self.records.iter().map(Record::bytes).sum();
+        if self.records.is_empty() {
+            self.waits = None;
+        }
+    }
+}

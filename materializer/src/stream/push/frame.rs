@@ -1,0 +1,74 @@
+//! One record on disk: its length, a checksum, and what the checksum covers.
+
+use feature::Micros;
+
+use crate::stream::protocol::Record;
+
+/// Bytes before what the checksum covers: length and checksum.
+pub(super) const HEAD: usize = 8;
+/// Bytes of what it covers beside key and value: offset, timestamp, flags, the key's length.
+const FIXED: usize = 8 + 8 + 1 + 4;
+const HAS_KEY: u8 = 1;
+const HAS_VALUE: u8 = 2;
+
+/// A record and its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Frame {
+    pub(super) offset: u64,
+    pub(super) timestamp: Micros,
+    pub(super) key: Option<Vec<u8>>,
+    pub(super) value: Option<Vec<u8>>,
+}
+
+impl Frame {
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(&[0; HEAD]);
+        out.extend_from_slice(&self.offset.to_le_bytes());
+        out.extend_from_slice(&self.timestamp.get().to_le_bytes());
+        let flags =
+            if self.key.is_some() { HAS_KEY } else { 0 } | if self.value.is_some() { HAS_VALUE } else { 0 };
+        out.push(flags);
+        let key = self.key.as_deref().unwrap_or_default();
+        out.extend_from_slice(&(key.len() as u32).to_le_bytes());
+        out.extend_from_slice(key);
+        out.extend_from_slice(self.value.as_deref().unwrap_or_default());
+        let covered = out.get(start + HEAD..).unwrap_or_default();
+        let (length, sum) = (covered.len() as u32, crc32fast::hash(covered));
+        if let Some(head) = out.get_mut(start..start + HEAD) {
+            let (first, second) = head.split_at_mut(HEAD / 2);
+            first.copy_from_slice(&length.to_le_bytes());
+            second.copy_from_slice(&sum.to_le_bytes());
+        }
+    }
+
+    /// How many bytes follow a head, and what their checksum is.
+    pub(super) fn head(head: [u8; HEAD]) -> (usize, u32) {
+        let [a, b, c, d, e, f, g, h] = head;
+        (u32::from_le_bytes([a, b, c, d]) as usize, u32::from_le_bytes([e, f, g, h]))
+    }
+
+    /// The frame of what follows a head; none where it is not what the checksum is of.
+    pub(super) fn read(covered: &[u8], sum: u32) -> Option<Self> {
+        if crc32fast::hash(covered) != sum || covered.len() < FIXED {
+            return None;
+        }
+        let (offset, rest) = covered.split_first_chunk()?;
+        let (timestamp, rest) = rest.split_first_chunk()?;
+        let (flags, rest) = rest.split_first()?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let (key, value) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        let kept = |flag: u8, bytes: &[u8]| (flags & flag != 0).then(|| bytes.to_vec());
+        Some(Self {
+            offset: u64::from_le_bytes(*offset),
+            timestamp: Micros::new(i64::from_le_bytes(*timestamp)).ok()?,
+            key: kept(HAS_KEY, key),
+            value: kept(HAS_VALUE, value),
+        })
+    }
+
+    pub(super) fn into_record(self, received_at: Micros) -> Record {
+        let Frame { offset, timestamp, key, value } = self;
+        Record { partition: 0, offset, timestamp, received_at, key, value }
+    }
+}

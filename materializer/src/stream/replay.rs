@@ -1,0 +1,126 @@
+//! Refused rows judged once more, after what made them bad is mended: those that are good now go into
+//! both stores under the positions that they always had.
+//!
+//! Their offsets lie below what the online rows hold, so they are no stream any more: their entities are
+//! folded anew from the log and from them, as a sync does, and the position of history says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use feature::VersionId;
+use offline::{DeadLetter, Log, Marker};
+use online::{Reader, Writer};
+use serde::Serialize;
+
+use super::judge::{Before, Counts, Judge};
+use super::letter;
+use super::protocol::Record;
+use crate::error::MaterializerError;
+use crate::history::{Materializer, Target};
+use crate::seam;
+use crate::sync::{self, Entities};
+
+/// Counts replays, so that two at once cannot both add the same rows.
+const REPLAYS: &str = "stream-replays";
+/// How often a replay is begun anew because another writer came between.
+const TRIES: usize = 10;
+
+/// What became of refused rows that were judged once more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReplayReport {
+    /// The view.
+    pub view: VersionId,
+    /// Letters that are not settled: their rows are not in the log.
+    pub letters: u64,
+    /// Letters that were too long to be kept whole, or of history, and cannot be judged again.
+    pub not_replayable: u64,
+    /// Rows that are good now, and in both stores.
+    pub replayed: u64,
+    /// Rows that are still bad, by reason.
+    pub still_refused: BTreeMap<String, u64>,
+}
+
+/// The letters whose rows the log does not have, one for each position, in their order.
+pub async fn unsettled(log: &Log, letters: Vec<DeadLetter>) -> Result<Vec<DeadLetter>, MaterializerError> {
+    let mut newest: BTreeMap<(u8, u32, u64), DeadLetter> = BTreeMap::new();
+    for letter in letters {
+        newest.insert(letter.position.parts(), letter);
+    }
+    let mut settled = BTreeSet::new();
+    log.for_each_position(|parts| {
+        if newest.contains_key(&parts) {
+            settled.insert(parts);
+        }
+    })
+    .await?;
+    newest.retain(|parts, _| !settled.contains(parts));
+    Ok(newest.into_values().collect())
+}
+
+impl<W: Reader + Writer> Materializer<W> {
+    /// Judges the refused rows of a view's stream once more. A stream of the view may go on meanwhile.
+    pub async fn replay_refused(
+        &self,
+        target: &Target,
+        limit: usize,
+    ) -> Result<ReplayReport, MaterializerError> {
+        for _ in 0..TRIES {
+            if let Some(report) = self.try_replay(target, limit).await? {
+                return Ok(report);
+            }
+        }
+        Err(MaterializerError::OnlineConflict { view: target.view.id.clone() })
+    }
+
+    /// None where another writer came between.
+    async fn try_replay(
+        &self,
+        target: &Target,
+        limit: usize,
+    ) -> Result<Option<ReplayReport>, MaterializerError> {
+        let view = &target.view;
+        let judge = Judge::new(target, &self.project)?;
+        let mut log = self.offline.log(view).await?;
+        let letters = self.offline.dead_letters(&view.id).await?.read(limit).await?;
+        let letters = unsettled(&log, letters).await?;
+        let records: Vec<Record> = letters.iter().filter_map(letter::record).collect();
+        let mut counts = Counts::default();
+        let before = Before { refused: &BTreeSet::new(), seam: seam::find(&log, &target.source).await? };
+        let (taken, _) = judge.judge(&records, &before, &mut counts)?;
+        let report = ReplayReport {
+            view: view.id.clone(),
+            letters: letters.len() as u64,
+            not_replayable: (letters.len() - records.len()) as u64,
+            replayed: taken.len() as u64,
+            still_refused: counts.refused,
+        };
+        if taken.len() == 0 {
+            return Ok(Some(report));
+        }
+        let replays = log.marker(REPLAYS).await?.unwrap_or(0) + 1;
+        let now = (self.clock)();
+        let (batch, _) = judge.log_batch(&taken, now)?;
+        let keys = sync::keys(view, std::slice::from_ref(&batch))?;
+        let version = log.version().unwrap_or(0) + 1;
+        let mut entities = Entities::new(view);
+        entities.fold_log(&log, now, |key| keys.contains(key)).await?;
+        entities.fold_batch(view, &batch, now, |_| true)?;
+        if entities.write(view, &self.online, version).await?.is_none() {
+            return Ok(None);
+        }
+        let stamp = (self.clock)();
+        self.online.replace(&view.id, &[], Some(stamp)).await?;
+        let (batch, _) = judge.log_batch(&taken, stamp)?;
+        let mut appender = log.appender().await?;
+        appender.write(batch).await?;
+        let committed = match appender.commit(&[Marker { app: REPLAYS.to_owned(), version: replays }]).await {
+            Ok(committed) => committed,
+            Err(offline::OfflineError::Conflict { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        if committed != version {
+            // Another commit came between: what it added is folded too, under its version.
+            sync::sync(&mut log, &self.online, stamp).await?;
+        }
+        Ok(Some(report))
+    }
+}

@@ -1,0 +1,376 @@
+//! The folds that a stream has in memory: read back from the online row when an entity is not there,
+//! written by compare-and-set, and forgotten by use once they are too many.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use feature::{EntityKey, Micros, Row, View};
+use online::{
+    Applied, Layout, MAX_ROW_BYTES, OnlineError, Outcome, Read, Reader, Replacement, RowState, Writer,
+};
+
+use crate::error::MaterializerError;
+
+/// Entities of one read or write.
+const ENTITIES_AT_ONCE: usize = 4096;
+/// How often a row is folded anew in one write because others keep changing it.
+const TRIES: usize = 20;
+/// What a fold takes in memory for each byte of its packed row, and beside it.
+const BYTES_A_PACKED_BYTE: usize = 4;
+const BYTES_AN_ENTITY: usize = 256;
+
+/// The folds in memory.
+pub(crate) struct Working {
+    view: Arc<View>,
+    layout: Arc<Layout>,
+    folds: HashMap<EntityKey, Fold>,
+    /// The entities by their last use, the oldest first.
+    by_use: BTreeMap<u64, EntityKey>,
+    uses: u64,
+    bytes: usize,
+    max_bytes: usize,
+    /// What the store said of the view when it was read or written last.
+    seen: Seen,
+}
+
+struct Fold {
+    state: RowState,
+    used: u64,
+    bytes: usize,
+}
+
+/// What a store that lost nothing never takes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Seen {
+    applied_at: Option<Micros>,
+    rows: u64,
+}
+
+/// The rows of a flush by entity, each with its place among them, in the order of their positions.
+#[derive(Default)]
+pub(crate) struct Touched {
+    entities: Vec<(EntityKey, Vec<(usize, Row)>)>,
+}
+
+impl Touched {
+    /// The rows of a batch in the log's form.
+    pub(crate) fn of(view: &View, batch: &RecordBatch) -> Result<Self, MaterializerError> {
+        let mut places: HashMap<EntityKey, usize> = HashMap::new();
+        let mut entities: Vec<(EntityKey, Vec<(usize, Row)>)> = Vec::new();
+        for (place, (key, row)) in offline::rows(view, batch)?.into_iter().enumerate() {
+            let entity = *places.entry(key).or_insert_with_key(|key| {
+                entities.push((key.clone(), Vec::new()));
+                entities.len() - 1
+            });
+            if let Some((_, rows)) = entities.get_mut(entity) {
+                rows.push((place, row));
+            }
+        }
+        Ok(Self { entities })
+    }
+
+    /// How many entities they are of.
+    pub(crate) fn len(&self) -> usize {
+        self.entities.len()
+    }
+}
+
+/// What came of a write.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Write {
+    /// Every entity is acknowledged; so many rows changed, and so many had to be folded anew.
+    Done {
+        /// Rows that were written.
+        written: usize,
+        /// Rows that another had changed meanwhile.
+        folded_anew: usize,
+    },
+    /// Rows at these places have no room in their packed rows: they are refused first.
+    Refused {
+        /// Which rows.
+        places: BTreeSet<usize>,
+        /// Why.
+        why: NoRoom,
+    },
+}
+
+/// What came of one compare-and-set.
+#[derive(Default)]
+struct Replaced {
+    written: usize,
+    /// The entities that another changed, each with what is there now.
+    conflicts: Vec<(usize, Vec<u8>)>,
+    /// The rows of entities that outgrew what a store takes.
+    too_large: BTreeSet<usize>,
+}
+
+/// Why an entity has no room for a row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum NoRoom {
+    /// As many rows as may wait in its packed row do so already.
+    TooManyWaiting,
+    /// Its packed row would be longer than any store takes.
+    TooLarge,
+}
+
+impl NoRoom {
+    /// The kind of reason, by which refused rows are counted.
+    pub(crate) const fn kind(self) -> &'static str {
+        match self {
+            NoRoom::TooManyWaiting => "too_many_waiting",
+            NoRoom::TooLarge => "row_too_large",
+        }
+    }
+}
+
+impl fmt::Display for NoRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoRoom::TooManyWaiting => {
+                write!(f, "{} rows of its entity wait to become visible already", online::PENDING_BOUND)
+            }
+            NoRoom::TooLarge => {
+                write!(f, "the packed row of its entity would be longer than {MAX_ROW_BYTES} bytes")
+            }
+        }
+    }
+}
+
+impl Working {
+    /// No folds yet, and room for this many bytes of them.
+    pub(crate) fn new(view: &Arc<View>, max_bytes: usize) -> Self {
+        Self {
+            view: view.clone(),
+            layout: Arc::new(Layout::new(view)),
+            folds: HashMap::new(),
+            by_use: BTreeMap::new(),
+            uses: 0,
+            bytes: 0,
+            max_bytes,
+            seen: Seen::default(),
+        }
+    }
+
+    /// Forgets all folds.
+    pub(crate) fn forget(&mut self) {
+        self.folds.clear();
+        self.by_use.clear();
+        self.bytes = 0;
+    }
+
+    /// Entities in memory.
+    pub(crate) fn entities(&self) -> usize {
+        self.folds.len()
+    }
+
+    /// Looks at the store as it is, and takes as given that it has lost nothing. `applied_at` is the
+    /// newest stamp that the log knows of.
+    pub(crate) async fn look<W: Reader>(
+        &mut self,
+        online: &W,
+        applied_at: Option<Micros>,
+    ) -> Result<(), MaterializerError> {
+        let stats = online.stats(&self.view.id).await?;
+        self.seen = Seen { applied_at: stats.applied_at.max(applied_at), rows: stats.rows };
+        Ok(())
+    }
+
+    /// Whether the store has lost rows since it was looked at: it says less of the view than before.
+    pub(crate) async fn has_lost<W: Reader>(&mut self, online: &W) -> Result<bool, MaterializerError> {
+        let stats = online.stats(&self.view.id).await?;
+        let lost = stats.applied_at < self.seen.applied_at || stats.rows < self.seen.rows;
+        if !lost {
+            self.seen = Seen { applied_at: stats.applied_at, rows: stats.rows };
+        }
+        Ok(lost)
+    }
+
+    /// Folds rows at `now` in memory; gives the places of those that are refused. None where the store
+    /// has lost rows.
+    pub(crate) async fn fold<W: Reader>(
+        &mut self,
+        online: &W,
+        touched: &Touched,
+        now: Micros,
+    ) -> Result<Option<BTreeSet<usize>>, MaterializerError> {
+        let missing: Vec<EntityKey> = touched
+            .entities
+            .iter()
+            .filter(|(key, _)| !self.folds.contains_key(key))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for keys in missing.chunks(ENTITIES_AT_ONCE) {
+            if !self.read_back(online, keys).await? {
+                return Ok(None);
+            }
+        }
+        let mut refused = BTreeSet::new();
+        for (key, rows) in &touched.entities {
+            if let Some(fold) = self.folds.get_mut(key) {
+                apply(&mut fold.state, rows, now, &mut refused);
+            }
+        }
+        Ok(Some(refused))
+    }
+
+    async fn read_back<W: Reader>(
+        &mut self,
+        online: &W,
+        keys: &[EntityKey],
+    ) -> Result<bool, MaterializerError> {
+        let found = online.read(&[Read { view: &self.view.id, keys }]).await?;
+        let Some(found) = found.first() else { return Ok(false) };
+        if found.applied_at() < self.seen.applied_at {
+            return Ok(false);
+        }
+        for (place, key) in keys.iter().enumerate() {
+            let (state, bytes) = match found.row(place) {
+                Some(bytes) => (RowState::decode(&self.layout, bytes)?, bytes.len()),
+                None => (RowState::new(&self.layout), 0),
+            };
+            self.put(key.clone(), state, bytes);
+        }
+        Ok(true)
+    }
+
+    /// Writes the folds of these entities, once all their rows were folded at `now`.
+    pub(crate) async fn write<W: Reader + Writer>(
+        &mut self,
+        online: &W,
+        touched: &Touched,
+        now: Micros,
+    ) -> Result<Write, MaterializerError> {
+        let mut waiting: Vec<usize> = (0..touched.entities.len()).collect();
+        let (mut written, mut folded_anew) = (0, 0);
+        for _ in 0..TRIES {
+            let mut conflicts = Vec::new();
+            let mut too_large = BTreeSet::new();
+            for places in waiting.chunks(ENTITIES_AT_ONCE) {
+                let replaced = self.replace(online, touched, places).await?;
+                written += replaced.written;
+                conflicts.extend(replaced.conflicts);
+                too_large.extend(replaced.too_large);
+            }
+            if !too_large.is_empty() {
+                return Ok(Write::Refused { places: too_large, why: NoRoom::TooLarge });
+            }
+            if conflicts.is_empty() {
+                self.evict();
+                return Ok(Write::Done { written, folded_anew });
+            }
+            folded_anew += conflicts.len();
+            let mut refused = BTreeSet::new();
+            waiting.clear();
+            for (place, held) in conflicts {
+                let Some((key, rows)) = touched.entities.get(place) else { continue };
+                let mut state = RowState::decode(&self.layout, &held)?;
+                apply(&mut state, rows, now, &mut refused);
+                self.put(key.clone(), state, held.len());
+                waiting.push(place);
+            }
+            if !refused.is_empty() {
+                return Ok(Write::Refused { places: refused, why: NoRoom::TooManyWaiting });
+            }
+        }
+        Err(MaterializerError::OnlineConflict { view: self.view.id.clone() })
+    }
+
+    /// Compares and sets the rows of the entities at these places.
+    async fn replace<W: Writer>(
+        &mut self,
+        online: &W,
+        touched: &Touched,
+        places: &[usize],
+    ) -> Result<Replaced, MaterializerError> {
+        let mut replaced = Replaced::default();
+        let mut outgrown = Vec::new();
+        let mut packed: Vec<(usize, &EntityKey, Vec<u8>)> = Vec::with_capacity(places.len());
+        let mut applied_at = None;
+        for place in places {
+            let Some((key, rows)) = touched.entities.get(*place) else { continue };
+            let Some(fold) = self.folds.get(key) else { continue };
+            let mut bytes = Vec::new();
+            match fold.state.encode(&mut bytes) {
+                Ok(()) => {}
+                Err(OnlineError::TooLarge { .. }) => {
+                    replaced.too_large.extend(rows.iter().map(|(place, _)| *place));
+                    outgrown.push(key);
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            }
+            applied_at = applied_at.max(fold.state.applied_at());
+            packed.push((*place, key, bytes));
+        }
+        let rows: Vec<Replacement<'_>> =
+            packed.iter().map(|(_, key, bytes)| Replacement { key, bytes }).collect();
+        let outcomes = online.replace(&self.view.id, &rows, applied_at).await?;
+        // It is read back without the rows that made it too long.
+        outgrown.into_iter().for_each(|key| self.drop_fold(key));
+        for ((place, key, bytes), outcome) in packed.iter().zip(outcomes) {
+            match outcome {
+                Outcome::Written => {
+                    replaced.written += 1;
+                    self.weigh(key, bytes.len());
+                }
+                // Another may be further: what it wrote is read back when it is needed.
+                Outcome::Unchanged => self.drop_fold(key),
+                Outcome::Conflict { held } => replaced.conflicts.push((*place, held)),
+            }
+        }
+        Ok(replaced)
+    }
+
+    fn put(&mut self, key: EntityKey, state: RowState, packed: usize) {
+        self.drop_fold(&key);
+        self.uses += 1;
+        self.by_use.insert(self.uses, key.clone());
+        let bytes = weight(packed, &key);
+        self.bytes += bytes;
+        self.folds.insert(key, Fold { state, used: self.uses, bytes });
+    }
+
+    fn weigh(&mut self, key: &EntityKey, packed: usize) {
+        let Some(fold) = self.folds.get_mut(key) else { return };
+        self.uses += 1;
+        if let Some(key) = self.by_use.remove(&fold.used) {
+            self.by_use.insert(self.uses, key);
+        }
+        let bytes = weight(packed, key);
+        self.bytes = self.bytes - fold.bytes + bytes;
+        (fold.used, fold.bytes) = (self.uses, bytes);
+    }
+
+    fn drop_fold(&mut self, key: &EntityKey) {
+        if let Some(fold) = self.folds.remove(key) {
+            self.bytes -= fold.bytes;
+            self.by_use.remove(&fold.used);
+        }
+    }
+
+    fn evict(&mut self) {
+        while self.bytes > self.max_bytes {
+            let Some((_, key)) = self.by_use.pop_first() else { break };
+            if let Some(fold) = self.folds.remove(&key) {
+                self.bytes -= fold.bytes;
+            }
+        }
+    }
+}
+
+fn weight(packed: usize, key: &EntityKey) -> usize {
+    packed * BYTES_A_PACKED_BYTE + 2 * key.as_bytes().len() + BYTES_AN_ENTITY
+}
+
+fn apply(state: &mut RowState, rows: &[(usize, Row)], now: Micros, refused: &mut BTreeSet<usize>) {
+    for (place, row) in rows {
+        if state.apply(row, now) == Applied::Refused {
+            refused.insert(*place);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! A Kafka broker for this process: it ends when the process does.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use tempfile::TempDir;
+
+/// A broker on a port of its own.
+#[derive(Debug)]
+pub struct Broker {
+    folder: TempDir,
+    /// Where it listens.
+    pub port: u16,
+    /// Ends the broker once this process is gone: it waits for the end of its standard input.
+    _watcher: Child,
+}
+
+impl Broker {
+    /// The broker that all tests of a process share.
+    pub fn shared() -> &'static Broker {
+        static SHARED: OnceLock<Broker> = OnceLock::new();
+        SHARED.get_or_init(Broker::start)
+    }
+
+    /// Starts a broker; installs it first where it is not there.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        script(&["install".as_ref()]);
+        let free = Command::new(scripts().join("free-port")).output().unwrap();
+        let port: u16 = String::from_utf8(free.stdout).unwrap().trim().parse().unwrap();
+        script(&["start".as_ref(), folder.path(), port.to_string().as_ref()]);
+        let end = format!(
+            "cat >/dev/null; '{}' kill '{}'",
+            scripts().join("kafka").display(),
+            folder.path().display()
+        );
+        let watcher = Command::new("setsid").args(["sh", "-c", &end]).stdin(Stdio::piped()).spawn().unwrap();
+        Self { folder, port, _watcher: watcher }
+    }
+
+    /// Where clients find it.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Ends it at once.
+    pub fn kill(&self) {
+        script(&["kill".as_ref(), self.folder.path()]);
+    }
+
+    /// Starts it again, with what it had.
+    pub fn restart(&self) {
+        script(&["start".as_ref(), self.folder.path(), self.port.to_string().as_ref()]);
+    }
+}
+
+/// The scripts of the repository.
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts")
+}
+
+fn script(words: &[&Path]) {
+    let done = Command::new(scripts().join("kafka")).args(words).output().unwrap();
+    assert!(done.status.success(), "scripts/kafka {words:?}: {}", String::from_utf8_lossy(&done.stderr));
+}

@@ -1,0 +1,90 @@
+//! What is left in both stores, compared with what was produced.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use feature::{Answer, AsOf, EntityKey, Position, Row, Value, oracle};
+use futures::StreamExt;
+use offline::{row_columns, rows};
+use online::{Layout, PackedRow, Read, Reader};
+
+use crate::stage::Stage;
+use crate::topic::{Topic, now};
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Rows of the log.
+    pub rows: u64,
+    /// Clicks that were produced more often than the log has them.
+    pub lost: u64,
+    /// Clicks that the log has more often than they were produced.
+    pub doubled: u64,
+    /// Positions that the log holds more than once.
+    pub positions_twice: u64,
+    /// Entities whose online row is not the fold of the log, by the oracle.
+    pub wrong_online: u64,
+    /// The first of them, for whoever looks into it.
+    pub example: Option<String>,
+}
+
+impl Checked {
+    /// Ends the test where anything is wrong.
+    pub fn expect_nothing_wrong(&self) {
+        let right = Checked { rows: self.rows, ..Checked::default() };
+        assert_eq!(*self, right);
+    }
+}
+
+pub(crate) async fn check(stage: &Stage, topic: &Topic) -> Checked {
+    let mut entities: HashMap<EntityKey, Vec<Row>> = HashMap::new();
+    let log = stage.log().await;
+    let mut stream = log.scan(&row_columns(&stage.view)).unwrap();
+    while let Some(batch) = stream.next().await {
+        for (key, row) in rows(&stage.view, &batch.unwrap()).unwrap() {
+            entities.entry(key).or_default().push(row);
+        }
+    }
+    let mut checked = Checked::default();
+    let mut found: BTreeMap<i64, u32> = BTreeMap::new();
+    let mut positions: HashMap<Position, u32> = HashMap::new();
+    let id = stage.view.columns.iter().position(|column| column.expression == "id").unwrap();
+    for row in entities.values().flatten() {
+        checked.rows += 1;
+        *positions.entry(row.position).or_default() += 1;
+        if let Value::Int64(id) = row.values[id] {
+            *found.entry(id).or_default() += 1;
+        }
+    }
+    checked.positions_twice = positions.values().filter(|times| **times > 1).count() as u64;
+    for (id, times) in &topic.produced {
+        let in_log = found.get(id).copied().unwrap_or(0);
+        checked.lost += u64::from(times.saturating_sub(in_log));
+        checked.doubled += u64::from(in_log.saturating_sub(*times));
+    }
+    compare_online(stage, &entities, &mut checked).await;
+    checked
+}
+
+/// Both sides at one moment, after everything was written.
+async fn compare_online(stage: &Stage, entities: &HashMap<EntityKey, Vec<Row>>, checked: &mut Checked) {
+    let layout = Arc::new(Layout::new(&stage.view));
+    let keys: Vec<EntityKey> = entities.keys().cloned().collect();
+    let found = stage.online().read(&[Read { view: &stage.view.id, keys: &keys }]).await.unwrap();
+    let at = now();
+    assert!(found[0].applied_at() <= Some(at));
+    for (key, bytes) in keys.iter().zip(found[0].rows()) {
+        let expected = oracle::answer(&stage.view, &entities[key], at, AsOf::Available);
+        let answer = bytes.map(|bytes| PackedRow::new(&layout, bytes).unwrap().answer(at).unwrap());
+        if answer.as_ref().map(shown) != Some(shown(&expected)) {
+            checked.wrong_online += 1;
+            let user = key.decode(&stage.view.keys);
+            checked.example.get_or_insert_with(|| format!("{user:?}: {answer:?}, not {expected:?}"));
+        }
+    }
+}
+
+/// What readers see but for the moment of availability, which the log knows later than the row.
+fn shown(answer: &Answer) -> (&[feature::Cell], Option<feature::Micros>) {
+    (&answer.cells, answer.times.map(|times| times.event_time))
+}

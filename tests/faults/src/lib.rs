@@ -1,0 +1,37 @@
+//! Streams over a real broker, killed, starved and cut off; and a checker of what is left: every row that
+//! was produced is in the log once, and the online store is the fold of the log.
+//!
+//! It drives the `twinstore` binary as its users do, and looks into both stores with its own eyes.
+//!
+//! ```no_run
+//! use twinstore_faults::{Broker, Stage, Topic};
+//!
+//! let broker = Broker::shared();
+//! let mut topic = Topic::create(broker, "clicks", 4, 1);
+//! let stage = Stage::set(broker, &topic);
+//! let stream = stage.stream(&[]);
+//! topic.produce(1_000);
+//! stage.await_rows(&topic, 0);
+//! stream.kill();
+//! stage.check(&topic).expect_nothing_wrong();
+//! ```
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a harness of tests: what goes wrong in it ends the test aloud"
+)]
+
+mod broker;
+mod checker;
+mod disk;
+mod faults;
+mod stage;
+mod topic;
+
+pub use broker::Broker;
+pub use checker::Checked;
+pub use faults::{Extent, Fault, Outcome, run};
+pub use stage::{Stage, Streaming};
+pub use topic::Topic;

@@ -1,0 +1,313 @@
+//! A project whose one view follows a topic, and the processes that do so.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use feature::{Micros, View};
+use offline::{Log, OfflineStore};
+use online::{Embedded, Writer};
+use registry::Registry;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::broker::Broker;
+use crate::checker::{self, Checked};
+use crate::topic::Topic;
+
+/// How long a stream may take to bring everything into the log.
+const BOUND: Duration = Duration::from_secs(180);
+
+/// A project in a folder of its own.
+pub struct Stage {
+    folder: TempDir,
+    pub(crate) runtime: Runtime,
+    pub(crate) view: Arc<View>,
+    settings: Vec<(&'static str, String)>,
+}
+
+/// A `twinstore stream` that runs.
+pub struct Streaming {
+    child: Child,
+    /// Where its stderr goes.
+    log: PathBuf,
+}
+
+impl Stage {
+    /// A project that follows a topic.
+    pub fn set(broker: &Broker, topic: &Topic) -> Self {
+        Self::with(&broker.address(), topic, tempfile::tempdir().unwrap(), "", "")
+    }
+
+    /// A project whose topics lie on disk.
+    pub fn embedded(topic: &Topic) -> Self {
+        Self::with("embedded://.twinstore/topics", topic, tempfile::tempdir().unwrap(), "", "")
+    }
+
+    /// Pushes what was produced since the last time.
+    pub fn push(&self, topic: &mut Topic) {
+        let path = self.folder.path().join("lines.json");
+        fs::write(&path, topic.take_lines()).unwrap();
+        self.ok(&["push", "clicks", &path.display().to_string()]);
+    }
+
+    /// A project that follows a topic from a moment on, and has the clicks before it in a file.
+    pub fn with_history(broker: &Broker, topic: &Topic, from: Micros) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        topic.write_history(&folder.path().join("history.parquet"));
+        let from = format!(", from: {from}");
+        Self::with(&broker.address(), topic, folder, &from, "batch: {path: history.parquet}")
+    }
+
+    fn with(brokers: &str, topic: &Topic, folder: TempDir, from: &str, batch: &str) -> Self {
+        fs::create_dir(folder.path().join("features")).unwrap();
+        let definitions = definitions(&topic.name, from, batch);
+        fs::write(folder.path().join("features/clicks.yaml"), definitions).unwrap();
+        let settings = vec![
+            ("TWINSTORE_STREAM_BROKERS", brokers.to_owned()),
+            // A group for each topic: its members are those of one stage.
+            ("TWINSTORE_PROJECT", topic.name.clone()),
+            ("TWINSTORE_LOG", "warn,deltalake_core=error,twinstore_materializer=debug".to_owned()),
+        ];
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let done = command(folder.path(), &settings, &["apply"]).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let view = runtime.block_on(async {
+            let url = format!("sqlite://{}", folder.path().join(".twinstore/registry.db").display());
+            let registered = Registry::open(&url).await.unwrap().registered().await.unwrap();
+            registered.view(&"user_clicks@1".parse().unwrap()).unwrap().clone()
+        });
+        let stage = Self { folder, runtime, view, settings };
+        // A member that was killed is missed soon.
+        stage.set_kafka("session.timeout.ms", "1500");
+        stage.set_kafka("heartbeat.interval.ms", "400");
+        stage
+    }
+
+    /// The command with these words, in the project.
+    pub fn command(&self, words: &[&str]) -> Command {
+        command(self.folder.path(), &self.settings, words)
+    }
+
+    /// The project's folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Runs a command that succeeds; gives its stdout.
+    pub fn ok(&self, words: &[&str]) -> String {
+        let done = self.command(words).output().unwrap();
+        assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    }
+
+    /// Follows the topic in a process of its own.
+    pub fn stream(&self, words: &[&str]) -> Streaming {
+        let log = self.said_at();
+        let file = fs::File::options().create(true).append(true).open(&log).unwrap();
+        let words: Vec<&str> =
+            ["stream", "--format", "json"].into_iter().chain(words.iter().copied()).collect();
+        let child = self.command(&words).stdout(Stdio::null()).stderr(file).spawn().unwrap();
+        Streaming { child, log }
+    }
+
+    /// Waits until the log has every click that was produced.
+    pub fn await_rows(&self, topic: &Topic, forgotten: u64) {
+        let wanted = topic.produced.values().map(|times| u64::from(*times)).sum::<u64>() + forgotten;
+        let began = Instant::now();
+        let mut rows = 0;
+        while rows < wanted {
+            self.assert_no_error();
+            assert!(began.elapsed() < BOUND, "the log has {rows} of {wanted} rows\n{}", self.said());
+            thread::sleep(Duration::from_millis(50));
+            rows = self.rows();
+        }
+    }
+
+    /// Rows that the log has.
+    pub fn rows(&self) -> u64 {
+        self.runtime.block_on(self.log()).row_count()
+    }
+
+    /// Waits until the log has more rows than so many: the moment to do harm.
+    pub fn await_more(&self, before: u64) {
+        let began = Instant::now();
+        while self.rows() <= before {
+            self.assert_no_error();
+            assert!(began.elapsed() < BOUND, "the log stays at {before} rows\n{}", self.said());
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn assert_no_error(&self) {
+        let said = self.said();
+        assert!(!said.lines().any(|line| line.starts_with("error: ")), "{said}");
+    }
+
+    /// Passes a setting on to the consumers of streams that start from now on.
+    pub fn set_kafka(&self, key: &str, value: &str) {
+        let path = self.folder.path().join("twinstore.toml");
+        let before = fs::read_to_string(&path).unwrap_or_default();
+        fs::write(path, format!("{before}stream.kafka.\"{key}\" = \"{value}\"\n")).unwrap();
+    }
+
+    /// Drops all online rows, as a store without persistence does when it restarts.
+    pub fn lose_online_rows(&self) {
+        self.runtime.block_on(self.online().drop_view(&self.view.id)).unwrap();
+    }
+
+    /// How many rows are in the dead letters.
+    pub fn dead_letters(&self) -> u64 {
+        let text = self.ok(&["dead-letter", "list", "--limit", "1000000", "--format", "json"]);
+        let listed: serde_json::Value = serde_json::from_str(&text).unwrap();
+        listed["dead_letters"].as_array().unwrap().len() as u64
+    }
+
+    /// Waits until the streams say this.
+    pub(crate) fn await_said(&self, words: &str) {
+        let began = Instant::now();
+        while !self.said().contains(words) {
+            self.assert_no_error();
+            assert!(began.elapsed() < BOUND, "nothing says `{words}`\n{}", self.said());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Forgets what the streams said so far.
+    pub(crate) fn forget_said(&self) {
+        fs::File::options().write(true).open(self.said_at()).unwrap().set_len(0).unwrap();
+    }
+
+    fn said_at(&self) -> PathBuf {
+        self.folder.path().join("stream.log")
+    }
+
+    /// What the streams said on stderr.
+    pub fn said(&self) -> String {
+        fs::read_to_string(self.said_at()).unwrap_or_default()
+    }
+
+    /// Compares what was produced with both stores.
+    pub fn check(&self, topic: &Topic) -> Checked {
+        self.runtime.block_on(checker::check(self, topic))
+    }
+
+    pub(crate) fn offline(&self) -> OfflineStore {
+        OfflineStore::open(".twinstore/offline", self.folder.path()).unwrap()
+    }
+
+    pub(crate) async fn log(&self) -> Log {
+        self.offline().log(&self.view).await.unwrap()
+    }
+
+    pub(crate) fn online(&self) -> Embedded {
+        Embedded::open(&self.folder.path().join(".twinstore/online")).unwrap()
+    }
+}
+
+impl Streaming {
+    /// Kills it at once.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Tells it to stop, and waits until it has.
+    pub fn stop(mut self) {
+        self.signal("TERM");
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{}", fs::read_to_string(&self.log).unwrap_or_default());
+    }
+
+    /// Puts it to sleep.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Wakes it.
+    pub fn wake(&self) {
+        self.signal("CONT");
+    }
+
+    /// Waits until it ends by itself; gives what all streams of the stage said.
+    pub fn ends(mut self) -> (bool, String) {
+        let status = self.child.wait().unwrap();
+        (status.success(), fs::read_to_string(&self.log).unwrap_or_default())
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+}
+
+impl Drop for Streaming {
+    /// A test that fails leaves no stream behind.
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn command(folder: &Path, settings: &[(&str, String)], words: &[&str]) -> Command {
+    let mut command = Command::new(binary());
+    command.args(words).current_dir(folder).envs(settings.iter().map(|(key, value)| (key, value)));
+    command
+}
+
+/// The binary that is tested: TWINSTORE_BIN, or the one that was built beside this one.
+fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("TWINSTORE_BIN") {
+        return path.into();
+    }
+    let here = std::env::current_exe().unwrap();
+    let beside = here.ancestors().map(|folder| folder.join("twinstore")).find(|path| path.is_file());
+    beside.expect("there is no twinstore binary: run `cargo build --workspace --bins` first")
+}
+
+fn definitions(topic: &str, from: &str, batch: &str) -> String {
+    format!(
+        "
+kind: entity
+name: visitor
+keys: {{visitor: int64}}
+---
+kind: source
+name: clicks
+schema: {{id: int64, at: timestamp, visitor: int64, amount: float64, page: string}}
+event_time: at
+allowed_lateness: 1h
+stream: {{topic: {topic}, format: json{from}}}
+{batch}
+---
+kind: feature_view
+name: user_clicks
+version: 1
+entity: visitor
+source: clicks
+expect:
+  - {{sql: \"id >= 0\", name: id_is_a_number}}
+features:
+  last_id:     {{latest: id}}
+  last_page:   {{latest: page}}
+  clicks:      {{aggregate: count}}
+  clicks_1h:   {{aggregate: count, window: 1h}}
+  amount:      {{aggregate: sum(amount)}}
+  amount_1h:   {{aggregate: sum(amount), window: 1h}}
+  spread_1d:   {{aggregate: stddev(amount), window: 1d}}
+  highest:     {{aggregate: max(amount)}}
+  pages:       {{aggregate: approx_count_distinct(page)}}
+  newest_5:    {{aggregate: \"last_n(id, 5)\"}}
+---
+kind: feature_service
+name: clicks
+version: 1
+features:
+  - {{from: user_clicks@1}}
+"
+    )
+}

@@ -1,0 +1,207 @@
+//! A topic, and what was produced to it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use feature::Micros;
+use feature::oracle::Numbers;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::broker::Broker;
+
+/// Users that click.
+const USERS: u64 = 300;
+/// How long the broker may take to have everything.
+const BOUND: Duration = Duration::from_secs(120);
+
+/// Where records go.
+enum Place {
+    Kafka {
+        producer: BaseProducer,
+        admin: AdminClient<DefaultClientContext>,
+        partitions: i32,
+    },
+    /// Lines that are to be pushed.
+    Disk(Vec<String>),
+}
+
+/// A topic of clicks.
+pub struct Topic {
+    /// What it is called.
+    pub name: String,
+    place: Place,
+    numbers: Numbers,
+    next_id: i64,
+    /// How often each click was produced, by its number.
+    pub produced: BTreeMap<i64, u32>,
+    /// Every click that was produced, once: its number, moment, visitor, amount and page.
+    clicks: Vec<(i64, Micros, u64, f64, &'static str)>,
+    /// Records that nobody can read.
+    pub poison: u64,
+    /// Records that were produced, whatever they are.
+    pub records: u64,
+    /// Whether some clicks are produced twice.
+    pub has_twins: bool,
+}
+
+impl Topic {
+    /// Makes a topic; its clicks follow from the seed.
+    pub fn create(broker: &Broker, name: &str, partitions: i32, seed: u64) -> Self {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", broker.address()).set("linger.ms", "5");
+        let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let made = runtime.block_on(admin.create_topics([&topic], &AdminOptions::new())).unwrap();
+        made.into_iter().for_each(|made| {
+            made.unwrap();
+        });
+        let producer = config.create().unwrap();
+        Self::of(name, seed, Place::Kafka { producer, admin, partitions })
+    }
+
+    /// A topic on disk, into which its clicks are pushed.
+    pub fn on_disk(name: &str, seed: u64) -> Self {
+        Self::of(name, seed, Place::Disk(Vec::new()))
+    }
+
+    fn of(name: &str, seed: u64, place: Place) -> Self {
+        Self {
+            name: name.to_owned(),
+            place,
+            numbers: Numbers::new(seed),
+            next_id: 0,
+            produced: BTreeMap::new(),
+            clicks: Vec::new(),
+            poison: 0,
+            records: 0,
+            has_twins: true,
+        }
+    }
+
+    /// Produces clicks in disorder, some of them twice, and waits until the broker has them.
+    pub fn produce(&mut self, clicks: u64) {
+        for _ in 0..clicks {
+            let id = self.next_id;
+            self.next_id += 1;
+            let user = self.numbers.below(USERS);
+            let longest = if self.numbers.once_in(50) { 7_200_000 } else { 20_000 };
+            let late_by = self.numbers.below(longest) as i64;
+            let at = Micros::new(now().get() - late_by * 1_000).unwrap();
+            let amount = self.numbers.below(1_000_000) as f64 / 100.0 - 2_000.0;
+            let page = ["home", "cart", "pay", "help"][self.numbers.below(4) as usize];
+            let json = serde_json::json!({"id": id, "at": at.to_string(), "visitor": user, "amount": amount, "page": page});
+            // One that is in a file too is in the topic once, as it is there.
+            let times = if self.has_twins && self.numbers.once_in(200) { 2 } else { 1 };
+            for _ in 0..times {
+                self.send(user, Some(json.to_string().as_bytes()));
+            }
+            self.produced.insert(id, times);
+            self.clicks.push((id, at, user, amount, page));
+        }
+        self.flush();
+    }
+
+    /// Produces records that are no clicks.
+    pub fn poison(&mut self, records: u64) {
+        for record in 0..records {
+            let user = self.numbers.below(USERS);
+            let bytes: &[u8] =
+                [b"{\"id\": ".as_slice(), b"\xff\x00\x01", b"[]", b"{\"id\": \"x\"}"][record as usize % 4];
+            self.send(user, Some(bytes));
+            self.poison += 1;
+        }
+        self.flush();
+    }
+
+    /// Produces tombstones: so many users are forgotten.
+    pub fn forget(&mut self, users: u64) {
+        for _ in 0..users {
+            let user = self.numbers.below(USERS);
+            self.send(user, None);
+        }
+        self.flush();
+    }
+
+    /// The lines that are not pushed yet.
+    pub(crate) fn take_lines(&mut self) -> String {
+        match &mut self.place {
+            Place::Disk(lines) => std::mem::take(lines).join("\n"),
+            Place::Kafka { .. } => String::new(),
+        }
+    }
+
+    /// The moment before which half of the clicks happened.
+    pub fn middle(&self) -> Micros {
+        let mut moments: Vec<Micros> = self.clicks.iter().map(|click| click.1).collect();
+        moments.sort();
+        moments[moments.len() / 2]
+    }
+
+    /// Writes all clicks as a source's history.
+    pub(crate) fn write_history(&self, path: &Path) {
+        let clicks = || self.clicks.iter();
+        let moments: TimestampMicrosecondArray = clicks().map(|click| Some(click.1.get())).collect();
+        let columns: [(&str, ArrayRef); 5] = [
+            ("id", Arc::new(Int64Array::from_iter_values(clicks().map(|click| click.0)))),
+            ("at", Arc::new(moments.with_timezone("UTC"))),
+            ("visitor", Arc::new(Int64Array::from_iter_values(clicks().map(|click| click.2 as i64)))),
+            ("amount", Arc::new(Float64Array::from_iter_values(clicks().map(|click| click.3)))),
+            ("page", Arc::new(StringArray::from_iter_values(clicks().map(|click| click.4)))),
+        ];
+        offline::write_file(path, &RecordBatch::try_from_iter(columns).unwrap()).unwrap();
+    }
+
+    /// Drops the rows of a partition before an offset, as retention does.
+    pub fn drop_before(&self, partition: i32, offset: u64) {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.name, partition, Offset::Offset(offset as i64)).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let Place::Kafka { admin, .. } = &self.place else { panic!("a topic on disk drops what was read") };
+        runtime.block_on(admin.delete_records(&list, &AdminOptions::new())).unwrap();
+    }
+
+    /// Sends a record whose key is a user. By the user's number, so that a partition has a user's clicks.
+    fn send(&mut self, user: u64, value: Option<&[u8]>) {
+        self.records += 1;
+        let (producer, partitions) = match &mut self.place {
+            Place::Kafka { producer, partitions, .. } => (producer, *partitions),
+            Place::Disk(lines) => {
+                lines.push(String::from_utf8(value.unwrap().to_vec()).unwrap());
+                return;
+            }
+        };
+        let key = user.to_string();
+        let partition = (user % partitions as u64) as i32;
+        let mut record = BaseRecord::to(&self.name).key(&key).partition(partition);
+        if let Some(value) = value {
+            record = record.payload(value);
+        }
+        while let Err((error, unsent)) = producer.send(record) {
+            let is_full = matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));
+            assert!(is_full, "the broker took no record: {error}");
+            producer.poll(Duration::from_millis(20));
+            record = unsent;
+        }
+    }
+
+    fn flush(&self) {
+        if let Place::Kafka { producer, .. } = &self.place {
+            producer.flush(BOUND).unwrap();
+        }
+    }
+}
+
+/// What time it is.
+pub(crate) fn now() -> Micros {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Micros::new(since.as_micros() as i64).unwrap()
+}
