@@ -3,7 +3,7 @@
 //! What every join reads of every row (times and whole keys) is the fastest to decode: differences,
 //! packed to their bits, which a compressor would not make smaller. Values have a dictionary
 //! while they are few; beyond that the bytes of floats are split into streams, where zstd finds what
-//! repeats. The measurements are in docs/decisions/0009-layout-of-a-log.md.
+//! repeats. The measurements are in docs/decisions/0017-layout-of-a-log.md.
 
 use arrow::datatypes::{DataType, Field, Schema};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
