@@ -208,6 +208,7 @@ struct Measured {
     output_rows: Count,
     files_read: Count,
     skipped: Count,
+    rows_skipped: Count,
     rows_read: Count,
     rows_fetched: Count,
     bytes: Count,
@@ -222,6 +223,7 @@ impl Measured {
             output_rows: MetricBuilder::new(metrics).output_rows(partition),
             files_read: counter("files_read"),
             skipped: counter("files_and_row_groups_skipped"),
+            rows_skipped: counter("rows_in_pages_skipped"),
             rows_read: counter("rows_read"),
             rows_fetched: counter("rows_fetched_late"),
             bytes: counter("file_bytes"),
@@ -232,6 +234,7 @@ impl Measured {
         let pairs = [
             (&self.files_read, &reading.files),
             (&self.skipped, &reading.row_groups_skipped),
+            (&self.rows_skipped, &reading.rows_skipped),
             (&self.rows_read, &reading.rows),
             (&self.rows_fetched, &reading.rows_wanted),
             (&self.bytes, &reading.bytes),

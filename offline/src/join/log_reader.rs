@@ -13,9 +13,11 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
 };
+use parquet::file::metadata::PageIndexPolicy;
 
 use crate::error::OfflineError;
 use crate::join::chunks::Chunks;
+use crate::join::pages;
 use crate::join::skip::Skip;
 use crate::join::spec::LogFile;
 use crate::join::view_fold::ViewFold;
@@ -32,6 +34,8 @@ pub struct Reading {
     pub(crate) files: AtomicU64,
     /// Files and row groups that were left out by their statistics.
     pub(crate) row_groups_skipped: AtomicU64,
+    /// Rows of row groups that were read, in pages that were left out.
+    pub(crate) rows_skipped: AtomicU64,
     /// Rows that the first pass read.
     pub(crate) rows: AtomicU64,
     /// Rows that the second pass read.
@@ -93,7 +97,11 @@ impl Queue {
         reading: &Reading,
     ) -> Result<(), OfflineError> {
         let failed = |error: parquet::errors::ParquetError| OfflineError::file("read", path, error);
-        let stored = ArrowReaderMetadata::load(file, ArrowReaderOptions::new()).map_err(failed)?;
+        let mut stored = ArrowReaderMetadata::load(file, ArrowReaderOptions::new()).map_err(failed)?;
+        if stored.metadata().row_groups().iter().any(|group| self.skip.cuts(group)) {
+            let with_pages = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+            stored = ArrowReaderMetadata::load(file, with_pages).map_err(failed)?;
+        }
         let schema = Arc::new(with_dictionaries(stored.schema(), &fold.key_names()));
         let options = ArrowReaderOptions::new().with_schema(schema);
         let metadata = ArrowReaderMetadata::try_new(stored.metadata().clone(), options).map_err(failed)?;
@@ -105,6 +113,7 @@ impl Queue {
                 reading.row_groups_skipped.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
+            let pages = pages::that_matter(&self.skip, &stored, group).map_err(failed)?;
             let reader = |columns: &[&str]| {
                 let mask = mask(&metadata, columns);
                 let held = file.holding(metadata.metadata().row_group(group), &mask);
@@ -113,8 +122,13 @@ impl Queue {
                 Ok::<_, OfflineError>(builder.with_row_groups(vec![group]).with_projection(mask))
             };
             let mut rows = 0;
-            let first = reader(&fold.first_columns())?.with_batch_size(BATCH_ROWS).build().map_err(failed)?;
-            for batch in first {
+            let mut first = reader(&fold.first_columns())?.with_batch_size(BATCH_ROWS);
+            if let Some(pages) = &pages {
+                let skipped = pages.iter().filter(|run| run.skip).map(|run| run.row_count as u64).sum();
+                reading.rows_skipped.fetch_add(skipped, Ordering::Relaxed);
+                first = first.with_row_selection(pages.clone());
+            }
+            for batch in first.build().map_err(failed)? {
                 let batch = batch?;
                 fold.first_pass(&batch, rows)?;
                 rows += batch.num_rows();
@@ -125,8 +139,10 @@ impl Queue {
                 continue;
             }
             reading.rows_wanted.fetch_add(wanted.len() as u64, Ordering::Relaxed);
+            // The rows that the first pass read are numbered among themselves.
+            let wanted_rows = selection(&wanted, rows);
             let second = reader(&fold.second_columns())?
-                .with_row_selection(selection(&wanted, rows))
+                .with_row_selection(pages.map_or_else(|| wanted_rows.clone(), |p| p.and_then(&wanted_rows)))
                 .with_batch_size(wanted.len())
                 .build()
                 .map_err(failed)?;

@@ -16,6 +16,7 @@ mod latest;
 mod log_reader;
 mod logical;
 mod memory;
+mod pages;
 mod skip;
 mod spec;
 mod view_fold;

@@ -15,15 +15,35 @@ use crate::columns::EVENT_TIME;
 pub(crate) struct Skip {
     /// Event times of rows that some label may take.
     events: Option<RangeInclusive<i64>>,
-    /// The name of the one join key, and the least and the greatest that the spine has.
-    keys: Option<(String, KeyRange)>,
+    /// Columns, each with the values that a row that matters has in it.
+    ranges: Vec<(String, Range)>,
 }
 
-/// The least and the greatest key of a spine.
+/// The least and the greatest of some values.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum KeyRange {
+pub(crate) enum Range {
     Int(i64, i64),
     Bytes(Vec<u8>, Vec<u8>),
+}
+
+impl Range {
+    /// Whether none of these values lies in the range. A bound that was cut short is still a bound.
+    pub(crate) fn misses(&self, held: &Range) -> bool {
+        match (self, held) {
+            (Range::Int(least, greatest), Range::Int(min, max)) => min > greatest || max < least,
+            (Range::Bytes(least, greatest), Range::Bytes(min, max)) => min > greatest || max < least,
+            _ => false,
+        }
+    }
+
+    /// Whether all of these values lie in the range.
+    fn covers(&self, held: &Range) -> bool {
+        match (self, held) {
+            (Range::Int(least, greatest), Range::Int(min, max)) => min >= least && max <= greatest,
+            (Range::Bytes(least, greatest), Range::Bytes(min, max)) => min >= least && max <= greatest,
+            _ => true,
+        }
+    }
 }
 
 impl Skip {
@@ -34,11 +54,12 @@ impl Skip {
             return Self::default();
         };
         let from = if needs_all { None } else { oldest(view, *first) };
-        let keys = match (keys, view.keys.as_slice()) {
-            ([column], [key]) => key_range(column).map(|range| (key.name.to_string(), range)),
-            _ => None,
-        };
-        Self { events: Some(from.unwrap_or(i64::MIN)..=*last), keys }
+        let events = from.unwrap_or(i64::MIN)..=*last;
+        let mut ranges = vec![(EVENT_TIME.to_owned(), Range::Int(*events.start(), *events.end()))];
+        if let ([column], [key]) = (keys, view.keys.as_slice()) {
+            ranges.extend(range_of(column).map(|range| (key.name.to_string(), range)));
+        }
+        Self { events: Some(events), ranges }
     }
 
     /// Whether no row of a file of this date can matter.
@@ -49,38 +70,34 @@ impl Skip {
 
     /// Whether no row of a row group can matter.
     pub(crate) fn skips(&self, group: &RowGroupMetaData) -> bool {
-        self.skips_times(group) || self.skips_keys(group)
+        self.held(group).any(|(range, held)| range.misses(&held))
     }
 
-    fn skips_times(&self, group: &RowGroupMetaData) -> bool {
-        match (statistics(group, EVENT_TIME), &self.events) {
-            (Some(Statistics::Int64(times)), Some(events)) => {
-                times.min_opt().is_some_and(|min| min > events.end())
-                    || times.max_opt().is_some_and(|max| max < events.start())
-            }
-            _ => false,
-        }
+    /// Whether some rows of a row group cannot matter.
+    pub(crate) fn cuts(&self, group: &RowGroupMetaData) -> bool {
+        self.held(group).any(|(range, held)| !range.covers(&held))
     }
 
-    fn skips_keys(&self, group: &RowGroupMetaData) -> bool {
-        let Some((name, range)) = &self.keys else { return false };
-        match (statistics(group, name), range) {
-            (Some(Statistics::Int64(keys)), KeyRange::Int(least, greatest)) => {
-                keys.min_opt().is_some_and(|min| min > greatest)
-                    || keys.max_opt().is_some_and(|max| max < least)
-            }
-            (Some(Statistics::Int32(keys)), KeyRange::Int(least, greatest)) => {
-                keys.min_opt().is_some_and(|min| i64::from(*min) > *greatest)
-                    || keys.max_opt().is_some_and(|max| i64::from(*max) < *least)
-            }
-            // A bound that was cut short is still a bound.
-            (Some(Statistics::ByteArray(keys)), KeyRange::Bytes(least, greatest)) => {
-                keys.min_opt().is_some_and(|min| min.data() > greatest.as_slice())
-                    || keys.max_opt().is_some_and(|max| max.data() < least.as_slice())
-            }
-            _ => false,
-        }
+    /// Columns, each with the values that a row that matters has in it.
+    pub(crate) fn ranges(&self) -> &[(String, Range)] {
+        &self.ranges
     }
+
+    /// The ranges, each with that which a row group has of the column, as far as its statistics say.
+    fn held(&self, group: &RowGroupMetaData) -> impl Iterator<Item = (&Range, Range)> {
+        self.ranges.iter().filter_map(|(name, range)| Some((range, held(statistics(group, name)?)?)))
+    }
+}
+
+fn held(statistics: &Statistics) -> Option<Range> {
+    Some(match statistics {
+        Statistics::Int64(held) => Range::Int(*held.min_opt()?, *held.max_opt()?),
+        Statistics::Int32(held) => Range::Int((*held.min_opt()?).into(), (*held.max_opt()?).into()),
+        Statistics::ByteArray(held) => {
+            Range::Bytes(held.min_opt()?.data().to_vec(), held.max_opt()?.data().to_vec())
+        }
+        _ => return None,
+    })
 }
 
 fn statistics<'a>(group: &'a RowGroupMetaData, name: &str) -> Option<&'a Statistics> {
@@ -106,24 +123,24 @@ fn oldest(view: &View, first: i64) -> Option<i64> {
     bounds.collect::<Option<Vec<i64>>>()?.into_iter().min()
 }
 
-fn key_range(column: &ArrayRef) -> Option<KeyRange> {
+fn range_of(column: &ArrayRef) -> Option<Range> {
     use arrow::compute::{max, max_binary, max_string, min, min_binary, min_string};
     Some(match column.data_type() {
         DataType::Int64 => {
             let column = column.as_primitive::<Int64Type>();
-            KeyRange::Int(min(column)?, max(column)?)
+            Range::Int(min(column)?, max(column)?)
         }
         DataType::Int32 => {
             let column = column.as_primitive::<Int32Type>();
-            KeyRange::Int(min(column)?.into(), max(column)?.into())
+            Range::Int(min(column)?.into(), max(column)?.into())
         }
         DataType::Utf8 => {
             let column = column.as_string::<i32>();
-            KeyRange::Bytes(min_string(column)?.into(), max_string(column)?.into())
+            Range::Bytes(min_string(column)?.into(), max_string(column)?.into())
         }
         DataType::Binary => {
             let column = column.as_binary::<i32>();
-            KeyRange::Bytes(min_binary(column)?.into(), max_binary(column)?.into())
+            Range::Bytes(min_binary(column)?.into(), max_binary(column)?.into())
         }
         _ => return None,
     })
