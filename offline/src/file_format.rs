@@ -48,7 +48,6 @@ impl FileFormat {
 pub struct FileWriter {
     path: PathBuf,
     partial: PathBuf,
-    file: File,
     writer: Option<Writer>,
 }
 
@@ -83,9 +82,8 @@ impl FileWriter {
         let format = FileFormat::of(path)?;
         let partial = partial_name(path);
         let file = File::create(&partial).map_err(|error| failed(&error))?;
-        let kept = file.try_clone().map_err(|error| failed(&error))?;
         let file = Hashed { file, hash: Sha256::new() };
-        let mut begun = Self { path: path.to_owned(), partial, file: kept, writer: None };
+        let mut begun = Self { path: path.to_owned(), partial, writer: None };
         begun.writer = Some(match format {
             FileFormat::Parquet => {
                 let level = ZstdLevel::try_new(1).unwrap_or_default();
@@ -119,24 +117,19 @@ impl FileWriter {
     /// Ends the file: all of it is on disk when it takes its name. Gives the SHA-256 of its bytes, in
     /// hexadecimal.
     pub fn finish(mut self) -> Result<String, OfflineError> {
-        let failed = |why: String| OfflineError::file("write", &self.path, why);
-        let hashed = match self.writer.take() {
-            Some(Writer::Parquet(writer)) => {
-                writer.into_inner().map_err(|error| failed(error.to_string()))?
+        let failed = |error: &dyn fmt::Display| OfflineError::file("write", &self.path, error);
+        let Some(writer) = self.writer.take() else { return Err(OfflineError::Cancelled) };
+        let hashed = match writer {
+            Writer::Parquet(writer) => writer.into_inner().map_err(|error| failed(&error))?,
+            Writer::Csv(writer) => writer.into_inner(),
+            Writer::Arrow(mut writer) => {
+                writer.finish().map_err(|error| failed(&error))?;
+                let buffered = writer.into_inner().map_err(|error| failed(&error))?;
+                buffered.into_inner().map_err(|error| failed(&error))?
             }
-            Some(Writer::Csv(writer)) => writer.into_inner(),
-            Some(Writer::Arrow(mut writer)) => {
-                writer.finish().map_err(|error| failed(error.to_string()))?;
-                let buffered = writer.into_inner().map_err(|error| failed(error.to_string()))?;
-                buffered.into_inner().map_err(|error| failed(error.to_string()))?
-            }
-            None => Hashed {
-                file: self.file.try_clone().map_err(|error| failed(error.to_string()))?,
-                hash: Sha256::new(),
-            },
         };
-        let named = self.file.sync_all().and_then(|()| std::fs::rename(&self.partial, &self.path));
-        named.map_err(|error| failed(error.to_string()))?;
+        let named = hashed.file.sync_all().and_then(|()| std::fs::rename(&self.partial, &self.path));
+        named.map_err(|error| failed(&error))?;
         Ok(hex(&hashed.hash.finalize()))
     }
 }

@@ -8,7 +8,7 @@ use feature::oracle::{self, History, Numbers};
 use feature::{AsOf, Provenance, Row, Span, Value, View};
 use proptest::prelude::*;
 
-use super::folded::Columns;
+use super::folded::Folded;
 use super::labels::Labels;
 use super::latest::Best;
 use super::log_reader::fold_batch;
@@ -44,9 +44,12 @@ fn batch(view: &View, rows: &[(&[Value], &Row)]) -> RecordBatch {
     log_batch(view, &values, facts).unwrap()
 }
 
+/// The entity (none for a null key) and the time of each label.
+type Asked = Vec<(Option<usize>, i64)>;
+
 /// Every entity at every moment, and a null key: the spine that asks everything.
-fn labels(history: &History) -> (Labels, Vec<(Option<usize>, i64)>) {
-    let mut asked: Vec<(Option<usize>, i64)> = history
+fn labels(history: &History) -> (Labels, Asked) {
+    let mut asked: Asked = history
         .moments
         .iter()
         .flat_map(|at| (0..history.entities.len()).map(|entity| (Some(entity), at.get())))
@@ -69,7 +72,8 @@ fn labels(history: &History) -> (Labels, Vec<(Option<usize>, i64)>) {
     (Labels::new(&keys, &times).unwrap(), asked)
 }
 
-fn joined(history: &History, as_of: AsOf, seed: u64) -> (Columns, Vec<(Option<usize>, i64)>) {
+/// The folded log, the slot of each label, and the labels.
+fn joined(history: &History, as_of: AsOf, seed: u64) -> (Folded, Vec<u32>, Asked) {
     let mut numbers = Numbers::new(seed);
     let mut rows: Vec<(&[Value], &Row)> = history
         .entities
@@ -90,11 +94,12 @@ fn joined(history: &History, as_of: AsOf, seed: u64) -> (Columns, Vec<(Option<us
     }
     let mut merged = folds.pop().unwrap();
     folds.into_iter().for_each(|fold| merged.merge(fold));
-    (merged.finish().unwrap().columns(&labels.slot_of_row).unwrap(), asked)
+    (merged.finish().unwrap(), labels.slot_of_row.clone(), asked)
 }
 
 fn check(history: &History, as_of: AsOf, seed: u64) {
-    let (joined, asked) = joined(history, as_of, seed);
+    let (folded, slots, asked) = joined(history, as_of, seed);
+    let (joined, times) = (folded.columns(&slots).unwrap(), folded.times(&slots));
     for (row, (entity, at)) in asked.iter().enumerate() {
         let Some(entity) = entity else {
             assert!(joined.features.iter().all(|feature| feature.is_null(row)), "a null key has nothing");
@@ -102,8 +107,7 @@ fn check(history: &History, as_of: AsOf, seed: u64) {
         };
         let at = feature::Micros::new(*at).unwrap();
         let expected = oracle::answer(&history.view, &history.entities[*entity].1, at, as_of);
-        let times = [&joined.event_times, &joined.available_at];
-        let times = times.map(|times| times.is_valid(row).then(|| times.value(row)));
+        let times = times.each_ref().map(|times| times.is_valid(row).then(|| times.value(row)));
         let shown = expected.times.filter(|_| !history.view.is_static);
         let expected_times = [shown.map(|times| times.event_time), shown.map(|times| times.available_at)];
         assert_eq!(times, expected_times.map(|time| time.map(feature::Micros::get)));
@@ -151,7 +155,8 @@ proptest! {
     #[test]
     fn a_leak_is_counted_where_the_modes_use_different_rows(seed: u64, rows in 0_usize..16) {
         let history = History::generate(seed, rows);
-        let (joined, asked) = joined(&history, AsOf::Available, seed);
+        let (folded, slots, asked) = joined(&history, AsOf::Available, seed);
+        let joined = folded.columns(&slots).unwrap();
         for (row, (entity, at)) in asked.iter().enumerate() {
             let Some(entity) = entity else { continue };
             let at = feature::Micros::new(*at).unwrap();

@@ -2,9 +2,11 @@
 //! at once: pages then come out of memory without another copy.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes, buf::Reader};
 use parquet::arrow::ProjectionMask;
@@ -18,7 +20,7 @@ const RUN_BYTES: u64 = 8 << 20;
 /// A file of a log, and some of its bytes.
 #[derive(Debug)]
 pub(crate) struct Chunks {
-    path: PathBuf,
+    file: Arc<File>,
     bytes: u64,
     held: Vec<(u64, Bytes)>,
 }
@@ -26,8 +28,9 @@ pub(crate) struct Chunks {
 impl Chunks {
     /// A file of which nothing is held.
     pub(crate) fn new(path: &Path) -> io::Result<Self> {
-        let bytes = std::fs::metadata(path)?.len();
-        Ok(Self { path: path.to_owned(), bytes, held: Vec::new() })
+        let file = File::open(path)?;
+        let bytes = file.metadata()?.len();
+        Ok(Self { file: Arc::new(file), bytes, held: Vec::new() })
     }
 
     /// The same file with the chunks of these columns of a row group.
@@ -47,12 +50,11 @@ impl Chunks {
                 _ => runs.push(range),
             }
         }
-        let mut file = File::open(&self.path)?;
         let mut held = Vec::with_capacity(runs.len());
         for run in runs.iter().filter(|run| run.end <= self.bytes && run.end - run.start <= RUN_BYTES) {
-            held.push((run.start, read(&mut file, run.start, run.end - run.start)?));
+            held.push((run.start, self.read(run.start, run.end - run.start)?));
         }
-        Ok(Self { path: self.path.clone(), bytes: self.bytes, held })
+        Ok(Self { file: self.file.clone(), bytes: self.bytes, held })
     }
 
     /// What is held from `start` to the end of its run.
@@ -62,15 +64,18 @@ impl Chunks {
             (skipped < bytes.len()).then(|| bytes.slice(skipped..))
         })
     }
-}
 
-fn read(file: &mut File, start: u64, length: u64) -> io::Result<Bytes> {
-    file.seek(SeekFrom::Start(start))?;
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-    file.take(length).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 == length {
-        true => Ok(bytes.into()),
-        false => Err(io::ErrorKind::UnexpectedEof.into()),
+    fn from(&self, start: u64) -> FileFrom {
+        FileFrom { file: self.file.clone(), at: start }
+    }
+
+    fn read(&self, start: u64, length: u64) -> io::Result<Bytes> {
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+        self.from(start).take(length).read_to_end(&mut bytes)?;
+        match bytes.len() as u64 == length {
+            true => Ok(bytes.into()),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
     }
 }
 
@@ -80,10 +85,24 @@ impl Length for Chunks {
     }
 }
 
+/// A file from some place on, whoever else reads it.
+pub(crate) struct FileFrom {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Read for FileFrom {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(into, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
 /// Bytes that are held, or the file from some place on.
 pub(crate) enum Source {
     Held(Reader<Bytes>),
-    File(io::BufReader<File>),
+    File(BufReader<FileFrom>),
 }
 
 impl Read for Source {
@@ -99,21 +118,17 @@ impl ChunkReader for Chunks {
     type T = Source;
 
     fn get_read(&self, start: u64) -> Result<Source> {
-        match self.held_from(start) {
-            Some(bytes) => Ok(Source::Held(bytes.reader())),
-            None => {
-                let mut file = File::open(&self.path)?;
-                file.seek(SeekFrom::Start(start))?;
-                Ok(Source::File(io::BufReader::new(file)))
-            }
-        }
+        Ok(match self.held_from(start) {
+            Some(bytes) => Source::Held(bytes.reader()),
+            None => Source::File(BufReader::new(self.from(start))),
+        })
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
         match self.held_from(start) {
             Some(bytes) if length <= bytes.len() => Ok(bytes.slice(..length)),
             Some(_) => Err(ParquetError::EOF(format!("{length} bytes at {start} reach beyond their column"))),
-            None => Ok(read(&mut File::open(&self.path)?, start, length as u64)?),
+            None => Ok(self.read(start, length as u64)?),
         }
     }
 }

@@ -137,31 +137,14 @@ impl Entities {
 
     fn plain_places(&self, columns: &[ArrayRef], places: &mut Vec<u32>) -> Result<(), ArrowError> {
         match &self.keys {
-            Keys::Close { least, places: of_keys, .. } => {
-                let Some(ints) = as_ints(columns)? else { return Ok(()) };
-                let ints = ints.as_primitive::<Int64Type>();
-                let place_of = |key: i64| {
-                    let place = usize::try_from(key.wrapping_sub(*least)).ok().and_then(|n| of_keys.get(n));
-                    place.copied().unwrap_or(NO_ENTITY)
-                };
-                match ints.nulls() {
-                    None => places.extend(ints.values().iter().map(|key| place_of(*key))),
-                    Some(_) => places.extend(ints.iter().map(|key| key.map_or(NO_ENTITY, place_of))),
-                }
-            }
-            Keys::Int { table } => {
-                let Some(ints) = as_ints(columns)? else { return Ok(()) };
-                let ints = ints.as_primitive::<Int64Type>();
-                let place_of = |key: &i64| {
-                    table
-                        .find(self.hasher.hash_one(*key), |(k, _)| k == key)
-                        .map_or(NO_ENTITY, |(_, place)| *place)
-                };
-                match ints.nulls() {
-                    None => places.extend(ints.values().iter().map(place_of)),
-                    Some(_) => places.extend(ints.iter().map(|key| key.as_ref().map_or(NO_ENTITY, place_of))),
-                }
-            }
+            Keys::Close { least, places: of_keys, .. } => extend_with(places, columns, |key| {
+                let place = usize::try_from(key.wrapping_sub(*least)).ok().and_then(|n| of_keys.get(n));
+                place.copied().unwrap_or(NO_ENTITY)
+            }),
+            Keys::Int { table } => extend_with(places, columns, |key| {
+                let found = table.find(self.hasher.hash_one(key), |(k, _)| *k == key);
+                found.map_or(NO_ENTITY, |(_, place)| *place)
+            }),
             Keys::Bytes { converter, table, bytes, ends } => {
                 let encoded = converter.convert_columns(columns)?;
                 places.extend(encoded.iter().map(|key| {
@@ -170,10 +153,25 @@ impl Entities {
                         table.find(self.hasher.hash_one(key), |place| entry(bytes, ends, *place) == key);
                     found.copied().unwrap_or(NO_ENTITY)
                 }));
+                Ok(())
             }
         }
-        Ok(())
     }
+}
+
+/// Adds the place of each row's single key of up to 64 bits.
+fn extend_with(
+    places: &mut Vec<u32>,
+    columns: &[ArrayRef],
+    place_of: impl Fn(i64) -> u32,
+) -> Result<(), ArrowError> {
+    let Some(ints) = as_ints(columns)? else { return Ok(()) };
+    let ints = ints.as_primitive::<Int64Type>();
+    match ints.nulls() {
+        None => places.extend(ints.values().iter().map(|key| place_of(*key))),
+        Some(_) => places.extend(ints.iter().map(|key| key.map_or(NO_ENTITY, &place_of))),
+    }
+    Ok(())
 }
 
 /// Numbers the entities by a table with a place for every whole number between the least and the

@@ -8,7 +8,7 @@ use arrow::compute::{nullif, take};
 use feature::{DataType, Fold, Micros, View, is_alive, is_kept};
 
 use crate::error::OfflineError;
-use crate::join::kept_rows::{Kept, KeptRows};
+use crate::join::kept_rows::{Kept, KeptRows, RowFacts};
 use crate::join::labels::{Labels, NO_SLOT};
 use crate::join::windows::WindowFold;
 
@@ -41,10 +41,6 @@ pub(crate) struct Columns {
     /// For each feature, whether an event-time join would have filled the cell from a row that was not
     /// yet available. Nowhere where that was not asked.
     pub(crate) leaked: Vec<BooleanArray>,
-    /// When the latest visible row happened.
-    pub(crate) event_times: TimestampMicrosecondArray,
-    /// When it could first have been read.
-    pub(crate) available_at: TimestampMicrosecondArray,
 }
 
 impl Folded {
@@ -102,11 +98,8 @@ impl Folded {
 
     /// The columns of rows of the spine whose slots these are.
     pub(crate) fn columns(&self, slots: &[u32]) -> Result<Columns, OfflineError> {
-        let of = |rows: &[Kept]| -> Vec<Kept> {
-            slots.iter().map(|slot| rows.get(*slot as usize).copied().unwrap_or(Kept::NONE)).collect()
-        };
-        let winners = of(&self.winners);
-        let early = self.early.as_ref().map(|early| of(early)).unwrap_or_default();
+        let winners = Self::rows_of(slots, &self.winners);
+        let early = self.early.as_ref().map(|early| Self::rows_of(slots, early)).unwrap_or_default();
         let values = self.kept.values(&self.only_alive(slots, &winners))?;
         let early_values = match early.iter().any(|early| !early.is_none()) {
             true => self.kept.values(&self.only_alive(slots, &early))?,
@@ -135,17 +128,24 @@ impl Folded {
             features.push(array.unwrap_or_else(|| all_null(feature.data_type, slots.len())));
             leaked.push(leaks.unwrap_or_else(|| nowhere.clone()));
         }
-        let facts = |of: fn(&crate::join::kept_rows::RowFacts) -> Micros| {
+        Ok(Columns { features, leaked })
+    }
+
+    /// When the latest visible rows of these slots happened, and when they could first have been read;
+    /// null for a source without times.
+    pub(crate) fn times(&self, slots: &[u32]) -> [TimestampMicrosecondArray; 2] {
+        let winners = Self::rows_of(slots, &self.winners);
+        let column = |of: fn(&RowFacts) -> Micros| {
             let shown =
                 winners.iter().map(|winner| self.kept.facts(*winner).filter(|_| !self.view.is_static));
-            shown.map(|facts| facts.map(|facts| of(facts).get())).collect::<TimestampMicrosecondArray>()
+            let times = shown.map(|facts| facts.map(|facts| of(facts).get()));
+            times.collect::<TimestampMicrosecondArray>().with_timezone("UTC")
         };
-        Ok(Columns {
-            features,
-            leaked,
-            event_times: facts(|facts| facts.event_time).with_timezone("UTC"),
-            available_at: facts(|facts| facts.available_at).with_timezone("UTC"),
-        })
+        [column(|facts| facts.event_time), column(|facts| facts.available_at)]
+    }
+
+    fn rows_of(slots: &[u32], rows: &[Kept]) -> Vec<Kept> {
+        slots.iter().map(|slot| rows.get(*slot as usize).copied().unwrap_or(Kept::NONE)).collect()
     }
 
     /// Retention over slots: rows that are older are as if they had never been. It covers the ttl and

@@ -88,31 +88,6 @@ struct WindowValues<'a> {
     arguments: Vec<Argument>,
 }
 
-impl<'a> WindowValues<'a> {
-    /// None where there are no aggregates. Of the columns those at these places are read, and positions
-    /// where they are ordered.
-    fn of(
-        view: &'a View,
-        folds: &[WindowFold],
-        batch: &'a RecordBatch,
-        (columns, ordered): (&[usize], bool),
-    ) -> Result<Option<Self>, OfflineError> {
-        if folds.is_empty() {
-            return Ok(None);
-        }
-        let read = |place: &usize| {
-            let named = view.columns.get(*place)?;
-            Some(column(view, batch, &named.name).map(|array| (*place, array)))
-        };
-        let columns = columns.iter().filter_map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Some(Self {
-            deleted: booleans(view, batch, DELETED)?,
-            positions: ordered.then(|| Positions::of(view, batch)).transpose()?,
-            arguments: folds.iter().map(|fold| fold.argument(&columns)).collect::<Result<_, _>>()?,
-        }))
-    }
-}
-
 impl ViewFold {
     /// No rows yet. All folds that are merged share what is best of their slots.
     pub(crate) fn new(view: Arc<View>, labels: Arc<Labels>, best: Arc<Best>, ask: Ask) -> Self {
@@ -202,7 +177,7 @@ impl ViewFold {
         let rows = places.iter().zip(event_times).zip(available_at).enumerate();
         let rows = rows
             .map(|(place, ((entity, event), available))| (place, row(as_of, *entity, *event, *available)));
-        let values = WindowValues::of(&view, &self.windows, batch, (&self.arguments, self.ordered))?;
+        let values = self.window_values(&view, batch)?;
         // The newest rows of a batch mostly come last; once they are known, the others lose.
         let mut rows = rows.rev();
         while rows.len() > 0 {
@@ -268,6 +243,27 @@ impl ViewFold {
             self.candidates.push(candidate(happened, true));
         }
         happened
+    }
+
+    /// What the aggregates need of the rows of a batch; none where there are no aggregates.
+    fn window_values<'a>(
+        &self,
+        view: &'a View,
+        batch: &'a RecordBatch,
+    ) -> Result<Option<WindowValues<'a>>, OfflineError> {
+        if self.windows.is_empty() {
+            return Ok(None);
+        }
+        let read = |place: &usize| {
+            let named = view.columns.get(*place)?;
+            Some(column(view, batch, &named.name).map(|array| (*place, array)))
+        };
+        let columns = self.arguments.iter().filter_map(read).collect::<Result<Vec<_>, _>>()?;
+        Ok(Some(WindowValues {
+            deleted: booleans(view, batch, DELETED)?,
+            positions: self.ordered.then(|| Positions::of(view, batch)).transpose()?,
+            arguments: self.windows.iter().map(|fold| fold.argument(&columns)).collect::<Result<_, _>>()?,
+        }))
     }
 
     /// Offers the rows of the current block to the aggregates.

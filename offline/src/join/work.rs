@@ -97,10 +97,11 @@ impl Joined {
     pub(crate) fn batch(&self, rows: Range<usize>) -> Result<RecordBatch, OfflineError> {
         let mut columns = self.spine.slice(rows.start, rows.len()).columns().to_vec();
         for (lookup, (labels, folded)) in self.spec.lookups.iter().zip(&self.lookups) {
-            let made = folded.columns(labels.slot_of_row.get(rows.clone()).unwrap_or_default())?;
+            let slots = labels.slot_of_row.get(rows.clone()).unwrap_or_default();
+            let made = folded.columns(slots)?;
             columns.extend(made.features);
             if lookup.times.is_some() {
-                columns.extend([Arc::new(made.event_times) as ArrayRef, Arc::new(made.available_at)]);
+                columns.extend(folded.times(slots).map(|times| Arc::new(times) as ArrayRef));
             }
             if self.spec.leaks {
                 columns.extend(made.leaked.into_iter().map(|leaked| Arc::new(leaked) as ArrayRef));
