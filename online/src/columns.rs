@@ -59,7 +59,8 @@ pub enum Values {
 }
 
 impl Values {
-    fn of(data_type: DataType) -> Values {
+    /// No values yet, of a type.
+    pub fn of(data_type: DataType) -> Values {
         match data_type.scalar() {
             Some(Scalar::Bool) => Values::Bool(Vec::new()),
             Some(Scalar::Int32) => Values::Int32(Vec::new()),
@@ -95,7 +96,7 @@ impl Values {
     }
 
     /// Adds a value of the type; one of another type is none.
-    fn push(&mut self, value: &Value) {
+    pub fn push(&mut self, value: &Value) {
         match (&mut *self, value) {
             (Values::Bool(values), Value::Bool(x)) => values.push(*x),
             (Values::Int32(values), Value::Int32(x)) => values.push(*x),

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::array::UInt32Array;
 use arrow::compute::take;
-use feature::{Cell, Micros, Status, Times, View};
-use online::{Found, Layout, PackedRow};
+use feature::{Micros, Status, Times, View};
+use online::{Columns, Found, Layout, PackedRow};
 
+use crate::arrays;
 use crate::error::ServeError;
-use crate::filling::Filling;
 use crate::wanted::Places;
 
 /// Values and their statuses.
@@ -35,28 +35,19 @@ impl Folded {
         found: &Found,
         at: Micros,
     ) -> Result<Self, ServeError> {
-        let rows = found.rows().count();
-        let types = features.iter().filter_map(|feature| Some(view.features.get(*feature)?.data_type));
-        let mut fillings: Vec<(Filling, Vec<Status>)> =
-            types.map(|data_type| (Filling::new(data_type, rows), Vec::with_capacity(rows))).collect();
-        let mut times = Vec::with_capacity(rows);
+        let mut folded = Columns::new(layout, features);
         for row in found.rows() {
-            let answer = match row {
-                Some(bytes) => Some(PackedRow::new(layout, bytes)?.answer_some(features, at)?),
-                None => None,
-            };
-            times.push(answer.as_ref().and_then(|answer| answer.times));
-            let mut cells = answer.map(|answer| answer.cells).unwrap_or_default().into_iter();
-            for (filling, statuses) in &mut fillings {
-                let cell = cells.next().unwrap_or(Cell::NOT_FOUND);
-                filling.push(cell.value);
-                statuses.push(cell.status);
+            match row {
+                Some(bytes) => folded.push(&PackedRow::new(layout, bytes)?, at)?,
+                None => folded.push_absent(),
             }
         }
-        let columns = fillings
-            .into_iter()
-            .map(|(filling, statuses)| Column { values: filling.finish(), statuses: statuses.into() });
-        Ok(Self { columns: columns.collect(), times: times.into() })
+        let types = features.iter().filter_map(|feature| Some(view.features.get(*feature)?.data_type));
+        let columns = folded.columns.into_iter().zip(types).map(|(column, data_type)| Column {
+            values: arrays::of_column(column.values, &column.statuses, data_type),
+            statuses: column.statuses.into(),
+        });
+        Ok(Self { columns: columns.collect(), times: folded.times.into() })
     }
 
     /// The column at a place among the features, of the entities at these places; those at none are

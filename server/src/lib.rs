@@ -24,6 +24,7 @@
 //! ```
 
 mod admission;
+mod arrays;
 mod availability;
 mod call;
 mod catalog;
@@ -32,7 +33,6 @@ mod error;
 mod excerpt;
 mod feast;
 mod features;
-mod filling;
 mod folded;
 mod given;
 mod grpc;
