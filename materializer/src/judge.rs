@@ -13,11 +13,9 @@ use offline::{DeadLetter, Facts, log_batch};
 use online::PENDING_BOUND;
 use transform::{DECLARED_AT, EVENT_TIME, ViewTransform};
 
+use crate::counting::{add_counts, count_refused};
 use crate::error::MaterializerError;
 use crate::report::LoadReport;
-
-/// The kind of reason of a false expectation, as the transform calls it.
-const EXPECTATION: &str = "expectation_failed";
 
 /// The event times that a backfill is asked for: from inclusive, to exclusive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,9 +107,7 @@ impl Load<'_> {
         report.rows_read += batch.num_rows() as u64;
         report.filtered += made.filtered;
         report.null_keys += made.null_keys;
-        for (expectation, count) in made.warned.into_iter().filter(|(_, count)| *count > 0) {
-            *report.warned.entry(expectation).or_default() += count;
-        }
+        add_counts(&mut report.warned, made.warned);
         let mut letters: Vec<DeadLetter> = made
             .bad
             .iter()
@@ -151,11 +147,7 @@ impl Load<'_> {
             }
         }
         letters.sort_by_key(|letter| letter.position);
-        for letter in &letters {
-            // An expectation is named; what else is wrong is counted by its kind.
-            let reason = if letter.reason == EXPECTATION { &letter.detail } else { &letter.reason };
-            *report.refused.entry(reason.clone()).or_default() += 1;
-        }
+        count_refused(&mut report.refused, &letters);
         let keep =
             |values: &[i64]| values.iter().zip(&good).filter(|(_, good)| **good).map(|(v, _)| *v).collect();
         let taken = Taken {
@@ -300,7 +292,8 @@ impl Taken {
     }
 }
 
-fn micros(column: &ArrayRef) -> Vec<i64> {
+/// A column of moments, in microseconds; nothing where it is none.
+pub(crate) fn micros(column: &ArrayRef) -> Vec<i64> {
     column
         .as_primitive_opt::<TimestampMicrosecondType>()
         .map(|times| times.values().to_vec())

@@ -22,6 +22,7 @@
 //! ```
 
 mod chunk;
+mod counting;
 mod delta_source;
 mod error;
 mod history;

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray, UInt32Array, new_null_array,
+    ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray, UInt32Array, new_null_array,
 };
 use arrow::compute::{concat_batches, take_record_batch};
-use arrow::datatypes::{Schema, TimestampMicrosecondType};
+use arrow::datatypes::Schema;
 use feature::{Micros, Position, Provenance, Source, Span, Value, View};
 use offline::{DeadLetter, Facts, log_batch};
 use transform::{EVENT_TIME, ViewTransform};
@@ -18,11 +18,10 @@ use super::decode::{Decoder, tombstone_key};
 use super::letter;
 use super::protocol::Record;
 use super::working::NoRoom;
+use crate::counting::{add_counts, count_refused};
 use crate::error::MaterializerError;
 use crate::history::Target;
-
-/// The kind of reason of a false expectation, as the transform calls it.
-const EXPECTATION: &str = "expectation_failed";
+use crate::judge::micros;
 
 /// What the rows of one view's stream are judged by.
 pub(crate) struct Judge {
@@ -142,16 +141,14 @@ impl Judge {
         let made = self.transform.apply(&batch)?;
         counts.filtered += made.filtered;
         counts.null_keys += made.null_keys;
-        for (expectation, count) in made.warned.into_iter().filter(|(_, count)| *count > 0) {
-            *counts.warned.entry(expectation).or_default() += count;
-        }
+        add_counts(&mut counts.warned, made.warned);
         let place_of = |row: u32| decoded.get(row as usize).copied().unwrap_or(usize::MAX);
         for bad in &made.bad {
             if let Some(record) = records.get(place_of(bad.row)) {
                 refuse(record, bad.reason.kind(), bad.reason.to_string());
             }
         }
-        let event_times = micros(made.rows.column_by_name(EVENT_TIME));
+        let event_times = made.rows.column_by_name(EVENT_TIME).map(micros).unwrap_or_default();
         let mut keep = Vec::new();
         let mut origins = Vec::new();
         for (row, origin) in made.origins.iter().enumerate() {
@@ -175,10 +172,7 @@ impl Judge {
                 refuse(record, "too_far_ahead", detail);
             }
         }
-        for letter in &letters {
-            let reason = if letter.reason == EXPECTATION { &letter.detail } else { &letter.reason };
-            *counts.refused.entry(reason.clone()).or_default() += 1;
-        }
+        count_refused(&mut counts.refused, &letters);
         let rows = take_record_batch(&self.projected(&made.rows)?, &UInt32Array::from(keep.clone()))?;
         let event_times = keep.iter().filter_map(|row| event_times.get(*row as usize).copied()).collect();
         let taken = self.with_tombstones(records, rows, event_times, origins, &tombstones)?;
@@ -316,11 +310,6 @@ impl Taken {
             origins: kept.iter().filter_map(|row| self.origins.get(*row).copied()).collect(),
         })
     }
-}
-
-fn micros(column: Option<&ArrayRef>) -> Vec<i64> {
-    let times = column.and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
-    times.map(|times| times.values().to_vec()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::judge::{Counts, Taken};
 use super::protocol::{Located, Record};
+use crate::counting::add_counts;
 
 /// What became of the records of one view's stream since it began to be followed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -108,12 +109,8 @@ impl StreamReport {
         self.filtered += counts.filtered;
         self.of_history += counts.of_history;
         self.null_keys += counts.null_keys;
-        for (reason, count) in counts.refused {
-            *self.refused.entry(reason).or_default() += count;
-        }
-        for (expectation, count) in counts.warned {
-            *self.warned.entry(expectation).or_default() += count;
-        }
+        add_counts(&mut self.refused, counts.refused);
+        add_counts(&mut self.warned, counts.warned);
         for (partition, end) in ends {
             let partition = self.partitions.entry(*partition).or_default();
             partition.next = *end;
