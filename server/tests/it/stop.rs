@@ -12,15 +12,17 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_stream::StreamExt;
+use tonic::Streaming;
 use tonic::codegen::http;
+use tonic::transport::Channel;
 use tonic_health::pb::health_client::HealthClient;
-use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus};
 use twinstore_server::{Addresses, Catalog, Ended, Limits, ServeError, Server, Services, Serving};
 
 use crate::flights;
 use crate::grpc::{channel, columns, strings};
 use crate::http::{send, send_with, shows};
-use crate::watched::Watched;
+use crate::watched::{Watch, Watched};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -76,6 +78,23 @@ pub async fn start_serving<R: Reader + 'static>(serving: Serving<R>) -> Running 
 }
 
 /// A request for one feature in the background.
+/// A server whose store lets so many reads through and then waits, and what it tells.
+async fn watched(reads: usize, limits: Limits) -> (tempfile::TempDir, Arc<Watch>, Running) {
+    let (folder, store) = flights::store().await;
+    let store = Watched::new(store, reads);
+    let watch = Arc::clone(&store.watch);
+    (folder, watch, start_with(store, limits).await)
+}
+
+/// The changes of a server's health, which serves at first, and the client that they come through.
+async fn serving_health(server: &Running) -> (HealthClient<Channel>, Streaming<HealthCheckResponse>) {
+    let mut health = HealthClient::new(channel(server).await);
+    let request = HealthCheckRequest { service: "twinstore.v1.FeatureStore".to_owned() };
+    let mut changes = health.watch(request).await.unwrap().into_inner();
+    assert_eq!(changes.next().await.unwrap().unwrap().status(), ServingStatus::Serving);
+    (health, changes)
+}
+
 fn asking(server: &Running) -> JoinHandle<(u16, serde_json::Value)> {
     let body = json!({"service": "late_arrival", "features": ["maker"], "entities": {"tailnum": ["N123"]}});
     let address = server.addresses.http;
@@ -84,10 +103,7 @@ fn asking(server: &Running) -> JoinHandle<(u16, serde_json::Value)> {
 
 #[tokio::test]
 async fn a_request_that_is_being_answered_is_finished() {
-    let (_folder, store) = flights::store().await;
-    let store = Watched::new(store, 0);
-    let watch = Arc::clone(&store.watch);
-    let server = start_with(store, Limits::default()).await;
+    let (_folder, watch, server) = watched(0, Limits::default()).await;
     let asked = asking(&server);
     patiently(watch.begun.notified()).await;
 
@@ -121,14 +137,8 @@ async fn a_request_that_does_not_end_is_cut_off() {
 
 #[tokio::test]
 async fn health_says_first_that_the_server_stops() {
-    let (_folder, store) = flights::store().await;
-    let store = Watched::new(store, 0);
-    let watch = Arc::clone(&store.watch);
-    let server = start_with(store, Limits::default()).await;
-    let mut health = HealthClient::new(channel(&server).await);
-    let request = HealthCheckRequest { service: "twinstore.v1.FeatureStore".to_owned() };
-    let mut changes = health.watch(request).await.unwrap().into_inner();
-    assert_eq!(changes.next().await.unwrap().unwrap().status(), ServingStatus::Serving);
+    let (_folder, watch, server) = watched(0, Limits::default()).await;
+    let (health, mut changes) = serving_health(&server).await;
     let asked = asking(&server);
     patiently(watch.begun.notified()).await;
 
@@ -143,10 +153,8 @@ async fn health_says_first_that_the_server_stops() {
 
 #[tokio::test]
 async fn one_request_more_than_the_server_takes_on_is_refused_at_once() {
-    let (_folder, store) = flights::store().await;
-    let store = Watched::new(store, 0);
-    let watch = Arc::clone(&store.watch);
-    let server = start_with(store, Limits { max_in_flight: 1, max_waiting: 0, ..Limits::default() }).await;
+    let (_folder, watch, server) =
+        watched(0, Limits { max_in_flight: 1, max_waiting: 0, ..Limits::default() }).await;
     let first = asking(&server);
     patiently(watch.begun.notified()).await;
     let (status, answer) = patiently(asking(&server)).await.unwrap();
@@ -159,10 +167,8 @@ async fn one_request_more_than_the_server_takes_on_is_refused_at_once() {
 
 #[tokio::test]
 async fn a_request_waits_in_its_turn_where_there_is_room_to_wait() {
-    let (_folder, store) = flights::store().await;
-    let store = Watched::new(store, 0);
-    let watch = Arc::clone(&store.watch);
-    let server = start_with(store, Limits { max_in_flight: 1, max_waiting: 1, ..Limits::default() }).await;
+    let (_folder, watch, server) =
+        watched(0, Limits { max_in_flight: 1, max_waiting: 1, ..Limits::default() }).await;
     let first = asking(&server);
     patiently(watch.begun.notified()).await;
     let second = asking(&server);
@@ -178,10 +184,7 @@ async fn a_request_waits_in_its_turn_where_there_is_room_to_wait() {
 
 #[tokio::test]
 async fn a_caller_who_waits_for_less_is_told_so_and_the_read_is_given_up() {
-    let (_folder, store) = flights::store().await;
-    let store = Watched::new(store, 0);
-    let watch = Arc::clone(&store.watch);
-    let server = start_with(store, Limits::default()).await;
+    let (_folder, watch, server) = watched(0, Limits::default()).await;
     let body = json!({"service": "late_arrival", "features": ["maker"], "entities": {"tailnum": ["N123"]}});
     let headers = |value: &str| format!("x-request-timeout-ms: {value}\r\n");
     let http = server.addresses.http;
@@ -201,10 +204,7 @@ async fn a_caller_who_waits_for_less_is_told_so_and_the_read_is_given_up() {
 
 #[tokio::test]
 async fn a_deadline_of_grpc_ends_the_read_with_the_code_for_it() {
-    let (_folder, store) = flights::store().await;
-    let store = Watched::new(store, 0);
-    let watch = Arc::clone(&store.watch);
-    let server = start_with(store, Limits::default()).await;
+    let (_folder, watch, server) = watched(0, Limits::default()).await;
     // The generated client gives up by itself; only one that does not shows what the server does.
     let stream = tokio::net::TcpStream::connect(server.addresses.grpc).await.unwrap();
     let (client, connection) = h2::client::handshake(stream).await.unwrap();
@@ -242,14 +242,8 @@ async fn a_deadline_of_grpc_ends_the_read_with_the_code_for_it() {
 
 #[tokio::test]
 async fn health_says_that_the_store_is_gone_and_that_it_is_back() {
-    let (_folder, store) = flights::store().await;
-    let store = Watched::new(store, 10);
-    let watch = Arc::clone(&store.watch);
-    let server = start_with(store, Limits::default()).await;
-    let mut health = HealthClient::new(channel(&server).await);
-    let request = HealthCheckRequest { service: "twinstore.v1.FeatureStore".to_owned() };
-    let mut changes = health.watch(request).await.unwrap().into_inner();
-    assert_eq!(changes.next().await.unwrap().unwrap().status(), ServingStatus::Serving);
+    let (_folder, watch, server) = watched(10, Limits::default()).await;
+    let (health, mut changes) = serving_health(&server).await;
     watch.gone.store(true, Ordering::Relaxed);
     assert_eq!(patiently(asking(&server)).await.unwrap().0, 503);
     assert_eq!(patiently(changes.next()).await.unwrap().unwrap().status(), ServingStatus::NotServing);
@@ -276,10 +270,7 @@ async fn an_answer_that_takes_too_long_is_given_up() {
 
 #[tokio::test]
 async fn one_connection_more_than_the_server_takes_on_waits() {
-    let (_folder, store) = flights::store().await;
-    let store = Watched::new(store, 0);
-    let watch = Arc::clone(&store.watch);
-    let server = start_with(store, Limits { max_connections: 1, ..Limits::default() }).await;
+    let (_folder, watch, server) = watched(0, Limits { max_connections: 1, ..Limits::default() }).await;
     let first = asking(&server);
     patiently(watch.begun.notified()).await;
     let http = server.addresses.http;
@@ -310,10 +301,7 @@ async fn an_address_that_is_taken_is_named() {
 
 #[tokio::test]
 async fn a_store_that_comes_back_is_served_from_again() {
-    let (_folder, store) = flights::store().await;
-    let store = Watched::new(store, 10);
-    let watch = Arc::clone(&store.watch);
-    let server = start_with(store, Limits::default()).await;
+    let (_folder, watch, server) = watched(10, Limits::default()).await;
     watch.gone.store(true, Ordering::Relaxed);
     assert_eq!(patiently(asking(&server)).await.unwrap().0, 503);
     watch.gone.store(false, Ordering::Relaxed);

@@ -118,20 +118,23 @@ fn pause(numbers: &mut Numbers, at_most: u64) {
 fn killed(stage: &Stage, topic: &mut Topic, extent: Extent, numbers: &mut Numbers) {
     for _ in 0..extent.times {
         let stream = stage.stream(&SMALL);
-        let before = stage.rows();
-        topic.produce(extent.clicks);
-        stage.await_more(before);
+        produce_and_await(stage, topic, extent);
         pause(numbers, 200);
         stream.kill();
     }
 }
 
+/// Produces what one turn has, and waits until some of it is in the log.
+fn produce_and_await(stage: &Stage, topic: &mut Topic, extent: Extent) {
+    let before = stage.rows();
+    topic.produce(extent.clicks);
+    stage.await_more(before);
+}
+
 fn zombie(stage: &Stage, topic: &mut Topic, extent: Extent) {
     for _ in 0..extent.times {
         let sleeper = stage.stream(&SMALL);
-        let before = stage.rows();
-        topic.produce(extent.clicks);
-        stage.await_more(before);
+        produce_and_await(stage, topic, extent);
         sleeper.pause();
         let successor = stage.stream(&SMALL);
         topic.produce(extent.clicks);
@@ -148,9 +151,7 @@ fn zombie(stage: &Stage, topic: &mut Topic, extent: Extent) {
 fn rebalanced(stage: &Stage, topic: &mut Topic, extent: Extent, numbers: &mut Numbers) {
     let mut members: Vec<Streaming> = vec![stage.stream(&SMALL)];
     for _ in 0..extent.times {
-        let before = stage.rows();
-        topic.produce(extent.clicks);
-        stage.await_more(before);
+        produce_and_await(stage, topic, extent);
         if members.len() < 3 && (members.len() == 1 || numbers.once_in(2)) {
             members.push(stage.stream(&SMALL));
         } else {
@@ -166,9 +167,7 @@ fn rebalanced(stage: &Stage, topic: &mut Topic, extent: Extent, numbers: &mut Nu
 fn broker_down(broker: &Broker, stage: &Stage, topic: &mut Topic, extent: Extent) {
     let stream = stage.stream(&SMALL);
     for _ in 0..extent.times {
-        let before = stage.rows();
-        topic.produce(extent.clicks);
-        stage.await_more(before);
+        produce_and_await(stage, topic, extent);
         broker.kill();
         thread::sleep(Duration::from_secs(5));
         broker.restart();
@@ -181,9 +180,7 @@ fn broker_down(broker: &Broker, stage: &Stage, topic: &mut Topic, extent: Extent
 fn online_lost(stage: &Stage, topic: &mut Topic, extent: Extent) {
     let stream = stage.stream(&SMALL);
     for _ in 0..extent.times {
-        let before = stage.rows();
-        topic.produce(extent.clicks);
-        stage.await_more(before);
+        produce_and_await(stage, topic, extent);
         stage.lose_online_rows();
     }
     topic.produce(extent.clicks);
