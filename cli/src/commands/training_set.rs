@@ -12,6 +12,7 @@ use offline::{
     TrainingSetFile, file_sha256,
 };
 use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::arguments::{AsOfArg, Format, TrainingSetArgs, TrainingSetCommand, TrainingSetOther};
 use crate::commands::verify;
@@ -133,9 +134,11 @@ struct Written {
 
 /// Writes the file as it is made. One that is interrupted leaves nothing behind.
 async fn write(mut making: Making<'_>, out: &Path, preview_rows: usize) -> Result<Written, Failure> {
+    // From here on nothing that interrupts is missed, whatever is waited for at that moment.
+    let mut interrupts = signal(SignalKind::interrupt())?;
     let file = TrainingSetFile::create(out, making.schema())?;
     let mut shown = None;
-    while let Some(batch) = next(&mut making).await? {
+    while let Some(batch) = next(&mut making, &mut interrupts).await? {
         if preview_rows > 0 && shown.is_none() {
             shown = Some(preview(&batch, preview_rows)?);
         }
@@ -149,7 +152,7 @@ async fn write(mut making: Making<'_>, out: &Path, preview_rows: usize) -> Resul
 }
 
 /// The next rows, with progress shown while they are waited for. Ctrl-C stops the threads that read.
-async fn next(making: &mut Making<'_>) -> Result<Option<RecordBatch>, Failure> {
+async fn next(making: &mut Making<'_>, interrupts: &mut Signal) -> Result<Option<RecordBatch>, Failure> {
     let reading = making.reading().clone();
     let progress = Progress::of_rows("reading logs", making.log_rows());
     let watch = async {
@@ -161,7 +164,7 @@ async fn next(making: &mut Making<'_>) -> Result<Option<RecordBatch>, Failure> {
     tokio::select! {
         batch = making.next() => Ok(batch?),
         () = watch => Err(OfflineError::Cancelled.into()),
-        _ = tokio::signal::ctrl_c() => {
+        _ = interrupts.recv() => {
             reading.cancelled.store(true, Ordering::Relaxed);
             Err(Failure::new("interrupted: nothing was written"))
         }

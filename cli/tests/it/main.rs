@@ -11,6 +11,8 @@ mod delta_source;
 #[cfg(test)]
 mod first_steps;
 #[cfg(test)]
+mod interrupted;
+#[cfg(test)]
 mod killed;
 #[cfg(test)]
 mod landings;

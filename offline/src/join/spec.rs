@@ -112,3 +112,48 @@ impl JoinSpec {
 pub(crate) fn leak_name(feature: &str) -> String {
     format!("{feature}.leaked")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A spec as the first release of format 1 wrote it; `BLESS=1` writes it anew.
+    const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/join-spec-1.json");
+
+    fn sample() -> JoinSpec {
+        let view = feature::oracle::History::generate(0, 0).view;
+        let file = LogFile {
+            path: "_date=2013-06-01/part-0.parquet".to_owned(),
+            bytes: 4096,
+            rows: Some(100),
+            date: Some("2013-06-01".to_owned()),
+        };
+        let lookup = JoinLookup {
+            keys: view.keys.iter().map(|key| format!("spine_{}", key.name)).collect(),
+            features: (0..view.features.len()).map(|place| (place, format!("@0.{place}"))).collect(),
+            view: Arc::new(view),
+            log: LogSnapshot { root: "/log".into(), version: 7, files: vec![file] },
+            times: Some(("@0.event_time".to_owned(), "@0.available_at".to_owned())),
+        };
+        JoinSpec {
+            format: JoinSpec::FORMAT,
+            time: "label_time".to_owned(),
+            as_of: AsOf::Available,
+            leaks: true,
+            lookups: vec![lookup],
+            threads: 8,
+            max_memory: Some(1 << 30),
+        }
+    }
+
+    #[test]
+    fn a_spec_of_this_format_is_read_as_it_was_written() {
+        let written = serde_json::to_string_pretty(&sample()).unwrap() + "\n";
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(SAMPLE, &written).unwrap();
+        }
+        let held = std::fs::read_to_string(SAMPLE).unwrap();
+        assert_eq!(serde_json::from_str::<JoinSpec>(&held).unwrap(), sample());
+        assert_eq!(held, written, "another form of a spec is another format");
+    }
+}
