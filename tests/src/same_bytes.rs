@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use feature::oracle::{History, Numbers};
 use feature::{Micros, ServicePlan, Value, View};
-use offline::{ColumnHash, ContentHash, Making, Options, Spine, file_sha256, write_file};
+use offline::{ColumnHash, ContentHash, FileWriter, Making, Options, Spine, file_sha256, write_file};
 
 use crate::generated::{self, Fact};
 use crate::label::{ASKED_AT, Label, spine};
@@ -13,6 +13,8 @@ use crate::project::Project;
 
 /// More than two batches of a spine, below which it is not cut into parts.
 const LABELS: usize = 140_000;
+/// Parts of 4,096 labels, of two batches of 65,536 and what is left.
+const FEWEST_LABELS_PARTS: usize = 16 + 16 + 3;
 /// One view with windows and lists and sketches, one with latest features alone.
 const SEEDS: [u64; 2] = [2013, 2014];
 
@@ -46,8 +48,9 @@ async fn threads_and_memory_change_no_byte() {
         let project = asked.log(&facts.chunks(31).collect::<Vec<_>>()).await;
         let expected = asked.made(&project, PLAIN).await;
         for threads in [1, 2, 8] {
-            // Where there is too little memory for anything, a part is one batch of the spine.
-            for (max_memory, parts) in [(None, 1), (Some(1), 3)] {
+            // Where there is too little memory for anything, a part is a few thousand labels of one batch of
+            // the spine.
+            for (max_memory, parts) in [(None, 1), (Some(1), FEWEST_LABELS_PARTS)] {
                 let how = How { threads, max_memory, parts };
                 assert_eq!(asked.made(&project, how).await, expected, "seed {seed}, {how:?}");
             }
@@ -85,7 +88,7 @@ async fn compaction_changes_no_byte() {
         let optimized = log.optimize().await.unwrap();
         assert_eq!(optimized.rows_rewritten, facts.len() as u64);
         assert!(optimized.files_after < optimized.files_before, "{optimized:?}");
-        for how in [PLAIN, How { threads: 8, max_memory: Some(1), parts: 3 }] {
+        for how in [PLAIN, How { threads: 8, max_memory: Some(1), parts: FEWEST_LABELS_PARTS }] {
             assert_eq!(asked.made(&project, how).await, expected, "seed {seed}, {how:?}");
         }
     }
@@ -162,19 +165,19 @@ impl Asked {
         let offline = &project.materializer.offline;
         let mut making = Making::new(offline, &self.plan, &spine, &options).await.unwrap();
         let mut hash = ContentHash::new(making.schema());
-        let mut batches = Vec::new();
+        let made = project.path().join("made.parquet");
+        let mut file = FileWriter::create(&made, making.schema()).unwrap();
         while let Some(batch) = making.next().await.unwrap() {
             hash.add(&batch).unwrap();
-            batches.push(batch);
+            file.write(&batch).unwrap();
         }
         let parts = format!("spine_parts={},", how.parts);
         assert!(making.explain().contains(&parts), "{how:?}:\n{}", making.explain());
-        let whole = arrow::compute::concat_batches(making.schema(), &batches).unwrap();
-        let path = project.path().join("made.parquet");
-        write_file(&path, &whole).unwrap();
+        let said = file.finish().unwrap();
+        assert_eq!(said, file_sha256(&made).unwrap(), "the hash on the way is that of the file");
         let (columns, rows) = hash.finish();
         assert_eq!(rows, LABELS);
-        Bytes { file: file_sha256(&path).unwrap(), columns }
+        Bytes { file: said, columns }
     }
 }
 

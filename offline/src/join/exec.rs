@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
+use arrow::compute::{BatchCoalescer, concat_batches};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, Statistics, internal_err};
@@ -20,16 +20,20 @@ use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
     PlanProperties, ReplaceChildrenOptions, StatisticsArgs,
 };
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 
 use crate::error::OfflineError;
 use crate::join::log_reader::Reading;
-use crate::join::memory::bytes_of_labels;
+use crate::join::memory::{bytes_of_labels, rows_that_fit};
 use crate::join::spec::JoinSpec;
 use crate::join::work::{Joined, join};
 
 /// Rows of one batch that the operator gives.
 const BATCH_ROWS: usize = 65_536;
+
+/// Rows of a spine that are joined together, however little memory there is.
+const LEAST_ROWS: usize = 4096;
 
 /// The features of some views at every label of a spine, in the spine's order.
 #[derive(Debug, Clone)]
@@ -161,8 +165,13 @@ impl ExecutionPlan for PointInTimeExec {
             }
         });
         let threads = self.spec.threads.max(1);
-        let batches = joined.map_ok(move |joined| batches(joined, threads)).try_flatten();
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches.boxed())))
+        let batches = joined.map_ok(move |joined| batches(joined, threads)).try_flatten().boxed();
+        // One part is cut into whole batches as it is; where several meet, nobody is to see it.
+        let whole = match self.spec.max_memory {
+            Some(_) => whole_batches(batches, self.schema()).boxed(),
+            None => batches,
+        };
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), whole)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -271,18 +280,22 @@ impl Parts {
         Ok(Some(Arc::new(joined)))
     }
 
-    /// As many rows of the spine as the bound on memory allows, and at least one batch.
+    /// As many rows of the spine as the bound on memory allows, and at least a few.
     async fn next_spine(&mut self) -> Result<Option<RecordBatch>> {
         let mut batches = Vec::new();
-        let mut bytes = 0;
+        let mut left = self.spec.max_memory.unwrap_or(u64::MAX);
         while let Some(batch) = self.next_batch().await? {
-            let more = bytes_of_labels(&self.spec, &batch);
-            if !batches.is_empty() && self.spec.max_memory.is_some_and(|bound| bytes + more > bound) {
-                self.held = Some(batch);
+            let fits = rows_that_fit(&self.spec, &batch, left);
+            let rows = if batches.is_empty() { fits.max(LEAST_ROWS) } else { fits }.min(batch.num_rows());
+            if rows > 0 {
+                let part = batch.slice(0, rows);
+                left = left.saturating_sub(bytes_of_labels(&self.spec, &part));
+                batches.push(part);
+            }
+            if rows < batch.num_rows() {
+                self.held = Some(batch.slice(rows, batch.num_rows() - rows));
                 break;
             }
-            bytes += more;
-            batches.push(batch);
         }
         match batches.as_slice() {
             [] => Ok(None),
@@ -313,6 +326,29 @@ fn batches(joined: Arc<Joined>, at_a_time: usize) -> impl Stream<Item = Result<R
         blocking(move || joined.batch(range))
     });
     made.buffered(at_a_time)
+}
+
+/// The same rows in batches of [`BATCH_ROWS`], the last smaller.
+fn whole_batches(
+    batches: BoxStream<'static, Result<RecordBatch>>,
+    schema: SchemaRef,
+) -> impl Stream<Item = Result<RecordBatch>> {
+    let state = (Some(batches), BatchCoalescer::new(schema, BATCH_ROWS));
+    futures::stream::try_unfold(state, |(mut batches, mut coalescer)| async move {
+        loop {
+            if let Some(batch) = coalescer.next_completed_batch() {
+                return Ok(Some((batch, (batches, coalescer))));
+            }
+            let Some(more) = &mut batches else { return Ok(None) };
+            match more.next().await.transpose()? {
+                Some(batch) => coalescer.push_batch(batch)?,
+                None => {
+                    coalescer.finish_buffered_batch()?;
+                    batches = None;
+                }
+            }
+        }
+    })
 }
 
 /// Does work on a thread of its own; a panic there goes on here.

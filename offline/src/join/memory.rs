@@ -1,6 +1,6 @@
 //! How much memory labels take while they are joined: what decides into how many parts a spine is cut.
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use feature::{Component, DataType, Fold};
 
 use crate::join::spec::{JoinLookup, JoinSpec};
@@ -8,12 +8,26 @@ use crate::join::spec::{JoinLookup, JoinSpec};
 /// Bytes that the rows of a spine and everything that is known of them take at the most, while they
 /// are joined by the threads of the spec.
 pub(crate) fn bytes_of_labels(spec: &JoinSpec, batch: &RecordBatch) -> u64 {
-    let rows = batch.num_rows() as u64;
-    let spine = batch.get_array_memory_size() as u64;
-    // Held twice: as they came, and concatenated.
-    let spine = 2 * spine + 8 * rows;
+    batch.num_rows() as u64 * bytes_of_row(spec, batch)
+}
+
+/// How many of the batch's first rows take no more than this many bytes.
+pub(crate) fn rows_that_fit(spec: &JoinSpec, batch: &RecordBatch, bytes: u64) -> usize {
+    usize::try_from(bytes / bytes_of_row(spec, batch)).unwrap_or(usize::MAX)
+}
+
+fn bytes_of_row(spec: &JoinSpec, batch: &RecordBatch) -> u64 {
     let threads = spec.threads.max(1) as u64;
-    spine + spec.lookups.iter().map(|lookup| rows * bytes_of_label(lookup, spec.leaks, threads)).sum::<u64>()
+    // A slice of a column has only its own share of the buffers.
+    let bytes_of = |column: &ArrayRef| {
+        let own = column.to_data().get_slice_memory_size();
+        own.unwrap_or_else(|_| column.get_array_memory_size()) as u64
+    };
+    let rows = batch.num_rows().max(1) as u64;
+    let held = batch.columns().iter().map(bytes_of).sum::<u64>().div_ceil(rows);
+    let lookups = spec.lookups.iter().map(|lookup| bytes_of_label(lookup, spec.leaks, threads));
+    // A row of the spine is held twice: as it came, and concatenated.
+    2 * held + 8 + lookups.sum::<u64>()
 }
 
 /// Bytes of one label of one lookup.
