@@ -1,7 +1,6 @@
 //! A stream while it runs: how long its rows take from their events to each step, and its report, for
 //! whoever asks meanwhile.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 
@@ -12,7 +11,7 @@ use super::protocol::Record;
 use super::report::StreamReport;
 
 /// A step of a row's way from its event into both stores.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage {
     /// From the event to the broker's timestamp.
     Event,
@@ -75,7 +74,8 @@ const EDGES: [i64; 15] = [
 /// as of its newest flush. Several threads may look.
 #[derive(Debug, Default)]
 pub struct Watch {
-    stages: Mutex<BTreeMap<Stage, Histogram>>,
+    /// By stage, in their order.
+    stages: Mutex<[Histogram; Stage::ALL.len()]>,
     report: Mutex<Option<StreamReport>>,
 }
 
@@ -154,7 +154,9 @@ impl Watch {
                 (Stage::Committed, committed_at.since(acknowledged)),
                 (Stage::Readable, acknowledged.since(*timestamp)),
             ] {
-                stages.entry(stage).or_default().add(micros);
+                if let Some(histogram) = stages.get_mut(stage as usize) {
+                    histogram.add(micros);
+                }
             }
         }
     }
@@ -163,7 +165,7 @@ impl Watch {
     /// there are none, or where it lies beyond the last edge.
     pub fn quantile(&self, stage: Stage, share: f64) -> Option<i64> {
         let stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
-        stages.get(&stage)?.quantile(share)
+        stages.get(stage as usize)?.quantile(share)
     }
 
     pub(crate) fn publish(&self, report: &StreamReport) {
@@ -188,7 +190,8 @@ impl Watch {
 
     fn write_histograms(&self, view: &VersionId, text: &mut String) -> std::fmt::Result {
         let stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
-        for (stage, histogram) in stages.iter() {
+        let counted = Stage::ALL.iter().zip(stages.iter()).filter(|(_, histogram)| histogram.count > 0);
+        for (stage, histogram) in counted {
             let labels = format!("view=\"{view}\",stage=\"{}\"", stage.name());
             let mut below = 0;
             for (edge, count) in EDGES.iter().zip(&histogram.buckets) {
@@ -257,7 +260,7 @@ mod tests {
     #[test]
     fn what_prometheus_reads_has_every_bucket_and_counter() {
         let watch = Watch::default();
-        watch.stages.lock().unwrap().entry(Stage::Readable).or_default().add(30_000);
+        watch.stages.lock().unwrap()[Stage::Readable as usize].add(30_000);
         let view: VersionId = "clicks@1".parse().unwrap();
         let mut report = StreamReport::new(view.clone());
         report.refused.insert("undecodable".to_owned(), 3);
