@@ -120,6 +120,28 @@ pub struct View {
 }
 
 impl View {
+    /// A view that takes every row of its source, whose keys are columns of the same names, and that has
+    /// neither columns nor features yet: what a definition adds to.
+    pub fn bare(id: VersionId, entity: Name, keys: Vec<Field>, source: Name) -> View {
+        View {
+            key_expressions: keys.iter().map(|key| key.name.to_string()).collect(),
+            id,
+            entity,
+            keys,
+            source,
+            filter: None,
+            columns: Vec::new(),
+            features: Vec::new(),
+            expectations: Vec::new(),
+            ttl: None,
+            is_static: false,
+            retention: None,
+            freshness: None,
+            about: About::default(),
+            hash: String::new(),
+        }
+    }
+
     /// The place of a feature among the view's features.
     pub fn feature(&self, name: &str) -> Option<usize> {
         self.features.iter().position(|feature| feature.name.as_str() == name)

@@ -65,22 +65,13 @@ fn view(name: &str, features: usize) -> View {
         unit: None,
         description: None,
     };
+    let id = format!("{name}@1").parse().unwrap();
+    let keys = vec![field("thing", Scalar::String)];
     View {
-        id: format!("{name}@1").parse().unwrap(),
-        entity: "thing".parse().unwrap(),
-        keys: vec![field("thing", Scalar::String)],
-        source: "source".parse().unwrap(),
-        key_expressions: vec!["thing".to_owned()],
-        filter: None,
         columns: names.iter().map(column).collect(),
         features: names.iter().enumerate().map(feature).collect(),
-        expectations: Vec::new(),
-        ttl: None,
-        is_static: false,
-        retention: None,
-        freshness: None,
-        about: About::default(),
         hash: "0123456789abcdef".to_owned(),
+        ..View::bare(id, "thing".parse().unwrap(), keys, "source".parse().unwrap())
     }
 }
 

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use feature::{
-    About, Column, EntityKey, Feature, Field, Fold, Function, Micros, Name, Position, Row, Scalar, Span,
-    Value, VersionId, View, Window,
+    Column, EntityKey, Feature, Field, Fold, Function, Micros, Name, Position, Row, Scalar, Span, Value,
+    VersionId, View, Window,
 };
 use online::{Layout, RowState};
 
@@ -43,22 +43,12 @@ impl Packer {
             let fold = Fold::Aggregate { function: Function::Count, column: None, window };
             add(name("rows_1h")?, Scalar::Int64, fold);
         }
+        let keys = vec![Field { name: name("user_id")?, data_type: Scalar::Int64.into() }];
         let view = View {
-            id: id.parse()?,
-            entity: name("user")?,
-            keys: vec![Field { name: name("user_id")?, data_type: Scalar::Int64.into() }],
-            source: name("generated")?,
-            key_expressions: vec!["user_id".to_owned()],
-            filter: None,
             columns,
             features,
-            expectations: Vec::new(),
-            ttl: None,
-            is_static: false,
-            retention: None,
-            freshness: None,
-            about: About::default(),
             hash: "0".repeat(64),
+            ..View::bare(id.parse()?, name("user")?, keys, name("generated")?)
         };
         let layout = Arc::new(Layout::new(&view));
         Ok(Self { view, layout, has_window })

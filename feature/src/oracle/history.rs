@@ -9,7 +9,7 @@ use crate::name::Name;
 use crate::row::{Position, Row};
 use crate::time::{Micros, Span, floor};
 use crate::value::{DataType, Field, Scalar, Value};
-use crate::view::{About, Column, Feature, Fold, View};
+use crate::view::{Column, Feature, Fold, View};
 use crate::window::Window;
 
 /// A view, the rows of some entities, and the moments at which to ask.
@@ -145,22 +145,13 @@ fn view(numbers: &mut Numbers) -> View {
         .into_iter()
         .filter_map(|(text, scalar)| Some(Field { name: name(text)?, data_type: scalar.into() }))
         .collect();
+    let id = crate::name::VersionId { name: first_name(), version: 1 };
     View {
-        id: crate::name::VersionId { name: first_name(), version: 1 },
-        entity: first_name(),
-        keys,
-        source: first_name(),
-        key_expressions: vec!["k".into(), "n".into()],
-        filter: None,
         columns,
         features,
-        expectations: Vec::new(),
         ttl: numbers.pick(&[None, Some(Span::MINUTE), Some(minutes(30))]).flatten(),
-        is_static: false,
-        retention: None,
-        freshness: None,
-        about: About::default(),
         hash: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef".into(),
+        ..View::bare(id, first_name(), keys, first_name())
     }
 }
 

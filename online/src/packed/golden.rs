@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use feature::{
-    About, AsOf, Column, DataType, Feature, Fold, Function, Micros, Position, Row, Scalar, Span, Value, View,
+    AsOf, Column, DataType, Feature, Fold, Function, Micros, Position, Row, Scalar, Span, Value, View,
     Window, oracle,
 };
 
@@ -64,12 +64,6 @@ fn view_of(features: Vec<(&str, DataType, Fold)>) -> View {
         data_type,
     };
     View {
-        id: "golden@1".parse().unwrap(),
-        entity: "golden".parse().unwrap(),
-        keys: Vec::new(),
-        source: "golden".parse().unwrap(),
-        key_expressions: Vec::new(),
-        filter: None,
         columns: vec![
             column("x", x.into()),
             column("text", Scalar::String.into()),
@@ -87,13 +81,13 @@ fn view_of(features: Vec<(&str, DataType, Fold)>) -> View {
                 description: None,
             })
             .collect(),
-        expectations: Vec::new(),
-        ttl: Some(Span::DAY),
-        is_static: false,
-        retention: None,
-        freshness: None,
-        about: About::default(),
         hash: "c0ffee00c0ffee00".repeat(4),
+        ..View::bare(
+            "golden@1".parse().unwrap(),
+            "golden".parse().unwrap(),
+            Vec::new(),
+            "golden".parse().unwrap(),
+        )
     }
 }
 

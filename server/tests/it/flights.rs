@@ -42,22 +42,12 @@ pub fn feature(name: &str, data_type: DataType, fold: Fold) -> Feature {
 }
 
 pub fn view(id: &str, key: &str, columns: Vec<Column>, features: Vec<Feature>) -> View {
+    let keys = vec![field(key, Scalar::String)];
     View {
-        id: id.parse().unwrap(),
-        entity: "thing".parse().unwrap(),
-        keys: vec![field(key, Scalar::String)],
-        source: "source".parse().unwrap(),
-        key_expressions: vec![key.to_owned()],
-        filter: None,
         columns,
         features,
-        expectations: Vec::new(),
-        ttl: None,
-        is_static: false,
-        retention: None,
-        freshness: None,
-        about: About::default(),
         hash: "0123456789abcdef".to_owned(),
+        ..View::bare(id.parse().unwrap(), "thing".parse().unwrap(), keys, "source".parse().unwrap())
     }
 }
 

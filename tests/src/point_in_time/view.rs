@@ -1,30 +1,16 @@
 //! How a specification declares a view: its options, join keys, columns and features.
 
 use feature::{
-    About, Column, DataType, Feature, Field, Fold, Function, Name, Retention, Span, TimeError, View, Window,
+    Column, DataType, Feature, Field, Fold, Function, Name, Retention, Span, TimeError, View, Window,
 };
 
 use super::specification::Read;
 
 /// A view without columns and features. Its name is its line, unlike any other of the file.
 pub(super) fn view(line: usize, options: &[&str]) -> Read<View> {
-    let mut view = View {
-        id: format!("line_{line}@1").parse().map_err(|_| "no view has this name")?,
-        entity: name("entity")?,
-        keys: Vec::new(),
-        source: name("source")?,
-        key_expressions: Vec::new(),
-        filter: None,
-        columns: Vec::new(),
-        features: Vec::new(),
-        expectations: Vec::new(),
-        ttl: None,
-        is_static: false,
-        retention: None,
-        freshness: None,
-        about: About::default(),
-        hash: format!("{line:064x}"),
-    };
+    let id = format!("line_{line}@1").parse().map_err(|_| "no view has this name")?;
+    let mut view = View::bare(id, name("entity")?, Vec::new(), name("source")?);
+    view.hash = format!("{line:064x}");
     for option in options {
         match option.split_once('=') {
             Some(("ttl", text)) => view.ttl = Some(span(text)?),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use feature::{About, Column, Expectation, Span, Value};
+use feature::{Column, Expectation, Span, Value};
 use proptest::prelude::*;
 
 use super::*;
@@ -43,22 +43,16 @@ fn expectation(name: &str, condition: &str, rejects: bool) -> Expectation {
 }
 
 fn view() -> View {
+    let keys = vec![field("airport", "string")];
     View {
-        id: "arrivals@1".parse().unwrap(),
-        entity: "airport".parse().unwrap(),
-        keys: vec![field("airport", "string")],
-        source: "landings".parse().unwrap(),
         key_expressions: vec!["dest".to_owned()],
-        filter: None,
         columns: vec![column("per_leg", "100 / legs", "int64"), column("delay", "delay", "float64")],
-        features: Vec::new(),
-        expectations: Vec::new(),
-        ttl: None,
-        is_static: false,
-        retention: None,
-        freshness: None,
-        about: About::default(),
-        hash: String::new(),
+        ..View::bare(
+            "arrivals@1".parse().unwrap(),
+            "airport".parse().unwrap(),
+            keys,
+            "landings".parse().unwrap(),
+        )
     }
 }
 

@@ -1,6 +1,6 @@
 //! Records by records, and what becomes of them.
 
-use feature::{About, Column, Field, Name, Scalar, StreamFormat};
+use feature::{Column, Field, Name, Scalar, StreamFormat};
 
 use super::*;
 
@@ -37,25 +37,15 @@ fn judge() -> Judge {
             message: None,
         }),
     };
+    let id = "user_clicks@1".parse().unwrap();
+    let keys = vec![field("visitor", "int64")];
     let view = View {
-        id: "user_clicks@1".parse().unwrap(),
-        entity: name("visitor"),
-        keys: vec![field("visitor", "int64")],
-        source: name("clicks"),
-        key_expressions: vec!["visitor".to_owned()],
         filter: Some("id <> 13".to_owned()),
         columns: vec![
             Column { name: name("id"), expression: "id".to_owned(), data_type: Scalar::Int64.into() },
             Column { name: name("page"), expression: "page".to_owned(), data_type: Scalar::String.into() },
         ],
-        features: Vec::new(),
-        expectations: Vec::new(),
-        ttl: None,
-        is_static: false,
-        retention: None,
-        freshness: None,
-        about: About::default(),
-        hash: "0123456789abcdef".to_owned(),
+        ..View::bare(id, name("visitor"), keys, name("clicks"))
     };
     let target = Target { view: Arc::new(view), source: Arc::new(source) };
     Judge::new(&target, Path::new(".")).unwrap()
