@@ -66,7 +66,7 @@ features: {visits: {aggregate: count}}
 ";
     let definitions = Definitions::of([("visits.yaml", text)], &Registered::default()).unwrap();
     let view = registered_from(&definitions).view(&"visits@1".parse().unwrap()).unwrap();
-    assert_eq!(view.key_expressions, ["\"user\"", "\"order\"", "plain"]);
+    assert_eq!(view.key_expressions, ["\"user\"", "order", "plain"]);
 }
 
 #[test]
