@@ -123,7 +123,10 @@ fn a_row_that_is_pushed_can_be_read_once_it_is_answered_and_is_in_the_log() {
     assert_eq!(server.terminate().0, Some(0));
 }
 
-fn over_grpc(server: &Server, request: PushRequest) -> Result<PushResponse, tonic::Status> {
+fn over_grpc(
+    server: &Server,
+    request: impl tonic::IntoRequest<PushRequest>,
+) -> Result<PushResponse, tonic::Status> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let address = format!("http://{}", server.grpc);
     runtime.block_on(async {
@@ -254,6 +257,55 @@ fn where_topics_are_those_of_brokers_a_push_is_refused_with_what_to_do() {
         answer["error"]["message"].as_str().unwrap(),
         &["the brokers at 127.0.0.1:1", "produce to `clicks`", "embedded://FOLDER"],
     );
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+#[test]
+fn whoever_waits_for_rows_that_no_stream_brings_is_told_that_they_are_durable() {
+    let project = clicks();
+    let server = Server::start_as(&project, "serve --no-streams");
+    let moment = micros_now();
+    let columns = [
+        ("visitor", values(Kind::Int64s(Int64s { values: vec![1] }), &[])),
+        ("at", values(Kind::Timestamps(Timestamps { values_us: vec![moment] }), &[])),
+    ];
+    let columns = columns.into_iter().map(|(name, values)| (name.to_owned(), values)).collect();
+    let request = PushRequest { source: "clicks".to_owned(), columns, wait: Wait::Online.into() };
+    let mut request = tonic::Request::new(request);
+    request.set_timeout(Duration::from_secs(1));
+    let refused = over_grpc(&server, request).unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::FailedPrecondition, "{refused}");
+    says(
+        refused.message(),
+        &["the rows are durable", "visits@1 does not show them yet", "do not push them again"],
+    );
+    project.ok("stream --until-caught-up");
+    assert_eq!(read(&server, &json!([1]))["clicks"]["values"], json!([1]));
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+#[test]
+fn a_view_whose_stream_stopped_over_bad_rows_is_named_to_whoever_waits_and_goes_on_after_an_apply() {
+    let project = clicks();
+    let server = Server::start(&project);
+    let row = |ms: i64| json!({"visitor": 1, "at": now(), "ms": ms});
+    let push = |rows: Vec<Value>| {
+        server.post("/v1/push", &json!({"source": "clicks", "rows": rows, "wait": "online"}))
+    };
+    let (status, answer) = push((0..200).map(|_| row(-1)).collect());
+    assert_eq!(status, 409, "{answer}");
+    says(answer["error"]["message"].as_str().unwrap(), &["visits@1", "its stream stopped", "bad"]);
+    assert_eq!(push(vec![row(1)]).0, 409);
+    let text = project.read("features/flights.yaml");
+    project.write(
+        "features/flights.yaml",
+        text.replacen("entity: visitor\n", "entity: visitor\ndescription: Looked after.\n", 1),
+    );
+    project.ok("apply");
+    let began = Instant::now();
+    while push(vec![row(1)]).0 != 200 {
+        assert!(began.elapsed() < Duration::from_secs(30), "its stream never began anew");
+    }
     assert_eq!(server.terminate().0, Some(0));
 }
 

@@ -122,7 +122,12 @@ impl Appender {
             Some(log) => log,
             None => self.log.insert(PushLog::open(&self.folder)?),
         };
-        let first = log.append(rows, (self.clock)())?;
+        let appended = log.append(rows, (self.clock)());
+        if matches!(appended, Err(PushError::Disk { .. })) {
+            // What a disk that failed has of the newest segment is read anew before the next append.
+            self.log = None;
+        }
+        let first = appended?;
         let synced_nanos = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         Ok(Appended { offsets: first..first + rows.len() as u64, synced_nanos })
     }
