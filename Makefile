@@ -58,7 +58,7 @@ style: ## only the style test
 tour: build ## run the commands of README.md
 	scripts/tour
 
-feast-client: build ## Feast's own client reads from a server, every value compared with pandas
+feast-client: build ## Feast's own client reads from a server and writes to it, every value compared with pandas
 	benches/online/feast-client/run
 
 stream-demo: build ## a month of landings through Kafka into both stores, read while it runs

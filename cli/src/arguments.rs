@@ -96,8 +96,9 @@ pub enum Command {
     /// Serve features over gRPC and HTTP until it is stopped
     ///
     /// The addresses are `serve.grpc` and `serve.http` of twinstore.toml. It follows what is applied and
-    /// made live. On SIGTERM or Ctrl-C it finishes what is in flight.
-    Serve,
+    /// made live. Where topics lie on disk it takes pushed rows, and brings them into both stores. On
+    /// SIGTERM or Ctrl-C it finishes what is in flight.
+    Serve(ServeArgs),
     /// Look at the rows that were refused, and try them once more
     #[command(subcommand)]
     DeadLetter(DeadLetterCommand),
@@ -186,6 +187,17 @@ pub struct StreamArgs {
     /// How the result is written
     #[command(flatten)]
     pub format: FormatArg,
+}
+
+/// What `serve` takes.
+#[derive(Args, Debug)]
+pub struct ServeArgs {
+    /// Take pushed rows, and leave it to `twinstore stream` to bring them into both stores
+    #[arg(long)]
+    pub no_streams: bool,
+    /// The share of bad rows, from 0 to 1, beyond which a view's stream stops
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
+    pub max_bad_share: f64,
 }
 
 /// What `push` takes.

@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::settings::Settings;
 
 /// An opened project.
+#[derive(Clone)]
 pub struct Project {
     /// Its folder.
     pub folder: PathBuf,
@@ -84,6 +85,11 @@ impl Project {
         Ok(Store::open(&url, &self.settings.project).await?)
     }
 
+    /// Whether topics lie on disk, and not in Kafka.
+    pub fn has_topics_on_disk(&self) -> bool {
+        self.settings.stream.brokers.starts_with("embedded://")
+    }
+
     /// The folder of a topic that lies on disk; none where topics are Kafka's.
     pub fn topic_on_disk(&self, topic: &str) -> Result<Option<PathBuf>, Failure> {
         let Some(folder) = self.settings.stream.brokers.strip_prefix("embedded://") else { return Ok(None) };
@@ -93,6 +99,16 @@ impl Project {
             )));
         }
         Ok(Some(self.folder.join(folder).join(topic)))
+    }
+
+    /// The consumer group that brings a view's stream into both stores.
+    pub fn group(&self, view: &VersionId) -> String {
+        format!("twinstore.{}.{}.v{}", self.settings.project, view.name, view.version)
+    }
+
+    /// The same, as the name of a file beside a topic on disk.
+    pub fn group_on_disk(&self, view: &VersionId) -> String {
+        self.group(view).replace('/', "_")
     }
 
     /// The writer of both stores, for these views: their rows expire online where their retention says so.

@@ -49,7 +49,7 @@ pub struct Serve {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stream {
-    /// The Kafka brokers.
+    /// The Kafka brokers, or the folder of topics on disk.
     pub brokers: String,
     /// Settings of librdkafka that are passed on, as `security.protocol`.
     #[serde(default)]
@@ -82,8 +82,8 @@ pub const SETTINGS: [Setting; 7] = [
     },
     Setting {
         key: "stream.brokers",
-        default: "127.0.0.1:9092",
-        meaning: "the Kafka brokers, or `embedded://FOLDER`: topics on disk, which `push` fills; a table `stream.kafka` passes settings on to librdkafka",
+        default: "embedded://.twinstore/topics",
+        meaning: "the Kafka brokers, as host:port,host:port, or `embedded://FOLDER`: topics on disk, into which rows are pushed; a table `stream.kafka` passes settings on to librdkafka",
     },
     Setting { key: "serve.grpc", default: "127.0.0.1:6566", meaning: "where the server listens for gRPC" },
     Setting { key: "serve.http", default: "127.0.0.1:6567", meaning: "where the server listens for HTTP" },

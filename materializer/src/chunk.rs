@@ -145,7 +145,7 @@ impl<W: Reader + Writer> Loading<'_, W> {
                 let online = &self.materializer.online;
                 let applied_at = (chunk.rows > 0 && !self.target.view.is_static).then_some(stamp);
                 online.replace(&self.target.view.id, &[], applied_at).await?;
-                if version != folded_at {
+                if Some(version) != folded_at {
                     // Another writer's commit came between: fold what is there now.
                     sync::sync(&mut self.log, online, stamp).await?;
                 }
@@ -169,29 +169,34 @@ impl<W: Reader + Writer> Loading<'_, W> {
     }
 
     /// Folds the chunk's entities as the log will be once the chunk is committed, and writes them.
-    /// Gives the version that the commit is expected to have.
-    async fn write_online(&mut self, chunk: &Chunk, now: Micros) -> Result<u64, MaterializerError> {
+    /// Gives the version that the commit is expected to have; none where not all were written as of one.
+    async fn write_online(&mut self, chunk: &Chunk, now: Micros) -> Result<Option<u64>, MaterializerError> {
         let Target { view, source } = self.target;
         let batches = chunk
             .taken
             .iter()
             .map(|taken| Ok(taken.log_batch(source, view, Availability::Measured(now))?.0))
             .collect::<Result<Vec<_>, MaterializerError>>()?;
-        let keys = sync::keys(view, &batches)?;
-        self.log.refresh().await?;
-        // A table that is not there yet is made by a commit of its own.
-        let version = self.log.version().unwrap_or(0) + 1;
-        let mut entities = Entities::new(view);
-        if !keys.is_empty() {
-            entities.fold_log(&self.log, now, |key| keys.contains(key)).await?;
+        let mut keys = sync::keys(view, &batches)?;
+        for attempt in 0..sync::TRIES {
+            self.log.refresh().await?;
+            // A table that is not there yet is made by a commit of its own.
+            let version = self.log.version().unwrap_or(0) + 1;
+            let mut entities = Entities::new(view);
+            if !keys.is_empty() {
+                entities.fold_log(&self.log, now, |key| keys.contains(key)).await?;
+            }
+            for batch in &batches {
+                entities.fold_batch(view, batch, now, |key| keys.contains(key))?;
+            }
+            let written = entities.write(view, &self.materializer.online, version).await?;
+            self.report.entities_written += written.count;
+            // A stream is writing these just now: their rows have what the log has not yet.
+            keys = written.conflicts;
+            if keys.is_empty() {
+                return Ok((attempt == 0).then_some(version));
+            }
         }
-        for batch in &batches {
-            entities.fold_batch(view, batch, now, |_| true)?;
-        }
-        match entities.write(view, &self.materializer.online, version).await? {
-            Some(written) => self.report.entities_written += written,
-            None => return Err(MaterializerError::OnlineConflict { view: view.id.clone() }),
-        }
-        Ok(version)
+        Err(MaterializerError::OnlineConflict { view: view.id.clone() })
     }
 }

@@ -18,7 +18,7 @@ pub use feed::{Arrival, Feed, FeedError};
 pub use follower::{Following, follow};
 pub use kafka::{Kafka, KafkaSettings};
 pub use protocol::{Bounds, Event, Halt, Located, Move, Protocol, Record, Share, Step};
-pub use push::{PushError, PushFeed, PushLog, Pushed};
+pub use push::{Appended, PushError, PushFeed, PushLog, PushWriter, Pushed, read_up_to};
 pub use replay::{ReplayReport, unsettled};
 pub use report::{PartitionReport, StreamReport};
 pub use watch::{Stage, Watch};

@@ -16,8 +16,9 @@ use crate::error::MaterializerError;
 const ROWS_A_PASS: u64 = 8_000_000;
 /// Packed rows of one write.
 const ROWS_A_WRITE: usize = 4096;
-/// How often a fold is begun anew because another writer changed what it would replace.
-const TRIES: usize = 5;
+/// How often entities are folded anew because another writer changed their rows meanwhile. A stream
+/// writes a row before its commit, so an entity that it writes all the time is met by chance.
+pub(crate) const TRIES: usize = 100;
 
 /// The fold of the log at one version, for some or all entities.
 pub(crate) struct Entities {
@@ -31,33 +32,43 @@ pub(crate) async fn sync<W: Reader + Writer>(
     online: &W,
     now: Micros,
 ) -> Result<u64, MaterializerError> {
+    log.refresh().await?;
+    let Some(version) = log.version() else { return Ok(0) };
+    let passes = log.row_count().div_ceil(ROWS_A_PASS).max(1);
+    let mut all = Written::default();
+    for pass in 0..passes {
+        let mut entities = Entities::new(log.view());
+        entities.fold_log(log, now, |key| hash(key) % passes == pass).await?;
+        all.add(entities.write(log.view(), online, version).await?);
+    }
     for _ in 0..TRIES {
-        log.refresh().await?;
-        if let Some(written) = try_sync(log, online, now).await? {
-            return Ok(written);
+        if all.conflicts.is_empty() {
+            return Ok(all.count);
         }
+        log.refresh().await?;
+        let Some(version) = log.version() else { return Ok(all.count) };
+        let keys = std::mem::take(&mut all.conflicts);
+        let mut entities = Entities::new(log.view());
+        entities.fold_log(log, now, |key| keys.contains(key)).await?;
+        all.add(entities.write(log.view(), online, version).await?);
     }
     Err(MaterializerError::OnlineConflict { view: log.view().id.clone() })
 }
 
-/// None where another writer folded rows that this version of the log does not have.
-async fn try_sync<W: Reader + Writer>(
-    log: &Log,
-    online: &W,
-    now: Micros,
-) -> Result<Option<u64>, MaterializerError> {
-    let Some(version) = log.version() else { return Ok(Some(0)) };
-    let passes = log.row_count().div_ceil(ROWS_A_PASS).max(1);
-    let mut written = 0;
-    for pass in 0..passes {
-        let mut entities = Entities::new(log.view());
-        entities.fold_log(log, now, |key| hash(key) % passes == pass).await?;
-        match entities.write(log.view(), online, version).await? {
-            Some(count) => written += count,
-            None => return Ok(None),
-        }
+/// What became of entities that were written.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// How many rows changed.
+    pub(crate) count: u64,
+    /// Those for which another writer's row has folded what this fold has not; they were left alone.
+    pub(crate) conflicts: HashSet<EntityKey>,
+}
+
+impl Written {
+    pub(crate) fn add(&mut self, other: Written) {
+        self.count += other.count;
+        self.conflicts.extend(other.conflicts);
     }
-    Ok(Some(written))
 }
 
 fn hash(key: &EntityKey) -> u64 {
@@ -106,34 +117,30 @@ impl Entities {
         Ok(())
     }
 
-    /// Writes every state as the fold of the log at this version. Gives how many rows changed; none
-    /// where another writer's row has folded what this fold has not.
+    /// Writes every state as the fold of the log at this version.
     pub(crate) async fn write<W: Reader + Writer>(
         mut self,
         view: &View,
         online: &W,
         version: u64,
-    ) -> Result<Option<u64>, MaterializerError> {
+    ) -> Result<Written, MaterializerError> {
         // Raised first: a reader may be refused too early, and never sees a row from its future.
         let applied_at = self.states.values().filter_map(RowState::applied_at).max();
         online.replace(&view.id, &[], applied_at).await?;
         let mut packed = Vec::with_capacity(ROWS_A_WRITE);
-        let mut written = 0;
+        let mut written = Written::default();
         for (key, mut state) in self.states.drain() {
             state.set_history(version);
             let mut bytes = Vec::new();
             state.encode(&mut bytes)?;
             packed.push((key, bytes));
             if packed.len() == ROWS_A_WRITE {
-                match replace(view, online, &packed).await? {
-                    Some(count) => written += count,
-                    None => return Ok(None),
-                }
+                written.add(replace(view, online, &packed).await?);
                 packed.clear();
             }
         }
-        let last = replace(view, online, &packed).await?;
-        Ok(last.map(|count| written + count))
+        written.add(replace(view, online, &packed).await?);
+        Ok(written)
     }
 }
 
@@ -141,13 +148,20 @@ async fn replace<W: Reader + Writer>(
     view: &View,
     online: &W,
     packed: &[(EntityKey, Vec<u8>)],
-) -> Result<Option<u64>, MaterializerError> {
+) -> Result<Written, MaterializerError> {
     let rows: Vec<Replacement<'_>> = packed.iter().map(|(key, bytes)| Replacement { key, bytes }).collect();
     let outcomes = online.replace(&view.id, &rows, None).await?;
-    if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Conflict { .. })) {
-        return Ok(None);
+    let mut written = Written::default();
+    for (outcome, (key, _)) in outcomes.iter().zip(packed) {
+        match outcome {
+            Outcome::Written => written.count += 1,
+            Outcome::Unchanged => {}
+            Outcome::Conflict { .. } => {
+                written.conflicts.insert(key.clone());
+            }
+        }
     }
-    Ok(Some(outcomes.iter().filter(|outcome| **outcome == Outcome::Written).count() as u64))
+    Ok(written)
 }
 
 /// The keys of the entities that rows in the log's form belong to.

@@ -9,6 +9,7 @@ use feature::{Name, ServiceRef, VersionId};
 use crate::error::ServeError;
 use crate::excerpt::excerpt;
 use crate::nearest::nearest;
+use crate::push::PushSource;
 use crate::reader::FeatureReader;
 use crate::views::Views;
 
@@ -18,6 +19,7 @@ pub struct Services {
     exact: BTreeMap<VersionId, Arc<FeatureReader>>,
     live: BTreeMap<Name, VersionId>,
     views: Option<Views>,
+    sources: BTreeMap<Name, Arc<PushSource>>,
 }
 
 impl Services {
@@ -30,6 +32,7 @@ impl Services {
             exact: readers.into_iter().map(|reader| (reader.plan().id.clone(), reader)).collect(),
             live: live.into_iter().map(|id| (id.name.clone(), id)).collect(),
             views: None,
+            sources: BTreeMap::new(),
         }
     }
 
@@ -37,6 +40,31 @@ impl Services {
     #[must_use]
     pub fn with_views(self, views: Views) -> Self {
         Self { views: Some(views), ..self }
+    }
+
+    /// The same, and beside them these sources, into which rows may be pushed.
+    #[must_use]
+    pub fn with_sources(self, sources: impl IntoIterator<Item = PushSource>) -> Self {
+        let sources = sources.into_iter().map(|source| (source.name.clone(), Arc::new(source)));
+        Self { sources: sources.collect(), ..self }
+    }
+
+    /// The source of this name.
+    pub(crate) fn source(&self, name: &str) -> Result<Arc<PushSource>, ServeError> {
+        const LONGEST_CHARS: usize = 80;
+        let found = self.sources.values().find(|source| source.name.as_str() == name);
+        found.cloned().ok_or_else(|| {
+            let is_long = name.chars().count() > LONGEST_CHARS;
+            let names = self.sources.keys().map(Name::as_str);
+            let nearest = if is_long { None } else { nearest(name, names).map(str::to_owned) };
+            ServeError::UnknownSource { source_name: excerpt(name, LONGEST_CHARS).into_owned(), nearest }
+        })
+    }
+
+    /// The source that this view reads.
+    pub(crate) fn source_of(&self, view: &VersionId) -> Option<Arc<PushSource>> {
+        let reads = |source: &&Arc<PushSource>| source.views.iter().any(|other| other.id == *view);
+        self.sources.values().find(reads).cloned()
     }
 
     /// The views that can be read by name.

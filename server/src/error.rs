@@ -3,12 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 
-use feature::{Micros, VersionId};
+use feature::{Micros, Name, VersionId};
 use online::OnlineError;
 use thiserror::Error;
 
 use crate::excerpt::excerpt;
 use crate::nearest::nearest;
+use crate::push::SinkError;
 
 /// Why features are not served. The message says what and where, [`ServeError::help`] what to do.
 #[derive(Debug, Error)]
@@ -49,6 +50,78 @@ pub enum ServeError {
         feature: String,
         /// What may have been meant.
         nearest: Option<String>,
+    },
+    /// There is no such source.
+    #[error("there is no source `{source_name}`{}", nearest.as_ref().map(|name| format!(", but there is `{name}`")).unwrap_or_default())]
+    UnknownSource {
+        /// What was asked for.
+        source_name: String,
+        /// What may have been meant.
+        nearest: Option<String>,
+    },
+    /// Rows cannot be pushed into this source.
+    #[error("nothing can be pushed into the source `{source_name}`: {why}")]
+    NotPushable {
+        /// The source.
+        source_name: Name,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// None of the rows of a push can be taken; here is what is wrong with them.
+    #[error("nothing was pushed into the source `{source_name}`: {}", problems.join("; "))]
+    MisfitRows {
+        /// The source.
+        source_name: Name,
+        /// One sentence for each problem, as many as a message has room for.
+        problems: Vec<String>,
+    },
+    /// The push is too large.
+    #[error("the push has {given} rows, more than the {limit} that one may have")]
+    TooManyRows {
+        /// How many there are.
+        given: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// Streams are so far behind that nothing more is taken.
+    #[error("nothing was pushed into the source `{source_name}`: {why}")]
+    Full {
+        /// The source.
+        source_name: Name,
+        /// What is full.
+        why: String,
+    },
+    /// Nothing was taken, and it may be pushed again.
+    #[error("nothing was pushed into the source `{source_name}`: {why}")]
+    NotTaken {
+        /// The source.
+        source_name: Name,
+        /// Why.
+        why: String,
+    },
+    /// What was taken before cannot be read any more.
+    #[error("nothing was pushed into the source `{source_name}`: {why}")]
+    DamagedTopic {
+        /// The source.
+        source_name: Name,
+        /// What is damaged.
+        why: String,
+    },
+    /// The rows of a push were not on disk in time; nobody knows yet whether they will be.
+    #[error("the rows for the source `{source_name}` were not durable in time, and may be taken yet")]
+    Unsure {
+        /// The source.
+        source_name: Name,
+    },
+    /// The rows of a push are durable, but could not be read in time.
+    #[error("the rows are durable in the source `{source_name}`, but {view} does not show them yet: {why}")]
+    NotReadable {
+        /// The source.
+        source_name: Name,
+        /// A view that does not have them.
+        view: VersionId,
+        /// Why.
+        why: String,
     },
     /// A text that is no feature of a view.
     #[error("`{0}` names no feature of a view")]
@@ -194,16 +267,23 @@ impl ServeError {
             | ServeError::Malformed(_)
             | ServeError::NotAReference(_)
             | ServeError::Collision(_)
-            | ServeError::Apart(_) => Code::InvalidArgument,
+            | ServeError::Apart(_)
+            | ServeError::MisfitRows { .. } => Code::InvalidArgument,
             ServeError::UnknownService { .. }
             | ServeError::UnknownView { .. }
             | ServeError::UnknownFeature { .. }
+            | ServeError::UnknownSource { .. }
             | ServeError::UnknownRoute(_) => Code::NotFound,
             ServeError::NotHere(_) => Code::Unimplemented,
-            ServeError::TooEarly { .. } => Code::FailedPrecondition,
-            ServeError::TooManyEntities { .. } | ServeError::TooManyBytes { .. } => Code::ResourceExhausted,
-            ServeError::Busy { .. } => Code::Overloaded,
-            ServeError::Late { .. } => Code::DeadlineExceeded,
+            ServeError::TooEarly { .. } | ServeError::NotPushable { .. } | ServeError::NotReadable { .. } => {
+                Code::FailedPrecondition
+            }
+            ServeError::TooManyEntities { .. }
+            | ServeError::TooManyBytes { .. }
+            | ServeError::TooManyRows { .. } => Code::ResourceExhausted,
+            ServeError::Busy { .. } | ServeError::Full { .. } => Code::Overloaded,
+            ServeError::NotTaken { .. } => Code::Unavailable,
+            ServeError::Late { .. } | ServeError::Unsure { .. } => Code::DeadlineExceeded,
             ServeError::Store(
                 OnlineError::Damaged { .. } | OnlineError::Newer { .. } | OnlineError::TooLarge { .. },
             ) => Code::Internal,
@@ -211,6 +291,7 @@ impl ServeError {
             ServeError::Evaluate { .. }
             | ServeError::Assemble(_)
             | ServeError::Broken(_)
+            | ServeError::DamagedTopic { .. }
             | ServeError::Bind { .. }
             | ServeError::Stopped(_) => Code::Internal,
         }
@@ -227,6 +308,27 @@ impl ServeError {
             }
             ServeError::UnknownService { .. } => "`twinstore registry list` names all services".to_owned(),
             ServeError::UnknownView { .. } => "`twinstore registry list` names all views".to_owned(),
+            ServeError::UnknownSource { .. } => "`twinstore registry list` names all sources".to_owned(),
+            ServeError::NotPushable { .. } => {
+                "`twinstore registry list` names all sources; rows of history come in by `materialize`"
+                    .to_owned()
+            }
+            ServeError::MisfitRows { source_name, .. } => {
+                format!("`twinstore registry show {source_name}` lists its columns")
+            }
+            ServeError::TooManyRows { .. } => "split the rows over several pushes".to_owned(),
+            ServeError::Full { .. } | ServeError::NotTaken { .. } => {
+                "push the rows again a little later".to_owned()
+            }
+            ServeError::DamagedTopic { .. } => {
+                "look after the disk, and restore the topic's folder".to_owned()
+            }
+            ServeError::Unsure { .. } => {
+                "look whether the rows are there before you push them again: twice counts twice".to_owned()
+            }
+            ServeError::NotReadable { .. } => {
+                "do not push them again; look after the stream of the view".to_owned()
+            }
             ServeError::UnknownFeature { view, .. } => {
                 format!("`twinstore registry show {view}` lists its features")
             }
@@ -236,7 +338,7 @@ impl ServeError {
             ServeError::NotHere(_) => {
                 "load rows with `twinstore backfill`, `materialize` or `stream`".to_owned()
             }
-            ServeError::UnknownRoute(_) => "use POST /v1/features or GET /health".to_owned(),
+            ServeError::UnknownRoute(_) => "use POST /v1/features, POST /v1/push or GET /health".to_owned(),
             ServeError::TooEarly { .. } => {
                 "ask for a later moment, or ask the offline store with `twinstore training-set`".to_owned()
             }
@@ -267,11 +369,43 @@ impl ServeError {
         ServeError::UnknownView { view: excerpt(view, LONGEST_CHARS).into_owned(), nearest }
     }
 
+    /// That columns of a push do not fit its source.
+    pub(crate) fn misfit_rows(source: &Name, mut problems: Vec<String>) -> Self {
+        const MOST: usize = 20;
+        const LONGEST_CHARS: usize = 240;
+        let more = problems.len().saturating_sub(MOST);
+        problems.truncate(MOST);
+        for problem in &mut problems {
+            *problem = excerpt(problem, LONGEST_CHARS).into_owned();
+        }
+        problems.extend((more > 0).then(|| format!("and {more} more")));
+        ServeError::MisfitRows { source_name: source.clone(), problems }
+    }
+
+    /// That no row of a push can be taken.
+    pub(crate) fn no_good_row(source: &Name, refused: &[(usize, String)]) -> Self {
+        let problems = refused.iter().map(|(place, why)| format!("row {place}: {why}")).collect();
+        Self::misfit_rows(source, problems)
+    }
+
+    /// Why whoever makes rows durable did not.
+    pub(crate) fn from_sink(source: &Name, error: SinkError) -> Self {
+        let source_name = source.clone();
+        match error {
+            SinkError::Full(why) => ServeError::Full { source_name, why },
+            SinkError::NotTaken(why) => ServeError::NotTaken { source_name, why },
+            SinkError::TooLong(why) => ServeError::MisfitRows { source_name, problems: vec![why] },
+            SinkError::Damaged(why) => ServeError::DamagedTopic { source_name, why },
+        }
+    }
+
     /// Message and help in one sentence: what, where, what to do.
     pub fn sentence(&self) -> String {
         match self {
             // A store says for itself what to do.
             ServeError::Store(error) => error.to_string(),
+            // Why nothing can be pushed ends with what to do.
+            error @ ServeError::NotPushable { .. } => error.to_string(),
             error => format!("{error}: {}", error.help()),
         }
     }

@@ -1,5 +1,7 @@
-//! The HTTP face: `POST /v1/features` and `GET /health`, in JSON, and `GET /metrics`. The routes of a
-//! Feast server are beside them.
+//! The HTTP face: `POST /v1/features`, `POST /v1/push` and `GET /health`, in JSON, and `GET /metrics`. The
+//! routes of a Feast server are beside them.
+
+mod push;
 
 use std::fmt;
 use std::sync::Arc;
@@ -45,6 +47,7 @@ pub(crate) fn routes<R: Reader + 'static>(serving: Arc<Serving<R>>, stopping: Ar
     let limit = DefaultBodyLimit::max(serving.limits().max_request_bytes);
     Router::new()
         .route("/v1/features", post(features::<R>))
+        .route("/v1/push", post(push::push::<R>))
         .route("/health", get(health::<R>))
         .route("/metrics", get(metrics::<R>))
         .merge(feast::routes())

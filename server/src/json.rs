@@ -152,6 +152,7 @@ mod tests {
             (Value::Int64(i64::MIN), Scalar::Int64, "-9223372036854775808"),
             (Value::Float32(0.1), Scalar::Float32, "0.1"),
             (Value::Float64(-0.0), Scalar::Float64, "-0.0"),
+            (Value::Float64(-1.510_356_653_285_877_9), Scalar::Float64, "-1.5103566532858779"),
             (Value::Float64(f64::NAN), Scalar::Float64, "\"NaN\""),
             (Value::Float32(f32::INFINITY), Scalar::Float32, "\"Infinity\""),
             (Value::Float64(f64::NEG_INFINITY), Scalar::Float64, "\"-Infinity\""),

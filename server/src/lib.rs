@@ -1,5 +1,6 @@
 //! Online features over gRPC (`twinstore.v1.FeatureStore`) and HTTP/JSON, the same as a Feast server
-//! gives them (`feast.serving.ServingService`, `POST /get-online-features`), and the engine below all.
+//! gives them (`feast.serving.ServingService`, `POST /get-online-features`), and the engine below all. Rows that are pushed are
+//! checked here, and handed to whoever makes them durable.
 //!
 //! A [`FeatureReader`] is one version of a service, compiled: it checks a request, reads the store
 //! once for all views, folds each packed row once at the moment that was asked for, and evaluates
@@ -41,6 +42,7 @@ pub mod json;
 mod limits;
 mod metrics;
 mod nearest;
+mod push;
 mod question;
 mod reader;
 mod scope;
@@ -56,6 +58,7 @@ pub use features::{FeatureCell, FeatureColumn, Features};
 pub use given::GivenColumn;
 pub use limits::Limits;
 pub use metrics::{Sample, SampleKind};
+pub use push::{Appending, PushSource, PushView, Sink, SinkError, Taken};
 pub use question::{Asked, Question};
 pub use reader::{FeatureReader, Moment};
 pub use server::{Addresses, Ended, Server};

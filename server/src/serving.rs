@@ -19,12 +19,15 @@ use crate::excerpt::excerpt;
 use crate::features::Features;
 use crate::given::GivenColumn;
 use crate::limits::Limits;
-use crate::metrics::{Exposition, Face, Metrics, Sample, SampleKind, ServiceMetrics, Stage};
+use crate::metrics::{Exposition, Face, Metrics, PushCounts, Sample, SampleKind, ServiceMetrics, Stage};
+use crate::push::Sink;
 use crate::question::{Asked, Question};
 use crate::reader::{FeatureReader, Moment};
 
 /// What whoever wires a server adds to its metrics.
 type Samples = Box<dyn Fn() -> Vec<Sample> + Send + Sync>;
+/// Whole families of metrics that are added, as Prometheus reads them.
+type Page = Box<dyn Fn() -> String + Send + Sync>;
 
 /// Everything that answering a request takes.
 pub struct Serving<R> {
@@ -36,6 +39,10 @@ pub struct Serving<R> {
     availability: Availability,
     metrics: Arc<Metrics>,
     of_views: Arc<ServiceMetrics>,
+    of_pushes: Arc<ServiceMetrics>,
+    counts: PushCounts,
+    sink: Option<Arc<dyn Sink>>,
+    more: Option<Page>,
     samples: Option<Samples>,
 }
 
@@ -51,6 +58,10 @@ impl<R: Reader> Serving<R> {
             availability: Availability::default(),
             metrics: Arc::default(),
             of_views: Arc::default(),
+            of_pushes: Arc::default(),
+            counts: PushCounts::default(),
+            sink: None,
+            more: None,
             samples: None,
         }
     }
@@ -59,6 +70,22 @@ impl<R: Reader> Serving<R> {
     #[must_use]
     pub fn with_samples(self, samples: impl Fn() -> Vec<Sample> + Send + Sync + 'static) -> Self {
         Self { samples: Some(Box::new(samples)), ..self }
+    }
+
+    /// Shows these families too, behind all others, as they are. They are asked for whenever it is read.
+    #[must_use]
+    pub fn with_families(self, more: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        Self { more: Some(Box::new(more)), ..self }
+    }
+
+    /// Takes pushed rows, and hands them to this sink.
+    #[must_use]
+    pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
+        Self { sink: Some(sink), ..self }
+    }
+
+    pub(crate) fn sink(&self) -> Option<&dyn Sink> {
+        self.sink.as_deref()
     }
 
     /// The bounds that it keeps.
@@ -77,6 +104,16 @@ impl<R: Reader> Serving<R> {
     /// What is counted for reads of views that no service names.
     pub(crate) fn of_views(&self) -> &Arc<ServiceMetrics> {
         &self.of_views
+    }
+
+    /// What is counted for pushes.
+    pub(crate) fn of_pushes(&self) -> &Arc<ServiceMetrics> {
+        &self.of_pushes
+    }
+
+    /// The rows that were pushed.
+    pub(crate) fn counts(&self) -> &PushCounts {
+        &self.counts
     }
 
     /// A request that begins now; its caller waits this long, or does not say.
@@ -169,7 +206,9 @@ impl<R: Reader> Serving<R> {
         let readers =
             services.readers().map(|reader| (reader.plan().id.to_string(), reader.metrics().as_ref()));
         let of_views = ("views".to_owned(), self.of_views.as_ref());
-        self.metrics.expose(&mut page, readers.chain([of_views]).collect());
+        let of_pushes = ("pushes".to_owned(), self.of_pushes.as_ref());
+        self.metrics.expose(&mut page, readers.chain([of_views, of_pushes]).collect());
+        self.counts.expose(&mut page);
         let gauge = |name, help, value| Sample { name, help, kind: SampleKind::Gauge, value };
         let own = [
             gauge(
@@ -190,7 +229,8 @@ impl<R: Reader> Serving<R> {
         ];
         let more = self.samples.as_ref().map(|samples| samples()).unwrap_or_default();
         own.iter().chain(&more).for_each(|sample| page.alone(sample));
-        page.into_text()
+        let more = self.more.as_ref().map(|more| more()).unwrap_or_default();
+        page.into_text() + &more
     }
 }
 

@@ -32,7 +32,7 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Stream(args) => stream::stream(&project()?, args).await,
         Command::TrainingSet(command) => training_set::run(&project()?, command).await,
         Command::Get(args) => get::get(&project()?, args).await,
-        Command::Serve => serve::serve(&project()?).await,
+        Command::Serve(args) => serve::serve(&project()?, args).await,
         Command::DeadLetter(command) => dead_letter::dead_letter(&project()?, command).await,
         Command::Online(command) => online::online(&project()?, command).await,
         Command::Offline(command) => offline::offline(&project()?, command).await,

@@ -1,6 +1,6 @@
 //! `stream`: the topics of views into both stores, a thread for each view, until it is told to stop.
 
-mod metrics;
+pub(super) mod metrics;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use feature::{VersionId, View};
+use feature::{Span, VersionId, View};
 use materializer::{
     Bounds, Following, Kafka, KafkaSettings, Materializer, PushFeed, Share, Stage, StreamReport, Target,
     Watch, follow,
@@ -34,7 +34,7 @@ const COMPACT_EVERY: Duration = Duration::from_secs(30);
 const FILES_BEFORE_COMPACTING: usize = 300;
 
 /// Where a view's records come from.
-enum Settings {
+pub(super) enum Settings {
     Kafka(KafkaSettings),
     Disk { folder: PathBuf, group: String },
 }
@@ -118,7 +118,7 @@ pub async fn stream(project: &Project, args: &StreamArgs) -> Result<(), Failure>
 }
 
 /// Each flush is a file of the log, so small ones are put together while the streams run.
-async fn compact(materializer: Arc<Materializer<Store>>, views: Vec<Arc<View>>) {
+pub(super) async fn compact(materializer: Arc<Materializer<Store>>, views: Vec<Arc<View>>) {
     loop {
         tokio::time::sleep(COMPACT_EVERY).await;
         for view in &views {
@@ -143,7 +143,8 @@ fn stop_them(stop: &AtomicBool) {
     stop.store(true, Ordering::Relaxed);
 }
 
-async fn run(
+/// Follows one view until it is told to stop. It blocks: it wants a thread of its own.
+pub(super) async fn run(
     materializer: &Materializer<Store>,
     target: &Target,
     settings: &Settings,
@@ -163,15 +164,8 @@ async fn run(
 }
 
 fn following(args: &StreamArgs, watch: &Arc<Watch>, stop: &Arc<AtomicBool>) -> Result<Following, Failure> {
-    let bounds = Bounds {
-        rows: args.flush_rows.get(),
-        bytes: FLUSH_BYTES,
-        wait: args.flush_after,
-        first_rest: "50ms".parse()?,
-        longest_rest: "5s".parse()?,
-    };
     Ok(Following {
-        bounds,
+        bounds: bounds(args.flush_rows.get(), args.flush_after)?,
         share: Share::allowed(args.max_bad_share),
         max_fold_bytes: usize::try_from(args.fold_memory).unwrap_or(usize::MAX),
         watch: watch.clone(),
@@ -180,16 +174,22 @@ fn following(args: &StreamArgs, watch: &Arc<Watch>, stop: &Arc<AtomicBool>) -> R
     })
 }
 
+/// When a flush begins.
+pub(super) fn bounds(rows: usize, wait: Span) -> Result<Bounds, Failure> {
+    let (first_rest, longest_rest) = ("50ms".parse()?, "5s".parse()?);
+    Ok(Bounds { rows, bytes: FLUSH_BYTES, wait, first_rest, longest_rest })
+}
+
 /// A group for each view: every view reads all of its topic, from its own place.
-fn feed_settings(project: &Project, target: &Target) -> Result<Settings, Failure> {
+pub(super) fn feed_settings(project: &Project, target: &Target) -> Result<Settings, Failure> {
     let Target { view, source } = target;
     let Some(stream) = &source.stream else {
         return Err(Failure::new(format!("the source `{}` of {} has no `stream`", source.name, view.id)));
     };
-    let group = format!("twinstore.{}.{}.v{}", project.settings.project, view.id.name, view.id.version);
     if let Some(folder) = project.topic_on_disk(&stream.topic)? {
-        return Ok(Settings::Disk { folder, group: group.replace('/', "_") });
+        return Ok(Settings::Disk { folder, group: project.group_on_disk(&view.id) });
     }
+    let group = project.group(&view.id);
     Ok(Settings::Kafka(KafkaSettings {
         brokers: project.settings.stream.brokers.clone(),
         topic: stream.topic.clone(),

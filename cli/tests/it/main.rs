@@ -21,6 +21,10 @@ mod new_rows;
 #[cfg(test)]
 mod project;
 #[cfg(test)]
+mod pushed;
+#[cfg(test)]
+mod pushed_by_feast;
+#[cfg(test)]
 mod refused_rows;
 #[cfg(test)]
 mod replays;

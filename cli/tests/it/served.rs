@@ -11,17 +11,22 @@ use sqlx::SqliteConnection;
 use crate::project::{GET, Project, says};
 
 /// A running server.
-struct Server {
+pub struct Server {
     child: Child,
     stderr: BufReader<ChildStderr>,
-    grpc: String,
-    http: String,
+    pub grpc: String,
+    pub http: String,
 }
 
 impl Server {
-    fn start(project: &Project) -> Self {
+    pub fn start(project: &Project) -> Self {
+        Self::start_as(project, "serve")
+    }
+
+    /// Started by these words.
+    pub fn start_as(project: &Project, words: &str) -> Self {
         let mut child = project
-            .command("serve")
+            .command(words)
             .env("TWINSTORE_SERVE_GRPC", "127.0.0.1:0")
             .env("TWINSTORE_SERVE_HTTP", "127.0.0.1:0")
             .stderr(Stdio::piped())
@@ -37,23 +42,29 @@ impl Server {
     }
 
     /// Asks over HTTP. Gives the status and the body.
-    fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        let body = body.to_string();
-        let mut connection = TcpStream::connect(&self.http).unwrap();
-        let length = body.len();
-        write!(
-            connection,
-            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap())
+    pub fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let (status, body) = self.send(path, &body.to_string()).unwrap();
+        (status, serde_json::from_str(&body).unwrap())
+    }
+
+    /// The same with any text, of which the answer may be any text, or never come.
+    pub fn send(&self, path: &str, body: &str) -> std::io::Result<(u16, String)> {
+        send_to(&self.http, path, body)
+    }
+
+    /// Ends it at once, without a word.
+    pub fn kill(&self) {
+        let killed = Command::new("kill").args(["-KILL", &self.child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+    }
+
+    /// Waits until it has ended, and let go of all that it held.
+    pub fn ended(mut self) {
+        self.child.wait().unwrap();
     }
 
     /// Asks again and again until the answer is the one that is waited for.
-    fn waits_for(&self, body: &Value, is_there: impl Fn(u16, &Value) -> bool) -> Value {
+    pub fn waits_for(&self, body: &Value, is_there: impl Fn(u16, &Value) -> bool) -> Value {
         const PATIENCE: Duration = Duration::from_secs(30);
         let began = Instant::now();
         loop {
@@ -66,13 +77,29 @@ impl Server {
     }
 
     /// Asks it to stop, as a supervisor does. Gives its exit code and its last words.
-    fn terminate(mut self) -> (Option<i32>, String) {
+    pub fn terminate(mut self) -> (Option<i32>, String) {
         let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(asked.success());
         let mut said = String::new();
         while self.stderr.read_line(&mut said).unwrap() > 0 {}
         (self.child.wait().unwrap().code(), said)
     }
+}
+
+/// One request on a connection of its own: the status and the body.
+pub fn send_to(http: &str, path: &str, body: &str) -> std::io::Result<(u16, String)> {
+    let mut connection = TcpStream::connect(http)?;
+    let length = body.len();
+    write!(
+        connection,
+        "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    )?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer)?;
+    // It may be gone before it answers, or in the middle of it.
+    let cut_off = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(cut_off)?;
+    Ok((head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned()))
 }
 
 impl Drop for Server {

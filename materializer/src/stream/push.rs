@@ -11,6 +11,7 @@ mod frame;
 mod segment;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -22,6 +23,7 @@ use thiserror::Error;
 pub use feed::PushFeed;
 use frame::Frame;
 use segment::{Segment, segments};
+pub use writer::{Appended, PushWriter};
 
 /// Bytes after which a segment is full.
 const SEGMENT_BYTES: u64 = 64 << 20;
@@ -45,6 +47,12 @@ pub enum PushError {
     /// Retry: another process appends just now.
     #[error("another process pushes to `{path}` just now: push again, or through that process")]
     Taken {
+        /// The topic's folder.
+        path: String,
+    },
+    /// Retry: too many push at once.
+    #[error("as many push to `{path}` already as it takes on at once: push again a little later")]
+    Busy {
         /// The topic's folder.
         path: String,
     },
@@ -140,9 +148,15 @@ impl PushLog {
             frame.write(&mut frames);
             next += 1;
         }
+        let before = self.segment.bytes();
         self.segment.append(&frames)?;
         self.next = next;
-        self.sync()?;
+        if let Err(error) = self.sync() {
+            // What a failed sync leaves may never reach the disk, and must not lie below what follows it.
+            self.segment.cut(before)?;
+            self.next = first;
+            return Err(error);
+        }
         Ok(first)
     }
 
@@ -173,6 +187,13 @@ impl PushLog {
         self.segment = Segment::create(&self.folder, self.next)?;
         sync_folder(&self.folder)
     }
+}
+
+/// The offset up to which a group's log has everything, of the topic in this folder; 0 where the group is
+/// not known there. Any process may ask.
+pub fn read_up_to(folder: &Path, group: &str) -> u64 {
+    let bytes = fs::read(folder.join("groups").join(group)).unwrap_or_default();
+    bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 /// The offset up to which every group has read; none where there is no group.

@@ -22,7 +22,7 @@ use crate::sync::{self, Entities};
 /// Counts replays, so that two at once cannot both add the same rows.
 const REPLAYS: &str = "stream-replays";
 /// How often a replay is begun anew because another writer came between.
-const TRIES: usize = 10;
+const TRIES: usize = sync::TRIES;
 
 /// What became of refused rows that were judged once more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -104,7 +104,7 @@ impl<W: Reader + Writer> Materializer<W> {
         let mut entities = Entities::new(view);
         entities.fold_log(&log, now, |key| keys.contains(key)).await?;
         entities.fold_batch(view, &batch, now, |_| true)?;
-        if entities.write(view, &self.online, version).await?.is_none() {
+        if !entities.write(view, &self.online, version).await?.conflicts.is_empty() {
             return Ok(None);
         }
         let stamp = (self.clock)();

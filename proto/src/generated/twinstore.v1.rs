@@ -22,6 +22,87 @@ pub struct GetFeaturesRequest {
     #[prost(int64, optional, tag = "5")]
     pub at_us: ::core::option::Option<i64>,
 }
+/// Rows of a source. All columns have the same number of rows.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PushRequest {
+    /// The source.
+    #[prost(string, tag = "1")]
+    pub source: ::prost::alloc::string::String,
+    /// Its columns, by name; one that is not there is null in every row.
+    #[prost(map = "string, message", tag = "2")]
+    pub columns: ::std::collections::HashMap<::prost::alloc::string::String, Values>,
+    /// When to answer.
+    #[prost(enumeration = "push_request::Wait", tag = "3")]
+    pub wait: i32,
+}
+/// Nested message and enum types in `PushRequest`.
+pub mod push_request {
+    /// When a push is answered.
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum Wait {
+        /// Once the rows are durable.
+        Durable = 0,
+        /// Once they can be read online, too.
+        Online = 1,
+    }
+    impl Wait {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Durable => "DURABLE",
+                Self::Online => "ONLINE",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "DURABLE" => Some(Self::Durable),
+                "ONLINE" => Some(Self::Online),
+                _ => None,
+            }
+        }
+    }
+}
+/// What became of the rows of a push.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PushResponse {
+    /// How many were taken.
+    #[prost(uint32, tag = "1")]
+    pub taken: u32,
+    /// Those that were not.
+    #[prost(message, repeated, tag = "2")]
+    pub refused: ::prost::alloc::vec::Vec<RefusedRow>,
+    /// The topic that the rows are in.
+    #[prost(string, tag = "3")]
+    pub topic: ::prost::alloc::string::String,
+    /// The offset there of the first that was taken; the others follow.
+    #[prost(uint64, tag = "4")]
+    pub first_offset: u64,
+}
+/// A row that was not taken.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefusedRow {
+    /// Its place in the request, from 0.
+    #[prost(uint32, tag = "1")]
+    pub row: u32,
+    /// Everything that is wrong with it.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
 /// The features that were asked for.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetFeaturesResponse {
@@ -248,7 +329,7 @@ pub mod feature_store_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Reads the features of feature services.
+    /// Reads the features of feature services, and takes the rows that they come from.
     #[derive(Debug, Clone)]
     pub struct FeatureStoreClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -359,6 +440,35 @@ pub mod feature_store_client {
                 .insert(GrpcMethod::new("twinstore.v1.FeatureStore", "GetFeatures"));
             self.inner.unary(req, path, codec).await
         }
+        /// Rows of a source's stream. Those that are taken are synced to disk before this is answered, and
+        /// come into both stores from there, in their order. What a push brings twice counts twice.
+        ///
+        /// INVALID_ARGUMENT: the request names columns that the source does not have, or none of its rows
+        /// can be taken. NOT_FOUND: there is no such source. RESOURCE_EXHAUSTED: there are too many rows, or
+        /// streams are too far behind. UNAVAILABLE: nothing was taken, push again. DEADLINE_EXCEEDED: rows
+        /// may have been taken or not. FAILED_PRECONDITION: nothing can be pushed into this source here; or
+        /// the rows are taken, but could not be read in time: do not push them again.
+        pub async fn push(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PushRequest>,
+        ) -> std::result::Result<tonic::Response<super::PushResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/twinstore.v1.FeatureStore/Push",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("twinstore.v1.FeatureStore", "Push"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -387,8 +497,20 @@ pub mod feature_store_server {
             tonic::Response<super::GetFeaturesResponse>,
             tonic::Status,
         >;
+        /// Rows of a source's stream. Those that are taken are synced to disk before this is answered, and
+        /// come into both stores from there, in their order. What a push brings twice counts twice.
+        ///
+        /// INVALID_ARGUMENT: the request names columns that the source does not have, or none of its rows
+        /// can be taken. NOT_FOUND: there is no such source. RESOURCE_EXHAUSTED: there are too many rows, or
+        /// streams are too far behind. UNAVAILABLE: nothing was taken, push again. DEADLINE_EXCEEDED: rows
+        /// may have been taken or not. FAILED_PRECONDITION: nothing can be pushed into this source here; or
+        /// the rows are taken, but could not be read in time: do not push them again.
+        async fn push(
+            &self,
+            request: tonic::Request<super::PushRequest>,
+        ) -> std::result::Result<tonic::Response<super::PushResponse>, tonic::Status>;
     }
-    /// Reads the features of feature services.
+    /// Reads the features of feature services, and takes the rows that they come from.
     #[derive(Debug)]
     pub struct FeatureStoreServer<T> {
         inner: Arc<T>,
@@ -495,6 +617,49 @@ pub mod feature_store_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetFeaturesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/twinstore.v1.FeatureStore/Push" => {
+                    #[allow(non_camel_case_types)]
+                    struct PushSvc<T: FeatureStore>(pub Arc<T>);
+                    impl<T: FeatureStore> tonic::server::UnaryService<super::PushRequest>
+                    for PushSvc<T> {
+                        type Response = super::PushResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PushRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as FeatureStore>::push(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PushSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -12,7 +12,7 @@ use crate::problem::Report;
 use crate::yaml::{Content, Node};
 
 use super::expectation::expectations;
-use super::expression;
+use super::expression::{self, Compiled};
 use super::features::{self, Ground, features, gives_key};
 use super::{Known, referred};
 
@@ -109,9 +109,7 @@ fn keys(
         let node = entries.iter().find(|entry| entry.key == key.name.as_str()).map(|entry| &entry.value);
         let (at, compiled) = match node {
             Some(node) => (node.at, expression::expression(&source.schema, node, &what, report)),
-            None if has(source, &key.name) => {
-                (root.at, expression::compile(&source.schema, key.name.as_str()).ok())
-            }
+            None if has(source, &key.name) => (root.at, column_itself(source, &key.name)),
             None => {
                 let none = format!("has no column of its name in source `{}`", source.name);
                 report.at(root.at, format!("{what} {none}: say which in `keys: {{{}: COLUMN}}`", key.name));
@@ -130,6 +128,14 @@ fn keys(
         expressions.push(compiled.sql);
     }
     expressions
+}
+
+/// The column of this name. One that is called as a word of SQL, as `user`, is quoted; no other is, as
+/// the text is part of what a version is.
+fn column_itself(source: &Source, name: &Name) -> Option<Compiled> {
+    let compile = |sql: &str| expression::compile(&source.schema, sql).ok();
+    let is_it = |compiled: &Compiled| compiled.columns.keys().eq([name]);
+    compile(name.as_str()).filter(is_it).or_else(|| compile(&format!("\"{name}\"")))
 }
 
 fn freshness(node: &Node) -> Option<Freshness> {

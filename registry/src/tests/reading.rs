@@ -45,6 +45,31 @@ fn columns_are_called_after_the_bare_column_or_the_first_feature() {
 }
 
 #[test]
+fn a_join_key_that_is_called_as_a_word_of_sql_is_the_column_of_that_name() {
+    let text = "
+kind: entity
+name: person
+keys: {user: int64, order: string, plain: int64}
+---
+kind: source
+name: visits
+schema: {user: int64, order: string, plain: int64, at: timestamp}
+event_time: at
+stream: {topic: visits, format: json}
+---
+kind: feature_view
+name: visits
+version: 1
+entity: person
+source: visits
+features: {visits: {aggregate: count}}
+";
+    let definitions = Definitions::of([("visits.yaml", text)], &Registered::default()).unwrap();
+    let view = registered_from(&definitions).view(&"visits@1".parse().unwrap()).unwrap();
+    assert_eq!(view.key_expressions, ["\"user\"", "order", "plain"]);
+}
+
+#[test]
 fn a_service_looks_each_view_up_once_for_each_role_and_computes_after_its_inputs() {
     let plan = registered().service_plan(&"late_arrival".parse().unwrap()).unwrap();
     let names = |fields: &[feature::Field]| fields.iter().map(|f| f.name.to_string()).collect::<Vec<_>>();

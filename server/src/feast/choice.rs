@@ -131,16 +131,21 @@ impl<'a> Reference<'a> {
         const LONGEST_CHARS: usize = 80;
         let not_one = || ServeError::NotAReference(excerpt(text, LONGEST_CHARS).into_owned());
         let (written, feature) = text.split_once(':').ok_or_else(not_one)?;
-        let (view, version) = match written.split_once('@') {
-            None => (written, None),
-            Some((view, "latest")) => (view, None),
-            Some((view, version)) => {
-                let number = version.strip_prefix('v').unwrap_or(version);
-                (view, Some(number.parse().map_err(|_| not_one())?))
-            }
-        };
+        let (view, version) = view_and_version(written).ok_or_else(not_one)?;
         Ok(Self { written, view, version, feature })
     }
+}
+
+/// A view as it is written: its name, and its version where it has one.
+pub(super) fn view_and_version(written: &str) -> Option<(&str, Option<u32>)> {
+    Some(match written.split_once('@') {
+        None => (written, None),
+        Some((view, "latest")) => (view, None),
+        Some((view, version)) => {
+            let number = version.strip_prefix('v').unwrap_or(version);
+            (view, Some(number.parse().ok()?))
+        }
+    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! `POST /get-online-features`, as a Feast server has it. The routes by which Feast writes are not
-//! here yet: they say so.
+//! `POST /get-online-features`, as a Feast server has it, and beside it the routes by which Feast writes.
+//! Those that load history are not here: they say so.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::json::{AnswerBody, FeastJson};
 use super::refusal::Refusal;
-use super::{Asking, FeastAsked, answer};
+use super::{Asking, FeastAsked, answer, write};
 use crate::call::Call;
 use crate::error::ServeError;
 use crate::http::{Columns, HttpFace, body, json, waits};
@@ -21,9 +21,12 @@ use crate::metrics::{Face, Stage};
 
 /// Feast's routes.
 pub(crate) fn routes<R: Reader + 'static>() -> Router<Arc<HttpFace<R>>> {
-    let writes = ["/push", "/write-to-online-store", "/materialize", "/materialize-incremental"];
-    let reads = Router::new().route("/get-online-features", post(get_online_features::<R>));
-    writes.into_iter().fold(reads, |routes, path| routes.route(path, post(write)))
+    let loads = ["/materialize", "/materialize-incremental"];
+    let routes = Router::new()
+        .route("/get-online-features", post(get_online_features::<R>))
+        .route("/push", post(write::push::<R>))
+        .route("/write-to-online-store", post(write::write_to_online_store::<R>));
+    loads.into_iter().fold(routes, |routes, path| routes.route(path, post(load)))
 }
 
 async fn get_online_features<R: Reader + 'static>(
@@ -44,7 +47,8 @@ async fn get_online_features<R: Reader + 'static>(
 
 async fn respond<R: Reader>(face: &HttpFace<R>, call: &Call, request: Request) -> Result<Response, Refusal> {
     let bytes = body(face.serving.limits(), call, request).await?;
-    let body: Body = serde_json::from_slice(&bytes).map_err(|error| Refusal::of_body(&bytes, &error))?;
+    let body: Body =
+        serde_json::from_slice(&bytes).map_err(|error| Refusal::of_body(&bytes, &error, &["entities"]))?;
     let asking = match (body.feature_service, body.features) {
         (Some(name), _) => Asking::Service(name),
         (None, Some(features)) if !features.is_empty() => Asking::Features(features),
@@ -64,8 +68,8 @@ async fn respond<R: Reader>(face: &HttpFace<R>, call: &Call, request: Request) -
     Ok(response)
 }
 
-async fn write() -> Response {
-    Refusal::from(ServeError::NotHere("writing as Feast's clients do")).into_response()
+async fn load() -> Response {
+    Refusal::from(ServeError::NotHere("loading history as Feast's clients ask for it")).into_response()
 }
 
 /// The body of a request; what else Feast's clients send is passed over.

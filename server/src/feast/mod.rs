@@ -8,6 +8,7 @@ mod http;
 mod json;
 mod refusal;
 mod values;
+mod write;
 
 use std::collections::HashMap;
 

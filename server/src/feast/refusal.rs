@@ -13,6 +13,8 @@ use crate::http;
 pub(crate) enum Refusal {
     /// The body is not what it should be: what is wrong, as FastAPI says it.
     Unprocessable(Json),
+    /// What a Feast server says in its own words: status, class and message.
+    Said(StatusCode, &'static str, String),
     /// Everything else.
     Refused(ServeError),
 }
@@ -25,28 +27,34 @@ impl From<ServeError> for Refusal {
 
 impl Refusal {
     /// What is wrong with a body that could not be read.
-    pub fn of_body(body: &[u8], error: &serde_json::Error) -> Self {
+    pub fn of_body(body: &[u8], error: &serde_json::Error, required: &[&str]) -> Self {
         const LONGEST_CHARS: usize = 240;
         let said = error.to_string();
         let said = excerpt(&said, LONGEST_CHARS);
-        let problem = match serde_json::from_slice::<Json>(body) {
+        let problems = match serde_json::from_slice::<Json>(body) {
             Err(_) => {
-                json!({"type": "json_invalid", "loc": ["body"], "msg": "JSON decode error",
-                       "input": {}, "ctx": {"error": said}})
+                vec![json!({"type": "json_invalid", "loc": ["body"], "msg": "JSON decode error",
+                            "input": {}, "ctx": {"error": said}})]
             }
-            Ok(Json::Object(fields)) if !fields.contains_key("entities") => {
-                json!({"type": "missing", "loc": ["body", "entities"], "msg": "Field required",
-                       "input": fields})
+            Ok(Json::Object(fields)) if required.iter().any(|name| !fields.contains_key(*name)) => {
+                let missing = required.iter().filter(|name| !fields.contains_key(**name));
+                missing
+                    .map(|name| {
+                        json!({"type": "missing", "loc": ["body", name], "msg": "Field required",
+                               "input": fields})
+                    })
+                    .collect()
             }
-            Ok(_) => json!({"type": "value_error", "loc": ["body"], "msg": said, "input": {}}),
+            Ok(_) => vec![json!({"type": "value_error", "loc": ["body"], "msg": said, "input": {}})],
         };
-        Refusal::Unprocessable(json!({"detail": [problem]}))
+        Refusal::Unprocessable(json!({"detail": problems}))
     }
 
     /// What the caller does next.
     pub fn code(&self) -> Code {
         match self {
             Refusal::Unprocessable(_) => Code::InvalidArgument,
+            Refusal::Said(..) => Code::NotFound,
             Refusal::Refused(error) => error.code(),
         }
     }
@@ -55,16 +63,16 @@ impl Refusal {
     pub fn into_response(self) -> Response {
         match self {
             Refusal::Unprocessable(detail) => http::json(StatusCode::UNPROCESSABLE_ENTITY, &detail),
-            Refusal::Refused(error) => {
-                let detail = json!({
-                    "module": "feast.errors",
-                    "class": class(&error),
-                    "message": sentence(&error),
-                });
-                http::json(http::status(error.code()), &Json::String(detail.to_string()))
-            }
+            Refusal::Said(status, class, message) => raised(status, class, &message),
+            Refusal::Refused(error) => raised(http::status(error.code()), class(&error), &sentence(&error)),
         }
     }
+}
+
+/// What Feast's client raises anew.
+fn raised(status: StatusCode, class: &str, message: &str) -> Response {
+    let detail = json!({"module": "feast.errors", "class": class, "message": message});
+    http::json(status, &Json::String(detail.to_string()))
 }
 
 /// The class of `feast.errors` that Feast's client raises.
@@ -82,7 +90,7 @@ fn class(error: &ServeError) -> &'static str {
 /// What, where and what to do; a read of views has no service that could be looked up.
 pub(crate) fn sentence(error: &ServeError) -> String {
     match error {
-        ServeError::Misfit { problems, .. } => problems.join("; "),
+        ServeError::Misfit { problems, .. } | ServeError::MisfitRows { problems, .. } => problems.join("; "),
         error => error.sentence(),
     }
 }

@@ -1,6 +1,7 @@
 //! The gRPC face: `twinstore.v1.FeatureStore`, and Feast's service beside it.
 
 mod columns;
+mod push;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use feature::{Micros, Status as FeatureStatus, Times};
 use online::Reader;
 use proto::feast::serving::serving_service_server::ServingServiceServer;
 use proto::v1::feature_store_server::{FeatureStore, FeatureStoreServer};
-use proto::v1::{self, GetFeaturesRequest, GetFeaturesResponse};
+use proto::v1::{self, GetFeaturesRequest, GetFeaturesResponse, PushRequest, PushResponse};
 use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
@@ -34,6 +35,13 @@ impl<R: Reader + 'static> FeatureStore for GrpcFace<R> {
     ) -> Result<Response<GetFeaturesResponse>, Status> {
         let call = self.0.begin(Face::Grpc, waits(request.metadata()));
         let answer = self.answer(&call, request.into_inner()).await;
+        call.ended(&answer);
+        answer.map(Response::new).map_err(|error| to_status(&error))
+    }
+
+    async fn push(&self, request: Request<PushRequest>) -> Result<Response<PushResponse>, Status> {
+        let call = self.0.begin(Face::Grpc, waits(request.metadata()));
+        let answer = push::answer(&self.0, &call, request.into_inner()).await;
         call.ended(&answer);
         answer.map(Response::new).map_err(|error| to_status(&error))
     }

@@ -3,6 +3,7 @@
 
 mod exposition;
 mod histogram;
+mod pushes;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) use self::exposition::Exposition;
 pub use self::exposition::{Sample, SampleKind};
 use self::histogram::Histogram;
+pub(crate) use self::pushes::PushCounts;
 use crate::error::Code;
 
 /// How a request came.
@@ -49,12 +51,16 @@ pub(crate) enum Stage {
     Merge,
     /// On-demand views.
     Expressions,
+    /// Pushed rows written and synced to disk, behind those of others.
+    Sync,
+    /// Until all views of the source have pushed rows online; where that is asked for.
+    Online,
     /// The answer's columns put together and written as they are sent.
     Encode,
 }
 
 impl Stage {
-    pub const COUNT: usize = 7;
+    pub const COUNT: usize = 9;
     const ALL: [Stage; Stage::COUNT] = [
         Stage::Parse,
         Stage::Wait,
@@ -62,6 +68,8 @@ impl Stage {
         Stage::Probe,
         Stage::Merge,
         Stage::Expressions,
+        Stage::Sync,
+        Stage::Online,
         Stage::Encode,
     ];
 
@@ -73,6 +81,8 @@ impl Stage {
             Stage::Probe => "probe",
             Stage::Merge => "merge",
             Stage::Expressions => "expressions",
+            Stage::Sync => "sync",
+            Stage::Online => "online",
             Stage::Encode => "encode",
         }
     }

@@ -321,7 +321,7 @@ async fn refusals_have_the_shape_that_feasts_client_raises_and_are_never_sent_ag
     assert_eq!((status, &answer["detail"][0]["type"]), (422, &json!("json_invalid")));
     let (status, answer) = ask(&server, &json!({"entities": {"origin": "JFK"}})).await;
     assert_eq!((status, &answer["detail"][0]["type"]), (422, &json!("value_error")));
-    for path in ["/push", "/write-to-online-store", "/materialize?async=true", "/materialize-incremental"] {
+    for path in ["/materialize?async=true", "/materialize-incremental"] {
         let (status, answer) = send(http, "POST", path, "{}").await;
         assert_eq!((status, &detail(&answer)["class"]), (501, &json!("FeastError")), "{path}");
     }

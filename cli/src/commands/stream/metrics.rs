@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use crate::failure::Failure;
 
 /// The lines that say types, once for all views.
-const TYPES: &str = "# TYPE twinstore_stream_seconds histogram\n";
+pub const TYPES: &str = "# TYPE twinstore_stream_seconds histogram\n";
 
 /// Listens at an address.
 pub async fn bind(address: &str) -> Result<TcpListener, Failure> {

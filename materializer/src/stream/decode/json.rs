@@ -204,6 +204,7 @@ mod tests {
             ("int64", "9007199254740993", Value::Int64(9_007_199_254_740_993)),
             ("int64", "3.0", Value::Int64(3)),
             ("float32", "0.1", Value::Float32(0.1)),
+            ("float64", "-1.5103566532858779", Value::Float64(-1.510_356_653_285_877_9)),
             ("float64", "18446744073709551615", Value::Float64(18_446_744_073_709_551_615.0)),
             ("float64", "\"-Infinity\"", Value::Float64(f64::NEG_INFINITY)),
             ("string", "\"a\\u00e9\"", Value::String("aé".into())),

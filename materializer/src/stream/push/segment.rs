@@ -75,13 +75,18 @@ impl Segment {
     pub(super) fn append(&mut self, frames: &[u8]) -> Result<(), PushError> {
         let written = self.file.write_all(frames);
         if let Err(error) = written {
-            let cut = self.file.set_len(self.bytes).and_then(|()| self.file.seek(SeekFrom::End(0)));
-            return match cut {
-                Ok(_) => Err(PushError::disk(&self.path)(error)),
-                Err(error) => Err(PushError::disk(&self.path)(error)),
-            };
+            self.cut(self.bytes)?;
+            return Err(PushError::disk(&self.path)(error));
         }
         self.bytes += frames.len() as u64;
+        Ok(())
+    }
+
+    /// Drops everything behind this many bytes.
+    pub(super) fn cut(&mut self, bytes: u64) -> Result<(), PushError> {
+        let cut = self.file.set_len(bytes).and_then(|()| self.file.seek(SeekFrom::End(0)));
+        cut.map_err(PushError::disk(&self.path))?;
+        self.bytes = bytes;
         Ok(())
     }
 

@@ -1,0 +1,514 @@
+//! Rows that are pushed into a server: checked, durable before they are acknowledged, and in both stores a
+//! moment later.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use proto::v1::feature_store_client::FeatureStoreClient;
+use proto::v1::push_request::Wait;
+use proto::v1::values::Kind;
+use proto::v1::{Float64s, Int64s, PushRequest, PushResponse, Timestamps, Values};
+use serde_json::{Value, json};
+
+use crate::landings::{Landing, batch, landing, write_parquet};
+use crate::project::{Project, says};
+use crate::served::Server;
+use crate::stored;
+
+const DEFINITIONS: &str = "
+kind: entity
+name: visitor
+keys: {visitor: int64}
+---
+kind: source
+name: clicks
+schema: {visitor: int64, at: timestamp, id: int64, page: string, ms: float64}
+event_time: at
+stream: {topic: clicks, format: json}
+---
+kind: source
+name: files_only
+schema: {visitor: int64, at: timestamp}
+event_time: at
+batch: {path: data/none.parquet}
+---
+kind: feature_view
+name: visits
+version: 1
+entity: visitor
+source: clicks
+expect:
+  - {column: ms, between: [0, 1000]}
+features:
+  page: {latest: page}
+  id: {latest: id}
+  clicks: {aggregate: count}
+---
+kind: feature_view
+name: never
+version: 1
+entity: visitor
+source: files_only
+features:
+  count: {aggregate: count}
+---
+kind: feature_service
+name: visit
+version: 1
+features:
+  - {from: visits@1}
+";
+const LOG: &str = ".twinstore/offline/log/visits/v1";
+
+pub fn clicks() -> Project {
+    with(DEFINITIONS)
+}
+
+/// A project with these definitions alone, registered.
+pub fn with(definitions: &str) -> Project {
+    let project = Project::sample();
+    project.write("features/flights.yaml", definitions);
+    project.ok("apply");
+    project
+}
+
+pub fn micros_now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as i64
+}
+
+pub fn now() -> String {
+    feature::Micros::new(micros_now()).unwrap().to_string()
+}
+
+fn read(server: &Server, visitors: &Value) -> Value {
+    let body = json!({"service": "visit", "entities": {"visitor": visitors}});
+    let (status, answer) = server.post("/v1/features", &body);
+    assert_eq!(status, 200, "{answer}");
+    answer["columns"].clone()
+}
+
+#[test]
+fn a_row_that_is_pushed_can_be_read_once_it_is_answered_and_is_in_the_log() {
+    let project = clicks();
+    let server = Server::start(&project);
+    let rows = json!([
+        {"visitor": 1, "at": now(), "id": 1, "page": "home", "ms": 5},
+        {"visitor": 2, "at": now(), "id": 2},
+        {"visitor": "three", "at": now(), "pag": "home"},
+    ]);
+    let push = json!({"source": "clicks", "rows": rows, "wait": "online"});
+    let (status, answer) = server.post("/v1/push", &push);
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(
+        (&answer["taken"], &answer["first_offset"], &answer["topic"]),
+        (&json!(2), &json!(0), &json!("clicks"))
+    );
+    assert_eq!(answer["refused"][0]["row"], 2);
+    says(
+        answer["refused"][0]["reason"].as_str().unwrap(),
+        &["`pag` is unknown, did you mean `page`?", "`visitor` holds \"three\""],
+    );
+    let columns = read(&server, &json!([1, 2, 3]));
+    assert_eq!(columns["page"]["values"], json!(["home", null, null]));
+    assert_eq!(columns["clicks"]["statuses"], json!(["PRESENT", "PRESENT", "NOT_FOUND"]));
+    assert_eq!(stored::positions(&stored::rows(&project.path(LOG))), [(1, 0, 0), (1, 0, 1)]);
+    // A row that a view refuses is waited for no longer than others; it is among the dead letters.
+    let bad = json!({"source": "clicks", "rows": [{"visitor": 1, "at": now(), "ms": -1}], "wait": "online"});
+    assert_eq!(server.post("/v1/push", &bad).0, 200);
+    let letters = project.json("dead-letter list");
+    assert_eq!(letters["dead_letters"].as_array().unwrap().len(), 1, "{letters}");
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+fn over_grpc(
+    server: &Server,
+    request: impl tonic::IntoRequest<PushRequest>,
+) -> Result<PushResponse, tonic::Status> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let address = format!("http://{}", server.grpc);
+    runtime.block_on(async {
+        let mut client = FeatureStoreClient::connect(address).await.unwrap();
+        client.push(request).await.map(tonic::Response::into_inner)
+    })
+}
+
+fn values(kind: Kind, nulls: &[u32]) -> Values {
+    Values { nulls: nulls.to_vec(), kind: Some(kind) }
+}
+
+#[test]
+fn columns_are_pushed_over_grpc() {
+    let project = clicks();
+    let server = Server::start(&project);
+    let moment = micros_now();
+    let request = |names: &[&str]| {
+        let columns = [
+            ("visitor", values(Kind::Int64s(Int64s { values: vec![1, 1, 2] }), &[])),
+            ("at", values(Kind::Timestamps(Timestamps { values_us: vec![moment, moment + 1, 0] }), &[2])),
+            ("ms", values(Kind::Float64s(Float64s { values: vec![1.0, 0.0, f64::NAN] }), &[1])),
+        ];
+        let columns = columns.into_iter().filter(|(name, _)| names.contains(name));
+        let columns = columns.map(|(name, values)| (name.to_owned(), values)).collect();
+        PushRequest { source: "clicks".to_owned(), columns, wait: Wait::Online.into() }
+    };
+    let answer = over_grpc(&server, request(&["visitor", "at", "ms"])).unwrap();
+    assert_eq!((answer.taken, answer.first_offset, answer.topic.as_str()), (2, 0, "clicks"));
+    assert_eq!(answer.refused.len(), 1);
+    assert_eq!(answer.refused[0].row, 2);
+    says(&answer.refused[0].reason, &["`at`, when it happened, is null"]);
+    assert_eq!(read(&server, &json!([1, 2]))["clicks"]["values"], json!([2, null]));
+    let refused = over_grpc(&server, request(&["visitor"])).unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+    says(refused.message(), &["row 0: the column `at`", "row 2: ", "registry show clicks"]);
+    let mut wrong = request(&["at", "ms"]);
+    wrong.columns.insert("visitr".to_owned(), values(Kind::Int64s(Int64s { values: vec![1] }), &[]));
+    wrong.columns.insert("page".to_owned(), values(Kind::Int64s(Int64s { values: vec![1, 2, 3] }), &[]));
+    let refused = over_grpc(&server, wrong).unwrap_err();
+    says(refused.message(), &["`page` is a column of int64", "`visitr` has 1 rows"]);
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+#[test]
+fn whatever_is_wrong_with_a_push_is_said_and_nothing_is_taken() {
+    let project = clicks();
+    let server = Server::start(&project);
+    let rows = |rows: Value| json!({"source": "clicks", "rows": rows}).to_string();
+    let many: Vec<Value> = (0..10_001).map(|_| json!({})).collect();
+    let cases: [(String, u16, &str, &[&str]); 12] = [
+        (String::new(), 400, "INVALID_ARGUMENT", &["cannot be read"]),
+        ("[]".to_owned(), 400, "INVALID_ARGUMENT", &["cannot be read"]),
+        (json!({"source": "clicks"}).to_string(), 400, "INVALID_ARGUMENT", &["missing field `rows`"]),
+        (json!({"source": "clicks", "rows": {}}).to_string(), 400, "INVALID_ARGUMENT", &["cannot be read"]),
+        (json!({"source": "clicks", "rows": [7]}).to_string(), 400, "INVALID_ARGUMENT", &["cannot be read"]),
+        (
+            json!({"source": "clicks", "rows": [], "wait": "ever"}).to_string(),
+            400,
+            "INVALID_ARGUMENT",
+            &["`ever`", "`online`"],
+        ),
+        (
+            json!({"source": "clicks", "rows": [], "wate": "online"}).to_string(),
+            400,
+            "INVALID_ARGUMENT",
+            &["`wate`"],
+        ),
+        (
+            json!({"source": "clics", "rows": []}).to_string(),
+            404,
+            "NOT_FOUND",
+            &["no source `clics`, but there is `clicks`"],
+        ),
+        (
+            json!({"source": "files_only", "rows": []}).to_string(),
+            409,
+            "FAILED_PRECONDITION",
+            &["it has no `stream`"],
+        ),
+        (
+            rows(json!([{}, {"at": "yesterday"}])),
+            400,
+            "INVALID_ARGUMENT",
+            &[
+                "row 0: the column `at`, when it happened, is null",
+                "row 1: the column `at` holds \"yesterday\"",
+            ],
+        ),
+        (
+            rows(json!([{"visitor": 1.5, "at": now(), "ms": "fast", "page": 7, "id": true}])),
+            400,
+            "INVALID_ARGUMENT",
+            &["`visitor` holds 1.5", "`ms` holds", "`page` holds 7", "`id` holds true"],
+        ),
+        (rows(json!(many)), 413, "RESOURCE_EXHAUSTED", &["10001 rows", "split the rows"]),
+    ];
+    for (body, status, code, parts) in cases {
+        let start: String = body.chars().take(80).collect();
+        let (given, answer) = server.send("/v1/push", &body).unwrap();
+        assert_eq!(given, status, "{start}: {answer}");
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(answer["error"]["code"], code, "{start}: {answer}");
+        says(
+            &format!(
+                "{} {}",
+                answer["error"]["message"].as_str().unwrap(),
+                answer["error"]["help"].as_str().unwrap()
+            ),
+            parts,
+        );
+    }
+    let (status, answer) = server.post("/v1/push", &json!({"source": "clicks", "rows": []}));
+    assert_eq!((status, &answer["taken"], &answer["first_offset"]), (200, &json!(0), &Value::Null));
+    assert!(!project.path(".twinstore/topics/clicks/end").exists());
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+#[test]
+fn where_topics_are_those_of_brokers_a_push_is_refused_with_what_to_do() {
+    let project = clicks();
+    let text = project.read("twinstore.toml");
+    project.write("twinstore.toml", format!("{text}\nstream.brokers = \"127.0.0.1:1\"\n"));
+    let server = Server::start(&project);
+    let (status, answer) = server.post("/v1/push", &json!({"source": "clicks", "rows": [{"at": now()}]}));
+    assert_eq!(status, 409, "{answer}");
+    says(
+        answer["error"]["message"].as_str().unwrap(),
+        &["the brokers at 127.0.0.1:1", "produce to `clicks`", "embedded://FOLDER"],
+    );
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+#[test]
+fn whoever_waits_for_rows_that_no_stream_brings_is_told_that_they_are_durable() {
+    let project = clicks();
+    let server = Server::start_as(&project, "serve --no-streams");
+    let moment = micros_now();
+    let columns = [
+        ("visitor", values(Kind::Int64s(Int64s { values: vec![1] }), &[])),
+        ("at", values(Kind::Timestamps(Timestamps { values_us: vec![moment] }), &[])),
+    ];
+    let columns = columns.into_iter().map(|(name, values)| (name.to_owned(), values)).collect();
+    let request = PushRequest { source: "clicks".to_owned(), columns, wait: Wait::Online.into() };
+    let mut request = tonic::Request::new(request);
+    request.set_timeout(Duration::from_secs(1));
+    let refused = over_grpc(&server, request).unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::FailedPrecondition, "{refused}");
+    says(
+        refused.message(),
+        &["the rows are durable", "visits@1 does not show them yet", "do not push them again"],
+    );
+    project.ok("stream --until-caught-up");
+    assert_eq!(read(&server, &json!([1]))["clicks"]["values"], json!([1]));
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+#[test]
+fn a_view_whose_stream_stopped_over_bad_rows_is_named_to_whoever_waits_and_goes_on_after_an_apply() {
+    let project = clicks();
+    let server = Server::start(&project);
+    let row = |ms: i64| json!({"visitor": 1, "at": now(), "ms": ms});
+    let push = |rows: Vec<Value>| {
+        server.post("/v1/push", &json!({"source": "clicks", "rows": rows, "wait": "online"}))
+    };
+    let (status, answer) = push((0..200).map(|_| row(-1)).collect());
+    assert_eq!(status, 409, "{answer}");
+    says(answer["error"]["message"].as_str().unwrap(), &["visits@1", "its stream stopped", "bad"]);
+    assert_eq!(push(vec![row(1)]).0, 409);
+    let text = project.read("features/flights.yaml");
+    project.write(
+        "features/flights.yaml",
+        text.replacen("entity: visitor\n", "entity: visitor\ndescription: Looked after.\n", 1),
+    );
+    project.ok("apply");
+    let began = Instant::now();
+    while push(vec![row(1)]).0 != 200 {
+        assert!(began.elapsed() < Duration::from_secs(30), "its stream never began anew");
+    }
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+/// Times that the server is killed.
+const KILLS: u64 = 20;
+/// Those who push at once.
+const PUSHERS: usize = 4;
+
+#[test]
+fn a_server_that_is_killed_again_and_again_loses_no_row_that_it_acknowledged_and_doubles_none() {
+    let project = clicks();
+    let (acknowledged, sent) = (Mutex::new(BTreeSet::new()), AtomicU64::new(0));
+    for kill in 0..KILLS {
+        let server = Server::start(&project);
+        let before = acknowledged.lock().unwrap().len();
+        thread::scope(|scope| {
+            for pusher in 0..PUSHERS {
+                let (acknowledged, sent, server) = (&acknowledged, &sent, &server);
+                let http = server.http.clone();
+                scope.spawn(move || {
+                    loop {
+                        let id = sent.fetch_add(1, Ordering::Relaxed);
+                        let row = json!({"visitor": id % 7, "at": now(), "id": id});
+                        let wait = if pusher == 0 { json!("online") } else { Value::Null };
+                        let body = json!({"source": "clicks", "rows": [row], "wait": wait}).to_string();
+                        match send(&http, &body) {
+                            Ok(200) => acknowledged.lock().unwrap().insert(id),
+                            _ => return,
+                        };
+                    }
+                });
+            }
+            // Killed after a few pushes, then after more of them.
+            let began = Instant::now();
+            while acknowledged.lock().unwrap().len() < before + 3 * (kill as usize + 1) {
+                assert!(began.elapsed() < Duration::from_secs(30), "nothing is acknowledged");
+                thread::yield_now();
+            }
+            server.kill();
+        });
+        server.ended();
+    }
+    let server = Server::start(&project);
+    let last =
+        json!({"source": "clicks", "rows": [{"visitor": 99, "at": now(), "id": -1}], "wait": "online"});
+    assert_eq!(server.post("/v1/push", &last).0, 200);
+    let counts = read(&server, &json!([0, 1, 2, 3, 4, 5, 6]))["clicks"]["values"].clone();
+    assert_eq!(server.terminate().0, Some(0));
+    let rows = log_rows(&project);
+    let ids: Vec<u64> = rows.iter().filter_map(|row| row.parse().ok()).collect();
+    let distinct: BTreeSet<u64> = ids.iter().copied().collect();
+    let acknowledged = acknowledged.into_inner().unwrap();
+    let lost: Vec<&u64> = acknowledged.difference(&distinct).collect();
+    assert!(lost.is_empty(), "of {} acknowledged {lost:?} are lost", acknowledged.len());
+    assert_eq!(ids.len(), distinct.len(), "rows are there twice");
+    let online: u64 = counts.as_array().unwrap().iter().map(|count| count.as_u64().unwrap()).sum();
+    assert_eq!(online, ids.len() as u64, "the stores differ");
+}
+
+/// Pushes; gives the status.
+fn send(http: &str, body: &str) -> std::io::Result<u16> {
+    crate::served::send_to(http, "/v1/push", body).map(|(status, _)| status)
+}
+
+/// The column `id` of every row of the log, whose Delta log may have checkpoints.
+fn log_rows(project: &Project) -> Vec<String> {
+    stored::rows(&project.path(LOG)).into_iter().map(|row| row["id"].clone()).collect()
+}
+
+#[test]
+fn a_server_that_only_takes_rows_leaves_them_to_a_stream() {
+    let project = clicks();
+    let server = Server::start_as(&project, "serve --no-streams");
+    let (status, answer) =
+        server.post("/v1/push", &json!({"source": "clicks", "rows": [{"visitor": 1, "at": now()}]}));
+    assert_eq!(status, 200, "{answer}");
+    // Whoever pushes from another process meanwhile is told so.
+    project.write("more.jsonl", json!({"visitor": 1, "at": now()}).to_string());
+    says(&project.run("push clicks more.jsonl").stderr, &["another process pushes"]);
+    assert_eq!(read(&server, &json!([1]))["clicks"]["statuses"], json!(["NOT_FOUND"]));
+    project.ok("stream --until-caught-up");
+    assert_eq!(read(&server, &json!([1]))["clicks"]["values"], json!([1]));
+    assert_eq!(server.terminate().0, Some(0));
+    project.ok("push clicks more.jsonl");
+}
+
+#[test]
+fn a_view_that_is_applied_while_the_server_runs_is_followed_from_the_first_row_on() {
+    let project = clicks();
+    let server = Server::start(&project);
+    let push = json!({"source": "clicks", "rows": [{"visitor": 1, "at": now()}], "wait": "online"});
+    assert_eq!(server.post("/v1/push", &push).0, 200);
+    let second = "
+kind: feature_view
+name: visits
+version: 2
+entity: visitor
+source: clicks
+features: {clicks: {aggregate: count}}
+---
+kind: feature_service
+name: second
+version: 1
+features: [{from: visits@2}]
+";
+    project.write("features/second.yaml", second);
+    project.ok("apply");
+    let body = json!({"service": "second", "entities": {"visitor": [1]}});
+    server.waits_for(&body, |_, answer| answer["columns"]["clicks"]["values"] == json!([1]));
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+#[test]
+fn rows_of_history_and_pushed_rows_of_one_view_end_in_both_stores_once() {
+    let project = with(
+        "
+kind: entity
+name: airport
+keys: {airport: string}
+---
+kind: source
+name: landings
+schema: {flight_id: int64, landed_at: timestamp, dest: string}
+event_time: landed_at
+batch: {path: data/landings}
+stream: {topic: landings, format: json, from: 2014-01-01}
+---
+kind: feature_view
+name: arrivals
+version: 1
+entity: airport
+source: landings
+keys: {airport: dest}
+features: {count: {aggregate: count}, last: {latest: flight_id}}
+---
+kind: feature_service
+name: visit
+version: 1
+features: [{from: arrivals@1, on: {airport: visitor}}]
+",
+    );
+    let file = |n: i64| {
+        let rows: Vec<Landing> = (0..5).map(|row| landing(5 * n + row, 60 * n + row, 1.0)).collect();
+        write_parquet(&project.path(&format!("data/landings/{n}.parquet")), &batch(&rows));
+    };
+    file(0);
+    project.ok("backfill --all");
+    let server = Server::start(&project);
+    let push = |id: i64| {
+        let rows = json!([{"flight_id": id, "landed_at": now(), "dest": "LAX"}]);
+        let (status, answer) =
+            server.post("/v1/push", &json!({"source": "landings", "rows": rows, "wait": "online"}));
+        assert_eq!(status, 200, "{answer}");
+    };
+    // Each load comes while others push.
+    push(1_000);
+    thread::scope(|scope| {
+        let pushes = scope.spawn(|| (1_001..1_030).for_each(push));
+        for n in 1..4 {
+            file(n);
+            project.ok("materialize");
+        }
+        pushes.join().unwrap();
+    });
+    project.ok("materialize");
+    let columns = read(&server, &json!(["LAX"]));
+    assert_eq!((&columns["count"]["values"], &columns["last"]["values"]), (&json!([50]), &json!([1_029])));
+    let rows = stored::rows(&project.path(".twinstore/offline/log/arrivals/v1"));
+    let flights: BTreeSet<&str> = rows.iter().map(|row| row["flight_id"].as_str()).collect();
+    assert_eq!((rows.len(), flights.len()), (50, 50));
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+#[test]
+fn rows_for_which_their_entity_had_no_room_are_replayed_once_it_has() {
+    let project = clicks();
+    let server = Server::start(&project);
+    // Ahead of now, so they wait in the row, which has room for 256 of them.
+    let ahead = feature::Micros::new(micros_now() + 3_000_000).unwrap().to_string();
+    let rows: Vec<Value> = (0..300).map(|id| json!({"visitor": 1, "at": ahead, "id": id})).collect();
+    let (status, answer) =
+        server.post("/v1/push", &json!({"source": "clicks", "rows": rows, "wait": "online"}));
+    assert_eq!(status, 200, "{answer}");
+    let listed = || project.json("dead-letter list")["dead_letters"].as_array().unwrap().len();
+    assert_eq!(listed(), 44);
+    let began = Instant::now();
+    loop {
+        // While they are ahead of now there is no room for them still.
+        let done = project.run("dead-letter replay --format json");
+        if done.code == Some(0) {
+            let report: Value = serde_json::from_str(&done.stdout).unwrap();
+            assert_eq!(report["views"][0]["replayed"], 44, "{report}");
+            break;
+        }
+        says(&done.stderr, &["more than 256 rows that are not visible yet"]);
+        assert!(began.elapsed() < Duration::from_secs(30), "{}", done.stderr);
+    }
+    assert_eq!(listed(), 0);
+    assert_eq!(read(&server, &json!([1]))["clicks"]["values"], json!([300]));
+    assert_eq!(stored::positions(&stored::rows(&project.path(LOG))).len(), 300);
+    // The stream goes on from what the replay left.
+    let push = json!({"source": "clicks", "rows": [{"visitor": 1, "at": now()}], "wait": "online"});
+    assert_eq!(server.post("/v1/push", &push).0, 200);
+    assert_eq!(read(&server, &json!([1]))["clicks"]["values"], json!([301]));
+    assert_eq!(server.terminate().0, Some(0));
+}

@@ -1,0 +1,38 @@
+//! `FeatureStore/Push`: rows of a source, in columns.
+
+use online::Reader;
+use proto::v1::push_request::Wait as WaitFor;
+use proto::v1::{PushRequest, PushResponse, RefusedRow};
+
+use crate::call::Call;
+use crate::error::ServeError;
+use crate::metrics::Stage;
+use crate::push::{self, Asking, PushSource, Table, Wait};
+use crate::serving::Serving;
+
+pub(super) async fn answer<R: Reader>(
+    serving: &Serving<R>,
+    call: &Call,
+    request: PushRequest,
+) -> Result<PushResponse, ServeError> {
+    let wait = match request.wait() {
+        WaitFor::Durable => Wait::Durable,
+        WaitFor::Online => Wait::Online,
+    };
+    let PushRequest { source, columns, .. } = request;
+    let mut columns: Vec<_> = columns.into_iter().collect();
+    // A map has no order of its own, and what is said of columns should.
+    columns.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let table = |source: &PushSource| Table::of_columns(source, columns);
+    let asking = Asking { source: &source, wait, is_whole: false, view: None };
+    let pushed = push::push(serving, call, &asking, table).await?;
+    let refused = pushed.refused.into_iter().map(|(row, reason)| RefusedRow { row: row as u32, reason });
+    let response = PushResponse {
+        taken: pushed.taken as u32,
+        refused: refused.collect(),
+        topic: pushed.source.topic.clone(),
+        first_offset: pushed.first_offset,
+    };
+    call.end_of(Stage::Encode);
+    Ok(response)
+}

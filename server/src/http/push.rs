@@ -1,0 +1,98 @@
+//! `POST /v1/push`: rows of a source, as JSON objects.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use online::Reader;
+use serde::ser::{SerializeSeq, Serializer};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+use super::{HttpFace, body, json, malformed, waits};
+use crate::call::Call;
+use crate::error::ServeError;
+use crate::metrics::{Face, Stage};
+use crate::push::{self, Asking, PushSource, Pushed, Table, Wait};
+use crate::serving::Serving;
+
+pub(super) async fn push<R: Reader + 'static>(
+    State(face): State<Arc<HttpFace<R>>>,
+    request: Request,
+) -> Result<Response, ServeError> {
+    let waits = waits(request.headers());
+    let call = face.serving.begin(Face::Http, waits.as_ref().ok().copied().flatten());
+    let answer = match waits {
+        Ok(_) => answer(&face.serving, &call, request).await,
+        Err(error) => Err(error),
+    };
+    call.ended(&answer);
+    answer
+}
+
+async fn answer<R: Reader>(
+    serving: &Serving<R>,
+    call: &Call,
+    request: Request,
+) -> Result<Response, ServeError> {
+    let body = body(serving.limits(), call, request).await?;
+    let body: Body = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
+    call.end_of(Stage::Parse);
+    let wait = match body.wait {
+        Some(WaitFor::Online) => Wait::Online,
+        None => Wait::Durable,
+    };
+    let asking = Asking { source: &body.source, wait, is_whole: false, view: None };
+    let table = |source: &PushSource| Ok(Table::of_objects(source, &body.rows));
+    let pushed = push::push(serving, call, &asking, table).await?;
+    let response = json(StatusCode::OK, &AnswerBody::of(&pushed));
+    call.end_of(Stage::Encode);
+    Ok(response)
+}
+
+/// The body of a push.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    source: String,
+    rows: Vec<Map<String, Json>>,
+    wait: Option<WaitFor>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WaitFor {
+    Online,
+}
+
+/// The body of its answer.
+#[derive(Serialize)]
+struct AnswerBody<'a> {
+    source: &'a str,
+    taken: usize,
+    #[serde(serialize_with = "reasons")]
+    refused: &'a [(usize, String)],
+    topic: &'a str,
+    first_offset: Option<u64>,
+}
+
+impl<'a> AnswerBody<'a> {
+    fn of(pushed: &'a Pushed) -> Self {
+        Self {
+            source: pushed.source.name.as_str(),
+            taken: pushed.taken,
+            refused: &pushed.refused,
+            topic: &pushed.source.topic,
+            first_offset: (pushed.taken > 0).then_some(pushed.first_offset),
+        }
+    }
+}
+
+fn reasons<S: Serializer>(refused: &&[(usize, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut list = serializer.serialize_seq(Some(refused.len()))?;
+    for (row, reason) in *refused {
+        list.serialize_element(&serde_json::json!({"row": row, "reason": reason}))?;
+    }
+    list.end()
+}

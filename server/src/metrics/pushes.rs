@@ -1,0 +1,46 @@
+//! What is counted of rows that are pushed.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::exposition::Exposition;
+use super::histogram::Histogram;
+use super::{NANOS, SECONDS};
+
+/// Rows that were pushed, and what making them durable took.
+#[derive(Debug)]
+pub(crate) struct PushCounts {
+    taken: AtomicU64,
+    refused: AtomicU64,
+    sync_nanos: Histogram,
+}
+
+impl Default for PushCounts {
+    fn default() -> Self {
+        Self { taken: AtomicU64::new(0), refused: AtomicU64::new(0), sync_nanos: Histogram::new(SECONDS) }
+    }
+}
+
+impl PushCounts {
+    /// Rows that are durable, and how long their write and sync took.
+    pub fn taken(&self, rows: usize, sync_nanos: u64) {
+        self.taken.fetch_add(rows as u64, Ordering::Relaxed);
+        self.sync_nanos.observe(sync_nanos);
+    }
+
+    /// Rows that could not be taken.
+    pub fn refused(&self, rows: usize) {
+        self.refused.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    /// Writes all of it.
+    pub fn expose(&self, page: &mut Exposition) {
+        let rows = "twinstore_push_rows_total";
+        page.family(rows, "counter", "Rows that were pushed, by what became of them");
+        for (outcome, count) in [("taken", &self.taken), ("refused", &self.refused)] {
+            page.sample(rows, &[("outcome", outcome)], count.load(Ordering::Relaxed) as f64);
+        }
+        let seconds = "twinstore_push_sync_seconds";
+        page.family(seconds, "histogram", "The write and the sync of the rows of a push, shared with others");
+        page.histogram(seconds, &[], &self.sync_nanos, NANOS);
+    }
+}

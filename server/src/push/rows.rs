@@ -1,0 +1,196 @@
+//! From what a push brings to rows as they lie in a topic: a JSON object each, without its nulls. A row
+//! fails alone, with everything that is wrong with it.
+
+use feature::{Field, Value};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::{Map, Value as Json};
+
+use super::sink::PushSource;
+use crate::error::ServeError;
+use crate::excerpt::excerpt;
+use crate::given::GivenColumn;
+use crate::json::{AsJson, from_json};
+use crate::nearest::nearest;
+
+/// The longest reason that is given for a row.
+const LONGEST_CHARS: usize = 240;
+
+/// Rows by the columns of their source, in its order, or what is wrong with each.
+pub(crate) struct Table(Vec<Result<Vec<Value>, Vec<String>>>);
+
+/// Rows that are taken, and the places of those that are not with the reason.
+pub(crate) struct Checked {
+    pub rows: Vec<Vec<u8>>,
+    pub refused: Vec<(usize, String)>,
+}
+
+impl Table {
+    /// Rows as JSON objects. A column that is not there is null.
+    pub fn of_objects(source: &PushSource, rows: &[Map<String, Json>]) -> Self {
+        Self(rows.iter().map(|row| object(source, row)).collect())
+    }
+
+    /// Rows in columns. What is wrong with a column is wrong with the whole request.
+    pub fn of_columns<C: GivenColumn>(
+        source: &PushSource,
+        columns: Vec<(String, C)>,
+    ) -> Result<Self, ServeError> {
+        let mut problems = Vec::new();
+        let rows = columns.first().map_or(0, |(_, column)| column.rows());
+        let mut arrays = vec![None; source.schema.len()];
+        for (name, column) in columns {
+            if column.rows() != rows {
+                problems
+                    .push(format!("`{name}` has {} rows, and the first column has {rows}", column.rows()));
+                continue;
+            }
+            let place = source.schema.iter().position(|field| field.name.as_str() == name);
+            match place.and_then(|place| Some((source.schema.get(place)?, arrays.get_mut(place)?))) {
+                None => problems.push(unknown(source, &name)),
+                Some((field, slot)) => match column.read(field.data_type) {
+                    Ok(array) => *slot = Some(array),
+                    Err(problem) => problems.push(format!("the column `{name}` {problem}")),
+                },
+            }
+        }
+        if !problems.is_empty() {
+            return Err(ServeError::misfit_rows(&source.name, problems));
+        }
+        let cell = |row, field: &Field, array: &Option<arrow::array::ArrayRef>| {
+            array.as_ref().map_or(Value::Null, |array| transform::value_at(array, row, field.data_type))
+        };
+        let values =
+            |row| source.schema.iter().zip(&arrays).map(|(field, array)| cell(row, field, array)).collect();
+        Ok(Self((0..rows).map(|row| Ok(values(row))).collect()))
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Parts the rows that can be taken from those that cannot.
+    pub fn check(self, source: &PushSource) -> Checked {
+        let mut checked = Checked { rows: Vec::with_capacity(self.0.len()), refused: Vec::new() };
+        for (place, row) in self.0.into_iter().enumerate() {
+            match row.and_then(|values| encode(source, &values)) {
+                Ok(row) => checked.rows.push(row),
+                Err(problems) => {
+                    checked.refused.push((place, excerpt(&problems.join("; "), LONGEST_CHARS).into_owned()));
+                }
+            }
+        }
+        checked
+    }
+}
+
+fn object(source: &PushSource, row: &Map<String, Json>) -> Result<Vec<Value>, Vec<String>> {
+    let unknown_names = row.keys().filter(|name| source.column(name).is_none());
+    let mut problems: Vec<String> = unknown_names.map(|name| unknown(source, name)).collect();
+    let mut values = Vec::with_capacity(source.schema.len());
+    for field in &source.schema {
+        match from_json(row.get(field.name.as_str()).unwrap_or(&Json::Null), field.data_type) {
+            Ok(value) => values.push(value.canonical()),
+            Err(problem) => problems.push(format!("the column `{}` holds {problem}", field.name)),
+        }
+    }
+    if problems.is_empty() { Ok(values) } else { Err(problems) }
+}
+
+/// That a source has no such column.
+fn unknown(source: &PushSource, name: &str) -> String {
+    const LONGEST_CHARS: usize = 80;
+    let name = excerpt(name, LONGEST_CHARS);
+    match nearest(&name, source.schema.iter().map(|field| field.name.as_str())) {
+        Some(meant) => format!("the column `{name}` is unknown, did you mean `{meant}`?"),
+        None => format!("the column `{name}` is unknown"),
+    }
+}
+
+/// A row as it lies in the topic. Its event time has to be there.
+fn encode(source: &PushSource, values: &[Value]) -> Result<Vec<u8>, Vec<String>> {
+    let given = source.schema.iter().zip(values).filter(|(_, value)| !matches!(value, Value::Null));
+    if let Some(event_time) = &source.event_time
+        && !given.clone().any(|(field, _)| field.name == *event_time)
+    {
+        return Err(vec![format!("the column `{event_time}`, when it happened, is null")]);
+    }
+    serde_json::to_vec(&Row(given)).map_err(|error| vec![error.to_string()])
+}
+
+struct Row<I>(I);
+
+impl<'a, I: Iterator<Item = (&'a Field, &'a Value)> + Clone> Serialize for Row<I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut row = serializer.serialize_map(None)?;
+        for (field, value) in self.0.clone() {
+            row.serialize_entry(field.name.as_str(), &AsJson(value))?;
+        }
+        row.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn clicks() -> PushSource {
+        let field = |name: &str, data_type: &str| Field {
+            name: name.parse().unwrap(),
+            data_type: data_type.parse().unwrap(),
+        };
+        PushSource {
+            name: "clicks".parse().unwrap(),
+            schema: vec![field("visitor", "int64"), field("at", "timestamp"), field("x", "float64")],
+            event_time: Some("at".parse().unwrap()),
+            topic: "clicks".to_owned(),
+            refusal: None,
+            views: Vec::new(),
+        }
+    }
+
+    fn checked(rows: Json) -> (Vec<String>, Vec<(usize, String)>) {
+        let rows: Vec<Map<String, Json>> = serde_json::from_value(rows).unwrap();
+        let Checked { rows, refused } = Table::of_objects(&clicks(), &rows).check(&clicks());
+        (rows.into_iter().map(|row| String::from_utf8(row).unwrap()).collect(), refused)
+    }
+
+    #[test]
+    fn a_row_that_is_wrong_is_refused_alone_with_everything_that_is_wrong_with_it() {
+        let (rows, refused) = checked(json!([
+            {"visitor": 1, "at": "2026-01-01", "x": "NaN"},
+            {"visitor": "one", "att": 7, "x": true},
+            {"visitor": 2},
+            {"at": "2026-01-01T00:00:00.000001+01:00", "x": null},
+        ]));
+        assert_eq!(
+            rows,
+            [
+                r#"{"visitor":1,"at":"2026-01-01T00:00:00Z","x":"NaN"}"#,
+                r#"{"at":"2025-12-31T23:00:00.000001Z"}"#
+            ]
+        );
+        let places: Vec<usize> = refused.iter().map(|(place, _)| *place).collect();
+        assert_eq!(places, [1, 2]);
+        for part in ["`att` is unknown, did you mean `at`?", "`visitor` holds \"one\"", "`x` holds true"] {
+            assert!(refused[0].1.contains(part), "{part}: {}", refused[0].1);
+        }
+        assert!(refused[1].1.contains("`at`, when it happened, is null"), "{}", refused[1].1);
+    }
+
+    #[test]
+    fn all_that_is_wrong_with_columns_is_said_at_once() {
+        let columns = vec![
+            ("visitor".to_owned(), vec![json!(1), json!(2)]),
+            ("at".to_owned(), vec![json!("2026-01-01")]),
+            ("y".to_owned(), vec![json!(1), json!(2)]),
+            ("x".to_owned(), vec![json!(1), json!("a")]),
+        ];
+        let error = Table::of_columns(&clicks(), columns).err().unwrap().to_string();
+        for part in ["`at` has 1 rows", "`y` is unknown", "`x` holds \"a\""] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
+}
