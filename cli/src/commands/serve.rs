@@ -1,5 +1,7 @@
 //! `serve`: online features over gRPC and HTTP, until it is told to stop. What is applied and which
-//! versions are live is followed while it runs.
+//! versions are live is followed while it runs, and so is what changes in the online store.
+
+mod hot;
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -7,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use feature::{ServiceRef, VersionId};
+use online::{HotTier, Reader, Store};
 use registry::{Registered, Registry};
 use server::{Addresses, Catalog, Ended, FeatureReader, Limits, Server, Services, Serving, Views};
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,18 +24,50 @@ const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 
 pub async fn serve(project: &Project) -> Result<(), Failure> {
     let registered = project.registered().await?;
-    let registry = project.registry().await?;
-    let generation = registered.generation();
-    let catalog = Arc::new(Catalog::new(services(registered, &Services::default())?));
+    let settings = &project.settings.serve;
     let addresses = Addresses {
-        grpc: address("serve.grpc", &project.settings.serve.grpc)?,
-        http: address("serve.http", &project.settings.serve.http)?,
+        grpc: address("serve.grpc", &settings.grpc)?,
+        http: address("serve.http", &settings.http)?,
     };
-    let serving = Serving::new(catalog.clone(), project.online().await?, clock::now, Limits::default());
+    let mut applied = Applied {
+        registry: project.registry().await?,
+        generation: registered.generation(),
+        catalog: Arc::new(Catalog::new(services(&registered, &Services::default())?)),
+        tier: None,
+    };
+    let (catalog, limits) = (applied.catalog.clone(), Limits::default());
+    match hot::before(project.online().await?, settings)? {
+        hot::Read::Direct(store) => {
+            run(addresses, Serving::new(catalog, store, clock::now, limits), applied.follow()).await
+        }
+        hot::Read::Hot(tier) => {
+            hot::allow(&tier, &registered);
+            applied.tier = Some(tier.clone());
+            let (counted, standing_in) = (tier.clone(), tier.clone());
+            let serving = Serving::new(catalog, tier.clone(), clock::now, limits)
+                .with_samples(move || hot::samples(&counted.counts(), clock::now()))
+                .with_stand_in(move || standing_in.stands_in());
+            let follow = async {
+                tokio::select! {
+                    never = applied.follow() => never,
+                    never = hot::follow(&tier) => never,
+                }
+            };
+            run(addresses, serving, follow).await
+        }
+    }
+}
+
+/// Answers until the process is told to stop. What is followed is so until the last answer is given.
+async fn run<R: Reader + 'static>(
+    addresses: Addresses,
+    serving: Serving<R>,
+    follow: impl Future<Output = Infallible>,
+) -> Result<(), Failure> {
+    let served: Vec<String> = serving.catalog().services().ids().map(VersionId::to_string).collect();
     let mut terminate = signal(SignalKind::terminate())?;
     let server = Server::bind(addresses, serving).await?;
     let bound = server.addresses();
-    let served: Vec<String> = catalog.services().ids().map(VersionId::to_string).collect();
     eprintln!("serving {} on gRPC {} and HTTP {}", served.join(", "), bound.grpc, bound.http);
     let stop = async move {
         tokio::select! {
@@ -43,7 +78,7 @@ pub async fn serve(project: &Project) -> Result<(), Failure> {
     };
     let ended = tokio::select! {
         ended = server.run(stop) => ended?,
-        never = follow(&registry, &catalog, generation) => match never {},
+        never = follow => match never {},
     };
     match ended {
         Ended::Drained => Ok(()),
@@ -53,52 +88,62 @@ pub async fn serve(project: &Project) -> Result<(), Failure> {
     }
 }
 
-/// Takes on what is applied after this generation, and which versions are made live. What cannot be
-/// taken on is said once, and tried again; until then the server goes on with what it has.
-async fn follow(registry: &Registry, catalog: &Catalog, mut generation: u64) -> Infallible {
-    let mut ticks = interval(FOLLOW_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut said = String::new();
-    loop {
-        ticks.tick().await;
-        match next(registry, catalog, generation).await {
-            Ok(newer) => {
-                if newer != generation {
-                    tracing::info!(generation = newer, "the registry has changed: serving what it says now");
-                    generation = newer;
-                }
-                said.clear();
-            }
-            Err(failure) => {
-                let sentence = failure.to_string();
-                if sentence != said {
-                    tracing::warn!("the registry cannot be followed: {sentence}");
-                    said = sentence;
+/// What was applied, as it is served.
+struct Applied {
+    registry: Registry,
+    generation: u64,
+    catalog: Arc<Catalog>,
+    /// It is told what views allow.
+    tier: Option<Arc<HotTier<Store>>>,
+}
+
+impl Applied {
+    /// Takes on what is applied from now on, and which versions are made live. What cannot be taken on is
+    /// said once, and tried again; until then the server goes on with what it has.
+    async fn follow(mut self) -> Infallible {
+        let mut ticks = interval(FOLLOW_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut said = String::new();
+        loop {
+            ticks.tick().await;
+            match self.next().await {
+                Ok(()) => said.clear(),
+                Err(failure) => {
+                    let sentence = failure.to_string();
+                    if sentence != said {
+                        tracing::warn!("the registry cannot be followed: {sentence}");
+                        said = sentence;
+                    }
                 }
             }
         }
     }
-}
 
-/// Takes on what the registry holds, if it has changed. Gives its generation.
-async fn next(registry: &Registry, catalog: &Catalog, generation: u64) -> Result<u64, Failure> {
-    if registry.generation().await? == generation {
-        return Ok(generation);
+    /// Takes on what the registry holds, if it has changed.
+    async fn next(&mut self) -> Result<(), Failure> {
+        if self.registry.generation().await? == self.generation {
+            return Ok(());
+        }
+        let registered = self.registry.registered().await?;
+        let generation = registered.generation();
+        if let Some(tier) = &self.tier {
+            hot::allow(tier, &registered);
+        }
+        let before = self.catalog.services();
+        // Expressions are compiled meanwhile, and requests are not to wait for that.
+        let services = tokio::task::spawn_blocking(move || services(&registered, &before)).await;
+        let services =
+            services.map_err(|error| Failure::new(format!("the services cannot be compiled: {error}")))?;
+        self.catalog.replace(services?);
+        tracing::info!(generation, "the registry has changed: serving what it says now");
+        self.generation = generation;
+        Ok(())
     }
-    let registered = registry.registered().await?;
-    let generation = registered.generation();
-    let before = catalog.services();
-    // Expressions are compiled meanwhile, and requests are not to wait for that.
-    let services = tokio::task::spawn_blocking(move || services(registered, &before)).await;
-    let services =
-        services.map_err(|error| Failure::new(format!("the services cannot be compiled: {error}")))?;
-    catalog.replace(services?);
-    Ok(generation)
 }
 
 /// Every registered version of every service, which of them are live, and every view. A service that
 /// was compiled before stays as it is.
-fn services(registered: Registered, before: &Services) -> Result<Services, Failure> {
+fn services(registered: &Registered, before: &Services) -> Result<Services, Failure> {
     let mut readers = Vec::new();
     let mut live = Vec::new();
     for service in registered.services() {
@@ -117,6 +162,7 @@ fn services(registered: Registered, before: &Services) -> Result<Services, Failu
     }
     let ids: Vec<VersionId> = registered.readable().cloned().collect();
     let id: VersionId = "views@1".parse().map_err(|error| Failure::new(format!("{error}")))?;
+    let registered = registered.clone();
     let views = Views::new(ids, move |views| {
         registered.views_plan(id.clone(), views).map_err(|error| error.to_string())
     });

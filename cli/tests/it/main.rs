@@ -21,6 +21,12 @@ mod new_rows;
 #[cfg(test)]
 mod project;
 #[cfg(test)]
+mod redis_lost;
+#[cfg(test)]
+#[expect(dead_code, reason = "one server is enough here")]
+#[path = "../../../online/src/redis/tests/servers.rs"]
+mod redis_server;
+#[cfg(test)]
 mod refused_rows;
 #[cfg(test)]
 mod replays;

@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -10,16 +11,20 @@ use sqlx::SqliteConnection;
 
 use crate::project::{GET, Project, says};
 
+/// How long an answer, or what is waited for, may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// A running server.
-struct Server {
+pub struct Server {
     child: Child,
-    stderr: BufReader<ChildStderr>,
+    /// What it says, taken from it all the time: a pipe that nobody empties would hold it up.
+    said: Option<JoinHandle<String>>,
     grpc: String,
     http: String,
 }
 
 impl Server {
-    fn start(project: &Project) -> Self {
+    pub fn start(project: &Project) -> Self {
         let mut child = project
             .command("serve")
             .env("TWINSTORE_SERVE_GRPC", "127.0.0.1:0")
@@ -33,13 +38,38 @@ impl Server {
         let grpc = line.split_once("gRPC ").unwrap_or_else(|| panic!("{line}")).1;
         let (grpc, http) = grpc.split_once(" and HTTP ").unwrap();
         let (grpc, http) = (grpc.to_owned(), http.trim().to_owned());
-        Self { child, stderr, grpc, http }
+        let said = std::thread::spawn(move || {
+            let mut said = String::new();
+            stderr.read_to_string(&mut said).unwrap();
+            said
+        });
+        Self { child, said: Some(said), grpc, http }
+    }
+
+    /// The address of gRPC.
+    pub fn grpc(&self) -> &str {
+        &self.grpc
+    }
+
+    /// What is at a path of HTTP, with its head.
+    pub fn get(&self, path: &str) -> String {
+        let mut connection = self.connection();
+        write!(connection, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn connection(&self) -> TcpStream {
+        let connection = TcpStream::connect(&self.http).unwrap();
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        connection
     }
 
     /// Asks over HTTP. Gives the status and the body.
     fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let body = body.to_string();
-        let mut connection = TcpStream::connect(&self.http).unwrap();
+        let mut connection = self.connection();
         let length = body.len();
         write!(
             connection,
@@ -54,7 +84,6 @@ impl Server {
 
     /// Asks again and again until the answer is the one that is waited for.
     fn waits_for(&self, body: &Value, is_there: impl Fn(u16, &Value) -> bool) -> Value {
-        const PATIENCE: Duration = Duration::from_secs(30);
         let began = Instant::now();
         loop {
             let (status, answer) = self.post("/v1/features", body);
@@ -66,11 +95,10 @@ impl Server {
     }
 
     /// Asks it to stop, as a supervisor does. Gives its exit code and its last words.
-    fn terminate(mut self) -> (Option<i32>, String) {
+    pub fn terminate(mut self) -> (Option<i32>, String) {
         let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(asked.success());
-        let mut said = String::new();
-        while self.stderr.read_line(&mut said).unwrap() > 0 {}
+        let said = self.said.take().unwrap().join().unwrap();
         (self.child.wait().unwrap().code(), said)
     }
 }
