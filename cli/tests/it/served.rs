@@ -177,6 +177,43 @@ fn a_server_follows_what_is_applied_and_made_live() {
 }
 
 #[test]
+fn rows_of_an_old_version_are_read_while_the_next_rolls_out_and_after() {
+    let project = Project::loaded();
+    let server = Server::start(&project);
+    let read = format!("{GET} --grpc {}", server.grpc);
+    let before = project.ok(&read);
+    let text = project.read("features/flights.yaml");
+    let view = text.split("---\n").find(|document| document.contains("name: airport_arrivals\n")).unwrap();
+    // Another window, another latest value, another order: nothing lies where it lay.
+    let view = view.replace("version: 1", "version: 2").replace("window: 1d", "window: 3d");
+    let view = view.replace("  last_delay:", "  a_last_dest: {latest: dest}\n  last_delay:");
+    let service = "kind: feature_service\nname: late_arrival\nversion: 2\nfeatures:\n  \
+                   - {from: airport_arrivals@2, on: {airport: dest}, prefix: dest_}\n  \
+                   - {from: airport_arrivals@1, on: {airport: dest}, take: [arrivals_1d], prefix: old_}\n";
+    project.write("features/second.yaml", format!("{view}---\n{service}"));
+    project.ok("apply");
+    let body =
+        json!({"service": "late_arrival@2", "entities": {"dest": ["LAX"]}, "at": "2013-06-08T01:00:00Z"});
+    let served = |name: &str| server.post("/v1/features", &body).1["columns"][name].clone();
+    server.waits_for(&body, |status, _| status == 200);
+    assert_eq!(served("dest_arrivals_1d")["statuses"], json!(["NOT_FOUND"]));
+    let mut backfill = project.command("backfill airport_arrivals@2").stderr(Stdio::null()).spawn().unwrap();
+    let mut reads = 0;
+    while backfill.try_wait().unwrap().is_none() {
+        assert_eq!(project.ok(&read), before, "while the next is loaded");
+        reads += 1;
+    }
+    assert!(backfill.wait().unwrap().success() && reads > 0);
+    let old = served("old_arrivals_1d")["values"][0].as_i64().unwrap();
+    assert!(served("dest_arrivals_1d")["values"][0].as_i64().unwrap() > old && old > 0);
+    assert_eq!(served("dest_a_last_dest")["values"], json!(["LAX"]));
+    for command in [read.as_str(), GET] {
+        assert_eq!(project.ok(command), before, "{command}");
+    }
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+#[test]
 fn a_feast_client_reads_views_and_services_of_the_project() {
     let project = Project::loaded();
     let server = Server::start(&project);

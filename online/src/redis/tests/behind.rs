@@ -2,6 +2,7 @@
 //! may be that the tier answers, whatever happens to the connection that tells.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -20,7 +21,7 @@ const SLACK: Duration = Duration::from_secs(2);
 struct Behind {
     tier: Arc<HotTier<Redis>>,
     markers: Vec<VersionId>,
-    marked: std::sync::atomic::AtomicI64,
+    marked: AtomicI64,
     _stop: oneshot::Sender<()>,
 }
 
@@ -52,7 +53,7 @@ impl Behind {
     /// Waits until the tier was told of everything that was written so far: of a mark that is written
     /// after it at each server, since each tells in order.
     async fn is_told(&self) -> Result<(), OnlineError> {
-        let mark = moment(1 + self.marked.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        let mark = moment(1 + self.marked.fetch_add(1, Ordering::Relaxed));
         for marker in &self.markers {
             self.tier.store().replace(marker, &[], Some(mark)).await?;
             let began = Instant::now();
