@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use feature::Span;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use figment::value::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
@@ -21,7 +23,7 @@ pub struct Settings {
     pub offline: Place,
     /// Where the packed rows lie.
     pub online: Place,
-    /// Where the server listens.
+    /// How the server answers.
     pub serve: Serve,
     /// Where streams come from.
     pub stream: Stream,
@@ -35,7 +37,7 @@ pub struct Place {
     pub url: String,
 }
 
-/// Where the server listens.
+/// How the server answers.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Serve {
@@ -43,6 +45,10 @@ pub struct Serve {
     pub grpc: String,
     /// The address of HTTP.
     pub http: String,
+    /// Memory for packed rows that are read often.
+    pub hot_bytes: usize,
+    /// How long rows that are held there are answered while the online store is out of reach.
+    pub longest_outage: Span,
 }
 
 /// Where streams come from.
@@ -67,7 +73,7 @@ pub struct Setting {
 }
 
 /// Every key. Its twin in the environment is `TWINSTORE_` and the key in capitals, with `_` for `.`.
-pub const SETTINGS: [Setting; 7] = [
+pub const SETTINGS: [Setting; 9] = [
     Setting { key: "project", default: "twinstore", meaning: "what the project is called" },
     Setting {
         key: "registry.url",
@@ -87,13 +93,25 @@ pub const SETTINGS: [Setting; 7] = [
     },
     Setting { key: "serve.grpc", default: "127.0.0.1:6566", meaning: "where the server listens for gRPC" },
     Setting { key: "serve.http", default: "127.0.0.1:6567", meaning: "where the server listens for HTTP" },
+    Setting {
+        key: "serve.hot_bytes",
+        default: "268435456",
+        meaning: "memory in which the server keeps packed rows that are read often, at least a MiB; 0 for none",
+    },
+    Setting {
+        key: "serve.longest_outage",
+        default: "5m",
+        meaning: "how long the server answers rows that it keeps while the online store is out of reach; less for a view whose freshness objective or ttl is shorter",
+    },
 ];
 
 impl Settings {
     /// The settings of the project in a folder.
     pub fn read(folder: &Path) -> Result<Settings, Failure> {
         let defaults = SETTINGS.iter().fold(Figment::new(), |figment, setting| {
-            figment.join(Serialized::default(setting.key, setting.default))
+            // As a value of the environment is read: numbers are numbers.
+            let Ok(default) = setting.default.parse::<Value>();
+            figment.join(Serialized::default(setting.key, default))
         });
         let file = folder.join("twinstore.toml");
         let twins: Vec<String> = SETTINGS.iter().map(|setting| setting.key.replace('.', "_")).collect();
@@ -130,6 +148,20 @@ mod tests {
         let settings = Settings::read(folder.path()).unwrap();
         assert_eq!(settings.registry.url, "sqlite://.twinstore/registry.db");
         assert_eq!(settings.serve.grpc, "127.0.0.1:6566");
+        assert_eq!(settings.serve.hot_bytes, 256 << 20);
+        assert_eq!(settings.serve.longest_outage.to_string(), "5m");
+    }
+
+    #[test]
+    fn what_a_server_keeps_is_a_number_and_a_duration() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("twinstore.toml");
+        std::fs::write(&file, "serve.hot_bytes = 0\nserve.longest_outage = \"90s\"\n").unwrap();
+        let serve = Settings::read(folder.path()).unwrap().serve;
+        assert_eq!((serve.hot_bytes, serve.longest_outage.to_string()), (0, "90s".to_owned()));
+        std::fs::write(&file, "serve.hot_bytes = \"much\"\nserve.longest_outage = \"0s\"\n").unwrap();
+        let failure = Settings::read(folder.path()).unwrap_err().to_string();
+        assert!(failure.contains("serve.hot_bytes") || failure.contains("serve.longest_outage"), "{failure}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use feature::{EntityKey, Micros, Span, VersionId};
 
@@ -83,6 +84,16 @@ pub trait Reader: Send + Sync {
 
     /// How much the store holds of a view.
     fn stats(&self, view: &VersionId) -> impl Future<Output = Result<Stats, OnlineError>> + Send;
+}
+
+impl<R: Reader> Reader for Arc<R> {
+    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
+        R::read(self, reads).await
+    }
+
+    async fn stats(&self, view: &VersionId) -> Result<Stats, OnlineError> {
+        R::stats(self, view).await
+    }
 }
 
 /// How much a store holds of one view version.

@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(crate) struct Availability {
     is_gone: AtomicBool,
+    /// What health was last told.
+    is_ill: AtomicBool,
     doubted: Notify,
 }
 
@@ -25,6 +27,11 @@ impl Availability {
     /// Whether the last probe failed.
     pub fn is_gone(&self) -> bool {
         self.is_gone.load(Ordering::Relaxed)
+    }
+
+    /// Health is to say this. Gives whether it has said otherwise.
+    pub fn tell(&self, is_ill: bool) -> bool {
+        self.is_ill.swap(is_ill, Ordering::Relaxed) != is_ill
     }
 
     /// A read has found the store out of reach.

@@ -126,7 +126,7 @@ async fn metrics<R: Reader + 'static>(State(face): State<Arc<HttpFace<R>>>) -> R
 async fn health<R: Reader + 'static>(State(face): State<Arc<HttpFace<R>>>) -> Response {
     let reason = if face.stopping.load(Ordering::Relaxed) {
         "it is stopping"
-    } else if face.serving.availability().is_gone() {
+    } else if face.serving.is_ill() {
         "the online store does not answer"
     } else {
         return json(StatusCode::OK, &serde_json::json!({"status": "SERVING"}));

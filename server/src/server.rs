@@ -95,7 +95,7 @@ impl<R: Reader + 'static> Server<R> {
 
         let watched = async {
             loop {
-                report(&health, serving.store_changed().await).await;
+                report(&health, serving.health_changed().await).await;
             }
         };
         tokio::select! {
@@ -130,15 +130,9 @@ async fn told(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
-/// Tells of a store that is gone, or back.
-async fn report(health: &HealthReporter, is_gone: bool) {
-    if is_gone {
-        tracing::warn!("the online store does not answer: health says so until it does");
-        set_health(health, ServingStatus::NotServing).await;
-    } else {
-        tracing::info!("the online store answers again");
-        set_health(health, ServingStatus::Serving).await;
-    }
+async fn report(health: &HealthReporter, is_ill: bool) {
+    let status = if is_ill { ServingStatus::NotServing } else { ServingStatus::Serving };
+    set_health(health, status).await;
 }
 
 async fn set_health(health: &HealthReporter, status: ServingStatus) {

@@ -29,6 +29,9 @@ type Samples = Box<dyn Fn() -> Vec<Sample> + Send + Sync>;
 /// Whole families of metrics that are added, as Prometheus reads them.
 type Page = Box<dyn Fn() -> String + Send + Sync>;
 
+/// Whether something answers in the place of a store that is gone.
+type StandIn = Box<dyn Fn() -> bool + Send + Sync>;
+
 /// Everything that answering a request takes.
 pub struct Serving<R> {
     catalog: Arc<Catalog>,
@@ -44,6 +47,7 @@ pub struct Serving<R> {
     sink: Option<Arc<dyn Sink>>,
     more: Option<Page>,
     samples: Option<Samples>,
+    stand_in: Option<StandIn>,
 }
 
 impl<R: Reader> Serving<R> {
@@ -63,6 +67,7 @@ impl<R: Reader> Serving<R> {
             sink: None,
             more: None,
             samples: None,
+            stand_in: None,
         }
     }
 
@@ -70,6 +75,13 @@ impl<R: Reader> Serving<R> {
     #[must_use]
     pub fn with_samples(self, samples: impl Fn() -> Vec<Sample> + Send + Sync + 'static) -> Self {
         Self { samples: Some(Box::new(samples)), ..self }
+    }
+
+    /// Asks this, while the store is gone, whether something answers in its place. As long as it does,
+    /// health says that requests are answered.
+    #[must_use]
+    pub fn with_stand_in(self, stand_in: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self { stand_in: Some(Box::new(stand_in)), ..self }
     }
 
     /// Shows these families too, behind all others, as they are. They are asked for whenever it is read.
@@ -93,12 +105,9 @@ impl<R: Reader> Serving<R> {
         &self.limits
     }
 
-    pub(crate) fn catalog(&self) -> &Catalog {
+    /// The services that it serves.
+    pub fn catalog(&self) -> &Catalog {
         &self.catalog
-    }
-
-    pub(crate) fn availability(&self) -> &Availability {
-        &self.availability
     }
 
     /// What is counted for reads of views that no service names.
@@ -184,9 +193,14 @@ impl<R: Reader> Serving<R> {
         features
     }
 
-    /// Probes the store whenever there is a doubt, and now and then, until what is known about it has
-    /// changed. Gives whether it is gone.
-    pub(crate) async fn store_changed(&self) -> bool {
+    /// Whether requests are not answered, as the store is gone and nothing stands in for it.
+    pub(crate) fn is_ill(&self) -> bool {
+        self.availability.is_gone() && !self.stand_in.as_ref().is_some_and(|stands_in| stands_in())
+    }
+
+    /// Probes the store whenever there is a doubt, and now and then, until health has changed. Gives
+    /// whether it is ill.
+    pub(crate) async fn health_changed(&self) -> bool {
         loop {
             self.availability.doubted().await;
             let services = self.catalog.services();
@@ -194,7 +208,15 @@ impl<R: Reader> Serving<R> {
             let view = lookup.map(|lookup| lookup.view.id.clone());
             drop(services);
             if self.availability.probe(&self.store, view.as_ref()).await {
-                return self.availability.is_gone();
+                if self.availability.is_gone() {
+                    tracing::warn!("the online store does not answer");
+                } else {
+                    tracing::info!("the online store answers again");
+                }
+            }
+            let is_ill = self.is_ill();
+            if self.availability.tell(is_ill) {
+                return is_ill;
             }
         }
     }

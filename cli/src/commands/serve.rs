@@ -1,17 +1,21 @@
 //! `serve`: online features over gRPC and HTTP, until it is told to stop. What is applied and which
-//! versions are live is followed while it runs. Where topics lie on disk, one command is all of a feature
-//! store: rows are pushed into them here, and followed into both stores in the same process.
+//! versions are live is followed while it runs, and so is what changes in the online store. Where topics lie
+//! on disk, one command is all of a feature store: rows are pushed into them here, and followed into both
+//! stores in the same process.
 
+mod hot;
 mod sources;
 mod streams;
 mod topics;
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
 use feature::{ServiceRef, VersionId};
+use online::{HotTier, Reader, Store};
 use registry::{Registered, Registry};
 use server::{Addresses, Catalog, Ended, FeatureReader, Limits, Server, Services, Serving, Views};
 use tokio::signal::unix::{SignalKind, signal};
@@ -33,26 +37,54 @@ pub async fn serve(project: &Project, args: &ServeArgs) -> Result<(), Failure> {
         return Err(Failure::new("--max-bad-share is a share: a number from 0 to 1"));
     }
     let registered = project.registered().await?;
-    let registry = project.registry().await?;
-    let generation = registered.generation();
-    let sources = Sources::new(project);
-    let catalog = services(registered.clone(), &Services::default(), &sources)?;
-    let catalog = Arc::new(Catalog::new(catalog));
+    let settings = &project.settings.serve;
     let addresses = Addresses {
-        grpc: address("serve.grpc", &project.settings.serve.grpc)?,
-        http: address("serve.http", &project.settings.serve.http)?,
+        grpc: address("serve.grpc", &settings.grpc)?,
+        http: address("serve.http", &settings.http)?,
     };
-    let mut streams = Streams::new(project, args);
-    let topics = Arc::new(Topics::new(project, streams.board()));
-    let board = streams.board();
-    let serving = Serving::new(catalog.clone(), project.online().await?, clock::now, Limits::default());
-    let serving = serving.with_sink(topics).with_families(move || board.prometheus());
+    let sources = Sources::new(project);
+    let services = services(registered.clone(), &Services::default(), &sources)?;
+    let mut applied = Applied {
+        registry: project.registry().await?,
+        generation: registered.generation(),
+        catalog: Arc::new(Catalog::new(services)),
+        sources,
+        streams: Streams::new(project, args),
+        tier: None,
+    };
+    match hot::before(project.online().await?, settings)? {
+        hot::Read::Direct(store) => {
+            let serving = applied.serving(project, store);
+            run(addresses, serving, applied, &registered, pending()).await
+        }
+        hot::Read::Hot(tier) => {
+            hot::allow(&tier, &registered);
+            applied.tier = Some(tier.clone());
+            let (counted, standing_in) = (tier.clone(), tier.clone());
+            let serving = applied
+                .serving(project, tier.clone())
+                .with_samples(move || hot::samples(&counted.counts(), clock::now()))
+                .with_stand_in(move || standing_in.stands_in());
+            run(addresses, serving, applied, &registered, hot::follow(&tier)).await
+        }
+    }
+}
+
+/// Answers until the process is told to stop. The registry and the online store are followed until the
+/// last answer is given, and streams until all that they read is committed.
+async fn run<R: Reader + 'static>(
+    addresses: Addresses,
+    serving: Serving<R>,
+    mut applied: Applied<'_>,
+    registered: &Registered,
+    store_is_followed: impl Future<Output = Infallible>,
+) -> Result<(), Failure> {
+    let served: Vec<String> = applied.catalog.services().ids().map(VersionId::to_string).collect();
     let mut terminate = signal(SignalKind::terminate())?;
     let server = Server::bind(addresses, serving).await?;
     let bound = server.addresses();
-    let served: Vec<String> = catalog.services().ids().map(VersionId::to_string).collect();
     eprintln!("serving {} on gRPC {} and HTTP {}", served.join(", "), bound.grpc, bound.http);
-    streams.follow(&registered).await?;
+    applied.streams.follow(registered).await?;
     let stop = async move {
         tokio::select! {
             _ = tokio::signal::ctrl_c() => {}
@@ -62,9 +94,10 @@ pub async fn serve(project: &Project, args: &ServeArgs) -> Result<(), Failure> {
     };
     let ended = tokio::select! {
         ended = server.run(stop) => ended?,
-        never = follow(&registry, &catalog, &sources, &mut streams, generation) => match never {},
+        never = applied.follow() => match never {},
+        never = store_is_followed => match never {},
     };
-    streams.stop().await;
+    applied.streams.stop().await;
     match ended {
         Ended::Drained => Ok(()),
         Ended::CutOff => Err(Failure::new(
@@ -73,60 +106,68 @@ pub async fn serve(project: &Project, args: &ServeArgs) -> Result<(), Failure> {
     }
 }
 
-/// Takes on what is applied after this generation, and which versions are made live. What cannot be
-/// taken on is said once, and tried again; until then the server goes on with what it has.
-async fn follow(
-    registry: &Registry,
-    catalog: &Catalog,
-    sources: &Sources,
-    streams: &mut Streams<'_>,
-    mut generation: u64,
-) -> Infallible {
-    let mut ticks = interval(FOLLOW_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut said = String::new();
-    loop {
-        ticks.tick().await;
-        match next(registry, catalog, sources, streams, generation).await {
-            Ok(newer) => {
-                if newer != generation {
-                    tracing::info!(generation = newer, "the registry has changed: serving what it says now");
-                    generation = newer;
-                }
-                said.clear();
-            }
-            Err(failure) => {
-                let sentence = failure.to_string();
-                if sentence != said {
-                    tracing::warn!("the registry cannot be followed: {sentence}");
-                    said = sentence;
+/// What was applied, as it is served.
+struct Applied<'a> {
+    registry: Registry,
+    generation: u64,
+    catalog: Arc<Catalog>,
+    sources: Sources,
+    streams: Streams<'a>,
+    /// It is told what views allow.
+    tier: Option<Arc<HotTier<Store>>>,
+}
+
+impl Applied<'_> {
+    /// Answers from a store, and takes pushed rows.
+    fn serving<R: Reader>(&self, project: &Project, store: R) -> Serving<R> {
+        let (topics, board) = (Topics::new(project, self.streams.board()), self.streams.board());
+        Serving::new(self.catalog.clone(), store, clock::now, Limits::default())
+            .with_sink(Arc::new(topics))
+            .with_families(move || board.prometheus())
+    }
+
+    /// Takes on what is applied from now on, and which versions are made live. What cannot be taken on is
+    /// said once, and tried again; until then the server goes on with what it has.
+    async fn follow(&mut self) -> Infallible {
+        let mut ticks = interval(FOLLOW_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut said = String::new();
+        loop {
+            ticks.tick().await;
+            match self.next().await {
+                Ok(()) => said.clear(),
+                Err(failure) => {
+                    let sentence = failure.to_string();
+                    if sentence != said {
+                        tracing::warn!("the registry cannot be followed: {sentence}");
+                        said = sentence;
+                    }
                 }
             }
         }
     }
-}
 
-/// Takes on what the registry holds, if it has changed. Gives its generation.
-async fn next(
-    registry: &Registry,
-    catalog: &Catalog,
-    sources: &Sources,
-    streams: &mut Streams<'_>,
-    generation: u64,
-) -> Result<u64, Failure> {
-    if registry.generation().await? == generation {
-        return Ok(generation);
+    /// Takes on what the registry holds, if it has changed.
+    async fn next(&mut self) -> Result<(), Failure> {
+        if self.registry.generation().await? == self.generation {
+            return Ok(());
+        }
+        let registered = self.registry.registered().await?;
+        let generation = registered.generation();
+        if let Some(tier) = &self.tier {
+            hot::allow(tier, &registered);
+        }
+        let (before, defined, sources) = (self.catalog.services(), registered.clone(), self.sources.clone());
+        // Expressions are compiled meanwhile, and requests are not to wait for that.
+        let services = tokio::task::spawn_blocking(move || services(defined, &before, &sources)).await;
+        let services =
+            services.map_err(|error| Failure::new(format!("the services cannot be compiled: {error}")))?;
+        self.catalog.replace(services?);
+        self.streams.follow(&registered).await?;
+        tracing::info!(generation, "the registry has changed: serving what it says now");
+        self.generation = generation;
+        Ok(())
     }
-    let registered = registry.registered().await?;
-    let generation = registered.generation();
-    let (before, defined, sources) = (catalog.services(), registered.clone(), sources.clone());
-    // Expressions are compiled meanwhile, and requests are not to wait for that.
-    let services = tokio::task::spawn_blocking(move || services(defined, &before, &sources)).await;
-    let services =
-        services.map_err(|error| Failure::new(format!("the services cannot be compiled: {error}")))?;
-    catalog.replace(services?);
-    streams.follow(&registered).await?;
-    Ok(generation)
 }
 
 /// Every registered version of every service, which of them are live, and every view. A service that

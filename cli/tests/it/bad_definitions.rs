@@ -151,7 +151,7 @@ fn a_registry_that_a_newer_version_wrote_is_left_alone() {
 #[test]
 fn settings_that_are_wrong_are_named_by_their_key() {
     let cases: [(&str, &[&str]); 5] = [
-        ("serve.grcp = \"x\"\n", &["twinstore.toml: `serve.grcp`: unknown field", "`grpc` or `http`"]),
+        ("serve.grcp = \"x\"\n", &["twinstore.toml: `serve.grcp`: unknown field", "`grpc`, `http`"]),
         ("nonsense\n", &["twinstore.toml: TOML parse error at line 1"]),
         ("registry.url = \"mysql://x\"\n", &["`mysql://x` is no registry", "sqlite://PATH"]),
         ("online.url = \"red://x\"\n", &["`red://x` is no online store", "embedded://path"]),

@@ -25,6 +25,12 @@ mod pushed;
 #[cfg(test)]
 mod pushed_by_feast;
 #[cfg(test)]
+mod redis_lost;
+#[cfg(test)]
+#[expect(dead_code, reason = "one server is enough here")]
+#[path = "../../../online/src/redis/tests/servers.rs"]
+mod redis_server;
+#[cfg(test)]
 mod refused_rows;
 #[cfg(test)]
 mod replays;

@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -10,10 +11,14 @@ use sqlx::SqliteConnection;
 
 use crate::project::{GET, Project, says};
 
+/// How long an answer, or what is waited for, may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// A running server.
 pub struct Server {
     child: Child,
-    stderr: BufReader<ChildStderr>,
+    /// What it says, taken from it all the time: a pipe that nobody empties would hold it up.
+    said: Option<JoinHandle<String>>,
     pub grpc: String,
     pub http: String,
 }
@@ -38,7 +43,21 @@ impl Server {
         let grpc = line.split_once("gRPC ").unwrap_or_else(|| panic!("{line}")).1;
         let (grpc, http) = grpc.split_once(" and HTTP ").unwrap();
         let (grpc, http) = (grpc.to_owned(), http.trim().to_owned());
-        Self { child, stderr, grpc, http }
+        let said = std::thread::spawn(move || {
+            let mut said = String::new();
+            stderr.read_to_string(&mut said).unwrap();
+            said
+        });
+        Self { child, said: Some(said), grpc, http }
+    }
+
+    /// What is at a path of HTTP, with its head.
+    pub fn get(&self, path: &str) -> String {
+        let mut connection = connection(&self.http).unwrap();
+        write!(connection, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     /// Asks over HTTP. Gives the status and the body.
@@ -65,7 +84,6 @@ impl Server {
 
     /// Asks again and again until the answer is the one that is waited for.
     pub fn waits_for(&self, body: &Value, is_there: impl Fn(u16, &Value) -> bool) -> Value {
-        const PATIENCE: Duration = Duration::from_secs(30);
         let began = Instant::now();
         loop {
             let (status, answer) = self.post("/v1/features", body);
@@ -80,15 +98,20 @@ impl Server {
     pub fn terminate(mut self) -> (Option<i32>, String) {
         let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(asked.success());
-        let mut said = String::new();
-        while self.stderr.read_line(&mut said).unwrap() > 0 {}
+        let said = self.said.take().unwrap().join().unwrap();
         (self.child.wait().unwrap().code(), said)
     }
 }
 
+fn connection(http: &str) -> std::io::Result<TcpStream> {
+    let connection = TcpStream::connect(http)?;
+    connection.set_read_timeout(Some(PATIENCE))?;
+    Ok(connection)
+}
+
 /// One request on a connection of its own: the status and the body.
 pub fn send_to(http: &str, path: &str, body: &str) -> std::io::Result<(u16, String)> {
-    let mut connection = TcpStream::connect(http)?;
+    let mut connection = connection(http)?;
     let length = body.len();
     write!(
         connection,
@@ -172,6 +195,43 @@ fn a_server_follows_what_is_applied_and_made_live() {
         }
     });
     server.waits_for(&ask("late_arrival"), |_, answer| answer["service"] == "late_arrival@2");
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+#[test]
+fn rows_of_an_old_version_are_read_while_the_next_rolls_out_and_after() {
+    let project = Project::loaded();
+    let server = Server::start(&project);
+    let read = format!("{GET} --grpc {}", server.grpc);
+    let before = project.ok(&read);
+    let text = project.read("features/flights.yaml");
+    let view = text.split("---\n").find(|document| document.contains("name: airport_arrivals\n")).unwrap();
+    // Another window, another latest value, another order: nothing lies where it lay.
+    let view = view.replace("version: 1", "version: 2").replace("window: 1d", "window: 3d");
+    let view = view.replace("  last_delay:", "  a_last_dest: {latest: dest}\n  last_delay:");
+    let service = "kind: feature_service\nname: late_arrival\nversion: 2\nfeatures:\n  \
+                   - {from: airport_arrivals@2, on: {airport: dest}, prefix: dest_}\n  \
+                   - {from: airport_arrivals@1, on: {airport: dest}, take: [arrivals_1d], prefix: old_}\n";
+    project.write("features/second.yaml", format!("{view}---\n{service}"));
+    project.ok("apply");
+    let body =
+        json!({"service": "late_arrival@2", "entities": {"dest": ["LAX"]}, "at": "2013-06-08T01:00:00Z"});
+    let served = |name: &str| server.post("/v1/features", &body).1["columns"][name].clone();
+    server.waits_for(&body, |status, _| status == 200);
+    assert_eq!(served("dest_arrivals_1d")["statuses"], json!(["NOT_FOUND"]));
+    let mut backfill = project.command("backfill airport_arrivals@2").stderr(Stdio::null()).spawn().unwrap();
+    let mut reads = 0;
+    while backfill.try_wait().unwrap().is_none() {
+        assert_eq!(project.ok(&read), before, "while the next is loaded");
+        reads += 1;
+    }
+    assert!(backfill.wait().unwrap().success() && reads > 0);
+    let old = served("old_arrivals_1d")["values"][0].as_i64().unwrap();
+    assert!(served("dest_arrivals_1d")["values"][0].as_i64().unwrap() > old && old > 0);
+    assert_eq!(served("dest_a_last_dest")["values"], json!(["LAX"]));
+    for command in [read.as_str(), GET] {
+        assert_eq!(project.ok(command), before, "{command}");
+    }
     assert_eq!(server.terminate().0, Some(0));
 }
 

@@ -169,24 +169,4 @@ mod tests {
         let txn = store.environment.env.read_txn().unwrap();
         assert_eq!(store.environment.changes.len(&txn).unwrap(), KEPT);
     }
-
-    #[test]
-    fn a_store_without_changes_is_read_and_keeps_them_from_now_on() {
-        let folder = tempfile::TempDir::new().unwrap();
-        let store = Embedded::open(folder.path()).unwrap();
-        let sample = Sample::new();
-        let row = sample.row(Some(1), &[]);
-        wait_for(write(&store, &sample.view.id, &key("a"), &row));
-        // What an earlier release left: no such table, and its format.
-        let environment = &store.environment;
-        let mut txn = environment.env.write_txn().unwrap();
-        environment.about.put(&mut txn, b"format", &1_u32.to_le_bytes()).unwrap();
-        environment.changes.clear(&mut txn).unwrap();
-        txn.commit().unwrap();
-        drop(store);
-        let store = Embedded::open(folder.path()).unwrap();
-        assert_eq!(wait_for(crate::contract::read(&store, &sample.view.id, &key("a"))), Some(row));
-        wait_for(write(&store, &sample.view.id, &key("b"), &sample.row(Some(1), &[])));
-        assert_eq!(store.changed(Some(0)).unwrap().unwrap().changes.len(), 1);
-    }
 }

@@ -172,7 +172,7 @@ fn new_tables(env: &Env) -> heed::Result<[Table; 5]> {
 }
 
 impl Environment {
-    fn format(&self) -> Result<u32, OnlineError> {
+    pub(super) fn format(&self) -> Result<u32, OnlineError> {
         let txn = self.env.read_txn().map_err(|error| self.error(error))?;
         let bytes = self.about.get(&txn, b"format").map_err(|error| self.error(error))?;
         bytes

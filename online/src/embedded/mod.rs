@@ -4,6 +4,8 @@
 
 mod changes;
 mod environment;
+#[cfg(test)]
+mod golden;
 mod record;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ mod floor;
 pub(crate) mod merge;
 #[cfg(test)]
 mod model;
+mod outage;
 mod pins;
 mod places;
 mod probe;

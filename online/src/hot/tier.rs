@@ -6,16 +6,18 @@
 //! of the moment of its answer: such a tier is never behind. A store that only tells is followed; a row
 //! may then be as old as its message takes, and the applied time is at least that of every row. While
 //! nobody follows it the tier lets every read through. Where the store is not available, rows that are
-//! held are answered for as long as the tier was told to, and what is not held is an error, never absent.
+//! held are answered for as long as their views allow, and what is not held is an error, never absent.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use feature::{EntityKey, Micros, Span, VersionId};
 use foldhash::fast::FixedState;
 
+use super::outage::Outage;
 use super::table::{HotTable, TableOptions};
 use crate::error::OnlineError;
 use crate::store::{Change, Followed, Found, Read, Reader, Stats};
@@ -24,6 +26,10 @@ use crate::store::{Change, Followed, Found, Read, Reader, Stats};
 const STRIPES: usize = 4096;
 /// How often a read begins anew because the store changed meanwhile, before all is read from the store.
 const ATTEMPTS: usize = 3;
+/// How long a store in an outage is waited for by who asks for nothing but what is held.
+const PATIENCE: Duration = Duration::from_millis(20);
+/// How often changes are taken in of a store that can be asked, so that no reader finds too many.
+const CATCHING_UP: Duration = Duration::from_millis(10);
 /// No mark, or no applied time.
 const NO_MARK: u64 = u64::MAX;
 const NO_TIME: i64 = i64::MIN;
@@ -33,7 +39,8 @@ const NO_TIME: i64 = i64::MIN;
 pub struct TierOptions {
     /// How much memory it may take.
     pub table: TableOptions,
-    /// How long it answers what it holds while the store is not available.
+    /// How long it answers what it holds while the store is not available, or tells nothing; a view may
+    /// allow less.
     pub longest_outage: Span,
 }
 
@@ -52,6 +59,10 @@ pub struct TierStats {
     pub bytes: u64,
     /// Reads that were answered without the store, which was not available.
     pub outages: u64,
+    /// Whether the store tells of its changes, or was asked for them at the last read.
+    pub is_followed: bool,
+    /// Since when the store has not vouched for what is held; none while it does.
+    pub lost_since: Option<Micros>,
 }
 
 /// The moment, when a tier asks for it.
@@ -61,7 +72,7 @@ type Clock = Box<dyn Fn() -> Micros + Send + Sync>;
 pub struct HotTier<S> {
     store: S,
     table: HotTable,
-    longest_outage: Span,
+    outage: Outage,
     now: Clock,
     views: RwLock<HashMap<VersionId, Arc<Held>>>,
     next_number: AtomicU32,
@@ -70,8 +81,6 @@ pub struct HotTier<S> {
     mark: AtomicU64,
     /// Whether the store tells of its changes now.
     followed: AtomicBool,
-    /// Since when it has not been available.
-    lost: Mutex<Option<Micros>>,
     hits: AtomicU64,
     misses: AtomicU64,
     outages: AtomicU64,
@@ -124,7 +133,7 @@ impl<S> std::fmt::Debug for HotTier<S> {
 
 impl<S> HotTier<S> {
     /// A tier in front of a store, with nothing in it; none where its memory cannot be reserved. `now` is
-    /// only asked while the store is not available.
+    /// only asked when the store is lost, and while it is.
     pub fn new(
         store: S,
         options: TierOptions,
@@ -135,14 +144,13 @@ impl<S> HotTier<S> {
         Some(Self {
             store,
             table: HotTable::new(options.table)?,
-            longest_outage: options.longest_outage,
+            outage: Outage::new(options.longest_outage),
             now: Box::new(now),
             views: RwLock::new(HashMap::new()),
             next_number: AtomicU32::new(0),
             told: Mutex::new(told),
             mark: AtomicU64::new(NO_MARK),
             followed: AtomicBool::new(false),
-            lost: Mutex::new(None),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
             outages: AtomicU64::new(0),
@@ -152,6 +160,17 @@ impl<S> HotTier<S> {
     /// The store behind it.
     pub fn store(&self) -> &S {
         &self.store
+    }
+
+    /// From now on these views allow that what is held of them is answered for so long while the store is
+    /// not available; the others allow the longest outage, which none exceeds.
+    pub fn allow(&self, outages: impl IntoIterator<Item = (VersionId, Span)>) {
+        self.outage.allow(outages.into_iter().collect());
+    }
+
+    /// Whether what is held is answered for now, by the store or, within the longest outage, without it.
+    pub fn stands_in(&self) -> bool {
+        self.outage.since().is_none() || self.outage.is_allowed(std::iter::empty(), (self.now)())
     }
 
     /// What it has done so far.
@@ -164,7 +183,16 @@ impl<S> HotTier<S> {
             entries: table.entries,
             bytes: table.bytes,
             outages: self.outages.load(Ordering::Relaxed),
+            is_followed: self.followed.load(Ordering::Relaxed)
+                || self.mark.load(Ordering::Relaxed) != NO_MARK,
+            lost_since: self.outage.since(),
         }
+    }
+
+    /// Up to which state of the store its changes were taken in.
+    #[cfg(test)]
+    pub(super) fn mark(&self) -> u64 {
+        self.mark.load(Ordering::Acquire)
     }
 
     fn told(&self) -> MutexGuard<'_, Told> {
@@ -277,41 +305,34 @@ impl<S> HotTier<S> {
         }
     }
 
-    fn is_within_the_longest_outage(&self) -> bool {
-        let now = (self.now)();
-        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = *lost.get_or_insert(now);
-        now.since(since) <= self.longest_outage.micros()
-    }
-
-    fn is_available_again(&self) {
-        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        *lost = None;
-    }
-
-    /// What is held while the store is not available; its refusal where something is not.
-    fn without_the_store(&self, reads: &[Read<'_>], refusal: OnlineError) -> Result<Vec<Found>, OnlineError> {
-        if !matches!(refusal, OnlineError::Unavailable { .. }) || !self.is_within_the_longest_outage() {
-            return Err(refusal);
+    /// What is held of these reads, where all of it is and may be answered without the store.
+    fn held(&self, reads: &[Read<'_>]) -> Option<Vec<Found>> {
+        if !self.outage.is_allowed(reads.iter().map(|read| read.view), (self.now)()) {
+            return None;
         }
         let gathered = self.gather(reads);
-        let all = gathered.iter().all(|gathered| {
+        let is_held = |gathered: &Gathered| {
             gathered.missing.is_empty() && !gathered.has_absent && gathered.found.applied_at().is_some()
-        });
-        if !all {
-            return Err(refusal);
-        }
-        self.outages.fetch_add(1, Ordering::Relaxed);
-        Ok(gathered.into_iter().map(|gathered| gathered.found).collect())
+        };
+        gathered.iter().all(is_held).then(|| gathered.into_iter().map(|gathered| gathered.found).collect())
+    }
+
+    fn hits(&self, reads: &[Read<'_>], missing: usize) {
+        let all: usize = reads.iter().map(|read| read.keys.len()).sum();
+        self.misses.fetch_add(missing as u64, Ordering::Relaxed);
+        self.hits.fetch_add((all - missing) as u64, Ordering::Relaxed);
     }
 }
 
 /// While this lives the store is followed; what is told last is not heard any more after it.
-struct Following<'a>(&'a AtomicBool);
+struct Following<'a, S>(&'a HotTier<S>);
 
-impl Drop for Following<'_> {
+impl<S> Drop for Following<'_, S> {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
+        let HotTier { followed, outage, now, .. } = self.0;
+        if followed.swap(false, Ordering::AcqRel) {
+            outage.begin(now());
+        }
     }
 }
 
@@ -324,15 +345,24 @@ enum Since {
 
 impl<S: Followed> HotTier<S> {
     /// Follows the store until it cannot be followed any more, and gives the reason: for a task that calls
-    /// it again and again. A store that can be asked for its changes need not be followed.
+    /// it again and again. Of a store that can be asked for its changes it takes them in now and then.
     pub async fn follow(&self) -> OnlineError {
+        while let Some(caught_up) = self.catch_up() {
+            if let Err(error) = caught_up {
+                return error;
+            }
+            tokio::time::sleep(CATCHING_UP).await;
+        }
         // Also when whoever follows is stopped.
-        let _ends = Following(&self.followed);
+        let _ends = Following(self);
         self.store
             .follow(&|change| {
                 let mut told = self.told();
                 self.hear(&mut told, &change);
-                self.followed.store(true, Ordering::Release);
+                if !self.followed.swap(true, Ordering::AcqRel) {
+                    // Nothing is held from before.
+                    self.outage.end();
+                }
             })
             .await
     }
@@ -356,6 +386,7 @@ impl<S: Followed> HotTier<S> {
         Some(Ok(changed.mark))
     }
 
+    /// Reads what is held, and the rest from the store.
     async fn read_through(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
         for _ in 0..ATTEMPTS {
             let mark = match self.catch_up() {
@@ -374,14 +405,23 @@ impl<S: Followed> HotTier<S> {
             if !self.complete(reads, &mut gathered, mark, since).await? {
                 continue;
             }
-            let missing: usize = gathered.iter().map(|gathered| gathered.missing.len()).sum();
-            let all: usize = reads.iter().map(|read| read.keys.len()).sum();
-            self.misses.fetch_add(missing as u64, Ordering::Relaxed);
-            self.hits.fetch_add((all - missing) as u64, Ordering::Relaxed);
+            self.hits(reads, gathered.iter().map(|gathered| gathered.missing.len()).sum());
             return Ok(gathered.into_iter().map(|gathered| gathered.found).collect());
         }
-        self.misses.fetch_add(reads.iter().map(|read| read.keys.len() as u64).sum(), Ordering::Relaxed);
+        self.hits(reads, reads.iter().map(|read| read.keys.len()).sum());
         self.store.read(reads).await
+    }
+
+    /// The same while the store is in an outage, for who could do without it.
+    async fn read_or_else(&self, reads: &[Read<'_>], held: Vec<Found>) -> Result<Vec<Found>, OnlineError> {
+        match tokio::time::timeout(PATIENCE, self.read_through(reads)).await {
+            Ok(Err(refusal)) if !matches!(refusal, OnlineError::Unavailable { .. }) => Err(refusal),
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(_)) | Err(_) => {
+                self.outages.fetch_add(1, Ordering::Relaxed);
+                Ok(held)
+            }
+        }
     }
 
     /// Reads what is missing, of all views at once; whether it is of the same moment as the rest.
@@ -414,6 +454,10 @@ impl<S: Followed> HotTier<S> {
             .filter_map(|(place, keys)| Some(Read { view: reads.get(*place)?.view, keys }))
             .collect();
         let (of, founds) = self.store.read_marked(&missing).await?;
+        // While nobody follows, what is held stays what it was when the store was lost.
+        if mark.is_some() || self.followed.load(Ordering::Acquire) {
+            self.outage.end();
+        }
         if mark.is_some() && of != mark {
             return Ok(false);
         }
@@ -433,13 +477,19 @@ impl<S: Followed> HotTier<S> {
 
 impl<S: Followed> Reader for HotTier<S> {
     async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
-        match self.read_through(reads).await {
-            Ok(found) => {
-                self.is_available_again();
-                Ok(found)
-            }
-            Err(refusal) => self.without_the_store(reads, refusal),
+        if self.outage.since().is_some()
+            && let Some(held) = self.held(reads)
+        {
+            return self.read_or_else(reads, held).await;
         }
+        let refusal = match self.read_through(reads).await {
+            Err(refusal @ OnlineError::Unavailable { .. }) => refusal,
+            answer => return answer,
+        };
+        self.outage.begin((self.now)());
+        let Some(held) = self.held(reads) else { return Err(refusal) };
+        self.outages.fetch_add(1, Ordering::Relaxed);
+        Ok(held)
     }
 
     async fn stats(&self, view: &VersionId) -> Result<Stats, OnlineError> {

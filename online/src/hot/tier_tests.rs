@@ -111,6 +111,7 @@ struct Telling {
     tell: UnboundedSender<Change>,
     told: tokio::sync::Mutex<UnboundedReceiver<Change>>,
     is_down: AtomicBool,
+    hangs: AtomicBool,
     /// Told after the next read of the store, before its rows arrive.
     on_the_way: std::sync::Mutex<Option<Change>>,
 }
@@ -123,6 +124,7 @@ impl Telling {
             tell,
             told: tokio::sync::Mutex::new(told),
             is_down: AtomicBool::new(false),
+            hangs: AtomicBool::new(false),
             on_the_way: std::sync::Mutex::new(None),
         }
     }
@@ -132,6 +134,9 @@ impl Reader for Telling {
     async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
         if self.is_down.load(Ordering::Relaxed) {
             return Err(OnlineError::Unavailable { place: "here".to_owned(), reason: "cut off".to_owned() });
+        }
+        if self.hangs.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
         }
         let found = self.store.read(reads).await?;
         let on_the_way = self.on_the_way.lock().unwrap().take();
@@ -254,11 +259,62 @@ fn while_the_store_is_not_available_only_what_is_held_is_answered_and_not_for_ev
     now.store(60_000_000, Ordering::Relaxed);
     assert!(ask("a").is_ok());
     now.store(60_000_001, Ordering::Relaxed);
-    assert!(matches!(ask("a"), Err(OnlineError::Unavailable { .. })));
-    // Once it was there again, the next outage begins anew.
+    assert!(matches!(ask("a"), Err(OnlineError::Unavailable { .. })) && !tier.stands_in());
+    // That the store answers says nothing of what was held before: it may have changed unheard.
     tier.store().is_down.store(false, Ordering::Relaxed);
     assert!(ask("a").is_ok());
     tier.store().is_down.store(true, Ordering::Relaxed);
+    assert!(matches!(ask("a"), Err(OnlineError::Unavailable { .. })));
+    // Once it was followed again, the next outage begins anew.
+    followed(&tier, async {
+        tier.store().is_down.store(false, Ordering::Relaxed);
+        read(&tier, view, &key("a")).await;
+        assert_eq!(tier.counts().lost_since, None);
+        tier.store().is_down.store(true, Ordering::Relaxed);
+    });
+    assert!(ask("a").is_ok() && tier.stands_in());
+    assert_eq!((tier.counts().outages, tier.counts().lost_since), (3, Some(moment(60_000_001))));
+    // A view may allow less than the tier.
+    now.store(61_000_001, Ordering::Relaxed);
+    tier.allow([(view.clone(), Span::SECOND)]);
     assert!(ask("a").is_ok());
-    assert_eq!(tier.counts().outages, 3);
+    now.store(61_000_002, Ordering::Relaxed);
+    assert!(matches!(ask("a"), Err(OnlineError::Unavailable { .. })) && tier.stands_in());
+}
+
+#[test]
+fn who_could_do_without_a_store_that_hangs_does_not_wait_for_it() {
+    let (_folder, tier) = telling(|| moment(0));
+    let sample = Sample::new();
+    let view = &sample.view.id;
+    let row = sample.row(Some(1), &[]);
+    followed(&tier, async {
+        let rows = [Replacement { key: &key("a"), bytes: &row }];
+        tier.store().store.replace(view, &rows, Some(moment(5))).await.unwrap();
+        read(&tier, view, &key("a")).await;
+    });
+    tier.store().hangs.store(true, Ordering::Relaxed);
+    assert_eq!(wait_for(read(&tier, view, &key("a"))), Some(row));
+    assert_eq!(tier.counts().outages, 1);
+}
+
+#[test]
+fn changes_of_a_store_that_can_be_asked_are_taken_in_while_nobody_reads() {
+    let (folder, tier) = empty();
+    let sample = Sample::new();
+    let writer = Embedded::open(folder.path()).unwrap();
+    wait_for(async {
+        let read_and_change = async {
+            read(&tier, &sample.view.id, &key("a")).await;
+            let before = tier.mark();
+            write(&writer, &sample.view.id, &key("a"), &sample.row(Some(1), &[])).await;
+            while tier.mark() == before {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            ended = tier.follow() => panic!("{ended}"),
+            ended = tokio::time::timeout(std::time::Duration::from_secs(60), read_and_change) => ended.unwrap(),
+        }
+    });
 }

@@ -21,6 +21,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
     ("benches/hot", &["feature", "online"]),
     ("benches/join/scan", &[]),
     ("benches/redis", &["feature", "online"]),
+    ("benches/tier", &["feature", "online"]),
     ("benches/online/echo", &["proto"]),
     ("benches/online/load", &["proto"]),
 ];

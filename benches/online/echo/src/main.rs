@@ -15,7 +15,7 @@ use bytes::Bytes;
 use clap::Parser;
 use prost::Message;
 use proto::v1::feature_store_server::{FeatureStore, FeatureStoreServer};
-use proto::v1::{GetFeaturesRequest, GetFeaturesResponse};
+use proto::v1::{GetFeaturesRequest, GetFeaturesResponse, PushRequest, PushResponse};
 use tokio::signal::unix::{SignalKind, signal};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -44,6 +44,10 @@ impl FeatureStore for Prepared {
         _: Request<GetFeaturesRequest>,
     ) -> Result<Response<GetFeaturesResponse>, Status> {
         Ok(Response::new(self.0.clone()))
+    }
+
+    async fn push(&self, _: Request<PushRequest>) -> Result<Response<PushResponse>, Status> {
+        Err(Status::unimplemented("nothing is pushed here"))
     }
 }
 

@@ -11,7 +11,9 @@ use axum::Router;
 use axum::routing::post;
 use proto::v1::feature_store_server::{FeatureStore, FeatureStoreServer};
 use proto::v1::values::Kind;
-use proto::v1::{Column, Float64s, GetFeaturesRequest, GetFeaturesResponse, Values};
+use proto::v1::{
+    Column, Float64s, GetFeaturesRequest, GetFeaturesResponse, PushRequest, PushResponse, Values,
+};
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 use tonic::transport::Server;
@@ -52,6 +54,10 @@ impl FeatureStore for Counting {
         let values = Values { nulls: Vec::new(), kind: Some(Kind::Float64s(Float64s { values })) };
         let column = Column { name: "f3".to_owned(), values: Some(values), ..Default::default() };
         Ok(Response::new(GetFeaturesResponse { columns: vec![column], ..Default::default() }))
+    }
+
+    async fn push(&self, _: Request<PushRequest>) -> Result<Response<PushResponse>, Status> {
+        Err(Status::unimplemented("nothing is pushed here"))
     }
 }
 

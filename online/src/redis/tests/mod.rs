@@ -1,9 +1,11 @@
 //! The promises of every online store, kept by a real Redis and a real cluster.
 
+mod behind;
 mod deployments;
 mod faults;
 mod following;
 mod lying;
+mod proxy;
 pub(crate) mod servers;
 
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -113,6 +113,12 @@ impl Server {
         }
     }
 
+    /// Sends it a signal, as `STOP`, by which it stands still until `CONT`.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.as_ref().map(|child| child.id().to_string()).unwrap();
+        assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
+    }
+
     /// Starts it again after it was killed, without its data.
     pub(crate) fn restart(&mut self) {
         self.launch();

@@ -1,0 +1,246 @@
+//! A server over Redis that is killed, slowed down and emptied while it is read: what is held is answered
+//! with its true age for as long as it may be, what is not is unavailable and never "not found", and all
+//! is as before, without a restart, once Redis is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use proto::v1::column::Status;
+use proto::v1::feature_store_client::FeatureStoreClient;
+use proto::v1::values::Kind;
+use proto::v1::{GetFeaturesRequest, GetFeaturesResponse, Int32s, Strings, Values};
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+use tonic::Code;
+use tonic::transport::Channel;
+
+use crate::project::Project;
+use crate::redis_server::Server as Redis;
+use crate::served::Server;
+
+/// Requests that are under way at once.
+const READERS: usize = 8;
+/// How long anything here may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server whose project lies in Redis, and readers that ask it all the time.
+struct Stage {
+    runtime: Runtime,
+    project: Project,
+    redis: Redis,
+    server: Server,
+    client: FeatureStoreClient<Channel>,
+    seen: Arc<Seen>,
+    stop: Arc<AtomicBool>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+/// What the readers were answered about an entity that is there.
+#[derive(Default)]
+struct Seen {
+    answered: AtomicU64,
+    unavailable: AtomicU64,
+    not_found: AtomicU64,
+    wrong: AtomicU64,
+    longest_us: AtomicU64,
+}
+
+impl Seen {
+    /// How many of each since this was asked last: answered, unavailable, not found, wrong.
+    fn take(&self) -> [u64; 4] {
+        [&self.answered, &self.unavailable, &self.not_found, &self.wrong]
+            .map(|count| count.swap(0, Ordering::Relaxed))
+    }
+}
+
+fn request(dest: &str) -> GetFeaturesRequest {
+    let strings = |text: &str| Values {
+        nulls: Vec::new(),
+        kind: Some(Kind::Strings(Strings { values: vec![text.to_owned()] })),
+    };
+    let distance = Values { nulls: Vec::new(), kind: Some(Kind::Int32s(Int32s { values: vec![2475] })) };
+    GetFeaturesRequest {
+        service: "late_arrival".to_owned(),
+        entities: [("dest".to_owned(), strings(dest)), ("tailnum".to_owned(), strings("N338AA"))].into(),
+        request: [("distance".to_owned(), distance)].into(),
+        ..Default::default()
+    }
+}
+
+fn statuses(answer: &GetFeaturesResponse) -> impl Iterator<Item = Status> {
+    answer.columns.iter().flat_map(|column| column.statuses())
+}
+
+/// Whether every age is the time from the event to the moment of the answer.
+fn has_true_ages(answer: &GetFeaturesResponse) -> bool {
+    answer.times.iter().all(|times| {
+        times.event_times_us.iter().zip(&times.ages_s).all(|(event, age)| {
+            let expected = (answer.at_us - event) as f64 / 1e6;
+            *age > 0.0 && (age - expected).abs() < 1e-3
+        })
+    })
+}
+
+async fn read_on(mut client: FeatureStoreClient<Channel>, seen: Arc<Seen>, stop: Arc<AtomicBool>) {
+    let mut at_us = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let began = Instant::now();
+        let counter = match client.get_features(request("LAX")).await {
+            Ok(answer) => {
+                let answer = answer.into_inner();
+                let is_later = answer.at_us >= at_us;
+                at_us = answer.at_us;
+                if statuses(&answer).any(|status| status == Status::NotFound) {
+                    &seen.not_found
+                } else if is_later && has_true_ages(&answer) {
+                    &seen.answered
+                } else {
+                    &seen.wrong
+                }
+            }
+            Err(status) if status.code() == Code::Unavailable => &seen.unavailable,
+            Err(_) => &seen.wrong,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        seen.longest_us.fetch_max(began.elapsed().as_micros() as u64, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+impl Stage {
+    fn new(longest_outage: &str) -> Stage {
+        let redis = Redis::start(&[]);
+        let project = Project::sample();
+        let file = format!(
+            "project = \"flights\"\nonline.url = \"{}\"\nserve.longest_outage = \"{longest_outage}\"\n",
+            redis.url()
+        );
+        project.write("twinstore.toml", file);
+        project.ok("apply");
+        project.ok("backfill --all");
+        let server = Server::start(&project);
+        let runtime = Runtime::new().unwrap();
+        let endpoint = Channel::from_shared(format!("http://{}", server.grpc)).unwrap();
+        let client = FeatureStoreClient::new(runtime.block_on(endpoint.connect()).unwrap());
+        let (seen, stop) = (Arc::<Seen>::default(), Arc::<AtomicBool>::default());
+        let readers = (0..READERS)
+            .map(|_| runtime.spawn(read_on(client.clone(), seen.clone(), stop.clone())))
+            .collect();
+        let stage = Stage { runtime, project, redis, server, client, seen, stop, readers };
+        stage.until("the row is held", || stage.counts("twinstore_tier_followed 1"));
+        stage.answers_more();
+        stage.seen.take();
+        stage
+    }
+
+    fn ask(&self, dest: &str) -> Result<GetFeaturesResponse, Code> {
+        let answer = self.runtime.block_on(self.client.clone().get_features(request(dest)));
+        answer.map(tonic::Response::into_inner).map_err(|status| status.code())
+    }
+
+    /// Whether the page of metrics has this line.
+    fn counts(&self, line: &str) -> bool {
+        self.server.get("/metrics").lines().any(|shown| shown == line)
+    }
+
+    fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+        let began = Instant::now();
+        while !is_so() {
+            assert!(began.elapsed() < PATIENCE, "never: {what}; {:?}", self.seen.take());
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until the readers have some more answers.
+    fn answers_more(&self) {
+        let before = self.seen.answered.load(Ordering::Relaxed);
+        self.until("more is answered", || self.seen.answered.load(Ordering::Relaxed) > before + 100);
+    }
+
+    fn is_never_not_found_or_wrong(&self, phase: &str) -> [u64; 4] {
+        let counts @ [_, _, not_found, wrong] = self.seen.take();
+        eprintln!(
+            "{phase}: answered, unavailable, not found, wrong {counts:?}; the longest took {} ms",
+            self.seen.longest_us.swap(0, Ordering::Relaxed) / 1000
+        );
+        assert_eq!((not_found, wrong), (0, 0), "{phase}: {counts:?}");
+        counts
+    }
+
+    /// Fills Redis anew, and waits until everything is answered again.
+    fn is_back_after_a_rebuild(&self) {
+        self.project.ok("online rebuild");
+        self.until("it is found again", || {
+            self.ask("LAX").is_ok_and(|answer| !statuses(&answer).any(|status| status == Status::NotFound))
+        });
+        self.until("it is followed again", || {
+            self.counts("twinstore_tier_followed 1") && self.counts("twinstore_serve_store_up 1")
+        });
+        // What was under way before does not count.
+        self.answers_more();
+        self.seen.take();
+        self.answers_more();
+        assert_eq!(self.is_never_not_found_or_wrong("back")[1], 0);
+    }
+
+    fn end(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for reader in self.readers {
+            self.runtime.block_on(reader).unwrap();
+        }
+        drop(self.client);
+        assert_eq!(self.server.terminate().0, Some(0));
+    }
+}
+
+#[test]
+fn when_redis_is_killed_what_is_held_is_answered_as_long_as_it_may_be_and_nothing_is_not_found() {
+    let mut stage = Stage::new("3s");
+    stage.redis.kill();
+    stage.until("the loss is noticed", || stage.counts("twinstore_serve_store_up 0"));
+    assert_eq!(stage.ask("LAX").map(|answer| has_true_ages(&answer)), Ok(true));
+    assert!(stage.server.get("/health").contains("200 OK"), "it stands in");
+    for other in ["BOS", "XXX"] {
+        assert_eq!(stage.ask(other), Err(Code::Unavailable), "{other}");
+    }
+    stage.until("it lasted too long", || stage.ask("LAX") == Err(Code::Unavailable));
+    stage.until("health says so", || stage.server.get("/health").contains("503"));
+    let [answered, unavailable, ..] = stage.is_never_not_found_or_wrong("killed");
+    assert!(answered > 100 && unavailable > 0, "{answered} {unavailable}");
+    // Empty, it says of itself that it has no rows, until they are there again.
+    stage.redis.restart();
+    stage.is_back_after_a_rebuild();
+    stage.end();
+}
+
+#[test]
+fn when_redis_is_slow_what_is_held_is_answered_and_nobody_waits_for_long() {
+    let stage = Stage::new("5m");
+    stage.is_never_not_found_or_wrong("before");
+    stage.redis.signal("STOP");
+    stage.until("the loss is noticed", || stage.counts("twinstore_tier_followed 0"));
+    stage.until("it lasts", || stage.seen.answered.load(Ordering::Relaxed) > 2_000);
+    assert_eq!(stage.ask("BOS"), Err(Code::Unavailable));
+    let longest_ms = stage.seen.longest_us.load(Ordering::Relaxed) / 1000;
+    let [answered, unavailable, ..] = stage.is_never_not_found_or_wrong("slow");
+    assert!(answered > 2_000 && unavailable == 0, "{answered} {unavailable}");
+    assert!(longest_ms < 900, "{longest_ms} ms: a read of Redis is waited for a second");
+    stage.redis.signal("CONT");
+    stage.until("it is followed again", || stage.counts("twinstore_tier_followed 1"));
+    stage.until("the others are found", || stage.ask("BOS").is_ok());
+    assert_eq!(stage.is_never_not_found_or_wrong("back")[1], 0);
+    stage.end();
+}
+
+#[test]
+fn an_emptied_redis_is_believed_and_filled_again() {
+    let stage = Stage::new("5m");
+    stage.is_never_not_found_or_wrong("before");
+    stage.redis.says("FLUSHALL");
+    stage.until("it has no rows", || {
+        stage.ask("LAX").is_ok_and(|answer| statuses(&answer).any(|status| status == Status::NotFound))
+    });
+    stage.is_back_after_a_rebuild();
+    stage.end();
+}
