@@ -41,7 +41,7 @@ pub use history::{Materializer, Target};
 pub use judge::EventRange;
 pub use report::LoadReport;
 pub use stream::{
-    Arrival, Bounds, Event, Feed, FeedError, Following, Halt, Kafka, KafkaSettings, Located, Move,
-    PartitionReport, Protocol, PushError, PushFeed, PushLog, Pushed, Record, ReplayReport, Share, Stage,
-    Step, StreamReport, Watch, follow, unsettled,
+    Arrival, Bounds, Event, Feed, FeedError, Following, Guard, Halt, Kafka, KafkaSettings, Located, Move,
+    PartitionReport, Point, Protocol, PushError, PushFeed, PushLog, Pushed, Record, ReplayReport, Share,
+    Stage, Step, StreamReport, Trial, Watch, follow, unsettled,
 };
