@@ -1,5 +1,6 @@
 //! A Kafka broker for this process: it ends when the process does.
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -68,10 +69,15 @@ impl Broker {
     }
 }
 
-/// A port that nobody listens at.
+/// A port that nobody has, below those that connections get by chance: it is given up and taken again.
 pub(crate) fn free_port() -> u16 {
-    let free = Command::new(scripts().join("free-port")).output().unwrap();
-    String::from_utf8(free.stdout).unwrap().trim().parse().unwrap()
+    loop {
+        let free = Command::new(scripts().join("free-port")).output().unwrap();
+        let port: u16 = String::from_utf8(free.stdout).unwrap().trim().parse().unwrap();
+        if port < 32_768 && TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// The scripts of the repository.

@@ -4,6 +4,8 @@ mod kafka;
 mod online;
 mod process;
 
+use std::time::{Duration, Instant};
+
 use feature::oracle::Numbers;
 
 use crate::broker::Broker;
@@ -235,6 +237,25 @@ pub fn run(broker: &Broker, fault: Fault, extent: Extent) -> Outcome {
     let checked = stage.check(&topic);
     drop(disk);
     Outcome { fault, times: extent.times, checked }
+}
+
+/// How long a stream takes that was killed, from its start until both stores have so many clicks that came
+/// meanwhile.
+pub fn restart(broker: &Broker, behind: u64, seed: u64) -> Duration {
+    let mut topic = Topic::create(broker, &format!("restart-{seed}"), 4, seed);
+    let stage = Stage::set(broker, &topic);
+    let stream = stage.stream(&SMALL);
+    topic.produce(behind / 10);
+    stage.await_more(0);
+    stream.kill();
+    topic.produce(behind);
+    let began = Instant::now();
+    let stream = stage.stream(&[]);
+    stage.await_rows(&topic, 0);
+    let took = began.elapsed();
+    stream.stop();
+    stage.check(&topic).expect_nothing_wrong();
+    took
 }
 
 fn redis_of(fault: Fault) -> Option<Redis> {

@@ -35,7 +35,7 @@ mod witness;
 
 pub use broker::Broker;
 pub use checker::Checked;
-pub use faults::{Extent, Fault, Outcome, run};
+pub use faults::{Extent, Fault, Outcome, restart, run};
 pub use proxy::{Proxy, Way};
 pub use redis::Redis;
 pub use stage::{Stage, Streaming};

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::time::Instant;
 
-use twinstore_faults::{Broker, Extent, Fault, run};
+use twinstore_faults::{Broker, Extent, Fault, restart, run};
 
 /// For how many seconds what is down stays so.
 const DOWN_S: u64 = 60;
@@ -58,6 +58,11 @@ fn main() {
         }
         std::io::stdout().flush().unwrap_or_default();
         is_wrong |= found.is_wrong();
+    }
+    if named.is_empty() || named.iter().any(|name| name == "restart") {
+        let behind = 20 * clicks;
+        let took = restart(&broker, behind, seed).as_secs_f64();
+        println!("\nkilled, and started again {behind} rows behind: both stores have them after {took:.1} s");
     }
     broker.kill();
     if is_wrong {

@@ -1,6 +1,8 @@
 //! Streams over a real broker, in short.
 
-use twinstore_faults::{Broker, Extent, Fault, Stage, Topic, run};
+use std::time::Duration;
+
+use twinstore_faults::{Broker, Extent, Fault, Stage, Topic, restart, run};
 
 /// A fault in short; what is left has to be right.
 fn short(fault: Fault, times: u32) {
@@ -63,6 +65,21 @@ fn a_redis_that_is_full_or_slow_or_cut_off_is_waited_for() {
 fn a_clock_that_is_an_hour_wrong_makes_no_row_available_before_it_was_there() {
     short(Fault::ClockAhead, 1);
     short(Fault::ClockBehind, 1);
+}
+
+#[test]
+fn by_the_times_of_producers_a_clock_that_is_behind_loses_nothing_and_the_checker_sees_that_it_stamps_too_early()
+ {
+    let broker = Broker::shared();
+    let mut topic = Topic::create(broker, "behind", 2, 10);
+    let mut stage = Stage::set(broker, &topic);
+    stage.set_clock(-3_600);
+    topic.produce(500);
+    let (is_done, said) = stage.stream(&["--until-caught-up"]).ends();
+    assert!(is_done, "{said}");
+    let checked = stage.check(&topic);
+    assert_eq!(checked.too_early, checked.rows);
+    assert_eq!(checked.lost + checked.doubled + checked.positions_twice + checked.wrong_online, 0);
 }
 
 #[test]
@@ -171,6 +188,30 @@ fn rows_that_the_topic_dropped_stop_the_stream_and_it_says_how_many() {
         "50 rows are gone",
     ];
     assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+}
+
+#[test]
+fn rows_that_the_topic_dropped_before_a_stream_that_runs_had_them_stop_it() {
+    let broker = Broker::shared();
+    let mut topic = Topic::create(broker, "gap-ahead", 1, 9);
+    let stage = Stage::set(broker, &topic);
+    let stream = stage.stream(&[]);
+    topic.produce(100);
+    stage.await_rows(&topic, 0);
+    stream.pause();
+    // What was asked for before it slept is answered with the first of these.
+    topic.produce(1);
+    topic.produce(200);
+    topic.drop_before(0, topic.records - 10);
+    stream.wake();
+    let (is_done, said) = stream.ends();
+    assert!(!is_done && said.contains("partition 0") && said.contains("rows are gone"), "{said}");
+}
+
+#[test]
+fn a_stream_that_was_killed_is_fresh_again_within_thirty_seconds() {
+    let took = restart(Broker::shared(), 20_000, 14);
+    assert!(took < Duration::from_secs(30), "{took:?}");
 }
 
 #[test]
