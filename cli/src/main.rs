@@ -9,6 +9,7 @@ mod output;
 mod progress;
 mod project;
 mod settings;
+mod trial;
 
 use std::process::ExitCode;
 

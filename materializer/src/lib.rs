@@ -41,7 +41,7 @@ pub use history::{Materializer, Target};
 pub use judge::EventRange;
 pub use report::LoadReport;
 pub use stream::{
-    Appended, Arrival, Bounds, Event, Feed, FeedError, Following, Halt, Kafka, KafkaSettings, Located, Move,
-    PartitionReport, Protocol, PushError, PushFeed, PushLog, PushWriter, Pushed, Record, ReplayReport, Share,
-    Stage, Step, StreamReport, Watch, follow, read_up_to, unsettled,
+    Appended, Arrival, Bounds, Event, Feed, FeedError, Following, Guard, Halt, Kafka, KafkaSettings, Located,
+    Move, PartitionReport, Point, Protocol, PushError, PushFeed, PushLog, PushWriter, Pushed, Record,
+    ReplayReport, Share, Stage, Step, StreamReport, Trial, Watch, follow, read_up_to, unsettled,
 };

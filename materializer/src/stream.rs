@@ -11,6 +11,7 @@ mod protocol;
 mod push;
 mod replay;
 mod report;
+mod trial;
 mod watch;
 mod working;
 
@@ -21,4 +22,5 @@ pub use protocol::{Bounds, Event, Halt, Located, Move, Protocol, Record, Share, 
 pub use push::{Appended, PushError, PushFeed, PushLog, PushWriter, Pushed, read_up_to};
 pub use replay::{ReplayReport, unsettled};
 pub use report::{PartitionReport, StreamReport};
+pub use trial::{Guard, Point, Trial};
 pub use watch::{Stage, Watch};

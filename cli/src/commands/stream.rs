@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use feature::{Span, VersionId, View};
 use materializer::{
-    Bounds, Following, Kafka, KafkaSettings, Materializer, PushFeed, Share, Stage, StreamReport, Target,
-    Watch, follow,
+    Bounds, Following, Guard, Kafka, KafkaSettings, Materializer, PushFeed, Share, Stage, StreamReport,
+    Target, Trial, Watch, follow,
 };
 use online::Store;
 use serde_json::json;
@@ -24,6 +24,7 @@ use crate::clock;
 use crate::failure::Failure;
 use crate::output::{self, count};
 use crate::project::{Project, targets_with};
+use crate::trial;
 
 /// Bytes of the records of one flush.
 const FLUSH_BYTES: usize = 16 << 20;
@@ -57,14 +58,19 @@ pub async fn stream(project: &Project, args: &StreamArgs) -> Result<(), Failure>
             "no registered view has a source with a `stream`: there is nothing to follow",
         ));
     }
-    let materializer = Arc::new(project.materializer(&targets).await?);
+    let trial = Arc::new(trial::of_stream()?);
+    let mut materializer = project.materializer(&targets).await?;
+    if !trial.has(Guard::CompareAndSet) {
+        materializer.online = materializer.online.without_compare();
+    }
+    let materializer = Arc::new(materializer);
     let stop = Arc::new(AtomicBool::new(false));
     let (ended, mut endings) = mpsc::unbounded_channel();
     let mut followed = Vec::new();
     let views_followed: Vec<Arc<View>> = targets.iter().map(|target| target.view.clone()).collect();
     for target in targets {
         let watch = Arc::new(Watch::default());
-        let following = following(args, &watch, &stop)?;
+        let following = following(args, &watch, &stop, &trial)?;
         let settings = feed_settings(project, &target)?;
         followed.push(Followed { view: target.view.id.clone(), watch, outcome: None });
         let (materializer, ended, place) = (materializer.clone(), ended.clone(), followed.len() - 1);
@@ -163,7 +169,12 @@ pub(super) async fn run(
     })
 }
 
-fn following(args: &StreamArgs, watch: &Arc<Watch>, stop: &Arc<AtomicBool>) -> Result<Following, Failure> {
+fn following(
+    args: &StreamArgs,
+    watch: &Arc<Watch>,
+    stop: &Arc<AtomicBool>,
+    trial: &Arc<Trial>,
+) -> Result<Following, Failure> {
     Ok(Following {
         bounds: bounds(args.flush_rows.get(), args.flush_after)?,
         share: Share::allowed(args.max_bad_share),
@@ -171,6 +182,7 @@ fn following(args: &StreamArgs, watch: &Arc<Watch>, stop: &Arc<AtomicBool>) -> R
         watch: watch.clone(),
         until_caught_up: args.until_caught_up,
         stop: stop.clone(),
+        trial: trial.clone(),
     })
 }
 

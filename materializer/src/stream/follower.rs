@@ -16,6 +16,7 @@ use super::judge::Judge;
 use super::positions;
 use super::protocol::{Bounds, Event, Halt, Located, Protocol, Share, Step};
 use super::report::StreamReport;
+use super::trial::{Guard, Point, Trial};
 use super::watch::Watch;
 use super::working::Working;
 use crate::error::MaterializerError;
@@ -44,6 +45,8 @@ pub struct Following {
     pub until_caught_up: bool,
     /// Told to stop: what was received is flushed first.
     pub stop: Arc<AtomicBool>,
+    /// What a test does to it; nothing otherwise.
+    pub trial: Arc<Trial>,
 }
 
 /// Follows one view's stream into both stores until it is told to stop or cannot go on. Its steps wait
@@ -68,7 +71,7 @@ pub async fn follow<W: Reader + Writer, F: Feed>(
         letters: materializer.offline.dead_letters(&view.id).await?,
         refused_before: BTreeSet::new(),
         seam: Seam::default(),
-        working: Working::new(view, following.max_fold_bytes),
+        working: Working::new(view, following.max_fold_bytes, following.trial.has(Guard::Positions)),
         flush: Flush::default(),
         report: StreamReport::new(view.id.clone()),
         ends: BTreeMap::new(),
@@ -120,12 +123,24 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
                 Step::Halt(halt) => return Err(self.halted(halt)),
                 Step::Receive { until } => self.receive(until)?,
                 Step::Rest { until } => self.rest(until),
-                step => match self.step(step).await {
-                    Ok(event) => event,
-                    Err(error) => self.failed(error)?,
-                },
+                step => {
+                    let leads_to = Point::after(&step);
+                    match self.step(step).await {
+                        Ok(event) => {
+                            self.pass(leads_to);
+                            event
+                        }
+                        Err(error) => self.failed(error)?,
+                    }
+                }
             };
             self.protocol.on(event);
+        }
+    }
+
+    fn pass(&self, point: Option<Point>) {
+        if let Some(point) = point {
+            self.following.trial.pass(point);
         }
     }
 
@@ -169,10 +184,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
             self.is_unreachable = false;
         }
         match arrived {
-            Ok(Arrival::Record(record)) => {
-                let now = record.received_at;
-                Ok(Event::Received(record, now))
-            }
+            Ok(Arrival::Record(record)) => Ok(Event::Received(record, (self.clock)())),
             Ok(Arrival::Assigned(partitions)) => Ok(Event::Assigned(partitions)),
             Ok(Arrival::Revoked(partitions)) => Ok(Event::Revoked(partitions)),
             Ok(Arrival::Nothing) => Ok(Event::Idle((self.clock)())),
@@ -253,10 +265,20 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
             self.target.view.id
         );
         self.working.forget();
-        let entities = sync::sync(&mut self.log, self.online, (self.clock)()).await?;
-        self.online.replace(&self.target.view.id, &[], Some((self.clock)())).await?;
+        let mut now = (self.clock)();
+        for partition in self.protocol.owned().keys() {
+            // Where the clock is behind, what was visible stays so.
+            now = positions::place(&self.log, self.judge.topic(), *partition)
+                .await?
+                .stamp
+                .max(Some(now))
+                .unwrap_or(now);
+        }
+        let entities = sync::sync(&mut self.log, self.online, now).await?;
+        self.online.replace(&self.target.view.id, &[], Some(now)).await?;
         self.working.look(self.online, None).await?;
         self.report.rebuilt += 1;
+        self.following.trial.pass(Point::Rebuilt);
         tracing::warn!("{}: {entities} entities were folded anew", self.target.view.id);
         Ok(())
     }

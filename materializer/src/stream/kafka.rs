@@ -10,7 +10,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::message::{BorrowedMessage, Message, Timestamp};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -111,11 +111,13 @@ impl Kafka {
         let now = (self.clock)();
         let timestamp =
             message.timestamp().to_millis().and_then(|millis| Micros::new(millis.checked_mul(1_000)?).ok());
+        // A producer's clock is not believed: one that is ahead would hide the view's rows until then.
+        let appended = timestamp.filter(|_| matches!(message.timestamp(), Timestamp::LogAppendTime(_)));
         Record {
             partition: message.partition() as u32,
             offset: message.offset() as u64,
             timestamp: timestamp.unwrap_or(now),
-            received_at: now,
+            received_at: appended.max(Some(now)).unwrap_or(now),
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
         }

@@ -319,7 +319,7 @@ impl Protocol {
     }
 
     fn received(&mut self, record: Record, now: Micros) {
-        self.now = self.now.max(now);
+        self.it_is(now);
         self.is_drained = false;
         let is_located =
             self.owned.contains_key(&record.partition) && !self.unlocated.contains(&record.partition);
@@ -361,15 +361,25 @@ impl Protocol {
         self.stage = Stage::Receiving;
     }
 
+    /// A clock that was set back makes nothing wait until it is as late again.
+    fn it_is(&mut self, now: Micros) {
+        if now < self.now {
+            let latest = now.saturating_add(self.bounds.longest_rest);
+            self.rest_until = self.rest_until.map(|until| until.min(latest));
+            self.gathered.waits_since(now);
+        }
+        self.now = now;
+    }
+
     fn tick(&mut self, now: Micros) {
-        self.now = self.now.max(now);
+        self.it_is(now);
         if self.rest_until.is_some_and(|until| until <= self.now) {
             self.rest_until = None;
         }
     }
 
     fn failed(&mut self, now: Micros) {
-        self.now = self.now.max(now);
+        self.it_is(now);
         let doubled = (0..self.failures.min(20)).fold(self.bounds.first_rest, |rest, _| rest.plus(rest));
         self.failures = self.failures.saturating_add(1);
         self.rest_until = Some(self.now.saturating_add(doubled.min(self.bounds.longest_rest)));

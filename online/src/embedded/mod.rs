@@ -31,12 +31,18 @@ const SWEEP_ROWS: usize = 10_000;
 #[derive(Clone, Debug)]
 pub struct Embedded {
     environment: Arc<Environment>,
+    /// Whether positions decide what is written.
+    compares: bool,
 }
 
 impl Embedded {
     /// Opens the store in this folder, and makes it where there is none.
     pub fn open(path: &Path) -> Result<Self, OnlineError> {
-        Environment::open(path).map(|environment| Self { environment })
+        Environment::open(path).map(|environment| Self { environment, compares: true })
+    }
+
+    pub(crate) fn without_compare(self) -> Self {
+        Self { compares: false, ..self }
     }
 
     fn read_now(&self, txn: &RoTxn<'_>, reads: &[Read<'_>]) -> heed::Result<Vec<Found>> {
@@ -121,10 +127,10 @@ impl Embedded {
                 let what = "it is of another definition of the view";
                 return Err(OnlineError::Damaged { view: view.clone(), what });
             }
-            if held.positions.contains(&new.positions) {
+            if self.compares && held.positions.contains(&new.positions) {
                 return Ok(Outcome::Unchanged);
             }
-            if !new.positions.contains(&held.positions) {
+            if self.compares && !new.positions.contains(&held.positions) {
                 return Ok(Outcome::Conflict { held: bytes.to_vec() });
             }
             record.stats.bytes = record.stats.bytes.saturating_sub((place.len() + bytes.len()) as u64);

@@ -1,10 +1,13 @@
 //! A Kafka broker for this process: it ends when the process does.
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use tempfile::TempDir;
+
+use crate::proxy::Proxy;
 
 /// A broker on a port of its own.
 #[derive(Debug)]
@@ -12,6 +15,10 @@ pub struct Broker {
     folder: TempDir,
     /// Where it listens.
     pub port: u16,
+    /// Where it listens for those who come through the proxy.
+    second: u16,
+    /// The way that some streams take to it.
+    pub proxy: Proxy,
     /// Ends the broker once this process is gone: it waits for the end of its standard input.
     _watcher: Child,
 }
@@ -27,21 +34,26 @@ impl Broker {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         script(&["install".as_ref()]);
-        let free = Command::new(scripts().join("free-port")).output().unwrap();
-        let port: u16 = String::from_utf8(free.stdout).unwrap().trim().parse().unwrap();
-        script(&["start".as_ref(), folder.path(), port.to_string().as_ref()]);
         let end = format!(
             "cat >/dev/null; '{}' kill '{}'",
             scripts().join("kafka").display(),
             folder.path().display()
         );
         let watcher = Command::new("setsid").args(["sh", "-c", &end]).stdin(Stdio::piped()).spawn().unwrap();
-        Self { folder, port, _watcher: watcher }
+        let (port, second) = (free_port(), free_port());
+        let broker = Self { folder, port, second, proxy: Proxy::before(second), _watcher: watcher };
+        broker.restart();
+        broker
     }
 
     /// Where clients find it.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Where clients find it who come through the proxy.
+    pub fn proxied(&self) -> String {
+        format!("127.0.0.1:{}", self.proxy.port)
     }
 
     /// Ends it at once.
@@ -51,7 +63,20 @@ impl Broker {
 
     /// Starts it again, with what it had.
     pub fn restart(&self) {
-        script(&["start".as_ref(), self.folder.path(), self.port.to_string().as_ref()]);
+        let [port, second, shown] = [self.port, self.second, self.proxy.port].map(|port| port.to_string());
+        let folder = self.folder.path();
+        script(&["start".as_ref(), folder, port.as_ref(), second.as_ref(), shown.as_ref()]);
+    }
+}
+
+/// A port that nobody has, below those that connections get by chance: it is given up and taken again.
+pub(crate) fn free_port() -> u16 {
+    loop {
+        let free = Command::new(scripts().join("free-port")).output().unwrap();
+        let port: u16 = String::from_utf8(free.stdout).unwrap().trim().parse().unwrap();
+        if port < 32_768 && TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
     }
 }
 

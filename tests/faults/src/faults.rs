@@ -1,62 +1,153 @@
 //! The faults: what is done to streams while they run, each from a seed.
 
-use std::thread;
-use std::time::Duration;
+mod kafka;
+mod online;
+mod process;
+
+use std::time::{Duration, Instant};
 
 use feature::oracle::Numbers;
 
 use crate::broker::Broker;
 use crate::checker::Checked;
 use crate::disk::SmallDisk;
-use crate::stage::{Stage, Streaming};
+use crate::redis::Redis;
+use crate::stage::Stage;
 use crate::topic::Topic;
+
+/// The places of a stream at which it ends itself, as `TWINSTORE_TRIAL_END` names them.
+pub const POINTS: [&str; 10] = [
+    "located",
+    "transformed",
+    "refused",
+    "half-written",
+    "written",
+    "stamped",
+    "file-written",
+    "committed",
+    "acknowledged",
+    "rebuilt",
+];
 
 /// What is done to a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
     /// Killed at a random moment, again and again.
     Killed,
+    /// Killed at this place of [`POINTS`], again and again.
+    KilledAt(usize),
+    /// Killed at each place in turn.
+    KilledAtEach,
     /// Put to sleep until the group gives its partitions to another, then woken.
     Zombie,
     /// Members come and go; partitions move cooperatively.
     Cooperative,
     /// Members come and go; all partitions are taken from all at each change.
     Eager,
-    /// The broker is killed and started again.
+    /// The broker is killed and started again after some seconds.
     BrokerDown,
+    /// The connections to the broker are cut.
+    BrokerCut,
+    /// Nothing that is sent to the broker or by it arrives, for some seconds.
+    BrokerSilent,
+    /// What is sent to the broker arrives half a second later.
+    BrokerSlow,
     /// The online rows are dropped while it runs.
     OnlineLost,
+    /// Killed at random moments and places, with its online rows in a Redis.
+    RedisKilled,
+    /// The Redis is killed, and starts again with what it had.
+    RedisBack,
+    /// The Redis is killed, and starts again with nothing.
+    RedisEmpty,
+    /// What is sent to the Redis arrives half a second later.
+    RedisSlow,
+    /// The Redis has no memory left for some seconds.
+    RedisFull,
+    /// Nothing that is sent to the Redis or by it arrives, for longer than a write is waited for.
+    RedisSilent,
+    /// The connections to the Redis are cut.
+    RedisCut,
     /// Records that nobody can read among the others.
     Poison,
     /// The disk of the logs is full for some seconds. It takes a mount, so only root can.
     DiskFull,
+    /// The clock of the streams is an hour ahead.
+    ClockAhead,
+    /// The clock of the streams is an hour behind; records have the broker's time.
+    ClockBehind,
 }
 
 impl Fault {
-    /// Every fault.
-    pub const ALL: [Fault; 8] = [
-        Fault::Killed,
-        Fault::Zombie,
-        Fault::Cooperative,
-        Fault::Eager,
-        Fault::BrokerDown,
-        Fault::OnlineLost,
-        Fault::Poison,
-        Fault::DiskFull,
-    ];
+    /// Every fault, but for what others do one by one.
+    pub fn all() -> Vec<Fault> {
+        let points = (0..POINTS.len()).map(Fault::KilledAt);
+        let before = [Fault::Killed].into_iter().chain(points);
+        before
+            .chain([
+                Fault::Zombie,
+                Fault::Cooperative,
+                Fault::Eager,
+                Fault::BrokerDown,
+                Fault::BrokerCut,
+                Fault::BrokerSilent,
+                Fault::BrokerSlow,
+                Fault::OnlineLost,
+                Fault::RedisKilled,
+                Fault::RedisBack,
+                Fault::RedisEmpty,
+                Fault::RedisSlow,
+                Fault::RedisFull,
+                Fault::RedisSilent,
+                Fault::RedisCut,
+                Fault::Poison,
+                Fault::DiskFull,
+                Fault::ClockAhead,
+                Fault::ClockBehind,
+            ])
+            .collect()
+    }
+
+    /// Whether each strike takes long.
+    pub const fn is_long(self) -> bool {
+        matches!(
+            self,
+            Fault::BrokerDown
+                | Fault::BrokerCut
+                | Fault::BrokerSilent
+                | Fault::BrokerSlow
+                | Fault::RedisSlow
+                | Fault::RedisSilent
+        )
+    }
 
     /// What reports call it.
-    pub const fn name(self) -> &'static str {
+    pub fn name(self) -> String {
         match self {
             Fault::Killed => "killed",
+            Fault::KilledAt(point) => return format!("killed when {}", POINTS[point]),
+            Fault::KilledAtEach => "killed at each step",
             Fault::Zombie => "zombie",
             Fault::Cooperative => "cooperative rebalances",
             Fault::Eager => "eager rebalances",
             Fault::BrokerDown => "broker down",
+            Fault::BrokerCut => "broker cut",
+            Fault::BrokerSilent => "broker silent",
+            Fault::BrokerSlow => "broker slow",
             Fault::OnlineLost => "online rows lost",
+            Fault::RedisKilled => "redis, stream killed",
+            Fault::RedisBack => "redis back",
+            Fault::RedisEmpty => "redis empty",
+            Fault::RedisSlow => "redis slow",
+            Fault::RedisFull => "redis full",
+            Fault::RedisSilent => "redis silent",
+            Fault::RedisCut => "redis cut",
             Fault::Poison => "poison",
             Fault::DiskFull => "disk full",
+            Fault::ClockAhead => "clock an hour ahead",
+            Fault::ClockBehind => "clock an hour behind",
         }
+        .to_owned()
     }
 }
 
@@ -67,6 +158,8 @@ pub struct Extent {
     pub times: u32,
     /// Clicks that are produced between two of them.
     pub clicks: u64,
+    /// For how many seconds what is down stays so.
+    pub down_s: u64,
     /// From what everything follows.
     pub seed: u64,
 }
@@ -85,132 +178,110 @@ pub struct Outcome {
 /// Small flushes, so that a fault finds every step under way.
 const SMALL: [&str; 4] = ["--flush-rows", "200", "--flush-after", "20ms"];
 
+/// A fault that is under way.
+struct Strike<'a> {
+    broker: &'a Broker,
+    stage: &'a Stage,
+    topic: &'a mut Topic,
+    extent: Extent,
+    numbers: Numbers,
+    /// It has the log, so it stays until the log is checked.
+    disk: Option<SmallDisk>,
+}
+
 /// Streams under a fault, and what is left.
 pub fn run(broker: &Broker, fault: Fault, extent: Extent) -> Outcome {
-    let name = format!("{}-{}", fault.name().replace(' ', "-"), extent.seed);
-    let mut topic = Topic::create(broker, &name, 4, extent.seed);
-    let stage = Stage::set(broker, &topic);
-    let mut numbers = Numbers::new(extent.seed);
+    let name = format!("{}-{}", fault.name().replace([' ', ','], "-"), extent.seed);
+    let create = if fault == Fault::ClockBehind { Topic::of_broker_time } else { Topic::create };
+    let mut topic = create(broker, &name, 4, extent.seed);
+    let mut redis = redis_of(fault);
+    let mut stage = match (&redis, fault) {
+        (Some(redis), _) => Stage::with_redis(broker, &topic, redis),
+        (None, Fault::BrokerCut | Fault::BrokerSilent | Fault::BrokerSlow) => Stage::proxied(broker, &topic),
+        _ => Stage::set(broker, &topic),
+    };
     match fault {
-        Fault::Killed => killed(&stage, &mut topic, extent, &mut numbers),
-        Fault::Zombie => zombie(&stage, &mut topic, extent),
-        Fault::Cooperative => rebalanced(&stage, &mut topic, extent, &mut numbers),
-        Fault::Eager => {
-            stage.set_kafka("partition.assignment.strategy", "range");
-            rebalanced(&stage, &mut topic, extent, &mut numbers);
-        }
-        Fault::BrokerDown => broker_down(broker, &stage, &mut topic, extent),
-        Fault::OnlineLost => online_lost(&stage, &mut topic, extent),
-        Fault::Poison => poison(&stage, &mut topic, extent),
-        Fault::DiskFull => disk_full(&stage, &mut topic, extent),
+        Fault::ClockAhead => stage.set_clock(3_600),
+        Fault::ClockBehind => stage.set_clock(-3_600),
+        Fault::Eager => stage.set_kafka("partition.assignment.strategy", "range"),
+        _ => {}
     }
+    stage.watch();
+    let numbers = Numbers::new(extent.seed);
+    let mut strike = Strike { broker, stage: &stage, topic: &mut topic, extent, numbers, disk: None };
+    match (fault, &mut redis) {
+        (Fault::KilledAt(point), _) => strike.killed_at(point),
+        (Fault::KilledAtEach, _) => strike.killed_at_each(),
+        (Fault::Zombie, _) => strike.zombie(),
+        (Fault::Cooperative | Fault::Eager, _) => strike.rebalanced(),
+        (Fault::BrokerDown, _) => strike.broker_down(),
+        (Fault::BrokerCut, _) => strike.broker_cut(),
+        (Fault::BrokerSilent, _) => strike.broker_silent(),
+        (Fault::BrokerSlow, _) => strike.broker_slow(),
+        (Fault::OnlineLost, _) => strike.online_lost(),
+        (Fault::RedisBack, Some(redis)) => strike.redis_back(redis),
+        (Fault::RedisEmpty, Some(redis)) => strike.redis_empty(redis),
+        (Fault::RedisSlow, Some(redis)) => strike.redis_slow(redis),
+        (Fault::RedisFull, Some(redis)) => strike.redis_full(redis),
+        (Fault::RedisSilent, Some(redis)) => strike.redis_silent(redis),
+        (Fault::RedisCut, Some(redis)) => strike.redis_cut(redis),
+        (Fault::RedisKilled, _) => strike.killed_anywhere(),
+        (Fault::Poison, _) => strike.poison(),
+        (Fault::DiskFull, _) => strike.disk_full(),
+        _ => strike.killed(),
+    }
+    let disk = strike.disk.take();
     let last = stage.stream(&[]);
     stage.await_rows(&topic, 0);
     last.stop();
-    Outcome { fault, times: extent.times, checked: stage.check(&topic) }
+    let checked = stage.check(&topic);
+    drop(disk);
+    Outcome { fault, times: extent.times, checked }
 }
 
-/// A moment of at most so many milliseconds.
-fn pause(numbers: &mut Numbers, at_most: u64) {
-    thread::sleep(Duration::from_millis(numbers.below(at_most)));
-}
-
-fn killed(stage: &Stage, topic: &mut Topic, extent: Extent, numbers: &mut Numbers) {
-    for _ in 0..extent.times {
-        let stream = stage.stream(&SMALL);
-        produce_and_await(stage, topic, extent);
-        pause(numbers, 200);
-        stream.kill();
-    }
-}
-
-/// Produces what one turn has, and waits until some of it is in the log.
-fn produce_and_await(stage: &Stage, topic: &mut Topic, extent: Extent) {
-    let before = stage.rows();
-    topic.produce(extent.clicks);
-    stage.await_more(before);
-}
-
-fn zombie(stage: &Stage, topic: &mut Topic, extent: Extent) {
-    for _ in 0..extent.times {
-        let sleeper = stage.stream(&SMALL);
-        produce_and_await(stage, topic, extent);
-        sleeper.pause();
-        let successor = stage.stream(&SMALL);
-        topic.produce(extent.clicks);
-        // All of it: the successor has the sleeper's partitions.
-        stage.await_rows(topic, 0);
-        sleeper.wake();
-        topic.produce(extent.clicks);
-        stage.await_rows(topic, 0);
-        sleeper.kill();
-        successor.kill();
-    }
-}
-
-fn rebalanced(stage: &Stage, topic: &mut Topic, extent: Extent, numbers: &mut Numbers) {
-    let mut members: Vec<Streaming> = vec![stage.stream(&SMALL)];
-    for _ in 0..extent.times {
-        produce_and_await(stage, topic, extent);
-        if members.len() < 3 && (members.len() == 1 || numbers.once_in(2)) {
-            members.push(stage.stream(&SMALL));
-        } else {
-            let leaves = members.remove(numbers.below(members.len() as u64) as usize);
-            leaves.stop();
-        }
-        pause(numbers, 300);
-    }
-    stage.await_rows(topic, 0);
-    members.into_iter().for_each(Streaming::stop);
-}
-
-fn broker_down(broker: &Broker, stage: &Stage, topic: &mut Topic, extent: Extent) {
+/// How long a stream takes that was killed, from its start until both stores have so many clicks that came
+/// meanwhile.
+pub fn restart(broker: &Broker, behind: u64, seed: u64) -> Duration {
+    let mut topic = Topic::create(broker, &format!("restart-{seed}"), 4, seed);
+    let stage = Stage::set(broker, &topic);
     let stream = stage.stream(&SMALL);
-    for _ in 0..extent.times {
-        produce_and_await(stage, topic, extent);
-        broker.kill();
-        thread::sleep(Duration::from_secs(5));
-        broker.restart();
-    }
-    topic.produce(extent.clicks);
-    stage.await_rows(topic, 0);
+    topic.produce(behind / 10);
+    stage.await_more(0);
+    stream.kill();
+    topic.produce(behind);
+    let began = Instant::now();
+    let stream = stage.stream(&[]);
+    stage.await_rows(&topic, 0);
+    let took = began.elapsed();
     stream.stop();
+    stage.check(&topic).expect_nothing_wrong();
+    took
 }
 
-fn online_lost(stage: &Stage, topic: &mut Topic, extent: Extent) {
-    let stream = stage.stream(&SMALL);
-    for _ in 0..extent.times {
-        produce_and_await(stage, topic, extent);
-        stage.lose_online_rows();
+fn redis_of(fault: Fault) -> Option<Redis> {
+    match fault {
+        Fault::RedisBack => Some(Redis::that_keeps()),
+        Fault::RedisKilled
+        | Fault::RedisEmpty
+        | Fault::RedisSlow
+        | Fault::RedisFull
+        | Fault::RedisSilent
+        | Fault::RedisCut => Some(Redis::start()),
+        _ => None,
     }
-    topic.produce(extent.clicks);
-    stage.await_rows(topic, 0);
-    stream.stop();
 }
 
-fn disk_full(stage: &Stage, topic: &mut Topic, extent: Extent) {
-    let disk = SmallDisk::mount(&stage.path().join(".twinstore/offline"));
-    let stream = stage.stream(&SMALL);
-    for _ in 0..extent.times {
-        disk.leave(0);
-        topic.produce(extent.clicks);
-        stage.await_said("no room left");
-        disk.leave(64 << 10);
-        stage.await_rows(topic, 0);
-        stage.forget_said();
+impl Strike<'_> {
+    /// Produces what one turn has, and waits until some of it is in the log.
+    fn produce_and_await(&mut self) {
+        let before = self.stage.rows();
+        self.topic.produce(self.extent.clicks);
+        self.stage.await_more(before);
     }
-    disk.leave(1 << 20);
-    stream.stop();
-}
 
-fn poison(stage: &Stage, topic: &mut Topic, extent: Extent) {
-    let stream = stage.stream(&SMALL);
-    for _ in 0..extent.times {
-        topic.produce(extent.clicks);
-        topic.poison(extent.clicks / 50);
+    /// Produces what one turn has, and waits until all is in the log.
+    fn produce_and_await_all(&mut self) {
+        self.topic.produce(self.extent.clicks);
+        self.stage.await_rows(self.topic, 0);
     }
-    stage.await_rows(topic, 0);
-    stream.stop();
-    let letters = stage.dead_letters();
-    assert_eq!(letters, topic.poison, "refused rows in the dead letters");
 }

@@ -27,11 +27,16 @@ mod broker;
 mod checker;
 mod disk;
 mod faults;
+mod proxy;
+mod redis;
 mod stage;
 mod topic;
+mod witness;
 
 pub use broker::Broker;
 pub use checker::Checked;
-pub use faults::{Extent, Fault, Outcome, run};
+pub use faults::{Extent, Fault, Outcome, restart, run};
+pub use proxy::{Proxy, Way};
+pub use redis::Redis;
 pub use stage::{Stage, Streaming};
 pub use topic::Topic;

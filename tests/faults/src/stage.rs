@@ -1,22 +1,26 @@
 //! A project whose one view follows a topic, and the processes that do so.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use feature::{Micros, View};
 use offline::{Log, OfflineStore};
-use online::{Embedded, Writer};
+use online::{Store, StoreUrl, Writer};
 use registry::Registry;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::broker::Broker;
 use crate::checker::{self, Checked};
-use crate::topic::Topic;
+use crate::redis::Redis;
+use crate::topic::{Topic, now};
+use crate::witness::{Seen, Witness};
 
 /// How long a stream may take to bring everything into the log.
 const BOUND: Duration = Duration::from_secs(180);
@@ -27,6 +31,24 @@ pub struct Stage {
     pub(crate) runtime: Runtime,
     pub(crate) view: Arc<View>,
     settings: Vec<(&'static str, String)>,
+    /// Where the online store is for whoever looks from outside.
+    online: StoreUrl,
+    project: String,
+    /// How many seconds the clock of the streams is ahead.
+    clock_ahead_s: i64,
+    /// How often online rows were lost, twice; odd while they are.
+    pub(crate) losses: Arc<AtomicU64>,
+    witness: Mutex<Option<Witness>>,
+}
+
+/// Where a project's streams come from and go to, beside its topic.
+#[derive(Default)]
+struct Places<'a> {
+    brokers: String,
+    redis: Option<&'a Redis>,
+    /// From when the stream counts, and where history lies, as definitions say it.
+    from: String,
+    batch: &'a str,
 }
 
 /// A `twinstore stream` that runs.
@@ -39,12 +61,26 @@ pub struct Streaming {
 impl Stage {
     /// A project that follows a topic.
     pub fn set(broker: &Broker, topic: &Topic) -> Self {
-        Self::with(&broker.address(), topic, tempfile::tempdir().unwrap(), "", "")
+        Self::at(topic, &Places { brokers: broker.address(), ..Places::default() })
+    }
+
+    /// The same, through the broker's proxy.
+    pub fn proxied(broker: &Broker, topic: &Topic) -> Self {
+        Self::at(topic, &Places { brokers: broker.proxied(), ..Places::default() })
+    }
+
+    /// A project whose online store is a Redis, through its proxy.
+    pub fn with_redis(broker: &Broker, topic: &Topic, redis: &Redis) -> Self {
+        Self::at(topic, &Places { brokers: broker.address(), redis: Some(redis), ..Places::default() })
     }
 
     /// A project whose topics lie on disk.
     pub fn embedded(topic: &Topic) -> Self {
-        Self::with("embedded://.twinstore/topics", topic, tempfile::tempdir().unwrap(), "", "")
+        Self::at(topic, &Places { brokers: "embedded://.twinstore/topics".to_owned(), ..Places::default() })
+    }
+
+    fn at(topic: &Topic, places: &Places<'_>) -> Self {
+        Self::with(topic, tempfile::tempdir().unwrap(), places)
     }
 
     /// Pushes what was produced since the last time.
@@ -59,15 +95,19 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         topic.write_history(&folder.path().join("history.parquet"));
         let from = format!(", from: {from}");
-        Self::with(&broker.address(), topic, folder, &from, "batch: {path: history.parquet}")
+        let batch = "batch: {path: history.parquet}";
+        Self::with(topic, folder, &Places { brokers: broker.address(), redis: None, from, batch })
     }
 
-    fn with(brokers: &str, topic: &Topic, folder: TempDir, from: &str, batch: &str) -> Self {
+    fn with(topic: &Topic, folder: TempDir, places: &Places<'_>) -> Self {
         fs::create_dir(folder.path().join("features")).unwrap();
-        let definitions = definitions(&topic.name, from, batch);
+        let definitions = definitions(&topic.name, &places.from, places.batch);
         fs::write(folder.path().join("features/clicks.yaml"), definitions).unwrap();
+        let own = || "embedded://.twinstore/online".to_owned();
+        let online: StoreUrl = places.redis.map_or_else(own, Redis::address).parse().unwrap();
         let settings = vec![
-            ("TWINSTORE_STREAM_BROKERS", brokers.to_owned()),
+            ("TWINSTORE_STREAM_BROKERS", places.brokers.clone()),
+            ("TWINSTORE_ONLINE_URL", places.redis.map_or_else(own, Redis::proxied)),
             // A group for each topic: its members are those of one stage.
             ("TWINSTORE_PROJECT", topic.name.clone()),
             ("TWINSTORE_LOG", "warn,deltalake_core=error,twinstore_materializer=debug".to_owned()),
@@ -81,7 +121,17 @@ impl Stage {
             let registered = Registry::open(&url).await.unwrap().registered().await.unwrap();
             registered.view(&"user_clicks@1".parse().unwrap()).unwrap().clone()
         });
-        let stage = Self { folder, runtime, view, settings };
+        let stage = Self {
+            online: online.in_folder(folder.path()),
+            project: topic.name.clone(),
+            folder,
+            runtime,
+            view,
+            settings,
+            clock_ahead_s: 0,
+            losses: Arc::default(),
+            witness: Mutex::default(),
+        };
         // A member that was killed is missed soon.
         stage.set_kafka("session.timeout.ms", "1500");
         stage.set_kafka("heartbeat.interval.ms", "400");
@@ -105,13 +155,41 @@ impl Stage {
         String::from_utf8(done.stdout).unwrap()
     }
 
+    /// Sets the clock of all streams that start from now on wrong by so many seconds.
+    pub fn set_clock(&mut self, ahead_s: i64) {
+        self.clock_ahead_s = ahead_s;
+        self.settings.push(("TWINSTORE_TRIAL_CLOCK_S", ahead_s.to_string()));
+    }
+
+    /// What time it is for the streams; the broker tells those whose clock is behind.
+    pub(crate) fn now(&self) -> Micros {
+        Micros::new(now().get() + self.clock_ahead_s.max(0) * 1_000_000).unwrap()
+    }
+
+    /// Begins to look at the online rows all along.
+    pub fn watch(&self) {
+        *self.witness.lock().unwrap() = Some(Witness::begin(self));
+    }
+
+    /// What was seen since then.
+    pub(crate) fn seen(&self) -> Seen {
+        self.witness.lock().unwrap().take().map(Witness::end).unwrap_or_default()
+    }
+
     /// Follows the topic in a process of its own.
     pub fn stream(&self, words: &[&str]) -> Streaming {
+        self.stream_on_trial(words, &[])
+    }
+
+    /// The same, with what the environment says for tests of faults.
+    pub fn stream_on_trial(&self, words: &[&str], trial: &[(&str, &str)]) -> Streaming {
         let log = self.said_at();
         let file = fs::File::options().create(true).append(true).open(&log).unwrap();
         let words: Vec<&str> =
             ["stream", "--format", "json"].into_iter().chain(words.iter().copied()).collect();
-        let child = self.command(&words).stdout(Stdio::null()).stderr(file).spawn().unwrap();
+        let mut child = self.command(&words);
+        let child = child.envs(trial.iter().copied());
+        let child = child.stdout(Stdio::null()).stderr(file).spawn().unwrap();
         Streaming { child, log }
     }
 
@@ -157,7 +235,14 @@ impl Stage {
 
     /// Drops all online rows, as a store without persistence does when it restarts.
     pub fn lose_online_rows(&self) {
-        self.runtime.block_on(self.online().drop_view(&self.view.id)).unwrap();
+        self.lost();
+        self.runtime.block_on(async { self.online().await.drop_view(&self.view.id).await }).unwrap();
+        self.lost();
+    }
+
+    /// Says that online rows are about to be lost, and then that they are.
+    pub(crate) fn lost(&self) {
+        self.losses.fetch_add(1, Ordering::SeqCst);
     }
 
     /// How many rows are in the dead letters.
@@ -204,8 +289,8 @@ impl Stage {
         self.offline().log(&self.view).await.unwrap()
     }
 
-    pub(crate) fn online(&self) -> Embedded {
-        Embedded::open(&self.folder.path().join(".twinstore/online")).unwrap()
+    pub(crate) async fn online(&self) -> Store {
+        Store::open(&self.online, &self.project).await.unwrap()
     }
 }
 
@@ -237,6 +322,20 @@ impl Streaming {
     pub fn ends(mut self) -> (bool, String) {
         let status = self.child.wait().unwrap();
         (status.success(), fs::read_to_string(&self.log).unwrap_or_default())
+    }
+
+    /// Waits until it ended itself.
+    pub fn ends_itself(mut self) {
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            let said = || fs::read_to_string(&self.log).unwrap_or_default();
+            assert!(began.elapsed() < BOUND, "it does not end itself\n{}", said());
+            thread::sleep(Duration::from_millis(10));
+        };
+        assert!(status.signal().is_some(), "it ended otherwise: {status}");
     }
 
     fn signal(&self, name: &str) {

@@ -18,7 +18,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::broker::Broker;
 
 /// Users that click.
-const USERS: u64 = 300;
+pub(crate) const USERS: u64 = 300;
 /// How long the broker may take to have everything.
 const BOUND: Duration = Duration::from_secs(120);
 
@@ -44,6 +44,8 @@ pub struct Topic {
     pub produced: BTreeMap<i64, u32>,
     /// Every click that was produced, once: its number, moment, visitor, amount and page.
     clicks: Vec<(i64, Micros, u64, f64, &'static str)>,
+    /// When each click was produced, by its number, in whole milliseconds as brokers count.
+    pub(crate) produced_at: Vec<Micros>,
     /// Records that nobody can read.
     pub poison: u64,
     /// Records that were produced, whatever they are.
@@ -55,11 +57,27 @@ pub struct Topic {
 impl Topic {
     /// Makes a topic; its clicks follow from the seed.
     pub fn create(broker: &Broker, name: &str, partitions: i32, seed: u64) -> Self {
+        Self::with(broker, name, partitions, seed, &[])
+    }
+
+    /// One whose records have the broker's time.
+    pub fn of_broker_time(broker: &Broker, name: &str, partitions: i32, seed: u64) -> Self {
+        Self::with(broker, name, partitions, seed, &[("message.timestamp.type", "LogAppendTime")])
+    }
+
+    fn with(
+        broker: &Broker,
+        name: &str,
+        partitions: i32,
+        seed: u64,
+        settings: &[(&'static str, &'static str)],
+    ) -> Self {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", broker.address()).set("linger.ms", "5");
         let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let plain = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let topic = settings.iter().fold(plain, |topic, (key, value)| topic.set(key, value));
         let made = runtime.block_on(admin.create_topics([&topic], &AdminOptions::new())).unwrap();
         made.into_iter().for_each(|made| {
             made.unwrap();
@@ -81,6 +99,7 @@ impl Topic {
             next_id: 0,
             produced: BTreeMap::new(),
             clicks: Vec::new(),
+            produced_at: Vec::new(),
             poison: 0,
             records: 0,
             has_twins: true,
@@ -95,7 +114,8 @@ impl Topic {
             let user = self.numbers.below(USERS);
             let longest = if self.numbers.once_in(50) { 7_200_000 } else { 20_000 };
             let late_by = self.numbers.below(longest) as i64;
-            let at = Micros::new(now().get() - late_by * 1_000).unwrap();
+            let made_at = now();
+            let at = Micros::new(made_at.get() - late_by * 1_000).unwrap();
             let amount = self.numbers.below(1_000_000) as f64 / 100.0 - 2_000.0;
             let page = ["home", "cart", "pay", "help"][self.numbers.below(4) as usize];
             let json = serde_json::json!({"id": id, "at": at.to_string(), "visitor": user, "amount": amount, "page": page});
@@ -105,6 +125,7 @@ impl Topic {
                 self.send(user, Some(json.to_string().as_bytes()));
             }
             self.produced.insert(id, times);
+            self.produced_at.push(Micros::new(made_at.get() / 1_000 * 1_000).unwrap());
             self.clicks.push((id, at, user, amount, page));
         }
         self.flush();

@@ -1,10 +1,12 @@
 //! Streams over a real broker, in short.
 
-use twinstore_faults::{Broker, Extent, Fault, Stage, Topic, run};
+use std::time::Duration;
+
+use twinstore_faults::{Broker, Extent, Fault, Stage, Topic, restart, run};
 
 /// A fault in short; what is left has to be right.
 fn short(fault: Fault, times: u32) {
-    let extent = Extent { times, clicks: 800, seed: 7 };
+    let extent = Extent { times, clicks: 800, down_s: 3, seed: 7 };
     run(Broker::shared(), fault, extent).checked.expect_nothing_wrong();
 }
 
@@ -26,6 +28,116 @@ fn a_stream_brings_every_row_into_both_stores_once() {
 #[test]
 fn a_stream_that_is_killed_again_and_again_loses_nothing_and_doubles_nothing() {
     short(Fault::Killed, 5);
+}
+
+#[test]
+fn a_stream_that_is_killed_after_each_step_of_a_flush_loses_nothing_and_doubles_nothing() {
+    short(Fault::KilledAtEach, 1);
+}
+
+#[test]
+fn a_broker_that_is_cut_off_or_silent_or_slow_is_waited_for() {
+    // One after the other: they share the way to the broker.
+    short(Fault::BrokerCut, 1);
+    short(Fault::BrokerSilent, 1);
+    short(Fault::BrokerSlow, 1);
+}
+
+#[test]
+fn a_stream_into_redis_that_is_killed_again_and_again_loses_nothing_and_doubles_nothing() {
+    short(Fault::RedisKilled, 4);
+}
+
+#[test]
+fn a_redis_that_is_killed_and_comes_back_with_or_without_its_rows_has_them_all_again() {
+    short(Fault::RedisBack, 1);
+    short(Fault::RedisEmpty, 1);
+}
+
+#[test]
+fn a_redis_that_is_full_or_slow_or_cut_off_is_waited_for() {
+    short(Fault::RedisFull, 1);
+    short(Fault::RedisSlow, 1);
+    short(Fault::RedisCut, 1);
+}
+
+#[test]
+fn a_clock_that_is_an_hour_wrong_makes_no_row_available_before_it_was_there() {
+    short(Fault::ClockAhead, 1);
+    short(Fault::ClockBehind, 1);
+}
+
+#[test]
+fn by_the_times_of_producers_a_clock_that_is_behind_loses_nothing_and_the_checker_sees_that_it_stamps_too_early()
+ {
+    let broker = Broker::shared();
+    let mut topic = Topic::create(broker, "behind", 2, 10);
+    let mut stage = Stage::set(broker, &topic);
+    stage.set_clock(-3_600);
+    topic.produce(500);
+    let (is_done, said) = stage.stream(&["--until-caught-up"]).ends();
+    assert!(is_done, "{said}");
+    let checked = stage.check(&topic);
+    assert_eq!(checked.too_early, checked.rows);
+    assert_eq!(checked.lost + checked.doubled + checked.positions_twice + checked.wrong_online, 0);
+}
+
+#[test]
+fn without_the_position_check_the_checker_goes_red() {
+    let broker = Broker::shared();
+    let mut topic = Topic::create(broker, "no-positions", 1, 11);
+    let stage = Stage::set(broker, &topic);
+    topic.produce(500);
+    let without = ("TWINSTORE_TRIAL_WITHOUT", "positions");
+    let ends = ("TWINSTORE_TRIAL_END", "written:1");
+    stage.stream_on_trial(&["--flush-rows", "400"], &[without, ends]).ends_itself();
+    topic.produce(500);
+    let (is_done, said) = stage.stream_on_trial(&["--until-caught-up"], &[without]).ends();
+    assert!(is_done, "{said}");
+    let checked = stage.check(&topic);
+    assert!(checked.lost + checked.doubled == 0 && checked.wrong_online > 0, "{checked:?}");
+}
+
+#[test]
+fn without_positions_in_the_commit_of_their_rows_the_checker_goes_red() {
+    let broker = Broker::shared();
+    let mut topic = Topic::create(broker, "two-commits", 1, 12);
+    let stage = Stage::set(broker, &topic);
+    topic.produce(500);
+    let without = ("TWINSTORE_TRIAL_WITHOUT", "one-commit");
+    let ends = ("TWINSTORE_TRIAL_END", "file-written:1");
+    stage.stream_on_trial(&[], &[without, ends]).ends_itself();
+    let (is_done, said) = stage.stream(&["--until-caught-up"]).ends();
+    assert!(is_done, "{said}");
+    assert!(stage.check(&topic).doubled > 0);
+}
+
+#[test]
+fn without_the_compare_and_set_a_sleeper_that_wakes_up_makes_the_checker_red() {
+    let broker = Broker::shared();
+    let mut topic = Topic::create(broker, "no-compare", 2, 13);
+    let stage = Stage::set(broker, &topic);
+    let without = ("TWINSTORE_TRIAL_WITHOUT", "compare-and-set");
+    // Whether it sleeps in the middle of a flush is chance, so it sleeps more than once.
+    let is_red = (0..20).any(|_| {
+        stage.watch();
+        let sleeper = stage.stream_on_trial(&["--flush-rows", "50"], &[without]);
+        let before = stage.rows();
+        topic.produce(3_000);
+        stage.await_more(before);
+        sleeper.pause();
+        let successor = stage.stream(&[]);
+        stage.await_rows(&topic, 0);
+        sleeper.wake();
+        // It is the only member, and has nothing to read: what it does now it had begun before.
+        successor.stop();
+        topic.produce(1);
+        stage.await_rows(&topic, 0);
+        sleeper.stop();
+        let checked = stage.check(&topic);
+        checked.went_back + checked.unexplained + checked.wrong_online > 0
+    });
+    assert!(is_red, "nobody notices");
 }
 
 #[test]
@@ -76,6 +188,30 @@ fn rows_that_the_topic_dropped_stop_the_stream_and_it_says_how_many() {
         "50 rows are gone",
     ];
     assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+}
+
+#[test]
+fn rows_that_the_topic_dropped_before_a_stream_that_runs_had_them_stop_it() {
+    let broker = Broker::shared();
+    let mut topic = Topic::create(broker, "gap-ahead", 1, 9);
+    let stage = Stage::set(broker, &topic);
+    let stream = stage.stream(&[]);
+    topic.produce(100);
+    stage.await_rows(&topic, 0);
+    stream.pause();
+    // What was asked for before it slept is answered with the first of these.
+    topic.produce(1);
+    topic.produce(200);
+    topic.drop_before(0, topic.records - 10);
+    stream.wake();
+    let (is_done, said) = stream.ends();
+    assert!(!is_done && said.contains("partition 0") && said.contains("rows are gone"), "{said}");
+}
+
+#[test]
+fn a_stream_that_was_killed_is_fresh_again_within_thirty_seconds() {
+    let took = restart(Broker::shared(), 20_000, 14);
+    assert!(took < Duration::from_secs(30), "{took:?}");
 }
 
 #[test]

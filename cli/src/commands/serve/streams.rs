@@ -133,6 +133,7 @@ impl<'a> Streams<'a> {
             watch: watch.clone(),
             until_caught_up: false,
             stop: stop.clone(),
+            trial: Arc::default(),
         };
         let settings = stream::feed_settings(self.project, &target)?;
         let (view, source, board) = (target.view.clone(), target.source.clone(), self.board.clone());

@@ -14,6 +14,7 @@ use crate::stream::judge::{Before, Counts, Taken};
 use crate::stream::positions;
 use crate::stream::protocol::{Event, Move};
 use crate::stream::report::Flushed;
+use crate::stream::trial::{Guard, Point};
 use crate::stream::watch::Marks;
 use crate::stream::working::{NoRoom, Touched, Write};
 
@@ -34,8 +35,15 @@ pub(super) struct Flush {
 }
 
 impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
+    /// What time it is, and never before the flush's records were there: a clock that is behind makes no row
+    /// available earlier than its broker had it.
+    fn no_earlier_than_received(&self) -> Micros {
+        let received = self.protocol.records().iter().map(|record| record.received_at).max();
+        received.max(Some((self.clock)())).unwrap_or(Micros::MAX)
+    }
+
     pub(super) async fn transform(&mut self) -> Result<Event, MaterializerError> {
-        let now = (self.clock)();
+        let now = self.no_earlier_than_received();
         let mut flush = Flush { folded_at: Some(now), ..Flush::default() };
         self.settle_seam().await?;
         let before = Before { refused: &self.refused_before, seam: self.seam.from };
@@ -106,6 +114,10 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
 
     pub(super) async fn write(&mut self) -> Result<Event, MaterializerError> {
         let now = self.flush.folded_at.unwrap_or_else(self.clock);
+        if self.following.trial.ends_at(Point::HalfWritten) {
+            self.working.write(self.online, &self.flush.touched.half(), now).await?;
+            std::process::abort();
+        }
         match self.working.write(self.online, &self.flush.touched, now).await? {
             Write::Done { written, folded_anew } => {
                 self.flush.written = written;
@@ -125,7 +137,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
 
     /// The moment that the log will say, and the online store's applied time with it.
     pub(super) async fn stamp(&mut self) -> Result<Event, MaterializerError> {
-        let stamp = (self.clock)();
+        let stamp = self.no_earlier_than_received();
         self.flush.marks.acknowledged(stamp);
         let any_visible = self.flush.taken.as_ref().is_some_and(|taken| {
             let folded_at = self.flush.folded_at.map_or(i64::MAX, Micros::get);
@@ -159,6 +171,11 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
             let (batch, late) = self.judge.log_batch(taken, stamp)?;
             appender.write(batch).await?;
             self.flush.marks.late = late;
+            if !self.following.trial.has(Guard::OneCommit) {
+                appender.commit(&[]).await?;
+                appender = self.log.appender().await?;
+            }
+            self.following.trial.pass(Point::FileWritten);
         }
         let mut markers = positions::markers(self.judge.topic(), moves, self.flush.applied_at);
         markers.extend(self.seam.from.filter(|_| !self.seam.is_recorded).map(seam::marker));

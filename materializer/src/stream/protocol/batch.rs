@@ -13,7 +13,7 @@ pub struct Record {
     pub offset: u64,
     /// The broker's timestamp.
     pub timestamp: Micros,
-    /// When it was received.
+    /// When it was received, and never before its broker took it, where the broker says when that was.
     pub received_at: Micros,
     /// The record's key, in bytes; none where it has none.
     pub key: Option<Vec<u8>>,
@@ -70,6 +70,13 @@ impl Gathered {
         waits.anywhere = waits.anywhere.min(record.timestamp);
         self.ends.insert(record.partition, record.offset + 1);
         self.records.push(record);
+    }
+
+    /// Its first record waits since this moment, if not for longer.
+    pub(super) fn waits_since(&mut self, now: Micros) {
+        if let Some(waits) = &mut self.waits {
+            waits.here = waits.here.min(now);
+        }
     }
 
     pub(super) fn records(&self) -> &[Record] {

@@ -112,6 +112,23 @@ fn a_flush_begins_when_its_first_record_has_waited_long_enough() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_makes_no_flush_and_no_rest_wait_until_it_is_as_late_again() {
+    let hour = 3_600_000;
+    let mut protocol = reading(None);
+    let fresh = Record { timestamp: at(hour), ..record(0, 0) };
+    protocol.on(Event::Received(fresh, at(hour)));
+    protocol.on(Event::Idle(at(50)));
+    assert_eq!(protocol.step(), Step::Receive { until: at(150) });
+    protocol.on(Event::Idle(at(150)));
+    assert_eq!(protocol.step(), Step::Transform);
+    protocol.on(Event::Failed(at(hour)));
+    protocol.on(Event::Idle(at(200)));
+    assert_eq!(protocol.step(), Step::Rest { until: at(250) });
+    protocol.on(Event::Idle(at(250)));
+    assert_eq!(protocol.step(), Step::Transform);
+}
+
+#[test]
 fn records_that_waited_at_the_broker_are_gathered_before_they_are_flushed_at_once() {
     let mut protocol = reading(None);
     for offset in 0..2 {

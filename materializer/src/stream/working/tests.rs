@@ -51,7 +51,7 @@ proptest! {
             let folder = tempfile::tempdir().unwrap();
             let online = Embedded::open(folder.path()).unwrap();
             // Two processes take turns at flushes, each with little memory, and repeat some.
-            let mut processes = [Working::new(&view, 2_000), Working::new(&view, 0)];
+            let mut processes = [Working::new(&view, 2_000, true), Working::new(&view, 0, true)];
             for flush in rows.chunks(7) {
                 let times = if numbers.once_in(3) { 2 } else { 1 };
                 for _ in 0..times {

@@ -1,0 +1,39 @@
+//! What the environment says for tests of faults: where a stream ends itself, which guard it goes without,
+//! and how wrong the clock is. A release build has no ear for any of it.
+//!
+//! `TWINSTORE_TRIAL_END` is `POINT` or `POINT:PASSES`, `TWINSTORE_TRIAL_WITHOUT` a guard, and
+//! `TWINSTORE_TRIAL_CLOCK_S` how many seconds the clock is ahead, or behind where it is negative.
+
+use std::sync::OnceLock;
+
+use materializer::Trial;
+
+use crate::failure::Failure;
+
+/// What is done to the streams of this process.
+pub fn of_stream() -> Result<Trial, Failure> {
+    let mut trial = Trial::default();
+    if let Some(end) = said("TWINSTORE_TRIAL_END") {
+        let (point, passes) = end.split_once(':').unwrap_or((&end, "1"));
+        let passes =
+            passes.parse().map_err(|_| Failure::new(format!("`{passes}` is no number of passes")))?;
+        trial = Trial::end(point.parse().map_err(Failure::new)?, passes);
+    }
+    if let Some(guard) = said("TWINSTORE_TRIAL_WITHOUT") {
+        trial = trial.without(guard.parse().map_err(Failure::new)?);
+    }
+    Ok(trial)
+}
+
+/// How many microseconds the clock is ahead: read once, and 0 in a release build.
+pub fn clock_ahead_us() -> i64 {
+    static AHEAD: OnceLock<i64> = OnceLock::new();
+    *AHEAD.get_or_init(|| {
+        let seconds = said("TWINSTORE_TRIAL_CLOCK_S").and_then(|text| text.parse::<i64>().ok());
+        seconds.unwrap_or(0).saturating_mul(1_000_000)
+    })
+}
+
+fn said(key: &str) -> Option<String> {
+    if cfg!(debug_assertions) { std::env::var(key).ok() } else { None }
+}
