@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export TWINSTORE_BIN := $(abspath $(TARGET))/debug/twinstore
 
-.PHONY: bench-flights bench-redis help demo build test check fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults
+.PHONY: bench-flights bench-redis bench-stream help demo build test check fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -79,6 +79,11 @@ bench-join: ## the point-in-time join beside its peers; ARGS="--help" says what 
 bench-redis: ## the online store in Redis beside redis-benchmark and, with FEAST_PYTHON, Feast's layout
 	cargo build --locked --release -p twinstore-bench-redis
 	BENCH_REDIS=$(TARGET)/release/bench-redis benches/redis/run
+
+bench-stream: ## streams over a real broker beside a bare loop; ARGS="--help" says what can be chosen
+	scripts/install-test-needs
+	cargo build --locked --release --workspace --bins
+	TWINSTORE_BIN=$(TARGET)/release/twinstore BENCH_STREAM=$(TARGET)/release/bench-stream benches/stream/run $(ARGS)
 
 bench-online: ## online reads beside their peers; ARGS="--help" says what can be chosen, "--quick" is short
 	cargo build --locked --release --workspace --bins
