@@ -51,6 +51,9 @@ pub struct Serve {
 pub struct Stream {
     /// The Kafka brokers.
     pub brokers: String,
+    /// Where the schemas of streams are that name no file; empty where nowhere.
+    #[serde(default)]
+    pub schema_registry: String,
     /// Settings of librdkafka that are passed on, as `security.protocol`.
     #[serde(default)]
     pub kafka: BTreeMap<String, String>,
@@ -67,7 +70,7 @@ pub struct Setting {
 }
 
 /// Every key. Its twin in the environment is `TWINSTORE_` and the key in capitals, with `_` for `.`.
-pub const SETTINGS: [Setting; 7] = [
+pub const SETTINGS: [Setting; 8] = [
     Setting { key: "project", default: "twinstore", meaning: "what the project is called" },
     Setting {
         key: "registry.url",
@@ -84,6 +87,11 @@ pub const SETTINGS: [Setting; 7] = [
         key: "stream.brokers",
         default: "127.0.0.1:9092",
         meaning: "the Kafka brokers, or `embedded://FOLDER`: topics on disk, which `push` fills; a table `stream.kafka` passes settings on to librdkafka",
+    },
+    Setting {
+        key: "stream.schema_registry",
+        default: "",
+        meaning: "the schema registry, as `https://user:password@host`: schemas of Avro and protobuf streams that name no file",
     },
     Setting { key: "serve.grpc", default: "127.0.0.1:6566", meaning: "where the server listens for gRPC" },
     Setting { key: "serve.http", default: "127.0.0.1:6567", meaning: "where the server listens for HTTP" },

@@ -14,7 +14,7 @@
 //!
 //! let project = std::path::PathBuf::from(".");
 //! let offline = offline::OfflineStore::open(".twinstore/offline", &project)?;
-//! let materializer = Materializer { offline, online, project, clock };
+//! let materializer = Materializer { offline, online, project, schema_registry: None, clock };
 //! let report = materializer.backfill(&target, EventRange::default(), |_rows| {}).await?;
 //! println!("{} rows loaded", report.rows_loaded);
 //! # Ok(())
@@ -42,6 +42,6 @@ pub use judge::EventRange;
 pub use report::LoadReport;
 pub use stream::{
     Arrival, Bounds, Event, Feed, FeedError, Following, Halt, Kafka, KafkaSettings, Located, Move,
-    PartitionReport, Protocol, PushError, PushFeed, PushLog, Pushed, Record, ReplayReport, Share, Stage,
-    Step, StreamReport, Watch, follow, unsettled,
+    PartitionReport, Protocol, PushError, PushFeed, PushLog, Pushed, Record, ReplayReport, SchemaRegistry,
+    Share, Stage, Step, StreamReport, Watch, follow, unsettled,
 };

@@ -11,6 +11,7 @@ mod protocol;
 mod push;
 mod replay;
 mod report;
+mod schema_registry;
 mod watch;
 mod working;
 
@@ -21,4 +22,5 @@ pub use protocol::{Bounds, Event, Halt, Located, Move, Protocol, Record, Share, 
 pub use push::{PushError, PushFeed, PushLog, Pushed};
 pub use replay::{ReplayReport, unsettled};
 pub use report::{PartitionReport, StreamReport};
+pub use schema_registry::SchemaRegistry;
 pub use watch::{Stage, Watch};

@@ -27,11 +27,13 @@ mod broker;
 mod checker;
 mod disk;
 mod faults;
+mod schemas;
 mod stage;
 mod topic;
 
 pub use broker::Broker;
 pub use checker::Checked;
 pub use faults::{Extent, Fault, Outcome, run};
+pub use schemas::{Schemas, Written};
 pub use stage::{Stage, Streaming};
 pub use topic::Topic;

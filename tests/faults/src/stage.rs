@@ -16,6 +16,7 @@ use tokio::runtime::Runtime;
 
 use crate::broker::Broker;
 use crate::checker::{self, Checked};
+use crate::schemas::{Schemas, Written};
 use crate::topic::Topic;
 
 /// How long a stream may take to bring everything into the log.
@@ -64,8 +65,11 @@ impl Stage {
 
     fn with(brokers: &str, topic: &Topic, folder: TempDir, from: &str, batch: &str) -> Self {
         fs::create_dir(folder.path().join("features")).unwrap();
-        let definitions = definitions(&topic.name, from, batch);
+        let definitions = definitions(topic, from, batch);
         fs::write(folder.path().join("features/clicks.yaml"), definitions).unwrap();
+        for (name, text) in Written::files() {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
         let settings = vec![
             ("TWINSTORE_STREAM_BROKERS", brokers.to_owned()),
             // A group for each topic: its members are those of one stage.
@@ -86,6 +90,11 @@ impl Stage {
         stage.set_kafka("session.timeout.ms", "1500");
         stage.set_kafka("heartbeat.interval.ms", "400");
         stage
+    }
+
+    /// Names a schema registry to the streams that start from now on.
+    pub fn set_schemas(&mut self, schemas: &Schemas) {
+        self.settings.push(("TWINSTORE_STREAM_SCHEMA_REGISTRY", schemas.url()));
     }
 
     /// The command with these words, in the project.
@@ -168,7 +177,7 @@ impl Stage {
     }
 
     /// Waits until the streams say this.
-    pub(crate) fn await_said(&self, words: &str) {
+    pub fn await_said(&self, words: &str) {
         let began = Instant::now();
         while !self.said().contains(words) {
             self.assert_no_error();
@@ -269,7 +278,9 @@ fn binary() -> PathBuf {
     beside.expect("there is no twinstore binary: run `cargo build --workspace --bins` first")
 }
 
-fn definitions(topic: &str, from: &str, batch: &str) -> String {
+fn definitions(topic: &Topic, from: &str, batch: &str) -> String {
+    let Topic { name, written, .. } = topic;
+    let format = written.format();
     format!(
         "
 kind: entity
@@ -281,7 +292,7 @@ name: clicks
 schema: {{id: int64, at: timestamp, visitor: int64, amount: float64, page: string}}
 event_time: at
 allowed_lateness: 1h
-stream: {{topic: {topic}, format: json{from}}}
+stream: {{topic: {name}, format: {format}{from}}}
 {batch}
 ---
 kind: feature_view

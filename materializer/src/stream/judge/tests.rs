@@ -58,7 +58,7 @@ fn judge() -> Judge {
         hash: "0123456789abcdef".to_owned(),
     };
     let target = Target { view: Arc::new(view), source: Arc::new(source) };
-    Judge::new(&target, Path::new(".")).unwrap()
+    Judge::new(&target, Path::new("."), None).unwrap()
 }
 
 fn at() -> Micros {
