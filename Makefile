@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export TWINSTORE_BIN := $(abspath $(TARGET))/debug/twinstore
 
-.PHONY: bench-flights bench-redis bench-tier help demo build test check fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults
+.PHONY: bench-flights bench-redis bench-stream bench-tier help demo build test check fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -83,6 +83,11 @@ bench-redis: ## the online store in Redis beside redis-benchmark and, with FEAST
 bench-tier: ## the online stores with the hot tier and without, and how soon a write is seen through it
 	cargo build --locked --release -p twinstore-bench-tier
 	BENCH_TIER=$(TARGET)/release/bench-tier benches/tier/run $(ARGS)
+
+bench-stream: ## streams over a real broker beside a bare loop; ARGS="--help" says what can be chosen
+	scripts/install-test-needs
+	cargo build --locked --release --workspace --bins
+	TWINSTORE_BIN=$(TARGET)/release/twinstore BENCH_STREAM=$(TARGET)/release/bench-stream benches/stream/run $(ARGS)
 
 bench-online: ## online reads beside their peers; ARGS="--help" says what can be chosen, "--quick" is short
 	cargo build --locked --release --workspace --bins

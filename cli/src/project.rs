@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use feature::{ServicePlan, ServiceRef, Source, VersionId};
-use materializer::{Materializer, Target};
+use materializer::{Materializer, SchemaRegistry, Target};
 use offline::OfflineStore;
 use online::{Store, StoreUrl};
 use registry::{Registered, Registry};
@@ -119,7 +119,12 @@ impl Project {
                 online.expire(&view.id, kept);
             }
         }
-        Ok(Materializer { offline: self.offline()?, online, project: self.folder.clone(), clock: clock::now })
+        let schema_registry = match self.settings.stream.schema_registry.as_str() {
+            "" => None,
+            address => Some(Arc::new(SchemaRegistry::at(address)?)),
+        };
+        let project = self.folder.clone();
+        Ok(Materializer { offline: self.offline()?, online, project, schema_registry, clock: clock::now })
     }
 }
 

@@ -57,6 +57,9 @@ pub struct Serve {
 pub struct Stream {
     /// The Kafka brokers, or the folder of topics on disk.
     pub brokers: String,
+    /// Where the schemas of streams are that name no file; empty where nowhere.
+    #[serde(default)]
+    pub schema_registry: String,
     /// Settings of librdkafka that are passed on, as `security.protocol`.
     #[serde(default)]
     pub kafka: BTreeMap<String, String>,
@@ -73,7 +76,7 @@ pub struct Setting {
 }
 
 /// Every key. Its twin in the environment is `TWINSTORE_` and the key in capitals, with `_` for `.`.
-pub const SETTINGS: [Setting; 9] = [
+pub const SETTINGS: [Setting; 10] = [
     Setting { key: "project", default: "twinstore", meaning: "what the project is called" },
     Setting {
         key: "registry.url",
@@ -90,6 +93,11 @@ pub const SETTINGS: [Setting; 9] = [
         key: "stream.brokers",
         default: "embedded://.twinstore/topics",
         meaning: "the Kafka brokers, as host:port,host:port, or `embedded://FOLDER`: topics on disk, into which rows are pushed; a table `stream.kafka` passes settings on to librdkafka",
+    },
+    Setting {
+        key: "stream.schema_registry",
+        default: "",
+        meaning: "the schema registry, as `https://user:password@host`: schemas of Avro and protobuf streams that name no file",
     },
     Setting { key: "serve.grpc", default: "127.0.0.1:6566", meaning: "where the server listens for gRPC" },
     Setting { key: "serve.http", default: "127.0.0.1:6567", meaning: "where the server listens for HTTP" },

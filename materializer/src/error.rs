@@ -90,6 +90,22 @@ pub enum MaterializerError {
         /// What is wrong with its schema.
         why: String,
     },
+    /// Retry: a schema registry that does not answer as it should.
+    #[error("the schema registry {url}: {why}")]
+    SchemaRegistryDown {
+        /// Its address.
+        url: String,
+        /// What failed.
+        why: String,
+    },
+    /// Tell the user: a schema registry that cannot be used this way.
+    #[error("the schema registry {url}: {why}")]
+    SchemaRegistryRefused {
+        /// Its address.
+        url: String,
+        /// Why.
+        why: String,
+    },
     /// Tell the user: a log that was filled from another topic.
     #[error(
         "{view} was streamed from another topic than `{topic}`, whose offsets are its own: name the topic of before, or define {}@{}",
@@ -193,7 +209,7 @@ impl MaterializerError {
                     | OnlineError::TooLarge { .. }
                     | OnlineError::Url { .. }
             ),
-            Self::OnlineConflict { .. } => true,
+            Self::OnlineConflict { .. } | Self::SchemaRegistryDown { .. } => true,
             Self::Feed { error, .. } => matches!(error, FeedError::Unreachable(_)),
             _ => false,
         }

@@ -21,6 +21,7 @@ use crate::report::LoadReport;
 use crate::seam;
 use crate::source_files::{self, SourceFile};
 use crate::source_reader::content;
+use crate::stream::SchemaRegistry;
 use crate::sync;
 
 /// The one writer of both stores.
@@ -32,6 +33,8 @@ pub struct Materializer<W> {
     pub online: W,
     /// The folder from which the paths of sources are taken.
     pub project: PathBuf,
+    /// Where the schemas of streams are that name no file; none where there is no registry.
+    pub schema_registry: Option<Arc<SchemaRegistry>>,
     /// What time it is.
     pub clock: fn() -> Micros,
 }

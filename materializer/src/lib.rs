@@ -14,7 +14,7 @@
 //!
 //! let project = std::path::PathBuf::from(".");
 //! let offline = offline::OfflineStore::open(".twinstore/offline", &project)?;
-//! let materializer = Materializer { offline, online, project, clock };
+//! let materializer = Materializer { offline, online, project, schema_registry: None, clock };
 //! let report = materializer.backfill(&target, EventRange::default(), |_rows| {}).await?;
 //! println!("{} rows loaded", report.rows_loaded);
 //! # Ok(())
@@ -43,5 +43,6 @@ pub use report::LoadReport;
 pub use stream::{
     Appended, Arrival, Bounds, Event, Feed, FeedError, Following, Guard, Halt, Kafka, KafkaSettings, Located,
     Move, PartitionReport, Point, Protocol, PushError, PushFeed, PushLog, PushWriter, Pushed, Record,
-    ReplayReport, Share, Stage, Step, StreamReport, Trial, Watch, follow, read_up_to, unsettled,
+    ReplayReport, SchemaRegistry, Share, Stage, Step, StreamReport, Trial, Watch, follow, read_up_to,
+    unsettled,
 };

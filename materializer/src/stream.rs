@@ -11,6 +11,7 @@ mod protocol;
 mod push;
 mod replay;
 mod report;
+mod schema_registry;
 mod trial;
 mod watch;
 mod working;
@@ -22,5 +23,6 @@ pub use protocol::{Bounds, Event, Halt, Located, Move, Protocol, Record, Share, 
 pub use push::{Appended, PushError, PushFeed, PushLog, PushWriter, Pushed, read_up_to};
 pub use replay::{ReplayReport, unsettled};
 pub use report::{PartitionReport, StreamReport};
+pub use schema_registry::SchemaRegistry;
 pub use trial::{Guard, Point, Trial};
 pub use watch::{Stage, Watch};

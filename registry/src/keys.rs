@@ -219,7 +219,7 @@ static STREAM: Record = Record {
         optional(
             "schema",
             Shape::Text,
-            "none",
+            "each record's own, from `stream.schema_registry`",
             "the file that says what its values are: of avro a schema in JSON, of protobuf a `.proto` file; a \
              relative path is taken from the project's folder",
         ),

@@ -2,7 +2,19 @@
 
 /// The schema that this version writes. A registry with a greater one was written by a newer
 /// version and is refused.
-pub(crate) const SCHEMA: i64 = 1;
+pub(crate) const SCHEMA: i64 = 2;
+
+/// What brings each schema to the next, the first of them schema 1 to 2: a new registry is made as schema
+/// 1 and brought on the same way.
+pub(crate) const MIGRATIONS: [&str; 1] = ["CREATE TABLE freshness (
+        name TEXT NOT NULL,
+        version BIGINT NOT NULL,
+        minute BIGINT NOT NULL,
+        stage TEXT NOT NULL,
+        edge BIGINT NOT NULL,
+        row_count BIGINT NOT NULL,
+        PRIMARY KEY (name, version, minute, stage, edge)
+    )"];
 
 /// The statements that make the tables of schema 1. `registry` has one row; `version` is 0 for
 /// what has no versions, so that it can be part of a key.

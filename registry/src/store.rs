@@ -15,7 +15,7 @@ use crate::error::{self, RegistryError, sqlite_code};
 use crate::plan::{Action, Plan};
 use crate::reach::Reach;
 use crate::registered::{Listed, Registered};
-use crate::schema::{SCHEMA, TABLES};
+use crate::schema::{MIGRATIONS, SCHEMA, TABLES};
 use crate::stored::{body_text, damaged, definition, number};
 
 /// How long a writer waits for another one.
@@ -74,7 +74,7 @@ pub struct Revision {
     pub file: String,
 }
 
-fn as_text<S: serde::Serializer>(moment: &Micros, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn as_text<S: serde::Serializer>(moment: &Micros, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(moment)
 }
 
@@ -123,20 +123,29 @@ impl Registry {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
         let there = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'registry'";
         let there = sqlx::query(there).fetch_optional(&mut *transaction).await.map_err(&failed)?;
+        let mut schema = 1;
         if there.is_some() {
             let row = sqlx::query("SELECT schema_version FROM registry WHERE id = 1");
             let row = row.fetch_one(&mut *transaction).await.map_err(&failed)?;
-            let found: i64 = number(&row, "schema_version")?;
-            return match found > SCHEMA {
-                true => Err(RegistryError::Newer { url: self.url.clone(), found, known: SCHEMA }),
-                false => Ok(()),
-            };
+            schema = number(&row, "schema_version")?;
+            if schema > SCHEMA {
+                return Err(RegistryError::Newer { url: self.url.clone(), found: schema, known: SCHEMA });
+            }
+        } else {
+            for table in TABLES {
+                sqlx::query(table).execute(&mut *transaction).await.map_err(&failed)?;
+            }
+            let first = "INSERT INTO registry (id, schema_version, generation) VALUES (1, 1, 0)";
+            sqlx::query(first).execute(&mut *transaction).await.map_err(&failed)?;
         }
-        for table in TABLES {
-            sqlx::query(table).execute(&mut *transaction).await.map_err(&failed)?;
+        if schema == SCHEMA {
+            return Ok(());
         }
-        let first = "INSERT INTO registry (id, schema_version, generation) VALUES (1, $1, 0)";
-        sqlx::query(first).bind(SCHEMA).execute(&mut *transaction).await.map_err(&failed)?;
+        for migration in MIGRATIONS.iter().skip(usize::try_from(schema - 1).unwrap_or(0)) {
+            sqlx::query(*migration).execute(&mut *transaction).await.map_err(&failed)?;
+        }
+        let brought = "UPDATE registry SET schema_version = $1 WHERE id = 1";
+        sqlx::query(brought).bind(SCHEMA).execute(&mut *transaction).await.map_err(&failed)?;
         transaction.commit().await.map_err(&failed)
     }
 
@@ -236,12 +245,11 @@ impl Registry {
         rows.iter().map(revision).collect()
     }
 
-    #[cfg(test)]
     pub(crate) fn pool(&self) -> &SqlitePool {
         &self.pool
     }
 
-    fn failed(&self, action: &'static str) -> impl Fn(sqlx::Error) -> RegistryError {
+    pub(crate) fn failed(&self, action: &'static str) -> impl Fn(sqlx::Error) -> RegistryError {
         let url = self.url.clone();
         move |source| RegistryError::Storage { url: url.clone(), action, source }
     }

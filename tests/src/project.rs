@@ -40,6 +40,7 @@ impl Project {
     pub(crate) fn empty(clock: fn() -> Micros) -> Project {
         let folder = tempfile::tempdir().unwrap();
         let materializer = Materializer {
+            schema_registry: None,
             offline: OfflineStore::open("offline", folder.path()).unwrap(),
             online: Embedded::open(&folder.path().join("online")).unwrap(),
             project: folder.path().to_owned(),

@@ -1,5 +1,6 @@
 //! `stream`: the topics of views into both stores, a thread for each view, until it is told to stop.
 
+mod freshness;
 pub(super) mod metrics;
 
 use std::path::PathBuf;
@@ -91,6 +92,8 @@ pub async fn stream(project: &Project, args: &StreamArgs) -> Result<(), Failure>
     let views: Vec<String> = followed.iter().map(|followed| followed.view.to_string()).collect();
     eprintln!("following {} from {}", views.join(", "), project.settings.stream.brokers);
     let compacting = tokio::spawn(compact(materializer.clone(), views_followed));
+    let mut carried = freshness::Carried::new(project.registry().await?, watched(&followed));
+    let mut carrying = tokio::time::interval(freshness::EVERY);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut failures = Vec::new();
     loop {
@@ -108,6 +111,7 @@ pub async fn stream(project: &Project, args: &StreamArgs) -> Result<(), Failure>
                     failures.push(failure.to_string());
                 }
             },
+            _ = carrying.tick() => carry(&mut carried).await,
             _ = tokio::signal::ctrl_c() => stop_them(&stop),
             _ = terminate.recv() => stop_them(&stop),
         }
@@ -116,6 +120,7 @@ pub async fn stream(project: &Project, args: &StreamArgs) -> Result<(), Failure>
     if let Some(metrics) = metrics {
         metrics.abort();
     }
+    carry(&mut carried).await;
     show(&followed, args.format.format)?;
     match failures.as_slice() {
         [] => Ok(()),
@@ -137,6 +142,13 @@ pub(super) async fn compact(materializer: Arc<Materializer<Store>>, views: Vec<A
                 Err(error) => tracing::warn!("{}: its log was not compacted: {error}", view.id),
             }
         }
+    }
+}
+
+/// The streams go on where it fails: it is tried again, with what came since.
+async fn carry(carried: &mut freshness::Carried) {
+    if let Err(error) = carried.carry().await {
+        tracing::warn!("how fresh the views are was not kept: {error}");
     }
 }
 

@@ -2,16 +2,21 @@
 //! nothing. Each format gives the same values for the same facts.
 
 mod avro;
+mod framed;
 mod json;
 mod key;
 mod protobuf;
 mod text;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use feature::{Field, Stream, StreamFormat, Value};
 use prost_reflect::MessageDescriptor;
 
+use super::schema_registry::SchemaRegistry;
+use crate::error::MaterializerError;
+use framed::{Framed, Kind};
 pub(crate) use key::tombstone_key;
 
 /// Reads records of one format.
@@ -26,16 +31,47 @@ enum Format {
     Json,
     Avro(avro::Schema),
     Protobuf(MessageDescriptor),
+    Framed(Framed),
+}
+
+/// Why a record is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The kind of reason, by which refused rows are counted.
+    pub(crate) kind: &'static str,
+    /// What is wrong, in words.
+    pub(crate) detail: String,
+}
+
+impl Refusal {
+    fn undecodable(detail: impl Into<String>) -> Self {
+        Self { kind: "undecodable", detail: detail.into() }
+    }
 }
 
 impl Decoder {
-    /// A decoder of these columns of a stream; its schema's path is taken from the project's folder.
-    /// Else what is wrong with the schema, in words.
-    pub(crate) fn new(stream: &Stream, fields: &[Field], project: &Path) -> Result<Self, String> {
+    /// A decoder of these columns of a stream; its schema's path is taken from the project's folder, and
+    /// where it names none, schemas are the registry's. Else what is wrong with the schema, in words.
+    pub(crate) fn new(
+        stream: &Stream,
+        fields: &[Field],
+        project: &Path,
+        registry: Option<&Arc<SchemaRegistry>>,
+    ) -> Result<Self, String> {
         let path = |schema: &Option<String>| match schema {
             Some(path) => Ok(project.join(path)),
-            None => Err("it names no `schema`: name the file that says what its values are".to_owned()),
+            None => Err("it names no `schema`: name the file that says what its values are, or set \
+                         `stream.schema_registry`"
+                .to_owned()),
         };
+        let framed = match stream.format {
+            StreamFormat::Json => None,
+            StreamFormat::Avro => Some(Kind::Avro),
+            StreamFormat::Protobuf => Some(Kind::Protobuf),
+        };
+        if let (Some(kind), Some(registry), None) = (framed, registry, &stream.schema) {
+            return Ok(Self { fields: fields.to_vec(), format: Format::Framed(Framed::new(registry, kind)) });
+        }
         let format = match stream.format {
             StreamFormat::Json => Format::Json,
             StreamFormat::Avro => {
@@ -58,13 +94,29 @@ impl Decoder {
         &self.fields
     }
 
-    /// One value for each column; a column that the record lacks is null. Else what is wrong with the
-    /// record, in words.
-    pub(crate) fn decode(&self, bytes: &[u8]) -> Result<Vec<Value>, String> {
-        match &self.format {
-            Format::Json => json::decode(&self.fields, bytes),
+    /// Finds out what has to be known before these values are decoded.
+    pub(crate) async fn prepare<'a>(
+        &mut self,
+        values: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<(), MaterializerError> {
+        match &mut self.format {
+            Format::Framed(framed) => framed.prepare(values).await,
+            Format::Json | Format::Avro(_) | Format::Protobuf(_) => Ok(()),
+        }
+    }
+
+    /// One value for each column, once its value was prepared; a column that the record lacks is null.
+    /// Else what is wrong with the record.
+    pub(crate) fn decode(&self, bytes: &[u8]) -> Result<Vec<Value>, Refusal> {
+        let decoded = match &self.format {
+            // No text begins with a zero: it is the frame of a schema registry, whose schema adds nothing.
+            Format::Json => {
+                json::decode(&self.fields, framed::unframed(bytes).map_or(bytes, |(_, rest)| rest))
+            }
             Format::Avro(schema) => avro::decode(schema, &self.fields, bytes),
             Format::Protobuf(message) => protobuf::decode(message, &self.fields, bytes),
-        }
+            Format::Framed(framed) => return framed.decode(&self.fields, bytes),
+        };
+        decoded.map_err(Refusal::undecodable)
     }
 }

@@ -66,7 +66,7 @@ pub async fn follow<W: Reader + Writer, F: Feed>(
         following,
         feed,
         protocol: Protocol::new(following.bounds, following.share, clock()),
-        judge: Judge::new(target, &materializer.project)?,
+        judge: Judge::new(target, &materializer.project, materializer.schema_registry.as_ref())?,
         log: materializer.offline.log(view).await?,
         letters: materializer.offline.dead_letters(&view.id).await?,
         refused_before: BTreeSet::new(),

@@ -17,6 +17,7 @@ use transform::{EVENT_TIME, ViewTransform};
 use super::decode::{Decoder, tombstone_key};
 use super::letter;
 use super::protocol::Record;
+use super::schema_registry::SchemaRegistry;
 use super::working::NoRoom;
 use crate::counting::{add_counts, count_refused};
 use crate::error::MaterializerError;
@@ -76,7 +77,11 @@ pub(crate) struct Taken {
 
 impl Judge {
     /// What the stream of a view is judged by.
-    pub(crate) fn new(target: &Target, project: &Path) -> Result<Self, MaterializerError> {
+    pub(crate) fn new(
+        target: &Target,
+        project: &Path,
+        registry: Option<&Arc<SchemaRegistry>>,
+    ) -> Result<Self, MaterializerError> {
         let Target { view, source } = target;
         let Some(stream) = &source.stream else {
             return Err(MaterializerError::NoStream {
@@ -85,7 +90,7 @@ impl Judge {
             });
         };
         let transform = ViewTransform::compile(source, view)?;
-        let decoder = Decoder::new(stream, transform.input(), project)
+        let decoder = Decoder::new(stream, transform.input(), project, registry)
             .map_err(|why| MaterializerError::StreamSchema { source_name: source.name.to_string(), why })?;
         let keys = view.keys.iter().map(|key| (key.name.as_str(), key.data_type));
         let columns = view.columns.iter().map(|column| (column.name.as_str(), column.data_type));
@@ -103,7 +108,12 @@ impl Judge {
         })
     }
 
-    /// Judges records that are in the order of their positions.
+    /// Finds out what has to be known before these records are judged; fails where it has to wait.
+    pub(crate) async fn prepare(&mut self, records: &[Record]) -> Result<(), MaterializerError> {
+        self.decoder.prepare(records.iter().filter_map(|record| record.value.as_deref())).await
+    }
+
+    /// Judges records that were prepared and are in the order of their positions.
     pub(crate) fn judge(
         &self,
         records: &[Record],
@@ -128,7 +138,7 @@ impl Judge {
                         cells.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
                         decoded.push(place);
                     }
-                    Err(problem) => refuse(record, "undecodable", problem),
+                    Err(refusal) => refuse(record, refusal.kind, refusal.detail),
                 },
                 None if before.seam.is_some_and(|seam| record.timestamp < seam) => counts.of_history += 1,
                 None => match tombstone_key(&self.view, record.key.as_deref()) {

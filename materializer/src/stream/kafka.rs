@@ -76,7 +76,6 @@ struct Changes {
 impl Kafka {
     /// Joins the group. The broker need not be there yet.
     pub fn join(settings: &KafkaSettings, clock: fn() -> Micros) -> Result<Self, FeedError> {
-        let refused = |error: KafkaError| FeedError::Refused(format!("kafka refuses its settings: {error}"));
         if let Some((key, _)) = OURS.iter().find(|(key, _)| settings.options.contains_key(*key)) {
             return Err(FeedError::Refused(format!(
                 "`{key}` cannot be set: positions are kept in the log, so remove it"
@@ -212,6 +211,26 @@ impl ConsumerContext for Told {
     }
 }
 
+/// What librdkafka names where a setting needs the library that this build leaves out.
+const LEFT_OUT: &str = "OpenSSL";
+
+fn refused(error: KafkaError) -> FeedError {
+    let sentence = match &error {
+        KafkaError::ClientConfig(_, why, key, value) if why.contains(LEFT_OUT) => format!(
+            "the setting `stream.kafka.\"{key}\"` = `{value}` needs OpenSSL, which this build leaves out: give \
+             the broker a listener without TLS, or put a TLS proxy before it and name that in `stream.brokers`"
+        ),
+        KafkaError::ClientConfig(_, why, key, value) => {
+            format!("the setting `stream.kafka.\"{key}\"` = `{value}` is refused: {why}")
+        }
+        KafkaError::ClientCreation(why) if why.contains("openssl") => format!(
+            "its way to log in needs OpenSSL, which this build leaves out; of SASL there is PLAIN: {why}"
+        ),
+        error => format!("kafka refuses its settings: {error}"),
+    };
+    FeedError::Refused(sentence)
+}
+
 fn unreachable(error: KafkaError) -> FeedError {
     FeedError::Unreachable(error.to_string())
 }
@@ -220,11 +239,15 @@ fn failed(error: KafkaError) -> FeedError {
     let sentence = error.to_string();
     match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => FeedError::OutOfRange,
+        Some(RDKafkaErrorCode::NotImplemented) => FeedError::Refused(
+            "its records are compressed by a codec that this build leaves out, as zstd: set the topic's \
+             `compression.type` to lz4, snappy or gzip, and produce anew what is compressed already"
+                .to_owned(),
+        ),
         Some(
             RDKafkaErrorCode::TopicAuthorizationFailed
             | RDKafkaErrorCode::GroupAuthorizationFailed
             | RDKafkaErrorCode::ClusterAuthorizationFailed
-            | RDKafkaErrorCode::NotImplemented
             | RDKafkaErrorCode::Fatal,
         ) => FeedError::Refused(sentence),
         _ => match error {

@@ -78,13 +78,14 @@ impl<W: Reader + Writer> Materializer<W> {
         limit: usize,
     ) -> Result<Option<ReplayReport>, MaterializerError> {
         let view = &target.view;
-        let judge = Judge::new(target, &self.project)?;
+        let mut judge = Judge::new(target, &self.project, self.schema_registry.as_ref())?;
         let mut log = self.offline.log(view).await?;
         let letters = self.offline.dead_letters(&view.id).await?.read(limit).await?;
         let letters = unsettled(&log, letters).await?;
         let records: Vec<Record> = letters.iter().filter_map(letter::record).collect();
         let mut counts = Counts::default();
         let before = Before { refused: &BTreeSet::new(), seam: seam::find(&log, &target.source).await? };
+        judge.prepare(&records).await?;
         let (taken, _) = judge.judge(&records, &before, &mut counts)?;
         let report = ReplayReport {
             view: view.id.clone(),

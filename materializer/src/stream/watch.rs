@@ -11,7 +11,7 @@ use super::protocol::Record;
 use super::report::StreamReport;
 
 /// A step of a row's way from its event into both stores.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Stage {
     /// From the event to the broker's timestamp.
     Event,
@@ -166,6 +166,18 @@ impl Watch {
     pub fn quantile(&self, stage: Stage, share: f64) -> Option<i64> {
         let stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
         stages.get(stage as usize)?.quantile(share)
+    }
+
+    /// How many rows took how long over each stage since the stream began: the stage, the upper edge of
+    /// the bucket in microseconds, none beyond the last, and the rows in it. Empty buckets are left out.
+    pub fn counted(&self) -> Vec<(Stage, Option<i64>, u64)> {
+        let stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |(stage, histogram): (&Stage, &Histogram)| {
+            let buckets = histogram.buckets.iter().enumerate().filter(|(_, rows)| **rows > 0);
+            let stage = *stage;
+            buckets.map(move |(bucket, rows)| (stage, EDGES.get(bucket).copied(), *rows)).collect::<Vec<_>>()
+        };
+        Stage::ALL.iter().zip(stages.iter()).flat_map(of).collect()
     }
 
     pub(crate) fn publish(&self, report: &StreamReport) {

@@ -150,7 +150,7 @@ async fn a_registry_of_a_newer_version_is_refused() {
     let registry = Registry::open(&url(&folder)).await.unwrap();
     sqlx::query("UPDATE registry SET schema_version = 7").execute(registry.pool()).await.unwrap();
     let error = Registry::open(&url(&folder)).await.unwrap_err();
-    assert!(error.to_string().contains("newer twinstore (schema 7, this one knows 1): upgrade"), "{error}");
+    assert!(error.to_string().contains("newer twinstore (schema 7, this one knows 2): upgrade"), "{error}");
 }
 
 #[tokio::test]

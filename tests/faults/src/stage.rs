@@ -19,6 +19,7 @@ use tokio::runtime::Runtime;
 use crate::broker::Broker;
 use crate::checker::{self, Checked};
 use crate::redis::Redis;
+use crate::schemas::{Schemas, Written};
 use crate::topic::{Topic, now};
 use crate::witness::{Seen, Witness};
 
@@ -101,10 +102,13 @@ impl Stage {
 
     fn with(topic: &Topic, folder: TempDir, places: &Places<'_>) -> Self {
         fs::create_dir(folder.path().join("features")).unwrap();
-        let definitions = definitions(&topic.name, &places.from, places.batch);
+        let definitions = definitions(topic, &places.from, places.batch);
         fs::write(folder.path().join("features/clicks.yaml"), definitions).unwrap();
         let own = || "embedded://.twinstore/online".to_owned();
         let online: StoreUrl = places.redis.map_or_else(own, Redis::address).parse().unwrap();
+        for (name, text) in Written::files() {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
         let settings = vec![
             ("TWINSTORE_STREAM_BROKERS", places.brokers.clone()),
             ("TWINSTORE_ONLINE_URL", places.redis.map_or_else(own, Redis::proxied)),
@@ -136,6 +140,11 @@ impl Stage {
         stage.set_kafka("session.timeout.ms", "1500");
         stage.set_kafka("heartbeat.interval.ms", "400");
         stage
+    }
+
+    /// Names a schema registry to the streams that start from now on.
+    pub fn set_schemas(&mut self, schemas: &Schemas) {
+        self.settings.push(("TWINSTORE_STREAM_SCHEMA_REGISTRY", schemas.url()));
     }
 
     /// The command with these words, in the project.
@@ -253,7 +262,7 @@ impl Stage {
     }
 
     /// Waits until the streams say this.
-    pub(crate) fn await_said(&self, words: &str) {
+    pub fn await_said(&self, words: &str) {
         let began = Instant::now();
         while !self.said().contains(words) {
             self.assert_no_error();
@@ -368,7 +377,9 @@ fn binary() -> PathBuf {
     beside.expect("there is no twinstore binary: run `cargo build --workspace --bins` first")
 }
 
-fn definitions(topic: &str, from: &str, batch: &str) -> String {
+fn definitions(topic: &Topic, from: &str, batch: &str) -> String {
+    let Topic { name, written, .. } = topic;
+    let format = written.format();
     format!(
         "
 kind: entity
@@ -380,7 +391,7 @@ name: clicks
 schema: {{id: int64, at: timestamp, visitor: int64, amount: float64, page: string}}
 event_time: at
 allowed_lateness: 1h
-stream: {{topic: {topic}, format: json{from}}}
+stream: {{topic: {name}, format: {format}{from}}}
 {batch}
 ---
 kind: feature_view

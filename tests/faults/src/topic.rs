@@ -16,6 +16,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::broker::Broker;
+use crate::schemas::Written;
 
 /// Users that click.
 pub(crate) const USERS: u64 = 300;
@@ -52,6 +53,8 @@ pub struct Topic {
     pub records: u64,
     /// Whether some clicks are produced twice.
     pub has_twins: bool,
+    /// How its values are written.
+    pub written: Written,
 }
 
 impl Topic {
@@ -65,13 +68,12 @@ impl Topic {
         Self::with(broker, name, partitions, seed, &[("message.timestamp.type", "LogAppendTime")])
     }
 
-    fn with(
-        broker: &Broker,
-        name: &str,
-        partitions: i32,
-        seed: u64,
-        settings: &[(&'static str, &'static str)],
-    ) -> Self {
+    /// One that the broker compresses by this codec.
+    pub fn compressed(broker: &Broker, name: &str, partitions: i32, seed: u64, codec: &str) -> Self {
+        Self::with(broker, name, partitions, seed, &[("compression.type", codec)])
+    }
+
+    fn with(broker: &Broker, name: &str, partitions: i32, seed: u64, settings: &[(&str, &str)]) -> Self {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", broker.address()).set("linger.ms", "5");
         let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
@@ -103,6 +105,7 @@ impl Topic {
             poison: 0,
             records: 0,
             has_twins: true,
+            written: Written::Json,
         }
     }
 
@@ -118,15 +121,16 @@ impl Topic {
             let at = Micros::new(made_at.get() - late_by * 1_000).unwrap();
             let amount = self.numbers.below(1_000_000) as f64 / 100.0 - 2_000.0;
             let page = ["home", "cart", "pay", "help"][self.numbers.below(4) as usize];
-            let json = serde_json::json!({"id": id, "at": at.to_string(), "visitor": user, "amount": amount, "page": page});
+            let click = (id, at, user, amount, page);
+            let value = self.written.bytes(&click);
             // One that is in a file too is in the topic once, as it is there.
             let times = if self.has_twins && self.numbers.once_in(200) { 2 } else { 1 };
             for _ in 0..times {
-                self.send(user, Some(json.to_string().as_bytes()));
+                self.send(user, Some(&value));
             }
             self.produced.insert(id, times);
             self.produced_at.push(Micros::new(made_at.get() / 1_000 * 1_000).unwrap());
-            self.clicks.push((id, at, user, amount, page));
+            self.clicks.push(click);
         }
         self.flush();
     }
@@ -138,6 +142,16 @@ impl Topic {
             let bytes: &[u8] =
                 [b"{\"id\": ".as_slice(), b"\xff\x00\x01", b"[]", b"{\"id\": \"x\"}"][record as usize % 4];
             self.send(user, Some(bytes));
+            self.poison += 1;
+        }
+        self.flush();
+    }
+
+    /// Produces records in the frame of a registry, by schemas that it does not have.
+    pub fn poison_schemas(&mut self, records: u64) {
+        for record in 0..records {
+            let id = 1_000_000 + (record % 3) as u32;
+            self.send(record, Some(&[&[0][..], &id.to_be_bytes()[..], b"?"].concat()));
             self.poison += 1;
         }
         self.flush();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use twinstore_faults::{Broker, Extent, Fault, Stage, Topic, restart, run};
+use twinstore_faults::{Broker, Extent, Fault, Schemas, Stage, Topic, Written, restart, run};
 
 /// A fault in short; what is left has to be right.
 fn short(fault: Fault, times: u32) {
@@ -274,4 +274,106 @@ fn rows_that_are_pushed_without_a_broker_go_into_both_stores_once_through_kills(
     let (is_done, said) = stage.stream(&["--until-caught-up"]).ends();
     assert!(is_done, "{said}");
     stage.check(&topic).expect_nothing_wrong();
+}
+
+#[test]
+fn records_of_every_format_come_into_both_stores_by_a_schema_from_a_file() {
+    let broker = Broker::shared();
+    for (name, written) in [("avro", Written::Avro), ("protobuf", Written::Protobuf)] {
+        let mut topic = Topic::create(broker, name, 2, 9);
+        topic.written = written;
+        let stage = Stage::set(broker, &topic);
+        topic.produce(500);
+        topic.forget(5);
+        let (is_done, said) = stage.stream(&["--until-caught-up"]).ends();
+        assert!(is_done, "{said}");
+        stage.check(&topic).expect_nothing_wrong();
+    }
+}
+
+#[test]
+fn framed_records_are_read_by_the_registrys_schemas_and_one_it_does_not_have_is_a_dead_letter() {
+    let broker = Broker::shared();
+    let framed = [("framed-avro", Written::FramedAvro), ("framed-protobuf", Written::FramedProtobuf)];
+    for (name, written) in framed {
+        let mut topic = Topic::create(broker, name, 2, 10);
+        topic.written = written;
+        let schemas = Schemas::start();
+        written.register(&schemas);
+        let mut stage = Stage::set(broker, &topic);
+        stage.set_schemas(&schemas);
+        topic.produce(500);
+        topic.poison_schemas(6);
+        topic.produce(500);
+        let (is_done, said) = stage.stream(&["--until-caught-up", "--flush-rows", "100"]).ends();
+        assert!(is_done, "{said}");
+        stage.check(&topic).expect_nothing_wrong();
+        let letters = stage.ok(&["dead-letter", "list", "--format", "json"]);
+        assert_eq!(letters.matches("unknown_schema").count(), 6, "{letters}");
+        // What is known is not asked for again; what is not is, in the next flush.
+        assert!(schemas.asked() <= 20, "it was asked {} times", schemas.asked());
+    }
+}
+
+#[test]
+fn a_stream_waits_for_a_schema_registry_that_is_down_and_refuses_no_row() {
+    let broker = Broker::shared();
+    let mut topic = Topic::create(broker, "schemas-down", 2, 11);
+    topic.written = Written::FramedAvro;
+    let schemas = Schemas::start();
+    topic.written.register(&schemas);
+    schemas.set_down(true);
+    let mut stage = Stage::set(broker, &topic);
+    stage.set_schemas(&schemas);
+    topic.produce(300);
+    let stream = stage.stream(&[]);
+    stage.await_said("the schema registry");
+    assert_eq!(stage.rows(), 0);
+    schemas.set_down(false);
+    stage.await_rows(&topic, 0);
+    stream.stop();
+    stage.check(&topic).expect_nothing_wrong();
+    assert_eq!(stage.dead_letters(), 0);
+}
+
+#[test]
+fn settings_of_kafka_are_passed_on_and_what_this_build_cannot_do_is_said_in_a_sentence() {
+    let broker = Broker::shared();
+    for (number, (key, value, part)) in [
+        ("security.protocol", "ssl", "needs OpenSSL"),
+        ("ssl.ca.location", "ca.pem", "needs OpenSSL"),
+        ("sasl.mechanism", "SCRAM-SHA-256", "OpenSSL"),
+        ("fetch.wait.max.ms", "soon", "fetch.wait.max.ms"),
+        ("no.such.setting", "1", "no.such.setting"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let topic = Topic::create(broker, &format!("settings-{number}"), 1, 12);
+        let stage = Stage::set(broker, &topic);
+        stage.set_kafka(key, value);
+        if key == "sasl.mechanism" {
+            stage.set_kafka("security.protocol", "sasl_plaintext");
+        }
+        let (is_done, said) = stage.stream(&["--until-caught-up"]).ends();
+        assert!(!is_done && said.contains(part), "{key}: {said}");
+    }
+}
+
+#[test]
+fn a_topic_of_a_codec_that_this_build_lacks_stops_the_stream_and_others_are_read() {
+    let broker = Broker::shared();
+    for codec in ["gzip", "lz4", "snappy"] {
+        let mut topic = Topic::compressed(broker, codec, 1, 13, codec);
+        let stage = Stage::set(broker, &topic);
+        topic.produce(200);
+        let (is_done, said) = stage.stream(&["--until-caught-up"]).ends();
+        assert!(is_done, "{codec}: {said}");
+        stage.check(&topic).expect_nothing_wrong();
+    }
+    let mut topic = Topic::compressed(broker, "zstd", 1, 13, "zstd");
+    let stage = Stage::set(broker, &topic);
+    topic.produce(200);
+    let (is_done, said) = stage.stream(&["--until-caught-up"]).ends();
+    assert!(!is_done && said.contains("zstd") && said.contains("compression.type"), "{said}");
 }

@@ -53,6 +53,14 @@ enum Datum<'a> {
 /// Where in a message.
 struct Scan<'a>(&'a [u8]);
 
+/// The next zigzag integer, which is taken off the bytes.
+pub(super) fn zigzag(bytes: &mut &[u8]) -> Option<i64> {
+    let mut scan = Scan(bytes);
+    let value = scan.long()?;
+    *bytes = scan.0;
+    Some(value)
+}
+
 /// How deep types may be nested in each other.
 const MAX_DEPTH: u32 = 64;
 
@@ -182,10 +190,14 @@ fn of_type(datum: Datum<'_>, data_type: DataType) -> Option<Value> {
             (Scalar::Bool, Datum::Bool(value)) => Value::Bool(value),
             (Scalar::Int32, Datum::Int(value)) => Value::Int32(i32::try_from(value).ok()?),
             (Scalar::Int64, Datum::Int(value)) => Value::Int64(value),
+            (Scalar::Float32, Datum::Int(value)) if value.abs() <= 1 << 24 => Value::Float32(value as f32),
+            (Scalar::Float64, Datum::Int(value)) if value.abs() <= 1 << 53 => Value::Float64(value as f64),
             (Scalar::Float32, Datum::Float(value)) => Value::Float32(value),
             (Scalar::Float64, Datum::Float(value)) => Value::Float64(f64::from(value)),
             (Scalar::Float64, Datum::Double(value)) => Value::Float64(value),
             (Scalar::String, Datum::Text(text)) => Value::String(text.into()),
+            (Scalar::String, Datum::Bytes(bytes)) => Value::String(str::from_utf8(bytes).ok()?.into()),
+            (Scalar::Bytes, Datum::Text(text)) => Value::Bytes(text.as_bytes().into()),
             (Scalar::Bytes, Datum::Bytes(bytes)) => Value::Bytes(bytes.into()),
             (Scalar::Timestamp, Datum::Moment(micros)) => Value::Timestamp(Micros::new(micros).ok()?),
             (Scalar::Timestamp, Datum::Text(text)) => Value::Timestamp(text.parse().ok()?),

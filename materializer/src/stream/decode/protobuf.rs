@@ -2,8 +2,14 @@
 //! the names of fields. A field without a value is null where its presence is known, else what its type
 //! has where nothing is written.
 
+use std::collections::HashMap;
+
 use feature::{DataType, Field, Micros, Scalar, Value};
-use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, ReflectMessage, Value as Read};
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, FileDescriptor, MessageDescriptor, ReflectMessage, Value as Read,
+};
+use protox::Compiler;
+use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
 /// What stands for a moment.
 const TIMESTAMP: &str = "google.protobuf.Timestamp";
@@ -23,6 +29,39 @@ pub(super) fn message(path: &std::path::Path, name: Option<&str>) -> Result<Mess
         Some(name) => format!("it has no message `{name}`: name it with its package, as in `shop.Click`"),
         None => "it has no message".to_owned(),
     })
+}
+
+/// A file by its text, with the name and text of each that it imports; else what is wrong, in words.
+pub(super) fn file(text: &str, imports: &[(String, String)]) -> Result<FileDescriptor, String> {
+    let mut texts: HashMap<String, String> = imports.iter().cloned().collect();
+    texts.insert(OWN.to_owned(), text.to_owned());
+    let mut resolver = ChainFileResolver::new();
+    resolver.add(Given(texts));
+    resolver.add(GoogleFileResolver::new());
+    let mut compiler = Compiler::with_file_resolver(resolver);
+    compiler.include_imports(true).open_file(OWN).map_err(|error| error.to_string())?;
+    let pool = DescriptorPool::from_file_descriptor_set(compiler.file_descriptor_set());
+    let pool = pool.map_err(|error| error.to_string())?;
+    pool.get_file_by_name(OWN).ok_or_else(|| "it is no file".to_owned())
+}
+
+/// What a file is called whose name nobody knows.
+const OWN: &str = "registered-schema.proto";
+
+/// Files in memory.
+struct Given(HashMap<String, String>);
+
+impl FileResolver for Given {
+    fn resolve_path(&self, path: &std::path::Path) -> Option<String> {
+        path.to_str().map(str::to_owned)
+    }
+
+    fn open_file(&self, name: &str) -> Result<File, protox::Error> {
+        match self.0.get(name) {
+            Some(text) => File::from_source(name, text),
+            None => Err(protox::Error::file_not_found(name)),
+        }
+    }
 }
 
 /// The values of these columns in a message.

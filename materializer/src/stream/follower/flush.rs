@@ -46,6 +46,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         let now = self.no_earlier_than_received();
         let mut flush = Flush { folded_at: Some(now), ..Flush::default() };
         self.settle_seam().await?;
+        self.judge.prepare(self.protocol.records()).await?;
         let before = Before { refused: &self.refused_before, seam: self.seam.from };
         let (taken, letters) = self.judge.judge(self.protocol.records(), &before, &mut flush.counts)?;
         flush.letters = letters;

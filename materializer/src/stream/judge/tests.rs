@@ -48,7 +48,7 @@ fn judge() -> Judge {
         ..View::bare(id, name("visitor"), keys, name("clicks"))
     };
     let target = Target { view: Arc::new(view), source: Arc::new(source) };
-    Judge::new(&target, Path::new(".")).unwrap()
+    Judge::new(&target, Path::new("."), None).unwrap()
 }
 
 fn at() -> Micros {

@@ -7,8 +7,10 @@ use serde_json::{Map, Value as Json};
 /// A record's schema.
 #[derive(Clone, Debug)]
 pub(in crate::stream::decode) struct Schema {
-    /// All records in it; the first is the message.
+    /// All records in it.
     records: Vec<Vec<(String, Type)>>,
+    /// The place of the message among them.
+    message: usize,
 }
 
 /// A type, its names resolved.
@@ -44,17 +46,32 @@ pub(super) enum Logical {
 impl Schema {
     /// The schema of a record; else what is wrong with it, in words.
     pub(in crate::stream::decode) fn parse(text: &str) -> Result<Self, String> {
-        let json: Json = serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
+        Self::parse_last([text].into_iter())
+    }
+
+    /// The schema of the last text, which may name types of the others before it.
+    pub(in crate::stream::decode) fn parse_last<'a>(
+        texts: impl Iterator<Item = &'a str>,
+    ) -> Result<Self, String> {
         let mut parser = Parser::default();
-        match parser.parsed(&json, "")? {
-            Type::Record(0) => Ok(Self { records: parser.records }),
+        let mut last = Type::Null;
+        for text in texts {
+            let json: Json = serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
+            last = parser.parsed(&json, "")?;
+        }
+        match last {
+            Type::Record(message) => Ok(Self { records: parser.records, message }),
             _ => Err("it is no schema of a record".to_owned()),
         }
     }
 
     /// The fields of the message, in their order.
     pub(super) fn fields(&self) -> impl Iterator<Item = (&str, &Type)> {
-        self.records.first().into_iter().flatten().map(|(name, data_type)| (name.as_str(), data_type))
+        self.records
+            .get(self.message)
+            .into_iter()
+            .flatten()
+            .map(|(name, data_type)| (name.as_str(), data_type))
     }
 
     pub(super) fn record(&self, place: usize) -> Option<&[(String, Type)]> {
