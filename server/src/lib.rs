@@ -24,6 +24,7 @@
 //! ```
 
 mod admission;
+mod answered;
 mod arrays;
 mod availability;
 mod call;
