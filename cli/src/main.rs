@@ -17,6 +17,10 @@ use clap::Parser;
 
 use arguments::{Arguments, LogFormat};
 
+/// A request takes and gives back some dozens of small pieces of memory; docs/decisions/0019 has figures.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_log(&arguments);

@@ -59,16 +59,16 @@ pub enum Values {
 }
 
 impl Values {
-    /// No values yet, of a type.
-    pub fn of(data_type: DataType) -> Values {
+    /// No values yet, of a type, and room for so many.
+    pub fn of(data_type: DataType, room: usize) -> Values {
         match data_type.scalar() {
-            Some(Scalar::Bool) => Values::Bool(Vec::new()),
-            Some(Scalar::Int32) => Values::Int32(Vec::new()),
-            Some(Scalar::Int64) => Values::Int64(Vec::new()),
-            Some(Scalar::Float32) => Values::Float32(Vec::new()),
-            Some(Scalar::Float64) => Values::Float64(Vec::new()),
-            Some(Scalar::Timestamp) => Values::Timestamp(Vec::new()),
-            Some(Scalar::String | Scalar::Bytes) | None => Values::Other(Vec::new()),
+            Some(Scalar::Bool) => Values::Bool(Vec::with_capacity(room)),
+            Some(Scalar::Int32) => Values::Int32(Vec::with_capacity(room)),
+            Some(Scalar::Int64) => Values::Int64(Vec::with_capacity(room)),
+            Some(Scalar::Float32) => Values::Float32(Vec::with_capacity(room)),
+            Some(Scalar::Float64) => Values::Float64(Vec::with_capacity(room)),
+            Some(Scalar::Timestamp) => Values::Timestamp(Vec::with_capacity(room)),
+            Some(Scalar::String | Scalar::Bytes) | None => Values::Other(Vec::with_capacity(room)),
         }
     }
 
@@ -135,7 +135,38 @@ impl Values {
     }
 }
 
+impl Values {
+    /// The values at these places; at none, and at one beyond the end, there is nothing.
+    fn picked(&self, places: &[Option<u32>]) -> Values {
+        fn pick<T: Clone + Default>(values: &[T], places: &[Option<u32>]) -> Vec<T> {
+            let at = |place: &Option<u32>| values.get((*place)? as usize).cloned();
+            places.iter().map(|place| at(place).unwrap_or_default()).collect()
+        }
+        match self {
+            Values::Bool(values) => Values::Bool(pick(values, places)),
+            Values::Int32(values) => Values::Int32(pick(values, places)),
+            Values::Int64(values) => Values::Int64(pick(values, places)),
+            Values::Float32(values) => Values::Float32(pick(values, places)),
+            Values::Float64(values) => Values::Float64(pick(values, places)),
+            Values::Timestamp(values) => Values::Timestamp(pick(values, places)),
+            Values::Other(values) => {
+                let at = |place: &Option<u32>| values.get((*place)? as usize).cloned();
+                Values::Other(places.iter().map(|place| at(place).unwrap_or(Value::Null)).collect())
+            }
+        }
+    }
+}
+
 impl Column {
+    /// The answers of the entities at these places; at none, an entity that has no row.
+    pub fn picked(&self, places: &[Option<u32>]) -> Column {
+        let status = |place: &Option<u32>| self.statuses.get((*place)? as usize).copied();
+        Column {
+            values: self.values.picked(places),
+            statuses: places.iter().map(|place| status(place).unwrap_or(Status::NotFound)).collect(),
+        }
+    }
+
     fn push(&mut self, cell: &Cell) {
         self.values.push(&cell.value);
         self.statuses.push(cell.status);
@@ -148,12 +179,13 @@ impl Column {
 }
 
 impl Columns {
-    /// Empty columns for these features of the view, by their places in it; a place beyond is left out.
-    pub fn new(layout: &Layout, features: &[usize]) -> Columns {
+    /// Empty columns for these features of the view, by their places in it, with room for so many
+    /// entities; a place beyond is left out.
+    pub fn new(layout: &Layout, features: &[usize], entities: usize) -> Columns {
         let mut columns = Columns {
-            features: Vec::new(),
-            columns: Vec::new(),
-            times: Vec::new(),
+            features: Vec::with_capacity(features.len()),
+            columns: Vec::with_capacity(features.len()),
+            times: Vec::with_capacity(entities),
             aggregates: Vec::new(),
             aggregate_columns: Vec::new(),
         };
@@ -171,7 +203,10 @@ impl Columns {
                 }
             };
             columns.features.push(Planned { feature: *feature, slot });
-            columns.columns.push(Column { values: Values::of(*data_type), statuses: Vec::new() });
+            columns.columns.push(Column {
+                values: Values::of(*data_type, entities),
+                statuses: Vec::with_capacity(entities),
+            });
         }
         columns
     }
@@ -273,7 +308,7 @@ mod tests {
             }
             // Backwards, some twice: the place of a feature in the view is not its place among the columns.
             let features: Vec<usize> = (0..layout.features()).rev().chain([0, 0]).collect();
-            let mut columns = Columns::new(&layout, &features);
+            let mut columns = Columns::new(&layout, &features, 3);
             for _ in 0..2 {
                 columns.clear();
                 columns.push_absent();

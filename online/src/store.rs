@@ -21,6 +21,9 @@ pub struct Read<'a> {
     pub keys: &'a [EntityKey],
 }
 
+/// How much memory is reserved for rows that are likely to come.
+const MOST_RESERVED_BYTES: usize = 1 << 20;
+
 /// The packed rows of one [`Read`], all in one buffer, in the order of its keys.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
@@ -40,10 +43,25 @@ impl Found {
         self.applied_at = applied_at;
     }
 
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Adds the row of the next key.
     pub fn push(&mut self, row: Option<&[u8]>) {
         self.rows.push(row.map(|row| {
             let start = self.bytes.len();
+            if start == 0 {
+                // The rows of a view are about as long as each other.
+                let likely = row.len().saturating_mul(self.rows.capacity()).min(MOST_RESERVED_BYTES);
+                self.bytes.reserve(likely.max(row.len()));
+            }
             self.bytes.extend_from_slice(row);
             start..self.bytes.len()
         }));

@@ -1,12 +1,12 @@
-//! A column of a store's answers as the array that is sent and that expressions read.
+//! A column of a store's answers as the array that expressions read, and such an array as a column.
 
 use std::sync::Arc;
 
 use arrow::array::types::{Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
-use arrow::array::{ArrayRef, BooleanArray, PrimitiveArray};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, PrimitiveArray};
 use arrow::buffer::NullBuffer;
-use feature::{DataType, Status};
-use online::Values;
+use feature::{DataType, Scalar, Status};
+use online::{Column, Values};
 
 /// The array of [`transform::arrow_type`] of its type: null wherever the status is not `PRESENT`.
 pub(crate) fn of_column(values: Values, statuses: &[Status], data_type: DataType) -> ArrayRef {
@@ -26,9 +26,37 @@ pub(crate) fn of_column(values: Values, statuses: &[Status], data_type: DataType
     }
 }
 
+/// The column of an on-demand feature: law 3, it is there or null, whatever its inputs were.
+pub(crate) fn to_column(array: &ArrayRef, data_type: DataType) -> Column {
+    let status = |row| if array.is_null(row) { Status::NullValue } else { Status::Present };
+    Column { values: to_values(array, data_type), statuses: (0..array.len()).map(status).collect() }
+}
+
+fn to_values(array: &ArrayRef, data_type: DataType) -> Values {
+    match data_type.scalar() {
+        Some(Scalar::Int32) => Values::Int32(native::<Int32Type>(array)),
+        Some(Scalar::Int64) => Values::Int64(native::<Int64Type>(array)),
+        Some(Scalar::Float32) => Values::Float32(native::<Float32Type>(array)),
+        Some(Scalar::Float64) => Values::Float64(native::<Float64Type>(array)),
+        Some(Scalar::Timestamp) => Values::Timestamp(native::<TimestampMicrosecondType>(array)),
+        _ => {
+            let mut values = Values::of(data_type, array.len());
+            (0..array.len()).for_each(|row| values.push(&transform::value_at(array, row, data_type)));
+            values
+        }
+    }
+}
+
+/// The values, zero where null.
+fn native<T: ArrowPrimitiveType>(array: &ArrayRef) -> Vec<T::Native> {
+    match array.as_primitive_opt::<T>() {
+        Some(array) => array.iter().map(Option::unwrap_or_default).collect(),
+        None => Vec::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use arrow::array::Array;
     use feature::Value;
 
     use super::*;
@@ -52,10 +80,14 @@ mod tests {
             let data_type: DataType = data_type.parse().unwrap();
             let status = |value: &Value| if value.is_null() { Status::NullValue } else { Status::Present };
             let statuses: Vec<Status> = values.iter().map(status).collect();
-            let mut typed = Values::of(data_type);
+            let mut typed = Values::of(data_type, 0);
             values.iter().for_each(|value| typed.push(value));
             let expected = transform::array_of(&values, data_type);
-            let filled = of_column(typed, &statuses, data_type);
+            let filled = of_column(typed.clone(), &statuses, data_type);
+            let back = to_column(&filled, data_type);
+            assert_eq!(back.statuses, statuses);
+            let shown = |values: &Values| format!("{values:?}");
+            assert_eq!(shown(&back.values), shown(&typed));
             assert_eq!(filled.data_type(), expected.data_type());
             let cells = |array: &ArrayRef| -> Vec<Value> {
                 (0..array.len()).map(|row| transform::value_at(array, row, data_type)).collect()

@@ -84,7 +84,7 @@ async fn answer<R: Reader>(
         request: body.request.0,
     };
     call.end_of(Stage::Parse);
-    let features = serving.features(call, &body.service, asked, body.at).await?;
+    let features = serving.features(call, &body.service, asked, body.at).await?.into_features();
     let response = json(StatusCode::OK, &AnswerBody(&features));
     call.end_of(Stage::Encode);
     Ok(response)

@@ -25,6 +25,7 @@
 //! ```
 
 mod admission;
+mod answered;
 mod arrays;
 mod availability;
 mod call;

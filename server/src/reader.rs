@@ -4,16 +4,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use feature::{Computation, Field, Micros, ServicePlan, Status, Times, VersionId, View};
+use feature::{Computation, Field, Micros, ServicePlan, VersionId, View};
 use online::{Found, Layout, Read, Reader};
 use transform::OnDemand;
 
+use crate::answered::Answered;
 use crate::error::ServeError;
-use crate::features::{FeatureColumn, Features};
-use crate::folded::{Column, Folded};
+use crate::features::Features;
+use crate::folded::Folded;
 use crate::given::GivenColumn;
 use crate::limits::Limits;
 use crate::metrics::{ServiceMetrics, Stage};
@@ -132,7 +133,7 @@ impl FeatureReader {
         question: &Question,
         moment: Moment,
     ) -> Result<Features, ServeError> {
-        self.read_in_stages(store, question, moment, &|_| {}).await
+        self.read_in_stages(store, question, moment, &|_| {}).await.map(Answered::into_features)
     }
 
     /// Reads the features, and tells when each stage has ended.
@@ -142,7 +143,7 @@ impl FeatureReader {
         question: &Question,
         moment: Moment,
         end_of: &(dyn Fn(Stage) + Sync),
-    ) -> Result<Features, ServeError> {
+    ) -> Result<Answered, ServeError> {
         let scope = &*question.scope;
         let (entities, places) = self.wanted(question)?;
         let reads: Vec<Read<'_>> = scope
@@ -157,16 +158,28 @@ impl FeatureReader {
         let found = if reads.is_empty() { Vec::new() } else { store.read(&reads).await? };
         end_of(Stage::Probe);
         let at = readable_at(&reads, &found, moment)?;
-        let (mut columns, times) = self.merge(scope, &places, &found, at)?;
+        let mut answered = Answered {
+            plan: Arc::clone(&self.plan),
+            scope: Arc::clone(&question.scope),
+            at,
+            rows: question.rows,
+            folded: self.folded(scope, &found, at)?,
+            places,
+            computed: Vec::new(),
+        };
         end_of(Stage::Merge);
         for computation in &scope.computations {
-            let computed = self.compute(computation, question, &columns)?;
-            columns.extend(computed);
+            let computed = self.compute(computation, question, &answered)?;
+            answered.computed.extend(computed);
         }
         if !scope.computations.is_empty() {
             end_of(Stage::Expressions);
         }
-        self.features(question, &columns, &times, at)
+        if scope.outputs.iter().all(|output| answered.holds(output.column)) {
+            Ok(answered)
+        } else {
+            Err(self.incomplete("an output"))
+        }
     }
 
     /// The sets of entities, and for each list of key columns where those of its rows lie in its set.
@@ -183,83 +196,36 @@ impl FeatureReader {
         Ok((entities, places))
     }
 
-    fn merge(
-        &self,
-        scope: &Scope,
-        places: &[Places],
-        found: &[Found],
-        at: Micros,
-    ) -> Result<(Vec<Column>, Vec<RowTimes>), ServeError> {
-        let mut folded = Vec::with_capacity(scope.views.len());
-        for (scoped, found) in scope.views.iter().zip(found) {
-            let (view, layout) = self.views.get(scoped.view).ok_or_else(|| self.incomplete("a view"))?;
-            folded.push(Folded::new(view, layout, &scoped.features, found, at)?);
-        }
-        let mut columns = Vec::new();
-        let mut times = Vec::with_capacity(scope.lookups.len());
-        for scoped in &scope.lookups {
-            let found = folded.get(scoped.view).zip(places.get(scoped.list));
-            let (folded, places) = found.ok_or_else(|| self.incomplete("a lookup"))?;
-            for feature in &scoped.features {
-                let column = folded.column(*feature, places)?;
-                columns.push(column.ok_or_else(|| self.incomplete("a feature"))?);
-            }
-            times.push(folded.times(places));
-        }
-        Ok((columns, times))
+    /// Each of the scope's views folded at the moment.
+    fn folded(&self, scope: &Scope, found: &[Found], at: Micros) -> Result<Vec<Folded>, ServeError> {
+        let views = scope.views.iter().zip(found).map(|(scoped, found)| {
+            let layout = self.views.get(scoped.view).ok_or_else(|| self.incomplete("a view"))?;
+            Folded::new(&layout.1, &scoped.features, found, at)
+        });
+        views.collect()
     }
 
     fn compute(
         &self,
         scoped: &ScopedComputation,
         question: &Question,
-        columns: &[Column],
-    ) -> Result<Vec<Column>, ServeError> {
+        answered: &Answered,
+    ) -> Result<Vec<ArrayRef>, ServeError> {
         let computation = self.plan.computations.get(scoped.computation);
         let Some((computation, compiled)) = computation.zip(self.on_demand.get(scoped.computation)) else {
             return Err(self.incomplete("an on-demand view"));
         };
-        let inputs = scoped.inputs.iter().map(|place| columns.get(*place).map(|column| &column.values));
-        let request =
-            computation.request.iter().map(|place| question.request.get(*place).and_then(Option::as_ref));
-        let arrays: Option<Vec<ArrayRef>> = inputs.chain(request).map(Option::<&ArrayRef>::cloned).collect();
+        let inputs = scoped.inputs.iter().zip(&computation.inputs);
+        let inputs = inputs.map(|(place, (field, _))| answered.array(*place, field.data_type));
+        let request = computation.request.iter().map(|place| question.request.get(*place)?.clone());
+        let arrays: Option<Vec<ArrayRef>> = inputs.chain(request).collect();
         let arrays = arrays.ok_or_else(|| self.incomplete("an input"))?;
         let options = RecordBatchOptions::new().with_row_count(Some(question.rows));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&compiled.schema), arrays, &options)?;
-        let values = compiled.on_demand.evaluate(&batch).map_err(|error| ServeError::Evaluate {
+        compiled.on_demand.evaluate(&batch).map_err(|error| ServeError::Evaluate {
             view: computation.view.id.clone(),
             reason: error.to_string(),
-        })?;
-        Ok(values.into_iter().map(computed).collect())
-    }
-
-    fn features(
-        &self,
-        question: &Question,
-        columns: &[Column],
-        times: &[RowTimes],
-        at: Micros,
-    ) -> Result<Features, ServeError> {
-        let scope = &question.scope;
-        let mut features = Features {
-            service: self.plan.id.clone(),
-            at,
-            rows: question.rows,
-            columns: Vec::with_capacity(scope.outputs.len()),
-            times: scope.times.iter().map(|group| oldest(group, times, question.rows)).collect(),
-        };
-        for scoped in &scope.outputs {
-            let found = self.plan.outputs.get(scoped.output).zip(columns.get(scoped.column));
-            let (output, column) = found.ok_or_else(|| self.incomplete("an output"))?;
-            features.columns.push(FeatureColumn {
-                name: output.name.clone(),
-                data_type: output.data_type,
-                values: Arc::clone(&column.values),
-                statuses: Arc::clone(&column.statuses),
-                times: scoped.times,
-            });
-        }
-        Ok(features)
+        })
     }
 
     /// A plan that names what it does not hold; the registry makes none.
@@ -270,9 +236,6 @@ impl FeatureReader {
         }
     }
 }
-
-/// The times of the rows that a lookup has found, one for each row of the request.
-type RowTimes = Arc<[Option<Times>]>;
 
 /// An on-demand view's expressions, and the schema of what they read.
 #[derive(Debug)]
@@ -295,27 +258,6 @@ fn inputs_of(plan: &ServicePlan, computation: &Computation) -> Vec<Field> {
     let inputs = computation.inputs.iter().map(|(field, _)| field);
     let request = computation.request.iter().filter_map(|place| plan.request.get(*place));
     inputs.chain(request).cloned().collect()
-}
-
-/// Law 3: an on-demand feature is there or null, whatever its inputs were.
-fn computed(values: ArrayRef) -> Column {
-    let status = |row| if values.is_null(row) { Status::NullValue } else { Status::Present };
-    Column { statuses: (0..values.len()).map(status).collect(), values }
-}
-
-/// Law 3: the times of the oldest of these lookups that has a row, for each row of the request.
-fn oldest(lookups: &[usize], times: &[RowTimes], rows: usize) -> RowTimes {
-    if let [lookup] = lookups
-        && let Some(times) = times.get(*lookup)
-    {
-        return Arc::clone(times);
-    }
-    let times: Vec<&RowTimes> = lookups.iter().filter_map(|lookup| times.get(*lookup)).collect();
-    let oldest = |row: usize| {
-        let times = times.iter().filter_map(|times| times.get(row).copied().flatten());
-        times.min_by_key(|times| (times.event_time, times.available_at))
-    };
-    (0..rows).map(oldest).collect()
 }
 
 /// The moment that all these views can be read at.

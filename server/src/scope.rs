@@ -16,6 +16,8 @@ pub(crate) struct Scope {
     pub entities: Vec<Vec<Vec<usize>>>,
     /// The views that are read, each once.
     pub views: Vec<ScopedView>,
+    /// Where the columns of the lookups come from; those behind them are computed.
+    pub stored: Vec<StoredColumn>,
     /// The lookups that are needed, in the plan's order.
     pub lookups: Vec<ScopedLookup>,
     /// The computations that are needed, in the plan's order.
@@ -60,8 +62,15 @@ pub(crate) struct ScopedLookup {
     pub view: usize,
     /// Which list of key columns its entities come from, counted through all of [`Scope::entities`].
     pub list: usize,
-    /// The places of its features among its view's [`ScopedView::features`].
-    pub features: Vec<usize>,
+}
+
+/// A column that is looked up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct StoredColumn {
+    /// Which of [`Scope::lookups`] it belongs to.
+    pub lookup: usize,
+    /// Its place among its view's [`ScopedView::features`].
+    pub feature: usize,
 }
 
 /// A computation that is needed.
@@ -138,13 +147,13 @@ impl Scope {
                 continue;
             };
             let Some(list) = self.list(scoped, &of_plan.keys) else { continue };
-            let places = features.iter().filter_map(|feature| scoped.features.binary_search(feature).ok());
-            let scoped = ScopedLookup { lookup: *lookup, view, list, features: places.collect() };
             for feature in features {
+                let Ok(place) = scoped.features.binary_search(feature) else { continue };
+                self.stored.push(StoredColumn { lookup: self.lookups.len(), feature: place });
                 columns.insert(Origin::Stored { lookup: *lookup, feature: *feature }, columns.len());
             }
             mark(&mut self.keys, &of_plan.keys);
-            self.lookups.push(scoped);
+            self.lookups.push(ScopedLookup { lookup: *lookup, view, list });
         }
         for place in &needs.computations {
             let Some(computation) = known.plan.computations.get(*place) else { continue };

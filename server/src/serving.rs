@@ -11,12 +11,12 @@ use online::Reader;
 use tokio::time::timeout_at;
 
 use crate::admission::Admission;
+use crate::answered::Answered;
 use crate::availability::Availability;
 use crate::call::Call;
 use crate::catalog::Catalog;
 use crate::error::{Code, ServeError};
 use crate::excerpt::excerpt;
-use crate::features::Features;
 use crate::given::GivenColumn;
 use crate::limits::Limits;
 use crate::metrics::{Exposition, Face, Metrics, PushCounts, Sample, SampleKind, ServiceMetrics, Stage};
@@ -138,7 +138,7 @@ impl<R: Reader> Serving<R> {
         service: &str,
         asked: Asked<C>,
         at: Option<Micros>,
-    ) -> Result<Features, ServeError> {
+    ) -> Result<Answered, ServeError> {
         let answer = async {
             let reader = self.catalog.services().find(service)?;
             call.is_of(reader.metrics());
@@ -182,7 +182,7 @@ impl<R: Reader> Serving<R> {
         reader: &FeatureReader,
         question: &Question,
         at: Option<Micros>,
-    ) -> Result<Features, ServeError> {
+    ) -> Result<Answered, ServeError> {
         call.asks_about(question.rows());
         let moment = at.map_or_else(|| Moment::Now((self.clock)()), Moment::At);
         let end_of = |stage| call.end_of(stage);

@@ -24,8 +24,8 @@ pub(crate) struct Entities {
 /// Where the entity of each row of a request lies among those of a set.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Places {
-    /// Row by row: this many rows, each with the entity at its own place.
-    InOrder(usize),
+    /// Row by row, each with the entity at its own place.
+    InOrder,
     /// At these places; none for a key that can have no row.
     Picked(Vec<Option<u32>>),
 }
@@ -62,7 +62,7 @@ impl Entities {
             });
         }
         let is_in_order = is_first && self.keys.len() == picked.len();
-        Ok(if is_in_order { Places::InOrder(picked.len()) } else { Places::Picked(picked) })
+        Ok(if is_in_order { Places::InOrder } else { Places::Picked(picked) })
     }
 
     fn place(&mut self, key: EntityKey) -> u32 {

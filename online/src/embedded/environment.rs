@@ -10,6 +10,7 @@ use std::time::Duration;
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, MdbError};
 
+use super::records::Records;
 use crate::error::OnlineError;
 
 /// The format of the tables below; the rows have a version of their own.
@@ -44,6 +45,8 @@ pub(super) struct Environment {
     pub(super) dropped: Table,
     /// The last changes: a number, big-endian, to what changed.
     pub(super) changes: Table,
+    /// The records of views that were read lately.
+    pub(super) records: Records,
 }
 
 /// LMDB allows an environment once in a process: all openings of a path share it.
@@ -116,7 +119,16 @@ fn open_tables(env: Env, path: PathBuf) -> Result<Environment, OnlineError> {
     };
     let existing = existing_tables(&env).map_err(|error| of_heed(&path, error))?;
     let [about, views, rows, dropped, changes] = open(&env, existing)?;
-    let mut environment = Environment { env, path: path.clone(), about, views, rows, dropped, changes };
+    let mut environment = Environment {
+        env,
+        path: path.clone(),
+        about,
+        views,
+        rows,
+        dropped,
+        changes,
+        records: Records::default(),
+    };
     let mut format = environment.format()?;
     if format == WITHOUT_CHANGES {
         [environment.about, .., environment.changes] = open(&environment.env, None)?;

@@ -7,6 +7,7 @@ mod environment;
 #[cfg(test)]
 mod golden;
 mod record;
+mod records;
 #[cfg(test)]
 mod tests;
 
@@ -46,11 +47,11 @@ impl Embedded {
     }
 
     fn read_now(&self, txn: &RoTxn<'_>, reads: &[Read<'_>]) -> heed::Result<Vec<Found>> {
-        let mut place = Vec::new();
+        let mut place = Vec::with_capacity(64);
         reads
             .iter()
             .map(|read| {
-                let record = self.record(txn, read.view)?;
+                let record = self.known_record(txn, read.view)?;
                 let mut found =
                     Found::new(record.and_then(|record| record.stats.applied_at), read.keys.len());
                 for key in read.keys {
@@ -64,6 +65,17 @@ impl Embedded {
                 Ok(found)
             })
             .collect()
+    }
+
+    /// A view's record, which is looked for once in each state of the store.
+    fn known_record(&self, txn: &RoTxn<'_>, view: &VersionId) -> heed::Result<Option<Record>> {
+        let state = txn.id();
+        if let Some(record) = self.environment.records.get(state, view) {
+            return Ok(record);
+        }
+        let record = self.record(txn, view)?;
+        self.environment.records.note(state, view, record);
+        Ok(record)
     }
 
     fn record(&self, txn: &RoTxn<'_>, view: &VersionId) -> heed::Result<Option<Record>> {

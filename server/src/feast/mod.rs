@@ -104,7 +104,7 @@ pub(crate) async fn answer<R: Reader, C: GivenColumn>(
             request: others.into_iter().filter(|(name, _)| is_request(name)).collect(),
         };
         let question = choice.reader.question(asked, serving.limits())?;
-        let features = serving.read(call, &choice.reader, &question, None).await?;
+        let features = serving.read(call, &choice.reader, &question, None).await?.into_features();
         let entity = |place: usize| {
             let (key, values) = (plan.keys.get(place)?, question.key(place)?);
             Some(EntityColumn {

@@ -1,19 +1,16 @@
-//! Columns as gRPC packs them, to and from arrays. Columns of scalars are moved whole; only lists
-//! go item by item.
+//! Columns as gRPC packs them, as arrays. Columns of scalars are moved whole; only lists go item by
+//! item.
 
 use std::sync::Arc;
 
-use arrow::array::types::{
-    ArrowPrimitiveType, Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
-};
+use arrow::array::types::{Float32Type, Float64Type, Int32Type, Int64Type};
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, PrimitiveArray, StringArray,
-    TimestampMicrosecondArray,
+    ArrayRef, BinaryArray, BooleanArray, PrimitiveArray, StringArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use feature::{DataType, Micros, Scalar, Value};
 use proto::v1::values::Kind;
-use proto::v1::{Bools, ByteStrings, Float32s, Float64s, Int32s, Int64s, Lists, Strings, Timestamps, Values};
+use proto::v1::{Lists, Values};
 
 use crate::given::GivenColumn;
 use crate::json;
@@ -159,67 +156,4 @@ fn null_buffer(nulls: &[u32], rows: usize) -> Result<Option<NullBuffer>, String>
 fn present<T>(values: Vec<T>, nulls: Option<&NullBuffer>) -> impl Iterator<Item = Option<T>> {
     let is_null = move |row| nulls.is_some_and(|nulls| nulls.is_null(row));
     values.into_iter().enumerate().map(move |(row, value)| (!is_null(row)).then_some(value))
-}
-
-/// An array of [`transform::arrow_type`]`(data_type)` as gRPC packs it.
-pub(super) fn to_proto(array: &ArrayRef, data_type: DataType) -> Values {
-    let kind = match data_type {
-        DataType::Scalar(Scalar::Bool) => Kind::Bools(Bools {
-            values: array
-                .as_boolean_opt()
-                .map(|array| array.iter().map(Option::unwrap_or_default).collect())
-                .unwrap_or_default(),
-        }),
-        DataType::Scalar(Scalar::Int32) => Kind::Int32s(Int32s { values: packed::<Int32Type>(array) }),
-        DataType::Scalar(Scalar::Int64) => Kind::Int64s(Int64s { values: packed::<Int64Type>(array) }),
-        DataType::Scalar(Scalar::Float32) => {
-            Kind::Float32s(Float32s { values: packed::<Float32Type>(array) })
-        }
-        DataType::Scalar(Scalar::Float64) => {
-            Kind::Float64s(Float64s { values: packed::<Float64Type>(array) })
-        }
-        DataType::Scalar(Scalar::Timestamp) => {
-            Kind::Timestamps(Timestamps { values_us: packed::<TimestampMicrosecondType>(array) })
-        }
-        DataType::Scalar(Scalar::String) => Kind::Strings(Strings {
-            values: array
-                .as_string_opt::<i32>()
-                .map(|array| array.iter().map(|text| text.unwrap_or_default().to_owned()).collect())
-                .unwrap_or_default(),
-        }),
-        DataType::Scalar(Scalar::Bytes) => Kind::Bytes(ByteStrings {
-            values: array
-                .as_binary_opt::<i32>()
-                .map(|array| array.iter().map(|bytes| bytes.unwrap_or_default().to_vec()).collect())
-                .unwrap_or_default(),
-        }),
-        DataType::List(item, _) => Kind::Lists(Box::new(packed_lists(array, data_type, item))),
-    };
-    let nulls = if array.null_count() == 0 {
-        Vec::new()
-    } else {
-        (0..array.len()).zip(0..).filter(|(row, _)| array.is_null(*row)).map(|(_, row)| row).collect()
-    };
-    Values { nulls, kind: Some(kind) }
-}
-
-fn packed<T: ArrowPrimitiveType>(array: &ArrayRef) -> Vec<T::Native> {
-    match array.as_primitive_opt::<T>() {
-        Some(array) if array.null_count() == 0 => array.values().to_vec(),
-        Some(array) => array.iter().map(Option::unwrap_or_default).collect(),
-        None => Vec::new(),
-    }
-}
-
-fn packed_lists(array: &ArrayRef, data_type: DataType, item: Scalar) -> Lists {
-    let mut items = Vec::new();
-    let lengths = (0..array.len()).map(|row| match transform::value_at(array, row, data_type) {
-        Value::List(list) => {
-            items.extend(list.iter().cloned());
-            list.len() as u32
-        }
-        _ => 0,
-    });
-    let lengths = lengths.collect();
-    Lists { lengths, items: Some(Box::new(to_proto(&transform::array_of(&items, item.into()), item.into()))) }
 }

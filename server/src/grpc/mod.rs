@@ -1,58 +1,62 @@
 //! The gRPC face: `twinstore.v1.FeatureStore`, and Feast's service beside it.
 
+mod answer;
 mod columns;
+#[cfg(test)]
+mod generated;
 mod push;
+mod service;
+mod values;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use feature::{Micros, Status as FeatureStatus, Times};
+use feature::Micros;
 use online::Reader;
 use proto::feast::serving::serving_service_server::ServingServiceServer;
-use proto::v1::feature_store_server::{FeatureStore, FeatureStoreServer};
-use proto::v1::{self, GetFeaturesRequest, GetFeaturesResponse, PushRequest, PushResponse};
+use proto::v1::{GetFeaturesRequest, PushRequest, PushResponse};
 use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Status};
 use tonic_health::pb::health_server::{Health, HealthServer};
 
+use self::service::{FeatureStore, Reply};
+use crate::answered::Answered;
 use crate::call::Call;
 use crate::error::{Code, ServeError};
 use crate::feast::FeastGrpcFace;
-use crate::features::Features;
-use crate::metrics::{Face, Stage};
+use crate::metrics::Face;
 use crate::question::Asked;
 use crate::serving::Serving;
 
 /// The service on top of what both faces share.
 pub(crate) struct GrpcFace<R>(pub Arc<Serving<R>>);
 
-#[tonic::async_trait]
-impl<R: Reader + 'static> FeatureStore for GrpcFace<R> {
-    async fn get_features(
-        &self,
-        request: Request<GetFeaturesRequest>,
-    ) -> Result<Response<GetFeaturesResponse>, Status> {
-        let call = self.0.begin(Face::Grpc, waits(request.metadata()));
-        let answer = self.answer(&call, request.into_inner()).await;
-        call.ended(&answer);
-        answer.map(Response::new).map_err(|error| to_status(&error))
+impl<R: Reader> GrpcFace<R> {
+    fn serving(&self) -> &Serving<R> {
+        &self.0
     }
 
-    async fn push(&self, request: Request<PushRequest>) -> Result<Response<PushResponse>, Status> {
+    async fn get_features(&self, request: Request<GetFeaturesRequest>) -> Result<Reply, Status> {
+        let call = self.0.begin(Face::Grpc, waits(request.metadata()));
+        match self.answer(&call, request.into_inner()).await {
+            Ok(answered) => Ok(Reply { answered, call }),
+            Err(error) => {
+                call.refused(error.code());
+                Err(to_status(&error))
+            }
+        }
+    }
+
+    async fn push(&self, request: Request<PushRequest>) -> Result<PushResponse, Status> {
         let call = self.0.begin(Face::Grpc, waits(request.metadata()));
         let answer = push::answer(&self.0, &call, request.into_inner()).await;
         call.ended(&answer);
-        answer.map(Response::new).map_err(|error| to_status(&error))
+        answer.map_err(|error| to_status(&error))
     }
-}
 
-impl<R: Reader> GrpcFace<R> {
-    async fn answer(
-        &self,
-        call: &Call,
-        request: GetFeaturesRequest,
-    ) -> Result<GetFeaturesResponse, ServeError> {
+    async fn answer(&self, call: &Call, request: GetFeaturesRequest) -> Result<Answered, ServeError> {
         let GetFeaturesRequest { service, features, entities, request, at_us } = request;
         let at = at_us.map(Micros::new).transpose();
         let at = at.map_err(|error| ServeError::Malformed(format!("`at_us`: {error}")))?;
@@ -61,10 +65,7 @@ impl<R: Reader> GrpcFace<R> {
             entities: entities.into_iter().collect(),
             request: request.into_iter().collect(),
         };
-        let features = self.0.features(call, &service, asked, at).await?;
-        let response = response(features);
-        call.end_of(Stage::Encode);
-        Ok(response)
+        self.0.features(call, &service, asked, at).await
     }
 }
 
@@ -94,8 +95,7 @@ pub(crate) fn routes<R: Reader + 'static, H: Health>(
     serving: &Arc<Serving<R>>,
     health: HealthServer<H>,
 ) -> Result<Routes, ServeError> {
-    let features = FeatureStoreServer::new(GrpcFace(Arc::clone(serving)))
-        .max_decoding_message_size(serving.limits().max_request_bytes);
+    let features = FeatureStore::new(GrpcFace(Arc::clone(serving)));
     let described = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
@@ -124,40 +124,4 @@ pub(crate) fn to_status(error: &ServeError) -> Status {
         Code::Internal => tonic::Code::Internal,
     };
     Status::new(code, error.sentence())
-}
-
-fn response(features: Features) -> GetFeaturesResponse {
-    let times = features.times.iter().map(|times| to_proto_times(&features, times)).collect();
-    let columns = features.columns.into_iter().map(|column| v1::Column {
-        name: column.name,
-        values: Some(columns::to_proto(&column.values, column.data_type)),
-        statuses: column.statuses.iter().map(|status| to_proto_status(*status).into()).collect(),
-        times: column.times as u32,
-    });
-    GetFeaturesResponse {
-        service: features.service.to_string(),
-        at_us: features.at.get(),
-        columns: columns.collect(),
-        times,
-    }
-}
-
-fn to_proto_status(status: FeatureStatus) -> v1::column::Status {
-    match status {
-        FeatureStatus::Present => v1::column::Status::Present,
-        FeatureStatus::NullValue => v1::column::Status::NullValue,
-        FeatureStatus::NotFound => v1::column::Status::NotFound,
-        FeatureStatus::OutsideMaxAge => v1::column::Status::OutsideMaxAge,
-    }
-}
-
-fn to_proto_times(features: &Features, times: &[Option<Times>]) -> v1::Times {
-    let micros = |time: fn(Times) -> Micros| times.iter().map(|t| t.map_or(0, |t| time(t).get())).collect();
-    let nulls = times.iter().zip(0..).filter(|(times, _)| times.is_none()).map(|(_, row)| row);
-    v1::Times {
-        event_times_us: micros(|times| times.event_time),
-        available_ats_us: micros(|times| times.available_at),
-        ages_s: times.iter().map(|times| times.map_or(0.0, |times| features.age_s(times))).collect(),
-        nulls: nulls.collect(),
-    }
 }

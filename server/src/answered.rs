@@ -1,0 +1,126 @@
+//! A question answered: its columns as they were folded and computed, and where those of a chosen
+//! feature lie. What is sent is written from here; whoever needs arrays is given them.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use feature::{DataType, Micros, Output, ServicePlan, Times};
+use online::Column;
+
+use crate::arrays;
+use crate::features::{FeatureColumn, Features};
+use crate::folded::Folded;
+use crate::scope::Scope;
+use crate::wanted::Places;
+
+/// The features of a batch of entities at one moment.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub plan: Arc<ServicePlan>,
+    pub scope: Arc<Scope>,
+    /// The moment.
+    pub at: Micros,
+    /// How many entities there are.
+    pub rows: usize,
+    /// One for each of the scope's views.
+    pub folded: Vec<Folded>,
+    /// One for each list of key columns.
+    pub places: Vec<Places>,
+    /// The columns of the computations so far, in the scope's order.
+    pub computed: Vec<ArrayRef>,
+}
+
+impl Answered {
+    /// Whether the column at a place is there.
+    pub fn holds(&self, place: usize) -> bool {
+        match place.checked_sub(self.scope.stored.len()) {
+            None => true,
+            Some(computed) => computed < self.computed.len(),
+        }
+    }
+
+    /// The chosen features and their columns, in the plan's order, and which times are their own.
+    pub fn columns(&self) -> impl Iterator<Item = (&Output, Cow<'_, Column>, usize)> {
+        self.scope.outputs.iter().filter_map(|scoped| {
+            let output = self.plan.outputs.get(scoped.output)?;
+            Some((output, self.column(scoped.column, output.data_type)?, scoped.times))
+        })
+    }
+
+    /// The times that columns share.
+    pub fn times(&self) -> impl Iterator<Item = Cow<'_, [Option<Times>]>> {
+        self.scope.times.iter().map(|group| self.oldest(group))
+    }
+
+    fn column(&self, place: usize, data_type: DataType) -> Option<Cow<'_, Column>> {
+        match self.scope.stored.get(place) {
+            Some(stored) => {
+                let (folded, places) = self.found(stored.lookup)?;
+                folded.column(stored.feature, places)
+            }
+            None => {
+                let array = self.computed.get(place - self.scope.stored.len())?;
+                Some(Cow::Owned(arrays::to_column(array, data_type)))
+            }
+        }
+    }
+
+    /// The column at a place as an array of [`transform::arrow_type`]`(data_type)`.
+    pub fn array(&self, place: usize, data_type: DataType) -> Option<ArrayRef> {
+        if let Some(computed) = place.checked_sub(self.scope.stored.len()) {
+            return self.computed.get(computed).cloned();
+        }
+        let column = self.column(place, data_type)?.into_owned();
+        Some(arrays::of_column(column.values, &column.statuses, data_type))
+    }
+
+    /// What one of the scope's lookups has found, and where.
+    fn found(&self, lookup: usize) -> Option<(&Folded, &Places)> {
+        let lookup = self.scope.lookups.get(lookup)?;
+        Some((self.folded.get(lookup.view)?, self.places.get(lookup.list)?))
+    }
+
+    /// Law 3: the times of the oldest of these lookups that has a row, for each row of the request.
+    fn oldest(&self, lookups: &[usize]) -> Cow<'_, [Option<Times>]> {
+        let times = |lookup: &usize| self.found(*lookup).map(|(folded, places)| folded.times(places));
+        if let [lookup] = lookups
+            && let Some(times) = times(lookup)
+        {
+            return times;
+        }
+        let times: Vec<Cow<'_, [Option<Times>]>> = lookups.iter().filter_map(times).collect();
+        let oldest = |row: usize| {
+            let times = times.iter().filter_map(|times| times.get(row).copied().flatten());
+            times.min_by_key(|times| (times.event_time, times.available_at))
+        };
+        (0..self.rows).map(oldest).collect()
+    }
+
+    /// From an event time to the moment, in seconds.
+    pub fn age_s(&self, times: Times) -> f64 {
+        self.at.since(times.event_time) as f64 / 1e6
+    }
+
+    /// The same as arrays.
+    pub fn into_features(self) -> Features {
+        let columns = self.scope.outputs.iter().filter_map(|scoped| {
+            let output = self.plan.outputs.get(scoped.output)?;
+            let statuses = self.column(scoped.column, output.data_type)?;
+            Some(FeatureColumn {
+                name: output.name.clone(),
+                data_type: output.data_type,
+                values: self.array(scoped.column, output.data_type)?,
+                statuses: statuses.statuses.as_slice().into(),
+                times: scoped.times,
+            })
+        });
+        Features {
+            service: self.plan.id.clone(),
+            at: self.at,
+            rows: self.rows,
+            columns: columns.collect(),
+            times: self.times().map(Arc::from).collect(),
+        }
+    }
+}
