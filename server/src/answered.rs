@@ -34,9 +34,9 @@ pub(crate) struct Answered {
 impl Answered {
     /// Whether the column at a place is there.
     pub fn holds(&self, place: usize) -> bool {
-        match place.checked_sub(self.scope.stored.len()) {
-            None => true,
-            Some(computed) => computed < self.computed.len(),
+        match self.scope.stored.get(place) {
+            Some(stored) => self.found(stored.lookup).is_some_and(|(folded, _)| folded.holds(stored.feature)),
+            None => self.computed(place).is_some(),
         }
     }
 
@@ -59,20 +59,22 @@ impl Answered {
                 let (folded, places) = self.found(stored.lookup)?;
                 folded.column(stored.feature, places)
             }
-            None => {
-                let array = self.computed.get(place - self.scope.stored.len())?;
-                Some(Cow::Owned(arrays::to_column(array, data_type)))
-            }
+            None => Some(Cow::Owned(arrays::to_column(self.computed(place)?, data_type))),
         }
     }
 
     /// The column at a place as an array of [`transform::arrow_type`]`(data_type)`.
     pub fn array(&self, place: usize, data_type: DataType) -> Option<ArrayRef> {
-        if let Some(computed) = place.checked_sub(self.scope.stored.len()) {
-            return self.computed.get(computed).cloned();
+        if let Some(computed) = self.computed(place) {
+            return Some(Arc::clone(computed));
         }
         let column = self.column(place, data_type)?.into_owned();
         Some(arrays::of_column(column.values, &column.statuses, data_type))
+    }
+
+    /// The column at a place, where it is a computed one.
+    fn computed(&self, place: usize) -> Option<&ArrayRef> {
+        self.computed.get(place.checked_sub(self.scope.stored.len())?)
     }
 
     /// What one of the scope's lookups has found, and where.
@@ -106,14 +108,13 @@ impl Answered {
     pub fn into_features(self) -> Features {
         let columns = self.scope.outputs.iter().filter_map(|scoped| {
             let output = self.plan.outputs.get(scoped.output)?;
-            let statuses = self.column(scoped.column, output.data_type)?;
-            Some(FeatureColumn {
-                name: output.name.clone(),
-                data_type: output.data_type,
-                values: self.array(scoped.column, output.data_type)?,
-                statuses: statuses.statuses.as_slice().into(),
-                times: scoped.times,
-            })
+            let (data_type, name) = (output.data_type, output.name.clone());
+            let Column { values, statuses } = self.column(scoped.column, data_type)?.into_owned();
+            let values = match self.computed(scoped.column) {
+                Some(computed) => Arc::clone(computed),
+                None => arrays::of_column(values, &statuses, data_type),
+            };
+            Some(FeatureColumn { name, data_type, values, statuses: statuses.into(), times: scoped.times })
         });
         Features {
             service: self.plan.id.clone(),

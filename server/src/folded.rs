@@ -26,6 +26,11 @@ impl Folded {
         Ok(Self(folded))
     }
 
+    /// Whether there is a column at a place among the features.
+    pub fn holds(&self, place: usize) -> bool {
+        place < self.0.columns.len()
+    }
+
     /// The column at a place among the features, of the entities at these places; those at none are
     /// not found.
     pub fn column(&self, place: usize, places: &Places) -> Option<Cow<'_, Column>> {

@@ -47,6 +47,7 @@ impl Entities {
             return Err(ServeError::Misfit { service: plan.id.clone(), problems });
         };
         let is_first = self.keys.is_empty();
+        self.reserve(question.rows());
         let mut picked = Vec::with_capacity(question.rows());
         let mut bytes = Vec::with_capacity(64);
         for row in 0..question.rows() {
@@ -63,6 +64,14 @@ impl Entities {
         }
         let is_in_order = is_first && self.keys.len() == picked.len();
         Ok(if is_in_order { Places::InOrder } else { Places::Picked(picked) })
+    }
+
+    /// Makes room for so many more.
+    fn reserve(&mut self, entities: usize) {
+        let Self { keys, places, hashing } = self;
+        keys.reserve(entities);
+        let hash_of = |place: &u32| keys.get(*place as usize).map_or(0, |key| hashing.hash_one(key));
+        places.reserve(entities, hash_of);
     }
 
     fn place(&mut self, key: EntityKey) -> u32 {
