@@ -17,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use feature::Micros;
 use online::Reader;
-use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout_at;
@@ -61,14 +61,7 @@ async fn features<R: Reader + 'static>(
     State(face): State<Arc<HttpFace<R>>>,
     request: Request,
 ) -> Result<Response, ServeError> {
-    let waits = waits(request.headers());
-    let call = face.serving.begin(Face::Http, waits.as_ref().ok().copied().flatten());
-    let answer = match waits {
-        Ok(_) => answer(&face.serving, &call, request).await,
-        Err(error) => Err(error),
-    };
-    call.ended(&answer);
-    answer
+    answered(&face.serving, request, async |call, request| answer(&face.serving, call, request).await).await
 }
 
 async fn answer<R: Reader>(
@@ -76,18 +69,44 @@ async fn answer<R: Reader>(
     call: &Call,
     request: Request,
 ) -> Result<Response, ServeError> {
-    let body = body(serving.limits(), call, request).await?;
-    let body: Body = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
+    let body: Body = parsed(serving.limits(), call, request).await?;
     let asked = Asked {
         features: body.features.unwrap_or_default(),
         entities: body.entities.0,
         request: body.request.0,
     };
-    call.end_of(Stage::Parse);
     let features = serving.features(call, &body.service, asked, body.at).await?.into_features();
     let response = json(StatusCode::OK, &AnswerBody(&features));
     call.end_of(Stage::Encode);
     Ok(response)
+}
+
+/// Counts a request, and gives its answer.
+async fn answered<R: Reader>(
+    serving: &Serving<R>,
+    request: Request,
+    answer: impl AsyncFnOnce(&Call, Request) -> Result<Response, ServeError>,
+) -> Result<Response, ServeError> {
+    let waits = waits(request.headers());
+    let call = serving.begin(Face::Http, waits.as_ref().ok().copied().flatten());
+    let answer = match waits {
+        Ok(_) => answer(&call, request).await,
+        Err(error) => Err(error),
+    };
+    call.ended(&answer);
+    answer
+}
+
+/// What the body of a request says.
+async fn parsed<B: DeserializeOwned>(
+    limits: &Limits,
+    call: &Call,
+    request: Request,
+) -> Result<B, ServeError> {
+    let body = body(limits, call, request).await?;
+    let parsed = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
+    call.end_of(Stage::Parse);
+    Ok(parsed)
 }
 
 /// How long the caller waits, where it says so.

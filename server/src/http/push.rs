@@ -10,10 +10,10 @@ use serde::ser::{SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use super::{HttpFace, body, json, malformed, waits};
+use super::{HttpFace, answered, json, parsed};
 use crate::call::Call;
 use crate::error::ServeError;
-use crate::metrics::{Face, Stage};
+use crate::metrics::Stage;
 use crate::push::{self, Asking, PushSource, Pushed, Table, Wait};
 use crate::serving::Serving;
 
@@ -21,14 +21,7 @@ pub(super) async fn push<R: Reader + 'static>(
     State(face): State<Arc<HttpFace<R>>>,
     request: Request,
 ) -> Result<Response, ServeError> {
-    let waits = waits(request.headers());
-    let call = face.serving.begin(Face::Http, waits.as_ref().ok().copied().flatten());
-    let answer = match waits {
-        Ok(_) => answer(&face.serving, &call, request).await,
-        Err(error) => Err(error),
-    };
-    call.ended(&answer);
-    answer
+    answered(&face.serving, request, async |call, request| answer(&face.serving, call, request).await).await
 }
 
 async fn answer<R: Reader>(
@@ -36,9 +29,7 @@ async fn answer<R: Reader>(
     call: &Call,
     request: Request,
 ) -> Result<Response, ServeError> {
-    let body = body(serving.limits(), call, request).await?;
-    let body: Body = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
-    call.end_of(Stage::Parse);
+    let body: Body = parsed(serving.limits(), call, request).await?;
     let wait = match body.wait {
         Some(WaitFor::Online) => Wait::Online,
         None => Wait::Durable,

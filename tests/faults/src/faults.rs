@@ -34,7 +34,7 @@ pub const POINTS: [&str; 10] = [
 pub enum Fault {
     /// Killed at a random moment, again and again.
     Killed,
-    /// Killed at this place of [`POINTS`], again and again.
+    /// Killed at this place of the protocol, again and again.
     KilledAt(usize),
     /// Killed at each place in turn.
     KilledAtEach,
