@@ -5,24 +5,14 @@ about twinstore. Feast knows nothing of the views: their names go to the server 
 """
 
 import sys
-import tempfile
-from pathlib import Path
 
 import pandas as pd
+import repository
 from feast import FeatureService, FeatureStore
 
 address, landings = sys.argv[1], pd.read_parquet(sys.argv[2])
 
-repository = Path(tempfile.mkdtemp())
-(repository / "feature_store.yaml").write_text(
-    f"""project: landings
-registry: registry.db
-provider: local
-entity_key_serialization_version: 3
-online_store: {{type: remote, path: "http://{address}"}}
-"""
-)
-store = FeatureStore(repo_path=str(repository))
+store = FeatureStore(repo_path=str(repository.of(address)))
 store.apply([])
 
 

@@ -5,12 +5,11 @@ it writes, so it is told one: the names of its join key and features are those o
 """
 
 import sys
-import tempfile
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import repository
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, PushSource, ValueType
 from feast.data_source import PushMode
 from feast.types import Array, Bool, Float64, Int64, String
@@ -19,15 +18,7 @@ address = sys.argv[1]
 FEATURES = ["delay", "gates", "remark", "is_open", "queues"]
 AIRPORTS = [f"A{number:02}" for number in range(40)]
 
-repository = Path(tempfile.mkdtemp())
-(repository / "feature_store.yaml").write_text(
-    f"""project: landings
-registry: registry.db
-provider: local
-entity_key_serialization_version: 3
-online_store: {{type: remote, path: "http://{address}"}}
-"""
-)
+folder = repository.of(address)
 random = np.random.default_rng(7)
 
 
@@ -46,7 +37,7 @@ def reports(count, first):
     )
 
 
-file = repository / "reports.parquet"
+file = folder / "reports.parquet"
 reports(1, "2026-01-01").to_parquet(file)
 airport = Entity(name="airport", join_keys=["airport"], value_type=ValueType.STRING)
 history = FileSource(path=str(file), timestamp_field="event_timestamp")
@@ -64,7 +55,7 @@ view = FeatureView(
     ],
     source=source,
 )
-store = FeatureStore(repo_path=str(repository))
+store = FeatureStore(repo_path=str(folder))
 store.apply([airport, source, view])
 
 

@@ -1,22 +1,22 @@
 //! What the online store in Redis takes and gives: rows written a second, batches read a second, bytes a
 //! feature. `bench-redis REDIS-URL [ENTITIES]`; `benches/redis/run` starts the server and the peers.
 
+mod reads;
 mod rows;
 
 use std::error::Error;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use feature::{EntityKey, Micros, VersionId};
-use futures::future::try_join_all;
-use online::{Outcome, Read, Reader, Replacement, Store, StoreUrl, Writer};
+use online::{Outcome, Replacement, Store, StoreUrl, Writer};
+use reads::Asked;
 use redis::Connection;
 use rows::Packer;
 
 /// Rows in one write.
 const ROWS_A_WRITE: usize = 10_000;
 /// Readers at a time, as many as `redis-benchmark` has connections.
-const READERS: usize = 50;
+const READERS: u64 = 50;
 /// How long reads are counted.
 const READING: Duration = Duration::from_secs(5);
 /// Entities whose memory is asked for.
@@ -74,42 +74,16 @@ async fn load(store: &Store, entities: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Batches of so many entities, by readers that begin the next once they have one.
+/// Batches of so many entities, by as many readers as `redis-benchmark` has.
 async fn read(store: &Store, entities: u64, batch: u64) -> Result<(), Failure> {
     let packer = Packer::new("loaded@1", 10, true)?;
-    let began = Instant::now();
-    let done = AtomicUsize::new(0);
-    let mut took = try_join_all((0..READERS as u64).map(|reader| {
-        let (packer, done) = (&packer, &done);
-        async move {
-            let mut took = Vec::new();
-            let mut entity = reader * 7919;
-            while began.elapsed() < READING {
-                let keys: Vec<EntityKey> = (0..batch)
-                    .map(|place| packer.key((entity + place * 104_729) % entities))
-                    .collect::<Result<_, _>>()?;
-                let asked = Instant::now();
-                let found = store.read(&[Read { view: packer.view(), keys: &keys }]).await?;
-                took.push(asked.elapsed());
-                if found.iter().flat_map(|found| found.rows()).any(|row| row.is_none()) {
-                    return Err("a row is missing".into());
-                }
-                done.fetch_add(1, Ordering::Relaxed);
-                entity += 15_485_863;
-            }
-            Ok::<_, Failure>(took)
-        }
-    }))
-    .await?
-    .concat();
-    let reads = done.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64();
-    took.sort_unstable();
-    let at = |share: f64| took.get((took.len() as f64 * share) as usize).copied().unwrap_or_default();
+    let asked = Asked { entities, readers: READERS, batch, lasting: READING };
+    let (reads, took) = reads::read(store, &packer, asked).await?;
     println!(
         "read, {batch} entities x 10 values, {READERS} readers: {reads:.0} reads/s, {:.0} rows/s, p50 {:.2?}, p99 {:.2?}",
         reads * batch as f64,
-        at(0.5),
-        at(0.99)
+        reads::at(&took, 0.5),
+        reads::at(&took, 0.99)
     );
     Ok(())
 }

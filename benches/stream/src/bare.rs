@@ -20,18 +20,13 @@ use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use serde::Deserialize;
 
+use crate::TopicArgs;
+
 /// What is read, and where it goes.
 #[derive(Args, Debug)]
 pub struct BareArgs {
-    /// The brokers
-    #[arg(long)]
-    brokers: String,
-    /// The topic
-    #[arg(long)]
-    topic: String,
-    /// How many records it holds
-    #[arg(long)]
-    records: u64,
+    #[command(flatten)]
+    from: TopicArgs,
     /// The server, as `redis://host:port`
     #[arg(long)]
     redis: String,
@@ -59,22 +54,22 @@ struct Click {
 pub fn bare(args: &BareArgs) -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", &args.brokers)
+        .set("bootstrap.servers", &args.from.brokers)
         .set("group.id", format!("bare-{}", std::process::id()))
         .set("auto.offset.reset", "earliest")
         .set("enable.auto.commit", "false")
         .create()?;
-    consumer.subscribe(&[&args.topic])?;
+    consumer.subscribe(&[&args.from.topic])?;
     let mut redis = redis::Client::open(args.redis.as_str())?.get_connection()?;
     let value: Vec<u8> = (0..args.value_bytes).map(|_| fastrand::u8(..)).collect();
     let (mut seen, mut sets, mut files) = (0, 0, 0);
     let mut clicks: Vec<Click> = Vec::with_capacity(args.flush_rows);
-    while seen < args.records {
+    while seen < args.from.records {
         let Some(message) = consumer.poll(Duration::from_millis(200)) else { continue };
         let message = message?;
         clicks.push(serde_json::from_slice(message.payload().unwrap_or_default())?);
         seen += 1;
-        if clicks.len() == args.flush_rows || seen == args.records {
+        if clicks.len() == args.flush_rows || seen == args.from.records {
             write(&clicks, args.folder.join(format!("{files}.parquet")))?;
             sets += set(&mut redis, &clicks, &value)?;
             files += 1;

@@ -10,18 +10,13 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
+use crate::TopicArgs;
+
 /// What is produced.
 #[derive(Args, Debug)]
 pub struct FillArgs {
-    /// The brokers
-    #[arg(long)]
-    brokers: String,
-    /// The topic, which is there
-    #[arg(long)]
-    topic: String,
-    /// How many clicks
-    #[arg(long)]
-    records: u64,
+    #[command(flatten)]
+    into: TopicArgs,
     /// Clicks a second; as fast as they go where none is named
     #[arg(long)]
     rate: Option<u64>,
@@ -36,15 +31,15 @@ const BEAT: Duration = Duration::from_millis(5);
 /// Produces the clicks, and waits until the broker has them.
 pub fn fill(args: &FillArgs) -> Result<(), Box<dyn Error>> {
     let producer: BaseProducer = ClientConfig::new()
-        .set("bootstrap.servers", &args.brokers)
+        .set("bootstrap.servers", &args.into.brokers)
         .set("linger.ms", if args.rate.is_some() { "2" } else { "20" })
         .set("batch.size", "262144")
         .create()?;
     // Clicks have their time from the moment when they are handed over: not to be spent on connecting.
-    producer.client().fetch_metadata(Some(&args.topic), Duration::from_secs(30))?;
-    let mut random = fastrand::Rng::with_seed(args.records);
+    producer.client().fetch_metadata(Some(&args.into.topic), Duration::from_secs(30))?;
+    let mut random = fastrand::Rng::with_seed(args.into.records);
     let began = Instant::now();
-    for id in 0..args.records {
+    for id in 0..args.into.records {
         if let Some(rate) = args.rate {
             let due = Duration::from_secs_f64(id as f64 / rate as f64);
             while due > began.elapsed() {
@@ -59,7 +54,7 @@ pub fn fill(args: &FillArgs) -> Result<(), Box<dyn Error>> {
             random.u32(0..100_000) as f64 / 100.0,
             random.u32(0..500)
         );
-        send(&producer, &args.topic, &visitor.to_string(), &value)?;
+        send(&producer, &args.into.topic, &visitor.to_string(), &value)?;
     }
     producer.flush(Duration::from_secs(60))?;
     Ok(())

@@ -6,7 +6,7 @@ mod fill;
 
 use std::error::Error;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 #[derive(Parser, Debug)]
 #[command(about = "Fills a topic, and reads it as barely as can be.")]
@@ -21,6 +21,20 @@ enum Command {
     Fill(fill::FillArgs),
     /// Consume JSON, write Parquet, and set values in Redis
     Bare(bare::BareArgs),
+}
+
+/// Which clicks.
+#[derive(Args, Debug)]
+struct TopicArgs {
+    /// The brokers
+    #[arg(long)]
+    brokers: String,
+    /// The topic, which is there
+    #[arg(long)]
+    topic: String,
+    /// How many clicks
+    #[arg(long)]
+    records: u64,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -2,18 +2,20 @@
 //! writer, and how soon a row that another process wrote is seen through it.
 //! `bench-tier STORE-URL [ENTITIES]`, on an empty store; `benches/tier/run` runs it on both kinds.
 
+#[path = "../../redis/src/reads.rs"]
+mod reads;
 #[path = "../../redis/src/rows.rs"]
 mod rows;
 mod seen;
 
 use std::error::Error;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use feature::{EntityKey, Micros, Span};
-use futures::future::try_join_all;
 use online::{HotTier, Read, Reader, Replacement, Store, StoreUrl, TableOptions, TierOptions, Writer};
+use reads::Asked;
 use rows::Packer;
 
 /// Rows in one write.
@@ -47,12 +49,13 @@ async fn main() -> Result<(), Failure> {
     let following = tokio::spawn(follow(Arc::clone(&tier)));
     warm(&*tier, &packer, entities).await?;
     for (readers, batch) in [(1, 1), (1, 50), (16, 1), (16, 50)] {
-        read("the store", &store, &packer, Asked { entities, readers, batch }).await?;
-        read("the tier", &*tier, &packer, Asked { entities, readers, batch }).await?;
+        let asked = Asked { entities, readers, batch, lasting: READING };
+        read("the store", &store, &packer, asked).await?;
+        read("the tier", &*tier, &packer, asked).await?;
     }
     let beside = tokio::spawn(write_beside(open(&url).await?, entities));
     for batch in [1, 50] {
-        let asked = Asked { entities, readers: 1, batch };
+        let asked = Asked { entities, readers: 1, batch, lasting: READING };
         read("the store, beside a writer", &store, &packer, asked).await?;
         read("the tier, beside a writer", &*tier, &packer, asked).await?;
     }
@@ -127,54 +130,16 @@ async fn write_beside(store: Store, entities: u64) -> Result<(), Failure> {
     Ok(())
 }
 
-#[derive(Clone, Copy)]
-struct Asked {
-    entities: u64,
-    readers: u64,
-    batch: u64,
-}
-
-/// Batches of so many entities, by readers that begin the next once they have one.
+/// Reads, and tells what they took.
 async fn read(what: &str, store: &impl Reader, packer: &Packer, asked: Asked) -> Result<(), Failure> {
-    let began = Instant::now();
-    let done = AtomicUsize::new(0);
-    let mut took = try_join_all((0..asked.readers).map(|reader| {
-        let done = &done;
-        async move {
-            let mut took = Vec::new();
-            let mut entity = reader * 7919;
-            while began.elapsed() < READING {
-                let keys: Vec<EntityKey> = (0..asked.batch)
-                    .map(|place| packer.key((entity + place * 104_729) % asked.entities))
-                    .collect::<Result<_, _>>()?;
-                let began = Instant::now();
-                let found = store.read(&[Read { view: packer.view(), keys: &keys }]).await?;
-                took.push(began.elapsed());
-                if found.iter().flat_map(|found| found.rows()).any(|row| row.is_none()) {
-                    return Err("a row is missing".into());
-                }
-                done.fetch_add(1, Ordering::Relaxed);
-                entity += 15_485_863;
-            }
-            Ok::<_, Failure>(took)
-        }
-    }))
-    .await?
-    .concat();
-    let reads = done.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64();
-    println!(
-        "{what}, {} entities, {} readers: {reads:.0} reads/s, {}",
-        asked.batch,
-        asked.readers,
-        figures(&mut took)
-    );
+    let (reads, took) = reads::read(store, packer, asked).await?;
+    let Asked { readers, batch, .. } = asked;
+    println!("{what}, {batch} entities, {readers} readers: {reads:.0} reads/s, {}", figures(&took));
     Ok(())
 }
 
-/// The median, the 99th percentile and the longest.
-pub(crate) fn figures(took: &mut [Duration]) -> String {
-    took.sort_unstable();
-    let at = |share: f64| took.get((took.len() as f64 * share) as usize).copied().unwrap_or_default();
+/// The median, the 99th percentile and the longest, of durations in ascending order.
+pub(crate) fn figures(took: &[Duration]) -> String {
     let longest = took.last().copied().unwrap_or_default();
-    format!("p50 {:.2?}, p99 {:.2?}, max {longest:.2?}", at(0.5), at(0.99))
+    format!("p50 {:.2?}, p99 {:.2?}, max {longest:.2?}", reads::at(took, 0.5), reads::at(took, 0.99))
 }

@@ -31,8 +31,10 @@ pub(crate) async fn report(tier: &HotTier<Store>, writer: &Store) -> Result<(), 
         since_asked.push(asked.elapsed());
         since_acknowledged.push(acknowledged.elapsed());
     }
-    println!("a write is seen after it was begun: {}", figures(&mut since_asked));
-    println!("a write is seen after it was acknowledged: {}", figures(&mut since_acknowledged));
+    since_asked.sort_unstable();
+    since_acknowledged.sort_unstable();
+    println!("a write is seen after it was begun: {}", figures(&since_asked));
+    println!("a write is seen after it was acknowledged: {}", figures(&since_acknowledged));
     Ok(())
 }
 

@@ -33,9 +33,7 @@ use crate::project::Project;
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 
 pub async fn serve(project: &Project, args: &ServeArgs) -> Result<(), Failure> {
-    if !(0.0..=1.0).contains(&args.max_bad_share) {
-        return Err(Failure::new("--max-bad-share is a share: a number from 0 to 1"));
-    }
+    let streams = Streams::new(project, args)?;
     let registered = project.registered().await?;
     let settings = &project.settings.serve;
     let addresses = Addresses {
@@ -49,7 +47,7 @@ pub async fn serve(project: &Project, args: &ServeArgs) -> Result<(), Failure> {
         generation: registered.generation(),
         catalog: Arc::new(Catalog::new(services)),
         sources,
-        streams: Streams::new(project, args),
+        streams,
         tier: None,
     };
     match hot::before(project.online().await?, settings)? {

@@ -49,9 +49,7 @@ struct Followed {
 }
 
 pub async fn stream(project: &Project, args: &StreamArgs) -> Result<(), Failure> {
-    if !(0.0..=1.0).contains(&args.max_bad_share) {
-        return Err(Failure::new("--max-bad-share is a share: a number from 0 to 1"));
-    }
+    share(args.max_bad_share)?;
     let registered = project.registered().await?;
     let targets = targets_with(&registered, &args.views, |source| source.stream.is_some())?;
     if targets.is_empty() {
@@ -189,13 +187,21 @@ fn following(
 ) -> Result<Following, Failure> {
     Ok(Following {
         bounds: bounds(args.flush_rows.get(), args.flush_after)?,
-        share: Share::allowed(args.max_bad_share),
+        share: share(args.max_bad_share)?,
         max_fold_bytes: usize::try_from(args.fold_memory).unwrap_or(usize::MAX),
         watch: watch.clone(),
         until_caught_up: args.until_caught_up,
         stop: stop.clone(),
         trial: trial.clone(),
     })
+}
+
+/// How many of a view's rows may be bad.
+pub(super) fn share(max_bad_share: f64) -> Result<Share, Failure> {
+    if !(0.0..=1.0).contains(&max_bad_share) {
+        return Err(Failure::new("--max-bad-share is a share: a number from 0 to 1"));
+    }
+    Ok(Share::allowed(max_bad_share))
 }
 
 /// When a flush begins.

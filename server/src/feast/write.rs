@@ -10,17 +10,15 @@ use axum::response::Response;
 use feature::{Name, VersionId};
 use online::Reader;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 
 use super::choice::view_and_version;
+use super::http::{answered, parsed};
 use super::json::FeastJson;
 use super::refusal::Refusal;
-use crate::call::Call;
 use crate::error::ServeError;
 use crate::excerpt::excerpt;
-use crate::http::{self, Columns, HttpFace, waits};
-use crate::metrics::{Face, Stage};
+use crate::http::{self, Columns, HttpFace};
 use crate::push::{self, Asking, PushSource, PushView, Table, Wait};
 
 /// The column of the event time, as Feast's client calls it whatever it is called in the source.
@@ -47,7 +45,7 @@ pub(super) async fn push<R: Reader + 'static>(
     request: Request,
 ) -> Response {
     answered(&face, request, async |call, request| {
-        let body: PushBody = body(&face, call, request, &["push_source_name", "df"]).await?;
+        let body: PushBody = parsed(&face, call, request, &["push_source_name", "df"]).await?;
         if let Some(to) = body.to.filter(|to| !DESTINATIONS.contains(&to.as_str())) {
             return Err(no_destination(&to));
         }
@@ -75,7 +73,7 @@ pub(super) async fn write_to_online_store<R: Reader + 'static>(
     request: Request,
 ) -> Response {
     answered(&face, request, async |call, request| {
-        let body: WriteBody = body(&face, call, request, &["feature_view_name", "df"]).await?;
+        let body: WriteBody = parsed(&face, call, request, &["feature_view_name", "df"]).await?;
         let id = view(&face, &body.feature_view_name)?;
         let Some(source) = face.serving.catalog().services().source_of(&id) else {
             return Err(ServeError::NotHere("writing to an on-demand view").into());
@@ -87,42 +85,6 @@ pub(super) async fn write_to_online_store<R: Reader + 'static>(
         Ok(http::json(StatusCode::OK, &Json::Null))
     })
     .await
-}
-
-/// Counts a request, and gives its answer or its refusal.
-async fn answered<R: Reader>(
-    face: &HttpFace<R>,
-    request: Request,
-    answer: impl AsyncFnOnce(&Call, Request) -> Result<Response, Refusal>,
-) -> Response {
-    let waits = waits(request.headers());
-    let call = face.serving.begin(Face::FeastHttp, waits.as_ref().ok().copied().flatten());
-    let response = match waits {
-        Ok(_) => answer(&call, request).await,
-        Err(error) => Err(error.into()),
-    };
-    match response {
-        Ok(response) => {
-            call.answered();
-            response
-        }
-        Err(refusal) => {
-            call.refused(refusal.code());
-            refusal.into_response()
-        }
-    }
-}
-
-async fn body<R: Reader, B: DeserializeOwned>(
-    face: &HttpFace<R>,
-    call: &Call,
-    request: Request,
-    required: &[&str],
-) -> Result<B, Refusal> {
-    let bytes = http::body(face.serving.limits(), call, request).await?;
-    let body = serde_json::from_slice(&bytes).map_err(|error| Refusal::of_body(&bytes, &error, required))?;
-    call.end_of(Stage::Parse);
-    Ok(body)
 }
 
 fn no_destination(to: &str) -> Refusal {
@@ -208,11 +170,8 @@ fn missing(source: &PushSource, written: Option<&PushView>, given: impl Fn(&Name
         if !is_written && view.keys.iter().any(leaves_out) {
             continue;
         }
-        let missing: Vec<&str> = view.reads.iter().filter(|name| !given(name)).map(Name::as_str).collect();
-        let missing: Vec<&str> = missing
-            .into_iter()
-            .filter(|name| source.event_time.as_ref().is_none_or(|t| t.as_str() != *name))
-            .collect();
+        let is_missing = |name: &&Name| !given(name) && source.event_time.as_ref() != Some(*name);
+        let missing: Vec<&str> = view.reads.iter().filter(is_missing).map(Name::as_str).collect();
         if !missing.is_empty() {
             problems.push(format!("{} reads `{}`, which is missing", view.id, missing.join("`, `")));
         }

@@ -65,7 +65,7 @@ impl Board {
 pub struct Streams<'a> {
     project: &'a Project,
     is_on: bool,
-    share: f64,
+    share: Share,
     board: Arc<Board>,
     followed: BTreeMap<VersionId, Followed>,
 }
@@ -79,14 +79,14 @@ struct Followed {
 
 impl<'a> Streams<'a> {
     /// None yet.
-    pub fn new(project: &'a Project, args: &ServeArgs) -> Self {
-        Self {
+    pub fn new(project: &'a Project, args: &ServeArgs) -> Result<Self, Failure> {
+        Ok(Self {
             project,
             is_on: !args.no_streams && project.has_topics_on_disk(),
-            share: args.max_bad_share,
+            share: stream::share(args.max_bad_share)?,
             board: Arc::default(),
             followed: BTreeMap::new(),
-        }
+        })
     }
 
     /// How they are going.
@@ -128,7 +128,7 @@ impl<'a> Streams<'a> {
         let (watch, stop): (Arc<Watch>, Arc<AtomicBool>) = Default::default();
         let following = Following {
             bounds: stream::bounds(FLUSH_ROWS, FLUSH_AFTER.parse()?)?,
-            share: Share::allowed(self.share),
+            share: self.share,
             max_fold_bytes: FOLD_BYTES,
             watch: watch.clone(),
             until_caught_up: false,
