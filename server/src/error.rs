@@ -25,6 +25,9 @@ pub enum ServeError {
     /// The request cannot be read.
     #[error("the request cannot be read: {0}")]
     Malformed(String),
+    /// The push cannot be read.
+    #[error("the push cannot be read: {0}")]
+    MalformedPush(String),
     /// There is no such service.
     #[error("there is no service `{service}`{}", nearest.as_ref().map(|name| format!(", but there is `{name}`")).unwrap_or_default())]
     UnknownService {
@@ -265,6 +268,7 @@ impl ServeError {
         match self {
             ServeError::Misfit { .. }
             | ServeError::Malformed(_)
+            | ServeError::MalformedPush(_)
             | ServeError::NotAReference(_)
             | ServeError::Collision(_)
             | ServeError::Apart(_)
@@ -302,6 +306,9 @@ impl ServeError {
         match self {
             ServeError::Misfit { service, .. } => {
                 format!("`twinstore registry show {service}` lists what the service takes and gives")
+            }
+            ServeError::MalformedPush(_) => {
+                "write it as {\"source\": \"name\", \"rows\": [{\"column\": \"a\"}]}".to_owned()
             }
             ServeError::Malformed(_) => {
                 r#"write it as {"service": "name", "entities": {"key": ["a", "b"]}}"#.to_owned()

@@ -69,7 +69,7 @@ async fn answer<R: Reader>(
     call: &Call,
     request: Request,
 ) -> Result<Response, ServeError> {
-    let body: Body = parsed(serving.limits(), call, request).await?;
+    let body: Body = parsed(serving.limits(), call, request, ServeError::Malformed).await?;
     let asked = Asked {
         features: body.features.unwrap_or_default(),
         entities: body.entities.0,
@@ -97,14 +97,17 @@ async fn answered<R: Reader>(
     answer
 }
 
-/// What the body of a request says.
+/// What the body of a request says; else `malformed`, of what is wrong with it.
 async fn parsed<B: DeserializeOwned>(
     limits: &Limits,
     call: &Call,
     request: Request,
+    malformed: fn(String) -> ServeError,
 ) -> Result<B, ServeError> {
+    const LONGEST_CHARS: usize = 240;
     let body = body(limits, call, request).await?;
-    let parsed = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
+    let parsed = serde_json::from_slice(&body)
+        .map_err(|error| malformed(excerpt(&error.to_string(), LONGEST_CHARS).into_owned()))?;
     call.end_of(Stage::Parse);
     Ok(parsed)
 }
@@ -130,11 +133,6 @@ pub(crate) async fn body(limits: &Limits, call: &Call, request: Request) -> Resu
             rejection => ServeError::Malformed(rejection.body_text()),
         },
     )
-}
-
-fn malformed(error: &serde_json::Error) -> ServeError {
-    const LONGEST_CHARS: usize = 240;
-    ServeError::Malformed(excerpt(&error.to_string(), LONGEST_CHARS).into_owned())
 }
 
 async fn metrics<R: Reader + 'static>(State(face): State<Arc<HttpFace<R>>>) -> Response {

@@ -178,7 +178,7 @@ fn whatever_is_wrong_with_a_push_is_said_and_nothing_is_taken() {
     let rows = |rows: Value| json!({"source": "clicks", "rows": rows}).to_string();
     let many: Vec<Value> = (0..10_001).map(|_| json!({})).collect();
     let cases: [(String, u16, &str, &[&str]); 12] = [
-        (String::new(), 400, "INVALID_ARGUMENT", &["cannot be read"]),
+        (String::new(), 400, "INVALID_ARGUMENT", &["cannot be read", "{\"source\": \"name\", \"rows\":"]),
         ("[]".to_owned(), 400, "INVALID_ARGUMENT", &["cannot be read"]),
         (json!({"source": "clicks"}).to_string(), 400, "INVALID_ARGUMENT", &["missing field `rows`"]),
         (json!({"source": "clicks", "rows": {}}).to_string(), 400, "INVALID_ARGUMENT", &["cannot be read"]),

@@ -29,7 +29,7 @@ async fn answer<R: Reader>(
     call: &Call,
     request: Request,
 ) -> Result<Response, ServeError> {
-    let body: Body = parsed(serving.limits(), call, request).await?;
+    let body: Body = parsed(serving.limits(), call, request, ServeError::MalformedPush).await?;
     let wait = match body.wait {
         Some(WaitFor::Online) => Wait::Online,
         None => Wait::Durable,
