@@ -1,28 +1,36 @@
-//! What the environment says for tests of faults: where a stream ends itself, which guard it goes without,
-//! and how wrong the clock is. A release build has no ear for any of it.
+//! What the environment says for tests of faults: where a stream ends itself or falls asleep, which guard it
+//! goes without, and how wrong the clock is. A release build has no ear for any of it.
 //!
-//! `TWINSTORE_TRIAL_END` is `POINT` or `POINT:PASSES`, `TWINSTORE_TRIAL_WITHOUT` a guard, and
-//! `TWINSTORE_TRIAL_CLOCK_S` how many seconds the clock is ahead, or behind where it is negative.
+//! `TWINSTORE_TRIAL_END` and `TWINSTORE_TRIAL_SLEEP` are `POINT` or `POINT:PASSES`,
+//! `TWINSTORE_TRIAL_WITHOUT` a guard, and `TWINSTORE_TRIAL_CLOCK_S` how many seconds the clock is ahead, or behind where it is negative.
 
 use std::sync::OnceLock;
 
-use materializer::Trial;
+use materializer::{Point, Trial};
 
 use crate::failure::Failure;
 
 /// What is done to the streams of this process.
 pub fn of_stream() -> Result<Trial, Failure> {
     let mut trial = Trial::default();
-    if let Some(end) = said("TWINSTORE_TRIAL_END") {
-        let (point, passes) = end.split_once(':').unwrap_or((&end, "1"));
-        let passes =
-            passes.parse().map_err(|_| Failure::new(format!("`{passes}` is no number of passes")))?;
-        trial = Trial::end(point.parse().map_err(Failure::new)?, passes);
+    if let Some(place) = said("TWINSTORE_TRIAL_END") {
+        let (point, passes) = place_of(&place)?;
+        trial = Trial::end(point, passes);
+    }
+    if let Some(place) = said("TWINSTORE_TRIAL_SLEEP") {
+        let (point, passes) = place_of(&place)?;
+        trial = Trial::sleep(point, passes);
     }
     if let Some(guard) = said("TWINSTORE_TRIAL_WITHOUT") {
         trial = trial.without(guard.parse().map_err(Failure::new)?);
     }
     Ok(trial)
+}
+
+fn place_of(place: &str) -> Result<(Point, u64), Failure> {
+    let (point, passes) = place.split_once(':').unwrap_or((place, "1"));
+    let passes = passes.parse().map_err(|_| Failure::new(format!("`{passes}` is no number of passes")))?;
+    Ok((point.parse().map_err(Failure::new)?, passes))
 }
 
 /// How many microseconds the clock is ahead: read once, and 0 in a release build.

@@ -1,6 +1,7 @@
-//! What tests do to a stream from inside: they end the process after a step of the protocol, or take one
-//! of its guards away, so that a checker that finds nothing wrong is known to look. Nobody else does.
+//! What tests do to a stream from inside: they end the process after a step of the protocol, or put it to
+//! sleep there, or take one of its guards away, so that a checker that finds nothing wrong is known to look. Nobody else does.
 
+use std::process::Command;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -96,21 +97,32 @@ pub enum Guard {
 /// What is done to a stream; by default nothing.
 #[derive(Debug, Default)]
 pub struct Trial {
-    end: Option<End>,
+    strike: Option<Strike>,
     without: Option<Guard>,
 }
 
-/// Where the process ends, and how often it passes there before.
+/// Where the process ends or falls asleep, and how often it passes there before.
 #[derive(Debug)]
-struct End {
+struct Strike {
     at: Point,
     passes_left: AtomicU64,
+    is_sleep: bool,
 }
 
 impl Trial {
     /// Ends the process as soon as it has been at a place so many times.
     pub fn end(at: Point, times: u64) -> Self {
-        Self { end: Some(End { at, passes_left: AtomicU64::new(times.max(1)) }), without: None }
+        Self::strike(at, times, false)
+    }
+
+    /// Puts the process to sleep as soon as it has been at a place so many times, until somebody wakes it.
+    pub fn sleep(at: Point, times: u64) -> Self {
+        Self::strike(at, times, true)
+    }
+
+    fn strike(at: Point, times: u64, is_sleep: bool) -> Self {
+        let strike = Strike { at, passes_left: AtomicU64::new(times.max(1)), is_sleep };
+        Self { strike: Some(strike), without: None }
     }
 
     /// The same without a guard.
@@ -119,18 +131,30 @@ impl Trial {
         Self { without: Some(guard), ..self }
     }
 
-    /// Whether the process ends here, or goes on: says that it was at a place.
-    pub(crate) fn ends_at(&self, point: Point) -> bool {
-        self.end
+    /// Whether the process ends or sleeps here, or goes on: says that it was at a place.
+    pub(crate) fn strikes_at(&self, point: Point) -> bool {
+        self.strike
             .as_ref()
-            .filter(|end| end.at == point)
-            .is_some_and(|end| end.passes_left.fetch_sub(1, Ordering::Relaxed) == 1)
+            .filter(|strike| strike.at == point)
+            .is_some_and(|strike| strike.passes_left.fetch_sub(1, Ordering::Relaxed) == 1)
     }
 
-    /// Ends the process where it is to end, as a kill does: nothing is flushed, nothing is told.
-    pub(crate) fn pass(&self, point: Point) {
-        if self.ends_at(point) {
+    /// Ends the process, as a kill does: nothing is flushed, nothing is told. Or stops all of it, until it is
+    /// woken.
+    pub(crate) fn strike_now(&self) {
+        if self.strike.as_ref().is_none_or(|strike| !strike.is_sleep) {
             std::process::abort();
+        }
+        let own = std::process::id().to_string();
+        if !Command::new("kill").args(["-STOP", &own]).status().is_ok_and(|status| status.success()) {
+            std::process::abort();
+        }
+    }
+
+    /// Strikes where it is to strike.
+    pub(crate) fn pass(&self, point: Point) {
+        if self.strikes_at(point) {
+            self.strike_now();
         }
     }
 
@@ -171,10 +195,10 @@ mod tests {
     #[test]
     fn a_process_ends_at_the_pass_that_is_named_and_nowhere_else() {
         let trial = Trial::end(Point::Written, 2);
-        assert!(!trial.ends_at(Point::Stamped));
-        assert!(!trial.ends_at(Point::Written));
-        assert!(trial.ends_at(Point::Written));
-        assert!(Point::ALL.into_iter().all(|point| !Trial::default().ends_at(point)));
+        assert!(!trial.strikes_at(Point::Stamped));
+        assert!(!trial.strikes_at(Point::Written));
+        assert!(trial.strikes_at(Point::Written));
+        assert!(Point::ALL.into_iter().all(|point| !Trial::default().strikes_at(point)));
     }
 
     #[test]

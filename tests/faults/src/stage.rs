@@ -322,6 +322,18 @@ impl Streaming {
         self.signal("STOP");
     }
 
+    /// Waits until it put itself to sleep.
+    pub fn falls_asleep(&self) {
+        let stat = format!("/proc/{}/stat", self.child.id());
+        let began = Instant::now();
+        // The state follows the name, which is in parentheses.
+        while !fs::read_to_string(&stat).unwrap().contains(") T ") {
+            let said = || fs::read_to_string(&self.log).unwrap_or_default();
+            assert!(began.elapsed() < BOUND, "it does not fall asleep\n{}", said());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Wakes it.
     pub fn wake(&self) {
         self.signal("CONT");
