@@ -1,5 +1,8 @@
 //! The twinstore command: parts are wired together here, and here alone is a clock read.
 
+// The futures of loads and streams are spawned here, down to a connection of a store: deeper than the default.
+#![recursion_limit = "256"]
+
 mod arguments;
 mod clock;
 mod commands;

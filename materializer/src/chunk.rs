@@ -1,9 +1,10 @@
-//! Chunks of rows on their way: each is one commit of the log, with the markers of its files in it.
+//! Chunks of rows on their way: each is one commit of the log, with the markers of its files in it, decided on
+//! the snapshot on which the load was.
 
 use std::collections::BTreeMap;
 
 use feature::{Micros, Value};
-use offline::{DeadLetter, DeadLetters, Log, Marker};
+use offline::{DeadLetter, DeadLetters, Log, Marker, Written};
 use online::{Reader, Writer};
 use roaring::RoaringTreemap;
 use transform::ViewTransform;
@@ -13,9 +14,11 @@ use crate::history::{FileToLoad, Materializer, Mode, Target};
 use crate::judge::{Availability, EventRange, Load, Taken, Tally};
 use crate::known_rows::known_rows;
 use crate::loaded;
+use crate::online_first::OnlineFirst;
 use crate::report::LoadReport;
 use crate::source_reader::SourceReader;
-use crate::sync::{self, Entities};
+use crate::sync;
+use crate::turn::{READS, Turn};
 
 /// Rows that are held in memory before they are committed.
 const ROWS_A_COMMIT: usize = 1_000_000;
@@ -27,7 +30,16 @@ pub(crate) struct Chunk {
     taken: Vec<Taken>,
     letters: Vec<DeadLetter>,
     markers: Vec<Marker>,
-    started_at: Option<(u32, Micros)>,
+    /// What is said of its files beside their refused rows.
+    refused_of: Vec<Marker>,
+}
+
+/// Rows that one command committed, also before it was decided anew.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CommittedRows {
+    pub(crate) rows: u64,
+    pub(crate) late: u64,
+    pub(crate) entities_written: u64,
 }
 
 /// The load of one view's history, file after file.
@@ -42,9 +54,15 @@ pub(crate) struct Loading<'a, W> {
     pub(crate) seam: Option<Micros>,
     pub(crate) log: Log,
     pub(crate) letters: DeadLetters,
+    pub(crate) turn: Turn,
+    /// The numbers that the load gives to files which have none.
+    pub(crate) numbered: Vec<Marker>,
     /// How many numbers were given to files so far.
     pub(crate) numbers: u32,
+    /// How many are once the load is done.
+    pub(crate) numbers_after: u32,
     pub(crate) report: LoadReport,
+    pub(crate) committed: &'a mut CommittedRows,
     /// For each entity the rows of this load that are not visible yet.
     pub(crate) waiting: BTreeMap<Vec<Value>, usize>,
     pub(crate) chunk: Chunk,
@@ -74,7 +92,13 @@ impl<W: Reader + Writer> Loading<'_, W> {
         let started_at = self.started_at(file.number).await?;
         self.report.files += 1;
         self.numbers = self.numbers.max(file.number + 1);
-        self.chunk.markers.extend(loaded::begun(&file.file, file.number, file.content, started_at.get()));
+        self.chunk.markers.extend(loaded::begun(
+            &file.file,
+            file.number,
+            file.content.hash,
+            started_at.get(),
+        ));
+        self.chunk.refused_of.extend(file.refused(started_at));
         let mut reader = SourceReader::open(source, self.transform.input(), &file.file)?;
         while let Some((first_row, batch)) = reader.next_batch()? {
             let load = Load {
@@ -94,20 +118,42 @@ impl<W: Reader + Writer> Loading<'_, W> {
             self.chunk.rows += taken.len();
             self.chunk.taken.push(taken);
             self.chunk.letters.extend(letters);
-            self.chunk.started_at = Some((file.number, started_at));
             if self.chunk.rows + self.chunk.letters.len() >= ROWS_A_COMMIT {
-                self.flush().await?;
+                self.check_unchanged(file)?;
+                self.flush(false).await?;
+                self.chunk.refused_of.extend(file.refused(started_at));
             }
         }
+        self.check_unchanged(file)?;
         if range.is_all() {
             self.chunk.markers.push(loaded::completed(file.number));
         }
         Ok(())
     }
 
-    /// Writes what is left, and says what became of all rows.
+    /// What was read from a file is what its content was taken of: else none of it is committed.
+    fn check_unchanged(&self, file: &FileToLoad) -> Result<(), MaterializerError> {
+        if file.content.is_still_of(&file.file)? {
+            return Ok(());
+        }
+        Err(MaterializerError::ReplacedMeanwhile {
+            view: self.target.view.id.clone(),
+            file: file.file.path.display().to_string(),
+        })
+    }
+
+    /// Writes what is left, brings the online store up to the log, and says what became of all rows.
     pub(crate) async fn finish(mut self) -> Result<LoadReport, MaterializerError> {
-        self.flush().await?;
+        self.flush(true).await?;
+        let Materializer { online, clock, .. } = self.materializer;
+        self.committed.entities_written += match self.mode {
+            Mode::Backfill(_) => {
+                let written = sync::sync(&mut self.log, online, clock).await?;
+                self.turn.settle(&mut self.log).await?;
+                written
+            }
+            Mode::Materialize => self.turn.end(&mut self.log, online, *clock).await?,
+        };
         Ok(self.report)
     }
 
@@ -121,82 +167,85 @@ impl<W: Reader + Writer> Loading<'_, W> {
         Ok(recorded.and_then(|at| Micros::new(at).ok()).unwrap_or_else(self.materializer.clock))
     }
 
+    /// Takes the turn, and with it the numbers of all files of the load: what is written under them from here on
+    /// is of these files, whatever becomes of the load.
+    pub(crate) async fn take_turn(&mut self) -> Result<(), MaterializerError> {
+        let mut markers = self.numbered.clone();
+        if !markers.is_empty() {
+            let numbers = self.numbers_after.max(loaded::numbers(&self.log).await?);
+            markers.push(loaded::numbers_marker(numbers));
+        }
+        Ok(self.turn.take(&mut self.log, &markers).await?)
+    }
+
     /// Writes the chunk: refused rows first, then the rows that were taken.
-    async fn flush(&mut self) -> Result<(), MaterializerError> {
+    async fn flush(&mut self, is_last: bool) -> Result<(), MaterializerError> {
         let mut chunk = std::mem::take(&mut self.chunk);
+        let is_online_first = self.mode == Mode::Materialize && chunk.rows > 0;
+        if !chunk.letters.is_empty() || is_online_first {
+            self.take_turn().await?;
+        }
         // Once a commit, and never back: a file that goes on may have a smaller number than another.
-        chunk.markers.extend((self.numbers > 0).then(|| loaded::numbers_marker(self.numbers)));
-        let now = (self.materializer.clock)();
+        let numbers = self.numbers.max(loaded::numbers(&self.log).await?);
+        chunk.markers.extend((numbers > 0).then(|| loaded::numbers_marker(numbers)));
         if !chunk.letters.is_empty() {
-            let started = chunk
-                .started_at
-                .map(|(number, at)| Marker { app: loaded::started(number), version: at.get() });
-            self.letters.append(std::mem::take(&mut chunk.letters), now, started.as_slice()).await?;
+            let letters = std::mem::take(&mut chunk.letters);
+            self.letters.append(letters, (self.materializer.clock)(), &chunk.refused_of).await?;
         }
         if chunk.rows == 0 && loaded::stands_at(&self.log, &chunk.markers).await? {
             return Ok(());
         }
-        match self.mode {
-            Mode::Backfill(_) => self.commit(&chunk, Availability::History).await?,
-            Mode::Materialize => {
-                let folded_at = self.write_online(&chunk, now).await?;
-                let stamp = (self.materializer.clock)();
-                let version = self.commit(&chunk, Availability::Measured(stamp)).await?;
-                let online = &self.materializer.online;
-                let applied_at = (chunk.rows > 0 && !self.target.view.is_static).then_some(stamp);
-                online.replace(&self.target.view.id, &[], applied_at).await?;
-                if Some(version) != folded_at {
-                    // Another writer's commit came between: fold what is there now.
-                    sync::sync(&mut self.log, online, stamp).await?;
-                }
-                version
-            }
-        };
+        if is_online_first {
+            return self.commit_online_first(&chunk, is_last).await;
+        }
+        // Rows that are to be put online after their commit: whoever comes next sees that they may not be.
+        chunk.markers.extend(self.turn.marker().filter(|_| chunk.rows > 0));
+        let rows = self.written(&chunk, Availability::History).await?;
+        self.log.commit(&rows, &chunk.markers, &READS).await?;
+        if chunk.rows > 0 {
+            self.turn.taken();
+        }
+        self.committed.rows += chunk.rows as u64;
         Ok(())
     }
 
-    async fn commit(&mut self, chunk: &Chunk, availability: Availability) -> Result<u64, MaterializerError> {
+    async fn commit_online_first(&mut self, chunk: &Chunk, is_last: bool) -> Result<(), MaterializerError> {
         let Target { view, source } = self.target;
-        let mut appender = self.log.appender().await?;
-        for taken in chunk.taken.iter().filter(|taken| taken.len() > 0) {
-            let (batch, late) = taken.log_batch(source, view, availability)?;
-            appender.write(batch).await?;
-            self.report.late += late;
-        }
-        let version = appender.commit(&chunk.markers).await?;
-        self.report.rows_loaded += chunk.rows as u64;
-        Ok(version)
-    }
-
-    /// Folds the chunk's entities as the log will be once the chunk is committed, and writes them.
-    /// Gives the version that the commit is expected to have; none where not all were written as of one.
-    async fn write_online(&mut self, chunk: &Chunk, now: Micros) -> Result<Option<u64>, MaterializerError> {
-        let Target { view, source } = self.target;
+        let Materializer { online, clock, .. } = self.materializer;
+        let now = clock();
         let batches = chunk
             .taken
             .iter()
             .map(|taken| Ok(taken.log_batch(source, view, Availability::Measured(now))?.0))
             .collect::<Result<Vec<_>, MaterializerError>>()?;
-        let mut keys = sync::keys(view, &batches)?;
-        for attempt in 0..sync::TRIES {
-            self.log.refresh().await?;
-            // A table that is not there yet is made by a commit of its own.
-            let version = self.log.version().unwrap_or(0) + 1;
-            let mut entities = Entities::new(view);
-            if !keys.is_empty() {
-                entities.fold_log(&self.log, now, |key| keys.contains(key)).await?;
-            }
-            for batch in &batches {
-                entities.fold_batch(view, batch, now, |key| keys.contains(key))?;
-            }
-            let written = entities.write(view, &self.materializer.online, version).await?;
-            self.report.entities_written += written.count;
-            // A stream is writing these just now: their rows have what the log has not yet.
-            keys = written.conflicts;
-            if keys.is_empty() {
-                return Ok((attempt == 0).then_some(version));
-            }
+        let first = OnlineFirst::write(&mut self.log, online, *clock, &batches).await?;
+        let stamp = clock();
+        // Raised before the commit: a reader may be refused too early, never too late.
+        online.replace(&view.id, &[], (!view.is_static).then_some(stamp)).await?;
+        let rows = self.written(chunk, Availability::Measured(stamp)).await?;
+        let settling = self.turn.settling().filter(|_| is_last);
+        let written = first.commit(&mut self.log, &rows, &chunk.markers, settling).await?;
+        self.committed.entities_written += written;
+        self.committed.rows += chunk.rows as u64;
+        Ok(())
+    }
+
+    /// Writes the rows of a chunk into files that no commit names yet.
+    async fn written(
+        &mut self,
+        chunk: &Chunk,
+        availability: Availability,
+    ) -> Result<Written, MaterializerError> {
+        let Target { view, source } = self.target;
+        let mut appender = self.log.appender().await?;
+        let mut late_rows = 0;
+        for taken in chunk.taken.iter().filter(|taken| taken.len() > 0) {
+            let (batch, late) = taken.log_batch(source, view, availability)?;
+            appender.write(batch).await?;
+            late_rows += late;
         }
-        Err(MaterializerError::OnlineConflict { view: view.id.clone() })
+        let written = appender.finish().await?;
+        self.committed.late += late_rows;
+        Ok(written)
     }
 }

@@ -49,6 +49,24 @@ pub enum MaterializerError {
         /// The files.
         files: Vec<String>,
     },
+    /// Retry: a file that was written or replaced while it was read.
+    #[error(
+        "`{file}` changed while {view} was loading it, and none of what was read since is in the log: run the command again once the file is whole"
+    )]
+    ReplacedMeanwhile {
+        /// The view.
+        view: VersionId,
+        /// The file.
+        file: String,
+    },
+    /// Retry: another process loads the view, and goes on.
+    #[error("process {process} is loading {view}: run the command again when it has ended")]
+    Loading {
+        /// The view.
+        view: VersionId,
+        /// The id of the process.
+        process: String,
+    },
     /// Tell the user: a table source whose committed rows were changed or removed.
     #[error(
         "version {version} of the Delta table `{path}` removes rows that {view} has loaded: its log only grows, so define {}@{} and backfill that",

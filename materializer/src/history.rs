@@ -2,27 +2,34 @@
 //! the log, and the online store behind it.
 //!
 //! Every chunk of rows is one commit, and the markers of its files lie in the same commit. So a load
-//! that was cut off goes on where it stopped, and one that is repeated changes nothing.
+//! that was cut off goes on where it stopped, and one that is repeated changes nothing. What a load does is decided on
+//! one snapshot, and each of its commits is a conflict where another load, or the start of a stream, came between: then
+//! all that is not committed is decided again.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use feature::{Micros, Source, View};
-use offline::{Log, OfflineStore, Optimized};
+use offline::{DeadLetters, Log, Marker, OfflineError, OfflineStore, Optimized};
 use online::{Reader, Writer};
 use transform::ViewTransform;
 
-use crate::chunk::{Chunk, Loading};
+use crate::chunk::{Chunk, CommittedRows, Loading};
 use crate::error::MaterializerError;
 use crate::judge::EventRange;
+use crate::load_lock::LoadLock;
 use crate::loaded::{self, TableVersions};
 use crate::report::LoadReport;
 use crate::seam;
+use crate::source_content::Content;
 use crate::source_files::{self, SourceFile};
-use crate::source_reader::content;
 use crate::stream::SchemaRegistry;
 use crate::sync;
+use crate::turn::Turn;
+
+/// How often a load is decided anew because another came between its commits.
+const TRIES: usize = 20;
 
 /// The one writer of both stores.
 #[derive(Debug)]
@@ -79,10 +86,7 @@ impl<W: Reader + Writer> Materializer<W> {
         if target.view.is_static && !range.is_all() {
             return Err(MaterializerError::RangeOfStatic { view: target.view.id.clone() });
         }
-        let mut report = self.load(target, Mode::Backfill(range), &progress).await?;
-        let mut log = self.offline.log(&target.view).await?;
-        report.entities_written = sync::sync(&mut log, &self.online, (self.clock)()).await?;
-        self.finish(report, &log).await
+        self.load(target, Mode::Backfill(range), &progress).await
     }
 
     /// Loads what is new in the view's source since the last load into both stores.
@@ -91,19 +95,13 @@ impl<W: Reader + Writer> Materializer<W> {
         target: &Target,
         progress: impl Fn(u64),
     ) -> Result<LoadReport, MaterializerError> {
-        let log = self.offline.log(&target.view).await?;
-        if loaded::numbers(&log).await? == 0 && !target.view.is_static {
-            return Err(MaterializerError::NeverBackfilled { view: target.view.id.clone() });
-        }
-        let report = self.load(target, Mode::Materialize, &progress).await?;
-        let log = self.offline.log(&target.view).await?;
-        self.finish(report, &log).await
+        self.load(target, Mode::Materialize, &progress).await
     }
 
     /// Folds the view's whole log into the online store. Gives how many entities were written.
     pub async fn sync(&self, view: &Arc<View>) -> Result<u64, MaterializerError> {
         let mut log = self.offline.log(view).await?;
-        sync::sync(&mut log, &self.online, (self.clock)()).await
+        sync::sync(&mut log, &self.online, self.clock).await
     }
 
     /// Drops the view's online rows, and folds its whole log anew. Gives how many entities were written.
@@ -127,36 +125,69 @@ impl<W: Reader + Writer> Materializer<W> {
         Ok(if held > files { Some(log.optimize().await?) } else { None })
     }
 
-    async fn finish(&self, mut report: LoadReport, log: &Log) -> Result<LoadReport, MaterializerError> {
-        report.log_version = log.version();
-        report.entities = self.online.stats(&log.view().id).await?.rows;
-        Ok(report)
-    }
-
     async fn load(
         &self,
         target: &Target,
         mode: Mode,
         progress: &impl Fn(u64),
     ) -> Result<LoadReport, MaterializerError> {
+        let mut committed = CommittedRows::default();
+        let mut conflict = None;
+        for _ in 0..TRIES {
+            match self.try_load(target, mode, progress, &mut committed).await {
+                Err(MaterializerError::Offline(error @ OfflineError::Conflict { .. })) => {
+                    tracing::debug!("{}: {error}", target.view.id);
+                    conflict = Some(error);
+                }
+                loaded => return loaded,
+            }
+        }
+        Err(conflict.map_or_else(|| self.kept_changing(target), MaterializerError::Offline))
+    }
+
+    fn kept_changing(&self, target: &Target) -> MaterializerError {
+        MaterializerError::OnlineConflict { view: target.view.id.clone() }
+    }
+
+    async fn try_load(
+        &self,
+        target: &Target,
+        mode: Mode,
+        progress: &impl Fn(u64),
+        committed: &mut CommittedRows,
+    ) -> Result<LoadReport, MaterializerError> {
         let Target { view, source } = target;
+        // What is decided is decided on what is there once nobody else loads.
+        let lock = LoadLock::take(&self.offline.log(view).await?).await?;
         let log = self.offline.log(view).await?;
+        if mode == Mode::Materialize && !view.is_static && !has_history(&log).await? {
+            return Err(MaterializerError::NeverBackfilled { view: view.id.clone() });
+        }
+        let letters = self.offline.dead_letters(&view.id).await?;
         let mut report = LoadReport::new(view.id.clone());
-        let files = self.files_to_load(target, &log, &mut report).await?;
+        let files = self.files_to_load(target, &log, &letters, &mut report).await?;
+        let before = *committed;
         let mut loading = Loading {
             materializer: self,
             target,
             mode,
             transform: ViewTransform::compile(source, view)?,
             is_first: !loaded::has_first_load(&log).await?,
-            letters: self.offline.dead_letters(&view.id).await?,
+            letters,
+            turn: Turn::next(&log).await?,
+            numbered: files.numbered,
             numbers: loaded::numbers(&log).await?,
+            numbers_after: files.numbers_after,
             seam: seam::find(&log, source).await?,
             log,
             report,
+            committed,
             waiting: BTreeMap::new(),
             chunk: Chunk::default(),
         };
+        if loading.turn.follows_unsettled() {
+            loading.take_turn().await?;
+        }
         loading.mark(files.first_version.map(loaded::first_version_marker));
         for file in &files.files {
             loading.load_file(file, progress).await?;
@@ -165,7 +196,15 @@ impl<W: Reader + Writer> Materializer<W> {
             loading.mark(Some(loaded::first_load_marker()));
             loading.mark(files.table_version.map(loaded::table_version_marker));
         }
-        loading.finish().await
+        let mut report = loading.finish().await?;
+        // What this command committed before it was decided anew was found in the log.
+        report.rows_known = report.rows_known.saturating_sub(before.rows);
+        (report.rows_loaded, report.late) = (committed.rows, committed.late);
+        report.entities_written = committed.entities_written;
+        report.log_version = self.offline.log(view).await?.version();
+        report.entities = self.online.stats(&view.id).await?.rows;
+        drop(lock);
+        Ok(report)
     }
 
     /// The files that are not loaded yet or not wholly; refused where a loaded one has changed.
@@ -173,6 +212,7 @@ impl<W: Reader + Writer> Materializer<W> {
         &self,
         target: &Target,
         log: &Log,
+        letters: &DeadLetters,
         report: &mut LoadReport,
     ) -> Result<FilesToLoad, MaterializerError> {
         let Target { view, source } = target;
@@ -181,21 +221,36 @@ impl<W: Reader + Writer> Materializer<W> {
         let mut next_number = loaded::numbers(log).await?;
         let mut files = Vec::new();
         let mut changed = Vec::new();
+        let mut numbered = Vec::new();
         for file in found.files {
-            let content = content(&file)?;
+            let content = Content::of(&file)?;
             let before = loaded::file(log, &file).await?;
-            let same = before.filter(|before| before.content == content);
-            match (before, same) {
-                (_, Some(same)) if same.complete => report.files_known += 1,
-                (_, Some(same)) => {
-                    files.push(FileToLoad { file, content, number: same.number, resumes: true })
+            let number = match before {
+                Some(before) if before.content == Some(content.hash) => {
+                    if before.complete {
+                        report.files_known += 1;
+                        continue;
+                    }
+                    Some((before.number, true))
                 }
-                (Some(_), None) if !view.is_static => changed.push(format!("`{}`", file.path.display())),
-                _ => {
-                    files.push(FileToLoad { file, content, number: next_number, resumes: false });
-                    next_number += 1;
+                // Nothing of it is in the log: at most refused rows, of another content perhaps.
+                Some(before) if before.content.is_none() => {
+                    let refused = letters.marker(&loaded::refused_content(before.number)).await?;
+                    refused.is_none_or(|refused| refused == content.hash).then_some((before.number, false))
                 }
-            }
+                Some(_) if !view.is_static => {
+                    changed.push(format!("`{}`", file.path.display()));
+                    continue;
+                }
+                _ => None,
+            };
+            let (number, resumes) = number.unwrap_or_else(|| {
+                let number = next_number;
+                next_number += 1;
+                numbered.push(loaded::numbered(&file, number));
+                (number, false)
+            });
+            files.push(FileToLoad { file, content, number, resumes });
         }
         if !changed.is_empty() {
             return Err(MaterializerError::ContentChanged { view: view.id.clone(), files: changed });
@@ -203,14 +258,25 @@ impl<W: Reader + Writer> Materializer<W> {
         let is_first = loaded == TableVersions::default();
         Ok(FilesToLoad {
             files,
+            numbered,
+            numbers_after: next_number,
             first_version: found.table_version.filter(|_| is_first),
             table_version: found.table_version.filter(|version| Some(*version) != loaded.whole),
         })
     }
 }
 
+/// Whether history of the view was ever loaded. That a file has a number does not say so.
+async fn has_history(log: &Log) -> Result<bool, MaterializerError> {
+    Ok(loaded::numbers(log).await? > 0 && (log.row_count() > 0 || loaded::has_first_load(log).await?))
+}
+
 struct FilesToLoad {
     files: Vec<FileToLoad>,
+    /// The numbers of those that had none.
+    numbered: Vec<Marker>,
+    /// How many numbers are given with them.
+    numbers_after: u32,
     /// Of a Delta source that was never loaded: the version whose files these are.
     first_version: Option<u64>,
     /// Of a Delta source: the version up to which all is loaded with these files.
@@ -219,8 +285,18 @@ struct FilesToLoad {
 
 pub(crate) struct FileToLoad {
     pub(crate) file: SourceFile,
-    pub(crate) content: i64,
+    pub(crate) content: Content,
     pub(crate) number: u32,
     /// Whether some of its rows may be in the log already.
     pub(crate) resumes: bool,
+}
+
+impl FileToLoad {
+    /// What is said beside its refused rows: of which content they are, and when its load began.
+    pub(crate) fn refused(&self, started_at: Micros) -> [Marker; 2] {
+        [
+            Marker { app: loaded::started(self.number), version: started_at.get() },
+            Marker { app: loaded::refused_content(self.number), version: self.content.hash },
+        ]
+    }
 }

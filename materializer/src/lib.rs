@@ -28,13 +28,17 @@ mod error;
 mod history;
 mod judge;
 mod known_rows;
+mod load_lock;
 mod loaded;
+mod online_first;
 mod report;
 mod seam;
+mod source_content;
 mod source_files;
 mod source_reader;
 mod stream;
 mod sync;
+mod turn;
 
 pub use error::MaterializerError;
 pub use history::{Materializer, Target};

@@ -7,28 +7,31 @@ use crate::error::MaterializerError;
 use crate::source_files::SourceFile;
 
 /// That a first load has ended.
-const FIRST_LOAD: &str = "first-load";
+pub(crate) const FIRST_LOAD: &str = "first-load";
 /// How many numbers were given to files.
-const NUMBERS: &str = "files";
+pub(crate) const NUMBERS: &str = "files";
 /// The version of a Delta source up to which all was loaded.
-const TABLE_VERSION: &str = "source-version";
+pub(crate) const TABLE_VERSION: &str = "source-version";
 /// The version of a Delta source whose files the first load began with.
-const FIRST_VERSION: &str = "source-first-version";
+pub(crate) const FIRST_VERSION: &str = "source-first-version";
 
-/// A file that was loaded before, wholly or in part.
+/// The counters that each load moves: who decides something by the history that is there depends on them.
+pub(crate) const HISTORY: [&str; 2] = [NUMBERS, FIRST_LOAD];
+
+/// A file that has a number: loaded before, wholly or in part, or about to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct LoadedFile {
     /// The number in the positions of its rows.
     pub(crate) number: u32,
-    /// What it held, as [`crate::source_reader::content`] says.
-    pub(crate) content: i64,
+    /// What it held, as [`crate::source_content::Content`] says; none where nothing of it was committed.
+    pub(crate) content: Option<i64>,
     /// Whether all of its rows were loaded.
     pub(crate) complete: bool,
 }
 
 pub(crate) async fn file(log: &Log, file: &SourceFile) -> Result<Option<LoadedFile>, MaterializerError> {
     let Some(number) = log.marker(&format!("file:{}", file.name)).await? else { return Ok(None) };
-    let content = log.marker(&format!("content:{}", file.name)).await?.unwrap_or(0);
+    let content = log.marker(&format!("content:{}", file.name)).await?;
     let complete = log.marker(&format!("complete:{number}")).await?.is_some();
     Ok(Some(LoadedFile { number: number as u32, content, complete }))
 }
@@ -94,10 +97,20 @@ pub(crate) fn numbers_marker(numbers: u32) -> Marker {
     Marker { app: NUMBERS.to_owned(), version: i64::from(numbers) }
 }
 
+/// That a file has a number: said before anything is written elsewhere under it.
+pub(crate) fn numbered(file: &SourceFile, number: u32) -> Marker {
+    Marker { app: format!("file:{}", file.name), version: i64::from(number) }
+}
+
+/// What the file with a number held when rows of it were refused: said beside these rows.
+pub(crate) fn refused_content(number: u32) -> String {
+    format!("content:{number}")
+}
+
 /// What a commit says of a file when its first rows are loaded.
 pub(crate) fn begun(file: &SourceFile, number: u32, content: i64, started_at: i64) -> Vec<Marker> {
     vec![
-        Marker { app: format!("file:{}", file.name), version: i64::from(number) },
+        numbered(file, number),
         Marker { app: format!("content:{}", file.name), version: content },
         Marker { app: started(number), version: started_at },
     ]

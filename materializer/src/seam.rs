@@ -13,7 +13,7 @@ use offline::{EVENT_TIME, Log, Marker, OfflineError, POSITION_KIND};
 use crate::error::MaterializerError;
 
 /// From when the stream counts.
-const FROM: &str = "stream-from";
+pub(crate) const FROM: &str = "stream-from";
 
 /// The seam by the log, else by the source. Refused where they differ.
 pub(crate) async fn find(log: &Log, source: &Source) -> Result<Option<Micros>, MaterializerError> {

@@ -1,7 +1,6 @@
 //! One file of a source, read in batches of the columns that a view needs, in their declared types.
 
 use std::fs::File;
-use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +11,6 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use feature::Source;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use sha2::{Digest, Sha256};
 use transform::Conform;
 
 use crate::error::MaterializerError;
@@ -105,22 +103,4 @@ fn guarded<T, E: ToString>(step: impl FnOnce() -> Result<T, E>) -> Result<T, Str
         Ok(done) => done.map_err(|error| error.to_string()),
         Err(_) => Err("its structure makes no sense".to_owned()),
     }
-}
-
-/// What a file holds, as one number: the first 63 bits of the SHA-256 of its bytes.
-pub(crate) fn content(file: &SourceFile) -> Result<i64, MaterializerError> {
-    let failed = |error: std::io::Error| MaterializerError::file(&file.path, error);
-    let mut opened = File::open(&file.path).map_err(failed)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let read = opened.read(&mut buffer).map_err(failed)?;
-        if read == 0 {
-            break;
-        }
-        hash.update(buffer.get(..read).unwrap_or_default());
-    }
-    let digest = hash.finalize();
-    let first = digest.first_chunk::<8>().copied().unwrap_or_default();
-    Ok((u64::from_be_bytes(first) >> 1) as i64)
 }

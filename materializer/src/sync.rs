@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use feature::{EntityKey, Micros, View};
 use futures::StreamExt;
-use offline::{Log, row_columns, rows};
+use offline::{Added, Log, row_columns, rows};
 use online::{Applied, Layout, Outcome, Reader, Replacement, RowState, Writer};
 
 use crate::error::MaterializerError;
@@ -16,9 +17,31 @@ use crate::error::MaterializerError;
 const ROWS_A_PASS: u64 = 8_000_000;
 /// Packed rows of one write.
 const ROWS_A_WRITE: usize = 4096;
-/// How often entities are folded anew because another writer changed their rows meanwhile. A stream
-/// writes a row before its commit, so an entity that it writes all the time is met by chance.
-pub(crate) const TRIES: usize = 100;
+/// How often entities are folded further because another writer changed their rows meanwhile, and how long it is
+/// given each time to commit what it wrote: a stream writes a row before its commit.
+pub(crate) const TRIES: usize = 3000;
+const REST: Duration = Duration::from_millis(10);
+
+/// What a fold has of the log, as the position of history in packed rows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Folded {
+    /// The log at a version.
+    Committed(u64),
+    /// The log at a version, and rows that are to be committed after it. Only the load whose turn it is at that
+    /// version writes such a fold, and whoever has the next turn commits that first, so no two are alike.
+    Ahead(u64),
+}
+
+impl Folded {
+    /// The number by which packed rows are compared. A fold that is ahead has more than its version and less than
+    /// any later one: what is taken as unchanged was folded from commits that exist.
+    fn position(self) -> u64 {
+        match self {
+            Folded::Committed(version) => 2 * version,
+            Folded::Ahead(version) => 2 * version + 1,
+        }
+    }
+}
 
 /// The fold of the log at one version, for some or all entities.
 pub(crate) struct Entities {
@@ -30,29 +53,64 @@ pub(crate) struct Entities {
 pub(crate) async fn sync<W: Reader + Writer>(
     log: &mut Log,
     online: &W,
-    now: Micros,
+    clock: impl Fn() -> Micros,
 ) -> Result<u64, MaterializerError> {
     log.refresh().await?;
     let Some(version) = log.version() else { return Ok(0) };
+    let view = log.view().clone();
     let passes = log.row_count().div_ceil(ROWS_A_PASS).max(1);
     let mut all = Written::default();
     for pass in 0..passes {
-        let mut entities = Entities::new(log.view());
-        entities.fold_log(log, now, |key| hash(key) % passes == pass).await?;
-        all.add(entities.write(log.view(), online, version).await?);
+        let mut entities = Entities::new(&view);
+        entities.fold_log(log, clock(), |key| hash(key) % passes == pass).await?;
+        all.add(entities.write(&view, online, Folded::Committed(version), None).await?);
     }
-    for _ in 0..TRIES {
-        if all.conflicts.is_empty() {
-            return Ok(all.count);
+    if all.conflicts.is_empty() {
+        return Ok(all.count);
+    }
+    let mut entities = Entities::new(&view);
+    log.refresh().await?;
+    entities.fold_log(log, clock(), |key| all.conflicts.contains(key)).await?;
+    let fold = Fold { online, clock, reads: &[], of: Folded::Committed };
+    Ok(all.count + fold.write(&mut entities, log, Some(all.conflicts)).await?.0)
+}
+
+/// How a fold that keeps up with the log is written.
+pub(crate) struct Fold<'a, W, C> {
+    pub(crate) online: &'a W,
+    pub(crate) clock: C,
+    /// The counters that no other may move meanwhile.
+    pub(crate) reads: &'a [&'a str],
+    pub(crate) of: fn(u64) -> Folded,
+}
+
+impl<W: Reader + Writer, C: Fn() -> Micros> Fold<'_, W, C> {
+    /// Writes the fold of the snapshot's log, for some entities or all. Those whose rows have what the log had not
+    /// yet are folded further with what was committed since, and written again. Gives how many rows were written, and
+    /// whether all at the version that the log then stands at.
+    pub(crate) async fn write(
+        &self,
+        entities: &mut Entities,
+        log: &mut Log,
+        mut only: Option<HashSet<EntityKey>>,
+    ) -> Result<(u64, bool), MaterializerError> {
+        let view = log.view().clone();
+        let began = log.version();
+        let mut count = 0;
+        for _ in 0..TRIES {
+            let folded = (self.of)(log.version().unwrap_or(0));
+            let written = entities.write(&view, self.online, folded, only.as_ref()).await?;
+            count += written.count;
+            if written.conflicts.is_empty() {
+                return Ok((count, log.version() == began));
+            }
+            only = Some(written.conflicts);
+            tokio::time::sleep(REST).await;
+            let added = log.advance(self.reads).await?;
+            entities.fold_added(log, &added, (self.clock)()).await?;
         }
-        log.refresh().await?;
-        let Some(version) = log.version() else { return Ok(all.count) };
-        let keys = std::mem::take(&mut all.conflicts);
-        let mut entities = Entities::new(log.view());
-        entities.fold_log(log, now, |key| keys.contains(key)).await?;
-        all.add(entities.write(log.view(), online, version).await?);
+        Err(MaterializerError::OnlineConflict { view: view.id.clone() })
     }
-    Err(MaterializerError::OnlineConflict { view: log.view().id.clone() })
 }
 
 /// What became of entities that were written.
@@ -97,6 +155,22 @@ impl Entities {
         Ok(())
     }
 
+    /// Folds what was added to the log since, of the entities that are here.
+    pub(crate) async fn fold_added(
+        &mut self,
+        log: &Log,
+        added: &Added,
+        now: Micros,
+    ) -> Result<(), MaterializerError> {
+        let held: HashSet<EntityKey> = self.states.keys().cloned().collect();
+        let mut stream = log.scan_added(added, &row_columns(log.view()))?;
+        while let Some(batch) = stream.next().await {
+            let batch = batch.map_err(offline::OfflineError::from)?;
+            self.fold_batch(log.view(), &batch, now, |key| held.contains(key))?;
+        }
+        Ok(())
+    }
+
     /// Folds rows in the form that the log holds them in.
     pub(crate) fn fold_batch(
         &mut self,
@@ -117,23 +191,25 @@ impl Entities {
         Ok(())
     }
 
-    /// Writes every state as the fold of the log at this version.
+    /// Writes every state, or only some, as such a fold of the log.
     pub(crate) async fn write<W: Reader + Writer>(
-        mut self,
+        &mut self,
         view: &View,
         online: &W,
-        version: u64,
+        folded: Folded,
+        only: Option<&HashSet<EntityKey>>,
     ) -> Result<Written, MaterializerError> {
         // Raised first: a reader may be refused too early, and never sees a row from its future.
         let applied_at = self.states.values().filter_map(RowState::applied_at).max();
         online.replace(&view.id, &[], applied_at).await?;
         let mut packed = Vec::with_capacity(ROWS_A_WRITE);
         let mut written = Written::default();
-        for (key, mut state) in self.states.drain() {
-            state.set_history(version);
+        let due = self.states.iter_mut().filter(|(key, _)| only.is_none_or(|only| only.contains(*key)));
+        for (key, state) in due {
+            state.set_history(folded.position());
             let mut bytes = Vec::new();
             state.encode(&mut bytes)?;
-            packed.push((key, bytes));
+            packed.push((key.clone(), bytes));
             if packed.len() == ROWS_A_WRITE {
                 written.add(replace(view, online, &packed).await?);
                 packed.clear();
@@ -171,4 +247,18 @@ pub(crate) fn keys(view: &View, batches: &[RecordBatch]) -> Result<HashSet<Entit
         keys.extend(rows(view, batch)?.into_iter().map(|(key, _)| key));
     }
     Ok(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fold_that_is_ahead_has_more_than_its_version_and_less_than_any_later_one() {
+        for version in [0, 1, 7] {
+            let ahead = Folded::Ahead(version).position();
+            assert!(Folded::Committed(version).position() < ahead);
+            assert!(ahead < Folded::Committed(version + 1).position());
+        }
+    }
 }

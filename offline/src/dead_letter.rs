@@ -16,6 +16,9 @@ use crate::error::OfflineError;
 use crate::scan;
 use crate::table::{Marker, Table};
 
+/// How often refused rows are compared with those that are there, because others keep adding some.
+const TRIES: usize = 100;
+
 /// One refused row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
@@ -55,22 +58,32 @@ impl DeadLetters {
     }
 
     /// Appends refused rows and moves the counters in one commit. A position is kept once: what a
-    /// replay refuses again is passed over, as the same row is refused for the same reason.
+    /// replay refuses again is passed over, as the same row is refused for the same reason. Which are there
+    /// is read on the snapshot that is committed on, and read again where another added some.
     pub async fn append(
         &mut self,
         mut letters: Vec<DeadLetter>,
         recorded_at: Micros,
         markers: &[Marker],
     ) -> Result<(), OfflineError> {
-        let known = self.positions().await?;
-        letters.retain(|letter| !known.contains(&letter.position.parts()));
-        if letters.is_empty() {
-            return Ok(());
+        for _ in 0..TRIES {
+            self.refresh().await?;
+            let known = self.positions().await?;
+            letters.retain(|letter| !known.contains(&letter.position.parts()));
+            if letters.is_empty() {
+                return Ok(());
+            }
+            let mut appender = self.table.appender().await?;
+            appender.write(batch(&letters, recorded_at)?).await?;
+            let written = appender.finish().await?;
+            let mut intent = written.intent(None, markers, &[]);
+            intent.reads_rows = true;
+            match self.table.commit(&intent).await {
+                Err(OfflineError::Conflict { .. }) => {}
+                done => return done.map(|_| ()),
+            }
         }
-        let mut appender = self.table.appender().await?;
-        appender.write(batch(&letters, recorded_at)?).await?;
-        appender.commit(markers).await?;
-        Ok(())
+        Err(self.table.conflict("other refused rows kept coming"))
     }
 
     /// Brings the snapshot up to the newest version.
@@ -90,7 +103,7 @@ impl DeadLetters {
         }
         let mut appender = self.table.appender().await?;
         appender.write(batch(&letters, recorded_at)?).await?;
-        appender.commit(&[]).await?;
+        appender.commit(&[], &[]).await?;
         Ok(())
     }
 

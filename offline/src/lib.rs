@@ -17,6 +17,7 @@
 //! ```
 
 mod columns;
+mod commit;
 mod content_hash;
 mod dead_letter;
 mod encodings;
@@ -40,6 +41,7 @@ pub use columns::{
     ASSUMED_DELAY, AVAILABLE_AT, DATE, DELETED, EVENT_TIME, Facts, LATE, POSITION_KIND, POSITION_MAJOR,
     POSITION_MINOR, PROVENANCE, log_batch, log_schema,
 };
+pub use commit::{Added, Committed};
 pub use content_hash::{ColumnHash, ContentHash};
 pub use dead_letter::{DeadLetter, DeadLetters};
 pub use error::OfflineError;
@@ -54,6 +56,6 @@ pub use optimize::Optimized;
 pub use rows::{row_columns, rows};
 pub use spine::{Spine, read_file};
 pub use store::OfflineStore;
-pub use table::{Appender, Marker};
+pub use table::{Appender, Marker, Written};
 pub use training_set::{FeatureSummary, Making, Options, Summary, TrainingSet, training_set};
 pub use training_set_file::{FileContent, TrainingSetFile};

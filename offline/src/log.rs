@@ -1,15 +1,17 @@
 //! The log of one view version: the only durable truth about its rows.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::execution::SendableRecordBatchStream;
 use feature::View;
 
 use crate::columns::{DATE, log_schema};
+use crate::commit::{Added, Committed};
 use crate::error::OfflineError;
 use crate::join::{LogFile, LogSnapshot};
 use crate::scan;
-use crate::table::{Appender, Table};
+use crate::table::{Appender, Marker, Table, Written};
 use url::Url;
 
 /// The log of one view version at one snapshot.
@@ -43,6 +45,11 @@ impl Log {
         self.table.version()
     }
 
+    /// The folder that the log lies in.
+    pub fn folder(&self) -> Result<PathBuf, OfflineError> {
+        self.table.folder()
+    }
+
     /// How many rows the snapshot has, by its files' statistics.
     pub fn row_count(&self) -> u64 {
         self.table.files().iter().filter_map(|file| file.rows).sum()
@@ -51,6 +58,32 @@ impl Log {
     /// Brings the snapshot up to the newest version.
     pub async fn refresh(&mut self) -> Result<(), OfflineError> {
         self.table.refresh().await
+    }
+
+    /// Brings the snapshot up to the newest version and gives what was added since. A conflict, with the
+    /// snapshot as it was, where another moved one of these counters.
+    pub async fn advance(&mut self, reads: &[&str]) -> Result<Added, OfflineError> {
+        self.table.advance(reads).await
+    }
+
+    /// Commits written rows and moves the counters, decided on this snapshot: a conflict where another moved one
+    /// of them since, or one of those that were read besides.
+    pub async fn commit(
+        &mut self,
+        rows: &Written,
+        markers: &[Marker],
+        reads: &[&str],
+    ) -> Result<Committed, OfflineError> {
+        self.table.commit(&rows.intent(self.table.partition, markers, reads)).await
+    }
+
+    /// The same as the very next version; none, and nothing committed, where another took that.
+    pub async fn commit_next(
+        &mut self,
+        rows: &Written,
+        markers: &[Marker],
+    ) -> Result<Option<u64>, OfflineError> {
+        self.table.commit_next(&rows.intent(self.table.partition, markers, &[])).await
     }
 
     /// Where a counter stands in this snapshot.
@@ -78,6 +111,15 @@ impl Log {
     /// Reads these columns of all rows, in no order.
     pub fn scan(&self, columns: &[&str]) -> Result<SendableRecordBatchStream, OfflineError> {
         scan::stream(&self.table, &self.table.files(), columns)
+    }
+
+    /// Reads these columns of the rows that commits added, in no order.
+    pub fn scan_added(
+        &self,
+        added: &Added,
+        columns: &[&str],
+    ) -> Result<SendableRecordBatchStream, OfflineError> {
+        scan::stream(&self.table, &added.files, columns)
     }
 
     /// Gives the parts of every row's position, in no order: as [`feature::Position::parts`].

@@ -2,7 +2,7 @@
 //! rows by entity and time. What the log says does not change, so the commit says that no data
 //! changed; readers of older versions go on, since no file is deleted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, new_null_array};
@@ -23,6 +23,9 @@ const TARGET_BYTES: u64 = 128 << 20;
 /// Rows that are held in memory and committed at a time.
 const ROWS_A_COMMIT: u64 = 4_000_000;
 
+/// How often a compaction is begun again because another one came between.
+const TRIES: usize = 20;
+
 /// What a compaction did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Optimized {
@@ -39,17 +42,27 @@ pub struct Optimized {
 }
 
 impl Log {
-    /// Compacts dates that have several small files. A conflict where another compaction came
-    /// between; appends go on.
+    /// Compacts dates that have several small files. Where another compaction came between, what is left to
+    /// do is found again; appends go on.
     pub async fn optimize(&mut self) -> Result<Optimized, OfflineError> {
         self.refresh().await?;
         let view = self.view().clone();
         let before = self.table().files();
         let mut rows_rewritten = 0;
-        for group in groups(&before) {
+        let mut conflicts = 0;
+        let mut due: VecDeque<_> = groups(&before).into();
+        while let Some(group) = due.pop_front() {
             let batch = read(self.table(), &view, &group).await?;
-            rows_rewritten += batch.num_rows() as u64;
-            self.table_mut().replace(&group, by_entity(&view, &batch)?).await?;
+            let rows = batch.num_rows() as u64;
+            match self.table_mut().replace(&group, by_entity(&view, &batch)?).await {
+                Ok(_) => rows_rewritten += rows,
+                Err(OfflineError::Conflict { .. }) if conflicts < TRIES => {
+                    conflicts += 1;
+                    self.refresh().await?;
+                    due = groups(&self.table().files()).into();
+                }
+                Err(error) => return Err(error),
+            }
         }
         let after = self.table().files();
         let bytes = |files: &[DataFile]| files.iter().map(|file| file.bytes).sum();
@@ -116,4 +129,12 @@ fn by_entity(view: &View, batch: &RecordBatch) -> Result<RecordBatch, OfflineErr
         .map(|values| SortColumn { values: values.clone(), options: None })
         .collect();
     Ok(take_record_batch(batch, &lexsort_to_indices(&columns, None)?)?)
+}
+
+/// The first files that are due, and the batch that replaces them.
+#[cfg(test)]
+pub(crate) async fn due(log: &mut Log) -> Result<(Vec<DataFile>, RecordBatch), OfflineError> {
+    let group = groups(&log.table().files()).into_iter().next().unwrap_or_default();
+    let batch = read(log.table(), log.view(), &group).await?;
+    Ok((group, by_entity(log.view(), &batch)?))
 }

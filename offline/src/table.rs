@@ -1,7 +1,7 @@
 //! One append-only Delta table, its rows and its application transactions in one commit.
 //!
 //! An append reads the transactions that it compares and commits on the same snapshot, so two
-//! writers of the same positions cannot both win (Delta's conflict check sees the same app id).
+//! writers of the same positions cannot both win ([`crate::commit`] sees the same counter).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
-use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake_core::kernel::{Action, Add, StructType, Transaction};
+use deltalake_core::kernel::{Action, Add, StructType};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::writer::{DeltaWriter, RecordBatchWriter};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, ObjectStore, TableProperty};
 use url::Url;
 
+use crate::commit::{Committed, Intent};
 use crate::encodings::writer_properties;
 use crate::error::OfflineError;
 
@@ -24,8 +24,8 @@ use crate::error::OfflineError;
 pub(crate) struct Table {
     name: String,
     schema: SchemaRef,
-    partition: Option<&'static str>,
-    delta: DeltaTable,
+    pub(crate) partition: Option<&'static str>,
+    pub(crate) delta: DeltaTable,
 }
 
 /// A named counter that a commit moves: what Delta calls an application transaction.
@@ -101,7 +101,8 @@ impl Table {
         Ok(Appender { table: self, writer })
     }
 
-    /// Puts one batch in the place of the files that hold the same rows. Says that no data changed.
+    /// Puts one batch in the place of the files that hold the same rows. Says that no data changed. A conflict
+    /// where another replaced one of the files: its rows would be there twice.
     pub(crate) async fn replace(
         &mut self,
         files: &[DataFile],
@@ -114,23 +115,21 @@ impl Table {
             writer.write(rows).await?;
             writer.flush().await
         };
-        let adds = written.await.map_err(|error| self.failed(error))?;
+        let written = written.await.map_err(|error| self.failed(error))?;
+        let adds = written.len();
         let snapshot = self.delta.snapshot().map_err(|error| self.failed(error))?;
         let held = snapshot.log_data();
         let replaced =
             held.iter().filter(|held| files.iter().any(|file| file.path == held.object_store_path()));
         let mut actions: Vec<Action> =
             replaced.map(|file| Action::Remove(file.remove_action(false))).collect();
-        actions.extend(adds.into_iter().map(|add| Action::Add(Add { data_change: false, ..add })));
+        actions.extend(written.into_iter().map(|add| Action::Add(Add { data_change: false, ..add })));
+        if actions.len() != files.len() + adds {
+            return Err(self.conflict("another compaction replaced some of the same files"));
+        }
         let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
-        let committed = CommitBuilder::from(CommitProperties::default())
-            .with_actions(actions)
-            .build(Some(snapshot), self.delta.log_store(), operation)
-            .await
-            .map_err(|error| self.failed(error))?;
-        let version = committed.version();
-        self.delta.state = Some(committed.snapshot());
-        Ok(version)
+        let intent = Intent { actions, operation, markers: &[], reads: &[], reads_rows: false };
+        Ok(self.commit(&intent).await?.version)
     }
 
     async fn create(&mut self) -> Result<(), OfflineError> {
@@ -198,7 +197,7 @@ impl Table {
         &self.schema
     }
 
-    fn failed(&self, error: DeltaTableError) -> OfflineError {
+    pub(crate) fn failed(&self, error: DeltaTableError) -> OfflineError {
         OfflineError::of_table(&self.name, error)
     }
 }
@@ -216,29 +215,48 @@ impl Appender<'_> {
         self.writer.write(batch).await.map_err(|error| self.table.failed(error))
     }
 
-    /// Commits what was written and moves the counters, all in one commit on the snapshot that the
-    /// append began on; a conflict where another writer moved one of them since. Gives the new
-    /// version, which the table then stands at.
-    pub async fn commit(mut self, markers: &[Marker]) -> Result<u64, OfflineError> {
+    /// Commits what was written and moves the counters, all in one commit decided on the snapshot that the
+    /// append began on; a conflict where another writer moved one of them since, or one of the counters that
+    /// were read besides. Gives the new version, which the table then stands at.
+    pub async fn commit(self, markers: &[Marker], reads: &[&str]) -> Result<Committed, OfflineError> {
+        let (table, written) = self.close().await?;
+        table.commit(&written.intent(table.partition, markers, reads)).await
+    }
+
+    /// Ends the writing, and leaves the commit for later.
+    pub async fn finish(self) -> Result<Written, OfflineError> {
+        Ok(self.close().await?.1)
+    }
+}
+
+impl<'a> Appender<'a> {
+    async fn close(mut self) -> Result<(&'a mut Table, Written), OfflineError> {
         let table = self.table;
         let adds = self.writer.flush().await.map_err(|error| table.failed(error))?;
-        let transactions =
-            markers.iter().map(|marker| Transaction::new(&marker.app, marker.version)).collect();
+        Ok((table, Written { adds }))
+    }
+}
+
+/// Files with rows that no commit names yet.
+#[derive(Debug, Clone)]
+pub struct Written {
+    adds: Vec<Add>,
+}
+
+impl Written {
+    pub(crate) fn intent<'a>(
+        &self,
+        partition: Option<&str>,
+        markers: &'a [Marker],
+        reads: &'a [&'a str],
+    ) -> Intent<'a> {
         let operation = DeltaOperation::Write {
             mode: SaveMode::Append,
-            partition_by: table.partition.map(|column| vec![column.to_owned()]),
+            partition_by: partition.map(|column| vec![column.to_owned()]),
             predicate: None,
         };
-        let snapshot = table.delta.snapshot().map_err(|error| table.failed(error))?;
-        let committed =
-            CommitBuilder::from(CommitProperties::default().with_application_transactions(transactions))
-                .with_actions(adds.into_iter().map(Action::Add).collect())
-                .build(Some(snapshot), table.delta.log_store(), operation)
-                .await
-                .map_err(|error| table.failed(error))?;
-        let version = committed.version();
-        table.delta.state = Some(committed.snapshot());
-        Ok(version)
+        let actions = self.adds.iter().cloned().map(Action::Add).collect();
+        Intent { actions, operation, markers, reads, reads_rows: false }
     }
 }
 

@@ -50,7 +50,7 @@ pub(crate) async fn append(project: &Project, view: &Arc<View>, facts: &[Fact<'_
     for facts in facts.chunks(17) {
         appender.write(batch(view, facts)).await.unwrap();
     }
-    appender.commit(&[]).await.unwrap();
+    appender.commit(&[], &[]).await.unwrap();
 }
 
 /// A service that gives every feature of one view.

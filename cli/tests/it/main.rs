@@ -19,6 +19,8 @@ mod landings;
 #[cfg(test)]
 mod new_rows;
 #[cfg(test)]
+mod overlapping;
+#[cfg(test)]
 mod project;
 #[cfg(test)]
 mod pushed;

@@ -147,14 +147,14 @@ impl Project {
 const REGISTRY: &str = ".twinstore/registry.db";
 
 /// The content of every file below a folder, but for the registry and the online store's table of
-/// readers.
+/// readers, and the lock of loads.
 fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy();
         if path.is_dir() {
             collect(&path, files);
-        } else if name != "lock.mdb" && !name.starts_with("registry.db") {
+        } else if name != "lock.mdb" && name != "_load.lock" && !name.starts_with("registry.db") {
             files.insert(path.clone(), fs::read(&path).unwrap());
         }
     }

@@ -274,7 +274,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
                 .max(Some(now))
                 .unwrap_or(now);
         }
-        let entities = sync::sync(&mut self.log, self.online, now).await?;
+        let entities = sync::sync(&mut self.log, self.online, || now).await?;
         self.online.replace(&self.target.view.id, &[], Some(now)).await?;
         self.working.look(self.online, None).await?;
         self.report.rebuilt += 1;

@@ -17,7 +17,8 @@ pub(crate) struct Place {
     pub(crate) stamp: Option<Micros>,
 }
 
-fn next(partition: u32) -> String {
+/// The counter of a partition's next offset.
+pub(crate) fn next(partition: u32) -> String {
     format!("stream:{partition}")
 }
 

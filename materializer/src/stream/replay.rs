@@ -7,22 +7,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use feature::VersionId;
-use offline::{DeadLetter, Log, Marker};
+use offline::{DeadLetter, Log, OfflineError};
 use online::{Reader, Writer};
 use serde::Serialize;
 
-use super::judge::{Before, Counts, Judge};
+use super::judge::{Before, Counts, Judge, Taken};
 use super::letter;
 use super::protocol::Record;
 use crate::error::MaterializerError;
 use crate::history::{Materializer, Target};
+use crate::load_lock::LoadLock;
+use crate::online_first::OnlineFirst;
 use crate::seam;
-use crate::sync::{self, Entities};
+use crate::turn::Turn;
 
-/// Counts replays, so that two at once cannot both add the same rows.
-const REPLAYS: &str = "stream-replays";
 /// How often a replay is begun anew because another writer came between.
-const TRIES: usize = sync::TRIES;
+const TRIES: usize = 100;
 
 /// What became of refused rows that were judged once more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -79,6 +79,7 @@ impl<W: Reader + Writer> Materializer<W> {
     ) -> Result<Option<ReplayReport>, MaterializerError> {
         let view = &target.view;
         let mut judge = Judge::new(target, &self.project, self.schema_registry.as_ref())?;
+        let _lock = LoadLock::take(&self.offline.log(view).await?).await?;
         let mut log = self.offline.log(view).await?;
         let letters = self.offline.dead_letters(&view.id).await?.read(limit).await?;
         let letters = unsettled(&log, letters).await?;
@@ -97,31 +98,34 @@ impl<W: Reader + Writer> Materializer<W> {
         if taken.len() == 0 {
             return Ok(Some(report));
         }
-        let replays = log.marker(REPLAYS).await?.unwrap_or(0) + 1;
-        let now = (self.clock)();
-        let (batch, _) = judge.log_batch(&taken, now)?;
-        let keys = sync::keys(view, std::slice::from_ref(&batch))?;
-        let version = log.version().unwrap_or(0) + 1;
-        let mut entities = Entities::new(view);
-        entities.fold_log(&log, now, |key| keys.contains(key)).await?;
-        entities.fold_batch(view, &batch, now, |_| true)?;
-        if !entities.write(view, &self.online, version).await?.conflicts.is_empty() {
-            return Ok(None);
+        match self.replay(target, &judge, &taken, &mut log).await {
+            Ok(()) => Ok(Some(report)),
+            Err(MaterializerError::Offline(OfflineError::Conflict { .. })) => Ok(None),
+            Err(error) => Err(error),
         }
+    }
+
+    /// A conflict where another load or replay came between.
+    async fn replay(
+        &self,
+        target: &Target,
+        judge: &Judge,
+        taken: &Taken,
+        log: &mut Log,
+    ) -> Result<(), MaterializerError> {
+        let view = &target.view;
+        let mut turn = Turn::next(log).await?;
+        turn.take(log, &[]).await?;
+        let (batch, _) = judge.log_batch(taken, (self.clock)())?;
+        let first = OnlineFirst::write(log, &self.online, self.clock, &[batch]).await?;
         let stamp = (self.clock)();
         self.online.replace(&view.id, &[], Some(stamp)).await?;
-        let (batch, _) = judge.log_batch(&taken, stamp)?;
+        let (batch, _) = judge.log_batch(taken, stamp)?;
         let mut appender = log.appender().await?;
         appender.write(batch).await?;
-        let committed = match appender.commit(&[Marker { app: REPLAYS.to_owned(), version: replays }]).await {
-            Ok(committed) => committed,
-            Err(offline::OfflineError::Conflict { .. }) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        if committed != version {
-            // Another commit came between: what it added is folded too, under its version.
-            sync::sync(&mut log, &self.online, stamp).await?;
-        }
-        Ok(Some(report))
+        let rows = appender.finish().await?;
+        first.commit(log, &rows, &[], turn.settling()).await?;
+        turn.end(log, &self.online, self.clock).await?;
+        Ok(())
     }
 }

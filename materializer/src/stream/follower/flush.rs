@@ -8,7 +8,6 @@ use online::{Reader, Writer};
 
 use super::Follower;
 use crate::error::MaterializerError;
-use crate::seam;
 use crate::stream::feed::Feed;
 use crate::stream::judge::{Before, Counts, Taken};
 use crate::stream::positions;
@@ -17,6 +16,7 @@ use crate::stream::report::Flushed;
 use crate::stream::trial::{Guard, Point};
 use crate::stream::watch::Marks;
 use crate::stream::working::{NoRoom, Touched, Write};
+use crate::{loaded, seam};
 
 /// What is known of the flush that is under way.
 #[derive(Default)]
@@ -164,25 +164,34 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
     }
 
     /// The snapshot that is committed on is the one on which the places were read, or the follower's own
-    /// commit after it: another writer's move of them is a conflict, whenever it came.
+    /// commit after it: another writer's move of them is a conflict, whenever it came. So is a move of a partition that
+    /// this flush has nothing of, since the next flush may; and history, until it is recorded where it ends.
     async fn try_commit(&mut self, moves: &[Move]) -> Result<(), MaterializerError> {
         let stamp = self.flush.stamp.unwrap_or_else(self.clock);
+        let owned: Vec<String> = self.protocol.owned().keys().map(|one| positions::next(*one)).collect();
+        let history: &[&str] = if self.decides_start() { &loaded::HISTORY } else { &[] };
+        let reads: Vec<&str> = owned.iter().map(String::as_str).chain(history.iter().copied()).collect();
         let mut appender = self.log.appender().await?;
         if let Some(taken) = self.flush.taken.as_ref().filter(|taken| taken.len() > 0) {
             let (batch, late) = self.judge.log_batch(taken, stamp)?;
             appender.write(batch).await?;
             self.flush.marks.late = late;
             if !self.following.trial.has(Guard::OneCommit) {
-                appender.commit(&[]).await?;
+                appender.commit(&[], &[]).await?;
                 appender = self.log.appender().await?;
             }
             self.following.trial.pass(Point::FileWritten);
         }
         let mut markers = positions::markers(self.judge.topic(), moves, self.flush.applied_at);
         markers.extend(self.seam.from.filter(|_| !self.seam.is_recorded).map(seam::marker));
-        appender.commit(&markers).await?;
+        appender.commit(&markers, &reads).await?;
         self.seam.is_recorded = self.seam.from.is_some();
         Ok(())
+    }
+
+    /// Whether the flush's commit is the one that records from when the stream counts.
+    fn decides_start(&self) -> bool {
+        !self.seam.is_recorded && self.target.source.batch.is_some()
     }
 
     pub(super) async fn compare(&mut self, moves: &[Move]) -> Result<Event, MaterializerError> {
@@ -192,7 +201,18 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         if recorded.is_some() && recorded != self.seam.from {
             return Ok(Event::Overtaken);
         }
+        if recorded.is_none() && self.decides_start() {
+            // History may have come between, which decides where the stream begins.
+            return Ok(Event::Overtaken);
+        }
         self.seam.is_recorded = recorded.is_some();
+        for (partition, held) in self.protocol.owned() {
+            let is_moved = moves.iter().any(|step| step.partition == *partition);
+            let place = positions::place(&self.log, self.judge.topic(), *partition).await?;
+            if !is_moved && place.next != *held {
+                return Ok(Event::Overtaken);
+            }
+        }
         let mut stands = Vec::with_capacity(moves.len());
         for step in moves {
             stands.push(positions::place(&self.log, self.judge.topic(), step.partition).await?.next);

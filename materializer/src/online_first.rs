@@ -1,0 +1,70 @@
+//! Rows that are written online before they are committed: what a materialize loads and what a replay mends. Their
+//! entities are folded from the log and from them, and kept up with what streams commit meanwhile; after the commit
+//! they are written once more if anything came between, so that no other fold of the log took them back.
+
+use std::collections::HashSet;
+
+use arrow::array::RecordBatch;
+use feature::{EntityKey, Micros};
+use offline::{Log, Marker, Written};
+use online::{Reader, Writer};
+
+use crate::error::MaterializerError;
+use crate::sync::{self, Entities, Fold, Folded};
+use crate::turn::READS;
+
+/// Rows that are online, and not in the log yet.
+pub(crate) struct OnlineFirst<'a, W> {
+    online: &'a W,
+    clock: fn() -> Micros,
+    entities: Entities,
+    /// Whether all were folded from one version, at which the log still stands.
+    is_of_one_version: bool,
+    /// Entities that were written.
+    pub(crate) written: u64,
+}
+
+impl<'a, W: Reader + Writer> OnlineFirst<'a, W> {
+    /// Writes the entities of these rows as the log will have them once the rows are committed. A conflict where
+    /// another took the turn.
+    pub(crate) async fn write(
+        log: &mut Log,
+        online: &'a W,
+        clock: fn() -> Micros,
+        batches: &[RecordBatch],
+    ) -> Result<Self, MaterializerError> {
+        let view = log.view().clone();
+        let keys: HashSet<EntityKey> = sync::keys(&view, batches)?;
+        let mut entities = Entities::new(&view);
+        let now = clock();
+        entities.fold_log(log, now, |key| keys.contains(key)).await?;
+        for batch in batches {
+            entities.fold_batch(&view, batch, now, |_| true)?;
+        }
+        let fold = Fold { online, clock, reads: &READS, of: Folded::Ahead };
+        let (written, is_of_one_version) = fold.write(&mut entities, log, None).await?;
+        Ok(Self { online, clock, entities, is_of_one_version, written })
+    }
+
+    /// Commits the rows. The turn is settled in the same commit where that is the version after the one folded;
+    /// else what came between is folded too and written, and the caller settles it.
+    pub(crate) async fn commit(
+        mut self,
+        log: &mut Log,
+        rows: &Written,
+        markers: &[Marker],
+        settling: Option<Marker>,
+    ) -> Result<u64, MaterializerError> {
+        if self.is_of_one_version {
+            let all: Vec<Marker> = markers.iter().cloned().chain(settling).collect();
+            if log.commit_next(rows, &all).await?.is_some() {
+                return Ok(self.written);
+            }
+        }
+        let committed = log.commit(rows, markers, &READS).await?;
+        self.entities.fold_added(log, &committed.between, (self.clock)()).await?;
+        let fold = Fold { online: self.online, clock: self.clock, reads: &[], of: Folded::Committed };
+        fold.write(&mut self.entities, log, None).await?;
+        Ok(self.written)
+    }
+}
