@@ -19,6 +19,8 @@ mod point_in_time;
 #[cfg(test)]
 mod project;
 #[cfg(test)]
+mod replaced_source;
+#[cfg(test)]
 mod replay_equivalence;
 #[cfg(test)]
 mod same_bytes;

@@ -17,6 +17,8 @@ mod killed;
 #[cfg(test)]
 mod landings;
 #[cfg(test)]
+mod loaded_beside_pushes;
+#[cfg(test)]
 mod new_rows;
 #[cfg(test)]
 mod overlapping;

@@ -1,0 +1,101 @@
+//! A materialize beside a server that takes pushes of the same entities all the time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
+use serde_json::json;
+
+use crate::landings::write_parquet;
+use crate::project::Project;
+use crate::pushed::{now, with};
+use crate::served::Server;
+
+const DEFINITIONS: &str = "
+kind: entity
+name: visitor
+keys: {visitor: int64}
+---
+kind: source
+name: clicks
+schema: {visitor: int64, at: timestamp, ms: float64}
+event_time: at
+batch: {path: data/clicks}
+stream: {topic: clicks, format: json, from: 2020-01-01T00:00:00Z}
+---
+kind: feature_view
+name: visits
+version: 1
+entity: visitor
+source: clicks
+features:
+  clicks: {aggregate: count}
+---
+kind: feature_service
+name: visit
+version: 1
+features:
+  - {from: visits@1}
+";
+const VISITORS: i64 = 200;
+const PUSHES_A_SECOND: u32 = 10;
+/// It takes a second or so in a debug build; where every push made it begin again, it took twenty.
+const BOUND: Duration = Duration::from_secs(15);
+
+fn add(project: &Project, file: i64) {
+    let rows = VISITORS as usize;
+    let at = 1_500_000_000_000_000 + file;
+    let columns: [(&str, ArrayRef); 3] = [
+        ("visitor", Arc::new(Int64Array::from_iter_values(0..VISITORS))),
+        ("at", Arc::new(TimestampMicrosecondArray::from(vec![at; rows]).with_timezone("UTC"))),
+        ("ms", Arc::new(Float64Array::from(vec![1.0; rows]))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    write_parquet(&project.path(&format!("data/clicks/{file}.parquet")), &batch);
+}
+
+#[test]
+fn a_materialize_beside_pushes_ends_and_loses_none_of_either() {
+    let project = with(DEFINITIONS);
+    add(&project, 0);
+    project.ok("backfill visits@1");
+    let server = Arc::new(Server::start(&project));
+    let stop = Arc::new(AtomicBool::new(false));
+    let pushing = thread::spawn({
+        let (server, stop) = (server.clone(), stop.clone());
+        move || {
+            let mut pushed = 0;
+            while !stop.load(Ordering::Relaxed) {
+                // The same few visitors all the time.
+                let rows = json!([{"visitor": pushed % 5, "at": now(), "ms": 5.0}]);
+                let (status, answer) = server.post("/v1/push", &json!({"source": "clicks", "rows": rows}));
+                assert_eq!(status, 200, "{answer}");
+                pushed += 1;
+                thread::sleep(Duration::from_secs(1) / PUSHES_A_SECOND);
+            }
+            pushed
+        }
+    });
+    let mut longest = Duration::ZERO;
+    for file in 1..4 {
+        add(&project, file);
+        let began = Instant::now();
+        project.ok("materialize visits@1");
+        longest = longest.max(began.elapsed());
+    }
+    stop.store(true, Ordering::Relaxed);
+    let pushed: i64 = pushing.join().unwrap();
+    assert_eq!(Arc::into_inner(server).unwrap().terminate().0, Some(0));
+    println!("{VISITORS} rows beside {pushed} pushes: at most {longest:?}");
+    assert!(longest < BOUND, "{longest:?}");
+    let counts = || -> Vec<i64> {
+        let read = |visitor| project.json(&format!("get visit visitor={visitor}"));
+        (0..8).map(|visitor| read(visitor)["features"]["clicks"]["value"].as_i64().unwrap()).collect()
+    };
+    let online = counts();
+    assert_eq!(online.iter().sum::<i64>(), pushed + 8 * 4, "{online:?}");
+    project.ok("online rebuild visits@1");
+    assert_eq!(online, counts());
+}
