@@ -169,7 +169,7 @@ pub struct StreamArgs {
     /// Stop once everything is read that the topics hold now
     #[arg(long)]
     pub until_caught_up: bool,
-    /// The share of bad rows, from 0 to 1, beyond which a view's stream stops
+    /// The share of bad rows, from 0 to 1, beyond which a view's stream stops reading a partition of Kafka; of a topic on disk it reads on, and says so
     #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
     pub max_bad_share: f64,
     /// How long a row may wait for others before it is written
@@ -195,7 +195,7 @@ pub struct ServeArgs {
     /// Take pushed rows, and leave it to `twinstore stream` to bring them into both stores
     #[arg(long)]
     pub no_streams: bool,
-    /// The share of bad rows, from 0 to 1, beyond which a view's stream stops
+    /// The share of bad rows, from 0 to 1, beyond which `/health` names a view
     #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
     pub max_bad_share: f64,
 }

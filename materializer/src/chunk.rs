@@ -108,7 +108,8 @@ impl<W: Reader + Writer> Loading<'_, W> {
                 origin: &file.file.name,
                 number: file.number,
                 started_at,
-                range: range.before(self.seam),
+                range,
+                stream_from: self.seam,
                 is_first: self.is_first,
                 is_history: matches!(self.mode, Mode::Backfill(_)),
             };

@@ -254,8 +254,8 @@ fn stopped(topic: &str, view: &VersionId, halt: &Halt) -> String {
             view.name,
             view.version + 1
         ),
-        Halt::TooManyBad { bad, rows } => format!(
-            "{bad} of its newest {rows} rows are bad; see `twinstore dead-letter list {view}`, mend what produces \
+        Halt::TooManyBad { partition, bad, rows } => format!(
+            "{bad} of the newest {rows} rows of partition {partition} of `{topic}` are bad; see `twinstore dead-letter list {view}`, mend what produces \
              them, or allow more with --max-bad-share, and stream again: nothing is lost"
         ),
     }

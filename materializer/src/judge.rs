@@ -32,11 +32,6 @@ impl EventRange {
         self.from.is_none() && self.to.is_none()
     }
 
-    /// The range up to a moment: what happened from then on comes otherwise.
-    pub(crate) fn before(self, moment: Option<Micros>) -> Self {
-        Self { to: [self.to, moment].into_iter().flatten().min(), ..self }
-    }
-
     fn holds(self, event_time: i64) -> bool {
         self.from.is_none_or(|from| from.get() <= event_time)
             && self.to.is_none_or(|to| event_time < to.get())
@@ -56,6 +51,8 @@ pub(crate) struct Load<'a> {
     /// The recorded start of its load.
     pub(crate) started_at: Micros,
     pub(crate) range: EventRange,
+    /// From when the view's stream counts: rows from then on are the stream's.
+    pub(crate) stream_from: Option<Micros>,
     /// Whether this is the first load of the view, whose static rows have always been known.
     pub(crate) is_first: bool,
     /// Whether rows are available when the source says so; else when they are written.
@@ -189,7 +186,19 @@ impl Load<'_> {
             _ => self.range.from.is_none(),
         };
         let mut wanted = Vec::with_capacity(batch.num_rows());
-        for row in (0..batch.num_rows()).filter(|row| in_range(*row)) {
+        let is_of_stream = |row: usize| match (self.stream_from, times) {
+            (Some(from), Some(times)) => times.is_valid(row) && times.value(row) >= from.get(),
+            _ => false,
+        };
+        for row in 0..batch.num_rows() {
+            if !in_range(row) {
+                report.outside_range += 1;
+                continue;
+            }
+            if is_of_stream(row) {
+                report.of_stream += 1;
+                continue;
+            }
             match is_known(first_row + row as u64) {
                 true => report.rows_known += 1,
                 false => wanted.push(row as u64),

@@ -20,6 +20,10 @@ pub struct LoadReport {
     pub rows_loaded: u64,
     /// Rows that were in the log already.
     pub rows_known: u64,
+    /// Rows outside the range of times that was asked for.
+    pub outside_range: u64,
+    /// Rows that happened once the view's stream counts: they are the stream's, and left to it.
+    pub of_stream: u64,
     /// Rows that did not pass the view's `where`.
     pub filtered: u64,
     /// Rows with a null in their key, left out.
@@ -47,6 +51,8 @@ impl LoadReport {
             rows_read: 0,
             rows_loaded: 0,
             rows_known: 0,
+            outside_range: 0,
+            of_stream: 0,
             filtered: 0,
             null_keys: 0,
             late: 0,

@@ -1,6 +1,7 @@
 //! A stream into both stores: nothing lost, nothing twice, through every crash.
 
 mod decode;
+mod door;
 mod feed;
 mod follower;
 mod judge;
@@ -16,10 +17,11 @@ mod trial;
 mod watch;
 mod working;
 
+pub use door::{Admitted, Door, RefusedRow};
 pub use feed::{Arrival, Feed, FeedError};
 pub use follower::{Following, follow};
 pub use kafka::{Kafka, KafkaSettings};
-pub use protocol::{Bounds, Event, Halt, Located, Move, Protocol, Record, Share, Step};
+pub use protocol::{BadShare, Bounds, Event, Halt, Located, Move, Protocol, Record, Refused, Share, Step};
 pub use push::{Appended, PushError, PushFeed, PushLog, PushWriter, Pushed, read_up_to};
 pub use replay::{ReplayReport, unsettled};
 pub use report::{PartitionReport, StreamReport};

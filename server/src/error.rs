@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::excerpt::excerpt;
 use crate::nearest::nearest;
-use crate::push::SinkError;
+use crate::push::{RefusedRow, SinkError};
 
 /// Why features are not served. The message says what and where, [`ServeError::help`] what to do.
 #[derive(Debug, Error)]
@@ -77,6 +77,8 @@ pub enum ServeError {
         source_name: Name,
         /// One sentence for each problem, as many as a message has room for.
         problems: Vec<String>,
+        /// The rows, where each is refused by itself.
+        refused: Vec<RefusedRow>,
     },
     /// The push is too large.
     #[error("the push has {given} rows, more than the {limit} that one may have")]
@@ -386,13 +388,26 @@ impl ServeError {
             *problem = excerpt(problem, LONGEST_CHARS).into_owned();
         }
         problems.extend((more > 0).then(|| format!("and {more} more")));
-        ServeError::MisfitRows { source_name: source.clone(), problems }
+        ServeError::MisfitRows { source_name: source.clone(), problems, refused: Vec::new() }
     }
 
     /// That no row of a push can be taken.
-    pub(crate) fn no_good_row(source: &Name, refused: &[(usize, String)]) -> Self {
-        let problems = refused.iter().map(|(place, why)| format!("row {place}: {why}")).collect();
-        Self::misfit_rows(source, problems)
+    pub(crate) fn no_good_row(source: &Name, rows: Vec<RefusedRow>) -> Self {
+        let problems = rows.iter().map(RefusedRow::sentence).collect();
+        match Self::misfit_rows(source, problems) {
+            ServeError::MisfitRows { source_name, problems, .. } => {
+                ServeError::MisfitRows { source_name, problems, refused: rows }
+            }
+            error => error,
+        }
+    }
+
+    /// The rows that were refused, where each is by itself.
+    pub(crate) fn refused(&self) -> &[RefusedRow] {
+        match self {
+            ServeError::MisfitRows { refused, .. } => refused,
+            _ => &[],
+        }
     }
 
     /// Why whoever makes rows durable did not.
@@ -401,7 +416,7 @@ impl ServeError {
         match error {
             SinkError::Full(why) => ServeError::Full { source_name, why },
             SinkError::NotTaken(why) => ServeError::NotTaken { source_name, why },
-            SinkError::TooLong(why) => ServeError::MisfitRows { source_name, problems: vec![why] },
+            SinkError::TooLong(why) => ServeError::misfit_rows(&source_name, vec![why]),
             SinkError::Damaged(why) => ServeError::DamagedTopic { source_name, why },
         }
     }

@@ -11,7 +11,7 @@ pub trait GivenColumn {
     fn rows(&self) -> usize;
 
     /// The column as an array of [`transform::arrow_type`]`(data_type)`. An error says what it
-    /// holds and what is needed, as in `holds 12, where a string is needed (row 3)`.
+    /// holds and what is needed, as in `holds 12, where a string is needed (row 3)`; rows are numbered from 1.
     fn read(self, data_type: DataType) -> Result<ArrayRef, String>;
 }
 
@@ -24,9 +24,10 @@ impl GivenColumn for Vec<Value> {
     fn read(self, data_type: DataType) -> Result<ArrayRef, String> {
         match self.iter().position(|value| !value.is_of(data_type)) {
             Some(row) => Err(format!(
-                "holds {}, where {} is needed (row {row})",
+                "holds {}, where {} is needed (row {})",
                 self.get(row).unwrap_or(&Value::Null),
-                json::needed(data_type)
+                json::needed(data_type),
+                row + 1
             )),
             None => Ok(array(self, data_type)),
         }
@@ -41,7 +42,7 @@ impl GivenColumn for Vec<serde_json::Value> {
 
     fn read(self, data_type: DataType) -> Result<ArrayRef, String> {
         let read = |(row, json)| {
-            json::from_json(json, data_type).map_err(|misfit| format!("holds {misfit} (row {row})"))
+            json::from_json(json, data_type).map_err(|misfit| format!("holds {misfit} (row {})", row + 1))
         };
         let values: Result<Vec<Value>, String> = self.iter().enumerate().map(read).collect();
         Ok(array(values?, data_type))

@@ -146,7 +146,16 @@ async fn health<R: Reader + 'static>(State(face): State<Arc<HttpFace<R>>>) -> Re
     } else if face.serving.is_ill() {
         "the online store does not answer"
     } else {
-        return json(StatusCode::OK, &serde_json::json!({"status": "SERVING"}));
+        // Reads are answered; whoever writes is told what holds up which view.
+        let degraded = face.serving.degraded();
+        if degraded.is_empty() {
+            return json(StatusCode::OK, &serde_json::json!({"status": "SERVING"}));
+        }
+        let views: Vec<_> = degraded
+            .iter()
+            .map(|(view, reason)| serde_json::json!({"view": view, "reason": reason}))
+            .collect();
+        return json(StatusCode::OK, &serde_json::json!({"status": "DEGRADED", "degraded": views}));
     };
     let body = serde_json::json!({"status": "NOT_SERVING", "reason": reason});
     json(StatusCode::SERVICE_UNAVAILABLE, &body)
@@ -290,12 +299,16 @@ pub(crate) fn status(code: Code) -> StatusCode {
 }
 
 fn refusal(status: StatusCode, error: &ServeError) -> Response {
+    let refused = error.refused();
     let error = serde_json::json!({
         "code": error.code().name(),
         "message": error.to_string(),
         "help": error.help(),
     });
-    json(status, &serde_json::json!({"error": error}))
+    if refused.is_empty() {
+        return json(status, &serde_json::json!({"error": error}));
+    }
+    json(status, &serde_json::json!({"error": error, "taken": 0, "refused": refused}))
 }
 
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {

@@ -59,7 +59,9 @@ pub use features::{FeatureCell, FeatureColumn, Features};
 pub use given::GivenColumn;
 pub use limits::Limits;
 pub use metrics::{Sample, SampleKind};
-pub use push::{Appending, PushSource, PushView, Sink, SinkError, Taken};
+pub use push::{
+    Appending, Judged, Judging, PushSource, PushView, RefusedByView, RefusedRow, Sink, SinkError, Taken,
+};
 pub use question::{Asked, Question};
 pub use reader::{FeatureReader, Moment};
 pub use server::{Addresses, Ended, Server};

@@ -1,7 +1,7 @@
 //! Rows that are pushed: into which source, what of them is taken, and when it is answered.
 //!
-//! The server checks rows against the source's columns and hands those that are good to a [`Sink`],
-//! which makes them durable. It writes no store: the rows come into both stores by the way that every
+//! The server checks rows against the source's columns, asks a [`Sink`] what the views of the source will say of
+//! them, and hands it those that are good, which makes them durable. It writes no store: the rows come into both stores by the way that every
 //! stream goes.
 
 mod rows;
@@ -14,15 +14,24 @@ use feature::VersionId;
 use online::Reader;
 use tokio::time::{sleep, timeout_at};
 
+pub use self::rows::RefusedRow;
 pub(crate) use self::rows::{Checked, Table};
-pub use self::sink::{Appending, PushSource, PushView, Sink, SinkError, Taken};
+pub use self::sink::{
+    Appending, Judged, Judging, PushSource, PushView, RefusedByView, Sink, SinkError, Taken,
+};
 use crate::call::Call;
 use crate::error::ServeError;
-use crate::metrics::Stage;
+use crate::excerpt::excerpt;
+use crate::metrics::{PushCounts, Stage};
 use crate::serving::Serving;
 
 /// How often it is asked whether rows can be read.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// The longest reason that is given for a row.
+const LONGEST_REASON_CHARS: usize = 400;
+/// The kind of reason of a row that a view leaves out over a null in its key.
+const NULL_KEY: &str = "null_key";
 
 /// When a push is answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -52,8 +61,10 @@ pub(crate) struct Pushed {
     pub source: Arc<PushSource>,
     /// How many rows were taken.
     pub taken: usize,
-    /// The rows that were not, by their place, and everything that is wrong with each.
-    pub refused: Vec<(usize, String)>,
+    /// What was refused, by row and view. A row that some view takes is taken, and refused by the others.
+    pub refused: Vec<RefusedRow>,
+    /// How many rows do not pass the `where` of a view, where there are some.
+    pub filtered: Vec<(VersionId, u64)>,
     /// The offset of the first that was taken; the others follow.
     pub first_offset: u64,
 }
@@ -99,14 +110,12 @@ async fn take<R: Reader>(
         return Err(ServeError::TooManyRows { given: table.rows(), limit });
     }
     call.asks_about(table.rows());
-    let Checked { rows, refused } = table.check(&source);
+    let checked = table.check(&source);
     call.end_of(Stage::Decode);
-    serving.counts().refused(refused.len());
-    if !refused.is_empty() && (rows.is_empty() || asking.is_whole) {
-        return Err(ServeError::no_good_row(&source.name, &refused));
-    }
+    let Door { rows, refused, filtered } =
+        at_the_door(sink, &source, asking, checked, serving.counts()).await?;
     if rows.is_empty() {
-        return Ok(Pushed { source, taken: 0, refused, first_offset: 0 });
+        return Ok(Pushed { source, taken: 0, refused, filtered, first_offset: 0 });
     }
     let count = rows.len();
     // Whoever gives up while rows are synced cannot know whether they were taken.
@@ -116,7 +125,58 @@ async fn take<R: Reader>(
     };
     call.end_of(Stage::Sync);
     serving.counts().taken(count, taken.synced_nanos);
-    Ok(Pushed { source, taken: count, refused, first_offset: taken.first_offset })
+    Ok(Pushed { source, taken: count, refused, filtered, first_offset: taken.first_offset })
+}
+
+/// What of a push is made durable, and what is said of the rest.
+struct Door {
+    rows: Vec<Vec<u8>>,
+    refused: Vec<RefusedRow>,
+    filtered: Vec<(VersionId, u64)>,
+}
+
+/// Asks the views of the source what becomes of rows that can be read. All is refused where nothing would be
+/// taken, or where not all would be and the push is to be taken as a whole.
+async fn at_the_door(
+    sink: &dyn Sink,
+    source: &PushSource,
+    asking: &Asking<'_>,
+    checked: Checked,
+    counts: &PushCounts,
+) -> Result<Door, ServeError> {
+    let Checked { rows, indexes, mut refused } = checked;
+    let unread = refused.len();
+    counts.refused_for("", "unreadable", unread as u64);
+    let rows = Arc::new(rows);
+    let judged = match rows.is_empty() {
+        true => Judged::default(),
+        false => {
+            sink.judge(source, &rows).await.map_err(|error| ServeError::from_sink(&source.name, error))?
+        }
+    };
+    let is_meant = |view: &VersionId| asking.view.is_none_or(|only| only == view);
+    // A view whose join key a row does not have leaves it out: the row is meant for others.
+    let breaks_the_whole =
+        |row: &RefusedByView| is_meant(&row.view) && (row.kind != NULL_KEY || asking.view.is_some());
+    let is_broken = unread > 0 || judged.refused.iter().any(breaks_the_whole);
+    for row in judged.refused {
+        counts.refused_for(&row.view.to_string(), &row.kind, 1);
+        let Some(index) = indexes.get(row.index).copied() else { continue };
+        let reason = excerpt(&format!("{}: {}", row.kind, row.detail), LONGEST_REASON_CHARS).into_owned();
+        refused.push(RefusedRow { index, view: Some(row.view), reason });
+    }
+    refused.sort_by_key(|row| row.index);
+    let is_taken = |index: usize| judged.is_taken.get(index).copied().unwrap_or(true);
+    let taken = (0..rows.len()).filter(|index| is_taken(*index)).count();
+    counts.refused((unread + rows.len() - taken) as u64);
+    let is_nothing = taken == 0 && !refused.is_empty();
+    if is_nothing || asking.is_whole && (is_broken || taken < rows.len()) {
+        counts.refused(taken as u64);
+        return Err(ServeError::no_good_row(&source.name, refused));
+    }
+    let rows = Arc::unwrap_or_clone(rows).into_iter().enumerate();
+    let rows = rows.filter(|(index, _)| is_taken(*index)).map(|(_, row)| row).collect();
+    Ok(Door { rows, refused, filtered: judged.filtered })
 }
 
 /// Waits until the views of the source, or this one, have the rows of a push.

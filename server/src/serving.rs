@@ -5,7 +5,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use feature::Micros;
+use feature::{Micros, VersionId};
 use futures::FutureExt;
 use online::Reader;
 use tokio::time::timeout_at;
@@ -32,6 +32,9 @@ type Page = Box<dyn Fn() -> String + Send + Sync>;
 /// Whether something answers in the place of a store that is gone.
 type StandIn = Box<dyn Fn() -> bool + Send + Sync>;
 
+/// The views whose streams do not bring all rows, each with the reason.
+type Degraded = Box<dyn Fn() -> Vec<(VersionId, String)> + Send + Sync>;
+
 /// Everything that answering a request takes.
 pub struct Serving<R> {
     catalog: Arc<Catalog>,
@@ -48,6 +51,7 @@ pub struct Serving<R> {
     more: Option<Page>,
     samples: Option<Samples>,
     stand_in: Option<StandIn>,
+    degraded: Option<Degraded>,
 }
 
 impl<R: Reader> Serving<R> {
@@ -68,6 +72,7 @@ impl<R: Reader> Serving<R> {
             more: None,
             samples: None,
             stand_in: None,
+            degraded: None,
         }
     }
 
@@ -82,6 +87,19 @@ impl<R: Reader> Serving<R> {
     #[must_use]
     pub fn with_stand_in(self, stand_in: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self { stand_in: Some(Box::new(stand_in)), ..self }
+    }
+
+    /// Asks this which views do not get all of their rows, and why: health says so.
+    #[must_use]
+    pub fn with_degraded(
+        self,
+        degraded: impl Fn() -> Vec<(VersionId, String)> + Send + Sync + 'static,
+    ) -> Self {
+        Self { degraded: Some(Box::new(degraded)), ..self }
+    }
+
+    pub(crate) fn degraded(&self) -> Vec<(VersionId, String)> {
+        self.degraded.as_ref().map(|degraded| degraded()).unwrap_or_default()
     }
 
     /// Shows these families too, behind all others, as they are. They are asked for whenever it is read.

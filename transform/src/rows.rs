@@ -45,6 +45,8 @@ pub struct Transformed {
     pub filtered: u64,
     /// How many passed `where` with a null in their key, and were left out.
     pub null_keys: u64,
+    /// The places of these in the input, in their order.
+    pub null_key_rows: Vec<u32>,
     /// The bad rows, in their order.
     pub bad: Vec<BadRow>,
     /// For each expectation that only warns, how many of the rows fail it.
@@ -130,7 +132,8 @@ impl ViewTransform {
         }
         let warned = self.warnings(&kept, &verdicts)?;
 
-        let null_keys = verdicts.null_keys();
+        let null_key_rows: Vec<u32> =
+            verdicts.null_keys().filter_map(|row| kept.origins.get(row).copied()).collect();
         if let Some(mask) = kept.reject(verdicts) {
             for array in &mut arrays {
                 *array = filter(array, &mask)?;
@@ -138,7 +141,15 @@ impl ViewTransform {
         }
         kept.bad.sort_by_key(|bad| bad.row);
         let rows = RecordBatch::try_new(Arc::clone(&self.schema), arrays)?;
-        Ok(Transformed { rows, origins: kept.origins, filtered, null_keys, bad: kept.bad, warned })
+        Ok(Transformed {
+            rows,
+            origins: kept.origins,
+            filtered,
+            null_keys: null_key_rows.len() as u64,
+            null_key_rows,
+            bad: kept.bad,
+            warned,
+        })
     }
 
     /// Leaves the rows for which `where` is true; gives how many it is not, of those that it

@@ -98,8 +98,9 @@ impl Verdicts {
         self.0.contains_key(&row)
     }
 
-    pub(crate) fn null_keys(&self) -> u64 {
-        self.0.values().filter(|verdict| matches!(verdict, Verdict::NullKey)).count() as u64
+    /// The rows that are left out over a null in their key, in their order.
+    pub(crate) fn null_keys(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().filter(|(_, verdict)| matches!(verdict, Verdict::NullKey)).map(|(row, _)| *row)
     }
 
     pub(crate) fn into_bad(self, origin: impl Fn(usize) -> u32) -> impl Iterator<Item = BadRow> {

@@ -86,10 +86,11 @@ async fn replay(project: &Project, views: &[VersionId], limit: usize, format: Fo
             count(report.letters),
             count(report.replayed),
             count(report.still_refused.values().sum()),
+            count(report.filtered + report.null_keys),
             count(report.not_replayable),
         ]
     });
-    let header = ["view", "dead letters", "replayed", "still refused", "not kept whole"];
-    println!("{}", output::table(&header, &[1, 2, 3, 4], rows));
+    let header = ["view", "dead letters", "replayed", "still refused", "left out", "not kept whole"];
+    println!("{}", output::table(&header, &[1, 2, 3, 4, 5], rows));
     Ok(())
 }

@@ -117,7 +117,7 @@ fn show(loaded: &[Loaded], took: Duration, format: Format) -> Result<(), Failure
             count(report.rows_loaded),
             count(report.late),
             count(report.refused_rows()),
-            count(report.filtered + report.null_keys),
+            count(report.filtered + report.null_keys + report.outside_range + report.of_stream),
             count(report.entities),
             format!("{:.1}s", took.as_secs_f64()),
         ]
@@ -143,6 +143,13 @@ fn notes(report: &LoadReport) -> Vec<String> {
     }
     for (expectation, rows) in &report.warned {
         notes.push(format!("{} against `{expectation}`, which only warns", counted(*rows, "row")));
+    }
+    if report.of_stream > 0 {
+        let rows = counted(report.of_stream, "row");
+        notes.push(format!("{rows} left to the stream, which counts from before they happened"));
+    }
+    if report.outside_range > 0 {
+        notes.push(format!("{} outside --from and --to", counted(report.outside_range, "row")));
     }
     if report.filtered > 0 {
         notes.push(format!("{} did not pass `where`", counted(report.filtered, "row")));

@@ -42,7 +42,10 @@ pub async fn serve(project: &Project, args: &ServeArgs) -> Result<(), Failure> {
     };
     let sources = Sources::new(project);
     let services = services(registered.clone(), &Services::default(), &sources)?;
+    let topics = Arc::new(Topics::new(project, streams.board()));
+    topics.follow(&registered)?;
     let mut applied = Applied {
+        topics,
         registry: project.registry().await?,
         generation: registered.generation(),
         catalog: Arc::new(Catalog::new(services)),
@@ -52,7 +55,7 @@ pub async fn serve(project: &Project, args: &ServeArgs) -> Result<(), Failure> {
     };
     match hot::before(project.online().await?, settings)? {
         hot::Read::Direct(store) => {
-            let serving = applied.serving(project, store);
+            let serving = applied.serving(store);
             run(addresses, serving, applied, &registered, pending()).await
         }
         hot::Read::Hot(tier) => {
@@ -60,7 +63,7 @@ pub async fn serve(project: &Project, args: &ServeArgs) -> Result<(), Failure> {
             applied.tier = Some(tier.clone());
             let (counted, standing_in) = (tier.clone(), tier.clone());
             let serving = applied
-                .serving(project, tier.clone())
+                .serving(tier.clone())
                 .with_samples(move || hot::samples(&counted.counts(), clock::now()))
                 .with_stand_in(move || standing_in.stands_in());
             run(addresses, serving, applied, &registered, hot::follow(&tier)).await
@@ -111,16 +114,18 @@ struct Applied<'a> {
     catalog: Arc<Catalog>,
     sources: Sources,
     streams: Streams<'a>,
+    topics: Arc<Topics>,
     /// It is told what views allow.
     tier: Option<Arc<HotTier<Store>>>,
 }
 
 impl Applied<'_> {
     /// Answers from a store, and takes pushed rows.
-    fn serving<R: Reader>(&self, project: &Project, store: R) -> Serving<R> {
-        let (topics, board) = (Topics::new(project, self.streams.board()), self.streams.board());
+    fn serving<R: Reader>(&self, store: R) -> Serving<R> {
+        let (board, degraded) = (self.streams.board(), self.streams.board());
         Serving::new(self.catalog.clone(), store, clock::now, Limits::default())
-            .with_sink(Arc::new(topics))
+            .with_sink(self.topics.clone())
+            .with_degraded(move || degraded.degraded())
             .with_families(move || board.prometheus())
     }
 
@@ -160,6 +165,7 @@ impl Applied<'_> {
         let services = tokio::task::spawn_blocking(move || services(defined, &before, &sources)).await;
         let services =
             services.map_err(|error| Failure::new(format!("the services cannot be compiled: {error}")))?;
+        self.topics.follow(&registered)?;
         self.catalog.replace(services?);
         self.streams.follow(&registered).await?;
         tracing::info!(generation, "the registry has changed: serving what it says now");

@@ -69,8 +69,12 @@ pub async fn stream(project: &Project, args: &StreamArgs) -> Result<(), Failure>
     let views_followed: Vec<Arc<View>> = targets.iter().map(|target| target.view.clone()).collect();
     for target in targets {
         let watch = Arc::new(Watch::default());
-        let following = following(args, &watch, &stop, &trial)?;
         let settings = feed_settings(project, &target)?;
+        let mut following = following(args, &watch, &stop, &trial)?;
+        if matches!(settings, Settings::Disk { .. }) {
+            // Many push who know nothing of each other: the bad rows of one hold up no other.
+            following.share = following.share.noting();
+        }
         followed.push(Followed { view: target.view.id.clone(), watch, outcome: None });
         let (materializer, ended, place) = (materializer.clone(), ended.clone(), followed.len() - 1);
         let runtime = Handle::current();
@@ -245,7 +249,7 @@ fn show(followed: &[Followed], format: Format) -> Result<(), Failure> {
             count(report.rows_loaded),
             count(report.late),
             count(report.refused_rows()),
-            count(report.filtered + report.null_keys + report.of_history),
+            count(report.filtered + report.null_keys),
             count(report.flushes),
             readable(0.5),
             readable(0.99),

@@ -48,3 +48,5 @@ mod static_source;
 mod stored;
 #[cfg(test)]
 mod versions;
+#[cfg(test)]
+mod ways_in;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use materializer::{PushLog, Pushed};
 use proto::v1::feature_store_client::FeatureStoreClient;
 use proto::v1::push_request::Wait;
 use proto::v1::values::Kind;
@@ -106,7 +107,10 @@ fn a_row_that_is_pushed_can_be_read_once_it_is_answered_and_is_in_the_log() {
         (&answer["taken"], &answer["first_offset"], &answer["topic"]),
         (&json!(2), &json!(0), &json!("clicks"))
     );
-    assert_eq!(answer["refused"][0]["row"], 2);
+    assert_eq!(
+        (&answer["refused"][0]["index"], &answer["refused"][0]["row"], &answer["refused"][0]["view"]),
+        (&json!(2), &json!(3), &Value::Null)
+    );
     says(
         answer["refused"][0]["reason"].as_str().unwrap(),
         &["`pag` is unknown, did you mean `page`?", "`visitor` holds \"three\""],
@@ -115,11 +119,16 @@ fn a_row_that_is_pushed_can_be_read_once_it_is_answered_and_is_in_the_log() {
     assert_eq!(columns["page"]["values"], json!(["home", null, null]));
     assert_eq!(columns["clicks"]["statuses"], json!(["PRESENT", "PRESENT", "NOT_FOUND"]));
     assert_eq!(stored::positions(&stored::rows(&project.path(LOG))), [(1, 0, 0), (1, 0, 1)]);
-    // A row that a view refuses is waited for no longer than others; it is among the dead letters.
+    // A row that every view refuses is refused in the answer, and comes no further.
     let bad = json!({"source": "clicks", "rows": [{"visitor": 1, "at": now(), "ms": -1}], "wait": "online"});
-    assert_eq!(server.post("/v1/push", &bad).0, 200);
+    let (status, answer) = server.post("/v1/push", &bad);
+    assert_eq!(
+        (status, &answer["taken"], &answer["refused"][0]["view"]),
+        (400, &json!(0), &json!("visits@1"))
+    );
+    says(answer["error"]["message"].as_str().unwrap(), &["row 1: visits@1: expectation_failed: ", "`ms"]);
     let letters = project.json("dead-letter list");
-    assert_eq!(letters["dead_letters"].as_array().unwrap().len(), 1, "{letters}");
+    assert_eq!(letters["dead_letters"].as_array().unwrap().len(), 0, "{letters}");
     assert_eq!(server.terminate().0, Some(0));
 }
 
@@ -157,12 +166,12 @@ fn columns_are_pushed_over_grpc() {
     let answer = over_grpc(&server, request(&["visitor", "at", "ms"])).unwrap();
     assert_eq!((answer.taken, answer.first_offset, answer.topic.as_str()), (2, 0, "clicks"));
     assert_eq!(answer.refused.len(), 1);
-    assert_eq!(answer.refused[0].row, 2);
+    assert_eq!((answer.refused[0].index, answer.refused[0].view.as_str()), (2, ""));
     says(&answer.refused[0].reason, &["`at`, when it happened, is null"]);
     assert_eq!(read(&server, &json!([1, 2]))["clicks"]["values"], json!([2, null]));
     let refused = over_grpc(&server, request(&["visitor"])).unwrap_err();
     assert_eq!(refused.code(), tonic::Code::InvalidArgument);
-    says(refused.message(), &["row 0: the column `at`", "row 2: ", "registry show clicks"]);
+    says(refused.message(), &["row 1: the column `at`", "row 3: ", "registry show clicks"]);
     let mut wrong = request(&["at", "ms"]);
     wrong.columns.insert("visitr".to_owned(), values(Kind::Int64s(Int64s { values: vec![1] }), &[]));
     wrong.columns.insert("page".to_owned(), values(Kind::Int64s(Int64s { values: vec![1, 2, 3] }), &[]));
@@ -212,8 +221,8 @@ fn whatever_is_wrong_with_a_push_is_said_and_nothing_is_taken() {
             400,
             "INVALID_ARGUMENT",
             &[
-                "row 0: the column `at`, when it happened, is null",
-                "row 1: the column `at` holds \"yesterday\"",
+                "row 1: the column `at`, when it happened, is null",
+                "row 2: the column `at` holds \"yesterday\"",
             ],
         ),
         (
@@ -285,27 +294,34 @@ fn whoever_waits_for_rows_that_no_stream_brings_is_told_that_they_are_durable() 
 }
 
 #[test]
-fn a_view_whose_stream_stopped_over_bad_rows_is_named_to_whoever_waits_and_goes_on_after_an_apply() {
+fn bad_rows_of_one_hold_up_no_other_are_named_by_health_and_forgotten_once_good_ones_follow() {
     let project = clicks();
+    // They come by another way than the server, which would have refused them.
+    let garbage: Vec<Pushed> = (0..200).map(|_| Pushed { key: None, value: Some(b"{".to_vec()) }).collect();
+    let at = feature::Micros::new(micros_now()).unwrap();
+    PushLog::open(&project.path(".twinstore/topics/clicks")).unwrap().append(&garbage, at).unwrap();
     let server = Server::start(&project);
-    let row = |ms: i64| json!({"visitor": 1, "at": now(), "ms": ms});
-    let push = |rows: Vec<Value>| {
-        server.post("/v1/push", &json!({"source": "clicks", "rows": rows, "wait": "online"}))
-    };
-    let (status, answer) = push((0..200).map(|_| row(-1)).collect());
-    assert_eq!(status, 409, "{answer}");
-    says(answer["error"]["message"].as_str().unwrap(), &["visits@1", "its stream stopped", "bad"]);
-    assert_eq!(push(vec![row(1)]).0, 409);
-    let text = project.read("features/flights.yaml");
-    project.write(
-        "features/flights.yaml",
-        text.replacen("entity: visitor\n", "entity: visitor\ndescription: Looked after.\n", 1),
-    );
-    project.ok("apply");
     let began = Instant::now();
-    while push(vec![row(1)]).0 != 200 {
-        assert!(began.elapsed() < Duration::from_secs(30), "its stream never began anew");
+    while !server.get("/health").contains("DEGRADED") {
+        assert!(began.elapsed() < Duration::from_secs(30), "health never said so");
     }
+    says(&server.get("/health"), &["visits@1", "200 of its newest 200 rows are bad"]);
+    says(&server.get("/metrics"), &["twinstore_stream_too_many_bad{view=\"visits@1\",partition=\"0\"} 1"]);
+    let far: Vec<Value> = (0..3_000).map(|_| json!({"visitor": 1, "at": "9999-01-01T00:00:00Z"})).collect();
+    let (status, answer) = server.post("/v1/push", &json!({"source": "clicks", "rows": far}));
+    assert_eq!((status, answer["refused"].as_array().unwrap().len()), (400, 3_000));
+    let good = json!({"source": "clicks", "rows": [{"visitor": 1, "at": now(), "ms": 1}], "wait": "online"});
+    let (status, answer) = server.post("/v1/push", &good);
+    assert_eq!((status, &answer["taken"]), (200, &json!(1)), "{answer}");
+    assert_eq!(read(&server, &json!([1]))["clicks"]["values"], json!([1]));
+    let began = Instant::now();
+    while !server.get("/health").contains("\"SERVING\"") {
+        assert!(began.elapsed() < Duration::from_secs(30), "health never healed");
+    }
+    says(
+        &server.get("/metrics"),
+        &["twinstore_push_refused_total{view=\"visits@1\",reason=\"too_far_ahead\"} 3000"],
+    );
     assert_eq!(server.terminate().0, Some(0));
 }
 

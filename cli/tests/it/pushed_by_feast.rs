@@ -164,7 +164,7 @@ fn what_cannot_be_written_is_refused_so_that_it_is_not_sent_again() {
         (
             write(with("event_timestamp", json!([null]))),
             400,
-            &["row 0", "`observed_at`, when it happened, is null"],
+            &["row 1", "`observed_at`, when it happened, is null"],
         ),
         (("/write-to-online-store", json!({})), 422, &["feature_view_name", "df", "Field required"]),
         (

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use feature::Micros;
-use offline::{DeadLetters, Log};
+use offline::{DeadLetters, Log, OfflineStore};
 use online::{Reader, Writer};
 
 use super::feed::{Arrival, Feed, FeedError};
@@ -60,6 +60,7 @@ pub async fn follow<W: Reader + Writer, F: Feed>(
     let clock = materializer.clock;
     let view = &target.view;
     let mut follower = Follower {
+        offline: &materializer.offline,
         online: &materializer.online,
         clock,
         target,
@@ -83,6 +84,7 @@ pub async fn follow<W: Reader + Writer, F: Feed>(
 }
 
 struct Follower<'a, W, F> {
+    offline: &'a OfflineStore,
     online: &'a W,
     clock: fn() -> Micros,
     target: &'a Target,
@@ -247,6 +249,8 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
             self.feed.begin(&places).map_err(|error| self.feed_failed(error))?;
         }
         self.report.located(&located);
+        self.report.too_many_bad(&self.protocol.too_many_bad());
+        self.following.watch.publish(&self.report);
         for place in &located {
             self.ends.entry(place.partition).or_insert(place.end);
         }

@@ -42,7 +42,25 @@ pub(crate) struct Before<'a> {
     /// folded without it.
     pub(crate) refused: &'a BTreeSet<(u32, u64)>,
     /// From when the stream counts: earlier events are history's.
-    pub(crate) seam: Option<Micros>,
+    pub(crate) start: Option<Micros>,
+}
+
+/// The reason of a row that happened before its stream counts.
+pub(crate) const BEFORE_STREAM: &str = "before_stream";
+/// The reason of a row that is left out over a null in its key.
+pub(crate) const NULL_KEY: &str = "null_key";
+
+/// What became of the records of one flush.
+#[derive(Debug)]
+pub(crate) struct Judgement {
+    /// The rows that were taken.
+    pub(crate) taken: Taken,
+    /// The rows that were refused.
+    pub(crate) letters: Vec<DeadLetter>,
+    /// The indexes of the records that are left out over a null in their key.
+    pub(crate) null_keys: Vec<usize>,
+    /// All of it, counted.
+    pub(crate) counts: Counts,
 }
 
 /// What a judgement counts.
@@ -54,8 +72,6 @@ pub(crate) struct Counts {
     pub(crate) taken: u64,
     /// Rows that did not pass the view's `where`.
     pub(crate) filtered: u64,
-    /// Rows that happened before the stream counts.
-    pub(crate) of_history: u64,
     /// Rows with a null in their key.
     pub(crate) null_keys: u64,
     /// Rows that an expectation only warns of.
@@ -118,9 +134,8 @@ impl Judge {
         &self,
         records: &[Record],
         before: &Before<'_>,
-        counts: &mut Counts,
-    ) -> Result<(Taken, Vec<DeadLetter>), MaterializerError> {
-        counts.read += records.len() as u64;
+    ) -> Result<Judgement, MaterializerError> {
+        let mut counts = Counts { read: records.len() as u64, ..Counts::default() };
         let mut letters = Vec::new();
         let mut refuse = |record: &Record, reason: &str, detail: String| {
             letters.push(letter::letter(&self.topic, record, reason, detail));
@@ -140,7 +155,9 @@ impl Judge {
                     }
                     Err(refusal) => refuse(record, refusal.kind, refusal.detail),
                 },
-                None if before.seam.is_some_and(|seam| record.timestamp < seam) => counts.of_history += 1,
+                None if before.start.is_some_and(|start| record.timestamp < start) => {
+                    refuse(record, BEFORE_STREAM, self.before_stream(record.timestamp, before));
+                }
                 None => match tombstone_key(&self.view, record.key.as_deref()) {
                     Ok(key) => tombstones.push((place, key)),
                     Err(problem) => refuse(record, "tombstone_key", problem),
@@ -158,6 +175,7 @@ impl Judge {
                 refuse(record, bad.reason.kind(), bad.reason.to_string());
             }
         }
+        let null_keys = made.null_key_rows.iter().map(|row| place_of(*row)).collect();
         let event_times = made.rows.column_by_name(EVENT_TIME).map(micros).unwrap_or_default();
         let mut keep = Vec::new();
         let mut origins = Vec::new();
@@ -167,8 +185,9 @@ impl Judge {
                 continue;
             };
             let limit = record.timestamp.saturating_add(self.source.max_ahead).get();
-            if before.seam.is_some_and(|seam| *event_time < seam.get()) {
-                counts.of_history += 1;
+            if before.start.is_some_and(|start| *event_time < start.get()) {
+                let event_time = Micros::new(*event_time).unwrap_or(Micros::MIN);
+                refuse(record, BEFORE_STREAM, self.before_stream(event_time, before));
             } else if *event_time <= limit {
                 keep.push(row as u32);
                 origins.push(place);
@@ -187,7 +206,17 @@ impl Judge {
         let event_times = keep.iter().filter_map(|row| event_times.get(*row as usize).copied()).collect();
         let taken = self.with_tombstones(records, rows, event_times, origins, &tombstones)?;
         counts.taken += taken.len() as u64;
-        Ok((taken, letters))
+        Ok(Judgement { taken, letters, null_keys, counts })
+    }
+
+    /// Why a row that happened at this moment is not the stream's.
+    fn before_stream(&self, event_time: Micros, before: &Before<'_>) -> String {
+        let start = before.start.unwrap_or(Micros::MIN);
+        format!(
+            "it happened at {event_time}, and the stream of {} begins at {start}: what happened before is \
+             its history's to load",
+            self.view.id
+        )
     }
 
     /// The letter of a row for which its entity has no room.

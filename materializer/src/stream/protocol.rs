@@ -12,12 +12,12 @@ mod halt;
 #[cfg(test)]
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use feature::Micros;
 
 pub use batch::{Bounds, Record};
-pub use halt::{Halt, Share};
+pub use halt::{BadShare, Halt, Refused, Share};
 
 use batch::Gathered;
 
@@ -97,17 +97,17 @@ pub enum Event {
     Forgotten,
     /// Where partitions stand.
     Located(Vec<Located>),
-    /// The records are transformed and folded; so many of them were refused.
+    /// The records are transformed and folded; these of them were refused.
     Transformed {
         /// Rows that are to be kept as refused.
-        refused: usize,
+        refused: Refused,
     },
     /// The refused rows are kept.
     Refused,
     /// All entities are acknowledged.
     Written,
     /// Folding anew refused more rows: they are kept before anything else is written.
-    RefusedMore(usize),
+    RefusedMore(Refused),
     /// The moment of the acknowledgement is taken.
     Stamped,
     /// The log has the flush.
@@ -151,6 +151,10 @@ pub struct Protocol {
     owned: BTreeMap<u32, Option<u64>>,
     /// Partitions that are owned, and whose place in the log is not known yet.
     unlocated: Vec<u32>,
+    /// The share of bad rows of each partition.
+    shares: BTreeMap<u32, Share>,
+    /// Partitions that are not read any more, as too many of their rows are bad.
+    stopped: BTreeMap<u32, BadShare>,
     must_forget: bool,
     gathered: Gathered,
     /// Whether the source had nothing more when it was asked last.
@@ -172,6 +176,8 @@ impl Protocol {
             share,
             owned: BTreeMap::new(),
             unlocated: Vec::new(),
+            shares: BTreeMap::new(),
+            stopped: BTreeMap::new(),
             must_forget: false,
             gathered: Gathered::default(),
             is_drained: false,
@@ -199,6 +205,12 @@ impl Protocol {
         self.stage != Stage::Receiving
     }
 
+    /// The partitions of whose newest rows too many are bad, whether they are read still or not.
+    pub fn too_many_bad(&self) -> BTreeMap<u32, BadShare> {
+        let read = self.shares.iter().filter_map(|(partition, share)| Some((*partition, share.noted()?)));
+        read.chain(self.stopped.iter().map(|(partition, share)| (*partition, *share))).collect()
+    }
+
     /// What is to be done next.
     pub fn step(&mut self) -> Step {
         if let Some(halt) = &self.halt {
@@ -206,7 +218,7 @@ impl Protocol {
         }
         if let Some(until) = self.rest_until {
             // What is not committed is read again by the next: a stop waits for no store that is down.
-            return if self.stopping { Step::Done } else { Step::Rest { until } };
+            return if self.stopping { self.done() } else { Step::Rest { until } };
         }
         if self.must_forget {
             return Step::Forget;
@@ -219,7 +231,7 @@ impl Protocol {
             self.stage = Stage::Transforming;
         }
         match self.stage {
-            Stage::Receiving if self.stopping => Step::Done,
+            Stage::Receiving if self.stopping => self.done(),
             Stage::Receiving => Step::Receive { until: self.due_at() },
             Stage::Transforming => Step::Transform,
             Stage::Refusing => Step::Refuse,
@@ -249,17 +261,18 @@ impl Protocol {
             Event::Forgotten => self.must_forget = false,
             Event::Located(places) => places.into_iter().for_each(|place| self.located(place)),
             Event::Transformed { refused } => {
-                self.share.count(self.gathered.records().len(), refused);
-                self.stage = if refused > 0 { Stage::Refusing } else { Stage::Writing };
+                let mut rows: BTreeMap<u32, u64> = BTreeMap::new();
+                for record in self.gathered.records() {
+                    *rows.entry(record.partition).or_default() += 1;
+                }
+                self.count_bad(&rows, &refused);
+                self.stage = if refused.rows > 0 { Stage::Refusing } else { Stage::Writing };
             }
             Event::RefusedMore(refused) => {
-                self.share.count(0, refused);
+                self.count_bad(&BTreeMap::new(), &refused);
                 self.stage = Stage::Refusing;
             }
-            Event::Refused => match self.share.exceeded() {
-                Some(halt) => self.halt = Some(halt),
-                None => self.stage = Stage::Writing,
-            },
+            Event::Refused => self.refused(),
             Event::Written => self.stage = Stage::Stamping,
             Event::Stamped => self.stage = Stage::Committing,
             Event::Uncertain(now) => {
@@ -273,6 +286,45 @@ impl Protocol {
             Event::Failed(now) => self.failed(now),
             Event::Stop => self.stopping = true,
         }
+    }
+
+    fn count_bad(&mut self, rows: &BTreeMap<u32, u64>, refused: &Refused) {
+        let partitions: BTreeSet<u32> = rows.keys().chain(refused.bad.keys()).copied().collect();
+        for partition in partitions {
+            let count = |of: &BTreeMap<u32, u64>| of.get(&partition).copied().unwrap_or(0);
+            self.shares.entry(partition).or_insert(self.share).count(count(rows), count(&refused.bad));
+        }
+    }
+
+    /// Goes on once refused rows are kept. A partition with too many bad ones is left where the log stands in
+    /// it, and the others are read on; once there are none, all stops.
+    fn refused(&mut self) {
+        let owned = self.owned.keys();
+        let over: Vec<(u32, BadShare)> =
+            owned.filter_map(|partition| Some((*partition, self.shares.get(partition)?.stops()?))).collect();
+        if over.is_empty() {
+            self.stage = Stage::Writing;
+            return;
+        }
+        for (partition, share) in over {
+            self.owned.remove(&partition);
+            self.shares.remove(&partition);
+            self.stopped.insert(partition, share);
+        }
+        if self.owned.is_empty() {
+            self.halt = self.too_many_bad_rows();
+        }
+        self.begin_anew();
+    }
+
+    /// All is done, but for what a partition that is not read any more has.
+    fn done(&self) -> Step {
+        self.too_many_bad_rows().map_or(Step::Done, Step::Halt)
+    }
+
+    fn too_many_bad_rows(&self) -> Option<Halt> {
+        let (partition, share) = self.stopped.first_key_value()?;
+        Some(Halt::TooManyBad { partition: *partition, bad: share.bad, rows: share.rows })
     }
 
     fn is_due(&self) -> bool {
@@ -303,6 +355,9 @@ impl Protocol {
 
     fn assigned(&mut self, partitions: &[u32]) {
         for partition in partitions {
+            // Whoever is given a partition tries it from where the log stands, with a new count.
+            self.stopped.remove(partition);
+            self.shares.remove(partition);
             self.owned.insert(*partition, None);
             if !self.unlocated.contains(partition) {
                 self.unlocated.push(*partition);
@@ -313,6 +368,8 @@ impl Protocol {
 
     fn revoked(&mut self, partitions: &[u32]) {
         self.owned.retain(|partition, _| !partitions.contains(partition));
+        self.stopped.retain(|partition, _| !partitions.contains(partition));
+        self.shares.retain(|partition, _| !partitions.contains(partition));
         self.unlocated.retain(|partition| !partitions.contains(partition));
         self.gathered.leave_out(|partition| partitions.contains(&partition));
         self.must_forget = true;

@@ -11,7 +11,7 @@ use offline::{DeadLetter, Log, OfflineError};
 use online::{Reader, Writer};
 use serde::Serialize;
 
-use super::judge::{Before, Counts, Judge, Taken};
+use super::judge::{Before, Judge, Judgement, Taken};
 use super::letter;
 use super::protocol::Record;
 use crate::error::MaterializerError;
@@ -37,6 +37,10 @@ pub struct ReplayReport {
     pub replayed: u64,
     /// Rows that are still bad, by reason.
     pub still_refused: BTreeMap<String, u64>,
+    /// Rows that do not pass the view's `where`, now that they can be read.
+    pub filtered: u64,
+    /// Rows with a null in their key, left out likewise.
+    pub null_keys: u64,
 }
 
 /// The letters whose rows the log does not have, one for each position, in their order.
@@ -84,16 +88,17 @@ impl<W: Reader + Writer> Materializer<W> {
         let letters = self.offline.dead_letters(&view.id).await?.read(limit).await?;
         let letters = unsettled(&log, letters).await?;
         let records: Vec<Record> = letters.iter().filter_map(letter::record).collect();
-        let mut counts = Counts::default();
-        let before = Before { refused: &BTreeSet::new(), seam: seam::find(&log, &target.source).await? };
+        let before = Before { refused: &BTreeSet::new(), start: seam::find(&log, &target.source).await? };
         judge.prepare(&records).await?;
-        let (taken, _) = judge.judge(&records, &before, &mut counts)?;
+        let Judgement { taken, counts, .. } = judge.judge(&records, &before)?;
         let report = ReplayReport {
             view: view.id.clone(),
             letters: letters.len() as u64,
             not_replayable: (letters.len() - records.len()) as u64,
             replayed: taken.len() as u64,
             still_refused: counts.refused,
+            filtered: counts.filtered,
+            null_keys: counts.null_keys,
         };
         if taken.len() == 0 {
             return Ok(Some(report));

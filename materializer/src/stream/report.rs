@@ -6,7 +6,7 @@ use feature::{Micros, Position, VersionId};
 use serde::Serialize;
 
 use super::judge::{Counts, Taken};
-use super::protocol::{Located, Record};
+use super::protocol::{BadShare, Located, Record};
 use crate::counting::add_counts;
 
 /// What became of the records of one view's stream since it began to be followed.
@@ -24,8 +24,6 @@ pub struct StreamReport {
     pub late: u64,
     /// Rows that did not pass the view's `where`.
     pub filtered: u64,
-    /// Rows that happened before the stream counts: they are history's.
-    pub of_history: u64,
     /// Rows with a null in their key, left out.
     pub null_keys: u64,
     /// Rows in the dead letter table, by reason.
@@ -55,6 +53,8 @@ pub struct PartitionReport {
     pub watermark: Option<Micros>,
     /// When its newest record was received: it is idle since.
     pub received_at: Option<Micros>,
+    /// Where more of its newest rows are bad than the stream allows: how many, and of how many.
+    pub too_many_bad: Option<BadShare>,
 }
 
 /// A flush that is in both stores.
@@ -75,7 +75,6 @@ impl StreamReport {
             rows_loaded: 0,
             late: 0,
             filtered: 0,
-            of_history: 0,
             null_keys: 0,
             refused: BTreeMap::new(),
             warned: BTreeMap::new(),
@@ -90,6 +89,13 @@ impl StreamReport {
     /// Rows that were refused, whatever the reason.
     pub fn refused_rows(&self) -> u64 {
         self.refused.values().sum()
+    }
+
+    /// Notes the partitions in which too many of the newest rows are bad.
+    pub(crate) fn too_many_bad(&mut self, partitions: &BTreeMap<u32, BadShare>) {
+        for (number, partition) in &mut self.partitions {
+            partition.too_many_bad = partitions.get(number).copied();
+        }
     }
 
     pub(crate) fn located(&mut self, places: &[Located]) {
@@ -107,7 +113,6 @@ impl StreamReport {
         self.late += late;
         self.records += counts.read;
         self.filtered += counts.filtered;
-        self.of_history += counts.of_history;
         self.null_keys += counts.null_keys;
         add_counts(&mut self.refused, counts.refused);
         add_counts(&mut self.warned, counts.warned);

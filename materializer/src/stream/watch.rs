@@ -226,6 +226,8 @@ fn write_counters(report: &StreamReport, text: &mut String) -> std::fmt::Result 
         ("records", report.records),
         ("rows", report.rows_loaded),
         ("late", report.late),
+        ("filtered", report.filtered),
+        ("null_keys", report.null_keys),
         ("commits", report.flushes),
         ("folded_anew", report.folded_anew),
         ("rebuilt", report.rebuilt),
@@ -240,6 +242,8 @@ fn write_counters(report: &StreamReport, text: &mut String) -> std::fmt::Result 
         let labels = format!("view=\"{view}\",partition=\"{number}\"");
         let lag = partition.end.saturating_sub(partition.next);
         writeln!(text, "twinstore_stream_lag_records{{{labels}}} {lag}")?;
+        let is_over = u8::from(partition.too_many_bad.is_some());
+        writeln!(text, "twinstore_stream_too_many_bad{{{labels}}} {is_over}")?;
         for (name, at) in [("watermark", partition.watermark), ("received", partition.received_at)] {
             if let Some(at) = at {
                 writeln!(text, "twinstore_stream_{name}_seconds{{{labels}}} {}", seconds(at.get()))?;
@@ -276,7 +280,10 @@ mod tests {
         let view: VersionId = "clicks@1".parse().unwrap();
         let mut report = StreamReport::new(view.clone());
         report.refused.insert("undecodable".to_owned(), 3);
-        report.partitions.entry(2).or_default().end = 7;
+        (report.filtered, report.null_keys) = (5, 6);
+        let partition = report.partitions.entry(2).or_default();
+        partition.end = 7;
+        partition.too_many_bad = Some(crate::stream::BadShare { bad: 9, rows: 10, stopped: false });
         watch.publish(&report);
         let text = watch.prometheus(&view);
         for line in [
@@ -285,6 +292,9 @@ mod tests {
             "twinstore_stream_seconds_count{view=\"clicks@1\",stage=\"readable\"} 1",
             "twinstore_stream_refused_total{view=\"clicks@1\",reason=\"undecodable\"} 3",
             "twinstore_stream_lag_records{view=\"clicks@1\",partition=\"2\"} 7",
+            "twinstore_stream_filtered_total{view=\"clicks@1\"} 5",
+            "twinstore_stream_null_keys_total{view=\"clicks@1\"} 6",
+            "twinstore_stream_too_many_bad{view=\"clicks@1\",partition=\"2\"} 1",
         ] {
             assert!(text.lines().any(|other| other == line), "no {line} in\n{text}");
         }

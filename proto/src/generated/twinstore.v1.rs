@@ -83,7 +83,7 @@ pub struct PushResponse {
     /// How many were taken.
     #[prost(uint32, tag = "1")]
     pub taken: u32,
-    /// Those that were not.
+    /// What was refused, by row and view. A row that some view takes is taken, and refused by the others.
     #[prost(message, repeated, tag = "2")]
     pub refused: ::prost::alloc::vec::Vec<RefusedRow>,
     /// The topic that the rows are in.
@@ -92,16 +92,32 @@ pub struct PushResponse {
     /// The offset there of the first that was taken; the others follow.
     #[prost(uint64, tag = "4")]
     pub first_offset: u64,
+    /// Rows that views leave out, as they do not pass their `where`.
+    #[prost(message, repeated, tag = "5")]
+    pub filtered: ::prost::alloc::vec::Vec<FilteredRows>,
 }
-/// A row that was not taken.
+/// A row that was refused.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RefusedRow {
-    /// Its place in the request, from 0.
+    /// Its index in the request, from 0.
     #[prost(uint32, tag = "1")]
-    pub row: u32,
-    /// Everything that is wrong with it.
+    pub index: u32,
+    /// The kind of reason where a view refuses it, and everything that is wrong with it.
     #[prost(string, tag = "2")]
     pub reason: ::prost::alloc::string::String,
+    /// The view that refuses it, as name@version; empty where no view can read it.
+    #[prost(string, tag = "3")]
+    pub view: ::prost::alloc::string::String,
+}
+/// Rows that a view leaves out.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FilteredRows {
+    /// The view, as name@version.
+    #[prost(string, tag = "1")]
+    pub view: ::prost::alloc::string::String,
+    /// How many.
+    #[prost(uint32, tag = "2")]
+    pub rows: u32,
 }
 /// The features that were asked for.
 #[derive(Clone, PartialEq, ::prost::Message)]

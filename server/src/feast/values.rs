@@ -18,8 +18,9 @@ impl GivenColumn for RepeatedValue {
 
     fn read(self, data_type: DataType) -> Result<ArrayRef, String> {
         let read = |(row, value): (usize, feast::Value)| {
-            let needed =
-                || format!("holds no {data_type}, where {} is needed (row {row})", json::needed(data_type));
+            let needed = || {
+                format!("holds no {data_type}, where {} is needed (row {})", json::needed(data_type), row + 1)
+            };
             match value.val {
                 None | Some(Val::NullVal(_)) => Ok(Value::Null),
                 Some(val) => from_feast(val, data_type).filter(|v| v.is_of(data_type)).ok_or_else(needed),

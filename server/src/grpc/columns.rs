@@ -76,7 +76,7 @@ fn scalars(kind: Kind, scalar: Scalar, nulls: Option<NullBuffer>) -> Result<Arra
             let moments = column.values_us.iter().enumerate();
             let wrong = moments.filter_map(|(row, micros)| Some((row, Micros::new(*micros).err()?)));
             if let Some((row, error)) = wrong.min_by_key(|(row, _)| *row) {
-                return Err(format!("holds no time: {error} (row {row})"));
+                return Err(format!("holds no time: {error} (row {})", row + 1));
             }
             let array = TimestampMicrosecondArray::new(column.values_us.into(), nulls);
             Arc::new(array.with_timezone("UTC"))
@@ -104,12 +104,13 @@ fn lists(
         let end = start.saturating_add(*count as usize);
         let is_null = nulls.is_some_and(|nulls| nulls.is_null(row));
         if end > items.len() {
-            return Err(format!("names more list items than the {} it has (row {row})", items.len()));
+            return Err(format!("names more list items than the {} it has (row {})", items.len(), row + 1));
         }
         if !is_null && length.is_some_and(|length| length != *count) {
             return Err(format!(
-                "holds a list of {count}, where {} is needed (row {row})",
-                json::needed(data_type)
+                "holds a list of {count}, where {} is needed (row {})",
+                json::needed(data_type),
+                row + 1
             ));
         }
         let list = || (start..end).map(|place| transform::value_at(&items, place, item.into())).collect();

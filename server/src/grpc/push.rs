@@ -2,7 +2,7 @@
 
 use online::Reader;
 use proto::v1::push_request::Wait as WaitFor;
-use proto::v1::{PushRequest, PushResponse, RefusedRow};
+use proto::v1::{FilteredRows, PushRequest, PushResponse, RefusedRow};
 
 use crate::call::Call;
 use crate::error::ServeError;
@@ -26,12 +26,19 @@ pub(super) async fn answer<R: Reader>(
     let table = |source: &PushSource| Table::of_columns(source, columns);
     let asking = Asking { source: &source, wait, is_whole: false, view: None };
     let pushed = push::push(serving, call, &asking, table).await?;
-    let refused = pushed.refused.into_iter().map(|(row, reason)| RefusedRow { row: row as u32, reason });
+    let refused = pushed.refused.into_iter().map(|row| RefusedRow {
+        index: row.index as u32,
+        reason: row.reason,
+        view: row.view.map(|view| view.to_string()).unwrap_or_default(),
+    });
+    let filtered = pushed.filtered.into_iter();
+    let filtered = filtered.map(|(view, rows)| FilteredRows { view: view.to_string(), rows: rows as u32 });
     let response = PushResponse {
         taken: pushed.taken as u32,
         refused: refused.collect(),
         topic: pushed.source.topic.clone(),
         first_offset: pushed.first_offset,
+        filtered: filtered.collect(),
     };
     call.end_of(Stage::Encode);
     Ok(response)

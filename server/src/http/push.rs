@@ -1,12 +1,12 @@
 //! `POST /v1/push`: rows of a source, as JSON objects.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use online::Reader;
-use serde::ser::{SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
@@ -14,7 +14,7 @@ use super::{HttpFace, answered, json, parsed};
 use crate::call::Call;
 use crate::error::ServeError;
 use crate::metrics::Stage;
-use crate::push::{self, Asking, PushSource, Pushed, Table, Wait};
+use crate::push::{self, Asking, PushSource, Pushed, RefusedRow, Table, Wait};
 use crate::serving::Serving;
 
 pub(super) async fn push<R: Reader + 'static>(
@@ -62,8 +62,8 @@ enum WaitFor {
 struct AnswerBody<'a> {
     source: &'a str,
     taken: usize,
-    #[serde(serialize_with = "reasons")]
-    refused: &'a [(usize, String)],
+    refused: &'a [RefusedRow],
+    filtered: BTreeMap<String, u64>,
     topic: &'a str,
     first_offset: Option<u64>,
 }
@@ -74,16 +74,9 @@ impl<'a> AnswerBody<'a> {
             source: pushed.source.name.as_str(),
             taken: pushed.taken,
             refused: &pushed.refused,
+            filtered: pushed.filtered.iter().map(|(view, rows)| (view.to_string(), *rows)).collect(),
             topic: &pushed.source.topic,
             first_offset: (pushed.taken > 0).then_some(pushed.first_offset),
         }
     }
-}
-
-fn reasons<S: Serializer>(refused: &&[(usize, String)], serializer: S) -> Result<S::Ok, S::Error> {
-    let mut list = serializer.serialize_seq(Some(refused.len()))?;
-    for (row, reason) in *refused {
-        list.serialize_element(&serde_json::json!({"row": row, "reason": reason}))?;
-    }
-    list.end()
 }

@@ -1,6 +1,8 @@
 //! What is counted of rows that are pushed.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::exposition::Exposition;
 use super::histogram::Histogram;
@@ -11,12 +13,19 @@ use super::{NANOS, SECONDS};
 pub(crate) struct PushCounts {
     taken: AtomicU64,
     refused: AtomicU64,
+    /// By view and reason: there are no more than registered views times the kinds of reasons.
+    reasons: Mutex<BTreeMap<(String, String), u64>>,
     sync_nanos: Histogram,
 }
 
 impl Default for PushCounts {
     fn default() -> Self {
-        Self { taken: AtomicU64::new(0), refused: AtomicU64::new(0), sync_nanos: Histogram::new(SECONDS) }
+        Self {
+            taken: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            reasons: Mutex::default(),
+            sync_nanos: Histogram::new(SECONDS),
+        }
     }
 }
 
@@ -28,8 +37,16 @@ impl PushCounts {
     }
 
     /// Rows that could not be taken.
-    pub fn refused(&self, rows: usize) {
-        self.refused.fetch_add(rows as u64, Ordering::Relaxed);
+    pub fn refused(&self, rows: u64) {
+        self.refused.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// Rows that this view refuses for this kind of reason; no view where none can read them.
+    pub fn refused_for(&self, view: &str, reason: &str, rows: u64) {
+        if rows > 0 {
+            let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+            *reasons.entry((view.to_owned(), reason.to_owned())).or_default() += rows;
+        }
     }
 
     /// Writes all of it.
@@ -38,6 +55,12 @@ impl PushCounts {
         page.family(rows, "counter", "Rows that were pushed, by what became of them");
         for (outcome, count) in [("taken", &self.taken), ("refused", &self.refused)] {
             page.sample(rows, &[("outcome", outcome)], count.load(Ordering::Relaxed) as f64);
+        }
+        let reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = "twinstore_push_refused_total";
+        page.family(refused, "counter", "Pushed rows that were refused, by view and kind of reason");
+        for ((view, reason), count) in reasons.iter() {
+            page.sample(refused, &[("view", view), ("reason", reason)], *count as f64);
         }
         let seconds = "twinstore_push_sync_seconds";
         page.family(seconds, "histogram", "The write and the sync of the rows of a push, shared with others");

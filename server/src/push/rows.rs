@@ -1,7 +1,7 @@
 //! From what a push brings to rows as they lie in a topic: a JSON object each, without its nulls. A row
 //! fails alone, with everything that is wrong with it.
 
-use feature::{Field, Value};
+use feature::{Field, Value, VersionId};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value as Json};
 
@@ -18,10 +18,43 @@ const LONGEST_CHARS: usize = 240;
 /// Rows by the columns of their source, in its order, or what is wrong with each.
 pub(crate) struct Table(Vec<Result<Vec<Value>, Vec<String>>>);
 
-/// Rows that are taken, and the places of those that are not with the reason.
+/// Rows that can be read, with the index of each, and those that cannot.
 pub(crate) struct Checked {
     pub rows: Vec<Vec<u8>>,
-    pub refused: Vec<(usize, String)>,
+    pub indexes: Vec<usize>,
+    pub refused: Vec<RefusedRow>,
+}
+
+/// A row that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedRow {
+    /// Its index in the push, from 0.
+    pub index: usize,
+    /// The view that refuses it; none where no view can read it.
+    pub view: Option<VersionId>,
+    /// The kind of reason where a view refuses it, and everything that is wrong with it.
+    pub reason: String,
+}
+
+impl RefusedRow {
+    /// As messages say it: rows are numbered from 1.
+    pub(crate) fn sentence(&self) -> String {
+        match &self.view {
+            Some(view) => format!("row {}: {view}: {}", self.index + 1, self.reason),
+            None => format!("row {}: {}", self.index + 1, self.reason),
+        }
+    }
+}
+
+impl Serialize for RefusedRow {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut row = serializer.serialize_map(Some(4))?;
+        row.serialize_entry("index", &self.index)?;
+        row.serialize_entry("row", &(self.index + 1))?;
+        row.serialize_entry("view", &self.view)?;
+        row.serialize_entry("reason", &self.reason)?;
+        row.end()
+    }
 }
 
 impl Table {
@@ -71,12 +104,21 @@ impl Table {
 
     /// Parts the rows that can be taken from those that cannot.
     pub fn check(self, source: &PushSource) -> Checked {
-        let mut checked = Checked { rows: Vec::with_capacity(self.0.len()), refused: Vec::new() };
-        for (place, row) in self.0.into_iter().enumerate() {
+        let rows = self.0.len();
+        let mut checked = Checked {
+            rows: Vec::with_capacity(rows),
+            indexes: Vec::with_capacity(rows),
+            refused: Vec::new(),
+        };
+        for (index, row) in self.0.into_iter().enumerate() {
             match row.and_then(|values| encode(source, &values)) {
-                Ok(row) => checked.rows.push(row),
+                Ok(row) => {
+                    checked.rows.push(row);
+                    checked.indexes.push(index);
+                }
                 Err(problems) => {
-                    checked.refused.push((place, excerpt(&problems.join("; "), LONGEST_CHARS).into_owned()));
+                    let reason = excerpt(&problems.join("; "), LONGEST_CHARS).into_owned();
+                    checked.refused.push(RefusedRow { index, view: None, reason });
                 }
             }
         }
@@ -153,7 +195,8 @@ mod tests {
 
     fn checked(rows: Json) -> (Vec<String>, Vec<(usize, String)>) {
         let rows: Vec<Map<String, Json>> = serde_json::from_value(rows).unwrap();
-        let Checked { rows, refused } = Table::of_objects(&clicks(), &rows).check(&clicks());
+        let Checked { rows, refused, .. } = Table::of_objects(&clicks(), &rows).check(&clicks());
+        let refused = refused.into_iter().map(|row| (row.index, row.reason)).collect();
         (rows.into_iter().map(|row| String::from_utf8(row).unwrap()).collect(), refused)
     }
 

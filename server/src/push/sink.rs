@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use feature::{Field, Name, VersionId};
 use thiserror::Error;
@@ -47,8 +48,39 @@ pub struct PushView {
 /// What becomes of rows that are made durable.
 pub type Appending<'a> = Pin<Box<dyn Future<Output = Result<Taken, SinkError>> + Send + 'a>>;
 
+/// What the views of a source say of rows.
+pub type Judging<'a> = Pin<Box<dyn Future<Output = Result<Judged, SinkError>> + Send + 'a>>;
+
+/// What becomes of rows in the views of their source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// For each row whether some view has a use for it.
+    pub is_taken: Vec<bool>,
+    /// What views refuse, by row and view.
+    pub refused: Vec<RefusedByView>,
+    /// How many rows do not pass the `where` of a view, where there are some.
+    pub filtered: Vec<(VersionId, u64)>,
+}
+
+/// A row that a view refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedByView {
+    /// Its index among the rows, from 0.
+    pub index: usize,
+    /// The view.
+    pub view: VersionId,
+    /// The kind of reason, by which refused rows are counted.
+    pub kind: String,
+    /// What is wrong with it, in words.
+    pub detail: String,
+}
+
 /// Takes pushed rows.
 pub trait Sink: Send + Sync {
+    /// What becomes of rows, each a JSON object, in the views of their source: what the stream of each will say
+    /// of them a moment later.
+    fn judge<'a>(&'a self, source: &'a PushSource, rows: &'a Arc<Vec<Vec<u8>>>) -> Judging<'a>;
+
     /// Appends rows, each a JSON object, to the topic of a source. Once it resolves they are on disk.
     fn append<'a>(&'a self, source: &'a PushSource, rows: Vec<Vec<u8>>) -> Appending<'a>;
 

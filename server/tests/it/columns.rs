@@ -136,15 +136,15 @@ async fn columns_that_contradict_themselves_are_refused() {
         values(Kind::Lists(Box::new(Lists { lengths: lengths.to_vec(), items })), &[])
     };
     let cases = [
-        ("s", list(&[2, 3]), "names more list items than the 3 it has (row 1)"),
-        ("s", list(&[3, 0]), "holds a list of 3, where a list of 2 string values is needed (row 0)"),
+        ("s", list(&[2, 3]), "names more list items than the 3 it has (row 2)"),
+        ("s", list(&[3, 0]), "holds a list of 3, where a list of 2 string values is needed (row 1)"),
         ("s", list(&[2]), "has 3 list items, of which its lengths name only 2"),
         ("l", list(&[1, 2]), "has lists whose column is a column of string, where one of int32 is needed"),
         ("i", list(&[1, 2]), "is a column of lists, where one of int32 is needed"),
         (
             "t",
             values(Kind::Timestamps(Timestamps { values_us: vec![0, i64::MAX] }), &[]),
-            "holds no time: 9223372036854775807 microseconds since 1970 lies outside the years 0001 to 9999 (row 1)",
+            "holds no time: 9223372036854775807 microseconds since 1970 lies outside the years 0001 to 9999 (row 2)",
         ),
     ];
     for (name, given, part) in cases {

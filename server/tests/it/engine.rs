@@ -198,7 +198,7 @@ fn all_problems_of_a_request_are_named_at_once() {
         "`origin` has 2 rows and `destt` has 1: each entity takes one row of every column",
         "`origin` has 2 rows and `distance` has 1: each entity takes one row of every column",
         "`origin` has 2 rows and `scale` has 1: each entity takes one row of every column",
-        "the join key `origin` holds 1, where a string is needed (row 0)",
+        "the join key `origin` holds 1, where a string is needed (row 1)",
         "the join key `destt` is unknown, did you mean `dest`?",
         "`distance` is no join key: move it from `entities` to `request`",
         "the join key `dest` is missing: add its column (string) to `entities`",

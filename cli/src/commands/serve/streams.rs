@@ -42,6 +42,24 @@ impl Board {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(view)?.failure.clone()
     }
 
+    /// The views that do not get all of their rows, each with the reason.
+    pub fn degraded(&self) -> Vec<(VersionId, String)> {
+        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let degraded = told.iter().filter_map(|(view, told)| {
+            let bad = || {
+                let report = told.watch.report()?;
+                let shares = report.partitions.iter();
+                let (_, share) = shares.filter_map(|(p, at)| Some((*p, at.too_many_bad?))).next()?;
+                Some(format!(
+                    "{} of its newest {} rows are bad, and among its dead letters",
+                    share.bad, share.rows
+                ))
+            };
+            Some((view.clone(), told.failure.clone().or_else(bad)?))
+        });
+        degraded.collect()
+    }
+
     /// What the streams tell of themselves, in the text format of Prometheus.
     pub fn prometheus(&self) -> String {
         let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,7 +101,7 @@ impl<'a> Streams<'a> {
         Ok(Self {
             project,
             is_on: !args.no_streams && project.has_topics_on_disk(),
-            share: stream::share(args.max_bad_share)?,
+            share: stream::share(args.max_bad_share)?.noting(),
             board: Arc::default(),
             followed: BTreeMap::new(),
         })

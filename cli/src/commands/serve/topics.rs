@@ -1,15 +1,19 @@
-//! The topics on disk that a server appends to: one writer for each, from its first push on.
+//! The topics on disk that a server appends to: one writer for each, from its first push on, and before it the
+//! door of each source, which says what of a push is taken.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use feature::VersionId;
-use materializer::{PushError, PushWriter, Pushed, read_up_to};
-use server::{Appending, PushSource, Sink, SinkError, Taken};
+use feature::{Name, Source, StreamFormat, VersionId};
+use materializer::{Door, PushError, PushWriter, Pushed, Target, read_up_to};
+use registry::Registered;
+use server::{Appending, Judged, Judging, PushSource, RefusedByView, Sink, SinkError, Taken};
+use tokio::runtime::Handle;
 
 use super::streams::Board;
 use crate::clock;
-use crate::project::Project;
+use crate::failure::Failure;
+use crate::project::{Project, targets_with};
 
 /// Where rows are pushed.
 pub struct Topics {
@@ -17,12 +21,24 @@ pub struct Topics {
     board: Arc<Board>,
     /// By topic: there are no more than registered sources have.
     writers: Mutex<HashMap<String, Arc<PushWriter>>>,
+    /// By source, as registered now.
+    doors: RwLock<HashMap<Name, Arc<Door>>>,
 }
+
+/// Rows of a push that are judged on the spot; more of them take a thread that may block.
+const ROWS_ON_THE_SPOT: usize = 64;
 
 impl Topics {
     /// The topics of a project; the board says which streams have stopped.
     pub fn new(project: &Project, board: Arc<Board>) -> Self {
-        Self { project: project.clone(), board, writers: Mutex::default() }
+        Self { project: project.clone(), board, writers: Mutex::default(), doors: RwLock::default() }
+    }
+
+    /// Takes rows by what is registered now.
+    pub fn follow(&self, registered: &Registered) -> Result<(), Failure> {
+        let doors = doors(&self.project, registered)?;
+        *self.doors.write().unwrap_or_else(PoisonError::into_inner) = doors;
+        Ok(())
     }
 
     fn writer(&self, topic: &str) -> Result<Arc<PushWriter>, SinkError> {
@@ -39,7 +55,55 @@ impl Topics {
     }
 }
 
+/// The doors of all sources into which rows can be pushed.
+pub fn doors(project: &Project, registered: &Registered) -> Result<HashMap<Name, Arc<Door>>, Failure> {
+    let mut targets: HashMap<Name, Vec<Target>> = HashMap::new();
+    if project.has_topics_on_disk() {
+        let is_json =
+            |source: &Source| source.stream.as_ref().is_some_and(|s| s.format == StreamFormat::Json);
+        for target in targets_with(registered, &[], is_json)? {
+            targets.entry(target.source.name.clone()).or_default().push(target);
+        }
+    }
+    let door = |(source, targets): (Name, Vec<Target>)| {
+        Ok((source, Arc::new(Door::new(&targets, project.offline()?, &project.folder)?)))
+    };
+    targets.into_iter().map(door).collect()
+}
+
+/// What the views of a source say of rows that are pushed now.
+pub async fn judged(door: Arc<Door>, rows: Arc<Vec<Vec<u8>>>) -> Result<Judged, SinkError> {
+    let admitted = if rows.len() > ROWS_ON_THE_SPOT {
+        let runtime = Handle::current();
+        let judging = move || runtime.block_on(door.judge(&rows, clock::now()));
+        let judged = tokio::task::spawn_blocking(judging).await;
+        judged.map_err(|error| SinkError::Damaged(format!("the rows could not be judged: {error}")))?
+    } else {
+        door.judge(&rows, clock::now()).await
+    };
+    let admitted = admitted.map_err(|error| SinkError::NotTaken(error.to_string()))?;
+    let by_view = |row: materializer::RefusedRow| RefusedByView {
+        index: row.index,
+        view: row.view,
+        kind: row.reason,
+        detail: row.detail,
+    };
+    Ok(Judged {
+        is_taken: admitted.is_taken,
+        refused: admitted.refused.into_iter().map(by_view).collect(),
+        filtered: admitted.filtered,
+    })
+}
+
 impl Sink for Topics {
+    fn judge<'a>(&'a self, source: &'a PushSource, rows: &'a Arc<Vec<Vec<u8>>>) -> Judging<'a> {
+        Box::pin(async move {
+            let door = self.doors.read().unwrap_or_else(PoisonError::into_inner).get(&source.name).cloned();
+            let door = door.ok_or_else(|| SinkError::NotTaken("its views changed just now".to_owned()))?;
+            judged(door, rows.clone()).await
+        })
+    }
+
     fn append<'a>(&'a self, source: &'a PushSource, rows: Vec<Vec<u8>>) -> Appending<'a> {
         Box::pin(async move {
             let writer = self.writer(&source.topic)?;

@@ -1,17 +1,17 @@
 //! The steps of one flush: its records through the transform, the online store and the log.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use feature::Micros;
 use offline::DeadLetter;
 use online::{Reader, Writer};
 
-use super::Follower;
+use super::{Follower, Seam};
 use crate::error::MaterializerError;
 use crate::stream::feed::Feed;
-use crate::stream::judge::{Before, Counts, Taken};
+use crate::stream::judge::{BEFORE_STREAM, Before, Counts, Judgement, Taken};
 use crate::stream::positions;
-use crate::stream::protocol::{Event, Move};
+use crate::stream::protocol::{Event, Move, Refused};
 use crate::stream::report::Flushed;
 use crate::stream::trial::{Guard, Point};
 use crate::stream::watch::Marks;
@@ -47,9 +47,9 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         let mut flush = Flush { folded_at: Some(now), ..Flush::default() };
         self.settle_seam().await?;
         self.judge.prepare(self.protocol.records()).await?;
-        let before = Before { refused: &self.refused_before, seam: self.seam.from };
-        let (taken, letters) = self.judge.judge(self.protocol.records(), &before, &mut flush.counts)?;
-        flush.letters = letters;
+        let before = Before { refused: &self.refused_before, start: self.seam.from };
+        let Judgement { taken, letters, counts, .. } = self.judge.judge(self.protocol.records(), &before)?;
+        (flush.letters, flush.counts) = (letters, counts);
         let (batch, _) = self.judge.log_batch(&taken, now)?;
         flush.touched = Touched::of(&self.target.view, &batch)?;
         let Some(refused) = self.working.fold(self.online, &flush.touched, now).await? else {
@@ -60,7 +60,18 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         flush.marks.transformed((self.clock)());
         self.flush = flush;
         self.leave_out(&refused, NoRoom::TooManyWaiting)?;
-        Ok(Event::Transformed { refused: self.flush.letters.len() })
+        Ok(Event::Transformed { refused: self.refused() })
+    }
+
+    /// The rows that are to be kept as refused, and of which partitions those are that are bad: one that
+    /// happened before the stream counts is not.
+    fn refused(&self) -> Refused {
+        let mut bad: BTreeMap<u32, u64> = BTreeMap::new();
+        for letter in self.flush.letters.iter().filter(|letter| letter.reason != BEFORE_STREAM) {
+            let (_, partition, _) = letter.position.parts();
+            *bad.entry(partition).or_default() += 1;
+        }
+        Refused { rows: self.flush.letters.len(), bad }
     }
 
     /// Before the first commit: where history ends and the stream begins.
@@ -68,12 +79,15 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         if self.seam.is_recorded || self.target.source.batch.is_none() {
             return Ok(());
         }
-        let first = self.protocol.records().iter().map(|record| record.timestamp).min();
-        self.seam.from = self.seam.from.or(first);
-        match self.seam.from {
-            Some(from) => seam::check(&self.log, from).await,
-            None => Ok(()),
+        if let Some(named) = self.seam.from {
+            return seam::check(&self.log, named).await;
         }
+        let Some(first) = self.protocol.records().iter().map(|record| record.timestamp).min() else {
+            return Ok(());
+        };
+        let from = seam::settle(self.offline, &self.target.view, first).await?;
+        self.seam = Seam { from: Some(from), is_recorded: true };
+        Ok(())
     }
 
     /// Takes rows out of the flush for which their entity has no room.
@@ -126,7 +140,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
             }
             Write::Refused { places, why } => {
                 self.leave_out(&places, why)?;
-                return Ok(Event::RefusedMore(places.len()));
+                return Ok(Event::RefusedMore(self.refused()));
             }
         }
         if self.working.has_lost(self.online).await? {
@@ -240,6 +254,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         self.following.watch.count(&flush.marks, taken, records, (self.clock)());
         let late = flush.marks.late;
         self.report.flushed(Flushed { taken, late, counts: flush.counts, ends, records });
+        self.report.too_many_bad(&self.protocol.too_many_bad());
         self.report.entities_written += flush.written as u64;
         self.report.entities_in_memory = self.working.entities() as u64;
         self.look_at_lag();

@@ -62,10 +62,9 @@ fn record(offset: u64, key: Option<&str>, value: Option<&str>) -> Record {
 
 fn judged(records: &[Record], refused_before: &[(u32, u64)]) -> (Vec<KeyAndRow>, Vec<(u64, String)>) {
     let judge = judge();
-    let mut counts = Counts::default();
     let refused = refused_before.iter().copied().collect();
-    let before = Before { refused: &refused, seam: None };
-    let (taken, letters) = judge.judge(records, &before, &mut counts).unwrap();
+    let before = Before { refused: &refused, start: None };
+    let Judgement { taken, letters, .. } = judge.judge(records, &before).unwrap();
     let (batch, _) = judge.log_batch(&taken, at()).unwrap();
     let rows = offline::rows(&judge.view, &batch).unwrap();
     let keys = rows.into_iter().map(|(key, row)| (key.decode(&judge.view.keys).unwrap().remove(0), row));
@@ -141,15 +140,46 @@ fn what_was_refused_before_a_crash_stays_refused() {
 }
 
 #[test]
-fn what_happened_before_the_stream_counts_is_left_to_history() {
+fn what_happened_before_the_stream_counts_is_refused_and_says_so() {
     let judge = judge();
-    let seam = "2013-06-01T11:00:00Z".parse().unwrap();
+    let start = "2013-06-01T12:00:00.000001Z".parse().unwrap();
     let records = [
-        record(0, None, Some(r#"{"id": 1, "at": "2013-06-01T10:59:59.999999Z", "visitor": 7}"#)),
-        record(1, None, Some(r#"{"id": 2, "at": "2013-06-01T11:00:00Z", "visitor": 7}"#)),
+        record(0, None, Some(r#"{"id": 1, "at": "2013-06-01T12:00:00Z", "visitor": 7}"#)),
+        record(1, None, Some(r#"{"id": 2, "at": "2013-06-01T12:00:00.000001Z", "visitor": 7}"#)),
+        record(2, Some("7"), None),
     ];
-    let mut counts = Counts::default();
-    let before = Before { refused: &BTreeSet::new(), seam: Some(seam) };
-    let (taken, letters) = judge.judge(&records, &before, &mut counts).unwrap();
-    assert_eq!((taken.origins, letters, counts.of_history), (vec![1], vec![], 1));
+    let before = Before { refused: &BTreeSet::new(), start: Some(start) };
+    let judged = judge.judge(&records, &before).unwrap();
+    assert_eq!(judged.taken.origins, [1]);
+    let reasons: Vec<_> =
+        judged.letters.iter().map(|letter| (letter.position, letter.reason.as_str())).collect();
+    let at = |offset| Position::Stream { partition: 2, offset };
+    // The tombstone comes at the broker's time of its record.
+    assert_eq!(reasons, [(at(2), BEFORE_STREAM), (at(0), BEFORE_STREAM)]);
+    let detail = &judged.letters[1].detail;
+    assert!(detail.contains("it happened at 2013-06-01T12:00:00Z"), "{detail}");
+    assert!(detail.contains("user_clicks@1 begins at 2013-06-01T12:00:00.000001Z"), "{detail}");
+    assert_eq!(judged.counts.refused.get(BEFORE_STREAM), Some(&2));
+}
+
+#[test]
+fn every_record_is_taken_or_refused_or_counted_as_left_out() {
+    let judge = judge();
+    let records = [
+        record(0, None, Some(r#"{"id": 1, "at": "2013-06-01T11:00:00Z", "visitor": 7}"#)),
+        record(1, None, Some(r#"{"id": 13, "at": "2013-06-01T11:00:00Z", "visitor": 7}"#)),
+        record(2, None, Some(r#"{"id": 2, "at": "2013-06-01T11:00:00Z"}"#)),
+        record(3, None, Some(r#"{"id": 3, "visitor": 7}"#)),
+        record(4, None, Some("[]")),
+        record(5, Some("7"), None),
+        record(6, None, Some(r#"{"id": 4, "at": "2013-06-01T10:00:00Z", "visitor": 7}"#)),
+    ];
+    let start = Some("2013-06-01T10:30:00Z".parse().unwrap());
+    let judged = judge.judge(&records, &Before { refused: &BTreeSet::new(), start }).unwrap();
+    assert_eq!(judged.null_keys, [2]);
+    let counts = judged.counts;
+    let refused: u64 = counts.refused.values().sum();
+    assert_eq!((counts.taken, counts.filtered, counts.null_keys, refused), (2, 1, 1, 3));
+    assert_eq!(judged.letters.len() as u64, refused);
+    assert_eq!(counts.read, records.len() as u64);
 }

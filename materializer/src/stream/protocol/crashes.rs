@@ -14,7 +14,12 @@ fn at(millis: i64) -> Micros {
     Micros::new(millis * 1_000).unwrap()
 }
 
-fn protocol() -> Protocol {
+fn transformed(refused: usize) -> Event {
+    let bad = BTreeMap::from([(0, refused as u64)]);
+    Event::Transformed { refused: Refused { rows: refused, bad } }
+}
+
+fn protocol(share: Share) -> Protocol {
     let bounds = Bounds {
         rows: 3,
         bytes: 1 << 20,
@@ -22,7 +27,7 @@ fn protocol() -> Protocol {
         first_rest: span("10ms"),
         longest_rest: span("50ms"),
     };
-    Protocol::new(bounds, Share::allowed(0.1), at(0))
+    Protocol::new(bounds, share, at(0))
 }
 
 fn record(partition: u32, offset: u64) -> Record {
@@ -35,12 +40,16 @@ fn located(partition: u32, committed: Option<u64>) -> Event {
 
 /// A protocol that reads one partition from this place.
 fn reading(committed: Option<u64>) -> Protocol {
-    let mut protocol = protocol();
-    protocol.on(Event::Assigned(vec![0]));
+    reading_as(&[0], Share::allowed(0.1), committed)
+}
+
+fn reading_as(partitions: &[u32], share: Share, committed: Option<u64>) -> Protocol {
+    let mut protocol = protocol(share);
+    protocol.on(Event::Assigned(partitions.to_vec()));
     assert_eq!(protocol.step(), Step::Forget);
     protocol.on(Event::Forgotten);
-    assert_eq!(protocol.step(), Step::Locate(vec![0]));
-    protocol.on(located(0, committed));
+    assert_eq!(protocol.step(), Step::Locate(partitions.to_vec()));
+    partitions.iter().for_each(|partition| protocol.on(located(*partition, committed)));
     protocol
 }
 
@@ -79,7 +88,7 @@ fn a_flush_goes_through_its_steps_in_one_order() {
         protocol.on(Event::Received(record(0, offset), at(1)));
     }
     assert_eq!(protocol.step(), Step::Transform);
-    protocol.on(Event::Transformed { refused: 1 });
+    protocol.on(transformed(1));
     assert_eq!(protocol.step(), Step::Refuse);
     protocol.on(Event::Refused);
     assert_eq!(protocol.step(), Step::Write);
@@ -165,8 +174,7 @@ fn a_partition_that_is_taken_away_takes_its_records_with_it() {
 fn one_that_was_overtaken_forgets_and_begins_where_the_log_stands() {
     let mut protocol = reading(Some(5));
     (5..8).for_each(|offset| protocol.on(Event::Received(record(0, offset), at(1))));
-    for event in [Event::Transformed { refused: 0 }, Event::Written, Event::Stamped, Event::Uncertain(at(1))]
-    {
+    for event in [transformed(0), Event::Written, Event::Stamped, Event::Uncertain(at(1))] {
         protocol.step();
         protocol.on(event);
     }
@@ -196,7 +204,7 @@ fn a_step_that_fails_rests_twice_as_long_each_time_up_to_a_bound() {
     let mut protocol = reading(None);
     (0..3).for_each(|offset| protocol.on(Event::Received(record(0, offset), at(0))));
     assert_eq!(protocol.step(), Step::Transform);
-    protocol.on(Event::Transformed { refused: 0 });
+    protocol.on(transformed(0));
     let mut now = 0;
     for rest in [10, 20, 40, 50, 50] {
         assert_eq!(protocol.step(), Step::Write);
@@ -214,7 +222,7 @@ fn a_stream_stops_once_too_many_of_its_rows_are_bad() {
     for flush in 0..100 {
         (0..3).for_each(|row| protocol.on(Event::Received(record(0, flush * 3 + row), at(0))));
         assert_eq!(protocol.step(), Step::Transform);
-        protocol.on(Event::Transformed { refused: 3 });
+        protocol.on(transformed(3));
         assert_eq!(protocol.step(), Step::Refuse);
         protocol.on(Event::Refused);
         if let Step::Halt(halt) = protocol.step() {
@@ -226,7 +234,56 @@ fn a_stream_stops_once_too_many_of_its_rows_are_bad() {
             protocol.on(event);
         }
     }
-    assert_eq!(halted_after, Some((33, Halt::TooManyBad { bad: 102, rows: 102 })));
+    assert_eq!(halted_after, Some((33, Halt::TooManyBad { partition: 0, bad: 102, rows: 102 })));
+}
+
+/// Takes the records of a flush, so many of which are refused, through all steps that are left.
+fn flushed(protocol: &mut Protocol, partition: u32, offset: u64, bad: u64) {
+    (0..3).for_each(|row| protocol.on(Event::Received(record(partition, offset + row), at(0))));
+    assert_eq!(protocol.step(), Step::Transform);
+    let bad_rows = BTreeMap::from([(partition, bad)]);
+    protocol.on(Event::Transformed { refused: Refused { rows: bad as usize, bad: bad_rows } });
+    if bad > 0 {
+        assert_eq!(protocol.step(), Step::Refuse);
+        protocol.on(Event::Refused);
+    }
+    if protocol.step() == Step::Write {
+        for event in [Event::Written, Event::Stamped, Event::Committed, Event::Acknowledged] {
+            protocol.step();
+            protocol.on(event);
+        }
+    }
+}
+
+#[test]
+fn the_bad_rows_of_a_partition_stop_it_alone_and_are_said_at_the_end() {
+    let mut protocol = reading_as(&[0, 1], Share::allowed(0.1), None);
+    (0..34).for_each(|flush| flushed(&mut protocol, 1, flush * 3, 3));
+    let share = BadShare { bad: 102, rows: 102, stopped: true };
+    assert_eq!(protocol.too_many_bad(), BTreeMap::from([(1, share)]));
+    // The other is located anew, and read on.
+    assert_eq!(protocol.step(), Step::Forget);
+    protocol.on(Event::Forgotten);
+    assert_eq!(protocol.step(), Step::Locate(vec![0]));
+    protocol.on(Event::Located(vec![Located { partition: 0, committed: None, earliest: 0, end: 9 }]));
+    flushed(&mut protocol, 0, 0, 0);
+    assert_eq!(protocol.owned().get(&0), Some(&Some(3)));
+    // What comes of the stopped one is passed over: the log stands where it stood.
+    protocol.on(Event::Received(record(1, 102), at(0)));
+    assert!(protocol.records().is_empty());
+    protocol.on(Event::Stop);
+    assert_eq!(protocol.step(), Step::Halt(Halt::TooManyBad { partition: 1, bad: 102, rows: 102 }));
+}
+
+#[test]
+fn a_partition_that_many_write_to_goes_on_over_bad_rows_and_is_noted_until_good_ones_follow() {
+    let mut protocol = reading_as(&[0], Share::allowed(0.1).noting(), None);
+    (0..34).for_each(|flush| flushed(&mut protocol, 0, flush * 3, 3));
+    let share = BadShare { bad: 102, rows: 102, stopped: false };
+    assert_eq!(protocol.too_many_bad(), BTreeMap::from([(0, share)]));
+    assert_eq!(protocol.owned().get(&0), Some(&Some(102)));
+    flushed(&mut protocol, 0, 102, 0);
+    assert_eq!(protocol.too_many_bad(), BTreeMap::new());
 }
 
 #[test]
@@ -235,7 +292,7 @@ fn one_that_is_told_to_stop_flushes_what_it_has_and_is_done() {
     protocol.on(Event::Received(record(0, 0), at(0)));
     protocol.on(Event::Stop);
     assert_eq!(protocol.step(), Step::Transform);
-    for event in [Event::Transformed { refused: 0 }, Event::Written, Event::Stamped, Event::Committed] {
+    for event in [transformed(0), Event::Written, Event::Stamped, Event::Committed] {
         protocol.step();
         protocol.on(event);
     }
@@ -248,7 +305,7 @@ fn one_that_is_told_to_stop_waits_for_no_store_that_is_down() {
     let mut protocol = reading(None);
     (0..3).for_each(|offset| protocol.on(Event::Received(record(0, offset), at(0))));
     assert_eq!(protocol.step(), Step::Transform);
-    protocol.on(Event::Transformed { refused: 0 });
+    protocol.on(transformed(0));
     protocol.on(Event::Failed(at(0)));
     assert!(matches!(protocol.step(), Step::Rest { .. }));
     protocol.on(Event::Stop);

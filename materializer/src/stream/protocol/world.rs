@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use feature::Micros;
 use feature::oracle::Numbers;
 
-use super::{Bounds, Event, Located, Move, Protocol, Record, Share, Step};
+use super::{Bounds, Event, Located, Move, Protocol, Record, Refused, Share, Step};
 
 /// Which safeguards are in place.
 #[derive(Clone, Copy, Debug)]
@@ -206,7 +206,7 @@ impl World {
             Step::Locate(partitions) => Event::Located(self.locate(who, &partitions)),
             Step::Transform => {
                 self.fold(who);
-                Event::Transformed { refused: 0 }
+                Event::Transformed { refused: Refused::default() }
             }
             Step::Write => self.write(who),
             Step::Stamp => Event::Stamped,
