@@ -104,13 +104,23 @@ impl<W: Reader + Writer> Materializer<W> {
         sync::sync(&mut log, &self.online, self.clock).await
     }
 
-    /// Drops the view's online rows, and folds its whole log anew. Gives how many entities were written.
+    /// Drops the view's online rows, and folds its whole log anew. Gives how many entities were written. It takes
+    /// a turn, as loads do: rows that are online ahead of their commit are dropped too, so their load begins again.
     pub async fn rebuild(&self, view: &Arc<View>) -> Result<u64, MaterializerError> {
+        let _lock = LoadLock::take(&self.offline.log(view).await?).await?;
+        let mut log = self.offline.log(view).await?;
+        let turn = match log.version() {
+            Some(_) => Some(Turn::begin(&mut log).await?),
+            None => None,
+        };
         self.online.drop_view(&view.id).await?;
-        let written = self.sync(view).await?;
+        let written = sync::sync(&mut log, &self.online, self.clock).await?;
         let now = (self.clock)();
         // What was applied before is not known any more: a reader may be refused too early, never too late.
         self.online.replace(&view.id, &[], (written > 0).then_some(now)).await?;
+        if let Some(turn) = turn {
+            turn.settle(&mut log).await?;
+        }
         Ok(written)
     }
 

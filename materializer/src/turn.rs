@@ -45,6 +45,20 @@ impl Turn {
         Ok(Self { number: begun + 1, is_taken: false, follows_unsettled: begun != settled })
     }
 
+    /// Takes the turn that is next, whoever comes between.
+    pub(crate) async fn begin(log: &mut Log) -> Result<Self, OfflineError> {
+        loop {
+            log.refresh().await?;
+            let mut turn = Self::next(log).await?;
+            match turn.take(log, &[]).await {
+                Ok(()) => return Ok(turn),
+                // Another took it meanwhile: at each time one gets on.
+                Err(OfflineError::Conflict { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Whether all rows are to be put online again, since a load was cut off.
     pub(crate) fn follows_unsettled(self) -> bool {
         self.follows_unsettled

@@ -150,3 +150,19 @@ fn a_part_goes_on_with_its_files_when_they_were_compacted_meanwhile() {
     assert_eq!(delta.loads(BACKFILL), 1);
     assert_eq!(delta.positions(), [(0, 0, 0), (0, 0, 1)]);
 }
+
+#[test]
+fn loads_of_a_table_beside_each_other_load_each_version_once() {
+    let mut delta = DeltaProject::new(&[landing(1, 0, 1.0)]);
+    delta.project.ok("backfill --all");
+    for number in 1..4 {
+        let add = delta.add(&format!("{number}.parquet"), &[landing(number + 1, number, 1.0)], true);
+        delta.commit(&[add]);
+        let load = || delta.project.command("materialize airport_arrivals@1").spawn().unwrap();
+        for started in [load(), load(), load()] {
+            started.wait_with_output().unwrap();
+        }
+        delta.loads("materialize airport_arrivals@1");
+        assert_eq!(delta.positions(), (0..=number).map(|file| (0, file, 0)).collect::<Vec<_>>());
+    }
+}

@@ -116,3 +116,21 @@ fn a_range_of_times_and_a_window_are_refused() {
     );
     says(&project.refused("plan"), &["features/planes.yaml:", "window"]);
 }
+
+#[test]
+fn loads_beside_each_other_load_each_content_once() {
+    let project = planes(&[("N1", 100), ("N2", 200)]);
+    for content in 0..4 {
+        write(&project, &[("N1", 100 + content), ("N2", 200 + content)]);
+        let load = || project.command("materialize plane@1").spawn().unwrap();
+        for started in [load(), load(), load()] {
+            started.wait_with_output().unwrap();
+        }
+        project.ok("materialize plane@1");
+        let rows = stored::rows(&project.path(".twinstore/offline/log/plane/v1"));
+        let expected: Vec<_> =
+            (0..=i64::from(content)).flat_map(|file| [(0, file, 0), (0, file, 1)]).collect();
+        assert_eq!(stored::positions(&rows), expected);
+        assert_eq!(seats(&project, "N1")["value"], 100 + content);
+    }
+}
