@@ -148,6 +148,9 @@ impl<W: Reader + Writer> Loading<'_, W> {
         self.flush(true).await?;
         let Materializer { online, clock, .. } = self.materializer;
         self.committed.entities_written += match self.mode {
+            Mode::Backfill(_) if self.turn.follows_unsettled() => {
+                self.turn.end(&mut self.log, online, *clock).await?
+            }
             Mode::Backfill(_) => {
                 let written = sync::sync(&mut self.log, online, clock).await?;
                 self.turn.settle(&mut self.log).await?;

@@ -55,24 +55,58 @@ pub(crate) async fn sync<W: Reader + Writer>(
     online: &W,
     clock: impl Fn() -> Micros,
 ) -> Result<u64, MaterializerError> {
+    Ok(sync_all(log, online, clock).await?.0)
+}
+
+/// The same after a load that was cut off: entities that the log does not have are taken back. Where there are
+/// some, all are dropped and folded anew.
+pub(crate) async fn sync_and_take_back<W: Reader + Writer>(
+    log: &mut Log,
+    online: &W,
+    clock: fn() -> Micros,
+) -> Result<u64, MaterializerError> {
+    let (written, entities) = sync_all(log, online, clock).await?;
+    let view = log.view().id.clone();
+    let stats = online.stats(&view).await?;
+    if stats.rows <= entities {
+        return Ok(written);
+    }
+    tracing::warn!(
+        "{view}: a load that was cut off left entities online that the log does not have; folding all anew"
+    );
+    online.drop_view(&view).await?;
+    let written = sync(log, online, clock).await?;
+    // Readers may be refused too early, never too late.
+    online.replace(&view, &[], stats.applied_at).await?;
+    Ok(written)
+}
+
+/// Gives how many entities were written, and how many the log has.
+async fn sync_all<W: Reader + Writer>(
+    log: &mut Log,
+    online: &W,
+    clock: impl Fn() -> Micros,
+) -> Result<(u64, u64), MaterializerError> {
     log.refresh().await?;
-    let Some(version) = log.version() else { return Ok(0) };
+    let Some(version) = log.version() else { return Ok((0, 0)) };
+    let mut held = 0;
     let view = log.view().clone();
     let passes = log.row_count().div_ceil(ROWS_A_PASS).max(1);
     let mut all = Written::default();
     for pass in 0..passes {
         let mut entities = Entities::new(&view);
         entities.fold_log(log, clock(), |key| hash(key) % passes == pass).await?;
+        held += entities.states.len() as u64;
         all.add(entities.write(&view, online, Folded::Committed(version), None).await?);
     }
     if all.conflicts.is_empty() {
-        return Ok(all.count);
+        return Ok((all.count, held));
     }
     let mut entities = Entities::new(&view);
     log.refresh().await?;
     entities.fold_log(log, clock(), |key| all.conflicts.contains(key)).await?;
     let fold = Fold { online, clock, reads: &[], of: Folded::Committed };
-    Ok(all.count + fold.write(&mut entities, log, Some(all.conflicts)).await?.0)
+    Ok((all.count + fold.write(&mut entities, log, Some(all.conflicts)).await?.0, held))
 }
 
 /// How a fold that keeps up with the log is written.

@@ -96,7 +96,10 @@ impl Turn {
         online: &W,
         clock: fn() -> Micros,
     ) -> Result<u64, MaterializerError> {
-        let written = if self.follows_unsettled { sync::sync(log, online, clock).await? } else { 0 };
+        let written = match self.follows_unsettled {
+            true => sync::sync_and_take_back(log, online, clock).await?,
+            false => 0,
+        };
         self.settle(log).await?;
         Ok(written)
     }

@@ -231,6 +231,28 @@ fn a_load_that_failed_is_put_right_also_where_nothing_is_new() {
 }
 
 #[test]
+fn entities_of_a_load_that_failed_are_taken_back_where_its_file_is_another_now() {
+    for next in [LOAD, "backfill airport_arrivals@1"] {
+        let project = loaded();
+        let of = |dest| [Landing { dest, ..landing(1, 86_400, 1.0) }];
+        let file = project.path("data/landings/001.parquet");
+        write_parquet(&file, &batch(&of("WRONG")));
+        fail_before_the_commit(&project, "2013-06-09");
+        let status = |dest: &str| {
+            let read = format!("get late_arrival dest={dest} tailnum=N1 distance=1");
+            project.json(&read)["features"]["dest_last_delay"]["status"].clone()
+        };
+        assert_ne!(status("WRONG"), "NOT_FOUND", "it was written online first");
+        write_parquet(&file, &batch(&of("RIGHT")));
+        project.ok(next);
+        assert_eq!(status("WRONG"), "NOT_FOUND", "after {next}");
+        assert_ne!(status("RIGHT"), "NOT_FOUND");
+        assert_eq!(stored::rows(&project.path(LOG)).len(), DESTS.len() + 1);
+        assert_ne!(status(DESTS[0]), "NOT_FOUND");
+    }
+}
+
+#[test]
 fn refused_rows_of_loads_beside_each_other_are_kept_once_under_their_own_file() {
     let project = loaded();
     // Landings without a time are refused.
