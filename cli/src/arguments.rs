@@ -1,9 +1,10 @@
 //! What can be written on the command line. Its documentation is generated from here.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use feature::{Micros, Name, ServiceRef, Span, VersionId};
+use feature::{Micros, Name, NameError, ServiceRef, Span, VersionId};
 
 /// A feature store: training sets that cannot leak, and the same features online.
 #[derive(Parser, Debug)]
@@ -24,6 +25,23 @@ pub struct Arguments {
     /// What to do
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// A view as a command line names it: the version may be left out where there is one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ViewName {
+    /// `view@version`
+    Exact(VersionId),
+    /// `view`
+    Only(Name),
+}
+
+impl FromStr for ViewName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        if text.contains('@') { text.parse().map(Self::Exact) } else { text.parse().map(Self::Only) }
+    }
 }
 
 /// How log lines are written.
@@ -133,8 +151,8 @@ pub enum Page {
 #[derive(Args, Debug)]
 pub struct BackfillArgs {
     /// The view versions to load
-    #[arg(value_name = "VIEW@V", required_unless_present = "all", conflicts_with = "all")]
-    pub views: Vec<VersionId>,
+    #[arg(value_name = "VIEW[@V]", required_unless_present = "all", conflicts_with = "all")]
+    pub views: Vec<ViewName>,
     /// Load every registered view that has a batch source
     #[arg(long)]
     pub all: bool,
@@ -153,8 +171,8 @@ pub struct BackfillArgs {
 #[derive(Args, Debug)]
 pub struct MaterializeArgs {
     /// The view versions to load; all with a batch source where none is named
-    #[arg(value_name = "VIEW@V")]
-    pub views: Vec<VersionId>,
+    #[arg(value_name = "VIEW[@V]")]
+    pub views: Vec<ViewName>,
     /// How the result is written
     #[command(flatten)]
     pub format: FormatArg,
@@ -164,8 +182,8 @@ pub struct MaterializeArgs {
 #[derive(Args, Debug)]
 pub struct StreamArgs {
     /// The view versions to follow; all whose source has a stream where none is named
-    #[arg(value_name = "VIEW@V")]
-    pub views: Vec<VersionId>,
+    #[arg(value_name = "VIEW[@V]")]
+    pub views: Vec<ViewName>,
     /// Stop once everything is read that the topics hold now
     #[arg(long)]
     pub until_caught_up: bool,
@@ -314,8 +332,8 @@ pub enum OfflineCommand {
     /// can still be made, so no file is deleted.
     Optimize {
         /// The view versions whose logs are compacted; all where none is named
-        #[arg(value_name = "VIEW@V")]
-        views: Vec<VersionId>,
+        #[arg(value_name = "VIEW[@V]")]
+        views: Vec<ViewName>,
         /// How the result is written
         #[command(flatten)]
         format: FormatArg,
@@ -330,8 +348,8 @@ pub enum OnlineCommand {
     /// Until it is done, readers find no row, or not all.
     Rebuild {
         /// The view versions; all where none is named
-        #[arg(value_name = "VIEW@V")]
-        views: Vec<VersionId>,
+        #[arg(value_name = "VIEW[@V]")]
+        views: Vec<ViewName>,
         /// How the result is written
         #[command(flatten)]
         format: FormatArg,
@@ -344,8 +362,8 @@ pub enum DeadLetterCommand {
     /// List the rows that were refused, and why; not those that went through since
     List {
         /// The view versions; all where none is named
-        #[arg(value_name = "VIEW@V")]
-        views: Vec<VersionId>,
+        #[arg(value_name = "VIEW[@V]")]
+        views: Vec<ViewName>,
         /// Refused rows that are looked at, for each view
         #[arg(long, value_name = "ROWS", default_value = "1000")]
         limit: std::num::NonZeroUsize,
@@ -358,8 +376,8 @@ pub enum DeadLetterCommand {
     /// Those that are good now go into both stores, under the positions that they always had.
     Replay {
         /// The view versions; all whose source has a stream where none is named
-        #[arg(value_name = "VIEW@V")]
-        views: Vec<VersionId>,
+        #[arg(value_name = "VIEW[@V]")]
+        views: Vec<ViewName>,
         /// Refused rows that are looked at, for each view
         #[arg(long, value_name = "ROWS", default_value = "100000")]
         limit: std::num::NonZeroUsize,
@@ -369,15 +387,45 @@ pub enum DeadLetterCommand {
     },
 }
 
+/// What can be defined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum KindArg {
+    /// An entity
+    Entity,
+    /// A source
+    Source,
+    /// A feature view
+    FeatureView,
+    /// An on-demand view
+    OnDemandView,
+    /// A feature service
+    FeatureService,
+}
+
 /// What `registry` does.
 #[derive(Subcommand, Debug)]
 pub enum RegistryCommand {
     /// List everything that is defined
     List(FormatArg),
-    /// Show one definition: its text, its revisions and who reads it
+    /// Show one definition: its text, its revisions and who reads it; of a service what it takes and gives
     Show {
+        /// A name, or name@version, or the name of a feature
+        name: String,
+        /// How the result is written
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// Remove a definition that nothing reads: an entity, a source, or a version that was never used
+    ///
+    /// A version is used once it was loaded, pushed to, streamed or read, by itself or through a service.
+    /// From then on it stays as it is.
+    Remove {
         /// A name, or name@version
         name: String,
+        /// What it is, where a name means several things
+        #[arg(long, value_name = "KIND")]
+        kind: Option<KindArg>,
         /// How the result is written
         #[command(flatten)]
         format: FormatArg,

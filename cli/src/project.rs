@@ -1,15 +1,17 @@
 //! A project: its folder, its settings, and the parts that they name.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
 use feature::{ServicePlan, ServiceRef, Source, VersionId};
-use materializer::{Materializer, SchemaRegistry, Target};
+use materializer::{FirstUse, Materializer, NotUsable, SchemaRegistry, Target};
 use offline::OfflineStore;
 use online::{Store, StoreUrl};
-use registry::{Registered, Registry};
+use registry::{DefinitionId, Kind, Registered, Registry, RegistryError, Using};
 
+use crate::arguments::ViewName;
 use crate::clock;
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -111,8 +113,13 @@ impl Project {
         self.group(view).replace('/', "_")
     }
 
-    /// The writer of both stores, for these views: their rows expire online where their retention says so.
-    pub async fn materializer(&self, targets: &[Target]) -> Result<Materializer<Store>, Failure> {
+    /// The writer of both stores, for these views and by this command: their rows expire online where their
+    /// retention says so.
+    pub async fn materializer(
+        &self,
+        targets: &[Target],
+        by: &'static str,
+    ) -> Result<Materializer<Store>, Failure> {
         let online = self.online().await?;
         for Target { view, .. } in targets {
             if let Some(kept) = view.retention.and_then(|retention| retention.online) {
@@ -124,24 +131,83 @@ impl Project {
             address => Some(Arc::new(SchemaRegistry::at(address)?)),
         };
         let project = self.folder.clone();
-        Ok(Materializer { offline: self.offline()?, online, project, schema_registry, clock: clock::now })
+        let (offline, clock, first_use) = (self.offline()?, clock::now, self.first_use(by).await?);
+        Ok(Materializer { offline, online, project, schema_registry, clock, first_use })
+    }
+
+    /// Records that a service and what it reads is used from now on, by this command.
+    pub async fn begin_use(&self, plan: &ServicePlan, by: &str) -> Result<(), Failure> {
+        let registry = self.registry().await?;
+        Ok(registry.begin_use(&Using::service(plan), by, clock::now()).await?)
+    }
+
+    /// Tells the registry before the first row of a view is written, by this command.
+    async fn first_use(&self, by: &'static str) -> Result<FirstUse, Failure> {
+        let registry = self.registry().await?;
+        Ok(FirstUse::told(move |view| {
+            let (registry, using) = (registry.clone(), [Using::view(view)]);
+            Box::pin(async move {
+                let begun = registry.begin_use(&using, by, clock::now()).await;
+                begun.map_err(|error| NotUsable {
+                    may_pass: matches!(error, RegistryError::Storage { .. }),
+                    why: error.to_string(),
+                })
+            })
+        }))
+    }
+
+    /// Finds out of versions that were registered before first uses were recorded whether they were used: a
+    /// view that has a log was, and so was what reads one. What reads no view may have been.
+    pub async fn settle_uses(&self, registry: &Registry) -> Result<(), Failure> {
+        let registered = registry.registered().await?;
+        let unknown: BTreeSet<DefinitionId> = registered.unknown_uses().cloned().collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let offline = self.offline()?;
+        let mut unused = BTreeSet::new();
+        for view in registered.views() {
+            let id = DefinitionId {
+                kind: Kind::FeatureView,
+                name: view.id.name.clone(),
+                version: Some(view.id.version),
+            };
+            if unknown.contains(&id) && offline.log(view).await?.version().is_none() {
+                unused.insert(id);
+            }
+        }
+        let used = |id: &DefinitionId| registered.first_use(id).is_some() && !unused.contains(id);
+        let readers: Vec<DefinitionId> = unknown
+            .iter()
+            .filter(|id| id.kind != Kind::FeatureView)
+            .filter(|id| registered.reads_of(id).is_some_and(|read| !read.iter().any(used)))
+            .cloned()
+            .collect();
+        let unused: Vec<DefinitionId> = unused.into_iter().chain(readers).collect();
+        Ok(registry.never_used(&unused).await?)
     }
 }
 
 /// The named views with their sources; where none is named, all whose source has history.
-pub fn targets(registered: &Registered, named: &[VersionId]) -> Result<Vec<Target>, Failure> {
+pub fn targets(registered: &Registered, named: &[ViewName]) -> Result<Vec<Target>, Failure> {
     targets_with(registered, named, |source| source.batch.is_some())
 }
 
 /// The named views with their sources; where none is named, all whose source is as it says.
 pub fn targets_with(
     registered: &Registered,
-    named: &[VersionId],
+    named: &[ViewName],
     is_meant: impl Fn(&Source) -> bool,
 ) -> Result<Vec<Target>, Failure> {
     let views = match named {
         [] => registered.views().cloned().collect(),
-        named => named.iter().map(|id| registered.view(id)).collect::<Result<Vec<_>, _>>()?,
+        named => named
+            .iter()
+            .map(|name| match name {
+                ViewName::Exact(id) => registered.view(id),
+                ViewName::Only(name) => registered.only_view(name),
+            })
+            .collect::<Result<Vec<_>, _>>()?,
     };
     let mut targets = Vec::new();
     for view in views {

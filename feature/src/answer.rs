@@ -32,6 +32,15 @@ impl Status {
         }
     }
 
+    /// Law 3: whether there is a value, of a feature that has a default or has none.
+    pub const fn has_value(self, has_default: bool) -> bool {
+        match self {
+            Status::Present => true,
+            Status::NullValue => has_default,
+            Status::NotFound | Status::OutsideMaxAge => false,
+        }
+    }
+
     /// The status of a value of a known and living row.
     pub const fn of(value: &Value) -> Status {
         if value.is_null() { Status::NullValue } else { Status::Present }
@@ -47,7 +56,7 @@ impl fmt::Display for Status {
 /// One feature's value and status.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Cell {
-    /// The value; null unless the status is `PRESENT`.
+    /// The value; the feature's default, or null, unless the status is `PRESENT`.
     pub value: Value,
     /// Why.
     pub status: Status,
@@ -62,6 +71,17 @@ impl Cell {
     /// The cell of a value of a known and living row.
     pub fn of(value: Value) -> Cell {
         Cell { status: Status::of(&value), value }
+    }
+
+    /// Law 3: the same cell of a feature with this default, which stands in the place of null where the
+    /// entity is known and its row alive. The status stays, so that a reader can tell.
+    pub fn or_default(self, default: Option<&Value>) -> Cell {
+        match default {
+            Some(default) if self.status == Status::NullValue => {
+                Cell { value: default.clone(), status: self.status }
+            }
+            _ => self,
+        }
     }
 }
 
@@ -99,4 +119,26 @@ pub fn is_alive(ttl: Option<Span>, event_time: Micros, at: Micros) -> bool {
 /// Whether retention still keeps a row of this event time at a moment: `event_time >= at - online`.
 pub fn is_kept(online: Option<Span>, event_time: Micros, at: Micros) -> bool {
     online.is_none_or(|online| at.since(event_time) <= online.micros())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_default_stands_in_the_place_of_null_and_of_nothing_else() {
+        let default = Value::Int64(0);
+        let with = |cell: Cell| cell.or_default(Some(&default));
+        assert_eq!(with(Cell::of(Value::Null)), Cell { value: Value::Int64(0), status: Status::NullValue });
+        for cell in [Cell::of(Value::Int64(7)), Cell::NOT_FOUND, Cell::OUTSIDE_MAX_AGE] {
+            assert_eq!(with(cell.clone()), cell);
+        }
+        assert_eq!(Cell::of(Value::Null).or_default(None), Cell::of(Value::Null));
+        for status in [Status::Present, Status::NullValue, Status::NotFound, Status::OutsideMaxAge] {
+            let cell =
+                Cell { value: if status == Status::Present { Value::Int64(7) } else { Value::Null }, status };
+            assert_eq!(status.has_value(true), !with(cell.clone()).value.is_null());
+            assert_eq!(status.has_value(false), !cell.value.is_null());
+        }
+    }
 }

@@ -20,6 +20,7 @@ mod answer;
 mod bytes;
 mod exact;
 mod key;
+mod literal;
 mod name;
 pub mod oracle;
 mod row;

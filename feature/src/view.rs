@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::aggregate::Function;
 use crate::name::{Name, VersionId};
 use crate::time::{Micros, Span};
-use crate::value::{DataType, Field};
+use crate::value::{DataType, Field, Value};
 use crate::window::Window;
 
 /// Where rows come from, and what their columns and times are.
@@ -186,6 +186,9 @@ pub struct Feature {
     pub unit: Option<String>,
     /// What it is.
     pub description: Option<String>,
+    /// What stands in the place of null where the status is `NULL_VALUE` (law 3); of its type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<Value>,
 }
 
 /// How a feature's value comes from the rows of an entity.
@@ -278,6 +281,9 @@ pub struct Computed {
     pub unit: Option<String>,
     /// What it is.
     pub description: Option<String>,
+    /// What stands in the place of null (law 3); of its type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<Value>,
 }
 
 /// A choice of the features of one view, in one role, under one prefix.

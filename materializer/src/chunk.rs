@@ -174,6 +174,7 @@ impl<W: Reader + Writer> Loading<'_, W> {
     /// Takes the turn, and with it the numbers of all files of the load: what is written under them from here on
     /// is of these files, whatever becomes of the load.
     pub(crate) async fn take_turn(&mut self) -> Result<(), MaterializerError> {
+        self.materializer.first_use.begin(&self.target.view).await?;
         let mut markers = self.numbered.clone();
         if !markers.is_empty() {
             let numbers = self.numbers_after.max(loaded::numbers(&self.log).await?);
@@ -199,6 +200,7 @@ impl<W: Reader + Writer> Loading<'_, W> {
         if chunk.rows == 0 && loaded::stands_at(&self.log, &chunk.markers).await? {
             return Ok(());
         }
+        self.materializer.first_use.begin(&self.target.view).await?;
         if is_online_first {
             return self.commit_online_first(&chunk, is_last).await;
         }

@@ -12,6 +12,16 @@ use crate::stream::{FeedError, Halt};
 /// An error of the materializer.
 #[derive(Debug, Error)]
 pub enum MaterializerError {
+    /// The view is not what it was read as any more, or its first use cannot be recorded.
+    #[error("{view}: nothing was written: {why}")]
+    NotUsable {
+        /// The view.
+        view: VersionId,
+        /// Why.
+        why: String,
+        /// Whether trying again may be of use.
+        may_pass: bool,
+    },
     /// Tell the user: a source without history.
     #[error("the source `{source_name}` of {view} has no `batch` path: there is no history to load")]
     NoBatch {
@@ -228,6 +238,7 @@ impl MaterializerError {
                     | OnlineError::Url { .. }
             ),
             Self::OnlineConflict { .. } | Self::SchemaRegistryDown { .. } => true,
+            Self::NotUsable { may_pass, .. } => *may_pass,
             Self::Feed { error, .. } => matches!(error, FeedError::Unreachable(_)),
             _ => false,
         }

@@ -17,6 +17,7 @@ use transform::ViewTransform;
 
 use crate::chunk::{Chunk, CommittedRows, Loading};
 use crate::error::MaterializerError;
+use crate::first_use::FirstUse;
 use crate::judge::EventRange;
 use crate::load_lock::LoadLock;
 use crate::loaded::{self, TableVersions};
@@ -44,6 +45,8 @@ pub struct Materializer<W> {
     pub schema_registry: Option<Arc<SchemaRegistry>>,
     /// What time it is.
     pub clock: fn() -> Micros,
+    /// Who is told before the first row of a view is written.
+    pub first_use: FirstUse,
 }
 
 /// A view and the source that it reads.

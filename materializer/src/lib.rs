@@ -10,11 +10,13 @@
 //! #     online: online::Embedded,
 //! #     clock: fn() -> feature::Micros,
 //! # ) -> Result<(), Box<dyn std::error::Error>> {
-//! use materializer::{EventRange, Materializer};
+//! use materializer::{EventRange, FirstUse, Materializer};
 //!
 //! let project = std::path::PathBuf::from(".");
 //! let offline = offline::OfflineStore::open(".twinstore/offline", &project)?;
-//! let materializer = Materializer { offline, online, project, schema_registry: None, clock };
+//! let first_use = FirstUse::default();
+//! let materializer =
+//!     Materializer { offline, online, project, schema_registry: None, clock, first_use };
 //! let report = materializer.backfill(&target, EventRange::default(), |_rows| {}).await?;
 //! println!("{} rows loaded", report.rows_loaded);
 //! # Ok(())
@@ -25,6 +27,7 @@ mod chunk;
 mod counting;
 mod delta_source;
 mod error;
+mod first_use;
 mod history;
 mod judge;
 mod known_rows;
@@ -41,6 +44,7 @@ mod sync;
 mod turn;
 
 pub use error::MaterializerError;
+pub use first_use::{BeginningUse, FirstUse, NotUsable};
 pub use history::{Materializer, Target};
 pub use judge::EventRange;
 pub use report::LoadReport;

@@ -375,7 +375,8 @@ impl Values<'_> {
         }
         let options = RecordBatchOptions::new().with_row_count(Some(self.joined.num_rows()));
         let schema = transform::arrow_schema(&inputs_of(plan, computation));
-        Ok(compiled.evaluate(&RecordBatch::try_new_with_options(schema, columns, &options)?)?)
+        let features = compiled.evaluate(&RecordBatch::try_new_with_options(schema, columns, &options)?)?;
+        Ok(features.into_iter().map(|feature| feature.values).collect())
     }
 
     /// A request column of the spine in its declared type.

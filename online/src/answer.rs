@@ -34,15 +34,17 @@ pub(crate) trait Folded {
 /// All features at a moment.
 pub(crate) fn all<F: Folded>(folded: &F, at: Micros) -> Result<Answer, F::Error> {
     folded.with_pending(|position, rows| {
-        Moment::new(folded, position, rows, at)?.answer(folded.layout().features.iter())
+        let layout = folded.layout();
+        Moment::new(folded, position, rows, at)?.answer(layout.features.iter().zip(&layout.defaults))
     })?
 }
 
 /// Some features at a moment, by their places in the view.
 pub(crate) fn some<F: Folded>(folded: &F, features: &[usize], at: Micros) -> Result<Answer, F::Error> {
-    let plans = &folded.layout().features;
+    let layout = folded.layout();
+    let plan = |place: &usize| layout.features.get(*place).zip(layout.defaults.get(*place));
     folded.with_pending(|position, rows| {
-        Moment::new(folded, position, rows, at)?.answer(features.iter().filter_map(|place| plans.get(*place)))
+        Moment::new(folded, position, rows, at)?.answer(features.iter().filter_map(plan))
     })?
 }
 
@@ -77,29 +79,36 @@ impl<'a, F: Folded> Moment<'a, F> {
         Ok(Self { folded, at, times, early, latest, merged: Vec::new() })
     }
 
-    fn answer<'p>(mut self, plans: impl Iterator<Item = &'p FeaturePlan>) -> Result<Answer, F::Error> {
+    /// The answers of these features, each with what stands in the place of its null.
+    fn answer<'p>(
+        mut self,
+        plans: impl Iterator<Item = (&'p FeaturePlan, &'p Option<Value>)>,
+    ) -> Result<Answer, F::Error> {
         let Some(times) = self.times else { return Ok(Answer::not_found(plans.count())) };
         let alive = is_alive(self.folded.layout().ttl, times.event_time, self.at);
-        let cells: Result<Vec<Cell>, F::Error> = plans
-            .map(|plan| match plan {
-                FeaturePlan::Latest { .. } if !alive => Ok(Cell::OUTSIDE_MAX_AGE),
-                FeaturePlan::Latest { slot } => self.latest(*slot).map(Cell::of),
-                FeaturePlan::Aggregate { function, ring, window, parts } => {
-                    for (part, merge) in parts {
-                        self.merge(*ring, *part, *window, *merge)?;
-                    }
-                    let mut states = [&NOTHING; MOST_COMPONENTS];
-                    for ((_, merge), state) in parts.iter().zip(&mut states) {
-                        if let Some(Some(merged)) = self.merged.get(*merge) {
-                            *state = merged;
-                        }
-                    }
-                    let states = states.get(..parts.len()).unwrap_or_default();
-                    Ok(Cell::of(finish(*function, states)))
-                }
-            })
-            .collect();
+        let cells: Result<Vec<Cell>, F::Error> =
+            plans.map(|(plan, default)| Ok(self.cell(plan, alive)?.or_default(default.as_ref()))).collect();
         Ok(Answer { cells: cells?, times: Some(times) })
+    }
+
+    fn cell(&mut self, plan: &FeaturePlan, is_alive: bool) -> Result<Cell, F::Error> {
+        match plan {
+            FeaturePlan::Latest { .. } if !is_alive => Ok(Cell::OUTSIDE_MAX_AGE),
+            FeaturePlan::Latest { slot } => self.latest(*slot).map(Cell::of),
+            FeaturePlan::Aggregate { function, ring, window, parts } => {
+                for (part, merge) in parts {
+                    self.merge(*ring, *part, *window, *merge)?;
+                }
+                let mut states = [&NOTHING; MOST_COMPONENTS];
+                for ((_, merge), state) in parts.iter().zip(&mut states) {
+                    if let Some(Some(merged)) = self.merged.get(*merge) {
+                        *state = merged;
+                    }
+                }
+                let states = states.get(..parts.len()).unwrap_or_default();
+                Ok(Cell::of(finish(*function, states)))
+            }
+        }
     }
 
     fn latest(&self, place: usize) -> Result<Value, F::Error> {

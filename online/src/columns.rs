@@ -33,10 +33,12 @@ struct Planned {
 /// One feature of many entities.
 #[derive(Clone, Debug)]
 pub struct Column {
-    /// A value for each entity; where the status is not `PRESENT`, its type's zero or nothing.
+    /// A value for each entity; where there is none, its type's zero or nothing.
     pub values: Values,
     /// Why each value is what it is.
     pub statuses: Vec<Status>,
+    /// Whether the feature has a default, which is then the value where the status is `NULL_VALUE`.
+    pub has_default: bool,
 }
 
 /// Values of one type.
@@ -164,7 +166,13 @@ impl Column {
         Column {
             values: self.values.picked(places),
             statuses: places.iter().map(|place| status(place).unwrap_or(Status::NotFound)).collect(),
+            has_default: self.has_default,
         }
+    }
+
+    /// Law 3: for each entity whether it has a value.
+    pub fn has_values(&self) -> impl Iterator<Item = bool> {
+        self.statuses.iter().map(|status| status.has_value(self.has_default))
     }
 
     fn push(&mut self, cell: &Cell) {
@@ -206,6 +214,7 @@ impl Columns {
             columns.columns.push(Column {
                 values: Values::of(*data_type, entities),
                 statuses: Vec::with_capacity(entities),
+                has_default: layout.defaults.get(*feature).is_some_and(Option::is_some),
             });
         }
         columns
@@ -256,7 +265,10 @@ impl Columns {
                 continue;
             }
             match row.latest_bytes(place, slot)? {
-                None => column.push_nothing(Status::NullValue),
+                None => {
+                    let default = layout.defaults.get(planned.feature).and_then(Option::as_ref);
+                    column.push(&Cell::of(Value::Null).or_default(default));
+                }
                 Some(bytes) if column.values.push_bytes(slot.data_type, bytes) => {
                     column.statuses.push(Status::Present);
                 }
@@ -322,9 +334,9 @@ mod tests {
                     prop_assert_eq!(columns.times[entity + 1], answer.times);
                     for (column, cell) in columns.columns.iter().zip(&answer.cells) {
                         prop_assert_eq!(column.statuses[entity + 1], cell.status);
-                        if cell.status == Status::Present {
-                            prop_assert_eq!(column.values.value(entity + 1).unwrap(), cell.value.clone());
-                        }
+                        let value = column.values.value(entity + 1).unwrap();
+                        let has_value = column.has_values().nth(entity + 1).unwrap();
+                        prop_assert_eq!(if has_value { value } else { Value::Null }, cell.value.clone());
                     }
                 }
             }

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::definition::Body;
 use crate::keys::Kind;
+use crate::resolve::default_value::canonical_text;
 
 /// The number of the canonical form, part of it and so of every hash.
 const FORMAT: u64 = 1;
@@ -125,16 +126,26 @@ fn view_features(view: &View) -> Value {
             Fold::Latest { column } => ("latest".to_owned(), argument(Some(column)), None),
             Fold::Aggregate { function, column, window } => (function.to_string(), argument(column), window),
         };
-        json!({
+        let form = json!({
             "fold": fold,
             "argument": argument,
             "window": window.map(|window| window.length()),
             "hop": window.map(|window| window.hop()),
             "type": feature.data_type,
             "unit": feature.unit,
-        })
+        });
+        defaulted(form, feature.default.as_ref())
     };
     view.features.iter().map(|f| (f.name.to_string(), feature(f))).collect::<Map<_, _>>().into()
+}
+
+/// The form of a feature with its default. One without stays as it was before there were any: a key that is
+/// not there changes no hash.
+fn defaulted(mut form: Value, default: Option<&feature::Value>) -> Value {
+    if let (Some(default), Value::Object(map)) = (default, &mut form) {
+        map.insert("default".to_owned(), json!(canonical_text(default)));
+    }
+    form
 }
 
 /// What a source contributes to the hash of a view that reads these columns of it.
@@ -170,8 +181,8 @@ impl Read<'_> {
 /// The canonical form of an on-demand view that reads these features.
 pub(crate) fn on_demand(view: &OnDemandView, reads: &[Read<'_>]) -> Canonical {
     let features = view.features.iter().map(|f| {
-        let what = json!({"expression": sql(&f.expression), "type": f.data_type, "unit": f.unit});
-        (f.name.to_string(), what)
+        let form = json!({"expression": sql(&f.expression), "type": f.data_type, "unit": f.unit});
+        (f.name.to_string(), defaulted(form, f.default.as_ref()))
     });
     let request = view.request.iter().map(|field| (field.name.to_string(), json!(field.data_type)));
     let inputs = reads.iter().map(|read| (read.name.clone(), read.json()));

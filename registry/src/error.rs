@@ -17,12 +17,46 @@ pub enum RegistryError {
         /// The nearest name, or what to do.
         hint: String,
     },
+    /// The name has several versions: the caller names one.
+    #[error("`{name}` has several versions: name one of {versions}")]
+    Several {
+        /// The name.
+        name: String,
+        /// Its versions.
+        versions: String,
+    },
     /// The views cannot be read together: the caller reads them one by one.
     #[error("these views cannot be read together: {0}")]
     Apart(String),
     /// The plan holds changes that are refused: the caller shows them.
     #[error("nothing was applied:\n{0}")]
     Refused(Problems),
+    /// A version was used after the plan was made: the caller plans again.
+    #[error(
+        "{what} was used since this plan was made (by {by}), and never changes from now on: run plan again"
+    )]
+    Used {
+        /// Which version.
+        what: String,
+        /// What used it.
+        by: String,
+    },
+    /// What the caller works with is not what is registered any more: the caller begins again.
+    #[error("{what} was {how} since it was read here: run this again")]
+    Moved {
+        /// Which version.
+        what: String,
+        /// Edited or removed.
+        how: &'static str,
+    },
+    /// It is used or read by others, and stays: the caller shows why.
+    #[error("{what} is not removed: {why}")]
+    Kept {
+        /// Which definition.
+        what: String,
+        /// Why, and what to do.
+        why: String,
+    },
     /// Another apply came between: the caller plans again.
     #[error("the registry changed since this plan was made: run plan again")]
     Stale,

@@ -129,7 +129,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/r.db", folder.path().display());
         let registry = Registry::open(&url).await.unwrap();
-        for statement in ["DROP TABLE freshness", "UPDATE registry SET schema_version = 1, generation = 7"] {
+        for statement in [
+            "DROP TABLE freshness",
+            "DROP TABLE uses",
+            "UPDATE registry SET schema_version = 1, generation = 7",
+        ] {
             sqlx::query(statement).execute(registry.pool()).await.unwrap();
         }
         let registry = Registry::open(&url).await.unwrap();

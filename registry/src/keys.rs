@@ -92,6 +92,8 @@ pub(crate) enum Shape {
     /// `name@version`.
     VersionId,
     Percent,
+    /// A value of a type that stands elsewhere, or a list of such.
+    Value,
     /// Two scalars.
     Bounds,
     OneOf(&'static [&'static str]),
@@ -121,6 +123,12 @@ const VERSION: Key =
     required("version", Shape::Version, "its version, from 1; what a version computes never changes");
 const OWNER: Key = optional("owner", Shape::Text, "none", "who answers for it");
 const DESCRIPTION: Key = optional("description", Shape::Text, "none", "what it is, in a sentence");
+const DEFAULT: Key = optional(
+    "default",
+    Shape::Value,
+    "none: null",
+    "the value of its type that stands in the place of null where the status is `NULL_VALUE`; the status stays",
+);
 const TAGS: Key = optional("tags", Shape::Labels(&Shape::Text), "none", "labels for finding it");
 
 static ENTITY: Record = Record {
@@ -298,6 +306,7 @@ static FEATURE: Record = Record {
             "the step in which the window's tail moves",
         ),
         optional("unit", Shape::Text, "none", "what its value is measured in"),
+        DEFAULT,
         DESCRIPTION,
     ],
 };
@@ -384,6 +393,7 @@ static COMPUTED: Record = Record {
             "a SQL expression over the inputs, by their prefixed names, and the request's columns",
         ),
         optional("unit", Shape::Text, "none", "what its value is measured in"),
+        DEFAULT,
         DESCRIPTION,
     ],
 };

@@ -37,13 +37,16 @@ mod problem;
 mod reach;
 mod reference;
 mod registered;
+mod removal;
 mod resolve;
 mod schema;
+mod service_shown;
 mod shape;
 mod store;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod uses;
 mod yaml;
 
 pub use canonical::Canonical;
@@ -58,4 +61,7 @@ pub use problem::{Mark, Problem, Problems};
 pub use reach::Reach;
 pub use reference::reference;
 pub use registered::{Listed, Registered};
+pub use removal::Removed;
+pub use service_shown::{FoundFeature, ServiceShown, ShownFeature};
 pub use store::{Applied, Registry, Revision, Shown};
+pub use uses::{FirstUse, UNKNOWN, Using};

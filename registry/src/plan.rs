@@ -40,6 +40,8 @@ pub struct Change {
     pub differences: Vec<Difference>,
     /// The views and services that read it, directly or through others.
     pub reaches: Vec<Reach>,
+    /// Whether it could be removed: it is registered, was never used, and nothing reads it.
+    pub is_removable: bool,
 }
 
 /// What becomes of a definition.
@@ -50,6 +52,8 @@ pub enum Action {
     Add,
     /// It computes the same, and says something else: a new revision.
     Revise,
+    /// It computes something else, and was never used: it becomes what the file says.
+    Edit,
     /// It is as it is registered.
     Keep,
     /// It is registered and may not become what the file says.
@@ -98,6 +102,7 @@ impl fmt::Display for Plan {
         let counts: Vec<String> = [
             count(Action::Add, "to add"),
             count(Action::Revise, "to revise"),
+            count(Action::Edit, "to edit before its first use"),
             count(Action::Keep, "unchanged"),
             count(Action::Gone, "without a file"),
             count(Action::Refuse, "refused"),
@@ -116,7 +121,7 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = match self.action {
             Action::Add => "+",
-            Action::Revise => "~",
+            Action::Revise | Action::Edit => "~",
             Action::Keep => "=",
             Action::Refuse => "!",
             Action::Gone => "-",
@@ -136,6 +141,16 @@ impl fmt::Display for Change {
         }
         if self.action == Action::Gone {
             f.write_str(" has no file any more and stays registered")?;
+            if self.is_removable {
+                write!(
+                    f,
+                    "; nothing used it, so `twinstore registry remove {}` removes it",
+                    self.id.reference()
+                )?;
+            }
+        }
+        if self.action == Action::Edit {
+            f.write_str(" is edited before its first use")?;
         }
         if !self.differences.is_empty() && self.action != Action::Refuse {
             write!(f, ": {}", sentence(&self.differences))?;

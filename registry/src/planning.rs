@@ -13,7 +13,7 @@ use crate::keys::Kind;
 use crate::places::Places;
 use crate::plan::{Action, Change};
 use crate::problem::{Problem, Problems};
-use crate::reach::{Reach, reaches};
+use crate::reach::{Reach, reaches, reads};
 use crate::registered::Registered;
 
 /// What is decided so far.
@@ -45,8 +45,10 @@ impl<'a> Planning<'a> {
             self.writes.push(new.clone());
             return self.changed(Action::Add, id, new, Vec::new());
         };
+        let is_edit = old.hash != new.hash && id.version.is_some() && !self.registered.is_used(id);
         let refused = match &new.body {
             _ if old.hash == new.hash => None,
+            _ if is_edit => self.refuse_under_others(id),
             Body::Entity(_) => self.refuse_entity(id, old, new),
             Body::Source { source, .. } => self.refuse_source(source),
             Body::FeatureView(_) | Body::OnDemandView(_) | Body::FeatureService(_) => {
@@ -61,6 +63,13 @@ impl<'a> Planning<'a> {
             return self.changed(Action::Refuse, id, new, found);
         }
         let mut found = differences(&free(&old.body), &free(&new.body));
+        if is_edit {
+            let mut computed = differences(old.canonical.value(), new.canonical.value());
+            computed.retain(|difference| difference.path.last().is_none_or(|last| last != "hash"));
+            found.splice(0..0, computed);
+            self.writes.push(Definition { revision: old.revision + 1, ..new.clone() });
+            return self.changed(Action::Edit, id, new, found);
+        }
         if old.file != new.file {
             found.push(Difference {
                 from: Some(old.file.to_string()),
@@ -86,7 +95,8 @@ impl<'a> Planning<'a> {
         differences: Vec<Difference>,
     ) -> Change {
         let features = new.body.features();
-        Change { action, id: id.clone(), features, differences, reaches: self.reaches(id) }
+        let is_removable = self.registered.is_removable(id);
+        Change { action, id: id.clone(), features, differences, reaches: self.reaches(id), is_removable }
     }
 
     /// What becomes of a registered definition that has no file.
@@ -98,6 +108,7 @@ impl<'a> Planning<'a> {
             features,
             differences: Vec::new(),
             reaches: self.reaches(id),
+            is_removable: self.registered.is_removable(id),
         }
     }
 
@@ -149,6 +160,22 @@ impl<'a> Planning<'a> {
         Some((message, found))
     }
 
+    /// Refuses an edit of a version that was never used, where what is registered without a file reads it:
+    /// that would read something else than it was checked against.
+    fn refuse_under_others(&self, id: &DefinitionId) -> Option<(String, Vec<Difference>)> {
+        let gone = self.registered.definitions().filter(|d| self.definitions.get(&d.id()).is_none());
+        let readers: Vec<String> = gone.filter(|d| reads(&d.body, id)).map(|d| d.id().reference()).collect();
+        (!readers.is_empty()).then(|| {
+            let message = format!(
+                "version {} cannot be edited while {}, which has no file, reads it: bring the file back, or remove that \
+                 first with `twinstore registry remove`",
+                id.version.unwrap_or(1),
+                readers.join(", ")
+            );
+            (message, Vec::new())
+        })
+    }
+
     /// Refuses a view of a name and version that is registered as the other kind of view.
     fn refuse_other_kind(&self, id: &DefinitionId) -> Option<String> {
         let other = match id.kind {
@@ -166,7 +193,8 @@ impl<'a> Planning<'a> {
 
     fn refuse_source(&self, source: &Source) -> Option<(String, Vec<Difference>)> {
         let (mut views, mut found) = (Vec::new(), Vec::new());
-        for (view, old) in self.registered_views().filter(|(view, _)| view.source == source.name) {
+        let reading = self.registered_views().filter(|(view, _)| view.source == source.name);
+        for (view, old) in reading.filter(|(_, old)| self.is_fixed(old)) {
             let before = old.canonical.value().get("source").cloned().unwrap_or_default();
             let columns = before.get("columns").and_then(Value::as_object);
             let used: BTreeMap<Name, DataType> = columns
@@ -202,7 +230,7 @@ impl<'a> Planning<'a> {
     ) -> Option<(String, Vec<Difference>)> {
         let views: Vec<String> = self
             .registered_views()
-            .filter(|(view, _)| view.entity == id.name)
+            .filter(|(view, old)| view.entity == id.name && self.is_fixed(old))
             .map(|(view, _)| view.id.to_string())
             .collect();
         let found = differences(old.canonical.value(), new.canonical.value());
@@ -215,6 +243,13 @@ impl<'a> Planning<'a> {
             );
             (message, found)
         })
+    }
+
+    /// Whether what a registered version computes may not change: it was used, or no file says what it
+    /// would become.
+    fn is_fixed(&self, old: &Definition) -> bool {
+        let id = old.id();
+        self.registered.is_used(&id) || self.definitions.get(&id).is_none()
     }
 
     /// The registered views, each with the source and entity that its file names now.

@@ -39,7 +39,8 @@ pub(crate) fn reaches<'a>(bodies: impl Iterator<Item = &'a Body> + Clone, of: &D
     found.into_iter().collect()
 }
 
-fn reads(body: &Body, of: &DefinitionId) -> bool {
+/// Whether a definition reads another, without any between them.
+pub(crate) fn reads(body: &Body, of: &DefinitionId) -> bool {
     let takes = |takes: &[Take]| {
         let readable = matches!(of.kind, Kind::FeatureView | Kind::OnDemandView);
         readable && takes.iter().any(|take| Some(&take.from) == of.version_id().as_ref())

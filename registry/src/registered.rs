@@ -12,6 +12,7 @@ use crate::error::RegistryError;
 use crate::keys::Kind;
 use crate::nearest::did_you_mean_or_list;
 use crate::reach::{Reach, reaches};
+use crate::uses::{FirstUse, UNKNOWN};
 
 /// All definitions of a registry at one generation. Reads are pure; a reader that follows the
 /// registry compares generations and takes the next one.
@@ -21,6 +22,7 @@ pub struct Registered {
     definitions: BTreeMap<DefinitionId, Definition>,
     catalog: Catalog,
     live: BTreeMap<Name, u32>,
+    uses: BTreeMap<DefinitionId, FirstUse>,
 }
 
 /// One line of the list of what is defined.
@@ -63,7 +65,31 @@ impl Registered {
             }
         }
         let definitions = definitions.into_iter().map(|d| (d.id(), d)).collect();
-        Registered { generation, definitions, catalog, live }
+        Registered { generation, definitions, catalog, live, uses: BTreeMap::new() }
+    }
+
+    /// The same, with what is known of first uses.
+    pub(crate) fn with_uses(self, uses: BTreeMap<DefinitionId, FirstUse>) -> Registered {
+        Registered { uses, ..self }
+    }
+
+    /// When a version was first used, and by what; none where it may still be edited or removed.
+    pub fn first_use(&self, id: &DefinitionId) -> Option<&FirstUse> {
+        self.uses.get(id)
+    }
+
+    pub(crate) fn is_used(&self, id: &DefinitionId) -> bool {
+        self.uses.contains_key(id)
+    }
+
+    /// Whether a definition is registered, was never used, and is read by nothing.
+    pub(crate) fn is_removable(&self, id: &DefinitionId) -> bool {
+        self.definitions.contains_key(id) && !self.is_used(id) && self.dependents(id).is_empty()
+    }
+
+    /// The versions of which it is not known whether they were used.
+    pub fn unknown_uses(&self) -> impl Iterator<Item = &DefinitionId> {
+        self.uses.iter().filter(|(_, used)| used.by == UNKNOWN).map(|(id, _)| id)
     }
 
     /// How many applies changed the registry before.
@@ -116,6 +142,19 @@ impl Registered {
         found
             .cloned()
             .ok_or_else(|| unknown("feature view", &id.to_string(), self.views().map(|v| v.id.to_string())))
+    }
+
+    /// The feature view of this name, where it has one version.
+    pub fn only_view(&self, name: &Name) -> Result<Arc<View>, RegistryError> {
+        let named: Vec<&Arc<View>> = self.views().filter(|view| view.id.name == *name).collect();
+        match named.as_slice() {
+            [view] => Ok(Arc::clone(view)),
+            [] => Err(unknown("feature view", name.as_str(), self.views().map(|v| v.id.name.to_string()))),
+            several => Err(RegistryError::Several {
+                name: name.to_string(),
+                versions: several.iter().map(|view| view.id.to_string()).collect::<Vec<_>>().join(", "),
+            }),
+        }
     }
 
     /// A source.
@@ -216,6 +255,23 @@ impl Registered {
     /// The views and services that read a definition, directly or through others.
     pub fn dependents(&self, id: &DefinitionId) -> Vec<Reach> {
         reaches(self.definitions.values().map(|definition| &definition.body), id)
+    }
+
+    /// The feature views that a service or an on-demand view reads, directly or through others; none where
+    /// it reads none.
+    pub fn reads_of(&self, id: &DefinitionId) -> Option<Vec<DefinitionId>> {
+        let version = id.version_id()?;
+        let plan = match id.kind {
+            Kind::FeatureService => self.service_plan(&ServiceRef::Exact(version)),
+            Kind::OnDemandView => self.views_plan(version.clone(), &[version]),
+            Kind::Entity | Kind::Source | Kind::FeatureView => return None,
+        };
+        let views = plan.ok()?.lookups.into_iter().map(|lookup| DefinitionId {
+            kind: Kind::FeatureView,
+            name: lookup.view.id.name.clone(),
+            version: Some(lookup.view.id.version),
+        });
+        Some(views.collect()).filter(|views: &Vec<_>| !views.is_empty())
     }
 
     pub(crate) fn catalog(&self) -> &Catalog {

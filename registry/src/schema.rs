@@ -2,11 +2,29 @@
 
 /// The schema that this version writes. A registry with a greater one was written by a newer
 /// version and is refused.
-pub(crate) const SCHEMA: i64 = 2;
+pub(crate) const SCHEMA: i64 = 3;
 
 /// What brings each schema to the next, the first of them schema 1 to 2: a new registry is made as schema
 /// 1 and brought on the same way.
-pub(crate) const MIGRATIONS: [&str; 1] = ["CREATE TABLE freshness (
+pub(crate) const MIGRATIONS: [&[&str]; 2] = [&[FRESHNESS], &[USES, USES_OF_BEFORE]];
+
+/// When each version was first used, and by what.
+const USES: &str = "CREATE TABLE uses (
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        version BIGINT NOT NULL,
+        used_at BIGINT NOT NULL,
+        used_by TEXT NOT NULL,
+        PRIMARY KEY (kind, name, version)
+    )";
+
+/// Whether what a registry held before was used, it does not know: it counts as used until somebody who
+/// knows the stores says otherwise.
+const USES_OF_BEFORE: &str = "INSERT INTO uses (kind, name, version, used_at, used_by)
+        SELECT kind, name, version, 0, 'unknown' FROM definitions
+        WHERE kind IN ('feature_view', 'on_demand_view', 'feature_service')";
+
+const FRESHNESS: &str = "CREATE TABLE freshness (
         name TEXT NOT NULL,
         version BIGINT NOT NULL,
         minute BIGINT NOT NULL,
@@ -14,7 +32,7 @@ pub(crate) const MIGRATIONS: [&str; 1] = ["CREATE TABLE freshness (
         edge BIGINT NOT NULL,
         row_count BIGINT NOT NULL,
         PRIMARY KEY (name, version, minute, stage, edge)
-    )"];
+    )";
 
 /// The statements that make the tables of schema 1. `registry` has one row; `version` is 0 for
 /// what has no versions, so that it can be part of a key.

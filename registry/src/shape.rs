@@ -68,6 +68,8 @@ fn check(shape: &Shape, node: &Node, key_at: Mark, inside: &Inside<'_>, report: 
         (Shape::Map(_), Content::Map(entries)) if entries.is_empty() => {
             report.at(key_at, format!("{inside} is empty: give it at least one entry"));
         }
+        // What it must be depends on the type of its feature.
+        (Shape::Value, Content::Text(..) | Content::List(_)) => {}
         (Shape::List(_), Content::Null) | (Shape::Map(_), Content::Null) | (_, Content::Null) => {
             report.at(key_at, format!("{inside} has no value: give it one, or remove it"));
         }
@@ -139,6 +141,7 @@ fn check_text(shape: &Shape, text: &str) -> Option<String> {
             let near = did_you_mean(text, choices.iter().copied());
             Some(format!("`{text}` is none of {}{near}", choices.join(", ")))
         }
+        Shape::Value => None,
         Shape::Bounds | Shape::List(_) | Shape::Map(_) | Shape::Labels(_) | Shape::Record(_) => {
             Some(format!("it is text: it must be {}", noun(shape)))
         }
@@ -209,6 +212,7 @@ pub(crate) fn noun(shape: &Shape) -> String {
         Shape::Version => "a whole number from 1".to_owned(),
         Shape::VersionId => "a name@version".to_owned(),
         Shape::Percent => "a percentage".to_owned(),
+        Shape::Value => "a value of its type".to_owned(),
         Shape::Bounds => "a list of two values, as in [0, 100]".to_owned(),
         Shape::OneOf(choices) => format!("one of {}", choices.join(", ")),
         Shape::List(Shape::Record(record)) => format!("a list of {}s", record.title),

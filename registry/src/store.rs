@@ -16,7 +16,9 @@ use crate::plan::{Action, Plan};
 use crate::reach::Reach;
 use crate::registered::{Listed, Registered};
 use crate::schema::{MIGRATIONS, SCHEMA, TABLES};
+use crate::service_shown::ServiceShown;
 use crate::stored::{body_text, damaged, definition, number};
+use crate::uses::{self, FirstUse};
 
 /// How long a writer waits for another one.
 const BUSY: Duration = Duration::from_secs(10);
@@ -42,6 +44,8 @@ pub struct Applied {
     pub added: usize,
     /// How many have a new revision.
     pub revised: usize,
+    /// How many versions were edited before their first use.
+    pub edited: usize,
 }
 
 /// Everything about one definition.
@@ -56,6 +60,12 @@ pub struct Shown {
     pub revisions: Vec<Revision>,
     /// The views and services that read it, directly or through others.
     pub dependents: Vec<Reach>,
+    /// When it was first used, and by what; none where it may still be edited or removed, and of
+    /// entities and sources.
+    pub first_use: Option<FirstUse>,
+    /// Of a service what it takes and gives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceShown>,
 }
 
 /// One time that a definition was written.
@@ -141,8 +151,10 @@ impl Registry {
         if schema == SCHEMA {
             return Ok(());
         }
-        for migration in MIGRATIONS.iter().skip(usize::try_from(schema - 1).unwrap_or(0)) {
-            sqlx::query(*migration).execute(&mut *transaction).await.map_err(&failed)?;
+        for statements in MIGRATIONS.iter().skip(usize::try_from(schema - 1).unwrap_or(0)) {
+            for statement in statements.iter() {
+                sqlx::query(*statement).execute(&mut *transaction).await.map_err(&failed)?;
+            }
         }
         let brought = "UPDATE registry SET schema_version = $1 WHERE id = 1";
         sqlx::query(brought).bind(SCHEMA).execute(&mut *transaction).await.map_err(&failed)?;
@@ -174,7 +186,9 @@ impl Registry {
         });
         let live = live.collect::<Result<_, RegistryError>>()?;
         let generation = u64::try_from(generation).map_err(|error| damaged("generation", &error))?;
-        Ok(Registered::new(generation, definitions, live))
+        let uses = uses::all(&mut transaction).await.map_err(&failed)?;
+        let uses = uses.iter().map(uses::read).collect::<Result<_, _>>()?;
+        Ok(Registered::new(generation, definitions, live).with_uses(uses))
     }
 
     /// Registers what a plan adds and revises, in one transaction. It is refused where the plan
@@ -190,9 +204,20 @@ impl Registry {
         if u64::try_from(now) != Ok(plan.generation) {
             return Err(RegistryError::Stale);
         }
-        let (added, revised) = (plan.count(Action::Add), plan.count(Action::Revise));
+        let mut applied = Applied {
+            generation: plan.generation,
+            added: plan.count(Action::Add),
+            revised: plan.count(Action::Revise),
+            edited: plan.count(Action::Edit),
+        };
         if plan.writes.is_empty() {
-            return Ok(Applied { generation: plan.generation, added, revised });
+            return Ok(applied);
+        }
+        // What was used since the plan was made does not change any more.
+        for change in plan.changes.iter().filter(|change| change.action == Action::Edit) {
+            if let Some(used) = uses::of(&mut transaction, &change.id).await.map_err(&failed)? {
+                return Err(RegistryError::Used { what: change.id.to_string(), by: used });
+            }
         }
         let next = now + 1;
         for definition in &plan.writes {
@@ -202,7 +227,8 @@ impl Registry {
         let summary = plan.to_string();
         finish(&mut transaction, plan, &summary, next, at).await.map_err(&failed)?;
         transaction.commit().await.map_err(&failed)?;
-        Ok(Applied { generation: plan.generation + 1, added, revised })
+        applied.generation += 1;
+        Ok(applied)
     }
 
     /// Everything about the definitions that a name means: all versions of a bare name, or exactly
@@ -217,6 +243,8 @@ impl Registry {
                 text: definition.text.clone(),
                 revisions: self.revisions(&id).await?,
                 dependents: registered.dependents(&id),
+                first_use: registered.first_use(&id).cloned(),
+                service: registered.service_shown(definition)?,
             });
         }
         Ok(shown)
@@ -255,7 +283,7 @@ impl Registry {
     }
 }
 
-async fn generation(transaction: &mut Transaction<'_, Sqlite>) -> Result<i64, sqlx::Error> {
+pub(crate) async fn generation(transaction: &mut Transaction<'_, Sqlite>) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar("SELECT generation FROM registry WHERE id = 1").fetch_one(&mut **transaction).await
 }
 

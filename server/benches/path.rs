@@ -64,6 +64,7 @@ fn view(name: &str, features: usize) -> View {
         fold: Fold::Latest { column: place },
         unit: None,
         description: None,
+        default: None,
     };
     let id = format!("{name}@1").parse().unwrap();
     let keys = vec![field("thing", Scalar::String)];
@@ -112,6 +113,7 @@ fn plan(views: &[Arc<View>], per_view: usize, computed: bool) -> ServicePlan {
             data_type: Scalar::Float64.into(),
             unit: None,
             description: None,
+            default: None,
         };
         let view = OnDemandView {
             id: "sum@1".parse().unwrap(),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use feature::{DataType, Micros, Output, ServicePlan, Times};
 use online::Column;
+use transform::ComputedColumn;
 
 use crate::arrays;
 use crate::features::{FeatureColumn, Features};
@@ -28,7 +29,7 @@ pub(crate) struct Answered {
     /// One for each list of key columns.
     pub places: Vec<Places>,
     /// The columns of the computations so far, in the scope's order.
-    pub computed: Vec<ArrayRef>,
+    pub computed: Vec<ComputedColumn>,
 }
 
 impl Answered {
@@ -66,14 +67,13 @@ impl Answered {
     /// The column at a place as an array of [`transform::arrow_type`]`(data_type)`.
     pub fn array(&self, place: usize, data_type: DataType) -> Option<ArrayRef> {
         if let Some(computed) = self.computed(place) {
-            return Some(Arc::clone(computed));
+            return Some(Arc::clone(&computed.values));
         }
-        let column = self.column(place, data_type)?.into_owned();
-        Some(arrays::of_column(column.values, &column.statuses, data_type))
+        Some(arrays::of_column(self.column(place, data_type)?.into_owned(), data_type))
     }
 
     /// The column at a place, where it is a computed one.
-    fn computed(&self, place: usize) -> Option<&ArrayRef> {
+    fn computed(&self, place: usize) -> Option<&ComputedColumn> {
         self.computed.get(place.checked_sub(self.scope.stored.len())?)
     }
 
@@ -109,10 +109,11 @@ impl Answered {
         let columns = self.scope.outputs.iter().filter_map(|scoped| {
             let output = self.plan.outputs.get(scoped.output)?;
             let (data_type, name) = (output.data_type, output.name.clone());
-            let Column { values, statuses } = self.column(scoped.column, data_type)?.into_owned();
+            let column = self.column(scoped.column, data_type)?.into_owned();
+            let statuses = column.statuses.clone();
             let values = match self.computed(scoped.column) {
-                Some(computed) => Arc::clone(computed),
-                None => arrays::of_column(values, &statuses, data_type),
+                Some(computed) => Arc::clone(&computed.values),
+                None => arrays::of_column(column, data_type),
             };
             Some(FeatureColumn { name, data_type, values, statuses: statuses.into(), times: scoped.times })
         });

@@ -7,12 +7,13 @@ use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, P
 use arrow::buffer::NullBuffer;
 use feature::{DataType, Scalar, Status};
 use online::{Column, Values};
+use transform::ComputedColumn;
 
-/// The array of [`transform::arrow_type`] of its type: null wherever the status is not `PRESENT`.
-pub(crate) fn of_column(values: Values, statuses: &[Status], data_type: DataType) -> ArrayRef {
-    let nulls: NullBuffer = statuses.iter().map(|status| *status == Status::Present).collect();
+/// The array of [`transform::arrow_type`] of its type: null wherever there is no value.
+pub(crate) fn of_column(column: Column, data_type: DataType) -> ArrayRef {
+    let nulls: NullBuffer = column.has_values().collect();
     let nulls = Some(nulls).filter(|nulls| nulls.null_count() > 0);
-    match values {
+    match column.values {
         Values::Bool(values) => Arc::new(BooleanArray::new(values.into(), nulls)),
         Values::Int32(values) => Arc::new(PrimitiveArray::<Int32Type>::new(values.into(), nulls)),
         Values::Int64(values) => Arc::new(PrimitiveArray::<Int64Type>::new(values.into(), nulls)),
@@ -26,10 +27,16 @@ pub(crate) fn of_column(values: Values, statuses: &[Status], data_type: DataType
     }
 }
 
-/// The column of an on-demand feature: law 3, it is there or null, whatever its inputs were.
-pub(crate) fn to_column(array: &ArrayRef, data_type: DataType) -> Column {
-    let status = |row| if array.is_null(row) { Status::NullValue } else { Status::Present };
-    Column { values: to_values(array, data_type), statuses: (0..array.len()).map(status).collect() }
+/// The column of an on-demand feature: law 3, it is there or null, whatever its inputs were, and its
+/// default stands in the place of null.
+pub(crate) fn to_column(computed: &ComputedColumn, data_type: DataType) -> Column {
+    let is_null = |row| computed.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+    let status = |row| if is_null(row) { Status::NullValue } else { Status::Present };
+    Column {
+        values: to_values(&computed.values, data_type),
+        statuses: (0..computed.values.len()).map(status).collect(),
+        has_default: computed.has_default,
+    }
 }
 
 fn to_values(array: &ArrayRef, data_type: DataType) -> Values {
@@ -83,8 +90,9 @@ mod tests {
             let mut typed = Values::of(data_type, 0);
             values.iter().for_each(|value| typed.push(value));
             let expected = transform::array_of(&values, data_type);
-            let filled = of_column(typed.clone(), &statuses, data_type);
-            let back = to_column(&filled, data_type);
+            let column = Column { values: typed.clone(), statuses: statuses.clone(), has_default: false };
+            let filled = of_column(column, data_type);
+            let back = to_column(&ComputedColumn::new(filled.clone(), None, data_type).unwrap(), data_type);
             assert_eq!(back.statuses, statuses);
             let shown = |values: &Values| format!("{values:?}");
             assert_eq!(shown(&back.values), shown(&typed));
@@ -93,6 +101,27 @@ mod tests {
                 (0..array.len()).map(|row| transform::value_at(array, row, data_type)).collect()
             };
             assert_eq!((cells(&filled), filled.null_count()), (cells(&expected), expected.null_count()));
+        }
+    }
+
+    #[test]
+    fn the_default_of_a_computed_feature_is_its_value_and_its_status_stays() {
+        for (data_type, default) in [
+            ("float64", Value::Float64(-0.0)),
+            ("string", Value::String("none".into())),
+            ("list<int32>", Value::List([Value::Int32(1)].into())),
+            ("list<float32>[2]", Value::List([Value::Float32(0.5), Value::Float32(1.0)].into())),
+        ] {
+            let data_type: DataType = data_type.parse().unwrap();
+            let array = transform::array_of(&[Value::Null, default.clone(), Value::Null], data_type);
+            let computed = ComputedColumn::new(array, Some(&default), data_type).unwrap();
+            let column = to_column(&computed, data_type);
+            assert_eq!(column.statuses, [Status::NullValue, Status::Present, Status::NullValue]);
+            let filled = of_column(column, data_type);
+            for row in 0..3 {
+                assert_eq!(transform::value_at(&filled, row, data_type), default);
+                assert_eq!(transform::value_at(&computed.values, row, data_type), default);
+            }
         }
     }
 }

@@ -192,6 +192,12 @@ pub enum ServeError {
         /// Why.
         reason: String,
     },
+    /// What was read was edited or removed meanwhile, and is not served any more in a moment.
+    #[error("nothing is answered: {why}")]
+    Moved {
+        /// What moved.
+        why: String,
+    },
     /// The columns of an answer cannot be put together.
     #[error("the columns of the answer cannot be put together: {0}")]
     Assemble(#[from] arrow::error::ArrowError),
@@ -288,7 +294,7 @@ impl ServeError {
             | ServeError::TooManyBytes { .. }
             | ServeError::TooManyRows { .. } => Code::ResourceExhausted,
             ServeError::Busy { .. } | ServeError::Full { .. } => Code::Overloaded,
-            ServeError::NotTaken { .. } => Code::Unavailable,
+            ServeError::NotTaken { .. } | ServeError::Moved { .. } => Code::Unavailable,
             ServeError::Late { .. } | ServeError::Unsure { .. } => Code::DeadlineExceeded,
             ServeError::Store(
                 OnlineError::Damaged { .. } | OnlineError::Newer { .. } | OnlineError::TooLarge { .. },
@@ -357,6 +363,7 @@ impl ServeError {
                 "ask again a little later, or run one more `twinstore serve`".to_owned()
             }
             ServeError::Late { .. } => "ask again, for fewer entities at once".to_owned(),
+            ServeError::Moved { .. } => "ask again: the server takes it on within a second".to_owned(),
             ServeError::Store(_) => "`twinstore doctor` looks into it".to_owned(),
             ServeError::Evaluate { .. } => "`twinstore plan` checks its expressions".to_owned(),
             ServeError::Assemble(_) | ServeError::Broken(_) => {

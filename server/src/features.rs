@@ -39,7 +39,7 @@ pub struct FeatureColumn {
 /// One feature of one entity.
 #[derive(Clone, PartialEq, Debug)]
 pub struct FeatureCell {
-    /// The value; null unless the status is `PRESENT`.
+    /// The value; the feature's default, or null, unless the status is `PRESENT`.
     pub value: Value,
     /// Why.
     pub status: Status,

@@ -3,13 +3,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use feature::{Computation, Field, Micros, ServicePlan, VersionId, View};
 use online::{Found, Layout, Read, Reader};
-use transform::OnDemand;
+use transform::{ComputedColumn, OnDemand};
 
 use crate::answered::Answered;
 use crate::error::ServeError;
@@ -49,6 +50,8 @@ pub struct FeatureReader {
     outputs: HashMap<String, usize>,
     scopes: Scopes,
     metrics: Arc<ServiceMetrics>,
+    /// Whether it is recorded that it is used.
+    is_used: AtomicBool,
 }
 
 impl FeatureReader {
@@ -85,6 +88,7 @@ impl FeatureReader {
             timed_by,
             outputs,
             metrics: Arc::default(),
+            is_used: AtomicBool::new(false),
             plan,
         })
     }
@@ -97,6 +101,14 @@ impl FeatureReader {
     /// The place of a feature among the service's.
     pub(crate) fn output(&self, name: &str) -> Option<usize> {
         self.outputs.get(name).copied()
+    }
+
+    pub(crate) fn is_used(&self) -> bool {
+        self.is_used.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn begin_use(&self) {
+        self.is_used.store(true, Ordering::Relaxed);
     }
 
     /// What is counted for the service.
@@ -210,7 +222,7 @@ impl FeatureReader {
         scoped: &ScopedComputation,
         question: &Question,
         answered: &Answered,
-    ) -> Result<Vec<ArrayRef>, ServeError> {
+    ) -> Result<Vec<ComputedColumn>, ServeError> {
         let computation = self.plan.computations.get(scoped.computation);
         let Some((computation, compiled)) = computation.zip(self.on_demand.get(scoped.computation)) else {
             return Err(self.incomplete("an on-demand view"));

@@ -17,6 +17,7 @@ use crate::call::Call;
 use crate::catalog::Catalog;
 use crate::error::{Code, ServeError};
 use crate::excerpt::excerpt;
+use crate::first_use::{BeginUse, NotRecorded};
 use crate::given::GivenColumn;
 use crate::limits::Limits;
 use crate::metrics::{Exposition, Face, Metrics, PushCounts, Sample, SampleKind, ServiceMetrics, Stage};
@@ -52,6 +53,7 @@ pub struct Serving<R> {
     samples: Option<Samples>,
     stand_in: Option<StandIn>,
     degraded: Option<Degraded>,
+    begin_use: Option<BeginUse>,
 }
 
 impl<R: Reader> Serving<R> {
@@ -73,6 +75,7 @@ impl<R: Reader> Serving<R> {
             samples: None,
             stand_in: None,
             degraded: None,
+            begin_use: None,
         }
     }
 
@@ -106,6 +109,12 @@ impl<R: Reader> Serving<R> {
     #[must_use]
     pub fn with_families(self, more: impl Fn() -> String + Send + Sync + 'static) -> Self {
         Self { more: Some(Box::new(more)), ..self }
+    }
+
+    /// Tells this of the first answered read of each service and of each set of views.
+    #[must_use]
+    pub fn with_first_use(self, begin_use: BeginUse) -> Self {
+        Self { begin_use: Some(begin_use), ..self }
     }
 
     /// Takes pushed rows, and hands them to this sink.
@@ -208,7 +217,22 @@ impl<R: Reader> Serving<R> {
         if features.as_ref().is_err_and(|error| error.code() == Code::Unavailable) {
             self.availability.doubt();
         }
-        features
+        let features = features?;
+        self.begin_use(reader).await?;
+        Ok(features)
+    }
+
+    /// Has it recorded that what was read is used, the first time.
+    async fn begin_use(&self, reader: &FeatureReader) -> Result<(), ServeError> {
+        let Some(begin_use) = self.begin_use.as_ref().filter(|_| !reader.is_used()) else { return Ok(()) };
+        match begin_use(reader.plan()).await {
+            Ok(()) => reader.begin_use(),
+            Err(NotRecorded::Moved(why)) => return Err(ServeError::Moved { why }),
+            Err(NotRecorded::Failed(why)) => {
+                tracing::warn!("{}: its first use is not recorded: {why}", reader.plan().id);
+            }
+        }
+        Ok(())
     }
 
     /// Whether requests are not answered, as the store is gone and nothing stands in for it.

@@ -45,6 +45,7 @@ impl Project {
             online: Embedded::open(&folder.path().join("online")).unwrap(),
             project: folder.path().to_owned(),
             clock,
+            first_use: materializer::FirstUse::default(),
         };
         Project { registered: Registered::default(), materializer, folder }
     }

@@ -1,16 +1,23 @@
 //! The features of an on-demand view from its inputs and what a request brings.
 
-use arrow::array::ArrayRef;
 use arrow::record_batch::RecordBatch;
-use feature::{Computed, Field, OnDemandView};
+use feature::{Computed, DataType, Field, OnDemandView, Value};
 
+use crate::default_values::ComputedColumn;
 use crate::error::{ExpressionError, TransformError};
 use crate::expression::Expression;
 
 /// An on-demand view's expressions, compiled.
 #[derive(Clone, Debug)]
 pub struct OnDemand {
-    features: Vec<Expression>,
+    features: Vec<Compiled>,
+}
+
+#[derive(Clone, Debug)]
+struct Compiled {
+    expression: Expression,
+    data_type: DataType,
+    default: Option<Value>,
 }
 
 impl OnDemand {
@@ -19,15 +26,21 @@ impl OnDemand {
         let compile = |feature: &Computed| {
             let what = format!("the feature `{}`", feature.name);
             let expression = Expression::compile(inputs, &feature.expression);
-            expression.map_err(|error| error.within(&what))?.widened(feature.data_type, &what)
+            let expression = expression.map_err(|error| error.within(&what))?;
+            let (data_type, default) = (feature.data_type, feature.default.clone());
+            Ok(Compiled { expression: expression.widened(data_type, &what)?, data_type, default })
         };
         Ok(Self { features: view.features.iter().map(compile).collect::<Result<_, _>>()? })
     }
 
-    /// One array for each of the view's features, for a batch that holds the inputs by name.
-    /// A row on which an expression fails has null.
-    pub fn evaluate(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>, TransformError> {
-        self.features.iter().map(|feature| Ok(feature.evaluate(batch)?.values)).collect()
+    /// One column for each of the view's features, for a batch that holds the inputs by name.
+    /// A row on which an expression fails has null, or the feature's default.
+    pub fn evaluate(&self, batch: &RecordBatch) -> Result<Vec<ComputedColumn>, TransformError> {
+        let column = |feature: &Compiled| {
+            let given = feature.expression.evaluate(batch)?.values;
+            Ok(ComputedColumn::new(given, feature.default.as_ref(), feature.data_type)?)
+        };
+        self.features.iter().map(column).collect()
     }
 }
 
@@ -35,8 +48,8 @@ impl OnDemand {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Array, Float64Array, Int32Array};
-    use feature::{About, Value};
+    use arrow::array::{Array, ArrayRef, Float64Array, Int32Array};
+    use feature::About;
 
     use super::*;
     use crate::value_at;
@@ -48,6 +61,7 @@ mod tests {
             data_type: "float64".parse().unwrap(),
             unit: None,
             description: None,
+            default: None,
         };
         OnDemandView {
             id: "route@1".parse().unwrap(),
@@ -75,9 +89,24 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("distance", distances), ("dest_mean_delay_1d", delays)]);
         let features = OnDemand::compile(&view, &inputs()).unwrap().evaluate(&batch.unwrap()).unwrap();
         let values: Vec<Value> =
-            (0..3).map(|row| value_at(&features[0], row, view.features[0].data_type)).collect();
+            (0..3).map(|row| value_at(&features[0].values, row, view.features[0].data_type)).collect();
         assert_eq!(values, [Value::Null, Value::Float64(2.0), Value::Null]);
-        assert_eq!(features[0].null_count(), 2);
+        assert_eq!(features[0].values.null_count(), 2);
+    }
+
+    #[test]
+    fn a_default_stands_in_the_place_of_null_and_where_it_does_is_still_known() {
+        let mut view = view("dest_mean_delay_1d / (200 / distance)");
+        view.features[0].default = Some(Value::Float64(-1.0));
+        let delays: ArrayRef = Arc::new(Float64Array::from(vec![Some(4.0), Some(4.0), None]));
+        let distances: ArrayRef = Arc::new(Int32Array::from(vec![0, 100, 100]));
+        let batch = RecordBatch::try_from_iter([("distance", distances), ("dest_mean_delay_1d", delays)]);
+        let features = OnDemand::compile(&view, &inputs()).unwrap().evaluate(&batch.unwrap()).unwrap();
+        let values: Vec<Value> =
+            (0..3).map(|row| value_at(&features[0].values, row, view.features[0].data_type)).collect();
+        assert_eq!(values, [-1.0, 2.0, -1.0].map(Value::Float64));
+        let nulls = features[0].nulls.as_ref().unwrap();
+        assert_eq!([0, 1, 2].map(|row| nulls.is_null(row)), [true, false, true]);
     }
 
     #[test]

@@ -30,7 +30,14 @@ impl Packer {
         let mut columns = Vec::new();
         let mut features = Vec::new();
         let mut add = |name: Name, data_type: Scalar, fold: Fold| {
-            features.push(Feature { name, data_type: data_type.into(), fold, unit: None, description: None });
+            features.push(Feature {
+                name,
+                data_type: data_type.into(),
+                fold,
+                unit: None,
+                description: None,
+                default: None,
+            });
         };
         for column in 0..latest {
             let column_name = name(&format!("c{column}"))?;

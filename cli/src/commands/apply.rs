@@ -17,6 +17,13 @@ use crate::project::Project;
 
 pub async fn plan(project: &Project, format: Format) -> Result<(), Failure> {
     let registered = project.registered_so_far().await?;
+    let is_settled = registered.unknown_uses().next().is_none();
+    let registered = if is_settled {
+        registered
+    } else {
+        project.settle_uses(&project.registry().await?).await?;
+        project.registered_so_far().await?
+    };
     let definitions = Definitions::read(&project.folder, &registered)?;
     let plan = Plan::of(&definitions, &registered);
     let rows = LargestRows::of(&plan, &definitions);
@@ -36,6 +43,7 @@ pub async fn plan(project: &Project, format: Format) -> Result<(), Failure> {
 
 pub async fn apply(project: &Project, format: Format) -> Result<(), Failure> {
     let registry = project.registry().await?;
+    project.settle_uses(&registry).await?;
     let registered = registry.registered().await?;
     let definitions = Definitions::read(&project.folder, &registered)?;
     let plan = Plan::of(&definitions, &registered);
@@ -54,8 +62,12 @@ pub async fn apply(project: &Project, format: Format) -> Result<(), Failure> {
         }
         Format::Table => {
             println!("{plan}{rows}");
+            let edited = match applied.edited {
+                0 => String::new(),
+                edited => format!(", {edited} edited before first use"),
+            };
             println!(
-                "applied: {} added, {} revised (generation {})",
+                "applied: {} added, {} revised{edited} (generation {})",
                 applied.added, applied.revised, applied.generation
             );
             Ok(())
@@ -76,7 +88,7 @@ struct Planned<'a> {
     largest_rows: &'a [LargestRow],
 }
 
-/// The longest packed row of each view that is new.
+/// The longest packed row of each view that is new or edited.
 struct LargestRows(Vec<LargestRow>);
 
 #[derive(Serialize)]
@@ -88,7 +100,7 @@ struct LargestRow {
 
 impl LargestRows {
     fn of(plan: &Plan, definitions: &Definitions) -> LargestRows {
-        let new = plan.changes.iter().filter(|change| change.action == Action::Add);
+        let new = plan.changes.iter().filter(|change| matches!(change.action, Action::Add | Action::Edit));
         let views = new.filter_map(|change| definitions.get(&change.id));
         let rows = views.filter_map(|definition| match &definition.body {
             Body::FeatureView(view) => Some(LargestRow {

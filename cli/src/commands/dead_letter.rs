@@ -5,7 +5,7 @@ use materializer::unsettled;
 use offline::DeadLetter;
 use serde_json::json;
 
-use crate::arguments::{DeadLetterCommand, Format};
+use crate::arguments::{DeadLetterCommand, Format, ViewName};
 use crate::failure::Failure;
 use crate::output::{self, count};
 use crate::project::{Project, targets_with};
@@ -24,7 +24,7 @@ pub async fn dead_letter(project: &Project, command: &DeadLetterCommand) -> Resu
     }
 }
 
-async fn list(project: &Project, views: &[VersionId], limit: usize, format: Format) -> Result<(), Failure> {
+async fn list(project: &Project, views: &[ViewName], limit: usize, format: Format) -> Result<(), Failure> {
     let store = project.offline()?;
     let mut found: Vec<(VersionId, DeadLetter)> = Vec::new();
     for target in targets_with(&project.registered().await?, views, |_| true)? {
@@ -70,9 +70,9 @@ fn start(text: &str) -> String {
     }
 }
 
-async fn replay(project: &Project, views: &[VersionId], limit: usize, format: Format) -> Result<(), Failure> {
+async fn replay(project: &Project, views: &[ViewName], limit: usize, format: Format) -> Result<(), Failure> {
     let targets = targets_with(&project.registered().await?, views, |source| source.stream.is_some())?;
-    let materializer = project.materializer(&targets).await?;
+    let materializer = project.materializer(&targets, "dead-letter replay").await?;
     let mut reports = Vec::new();
     for target in targets {
         reports.push(materializer.replay_refused(&target, limit).await?);

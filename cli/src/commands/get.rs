@@ -41,6 +41,7 @@ pub async fn get(project: &Project, args: &GetArgs) -> Result<(), Failure> {
             let question = reader.question(asked, &Limits::default())?;
             let moment = args.at.map_or_else(|| Moment::Now(clock::now()), Moment::At);
             let features = reader.read(&project.online().await?, &question, moment).await?;
+            project.begin_use(&plan, "get").await?;
             let of_column = |column: &server::FeatureColumn| {
                 let cell = features.cell(column, 0)?;
                 Some(ReadFeature {
@@ -202,11 +203,7 @@ async fn ask_server(
     for column in response.columns {
         let times = response.times.get(column.times as usize).filter(|times| !times.nulls.contains(&0));
         let status = column.statuses().next().map_or("UNKNOWN", |status| status.as_str_name()).to_owned();
-        let value = if status == Status::Present.name() {
-            column.values.as_ref().map_or(Value::Null, first)
-        } else {
-            Value::Null
-        };
+        let value = column.values.as_ref().map_or(Value::Null, first);
         features.push(ReadFeature {
             name: column.name,
             value,
@@ -260,6 +257,9 @@ fn pack(values: &[Value]) -> v1::Values {
 /// The first value of a packed column.
 fn first(values: &v1::Values) -> Value {
     use v1::values::Kind;
+    if values.nulls.contains(&0) {
+        return Value::Null;
+    }
     let all = match &values.kind {
         Some(Kind::Lists(lists)) => {
             let length = lists.lengths.first().copied().unwrap_or(0) as usize;

@@ -25,6 +25,13 @@ enum Load {
 }
 
 impl Load {
+    fn name(self) -> &'static str {
+        match self {
+            Load::Backfill(_) => "backfill",
+            Load::Materialize => "materialize",
+        }
+    }
+
     async fn run(
         self,
         materializer: &Materializer<Store>,
@@ -65,7 +72,7 @@ async fn load(project: &Project, targets: Vec<Target>, load: Load, format: Forma
         return Err(Failure::new("no registered view has a batch source: there is no history to load"));
     }
     let began = Instant::now();
-    let materializer = Arc::new(project.materializer(&targets).await?);
+    let materializer = Arc::new(project.materializer(&targets, load.name()).await?);
     let mut waiting = targets.into_iter().enumerate();
     let mut running = JoinSet::new();
     let mut loaded = Vec::new();

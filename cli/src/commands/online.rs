@@ -12,7 +12,7 @@ use crate::project::{Project, targets_with};
 pub async fn online(project: &Project, command: &OnlineCommand) -> Result<(), Failure> {
     let OnlineCommand::Rebuild { views, format } = command;
     let targets = targets_with(&project.registered().await?, views, |_| true)?;
-    let materializer = project.materializer(&targets).await?;
+    let materializer = project.materializer(&targets, "online rebuild").await?;
     let mut rebuilt = Vec::new();
     for target in targets {
         let began = Instant::now();

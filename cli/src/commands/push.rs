@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, stdin};
 
 use feature::StreamFormat;
 use materializer::{PushLog, Pushed};
+use registry::Using;
 use serde_json::json;
 
 use crate::arguments::{Format, PushArgs};
@@ -43,6 +44,12 @@ pub async fn push(project: &Project, args: &PushArgs) -> Result<(), Failure> {
         )),
         None => Box::new(stdin().lock()),
     };
+    let using: Vec<Using> = registered
+        .views()
+        .filter(|view| view.source == source.name)
+        .map(|view| Using::view_as_it_is(&view.id))
+        .collect();
+    project.registry().await?.begin_use(&using, "push", clock::now()).await?;
     let mut log = PushLog::open(&folder)?;
     let first = log.next();
     let mut rows = Vec::new();

@@ -1,8 +1,10 @@
 //! `registry`: what is defined.
 
-use registry::{Reach, Shown};
+use feature::Field;
+use registry::{FoundFeature, Kind, Reach, RegistryError, ServiceShown, Shown, ShownFeature, UNKNOWN};
 
-use crate::arguments::{Format, RegistryCommand};
+use crate::arguments::{Format, KindArg, RegistryCommand};
+use crate::clock;
 use crate::failure::Failure;
 use crate::output;
 use crate::project::Project;
@@ -11,7 +13,34 @@ pub async fn registry(project: &Project, command: &RegistryCommand) -> Result<()
     match command {
         RegistryCommand::List(format) => list(project, format.format).await,
         RegistryCommand::Show { name, format } => show(project, name, format.format).await,
+        RegistryCommand::Remove { name, kind, format } => {
+            remove(project, name, kind.map(kind_of), format.format).await
+        }
     }
+}
+
+fn kind_of(kind: KindArg) -> Kind {
+    match kind {
+        KindArg::Entity => Kind::Entity,
+        KindArg::Source => Kind::Source,
+        KindArg::FeatureView => Kind::FeatureView,
+        KindArg::OnDemandView => Kind::OnDemandView,
+        KindArg::FeatureService => Kind::FeatureService,
+    }
+}
+
+async fn remove(project: &Project, name: &str, kind: Option<Kind>, format: Format) -> Result<(), Failure> {
+    let registry = project.registry().await?;
+    project.settle_uses(&registry).await?;
+    let removed = registry.remove(name, kind, clock::now()).await?;
+    if format == Format::Json {
+        return output::json(&removed);
+    }
+    println!("{} removed (generation {})", removed.id, removed.generation);
+    if project.folder.join(&removed.file).is_file() {
+        println!("note: where {} still defines it, the next `apply` adds it again", removed.file);
+    }
+    Ok(())
 }
 
 async fn list(project: &Project, format: Format) -> Result<(), Failure> {
@@ -42,7 +71,23 @@ async fn list(project: &Project, format: Format) -> Result<(), Failure> {
 }
 
 async fn show(project: &Project, name: &str, format: Format) -> Result<(), Failure> {
-    let shown = project.registry().await?.show(name).await?;
+    let registry = project.registry().await?;
+    let shown = match registry.show(name).await {
+        Err(error @ RegistryError::Unknown { .. }) => {
+            let found = registry.registered().await?.features_named(name)?;
+            if found.is_empty() {
+                return Err(error.into());
+            }
+            return match format {
+                Format::Json => output::json(&found),
+                Format::Table => {
+                    print_features(&found);
+                    Ok(())
+                }
+            };
+        }
+        shown => shown?,
+    };
     if format == Format::Json {
         return output::json(&shown);
     }
@@ -62,6 +107,12 @@ fn print_one(shown: &Shown) {
     println!("{} {}{version}{live}", listed.kind.name(), listed.name);
     println!("hash      {}", listed.hash);
     println!("file      {}", listed.file);
+    match &shown.first_use {
+        Some(first) if first.by == UNKNOWN => println!("used      before first uses were recorded"),
+        Some(first) => println!("used      since {}, first by {}", first.at, first.by),
+        None if listed.version.is_some() => println!("used      never: it may be edited or removed"),
+        None => {}
+    }
     for revision in &shown.revisions {
         println!(
             "revision  {} at {} (generation {})",
@@ -72,7 +123,52 @@ fn print_one(shown: &Shown) {
         [] => println!("read by   nothing"),
         dependents => println!("read by   {}", dependents.iter().map(reader).collect::<Vec<_>>().join(", ")),
     }
+    if let Some(service) = &shown.service {
+        print_service(service);
+    }
     println!("\n{}", shown.text.trim_end());
+}
+
+/// What a service takes, a line each, and a table of what it gives.
+fn print_service(service: &ServiceShown) {
+    let columns = |fields: &[Field]| -> String {
+        let named = |field: &Field| format!("{} ({})", field.name, field.data_type);
+        fields.iter().map(named).collect::<Vec<_>>().join(", ")
+    };
+    println!("keys      {}", columns(&service.keys));
+    if !service.request.is_empty() {
+        println!("request   {}", columns(&service.request));
+    }
+    println!("\n{}", features(service.features.iter()));
+}
+
+fn features<'a>(features: impl Iterator<Item = &'a ShownFeature>) -> comfy_table::Table {
+    let none = || "-".to_owned();
+    let rows = features.map(|feature| {
+        vec![
+            feature.name.clone(),
+            feature.data_type.to_string(),
+            feature.unit.clone().unwrap_or_else(none),
+            feature.default.clone().unwrap_or_else(none),
+            format!("{} of {}", feature.feature, feature.view),
+            feature.description.clone().unwrap_or_default(),
+        ]
+    });
+    output::table(&["feature", "type", "unit", "default", "from", "description"], &[], rows)
+}
+
+/// Where a feature of this name is defined or given.
+fn print_features(found: &[FoundFeature]) {
+    let rows = found.iter().map(|found| {
+        vec![
+            found.of.to_string(),
+            found.name.clone(),
+            found.data_type.to_string(),
+            found.unit.clone().unwrap_or_else(|| "-".to_owned()),
+            found.what.clone(),
+        ]
+    });
+    println!("{}", output::table(&["in", "feature", "type", "unit", "what it is"], &[], rows));
 }
 
 fn reader(reach: &Reach) -> String {

@@ -16,8 +16,10 @@ use std::time::Duration;
 
 use feature::{ServiceRef, VersionId};
 use online::{HotTier, Reader, Store};
-use registry::{Registered, Registry};
-use server::{Addresses, Catalog, Ended, FeatureReader, Limits, Server, Services, Serving, Views};
+use registry::{Registered, Registry, RegistryError, Using};
+use server::{
+    Addresses, BeginUse, Catalog, Ended, FeatureReader, Limits, NotRecorded, Server, Services, Serving, Views,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -127,6 +129,7 @@ impl Applied<'_> {
             .with_sink(self.topics.clone())
             .with_degraded(move || degraded.degraded())
             .with_families(move || board.prometheus())
+            .with_first_use(begin_use(self.registry.clone()))
     }
 
     /// Takes on what is applied from now on, and which versions are made live. What cannot be taken on is
@@ -172,6 +175,20 @@ impl Applied<'_> {
         self.generation = generation;
         Ok(())
     }
+}
+
+/// Records the first answered read of each service, and of each view that none names.
+fn begin_use(registry: Registry) -> BeginUse {
+    Box::new(move |plan| {
+        let (registry, using) = (registry.clone(), Using::service(plan));
+        Box::pin(async move {
+            let begun = registry.begin_use(&using, "serve", clock::now()).await;
+            begun.map_err(|error| match error {
+                RegistryError::Moved { .. } => NotRecorded::Moved(error.to_string()),
+                error => NotRecorded::Failed(error.to_string()),
+            })
+        })
+    })
 }
 
 /// Every registered version of every service, which of them are live, and every view. A service that

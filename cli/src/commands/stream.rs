@@ -58,7 +58,7 @@ pub async fn stream(project: &Project, args: &StreamArgs) -> Result<(), Failure>
         ));
     }
     let trial = Arc::new(trial::of_stream()?);
-    let mut materializer = project.materializer(&targets).await?;
+    let mut materializer = project.materializer(&targets, "stream").await?;
     if !trial.has(Guard::CompareAndSet) {
         materializer.online = materializer.online.without_compare();
     }

@@ -67,6 +67,7 @@ async fn build(project: &Project, build: &Build<'_>) -> Result<(), Failure> {
     let hashed = spine_path.clone();
     let spine_sha256 = tokio::task::spawn_blocking(move || file_sha256(&hashed));
     let making = Making::new(&store, &plan, &spine, &options).await?;
+    project.begin_use(&plan, "training-set").await?;
     let made = write(making, &out, build.args.preview).await?;
     let spine = ManifestSpine {
         path: build.spine.to_owned(),

@@ -62,7 +62,8 @@ impl History {
     /// The history of a seed, with up to `rows` rows for each of up to four entities.
     pub fn generate(seed: u64, rows: usize) -> History {
         let mut numbers = Numbers::new(seed);
-        let view = view(&mut numbers);
+        let mut view = view(&mut numbers);
+        add_defaults(seed, &mut view);
         let base = numbers.pick(&[0, -7_200_000_000, 1_370_088_000_000_000]).unwrap_or(0);
         let mut position = 0;
         let entities: Vec<_> = (0..=numbers.below(4))
@@ -113,7 +114,7 @@ fn view(numbers: &mut Numbers) -> View {
     let mut features = Vec::new();
     let mut add = |text: String, data_type: DataType, fold: Fold| {
         if let Some(name) = name(&text) {
-            features.push(Feature { name, data_type, fold, unit: None, description: None });
+            features.push(Feature { name, data_type, fold, unit: None, description: None, default: None });
         }
     };
     for (place, column) in columns.iter().enumerate() {
@@ -152,6 +153,17 @@ fn view(numbers: &mut Numbers) -> View {
         ttl: numbers.pick(&[None, Some(Span::MINUTE), Some(minutes(30))]).flatten(),
         hash: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef".into(),
         ..View::bare(id, first_name(), keys, first_name())
+    }
+}
+
+/// Gives some of the features a default, by numbers of their own: the rest of a history stays as it was.
+/// That of seed 0 has none, as samples are pinned by it.
+fn add_defaults(seed: u64, view: &mut View) {
+    let numbers = &mut Numbers::new(!seed);
+    for feature in view.features.iter_mut().filter(|_| seed != 0) {
+        if numbers.once_in(3) {
+            feature.default = Some(value(numbers, feature.data_type)).filter(|value| !value.is_null());
+        }
     }
 }
 

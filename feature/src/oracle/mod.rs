@@ -10,7 +10,7 @@ mod sketches;
 use num_bigint::{BigInt, BigUint};
 
 use crate::aggregate::Function;
-use crate::answer::{Answer, Cell, Times};
+use crate::answer::{Answer, Cell, Status, Times};
 use crate::exact::{round, round_quotient};
 use crate::row::{AsOf, Row};
 use crate::time::Micros;
@@ -43,6 +43,11 @@ pub fn answer(view: &View, rows: &[Row], at: Micros, as_of: AsOf) -> Answer {
             Fold::Aggregate { function, column, window } => {
                 Cell::of(aggregate(view, function, column, window, &visible, at))
             }
+        })
+        .zip(&view.features)
+        .map(|(cell, feature)| match (&feature.default, cell.status) {
+            (Some(default), Status::NullValue) => Cell { value: default.clone(), ..cell },
+            _ => cell,
         })
         .collect();
     let times = Times { event_time: latest.event_time, available_at: latest.available_at };

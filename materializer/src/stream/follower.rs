@@ -20,6 +20,7 @@ use super::trial::{Guard, Point, Trial};
 use super::watch::Watch;
 use super::working::Working;
 use crate::error::MaterializerError;
+use crate::first_use::FirstUse;
 use crate::history::{Materializer, Target};
 use crate::{seam, sync};
 use flush::Flush;
@@ -62,6 +63,7 @@ pub async fn follow<W: Reader + Writer, F: Feed>(
     let mut follower = Follower {
         offline: &materializer.offline,
         online: &materializer.online,
+        first_use: &materializer.first_use,
         clock,
         target,
         following,
@@ -86,6 +88,7 @@ pub async fn follow<W: Reader + Writer, F: Feed>(
 struct Follower<'a, W, F> {
     offline: &'a OfflineStore,
     online: &'a W,
+    first_use: &'a FirstUse,
     clock: fn() -> Micros,
     target: &'a Target,
     following: &'a Following,
@@ -156,6 +159,9 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
     }
 
     async fn step(&mut self, step: Step) -> Result<Event, MaterializerError> {
+        if matches!(step, Step::Refuse | Step::Write | Step::Commit(_)) {
+            self.first_use.begin(&self.target.view).await?;
+        }
         match step {
             Step::Forget => {
                 self.working.forget();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, TimestampMicrosecondArray, UInt32Array};
 use arrow::compute::{nullif, take};
-use feature::{DataType, Fold, Micros, View, is_alive, is_kept};
+use feature::{DataType, Feature, Fold, Micros, View, is_alive, is_kept};
 
 use crate::error::OfflineError;
 use crate::join::kept_rows::{Kept, KeptRows, RowFacts};
@@ -84,8 +84,9 @@ impl Folded {
         for finished in folds.into_iter().flat_map(|fold| fold.finish(&ranges)) {
             let Some(feature) = self.view.features.get(finished.feature) else { continue };
             let values = nullif(&transform::array_of(&finished.values, feature.data_type), &unknown)?;
-            // A count is filled by any row that makes its entity known.
-            let fills = |slot: usize| finished.counts && unknown.value(slot) && early(slot);
+            // A count, and what has a default, is filled by any row that makes its entity known.
+            let is_filled = finished.counts || feature.default.is_some();
+            let fills = |slot: usize| is_filled && unknown.value(slot) && early(slot);
             let leaked =
                 finished.leaked.iter().enumerate().map(|(slot, leaked)| Some(*leaked || fills(slot)));
             let window = Window { values, leaked: leaked.collect() };
@@ -100,9 +101,11 @@ impl Folded {
     pub(crate) fn columns(&self, slots: &[u32]) -> Result<Columns, OfflineError> {
         let winners = Self::rows_of(slots, &self.winners);
         let early = self.early.as_ref().map(|early| Self::rows_of(slots, early)).unwrap_or_default();
-        let values = self.kept.values(&self.only_alive(slots, &winners))?;
+        let alive = self.only_alive(slots, &winners);
+        let early_alive = self.only_alive(slots, &early);
+        let values = self.kept.values(&alive)?;
         let early_values = match early.iter().any(|early| !early.is_none()) {
-            true => self.kept.values(&self.only_alive(slots, &early))?,
+            true => self.kept.values(&early_alive)?,
             false => Vec::new(),
         };
         let places: UInt32Array = slots.iter().map(|slot| (*slot != NO_SLOT).then_some(*slot)).collect();
@@ -113,9 +116,20 @@ impl Folded {
                 (Fold::Latest { column }, _) => {
                     let kept_as = self.latest_columns.iter().position(|kept| *kept == column);
                     let of = |values: &[ArrayRef]| kept_as.and_then(|kept| values.get(kept)).cloned();
-                    let filled =
-                        |values: ArrayRef| (0..slots.len()).map(|row| Some(values.is_valid(row))).collect();
-                    (of(&values), of(&early_values).map(filled))
+                    let visible = of(&values);
+                    // A null fills the cell with the default, unless one stands there already.
+                    let is_there =
+                        |rows: &[Kept], row: usize| rows.get(row).is_some_and(|row| !row.is_none());
+                    let fills = |row: usize| {
+                        let is_null = visible.as_ref().is_some_and(|visible| visible.is_null(row));
+                        let stands = is_there(&alive, row) && is_null;
+                        feature.default.is_some() && is_there(&early_alive, row) && !stands
+                    };
+                    let filled = |values: ArrayRef| {
+                        (0..slots.len()).map(|row| Some(values.is_valid(row) || fills(row))).collect()
+                    };
+                    let leaks = of(&early_values).map(filled);
+                    (visible, leaks)
                 }
                 (_, Some(window)) => {
                     let leaks =
@@ -125,7 +139,9 @@ impl Folded {
                 }
                 (_, None) => (None, None),
             };
-            features.push(array.unwrap_or_else(|| all_null(feature.data_type, slots.len())));
+            let array = array.unwrap_or_else(|| all_null(feature.data_type, slots.len()));
+            let known = if matches!(feature.fold, Fold::Latest { .. }) { &alive } else { &winners };
+            features.push(or_default(array, feature, known)?);
             leaked.push(leaks.unwrap_or_else(|| nowhere.clone()));
         }
         Ok(Columns { features, leaked })
@@ -169,6 +185,15 @@ impl Folded {
         let at = self.labels.times.get(slot as usize).and_then(|at| Micros::new(*at).ok());
         self.kept.facts(row).zip(at).is_some_and(|(facts, at)| holds(facts.event_time, at))
     }
+}
+
+/// Law 3: the feature's default where its value is null and there is a row: the latest visible one of the
+/// entity, which for a latest value is alive.
+fn or_default(values: ArrayRef, feature: &Feature, rows: &[Kept]) -> Result<ArrayRef, OfflineError> {
+    let Some(default) = &feature.default else { return Ok(values) };
+    let is_null = |(place, row): (usize, &Kept)| Some(!row.is_none() && values.is_null(place));
+    let nulls: BooleanArray = rows.iter().enumerate().map(is_null).collect();
+    Ok(transform::with_default(&values, &nulls, default, feature.data_type)?)
 }
 
 fn all_null(data_type: DataType, rows: usize) -> ArrayRef {

@@ -79,6 +79,7 @@ fn view_of(features: Vec<(&str, DataType, Fold)>) -> View {
                 fold,
                 unit: None,
                 description: None,
+                default: None,
             })
             .collect(),
         hash: "c0ffee00c0ffee00".repeat(4),

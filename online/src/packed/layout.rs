@@ -1,7 +1,7 @@
 //! Where everything lies in the packed rows of one view, and which parts each feature is answered
 //! from: worked out once, from the view's definition.
 
-use feature::{Component, DataType, Fold, Function, Micros, Scalar, Span, VersionId, View, Window};
+use feature::{Component, DataType, Fold, Function, Micros, Scalar, Span, Value, VersionId, View, Window};
 
 use super::{CHECKSUM, ENTRY, REFERENCE, aligned, at, tail};
 use crate::error::OnlineError;
@@ -21,6 +21,8 @@ pub struct Layout {
     pub(crate) features: Vec<FeaturePlan>,
     /// The type of each feature.
     pub(crate) types: Vec<DataType>,
+    /// What stands in the place of each feature's null.
+    pub(crate) defaults: Vec<Option<Value>>,
     /// How many states an answer to all features merges.
     pub(crate) merges: usize,
     /// Where the slots of the rings begin: the end of what lies at fixed places.
@@ -144,6 +146,7 @@ impl Layout {
             rings,
             features,
             types: view.features.iter().map(|feature| feature.data_type).collect(),
+            defaults: view.features.iter().map(|feature| feature.default.clone()).collect(),
             merges: merges.len(),
             slots_at,
         }

@@ -171,7 +171,8 @@ pub mod column {
         Unspecified = 0,
         /// There is a value.
         Present = 1,
-        /// The entity is known, and the value is null.
+        /// The entity is known, and the value is null: the feature's default stands in its place, if it
+        /// has one.
         NullValue = 2,
         /// The entity has no row in the view, or its key has a null. The value is null.
         NotFound = 3,

@@ -8,6 +8,7 @@ use crate::nearest::{did_you_mean, did_you_mean_or_list};
 use crate::problem::Report;
 use crate::yaml::{Content, Node};
 
+use super::default_value::default_value;
 use super::expression::{self, Compiled};
 
 /// Features with the columns that they fold, and the source's columns that these read.
@@ -46,6 +47,7 @@ pub(super) fn features(root: &Node, ground: &Ground<'_>, report: &mut Report<'_>
                 fold,
                 unit: entry.value.string("unit"),
                 description: entry.value.string("description"),
+                default: default_value(&entry.value, data_type, &what, report),
             });
         }
     }

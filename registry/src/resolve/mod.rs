@@ -2,6 +2,7 @@
 //! of the definition format checked. Everything that is wrong is reported, and what rests on
 //! something wrong is passed over in silence, so that one mistake gives one message.
 
+pub(crate) mod default_value;
 mod expectation;
 mod expression;
 mod features;

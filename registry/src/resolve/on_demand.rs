@@ -12,6 +12,7 @@ use crate::keys::Kind;
 use crate::problem::Report;
 use crate::yaml::Node;
 
+use super::default_value::default_value;
 use super::source::fields;
 use super::take::choices;
 use super::{Known, Resolver, expression};
@@ -139,6 +140,7 @@ fn computed(root: &Node, context: &str, columns: &[Field], report: &mut Report<'
                 data_type: compiled.data_type,
                 unit: entry.value.string("unit"),
                 description: entry.value.string("description"),
+                default: default_value(&entry.value, compiled.data_type, &what, report),
             });
         }
     }

@@ -3,6 +3,7 @@
 mod cases;
 mod reading;
 mod registering;
+mod uses;
 mod versions;
 
 use crate::{Definitions, Registered};

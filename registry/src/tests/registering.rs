@@ -4,7 +4,7 @@ use feature::Micros;
 use tempfile::TempDir;
 
 use super::{BASE, base, definitions, edited};
-use crate::{Action, Plan, Registered, Registry, RegistryError};
+use crate::{Action, Plan, Registered, Registry, RegistryError, Using};
 
 fn at(minute: i64) -> Micros {
     Micros::new(1_370_000_000_000_000 + minute * 60_000_000).unwrap()
@@ -12,6 +12,11 @@ fn at(minute: i64) -> Micros {
 
 fn url(folder: &TempDir) -> String {
     format!("sqlite://{}/deep/registry.db", folder.path().display())
+}
+
+async fn use_view(registry: &Registry, view: &str) -> Result<(), RegistryError> {
+    let view = registry.registered().await?.view(&view.parse().unwrap())?;
+    registry.begin_use(&[Using::view(&view)], "backfill", at(9)).await
 }
 
 async fn plan(registry: &Registry, text: &str) -> Plan {
@@ -117,6 +122,7 @@ async fn a_refused_plan_changes_nothing() {
     let registry = Registry::open(&url(&folder)).await.unwrap();
     registry.apply(&plan(&registry, BASE).await, at(0)).await.unwrap();
     let before = registry.registered().await.unwrap();
+    use_view(&registry, "airport_arrivals@1").await.unwrap();
     let text = edited("ttl: 2d", "ttl: 3d").replace("owner: delay-team", "owner: other");
     let refused = plan(&registry, &text).await;
     assert_eq!((refused.count(Action::Refuse), refused.count(Action::Revise)), (1, 1), "{refused}");
@@ -150,7 +156,7 @@ async fn a_registry_of_a_newer_version_is_refused() {
     let registry = Registry::open(&url(&folder)).await.unwrap();
     sqlx::query("UPDATE registry SET schema_version = 7").execute(registry.pool()).await.unwrap();
     let error = Registry::open(&url(&folder)).await.unwrap_err();
-    assert!(error.to_string().contains("newer twinstore (schema 7, this one knows 2): upgrade"), "{error}");
+    assert!(error.to_string().contains("newer twinstore (schema 7, this one knows 3): upgrade"), "{error}");
 }
 
 #[tokio::test]

@@ -3,11 +3,15 @@
 use proptest::prelude::*;
 
 use super::{BASE, base, definitions, edited};
-use crate::{Action, Definitions, Kind, Plan, Registered};
+use crate::{Action, Definitions, FirstUse, Kind, Plan, Registered};
 
 fn registered() -> Registered {
     let live = [("late_arrival".parse().unwrap(), 1)].into();
-    Registered::new(1, base().iter().cloned().collect(), live)
+    let used = FirstUse { at: feature::Micros::MIN, by: "backfill".to_owned() };
+    let base = base();
+    let uses = base.iter().map(crate::Definition::id).filter(|id| id.version.is_some());
+    Registered::new(1, base.iter().cloned().collect(), live)
+        .with_uses(uses.map(|id| (id, used.clone())).collect())
 }
 
 fn plan(text: &str) -> Plan {

@@ -25,7 +25,7 @@ struct Part<'a> {
 /// Writes the answer; `reserve` is told how many bytes it takes before the first.
 pub(super) fn write<B: BufMut>(answered: &Answered, out: &mut B, reserve: impl FnOnce(&mut B, usize)) {
     let columns: Vec<(&Output, Cow<'_, Column>, usize)> = answered.columns().collect();
-    let nulls: Vec<Vec<u32>> = columns.iter().map(|(_, column, _)| nulls(&column.statuses)).collect();
+    let nulls: Vec<Vec<u32>> = columns.iter().map(|(_, column, _)| nulls(column)).collect();
     let parts = columns.iter().zip(&nulls).map(|((output, column, times), nulls)| Part {
         output,
         statuses: &column.statuses,
@@ -53,13 +53,12 @@ pub(super) fn write<B: BufMut>(answered: &Answered, out: &mut B, reserve: impl F
     }
 }
 
-/// Law 3: a value is null wherever it is not present.
-fn nulls(statuses: &[Status]) -> Vec<u32> {
-    if statuses.iter().all(|status| *status == Status::Present) {
+/// The rows that have no value.
+fn nulls(column: &Column) -> Vec<u32> {
+    if column.has_values().all(|has_value| has_value) {
         return Vec::new();
     }
-    let rows = statuses.iter().zip(0..).filter(|(status, _)| **status != Status::Present);
-    rows.map(|(_, row)| row).collect()
+    column.has_values().zip(0..).filter(|(has_value, _)| !has_value).map(|(_, row)| row).collect()
 }
 
 impl Part<'_> {

@@ -35,6 +35,7 @@ fn echo() -> FeatureReader {
         data_type,
         unit: None,
         description: None,
+        default: None,
     });
     let view = feature::OnDemandView {
         id: "echo@1".parse().unwrap(),

@@ -38,7 +38,7 @@ pub fn column(name: &str, data_type: DataType) -> Column {
 }
 
 pub fn feature(name: &str, data_type: DataType, fold: Fold) -> Feature {
-    Feature { name: name.parse().unwrap(), data_type, fold, unit: None, description: None }
+    Feature { name: name.parse().unwrap(), data_type, fold, unit: None, description: None, default: None }
 }
 
 pub fn view(id: &str, key: &str, columns: Vec<Column>, features: Vec<Feature>) -> View {
@@ -95,6 +95,7 @@ fn computed(name: &str, expression: &str, data_type: Scalar) -> Computed {
         data_type: data_type.into(),
         unit: None,
         description: None,
+        default: None,
     }
 }
 

@@ -88,7 +88,7 @@ pub(super) fn place(view: &View, name: &str) -> Read<usize> {
 }
 
 fn feature(text: &str, data_type: DataType, fold: Fold) -> Read<Feature> {
-    Ok(Feature { name: name(text)?, data_type, fold, unit: None, description: None })
+    Ok(Feature { name: name(text)?, data_type, fold, unit: None, description: None, default: None })
 }
 
 pub(super) fn field(text: &str, data_type: DataType) -> Read<Field> {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use feature::{Source, VersionId};
+use feature::{Source, VersionId, View};
 use materializer::{Following, Materializer, Share, Target, Watch};
 use online::Store;
 use registry::Registered;
@@ -90,6 +90,7 @@ pub struct Streams<'a> {
 
 struct Followed {
     source: Arc<Source>,
+    view: Arc<View>,
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
     compacting: Task<()>,
@@ -119,15 +120,25 @@ impl<'a> Streams<'a> {
             return Ok(());
         }
         let targets = targets_with(registered, &[], |source| source.stream.is_some())?;
+        let removed = |view: &VersionId| !targets.iter().any(|target| target.view.id == *view);
+        let removed: Vec<VersionId> = self.followed.keys().filter(|view| removed(view)).cloned().collect();
+        for view in removed {
+            if let Some(before) = self.followed.remove(&view) {
+                before.end().await;
+            }
+        }
         for target in targets {
-            let goes_on = |one: &Followed| one.source == target.source && !one.thread.is_finished();
+            let goes_on = |one: &Followed| {
+                one.source == target.source && one.view.hash == target.view.hash && !one.thread.is_finished()
+            };
             if self.followed.get(&target.view.id).is_some_and(goes_on) {
                 continue;
             }
             if let Some(before) = self.followed.remove(&target.view.id) {
                 before.end().await;
             }
-            let materializer = Arc::new(self.project.materializer(std::slice::from_ref(&target)).await?);
+            let materializer =
+                Arc::new(self.project.materializer(std::slice::from_ref(&target), "serve").await?);
             let followed = self.begin(materializer, target.clone())?;
             self.followed.insert(target.view.id.clone(), followed);
         }
@@ -155,6 +166,7 @@ impl<'a> Streams<'a> {
         };
         let settings = stream::feed_settings(self.project, &target)?;
         let (view, source, board) = (target.view.clone(), target.source.clone(), self.board.clone());
+        let followed = view.clone();
         board.begins(view.id.clone(), watch);
         let compacting = tokio::spawn(stream::compact(materializer.clone(), vec![view.clone()]));
         let runtime = Handle::current();
@@ -166,7 +178,7 @@ impl<'a> Streams<'a> {
                 board.failed(&view.id, format!("its stream stopped: {failure}"));
             }
         })?;
-        Ok(Followed { source, stop, thread, compacting })
+        Ok(Followed { source, view: followed, stop, thread, compacting })
     }
 }
 

@@ -1,12 +1,12 @@
 //! The topics on disk that a server appends to: one writer for each, from its first push on, and before it the
 //! door of each source, which says what of a push is taken.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use feature::{Name, Source, StreamFormat, VersionId};
 use materializer::{Door, PushError, PushWriter, Pushed, Target, read_up_to};
-use registry::Registered;
+use registry::{Registered, Using};
 use server::{Appending, Judged, Judging, PushSource, RefusedByView, Sink, SinkError, Taken};
 use tokio::runtime::Handle;
 
@@ -23,6 +23,8 @@ pub struct Topics {
     writers: Mutex<HashMap<String, Arc<PushWriter>>>,
     /// By source, as registered now.
     doors: RwLock<HashMap<Name, Arc<Door>>>,
+    /// The views whose first push is recorded.
+    pushed: Mutex<BTreeSet<VersionId>>,
 }
 
 /// Rows of a push that are judged on the spot; more of them take a thread that may block.
@@ -31,13 +33,31 @@ const ROWS_ON_THE_SPOT: usize = 64;
 impl Topics {
     /// The topics of a project; the board says which streams have stopped.
     pub fn new(project: &Project, board: Arc<Board>) -> Self {
-        Self { project: project.clone(), board, writers: Mutex::default(), doors: RwLock::default() }
+        Self { project: project.clone(), board, writers: Mutex::default(), doors: RwLock::default(), pushed: Mutex::default() }
     }
 
     /// Takes rows by what is registered now.
     pub fn follow(&self, registered: &Registered) -> Result<(), Failure> {
         let doors = doors(&self.project, registered)?;
         *self.doors.write().unwrap_or_else(PoisonError::into_inner) = doors;
+        Ok(())
+    }
+
+    /// The views of a source are used from the first push into it on.
+    async fn begin_use(&self, source: &PushSource) -> Result<(), SinkError> {
+        let fresh: Vec<VersionId> = {
+            let pushed = self.pushed.lock().unwrap_or_else(PoisonError::into_inner);
+            let views = source.views.iter().map(|view| view.id.clone());
+            views.filter(|view| !pushed.contains(view)).collect()
+        };
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let not_taken = |error: &dyn std::fmt::Display| SinkError::NotTaken(error.to_string());
+        let registry = self.project.registry().await.map_err(|error| not_taken(&error))?;
+        let using: Vec<Using> = fresh.iter().map(Using::view_as_it_is).collect();
+        registry.begin_use(&using, "push", clock::now()).await.map_err(|error| not_taken(&error))?;
+        self.pushed.lock().unwrap_or_else(PoisonError::into_inner).extend(fresh);
         Ok(())
     }
 
@@ -106,6 +126,7 @@ impl Sink for Topics {
 
     fn append<'a>(&'a self, source: &'a PushSource, rows: Vec<Vec<u8>>) -> Appending<'a> {
         Box::pin(async move {
+            self.begin_use(source).await?;
             let writer = self.writer(&source.topic)?;
             let rows = rows.into_iter().map(|value| Pushed { key: None, value: Some(value) }).collect();
             let appended = writer.append(rows).await.map_err(said)?;

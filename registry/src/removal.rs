@@ -1,0 +1,140 @@
+//! Taking a definition out of the registry: a version that was never used, an entity or a source, where
+//! nothing reads it.
+
+use feature::Micros;
+use serde::Serialize;
+use sqlx::{Sqlite, Transaction};
+
+use crate::definition::DefinitionId;
+use crate::error::RegistryError;
+use crate::keys::Kind;
+use crate::registered::Registered;
+use crate::store::{Registry, generation};
+use crate::uses;
+
+/// A definition that was removed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Removed {
+    /// Which.
+    #[serde(flatten)]
+    pub id: DefinitionId,
+    /// The file that it was last read from.
+    pub file: String,
+    /// The generation of the registry after it.
+    pub generation: u64,
+}
+
+impl Registry {
+    /// Removes what a name means: `name@version`, or a name that means one definition. Refused where it was
+    /// used or is read by others, naming both. `at` is the moment that the registry keeps.
+    pub async fn remove(
+        &self,
+        reference: &str,
+        kind: Option<Kind>,
+        at: Micros,
+    ) -> Result<Removed, RegistryError> {
+        let registered = self.registered().await?;
+        let id = meant(&registered, reference, kind)?;
+        refuse_what_is_needed(&registered, &id)?;
+        let failed = self.failed("remove a definition");
+        let mut transaction = self.pool().begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+        let now = generation(&mut transaction).await.map_err(&failed)?;
+        if u64::try_from(now) != Ok(registered.generation()) {
+            return Err(RegistryError::Stale);
+        }
+        if let Some(by) = uses::of(&mut transaction, &id).await.map_err(&failed)? {
+            return Err(used(&id, &by));
+        }
+        delete(&mut transaction, &id, now + 1, at).await.map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)?;
+        let file = registered.definition(&id).map(|definition| definition.file.to_string());
+        Ok(Removed { id, file: file.unwrap_or_default(), generation: registered.generation() + 1 })
+    }
+}
+
+/// The one definition that a name means.
+fn meant(
+    registered: &Registered,
+    reference: &str,
+    kind: Option<Kind>,
+) -> Result<DefinitionId, RegistryError> {
+    let found = registered.named(reference)?.into_iter().map(|definition| definition.id());
+    let found: Vec<DefinitionId> = found.filter(|id| kind.is_none_or(|kind| id.kind == kind)).collect();
+    match found.as_slice() {
+        [id] => Ok(id.clone()),
+        [] => Err(RegistryError::Kept {
+            what: reference.to_owned(),
+            why: format!("no {} is called so", kind.map_or("definition", Kind::name)),
+        }),
+        several => {
+            let names: Vec<String> = several.iter().map(ToString::to_string).collect();
+            Err(RegistryError::Kept {
+                what: reference.to_owned(),
+                why: format!("it means {}: write name@version, or say which with --kind", names.join(", ")),
+            })
+        }
+    }
+}
+
+fn refuse_what_is_needed(registered: &Registered, id: &DefinitionId) -> Result<(), RegistryError> {
+    if let Some(first) = registered.first_use(id) {
+        return Err(used(id, &first.by));
+    }
+    let readers: Vec<String> = registered.dependents(id).iter().map(|reach| reach.id.to_string()).collect();
+    match readers.as_slice() {
+        [] => Ok(()),
+        readers => Err(RegistryError::Kept {
+            what: id.to_string(),
+            why: format!("{} read it: remove those first", readers.join(", ")),
+        }),
+    }
+}
+
+fn used(id: &DefinitionId, by: &str) -> RegistryError {
+    let by = match by {
+        uses::UNKNOWN => "before first uses were recorded".to_owned(),
+        by => format!("by `{by}`"),
+    };
+    let why = format!("it was used {by}, and what was used stays as it is");
+    RegistryError::Kept { what: id.to_string(), why }
+}
+
+/// Deletes a definition and its revisions. Where it was the live version of a service, the lowest that is
+/// left is live.
+async fn delete(
+    transaction: &mut Transaction<'_, Sqlite>,
+    id: &DefinitionId,
+    generation: i64,
+    at: Micros,
+) -> Result<(), sqlx::Error> {
+    let version = i64::from(id.version.unwrap_or(0));
+    for table in ["definitions", "revisions"] {
+        let delete = match table {
+            "definitions" => "DELETE FROM definitions WHERE kind = $1 AND name = $2 AND version = $3",
+            _ => "DELETE FROM revisions WHERE kind = $1 AND name = $2 AND version = $3",
+        };
+        let delete = sqlx::query(delete).bind(id.kind.name()).bind(id.name.as_str()).bind(version);
+        delete.execute(&mut **transaction).await?;
+    }
+    if id.kind == Kind::FeatureService {
+        let gone = "DELETE FROM live_versions WHERE name = $1 AND version = $2";
+        let gone = sqlx::query(gone).bind(id.name.as_str()).bind(version);
+        if gone.execute(&mut **transaction).await?.rows_affected() > 0 {
+            let next = "INSERT INTO live_versions (name, version, since)
+                SELECT name, MIN(version), $2 FROM definitions
+                WHERE kind = 'feature_service' AND name = $1 GROUP BY name";
+            sqlx::query(next).bind(id.name.as_str()).bind(at.get()).execute(&mut **transaction).await?;
+        }
+    }
+    sqlx::query("INSERT INTO applies (generation, applied_at, summary) VALUES ($1, $2, $3)")
+        .bind(generation)
+        .bind(at.get())
+        .bind(format!("- {id} removed"))
+        .execute(&mut **transaction)
+        .await?;
+    sqlx::query("UPDATE registry SET generation = $1 WHERE id = 1")
+        .bind(generation)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
