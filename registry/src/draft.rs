@@ -6,6 +6,7 @@ use std::sync::Arc;
 use feature::{About, Name, VersionId};
 
 use crate::definition::DefinitionId;
+use crate::foreign;
 use crate::keys::Kind;
 use crate::nearest::did_you_mean_or_list;
 use crate::problem::{Mark, Problem, Report};
@@ -105,7 +106,11 @@ fn draft(document: Document, report: &mut Report<'_>) -> Option<Draft> {
     };
     let given = kind.text().unwrap_or_default();
     let Some(known) = Kind::named(given) else {
-        report.at(kind.at, format!("unknown kind `{given}`{}", did_you_mean_or_list(given, kinds())));
+        let near = match foreign::kind(given) {
+            Some(ours) => format!(", which is called `{}` here", ours.name()),
+            None => did_you_mean_or_list(given, kinds()),
+        };
+        report.at(kind.at, format!("unknown kind `{given}`{near}"));
         return None;
     };
     let name = root.string("name");

@@ -27,6 +27,7 @@ mod definitions;
 mod difference;
 mod draft;
 mod error;
+mod foreign;
 mod freshness;
 mod keys;
 mod nearest;

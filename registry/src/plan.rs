@@ -22,6 +22,8 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// Why it is refused; nothing is applied while there is a reason.
     pub refused: Problems,
+    /// What is allowed, and often not meant.
+    pub notes: Problems,
     #[serde(skip)]
     pub(crate) writes: Vec<Definition>,
 }
@@ -71,8 +73,8 @@ impl Plan {
         let gone = registered.ids().filter(|id| definitions.get(id).is_none());
         changes.extend(gone.map(|id| planning.gone(id)));
         changes.sort_by(|a, b| a.id.cmp(&b.id));
-        let (refused, writes) = planning.finish();
-        Plan { generation: registered.generation(), changes, refused, writes }
+        let (refused, notes, writes) = planning.finish();
+        Plan { generation: registered.generation(), changes, refused, notes, writes }
     }
 
     /// Whether an apply would change nothing.
@@ -94,6 +96,9 @@ impl fmt::Display for Plan {
         }
         for problem in self.refused.iter() {
             writeln!(f, "{problem}")?;
+        }
+        for note in self.notes.iter() {
+            writeln!(f, "note: {note}")?;
         }
         let count = |action, what| match self.count(action) {
             0 => None,

@@ -21,17 +21,18 @@ pub(crate) struct Planning<'a> {
     definitions: &'a Definitions,
     registered: &'a Registered,
     refused: Vec<Problem>,
+    notes: Vec<Problem>,
     writes: Vec<Definition>,
 }
 
 impl<'a> Planning<'a> {
     pub(crate) fn new(definitions: &'a Definitions, registered: &'a Registered) -> Planning<'a> {
-        Planning { definitions, registered, refused: Vec::new(), writes: Vec::new() }
+        Planning { definitions, registered, refused: Vec::new(), notes: Vec::new(), writes: Vec::new() }
     }
 
-    /// Why the plan is refused, and what it would write.
-    pub(crate) fn finish(self) -> (Problems, Vec<Definition>) {
-        (Problems::sorted(self.refused), self.writes)
+    /// Why the plan is refused, what there is to note, and what it would write.
+    pub(crate) fn finish(self) -> (Problems, Problems, Vec<Definition>) {
+        (Problems::sorted(self.refused), Problems::sorted(self.notes), self.writes)
     }
 
     /// What becomes of a definition of the files.
@@ -43,6 +44,7 @@ impl<'a> Planning<'a> {
                 return self.changed(Action::Refuse, id, new, Vec::new());
             }
             self.writes.push(new.clone());
+            self.note(new, places);
             return self.changed(Action::Add, id, new, Vec::new());
         };
         let is_edit = old.hash != new.hash && id.version.is_some() && !self.registered.is_used(id);
@@ -84,7 +86,27 @@ impl<'a> Planning<'a> {
             return self.changed(Action::Keep, id, new, Vec::new());
         }
         self.writes.push(Definition { revision: old.revision + 1, ..new.clone() });
+        self.note(new, places);
         self.changed(Action::Revise, id, new, found)
+    }
+
+    /// Notes what is allowed and often not meant: history that counts as known the moment it happened.
+    fn note(&mut self, new: &Definition, places: &Places) {
+        let Body::Source { source, .. } = &new.body else { return };
+        let is_undeclared = source.available_at.is_none() && source.assumed_delay.is_none();
+        if source.batch.is_some() && source.event_time.is_some() && is_undeclared {
+            let message = format!(
+                "source `{}` has history and no `assumed_delay`: its rows count as known the moment they happened, so labels \
+                 may see what could not be read yet; say how long rows take (`assumed_delay: 5m`, or `0s` where they take \
+                 none), or name the column that says when (`available_at`)",
+                source.name
+            );
+            self.notes.push(Problem {
+                file: new.file.clone(),
+                at: places.at(&["batch".to_owned()]),
+                message,
+            });
+        }
     }
 
     fn changed(
@@ -271,7 +293,17 @@ fn free(body: &Body) -> Value {
     };
     match body {
         Body::Entity(entity) => json!({"about": entity.about, "keys": entity.keys}),
-        Body::Source { source, about } => json!({"about": about, "source": source}),
+        Body::Source { source, about } => {
+            let mut form = json!({"about": about, "source": source});
+            // A moment as its author writes it.
+            if let (Some(from), Some(written)) = (
+                source.stream.as_ref().and_then(|stream| stream.from),
+                form.pointer_mut("/source/stream/from"),
+            ) {
+                *written = json!(from.to_string());
+            }
+            form
+        }
         Body::FeatureView(view) => json!({
             "about": view.about,
             "name of the source": view.source,

@@ -3,6 +3,7 @@
 
 use feature::{DataType, Micros, Name, Scalar, Span, VersionId};
 
+use crate::foreign;
 use crate::keys::{Need, Record, Shape};
 use crate::nearest::did_you_mean;
 use crate::problem::{Mark, Report};
@@ -18,7 +19,11 @@ pub(crate) fn check_record(record: &Record, node: &Node, context: &str, report: 
     };
     for entry in entries {
         let Some(key) = record.keys.iter().find(|key| key.name == entry.key) else {
-            let near = did_you_mean(&entry.key, record.keys.iter().map(|key| key.name));
+            let names = record.keys.iter().map(|key| key.name);
+            let near = match foreign::key(&entry.key, names.clone()) {
+                Some(ours) => format!(", which is called `{ours}` here"),
+                None => did_you_mean(&entry.key, names),
+            };
             report.at(entry.at, format!("unknown field `{}` in {context}{near}", entry.key));
             continue;
         };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use feature::{Column, DataType, Feature, Field, Fold, Function, Name, Scalar, Span, Window};
 
-use crate::nearest::{did_you_mean, did_you_mean_or_list};
+use crate::nearest::did_you_mean;
 use crate::problem::Report;
 use crate::yaml::{Content, Node};
 
@@ -249,9 +249,10 @@ fn named(name: &str) -> Result<Function, String> {
     Function::ALL.into_iter().find(|function| function.name() == lower).ok_or_else(|| {
         let near = match USUAL.iter().find(|(usual, _)| *usual == lower) {
             Some((_, ours)) => did_you_mean(ours, [*ours]),
-            None => did_you_mean_or_list(name, Function::ALL.iter().map(|f| f.name())),
+            None => did_you_mean(name, Function::ALL.iter().map(|f| f.name())),
         };
-        format!("unknown aggregate `{name}`{near}")
+        let known: Vec<&str> = Function::ALL.iter().map(|function| function.name()).collect();
+        format!("unknown aggregate `{name}`: there is {}{near}", known.join(", "))
     })
 }
 
@@ -327,7 +328,10 @@ mod tests {
         }
         assert!(split("avg(a)").unwrap_err().ends_with("did you mean `mean`?"));
         assert!(split("last_distinct(a, 3)").unwrap_err().ends_with("did you mean `distinct_last_n`?"));
-        assert!(split("medain(a)").is_err());
+        let unknown = split("mdain(a)").unwrap_err();
+        for function in Function::ALL {
+            assert!(unknown.contains(function.name()), "{unknown}");
+        }
     }
 
     #[test]

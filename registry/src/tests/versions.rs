@@ -68,6 +68,42 @@ fn what_changes_nothing_that_is_computed_is_a_revision() {
 }
 
 #[test]
+fn a_moment_is_shown_as_its_author_writes_it() {
+    let from = "stream: {topic: landings, format: json, from: 2014-01-02T00:00:00Z}";
+    let plan = plan(&edited("stream: {topic: landings, format: json}", from));
+    assert!(plan.to_string().contains("stream from: none → 2014-01-02T00:00:00Z"), "{plan}");
+}
+
+#[test]
+fn a_source_with_history_that_says_nothing_of_its_delay_is_noted() {
+    let first = Plan::of(
+        &definitions(&edited("assumed_delay: 2m\n", ""), &Registered::default()),
+        &Registered::default(),
+    );
+    let note = "note: features/base.yaml:26: source `landings` has history and no `assumed_delay`";
+    assert!(first.to_string().contains(note), "{first}");
+    assert_eq!(first.notes.len(), 1, "a static source needs none: {first}");
+    for said in ["assumed_delay: 0s", "available_at: loaded_at"] {
+        let text = edited("assumed_delay: 2m", said);
+        let first = Plan::of(&definitions(&text, &Registered::default()), &Registered::default());
+        assert!(first.notes.is_empty(), "{first}");
+    }
+}
+
+#[test]
+fn a_default_is_part_of_what_a_version_computes_and_none_leaves_the_hash_as_it_was() {
+    let with = |default: &str| {
+        plan(&edited(
+            "worst_7d: {aggregate: max(arr_delay), window: 7d",
+            &format!("worst_7d: {{aggregate: max(arr_delay), window: 7d{default}"),
+        ))
+    };
+    assert!(with("").is_empty());
+    let refused = with(", default: -0.0").refused.to_string();
+    assert!(refused.contains("(default of worst_7d: none → -0)"), "{refused}");
+}
+
+#[test]
 fn a_change_of_a_source_that_a_registered_view_computes_with_names_the_views() {
     let refusals =
         refusals(&edited("arr_delay: float32", "arr_delay: float64").replace("assumed_delay: 2m", ""));
