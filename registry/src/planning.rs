@@ -69,6 +69,9 @@ impl<'a> Planning<'a> {
             let mut computed = differences(old.canonical.value(), new.canonical.value());
             computed.retain(|difference| difference.path.last().is_none_or(|last| last != "hash"));
             found.splice(0..0, computed);
+            if found.is_empty() {
+                found.push(Difference::plain("what it reads is edited"));
+            }
             self.writes.push(Definition { revision: old.revision + 1, ..new.clone() });
             return self.changed(Action::Edit, id, new, found);
         }

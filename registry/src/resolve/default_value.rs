@@ -15,6 +15,10 @@ pub(super) fn default_value(
     report: &mut Report<'_>,
 ) -> Option<Value> {
     let node = feature.get("default")?;
+    // A map was reported by the shape of its key.
+    if matches!(node.content, Content::Map(_)) {
+        return None;
+    }
     match value(node, data_type) {
         Ok(value) => Some(value),
         Err(problem) => {
@@ -41,6 +45,9 @@ fn value(node: &Node, data_type: DataType) -> Result<Value, String> {
                     .map_err(|problem| format!("has an item {}, which {problem}", place + 1))
             };
             Ok(Value::List(items.iter().enumerate().map(item).collect::<Result<_, _>>()?))
+        }
+        (Content::Text(text, _), _) => {
+            Err(format!("is {text}, and its type is {data_type}: write {}", sample(data_type)))
         }
         _ => Err(format!("is {}, and its type is {data_type}: write {}", node.is_a(), sample(data_type))),
     }

@@ -125,7 +125,7 @@ async fn a_refused_plan_changes_nothing() {
     use_view(&registry, "airport_arrivals@1").await.unwrap();
     let text = edited("ttl: 2d", "ttl: 3d").replace("owner: delay-team", "owner: other");
     let refused = plan(&registry, &text).await;
-    assert_eq!((refused.count(Action::Refuse), refused.count(Action::Revise)), (1, 1), "{refused}");
+    assert_eq!((refused.count(Action::Refuse), refused.count(Action::Edit)), (1, 2), "{refused}");
     let error = registry.apply(&refused, at(1)).await.unwrap_err();
     assert!(error.to_string().contains("ttl: 2d → 3d"), "{error}");
     let after = registry.registered().await.unwrap();

@@ -38,9 +38,9 @@ async fn a_version_is_edited_until_its_first_use_and_refused_after_it() {
     let first = plan(&registry, &text).await;
     insta::assert_snapshot!(first, @r"
     ~ view airport_arrivals@1 is edited before its first use: default of arrivals_1h: none → 0; window of arrivals_1h: 1h → 2h → route@1, late_arrival@1 (late-arrival-xgb)
-    ~ on-demand view route@1 is edited before its first use → late_arrival@1 (late-arrival-xgb)
-    ~ service late_arrival@1 is edited before its first use
-    5 unchanged, 3 to edit before its first use
+    ~ on-demand view route@1 is edited before its first use: what it reads is edited → late_arrival@1 (late-arrival-xgb)
+    ~ service late_arrival@1 is edited before its first use: what it reads is edited
+    3 to edit before its first use, 5 unchanged
     ");
     let done = registry.apply(&first, at(1)).await.unwrap();
     assert_eq!((done.generation, done.added, done.revised, done.edited), (2, 0, 0, 3));

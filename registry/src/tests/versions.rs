@@ -80,7 +80,7 @@ fn a_source_with_history_that_says_nothing_of_its_delay_is_noted() {
         &definitions(&edited("assumed_delay: 2m\n", ""), &Registered::default()),
         &Registered::default(),
     );
-    let note = "note: features/base.yaml:26: source `landings` has history and no `assumed_delay`";
+    let note = "note: features/base.yaml:24: source `landings` has history and no `assumed_delay`";
     assert!(first.to_string().contains(note), "{first}");
     assert_eq!(first.notes.len(), 1, "a static source needs none: {first}");
     for said in ["assumed_delay: 0s", "available_at: loaded_at"] {
