@@ -100,8 +100,7 @@ impl<'a> Planning<'a> {
         if source.batch.is_some() && source.event_time.is_some() && is_undeclared {
             let message = format!(
                 "source `{}` has history and no `assumed_delay`: its rows count as known the moment they happened, so labels \
-                 may see what could not be read yet; say how long rows take (`assumed_delay: 5m`, or `0s` where they take \
-                 none), or name the column that says when (`available_at`)",
+                 may see what could not be read yet; say how long rows take (`assumed_delay: 5m`), or name the column that says when (`available_at`)",
                 source.name
             );
             self.notes.push(Problem {

@@ -97,7 +97,7 @@ fn a_wrong_command_line_exits_2() {
     let project = Project::sample();
     let cases = [
         "backfill",
-        "backfill airport_arrivals",
+        "backfill Airport_Arrivals",
         "backfill --all airport_arrivals@1",
         "backfill --all --from soon",
         "get late_arrival dest=LAX --at yesterday",

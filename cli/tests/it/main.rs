@@ -47,6 +47,7 @@ mod static_source;
 #[cfg(test)]
 mod stored;
 #[cfg(test)]
+mod until_first_use;
 mod versions;
 #[cfg(test)]
 mod ways_in;

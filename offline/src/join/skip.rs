@@ -106,7 +106,8 @@ fn statistics<'a>(group: &'a RowGroupMetaData, name: &str) -> Option<&'a Statist
 }
 
 /// The earliest event time that a label at `first` or later can take; none where there is no such
-/// bound. A count tells an entity that was never seen from one whose window is empty, so it needs
+/// bound. A count, and what has a default, tells an entity that was never seen from one whose window is
+/// empty, so it needs
 /// every row.
 fn oldest(view: &View, first: i64) -> Option<i64> {
     let first = Micros::new(first).ok()?;
@@ -115,7 +116,9 @@ fn oldest(view: &View, first: i64) -> Option<i64> {
     }
     let bounds = view.features.iter().map(|feature| match feature.fold {
         Fold::Latest { .. } => view.ttl.map(|ttl| first.get() - ttl.micros()),
-        Fold::Aggregate { function, window: Some(window), .. } if !function.is_count() => {
+        Fold::Aggregate { function, window: Some(window), .. }
+            if !function.is_count() && feature.default.is_none() =>
+        {
             Some(window.tail(first))
         }
         Fold::Aggregate { .. } => None,

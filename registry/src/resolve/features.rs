@@ -252,7 +252,7 @@ fn named(name: &str) -> Result<Function, String> {
             None => did_you_mean(name, Function::ALL.iter().map(|f| f.name())),
         };
         let known: Vec<&str> = Function::ALL.iter().map(|function| function.name()).collect();
-        format!("unknown aggregate `{name}`: there is {}{near}", known.join(", "))
+        format!("unknown aggregate `{name}`{near} (there is {})", known.join(", "))
     })
 }
 
@@ -326,8 +326,8 @@ mod tests {
         for bad in ["sum(a) / count(b)", "sum(a", "sum(a))"] {
             assert!(split(bad).unwrap_err().contains("one function of one expression"), "{bad}");
         }
-        assert!(split("avg(a)").unwrap_err().ends_with("did you mean `mean`?"));
-        assert!(split("last_distinct(a, 3)").unwrap_err().ends_with("did you mean `distinct_last_n`?"));
+        assert!(split("avg(a)").unwrap_err().contains("did you mean `mean`? (there is "));
+        assert!(split("last_distinct(a, 3)").unwrap_err().contains("did you mean `distinct_last_n`?"));
         let unknown = split("mdain(a)").unwrap_err();
         for function in Function::ALL {
             assert!(unknown.contains(function.name()), "{unknown}");

@@ -83,7 +83,7 @@ fn a_source_with_history_that_says_nothing_of_its_delay_is_noted() {
     let note = "note: features/base.yaml:24: source `landings` has history and no `assumed_delay`";
     assert!(first.to_string().contains(note), "{first}");
     assert_eq!(first.notes.len(), 1, "a static source needs none: {first}");
-    for said in ["assumed_delay: 0s", "available_at: loaded_at"] {
+    for said in ["assumed_delay: 1us", "available_at: loaded_at"] {
         let text = edited("assumed_delay: 2m", said);
         let first = Plan::of(&definitions(&text, &Registered::default()), &Registered::default());
         assert!(first.notes.is_empty(), "{first}");
