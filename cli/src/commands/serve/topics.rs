@@ -33,7 +33,13 @@ const ROWS_ON_THE_SPOT: usize = 64;
 impl Topics {
     /// The topics of a project; the board says which streams have stopped.
     pub fn new(project: &Project, board: Arc<Board>) -> Self {
-        Self { project: project.clone(), board, writers: Mutex::default(), doors: RwLock::default(), pushed: Mutex::default() }
+        Self {
+            project: project.clone(),
+            board,
+            writers: Mutex::default(),
+            doors: RwLock::default(),
+            pushed: Mutex::default(),
+        }
     }
 
     /// Takes rows by what is registered now.
