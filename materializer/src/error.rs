@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use feature::{Micros, VersionId};
+use feature::{Micros, Span, VersionId};
 use offline::OfflineError;
 use online::OnlineError;
 use thiserror::Error;
@@ -95,6 +95,19 @@ pub enum MaterializerError {
     NeverBackfilled {
         /// The view.
         view: VersionId,
+    },
+    /// Tell the user: new files with nothing that a read of today sees.
+    #[error(
+        "{} cannot be materialized from {}: rows that are loaded now are known from now on, and {view} sees no more than {reach} back, so nothing would ever see them; it is history: use `twinstore backfill {view}`",
+        view, .files.join(", ")
+    )]
+    History {
+        /// The view.
+        view: VersionId,
+        /// The files, each with its newest row.
+        files: Vec<String>,
+        /// How far back its ttl and windows reach.
+        reach: Span,
     },
     /// Tell the user: a range of times over a source without any.
     #[error("the source of {view} has no event time: leave out --from and --to")]

@@ -21,6 +21,7 @@ use crate::first_use::FirstUse;
 use crate::judge::EventRange;
 use crate::load_lock::LoadLock;
 use crate::loaded::{self, TableVersions};
+use crate::old_files;
 use crate::report::LoadReport;
 use crate::seam;
 use crate::source_content::Content;
@@ -179,6 +180,9 @@ impl<W: Reader + Writer> Materializer<W> {
         let letters = self.offline.dead_letters(&view.id).await?;
         let mut report = LoadReport::new(view.id.clone());
         let files = self.files_to_load(target, &log, &letters, &mut report).await?;
+        if mode == Mode::Materialize && !view.is_static {
+            report.median_day = old_files::check(target, &files.files, (self.clock)())?;
+        }
         let before = *committed;
         let mut loading = Loading {
             materializer: self,

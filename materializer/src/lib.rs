@@ -33,6 +33,7 @@ mod judge;
 mod known_rows;
 mod load_lock;
 mod loaded;
+mod old_files;
 mod online_first;
 mod report;
 mod seam;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use feature::VersionId;
+use feature::{Micros, VersionId};
 use serde::Serialize;
 
 /// What became of the rows that one command read for one view.
@@ -34,6 +34,8 @@ pub struct LoadReport {
     pub refused: BTreeMap<String, u64>,
     /// Rows that an expectation only warns of, by expectation.
     pub warned: BTreeMap<String, u64>,
+    /// Of new rows that were materialized, the day of the median one, as its first moment; else none.
+    pub median_day: Option<Micros>,
     /// The version of the log afterwards; none where nothing was ever loaded.
     pub log_version: Option<u64>,
     /// Entities whose online rows were written.
@@ -58,6 +60,7 @@ impl LoadReport {
             late: 0,
             refused: BTreeMap::new(),
             warned: BTreeMap::new(),
+            median_day: None,
             log_version: None,
             entities_written: 0,
             entities: 0,

@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::arguments::{BackfillArgs, Format, MaterializeArgs};
+use crate::clock;
 use crate::failure::Failure;
 use crate::output::{self, count, counted};
 use crate::progress::Progress;
@@ -109,7 +110,22 @@ fn said_of(view: &str, error: &str) -> String {
     if error.contains(view) { error.to_owned() } else { format!("{view}: {error}") }
 }
 
+/// The age, in microseconds, beyond which it is said what the median row's age means.
+const OLD_US: i64 = 7 * 86_400_000_000;
+
+/// Says of old rows that were materialized what labels see of them.
+fn warn_of_old(report: &LoadReport) {
+    if let Some(day) = report.median_day.filter(|day| clock::now().since(*day) > OLD_US) {
+        eprintln!(
+            "{}: half of the new rows happened on {day} or before, and are known from now on: labels between \
+             then and now do not see them with --as-of available; what was known then is loaded with `backfill`",
+            report.view
+        );
+    }
+}
+
 fn show(loaded: &[Loaded], took: Duration, format: Format) -> Result<(), Failure> {
+    loaded.iter().for_each(|loaded| warn_of_old(&loaded.report));
     if format == Format::Json {
         let views: Vec<&LoadReport> = loaded.iter().map(|loaded| &loaded.report).collect();
         return output::json(&json!({"views": views, "seconds": took.as_secs_f64()}));

@@ -132,3 +132,27 @@ fn a_file_that_is_gone_takes_nothing_with_it() {
     assert_eq!(log(&project).len(), 2);
     assert_eq!(last_delay(&project, " --at 2013-06-08T01:00:00Z")["value"], 7.0);
 }
+
+#[test]
+fn files_whose_newest_row_no_read_of_today_sees_are_refused_as_history() {
+    let project = folder_of_landings();
+    project.ok("backfill --all");
+    write_parquet(&project.path("data/landings/b.parquet"), &batch(&[landing(2, 60, 7.0), landing(3, 1, 7.0)]));
+    let message = project.refused("materialize airport_arrivals@1");
+    says(
+        &message,
+        &["airport_arrivals@1", "b.parquet`, whose newest row is of 2013-06-08T00:01:00Z", "use `twinstore backfill"],
+    );
+    project.ok("backfill airport_arrivals@1");
+    assert_eq!(log(&project).len(), 3);
+    // A row of today is in the same file as an old one, or most are old: it is loaded, and said.
+    let today = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    let today = landing(4, today - crate::landings::AFTER_THE_WEEK - 60, 7.0);
+    write_parquet(&project.path("data/landings/c.parquet"), &batch(&[landing(5, 2, 7.0), landing(6, 3, 7.0), today.clone()]));
+    let done = project.run("materialize airport_arrivals@1");
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    says(&done.stderr, &["half of the new rows happened on 2013-06-08T00:00:00Z or before", "--as-of available"]);
+    write_parquet(&project.path("data/landings/d.parquet"), &batch(&[landing(7, 4, 7.0), today.clone(), today]));
+    let done = project.run("materialize airport_arrivals@1");
+    assert_eq!((done.code, done.stderr.contains("half of")), (Some(0), false), "{}", done.stderr);
+}

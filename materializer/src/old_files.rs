@@ -1,0 +1,91 @@
+//! How old the rows of new files are. What is loaded now is known from now on: a file whose newest row no read of
+//! today reaches would be seen by no label at all, so it is refused as history; of others it is said how old they are.
+
+use std::collections::BTreeMap;
+
+use arrow::array::AsArray;
+use arrow::datatypes::TimestampMicrosecondType;
+use feature::{Fold, Micros, Span, View};
+use transform::{EVENT_TIME, ViewTransform};
+
+use crate::error::MaterializerError;
+use crate::history::{FileToLoad, Target};
+use crate::source_reader::SourceReader;
+
+const DAY_US: i64 = 86_400_000_000;
+
+/// How far back a read of the view sees: its ttl or the longest window, with its hop. None where it sees all.
+fn reach(view: &View) -> Option<Span> {
+    let of = |feature: &feature::Feature| match &feature.fold {
+        Fold::Latest { .. } => view.ttl,
+        Fold::Aggregate { window, .. } => window.as_ref().map(|window| window.length().plus(window.hop())),
+    };
+    let reaches: Option<Vec<Span>> = view.features.iter().map(of).collect();
+    reaches.and_then(|reaches| reaches.into_iter().max())
+}
+
+/// Refuses files whose newest row the view does not see any more; else gives the day, as its first moment, in
+/// which the median of their rows happened. None where they have no rows.
+pub(crate) fn check(
+    target: &Target,
+    files: &[FileToLoad],
+    now: Micros,
+) -> Result<Option<Micros>, MaterializerError> {
+    let reach = reach(&target.view);
+    let mut days: BTreeMap<i64, u64> = BTreeMap::new();
+    let mut old = Vec::new();
+    for file in files {
+        let Some(newest) = newest(target, file, &mut days)? else { continue };
+        if reach.is_some_and(|reach| newest.saturating_add(reach) < now) {
+            old.push(format!("`{}`, whose newest row is of {newest}", file.file.path.display()));
+        }
+    }
+    match reach {
+        Some(reach) if !old.is_empty() => {
+            Err(MaterializerError::History { view: target.view.id.clone(), files: old, reach })
+        }
+        _ => Ok(median(&days)),
+    }
+}
+
+/// The newest event of the file's rows that pass the view's `where`. Adds how many happened on each day.
+fn newest(
+    target: &Target,
+    file: &FileToLoad,
+    days: &mut BTreeMap<i64, u64>,
+) -> Result<Option<Micros>, MaterializerError> {
+    let Target { view, source } = target;
+    let only_times = View {
+        keys: Vec::new(),
+        key_expressions: Vec::new(),
+        columns: Vec::new(),
+        features: Vec::new(),
+        expectations: Vec::new(),
+        ..(**view).clone()
+    };
+    let transform = ViewTransform::compile(source, &only_times)?;
+    let mut reader = SourceReader::open(source, transform.input(), &file.file)?;
+    let mut newest = None;
+    while let Some((_, batch)) = reader.next_batch()? {
+        let rows = transform.apply(&batch)?.rows;
+        let times = rows.column_by_name(EVENT_TIME);
+        let Some(times) = times.and_then(|times| times.as_primitive_opt::<TimestampMicrosecondType>()) else {
+            continue;
+        };
+        for time in times.values() {
+            newest = newest.max(Some(*time));
+            *days.entry(time.div_euclid(DAY_US)).or_default() += 1;
+        }
+    }
+    Ok(newest.and_then(|newest| Micros::new(newest).ok()))
+}
+
+fn median(days: &BTreeMap<i64, u64>) -> Option<Micros> {
+    let rows: u64 = days.values().sum();
+    let mut before = 0;
+    let day = days.iter().find(|(_, count)| {
+        before += **count;
+        before * 2 >= rows
+    });
+    day.and_then(|(day, _)| Micros::new(day * DAY_US).ok())
+}
