@@ -22,6 +22,7 @@ impl DeltaProject {
     fn new(rows: &[Landing]) -> Self {
         let project = Project::sample();
         project.edit("features/flights.yaml", "data/landings.parquet", "data/table");
+        project.without_ttl();
         project.ok("apply");
         let table = project.path("data/table");
         let mut delta = Self { project, table, version: 0 };

@@ -12,6 +12,7 @@ const LOG: &str = ".twinstore/offline/log/airport_arrivals/v1";
 fn folder_of_landings() -> Project {
     let project = Project::sample();
     project.edit("features/flights.yaml", "data/landings.parquet", "data/landings");
+    project.without_ttl();
     write_parquet(&project.path("data/landings/a.parquet"), &batch(&[landing(1, 0, 5.0)]));
     project.ok("apply");
     project
@@ -62,7 +63,7 @@ fn a_new_file_is_measured_and_visible_from_its_load_on() {
     assert!(!rows[1].contains_key("_assumed_delay_us"));
     // Online the newest row is read, but not as of a time before it was loaded.
     let now = last_delay(&project, "");
-    assert_eq!(now["status"], "OUTSIDE_MAX_AGE", "landed in 2013: {now}");
+    assert_eq!(now["status"], "PRESENT", "landed in 2013: {now}");
     let stamp = shortened(&rows[2]["_available_at"]);
     assert!(shortened(now["available_at"].as_str().unwrap()) <= stamp, "{now}");
     let before = project.refused("get late_arrival dest=LAX tailnum=N1 distance=1 --at 2013-06-08T01:00:00Z");
@@ -135,24 +136,43 @@ fn a_file_that_is_gone_takes_nothing_with_it() {
 
 #[test]
 fn files_whose_newest_row_no_read_of_today_sees_are_refused_as_history() {
-    let project = folder_of_landings();
+    let project = Project::sample();
+    project.edit("features/flights.yaml", "data/landings.parquet", "data/landings");
+    write_parquet(&project.path("data/landings/a.parquet"), &batch(&[landing(1, 0, 5.0)]));
+    project.ok("apply");
     project.ok("backfill --all");
-    write_parquet(&project.path("data/landings/b.parquet"), &batch(&[landing(2, 60, 7.0), landing(3, 1, 7.0)]));
+    write_parquet(
+        &project.path("data/landings/b.parquet"),
+        &batch(&[landing(2, 60, 7.0), landing(3, 1, 7.0)]),
+    );
     let message = project.refused("materialize airport_arrivals@1");
     says(
         &message,
-        &["airport_arrivals@1", "b.parquet`, whose newest row is of 2013-06-08T00:01:00Z", "use `twinstore backfill"],
+        &[
+            "airport_arrivals@1",
+            "b.parquet`, whose newest row is of 2013-06-08T00:01:00Z",
+            "use `twinstore backfill",
+        ],
     );
     project.ok("backfill airport_arrivals@1");
     assert_eq!(log(&project).len(), 3);
     // A row of today is in the same file as an old one, or most are old: it is loaded, and said.
     let today = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
     let today = landing(4, today - crate::landings::AFTER_THE_WEEK - 60, 7.0);
-    write_parquet(&project.path("data/landings/c.parquet"), &batch(&[landing(5, 2, 7.0), landing(6, 3, 7.0), today.clone()]));
+    write_parquet(
+        &project.path("data/landings/c.parquet"),
+        &batch(&[landing(5, 2, 7.0), landing(6, 3, 7.0), today.clone()]),
+    );
     let done = project.run("materialize airport_arrivals@1");
     assert_eq!(done.code, Some(0), "{}", done.stderr);
-    says(&done.stderr, &["half of the new rows happened on 2013-06-08T00:00:00Z or before", "--as-of available"]);
-    write_parquet(&project.path("data/landings/d.parquet"), &batch(&[landing(7, 4, 7.0), today.clone(), today]));
+    says(
+        &done.stderr,
+        &["half of the new rows happened on 2013-06-08T00:00:00Z or before", "--as-of available"],
+    );
+    write_parquet(
+        &project.path("data/landings/d.parquet"),
+        &batch(&[landing(7, 4, 7.0), today.clone(), today]),
+    );
     let done = project.run("materialize airport_arrivals@1");
     assert_eq!((done.code, done.stderr.contains("half of")), (Some(0), false), "{}", done.stderr);
 }

@@ -24,6 +24,7 @@ const DESTS: [&str; 20] = [
 fn loaded() -> Project {
     let project = Project::sample();
     project.edit("features/flights.yaml", "data/landings.parquet", "data/landings");
+    project.without_ttl();
     add(&project, 0);
     project.ok("apply");
     project.ok("backfill airport_arrivals@1");

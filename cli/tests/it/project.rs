@@ -43,6 +43,14 @@ impl Project {
         project
     }
 
+    /// Takes every `ttl` out of the sample's views: they see rows of any age, so that old ones can be
+    /// materialized.
+    pub fn without_ttl(&self) {
+        let text = self.read("features/flights.yaml");
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with("ttl:"));
+        self.write("features/flights.yaml", lines.map(|line| format!("{line}\n")).collect::<String>());
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

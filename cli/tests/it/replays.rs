@@ -69,6 +69,7 @@ fn a_part_is_from_inclusive_and_to_exclusive() {
 fn a_file_that_comes_between_two_parts_has_a_number_of_its_own() {
     let project = Project::sample();
     project.edit("features/flights.yaml", "data/landings.parquet", "data/landings");
+    project.without_ttl();
     let write = |name: &str, ids: [i64; 2]| {
         let rows = ids.map(|id| landing(id, id, id as f32));
         write_parquet(&project.path(&format!("data/landings/{name}.parquet")), &batch(&rows));
