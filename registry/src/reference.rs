@@ -44,8 +44,9 @@ documents each, read in any order. Each document has a `kind`. Names match
 the order of keys mean nothing, with three exceptions: the join keys of an entity, the choices of a
 service and the names under `take` stand in the order that counts. YAML aliases are not read.
 
-What a version computes never changes: an edit of it under the same version is refused, and every
-change is named. Descriptions, owners, tags, freshness, warnings, offline retention, and of a source
+What a version computes never changes from its first use on: once it was loaded, pushed to, streamed or
+read, by itself or through a service, an edit of it under the same version is refused, and every change
+is named. Before that it may be edited, or removed with `twinstore registry remove`. Descriptions, owners, tags, freshness, warnings, offline retention, and of a source
 its paths, topic, format and lateness may change, and are kept as revisions. The features of a
 version keep the order in which they were first registered.
 
