@@ -31,7 +31,8 @@ pub(crate) fn check(expr: &Expr, schema: &DFSchema) -> Result<()> {
     Ok(())
 }
 
-fn is_comparison(op: Operator) -> bool {
+/// Whether an operator compares its operands.
+pub(crate) fn is_comparison(op: Operator) -> bool {
     matches!(
         op,
         Operator::Eq

@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::arrow_types::{arrow_schema, arrow_type};
 use crate::error::{hint, nearest, plain};
 use crate::isolate;
-use crate::widen::{Nanoseconds, is_lossless, natural, widen};
+use crate::widen::{is_lossless, natural, widen};
 
 /// A column of a file that is not what the source declares.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -24,6 +24,12 @@ pub enum Mismatch {
         column: String,
         /// The file's column whose name is nearest, where one is near.
         nearest: Option<String>,
+    },
+    /// The file has two columns of this name.
+    #[error("the file has two columns `{column}`: rename one of them")]
+    Twice {
+        /// Which ones.
+        column: String,
     },
     /// The file's type cannot be widened to the declared one without loss.
     #[error("the column `{column}` is declared {declared}, and the file holds {}", named(.found))]
@@ -83,6 +89,10 @@ impl Conform {
         let mut mismatches = Vec::new();
         for field in declared {
             let column = field.name.to_string();
+            if file.fields().iter().filter(|found| *found.name() == column).count() > 1 {
+                mismatches.push(Mismatch::Twice { column });
+                continue;
+            }
             match file.column_with_name(&column) {
                 None => {
                     let nearest = nearest(&column, file.fields().iter().map(|field| field.name().as_str()));
@@ -130,8 +140,7 @@ impl Conform {
 
 fn conform(found: &ArrayRef, field: &Field) -> Result<ArrayRef, ConformError> {
     let attempt = |first, length| {
-        widen(&found.slice(first, length), field.data_type, Nanoseconds::Refused)
-            .map_err(|error| plain(&error.into()))
+        widen(&found.slice(first, length), field.data_type).map_err(|error| plain(&error.into()))
     };
     let (values, failures) = isolate::rows(found.len(), &arrow_type(field.data_type), attempt)?;
     match failures.into_iter().next() {
@@ -204,10 +213,18 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_between_two_microseconds_is_refused_with_its_row() {
-        let nanoseconds = TimestampNanosecondArray::from(vec![1_000, 2_000, 2_001]);
-        let error = read(nanoseconds, "timestamp").unwrap_err();
-        assert!(error.contains("row 2") && error.contains("`x`") && error.contains("2001"), "{error}");
+    fn a_moment_between_two_microseconds_is_cut_towards_minus_infinity() {
+        let nanoseconds = |at| read(TimestampNanosecondArray::from(vec![at]), "timestamp");
+        assert_eq!(nanoseconds(2_001), moment("1970-01-01T00:00:00.000002Z"));
+        assert_eq!(nanoseconds(-1), moment("1969-12-31T23:59:59.999999Z"));
+        assert_eq!(nanoseconds(i64::MIN), moment("1677-09-21T00:12:43.145224Z"));
+    }
+
+    #[test]
+    fn two_columns_of_one_name_are_refused_by_name() {
+        let x = || arrow::datatypes::Field::new("x", ArrowType::Int32, true);
+        let mismatches = Conform::new(&[field("x", "int32")], &Schema::new(vec![x(), x()])).unwrap_err();
+        assert_eq!(mismatches[0].to_string(), "the file has two columns `x`: rename one of them");
     }
 
     #[test]

@@ -38,6 +38,12 @@ pub enum ExpressionError {
         /// The column whose name is nearest, where one is near.
         nearest: Option<String>,
     },
+    /// A text in double quotes, which are for names.
+    #[error("there is no column \"{name}\": double quotes are for names of columns, write a text in single quotes, '{}'", .name.replace('\'', "''"))]
+    QuotedText {
+        /// What was written.
+        name: String,
+    },
     /// A function that is not on the allow list.
     #[error("unknown function `{name}`{}", hint(.nearest))]
     UnknownFunction {
@@ -53,10 +59,17 @@ pub enum ExpressionError {
         what: String,
     },
     /// Operands or arguments of types that do not go together.
-    #[error("type error: {0}")]
-    Type(String),
+    #[error("type error in `{part}`: {message}{}", types(.columns))]
+    Type {
+        /// The smallest part of the expression that is wrong by itself.
+        part: String,
+        /// What does not go together.
+        message: String,
+        /// The columns that the part reads, and their types.
+        columns: Vec<(String, DataType)>,
+    },
     /// The expression has a type that no value of ours has.
-    #[error("the expression gives {found}, which is none of our types: add a cast, as in `cast(… as int64)`")]
+    #[error("the expression gives {}, which is none of our types: {}", in_our_types(&.found.to_string()), advice(.found))]
     NoSuchType {
         /// What it gives.
         found: ArrowType,
@@ -121,6 +134,21 @@ fn position(at: &Option<(u64, u64)>) -> String {
     at.map_or_else(String::new, |(line, column)| format!(" at line {line}, column {column}"))
 }
 
+fn types(columns: &[(String, DataType)]) -> String {
+    let each: Vec<String> = columns.iter().map(|(name, of)| format!("`{name}` is {of}")).collect();
+    if each.is_empty() { String::new() } else { format!(" ({})", each.join(", ")) }
+}
+
+fn advice(found: &ArrowType) -> &'static str {
+    match found {
+        ArrowType::Duration(_) => {
+            "take its seconds, as in `date_part('epoch', …)`, or compare it with an INTERVAL"
+        }
+        ArrowType::Interval(_) => "add it to a time, or compare it with a difference of times",
+        _ => "add a cast, as in `cast(… as int64)`",
+    }
+}
+
 pub(crate) fn hint(nearest: &Option<String>) -> String {
     nearest.as_ref().map_or_else(String::new, |name| format!(", did you mean `{name}`?"))
 }
@@ -174,7 +202,9 @@ const STAGES: [&str; 12] = [
 
 /// A text of DataFusion in which types have the names that definitions use.
 pub(crate) fn in_our_types(text: &str) -> String {
-    const NAMES: [(&str, &str); 9] = [
+    const NAMES: [(&str, &str); 11] = [
+        ("Duration(µs)", "a duration"),
+        ("Interval(MonthDayNano)", "an interval"),
         ("Timestamp(µs, \"UTC\")", "timestamp"),
         ("Timestamp(µs)", "timestamp"),
         ("Boolean", "bool"),

@@ -7,14 +7,16 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::sql::sqlparser::ast::Expr as SqlExpr;
 use feature::{DataType, Field, Micros, Name, Scalar, Value};
 
 use crate::arrow_types::{array_of, arrow_schema, arrow_type};
 use crate::error::{ExpressionError, TransformError, in_our_types, plain};
 use crate::isolate::{self, Attempt};
 use crate::settle::settle;
-use crate::widen::{self, Nanoseconds};
+use crate::widen;
 use crate::{strict, syntax};
 
 /// A compiled expression over named columns.
@@ -42,8 +44,8 @@ impl Expression {
         let parsed = syntax::parse(sql, schema)?;
         let fields: Vec<Field> = parsed.columns.into_iter().cloned().collect();
         let schema = arrow_schema(&fields);
-        let type_error = |error| ExpressionError::Type(in_our_types(&plain(&error)));
-        let physical = strict::compile(parsed.expr, &schema).map_err(type_error)?;
+        let type_error = |error| blame(&parsed.expr, &fields, &schema, error);
+        let physical = strict::compile(parsed.expr.clone(), &schema).map_err(type_error)?;
         let found = physical.data_type(&schema).map_err(type_error)?;
         let data_type = widen::natural(&found).ok_or(ExpressionError::NoSuchType { found })?;
         let columns = fields.iter().map(|field| field.name.clone()).collect();
@@ -112,9 +114,28 @@ impl Expression {
         if values.len() != length {
             return Err(format!("{} values were given for {length} rows", values.len()));
         }
-        let values =
-            widen::widen(&values, self.data_type, Nanoseconds::Cut).map_err(|error| plain(&error.into()))?;
+        let values = widen::widen(&values, self.data_type).map_err(|error| plain(&error.into()))?;
         settle(values, self.data_type)
+    }
+}
+
+/// The error of the smallest part of an expression that does not compile by itself.
+fn blame(whole: &SqlExpr, fields: &[Field], schema: &SchemaRef, error: DataFusionError) -> ExpressionError {
+    let (part, error) = syntax::first_part(whole, |part| strict::compile(part.clone(), schema).err())
+        .unwrap_or_else(|| (whole.clone(), error));
+    let columns = syntax::columns_of(&part, fields);
+    ExpressionError::Type {
+        part: shortened(&part.to_string()),
+        message: in_our_types(&plain(&error)),
+        columns: columns.map(|field| (field.name.to_string(), field.data_type)).collect(),
+    }
+}
+
+fn shortened(text: &str) -> String {
+    const MAX_CHARACTERS: usize = 100;
+    match text.char_indices().nth(MAX_CHARACTERS) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
     }
 }
 

@@ -21,8 +21,10 @@ mod bad_row;
 mod comparison;
 mod conform;
 mod default_values;
+mod durations;
 mod error;
 mod expression;
+mod floor;
 mod functions;
 mod isolate;
 mod on_demand;
@@ -32,6 +34,7 @@ mod strict;
 mod syntax;
 mod verdict;
 mod widen;
+mod zones;
 
 pub use arrow_types::{array_of, arrow_schema, arrow_type, value_at};
 pub use bad_row::{BadReason, BadRow};

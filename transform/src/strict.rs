@@ -17,14 +17,14 @@ use datafusion::functions::core::planner::CoreFunctionPlanner;
 use datafusion::functions::datetime::planner::DatetimeFunctionPlanner;
 use datafusion::functions::unicode::planner::UnicodeFunctionPlanner;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
-use datafusion::logical_expr::{Cast, ColumnarValue, Expr, Operator, TryCast};
+use datafusion::logical_expr::{Cast, ColumnarValue, Expr, ExprSchemable, Operator, TryCast};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::expressions::{BinaryExpr, CaseExpr, Literal, NegativeExpr};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias};
 
-use crate::{comparison, functions};
+use crate::{comparison, durations, floor, functions, zones};
 
 /// Holds the allowed functions and nothing else: no table, no aggregate, no window function.
 static SESSION: LazyLock<SessionState> = LazyLock::new(|| {
@@ -44,19 +44,30 @@ static SESSION: LazyLock<SessionState> = LazyLock::new(|| {
 /// The physical expression over batches of `schema`.
 pub(crate) fn compile(sql: SqlExpr, schema: &Schema) -> Result<Arc<dyn PhysicalExpr>> {
     let schema = Arc::new(DFSchema::try_from(schema.clone())?);
-    let context = SimplifyContext::builder()
-        .with_schema(Arc::clone(&schema))
-        .with_config_options(Arc::clone(SESSION.config_options()))
-        .build();
+    let context = context(&schema);
     let sql = ExprWithAlias { expr: sql, alias: None };
     let expr = SESSION.create_logical_expr_from_sql_expr(sql, &schema)?;
     comparison::check(&expr, &schema)?;
-    let expr = expr.transform_up(moments_in_micros)?.data;
+    zones::check(&expr)?;
+    let expr = expr.transform_up(|expr| moments_in_micros(expr, &schema))?.data;
+    let expr = expr.transform_up(|expr| durations::compared(expr, &schema))?.data;
     let expr = ExprSimplifier::new(context.clone()).coerce(expr, &schema)?;
     let expr = expr.transform_up(casts_in_micros)?.data;
     let expr = expr.transform_up(|expr| lazily(expr, &context))?.data;
     let expr = expr.transform_up(constant)?.data;
     physical(&expr, &schema)
+}
+
+fn context(schema: &Arc<DFSchema>) -> SimplifyContext {
+    let builder = SimplifyContext::builder().with_schema(Arc::clone(schema));
+    builder.with_config_options(Arc::clone(SESSION.config_options())).build()
+}
+
+/// The value of an expression that reads no column.
+pub(crate) fn evaluated(expr: &Expr) -> Result<ScalarValue> {
+    let schema = Arc::new(DFSchema::empty());
+    let expr = ExprSimplifier::new(context(&schema)).coerce(expr.clone(), &schema)?;
+    value(&expr)
 }
 
 /// Whether some part of the expression is computed only for the rows that reach it.
@@ -75,13 +86,14 @@ fn physical(expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
 
 const MICROS: TimeUnit = TimeUnit::Microsecond;
 
-/// DataFusion reads times as nanoseconds, which end in 2262; ours are microseconds.
-fn moments_in_micros(expr: Expr) -> Result<Transformed<Expr>> {
+/// DataFusion's functions give times in seconds, milliseconds or nanoseconds; ours are microseconds,
+/// towards minus infinity.
+fn moments_in_micros(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match &expr {
-        Expr::ScalarFunction(call) if call.func.name() == "to_timestamp" => {
-            let micros = ArrowType::Timestamp(MICROS, None);
-            Ok(Transformed::yes(Expr::Cast(Cast::new(Box::new(expr), micros))))
-        }
+        Expr::ScalarFunction(_) => match expr.get_type(schema) {
+            Ok(ArrowType::Timestamp(unit, _)) if unit != MICROS => Ok(Transformed::yes(floor::micros(expr))),
+            _ => Ok(Transformed::no(expr)),
+        },
         _ => casts_in_micros(expr),
     }
 }
@@ -125,18 +137,20 @@ fn constant(expr: Expr) -> Result<Transformed<Expr>> {
     if matches!(expr, Expr::Literal(..)) || !expr.column_refs().is_empty() {
         return Ok(Transformed::no(expr));
     }
-    let value = physical(&expr, &DFSchema::empty()).and_then(|constant| {
-        let options = RecordBatchOptions::new().with_row_count(Some(1));
-        let row = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)?;
-        match constant.evaluate(&row)? {
-            ColumnarValue::Scalar(value) => Ok(value),
-            ColumnarValue::Array(array) => ScalarValue::try_from_array(&array, 0),
-        }
-    });
-    Ok(match value {
+    Ok(match value(&expr) {
         Ok(value) => Transformed::yes(Expr::Literal(value, None)),
         Err(_) => Transformed::no(expr),
     })
+}
+
+fn value(expr: &Expr) -> Result<ScalarValue> {
+    let constant = physical(expr, &DFSchema::empty())?;
+    let options = RecordBatchOptions::new().with_row_count(Some(1));
+    let row = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)?;
+    match constant.evaluate(&row)? {
+        ColumnarValue::Scalar(value) => Ok(value),
+        ColumnarValue::Array(array) => ScalarValue::try_from_array(&array, 0),
+    }
 }
 
 /// Sums, differences, products and negations fail where DataFusion would wrap around.

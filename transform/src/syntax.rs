@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType as SqlType, ExactNumberInfo, Expr, Function, FunctionArguments, Ident, Value,
-    VisitMut, VisitorMut,
+    Visit, VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -55,7 +55,7 @@ pub(crate) fn parse<'a>(sql: &str, schema: &'a [Field]) -> Result<Parsed<'a>, Ex
         return Err(ExpressionError::Syntax { at, message });
     }
     let mut check = Check { schema, reads: vec![false; schema.len()], depth: 0 };
-    if let ControlFlow::Break(error) = expr.visit(&mut check) {
+    if let ControlFlow::Break(error) = VisitMut::visit(&mut expr, &mut check) {
         return Err(*error);
     }
     let columns = schema.iter().zip(check.reads).filter_map(|(field, read)| read.then_some(field));
@@ -164,11 +164,8 @@ impl VisitorMut for Check<'_> {
 }
 
 impl Check<'_> {
-    fn column(&mut self, name: &Ident) -> Flow {
-        let name = match name.quote_style {
-            Some(_) => name.value.clone(),
-            None => name.value.to_ascii_lowercase(),
-        };
+    fn column(&mut self, ident: &Ident) -> Flow {
+        let name = name_of(ident);
         let place = self.schema.iter().position(|field| field.name.as_str() == name);
         match place.and_then(|place| self.reads.get_mut(place)) {
             Some(read) => {
@@ -177,10 +174,55 @@ impl Check<'_> {
             }
             None => {
                 let nearest = nearest(&name, self.schema.iter().map(|field| field.name.as_str()));
-                refuse(ExpressionError::UnknownColumn { name, nearest })
+                refuse(match (ident.quote_style, &nearest) {
+                    (Some('"'), None) => ExpressionError::QuotedText { name },
+                    _ => ExpressionError::UnknownColumn { name, nearest },
+                })
             }
         }
     }
+}
+
+/// The column that an identifier names.
+fn name_of(ident: &Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_ascii_lowercase(),
+    }
+}
+
+/// The first part of an expression that `wrong` says something of, the smallest ones first.
+pub(crate) fn first_part<T>(expr: &Expr, wrong: impl FnMut(&Expr) -> Option<T>) -> Option<(Expr, T)> {
+    struct Parts<F>(F);
+
+    impl<T, F: FnMut(&Expr) -> Option<T>> Visitor for Parts<F> {
+        type Break = (Expr, T);
+
+        fn post_visit_expr(&mut self, part: &Expr) -> ControlFlow<(Expr, T)> {
+            match (self.0)(part) {
+                Some(found) => ControlFlow::Break((part.clone(), found)),
+                None => ControlFlow::Continue(()),
+            }
+        }
+    }
+
+    match Visit::visit(expr, &mut Parts(wrong)) {
+        ControlFlow::Break(found) => Some(found),
+        ControlFlow::Continue(()) => None,
+    }
+}
+
+/// The columns that a part of an expression reads, in the schema's order.
+pub(crate) fn columns_of<'a>(part: &Expr, schema: &'a [Field]) -> impl Iterator<Item = &'a Field> {
+    let mut names = Vec::new();
+    // Nothing is looked for, so that every part is visited.
+    let _: Option<(Expr, ())> = first_part(part, |part| {
+        if let Expr::Identifier(ident) = part {
+            names.push(name_of(ident));
+        }
+        None
+    });
+    schema.iter().filter(move |field| names.iter().any(|name| name == field.name.as_str()))
 }
 
 fn call(function: &Function) -> Flow {

@@ -15,15 +15,6 @@ use feature::{DataType, Scalar};
 
 use crate::arrow_types::{UTC, arrow_type, item_field};
 
-/// What happens to a time between two microseconds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Nanoseconds {
-    /// It is refused.
-    Refused,
-    /// It is cut towards minus infinity, as a later moment would leak.
-    Cut,
-}
-
 /// The narrowest of our types that holds the values of an Arrow type; none where there is none.
 pub(crate) fn natural(found: &ArrowType) -> Option<DataType> {
     use ArrowType as A;
@@ -49,7 +40,7 @@ pub(crate) fn natural(found: &ArrowType) -> Option<DataType> {
 }
 
 /// Whether a column of the Arrow type can be read as `to`. Each value is kept, or is refused on
-/// its own: a moment between two microseconds, a list of another length than its type's.
+/// its own: a list of another length than its type's.
 pub(crate) fn is_lossless(found: &ArrowType, to: DataType) -> bool {
     use ArrowType as A;
     match (found, to) {
@@ -76,27 +67,23 @@ pub(crate) fn is_lossless(found: &ArrowType, to: DataType) -> bool {
 }
 
 /// The array as [`arrow_type`]`(to)`. Fails where a value does not fit.
-pub(crate) fn widen(
-    array: &ArrayRef,
-    to: DataType,
-    nanoseconds: Nanoseconds,
-) -> Result<ArrayRef, ArrowError> {
+pub(crate) fn widen(array: &ArrayRef, to: DataType) -> Result<ArrayRef, ArrowError> {
     let target = arrow_type(to);
     if *array.data_type() == target {
         return Ok(Arc::clone(array));
     }
     match (array.data_type(), to) {
-        (ArrowType::Dictionary(_, values), _) => widen(&checked_cast(array, values)?, to, nanoseconds),
+        (ArrowType::Dictionary(_, values), _) => widen(&checked_cast(array, values)?, to),
         (
             ArrowType::Date32 | ArrowType::Date64 | ArrowType::Timestamp(..),
             DataType::Scalar(Scalar::Timestamp),
-        ) => Ok(Arc::new(micros(array, nanoseconds)?)),
+        ) => Ok(Arc::new(moments(array))),
         (
             ArrowType::List(field) | ArrowType::LargeList(field) | ArrowType::FixedSizeList(field, _),
             DataType::List(item, length),
         ) => {
             let field = Arc::clone(field);
-            list(array, &field, item, length, nanoseconds)
+            list(array, &field, item, length)
         }
         _ => checked_cast(array, &target),
     }
@@ -106,9 +93,10 @@ fn checked_cast(array: &dyn Array, to: &ArrowType) -> Result<ArrayRef, ArrowErro
     cast_with_options(array, to, &CastOptions { safe: false, ..CastOptions::default() })
 }
 
-/// Moments beyond what 64 bits of microseconds hold become the farthest that they do hold, which
-/// lie outside the years that a row may have, and are refused as such.
-fn micros(array: &dyn Array, nanoseconds: Nanoseconds) -> Result<TimestampMicrosecondArray, ArrowError> {
+/// Times of any unit in microseconds, towards minus infinity, as a later moment would leak. Those beyond
+/// what 64 bits of microseconds hold become the farthest that they do hold, which lie outside the years
+/// that a row may have, and are refused as such.
+pub(crate) fn moments(array: &dyn Array) -> TimestampMicrosecondArray {
     const DAY: i64 = 86_400_000_000;
     let micros: TimestampMicrosecondArray = match array.data_type() {
         ArrowType::Date32 => {
@@ -123,19 +111,11 @@ fn micros(array: &dyn Array, nanoseconds: Nanoseconds) -> Result<TimestampMicros
         }
         ArrowType::Timestamp(TimeUnit::Nanosecond, _) => {
             let array = array.as_primitive::<TimestampNanosecondType>();
-            match nanoseconds {
-                Nanoseconds::Cut => array.unary(|ns| ns.div_euclid(1_000)),
-                Nanoseconds::Refused => array.try_unary(|ns| match ns % 1_000 {
-                    0 => Ok(ns / 1_000),
-                    _ => Err(ArrowError::CastError(format!(
-                        "the moment {ns} nanoseconds since 1970 lies between two microseconds"
-                    ))),
-                })?,
-            }
+            array.unary(|ns| ns.div_euclid(1_000))
         }
         _ => array.as_primitive::<TimestampMicrosecondType>().clone(),
     };
-    Ok(micros.with_timezone(UTC))
+    micros.with_timezone(UTC)
 }
 
 /// Widens the items and, where a length is asked for, refuses a list of another.
@@ -144,7 +124,6 @@ fn list(
     field: &arrow::datatypes::FieldRef,
     item: Scalar,
     length: Option<u32>,
-    nanoseconds: Nanoseconds,
 ) -> Result<ArrayRef, ArrowError> {
     let lists = checked_cast(array, &ArrowType::List(Arc::clone(field)))?;
     let lists = lists.as_list::<i32>();
@@ -152,7 +131,7 @@ fn list(
     let first = lists.offsets().first().copied().unwrap_or(0);
     let last = lists.offsets().last().copied().unwrap_or(0);
     let items = lists.values().slice(first as usize, (last - first) as usize);
-    let items = widen(&items, item.into(), nanoseconds)?;
+    let items = widen(&items, item.into())?;
     let offsets = arrow::buffer::OffsetBuffer::new(lists.offsets().iter().map(|end| end - first).collect());
     let lists = ListArray::try_new(item_field(item), offsets, items, lists.nulls().cloned())?;
     let Some(length) = length else {

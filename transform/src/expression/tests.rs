@@ -133,25 +133,59 @@ fn what_is_wrong_is_said_in_one_sentence() {
         ("smal + 1", "unknown column `smal`, did you mean `small`?"),
         ("zebra", "unknown column `zebra`"),
         ("uper(text)", "unknown function `uper`, did you mean `upper`?"),
-        ("small + text", "type error: cannot coerce arithmetic expression int32 + string to valid types"),
-        ("text > small", "type error: a comparison of string with int32, add a cast to one of them"),
-        ("small between '1' and 7", "type error: a comparison of int32 with string"),
-        ("text in ('a', 1)", "type error: a comparison of string with int64"),
-        ("case small when '7' then 1 end", "type error: a comparison of int32 with string"),
-        ("case when small then 1 end", "type error: a CASE without an operand takes a condition"),
-        ("date_trunc(at)", "type error: function 'date_trunc' expects 2 arguments but received 1"),
-        ("substr(text)", "type error: substring without for/from is not valid"),
-        ("coalesce(text, at)", "type error: function 'coalesce' "),
-        ("cast(text as zork)", "type error: unsupported SQL type zork"),
+        (
+            "small + text",
+            "type error in `small + text`: cannot coerce arithmetic expression int32 + string to valid types (`small` is int32, `text` is string)",
+        ),
+        (
+            "text > small",
+            "type error in `text > small`: a comparison of string with int32, add a cast to one of them",
+        ),
+        (
+            "small between '1' and 7",
+            "type error in `small BETWEEN '1' AND 7`: a comparison of int32 with string",
+        ),
+        ("text in ('a', 1)", "type error in `text IN ('a', 1)`: a comparison of string with int64"),
+        (
+            "case small when '7' then 1 end",
+            "type error in `CASE small WHEN '7' THEN 1 END`: a comparison of int32 with string",
+        ),
+        (
+            "case when small then 1 end",
+            "type error in `CASE WHEN small THEN 1 END`: a CASE without an operand takes a condition",
+        ),
+        (
+            "date_trunc(at)",
+            "type error in `date_trunc(at)`: function 'date_trunc' expects 2 arguments but received 1",
+        ),
+        ("substr(text)", "type error in `SUBSTR(text)`: substring without for/from is not valid"),
+        ("coalesce(text, at)", "type error in `coalesce(text, at)`: function 'coalesce' "),
+        ("cast(text as zork)", "type error in `CAST(text AS zork)`: unsupported SQL type zork"),
         ("1 / 0", "the expression fails on every row: divide by zero"),
         ("9223372036854775807 + 1", "the expression fails on every row: overflow happened"),
         ("cast('x' as int)", "the expression fails on every row: cannot cast string 'x'"),
         ("date_trunc('zork', at)", "the expression fails on every row: "),
         ("regexp_like(text, '(')", "the expression fails on every row: "),
         ("text ~ '('", "the expression fails on every row: "),
-        ("abs(flag)", "type error: "),
-        ("embedding + 1", "type error: "),
-        ("at - at", "the expression gives Duration(µs), which is none of our types"),
+        ("abs(flag)", "type error in `abs(flag)`: "),
+        ("embedding + 1", "type error in `embedding + 1`: "),
+        (
+            "big > 0 and upper(text || 'x') = 'A' and text * 2 > 1",
+            "type error in `text * 2`: cannot coerce arithmetic expression string * int64 to valid types (`text` is string)",
+        ),
+        ("at - at", "the expression gives a duration, which is none of our types: take its seconds"),
+        (
+            "text = \"Boston\"",
+            "there is no column \"Boston\": double quotes are for names of columns, write a text in single quotes, 'Boston'",
+        ),
+        (
+            "at at time zone 'Mars/Olympus'",
+            "type error in `at AT TIME ZONE 'Mars/Olympus'`: the time zone `Mars/Olympus` is unknown",
+        ),
+        (
+            "cast(at at time zone 'Europe/Berln' as string)",
+            "type error in `at AT TIME ZONE 'Europe/Berln'`: the time zone",
+        ),
         ("null", "the expression gives Null, which is none of our types"),
         ("now()", "`now`, which reads a clock, cannot stand in an expression"),
         ("current_date", "`current_date`, which reads a clock, cannot stand in an expression"),
@@ -220,6 +254,95 @@ fn expressions_give_what_sql_says() {
     assert_eq!(result("cast(at as date)"), moment("2013-06-01T00:00:00Z"));
     assert_eq!(result("at + interval '90 minutes'"), moment("2013-06-01T14:04:56.789012Z"));
     assert_eq!(result("to_timestamp('2013-06-01T12:00:00+02:00')"), moment("2013-06-01T10:00:00Z"));
+}
+
+/// 181 days lie between `at` and this.
+const SEEN: &str = "cast('2012-12-02T12:34:56.789012' as timestamp)";
+
+#[test]
+fn durations_and_intervals_are_compared_by_their_length() {
+    let holds = [
+        "at - SEEN > interval '1 day'",
+        "at - SEEN > interval '24 hours'",
+        "interval '1 day' < at - SEEN",
+        "at - SEEN >= interval '181 days'",
+        "at - SEEN <= interval '4344 hours'",
+        "at - SEEN = interval '181 days'",
+        "at - SEEN <> interval '180 days'",
+        "at - SEEN is distinct from interval '180 days'",
+        "at - SEEN is not distinct from interval '181 days'",
+        "at - SEEN between interval '1 day' and interval '200 days'",
+        "at - SEEN not between interval '182 days' and interval '200 days'",
+        "at - SEEN in (interval '1 day', interval '4344 hours')",
+        "at - SEEN not in (interval '1 day', interval '2 days')",
+        "case at - SEEN when interval '181 days' then true else false end",
+        "nullif(at - SEEN, interval '181 days') is null",
+        "nullif(interval '1 day', at - at + interval '24 hours') is null",
+        "greatest(at - SEEN, interval '1 day') = interval '181 days'",
+        "least(at - SEEN, interval '1 day') < interval '25 hours'",
+        "greatest(interval '25 hours', interval '1 day') > interval '1 day'",
+        "interval '1 day' = interval '24 hours'",
+        "SEEN - at < interval '-1 day'",
+        "-(case when flag then interval '1 day' else interval '2 days' end) < at - SEEN",
+        "at - SEEN + interval '1 day' = interval '182 days'",
+        "at - SEEN - interval '1 day' = interval '180 days'",
+        "case when flag then at - SEEN else interval '1 day' end > interval '2 days'",
+        "case when flag then interval '1 day' else interval '2 days' end < at - SEEN",
+        "coalesce(at - SEEN, interval '1 day') > interval '1 day'",
+        "coalesce(case when flag then null else interval '1 day' end, interval '36 hours') < at - SEEN",
+        "not (at - SEEN < interval '1 day')",
+        "at - SEEN > at - at",
+        "at - date '2012-12-02' > interval '1 day'",
+        "at - to_timestamp_seconds(0) > interval '1 day'",
+        "at - to_timestamp_millis(0) > interval '10000 days'",
+        "at - cast('0001-01-01' as timestamp) > interval '700000 days'",
+        "(at - SEEN > interval '1 day') is true",
+        "(at - SEEN > null) is null",
+    ];
+    for sql in holds {
+        assert_eq!(result(&sql.replace("SEEN", SEEN)), Ok(Value::Bool(true)), "{sql}");
+    }
+    let mut unseen = row();
+    unseen[7] = Value::Null;
+    let sql = format!("at - {SEEN} > interval '1 day'");
+    assert_eq!(results(&compile(&sql), &batch(&[row(), unseen])), [Ok(Value::Bool(true)), Ok(Value::Null)]);
+    assert_eq!(result("date_part('epoch', at - (at - interval '90 minutes'))"), Ok(Value::Float64(5_400.0)));
+}
+
+#[test]
+fn a_duration_is_compared_with_nothing_that_has_no_one_length() {
+    for (sql, part, why) in [
+        ("big > 0 and at - at > interval '1 month'", "at - at > INTERVAL '1 month'", "months or years"),
+        ("at - at between interval '1 day' and interval '1 year'", "at - at BETWEEN", "months or years"),
+        ("at - at in (interval '1 day', interval '3 months')", "at - at IN", "months or years"),
+        ("greatest(at - at, interval '1 month') > interval '1 day'", "greatest(", "months or years"),
+        ("nullif(interval '30 days', interval '1 month') is null", "nullif(", "months or years"),
+        ("case at - at when interval '1 month' then 1 end", "CASE at - at", "months or years"),
+        ("interval '1 month' = interval '30 days'", "INTERVAL '1 month' =", "months or years"),
+        ("at - at > cast(text as interval)", "at - at > CAST(text", "no length that is known"),
+        ("at - at > '1 day'", "at - at > '1 day'", "a duration is compared with string"),
+        ("at - at > 86400", "at - at > 86400", "a duration is compared with int64"),
+        ("at - at > at", "at - at > at", "a duration is compared with timestamp"),
+    ] {
+        let refusal = refusal(sql);
+        let named = refusal.starts_with(&format!("type error in `{part}"));
+        assert!(named && refusal.contains(why), "{sql}: {refusal}");
+    }
+}
+
+#[test]
+fn times_of_other_units_are_cut_towards_minus_infinity() {
+    for (sql, moment_of) in [
+        ("to_timestamp('1969-12-31T23:59:59.9999995Z')", "1969-12-31T23:59:59.999999Z"),
+        ("cast('1969-12-31T23:59:59.9999995Z' as timestamp)", "1969-12-31T23:59:59.999999Z"),
+        ("to_timestamp_seconds(-1)", "1969-12-31T23:59:59Z"),
+        ("from_unixtime(7)", "1970-01-01T00:00:07Z"),
+        ("to_timestamp_millis(-1)", "1969-12-31T23:59:59.999Z"),
+    ] {
+        assert_eq!(result(sql), moment(moment_of), "{sql}");
+    }
+    // Not cut to the coarser of two units.
+    assert_eq!(result("at = to_timestamp_seconds(1370090096)"), Ok(Value::Bool(false)));
 }
 
 #[test]

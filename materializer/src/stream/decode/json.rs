@@ -39,7 +39,14 @@ impl<'de> Visitor<'de> for Row<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = vec![false; self.fields.len()];
         while let Some(place) = map.next_key_seed(Place(self.fields))? {
+            let again = place.and_then(|place| seen.get_mut(place)).map(|flag| std::mem::replace(flag, true));
+            if again == Some(true) {
+                let name = place.and_then(|place| self.fields.get(place)).map(|field| field.name.to_string());
+                let name = name.unwrap_or_default();
+                return Err(A::Error::custom(format!("the column `{name}` is given twice")));
+            }
             let field = place.and_then(|place| self.fields.get(place).zip(self.values.get_mut(place)));
             match field {
                 Some((field, value)) => *value = map.next_value_seed(Cell(field))?,
@@ -178,7 +185,11 @@ fn float(value: f64, data_type: DataType) -> Option<Value> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let whole = || (value.fract() == 0.0 && value.abs() <= EXACT).then_some(value as i64);
     match data_type.scalar()? {
-        Scalar::Float32 => Some(Value::Float32(value as f32)),
+        // No float32 is beyond the greatest: a number is not made an infinity.
+        Scalar::Float32 => {
+            let narrow = value as f32;
+            (narrow.is_infinite() == value.is_infinite()).then_some(Value::Float32(narrow))
+        }
         Scalar::Float64 => Some(Value::Float64(value)),
         Scalar::Int32 => i32::try_from(whole()?).ok().map(Value::Int32),
         Scalar::Int64 => whole().map(Value::Int64),
@@ -225,6 +236,9 @@ mod tests {
     fn what_is_not_of_its_columns_type_is_refused_naming_both() {
         for (data_type, json) in [
             ("int32", "2147483648"),
+            ("float32", "1e39"),
+            ("float32", "-3.5e38"),
+            ("float32", "18446744073709551616000000000000000000000"),
             ("int64", "1.5"),
             ("int64", "\"1\""),
             ("string", "1"),
@@ -241,6 +255,13 @@ mod tests {
                 "{problem}"
             );
         }
+    }
+
+    #[test]
+    fn a_column_that_is_given_twice_is_refused_by_name() {
+        let problem = read("int32", "1, \"x\": 2").unwrap_err();
+        assert!(problem.contains("the column `x` is given twice"), "{problem}");
+        assert_eq!(read("int32", "1, \"z\": 2, \"z\": 3"), Ok(Value::Int32(1)));
     }
 
     #[test]
