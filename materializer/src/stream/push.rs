@@ -8,13 +8,14 @@
 
 mod feed;
 mod frame;
+mod number;
 mod segment;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use feature::Micros;
@@ -22,7 +23,8 @@ use thiserror::Error;
 
 pub use feed::PushFeed;
 use frame::Frame;
-use segment::{Segment, segments};
+use number::Number;
+use segment::{Acknowledged, Segment, segments};
 pub use writer::{Appended, PushWriter};
 
 /// Bytes after which a segment is full.
@@ -70,13 +72,15 @@ pub enum PushError {
         /// How long it is.
         bytes: usize,
     },
-    /// Stop: a file that is no part of a topic, or of a newer version.
-    #[error("`{path}` is damaged or of a newer version of twinstore: {why}")]
+    /// Stop: a file that is no part of a topic, or of a newer version. It is left as it is.
+    #[error(
+        "`{path}` is damaged or of a newer version of twinstore: {why}; nothing was changed in it: restore it from a copy, and push again then"
+    )]
     Damaged {
         /// The file.
         path: String,
         /// What does not hold.
-        why: &'static str,
+        why: String,
     },
     /// Stop: the disk failed.
     #[error("`{path}`: {error}")]
@@ -107,7 +111,8 @@ pub struct PushLog {
 
 impl PushLog {
     /// Opens a topic in this folder, and makes it where there is none. What a crash left half written at
-    /// its end is cut off: it was never acknowledged.
+    /// its end is cut off: it was never acknowledged. All that not every group has read is read through, and
+    /// damage in it is refused: more rows would only wait behind it.
     pub fn open(folder: &Path) -> Result<Self, PushError> {
         fs::create_dir_all(folder.join("groups")).map_err(PushError::disk(folder))?;
         let lock_path = folder.join("lock");
@@ -115,9 +120,23 @@ impl PushLog {
         if lock.try_lock().is_err() {
             return Err(PushError::Taken { path: folder.display().to_string() });
         }
-        let newest = segments(folder)?.last().copied();
-        let (segment, next) = match newest {
-            Some(first) => Segment::recover(folder, first)?,
+        let acknowledged = acknowledged(folder)?;
+        let all = segments(folder)?;
+        let read = read_by_all(folder)?.unwrap_or(0);
+        for (first, following) in all.iter().zip(all.iter().skip(1)) {
+            if *following > read {
+                segment::check(folder, *first, *following)?;
+            }
+        }
+        let (segment, next) = match all.last() {
+            Some(first) => Segment::recover(folder, *first, acknowledged)?,
+            None if acknowledged.up_to > 0 => {
+                let why = format!(
+                    "its segments are missing, and offsets up to {} were acknowledged",
+                    acknowledged.up_to
+                );
+                return Err(PushError::Damaged { path: folder.display().to_string(), why });
+            }
             None => (Segment::create(folder, 0)?, 0),
         };
         let end = file(&folder.join("end"))?;
@@ -143,8 +162,8 @@ impl PushLog {
         let mut frames = Vec::new();
         let mut next = first;
         for record in records {
-            let frame =
-                Frame { offset: next, timestamp: at, key: record.key.clone(), value: record.value.clone() };
+            let (key, value) = (record.key.clone(), record.value.clone());
+            let frame = Frame { offset: next, timestamp: at, key, value, begins: next == first };
             frame.write(&mut frames);
             next += 1;
         }
@@ -167,8 +186,14 @@ impl PushLog {
 
     fn sync(&mut self) -> Result<(), PushError> {
         self.segment.sync()?;
-        // Readers look no further than this. It need not survive: it is found anew.
-        write_at_start(&mut self.end, self.next).map_err(PushError::disk(&self.folder))
+        // Readers look no further than this. A power cut may leave an older number: the first frame of the
+        // next append says as much, and where none follows soon this is synced, too.
+        number::write(&self.end, self.next).map_err(PushError::disk(&self.folder))
+    }
+
+    /// Makes the note of what was acknowledged durable; for a moment in which nobody waits.
+    fn sync_end(&self) -> Result<(), PushError> {
+        self.end.sync_data().map_err(PushError::disk(&self.folder))
     }
 
     /// Begins a new segment, and drops those that every group has read.
@@ -189,35 +214,76 @@ impl PushLog {
     }
 }
 
+impl Drop for PushLog {
+    fn drop(&mut self) {
+        // The frames are synced: this only says once more how far.
+        let _ = self.sync_end();
+    }
+}
+
 /// The offset up to which a group's log has everything, of the topic in this folder; 0 where the group is
 /// not known there. Any process may ask.
 pub fn read_up_to(folder: &Path, group: &str) -> u64 {
-    let bytes = fs::read(folder.join("groups").join(group)).unwrap_or_default();
-    bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    match number::read(&folder.join("groups").join(group)) {
+        Ok(Number::Is(read)) => read,
+        // It is written anew with the group's next commit.
+        Ok(Number::None | Number::Damaged) | Err(_) => 0,
+    }
 }
 
 /// The offset up to which every group has read; none where there is no group.
 fn read_by_all(folder: &Path) -> Result<Option<u64>, PushError> {
+    let read = read_by_groups(folder)?;
+    // More than there is was read by nobody: the number is damaged, and nothing is dropped by it.
+    let end = match number::read(&folder.join("end")).map_err(PushError::disk(folder))? {
+        Number::Is(end) => end,
+        Number::None | Number::Damaged => 0,
+    };
+    Ok(read.into_iter().map(|read| read.filter(|read| *read <= end).unwrap_or(0)).min())
+}
+
+/// What each group has read, where its file can be read.
+fn read_by_groups(folder: &Path) -> Result<Vec<Option<u64>>, PushError> {
     let groups = folder.join("groups");
-    let mut least = None;
+    let mut found = Vec::new();
     for entry in fs::read_dir(&groups).map_err(PushError::disk(&groups))? {
         let path = entry.map_err(PushError::disk(&groups))?.path();
-        let bytes = fs::read(&path).map_err(PushError::disk(&path))?;
-        let read = bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-        least = Some(least.map_or(read, |least: u64| least.min(read)));
+        found.push(match number::read(&path).map_err(PushError::disk(&path))? {
+            Number::None => Some(0),
+            Number::Is(read) => Some(read),
+            Number::Damaged => None,
+        });
     }
-    Ok(least)
+    Ok(found)
+}
+
+/// What was acknowledged of a topic, as far as `end` or the groups say.
+fn acknowledged(folder: &Path) -> Result<Acknowledged, PushError> {
+    let path = folder.join("end");
+    Ok(match number::read(&path).map_err(PushError::disk(&path))? {
+        Number::Is(up_to) => Acknowledged { up_to, is_all: true },
+        Number::None | Number::Damaged => {
+            let up_to = read_by_groups(folder)?.into_iter().flatten().max().unwrap_or(0);
+            Acknowledged { up_to, is_all: false }
+        }
+    })
+}
+
+/// The end of a topic, as its readers see it.
+fn end_of(folder: &Path) -> Result<u64, PushError> {
+    let path = folder.join("end");
+    let damaged = |why: &str| PushError::Damaged { path: path.display().to_string(), why: why.to_owned() };
+    match number::read(&path).map_err(PushError::disk(&path))? {
+        Number::Is(end) => Ok(end),
+        Number::Damaged => Err(damaged("it does not match its checksum; the next push writes it anew")),
+        Number::None if !segment::has_frames(folder)? => Ok(0),
+        Number::None => Err(damaged("it is missing; the next push writes it anew")),
+    }
 }
 
 fn file(path: &Path) -> Result<File, PushError> {
     let opened = File::options().read(true).write(true).create(true).truncate(false).open(path);
     opened.map_err(PushError::disk(path))
-}
-
-fn write_at_start(file: &mut File, number: u64) -> io::Result<()> {
-    use std::os::unix::fs::FileExt;
-    file.write_all_at(&number.to_le_bytes(), 0)?;
-    file.flush()
 }
 
 /// A file that was made is found after a power loss only once its folder is synced.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use feature::Micros;
 
 use super::segment::{SegmentReader, segments};
-use super::{PushError, file, write_at_start};
+use super::{PushError, end_of, file, number};
 use crate::stream::feed::{Arrival, Feed, FeedError};
 
 /// How often the end of the topic is looked at.
@@ -46,9 +46,8 @@ impl PushFeed {
         })
     }
 
-    fn look(&self) -> u64 {
-        let bytes = fs::read(self.folder.join("end")).unwrap_or_default();
-        bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    fn look(&self) -> Result<u64, PushError> {
+        end_of(&self.folder)
     }
 
     /// The record at the next offset, which is below the end.
@@ -61,7 +60,9 @@ impl PushFeed {
                     is_new = true;
                     let all = segments(&self.folder)?;
                     let Some(first) = all.into_iter().rfind(|first| *first <= next) else {
-                        return Ok(Arrival::Nothing);
+                        let path = self.folder.display().to_string();
+                        let why = format!("the segment with offset {next} is missing");
+                        return Err(PushError::Damaged { path, why });
                     };
                     self.segment.insert(SegmentReader::open(&self.folder, first)?)
                 }
@@ -72,8 +73,15 @@ impl PushFeed {
                     self.next = Some(next + 1);
                     return Ok(Arrival::Record(frame.into_record((self.clock)())));
                 }
-                Some(_) => return Err(segment.damaged("an offset is missing in it")),
-                None if is_new => return Err(segment.damaged("it ends before the end of the topic")),
+                Some(_) => return Err(segment.damaged(format!("offset {next} is missing in it"))),
+                None if is_new => {
+                    let why = format!(
+                        "{}, or a segment behind it is missing: the topic goes on up to offset {}",
+                        segment.unreadable(next),
+                        self.end
+                    );
+                    return Err(segment.damaged(why));
+                }
                 // The next segment begins here, or what was half read is whole now.
                 None => self.segment = None,
             }
@@ -94,7 +102,7 @@ impl Feed for PushFeed {
         let began = Instant::now();
         loop {
             if self.next.is_some_and(|next| next >= self.end) {
-                self.end = self.look();
+                self.end = self.look().map_err(refused)?;
             }
             match self.next {
                 Some(next) if next < self.end => return self.read(next).map_err(refused),
@@ -106,7 +114,7 @@ impl Feed for PushFeed {
 
     fn extent(&mut self, _: u32) -> Result<(u64, u64), FeedError> {
         let first = segments(&self.folder).map_err(refused)?.first().copied();
-        Ok((first.unwrap_or(0), self.look()))
+        Ok((first.unwrap_or(0), self.look().map_err(refused)?))
     }
 
     fn begin(&mut self, places: &[(u32, u64)]) -> Result<(), FeedError> {
@@ -117,7 +125,7 @@ impl Feed for PushFeed {
 
     fn acknowledge(&mut self, ends: &[(u32, u64)]) {
         for (_, end) in ends {
-            if let Err(error) = write_at_start(&mut self.group, *end) {
+            if let Err(error) = number::write(&self.group, *end) {
                 tracing::debug!("{}: it was not noted how far it is read: {error}", self.folder.display());
             }
         }

@@ -10,6 +10,7 @@ pub(super) const HEAD: usize = 8;
 const FIXED: usize = 8 + 8 + 1 + 4;
 const HAS_KEY: u8 = 1;
 const HAS_VALUE: u8 = 2;
+const BEGINS: u8 = 4;
 
 /// A record and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub(super) struct Frame {
     pub(super) timestamp: Micros,
     pub(super) key: Option<Vec<u8>>,
     pub(super) value: Option<Vec<u8>>,
+    /// Whether it is the first of an append: everything before it was synced when it was written.
+    pub(super) begins: bool,
 }
 
 impl Frame {
@@ -26,9 +29,12 @@ impl Frame {
         out.extend_from_slice(&[0; HEAD]);
         out.extend_from_slice(&self.offset.to_le_bytes());
         out.extend_from_slice(&self.timestamp.get().to_le_bytes());
-        let flags =
-            if self.key.is_some() { HAS_KEY } else { 0 } | if self.value.is_some() { HAS_VALUE } else { 0 };
-        out.push(flags);
+        let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+        out.push(
+            flag(self.key.is_some(), HAS_KEY)
+                | flag(self.value.is_some(), HAS_VALUE)
+                | flag(self.begins, BEGINS),
+        );
         let key = self.key.as_deref().unwrap_or_default();
         out.extend_from_slice(&(key.len() as u32).to_le_bytes());
         out.extend_from_slice(key);
@@ -64,11 +70,22 @@ impl Frame {
             timestamp: Micros::new(i64::from_le_bytes(*timestamp)).ok()?,
             key: kept(HAS_KEY, key),
             value: kept(HAS_VALUE, value),
+            begins: flags & BEGINS != 0,
+        })
+    }
+
+    /// The first whole frame in these bytes, at whatever byte it begins, of which this holds.
+    pub(super) fn find(bytes: &[u8], holds: impl Fn(&Self) -> bool) -> Option<Self> {
+        (0..bytes.len()).find_map(|at| {
+            let (head, rest) = bytes.get(at..)?.split_first_chunk::<HEAD>()?;
+            let (length, sum) = Self::head(*head);
+            let covered = rest.get(..length).filter(|_| length >= FIXED)?;
+            Self::read(covered, sum).filter(&holds)
         })
     }
 
     pub(super) fn into_record(self, received_at: Micros) -> Record {
-        let Frame { offset, timestamp, key, value } = self;
+        let Frame { offset, timestamp, key, value, begins: _ } = self;
         Record { partition: 0, offset, timestamp, received_at, key, value }
     }
 }

@@ -110,9 +110,11 @@ proptest! {
         let mut log = PushLog::open(folder.path()).unwrap();
         log.append(&acknowledged, at()).unwrap();
         let before = log.segment.bytes();
+        let end = fs::read(folder.path().join("end")).unwrap();
         log.append(&[pushed("not"), pushed("acknowledged")], at()).unwrap();
         let after = log.segment.bytes();
         drop(log);
+        fs::write(folder.path().join("end"), end).unwrap();
         let path = segment::path(folder.path(), 0);
         let left = before + ((after - before) as f64 * cut) as u64;
         File::options().write(true).open(&path).unwrap().set_len(left).unwrap();
@@ -126,4 +128,164 @@ proptest! {
         }
         prop_assert_eq!(read.last().unwrap().1.as_deref(), Some(&b"new"[..]));
     }
+}
+
+/// A topic of three appends, eight rows in all, of which a group has read two; in two segments.
+fn topic(folder: &Path) {
+    let mut log = PushLog::open(folder).unwrap();
+    log.append(&[pushed("a"), pushed("b"), pushed("c")], at()).unwrap();
+    joined(folder, "g").acknowledge(&[(0, 2)]);
+    log.append(&[pushed("d"), pushed("e")], at()).unwrap();
+    log.roll().unwrap();
+    log.append(&[pushed("f"), pushed("g"), pushed("h")], at()).unwrap();
+}
+
+/// Whether a damaged topic is refused by name, with its bytes left alone; else all eight rows have to be there.
+fn is_refused(folder: &Path, damaged: &Path) -> bool {
+    let before = fs::read(damaged).ok();
+    match PushLog::open(folder) {
+        Ok(log) => {
+            assert_eq!(log.next(), 8, "{damaged:?}");
+            drop(log);
+            assert_eq!(read_from(folder, "g", 0).len(), 8, "{damaged:?}");
+            false
+        }
+        Err(PushError::Damaged { path, .. }) => {
+            assert!(Path::new(&path).starts_with(folder) && damaged.starts_with(folder));
+            assert_eq!(fs::read(damaged).ok(), before, "what is refused is left as it is");
+            true
+        }
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn flipped(path: &Path, bit: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[bit / 8] ^= 1 << (bit % 8);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn any_flipped_bit_of_a_segment_is_refused_by_push_and_stream_and_no_frame_is_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    topic(folder.path());
+    for first in [0, 5] {
+        let path = segment::path(folder.path(), first);
+        let whole = fs::read(&path).unwrap();
+        for bit in 0..8 * whole.len() {
+            flipped(&path, bit);
+            assert!(is_refused(folder.path(), &path), "bit {bit} of {path:?}");
+            let mut feed = joined(folder.path(), "g");
+            feed.next(Duration::ZERO).unwrap();
+            feed.begin(&[(0, 0)]).unwrap();
+            let error = loop {
+                match feed.next(Duration::ZERO) {
+                    Ok(Arrival::Record(_)) => {}
+                    Ok(other) => panic!("{other:?}"),
+                    Err(error) => break error.to_string(),
+                }
+            };
+            assert!(error.contains(".segment"), "{error}");
+            fs::write(&path, &whole).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_of_an_offset_file_loses_no_row() {
+    for name in ["end", "groups/g"] {
+        for bit in 0..96 {
+            let folder = tempfile::tempdir().unwrap();
+            topic(folder.path());
+            flipped(&folder.path().join(name), bit);
+            assert!(!is_refused(folder.path(), &folder.path().join(name)));
+            let mut log = PushLog::open(folder.path()).unwrap();
+            log.append(&[pushed("i")], at()).unwrap();
+            log.roll().unwrap();
+            assert_eq!(segments(folder.path()).unwrap()[0], 0, "bit {bit} of {name} drops nothing unread");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    topic(folder.path());
+    fs::remove_file(folder.path().join("end")).unwrap();
+    let error = joined(folder.path(), "g").extent(0).unwrap_err().to_string();
+    assert!(error.contains("end") && error.contains("missing"), "{error}");
+    assert!(!is_refused(folder.path(), &folder.path().join("end")));
+}
+
+#[test]
+fn a_segment_that_is_cut_or_missing_is_refused_also_where_others_follow() {
+    for (first, left) in
+        [(0, None), (0, Some(0)), (0, Some(60)), (5, None), (5, Some(0)), (5, Some(8)), (5, Some(50))]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        topic(folder.path());
+        // A third segment, so that the second lies in the middle.
+        let mut log = PushLog::open(folder.path()).unwrap();
+        log.roll().unwrap();
+        log.append(&[pushed("i")], at()).unwrap();
+        drop(log);
+        let path = segment::path(folder.path(), first);
+        match left {
+            None => fs::remove_file(&path).unwrap(),
+            Some(left) => File::options().write(true).open(&path).unwrap().set_len(left).unwrap(),
+        }
+        if (first, left) == (0, None) {
+            // What lies before the first segment may have been dropped: a stream that needs it says so.
+            joined(folder.path(), "g").begin(&[(0, 0)]).unwrap();
+            assert_eq!(joined(folder.path(), "g").extent(0).unwrap().0, 5);
+            continue;
+        }
+        assert!(is_refused(folder.path(), &path), "{path:?} {left:?}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    topic(folder.path());
+    [0, 5].iter().for_each(|first| fs::remove_file(segment::path(folder.path(), *first)).unwrap());
+    assert!(is_refused(folder.path(), folder.path()));
+}
+
+#[test]
+fn what_a_power_cut_tears_is_cut_off_and_what_a_later_append_shows_to_be_synced_is_not() {
+    let torn = |end: u64, damage: fn(&mut Vec<u8>, usize)| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = PushLog::open(folder.path()).unwrap();
+        log.append(&[pushed("a")], at()).unwrap();
+        let second = log.segment.bytes() as usize;
+        log.append(&[pushed("b"), pushed("c")], at()).unwrap();
+        drop(log);
+        let path = segment::path(folder.path(), 0);
+        let mut bytes = fs::read(&path).unwrap();
+        damage(&mut bytes, second);
+        fs::write(&path, bytes).unwrap();
+        number::write(&file(&folder.path().join("end")).unwrap(), end).unwrap();
+        PushLog::open(folder.path()).map(|log| log.next())
+    };
+    // Of the last append the first page was lost, and the second is there; or zeros are.
+    assert_eq!(torn(1, |bytes, second| bytes[second..second + 20].fill(0)).unwrap(), 1);
+    assert_eq!(torn(1, |bytes, second| bytes[second..].fill(0)).unwrap(), 1);
+    // The same where `end` says that it was acknowledged, or where what follows it was written after a sync.
+    assert!(torn(3, |bytes, second| bytes[second..second + 20].fill(0)).is_err());
+    assert!(torn(0, |bytes, _| bytes[20] ^= 1).is_err());
+}
+
+#[test]
+fn a_segment_of_version_1_is_followed_by_one_of_version_2_and_its_damage_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    topic(folder.path());
+    fs::remove_file(segment::path(folder.path(), 5)).unwrap();
+    let path = segment::path(folder.path(), 0);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[7] = 1;
+    fs::write(&path, &bytes).unwrap();
+    fs::write(folder.path().join("end"), 0_u64.to_le_bytes()).unwrap();
+    let mut log = PushLog::open(folder.path()).unwrap();
+    assert_eq!(log.append(&[pushed("f")], at()).unwrap(), 5);
+    drop(log);
+    assert_eq!(segments(folder.path()).unwrap(), [0, 5]);
+    assert_eq!(read_from(folder.path(), "g", 0).len(), 6);
+    fs::remove_file(segment::path(folder.path(), 5)).unwrap();
+    fs::write(folder.path().join("end"), 0_u64.to_le_bytes()).unwrap();
+    // Version 1 does not say where an append began: whatever is whole behind it shows the damage.
+    flipped(&path, 8 * 30);
+    assert!(is_refused(folder.path(), &path));
 }

@@ -3,9 +3,9 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use feature::Micros;
 use futures::channel::oneshot;
@@ -16,6 +16,8 @@ use super::{PushError, PushLog, Pushed};
 const MAX_WAITING: usize = 1_024;
 /// Rows that are synced together, but for the last push of them.
 const MAX_ROWS_TOGETHER: usize = 50_000;
+/// How long nobody pushes before the note of what was acknowledged is synced.
+const QUIET: Duration = Duration::from_millis(100);
 
 /// Appends to one topic, on a thread of its own that ends when this is dropped.
 #[derive(Debug)]
@@ -82,7 +84,7 @@ struct Appender {
 
 impl Appender {
     fn run(mut self, waiting: &Receiver<Waiting>) {
-        while let Ok(first) = waiting.recv() {
+        while let Some(first) = self.wait(waiting) {
             let mut rows = first.rows.len();
             let mut together = vec![first];
             while rows < MAX_ROWS_TOGETHER
@@ -92,6 +94,23 @@ impl Appender {
                 together.push(next);
             }
             self.append(together);
+        }
+    }
+
+    /// What waits next; none once nobody can push any more.
+    fn wait(&self, waiting: &Receiver<Waiting>) -> Option<Waiting> {
+        let Some(log) = &self.log else { return waiting.recv().ok() };
+        let quiet = match waiting.recv_timeout(QUIET) {
+            Ok(first) => return Some(first),
+            Err(quiet) => quiet,
+        };
+        if let Err(error) = log.sync_end() {
+            // The frames are synced: this only says once more how far.
+            tracing::debug!("{}: its end was not synced: {error}", self.folder.display());
+        }
+        match quiet {
+            RecvTimeoutError::Timeout => waiting.recv().ok(),
+            RecvTimeoutError::Disconnected => None,
         }
     }
 
