@@ -146,8 +146,8 @@ impl Table {
             .await;
         match created {
             Ok(delta) => self.delta = delta,
-            // Another process made it first.
-            Err(_) => self.refresh().await?,
+            // Another process made it first: what it committed since is not what was decided on.
+            Err(_) => self.delta.load_version(0).await.map_err(|error| self.failed(error))?,
         }
         match self.version() {
             Some(_) => Ok(()),

@@ -1,5 +1,5 @@
-//! A source's file that is replaced or written to while it is read: nothing of it is loaded, and the next load
-//! takes it as it is then.
+//! What happens while a source's file is read: where it is replaced or written to, nothing of it is loaded, and the
+//! next load takes it as it is then; where another load of it comes between, each row is loaded once.
 
 use std::fs;
 use std::path::Path;
@@ -80,4 +80,33 @@ async fn a_file_that_changes_while_it_is_read_is_refused_by_name_and_loaded_next
         let again = project.materializer.backfill(&target, EventRange::default(), |_| {}).await.unwrap();
         assert_eq!((again.rows_loaded, again.files_known), (0, 1));
     }
+}
+
+#[tokio::test]
+async fn a_load_that_another_overtakes_loads_nothing_again() {
+    let mut project = Project::empty(now);
+    project.apply(&[("all.yaml".to_owned(), DEFINITIONS.to_owned())]).await;
+    fs::create_dir(project.path().join("data")).unwrap();
+    write(&project.path().join("data/a.parquet"), 1, 3);
+    let view = project.registered.view(&"counts@1".parse().unwrap()).unwrap().clone();
+    let source = Arc::new(project.registered.source(&view.source).unwrap().clone());
+    let target = Target { source, view: view.clone() };
+    let materializer = &project.materializer;
+    let overtaken = std::sync::Once::new();
+    // Before there is a log there is no lock either: what was decided is all that counts.
+    let overtake = |_| {
+        overtaken.call_once(|| {
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                    let other = materializer.backfill(&target, EventRange::default(), |_| {});
+                    assert_eq!(runtime.block_on(other).unwrap().rows_loaded, 3);
+                });
+            });
+        });
+    };
+    let loaded = materializer.backfill(&target, EventRange::default(), overtake).await.unwrap();
+    assert_eq!((loaded.rows_loaded, loaded.files_known), (0, 1));
+    let rows: usize = project.log_rows(&view).await.values().map(Vec::len).sum();
+    assert_eq!(rows, 3);
 }
