@@ -19,10 +19,13 @@ pub struct Source {
     pub name: Name,
     /// Its columns.
     pub schema: Vec<Field>,
-    /// The column that says when a row happened; none for a static source.
-    pub event_time: Option<Name>,
-    /// The column that declares when a row of history could first have been read.
-    pub available_at: Option<Name>,
+    /// Where columns lie under another name than their own, or are not in every file or record.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stored: BTreeMap<Name, StoredColumn>,
+    /// What says when a row happened; none for a static source.
+    pub event_time: Option<SourceTime>,
+    /// What declares when a row of history could first have been read.
+    pub available_at: Option<SourceTime>,
     /// How long after its event a row of history could first have been read, where no column
     /// declares it. None means at once.
     pub assumed_delay: Option<Span>,
@@ -37,6 +40,17 @@ pub struct Source {
 }
 
 impl Source {
+    /// The name that a column has in files and records.
+    pub fn stored_name<'a>(&'a self, name: &'a Name) -> &'a str {
+        let stored = self.stored.get(name).and_then(|stored| stored.column.as_deref());
+        stored.unwrap_or(name.as_str())
+    }
+
+    /// Whether files may lack a column.
+    pub fn is_optional(&self, name: &Name) -> bool {
+        self.stored.get(name).is_some_and(|stored| stored.optional)
+    }
+
     /// How far ahead a row may be where the source names nothing.
     pub const DEFAULT_MAX_AHEAD: Span = Span::HOUR;
 
@@ -46,11 +60,86 @@ impl Source {
     }
 }
 
+/// How a column lies in files and records, where that is not just under its own name.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct StoredColumn {
+    /// The name that it has there; none means its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// Whether files may lack it: it is null there.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// A time of a source's rows: a timestamp column, or a SQL expression over the columns.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum SourceTime {
+    /// The column of this name.
+    Column(Name),
+    /// What an expression gives.
+    Sql {
+        /// The expression, as its author wrote it.
+        sql: String,
+    },
+}
+
+impl SourceTime {
+    /// The expression as SQL: of a column its quoted name.
+    pub fn sql(&self) -> String {
+        match self {
+            SourceTime::Column(name) => format!("\"{name}\""),
+            SourceTime::Sql { sql } => sql.clone(),
+        }
+    }
+}
+
+impl std::fmt::Display for SourceTime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SourceTime::Column(name) => write!(f, "{name}"),
+            SourceTime::Sql { sql } => write!(f, "{sql}"),
+        }
+    }
+}
+
+impl From<Name> for SourceTime {
+    fn from(name: Name) -> Self {
+        SourceTime::Column(name)
+    }
+}
+
+impl std::str::FromStr for SourceTime {
+    type Err = <Name as std::str::FromStr>::Err;
+
+    /// The column of this name.
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        name.parse().map(SourceTime::Column)
+    }
+}
+
+/// The encoding of a source's files.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BatchFormat {
+    /// Apache Parquet.
+    Parquet,
+    /// Text with a header and comma-separated fields.
+    Csv,
+    /// A JSON object on each line.
+    Json,
+    /// A Delta table.
+    Delta,
+}
+
 /// Where a source's history lies.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Batch {
     /// A file, glob, folder or Delta table; a relative path is taken from the project's folder.
     pub path: String,
+    /// How its files are encoded, where their names do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<BatchFormat>,
 }
 
 /// Where a source's live rows come from.

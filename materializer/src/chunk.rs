@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use feature::{Micros, Value};
+use feature::{BatchFormat, Micros, Value};
 use offline::{DeadLetter, DeadLetters, Log, Marker, Written};
 use online::{Reader, Writer};
 use roaring::RoaringTreemap;
@@ -55,6 +55,8 @@ pub(crate) struct Loading<'a, W> {
     pub(crate) log: Log,
     pub(crate) letters: DeadLetters,
     pub(crate) turn: Turn,
+    /// How the source's files are encoded.
+    pub(crate) format: Option<BatchFormat>,
     /// The numbers that the load gives to files which have none.
     pub(crate) numbered: Vec<Marker>,
     /// How many numbers were given to files so far.
@@ -99,8 +101,8 @@ impl<W: Reader + Writer> Loading<'_, W> {
             started_at.get(),
         ));
         self.chunk.refused_of.extend(file.refused(started_at));
-        let mut reader = SourceReader::open(source, self.transform.input(), &file.file)?;
-        while let Some((first_row, batch)) = reader.next_batch()? {
+        let mut reader = SourceReader::open(source, self.transform.input(), &file.file, self.format)?;
+        while let Some(rows) = reader.next_rows()? {
             let load = Load {
                 source,
                 view,
@@ -114,8 +116,8 @@ impl<W: Reader + Writer> Loading<'_, W> {
                 is_history: matches!(self.mode, Mode::Backfill(_)),
             };
             let tally = Tally { report: &mut self.report, waiting: &mut self.waiting };
-            let (taken, letters) = load.judge(first_row, &batch, |row| known.contains(row), tally)?;
-            progress(batch.num_rows() as u64);
+            let (taken, letters) = load.judge(&rows, |row| known.contains(row), tally)?;
+            progress(rows.batch.num_rows() as u64);
             self.chunk.rows += taken.len();
             self.chunk.taken.push(taken);
             self.chunk.letters.extend(letters);

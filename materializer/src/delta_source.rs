@@ -35,11 +35,14 @@ pub(crate) async fn find(
         ));
     }
     let version = snapshot.version();
+    let columns: std::collections::BTreeSet<String> =
+        snapshot.schema().fields().map(|field| field.name().clone()).collect();
     let mut files = Vec::new();
     let add = |name: String, partition: Vec<(String, Option<String>)>| SourceFile {
         path: absolute.join(&name),
         name,
         partition,
+        table_columns: columns.clone(),
     };
     if loaded.whole.is_none() {
         let mut first = table.clone();
@@ -85,7 +88,7 @@ pub(crate) async fn find(
         }
     }
     files.sort();
-    Ok(SourceFiles { files, table_version: Some(version) })
+    Ok(SourceFiles { files, format: None, unread: Vec::new(), table_version: Some(version) })
 }
 
 fn deletion_vector(path: &Path, file: &str) -> MaterializerError {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use feature::{Micros, Source, View};
+use feature::{BatchFormat, Micros, Source, View};
 use offline::{DeadLetters, Log, Marker, OfflineError, OfflineStore, Optimized};
 use online::{Reader, Writer};
 use transform::ViewTransform;
@@ -192,6 +192,7 @@ impl<W: Reader + Writer> Materializer<W> {
             is_first: !loaded::has_first_load(&log).await?,
             letters,
             turn: Turn::next(&log).await?,
+            format: files.format,
             numbered: files.numbered,
             numbers: loaded::numbers(&log).await?,
             numbers_after: files.numbers_after,
@@ -235,6 +236,7 @@ impl<W: Reader + Writer> Materializer<W> {
         let Target { view, source } = target;
         let loaded = loaded::table_versions(log).await?;
         let found = source_files::find(&self.project, source, view, loaded).await?;
+        report.files_unread = found.unread;
         let mut next_number = loaded::numbers(log).await?;
         let mut files = Vec::new();
         let mut changed = Vec::new();
@@ -275,6 +277,7 @@ impl<W: Reader + Writer> Materializer<W> {
         let is_first = loaded == TableVersions::default();
         Ok(FilesToLoad {
             files,
+            format: found.format,
             numbered,
             numbers_after: next_number,
             first_version: found.table_version.filter(|_| is_first),
@@ -289,6 +292,8 @@ async fn has_history(log: &Log) -> Result<bool, MaterializerError> {
 }
 
 struct FilesToLoad {
+    /// How they are encoded.
+    format: Option<BatchFormat>,
     files: Vec<FileToLoad>,
     /// The numbers of those that had none.
     numbered: Vec<Marker>,

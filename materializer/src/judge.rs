@@ -16,6 +16,7 @@ use transform::{DECLARED_AT, EVENT_TIME, ViewTransform};
 use crate::counting::{add_counts, count_refused};
 use crate::error::MaterializerError;
 use crate::report::LoadReport;
+use crate::source_reader::{SourceRows, Unreadable};
 
 /// The event times that a backfill is asked for: from inclusive, to exclusive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,16 +93,16 @@ impl Load<'_> {
     /// a row's number whether the log has it already.
     pub(crate) fn judge(
         &self,
-        first_row: u64,
-        batch: &RecordBatch,
+        source_rows: &SourceRows,
         is_known: impl Fn(u64) -> bool,
         Tally { report, waiting }: Tally<'_>,
     ) -> Result<(Taken, Vec<DeadLetter>), MaterializerError> {
-        let (batch, numbers) = self.wanted(first_row, batch, is_known, report)?;
+        let first_row = source_rows.first_row;
+        let (batch, numbers, unreadable) = self.wanted(source_rows, is_known, report)?;
         let number_of = |row: usize| numbers.get(row).copied().unwrap_or(first_row + row as u64);
         let position = |row: usize| Position::History { file: self.number, row: number_of(row) };
         let made = self.transform.apply(&batch)?;
-        report.rows_read += batch.num_rows() as u64;
+        report.rows_read += (batch.num_rows() + unreadable.len()) as u64;
         report.filtered += made.filtered;
         report.null_keys += made.null_keys;
         add_counts(&mut report.warned, made.warned);
@@ -113,6 +114,13 @@ impl Load<'_> {
                 self.letter(&batch, row, position(row), bad.reason.kind(), bad.reason.to_string())
             })
             .collect();
+        letters.extend(unreadable.into_iter().map(|bad| DeadLetter {
+            position: Position::History { file: self.number, row: first_row + bad.row as u64 },
+            origin: self.origin.to_owned(),
+            reason: "undecodable".to_owned(),
+            detail: bad.detail.clone(),
+            row: bad.shown.clone(),
+        }));
         let event_times = self.event_times(&made.rows);
         let declared = made.rows.column_by_name(DECLARED_AT).filter(|_| self.is_history).map(micros);
         let limit = self.started_at.saturating_add(self.source.max_ahead).get();
@@ -170,27 +178,33 @@ impl Load<'_> {
         self.view.keys.iter().map(value).collect()
     }
 
-    /// The rows in the range that the log does not have, and their numbers where they are not all.
-    fn wanted(
+    /// The rows in the range that the log does not have, and their numbers where they are not all; and those of
+    /// them that cannot be read.
+    fn wanted<'r>(
         &self,
-        first_row: u64,
-        batch: &RecordBatch,
+        rows: &'r SourceRows,
         is_known: impl Fn(u64) -> bool,
         report: &mut LoadReport,
-    ) -> Result<(RecordBatch, Vec<u64>), MaterializerError> {
-        let times = self.source.event_time.as_ref().and_then(|name| batch.column_by_name(name.as_str()));
-        let times = times.and_then(|times| times.as_primitive_opt::<TimestampMicrosecondType>());
+    ) -> Result<(RecordBatch, Vec<u64>, Vec<&'r Unreadable>), MaterializerError> {
+        let SourceRows { first_row, batch, unreadable } = rows;
+        let times = match self.range.is_all() && self.stream_from.is_none() {
+            true => None,
+            false => self.transform.event_times(batch)?,
+        };
+        let times = times.as_ref().and_then(|times| times.as_primitive_opt::<TimestampMicrosecondType>());
         // A row that does not say when it happened is judged where the range has no beginning.
         let in_range = |row: usize| match times {
             Some(times) if times.is_valid(row) => self.range.holds(times.value(row)),
             _ => self.range.from.is_none(),
         };
-        let mut wanted = Vec::with_capacity(batch.num_rows());
         let is_of_stream = |row: usize| match (self.stream_from, times) {
             (Some(from), Some(times)) => times.is_valid(row) && times.value(row) >= from.get(),
             _ => false,
         };
+        let mut bad = unreadable.iter().peekable();
+        let (mut wanted, mut refused) = (Vec::with_capacity(batch.num_rows()), Vec::new());
         for row in 0..batch.num_rows() {
+            let unreadable = bad.next_if(|bad| bad.row == row);
             if !in_range(row) {
                 report.outside_range += 1;
                 continue;
@@ -199,16 +213,17 @@ impl Load<'_> {
                 report.of_stream += 1;
                 continue;
             }
-            match is_known(first_row + row as u64) {
-                true => report.rows_known += 1,
-                false => wanted.push(row as u64),
+            match (is_known(first_row + row as u64), unreadable) {
+                (true, _) => report.rows_known += 1,
+                (false, Some(unreadable)) => refused.push(unreadable),
+                (false, None) => wanted.push(row as u64),
             }
         }
         if wanted.len() == batch.num_rows() {
-            return Ok((batch.clone(), Vec::new()));
+            return Ok((batch.clone(), Vec::new(), refused));
         }
         let rows = take_record_batch(batch, &UInt64Array::from(wanted.clone()))?;
-        Ok((rows, wanted.into_iter().map(|row| first_row + row).collect()))
+        Ok((rows, wanted.into_iter().map(|row| first_row + row).collect(), refused))
     }
 
     fn event_times(&self, rows: &RecordBatch) -> Vec<i64> {

@@ -25,9 +25,11 @@
 
 mod chunk;
 mod counting;
+mod csv_records;
 mod delta_source;
 mod error;
 mod first_use;
+mod file_format;
 mod history;
 mod judge;
 mod known_rows;
@@ -42,6 +44,7 @@ mod source_files;
 mod source_reader;
 mod stream;
 mod sync;
+mod text_reader;
 mod turn;
 
 pub use error::MaterializerError;

@@ -14,6 +14,8 @@ pub struct LoadReport {
     pub files: usize,
     /// Files that had been loaded before, and were passed over.
     pub files_known: usize,
+    /// Files beside them that were not read: their names are hidden or of another format.
+    pub files_unread: Vec<String>,
     /// Rows that were read from the files, within the range of times that was asked for.
     pub rows_read: u64,
     /// Rows that are new in the log.
@@ -50,6 +52,7 @@ impl LoadReport {
             view,
             files: 0,
             files_known: 0,
+            files_unread: Vec::new(),
             rows_read: 0,
             rows_loaded: 0,
             rows_known: 0,

@@ -1,12 +1,15 @@
 //! Which files a source's history lies in, in the order in which they are numbered: by path.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use feature::{Source, View};
+use feature::{Batch, BatchFormat, Source, View};
+use percent_encoding::percent_decode_str;
 
 use crate::delta_source;
 use crate::error::MaterializerError;
+use crate::file_format;
 use crate::loaded::TableVersions;
 
 /// One file of a source.
@@ -16,14 +19,20 @@ pub(crate) struct SourceFile {
     pub(crate) name: String,
     /// Where it lies.
     pub(crate) path: PathBuf,
-    /// The columns that its table keeps in the file's place rather than in the file.
+    /// The columns that its table, or the names of its folders, keep in the file's place rather than in the file.
     pub(crate) partition: Vec<(String, Option<String>)>,
+    /// Of a table: the columns that it has, of which older files may lack some.
+    pub(crate) table_columns: BTreeSet<String>,
 }
 
 /// The files of a source, and the version of its table where it is one.
 #[derive(Debug, Default)]
 pub(crate) struct SourceFiles {
     pub(crate) files: Vec<SourceFile>,
+    /// How they are encoded.
+    pub(crate) format: Option<BatchFormat>,
+    /// What lies beside them and is not read.
+    pub(crate) unread: Vec<String>,
     /// Of a Delta table: the version whose files these are.
     pub(crate) table_version: Option<u64>,
 }
@@ -52,50 +61,110 @@ pub(crate) async fn find(
     }
     let path = project.join(&batch.path);
     if path.join("_delta_log").is_dir() {
+        if let Some(format) = batch.format.filter(|format| *format != BatchFormat::Delta) {
+            return Err(wrong(format!("it is a Delta table, and `format` says {}", named(format))));
+        }
         return delta_source::find(&path, view, loaded).await;
     }
-    let mut files = if batch.path.contains(['*', '?', '[']) {
+    if batch.format == Some(BatchFormat::Delta) {
+        return Err(wrong("there is no Delta table, which has a folder `_delta_log`".to_owned()));
+    }
+    let mut found = if batch.path.contains(['*', '?', '[']) {
         matching(project, &batch.path).map_err(wrong)?
     } else if path.is_dir() {
-        below(&path, &path).map_err(|error| wrong(error.to_string()))?
+        let mut found = Vec::new();
+        below(&path, &path, &mut found).map_err(|error| wrong(error.to_string()))?;
+        found
     } else if path.is_file() {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        vec![SourceFile { name, path, partition: Vec::new() }]
+        let format = batch.format.or_else(|| file_format::by_name(&path)).unwrap_or(BatchFormat::Parquet);
+        let files = vec![source_file(project, name, path)];
+        return Ok(SourceFiles { files, format: Some(format), ..SourceFiles::default() });
     } else {
         return Err(wrong(format!("there is no such file or folder in {}", project.display())));
     };
-    if files.is_empty() {
-        return Err(wrong("it leads to no Parquet file".to_owned()));
-    }
-    files.sort();
-    Ok(SourceFiles { files, table_version: None })
+    found.sort();
+    sorted(project, batch, found).map_err(wrong)
 }
 
-/// The Parquet files below a folder.
-fn below(folder: &Path, root: &Path) -> std::io::Result<Vec<SourceFile>> {
-    let mut files = Vec::new();
+/// The files that are read, all of one format, and what is not read beside them.
+fn sorted(project: &Path, batch: &Batch, found: Vec<(String, PathBuf)>) -> Result<SourceFiles, String> {
+    let formats: BTreeSet<BatchFormat> = match batch.format {
+        Some(format) => BTreeSet::from([format]),
+        None => {
+            let visible = found.iter().filter(|(name, _)| !is_hidden(name));
+            visible.filter_map(|(_, path)| file_format::by_name(path)).collect()
+        }
+    };
+    if formats.len() > 1 {
+        let all: Vec<&str> = formats.into_iter().map(named).collect();
+        return Err(format!("it holds files of several formats ({}): name the `format` to read", all.join(", ")));
+    }
+    let format = formats.into_iter().next();
+    let is_read = |name: &str, path: &Path| {
+        // Of one format there may be files whose names say nothing, where the source says it.
+        let of_name = file_format::by_name(path);
+        let fits = of_name == format || (of_name.is_none() && batch.format.is_some() && path.extension().is_none());
+        !is_hidden(name) && format.is_some() && fits
+    };
+    let (read, unread): (Vec<_>, Vec<_>) = found.into_iter().partition(|(name, path)| is_read(name, path));
+    let unread: Vec<String> = unread.into_iter().map(|(name, _)| name).collect();
+    if read.is_empty() {
+        let beside = match unread.as_slice() {
+            [] => String::new(),
+            unread => format!("; it has {}", unread.join(", ")),
+        };
+        return Err(format!("it leads to no Parquet, CSV or JSON file{beside}"));
+    }
+    let files = read.into_iter().map(|(name, path)| source_file(project, name, path)).collect();
+    Ok(SourceFiles { files, format, unread, table_version: None })
+}
+
+/// A file with the columns that the names of its folders give, as in `year=2013/`.
+fn source_file(project: &Path, name: String, path: PathBuf) -> SourceFile {
+    let folders = path.strip_prefix(project).unwrap_or(&path).parent();
+    let parts = folders.into_iter().flat_map(Path::components);
+    let column = |part: std::path::Component<'_>| {
+        let part = part.as_os_str().to_string_lossy().into_owned();
+        let (name, value) = part.split_once('=')?;
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let is_null = value == "__HIVE_DEFAULT_PARTITION__";
+        Some((decoded(name), (!is_null).then(|| decoded(value))))
+    };
+    let partition = parts.filter_map(column).collect();
+    SourceFile { name, path, partition, table_columns: BTreeSet::new() }
+}
+
+fn named(format: BatchFormat) -> &'static str {
+    match format {
+        BatchFormat::Parquet => "parquet",
+        BatchFormat::Csv => "csv",
+        BatchFormat::Json => "json",
+        BatchFormat::Delta => "delta",
+    }
+}
+
+/// Whether a file, or a folder above it, is hidden; a folder that gives a column is not.
+fn is_hidden(name: &str) -> bool {
+    name.split('/').any(|part| part.starts_with('.') || (part.starts_with('_') && !part.contains('=')))
+}
+
+/// All files below a folder, with their paths in it.
+fn below(folder: &Path, root: &Path, found: &mut Vec<(String, PathBuf)>) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(['.', '_']));
-        if hidden {
-            continue;
-        }
+        let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
         if path.is_dir() {
-            files.extend(below(&path, root)?);
-        } else if is_parquet(&path) {
-            let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-            files.push(SourceFile { name, path, partition: Vec::new() });
+            below(&path, root, found)?;
+        } else {
+            found.push((name, path));
         }
     }
-    Ok(files)
-}
-
-fn is_parquet(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "parquet" || extension == "pq")
+    Ok(())
 }
 
 /// The files that a pattern matches, known by their paths below its part without wildcards.
-fn matching(project: &Path, pattern: &str) -> Result<Vec<SourceFile>, String> {
+fn matching(project: &Path, pattern: &str) -> Result<Vec<(String, PathBuf)>, String> {
     let fixed: PathBuf = Path::new(pattern)
         .components()
         .take_while(|part| !is_wild(&part.as_os_str().to_string_lossy()))
@@ -110,7 +179,7 @@ fn matching(project: &Path, pattern: &str) -> Result<Vec<SourceFile>, String> {
         let path = path.map_err(|error| error.to_string())?;
         if path.is_file() {
             let name = path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().into_owned();
-            files.push(SourceFile { name, path, partition: Vec::new() });
+            files.push((name, path));
         }
     }
     Ok(files)
@@ -131,11 +200,45 @@ mod tests {
         for file in ["data/2013/b.parquet", "data/2013/a.parquet", "data/2013/_tmp.txt"] {
             fs::write(folder.path().join(file), b"").unwrap();
         }
-        let names = |files: Vec<SourceFile>| files.into_iter().map(|file| file.name).collect::<Vec<_>>();
         let mut found = matching(folder.path(), "data/*/*.parquet").unwrap();
         found.sort();
-        assert_eq!(names(found), ["2013/a.parquet", "2013/b.parquet"]);
-        let root = folder.path().join("data");
-        assert_eq!(names(below(&root, &root).unwrap()).len(), 2);
+        let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["2013/a.parquet", "2013/b.parquet"]);
+    }
+
+    fn batch(format: Option<BatchFormat>) -> Batch {
+        Batch { path: "data".to_owned(), format }
+    }
+
+    fn files(names: &[&str], format: Option<BatchFormat>) -> Result<(Vec<String>, Vec<String>), String> {
+        let found = names.iter().map(|name| ((*name).to_owned(), PathBuf::from(format!("/p/data/{name}"))));
+        let sorted = sorted(Path::new("/p"), &batch(format), found.collect())?;
+        Ok((sorted.files.into_iter().map(|file| file.name).collect(), sorted.unread))
+    }
+
+    #[test]
+    fn every_file_of_a_folder_is_read_or_named() {
+        let (read, unread) =
+            files(&["_day=1/d.parquet", ".x", "_SUCCESS", "a.parq", "b.PARQUET", "part_00", "e.txt"], None).unwrap();
+        assert_eq!(read, ["_day=1/d.parquet", "a.parq", "b.PARQUET"]);
+        assert_eq!(unread, [".x", "_SUCCESS", "part_00", "e.txt"]);
+        let (read, unread) = files(&["a.csv", "part_00"], Some(BatchFormat::Csv)).unwrap();
+        assert_eq!((read.len(), unread.len()), (2, 0));
+    }
+
+    #[test]
+    fn a_folder_of_several_formats_is_refused_until_one_is_named() {
+        let error = files(&["a.csv", "b.parquet"], None).unwrap_err();
+        assert!(error.contains("parquet, csv"), "{error}");
+        let (read, unread) = files(&["a.csv", "b.parquet"], Some(BatchFormat::Csv)).unwrap();
+        assert_eq!((read, unread), (vec!["a.csv".to_owned()], vec!["b.parquet".to_owned()]));
+    }
+
+    #[test]
+    fn folders_give_columns() {
+        let path = PathBuf::from("/p/data/country=C%C3%B4te/day=__HIVE_DEFAULT_PARTITION__/a.csv");
+        let file = source_file(Path::new("/p"), "a.csv".to_owned(), path);
+        let expected = [("country".to_owned(), Some("Côte".to_owned())), ("day".to_owned(), None)];
+        assert_eq!(file.partition, expected);
     }
 }

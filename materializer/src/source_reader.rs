@@ -1,35 +1,91 @@
-//! One file of a source, read in batches of the columns that a view needs, in their declared types.
+//! One file of a source, read in batches of the columns that a view needs, under the names and in the types that
+//! the source declares.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use feature::Source;
+use feature::{BatchFormat, Source};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use transform::Conform;
 
 use crate::error::MaterializerError;
 use crate::source_files::SourceFile;
+use crate::text_reader::TextReader;
 
 /// Rows of one batch of a source.
 const BATCH_ROWS: usize = 65_536;
 
+/// Rows of a file: a batch of them, of which some may be unreadable.
+pub(crate) struct SourceRows {
+    /// The number of the first in the file, from 0.
+    pub(crate) first_row: u64,
+    /// The columns that were asked for; all null in a row that is unreadable.
+    pub(crate) batch: RecordBatch,
+    pub(crate) unreadable: Vec<Unreadable>,
+}
+
+/// A row that cannot be read.
+pub(crate) struct Unreadable {
+    /// Its index in the batch.
+    pub(crate) row: usize,
+    /// What is wrong with it.
+    pub(crate) detail: String,
+    /// What it is, as far as it is kept.
+    pub(crate) shown: String,
+}
+
 /// A file being read.
-pub(crate) struct SourceReader {
+pub(crate) enum SourceReader {
+    Parquet(Box<ParquetReader>),
+    Text(Box<TextReader>),
+}
+
+impl SourceReader {
+    /// Opens a file and checks all columns that the view needs against their declared types.
+    pub(crate) fn open(
+        source: &Source,
+        input: &[feature::Field],
+        file: &SourceFile,
+        format: Option<BatchFormat>,
+    ) -> Result<Self, MaterializerError> {
+        Ok(match format {
+            Some(format @ (BatchFormat::Csv | BatchFormat::Json)) => {
+                SourceReader::Text(Box::new(TextReader::open(source, input, file, format)?))
+            }
+            _ => SourceReader::Parquet(Box::new(ParquetReader::open(source, input, file)?)),
+        })
+    }
+
+    /// The next rows; none at the end.
+    pub(crate) fn next_rows(&mut self) -> Result<Option<SourceRows>, MaterializerError> {
+        match self {
+            SourceReader::Text(reader) => reader.next_rows(),
+            SourceReader::Parquet(reader) => Ok(reader
+                .next_batch()?
+                .map(|(first_row, batch)| SourceRows { first_row, batch, unreadable: Vec::new() })),
+        }
+    }
+}
+
+/// A Parquet file being read.
+pub(crate) struct ParquetReader {
     file: SourceFile,
     reader: ParquetRecordBatchReader,
-    /// The file's columns and those that its table keeps for it.
+    /// The file's columns under the names of the schema.
+    schema: SchemaRef,
+    /// The columns that the file lacks, with the one value that they have in it.
     partition: Vec<(Arc<Field>, Option<String>)>,
     conform: Conform,
     next_row: u64,
 }
 
-impl SourceReader {
+impl ParquetReader {
     /// Opens a file and checks all columns that the view needs against their declared types.
     pub(crate) fn open(
         source: &Source,
@@ -39,16 +95,11 @@ impl SourceReader {
         let opened = File::open(&file.path).map_err(|error| MaterializerError::file(&file.path, error))?;
         let failed = |error: String| damaged(&file.path, error);
         let builder = guarded(|| ParquetRecordBatchReaderBuilder::try_new(opened)).map_err(&failed)?;
-        let partition: Vec<(Arc<Field>, Option<String>)> = file
-            .partition
-            .iter()
-            .filter_map(|(name, value)| {
-                let declared = source.column(name)?;
-                Some((Arc::new(Field::new(name, transform::arrow_type(declared), true)), value.clone()))
-            })
-            .collect();
         let stored = builder.schema().clone();
-        let schema = with_fields(&stored, &partition);
+        twice(&stored, file)?;
+        let own = renamed(&stored, source, input);
+        let partition = constants(&own, source, input, file);
+        let schema = with_fields(&own, &partition);
         let conform = Conform::new(input, &schema).map_err(|mismatches| MaterializerError::File {
             path: file.path.display().to_string(),
             problems: mismatches.iter().map(ToString::to_string).collect(),
@@ -57,7 +108,7 @@ impl SourceReader {
         let mask = ProjectionMask::roots(builder.parquet_schema(), columns);
         let reader = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build();
         let reader = reader.map_err(|error| failed(error.to_string()))?;
-        Ok(Self { file: file.clone(), reader, partition, conform, next_row: 0 })
+        Ok(Self { file: file.clone(), reader, schema: own, partition, conform, next_row: 0 })
     }
 
     /// The next rows and the number of the first in its file; none at the end.
@@ -73,7 +124,22 @@ impl SourceReader {
         Ok(Some((first, conformed)))
     }
 
+    /// The batch with the names that the source gives its columns.
+    fn under_their_names(&self, batch: RecordBatch) -> Result<RecordBatch, MaterializerError> {
+        let width = self.schema.fields().len();
+        let mut read: Vec<usize> =
+            self.conform.projection().iter().copied().filter(|at| *at < width).collect();
+        read.sort_unstable();
+        read.dedup();
+        let fields: Vec<Arc<Field>> =
+            read.iter().filter_map(|at| self.schema.fields().get(*at)).cloned().collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let schema = Arc::new(Schema::new(fields));
+        Ok(RecordBatch::try_new_with_options(schema, batch.columns().to_vec(), &options)?)
+    }
+
     fn with_partition(&self, batch: RecordBatch) -> Result<RecordBatch, MaterializerError> {
+        let batch = self.under_their_names(batch)?;
         if self.partition.is_empty() {
             return Ok(batch);
         }
@@ -81,10 +147,64 @@ impl SourceReader {
         for (field, value) in &self.partition {
             let text: ArrayRef = Arc::new(StringArray::from(vec![value.as_deref(); batch.num_rows()]));
             let strict = CastOptions { safe: false, ..CastOptions::default() };
-            columns.push(cast_with_options(&text, field.data_type(), &strict)?);
+            let cast = cast_with_options(&text, field.data_type(), &strict);
+            columns.push(cast.map_err(|error| {
+                MaterializerError::file(&self.file.path, format!("the folder of its `{}`: {error}", field.name()))
+            })?);
         }
-        Ok(RecordBatch::try_new(with_fields(&batch.schema(), &self.partition), columns)?)
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let schema = with_fields(&batch.schema(), &self.partition);
+        Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
     }
+}
+
+/// Two columns of one name are refused: which of them is meant cannot be known.
+fn twice(schema: &SchemaRef, file: &SourceFile) -> Result<(), MaterializerError> {
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let is_second = |(at, name): &(usize, &&str)| names.iter().take(*at).any(|before| before == *name);
+    let twice = names.iter().enumerate().filter(is_second);
+    let problems: Vec<String> =
+        twice.map(|(_, name)| format!("it has two columns `{name}`: rename one")).collect();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(MaterializerError::File { path: file.path.display().to_string(), problems }),
+    }
+}
+
+/// The file's schema with the names that the source gives its columns. A column whose name is that of another is
+/// out of reach.
+fn renamed(stored: &SchemaRef, source: &Source, input: &[feature::Field]) -> SchemaRef {
+    let name = |stored: &str| {
+        let reader = input.iter().find(|field| source.stored_name(&field.name) == stored);
+        match reader {
+            Some(field) => field.name.to_string(),
+            None if input.iter().any(|field| field.name.as_str() == stored) => format!("\0{stored}"),
+            None => stored.to_owned(),
+        }
+    };
+    let fields = stored.fields().iter().map(|field| Arc::new(field.as_ref().clone().with_name(name(field.name()))));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// The columns that the file lacks and whose values are known: by its folder or table, or null.
+fn constants(
+    own: &SchemaRef,
+    source: &Source,
+    input: &[feature::Field],
+    file: &SourceFile,
+) -> Vec<(Arc<Field>, Option<String>)> {
+    let constant = |field: &feature::Field| {
+        let stored = source.stored_name(&field.name);
+        let is_there = own.column_with_name(field.name.as_str()).is_some();
+        let value = match file.partition.iter().find(|(name, _)| name == stored) {
+            Some((_, value)) => value.clone(),
+            None if source.is_optional(&field.name) || file.table_columns.contains(stored) => None,
+            None => return None,
+        };
+        let field = Field::new(field.name.as_str(), transform::arrow_type(field.data_type), true);
+        (!is_there).then(|| (Arc::new(field), value))
+    };
+    input.iter().filter_map(constant).collect()
 }
 
 fn with_fields(schema: &SchemaRef, more: &[(Arc<Field>, Option<String>)]) -> SchemaRef {

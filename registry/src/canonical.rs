@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use feature::{DataType, Fold, Name, OnDemandView, Source, Take, View};
+use feature::{DataType, Fold, Name, OnDemandView, Source, SourceTime, Take, View};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -148,11 +148,19 @@ fn defaulted(mut form: Value, default: Option<&feature::Value>) -> Value {
     form
 }
 
+/// A column's name, as it has always been, or the normal form of an expression.
+fn time(time: &SourceTime) -> Value {
+    match time {
+        SourceTime::Column(name) => json!(name),
+        SourceTime::Sql { sql: text } => json!({"sql": sql(text)}),
+    }
+}
+
 /// What a source contributes to the hash of a view that reads these columns of it.
 pub(crate) fn source_part(source: &Source, used: &BTreeMap<Name, DataType>) -> Value {
     json!({
-        "event_time": source.event_time,
-        "available_at": source.available_at,
+        "event_time": source.event_time.as_ref().map(time),
+        "available_at": source.available_at.as_ref().map(time),
         "assumed_delay": source.assumed_delay,
         "max_ahead": source.max_ahead,
         "columns": used.iter().map(|(name, t)| (name.to_string(), json!(t))).collect::<Map<_, _>>(),

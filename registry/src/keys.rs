@@ -100,6 +100,8 @@ pub(crate) enum Shape {
     List(&'static Shape),
     /// A map from names to values.
     Map(&'static Shape),
+    /// A scalar of this shape, or a map with these keys.
+    Or(&'static Shape, &'static Record),
     /// A map from any text to values.
     Labels(&'static Shape),
     Record(&'static Record),
@@ -155,19 +157,23 @@ static SOURCE: Record = Record {
     keys: &[
         KIND,
         NAME,
-        required("schema", Shape::Map(&Shape::Type), "its columns and their types"),
+        required(
+            "schema",
+            Shape::Map(&Shape::Or(&Shape::Type, &STORED_COLUMN)),
+            "its columns: for each its type, or a map that also says how it lies in the files",
+        ),
         optional(
             "event_time",
-            Shape::Name,
+            Shape::Or(&Shape::Name, &SQL_TIME),
             "none: a static source",
-            "the timestamp column that says when a row happened; the rows of a source without one hold from the \
+            "the timestamp column, or the SQL expression, that says when a row happened; the rows of a source without one hold from the \
              moment of their load",
         ),
         optional(
             "available_at",
-            Shape::Name,
+            Shape::Or(&Shape::Name, &SQL_TIME),
             "none",
-            "the timestamp column that declares when a row of history could first have been read; excludes \
+            "the timestamp column, or the SQL expression, that declares when a row of history could first have been read; excludes \
              `assumed_delay`",
         ),
         optional(
@@ -204,10 +210,44 @@ static SOURCE: Record = Record {
 static BATCH: Record = Record {
     title: "batch",
     doc: "Where a source's history lies.",
+    keys: &[
+        required(
+            "path",
+            Shape::Text,
+            "a file, glob, folder or Delta table; a relative path is taken from the project's folder",
+        ),
+        optional(
+            "format",
+            Shape::OneOf(&["parquet", "csv", "json", "delta"]),
+            "as the files' names say",
+            "how the files are encoded: csv has a header, json an object on each line; both may be compressed \
+             (`.gz`, `.zst`)",
+        ),
+    ],
+};
+
+static STORED_COLUMN: Record = Record {
+    title: "column",
+    doc: "A column and how it lies in files and records.",
+    keys: &[
+        required("type", Shape::Type, "its type"),
+        optional("column", Shape::Text, "its own name", "the name that it has in the files and records"),
+        optional(
+            "optional",
+            Shape::OneOf(&["true", "false"]),
+            "false",
+            "whether files may lack it: it is null in their rows",
+        ),
+    ],
+};
+
+static SQL_TIME: Record = Record {
+    title: "time",
+    doc: "A time that is computed from columns.",
     keys: &[required(
-        "path",
-        Shape::Text,
-        "a file, glob, folder or Delta table; a relative path is taken from the project's folder",
+        "sql",
+        Shape::Sql,
+        "an expression that gives a timestamp, as in `to_timestamp_millis(ts)`",
     )],
 };
 

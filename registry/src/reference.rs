@@ -115,7 +115,7 @@ fn record(text: &mut String, record: &'static Record, level: usize) {
 
 fn inner(shape: &'static Shape) -> Option<&'static Record> {
     match shape {
-        Shape::Record(record) => Some(record),
+        Shape::Record(record) | Shape::Or(_, record) => Some(record),
         Shape::List(shape) | Shape::Map(shape) | Shape::Labels(shape) => inner(shape),
         _ => None,
     }

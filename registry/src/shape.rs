@@ -55,6 +55,10 @@ fn check(shape: &Shape, node: &Node, key_at: Mark, inside: &Inside<'_>, report: 
         (Shape::Record(record), Content::Map(_)) => {
             check_record(record, node, &format!("the {} of {}", inside.key, inside.context), report);
         }
+        (Shape::Or(_, record), Content::Map(_)) => {
+            check_record(record, node, &inside.to_string(), report);
+        }
+        (Shape::Or(scalar, _), Content::Text(..)) => check(scalar, node, key_at, inside, report),
         (Shape::List(item), Content::List(items)) => {
             for (i, value) in items.iter().enumerate() {
                 match item {
@@ -147,6 +151,7 @@ fn check_text(shape: &Shape, text: &str) -> Option<String> {
             Some(format!("`{text}` is none of {}{near}", choices.join(", ")))
         }
         Shape::Value => None,
+        Shape::Or(scalar, _) => check_text(scalar, text),
         Shape::Bounds | Shape::List(_) | Shape::Map(_) | Shape::Labels(_) | Shape::Record(_) => {
             Some(format!("it is text: it must be {}", noun(shape)))
         }
@@ -220,6 +225,7 @@ pub(crate) fn noun(shape: &Shape) -> String {
         Shape::Value => "a value of its type".to_owned(),
         Shape::Bounds => "a list of two values, as in [0, 100]".to_owned(),
         Shape::OneOf(choices) => format!("one of {}", choices.join(", ")),
+        Shape::Or(scalar, record) => format!("{}, or a map ({})", noun(scalar), record.title),
         Shape::List(Shape::Record(record)) => format!("a list of {}s", record.title),
         Shape::List(item) => format!("a list, each item {}", noun(item)),
         Shape::Map(Shape::Record(record)) => format!("a map from names to {}s", record.title),

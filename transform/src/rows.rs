@@ -6,12 +6,12 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::compute::filter;
 use arrow::datatypes::{Field as ArrowField, Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
-use feature::{DataType, EntityKey, Field, Micros, Name, Scalar, Source, View};
+use feature::{DataType, EntityKey, Field, Micros, Name, Scalar, Source, SourceTime, View};
 
 use crate::arrow_types::{arrow_field, arrow_type};
 use crate::bad_row::{BadReason, BadRow};
 use crate::error::{ExpressionError, TransformError, nearest};
-use crate::expression::{Expression, column};
+use crate::expression::Expression;
 use crate::verdict::{Kept, Verdict, Verdicts};
 
 /// The column of a transformed batch that holds when each row happened.
@@ -28,9 +28,17 @@ pub struct ViewTransform {
     rejecting: Vec<(String, Expression)>,
     warning: Vec<(String, Expression)>,
     keys: Vec<(Field, Expression)>,
-    event_time: Option<Field>,
-    declared_at: Option<Field>,
+    event_time: Option<Time>,
+    declared_at: Option<Time>,
     columns: Vec<(String, Expression)>,
+}
+
+/// A time of the source's rows, compiled.
+#[derive(Clone, Debug)]
+struct Time {
+    /// As messages name it: the column, or the expression.
+    name: String,
+    expression: Expression,
 }
 
 /// What a view makes of a batch.
@@ -84,8 +92,8 @@ impl ViewTransform {
             rejecting,
             warning,
             keys: keys.collect::<Result<_, _>>()?,
-            event_time: time(source, source.event_time.as_ref())?,
-            declared_at: time(source, source.available_at.as_ref())?,
+            event_time: time(source, source.event_time.as_ref(), "event_time")?,
+            declared_at: time(source, source.available_at.as_ref(), "available_at")?,
             columns: columns.collect::<Result<_, _>>()?,
         };
         Ok(Self { input: transform.reads(&source.schema), schema: transform.gives(), ..transform })
@@ -99,6 +107,12 @@ impl ViewTransform {
     /// The schema of the rows that it gives.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
+    }
+
+    /// When each row of such a batch happened, null where it does not say it; none of a static source.
+    pub fn event_times(&self, batch: &RecordBatch) -> Result<Option<ArrayRef>, TransformError> {
+        let times = self.event_time.as_ref().map(|time| time.expression.evaluate(batch)).transpose()?;
+        Ok(times.map(|evaluated| evaluated.values))
     }
 
     /// The rows of a batch that holds, by name, the columns of [`ViewTransform::input`].
@@ -120,9 +134,10 @@ impl ViewTransform {
             (&self.event_time, BadReason::null_event_time as fn(String) -> BadReason),
             (&self.declared_at, BadReason::null_declared_time),
         ] {
-            if let Some(field) = field {
-                let values = column(&kept.batch, field)?;
-                judge_times(&values, &field.name, null, &mut verdicts);
+            if let Some(Time { name, expression }) = field {
+                let values = verdicts
+                    .values_or_fail(expression.evaluate(&kept.batch)?, || format!("the time `{name}`"));
+                judge_times(&values, name, null, &mut verdicts);
                 arrays.push(values);
             }
         }
@@ -197,8 +212,8 @@ impl ViewTransform {
         let named = self.rejecting.iter().chain(&self.warning).chain(&self.columns);
         let expressions = named.map(|(_, expression)| expression).chain(&self.filter);
         let expressions = expressions.chain(self.keys.iter().map(|(_, expression)| expression));
-        let mut names: Vec<&Name> = expressions.flat_map(Expression::columns).collect();
-        names.extend(self.event_time.iter().chain(&self.declared_at).map(|field| &field.name));
+        let times = self.event_time.iter().chain(&self.declared_at).map(|time| &time.expression);
+        let names: Vec<&Name> = expressions.chain(times).flat_map(Expression::columns).collect();
         schema.iter().filter(|field| names.contains(&&field.name)).cloned().collect()
     }
 
@@ -213,24 +228,25 @@ impl ViewTransform {
     }
 }
 
-/// The column of a source that holds a time.
-fn time(source: &Source, name: Option<&Name>) -> Result<Option<Field>, ExpressionError> {
-    let Some(name) = name else {
+/// A time of a source: a timestamp column of its schema, or an expression that gives a timestamp.
+fn time(source: &Source, time: Option<&SourceTime>, key: &str) -> Result<Option<Time>, ExpressionError> {
+    let Some(time) = time else {
         return Ok(None);
     };
-    let Some(data_type) = source.column(name.as_str()) else {
-        let nearest = nearest(name.as_str(), source.schema.iter().map(|field| field.name.as_str()));
-        return Err(ExpressionError::UnknownColumn { name: name.to_string(), nearest });
-    };
-    if data_type != Scalar::Timestamp.into() {
-        let what = format!("the time `{name}`");
-        return Err(ExpressionError::WrongType {
-            what,
-            declared: Scalar::Timestamp.into(),
-            found: data_type,
-        });
+    let what = format!("the time `{time}`");
+    if let SourceTime::Column(name) = time {
+        let Some(found) = source.column(name.as_str()) else {
+            let nearest = nearest(name.as_str(), source.schema.iter().map(|field| field.name.as_str()));
+            return Err(ExpressionError::UnknownColumn { name: name.to_string(), nearest });
+        };
+        if found != Scalar::Timestamp.into() {
+            return Err(ExpressionError::WrongType { what, declared: Scalar::Timestamp.into(), found });
+        }
     }
-    Ok(Some(Field { name: name.clone(), data_type }))
+    let expression = Expression::compile(&source.schema, &time.sql())
+        .map_err(|error| error.within(format!("`{key}` of the source")))?
+        .widened(Scalar::Timestamp.into(), &what)?;
+    Ok(Some(Time { name: time.to_string(), expression }))
 }
 
 fn trues(array: &BooleanArray) -> BooleanArray {
@@ -278,7 +294,7 @@ fn long_keys(keys: &[ArrayRef], mut say: impl FnMut(usize, usize)) {
 /// Bytes before each string or bytes of an encoded key: its length.
 const LENGTH_BYTES: usize = 4;
 
-fn judge_times(times: &ArrayRef, name: &Name, null: fn(String) -> BadReason, verdicts: &mut Verdicts) {
+fn judge_times(times: &ArrayRef, name: &str, null: fn(String) -> BadReason, verdicts: &mut Verdicts) {
     nulls(times, |row| verdicts.bad(row, null(name.to_string())));
     let times = times.as_primitive::<TimestampMicrosecondType>();
     let all = Micros::MIN.get()..=Micros::MAX.get();

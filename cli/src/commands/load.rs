@@ -161,6 +161,9 @@ fn notes(report: &LoadReport) -> Vec<String> {
     if report.files == 0 && report.files_known > 0 {
         notes.push(format!("nothing new: {} loaded before", counted(report.files_known as u64, "file")));
     }
+    if !report.files_unread.is_empty() {
+        notes.push(format!("not read: {}", report.files_unread.join(", ")));
+    }
     for (reason, rows) in &report.refused {
         notes.push(format!("{} refused: {}", counted(*rows, "row"), reason.replace('_', " ")));
     }

@@ -17,12 +17,16 @@ use prost_reflect::MessageDescriptor;
 use super::schema_registry::SchemaRegistry;
 use crate::error::MaterializerError;
 use framed::{Framed, Kind};
+pub(crate) use json::decode as json_values;
 pub(crate) use key::tombstone_key;
+pub(crate) use text::field as text_value;
 
 /// Reads records of one format.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     fields: Vec<Field>,
+    /// The name of each in the records.
+    names: Vec<String>,
     format: Format,
 }
 
@@ -55,6 +59,7 @@ impl Decoder {
     pub(crate) fn new(
         stream: &Stream,
         fields: &[Field],
+        names: Vec<String>,
         project: &Path,
         registry: Option<&Arc<SchemaRegistry>>,
     ) -> Result<Self, String> {
@@ -70,7 +75,8 @@ impl Decoder {
             StreamFormat::Protobuf => Some(Kind::Protobuf),
         };
         if let (Some(kind), Some(registry), None) = (framed, registry, &stream.schema) {
-            return Ok(Self { fields: fields.to_vec(), format: Format::Framed(Framed::new(registry, kind)) });
+            let format = Format::Framed(Framed::new(registry, kind));
+            return Ok(Self { fields: fields.to_vec(), names, format });
         }
         let format = match stream.format {
             StreamFormat::Json => Format::Json,
@@ -86,7 +92,7 @@ impl Decoder {
                 Format::Protobuf(message.map_err(|error| format!("{}: {error}", path.display()))?)
             }
         };
-        Ok(Self { fields: fields.to_vec(), format })
+        Ok(Self { fields: fields.to_vec(), names, format })
     }
 
     /// The columns, in the order of the values.
@@ -111,11 +117,11 @@ impl Decoder {
         let decoded = match &self.format {
             // No text begins with a zero: it is the frame of a schema registry, whose schema adds nothing.
             Format::Json => {
-                json::decode(&self.fields, framed::unframed(bytes).map_or(bytes, |(_, rest)| rest))
+                json::decode(&self.fields, &self.names, framed::unframed(bytes).map_or(bytes, |(_, rest)| rest))
             }
-            Format::Avro(schema) => avro::decode(schema, &self.fields, bytes),
-            Format::Protobuf(message) => protobuf::decode(message, &self.fields, bytes),
-            Format::Framed(framed) => return framed.decode(&self.fields, bytes),
+            Format::Avro(schema) => avro::decode(schema, &self.fields, &self.names, bytes),
+            Format::Protobuf(message) => protobuf::decode(message, &self.fields, &self.names, bytes),
+            Format::Framed(framed) => return framed.decode(&self.fields, &self.names, bytes),
         };
         decoded.map_err(Refusal::undecodable)
     }

@@ -1,6 +1,10 @@
 //! Entities and sources.
 
-use feature::{Batch, DataType, Field, Name, Scalar, Source, Span, Stream, StreamFormat};
+use std::collections::BTreeMap;
+
+use feature::{
+    Batch, BatchFormat, DataType, Field, Name, Scalar, Source, SourceTime, Span, StoredColumn, Stream, StreamFormat,
+};
 
 use crate::definition::{Body, Definition, Entity};
 use crate::draft::Draft;
@@ -12,10 +16,54 @@ use crate::yaml::Node;
 pub(super) fn fields(node: Option<&Node>) -> Vec<Field> {
     let entries = node.map(Node::entries).unwrap_or_default();
     let field = |entry: &crate::yaml::Entry| {
-        let data_type = entry.value.text()?.parse().ok()?;
+        let node = entry.value.get("type").unwrap_or(&entry.value);
+        let data_type = node.text()?.parse().ok()?;
         Some(Field { name: entry.key.parse().ok()?, data_type })
     };
     entries.iter().filter_map(field).collect()
+}
+
+/// Where columns lie under another name, or may be missing. Two columns of one name in the files are refused.
+fn stored(node: Option<&Node>, context: &str, report: &mut Report<'_>) -> BTreeMap<Name, StoredColumn> {
+    let entries = node.map(Node::entries).unwrap_or_default();
+    let mut stored = BTreeMap::new();
+    let mut readers: BTreeMap<String, &str> = BTreeMap::new();
+    for entry in entries {
+        let column = entry.value.string("column");
+        let lies_as = column.clone().unwrap_or_else(|| entry.key.clone());
+        if let Some(other) = readers.insert(lies_as.clone(), &entry.key) {
+            let what = format!(
+                "{context}: `{other}` and `{}` both read the column `{lies_as}` of its files: remove one",
+                entry.key
+            );
+            report.at(entry.at, what);
+        }
+        let optional = entry.value.string("optional").as_deref() == Some("true");
+        if let Ok(name) = entry.key.parse::<Name>()
+            && (column.is_some() || optional)
+        {
+            stored.insert(name, StoredColumn { column, optional });
+        }
+    }
+    stored
+}
+
+/// An expression for a time, which has to give a timestamp.
+fn sql_time(schema: &[Field], node: &Node, key: &str, context: &str, report: &mut Report<'_>) -> Option<SourceTime> {
+    let sql = node.string("sql")?;
+    let timestamp = DataType::from(Scalar::Timestamp);
+    match transform::Expression::compile(schema, &sql) {
+        Err(error) => report.at(node.at, format!("`{key}` of {context}: {error}")),
+        Ok(compiled) if compiled.data_type() != timestamp => {
+            let found = compiled.data_type();
+            let what = format!(
+                "`{key}` of {context} gives {found}: it must give a timestamp, as `to_timestamp_millis(…)` does"
+            );
+            report.at(node.at, what);
+        }
+        Ok(_) => {}
+    }
+    Some(SourceTime::Sql { sql })
 }
 
 pub(super) fn entity(draft: &Draft, report: &mut Report<'_>) -> Option<Definition> {
@@ -40,11 +88,15 @@ pub(super) fn entity(draft: &Draft, report: &mut Report<'_>) -> Option<Definitio
 pub(super) fn source(draft: &Draft, report: &mut Report<'_>) -> Option<Definition> {
     let (root, context) = (draft.root(), draft.context());
     let schema = fields(root.get("schema"));
+    let stored = stored(root.get("schema"), &context, report);
     // A column whose type is wrong was reported already: it is there all the same.
     let columns: Vec<&str> =
         root.get("schema").map(Node::entries).unwrap_or_default().iter().map(|e| e.key.as_str()).collect();
     let mut time_column = |key: &str| {
         let node = root.get(key)?;
+        if node.get("sql").is_some() {
+            return sql_time(&schema, node, key, &context, report);
+        }
         let name: Name = node.text()?.parse().ok()?;
         if !columns.contains(&name.as_str()) {
             let near = did_you_mean_or_list(name.as_str(), columns.iter().copied());
@@ -60,7 +112,7 @@ pub(super) fn source(draft: &Draft, report: &mut Report<'_>) -> Option<Definitio
                 format!("`{key}` of {context} is `{name}`, which is {found}: it must be a timestamp column");
             report.at(node.at, what);
         }
-        Some(name)
+        Some(SourceTime::Column(name))
     };
     let event_time = time_column("event_time");
     let available_at = time_column("available_at");
@@ -77,7 +129,7 @@ pub(super) fn source(draft: &Draft, report: &mut Report<'_>) -> Option<Definitio
             }
         }
     }
-    let batch = root.get("batch").and_then(|batch| Some(Batch { path: batch.string("path")? }));
+    let batch = root.get("batch").and_then(|batch| Some(Batch { path: batch.string("path")?, format: batch_format(batch) }));
     let stream = root.get("stream").and_then(stream);
     if root.get("batch").is_none() && root.get("stream").is_none() {
         report.at(
@@ -88,6 +140,7 @@ pub(super) fn source(draft: &Draft, report: &mut Report<'_>) -> Option<Definitio
     let source = Source {
         name: draft.id.name.clone(),
         schema,
+        stored,
         event_time,
         available_at,
         assumed_delay: root.parse("assumed_delay"),
@@ -98,6 +151,16 @@ pub(super) fn source(draft: &Draft, report: &mut Report<'_>) -> Option<Definitio
     };
     let body = Body::Source { source, about: draft.about() };
     Some(Definition::unversioned(body, &draft.document.text, &draft.document.file))
+}
+
+fn batch_format(node: &Node) -> Option<BatchFormat> {
+    match node.get("format")?.text()? {
+        "parquet" => Some(BatchFormat::Parquet),
+        "csv" => Some(BatchFormat::Csv),
+        "json" => Some(BatchFormat::Json),
+        "delta" => Some(BatchFormat::Delta),
+        _ => None,
+    }
 }
 
 fn stream(node: &Node) -> Option<Stream> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use feature::{DataType, Feature, Field, Fold, Freshness, Name, Retention, Source, Span, View};
+use feature::{DataType, Feature, Field, Fold, Freshness, Name, Retention, Source, SourceTime, Span, View};
 
 use crate::canonical;
 use crate::definition::{Body, Definition};
@@ -44,6 +44,14 @@ pub(super) fn view(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>) ->
         Some(compiled.sql)
     });
     let expectations = expectations(root, &context, &source.schema, &mut used, report);
+    for time in source.event_time.iter().chain(&source.available_at) {
+        if let SourceTime::Sql { sql } = time
+            && let Ok(compiled) = transform::Expression::compile(&source.schema, sql)
+        {
+            let column = |name: &Name| Some((name.clone(), source.column(name.as_str())?));
+            used.extend(compiled.columns().iter().filter_map(column));
+        }
+    }
     let mut view = View {
         id: draft.version_id(),
         entity: entity.name.clone(),

@@ -25,6 +25,7 @@ fn source() -> Source {
         ],
         event_time: Some("landed_at".parse().unwrap()),
         available_at: None,
+        stored: Default::default(),
         assumed_delay: None,
         allowed_lateness: None,
         max_ahead: Span::HOUR,

@@ -33,7 +33,10 @@ impl Sources {
             let pushed = found.entry(source.name.clone()).or_insert_with(|| PushSource {
                 name: source.name.clone(),
                 schema: source.schema.clone(),
-                event_time: source.event_time.clone(),
+                event_time: match &source.event_time {
+                    Some(feature::SourceTime::Column(name)) => Some(name.clone()),
+                    Some(feature::SourceTime::Sql { .. }) | None => None,
+                },
                 topic: source.stream.as_ref().map(|stream| stream.topic.clone()).unwrap_or_default(),
                 refusal: self.refusal(source),
                 views: Vec::new(),

@@ -10,11 +10,11 @@ pub(super) use schema::Schema;
 use schema::{Logical, Type};
 
 /// The values of these columns in a record of this schema.
-pub(super) fn decode(schema: &Schema, fields: &[Field], bytes: &[u8]) -> Result<Vec<Value>, String> {
+pub(super) fn decode(schema: &Schema, fields: &[Field], names: &[String], bytes: &[u8]) -> Result<Vec<Value>, String> {
     let mut values = vec![Value::Null; fields.len()];
     let mut scan = Scan(bytes);
     for (name, data_type) in schema.fields() {
-        match fields.iter().position(|field| field.name.as_str() == name) {
+        match names.iter().position(|stored| stored == name) {
             Some(place) => {
                 let read =
                     scan.datum(schema, data_type, 0).ok_or("it ends too early, or is of another schema")?;

@@ -83,17 +83,17 @@ impl Framed {
     }
 
     /// The values of these columns in a record whose schema was prepared.
-    pub(super) fn decode(&self, fields: &[Field], bytes: &[u8]) -> Result<Vec<Value>, Refusal> {
+    pub(super) fn decode(&self, fields: &[Field], names: &[String], bytes: &[u8]) -> Result<Vec<Value>, Refusal> {
         let (id, rest) = unframed(bytes).ok_or_else(|| {
             Refusal::undecodable("it lacks the frame of a schema registry: a zero byte and the schema's id")
         })?;
         let of_schema = |why: String| Refusal::undecodable(format!("by schema {id}: {why}"));
         match self.schemas.get(&id) {
-            Some(Known::Avro(schema)) => avro::decode(schema, fields, rest).map_err(of_schema),
+            Some(Known::Avro(schema)) => avro::decode(schema, fields, names, rest).map_err(of_schema),
             Some(Known::Protobuf(file)) => {
                 let (message, rest) = message(file, rest)
                     .ok_or_else(|| of_schema("it names no message of its schema".to_owned()))?;
-                protobuf::decode(&message, fields, rest).map_err(of_schema)
+                protobuf::decode(&message, fields, names, rest).map_err(of_schema)
             }
             Some(Known::Unreadable(why)) => {
                 Err(Refusal { kind: "unknown_schema", detail: format!("schema {id} is not readable: {why}") })

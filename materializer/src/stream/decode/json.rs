@@ -8,11 +8,11 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 use super::text;
 
-/// The values of these columns in a JSON object.
-pub(super) fn decode(fields: &[Field], bytes: &[u8]) -> Result<Vec<Value>, String> {
+/// The values of these columns in a JSON object, where they have these names; else their own.
+pub(crate) fn decode(fields: &[Field], names: &[String], bytes: &[u8]) -> Result<Vec<Value>, String> {
     let mut values = vec![Value::Null; fields.len()];
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let row = Row { fields, values: &mut values };
+    let row = Row { fields, names, values: &mut values };
     let read = row.deserialize(&mut json).and_then(|()| json.end());
     read.map_err(|error| error.to_string())?;
     Ok(values)
@@ -20,6 +20,7 @@ pub(super) fn decode(fields: &[Field], bytes: &[u8]) -> Result<Vec<Value>, Strin
 
 struct Row<'a> {
     fields: &'a [Field],
+    names: &'a [String],
     values: &'a mut [Value],
 }
 
@@ -40,7 +41,7 @@ impl<'de> Visitor<'de> for Row<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut seen = vec![false; self.fields.len()];
-        while let Some(place) = map.next_key_seed(Place(self.fields))? {
+        while let Some(place) = map.next_key_seed(Place(self.fields, self.names))? {
             let again = place.and_then(|place| seen.get_mut(place)).map(|flag| std::mem::replace(flag, true));
             if again == Some(true) {
                 let name = place.and_then(|place| self.fields.get(place)).map(|field| field.name.to_string());
@@ -60,7 +61,7 @@ impl<'de> Visitor<'de> for Row<'_> {
 }
 
 /// The place of a column by its name.
-struct Place<'a>(&'a [Field]);
+struct Place<'a>(&'a [Field], &'a [String]);
 
 impl<'de> DeserializeSeed<'de> for Place<'_> {
     type Value = Option<usize>;
@@ -78,7 +79,8 @@ impl Visitor<'_> for Place<'_> {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Option<usize>, E> {
-        Ok(self.0.iter().position(|field| field.name.as_str() == name))
+        let stored = self.1.iter().position(|stored| stored == name);
+        Ok(stored.or_else(|| self.0.iter().position(|field| field.name.as_str() == name)))
     }
 }
 
@@ -172,7 +174,7 @@ fn shown(text: &str) -> &str {
     text.get(..text.floor_char_boundary(40)).unwrap_or_default()
 }
 
-fn integer(value: i64, data_type: DataType) -> Option<Value> {
+pub(super) fn integer(value: i64, data_type: DataType) -> Option<Value> {
     match data_type.scalar()? {
         Scalar::Int32 => i32::try_from(value).ok().map(Value::Int32),
         Scalar::Int64 => Some(Value::Int64(value)),
@@ -181,7 +183,7 @@ fn integer(value: i64, data_type: DataType) -> Option<Value> {
 }
 
 /// A whole float may stand for an integer: many writers have one kind of number only.
-fn float(value: f64, data_type: DataType) -> Option<Value> {
+pub(super) fn float(value: f64, data_type: DataType) -> Option<Value> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let whole = || (value.fract() == 0.0 && value.abs() <= EXACT).then_some(value as i64);
     match data_type.scalar()? {
@@ -203,7 +205,7 @@ mod tests {
 
     fn read(data_type: &str, json: &str) -> Result<Value, String> {
         let field = Field { name: "x".parse().unwrap(), data_type: data_type.parse().unwrap() };
-        let values = decode(&[field], format!("{{\"y\": [1, {{}}], \"x\": {json}}}").as_bytes())?;
+        let values = decode(&[field], &[], format!("{{\"y\": [1, {{}}], \"x\": {json}}}").as_bytes())?;
         Ok(values[0].clone())
     }
 
@@ -268,9 +270,9 @@ mod tests {
     fn what_is_no_object_is_refused_and_a_missing_column_is_null() {
         let field = Field { name: "x".parse().unwrap(), data_type: Scalar::Int32.into() };
         let fields = [field];
-        assert_eq!(decode(&fields, b"{}"), Ok(vec![Value::Null]));
+        assert_eq!(decode(&fields, &[], b"{}"), Ok(vec![Value::Null]));
         for bad in ["", "[]", "{", "{} {}", "{\"x\": 1,}", "\u{0}"] {
-            assert!(decode(&fields, bad.as_bytes()).is_err(), "{bad}");
+            assert!(decode(&fields, &[], bad.as_bytes()).is_err(), "{bad}");
         }
     }
 }

@@ -68,14 +68,15 @@ impl FileResolver for Given {
 pub(super) fn decode(
     descriptor: &MessageDescriptor,
     fields: &[Field],
+    names: &[String],
     bytes: &[u8],
 ) -> Result<Vec<Value>, String> {
     let message = DynamicMessage::decode(descriptor.clone(), bytes).map_err(|error| error.to_string())?;
-    fields.iter().map(|field| value(&message, field)).collect()
+    fields.iter().zip(names).map(|(field, name)| value(&message, field, name)).collect()
 }
 
-fn value(message: &DynamicMessage, field: &Field) -> Result<Value, String> {
-    let Some(found) = message.descriptor().get_field_by_name(field.name.as_str()) else {
+fn value(message: &DynamicMessage, field: &Field, name: &str) -> Result<Value, String> {
+    let Some(found) = message.descriptor().get_field_by_name(name) else {
         return Ok(Value::Null);
     };
     if found.supports_presence() && !message.has_field(&found) {

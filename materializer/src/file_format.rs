@@ -1,0 +1,64 @@
+//! How a file of a source is encoded and compressed: as the source says, else as the file's name does.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use feature::BatchFormat;
+use flate2::bufread::MultiGzDecoder;
+
+/// Bytes that are read from a file at once.
+const BUFFER_BYTES: usize = 1 << 17;
+
+/// The format that a file's name says, before a name of a compression; none where it says none.
+pub(crate) fn by_name(path: &Path) -> Option<BatchFormat> {
+    let name = path.file_name()?.to_string_lossy().to_lowercase();
+    let (plain, is_compressed) = match name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")) {
+        Some(plain) => (plain, true),
+        None => (name.as_str(), false),
+    };
+    let format = match plain.rsplit_once('.')?.1 {
+        "parquet" | "parq" | "pq" => BatchFormat::Parquet,
+        "csv" => BatchFormat::Csv,
+        "json" | "jsonl" | "ndjson" => BatchFormat::Json,
+        _ => return None,
+    };
+    // Parquet compresses its pages; a Parquet file in a gzip file is no Parquet file.
+    (format != BatchFormat::Parquet || !is_compressed).then_some(format)
+}
+
+/// The text of a file, decompressed where its name says that it is compressed.
+pub(crate) fn text(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
+    let file = BufReader::with_capacity(BUFFER_BYTES, File::open(path)?);
+    let name = path.to_string_lossy().to_lowercase();
+    let plain: Box<dyn Read + Send> = if name.ends_with(".gz") {
+        Box::new(MultiGzDecoder::new(file))
+    } else if name.ends_with(".zst") {
+        Box::new(zstd::Decoder::with_buffer(file)?)
+    } else {
+        return Ok(Box::new(file));
+    };
+    Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, plain)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_says_the_format_whatever_its_case_and_compression() {
+        for (name, format) in [
+            ("a.parquet", Some(BatchFormat::Parquet)),
+            ("b.PARQUET", Some(BatchFormat::Parquet)),
+            ("c.parq", Some(BatchFormat::Parquet)),
+            ("d.Csv.GZ", Some(BatchFormat::Csv)),
+            ("e.jsonl.zst", Some(BatchFormat::Json)),
+            ("f.ndjson", Some(BatchFormat::Json)),
+            ("g.parquet.gz", None),
+            ("notes.txt", None),
+            ("csv", None),
+        ] {
+            assert_eq!(by_name(Path::new(name)), format, "{name}");
+        }
+    }
+}
