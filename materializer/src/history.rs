@@ -181,7 +181,7 @@ impl<W: Reader + Writer> Materializer<W> {
         let mut report = LoadReport::new(view.id.clone());
         let files = self.files_to_load(target, &log, &letters, &mut report).await?;
         if mode == Mode::Materialize && !view.is_static {
-            report.median_day = old_files::check(target, &files.files, (self.clock)())?;
+            report.median_day = old_files::check(target, &files.files, files.format, (self.clock)())?;
         }
         let before = *committed;
         let mut loading = Loading {

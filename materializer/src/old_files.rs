@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
-use feature::{Fold, Micros, Span, View};
+use feature::{BatchFormat, Fold, Micros, Span, View};
 use transform::{EVENT_TIME, ViewTransform};
 
 use crate::error::MaterializerError;
@@ -29,13 +29,14 @@ fn reach(view: &View) -> Option<Span> {
 pub(crate) fn check(
     target: &Target,
     files: &[FileToLoad],
+    format: Option<BatchFormat>,
     now: Micros,
 ) -> Result<Option<Micros>, MaterializerError> {
     let reach = reach(&target.view);
     let mut days: BTreeMap<i64, u64> = BTreeMap::new();
     let mut old = Vec::new();
     for file in files {
-        let Some(newest) = newest(target, file, &mut days)? else { continue };
+        let Some(newest) = newest(target, file, format, &mut days)? else { continue };
         if reach.is_some_and(|reach| newest.saturating_add(reach) < now) {
             old.push(format!("`{}`, whose newest row is of {newest}", file.file.path.display()));
         }
@@ -52,6 +53,7 @@ pub(crate) fn check(
 fn newest(
     target: &Target,
     file: &FileToLoad,
+    format: Option<BatchFormat>,
     days: &mut BTreeMap<i64, u64>,
 ) -> Result<Option<Micros>, MaterializerError> {
     let Target { view, source } = target;
@@ -64,10 +66,10 @@ fn newest(
         ..(**view).clone()
     };
     let transform = ViewTransform::compile(source, &only_times)?;
-    let mut reader = SourceReader::open(source, transform.input(), &file.file)?;
+    let mut reader = SourceReader::open(source, transform.input(), &file.file, format)?;
     let mut newest = None;
-    while let Some((_, batch)) = reader.next_batch()? {
-        let rows = transform.apply(&batch)?.rows;
+    while let Some(read) = reader.next_rows()? {
+        let rows = transform.apply(&read.batch)?.rows;
         let times = rows.column_by_name(EVENT_TIME);
         let Some(times) = times.and_then(|times| times.as_primitive_opt::<TimestampMicrosecondType>()) else {
             continue;
