@@ -9,7 +9,6 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::sql::sqlparser::ast::Expr as SqlExpr;
 use feature::{DataType, Field, Micros, Name, Scalar, Value};
 
 use crate::arrow_types::{array_of, arrow_schema, arrow_type};
@@ -44,8 +43,8 @@ impl Expression {
         let parsed = syntax::parse(sql, schema)?;
         let fields: Vec<Field> = parsed.columns.into_iter().cloned().collect();
         let schema = arrow_schema(&fields);
-        let type_error = |error| blame(&parsed.expr, &fields, &schema, error);
-        let physical = strict::compile(parsed.expr.clone(), &schema).map_err(type_error)?;
+        let type_error = |error| blame(sql, &fields, &schema, error);
+        let physical = strict::compile(parsed.expr, &schema).map_err(type_error)?;
         let found = physical.data_type(&schema).map_err(type_error)?;
         let data_type = widen::natural(&found).ok_or(ExpressionError::NoSuchType { found })?;
         let columns = fields.iter().map(|field| field.name.clone()).collect();
@@ -120,15 +119,24 @@ impl Expression {
 }
 
 /// The error of the smallest part of an expression that does not compile by itself.
-fn blame(whole: &SqlExpr, fields: &[Field], schema: &SchemaRef, error: DataFusionError) -> ExpressionError {
-    let (part, error) = syntax::first_part(whole, |part| strict::compile(part.clone(), schema).err())
-        .unwrap_or_else(|| (whole.clone(), error));
-    let columns = syntax::columns_of(&part, fields);
-    ExpressionError::Type {
-        part: shortened(&part.to_string()),
-        message: in_our_types(&plain(&error)),
-        columns: columns.map(|field| (field.name.to_string(), field.data_type)).collect(),
-    }
+fn blame(sql: &str, fields: &[Field], schema: &SchemaRef, error: DataFusionError) -> ExpressionError {
+    // Parts are copied, and a copy of a deep expression needs more stack than a caller may have.
+    const STACK_BYTES: usize = 64 << 20;
+    let find = || {
+        let whole = syntax::parse(sql, fields).ok()?.expr;
+        let found = syntax::first_part(&whole, |part| strict::compile(part.clone(), schema).err());
+        let (part, error) = found?;
+        let columns = syntax::columns_of(&part, fields);
+        let columns = columns.map(|field| (field.name.to_string(), field.data_type)).collect();
+        Some((part.to_string(), columns, in_our_types(&plain(&error))))
+    };
+    let found = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+        thread.spawn_scoped(scope, find).ok()?.join().ok()?
+    });
+    let whole = || (sql.to_owned(), Vec::new(), in_our_types(&plain(&error)));
+    let (part, columns, message) = found.unwrap_or_else(whole);
+    ExpressionError::Type { part: shortened(&part), message, columns }
 }
 
 fn shortened(text: &str) -> String {
