@@ -37,6 +37,14 @@ pub enum OfflineError {
         /// Why it failed.
         why: String,
     },
+    /// Tell the user: a column that a file cannot hold, or whose values it cannot.
+    #[error("the column `{column}` cannot be written: {why}")]
+    Column {
+        /// The column.
+        column: String,
+        /// Why.
+        why: String,
+    },
     /// Tell the user: a location that no store of ours takes.
     #[error("`{url}` is no offline store: {why}")]
     Location {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use arrow::ipc::writer::{DictionaryHandling, IpcWriteOptions};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -14,7 +15,10 @@ use parquet::file::properties::WriterProperties;
 use sha2::{Digest, Sha256};
 
 use crate::content_hash::hex;
+use crate::csv_writer::CsvWriter;
+use crate::dictionaries::Dictionaries;
 use crate::error::OfflineError;
+use crate::written::Written;
 
 /// Bytes of a dictionary beyond which a column of a file goes on without one: what hardly repeats is
 /// not worth the lookups.
@@ -48,13 +52,14 @@ impl FileFormat {
 pub struct FileWriter {
     path: PathBuf,
     partial: PathBuf,
+    written: Written,
     writer: Option<Writer>,
 }
 
 enum Writer {
     Parquet(Box<ArrowWriter<Hashed>>),
-    Csv(Box<arrow::csv::Writer<Hashed>>),
-    Arrow(Box<arrow::ipc::writer::FileWriter<BufWriter<Hashed>>>),
+    Csv(Box<CsvWriter<Hashed>>),
+    Arrow(Box<arrow::ipc::writer::FileWriter<BufWriter<Hashed>>>, Dictionaries),
 }
 
 /// A file whose bytes are hashed on their way.
@@ -76,14 +81,16 @@ impl Write for Hashed {
 }
 
 impl FileWriter {
-    /// Begins a file of the format that its name says.
+    /// Begins a file of the format that its name says; refuses by name the columns that it cannot hold.
     pub fn create(path: &Path, schema: &SchemaRef) -> Result<Self, OfflineError> {
         let failed = |error: &dyn fmt::Display| OfflineError::file("write", path, error);
         let format = FileFormat::of(path)?;
+        let written = Written::of(path, schema)?;
+        let schema = written.schema().clone();
         let partial = partial_name(path);
         let file = File::create(&partial).map_err(|error| failed(&error))?;
         let file = Hashed { file, hash: Sha256::new() };
-        let mut begun = Self { path: path.to_owned(), partial, writer: None };
+        let mut begun = Self { path: path.to_owned(), partial, written, writer: None };
         begun.writer = Some(match format {
             FileFormat::Parquet => {
                 let level = ZstdLevel::try_new(1).unwrap_or_default();
@@ -94,10 +101,15 @@ impl FileWriter {
                 let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties));
                 Writer::Parquet(Box::new(writer.map_err(|error| failed(&error))?))
             }
-            FileFormat::Csv => Writer::Csv(Box::new(arrow::csv::Writer::new(file))),
+            FileFormat::Csv => {
+                let writer = CsvWriter::begin(file, &schema).map_err(|error| failed(&error))?;
+                Writer::Csv(Box::new(writer))
+            }
             FileFormat::Arrow => {
-                let writer = arrow::ipc::writer::FileWriter::try_new_buffered(file, schema);
-                Writer::Arrow(Box::new(writer.map_err(|error| failed(&error))?))
+                let options = IpcWriteOptions::default().with_dictionary_handling(DictionaryHandling::Delta);
+                let file = BufWriter::new(file);
+                let writer = arrow::ipc::writer::FileWriter::try_new_with_options(file, &schema, options);
+                Writer::Arrow(Box::new(writer.map_err(|error| failed(&error))?), Dictionaries::default())
             }
         });
         Ok(begun)
@@ -105,13 +117,17 @@ impl FileWriter {
 
     /// Writes rows.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), OfflineError> {
+        let failed = |why: String| OfflineError::file("write", &self.path, why);
+        let batch = &self.written.batch(batch).map_err(|error| failed(error.to_string()))?;
         let written = match &mut self.writer {
             Some(Writer::Parquet(writer)) => writer.write(batch).map_err(|error| error.to_string()),
-            Some(Writer::Csv(writer)) => writer.write(batch).map_err(|error| error.to_string()),
-            Some(Writer::Arrow(writer)) => writer.write(batch).map_err(|error| error.to_string()),
+            Some(Writer::Csv(writer)) => writer.write(batch),
+            Some(Writer::Arrow(writer, dictionaries)) => dictionaries
+                .unify(batch)
+                .and_then(|batch| writer.write(&batch).map_err(|error| error.to_string())),
             None => Ok(()),
         };
-        written.map_err(|why| OfflineError::file("write", &self.path, why))
+        written.map_err(failed)
     }
 
     /// Ends the file: all of it is on disk when it takes its name. Gives the SHA-256 of its bytes, in
@@ -122,7 +138,7 @@ impl FileWriter {
         let hashed = match writer {
             Writer::Parquet(writer) => writer.into_inner().map_err(|error| failed(&error))?,
             Writer::Csv(writer) => writer.into_inner(),
-            Writer::Arrow(mut writer) => {
+            Writer::Arrow(mut writer, _) => {
                 writer.finish().map_err(|error| failed(&error))?;
                 let buffered = writer.into_inner().map_err(|error| failed(&error))?;
                 buffered.into_inner().map_err(|error| failed(&error))?

@@ -1,4 +1,5 @@
-//! The label times of a spine: timestamps of any unit, read as UTC microseconds.
+//! The label times of a spine: timestamps of any unit and dates, read as UTC microseconds. A date is the
+//! midnight with which it begins.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
@@ -15,19 +16,30 @@ pub(crate) fn check_time_column(schema: &Schema, time: &str) -> Result<bool, Str
             names => format!("there is no time column `{time}`: its columns are {}", names.join(", ")),
         });
     };
-    let found = match field.data_type() {
+    let found = match plain(field.data_type()) {
         DataType::Timestamp(_, zone) => return Ok(zone.is_none()),
+        DataType::Date32 | DataType::Date64 => return Ok(true),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "string".to_owned(),
         other => other.to_string().to_lowercase(),
     };
-    Err(format!("the time column `{time}` is {found}, and must be a timestamp"))
+    Err(format!("the time column `{time}` is {found}, and must be a timestamp or a date"))
+}
+
+/// The type of the values of a column, however they are encoded.
+fn plain(data_type: &DataType) -> &DataType {
+    match data_type {
+        DataType::Dictionary(_, values) => plain(values),
+        DataType::RunEndEncoded(_, values) => plain(values.data_type()),
+        other => other,
+    }
 }
 
 /// Checks that every row of a batch has a label time in the years 0001 to 9999. The error names
-/// the first that has none, counted from 1 where `before` rows come before the batch.
-pub(crate) fn check_times(batch: &RecordBatch, time: &str, before: usize) -> Result<(), String> {
+/// the first that has none, counted from 1 where `before` rows come before the batch. Gives the times.
+pub(crate) fn check_times(batch: &RecordBatch, time: &str, before: usize) -> Result<Vec<i64>, String> {
     let column = batch.column_by_name(time).ok_or_else(|| format!("there is no time column `{time}`"))?;
-    if let Some(row) = (0..column.len()).find(|row| column.is_null(*row)) {
+    let nulls = column.logical_nulls();
+    if let Some(row) = nulls.and_then(|nulls| (0..nulls.len()).find(|row| nulls.is_null(*row))) {
         return Err(format!(
             "row {}: the time column `{time}` is null: every label needs a time",
             before + row + 1
@@ -35,7 +47,7 @@ pub(crate) fn check_times(batch: &RecordBatch, time: &str, before: usize) -> Res
     }
     let times = micros(column).map_err(|error| format!("the time column `{time}`: {error}"))?;
     match times.iter().enumerate().find(|(_, at)| Micros::new(**at).is_err()) {
-        None => Ok(()),
+        None => Ok(times),
         Some((row, at)) => Err(format!(
             "row {}: the time column `{time}` is {at} microseconds since 1970, outside the years 0001 to 9999",
             before + row + 1
@@ -46,19 +58,20 @@ pub(crate) fn check_times(batch: &RecordBatch, time: &str, before: usize) -> Res
 /// The label times of a batch, and whether they have no zone.
 pub(crate) fn label_times(batch: &RecordBatch, time: &str) -> Result<(Vec<i64>, bool), String> {
     let naive = check_time_column(&batch.schema(), time)?;
-    check_times(batch, time, 0)?;
-    let column = batch.column_by_name(time).ok_or_else(|| format!("there is no time column `{time}`"))?;
-    Ok((micros(column).map_err(|error| format!("the time column `{time}`: {error}"))?, naive))
+    Ok((check_times(batch, time, 0)?, naive))
 }
 
 /// Timestamps of any unit in microseconds, nanoseconds towards the past, so that none can leak.
 fn micros(column: &ArrayRef) -> Result<Vec<i64>, ArrowError> {
-    let ticks = cast(column, &DataType::Int64)?;
+    let column = cast(column, plain(column.data_type()))?;
+    let ticks = cast(&column, &DataType::Int64)?;
     let ticks = ticks.as_primitive::<Int64Type>().values().iter();
-    let scale = |by: i64| move |tick: &i64| tick.checked_mul(by).unwrap_or(i64::MAX);
+    // What lies beyond 64 bits lies outside the years of a label on the same side.
+    let scale = |by: i64| move |tick: &i64| tick.saturating_mul(by);
     Ok(match column.data_type() {
+        DataType::Date32 => ticks.map(scale(86_400_000_000)).collect(),
         DataType::Timestamp(TimeUnit::Second, _) => ticks.map(scale(1_000_000)).collect(),
-        DataType::Timestamp(TimeUnit::Millisecond, _) => ticks.map(scale(1_000)).collect(),
+        DataType::Timestamp(TimeUnit::Millisecond, _) | DataType::Date64 => ticks.map(scale(1_000)).collect(),
         DataType::Timestamp(TimeUnit::Nanosecond, _) => ticks.map(|tick| tick.div_euclid(1_000)).collect(),
         _ => ticks.copied().collect(),
     })

@@ -19,7 +19,11 @@
 mod columns;
 mod commit;
 mod content_hash;
+mod content_hash_1;
+mod csv_text;
+mod csv_writer;
 mod dead_letter;
+mod dictionaries;
 mod encodings;
 mod error;
 mod file_format;
@@ -36,6 +40,7 @@ mod store;
 mod table;
 mod training_set;
 mod training_set_file;
+mod written;
 
 pub use columns::{
     ASSUMED_DELAY, AVAILABLE_AT, DATE, DELETED, EVENT_TIME, Facts, LATE, POSITION_KIND, POSITION_MAJOR,
@@ -59,3 +64,4 @@ pub use store::OfflineStore;
 pub use table::{Appender, Marker, Written};
 pub use training_set::{FeatureSummary, Making, Options, Summary, TrainingSet, training_set};
 pub use training_set_file::{FileContent, TrainingSetFile};
+pub use written::Written;

@@ -12,8 +12,8 @@ use crate::content_hash::{ColumnHash, hex};
 use crate::error::OfflineError;
 use crate::training_set::{Options, Summary};
 
-/// The format of manifests that this version writes.
-const FORMAT: u32 = 1;
+/// The format of manifests that this version writes. Format 1 hashed nested columns in another way.
+const FORMAT: u32 = 2;
 
 /// A training set's manifest: `FILE.manifest.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -32,8 +32,10 @@ pub struct Spine {
     format: FileFormat,
     schema: SchemaRef,
     /// The rows of a file whose types are known only once it is read: CSV.
-    held: Option<RecordBatch>,
+    held: Option<Arc<[RecordBatch]>>,
     time: String,
+    /// The first and the last label time, in microseconds; none where there are no rows.
+    times: Option<(i64, i64)>,
     /// Whether its times have no zone, and are read as UTC.
     pub naive: bool,
 }
@@ -45,9 +47,20 @@ impl Spine {
     /// once.
     pub fn read(path: &Path, time: &str, plan: &ServicePlan) -> Result<Spine, OfflineError> {
         let format = FileFormat::of(path)?;
-        let held = (format == FileFormat::Csv).then(|| spine_csv::read(path, time, plan)).transpose()?;
-        let schema = held.as_ref().map_or_else(|| schema(path, format), |held| Ok(held.schema()))?;
-        let mut problems = Vec::new();
+        let (schema, held) = match format {
+            FileFormat::Csv => {
+                let (schema, held) = spine_csv::read(path, time, plan)?;
+                (schema, Some(held.into()))
+            }
+            _ => (schema(path, format)?, None),
+        };
+        let mut problems: Vec<String> =
+            transform::repeated_names(schema.fields().iter().map(|f| f.name().as_str()))
+                .iter()
+                .map(|name| {
+                    format!("it has several columns named `{name}`: leave one of them, or rename the others")
+                })
+                .collect();
         for output in plan.outputs.iter().filter(|output| schema.column_with_name(&output.name).is_some()) {
             problems.push(format!(
                 "it already has a column `{}`, which is a feature of {}: rename the column or give the feature a prefix",
@@ -69,26 +82,38 @@ impl Spine {
             let named = |problem| format!("{}: {problem}", path.display());
             return Err(OfflineError::Spine(problems.into_iter().map(named).collect()));
         }
-        let spine = Spine { path: path.to_owned(), format, schema, held, time: time.to_owned(), naive };
-        spine.check_times()?;
+        let mut spine =
+            Spine { path: path.to_owned(), format, schema, held, time: time.to_owned(), times: None, naive };
+        spine.times = spine.check_times()?;
         Ok(spine)
     }
 
-    /// Reads all label times once, so that a row without one is named before anything is made.
-    fn check_times(&self) -> Result<(), OfflineError> {
+    /// Reads all label times once, so that a row without one is named before anything is made. Gives the
+    /// first and the last.
+    fn check_times(&self) -> Result<Option<(i64, i64)>, OfflineError> {
         let batches = match (&self.held, self.schema.index_of(&self.time)) {
             (None, Ok(column)) => read_batches(&self.path, self.format, Some(column))?,
             _ => self.batches()?,
         };
         let mut before = 0;
+        let mut range: Option<(i64, i64)> = None;
         for batch in batches {
             let batch = batch.map_err(|error| damaged(&self.path, &error))?;
-            check_times(&batch, &self.time, before).map_err(|problem| {
+            let times = check_times(&batch, &self.time, before).map_err(|problem| {
                 OfflineError::Spine(vec![format!("{}: {problem}", self.path.display())])
             })?;
             before += batch.num_rows();
+            for at in times {
+                let (first, last) = range.unwrap_or((at, at));
+                range = Some((first.min(at), last.max(at)));
+            }
         }
-        Ok(())
+        Ok(range)
+    }
+
+    /// The first and the last label time, in microseconds; none where there are no rows.
+    pub(crate) fn times(&self) -> Option<(i64, i64)> {
+        self.times
     }
 
     /// The columns of the file.
@@ -110,9 +135,8 @@ impl Spine {
     pub(crate) fn batches(&self) -> Result<Batches, OfflineError> {
         match &self.held {
             Some(held) => {
-                let (held, rows) = (held.clone(), held.num_rows());
-                let batch = move |start| Ok(held.slice(start, BATCH_ROWS.min(rows - start)));
-                Ok(Box::new((0..rows).step_by(BATCH_ROWS).map(batch)))
+                let held = held.clone();
+                Ok(Box::new((0..held.len()).filter_map(move |place| held.get(place).cloned().map(Ok))))
             }
             None => read_batches(&self.path, self.format, None),
         }
@@ -125,9 +149,13 @@ impl PartitionStream for Spine {
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let path = self.path.clone();
+        let (path, format) = (self.path.clone(), self.format);
         let named = move |error: &dyn fmt::Display| {
-            DataFusionError::External(Box::new(OfflineError::file("read", &path, error)))
+            let why = match column_that_fails(&path, format) {
+                Some(column) => format!("the column `{column}`: {error}"),
+                None => error.to_string(),
+            };
+            DataFusionError::External(Box::new(OfflineError::file("read", &path, why)))
         };
         let batches: Box<dyn Iterator<Item = Result<RecordBatch, DataFusionError>> + Send> =
             match self.batches() {
@@ -146,10 +174,7 @@ fn schema(path: &Path, format: FileFormat) -> Result<SchemaRef, OfflineError> {
     let failed = |error: &dyn fmt::Display| damaged(path, error);
     let file = File::open(path).map_err(|error| OfflineError::file("read", path, error))?;
     Ok(match format {
-        FileFormat::Csv => {
-            let format = arrow::csv::reader::Format::default().with_header(true);
-            Arc::new(format.infer_schema(file, None).map_err(|error| failed(&error))?.0)
-        }
+        FileFormat::Csv => spine_csv::read_text(path)?.0,
         FileFormat::Parquet => {
             let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| failed(&error))?;
             reader.schema().clone()
@@ -174,18 +199,24 @@ fn read_batches(path: &Path, format: FileFormat, only: Option<usize>) -> Result<
             let reader = reader.with_projection(mask).with_batch_size(BATCH_ROWS);
             Box::new(reader.build().map_err(|error| failed(&error))?)
         }
-        FileFormat::Csv => {
-            let format = arrow::csv::reader::Format::default().with_header(true);
-            let (inferred, _) = format.infer_schema(file, None).map_err(|error| failed(&error))?;
-            let file = File::open(path).map_err(|error| failed(&error))?;
-            let reader = arrow::csv::ReaderBuilder::new(Arc::new(inferred)).with_header(true);
-            Box::new(reader.with_batch_size(BATCH_ROWS).build(file).map_err(|error| failed(&error))?)
-        }
+        FileFormat::Csv => Box::new(spine_csv::read_text(path)?.1.into_iter().map(Ok)),
         FileFormat::Arrow => {
             let columns = only.map(|column| vec![column]);
             Box::new(arrow::ipc::reader::FileReader::try_new(file, columns).map_err(|error| failed(&error))?)
         }
     })
+}
+
+/// The first column that cannot be read by itself.
+fn column_that_fails(path: &Path, format: FileFormat) -> Option<String> {
+    let columns = schema(path, format).ok()?;
+    let fails = |column: usize| {
+        let read =
+            read_batches(path, format, Some(column)).map(|mut batches| batches.all(|batch| batch.is_ok()));
+        !matches!(read, Ok(true))
+    };
+    let place = (0..columns.fields().len()).find(|column| fails(*column))?;
+    columns.fields().get(place).map(|field| field.name().clone())
 }
 
 /// All rows of a file of the format that its name says.

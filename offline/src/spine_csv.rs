@@ -1,88 +1,120 @@
 //! A spine in CSV: the text of its join keys and request columns becomes the types that the service
-//! declares, that of its label times moments; its other columns are what their values look like.
+//! declares, that of its label times moments; its other columns stay the text that they are.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow::compute::{can_cast_types, cast, concat_batches};
-use arrow::csv::ReaderBuilder;
-use arrow::csv::reader::Format;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::{
+    Array, ArrayRef, BinaryArray, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use feature::{Micros, Scalar, ServicePlan};
 
+use crate::csv_text;
 use crate::error::OfflineError;
 
+/// The columns of a file and its rows.
+pub(crate) type Table = (SchemaRef, Vec<RecordBatch>);
+
 /// Reads the whole file; says of every column that does not fit which row is the first.
-pub(crate) fn read(path: &Path, time: &str, plan: &ServicePlan) -> Result<RecordBatch, OfflineError> {
-    let text = read_as_text(path, time, plan)?;
+pub(crate) fn read(path: &Path, time: &str, plan: &ServicePlan) -> Result<Table, OfflineError> {
+    let types = |name: &str| match plan.column(name) {
+        _ if name == time => Some(Scalar::Timestamp.into()),
+        declared => declared.map(|field| field.data_type),
+    };
+    read_as(path, types)
+}
+
+/// Reads the whole file as text.
+pub(crate) fn read_text(path: &Path) -> Result<Table, OfflineError> {
+    read_as(path, |_| None)
+}
+
+fn read_as(path: &Path, declared: impl Fn(&str) -> Option<feature::DataType>) -> Result<Table, OfflineError> {
+    let failed = |why: &dyn std::fmt::Display| OfflineError::file("read", path, why);
+    let bytes = std::fs::read(path).map_err(|error| failed(&error))?;
+    let text = csv_text::read(&bytes).map_err(|why| failed(&why))?;
     let mut problems = Vec::new();
-    let mut fields = Vec::new();
-    let mut columns = Vec::new();
-    for (field, column) in text.schema().fields().iter().zip(text.columns()) {
-        let read = match (column.as_string_opt::<i32>(), plan.column(field.name())) {
-            (Some(text), _) if field.name() == time => moments(text),
-            (Some(text), Some(declared)) => typed(text, declared.data_type),
-            _ => Ok(column.clone()),
-        };
-        match read {
-            Ok(column) => {
-                fields.push(Field::new(field.name(), column.data_type().clone(), true));
-                columns.push(column);
+    let mut fields = Vec::with_capacity(text.names.len());
+    let mut columns: Vec<Vec<ArrayRef>> = Vec::with_capacity(text.names.len());
+    for (place, name) in text.names.iter().enumerate() {
+        let batches: Vec<&StringArray> = text.batches.iter().filter_map(|batch| batch.get(place)).collect();
+        let to = declared(name).unwrap_or(Scalar::String.into());
+        match typed(&batches, to) {
+            Ok((data_type, arrays)) => {
+                fields.push(Field::new(name, data_type, true));
+                columns.push(arrays);
             }
-            Err(Misfit { row, why }) => {
-                problems.push(format!("{}: row {}: `{}`: {why}", path.display(), row + 1, field.name()));
+            Err(Misfit { row: Some(row), why }) => {
+                problems.push(format!("{}: row {}: `{name}`: {why}", path.display(), row + 1));
+            }
+            Err(Misfit { row: None, why }) => {
+                problems.push(format!("{}: `{name}`: {why}", path.display()));
             }
         }
     }
     if !problems.is_empty() {
         return Err(OfflineError::Spine(problems));
     }
-    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(text.num_rows()));
-    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?)
+    let schema: SchemaRef = Arc::new(Schema::new(fields));
+    let batch = |place: usize| {
+        let arrays = columns.iter().filter_map(|arrays| arrays.get(place).cloned());
+        let rows = text.batches.get(place).and_then(|batch| batch.first()).map_or(0, Array::len);
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(schema.clone(), arrays.collect(), &options)
+    };
+    let batches = (0..text.batches.len()).map(batch).collect::<Result<_, _>>()?;
+    Ok((schema, batches))
 }
 
-/// The first row, from 0, whose text is no value of its column.
+/// The first row, from 0, whose text is no value of its column; none where no text is.
 struct Misfit {
-    row: usize,
+    row: Option<usize>,
     why: String,
 }
 
-fn read_as_text(path: &Path, time: &str, plan: &ServicePlan) -> Result<RecordBatch, OfflineError> {
-    let failed = |error: &dyn std::fmt::Display| OfflineError::file("read", path, error);
-    let file = || File::open(path).map_err(|error| failed(&error));
-    let format = Format::default().with_header(true);
-    let (inferred, _) = format.infer_schema(file()?, None).map_err(|error| failed(&error))?;
-    let is_text = |field: &Field| match field.data_type() {
-        DataType::Timestamp(..) | DataType::Date32 if field.name() == time => true,
-        _ => field.name() != time && plan.column(field.name()).is_some(),
-    };
-    let fields: Vec<Field> = inferred
-        .fields()
-        .iter()
-        .map(|field| match is_text(field) {
-            true => Field::new(field.name(), DataType::Utf8, true),
-            false => field.as_ref().clone(),
-        })
-        .collect();
-    let schema: SchemaRef = Arc::new(Schema::new(fields));
-    let reader = ReaderBuilder::new(schema.clone()).with_header(true).build(file()?);
-    let batches = reader.and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(|error| failed(&error))?;
-    concat_batches(&schema, &batches).map_err(|error| failed(&error))
+impl Misfit {
+    fn at(row: usize, why: impl ToString) -> Self {
+        Self { row: Some(row), why: why.to_string() }
+    }
 }
 
-/// Moments in UTC; without a zone where one of the texts has none.
-fn moments(text: &StringArray) -> Result<ArrayRef, Misfit> {
-    let times = text
-        .iter()
-        .enumerate()
-        .map(|(row, text)| {
-            let read = text.map(|text| text.parse::<Micros>().map(Micros::get)).transpose();
-            read.map_err(|error| Misfit { row, why: error.to_string() })
-        })
-        .collect::<Result<TimestampMicrosecondArray, _>>()?;
-    let zoned = text.iter().flatten().all(has_zone);
+/// The batches of a column in a type: the same one in all of them.
+fn typed(
+    batches: &[&StringArray],
+    to: feature::DataType,
+) -> Result<(arrow::datatypes::DataType, Vec<ArrayRef>), Misfit> {
+    let zoned = batches.iter().flat_map(|text| text.iter()).flatten().all(has_zone);
+    let mut before = 0;
+    let mut arrays: Vec<ArrayRef> = Vec::with_capacity(batches.len());
+    for text in batches {
+        let further = |misfit: Misfit| Misfit { row: misfit.row.map(|row| before + row), ..misfit };
+        arrays.push(
+            match to {
+                feature::DataType::Scalar(Scalar::Timestamp) => moments(text, zoned),
+                _ => values(text, to),
+            }
+            .map_err(further)?,
+        );
+        before += text.len();
+    }
+    let data_type = match arrays.first() {
+        Some(array) => array.data_type().clone(),
+        None => transform::arrow_type(to),
+    };
+    Ok((data_type, arrays))
+}
+
+/// Moments in UTC, with or without saying so.
+fn moments(text: &StringArray, zoned: bool) -> Result<ArrayRef, Misfit> {
+    let moment = |(row, text): (usize, Option<&str>)| {
+        let read = text.map(|text| text.parse::<Micros>().map(Micros::get)).transpose();
+        read.map_err(|error| Misfit::at(row, error))
+    };
+    let times = text.iter().enumerate().map(moment).collect::<Result<TimestampMicrosecondArray, _>>()?;
     Ok(Arc::new(if zoned { times.with_timezone("UTC") } else { times }))
 }
 
@@ -91,47 +123,71 @@ fn has_zone(text: &str) -> bool {
     text.get("2013-06-01".len()..).is_some_and(|rest| rest.contains(['Z', 'z', '+', '-']))
 }
 
-fn typed(text: &StringArray, declared: feature::DataType) -> Result<ArrayRef, Misfit> {
-    if declared == Scalar::Timestamp.into() {
-        return moments(text);
-    }
-    let to = transform::arrow_type(declared);
-    let misfit = |row: usize, why: String| Misfit { row, why };
-    if !can_cast_types(text.data_type(), &to) || matches!(declared, feature::DataType::List(..)) {
-        return Err(misfit(0, format!("CSV holds no {declared}: write the spine as .parquet or .arrow")));
+fn values(text: &StringArray, declared: feature::DataType) -> Result<ArrayRef, Misfit> {
+    let of_list = || Misfit {
+        row: None,
+        why: format!("CSV holds no {declared}: write the spine as .parquet or .arrow"),
+    };
+    let feature::DataType::Scalar(scalar) = declared else { return Err(of_list()) };
+    match scalar {
+        Scalar::String => return Ok(Arc::new(text.clone())),
+        // As in JSON.
+        Scalar::Bytes => {
+            let decoded = |(row, text): (usize, Option<&str>)| {
+                let bytes = text.map(|text| STANDARD.decode(text)).transpose();
+                bytes.map_err(|_| Misfit::at(row, format!("`{}` is not bytes in base64", text.unwrap_or(""))))
+            };
+            let bytes = text.iter().enumerate().map(decoded).collect::<Result<Vec<_>, _>>()?;
+            return Ok(Arc::new(bytes.into_iter().collect::<BinaryArray>()));
+        }
+        _ => {}
     }
     // A text that is no value becomes null here, and is then found.
-    let values = cast(text, &to).map_err(|error| misfit(0, error.to_string()))?;
+    let values = cast(text, &transform::arrow_type(declared)).map_err(|error| Misfit::at(0, error))?;
     match (0..text.len()).find(|row| text.is_valid(*row) && values.is_null(*row)) {
         None => Ok(values),
-        Some(row) => Err(misfit(row, format!("`{}` is not {declared}", text.value(row)))),
+        Some(row) => Err(Misfit::at(row, format!("`{}` is not {declared}", text.value(row)))),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::AsArray;
+    use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
+
     use super::*;
+
+    fn times(batches: &[&StringArray]) -> (DataType, Vec<ArrayRef>) {
+        typed(batches, Scalar::Timestamp.into()).ok().unwrap()
+    }
 
     #[test]
     fn a_time_is_read_with_its_zone_and_said_to_have_none() {
         let zoned =
             StringArray::from(vec![Some("2013-06-01T02:00:00+02:00"), None, Some("2013-06-01T00:00:00Z")]);
-        let read = moments(&zoned).ok().unwrap();
-        assert_eq!(
-            read.data_type(),
-            &DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, Some("UTC".into()))
-        );
-        let micros = read.as_primitive::<arrow::datatypes::TimestampMicrosecondType>();
+        let (data_type, read) = times(&[&zoned]);
+        assert_eq!(data_type, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())));
+        let micros = read[0].as_primitive::<TimestampMicrosecondType>();
         assert_eq!((micros.value(0), micros.is_null(1)), (micros.value(2), true));
-        let naive = moments(&StringArray::from(vec!["2013-06-01", "2013-06-01 00:00:00"])).ok().unwrap();
-        assert_eq!(naive.data_type(), &DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None));
+        let naive = StringArray::from(vec!["2013-06-01", "2013-06-01 00:00:00"]);
+        assert_eq!(times(&[&zoned, &naive]).0, DataType::Timestamp(TimeUnit::Microsecond, None));
     }
 
     #[test]
     fn the_first_text_that_is_no_value_is_named() {
-        let misfit = typed(&StringArray::from(vec!["1", "far", "x"]), Scalar::Int32.into()).err().unwrap();
-        assert_eq!((misfit.row, misfit.why.as_str()), (1, "`far` is not int32"));
-        let misfit = moments(&StringArray::from(vec!["2013-06-01", "soon"])).err().unwrap();
-        assert_eq!(misfit.row, 1);
+        let good = StringArray::from(vec!["1", "2"]);
+        let bad = StringArray::from(vec!["1", "far", "x"]);
+        let misfit = typed(&[&good, &bad], Scalar::Int32.into()).err().unwrap();
+        assert_eq!((misfit.row, misfit.why.as_str()), (Some(3), "`far` is not int32"));
+        let misfit = typed(&[&StringArray::from(vec!["2013-06-01", "soon"])], Scalar::Timestamp.into());
+        assert_eq!(misfit.err().unwrap().row, Some(1));
+    }
+
+    #[test]
+    fn bytes_are_base64_as_in_json() {
+        let (_, read) = typed(&[&StringArray::from(vec!["/wA="])], Scalar::Bytes.into()).ok().unwrap();
+        assert_eq!(read[0].as_binary::<i32>().value(0), b"\xff\x00");
+        let misfit = typed(&[&StringArray::from(vec!["/"])], Scalar::Bytes.into()).err().unwrap();
+        assert_eq!(misfit.why, "`/` is not bytes in base64");
     }
 }

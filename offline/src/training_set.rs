@@ -93,6 +93,7 @@ pub struct Making<'a> {
     spine: &'a Spine,
     options: &'a Options,
     schema: SchemaRef,
+    layout: Layout,
     on_demand: Vec<OnDemand>,
     joined: datafusion::execution::SendableRecordBatchStream,
     physical: Arc<dyn ExecutionPlan>,
@@ -109,7 +110,8 @@ impl<'a> Making<'a> {
         spine: &'a Spine,
         options: &'a Options,
     ) -> Result<Making<'a>, OfflineError> {
-        let layout = Layout::new(plan);
+        let schema = Arc::new(schema_of(plan, spine, options)?);
+        let layout = Layout::new(plan, spine);
         let mut spec = JoinSpec {
             format: JoinSpec::FORMAT,
             time: spine.time().to_owned(),
@@ -139,7 +141,7 @@ impl<'a> Making<'a> {
                 features: layout.features_of(place),
                 times: options
                     .explain
-                    .then(|| (format!("@{place}.event_time"), format!("@{place}.available_at"))),
+                    .then(|| (layout.name(place, "event_time"), layout.name(place, "available_at"))),
             });
         }
         let log_rows = spec.lookups.iter().map(|lookup| lookup.log.rows()).sum();
@@ -157,8 +159,19 @@ impl<'a> Making<'a> {
             let leaked = (options.as_of == AsOf::Available).then_some(0);
             summary.features.push(FeatureSummary { name: output.name.clone(), nulls: 0, leaked });
         }
-        let schema = Arc::new(Schema::new(fields(plan, spine, options)));
-        Ok(Making { plan, spine, options, schema, on_demand, joined, physical, reading, log_rows, summary })
+        Ok(Making {
+            plan,
+            spine,
+            options,
+            schema,
+            layout,
+            on_demand,
+            joined,
+            physical,
+            reading,
+            log_rows,
+            summary,
+        })
     }
 
     /// The columns of the training set.
@@ -241,13 +254,16 @@ async fn physical_plan(
     Ok(planner.create_physical_plan(&join, state).await?)
 }
 
-/// Which features of each lookup are joined: those that outputs or on-demand views read.
+/// Which features of each lookup are joined, those that outputs or on-demand views read, and what the
+/// join calls its columns.
 struct Layout {
     wanted: Vec<(usize, usize)>,
+    /// What the names of joined columns begin with: no column of the spine does.
+    mark: String,
 }
 
 impl Layout {
-    fn new(plan: &ServicePlan) -> Self {
+    fn new(plan: &ServicePlan, spine: &Spine) -> Self {
         let outputs = plan.outputs.iter().map(|output| output.origin);
         let inputs = plan.computations.iter().flat_map(|c| c.inputs.iter().map(|(_, origin)| *origin));
         let mut wanted: Vec<(usize, usize)> = outputs
@@ -259,18 +275,43 @@ impl Layout {
             .collect();
         wanted.sort_unstable();
         wanted.dedup();
-        Self { wanted }
+        let mut mark = "@".to_owned();
+        while spine.schema().fields().iter().any(|field| field.name().starts_with(&mark)) {
+            mark.push('@');
+        }
+        Self { wanted, mark }
+    }
+
+    /// What the join calls something of a lookup.
+    fn name(&self, lookup: usize, what: impl std::fmt::Display) -> String {
+        format!("{}{lookup}.{what}", self.mark)
     }
 
     fn features_of(&self, lookup: usize) -> Vec<(usize, String)> {
         let of_lookup = self.wanted.iter().filter(|(place, _)| *place == lookup);
-        of_lookup.map(|(_, feature)| (*feature, joined_name(lookup, *feature))).collect()
+        of_lookup.map(|(_, feature)| (*feature, self.name(lookup, feature))).collect()
     }
 }
 
-/// What the join calls a feature: no column of a spine and no feature has such a name.
-fn joined_name(lookup: usize, feature: usize) -> String {
-    format!("@{lookup}.{feature}")
+/// The columns of a training set. Refuses by name those that would stand in it twice; the names of
+/// features were compared with the spine's when that was read.
+fn schema_of(plan: &ServicePlan, spine: &Spine, options: &Options) -> Result<Schema, OfflineError> {
+    let fields = fields(plan, spine, options);
+    let repeated = transform::repeated_names(fields.iter().map(|field| field.name().as_str()));
+    let problem = |name: &String| match spine.schema().column_with_name(name) {
+        Some(_) => format!(
+            "{}: it has a column `{name}`, which `explain` adds for the times of a view: rename the column",
+            spine.path().display()
+        ),
+        None => format!(
+            "{}: `{name}` is a column that `explain` adds for the times of a view, and is also the name of another column: give the feature a prefix",
+            plan.id
+        ),
+    };
+    match repeated.is_empty() {
+        true => Ok(Schema::new_with_metadata(fields, spine.schema().metadata().clone())),
+        false => Err(OfflineError::Spine(repeated.iter().map(problem).collect())),
+    }
 }
 
 fn fields(plan: &ServicePlan, spine: &Spine, options: &Options) -> Vec<FieldRef> {
@@ -290,15 +331,23 @@ fn fields(plan: &ServicePlan, spine: &Spine, options: &Options) -> Vec<FieldRef>
     fields
 }
 
-/// What the times of a lookup are called: its view, and its role where the view has several.
+/// What the times of a lookup are called: its view, with its version where there are several of them, and
+/// its role where the view has several.
 fn explain_name(plan: &ServicePlan, place: usize) -> String {
     let Some(lookup) = plan.lookups.get(place) else { return String::new() };
     let several = plan.lookups.iter().filter(|other| other.view.id == lookup.view.id).count() > 1;
+    let is_other_version = |other: &&feature::Lookup| {
+        other.view.id.name == lookup.view.id.name && other.view.id != lookup.view.id
+    };
+    let view = match plan.lookups.iter().find(is_other_version) {
+        Some(_) => format!("{}_v{}", lookup.view.id.name, lookup.view.id.version),
+        None => lookup.view.id.name.to_string(),
+    };
     let roles: Vec<_> =
         lookup.keys.iter().filter_map(|key| plan.keys.get(*key)).map(|key| key.name.as_str()).collect();
     match several {
-        true => format!("{}_by_{}", lookup.view.id.name, roles.join("_")),
-        false => lookup.view.id.name.to_string(),
+        true => format!("{view}_by_{}", roles.join("_")),
+        false => view,
     }
 }
 
@@ -324,7 +373,9 @@ impl Values<'_> {
 
     fn column(&self, origin: Origin, computed: &[Vec<ArrayRef>]) -> Result<ArrayRef, OfflineError> {
         match origin {
-            Origin::Stored { lookup, feature } => self.joined(&joined_name(lookup, feature)).cloned(),
+            Origin::Stored { lookup, feature } => {
+                self.joined(&self.making.layout.name(lookup, feature)).cloned()
+            }
             Origin::Computed { computation, feature } => {
                 let found = computed.get(computation).and_then(|values| values.get(feature)).cloned();
                 found.ok_or_else(|| OfflineError::Corrupt {
@@ -341,7 +392,7 @@ impl Values<'_> {
         let mut any = vec![false; self.joined.num_rows()];
         match origin {
             Origin::Stored { lookup, feature } => {
-                let name = leak_name(&joined_name(lookup, feature));
+                let name = leak_name(&self.making.layout.name(lookup, feature));
                 if let Some(leaked) =
                     self.joined.column_by_name(&name).and_then(|column| column.as_boolean_opt())
                 {
@@ -398,12 +449,12 @@ impl Values<'_> {
             label_times(self.joined, self.making.spine.time()).map_err(|p| OfflineError::Spine(vec![p]))?;
         let mut columns = Vec::new();
         for place in 0..self.making.plan.lookups.len() {
-            let event = self.joined(&format!("@{place}.event_time"))?;
+            let event = self.joined(&self.making.layout.name(place, "event_time"))?;
             let times = event.as_primitive::<TimestampMicrosecondType>();
             let age: Float64Array =
                 times.iter().zip(&labels).map(|(event, at)| Some((at - event?) as f64 / 1e6)).collect();
             columns.push(event.clone());
-            columns.push(self.joined(&format!("@{place}.available_at"))?.clone());
+            columns.push(self.joined(&self.making.layout.name(place, "available_at"))?.clone());
             columns.push(Arc::new(age));
         }
         Ok(columns)

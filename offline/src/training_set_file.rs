@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use crate::content_hash::{ColumnHash, ContentHash};
 use crate::error::OfflineError;
 use crate::file_format::FileWriter;
+use crate::written::Written;
 
 /// Batches that wait for each thread.
 const BATCHES: usize = 2;
@@ -18,7 +19,7 @@ const BATCHES: usize = 2;
 /// A training set's file that is being written. One that is dropped leaves nothing behind.
 pub struct TrainingSetFile {
     file: Background<FileWriter>,
-    hash: Background<ContentHash>,
+    hash: Background<(ContentHash, Written)>,
 }
 
 /// What a training set's file holds.
@@ -34,10 +35,11 @@ impl TrainingSetFile {
     /// Begins a file of the format that its name says.
     pub fn create(path: &Path, schema: &SchemaRef) -> Result<Self, OfflineError> {
         let file = FileWriter::create(path, schema)?;
-        let hash = ContentHash::new(schema);
+        let written = Written::of(path, schema)?;
+        let hash = (ContentHash::new(written.schema()), written);
         Ok(Self {
             file: Background::begin(file, FileWriter::write),
-            hash: Background::begin(hash, |hash, batch| Ok(hash.add(batch)?)),
+            hash: Background::begin(hash, |(hash, written), batch| Ok(hash.add(&written.batch(batch)?)?)),
         })
     }
 
@@ -49,7 +51,7 @@ impl TrainingSetFile {
 
     /// Ends the file: all of it is on disk when it takes its name.
     pub fn finish(self) -> Result<FileContent, OfflineError> {
-        let (columns, _) = self.hash.end()?.finish();
+        let (columns, _) = self.hash.end()?.0.finish();
         let sha256 = self.file.end()?.finish()?;
         Ok(FileContent { sha256, columns })
     }

@@ -18,6 +18,7 @@
 
 mod arrow_types;
 mod bad_row;
+mod column_names;
 mod comparison;
 mod conform;
 mod default_values;
@@ -38,6 +39,7 @@ mod zones;
 
 pub use arrow_types::{array_of, arrow_schema, arrow_type, value_at};
 pub use bad_row::{BadReason, BadRow};
+pub use column_names::repeated_names;
 pub use conform::{Conform, ConformError, Mismatch};
 pub use default_values::{ComputedColumn, with_default};
 pub use error::{ExpressionError, TransformError};

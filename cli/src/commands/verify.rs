@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use feature::ServiceRef;
-use offline::{ColumnHash, ContentHash, FileFormat, Making, Manifest, Spine, file_sha256, read_file};
+use offline::{
+    ColumnHash, ContentHash, FileFormat, Making, Manifest, Spine, Written, file_sha256, read_file,
+};
 use serde_json::json;
 
 use crate::arguments::Format;
@@ -28,9 +30,18 @@ pub async fn verify(project: &Project, file: &Path, format: Format) -> Result<()
     let options = manifest.options();
     let store = project.offline()?;
     let mut making = Making::new(&store, &plan, &spine, &options).await?;
-    let mut made = ContentHash::new(making.schema());
+    // A file of the first format was hashed before its columns were made those of the file.
+    let written = match manifest.format {
+        0 | 1 => None,
+        _ => Some(Written::of(&file, making.schema())?),
+    };
+    let schema = written.as_ref().map_or(making.schema(), Written::schema);
+    let mut made = ContentHash::of_format(schema, manifest.format);
     while let Some(batch) = making.next().await? {
-        made.add(&batch)?;
+        match &written {
+            Some(written) => made.add(&written.batch(&batch)?)?,
+            None => made.add(&batch)?,
+        }
     }
     let (columns, rows) = made.finish();
     differences.extend(compared("what is made anew", &columns, &manifest.columns));
@@ -63,7 +74,7 @@ fn differences_in(file: &Path, manifest: &Manifest) -> Result<Vec<String>, Failu
         return Ok(bytes);
     }
     let held = read_file(file)?;
-    let mut hash = ContentHash::new(&held.schema());
+    let mut hash = ContentHash::of_format(&held.schema(), manifest.format);
     hash.add(&held)?;
     let columns = compared("the file", &hash.finish().0, &manifest.columns);
     Ok(if columns.is_empty() { bytes } else { columns })

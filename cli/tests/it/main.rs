@@ -41,6 +41,8 @@ mod replays;
 #[cfg(test)]
 mod served;
 #[cfg(test)]
+mod spine_types;
+#[cfg(test)]
 mod spines;
 #[cfg(test)]
 mod static_source;

@@ -22,6 +22,11 @@ pub struct Project {
 }
 
 impl Project {
+    /// A folder without anything.
+    pub fn empty() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
     /// What `init` writes: a week of flights.
     pub fn sample() -> Self {
         let project = Self { folder: tempfile::tempdir().unwrap() };
