@@ -64,4 +64,4 @@ pub use store::OfflineStore;
 pub use table::{Appender, Marker, Written};
 pub use training_set::{FeatureSummary, Making, Options, Summary, TrainingSet, training_set};
 pub use training_set_file::{FileContent, TrainingSetFile};
-pub use written::Written;
+pub use written::Written as WrittenColumns;

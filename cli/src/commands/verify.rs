@@ -4,7 +4,7 @@ use std::path::Path;
 
 use feature::ServiceRef;
 use offline::{
-    ColumnHash, ContentHash, FileFormat, Making, Manifest, Spine, Written, file_sha256, read_file,
+    ColumnHash, ContentHash, FileFormat, Making, Manifest, Spine, WrittenColumns, file_sha256, read_file,
 };
 use serde_json::json;
 
@@ -33,9 +33,9 @@ pub async fn verify(project: &Project, file: &Path, format: Format) -> Result<()
     // A file of the first format was hashed before its columns were made those of the file.
     let written = match manifest.format {
         0 | 1 => None,
-        _ => Some(Written::of(&file, making.schema())?),
+        _ => Some(WrittenColumns::of(&file, making.schema())?),
     };
-    let schema = written.as_ref().map_or(making.schema(), Written::schema);
+    let schema = written.as_ref().map_or(making.schema(), WrittenColumns::schema);
     let mut made = ContentHash::of_format(schema, manifest.format);
     while let Some(batch) = making.next().await? {
         match &written {
