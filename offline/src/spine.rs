@@ -34,8 +34,6 @@ pub struct Spine {
     /// The rows of a file whose types are known only once it is read: CSV.
     held: Option<Arc<[RecordBatch]>>,
     time: String,
-    /// The first and the last label time, in microseconds; none where there are no rows.
-    times: Option<(i64, i64)>,
     /// Whether its times have no zone, and are read as UTC.
     pub naive: bool,
 }
@@ -82,38 +80,26 @@ impl Spine {
             let named = |problem| format!("{}: {problem}", path.display());
             return Err(OfflineError::Spine(problems.into_iter().map(named).collect()));
         }
-        let mut spine =
-            Spine { path: path.to_owned(), format, schema, held, time: time.to_owned(), times: None, naive };
-        spine.times = spine.check_times()?;
+        let spine = Spine { path: path.to_owned(), format, schema, held, time: time.to_owned(), naive };
+        spine.check_times()?;
         Ok(spine)
     }
 
-    /// Reads all label times once, so that a row without one is named before anything is made. Gives the
-    /// first and the last.
-    fn check_times(&self) -> Result<Option<(i64, i64)>, OfflineError> {
+    /// Reads all label times once, so that a row without one is named before anything is made.
+    fn check_times(&self) -> Result<(), OfflineError> {
         let batches = match (&self.held, self.schema.index_of(&self.time)) {
             (None, Ok(column)) => read_batches(&self.path, self.format, Some(column))?,
             _ => self.batches()?,
         };
         let mut before = 0;
-        let mut range: Option<(i64, i64)> = None;
         for batch in batches {
             let batch = batch.map_err(|error| damaged(&self.path, &error))?;
-            let times = check_times(&batch, &self.time, before).map_err(|problem| {
+            check_times(&batch, &self.time, before).map_err(|problem| {
                 OfflineError::Spine(vec![format!("{}: {problem}", self.path.display())])
             })?;
             before += batch.num_rows();
-            for at in times {
-                let (first, last) = range.unwrap_or((at, at));
-                range = Some((first.min(at), last.max(at)));
-            }
         }
-        Ok(range)
-    }
-
-    /// The first and the last label time, in microseconds; none where there are no rows.
-    pub(crate) fn times(&self) -> Option<(i64, i64)> {
-        self.times
+        Ok(())
     }
 
     /// The columns of the file.

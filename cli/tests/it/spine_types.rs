@@ -169,7 +169,12 @@ fn times() -> Vec<Case> {
             Same,
             ["PT0.000000001S", "", "PT0.000000002S"],
         ),
-        case("interval_ym", ends::<IntervalYearMonthType>(-14, 2), Same, ["-1 years -2 mons", "", "2 mons"]),
+        case(
+            "interval_ym",
+            ends::<IntervalYearMonthType>(-14, 2),
+            Same,
+            ["-2 years 10 mons", "", "0 years 2 mons"],
+        ),
         case(
             "interval_dt",
             ends::<IntervalDayTimeType>(IntervalDayTime::new(-1, 2_000), IntervalDayTime::new(0, 1)),
@@ -373,7 +378,7 @@ fn check(made: &RecordBatch, given: &RecordBatch, holds: impl Fn(&str) -> Holds,
         match holds(name.as_str()) {
             Same => {
                 assert_eq!(&kept, field.as_ref(), "{how}: {name}");
-                assert_eq!(plain(made), plain(column), "{how}: {name}");
+                assert_eq!(&plain(made), &plain(column), "{how}: {name}");
             }
             As(data_type) => {
                 assert_eq!(kept, Field::clone(field).with_data_type(data_type.clone()), "{how}: {name}");
@@ -421,12 +426,16 @@ fn every_arrow_type_of_a_spine_comes_out_of_every_format_as_it_went_in() {
     project.ok(&command("texts.arrow", "out.csv"));
     let written = project.read("out.csv");
     let cells: Vec<Vec<&str>> = written.lines().map(fields_of).collect();
+    let mut differ = Vec::new();
     for case in &cases {
         let Some(expected) = case.csv else { continue };
         let place = cells[0].iter().position(|name| *name == case.name).unwrap();
         let found: Vec<&str> = cells[1..].iter().map(|line| line[place]).collect();
-        assert_eq!(found, expected, "csv: {}", case.name);
+        if found != expected {
+            differ.push(format!("{}: {found:?}, not {expected:?}", case.name));
+        }
     }
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
     project.ok("training-set verify out.csv");
 
     // What a format cannot hold is refused by name, each with all others of its kind.
