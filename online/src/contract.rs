@@ -7,7 +7,8 @@ use feature::oracle::History;
 use feature::{EntityKey, Micros, Position, Row, Value, VersionId, View};
 
 use crate::{
-    Layout, OnlineError, Outcome, PackedRow, Positions, Read, Reader, Replacement, RowState, Stats, Writer,
+    Entities, Layout, Mender, Mending, OnlineError, Outcome, PackedRow, Positions, Read, Reader, Replacement,
+    RowState, Stats, Writer,
 };
 
 /// Makes a test of each promise; `$open` gives a guard and an empty store.
@@ -42,6 +43,18 @@ macro_rules! contract_tests {
     };
 }
 pub(crate) use contract_tests;
+
+/// Makes a test of each promise of a store whose rows are written again from the log.
+macro_rules! mending_tests {
+    ($open:expr) => {
+        crate::contract::contract_tests! { $open;
+            mended_rows_take_the_place_of_damaged_and_of_wrong_ones
+            a_row_that_has_folded_more_is_mended_only_over_itself
+            rows_of_no_known_entity_are_found_and_removed_unless_they_change
+        }
+    };
+}
+pub(crate) use mending_tests;
 
 /// Runs a future to its end.
 pub(crate) fn wait_for<T>(future: impl Future<Output = T>) -> T {
@@ -375,9 +388,75 @@ pub(crate) async fn stats_follow_what_is_written<S: Reader + Writer>(store: &S) 
     assert_eq!(one.rows, 1);
     assert!(one.bytes >= sample.row(Some(1), &[]).len() as u64);
     write(store, sample.id(), &key("b"), &sample.row(Some(1), &[])).await;
-    assert_eq!(stats().await, Stats { rows: 2, bytes: 2 * one.bytes, applied_at: None });
+    assert_eq!(stats().await, Stats { rows: 2, bytes: 2 * one.bytes, applied_at: None, taken_back: 0 });
     write(store, sample.id(), &key("b"), &sample.row_with(Some(2), &[(0, 0)], &"x".repeat(10_000))).await;
     let replaced = stats().await;
     assert_eq!(replaced.rows, 2);
     assert!(replaced.bytes > 2 * one.bytes + 10_000);
+}
+
+pub(crate) async fn mended_rows_take_the_place_of_damaged_and_of_wrong_ones<S: Mender>(store: &S) {
+    let sample = Sample::new();
+    let (a, b, c) = (key("a"), key("b"), key("c"));
+    let right = sample.row(Some(3), &[(0, 5)]);
+    write(store, sample.id(), &a, &sample.row(Some(2), &[(0, 5)])).await;
+    // The same was folded, and other values came of it.
+    write(store, sample.id(), &b, &sample.row_with(Some(3), &[(0, 5)], "wrong")).await;
+    let rows = [&a, &b, &c].map(|key| Mending { key, bytes: &right, over: None });
+    let outcomes = store.mend(sample.id(), &rows, Some(moment(7))).await.unwrap();
+    assert_eq!(outcomes, [Outcome::Written, Outcome::Written, Outcome::Written]);
+    for key in [&a, &b, &c] {
+        assert_eq!(read(store, sample.id(), key).await, Some(right.clone()));
+    }
+    let outcomes = store.mend(sample.id(), &rows, None).await.unwrap();
+    assert_eq!(outcomes, [Outcome::Unchanged, Outcome::Unchanged, Outcome::Unchanged]);
+    store.recount(sample.id()).await.unwrap();
+    let stats = store.stats(sample.id()).await.unwrap();
+    assert_eq!((stats.rows, stats.applied_at, stats.taken_back), (3, Some(moment(7)), 0));
+    let bytes = stats.bytes;
+    store.mend(sample.id(), &rows, None).await.unwrap();
+    assert_eq!(store.stats(sample.id()).await.unwrap().bytes, bytes);
+}
+
+pub(crate) async fn a_row_that_has_folded_more_is_mended_only_over_itself<S: Mender>(store: &S) {
+    let sample = Sample::new();
+    let key = key("a");
+    let (ahead, further) = (sample.row(Some(9), &[(0, 5)]), sample.row(Some(9), &[(0, 6)]));
+    let from_log = sample.row(Some(3), &[(0, 4)]);
+    let mend = async |over| {
+        let row = Mending { key: &key, bytes: &from_log, over };
+        store.mend(sample.id(), &[row], None).await.unwrap().remove(0)
+    };
+    write(store, sample.id(), &key, &ahead).await;
+    assert_eq!(mend(None).await, Outcome::Conflict { held: ahead.clone() });
+    write(store, sample.id(), &key, &further).await;
+    assert_eq!(mend(Some(&ahead)).await, Outcome::Conflict { held: further.clone() });
+    assert_eq!(read(store, sample.id(), &key).await, Some(further.clone()));
+    assert_eq!(store.stats(sample.id()).await.unwrap().taken_back, 0);
+    assert_eq!(mend(Some(&further)).await, Outcome::Written);
+    assert_eq!(read(store, sample.id(), &key).await, Some(from_log.clone()));
+    assert_eq!(store.stats(sample.id()).await.unwrap().taken_back, 1);
+}
+
+pub(crate) async fn rows_of_no_known_entity_are_found_and_removed_unless_they_change<S: Mender>(store: &S) {
+    let (sample, other) = (Sample::new(), Sample::named("other@1"));
+    let [a, b, c] = ["a", "b", "c"].map(key);
+    let (row, newer) = (sample.row(Some(1), &[]), sample.row(Some(2), &[]));
+    for key in [&a, &b, &c] {
+        write(store, sample.id(), key, &row).await;
+        write(store, other.id(), key, &other.row(Some(1), &[])).await;
+    }
+    let mut known = Entities::default();
+    known.insert(&a);
+    let mut strays = store.strays(sample.id(), &known).await.unwrap();
+    strays.sort();
+    assert_eq!(strays, [(b.clone(), row.clone()), (c.clone(), row.clone())]);
+    write(store, sample.id(), &b, &newer).await;
+    assert_eq!(store.remove(sample.id(), &strays).await.unwrap(), 1);
+    assert_eq!(read(store, sample.id(), &b).await, Some(newer));
+    assert_eq!(read(store, sample.id(), &c).await, None);
+    let stats = async |id| store.stats(id).await.unwrap();
+    assert_eq!((stats(sample.id()).await.rows, stats(other.id()).await.rows), (2, 3));
+    store.recount(sample.id()).await.unwrap();
+    assert_eq!(stats(sample.id()).await.rows, 2);
 }

@@ -40,6 +40,7 @@ mod embedded;
 mod error;
 mod fold;
 mod hot;
+mod mending;
 mod packed;
 mod positions;
 mod redis;
@@ -53,6 +54,7 @@ pub use hot::{
     AtBound, Floor, HotTable, HotTier, NoRoom, Probe, Reading, Slot, TableOptions, TableStats, TierOptions,
     TierStats, Writes, merge_window,
 };
+pub use mending::{Entities, Mender, Mending};
 pub use packed::{LAYOUT_VERSION, Layout, MAX_ROW_BYTES, PackedRow};
 pub use positions::Positions;
 pub use redis::{Redis, RedisUrl};

@@ -10,6 +10,7 @@ use feature::{EntityKey, Micros, Span, VersionId};
 
 use crate::embedded::Embedded;
 use crate::error::OnlineError;
+use crate::mending::{Entities, Mender, Mending};
 use crate::redis::{Redis, RedisUrl, masked};
 
 /// The entities to read from one view version.
@@ -123,6 +124,9 @@ pub struct Stats {
     pub bytes: u64,
     /// The applied time, as [`Found::applied_at`].
     pub applied_at: Option<Micros>,
+    /// How often rows were written over that had folded more, as only [`Mender::mend`] does: whoever wrote
+    /// one and relies on it looks whether it is still there.
+    pub taken_back: u64,
 }
 
 /// A packed row to be written.
@@ -324,6 +328,45 @@ impl Writer for Store {
         match self {
             Store::Embedded(store) => store.drop_view(view).await,
             Store::Redis(store) => store.drop_view(view).await,
+        }
+    }
+}
+
+impl Mender for Store {
+    async fn mend(
+        &self,
+        view: &VersionId,
+        rows: &[Mending<'_>],
+        applied_at: Option<Micros>,
+    ) -> Result<Vec<Outcome>, OnlineError> {
+        match self {
+            Store::Embedded(store) => store.mend(view, rows, applied_at).await,
+            Store::Redis(store) => store.mend(view, rows, applied_at).await,
+        }
+    }
+
+    async fn strays(
+        &self,
+        view: &VersionId,
+        known: &Entities,
+    ) -> Result<Vec<(EntityKey, Vec<u8>)>, OnlineError> {
+        match self {
+            Store::Embedded(store) => store.strays(view, known).await,
+            Store::Redis(store) => store.strays(view, known).await,
+        }
+    }
+
+    async fn remove(&self, view: &VersionId, rows: &[(EntityKey, Vec<u8>)]) -> Result<u64, OnlineError> {
+        match self {
+            Store::Embedded(store) => store.remove(view, rows).await,
+            Store::Redis(store) => store.remove(view, rows).await,
+        }
+    }
+
+    async fn recount(&self, view: &VersionId) -> Result<(), OnlineError> {
+        match self {
+            Store::Embedded(store) => store.recount(view).await,
+            Store::Redis(store) => store.recount(view).await,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use tempfile::TempDir;
 
 use super::*;
-use crate::contract::{Sample, contract_tests, key, read, wait_for, write};
+use crate::contract::{Sample, contract_tests, key, mending_tests, read, wait_for, write};
 use crate::packed::PackedRow;
 
 fn empty() -> (TempDir, Embedded) {
@@ -19,6 +19,7 @@ fn empty() -> (TempDir, Embedded) {
 
 mod contract {
     super::contract_tests!(super::empty());
+    super::mending_tests!(super::empty());
 }
 
 #[test]

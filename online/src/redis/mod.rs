@@ -14,6 +14,7 @@ mod calls;
 mod failure;
 mod follow;
 mod keys;
+mod mending;
 mod reading;
 mod script;
 mod server;
@@ -27,10 +28,11 @@ use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use feature::{Micros, Span, VersionId};
+use feature::{EntityKey, Micros, Span, VersionId};
 use redis::{Value, cmd};
 
 use crate::error::OnlineError;
+use crate::mending::{Entities, Mender, Mending};
 use crate::store::{Change, Followed, Found, Outcome, Read, Reader, Replacement, Stats, Writer};
 pub use address::RedisUrl;
 pub(crate) use address::masked;
@@ -153,6 +155,33 @@ impl Writer for Redis {
 
     async fn drop_view(&self, view: &VersionId) -> Result<(), OnlineError> {
         self.inner.drop_view(view).await
+    }
+}
+
+impl Mender for Redis {
+    async fn mend(
+        &self,
+        view: &VersionId,
+        rows: &[Mending<'_>],
+        applied_at: Option<Micros>,
+    ) -> Result<Vec<Outcome>, OnlineError> {
+        self.inner.mend(view, rows, applied_at).await
+    }
+
+    async fn strays(
+        &self,
+        view: &VersionId,
+        known: &Entities,
+    ) -> Result<Vec<(EntityKey, Vec<u8>)>, OnlineError> {
+        self.inner.strays(view, known).await
+    }
+
+    async fn remove(&self, view: &VersionId, rows: &[(EntityKey, Vec<u8>)]) -> Result<u64, OnlineError> {
+        self.inner.remove(view, rows).await
+    }
+
+    async fn recount(&self, view: &VersionId) -> Result<(), OnlineError> {
+        self.inner.recount(view).await
     }
 }
 

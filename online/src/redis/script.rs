@@ -47,6 +47,23 @@ end
 return out
 ";
 
+/// Writes a row where exactly this one is there, or none. Key: the row's. Arguments: the row that is
+/// expected, the new one, and the moment at which it expires in milliseconds, or nothing. Gives −1 where
+/// there was none and it is written, the length of the one it replaced, or else the row that is there.
+const MEND: &str = r"
+local held = redis.call('GET', KEYS[1])
+if held and held ~= ARGV[1] then return held end
+redis.call('SET', KEYS[1], ARGV[2])
+if ARGV[3] ~= '' then redis.call('PEXPIREAT', KEYS[1], ARGV[3]) end
+return held and #held or -1
+";
+
+/// Removes a row where exactly this one is there. Gives 1 where it does.
+const REMOVE: &str = r"
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])
+";
+
 /// Raises a view's applied time, and never lowers it. Digits of one length compare as their numbers.
 const RAISE: &str = r"
 local held = redis.call('GET', KEYS[1])
@@ -58,12 +75,14 @@ return 1
 pub(super) struct Scripts {
     replace: String,
     raise: String,
+    mend: String,
+    remove: String,
 }
 
 impl Scripts {
     pub(super) fn new() -> Self {
         let name = |code: &str| Script::new(code).get_hash().to_owned();
-        Self { replace: name(REPLACE), raise: name(RAISE) }
+        Self { replace: name(REPLACE), raise: name(RAISE), mend: name(MEND), remove: name(REMOVE) }
     }
 
     /// A call that replaces rows, without its keys and arguments.
@@ -76,10 +95,20 @@ impl Scripts {
         call(&self.raise)
     }
 
+    /// A call that writes one row in the place of another, without its key and arguments.
+    pub(super) fn mend(&self) -> Cmd {
+        call(&self.mend)
+    }
+
+    /// A call that removes one row, without its key and argument.
+    pub(super) fn remove(&self) -> Cmd {
+        call(&self.remove)
+    }
+
     /// Makes a server know the scripts.
     pub(super) fn loads(&self) -> Pipeline {
-        let mut pipeline = Pipeline::with_capacity(2);
-        for code in [REPLACE, RAISE] {
+        let mut pipeline = Pipeline::with_capacity(4);
+        for code in [REPLACE, RAISE, MEND, REMOVE] {
             pipeline.cmd("SCRIPT").arg("LOAD").arg(code);
         }
         pipeline

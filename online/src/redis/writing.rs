@@ -20,13 +20,13 @@ use crate::packed::{FLAG_FOLDED, FLAG_PENDING, Held, at, micros_at, u32_at};
 use crate::store::{Outcome, Replacement};
 
 /// Rows that are compared and set in one call: it keeps everybody else waiting for about a millisecond.
-const ROWS_A_CALL: usize = 256;
+pub(super) const ROWS_A_CALL: usize = 256;
 /// Bytes of rows in one call, unless a single row has more.
 const BYTES_A_CALL: usize = 1 << 20;
 /// Calls of one write that are under way at a time.
-const CALLS_AT_ONCE: usize = 4;
+pub(super) const CALLS_AT_ONCE: usize = 4;
 /// How often a row is decided again at most, because it was changed meanwhile.
-const DECISIONS: usize = 16;
+pub(super) const DECISIONS: usize = 16;
 
 /// A row to be written, with what belongs to it.
 struct Due<'a> {
@@ -79,7 +79,7 @@ impl Inner {
     }
 
     /// Notes what has to be there before any row is: the format, that rows expire, the applied time.
-    async fn begin(
+    pub(super) async fn begin(
         &self,
         view: &VersionId,
         name: &str,

@@ -105,7 +105,7 @@ fn rows_of_a_slot_that_moves_are_found_while_it_moves_and_after() {
 fn a_cluster_that_lost_a_server_is_unavailable_and_not_empty() {
     let mut cluster = Cluster::start();
     let store = opened(&cluster.url());
-    let keys: Vec<feature::EntityKey> = (0..100).map(|number| key(&number.to_string())).collect();
+    let keys: Vec<EntityKey> = (0..100).map(|number| key(&number.to_string())).collect();
     cluster.servers[1].kill();
     let view = "generated@1".parse().unwrap();
     let found = wait_for(store.read(&[Read { view: &view, keys: &keys }]));

@@ -63,10 +63,12 @@ fn cluster() -> (Arc<Cluster>, Redis) {
 }
 
 mod on_one_server {
+    crate::contract::mending_tests!(super::one());
     crate::contract::contract_tests!(super::one());
 }
 
 mod on_a_cluster {
+    crate::contract::mending_tests!(super::cluster());
     crate::contract::contract_tests!(super::cluster());
 }
 

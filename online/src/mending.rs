@@ -1,0 +1,112 @@
+//! Rows that are written again from the log while others read and write: what may be written over, and
+//! what is left to whoever wrote it.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use feature::{EntityKey, Micros, VersionId};
+
+use crate::error::OnlineError;
+use crate::packed::Held;
+use crate::store::{Outcome, Reader, Writer};
+
+/// A packed row that the log gives.
+#[derive(Clone, Copy, Debug)]
+pub struct Mending<'a> {
+    /// The entity.
+    pub key: &'a EntityKey,
+    /// Its packed row, whole.
+    pub bytes: &'a [u8],
+    /// The row that is written over although it has folded what this one has not, where it is still there.
+    pub over: Option<&'a [u8]>,
+}
+
+/// Entities, by their hashes, which take less memory than their keys.
+#[derive(Clone, Debug, Default)]
+pub struct Entities(HashSet<u64>);
+
+impl Entities {
+    /// Adds one.
+    pub fn insert(&mut self, key: &EntityKey) {
+        self.0.insert(hash(key));
+    }
+
+    /// Whether it is among them.
+    pub fn contains(&self, key: &EntityKey) -> bool {
+        self.0.contains(&hash(key))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn hash(key: &EntityKey) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Writes a view's rows again from the log. Readers see at each moment the row that was there or the new
+/// one. Nothing here needs what is there to be readable.
+pub trait Mender: Reader + Writer {
+    /// Writes each row, unless a sound row of the same definition is there that has folded what this one
+    /// has not: that one is a conflict. Rows that are written `over` such a row are counted in
+    /// [`crate::Stats::taken_back`]. `applied_at` raises the view's applied time, and never lowers it.
+    fn mend(
+        &self,
+        view: &VersionId,
+        rows: &[Mending<'_>],
+        applied_at: Option<Micros>,
+    ) -> impl Future<Output = Result<Vec<Outcome>, OnlineError>> + Send;
+
+    /// The rows of entities that are not among these.
+    fn strays(
+        &self,
+        view: &VersionId,
+        known: &Entities,
+    ) -> impl Future<Output = Result<Vec<(EntityKey, Vec<u8>)>, OnlineError>> + Send;
+
+    /// Removes each row where it is still the one given. Gives how many were removed.
+    fn remove(
+        &self,
+        view: &VersionId,
+        rows: &[(EntityKey, Vec<u8>)],
+    ) -> impl Future<Output = Result<u64, OnlineError>> + Send;
+
+    /// Counts the view's rows and their bytes again, where the counts are kept apart from them.
+    fn recount(&self, view: &VersionId) -> impl Future<Output = Result<(), OnlineError>> + Send;
+}
+
+/// What is done about a row that is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Verdict {
+    /// It is written over.
+    Write,
+    /// It is the same.
+    Same,
+    /// It has folded what the new one has not.
+    Conflict,
+}
+
+/// What is done about the row that is there.
+pub(crate) fn verdict(view: &VersionId, held: &[u8], new: &Held, row: &Mending<'_>) -> Verdict {
+    if held == row.bytes {
+        return Verdict::Same;
+    }
+    if row.over == Some(held) {
+        return Verdict::Write;
+    }
+    match Held::of(view, held) {
+        Ok(held) if held.schema_id == new.schema_id && !new.positions.contains(&held.positions) => {
+            Verdict::Conflict
+        }
+        _ => Verdict::Write,
+    }
+}

@@ -1,0 +1,264 @@
+//! A view's rows in Redis written again from the log: what is there is read and decided on here, and a
+//! script writes where it is still there, byte for byte, as it may be damaged.
+
+use std::collections::{HashMap, HashSet};
+
+use feature::{EntityKey, Micros, VersionId};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use redis::{Value, cmd};
+
+use super::Inner;
+use super::calls::Asked;
+use super::keys::Place;
+use super::reading::command;
+use super::writing::{CALLS_AT_ONCE, DECISIONS, ROWS_A_CALL, expires};
+use crate::error::OnlineError;
+use crate::mending::{Entities, Mending, Verdict, verdict};
+use crate::packed::Held;
+use crate::store::{Outcome, Stats};
+
+/// How often rows are counted again because somebody wrote meanwhile.
+const COUNTS: usize = 3;
+
+/// A row to be written, with what is known of it.
+struct Due<'a> {
+    key: Vec<u8>,
+    row: &'a Mending<'a>,
+    new: Held,
+    held: Option<Vec<u8>>,
+    outcome: Option<Outcome>,
+}
+
+/// How much a view has more than before.
+#[derive(Clone, Copy, Default)]
+struct Grown {
+    rows: i64,
+    bytes: i64,
+}
+
+impl Inner {
+    pub(super) async fn mend(
+        &self,
+        view: &VersionId,
+        rows: &[Mending<'_>],
+        applied_at: Option<Micros>,
+    ) -> Result<Vec<Outcome>, OnlineError> {
+        let name = view.to_string();
+        let mut due = Vec::with_capacity(rows.len());
+        for row in rows {
+            let (key, new) = (self.keys.row(&name, row.key), Held::of(view, row.bytes)?);
+            due.push(Due { key, row, new, held: None, outcome: None });
+        }
+        self.begin(view, &name, applied_at).await?;
+        let calls: Vec<_> =
+            due.chunks_mut(ROWS_A_CALL).map(|call| self.mend_some(view, &name, call)).collect();
+        stream::iter(calls).buffer_unordered(CALLS_AT_ONCE).try_collect::<()>().await?;
+        Ok(due.into_iter().map(|due| due.outcome.unwrap_or(Outcome::Unchanged)).collect())
+    }
+
+    async fn mend_some(&self, view: &VersionId, name: &str, due: &mut [Due<'_>]) -> Result<(), OnlineError> {
+        let keys: Vec<Vec<u8>> = due.iter().map(|due| due.key.clone()).collect();
+        let held = self.held(&keys).await?;
+        for (due, held) in due.iter_mut().zip(held) {
+            due.held = held;
+        }
+        let kept = self.kept(view);
+        let mut grown = Grown::default();
+        for _ in 0..DECISIONS {
+            let mut writable: Vec<&mut Due<'_>> = Vec::new();
+            for due in due.iter_mut().filter(|due| due.outcome.is_none()) {
+                due.decide(view);
+                if due.outcome.is_none() {
+                    writable.push(due);
+                }
+            }
+            if writable.is_empty() {
+                return self.grow(name, grown).await;
+            }
+            let taken = writable.iter().filter(|due| due.row.over.is_some() && due.held.is_some()).count();
+            self.take_back(name, taken).await?;
+            let asked: Vec<Asked> = writable
+                .iter()
+                .map(|due| {
+                    let mut command = self.calls.scripts().mend();
+                    let expires = kept.and_then(|kept| expires(due.row.bytes, kept.micros()));
+                    let held = due.held.as_deref().unwrap_or_default();
+                    command
+                        .arg(1)
+                        .arg(&due.key)
+                        .arg(held)
+                        .arg(due.row.bytes)
+                        .arg(expires.unwrap_or_default());
+                    self.asked(&due.key, command)
+                })
+                .collect();
+            let answers = self.calls.ask(&asked, self.calls.patience.write).await?;
+            for (due, answer) in writable.into_iter().zip(answers) {
+                grown.add(due.note(answer).ok_or_else(|| self.damaged())?);
+            }
+        }
+        // Whoever writes a row all the time has it.
+        for due in due.iter_mut().filter(|due| due.outcome.is_none()) {
+            due.outcome = Some(Outcome::Conflict { held: due.held.take().unwrap_or_default() });
+        }
+        self.grow(name, grown).await
+    }
+
+    async fn held(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, OnlineError> {
+        match self.calls.dialer().is_cluster() {
+            true => self.get_of_cluster(keys, self.calls.patience.write).await,
+            false => self.get_of_one(keys, self.calls.patience.write).await,
+        }
+    }
+
+    /// Said before it is done: who looks once too often does no harm.
+    async fn take_back(&self, name: &str, rows: usize) -> Result<(), OnlineError> {
+        if rows == 0 {
+            return Ok(());
+        }
+        let key = self.keys.stats(name);
+        let mut command = cmd("HINCRBY");
+        command.arg(&key).arg("taken_back").arg(rows);
+        self.calls.ask(&[self.asked(&key, command)], self.calls.patience.write).await.map(drop)
+    }
+
+    async fn grow(&self, name: &str, grown: Grown) -> Result<(), OnlineError> {
+        let key = self.keys.stats(name);
+        let fields = [("rows", grown.rows), ("bytes", grown.bytes)];
+        let counts: Vec<Asked> = fields
+            .into_iter()
+            .filter(|(_, added)| *added != 0)
+            .map(|(field, added)| {
+                let mut command = cmd("HINCRBY");
+                command.arg(&key).arg(field).arg(added);
+                self.asked(&key, command)
+            })
+            .collect();
+        if counts.is_empty() {
+            return Ok(());
+        }
+        self.calls.ask(&counts, self.calls.patience.write).await.map(drop)
+    }
+
+    pub(super) async fn strays(
+        &self,
+        view: &VersionId,
+        known: &Entities,
+    ) -> Result<Vec<(EntityKey, Vec<u8>)>, OnlineError> {
+        let mut found = HashMap::new();
+        let mut scan = self.scan(view).await?;
+        while let Some(keys) = scan.next(self).await? {
+            let strays: Vec<(Vec<u8>, EntityKey)> = keys
+                .into_iter()
+                .filter_map(|key| match self.keys.place(&key) {
+                    Some(Place::Row(_, entity)) if !known.contains(&entity) => Some((key, entity)),
+                    _ => None,
+                })
+                .collect();
+            if strays.is_empty() {
+                continue;
+            }
+            let keys: Vec<Vec<u8>> = strays.iter().map(|(key, _)| key.clone()).collect();
+            let held = self.held(&keys).await?;
+            found.extend(strays.into_iter().zip(held).filter_map(|((_, key), held)| Some((key, held?))));
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    pub(super) async fn remove(
+        &self,
+        view: &VersionId,
+        rows: &[(EntityKey, Vec<u8>)],
+    ) -> Result<u64, OnlineError> {
+        let name = view.to_string();
+        let mut removed = 0;
+        for rows in rows.chunks(ROWS_A_CALL) {
+            let keys: Vec<Vec<u8>> = rows.iter().map(|(key, _)| self.keys.row(&name, key)).collect();
+            let asked = keys.iter().zip(rows).map(|(key, (_, bytes))| {
+                let mut command = self.calls.scripts().remove();
+                command.arg(1).arg(key).arg(bytes);
+                self.asked(key, command)
+            });
+            let asked: Vec<Asked> = asked.collect();
+            let answers = self.calls.ask(&asked, self.calls.patience.write).await?;
+            let mut grown = Grown::default();
+            for ((key, (_, bytes)), answer) in keys.iter().zip(rows).zip(answers) {
+                if answer == Value::Int(1) {
+                    grown.rows -= 1;
+                    grown.bytes -= (key.len() + bytes.len()) as i64;
+                }
+            }
+            removed += grown.rows.unsigned_abs();
+            self.grow(&name, grown).await?;
+        }
+        Ok(removed)
+    }
+
+    /// The counts are moved by what they are wrong by, where nobody wrote while the rows were counted.
+    pub(super) async fn recount(&self, view: &VersionId) -> Result<(), OnlineError> {
+        let name = view.to_string();
+        for _ in 0..COUNTS {
+            let before = self.stats(view).await?;
+            let (mut keys_seen, mut bytes) = (HashSet::new(), 0_i64);
+            let mut scan = self.scan(view).await?;
+            while let Some(mut keys) = scan.next(self).await? {
+                keys.retain(|key| keys_seen.insert(key.clone()));
+                let lengths: Vec<Asked> =
+                    keys.iter().map(|key| self.asked(key, command("STRLEN", key))).collect();
+                let lengths = self.calls.ask(&lengths, self.calls.patience.read).await?;
+                for (key, length) in keys.iter().zip(lengths) {
+                    match length {
+                        Value::Int(length @ 1..) => bytes += length + key.len() as i64,
+                        _ => drop(keys_seen.remove(key)),
+                    }
+                }
+            }
+            let after = self.stats(view).await?;
+            let counts = |stats: Stats| (stats.rows, stats.bytes);
+            if counts(before) == counts(after) {
+                let rows = keys_seen.len() as i64 - after.rows as i64;
+                return self.grow(&name, Grown { rows, bytes: bytes - after.bytes as i64 }).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Grown {
+    fn add(&mut self, other: Grown) {
+        self.rows += other.rows;
+        self.bytes += other.bytes;
+    }
+}
+
+impl Due<'_> {
+    fn decide(&mut self, view: &VersionId) {
+        let Some(held) = &self.held else { return };
+        match verdict(view, held, &self.new, self.row) {
+            Verdict::Write => {}
+            Verdict::Same => self.outcome = Some(Outcome::Unchanged),
+            Verdict::Conflict => {
+                self.outcome = Some(Outcome::Conflict { held: self.held.take().unwrap_or_default() });
+            }
+        }
+    }
+
+    /// Takes the script's answer; none where it is none.
+    fn note(&mut self, answer: Value) -> Option<Grown> {
+        match answer {
+            Value::Int(before) => {
+                self.outcome = Some(Outcome::Written);
+                let length = self.row.bytes.len() as i64;
+                Some(match before {
+                    ..0 => Grown { rows: 1, bytes: length + self.key.len() as i64 },
+                    before => Grown { rows: 0, bytes: length - before },
+                })
+            }
+            Value::BulkString(held) => {
+                self.held = Some(held);
+                Some(Grown::default())
+            }
+            _ => None,
+        }
+    }
+}
