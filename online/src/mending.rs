@@ -57,8 +57,7 @@ fn hash(key: &EntityKey) -> u64 {
 /// one. Nothing here needs what is there to be readable.
 pub trait Mender: Reader + Writer {
     /// Writes each row, unless a sound row of the same definition is there that has folded what this one
-    /// has not: that one is a conflict. Rows that are written `over` such a row are counted in
-    /// [`crate::Stats::taken_back`]. `applied_at` raises the view's applied time, and never lowers it.
+    /// has not: that one is a conflict. `applied_at` raises the view's applied time, and never lowers it.
     fn mend(
         &self,
         view: &VersionId,

@@ -124,9 +124,6 @@ pub struct Stats {
     pub bytes: u64,
     /// The applied time, as [`Found::applied_at`].
     pub applied_at: Option<Micros>,
-    /// How often rows were written over that had folded more, as only [`Mender::mend`] does: whoever wrote
-    /// one and relies on it looks whether it is still there.
-    pub taken_back: u64,
 }
 
 /// A packed row to be written.

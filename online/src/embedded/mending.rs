@@ -12,20 +12,7 @@ use crate::mending::{Entities, Mender, Mending, Verdict, verdict};
 use crate::packed::Held;
 use crate::store::{Change, Outcome, Stats};
 
-/// Where it is counted how often a view's rows were taken back: this and the view's number.
-const TAKEN_BACK: &[u8] = b"taken_back:";
-
-fn taken_back_key(number: u32) -> Vec<u8> {
-    [TAKEN_BACK, &number.to_be_bytes()].concat()
-}
-
 impl Embedded {
-    /// How often rows of the view with this number were taken back.
-    pub(super) fn taken_back(&self, txn: &RoTxn<'_>, number: u32) -> heed::Result<u64> {
-        let held = self.environment.about.get(txn, &taken_back_key(number))?;
-        Ok(held.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes))
-    }
-
     /// The view's record; none where there is none that can be read.
     fn sound_record(&self, txn: &RoTxn<'_>, view: &VersionId) -> heed::Result<Option<Record>> {
         match self.record(txn, view) {
@@ -81,20 +68,14 @@ impl Embedded {
     ) -> heed::Result<Outcome> {
         let mut place = Vec::new();
         let place = row_place(&mut place, record.number, row.key);
-        let mut is_taken_back = false;
         if let Some(held) = self.environment.rows.get(txn, place)? {
             match verdict(view, held, new, row) {
                 Verdict::Same => return Ok(Outcome::Unchanged),
                 Verdict::Conflict => return Ok(Outcome::Conflict { held: held.to_vec() }),
                 Verdict::Write => {}
             }
-            is_taken_back = row.over == Some(held);
             record.stats.bytes = record.stats.bytes.saturating_sub((place.len() + held.len()) as u64);
             record.stats.rows = record.stats.rows.saturating_sub(1);
-        }
-        if is_taken_back {
-            let count = self.taken_back(txn, record.number)? + 1;
-            self.environment.about.put(txn, &taken_back_key(record.number), &count.to_le_bytes())?;
         }
         self.environment.rows.put(txn, place, row.bytes)?;
         record.stats.bytes += (place.len() + row.bytes.len()) as u64;

@@ -228,9 +228,8 @@ impl Reader for Embedded {
     async fn stats(&self, view: &VersionId) -> Result<Stats, OnlineError> {
         let heed = |error| self.error(error);
         let txn = self.environment.env.read_txn().map_err(heed)?;
-        let Some(record) = self.record(&txn, view).map_err(heed)? else { return Ok(Stats::default()) };
-        let taken_back = self.taken_back(&txn, record.number).map_err(heed)?;
-        Ok(Stats { taken_back, ..record.stats })
+        let record = self.record(&txn, view).map_err(heed)?;
+        Ok(record.map(|record| record.stats).unwrap_or_default())
     }
 }
 

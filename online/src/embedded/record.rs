@@ -36,12 +36,7 @@ impl Record {
             i64::MIN => None,
             micros => Some(Micros::new(micros).ok()?),
         };
-        let stats = Stats {
-            rows: u64::from_le_bytes(*rows),
-            bytes: u64::from_le_bytes(*bytes),
-            applied_at,
-            taken_back: 0,
-        };
+        let stats = Stats { rows: u64::from_le_bytes(*rows), bytes: u64::from_le_bytes(*bytes), applied_at };
         Some(Self { number: u32::from_le_bytes(*number), stats })
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `tw:1:PROJECT:{ENTITY}VIEW@VERSION` | a packed row |
 //! | `tw:1:PROJECT:applied:VIEW@VERSION` | the view's applied time: 20 digits, microseconds from year 1 |
-//! | `tw:1:PROJECT:stats:VIEW@VERSION` | a hash: how many `rows`, how many `bytes` of rows and keys, how often rows were `taken_back` |
+//! | `tw:1:PROJECT:stats:VIEW@VERSION` | a hash: how many `rows`, how many `bytes` of rows and keys |
 //! | `tw:format:PROJECT` | the version of all this |
 //!
 //! The 1 is the packed row's layout version. So projects and releases share one Redis. Redis Cluster

@@ -75,8 +75,6 @@ impl Inner {
             if writable.is_empty() {
                 return self.grow(name, grown).await;
             }
-            let taken = writable.iter().filter(|due| due.row.over.is_some() && due.held.is_some()).count();
-            self.take_back(name, taken).await?;
             let asked: Vec<Asked> = writable
                 .iter()
                 .map(|due| {
@@ -109,17 +107,6 @@ impl Inner {
             true => self.get_of_cluster(keys, self.calls.patience.write).await,
             false => self.get_of_one(keys, self.calls.patience.write).await,
         }
-    }
-
-    /// Said before it is done: who looks once too often does no harm.
-    async fn take_back(&self, name: &str, rows: usize) -> Result<(), OnlineError> {
-        if rows == 0 {
-            return Ok(());
-        }
-        let key = self.keys.stats(name);
-        let mut command = cmd("HINCRBY");
-        command.arg(&key).arg("taken_back").arg(rows);
-        self.calls.ask(&[self.asked(&key, command)], self.calls.patience.write).await.map(drop)
     }
 
     async fn grow(&self, name: &str, grown: Grown) -> Result<(), OnlineError> {

@@ -145,7 +145,7 @@ impl Inner {
         let name = view.to_string();
         let (counts, applied) = (self.keys.stats(&name), self.keys.applied(&name));
         let (mut get_counts, mut get_applied) = (cmd("HMGET"), cmd("MGET"));
-        get_counts.arg(&counts).arg(&["rows", "bytes", "expires", "taken_back"]);
+        get_counts.arg(&counts).arg(&["rows", "bytes", "expires"]);
         get_applied.arg(&applied);
         let asked = [self.asked(&counts, get_counts), self.asked(&applied, get_applied)];
         let mut answers = self.calls.ask(&asked, self.calls.patience.read).await?.into_iter();
@@ -175,7 +175,7 @@ impl Inner {
                 }
             }
         }
-        Ok(Stats { rows, bytes, applied_at, taken_back: number(3).unwrap_or(0) })
+        Ok(Stats { rows, bytes, applied_at })
     }
 
     /// Begins to look for the keys of a view's rows.
