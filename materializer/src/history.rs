@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use feature::{BatchFormat, Micros, Source, View};
 use offline::{DeadLetters, Log, Marker, OfflineError, OfflineStore, Optimized};
-use online::{Reader, Writer};
+use online::{Mender, Reader, Writer};
 use transform::ViewTransform;
 
 use crate::chunk::{Chunk, CommittedRows, Loading};
@@ -22,6 +22,7 @@ use crate::judge::EventRange;
 use crate::load_lock::LoadLock;
 use crate::loaded::{self, TableVersions};
 use crate::old_files;
+use crate::rebuild;
 use crate::report::LoadReport;
 use crate::seam;
 use crate::source_content::Content;
@@ -78,6 +79,25 @@ impl Mode {
     }
 }
 
+impl<W: Mender> Materializer<W> {
+    /// Writes every online row of the view again from its whole log, while others read and write: readers see the
+    /// row that was there or the new one. It takes a turn, as loads do: a load whose rows are online ahead of their
+    /// commit begins again. Gives how many entities the log has.
+    pub async fn rebuild(&self, view: &Arc<View>) -> Result<u64, MaterializerError> {
+        let _lock = LoadLock::take(&self.offline.log(view).await?).await?;
+        let mut log = self.offline.log(view).await?;
+        let turn = match log.version() {
+            Some(_) => Some(Turn::begin(&mut log).await?),
+            None => None,
+        };
+        let entities = rebuild::rebuild(&mut log, &self.online, self.clock).await?;
+        if let Some(turn) = turn {
+            turn.settle(&mut log).await?;
+        }
+        Ok(entities)
+    }
+}
+
 impl<W: Reader + Writer> Materializer<W> {
     /// Loads a source's history into the view's log, then syncs the online store. Files that were
     /// loaded before are passed over. `progress` is told of each chunk how many rows were read.
@@ -106,26 +126,6 @@ impl<W: Reader + Writer> Materializer<W> {
     pub async fn sync(&self, view: &Arc<View>) -> Result<u64, MaterializerError> {
         let mut log = self.offline.log(view).await?;
         sync::sync(&mut log, &self.online, self.clock).await
-    }
-
-    /// Drops the view's online rows, and folds its whole log anew. Gives how many entities were written. It takes
-    /// a turn, as loads do: rows that are online ahead of their commit are dropped too, so their load begins again.
-    pub async fn rebuild(&self, view: &Arc<View>) -> Result<u64, MaterializerError> {
-        let _lock = LoadLock::take(&self.offline.log(view).await?).await?;
-        let mut log = self.offline.log(view).await?;
-        let turn = match log.version() {
-            Some(_) => Some(Turn::begin(&mut log).await?),
-            None => None,
-        };
-        self.online.drop_view(&view.id).await?;
-        let written = sync::sync(&mut log, &self.online, self.clock).await?;
-        let now = (self.clock)();
-        // What was applied before is not known any more: a reader may be refused too early, never too late.
-        self.online.replace(&view.id, &[], (written > 0).then_some(now)).await?;
-        if let Some(turn) = turn {
-            turn.settle(&mut log).await?;
-        }
-        Ok(written)
     }
 
     /// Compacts the view's log once it has more files than this. Readers and writers go on.

@@ -37,6 +37,7 @@ mod load_lock;
 mod loaded;
 mod old_files;
 mod online_first;
+mod rebuild;
 mod report;
 mod seam;
 mod source_content;

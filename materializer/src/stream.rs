@@ -22,6 +22,7 @@ pub(crate) use decode::{json_values, text_value};
 pub use feed::{Arrival, Feed, FeedError};
 pub use follower::{Following, follow};
 pub use kafka::{Kafka, KafkaSettings};
+pub(crate) use positions::committed_offset;
 pub use protocol::{BadShare, Bounds, Event, Halt, Located, Move, Protocol, Record, Refused, Share, Step};
 pub use push::{Appended, PushError, PushFeed, PushLog, PushWriter, Pushed, read_up_to};
 pub use replay::{ReplayReport, unsettled};

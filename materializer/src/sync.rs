@@ -14,9 +14,9 @@ use online::{Applied, Layout, Outcome, Reader, Replacement, RowState, Writer};
 use crate::error::MaterializerError;
 
 /// Rows of the log that are folded in memory at a time: entities beyond them take another pass.
-const ROWS_A_PASS: u64 = 8_000_000;
+pub(crate) const ROWS_A_PASS: u64 = 8_000_000;
 /// Packed rows of one write.
-const ROWS_A_WRITE: usize = 4096;
+pub(crate) const ROWS_A_WRITE: usize = 4096;
 /// How often entities are folded further because another writer changed their rows meanwhile, and how long it is
 /// given each time to commit what it wrote: a stream writes a row before its commit.
 pub(crate) const TRIES: usize = 3000;
@@ -35,7 +35,7 @@ pub(crate) enum Folded {
 impl Folded {
     /// The number by which packed rows are compared. A fold that is ahead has more than its version and less than
     /// any later one: what is taken as unchanged was folded from commits that exist.
-    fn position(self) -> u64 {
+    pub(crate) fn position(self) -> u64 {
         match self {
             Folded::Committed(version) => 2 * version,
             Folded::Ahead(version) => 2 * version + 1,
@@ -163,7 +163,7 @@ impl Written {
     }
 }
 
-fn hash(key: &EntityKey) -> u64 {
+pub(crate) fn hash(key: &EntityKey) -> u64 {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
     hasher.finish()
@@ -172,6 +172,33 @@ fn hash(key: &EntityKey) -> u64 {
 impl Entities {
     pub(crate) fn new(view: &View) -> Self {
         Self { layout: Arc::new(Layout::new(view)), states: HashMap::new() }
+    }
+
+    /// The entities.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &EntityKey> {
+        self.states.keys()
+    }
+
+    /// Whether an entity is here.
+    pub(crate) fn has(&self, key: &EntityKey) -> bool {
+        self.states.contains_key(key)
+    }
+
+    /// The packed rows of some entities as such a fold of the log, and the applied time that they need.
+    pub(crate) fn packed(
+        &mut self,
+        folded: Folded,
+        due: &HashSet<EntityKey>,
+    ) -> Result<(Option<Micros>, Vec<(EntityKey, Vec<u8>)>), MaterializerError> {
+        let applied_at = self.states.values().filter_map(RowState::applied_at).max();
+        let mut packed = Vec::new();
+        for (key, state) in self.states.iter_mut().filter(|(key, _)| due.contains(*key)) {
+            state.set_history(folded.position());
+            let mut bytes = Vec::new();
+            state.encode(&mut bytes)?;
+            packed.push((key.clone(), bytes));
+        }
+        Ok((applied_at, packed))
     }
 
     /// Folds all rows that the log has of the entities that are taken.

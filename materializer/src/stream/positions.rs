@@ -40,6 +40,11 @@ pub(crate) async fn place(log: &Log, name: &str, partition: u32) -> Result<Place
     Ok(Place { next: Some(offset as u64), stamp })
 }
 
+/// The next offset of a partition by the log, of whatever topic.
+pub(crate) async fn committed_offset(log: &Log, partition: u32) -> Result<Option<u64>, MaterializerError> {
+    Ok(log.marker(&next(partition)).await?.map(|offset| offset as u64))
+}
+
 /// What the commit of a flush says of its partitions. `applied_at` is what the online store's applied time
 /// was raised to; none where nothing of the flush is visible yet.
 pub(crate) fn markers(name: &str, moves: &[Move], applied_at: Option<Micros>) -> Vec<Marker> {

@@ -1,0 +1,186 @@
+//! The online rows of a view written again from its log while others read and write them. Readers see the row
+//! that was there or the new one: what is damaged or differs is written over, and rows of entities that the log
+//! does not have are removed. What a stream wrote and has not committed yet is waited for, and left where it takes
+//! too long: it is the stream's to commit. Nothing here needs what is there to be readable.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use feature::{EntityKey, Micros, View};
+use offline::Log;
+use online::{Entities as Known, Layout, Mender, Mending, Outcome, PackedRow, Read};
+
+use crate::error::MaterializerError;
+use crate::stream::committed_offset;
+use crate::sync::{Entities, Folded, ROWS_A_PASS, ROWS_A_WRITE, hash};
+
+/// How long what a stream wrote and has not committed is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+const REST: Duration = Duration::from_millis(20);
+
+/// Rows that are there and differ from the log's, by entity.
+type Open = HashMap<EntityKey, Vec<u8>>;
+
+struct Rebuild<'a, W> {
+    online: &'a W,
+    view: Arc<View>,
+    layout: Arc<Layout>,
+    known: Known,
+}
+
+/// What a row that is there has folded beyond the snapshot of the log.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ahead {
+    /// Nothing: it is damaged, or the log denies it.
+    No,
+    /// A version that the log does not have.
+    OfHistory,
+    /// Offsets that the log has not reached.
+    OfStream,
+}
+
+/// Writes the fold of the whole log. Gives how many entities it has.
+pub(crate) async fn rebuild<W: Mender>(
+    log: &mut Log,
+    online: &W,
+    clock: fn() -> Micros,
+) -> Result<u64, MaterializerError> {
+    log.refresh().await?;
+    let view = log.view().clone();
+    // What readers could see stays visible, also where the clock is behind that now.
+    let applied_at = online.stats(&view.id).await.ok().and_then(|stats| stats.applied_at);
+    let now = move || applied_at.max(Some(clock())).unwrap_or_else(clock);
+    let layout = Arc::new(Layout::new(&view));
+    let mut rebuild = Rebuild { online, view, layout, known: Known::default() };
+    let mut open = Open::new();
+    let passes = log.row_count().div_ceil(ROWS_A_PASS).max(1);
+    for pass in 0..passes {
+        let mut entities = Entities::new(&rebuild.view);
+        if log.version().is_some() {
+            entities.fold_log(log, now(), |key| hash(key) % passes == pass).await?;
+        }
+        entities.keys().for_each(|key| rebuild.known.insert(key));
+        let due: HashSet<EntityKey> = entities.keys().cloned().collect();
+        open.extend(rebuild.mend(&mut entities, log.version(), &due, &Open::new()).await?);
+    }
+    open.extend(online.strays(&rebuild.view.id, &rebuild.known).await?);
+    rebuild.settle(log, open, now).await?;
+    online.recount(&rebuild.view.id).await?;
+    if applied_at.is_none() && !rebuild.known.is_empty() {
+        // What was applied before is not known any more: a reader may be refused too early, never too late.
+        online.replace(&rebuild.view.id, &[], Some(now())).await?;
+    }
+    Ok(rebuild.known.len() as u64)
+}
+
+impl<W: Mender> Rebuild<'_, W> {
+    /// Goes on until no row is open, or those that are belong to a stream that does not go on.
+    async fn settle(
+        &mut self,
+        log: &mut Log,
+        mut open: Open,
+        now: impl Fn() -> Micros,
+    ) -> Result<(), MaterializerError> {
+        let began = Instant::now();
+        while !open.is_empty() {
+            log.refresh().await?;
+            let is_over = began.elapsed() >= PATIENCE;
+            let mut over = Open::new();
+            let mut waiting = Open::new();
+            for (key, held) in open {
+                match self.ahead(log, &held).await? {
+                    Ahead::OfStream if is_over => waiting.insert(key, held),
+                    Ahead::OfHistory if is_over => over.insert(key, held),
+                    Ahead::No => over.insert(key, held),
+                    Ahead::OfStream | Ahead::OfHistory => waiting.insert(key, held),
+                };
+            }
+            if is_over && !waiting.is_empty() {
+                tracing::warn!(
+                    "{}: the online rows of {} entities are ahead of the log: a stream wrote them and has not committed them yet; they are left to it",
+                    self.view.id,
+                    waiting.len()
+                );
+                waiting.clear();
+            }
+            if over.is_empty() && waiting.is_empty() {
+                return Ok(());
+            }
+            let due: HashSet<EntityKey> = over.keys().chain(waiting.keys()).cloned().collect();
+            let mut entities = Entities::new(&self.view);
+            if log.version().is_some() {
+                entities.fold_log(log, now(), |key| due.contains(key)).await?;
+            }
+            entities.keys().for_each(|key| self.known.insert(key));
+            let mut left = self.mend(&mut entities, log.version(), &due, &over).await?;
+            left.extend(self.remove(&entities, over, waiting).await?);
+            open = left;
+            if !open.is_empty() {
+                tokio::time::sleep(REST).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a row has folded that the log at its snapshot has not.
+    async fn ahead(&self, log: &Log, held: &[u8]) -> Result<Ahead, MaterializerError> {
+        let positions = PackedRow::new(&self.layout, held).and_then(|row| row.positions());
+        let Ok(positions) = positions else { return Ok(Ahead::No) };
+        for (partition, offset) in positions.partitions() {
+            if committed_offset(log, *partition).await?.is_none_or(|next| *offset >= next) {
+                return Ok(Ahead::OfStream);
+            }
+        }
+        let newest = log.version().map(|version| Folded::Committed(version).position());
+        Ok(if positions.history() > newest { Ahead::OfHistory } else { Ahead::No })
+    }
+
+    /// Writes the folds of some entities. Gives those whose rows have folded what these have not.
+    async fn mend(
+        &self,
+        entities: &mut Entities,
+        version: Option<u64>,
+        due: &HashSet<EntityKey>,
+        over: &Open,
+    ) -> Result<Open, MaterializerError> {
+        let mut open = Open::new();
+        let Some(version) = version else { return Ok(open) };
+        let (applied_at, packed) = entities.packed(Folded::Committed(version), due)?;
+        // Raised first: a reader may be refused too early, and never sees a row from its future.
+        self.online.replace(&self.view.id, &[], applied_at).await?;
+        for packed in packed.chunks(ROWS_A_WRITE) {
+            let rows: Vec<Mending<'_>> = packed
+                .iter()
+                .map(|(key, bytes)| Mending { key, bytes, over: over.get(key).map(Vec::as_slice) })
+                .collect();
+            let outcomes = self.online.mend(&self.view.id, &rows, None).await?;
+            for (outcome, (key, _)) in outcomes.into_iter().zip(packed) {
+                if let Outcome::Conflict { held } = outcome {
+                    open.insert(key.clone(), held);
+                }
+            }
+        }
+        Ok(open)
+    }
+
+    /// Removes rows that the log denies of entities that it does not have. Gives those that are there still.
+    async fn remove(
+        &self,
+        entities: &Entities,
+        over: Open,
+        waiting: Open,
+    ) -> Result<Open, MaterializerError> {
+        let mut left: Open = waiting.into_iter().filter(|(key, _)| !entities.has(key)).collect();
+        let gone: Vec<(EntityKey, Vec<u8>)> =
+            over.into_iter().filter(|(key, _)| !entities.has(key)).collect();
+        self.online.remove(&self.view.id, &gone).await?;
+        let keys: Vec<EntityKey> = gone.into_iter().map(|(key, _)| key).chain(left.keys().cloned()).collect();
+        let found = self.online.read(&[Read { view: &self.view.id, keys: &keys }]).await?;
+        left.clear();
+        for (key, row) in keys.into_iter().zip(found.iter().flat_map(|found| found.rows())) {
+            left.extend(row.map(|row| (key, row.to_vec())));
+        }
+        Ok(left)
+    }
+}
