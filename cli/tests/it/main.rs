@@ -1,6 +1,8 @@
 //! The command, tested as its users use it: the real binary, in a folder of its own, on files.
 
 #[cfg(test)]
+mod arrow_columns;
+#[cfg(test)]
 mod bad_definitions;
 #[cfg(test)]
 mod bad_files;
