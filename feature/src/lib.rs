@@ -43,7 +43,7 @@ pub use service::{Computation, Consumer, Lookup, Origin, Output, Service, Servic
 pub use time::{Micros, Span, TimeError, floor};
 pub use value::{DataType, Field, Scalar, TypeError, Value};
 pub use view::{
-    About, Batch, BatchFormat, Column, Computed, Expectation, Feature, Fold, Freshness, OnDemandView, Retention,
-    Source, SourceTime, StoredColumn, Stream, StreamFormat, Take, View,
+    About, Batch, BatchFormat, Column, Computed, Expectation, Feature, Fold, Freshness, OnDemandView,
+    Retention, Source, SourceTime, StoredColumn, Stream, StreamFormat, Take, View,
 };
 pub use window::{Window, WindowError};

@@ -142,10 +142,10 @@ mod tests {
 
     #[test]
     fn a_quote_in_the_middle_of_a_field_is_text() {
-        assert_eq!(all("5\" pipe,6\"\n7,8\n"), [
-            record(&[Some("5\" pipe"), Some("6\"")]),
-            record(&[Some("7"), Some("8")]),
-        ]);
+        assert_eq!(
+            all("5\" pipe,6\"\n7,8\n"),
+            [record(&[Some("5\" pipe"), Some("6\"")]), record(&[Some("7"), Some("8")]),]
+        );
     }
 
     #[test]

@@ -98,13 +98,17 @@ fn sorted(project: &Path, batch: &Batch, found: Vec<(String, PathBuf)>) -> Resul
     };
     if formats.len() > 1 {
         let all: Vec<&str> = formats.into_iter().map(named).collect();
-        return Err(format!("it holds files of several formats ({}): name the `format` to read", all.join(", ")));
+        return Err(format!(
+            "it holds files of several formats ({}): name the `format` to read",
+            all.join(", ")
+        ));
     }
     let format = formats.into_iter().next();
     let is_read = |name: &str, path: &Path| {
         // Of one format there may be files whose names say nothing, where the source says it.
         let of_name = file_format::by_name(path);
-        let fits = of_name == format || (of_name.is_none() && batch.format.is_some() && path.extension().is_none());
+        let fits =
+            of_name == format || (of_name.is_none() && batch.format.is_some() && path.extension().is_none());
         !is_hidden(name) && format.is_some() && fits
     };
     let (read, unread): (Vec<_>, Vec<_>) = found.into_iter().partition(|(name, path)| is_read(name, path));
@@ -219,7 +223,8 @@ mod tests {
     #[test]
     fn every_file_of_a_folder_is_read_or_named() {
         let (read, unread) =
-            files(&["_day=1/d.parquet", ".x", "_SUCCESS", "a.parq", "b.PARQUET", "part_00", "e.txt"], None).unwrap();
+            files(&["_day=1/d.parquet", ".x", "_SUCCESS", "a.parq", "b.PARQUET", "part_00", "e.txt"], None)
+                .unwrap();
         assert_eq!(read, ["_day=1/d.parquet", "a.parq", "b.PARQUET"]);
         assert_eq!(unread, [".x", "_SUCCESS", "part_00", "e.txt"]);
         let (read, unread) = files(&["a.csv", "part_00"], Some(BatchFormat::Csv)).unwrap();

@@ -66,9 +66,11 @@ impl SourceReader {
     pub(crate) fn next_rows(&mut self) -> Result<Option<SourceRows>, MaterializerError> {
         match self {
             SourceReader::Text(reader) => reader.next_rows(),
-            SourceReader::Parquet(reader) => Ok(reader
-                .next_batch()?
-                .map(|(first_row, batch)| SourceRows { first_row, batch, unreadable: Vec::new() })),
+            SourceReader::Parquet(reader) => Ok(reader.next_batch()?.map(|(first_row, batch)| SourceRows {
+                first_row,
+                batch,
+                unreadable: Vec::new(),
+            })),
         }
     }
 }
@@ -149,7 +151,10 @@ impl ParquetReader {
             let strict = CastOptions { safe: false, ..CastOptions::default() };
             let cast = cast_with_options(&text, field.data_type(), &strict);
             columns.push(cast.map_err(|error| {
-                MaterializerError::file(&self.file.path, format!("the folder of its `{}`: {error}", field.name()))
+                MaterializerError::file(
+                    &self.file.path,
+                    format!("the folder of its `{}`: {error}", field.name()),
+                )
             })?);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
@@ -182,7 +187,8 @@ fn renamed(stored: &SchemaRef, source: &Source, input: &[feature::Field]) -> Sch
             None => stored.to_owned(),
         }
     };
-    let fields = stored.fields().iter().map(|field| Arc::new(field.as_ref().clone().with_name(name(field.name()))));
+    let fields =
+        stored.fields().iter().map(|field| Arc::new(field.as_ref().clone().with_name(name(field.name()))));
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 

@@ -17,8 +17,8 @@ mod trial;
 mod watch;
 mod working;
 
-pub use door::{Admitted, Door, RefusedRow};
 pub(crate) use decode::{json_values, text_value};
+pub use door::{Admitted, Door, RefusedRow};
 pub use feed::{Arrival, Feed, FeedError};
 pub use follower::{Following, follow};
 pub use kafka::{Kafka, KafkaSettings};

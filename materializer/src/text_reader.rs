@@ -65,9 +65,14 @@ impl TextReader {
             let constant = file.partition.iter().find(|(column, _)| column == name).map(|(_, value)| value);
             columns.push(match (constant, found) {
                 (Some(None), _) => Column::Constant(Value::Null),
-                (Some(Some(text)), _) => Column::Constant(text_value(text, field.data_type).ok_or_else(|| {
-                    failed(&format!("the folder `{name}={text}` holds no {} for `{name}`", field.data_type))
-                })?),
+                (Some(Some(text)), _) => {
+                    Column::Constant(text_value(text, field.data_type).ok_or_else(|| {
+                        failed(&format!(
+                            "the folder `{name}={text}` holds no {} for `{name}`",
+                            field.data_type
+                        ))
+                    })?)
+                }
                 (None, Some(at)) => Column::At(at),
                 (None, None) if source.is_optional(&field.name) => Column::Constant(Value::Null),
                 (None, None) => {
@@ -165,7 +170,8 @@ fn header(
     let text = records.next_text().map_err(|error| failed(error.to_string()))?;
     let text = text.ok_or_else(|| failed("it is empty: its first line must name its columns".to_owned()))?;
     let fields = csv_records::fields(&text).map_err(|why| failed(format!("its header: {why}")))?;
-    let names: Vec<String> = fields.into_iter().map(|name| name.unwrap_or_default().trim().to_owned()).collect();
+    let names: Vec<String> =
+        fields.into_iter().map(|name| name.unwrap_or_default().trim().to_owned()).collect();
     let twice: Vec<String> = names
         .iter()
         .enumerate()

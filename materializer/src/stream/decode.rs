@@ -116,9 +116,11 @@ impl Decoder {
     pub(crate) fn decode(&self, bytes: &[u8]) -> Result<Vec<Value>, Refusal> {
         let decoded = match &self.format {
             // No text begins with a zero: it is the frame of a schema registry, whose schema adds nothing.
-            Format::Json => {
-                json::decode(&self.fields, &self.names, framed::unframed(bytes).map_or(bytes, |(_, rest)| rest))
-            }
+            Format::Json => json::decode(
+                &self.fields,
+                &self.names,
+                framed::unframed(bytes).map_or(bytes, |(_, rest)| rest),
+            ),
             Format::Avro(schema) => avro::decode(schema, &self.fields, &self.names, bytes),
             Format::Protobuf(message) => protobuf::decode(message, &self.fields, &self.names, bytes),
             Format::Framed(framed) => return framed.decode(&self.fields, &self.names, bytes),

@@ -106,7 +106,8 @@ impl Judge {
             });
         };
         let transform = ViewTransform::compile(source, view)?;
-        let names = transform.input().iter().map(|field| source.stored_name(&field.name).to_owned()).collect();
+        let names =
+            transform.input().iter().map(|field| source.stored_name(&field.name).to_owned()).collect();
         let decoder = Decoder::new(stream, transform.input(), names, project, registry)
             .map_err(|why| MaterializerError::StreamSchema { source_name: source.name.to_string(), why })?;
         let keys = view.keys.iter().map(|key| (key.name.as_str(), key.data_type));

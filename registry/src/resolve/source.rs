@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use feature::{
-    Batch, BatchFormat, DataType, Field, Name, Scalar, Source, SourceTime, Span, StoredColumn, Stream, StreamFormat,
+    Batch, BatchFormat, DataType, Field, Name, Scalar, Source, SourceTime, Span, StoredColumn, Stream,
+    StreamFormat,
 };
 
 use crate::definition::{Body, Definition, Entity};
@@ -49,7 +50,13 @@ fn stored(node: Option<&Node>, context: &str, report: &mut Report<'_>) -> BTreeM
 }
 
 /// An expression for a time, which has to give a timestamp.
-fn sql_time(schema: &[Field], node: &Node, key: &str, context: &str, report: &mut Report<'_>) -> Option<SourceTime> {
+fn sql_time(
+    schema: &[Field],
+    node: &Node,
+    key: &str,
+    context: &str,
+    report: &mut Report<'_>,
+) -> Option<SourceTime> {
     let sql = node.string("sql")?;
     let timestamp = DataType::from(Scalar::Timestamp);
     match transform::Expression::compile(schema, &sql) {
@@ -129,7 +136,9 @@ pub(super) fn source(draft: &Draft, report: &mut Report<'_>) -> Option<Definitio
             }
         }
     }
-    let batch = root.get("batch").and_then(|batch| Some(Batch { path: batch.string("path")?, format: batch_format(batch) }));
+    let batch = root
+        .get("batch")
+        .and_then(|batch| Some(Batch { path: batch.string("path")?, format: batch_format(batch) }));
     let stream = root.get("stream").and_then(stream);
     if root.get("batch").is_none() && root.get("stream").is_none() {
         report.at(

@@ -10,7 +10,12 @@ pub(super) use schema::Schema;
 use schema::{Logical, Type};
 
 /// The values of these columns in a record of this schema.
-pub(super) fn decode(schema: &Schema, fields: &[Field], names: &[String], bytes: &[u8]) -> Result<Vec<Value>, String> {
+pub(super) fn decode(
+    schema: &Schema,
+    fields: &[Field],
+    names: &[String],
+    bytes: &[u8],
+) -> Result<Vec<Value>, String> {
     let mut values = vec![Value::Null; fields.len()];
     let mut scan = Scan(bytes);
     for (name, data_type) in schema.fields() {

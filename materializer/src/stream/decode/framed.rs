@@ -83,7 +83,12 @@ impl Framed {
     }
 
     /// The values of these columns in a record whose schema was prepared.
-    pub(super) fn decode(&self, fields: &[Field], names: &[String], bytes: &[u8]) -> Result<Vec<Value>, Refusal> {
+    pub(super) fn decode(
+        &self,
+        fields: &[Field],
+        names: &[String],
+        bytes: &[u8],
+    ) -> Result<Vec<Value>, Refusal> {
         let (id, rest) = unframed(bytes).ok_or_else(|| {
             Refusal::undecodable("it lacks the frame of a schema registry: a zero byte and the schema's id")
         })?;
