@@ -2,6 +2,7 @@
 //! dictionaries of their own, and such a file allows only one, to which values are added.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use arrow::array::{
     Array, ArrayData, ArrayRef, AsArray, Int64Array, RecordBatch, make_array, new_empty_array,
@@ -50,13 +51,11 @@ impl Dictionaries {
         if let DataType::Dictionary(_, values) = data.data_type() {
             let place = (column, *next);
             *next += 1;
-            if !self.held.contains_key(&place) {
-                self.held.insert(place, Dictionary::of(values)?);
-            }
-            return match self.held.get_mut(&place) {
-                Some(dictionary) => dictionary.encode(data),
-                None => Ok(data),
+            let dictionary = match self.held.entry(place) {
+                Entry::Occupied(held) => held.into_mut(),
+                Entry::Vacant(free) => free.insert(Dictionary::of(values)?),
             };
+            return dictionary.encode(data);
         }
         let children = data.child_data().to_vec();
         let children = children.into_iter().map(|child| self.unified(child, column, next));
