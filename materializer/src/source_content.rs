@@ -73,7 +73,12 @@ mod tests {
     fn a_file_that_was_replaced_or_written_to_is_another() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.parquet");
-        let file = SourceFile { name: "a.parquet".to_owned(), path: path.clone(), partition: Vec::new() };
+        let file = SourceFile {
+            name: "a.parquet".to_owned(),
+            path: path.clone(),
+            partition: Vec::new(),
+            table_columns: Default::default(),
+        };
         fs::write(&path, b"one").unwrap();
         let one = Content::of(&file).unwrap();
         assert!(one.is_still_of(&file).unwrap());

@@ -22,6 +22,9 @@ pub(crate) const ROWS_A_WRITE: usize = 4096;
 pub(crate) const TRIES: usize = 3000;
 const REST: Duration = Duration::from_millis(10);
 
+/// An entity's key and its packed row.
+pub(crate) type PackedEntity = (EntityKey, Vec<u8>);
+
 /// What a fold has of the log, as the position of history in packed rows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Folded {
@@ -189,7 +192,7 @@ impl Entities {
         &mut self,
         folded: Folded,
         due: &HashSet<EntityKey>,
-    ) -> Result<(Option<Micros>, Vec<(EntityKey, Vec<u8>)>), MaterializerError> {
+    ) -> Result<(Option<Micros>, Vec<PackedEntity>), MaterializerError> {
         let applied_at = self.states.values().filter_map(RowState::applied_at).max();
         let mut packed = Vec::new();
         for (key, state) in self.states.iter_mut().filter(|(key, _)| due.contains(*key)) {

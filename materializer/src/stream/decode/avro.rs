@@ -19,7 +19,9 @@ pub(super) fn decode(
     let mut values = vec![Value::Null; fields.len()];
     let mut scan = Scan(bytes);
     for (name, data_type) in schema.fields() {
-        match names.iter().position(|stored| stored == name) {
+        let stored =
+            |at: usize, field: &Field| names.get(at).map_or(field.name.as_str(), String::as_str) == name;
+        match fields.iter().enumerate().position(|(at, field)| stored(at, field)) {
             Some(place) => {
                 let read =
                     scan.datum(schema, data_type, 0).ok_or("it ends too early, or is of another schema")?;

@@ -72,7 +72,9 @@ pub(super) fn decode(
     bytes: &[u8],
 ) -> Result<Vec<Value>, String> {
     let message = DynamicMessage::decode(descriptor.clone(), bytes).map_err(|error| error.to_string())?;
-    fields.iter().zip(names).map(|(field, name)| value(&message, field, name)).collect()
+    let stored =
+        |at: usize, field: &Field| names.get(at).map_or(field.name.as_str(), String::as_str).to_owned();
+    fields.iter().enumerate().map(|(at, field)| value(&message, field, &stored(at, field))).collect()
 }
 
 fn value(message: &DynamicMessage, field: &Field, name: &str) -> Result<Value, String> {
@@ -200,7 +202,7 @@ mod tests {
             ("sizes", "list<float32>"),
             ("missing", "int32"),
         ]);
-        let values = decode(&descriptor, &columns, &encoded(&descriptor)).unwrap();
+        let values = decode(&descriptor, &columns, &[], &encoded(&descriptor)).unwrap();
         let sizes = Value::List(vec![Value::Float32(0.5)].into());
         let at = Value::Timestamp(Micros::new(1_000_001).unwrap());
         let expected = [at, Value::Int64(42), Value::String("CART".into()), Value::Null, sizes, Value::Null];
@@ -210,8 +212,8 @@ mod tests {
     #[test]
     fn what_is_no_such_message_is_refused() {
         let (folder, descriptor) = click();
-        assert!(decode(&descriptor, &fields(&[("id", "int64")]), b"\xff\xff").is_err());
-        let wide = decode(&descriptor, &fields(&[("wide", "int64")]), &[]).unwrap_err();
+        assert!(decode(&descriptor, &fields(&[("id", "int64")]), &[], b"\xff\xff").is_err());
+        let wide = decode(&descriptor, &fields(&[("wide", "int64")]), &[], &[]).unwrap_err();
         assert!(wide.contains("`wide`"), "{wide}");
         let unknown = message(&folder.path().join("click.proto"), Some("shop.Clack")).unwrap_err();
         assert!(unknown.contains("shop.Clack"), "{unknown}");

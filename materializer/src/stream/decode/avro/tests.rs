@@ -49,7 +49,7 @@ fn columns_are_found_by_name_and_the_rest_is_skipped() {
         ("tags", "list<string>"),
         ("missing", "int32"),
     ]);
-    let values = decode(&schema, &columns, &click()).unwrap();
+    let values = decode(&schema, &columns, &[], &click()).unwrap();
     let text = |text: &str| Value::String(text.into());
     let tags = Value::List(vec![text("a"), text("é")].into());
     let at = Value::Timestamp(Micros::new(1_000_000).unwrap());
@@ -63,9 +63,9 @@ fn a_message_that_is_cut_off_or_goes_on_is_refused_wherever_that_is() {
     let columns = fields(&[("id", "int64")]);
     let whole = click();
     for length in 0..whole.len() {
-        assert!(decode(&schema, &columns, &whole[..length]).is_err(), "cut at {length}");
+        assert!(decode(&schema, &columns, &[], &whole[..length]).is_err(), "cut at {length}");
     }
-    assert!(decode(&schema, &columns, &[&whole[..], &[0]].concat()).is_err());
+    assert!(decode(&schema, &columns, &[], &[&whole[..], &[0]].concat()).is_err());
 }
 
 #[test]
@@ -73,13 +73,13 @@ fn a_crafted_message_takes_no_memory_that_it_does_not_bring() {
     let nulls = r#"{"type": "record", "name": "R", "fields": [{"name": "x", "type": {"type": "array", "items": "null"}}]}"#;
     let schema = Schema::parse(nulls).unwrap();
     let endless = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
-    assert!(decode(&schema, &fields(&[("x", "list<int32>")]), &endless).is_err());
+    assert!(decode(&schema, &fields(&[("x", "list<int32>")]), &[], &endless).is_err());
 }
 
 #[test]
 fn a_type_that_is_not_the_columns_is_refused_by_name() {
     let schema = Schema::parse(CLICK).unwrap();
-    let problem = decode(&schema, &fields(&[("id", "string")]), &click()).unwrap_err();
+    let problem = decode(&schema, &fields(&[("id", "string")]), &[], &click()).unwrap_err();
     assert!(problem.contains("`id`") && problem.contains("string"), "{problem}");
 }
 
