@@ -68,7 +68,7 @@ fn a_source_that_is_not_there_is_named_with_its_path() {
     let project = Project::sample();
     let cases = [
         ("data/nowhere/", "there is no such file or folder in ."),
-        ("data/nowhere/*.parquet", "leads to no Parquet file"),
+        ("data/nowhere/*.parquet", "leads to no Parquet, CSV or JSON file"),
         ("s3://bucket/landings/", "this build reads local files"),
     ];
     for (path, why) in cases {

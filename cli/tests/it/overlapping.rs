@@ -99,10 +99,12 @@ fn has_written(project: &Project, child: &mut Child, bytes: u64) -> bool {
     true
 }
 
-/// How much lies below a folder: its files count, and what they hold.
+/// How much lies below a folder, without the registry, whose journal comes and goes: its files count, and what
+/// they hold.
 fn written(folder: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(folder) else { return 0 };
-    let sizes = entries.flatten().map(|entry| match entry.metadata() {
+    let is_of_stores = |entry: &fs::DirEntry| !entry.file_name().to_string_lossy().starts_with("registry.db");
+    let sizes = entries.flatten().filter(is_of_stores).map(|entry| match entry.metadata() {
         Ok(found) if found.is_dir() => written(&entry.path()),
         Ok(found) => 4096 + found.len(),
         Err(_) => 0,
