@@ -11,7 +11,7 @@ use feature::{DataType, EntityKey, Field, Micros, Name, Scalar, Source, SourceTi
 use crate::arrow_types::{arrow_field, arrow_type};
 use crate::bad_row::{BadReason, BadRow};
 use crate::error::{ExpressionError, TransformError, nearest};
-use crate::expression::Expression;
+use crate::expression::{Evaluated, Expression, column};
 use crate::verdict::{Kept, Verdict, Verdicts};
 
 /// The column of a transformed batch that holds when each row happened.
@@ -39,6 +39,17 @@ struct Time {
     /// As messages name it: the column, or the expression.
     name: String,
     expression: Expression,
+    /// The column, where it is one: its values are taken as they are, beyond the years of a row too.
+    column: Option<Field>,
+}
+
+impl Time {
+    fn evaluate(&self, batch: &RecordBatch) -> Result<Evaluated, TransformError> {
+        match &self.column {
+            Some(field) => Ok(Evaluated { values: column(batch, field)?, failures: Vec::new() }),
+            None => self.expression.evaluate(batch),
+        }
+    }
 }
 
 /// What a view makes of a batch.
@@ -111,7 +122,7 @@ impl ViewTransform {
 
     /// When each row of such a batch happened, null where it does not say it; none of a static source.
     pub fn event_times(&self, batch: &RecordBatch) -> Result<Option<ArrayRef>, TransformError> {
-        let times = self.event_time.as_ref().map(|time| time.expression.evaluate(batch)).transpose()?;
+        let times = self.event_time.as_ref().map(|time| time.evaluate(batch)).transpose()?;
         Ok(times.map(|evaluated| evaluated.values))
     }
 
@@ -134,9 +145,9 @@ impl ViewTransform {
             (&self.event_time, BadReason::null_event_time as fn(String) -> BadReason),
             (&self.declared_at, BadReason::null_declared_time),
         ] {
-            if let Some(Time { name, expression }) = field {
-                let values = verdicts
-                    .values_or_fail(expression.evaluate(&kept.batch)?, || format!("the time `{name}`"));
+            if let Some(time @ Time { name, .. }) = field {
+                let values =
+                    verdicts.values_or_fail(time.evaluate(&kept.batch)?, || format!("the time `{name}`"));
                 judge_times(&values, name, null, &mut verdicts);
                 arrays.push(values);
             }
@@ -246,7 +257,12 @@ fn time(source: &Source, time: Option<&SourceTime>, key: &str) -> Result<Option<
     let expression = Expression::compile(&source.schema, &time.sql())
         .map_err(|error| error.within(format!("`{key}` of the source")))?
         .widened(Scalar::Timestamp.into(), &what)?;
-    Ok(Some(Time { name: time.to_string(), expression }))
+    let data_type = Scalar::Timestamp.into();
+    let column = match time {
+        SourceTime::Column(name) => Some(Field { name: name.clone(), data_type }),
+        SourceTime::Sql { .. } => None,
+    };
+    Ok(Some(Time { name: time.to_string(), expression, column }))
 }
 
 fn trues(array: &BooleanArray) -> BooleanArray {
