@@ -12,12 +12,19 @@ pub(crate) type Field = Option<String>;
 /// Reads one record after the other.
 pub(crate) struct Records<R> {
     reader: R,
+    /// Whether a record is a line, whatever quotes it holds.
+    is_line: bool,
     is_first: bool,
 }
 
 impl<R: BufRead> Records<R> {
     pub(crate) fn new(reader: R) -> Self {
-        Self { reader, is_first: true }
+        Self { reader, is_line: false, is_first: true }
+    }
+
+    /// Records that are lines, as of JSON.
+    pub(crate) fn lines(reader: R) -> Self {
+        Self { is_line: true, ..Self::new(reader) }
     }
 
     /// The text of the next record that is not blank, without its line break; none at the end.
@@ -26,7 +33,7 @@ impl<R: BufRead> Records<R> {
             let mut text = Vec::new();
             loop {
                 let read = self.reader.read_until(b'\n', &mut text)?;
-                if read == 0 || !is_open(&text) {
+                if read == 0 || self.is_line || !is_open(&text) {
                     break;
                 }
                 if text.len() > MAX_RECORD_BYTES {

@@ -49,7 +49,10 @@ impl TextReader {
     ) -> Result<Self, MaterializerError> {
         let failed = |error: &dyn std::fmt::Display| MaterializerError::file(&file.path, error);
         let text = file_format::text(&file.path).map_err(|error| failed(&error))?;
-        let mut records = Records::new(text);
+        let mut records = match format {
+            BatchFormat::Csv => Records::new(text),
+            _ => Records::lines(text),
+        };
         let header = match format {
             BatchFormat::Csv => Some(header(&mut records, file)?),
             _ => None,

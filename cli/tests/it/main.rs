@@ -51,6 +51,8 @@ mod static_source;
 #[cfg(test)]
 mod stored;
 #[cfg(test)]
+mod text_sources;
+#[cfg(test)]
 mod until_first_use;
 mod versions;
 #[cfg(test)]
