@@ -79,7 +79,7 @@ impl SourceReader {
 pub(crate) struct ParquetReader {
     file: SourceFile,
     reader: ParquetRecordBatchReader,
-    /// The file's columns under the names of the schema.
+    /// The columns that are read of the file, in its order, under the names that the source gives them.
     schema: SchemaRef,
     /// The columns that the file lacks, with the one value that they have in it.
     partition: Vec<(Arc<Field>, Option<String>)>,
@@ -98,7 +98,7 @@ impl ParquetReader {
         let failed = |error: String| damaged(&file.path, error);
         let builder = guarded(|| ParquetRecordBatchReaderBuilder::try_new(opened)).map_err(&failed)?;
         let stored = builder.schema().clone();
-        twice(&stored, file)?;
+        refuse_repeated(stored.fields().iter().map(|field| field.name().as_str()), file)?;
         let own = renamed(&stored, source, input);
         let partition = constants(&own, source, input, file);
         let schema = with_fields(&own, &partition);
@@ -107,7 +107,11 @@ impl ParquetReader {
             problems: mismatches.iter().map(ToString::to_string).collect(),
         })?;
         let columns = conform.projection().iter().copied().filter(|column| *column < stored.fields().len());
-        let mask = ProjectionMask::roots(builder.parquet_schema(), columns);
+        let mut read: Vec<usize> = columns.collect();
+        read.sort_unstable();
+        read.dedup();
+        let own = Arc::new(own.project(&read)?);
+        let mask = ProjectionMask::roots(builder.parquet_schema(), read);
         let reader = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build();
         let reader = reader.map_err(|error| failed(error.to_string()))?;
         Ok(Self { file: file.clone(), reader, schema: own, partition, conform, next_row: 0 })
@@ -126,25 +130,8 @@ impl ParquetReader {
         Ok(Some((first, conformed)))
     }
 
-    /// The batch with the names that the source gives its columns.
-    fn under_their_names(&self, batch: RecordBatch) -> Result<RecordBatch, MaterializerError> {
-        let width = self.schema.fields().len();
-        let mut read: Vec<usize> =
-            self.conform.projection().iter().copied().filter(|at| *at < width).collect();
-        read.sort_unstable();
-        read.dedup();
-        let fields: Vec<Arc<Field>> =
-            read.iter().filter_map(|at| self.schema.fields().get(*at)).cloned().collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let schema = Arc::new(Schema::new(fields));
-        Ok(RecordBatch::try_new_with_options(schema, batch.columns().to_vec(), &options)?)
-    }
-
+    /// The batch under the names that the source gives its columns, with those that the file lacks.
     fn with_partition(&self, batch: RecordBatch) -> Result<RecordBatch, MaterializerError> {
-        let batch = self.under_their_names(batch)?;
-        if self.partition.is_empty() {
-            return Ok(batch);
-        }
         let mut columns = batch.columns().to_vec();
         for (field, value) in &self.partition {
             let text: ArrayRef = Arc::new(StringArray::from(vec![value.as_deref(); batch.num_rows()]));
@@ -158,22 +145,22 @@ impl ParquetReader {
             })?);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let schema = with_fields(&batch.schema(), &self.partition);
+        let schema = with_fields(&self.schema, &self.partition);
         Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
     }
 }
 
 /// Two columns of one name are refused: which of them is meant cannot be known.
-fn twice(schema: &SchemaRef, file: &SourceFile) -> Result<(), MaterializerError> {
-    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-    let is_second = |(at, name): &(usize, &&str)| names.iter().take(*at).any(|before| before == *name);
-    let twice = names.iter().enumerate().filter(is_second);
-    let problems: Vec<String> =
-        twice.map(|(_, name)| format!("it has two columns `{name}`: rename one")).collect();
-    match problems.is_empty() {
-        true => Ok(()),
-        false => Err(MaterializerError::File { path: file.path.display().to_string(), problems }),
+pub(crate) fn refuse_repeated<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+    file: &SourceFile,
+) -> Result<(), MaterializerError> {
+    let repeated = transform::repeated_names(names);
+    if repeated.is_empty() {
+        return Ok(());
     }
+    let problems = repeated.iter().map(|name| format!("it has two columns `{name}`: rename one")).collect();
+    Err(MaterializerError::File { path: file.path.display().to_string(), problems })
 }
 
 /// The file's schema with the names that the source gives its columns. A column whose name is that of another is

@@ -10,7 +10,7 @@ use crate::csv_records::{self, Records};
 use crate::error::MaterializerError;
 use crate::file_format;
 use crate::source_files::SourceFile;
-use crate::source_reader::{SourceRows, Unreadable};
+use crate::source_reader::{SourceRows, Unreadable, refuse_repeated};
 use crate::stream::{json_values, text_value};
 
 /// Records of one batch.
@@ -175,16 +175,8 @@ fn header(
     let fields = csv_records::fields(&text).map_err(|why| failed(format!("its header: {why}")))?;
     let names: Vec<String> =
         fields.into_iter().map(|name| name.unwrap_or_default().trim().to_owned()).collect();
-    let twice: Vec<String> = names
-        .iter()
-        .enumerate()
-        .filter(|(at, name)| names.iter().take(*at).any(|before| before == *name) && !name.is_empty())
-        .map(|(_, name)| format!("it has two columns `{name}`: rename one"))
-        .collect();
-    match twice.is_empty() {
-        true => Ok(names),
-        false => Err(MaterializerError::File { path: file.path.display().to_string(), problems: twice }),
-    }
+    refuse_repeated(names.iter().map(String::as_str).filter(|name| !name.is_empty()), file)?;
+    Ok(names)
 }
 
 fn missing(name: &str, header: &[String]) -> String {
