@@ -8,6 +8,7 @@ mod clock;
 mod commands;
 mod failure;
 mod fault;
+mod interruption;
 mod output;
 mod progress;
 mod project;
@@ -27,6 +28,14 @@ static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_log(&arguments);
+    if let Err(failure) = trial::begin_batch() {
+        eprintln!("error: {failure}");
+        return ExitCode::FAILURE;
+    }
+    if let Err(error) = interruption::obey(&arguments.command) {
+        eprintln!("error: signals cannot be waited for: {error}");
+        return ExitCode::FAILURE;
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

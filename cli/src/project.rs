@@ -149,7 +149,7 @@ impl Project {
             Box::pin(async move {
                 let begun = registry.begin_use(&using, by, clock::now()).await;
                 begun.map_err(|error| NotUsable {
-                    may_pass: matches!(error, RegistryError::Storage { .. }),
+                    may_pass: matches!(error, RegistryError::Storage { .. } | RegistryError::Held(_)),
                     why: error.to_string(),
                 })
             })

@@ -1,12 +1,14 @@
 //! What the environment says for tests of faults: where a stream ends itself or falls asleep, which guard it
-//! goes without, and how wrong the clock is. A release build has no ear for any of it.
+//! goes without, and how wrong the clock is. Ignored in release builds.
 //!
 //! `TWINSTORE_TRIAL_END` and `TWINSTORE_TRIAL_SLEEP` are `POINT` or `POINT:PASSES`,
-//! `TWINSTORE_TRIAL_WITHOUT` a guard, and `TWINSTORE_TRIAL_CLOCK_S` how many seconds the clock is ahead, or behind where it is negative.
+//! `TWINSTORE_TRIAL_WITHOUT` a guard; `TWINSTORE_TRIAL_BATCH_…` are the same of batch commands.
+//! `TWINSTORE_TRIAL_CLOCK_S` how many seconds the clock is ahead, or behind where it is negative.
 
 use std::sync::OnceLock;
 
 use materializer::{Point, Trial};
+use offline::BatchTrial;
 
 use crate::failure::Failure;
 
@@ -25,6 +27,24 @@ pub fn of_stream() -> Result<Trial, Failure> {
         trial = trial.without(guard.parse().map_err(Failure::new)?);
     }
     Ok(trial)
+}
+
+/// Begins what is done to the batch command of this process.
+pub fn begin_batch() -> Result<(), Failure> {
+    let mut trial = BatchTrial::default();
+    for (key, stops) in [("TWINSTORE_TRIAL_BATCH_END", false), ("TWINSTORE_TRIAL_BATCH_SLEEP", true)] {
+        if let Some(at) = said(key) {
+            let (point, pass) = at.split_once(':').unwrap_or((&at, "1"));
+            let number =
+                pass.parse().map_err(|_| Failure::new(format!("`{pass}` is not a valid pass count")))?;
+            trial = trial.strike(point.parse().map_err(Failure::new)?, number, stops);
+        }
+    }
+    if let Some(guard) = said("TWINSTORE_TRIAL_BATCH_WITHOUT") {
+        trial = trial.without(guard.parse().map_err(Failure::new)?);
+    }
+    trial.begin();
+    Ok(())
 }
 
 fn place_of(place: &str) -> Result<(Point, u64), Failure> {

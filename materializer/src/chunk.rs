@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use feature::{BatchFormat, Micros, Value};
-use offline::{DeadLetter, DeadLetters, Log, Marker, Written};
+use offline::{BatchGuard, BatchPoint, DeadLetter, DeadLetters, Log, Marker, Written};
 use online::{Reader, Writer};
 use roaring::RoaringTreemap;
 use transform::ViewTransform;
@@ -127,6 +127,7 @@ impl<W: Reader + Writer> Loading<'_, W> {
                 self.chunk.refused_of.extend(file.refused(started_at));
             }
         }
+        BatchPoint::Read.pass();
         self.check_unchanged(file)?;
         if range.is_all() {
             self.chunk.markers.push(loaded::completed(file.number));
@@ -136,7 +137,7 @@ impl<W: Reader + Writer> Loading<'_, W> {
 
     /// What was read from a file is what its content was taken of: else none of it is committed.
     fn check_unchanged(&self, file: &FileToLoad) -> Result<(), MaterializerError> {
-        if file.content.is_still_of(&file.file)? {
+        if file.content.is_still_of(&file.file)? || !BatchGuard::Content.is_there() {
             return Ok(());
         }
         Err(MaterializerError::ReplacedMeanwhile {
@@ -198,6 +199,7 @@ impl<W: Reader + Writer> Loading<'_, W> {
         if !chunk.letters.is_empty() {
             let letters = std::mem::take(&mut chunk.letters);
             self.letters.append(letters, (self.materializer.clock)(), &chunk.refused_of).await?;
+            BatchPoint::Refused.pass();
         }
         if chunk.rows == 0 && loaded::stands_at(&self.log, &chunk.markers).await? {
             return Ok(());
@@ -227,6 +229,7 @@ impl<W: Reader + Writer> Loading<'_, W> {
             .map(|taken| Ok(taken.log_batch(source, view, Availability::Measured(now))?.0))
             .collect::<Result<Vec<_>, MaterializerError>>()?;
         let first = OnlineFirst::write(&mut self.log, online, *clock, &batches).await?;
+        BatchPoint::Online.pass();
         let stamp = clock();
         // Raised before the commit: a reader may be refused too early, never too late.
         online.replace(&view.id, &[], (!view.is_static).then_some(stamp)).await?;

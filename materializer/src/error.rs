@@ -70,13 +70,8 @@ pub enum MaterializerError {
         file: String,
     },
     /// Retry: another process loads the view, and goes on.
-    #[error("process {process} is loading {view}: run the command again when it has ended")]
-    Loading {
-        /// The view.
-        view: VersionId,
-        /// The id of the process.
-        process: String,
-    },
+    #[error(transparent)]
+    Loading(#[from] locks::Held),
     /// Tell the user: a table source whose committed rows were changed or removed.
     #[error(
         "version {version} of the Delta table `{path}` removes rows that {view} has loaded: its log only grows, so define {}@{} and backfill that",

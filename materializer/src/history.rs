@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use feature::{BatchFormat, Micros, Source, View};
-use offline::{DeadLetters, Log, Marker, OfflineError, OfflineStore, Optimized};
+use offline::{BatchPoint, DeadLetters, Log, Marker, OfflineError, OfflineStore, Optimized};
 use online::{Mender, Reader, Writer};
 use transform::ViewTransform;
 
@@ -180,6 +180,7 @@ impl<W: Reader + Writer> Materializer<W> {
         let letters = self.offline.dead_letters(&view.id).await?;
         let mut report = LoadReport::new(view.id.clone());
         let files = self.files_to_load(target, &log, &letters, &mut report).await?;
+        BatchPoint::Hashed.pass();
         if mode == Mode::Materialize && !view.is_static {
             report.median_day = old_files::check(target, &files.files, files.format, (self.clock)())?;
         }
@@ -215,6 +216,7 @@ impl<W: Reader + Writer> Materializer<W> {
             loading.mark(files.table_version.map(loaded::table_version_marker));
         }
         let mut report = loading.finish().await?;
+        BatchPoint::Settled.pass();
         // What this command committed before it was decided anew was found in the log.
         report.rows_known = report.rows_known.saturating_sub(before.rows);
         (report.rows_loaded, report.late) = (committed.rows, committed.late);

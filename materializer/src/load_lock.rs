@@ -2,21 +2,19 @@
 //! decided by the log ([`crate::turn`]). The lock goes with its process; while it is waited for, its holder is named.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, Write};
+use std::io::{Seek, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use feature::VersionId;
-use offline::Log;
+use locks::{Holder, LOOK_EVERY, Wait};
+use offline::{BatchGuard, Log};
 
 use crate::error::MaterializerError;
 
 /// The file in the log's folder that is locked; it holds the id of the process that has the lock.
 const NAME: &str = "_load.lock";
-const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Looks after which it is said who is waited for, and after which the command is refused.
-const LOOKS_BEFORE_TOLD: u32 = 40;
-const LOOKS_BEFORE_REFUSED: u32 = 300;
+/// For how long another load is waited for.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The right to load a view; nothing where there is no log yet, or its folder takes no locks.
 #[derive(Debug)]
@@ -26,28 +24,22 @@ impl LoadLock {
     /// Waits until no other load of the view goes on. A holder that sleeps is passed by: when it wakes, it finds
     /// that another took its turn.
     pub(crate) async fn take(log: &Log) -> Result<Self, MaterializerError> {
+        if !BatchGuard::LoadLock.is_there() {
+            return Ok(Self(None));
+        }
         let Some(folder) = log.version().and_then(|_| log.folder().ok()) else { return Ok(Self(None)) };
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(folder.join(NAME));
+        let path = folder.join(NAME);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let Ok(mut file) = file else { return Ok(Self(None)) };
         let view = &log.view().id;
-        let mut looks = 0;
+        let mut wait = Wait::begin(format!("the load of {view}"), PATIENCE);
         while file.try_lock().is_err() {
-            let holder = holder(&mut file);
-            looks += 1;
-            if holder.as_deref().is_some_and(is_stopped) {
-                tracing::warn!(
-                    "{view}: process {} loads it and is stopped; going on without it",
-                    named(&holder)
-                );
+            let holder = holder(&path);
+            if let Some(holder) = holder.as_ref().filter(|holder| holder.is_stopped) {
+                tracing::warn!("{view}: {holder} loads it; going on without it");
                 return Ok(Self(None));
             }
-            if looks == LOOKS_BEFORE_TOLD {
-                tracing::warn!("{view}: waiting for process {}, which loads it", named(&holder));
-            }
-            if looks == LOOKS_BEFORE_REFUSED {
-                return Err(refused(view, &holder));
-            }
+            wait.look(|| holder)?;
             tokio::time::sleep(LOOK_EVERY).await;
         }
         // Advice for those who wait; the lock holds without it.
@@ -65,26 +57,10 @@ impl Drop for LoadLock {
     }
 }
 
-fn holder(file: &mut File) -> Option<String> {
-    let mut text = String::new();
-    file.rewind().ok()?;
-    file.read_to_string(&mut text).ok()?;
-    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
-}
-
-fn named(holder: &Option<String>) -> &str {
-    holder.as_deref().unwrap_or("(unknown)")
-}
-
-fn refused(view: &VersionId, holder: &Option<String>) -> MaterializerError {
-    MaterializerError::Loading { view: view.clone(), process: named(holder).to_owned() }
-}
-
-/// Whether a process was stopped by a signal, where the system tells.
-fn is_stopped(process: &str) -> bool {
-    let Ok(stat) = std::fs::read_to_string(Path::new("/proc").join(process).join("stat")) else {
-        return false;
-    };
-    // The name before the state may hold any character.
-    stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+/// Whoever has the lock: by the id in the file where the system does not tell.
+fn holder(path: &Path) -> Option<Holder> {
+    Holder::of_file(path).or_else(|| {
+        let text = std::fs::read_to_string(path).ok()?;
+        text.trim().parse().ok().map(Holder::of_process)
+    })
 }

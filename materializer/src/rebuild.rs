@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use feature::{EntityKey, Micros, View};
-use offline::Log;
+use offline::{BatchPoint, Log};
 use online::{Entities as Known, Layout, Mender, Mending, Outcome, PackedRow, Read};
 
 use crate::error::MaterializerError;
@@ -155,6 +155,7 @@ impl<W: Mender> Rebuild<'_, W> {
                 .map(|(key, bytes)| Mending { key, bytes, over: over.get(key).map(Vec::as_slice) })
                 .collect();
             let outcomes = self.online.mend(&self.view.id, &rows, None).await?;
+            BatchPoint::Rebuilding.pass();
             for (outcome, (key, _)) in outcomes.into_iter().zip(packed) {
                 if let Outcome::Conflict { held } = outcome {
                     open.insert(key.clone(), held);

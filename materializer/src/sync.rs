@@ -8,7 +8,7 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use feature::{EntityKey, Micros, View};
 use futures::StreamExt;
-use offline::{Added, Log, row_columns, rows};
+use offline::{Added, BatchGuard, BatchPoint, Log, row_columns, rows};
 use online::{Applied, Layout, Outcome, Reader, Replacement, RowState, Writer};
 
 use crate::error::MaterializerError;
@@ -41,7 +41,8 @@ impl Folded {
     pub(crate) fn position(self) -> u64 {
         match self {
             Folded::Committed(version) => 2 * version,
-            Folded::Ahead(version) => 2 * version + 1,
+            Folded::Ahead(version) if BatchGuard::OnlineStamp.is_there() => 2 * version + 1,
+            Folded::Ahead(version) => 2 * (version + 1),
         }
     }
 }
@@ -274,14 +275,20 @@ impl Entities {
             let mut bytes = Vec::new();
             state.encode(&mut bytes)?;
             packed.push((key.clone(), bytes));
-            if packed.len() == ROWS_A_WRITE {
+            if packed.len() == rows_a_write() {
                 written.add(replace(view, online, &packed).await?);
                 packed.clear();
+                BatchPoint::HalfOnline.pass();
             }
         }
         written.add(replace(view, online, &packed).await?);
         Ok(written)
     }
+}
+
+/// Few where a test is to find a write in its middle.
+fn rows_a_write() -> usize {
+    if BatchPoint::HalfOnline.is_awaited() { 4 } else { ROWS_A_WRITE }
 }
 
 async fn replace<W: Reader + Writer>(

@@ -4,7 +4,7 @@
 //! online store has what the log has; one that is not is found by whoever comes next, who puts that right.
 
 use feature::Micros;
-use offline::{Log, Marker, OfflineError};
+use offline::{BatchGuard, BatchPoint, Log, Marker, OfflineError};
 use online::{Reader, Writer};
 
 use crate::error::MaterializerError;
@@ -42,7 +42,11 @@ impl Turn {
     pub(crate) async fn next(log: &Log) -> Result<Self, OfflineError> {
         let begun = log.marker(BEGUN).await?.unwrap_or(0);
         let settled = log.marker(SETTLED).await?.unwrap_or(0);
-        Ok(Self { number: begun + 1, is_taken: false, follows_unsettled: begun != settled })
+        Ok(Self {
+            number: begun + 1,
+            is_taken: false,
+            follows_unsettled: begun != settled && BatchGuard::Settled.is_there(),
+        })
     }
 
     /// Takes the turn that is next, whoever comes between.
@@ -85,6 +89,7 @@ impl Turn {
         let markers: Vec<Marker> = more.iter().cloned().chain([marker]).collect();
         log.appender().await?.commit(&markers, &READS).await?;
         self.taken();
+        BatchPoint::TurnTaken.pass();
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use deltalake_core::{DeltaTableError, Path};
 
 use crate::error::OfflineError;
 use crate::table::{DataFile, Marker, Table};
+use crate::trial::{BatchGuard, BatchPoint};
 
 /// How often a commit is tried again because harmless ones keep taking the version.
 const TRIES: usize = 1000;
@@ -82,6 +83,7 @@ impl Table {
         let snapshot = self.delta.snapshot().map_err(|error| self.failed(error))?;
         let transactions =
             intent.markers.iter().map(|marker| Transaction::new(&marker.app, marker.version)).collect();
+        BatchPoint::FileWritten.pass();
         // Without retries nothing is passed over but by our own rules.
         let properties =
             CommitProperties::default().with_max_retries(0).with_application_transactions(transactions);
@@ -93,6 +95,7 @@ impl Table {
             Ok(committed) => {
                 let version = committed.version();
                 self.delta.state = Some(committed.snapshot());
+                BatchPoint::Committed.pass();
                 Ok(Some(version))
             }
             Err(DeltaTableError::Transaction { source: TransactionError::MaxCommitAttempts(_) }) => Ok(None),
@@ -134,10 +137,15 @@ impl Table {
         for version in before.map_or(0, |before| before + 1)..=newest {
             for action in self.actions(version).await? {
                 match action {
-                    Action::Txn(moved) if counters.contains(moved.app_id.as_str()) => {
+                    Action::Txn(moved)
+                        if counters.contains(moved.app_id.as_str()) && BatchGuard::Snapshot.is_there() =>
+                    {
                         return Err(self.conflict(&format!("version {version} moved `{}`", moved.app_id)));
                     }
-                    Action::Remove(_) if removes(&action).is_some_and(|name| removed.contains(name)) => {
+                    Action::Remove(_)
+                        if removes(&action).is_some_and(|name| removed.contains(name))
+                            && BatchGuard::RemovedFiles.is_there() =>
+                    {
                         return Err(self.conflict(&format!("version {version} replaced the same files")));
                     }
                     Action::Metadata(_) | Action::Protocol(_) if before.is_some() => {

@@ -18,6 +18,7 @@ use crate::content_hash::hex;
 use crate::csv_writer::CsvWriter;
 use crate::dictionaries::Dictionaries;
 use crate::error::OfflineError;
+use crate::partial::Partial;
 use crate::written::Written;
 
 /// Bytes of a dictionary beyond which a column of a file goes on without one: what hardly repeats is
@@ -51,7 +52,7 @@ impl FileFormat {
 /// nothing behind, and an older file of that name as it was.
 pub struct FileWriter {
     path: PathBuf,
-    partial: PathBuf,
+    partial: Partial,
     written: Written,
     writer: Option<Writer>,
 }
@@ -87,8 +88,7 @@ impl FileWriter {
         let format = FileFormat::of(path)?;
         let written = Written::of(path, schema)?;
         let schema = written.schema().clone();
-        let partial = partial_name(path);
-        let file = File::create(&partial).map_err(|error| failed(&error))?;
+        let (partial, file) = Partial::create(path).map_err(|error| failed(&error))?;
         let file = Hashed { file, hash: Sha256::new() };
         let mut begun = Self { path: path.to_owned(), partial, written, writer: None };
         begun.writer = Some(match format {
@@ -132,7 +132,15 @@ impl FileWriter {
 
     /// Ends the file: all of it is on disk when it takes its name. Gives the SHA-256 of its bytes, in
     /// hexadecimal.
-    pub fn finish(mut self) -> Result<String, OfflineError> {
+    pub fn finish(self) -> Result<String, OfflineError> {
+        let path = self.path.clone();
+        let (sha256, partial) = self.close()?;
+        partial.name().map_err(|error| OfflineError::file("write", &path, error))?;
+        Ok(sha256)
+    }
+
+    /// Ends the file without giving it its name yet: all of it is on disk.
+    pub(crate) fn close(mut self) -> Result<(String, Partial), OfflineError> {
         let failed = |error: &dyn fmt::Display| OfflineError::file("write", &self.path, error);
         let Some(writer) = self.writer.take() else { return Err(OfflineError::Cancelled) };
         let hashed = match writer {
@@ -144,22 +152,9 @@ impl FileWriter {
                 buffered.into_inner().map_err(|error| failed(&error))?
             }
         };
-        let named = hashed.file.sync_all().and_then(|()| std::fs::rename(&self.partial, &self.path));
-        named.map_err(|error| failed(&error))?;
-        Ok(hex(&hashed.hash.finalize()))
+        hashed.file.sync_all().map_err(|error| failed(&error))?;
+        Ok((hex(&hashed.hash.finalize()), self.partial))
     }
-}
-
-impl Drop for FileWriter {
-    fn drop(&mut self) {
-        // After a finish there is no such file any more, and nothing to do.
-        let _ = std::fs::remove_file(&self.partial);
-    }
-}
-
-fn partial_name(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.partial", std::process::id()))
 }
 
 /// Writes a batch as a whole file or not at all.

@@ -32,6 +32,7 @@ mod label_times;
 mod log;
 mod manifest;
 mod optimize;
+mod partial;
 mod rows;
 mod scan;
 mod spine;
@@ -40,6 +41,7 @@ mod store;
 mod table;
 mod training_set;
 mod training_set_file;
+mod trial;
 mod written;
 
 pub use columns::{
@@ -58,10 +60,12 @@ pub use join::{
 pub use log::Log;
 pub use manifest::{Made, Manifest, ManifestSpine, ManifestView, file_sha256};
 pub use optimize::Optimized;
+pub use partial::end_files;
 pub use rows::{row_columns, rows};
 pub use spine::{Spine, read_file};
 pub use store::OfflineStore;
 pub use table::{Appender, Marker, Written};
 pub use training_set::{FeatureSummary, Making, Options, Summary, TrainingSet, training_set};
-pub use training_set_file::{FileContent, TrainingSetFile};
+pub use training_set_file::{FileContent, FinishedFile, TrainingSetFile};
+pub use trial::{BatchGuard, BatchPoint, BatchTrial};
 pub use written::Written as WrittenColumns;

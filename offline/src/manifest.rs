@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::content_hash::{ColumnHash, hex};
 use crate::error::OfflineError;
+use crate::partial::MANIFEST;
 use crate::training_set::{Options, Summary};
 
 /// The format of manifests that this version writes. Format 1 hashed nested columns in another way.
@@ -109,23 +110,25 @@ impl Manifest {
     /// Where the manifest of a training set lies.
     pub fn path_of(training_set: &Path) -> PathBuf {
         let mut name = training_set.file_name().unwrap_or_default().to_os_string();
-        name.push(".manifest.json");
+        name.push(MANIFEST);
         training_set.with_file_name(name)
     }
 
-    /// Writes the manifest beside its training set.
-    pub fn write(&self, training_set: &Path) -> Result<(), OfflineError> {
-        let path = Self::path_of(training_set);
-        let failed = |error: &dyn std::fmt::Display| OfflineError::file("write", &path, error);
-        let text = serde_json::to_string_pretty(self).map_err(|error| failed(&error))?;
-        std::fs::write(&path, text + "\n").map_err(|error| failed(&error))
+    /// The manifest as it lies beside its training set.
+    pub(crate) fn text(&self) -> serde_json::Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 
     /// Reads the manifest that lies beside a training set.
     pub fn read(training_set: &Path) -> Result<Self, OfflineError> {
         let path = Self::path_of(training_set);
         let failed = |error: &dyn std::fmt::Display| OfflineError::file("read", &path, error);
-        let text = std::fs::read_to_string(&path).map_err(|error| failed(&error))?;
+        let text = std::fs::read_to_string(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound if training_set.exists() => failed(
+                &"there is no such file beside the training set, as when its command was killed in its last moment: make the training set again",
+            ),
+            _ => failed(&error),
+        })?;
         let manifest: Self = serde_json::from_str(&text).map_err(|error| failed(&error))?;
         if manifest.format > FORMAT {
             let why = format!(

@@ -17,6 +17,7 @@ use crate::error::OfflineError;
 use crate::log::Log;
 use crate::scan;
 use crate::table::{DataFile, Table};
+use crate::trial::BatchPoint;
 
 /// Files below this many bytes are compacted, and none grows beyond it by compaction alone.
 const TARGET_BYTES: u64 = 128 << 20;
@@ -54,6 +55,7 @@ impl Log {
         while let Some(group) = due.pop_front() {
             let batch = read(self.table(), &view, &group).await?;
             let rows = batch.num_rows() as u64;
+            BatchPoint::CompactionRead.pass();
             match self.table_mut().replace(&group, by_entity(&view, &batch)?).await {
                 Ok(_) => rows_rewritten += rows,
                 Err(OfflineError::Conflict { .. }) if conflicts < TRIES => {

@@ -1,7 +1,9 @@
 //! A training set on its way into a file: one thread writes it, another hashes what its columns hold,
 //! and neither holds up whoever makes the rows.
 
-use std::path::Path;
+use std::fmt;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use arrow::array::RecordBatch;
@@ -11,6 +13,9 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use crate::content_hash::{ColumnHash, ContentHash};
 use crate::error::OfflineError;
 use crate::file_format::FileWriter;
+use crate::manifest::Manifest;
+use crate::partial::{self, Partial};
+use crate::trial::BatchPoint;
 use crate::written::Written;
 
 /// Batches that wait for each thread.
@@ -18,8 +23,18 @@ const BATCHES: usize = 2;
 
 /// A training set's file that is being written. One that is dropped leaves nothing behind.
 pub struct TrainingSetFile {
+    path: PathBuf,
     file: Background<FileWriter>,
     hash: Background<(ContentHash, Written)>,
+}
+
+/// A training set's file that is whole and on disk, and does not have its name yet. One that is dropped leaves
+/// nothing behind.
+pub struct FinishedFile {
+    path: PathBuf,
+    partial: Partial,
+    /// What it holds.
+    pub content: FileContent,
 }
 
 /// What a training set's file holds.
@@ -35,9 +50,11 @@ impl TrainingSetFile {
     /// Begins a file of the format that its name says.
     pub fn create(path: &Path, schema: &SchemaRef) -> Result<Self, OfflineError> {
         let file = FileWriter::create(path, schema)?;
+        BatchPoint::TrainingBegun.pass();
         let written = Written::of(path, schema)?;
         let hash = (ContentHash::new(written.schema()), written);
         Ok(Self {
+            path: path.to_owned(),
             file: Background::begin(file, FileWriter::write),
             hash: Background::begin(hash, |(hash, written), batch| Ok(hash.add(&written.batch(batch)?)?)),
         })
@@ -49,11 +66,26 @@ impl TrainingSetFile {
         self.hash.send(batch.clone()).await && self.file.send(batch).await
     }
 
-    /// Ends the file: all of it is on disk when it takes its name.
-    pub fn finish(self) -> Result<FileContent, OfflineError> {
+    /// Ends the file: all of it is on disk.
+    pub fn finish(self) -> Result<FinishedFile, OfflineError> {
         let (columns, _) = self.hash.end()?.0.finish();
-        let sha256 = self.file.end()?.finish()?;
-        Ok(FileContent { sha256, columns })
+        let (sha256, partial) = self.file.end()?.close()?;
+        Ok(FinishedFile { path: self.path, partial, content: FileContent { sha256, columns } })
+    }
+}
+
+impl FinishedFile {
+    /// Gives the training set its name, and its manifest beside it. A manifest never lies beside another training
+    /// set than its own, wherever the process ends.
+    pub fn name(self, manifest: &Manifest) -> Result<(), OfflineError> {
+        let path = Manifest::path_of(&self.path);
+        let failed = |error: &dyn fmt::Display| OfflineError::file("write", &path, error);
+        let text = manifest.text().map_err(|error| failed(&error))?;
+        let (description, mut file) = Partial::create(&path).map_err(|error| failed(&error))?;
+        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| failed(&error))?;
+        BatchPoint::TrainingWritten.pass();
+        let named = partial::name_both(self.partial, description);
+        named.map_err(|error| OfflineError::file("write", &self.path, error))
     }
 }
 

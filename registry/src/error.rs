@@ -88,6 +88,9 @@ pub enum RegistryError {
         /// Why.
         reason: String,
     },
+    /// Another process writes to the registry, or was stopped while it did: the caller tries again.
+    #[error(transparent)]
+    Held(#[from] locks::Held),
     /// The registry's storage failed: the caller tells where and why.
     #[error("the registry {url} failed to {action}: {source}{}", advice(.source))]
     Storage {

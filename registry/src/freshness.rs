@@ -38,7 +38,7 @@ impl Registry {
     /// `now`.
     pub async fn add_freshness(&self, counted: &[Freshness], now: Micros) -> Result<(), RegistryError> {
         let failed = self.failed("keep how fresh views are");
-        let mut transaction = self.pool().begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+        let mut transaction = self.begin_writing("keep how fresh views are").await?;
         for one in counted {
             let rows = i64::try_from(one.rows).unwrap_or(i64::MAX);
             let add = "INSERT INTO freshness (name, version, minute, stage, edge, row_count)

@@ -48,6 +48,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 mod uses;
+mod writing;
 mod yaml;
 
 pub use canonical::Canonical;

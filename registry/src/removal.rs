@@ -37,7 +37,7 @@ impl Registry {
         let id = meant(&registered, reference, kind)?;
         refuse_what_is_needed(&registered, &id)?;
         let failed = self.failed("remove a definition");
-        let mut transaction = self.pool().begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+        let mut transaction = self.begin_writing("remove a definition").await?;
         let now = generation(&mut transaction).await.map_err(&failed)?;
         if u64::try_from(now) != Ok(registered.generation()) {
             return Err(RegistryError::Stale);

@@ -21,7 +21,7 @@ use crate::stored::{body_text, damaged, definition, number};
 use crate::uses::{self, FirstUse};
 
 /// How long a writer waits for another one.
-const BUSY: Duration = Duration::from_secs(10);
+pub(crate) const BUSY: Duration = Duration::from_secs(10);
 /// How often a new registry is opened again while another process makes it: SQLite turns its
 /// write-ahead log on without waiting for the other.
 const OPENS: u32 = 200;
@@ -130,7 +130,12 @@ impl Registry {
 
     async fn make_tables(&self) -> Result<(), RegistryError> {
         let failed = self.failed("make its tables");
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+        // Whoever only reads does not wait for one who writes.
+        let current = sqlx::query("SELECT 1 FROM registry WHERE id = 1 AND schema_version = $1");
+        if matches!(current.bind(SCHEMA).fetch_optional(&self.pool).await, Ok(Some(_))) {
+            return Ok(());
+        }
+        let mut transaction = self.begin_writing("make its tables").await?;
         let there = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'registry'";
         let there = sqlx::query(there).fetch_optional(&mut *transaction).await.map_err(&failed)?;
         let mut schema = 1;
@@ -199,7 +204,7 @@ impl Registry {
             return Err(RegistryError::Refused(plan.refused.clone()));
         }
         let failed = self.failed("apply the plan");
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+        let mut transaction = self.begin_writing("apply the plan").await?;
         let now = generation(&mut transaction).await.map_err(&failed)?;
         if u64::try_from(now) != Ok(plan.generation) {
             return Err(RegistryError::Stale);
@@ -271,6 +276,11 @@ impl Registry {
             })
         };
         rows.iter().map(revision).collect()
+    }
+
+    /// Its file.
+    pub(crate) fn path(&self) -> &Path {
+        Path::new(self.url.trim_start_matches("sqlite://"))
     }
 
     pub(crate) fn pool(&self) -> &SqlitePool {

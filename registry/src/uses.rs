@@ -78,7 +78,7 @@ impl Registry {
         if fresh.is_empty() {
             return Ok(());
         }
-        let mut transaction = self.pool().begin_with("BEGIN IMMEDIATE").await.map_err(&failed)?;
+        let mut transaction = self.begin_writing("record a first use").await?;
         // An edit may have come between.
         for one in self::fresh(&mut transaction, using, &failed).await? {
             let insert =

@@ -1,18 +1,16 @@
 //! `training-set`: the point-in-time join of a spine with the features of a service.
 
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use feature::{AsOf, ServiceRef};
 use offline::{
-    FileContent, Made, Making, Manifest, ManifestSpine, OfflineError, Options, Spine, Summary,
+    FinishedFile, Made, Making, Manifest, ManifestSpine, OfflineError, Options, Spine, Summary,
     TrainingSetFile, file_sha256,
 };
 use serde_json::json;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::arguments::{AsOfArg, Format, TrainingSetArgs, TrainingSetCommand, TrainingSetOther};
 use crate::commands::verify;
@@ -77,10 +75,14 @@ async fn build(project: &Project, build: &Build<'_>) -> Result<(), Failure> {
     let how = Made {
         twinstore: env!("CARGO_PKG_VERSION").to_owned(),
         spine,
-        sha256: made.content.sha256,
-        columns: made.content.columns,
+        sha256: made.file.content.sha256.clone(),
+        columns: made.file.content.columns.clone(),
     };
-    Manifest::new(&plan, &options, &made.summary, how).write(&out)?;
+    let manifest = Manifest::new(&plan, &options, &made.summary, how);
+    let file = made.file;
+    tokio::task::spawn_blocking(move || file.name(&manifest))
+        .await
+        .map_err(|error| Failure::new(error.to_string()))??;
     let seconds = began.elapsed().as_secs_f64();
     let summary = &made.summary;
     let leaked: Option<u64> = summary.features.iter().map(|feature| feature.leaked.map(|n| n as u64)).sum();
@@ -130,16 +132,14 @@ fn options(args: &TrainingSetArgs) -> Options {
 struct Written {
     preview: Option<comfy_table::Table>,
     summary: Summary,
-    content: FileContent,
+    file: FinishedFile,
 }
 
-/// Writes the file as it is made. One that is interrupted leaves nothing behind.
+/// Writes the file as it is made, under another name.
 async fn write(mut making: Making<'_>, out: &Path, preview_rows: usize) -> Result<Written, Failure> {
-    // From here on nothing that interrupts is missed, whatever is waited for at that moment.
-    let mut interrupts = signal(SignalKind::interrupt())?;
     let file = TrainingSetFile::create(out, making.schema())?;
     let mut shown = None;
-    while let Some(batch) = next(&mut making, &mut interrupts).await? {
+    while let Some(batch) = next(&mut making).await? {
         if preview_rows > 0 && shown.is_none() {
             shown = Some(preview(&batch, preview_rows)?);
         }
@@ -147,13 +147,13 @@ async fn write(mut making: Making<'_>, out: &Path, preview_rows: usize) -> Resul
             break;
         }
     }
-    let content = file.finish()?;
+    let file = file.finish()?;
     tracing::info!("{}", making.explain());
-    Ok(Written { preview: shown, summary: making.finish(), content })
+    Ok(Written { preview: shown, summary: making.finish(), file })
 }
 
-/// The next rows, with progress shown while they are waited for. Ctrl-C stops the threads that read.
-async fn next(making: &mut Making<'_>, interrupts: &mut Signal) -> Result<Option<RecordBatch>, Failure> {
+/// The next rows, with progress shown while they are waited for.
+async fn next(making: &mut Making<'_>) -> Result<Option<RecordBatch>, Failure> {
     let reading = making.reading().clone();
     let progress = Progress::of_rows("reading logs", making.log_rows());
     let watch = async {
@@ -165,10 +165,6 @@ async fn next(making: &mut Making<'_>, interrupts: &mut Signal) -> Result<Option
     tokio::select! {
         batch = making.next() => Ok(batch?),
         () = watch => Err(OfflineError::Cancelled.into()),
-        _ = interrupts.recv() => {
-            reading.cancelled.store(true, Ordering::Relaxed);
-            Err(Failure::new("interrupted: nothing was written"))
-        }
     }
 }
 

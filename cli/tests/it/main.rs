@@ -13,6 +13,8 @@ mod delta_source;
 #[cfg(test)]
 mod first_steps;
 #[cfg(test)]
+mod held_up;
+#[cfg(test)]
 mod interrupted;
 #[cfg(test)]
 mod killed;

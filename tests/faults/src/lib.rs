@@ -23,6 +23,7 @@
     reason = "a harness of tests: what goes wrong in it ends the test aloud"
 )]
 
+mod batch;
 mod broker;
 mod checker;
 mod disk;
@@ -34,6 +35,7 @@ mod stage;
 mod topic;
 mod witness;
 
+pub use batch::{BatchProject, Counts, Ended, Findings, Running, Scene, Sources, Stores, trial};
 pub use broker::Broker;
 pub use checker::Checked;
 pub use faults::{Extent, Fault, Outcome, restart, run};

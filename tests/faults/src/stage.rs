@@ -380,7 +380,7 @@ fn command(folder: &Path, settings: &[(&str, String)], words: &[&str]) -> Comman
 }
 
 /// The binary that is tested: TWINSTORE_BIN, or the one that was built beside this one.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("TWINSTORE_BIN") {
         return path.into();
     }

@@ -1,0 +1,74 @@
+//! SIGINT and SIGTERM end a command soon, wherever it is: half-written files are removed, one sentence says what
+//! is left, and the exit code is the conventional one. What is committed stays, and nothing else has an effect, so
+//! a command can end between any two steps, as it does when it is killed.
+//!
+//! `serve` and `stream` are not ended here: they finish what is in flight.
+
+use std::io;
+use std::thread;
+
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::arguments::{Command, DeadLetterCommand, OfflineCommand, OnlineCommand};
+
+/// The exit codes of a process that ends by these signals: 128 and their numbers.
+const INTERRUPTED: i32 = 130;
+const TERMINATED: i32 = 143;
+
+/// Ends the process on either signal from here on. The thread of it is not one of the runtime's: those may all
+/// be busy.
+pub fn obey(command: &Command) -> io::Result<()> {
+    if matches!(command, Command::Serve(_) | Command::Stream(_)) {
+        return Ok(());
+    }
+    let left = what_is_left(command);
+    let runtime = Builder::new_current_thread().enable_io().build()?;
+    let (mut interrupt, mut terminate) = {
+        let _inside = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    let wait = move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => end("interrupted", &left, INTERRUPTED),
+                _ = terminate.recv() => end("asked to end", &left, TERMINATED),
+            }
+        });
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
+}
+
+fn end(why: &str, left: &str, code: i32) -> ! {
+    // No file takes its name from here on.
+    let written = offline::end_files();
+    match written.as_slice() {
+        [] => eprintln!("error: {why}: {left}"),
+        written => {
+            let names: Vec<String> = written.iter().map(|path| path.display().to_string()).collect();
+            eprintln!("error: {why} after {} was written", names.join(", "));
+        }
+    }
+    std::process::exit(code)
+}
+
+/// What holds after the command was ended.
+fn what_is_left(command: &Command) -> String {
+    let left = match command {
+        Command::Backfill(_)
+        | Command::Materialize(_)
+        | Command::DeadLetter(DeadLetterCommand::Replay { .. }) => {
+            "what was committed stays, and the same command goes on from there"
+        }
+        Command::Offline(OfflineCommand::Optimize { .. }) => {
+            "no row of the log changed; run it again to go on"
+        }
+        Command::Online(OnlineCommand::Rebuild { .. }) => {
+            "some online rows are written again and others not yet; run it again to go on"
+        }
+        Command::Push(_) => "rows that were not acknowledged may be in the topic or not",
+        Command::Init { .. } => "some of the project's files may be there already",
+        _ => "nothing was written",
+    };
+    left.to_owned()
+}

@@ -1,0 +1,21 @@
+//! Waiting for another process: whoever waits for a lock says after two seconds for whom, and gives up after a
+//! bound with one sentence. What is locked and why is for its owner to decide; this crate only knows files,
+//! processes and how long somebody waits.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! use std::time::Duration;
+//!
+//! # fn example() -> Result<(), locks::Held> {
+//! let file = std::fs::File::open("out").unwrap();
+//! let what = "the folder `out`, which another training set is being put into";
+//! locks::lock(&file, Path::new("out"), what, Duration::from_secs(60))?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod holder;
+mod waiting;
+
+pub use holder::Holder;
+pub use waiting::{Held, LOOK_EVERY, TOLD_AFTER, Wait, lock};

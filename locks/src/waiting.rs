@@ -1,0 +1,115 @@
+//! Waiting for a lock: what is said meanwhile, and when it is given up.
+
+use std::fmt;
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::holder::Holder;
+
+/// After how long it is said who is waited for.
+pub const TOLD_AFTER: Duration = Duration::from_secs(2);
+/// How often it is looked whether the lock is free.
+pub const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// A lock that another process kept for longer than it was waited for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Held {
+    what: String,
+    holder: Option<Holder>,
+    waited: Duration,
+}
+
+impl Held {
+    /// Who has it, where the system tells.
+    pub fn holder(&self) -> Option<&Holder> {
+        self.holder.as_ref()
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, holder, waited } = self;
+        write!(f, "{what}: {} has it for more than {}s: ", named(holder), waited.as_secs())?;
+        match holder {
+            Some(holder) if holder.is_stopped => {
+                write!(f, "let it go on with `kill -CONT {}` or end it, and run this again", holder.process)
+            }
+            _ => f.write_str("run this again when it has ended"),
+        }
+    }
+}
+
+impl std::error::Error for Held {}
+
+fn named(holder: &Option<Holder>) -> String {
+    holder.as_ref().map_or_else(|| "a process that cannot be named".to_owned(), Holder::to_string)
+}
+
+/// A wait that is going on.
+#[derive(Debug)]
+pub struct Wait {
+    what: String,
+    bound: Duration,
+    began: Instant,
+    is_told: bool,
+}
+
+impl Wait {
+    /// Begins to wait. What is waited for is named as in `the registry at x.db`.
+    pub fn begin(what: impl Into<String>, bound: Duration) -> Self {
+        Self { what: what.into(), bound, began: Instant::now(), is_told: false }
+    }
+
+    /// To be called each time that the lock is not free: says once for whom it is waited, and gives up at the
+    /// bound.
+    pub fn look(&mut self, holder: impl FnOnce() -> Option<Holder>) -> Result<(), Held> {
+        let waited = self.began.elapsed();
+        if waited >= self.bound {
+            return Err(self.give_up(holder()));
+        }
+        if waited >= TOLD_AFTER && !self.is_told {
+            self.is_told = true;
+            tracing::warn!("waiting for {}: {} has it", self.what, named(&holder()));
+        }
+        Ok(())
+    }
+
+    /// What there is to say where it is not waited for any longer.
+    pub fn give_up(&self, holder: Option<Holder>) -> Held {
+        Held { what: self.what.clone(), holder, waited: self.bound }
+    }
+}
+
+/// Locks a file or folder for as long as it is open, and waits where another process has the lock. A file system
+/// without locks gives none, and nothing is waited for.
+pub fn lock(file: &File, path: &Path, what: &str, bound: Duration) -> Result<(), Held> {
+    let mut wait = Wait::begin(what, bound);
+    loop {
+        match file.try_lock() {
+            Ok(()) | Err(TryLockError::Error(_)) => return Ok(()),
+            Err(TryLockError::WouldBlock) => wait.look(|| Holder::of_file(path))?,
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_stays_taken_is_given_up_and_its_holder_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let held = File::create(&path).unwrap();
+        held.lock().unwrap();
+        let other = File::open(&path).unwrap();
+        let refused = lock(&other, &path, "the file", Duration::from_millis(50)).unwrap_err();
+        let said = refused.to_string();
+        assert!(said.contains(&format!("process {}", std::process::id())), "{said}");
+        assert!(said.starts_with("the file: ") && said.contains("run this again"), "{said}");
+        drop(held);
+        lock(&other, &path, "the file", Duration::from_millis(50)).unwrap();
+    }
+}

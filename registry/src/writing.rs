@@ -1,0 +1,52 @@
+//! One writer of the registry at a time: whoever waits for another says for whom, and gives up in a sentence.
+
+use std::path::Path;
+use std::time::Duration;
+
+use locks::{Held, Holder, Wait};
+use sqlx::{Sqlite, Transaction};
+
+use crate::error::{self, RegistryError, sqlite_code};
+use crate::store::{BUSY, Registry};
+
+/// How often it is looked whether the other one has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+impl Registry {
+    /// Begins a transaction that writes; `action` is what it is for, as in `apply the plan`.
+    pub(crate) async fn begin_writing(
+        &self,
+        action: &'static str,
+    ) -> Result<Transaction<'static, Sqlite>, RegistryError> {
+        let failed = self.failed(action);
+        let begun = self.telling(self.pool().begin_with("BEGIN IMMEDIATE")).await;
+        begun.map_err(|(source, held)| match sqlite_code(&source) {
+            Some(error::BUSY) => RegistryError::Held(held),
+            _ => failed(source),
+        })
+    }
+
+    /// Waits for SQLite, which waits for another process without a word.
+    async fn telling<T>(
+        &self,
+        doing: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, (sqlx::Error, Held)> {
+        let path = self.path();
+        let mut wait = Wait::begin(format!("the registry {}", path.display()), BUSY);
+        tokio::pin!(doing);
+        loop {
+            tokio::select! {
+                done = &mut doing => return done.map_err(|error| (error, wait.give_up(holder(path)))),
+                // SQLite itself gives up.
+                () = tokio::time::sleep(LOOK_EVERY) => drop(wait.look(|| holder(path))),
+            }
+        }
+    }
+}
+
+/// Whoever writes: the lock lies in the index of the write-ahead log, or on the file where there is none.
+fn holder(path: &Path) -> Option<Holder> {
+    let mut index = path.as_os_str().to_owned();
+    index.push("-shm");
+    Holder::of_file(Path::new(&index)).or_else(|| Holder::of_file(path))
+}

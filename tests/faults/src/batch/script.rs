@@ -1,0 +1,507 @@
+//! A trial: commands that run beside each other, what is done to them, and what is repeated until it succeeds.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use feature::Micros;
+use feature::oracle::Numbers;
+
+use super::command::Running;
+use super::findings::{Findings, files};
+use super::project::{BatchProject, Stores};
+use super::sources::{Sources, USERS};
+use crate::redis::Redis;
+use crate::topic::now;
+
+/// Points of loads, of compactions, of rebuilds and of training sets.
+const LOAD_POINTS: [&str; 9] = [
+    "hashed",
+    "read",
+    "turn-taken",
+    "refused",
+    "half-online",
+    "online",
+    "file-written",
+    "committed",
+    "settled",
+];
+const COMPACTION_POINTS: [&str; 3] = ["compaction-read", "file-written", "committed"];
+const REBUILD_POINTS: [&str; 3] = ["turn-taken", "rebuilding", "committed"];
+const TRAINING_POINTS: [&str; 4] = ["training-begun", "training-written", "manifest-removed", "data-named"];
+
+/// How often what failed is repeated.
+const REPEATS: usize = 6;
+/// For how long a process may be held up by one that is stopped before it says so.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// What a trial is about, beside what is done to its processes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scene {
+    /// Commands beside each other.
+    Beside,
+    /// Source files are replaced meanwhile.
+    Replaced,
+    /// The disk is full for a while.
+    FullDisk,
+    /// Two projects share a Redis.
+    SharedRedis,
+    /// The project's folder is copied meanwhile, and the copy is used.
+    Copied,
+}
+
+/// How much was done.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Counts {
+    /// Processes that were started to run beside each other.
+    pub processes: u64,
+    /// Those that were killed, or ended themselves at a point.
+    pub kills: u64,
+    /// Those that were stopped and went on.
+    pub stops: u64,
+    /// Those that were asked to end.
+    pub terminated: u64,
+}
+
+impl Counts {
+    /// Adds what another trial did.
+    pub fn add(&mut self, other: Self) {
+        self.processes += other.processes;
+        self.kills += other.kills;
+        self.stops += other.stops;
+        self.terminated += other.terminated;
+    }
+}
+
+impl Scene {
+    /// Every scene.
+    pub const ALL: [Scene; 5] =
+        [Scene::Beside, Scene::Replaced, Scene::FullDisk, Scene::SharedRedis, Scene::Copied];
+
+    /// What reports call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Scene::Beside => "beside each other",
+            Scene::Replaced => "files replaced",
+            Scene::FullDisk => "disk full",
+            Scene::SharedRedis => "two projects, one redis",
+            Scene::Copied => "project copied",
+        }
+    }
+}
+
+/// A project with its sources and what is run in it.
+struct Stage {
+    project: BatchProject,
+    sources: Sources,
+    actors: Vec<Actor>,
+    /// Where a running server takes pushes.
+    http: Option<String>,
+}
+
+/// One process, and what is done to it.
+struct Actor {
+    words: String,
+    start_ms: u64,
+    point: Option<(String, bool)>,
+    /// When it gets a signal from outside, counted from its start.
+    signal: Option<(u64, &'static str)>,
+    wake_after: Duration,
+    running: Option<Running>,
+    began: Option<Instant>,
+    stopped_since: Option<Instant>,
+    is_silent: bool,
+}
+
+/// Runs the trial of a seed. Gives what is wrong afterwards, and how much was done.
+pub fn trial(seed: u64, scene: Scene, redis: Option<&Redis>, without: Option<&str>) -> (Findings, Counts) {
+    let mut numbers = Numbers::new(seed.wrapping_mul(1_000_003));
+    let mut counts = Counts::default();
+    let mut findings = Findings::default();
+    let from = Micros::new(now().get() - 1_000_000).unwrap();
+    let names: Vec<String> = match scene {
+        Scene::SharedRedis => vec![format!("a{seed}"), format!("b{seed}")],
+        _ => vec!["one".to_owned()],
+    };
+    let mut stages: Vec<Stage> = Vec::new();
+    for name in &names {
+        let stores = match (scene, redis) {
+            (Scene::SharedRedis, Some(redis)) => Stores::Redis(redis),
+            (Scene::FullDisk, _) => Stores::SmallDisk,
+            _ => Stores::Embedded,
+        };
+        stages.push(Stage::new(name, stores, from, seed, &mut numbers));
+    }
+    let rounds = 1 + numbers.below(2);
+    for _ in 0..rounds {
+        for stage in &mut stages {
+            stage.sources.add_files();
+            let actors = if names.len() > 1 { 1 + numbers.below(3) } else { 2 + numbers.below(5) };
+            stage.cast(actors, &mut numbers);
+        }
+        play(&mut stages, scene, &mut numbers, without, &mut findings, &mut counts);
+        for stage in &mut stages {
+            stage.repeat(&mut findings);
+        }
+    }
+    for stage in &mut stages {
+        stage.settle(&mut findings);
+        let found = Findings::of(&stage.project, &stage.sources);
+        findings.add(found);
+        stage.look_at_training_sets(&mut findings);
+        findings.look_for_litter(stage.project.path());
+    }
+    if scene == Scene::Copied {
+        stages.iter_mut().for_each(|stage| stage.look_at_copy(&mut findings));
+    }
+    (findings, counts)
+}
+
+/// Lets everything happen that was drawn.
+fn play(
+    stages: &mut [Stage],
+    scene: Scene,
+    numbers: &mut Numbers,
+    without: Option<&str>,
+    findings: &mut Findings,
+    counts: &mut Counts,
+) {
+    let began = Instant::now();
+    let event_ms = numbers.below(500);
+    let (mut event, mut relief) = (false, false);
+    loop {
+        let at = began.elapsed();
+        for stage in stages.iter_mut() {
+            stage.start_due(at, without, counts);
+            stage.push(numbers);
+        }
+        if !event && at >= Duration::from_millis(event_ms) {
+            event = true;
+            stages.iter_mut().for_each(|stage| stage.event(scene, numbers));
+        }
+        if event && !relief && at >= Duration::from_millis(event_ms + 400) {
+            relief = true;
+            stages.iter().for_each(|stage| stage.project.free_disk());
+        }
+        let mut is_over = event && relief;
+        for stage in stages.iter_mut() {
+            is_over &= stage.advance(findings, counts);
+        }
+        if is_over {
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_secs(150), "a trial does not end");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+impl Stage {
+    fn new(name: &str, stores: Stores<'_>, from: Micros, seed: u64, numbers: &mut Numbers) -> Self {
+        let project = BatchProject::begin(name, stores, from);
+        let mut sources = Sources::new(project.path(), seed, from);
+        sources.add_files();
+        let mut spine = String::from("user,t\n");
+        for user in 0..USERS + 2 {
+            for back_s in [1_800, 60, 0] {
+                let at = Micros::new(from.get() - back_s * 1_000_000).unwrap();
+                spine.push_str(&format!("{user},{at}\n"));
+            }
+        }
+        fs::write(project.path().join("spine.csv"), spine).unwrap();
+        // Otherwise first loads are beside each other too.
+        if !numbers.once_in(4) {
+            project.ok("backfill --all");
+        }
+        Self { project, sources, actors: Vec::new(), http: None }
+    }
+
+    /// Draws what is run, and what is done to it.
+    fn cast(&mut self, actors: u64, numbers: &mut Numbers) {
+        self.actors.clear();
+        for _ in 0..actors {
+            let has_server = self.actors.iter().any(|actor| actor.words == "serve");
+            let format = numbers.pick(&["parquet", "csv", "arrow"]).unwrap_or("csv");
+            let words = match numbers.below(12) {
+                0..=2 => "materialize".to_owned(),
+                3 => "materialize orders@1".to_owned(),
+                4 => "backfill --all".to_owned(),
+                5 => "backfill orders@1".to_owned(),
+                6 => "offline optimize".to_owned(),
+                7 => "online rebuild".to_owned(),
+                8 => "stream --until-caught-up".to_owned(),
+                9 if !has_server => "serve".to_owned(),
+                _ => format!("{TRAINING} out.{format}"),
+            };
+            self.actors.push(Actor::draw(words, numbers));
+        }
+    }
+
+    fn start_due(&mut self, at: Duration, without: Option<&str>, counts: &mut Counts) {
+        for actor in &mut self.actors {
+            if actor.began.is_none() && at >= Duration::from_millis(actor.start_ms) {
+                let mut trial = Vec::new();
+                if let Some((point, stops)) = &actor.point {
+                    let key =
+                        if *stops { "TWINSTORE_TRIAL_BATCH_SLEEP" } else { "TWINSTORE_TRIAL_BATCH_END" };
+                    trial.push((key, point.as_str()));
+                }
+                trial.extend(without.map(|guard| ("TWINSTORE_TRIAL_BATCH_WITHOUT", guard)));
+                actor.running = Some(self.project.start(&actor.words, &trial));
+                actor.began = Some(Instant::now());
+                counts.processes += 1;
+            }
+        }
+    }
+
+    /// Pushes some rows where a server runs.
+    fn push(&mut self, numbers: &mut Numbers) {
+        let server = self.actors.iter().find(|actor| actor.words == "serve");
+        let said = server.and_then(|actor| actor.running.as_ref()).map(Running::stderr);
+        self.http = said.and_then(|said| {
+            let address = said.lines().find_map(|line| line.split_once(" and HTTP "))?.1;
+            Some(address.trim().to_owned())
+        });
+        if let Some(http) = self.http.clone().filter(|_| numbers.once_in(8)) {
+            self.sources.push(&http, now());
+        }
+    }
+
+    /// What happens once in the middle of all.
+    fn event(&mut self, scene: Scene, numbers: &mut Numbers) {
+        match scene {
+            Scene::Replaced => {
+                self.sources
+                    .replace_newest(numbers.pick(&["orders", "visits", "accounts"]).unwrap_or("orders"));
+            }
+            Scene::FullDisk => self.project.fill_disk(numbers.below(64)),
+            Scene::Copied => self.project.copy(),
+            Scene::Beside | Scene::SharedRedis => {}
+        }
+    }
+
+    /// Does what is due to each process. Gives whether all have ended.
+    fn advance(&mut self, findings: &mut Findings, counts: &mut Counts) -> bool {
+        let others_end = self.actors.iter_mut().filter(|actor| actor.words != "serve").all(Actor::has_ended);
+        let holder = self.actors.iter().filter_map(|actor| actor.stopped_since).min();
+        for actor in &mut self.actors {
+            actor.strike(counts);
+            actor.wake(counts);
+            if actor.words == "serve" && others_end {
+                actor.end_server();
+            }
+            let held_up = holder.filter(|since| since.elapsed() > SILENCE).is_some();
+            if let Some(held) = actor.silent().filter(|_| held_up) {
+                findings.note(format!("`{}` is held up and says nothing: {held}", actor.words));
+            }
+        }
+        others_end && self.actors.iter_mut().all(Actor::has_ended)
+    }
+
+    /// Repeats what was cut off, until it succeeds.
+    fn repeat(&mut self, findings: &mut Findings) {
+        self.http = None;
+        for actor in std::mem::take(&mut self.actors) {
+            let Some(running) = actor.running else { continue };
+            let is_server = actor.words == "serve";
+            let ended = running.ended();
+            if let Some(complaint) = ended.complaint() {
+                findings.note(complaint);
+            }
+            if ended.code != Some(0) && !is_server {
+                self.until_it_succeeds(&actor.words, findings);
+            }
+        }
+    }
+
+    fn until_it_succeeds(&mut self, words: &str, findings: &mut Findings) {
+        let mut said = BTreeSet::new();
+        for _ in 0..REPEATS {
+            let ended = self.project.run(words);
+            if ended.code == Some(0) {
+                return;
+            }
+            if let Some(complaint) = ended.complaint() {
+                findings.note(complaint);
+            }
+            if ended.stderr.contains("changed since") {
+                self.restore_loaded();
+            }
+            if ["never backfilled", "has no history"].iter().any(|why| ended.stderr.contains(why)) {
+                self.until_it_succeeds("backfill --all", findings);
+            }
+            said.insert(ended.stderr);
+        }
+        findings.note(format!("`{words}` does not succeed: {said:?}"));
+    }
+
+    /// Puts back the contents that were loaded, where other ones took their place.
+    fn restore_loaded(&mut self) {
+        let replaced: Vec<(&'static str, PathBuf)> = self
+            .sources
+            .files
+            .iter()
+            .filter(|((view, _), contents)| *view != "accounts" && contents.len() > 1)
+            .map(|(key, _)| key.clone())
+            .collect();
+        for (view, path) in replaced {
+            let loaded = Findings::loaded_content(&self.project, &self.sources, view, &path);
+            if let Some(content) = loaded {
+                self.sources.restore(view, &path, &content);
+            }
+        }
+    }
+
+    /// Brings everything that was offered into both stores.
+    fn settle(&mut self, findings: &mut Findings) {
+        for words in ["backfill --all", "materialize", "stream --until-caught-up"] {
+            self.until_it_succeeds(words, findings);
+        }
+    }
+
+    /// Training sets are what their manifests say, and do not change when logs are compacted.
+    fn look_at_training_sets(&mut self, findings: &mut Findings) {
+        for format in ["parquet", "csv", "arrow"] {
+            let out = format!("out.{format}");
+            let path = self.project.path().join(&out);
+            let has_manifest = self.project.path().join(format!("{out}.manifest.json")).exists();
+            if !path.exists() && has_manifest {
+                findings.note(format!("{out} has a manifest and is not there"));
+            }
+            if path.exists() {
+                let ended = self.project.run(&format!("training-set verify {out}"));
+                if has_manifest != (ended.code == Some(0)) || ended.complaint().is_some() {
+                    findings.note(format!("{out}: verify says {:?} {}", ended.code, ended.stderr));
+                }
+            }
+            let litter = files(self.project.path()).into_iter().any(|path| {
+                path.file_name().unwrap_or_default().to_string_lossy().starts_with(&format!(".{out}"))
+            });
+            if litter {
+                self.until_it_succeeds(&format!("{TRAINING} {out}"), findings);
+            }
+        }
+        self.until_it_succeeds(&format!("{TRAINING} before.csv"), findings);
+        self.until_it_succeeds("offline optimize", findings);
+        self.until_it_succeeds(&format!("{TRAINING} after.csv"), findings);
+        let read = |name: &str| fs::read(self.project.path().join(name)).unwrap_or_default();
+        if read("before.csv") != read("after.csv") {
+            findings.note("a training set is another one after the logs were compacted");
+        }
+        findings.add(Findings::of(&self.project, &self.sources));
+    }
+
+    /// The copy stands for itself, or says why not; the project that was copied is as it was.
+    fn look_at_copy(&mut self, findings: &mut Findings) {
+        let Some(copy) = self.project.in_copy() else { return };
+        let mut sources = self.sources.in_copy(copy.path());
+        let mut is_usable = true;
+        for words in ["online rebuild", "backfill --all", "materialize", "stream --until-caught-up"] {
+            let ended = copy.run(words);
+            if let Some(complaint) = ended.complaint() {
+                findings.note(format!("in the copy: {complaint}"));
+            }
+            is_usable &= ended.code == Some(0);
+        }
+        if is_usable {
+            sources.forget_what_is_not_there();
+            for wrong in Findings::of(&copy, &sources).wrong {
+                findings.note(format!("in the copy: {wrong}"));
+            }
+        }
+        findings.add(Findings::of(&self.project, &self.sources));
+    }
+}
+
+const TRAINING: &str = "training-set --service all --spine spine.csv --time t --out";
+
+impl Actor {
+    fn draw(words: String, numbers: &mut Numbers) -> Self {
+        let points: &[&str] = match words.split(' ').next() {
+            Some("materialize" | "backfill") => &LOAD_POINTS,
+            Some("offline") => &COMPACTION_POINTS,
+            Some("online") => &REBUILD_POINTS,
+            Some("training-set") => &TRAINING_POINTS,
+            _ => &[],
+        };
+        let (mut point, mut signal) = (None, None);
+        let name = numbers.pick(points);
+        let pass = 1 + numbers.below(3);
+        let after = numbers.below(400);
+        match numbers.below(10) {
+            0 | 1 => point = name.map(|name| (format!("{name}:{pass}"), false)),
+            2 | 3 => point = name.map(|name| (format!("{name}:{pass}"), true)),
+            4 => signal = Some((after, "KILL")),
+            5 => signal = Some((after, "STOP")),
+            6 => signal = Some((after, "TERM")),
+            _ => {}
+        }
+        let wake_ms = if numbers.once_in(12) { 7_000 } else { 50 + numbers.below(1_000) };
+        Self {
+            words,
+            start_ms: numbers.below(300),
+            point,
+            signal,
+            wake_after: Duration::from_millis(wake_ms),
+            running: None,
+            began: None,
+            stopped_since: None,
+            is_silent: false,
+        }
+    }
+
+    fn has_ended(&mut self) -> bool {
+        self.began.is_some() && self.running.as_mut().is_none_or(Running::has_ended)
+    }
+
+    /// Sends the signal that is due.
+    fn strike(&mut self, counts: &mut Counts) {
+        let (Some(running), Some(began)) = (&mut self.running, self.began) else { return };
+        if let Some((after, name)) =
+            self.signal.filter(|(after, _)| began.elapsed().as_millis() as u64 >= *after)
+        {
+            let _ = after;
+            self.signal = None;
+            if !running.has_ended() {
+                running.signal(name);
+                counts.kills += u64::from(name == "KILL");
+                counts.terminated += u64::from(name == "TERM");
+            }
+        }
+    }
+
+    /// Wakes a process that was stopped for long enough.
+    fn wake(&mut self, counts: &mut Counts) {
+        let Some(running) = &mut self.running else { return };
+        if !running.is_stopped() {
+            self.stopped_since = None;
+            return;
+        }
+        let since = *self.stopped_since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= self.wake_after {
+            running.signal("CONT");
+            counts.stops += 1;
+        }
+    }
+
+    fn end_server(&mut self) {
+        let Some(running) = &mut self.running else { return };
+        let serves = running.stderr().contains(" and HTTP ");
+        if serves && !running.is_struck && !running.is_stopped() {
+            running.is_struck = true;
+            running.signal("TERM");
+        }
+    }
+
+    /// What a process says that does nothing for long, unless it says for whom it waits.
+    fn silent(&mut self) -> Option<String> {
+        if self.is_silent || self.words == "serve" || self.stopped_since.is_some() || self.has_ended() {
+            return None;
+        }
+        let running = self.running.as_mut()?;
+        let said = running.stderr();
+        self.is_silent = running.idle_for() > SILENCE && !said.contains("process ");
+        self.is_silent.then_some(said)
+    }
+}
