@@ -62,7 +62,8 @@ pub use given::GivenColumn;
 pub use limits::Limits;
 pub use metrics::{Sample, SampleKind};
 pub use push::{
-    Appending, Judged, Judging, PushSource, PushView, RefusedByView, RefusedRow, Sink, SinkError, Taken,
+    Appending, Judged, Judging, PushSource, PushView, PushedRows, RefusedByView, RefusedRow, Sink, SinkError,
+    Taken, push_rows,
 };
 pub use question::{Asked, Question};
 pub use reader::{FeatureReader, Moment};

@@ -128,6 +128,40 @@ async fn take<R: Reader>(
     Ok(Pushed { source, taken: count, refused, filtered, first_offset: taken.first_offset })
 }
 
+/// What became of rows that a command pushes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PushedRows {
+    /// How many rows were taken.
+    pub taken: usize,
+    /// What was refused, by row and view.
+    pub refused: Vec<RefusedRow>,
+    /// The offset of the first that was taken, where some were.
+    pub first_offset: Option<u64>,
+}
+
+/// Checks rows as a push over HTTP does, and makes those that are good durable.
+pub async fn push_rows(
+    sink: &dyn Sink,
+    source: &PushSource,
+    rows: &[serde_json::Map<String, serde_json::Value>],
+) -> Result<PushedRows, ServeError> {
+    let asking = Asking { source: source.name.as_str(), wait: Wait::Durable, is_whole: false, view: None };
+    let checked = Table::of_objects(source, rows).check(source);
+    let door = match at_the_door(sink, source, &asking, checked, &PushCounts::default()).await {
+        Err(ServeError::MisfitRows { refused, .. }) if !refused.is_empty() => {
+            return Ok(PushedRows { refused, ..PushedRows::default() });
+        }
+        door => door?,
+    };
+    let (taken, refused) = (door.rows.len(), door.refused);
+    if taken == 0 {
+        return Ok(PushedRows { refused, ..PushedRows::default() });
+    }
+    let appended = sink.append(source, door.rows).await;
+    let appended = appended.map_err(|error| ServeError::from_sink(&source.name, error))?;
+    Ok(PushedRows { taken, refused, first_offset: Some(appended.first_offset) })
+}
+
 /// What of a push is made durable, and what is said of the rest.
 struct Door {
     rows: Vec<Vec<u8>>,

@@ -4,6 +4,7 @@
 //! stores in the same process.
 
 mod hot;
+mod served_at;
 mod sources;
 mod streams;
 mod topics;
@@ -23,9 +24,11 @@ use server::{
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
-use self::sources::Sources;
+use self::served_at::ServedAt;
+pub use self::served_at::served_at;
+pub use self::sources::Sources;
 use self::streams::Streams;
-use self::topics::Topics;
+pub use self::topics::Topics;
 use crate::arguments::ServeArgs;
 use crate::clock;
 use crate::failure::Failure;
@@ -58,7 +61,7 @@ pub async fn serve(project: &Project, args: &ServeArgs) -> Result<(), Failure> {
     match hot::before(project.online().await?, settings)? {
         hot::Read::Direct(store) => {
             let serving = applied.serving(store);
-            run(addresses, serving, applied, &registered, pending()).await
+            run(project, addresses, serving, applied, &registered, pending()).await
         }
         hot::Read::Hot(tier) => {
             hot::allow(&tier, &registered);
@@ -68,7 +71,7 @@ pub async fn serve(project: &Project, args: &ServeArgs) -> Result<(), Failure> {
                 .serving(tier.clone())
                 .with_samples(move || hot::samples(&counted.counts(), clock::now()))
                 .with_stand_in(move || standing_in.stands_in());
-            run(addresses, serving, applied, &registered, hot::follow(&tier)).await
+            run(project, addresses, serving, applied, &registered, hot::follow(&tier)).await
         }
     }
 }
@@ -76,6 +79,7 @@ pub async fn serve(project: &Project, args: &ServeArgs) -> Result<(), Failure> {
 /// Answers until the process is told to stop. The registry and the online store are followed until the
 /// last answer is given, and streams until all that they read is committed.
 async fn run<R: Reader + 'static>(
+    project: &Project,
     addresses: Addresses,
     serving: Serving<R>,
     mut applied: Applied<'_>,
@@ -86,6 +90,7 @@ async fn run<R: Reader + 'static>(
     let mut terminate = signal(SignalKind::terminate())?;
     let server = Server::bind(addresses, serving).await?;
     let bound = server.addresses();
+    let _served_at = ServedAt::note(project, bound.http)?;
     eprintln!("serving {} on gRPC {} and HTTP {}", served.join(", "), bound.grpc, bound.http);
     applied.streams.follow(registered).await?;
     let stop = async move {

@@ -38,7 +38,7 @@ pub struct RefusedRow {
 
 impl RefusedRow {
     /// As messages say it: rows are numbered from 1.
-    pub(crate) fn sentence(&self) -> String {
+    pub fn sentence(&self) -> String {
         match &self.view {
             Some(view) => format!("row {}: {view}: {}", self.index + 1, self.reason),
             None => format!("row {}: {}", self.index + 1, self.reason),
@@ -77,9 +77,10 @@ impl Table {
                     .push(format!("`{name}` has {} rows, and the first column has {rows}", column.rows()));
                 continue;
             }
-            let place = source.schema.iter().position(|field| field.name.as_str() == name);
+            let place = source.place(&name);
             match place.and_then(|place| Some((source.schema.get(place)?, arrays.get_mut(place)?))) {
                 None => problems.push(unknown(source, &name)),
+                Some((field, Some(_))) => problems.push(twice(field)),
                 Some((field, slot)) => match column.read(field.data_type) {
                     Ok(array) => *slot = Some(array),
                     Err(problem) => problems.push(format!("the column `{name}` {problem}")),
@@ -127,11 +128,19 @@ impl Table {
 }
 
 fn object(source: &PushSource, row: &Map<String, Json>) -> Result<Vec<Value>, Vec<String>> {
-    let unknown_names = row.keys().filter(|name| source.column(name).is_none());
-    let mut problems: Vec<String> = unknown_names.map(|name| unknown(source, name)).collect();
+    let mut problems = Vec::new();
+    let mut given: Vec<Option<&Json>> = vec![None; source.schema.len()];
+    for (name, value) in row {
+        let place = source.place(name);
+        match place.and_then(|place| Some((source.schema.get(place)?, given.get_mut(place)?))) {
+            None => problems.push(unknown(source, name)),
+            Some((field, Some(_))) => problems.push(twice(field)),
+            Some((_, slot)) => *slot = Some(value),
+        }
+    }
     let mut values = Vec::with_capacity(source.schema.len());
-    for field in &source.schema {
-        match from_json(row.get(field.name.as_str()).unwrap_or(&Json::Null), field.data_type) {
+    for (field, given) in source.schema.iter().zip(given) {
+        match from_json(given.unwrap_or(&Json::Null), field.data_type) {
             Ok(value) => values.push(value.canonical()),
             Err(problem) => problems.push(format!("the column `{}` holds {problem}", field.name)),
         }
@@ -139,11 +148,17 @@ fn object(source: &PushSource, row: &Map<String, Json>) -> Result<Vec<Value>, Ve
     if problems.is_empty() { Ok(values) } else { Err(problems) }
 }
 
+/// That a row has a column under both of its names, or one of them twice.
+fn twice(field: &Field) -> String {
+    format!("the column `{}` is given twice", field.name)
+}
+
 /// That a source has no such column.
 fn unknown(source: &PushSource, name: &str) -> String {
     const LONGEST_CHARS: usize = 80;
     let name = excerpt(name, LONGEST_CHARS);
-    match nearest(&name, source.schema.iter().map(|field| field.name.as_str())) {
+    let names = source.stored_names.iter().map(String::as_str);
+    match nearest(&name, names.chain(source.schema.iter().map(|field| field.name.as_str()))) {
         Some(meant) => format!("the column `{name}` is unknown, did you mean `{meant}`?"),
         None => format!("the column `{name}` is unknown"),
     }
@@ -157,16 +172,18 @@ fn encode(source: &PushSource, values: &[Value]) -> Result<Vec<u8>, Vec<String>>
     {
         return Err(vec![format!("the column `{event_time}`, when it happened, is null")]);
     }
-    serde_json::to_vec(&Row(given)).map_err(|error| vec![error.to_string()])
+    // Under the names of records, as which a reader takes a name first.
+    let stored = source.stored_names.iter().zip(values).filter(|(_, value)| !matches!(value, Value::Null));
+    serde_json::to_vec(&Row(stored)).map_err(|error| vec![error.to_string()])
 }
 
 struct Row<I>(I);
 
-impl<'a, I: Iterator<Item = (&'a Field, &'a Value)> + Clone> Serialize for Row<I> {
+impl<'a, I: Iterator<Item = (&'a String, &'a Value)> + Clone> Serialize for Row<I> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut row = serializer.serialize_map(None)?;
-        for (field, value) in self.0.clone() {
-            row.serialize_entry(field.name.as_str(), &AsJson(value))?;
+        for (name, value) in self.0.clone() {
+            row.serialize_entry(name, &AsJson(value))?;
         }
         row.end()
     }
@@ -186,6 +203,7 @@ mod tests {
         PushSource {
             name: "clicks".parse().unwrap(),
             schema: vec![field("visitor", "int64"), field("at", "timestamp"), field("x", "float64")],
+            stored_names: vec!["visitor".to_owned(), "at".to_owned(), "x".to_owned()],
             event_time: Some("at".parse().unwrap()),
             topic: "clicks".to_owned(),
             refusal: None,
@@ -221,6 +239,34 @@ mod tests {
             assert!(refused[0].1.contains(part), "{part}: {}", refused[0].1);
         }
         assert!(refused[1].1.contains("`at`, when it happened, is null"), "{}", refused[1].1);
+    }
+
+    #[test]
+    fn a_column_is_taken_under_either_of_its_names_and_written_under_that_of_records() {
+        // Two columns that are each called in records as the other is declared.
+        let mut source = clicks();
+        source.schema[0].data_type = "float64".parse().unwrap();
+        source.stored_names = vec!["x".to_owned(), "When".to_owned(), "visitor".to_owned()];
+        let check = |rows: Json| {
+            let rows: Vec<Map<String, Json>> = serde_json::from_value(rows).unwrap();
+            let checked = Table::of_objects(&source, &rows).check(&source);
+            let text = |row: Vec<u8>| String::from_utf8(row).unwrap();
+            (checked.rows.into_iter().map(text).collect::<Vec<_>>(), checked.refused)
+        };
+        let row = r#"{"x":1.0,"When":"2026-01-01T00:00:00Z","visitor":2.0}"#;
+        let (rows, refused) = check(json!([
+            {"x": 1, "at": "2026-01-01", "visitor": 2},
+            {"x": 1, "When": "2026-01-01", "visitor": 2},
+            {"at": "2026-01-01", "When": "2026-01-01"},
+        ]));
+        assert_eq!(rows, [row, row]);
+        assert!(refused[0].reason.contains("`at` is given twice"), "{refused:?}");
+        let columns = vec![
+            ("When".to_owned(), vec![json!("2026-01-01")]),
+            ("at".to_owned(), vec![json!("2026-01-01")]),
+        ];
+        let error = Table::of_columns(&source, columns).err().unwrap().to_string();
+        assert!(error.contains("`at` is given twice"), "{error}");
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub struct PushSource {
     pub name: Name,
     /// Its columns.
     pub schema: Vec<Field>,
+    /// What each is called in files and records, in the same order.
+    pub stored_names: Vec<String>,
     /// The column that says when a row happened; none for a static source.
     pub event_time: Option<Name>,
     /// The topic of its stream; empty where it has none.
@@ -25,9 +27,16 @@ pub struct PushSource {
 }
 
 impl PushSource {
-    /// The column of this name.
+    /// The column that is called this in files and records, as they are read everywhere; else the one that is
+    /// declared under this name.
     pub(crate) fn column(&self, name: &str) -> Option<&Field> {
-        self.schema.iter().find(|field| field.name.as_str() == name)
+        self.place(name).and_then(|place| self.schema.get(place))
+    }
+
+    /// The place of that column among all.
+    pub(crate) fn place(&self, name: &str) -> Option<usize> {
+        let stored = self.stored_names.iter().position(|stored| stored == name);
+        stored.or_else(|| self.schema.iter().position(|field| field.name.as_str() == name))
     }
 }
 

@@ -33,6 +33,11 @@ impl Sources {
             let pushed = found.entry(source.name.clone()).or_insert_with(|| PushSource {
                 name: source.name.clone(),
                 schema: source.schema.clone(),
+                stored_names: source
+                    .schema
+                    .iter()
+                    .map(|field| source.stored_name(&field.name).to_owned())
+                    .collect(),
                 event_time: match &source.event_time {
                     Some(feature::SourceTime::Column(name)) => Some(name.clone()),
                     Some(feature::SourceTime::Sql { .. }) | None => None,

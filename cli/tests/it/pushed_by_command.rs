@@ -1,0 +1,108 @@
+//! The `push` command: rows are checked as those over HTTP are, whoever takes them, and columns go by either of their
+//! names, as in every other way in.
+
+use serde_json::{Value, json};
+
+use crate::project::says;
+use crate::pushed::{clicks, now, with};
+use crate::served::Server;
+
+#[test]
+fn rows_that_a_command_pushes_are_checked_as_those_over_http_are_served_or_not() {
+    let project = clicks();
+    let row = |more: Value| {
+        let mut row = json!({"visitor": 1, "at": now(), "ms": 1});
+        more.as_object().unwrap().iter().for_each(|(name, value)| row[name] = value.clone());
+        row.to_string()
+    };
+    let lines = [
+        row(json!({})),
+        String::new(),
+        "no object".to_owned(),
+        row(json!({"att": 1, "visitor": "x"})),
+        row(json!({"ms": 5000})),
+        row(json!({"at": "9999-01-01"})),
+        row(json!({})),
+    ];
+    project.write("rows.jsonl", lines.join("\n"));
+    let push = || {
+        let done = project.run("push clicks rows.jsonl --format json");
+        assert_eq!(done.code, Some(1), "{}", done.stderr);
+        let answer: Value = serde_json::from_str(&done.stdout).unwrap();
+        assert_eq!(answer["rows"], 2, "{answer}");
+        says(
+            &done.stderr,
+            &[
+                "row 3: it is no JSON object",
+                "row 4: ",
+                "`att` is unknown",
+                "row 5: visits@1: expectation_failed",
+                "row 6: visits@1: too_far_ahead",
+            ],
+        );
+        answer["first_offset"].as_u64().unwrap()
+    };
+    assert_eq!(push(), 0);
+    let server = Server::start(&project);
+    assert_eq!(push(), 2);
+    server.waits_for(&json!({"service": "visit", "entities": {"visitor": [1]}}), |_, answer| {
+        answer["columns"]["clicks"]["values"] == json!([4])
+    });
+    assert_eq!(server.terminate().0, Some(0));
+    assert_eq!(push(), 4);
+    says(&project.run("push files_only rows.jsonl").stderr, &["has no `stream`"]);
+}
+
+#[test]
+fn a_column_goes_by_its_name_in_records_or_by_the_declared_one_in_every_way_in() {
+    let project = with(
+        "
+kind: entity
+name: user
+keys: {user_id: int64}
+---
+kind: source
+name: events
+schema:
+  user_id: {type: int64, column: userId}
+  at: {type: timestamp, column: When}
+  # Each is called in records as the other is declared.
+  a: {type: int64, column: b}
+  b: {type: int64, column: a}
+event_time: at
+stream: {topic: events, format: json}
+---
+kind: feature_view
+name: v
+version: 1
+entity: user
+source: events
+features: {a: {latest: a}, b: {latest: b}}
+---
+kind: feature_service
+name: svc
+version: 1
+features: [{from: v@1}]
+",
+    );
+    let at = now();
+    let row = |user: u32| json!({"userId": user, "When": at, "a": 1, "b": 2});
+    project.write("rows.jsonl", row(1).to_string());
+    project.ok("push events rows.jsonl");
+    let server = Server::start(&project);
+    project.write("rows.jsonl", json!({"user_id": 2, "at": at, "a": 1, "b": 2}).to_string());
+    project.ok("push events rows.jsonl");
+    let (status, answer) =
+        server.post("/v1/push", &json!({"source": "events", "rows": [row(3)], "wait": "online"}));
+    assert_eq!((status, &answer["taken"]), (200, &json!(1)), "{answer}");
+    let columns = json!({"service": "svc", "entities": {"user_id": [1, 2, 3]}});
+    let read = server.waits_for(&columns, |_, answer| answer["columns"]["a"]["values"] == json!([2, 2, 2]));
+    assert_eq!(read["columns"]["b"]["values"], json!([1, 1, 1]));
+    let twice = json!({"source": "events", "rows": [{"userId": 1, "user_id": 1, "At": at}]});
+    let (status, answer) = server.post("/v1/push", &twice);
+    assert_eq!(status, 400, "{answer}");
+    says(
+        &answer.to_string(),
+        &["the column `user_id` is given twice", "`At` is unknown, did you mean `at`?"],
+    );
+}
