@@ -74,12 +74,12 @@ pub struct FormatArg {
 /// Everything that twinstore does.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Write a small working project
-    Init {
-        /// The folder to write it to; it is made where there is none
-        #[arg(default_value = ".")]
-        dir: PathBuf,
-    },
+    /// Write a small working project: a sample, or one for files of yours
+    ///
+    /// With --from it is made of these files: their columns and a sample of their values give a source, an entity, a
+    /// view and a service, and a spine for a first training set. What was chosen is said in comments. No file is
+    /// overwritten.
+    Init(InitArgs),
     /// Show what `apply` would change, and the views, services and consumers that each change reaches
     Plan(FormatArg),
     /// Register the definitions, in one transaction
@@ -102,8 +102,9 @@ pub enum Command {
     Stream(StreamArgs),
     /// Push rows into a topic on disk, from which `stream` brings them into both stores
     ///
-    /// Where `stream.brokers` is `embedded://FOLDER`, no broker is needed. When it returns, the rows are
-    /// durable.
+    /// Where `stream.brokers` is `embedded://FOLDER`, no broker is needed. Rows are checked as those that are pushed
+    /// over HTTP: refused ones are named, and the others taken. Where the project is served, the server takes them.
+    /// When it returns, they are durable.
     Push(PushArgs),
     /// Build a training set: the point-in-time join of a spine with the features of a service
     ///
@@ -145,6 +146,23 @@ pub enum Page {
     Definitions,
     /// Every command and setting
     Commands,
+}
+
+/// What `init` takes.
+#[derive(Args, Debug)]
+pub struct InitArgs {
+    /// The folder to write it to; it is made where there is none
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+    /// Files, folders, patterns or Delta tables to make the project for: Parquet, CSV or JSON lines
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub from: Vec<PathBuf>,
+    /// The column of the files that says when a row happened
+    #[arg(long, value_name = "COLUMN", requires = "from")]
+    pub time: Option<String>,
+    /// The column of the files that says whose a row is
+    #[arg(long, value_name = "COLUMN", requires = "from")]
+    pub key: Option<String>,
 }
 
 /// What `backfill` takes.

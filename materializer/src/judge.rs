@@ -118,7 +118,7 @@ impl Load<'_> {
             position: Position::History { file: self.number, row: first_row + bad.row as u64 },
             origin: self.origin.to_owned(),
             reason: "undecodable".to_owned(),
-            detail: bad.detail.clone(),
+            detail: bad.detail(),
             row: bad.shown.clone(),
         }));
         let event_times = self.event_times(&made.rows);

@@ -30,6 +30,7 @@ mod delta_source;
 mod error;
 mod file_format;
 mod first_use;
+mod heads;
 mod history;
 mod judge;
 mod known_rows;
@@ -44,12 +45,14 @@ mod source_content;
 mod source_files;
 mod source_reader;
 mod stream;
+mod survey;
 mod sync;
 mod text_reader;
 mod turn;
 
 pub use error::MaterializerError;
 pub use first_use::{BeginningUse, FirstUse, NotUsable};
+pub use heads::{HEAD_ROWS, Heads, Misfit, heads};
 pub use history::{Materializer, Target};
 pub use judge::EventRange;
 pub use report::LoadReport;
@@ -59,3 +62,4 @@ pub use stream::{
     PushWriter, Pushed, Record, Refused, RefusedRow, ReplayReport, SchemaRegistry, Share, Stage, Step,
     StreamReport, Trial, Watch, follow, read_up_to, unsettled,
 };
+pub use survey::{ColumnKind, SAMPLE_ROWS, Surveyed, SurveyedColumn, source_paths, survey};

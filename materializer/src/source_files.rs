@@ -87,6 +87,24 @@ pub(crate) async fn find(
     sorted(project, batch, found).map_err(wrong)
 }
 
+/// Every file that a path leads to, by its name below the folder or the part without wildcards, in order.
+pub(crate) fn every(project: &Path, path: &str) -> Result<Vec<(String, PathBuf)>, String> {
+    let at = project.join(path);
+    let mut found = if at.is_dir() {
+        let mut found = Vec::new();
+        below(&at, &at, &mut found).map_err(|error| error.to_string())?;
+        found
+    } else if at.is_file() {
+        vec![(at.file_name().unwrap_or_default().to_string_lossy().into_owned(), at)]
+    } else if path.contains(['*', '?', '[']) {
+        matching(project, path)?
+    } else {
+        return Err("there is no such file or folder".to_owned());
+    };
+    found.sort();
+    Ok(found)
+}
+
 /// The files that are read, all of one format, and what is not read beside them.
 fn sorted(project: &Path, batch: &Batch, found: Vec<(String, PathBuf)>) -> Result<SourceFiles, String> {
     let formats: BTreeSet<BatchFormat> = match batch.format {
@@ -125,7 +143,7 @@ fn sorted(project: &Path, batch: &Batch, found: Vec<(String, PathBuf)>) -> Resul
 }
 
 /// A file with the columns that the names of its folders give, as in `year=2013/`.
-fn source_file(project: &Path, name: String, path: PathBuf) -> SourceFile {
+pub(crate) fn source_file(project: &Path, name: String, path: PathBuf) -> SourceFile {
     let folders = path.strip_prefix(project).unwrap_or(&path).parent();
     let parts = folders.into_iter().flat_map(Path::components);
     let column = |part: std::path::Component<'_>| {
@@ -149,7 +167,7 @@ fn named(format: BatchFormat) -> &'static str {
 }
 
 /// Whether a file, or a folder above it, is hidden; a folder that gives a column is not.
-fn is_hidden(name: &str) -> bool {
+pub(crate) fn is_hidden(name: &str) -> bool {
     name.split('/').any(|part| part.starts_with('.') || (part.starts_with('_') && !part.contains('=')))
 }
 

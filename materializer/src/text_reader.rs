@@ -10,7 +10,7 @@ use crate::csv_records::{self, Records};
 use crate::error::MaterializerError;
 use crate::file_format;
 use crate::source_files::SourceFile;
-use crate::source_reader::{SourceRows, Unreadable, refuse_repeated};
+use crate::source_reader::{SourceRows, Unfitting, Unreadable, constant_value, refuse_repeated};
 use crate::stream::{json_values, text_value};
 
 /// Records of one batch.
@@ -35,9 +35,12 @@ pub(crate) struct TextReader {
     /// The names of the columns in the file.
     names: Vec<String>,
     columns: Vec<Column>,
+    /// What is wrong with the names of the file's folders, and so with every row.
+    folder: Vec<Unfitting>,
     /// Fields of a CSV record.
     width: usize,
     next_row: u64,
+    batch_rows: usize,
 }
 
 impl TextReader {
@@ -57,7 +60,7 @@ impl TextReader {
             BatchFormat::Csv => Some(header(&mut records, file)?),
             _ => None,
         };
-        let mut problems = Vec::new();
+        let (mut problems, mut folder) = (Vec::new(), Vec::new());
         let mut columns = Vec::with_capacity(input.len());
         for (index, field) in input.iter().enumerate() {
             let name = source.stored_name(&field.name);
@@ -67,15 +70,13 @@ impl TextReader {
             };
             let constant = file.partition.iter().find(|(column, _)| column == name).map(|(_, value)| value);
             columns.push(match (constant, found) {
-                (Some(None), _) => Column::Constant(Value::Null),
-                (Some(Some(text)), _) => {
-                    Column::Constant(text_value(text, field.data_type).ok_or_else(|| {
-                        failed(&format!(
-                            "the folder `{name}={text}` holds no {} for `{name}`",
-                            field.data_type
-                        ))
-                    })?)
-                }
+                (Some(text), _) => match constant_value(name, text.as_deref(), field) {
+                    Ok(value) => Column::Constant(value),
+                    Err(problem) => {
+                        folder.push(problem);
+                        Column::Constant(Value::Null)
+                    }
+                },
                 (None, Some(at)) => Column::At(at),
                 (None, None) if source.is_optional(&field.name) => Column::Constant(Value::Null),
                 (None, None) => {
@@ -94,16 +95,23 @@ impl TextReader {
             names: input.iter().map(|field| source.stored_name(&field.name).to_owned()).collect(),
             fields: input.to_vec(),
             columns,
+            folder,
             width: header.map_or(0, |header| header.len()),
             next_row: 0,
+            batch_rows: BATCH_ROWS,
         })
+    }
+
+    /// Gives batches of no more than this many rows.
+    pub(crate) fn batches_of(self, rows: usize) -> Self {
+        Self { batch_rows: rows, ..self }
     }
 
     pub(crate) fn next_rows(&mut self) -> Result<Option<SourceRows>, MaterializerError> {
         let first_row = self.next_row;
         let mut rows: Vec<Vec<Value>> = Vec::new();
         let mut unreadable = Vec::new();
-        while rows.len() < BATCH_ROWS {
+        while rows.len() < self.batch_rows {
             let text = self.records.next_text().map_err(|error| {
                 MaterializerError::file(&self.file.path, format!("row {}: {error}", self.next_row + 1))
             })?;
@@ -113,9 +121,9 @@ impl TextReader {
                 return Err(MaterializerError::file(&self.file.path, why));
             }
             self.next_row += 1;
-            rows.push(self.values(&text).unwrap_or_else(|detail| {
+            rows.push(self.values(&text).unwrap_or_else(|problems| {
                 let shown = String::from_utf8_lossy(text.get(..SHOWN_BYTES).unwrap_or(&text)).into_owned();
-                unreadable.push(Unreadable { row: rows.len(), detail, shown });
+                unreadable.push(Unreadable { row: rows.len(), problems, shown });
                 vec![Value::Null; self.fields.len()]
             }));
         }
@@ -131,10 +139,17 @@ impl TextReader {
     }
 
     /// One value for each column, or what is wrong with the record.
-    fn values(&self, text: &[u8]) -> Result<Vec<Value>, String> {
+    fn values(&self, text: &[u8]) -> Result<Vec<Value>, Vec<Unfitting>> {
+        let of_record = |what: String| vec![Unfitting { column: None, what }];
         let given = match self.format {
-            BatchFormat::Csv => self.csv(text)?,
-            _ => json_values(&self.fields, &self.names, text)?,
+            BatchFormat::Csv => self.csv(text),
+            _ => json_values(&self.fields, &self.names, text).map_err(of_record),
+        };
+        let given = match (given, self.folder.as_slice()) {
+            (Ok(given), []) => given,
+            (given, folder) => {
+                return Err(folder.iter().cloned().chain(given.err().into_iter().flatten()).collect());
+            }
         };
         let value = |(at, column): (usize, &Column)| match column {
             Column::Constant(value) => value.clone(),
@@ -143,29 +158,38 @@ impl TextReader {
         Ok(self.columns.iter().enumerate().map(value).collect())
     }
 
-    fn csv(&self, text: &[u8]) -> Result<Vec<Value>, String> {
-        let record = csv_records::fields(text)?;
+    fn csv(&self, text: &[u8]) -> Result<Vec<Value>, Vec<Unfitting>> {
+        let of_record = |what: String| vec![Unfitting { column: None, what }];
+        let record = csv_records::fields(text).map_err(of_record)?;
         if record.len() != self.width {
-            return Err(format!("it has {} fields, and the header has {}", record.len(), self.width));
+            let found = record.len();
+            return Err(of_record(format!("it has {found} fields, and the header has {}", self.width)));
         }
-        let cell = |(field, column): (&Field, &Column)| {
-            let Column::At(at) = column else { return Ok(Value::Null) };
-            match record.get(*at).and_then(Option::as_deref) {
-                None => Ok(Value::Null),
+        let mut problems = Vec::new();
+        let mut values = Vec::with_capacity(self.fields.len());
+        for (field, column) in self.fields.iter().zip(&self.columns) {
+            let text = match column {
+                Column::At(at) => record.get(*at).and_then(Option::as_deref),
+                Column::Constant(_) => None,
+            };
+            values.push(match text {
+                None => Value::Null,
                 // Only a text can be empty: other types have no value there.
-                Some("") if field.data_type != DataType::Scalar(feature::Scalar::String) => Ok(Value::Null),
-                Some(text) => text_value(text, field.data_type).ok_or_else(|| {
+                Some("") if field.data_type != DataType::Scalar(feature::Scalar::String) => Value::Null,
+                Some(text) => text_value(text, field.data_type).unwrap_or_else(|| {
                     let shown = text.get(..text.floor_char_boundary(40)).unwrap_or_default();
-                    format!("the column `{}` is {}, and \"{shown}\" is not", field.name, field.data_type)
+                    let what =
+                        format!("the column `{}` is {}, and \"{shown}\" is not", field.name, field.data_type);
+                    problems.push(Unfitting { column: Some(field.name.clone()), what });
+                    Value::Null
                 }),
-            }
-        };
-        self.fields.iter().zip(&self.columns).map(cell).collect()
+            });
+        }
+        if problems.is_empty() { Ok(values) } else { Err(problems) }
     }
 }
 
-/// The names of a CSV file's columns. Two columns of one name are refused.
-fn header(
+pub(crate) fn header(
     records: &mut Records<Box<dyn BufRead + Send>>,
     file: &SourceFile,
 ) -> Result<Vec<String>, MaterializerError> {

@@ -28,6 +28,9 @@ pub enum RegistryError {
     /// The views cannot be read together: the caller reads them one by one.
     #[error("these views cannot be read together: {0}")]
     Apart(String),
+    /// Files of which no definitions can be made: the caller shows what each lacks.
+    #[error("{}", .0.join("\n"))]
+    Outline(Vec<String>),
     /// The plan holds changes that are refused: the caller shows them.
     #[error("nothing was applied:\n{0}")]
     Refused(Problems),

@@ -1,18 +1,20 @@
 //! A file's batches in the source's declared schema: widened where nothing can be lost, refused by
-//! name where something could.
+//! name where something could. Of a source's file, a column whose values may or may not fit is read value by
+//! value, and a row with one that does not fit is refused by itself.
 
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{DataType as ArrowType, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use feature::{DataType, Field};
 use thiserror::Error;
 
 use crate::arrow_types::{arrow_schema, arrow_type};
 use crate::error::{hint, nearest, plain};
 use crate::isolate;
-use crate::widen::{is_lossless, natural, widen};
+use crate::widen::{is_lossless, may_fit, natural, widen};
 
 /// A column of a file that is not what the source declares.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -66,6 +68,20 @@ pub enum ConformError {
     Arrow(#[from] arrow::error::ArrowError),
 }
 
+/// A value of a file that its column's declared type cannot hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// The row of the batch, from 0.
+    pub row: usize,
+    /// The column's place among the declared ones.
+    pub place: usize,
+    /// What is wrong, naming the column, its type and the value.
+    pub what: String,
+}
+
+/// Characters of a value that a message shows.
+const SHOWN_CHARACTERS: usize = 40;
+
 /// An Arrow type by our name for it, where that says the same.
 fn named(found: &ArrowType) -> String {
     match natural(found) {
@@ -85,6 +101,20 @@ pub struct Conform {
 impl Conform {
     /// Checks a file's schema against the declared columns; every column that differs is named.
     pub fn new(declared: &[Field], file: &Schema) -> Result<Self, Vec<Mismatch>> {
+        Self::checked(declared, file, is_lossless)
+    }
+
+    /// The same, where also columns pass whose values may fit: whole floats for integers, say. Their batches are
+    /// read with [`Conform::by_row`].
+    pub fn value_by_value(declared: &[Field], file: &Schema) -> Result<Self, Vec<Mismatch>> {
+        Self::checked(declared, file, may_fit)
+    }
+
+    fn checked(
+        declared: &[Field],
+        file: &Schema,
+        fits: fn(&ArrowType, DataType) -> bool,
+    ) -> Result<Self, Vec<Mismatch>> {
         let mut projection = Vec::with_capacity(declared.len());
         let mut mismatches = Vec::new();
         for field in declared {
@@ -98,7 +128,7 @@ impl Conform {
                     let nearest = nearest(&column, file.fields().iter().map(|field| field.name().as_str()));
                     mismatches.push(Mismatch::Missing { column, nearest });
                 }
-                Some((place, found)) if is_lossless(found.data_type(), field.data_type) => {
+                Some((place, found)) if fits(found.data_type(), field.data_type) => {
                     projection.push(place);
                 }
                 Some((_, found)) => {
@@ -119,46 +149,90 @@ impl Conform {
         &self.projection
     }
 
+    /// The declared columns.
+    pub fn declared(&self) -> &[Field] {
+        &self.declared
+    }
+
     /// The schema of the batches that it gives.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
     /// The batch in the declared schema. Its columns are found by name, so it may be a projection
-    /// of the file, in any order.
+    /// of the file, in any order. The first value that does not fit is an error.
     pub fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch, ConformError> {
         let columns = self.declared.iter().map(|field| {
-            let found = batch.column_by_name(field.name.as_str());
-            let found = found.ok_or_else(|| ConformError::MissingColumn(field.name.to_string()))?;
-            conform(found, field)
+            let (values, failures) = conform(found(batch, field)?, field)?;
+            match failures.into_iter().next() {
+                None => Ok(values),
+                Some((row, reason)) => Err(ConformError::Value {
+                    row,
+                    column: field.name.to_string(),
+                    declared: field.data_type,
+                    reason,
+                }),
+            }
         });
-        let columns = columns.collect::<Result<_, _>>()?;
+        self.batch(batch, columns.collect::<Result<_, _>>()?)
+    }
+
+    /// The batch in the declared schema, null where a value does not fit, and those values, by row.
+    pub fn by_row(&self, batch: &RecordBatch) -> Result<(RecordBatch, Vec<Unfit>), ConformError> {
+        let mut columns = Vec::with_capacity(self.declared.len());
+        let mut unfit = Vec::new();
+        for (place, field) in self.declared.iter().enumerate() {
+            let found = found(batch, field)?;
+            let (values, failures) = conform(found, field)?;
+            columns.push(values);
+            for (row, reason) in failures {
+                let what = unfit_value(found, row, field, &reason);
+                unfit.push(Unfit { row, place, what });
+            }
+        }
+        unfit.sort_by_key(|unfit| (unfit.row, unfit.place));
+        Ok((self.batch(batch, columns)?, unfit))
+    }
+
+    fn batch(&self, batch: &RecordBatch, columns: Vec<ArrayRef>) -> Result<RecordBatch, ConformError> {
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
     }
 }
 
-fn conform(found: &ArrayRef, field: &Field) -> Result<ArrayRef, ConformError> {
+fn found<'a>(batch: &'a RecordBatch, field: &Field) -> Result<&'a ArrayRef, ConformError> {
+    let found = batch.column_by_name(field.name.as_str());
+    found.ok_or_else(|| ConformError::MissingColumn(field.name.to_string()))
+}
+
+/// The values in the declared type, null where one does not fit, and the rows where.
+fn conform(
+    found: &ArrayRef,
+    field: &Field,
+) -> Result<(ArrayRef, Vec<(usize, String)>), arrow::error::ArrowError> {
     let attempt = |first, length| {
         widen(&found.slice(first, length), field.data_type).map_err(|error| plain(&error.into()))
     };
-    let (values, failures) = isolate::rows(found.len(), &arrow_type(field.data_type), attempt)?;
-    match failures.into_iter().next() {
-        None => Ok(values),
-        Some((row, reason)) => Err(ConformError::Value {
-            row,
-            column: field.name.to_string(),
-            declared: field.data_type,
-            reason,
-        }),
-    }
+    isolate::rows(found.len(), &arrow_type(field.data_type), attempt)
+}
+
+/// That a value is not of its column's type, and why where the value alone does not say it.
+fn unfit_value(found: &ArrayRef, row: usize, field: &Field, reason: &str) -> String {
+    let options = FormatOptions::default();
+    let shown = ArrayFormatter::try_new(found, &options).map(|shown| shown.value(row).to_string());
+    let shown = shown.unwrap_or_else(|_| "its value".to_owned());
+    let shown: String = shown.chars().take(SHOWN_CHARACTERS).collect();
+    let is_list = matches!(field.data_type, DataType::List(..));
+    let why = if is_list { format!(": {reason}") } else { String::new() };
+    format!("the column `{}` is {}, and {shown} is not{why}", field.name, field.data_type)
 }
 
 #[cfg(test)]
 mod tests {
     use arrow::array::{
-        Array, AsArray, Date32Array, DictionaryArray, Float32Array, Int8Array, Int16Array, LargeStringArray,
-        ListArray, NullArray, TimestampNanosecondArray, TimestampSecondArray, UInt32Array, UInt64Array,
+        Array, AsArray, Date32Array, DictionaryArray, Float32Array, Float64Array, Int8Array, Int16Array,
+        LargeStringArray, ListArray, NullArray, TimestampNanosecondArray, TimestampSecondArray, UInt32Array,
+        UInt64Array,
     };
     use arrow::datatypes::{Float32Type, Int32Type};
     use feature::Value;
@@ -231,7 +305,7 @@ mod tests {
     fn what_could_lose_something_is_refused_naming_both_types() {
         let error = read(UInt64Array::from(vec![1]), "int64").unwrap_err();
         assert_eq!(error, "the column `x` is declared int64, and the file holds uint64");
-        let error = read(arrow::array::Float64Array::from(vec![1.0]), "float32").unwrap_err();
+        let error = read(Float64Array::from(vec![1.0]), "float32").unwrap_err();
         assert_eq!(error, "the column `x` is declared float32, and the file holds float64");
         for (declared, array) in [
             ("int32", Arc::new(UInt32Array::from(vec![1])) as ArrayRef),
@@ -244,6 +318,65 @@ mod tests {
             let file = batch(vec![("x", array)]);
             assert!(Conform::new(&[field("x", declared)], file.schema_ref()).is_err(), "{declared}");
         }
+    }
+
+    /// The values of a file's column read value by value, and what is said of those that do not fit.
+    fn by_row(array: impl Array + 'static, declared: &str) -> (Vec<Value>, Vec<String>) {
+        let rows = array.len();
+        let batch = batch(vec![("x", Arc::new(array))]);
+        let declared = [field("x", declared)];
+        let conform = Conform::value_by_value(&declared, batch.schema_ref()).unwrap();
+        let (conformed, unfit) = conform.by_row(&batch).unwrap();
+        let values = (0..rows).map(|row| value_at(conformed.column(0), row, declared[0].data_type)).collect();
+        (values, unfit.into_iter().map(|unfit| format!("{}: {}", unfit.row, unfit.what)).collect())
+    }
+
+    #[test]
+    fn whole_floats_are_integers_and_others_are_refused_by_row() {
+        let floats = Float64Array::from(vec![
+            Some(1.0),
+            None,
+            Some(1.5),
+            Some(-0.0),
+            Some(f64::NAN),
+            Some(3e9),
+            Some(1e300),
+        ]);
+        let (values, unfit) = by_row(floats.clone(), "int64");
+        assert_eq!(values[..2], [Value::Int64(1), Value::Null]);
+        assert_eq!((&values[3], &values[5]), (&Value::Int64(0), &Value::Int64(3_000_000_000)));
+        assert_eq!(
+            unfit[..2],
+            ["2: the column `x` is int64, and 1.5 is not", "4: the column `x` is int64, and NaN is not"]
+        );
+        assert_eq!(unfit.len(), 3, "{unfit:?}");
+        assert_eq!(by_row(floats, "int32").1.len(), 4);
+    }
+
+    #[test]
+    fn numbers_of_every_type_fit_value_by_value() {
+        use arrow::array::{Decimal128Array, Decimal256Array, Int64Array};
+        let decimals = Decimal128Array::from(vec![Some(1_230), None, Some(-200)]);
+        let decimals = decimals.with_precision_and_scale(20, 2).unwrap();
+        let (values, unfit) = by_row(decimals.clone(), "int32");
+        assert_eq!((&values[2], unfit.len()), (&Value::Int32(-2), 1));
+        assert_eq!(by_row(decimals, "float64").0[0], Value::Float64(12.3));
+        let wide = Decimal256Array::from(vec![arrow::datatypes::i256::from_i128(i128::MAX)]);
+        let wide = wide.with_precision_and_scale(76, 0).unwrap();
+        assert_eq!(by_row(wide, "int64").1.len(), 1);
+        for (values, unfit) in [
+            by_row(UInt64Array::from(vec![7, u64::MAX]), "int64"),
+            by_row(Int64Array::from(vec![7, 3_000_000_000]), "int32"),
+            by_row(UInt32Array::from(vec![7, u32::MAX]), "int32"),
+            by_row(Int64Array::from(vec![7, (1 << 53) + 1]), "float64"),
+            by_row(Int64Array::from(vec![7, (1 << 24) + 1]), "float32"),
+            by_row(Int64Array::from(vec![7, i64::MAX]), "float64"),
+        ] {
+            assert!(!values[0].is_null() && values[1].is_null() && unfit.len() == 1, "{values:?} {unfit:?}");
+        }
+        let bytes = arrow::array::BinaryArray::from(vec![b"a".as_slice(), b"\xff"]);
+        let (values, unfit) = by_row(bytes, "string");
+        assert_eq!((&values[0], unfit.len()), (&Value::String("a".into()), 1));
     }
 
     #[test]

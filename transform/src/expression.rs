@@ -11,7 +11,7 @@ use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
 use feature::{DataType, Field, Micros, Name, Scalar, Value};
 
-use crate::arrow_types::{array_of, arrow_schema, arrow_type};
+use crate::arrow_types::{array_of, arrow_schema, arrow_type, value_at};
 use crate::error::{ExpressionError, TransformError, in_our_types, plain};
 use crate::isolate::{self, Attempt};
 use crate::settle::settle;
@@ -100,6 +100,17 @@ impl Expression {
         let attempt = |first, length| self.attempt(&batch.slice(first, length));
         let (values, failures) = isolate::rows(batch.num_rows(), &arrow_type(self.data_type), attempt)?;
         Ok(Evaluated { values, failures })
+    }
+
+    /// The values for rows whose columns have these values, each as long as the others; null where a row fails.
+    pub fn values(&self, columns: &[(&Field, Vec<&Value>)]) -> Result<Vec<Value>, TransformError> {
+        let rows = columns.first().map_or(0, |(_, values)| values.len());
+        let fields: Vec<Field> = columns.iter().map(|(field, _)| (*field).clone()).collect();
+        let arrays = columns.iter().map(|(field, values)| array_of(values.iter().copied(), field.data_type));
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let batch = RecordBatch::try_new_with_options(arrow_schema(&fields), arrays.collect(), &options)?;
+        let given = self.evaluate(&batch)?.values;
+        Ok((0..rows).map(|row| value_at(&given, row, self.data_type)).collect())
     }
 
     /// The values of a whole batch, or why some row of it fails. A kernel that panics fails the

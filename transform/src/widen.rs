@@ -14,6 +14,7 @@ use arrow::error::ArrowError;
 use feature::{DataType, Scalar};
 
 use crate::arrow_types::{UTC, arrow_type, item_field};
+use crate::narrow::narrow;
 
 /// The narrowest of our types that holds the values of an Arrow type; none where there is none.
 pub(crate) fn natural(found: &ArrowType) -> Option<DataType> {
@@ -37,6 +38,20 @@ pub(crate) fn natural(found: &ArrowType) -> Option<DataType> {
         _ => return None,
     };
     Some(scalar.into())
+}
+
+/// The type as which a column of a file would be declared: the narrowest that holds all of its values, of decimals
+/// an integer where they have no places, else float64. None where there is none.
+pub fn declarable(found: &ArrowType) -> Option<DataType> {
+    use ArrowType as A;
+    match found {
+        A::Dictionary(_, values) => declarable(values),
+        A::Decimal32(digits, 0) | A::Decimal64(digits, 0) | A::Decimal128(digits, 0) if *digits <= 18 => {
+            Some(Scalar::Int64.into())
+        }
+        decimal if decimal.is_decimal() => Some(Scalar::Float64.into()),
+        _ => natural(found),
+    }
 }
 
 /// Whether a column of the Arrow type can be read as `to`. Each value is kept, or is refused on
@@ -66,6 +81,29 @@ pub(crate) fn is_lossless(found: &ArrowType, to: DataType) -> bool {
     }
 }
 
+/// Whether values of the Arrow type may be read as `to`, each kept whole or refused by itself: besides what is
+/// lossless, numbers of other types, and texts that their file calls bytes. A float is never read as a narrower
+/// one: nearly all of its values would be refused.
+pub(crate) fn may_fit(found: &ArrowType, to: DataType) -> bool {
+    use ArrowType as A;
+    let is_integer = found.is_integer();
+    let is_decimal = found.is_decimal();
+    match (found, to) {
+        (A::Dictionary(_, values), _) => may_fit(values, to),
+        (A::List(field) | A::LargeList(field), DataType::List(item, _)) => {
+            may_fit(field.data_type(), item.into())
+        }
+        (A::FixedSizeList(field, length), DataType::List(item, to)) => {
+            to.is_none_or(|to| i64::from(*length) == i64::from(to)) && may_fit(field.data_type(), item.into())
+        }
+        (_, DataType::Scalar(Scalar::Int32 | Scalar::Int64)) if is_integer || is_decimal => true,
+        (A::Float16 | A::Float32 | A::Float64, DataType::Scalar(Scalar::Int32 | Scalar::Int64)) => true,
+        (_, DataType::Scalar(Scalar::Float32 | Scalar::Float64)) if is_integer || is_decimal => true,
+        (A::Binary | A::LargeBinary | A::BinaryView, DataType::Scalar(Scalar::String)) => true,
+        _ => is_lossless(found, to),
+    }
+}
+
 /// The array as [`arrow_type`]`(to)`. Fails where a value does not fit.
 pub(crate) fn widen(array: &ArrayRef, to: DataType) -> Result<ArrayRef, ArrowError> {
     let target = arrow_type(to);
@@ -85,11 +123,12 @@ pub(crate) fn widen(array: &ArrayRef, to: DataType) -> Result<ArrayRef, ArrowErr
             let field = Arc::clone(field);
             list(array, &field, item, length)
         }
+        (found, DataType::Scalar(scalar)) if !is_lossless(found, to) => narrow(array, scalar),
         _ => checked_cast(array, &target),
     }
 }
 
-fn checked_cast(array: &dyn Array, to: &ArrowType) -> Result<ArrayRef, ArrowError> {
+pub(crate) fn checked_cast(array: &dyn Array, to: &ArrowType) -> Result<ArrayRef, ArrowError> {
     cast_with_options(array, to, &CastOptions { safe: false, ..CastOptions::default() })
 }
 

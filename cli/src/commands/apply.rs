@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use feature::VersionId;
+use feature::{Name, VersionId};
+use materializer::Misfit;
 use online::{Layout, MAX_ROW_BYTES};
 use registry::{Action, Body, Definitions, Plan};
 use serde::Serialize;
@@ -27,9 +28,16 @@ pub async fn plan(project: &Project, format: Format) -> Result<(), Failure> {
     let definitions = Definitions::read(&project.folder, &registered)?;
     let plan = Plan::of(&definitions, &registered);
     let rows = LargestRows::of(&plan, &definitions);
+    let misfits = misfits(project, &definitions).await;
     match format {
-        Format::Json => output::json(&Planned { plan: &plan, largest_rows: &rows.0 })?,
-        Format::Table => println!("{plan}{rows}"),
+        Format::Json => {
+            let planned = Planned { plan: &plan, largest_rows: &rows.0 };
+            output::json(&PlannedOnData { planned, misfits: &misfits })?;
+        }
+        Format::Table => {
+            println!("{plan}{rows}");
+            misfits.iter().for_each(|misfit| println!("{misfit}"));
+        }
     }
     if plan.refused.is_empty() {
         return rows.check();
@@ -73,6 +81,52 @@ pub async fn apply(project: &Project, format: Format) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+/// What the heads of the sources' files say against their definitions: what would be refused when they are loaded.
+async fn misfits(project: &Project, definitions: &Definitions) -> Vec<SourceMisfit> {
+    let mut misfits = Vec::new();
+    for definition in definitions.iter() {
+        let Body::Source { source, .. } = &definition.body else { continue };
+        let heads = materializer::heads(&project.folder, source).await;
+        let of_source = |misfit: Misfit| SourceMisfit {
+            definition: definition.file.to_string(),
+            source: source.name.clone(),
+            misfit,
+        };
+        misfits.extend(heads.misfits.into_iter().map(of_source));
+        if heads.files_left_out > 0 {
+            let problem = format!(
+                "{} more of its files were not looked into",
+                output::count(heads.files_left_out as u64)
+            );
+            misfits.push(of_source(Misfit { file: None, row: None, column: None, problem, rows: 0 }));
+        }
+    }
+    misfits
+}
+
+/// What of a source's files does not fit its definition.
+#[derive(Serialize)]
+struct SourceMisfit {
+    /// The file of the definition.
+    definition: String,
+    source: Name,
+    #[serde(flatten)]
+    misfit: Misfit,
+}
+
+impl fmt::Display for SourceMisfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "note: {}: source `{}`: {}", self.definition, self.source, self.misfit)
+    }
+}
+
+#[derive(Serialize)]
+struct PlannedOnData<'a> {
+    #[serde(flatten)]
+    planned: Planned<'a>,
+    misfits: &'a [SourceMisfit],
 }
 
 /// No text, bytes or list of any length is taken to be longer, in bytes, when a row is bounded.

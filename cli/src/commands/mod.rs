@@ -23,7 +23,7 @@ use crate::project::Project;
 pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let project = || Project::open(&arguments.project);
     match &arguments.command {
-        Command::Init { dir } => init::init(&arguments.project.join(dir)),
+        Command::Init(args) => init::init(&arguments.project, args).await,
         Command::Plan(format) => apply::plan(&project()?, format.format).await,
         Command::Apply(format) => apply::apply(&project()?, format.format).await,
         Command::Backfill(args) => load::backfill(&project()?, args).await,

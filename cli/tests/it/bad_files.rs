@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
+
 use crate::landings::{batch, landing, write_parquet};
 use crate::project::{Done, GET, Project, TRAINING, says};
 use crate::stored;
@@ -52,14 +55,21 @@ fn a_file_whose_columns_differ_from_the_definition_is_refused_naming_both() {
         &refused_load(&project, "backfill airport_arrivals@1"),
         &["no column `landed_at`", "no column `arr_delay`"],
     );
-    write_parquet(&project.path("data/landings.parquet"), &good);
-    project.edit("features/flights.yaml", "arr_delay: float32", "arr_delay: int32");
     let other = Project::sample();
-    other.edit("features/flights.yaml", "arr_delay: float32", "arr_delay: int32");
+    let wider = arrow::compute::cast(good.column_by_name("arr_delay").unwrap(), &DataType::Float64).unwrap();
+    let schema = good.schema();
+    let columns = schema.fields().iter().map(|field| match field.name().as_str() {
+        "arr_delay" => ("arr_delay".to_owned(), wider.clone()),
+        name => (name.to_owned(), good.column_by_name(name).unwrap().clone()),
+    });
+    write_parquet(
+        &other.path("data/landings.parquet"),
+        &RecordBatch::try_from_iter(columns.collect::<Vec<_>>()).unwrap(),
+    );
     other.ok("apply");
     says(
         &refused_load(&other, "backfill airport_arrivals@1"),
-        &["the column `arr_delay` is declared int32, and the file holds float32"],
+        &["the column `arr_delay` is declared float32, and the file holds float64"],
     );
 }
 

@@ -167,3 +167,15 @@ fn loads_of_a_table_beside_each_other_load_each_version_once() {
         assert_eq!(delta.positions(), (0..=number).map(|file| (0, file, 0)).collect::<Vec<_>>());
     }
 }
+
+#[test]
+fn a_project_is_made_for_a_table() {
+    let mut delta = DeltaProject::new(&[landing(1, 0, 1.0), landing(2, 1, 2.0)]);
+    let added = delta.add("b.parquet", &[landing(3, 2, 3.0)], true);
+    delta.commit(&[added]);
+    let told = delta.project.ok("init made --from data/table --key tailnum");
+    says(&told, &["source `table` from `", "entity `tailnum` by `tailnum`, event time from `landed_at`"]);
+    delta.project.ok("--project made apply");
+    assert_eq!(delta.loads("--project made backfill --all"), 3);
+    says(&delta.project.ok("--project made get tailnum_features tailnum=N1"), &["arr_delay", "PRESENT"]);
+}

@@ -13,6 +13,8 @@ mod delta_source;
 #[cfg(test)]
 mod first_steps;
 #[cfg(test)]
+mod from_files;
+#[cfg(test)]
 mod held_up;
 #[cfg(test)]
 mod interrupted;
@@ -30,6 +32,8 @@ mod overlapping;
 mod project;
 #[cfg(test)]
 mod pushed;
+#[cfg(test)]
+mod pushed_by_command;
 #[cfg(test)]
 mod pushed_by_feast;
 #[cfg(test)]
@@ -56,6 +60,9 @@ mod stored;
 mod text_sources;
 #[cfg(test)]
 mod until_first_use;
+#[cfg(test)]
+mod value_by_value;
+#[cfg(test)]
 mod versions;
 #[cfg(test)]
 mod ways_in;

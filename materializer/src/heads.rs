@@ -1,0 +1,196 @@
+//! What the first rows of a source's files say against its definition: columns that are missing or of another type,
+//! values that do not fit, rows that do not say when they happened. Nothing is loaded.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use feature::{BatchFormat, Field, Name, Source, VersionId, View};
+use serde::Serialize;
+use transform::{BadReason, ViewTransform};
+
+use crate::error::MaterializerError;
+use crate::loaded::TableVersions;
+use crate::source_files::{self, SourceFile};
+use crate::source_reader::SourceReader;
+
+/// Rows that are read of each file.
+pub const HEAD_ROWS: usize = 1_000;
+/// Files that are looked into.
+const MAX_FILES: usize = 500;
+
+/// What the heads of a source's files say.
+#[derive(Debug, Default)]
+pub struct Heads {
+    /// What does not fit, by file, row and column.
+    pub misfits: Vec<Misfit>,
+    /// Files that were not looked into, as there are so many.
+    pub files_left_out: usize,
+}
+
+/// Something that does not fit the source's definition.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+pub struct Misfit {
+    /// The file; none where there is no file to be named.
+    pub file: Option<String>,
+    /// The first row where it is so, from 1; none where it concerns the whole file.
+    pub row: Option<u64>,
+    /// The declared column, where it is of one.
+    pub column: Option<Name>,
+    /// What is wrong.
+    pub problem: String,
+    /// In how many of the rows that were read it is so, for a row's misfit.
+    pub rows: u64,
+}
+
+impl std::fmt::Display for Misfit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.file, self.row) {
+            (Some(file), Some(row)) => write!(f, "`{file}`, row {row}: ")?,
+            (Some(file), None) => write!(f, "`{file}`: ")?,
+            _ => {}
+        }
+        f.write_str(&self.problem)?;
+        match self.rows {
+            0 | 1 => Ok(()),
+            rows => write!(f, " ({rows} of its first {HEAD_ROWS} rows do not fit)"),
+        }
+    }
+}
+
+/// Looks at the first rows of each file of a source's history. A source without history has nothing to look at.
+pub async fn heads(project: &Path, source: &Source) -> Heads {
+    if source.batch.is_none() {
+        return Heads::default();
+    }
+    let of_source = |problem: String| Misfit { file: None, row: None, column: None, problem, rows: 0 };
+    let nobody = View::bare(
+        VersionId { name: source.name.clone(), version: 1 },
+        source.name.clone(),
+        Vec::new(),
+        source.name.clone(),
+    );
+    let found = match source_files::find(project, source, &nobody, TableVersions::default()).await {
+        Ok(found) => found,
+        Err(MaterializerError::File { path, problems }) => {
+            let misfits = problems.into_iter().map(|problem| of_file(&path, problem)).collect();
+            return Heads { misfits, files_left_out: 0 };
+        }
+        Err(MaterializerError::Path { path, why, .. }) => {
+            return Heads { misfits: vec![of_source(format!("`{path}`: {why}"))], files_left_out: 0 };
+        }
+        Err(error) => return Heads { misfits: vec![of_source(error.to_string())], files_left_out: 0 },
+    };
+    let files_left_out = found.files.len().saturating_sub(MAX_FILES);
+    // An expression that does not compile is reported where definitions are checked.
+    let has_times = source.event_time.is_some() || source.available_at.is_some();
+    let times = if has_times { ViewTransform::compile(source, &nobody).ok() } else { None };
+    let owned = (source.clone(), project.to_owned());
+    let looked = tokio::task::spawn_blocking(move || {
+        let (source, project) = owned;
+        let heads = found.files.iter().take(MAX_FILES).map(|file| Head {
+            source: &source,
+            times: times.as_ref(),
+            shown: file.path.strip_prefix(&project).unwrap_or(&file.path).display().to_string(),
+            file,
+            format: found.format,
+        });
+        heads.flat_map(|head| head.misfits()).collect::<Vec<Misfit>>()
+    });
+    let misfits = looked.await.unwrap_or_else(|error| vec![of_source(error.to_string())]);
+    Heads { misfits, files_left_out }
+}
+
+fn of_file(file: &str, problem: String) -> Misfit {
+    Misfit { file: Some(file.to_owned()), row: None, column: None, problem, rows: 0 }
+}
+
+/// A file whose head is looked at.
+struct Head<'a> {
+    source: &'a Source,
+    /// What says when a row happened, and when it was available.
+    times: Option<&'a ViewTransform>,
+    shown: String,
+    file: &'a SourceFile,
+    format: Option<BatchFormat>,
+}
+
+impl Head<'_> {
+    fn misfits(&self) -> Vec<Misfit> {
+        let schema = &self.source.schema;
+        let (columns, mut misfits) = match self.problems(schema) {
+            problems if problems.is_empty() => (schema.clone(), Vec::new()),
+            problems => {
+                // The columns that can be read are, so that all is reported at once.
+                let fits = |field: &&Field| self.problems(std::slice::from_ref(*field)).is_empty();
+                let fitting: Vec<Field> = schema.iter().filter(fits).cloned().collect();
+                (fitting, problems.into_iter().map(|problem| of_file(&self.shown, problem)).collect())
+            }
+        };
+        if columns.is_empty() {
+            return misfits;
+        }
+        match self.rows(&columns) {
+            Ok(of_rows) => misfits.extend(of_rows),
+            Err(error) => {
+                misfits.extend(problems_of(error).into_iter().map(|what| of_file(&self.shown, what)))
+            }
+        }
+        misfits
+    }
+
+    /// What is wrong with these columns of the file.
+    fn problems(&self, columns: &[Field]) -> Vec<String> {
+        match SourceReader::head(self.source, columns, self.file, self.format, HEAD_ROWS) {
+            Ok(_) => Vec::new(),
+            Err(error) => problems_of(error),
+        }
+    }
+
+    /// What does not fit in the first rows, for each column the first row and how many there are.
+    fn rows(&self, columns: &[Field]) -> Result<Vec<Misfit>, MaterializerError> {
+        let mut reader = SourceReader::head(self.source, columns, self.file, self.format, HEAD_ROWS)?;
+        let Some(read) = reader.next_rows()? else { return Ok(Vec::new()) };
+        let mut found: BTreeMap<(Option<Name>, &str), Misfit> = BTreeMap::new();
+        let mut add = |row: usize, column: Option<Name>, kind: &'static str, problem: String| {
+            let first = || Misfit {
+                file: Some(self.shown.clone()),
+                row: Some(read.first_row + row as u64 + 1),
+                column: column.clone(),
+                problem,
+                rows: 0,
+            };
+            found.entry((column.clone(), kind)).or_insert_with(first).rows += 1;
+        };
+        for unreadable in &read.unreadable {
+            for problem in &unreadable.problems {
+                add(unreadable.row, problem.column.clone(), "unreadable", problem.what.clone());
+            }
+        }
+        let has_times = |times: &&ViewTransform| times.input().iter().all(|field| columns.contains(field));
+        if let Some(times) = self.times.filter(has_times) {
+            for bad in times.apply(&read.batch)?.bad {
+                let row = bad.row as usize;
+                if read.unreadable.iter().any(|unreadable| unreadable.row == row) {
+                    continue;
+                }
+                let column = match &bad.reason {
+                    BadReason::NullEventTime { column } | BadReason::NullDeclaredTime { column } => {
+                        column.parse().ok()
+                    }
+                    _ => None,
+                };
+                add(row, column, bad.reason.kind(), bad.reason.to_string());
+            }
+        }
+        let mut misfits: Vec<Misfit> = found.into_values().collect();
+        misfits.sort_by_key(|misfit| misfit.row);
+        Ok(misfits)
+    }
+}
+
+fn problems_of(error: MaterializerError) -> Vec<String> {
+    match error {
+        MaterializerError::File { problems, .. } => problems,
+        error => vec![error.to_string()],
+    }
+}
