@@ -82,6 +82,14 @@ pub enum PushError {
         /// What does not hold.
         why: String,
     },
+    /// Stop: the file `end` of a topic says nothing. Its rows are safe, and the next push writes it again.
+    #[error("`{path}` {why}: push a row, which writes the file again from the segments beside it")]
+    End {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// Stop: the disk failed.
     #[error("`{path}`: {error}")]
     Disk {
@@ -272,12 +280,12 @@ fn acknowledged(folder: &Path) -> Result<Acknowledged, PushError> {
 /// The end of a topic, as its readers see it.
 fn end_of(folder: &Path) -> Result<u64, PushError> {
     let path = folder.join("end");
-    let damaged = |why: &str| PushError::Damaged { path: path.display().to_string(), why: why.to_owned() };
+    let lost = |why| PushError::End { path: path.display().to_string(), why };
     match number::read(&path).map_err(PushError::disk(&path))? {
         Number::Is(end) => Ok(end),
-        Number::Damaged => Err(damaged("it does not match its checksum; the next push writes it anew")),
+        Number::Damaged => Err(lost("does not match its checksum")),
         Number::None if !segment::has_frames(folder)? => Ok(0),
-        Number::None => Err(damaged("it is missing; the next push writes it anew")),
+        Number::None => Err(lost("is missing")),
     }
 }
 

@@ -158,6 +158,6 @@ fn said(error: PushError) -> SinkError {
             SinkError::NotTaken(text)
         }
         PushError::TooLong { .. } => SinkError::TooLong(text),
-        PushError::Damaged { .. } => SinkError::Damaged(text),
+        PushError::Damaged { .. } | PushError::End { .. } => SinkError::Damaged(text),
     }
 }

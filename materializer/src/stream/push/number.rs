@@ -41,7 +41,10 @@ pub(super) fn read(path: &Path) -> io::Result<Number> {
 pub(super) fn write(file: &File, number: u64) -> io::Result<()> {
     let number = number.to_le_bytes();
     let sum = crc32fast::hash(&number).to_le_bytes();
-    file.write_all_at(&[&number[..], &sum[..]].concat(), 0)
+    let bytes = [&number[..], &sum[..]].concat();
+    file.write_all_at(&bytes, 0)?;
+    // Damage may have left a longer file, whose rest would belong to the checksum.
+    if file.metadata()?.len() > bytes.len() as u64 { file.set_len(bytes.len() as u64) } else { Ok(()) }
 }
 
 fn parse(bytes: &[u8]) -> Number {

@@ -269,6 +269,19 @@ fn what_a_power_cut_tears_is_cut_off_and_what_a_later_append_shows_to_be_synced_
 }
 
 #[test]
+fn a_push_writes_a_damaged_end_again_whatever_it_held() {
+    for damaged in [vec![], vec![7; 3], vec![7; 12], vec![7; 19]] {
+        let folder = tempfile::tempdir().unwrap();
+        topic(folder.path());
+        fs::write(folder.path().join("end"), &damaged).unwrap();
+        let mut log = PushLog::open(folder.path()).unwrap();
+        let next = log.append(&[pushed("z")], at()).unwrap() + 1;
+        drop(log);
+        assert_eq!(read_from(folder.path(), "g", 0).len() as u64, next, "{damaged:?}");
+    }
+}
+
+#[test]
 fn a_segment_of_version_1_is_followed_by_one_of_version_2_and_its_damage_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     topic(folder.path());
