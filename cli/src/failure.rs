@@ -25,6 +25,12 @@ impl From<server::ServeError> for Failure {
     }
 }
 
+impl From<read::ReadError> for Failure {
+    fn from(error: read::ReadError) -> Self {
+        server::ServeError::from(error).into()
+    }
+}
+
 macro_rules! say_as_it_is {
     ($($error:ty),* $(,)?) => {
         $(impl From<$error> for Failure {

@@ -21,6 +21,7 @@ mod bytes;
 mod exact;
 mod key;
 mod literal;
+mod message;
 mod name;
 pub mod oracle;
 mod row;
@@ -37,6 +38,7 @@ pub use aggregate::{
 pub use answer::{Answer, Cell, Status, Times, is_alive, is_kept};
 pub use exact::{FloatSum, IntSquareSum};
 pub use key::{EntityKey, KeyError};
+pub use message::{excerpt, nearest};
 pub use name::{Name, NameError, VersionId};
 pub use row::{AsOf, Position, Provenance, Row};
 pub use service::{Computation, Consumer, Lookup, Origin, Output, Service, ServicePlan, ServiceRef};

@@ -18,8 +18,9 @@ use online::{Found, Layout, OnlineError, Read, Reader, RowState, Stats};
 use proto::v1::feature_store_client::FeatureStoreClient;
 use proto::v1::values::Kind;
 use proto::v1::{GetFeaturesRequest, Strings, Values};
+use read::{FeatureReader, FeatureRequest, Moment};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use twinstore_server::{Addresses, Asked, Catalog, FeatureReader, Limits, Moment, Server, Services, Serving};
+use twinstore_server::{Addresses, Catalog, Limits, Served, Server, Services, Serving};
 
 /// Rows in memory: what is measured is the path and not a store.
 #[derive(Clone, Default)]
@@ -140,7 +141,6 @@ fn plan(views: &[Arc<View>], per_view: usize, computed: bool) -> ServicePlan {
 
 fn measure(what: &str, plan: ServicePlan, rows: &Rows, entities: usize) {
     let reader = FeatureReader::new(Arc::new(plan)).unwrap();
-    let limits = Limits::default();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let batch: Vec<Value> = (0..entities).map(|n| key(n * 7 % ENTITIES)).collect();
     let mut took = Vec::new();
@@ -148,12 +148,12 @@ fn measure(what: &str, plan: ServicePlan, rows: &Rows, entities: usize) {
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(1) {
             let one = Instant::now();
-            let asked = Asked {
+            let asked = FeatureRequest {
                 features: Vec::new(),
                 entities: vec![("thing".to_owned(), batch.clone())],
                 request: Vec::new(),
             };
-            let question = reader.question(asked, &limits).unwrap();
+            let question = reader.validate(asked, ENTITIES).unwrap();
             black_box(reader.read(rows, &question, Moment::Now(now())).await.unwrap());
             took.push(one.elapsed());
         }
@@ -167,7 +167,7 @@ fn measure(what: &str, plan: ServicePlan, rows: &Rows, entities: usize) {
 fn measure_grpc(what: &str, plan: ServicePlan, rows: &Rows, entities: usize) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let reader = Arc::new(FeatureReader::new(Arc::new(plan)).unwrap());
+        let reader = Arc::new(Served::new(FeatureReader::new(Arc::new(plan)).unwrap()));
         let live = reader.plan().id.clone();
         let catalog = Arc::new(Catalog::new(Services::new([reader], [live])));
         let free = ([127, 0, 0, 1], 0).into();

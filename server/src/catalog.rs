@@ -4,19 +4,17 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use feature::{Name, ServiceRef, VersionId};
+use feature::{Name, ServiceRef, VersionId, excerpt, nearest};
 
 use crate::error::ServeError;
-use crate::excerpt::excerpt;
-use crate::nearest::nearest;
 use crate::push::PushSource;
-use crate::reader::FeatureReader;
+use crate::served::Served;
 use crate::views::Views;
 
 /// Compiled services by their exact version, and the live version of each name.
 #[derive(Debug, Default)]
 pub struct Services {
-    exact: BTreeMap<VersionId, Arc<FeatureReader>>,
+    exact: BTreeMap<VersionId, Arc<Served>>,
     live: BTreeMap<Name, VersionId>,
     views: Option<Views>,
     sources: BTreeMap<Name, Arc<PushSource>>,
@@ -25,7 +23,7 @@ pub struct Services {
 impl Services {
     /// These services; a name means the version that is live.
     pub fn new(
-        readers: impl IntoIterator<Item = Arc<FeatureReader>>,
+        readers: impl IntoIterator<Item = Arc<Served>>,
         live: impl IntoIterator<Item = VersionId>,
     ) -> Self {
         Self {
@@ -73,12 +71,12 @@ impl Services {
     }
 
     /// Every service, in order.
-    pub fn readers(&self) -> impl Iterator<Item = &Arc<FeatureReader>> {
+    pub fn readers(&self) -> impl Iterator<Item = &Arc<Served>> {
         self.exact.values()
     }
 
     /// A service by `name` or `name@version`.
-    pub fn find(&self, text: &str) -> Result<Arc<FeatureReader>, ServeError> {
+    pub fn find(&self, text: &str) -> Result<Arc<Served>, ServeError> {
         let id = match text.parse() {
             Ok(ServiceRef::Live(name)) => self.live.get(&name).cloned(),
             Ok(ServiceRef::Exact(id)) => Some(id),
@@ -88,7 +86,7 @@ impl Services {
     }
 
     /// One version of a service; none where there is no such version.
-    pub fn exact(&self, id: &VersionId) -> Option<&Arc<FeatureReader>> {
+    pub fn exact(&self, id: &VersionId) -> Option<&Arc<Served>> {
         self.exact.get(id)
     }
 

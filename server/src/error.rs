@@ -3,25 +3,20 @@
 use std::io;
 use std::net::SocketAddr;
 
-use feature::{Micros, Name, VersionId};
+use feature::{Name, VersionId, excerpt, nearest};
 use online::OnlineError;
+use read::ReadError;
 use thiserror::Error;
 
-use crate::excerpt::excerpt;
-use crate::nearest::nearest;
 use crate::push::{RefusedRow, SinkError};
 
 /// Why features are not served. The message says what and where, [`ServeError::help`] what to do.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum ServeError {
-    /// The request does not fit the service; here is everything that is wrong with it.
-    #[error("the request does not fit {service}: {}", problems.join("; "))]
-    Misfit {
-        /// The service that was asked for.
-        service: VersionId,
-        /// One sentence for each problem.
-        problems: Vec<String>,
-    },
+    /// The features cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The request cannot be read.
     #[error("the request cannot be read: {0}")]
     Malformed(String),
@@ -143,24 +138,6 @@ pub enum ServeError {
     /// The server answers nothing at this address.
     #[error("there is nothing at {0}")]
     UnknownRoute(String),
-    /// The online store has moved on.
-    #[error("{at} is too early for the online store: it has rows of {view} up to {applied}")]
-    TooEarly {
-        /// The moment that was asked for.
-        at: Micros,
-        /// The view that is ahead of it.
-        view: VersionId,
-        /// The greatest `visible_at` that its rows were folded up to.
-        applied: Micros,
-    },
-    /// The batch is too large.
-    #[error("the request has {given} entities, more than the {limit} that one request may have")]
-    TooManyEntities {
-        /// How many there are.
-        given: usize,
-        /// How many there may be.
-        limit: usize,
-    },
     /// The request is too large.
     #[error("the request has more than the {limit} bytes that one request may have")]
     TooManyBytes {
@@ -181,26 +158,12 @@ pub enum ServeError {
         /// How long it was waited for.
         millis: u128,
     },
-    /// The online store cannot give what was asked for.
-    #[error(transparent)]
-    Store(#[from] OnlineError),
-    /// An on-demand view cannot be compiled or evaluated.
-    #[error("{view} cannot be evaluated: {reason}")]
-    Evaluate {
-        /// The on-demand view.
-        view: VersionId,
-        /// Why.
-        reason: String,
-    },
     /// What was read was edited or removed meanwhile, and is not served any more in a moment.
     #[error("nothing is answered: {why}")]
     Moved {
         /// What moved.
         why: String,
     },
-    /// The columns of an answer cannot be put together.
-    #[error("the columns of the answer cannot be put together: {0}")]
-    Assemble(#[from] arrow::error::ArrowError),
     /// Something has failed that cannot fail; the server goes on.
     #[error("the request could not be answered: {0}")]
     Broken(String),
@@ -270,12 +233,40 @@ impl Code {
     }
 }
 
+const fn code_of(error: &ReadError) -> Code {
+    match error {
+        ReadError::Misfit { .. } => Code::InvalidArgument,
+        ReadError::TooManyEntities { .. } => Code::ResourceExhausted,
+        ReadError::TooEarly { .. } => Code::FailedPrecondition,
+        ReadError::Store(
+            OnlineError::Damaged { .. } | OnlineError::Newer { .. } | OnlineError::TooLarge { .. },
+        ) => Code::Internal,
+        ReadError::Store(_) => Code::Unavailable,
+        _ => Code::Internal,
+    }
+}
+
+fn help_of(error: &ReadError) -> String {
+    match error {
+        ReadError::Misfit { service, .. } => {
+            format!("`twinstore registry show {service}` lists what the service takes and gives")
+        }
+        ReadError::TooManyEntities { .. } => "split the entities over several requests".to_owned(),
+        ReadError::TooEarly { .. } => {
+            "ask for a later moment, or ask the offline store with `twinstore training-set`".to_owned()
+        }
+        ReadError::Store(_) => "`twinstore doctor` looks into it".to_owned(),
+        ReadError::Evaluate { .. } => "`twinstore plan` checks its expressions".to_owned(),
+        _ => "report it with the request that shows it".to_owned(),
+    }
+}
+
 impl ServeError {
     /// What the caller does next.
     pub const fn code(&self) -> Code {
         match self {
-            ServeError::Misfit { .. }
-            | ServeError::Malformed(_)
+            ServeError::Read(error) => code_of(error),
+            ServeError::Malformed(_)
             | ServeError::MalformedPush(_)
             | ServeError::NotAReference(_)
             | ServeError::Collision(_)
@@ -287,22 +278,12 @@ impl ServeError {
             | ServeError::UnknownSource { .. }
             | ServeError::UnknownRoute(_) => Code::NotFound,
             ServeError::NotHere(_) => Code::Unimplemented,
-            ServeError::TooEarly { .. } | ServeError::NotPushable { .. } | ServeError::NotReadable { .. } => {
-                Code::FailedPrecondition
-            }
-            ServeError::TooManyEntities { .. }
-            | ServeError::TooManyBytes { .. }
-            | ServeError::TooManyRows { .. } => Code::ResourceExhausted,
+            ServeError::NotPushable { .. } | ServeError::NotReadable { .. } => Code::FailedPrecondition,
+            ServeError::TooManyBytes { .. } | ServeError::TooManyRows { .. } => Code::ResourceExhausted,
             ServeError::Busy { .. } | ServeError::Full { .. } => Code::Overloaded,
             ServeError::NotTaken { .. } | ServeError::Moved { .. } => Code::Unavailable,
             ServeError::Late { .. } | ServeError::Unsure { .. } => Code::DeadlineExceeded,
-            ServeError::Store(
-                OnlineError::Damaged { .. } | OnlineError::Newer { .. } | OnlineError::TooLarge { .. },
-            ) => Code::Internal,
-            ServeError::Store(_) => Code::Unavailable,
-            ServeError::Evaluate { .. }
-            | ServeError::Assemble(_)
-            | ServeError::Broken(_)
+            ServeError::Broken(_)
             | ServeError::DamagedTopic { .. }
             | ServeError::Bind { .. }
             | ServeError::Stopped(_) => Code::Internal,
@@ -312,9 +293,7 @@ impl ServeError {
     /// What to do, in half a sentence.
     pub fn help(&self) -> String {
         match self {
-            ServeError::Misfit { service, .. } => {
-                format!("`twinstore registry show {service}` lists what the service takes and gives")
-            }
+            ServeError::Read(error) => help_of(error),
             ServeError::MalformedPush(_) => {
                 "write it as {\"source\": \"name\", \"rows\": [{\"column\": \"a\"}]}".to_owned()
             }
@@ -354,21 +333,13 @@ impl ServeError {
                 "load rows with `twinstore backfill`, `materialize` or `stream`".to_owned()
             }
             ServeError::UnknownRoute(_) => "use POST /v1/features, POST /v1/push or GET /health".to_owned(),
-            ServeError::TooEarly { .. } => {
-                "ask for a later moment, or ask the offline store with `twinstore training-set`".to_owned()
-            }
-            ServeError::TooManyEntities { .. } => "split the entities over several requests".to_owned(),
             ServeError::TooManyBytes { .. } => "split it into several requests".to_owned(),
             ServeError::Busy { .. } => {
                 "ask again a little later, or run one more `twinstore serve`".to_owned()
             }
             ServeError::Late { .. } => "ask again, for fewer entities at once".to_owned(),
             ServeError::Moved { .. } => "ask again: the server takes it on within a second".to_owned(),
-            ServeError::Store(_) => "`twinstore doctor` looks into it".to_owned(),
-            ServeError::Evaluate { .. } => "`twinstore plan` checks its expressions".to_owned(),
-            ServeError::Assemble(_) | ServeError::Broken(_) => {
-                "report it with the request that shows it".to_owned()
-            }
+            ServeError::Broken(_) => "report it with the request that shows it".to_owned(),
             ServeError::Bind { .. } => {
                 "name a free address with `serve.grpc` and `serve.http` in twinstore.toml".to_owned()
             }
@@ -432,7 +403,7 @@ impl ServeError {
     pub fn sentence(&self) -> String {
         match self {
             // A store says for itself what to do.
-            ServeError::Store(error) => error.to_string(),
+            ServeError::Read(ReadError::Store(error)) => error.to_string(),
             // Why nothing can be pushed ends with what to do.
             error @ ServeError::NotPushable { .. } => error.to_string(),
             error => format!("{error}: {}", error.help()),

@@ -15,8 +15,9 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use feature::Micros;
+use feature::{Micros, excerpt};
 use online::Reader;
+use read::{FeatureColumn, FeatureRequest, Features, json::AsJson};
 use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
@@ -24,13 +25,9 @@ use tokio::time::timeout_at;
 
 use crate::call::Call;
 use crate::error::{Code, ServeError};
-use crate::excerpt::excerpt;
 use crate::feast;
-use crate::features::{FeatureColumn, Features};
-use crate::json::AsJson;
 use crate::limits::Limits;
 use crate::metrics::{Face, Stage};
-use crate::question::Asked;
 use crate::serving::Serving;
 
 /// The header that says how many milliseconds the caller waits.
@@ -70,7 +67,7 @@ async fn answer<R: Reader>(
     request: Request,
 ) -> Result<Response, ServeError> {
     let body: Body = parsed(serving.limits(), call, request, ServeError::Malformed).await?;
-    let asked = Asked {
+    let asked = FeatureRequest {
         features: body.features.unwrap_or_default(),
         entities: body.entities.0,
         request: body.request.0,

@@ -10,7 +10,7 @@ mod sink;
 use std::sync::Arc;
 use std::time::Duration;
 
-use feature::VersionId;
+use feature::{VersionId, excerpt};
 use online::Reader;
 use tokio::time::{sleep, timeout_at};
 
@@ -21,7 +21,6 @@ pub use self::sink::{
 };
 use crate::call::Call;
 use crate::error::ServeError;
-use crate::excerpt::excerpt;
 use crate::metrics::{PushCounts, Stage};
 use crate::serving::Serving;
 

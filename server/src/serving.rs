@@ -5,25 +5,22 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use feature::{Micros, VersionId};
+use feature::{Micros, VersionId, excerpt};
 use futures::FutureExt;
 use online::Reader;
+use read::{FeatureRequest, Moment, ReadResult, RequestColumn, ValidatedRequest};
 use tokio::time::timeout_at;
 
 use crate::admission::Admission;
-use crate::answered::Answered;
 use crate::availability::Availability;
 use crate::call::Call;
 use crate::catalog::Catalog;
 use crate::error::{Code, ServeError};
-use crate::excerpt::excerpt;
 use crate::first_use::{BeginUse, NotRecorded};
-use crate::given::GivenColumn;
 use crate::limits::Limits;
 use crate::metrics::{Exposition, Face, Metrics, PushCounts, Sample, SampleKind, ServiceMetrics, Stage};
 use crate::push::Sink;
-use crate::question::{Asked, Question};
-use crate::reader::{FeatureReader, Moment};
+use crate::served::Served;
 
 /// What whoever wires a server adds to its metrics.
 type Samples = Box<dyn Fn() -> Vec<Sample> + Send + Sync>;
@@ -159,18 +156,18 @@ impl<R: Reader> Serving<R> {
     }
 
     /// The features that a request asks for, at the moment that it names, or now.
-    pub(crate) async fn features<C: GivenColumn>(
+    pub(crate) async fn features<C: RequestColumn>(
         &self,
         call: &Call,
         service: &str,
-        asked: Asked<C>,
+        asked: FeatureRequest<C>,
         at: Option<Micros>,
-    ) -> Result<Answered, ServeError> {
+    ) -> Result<ReadResult, ServeError> {
         let answer = async {
-            let reader = self.catalog.services().find(service)?;
-            call.is_of(reader.metrics());
-            let question = reader.question(asked, &self.limits)?;
-            self.read(call, &reader, &question, at).await
+            let served = self.catalog.services().find(service)?;
+            call.is_of(served.metrics());
+            let request = served.reader().validate(asked, self.limits.max_entities)?;
+            self.read(call, &served, &request, at).await
         };
         self.admitted(call, service, answer).await
     }
@@ -202,34 +199,35 @@ impl<R: Reader> Serving<R> {
         answer
     }
 
-    /// Reads what a question asks for.
+    /// Reads what a request asks for.
     pub(crate) async fn read(
         &self,
         call: &Call,
-        reader: &FeatureReader,
-        question: &Question,
+        served: &Served,
+        request: &ValidatedRequest,
         at: Option<Micros>,
-    ) -> Result<Answered, ServeError> {
-        call.asks_about(question.rows());
+    ) -> Result<ReadResult, ServeError> {
+        call.asks_about(request.rows());
         let moment = at.map_or_else(|| Moment::Now((self.clock)()), Moment::At);
-        let end_of = |stage| call.end_of(stage);
-        let features = reader.read_in_stages(&self.store, question, moment, &end_of).await;
+        let end_of = |stage| call.end_of(Stage::of_read(stage));
+        let features = served.reader().read_in_stages(&self.store, request, moment, &end_of).await;
+        let features = features.map_err(ServeError::from);
         if features.as_ref().is_err_and(|error| error.code() == Code::Unavailable) {
             self.availability.doubt();
         }
         let features = features?;
-        self.begin_use(reader).await?;
+        self.begin_use(served).await?;
         Ok(features)
     }
 
     /// Has it recorded that what was read is used, the first time.
-    async fn begin_use(&self, reader: &FeatureReader) -> Result<(), ServeError> {
-        let Some(begin_use) = self.begin_use.as_ref().filter(|_| !reader.is_used()) else { return Ok(()) };
-        match begin_use(reader.plan()).await {
-            Ok(()) => reader.begin_use(),
+    async fn begin_use(&self, served: &Served) -> Result<(), ServeError> {
+        let Some(begin_use) = self.begin_use.as_ref().filter(|_| !served.is_used()) else { return Ok(()) };
+        match begin_use(served.plan()).await {
+            Ok(()) => served.begin_use(),
             Err(NotRecorded::Moved(why)) => return Err(ServeError::Moved { why }),
             Err(NotRecorded::Failed(why)) => {
-                tracing::warn!("{}: its first use is not recorded: {why}", reader.plan().id);
+                tracing::warn!("{}: its first use is not recorded: {why}", served.plan().id);
             }
         }
         Ok(())

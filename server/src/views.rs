@@ -6,9 +6,10 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use feature::{Name, ServicePlan, VersionId};
+use read::FeatureReader;
 
 use crate::error::ServeError;
-use crate::reader::FeatureReader;
+use crate::served::Served;
 
 /// How many sets of views are kept compiled. At one more, all are forgotten and compiled anew when
 /// they are asked for.
@@ -23,7 +24,7 @@ type PlanOf = dyn Fn(&[VersionId]) -> Result<ServicePlan, String> + Send + Sync;
 pub struct Views {
     ids: BTreeSet<VersionId>,
     plan_of: Box<PlanOf>,
-    compiled: RwLock<HashMap<Vec<VersionId>, Arc<FeatureReader>>>,
+    compiled: RwLock<HashMap<Vec<VersionId>, Arc<Served>>>,
 }
 
 impl Views {
@@ -53,14 +54,14 @@ impl Views {
     }
 
     /// A reader of all features of these views.
-    pub(crate) fn reader(&self, views: &BTreeSet<&VersionId>) -> Result<Arc<FeatureReader>, ServeError> {
+    pub(crate) fn reader(&self, views: &BTreeSet<&VersionId>) -> Result<Arc<Served>, ServeError> {
         let views: Vec<VersionId> = views.iter().copied().cloned().collect();
         let compiled = self.compiled.read().unwrap_or_else(PoisonError::into_inner).get(&views).cloned();
         if let Some(reader) = compiled {
             return Ok(reader);
         }
         let plan = (self.plan_of)(&views).map_err(ServeError::Apart)?;
-        let reader = Arc::new(FeatureReader::new(Arc::new(plan))?);
+        let reader = Arc::new(Served::new(FeatureReader::new(Arc::new(plan))?));
         let mut compiled = self.compiled.write().unwrap_or_else(PoisonError::into_inner);
         if compiled.len() >= MOST_COMPILED {
             compiled.clear();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{Field, Schema};
 use feature::{DataType, EntityKey, Lookup, Micros, Scalar, ServicePlan, Value};
-use server::{Asked, FeatureReader, Limits, Question};
+use read::{FeatureReader, FeatureRequest, ValidatedRequest};
 
 /// The spine's column of moments.
 pub(crate) const ASKED_AT: &str = "asked_at";
@@ -61,16 +61,16 @@ fn array<'a>(labels: &'a [Label], data_type: DataType, of: impl Fn(&'a Label) ->
 }
 
 /// The request for the entities of these labels, which are asked at one moment.
-pub(crate) fn question(reader: &FeatureReader, labels: &[Label]) -> Question {
+pub(crate) fn question(reader: &FeatureReader, labels: &[Label]) -> ValidatedRequest {
     let plan = reader.plan();
     let column =
         |of: &dyn Fn(&Label) -> &Value| -> Vec<Value> { labels.iter().map(|l| of(l).clone()).collect() };
     let entities = plan.keys.iter().enumerate();
     let request = plan.request.iter().enumerate();
-    let asked = Asked {
+    let asked = FeatureRequest {
         features: Vec::new(),
         entities: entities.map(|(n, field)| (field.name.to_string(), column(&|l| &l.keys[n]))).collect(),
         request: request.map(|(n, field)| (field.name.to_string(), column(&|l| &l.request[n]))).collect(),
     };
-    reader.question(asked, &Limits::default()).unwrap()
+    reader.validate(asked, 10_000).unwrap()
 }

@@ -20,7 +20,7 @@ use std::path::Path;
 use feature::oracle::Numbers;
 use feature::{AsOf, EntityKey, Row, VersionId};
 use online::{Store, StoreUrl};
-use server::{FeatureReader, Moment};
+use read::{FeatureReader, Moment};
 
 use crate::flights::{self, EVERYTHING};
 use crate::label::{ASKED_AT, question, spine};

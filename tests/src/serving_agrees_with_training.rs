@@ -7,7 +7,7 @@ use std::sync::Arc;
 use feature::oracle::Numbers;
 use feature::{AsOf, Micros, ServicePlan, Span, Value};
 use online::Reader;
-use server::{FeatureReader, Moment};
+use read::{FeatureReader, Moment};
 
 use crate::flights;
 use crate::label::{ASKED_AT, Label, question, spine};

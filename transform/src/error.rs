@@ -155,12 +155,7 @@ pub(crate) fn hint(nearest: &Option<String>) -> String {
 
 /// The candidate whose spelling is nearest, where it is near enough to be meant.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, candidate)| candidate.to_owned())
+    feature::nearest(name, candidates).map(str::to_owned)
 }
 
 /// The first line of an error of DataFusion or Arrow, without the names of its stages and the

@@ -9,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
-use feature::{DataType, Field, Micros, Name, Scalar, Value};
+use feature::{DataType, Field, Micros, Name, Scalar, Value, excerpt};
 
 use crate::arrow_types::{array_of, arrow_schema, arrow_type, value_at};
 use crate::error::{ExpressionError, TransformError, in_our_types, plain};
@@ -145,17 +145,10 @@ fn blame(sql: &str, fields: &[Field], schema: &SchemaRef, error: DataFusionError
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
         thread.spawn_scoped(scope, find).ok()?.join().ok()?
     });
+    const LONGEST_PART_CHARS: usize = 100;
     let whole = || (sql.to_owned(), Vec::new(), in_our_types(&plain(&error)));
     let (part, columns, message) = found.unwrap_or_else(whole);
-    ExpressionError::Type { part: shortened(&part), message, columns }
-}
-
-fn shortened(text: &str) -> String {
-    const MAX_CHARACTERS: usize = 100;
-    match text.char_indices().nth(MAX_CHARACTERS) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
+    ExpressionError::Type { part: excerpt(&part, LONGEST_PART_CHARS).into_owned(), message, columns }
 }
 
 fn sample(data_type: DataType, value: fn(Scalar) -> Value) -> Value {

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use feature::{Field, Micros, ServicePlan, Status, Value};
 use proto::v1::{self, feature_store_client::FeatureStoreClient};
+use read::json::{AsJson, from_text};
+use read::{FeatureReader, FeatureRequest, Moment};
 use serde::Serialize;
 use serde_json::{Map, json};
-use server::json::{AsJson, from_text};
-use server::{Asked, FeatureReader, Limits, Moment};
 
 use crate::arguments::{Format, GetArgs};
 use crate::clock;
@@ -38,11 +38,11 @@ pub async fn get(project: &Project, args: &GetArgs) -> Result<(), Failure> {
         Some(address) => ask_server(address, &plan, asked, args.at).await?,
         None => {
             let reader = FeatureReader::new(plan.clone())?;
-            let question = reader.question(asked, &Limits::default())?;
+            let request = reader.validate(asked, 1)?;
             let moment = args.at.map_or_else(|| Moment::Now(clock::now()), Moment::At);
-            let features = reader.read(&project.online().await?, &question, moment).await?;
+            let features = reader.read(&project.online().await?, &request, moment).await?;
             project.begin_use(&plan, "get").await?;
-            let of_column = |column: &server::FeatureColumn| {
+            let of_column = |column: &read::FeatureColumn| {
                 let cell = features.cell(column, 0)?;
                 Some(ReadFeature {
                     name: column.name.clone(),
@@ -70,8 +70,8 @@ pub async fn get(project: &Project, args: &GetArgs) -> Result<(), Failure> {
 }
 
 /// The values of the command line, each in the type that the service needs. Says all that is wrong.
-fn asked(plan: &ServicePlan, given: &[String]) -> Result<Asked<Vec<Value>>, Failure> {
-    let mut asked = Asked { features: Vec::new(), entities: Vec::new(), request: Vec::new() };
+fn asked(plan: &ServicePlan, given: &[String]) -> Result<FeatureRequest<Vec<Value>>, Failure> {
+    let mut asked = FeatureRequest { features: Vec::new(), entities: Vec::new(), request: Vec::new() };
     let mut problems = Vec::new();
     let mut seen = HashSet::new();
     for text in given {
@@ -174,7 +174,7 @@ fn show_json(plan: &ServicePlan, read: &Read) -> Result<(), Failure> {
 async fn ask_server(
     address: &str,
     plan: &ServicePlan,
-    asked: Asked<Vec<Value>>,
+    asked: FeatureRequest<Vec<Value>>,
     at: Option<Micros>,
 ) -> Result<Read, Failure> {
     let unreachable = |error: &dyn std::fmt::Display| {

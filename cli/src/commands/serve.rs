@@ -17,9 +17,10 @@ use std::time::Duration;
 
 use feature::{ServiceRef, VersionId};
 use online::{HotTier, Reader, Store};
+use read::FeatureReader;
 use registry::{Registered, Registry, RegistryError, Using};
 use server::{
-    Addresses, BeginUse, Catalog, Ended, FeatureReader, Limits, NotRecorded, Server, Services, Serving, Views,
+    Addresses, BeginUse, Catalog, Ended, Limits, NotRecorded, Served, Server, Services, Serving, Views,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
@@ -209,7 +210,7 @@ fn services(registered: Registered, before: &Services, sources: &Sources) -> Res
         let compiled = before.exact(&service.id).filter(|reader| **reader.plan() == plan).cloned();
         readers.push(match compiled {
             Some(reader) => reader,
-            None => Arc::new(FeatureReader::new(Arc::new(plan))?),
+            None => Arc::new(Served::new(FeatureReader::new(Arc::new(plan))?)),
         });
     }
     if readers.is_empty() {

@@ -4,13 +4,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use feature::{Origin, VersionId};
+use feature::{Origin, ServicePlan, VersionId, excerpt, nearest};
 
 use crate::catalog::Services;
 use crate::error::ServeError;
-use crate::excerpt::excerpt;
-use crate::nearest::nearest;
-use crate::reader::FeatureReader;
+use crate::served::Served;
 
 /// What a Feast client asks for.
 pub(crate) enum Asking {
@@ -22,7 +20,7 @@ pub(crate) enum Asking {
 
 /// The features that were meant.
 pub(crate) struct Choice {
-    pub reader: Arc<FeatureReader>,
+    pub reader: Arc<Served>,
     /// For each feature the name that Feast gives it, and its name among the reader's outputs.
     pub outputs: Vec<(String, String)>,
 }
@@ -36,10 +34,10 @@ impl Choice {
         }
     }
 
-    fn of_service(reader: Arc<FeatureReader>, full_names: bool) -> Result<Self, ServeError> {
+    fn of_service(reader: Arc<Served>, full_names: bool) -> Result<Self, ServeError> {
         let plan = reader.plan();
         let named = |output: &feature::Output| {
-            let view = if full_names { view_of(&reader, output.origin) } else { None };
+            let view = if full_names { view_of(reader.plan(), output.origin) } else { None };
             let name = match view {
                 Some(view) => format!("{}__{}", view.name, output.name),
                 None => output.name.clone(),
@@ -64,8 +62,8 @@ impl Choice {
         let mut outputs: Vec<(String, String)> = Vec::with_capacity(texts.len());
         for (reference, id) in references.iter().zip(ids) {
             let output = format!("{id}:{}", reference.feature);
-            if reader.output(&output).is_none() {
-                return Err(unknown_feature(&reader, id, reference.feature));
+            if reader.reader().output(&output).is_none() {
+                return Err(unknown_feature(reader.plan(), id, reference.feature));
             }
             let name = if full_names {
                 format!("{}__{}", reference.written, reference.feature)
@@ -84,9 +82,11 @@ impl Choice {
     /// The views of the features, each once, in their order.
     pub fn views(&self) -> Vec<VersionId> {
         let mut views: Vec<VersionId> = Vec::new();
-        let places = self.outputs.iter().filter_map(|(_, output)| self.reader.output(output));
+        let places = self.outputs.iter().filter_map(|(_, output)| self.reader.reader().output(output));
         for output in places.filter_map(|place| self.reader.plan().outputs.get(place)) {
-            if let Some(view) = view_of(&self.reader, output.origin).filter(|view| !views.contains(view)) {
+            if let Some(view) =
+                view_of(self.reader.plan(), output.origin).filter(|view| !views.contains(view))
+            {
                 views.push(view.clone());
             }
         }
@@ -94,18 +94,17 @@ impl Choice {
     }
 }
 
-fn view_of(reader: &FeatureReader, origin: Origin) -> Option<&VersionId> {
-    let plan = reader.plan();
+fn view_of(plan: &ServicePlan, origin: Origin) -> Option<&VersionId> {
     match origin {
         Origin::Stored { lookup, .. } => Some(&plan.lookups.get(lookup)?.view.id),
         Origin::Computed { computation, .. } => Some(&plan.computations.get(computation)?.view.id),
     }
 }
 
-fn unknown_feature(reader: &FeatureReader, view: &VersionId, feature: &str) -> ServeError {
+fn unknown_feature(plan: &ServicePlan, view: &VersionId, feature: &str) -> ServeError {
     const LONGEST_CHARS: usize = 80;
     let of_view = format!("{view}:");
-    let names = reader.plan().outputs.iter().filter_map(|output| output.name.strip_prefix(&of_view));
+    let names = plan.outputs.iter().filter_map(|output| output.name.strip_prefix(&of_view));
     let is_long = feature.chars().count() > LONGEST_CHARS;
     let nearest = if is_long { None } else { nearest(feature, names).map(str::to_owned) };
     ServeError::UnknownFeature {

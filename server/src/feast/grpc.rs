@@ -15,7 +15,7 @@ use proto::feast::serving::{
 use tonic::{Request, Response, Status};
 
 use super::refusal::sentence;
-use super::values::to_feast;
+use super::values::{FeastColumn, to_feast};
 use super::{Asking, FeastAnswer, FeastAsked, answer};
 use crate::call::Call;
 use crate::error::ServeError;
@@ -64,7 +64,8 @@ impl<R: Reader> FeastGrpcFace<R> {
                 return Err(ServeError::Malformed(needed));
             }
         };
-        let mut columns: Vec<_> = request.entities.into_iter().chain(request.request_context).collect();
+        let columns = request.entities.into_iter().chain(request.request_context);
+        let mut columns: Vec<_> = columns.map(|(name, values)| (name, FeastColumn(values))).collect();
         // A map has no order of its own, and an answer should.
         columns.sort_by(|(a, _), (b, _)| a.cmp(b));
         let asked = FeastAsked { asking, columns, full_names: request.full_feature_names };

@@ -3,17 +3,16 @@
 
 use arrow::array::ArrayRef;
 use feature::{DataType, Micros, Scalar, Times, Value, VersionId};
+use read::{RequestColumn, json::AsJson};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::Value as Json;
 
 use super::FeastAnswer;
-use crate::given::GivenColumn;
-use crate::json::AsJson;
 
 /// A column of a request, in whatever way Feast's clients write its values.
 pub(crate) struct FeastJson(pub Vec<Json>);
 
-impl GivenColumn for FeastJson {
+impl RequestColumn for FeastJson {
     fn rows(&self) -> usize {
         self.0.len()
     }

@@ -15,6 +15,7 @@ use std::collections::HashMap;
 use arrow::array::ArrayRef;
 use feature::{DataType, VersionId};
 use online::Reader;
+use read::{FeatureColumn, FeatureRequest, Features, RequestColumn};
 
 pub(crate) use self::choice::Asking;
 use self::choice::Choice;
@@ -22,9 +23,6 @@ pub(crate) use self::grpc::FeastGrpcFace;
 pub(crate) use self::http::routes;
 use crate::call::Call;
 use crate::error::ServeError;
-use crate::features::{FeatureColumn, Features};
-use crate::given::GivenColumn;
-use crate::question::Asked;
 use crate::serving::Serving;
 
 /// A request as Feast makes it. It does not tell join keys and request columns apart, and may bring
@@ -76,7 +74,7 @@ impl FeastAnswer {
 }
 
 /// Reads what a Feast client asks for, now.
-pub(crate) async fn answer<R: Reader, C: GivenColumn>(
+pub(crate) async fn answer<R: Reader, C: RequestColumn>(
     serving: &Serving<R>,
     call: &Call,
     asked: FeastAsked<C>,
@@ -98,12 +96,12 @@ pub(crate) async fn answer<R: Reader, C: GivenColumn>(
         let is_request = |name: &str| plan.request.iter().any(|field| field.name.as_str() == name);
         let (entities, others): (Vec<_>, Vec<_>) =
             asked.columns.into_iter().partition(|(name, _)| place(name).is_some());
-        let asked = Asked {
+        let asked = FeatureRequest {
             features: choice.outputs.iter().map(|(_, output)| output.clone()).collect(),
             entities,
             request: others.into_iter().filter(|(name, _)| is_request(name)).collect(),
         };
-        let question = choice.reader.question(asked, serving.limits())?;
+        let question = choice.reader.reader().validate(asked, serving.limits().max_entities)?;
         let features = serving.read(call, &choice.reader, &question, None).await?.into_features();
         let entity = |place: usize| {
             let (key, values) = (plan.keys.get(place)?, question.key(place)?);

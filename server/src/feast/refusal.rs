@@ -3,10 +3,11 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use feature::excerpt;
+use read::ReadError;
 use serde_json::{Value as Json, json};
 
 use crate::error::{Code, ServeError};
-use crate::excerpt::excerpt;
 use crate::http;
 
 /// Why a request of a Feast client is not answered.
@@ -90,7 +91,9 @@ fn class(error: &ServeError) -> &'static str {
 /// What, where and what to do; a read of views has no service that could be looked up.
 pub(crate) fn sentence(error: &ServeError) -> String {
     match error {
-        ServeError::Misfit { problems, .. } | ServeError::MisfitRows { problems, .. } => problems.join("; "),
+        ServeError::Read(ReadError::Misfit { problems, .. }) | ServeError::MisfitRows { problems, .. } => {
+            problems.join("; ")
+        }
         error => error.sentence(),
     }
 }

@@ -6,14 +6,16 @@ use arrow::array::ArrayRef;
 use feature::{DataType, Micros, Scalar, Value};
 use proto::feast::types::value::Val;
 use proto::feast::types::{self as feast, RepeatedValue};
+use read::{RequestColumn, json};
 
 use super::json::seconds;
-use crate::given::GivenColumn;
-use crate::json;
 
-impl GivenColumn for RepeatedValue {
+/// A column of a request as Feast's client sends it.
+pub(super) struct FeastColumn(pub RepeatedValue);
+
+impl RequestColumn for FeastColumn {
     fn rows(&self) -> usize {
-        self.val.len()
+        self.0.val.len()
     }
 
     fn read(self, data_type: DataType) -> Result<ArrayRef, String> {
@@ -26,7 +28,7 @@ impl GivenColumn for RepeatedValue {
                 Some(val) => from_feast(val, data_type).filter(|v| v.is_of(data_type)).ok_or_else(needed),
             }
         };
-        let values: Result<Vec<Value>, String> = self.val.into_iter().enumerate().map(read).collect();
+        let values: Result<Vec<Value>, String> = self.0.val.into_iter().enumerate().map(read).collect();
         let values: Vec<Value> = values?.into_iter().map(Value::canonical).collect();
         Ok(transform::array_of(&values, data_type))
     }

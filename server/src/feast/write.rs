@@ -7,7 +7,7 @@ use axum::body::Body as Empty;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use feature::{Name, VersionId};
+use feature::{Name, VersionId, excerpt};
 use online::Reader;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
@@ -17,7 +17,6 @@ use super::http::{answered, parsed};
 use super::json::FeastJson;
 use super::refusal::Refusal;
 use crate::error::ServeError;
-use crate::excerpt::excerpt;
 use crate::http::{self, Columns, HttpFace};
 use crate::push::{self, Asking, PushSource, PushView, Table, Wait};
 

@@ -6,13 +6,13 @@ use std::borrow::Cow;
 use bytes::BufMut;
 use feature::{Output, Status, Times};
 use online::Column;
+use read::ReadResult;
 
 use super::values::Packed;
 use super::wire::{
     filled_bytes, number_bytes, put_filled, put_fixed, put_head, put_number, put_varints, sized_bytes,
     varints_bytes,
 };
-use crate::answered::Answered;
 
 /// A column of the answer.
 struct Part<'a> {
@@ -23,7 +23,7 @@ struct Part<'a> {
 }
 
 /// Writes the answer; `reserve` is told how many bytes it takes before the first.
-pub(super) fn write<B: BufMut>(answered: &Answered, out: &mut B, reserve: impl FnOnce(&mut B, usize)) {
+pub(super) fn write<B: BufMut>(answered: &ReadResult, out: &mut B, reserve: impl FnOnce(&mut B, usize)) {
     let columns: Vec<(&Output, Cow<'_, Column>, usize)> = answered.columns().collect();
     let nulls: Vec<Vec<u32>> = columns.iter().map(|(_, column, _)| nulls(column)).collect();
     let parts = columns.iter().zip(&nulls).map(|((output, column, times), nulls)| Part {
@@ -97,7 +97,7 @@ fn times_bytes(times: &[Option<Times>]) -> usize {
     3 * filled_bytes(times.len() * 8) + filled_bytes(varints_bytes(timeless(times)))
 }
 
-fn write_times(answered: &Answered, times: &[Option<Times>], out: &mut impl BufMut) {
+fn write_times(answered: &ReadResult, times: &[Option<Times>], out: &mut impl BufMut) {
     let micros = |micros: Option<i64>| micros.unwrap_or(0).to_le_bytes();
     put_fixed(1, times, |times| micros(times.map(|times| times.event_time.get())), out);
     put_fixed(2, times, |times| micros(times.map(|times| times.available_at.get())), out);

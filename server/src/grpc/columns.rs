@@ -11,13 +11,14 @@ use arrow::buffer::{BooleanBuffer, NullBuffer};
 use feature::{DataType, Micros, Scalar, Value};
 use proto::v1::values::Kind;
 use proto::v1::{Lists, Values};
+use read::{RequestColumn, json};
 
-use crate::given::GivenColumn;
-use crate::json;
+/// A column of a request as gRPC packs it.
+pub(crate) struct PackedColumn(pub Values);
 
-impl GivenColumn for Values {
+impl RequestColumn for PackedColumn {
     fn rows(&self) -> usize {
-        match &self.kind {
+        match &self.0.kind {
             None => 0,
             Some(Kind::Bools(column)) => column.values.len(),
             Some(Kind::Int32s(column)) => column.values.len(),
@@ -33,10 +34,10 @@ impl GivenColumn for Values {
 
     fn read(self, data_type: DataType) -> Result<ArrayRef, String> {
         let rows = self.rows();
-        let Some(kind) = self.kind else {
+        let Some(kind) = self.0.kind else {
             return Err(format!("has no values, where {} is needed", json::needed(data_type)));
         };
-        let nulls = null_buffer(&self.nulls, rows)?;
+        let nulls = null_buffer(&self.0.nulls, rows)?;
         match data_type {
             DataType::Scalar(scalar) => scalars(kind, scalar, nulls),
             DataType::List(item, length) => {
@@ -93,9 +94,9 @@ fn lists(
     data_type: DataType,
 ) -> Result<ArrayRef, String> {
     let items = match column.items {
-        Some(items) => {
-            items.read(item.into()).map_err(|problem| format!("has lists whose column {problem}"))?
-        }
+        Some(items) => PackedColumn(*items)
+            .read(item.into())
+            .map_err(|problem| format!("has lists whose column {problem}"))?,
         None => transform::array_of([], item.into()),
     };
     let mut start = 0_usize;

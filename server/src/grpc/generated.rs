@@ -22,12 +22,9 @@ use proto::v1::{
     self, Bools, ByteStrings, Float32s, Float64s, GetFeaturesResponse, Int32s, Int64s, Lists, Strings,
     Timestamps, Values,
 };
+use read::{FeatureReader, FeatureRequest, Features, Moment};
 
 use super::answer;
-use crate::features::Features;
-use crate::limits::Limits;
-use crate::question::Asked;
-use crate::reader::{FeatureReader, Moment};
 
 /// Packed rows in memory.
 struct Rows(HashMap<EntityKey, Vec<u8>>);
@@ -99,12 +96,12 @@ proptest! {
             let numbers = (0..entities as i64).map(|n| if role == 0 { n } else { n / 2 });
             numbers.map(|n| if role == 1 && n == 1 { Value::Null } else { Value::Int64(n) }).collect()
         };
-        let asked = Asked {
+        let asked = FeatureRequest {
             features: Vec::new(),
             entities: vec![("role0".to_owned(), of_role(0)), ("role1".to_owned(), of_role(1))],
             request: Vec::new(),
         };
-        let question = reader.question(asked, &Limits::default()).unwrap();
+        let question = reader.validate(asked, usize::MAX).unwrap();
         let read = || reader.read_in_stages(&store, &question, Moment::At(now), &|_| {});
         let answered = read().now_or_never().unwrap().unwrap();
         let mut written = Vec::new();

@@ -9,25 +9,26 @@ mod service;
 mod values;
 mod wire;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use feature::Micros;
 use online::Reader;
 use proto::feast::serving::serving_service_server::ServingServiceServer;
-use proto::v1::{GetFeaturesRequest, PushRequest, PushResponse};
+use proto::v1::{GetFeaturesRequest, PushRequest, PushResponse, Values};
+use read::{FeatureRequest, ReadResult};
 use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
 use tonic::{Request, Status};
 use tonic_health::pb::health_server::{Health, HealthServer};
 
+use self::columns::PackedColumn;
 use self::service::{FeatureStore, Reply};
-use crate::answered::Answered;
 use crate::call::Call;
 use crate::error::{Code, ServeError};
 use crate::feast::FeastGrpcFace;
 use crate::metrics::Face;
-use crate::question::Asked;
 use crate::serving::Serving;
 
 /// The service on top of what both faces share.
@@ -56,17 +57,17 @@ impl<R: Reader> GrpcFace<R> {
         answer.map_err(|error| to_status(&error))
     }
 
-    async fn answer(&self, call: &Call, request: GetFeaturesRequest) -> Result<Answered, ServeError> {
+    async fn answer(&self, call: &Call, request: GetFeaturesRequest) -> Result<ReadResult, ServeError> {
         let GetFeaturesRequest { service, features, entities, request, at_us } = request;
         let at = at_us.map(Micros::new).transpose();
         let at = at.map_err(|error| ServeError::Malformed(format!("`at_us`: {error}")))?;
-        let asked = Asked {
-            features,
-            entities: entities.into_iter().collect(),
-            request: request.into_iter().collect(),
-        };
+        let asked = FeatureRequest { features, entities: packed(entities), request: packed(request) };
         self.0.features(call, &service, asked, at).await
     }
+}
+
+fn packed(columns: HashMap<String, Values>) -> Vec<(String, PackedColumn)> {
+    columns.into_iter().map(|(name, values)| (name, PackedColumn(values))).collect()
 }
 
 /// How long the caller waits, where it says so: a little less than that, so that the refusal arrives

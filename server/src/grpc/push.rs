@@ -4,6 +4,7 @@ use online::Reader;
 use proto::v1::push_request::Wait as WaitFor;
 use proto::v1::{FilteredRows, PushRequest, PushResponse, RefusedRow};
 
+use super::packed;
 use crate::call::Call;
 use crate::error::ServeError;
 use crate::metrics::Stage;
@@ -20,7 +21,7 @@ pub(super) async fn answer<R: Reader>(
         WaitFor::Online => Wait::Online,
     };
     let PushRequest { source, columns, .. } = request;
-    let mut columns: Vec<_> = columns.into_iter().collect();
+    let mut columns = packed(columns);
     // A map has no order of its own, and what is said of columns should.
     columns.sort_by(|(a, _), (b, _)| a.cmp(b));
     let table = |source: &PushSource| Table::of_columns(source, columns);

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use online::Reader;
 use proto::v1::feature_store_server::SERVICE_NAME;
 use proto::v1::{GetFeaturesRequest, GetFeaturesResponse, PushRequest, PushResponse};
+use read::ReadResult;
 use tonic::body::Body;
 use tonic::codec::{BufferSettings, Codec, EncodeBuf, Encoder};
 use tonic::codegen::{BoxFuture, Service, http};
@@ -17,7 +18,6 @@ use tonic::{Request, Response, Status};
 use tonic_prost::{ProstCodec, ProstDecoder};
 
 use super::{GrpcFace, answer};
-use crate::answered::Answered;
 use crate::call::Call;
 use crate::metrics::Stage;
 
@@ -99,7 +99,7 @@ impl<R: Reader + 'static> UnaryService<PushRequest> for Pushes<R> {
 
 /// An answer that waits to be written, and the call that ends when it is.
 pub(super) struct Reply {
-    pub answered: Answered,
+    pub answered: ReadResult,
     pub call: Call,
 }
 

@@ -73,6 +73,16 @@ impl Stage {
         Stage::Encode,
     ];
 
+    /// A stage of a read.
+    pub const fn of_read(stage: read::Stage) -> Self {
+        match stage {
+            read::Stage::Keys => Stage::Decode,
+            read::Stage::Probe => Stage::Probe,
+            read::Stage::Merge => Stage::Merge,
+            read::Stage::Expressions => Stage::Expressions,
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Stage::Parse => "parse",

@@ -1,16 +1,16 @@
 //! From what a push brings to rows as they lie in a topic: a JSON object each, without its nulls. A row
 //! fails alone, with everything that is wrong with it.
 
-use feature::{Field, Value, VersionId};
+use feature::{Field, Value, VersionId, excerpt, nearest};
+use read::{
+    RequestColumn,
+    json::{AsJson, from_json},
+};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value as Json};
 
 use super::sink::PushSource;
 use crate::error::ServeError;
-use crate::excerpt::excerpt;
-use crate::given::GivenColumn;
-use crate::json::{AsJson, from_json};
-use crate::nearest::nearest;
 
 /// The longest reason that is given for a row.
 const LONGEST_CHARS: usize = 240;
@@ -64,7 +64,7 @@ impl Table {
     }
 
     /// Rows in columns. What is wrong with a column is wrong with the whole request.
-    pub fn of_columns<C: GivenColumn>(
+    pub fn of_columns<C: RequestColumn>(
         source: &PushSource,
         columns: Vec<(String, C)>,
     ) -> Result<Self, ServeError> {

@@ -8,8 +8,9 @@ use proto::v1::values::Kind;
 use proto::v1::{
     Bools, ByteStrings, Float32s, Float64s, GetFeaturesRequest, Int32s, Lists, Timestamps, Values,
 };
+use read::FeatureReader;
 use tonic::Code;
-use twinstore_server::{Catalog, FeatureReader, Limits, Services};
+use twinstore_server::{Catalog, Limits, Served, Services};
 
 use crate::flights;
 use crate::grpc::{ask, columns, statuses, strings, values};
@@ -86,7 +87,7 @@ fn every_type() -> [(&'static str, Values); 8] {
 
 async fn echo_server() -> Running {
     let (_folder, store) = flights::store().await;
-    let echo = Arc::new(echo());
+    let echo = Arc::new(Served::new(echo()));
     let live = echo.plan().id.clone();
     let catalog = Arc::new(Catalog::new(Services::new([echo], [live])));
     start_catalog(catalog, store, Limits::default()).await

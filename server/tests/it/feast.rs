@@ -13,10 +13,11 @@ use proto::feast::serving::{
 };
 use proto::feast::types::value::Val;
 use proto::feast::types::{RepeatedValue, Value as FeastValue};
+use read::FeatureReader;
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 use tonic::Code;
-use twinstore_server::{Catalog, FeatureReader, Limits, Services, Views};
+use twinstore_server::{Catalog, Limits, Served, Services, Views};
 
 use crate::flights::{at, column, feature, fill, row, text, view};
 use crate::grpc::channel;
@@ -87,7 +88,7 @@ fn catalog() -> Catalog {
         _ => name.to_owned(),
     });
     let live: VersionId = flight.id.clone();
-    let reader = Arc::new(FeatureReader::new(Arc::new(flight)).unwrap());
+    let reader = Arc::new(Served::new(FeatureReader::new(Arc::new(flight)).unwrap()));
     let ids: Vec<VersionId> = all.iter().map(|view| view.id.clone()).collect();
     let by_name = Views::new(ids, move |ids| {
         let chosen: Vec<Arc<View>> = all.iter().filter(|view| ids.contains(&view.id)).cloned().collect();

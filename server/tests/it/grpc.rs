@@ -9,12 +9,13 @@ use proto::v1::values::Kind;
 use proto::v1::{
     Column, Float32s, Float64s, GetFeaturesRequest, GetFeaturesResponse, Int64s, Lists, Strings, Values,
 };
+use read::FeatureReader;
 use tokio_stream::StreamExt;
 use tonic::Code;
 use tonic::transport::Channel;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
-use twinstore_server::{Catalog, FeatureReader, Limits, Services};
+use twinstore_server::{Catalog, Limits, Served, Services};
 
 use crate::flights::{self, NOON, at};
 use crate::stop::{Running, start, start_with};
@@ -198,7 +199,8 @@ async fn services_are_replaced_while_the_server_runs() {
     assert_eq!(ask(&server, request("late_arrival")).await.unwrap_err().code(), Code::NotFound);
     let mut second = flights::late_arrival();
     second.id.version = 2;
-    let readers = [flights::reader(), Arc::new(FeatureReader::new(Arc::new(second)).unwrap())];
+    let readers =
+        [crate::served_flights(), Arc::new(Served::new(FeatureReader::new(Arc::new(second)).unwrap()))];
     let live = |version: u32| format!("late_arrival@{version}").parse().unwrap();
     for version in [2, 1] {
         catalog.replace(Services::new(readers.clone(), [live(version)]));

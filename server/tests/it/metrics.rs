@@ -39,7 +39,7 @@ async fn requests_are_counted_by_service_face_and_code_and_timed_by_stage() {
 #[tokio::test]
 async fn whoever_wires_the_server_adds_values_of_its_own() {
     let (_folder, store) = flights::store().await;
-    let catalog = Catalog::new(Services::new([flights::reader()], []));
+    let catalog = Catalog::new(Services::new([crate::served_flights()], []));
     let hits = || {
         let (name, help) = ("twinstore_tier_hits_total", "Keys that the tier held");
         vec![Sample { name, help, kind: SampleKind::Counter, value: 12.0 }]

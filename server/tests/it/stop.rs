@@ -59,7 +59,7 @@ pub async fn start() -> Running {
 
 pub async fn start_with<R: Reader + 'static>(store: R, limits: Limits) -> Running {
     let live = "late_arrival@1".parse().unwrap();
-    let catalog = Catalog::new(Services::new([flights::reader()], [live]));
+    let catalog = Catalog::new(Services::new([crate::served_flights()], [live]));
     start_catalog(Arc::new(catalog), store, limits).await
 }
 

@@ -1,7 +1,7 @@
 //! What the online side said of one label, and what it has to equal.
 
 use feature::{AsOf, Micros, Origin, ServicePlan, Status, Times, Value, oracle};
-use server::{FeatureCell, Features};
+use read::{FeatureCell, Features};
 
 use super::Logs;
 use crate::label::Label;

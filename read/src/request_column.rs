@@ -6,7 +6,7 @@ use feature::{DataType, Value};
 use crate::json;
 
 /// A column that a request brought.
-pub trait GivenColumn {
+pub trait RequestColumn {
     /// How many rows it has.
     fn rows(&self) -> usize;
 
@@ -16,7 +16,7 @@ pub trait GivenColumn {
 }
 
 /// Values as they are, for callers in the same process.
-impl GivenColumn for Vec<Value> {
+impl RequestColumn for Vec<Value> {
     fn rows(&self) -> usize {
         self.len()
     }
@@ -35,7 +35,7 @@ impl GivenColumn for Vec<Value> {
 }
 
 /// A list of JSON values.
-impl GivenColumn for Vec<serde_json::Value> {
+impl RequestColumn for Vec<serde_json::Value> {
     fn rows(&self) -> usize {
         self.len()
     }

@@ -9,8 +9,8 @@ use feature::{
     Micros, OnDemandView, Origin, Output, Position, Row, Scalar, ServicePlan, Span, Value, View, Window,
 };
 use online::{Embedded, Layout, Replacement, RowState, Writer};
+use read::FeatureReader;
 use tempfile::TempDir;
-use twinstore_server::FeatureReader;
 
 /// When the last row became visible.
 pub const APPLIED: &str = "2013-06-01T11:30:00Z";

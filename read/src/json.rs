@@ -3,11 +3,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use feature::{DataType, Micros, Scalar, Value};
+use feature::{DataType, Micros, Scalar, Value, excerpt};
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 use serde_json::Value as Json;
-
-use crate::excerpt::excerpt;
 
 /// A value as it looks in JSON.
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +110,7 @@ fn misfit(given: &Json, data_type: DataType) -> String {
 }
 
 /// What a value of a type looks like, in words.
-pub(crate) fn needed(data_type: DataType) -> String {
+pub fn needed(data_type: DataType) -> String {
     let scalar = match data_type {
         DataType::Scalar(scalar) => scalar,
         DataType::List(item, None) => return format!("a list of {} values", item.name()),

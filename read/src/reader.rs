@@ -1,9 +1,7 @@
-//! The engine: one service compiled, and the path from a question to its features. gRPC, HTTP and
-//! callers in the same process all read through it.
+//! One service compiled, and the path from a validated request to its features.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
@@ -12,17 +10,15 @@ use feature::{Computation, Field, Micros, ServicePlan, VersionId, View};
 use online::{Found, Layout, Read, Reader};
 use transform::{ComputedColumn, OnDemand};
 
-use crate::answered::Answered;
-use crate::error::ServeError;
+use crate::entity_keys::{EntityKeys, KeyIndices};
+use crate::error::ReadError;
 use crate::features::Features;
-use crate::folded::Folded;
-use crate::given::GivenColumn;
-use crate::limits::Limits;
-use crate::metrics::{ServiceMetrics, Stage};
-use crate::question::{Asked, Question};
+use crate::folded_view::FoldedView;
+use crate::request::{FeatureRequest, ValidatedRequest};
+use crate::request_column::RequestColumn;
+use crate::result::ReadResult;
 use crate::scope::{Known, Scope, ScopedComputation};
-use crate::scopes::Scopes;
-use crate::wanted::{Entities, Places};
+use crate::scope_cache::ScopeCache;
 
 /// The moment to read at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +28,19 @@ pub enum Moment {
     /// The clock's. A store that was written by a clock slightly ahead of it is read at its own
     /// applied time, so that no reader is refused for the difference.
     Now(Micros),
+}
+
+/// What the time of a read goes into, in this order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// The keys of entities encoded.
+    Keys,
+    /// In the store.
+    Probe,
+    /// Packed rows folded at the moment.
+    Merge,
+    /// On-demand views; only where there are some.
+    Expressions,
 }
 
 /// One version of a service, compiled: reads its features from an online store.
@@ -48,15 +57,12 @@ pub struct FeatureReader {
     timed_by: Vec<Vec<usize>>,
     /// The places of the plan's outputs, by name.
     outputs: HashMap<String, usize>,
-    scopes: Scopes,
-    metrics: Arc<ServiceMetrics>,
-    /// Whether it is recorded that it is used.
-    is_used: AtomicBool,
+    scopes: ScopeCache,
 }
 
 impl FeatureReader {
     /// Compiles a service.
-    pub fn new(plan: Arc<ServicePlan>) -> Result<Self, ServeError> {
+    pub fn new(plan: Arc<ServicePlan>) -> Result<Self, ReadError> {
         let mut views: Vec<(Arc<View>, Layout)> = Vec::new();
         let mut view_of = Vec::with_capacity(plan.lookups.len());
         for lookup in &plan.lookups {
@@ -81,14 +87,12 @@ impl FeatureReader {
         let outputs = plan.outputs.iter().enumerate();
         let outputs = outputs.map(|(place, output)| (output.name.clone(), place)).collect();
         Ok(Self {
-            scopes: Scopes::new(&plan, &view_of, &timed_by),
+            scopes: ScopeCache::new(&plan, &view_of, &timed_by),
             views,
             view_of,
             on_demand,
             timed_by,
             outputs,
-            metrics: Arc::default(),
-            is_used: AtomicBool::new(false),
             plan,
         })
     }
@@ -98,27 +102,19 @@ impl FeatureReader {
         &self.plan
     }
 
-    /// The place of a feature among the service's.
-    pub(crate) fn output(&self, name: &str) -> Option<usize> {
+    /// The index of a feature among the outputs of the plan.
+    pub fn output(&self, name: &str) -> Option<usize> {
         self.outputs.get(name).copied()
     }
 
-    pub(crate) fn is_used(&self) -> bool {
-        self.is_used.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn begin_use(&self) {
-        self.is_used.store(true, Ordering::Relaxed);
-    }
-
-    /// What is counted for the service.
-    pub(crate) fn metrics(&self) -> &Arc<ServiceMetrics> {
-        &self.metrics
-    }
-
-    /// Checks a request against the service; all of its problems are found at once.
-    pub fn question<C: GivenColumn>(&self, asked: Asked<C>, limits: &Limits) -> Result<Question, ServeError> {
-        Question::new(self, asked, limits)
+    /// Validates a request of at most `max_entities` against the service; all of its problems are found
+    /// at once.
+    pub fn validate<C: RequestColumn>(
+        &self,
+        request: FeatureRequest<C>,
+        max_entities: usize,
+    ) -> Result<ValidatedRequest, ReadError> {
+        ValidatedRequest::new(self, request, max_entities)
     }
 
     /// What these features need, by name; an error holds those that the service does not give.
@@ -142,22 +138,22 @@ impl FeatureReader {
     pub async fn read<R: Reader>(
         &self,
         store: &R,
-        question: &Question,
+        request: &ValidatedRequest,
         moment: Moment,
-    ) -> Result<Features, ServeError> {
-        self.read_in_stages(store, question, moment, &|_| {}).await.map(Answered::into_features)
+    ) -> Result<Features, ReadError> {
+        self.read_in_stages(store, request, moment, &|_| {}).await.map(ReadResult::into_features)
     }
 
     /// Reads the features, and tells when each stage has ended.
-    pub(crate) async fn read_in_stages<R: Reader>(
+    pub async fn read_in_stages<R: Reader>(
         &self,
         store: &R,
-        question: &Question,
+        request: &ValidatedRequest,
         moment: Moment,
         end_of: &(dyn Fn(Stage) + Sync),
-    ) -> Result<Answered, ServeError> {
-        let scope = &*question.scope;
-        let (entities, places) = self.wanted(question)?;
+    ) -> Result<ReadResult, ReadError> {
+        let scope = &*request.scope;
+        let (entities, indices) = self.entity_keys(request)?;
         let reads: Vec<Read<'_>> = scope
             .views
             .iter()
@@ -166,42 +162,45 @@ impl FeatureReader {
                 Some(Read { view: &self.views.get(scoped.view)?.0.id, keys: &entities.keys })
             })
             .collect();
-        end_of(Stage::Decode);
+        end_of(Stage::Keys);
         let found = if reads.is_empty() { Vec::new() } else { store.read(&reads).await? };
         end_of(Stage::Probe);
         let at = readable_at(&reads, &found, moment)?;
-        let mut answered = Answered {
+        let mut result = ReadResult {
             plan: Arc::clone(&self.plan),
-            scope: Arc::clone(&question.scope),
+            scope: Arc::clone(&request.scope),
             at,
-            rows: question.rows,
+            rows: request.rows,
             folded: self.folded(scope, &found, at)?,
-            places,
+            indices,
             computed: Vec::new(),
         };
         end_of(Stage::Merge);
         for computation in &scope.computations {
-            let computed = self.compute(computation, question, &answered)?;
-            answered.computed.extend(computed);
+            let computed = self.compute(computation, request, &result)?;
+            result.computed.extend(computed);
         }
         if !scope.computations.is_empty() {
             end_of(Stage::Expressions);
         }
-        if scope.outputs.iter().all(|output| answered.holds(output.column)) {
-            Ok(answered)
+        if scope.outputs.iter().all(|output| result.holds(output.column)) {
+            Ok(result)
         } else {
             Err(self.incomplete("an output"))
         }
     }
 
     /// The sets of entities, and for each list of key columns where those of its rows lie in its set.
-    fn wanted(&self, question: &Question) -> Result<(Vec<Entities>, Vec<Places>), ServeError> {
-        let mut entities = Vec::with_capacity(question.scope.entities.len());
+    fn entity_keys(
+        &self,
+        request: &ValidatedRequest,
+    ) -> Result<(Vec<EntityKeys>, Vec<KeyIndices>), ReadError> {
+        let mut entities = Vec::with_capacity(request.scope.entities.len());
         let mut places = Vec::new();
-        for lists in &question.scope.entities {
-            let mut set = Entities::default();
+        for lists in &request.scope.entities {
+            let mut set = EntityKeys::default();
             for keys in lists {
-                places.push(set.add(&self.plan, keys, question)?);
+                places.push(set.add(&self.plan, keys, request)?);
             }
             entities.push(set);
         }
@@ -209,10 +208,10 @@ impl FeatureReader {
     }
 
     /// Each of the scope's views folded at the moment.
-    fn folded(&self, scope: &Scope, found: &[Found], at: Micros) -> Result<Vec<Folded>, ServeError> {
+    fn folded(&self, scope: &Scope, found: &[Found], at: Micros) -> Result<Vec<FoldedView>, ReadError> {
         let views = scope.views.iter().zip(found).map(|(scoped, found)| {
             let layout = self.views.get(scoped.view).ok_or_else(|| self.incomplete("a view"))?;
-            Folded::new(&layout.1, &scoped.features, found, at)
+            FoldedView::new(&layout.1, &scoped.features, found, at)
         });
         views.collect()
     }
@@ -220,29 +219,29 @@ impl FeatureReader {
     fn compute(
         &self,
         scoped: &ScopedComputation,
-        question: &Question,
-        answered: &Answered,
-    ) -> Result<Vec<ComputedColumn>, ServeError> {
+        request: &ValidatedRequest,
+        result: &ReadResult,
+    ) -> Result<Vec<ComputedColumn>, ReadError> {
         let computation = self.plan.computations.get(scoped.computation);
         let Some((computation, compiled)) = computation.zip(self.on_demand.get(scoped.computation)) else {
             return Err(self.incomplete("an on-demand view"));
         };
         let inputs = scoped.inputs.iter().zip(&computation.inputs);
-        let inputs = inputs.map(|(place, (field, _))| answered.array(*place, field.data_type));
-        let request = computation.request.iter().map(|place| question.request.get(*place)?.clone());
-        let arrays: Option<Vec<ArrayRef>> = inputs.chain(request).collect();
+        let inputs = inputs.map(|(place, (field, _))| result.array(*place, field.data_type));
+        let columns = computation.request.iter().map(|place| request.column(*place).cloned());
+        let arrays: Option<Vec<ArrayRef>> = inputs.chain(columns).collect();
         let arrays = arrays.ok_or_else(|| self.incomplete("an input"))?;
-        let options = RecordBatchOptions::new().with_row_count(Some(question.rows));
+        let options = RecordBatchOptions::new().with_row_count(Some(request.rows));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&compiled.schema), arrays, &options)?;
-        compiled.on_demand.evaluate(&batch).map_err(|error| ServeError::Evaluate {
+        compiled.on_demand.evaluate(&batch).map_err(|error| ReadError::Evaluate {
             view: computation.view.id.clone(),
             reason: error.to_string(),
         })
     }
 
     /// A plan that names what it does not hold; the registry makes none.
-    fn incomplete(&self, what: &str) -> ServeError {
-        ServeError::Evaluate {
+    fn incomplete(&self, what: &str) -> ReadError {
+        ReadError::Evaluate {
             view: self.plan.id.clone(),
             reason: format!("its plan names {what} that it does not hold"),
         }
@@ -256,9 +255,9 @@ struct Compiled {
     schema: SchemaRef,
 }
 
-fn compile(plan: &ServicePlan, computation: &Computation) -> Result<Compiled, ServeError> {
+fn compile(plan: &ServicePlan, computation: &Computation) -> Result<Compiled, ReadError> {
     let inputs = inputs_of(plan, computation);
-    let on_demand = OnDemand::compile(&computation.view, &inputs).map_err(|error| ServeError::Evaluate {
+    let on_demand = OnDemand::compile(&computation.view, &inputs).map_err(|error| ReadError::Evaluate {
         view: computation.view.id.clone(),
         reason: error.to_string(),
     })?;
@@ -273,12 +272,12 @@ fn inputs_of(plan: &ServicePlan, computation: &Computation) -> Vec<Field> {
 }
 
 /// The moment that all these views can be read at.
-fn readable_at(reads: &[Read<'_>], found: &[Found], moment: Moment) -> Result<Micros, ServeError> {
+fn readable_at(reads: &[Read<'_>], found: &[Found], moment: Moment) -> Result<Micros, ReadError> {
     let applied = reads.iter().zip(found).filter_map(|(read, found)| Some((found.applied_at()?, read.view)));
     let latest: Option<(Micros, &VersionId)> = applied.max();
     match (moment, latest) {
         (Moment::At(at), Some((applied, view))) if at < applied => {
-            Err(ServeError::TooEarly { at, view: view.clone(), applied })
+            Err(ReadError::TooEarly { at, view: view.clone(), applied })
         }
         (Moment::At(at), _) => Ok(at),
         (Moment::Now(now), latest) => Ok(latest.map_or(now, |(applied, _)| now.max(applied))),

@@ -1,5 +1,5 @@
-//! A question answered: its columns as they were folded and computed, and where those of a chosen
-//! feature lie. What is sent is written from here; whoever needs arrays is given them.
+//! The result of a read: columns as they were folded and computed, and which of them belongs to which
+//! chosen feature. Servers encode it as it is; [`ReadResult::into_features`] gives arrays.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,31 +10,32 @@ use online::Column;
 use transform::ComputedColumn;
 
 use crate::arrays;
+use crate::entity_keys::KeyIndices;
 use crate::features::{FeatureColumn, Features};
-use crate::folded::Folded;
+use crate::folded_view::FoldedView;
 use crate::scope::Scope;
-use crate::wanted::Places;
 
 /// The features of a batch of entities at one moment.
 #[derive(Debug)]
-pub(crate) struct Answered {
+pub struct ReadResult {
+    /// The plan of the service that was read.
     pub plan: Arc<ServicePlan>,
-    pub scope: Arc<Scope>,
     /// The moment.
     pub at: Micros,
     /// How many entities there are.
     pub rows: usize,
+    pub(crate) scope: Arc<Scope>,
     /// One for each of the scope's views.
-    pub folded: Vec<Folded>,
+    pub(crate) folded: Vec<FoldedView>,
     /// One for each list of key columns.
-    pub places: Vec<Places>,
+    pub(crate) indices: Vec<KeyIndices>,
     /// The columns of the computations so far, in the scope's order.
-    pub computed: Vec<ComputedColumn>,
+    pub(crate) computed: Vec<ComputedColumn>,
 }
 
-impl Answered {
+impl ReadResult {
     /// Whether the column at a place is there.
-    pub fn holds(&self, place: usize) -> bool {
+    pub(crate) fn holds(&self, place: usize) -> bool {
         match self.scope.stored.get(place) {
             Some(stored) => self.found(stored.lookup).is_some_and(|(folded, _)| folded.holds(stored.feature)),
             None => self.computed(place).is_some(),
@@ -65,7 +66,7 @@ impl Answered {
     }
 
     /// The column at a place as an array of [`transform::arrow_type`]`(data_type)`.
-    pub fn array(&self, place: usize, data_type: DataType) -> Option<ArrayRef> {
+    pub(crate) fn array(&self, place: usize, data_type: DataType) -> Option<ArrayRef> {
         if let Some(computed) = self.computed(place) {
             return Some(Arc::clone(&computed.values));
         }
@@ -78,9 +79,9 @@ impl Answered {
     }
 
     /// What one of the scope's lookups has found, and where.
-    fn found(&self, lookup: usize) -> Option<(&Folded, &Places)> {
+    fn found(&self, lookup: usize) -> Option<(&FoldedView, &KeyIndices)> {
         let lookup = self.scope.lookups.get(lookup)?;
-        Some((self.folded.get(lookup.view)?, self.places.get(lookup.list)?))
+        Some((self.folded.get(lookup.view)?, self.indices.get(lookup.list)?))
     }
 
     /// Law 3: the times of the oldest of these lookups that has a row, for each row of the request.

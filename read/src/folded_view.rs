@@ -6,16 +6,16 @@ use std::borrow::Cow;
 use feature::{Micros, Times};
 use online::{Column, Columns, Found, Layout, PackedRow};
 
-use crate::error::ServeError;
-use crate::wanted::Places;
+use crate::entity_keys::KeyIndices;
+use crate::error::ReadError;
 
 /// Some features of some entities of one view at one moment.
 #[derive(Debug)]
-pub(crate) struct Folded(Columns);
+pub(crate) struct FoldedView(Columns);
 
-impl Folded {
+impl FoldedView {
     /// Folds these features of every packed row that was found.
-    pub fn new(layout: &Layout, features: &[usize], found: &Found, at: Micros) -> Result<Self, ServeError> {
+    pub fn new(layout: &Layout, features: &[usize], found: &Found, at: Micros) -> Result<Self, ReadError> {
         let mut folded = Columns::new(layout, features, found.len());
         for row in found.rows() {
             match row {
@@ -33,20 +33,20 @@ impl Folded {
 
     /// The column at a place among the features, of the entities at these places; those at none are
     /// not found.
-    pub fn column(&self, place: usize, places: &Places) -> Option<Cow<'_, Column>> {
+    pub fn column(&self, place: usize, places: &KeyIndices) -> Option<Cow<'_, Column>> {
         let column = self.0.columns.get(place)?;
         Some(match places {
-            Places::InOrder => Cow::Borrowed(column),
-            Places::Picked(places) => Cow::Owned(column.picked(places)),
+            KeyIndices::InOrder => Cow::Borrowed(column),
+            KeyIndices::Picked(places) => Cow::Owned(column.picked(places)),
         })
     }
 
     /// The times of the entities at these places, those of a source without an event time too.
-    pub fn times(&self, places: &Places) -> Cow<'_, [Option<Times>]> {
+    pub fn times(&self, places: &KeyIndices) -> Cow<'_, [Option<Times>]> {
         let times = &self.0.times;
         match places {
-            Places::InOrder => Cow::Borrowed(times),
-            Places::Picked(places) => {
+            KeyIndices::InOrder => Cow::Borrowed(times),
+            KeyIndices::Picked(places) => {
                 places.iter().map(|place| times.get((*place)? as usize).copied().flatten()).collect()
             }
         }

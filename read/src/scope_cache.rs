@@ -14,14 +14,14 @@ const MOST_KEPT: usize = 256;
 
 /// The scopes of one service.
 #[derive(Debug)]
-pub(crate) struct Scopes {
+pub(crate) struct ScopeCache {
     everything: Arc<Scope>,
     /// How many features the service has: a longer choice names some twice, and is not kept.
     outputs: usize,
     chosen: RwLock<HashMap<Vec<String>, Arc<Scope>>>,
 }
 
-impl Scopes {
+impl ScopeCache {
     /// Those of a plan; that of all its features is there from the beginning.
     pub fn new(plan: &ServicePlan, view_of: &[usize], timed_by: &[Vec<usize>]) -> Self {
         let known = Known { plan, view_of, timed_by };

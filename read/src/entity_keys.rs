@@ -1,4 +1,4 @@
-//! Which rows of the store a question needs: every entity of every view once, however often and in
+//! Which rows of the store a request needs: every entity of every view once, however often and in
 //! however many roles it is asked for.
 
 use std::hash::BuildHasher;
@@ -8,12 +8,12 @@ use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, PrimitiveArray, String
 use feature::{EntityKey, Field, KeyError, Micros, Scalar, ServicePlan, Value};
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::error::ServeError;
-use crate::question::Question;
+use crate::error::ReadError;
+use crate::request::ValidatedRequest;
 
 /// A set of entities.
 #[derive(Debug, Default)]
-pub(crate) struct Entities {
+pub(crate) struct EntityKeys {
     /// Their keys, each once.
     pub keys: Vec<EntityKey>,
     /// The places of the keys, by what they hash to.
@@ -23,34 +23,34 @@ pub(crate) struct Entities {
 
 /// Where the entity of each row of a request lies among those of a set.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Places {
+pub(crate) enum KeyIndices {
     /// Row by row, each with the entity at its own place.
     InOrder,
     /// At these places; none for a key that can have no row.
     Picked(Vec<Option<u32>>),
 }
 
-impl Entities {
-    /// The places among [`Entities::keys`] of the entities that these key columns name, by their places
+impl EntityKeys {
+    /// The places among [`EntityKeys::keys`] of the entities that these key columns name, by their places
     /// in the plan; none for a key that can have no row: one with a null, and one longer than a store
     /// takes.
     pub fn add(
         &mut self,
         plan: &ServicePlan,
         keys: &[usize],
-        question: &Question,
-    ) -> Result<Places, ServeError> {
+        request: &ValidatedRequest,
+    ) -> Result<KeyIndices, ReadError> {
         let columns: Option<Vec<KeyColumn<'_>>> =
-            keys.iter().map(|place| KeyColumn::of(plan.keys.get(*place)?, question.key(*place)?)).collect();
+            keys.iter().map(|place| KeyColumn::of(plan.keys.get(*place)?, request.key(*place)?)).collect();
         let Some(columns) = columns else {
             let problems = vec!["it lacks a join key".to_owned()];
-            return Err(ServeError::Misfit { service: plan.id.clone(), problems });
+            return Err(ReadError::Misfit { service: plan.id.clone(), problems });
         };
         let is_first = self.keys.is_empty();
-        self.reserve(question.rows());
-        let mut picked = Vec::with_capacity(question.rows());
+        self.reserve(request.rows());
+        let mut picked = Vec::with_capacity(request.rows());
         let mut bytes = Vec::with_capacity(64);
-        for row in 0..question.rows() {
+        for row in 0..request.rows() {
             bytes.clear();
             let is_whole = columns.iter().all(|column| column.write(row, &mut bytes));
             picked.push(match EntityKey::from_bytes(bytes.as_slice().into()) {
@@ -58,12 +58,12 @@ impl Entities {
                 Ok(_) | Err(KeyError::TooLong(_)) => None,
                 Err(error) => {
                     let problems = vec![error.to_string()];
-                    return Err(ServeError::Misfit { service: plan.id.clone(), problems });
+                    return Err(ReadError::Misfit { service: plan.id.clone(), problems });
                 }
             });
         }
         let is_in_order = is_first && self.keys.len() == picked.len();
-        Ok(if is_in_order { Places::InOrder } else { Places::Picked(picked) })
+        Ok(if is_in_order { KeyIndices::InOrder } else { KeyIndices::Picked(picked) })
     }
 
     /// Makes room for so many more.

@@ -1,22 +1,19 @@
-//! From what a request says to what a service is asked: every column there, of its type, and as
-//! long as the others. All problems of a request are found at once.
+//! Validation of a request: every column there, of its type, and as long as the others. All problems of a
+//! request are found at once.
 
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use feature::{Field, ServicePlan};
+use feature::{Field, ServicePlan, excerpt, nearest};
 
-use crate::error::ServeError;
-use crate::excerpt::excerpt;
-use crate::given::GivenColumn;
-use crate::limits::Limits;
-use crate::nearest::nearest;
+use crate::error::ReadError;
 use crate::reader::FeatureReader;
+use crate::request_column::RequestColumn;
 use crate::scope::Scope;
 
 /// The body of a request, its columns as they arrived.
 #[derive(Clone, Debug)]
-pub struct Asked<C> {
+pub struct FeatureRequest<C> {
     /// Which features; empty for all of the service's.
     pub features: Vec<String>,
     /// The columns of join keys.
@@ -27,7 +24,7 @@ pub struct Asked<C> {
 
 /// A request that fits its service.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct ValidatedRequest {
     pub(crate) scope: Arc<Scope>,
     pub(crate) rows: usize,
     /// The columns of join keys, in the plan's order; those that are not needed are not there.
@@ -36,18 +33,18 @@ pub struct Question {
     pub(crate) request: Vec<Option<ArrayRef>>,
 }
 
-impl Question {
+impl ValidatedRequest {
     /// Checks a request against a service, and reads its columns.
-    pub(crate) fn new<C: GivenColumn>(
+    pub(crate) fn new<C: RequestColumn>(
         reader: &FeatureReader,
-        asked: Asked<C>,
-        limits: &Limits,
-    ) -> Result<Question, ServeError> {
+        asked: FeatureRequest<C>,
+        max_entities: usize,
+    ) -> Result<ValidatedRequest, ReadError> {
         let plan = &**reader.plan();
         let given = asked.entities.iter().chain(&asked.request);
         let longest = given.map(|(_, column)| column.rows()).max().unwrap_or(0);
-        if longest > limits.max_entities {
-            return Err(ServeError::TooManyEntities { given: longest, limit: limits.max_entities });
+        if longest > max_entities {
+            return Err(ReadError::TooManyEntities { given: longest, limit: max_entities });
         }
         let mut problems = Problems::default();
         let scope = problems.scope(reader, &asked.features);
@@ -63,15 +60,20 @@ impl Question {
         let keys = problems.columns(&keys, asked.entities);
         let request = problems.columns(&request, asked.request);
         if problems.shown.is_empty() {
-            Ok(Question { scope, rows: longest, keys, request })
+            Ok(ValidatedRequest { scope, rows: longest, keys, request })
         } else {
-            Err(ServeError::Misfit { service: plan.id.clone(), problems: problems.into_list() })
+            Err(ReadError::Misfit { service: plan.id.clone(), problems: problems.into_list() })
         }
     }
 
-    /// The column of the join key at this place in the plan, where it was given.
-    pub(crate) fn key(&self, place: usize) -> Option<&ArrayRef> {
+    /// The column of the join key at this index in the plan; `None` if it was not given.
+    pub fn key(&self, place: usize) -> Option<&ArrayRef> {
         self.keys.get(place)?.as_ref()
+    }
+
+    /// The request column at this index in the plan; `None` if it was not given.
+    pub(crate) fn column(&self, index: usize) -> Option<&ArrayRef> {
+        self.request.get(index)?.as_ref()
     }
 
     /// How many entities are asked about.
@@ -116,8 +118,13 @@ impl Problems {
     const LONGEST_CHARS: usize = 240;
 
     fn push(&mut self, problem: String) {
+        self.push_with(|| problem);
+    }
+
+    /// Adds a problem whose sentence takes work, which is done only where it is shown.
+    fn push_with(&mut self, problem: impl FnOnce() -> String) {
         if self.shown.len() < Self::MOST {
-            self.shown.push(excerpt(&problem, Self::LONGEST_CHARS).into_owned());
+            self.shown.push(excerpt(&problem(), Self::LONGEST_CHARS).into_owned());
         } else {
             self.more += 1;
         }
@@ -138,17 +145,18 @@ impl Problems {
         };
         let names = || reader.plan().outputs.iter().map(|output| output.name.as_str());
         for name in &unknown {
-            self.push(match nearest(name, names()) {
+            self.push_with(|| match nearest(name, names()) {
                 Some(meant) => format!("the feature `{name}` is unknown, did you mean `{meant}`?"),
                 None => format!("the feature `{name}` is unknown"),
             });
         }
-        let known: Vec<String> = features.iter().filter(|name| !unknown.contains(name)).cloned().collect();
+        let known: Vec<String> =
+            features.iter().filter(|name| reader.output(name).is_some()).cloned().collect();
         // Without a feature that is known nothing is needed, which is not the same as no choice.
         if known.is_empty() { Arc::default() } else { reader.scope(&known).unwrap_or_default() }
     }
 
-    fn lengths<C: GivenColumn>(&mut self, asked: &Asked<C>) {
+    fn lengths<C: RequestColumn>(&mut self, asked: &FeatureRequest<C>) {
         let mut given =
             asked.entities.iter().chain(&asked.request).map(|(name, column)| (name, column.rows()));
         if let Some((first, rows)) = given.next() {
@@ -160,17 +168,24 @@ impl Problems {
         }
     }
 
-    fn columns<C: GivenColumn>(&mut self, side: &Side<'_>, given: Vec<(String, C)>) -> Vec<Option<ArrayRef>> {
+    fn columns<C: RequestColumn>(
+        &mut self,
+        side: &Side<'_>,
+        given: Vec<(String, C)>,
+    ) -> Vec<Option<ArrayRef>> {
         let mut columns: Vec<Option<ArrayRef>> = vec![None; side.fields.len()];
         let mut seen = vec![false; side.fields.len()];
         for (name, column) in given {
             let place = side.fields.iter().position(|field| field.name.as_str() == name);
             let Some((place, field)) = place.and_then(|place| Some((place, side.fields.get(place)?))) else {
-                self.push(side.unknown(&name));
+                self.push_with(|| side.unknown(&name));
                 continue;
             };
-            if let Some(seen) = seen.get_mut(place) {
-                *seen = true;
+            if let Some(seen) = seen.get_mut(place)
+                && std::mem::replace(seen, true)
+            {
+                self.push(format!("the {} `{name}` is given twice", side.kind));
+                continue;
             }
             match (column.read(field.data_type), columns.get_mut(place)) {
                 (Ok(array), Some(slot)) => *slot = Some(array),

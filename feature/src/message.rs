@@ -1,0 +1,64 @@
+//! What error messages share: the name that was probably meant, and as much of a text as a message has
+//! room for.
+
+use std::borrow::Cow;
+
+/// A text that is longer is no slip of a name, and comparing it would take long.
+const LONGEST_NAME_CHARS: usize = 80;
+
+/// The candidate nearest to `given`; `None` if nothing is near.
+pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if given.chars().nth(LONGEST_NAME_CHARS).is_some() {
+        return None;
+    }
+    let given = given.to_lowercase();
+    let mut best = None;
+    for candidate in candidates {
+        let mut likeness = strsim::normalized_damerau_levenshtein(&given, candidate);
+        let prefixed = given.starts_with(candidate) || candidate.starts_with(given.as_str());
+        if prefixed && given.len().min(candidate.len()) >= 3 {
+            likeness = likeness.max(0.6);
+        }
+        if likeness >= 0.5 && best.is_none_or(|(most, _)| likeness > most) {
+            best = Some((likeness, candidate));
+        }
+    }
+    best.map(|(_, candidate)| candidate)
+}
+
+/// The text, or its first characters and an ellipsis.
+pub fn excerpt(text: &str, longest_chars: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(longest_chars) {
+        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
+        None => Cow::Borrowed(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_finger_finds_the_name_that_was_meant() {
+        let names = ["ttl", "where", "window", "description", "int32", "float64", "mean_delay"];
+        for (given, meant) in [
+            ("tll", "ttl"),
+            ("wher", "where"),
+            ("window_size", "window"),
+            ("desc", "description"),
+            ("Int32", "int32"),
+            ("mean_deley", "mean_delay"),
+        ] {
+            assert_eq!(nearest(given, names), Some(meant), "{given}");
+        }
+        assert_eq!(nearest("colour", names), None);
+        assert_eq!(nearest("x", []), None);
+        assert_eq!(nearest(&"window".repeat(20), names), None);
+    }
+
+    #[test]
+    fn an_excerpt_is_cut_between_characters() {
+        assert_eq!(excerpt("äöü", 3), "äöü");
+        assert_eq!(excerpt("äöü", 2), "äö…");
+    }
+}
