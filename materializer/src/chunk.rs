@@ -1,7 +1,7 @@
 //! Chunks of rows on their way: each is one commit of the log, with the markers of its files in it, decided on
 //! the snapshot on which the load was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use feature::{BatchFormat, Micros, Value};
 use offline::{BatchGuard, BatchPoint, DeadLetter, DeadLetters, Log, Marker, Written};
@@ -14,6 +14,7 @@ use crate::history::{FileToLoad, Materializer, Mode, Target};
 use crate::judge::{Availability, EventRange, Load, Taken, Tally};
 use crate::known_rows::known_rows;
 use crate::loaded;
+use crate::loaded_rows::LoadedRows;
 use crate::online_first::OnlineFirst;
 use crate::report::LoadReport;
 use crate::source_reader::SourceReader;
@@ -67,6 +68,8 @@ pub(crate) struct Loading<'a, W> {
     pub(crate) committed: &'a mut CommittedRows,
     /// For each entity the rows of this load that are not visible yet.
     pub(crate) waiting: BTreeMap<Vec<Value>, usize>,
+    /// For files that hold rows of these others: the rows that the log has of them.
+    pub(crate) loaded_rows: BTreeMap<BTreeSet<String>, LoadedRows>,
     pub(crate) chunk: Chunk,
 }
 
@@ -91,6 +94,10 @@ impl<W: Reader + Writer> Loading<'_, W> {
             true => known_rows(&self.log, file.number).await?,
             false => RoaringTreemap::new(),
         };
+        if !file.counted_in.is_empty() && !self.loaded_rows.contains_key(&file.file.replaces) {
+            let rows = LoadedRows::read(&self.log, view, &file.counted_in).await?;
+            self.loaded_rows.insert(file.file.replaces.clone(), rows);
+        }
         let started_at = self.started_at(file.number).await?;
         self.report.files += 1;
         self.numbers = self.numbers.max(file.number + 1);
@@ -116,7 +123,13 @@ impl<W: Reader + Writer> Loading<'_, W> {
                 is_history: matches!(self.mode, Mode::Backfill(_)),
             };
             let tally = Tally { report: &mut self.report, waiting: &mut self.waiting };
-            let (taken, letters) = load.judge(&rows, |row| known.contains(row), tally)?;
+            let (mut taken, letters) = load.judge(&rows, |row| known.contains(row), tally)?;
+            if let Some(loaded_rows) = self.loaded_rows.get_mut(&file.file.replaces) {
+                let before = taken.len();
+                let new = loaded_rows.new_rows(view, taken.rows(), taken.event_times())?;
+                taken = taken.only(&new)?;
+                self.report.rows_known += (before - taken.len()) as u64;
+            }
             progress(rows.batch.num_rows() as u64);
             self.chunk.rows += taken.len();
             self.chunk.taken.push(taken);

@@ -2,8 +2,10 @@
 //!
 //! Commits that change no data (OPTIMIZE) are passed over: their rows were loaded under the
 //! positions that they had. A commit that removes rows is refused, since the log only grows. A
-//! first load that is in parts, or was cut off, goes on with the files that it began with.
+//! first load that is in parts, or was cut off, goes on with the files that it began with. Files that are gone since
+//! (VACUUM) are read from those into which they were rewritten, without the rows that the log has.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use deltalake_core::kernel::Action;
@@ -14,6 +16,7 @@ use url::Url;
 
 use crate::error::MaterializerError;
 use crate::loaded::TableVersions;
+use crate::rewritten_files::{Rewrites, Rewritten};
 use crate::source_files::{SourceFile, SourceFiles};
 
 pub(crate) async fn find(
@@ -35,14 +38,14 @@ pub(crate) async fn find(
         ));
     }
     let version = snapshot.version();
-    let columns: std::collections::BTreeSet<String> =
-        snapshot.schema().fields().map(|field| field.name().clone()).collect();
+    let columns: BTreeSet<String> = snapshot.schema().fields().map(|field| field.name().clone()).collect();
     let mut files = Vec::new();
     let add = |name: String, partition: Vec<(String, Option<String>)>| SourceFile {
         path: absolute.join(&name),
         name,
         partition,
         table_columns: columns.clone(),
+        replaces: BTreeSet::new(),
     };
     if loaded.whole.is_none() {
         let mut first = table.clone();
@@ -87,8 +90,36 @@ pub(crate) async fn find(
             }
         }
     }
+    if files.iter().any(|file| !file.path.exists()) {
+        files = as_they_lie_now(path, &table, version, files, &add).await?;
+    }
     files.sort();
     Ok(SourceFiles { files, format: None, unread: Vec::new(), table_version: Some(version) })
+}
+
+/// The files that hold the rows of these, of which some are gone because they were rewritten into others.
+async fn as_they_lie_now(
+    path: &Path,
+    table: &DeltaTable,
+    version: u64,
+    files: Vec<SourceFile>,
+    add: &impl Fn(String, Vec<(String, Option<String>)>) -> SourceFile,
+) -> Result<Vec<SourceFile>, MaterializerError> {
+    let rewrites = Rewrites::read(table, version).await;
+    let rewrites = rewrites.map_err(|error| MaterializerError::file(path, error))?;
+    let wanted: BTreeSet<String> = files.iter().map(|file| file.name.clone()).collect();
+    let is_there = |name: &str| add(name.to_owned(), Vec::new()).path.exists();
+    let (plain, rewritten) = rewrites.now(&wanted, is_there).map_err(|gone| {
+        let why = format!(
+            "its file `{gone}`, whose rows are not loaded yet, is gone, and its log does not say into which it was rewritten: restore it, or define a new version of the view and backfill that"
+        );
+        MaterializerError::file(path, why)
+    })?;
+    let plain = files.into_iter().filter(|file| plain.contains(&file.name));
+    let rewritten = rewritten
+        .into_iter()
+        .map(|Rewritten { name, partition, replaces }| SourceFile { replaces, ..add(name, partition) });
+    Ok(plain.chain(rewritten).collect())
 }
 
 fn deletion_vector(path: &Path, file: &str) -> MaterializerError {

@@ -6,7 +6,7 @@
 //! one snapshot, and each of its commits is a conflict where another load, or the start of a stream, came between: then
 //! all that is not committed is decided again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -202,6 +202,7 @@ impl<W: Reader + Writer> Materializer<W> {
             report,
             committed,
             waiting: BTreeMap::new(),
+            loaded_rows: BTreeMap::new(),
             chunk: Chunk::default(),
         };
         if loading.turn.follows_unsettled() {
@@ -243,12 +244,13 @@ impl<W: Reader + Writer> Materializer<W> {
         let mut files = Vec::new();
         let mut changed = Vec::new();
         let mut numbered = Vec::new();
+        let unfinished = unfinished(log, &found.files).await?;
         for file in found.files {
             let content = Content::of(&file)?;
             let before = loaded::file(log, &file).await?;
             let number = match before {
                 Some(before) if before.content == Some(content.hash) => {
-                    if before.complete {
+                    if before.complete && !unfinished.contains(&file.replaces) {
                         report.files_known += 1;
                         continue;
                     }
@@ -271,7 +273,8 @@ impl<W: Reader + Writer> Materializer<W> {
                 numbered.push(loaded::numbered(&file, number));
                 (number, false)
             });
-            files.push(FileToLoad { file, content, number, resumes });
+            let counted_in = loaded::numbers_of(log, &file.replaces).await?;
+            files.push(FileToLoad { file, content, number, resumes, counted_in });
         }
         if !changed.is_empty() {
             return Err(MaterializerError::ContentChanged { view: view.id.clone(), files: changed });
@@ -286,6 +289,21 @@ impl<W: Reader + Writer> Materializer<W> {
             table_version: found.table_version.filter(|version| Some(*version) != loaded.whole),
         })
     }
+}
+
+/// Of files that hold rows of the same others, those that are not all loaded: which of them holds which rows is known
+/// once all are read.
+async fn unfinished(
+    log: &Log,
+    files: &[SourceFile],
+) -> Result<BTreeSet<BTreeSet<String>>, MaterializerError> {
+    let mut unfinished = BTreeSet::new();
+    for file in files.iter().filter(|file| !file.replaces.is_empty()) {
+        if !loaded::file(log, file).await?.is_some_and(|before| before.complete) {
+            unfinished.insert(file.replaces.clone());
+        }
+    }
+    Ok(unfinished)
 }
 
 /// Whether history of the view was ever loaded. That a file has a number does not say so.
@@ -313,6 +331,8 @@ pub(crate) struct FileToLoad {
     pub(crate) number: u32,
     /// Whether some of its rows may be in the log already.
     pub(crate) resumes: bool,
+    /// Of a file that was rewritten from others: the numbers of those that the log has rows of.
+    pub(crate) counted_in: Vec<u32>,
 }
 
 impl FileToLoad {

@@ -263,6 +263,33 @@ impl Load<'_> {
 }
 
 impl Taken {
+    /// The keys and columns of the rows.
+    pub(crate) fn rows(&self) -> &RecordBatch {
+        &self.rows
+    }
+
+    /// When each happened.
+    pub(crate) fn event_times(&self) -> &[i64] {
+        &self.event_times
+    }
+
+    /// The rows for which this holds.
+    pub(crate) fn only(self, keep: &BooleanArray) -> Result<Self, MaterializerError> {
+        fn kept<T>(values: Vec<T>, keep: &BooleanArray) -> Vec<T> {
+            values
+                .into_iter()
+                .zip(keep)
+                .filter_map(|(value, keep)| (keep == Some(true)).then_some(value))
+                .collect()
+        }
+        Ok(Self {
+            rows: filter_record_batch(&self.rows, keep)?,
+            event_times: kept(self.event_times, keep),
+            declared: self.declared.map(|declared| kept(declared, keep)),
+            positions: kept(self.positions, keep),
+        })
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.positions.len()
     }

@@ -1,6 +1,8 @@
 //! What a log says of the files that were loaded into it, kept as application transactions in the
 //! same commits as their rows. A file is known by its name below its source's folder.
 
+use std::collections::BTreeSet;
+
 use offline::{Log, Marker};
 
 use crate::error::MaterializerError;
@@ -34,6 +36,15 @@ pub(crate) async fn file(log: &Log, file: &SourceFile) -> Result<Option<LoadedFi
     let content = log.marker(&format!("content:{}", file.name)).await?;
     let complete = log.marker(&format!("complete:{number}")).await?.is_some();
     Ok(Some(LoadedFile { number: number as u32, content, complete }))
+}
+
+/// The numbers of those of these files that have one.
+pub(crate) async fn numbers_of(log: &Log, names: &BTreeSet<String>) -> Result<Vec<u32>, MaterializerError> {
+    let mut numbers = Vec::new();
+    for name in names {
+        numbers.extend(log.marker(&format!("file:{name}")).await?.map(|number| number as u32));
+    }
+    Ok(numbers)
 }
 
 /// Whether a commit of these markers and no rows would change nothing.

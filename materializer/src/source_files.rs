@@ -23,6 +23,8 @@ pub(crate) struct SourceFile {
     pub(crate) partition: Vec<(String, Option<String>)>,
     /// Of a table: the columns that it has, of which older files may lack some.
     pub(crate) table_columns: BTreeSet<String>,
+    /// Of a table's file that was rewritten from others which are gone: those, of which it may hold loaded rows.
+    pub(crate) replaces: BTreeSet<String>,
 }
 
 /// The files of a source, and the version of its table where it is one.
@@ -154,7 +156,7 @@ pub(crate) fn source_file(project: &Path, name: String, path: PathBuf) -> Source
         Some((decoded(name), (!is_null).then(|| decoded(value))))
     };
     let partition = parts.filter_map(column).collect();
-    SourceFile { name, path, partition, table_columns: BTreeSet::new() }
+    SourceFile { name, path, partition, table_columns: BTreeSet::new(), replaces: BTreeSet::new() }
 }
 
 fn named(format: BatchFormat) -> &'static str {

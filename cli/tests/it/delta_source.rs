@@ -152,6 +152,64 @@ fn a_part_goes_on_with_its_files_when_they_were_compacted_meanwhile() {
     assert_eq!(delta.positions(), [(0, 0, 0), (0, 0, 1)]);
 }
 
+/// OPTIMIZE, then VACUUM: the rows of files are in another, and the files are gone.
+fn rewrite(delta: &mut DeltaProject, before: &[&str], after: &str, rows: &[Landing]) {
+    let added = delta.add(after, rows, false);
+    let removed = before.iter().map(|name| remove(name, false));
+    delta.commit(&removed.chain([added]).collect::<Vec<_>>());
+    before.iter().for_each(|name| fs::remove_file(delta.table.join(name)).unwrap());
+}
+
+#[test]
+fn new_rows_that_were_rewritten_together_with_loaded_ones_before_a_load_are_loaded_once() {
+    // Rows of which two are equal in all that the view reads.
+    let mut delta = DeltaProject::new(&[landing(1, 0, 1.0), landing(2, 1, 2.0), landing(3, 1, 2.0)]);
+    assert_eq!(delta.loads(BACKFILL), 3);
+    let added = delta.add("b.parquet", &[landing(4, 1, 2.0), landing(5, 3, 5.0)], true);
+    delta.commit(&[added]);
+    let all =
+        [(5, 3, 5.0), (3, 1, 2.0), (1, 0, 1.0), (4, 1, 2.0), (2, 1, 2.0)].map(|(a, b, c)| landing(a, b, c));
+    rewrite(&mut delta, &["a.parquet", "b.parquet"], "c.parquet", &all);
+    assert_eq!(delta.loads(MATERIALIZE), 2);
+    assert_eq!(delta.positions(), [(0, 0, 0), (0, 0, 1), (0, 0, 2), (0, 1, 0), (0, 1, 4)]);
+    assert_eq!((delta.loads(MATERIALIZE), delta.loads(BACKFILL)), (0, 0));
+    // The same once more, from the file of which two rows are loaded.
+    let added = delta.add("d.parquet", &[landing(6, 4, 6.0)], true);
+    delta.commit(&[added]);
+    rewrite(&mut delta, &["d.parquet"], "e.parquet", &[landing(6, 4, 6.0)]);
+    rewrite(
+        &mut delta,
+        &["c.parquet", "e.parquet"],
+        "f.parquet",
+        &[&all[..], &[landing(6, 4, 6.0)]].concat(),
+    );
+    assert_eq!(delta.loads(MATERIALIZE), 1);
+    assert_eq!(delta.positions().last(), Some(&(0, 2, 5)));
+}
+
+#[test]
+fn a_part_goes_on_from_the_file_into_which_its_files_were_rewritten() {
+    let rows = [landing(1, 0, 1.0), landing(2, 10, 2.0)];
+    let mut delta = DeltaProject::new(&rows);
+    assert_eq!(delta.loads(&format!("{BACKFILL} --to 2013-06-08T00:00:05Z")), 1);
+    rewrite(&mut delta, &["a.parquet"], "c.parquet", &rows);
+    assert_eq!(delta.loads(BACKFILL), 1);
+    assert_eq!(delta.positions(), [(0, 0, 0), (0, 1, 1)]);
+}
+
+#[test]
+fn rows_that_lie_nowhere_any_more_are_named() {
+    let mut delta = DeltaProject::new(&[landing(1, 0, 1.0)]);
+    delta.project.ok(BACKFILL);
+    let added = delta.add("b.parquet", &[landing(2, 1, 2.0)], true);
+    delta.commit(&[added]);
+    fs::remove_file(delta.table.join("b.parquet")).unwrap();
+    says(
+        &delta.project.refused(MATERIALIZE),
+        &["data/table`: its file `b.parquet`", "is gone", "restore it"],
+    );
+}
+
 #[test]
 fn loads_of_a_table_beside_each_other_load_each_version_once() {
     let mut delta = DeltaProject::new(&[landing(1, 0, 1.0)]);
