@@ -78,6 +78,7 @@ mod tests {
             path: path.clone(),
             partition: Vec::new(),
             table_columns: Default::default(),
+            replaces: Default::default(),
         };
         fs::write(&path, b"one").unwrap();
         let one = Content::of(&file).unwrap();

@@ -42,6 +42,7 @@ pub async fn get(project: &Project, args: &GetArgs) -> Result<(), Failure> {
             let moment = args.at.map_or_else(|| Moment::Now(clock::now()), Moment::At);
             let features = reader.read(&project.online().await?, &request, moment).await?;
             project.begin_use(&plan, "get").await?;
+            never_loaded(project, &plan).await?;
             let of_column = |column: &read::FeatureColumn| {
                 let cell = features.cell(column, 0)?;
                 Some(ReadFeature {
@@ -67,6 +68,27 @@ pub async fn get(project: &Project, args: &GetArgs) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+/// Says which views have no row of any entity, as nothing was ever loaded, and what loads them.
+async fn never_loaded(project: &Project, plan: &ServicePlan) -> Result<(), Failure> {
+    let (registered, offline) = (project.registered().await?, project.offline()?);
+    let mut said = HashSet::new();
+    for view in plan.lookups.iter().map(|lookup| &lookup.view) {
+        if !said.insert(&view.id) || offline.log(view).await?.row_count() > 0 {
+            continue;
+        }
+        let source = registered.source(&view.source)?;
+        let how = match (&source.batch, &source.stream) {
+            (Some(_), _) => format!("run `twinstore backfill {}`", view.id),
+            _ => format!(
+                "rows come from its stream, with `twinstore stream` or `serve`, once some are pushed into `{}`",
+                source.name
+            ),
+        };
+        eprintln!("note: nothing was loaded for {} yet: {how}", view.id);
+    }
+    Ok(())
 }
 
 /// The values of the command line, each in the type that the service needs. Says all that is wrong.

@@ -56,6 +56,20 @@ fn an_entity_that_was_never_seen_is_not_found_and_no_error() {
 }
 
 #[test]
+fn a_read_before_any_load_names_the_backfill() {
+    let project = Project::applied();
+    let read = project.run(GET);
+    assert_eq!(read.code, Some(0), "{}", read.stderr);
+    says(&read.stdout, &["NOT_FOUND"]);
+    says(
+        &read.stderr,
+        &["nothing was loaded for airport_arrivals@1 yet: run `twinstore backfill airport_arrivals@1`"],
+    );
+    project.ok("backfill --all");
+    assert_eq!(project.run(GET).stderr, "");
+}
+
+#[test]
 fn a_training_set_ends_with_a_summary_that_names_the_leaks_it_avoided() {
     let project = Project::loaded();
     let summary = project.ok(&format!("{TRAINING} out.parquet --preview 2"));

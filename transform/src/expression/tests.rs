@@ -186,6 +186,10 @@ fn what_is_wrong_is_said_in_one_sentence() {
             "cast(at at time zone 'Europe/Berln' as string)",
             "type error in `at AT TIME ZONE 'Europe/Berln'`: the time zone",
         ),
+        (
+            "from_unixtime(big, 'Mars/Olympus')",
+            "type error in `from_unixtime(big, 'Mars/Olympus')`: the time zone `Mars/Olympus` is unknown",
+        ),
         ("null", "the expression gives Null, which is none of our types"),
         ("now()", "`now`, which reads a clock, cannot stand in an expression"),
         ("current_date", "`current_date`, which reads a clock, cannot stand in an expression"),
