@@ -96,7 +96,7 @@ pub struct Outline {
     pub service: String,
     /// Join keys of a row that is there, as `get` takes them.
     pub keys: Vec<(Name, String)>,
-    /// A time after all rows that were seen; none where no row says when it happened.
+    /// A time after all rows; none where no row says when it happened, or not all were seen.
     pub at: Option<Micros>,
     /// What was chosen, a sentence each.
     pub choices: Vec<String>,
@@ -276,6 +276,11 @@ fn columns(group: &Group) -> (Vec<OutlinedColumn>, Vec<String>) {
     for (place, merged) in group.columns().into_iter().enumerate() {
         if merged.name.is_empty() {
             left_out.push("a column without a name is not read".to_owned());
+            continue;
+        }
+        if merged.name.starts_with("Unnamed: ") {
+            left_out
+                .push(format!("the column {:?} is not read: it is the index of a data frame", merged.name));
             continue;
         }
         let (mut data_type, note) = match column_type::of(&merged.parts()) {

@@ -148,6 +148,18 @@ fn several_sources_share_their_entity_and_folders_give_columns() {
 }
 
 #[test]
+fn files_of_which_not_all_is_seen_are_read_now() {
+    let project = Project::empty();
+    let rows = (0..10_001).map(|row| format!("{row},{},{}\n", row % 5, 1_704_067_200 + row));
+    project.write("big.csv", format!("Unnamed: 0,user_id,ts\n{}", rows.collect::<String>()));
+    let told = project.ok("init made --from big.csv");
+    assert!(!told.contains("--at"), "{told}");
+    assert_eq!(values(&run_next(&project, &told), ["rows_7d"]), ["0"]);
+    let text = project.read("made/features/features.yaml");
+    says(&text, &["# Types are those of the first rows", "\"Unnamed: 0\" is not read"]);
+}
+
+#[test]
 fn what_cannot_be_made_out_is_a_sentence_and_nothing_is_written() {
     let project = Project::empty();
     for (name, text, parts) in [

@@ -44,7 +44,9 @@ pub(crate) fn outline(sources: &[OutlinedSource]) -> Outline {
     service_text(sources, &service, &mut text);
     let at = after_all(sources);
     let (labels, keys) = labels(sources, at);
-    Outline { definitions: text, labels, service, keys, at, choices }
+    // The online store answers no moment before rows that it has, and not all of them were seen.
+    let is_whole = sources.iter().all(|source| source.group.files.iter().all(|file| file.is_whole));
+    Outline { definitions: text, labels, service, keys, at: at.filter(|_| is_whole), choices }
 }
 
 const HEAD: &str = "\
