@@ -361,13 +361,21 @@ pub enum OfflineCommand {
 /// What `online` does.
 #[derive(Subcommand, Debug)]
 pub enum OnlineCommand {
-    /// Drop the online rows of views, and fold them anew from their logs
+    /// Write the online rows of views again from their logs, in their place
     ///
-    /// Until it is done, readers find no row, or not all.
+    /// Readers and writers go on: they see each row as it was or as it is then. Rows that are damaged or that
+    /// their logs do not explain go. Where the store's file itself cannot be used, it is put aside beside the
+    /// new one, all views are written again, and until that is done readers are told so.
     Rebuild {
         /// The view versions; all where none is named
         #[arg(value_name = "VIEW[@V]")]
         views: Vec<ViewName>,
+        /// How the result is written
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// Read every page and every row of the store on disk, and check that they are what was written
+    Verify {
         /// How the result is written
         #[command(flatten)]
         format: FormatArg,

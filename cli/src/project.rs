@@ -8,7 +8,7 @@ use std::sync::Arc;
 use feature::{ServicePlan, ServiceRef, Source, VersionId};
 use materializer::{FirstUse, Materializer, NotUsable, SchemaRegistry, Target};
 use offline::OfflineStore;
-use online::{Store, StoreUrl};
+use online::{Condition, Store, StoreUrl};
 use registry::{DefinitionId, Kind, Registered, Registry, RegistryError, Using};
 
 use crate::arguments::ViewName;
@@ -87,6 +87,13 @@ impl Project {
         Ok(Store::open(&url, &self.settings.project).await?)
     }
 
+    /// The online store in whatever condition it is: one that cannot be used was put aside for an empty one.
+    pub async fn repaired_online(&self) -> Result<(Store, Condition), Failure> {
+        let url = StoreUrl::from_str(&self.settings.online.url)?.in_folder(&self.folder);
+        let suffix = clock::now().to_string().replace(':', "");
+        Ok(Store::repair(&url, &self.settings.project, &suffix).await?)
+    }
+
     /// Whether topics lie on disk, and not in Kafka.
     pub fn has_topics_on_disk(&self) -> bool {
         self.settings.stream.brokers.starts_with("embedded://")
@@ -120,7 +127,16 @@ impl Project {
         targets: &[Target],
         by: &'static str,
     ) -> Result<Materializer<Store>, Failure> {
-        let online = self.online().await?;
+        self.materializer_of(self.online().await?, targets, by).await
+    }
+
+    /// The same, with this online store.
+    pub async fn materializer_of(
+        &self,
+        online: Store,
+        targets: &[Target],
+        by: &'static str,
+    ) -> Result<Materializer<Store>, Failure> {
         for Target { view, .. } in targets {
             if let Some(kept) = view.retention.and_then(|retention| retention.online) {
                 online.expire(&view.id, kept);

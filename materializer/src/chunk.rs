@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use feature::{BatchFormat, Micros, Value};
 use offline::{BatchGuard, BatchPoint, DeadLetter, DeadLetters, Log, Marker, Written};
-use online::{Reader, Writer};
+use online::Mender;
 use roaring::RoaringTreemap;
 use transform::ViewTransform;
 
@@ -73,7 +73,7 @@ pub(crate) struct Loading<'a, W> {
     pub(crate) chunk: Chunk,
 }
 
-impl<W: Reader + Writer> Loading<'_, W> {
+impl<W: Mender> Loading<'_, W> {
     /// Adds to what the next commit says of the source.
     pub(crate) fn mark(&mut self, marker: Option<Marker>) {
         self.chunk.markers.extend(marker);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use feature::{BatchFormat, Micros, Source, View};
 use offline::{BatchPoint, DeadLetters, Log, Marker, OfflineError, OfflineStore, Optimized};
-use online::{Mender, Reader, Writer};
+use online::Mender;
 use transform::ViewTransform;
 
 use crate::chunk::{Chunk, CommittedRows, Loading};
@@ -98,7 +98,7 @@ impl<W: Mender> Materializer<W> {
     }
 }
 
-impl<W: Reader + Writer> Materializer<W> {
+impl<W: Mender> Materializer<W> {
     /// Loads a source's history into the view's log, then syncs the online store. Files that were
     /// loaded before are passed over. `progress` is told of each chunk how many rows were read.
     pub async fn backfill(

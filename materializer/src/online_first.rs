@@ -62,7 +62,7 @@ impl<'a, W: Reader + Writer> OnlineFirst<'a, W> {
             }
         }
         let committed = log.commit(rows, markers, &READS).await?;
-        self.entities.fold_added(log, &committed.between, (self.clock)()).await?;
+        self.entities.follow(log, &committed.between, (self.clock)()).await?;
         let fold = Fold { online: self.online, clock: self.clock, reads: &[], of: Folded::Committed };
         fold.write(&mut self.entities, log, None).await?;
         Ok(self.written)

@@ -53,6 +53,8 @@ pub(crate) async fn rebuild<W: Mender>(
     let now = move || applied_at.max(Some(clock())).unwrap_or_else(clock);
     let layout = Arc::new(Layout::new(&view));
     let mut rebuild = Rebuild { online, view, layout, known: Known::default() };
+    // The log is read once: what is committed from here on is folded into those that are open.
+    let mut kept = Entities::new(&rebuild.view);
     let mut open = Open::new();
     let passes = log.row_count().div_ceil(ROWS_A_PASS).max(1);
     for pass in 0..passes {
@@ -62,35 +64,42 @@ pub(crate) async fn rebuild<W: Mender>(
         }
         entities.keys().for_each(|key| rebuild.known.insert(key));
         let due: HashSet<EntityKey> = entities.keys().cloned().collect();
-        open.extend(rebuild.mend(&mut entities, log.version(), &due, &Open::new()).await?);
+        let left = rebuild.mend(&mut entities, log.version(), &due, &Open::new()).await?;
+        kept.take(entities, |key| left.contains_key(key));
+        open.extend(left);
     }
     open.extend(online.strays(&rebuild.view.id, &rebuild.known).await?);
-    rebuild.settle(log, open, now).await?;
+    let is_settled = rebuild.settle(log, kept, open, &now).await?;
     online.recount(&rebuild.view.id).await?;
-    if applied_at.is_none() && !rebuild.known.is_empty() {
-        // What was applied before is not known any more: a reader may be refused too early, never too late.
+    if applied_at.is_none() && !is_settled {
+        // When rows that are not in the log were applied is not known any more: a reader may be refused too
+        // early, never too late.
         online.replace(&rebuild.view.id, &[], Some(now())).await?;
     }
     Ok(rebuild.known.len() as u64)
 }
 
 impl<W: Mender> Rebuild<'_, W> {
-    /// Goes on until no row is open, or those that are belong to a stream that does not go on.
+    /// Goes on until no row is open, or those that are belong to a stream that does not go on. `entities` are
+    /// those of the open rows, as the log has them at its snapshot. Gives whether all are as the log has them.
     async fn settle(
         &mut self,
         log: &mut Log,
+        mut entities: Entities,
         mut open: Open,
         now: impl Fn() -> Micros,
-    ) -> Result<(), MaterializerError> {
+    ) -> Result<bool, MaterializerError> {
         let began = Instant::now();
+        let mut is_settled = true;
         while !open.is_empty() {
-            log.refresh().await?;
+            let added = log.advance(&[]).await?;
+            entities.fold_added(log, &added, now(), |key| open.contains_key(key)).await?;
+            entities.keys().for_each(|key| self.known.insert(key));
             let is_over = began.elapsed() >= PATIENCE;
             let mut over = Open::new();
             let mut waiting = Open::new();
             for (key, held) in open {
                 match self.ahead(log, &held).await? {
-                    Ahead::OfStream if is_over => waiting.insert(key, held),
                     Ahead::OfHistory if is_over => over.insert(key, held),
                     Ahead::No => over.insert(key, held),
                     Ahead::OfStream | Ahead::OfHistory => waiting.insert(key, held),
@@ -103,24 +112,18 @@ impl<W: Mender> Rebuild<'_, W> {
                     waiting.len()
                 );
                 waiting.clear();
+                is_settled = false;
             }
-            if over.is_empty() && waiting.is_empty() {
-                return Ok(());
-            }
+            // Those who wait may have been written again meanwhile: they are tried too.
             let due: HashSet<EntityKey> = over.keys().chain(waiting.keys()).cloned().collect();
-            let mut entities = Entities::new(&self.view);
-            if log.version().is_some() {
-                entities.fold_log(log, now(), |key| due.contains(key)).await?;
-            }
-            entities.keys().for_each(|key| self.known.insert(key));
-            let mut left = self.mend(&mut entities, log.version(), &due, &over).await?;
-            left.extend(self.remove(&entities, over, waiting).await?);
-            open = left;
+            open = self.mend(&mut entities, log.version(), &due, &over).await?;
+            open.extend(self.remove(&entities, over, waiting).await?);
+            entities.keep(|key| open.contains_key(key));
             if !open.is_empty() {
                 tokio::time::sleep(REST).await;
             }
         }
-        Ok(())
+        Ok(is_settled)
     }
 
     /// What a row has folded that the log at its snapshot has not.

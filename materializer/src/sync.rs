@@ -9,9 +9,10 @@ use arrow::array::RecordBatch;
 use feature::{EntityKey, Micros, View};
 use futures::StreamExt;
 use offline::{Added, BatchGuard, BatchPoint, Log, row_columns, rows};
-use online::{Applied, Layout, Outcome, Reader, Replacement, RowState, Writer};
+use online::{Applied, Layout, Mender, Outcome, Reader, Replacement, RowState, Writer};
 
 use crate::error::MaterializerError;
+use crate::rebuild;
 
 /// Rows of the log that are folded in memory at a time: entities beyond them take another pass.
 pub(crate) const ROWS_A_PASS: u64 = 8_000_000;
@@ -63,26 +64,21 @@ pub(crate) async fn sync<W: Reader + Writer>(
 }
 
 /// The same after a load that was cut off: entities that the log does not have are taken back. Where there are
-/// some, all are dropped and folded anew.
-pub(crate) async fn sync_and_take_back<W: Reader + Writer>(
+/// some, all rows are written again in their place, and readers see no gap.
+pub(crate) async fn sync_and_take_back<W: Mender>(
     log: &mut Log,
     online: &W,
     clock: fn() -> Micros,
 ) -> Result<u64, MaterializerError> {
     let (written, entities) = sync_all(log, online, clock).await?;
     let view = log.view().id.clone();
-    let stats = online.stats(&view).await?;
-    if stats.rows <= entities {
+    if online.stats(&view).await?.rows <= entities {
         return Ok(written);
     }
     tracing::warn!(
-        "{view}: a load that was cut off left entities online that the log does not have; folding all anew"
+        "{view}: a load that was cut off left entities online that the log does not have; writing all rows again"
     );
-    online.drop_view(&view).await?;
-    let written = sync(log, online, clock).await?;
-    // Readers may be refused too early, never too late.
-    online.replace(&view, &[], stats.applied_at).await?;
-    Ok(written)
+    rebuild::rebuild(log, online, clock).await
 }
 
 /// Gives how many entities were written, and how many the log has.
@@ -145,7 +141,7 @@ impl<W: Reader + Writer, C: Fn() -> Micros> Fold<'_, W, C> {
             only = Some(written.conflicts);
             tokio::time::sleep(REST).await;
             let added = log.advance(self.reads).await?;
-            entities.fold_added(log, &added, (self.clock)()).await?;
+            entities.follow(log, &added, (self.clock)()).await?;
         }
         Err(MaterializerError::OnlineConflict { view: view.id.clone() })
     }
@@ -220,18 +216,40 @@ impl Entities {
         Ok(())
     }
 
+    /// Takes those of others that are wanted.
+    pub(crate) fn take(&mut self, others: Entities, wants: impl Fn(&EntityKey) -> bool) {
+        self.states.extend(others.states.into_iter().filter(|(key, _)| wants(key)));
+    }
+
+    /// Forgets those that are not wanted any more.
+    pub(crate) fn keep(&mut self, wants: impl Fn(&EntityKey) -> bool) {
+        self.states.retain(|key, _| wants(key));
+    }
+
     /// Folds what was added to the log since, of the entities that are here.
-    pub(crate) async fn fold_added(
+    pub(crate) async fn follow(
         &mut self,
         log: &Log,
         added: &Added,
         now: Micros,
     ) -> Result<(), MaterializerError> {
         let held: HashSet<EntityKey> = self.states.keys().cloned().collect();
+        self.fold_added(log, added, now, |key| held.contains(key)).await
+    }
+
+    /// Folds what was added to the log since, of the entities that are taken: of others than those that are
+    /// here it has all rows that the log has.
+    pub(crate) async fn fold_added(
+        &mut self,
+        log: &Log,
+        added: &Added,
+        now: Micros,
+        takes: impl Fn(&EntityKey) -> bool,
+    ) -> Result<(), MaterializerError> {
         let mut stream = log.scan_added(added, &row_columns(log.view()))?;
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(offline::OfflineError::from)?;
-            self.fold_batch(log.view(), &batch, now, |key| held.contains(key))?;
+            self.fold_batch(log.view(), &batch, now, &takes)?;
         }
         Ok(())
     }

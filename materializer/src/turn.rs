@@ -5,7 +5,7 @@
 
 use feature::Micros;
 use offline::{BatchGuard, BatchPoint, Log, Marker, OfflineError};
-use online::{Reader, Writer};
+use online::Mender;
 
 use crate::error::MaterializerError;
 use crate::{loaded, seam, sync};
@@ -95,7 +95,7 @@ impl Turn {
 
     /// Ends the turn: where the one before was cut off, the online store becomes what the log says. Gives how many
     /// entities were written for that.
-    pub(crate) async fn end<W: Reader + Writer>(
+    pub(crate) async fn end<W: Mender>(
         self,
         log: &mut Log,
         online: &W,

@@ -72,7 +72,7 @@ impl Sample {
         Self::named("generated@1")
     }
 
-    fn named(id: &str) -> Sample {
+    pub(crate) fn named(id: &str) -> Sample {
         let mut view = History::generate(0, 0).view;
         view.id = id.parse().unwrap();
         let layout = Arc::new(Layout::new(&view));

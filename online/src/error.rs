@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use feature::VersionId;
+use feature::{EntityKey, VersionId};
 use thiserror::Error;
 
 /// An online store or a packed row that cannot do what was asked.
@@ -56,13 +56,45 @@ pub enum OnlineError {
     },
     /// Rebuild: the bytes are no packed row of the view.
     #[error(
-        "a packed row of {view} is damaged ({what}): drop the view's online rows and sync them from the log"
+        "a packed row of {view} is damaged ({what}): run `twinstore online rebuild {view}`, which writes the view's online rows again from the log"
     )]
     Damaged {
         /// The view.
         view: VersionId,
         /// What does not hold.
         what: &'static str,
+    },
+    /// Rebuild: the row of one entity is not what was written. Others are read on.
+    #[error(
+        "the online row of {view} under the key {} is damaged ({what}): run `twinstore online rebuild {view}`, which writes it again from the log",
+        .key.as_bytes().escape_ascii()
+    )]
+    DamagedRow {
+        /// The view.
+        view: VersionId,
+        /// The entity.
+        key: EntityKey,
+        /// What does not hold.
+        what: &'static str,
+    },
+    /// Rebuild: rows of the view were lost, so whether an entity that is not there ever was is not known.
+    #[error(
+        "the online store has lost rows of {view}, so that an entity that it does not find may have been there: run `twinstore online rebuild {view}`, which writes them again from the log"
+    )]
+    LostRows {
+        /// The view.
+        view: VersionId,
+    },
+    /// Rebuild: the store's file is not what was written.
+    #[error(
+        "the online store's file {} is damaged ({what}): run `twinstore online rebuild`, which puts it aside and writes a new one from the log",
+        .file.display()
+    )]
+    DamagedFile {
+        /// The file.
+        file: PathBuf,
+        /// What does not hold.
+        what: String,
     },
     /// Dead-letter: the row is larger than any store takes.
     #[error("a packed row of {view} would take {bytes} bytes, more than the {max} that a row may have: shorten its values or its windows", max = crate::MAX_ROW_BYTES)]
@@ -72,4 +104,19 @@ pub enum OnlineError {
         /// How many bytes the row would take.
         bytes: usize,
     },
+}
+
+impl OnlineError {
+    /// Whether the store answers, and what it has of this is not what was written or not for this release:
+    /// other entities are read on.
+    pub const fn is_of_rows(&self) -> bool {
+        matches!(
+            self,
+            OnlineError::Damaged { .. }
+                | OnlineError::DamagedRow { .. }
+                | OnlineError::LostRows { .. }
+                | OnlineError::Newer { .. }
+                | OnlineError::TooLarge { .. }
+        )
+    }
 }

@@ -47,7 +47,7 @@ mod redis;
 mod store;
 
 pub use columns::{Column, Columns, Values};
-pub use embedded::Embedded;
+pub use embedded::{Condition, Embedded};
 pub use error::OnlineError;
 pub use fold::{Applied, PENDING_BOUND, RowState};
 pub use hot::{

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use feature::{EntityKey, Micros, Span, VersionId};
 
-use crate::embedded::Embedded;
+use crate::embedded::{Condition, Embedded};
 use crate::error::OnlineError;
 use crate::mending::{Entities, Mender, Mending};
 use crate::redis::{Redis, RedisUrl, masked};
@@ -266,6 +266,38 @@ impl Store {
         match url {
             StoreUrl::Embedded(path) => Embedded::open(path).map(Store::Embedded),
             StoreUrl::Redis(url) => Redis::open(url, project).await.map(Store::Redis),
+        }
+    }
+
+    /// Opens the store of a project in whatever condition it is. One on disk that cannot be used is put
+    /// aside, its file's name with this suffix, for an empty one.
+    pub async fn repair(
+        url: &StoreUrl,
+        project: &str,
+        suffix: &str,
+    ) -> Result<(Self, Condition), OnlineError> {
+        match url {
+            StoreUrl::Embedded(path) => {
+                let (store, condition) = Embedded::repair(path, suffix)?;
+                Ok((Store::Embedded(store), condition))
+            }
+            StoreUrl::Redis(_) => Ok((Self::open(url, project).await?, Condition::Sound)),
+        }
+    }
+
+    /// Says that a store that was unfinished is filled.
+    pub fn complete(&self) -> Result<(), OnlineError> {
+        match self {
+            Store::Embedded(store) => store.complete(),
+            Store::Redis(_) => Ok(()),
+        }
+    }
+
+    /// Reads all of a store on disk. Gives how many rows are damaged; none of one in Redis.
+    pub fn verify(&self) -> Result<Option<u64>, OnlineError> {
+        match self {
+            Store::Embedded(store) => store.verify().map(Some),
+            Store::Redis(_) => Ok(None),
         }
     }
 

@@ -1,5 +1,7 @@
 //! What can go wrong with a registry, by what the caller does next.
 
+use std::path::{Path, PathBuf};
+
 use thiserror::Error;
 
 use crate::problem::Problems;
@@ -94,6 +96,17 @@ pub enum RegistryError {
     /// Another process writes to the registry, or was stopped while it did: the caller tries again.
     #[error(transparent)]
     Held(#[from] locks::Held),
+    /// The registry's file is not what was written: the caller stops.
+    #[error(
+        "the registry's file {} is damaged ({reason}): put it back from a backup, or move it away with its `-wal` and `-shm` and run `twinstore apply`, which registers what the definitions say",
+        .file.display()
+    )]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// What does not hold.
+        reason: String,
+    },
     /// The registry's storage failed: the caller tells where and why.
     #[error("the registry {url} failed to {action}: {source}{}", advice(.source))]
     Storage {
@@ -104,6 +117,34 @@ pub enum RegistryError {
         /// What the storage says.
         source: sqlx::Error,
     },
+}
+
+impl RegistryError {
+    /// What SQLite says, by whether the file is to blame.
+    pub(crate) fn of_sqlite(url: &str, file: &Path, action: &'static str, source: sqlx::Error) -> Self {
+        let reason = match &source {
+            sqlx::Error::Database(error) if is_damage(&source) => error.message().to_owned(),
+            sqlx::Error::RowNotFound
+            | sqlx::Error::ColumnNotFound(_)
+            | sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::Decode(_)
+            | sqlx::Error::Protocol(_) => source.to_string(),
+            _ => return RegistryError::Storage { url: url.to_owned(), action, source },
+        };
+        RegistryError::File { file: file.to_owned(), reason }
+    }
+}
+
+/// Whether SQLite says so of a file whose contents are not what was written. All statements are fixed, so one
+/// that does not fit the tables says that of the tables.
+fn is_damage(source: &sqlx::Error) -> bool {
+    let code = source.as_database_error().and_then(|error| error.code());
+    let is_short = code.and_then(|code| code.parse().ok()) == Some(SHORT_READ);
+    is_short
+        || matches!(
+            sqlite_code(source),
+            Some(ERROR | CORRUPT | TOO_BIG | CONSTRAINT | MISMATCH | FORMAT | NOT_A_DATABASE)
+        )
 }
 
 /// What to do about a failure of SQLite's files; nothing where it has another cause.
@@ -118,6 +159,15 @@ fn advice(source: &sqlx::Error) -> &'static str {
 
 /// `SQLITE_BUSY`: another process is writing.
 pub(crate) const BUSY: u32 = 5;
+const ERROR: u32 = 1;
+const CORRUPT: u32 = 11;
+const TOO_BIG: u32 = 18;
+const CONSTRAINT: u32 = 19;
+const MISMATCH: u32 = 20;
+const FORMAT: u32 = 24;
+const NOT_A_DATABASE: u32 = 26;
+/// `SQLITE_IOERR_SHORT_READ`: the file ends before it should.
+const SHORT_READ: u32 = 522;
 const READ_ONLY: u32 = 8;
 const IO_ERROR: u32 = 10;
 const FULL: u32 = 13;

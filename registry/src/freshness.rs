@@ -132,6 +132,8 @@ mod tests {
         for statement in [
             "DROP TABLE freshness",
             "DROP TABLE uses",
+            "ALTER TABLE registry DROP COLUMN digest",
+            "ALTER TABLE registry DROP COLUMN revisions_digest",
             "UPDATE registry SET schema_version = 1, generation = 7",
         ] {
             sqlx::query(statement).execute(registry.pool()).await.unwrap();

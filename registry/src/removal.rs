@@ -37,7 +37,7 @@ impl Registry {
         let id = meant(&registered, reference, kind)?;
         refuse_what_is_needed(&registered, &id)?;
         let failed = self.failed("remove a definition");
-        let mut transaction = self.begin_writing("remove a definition").await?;
+        let mut transaction = self.begin_changing("remove a definition").await?;
         let now = generation(&mut transaction).await.map_err(&failed)?;
         if u64::try_from(now) != Ok(registered.generation()) {
             return Err(RegistryError::Stale);
@@ -46,7 +46,7 @@ impl Registry {
             return Err(used(&id, &by));
         }
         delete(&mut transaction, &id, now + 1, at).await.map_err(&failed)?;
-        transaction.commit().await.map_err(&failed)?;
+        self.commit(transaction, &failed).await?;
         let file = registered.definition(&id).map(|definition| definition.file.to_string());
         Ok(Removed { id, file: file.unwrap_or_default(), generation: registered.generation() + 1 })
     }

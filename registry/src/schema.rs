@@ -2,11 +2,16 @@
 
 /// The schema that this version writes. A registry with a greater one was written by a newer
 /// version and is refused.
-pub(crate) const SCHEMA: i64 = 3;
+pub(crate) const SCHEMA: i64 = 4;
 
 /// What brings each schema to the next, the first of them schema 1 to 2: a new registry is made as schema
 /// 1 and brought on the same way.
-pub(crate) const MIGRATIONS: [&[&str]; 2] = [&[FRESHNESS], &[USES, USES_OF_BEFORE]];
+pub(crate) const MIGRATIONS: [&[&str]; 3] =
+    [&[FRESHNESS], &[USES, USES_OF_BEFORE], &[DIGEST, REVISIONS_DIGEST]];
+
+/// The checksums of what the registry holds.
+const DIGEST: &str = "ALTER TABLE registry ADD COLUMN digest TEXT NOT NULL DEFAULT ''";
+const REVISIONS_DIGEST: &str = "ALTER TABLE registry ADD COLUMN revisions_digest TEXT NOT NULL DEFAULT ''";
 
 /// When each version was first used, and by what.
 const USES: &str = "CREATE TABLE uses (

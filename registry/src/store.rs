@@ -1,17 +1,16 @@
 //! The registry in SQLite: opened, read whole, and changed by one apply at a time.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use feature::Micros;
 use serde::Serialize;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::SqlitePool;
 use sqlx::{Sqlite, Transaction};
 
 use crate::definition::{Definition, DefinitionId};
-use crate::error::{self, RegistryError, sqlite_code};
+use crate::digest::{self, Part};
+use crate::error::RegistryError;
+use crate::file::{self, Found, NewFile};
 use crate::plan::{Action, Plan};
 use crate::reach::Reach;
 use crate::registered::{Listed, Registered};
@@ -20,18 +19,11 @@ use crate::service_shown::ServiceShown;
 use crate::stored::{body_text, damaged, definition, number};
 use crate::uses::{self, FirstUse};
 
-/// How long a writer waits for another one.
-pub(crate) const BUSY: Duration = Duration::from_secs(10);
-/// How often a new registry is opened again while another process makes it: SQLite turns its
-/// write-ahead log on without waiting for the other.
-const OPENS: u32 = 200;
-/// The most connections that one registry opens.
-const CONNECTIONS: u32 = 4;
-
 /// Where definitions are kept. It is a handle: clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Registry {
     url: String,
+    path: PathBuf,
     pool: SqlitePool,
 }
 
@@ -102,33 +94,29 @@ impl Registry {
             std::fs::create_dir_all(parent)
                 .map_err(|error| address(format!("its folder cannot be made: {error}")))?;
         }
-        Registry::open_file(url, &path).await
+        Registry::open_file(url, path).await
     }
 
-    async fn open_file(url: &str, path: &Path) -> Result<Registry, RegistryError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY);
-        let connect = || SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options.clone());
-        let mut pool = connect().await;
-        for _ in 0..OPENS {
-            if !pool.as_ref().is_err_and(|error| sqlite_code(error) == Some(error::BUSY)) {
-                break;
-            }
-            tokio::time::sleep(BUSY / OPENS).await;
-            pool = connect().await;
+    async fn open_file(url: &str, path: PathBuf) -> Result<Registry, RegistryError> {
+        let opening = |error| RegistryError::of_sqlite(url, &path, "open", error);
+        if file::look(&path)? == Found::Nothing {
+            let new = NewFile::beside(&path).await.map_err(opening)?;
+            let made = Registry { url: url.to_owned(), path: path.clone(), pool: new.pool.clone() };
+            made.make_tables(true).await?;
+            let reason = |error| RegistryError::Address {
+                url: url.to_owned(),
+                reason: format!("its file cannot be made: {error}"),
+            };
+            new.name(&path).await.map_err(reason)?;
         }
-        let pool =
-            pool.map_err(|source| RegistryError::Storage { url: url.to_owned(), action: "open", source })?;
-        let registry = Registry { url: url.to_owned(), pool };
-        registry.make_tables().await?;
+        let pool = file::open(&path).await.map_err(opening)?;
+        let registry = Registry { url: url.to_owned(), path: path.clone(), pool };
+        registry.make_tables(false).await?;
         Ok(registry)
     }
 
-    async fn make_tables(&self) -> Result<(), RegistryError> {
+    /// Makes the tables of a new registry, and brings those of an older one on.
+    async fn make_tables(&self, is_new: bool) -> Result<(), RegistryError> {
         let failed = self.failed("make its tables");
         // Whoever only reads does not wait for one who writes.
         let current = sqlx::query("SELECT 1 FROM registry WHERE id = 1 AND schema_version = $1");
@@ -142,10 +130,12 @@ impl Registry {
         if there.is_some() {
             let row = sqlx::query("SELECT schema_version FROM registry WHERE id = 1");
             let row = row.fetch_one(&mut *transaction).await.map_err(&failed)?;
-            schema = number(&row, "schema_version")?;
+            schema = number(&row, "schema_version").map_err(|error| self.in_file(error))?;
             if schema > SCHEMA {
                 return Err(RegistryError::Newer { url: self.url.clone(), found: schema, known: SCHEMA });
             }
+        } else if !is_new {
+            return Err(self.damaged_file("it holds no registry"));
         } else {
             for table in TABLES {
                 sqlx::query(table).execute(&mut *transaction).await.map_err(&failed)?;
@@ -163,19 +153,25 @@ impl Registry {
         }
         let brought = "UPDATE registry SET schema_version = $1 WHERE id = 1";
         sqlx::query(brought).bind(SCHEMA).execute(&mut *transaction).await.map_err(&failed)?;
-        transaction.commit().await.map_err(&failed)
+        self.commit(transaction, &failed).await
     }
 
     /// How many applies changed the registry: a reader that follows it reads anew when it moves.
     pub async fn generation(&self) -> Result<u64, RegistryError> {
         let row = sqlx::query("SELECT generation FROM registry WHERE id = 1");
         number(&row.fetch_one(&self.pool).await.map_err(self.failed("be read"))?, "generation")
+            .map_err(|error| self.in_file(error))
     }
 
-    /// Everything that is registered, at one generation.
+    /// Everything that is registered, at one generation; refused where it is not what was written.
     pub async fn registered(&self) -> Result<Registered, RegistryError> {
+        self.read_registered().await.map_err(|error| self.in_file(error))
+    }
+
+    async fn read_registered(&self) -> Result<Registered, RegistryError> {
         let failed = self.failed("be read");
         let mut transaction = self.pool.begin().await.map_err(&failed)?;
+        self.check(&mut transaction, Part::Registered).await?;
         let generation = generation(&mut transaction).await.map_err(&failed)?;
         let rows =
             sqlx::query("SELECT * FROM definitions").fetch_all(&mut *transaction).await.map_err(&failed)?;
@@ -204,7 +200,7 @@ impl Registry {
             return Err(RegistryError::Refused(plan.refused.clone()));
         }
         let failed = self.failed("apply the plan");
-        let mut transaction = self.begin_writing("apply the plan").await?;
+        let mut transaction = self.begin_changing("apply the plan").await?;
         let now = generation(&mut transaction).await.map_err(&failed)?;
         if u64::try_from(now) != Ok(plan.generation) {
             return Err(RegistryError::Stale);
@@ -231,7 +227,7 @@ impl Registry {
         }
         let summary = plan.to_string();
         finish(&mut transaction, plan, &summary, next, at).await.map_err(&failed)?;
-        transaction.commit().await.map_err(&failed)?;
+        self.commit(transaction, &failed).await?;
         applied.generation += 1;
         Ok(applied)
     }
@@ -240,6 +236,10 @@ impl Registry {
     /// `name@version`.
     pub async fn show(&self, reference: &str) -> Result<Vec<Shown>, RegistryError> {
         let registered = self.registered().await?;
+        let failed = self.failed("be read");
+        let mut transaction = self.pool.begin().await.map_err(&failed)?;
+        self.check(&mut transaction, Part::Revisions).await?;
+        drop(transaction);
         let mut shown = Vec::new();
         for definition in registered.named(reference)? {
             let id = definition.id();
@@ -275,12 +275,41 @@ impl Registry {
                 file: text("source_file")?,
             })
         };
-        rows.iter().map(revision).collect()
+        rows.iter().map(revision).collect::<Result<_, _>>().map_err(|error| self.in_file(error))
+    }
+
+    /// Refuses what is not what was written.
+    pub(crate) async fn check(
+        &self,
+        transaction: &mut Transaction<'_, Sqlite>,
+        part: Part,
+    ) -> Result<(), RegistryError> {
+        if digest::holds(transaction, part).await.map_err(self.failed("be read"))? {
+            return Ok(());
+        }
+        Err(self.damaged_file(match part {
+            Part::Registered => "it holds other definitions than were registered",
+            Part::Revisions => "it holds other revisions than were registered",
+        }))
+    }
+
+    /// Commits what was written with the checksum of all that is there then, and brings it from the journal
+    /// into the file: whoever loses the journal loses nothing.
+    pub(crate) async fn commit(
+        &self,
+        mut transaction: Transaction<'_, Sqlite>,
+        failed: &impl Fn(sqlx::Error) -> RegistryError,
+    ) -> Result<(), RegistryError> {
+        digest::keep(&mut transaction).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        // It is committed, whether a reader lets the journal be emptied now or the next writer does so.
+        let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await;
+        Ok(())
     }
 
     /// Its file.
     pub(crate) fn path(&self) -> &Path {
-        Path::new(self.url.trim_start_matches("sqlite://"))
+        &self.path
     }
 
     pub(crate) fn pool(&self) -> &SqlitePool {
@@ -288,8 +317,22 @@ impl Registry {
     }
 
     pub(crate) fn failed(&self, action: &'static str) -> impl Fn(sqlx::Error) -> RegistryError {
-        let url = self.url.clone();
-        move |source| RegistryError::Storage { url: url.clone(), action, source }
+        let (url, path) = (self.url.clone(), self.path.clone());
+        move |source| RegistryError::of_sqlite(&url, &path, action, source)
+    }
+
+    fn damaged_file(&self, reason: &str) -> RegistryError {
+        RegistryError::File { file: self.path.clone(), reason: reason.to_owned() }
+    }
+
+    /// Names the file that something damaged lies in.
+    fn in_file(&self, error: RegistryError) -> RegistryError {
+        match error {
+            RegistryError::Damaged { what, reason } => {
+                self.damaged_file(&format!("the {what} in it cannot be read: {reason}"))
+            }
+            error => error,
+        }
     }
 }
 

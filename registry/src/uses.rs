@@ -78,7 +78,7 @@ impl Registry {
         if fresh.is_empty() {
             return Ok(());
         }
-        let mut transaction = self.begin_writing("record a first use").await?;
+        let mut transaction = self.begin_changing("record a first use").await?;
         // An edit may have come between.
         for one in self::fresh(&mut transaction, using, &failed).await? {
             let insert =
@@ -94,24 +94,25 @@ impl Registry {
                 .await
                 .map_err(&failed)?;
         }
-        transaction.commit().await.map_err(&failed)
+        self.commit(transaction, &failed).await
     }
 
     /// Forgets that these may have been used: whoever knows the stores found that they were not. What was
     /// used since stays used.
     pub async fn never_used(&self, ids: &[DefinitionId]) -> Result<(), RegistryError> {
         let failed = self.failed("forget uses of before");
+        let mut transaction = self.begin_changing("forget uses of before").await?;
         for id in ids {
             sqlx::query("DELETE FROM uses WHERE kind = $1 AND name = $2 AND version = $3 AND used_by = $4")
                 .bind(id.kind.name())
                 .bind(id.name.as_str())
                 .bind(i64::from(id.version.unwrap_or(0)))
                 .bind(UNKNOWN)
-                .execute(self.pool())
+                .execute(&mut *transaction)
                 .await
                 .map_err(&failed)?;
         }
-        Ok(())
+        self.commit(transaction, &failed).await
     }
 }
 

@@ -6,8 +6,10 @@ use std::time::Duration;
 use locks::{Held, Holder, Wait};
 use sqlx::{Sqlite, Transaction};
 
+use crate::digest::Part;
 use crate::error::{self, RegistryError, sqlite_code};
-use crate::store::{BUSY, Registry};
+use crate::file::BUSY;
+use crate::store::Registry;
 
 /// How often it is looked whether the other one has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -24,6 +26,17 @@ impl Registry {
             Some(error::BUSY) => RegistryError::Held(held),
             _ => failed(source),
         })
+    }
+
+    /// The same for what the checksum is of: damage that is there is refused, and never becomes what was written.
+    pub(crate) async fn begin_changing(
+        &self,
+        action: &'static str,
+    ) -> Result<Transaction<'static, Sqlite>, RegistryError> {
+        let mut transaction = self.begin_writing(action).await?;
+        self.check(&mut transaction, Part::Registered).await?;
+        self.check(&mut transaction, Part::Revisions).await?;
+        Ok(transaction)
     }
 
     /// Waits for SQLite, which waits for another process without a word.

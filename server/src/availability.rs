@@ -62,5 +62,5 @@ impl Availability {
 
 /// Whether an error says that the store is out of reach, and not that something in it is damaged.
 fn is_out_of_reach(error: &OnlineError) -> bool {
-    !matches!(error, OnlineError::Damaged { .. } | OnlineError::Newer { .. } | OnlineError::TooLarge { .. })
+    !error.is_of_rows()
 }

@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 
 use feature::{Name, VersionId, excerpt, nearest};
-use online::OnlineError;
 use read::ReadError;
 use thiserror::Error;
 
@@ -238,9 +237,7 @@ const fn code_of(error: &ReadError) -> Code {
         ReadError::Misfit { .. } => Code::InvalidArgument,
         ReadError::TooManyEntities { .. } => Code::ResourceExhausted,
         ReadError::TooEarly { .. } => Code::FailedPrecondition,
-        ReadError::Store(
-            OnlineError::Damaged { .. } | OnlineError::Newer { .. } | OnlineError::TooLarge { .. },
-        ) => Code::Internal,
+        ReadError::Store(error) if error.is_of_rows() => Code::Internal,
         ReadError::Store(_) => Code::Unavailable,
         _ => Code::Internal,
     }

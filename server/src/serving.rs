@@ -4,11 +4,12 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use feature::{Micros, VersionId, excerpt};
 use futures::FutureExt;
-use online::Reader;
-use read::{FeatureRequest, Moment, ReadResult, RequestColumn, ValidatedRequest};
+use online::{OnlineError, Reader};
+use read::{FeatureRequest, Moment, ReadError, ReadResult, RequestColumn, ValidatedRequest};
 use tokio::time::timeout_at;
 
 use crate::admission::Admission;
@@ -51,6 +52,8 @@ pub struct Serving<R> {
     stand_in: Option<StandIn>,
     degraded: Option<Degraded>,
     begin_use: Option<BeginUse>,
+    /// Reads that found a row that is not what was written, or that lost ones may have been.
+    damaged: AtomicU64,
 }
 
 impl<R: Reader> Serving<R> {
@@ -73,6 +76,7 @@ impl<R: Reader> Serving<R> {
             stand_in: None,
             degraded: None,
             begin_use: None,
+            damaged: AtomicU64::new(0),
         }
     }
 
@@ -215,6 +219,12 @@ impl<R: Reader> Serving<R> {
         if features.as_ref().is_err_and(|error| error.code() == Code::Unavailable) {
             self.availability.doubt();
         }
+        if let Err(ServeError::Read(ReadError::Store(
+            OnlineError::Damaged { .. } | OnlineError::DamagedRow { .. } | OnlineError::LostRows { .. },
+        ))) = &features
+        {
+            self.damaged.fetch_add(1, Ordering::Relaxed);
+        }
         let features = features?;
         self.begin_use(served).await?;
         Ok(features)
@@ -288,6 +298,12 @@ impl<R: Reader> Serving<R> {
                 "1 where the last probe of the online store was answered, else 0",
                 f64::from(u8::from(!self.availability.is_gone())),
             ),
+            Sample {
+                name: "twinstore_serve_damaged_rows_total",
+                help: "Requests that were refused because an online row is damaged or lost",
+                kind: SampleKind::Counter,
+                value: self.damaged.load(Ordering::Relaxed) as f64,
+            },
         ];
         let more = self.samples.as_ref().map(|samples| samples()).unwrap_or_default();
         own.iter().chain(&more).for_each(|sample| page.alone(sample));

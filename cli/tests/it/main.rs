@@ -9,6 +9,10 @@ mod bad_files;
 #[cfg(test)]
 mod bad_reads;
 #[cfg(test)]
+mod damaged_online;
+#[cfg(test)]
+mod damaged_registry;
+#[cfg(test)]
 mod delta_source;
 #[cfg(test)]
 mod first_steps;

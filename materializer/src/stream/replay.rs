@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use feature::VersionId;
 use offline::{DeadLetter, Log, OfflineError};
-use online::{Reader, Writer};
+use online::Mender;
 use serde::Serialize;
 
 use super::judge::{Before, Judge, Judgement, Taken};
@@ -60,7 +60,7 @@ pub async fn unsettled(log: &Log, letters: Vec<DeadLetter>) -> Result<Vec<DeadLe
     Ok(newest.into_values().collect())
 }
 
-impl<W: Reader + Writer> Materializer<W> {
+impl<W: Mender> Materializer<W> {
     /// Judges the refused rows of a view's stream once more. A stream of the view may go on meanwhile.
     pub async fn replay_refused(
         &self,

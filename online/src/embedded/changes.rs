@@ -7,7 +7,9 @@ use std::time::Duration;
 use feature::{EntityKey, VersionId};
 use heed::{RoTxn, RwTxn};
 
-use super::Embedded;
+use super::environment::{Environment, Failed};
+use super::seal::{sealed, unsealed};
+use super::{Embedded, Opened};
 use crate::error::OnlineError;
 use crate::packed::Scan;
 use crate::store::{Change, Changed, Followed, Found, Read};
@@ -21,14 +23,18 @@ const LOOKING: Duration = Duration::from_millis(10);
 const ROW: u8 = 0;
 const VIEW: u8 = 1;
 const DROPPED: u8 = 2;
+const EVERYTHING: u8 = 3;
 
 /// The kind, the length of the view's name (u32), the name, and the key of a row.
-fn encode(change: &Change, out: &mut Vec<u8>) -> bool {
+fn encode(change: &Change, out: &mut Vec<u8>) {
     let (kind, view, key) = match change {
         Change::Row { view, key } => (ROW, view, key.as_bytes()),
         Change::View(view) => (VIEW, view, &[][..]),
         Change::Dropped(view) => (DROPPED, view, &[][..]),
-        Change::Everything => return false,
+        Change::Everything => {
+            *out = vec![EVERYTHING];
+            return;
+        }
     };
     let name = view.to_string();
     out.clear();
@@ -36,12 +42,14 @@ fn encode(change: &Change, out: &mut Vec<u8>) -> bool {
     out.extend_from_slice(&(name.len() as u32).to_le_bytes());
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(key);
-    true
 }
 
-fn decode(bytes: &[u8]) -> Option<Change> {
-    let mut scan = Scan(bytes);
+fn decode(number: &[u8], bytes: &[u8]) -> Option<Change> {
+    let mut scan = Scan(unsealed(number, bytes)?);
     let kind = scan.u8()?;
+    if kind == EVERYTHING {
+        return Some(Change::Everything);
+    }
     let length = scan.u32()? as usize;
     let view: VersionId = std::str::from_utf8(scan.bytes(length)?).ok()?.parse().ok()?;
     match kind {
@@ -52,35 +60,45 @@ fn decode(bytes: &[u8]) -> Option<Change> {
     }
 }
 
-impl Embedded {
+/// Forgets all changes: whoever follows them is told that anything may have changed.
+pub(super) fn forget(environment: &Environment, txn: &mut RwTxn<'_>) -> heed::Result<()> {
+    let last = last_change(environment, txn)?;
+    environment.changes.clear(txn)?;
+    let mut bytes = Vec::new();
+    encode(&Change::Everything, &mut bytes);
+    let number = (last + 1).to_be_bytes();
+    environment.changes.put(txn, &number, &sealed(&number, &bytes))
+}
+
+/// The number of the last change; 0 before the first.
+fn last_change(environment: &Environment, txn: &RoTxn<'_>) -> heed::Result<u64> {
+    let last = environment.changes.last(txn)?;
+    Ok(last.and_then(|(number, _)| number.try_into().ok()).map_or(0, u64::from_be_bytes))
+}
+
+impl Opened {
     /// Notes changes, and forgets as many of the oldest as are too many.
     pub(super) fn note_changes(&self, txn: &mut RwTxn<'_>, changes: &[Change]) -> heed::Result<()> {
         let table = self.environment.changes;
-        let mut last = self.last_change(txn)?;
+        let mut last = last_change(&self.environment, txn)?;
         let mut bytes = Vec::new();
         // Of more than are kept only the last would be read.
         let skipped = changes.len().saturating_sub(KEPT as usize);
         last += skipped as u64;
         for change in changes.iter().skip(skipped) {
-            if encode(change, &mut bytes) {
-                last += 1;
-                table.put(txn, &last.to_be_bytes(), &bytes)?;
-            }
+            encode(change, &mut bytes);
+            last += 1;
+            let number = last.to_be_bytes();
+            table.put(txn, &number, &sealed(&number, &bytes))?;
         }
         let first = last.saturating_sub(KEPT).to_be_bytes();
         table.delete_range(txn, &(std::ops::Bound::Unbounded, std::ops::Bound::Included(&first[..])))?;
         Ok(())
     }
 
-    /// The number of the last change; 0 before the first.
-    fn last_change(&self, txn: &RoTxn<'_>) -> heed::Result<u64> {
-        let last = self.environment.changes.last(txn)?;
-        Ok(last.and_then(|(number, _)| number.try_into().ok()).map_or(0, u64::from_be_bytes))
-    }
-
-    fn changed_now(&self, since: Option<u64>) -> heed::Result<Changed> {
+    fn changed_now(&self, since: Option<u64>) -> Result<Changed, Failed> {
         let txn = self.environment.env.read_txn()?;
-        let mark = self.last_change(&txn)?;
+        let mark = last_change(&self.environment, &txn)?;
         let everything = || Changed { mark, changes: vec![Change::Everything] };
         let Some(since) = since.filter(|since| *since <= mark && mark - since < KEPT) else {
             return Ok(everything());
@@ -92,7 +110,8 @@ impl Embedded {
         let range = (std::ops::Bound::Excluded(&after[..]), std::ops::Bound::Unbounded);
         let mut changes = Vec::new();
         for change in self.environment.changes.range(&txn, &range)? {
-            match decode(change?.1) {
+            let (number, bytes) = change?;
+            match decode(number, bytes) {
                 Some(change) => changes.push(change),
                 None => return Ok(everything()),
             }
@@ -106,27 +125,27 @@ impl Followed for Embedded {
     async fn follow(&self, tell: &(dyn Fn(Change) + Send + Sync)) -> OnlineError {
         let mut mark = None;
         loop {
-            match self.changed_now(mark) {
+            match self.reading(|opened| opened.changed_now(mark)) {
                 Ok(changed) => {
                     changed.changes.into_iter().for_each(tell);
                     mark = Some(changed.mark);
                 }
-                Err(error) => return self.error(error),
+                Err(error) => return error,
             }
             tokio::time::sleep(LOOKING).await;
         }
     }
 
     fn changed(&self, since: Option<u64>) -> Option<Result<Changed, OnlineError>> {
-        Some(self.changed_now(since).map_err(|error| self.error(error)))
+        Some(self.reading(|opened| opened.changed_now(since)))
     }
 
     async fn read_marked(&self, reads: &[Read<'_>]) -> Result<(Option<u64>, Vec<Found>), OnlineError> {
-        let read = || {
-            let txn = self.environment.env.read_txn()?;
-            Ok((Some(self.last_change(&txn)?), self.read_now(&txn, reads)?))
-        };
-        read().map_err(|error| self.error(error))
+        self.reading(|opened| {
+            let txn = opened.environment.env.read_txn()?;
+            let mark = last_change(&opened.environment, &txn)?;
+            Ok((Some(mark), opened.read_now(&txn, reads)?))
+        })
     }
 }
 
@@ -157,16 +176,17 @@ mod tests {
         assert_eq!(asked(Some(2)).changes, [Change::Dropped(view.clone())]);
         assert_eq!(asked(Some(99)).changes, [Change::Everything]);
 
-        let mut txn = store.environment.env.write_txn().unwrap();
-        store.note_changes(&mut txn, &vec![row.clone(); KEPT as usize - 1]).unwrap();
+        let opened = store.opened().unwrap();
+        let mut txn = opened.environment.env.write_txn().unwrap();
+        opened.note_changes(&mut txn, &vec![row.clone(); KEPT as usize - 1]).unwrap();
         txn.commit().unwrap();
         assert_eq!(asked(Some(3)).changes.len(), KEPT as usize - 1);
         assert_eq!(asked(Some(2)).changes, [Change::Everything]);
-        let mut txn = store.environment.env.write_txn().unwrap();
-        store.note_changes(&mut txn, &vec![row; 2 * KEPT as usize]).unwrap();
+        let mut txn = opened.environment.env.write_txn().unwrap();
+        opened.note_changes(&mut txn, &vec![row; 2 * KEPT as usize]).unwrap();
         txn.commit().unwrap();
         assert_eq!(asked(Some(4)).changes, [Change::Everything]);
-        let txn = store.environment.env.read_txn().unwrap();
-        assert_eq!(store.environment.changes.len(&txn).unwrap(), KEPT);
+        let txn = opened.environment.env.read_txn().unwrap();
+        assert_eq!(opened.environment.changes.len(&txn).unwrap(), KEPT);
     }
 }

@@ -1,22 +1,26 @@
-//! Opening the store on disk: one environment for all of a process, and what its files must be.
+//! Opening the store on disk: what its files must be, and one environment of LMDB over them.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use heed::types::Bytes;
-use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, MdbError};
+use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, MdbError, RwTxn};
 
+use super::contents::{
+    ABOUT, CHANGES, Contents, DROPPED, FORMAT_KEY, Lost, REBUILDING, ROWS, SEALED, STATE, VIEWS,
+};
+use super::data_file::{FileId, check_head, damaged, data_file, lock_file, read_state};
 use super::records::Records;
+use super::seal::sealed;
+use super::walk::Leaves;
+use super::{conversion, cut_short};
 use crate::error::OnlineError;
 
 /// The format of the tables below; the rows have a version of their own.
-pub(super) const FORMAT: u32 = 2;
-/// The format without a table of changes, which is added when such a store is opened.
-const WITHOUT_CHANGES: u32 = 1;
+pub(super) const FORMAT: u32 = SEALED;
 
 /// The largest store, in bytes of address space; halved where the system grants less. Files grow as
 /// they are written, whatever this is.
@@ -27,6 +31,8 @@ const LEAST_MAP_BYTES: usize = 1 << 26;
 const MAX_READERS: u32 = 1024;
 /// How long an opening waits for the last user in this process to close the store.
 const CLOSING: Duration = Duration::from_secs(10);
+/// How often a state is looked for that others write over meanwhile.
+const LOOKS: usize = 1000;
 
 pub(super) type Table = Database<'static, Bytes, Bytes>;
 
@@ -35,11 +41,13 @@ pub(super) type Table = Database<'static, Bytes, Bytes>;
 pub(super) struct Environment {
     pub(super) env: Env,
     pub(super) path: PathBuf,
-    /// `format` and `next_view`, little-endian.
+    /// Which file it is, whatever lies at its path by now.
+    file: FileId,
+    /// `format`, `next_view`, `state` and `rebuilding`, little-endian; all but the first sealed.
     pub(super) about: Table,
     /// `name@version` to its record.
     pub(super) views: Table,
-    /// View number and entity key to packed row.
+    /// View number and entity key to packed row and seal.
     pub(super) rows: Table,
     /// Numbers of dropped views whose rows are still to be removed.
     pub(super) dropped: Table,
@@ -47,30 +55,149 @@ pub(super) struct Environment {
     pub(super) changes: Table,
     /// The records of views that were read lately.
     pub(super) records: Records,
+    /// Where rows were lost when it was opened.
+    lost: HashMap<u32, u32>,
 }
 
-/// LMDB allows an environment once in a process: all openings of a path share it.
-static OPEN: Mutex<Option<HashMap<PathBuf, Weak<Environment>>>> = Mutex::new(None);
+/// What goes wrong within one call.
+#[derive(Debug)]
+pub(super) enum Failed {
+    Heed(heed::Error),
+    Known(OnlineError),
+}
+
+impl From<heed::Error> for Failed {
+    fn from(error: heed::Error) -> Self {
+        Failed::Heed(error)
+    }
+}
+
+impl From<OnlineError> for Failed {
+    fn from(error: OnlineError) -> Self {
+        Failed::Known(error)
+    }
+}
 
 impl Environment {
-    pub(super) fn open(path: &Path) -> Result<Arc<Environment>, OnlineError> {
-        let unusable = |error: io::Error| of_io(path, error);
-        fs::create_dir_all(path).map_err(unusable)?;
-        let path = path.canonicalize().map_err(unusable)?;
-        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = open.get_or_insert_default();
-        if let Some(environment) = open.get(&path).and_then(Weak::upgrade) {
-            return Ok(environment);
+    /// Opens the files in a folder, and makes them where there are none. Nothing of them is mapped before
+    /// it is checked.
+    pub(super) fn open(path: &Path) -> Result<Environment, OnlineError> {
+        let data = data_file(path);
+        if !data.exists() {
+            let _alone = alone(path)?;
+            if !data.exists() {
+                if lock_file(path).exists() {
+                    return Err(damaged(&data, "it is missing, and it was there"));
+                }
+                create(path, false)?;
+            }
         }
-        let environment = Arc::new(open_tables(open_env(&path)?, path.clone())?);
-        open.retain(|_, environment| environment.strong_count() > 0);
-        open.insert(path, Arc::downgrade(&environment));
+        check_head(&data)?;
+        cut_short::survive();
+        let env = open_env(path)?;
+        let contents = read_contents(&env, path, None)?;
+        let format = contents.format.ok_or_else(|| damaged(&data, "its format is not noted in it"))?;
+        if format == 0 || format > FORMAT {
+            let what = format!("the online store at {}", path.display());
+            return Err(OnlineError::Newer { what, found: format, known: FORMAT });
+        }
+        let mut environment = open_tables(env, path)?;
+        if format < FORMAT {
+            conversion::convert(&environment)?;
+            environment.note_lost(read_contents(&environment.env, path, None)?.lost);
+        } else {
+            environment.note_lost(contents.lost);
+        }
         Ok(environment)
     }
 
-    pub(super) fn error(&self, error: heed::Error) -> OnlineError {
-        of_heed(&self.path, error)
+    fn note_lost(&mut self, lost: Lost) {
+        self.lost = lost.into_iter().collect();
     }
+
+    /// Whether rows of this view were lost, so that who is not found may have been there.
+    pub(super) fn has_lost(&self, number: u32, recounts: u32) -> bool {
+        self.lost.get(&number) == Some(&recounts)
+    }
+
+    /// Whether the files at its path are not these any more.
+    pub(super) fn is_replaced(&self) -> bool {
+        FileId::at(&data_file(&self.path)).is_some_and(|file| file != self.file)
+    }
+
+    /// Commits what was written, with the number of the state that it makes. What went into files that
+    /// were replaced meanwhile is not acknowledged.
+    pub(super) fn commit(&self, mut txn: RwTxn<'_>) -> Result<(), Failed> {
+        let state = (txn.id() as u64).to_le_bytes();
+        self.about.put(&mut txn, STATE, &sealed(STATE, &state))?;
+        txn.commit()?;
+        if FileId::at(&data_file(&self.path)) != Some(self.file) {
+            return Err(Failed::Known(OnlineError::Unavailable {
+                place: self.path.display().to_string(),
+                reason: "its files were replaced meanwhile".to_owned(),
+            }));
+        }
+        Ok(())
+    }
+
+    /// Reads all of the state that is the last now.
+    pub(super) fn read_whole(&self) -> Result<Contents, OnlineError> {
+        read_contents(&self.env, &self.path, Some(Leaves::All))
+    }
+
+    pub(super) fn error(&self, failed: Failed) -> OnlineError {
+        match failed {
+            Failed::Heed(error) => of_heed(&self.path, error),
+            Failed::Known(error) => error,
+        }
+    }
+}
+
+/// Reads the newest state, which is kept while it is read.
+fn read_contents(env: &Env, path: &Path, leaves: Option<Leaves>) -> Result<Contents, OnlineError> {
+    let data = data_file(path);
+    let failed = |error| of_heed(path, error);
+    let file = env.try_clone_inner_file().map_err(failed)?;
+    for _ in 0..LOOKS {
+        let txn = env.read_txn().map_err(failed)?;
+        if let Some(contents) = read_state(&data, &file, txn.id() as u64, leaves)? {
+            return Ok(contents);
+        }
+    }
+    Err(damaged(&data, "its first pages do not name the state that its readers know"))
+}
+
+/// Waits until no other process makes or replaces the files of this folder.
+pub(super) fn alone(path: &Path) -> Result<File, OnlineError> {
+    let lock = || {
+        let folder = File::open(path)?;
+        folder.lock()?;
+        Ok(folder)
+    };
+    lock().map_err(|error| of_io(path, error))
+}
+
+/// Makes new files, whole at once. Only one who is alone does so.
+pub(super) fn create(path: &Path, is_rebuilding: bool) -> Result<(), OnlineError> {
+    let new = path.join("new");
+    let make = || {
+        match fs::remove_dir_all(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(of_io(path, error)),
+            _ => fs::create_dir_all(&new).map_err(|error| of_io(path, error))?,
+        }
+        let env = open_env(&new)?;
+        new_tables(&env, is_rebuilding).map_err(|error| of_heed(path, error))?;
+        let closing = env.prepare_for_closing();
+        closing.wait();
+        let sync = || {
+            fs::rename(data_file(&new), data_file(path))?;
+            fs::remove_dir_all(&new)?;
+            File::open(path)?.sync_all()?;
+            path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+        };
+        sync().map_err(|error| of_io(path, error))
+    };
+    make()
 }
 
 fn open_env(path: &Path) -> Result<Env, OnlineError> {
@@ -112,36 +239,31 @@ fn open_once(options: &EnvOpenOptions, path: &Path) -> heed::Result<Env> {
     unsafe { options.open(path) }
 }
 
-fn open_tables(env: Env, path: PathBuf) -> Result<Environment, OnlineError> {
-    let open = |env: &Env, tables: Option<[Table; 5]>| match tables {
-        Some(tables) => Ok(tables),
-        None => new_tables(env).map_err(|error| of_heed(&path, error)),
+fn open_tables(env: Env, path: &Path) -> Result<Environment, OnlineError> {
+    let failed = |error| of_heed(path, error);
+    let file = env.try_clone_inner_file().map_err(failed)?;
+    let file = FileId::of(&file).map_err(|error| of_io(path, error))?;
+    let tables = match existing_tables(&env).map_err(failed)? {
+        Some(tables) => tables,
+        // The first format had no table of changes.
+        None => new_tables(&env, false).map_err(failed)?,
     };
-    let existing = existing_tables(&env).map_err(|error| of_heed(&path, error))?;
-    let [about, views, rows, dropped, changes] = open(&env, existing)?;
-    let mut environment = Environment {
+    let [about, views, rows, dropped, changes] = tables;
+    Ok(Environment {
         env,
-        path: path.clone(),
+        path: path.to_owned(),
+        file,
         about,
         views,
         rows,
         dropped,
         changes,
         records: Records::default(),
-    };
-    let mut format = environment.format()?;
-    if format == WITHOUT_CHANGES {
-        [environment.about, .., environment.changes] = open(&environment.env, None)?;
-        format = environment.format()?;
-    }
-    if format != FORMAT {
-        let what = format!("the online store at {}", environment.path.display());
-        return Err(OnlineError::Newer { what, found: format, known: FORMAT });
-    }
-    Ok(environment)
+        lost: HashMap::new(),
+    })
 }
 
-const TABLES: [&str; 5] = ["about", "views", "rows", "dropped", "changes"];
+const TABLES: [&str; 5] = [ABOUT, VIEWS, ROWS, DROPPED, CHANGES];
 
 /// The tables of a store that another opening made; none where they are still to be made.
 fn existing_tables(env: &Env) -> heed::Result<Option<[Table; 5]>> {
@@ -162,7 +284,8 @@ fn existing_tables(env: &Env) -> heed::Result<Option<[Table; 5]>> {
     opened.map(|opened: CommitOrAbort<[Table; 5], ()>| opened.commit())
 }
 
-fn new_tables(env: &Env) -> heed::Result<[Table; 5]> {
+/// Makes the tables that are missing. A store that has none yet gets the newest format.
+fn new_tables(env: &Env, is_rebuilding: bool) -> heed::Result<[Table; 5]> {
     let txn = env.write_txn()?;
     let made = env.create_databases_and_commit(txn, |opener, txn| {
         let [about, views, rows, dropped, changes] = TABLES;
@@ -174,29 +297,17 @@ fn new_tables(env: &Env) -> heed::Result<[Table; 5]> {
             opener.create_database(txn, Some(changes))?,
         ];
         let [about, ..] = &tables;
-        let format = about.get(txn, b"format")?;
-        if format.is_none() || format == Some(&WITHOUT_CHANGES.to_le_bytes()) {
-            about.put(txn, b"format", &FORMAT.to_le_bytes())?;
+        if about.get(txn, FORMAT_KEY)?.is_none() {
+            about.put(txn, FORMAT_KEY, &FORMAT.to_le_bytes())?;
+            let state = (txn.id() as u64).to_le_bytes();
+            about.put(txn, STATE, &sealed(STATE, &state))?;
+        }
+        if is_rebuilding {
+            about.put(txn, REBUILDING, &sealed(REBUILDING, &[]))?;
         }
         Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(tables))
     });
     made.map(CommitOrAbort::unwrap_commit)
-}
-
-impl Environment {
-    pub(super) fn format(&self) -> Result<u32, OnlineError> {
-        let txn = self.env.read_txn().map_err(|error| self.error(error))?;
-        let bytes = self.about.get(&txn, b"format").map_err(|error| self.error(error))?;
-        bytes
-            .and_then(|bytes| bytes.try_into().ok())
-            .map(u32::from_le_bytes)
-            .filter(|format| *format > 0)
-            .ok_or_else(|| OnlineError::Unusable {
-                path: self.path.clone(),
-                reason: "its format is not noted in it; move the folder away and sync from the log"
-                    .to_owned(),
-            })
-    }
 }
 
 pub(super) fn of_heed(path: &Path, error: heed::Error) -> OnlineError {
@@ -213,10 +324,15 @@ pub(super) fn of_heed(path: &Path, error: heed::Error) -> OnlineError {
             reason: "another process let it grow beyond the address space of this one; raise the limit (ulimit -v)"
                 .to_owned(),
         },
-        heed::Error::Mdb(MdbError::Invalid | MdbError::VersionMismatch) => OnlineError::Unusable {
-            path,
-            reason: "its files are no online store; move the folder away and sync from the log".to_owned(),
-        },
+        heed::Error::Mdb(
+            MdbError::Invalid
+            | MdbError::VersionMismatch
+            | MdbError::Corrupted
+            | MdbError::PageNotFound
+            | MdbError::Panic
+            | MdbError::Incompatible
+            | MdbError::BadDbi,
+        ) => damaged(&data_file(&path), reason),
         _ => OnlineError::Unusable { path, reason },
     }
 }
@@ -224,7 +340,7 @@ pub(super) fn of_heed(path: &Path, error: heed::Error) -> OnlineError {
 /// What LMDB says of a write of which the system took only a part, as it does when the disk gets full.
 const CUT_SHORT: i32 = 5;
 
-fn of_io(path: &Path, error: io::Error) -> OnlineError {
+pub(super) fn of_io(path: &Path, error: io::Error) -> OnlineError {
     let (path, reason) = (path.to_owned(), error.to_string());
     match error.kind() {
         _ if error.raw_os_error() == Some(CUT_SHORT) => {

@@ -10,8 +10,11 @@ use crate::contract::{key, moment, read, wait_for};
 use crate::store::{Change, Followed, Outcome, Read, Reader, Replacement, Stats, Writer};
 
 const ROW: &[u8] = include_bytes!("../../golden/row-1.bin");
-const STORES: [&[u8]; 2] =
-    [include_bytes!("../../golden/embedded-1.bin"), include_bytes!("../../golden/embedded-2.bin")];
+const STORES: [&[u8]; 3] = [
+    include_bytes!("../../golden/embedded-1.bin"),
+    include_bytes!("../../golden/embedded-2.bin"),
+    include_bytes!("../../golden/embedded-3.bin"),
+];
 
 fn id(name: &str) -> VersionId {
     name.parse().unwrap()
@@ -74,7 +77,7 @@ fn a_store_of_every_format_is_read_and_written_on() {
             drop(store);
             let store = Embedded::open(folder.path()).unwrap();
             assert_eq!(read(&store, &id("golden@2"), &c).await.as_deref(), Some(ROW));
-            assert_eq!(store.environment.format().unwrap(), FORMAT);
+            assert_eq!(store.opened().unwrap().environment.read_whole().unwrap().format, Some(FORMAT));
         });
     }
 }

@@ -1,45 +1,36 @@
 //! A view's rows on disk written again from the log, in the place of those that are there.
 
-use std::ops::Bound;
-
 use feature::{EntityKey, Micros, VersionId};
-use heed::{RoTxn, RwTxn};
+use heed::RwTxn;
 
+use super::environment::Failed;
 use super::record::Record;
-use super::{Embedded, row_place};
+use super::seal::Stored;
+use super::{Embedded, Opened, row_place};
 use crate::error::OnlineError;
 use crate::mending::{Entities, Mender, Mending, Verdict, verdict};
 use crate::packed::Held;
-use crate::store::{Change, Outcome, Stats};
+use crate::store::{Change, Outcome};
 
-impl Embedded {
-    /// The view's record; none where there is none that can be read.
-    fn sound_record(&self, txn: &RoTxn<'_>, view: &VersionId) -> heed::Result<Option<Record>> {
-        match self.record(txn, view) {
-            Err(heed::Error::Decoding(_)) => Ok(None),
-            record => record,
-        }
-    }
-
+impl Opened {
     fn mend_now(
         &self,
         view: &VersionId,
         rows: &[Mending<'_>],
         applied_at: Option<Micros>,
-    ) -> Result<Vec<Outcome>, OnlineError> {
-        let heed = |error| self.error(error);
+    ) -> Result<Vec<Outcome>, Failed> {
         let heads: Vec<Held> =
             rows.iter().map(|row| Held::of(view, row.bytes)).collect::<Result<_, OnlineError>>()?;
-        let mut txn = self.environment.env.write_txn().map_err(heed)?;
-        let before = self.sound_record(&txn, view).map_err(heed)?;
+        let mut txn = self.environment.env.write_txn()?;
+        let before = self.record(&txn, view)?;
         let mut record = match before {
             Some(record) => record,
-            None => Record { number: self.next_number(&mut txn).map_err(heed)?, stats: Stats::default() },
+            None => Record::new(self.next_number(&mut txn)?),
         };
         let mut outcomes = Vec::with_capacity(rows.len());
         let mut changes = Vec::new();
         for (row, new) in rows.iter().zip(&heads) {
-            let outcome = self.mend_row(&mut txn, view, &mut record, row, new).map_err(heed)?;
+            let outcome = self.mend_row(&mut txn, view, &mut record, row, new)?;
             if outcome == Outcome::Written {
                 changes.push(Change::Row { view: view.clone(), key: row.key.clone() });
             }
@@ -50,10 +41,9 @@ impl Embedded {
             changes.push(Change::View(view.clone()));
         }
         if !changes.is_empty() {
-            let name = view.to_string();
-            self.environment.views.put(&mut txn, name.as_bytes(), &record.to_bytes()).map_err(heed)?;
-            self.note_changes(&mut txn, &changes).map_err(heed)?;
-            txn.commit().map_err(heed)?;
+            self.put_record(&mut txn, view, record)?;
+            self.note_changes(&mut txn, &changes)?;
+            self.environment.commit(txn)?;
         }
         Ok(outcomes)
     }
@@ -68,81 +58,82 @@ impl Embedded {
     ) -> heed::Result<Outcome> {
         let mut place = Vec::new();
         let place = row_place(&mut place, record.number, row.key);
-        if let Some(held) = self.environment.rows.get(txn, place)? {
-            match verdict(view, held, new, row) {
-                Verdict::Same => return Ok(Outcome::Unchanged),
-                Verdict::Conflict => return Ok(Outcome::Conflict { held: held.to_vec() }),
-                Verdict::Write => {}
+        if let Some(bytes) = self.environment.rows.get(txn, place)? {
+            let there = Stored::of(bytes);
+            // One that is not what was written has nothing to say.
+            if let Ok(held) = there.check(place) {
+                match verdict(view, held, new, row) {
+                    Verdict::Same => return Ok(Outcome::Unchanged),
+                    Verdict::Conflict => return Ok(Outcome::Conflict { held: held.to_vec() }),
+                    Verdict::Write => {}
+                }
             }
-            record.stats.bytes = record.stats.bytes.saturating_sub((place.len() + held.len()) as u64);
-            record.stats.rows = record.stats.rows.saturating_sub(1);
+            record.subtract(place.len() + there.row.len(), there.share(place));
         }
-        self.environment.rows.put(txn, place, row.bytes)?;
-        record.stats.bytes += (place.len() + row.bytes.len()) as u64;
-        record.stats.rows += 1;
+        self.put_row(txn, record, place, row.bytes)?;
         Ok(Outcome::Written)
     }
 
-    fn strays_now(&self, view: &VersionId, known: &Entities) -> heed::Result<Vec<(EntityKey, Vec<u8>)>> {
+    fn strays_now(&self, view: &VersionId, known: &Entities) -> Result<Vec<(EntityKey, Vec<u8>)>, Failed> {
         let txn = self.environment.env.read_txn()?;
         let mut strays = Vec::new();
-        let Some(record) = self.sound_record(&txn, view)? else { return Ok(strays) };
+        let Some(record) = self.record(&txn, view)? else { return Ok(strays) };
         for row in self.environment.rows.prefix_iter(&txn, &record.number.to_be_bytes())? {
             let (place, bytes) = row?;
             let key = place.get(size_of::<u32>()..).unwrap_or_default();
             if let Ok(key) = EntityKey::from_bytes(key.into())
                 && !known.contains(&key)
             {
-                strays.push((key, bytes.to_vec()));
+                strays.push((key, Stored::of(bytes).row.to_vec()));
             }
         }
         Ok(strays)
     }
 
-    fn remove_now(&self, view: &VersionId, rows: &[(EntityKey, Vec<u8>)]) -> heed::Result<u64> {
+    fn remove_now(&self, view: &VersionId, rows: &[(EntityKey, Vec<u8>)]) -> Result<u64, Failed> {
         let mut txn = self.environment.env.write_txn()?;
-        let Some(mut record) = self.sound_record(&txn, view)? else { return Ok(0) };
+        let Some(mut record) = self.record(&txn, view)? else { return Ok(0) };
         let mut place = Vec::new();
         let mut changes = Vec::new();
         for (key, bytes) in rows {
             let place = row_place(&mut place, record.number, key);
-            if self.environment.rows.get(&txn, place)? != Some(bytes) {
+            let Some(there) = self.environment.rows.get(&txn, place)?.map(Stored::of) else { continue };
+            if there.row != bytes {
                 continue;
             }
+            record.subtract(place.len() + bytes.len(), there.share(place));
             self.environment.rows.delete(&mut txn, place)?;
-            record.stats.bytes = record.stats.bytes.saturating_sub((place.len() + bytes.len()) as u64);
-            record.stats.rows = record.stats.rows.saturating_sub(1);
             changes.push(Change::Row { view: view.clone(), key: key.clone() });
         }
         if !changes.is_empty() {
-            let name = view.to_string();
-            self.environment.views.put(&mut txn, name.as_bytes(), &record.to_bytes())?;
+            self.put_record(&mut txn, view, record)?;
             self.note_changes(&mut txn, &changes)?;
-            txn.commit()?;
+            self.environment.commit(txn)?;
         }
         Ok(changes.len() as u64)
     }
 
-    fn recount_now(&self, view: &VersionId) -> heed::Result<()> {
+    /// Counts the rows that are what was written, and removes the others. From then on the view has lost none.
+    fn recount_now(&self, view: &VersionId) -> Result<(), Failed> {
         let mut txn = self.environment.env.write_txn()?;
-        let Some(record) = self.sound_record(&txn, view)? else { return Ok(()) };
-        let (mut rows, mut bytes) = (0, 0);
-        let first = record.number.to_be_bytes();
-        let range = (Bound::Included(&first[..]), Bound::Unbounded);
-        for row in self.environment.rows.range(&txn, &range)? {
-            let (place, row) = row?;
-            if !place.starts_with(&first) {
-                break;
+        let Some(record) = self.record(&txn, view)? else { return Ok(()) };
+        let mut counted = Record::new(record.number);
+        let mut damaged = Vec::new();
+        for row in self.environment.rows.prefix_iter(&txn, &record.number.to_be_bytes())? {
+            let (place, bytes) = row?;
+            let there = Stored::of(bytes);
+            match there.check(place) {
+                Ok(row) => counted.add(place.len() + row.len(), there.share(place)),
+                Err(_) => damaged.push(place.to_vec()),
             }
-            rows += 1;
-            bytes += (place.len() + row.len()) as u64;
         }
-        let counted = Record { stats: Stats { rows, bytes, ..record.stats }, ..record };
-        if counted != record {
-            self.environment.views.put(&mut txn, view.to_string().as_bytes(), &counted.to_bytes())?;
-            txn.commit()?;
+        for place in damaged {
+            self.environment.rows.delete(&mut txn, &place)?;
         }
-        Ok(())
+        counted.stats.applied_at = record.stats.applied_at;
+        counted.recounts = record.recounts.wrapping_add(1).max(1);
+        self.put_record(&mut txn, view, counted)?;
+        self.environment.commit(txn)
     }
 }
 
@@ -153,7 +144,7 @@ impl Mender for Embedded {
         rows: &[Mending<'_>],
         applied_at: Option<Micros>,
     ) -> Result<Vec<Outcome>, OnlineError> {
-        self.mend_now(view, rows, applied_at)
+        self.writing(|opened| opened.mend_now(view, rows, applied_at))
     }
 
     async fn strays(
@@ -161,14 +152,14 @@ impl Mender for Embedded {
         view: &VersionId,
         known: &Entities,
     ) -> Result<Vec<(EntityKey, Vec<u8>)>, OnlineError> {
-        self.strays_now(view, known).map_err(|error| self.error(error))
+        self.reading(|opened| opened.strays_now(view, known))
     }
 
     async fn remove(&self, view: &VersionId, rows: &[(EntityKey, Vec<u8>)]) -> Result<u64, OnlineError> {
-        self.remove_now(view, rows).map_err(|error| self.error(error))
+        self.writing(|opened| opened.remove_now(view, rows))
     }
 
     async fn recount(&self, view: &VersionId) -> Result<(), OnlineError> {
-        self.recount_now(view).map_err(|error| self.error(error))
+        self.writing(|opened| opened.recount_now(view))
     }
 }

@@ -3,14 +3,24 @@
 //! that a process killed at any moment leaves what was last acknowledged.
 
 mod changes;
+mod contents;
+mod conversion;
+mod cut_short;
+#[cfg(test)]
+mod damage;
+mod data_file;
 mod environment;
 #[cfg(test)]
 mod golden;
 mod mending;
+mod page;
 mod record;
 mod records;
+mod seal;
+mod shared;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,8 +31,14 @@ use heed::{RoTxn, RwTxn};
 use crate::error::OnlineError;
 use crate::packed::Held;
 use crate::store::{Change, Found, Outcome, Read, Reader, Replacement, Stats, Writer};
-use environment::Environment;
+use contents::{NEXT_VIEW, REBUILDING};
+use data_file::{damaged, data_file};
+use environment::{Environment, Failed};
 use record::Record;
+use seal::{Stored, sealed, stored, unsealed};
+use shared::Shared;
+
+pub use shared::Condition;
 
 /// How many rows of a dropped view are removed in one transaction.
 const SWEEP_ROWS: usize = 10_000;
@@ -32,22 +48,77 @@ const SWEEP_ROWS: usize = 10_000;
 /// wait for anything but the disk: those of a writer sync it on the thread that polls them.
 #[derive(Clone, Debug)]
 pub struct Embedded {
-    environment: Arc<Environment>,
+    shared: Arc<Shared>,
     /// Whether positions decide what is written.
     compares: bool,
 }
 
+/// The store's files as they are during one call.
+struct Opened {
+    environment: Arc<Environment>,
+    compares: bool,
+}
+
 impl Embedded {
-    /// Opens the store in this folder, and makes it where there is none.
+    /// Opens the store in this folder, and makes it where there is none. Every page of its file is read and
+    /// checked before any is mapped; of a file of more than 256 MiB all but the leaves of its rows.
     pub fn open(path: &Path) -> Result<Self, OnlineError> {
-        Environment::open(path).map(|environment| Self { environment, compares: true })
+        Shared::open(path).map(|shared| Self { shared, compares: true })
+    }
+
+    /// Opens the store in this folder in whatever condition it is. One that cannot be used is put aside, its
+    /// file's name with this suffix, for an empty one; see [`Condition`].
+    pub fn repair(path: &Path, suffix: &str) -> Result<(Self, Condition), OnlineError> {
+        let condition = shared::repair(path, suffix)?;
+        Ok((Self::open(path)?, condition))
+    }
+
+    /// Says that a store that was unfinished is filled: from now on, whoever is not found in it is absent.
+    pub fn complete(&self) -> Result<(), OnlineError> {
+        let Opened { environment, .. } = self.opened_to_write()?;
+        shared::end_rebuilding(&environment).map_err(|failed| environment.error(failed))
+    }
+
+    /// Reads every page and every row of the store as it is now. Gives how many rows are damaged; where
+    /// anything else is not what was written, that is the error.
+    pub fn verify(&self) -> Result<u64, OnlineError> {
+        self.opened_to_write()?.environment.read_whole().map(|contents| contents.damaged_rows)
     }
 
     pub(crate) fn without_compare(self) -> Self {
         Self { compares: false, ..self }
     }
 
-    fn read_now(&self, txn: &RoTxn<'_>, reads: &[Read<'_>]) -> heed::Result<Vec<Found>> {
+    fn opened(&self) -> Result<Opened, OnlineError> {
+        Ok(Opened { environment: self.shared.current()?, compares: self.compares })
+    }
+
+    /// The same, and surely the files that are there now.
+    fn opened_to_write(&self) -> Result<Opened, OnlineError> {
+        Ok(Opened { environment: self.shared.newest()?, compares: self.compares })
+    }
+
+    /// What a read gives; once more where the files that it was of were replaced.
+    fn reading<T>(&self, read: impl Fn(&Opened) -> Result<T, Failed>) -> Result<T, OnlineError> {
+        let opened = self.opened()?;
+        match read(&opened) {
+            Err(failed) if opened.environment.is_replaced() => {
+                drop((opened, failed));
+                let opened = self.opened_to_write()?;
+                read(&opened).map_err(|failed| opened.environment.error(failed))
+            }
+            read => read.map_err(|failed| opened.environment.error(failed)),
+        }
+    }
+
+    fn writing<T>(&self, write: impl FnOnce(&Opened) -> Result<T, Failed>) -> Result<T, OnlineError> {
+        let opened = self.opened_to_write()?;
+        write(&opened).map_err(|failed| opened.environment.error(failed))
+    }
+}
+
+impl Opened {
+    fn read_now(&self, txn: &RoTxn<'_>, reads: &[Read<'_>]) -> Result<Vec<Found>, Failed> {
         let mut place = Vec::with_capacity(64);
         reads
             .iter()
@@ -56,20 +127,50 @@ impl Embedded {
                 let mut found =
                     Found::new(record.and_then(|record| record.stats.applied_at), read.keys.len());
                 for key in read.keys {
-                    found.push(match record {
-                        Some(record) => {
-                            self.environment.rows.get(txn, row_place(&mut place, record.number, key))?
-                        }
-                        None => None,
-                    });
+                    found.push(self.row(txn, read.view, record, key, &mut place)?);
                 }
                 Ok(found)
             })
             .collect()
     }
 
+    /// A view's row, which is what was written. None where the entity was never seen.
+    fn row<'t>(
+        &self,
+        txn: &'t RoTxn<'_>,
+        view: &VersionId,
+        record: Option<Record>,
+        key: &EntityKey,
+        place: &mut Vec<u8>,
+    ) -> Result<Option<&'t [u8]>, Failed> {
+        if let Some(record) = record {
+            let place = row_place(place, record.number, key);
+            if let Some(bytes) = self.environment.rows.get(txn, place)? {
+                return match Stored::of(bytes).check(place) {
+                    Ok(row) => Ok(Some(row)),
+                    Err(what) => Err(damaged_row(view, key, what).into()),
+                };
+            }
+            if self.environment.has_lost(record.number, record.recounts) {
+                return Err(OnlineError::LostRows { view: view.clone() }.into());
+            }
+        }
+        // A view whose rows were counted again was filled.
+        if record.is_none_or(|record| record.recounts == 0)
+            && self.environment.about.get(txn, REBUILDING)?.is_some()
+        {
+            return Err(Failed::Known(OnlineError::Unavailable {
+                place: self.environment.path.display().to_string(),
+                reason: format!(
+                    "the rows of {view} are to be written again from the log: `twinstore online rebuild` does so"
+                ),
+            }));
+        }
+        Ok(None)
+    }
+
     /// A view's record, which is looked for once in each state of the store.
-    fn known_record(&self, txn: &RoTxn<'_>, view: &VersionId) -> heed::Result<Option<Record>> {
+    fn known_record(&self, txn: &RoTxn<'_>, view: &VersionId) -> Result<Option<Record>, Failed> {
         let state = txn.id();
         if let Some(record) = self.environment.records.get(state, view) {
             return Ok(record);
@@ -79,13 +180,20 @@ impl Embedded {
         Ok(record)
     }
 
-    fn record(&self, txn: &RoTxn<'_>, view: &VersionId) -> heed::Result<Option<Record>> {
-        let bytes = self.environment.views.get(txn, view.to_string().as_bytes())?;
-        bytes.map(|bytes| Record::from_bytes(bytes).ok_or_else(damaged_record)).transpose()
+    fn record(&self, txn: &RoTxn<'_>, view: &VersionId) -> Result<Option<Record>, Failed> {
+        let name = view.to_string();
+        let Some(bytes) = self.environment.views.get(txn, name.as_bytes())? else { return Ok(None) };
+        let record = Record::from_bytes(name.as_bytes(), bytes);
+        record.map(Some).ok_or_else(|| self.damaged("the record of a view in it is not what was written"))
     }
 
-    fn error(&self, error: heed::Error) -> OnlineError {
-        self.environment.error(error)
+    fn put_record(&self, txn: &mut RwTxn<'_>, view: &VersionId, record: Record) -> heed::Result<()> {
+        let name = view.to_string();
+        self.environment.views.put(txn, name.as_bytes(), &record.to_bytes(&name))
+    }
+
+    fn damaged(&self, what: &str) -> Failed {
+        damaged(&data_file(&self.environment.path), what).into()
     }
 
     fn replace_now(
@@ -93,33 +201,31 @@ impl Embedded {
         view: &VersionId,
         rows: &[Replacement<'_>],
         applied_at: Option<Micros>,
-    ) -> Result<Vec<Outcome>, OnlineError> {
-        let heed = |error| self.error(error);
+    ) -> Result<Vec<Outcome>, Failed> {
         // Rows that are none are refused before anything is locked.
-        let heads: Result<Vec<Held>, OnlineError> =
-            rows.iter().map(|row| Held::of(view, row.bytes)).collect();
-        let mut txn = self.environment.env.write_txn().map_err(heed)?;
-        let before = self.record(&txn, view).map_err(heed)?;
+        let heads: Vec<Held> =
+            rows.iter().map(|row| Held::of(view, row.bytes)).collect::<Result<_, OnlineError>>()?;
+        let mut txn = self.environment.env.write_txn()?;
+        let before = self.record(&txn, view)?;
         let mut record = match before {
             Some(record) => record,
-            None => Record { number: self.next_number(&mut txn).map_err(heed)?, stats: Stats::default() },
+            None => Record::new(self.next_number(&mut txn)?),
         };
         let mut outcomes = Vec::with_capacity(rows.len());
-        for (row, new) in rows.iter().zip(heads?) {
+        for (row, new) in rows.iter().zip(heads) {
             outcomes.push(self.replace_row(&mut txn, view, &mut record, row, &new)?);
         }
         record.stats.applied_at = record.stats.applied_at.max(applied_at);
         if before != Some(record) || outcomes.contains(&Outcome::Written) {
-            let name = view.to_string();
-            self.environment.views.put(&mut txn, name.as_bytes(), &record.to_bytes()).map_err(heed)?;
+            self.put_record(&mut txn, view, record)?;
             let written = rows.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Outcome::Written);
             let mut changes: Vec<Change> =
                 written.map(|(row, _)| Change::Row { view: view.clone(), key: row.key.clone() }).collect();
             if before.and_then(|before| before.stats.applied_at) != record.stats.applied_at {
                 changes.push(Change::View(view.clone()));
             }
-            self.note_changes(&mut txn, &changes).map_err(heed)?;
-            txn.commit().map_err(heed)?;
+            self.note_changes(&mut txn, &changes)?;
+            self.environment.commit(txn)?;
         }
         Ok(outcomes)
     }
@@ -131,14 +237,16 @@ impl Embedded {
         record: &mut Record,
         row: &Replacement<'_>,
         new: &Held,
-    ) -> Result<Outcome, OnlineError> {
+    ) -> Result<Outcome, Failed> {
         let mut place = Vec::new();
         let place = row_place(&mut place, record.number, row.key);
-        if let Some(bytes) = self.environment.rows.get(txn, place).map_err(|error| self.error(error))? {
+        if let Some(bytes) = self.environment.rows.get(txn, place)? {
+            let there = Stored::of(bytes);
+            let bytes = there.check(place).map_err(|what| damaged_row(view, row.key, what))?;
             let held = Held::of(view, bytes)?;
             if held.schema_id != new.schema_id {
                 let what = "it is of another definition of the view";
-                return Err(OnlineError::Damaged { view: view.clone(), what });
+                return Err(OnlineError::Damaged { view: view.clone(), what }.into());
             }
             if self.compares && held.positions.contains(&new.positions) {
                 return Ok(Outcome::Unchanged);
@@ -146,34 +254,51 @@ impl Embedded {
             if self.compares && !new.positions.contains(&held.positions) {
                 return Ok(Outcome::Conflict { held: bytes.to_vec() });
             }
-            record.stats.bytes = record.stats.bytes.saturating_sub((place.len() + bytes.len()) as u64);
-            record.stats.rows = record.stats.rows.saturating_sub(1);
+            record.subtract(place.len() + bytes.len(), there.share(place));
         }
-        self.environment.rows.put(txn, place, row.bytes).map_err(|error| self.error(error))?;
-        record.stats.bytes += (place.len() + row.bytes.len()) as u64;
-        record.stats.rows += 1;
+        self.put_row(txn, record, place, row.bytes)?;
         Ok(Outcome::Written)
     }
 
+    /// Writes a row where there is none that counts.
+    fn put_row(
+        &self,
+        txn: &mut RwTxn<'_>,
+        record: &mut Record,
+        place: &[u8],
+        row: &[u8],
+    ) -> heed::Result<()> {
+        let bytes = stored(place, row);
+        self.environment.rows.put(txn, place, &bytes)?;
+        record.add(place.len() + row.len(), Stored::of(&bytes).share(place));
+        Ok(())
+    }
+
     /// A number that no view ever had.
-    fn next_number(&self, txn: &mut RwTxn<'_>) -> heed::Result<u32> {
+    fn next_number(&self, txn: &mut RwTxn<'_>) -> Result<u32, Failed> {
         let about = self.environment.about;
-        let held = about.get(txn, b"next_view")?.and_then(|bytes| bytes.try_into().ok());
-        let number = held.map_or(0, u32::from_le_bytes);
-        about.put(txn, b"next_view", &number.saturating_add(1).to_le_bytes())?;
+        let number = match about.get(txn, NEXT_VIEW)? {
+            None => 0,
+            Some(bytes) => unsealed(NEXT_VIEW, bytes)
+                .and_then(|bytes| bytes.try_into().ok())
+                .map(u32::from_le_bytes)
+                .ok_or_else(|| self.damaged("the number of its next view is not what was written"))?,
+        };
+        about.put(txn, NEXT_VIEW, &sealed(NEXT_VIEW, &number.saturating_add(1).to_le_bytes()))?;
         Ok(number)
     }
 
     /// The view is gone at once, with its record; its rows follow in steps. Where that is cut short, the
     /// next call goes on.
-    fn drop_now(&self, view: &VersionId) -> heed::Result<()> {
+    fn drop_now(&self, view: &VersionId) -> Result<(), Failed> {
         let environment = &self.environment;
         let mut txn = environment.env.write_txn()?;
         if let Some(record) = self.record(&txn, view)? {
             environment.views.delete(&mut txn, view.to_string().as_bytes())?;
-            environment.dropped.put(&mut txn, &record.number.to_be_bytes(), &[])?;
+            let number = record.number.to_be_bytes();
+            environment.dropped.put(&mut txn, &number, &sealed(&number, &[]))?;
             self.note_changes(&mut txn, &[Change::Dropped(view.clone())])?;
-            txn.commit()?;
+            environment.commit(txn)?;
         } else {
             txn.abort();
         }
@@ -182,10 +307,13 @@ impl Embedded {
     }
 
     /// Removes some rows of a dropped view; whether there is more to do.
-    fn sweep(&self) -> heed::Result<bool> {
+    fn sweep(&self) -> Result<bool, Failed> {
         let environment = &self.environment;
         let mut txn = environment.env.write_txn()?;
-        let Some((number, _)) = environment.dropped.first(&txn)? else { return Ok(false) };
+        let Some((number, note)) = environment.dropped.first(&txn)? else { return Ok(false) };
+        if unsealed(number, note).is_none() {
+            return Err(self.damaged("the number of a dropped view in it is not what was written"));
+        }
         let number = number.to_vec();
         let mut places = Vec::new();
         for row in environment.rows.prefix_iter(&txn, &number)?.take(SWEEP_ROWS) {
@@ -197,15 +325,13 @@ impl Embedded {
         if places.len() < SWEEP_ROWS {
             environment.dropped.delete(&mut txn, &number)?;
         }
-        txn.commit()?;
+        environment.commit(txn)?;
         Ok(true)
     }
 }
 
-fn damaged_record() -> heed::Error {
-    heed::Error::Decoding(
-        "a view's record in it is damaged; move the folder away and sync from the log".into(),
-    )
+fn damaged_row(view: &VersionId, key: &EntityKey, what: &'static str) -> OnlineError {
+    OnlineError::DamagedRow { view: view.clone(), key: key.clone(), what }
 }
 
 /// Where a row lies: the view's number, big-endian, and the entity's key.
@@ -218,18 +344,17 @@ fn row_place<'a>(place: &'a mut Vec<u8>, number: u32, key: &EntityKey) -> &'a [u
 
 impl Reader for Embedded {
     async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
-        let read = || {
-            let txn = self.environment.env.read_txn()?;
-            self.read_now(&txn, reads)
-        };
-        read().map_err(|error| self.error(error))
+        self.reading(|opened| {
+            let txn = opened.environment.env.read_txn()?;
+            opened.read_now(&txn, reads)
+        })
     }
 
     async fn stats(&self, view: &VersionId) -> Result<Stats, OnlineError> {
-        let heed = |error| self.error(error);
-        let txn = self.environment.env.read_txn().map_err(heed)?;
-        let record = self.record(&txn, view).map_err(heed)?;
-        Ok(record.map(|record| record.stats).unwrap_or_default())
+        self.reading(|opened| {
+            let txn = opened.environment.env.read_txn()?;
+            Ok(opened.record(&txn, view)?.map(|record| record.stats).unwrap_or_default())
+        })
     }
 }
 
@@ -243,10 +368,10 @@ impl Writer for Embedded {
         if rows.is_empty() && applied_at.is_none() {
             return Ok(Vec::new());
         }
-        self.replace_now(view, rows, applied_at)
+        self.writing(|opened| opened.replace_now(view, rows, applied_at))
     }
 
     async fn drop_view(&self, view: &VersionId) -> Result<(), OnlineError> {
-        self.drop_now(view).map_err(|error| self.error(error))
+        self.writing(|opened| opened.drop_now(view))
     }
 }

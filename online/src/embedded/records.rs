@@ -44,13 +44,12 @@ impl Records {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Stats;
 
     #[test]
     fn what_is_known_of_one_state_is_not_said_of_another() {
         let records = Records::default();
         let view: VersionId = "v@1".parse().unwrap();
-        let record = Record { number: 7, stats: Stats::default() };
+        let record = Record::new(7);
         records.note(2, &view, Some(record));
         assert_eq!(records.get(2, &view), Some(Some(record)));
         assert_eq!((records.get(1, &view), records.get(3, &view)), (None, None));

@@ -58,7 +58,7 @@ pub(super) fn check_head(view: &VersionId, bytes: &[u8]) -> Result<(), OnlineErr
 }
 
 /// Checks a row against the checksum that ends it.
-pub(super) fn check_sum(bytes: &[u8]) -> Option<()> {
+pub(crate) fn check_sum(bytes: &[u8]) -> Option<()> {
     let end = bytes.len().checked_sub(CHECKSUM)?;
     (crc32fast::hash(bytes.get(..end)?) == u32_at(bytes, end)?).then_some(())
 }

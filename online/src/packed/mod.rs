@@ -15,9 +15,9 @@ pub use layout::Layout;
 pub use row::PackedRow;
 
 pub(crate) use bits::{count_ones, is_set, set};
-pub(crate) use head::Held;
+pub(crate) use head::{Held, check_sum};
 pub(crate) use layout::{FeaturePlan, LatestSlot, RingPlan, tail_tile};
-pub(crate) use scan::{Scan, micros_at, u32_at};
+pub(crate) use scan::{Scan, micros_at, u32_at, u64_at};
 pub(crate) use tail::{Tail, write as write_tail};
 
 /// The version of the layout that is written.

@@ -1,6 +1,7 @@
 //! Tests of the whole room: definitions from text to plan to registry and back.
 
 mod cases;
+mod damage;
 mod reading;
 mod registering;
 mod uses;

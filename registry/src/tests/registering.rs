@@ -156,7 +156,7 @@ async fn a_registry_of_a_newer_version_is_refused() {
     let registry = Registry::open(&url(&folder)).await.unwrap();
     sqlx::query("UPDATE registry SET schema_version = 7").execute(registry.pool()).await.unwrap();
     let error = Registry::open(&url(&folder)).await.unwrap_err();
-    assert!(error.to_string().contains("newer twinstore (schema 7, this one knows 3): upgrade"), "{error}");
+    assert!(error.to_string().contains("newer twinstore (schema 7, this one knows 4): upgrade"), "{error}");
 }
 
 #[tokio::test]
@@ -170,7 +170,7 @@ async fn an_address_that_is_no_registry_says_what_to_write() {
     let error = Registry::open(&format!("sqlite://{}/file/x.db", folder.path().display())).await.unwrap_err();
     assert!(error.to_string().contains("its folder cannot be made"), "{error}");
     let error = Registry::open(&format!("sqlite://{}/file", folder.path().display())).await.unwrap_err();
-    assert!(matches!(error, RegistryError::Storage { .. }), "{error}");
+    assert!(matches!(error, RegistryError::File { .. }), "{error}");
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn a_definition_that_was_tampered_with_is_not_read() {
         "UPDATE definitions SET canonical = replace(canonical, '2d', '3d') WHERE name = 'airport_arrivals'";
     sqlx::query(change).execute(registry.pool()).await.unwrap();
     let error = registry.registered().await.unwrap_err();
-    assert!(matches!(error, RegistryError::Damaged { .. }), "{error}");
+    assert!(matches!(error, RegistryError::File { .. }), "{error}");
 }
 
 /// Bodies of format 1 are in registries: they must stay readable.

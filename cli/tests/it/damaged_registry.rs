@@ -1,0 +1,52 @@
+//! The registry's file damaged: every command names it and what to do, and none reads another definition.
+
+use std::fs;
+
+use crate::project::{GET, Project, says};
+use crate::served::Server;
+
+const REGISTRY: &str = ".twinstore/registry.db";
+
+#[test]
+fn every_command_names_a_damaged_registry_and_what_to_do() {
+    let project = Project::loaded();
+    let right = project.ok(GET);
+    let sound = fs::read(project.path(REGISTRY)).unwrap();
+    let half = sound[..sound.len() / 2].to_vec();
+    let damages = [("emptied", Vec::new()), ("halved", half), ("garbage", b"no registry ".repeat(3000))];
+    for (what, bytes) in damages {
+        for journal in ["-wal", "-shm"] {
+            let _ = fs::remove_file(project.path(&format!("{REGISTRY}{journal}")));
+        }
+        fs::write(project.path(REGISTRY), &bytes).unwrap();
+        for command in ["plan", "apply", "backfill --all", "registry list", "online rebuild", "serve", GET] {
+            let done = project.run(command);
+            assert_eq!(done.code, Some(1), "{what}, {command}: {}{}", done.stdout, done.stderr);
+            says(&done.stderr, &["the registry's file ", "registry.db is damaged (", "twinstore apply"]);
+        }
+    }
+    // What it says to do.
+    fs::remove_file(project.path(REGISTRY)).unwrap();
+    project.ok("apply");
+    assert_eq!(project.ok(GET), right);
+}
+
+#[test]
+fn a_definition_that_reads_otherwise_is_refused_and_a_server_goes_on_with_what_it_has() {
+    let project = Project::loaded();
+    let server = Server::start(&project);
+    project.registry(async |connection: &mut sqlx::SqliteConnection| {
+        // As a flipped bit would: the semantic hash does not cover it.
+        let change = "UPDATE definitions SET body = replace(body, 'airport_arrivals', 'airport_arrivalt')";
+        sqlx::query(change).execute(&mut *connection).await.unwrap();
+        sqlx::query("UPDATE registry SET generation = generation + 1").execute(connection).await.unwrap();
+    });
+    for command in ["plan", "registry list", GET] {
+        let done = project.run(command);
+        assert_eq!(done.code, Some(1), "{command}: {}{}", done.stdout, done.stderr);
+        says(&done.stderr, &["registry.db is damaged (it holds other definitions"]);
+    }
+    assert!(server.get("/health").contains("200 OK"));
+    let (code, said) = server.terminate();
+    assert_eq!(code, Some(0), "{said}");
+}

@@ -1,0 +1,148 @@
+//! One store of a process: LMDB allows an environment once in a process, so all openings of a path share it.
+//! Where its files are replaced, as a rebuild of a damaged store does, all go on with those that are there.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::time::Instant;
+
+use super::contents::REBUILDING;
+use super::data_file::{data_file, lock_file};
+use super::environment::{Environment, Failed, alone, create, of_io};
+use super::seal::sealed;
+use crate::error::OnlineError;
+
+/// How often readers look whether the files were replaced, in milliseconds.
+const LOOK_EVERY_MS: u64 = 50;
+
+/// A store's folder, and its files as they are open now.
+#[derive(Debug)]
+pub(super) struct Shared {
+    path: PathBuf,
+    /// None where they were replaced by what cannot be opened.
+    current: RwLock<Option<Arc<Environment>>>,
+    opened: Instant,
+    looked_ms: AtomicU64,
+}
+
+static OPEN: Mutex<Option<HashMap<PathBuf, Weak<Shared>>>> = Mutex::new(None);
+
+impl Shared {
+    pub(super) fn open(path: &Path) -> Result<Arc<Shared>, OnlineError> {
+        fs::create_dir_all(path).map_err(|error| of_io(path, error))?;
+        let path = path.canonicalize().map_err(|error| of_io(path, error))?;
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = open.get_or_insert_default();
+        if let Some(shared) = open.get(&path).and_then(Weak::upgrade) {
+            shared.newest()?;
+            return Ok(shared);
+        }
+        let shared = Arc::new(Self {
+            current: RwLock::new(Some(Arc::new(Environment::open(&path)?))),
+            path: path.clone(),
+            opened: Instant::now(),
+            looked_ms: AtomicU64::new(0),
+        });
+        open.retain(|_, shared| shared.strong_count() > 0);
+        open.insert(path, Arc::downgrade(&shared));
+        Ok(shared)
+    }
+
+    /// The files as they were a moment ago.
+    pub(super) fn current(&self) -> Result<Arc<Environment>, OnlineError> {
+        let now = self.opened.elapsed().as_millis() as u64;
+        if now.saturating_sub(self.looked_ms.load(Ordering::Relaxed)) < LOOK_EVERY_MS
+            && let Some(environment) = &*self.current.read().unwrap_or_else(PoisonError::into_inner)
+        {
+            return Ok(Arc::clone(environment));
+        }
+        self.looked_ms.store(now, Ordering::Relaxed);
+        self.newest()
+    }
+
+    /// The files that are there now.
+    pub(super) fn newest(&self) -> Result<Arc<Environment>, OnlineError> {
+        if let Some(environment) = &*self.current.read().unwrap_or_else(PoisonError::into_inner)
+            && !environment.is_replaced()
+        {
+            return Ok(Arc::clone(environment));
+        }
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        // It is closed once those who read in it have ended.
+        drop(current.take_if(|environment| environment.is_replaced()));
+        match &*current {
+            Some(environment) => Ok(Arc::clone(environment)),
+            None => Ok(Arc::clone(current.insert(Arc::new(Environment::open(&self.path)?)))),
+        }
+    }
+}
+
+/// Whether this says that a store's files cannot be used as they are, and new ones can take their place.
+fn is_damage(error: &OnlineError) -> bool {
+    matches!(error, OnlineError::DamagedFile { .. })
+}
+
+/// In what condition a store was found, and what was done about it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Condition {
+    /// It can be read and written.
+    Sound,
+    /// The same, and it is still to be filled again from the log: whoever is not found in it is not said to be
+    /// absent.
+    Unfinished,
+    /// It could not be used. An empty one that is unfinished is in its place.
+    Replaced {
+        /// Where the damaged file lies now; none where it was missing.
+        aside: Option<PathBuf>,
+    },
+}
+
+/// Finds out whether a store can be used. Where it cannot, its file is put aside, under a name that ends with
+/// this, and an empty one in its place.
+pub(super) fn repair(path: &Path, suffix: &str) -> Result<Condition, OnlineError> {
+    let usable = |environment: &Environment| {
+        let is_rebuilding = is_rebuilding(environment).map_err(|failed| environment.error(failed))?;
+        Ok(if is_rebuilding { Condition::Unfinished } else { Condition::Sound })
+    };
+    match Shared::open(path) {
+        Err(error) if is_damage(&error) => {}
+        opened => return usable(&*opened?.newest()?),
+    }
+    let failed = |error| of_io(path, error);
+    let _alone = alone(path)?;
+    let data = data_file(path);
+    if data.exists() {
+        // Another process may have been faster.
+        match Environment::open(path) {
+            Err(error) if is_damage(&error) => {}
+            opened => return usable(&opened?),
+        }
+    }
+    // Its readers and writers are those of the old file.
+    let lock = lock_file(path);
+    if lock.exists() {
+        fs::remove_file(lock).map_err(failed)?;
+    }
+    let mut aside = None;
+    if data.exists() {
+        let to = path.join(format!("data.mdb.damaged-{suffix}"));
+        fs::rename(&data, &to).map_err(failed)?;
+        aside = Some(to);
+    }
+    create(path, true)?;
+    Ok(Condition::Replaced { aside })
+}
+
+/// Whether the store is still to be filled again from the log.
+pub(super) fn is_rebuilding(environment: &Environment) -> Result<bool, Failed> {
+    let txn = environment.env.read_txn()?;
+    Ok(environment.about.get(&txn, REBUILDING)? == Some(&sealed(REBUILDING, &[])))
+}
+
+/// Notes that it is filled.
+pub(super) fn end_rebuilding(environment: &Environment) -> Result<(), Failed> {
+    let mut txn = environment.env.write_txn()?;
+    if environment.about.delete(&mut txn, REBUILDING)? { environment.commit(txn) } else { Ok(()) }
+}

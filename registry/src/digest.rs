@@ -1,0 +1,74 @@
+//! What the registry holds, as one checksum that is kept beside it: SQLite's file has none of its own, and a
+//! damaged one must never read as another definition, or as fewer of them.
+
+use sha2::{Digest, Sha256};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, Sqlite, Transaction};
+
+/// What every read of the registry depends on: what is registered, what is live, what was used.
+const REGISTERED: [&str; 4] = [
+    "SELECT 'registry ' || quote(schema_version) || quote(generation) AS line FROM registry",
+    "SELECT 'definition ' || quote(kind) || quote(name) || quote(version) || quote(hash) || quote(canonical)
+        || quote(body) || quote(source_text) || quote(source_file) || quote(revision) AS line FROM definitions",
+    "SELECT 'live ' || quote(name) || quote(version) || quote(since) AS line FROM live_versions",
+    "SELECT 'use ' || quote(kind) || quote(name) || quote(version) || quote(used_at) || quote(used_by) AS line
+        FROM uses",
+];
+
+/// How it came to be what it is.
+const REVISIONS: [&str; 1] = ["SELECT 'revision ' || quote(kind) || quote(name) || quote(version)
+        || quote(revision) || quote(generation) || quote(applied_at) || quote(body) || quote(source_text)
+        || quote(source_file) AS line FROM revisions"];
+
+/// Which of the two.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Part {
+    Registered,
+    Revisions,
+}
+
+async fn digest(
+    transaction: &mut Transaction<'_, Sqlite>,
+    queries: &[&'static str],
+) -> Result<String, sqlx::Error> {
+    let mut lines = Vec::new();
+    for query in queries {
+        let rows: Vec<SqliteRow> = sqlx::query(*query).fetch_all(&mut **transaction).await?;
+        for row in rows {
+            lines.push(row.try_get::<String, _>("line")?);
+        }
+    }
+    // In an order that no index decides.
+    lines.sort_unstable();
+    let mut hash = Sha256::new();
+    for line in &lines {
+        hash.update((line.len() as u64).to_le_bytes());
+        hash.update(line);
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Keeps what the registry holds at the end of this transaction.
+pub(crate) async fn keep(transaction: &mut Transaction<'_, Sqlite>) -> Result<(), sqlx::Error> {
+    let registered = digest(transaction, &REGISTERED).await?;
+    let revisions = digest(transaction, &REVISIONS).await?;
+    sqlx::query("UPDATE registry SET digest = $1, revisions_digest = $2 WHERE id = 1")
+        .bind(registered)
+        .bind(revisions)
+        .execute(&mut **transaction)
+        .await
+        .map(|_| ())
+}
+
+/// Whether the registry holds what was kept.
+pub(crate) async fn holds(
+    transaction: &mut Transaction<'_, Sqlite>,
+    part: Part,
+) -> Result<bool, sqlx::Error> {
+    let (kept, queries) = match part {
+        Part::Registered => ("SELECT digest FROM registry WHERE id = 1", REGISTERED.as_slice()),
+        Part::Revisions => ("SELECT revisions_digest FROM registry WHERE id = 1", REVISIONS.as_slice()),
+    };
+    let kept: String = sqlx::query_scalar(kept).fetch_one(&mut **transaction).await?;
+    Ok(kept == digest(transaction, queries).await?)
+}

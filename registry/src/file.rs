@@ -1,0 +1,123 @@
+//! The registry's file in SQLite: made whole at once, and opened where it is one. SQLite itself takes an empty
+//! file for a new database, and one whose journal was deleted for an older one.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+
+use crate::error::{self, RegistryError, sqlite_code};
+
+/// How long a writer waits for another one.
+pub(crate) const BUSY: Duration = Duration::from_secs(10);
+/// How often a registry is opened again while another process opens it: SQLite turns its write-ahead log on
+/// without waiting for the other.
+const OPENS: u32 = 200;
+/// The most connections that one registry opens.
+const CONNECTIONS: u32 = 4;
+
+/// What is done about a path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Found {
+    /// There is a file that can be opened.
+    File,
+    /// There is nothing: it is to be made.
+    Nothing,
+}
+
+/// Looks at what is there before SQLite does.
+pub(crate) fn look(path: &Path) -> Result<Found, RegistryError> {
+    let damaged = |reason: &str| RegistryError::File { file: path.to_owned(), reason: reason.to_owned() };
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.len() == 0 => Err(damaged("it is empty")),
+        Ok(_) => Ok(Found::File),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let has_journal = ["-wal", "-journal"].iter().any(|suffix| beside(path, suffix).exists());
+            if has_journal {
+                Err(damaged("it is missing, and its journal is there"))
+            } else {
+                Ok(Found::Nothing)
+            }
+        }
+        // SQLite says more about what it cannot read.
+        Err(_) => Ok(Found::File),
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY)
+}
+
+/// Opens a file that is there.
+pub(crate) async fn open(path: &Path) -> Result<SqlitePool, sqlx::Error> {
+    let options = options(path);
+    let connect = || SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options.clone());
+    let mut pool = connect().await;
+    for _ in 0..OPENS {
+        if !pool.as_ref().is_err_and(|error| sqlite_code(error) == Some(error::BUSY)) {
+            break;
+        }
+        tokio::time::sleep(BUSY / OPENS).await;
+        pool = connect().await;
+    }
+    pool
+}
+
+/// A new file under another name, that nobody else opens.
+#[derive(Debug)]
+pub(crate) struct NewFile {
+    pub(crate) pool: SqlitePool,
+    at: PathBuf,
+}
+
+impl NewFile {
+    pub(crate) async fn beside(path: &Path) -> Result<Self, sqlx::Error> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let at = beside(path, &format!(".new-{}-{number}", std::process::id()));
+        let _ = fs::remove_file(&at);
+        let options = options(&at).create_if_missing(true).journal_mode(SqliteJournalMode::Delete);
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        Ok(Self { pool, at })
+    }
+
+    /// Gives it its name, unless another process made one meanwhile. It is on disk, name and all, after this.
+    pub(crate) async fn name(self, path: &Path) -> io::Result<()> {
+        self.pool.close().await;
+        let named = match fs::hard_link(&self.at, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            // A file system without links: nothing better can be done than to put it there.
+            Err(_) if !path.exists() => fs::rename(&self.at, path),
+            linked => linked,
+        };
+        named?;
+        match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            Some(folder) => File::open(folder)?.sync_all(),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        for left in [self.at.clone(), beside(&self.at, "-journal")] {
+            let _ = fs::remove_file(left);
+        }
+    }
+}
