@@ -153,7 +153,7 @@ fn a_server_survives_that_its_file_is_cut_and_takes_on_the_rebuilt_one() {
 }
 
 #[test]
-fn readers_never_see_a_gap_while_damaged_and_stray_rows_are_mended() {
+fn readers_never_see_a_gap_while_all_rows_are_written_again() {
     let project = Project::loaded();
     project.write("twinstore.toml", "serve.hot_bytes = 0\n");
     let server = Arc::new(Server::start(&project));

@@ -1,8 +1,8 @@
-//! A materialize beside a server that takes pushes of the same entities all the time.
+//! A materialize, and a rebuild, beside a server that takes pushes of the same entities all the time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
@@ -56,6 +56,22 @@ fn add(project: &Project, file: i64) {
     write_parquet(&project.path(&format!("data/clicks/{file}.parquet")), &batch);
 }
 
+/// Pushes rows of the same few visitors until it is told to stop. Gives how many.
+fn push(server: &Arc<Server>, stop: &Arc<AtomicBool>) -> JoinHandle<i64> {
+    let (server, stop) = (server.clone(), stop.clone());
+    thread::spawn(move || {
+        let mut pushed = 0;
+        while !stop.load(Ordering::Relaxed) {
+            let rows = json!([{"visitor": pushed % 5, "at": now(), "ms": 5.0}]);
+            let (status, answer) = server.post("/v1/push", &json!({"source": "clicks", "rows": rows}));
+            assert_eq!(status, 200, "{answer}");
+            pushed += 1;
+            thread::sleep(Duration::from_secs(1) / PUSHES_A_SECOND);
+        }
+        pushed
+    })
+}
+
 #[test]
 fn a_materialize_beside_pushes_ends_and_loses_none_of_either() {
     let project = with(DEFINITIONS);
@@ -63,21 +79,7 @@ fn a_materialize_beside_pushes_ends_and_loses_none_of_either() {
     project.ok("backfill visits@1");
     let server = Arc::new(Server::start(&project));
     let stop = Arc::new(AtomicBool::new(false));
-    let pushing = thread::spawn({
-        let (server, stop) = (server.clone(), stop.clone());
-        move || {
-            let mut pushed = 0;
-            while !stop.load(Ordering::Relaxed) {
-                // The same few visitors all the time.
-                let rows = json!([{"visitor": pushed % 5, "at": now(), "ms": 5.0}]);
-                let (status, answer) = server.post("/v1/push", &json!({"source": "clicks", "rows": rows}));
-                assert_eq!(status, 200, "{answer}");
-                pushed += 1;
-                thread::sleep(Duration::from_secs(1) / PUSHES_A_SECOND);
-            }
-            pushed
-        }
-    });
+    let pushing = push(&server, &stop);
     let mut longest = Duration::ZERO;
     for file in 1..4 {
         add(&project, file);
@@ -98,4 +100,51 @@ fn a_materialize_beside_pushes_ends_and_loses_none_of_either() {
     assert_eq!(online.iter().sum::<i64>(), pushed + 8 * 4, "{online:?}");
     project.ok("online rebuild visits@1");
     assert_eq!(online, counts());
+}
+
+#[test]
+fn a_rebuild_beside_pushes_ends_and_no_reader_ever_sees_less_than_before() {
+    let project = with(DEFINITIONS);
+    project.write(
+        "twinstore.toml",
+        "serve.hot_bytes = 0
+",
+    );
+    add(&project, 0);
+    project.ok("backfill visits@1");
+    let server = Arc::new(Server::start(&project));
+    let (stop, enough) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let pushing = push(&server, &stop);
+    let reading = thread::spawn({
+        let (server, enough) = (server.clone(), enough.clone());
+        let body = json!({"service": "visit", "entities": {"visitor": (0..8).collect::<Vec<i64>>()}});
+        move || {
+            let mut seen = vec![1; 8];
+            let mut reads = 0;
+            while !enough.load(Ordering::Relaxed) {
+                let (status, answer) = server.post("/v1/features", &body);
+                assert_eq!(status, 200, "{answer}");
+                let values = answer["columns"]["clicks"]["values"].as_array().unwrap();
+                let counts: Vec<i64> = values.iter().map(|value| value.as_i64().unwrap_or(0)).collect();
+                let is_less = counts.iter().zip(&seen).any(|(now, before)| now < before);
+                assert!(!is_less && counts.len() == seen.len(), "{counts:?} after {seen:?}");
+                (seen, reads) = (counts, reads + 1);
+            }
+            (seen, reads)
+        }
+    });
+    for _ in 0..3 {
+        project.ok("online rebuild visits@1");
+    }
+    stop.store(true, Ordering::Relaxed);
+    let pushed = pushing.join().unwrap();
+    enough.store(true, Ordering::Relaxed);
+    let (seen, reads): (Vec<i64>, u64) = reading.join().unwrap();
+    assert!(reads > 3 && pushed > 3, "{reads} reads beside {pushed} pushes");
+    assert!(seen.iter().sum::<i64>() > 8, "{seen:?}");
+    assert_eq!(Arc::into_inner(server).unwrap().terminate().0, Some(0));
+    let read = |visitor| project.json(&format!("get visit visitor={visitor}"));
+    let counts: Vec<i64> =
+        (0..8).map(|visitor| read(visitor)["features"]["clicks"]["value"].as_i64().unwrap()).collect();
+    assert_eq!(counts.iter().sum::<i64>(), pushed + 8, "{counts:?}");
 }
