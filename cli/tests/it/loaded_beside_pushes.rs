@@ -6,11 +6,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::landings::write_parquet;
 use crate::project::Project;
 use crate::pushed::{now, with};
+use crate::redis_server::Server as Redis;
 use crate::served::Server;
 
 const DEFINITIONS: &str = "
@@ -89,6 +90,8 @@ fn a_materialize_beside_pushes_ends_and_loses_none_of_either() {
     }
     stop.store(true, Ordering::Relaxed);
     let pushed: i64 = pushing.join().unwrap();
+    // What was acknowledged may be seen a moment later.
+    server.waits_for(&everyone(), |_, answer| counts_of(answer).iter().sum::<i64>() == pushed + 8 * 4);
     assert_eq!(Arc::into_inner(server).unwrap().terminate().0, Some(0));
     println!("{VISITORS} rows beside {pushed} pushes: at most {longest:?}");
     assert!(longest < BOUND, "{longest:?}");
@@ -104,28 +107,44 @@ fn a_materialize_beside_pushes_ends_and_loses_none_of_either() {
 
 #[test]
 fn a_rebuild_beside_pushes_ends_and_no_reader_ever_sees_less_than_before() {
+    rebuilds_beside_pushes("serve.hot_bytes = 0\n");
+}
+
+#[test]
+fn a_rebuild_in_redis_beside_pushes_ends_and_no_reader_ever_sees_less_than_before() {
+    let redis = Redis::start(&[]);
+    let url = redis.url();
+    rebuilds_beside_pushes(&format!("project = \"clicks\"\nonline.url = \"{url}\"\nserve.hot_bytes = 0\n"));
+}
+
+/// Asks for those who are pushed, and for some who are not.
+fn everyone() -> Value {
+    json!({"service": "visit", "entities": {"visitor": (0..8).collect::<Vec<i64>>()}})
+}
+
+fn counts_of(answer: &Value) -> Vec<i64> {
+    let values = answer["columns"]["clicks"]["values"].as_array().unwrap();
+    values.iter().map(|value| value.as_i64().unwrap_or(0)).collect()
+}
+
+fn rebuilds_beside_pushes(settings: &str) {
     let project = with(DEFINITIONS);
-    project.write(
-        "twinstore.toml",
-        "serve.hot_bytes = 0
-",
-    );
+    project.write("twinstore.toml", settings);
     add(&project, 0);
     project.ok("backfill visits@1");
     let server = Arc::new(Server::start(&project));
     let (stop, enough) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let pushing = push(&server, &stop);
+    let body = everyone();
     let reading = thread::spawn({
-        let (server, enough) = (server.clone(), enough.clone());
-        let body = json!({"service": "visit", "entities": {"visitor": (0..8).collect::<Vec<i64>>()}});
+        let (server, enough, body) = (server.clone(), enough.clone(), body.clone());
         move || {
             let mut seen = vec![1; 8];
             let mut reads = 0;
             while !enough.load(Ordering::Relaxed) {
                 let (status, answer) = server.post("/v1/features", &body);
                 assert_eq!(status, 200, "{answer}");
-                let values = answer["columns"]["clicks"]["values"].as_array().unwrap();
-                let counts: Vec<i64> = values.iter().map(|value| value.as_i64().unwrap_or(0)).collect();
+                let counts = counts_of(&answer);
                 let is_less = counts.iter().zip(&seen).any(|(now, before)| now < before);
                 assert!(!is_less && counts.len() == seen.len(), "{counts:?} after {seen:?}");
                 (seen, reads) = (counts, reads + 1);
@@ -138,6 +157,8 @@ fn a_rebuild_beside_pushes_ends_and_no_reader_ever_sees_less_than_before() {
     }
     stop.store(true, Ordering::Relaxed);
     let pushed = pushing.join().unwrap();
+    // None of them is lost, whatever was written over meanwhile.
+    server.waits_for(&body, |_, answer| counts_of(answer).iter().sum::<i64>() == pushed + 8);
     enough.store(true, Ordering::Relaxed);
     let (seen, reads): (Vec<i64>, u64) = reading.join().unwrap();
     assert!(reads > 3 && pushed > 3, "{reads} reads beside {pushed} pushes");
