@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export TWINSTORE_BIN := $(abspath $(TARGET))/debug/twinstore
 
-.PHONY: bench-flights bench-redis bench-stream bench-tier help demo build test check fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults
+.PHONY: bench-flights bench-redis bench-stream bench-tier help demo build test check fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -64,9 +64,14 @@ feast-client: build ## Feast's own client reads from a server and writes to it, 
 stream-demo: build ## a month of landings through Kafka into both stores, read while it runs
 	@scripts/stream-demo
 
-faults: build ## streams over a real broker, killed, put to sleep and cut off; ARGS="TIMES CLICKS SEED FAULT…"
+faults: build ## streams over a real broker, killed, put to sleep and cut off; ARGS="TIMES CLICKS SEED FAULT…"; then batch-faults
 	scripts/install-test-needs
 	$(TARGET)/debug/faults $(ARGS)
+	$(TARGET)/debug/batch-faults $(BATCH)
+
+batch-faults: build ## batch commands beside each other, killed and stopped at drawn steps; BATCH="TRIALS SEED SCENE"
+	scripts/install-test-needs
+	$(TARGET)/debug/batch-faults $(BATCH)
 
 bench-flights: ## the figures of the README, on the flights example, with the release profile
 	cargo build --locked --release --workspace --bins

@@ -25,6 +25,14 @@ pub struct Project {
     pub settings: Settings,
 }
 
+/// An address without the password in it.
+fn masked(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
+        _ => url.to_owned(),
+    }
+}
+
 impl Project {
     /// The project in a folder.
     pub fn open(folder: &Path) -> Result<Self, Failure> {
@@ -84,7 +92,35 @@ impl Project {
     /// The online store.
     pub async fn online(&self) -> Result<Store, Failure> {
         let url = StoreUrl::from_str(&self.settings.online.url)?.in_folder(&self.folder);
-        Ok(Store::open(&url, &self.settings.project).await?)
+        let store = Store::open(&url, &self.settings.project).await?;
+        self.is_owner(&store).await?;
+        Ok(store)
+    }
+
+    /// Whether the rows of a store that several projects may share are those of this project's logs, or of nobody.
+    /// Refused where they are those of other logs that are there: of another project of the same name, or of the
+    /// one that this is a copy of. A folder that is not there any more was moved here, or is another machine's.
+    async fn is_owner(&self, store: &Store) -> Result<bool, Failure> {
+        let Some(owner) = store.owner().await? else { return Ok(false) };
+        let (own, other) = (self.offline()?.folder()?, PathBuf::from(&owner));
+        match (own.canonicalize(), other.canonicalize()) {
+            (Ok(own), Ok(other)) if own == other => Ok(true),
+            (_, Ok(_)) if own != other => Err(Failure::new(format!(
+                "the online rows of the project `{}` at {} are those of the logs in {owner}, and this project's are in {}: give this project another name with `project` in twinstore.toml",
+                self.settings.project,
+                masked(&self.settings.online.url),
+                own.display()
+            ))),
+            _ => Ok(own == other),
+        }
+    }
+
+    /// Says in a store that several projects may share that its rows are those of this project's logs.
+    async fn own(&self, store: &Store) -> Result<(), Failure> {
+        if !self.is_owner(store).await? {
+            store.set_owner(&self.offline()?.folder()?.display().to_string()).await?;
+        }
+        Ok(())
     }
 
     /// The online store in whatever condition it is: one that cannot be used was put aside for an empty one.
@@ -137,6 +173,7 @@ impl Project {
         targets: &[Target],
         by: &'static str,
     ) -> Result<Materializer<Store>, Failure> {
+        self.own(&online).await?;
         for Target { view, .. } in targets {
             if let Some(kept) = view.retention.and_then(|retention| retention.online) {
                 online.expire(&view.id, kept);

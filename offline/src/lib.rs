@@ -37,6 +37,7 @@ mod rows;
 mod scan;
 mod spine;
 mod spine_csv;
+mod storage_clock;
 mod store;
 mod table;
 mod training_set;

@@ -1,6 +1,6 @@
 //! Where the logs of a project lie.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use feature::{VersionId, View};
@@ -44,6 +44,14 @@ impl OfflineStore {
     /// The rows of a view version that were refused.
     pub async fn dead_letters(&self, view: &VersionId) -> Result<DeadLetters, OfflineError> {
         DeadLetters::open(view, self.table(view, "dead_letters")?).await
+    }
+
+    /// The folder that holds the tables.
+    pub fn folder(&self) -> Result<PathBuf, OfflineError> {
+        self.root.to_file_path().map_err(|()| OfflineError::Location {
+            url: self.root.to_string(),
+            why: "this build reads logs from local folders".to_owned(),
+        })
     }
 
     fn table(&self, view: &VersionId, kind: &str) -> Result<Url, OfflineError> {

@@ -301,6 +301,30 @@ impl Store {
         }
     }
 
+    /// What time it is by the clock of the store; none where it has none of its own.
+    pub async fn moment(&self) -> Result<Option<Micros>, OnlineError> {
+        match self {
+            Store::Embedded(_) => Ok(None),
+            Store::Redis(store) => store.moment().await,
+        }
+    }
+
+    /// Whose rows these are where several projects may share the store, as their writer said.
+    pub async fn owner(&self) -> Result<Option<String>, OnlineError> {
+        match self {
+            Store::Embedded(_) => Ok(None),
+            Store::Redis(store) => store.owner().await,
+        }
+    }
+
+    /// Says whose rows these are, where several projects may share the store.
+    pub async fn set_owner(&self, owner: &str) -> Result<(), OnlineError> {
+        match self {
+            Store::Embedded(_) => Ok(()),
+            Store::Redis(store) => store.set_owner(owner).await,
+        }
+    }
+
     /// Lets rows of this view go that are written from now on, once all that was folded in them is so
     /// much older than now, as `retention: {online: …}` allows. The store on disk keeps them.
     pub fn expire(&self, view: &VersionId, online: Span) {

@@ -6,6 +6,7 @@ use offline::DeadLetter;
 use serde_json::json;
 
 use crate::arguments::{DeadLetterCommand, Format, ViewName};
+use crate::clock;
 use crate::failure::Failure;
 use crate::output::{self, count};
 use crate::project::{Project, targets_with};
@@ -72,6 +73,7 @@ fn start(text: &str) -> String {
 
 async fn replay(project: &Project, views: &[ViewName], limit: usize, format: Format) -> Result<(), Failure> {
     let targets = targets_with(&project.registered().await?, views, |source| source.stream.is_some())?;
+    clock::check(project).await?;
     let materializer = project.materializer(&targets, "dead-letter replay").await?;
     let mut reports = Vec::new();
     for target in targets {

@@ -72,6 +72,7 @@ async fn load(project: &Project, targets: Vec<Target>, load: Load, format: Forma
     if targets.is_empty() {
         return Err(Failure::new("no registered view has a batch source: there is no history to load"));
     }
+    clock::check(project).await?;
     let began = Instant::now();
     let materializer = Arc::new(project.materializer(&targets, load.name()).await?);
     let mut waiting = targets.into_iter().enumerate();

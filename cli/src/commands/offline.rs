@@ -5,12 +5,14 @@ use offline::Optimized;
 use serde_json::json;
 
 use crate::arguments::{Format, OfflineCommand};
+use crate::clock;
 use crate::failure::Failure;
 use crate::output::{self, count};
 use crate::project::{Project, targets};
 
 pub async fn offline(project: &Project, command: &OfflineCommand) -> Result<(), Failure> {
     let OfflineCommand::Optimize { views, format } = command;
+    clock::check(project).await?;
     let store = project.offline()?;
     let mut done: Vec<(VersionId, Optimized)> = Vec::new();
     for target in targets(&project.registered().await?, views)? {

@@ -6,6 +6,7 @@ use online::Condition;
 use serde_json::json;
 
 use crate::arguments::{Format, FormatArg, OnlineCommand, ViewName};
+use crate::clock;
 use crate::failure::Failure;
 use crate::output::{self, count, counted};
 use crate::project::{Project, targets_with};
@@ -20,7 +21,9 @@ pub async fn online(project: &Project, command: &OnlineCommand) -> Result<(), Fa
 async fn rebuild(project: &Project, views: &[ViewName], format: &FormatArg) -> Result<(), Failure> {
     let registered = project.registered().await?;
     let named = targets_with(&registered, views, |_| true)?;
+    clock::check_logs(project)?;
     let (store, condition) = project.repaired_online().await?;
+    clock::check_store(&store).await?;
     if let Condition::Replaced { aside: Some(aside) } = &condition {
         tracing::warn!(
             "the online store was damaged: its file is {} now, and all views are written again from their logs",

@@ -9,6 +9,8 @@ mod bad_files;
 #[cfg(test)]
 mod bad_reads;
 #[cfg(test)]
+mod copied;
+#[cfg(test)]
 mod damaged_online;
 #[cfg(test)]
 mod damaged_registry;
@@ -70,3 +72,5 @@ mod value_by_value;
 mod versions;
 #[cfg(test)]
 mod ways_in;
+#[cfg(test)]
+mod wrong_clock;

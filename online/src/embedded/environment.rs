@@ -16,7 +16,7 @@ use super::data_file::{FileId, check_head, damaged, data_file, lock_file, read_s
 use super::records::Records;
 use super::seal::sealed;
 use super::walk::Leaves;
-use super::{conversion, cut_short};
+use super::{conversion, cut_short, lock_room};
 use crate::error::OnlineError;
 
 /// The format of the tables below; the rows have a version of their own.
@@ -204,6 +204,10 @@ fn open_env(path: &Path) -> Result<Env, OnlineError> {
     let mut options = EnvOpenOptions::new();
     options.max_dbs(5).max_readers(MAX_READERS).map_size(MAP_BYTES);
     let mut map_bytes = MAP_BYTES;
+    // Whoever closes it just now in this process made room before; and to close a file gives its locks up.
+    if heed::env_closing_event(path).is_none() {
+        lock_room::allocate(path, MAX_READERS).map_err(|error| of_io(path, error))?;
+    }
     loop {
         match open_once(&options, path) {
             Ok(env) => {

@@ -12,6 +12,7 @@ mod data_file;
 mod environment;
 #[cfg(test)]
 mod golden;
+mod lock_room;
 mod mending;
 mod page;
 mod record;

@@ -6,6 +6,7 @@
 //! | `tw:1:PROJECT:applied:VIEW@VERSION` | the view's applied time: 20 digits, microseconds from year 1 |
 //! | `tw:1:PROJECT:stats:VIEW@VERSION` | a hash: how many `rows`, how many `bytes` of rows and keys |
 //! | `tw:format:PROJECT` | the version of all this |
+//! | `tw:owner:PROJECT` | where the logs lie whose rows these are, as their writer names it |
 //!
 //! The 1 is the packed row's layout version. So projects and releases share one Redis. Redis Cluster
 //! puts keys with the same text in braces into one slot, so all views of an entity lie together. The
@@ -82,6 +83,10 @@ impl Keys {
 
     pub(super) fn format(&self) -> Vec<u8> {
         format!("tw:format:{}", self.project).into_bytes()
+    }
+
+    pub(super) fn owner(&self) -> Vec<u8> {
+        format!("tw:owner:{}", self.project).into_bytes()
     }
 
     /// A pattern, as of `SCAN`, of the keys of a view's rows.

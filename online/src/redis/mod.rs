@@ -80,6 +80,38 @@ impl Redis {
         Ok(store)
     }
 
+    /// What time it is by the clock of a server; none where the user may not ask.
+    pub async fn moment(&self) -> Result<Option<Micros>, OnlineError> {
+        match self.one(&self.inner.keys.format(), cmd("TIME")).await {
+            Ok(answer) => Ok(seconds_and_micros(&answer).and_then(|micros| Micros::new(micros).ok())),
+            Err(OnlineError::Unusable { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whose rows the project's are, as their writer said; none where nobody said so.
+    pub async fn owner(&self) -> Result<Option<String>, OnlineError> {
+        let key = self.inner.keys.owner();
+        let mut get = cmd("GET");
+        get.arg(&key);
+        let answer = self.one(&key, get).await?;
+        Ok(redis::FromRedisValue::from_redis_value_ref(&answer).ok())
+    }
+
+    /// Says whose rows the project's are from now on.
+    pub async fn set_owner(&self, owner: &str) -> Result<(), OnlineError> {
+        let key = self.inner.keys.owner();
+        let mut set = cmd("SET");
+        set.arg(&key).arg(owner);
+        self.one(&key, set).await.map(drop)
+    }
+
+    async fn one(&self, key: &[u8], command: redis::Cmd) -> Result<Value, OnlineError> {
+        let calls = &self.inner.calls;
+        let answers = calls.ask(&[self.inner.asked(key, command)], calls.patience.read).await?;
+        Ok(answers.into_iter().next().unwrap_or(Value::Nil))
+    }
+
     /// From now on, rows of this view that are written expire once all rows folded in them are so much
     /// older than the servers' clocks: what `retention: {online: …}` says of the view. A packed row with
     /// rows that wait in it does not expire before it is written again.
@@ -87,6 +119,12 @@ impl Redis {
         let mut kept = self.inner.kept.write().unwrap_or_else(PoisonError::into_inner);
         kept.insert(view.clone(), online);
     }
+}
+
+/// What `TIME` answers: seconds since 1970, and microseconds.
+fn seconds_and_micros(answer: &Value) -> Option<i64> {
+    let (seconds, micros): (i64, i64) = redis::FromRedisValue::from_redis_value_ref(answer).ok()?;
+    seconds.checked_mul(1_000_000)?.checked_add(micros)
 }
 
 impl Inner {

@@ -1,4 +1,8 @@
-//! Streams over a real broker, in short.
+//! Streams over a real broker, and batch commands beside each other, in short.
+
+#[cfg(test)]
+#[path = "it/batch.rs"]
+mod batch;
 
 use std::time::Duration;
 

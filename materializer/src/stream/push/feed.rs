@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use feature::Micros;
+use locks::{Holder, Wait};
 
 use super::segment::{SegmentReader, segments};
 use super::{PushError, end_of, file, number};
@@ -20,6 +21,9 @@ pub struct PushFeed {
     folder: PathBuf,
     /// The group's file: locked once this process is its reader.
     group: File,
+    group_path: PathBuf,
+    /// How long another process has been the reader. It is never given up.
+    wait: Wait,
     is_reader: bool,
     clock: fn() -> Micros,
     /// The next offset to read; none before it is said where to begin.
@@ -34,10 +38,14 @@ impl PushFeed {
     pub fn join(folder: &Path, group: &str, clock: fn() -> Micros) -> Result<Self, PushError> {
         let groups = folder.join("groups");
         fs::create_dir_all(&groups).map_err(PushError::disk(&groups))?;
-        let group = file(&groups.join(group))?;
+        let group_path = groups.join(group);
+        let group = file(&group_path)?;
+        let wait = Wait::begin(format!("its turn to read the topic {}", folder.display()), Duration::MAX);
         Ok(Self {
             folder: folder.to_owned(),
             group,
+            group_path,
+            wait,
             is_reader: false,
             clock,
             next: None,
@@ -93,6 +101,7 @@ impl Feed for PushFeed {
     fn next(&mut self, wait: Duration) -> Result<Arrival, FeedError> {
         if !self.is_reader {
             if self.group.try_lock().is_err() {
+                drop(self.wait.look(|| Holder::of_file(&self.group_path)));
                 thread::sleep(wait);
                 return Ok(Arrival::Nothing);
             }

@@ -78,9 +78,12 @@ impl Running {
         stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned())
     }
 
-    /// For how long it has used no processor time.
+    /// For how long it has used no processor time, and was neither stopped nor waited for a processor.
     pub(crate) fn idle_for(&mut self) -> Duration {
         let used = self.stat().and_then(|stat| {
+            if stat.starts_with(['R', 'T']) {
+                self.idle = None;
+            }
             let mut fields = stat.split(' ').skip(11);
             let user: u64 = fields.next()?.parse().ok()?;
             Some(user + fields.next()?.parse::<u64>().ok()?)
@@ -98,6 +101,18 @@ impl Running {
     /// What it has said so far.
     pub fn stderr(&self) -> String {
         fs::read_to_string(self.said.with_extension("err")).unwrap_or_default()
+    }
+
+    /// Where it is and what it has said.
+    pub(crate) fn shown(&self) -> String {
+        let state = self.stat().unwrap_or_default();
+        let state = state.chars().next();
+        let mut waits = Vec::new();
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten()
+        {
+            waits.extend(fs::read_to_string(thread.path().join("wchan")).ok());
+        }
+        format!("in state {state:?}, its threads in {waits:?}, it said: {}", self.stderr())
     }
 
     /// Waits for something that comes soon.

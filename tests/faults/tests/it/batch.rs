@@ -1,0 +1,158 @@
+//! Batch commands beside each other, in short; and what the checker says where a guard is taken away.
+
+use std::fs::{self, File};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use feature::Micros;
+use twinstore_faults::{BatchProject, Findings, Redis, Running, Scene, Sources, Stores, trial};
+
+/// Trials of each scene: all together take less than a minute on a quiet machine.
+const TRIALS: u64 = 5;
+const LOAD: &str = "materialize orders@1";
+
+fn moment() -> Micros {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    Micros::new(since.as_micros() as i64 - 1_000_000).unwrap()
+}
+
+/// A project whose history is loaded, and a new file in each source.
+fn loaded() -> (BatchProject, Sources) {
+    let from = moment();
+    let project = BatchProject::begin("one", Stores::Embedded, from);
+    let mut sources = Sources::new(project.path(), 1, from);
+    sources.add_files();
+    project.ok("backfill --all");
+    sources.add_files();
+    (project, sources)
+}
+
+fn stopped_at(project: &BatchProject, words: &str, point: &str, without: Option<&str>) -> Running {
+    let mut trial = vec![("TWINSTORE_TRIAL_BATCH_SLEEP", point)];
+    trial.extend(without.map(|guard| ("TWINSTORE_TRIAL_BATCH_WITHOUT", guard)));
+    let mut running = project.start(words, &trial);
+    running.stops_itself();
+    running
+}
+
+/// What is found once everything was loaded.
+fn found(project: &BatchProject, sources: &Sources) -> Vec<String> {
+    for words in ["backfill --all", "materialize"] {
+        let ended = project.run(words);
+        if ended.code != Some(0) {
+            return vec![ended.stderr];
+        }
+    }
+    Findings::of(project, sources).wrong
+}
+
+/// Runs a story with the guard and without: only without it something is wrong.
+fn proves(guard: &str, story: impl Fn(Option<&str>) -> Vec<String>) {
+    let with = story(None);
+    assert!(with.is_empty(), "with {guard}: {with:?}");
+    assert!(!story(Some(guard)).is_empty(), "without {guard} nobody notices");
+}
+
+#[test]
+fn trials_of_batch_commands_leave_every_row_once_and_the_online_store_as_the_log_says() {
+    let redis = Redis::that_keeps();
+    let scenes = [Scene::Beside, Scene::Replaced, Scene::SharedRedis, Scene::Copied];
+    let next = AtomicU64::new(0);
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(scene) = scenes.get((number / TRIALS) as usize) else { return };
+                    let seed = 1 + number % TRIALS;
+                    let (found, _) = trial(seed, *scene, Some(&redis), None);
+                    let again = format!("batch-faults 1 {seed} \"{}\"", scene.name());
+                    assert!(found.wrong.is_empty(), "{again}: {:#?}", found.wrong);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn without_the_snapshot_of_a_commit_a_load_that_slept_doubles_rows() {
+    proves("snapshot", |without| {
+        let (project, sources) = loaded();
+        let mut sleeper = stopped_at(&project, LOAD, "online", without);
+        // It passes by one that is stopped.
+        project.ok(LOAD);
+        sleeper.signal("CONT");
+        sleeper.ended();
+        found(&project, &sources)
+    });
+}
+
+#[test]
+fn without_the_check_of_removed_files_two_compactions_double_the_log() {
+    proves("removed-files", |without| {
+        let (project, sources) = loaded();
+        project.ok("materialize");
+        let optimize = "offline optimize orders@1";
+        let mut sleeper = stopped_at(&project, optimize, "compaction-read", without);
+        project.ok(optimize);
+        sleeper.signal("CONT");
+        sleeper.ended();
+        found(&project, &sources)
+    });
+}
+
+/// A load is killed once its rows are online, and its file is taken away: nobody will ever commit them.
+fn cut_off(without: Option<&str>) -> Vec<String> {
+    let (project, mut sources) = loaded();
+    let mut trial = vec![("TWINSTORE_TRIAL_BATCH_END", "online")];
+    trial.extend(without.map(|guard| ("TWINSTORE_TRIAL_BATCH_WITHOUT", guard)));
+    let killed = project.start(LOAD, &trial).ended();
+    assert_eq!(killed.code, None, "{}", killed.stderr);
+    sources.remove_newest("orders");
+    let trial: Vec<_> = without.map(|guard| ("TWINSTORE_TRIAL_BATCH_WITHOUT", guard)).into_iter().collect();
+    let next = project.start(LOAD, &trial).ended();
+    assert_eq!(next.code, Some(0), "{}", next.stderr);
+    project.ok("materialize trips@1 visits@1 accounts@1");
+    Findings::of(&project, &sources).wrong
+}
+
+#[test]
+fn without_a_note_of_loads_that_were_cut_off_their_online_rows_stay() {
+    proves("settled", cut_off);
+}
+
+#[test]
+fn without_another_look_at_its_content_a_replaced_file_is_loaded_as_the_one_before() {
+    proves("content", |without| {
+        let (project, mut sources) = loaded();
+        let mut sleeper = stopped_at(&project, LOAD, "hashed", without);
+        sources.replace_newest("orders");
+        sleeper.signal("CONT");
+        sleeper.ended();
+        found(&project, &sources)
+    });
+}
+
+#[test]
+fn a_stream_that_waits_for_the_reader_of_its_topic_says_for_whom_and_goes_on_after_it() {
+    let (project, _) = loaded();
+    project.ok("stream --until-caught-up");
+    let groups = project.path().join(".twinstore/topics/orders/groups");
+    let group = fs::read_dir(&groups).unwrap().flatten().next().unwrap();
+    let reader = File::options().write(true).open(group.path()).unwrap();
+    reader.lock().unwrap();
+    let mut waiting = project.start("stream --until-caught-up", &[]);
+    waiting.until("said for whom it waits", |it| it.stderr().contains("waiting for its turn to read"));
+    let own = format!("process {}", std::process::id());
+    assert!(waiting.stderr().contains(&own), "{}", waiting.stderr());
+    drop(reader);
+    assert_eq!(waiting.ended().code, Some(0));
+}
+
+#[test]
+fn nothing_depends_on_the_lock_of_loads() {
+    for seed in 1..4 {
+        let (found, _) = trial(seed, Scene::Beside, None, Some("load-lock"));
+        assert!(found.wrong.is_empty(), "{:#?}", found.wrong);
+    }
+}
