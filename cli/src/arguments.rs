@@ -127,6 +127,12 @@ pub enum Command {
     /// Look after the logs
     #[command(subcommand)]
     Offline(OfflineCommand),
+    /// Check what is stored, and say all that is damaged in it
+    ///
+    /// Commits of logs are read, and the files that they name have to be there in their length. With
+    /// --deep every file is read: logs and their checkpoints, refused rows, topics on disk, training sets
+    /// and their manifests, the registry. Nothing is changed. Exit code 1 where something is damaged.
+    Verify(VerifyArgs),
     /// Look up what is defined
     #[command(subcommand)]
     Registry(RegistryCommand),
@@ -336,6 +342,17 @@ pub struct GetArgs {
     /// Ask the server at this address instead of the store itself
     #[arg(long, value_name = "HOST:PORT")]
     pub grpc: Option<String>,
+    /// How the result is written
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
+/// What `verify` takes.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// Read every file
+    #[arg(long)]
+    pub deep: bool,
     /// How the result is written
     #[command(flatten)]
     pub format: FormatArg,

@@ -135,15 +135,20 @@ impl Project {
         self.settings.stream.brokers.starts_with("embedded://")
     }
 
+    /// The folder of all topics that lie on disk; none where topics are Kafka's.
+    pub fn topics_folder(&self) -> Option<PathBuf> {
+        Some(self.folder.join(self.settings.stream.brokers.strip_prefix("embedded://")?))
+    }
+
     /// The folder of a topic that lies on disk; none where topics are Kafka's.
     pub fn topic_on_disk(&self, topic: &str) -> Result<Option<PathBuf>, Failure> {
-        let Some(folder) = self.settings.stream.brokers.strip_prefix("embedded://") else { return Ok(None) };
+        let Some(folder) = self.topics_folder() else { return Ok(None) };
         if topic.is_empty() || topic.contains(['/', '\\']) || topic.starts_with('.') {
             return Err(Failure::new(format!(
                 "the topic `{topic}` cannot be the name of a folder: use letters, digits, `-`, `_` and `.`"
             )));
         }
-        Ok(Some(self.folder.join(folder).join(topic)))
+        Ok(Some(folder.join(topic)))
     }
 
     /// The consumer group that brings a view's stream into both stores.

@@ -28,7 +28,7 @@ pub(crate) async fn find(
     let absolute = std::path::absolute(path).map_err(|error| MaterializerError::file(path, error))?;
     let url = Url::from_directory_path(&absolute)
         .map_err(|()| MaterializerError::file(path, "it is no absolute path"))?;
-    let table = DeltaTable::try_from_url(url).await.map_err(failed)?;
+    let table = offline::source_table(url).await?;
     let snapshot = table.snapshot().map_err(failed)?;
     let configuration = snapshot.metadata().configuration();
     if configuration.get("delta.columnMapping.mode").is_some_and(|mode| mode != "none") {
@@ -61,6 +61,14 @@ pub(crate) async fn find(
         }
     }
     let since = loaded.whole.or(loaded.first).unwrap_or(version);
+    if since > version {
+        return Err(MaterializerError::file(
+            path,
+            format!(
+                "its log ends with version {version}, and version {since} was loaded of it: restore its `_delta_log`"
+            ),
+        ));
+    }
     for version in since + 1..=version {
         let entry = table.log_store().read_commit_entry(version).await.map_err(failed)?;
         let Some(bytes) = entry else {

@@ -41,6 +41,23 @@ pub(crate) fn text(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
     Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, plain)))
 }
 
+/// Reads a compressed file to its end: what is damaged in it mostly shows only there.
+pub(crate) fn check_compressed(path: &Path) -> io::Result<()> {
+    let name = path.to_string_lossy().to_lowercase();
+    if !name.ends_with(".gz") && !name.ends_with(".zst") {
+        return Ok(());
+    }
+    let damaged = |why: &dyn std::fmt::Display| {
+        let why = format!("it is no whole compressed file ({why}): write or copy it again");
+        io::Error::new(io::ErrorKind::InvalidData, why)
+    };
+    if path.metadata()?.len() == 0 {
+        return Err(damaged(&"it is empty"));
+    }
+    let read = text(path).and_then(|mut text| io::copy(&mut text, &mut io::sink()));
+    read.map(drop).map_err(|error| damaged(&error))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

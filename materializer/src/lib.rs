@@ -59,9 +59,9 @@ pub use history::{Materializer, Target};
 pub use judge::EventRange;
 pub use report::LoadReport;
 pub use stream::{
-    Admitted, Appended, Arrival, BadShare, Bounds, Door, Event, Feed, FeedError, Following, Guard, Halt,
-    Kafka, KafkaSettings, Located, Move, PartitionReport, Point, Protocol, PushError, PushFeed, PushLog,
-    PushWriter, Pushed, Record, Refused, RefusedRow, ReplayReport, SchemaRegistry, Share, Stage, Step,
-    StreamReport, Trial, Watch, follow, read_up_to, unsettled,
+    Admitted, Appended, Arrival, BadShare, Bounds, CheckedTopic, Door, Event, Feed, FeedError, Following,
+    Guard, Halt, Kafka, KafkaSettings, Located, Move, PartitionReport, Point, Protocol, PushError, PushFeed,
+    PushLog, PushWriter, Pushed, Record, Refused, RefusedRow, ReplayReport, SchemaRegistry, Share, Stage,
+    Step, StreamReport, Trial, Watch, check_topic, follow, read_up_to, unsettled,
 };
 pub use survey::{ColumnKind, SAMPLE_ROWS, Surveyed, SurveyedColumn, source_paths, survey};

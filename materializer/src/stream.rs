@@ -24,7 +24,9 @@ pub use follower::{Following, follow};
 pub use kafka::{Kafka, KafkaSettings};
 pub(crate) use positions::committed_offset;
 pub use protocol::{BadShare, Bounds, Event, Halt, Located, Move, Protocol, Record, Refused, Share, Step};
-pub use push::{Appended, PushError, PushFeed, PushLog, PushWriter, Pushed, read_up_to};
+pub use push::{
+    Appended, CheckedTopic, PushError, PushFeed, PushLog, PushWriter, Pushed, check_topic, read_up_to,
+};
 pub use replay::{ReplayReport, unsettled};
 pub use report::{PartitionReport, StreamReport};
 pub use schema_registry::SchemaRegistry;

@@ -7,6 +7,8 @@ use datafusion::error::DataFusionError;
 use deltalake_core::DeltaTableError;
 use thiserror::Error;
 
+use crate::storage::Damaged;
+
 /// An error of the offline store.
 #[derive(Debug, Error)]
 pub enum OfflineError {
@@ -61,6 +63,9 @@ pub enum OfflineError {
         /// What is wrong with them.
         why: String,
     },
+    /// Stop: a file that is not as it was written. Nothing was taken from it.
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
     /// Stop: nobody waits for the result any more.
     #[error("the join was cancelled before it was done")]
     Cancelled,
@@ -95,6 +100,9 @@ pub enum OfflineError {
 impl From<DataFusionError> for OfflineError {
     /// An error of ours that went through the query engine is itself again.
     fn from(error: DataFusionError) -> Self {
+        if let Some(damaged) = Damaged::behind(&error) {
+            return damaged.into();
+        }
         match error {
             DataFusionError::External(source) => match source.downcast::<OfflineError>() {
                 Ok(own) => *own,
@@ -117,6 +125,14 @@ impl OfflineError {
             return OfflineError::Full { table: table.to_owned() };
         }
         OfflineError::Table { table: table.to_owned(), source: Box::new(source) }
+    }
+
+    /// What reading a file of a log failed with: damage where it is, else the file and why.
+    pub(crate) fn of_file(path: &std::path::Path, error: std::io::Error) -> Self {
+        match Damaged::behind(&error) {
+            Some(damaged) => damaged.into(),
+            None => OfflineError::file("read", path, error),
+        }
     }
 
     pub(crate) fn file(action: &'static str, path: &std::path::Path, why: impl ToString) -> Self {

@@ -16,6 +16,8 @@
 //! # }
 //! ```
 
+mod check;
+mod check_training_sets;
 mod columns;
 mod commit;
 mod content_hash;
@@ -30,6 +32,7 @@ mod file_format;
 mod join;
 mod label_times;
 mod log;
+mod log_check;
 mod manifest;
 mod optimize;
 mod partial;
@@ -37,6 +40,7 @@ mod rows;
 mod scan;
 mod spine;
 mod spine_csv;
+mod storage;
 mod storage_clock;
 mod store;
 mod table;
@@ -45,6 +49,8 @@ mod training_set_file;
 mod trial;
 mod written;
 
+pub use check::CheckedTable;
+pub use check_training_sets::{CheckedTrainingSets, check_training_sets};
 pub use columns::{
     ASSUMED_DELAY, AVAILABLE_AT, DATE, DELETED, EVENT_TIME, Facts, LATE, POSITION_KIND, POSITION_MAJOR,
     POSITION_MINOR, PROVENANCE, log_batch, log_schema,
@@ -64,8 +70,9 @@ pub use optimize::Optimized;
 pub use partial::end_files;
 pub use rows::{row_columns, rows};
 pub use spine::{Spine, read_file};
+pub use storage::Damaged;
 pub use store::OfflineStore;
-pub use table::{Appender, Marker, Written};
+pub use table::{Appender, Marker, Written, source_table};
 pub use training_set::{FeatureSummary, Making, Options, Summary, TrainingSet, training_set};
 pub use training_set_file::{FileContent, FinishedFile, TrainingSetFile};
 pub use trial::{BatchGuard, BatchPoint, BatchTrial};

@@ -2,21 +2,24 @@
 
 use std::sync::Arc;
 
+use datafusion::common::DataFusionError;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{EmptyRecordBatchStream, ExecutionPlan};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use arrow::array::AsArray;
 use arrow::datatypes::{Field, Int8Type, Int32Type, Int64Type, Schema};
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 
 use crate::columns::{DATE, POSITION_KIND, POSITION_MAJOR, POSITION_MINOR};
 use crate::error::OfflineError;
+use crate::storage::check_length;
 use crate::table::{DataFile, Table};
 
 /// Rows of one batch of a scan.
@@ -35,6 +38,11 @@ pub(crate) fn stream(
     if files.is_empty() {
         return Ok(Box::pin(EmptyRecordBatchStream::new(Arc::new(schema.project(&projection)?))));
     }
+    let folder = table.folder()?;
+    for file in files {
+        let path = folder.join(file.path.as_ref());
+        check_length(&path, file.bytes).map_err(|error| OfflineError::of_file(&path, error))?;
+    }
     // A table's files lie in its own storage, so each scan has a name of its own for it.
     let url = ObjectStoreUrl::parse(format!("log://{}/", table.name().replace(['@', '_', ' '], "-")))?;
     let config = FileScanConfigBuilder::new(url.clone(), Arc::new(ParquetSource::new(schema)))
@@ -48,7 +56,14 @@ pub(crate) fn stream(
     runtime.register_object_store(url.as_ref(), table.storage());
     let context =
         SessionContext::new_with_config_rt(SessionConfig::new().with_batch_size(BATCH_ROWS), runtime);
-    Ok(plan.execute(0, context.task_ctx())?)
+    let (batches, storage) = (plan.execute(0, context.task_ctx())?, table.checked_storage().clone());
+    let schema = batches.schema();
+    // What was found damaged, and not what the reader of pages makes of it.
+    let batches = batches.map_err(move |error| match storage.take_damaged() {
+        Some(damaged) => DataFusionError::External(Box::new(OfflineError::from(damaged))),
+        None => error,
+    });
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
 }
 
 /// Gives the parts of every row's position, in no order: kind, file or partition, row or offset.

@@ -12,12 +12,14 @@ use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::{Action, Add, StructType};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::writer::{DeltaWriter, RecordBatchWriter};
-use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, ObjectStore, TableProperty};
+use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, ObjectStore, Path, TableProperty};
 use url::Url;
 
 use crate::commit::{Committed, Intent};
 use crate::encodings::writer_properties;
 use crate::error::OfflineError;
+use crate::log_check;
+use crate::storage::{Storage, blocking, durable};
 
 /// A Delta table at one snapshot.
 #[derive(Debug, Clone)]
@@ -26,6 +28,7 @@ pub(crate) struct Table {
     schema: SchemaRef,
     pub(crate) partition: Option<&'static str>,
     pub(crate) delta: DeltaTable,
+    storage: Storage,
 }
 
 /// A named counter that a commit moves: what Delta calls an application transaction.
@@ -40,7 +43,7 @@ pub struct Marker {
 /// A file of a snapshot.
 #[derive(Debug, Clone)]
 pub(crate) struct DataFile {
-    pub(crate) path: deltalake_core::Path,
+    pub(crate) path: Path,
     pub(crate) bytes: u64,
     pub(crate) rows: Option<u64>,
     /// The value of the partition column, as the table holds it.
@@ -56,15 +59,17 @@ impl Table {
         partition: Option<&'static str>,
         version: Option<u64>,
     ) -> Result<Self, OfflineError> {
-        let failed = |error| OfflineError::of_table(&name, error);
-        let mut delta =
-            DeltaTableBuilder::from_url(url).and_then(DeltaTableBuilder::build).map_err(failed)?;
+        let storage = Storage::default();
+        let delta = built(url, &storage).map_err(|error| OfflineError::of_table(&name, error))?;
+        let mut table = Self { name, schema, partition, delta, storage };
         match version {
-            Some(version) => delta.load_version(version).await.map_err(failed)?,
-            None if exists(&delta).await.map_err(failed)? => delta.load().await.map_err(failed)?,
-            None => {}
+            Some(version) => {
+                let loaded = table.delta.load_version(version).await;
+                loaded.map_err(|error| table.unreadable(error, Some(version)))?;
+            }
+            None => table.refresh().await?,
         }
-        Ok(Self { name, schema, partition, delta })
+        Ok(table)
     }
 
     /// The snapshot's version; none where the table does not exist yet.
@@ -74,13 +79,15 @@ impl Table {
 
     /// Brings the snapshot up to the newest version.
     pub(crate) async fn refresh(&mut self) -> Result<(), OfflineError> {
+        // Read before the commits are: one that is noted there is there.
+        let folder = self.folder()?;
+        let noted = log_check::noted(&folder)?;
         if self.version().is_some() {
-            return self.delta.update_state().await.map_err(|error| self.failed(error));
+            self.delta.update_state().await.map_err(|error| self.unreadable(error, None))?;
+        } else if exists(&self.delta).await.map_err(|error| self.failed(error))? {
+            self.delta.load().await.map_err(|error| self.unreadable(error, None))?;
         }
-        match exists(&self.delta).await.map_err(|error| self.failed(error))? {
-            true => self.delta.load().await.map_err(|error| self.failed(error)),
-            false => Ok(()),
-        }
+        log_check::check_end(&folder, noted, self.version(), &self.storage)
     }
 
     /// Where a counter stands in this snapshot.
@@ -116,6 +123,7 @@ impl Table {
             writer.flush().await
         };
         let written = written.await.map_err(|error| self.failed(error))?;
+        let written = self.synced(written).await?;
         let adds = written.len();
         let snapshot = self.delta.snapshot().map_err(|error| self.failed(error))?;
         let held = snapshot.log_data();
@@ -145,7 +153,10 @@ impl Table {
             .with_configuration_property(TableProperty::AppendOnly, Some("true"))
             .await;
         match created {
-            Ok(delta) => self.delta = delta,
+            Ok(delta) => {
+                self.delta = delta;
+                self.sync_folders().await?;
+            }
             // Another process made it first: what it committed since is not what was decided on.
             Err(_) => self.delta.load_version(0).await.map_err(|error| self.failed(error))?,
         }
@@ -153,6 +164,31 @@ impl Table {
             Some(_) => Ok(()),
             None => Err(self.failed(DeltaTableError::NotATable(self.name.clone()))),
         }
+    }
+
+    /// Syncs the folders that are new with a table.
+    async fn sync_folders(&self) -> Result<(), OfflineError> {
+        let folder = self.folder()?;
+        let synced = blocking(move || {
+            // A table lies in `kind/view/version` of the store, whose own folder may be new, too.
+            let up_to = folder.ancestors().nth(5).unwrap_or(&folder);
+            durable::sync_folders(&folder, up_to)
+        });
+        synced.await.map_err(|error| self.failed(DeltaTableError::Io { source: error }))
+    }
+
+    /// Files of rows on their way into a commit, once all of them is on disk.
+    async fn synced(&self, adds: Vec<Add>) -> Result<Vec<Add>, OfflineError> {
+        let folder = self.folder()?;
+        let path = |add: &Add| {
+            let path = Path::parse(&add.path).map_err(|error| self.failed(error.into()))?;
+            Ok::<_, OfflineError>(folder.join(path.as_ref()))
+        };
+        let files = adds.iter().map(path).collect::<Result<Vec<_>, _>>()?;
+        let synced = self.storage.sync(files, folder.clone()).await;
+        let bytes = synced.map_err(|error| self.failed(DeltaTableError::Io { source: error }))?;
+        let sized = |(add, bytes): (Add, u64)| Add { size: bytes as i64, ..add };
+        Ok(adds.into_iter().zip(bytes).map(sized).collect())
     }
 
     /// The files of this snapshot, newest path last.
@@ -180,6 +216,11 @@ impl Table {
         self.delta.object_store()
     }
 
+    /// The same, with what it found damaged.
+    pub(crate) fn checked_storage(&self) -> &Storage {
+        &self.storage
+    }
+
     /// The folder that the files lie in.
     pub(crate) fn folder(&self) -> Result<PathBuf, OfflineError> {
         let url = self.delta.table_url();
@@ -198,7 +239,24 @@ impl Table {
     }
 
     pub(crate) fn failed(&self, error: DeltaTableError) -> OfflineError {
-        OfflineError::of_table(&self.name, error)
+        match self.storage.take_damaged() {
+            Some(damaged) => damaged.into(),
+            None => OfflineError::of_table(&self.name, error),
+        }
+    }
+
+    /// Why the commits up to a version, or all, could not be read: the file where one is missing.
+    fn unreadable(&self, error: DeltaTableError, version: Option<u64>) -> OfflineError {
+        match self.failed(error) {
+            OfflineError::Table { table, source } => {
+                let missing = self.folder().and_then(|folder| log_check::missing(&folder, version));
+                match missing {
+                    Ok(Some(damaged)) => damaged.into(),
+                    Ok(None) | Err(_) => OfflineError::Table { table, source },
+                }
+            }
+            other => other,
+        }
     }
 }
 
@@ -233,6 +291,7 @@ impl<'a> Appender<'a> {
     async fn close(mut self) -> Result<(&'a mut Table, Written), OfflineError> {
         let table = self.table;
         let adds = self.writer.flush().await.map_err(|error| table.failed(error))?;
+        let adds = table.synced(adds).await?;
         Ok((table, Written { adds }))
     }
 }
@@ -257,6 +316,27 @@ impl Written {
         };
         let actions = self.adds.iter().cloned().map(Action::Add).collect();
         Intent { actions, operation, markers, reads, reads_rows: false }
+    }
+}
+
+fn built(url: Url, storage: &Storage) -> Result<DeltaTable, DeltaTableError> {
+    DeltaTableBuilder::from_url(url.clone())?.with_storage_backend(Arc::new(storage.clone()), url).build()
+}
+
+/// A table of another program, to read its newest snapshot and its commits. Commits that are missing, empty or cut
+/// are refused by the name of their file; checksums are checked where the table is one of ours.
+pub async fn source_table(url: Url) -> Result<DeltaTable, OfflineError> {
+    let (name, storage) = (url.path().to_owned(), Storage::default());
+    let folder = url.to_file_path();
+    let folder = folder
+        .map_err(|()| OfflineError::Location { url: name.clone(), why: "it is no folder".to_owned() })?;
+    let mut table = built(url, &storage).map_err(|error| OfflineError::of_table(&name, error))?;
+    match table.load().await {
+        Ok(()) => Ok(table),
+        Err(error) => Err(match (storage.take_damaged(), log_check::missing(&folder, None)?) {
+            (Some(damaged), _) | (None, Some(damaged)) => damaged.into(),
+            (None, None) => OfflineError::of_table(&name, error),
+        }),
     }
 }
 

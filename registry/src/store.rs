@@ -156,6 +156,16 @@ impl Registry {
         self.commit(transaction, &failed).await
     }
 
+    /// Reads all of the registry; gives what SQLite finds damaged in it.
+    pub async fn integrity(&self) -> Result<Vec<String>, RegistryError> {
+        let found: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(self.failed("be checked"))?;
+        self.registered().await?;
+        Ok(found.into_iter().filter(|line| line != "ok").collect())
+    }
+
     /// How many applies changed the registry: a reader that follows it reads anew when it moves.
     pub async fn generation(&self) -> Result<u64, RegistryError> {
         let row = sqlx::query("SELECT generation FROM registry WHERE id = 1");

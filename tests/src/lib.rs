@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod any_history;
 #[cfg(test)]
+mod damaged_logs;
+#[cfg(test)]
 mod distributed;
 #[cfg(test)]
 mod flights;

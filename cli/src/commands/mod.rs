@@ -1,6 +1,7 @@
 //! One module for each command: what it opens, what it calls, and how the result looks.
 
 mod apply;
+mod check;
 mod dead_letter;
 mod get;
 mod init;
@@ -36,6 +37,7 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::DeadLetter(command) => dead_letter::dead_letter(&project()?, command).await,
         Command::Online(command) => online::online(&project()?, command).await,
         Command::Offline(command) => offline::offline(&project()?, command).await,
+        Command::Verify(args) => check::check(&project()?, args).await,
         Command::Registry(command) => registry::registry(&project()?, command).await,
         Command::Reference { page } => reference::reference(*page),
     }

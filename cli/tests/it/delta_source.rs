@@ -237,3 +237,34 @@ fn a_project_is_made_for_a_table() {
     assert_eq!(delta.loads("--project made backfill --all"), 3);
     says(&delta.project.ok("--project made get tailnum_features tailnum=N1"), &["arr_delay", "PRESENT"]);
 }
+
+#[test]
+fn a_source_whose_commits_are_lost_empty_or_cut_is_refused_by_the_name_of_the_file() {
+    let mut source = DeltaProject::new(&[landing(1, 0, 5.0)]);
+    source.project.ok("backfill airport_arrivals@1");
+    for (id, name) in [(2, "b.parquet"), (3, "c.parquet")] {
+        let added = source.add(name, &[landing(id, 0, 5.0)], true);
+        source.commit(&[added]);
+    }
+    let log = source.table.join("_delta_log");
+    for version in 0..3 {
+        let name = format!("{version:020}.json");
+        let held = fs::read(log.join(&name)).unwrap();
+        for bytes in [None, Some(0), Some(held.len() / 2)] {
+            match bytes {
+                Some(bytes) => fs::write(log.join(&name), &held[..bytes]).unwrap(),
+                None if version == 2 => continue,
+                None => fs::remove_file(log.join(&name)).unwrap(),
+            }
+            says(&source.project.refused("materialize airport_arrivals@1"), &[&name, "is damaged"]);
+            fs::write(log.join(&name), &held).unwrap();
+        }
+    }
+    assert_eq!(source.loads("materialize airport_arrivals@1"), 2);
+    // What was loaded says how far the source reached.
+    fs::remove_file(log.join("00000000000000000002.json")).unwrap();
+    says(
+        &source.project.refused("materialize airport_arrivals@1"),
+        &["ends with version 1", "version 2 was loaded"],
+    );
+}

@@ -11,6 +11,8 @@ mod bad_reads;
 #[cfg(test)]
 mod copied;
 #[cfg(test)]
+mod damaged_files;
+#[cfg(test)]
 mod damaged_online;
 #[cfg(test)]
 mod damaged_registry;

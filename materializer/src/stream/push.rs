@@ -229,6 +229,53 @@ impl Drop for PushLog {
     }
 }
 
+/// What a check of a topic on disk found.
+#[derive(Debug, Default)]
+pub struct CheckedTopic {
+    /// Its segments.
+    pub segments: u64,
+    /// The offset that the next record will have, as far as the segments say.
+    pub next: u64,
+    /// What is damaged.
+    pub damaged: Vec<PushError>,
+}
+
+/// Reads all of the topic in this folder, whoever appends to it meanwhile.
+pub fn check_topic(folder: &Path) -> Result<CheckedTopic, PushError> {
+    let mut checked = CheckedTopic::default();
+    // Read first: what is appended meanwhile is not acknowledged by it.
+    let acknowledged = acknowledged(folder)?;
+    let all = segments(folder)?;
+    checked.segments = all.len() as u64;
+    let mut note = |found: Result<u64, PushError>| match found {
+        Ok(next) => {
+            checked.next = next;
+            Ok(())
+        }
+        Err(error @ PushError::Damaged { .. }) => {
+            checked.damaged.push(error);
+            Ok(())
+        }
+        // A segment that every group has read may be dropped just now.
+        Err(PushError::Disk { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    };
+    for (first, following) in all.iter().zip(all.iter().skip(1)) {
+        note(segment::check(folder, *first, *following).map(|()| *following))?;
+    }
+    match all.last() {
+        Some(newest) => note(segment::check_newest(folder, *newest, acknowledged))?,
+        None if acknowledged.up_to > 0 => {
+            let up_to = acknowledged.up_to;
+            let why = format!("its segments are missing, and offsets up to {up_to} were acknowledged");
+            note(Err(PushError::Damaged { path: folder.display().to_string(), why }))?;
+        }
+        None => {}
+    }
+    note(end_of(folder))?;
+    Ok(checked)
+}
+
 /// The offset up to which a group's log has everything, of the topic in this folder; 0 where the group is
 /// not known there. Any process may ask.
 pub fn read_up_to(folder: &Path, group: &str) -> u64 {

@@ -13,6 +13,7 @@ use crate::columns::{Facts, log_batch};
 use crate::error::OfflineError;
 use crate::log::Log;
 use crate::optimize::due;
+use crate::storage::durable::steps::{self, Step};
 use crate::store::OfflineStore;
 use crate::table::Marker;
 
@@ -157,4 +158,42 @@ async fn a_commit_conflicts_with_what_it_was_decided_on_and_with_nothing_else() 
         found += batch.unwrap().num_rows();
     }
     assert_eq!(found, 3);
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_before_it_is_synced() {
+    let logged = Logged::new().await;
+    let rows = logged.rows();
+    let mut log = logged.log().await;
+    let (folder, commits) = (log.folder().unwrap(), log.folder().unwrap().join("_delta_log"));
+    for compacts in [false, true] {
+        steps::taken(&folder);
+        match compacts {
+            true => assert!(log.optimize().await.unwrap().rows_rewritten > 0),
+            false => drop(append(&mut log, &rows[..9], "loads", &[]).await.unwrap()),
+        }
+        let steps = steps::taken(&folder);
+        let at = |step: Step| steps.iter().position(|other| *other == step);
+        let commit = commits.join(format!("{:020}.json", log.version().unwrap()));
+        let named = at(Step::Named(commit.clone())).unwrap();
+        assert!(
+            at(Step::Synced(commit)).unwrap() < named,
+            "a commit is whole when it has its name: {steps:?}"
+        );
+        let last = steps.iter().rposition(|step| *step == Step::Synced(commits.clone()));
+        assert!(last.unwrap() > named, "and has it after a power cut: {steps:?}");
+        let mut files = 0;
+        for (place, step) in steps.iter().enumerate().take(named) {
+            let Step::Named(file) = step else { continue };
+            let synced =
+                |path: &std::path::Path| steps[place..named].contains(&Step::Synced(path.to_owned()));
+            assert!(
+                file.ancestors().skip(1).take_while(|path| path.starts_with(&folder)).all(synced),
+                "{steps:?}"
+            );
+            assert!(synced(file), "{} is committed before it is on disk: {steps:?}", file.display());
+            files += 1;
+        }
+        assert!(files > 0, "{steps:?}");
+    }
 }

@@ -1,12 +1,9 @@
 //! A file of which the column chunks that one pass needs were read beforehand, each run of neighbours
 //! at once: pages then come out of memory without another copy.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::Arc;
 
 use bytes::{Buf, Bytes, buf::Reader};
 use parquet::arrow::ProjectionMask;
@@ -14,23 +11,28 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 
+use crate::storage::{CheckedFile, Damaged};
+
 /// Runs of chunks longer than this are read page by page instead: they would only take memory.
 const RUN_BYTES: u64 = 8 << 20;
+/// Bytes that are read at a time where pages are read one by one.
+const PAGES_BYTES: u64 = 64 << 10;
 
 /// A file of a log, and some of its bytes.
 #[derive(Debug)]
 pub(crate) struct Chunks {
-    file: Arc<File>,
-    bytes: u64,
+    file: CheckedFile,
     held: Vec<(u64, Bytes)>,
 }
 
 impl Chunks {
-    /// A file of which nothing is held.
-    pub(crate) fn new(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let bytes = file.metadata()?.len();
-        Ok(Self { file: Arc::new(file), bytes, held: Vec::new() })
+    /// A file of which nothing is held. Refuses one that has not the length that its commit says.
+    pub(crate) fn new(path: &Path, length: u64) -> io::Result<Self> {
+        Ok(Self::of(CheckedFile::of_length(path, length)?))
+    }
+
+    fn of(file: CheckedFile) -> Self {
+        Self { file, held: Vec::new() }
     }
 
     /// The same file with the chunks of these columns of a row group.
@@ -51,10 +53,15 @@ impl Chunks {
             }
         }
         let mut held = Vec::with_capacity(runs.len());
-        for run in runs.iter().filter(|run| run.end <= self.bytes && run.end - run.start <= RUN_BYTES) {
-            held.push((run.start, self.read(run.start, run.end - run.start)?));
+        for run in runs.into_iter().filter(|run| run.end <= self.len() && run.end - run.start <= RUN_BYTES) {
+            held.push((run.start, self.file.read(run)?));
         }
-        Ok(Self { file: self.file.clone(), bytes: self.bytes, held })
+        Ok(Self { held, ..Self::of(self.file.clone()) })
+    }
+
+    /// Damage that was found while the file was read.
+    pub(crate) fn damaged(&self) -> Option<&Damaged> {
+        self.file.found()
     }
 
     /// What is held from `start` to the end of its run.
@@ -64,45 +71,37 @@ impl Chunks {
             (skipped < bytes.len()).then(|| bytes.slice(skipped..))
         })
     }
-
-    fn from(&self, start: u64) -> FileFrom {
-        FileFrom { file: self.file.clone(), at: start }
-    }
-
-    fn read(&self, start: u64, length: u64) -> io::Result<Bytes> {
-        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-        self.from(start).take(length).read_to_end(&mut bytes)?;
-        match bytes.len() as u64 == length {
-            true => Ok(bytes.into()),
-            false => Err(io::ErrorKind::UnexpectedEof.into()),
-        }
-    }
 }
 
 impl Length for Chunks {
     fn len(&self) -> u64 {
-        self.bytes
+        self.file.length()
     }
 }
 
-/// A file from some place on, whoever else reads it.
+/// A file from some place on.
 pub(crate) struct FileFrom {
-    file: Arc<File>,
+    file: CheckedFile,
+    read: Reader<Bytes>,
+    /// Where what was not read yet begins.
     at: u64,
 }
 
 impl Read for FileFrom {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(into, self.at)?;
-        self.at += read as u64;
-        Ok(read)
+        let end = self.file.length().min(self.at + PAGES_BYTES);
+        if !self.read.get_ref().has_remaining() && self.at < end {
+            self.read = self.file.read(self.at..end)?.reader();
+            self.at = end;
+        }
+        self.read.read(into)
     }
 }
 
 /// Bytes that are held, or the file from some place on.
 pub(crate) enum Source {
     Held(Reader<Bytes>),
-    File(BufReader<FileFrom>),
+    File(FileFrom),
 }
 
 impl Read for Source {
@@ -120,7 +119,10 @@ impl ChunkReader for Chunks {
     fn get_read(&self, start: u64) -> Result<Source> {
         Ok(match self.held_from(start) {
             Some(bytes) => Source::Held(bytes.reader()),
-            None => Source::File(BufReader::new(self.from(start))),
+            None => {
+                let read = Bytes::new().reader();
+                Source::File(FileFrom { file: self.file.clone(), read, at: start })
+            }
         })
     }
 
@@ -128,7 +130,7 @@ impl ChunkReader for Chunks {
         match self.held_from(start) {
             Some(bytes) if length <= bytes.len() => Ok(bytes.slice(..length)),
             Some(_) => Err(ParquetError::EOF(format!("{length} bytes at {start} reach beyond their column"))),
-            None => Ok(self.read(start, length as u64)?),
+            None => Ok(self.file.read(start..start.saturating_add(length as u64))?),
         }
     }
 }

@@ -81,8 +81,14 @@ impl Queue {
                 return Err(OfflineError::Cancelled);
             }
             let path = self.root.join(&file.path);
-            let chunks = Chunks::new(&path).map_err(|error| OfflineError::file("read", &path, error))?;
-            self.fold_file(&chunks, &path, fold.get_or_insert_with(&new), reading)?;
+            let chunks =
+                Chunks::new(&path, file.bytes).map_err(|error| OfflineError::of_file(&path, error))?;
+            let folded = self.fold_file(&chunks, &path, fold.get_or_insert_with(&new), reading);
+            folded.map_err(|error| match (chunks.damaged(), error) {
+                (Some(damaged), _) => damaged.clone().into(),
+                (None, OfflineError::Arrow(error)) => OfflineError::file("read", &path, error),
+                (None, error) => error,
+            })?;
             reading.files.fetch_add(1, Ordering::Relaxed);
             reading.bytes.fetch_add(file.bytes, Ordering::Relaxed);
         }
@@ -117,7 +123,7 @@ impl Queue {
             let reader = |columns: &[&str]| {
                 let mask = mask(&metadata, columns);
                 let held = file.holding(metadata.metadata().row_group(group), &mask);
-                let held = held.map_err(|error| OfflineError::file("read", path, error))?;
+                let held = held.map_err(|error| OfflineError::of_file(path, error))?;
                 let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(held, metadata.clone());
                 Ok::<_, OfflineError>(builder.with_row_groups(vec![group]).with_projection(mask))
             };

@@ -139,7 +139,8 @@ mod tests {
         let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
         writer.write(&batch).unwrap();
         writer.close().unwrap();
-        LogFile { path: "log.parquet".to_owned(), bytes: 0, rows: Some(ROWS as u64), date: None }
+        let bytes = folder.join("log.parquet").metadata().unwrap().len();
+        LogFile { path: "log.parquet".to_owned(), bytes, rows: Some(ROWS as u64), date: None }
     }
 
     /// The values at labels, and how many rows of the log were read.

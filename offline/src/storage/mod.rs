@@ -1,0 +1,366 @@
+//! The files of a log on a local disk: written so that a power cut takes nothing that was committed, and read so
+//! that nothing is taken from a file that is not as it was written.
+//!
+//! Everything of a log goes through here, whoever asks: the table format, scans and the join. Parquet files get
+//! checksums of their blocks when they are written ([`block_sums`]), commits one of all they hold ([`commit_sum`]),
+//! and both are checked whenever they are read. Files of other programs and earlier versions have none, and are read
+//! as they are. A commit, a checkpoint and the folder that names it are synced before the write is over; files of rows
+//! are synced together, by [`Storage::sync`], before they are committed.
+
+mod block_sums;
+mod checked_file;
+mod commit_sum;
+mod damage;
+pub(crate) mod durable;
+mod last_commit;
+mod upload;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
+};
+use serde_json::{Value, json};
+
+pub(crate) use checked_file::{CheckedFile, check_length};
+use commit_sum::{Chain, CommitSum};
+pub use damage::Damaged;
+pub(crate) use last_commit::LastCommit;
+use upload::Upload;
+
+/// The folder of a table's commits.
+pub(crate) const COMMITS: &str = "_delta_log";
+/// Where the table format says which checkpoint is the newest.
+pub(crate) const LAST_CHECKPOINT: &str = "_last_checkpoint";
+/// Files whose checksums are held for who reads more of them.
+const HELD_FILES: usize = 64;
+
+/// The storage of one table. Clones share what they know of its files.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Storage(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    disk: LocalFileSystem,
+    chain: Chain,
+    held: Mutex<HashMap<PathBuf, CheckedFile>>,
+    /// What was found damaged first since it was asked for: the table format keeps only the text of an error.
+    damaged: Mutex<Option<Damaged>>,
+}
+
+/// What a file of a table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Commit(u64),
+    LastCheckpoint,
+    /// Rows, or a checkpoint.
+    Parquet,
+    Other,
+}
+
+impl Storage {
+    /// What was found damaged since this was asked last.
+    pub(crate) fn take_damaged(&self) -> Option<Damaged> {
+        self.0.damaged.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The checksum of all bytes of a commit, where that was read or written lately.
+    pub(crate) fn commit_sum(&self, version: u64) -> Option<u32> {
+        self.0.chain.whole(version)
+    }
+
+    /// Syncs files of rows and their folders, up to this one; gives how long the files are.
+    pub(crate) async fn sync(&self, files: Vec<PathBuf>, root: PathBuf) -> io::Result<Vec<u64>> {
+        blocking(move || {
+            durable::sync_files(&files, &root)?;
+            files.iter().map(|file| Ok(std::fs::metadata(file)?.len())).collect()
+        })
+        .await
+    }
+
+    fn path(&self, location: &Path) -> Result<PathBuf> {
+        self.0.disk.path_to_filesystem(location)
+    }
+
+    fn failed(&self, path: &FilePath, error: io::Error) -> Error {
+        let path = path.display().to_string();
+        if let Some(damaged) = Damaged::behind(&error) {
+            self.0.damaged.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(damaged);
+        }
+        match error.kind() {
+            io::ErrorKind::NotFound => Error::NotFound { path, source: Box::new(error) },
+            io::ErrorKind::AlreadyExists => Error::AlreadyExists { path, source: Box::new(error) },
+            _ => Error::Generic { store: "log", source: Box::new(error) },
+        }
+    }
+
+    /// A file that is read, with its checksums.
+    fn checked(&self, path: &FilePath) -> io::Result<CheckedFile> {
+        let held = || self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = held().get(path) {
+            return Ok(file.clone());
+        }
+        let file = CheckedFile::open(path)?;
+        let mut held = held();
+        if held.len() >= HELD_FILES {
+            held.clear();
+        }
+        held.insert(path.to_owned(), file.clone());
+        Ok(file)
+    }
+
+    /// The bytes of a commit, which are as they were written.
+    pub(crate) fn commit(&self, path: &FilePath, version: u64) -> io::Result<(Vec<u8>, CommitSum)> {
+        let bytes = std::fs::read(path)?;
+        let sum = commit_sum::checked(&name_of(path), &bytes).map_err(|why| Damaged::new(path, why))?;
+        match self.0.chain.add(version, sum) {
+            None => Ok((bytes, sum)),
+            Some(replaced) => {
+                let path = path.with_file_name(commit_name(replaced));
+                Err(Damaged::new(&path, "it is another than the one that the next commit follows").into())
+            }
+        }
+    }
+
+    /// The newest checkpoint, as it was noted: only a hint, which is given where there is such a checkpoint.
+    fn last_checkpoint(&self, path: &FilePath) -> io::Result<Vec<u8>> {
+        let noted: Option<Value> = serde_json::from_slice(&std::fs::read(path)?).ok();
+        let version = noted.and_then(|noted| noted.get("version")?.as_u64());
+        let checkpoint =
+            version.map(|version| path.with_file_name(format!("{version:020}.checkpoint.parquet")));
+        let is_there = |path: &PathBuf| path.metadata().is_ok_and(|found| found.len() > 0);
+        match version.filter(|_| checkpoint.as_ref().is_some_and(is_there)) {
+            Some(version) => Ok(serde_json::to_vec(&json!({"version": version, "size": 0}))?),
+            // The commits are listed instead.
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn put(&self, path: &FilePath, payload: &PutPayload, mode: &PutMode) -> io::Result<()> {
+        let kind = Kind::of(path);
+        let mut upload = Upload::begin(path)?;
+        match kind {
+            Kind::Commit(version) => {
+                let commit: Vec<u8> = payload.iter().flatten().copied().collect();
+                let previous = match version.checked_sub(1) {
+                    Some(previous) => Some(self.sum_of(path, previous)?),
+                    None => None,
+                };
+                upload.write(&commit_sum::signed(&name_of(path), &commit, previous))?;
+            }
+            _ => payload.iter().try_for_each(|part| upload.write(part))?,
+        }
+        let staged = upload.staged().to_owned();
+        upload.finish(matches!(mode, PutMode::Create))?;
+        if let (Kind::Commit(version), Some(folder)) = (kind, path.parent()) {
+            let (_, sum) = self.commit(path, version)?;
+            let noted = LastCommit::new(version, sum.whole).write(folder, &staged);
+            if let Err(error) = noted {
+                // The commit is made whatever becomes of the note, which then names an older one.
+                tracing::warn!("`{}` could not be written: {error}", folder.join(LastCommit::NAME).display());
+            }
+        }
+        Ok(())
+    }
+
+    /// The checksum of all bytes of the commit before one.
+    fn sum_of(&self, path: &FilePath, version: u64) -> io::Result<u32> {
+        match self.0.chain.whole(version) {
+            Some(whole) => Ok(whole),
+            None => Ok(self.commit(&path.with_file_name(commit_name(version)), version)?.1.whole),
+        }
+    }
+
+    fn get(&self, path: &FilePath, kind: Kind, ranges: &Ranges) -> io::Result<Vec<Bytes>> {
+        let whole: Bytes = match kind {
+            Kind::Commit(version) => self.commit(path, version)?.0.into(),
+            Kind::LastCheckpoint => self.last_checkpoint(path)?.into(),
+            Kind::Parquet | Kind::Other => {
+                let file = self.checked(path)?;
+                return ranges.within(file.length())?.into_iter().map(|range| file.read(range)).collect();
+            }
+        };
+        let part = |range: Range<u64>| {
+            let range = usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?;
+            (range.end <= whole.len()).then(|| whole.slice(range))
+        };
+        let ranges = ranges.within(whole.len() as u64)?;
+        ranges
+            .into_iter()
+            .map(|range| part(range).ok_or_else(|| io::ErrorKind::UnexpectedEof.into()))
+            .collect()
+    }
+}
+
+/// Which bytes of a file are asked for.
+#[derive(Clone)]
+enum Ranges {
+    One(Option<object_store::GetRange>),
+    Many(Vec<Range<u64>>),
+}
+
+impl Ranges {
+    fn within(&self, length: u64) -> io::Result<Vec<Range<u64>>> {
+        match self {
+            Ranges::One(range) => {
+                let range = range.as_ref().map_or(Ok(0..length), |range| range.as_range(length));
+                Ok(std::iter::once(range.map_err(io::Error::other)?).collect())
+            }
+            Ranges::Many(ranges) => Ok(ranges.clone()),
+        }
+    }
+}
+
+impl Kind {
+    fn of(path: &FilePath) -> Self {
+        let name = name_of(path);
+        if name.ends_with(".parquet") {
+            return Kind::Parquet;
+        }
+        if !is_of_commits(path) {
+            return Kind::Other;
+        }
+        match name.strip_suffix(".json").and_then(version_of) {
+            Some(version) => Kind::Commit(version),
+            None if name == LAST_CHECKPOINT => Kind::LastCheckpoint,
+            None => Kind::Other,
+        }
+    }
+}
+
+/// Whether a file lies among the commits.
+fn is_of_commits(path: &FilePath) -> bool {
+    path.parent().and_then(FilePath::file_name).is_some_and(|folder| folder == COMMITS)
+}
+
+fn name_of(path: &FilePath) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// What the file of a commit is called.
+pub(crate) fn commit_name(version: u64) -> String {
+    format!("{version:020}.json")
+}
+
+/// The version that the name of a commit or checkpoint begins with.
+pub(crate) fn version_of(name: &str) -> Option<u64> {
+    (name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit())).then(|| name.parse().ok()).flatten()
+}
+
+impl fmt::Display for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("log")
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Storage {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let path = self.path(location)?;
+        let storage = self.clone();
+        let put = blocking(move || {
+            let put = storage.put(&path, &payload, &options.mode);
+            put.map_err(|error| storage.failed(&path, error))
+        });
+        put.await.map(|()| PutResult { e_tag: None, version: None })
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        _: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        let path = self.path(location)?;
+        let storage = self.clone();
+        let begun = move || Upload::begin(&path).map_err(|error| storage.failed(&path, error));
+        Ok(Box::new(upload::Parts::new(blocking(begun).await?)))
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        let path = self.path(location)?;
+        let kind = Kind::of(&path);
+        if options.head || kind == Kind::Other {
+            return self.0.disk.get_opts(location, options).await;
+        }
+        let head = GetOptions { head: true, range: None, ..options.clone() };
+        let mut found = self.0.disk.get_opts(location, head).await?;
+        let (storage, ranges) = (self.clone(), Ranges::One(options.range));
+        let asked = ranges.clone();
+        let bytes = blocking(move || {
+            let bytes = storage.get(&path, kind, &ranges).map_err(|error| storage.failed(&path, error))?;
+            Ok::<_, Error>(bytes.into_iter().next().unwrap_or_default())
+        });
+        let bytes: Bytes = bytes.await?;
+        if kind == Kind::LastCheckpoint {
+            found.meta.size = bytes.len() as u64;
+        }
+        let start = match asked.within(found.meta.size).ok().and_then(|ranges| ranges.into_iter().next()) {
+            Some(range) => range.start,
+            None => 0,
+        };
+        found.range = start..start + bytes.len() as u64;
+        let payload = futures::stream::once(async move { Ok(bytes) }).boxed();
+        Ok(GetResult { payload: GetResultPayload::Stream(payload), ..found })
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let path = self.path(location)?;
+        let (storage, kind, ranges) = (self.clone(), Kind::of(&path), ranges.to_vec());
+        if kind == Kind::Other {
+            return self.0.disk.get_ranges(location, &ranges).await;
+        }
+        blocking(move || {
+            let read = storage.get(&path, kind, &Ranges::Many(ranges));
+            read.map_err(|error| storage.failed(&path, error))
+        })
+        .await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.0.disk.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.0.disk.list(prefix)
+    }
+
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.0.disk.list_with_offset(prefix, offset)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.0.disk.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.0.disk.copy_opts(from, to, options).await
+    }
+
+    async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
+        self.0.disk.rename_opts(from, to, options).await
+    }
+}
+
+/// Does work that waits for the disk on a thread of its own; a panic there goes on here.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
