@@ -3,18 +3,23 @@
 // The futures of loads and streams are spawned here, down to a connection of a store: deeper than the default.
 #![recursion_limit = "256"]
 
+// Its macros are for the modules behind it.
+#[macro_use]
+mod output;
+
 mod arguments;
 mod clock;
 mod commands;
 mod failure;
 mod fault;
+mod headings;
 mod interruption;
-mod output;
 mod progress;
 mod project;
 mod settings;
 mod trial;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -43,7 +48,8 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match fault::guarded(|| runtime.block_on(commands::run(&arguments))) {
+    let ended = fault::guarded(|| runtime.block_on(commands::run(&arguments)));
+    match ended.and_then(|()| output::all_written()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("error: {failure}");
@@ -54,15 +60,19 @@ fn main() -> ExitCode {
 
 fn start_log(arguments: &Arguments) {
     let level = match arguments.verbose {
-        // What it warns of comes back as an error.
-        0 => "warn,deltalake_core=error,librdkafka=error",
-        1 => "info,deltalake_core=warn",
-        2 => "debug",
+        // What a dependency warns of comes back as an error.
+        0 => "error,twinstore=warn",
+        1 => "warn,twinstore=info",
+        2 => "info,twinstore=debug",
         _ => "trace",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("TWINSTORE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .log_internal_errors(false);
     match arguments.log_format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),

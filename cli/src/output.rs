@@ -1,13 +1,72 @@
 //! How results look: tables for people, JSON for programs.
 
+use std::fmt::Arguments;
+use std::io::{self, ErrorKind, Write};
+use std::sync::OnceLock;
+
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::headings::Printed;
 
-/// A table without lines; the columns named in `right` hold numbers.
-pub fn table(header: &[&str], right: &[usize], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
+/// What could not be written on stdout, where its reader did not just leave.
+static UNWRITTEN: OnceLock<String> = OnceLock::new();
+
+/// `println!` that survives a reader who has left, as `head` does: the command goes on to its end.
+macro_rules! println {
+    () => { $crate::output::line(::std::format_args!("")) };
+    ($($text:tt)*) => { $crate::output::line(::std::format_args!($($text)*)) };
+}
+
+/// `print!`, likewise.
+macro_rules! print {
+    ($($text:tt)*) => { $crate::output::text(::std::format_args!($($text)*)) };
+}
+
+/// `eprintln!`, likewise.
+macro_rules! eprintln {
+    ($($text:tt)*) => { $crate::output::error_line(::std::format_args!($($text)*)) };
+}
+
+/// Writes a line on stdout.
+pub fn line(text: Arguments<'_>) {
+    self::text(format_args!("{text}\n"));
+}
+
+/// Writes a text on stdout.
+pub fn text(text: Arguments<'_>) {
+    let mut out = io::stdout().lock();
+    if let Err(error) = write!(out, "{text}").and_then(|()| out.flush())
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        UNWRITTEN.get_or_init(|| error.to_string());
+    }
+}
+
+/// Writes a line on stderr, if it can be written.
+pub fn error_line(text: Arguments<'_>) {
+    // Nobody is left to be told.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Fails where a result could not be written.
+pub fn all_written() -> Result<(), Failure> {
+    match UNWRITTEN.get() {
+        None => Ok(()),
+        Some(error) => Err(Failure::new(format!("the result could not be written on stdout: {error}"))),
+    }
+}
+
+/// A table under its headings; the columns at the places in `right` hold numbers.
+pub fn table(printed: &Printed, right: &[usize], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
+    let header: Vec<&str> = printed.columns.iter().map(|(name, _)| *name).collect();
+    untitled(&header, right, rows)
+}
+
+/// A table without lines, whose headings say themselves what they are.
+pub fn untitled(header: &[&str], right: &[usize], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
     let mut table = Table::new();
     table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header.iter().map(|name| name.to_uppercase()));

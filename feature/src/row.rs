@@ -88,9 +88,10 @@ impl Position {
 }
 
 impl fmt::Display for Position {
+    /// Rows are shown to people from 1 on.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Position::History { file, row } => write!(f, "file {file} row {row}"),
+            Position::History { file, row } => write!(f, "file {file} row {}", row + 1),
             Position::Stream { partition, offset } => write!(f, "partition {partition} offset {offset}"),
         }
     }

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::time_text;
+
 /// A moment: microseconds since 1970-01-01T00:00:00Z, within the years 0001 to 9999.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(try_from = "i64", into = "i64")]
@@ -20,6 +22,12 @@ pub enum TimeError {
     /// The text is not an RFC 3339 time.
     #[error("`{0}` is not a time: write it as 2013-06-01T12:00:00Z")]
     NotATime(String),
+    /// The text is a time, with the name of a zone behind it.
+    #[error("`{0}` names a zone in brackets: write its offset alone, as in 2013-06-01T12:00:00-04:00")]
+    ZoneInBrackets(String),
+    /// The text is a time outside the years 0001 to 9999.
+    #[error("`{0}` lies outside the years 0001 to 9999")]
+    OutsideYears(String),
     /// The text is not a duration.
     #[error("`{0}` is not a duration: write a whole number and a unit, as in 90s, 5m, 1h, 7d or 3y")]
     NotASpan(String),
@@ -101,18 +109,7 @@ impl FromStr for Micros {
 
     /// Reads an RFC 3339 time; one without a zone, or a bare date, is UTC.
     fn from_str(text: &str) -> Result<Self, TimeError> {
-        let micros = || {
-            let pieces = jiff::fmt::temporal::Pieces::parse(text).ok()?;
-            let civil = pieces.date().to_datetime(pieces.time().unwrap_or_default());
-            let offset = pieces.to_numeric_offset().map_or(0, |offset| i64::from(offset.seconds()));
-            let since = civil.duration_since(epoch());
-            let micros = i64::try_from(since.as_micros()).ok()?;
-            // Nanoseconds are cut towards minus infinity, as a later moment would leak.
-            let below = i64::from(since.subsec_nanos() % 1_000 < 0);
-            micros.checked_sub(offset * 1_000_000)?.checked_sub(below)
-        };
-        let micros = micros().ok_or_else(|| TimeError::NotATime(text.to_owned()))?;
-        Self::new(micros).map_err(|_| TimeError::NotATime(text.to_owned()))
+        Self::new(time_text::micros(text)?).map_err(|_| TimeError::OutsideYears(text.to_owned()))
     }
 }
 

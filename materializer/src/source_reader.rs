@@ -12,9 +12,9 @@ use arrow::compute::take;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use feature::{BatchFormat, Name, Source, Value};
-use offline::DeadLetter;
+use offline::{DeadLetter, open_parquet};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use transform::{Conform, Unfit};
 
 use crate::error::MaterializerError;
@@ -139,7 +139,7 @@ impl ParquetReader {
     ) -> Result<Self, MaterializerError> {
         let opened = File::open(&file.path).map_err(|error| MaterializerError::file(&file.path, error))?;
         let failed = |error: String| damaged(&file.path, error);
-        let builder = guarded(|| ParquetRecordBatchReaderBuilder::try_new(opened)).map_err(&failed)?;
+        let builder = guarded(|| open_parquet(opened)).map_err(&failed)?;
         let stored = builder.schema().clone();
         refuse_repeated(stored.fields().iter().map(|field| field.name().as_str()), file)?;
         let own = renamed(&stored, source, input);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType as ArrowType;
 use feature::{Batch, BatchFormat, DataType, Field, Source, Value, VersionId, View};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use offline::open_parquet;
 use transform::Conform;
 
 use crate::csv_records::{self, Records};
@@ -242,7 +242,7 @@ fn parquet(file: &SourceFile, rows: usize) -> Result<Surveyed, MaterializerError
         MaterializerError::file(&file.path, why)
     };
     let opened = File::open(&file.path).map_err(|error| MaterializerError::file(&file.path, error))?;
-    let builder = guarded(|| ParquetRecordBatchReaderBuilder::try_new(opened)).map_err(failed)?;
+    let builder = guarded(|| open_parquet(opened)).map_err(failed)?;
     let schema = builder.schema().clone();
     refuse_repeated(schema.fields().iter().map(|field| field.name().as_str()), file)?;
     let total = builder.metadata().file_metadata().num_rows();

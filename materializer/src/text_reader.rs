@@ -4,7 +4,7 @@
 use std::io::BufRead;
 
 use arrow::array::RecordBatch;
-use feature::{BatchFormat, DataType, Field, Source, Value};
+use feature::{BatchFormat, DataType, Field, Scalar, Source, Value};
 
 use crate::csv_records::{self, Records};
 use crate::error::MaterializerError;
@@ -174,12 +174,15 @@ impl TextReader {
             };
             values.push(match text {
                 None => Value::Null,
-                // Only a text can be empty: other types have no value there.
-                Some("") if field.data_type != DataType::Scalar(feature::Scalar::String) => Value::Null,
+                // Only texts and bytes can be empty: other types have no value there.
+                Some("") if !can_be_empty(field.data_type) => Value::Null,
                 Some(text) => text_value(text, field.data_type).unwrap_or_else(|| {
                     let shown = text.get(..text.floor_char_boundary(40)).unwrap_or_default();
-                    let what =
-                        format!("the column `{}` is {}, and \"{shown}\" is not", field.name, field.data_type);
+                    let limits = feature::limits(field.data_type);
+                    let what = format!(
+                        "the column `{}` is {}, and \"{shown}\" is not{limits}",
+                        field.name, field.data_type
+                    );
                     problems.push(Unfitting { column: Some(field.name.clone()), what });
                     Value::Null
                 }),
@@ -189,6 +192,11 @@ impl TextReader {
     }
 }
 
+fn can_be_empty(data_type: DataType) -> bool {
+    matches!(data_type, DataType::Scalar(Scalar::String | Scalar::Bytes))
+}
+
+/// The names of a CSV file's columns. Two columns of one name are refused.
 pub(crate) fn header(
     records: &mut Records<Box<dyn BufRead + Send>>,
     file: &SourceFile,

@@ -33,8 +33,10 @@ mod join;
 mod label_times;
 mod log;
 mod log_check;
+mod log_range;
 mod manifest;
 mod optimize;
+mod parquet_source;
 mod partial;
 mod rows;
 mod scan;
@@ -65,8 +67,10 @@ pub use join::{
     JoinLookup, JoinSpec, LogFile, LogSnapshot, PointInTime, PointInTimeExec, PointInTimePlanner, Reading,
 };
 pub use log::Log;
+pub use log_range::LogRange;
 pub use manifest::{Made, Manifest, ManifestSpine, ManifestView, file_sha256};
 pub use optimize::Optimized;
+pub use parquet_source::open_parquet;
 pub use partial::end_files;
 pub use rows::{row_columns, rows};
 pub use spine::{Spine, read_file};

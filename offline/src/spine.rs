@@ -14,11 +14,11 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use feature::ServicePlan;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::error::OfflineError;
 use crate::file_format::FileFormat;
 use crate::label_times::{check_time_column, check_times};
+use crate::parquet_source::open_parquet;
 use crate::spine_csv;
 
 /// Rows of one batch of a spine.
@@ -162,7 +162,7 @@ fn schema(path: &Path, format: FileFormat) -> Result<SchemaRef, OfflineError> {
     Ok(match format {
         FileFormat::Csv => spine_csv::read_text(path)?.0,
         FileFormat::Parquet => {
-            let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| failed(&error))?;
+            let reader = open_parquet(file).map_err(|error| failed(&error))?;
             reader.schema().clone()
         }
         FileFormat::Arrow => {
@@ -177,7 +177,7 @@ fn read_batches(path: &Path, format: FileFormat, only: Option<usize>) -> Result<
     let file = File::open(path).map_err(|error| OfflineError::file("read", path, error))?;
     Ok(match format {
         FileFormat::Parquet => {
-            let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| failed(&error))?;
+            let reader = open_parquet(file).map_err(|error| failed(&error))?;
             let mask = match only {
                 Some(column) => ProjectionMask::roots(reader.parquet_schema(), [column]),
                 None => ProjectionMask::all(),

@@ -5,13 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray,
 };
-use arrow::compute::cast;
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use feature::{Micros, Scalar, ServicePlan};
+use feature::{Micros, Scalar, ServicePlan, Value};
 
 use crate::csv_text;
 use crate::error::OfflineError;
@@ -48,11 +45,8 @@ fn read_as(path: &Path, declared: impl Fn(&str) -> Option<feature::DataType>) ->
                 fields.push(Field::new(name, data_type, true));
                 columns.push(arrays);
             }
-            Err(Misfit { row: Some(row), why }) => {
+            Err(Misfit { row, why }) => {
                 problems.push(format!("{}: row {}: `{name}`: {why}", path.display(), row + 1));
-            }
-            Err(Misfit { row: None, why }) => {
-                problems.push(format!("{}: `{name}`: {why}", path.display()));
             }
         }
     }
@@ -70,16 +64,10 @@ fn read_as(path: &Path, declared: impl Fn(&str) -> Option<feature::DataType>) ->
     Ok((schema, batches))
 }
 
-/// The first row, from 0, whose text is no value of its column; none where no text is.
+/// The first row, from 0, whose text is no value of its column.
 struct Misfit {
-    row: Option<usize>,
+    row: usize,
     why: String,
-}
-
-impl Misfit {
-    fn at(row: usize, why: impl ToString) -> Self {
-        Self { row: Some(row), why: why.to_string() }
-    }
 }
 
 /// The batches of a column in a type: the same one in all of them.
@@ -87,11 +75,12 @@ fn typed(
     batches: &[&StringArray],
     to: feature::DataType,
 ) -> Result<(arrow::datatypes::DataType, Vec<ArrayRef>), Misfit> {
-    let zoned = batches.iter().flat_map(|text| text.iter()).flatten().all(has_zone);
+    let texts = batches.iter().flat_map(|text| text.iter()).flatten();
+    let zoned = texts.filter(|text| !text.trim().is_empty()).all(has_zone);
     let mut before = 0;
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(batches.len());
     for text in batches {
-        let further = |misfit: Misfit| Misfit { row: misfit.row.map(|row| before + row), ..misfit };
+        let further = |misfit: Misfit| Misfit { row: before + misfit.row, ..misfit };
         arrays.push(
             match to {
                 feature::DataType::Scalar(Scalar::Timestamp) => moments(text, zoned),
@@ -111,8 +100,9 @@ fn typed(
 /// Moments in UTC, with or without saying so.
 fn moments(text: &StringArray, zoned: bool) -> Result<ArrayRef, Misfit> {
     let moment = |(row, text): (usize, Option<&str>)| {
+        let text = text.map(str::trim).filter(|text| !text.is_empty());
         let read = text.map(|text| text.parse::<Micros>().map(Micros::get)).transpose();
-        read.map_err(|error| Misfit::at(row, error))
+        read.map_err(|error| Misfit { row, why: error.to_string() })
     };
     let times = text.iter().enumerate().map(moment).collect::<Result<TimestampMicrosecondArray, _>>()?;
     Ok(Arc::new(if zoned { times.with_timezone("UTC") } else { times }))
@@ -123,31 +113,22 @@ fn has_zone(text: &str) -> bool {
     text.get("2013-06-01".len()..).is_some_and(|rest| rest.contains(['Z', 'z', '+', '-']))
 }
 
+/// The values that the texts are; the first that is none is a misfit.
 fn values(text: &StringArray, declared: feature::DataType) -> Result<ArrayRef, Misfit> {
-    let of_list = || Misfit {
-        row: None,
-        why: format!("CSV holds no {declared}: write the spine as .parquet or .arrow"),
+    if declared == Scalar::String.into() {
+        return Ok(Arc::new(text.clone()));
+    }
+    let value = |(row, text): (usize, Option<&str>)| match text {
+        None => Ok(Value::Null),
+        // Only texts and bytes can be empty: other types have no value there.
+        Some("") if declared != Scalar::Bytes.into() => Ok(Value::Null),
+        Some(text) => feature::field(text, declared).map(Value::canonical).ok_or_else(|| {
+            let why = format!("`{text}` is not {declared}{}", feature::limits(declared));
+            Misfit { row, why }
+        }),
     };
-    let feature::DataType::Scalar(scalar) = declared else { return Err(of_list()) };
-    match scalar {
-        Scalar::String => return Ok(Arc::new(text.clone())),
-        // As in JSON.
-        Scalar::Bytes => {
-            let decoded = |(row, text): (usize, Option<&str>)| {
-                let bytes = text.map(|text| STANDARD.decode(text)).transpose();
-                bytes.map_err(|_| Misfit::at(row, format!("`{}` is not bytes in base64", text.unwrap_or(""))))
-            };
-            let bytes = text.iter().enumerate().map(decoded).collect::<Result<Vec<_>, _>>()?;
-            return Ok(Arc::new(bytes.into_iter().collect::<BinaryArray>()));
-        }
-        _ => {}
-    }
-    // A text that is no value becomes null here, and is then found.
-    let values = cast(text, &transform::arrow_type(declared)).map_err(|error| Misfit::at(0, error))?;
-    match (0..text.len()).find(|row| text.is_valid(*row) && values.is_null(*row)) {
-        None => Ok(values),
-        Some(row) => Err(Misfit::at(row, format!("`{}` is not {declared}", text.value(row)))),
-    }
+    let values = text.iter().enumerate().map(value).collect::<Result<Vec<_>, _>>()?;
+    Ok(transform::array_of(&values, declared))
 }
 
 #[cfg(test)]
@@ -178,9 +159,10 @@ mod tests {
         let good = StringArray::from(vec!["1", "2"]);
         let bad = StringArray::from(vec!["1", "far", "x"]);
         let misfit = typed(&[&good, &bad], Scalar::Int32.into()).err().unwrap();
-        assert_eq!((misfit.row, misfit.why.as_str()), (Some(3), "`far` is not int32"));
+        let why = "`far` is not int32 (a whole number from -2147483648 to 2147483647)";
+        assert_eq!((misfit.row, misfit.why.as_str()), (3, why));
         let misfit = typed(&[&StringArray::from(vec!["2013-06-01", "soon"])], Scalar::Timestamp.into());
-        assert_eq!(misfit.err().unwrap().row, Some(1));
+        assert_eq!(misfit.err().unwrap().row, 1);
     }
 
     #[test]
@@ -188,6 +170,33 @@ mod tests {
         let (_, read) = typed(&[&StringArray::from(vec!["/wA="])], Scalar::Bytes.into()).ok().unwrap();
         assert_eq!(read[0].as_binary::<i32>().value(0), b"\xff\x00");
         let misfit = typed(&[&StringArray::from(vec!["/"])], Scalar::Bytes.into()).err().unwrap();
-        assert_eq!(misfit.why, "`/` is not bytes in base64");
+        assert_eq!(misfit.why, "`/` is not bytes (in base64)");
+    }
+
+    #[test]
+    fn a_value_is_read_as_in_every_other_text_and_never_becomes_another() {
+        let read = |text: &str, data_type: &str| {
+            let to: feature::DataType = data_type.parse().unwrap();
+            let arrays = typed(&[&StringArray::from(vec![text])], to).ok()?.1;
+            Some(transform::value_at(&arrays[0], 0, to))
+        };
+        assert_eq!(read("3.0", "int32"), Some(Value::Int32(3)));
+        assert_eq!(read("", "int32"), Some(Value::Null));
+        assert_eq!(read("", "bytes"), Some(Value::Bytes([].as_slice().into())));
+        assert_eq!(
+            read("[1, null]", "list<int32>"),
+            Some(Value::List([Value::Int32(1), Value::Null].into()))
+        );
+        for (text, data_type) in [
+            ("1e39", "float32"),
+            ("1e400", "float64"),
+            ("1", "bool"),
+            ("yes", "bool"),
+            ("2147483648", "int32"),
+            ("1.5", "int64"),
+            ("[1]", "list<int32>[2]"),
+        ] {
+            assert_eq!(read(text, data_type), None, "{text} {data_type}");
+        }
     }
 }

@@ -19,7 +19,8 @@ use transform::{Conform, OnDemand};
 
 use crate::error::OfflineError;
 use crate::join::{JoinLookup, JoinSpec, PointInTime, PointInTimePlanner, Reading, leak_name};
-use crate::label_times::label_times;
+use crate::label_times::{check_times, label_times};
+use crate::log_range::LogRange;
 use crate::spine::Spine;
 use crate::store::OfflineStore;
 
@@ -57,6 +58,8 @@ pub struct Summary {
     pub features: Vec<FeatureSummary>,
     /// For each view that was read, the version of its log.
     pub log_versions: Vec<(VersionId, u64)>,
+    /// For each view that was read and has event times, the labels outside the days of its log.
+    pub log_ranges: Vec<LogRange>,
 }
 
 /// What a training set holds of one feature.
@@ -133,6 +136,10 @@ impl<'a> Making<'a> {
             let no_log = || OfflineError::NoLog { view: lookup.view.id.to_string() };
             let snapshot = log.snapshot()?.ok_or_else(no_log)?;
             summary.log_versions.push((lookup.view.id.clone(), snapshot.version));
+            let is_known = summary.log_ranges.iter().any(|known| known.view == lookup.view.id);
+            if !lookup.view.is_static && !is_known {
+                summary.log_ranges.extend(LogRange::of(&lookup.view.id, &snapshot));
+            }
             let key = |key: &usize| plan.keys.get(*key).map(|key| key.name.to_string());
             spec.lookups.push(JoinLookup {
                 view: lookup.view.clone(),
@@ -220,6 +227,9 @@ impl<'a> Making<'a> {
         if self.options.explain {
             columns.extend(values.times()?);
         }
+        let labels = check_times(&joined, self.spine.time(), self.summary.rows);
+        let labels = labels.map_err(|problem| OfflineError::Spine(vec![problem]))?;
+        self.summary.log_ranges.iter_mut().for_each(|range| range.count(&labels));
         self.summary.rows += joined.num_rows();
         for (feature, (nulls, leaked)) in self.summary.features.iter_mut().zip(counted) {
             feature.nulls += nulls;

@@ -25,7 +25,7 @@ pub enum ReadError {
         limit: usize,
     },
     /// Ask for a later moment: the online store has moved on.
-    #[error("{at} is too early for the online store: it has rows of {view} up to {applied}")]
+    #[error("{at} is too early for the online store: it has what was available of {view} up to {applied}")]
     TooEarly {
         /// The moment that was asked for.
         at: Micros,

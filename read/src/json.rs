@@ -3,7 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use feature::{DataType, Micros, Scalar, Value, excerpt};
+use feature::{DataType, Scalar, Value, excerpt};
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 use serde_json::Value as Json;
 
@@ -48,59 +48,27 @@ fn special(x: f64) -> &'static str {
 /// is needed, as in `12, where a string is needed`.
 pub fn from_json(json: &Json, data_type: DataType) -> Result<Value, String> {
     match (json, data_type) {
-        (Json::Null, _) => Ok(Value::Null),
-        (Json::Array(items), DataType::List(item, length)) => {
-            if length.is_some_and(|length| length as usize != items.len()) {
-                return Err(format!("a list of {}, where {} is needed", items.len(), needed(data_type)));
-            }
+        (Json::Array(items), DataType::List(_, Some(length))) if length as usize != items.len() => {
+            Err(format!("a list of {}, where {} is needed", items.len(), needed(data_type)))
+        }
+        (Json::Array(items), DataType::List(item, _)) => {
             let items: Result<_, String> = items.iter().map(|json| from_json(json, item.into())).collect();
             Ok(Value::List(items?))
         }
-        (json, DataType::Scalar(scalar)) => from_scalar(json, scalar).ok_or_else(|| misfit(json, data_type)),
-        (json, _) => Err(misfit(json, data_type)),
+        _ => feature::from_json(json, data_type).ok_or_else(|| misfit(json, data_type)),
     }
 }
 
 /// A value of the given type from the text of a command line: a string as it is, everything else
-/// as JSON writes it, with or without quotes.
+/// as JSON or a field of CSV writes it.
 pub fn from_text(text: &str, data_type: DataType) -> Result<Value, String> {
     if data_type == Scalar::String.into() {
         return Ok(Value::String(text.into()));
     }
-    let quoted = || from_json(&Json::String(text.to_owned()), data_type);
+    let written = |error: String| feature::field(text, data_type).ok_or(error);
     match serde_json::from_str::<Json>(text) {
-        Ok(json) => from_json(&json, data_type).or_else(|error| quoted().map_err(|_| error)),
-        Err(_) => quoted(),
-    }
-}
-
-fn from_scalar(json: &Json, scalar: Scalar) -> Option<Value> {
-    Some(match scalar {
-        Scalar::Bool => Value::Bool(json.as_bool()?),
-        Scalar::Int32 => Value::Int32(json.as_i64()?.try_into().ok()?),
-        Scalar::Int64 => Value::Int64(json.as_i64()?),
-        Scalar::Float32 => {
-            let wide = float(json)?;
-            let narrow = wide as f32;
-            Value::Float32(Some(narrow).filter(|x| x.is_infinite() == wide.is_infinite())?)
-        }
-        Scalar::Float64 => Value::Float64(float(json)?),
-        Scalar::String => Value::String(json.as_str()?.into()),
-        Scalar::Bytes => Value::Bytes(STANDARD.decode(json.as_str()?).ok()?.into()),
-        Scalar::Timestamp => Value::Timestamp(json.as_str()?.parse::<Micros>().ok()?),
-    })
-}
-
-fn float(json: &Json) -> Option<f64> {
-    match json {
-        Json::Number(number) => number.as_f64().filter(|x| x.is_finite()),
-        Json::String(text) => match text.as_str() {
-            "NaN" => Some(f64::NAN),
-            "Infinity" => Some(f64::INFINITY),
-            "-Infinity" => Some(f64::NEG_INFINITY),
-            _ => None,
-        },
-        _ => None,
+        Ok(json) => from_json(&json, data_type).or_else(written),
+        Err(_) => written(misfit(&Json::String(text.to_owned()), data_type)),
     }
 }
 
@@ -118,19 +86,21 @@ pub fn needed(data_type: DataType) -> String {
     };
     match scalar {
         Scalar::Bool => "true or false",
-        Scalar::Int32 => "a whole number (int32)",
-        Scalar::Int64 => "a whole number (int64)",
-        Scalar::Float32 => "a number (float32)",
-        Scalar::Float64 => "a number (float64)",
+        Scalar::Int32 => "a whole number from -2147483648 to 2147483647 (int32)",
+        Scalar::Int64 => "a whole number from -9223372036854775808 to 9223372036854775807 (int64)",
+        Scalar::Float32 => "a number up to 3.4028235e38 (float32)",
+        Scalar::Float64 => "a number up to 1.7976931348623157e308 (float64)",
         Scalar::String => "a string",
         Scalar::Bytes => "a string of base64 (bytes)",
-        Scalar::Timestamp => "a time as in \"2013-06-01T12:00:00Z\" (timestamp)",
+        Scalar::Timestamp => "a time as in \"2013-06-01T12:00:00Z\" (timestamp, of the years 0001 to 9999)",
     }
     .to_owned()
 }
 
 #[cfg(test)]
 mod tests {
+    use feature::Micros;
+
     use super::*;
 
     fn round_trip(value: &Value, data_type: DataType) -> String {
@@ -172,8 +142,14 @@ mod tests {
             from_json(&json, data_type.parse().unwrap()).unwrap_err()
         };
         assert_eq!(refused("12", "string"), "12, where a string is needed");
-        assert_eq!(refused("2147483648", "int32"), "2147483648, where a whole number (int32) is needed");
-        assert_eq!(refused("1.5", "int64"), "1.5, where a whole number (int64) is needed");
+        assert_eq!(
+            refused("2147483648", "int32"),
+            "2147483648, where a whole number from -2147483648 to 2147483647 (int32) is needed"
+        );
+        assert_eq!(
+            refused("1.5", "int64"),
+            "1.5, where a whole number from -9223372036854775808 to 9223372036854775807 (int64) is needed"
+        );
         assert!(refused("9223372036854775808", "int64").contains("int64"));
         assert!(refused("1e39", "float32").contains("float32"));
         assert!(refused("\"nan\"", "float64").contains("a number"));

@@ -45,5 +45,5 @@ pub use error::ReadError;
 pub use features::{FeatureCell, FeatureColumn, Features};
 pub use reader::{FeatureReader, Moment, Stage};
 pub use request::{FeatureRequest, ValidatedRequest};
-pub use request_column::RequestColumn;
+pub use request_column::{Given, RequestColumn};
 pub use result::ReadResult;

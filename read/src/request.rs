@@ -181,9 +181,7 @@ impl Problems {
                 self.push_with(|| side.unknown(&name));
                 continue;
             };
-            if let Some(seen) = seen.get_mut(place)
-                && std::mem::replace(seen, true)
-            {
+            if seen.get_mut(place).is_some_and(|seen| std::mem::replace(seen, true)) {
                 self.push(format!("the {} `{name}` is given twice", side.kind));
                 continue;
             }

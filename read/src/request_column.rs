@@ -13,6 +13,23 @@ pub trait RequestColumn {
     /// The column as an array of [`transform::arrow_type`]`(data_type)`. An error says what it
     /// holds and what is needed, as in `holds 12, where a string is needed (row 3)`; rows are numbered from 1.
     fn read(self, data_type: DataType) -> Result<ArrayRef, String>;
+
+    /// The same for rows that fail alone: null where a value of the column's kind is not one of its type, with
+    /// the rows that are, from 0, and what they hold.
+    fn read_rows(self, data_type: DataType) -> Result<Given, String>
+    where
+        Self: Sized,
+    {
+        Ok(Given { array: self.read(data_type)?, misfits: Vec::new() })
+    }
+}
+
+/// A column, and what of it is no value.
+pub struct Given {
+    /// Null in the rows that hold none.
+    pub array: ArrayRef,
+    /// These rows, from 0, with what they hold and what is needed.
+    pub misfits: Vec<(usize, String)>,
 }
 
 /// Values as they are, for callers in the same process.

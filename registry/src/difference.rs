@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use feature::Micros;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -109,9 +110,16 @@ fn difference(path: &[String], prefix: &str, from: &Value, to: &Value) -> Differ
         (true, false) if whole => (format!("{what} added"), None, None),
         (false, true) if whole => (format!("{what} removed"), None, None),
         _ if !prefix.is_empty() => (what, None, None),
+        _ if path.ends_with(&["stream".to_owned(), "from".to_owned()]) => (what, moment(from), moment(to)),
         _ => (what, shown(from), shown(to)),
     };
     Difference { what, from, to, path: path.to_vec() }
+}
+
+/// A moment, which canonical forms hold as microseconds.
+fn moment(value: &Value) -> Option<String> {
+    let moment = value.as_i64().and_then(|micros| Micros::new(micros).ok());
+    moment.map(|moment| moment.to_string()).or_else(|| shown(value))
 }
 
 fn shown(value: &Value) -> Option<String> {
@@ -189,5 +197,14 @@ mod tests {
         let keys =
             |names: &[&str]| json!({"outputs": names.iter().map(|n| json!({"name": n})).collect::<Vec<_>>()});
         assert_eq!(said(&keys(&["a", "b"]), &keys(&["b", "a"])), ["order of outputs"]);
+    }
+
+    #[test]
+    fn a_moment_is_shown_as_one() {
+        let stream = |from: Value| json!({"source": {"stream": {"from": from}}});
+        assert_eq!(
+            said(&stream(Value::Null), &stream(json!(1_388_620_800_000_000_i64))),
+            ["stream from: none → 2014-01-02T00:00:00Z"]
+        );
     }
 }

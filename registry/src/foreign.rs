@@ -74,6 +74,20 @@ pub(crate) fn key<'a>(given: &str, keys: impl Iterator<Item = &'a str> + Clone) 
     ours.iter().find_map(|ours| keys.clone().find(|key| key == ours))
 }
 
+/// What a key that does not stand where it is given is called, and the kind of definition that has it: a key of
+/// another store's, or of ours.
+pub(crate) fn elsewhere(given: &str) -> Option<(&'static str, Kind)> {
+    let lower = given.to_lowercase();
+    let foreign = KEYS.iter().find(|(foreign, _)| *foreign == lower).map_or(&[][..], |(_, ours)| ours);
+    let of_kind = |name: &str| {
+        Kind::ALL.into_iter().find_map(|kind| {
+            let key = kind.record().keys.iter().find(|key| key.name == name)?;
+            Some((key.name, kind))
+        })
+    };
+    foreign.iter().find_map(|ours| of_kind(ours)).or_else(|| of_kind(given))
+}
+
 /// What another store's kind is called.
 pub(crate) fn kind(given: &str) -> Option<Kind> {
     let given = given.to_lowercase();
@@ -98,6 +112,9 @@ mod tests {
         assert_eq!(meant("timeColumn", Kind::Source), Some("event_time"));
         assert_eq!(meant("groupBy", Kind::FeatureService), Some("features"));
         assert_eq!(meant("entities", Kind::Source), None);
+        assert_eq!(elsewhere("timestamp_field"), Some(("event_time", Kind::Source)));
+        assert_eq!(elsewhere("consumer"), Some(("consumer", Kind::FeatureService)));
+        assert_eq!(elsewhere("sawtooth"), None);
         assert_eq!(kind("FeatureView"), Some(Kind::FeatureView));
         assert_eq!(kind("group_by"), Some(Kind::FeatureView));
     }

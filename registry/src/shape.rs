@@ -22,7 +22,15 @@ pub(crate) fn check_record(record: &Record, node: &Node, context: &str, report: 
             let names = record.keys.iter().map(|key| key.name);
             let near = match foreign::key(&entry.key, names.clone()) {
                 Some(ours) => format!(", which is called `{ours}` here"),
-                None => did_you_mean(&entry.key, names),
+                None => match (did_you_mean(&entry.key, names), foreign::elsewhere(&entry.key)) {
+                    (near, Some((ours, kind))) if near.is_empty() && ours == entry.key => {
+                        format!(": it stands in a {}", kind.name())
+                    }
+                    (near, Some((ours, kind))) if near.is_empty() => {
+                        format!(", which is called `{ours}` here and stands in a {}", kind.name())
+                    }
+                    (near, _) => near,
+                },
             };
             report.at(entry.at, format!("unknown field `{}` in {context}{near}", entry.key));
             continue;

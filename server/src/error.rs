@@ -356,7 +356,7 @@ impl ServeError {
     /// That columns of a push do not fit its source.
     pub(crate) fn misfit_rows(source: &Name, mut problems: Vec<String>) -> Self {
         const MOST: usize = 20;
-        const LONGEST_CHARS: usize = 240;
+        const LONGEST_CHARS: usize = 400;
         let more = problems.len().saturating_sub(MOST);
         problems.truncate(MOST);
         for problem in &mut problems {

@@ -202,7 +202,10 @@ impl<'de> Deserialize<'de> for Columns {
                     if columns.iter().any(|(known, _)| *known == name) {
                         return Err(A::Error::custom(format!("the column `{name}` is given twice")));
                     }
-                    columns.push((name, map.next_value()?));
+                    let values = map.next_value().map_err(|error: A::Error| {
+                        A::Error::custom(format!("the column `{name}`: {error}"))
+                    })?;
+                    columns.push((name, values));
                 }
                 Ok(Columns(columns))
             }

@@ -142,7 +142,7 @@ pub struct PushedRows {
 pub async fn push_rows(
     sink: &dyn Sink,
     source: &PushSource,
-    rows: &[serde_json::Map<String, serde_json::Value>],
+    rows: &[Box<serde_json::value::RawValue>],
 ) -> Result<PushedRows, ServeError> {
     let asking = Asking { source: source.name.as_str(), wait: Wait::Durable, is_whole: false, view: None };
     let checked = Table::of_objects(source, rows).check(source);

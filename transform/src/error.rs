@@ -44,6 +44,14 @@ pub enum ExpressionError {
         /// What was written.
         name: String,
     },
+    /// A number that no type has.
+    #[error("the number {number} is beyond the largest of {most}")]
+    NumberTooLarge {
+        /// What was written.
+        number: String,
+        /// The type that it would have, and its largest number.
+        most: &'static str,
+    },
     /// A function that is not on the allow list.
     #[error("unknown function `{name}`{}", hint(.nearest))]
     UnknownFunction {

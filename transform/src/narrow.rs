@@ -11,7 +11,7 @@ use feature::Scalar;
 use crate::arrow_types::arrow_type;
 use crate::widen::checked_cast;
 
-/// The greatest whole number up to which a double tells every one from its neighbours.
+/// The least whole number that a double does not tell from its neighbour above.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// The array as the Arrow type of `to`. Fails where a value does not fit.
@@ -24,7 +24,10 @@ pub(crate) fn narrow(array: &ArrayRef, to: Scalar) -> Result<ArrayRef, ArrowErro
         let texts = texts.as_string::<i32>();
         return match is_to_float {
             true => checked_cast(
-                &texts.iter().map(|text| text.map(float).transpose()).collect::<Result<Float64Array, _>>()?,
+                &texts
+                    .iter()
+                    .map(|text| text.map(|text| float(text, to)).transpose())
+                    .collect::<Result<Float64Array, _>>()?,
                 &target,
             ),
             false => checked_cast(
@@ -49,7 +52,7 @@ pub(crate) fn narrow(array: &ArrayRef, to: Scalar) -> Result<ArrayRef, ArrowErro
     if found.is_floating() && !is_to_float {
         let floats = checked_cast(array, &ArrowType::Float64)?;
         let floats = floats.as_primitive::<Float64Type>();
-        let is_whole = |value: f64| value.fract() == 0.0 && value.abs() <= EXACT;
+        let is_whole = |value: f64| value.fract() == 0.0 && value.abs() < EXACT;
         return match floats.iter().flatten().find(|value| !is_whole(*value)) {
             Some(value) => Err(unfit(value)),
             None => checked_cast(floats, &target),
@@ -65,8 +68,11 @@ pub(crate) fn narrow(array: &ArrayRef, to: Scalar) -> Result<ArrayRef, ArrowErro
     checked_cast(array, &target)
 }
 
-fn float(decimal: &str) -> Result<f64, ArrowError> {
-    decimal.parse().map_err(|_| unfit(decimal))
+/// The nearest float of a decimal: none beyond its range.
+fn float(decimal: &str, to: Scalar) -> Result<f64, ArrowError> {
+    let float: f64 = decimal.parse().map_err(|_| unfit(decimal))?;
+    let is_in_range = if to == Scalar::Float32 { (float as f32).is_finite() } else { float.is_finite() };
+    if is_in_range { Ok(float) } else { Err(unfit(decimal)) }
 }
 
 /// A decimal without a part behind its point.

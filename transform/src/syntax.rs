@@ -122,6 +122,7 @@ impl VisitorMut for Check<'_> {
             Expr::Value(value) if matches!(value.value, Value::Placeholder(_)) => {
                 not_allowed(format!("the placeholder `{value}`"))
             }
+            Expr::Value(value) => number(&value.value),
             Expr::Like { any: false, .. } | Expr::ILike { any: false, .. } => ControlFlow::Continue(()),
             Expr::IsFalse(_)
             | Expr::IsNotFalse(_)
@@ -145,7 +146,6 @@ impl VisitorMut for Check<'_> {
             | Expr::Trim { .. }
             | Expr::Overlay { .. }
             | Expr::Nested(_)
-            | Expr::Value(_)
             | Expr::TypedString(_)
             | Expr::Case { .. }
             | Expr::Interval(_) => ControlFlow::Continue(()),
@@ -223,6 +223,23 @@ pub(crate) fn columns_of<'a>(part: &Expr, schema: &'a [Field]) -> impl Iterator<
         None
     });
     schema.iter().filter(move |field| names.iter().any(|name| name == field.name.as_str()))
+}
+
+/// A number that neither an int64 nor a finite float64 is would become another one.
+fn number(value: &Value) -> Flow {
+    // Of the least int64 the minus is an operator of its own.
+    const LARGEST: i128 = i64::MIN.unsigned_abs() as i128;
+    let Value::Number(number, _) = value else { return ControlFlow::Continue(()) };
+    let is_whole = number.bytes().all(|byte| byte.is_ascii_digit());
+    let fits = match is_whole {
+        true => number.parse().is_ok_and(|number: i128| number <= LARGEST),
+        false => number.parse().is_ok_and(f64::is_finite),
+    };
+    if fits {
+        return ControlFlow::Continue(());
+    }
+    let most = if is_whole { "an int64: 9223372036854775807" } else { "a float64: 1.7976931348623157e308" };
+    refuse(ExpressionError::NumberTooLarge { number: number.clone(), most })
 }
 
 fn call(function: &Function) -> Flow {

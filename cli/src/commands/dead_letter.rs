@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::arguments::{DeadLetterCommand, Format, ViewName};
 use crate::clock;
 use crate::failure::Failure;
+use crate::headings;
 use crate::output::{self, count};
 use crate::project::{Project, targets_with};
 
@@ -60,7 +61,7 @@ async fn list(project: &Project, views: &[ViewName], limit: usize, format: Forma
             start(&letter.row),
         ]
     });
-    println!("{}", output::table(&["view", "from", "position", "reason", "detail", "row"], &[], rows));
+    println!("{}", output::table(&headings::LETTERS, &[], rows));
     Ok(())
 }
 
@@ -92,7 +93,6 @@ async fn replay(project: &Project, views: &[ViewName], limit: usize, format: For
             count(report.not_replayable),
         ]
     });
-    let header = ["view", "dead letters", "replayed", "still refused", "left out", "not kept whole"];
-    println!("{}", output::table(&header, &[1, 2, 3, 4, 5], rows));
+    println!("{}", output::table(&headings::REPLAYED, &[1, 2, 3, 4, 5], rows));
     Ok(())
 }

@@ -12,6 +12,7 @@ use serde_json::{Map, json};
 use crate::arguments::{Format, GetArgs};
 use crate::clock;
 use crate::failure::Failure;
+use crate::headings;
 use crate::output::{self, age};
 use crate::project::Project;
 
@@ -151,10 +152,7 @@ fn show_table(plan: &ServicePlan, read: &Read) {
         ]
     });
     println!("{} at {}\n", read.service, read.at);
-    println!(
-        "{}",
-        output::table(&["feature", "value", "status", "event time", "age", "fresh"], &[1, 4], rows)
-    );
+    println!("{}", output::table(&headings::READ, &[1, 4], rows));
 }
 
 /// Whether the row that a value comes from was readable within the strictest objective of the

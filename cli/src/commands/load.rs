@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use crate::arguments::{BackfillArgs, Format, MaterializeArgs};
 use crate::clock;
 use crate::failure::Failure;
+use crate::headings;
 use crate::output::{self, count, counted};
 use crate::progress::Progress;
 use crate::project::{Project, targets};
@@ -146,8 +147,7 @@ fn show(loaded: &[Loaded], took: Duration, format: Format) -> Result<(), Failure
             format!("{:.1}s", took.as_secs_f64()),
         ]
     });
-    let header = ["view", "read", "loaded", "late", "refused", "left out", "entities online", "time"];
-    println!("{}", output::table(&header, &[1, 2, 3, 4, 5, 6, 7], rows));
+    println!("{}", output::table(&headings::LOADED, &[1, 2, 3, 4, 5, 6, 7], rows));
     for Loaded { report, .. } in loaded {
         notes(report).iter().for_each(|note| println!("{}: {note}", report.view));
     }

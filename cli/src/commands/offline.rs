@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::arguments::{Format, OfflineCommand};
 use crate::clock;
 use crate::failure::Failure;
+use crate::headings;
 use crate::output::{self, count};
 use crate::project::{Project, targets};
 
@@ -36,7 +37,6 @@ pub async fn offline(project: &Project, command: &OfflineCommand) -> Result<(), 
             count(done.rows_rewritten),
         ]
     });
-    let header = ["view", "files before", "after", "bytes before", "after", "rows rewritten"];
-    println!("{}", output::table(&header, &[1, 2, 3, 4, 5], rows));
+    println!("{}", output::table(&headings::OPTIMIZED, &[1, 2, 3, 4, 5], rows));
     Ok(())
 }

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::arguments::{Format, FormatArg, OnlineCommand, ViewName};
 use crate::clock;
 use crate::failure::Failure;
+use crate::headings;
 use crate::output::{self, count, counted};
 use crate::project::{Project, targets_with};
 
@@ -53,7 +54,7 @@ async fn rebuild(project: &Project, views: &[ViewName], format: &FormatArg) -> R
         let rate = *entities as f64 / seconds.max(1e-6);
         vec![view.to_string(), count(*entities), format!("{seconds:.1}s"), count(rate as u64)]
     });
-    println!("{}", output::table(&["view", "entities", "time", "entities/s"], &[1, 2, 3], rows));
+    println!("{}", output::table(&headings::REBUILT, &[1, 2, 3], rows));
     Ok(())
 }
 

@@ -6,8 +6,9 @@ use std::io::{BufRead, BufReader, stdin};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use server::{PushSource, PushedRows, push_rows};
 
 use crate::arguments::{Format, PushArgs};
@@ -57,7 +58,7 @@ pub async fn push(project: &Project, args: &PushArgs) -> Result<(), Failure> {
     for (number, line) in lines.lines().enumerate() {
         let line = line?;
         if !line.trim().is_empty() {
-            match serde_json::from_str::<Map<String, Value>>(&line) {
+            match serde_json::from_str::<Box<RawValue>>(&line) {
                 Ok(row) => rows.push((number + 1, row)),
                 Err(error) => told.refuse(number + 1, format!("it is no JSON object ({error})")),
             }
@@ -96,12 +97,12 @@ impl Told {
         &mut self,
         way: &Way,
         source: &PushSource,
-        rows: Vec<(usize, Map<String, Value>)>,
+        rows: Vec<(usize, Box<RawValue>)>,
     ) -> Result<(), Failure> {
         if rows.is_empty() {
             return Ok(());
         }
-        let (lines, rows): (Vec<usize>, Vec<Map<String, Value>>) = rows.into_iter().unzip();
+        let (lines, rows): (Vec<usize>, Vec<Box<RawValue>>) = rows.into_iter().unzip();
         let pushed = match way {
             Way::Server(server) => server.push(source, &rows).await,
             Way::Topics(topics) => push_rows(topics.as_ref(), source, &rows).await.map_err(Failure::from),
@@ -166,6 +167,13 @@ struct Server {
     client: reqwest::Client,
 }
 
+/// What it is asked.
+#[derive(Serialize)]
+struct Body<'a> {
+    source: &'a str,
+    rows: &'a [Box<RawValue>],
+}
+
 /// What it answers, refused or not.
 #[derive(Deserialize)]
 struct Answer {
@@ -198,11 +206,11 @@ impl Server {
         Ok(Self { address, client })
     }
 
-    async fn push(&self, source: &PushSource, rows: &[Map<String, Value>]) -> Result<PushedRows, Failure> {
+    async fn push(&self, source: &PushSource, rows: &[Box<RawValue>]) -> Result<PushedRows, Failure> {
         let failed = |error: &dyn std::fmt::Display| {
             Failure::new(format!("the server at {}: {error}: push again once it answers", self.address))
         };
-        let body = serde_json::to_vec(&json!({"source": source.name, "rows": rows}))?;
+        let body = serde_json::to_vec(&Body { source: source.name.as_str(), rows })?;
         let request = self.client.post(format!("http://{}/v1/push", self.address)).body(body);
         let request = request.header("content-type", "application/json");
         let answer = request.send().await.map_err(|error| failed(&error.without_url()))?;

@@ -4,6 +4,7 @@ use clap::{Command, CommandFactory};
 
 use crate::arguments::{Arguments, Page};
 use crate::failure::Failure;
+use crate::headings;
 use crate::settings::SETTINGS;
 
 pub fn reference(page: Page) -> Result<(), Failure> {
@@ -25,6 +26,13 @@ fn commands() -> String {
     let mut root = Arguments::command();
     root.build();
     help(&mut text, "twinstore", &mut root);
+    text.push_str("\n## What the columns mean\n\nEvery table that a command prints, and what stands under each heading.\n");
+    for printed in headings::ALL {
+        text.push_str(&format!("\n{}:\n\n| heading | what stands there |\n|---|---|\n", printed.by));
+        for (name, meaning) in printed.columns {
+            text.push_str(&format!("| {} | {meaning} |\n", name.to_uppercase()));
+        }
+    }
     text.push_str("\n## Settings\n\n`twinstore.toml` in the project's folder; it need not be there. ");
     text.push_str("Relative paths are taken from the project's folder.\n\n");
     text.push_str("| key | environment | default | meaning |\n|---|---|---|---|\n");

@@ -6,6 +6,7 @@ use registry::{FoundFeature, Kind, Reach, RegistryError, ServiceShown, Shown, Sh
 use crate::arguments::{Format, KindArg, RegistryCommand};
 use crate::clock;
 use crate::failure::Failure;
+use crate::headings;
 use crate::output;
 use crate::project::Project;
 
@@ -65,8 +66,7 @@ async fn list(project: &Project, format: Format) -> Result<(), Failure> {
             one.description.clone().unwrap_or_default(),
         ]
     });
-    let header = ["kind", "name", "", "features", "revision", "owner", "description"];
-    println!("{}", output::table(&header, &[3, 4], rows));
+    println!("{}", output::table(&headings::DEFINED, &[3, 4], rows));
     Ok(())
 }
 
@@ -154,7 +154,7 @@ fn features<'a>(features: impl Iterator<Item = &'a ShownFeature>) -> comfy_table
             feature.description.clone().unwrap_or_default(),
         ]
     });
-    output::table(&["feature", "type", "unit", "default", "from", "description"], &[], rows)
+    output::table(&headings::FEATURES, &[], rows)
 }
 
 /// Where a feature of this name is defined or given.
@@ -168,7 +168,7 @@ fn print_features(found: &[FoundFeature]) {
             found.what.clone(),
         ]
     });
-    println!("{}", output::table(&["in", "feature", "type", "unit", "what it is"], &[], rows));
+    println!("{}", output::table(&headings::FOUND, &[], rows));
 }
 
 fn reader(reach: &Reach) -> String {

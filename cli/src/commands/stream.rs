@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 use crate::arguments::{Format, StreamArgs};
 use crate::clock;
 use crate::failure::Failure;
+use crate::headings;
 use crate::output::{self, count};
 use crate::project::{Project, targets_with};
 use crate::trial;
@@ -255,7 +256,6 @@ fn show(followed: &[Followed], format: Format) -> Result<(), Failure> {
             readable(0.99),
         ])
     });
-    let header = ["view", "read", "loaded", "late", "refused", "left out", "commits", "readable p50", "p99"];
-    println!("{}", output::table(&header, &[1, 2, 3, 4, 5, 6, 7, 8], rows));
+    println!("{}", output::table(&headings::STREAMED, &[1, 2, 3, 4, 5, 6, 7, 8], rows));
     Ok(())
 }

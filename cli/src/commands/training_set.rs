@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use feature::{AsOf, ServiceRef};
+use feature::{AsOf, Micros, ServiceRef};
 use offline::{
-    FinishedFile, Made, Making, Manifest, ManifestSpine, OfflineError, Options, Spine, Summary,
+    FinishedFile, LogRange, Made, Making, Manifest, ManifestSpine, OfflineError, Options, Spine, Summary,
     TrainingSetFile, file_sha256,
 };
 use serde_json::json;
@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::arguments::{AsOfArg, Format, TrainingSetArgs, TrainingSetCommand, TrainingSetOther};
 use crate::commands::verify;
 use crate::failure::Failure;
+use crate::headings;
 use crate::output::{self, count, counted, share};
 use crate::progress::Progress;
 use crate::project::Project;
@@ -96,6 +97,7 @@ async fn build(project: &Project, build: &Build<'_>) -> Result<(), Failure> {
             output::json(&json!({
                 "service": plan.id, "out": build.out, "as_of": options.as_of, "rows": summary.rows,
                 "seconds": seconds, "features": features, "leaked_by_event_time": leaked,
+                "outside_log": outside(summary),
             }))
         }
         Format::Table => {
@@ -168,13 +170,40 @@ async fn next(making: &mut Making<'_>) -> Result<Option<RecordBatch>, Failure> {
     }
 }
 
+/// For each view the days of its log, and how many labels lie outside of them.
+fn outside(summary: &Summary) -> Vec<serde_json::Value> {
+    let range = |range: &LogRange| {
+        json!({
+            "view": range.view, "first_day": day(range.first_day), "last_day": day(range.last_day),
+            "before": range.before, "after": range.after,
+        })
+    };
+    summary.log_ranges.iter().map(range).collect()
+}
+
+fn day(midnight: Micros) -> String {
+    let text = midnight.to_string();
+    text.split('T').next().unwrap_or_default().to_owned()
+}
+
 fn show(summary: &Summary, leaked: Option<u64>) {
     let rows = summary.rows as u64;
     let lines = summary.features.iter().map(|feature| {
         let leaked = feature.leaked.map_or("-".to_owned(), |leaked| count(leaked as u64));
         vec![feature.name.clone(), share(feature.nulls as u64, rows), leaked]
     });
-    println!("{}\n", output::table(&["feature", "null", "leaks avoided"], &[1, 2], lines));
+    println!("{}\n", output::table(&headings::TRAINING_SET, &[1, 2], lines));
+    for range in summary.log_ranges.iter().filter(|range| range.before + range.after > 0) {
+        println!(
+            "labels outside the log of {}: {} of {} before its first day, {}, and {} behind its last, {}",
+            range.view,
+            count(range.before as u64),
+            count(rows),
+            day(range.first_day),
+            count(range.after as u64),
+            day(range.last_day)
+        );
+    }
     let cells = rows * summary.features.len() as u64;
     match leaked {
         Some(leaked) => println!(
@@ -210,7 +239,7 @@ fn preview(batch: &RecordBatch, rows: usize) -> Result<comfy_table::Table, Failu
         (0..rows).map(|row| format!("row {}", count((row * step) as u64 + 1))).collect();
     let header: Vec<&str> = std::iter::once("column").chain(numbers.iter().map(String::as_str)).collect();
     let right: Vec<usize> = (1..=rows).collect();
-    Ok(output::table(&header, &right, lines))
+    Ok(output::untitled(&header, &right, lines))
 }
 
 /// A value as it fits a narrow column: floats to two decimals, text to a dozen characters.

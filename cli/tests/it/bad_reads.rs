@@ -130,7 +130,10 @@ fn a_read_that_does_not_fit_its_service_is_refused_by_name() {
         ("dest=LAX tailnum=N338AA", &["late_arrival@1 needs `distance`", "add distance=VALUE", "int32"]),
         ("dest=LAX distance=1", &["late_arrival@1 needs `tailnum`: add tailnum=VALUE"]),
         ("", &["`dest`", "`tailnum`", "`distance`"]),
-        ("dest=LAX tailnum=N1 distance=far", &["`distance` is \"far\"", "whole number (int32)"]),
+        (
+            "dest=LAX tailnum=N1 distance=far",
+            &["`distance` is \"far\"", "whole number from -2147483648 to 2147483647 (int32)"],
+        ),
         ("dest=LAX tailnum=N1 distance=3000000000", &["`distance` is", "int32"]),
         (
             "dest=LAX tailnum=N1 distance=1 color=red",

@@ -17,6 +17,8 @@ mod damaged_online;
 #[cfg(test)]
 mod damaged_registry;
 #[cfg(test)]
+mod defaults_served;
+#[cfg(test)]
 mod delta_source;
 #[cfg(test)]
 mod first_steps;
@@ -33,7 +35,11 @@ mod landings;
 #[cfg(test)]
 mod loaded_beside_pushes;
 #[cfg(test)]
+mod moments;
+#[cfg(test)]
 mod new_rows;
+#[cfg(test)]
+mod numbers;
 #[cfg(test)]
 mod overlapping;
 #[cfg(test)]
@@ -44,6 +50,8 @@ mod pushed;
 mod pushed_by_command;
 #[cfg(test)]
 mod pushed_by_feast;
+#[cfg(test)]
+mod readers_that_leave;
 #[cfg(test)]
 mod redis_lost;
 #[cfg(test)]

@@ -132,7 +132,7 @@ fn a_row_that_is_pushed_can_be_read_once_it_is_answered_and_is_in_the_log() {
     assert_eq!(server.terminate().0, Some(0));
 }
 
-fn over_grpc(
+pub fn over_grpc(
     server: &Server,
     request: impl tonic::IntoRequest<PushRequest>,
 ) -> Result<PushResponse, tonic::Status> {
@@ -191,7 +191,12 @@ fn whatever_is_wrong_with_a_push_is_said_and_nothing_is_taken() {
         ("[]".to_owned(), 400, "INVALID_ARGUMENT", &["cannot be read"]),
         (json!({"source": "clicks"}).to_string(), 400, "INVALID_ARGUMENT", &["missing field `rows`"]),
         (json!({"source": "clicks", "rows": {}}).to_string(), 400, "INVALID_ARGUMENT", &["cannot be read"]),
-        (json!({"source": "clicks", "rows": [7]}).to_string(), 400, "INVALID_ARGUMENT", &["cannot be read"]),
+        (
+            json!({"source": "clicks", "rows": [7]}).to_string(),
+            400,
+            "INVALID_ARGUMENT",
+            &["row 1: it is 7", "an object with the source's columns"],
+        ),
         (
             json!({"source": "clicks", "rows": [], "wait": "ever"}).to_string(),
             400,

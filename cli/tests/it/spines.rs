@@ -175,3 +175,23 @@ fn without_features(project: &Project, extension: &str) {
         }
     }
 }
+
+#[test]
+fn labels_outside_the_days_of_a_log_are_counted() {
+    let project = Project::loaded();
+    let times = ["1999-01-01", "2013-05-31T23:59:59Z", "2013-06-03", "2026-01-01", "2026-01-02"];
+    let rows: String = times.iter().map(|time| format!("LAX,N338AA,2475,{time}\n")).collect();
+    project.write("s.csv", format!("dest,tailnum,distance,t\n{rows}"));
+    let command = "training-set --service late_arrival --spine s.csv --time t --out out.csv";
+    let outside = project.json(command)["outside_log"].clone();
+    let arrivals = outside.as_array().unwrap().iter().find(|range| range["view"] == "airport_arrivals@1");
+    let arrivals = arrivals.unwrap_or_else(|| panic!("{outside}"));
+    assert_eq!((&arrivals["before"], &arrivals["after"]), (&2.into(), &2.into()), "{outside}");
+    says(
+        &project.ok(command),
+        &[
+            "labels outside the log of airport_arrivals@1: 2 of 5 before its first day, 2013-06-0",
+            "2 behind its last",
+        ],
+    );
+}

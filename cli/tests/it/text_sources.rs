@@ -62,7 +62,7 @@ fn text_of_a_stranger_is_loaded_and_read_as_it_lies() {
         };
         assert_eq!(values(1), ["2.5", r#""a, \"b\"""#, r#""DE""#, "null"], "{file}");
         assert_eq!(values(2), ["null", r#""""#, r#""DE""#, "null"], "{file}");
-        says(&project.ok("dead-letter list"), &["row 2", "`ts`", "row 3", "`amount`", "float32"]);
+        says(&project.ok("dead-letter list"), &["row 3", "`ts`", "row 4", "`amount`", "float32"]);
         assert_eq!(project.json("backfill --all")["views"][0]["rows_loaded"], 0, "{file}");
     }
 }

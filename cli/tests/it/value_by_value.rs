@@ -164,7 +164,7 @@ fn a_plan_names_everything_that_does_not_fit_in_the_heads_of_files() {
         &[
             "`data/a.csv`: the file has no column `user_id`, and a column `User_Id`",
             "`data/a.csv`: the file has no column `tags`",
-            "`data/a.csv`, row 1: the column `amount` is int32, and \"x\" is not (2 of its first 1000 rows",
+            "`data/a.csv`, row 1: the column `amount` is int32, and \"x\" is not (a whole number from -2147483648 to 2147483647) (2 of its first 1000 rows",
         ],
     );
     project.write("data/a.csv", "user_id,ts,amount,ratio,note,tags\n1,soon,1,1,,\n2,\"\",2,1,,\n");

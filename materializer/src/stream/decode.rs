@@ -6,7 +6,6 @@ mod framed;
 mod json;
 mod key;
 mod protobuf;
-mod text;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,10 +15,10 @@ use prost_reflect::MessageDescriptor;
 
 use super::schema_registry::SchemaRegistry;
 use crate::error::MaterializerError;
+pub(crate) use feature::field as text_value;
 use framed::{Framed, Kind};
 pub(crate) use json::decode as json_values;
 pub(crate) use key::tombstone_key;
-pub(crate) use text::field as text_value;
 
 /// Reads records of one format.
 #[derive(Debug)]

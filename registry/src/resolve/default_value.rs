@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use feature::{DataType, Scalar, Value};
+use feature::{DataType, Given, Scalar, Value};
 
 use crate::problem::Report;
 use crate::yaml::{Content, Node};
@@ -58,14 +58,10 @@ fn scalar(text: &str, is_quoted: bool, scalar: Scalar) -> Option<Value> {
     let plain = (!is_quoted).then_some(text);
     Some(match scalar {
         Scalar::Bool => Value::Bool(plain?.parse().ok()?),
-        Scalar::Int32 => Value::Int32(plain?.parse().ok()?),
-        Scalar::Int64 => Value::Int64(plain?.parse().ok()?),
-        Scalar::Float32 => {
-            let wide = float(text, is_quoted)?;
-            let narrow = wide as f32;
-            (narrow.is_infinite() == wide.is_infinite()).then(|| Value::Float32(narrow).canonical())?
+        Scalar::Int32 | Scalar::Int64 => feature::field(plain?, scalar.into())?,
+        Scalar::Float32 | Scalar::Float64 => {
+            Given::Double(float(text, is_quoted)?).written(scalar)?.canonical()
         }
-        Scalar::Float64 => Value::Float64(float(text, is_quoted)?).canonical(),
         Scalar::String if is_quoted || !is_number_or_bool(text) => Value::String(text.into()),
         Scalar::String => return None,
         Scalar::Bytes => Value::Bytes(BASE64_STANDARD.decode(text).ok()?.into()),

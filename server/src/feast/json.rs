@@ -20,7 +20,6 @@ impl RequestColumn for FeastJson {
     fn read(self, data_type: DataType) -> Result<ArrayRef, String> {
         let values: Vec<Json> = match data_type {
             DataType::Scalar(Scalar::String) => self.0.into_iter().map(text).collect(),
-            DataType::Scalar(Scalar::Int32 | Scalar::Int64) => self.0.into_iter().map(whole).collect(),
             DataType::Scalar(Scalar::Timestamp) => self.0.into_iter().map(moment).collect(),
             _ => self.0,
         };
@@ -33,15 +32,6 @@ fn text(json: Json) -> Json {
     match json {
         Json::Number(number) if !number.is_f64() => Json::String(number.to_string()),
         other => other,
-    }
-}
-
-/// Pandas makes whole numbers floats in a column with a null.
-fn whole(json: Json) -> Json {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    match json.as_f64() {
-        Some(x) if json.is_f64() && x.fract() == 0.0 && x.abs() <= EXACT => Json::from(x as i64),
-        _ => json,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use feature::{DataType, Micros, Scalar, Value};
+use feature::{DataType, Given, Micros, Scalar, Value};
 use proto::feast::types::value::Val;
 use proto::feast::types::{self as feast, RepeatedValue};
 use read::{RequestColumn, json};
@@ -40,32 +40,26 @@ fn from_feast(val: Val, data_type: DataType) -> Option<Value> {
         DataType::Scalar(scalar) => scalar,
         DataType::List(item, _) => return list_from_feast(val, item),
     };
-    let whole = match &val {
-        Val::Int32Val(x) => Some(i64::from(*x)),
-        Val::Int64Val(x) => Some(*x),
-        _ => None,
-    };
-    Some(match (val, scalar) {
-        (Val::BoolVal(x), Scalar::Bool) => Value::Bool(x),
-        (Val::StringVal(x) | Val::UuidVal(x) | Val::TimeUuidVal(x), Scalar::String) => {
-            Value::String(x.into())
-        }
-        (Val::BytesVal(x), Scalar::Bytes) => Value::Bytes(x.into()),
-        (Val::FloatVal(x), Scalar::Float32) => Value::Float32(x),
-        (Val::FloatVal(x), Scalar::Float64) => Value::Float64(f64::from(x)),
-        (Val::DoubleVal(x), Scalar::Float64) => Value::Float64(x),
-        (Val::DoubleVal(x), Scalar::Float32) => {
-            Value::Float32(Some(x as f32).filter(|narrow| narrow.is_infinite() == x.is_infinite())?)
-        }
+    let given = match (&val, scalar) {
         (Val::UnixTimestampVal(x), Scalar::Timestamp) => {
-            Value::Timestamp(Micros::new(x.checked_mul(1_000_000)?).ok()?)
+            return Some(Value::Timestamp(Micros::new(x.checked_mul(1_000_000)?).ok()?));
         }
-        (_, Scalar::Int32) => Value::Int32(whole?.try_into().ok()?),
-        (_, Scalar::Int64) => Value::Int64(whole?),
+        (Val::BytesVal(x), Scalar::Bytes) => return Some(Value::Bytes(x.as_slice().into())),
         // Feast takes a number where a string is needed.
-        (_, Scalar::String) => Value::String(whole?.to_string().into()),
+        (Val::Int32Val(x), Scalar::String) => return Some(Value::String(x.to_string().into())),
+        (Val::Int64Val(x), Scalar::String) => return Some(Value::String(x.to_string().into())),
+        (Val::StringVal(text) | Val::UuidVal(text) | Val::TimeUuidVal(text), _) => {
+            return Given::Text(text).exactly(scalar);
+        }
+        (Val::BoolVal(x), _) => Given::Bool(*x),
+        (Val::Int32Val(x), _) => Given::Whole((*x).into()),
+        (Val::Int64Val(x), _) => Given::Whole((*x).into()),
+        (Val::FloatVal(x), _) => Given::Single(*x),
+        (Val::DoubleVal(x), _) => Given::Double(*x),
         _ => return None,
-    })
+    };
+    // A number of Python's is a double or an int, whatever its column is.
+    given.written(scalar)
 }
 
 fn list_from_feast(val: Val, item: Scalar) -> Option<Value> {

@@ -11,25 +11,14 @@ use arrow::buffer::{BooleanBuffer, NullBuffer};
 use feature::{DataType, Micros, Scalar, Value};
 use proto::v1::values::Kind;
 use proto::v1::{Lists, Values};
-use read::{RequestColumn, json};
+use read::{Given, RequestColumn, json};
 
 /// A column of a request as gRPC packs it.
 pub(crate) struct PackedColumn(pub Values);
 
 impl RequestColumn for PackedColumn {
     fn rows(&self) -> usize {
-        match &self.0.kind {
-            None => 0,
-            Some(Kind::Bools(column)) => column.values.len(),
-            Some(Kind::Int32s(column)) => column.values.len(),
-            Some(Kind::Int64s(column)) => column.values.len(),
-            Some(Kind::Float32s(column)) => column.values.len(),
-            Some(Kind::Float64s(column)) => column.values.len(),
-            Some(Kind::Strings(column)) => column.values.len(),
-            Some(Kind::Bytes(column)) => column.values.len(),
-            Some(Kind::Timestamps(column)) => column.values_us.len(),
-            Some(Kind::Lists(column)) => column.lengths.len(),
-        }
+        self.0.kind.as_ref().map_or(0, rows_of)
     }
 
     fn read(self, data_type: DataType) -> Result<ArrayRef, String> {
@@ -39,17 +28,37 @@ impl RequestColumn for PackedColumn {
         };
         let nulls = null_buffer(&self.0.nulls, rows)?;
         match data_type {
-            DataType::Scalar(scalar) => scalars(kind, scalar, nulls),
+            DataType::Scalar(scalar) => {
+                let Given { array, misfits } = scalars(kind, scalar, nulls)?;
+                match misfits.into_iter().next() {
+                    None => Ok(array),
+                    Some((row, misfit)) => Err(format!("{misfit} (row {})", row + 1)),
+                }
+            }
             DataType::List(item, length) => {
                 let Kind::Lists(column) = kind else { return Err(misfit(&kind, data_type)) };
                 lists(*column, item, length, nulls.as_ref(), data_type)
             }
         }
     }
+
+    fn read_rows(self, data_type: DataType) -> Result<Given, String> {
+        let Values { kind, nulls } = self.0;
+        match (kind, data_type) {
+            (Some(kind @ Kind::Timestamps(_)), DataType::Scalar(scalar)) => {
+                let nulls = null_buffer(&nulls, rows_of(&kind))?;
+                scalars(kind, scalar, nulls)
+            }
+            (kind, _) => {
+                let array = PackedColumn(Values { kind, nulls }).read(data_type)?;
+                Ok(Given { array, misfits: Vec::new() })
+            }
+        }
+    }
 }
 
-fn scalars(kind: Kind, scalar: Scalar, nulls: Option<NullBuffer>) -> Result<ArrayRef, String> {
-    Ok(match (kind, scalar) {
+fn scalars(kind: Kind, scalar: Scalar, nulls: Option<NullBuffer>) -> Result<Given, String> {
+    let array: ArrayRef = match (kind, scalar) {
         (Kind::Bools(column), Scalar::Bool) => {
             Arc::new(BooleanArray::new(BooleanBuffer::from(column.values), nulls))
         }
@@ -74,16 +83,49 @@ fn scalars(kind: Kind, scalar: Scalar, nulls: Option<NullBuffer>) -> Result<Arra
             Arc::new(BinaryArray::from_iter(present(column.values, nulls.as_ref())))
         }
         (Kind::Timestamps(column), Scalar::Timestamp) => {
-            let moments = column.values_us.iter().enumerate();
-            let wrong = moments.filter_map(|(row, micros)| Some((row, Micros::new(*micros).err()?)));
-            if let Some((row, error)) = wrong.min_by_key(|(row, _)| *row) {
-                return Err(format!("holds no time: {error} (row {})", row + 1));
-            }
-            let array = TimestampMicrosecondArray::new(column.values_us.into(), nulls);
-            Arc::new(array.with_timezone("UTC"))
+            return Ok(moments(column.values_us, nulls));
         }
         (kind, scalar) => return Err(misfit(&kind, scalar.into())),
-    })
+    };
+    Ok(Given { array, misfits: Vec::new() })
+}
+
+/// Times; one that a row cannot have is null, and named. What stands in the place of a null is nothing.
+fn moments(micros: Vec<i64>, nulls: Option<NullBuffer>) -> Given {
+    let is_null = |row| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+    let wrong = |(row, micros): (usize, &i64)| {
+        let error = Micros::new(*micros).err().filter(|_| !is_null(row))?;
+        Some((row, format!("holds no time: {error}")))
+    };
+    let misfits: Vec<(usize, String)> = micros.iter().enumerate().filter_map(wrong).collect();
+    let nulls = match misfits.is_empty() {
+        true => nulls,
+        false => {
+            let mut present: Vec<bool> = (0..micros.len()).map(|row| !is_null(row)).collect();
+            for (row, _) in &misfits {
+                if let Some(present) = present.get_mut(*row) {
+                    *present = false;
+                }
+            }
+            Some(NullBuffer::from(present))
+        }
+    };
+    let array = TimestampMicrosecondArray::new(micros.into(), nulls);
+    Given { array: Arc::new(array.with_timezone("UTC")), misfits }
+}
+
+fn rows_of(kind: &Kind) -> usize {
+    match kind {
+        Kind::Bools(column) => column.values.len(),
+        Kind::Int32s(column) => column.values.len(),
+        Kind::Int64s(column) => column.values.len(),
+        Kind::Float32s(column) => column.values.len(),
+        Kind::Float64s(column) => column.values.len(),
+        Kind::Strings(column) => column.values.len(),
+        Kind::Bytes(column) => column.values.len(),
+        Kind::Timestamps(column) => column.values_us.len(),
+        Kind::Lists(column) => column.lengths.len(),
+    }
 }
 
 fn lists(
@@ -148,7 +190,7 @@ fn null_buffer(nulls: &[u32], rows: usize) -> Result<Option<NullBuffer>, String>
     for row in nulls {
         match present.get_mut(*row as usize) {
             Some(present) => *present = false,
-            None => return Err(format!("names row {row} as null and has {rows} rows")),
+            None => return Err(format!("names row {} as null and has {rows} rows", u64::from(*row) + 1)),
         }
     }
     Ok(Some(NullBuffer::from(present)))

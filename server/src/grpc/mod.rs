@@ -5,25 +5,25 @@ mod columns;
 #[cfg(test)]
 mod generated;
 mod push;
+mod requests;
 mod service;
 mod values;
 mod wire;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use feature::Micros;
 use online::Reader;
 use proto::feast::serving::serving_service_server::ServingServiceServer;
-use proto::v1::{GetFeaturesRequest, PushRequest, PushResponse, Values};
+use proto::v1::PushResponse;
 use read::{FeatureRequest, ReadResult};
 use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
 use tonic::{Request, Status};
 use tonic_health::pb::health_server::{Health, HealthServer};
 
-use self::columns::PackedColumn;
+use self::requests::{FeaturesRequest, NamedColumn, RowsRequest};
 use self::service::{FeatureStore, Reply};
 use crate::call::Call;
 use crate::error::{Code, ServeError};
@@ -39,7 +39,7 @@ impl<R: Reader> GrpcFace<R> {
         &self.0
     }
 
-    async fn get_features(&self, request: Request<GetFeaturesRequest>) -> Result<Reply, Status> {
+    async fn get_features(&self, request: Request<FeaturesRequest>) -> Result<Reply, Status> {
         let call = self.0.begin(Face::Grpc, waits(request.metadata()));
         match self.answer(&call, request.into_inner()).await {
             Ok(answered) => Ok(Reply { answered, call }),
@@ -50,24 +50,21 @@ impl<R: Reader> GrpcFace<R> {
         }
     }
 
-    async fn push(&self, request: Request<PushRequest>) -> Result<PushResponse, Status> {
+    async fn push(&self, request: Request<RowsRequest>) -> Result<PushResponse, Status> {
         let call = self.0.begin(Face::Grpc, waits(request.metadata()));
         let answer = push::answer(&self.0, &call, request.into_inner()).await;
         call.ended(&answer);
         answer.map_err(|error| to_status(&error))
     }
 
-    async fn answer(&self, call: &Call, request: GetFeaturesRequest) -> Result<ReadResult, ServeError> {
-        let GetFeaturesRequest { service, features, entities, request, at_us } = request;
+    async fn answer(&self, call: &Call, request: FeaturesRequest) -> Result<ReadResult, ServeError> {
+        let FeaturesRequest { service, features, entities, request, at_us } = request;
         let at = at_us.map(Micros::new).transpose();
         let at = at.map_err(|error| ServeError::Malformed(format!("`at_us`: {error}")))?;
-        let asked = FeatureRequest { features, entities: packed(entities), request: packed(request) };
+        let (entities, request) = (NamedColumn::pairs(entities), NamedColumn::pairs(request));
+        let asked = FeatureRequest { features, entities, request };
         self.0.features(call, &service, asked, at).await
     }
-}
-
-fn packed(columns: HashMap<String, Values>) -> Vec<(String, PackedColumn)> {
-    columns.into_iter().map(|(name, values)| (name, PackedColumn(values))).collect()
 }
 
 /// How long the caller waits, where it says so: a little less than that, so that the refusal arrives

@@ -2,9 +2,9 @@
 
 use online::Reader;
 use proto::v1::push_request::Wait as WaitFor;
-use proto::v1::{FilteredRows, PushRequest, PushResponse, RefusedRow};
+use proto::v1::{FilteredRows, PushResponse, RefusedRow};
 
-use super::packed;
+use super::requests::{NamedColumn, RowsRequest};
 use crate::call::Call;
 use crate::error::ServeError;
 use crate::metrics::Stage;
@@ -14,17 +14,14 @@ use crate::serving::Serving;
 pub(super) async fn answer<R: Reader>(
     serving: &Serving<R>,
     call: &Call,
-    request: PushRequest,
+    request: RowsRequest,
 ) -> Result<PushResponse, ServeError> {
     let wait = match request.wait() {
         WaitFor::Durable => Wait::Durable,
         WaitFor::Online => Wait::Online,
     };
-    let PushRequest { source, columns, .. } = request;
-    let mut columns = packed(columns);
-    // A map has no order of its own, and what is said of columns should.
-    columns.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let table = |source: &PushSource| Table::of_columns(source, columns);
+    let RowsRequest { source, columns, .. } = request;
+    let table = |source: &PushSource| Table::of_columns(source, NamedColumn::pairs(columns));
     let asking = Asking { source: &source, wait, is_whole: false, view: None };
     let pushed = push::push(serving, call, &asking, table).await?;
     let refused = pushed.refused.into_iter().map(|row| RefusedRow {

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use online::Reader;
 use proto::v1::feature_store_server::SERVICE_NAME;
-use proto::v1::{GetFeaturesRequest, GetFeaturesResponse, PushRequest, PushResponse};
+use proto::v1::{GetFeaturesResponse, PushResponse};
 use read::ReadResult;
 use tonic::body::Body;
 use tonic::codec::{BufferSettings, Codec, EncodeBuf, Encoder};
@@ -17,6 +17,7 @@ use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::{Request, Response, Status};
 use tonic_prost::{ProstCodec, ProstDecoder};
 
+use super::requests::{FeaturesRequest, RowsRequest};
 use super::{GrpcFace, answer};
 use crate::call::Call;
 use crate::metrics::Stage;
@@ -74,11 +75,11 @@ impl<R: Reader + 'static> Service<http::Request<Body>> for FeatureStore<R> {
     }
 }
 
-impl<R: Reader + 'static> UnaryService<GetFeaturesRequest> for FeatureStore<R> {
+impl<R: Reader + 'static> UnaryService<FeaturesRequest> for FeatureStore<R> {
     type Response = Reply;
     type Future = BoxFuture<Response<Reply>, Status>;
 
-    fn call(&mut self, request: Request<GetFeaturesRequest>) -> Self::Future {
+    fn call(&mut self, request: Request<FeaturesRequest>) -> Self::Future {
         let face = Arc::clone(&self.0);
         Box::pin(async move { face.get_features(request).await.map(Response::new) })
     }
@@ -87,11 +88,11 @@ impl<R: Reader + 'static> UnaryService<GetFeaturesRequest> for FeatureStore<R> {
 /// The method that takes rows.
 struct Pushes<R>(FeatureStore<R>);
 
-impl<R: Reader + 'static> UnaryService<PushRequest> for Pushes<R> {
+impl<R: Reader + 'static> UnaryService<RowsRequest> for Pushes<R> {
     type Response = PushResponse;
     type Future = BoxFuture<Response<PushResponse>, Status>;
 
-    fn call(&mut self, request: Request<PushRequest>) -> Self::Future {
+    fn call(&mut self, request: Request<RowsRequest>) -> Self::Future {
         let face = Arc::clone(&self.0.0);
         Box::pin(async move { face.push(request).await.map(Response::new) })
     }
@@ -108,16 +109,16 @@ struct Features;
 
 impl Codec for Features {
     type Encode = Reply;
-    type Decode = GetFeaturesRequest;
+    type Decode = FeaturesRequest;
     type Encoder = Self;
-    type Decoder = ProstDecoder<GetFeaturesRequest>;
+    type Decoder = ProstDecoder<FeaturesRequest>;
 
     fn encoder(&mut self) -> Self {
         Self
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        ProstCodec::<GetFeaturesResponse, GetFeaturesRequest>::default().decoder()
+        ProstCodec::<GetFeaturesResponse, FeaturesRequest>::default().decoder()
     }
 }
 

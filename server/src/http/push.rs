@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use online::Reader;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json};
+use serde_json::value::RawValue;
 
 use super::{HttpFace, answered, json, parsed};
 use crate::call::Call;
@@ -47,7 +47,8 @@ async fn answer<R: Reader>(
 #[serde(deny_unknown_fields)]
 struct Body {
     source: String,
-    rows: Vec<Map<String, Json>>,
+    /// Each is read by itself: one that cannot be is refused alone.
+    rows: Vec<Box<RawValue>>,
     wait: Option<WaitFor>,
 }
 

@@ -1,19 +1,24 @@
 //! From what a push brings to rows as they lie in a topic: a JSON object each, without its nulls. A row
 //! fails alone, with everything that is wrong with it.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use feature::{Field, Value, VersionId, excerpt, nearest};
 use read::{
     RequestColumn,
-    json::{AsJson, from_json},
+    json::{AsJson, from_json, needed},
 };
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
+use serde_json::value::RawValue;
 
 use super::sink::PushSource;
 use crate::error::ServeError;
 
 /// The longest reason that is given for a row.
-const LONGEST_CHARS: usize = 240;
+const LONGEST_CHARS: usize = 400;
 
 /// Rows by the columns of their source, in its order, or what is wrong with each.
 pub(crate) struct Table(Vec<Result<Vec<Value>, Vec<String>>>);
@@ -59,7 +64,7 @@ impl Serialize for RefusedRow {
 
 impl Table {
     /// Rows as JSON objects. A column that is not there is null.
-    pub fn of_objects(source: &PushSource, rows: &[Map<String, Json>]) -> Self {
+    pub fn of_objects(source: &PushSource, rows: &[Box<RawValue>]) -> Self {
         Self(rows.iter().map(|row| object(source, row)).collect())
     }
 
@@ -71,6 +76,7 @@ impl Table {
         let mut problems = Vec::new();
         let rows = columns.first().map_or(0, |(_, column)| column.rows());
         let mut arrays = vec![None; source.schema.len()];
+        let mut misfits: BTreeMap<usize, Vec<String>> = BTreeMap::new();
         for (name, column) in columns {
             if column.rows() != rows {
                 problems
@@ -81,8 +87,13 @@ impl Table {
             match place.and_then(|place| Some((source.schema.get(place)?, arrays.get_mut(place)?))) {
                 None => problems.push(unknown(source, &name)),
                 Some((field, Some(_))) => problems.push(twice(field)),
-                Some((field, slot)) => match column.read(field.data_type) {
-                    Ok(array) => *slot = Some(array),
+                Some((field, slot)) => match column.read_rows(field.data_type) {
+                    Ok(given) => {
+                        *slot = Some(given.array);
+                        for (row, misfit) in given.misfits {
+                            misfits.entry(row).or_default().push(format!("the column `{name}` {misfit}"));
+                        }
+                    }
                     Err(problem) => problems.push(format!("the column `{name}` {problem}")),
                 },
             }
@@ -95,7 +106,7 @@ impl Table {
         };
         let values =
             |row| source.schema.iter().zip(&arrays).map(|(field, array)| cell(row, field, array)).collect();
-        Ok(Self((0..rows).map(|row| Ok(values(row))).collect()))
+        Ok(Self((0..rows).map(|row| misfits.remove(&row).map_or_else(|| Ok(values(row)), Err)).collect()))
     }
 
     /// How many rows there are.
@@ -127,10 +138,40 @@ impl Table {
     }
 }
 
-fn object(source: &PushSource, row: &Map<String, Json>) -> Result<Vec<Value>, Vec<String>> {
+/// The fields of an object, each as it is written.
+struct Written(Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Written;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with the source's columns")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Written, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Written(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+fn object(source: &PushSource, row: &RawValue) -> Result<Vec<Value>, Vec<String>> {
+    let Written(fields) = serde_json::from_str(row.get()).map_err(|_| {
+        vec![format!("it is {}, where an object with the source's columns is needed", shown(row))]
+    })?;
     let mut problems = Vec::new();
-    let mut given: Vec<Option<&Json>> = vec![None; source.schema.len()];
-    for (name, value) in row {
+    let mut given: Vec<Option<&RawValue>> = vec![None; source.schema.len()];
+    for (name, value) in &fields {
         let place = source.place(name);
         match place.and_then(|place| Some((source.schema.get(place)?, given.get_mut(place)?))) {
             None => problems.push(unknown(source, name)),
@@ -140,7 +181,7 @@ fn object(source: &PushSource, row: &Map<String, Json>) -> Result<Vec<Value>, Ve
     }
     let mut values = Vec::with_capacity(source.schema.len());
     for (field, given) in source.schema.iter().zip(given) {
-        match from_json(given.unwrap_or(&Json::Null), field.data_type) {
+        match given.map_or(Ok(Value::Null), |value| read(value, field)) {
             Ok(value) => values.push(value.canonical()),
             Err(problem) => problems.push(format!("the column `{}` holds {problem}", field.name)),
         }
@@ -151,6 +192,19 @@ fn object(source: &PushSource, row: &Map<String, Json>) -> Result<Vec<Value>, Ve
 /// That a row has a column under both of its names, or one of them twice.
 fn twice(field: &Field) -> String {
     format!("the column `{}` is given twice", field.name)
+}
+
+/// A value as its column's type. A number that no double holds is JSON, and no value.
+fn read(value: &RawValue, field: &Field) -> Result<Value, String> {
+    match serde_json::from_str::<Json>(value.get()) {
+        Ok(json) => from_json(&json, field.data_type),
+        Err(_) => Err(format!("{}, where {} is needed", shown(value), needed(field.data_type))),
+    }
+}
+
+fn shown(value: &RawValue) -> std::borrow::Cow<'_, str> {
+    const LONGEST_CHARS: usize = 40;
+    excerpt(value.get(), LONGEST_CHARS)
 }
 
 /// That a source has no such column.
@@ -212,7 +266,11 @@ mod tests {
     }
 
     fn checked(rows: Json) -> (Vec<String>, Vec<(usize, String)>) {
-        let rows: Vec<Map<String, Json>> = serde_json::from_value(rows).unwrap();
+        checked_text(&rows.to_string())
+    }
+
+    fn checked_text(rows: &str) -> (Vec<String>, Vec<(usize, String)>) {
+        let rows: Vec<Box<RawValue>> = serde_json::from_str(rows).unwrap();
         let Checked { rows, refused, .. } = Table::of_objects(&clicks(), &rows).check(&clicks());
         let refused = refused.into_iter().map(|row| (row.index, row.reason)).collect();
         (rows.into_iter().map(|row| String::from_utf8(row).unwrap()).collect(), refused)
@@ -248,7 +306,7 @@ mod tests {
         source.schema[0].data_type = "float64".parse().unwrap();
         source.stored_names = vec!["x".to_owned(), "When".to_owned(), "visitor".to_owned()];
         let check = |rows: Json| {
-            let rows: Vec<Map<String, Json>> = serde_json::from_value(rows).unwrap();
+            let rows: Vec<Box<RawValue>> = serde_json::from_str(&rows.to_string()).unwrap();
             let checked = Table::of_objects(&source, &rows).check(&source);
             let text = |row: Vec<u8>| String::from_utf8(row).unwrap();
             (checked.rows.into_iter().map(text).collect::<Vec<_>>(), checked.refused)
@@ -270,15 +328,34 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_no_double_holds_a_name_twice_and_no_object_refuse_their_row_alone() {
+        let (rows, refused) = checked_text(
+            r#"[{"at": "2026-01-01", "x": 1e400}, {"at": "2026-01-01", "visitor": 1, "visitor": 2},
+                {"at": "2026-01-01", "visitor": 3.0, "x": 9007199254740993}, 7]"#,
+        );
+        assert_eq!(rows, [r#"{"visitor":3,"at":"2026-01-01T00:00:00Z","x":9007199254740992.0}"#]);
+        let places: Vec<usize> = refused.iter().map(|(place, _)| *place).collect();
+        assert_eq!(places, [0, 1, 3]);
+        for ((_, reason), part) in refused.iter().zip([
+            "the column `x` holds 1e400, where a number up to 1.7976931348623157e308",
+            "the column `visitor` is given twice",
+            "it is 7, where an object",
+        ]) {
+            assert!(reason.contains(part), "{part}: {reason}");
+        }
+    }
+
+    #[test]
     fn all_that_is_wrong_with_columns_is_said_at_once() {
         let columns = vec![
             ("visitor".to_owned(), vec![json!(1), json!(2)]),
             ("at".to_owned(), vec![json!("2026-01-01")]),
             ("y".to_owned(), vec![json!(1), json!(2)]),
             ("x".to_owned(), vec![json!(1), json!("a")]),
+            ("visitor".to_owned(), vec![json!(1), json!(3)]),
         ];
         let error = Table::of_columns(&clicks(), columns).err().unwrap().to_string();
-        for part in ["`at` has 1 rows", "`y` is unknown", "`x` holds \"a\""] {
+        for part in ["`at` has 1 rows", "`y` is unknown", "`x` holds \"a\"", "`visitor` is given twice"] {
             assert!(error.contains(part), "{part}: {error}");
         }
     }

@@ -141,7 +141,7 @@ async fn each_bad_request_has_its_code_and_says_what_to_do() {
         ),
         (with(int64s), Code::InvalidArgument, "`dest` is a column of int64, where one of string is needed"),
         (with(Values::default()), Code::InvalidArgument, "`dest` has no values, where a string is needed"),
-        (with(strings(&["BOS"], &[1])), Code::InvalidArgument, "names row 1 as null and has 1 rows"),
+        (with(strings(&["BOS"], &[1])), Code::InvalidArgument, "names row 2 as null and has 1 rows"),
         (with(strings(&["BOS"; 6], &[])), Code::ResourceExhausted, "6 entities, more than the 5"),
         (
             GetFeaturesRequest { entities: HashMap::new(), ..good() },
@@ -151,7 +151,7 @@ async fn each_bad_request_has_its_code_and_says_what_to_do() {
         (
             GetFeaturesRequest { at_us: Some(at(NOON).get() - 3_600_000_000), ..good() },
             Code::FailedPrecondition,
-            "has rows of arrivals@1 up to 2013-06-01T11:30:00Z",
+            "has what was available of arrivals@1 up to 2013-06-01T11:30:00Z",
         ),
         (GetFeaturesRequest { at_us: Some(i64::MIN), ..good() }, Code::InvalidArgument, "years 0001 to 9999"),
     ];

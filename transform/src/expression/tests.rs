@@ -527,3 +527,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_number_that_no_type_has_is_refused_and_the_least_int64_is_one() {
+    assert!(refusal("double > 1e400").contains("the number 1e400 is beyond the largest of a float64"));
+    assert!(refusal("big > 9223372036854775808000").contains("largest of an int64"));
+    compile("big > 9223372036854775807");
+    compile("big > -9223372036854775808");
+}

@@ -4,7 +4,7 @@
 
 mod schema;
 
-use feature::{DataType, Field, Micros, Scalar, Value};
+use feature::{DataType, Field, Given, Micros, Scalar, Value};
 
 pub(super) use schema::Schema;
 use schema::{Logical, Type};
@@ -26,7 +26,7 @@ pub(super) fn decode(
                 let read =
                     scan.datum(schema, data_type, 0).ok_or("it ends too early, or is of another schema")?;
                 if let (Some(field), Some(value)) = (fields.get(place), values.get_mut(place)) {
-                    *value = conformed(read, field)?;
+                    *value = conformed(&read, field)?;
                 }
             }
             None => {
@@ -50,10 +50,12 @@ enum Datum<'a> {
     Double(f64),
     Bytes(&'a [u8]),
     Text(&'a str),
-    /// Microseconds since 1970.
-    Moment(i64),
+    /// Microseconds since 1970, towards minus infinity, as a later moment would leak.
+    Moment(i128),
+    /// A number, times ten to the power of minus its scale.
+    Decimal(i128, u32),
     List(Vec<Datum<'a>>),
-    /// A map, a record or a fixed: nothing that a column holds.
+    /// A map, a record, or a decimal of more than 128 bits: nothing that a column holds.
     Other,
 }
 
@@ -112,13 +114,13 @@ impl<'a> Scan<'a> {
             },
             Type::Int(logical) => {
                 let value = self.long()?;
+                let ticks = i128::from(value);
                 match logical {
                     Logical::None => Datum::Int(value),
-                    Logical::Days => Datum::Moment(value.checked_mul(86_400_000_000)?),
-                    Logical::Millis => Datum::Moment(value.checked_mul(1_000)?),
-                    Logical::Micros => Datum::Moment(value),
-                    Logical::Nanos if value % 1_000 == 0 => Datum::Moment(value / 1_000),
-                    Logical::Nanos => return None,
+                    Logical::Days => Datum::Moment(ticks * 86_400_000_000),
+                    Logical::Millis => Datum::Moment(ticks * 1_000),
+                    Logical::Micros => Datum::Moment(ticks),
+                    Logical::Nanos => Datum::Moment(ticks.div_euclid(1_000)),
                 }
             }
             Type::Float => Datum::Float(f32::from_le_bytes(self.array()?)),
@@ -126,6 +128,13 @@ impl<'a> Scan<'a> {
             Type::Bytes => Datum::Bytes(self.sized()?),
             Type::Text => Datum::Text(str::from_utf8(self.sized()?).ok()?),
             Type::Fixed(length) => Datum::Bytes(self.bytes(*length)?),
+            Type::Decimal(length, scale) => {
+                let bytes = match length {
+                    Some(length) => self.bytes(*length)?,
+                    None => self.sized()?,
+                };
+                integer(bytes).map_or(Datum::Other, |unscaled| Datum::Decimal(unscaled, *scale))
+            }
             Type::Enum(symbols) => Datum::Text(symbols.get(usize::try_from(self.long()?).ok()?)?),
             Type::Union(types) => {
                 let place = usize::try_from(self.long()?).ok()?;
@@ -173,44 +182,90 @@ impl<'a> Scan<'a> {
 /// Items of a list or a map at most.
 const MAX_ITEMS: usize = 1 << 20;
 
-/// The value as a column holds it: widened where nothing can be lost.
-fn conformed(datum: Datum<'_>, field: &Field) -> Result<Value, String> {
-    let refused =
-        || format!("the column `{}` is {}, and the record holds another type", field.name, field.data_type);
-    of_type(datum, field.data_type).ok_or_else(refused)
+/// An integer in two's complement, big end first; none where it has more than 128 bits.
+fn integer(bytes: &[u8]) -> Option<i128> {
+    let sign: u8 = if bytes.first().is_some_and(|first| first & 0x80 != 0) { 0xff } else { 0 };
+    let spare = bytes.len().saturating_sub(16);
+    let (head, rest) = bytes.split_at_checked(spare)?;
+    let value = rest.iter().fold(i128::from(sign as i8), |value, byte| value << 8 | i128::from(*byte));
+    let is_sign = head.iter().all(|byte| *byte == sign) && (spare == 0 || (value < 0) == (sign != 0));
+    is_sign.then_some(value)
 }
 
-fn of_type(datum: Datum<'_>, data_type: DataType) -> Option<Value> {
-    if datum == Datum::Null {
+/// The value as a column holds it: the number or moment that it is, or else nothing.
+fn conformed(datum: &Datum<'_>, field: &Field) -> Result<Value, String> {
+    of_type(datum, field.data_type).ok_or_else(|| {
+        let limits = feature::limits(field.data_type);
+        format!("the column `{}` is {}, and {} is not{limits}", field.name, field.data_type, shown(datum))
+    })
+}
+
+/// A value for a message.
+fn shown(datum: &Datum<'_>) -> String {
+    match datum {
+        Datum::Null => "null".to_owned(),
+        Datum::Bool(value) => value.to_string(),
+        Datum::Int(value) => value.to_string(),
+        Datum::Float(value) => value.to_string(),
+        Datum::Double(value) => value.to_string(),
+        Datum::Decimal(unscaled, scale) => decimal_text(*unscaled, *scale),
+        Datum::Bytes(bytes) => format!("{} bytes", bytes.len()),
+        Datum::Text(text) => format!("\"{}\"", text.get(..text.floor_char_boundary(40)).unwrap_or_default()),
+        Datum::Moment(micros) => match i64::try_from(*micros).ok().and_then(|at| Micros::new(at).ok()) {
+            Some(moment) => format!("the moment {moment}"),
+            None => format!("the moment {micros} microseconds since 1970"),
+        },
+        Datum::List(items) => format!("a list of {} items", items.len()),
+        Datum::Other => "a map, a record or a decimal of more than 128 bits".to_owned(),
+    }
+}
+
+/// A decimal without the zeros at its end.
+fn decimal_text(mut unscaled: i128, mut scale: u32) -> String {
+    while scale > 0 && unscaled % 10 == 0 {
+        (unscaled, scale) = (unscaled / 10, if unscaled == 0 { 0 } else { scale - 1 });
+    }
+    if scale == 0 { unscaled.to_string() } else { format!("{unscaled}e-{scale}") }
+}
+
+fn of_type(datum: &Datum<'_>, data_type: DataType) -> Option<Value> {
+    if *datum == Datum::Null {
         return Some(Value::Null);
     }
-    match data_type {
-        DataType::List(item, length) => {
-            let Datum::List(items) = datum else { return None };
+    let items = match (data_type, datum) {
+        (DataType::Scalar(scalar), datum) => return of_scalar(datum, scalar),
+        (DataType::List(item, length), Datum::List(items)) => {
             if length.is_some_and(|length| length as usize != items.len()) {
                 return None;
             }
-            let items: Option<Vec<Value>> = items.into_iter().map(|one| of_type(one, item.into())).collect();
-            Some(Value::List(items?.into()))
+            items.iter().map(|one| of_type(one, item.into())).collect::<Option<Vec<Value>>>()
         }
-        DataType::Scalar(scalar) => Some(match (scalar, datum) {
-            (Scalar::Bool, Datum::Bool(value)) => Value::Bool(value),
-            (Scalar::Int32, Datum::Int(value)) => Value::Int32(i32::try_from(value).ok()?),
-            (Scalar::Int64, Datum::Int(value)) => Value::Int64(value),
-            (Scalar::Float32, Datum::Int(value)) if value.abs() <= 1 << 24 => Value::Float32(value as f32),
-            (Scalar::Float64, Datum::Int(value)) if value.abs() <= 1 << 53 => Value::Float64(value as f64),
-            (Scalar::Float32, Datum::Float(value)) => Value::Float32(value),
-            (Scalar::Float64, Datum::Float(value)) => Value::Float64(f64::from(value)),
-            (Scalar::Float64, Datum::Double(value)) => Value::Float64(value),
-            (Scalar::String, Datum::Text(text)) => Value::String(text.into()),
-            (Scalar::String, Datum::Bytes(bytes)) => Value::String(str::from_utf8(bytes).ok()?.into()),
-            (Scalar::Bytes, Datum::Text(text)) => Value::Bytes(text.as_bytes().into()),
-            (Scalar::Bytes, Datum::Bytes(bytes)) => Value::Bytes(bytes.into()),
-            (Scalar::Timestamp, Datum::Moment(micros)) => Value::Timestamp(Micros::new(micros).ok()?),
-            (Scalar::Timestamp, Datum::Text(text)) => Value::Timestamp(text.parse().ok()?),
-            _ => return None,
-        }),
-    }
+        _ => None,
+    };
+    Some(Value::List(items?.into()))
+}
+
+fn of_scalar(datum: &Datum<'_>, scalar: Scalar) -> Option<Value> {
+    let given = match datum {
+        Datum::Bool(value) => Given::Bool(*value),
+        Datum::Int(value) => Given::Whole((*value).into()),
+        Datum::Float(value) => Given::Single(*value),
+        Datum::Double(value) => Given::Double(*value),
+        Datum::Decimal(unscaled, scale) => {
+            let is_number =
+                matches!(scalar, Scalar::Int32 | Scalar::Int64 | Scalar::Float32 | Scalar::Float64);
+            return feature::field(&decimal_text(*unscaled, *scale), scalar.into()).filter(|_| is_number);
+        }
+        Datum::Text(text) if scalar == Scalar::Bytes => return Some(Value::Bytes(text.as_bytes().into())),
+        Datum::Text(text) => Given::Text(text),
+        Datum::Bytes(bytes) if scalar == Scalar::Bytes => return Some(Value::Bytes((*bytes).into())),
+        Datum::Bytes(bytes) if scalar == Scalar::String => Given::Text(str::from_utf8(bytes).ok()?),
+        Datum::Moment(micros) if scalar == Scalar::Timestamp => {
+            return Some(Value::Timestamp(Micros::new((*micros).try_into().ok()?).ok()?));
+        }
+        Datum::Null | Datum::Bytes(_) | Datum::Moment(_) | Datum::List(_) | Datum::Other => return None,
+    };
+    given.exactly(scalar)
 }
 
 #[cfg(test)]

@@ -3,10 +3,8 @@
 
 use std::fmt;
 
-use feature::{DataType, Field, Scalar, Value};
+use feature::{DataType, Field, Given, Value};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-
-use super::text;
 
 /// The values of these columns in a JSON object, where they have these names; else their own.
 pub(crate) fn decode(fields: &[Field], names: &[String], bytes: &[u8]) -> Result<Vec<Value>, String> {
@@ -91,7 +89,8 @@ impl<'de> DeserializeSeed<'de> for Cell<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(One { field: self.0, data_type: self.0.data_type })
+        let read = deserializer.deserialize_any(One { field: self.0, data_type: self.0.data_type });
+        read.map_err(|error| named(self.0, error))
     }
 }
 
@@ -103,10 +102,15 @@ struct One<'a> {
 }
 
 impl One<'_> {
-    fn number<E: Error>(self, value: Option<Value>, shown: impl fmt::Display) -> Result<Value, E> {
-        value.ok_or_else(|| {
-            E::custom(format!("the column `{}` is {}, and {shown} is not", self.field.name, self.data_type))
-        })
+    fn scalar<E: Error>(self, given: Given<'_>, shown: impl fmt::Display) -> Result<Value, E> {
+        let value = self.data_type.scalar().and_then(|scalar| given.written(scalar));
+        value.ok_or_else(|| self.misfit(shown))
+    }
+
+    fn misfit<E: Error>(self, shown: impl fmt::Display) -> E {
+        let One { field, data_type } = self;
+        let limits = feature::limits(data_type);
+        E::custom(format!("the column `{}` is {data_type}, and {shown} is not{limits}", field.name))
     }
 }
 
@@ -130,34 +134,28 @@ impl<'de> Visitor<'de> for One<'_> {
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
-        let value_of = (self.data_type == Scalar::Bool.into()).then_some(Value::Bool(value));
-        self.number(value_of, value)
+        self.scalar(Given::Bool(value), value)
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
-        self.number(integer(value, self.data_type), value)
+        self.scalar(Given::Whole(value.into()), value)
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
-        let value_of = match i64::try_from(value) {
-            Ok(value) => integer(value, self.data_type),
-            Err(_) => float(value as f64, self.data_type),
-        };
-        self.number(value_of, value)
+        self.scalar(Given::Whole(value.into()), value)
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        self.number(float(value, self.data_type), value)
+        self.scalar(Given::Double(value), value)
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
-        let value = self.data_type.scalar().and_then(|scalar| text::scalar(text, scalar));
-        self.number(value, format!("\"{}\"", shown(text)))
+        self.scalar(Given::Text(text), format!("\"{}\"", shown(text)))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let DataType::List(item, length) = self.data_type else {
-            return self.number(None, "a list");
+            return Err(self.misfit("a list"));
         };
         let mut items = Vec::new();
         while let Some(value) = seq.next_element_seed(One { data_type: item.into(), ..self })? {
@@ -165,8 +163,29 @@ impl<'de> Visitor<'de> for One<'_> {
         }
         let count = items.len();
         let fits = length.is_none_or(|length| length as usize == count);
-        self.number(fits.then(|| Value::List(items.into())), format!("a list of {count} items"))
+        if fits {
+            Ok(Value::List(items.into()))
+        } else {
+            Err(self.misfit(format!("a list of {count} items")))
+        }
     }
+
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Value, A::Error> {
+        Err(self.misfit("an object"))
+    }
+}
+
+/// An error that names its column: that of a number which no double holds does not.
+fn named<E: Error>(field: &Field, error: E) -> E {
+    let said = error.to_string();
+    if said.contains("number out of range") {
+        let (data_type, limits) = (field.data_type, feature::limits(field.data_type));
+        return E::custom(format!(
+            "the column `{}` is {data_type}, and its number is beyond what a double holds{limits}",
+            field.name
+        ));
+    }
+    error
 }
 
 /// The start of a text, for a message.
@@ -174,33 +193,10 @@ fn shown(text: &str) -> &str {
     text.get(..text.floor_char_boundary(40)).unwrap_or_default()
 }
 
-pub(super) fn integer(value: i64, data_type: DataType) -> Option<Value> {
-    match data_type.scalar()? {
-        Scalar::Int32 => i32::try_from(value).ok().map(Value::Int32),
-        Scalar::Int64 => Some(Value::Int64(value)),
-        _ => float(value as f64, data_type),
-    }
-}
-
-/// A whole float may stand for an integer: many writers have one kind of number only.
-pub(super) fn float(value: f64, data_type: DataType) -> Option<Value> {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    let whole = || (value.fract() == 0.0 && value.abs() <= EXACT).then_some(value as i64);
-    match data_type.scalar()? {
-        // No float32 is beyond the greatest: a number is not made an infinity.
-        Scalar::Float32 => {
-            let narrow = value as f32;
-            (narrow.is_infinite() == value.is_infinite()).then_some(Value::Float32(narrow))
-        }
-        Scalar::Float64 => Some(Value::Float64(value)),
-        Scalar::Int32 => i32::try_from(whole()?).ok().map(Value::Int32),
-        Scalar::Int64 => whole().map(Value::Int64),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use feature::Scalar;
+
     use super::*;
 
     fn read(data_type: &str, json: &str) -> Result<Value, String> {
@@ -238,9 +234,14 @@ mod tests {
     fn what_is_not_of_its_columns_type_is_refused_naming_both() {
         for (data_type, json) in [
             ("int32", "2147483648"),
+            ("int64", "18446744073709551615"),
             ("float32", "1e39"),
             ("float32", "-3.5e38"),
             ("float32", "18446744073709551616000000000000000000000"),
+            ("float64", "1e400"),
+            ("int64", "1e400"),
+            ("int64", "9007199254740993.0"),
+            ("list<float64>", "[1e400]"),
             ("int64", "1.5"),
             ("int64", "\"1\""),
             ("string", "1"),

@@ -2,7 +2,7 @@
 //! It is a JSON object with the join keys, or with the source's columns that they are taken from; where
 //! there is one join key it may be that value alone, as JSON or as text.
 
-use feature::{EntityKey, Field, Scalar, Value, View};
+use feature::{EntityKey, Field, Given, Scalar, Value, View};
 
 use super::json;
 
@@ -49,7 +49,7 @@ fn alone(key: &Field, bytes: &[u8]) -> Result<Value, String> {
     let value = quoted.and_then(|values| values.into_iter().next()).filter(|value| !value.is_null());
     let as_text = || match key.data_type.scalar() {
         Some(Scalar::Bytes) => Some(Value::Bytes(bytes.into())),
-        Some(scalar) => super::text::scalar(str::from_utf8(bytes).ok()?, scalar),
+        Some(scalar) => Given::Text(str::from_utf8(bytes).ok()?).written(scalar),
         None => None,
     };
     // Bytes are what they are: text that happens to be JSON is no base64.

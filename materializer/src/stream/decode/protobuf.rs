@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use feature::{DataType, Field, Micros, Scalar, Value};
+use feature::{DataType, Field, Given, Micros, Scalar, Value};
 use prost_reflect::{
     DescriptorPool, DynamicMessage, FileDescriptor, MessageDescriptor, ReflectMessage, Value as Read,
 };
@@ -36,7 +36,7 @@ pub(super) fn file(text: &str, imports: &[(String, String)]) -> Result<FileDescr
     let mut texts: HashMap<String, String> = imports.iter().cloned().collect();
     texts.insert(OWN.to_owned(), text.to_owned());
     let mut resolver = ChainFileResolver::new();
-    resolver.add(Given(texts));
+    resolver.add(Texts(texts));
     resolver.add(GoogleFileResolver::new());
     let mut compiler = Compiler::with_file_resolver(resolver);
     compiler.include_imports(true).open_file(OWN).map_err(|error| error.to_string())?;
@@ -49,9 +49,9 @@ pub(super) fn file(text: &str, imports: &[(String, String)]) -> Result<FileDescr
 const OWN: &str = "registered-schema.proto";
 
 /// Files in memory.
-struct Given(HashMap<String, String>);
+struct Texts(HashMap<String, String>);
 
-impl FileResolver for Given {
+impl FileResolver for Texts {
     fn resolve_path(&self, path: &std::path::Path) -> Option<String> {
         path.to_str().map(str::to_owned)
     }
@@ -98,7 +98,8 @@ fn value(message: &DynamicMessage, field: &Field, name: &str) -> Result<Value, S
     match named {
         Some(name) if field.data_type == Scalar::String.into() => Ok(name),
         _ => of_type(&read, field.data_type).ok_or_else(|| {
-            format!("the column `{}` is {}, and the message holds another type", field.name, field.data_type)
+            let limits = feature::limits(field.data_type);
+            format!("the column `{}` is {}, and {} is not{limits}", field.name, field.data_type, shown(&read))
         }),
     }
 }
@@ -113,33 +114,62 @@ fn of_type(read: &Read, data_type: DataType) -> Option<Value> {
             let items: Option<Vec<Value>> = items.iter().map(|one| of_type(one, item.into())).collect();
             Some(Value::List(items?.into()))
         }
-        DataType::Scalar(scalar) => Some(match (scalar, read) {
-            (Scalar::Bool, Read::Bool(value)) => Value::Bool(*value),
-            (Scalar::Int32, Read::I32(value)) => Value::Int32(*value),
-            (Scalar::Int32, Read::EnumNumber(value)) => Value::Int32(*value),
-            (Scalar::Int64, Read::I32(value)) => Value::Int64(i64::from(*value)),
-            (Scalar::Int64, Read::I64(value)) => Value::Int64(*value),
-            (Scalar::Int64, Read::U32(value)) => Value::Int64(i64::from(*value)),
-            (Scalar::Float32, Read::F32(value)) => Value::Float32(*value),
-            (Scalar::Float64, Read::F32(value)) => Value::Float64(f64::from(*value)),
-            (Scalar::Float64, Read::F64(value)) => Value::Float64(*value),
-            (Scalar::String, Read::String(text)) => Value::String(text.as_str().into()),
-            (Scalar::Bytes, Read::Bytes(bytes)) => Value::Bytes(bytes.as_ref().into()),
-            (Scalar::Timestamp, Read::Message(message)) => moment(message)?,
-            (Scalar::Timestamp, Read::String(text)) => Value::Timestamp(text.parse().ok()?),
-            _ => return None,
-        }),
+        DataType::Scalar(scalar) => of_scalar(read, scalar),
     }
 }
 
-/// Nanoseconds are cut towards minus infinity, as a later moment would leak.
-fn moment(message: &DynamicMessage) -> Option<Value> {
+fn of_scalar(read: &Read, scalar: Scalar) -> Option<Value> {
+    let given = match read {
+        Read::Bool(value) => Given::Bool(*value),
+        Read::I32(value) | Read::EnumNumber(value) => Given::Whole((*value).into()),
+        Read::I64(value) => Given::Whole((*value).into()),
+        Read::U32(value) => Given::Whole((*value).into()),
+        Read::U64(value) => Given::Whole((*value).into()),
+        Read::F32(value) => Given::Single(*value),
+        Read::F64(value) => Given::Double(*value),
+        Read::String(text) => Given::Text(text),
+        Read::Bytes(bytes) if scalar == Scalar::Bytes => return Some(Value::Bytes(bytes.as_ref().into())),
+        Read::Message(message) if scalar == Scalar::Timestamp => return moment(message),
+        Read::Bytes(_) | Read::Message(_) | Read::List(_) | Read::Map(_) => return None,
+    };
+    given.exactly(scalar)
+}
+
+/// A value for a message.
+fn shown(read: &Read) -> String {
+    match read {
+        Read::Bool(value) => value.to_string(),
+        Read::I32(value) | Read::EnumNumber(value) => value.to_string(),
+        Read::I64(value) => value.to_string(),
+        Read::U32(value) => value.to_string(),
+        Read::U64(value) => value.to_string(),
+        Read::F32(value) => value.to_string(),
+        Read::F64(value) => value.to_string(),
+        Read::String(text) => format!("\"{}\"", text.get(..text.floor_char_boundary(40)).unwrap_or_default()),
+        Read::Bytes(bytes) => format!("{} bytes", bytes.len()),
+        Read::Message(message) => match parts(message) {
+            Some((seconds, nanos)) => format!("the moment {seconds} s and {nanos} ns after 1970"),
+            None => format!("a `{}`", message.descriptor().full_name()),
+        },
+        Read::List(items) => format!("a list of {} items", items.len()),
+        Read::Map(_) => "a map".to_owned(),
+    }
+}
+
+/// Seconds since 1970, and the nanoseconds after them.
+fn parts(message: &DynamicMessage) -> Option<(i64, i32)> {
     if message.descriptor().full_name() != TIMESTAMP {
         return None;
     }
     let seconds = message.get_field_by_name("seconds")?.as_i64()?;
-    let nanos = message.get_field_by_name("nanos")?.as_i32()?;
-    let micros = seconds.checked_mul(1_000_000)?.checked_add(i64::from(nanos.div_euclid(1_000)))?;
+    Some((seconds, message.get_field_by_name("nanos")?.as_i32()?))
+}
+
+/// Nanoseconds are cut towards minus infinity, as a later moment would leak. They count forward from their
+/// second, and are fewer than one.
+fn moment(message: &DynamicMessage) -> Option<Value> {
+    let (seconds, nanos) = parts(message).filter(|(_, nanos)| (0..1_000_000_000).contains(nanos))?;
+    let micros = seconds.checked_mul(1_000_000)?.checked_add(i64::from(nanos / 1_000))?;
     Some(Value::Timestamp(Micros::new(micros).ok()?))
 }
 
@@ -213,9 +243,62 @@ mod tests {
     fn what_is_no_such_message_is_refused() {
         let (folder, descriptor) = click();
         assert!(decode(&descriptor, &fields(&[("id", "int64")]), &[], b"\xff\xff").is_err());
-        let wide = decode(&descriptor, &fields(&[("wide", "int64")]), &[], &[]).unwrap_err();
-        assert!(wide.contains("`wide`"), "{wide}");
+        let wide = decode(&descriptor, &fields(&[("wide", "int64")]), &[], &[]).unwrap().remove(0);
+        assert_eq!(wide, Value::Int64(0));
         let unknown = message(&folder.path().join("click.proto"), Some("shop.Clack")).unwrap_err();
         assert!(unknown.contains("shop.Clack"), "{unknown}");
+    }
+
+    /// A message with one field.
+    fn one(descriptor: &MessageDescriptor, name: &str, value: Read) -> Vec<u8> {
+        let mut message = DynamicMessage::new(descriptor.clone());
+        message.set_field_by_name(name, value);
+        message.encode_to_vec()
+    }
+
+    #[test]
+    fn a_number_is_taken_exactly_or_refused_with_its_value() {
+        let (_folder, descriptor) = click();
+        let read = |name: &str, data_type: &str, value: Read| {
+            let values =
+                decode(&descriptor, &fields(&[(name, data_type)]), &[], &one(&descriptor, name, value))?;
+            Ok::<_, String>(values[0].clone())
+        };
+        assert_eq!(read("wide", "int64", Read::U64(7)), Ok(Value::Int64(7)));
+        assert_eq!(read("id", "int32", Read::I64(-7)), Ok(Value::Int32(-7)));
+        assert_eq!(read("amount", "int64", Read::F64(3.0)), Ok(Value::Int64(3)));
+        for (name, data_type, value, shown) in [
+            ("wide", "int64", Read::U64(u64::MAX), "18446744073709551615"),
+            ("id", "int32", Read::I64(2_147_483_648), "2147483648"),
+            ("id", "float64", Read::I64((1 << 53) + 1), "9007199254740993"),
+            ("amount", "float32", Read::F64(0.5), "0.5"),
+            ("amount", "int64", Read::F64(1e300), "1000"),
+            ("id", "bool", Read::I64(1), "1"),
+        ] {
+            let problem = read(name, data_type, value).unwrap_err();
+            assert!(problem.contains(&format!("`{name}` is {data_type}, and {shown}")), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_cut_towards_minus_infinity_and_one_that_cannot_be_is_refused() {
+        let (_folder, descriptor) = click();
+        let at = |seconds: i64, nanos: i32| {
+            let kind = descriptor.get_field_by_name("at").unwrap().kind();
+            let mut moment = DynamicMessage::new(kind.as_message().unwrap().clone());
+            moment.set_field_by_name("seconds", Read::I64(seconds));
+            moment.set_field_by_name("nanos", Read::I32(nanos));
+            let bytes = one(&descriptor, "at", Read::Message(moment));
+            let values = decode(&descriptor, &fields(&[("at", "timestamp")]), &[], &bytes)?;
+            Ok::<_, String>(values[0].to_string())
+        };
+        assert_eq!(at(-1, 999_999_999).unwrap(), "1969-12-31T23:59:59.999999Z");
+        assert_eq!(at(-62_135_596_800, 0).unwrap(), "0001-01-01T00:00:00Z");
+        for (seconds, nanos) in
+            [(0, -1), (0, 1_000_000_000), (i64::MAX, 0), (-62_135_596_801, 0), (253_402_300_800, 0)]
+        {
+            let problem = at(seconds, nanos).unwrap_err();
+            assert!(problem.contains("`at` is timestamp") && problem.contains("9999"), "{problem}");
+        }
     }
 }

@@ -25,6 +25,8 @@ pub(super) enum Type {
     Bytes,
     Text,
     Fixed(usize),
+    /// Bytes, of this many where it is fixed, that are a decimal of this scale.
+    Decimal(Option<usize>, u32),
     Enum(Vec<String>),
     Union(Vec<Type>),
     Array(Box<Type>),
@@ -152,8 +154,12 @@ impl Parser {
                 self.named_type(&name(object)?, "")?
             }
             "fixed" => {
-                let size = object.get("size").and_then(Json::as_u64).ok_or_else(|| missing("size"))?;
-                self.named.insert(name(object)?, Type::Fixed(size as usize));
+                let size = object.get("size").and_then(Json::as_u64).ok_or_else(|| missing("size"))? as usize;
+                let fixed = match text("logicalType") {
+                    Some("decimal") => Type::Decimal(Some(size), scale(object)),
+                    _ => Type::Fixed(size),
+                };
+                self.named.insert(name(object)?, fixed);
                 self.named_type(&name(object)?, "")?
             }
             "array" => {
@@ -165,17 +171,24 @@ impl Parser {
                 Type::Map(Box::new(self.parsed(values, outer)?))
             }
             primitive => match (self.named_type(primitive, outer)?, text("logicalType")) {
+                // A local time has no zone, and is read as UTC, as everywhere.
                 (Type::Int(_), Some(logical)) => Type::Int(match logical {
                     "date" => Logical::Days,
-                    "timestamp-millis" => Logical::Millis,
-                    "timestamp-micros" => Logical::Micros,
-                    "timestamp-nanos" => Logical::Nanos,
+                    "timestamp-millis" | "local-timestamp-millis" => Logical::Millis,
+                    "timestamp-micros" | "local-timestamp-micros" => Logical::Micros,
+                    "timestamp-nanos" | "local-timestamp-nanos" => Logical::Nanos,
                     _ => Logical::None,
                 }),
+                (Type::Bytes, Some("decimal")) => Type::Decimal(None, scale(object)),
                 (plain, _) => plain,
             },
         })
     }
+}
+
+/// Digits of a decimal behind its point.
+fn scale(object: &Map<String, Json>) -> u32 {
+    object.get("scale").and_then(Json::as_u64).map_or(0, |scale| u32::try_from(scale).unwrap_or(u32::MAX))
 }
 
 fn full_name(name: &str, namespace: &str) -> String {

@@ -95,3 +95,88 @@ fn a_schema_that_is_none_says_what_is_wrong() {
         assert!(problem.contains(part), "{problem}");
     }
 }
+
+/// The value of a column `x`, of an Avro type, in a message of these bytes.
+fn read(avro: &str, data_type: &str, bytes: &[u8]) -> Result<Value, String> {
+    let schema = format!(r#"{{"type": "record", "name": "R", "fields": [{{"name": "x", "type": {avro}}}]}}"#);
+    let schema = Schema::parse(&schema).unwrap();
+    Ok(decode(&schema, &fields(&[("x", data_type)]), &[], bytes)?.remove(0))
+}
+
+fn zigzagged(value: i64) -> Vec<u8> {
+    let mut rest = ((value << 1) ^ (value >> 63)) as u64;
+    let mut bytes = Vec::new();
+    while rest >= 0x80 {
+        bytes.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    bytes.push(rest as u8);
+    bytes
+}
+
+#[test]
+fn every_logical_time_is_its_moment_towards_minus_infinity_or_refuses_its_record_with_the_column() {
+    for (logical, ticks, moment) in [
+        ("date", -1, Some("1969-12-31T00:00:00Z")),
+        ("timestamp-millis", 1_001, Some("1970-01-01T00:00:01.001Z")),
+        ("local-timestamp-millis", 1_001, Some("1970-01-01T00:00:01.001Z")),
+        ("timestamp-micros", -1, Some("1969-12-31T23:59:59.999999Z")),
+        ("local-timestamp-micros", -1, Some("1969-12-31T23:59:59.999999Z")),
+        ("timestamp-nanos", -1, Some("1969-12-31T23:59:59.999999Z")),
+        ("local-timestamp-nanos", 1_999, Some("1970-01-01T00:00:00.000001Z")),
+        ("date", i64::MAX, None),
+        ("timestamp-millis", i64::MAX, None),
+        ("timestamp-micros", 253_402_300_800_000_000, None),
+        ("time-micros", 1, None),
+    ] {
+        let avro = format!(r#"{{"type": "long", "logicalType": "{logical}"}}"#);
+        let found = read(&avro, "timestamp", &zigzagged(ticks));
+        match moment {
+            Some(moment) => assert_eq!(found, Ok(Value::Timestamp(moment.parse().unwrap())), "{logical}"),
+            None => {
+                let problem = found.unwrap_err();
+                assert!(
+                    problem.contains("`x` is timestamp") && problem.contains("0001 to 9999"),
+                    "{problem}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_decimal_is_its_number_and_no_text_or_bytes() {
+    let decimal = r#"{"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}"#;
+    let bytes = |value: i16| [&[0x04][..], &value.to_be_bytes()].concat();
+    assert_eq!(read(decimal, "float64", &bytes(-125)), Ok(Value::Float64(-1.25)));
+    assert_eq!(read(decimal, "int32", &bytes(300)), Ok(Value::Int32(3)));
+    for (data_type, value) in [("int32", 301), ("string", 0x41), ("bytes", 0x41)] {
+        let problem = read(decimal, data_type, &bytes(value)).unwrap_err();
+        assert!(problem.contains("`x`") && problem.contains(data_type), "{problem}");
+    }
+    let fixed = r#"{"type": "fixed", "name": "F", "size": 18, "logicalType": "decimal", "precision": 9}"#;
+    let wide = |value: i64| [&[if value < 0 { 0xff } else { 0 }; 10][..], &value.to_be_bytes()].concat();
+    for value in [0, 7, -7, i64::MIN, i64::MAX] {
+        assert_eq!(read(fixed, "int64", &wide(value)), Ok(Value::Int64(value)));
+    }
+    assert!(read(fixed, "float64", &[0x7f; 18]).is_err());
+}
+
+#[test]
+fn a_number_is_taken_exactly_or_refused_with_its_value() {
+    assert_eq!(read("\"long\"", "int32", &zigzagged(-7)), Ok(Value::Int32(-7)));
+    assert_eq!(read("\"double\"", "int64", &3.0_f64.to_le_bytes()), Ok(Value::Int64(3)));
+    assert_eq!(read("\"int\"", "float32", &zigzagged(1 << 24)), Ok(Value::Float32(16_777_216.0)));
+    for (avro, data_type, bytes, value) in [
+        ("\"long\"", "int32", zigzagged(2_147_483_648), "2147483648"),
+        ("\"long\"", "float64", zigzagged((1 << 53) + 1), "9007199254740993"),
+        ("\"int\"", "float32", zigzagged((1 << 24) + 1), "16777217"),
+        ("\"double\"", "float32", 0.5_f64.to_le_bytes().to_vec(), "0.5"),
+        ("\"double\"", "int32", 1.5_f64.to_le_bytes().to_vec(), "1.5"),
+        ("\"boolean\"", "int32", vec![1], "true"),
+        ("\"int\"", "bool", zigzagged(1), "1"),
+    ] {
+        let problem = read(avro, data_type, &bytes).unwrap_err();
+        assert!(problem.contains(&format!("`x` is {data_type}, and {value} is not")), "{problem}");
+    }
+}

@@ -1,0 +1,174 @@
+//! The tables that commands print: every column with what it means. `reference` writes them into the documentation,
+//! so that no heading is without its meaning there.
+
+/// A table that a command prints.
+pub struct Printed {
+    /// The commands.
+    pub by: &'static str,
+    /// The heading of each column, and what stands under it.
+    pub columns: &'static [(&'static str, &'static str)],
+}
+
+const VIEW: (&str, &str) = ("view", "the view's name and version");
+
+pub const LOADED: Printed = Printed {
+    by: "`backfill`, `materialize`",
+    columns: &[
+        VIEW,
+        ("read", "rows that were read of the source's files"),
+        ("loaded", "rows that are new in the log"),
+        ("late", "of these, rows that came later than the source's `allowed_lateness`"),
+        (
+            "refused",
+            "rows that cannot be read, or that an expression or an expectation refuses: `dead-letter list` has them",
+        ),
+        (
+            "left out",
+            "rows that `where`, a null in their key, `--from` and `--to`, or the stream that has them leave out",
+        ),
+        ("entities online", "entities whose rows were written online"),
+        ("time", "how long it took"),
+    ],
+};
+
+pub const STREAMED: Printed = Printed {
+    by: "`stream`",
+    columns: &[
+        VIEW,
+        ("read", "records that were read of the topic"),
+        ("loaded", "rows that are new in the log"),
+        ("late", "of these, rows that came later than the source's `allowed_lateness`"),
+        (
+            "refused",
+            "records that cannot be read, or that an expression or an expectation refuses: `dead-letter list` has them",
+        ),
+        ("left out", "rows that `where` or a null in their key leaves out"),
+        ("commits", "commits of the log"),
+        (
+            "readable p50",
+            "after how long half of the rows could be read online, from when their broker had them",
+        ),
+        ("readable p99", "the same of 99 in 100 rows"),
+    ],
+};
+
+pub const REBUILT: Printed = Printed {
+    by: "`online rebuild`",
+    columns: &[
+        VIEW,
+        ("entities", "entities whose rows were written"),
+        ("time", "how long it took"),
+        ("entities/s", "entities a second"),
+    ],
+};
+
+pub const OPTIMIZED: Printed = Printed {
+    by: "`offline optimize`",
+    columns: &[
+        VIEW,
+        ("files before", "files of the log before"),
+        ("files after", "files of the log after"),
+        ("bytes before", "their bytes before"),
+        ("bytes after", "their bytes after"),
+        ("rows rewritten", "rows that were written into other files"),
+    ],
+};
+
+pub const LETTERS: Printed = Printed {
+    by: "`dead-letter list`",
+    columns: &[
+        VIEW,
+        ("from", "the file or the topic"),
+        ("position", "the file's number and the row in it, from 1, or the partition and the offset in it"),
+        ("reason", "the kind of reason, by which refused rows are counted"),
+        ("detail", "what is wrong with the row"),
+        ("row", "the row, as far as it is kept"),
+    ],
+};
+
+pub const REPLAYED: Printed = Printed {
+    by: "`dead-letter replay`",
+    columns: &[
+        VIEW,
+        ("dead letters", "dead letters that were tried once more"),
+        ("replayed", "of these, rows that are now in the log"),
+        ("still refused", "rows that are refused again"),
+        ("left out", "rows that `where` or a null in their key leaves out"),
+        ("not kept whole", "rows that were too long to be kept, and cannot be tried"),
+    ],
+};
+
+pub const TRAINING_SET: Printed = Printed {
+    by: "`training-set`",
+    columns: &[
+        ("feature", "the feature, as the service calls it"),
+        ("null", "the share of labels without a value"),
+        (
+            "leaks avoided",
+            "labels that a join on event time would have given a row which nobody could have read yet",
+        ),
+    ],
+};
+
+pub const READ: Printed = Printed {
+    by: "`get`",
+    columns: &[
+        ("feature", "the feature, as the service calls it"),
+        ("value", "its value"),
+        ("status", "`PRESENT`, `NULL_VALUE`, `NOT_FOUND`, or `OUTSIDE_MAX_AGE` beyond the view's ttl"),
+        ("event time", "when the entity's latest row in the view happened"),
+        ("age", "how long ago that was, at the moment of the read"),
+        ("fresh", "whether that row could be read within the view's `freshness`; `-` where none is named"),
+    ],
+};
+
+pub const DEFINED: Printed = Printed {
+    by: "`registry list`",
+    columns: &[
+        ("kind", "what is defined"),
+        ("name", "its name, and its version where it has one"),
+        ("live", "`live` for the version that a service's own name means"),
+        ("features", "how many features it has"),
+        ("revision", "how often it was revised, from 1"),
+        ("owner", "its owner"),
+        ("description", "its description"),
+    ],
+};
+
+pub const FEATURES: Printed = Printed {
+    by: "`registry show` of a service",
+    columns: &[
+        ("feature", "the feature, as the service calls it"),
+        ("type", "its type"),
+        ("unit", "its unit"),
+        ("default", "what stands in the place of null"),
+        ("from", "the view's feature that it is"),
+        ("description", "its description"),
+    ],
+};
+
+pub const FOUND: Printed = Printed {
+    by: "`registry show` of a feature's name",
+    columns: &[
+        ("in", "the view or service that has a feature of this name"),
+        ("feature", "the feature"),
+        ("type", "its type"),
+        ("unit", "its unit"),
+        ("what it is", "what it is computed from"),
+    ],
+};
+
+/// Every table, in the order of the documentation.
+pub const ALL: [&Printed; 11] = [
+    &LOADED,
+    &STREAMED,
+    &LETTERS,
+    &REPLAYED,
+    &TRAINING_SET,
+    &READ,
+    &REBUILT,
+    &OPTIMIZED,
+    &DEFINED,
+    &FEATURES,
+    &FOUND,
+];

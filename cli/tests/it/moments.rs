@@ -1,0 +1,591 @@
+//! Every encoding of a moment by every way in is the moment that its author meant, or refuses its row and no other.
+//! Cases are drawn; what a text or a number means is known from how it was written, and not from reading it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Date32Array, Date64Array, Int64Array, RecordBatch, TimestampMicrosecondArray,
+    TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray,
+};
+use feature::Micros;
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
+use materializer::{PushLog, Pushed};
+use proto::v1::values::Kind;
+use proto::v1::{Int64s, PushRequest, Timestamps, Values};
+use serde_json::{Value, json};
+
+use crate::landings::write_parquet;
+use crate::project::{Project, says};
+use crate::pushed::{micros_now, over_grpc, with};
+use crate::served::Server;
+use crate::stored;
+
+/// The ways in, each a source and a view of this name.
+const WAYS: [(&str, &str); 8] = [
+    ("csv", "batch: {path: data/csv}"),
+    ("lines", "batch: {path: data/lines}"),
+    ("parquet", "batch: {path: data/parquet}"),
+    ("json_topic", "stream: {topic: json_topic, format: json}"),
+    ("avro_topic", "stream: {topic: avro_topic, format: avro, schema: moment.avsc}"),
+    ("text_topic", "stream: {topic: text_topic, format: protobuf, schema: moment.proto, message: m.Text}"),
+    ("time_topic", "stream: {topic: time_topic, format: protobuf, schema: moment.proto, message: m.Time}"),
+    ("pushed", "stream: {topic: pushed, format: json}"),
+];
+
+/// Types of Avro that a moment has there, and the nanoseconds of their ticks.
+const AVRO: [(&str, i128); 8] = [
+    (r#"{"type": "int", "logicalType": "date"}"#, 86_400_000_000_000),
+    (r#"{"type": "long", "logicalType": "timestamp-millis"}"#, 1_000_000),
+    (r#"{"type": "long", "logicalType": "timestamp-micros"}"#, 1_000),
+    (r#"{"type": "long", "logicalType": "timestamp-nanos"}"#, 1),
+    (r#"{"type": "long", "logicalType": "local-timestamp-millis"}"#, 1_000_000),
+    (r#"{"type": "long", "logicalType": "local-timestamp-micros"}"#, 1_000),
+    (r#"{"type": "long", "logicalType": "local-timestamp-nanos"}"#, 1),
+    (r#""string""#, 0),
+];
+
+const PROTO: &str = r#"
+syntax = "proto3";
+package m;
+import "google/protobuf/timestamp.proto";
+message Text { int64 id = 1; google.protobuf.Timestamp at = 2; string moment = 3; }
+message Time { int64 id = 1; google.protobuf.Timestamp at = 2; google.protobuf.Timestamp moment = 3; }
+"#;
+
+/// When all rows happened, in seconds since 1970.
+const AT: i64 = 1_704_067_200;
+
+fn definitions(ways: &[(&str, &str)]) -> String {
+    let mut text = "kind: entity\nname: one\nkeys: {id: int64}\n".to_owned();
+    for (way, place) in ways {
+        text += &format!(
+            "---\nkind: source\nname: {way}\nschema: {{id: int64, at: timestamp, moment: timestamp}}\n\
+             event_time: at\n{place}\n---\nkind: feature_view\nname: {way}\nversion: 1\nentity: one\n\
+             source: {way}\nfeatures: {{moment: {{latest: moment}}}}\n"
+        );
+    }
+    text + "---\nkind: feature_service\nname: svc\nversion: 1\nfeatures: [{from: csv@1}]\n"
+}
+
+/// Numbers that look random, the same for the same seed.
+struct Draw(u64);
+
+impl Draw {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    /// Microseconds of the years 0002 to 9998, so that an offset leads out of none; often by an edge.
+    fn micros(&mut self) -> i64 {
+        const YEAR: i64 = 366 * 86_400_000_000;
+        let (first, last) = (Micros::MIN.get() + YEAR, Micros::MAX.get() - YEAR);
+        match self.below(8) {
+            0 => -1,
+            1 => 0,
+            2 => 9_223_372_036_854_776,
+            3 => -9_223_372_036_854_777,
+            _ => first + (self.next() % (last - first) as u64) as i64,
+        }
+    }
+}
+
+/// A text and the microseconds that it means; none where it is to be refused.
+type Written = (String, Option<i64>);
+
+/// A way to write a moment: its name and an example, as the documentation has them, what is said of it there, and
+/// how it is drawn.
+struct Encoding {
+    name: &'static str,
+    example: &'static str,
+    means: &'static str,
+    write: fn(&mut Draw) -> Written,
+}
+
+fn civil(micros: i64) -> DateTime {
+    DateTime::constant(1970, 1, 1, 0, 0, 0, 0).checked_add(SignedDuration::from_micros(micros)).unwrap()
+}
+
+fn date(moment: DateTime) -> String {
+    format!("{:04}-{:02}-{:02}", moment.year(), moment.month(), moment.day())
+}
+
+fn clock(moment: DateTime) -> String {
+    format!("{:02}:{:02}:{:02}", moment.hour(), moment.minute(), moment.second())
+}
+
+fn whole(micros: i64, unit: i64) -> i64 {
+    micros - micros.rem_euclid(unit)
+}
+
+const SECOND: i64 = 1_000_000;
+const DAY: i64 = 86_400 * SECOND;
+
+/// Drawn seconds with these texts between the date and the time, and behind it.
+fn between(draw: &mut Draw, separator: &str, zone: &str) -> Written {
+    let micros = whole(draw.micros(), SECOND);
+    let moment = civil(micros);
+    (format!("{}{separator}{}{zone}", date(moment), clock(moment)), Some(micros))
+}
+
+fn refused(draw: &mut Draw, text: impl Fn(DateTime) -> String) -> Written {
+    (text(civil(draw.micros())), None)
+}
+
+const TEXTS: [Encoding; 18] = [
+    Encoding {
+        name: "RFC 3339",
+        example: "2013-06-01T12:00:00Z",
+        means: "the moment",
+        write: |draw| between(draw, "T", "Z"),
+    },
+    Encoding {
+        name: "lower case",
+        example: "2013-06-01t12:00:00z",
+        means: "the moment",
+        write: |draw| between(draw, "t", "z"),
+    },
+    Encoding {
+        name: "a space for the `T`",
+        example: "2013-06-01 12:00:00Z",
+        means: "the moment",
+        write: |draw| between(draw, " ", "Z"),
+    },
+    Encoding {
+        name: "an offset",
+        example: "2013-06-01T14:00:00+02:00",
+        means: "the moment; also `+0200` and `+02`",
+        write: |draw| {
+            let micros = whole(draw.micros(), SECOND);
+            let (text, minutes) = match draw.below(4) {
+                0 => ("+02:00", 120),
+                1 => ("-0330", -210),
+                2 => ("+23:59", 1_439),
+                _ => ("-11", -660),
+            };
+            let moment = civil(micros + minutes * 60 * SECOND);
+            (format!("{}T{}{text}", date(moment), clock(moment)), Some(micros))
+        },
+    },
+    Encoding {
+        name: "no zone",
+        example: "2013-06-01T12:00:00",
+        means: "the moment in UTC",
+        write: |draw| between(draw, "T", ""),
+    },
+    Encoding {
+        name: "no seconds",
+        example: "2013-06-01T12:00Z",
+        means: "the moment",
+        write: |draw| {
+            let micros = whole(draw.micros(), 60 * SECOND);
+            let moment = civil(micros);
+            (format!("{}T{:02}:{:02}Z", date(moment), moment.hour(), moment.minute()), Some(micros))
+        },
+    },
+    Encoding {
+        name: "a fraction of any length",
+        example: "2013-06-01T12:00:00.123456789Z",
+        means: "the moment; digits behind the microsecond are cut off",
+        write: |draw| {
+            let micros = draw.micros();
+            let (moment, digits) = (civil(micros), 1 + draw.below(15) as usize);
+            let all = format!("{:06}{:09}", micros.rem_euclid(SECOND), draw.below(1_000_000_000));
+            let kept: String = all.chars().take(digits).collect();
+            let fraction: i64 = format!("{kept:0<6}")[..6].parse().unwrap();
+            let text = format!("{}T{}.{kept}Z", date(moment), clock(moment));
+            (text, Some(whole(micros, SECOND) + fraction))
+        },
+    },
+    Encoding {
+        name: "a date",
+        example: "2013-06-01",
+        means: "its midnight in UTC",
+        write: |draw| {
+            let micros = whole(draw.micros(), DAY);
+            (date(civil(micros)), Some(micros))
+        },
+    },
+    Encoding {
+        name: "a zone in brackets",
+        example: "2013-06-01T08:00:00-04:00[America/New_York]",
+        means: "refused",
+        write: |draw| refused(draw, |m| format!("{}T{}-04:00[America/New_York]", date(m), clock(m))),
+    },
+    Encoding {
+        name: "a zone by its name",
+        example: "2013-06-01 12:00:00 UTC",
+        means: "refused",
+        write: |draw| refused(draw, |m| format!("{} {} UTC", date(m), clock(m))),
+    },
+    Encoding {
+        name: "hour 24",
+        example: "2013-06-01T24:00:00Z",
+        means: "refused",
+        write: |draw| refused(draw, |m| format!("{}T24:00:00Z", date(m))),
+    },
+    Encoding {
+        name: "a leap second",
+        example: "2016-12-31T23:59:60Z",
+        means: "refused: microseconds since 1970 have none",
+        write: |draw| refused(draw, |m| format!("{}T23:59:60Z", date(m))),
+    },
+    Encoding {
+        name: "a year beyond 9999",
+        example: "+12013-06-01T12:00:00Z",
+        means: "refused",
+        write: |draw| {
+            let sign = if draw.below(2) == 0 { "+" } else { "" };
+            refused(draw, |m| format!("{sign}1{}T{}Z", date(m), clock(m)))
+        },
+    },
+    Encoding {
+        name: "a year before 0001",
+        example: "-0044-03-15T12:00:00Z",
+        means: "refused",
+        write: |draw| match draw.below(3) {
+            0 => ("0000-12-31T23:59:59Z".to_owned(), None),
+            1 => ("0001-01-01T00:00:00+00:01".to_owned(), None),
+            _ => refused(draw, |m| format!("-{}T{}Z", date(m), clock(m))),
+        },
+    },
+    Encoding {
+        name: "no dashes",
+        example: "20130601T120000Z",
+        means: "refused: it could be a number",
+        write: |draw| refused(draw, |m| format!("{}T{}Z", date(m), clock(m)).replace(['-', ':'], "")),
+    },
+    Encoding {
+        name: "a day that is none",
+        example: "2013-02-29",
+        means: "refused",
+        write: |_| ("2013-02-29".to_owned(), None),
+    },
+    Encoding {
+        name: "a number",
+        example: "1370088000",
+        means: "refused: its unit is not known",
+        write: |draw| {
+            let text = match draw.below(3) {
+                0 => "1370088000".to_owned(),
+                1 => "1370088000.5".to_owned(),
+                _ => (draw.next() as i64).to_string(),
+            };
+            (text, None)
+        },
+    },
+    Encoding {
+        name: "words",
+        example: "yesterday",
+        means: "refused",
+        write: |draw| (["yesterday", "now", "NaT", "2013", "-"][draw.below(5) as usize].to_owned(), None),
+    },
+];
+
+/// Texts by id, from 1: two of each encoding at least.
+fn texts(draw: &mut Draw, count: usize) -> Vec<Written> {
+    (0..count).map(|place| (TEXTS[place % TEXTS.len()].write)(draw)).collect()
+}
+
+/// A moment of so many nanoseconds since 1970; none where it lies outside the years of a row.
+fn floor(nanos: i128) -> Option<i64> {
+    let micros = i64::try_from(nanos.div_euclid(1_000)).ok()?;
+    Micros::new(micros).ok().map(Micros::get)
+}
+
+/// Ticks of a unit of so many nanoseconds: of drawn moments, and some that no moment has.
+fn ticks(draw: &mut Draw, unit: i128) -> i64 {
+    match draw.below(8) {
+        0 => [i64::MAX, i64::MIN][draw.below(2) as usize],
+        _ => (i128::from(draw.micros()) * 1_000 + i128::from(draw.below(1_000)))
+            .div_euclid(unit)
+            .clamp(i64::MIN.into(), i64::MAX.into()) as i64,
+    }
+}
+
+fn varint(mut value: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}
+
+fn zigzag(value: i64) -> Vec<u8> {
+    varint(((value << 1) ^ (value >> 63)) as u64)
+}
+
+/// A record of Avro: its id, and a moment of the type at this place of the union.
+fn avro(id: i64, place: usize, moment: &[u8]) -> Vec<u8> {
+    [&zigzag(id), &zigzag(AT * SECOND), &zigzag(place as i64), moment].concat()
+}
+
+fn timestamp(seconds: i64, nanos: i32) -> Vec<u8> {
+    [&[0x08][..], &varint(seconds as u64), &[0x10], &varint(i64::from(nanos) as u64)].concat()
+}
+
+fn protobuf(id: i64, moment: &[u8]) -> Vec<u8> {
+    let at = timestamp(AT, 0);
+    let sized = |bytes: &[u8]| [varint(bytes.len() as u64), bytes.to_vec()].concat();
+    [&[0x08][..], &varint(id as u64), &[0x12], &sized(&at), &[0x1a], &sized(moment)].concat()
+}
+
+fn append(project: &Project, topic: &str, values: Vec<Vec<u8>>) {
+    let records: Vec<Pushed> =
+        values.into_iter().map(|value| Pushed { key: None, value: Some(value) }).collect();
+    let at = Micros::new(micros_now()).unwrap();
+    let folder = project.path(&format!(".twinstore/topics/{topic}"));
+    PushLog::open(&folder).unwrap().append(&records, at).unwrap();
+}
+
+/// The columns of a Parquet file with each type that holds moments, and what is to be read of each.
+fn parquet_columns(draw: &mut Draw, rows: usize) -> Vec<(ArrayRef, Vec<Option<i64>>)> {
+    let mut columns: Vec<(ArrayRef, Vec<Option<i64>>)> = Vec::new();
+    let mut drawn = |unit: i128| -> (Vec<i64>, Vec<Option<i64>>) {
+        let ticks: Vec<i64> = (0..rows).map(|_| ticks(draw, unit)).collect();
+        let means = ticks.iter().map(|tick| floor(i128::from(*tick) * unit)).collect();
+        (ticks, means)
+    };
+    for zone in [None, Some("UTC"), Some("America/New_York")] {
+        macro_rules! column {
+            ($array:ident, $unit:expr) => {{
+                let (ticks, means) = drawn($unit);
+                columns.push((Arc::new($array::from(ticks).with_timezone_opt(zone)), means));
+            }};
+        }
+        column!(TimestampMillisecondArray, 1_000_000);
+        column!(TimestampMicrosecondArray, 1_000);
+        column!(TimestampNanosecondArray, 1);
+        column!(TimestampSecondArray, 1_000_000_000);
+    }
+    let (days, means) = drawn(86_400_000_000_000);
+    let narrow: Vec<i32> =
+        days.iter().map(|day| (*day).clamp(i32::MIN.into(), i32::MAX.into()) as i32).collect();
+    let is_same = |(day, narrow): (&i64, &i32)| *day == i64::from(*narrow);
+    let means = means.into_iter().zip(days.iter().zip(&narrow).map(is_same));
+    let means = means.map(|(means, is_same)| means.filter(|_| is_same)).collect();
+    columns.push((Arc::new(Date32Array::from(narrow)), means));
+    let millis: Vec<i64> = (0..rows).map(|_| whole(draw.micros(), DAY) / 1_000).collect();
+    let means = millis.iter().map(|ms| Some(ms * 1_000)).collect();
+    columns.push((Arc::new(Date64Array::from(millis)), means));
+    columns
+}
+
+/// What is in a view's log, by id.
+fn logged(project: &Project, way: &str) -> BTreeMap<i64, i64> {
+    let rows = stored::rows(&project.path(&format!(".twinstore/offline/log/{way}/v1")));
+    let of = |row: &stored::Row| {
+        let moment: Micros = row["moment"].parse().unwrap_or_else(|error| panic!("{way}: {row:?}: {error}"));
+        (row["id"].parse().unwrap(), moment.get())
+    };
+    rows.iter().map(of).collect()
+}
+
+/// Checks that exactly the rows that mean a moment are in the log with it, and each other one among the dead letters.
+fn check(project: &Project, way: &str, means: &[Option<i64>], place: impl Fn(usize) -> String) {
+    let found = logged(project, way);
+    for (index, means) in means.iter().enumerate() {
+        assert_eq!(found.get(&(index as i64 + 1)), means.as_ref(), "{way} {}", place(index));
+    }
+    let letters = project.json(&format!("dead-letter list {way}@1 --limit 10000"));
+    let letters = letters["dead_letters"].as_array().unwrap();
+    let bad: Vec<usize> = (0..means.len()).filter(|index| means[*index].is_none()).collect();
+    assert_eq!(letters.len(), bad.len(), "{way}");
+    for letter in letters {
+        says(letter["detail"].as_str().unwrap(), &["moment"]);
+    }
+}
+
+/// The seed of the draws, which a failure prints.
+fn seed() -> u64 {
+    let named = std::env::var("TWINSTORE_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = named.unwrap_or_else(|| micros_now() as u64);
+    eprintln!("TWINSTORE_TEST_SEED={seed}");
+    seed
+}
+
+#[test]
+fn every_encoding_by_every_way_in_is_its_moment_or_refuses_its_row_alone() {
+    const ROWS: usize = 90;
+    let mut draw = Draw(seed());
+    let project = Project::sample();
+    project.write("features/flights.yaml", definitions(&WAYS));
+    project.write("moment.proto", PROTO);
+    let union = AVRO.map(|(data_type, _)| data_type).join(", ");
+    project.write(
+        "moment.avsc",
+        format!(
+            r#"{{"type": "record", "name": "R", "fields": [{{"name": "id", "type": "long"}},
+            {{"name": "at", "type": {{"type": "long", "logicalType": "timestamp-micros"}}}},
+            {{"name": "moment", "type": [{union}]}}]}}"#
+        ),
+    );
+    project.ok("apply");
+    let at = Micros::new(AT * SECOND).unwrap().to_string();
+    let texts = texts(&mut draw, ROWS);
+    let means: Vec<Option<i64>> = texts.iter().map(|(_, means)| *means).collect();
+    let numbered = || texts.iter().zip(1..).map(|((text, _), id)| (id, text.as_str()));
+    let said = |index: usize| texts[index].0.clone();
+
+    let csv: String = numbered().map(|(id, text)| format!("{id},{at},{text}\n")).collect();
+    project.write("data/csv/a.csv", format!("id,at,moment\n{csv}"));
+    let object = |(id, text): (i64, &str)| json!({"id": id, "at": at, "moment": text});
+    let lines: String = numbered().map(object).map(|object| format!("{object}\n")).collect();
+    project.write("data/lines/a.jsonl", lines);
+    append(&project, "json_topic", numbered().map(object).map(|object| object.to_string().into()).collect());
+    append(&project, "text_topic", numbered().map(|(id, text)| protobuf(id, text.as_bytes())).collect());
+
+    let mut files = Vec::new();
+    let columns = parquet_columns(&mut draw, ROWS / 10);
+    for (number, (column, means)) in columns.into_iter().enumerate() {
+        let first = files.len() as i64 + 1;
+        let rows = column.len() as i64;
+        let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(first..first + rows));
+        let ats: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![AT * 1_000; column.len()]));
+        let columns = [("id", ids), ("at", ats), ("moment", column.clone())];
+        let batch =
+            RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true)));
+        write_parquet(&project.path(&format!("data/parquet/{number:02}.parquet")), &batch.unwrap());
+        let shown = |row: usize| format!("{} in row {}", column.data_type(), row + 1);
+        files.extend(means.into_iter().enumerate().map(|(row, means)| (shown(row), means)));
+    }
+
+    let mut records = Vec::new();
+    let mut of_avro = Vec::new();
+    for id in 1..=ROWS as i64 {
+        let (place, (kind, unit)) = AVRO.iter().enumerate().nth(draw.below(8) as usize).unwrap();
+        let (bytes, means) = if *unit == 0 {
+            let (text, means) = &texts[id as usize - 1];
+            ([zigzag(text.len() as i64), text.as_bytes().to_vec()].concat(), *means)
+        } else {
+            let tick = ticks(&mut draw, *unit);
+            (zigzag(tick), floor(i128::from(tick) * unit))
+        };
+        records.push(avro(id, place, &bytes));
+        of_avro.push((format!("{kind} of {bytes:?}"), means));
+    }
+    append(&project, "avro_topic", records);
+
+    let mut of_time = Vec::new();
+    for _ in 0..ROWS {
+        let seconds = ticks(&mut draw, 1_000_000_000);
+        let nanos = [0, 1, 999_999_999, -1, 1_000_000_000][draw.below(5) as usize];
+        let in_range = (0..1_000_000_000).contains(&nanos);
+        let means = floor(i128::from(seconds) * 1_000_000_000 + i128::from(nanos)).filter(|_| in_range);
+        of_time.push((seconds, nanos, means));
+    }
+    let records =
+        of_time.iter().zip(1..).map(|((seconds, nanos, _), id)| protobuf(id, &timestamp(*seconds, *nanos)));
+    append(&project, "time_topic", records.collect());
+
+    project.ok("backfill csv@1 lines@1 parquet@1");
+    project.ok("stream json_topic@1 text_topic@1 avro_topic@1 time_topic@1 --until-caught-up");
+    for way in ["csv", "lines", "json_topic", "text_topic"] {
+        check(&project, way, &means, said);
+    }
+    let of = |cases: &[(String, Option<i64>)]| cases.iter().map(|(_, means)| *means).collect::<Vec<_>>();
+    check(&project, "parquet", &of(&files), |index| files[index].0.clone());
+    check(&project, "avro_topic", &of(&of_avro), |index| of_avro[index].0.clone());
+    let means_of_time: Vec<Option<i64>> = of_time.iter().map(|(_, _, means)| *means).collect();
+    check(&project, "time_topic", &means_of_time, |index| format!("{:?}", of_time[index]));
+    pushes(&project, &mut draw, &texts, &at);
+}
+
+/// Over HTTP and gRPC: what is refused is refused in the answer, by its index.
+fn pushes(project: &Project, draw: &mut Draw, texts: &[Written], at: &str) {
+    let server = Server::start(project);
+    let rows: Vec<Value> =
+        texts.iter().zip(1..).map(|((text, _), id)| json!({"id": id, "at": at, "moment": text})).collect();
+    let (status, answer) =
+        server.post("/v1/push", &json!({"source": "pushed", "rows": rows, "wait": "online"}));
+    assert_eq!(status, 200, "{answer}");
+    let refused: Vec<u64> =
+        answer["refused"].as_array().unwrap().iter().map(|row| row["index"].as_u64().unwrap()).collect();
+    let bad: Vec<u64> = (0..).zip(texts).filter(|(_, (_, means))| means.is_none()).map(|(i, _)| i).collect();
+    assert_eq!(refused, bad);
+
+    let first = texts.len() as i64 + 1;
+    let micros: Vec<i64> = (0..texts.len()).map(|_| ticks(draw, 1_000)).collect();
+    let ids: Vec<i64> = (first..first + micros.len() as i64).collect();
+    let column = |kind: Kind| Values { nulls: Vec::new(), kind: Some(kind) };
+    let columns = [
+        ("id", Kind::Int64s(Int64s { values: ids })),
+        ("at", Kind::Timestamps(Timestamps { values_us: vec![AT * SECOND; micros.len()] })),
+        ("moment", Kind::Timestamps(Timestamps { values_us: micros.clone() })),
+    ];
+    let columns = columns.into_iter().map(|(name, kind)| (name.to_owned(), column(kind))).collect();
+    let answer = over_grpc(&server, PushRequest { source: "pushed".to_owned(), columns, wait: 1 }).unwrap();
+    let of_grpc: Vec<Option<i64>> = micros.iter().map(|micros| floor(i128::from(*micros) * 1_000)).collect();
+    let bad: Vec<u32> = (0..).zip(&of_grpc).filter(|(_, means)| means.is_none()).map(|(i, _)| i).collect();
+    assert_eq!(answer.refused.iter().map(|row| row.index).collect::<Vec<_>>(), bad);
+
+    let found = logged(project, "pushed");
+    let means: Vec<Option<i64>> = texts.iter().map(|(_, means)| *means).chain(of_grpc).collect();
+    for (index, means) in means.iter().enumerate() {
+        assert_eq!(found.get(&(index as i64 + 1)), means.as_ref(), "row {}", index + 1);
+    }
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+#[test]
+fn labels_flags_and_definitions_read_moments_as_every_other_way_does() {
+    let mut draw = Draw(seed());
+    let project = with(&definitions(&WAYS[..1]));
+    project.write("data/csv/a.csv", "id,at,moment\n1,2013-06-01,2013-06-01\n");
+    project.ok("backfill --all");
+    let drawn: Vec<Written> = TEXTS.iter().map(|encoding| (encoding.write)(&mut draw)).collect();
+    let good: Vec<&Written> = drawn.iter().filter(|(_, means)| means.is_some()).collect();
+    let spine = |texts: &[&str]| {
+        let lines: String = texts.iter().map(|text| format!("1,{text}\n")).collect();
+        project.write("spine.csv", format!("id,t\n{lines}"));
+        "training-set --service svc --spine spine.csv --time t --out out.parquet"
+    };
+    let texts: Vec<&str> = good.iter().map(|(text, _)| text.as_str()).collect();
+    project.ok(spine(&texts));
+    let labels = stored::parquet_rows(&project.path("out.parquet"));
+    for (label, (text, means)) in labels.iter().zip(&good) {
+        assert_eq!(label["t"].parse::<Micros>().unwrap().get(), means.unwrap(), "{text}");
+    }
+    let defaults: String = drawn
+        .iter()
+        .enumerate()
+        .map(|(n, (text, _))| format!("  d{n}: {{latest: moment, default: \"{text}\"}}\n"))
+        .collect();
+    project.write(
+        "features/defaults.yaml",
+        format!(
+            "kind: feature_view\nname: defaults\nversion: 1\nentity: one\nsource: csv\nfeatures:\n{defaults}"
+        ),
+    );
+    let refused = project.refused("plan");
+    for (n, (text, means)) in drawn.iter().enumerate() {
+        assert_eq!(refused.contains(&format!("`d{n}`")), means.is_none(), "{text}: {refused}");
+        if means.is_none() {
+            says(&project.refused(spine(&["2013-06-01T12:00:00Z", text])), &["row 2: `t`", text]);
+            let flag = project.command("backfill csv@1 --from").arg(text).output().unwrap();
+            assert_eq!(flag.status.code(), Some(2), "{text}");
+        }
+    }
+}
+
+#[test]
+fn the_documentation_has_every_text_and_what_becomes_of_it() {
+    let docs = std::fs::read_to_string("../docs/timestamps.md").unwrap();
+    for Encoding { name, example, means, .. } in &TEXTS {
+        let line = format!("| {name} | `{example}` | {means} |");
+        assert!(docs.contains(&line), "docs/timestamps.md has not the line\n{line}");
+        let is_refused = means.starts_with("refused");
+        assert_eq!(example.parse::<Micros>().is_err(), is_refused, "{example}");
+        assert_eq!((TEXTS[0].write)(&mut Draw(1)).1.is_some(), !TEXTS[0].means.starts_with("refused"));
+    }
+}
