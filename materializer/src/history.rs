@@ -250,7 +250,9 @@ impl<W: Mender> Materializer<W> {
             let before = loaded::file(log, &file).await?;
             let number = match before {
                 Some(before) if before.content == Some(content.hash) => {
-                    if before.complete && !unfinished.contains(&file.replaces) {
+                    // A static file's old content that is back before the new one was loaded is in the log.
+                    let is_whole = before.complete || (view.is_static && !before.begun);
+                    if is_whole && !unfinished.contains(&file.replaces) {
                         report.files_known += 1;
                         continue;
                     }

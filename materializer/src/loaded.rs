@@ -27,6 +27,9 @@ pub(crate) struct LoadedFile {
     pub(crate) number: u32,
     /// What it held, as [`crate::source_content::Content`] says; none where nothing of it was committed.
     pub(crate) content: Option<i64>,
+    /// Whether rows were committed under its number. A load of a new content that was cut off before has given the
+    /// file a number, and the content is still that of the number before.
+    pub(crate) begun: bool,
     /// Whether all of its rows were loaded.
     pub(crate) complete: bool,
 }
@@ -35,7 +38,8 @@ pub(crate) async fn file(log: &Log, file: &SourceFile) -> Result<Option<LoadedFi
     let Some(number) = log.marker(&format!("file:{}", file.name)).await? else { return Ok(None) };
     let content = log.marker(&format!("content:{}", file.name)).await?;
     let complete = log.marker(&format!("complete:{number}")).await?.is_some();
-    Ok(Some(LoadedFile { number: number as u32, content, complete }))
+    let begun = log.marker(&started(number as u32)).await?.is_some();
+    Ok(Some(LoadedFile { number: number as u32, content, begun, complete }))
 }
 
 /// The numbers of those of these files that have one.

@@ -103,6 +103,24 @@ fn a_content_that_comes_back_is_a_new_load_too() {
 }
 
 #[test]
+fn a_content_that_is_back_before_another_was_loaded_is_not_loaded_twice() {
+    let project = planes(&[("N1", 100)]);
+    project.ok("backfill plane@1");
+    write(&project, &[("N1", 111)]);
+    let mut command = project.command("materialize plane@1");
+    command.env("TWINSTORE_TRIAL_BATCH_END", "turn-taken");
+    assert_eq!(command.output().unwrap().status.code(), None);
+    write(&project, &[("N1", 100)]);
+    project.ok("materialize plane@1");
+    let rows = || stored::rows(&project.path(".twinstore/offline/log/plane/v1"));
+    assert_eq!(stored::positions(&rows()), [(0, 0, 0)]);
+    write(&project, &[("N1", 112)]);
+    project.ok("materialize plane@1");
+    assert_eq!(rows().len(), 2);
+    assert_eq!(seats(&project, "N1")["value"], 112);
+}
+
+#[test]
 fn a_range_of_times_and_a_window_are_refused() {
     let project = planes(&[("N1", 100)]);
     says(
