@@ -49,8 +49,12 @@ impl LastCommit {
         if Self::read(folder)?.is_some_and(|noted| noted.version >= self.version) {
             return Ok(());
         }
-        fs::write(staged, serde_json::to_vec(self)?)?;
-        fs::rename(staged, folder.join(Self::NAME))
+        let text = serde_json::to_vec(self)?;
+        let written = fs::write(staged, text).and_then(|()| fs::rename(staged, folder.join(Self::NAME)));
+        written.inspect_err(|_| {
+            // The error that is given says more than one of this would.
+            let _ = fs::remove_file(staged);
+        })
     }
 }
 

@@ -168,8 +168,11 @@ impl Storage {
             let (_, sum) = self.commit(path, version)?;
             let noted = LastCommit::new(version, sum.whole).write(folder, &staged);
             if let Err(error) = noted {
-                // The commit is made whatever becomes of the note, which then names an older one.
-                tracing::warn!("`{}` could not be written: {error}", folder.join(LastCommit::NAME).display());
+                // The commit is made whatever becomes of the note, which then names an older one: no news to a user.
+                tracing::debug!(
+                    "`{}` could not be written: {error}",
+                    folder.join(LastCommit::NAME).display()
+                );
             }
         }
         Ok(())
