@@ -158,8 +158,20 @@ pub const FOUND: Printed = Printed {
     ],
 };
 
+pub const CHECKED: Printed = Printed {
+    by: "`verify`",
+    columns: &[
+        ("what", "a log, its dead letters, a topic on disk, the registry, or all training sets"),
+        ("commits", "commits that were read"),
+        ("files", "files of rows, segments, or training sets"),
+        ("bytes", "their size"),
+        ("without checksums", "files and commits that have none: of other programs, or of earlier versions"),
+        ("damaged", "what is damaged: each is named on stderr"),
+    ],
+};
+
 /// Every table, in the order of the documentation.
-pub const ALL: [&Printed; 11] = [
+pub const ALL: [&Printed; 12] = [
     &LOADED,
     &STREAMED,
     &LETTERS,
@@ -171,4 +183,5 @@ pub const ALL: [&Printed; 11] = [
     &DEFINED,
     &FEATURES,
     &FOUND,
+    &CHECKED,
 ];

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::arguments::{Format, VerifyArgs};
 use crate::failure::Failure;
+use crate::headings;
 use crate::output::{self, count, counted};
 use crate::project::Project;
 
@@ -139,8 +140,7 @@ fn show(checked: &[Checked], deep: bool) {
             count(checked.damaged as u64),
         ]
     });
-    let header = ["what", "commits", "files", "bytes", "without checksums", "damaged"];
-    println!("{}", output::table(&header, &[1, 2, 3, 4, 5], rows));
+    println!("{}", output::table(&headings::CHECKED, &[1, 2, 3, 4, 5], rows));
     if !deep {
         println!("\nfiles of rows are there, and were not read: --deep reads everything");
     }
