@@ -15,8 +15,10 @@ pub(super) struct NamedColumn {
 }
 
 impl NamedColumn {
-    /// The columns with their names; an entry without values has none.
-    pub fn pairs(columns: Vec<NamedColumn>) -> Vec<(String, PackedColumn)> {
+    /// The columns with their names, in the order of these: a map comes in any order, and what is said of columns
+    /// should not. An entry without values has none.
+    pub fn pairs(mut columns: Vec<NamedColumn>) -> Vec<(String, PackedColumn)> {
+        columns.sort_by(|a, b| a.name.cmp(&b.name));
         let packed = |column: NamedColumn| (column.name, PackedColumn(column.values.unwrap_or_default()));
         columns.into_iter().map(packed).collect()
     }
