@@ -18,4 +18,4 @@ mod holder;
 mod waiting;
 
 pub use holder::Holder;
-pub use waiting::{Held, LOOK_EVERY, TOLD_AFTER, Wait, lock};
+pub use waiting::{Held, LOOK_EVERY, Wait, lock};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::holder::Holder;
 
 /// After how long it is said who is waited for.
-pub const TOLD_AFTER: Duration = Duration::from_secs(2);
+const TOLD_AFTER: Duration = Duration::from_secs(2);
 /// How often it is looked whether the lock is free.
 pub const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -18,13 +18,6 @@ pub struct Held {
     what: String,
     holder: Option<Holder>,
     waited: Duration,
-}
-
-impl Held {
-    /// Who has it, where the system tells.
-    pub fn holder(&self) -> Option<&Holder> {
-        self.holder.as_ref()
-    }
 }
 
 impl fmt::Display for Held {

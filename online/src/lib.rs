@@ -57,7 +57,7 @@ pub use hot::{
 pub use mending::{Entities, Mender, Mending};
 pub use packed::{LAYOUT_VERSION, Layout, MAX_ROW_BYTES, PackedRow};
 pub use positions::Positions;
-pub use redis::{Redis, RedisUrl};
+pub use redis::{Redis, RedisUrl, masked};
 pub use store::{
     Change, Changed, Followed, Found, Outcome, Read, Reader, Replacement, Stats, Store, StoreUrl, Writer,
 };

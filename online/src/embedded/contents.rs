@@ -38,8 +38,8 @@ pub(super) struct Contents {
     pub(super) lost: Lost,
     /// Rows that are not what was written.
     pub(super) damaged_rows: u64,
-    /// Whether all rows were read.
-    pub(super) is_whole: bool,
+    /// Whether the store is still to be filled again from the log.
+    pub(super) is_rebuilding: bool,
 }
 
 /// What was found under one view's number.
@@ -56,6 +56,7 @@ struct Tally {
 struct Found {
     format: Option<u32>,
     state: Option<u64>,
+    is_rebuilding: bool,
     views: Vec<Record>,
     dropped: Vec<u32>,
     tallies: HashMap<u32, Tally>,
@@ -87,7 +88,7 @@ pub(super) fn contents(walk: &mut Walk<'_>, meta: &Meta, leaves: Leaves) -> Resu
     }
     walk.free(&meta.free)?;
     if !is_sealed {
-        return Ok(Contents { format: found.format, is_whole: true, ..Contents::default() });
+        return Ok(Contents { format: found.format, ..Contents::default() });
     }
     if found.state != Some(meta.state) || about.len() + others.len() != 5 {
         return Err(Fault::Damaged("it is not the state that was written last".to_owned()));
@@ -97,7 +98,7 @@ pub(super) fn contents(walk: &mut Walk<'_>, meta: &Meta, leaves: Leaves) -> Resu
         format: found.format,
         lost,
         damaged_rows: found.damaged_rows,
-        is_whole: leaves == Leaves::All,
+        is_rebuilding: found.is_rebuilding,
     })
 }
 
@@ -107,16 +108,19 @@ fn note<'n>(table: &str, key: &[u8], value: &'n [u8]) -> Result<&'n [u8], String
 
 impl Found {
     fn about(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+        // The keys sort the format before all others.
         if key == FORMAT_KEY {
             self.format = value.try_into().ok().map(u32::from_le_bytes);
+            return Ok(());
         }
+        if self.format != Some(SEALED) {
+            return Ok(());
+        }
+        let noted = note(ABOUT, key, value)?;
         if key == STATE {
-            self.state = note(ABOUT, key, value)?.try_into().ok().map(u64::from_le_bytes);
+            self.state = noted.try_into().ok().map(u64::from_le_bytes);
         }
-        // The keys sort the format before the others but one.
-        if self.format == Some(SEALED) && key != FORMAT_KEY {
-            note(ABOUT, key, value)?;
-        }
+        self.is_rebuilding |= key == REBUILDING;
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use feature::oracle::Numbers;
 use feature::{EntityKey, VersionId};
 use tempfile::TempDir;
 
@@ -87,67 +88,62 @@ impl Files {
     }
 }
 
-/// Numbers that follow from a seed.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) as usize) % bound
-    }
+/// A number below a bound.
+fn below(numbers: &mut Numbers, bound: usize) -> usize {
+    numbers.below(bound as u64) as usize
 }
 
 /// One damage, and what it is.
 fn damaged(files: &Files, numbers: &mut Numbers) -> (String, Vec<u8>) {
     let mut bytes = files.sound.clone();
     let (length, pages) = (bytes.len(), bytes.len() / PAGE);
-    let what = match numbers.below(12) {
+    let what = match below(numbers, 12) {
         0 => {
-            let length = numbers.below(length);
+            let length = below(numbers, length);
             bytes.truncate(length);
             format!("cut to {length} bytes")
         }
         1 => {
-            let pages = numbers.below(pages);
+            let pages = below(numbers, pages);
             bytes.truncate(pages * PAGE);
             format!("cut to {pages} pages")
         }
         2 => {
-            let page = numbers.below(pages);
+            let page = below(numbers, pages);
             bytes[page * PAGE..(page + 1) * PAGE].fill(0);
             format!("page {page} zeroed")
         }
         3 => {
-            let (from, to) = (numbers.below(pages), numbers.below(pages));
+            let (from, to) = (below(numbers, pages), below(numbers, pages));
             bytes.copy_within(from * PAGE..(from + 1) * PAGE, to * PAGE);
             format!("page {from} over page {to}")
         }
         4 => {
-            let page = numbers.below(files.older.len() / PAGE);
+            let page = below(numbers, files.older.len() / PAGE);
             let range = page * PAGE..(page + 1) * PAGE;
             bytes[range.clone()].copy_from_slice(&files.older[range]);
             format!("page {page} as it was before")
         }
         5 => {
-            let (at, run) = (numbers.below(length), 1 + numbers.below(64));
+            let (at, run) = (below(numbers, length), 1 + below(numbers, 64));
             let end = (at + run).min(length);
             bytes[at..end].fill(0xEE);
             format!("bytes {at} to {end} overwritten")
         }
         // Where the trees begin, and where a wrong bit does most.
         6 => {
-            let bit = numbers.below(2 * 200 * 8);
+            let bit = below(numbers, 2 * 200 * 8);
             let bit = if bit < 1600 { bit } else { PAGE * 8 + bit - 1600 };
             bytes[bit / 8] ^= 1 << (bit % 8);
             format!("bit {bit} flipped")
         }
         7 => {
-            let bit = numbers.below(pages) * PAGE * 8 + numbers.below(64 * 8);
+            let bit = below(numbers, pages) * PAGE * 8 + below(numbers, 64 * 8);
             bytes[bit / 8] ^= 1 << (bit % 8);
             format!("bit {bit} flipped")
         }
         _ => {
-            let bit = numbers.below(length * 8);
+            let bit = below(numbers, length * 8);
             bytes[bit / 8] ^= 1 << (bit % 8);
             format!("bit {bit} flipped")
         }
@@ -194,7 +190,7 @@ fn read_all(store: &Embedded, expected: &Rows) -> Outcomes {
 fn a_reader_of_damaged_stores_that_another_test_starts() {
     let Some(seed) = std::env::var(CHILD).ok().and_then(|seed| seed.parse().ok()) else { return };
     let cases: usize = std::env::var("CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1);
-    let (files, mut numbers) = (Files::new(), Numbers(seed));
+    let (files, mut numbers) = (Files::new(), Numbers::new(seed));
     let expected = files.expected();
     for case in 0..120 * cases {
         let (what, bytes) = damaged(&files, &mut numbers);

@@ -31,6 +31,8 @@ const LEAST_MAP_BYTES: usize = 1 << 26;
 const MAX_READERS: u32 = 1024;
 /// How long an opening waits for the last user in this process to close the store.
 const CLOSING: Duration = Duration::from_secs(10);
+/// How long another process may take to make or replace the files.
+const MAKING: Duration = Duration::from_secs(60);
 /// How often a state is looked for that others write over meanwhile.
 const LOOKS: usize = 1000;
 
@@ -57,6 +59,9 @@ pub(super) struct Environment {
     pub(super) records: Records,
     /// Where rows were lost when it was opened.
     lost: HashMap<u32, u32>,
+    /// Whether it was still to be filled again from the log when it was opened: of files that are open, it never
+    /// is anew.
+    pub(super) was_rebuilding: bool,
 }
 
 /// What goes wrong within one call.
@@ -102,6 +107,7 @@ impl Environment {
             return Err(OnlineError::Newer { what, found: format, known: FORMAT });
         }
         let mut environment = open_tables(env, path)?;
+        environment.was_rebuilding = contents.is_rebuilding;
         if format < FORMAT {
             conversion::convert(&environment)?;
             environment.note_lost(read_contents(&environment.env, path, None)?.lost);
@@ -167,37 +173,35 @@ fn read_contents(env: &Env, path: &Path, leaves: Option<Leaves>) -> Result<Conte
     Err(damaged(&data, "its first pages do not name the state that its readers know"))
 }
 
-/// Waits until no other process makes or replaces the files of this folder.
+/// Waits until no other process makes or replaces the files of this folder, and says for whom.
 pub(super) fn alone(path: &Path) -> Result<File, OnlineError> {
-    let lock = || {
-        let folder = File::open(path)?;
-        folder.lock()?;
-        Ok(folder)
-    };
-    lock().map_err(|error| of_io(path, error))
+    let folder = File::open(path).map_err(|error| of_io(path, error))?;
+    let place = path.display().to_string();
+    let what = format!("the online store {place}, whose files another process makes");
+    match locks::lock(&folder, path, &what, MAKING) {
+        Ok(()) => Ok(folder),
+        Err(held) => Err(OnlineError::Unavailable { place, reason: held.to_string() }),
+    }
 }
 
 /// Makes new files, whole at once. Only one who is alone does so.
 pub(super) fn create(path: &Path, is_rebuilding: bool) -> Result<(), OnlineError> {
     let new = path.join("new");
-    let make = || {
-        match fs::remove_dir_all(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(of_io(path, error)),
-            _ => fs::create_dir_all(&new).map_err(|error| of_io(path, error))?,
-        }
-        let env = open_env(&new)?;
-        new_tables(&env, is_rebuilding).map_err(|error| of_heed(path, error))?;
-        let closing = env.prepare_for_closing();
-        closing.wait();
-        let sync = || {
-            fs::rename(data_file(&new), data_file(path))?;
-            fs::remove_dir_all(&new)?;
-            File::open(path)?.sync_all()?;
-            path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
-        };
-        sync().map_err(|error| of_io(path, error))
+    match fs::remove_dir_all(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(of_io(path, error)),
+        _ => fs::create_dir_all(&new).map_err(|error| of_io(path, error))?,
+    }
+    let env = open_env(&new)?;
+    new_tables(&env, is_rebuilding).map_err(|error| of_heed(path, error))?;
+    let closing = env.prepare_for_closing();
+    closing.wait();
+    let sync = || {
+        fs::rename(data_file(&new), data_file(path))?;
+        fs::remove_dir_all(&new)?;
+        File::open(path)?.sync_all()?;
+        path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
     };
-    make()
+    sync().map_err(|error| of_io(path, error))
 }
 
 fn open_env(path: &Path) -> Result<Env, OnlineError> {
@@ -264,6 +268,7 @@ fn open_tables(env: Env, path: &Path) -> Result<Environment, OnlineError> {
         changes,
         records: Records::default(),
         lost: HashMap::new(),
+        was_rebuilding: false,
     })
 }
 

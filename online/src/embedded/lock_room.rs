@@ -7,6 +7,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use super::data_file::lock_file;
+
 /// Bytes of what LMDB keeps for a reader, and of what it keeps beside the readers, in which one has its place.
 const READER_BYTES: u64 = 64;
 const TABLE_BYTES: u64 = 192;
@@ -16,7 +18,7 @@ const BLOCK_BYTES: u64 = 512;
 /// Gives the lock file of a store its blocks. A file that is there keeps its length. A file that cannot be
 /// written, and a file system that makes no room ahead, are left to LMDB.
 pub(super) fn allocate(folder: &Path, readers: u32) -> io::Result<()> {
-    let path = folder.join("lock.mdb");
+    let path = lock_file(folder);
     let about = path.metadata();
     if about.as_ref().is_ok_and(|about| about.len() > 0 && about.blocks() * BLOCK_BYTES >= about.len()) {
         return Ok(());

@@ -70,8 +70,8 @@ impl Embedded {
     /// Opens the store in this folder in whatever condition it is. One that cannot be used is put aside, its
     /// file's name with this suffix, for an empty one; see [`Condition`].
     pub fn repair(path: &Path, suffix: &str) -> Result<(Self, Condition), OnlineError> {
-        let condition = shared::repair(path, suffix)?;
-        Ok((Self::open(path)?, condition))
+        let (shared, condition) = shared::repair(path, suffix)?;
+        Ok((Self { shared, compares: true }, condition))
     }
 
     /// Says that a store that was unfinished is filled: from now on, whoever is not found in it is absent.
@@ -157,7 +157,8 @@ impl Opened {
             }
         }
         // A view whose rows were counted again was filled.
-        if record.is_none_or(|record| record.recounts == 0)
+        if self.environment.was_rebuilding
+            && record.is_none_or(|record| record.recounts == 0)
             && self.environment.about.get(txn, REBUILDING)?.is_some()
         {
             return Err(Failed::Known(OnlineError::Unavailable {
@@ -244,7 +245,7 @@ impl Opened {
         if let Some(bytes) = self.environment.rows.get(txn, place)? {
             let there = Stored::of(bytes);
             let bytes = there.check(place).map_err(|what| damaged_row(view, row.key, what))?;
-            let held = Held::of(view, bytes)?;
+            let held = Held::of_whole(view, bytes)?;
             if held.schema_id != new.schema_id {
                 let what = "it is of another definition of the view";
                 return Err(OnlineError::Damaged { view: view.clone(), what }.into());

@@ -101,23 +101,24 @@ pub enum Condition {
 
 /// Finds out whether a store can be used. Where it cannot, its file is put aside, under a name that ends with
 /// this, and an empty one in its place.
-pub(super) fn repair(path: &Path, suffix: &str) -> Result<Condition, OnlineError> {
-    let usable = |environment: &Environment| {
-        let is_rebuilding = is_rebuilding(environment).map_err(|failed| environment.error(failed))?;
-        Ok(if is_rebuilding { Condition::Unfinished } else { Condition::Sound })
+pub(super) fn repair(path: &Path, suffix: &str) -> Result<(Arc<Shared>, Condition), OnlineError> {
+    let usable = |shared: Arc<Shared>| {
+        let environment = shared.newest()?;
+        let is_rebuilding = is_rebuilding(&environment).map_err(|failed| environment.error(failed))?;
+        Ok((shared, if is_rebuilding { Condition::Unfinished } else { Condition::Sound }))
     };
     match Shared::open(path) {
         Err(error) if is_damage(&error) => {}
-        opened => return usable(&*opened?.newest()?),
+        opened => return usable(opened?),
     }
     let failed = |error| of_io(path, error);
-    let _alone = alone(path)?;
+    let alone = alone(path)?;
     let data = data_file(path);
     if data.exists() {
         // Another process may have been faster.
-        match Environment::open(path) {
+        match Shared::open(path) {
             Err(error) if is_damage(&error) => {}
-            opened => return usable(&opened?),
+            opened => return usable(opened?),
         }
     }
     // Its readers and writers are those of the old file.
@@ -132,7 +133,8 @@ pub(super) fn repair(path: &Path, suffix: &str) -> Result<Condition, OnlineError
         aside = Some(to);
     }
     create(path, true)?;
-    Ok(Condition::Replaced { aside })
+    drop(alone);
+    Ok((Shared::open(path)?, Condition::Replaced { aside }))
 }
 
 /// Whether the store is still to be filled again from the log.

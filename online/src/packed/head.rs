@@ -19,9 +19,15 @@ pub(crate) struct Held {
 impl Held {
     /// Of a whole packed row of this view; its checksum is checked.
     pub(crate) fn of(view: &VersionId, bytes: &[u8]) -> Result<Held, OnlineError> {
+        let held = Self::of_whole(view, bytes)?;
+        let what = "its checksum does not match";
+        check_sum(bytes).map(|()| held).ok_or_else(|| OnlineError::Damaged { view: view.clone(), what })
+    }
+
+    /// The same of a row whose checksum was checked before.
+    pub(crate) fn of_whole(view: &VersionId, bytes: &[u8]) -> Result<Held, OnlineError> {
         let damaged = |what| OnlineError::Damaged { view: view.clone(), what };
         check_head(view, bytes)?;
-        check_sum(bytes).ok_or_else(|| damaged("its checksum does not match"))?;
         let read = || {
             let schema_id = u64_at(bytes, at::SCHEMA)?;
             let tail = u32_at(bytes, at::TAIL)? as usize;

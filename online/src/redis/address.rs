@@ -140,7 +140,7 @@ impl fmt::Debug for RedisUrl {
 }
 
 /// An address that may be none, without what may be a password in it.
-pub(crate) fn masked(url: &str) -> String {
+pub fn masked(url: &str) -> String {
     match (url.split_once("://"), url.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
         (None, Some((_, rest))) => format!("…@{rest}"),

@@ -27,17 +27,18 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use feature::{EntityKey, Micros, Span, VersionId};
-use redis::{Value, cmd};
+use redis::{Cmd, Value, cmd};
 
 use crate::error::OnlineError;
 use crate::mending::{Entities, Mender, Mending};
 use crate::store::{Change, Followed, Found, Outcome, Read, Reader, Replacement, Stats, Writer};
-pub use address::RedisUrl;
-pub(crate) use address::masked;
+pub use address::{RedisUrl, masked};
 use calls::{Asked, Calls, Patience, To};
 use keys::{FORMAT, Keys};
+use reading::command;
 use topology::Dialer;
 
 /// The online store in Redis, of one project. Clones share its connections, which are made anew when
@@ -82,7 +83,7 @@ impl Redis {
 
     /// What time it is by the clock of a server; none where the user may not ask.
     pub async fn moment(&self) -> Result<Option<Micros>, OnlineError> {
-        match self.one(&self.inner.keys.format(), cmd("TIME")).await {
+        match self.inner.one(&self.inner.keys.format(), cmd("TIME"), self.inner.calls.patience.read).await {
             Ok(answer) => Ok(seconds_and_micros(&answer).and_then(|micros| Micros::new(micros).ok())),
             Err(OnlineError::Unusable { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -92,24 +93,19 @@ impl Redis {
     /// Whose rows the project's are, as their writer said; none where nobody said so.
     pub async fn owner(&self) -> Result<Option<String>, OnlineError> {
         let key = self.inner.keys.owner();
-        let mut get = cmd("GET");
-        get.arg(&key);
-        let answer = self.one(&key, get).await?;
-        Ok(redis::FromRedisValue::from_redis_value_ref(&answer).ok())
+        match self.inner.one(&key, command("GET", &key), self.inner.calls.patience.read).await? {
+            Value::Nil => Ok(None),
+            Value::BulkString(text) => String::from_utf8(text).map(Some).map_err(|_| self.inner.damaged()),
+            _ => Err(self.inner.damaged()),
+        }
     }
 
     /// Says whose rows the project's are from now on.
     pub async fn set_owner(&self, owner: &str) -> Result<(), OnlineError> {
         let key = self.inner.keys.owner();
-        let mut set = cmd("SET");
-        set.arg(&key).arg(owner);
-        self.one(&key, set).await.map(drop)
-    }
-
-    async fn one(&self, key: &[u8], command: redis::Cmd) -> Result<Value, OnlineError> {
-        let calls = &self.inner.calls;
-        let answers = calls.ask(&[self.inner.asked(key, command)], calls.patience.read).await?;
-        Ok(answers.into_iter().next().unwrap_or(Value::Nil))
+        let mut set = command("SET", &key);
+        set.arg(owner);
+        self.inner.one(&key, set, self.inner.calls.patience.write).await.map(drop)
     }
 
     /// From now on, rows of this view that are written expire once all rows folded in them are so much
@@ -128,7 +124,7 @@ fn seconds_and_micros(answer: &Value) -> Option<i64> {
 }
 
 impl Inner {
-    fn asked(&self, key: &[u8], command: redis::Cmd) -> Asked {
+    fn asked(&self, key: &[u8], command: Cmd) -> Asked {
         // Where there is one server the slot is not looked at.
         let slot = if self.calls.dialer().is_cluster() { keys::slot(key) } else { 0 };
         Asked { to: To::Slot(slot), command }
@@ -138,16 +134,19 @@ impl Inner {
         self.kept.read().unwrap_or_else(PoisonError::into_inner).get(view).copied()
     }
 
+    /// The answer to one command about a key.
+    async fn one(&self, key: &[u8], command: Cmd, patience: Duration) -> Result<Value, OnlineError> {
+        let answers = self.calls.ask(&[self.asked(key, command)], patience).await?;
+        Ok(answers.into_iter().next().unwrap_or(Value::Nil))
+    }
+
     async fn refuse_a_newer_format(&self) -> Result<(), OnlineError> {
         let key = self.keys.format();
-        let mut get = cmd("GET");
-        get.arg(&key);
-        let answers = self.calls.ask(&[self.asked(&key, get)], self.calls.patience.read).await?;
-        let text = match answers.first() {
-            Some(Value::BulkString(text)) => text,
-            _ => return Ok(()),
+        let get = command("GET", &key);
+        let Value::BulkString(text) = self.one(&key, get, self.calls.patience.read).await? else {
+            return Ok(());
         };
-        match std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()) {
+        match std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()) {
             Some(found) if found > FORMAT => {
                 let what = format!("the online store at {}", self.calls.dialer().place());
                 Err(OnlineError::Newer { what, found, known: FORMAT })
