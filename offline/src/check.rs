@@ -10,7 +10,6 @@ use deltalake_core::Path as TablePath;
 use deltalake_core::kernel::Action;
 use deltalake_core::logstore::get_actions;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use serde::Serialize;
 
 use crate::error::OfflineError;
 use crate::log_check::{self, Listed};
@@ -18,7 +17,7 @@ use crate::storage::{COMMITS, CheckedFile, Damaged, LAST_CHECKPOINT, LastCommit,
 use crate::store::OfflineStore;
 
 /// What a check of one table found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct CheckedTable {
     /// The table, as its folder says: `log/NAME/vN` or `dead_letters/NAME/vN`.
     pub table: String,
@@ -31,7 +30,6 @@ pub struct CheckedTable {
     /// Commits and files without checksums: an earlier version or another program wrote them.
     pub without_checksums: u64,
     /// What is damaged.
-    #[serde(skip)]
     pub damaged: Vec<Damaged>,
 }
 
@@ -114,23 +112,14 @@ impl Check {
         let listed = Listed::of(&self.folder)?;
         let noted = log_check::noted(&self.folder)?;
         let newest = listed.commits.last().copied();
-        let end = log_check::check_end(&self.folder, noted, newest, &self.storage);
-        self.note(end)?;
         let missing = listed.all_missing();
         self.found.damaged.extend(missing.iter().map(|version| log_check::gap(&self.folder, *version)));
         let mut named = Named::default();
         for version in &listed.commits {
             self.commit(*version, &mut named)?;
         }
-        if let Some(noted) = noted {
-            let end = log_check::check_end(
-                &self.folder,
-                Some(noted),
-                newest.max(Some(noted.version)),
-                &self.storage,
-            );
-            self.note(end)?;
-        }
+        let end = log_check::check_end(&self.folder, noted, newest, &self.storage);
+        self.note(end)?;
         for path in &listed.checkpoint_files {
             self.parquet(path, None)?;
         }
@@ -148,7 +137,6 @@ impl Check {
         for (path, bytes) in files {
             self.parquet(&path, bytes)?;
         }
-        self.found.damaged.dedup();
         Ok(self.found)
     }
 

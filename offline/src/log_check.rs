@@ -50,16 +50,15 @@ impl Listed {
         let first = checkpoint.map_or(0, |checkpoint| checkpoint + 1);
         (first..=last).find(|version| !self.commits.contains(version))
     }
-}
 
-impl Listed {
     /// All commits between the first and the last that are not there: an older version of the log cannot be read.
     pub(crate) fn all_missing(&self) -> Vec<u64> {
         let (Some(first), Some(last)) = (self.commits.first(), self.commits.last()) else {
             return Vec::new();
         };
         // Another program may have dropped the first ones, behind a checkpoint.
-        let first = if self.checkpoints.range(..=*first + 1).next().is_some() { *first } else { 0 };
+        let behind = first.saturating_sub(1)..=*first + 1;
+        let first = if self.checkpoints.range(behind).next().is_some() { *first } else { 0 };
         (first..=*last).filter(|version| !self.commits.contains(version)).collect()
     }
 }

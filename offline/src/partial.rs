@@ -1,13 +1,15 @@
-//! Files on their way. Each is written beside its name, as `.NAME.PROCESS.partial`, and takes its name once it is
+//! Files on their way. Each is written beside its name, as `.NAME.PROCESS-N.partial`, and takes its name once it is
 //! whole and on disk. It is locked as long as its process lives: one that nobody locks was left behind by a
 //! process that was killed, and goes when the next file of that name is begun.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::storage::durable;
 use crate::trial::{BatchGuard, BatchPoint};
 
 /// For how long another process is waited for that puts a training set into the same folder.
@@ -36,12 +38,11 @@ impl Partial {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "there is a folder of that name"));
         }
         remove_stale(path);
-        let partial = match BatchGuard::Rename.is_there() {
-            true => partial_name(path, std::process::id()),
-            false => path.to_owned(),
-        };
         let mut files = files();
-        let file = create_locked(&partial)?;
+        let (partial, file) = match BatchGuard::Rename.is_there() {
+            true => create_locked(path)?,
+            false => (path.to_owned(), File::create(path)?),
+        };
         files.begun.push(partial.clone());
         drop(files);
         let lock = file.try_clone()?;
@@ -117,19 +118,21 @@ fn files() -> MutexGuard<'static, Files> {
     FILES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes a file and locks it. Another process may take it for stale between the two, and remove it: then it is made
-/// again.
-fn create_locked(path: &Path) -> io::Result<File> {
+/// Makes a file for this path that was not there, and locks it. Processes of one number exist where they run in
+/// several containers over one folder: a file that is there is another's.
+fn create_locked(path: &Path) -> io::Result<(PathBuf, File)> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
     loop {
-        let file = File::create(path)?;
-        match file.try_lock() {
-            // A file system without locks: then nobody finds it stale.
-            Ok(()) | Err(TryLockError::Error(_)) => {}
-            // Whoever found it stale has it for a moment; this process is the only other one of its name.
-            Err(TryLockError::WouldBlock) => continue,
-        }
-        if path.exists() {
-            return Ok(file);
+        let partial = partial_name(path, std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let file = match OpenOptions::new().write(true).create_new(true).open(&partial) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            opened => opened?,
+        };
+        // Another process may take it for stale between the two, and remove it: then it is the next one. A file
+        // system without locks gives none, and nobody finds a file stale there.
+        let is_own = !matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+        if is_own && partial.exists() {
+            return Ok((partial, file));
         }
     }
 }
@@ -157,15 +160,18 @@ fn is_partial_of(partial: &str, name: &str) -> bool {
     let rest = partial.strip_prefix('.').and_then(|rest| rest.strip_prefix(name));
     let rest = rest.map(|rest| rest.strip_prefix(MANIFEST).unwrap_or(rest));
     let process = rest.and_then(|rest| rest.strip_prefix('.')).and_then(|rest| rest.strip_suffix(".partial"));
-    process.is_some_and(|process| !process.is_empty() && process.bytes().all(|byte| byte.is_ascii_digit()))
+    // An earlier version did not number the files of a process.
+    let numbers = process.map(|process| process.split_once('-').unwrap_or((process, "0")));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    numbers.is_some_and(|(process, file)| is_number(process) && is_number(file))
 }
 
 /// What the names of manifests end with.
 pub(crate) const MANIFEST: &str = ".manifest.json";
 
-fn partial_name(path: &Path, process: u32) -> PathBuf {
+fn partial_name(path: &Path, process: u32, number: u64) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{process}.partial"))
+    path.with_file_name(format!(".{name}.{process}-{number}.partial"))
 }
 
 /// The folder that a path lies in.
@@ -175,12 +181,7 @@ pub(crate) fn folder_of(path: &Path) -> Option<&Path> {
 
 /// Makes the names in a path's folder durable.
 fn sync_folder(path: &Path) -> io::Result<()> {
-    let Some(folder) = folder_of(path) else { return Ok(()) };
-    match File::open(folder)?.sync_all() {
-        // A file system whose folders are not synced.
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-        synced => synced,
-    }
+    folder_of(path).map_or(Ok(()), durable::sync_folder)
 }
 
 #[cfg(test)]
@@ -198,8 +199,14 @@ mod tests {
     #[test]
     fn a_file_that_is_begun_removes_what_killed_processes_left_of_its_name_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
-        let stay = [".out.csv.x.partial", ".out.csv.gz.7.partial", ".other.csv.7.partial", "out.csv"];
-        let go = [".out.csv.7.partial", ".out.csv.manifest.json.7.partial"];
+        let stay = [
+            ".out.csv.x.partial",
+            ".out.csv.7-.partial",
+            ".out.csv.gz.7.partial",
+            ".other.csv.7.partial",
+            "out.csv",
+        ];
+        let go = [".out.csv.7.partial", ".out.csv.7-0.partial", ".out.csv.manifest.json.7.partial"];
         for name in stay.iter().chain(&go) {
             fs::write(folder.path().join(name), "x").unwrap();
         }
@@ -208,13 +215,29 @@ mod tests {
         let lock = File::create(&held).unwrap();
         lock.lock().unwrap();
         let (partial, _file) = Partial::create(&folder.path().join("out.csv")).unwrap();
+        let begun = partial.partial.file_name().unwrap().to_string_lossy().into_owned();
         let mut expected: Vec<String> = stay.iter().map(|name| (*name).to_owned()).collect();
         expected.push(".out.csv.8.partial".to_owned());
-        expected.push(format!(".out.csv.{}.partial", std::process::id()));
+        expected.push(begun.clone());
         expected.sort();
         assert_eq!(names(folder.path()), expected);
         drop(partial);
-        assert!(!names(folder.path()).contains(&format!(".out.csv.{}.partial", std::process::id())));
+        assert!(!names(folder.path()).contains(&begun));
+    }
+
+    #[test]
+    fn files_of_one_name_and_of_processes_of_one_number_do_not_meet() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.csv");
+        let (first, mut writer) = Partial::create(&path).unwrap();
+        io::Write::write_all(&mut writer, b"first").unwrap();
+        let (second, mut other) = Partial::create(&path).unwrap();
+        io::Write::write_all(&mut other, b"second").unwrap();
+        assert_eq!(fs::read(&first.partial).unwrap(), b"first");
+        first.name().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        second.name().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"second");
     }
 
     #[test]

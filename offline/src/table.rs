@@ -171,8 +171,7 @@ impl Table {
         let folder = self.folder()?;
         let synced = blocking(move || {
             // A table lies in `kind/view/version` of the store, whose own folder may be new, too.
-            let up_to = folder.ancestors().nth(5).unwrap_or(&folder);
-            durable::sync_folders(&folder, up_to)
+            folder.ancestors().take(6).try_for_each(durable::sync_folder)
         });
         synced.await.map_err(|error| self.failed(DeltaTableError::Io { source: error }))
     }

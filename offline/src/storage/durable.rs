@@ -41,11 +41,6 @@ pub(crate) fn sync_files(files: &[PathBuf], root: &Path) -> io::Result<()> {
     each(folders.into_iter().collect(), sync_folder)
 }
 
-/// Syncs the folders from one up to another, which may be new.
-pub(crate) fn sync_folders(from: &Path, up_to: &Path) -> io::Result<()> {
-    from.ancestors().take_while(|folder| folder.starts_with(up_to)).try_for_each(sync_folder)
-}
-
 fn each(paths: Vec<&Path>, sync: impl Fn(&Path) -> io::Result<()> + Sync) -> io::Result<()> {
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(None);

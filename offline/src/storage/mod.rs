@@ -124,9 +124,15 @@ impl Storage {
     /// The bytes of a commit, which are as they were written.
     pub(crate) fn commit(&self, path: &FilePath, version: u64) -> io::Result<(Vec<u8>, CommitSum)> {
         let bytes = std::fs::read(path)?;
-        let sum = commit_sum::checked(&name_of(path), &bytes).map_err(|why| Damaged::new(path, why))?;
+        let sum = self.chained(path, version, &bytes)?;
+        Ok((bytes, sum))
+    }
+
+    /// The checksums of a commit with these bytes, which are as they were written and follow the one before.
+    fn chained(&self, path: &FilePath, version: u64, bytes: &[u8]) -> io::Result<CommitSum> {
+        let sum = commit_sum::checked(&name_of(path), bytes).map_err(|why| Damaged::new(path, why))?;
         match self.0.chain.add(version, sum) {
-            None => Ok((bytes, sum)),
+            None => Ok(sum),
             Some(replaced) => {
                 let path = path.with_file_name(commit_name(replaced));
                 Err(Damaged::new(&path, "it is another than the one that the next commit follows").into())
@@ -149,23 +155,29 @@ impl Storage {
     }
 
     fn put(&self, path: &FilePath, payload: &PutPayload, mode: &PutMode) -> io::Result<()> {
-        let kind = Kind::of(path);
-        let mut upload = Upload::begin(path)?;
-        match kind {
-            Kind::Commit(version) => {
-                let commit: Vec<u8> = payload.iter().flatten().copied().collect();
-                let previous = match version.checked_sub(1) {
-                    Some(previous) => Some(self.sum_of(path, previous)?),
-                    None => None,
-                };
-                upload.write(&commit_sum::signed(&name_of(path), &commit, previous))?;
-            }
-            _ => payload.iter().try_for_each(|part| upload.write(part))?,
+        let is_new = matches!(mode, PutMode::Create);
+        if is_new && path.exists() {
+            // Nothing is written and synced for a name that is taken.
+            return Err(io::ErrorKind::AlreadyExists.into());
         }
+        let Kind::Commit(version) = Kind::of(path) else {
+            let mut upload = Upload::begin(path)?;
+            payload.iter().try_for_each(|part| upload.write(part))?;
+            upload.finish(is_new)?;
+            self.0.held.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
+            return Ok(());
+        };
+        let previous = match version.checked_sub(1) {
+            Some(previous) => Some(self.sum_of(path, previous)?),
+            None => None,
+        };
+        let commit = commit_sum::signed(&name_of(path), &Bytes::from(payload.clone()), previous);
+        let mut upload = Upload::begin(path)?;
+        upload.write(&commit)?;
         let staged = upload.staged().to_owned();
-        upload.finish(matches!(mode, PutMode::Create))?;
-        if let (Kind::Commit(version), Some(folder)) = (kind, path.parent()) {
-            let (_, sum) = self.commit(path, version)?;
+        upload.finish(is_new)?;
+        let sum = self.chained(path, version, &commit)?;
+        if let Some(folder) = path.parent() {
             let noted = LastCommit::new(version, sum.whole).write(folder, &staged);
             if let Err(error) = noted {
                 // The commit is made whatever becomes of the note, which then names an older one: no news to a user.
