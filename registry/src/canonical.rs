@@ -22,6 +22,11 @@ const FORMAT: u64 = 1;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Canonical(Value);
 
+/// Bytes as two digits each.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 impl Canonical {
     pub(crate) fn parse(text: &str) -> Result<Canonical, serde_json::Error> {
         serde_json::from_str(text).map(Canonical)
@@ -33,11 +38,7 @@ impl Canonical {
 
     /// The SHA-256 of the text, in hexadecimal.
     pub(crate) fn hash(&self) -> String {
-        use std::fmt::Write;
-        Sha256::digest(self.to_string()).iter().fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        hexadecimal(&Sha256::digest(self.to_string()))
     }
 
     fn new(kind: Kind, parts: impl IntoIterator<Item = (&'static str, Value)>) -> Canonical {

@@ -5,6 +5,8 @@ use sha2::{Digest, Sha256};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
 
+use crate::canonical::hexadecimal;
+
 /// What every read of the registry depends on: what is registered, what is live, what was used.
 const REGISTERED: [&str; 4] = [
     "SELECT 'registry ' || quote(schema_version) || quote(generation) AS line FROM registry",
@@ -45,7 +47,7 @@ async fn digest(
         hash.update((line.len() as u64).to_le_bytes());
         hash.update(line);
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(&hash.finalize()))
 }
 
 /// Keeps what the registry holds at the end of this transaction.

@@ -50,7 +50,7 @@ pub(crate) fn look(path: &Path) -> Result<Found, RegistryError> {
     }
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()

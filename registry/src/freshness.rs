@@ -91,7 +91,8 @@ impl Registry {
                 rows: number(row, "row_count")?,
             })
         };
-        rows.iter().map(counted).collect()
+        let counted: Result<_, _> = rows.iter().map(counted).collect();
+        counted.map_err(|error| self.in_file(error))
     }
 }
 

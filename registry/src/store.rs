@@ -163,6 +163,7 @@ impl Registry {
             .await
             .map_err(self.failed("be checked"))?;
         self.registered().await?;
+        self.check_revisions().await?;
         Ok(found.into_iter().filter(|line| line != "ok").collect())
     }
 
@@ -246,10 +247,7 @@ impl Registry {
     /// `name@version`.
     pub async fn show(&self, reference: &str) -> Result<Vec<Shown>, RegistryError> {
         let registered = self.registered().await?;
-        let failed = self.failed("be read");
-        let mut transaction = self.pool.begin().await.map_err(&failed)?;
-        self.check(&mut transaction, Part::Revisions).await?;
-        drop(transaction);
+        self.check_revisions().await?;
         let mut shown = Vec::new();
         for definition in registered.named(reference)? {
             let id = definition.id();
@@ -263,6 +261,11 @@ impl Registry {
             });
         }
         Ok(shown)
+    }
+
+    async fn check_revisions(&self) -> Result<(), RegistryError> {
+        let mut transaction = self.pool.begin().await.map_err(self.failed("be read"))?;
+        self.check(&mut transaction, Part::Revisions).await
     }
 
     async fn revisions(&self, id: &DefinitionId) -> Result<Vec<Revision>, RegistryError> {
@@ -336,7 +339,7 @@ impl Registry {
     }
 
     /// Names the file that something damaged lies in.
-    fn in_file(&self, error: RegistryError) -> RegistryError {
+    pub(crate) fn in_file(&self, error: RegistryError) -> RegistryError {
         match error {
             RegistryError::Damaged { what, reason } => {
                 self.damaged_file(&format!("the {what} in it cannot be read: {reason}"))

@@ -100,6 +100,9 @@ impl Registry {
     /// Forgets that these may have been used: whoever knows the stores found that they were not. What was
     /// used since stays used.
     pub async fn never_used(&self, ids: &[DefinitionId]) -> Result<(), RegistryError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
         let failed = self.failed("forget uses of before");
         let mut transaction = self.begin_changing("forget uses of before").await?;
         for id in ids {

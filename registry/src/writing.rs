@@ -8,7 +8,7 @@ use sqlx::{Sqlite, Transaction};
 
 use crate::digest::Part;
 use crate::error::{self, RegistryError, sqlite_code};
-use crate::file::BUSY;
+use crate::file::{BUSY, beside};
 use crate::store::Registry;
 
 /// How often it is looked whether the other one has ended.
@@ -59,7 +59,5 @@ impl Registry {
 
 /// Whoever writes: the lock lies in the index of the write-ahead log, or on the file where there is none.
 fn holder(path: &Path) -> Option<Holder> {
-    let mut index = path.as_os_str().to_owned();
-    index.push("-shm");
-    Holder::of_file(Path::new(&index)).or_else(|| Holder::of_file(path))
+    Holder::of_file(&beside(path, "-shm")).or_else(|| Holder::of_file(path))
 }

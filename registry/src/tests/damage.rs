@@ -154,6 +154,8 @@ async fn damaged_revisions_are_not_shown() {
     registry.registered().await.unwrap();
     let refusal = registry.show("airport_arrivals").await.unwrap_err().to_string();
     assert!(refusal.contains("other revisions"), "{refusal}");
+    let refusal = registry.integrity().await.unwrap_err().to_string();
+    assert!(refusal.contains("other revisions"), "{refusal}");
 }
 
 #[tokio::test]
@@ -163,7 +165,12 @@ async fn damage_is_not_written_over_as_though_it_had_been_registered() {
     let change = "UPDATE definitions SET source_text = 'other' WHERE name = 'airport_arrivals'";
     sqlx::query(change).execute(registry.pool()).await.unwrap();
     for _ in 0..2 {
-        let refusal = registry.never_used(&[]).await.unwrap_err().to_string();
+        let view = crate::DefinitionId {
+            kind: crate::Kind::FeatureView,
+            name: "airport_arrivals".parse().unwrap(),
+            version: Some(1),
+        };
+        let refusal = registry.never_used(&[view]).await.unwrap_err().to_string();
         assert!(refusal.contains("other definitions"), "{refusal}");
     }
 }

@@ -183,6 +183,14 @@ async fn a_definition_that_was_tampered_with_is_not_read() {
     sqlx::query(change).execute(registry.pool()).await.unwrap();
     let error = registry.registered().await.unwrap_err();
     assert!(matches!(error, RegistryError::File { .. }), "{error}");
+    assert!(error.to_string().contains("other definitions"), "{error}");
+    // A checksum that was taken of it afterwards does not make it sound: it has its own.
+    let mut transaction = registry.pool().begin().await.unwrap();
+    crate::digest::keep(&mut transaction).await.unwrap();
+    transaction.commit().await.unwrap();
+    let error = registry.registered().await.unwrap_err();
+    assert!(matches!(error, RegistryError::File { .. }), "{error}");
+    assert!(!error.to_string().contains("other definitions"), "{error}");
 }
 
 /// Bodies of format 1 are in registries: they must stay readable.
