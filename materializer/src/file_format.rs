@@ -63,6 +63,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_compressed_file_that_was_cut_or_flipped_is_not_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows: String = (0..20_000).map(|row| format!("{{\"n\": {row}}}\n")).collect();
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        io::Write::write_all(&mut gzip, rows.as_bytes()).unwrap();
+        let zstd = zstd::encode_all(rows.as_bytes(), 1).unwrap();
+        for (name, whole) in [("a.jsonl.gz", gzip.finish().unwrap()), ("a.jsonl.zst", zstd)] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, &whole).unwrap();
+            check_compressed(&path).unwrap();
+            let mut wrong: Vec<Vec<u8>> =
+                [0, 5, whole.len() / 2, whole.len() - 1].map(|length| whole[..length].to_vec()).into();
+            if name.ends_with("gz") {
+                let mut flipped = whole.clone();
+                flipped[whole.len() / 2] ^= 1;
+                wrong.push(flipped);
+            }
+            for bytes in wrong {
+                std::fs::write(&path, bytes).unwrap();
+                let refused = check_compressed(&path).unwrap_err().to_string();
+                assert!(refused.contains("no whole compressed file"), "{refused}");
+            }
+        }
+    }
+
+    #[test]
     fn a_name_says_the_format_whatever_its_case_and_compression() {
         for (name, format) in [
             ("a.parquet", Some(BatchFormat::Parquet)),

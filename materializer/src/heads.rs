@@ -117,38 +117,32 @@ struct Head<'a> {
 impl Head<'_> {
     fn misfits(&self) -> Vec<Misfit> {
         let schema = &self.source.schema;
-        let (columns, mut misfits) = match self.problems(schema) {
-            problems if problems.is_empty() => (schema.clone(), Vec::new()),
-            problems => {
-                // The columns that can be read are, so that all is reported at once.
-                let fits = |field: &&Field| self.problems(std::slice::from_ref(*field)).is_empty();
-                let fitting: Vec<Field> = schema.iter().filter(fits).cloned().collect();
-                (fitting, problems.into_iter().map(|problem| of_file(&self.shown, problem)).collect())
-            }
+        let named = |error: MaterializerError| {
+            problems_of(error).into_iter().map(|what| of_file(&self.shown, what)).collect()
         };
-        if columns.is_empty() {
-            return misfits;
-        }
-        match self.rows(&columns) {
-            Ok(of_rows) => misfits.extend(of_rows),
+        match self.open(schema) {
+            Ok(reader) => self.rows(reader, schema).unwrap_or_else(named),
             Err(error) => {
-                misfits.extend(problems_of(error).into_iter().map(|what| of_file(&self.shown, what)))
+                let mut misfits: Vec<Misfit> = named(error);
+                // The columns that can be read are, so that all is reported at once.
+                let fits = |field: &&Field| self.open(std::slice::from_ref(*field)).is_ok();
+                let fitting: Vec<Field> = schema.iter().filter(fits).cloned().collect();
+                if !fitting.is_empty() {
+                    let rows = self.open(&fitting).and_then(|reader| self.rows(reader, &fitting));
+                    misfits.extend(rows.unwrap_or_else(named));
+                }
+                misfits
             }
         }
-        misfits
     }
 
-    /// What is wrong with these columns of the file.
-    fn problems(&self, columns: &[Field]) -> Vec<String> {
-        match SourceReader::head(self.source, columns, self.file, self.format, HEAD_ROWS) {
-            Ok(_) => Vec::new(),
-            Err(error) => problems_of(error),
-        }
+    /// A reader of these columns.
+    fn open(&self, columns: &[Field]) -> Result<SourceReader, MaterializerError> {
+        SourceReader::head(self.source, columns, self.file, self.format, HEAD_ROWS)
     }
 
     /// What does not fit in the first rows, for each column the first row and how many there are.
-    fn rows(&self, columns: &[Field]) -> Result<Vec<Misfit>, MaterializerError> {
-        let mut reader = SourceReader::head(self.source, columns, self.file, self.format, HEAD_ROWS)?;
+    fn rows(&self, mut reader: SourceReader, columns: &[Field]) -> Result<Vec<Misfit>, MaterializerError> {
         let Some(read) = reader.next_rows()? else { return Ok(Vec::new()) };
         let mut found: BTreeMap<(Option<Name>, &str), Misfit> = BTreeMap::new();
         let mut add = |row: usize, column: Option<Name>, kind: &'static str, problem: String| {

@@ -17,6 +17,7 @@ use transform::ViewTransform;
 
 use crate::chunk::{Chunk, CommittedRows, Loading};
 use crate::error::MaterializerError;
+use crate::file_format;
 use crate::first_use::FirstUse;
 use crate::judge::EventRange;
 use crate::load_lock::LoadLock;
@@ -251,7 +252,8 @@ impl<W: Mender> Materializer<W> {
             let number = match before {
                 Some(before) if before.content == Some(content.hash) => {
                     // A static file's old content that is back before the new one was loaded is in the log.
-                    let is_whole = before.complete || (view.is_static && !before.begun);
+                    let is_whole =
+                        before.complete || (view.is_static && !loaded::is_begun(log, before.number).await?);
                     if is_whole && !unfinished.contains(&file.replaces) {
                         report.files_known += 1;
                         continue;
@@ -275,6 +277,9 @@ impl<W: Mender> Materializer<W> {
                 numbered.push(loaded::numbered(&file, number));
                 (number, false)
             });
+            // Before the first row of any is loaded.
+            file_format::check_compressed(&file.path)
+                .map_err(|error| MaterializerError::file(&file.path, error))?;
             let counted_in = loaded::numbers_of(log, &file.replaces).await?;
             files.push(FileToLoad { file, content, number, resumes, counted_in });
         }

@@ -27,9 +27,6 @@ pub(crate) struct LoadedFile {
     pub(crate) number: u32,
     /// What it held, as [`crate::source_content::Content`] says; none where nothing of it was committed.
     pub(crate) content: Option<i64>,
-    /// Whether rows were committed under its number. A load of a new content that was cut off before has given the
-    /// file a number, and the content is still that of the number before.
-    pub(crate) begun: bool,
     /// Whether all of its rows were loaded.
     pub(crate) complete: bool,
 }
@@ -38,8 +35,13 @@ pub(crate) async fn file(log: &Log, file: &SourceFile) -> Result<Option<LoadedFi
     let Some(number) = log.marker(&format!("file:{}", file.name)).await? else { return Ok(None) };
     let content = log.marker(&format!("content:{}", file.name)).await?;
     let complete = log.marker(&format!("complete:{number}")).await?.is_some();
-    let begun = log.marker(&started(number as u32)).await?.is_some();
-    Ok(Some(LoadedFile { number: number as u32, content, begun, complete }))
+    Ok(Some(LoadedFile { number: number as u32, content, complete }))
+}
+
+/// Whether rows were committed under a number. A load of a new content that was cut off before has given its file the
+/// number, and the content that is noted is still that of the number before.
+pub(crate) async fn is_begun(log: &Log, number: u32) -> Result<bool, MaterializerError> {
+    Ok(log.marker(&started(number)).await?.is_some())
 }
 
 /// The numbers of those of these files that have one.

@@ -37,11 +37,7 @@ impl LoadedRows {
         let wanted = found.names.iter().map(String::as_str).chain([POSITION_KIND, POSITION_MAJOR]);
         let wanted: Vec<&str> = wanted.collect();
         let mut batches = log.scan(&wanted)?;
-        while let Some(batch) = batches
-            .try_next()
-            .await
-            .map_err(|error| arrow::error::ArrowError::from_external_error(error.into()))?
-        {
+        while let Some(batch) = batches.try_next().await.map_err(offline::OfflineError::from)? {
             let kinds =
                 batch.column_by_name(POSITION_KIND).and_then(|kinds| kinds.as_primitive_opt::<Int8Type>());
             let files =

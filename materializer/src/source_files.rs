@@ -71,22 +71,21 @@ pub(crate) async fn find(
     if batch.format == Some(BatchFormat::Delta) {
         return Err(wrong("there is no Delta table, which has a folder `_delta_log`".to_owned()));
     }
-    let mut found = if batch.path.contains(['*', '?', '[']) {
-        matching(project, &batch.path).map_err(wrong)?
-    } else if path.is_dir() {
-        let mut found = Vec::new();
-        below(&path, &path, &mut found).map_err(|error| wrong(error.to_string()))?;
-        found
-    } else if path.is_file() {
+    if path.is_file() {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let format = batch.format.or_else(|| file_format::by_name(&path)).unwrap_or(BatchFormat::Parquet);
         let files = vec![source_file(project, name, path)];
         return Ok(SourceFiles { files, format: Some(format), ..SourceFiles::default() });
-    } else {
+    }
+    if !path.is_dir() && !is_pattern(&batch.path) {
         return Err(wrong(format!("there is no such file or folder in {}", project.display())));
-    };
-    found.sort();
+    }
+    let found = every(project, &batch.path).map_err(wrong)?;
     sorted(project, batch, found).map_err(wrong)
+}
+
+fn is_pattern(path: &str) -> bool {
+    path.contains(['*', '?', '['])
 }
 
 /// Every file that a path leads to, by its name below the folder or the part without wildcards, in order.
@@ -98,7 +97,7 @@ pub(crate) fn every(project: &Path, path: &str) -> Result<Vec<(String, PathBuf)>
         found
     } else if at.is_file() {
         vec![(at.file_name().unwrap_or_default().to_string_lossy().into_owned(), at)]
-    } else if path.contains(['*', '?', '[']) {
+    } else if is_pattern(path) {
         matching(project, path)?
     } else {
         return Err("there is no such file or folder".to_owned());

@@ -234,8 +234,6 @@ impl Drop for PushLog {
 pub struct CheckedTopic {
     /// Its segments.
     pub segments: u64,
-    /// The offset that the next record will have, as far as the segments say.
-    pub next: u64,
     /// What is damaged.
     pub damaged: Vec<PushError>,
 }
@@ -247,12 +245,9 @@ pub fn check_topic(folder: &Path) -> Result<CheckedTopic, PushError> {
     let acknowledged = acknowledged(folder)?;
     let all = segments(folder)?;
     checked.segments = all.len() as u64;
-    let mut note = |found: Result<u64, PushError>| match found {
-        Ok(next) => {
-            checked.next = next;
-            Ok(())
-        }
-        Err(error @ PushError::Damaged { .. }) => {
+    let mut note = |found: Result<(), PushError>| match found {
+        Ok(()) => Ok(()),
+        Err(error @ (PushError::Damaged { .. } | PushError::End { .. })) => {
             checked.damaged.push(error);
             Ok(())
         }
@@ -261,10 +256,10 @@ pub fn check_topic(folder: &Path) -> Result<CheckedTopic, PushError> {
         Err(error) => Err(error),
     };
     for (first, following) in all.iter().zip(all.iter().skip(1)) {
-        note(segment::check(folder, *first, *following).map(|()| *following))?;
+        note(segment::check(folder, *first, *following))?;
     }
     match all.last() {
-        Some(newest) => note(segment::check_newest(folder, *newest, acknowledged))?,
+        Some(newest) => note(segment::check_newest(folder, *newest, acknowledged).map(drop))?,
         None if acknowledged.up_to > 0 => {
             let up_to = acknowledged.up_to;
             let why = format!("its segments are missing, and offsets up to {up_to} were acknowledged");
@@ -272,7 +267,7 @@ pub fn check_topic(folder: &Path) -> Result<CheckedTopic, PushError> {
         }
         None => {}
     }
-    note(end_of(folder))?;
+    note(end_of(folder).map(drop))?;
     Ok(checked)
 }
 
