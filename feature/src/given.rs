@@ -157,9 +157,7 @@ fn decimal(text: &str) -> Option<f64> {
 pub const fn limits(data_type: DataType) -> &'static str {
     match data_type {
         DataType::Scalar(Scalar::Int32) => " (a whole number from -2147483648 to 2147483647)",
-        DataType::Scalar(Scalar::Int64) => {
-            " (a whole number from -9223372036854775808 to 9223372036854775807)"
-        }
+        DataType::Scalar(Scalar::Int64) => " (a whole number from -2^63 to 2^63 - 1)",
         DataType::Scalar(Scalar::Float32) => " (a number up to 3.4028235e38)",
         DataType::Scalar(Scalar::Float64) => " (a number up to 1.7976931348623157e308)",
         DataType::Scalar(Scalar::Bytes) => " (in base64)",

@@ -14,9 +14,10 @@ pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -
     let given = given.to_lowercase();
     let mut best = None;
     for candidate in candidates {
-        let mut likeness = strsim::normalized_damerau_levenshtein(&given, candidate);
-        let prefixed = given.starts_with(candidate) || candidate.starts_with(given.as_str());
-        if prefixed && given.len().min(candidate.len()) >= 3 {
+        let folded = candidate.to_lowercase();
+        let mut likeness = strsim::normalized_damerau_levenshtein(&given, &folded);
+        let prefixed = given.starts_with(&folded) || folded.starts_with(given.as_str());
+        if prefixed && given.len().min(folded.len()) >= 3 {
             likeness = likeness.max(0.6);
         }
         if likeness >= 0.5 && best.is_none_or(|(most, _)| likeness > most) {
@@ -52,6 +53,9 @@ mod tests {
             assert_eq!(nearest(given, names), Some(meant), "{given}");
         }
         assert_eq!(nearest("colour", names), None);
+        for given in ["origin", "ORIGINN", "orgin"] {
+            assert_eq!(nearest(given, ["TAILNUM", "ORIGIN"]), Some("ORIGIN"), "{given}");
+        }
         assert_eq!(nearest("x", []), None);
         assert_eq!(nearest(&"window".repeat(20), names), None);
     }

@@ -52,9 +52,7 @@ impl Services {
         const LONGEST_CHARS: usize = 80;
         let found = self.sources.values().find(|source| source.name.as_str() == name);
         found.cloned().ok_or_else(|| {
-            let is_long = name.chars().count() > LONGEST_CHARS;
-            let names = self.sources.keys().map(Name::as_str);
-            let nearest = if is_long { None } else { nearest(name, names).map(str::to_owned) };
+            let nearest = nearest(name, self.sources.keys().map(Name::as_str)).map(str::to_owned);
             ServeError::UnknownSource { source_name: excerpt(name, LONGEST_CHARS).into_owned(), nearest }
         })
     }
@@ -101,7 +99,6 @@ impl Services {
         let versions = self.exact.keys().filter(|id| id.name.as_str() == name);
         let nearest = match versions.max() {
             Some(id) => Some(id.to_string()),
-            None if text.chars().count() > LONGEST_CHARS => None,
             None => nearest(name, self.live.keys().map(Name::as_str)).map(str::to_owned),
         };
         ServeError::UnknownService { service: excerpt(text, LONGEST_CHARS).into_owned(), nearest }

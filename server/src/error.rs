@@ -348,15 +348,14 @@ impl ServeError {
     pub(crate) fn unknown_view<'a>(view: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
         const LONGEST_CHARS: usize = 80;
         let name = view.split('@').next().unwrap_or(view);
-        let is_long = name.chars().count() > LONGEST_CHARS;
-        let nearest = if is_long { None } else { nearest(name, names).map(str::to_owned) };
+        let nearest = nearest(name, names).map(str::to_owned);
         ServeError::UnknownView { view: excerpt(view, LONGEST_CHARS).into_owned(), nearest }
     }
 
     /// That columns of a push do not fit its source.
     pub(crate) fn misfit_rows(source: &Name, mut problems: Vec<String>) -> Self {
         const MOST: usize = 20;
-        const LONGEST_CHARS: usize = 400;
+        const LONGEST_CHARS: usize = 240;
         let more = problems.len().saturating_sub(MOST);
         problems.truncate(MOST);
         for problem in &mut problems {

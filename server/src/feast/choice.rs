@@ -105,8 +105,7 @@ fn unknown_feature(plan: &ServicePlan, view: &VersionId, feature: &str) -> Serve
     const LONGEST_CHARS: usize = 80;
     let of_view = format!("{view}:");
     let names = plan.outputs.iter().filter_map(|output| output.name.strip_prefix(&of_view));
-    let is_long = feature.chars().count() > LONGEST_CHARS;
-    let nearest = if is_long { None } else { nearest(feature, names).map(str::to_owned) };
+    let nearest = nearest(feature, names).map(str::to_owned);
     ServeError::UnknownFeature {
         view: view.clone(),
         feature: excerpt(feature, LONGEST_CHARS).into_owned(),

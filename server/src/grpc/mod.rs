@@ -70,7 +70,7 @@ impl<R: Reader> GrpcFace<R> {
 /// How long the caller waits, where it says so: a little less than that, so that the refusal arrives
 /// before it has left.
 pub(crate) fn waits(metadata: &MetadataMap) -> Option<Duration> {
-    const LONGEST_MARGIN: Duration = Duration::from_millis(100);
+    const LONGEST_MARGIN: Duration = Duration::from_millis(20);
     let text = metadata.get("grpc-timeout")?.to_str().ok()?;
     let (unit_at, unit) = text.char_indices().next_back()?;
     // The protocol allows eight digits.

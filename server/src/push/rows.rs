@@ -18,7 +18,7 @@ use super::sink::PushSource;
 use crate::error::ServeError;
 
 /// The longest reason that is given for a row.
-const LONGEST_CHARS: usize = 400;
+const LONGEST_CHARS: usize = 240;
 
 /// Rows by the columns of their source, in its order, or what is wrong with each.
 pub(crate) struct Table(Vec<Result<Vec<Value>, Vec<String>>>);
@@ -139,20 +139,20 @@ impl Table {
 }
 
 /// The fields of an object, each as it is written.
-struct Written(Vec<(String, Box<RawValue>)>);
+struct Written<'a>(Vec<(String, &'a RawValue)>);
 
-impl<'de> Deserialize<'de> for Written {
+impl<'de: 'a, 'a> Deserialize<'de> for Written<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Fields;
 
         impl<'de> Visitor<'de> for Fields {
-            type Value = Written;
+            type Value = Written<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object with the source's columns")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Written, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Written<'de>, A::Error> {
                 let mut fields = Vec::new();
                 while let Some(field) = map.next_entry()? {
                     fields.push(field);
@@ -171,10 +171,10 @@ fn object(source: &PushSource, row: &RawValue) -> Result<Vec<Value>, Vec<String>
     })?;
     let mut problems = Vec::new();
     let mut given: Vec<Option<&RawValue>> = vec![None; source.schema.len()];
-    for (name, value) in &fields {
-        let place = source.place(name);
+    for (name, value) in fields {
+        let place = source.place(&name);
         match place.and_then(|place| Some((source.schema.get(place)?, given.get_mut(place)?))) {
-            None => problems.push(unknown(source, name)),
+            None => problems.push(unknown(source, &name)),
             Some((field, Some(_))) => problems.push(twice(field)),
             Some((_, slot)) => *slot = Some(value),
         }
