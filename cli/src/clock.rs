@@ -23,9 +23,9 @@ pub fn now() -> Micros {
 /// Refuses to go on where the clock is more than a minute off the clock of the logs' storage or of the online store.
 /// What is loaded is stamped by it, and what readers see now is decided by it: rows would be seen too early, or
 /// readers would be refused until the time has come.
-pub async fn check(project: &Project) -> Result<(), Failure> {
+pub async fn check(project: &Project, store: &Store) -> Result<(), Failure> {
     check_logs(project)?;
-    check_store(&project.online().await?).await
+    check_store(store).await
 }
 
 /// The same of the logs' storage alone.

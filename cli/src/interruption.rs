@@ -5,6 +5,7 @@
 //! `serve` and `stream` are not ended here: they finish what is in flight.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use tokio::runtime::Builder;
@@ -15,6 +16,19 @@ use crate::arguments::{Command, DeadLetterCommand, OfflineCommand, OnlineCommand
 /// The exit codes of a process that ends by these signals: 128 and their numbers.
 const INTERRUPTED: i32 = 130;
 const TERMINATED: i32 = 143;
+
+/// Whether it is decided how the process ends: by its command's end or by a signal, whichever came first.
+static IS_ENDING: AtomicBool = AtomicBool::new(false);
+
+/// The command has come to its end, and says so: no signal ends the process any more. Does not return where one
+/// already does.
+pub fn finish() {
+    if IS_ENDING.swap(true, Ordering::SeqCst) {
+        loop {
+            thread::park();
+        }
+    }
+}
 
 /// Ends the process on either signal from here on. The thread of it is not one of the runtime's: those may all
 /// be busy.
@@ -40,6 +54,7 @@ pub fn obey(command: &Command) -> io::Result<()> {
 }
 
 fn end(why: &str, left: &str, code: i32) -> ! {
+    finish();
     // No file takes its name from here on.
     let written = offline::end_files();
     match written.as_slice() {

@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         }
     };
     let ended = fault::guarded(|| runtime.block_on(commands::run(&arguments)));
+    interruption::finish();
     match ended.and_then(|()| output::all_written()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

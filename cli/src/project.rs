@@ -8,7 +8,7 @@ use std::sync::Arc;
 use feature::{ServicePlan, ServiceRef, Source, VersionId};
 use materializer::{FirstUse, Materializer, NotUsable, SchemaRegistry, Target};
 use offline::OfflineStore;
-use online::{Condition, Store, StoreUrl};
+use online::{Condition, Store, StoreUrl, masked};
 use registry::{DefinitionId, Kind, Registered, Registry, RegistryError, Using};
 
 use crate::arguments::ViewName;
@@ -23,14 +23,6 @@ pub struct Project {
     pub folder: PathBuf,
     /// What its settings say.
     pub settings: Settings,
-}
-
-/// An address without the password in it.
-fn masked(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
-        _ => url.to_owned(),
-    }
 }
 
 impl Project {

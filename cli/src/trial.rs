@@ -5,9 +5,10 @@
 //! `TWINSTORE_TRIAL_WITHOUT` a guard; `TWINSTORE_TRIAL_BATCH_…` are the same of batch commands.
 //! `TWINSTORE_TRIAL_CLOCK_S` how many seconds the clock is ahead, or behind where it is negative.
 
+use std::str::FromStr;
 use std::sync::OnceLock;
 
-use materializer::{Point, Trial};
+use materializer::Trial;
 use offline::BatchTrial;
 
 use crate::failure::Failure;
@@ -33,11 +34,9 @@ pub fn of_stream() -> Result<Trial, Failure> {
 pub fn begin_batch() -> Result<(), Failure> {
     let mut trial = BatchTrial::default();
     for (key, stops) in [("TWINSTORE_TRIAL_BATCH_END", false), ("TWINSTORE_TRIAL_BATCH_SLEEP", true)] {
-        if let Some(at) = said(key) {
-            let (point, pass) = at.split_once(':').unwrap_or((&at, "1"));
-            let number =
-                pass.parse().map_err(|_| Failure::new(format!("`{pass}` is not a valid pass count")))?;
-            trial = trial.strike(point.parse().map_err(Failure::new)?, number, stops);
+        if let Some(place) = said(key) {
+            let (point, pass) = place_of(&place)?;
+            trial = trial.strike(point, pass, stops);
         }
     }
     if let Some(guard) = said("TWINSTORE_TRIAL_BATCH_WITHOUT") {
@@ -47,9 +46,10 @@ pub fn begin_batch() -> Result<(), Failure> {
     Ok(())
 }
 
-fn place_of(place: &str) -> Result<(Point, u64), Failure> {
+/// A point, and at which of its passes something is done.
+fn place_of<P: FromStr<Err = String>>(place: &str) -> Result<(P, u64), Failure> {
     let (point, passes) = place.split_once(':').unwrap_or((place, "1"));
-    let passes = passes.parse().map_err(|_| Failure::new(format!("`{passes}` is no number of passes")))?;
+    let passes = passes.parse().map_err(|_| Failure::new(format!("`{passes}` is not a valid pass count")))?;
     Ok((point.parse().map_err(Failure::new)?, passes))
 }
 

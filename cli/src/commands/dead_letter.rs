@@ -74,8 +74,9 @@ fn start(text: &str) -> String {
 
 async fn replay(project: &Project, views: &[ViewName], limit: usize, format: Format) -> Result<(), Failure> {
     let targets = targets_with(&project.registered().await?, views, |source| source.stream.is_some())?;
-    clock::check(project).await?;
-    let materializer = project.materializer(&targets, "dead-letter replay").await?;
+    let store = project.online().await?;
+    clock::check(project, &store).await?;
+    let materializer = project.materializer_of(store, &targets, "dead-letter replay").await?;
     let mut reports = Vec::new();
     for target in targets {
         reports.push(materializer.replay_refused(&target, limit).await?);

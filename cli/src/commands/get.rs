@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use feature::{Field, Micros, ServicePlan, Status, Value};
+use online::{Reader, Store};
 use proto::v1::{self, feature_store_client::FeatureStoreClient};
 use read::json::{AsJson, from_text};
 use read::{FeatureReader, FeatureRequest, Moment};
@@ -41,9 +42,10 @@ pub async fn get(project: &Project, args: &GetArgs) -> Result<(), Failure> {
             let reader = FeatureReader::new(plan.clone())?;
             let request = reader.validate(asked, 1)?;
             let moment = args.at.map_or_else(|| Moment::Now(clock::now()), Moment::At);
-            let features = reader.read(&project.online().await?, &request, moment).await?;
+            let store = project.online().await?;
+            let features = reader.read(&store, &request, moment).await?;
             project.begin_use(&plan, "get").await?;
-            never_loaded(project, &plan).await?;
+            never_loaded(project, &plan, &store).await?;
             let of_column = |column: &read::FeatureColumn| {
                 let cell = features.cell(column, 0)?;
                 Some(ReadFeature {
@@ -72,13 +74,18 @@ pub async fn get(project: &Project, args: &GetArgs) -> Result<(), Failure> {
 }
 
 /// Says which views have no row of any entity, as nothing was ever loaded, and what loads them.
-async fn never_loaded(project: &Project, plan: &ServicePlan) -> Result<(), Failure> {
-    let (registered, offline) = (project.registered().await?, project.offline()?);
+async fn never_loaded(project: &Project, plan: &ServicePlan, store: &Store) -> Result<(), Failure> {
     let mut said = HashSet::new();
     for view in plan.lookups.iter().map(|lookup| &lookup.view) {
-        if !said.insert(&view.id) || offline.log(view).await?.row_count() > 0 {
+        // A log that cannot be read does not make what was read wrong.
+        let is_empty = async || Ok::<_, Failure>(project.offline()?.log(view).await?.row_count() == 0);
+        if !said.insert(&view.id)
+            || store.stats(&view.id).await?.rows > 0
+            || !is_empty().await.unwrap_or(false)
+        {
             continue;
         }
+        let registered = project.registered().await?;
         let source = registered.source(&view.source)?;
         let how = match (&source.batch, &source.stream) {
             (Some(_), _) => format!("run `twinstore backfill {}`", view.id),

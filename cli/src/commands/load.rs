@@ -73,9 +73,10 @@ async fn load(project: &Project, targets: Vec<Target>, load: Load, format: Forma
     if targets.is_empty() {
         return Err(Failure::new("no registered view has a batch source: there is no history to load"));
     }
-    clock::check(project).await?;
+    let store = project.online().await?;
+    clock::check(project, &store).await?;
     let began = Instant::now();
-    let materializer = Arc::new(project.materializer(&targets, load.name()).await?);
+    let materializer = Arc::new(project.materializer_of(store, &targets, load.name()).await?);
     let mut waiting = targets.into_iter().enumerate();
     let mut running = JoinSet::new();
     let mut loaded = Vec::new();

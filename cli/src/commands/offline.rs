@@ -13,7 +13,7 @@ use crate::project::{Project, targets};
 
 pub async fn offline(project: &Project, command: &OfflineCommand) -> Result<(), Failure> {
     let OfflineCommand::Optimize { views, format } = command;
-    clock::check(project).await?;
+    clock::check_logs(project)?;
     let store = project.offline()?;
     let mut done: Vec<(VersionId, Optimized)> = Vec::new();
     for target in targets(&project.registered().await?, views)? {
