@@ -35,6 +35,8 @@ mod landings;
 #[cfg(test)]
 mod loaded_beside_pushes;
 #[cfg(test)]
+mod moment_texts;
+#[cfg(test)]
 mod moments;
 #[cfg(test)]
 mod new_rows;

@@ -9,14 +9,14 @@ use arrow::array::{
     TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray,
 };
 use feature::Micros;
-use jiff::SignedDuration;
-use jiff::civil::DateTime;
+use feature::oracle::Numbers;
 use materializer::{PushLog, Pushed};
 use proto::v1::values::Kind;
 use proto::v1::{Int64s, PushRequest, Timestamps, Values};
 use serde_json::{Value, json};
 
 use crate::landings::write_parquet;
+use crate::moment_texts::{DAY, Encoding, SECOND, TEXTS, Written, floor, micros, texts, ticks, whole};
 use crate::project::{Project, says};
 use crate::pushed::{micros_now, over_grpc, with};
 use crate::served::Server;
@@ -69,248 +69,6 @@ fn definitions(ways: &[(&str, &str)]) -> String {
     text + "---\nkind: feature_service\nname: svc\nversion: 1\nfeatures: [{from: csv@1}]\n"
 }
 
-/// Numbers that look random, the same for the same seed.
-struct Draw(u64);
-
-impl Draw {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    /// Microseconds of the years 0002 to 9998, so that an offset leads out of none; often by an edge.
-    fn micros(&mut self) -> i64 {
-        const YEAR: i64 = 366 * 86_400_000_000;
-        let (first, last) = (Micros::MIN.get() + YEAR, Micros::MAX.get() - YEAR);
-        match self.below(8) {
-            0 => -1,
-            1 => 0,
-            2 => 9_223_372_036_854_776,
-            3 => -9_223_372_036_854_777,
-            _ => first + (self.next() % (last - first) as u64) as i64,
-        }
-    }
-}
-
-/// A text and the microseconds that it means; none where it is to be refused.
-type Written = (String, Option<i64>);
-
-/// A way to write a moment: its name and an example, as the documentation has them, what is said of it there, and
-/// how it is drawn.
-struct Encoding {
-    name: &'static str,
-    example: &'static str,
-    means: &'static str,
-    write: fn(&mut Draw) -> Written,
-}
-
-fn civil(micros: i64) -> DateTime {
-    DateTime::constant(1970, 1, 1, 0, 0, 0, 0).checked_add(SignedDuration::from_micros(micros)).unwrap()
-}
-
-fn date(moment: DateTime) -> String {
-    format!("{:04}-{:02}-{:02}", moment.year(), moment.month(), moment.day())
-}
-
-fn clock(moment: DateTime) -> String {
-    format!("{:02}:{:02}:{:02}", moment.hour(), moment.minute(), moment.second())
-}
-
-fn whole(micros: i64, unit: i64) -> i64 {
-    micros - micros.rem_euclid(unit)
-}
-
-const SECOND: i64 = 1_000_000;
-const DAY: i64 = 86_400 * SECOND;
-
-/// Drawn seconds with these texts between the date and the time, and behind it.
-fn between(draw: &mut Draw, separator: &str, zone: &str) -> Written {
-    let micros = whole(draw.micros(), SECOND);
-    let moment = civil(micros);
-    (format!("{}{separator}{}{zone}", date(moment), clock(moment)), Some(micros))
-}
-
-fn refused(draw: &mut Draw, text: impl Fn(DateTime) -> String) -> Written {
-    (text(civil(draw.micros())), None)
-}
-
-const TEXTS: [Encoding; 18] = [
-    Encoding {
-        name: "RFC 3339",
-        example: "2013-06-01T12:00:00Z",
-        means: "the moment",
-        write: |draw| between(draw, "T", "Z"),
-    },
-    Encoding {
-        name: "lower case",
-        example: "2013-06-01t12:00:00z",
-        means: "the moment",
-        write: |draw| between(draw, "t", "z"),
-    },
-    Encoding {
-        name: "a space for the `T`",
-        example: "2013-06-01 12:00:00Z",
-        means: "the moment",
-        write: |draw| between(draw, " ", "Z"),
-    },
-    Encoding {
-        name: "an offset",
-        example: "2013-06-01T14:00:00+02:00",
-        means: "the moment; also `+0200` and `+02`",
-        write: |draw| {
-            let micros = whole(draw.micros(), SECOND);
-            let (text, minutes) = match draw.below(4) {
-                0 => ("+02:00", 120),
-                1 => ("-0330", -210),
-                2 => ("+23:59", 1_439),
-                _ => ("-11", -660),
-            };
-            let moment = civil(micros + minutes * 60 * SECOND);
-            (format!("{}T{}{text}", date(moment), clock(moment)), Some(micros))
-        },
-    },
-    Encoding {
-        name: "no zone",
-        example: "2013-06-01T12:00:00",
-        means: "the moment in UTC",
-        write: |draw| between(draw, "T", ""),
-    },
-    Encoding {
-        name: "no seconds",
-        example: "2013-06-01T12:00Z",
-        means: "the moment",
-        write: |draw| {
-            let micros = whole(draw.micros(), 60 * SECOND);
-            let moment = civil(micros);
-            (format!("{}T{:02}:{:02}Z", date(moment), moment.hour(), moment.minute()), Some(micros))
-        },
-    },
-    Encoding {
-        name: "a fraction of any length",
-        example: "2013-06-01T12:00:00.123456789Z",
-        means: "the moment; digits behind the microsecond are cut off",
-        write: |draw| {
-            let micros = draw.micros();
-            let (moment, digits) = (civil(micros), 1 + draw.below(15) as usize);
-            let all = format!("{:06}{:09}", micros.rem_euclid(SECOND), draw.below(1_000_000_000));
-            let kept: String = all.chars().take(digits).collect();
-            let fraction: i64 = format!("{kept:0<6}")[..6].parse().unwrap();
-            let text = format!("{}T{}.{kept}Z", date(moment), clock(moment));
-            (text, Some(whole(micros, SECOND) + fraction))
-        },
-    },
-    Encoding {
-        name: "a date",
-        example: "2013-06-01",
-        means: "its midnight in UTC",
-        write: |draw| {
-            let micros = whole(draw.micros(), DAY);
-            (date(civil(micros)), Some(micros))
-        },
-    },
-    Encoding {
-        name: "a zone in brackets",
-        example: "2013-06-01T08:00:00-04:00[America/New_York]",
-        means: "refused",
-        write: |draw| refused(draw, |m| format!("{}T{}-04:00[America/New_York]", date(m), clock(m))),
-    },
-    Encoding {
-        name: "a zone by its name",
-        example: "2013-06-01 12:00:00 UTC",
-        means: "refused",
-        write: |draw| refused(draw, |m| format!("{} {} UTC", date(m), clock(m))),
-    },
-    Encoding {
-        name: "hour 24",
-        example: "2013-06-01T24:00:00Z",
-        means: "refused",
-        write: |draw| refused(draw, |m| format!("{}T24:00:00Z", date(m))),
-    },
-    Encoding {
-        name: "a leap second",
-        example: "2016-12-31T23:59:60Z",
-        means: "refused: microseconds since 1970 have none",
-        write: |draw| refused(draw, |m| format!("{}T23:59:60Z", date(m))),
-    },
-    Encoding {
-        name: "a year beyond 9999",
-        example: "+12013-06-01T12:00:00Z",
-        means: "refused",
-        write: |draw| {
-            let sign = if draw.below(2) == 0 { "+" } else { "" };
-            refused(draw, |m| format!("{sign}1{}T{}Z", date(m), clock(m)))
-        },
-    },
-    Encoding {
-        name: "a year before 0001",
-        example: "-0044-03-15T12:00:00Z",
-        means: "refused",
-        write: |draw| match draw.below(3) {
-            0 => ("0000-12-31T23:59:59Z".to_owned(), None),
-            1 => ("0001-01-01T00:00:00+00:01".to_owned(), None),
-            _ => refused(draw, |m| format!("-{}T{}Z", date(m), clock(m))),
-        },
-    },
-    Encoding {
-        name: "no dashes",
-        example: "20130601T120000Z",
-        means: "refused: it could be a number",
-        write: |draw| refused(draw, |m| format!("{}T{}Z", date(m), clock(m)).replace(['-', ':'], "")),
-    },
-    Encoding {
-        name: "a day that is none",
-        example: "2013-02-29",
-        means: "refused",
-        write: |_| ("2013-02-29".to_owned(), None),
-    },
-    Encoding {
-        name: "a number",
-        example: "1370088000",
-        means: "refused: its unit is not known",
-        write: |draw| {
-            let text = match draw.below(3) {
-                0 => "1370088000".to_owned(),
-                1 => "1370088000.5".to_owned(),
-                _ => (draw.next() as i64).to_string(),
-            };
-            (text, None)
-        },
-    },
-    Encoding {
-        name: "words",
-        example: "yesterday",
-        means: "refused",
-        write: |draw| (["yesterday", "now", "NaT", "2013", "-"][draw.below(5) as usize].to_owned(), None),
-    },
-];
-
-/// Texts by id, from 1: two of each encoding at least.
-fn texts(draw: &mut Draw, count: usize) -> Vec<Written> {
-    (0..count).map(|place| (TEXTS[place % TEXTS.len()].write)(draw)).collect()
-}
-
-/// A moment of so many nanoseconds since 1970; none where it lies outside the years of a row.
-fn floor(nanos: i128) -> Option<i64> {
-    let micros = i64::try_from(nanos.div_euclid(1_000)).ok()?;
-    Micros::new(micros).ok().map(Micros::get)
-}
-
-/// Ticks of a unit of so many nanoseconds: of drawn moments, and some that no moment has.
-fn ticks(draw: &mut Draw, unit: i128) -> i64 {
-    match draw.below(8) {
-        0 => [i64::MAX, i64::MIN][draw.below(2) as usize],
-        _ => (i128::from(draw.micros()) * 1_000 + i128::from(draw.below(1_000)))
-            .div_euclid(unit)
-            .clamp(i64::MIN.into(), i64::MAX.into()) as i64,
-    }
-}
-
 fn varint(mut value: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     while value >= 0x80 {
@@ -349,7 +107,7 @@ fn append(project: &Project, topic: &str, values: Vec<Vec<u8>>) {
 }
 
 /// The columns of a Parquet file with each type that holds moments, and what is to be read of each.
-fn parquet_columns(draw: &mut Draw, rows: usize) -> Vec<(ArrayRef, Vec<Option<i64>>)> {
+fn parquet_columns(draw: &mut Numbers, rows: usize) -> Vec<(ArrayRef, Vec<Option<i64>>)> {
     let mut columns: Vec<(ArrayRef, Vec<Option<i64>>)> = Vec::new();
     let mut drawn = |unit: i128| -> (Vec<i64>, Vec<Option<i64>>) {
         let ticks: Vec<i64> = (0..rows).map(|_| ticks(draw, unit)).collect();
@@ -375,7 +133,7 @@ fn parquet_columns(draw: &mut Draw, rows: usize) -> Vec<(ArrayRef, Vec<Option<i6
     let means = means.into_iter().zip(days.iter().zip(&narrow).map(is_same));
     let means = means.map(|(means, is_same)| means.filter(|_| is_same)).collect();
     columns.push((Arc::new(Date32Array::from(narrow)), means));
-    let millis: Vec<i64> = (0..rows).map(|_| whole(draw.micros(), DAY) / 1_000).collect();
+    let millis: Vec<i64> = (0..rows).map(|_| whole(micros(draw), DAY) / 1_000).collect();
     let means = millis.iter().map(|ms| Some(ms * 1_000)).collect();
     columns.push((Arc::new(Date64Array::from(millis)), means));
     columns
@@ -417,7 +175,7 @@ fn seed() -> u64 {
 #[test]
 fn every_encoding_by_every_way_in_is_its_moment_or_refuses_its_row_alone() {
     const ROWS: usize = 90;
-    let mut draw = Draw(seed());
+    let mut draw = Numbers::new(seed());
     let project = Project::sample();
     project.write("features/flights.yaml", definitions(&WAYS));
     project.write("moment.proto", PROTO);
@@ -502,7 +260,7 @@ fn every_encoding_by_every_way_in_is_its_moment_or_refuses_its_row_alone() {
 }
 
 /// Over HTTP and gRPC: what is refused is refused in the answer, by its index.
-fn pushes(project: &Project, draw: &mut Draw, texts: &[Written], at: &str) {
+fn pushes(project: &Project, draw: &mut Numbers, texts: &[Written], at: &str) {
     let server = Server::start(project);
     let rows: Vec<Value> =
         texts.iter().zip(1..).map(|((text, _), id)| json!({"id": id, "at": at, "moment": text})).collect();
@@ -539,7 +297,7 @@ fn pushes(project: &Project, draw: &mut Draw, texts: &[Written], at: &str) {
 
 #[test]
 fn labels_flags_and_definitions_read_moments_as_every_other_way_does() {
-    let mut draw = Draw(seed());
+    let mut draw = Numbers::new(seed());
     let project = with(&definitions(&WAYS[..1]));
     project.write("data/csv/a.csv", "id,at,moment\n1,2013-06-01,2013-06-01\n");
     project.ok("backfill --all");
@@ -553,6 +311,7 @@ fn labels_flags_and_definitions_read_moments_as_every_other_way_does() {
     let texts: Vec<&str> = good.iter().map(|(text, _)| text.as_str()).collect();
     project.ok(spine(&texts));
     let labels = stored::parquet_rows(&project.path("out.parquet"));
+    assert_eq!(labels.len(), good.len());
     for (label, (text, means)) in labels.iter().zip(&good) {
         assert_eq!(label["t"].parse::<Micros>().unwrap().get(), means.unwrap(), "{text}");
     }
@@ -581,11 +340,11 @@ fn labels_flags_and_definitions_read_moments_as_every_other_way_does() {
 #[test]
 fn the_documentation_has_every_text_and_what_becomes_of_it() {
     let docs = std::fs::read_to_string("../docs/timestamps.md").unwrap();
-    for Encoding { name, example, means, .. } in &TEXTS {
+    for Encoding { name, example, means, write } in &TEXTS {
         let line = format!("| {name} | `{example}` | {means} |");
         assert!(docs.contains(&line), "docs/timestamps.md has not the line\n{line}");
         let is_refused = means.starts_with("refused");
         assert_eq!(example.parse::<Micros>().is_err(), is_refused, "{example}");
-        assert_eq!((TEXTS[0].write)(&mut Draw(1)).1.is_some(), !TEXTS[0].means.starts_with("refused"));
+        assert_eq!(write(&mut Numbers::new(1)).1.is_none(), is_refused, "{name}");
     }
 }

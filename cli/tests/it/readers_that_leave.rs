@@ -3,7 +3,7 @@
 
 use std::process::Stdio;
 
-use crate::project::{Done, GET, Project};
+use crate::project::{Done, GET, Project, TRAINING};
 
 /// Runs a command whose reader is gone before it says anything. Gives how it ended and its stderr.
 fn unread(project: &Project, words: &str) -> Done {
@@ -38,9 +38,15 @@ fn a_result_that_cannot_be_written_is_a_failure() {
 #[test]
 fn log_lines_are_not_coloured_off_a_terminal_and_those_of_dependencies_are_left_out() {
     let project = Project::applied();
-    let loaded = Done::of(project.command("-v backfill --all").output().unwrap());
-    assert!(!loaded.stderr.contains('\u{1b}'), "{}", loaded.stderr);
-    for line in loaded.stderr.lines().filter(|line| line.contains(" INFO ")) {
-        assert!(line.contains("twinstore"), "{line}");
+    let mut lines_of_our_own = 0;
+    for words in ["backfill --all", &format!("{TRAINING} out.parquet")] {
+        let done = Done::of(project.command(&format!("-v {words}")).output().unwrap());
+        assert_eq!(done.code, Some(0), "{}", done.stderr);
+        assert!(!done.stderr.contains('\u{1b}'), "{}", done.stderr);
+        for line in done.stderr.lines().filter(|line| line.contains(" INFO ")) {
+            assert!(line.contains("twinstore"), "{line}");
+            lines_of_our_own += 1;
+        }
     }
+    assert!(lines_of_our_own > 0, "no line was logged");
 }

@@ -181,7 +181,12 @@ fn a_server_follows_what_is_applied_and_made_live() {
     project.ok("apply");
     let served = server.waits_for(&ask("late_arrival@2"), |status, _| status == 200);
     assert_eq!(served["service"], "late_arrival@2");
-    // An apply leaves the live version as it is; where that one goes, as nothing ever used it, the next is live.
+    // An apply leaves the live version as it is. A refused read is no use of it, so that it may be removed: then
+    // the next is live.
+    let nothing = json!({"service": "late_arrival", "entities": {}});
+    let (status, answer) = server.post("/v1/features", &nothing);
+    assert_eq!(status, 400);
+    says(answer["error"]["message"].as_str().unwrap(), &["does not fit late_arrival@1"]);
     project.ok("registry remove late_arrival@1");
     server.waits_for(&ask("late_arrival"), |_, answer| answer["service"] == "late_arrival@2");
     assert_eq!(server.terminate().0, Some(0));

@@ -54,11 +54,6 @@ impl Running {
         let _ = Command::new("kill").args(["-s", name, &id]).status().unwrap();
     }
 
-    /// Its id.
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> bool {
         if self.status.is_none() {

@@ -145,7 +145,7 @@ pub fn trial(seed: u64, scene: Scene, redis: Option<&Redis>, without: Option<&st
         }
         play(&mut stages, scene, &mut numbers, without, &mut findings, &mut counts);
         for stage in &mut stages {
-            stage.repeat(&mut findings);
+            stage.repeat(&mut findings, &mut counts);
         }
     }
     for stage in &mut stages {
@@ -319,12 +319,14 @@ impl Stage {
     }
 
     /// Repeats what was cut off, until it succeeds.
-    fn repeat(&mut self, findings: &mut Findings) {
+    fn repeat(&mut self, findings: &mut Findings, counts: &mut Counts) {
         self.http = None;
         for actor in std::mem::take(&mut self.actors) {
             let Some(running) = actor.running else { continue };
             let is_server = actor.words == "serve";
             let ended = running.ended();
+            // By a kill from outside, or by itself at a point.
+            counts.kills += u64::from(matches!(ended.signal, Some(6 | 9)));
             if let Some(complaint) = ended.complaint() {
                 findings.note(complaint);
             }
@@ -408,7 +410,7 @@ impl Stage {
         if read("before.csv") != read("after.csv") {
             findings.note("a training set is another one after the logs were compacted");
         }
-        findings.add(Findings::of(&self.project, &self.sources));
+        findings.wrong.extend(Findings::of(&self.project, &self.sources).wrong);
     }
 
     /// The copy stands for itself, or says why not; the project that was copied is as it was.
@@ -429,7 +431,7 @@ impl Stage {
                 findings.note(format!("in the copy: {wrong}"));
             }
         }
-        findings.add(Findings::of(&self.project, &self.sources));
+        findings.wrong.extend(Findings::of(&self.project, &self.sources).wrong);
     }
 }
 
@@ -477,16 +479,12 @@ impl Actor {
     /// Sends the signal that is due.
     fn strike(&mut self, counts: &mut Counts) {
         let (Some(running), Some(began)) = (&mut self.running, self.began) else { return };
-        if let Some((after, name)) =
-            self.signal.filter(|(after, _)| began.elapsed().as_millis() as u64 >= *after)
+        let is_due = |(after, _): &mut (u64, &str)| began.elapsed() >= Duration::from_millis(*after);
+        if let Some((_, name)) = self.signal.take_if(is_due)
+            && !running.has_ended()
         {
-            let _ = after;
-            self.signal = None;
-            if !running.has_ended() {
-                running.signal(name);
-                counts.kills += u64::from(name == "KILL");
-                counts.terminated += u64::from(name == "TERM");
-            }
+            running.signal(name);
+            counts.terminated += u64::from(name == "TERM");
         }
     }
 

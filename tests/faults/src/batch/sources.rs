@@ -22,8 +22,6 @@ const PATIENCE: Duration = Duration::from_millis(400);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Content {
     pub(crate) ids: Vec<i64>,
-    /// Rows that no view takes.
-    pub(crate) bad: u64,
     pub(crate) bytes: Vec<u8>,
 }
 
@@ -64,15 +62,10 @@ impl Sources {
         self.write_file("orders", &format!("data/orders/{number:06}.parquet"), true);
         self.write_file("visits", &format!("data/visits/{number:06}.csv"), true);
         self.add_delta();
-        self.write_static();
-    }
-
-    /// Puts another content in the place of a file, or of the static one.
-    pub fn write_static(&mut self) {
         self.write_file("accounts", "data/accounts.parquet", false);
     }
 
-    /// Replaces the newest file of a view. Gives nothing where it has none.
+    /// Replaces the newest file of a view, if it has one.
     pub fn replace_newest(&mut self, view: &'static str) {
         let newest = self.files.keys().rfind(|(of, _)| *of == view).cloned();
         if let Some((_, path)) = newest {
@@ -135,7 +128,7 @@ impl Sources {
         offline::write_file(&beside, &batch).unwrap();
         let bytes = fs::read(&beside).unwrap();
         fs::rename(&beside, &path).unwrap();
-        self.files.entry((view, PathBuf::from(name))).or_default().push(Content { ids, bad, bytes });
+        self.files.entry((view, PathBuf::from(name))).or_default().push(Content { ids, bytes });
     }
 
     /// Puts an older content of a file back.
