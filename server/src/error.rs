@@ -352,14 +352,21 @@ impl ServeError {
         ServeError::UnknownView { view: excerpt(view, LONGEST_CHARS).into_owned(), nearest }
     }
 
-    /// That columns of a push do not fit its source.
+    /// That columns of a push do not fit its source. Problems are named as long as clients take the message: some
+    /// take no headers of more than 8 KiB.
     pub(crate) fn misfit_rows(source: &Name, mut problems: Vec<String>) -> Self {
         const MOST: usize = 20;
-        const LONGEST_CHARS: usize = 240;
-        let more = problems.len().saturating_sub(MOST);
-        problems.truncate(MOST);
+        const MOST_CHARS: usize = 4800;
+        let mut chars = 0;
+        let fit = |problem: &&String| {
+            chars += problem.chars().count();
+            chars <= MOST_CHARS
+        };
+        let named = problems.iter().take(MOST).take_while(fit).count().max(1);
+        let more = problems.len().saturating_sub(named);
+        problems.truncate(named);
         for problem in &mut problems {
-            *problem = excerpt(problem, LONGEST_CHARS).into_owned();
+            *problem = excerpt(problem, MOST_CHARS).into_owned();
         }
         problems.extend((more > 0).then(|| format!("and {more} more")));
         ServeError::MisfitRows { source_name: source.clone(), problems, refused: Vec::new() }
@@ -403,6 +410,24 @@ impl ServeError {
             // Why nothing can be pushed ends with what to do.
             error @ ServeError::NotPushable { .. } => error.to_string(),
             error => format!("{error}: {}", error.help()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_push_names_rows_as_long_as_clients_take_the_message_and_counts_the_others() {
+        let source = "clicks".parse().unwrap();
+        let message =
+            |row: &str, rows: usize| ServeError::misfit_rows(&source, vec![row.to_owned(); rows]).to_string();
+        assert!(message("short", 20).ends_with("short"), "{}", message("short", 20));
+        assert!(message("short", 25).ends_with("; and 5 more"), "{}", message("short", 25));
+        for length in [1000, 10_000] {
+            let message = message(&"x".repeat(length), 20);
+            assert!(message.len() < 5000 && message.contains(" more"), "{message}");
         }
     }
 }

@@ -17,7 +17,8 @@ use serde_json::value::RawValue;
 use super::sink::PushSource;
 use crate::error::ServeError;
 
-/// The longest reason that is given for a row.
+/// What is said of a row at most: of so many of its columns, and of each so many characters.
+const MOST_COLUMNS: usize = 20;
 const LONGEST_CHARS: usize = 240;
 
 /// Rows by the columns of their source, in its order, or what is wrong with each.
@@ -129,8 +130,7 @@ impl Table {
                     checked.indexes.push(index);
                 }
                 Err(problems) => {
-                    let reason = excerpt(&problems.join("; "), LONGEST_CHARS).into_owned();
-                    checked.refused.push(RefusedRow { index, view: None, reason });
+                    checked.refused.push(RefusedRow { index, view: None, reason: reason(&problems) });
                 }
             }
         }
@@ -187,6 +187,13 @@ fn object(source: &PushSource, row: &RawValue) -> Result<Vec<Value>, Vec<String>
         }
     }
     if problems.is_empty() { Ok(values) } else { Err(problems) }
+}
+
+/// Everything that is wrong with a row, column by column.
+fn reason(problems: &[String]) -> String {
+    let named = problems.iter().take(MOST_COLUMNS).map(|problem| excerpt(problem, LONGEST_CHARS));
+    let more = problems.len().saturating_sub(MOST_COLUMNS);
+    named.chain((more > 0).then(|| format!("and {more} more").into())).collect::<Vec<_>>().join("; ")
 }
 
 /// That a row has a column under both of its names, or one of them twice.
@@ -274,6 +281,16 @@ mod tests {
         let Checked { rows, refused, .. } = Table::of_objects(&clicks(), &rows).check(&clicks());
         let refused = refused.into_iter().map(|row| (row.index, row.reason)).collect();
         (rows.into_iter().map(|row| String::from_utf8(row).unwrap()).collect(), refused)
+    }
+
+    #[test]
+    fn all_that_is_wrong_with_a_row_is_said_up_to_twenty_columns() {
+        let problems = |count: usize| (0..count).map(|n| format!("{n} is wrong")).collect::<Vec<_>>();
+        assert_eq!(reason(&problems(2)), "0 is wrong; 1 is wrong");
+        assert!(reason(&problems(20)).ends_with("; 19 is wrong"));
+        assert!(reason(&problems(22)).ends_with("; 19 is wrong; and 2 more"));
+        let long = reason(&["x".repeat(1000), "the next".to_owned()]);
+        assert!(long.chars().count() < 300 && long.ends_with("; the next"), "{long}");
     }
 
     #[test]
