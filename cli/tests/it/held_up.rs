@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::SqliteConnection;
 
-use crate::project::{Done, Project, TRAINING, says};
+use crate::project::{Done, GET, Project, TRAINING, says};
 
 /// Longer than a command is silent.
 const BOUND: Duration = Duration::from_secs(60);
@@ -65,4 +65,21 @@ fn whoever_waits_to_put_a_training_set_beside_another_says_for_whom_and_goes_on_
     drop(folder);
     ends_well(&project, making);
     project.ok("training-set verify out.csv");
+}
+
+#[test]
+fn whoever_waits_to_write_to_the_online_store_says_for_whom_and_goes_on_after_it() {
+    let project = Project::applied();
+    // Makes the store.
+    project.ok("online rebuild");
+    let turn = File::options().write(true).open(project.path(".twinstore/online/writing.lock")).unwrap();
+    for words in ["backfill --all", "online rebuild"] {
+        turn.lock().unwrap();
+        let writing = says_on_its_own(&project, words, "waiting for its turn to write to the online store");
+        says(&project.read("said"), &[&own_process(), ".twinstore/online"]);
+        // Whoever only reads does not wait.
+        project.ok(GET);
+        turn.unlock().unwrap();
+        ends_well(&project, writing);
+    }
 }

@@ -177,12 +177,12 @@ mod tests {
         assert_eq!(asked(Some(99)).changes, [Change::Everything]);
 
         let opened = store.opened().unwrap();
-        let mut txn = opened.environment.env.write_txn().unwrap();
+        let mut txn = opened.environment.write_txn().unwrap();
         opened.note_changes(&mut txn, &vec![row.clone(); KEPT as usize - 1]).unwrap();
         txn.commit().unwrap();
         assert_eq!(asked(Some(3)).changes.len(), KEPT as usize - 1);
         assert_eq!(asked(Some(2)).changes, [Change::Everything]);
-        let mut txn = opened.environment.env.write_txn().unwrap();
+        let mut txn = opened.environment.write_txn().unwrap();
         opened.note_changes(&mut txn, &vec![row; 2 * KEPT as usize]).unwrap();
         txn.commit().unwrap();
         assert_eq!(asked(Some(4)).changes, [Change::Everything]);

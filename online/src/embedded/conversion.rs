@@ -16,7 +16,7 @@ pub(super) fn convert(environment: &Environment) -> Result<(), OnlineError> {
 }
 
 fn convert_now(environment: &Environment) -> Result<(), Failed> {
-    let mut txn = environment.env.write_txn()?;
+    let mut txn = environment.write_txn()?;
     if environment.about.get(&txn, FORMAT_KEY)? == Some(&FORMAT.to_le_bytes()) {
         // Another process was faster.
         return Ok(());

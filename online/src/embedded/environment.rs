@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use heed::types::Bytes;
-use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, MdbError, RwTxn};
+use heed::{CommitOrAbort, Database, EnvOpenOptions, MdbError, WithoutTls};
 
 use super::contents::{
     ABOUT, CHANGES, Contents, DROPPED, FORMAT_KEY, Lost, REBUILDING, ROWS, SEALED, STATE, VIEWS,
@@ -16,6 +16,7 @@ use super::data_file::{FileId, check_head, damaged, data_file, lock_file, read_s
 use super::records::Records;
 use super::seal::sealed;
 use super::walk::Leaves;
+use super::writing::{Turns, Writing};
 use super::{conversion, cut_short, lock_room};
 use crate::error::OnlineError;
 
@@ -27,7 +28,7 @@ pub(super) const FORMAT: u32 = SEALED;
 const MAP_BYTES: usize = 1 << 40;
 /// The least address space that is worth a store, in bytes.
 const LEAST_MAP_BYTES: usize = 1 << 26;
-/// Threads of all processes that may ever have read.
+/// Transactions of all processes that may read at once.
 const MAX_READERS: u32 = 1024;
 /// How long an opening waits for the last user in this process to close the store.
 const CLOSING: Duration = Duration::from_secs(10);
@@ -36,12 +37,17 @@ const MAKING: Duration = Duration::from_secs(60);
 /// How often a state is looked for that others write over meanwhile.
 const LOOKS: usize = 1000;
 
+/// Its readers have slots for as long as their transactions last. Slots of threads would be given up when a thread
+/// ends, in memory that is gone where the store is closed at that moment.
+pub(super) type Env = heed::Env<WithoutTls>;
+
 pub(super) type Table = Database<'static, Bytes, Bytes>;
 
 /// The store's files, opened.
 #[derive(Debug)]
 pub(super) struct Environment {
     pub(super) env: Env,
+    turns: Turns,
     pub(super) path: PathBuf,
     /// Which file it is, whatever lies at its path by now.
     file: FileId,
@@ -131,9 +137,14 @@ impl Environment {
         FileId::at(&data_file(&self.path)).is_some_and(|file| file != self.file)
     }
 
+    /// Begins a transaction that writes, once no other process writes.
+    pub(super) fn write_txn(&self) -> Result<Writing<'_>, Failed> {
+        self.turns.begin(&self.env)
+    }
+
     /// Commits what was written, with the number of the state that it makes. What went into files that
     /// were replaced meanwhile is not acknowledged.
-    pub(super) fn commit(&self, mut txn: RwTxn<'_>) -> Result<(), Failed> {
+    pub(super) fn commit(&self, mut txn: Writing<'_>) -> Result<(), Failed> {
         let state = (txn.id() as u64).to_le_bytes();
         self.about.put(&mut txn, STATE, &sealed(STATE, &state))?;
         txn.commit()?;
@@ -205,7 +216,7 @@ pub(super) fn create(path: &Path, is_rebuilding: bool) -> Result<(), OnlineError
 }
 
 fn open_env(path: &Path) -> Result<Env, OnlineError> {
-    let mut options = EnvOpenOptions::new();
+    let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options.max_dbs(5).max_readers(MAX_READERS).map_size(MAP_BYTES);
     let mut map_bytes = MAP_BYTES;
     // Whoever closes it just now in this process made room before; and to close a file gives its locks up.
@@ -240,7 +251,7 @@ fn open_env(path: &Path) -> Result<Env, OnlineError> {
 }
 
 #[expect(unsafe_code, reason = "a memory map is only as sound as its file")]
-fn open_once(options: &EnvOpenOptions, path: &Path) -> heed::Result<Env> {
+fn open_once(options: &EnvOpenOptions<WithoutTls>, path: &Path) -> heed::Result<Env> {
     // SAFETY: the files in the store's folder are written by LMDB alone, which locks them among
     // processes and never changes a page that a reader may see; no flag that weakens this is set; and
     // heed refuses a second environment of one path in one process.
@@ -259,6 +270,7 @@ fn open_tables(env: Env, path: &Path) -> Result<Environment, OnlineError> {
     let [about, views, rows, dropped, changes] = tables;
     Ok(Environment {
         env,
+        turns: Turns::of(path),
         path: path.to_owned(),
         file,
         about,

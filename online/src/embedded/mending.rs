@@ -21,7 +21,7 @@ impl Opened {
     ) -> Result<Vec<Outcome>, Failed> {
         let heads: Vec<Held> =
             rows.iter().map(|row| Held::of(view, row.bytes)).collect::<Result<_, OnlineError>>()?;
-        let mut txn = self.environment.env.write_txn()?;
+        let mut txn = self.environment.write_txn()?;
         let before = self.record(&txn, view)?;
         let mut record = match before {
             Some(record) => record,
@@ -91,7 +91,7 @@ impl Opened {
     }
 
     fn remove_now(&self, view: &VersionId, rows: &[(EntityKey, Vec<u8>)]) -> Result<u64, Failed> {
-        let mut txn = self.environment.env.write_txn()?;
+        let mut txn = self.environment.write_txn()?;
         let Some(mut record) = self.record(&txn, view)? else { return Ok(0) };
         let mut place = Vec::new();
         let mut changes = Vec::new();
@@ -115,7 +115,7 @@ impl Opened {
 
     /// Counts the rows that are what was written, and removes the others. From then on the view has lost none.
     fn recount_now(&self, view: &VersionId) -> Result<(), Failed> {
-        let mut txn = self.environment.env.write_txn()?;
+        let mut txn = self.environment.write_txn()?;
         let Some(record) = self.record(&txn, view)? else { return Ok(()) };
         let mut counted = Record::new(record.number);
         let mut damaged = Vec::new();

@@ -22,6 +22,7 @@ mod shared;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod writing;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -207,7 +208,7 @@ impl Opened {
         // Rows that are none are refused before anything is locked.
         let heads: Vec<Held> =
             rows.iter().map(|row| Held::of(view, row.bytes)).collect::<Result<_, OnlineError>>()?;
-        let mut txn = self.environment.env.write_txn()?;
+        let mut txn = self.environment.write_txn()?;
         let before = self.record(&txn, view)?;
         let mut record = match before {
             Some(record) => record,
@@ -294,7 +295,7 @@ impl Opened {
     /// next call goes on.
     fn drop_now(&self, view: &VersionId) -> Result<(), Failed> {
         let environment = &self.environment;
-        let mut txn = environment.env.write_txn()?;
+        let mut txn = environment.write_txn()?;
         if let Some(record) = self.record(&txn, view)? {
             environment.views.delete(&mut txn, view.to_string().as_bytes())?;
             let number = record.number.to_be_bytes();
@@ -302,7 +303,7 @@ impl Opened {
             self.note_changes(&mut txn, &[Change::Dropped(view.clone())])?;
             environment.commit(txn)?;
         } else {
-            txn.abort();
+            drop(txn);
         }
         while self.sweep()? {}
         Ok(())
@@ -311,7 +312,7 @@ impl Opened {
     /// Removes some rows of a dropped view; whether there is more to do.
     fn sweep(&self) -> Result<bool, Failed> {
         let environment = &self.environment;
-        let mut txn = environment.env.write_txn()?;
+        let mut txn = environment.write_txn()?;
         let Some((number, note)) = environment.dropped.first(&txn)? else { return Ok(false) };
         if unsealed(number, note).is_none() {
             return Err(self.damaged("the number of a dropped view in it is not what was written"));

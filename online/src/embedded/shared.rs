@@ -145,6 +145,6 @@ pub(super) fn is_rebuilding(environment: &Environment) -> Result<bool, Failed> {
 
 /// Notes that it is filled.
 pub(super) fn end_rebuilding(environment: &Environment) -> Result<(), Failed> {
-    let mut txn = environment.env.write_txn()?;
+    let mut txn = environment.write_txn()?;
     if environment.about.delete(&mut txn, REBUILDING)? { environment.commit(txn) } else { Ok(()) }
 }

@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tempfile::TempDir;
 
@@ -55,10 +56,37 @@ fn many_threads_open_close_and_read_one_store() {
 }
 
 #[test]
+fn a_store_is_closed_while_threads_that_read_it_end() {
+    let (folder, store) = empty();
+    let view = Sample::new().view.id;
+    drop(store);
+    for _ in 0..1500 {
+        let store = Embedded::open(folder.path()).unwrap();
+        let have_read = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                let store = store.clone();
+                let (view, have_read) = (&view, &have_read);
+                scope.spawn(move || {
+                    assert_eq!(wait_for(read(&store, view, &key("a"))), None);
+                    drop(store);
+                    have_read.fetch_add(1, Ordering::Relaxed);
+                });
+            }
+            while have_read.load(Ordering::Relaxed) < 8 {
+                std::hint::spin_loop();
+            }
+            // The last one to have it closes it.
+            drop(store);
+        });
+    }
+}
+
+#[test]
 fn a_store_of_a_newer_format_and_files_that_are_no_store_are_refused() {
     let (folder, store) = empty();
     let Opened { environment, .. } = store.opened().unwrap();
-    let mut txn = environment.env.write_txn().unwrap();
+    let mut txn = environment.write_txn().unwrap();
     environment.about.put(&mut txn, b"format", &9_u32.to_le_bytes()).unwrap();
     txn.commit().unwrap();
     drop((store, environment));
@@ -83,7 +111,7 @@ fn a_drop_that_was_cut_short_is_finished_by_the_next() {
     wait_for(write(&store, &sample.view.id, &key("a"), &sample.row(Some(1), &[])));
     let opened = store.opened().unwrap();
     let environment = &opened.environment;
-    let mut txn = environment.env.write_txn().unwrap();
+    let mut txn = environment.write_txn().unwrap();
     let number = opened.record(&txn, &sample.view.id).unwrap().unwrap().number.to_be_bytes();
     environment.views.delete(&mut txn, sample.view.id.to_string().as_bytes()).unwrap();
     environment.dropped.put(&mut txn, &number, &sealed(&number, &[])).unwrap();
