@@ -204,6 +204,16 @@ pub enum MaterializerError {
         /// The view.
         view: VersionId,
     },
+    /// Correct: a stream was ended between its online write and its commit, and was not started again.
+    #[error(
+        "the online rows of {entities} entities of {view} have rows of its stream that its log does not have yet, as a stream was ended before it committed them: run `twinstore stream {view} --until-caught-up` or the server, then this again"
+    )]
+    AheadOfLog {
+        /// The view.
+        view: VersionId,
+        /// How many of its entities.
+        entities: usize,
+    },
     /// Stop: more waiting rows of one entity than a packed row holds.
     #[error(
         "an entity of {view} has more than {} rows that are not visible yet: load them when they are nearer",
@@ -245,7 +255,7 @@ impl MaterializerError {
                     | OnlineError::TooLarge { .. }
                     | OnlineError::Url { .. }
             ),
-            Self::OnlineConflict { .. } | Self::SchemaRegistryDown { .. } => true,
+            Self::OnlineConflict { .. } | Self::AheadOfLog { .. } | Self::SchemaRegistryDown { .. } => true,
             Self::NotUsable { may_pass, .. } => *may_pass,
             Self::Feed { error, .. } => matches!(error, FeedError::Unreachable(_)),
             _ => false,

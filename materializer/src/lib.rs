@@ -23,6 +23,7 @@
 //! # }
 //! ```
 
+mod ahead;
 mod chunk;
 mod counting;
 mod csv_records;

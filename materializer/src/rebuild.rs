@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use feature::{EntityKey, Micros, View};
 use offline::{BatchPoint, Log};
-use online::{Entities as Known, Layout, Mender, Mending, Outcome, PackedRow, Read};
+use online::{Entities as Known, Layout, Mender, Mending, Outcome, Read};
 
+use crate::ahead::Ahead;
 use crate::error::MaterializerError;
-use crate::stream::committed_offset;
 use crate::sync::{Entities, Folded, ROWS_A_PASS, ROWS_A_WRITE, hash};
 
 /// How long what a stream wrote and has not committed is waited for.
@@ -27,17 +27,6 @@ struct Rebuild<'a, W> {
     view: Arc<View>,
     layout: Arc<Layout>,
     known: Known,
-}
-
-/// What a row that is there has folded beyond the snapshot of the log.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ahead {
-    /// Nothing: it is damaged, or the log denies it.
-    No,
-    /// A version that the log does not have.
-    OfHistory,
-    /// Offsets that the log has not reached.
-    OfStream,
 }
 
 /// Writes the fold of the whole log. Gives how many entities it has.
@@ -99,7 +88,7 @@ impl<W: Mender> Rebuild<'_, W> {
             let mut over = Open::new();
             let mut waiting = Open::new();
             for (key, held) in open {
-                match self.ahead(log, &held).await? {
+                match Ahead::of(log, &self.layout, &held).await? {
                     Ahead::OfHistory if is_over => over.insert(key, held),
                     Ahead::No => over.insert(key, held),
                     Ahead::OfStream | Ahead::OfHistory => waiting.insert(key, held),
@@ -124,19 +113,6 @@ impl<W: Mender> Rebuild<'_, W> {
             }
         }
         Ok(is_settled)
-    }
-
-    /// What a row has folded that the log at its snapshot has not.
-    async fn ahead(&self, log: &Log, held: &[u8]) -> Result<Ahead, MaterializerError> {
-        let positions = PackedRow::new(&self.layout, held).and_then(|row| row.positions());
-        let Ok(positions) = positions else { return Ok(Ahead::No) };
-        for (partition, offset) in positions.partitions() {
-            if committed_offset(log, *partition).await?.is_none_or(|next| *offset >= next) {
-                return Ok(Ahead::OfStream);
-            }
-        }
-        let newest = log.version().map(|version| Folded::Committed(version).position());
-        Ok(if positions.history() > newest { Ahead::OfHistory } else { Ahead::No })
     }
 
     /// Writes the folds of some entities. Gives those whose rows have folded what these have not.

@@ -8,9 +8,10 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use feature::{EntityKey, Micros, View};
 use futures::StreamExt;
-use offline::{Added, BatchGuard, BatchPoint, Log, row_columns, rows};
-use online::{Applied, Layout, Mender, Outcome, Reader, Replacement, RowState, Writer};
+use offline::{Added, BatchPoint, Log, row_columns, rows};
+use online::{Applied, Layout, Mender, Outcome, Read, Reader, Replacement, RowState, Writer};
 
+use crate::ahead::Ahead;
 use crate::error::MaterializerError;
 use crate::rebuild;
 
@@ -42,8 +43,7 @@ impl Folded {
     pub(crate) fn position(self) -> u64 {
         match self {
             Folded::Committed(version) => 2 * version,
-            Folded::Ahead(version) if BatchGuard::OnlineStamp.is_there() => 2 * version + 1,
-            Folded::Ahead(version) => 2 * (version + 1),
+            Folded::Ahead(version) => 2 * version + 1,
         }
     }
 }
@@ -143,7 +143,28 @@ impl<W: Reader + Writer, C: Fn() -> Micros> Fold<'_, W, C> {
             let added = log.advance(self.reads).await?;
             entities.follow(log, &added, (self.clock)()).await?;
         }
-        Err(MaterializerError::OnlineConflict { view: view.id.clone() })
+        Err(self.conflict(entities, log, only.unwrap_or_default()).await?)
+    }
+
+    /// Why the rows of these entities cannot be written.
+    async fn conflict(
+        &self,
+        entities: &Entities,
+        log: &Log,
+        conflicts: HashSet<EntityKey>,
+    ) -> Result<MaterializerError, MaterializerError> {
+        let view = log.view().id.clone();
+        let keys: Vec<EntityKey> = conflicts.into_iter().collect();
+        let mut ahead = 0;
+        for found in self.online.read(&[Read { view: &view, keys: &keys }]).await? {
+            for row in found.rows().flatten() {
+                ahead += usize::from(Ahead::of(log, &entities.layout, row).await? == Ahead::OfStream);
+            }
+        }
+        Ok(match ahead {
+            0 => MaterializerError::OnlineConflict { view },
+            entities => MaterializerError::AheadOfLog { view, entities },
+        })
     }
 }
 
