@@ -51,8 +51,6 @@ pub enum BatchGuard {
     Snapshot,
     /// A compaction is a conflict where another removed the same files.
     RemovedFiles,
-    /// Online rows that are ahead of the log have numbers of their own.
-    OnlineStamp,
     /// A file that was replaced while it was read is not committed.
     Content,
     /// A load that was cut off is found by the next one.
@@ -83,10 +81,9 @@ const POINTS: [(&str, BatchPoint); 15] = [
     ("data-named", BatchPoint::DataNamed),
 ];
 
-const GUARDS: [(&str, BatchGuard); 8] = [
+const GUARDS: [(&str, BatchGuard); 7] = [
     ("snapshot", BatchGuard::Snapshot),
     ("removed-files", BatchGuard::RemovedFiles),
-    ("online-stamp", BatchGuard::OnlineStamp),
     ("content", BatchGuard::Content),
     ("settled", BatchGuard::Settled),
     ("rename", BatchGuard::Rename),
@@ -142,14 +139,32 @@ impl BatchPoint {
     /// Says that the process is at this point.
     pub fn pass(self) {
         let Some(strike) = TRIAL.get().and_then(|trial| trial.strikes_at(self)) else { return };
-        let own = std::process::id().to_string();
-        let is_stopped = strike.stops
-            && Command::new("kill").args(["-STOP", &own]).status().is_ok_and(|status| status.success());
-        if !is_stopped {
+        if !strike.stops || !stop() {
             // As a kill does: nothing is flushed and no destructor runs.
             std::process::abort();
         }
     }
+}
+
+/// Stops the process, all threads at this point at the latest; whether that worked. The signal is one of the whole
+/// process: until one of its threads has taken it, the others go on.
+fn stop() -> bool {
+    const STOP: u64 = 1 << 18;
+    let own = std::process::id().to_string();
+    if !Command::new("kill").args(["-STOP", &own]).status().is_ok_and(|status| status.success()) {
+        return false;
+    }
+    let is_pending = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
+        pending
+            .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok())
+            .is_some_and(|bits| bits & STOP != 0)
+    };
+    while is_pending() {
+        std::thread::yield_now();
+    }
+    true
 }
 
 impl BatchGuard {

@@ -352,6 +352,9 @@ impl Stage {
             if ["never backfilled", "has no history"].iter().any(|why| ended.stderr.contains(why)) {
                 self.until_it_succeeds("backfill --all", findings);
             }
+            if ended.stderr.contains("twinstore stream") {
+                self.until_it_succeeds("stream --until-caught-up", findings);
+            }
             said.insert(ended.stderr);
         }
         findings.note(format!("`{words}` does not succeed: {said:?}"));

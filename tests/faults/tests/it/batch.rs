@@ -134,7 +134,7 @@ fn without_a_note_of_loads_that_were_cut_off_their_online_rows_stay() {
 
 #[test]
 fn without_another_look_at_its_content_a_replaced_file_is_loaded_as_the_one_before() {
-    proves("content", "contents of", |without| {
+    proves("content", "changed since orders@1 loaded it", |without| {
         let (project, mut sources) = loaded();
         let mut sleeper = stopped_at(&project, LOAD, "hashed", without);
         sources.replace_newest("orders");
