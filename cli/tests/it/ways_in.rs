@@ -1,11 +1,15 @@
 //! Every way in: rows that are sent are in the log, among the dead letters, or left out and reported.
 
+use feature::Micros;
 use materializer::{PushLog, Pushed};
+use proto::v1::push_request::Wait;
+use proto::v1::values::Kind;
+use proto::v1::{Float32s, Int64s, PushRequest, Strings, Timestamps, Values};
 use serde_json::{Value, json};
 
 use crate::landings::{Landing, batch, landing, write_parquet};
 use crate::project::{Project, says};
-use crate::pushed::with;
+use crate::pushed::{self, with};
 use crate::served::Server;
 use crate::stored;
 
@@ -106,13 +110,61 @@ fn refused(answer: &Value) -> Vec<(u64, String, String)> {
     rows.map(of).collect()
 }
 
-#[test]
-fn of_rows_that_are_pushed_each_is_in_the_log_or_refused_by_view_or_left_out_and_counted() {
-    let project = with_history();
-    let server = Server::start(&project);
+/// What a server answers to a push of `rows()`, as HTTP says it.
+fn over_http(server: &Server) -> Value {
     let push = json!({"source": "landings", "rows": rows(), "wait": "online"});
     let (status, answer) = server.post("/v1/push", &push);
-    assert_eq!((status, &answer["taken"]), (200, &json!(4)), "{answer}");
+    assert_eq!(status, 200, "{answer}");
+    answer
+}
+
+/// The same rows over gRPC, in columns.
+fn over_grpc(server: &Server) -> Value {
+    let rows = rows();
+    let nulls = |name: &str| {
+        (0..).zip(&rows).filter(|(_, row)| row[name].is_null()).map(|(at, _)| at).collect::<Vec<u32>>()
+    };
+    let texts =
+        |name: &str| rows.iter().map(|row| row[name].as_str().unwrap_or_default().to_owned()).collect();
+    let moment = |row: &Value| row["landed_at"].as_str().map_or(0, |at| at.parse::<Micros>().unwrap().get());
+    let numbers = |name: &str| rows.iter().map(|row| row[name].as_i64().unwrap()).collect();
+    let delays = rows.iter().map(|row| row["arr_delay"].as_f64().unwrap() as f32).collect();
+    let columns = [
+        ("flight_id", Kind::Int64s(Int64s { values: numbers("flight_id") })),
+        ("landed_at", Kind::Timestamps(Timestamps { values_us: rows.iter().map(moment).collect() })),
+        ("tailnum", Kind::Strings(Strings { values: texts("tailnum") })),
+        ("dest", Kind::Strings(Strings { values: texts("dest") })),
+        ("arr_delay", Kind::Float32s(Float32s { values: delays })),
+    ];
+    let columns =
+        columns.map(|(name, kind)| (name.to_owned(), Values { nulls: nulls(name), kind: Some(kind) }));
+    let request =
+        PushRequest { source: "landings".to_owned(), columns: columns.into(), wait: Wait::Online.into() };
+    let answer = pushed::over_grpc(server, request).unwrap();
+    let refused = answer.refused.iter().map(|row| {
+        let view = Some(&row.view).filter(|view| !view.is_empty());
+        json!({"index": row.index, "view": view, "reason": row.reason})
+    });
+    let filtered = answer.filtered.iter().map(|of| (of.view.clone(), json!(of.rows)));
+    json!({"taken": answer.taken, "refused": refused.collect::<Vec<_>>(),
+           "filtered": filtered.collect::<serde_json::Map<_, _>>()})
+}
+
+#[test]
+fn of_rows_that_are_pushed_each_is_in_the_log_or_refused_by_view_or_left_out_and_counted() {
+    each_pushed_row_is_accounted_for(over_http);
+}
+
+#[test]
+fn of_rows_that_are_pushed_over_grpc_each_is_in_the_log_or_refused_by_view_or_left_out_and_counted() {
+    each_pushed_row_is_accounted_for(over_grpc);
+}
+
+fn each_pushed_row_is_accounted_for(push: fn(&Server) -> Value) {
+    let project = with_history();
+    let server = Server::start(&project);
+    let answer = push(&server);
+    assert_eq!(answer["taken"], json!(4), "{answer}");
     let expected = [
         (1, "arrivals@1", "before_stream"),
         (1, "tails@1", "before_stream"),
@@ -222,7 +274,7 @@ fn of_records_of_a_topic_each_is_in_the_log_or_a_dead_letter_or_left_out_and_cou
     let sent = values.len() as u64;
     let records: Vec<Pushed> =
         values.into_iter().map(|value| Pushed { key: None, value: Some(value) }).collect();
-    let at = feature::Micros::new(crate::pushed::micros_now()).unwrap();
+    let at = Micros::new(pushed::micros_now()).unwrap();
     PushLog::open(&project.path(".twinstore/topics/landings")).unwrap().append(&records, at).unwrap();
     let streamed = project.json("stream --until-caught-up");
     for report in streamed["views"].as_array().unwrap() {

@@ -147,6 +147,14 @@ impl Topic {
         self.flush();
     }
 
+    /// Produces records with these values.
+    pub fn produce_values(&mut self, values: &[&str]) {
+        for (user, value) in (0..).zip(values) {
+            self.send(user, Some(value.as_bytes()));
+        }
+        self.flush();
+    }
+
     /// Produces records in the frame of a registry, by schemas that it does not have.
     pub fn poison_schemas(&mut self, records: u64) {
         for record in 0..records {

@@ -1,6 +1,9 @@
 //! Streams over a real broker, and batch commands beside each other, in short.
 
 #[cfg(test)]
+#[path = "it/accounted.rs"]
+mod accounted;
+#[cfg(test)]
 #[path = "it/batch.rs"]
 mod batch;
 
