@@ -61,7 +61,7 @@ shell-check: ## the scripts parse; shellcheck reads them where it is installed
 style: ## only the style test
 	cargo test --locked --workspace style::
 
-tour: build ## run the commands of README.md
+tour: build ## run the commands of README.md and docs/how-to
 	scripts/tour
 
 feast-client: build ## Feast's own client reads from a server and writes to it, every value compared with pandas
@@ -79,7 +79,7 @@ batch-faults: build ## batch commands beside each other, killed and stopped at d
 	scripts/install-test-needs
 	$(TARGET)/debug/batch-faults $(BATCH)
 
-bench-flights: ## the figures of the README, on the flights example, with the release profile
+bench-flights: ## the first figures of docs/benchmarks.md, on the flights example, with the release profile
 	cargo build --locked --release --workspace --bins
 	benches/flights/run
 
