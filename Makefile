@@ -61,7 +61,7 @@ shell-check: ## the scripts parse; shellcheck reads them where it is installed
 style: ## only the style test
 	cargo test --locked --workspace style::
 
-tour: build ## run the commands of README.md and docs/how-to
+tour: build ## run the commands of README.md, docs/how-to and docs/operating.md
 	scripts/tour
 
 feast-client: build ## Feast's own client reads from a server and writes to it, every value compared with pandas
