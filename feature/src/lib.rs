@@ -15,6 +15,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod advice;
 mod aggregate;
 mod answer;
 mod bytes;
@@ -33,6 +34,7 @@ mod value;
 mod view;
 mod window;
 
+pub use advice::{Advice, HelpTopic};
 pub use aggregate::{
     AggregateError, Component, DistinctCount, Edge, Function, ListLength, Ordered, ParameterError, Quantile,
     QuantileSketch, Ranked, State, finish,

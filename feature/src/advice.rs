@@ -1,0 +1,51 @@
+//! What an error says to its caller beside its message: whether to try again, and which operation helps.
+//!
+//! Every error enum of the workspace has `advice()`, and `help()` where an operation of the product ends the
+//! error. Callers decide by these, never by the text. Who shows the error puts the topic into the words of its
+//! own interface: a command, a method of a client library, or a link.
+
+use crate::name::VersionId;
+
+/// What a caller does after an error.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Advice {
+    /// The same call may succeed later: another writer won, or a service or a disk was not ready.
+    Retry,
+    /// The same call fails again until its input, its definition or its configuration is corrected.
+    Correct,
+    /// Something stored is not what was written, or an invariant is broken: nothing more may be written.
+    Stop,
+}
+
+impl Advice {
+    /// Whether the same call may succeed later.
+    pub const fn may_retry(self) -> bool {
+        matches!(self, Advice::Retry)
+    }
+}
+
+/// The operation that ends an error, in the product's terms and without the name of a command.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum HelpTopic {
+    /// Check the definitions and see what registering them would change.
+    CheckDefinitions,
+    /// Register the definitions.
+    RegisterDefinitions,
+    /// Remove a registered version that nothing used.
+    RemoveVersion(VersionId),
+    /// List the registered definitions.
+    ListDefinitions,
+    /// Show one registered definition, by its name or by its name and version.
+    ShowDefinition(String),
+    /// Load the history of a view.
+    Backfill(VersionId),
+    /// Follow the streams of views.
+    FollowStreams,
+    /// List the rows of a view that were rejected.
+    ListDeadLetters(VersionId),
+    /// Write online rows again from the log: those of one view, or all.
+    RebuildOnline(Option<VersionId>),
+    /// Read features as of a past moment from the offline store, as a training set.
+    BuildTrainingSet,
+}
