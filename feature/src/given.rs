@@ -23,6 +23,8 @@ pub enum Given<'a> {
     Single(f32),
     /// A double, or a decimal that was read as one.
     Double(f64),
+    /// A decimal of a fixed number of places, by its digits: `-12.50`.
+    Decimal(&'a str),
     /// A text.
     Text(&'a str),
 }
@@ -40,6 +42,9 @@ impl Given<'_> {
             (Scalar::Float32, Given::Double(value)) => {
                 let narrow = value as f32;
                 (narrow.is_infinite() == value.is_infinite()).then_some(Value::Float32(narrow))?
+            }
+            (Scalar::Float32 | Scalar::Float64, Given::Decimal(digits)) => {
+                Given::Double(decimal(digits)?).written(scalar)?
             }
             (Scalar::Float32, Given::Text(text)) => Value::Float32(special(text)? as f32),
             (Scalar::Float64, Given::Text(text)) => Value::Float64(special(text)?),
@@ -60,6 +65,9 @@ impl Given<'_> {
             (Scalar::Int32, Given::Double(value)) => Value::Int32(whole(value)?.try_into().ok()?),
             (Scalar::Int64, Given::Single(value)) => Value::Int64(whole(value.into())?),
             (Scalar::Int64, Given::Double(value)) => Value::Int64(whole(value)?),
+            (Scalar::Int32 | Scalar::Int64, Given::Decimal(digits)) => {
+                Given::Whole(without_places(digits)?).exactly(scalar)?
+            }
             (Scalar::Float32, Given::Whole(value)) => {
                 let float = value as f32;
                 (float as i128 == value && value != i128::MAX).then_some(Value::Float32(float))?
@@ -76,6 +84,12 @@ impl Given<'_> {
             _ => return None,
         })
     }
+}
+
+/// The integer that a decimal is; `None` if any of its places is not zero.
+fn without_places(digits: &str) -> Option<i128> {
+    let (whole, places) = digits.split_once('.').unwrap_or((digits, ""));
+    places.bytes().all(|digit| digit == b'0').then(|| whole.parse().ok()).flatten()
 }
 
 /// The integer that a double is, where no other integer has the same double.

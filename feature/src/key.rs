@@ -14,6 +14,7 @@ pub struct EntityKey(Box<[u8]>);
 
 /// Values that are no key of the entity.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum KeyError {
     /// Law 3: a key with a null is the key of nothing.
     #[error("the join key `{0}` is null")]

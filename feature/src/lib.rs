@@ -29,6 +29,7 @@ pub mod oracle;
 mod row;
 mod service;
 mod time;
+mod time_error;
 mod time_text;
 mod value;
 mod view;
@@ -46,8 +47,11 @@ pub use key::{EntityKey, KeyError};
 pub use message::{excerpt, nearest};
 pub use name::{Name, NameError, VersionId};
 pub use row::{AsOf, Position, Provenance, Row};
-pub use service::{Computation, Consumer, Lookup, Origin, Output, Service, ServicePlan, ServiceRef};
-pub use time::{Micros, Span, TimeError, floor};
+pub use service::{
+    Computation, Consumer, Input, Lookup, Needs, Origin, Output, Service, ServicePlan, ServiceRef,
+};
+pub use time::{Micros, Span, floor};
+pub use time_error::TimeError;
 pub use value::{DataType, Field, Scalar, TypeError, Value};
 pub use view::{
     About, Batch, BatchFormat, Column, Computed, Expectation, Feature, Fold, Freshness, OnDemandView,

@@ -13,6 +13,7 @@ pub struct Name(Box<str>);
 
 /// Text that is no name, or no `name@version`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum NameError {
     /// Not of the form `[a-z][a-z0-9_]{0,62}`.
     #[error(

@@ -1,6 +1,7 @@
-//! A feature service resolved: what has to be looked up, computed and given out, and under which
-//! names. The training set and the server follow the same plan.
+//! A resolved feature service: what is looked up, computed and returned, and under which names. Training
+//! sets and online reads follow the same plan, and resolve what an on-demand view reads only here.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -59,7 +60,7 @@ pub struct ServicePlan {
 pub struct Lookup {
     /// The view.
     pub view: Arc<View>,
-    /// For each join key of the view, the place of its column in [`ServicePlan::keys`].
+    /// For each join key of the view, the index of its column in [`ServicePlan::keys`].
     pub keys: Vec<usize>,
 }
 
@@ -70,9 +71,28 @@ pub struct Computation {
     pub view: Arc<OnDemandView>,
     /// What its expressions call each input, and where the input comes from.
     pub inputs: Vec<(Field, Origin)>,
-    /// The names under which its expressions read request columns are those of
-    /// [`ServicePlan::request`]; here their places in it.
+    /// The request columns that its expressions read, as indices into [`ServicePlan::request`]. Expressions
+    /// call them by the names that they have there.
     pub request: Vec<usize>,
+}
+
+/// What an expression of an on-demand view reads under one name.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Input {
+    /// A feature of another view.
+    Feature(Origin),
+    /// A request column, by its index in [`ServicePlan::request`].
+    Request(usize),
+}
+
+/// What some outputs of a plan need, directly or through on-demand views.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Needs {
+    /// The features that are looked up: for each index into [`ServicePlan::lookups`] the indices of its view's
+    /// features, ascending.
+    pub lookups: BTreeMap<usize, Vec<usize>>,
+    /// Indices into [`ServicePlan::computations`], ascending, so that each finds its inputs computed.
+    pub computations: Vec<usize>,
 }
 
 /// Where one value comes from.
@@ -106,13 +126,58 @@ pub struct Output {
 }
 
 impl ServicePlan {
-    /// The place of a feature among the outputs.
+    /// The index of a feature among the outputs.
     pub fn output(&self, name: &str) -> Option<usize> {
         self.outputs.iter().position(|output| output.name == name)
     }
 
-    /// The lookups that a value reads, directly or through on-demand views: whose oldest time is
-    /// the time of the value (law 3).
+    /// What the expressions of an on-demand view read: the values of its inputs by their prefixed names, then its
+    /// request columns. Training sets and online reads both compile and evaluate it over exactly these columns.
+    pub fn inputs<'a>(
+        &'a self,
+        computation: &'a Computation,
+    ) -> impl Iterator<Item = (&'a Field, Input)> + 'a {
+        let features = computation.inputs.iter().map(|(field, origin)| (field, Input::Feature(*origin)));
+        let request = computation.request.iter().map(|index| {
+            let field = self.request.get(*index);
+            (
+                field.expect("invariant: a computation reads request columns of its plan"),
+                Input::Request(*index),
+            )
+        });
+        features.chain(request)
+    }
+
+    /// What these outputs need, by their indices.
+    pub fn needs(&self, outputs: impl IntoIterator<Item = usize>) -> Needs {
+        let mut needs = Needs::default();
+        let origins = outputs.into_iter().filter_map(|index| self.outputs.get(index));
+        let mut open: Vec<Origin> = origins.map(|output| output.origin).collect();
+        while let Some(origin) = open.pop() {
+            match origin {
+                Origin::Stored { lookup, feature } => {
+                    let features = needs.lookups.entry(lookup).or_default();
+                    if let Err(index) = features.binary_search(&feature) {
+                        features.insert(index, feature);
+                    }
+                }
+                Origin::Computed { computation, .. } if !needs.computations.contains(&computation) => {
+                    needs.computations.push(computation);
+                    open.extend(self.computation(computation).inputs.iter().map(|(_, origin)| *origin));
+                }
+                Origin::Computed { .. } => {}
+            }
+        }
+        needs.computations.sort_unstable();
+        needs
+    }
+
+    fn computation(&self, index: usize) -> &Computation {
+        self.computations.get(index).expect("invariant: an origin names a computation of its plan")
+    }
+
+    /// The lookups that a value reads, directly or through on-demand views: their oldest time is the time of the
+    /// value (law 3).
     pub fn lookups_of(&self, origin: Origin) -> Vec<usize> {
         let mut found = Vec::new();
         let mut open = vec![origin];
@@ -121,8 +186,7 @@ impl ServicePlan {
                 Origin::Stored { lookup, .. } if !found.contains(&lookup) => found.push(lookup),
                 Origin::Stored { .. } => {}
                 Origin::Computed { computation, .. } => {
-                    let inputs = self.computations.get(computation).map(|c| c.inputs.as_slice());
-                    open.extend(inputs.unwrap_or_default().iter().map(|(_, origin)| *origin));
+                    open.extend(self.computation(computation).inputs.iter().map(|(_, origin)| *origin));
                 }
             }
         }

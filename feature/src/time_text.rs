@@ -5,7 +5,7 @@
 //! `+02`), no zone (then UTC), no seconds, a fraction of any length after a dot or a comma, and a date alone
 //! (its midnight). Digits behind the microsecond are cut off, towards minus infinity, as a later moment would leak.
 
-use crate::time::TimeError;
+use crate::time_error::TimeError;
 
 /// What follows of a text that is read from its start.
 struct Rest<'a>(&'a [u8]);
@@ -100,7 +100,8 @@ fn time_of_day(rest: &mut Rest<'_>) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use crate::time::{Micros, TimeError};
+    use crate::time::Micros;
+    use crate::time_error::TimeError;
 
     #[test]
     fn every_way_to_write_a_moment_means_the_same_moment() {

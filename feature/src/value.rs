@@ -185,6 +185,15 @@ pub enum Value {
 }
 
 impl Value {
+    /// Whether this is a float that is not a number.
+    pub(crate) const fn is_nan(&self) -> bool {
+        match self {
+            Value::Float32(x) => x.is_nan(),
+            Value::Float64(x) => x.is_nan(),
+            _ => false,
+        }
+    }
+
     /// Whether there is no value.
     pub const fn is_null(&self) -> bool {
         matches!(self, Value::Null)

@@ -231,14 +231,19 @@ impl View {
         }
     }
 
-    /// The place of a feature among the view's features.
+    /// The index of a feature among the view's features.
     pub fn feature(&self, name: &str) -> Option<usize> {
         self.features.iter().position(|feature| feature.name.as_str() == name)
     }
 
     /// The first eight bytes of the semantic hash: what a packed row calls its schema.
+    ///
+    /// # Panics
+    ///
+    /// If the view has no semantic hash: it was never resolved.
     pub fn schema_id(&self) -> u64 {
-        self.hash.get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or(0)
+        let digits = self.hash.get(..16).expect("invariant: a resolved view has a semantic hash");
+        u64::from_str_radix(digits, 16).expect("invariant: a semantic hash is hexadecimal")
     }
 
     /// The type of a feature's argument; none for a count of rows.

@@ -1,45 +1,51 @@
-//! What can go wrong in the offline store, grouped by what a caller does next.
+//! Errors of the offline store, and what a caller does about each.
 
+use std::error::Error;
 use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use deltalake_core::DeltaTableError;
-use thiserror::Error;
+use feature::{Advice, HelpTopic, VersionId};
 
-use crate::storage::Damaged;
+use crate::damage::Damaged;
 
-/// An error of the offline store.
-#[derive(Debug, Error)]
+/// An error that another one was caused by.
+pub(crate) type Cause = Box<dyn Error + Send + Sync>;
+
+/// An error of the offline store. [`OfflineError::advice`] says what a caller does next.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OfflineError {
-    /// Retry: another writer committed the same positions, or between the read and the commit.
+    /// Another writer committed the same positions, or between the read and the commit.
     #[error("another writer changed `{table}` meanwhile: run the command again ({why})")]
     Conflict {
         /// The table.
         table: String,
-        /// What the table format said.
+        /// What the other writer did.
         why: String,
     },
-    /// Tell the user: the view has no log yet.
-    #[error("{view} has no history in the offline store: run `twinstore backfill {view}` first")]
+    /// The view has no log yet.
+    #[error("{view} has no history in the offline store")]
     NoLog {
         /// The view.
-        view: String,
+        view: VersionId,
     },
-    /// Tell the user: everything that is wrong with the spine.
+    /// Everything that is wrong with the spine, one sentence each.
     #[error("{}", .0.join("\n"))]
     Spine(Vec<String>),
-    /// Tell the user: a file that cannot be read or written.
-    #[error("cannot {action} `{path}`: {why}")]
+    /// A file that cannot be read or written.
+    #[error("cannot {action} `{}`: {source}", .path.display())]
     File {
         /// What was tried, as in `read`.
         action: &'static str,
         /// The file.
-        path: String,
+        path: PathBuf,
         /// Why it failed.
-        why: String,
+        source: Cause,
     },
-    /// Tell the user: a column that a file cannot hold, or whose values it cannot.
+    /// A column that a file cannot hold, or whose values it cannot.
     #[error("the column `{column}` cannot be written: {why}")]
     Column {
         /// The column.
@@ -47,15 +53,15 @@ pub enum OfflineError {
         /// Why.
         why: String,
     },
-    /// Tell the user: a location that no store of ours takes.
-    #[error("`{url}` is no offline store: {why}")]
+    /// A location that no store of this build can be opened at.
+    #[error("`{url}` is not an offline store: {why}")]
     Location {
-        /// What was given.
+        /// The location.
         url: String,
         /// What is wrong with it.
         why: String,
     },
-    /// Stop: a table whose rows are not what its view says.
+    /// A table whose rows are not what its view says.
     #[error("{what} are not what their definition says: {why}")]
     Corrupt {
         /// Which rows.
@@ -63,25 +69,25 @@ pub enum OfflineError {
         /// What is wrong with them.
         why: String,
     },
-    /// Stop: a file that is not as it was written. Nothing was taken from it.
+    /// A file that is not as it was written. Nothing was taken from it.
     #[error(transparent)]
     Damaged(#[from] Damaged),
-    /// Stop: nobody waits for the result any more.
+    /// The caller stopped waiting for the result.
     #[error("the join was cancelled before it was done")]
     Cancelled,
-    /// Tell the user: an expression of an on-demand view.
+    /// A batch that an on-demand view cannot be evaluated on.
     #[error(transparent)]
     Transform(#[from] transform::TransformError),
-    /// Tell the user: an on-demand view that does not compile.
+    /// An on-demand view that does not compile.
     #[error(transparent)]
     Expression(#[from] transform::ExpressionError),
-    /// Tell the user: there is no room, and the table is as it was.
+    /// The disk is full, and the table is unchanged.
     #[error("the disk of the table `{table}` has no room left: free some space and run this again")]
     Full {
         /// The table.
         table: String,
     },
-    /// Stop: the table format or its storage failed.
+    /// The table format or its storage failed.
     #[error("the table `{table}` failed: {source}")]
     Table {
         /// The table.
@@ -89,12 +95,39 @@ pub enum OfflineError {
         /// What failed.
         source: Box<DeltaTableError>,
     },
-    /// Stop: reading columns failed.
+    /// Reading columns failed.
     #[error("reading failed: {0}")]
-    Read(DataFusionError),
-    /// Stop: a column could not be made or written.
-    #[error("a column could not be made: {0}")]
+    Read(#[source] DataFusionError),
+    /// A column could not be built or written.
+    #[error("a column could not be built: {0}")]
     Arrow(#[from] ArrowError),
+}
+
+impl OfflineError {
+    /// What a caller does next.
+    pub const fn advice(&self) -> Advice {
+        match self {
+            Self::Conflict { .. } | Self::Full { .. } | Self::Table { .. } | Self::Cancelled => Advice::Retry,
+            Self::NoLog { .. }
+            | Self::Spine(_)
+            | Self::File { .. }
+            | Self::Column { .. }
+            | Self::Location { .. }
+            | Self::Expression(_) => Advice::Correct,
+            Self::Corrupt { .. } | Self::Damaged(_) | Self::Transform(_) | Self::Read(_) | Self::Arrow(_) => {
+                Advice::Stop
+            }
+        }
+    }
+
+    /// The operation that ends the error, where there is one.
+    pub fn help(&self) -> Option<HelpTopic> {
+        match self {
+            Self::NoLog { view } => Some(HelpTopic::Backfill(view.clone())),
+            Self::Expression(_) => Some(HelpTopic::CheckDefinitions),
+            _ => None,
+        }
+    }
 }
 
 impl From<DataFusionError> for OfflineError {
@@ -128,20 +161,20 @@ impl OfflineError {
     }
 
     /// What reading a file of a log failed with: damage where it is, else the file and why.
-    pub(crate) fn of_file(path: &std::path::Path, error: std::io::Error) -> Self {
+    pub(crate) fn of_file(path: &Path, error: std::io::Error) -> Self {
         match Damaged::behind(&error) {
             Some(damaged) => damaged.into(),
             None => OfflineError::file("read", path, error),
         }
     }
 
-    pub(crate) fn file(action: &'static str, path: &std::path::Path, why: impl ToString) -> Self {
-        OfflineError::File { action, path: path.display().to_string(), why: why.to_string() }
+    pub(crate) fn file(action: &'static str, path: &Path, source: impl Into<Cause>) -> Self {
+        OfflineError::File { action, path: path.to_owned(), source: source.into() }
     }
 }
 
 /// Whether an error goes back to a disk, or to one's share of it, that is full.
-fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+fn is_full(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(io) = error.downcast_ref::<std::io::Error>() {

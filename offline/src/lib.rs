@@ -1,8 +1,8 @@
-//! The offline store: the log of every view version as a Delta table, and the point-in-time join
-//! that makes training sets from it.
+//! The offline store: the log of every view version as a Delta table (`log/`), the point-in-time join of a spine
+//! with logs (`join/`), and the training sets that it gives (`training_set/`). Each uses only those before it.
 //!
-//! The log is the only durable truth. This crate reads it and appends to it; what is appended and
-//! when is the materializer's to say, and what a definition means is the registry's.
+//! The log is the only durable truth. This crate reads it and appends to it. What is appended and when is decided in
+//! `materializer`, and what a definition means in `registry`.
 //!
 //! ```no_run
 //! # async fn example(plan: feature::ServicePlan) -> Result<(), offline::OfflineError> {
@@ -16,68 +16,31 @@
 //! # }
 //! ```
 
-mod check;
-mod check_training_sets;
-mod columns;
-mod commit;
-mod content_hash;
-mod content_hash_1;
-mod csv_text;
-mod csv_writer;
-mod dead_letter;
-mod dictionaries;
-mod encodings;
+mod blocking;
+mod damage;
 mod error;
-mod file_format;
+mod fault_injection;
 mod join;
-mod label_times;
 mod log;
-mod log_check;
-mod log_range;
-mod manifest;
-mod optimize;
-mod parquet_source;
-mod partial;
-mod rows;
-mod scan;
-mod spine;
-mod spine_csv;
-mod storage;
-mod storage_clock;
-mod store;
-mod table;
+mod parquet_file;
 mod training_set;
-mod training_set_file;
-mod trial;
-mod written;
 
-pub use check::CheckedTable;
-pub use check_training_sets::{CheckedTrainingSets, check_training_sets};
-pub use columns::{
-    ASSUMED_DELAY, AVAILABLE_AT, DATE, DELETED, EVENT_TIME, Facts, LATE, POSITION_KIND, POSITION_MAJOR,
-    POSITION_MINOR, PROVENANCE, log_batch, log_schema,
-};
-pub use commit::{Added, Committed};
-pub use content_hash::{ColumnHash, ContentHash};
-pub use dead_letter::{DeadLetter, DeadLetters};
+pub use damage::Damaged;
 pub use error::OfflineError;
-pub use file_format::{FileFormat, FileWriter, write_file};
-pub use join::PointInTimeCodec;
+pub use fault_injection::{BatchGuard, BatchPoint, BatchTrial};
 pub use join::{
-    JoinLookup, JoinSpec, LogFile, LogSnapshot, PointInTime, PointInTimeExec, PointInTimePlanner, Reading,
+    JoinLookup, JoinSpec, PointInTime, PointInTimeCodec, PointInTimeExec, PointInTimePlanner, Reading,
 };
-pub use log::Log;
-pub use log_range::LogRange;
-pub use manifest::{Made, Manifest, ManifestSpine, ManifestView, file_sha256};
-pub use optimize::Optimized;
-pub use parquet_source::open_parquet;
-pub use partial::end_files;
-pub use rows::{row_columns, rows};
-pub use spine::{Spine, read_file};
-pub use storage::Damaged;
-pub use store::OfflineStore;
-pub use table::{Appender, Marker, Written, source_table};
-pub use training_set::{FeatureSummary, Making, Options, Summary, TrainingSet, training_set};
-pub use training_set_file::{FileContent, FinishedFile, TrainingSetFile};
-pub use trial::{BatchGuard, BatchPoint, BatchTrial};
-pub use written::Written as WrittenColumns;
+pub use log::{
+    ASSUMED_DELAY, AVAILABLE_AT, Added, Appender, CheckedTable, Committed, DATE, DELETED, DeadLetter,
+    DeadLetters, EVENT_TIME, Facts, LATE, Log, LogFile, LogSnapshot, Marker, OfflineStore, Optimized,
+    POSITION_KIND, POSITION_MAJOR, POSITION_MINOR, PROVENANCE, TableLocation, Written, log_batch, log_schema,
+    row_columns, rows, source_table,
+};
+pub use parquet_file::open_parquet;
+pub use training_set::{
+    BuildInfo, CheckedTrainingSets, ColumnHash, ContentHash, FeatureSummary, FileContent, FileFormat,
+    FileWriter, FinishedFile, LogRange, Manifest, ManifestSpine, ManifestView, Options, Spine, Summary,
+    TrainingSet, TrainingSetFile, TrainingSetStream, WrittenColumns, check_training_sets, end_files,
+    file_sha256, read_file, training_set, write_file,
+};

@@ -1,5 +1,4 @@
 //! The checked-in code is what the `.proto` files generate; `BLESS=1` writes it anew.
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};

@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use arrow::datatypes::SchemaRef;
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use feature::{Computation, Field, Micros, ServicePlan, VersionId, View};
+use feature::{Computation, Field, Input, Micros, ServicePlan, VersionId, View};
 use online::{Found, Layout, Read, Reader};
 use transform::{ComputedColumn, OnDemand};
 
@@ -51,7 +49,7 @@ pub struct FeatureReader {
     views: Vec<(Arc<View>, Layout)>,
     /// For each of the plan's lookups the place of its view among the views.
     view_of: Vec<usize>,
-    on_demand: Vec<Compiled>,
+    on_demand: Vec<OnDemand>,
     /// For each of the plan's outputs the lookups whose oldest time is its own; those of a source
     /// without an event time have none.
     timed_by: Vec<Vec<usize>>,
@@ -226,14 +224,14 @@ impl FeatureReader {
         let Some((computation, compiled)) = computation.zip(self.on_demand.get(scoped.computation)) else {
             return Err(self.incomplete("an on-demand view"));
         };
-        let inputs = scoped.inputs.iter().zip(&computation.inputs);
-        let inputs = inputs.map(|(place, (field, _))| result.array(*place, field.data_type));
-        let columns = computation.request.iter().map(|place| request.column(*place).cloned());
-        let arrays: Option<Vec<ArrayRef>> = inputs.chain(columns).collect();
-        let arrays = arrays.ok_or_else(|| self.incomplete("an input"))?;
-        let options = RecordBatchOptions::new().with_row_count(Some(request.rows));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&compiled.schema), arrays, &options)?;
-        compiled.on_demand.evaluate(&batch).map_err(|error| ReadError::Evaluate {
+        let mut features = scoped.inputs.iter();
+        let inputs = self.plan.inputs(computation).map(|(field, input)| match input {
+            Input::Feature(_) => result.array(*features.next()?, field.data_type),
+            Input::Request(index) => request.column(index).cloned(),
+        });
+        let inputs: Option<Vec<ArrayRef>> = inputs.collect();
+        let inputs = inputs.ok_or_else(|| self.incomplete("an input"))?;
+        compiled.evaluate(inputs, request.rows).map_err(|error| ReadError::Evaluate {
             view: computation.view.id.clone(),
             reason: error.to_string(),
         })
@@ -248,27 +246,10 @@ impl FeatureReader {
     }
 }
 
-/// An on-demand view's expressions, and the schema of what they read.
-#[derive(Debug)]
-struct Compiled {
-    on_demand: OnDemand,
-    schema: SchemaRef,
-}
-
-fn compile(plan: &ServicePlan, computation: &Computation) -> Result<Compiled, ReadError> {
-    let inputs = inputs_of(plan, computation);
-    let on_demand = OnDemand::compile(&computation.view, &inputs).map_err(|error| ReadError::Evaluate {
-        view: computation.view.id.clone(),
-        reason: error.to_string(),
-    })?;
-    Ok(Compiled { on_demand, schema: transform::arrow_schema(&inputs) })
-}
-
-/// What the expressions of an on-demand view read: its inputs, then its request columns.
-fn inputs_of(plan: &ServicePlan, computation: &Computation) -> Vec<Field> {
-    let inputs = computation.inputs.iter().map(|(field, _)| field);
-    let request = computation.request.iter().filter_map(|place| plan.request.get(*place));
-    inputs.chain(request).cloned().collect()
+fn compile(plan: &ServicePlan, computation: &Computation) -> Result<OnDemand, ReadError> {
+    let inputs: Vec<Field> = plan.inputs(computation).map(|(field, _)| field.clone()).collect();
+    OnDemand::compile(&computation.view, &inputs)
+        .map_err(|error| ReadError::Evaluate { view: computation.view.id.clone(), reason: error.to_string() })
 }
 
 /// The moment that all these views can be read at.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use feature::{Origin, ServicePlan};
+use feature::{Needs, Origin, ServicePlan};
 
 /// The part of a service's plan that a choice of its features needs. A read has one column for each
 /// feature of each lookup, in their order, and behind them those of the computations.
@@ -96,7 +96,7 @@ impl Scope {
     pub fn of(known: &Known<'_>, mut outputs: Vec<usize>) -> Scope {
         outputs.sort_unstable();
         outputs.dedup();
-        let needs = Needs::of(known.plan, &outputs);
+        let needs = known.plan.needs(outputs.iter().copied());
         let mut scope = Scope {
             keys: vec![false; known.plan.keys.len()],
             request: vec![false; known.plan.request.len()],
@@ -183,40 +183,6 @@ impl Scope {
             }
             self.outputs.push(ScopedOutput { output: *place, column: *column, times });
         }
-    }
-}
-
-/// The lookups, with the features of each, and the computations that some outputs need.
-#[derive(Default)]
-struct Needs {
-    lookups: BTreeMap<usize, Vec<usize>>,
-    computations: Vec<usize>,
-}
-
-impl Needs {
-    fn of(plan: &ServicePlan, outputs: &[usize]) -> Self {
-        let mut needs = Needs::default();
-        let mut open: Vec<Origin> =
-            outputs.iter().filter_map(|place| plan.outputs.get(*place)).map(|output| output.origin).collect();
-        while let Some(origin) = open.pop() {
-            match origin {
-                Origin::Stored { lookup, feature } => {
-                    let features = needs.lookups.entry(lookup).or_default();
-                    if let Err(place) = features.binary_search(&feature) {
-                        features.insert(place, feature);
-                    }
-                }
-                Origin::Computed { computation, .. } if !needs.computations.contains(&computation) => {
-                    needs.computations.push(computation);
-                    if let Some(computation) = plan.computations.get(computation) {
-                        open.extend(computation.inputs.iter().map(|(_, origin)| *origin));
-                    }
-                }
-                Origin::Computed { .. } => {}
-            }
-        }
-        needs.computations.sort_unstable();
-        needs
     }
 }
 

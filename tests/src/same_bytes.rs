@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use feature::oracle::{History, Numbers};
 use feature::{Micros, ServicePlan, Value, View};
-use offline::{ColumnHash, ContentHash, FileWriter, Making, Options, Spine, file_sha256, write_file};
+use offline::{
+    ColumnHash, ContentHash, FileWriter, Options, Spine, TrainingSetStream, file_sha256, write_file,
+};
 
 use crate::generated::{self, Fact};
 use crate::label::{ASKED_AT, Label, spine};
@@ -163,7 +165,7 @@ impl Asked {
             ..Options::default()
         };
         let offline = &project.materializer.offline;
-        let mut making = Making::new(offline, &self.plan, &spine, &options).await.unwrap();
+        let mut making = TrainingSetStream::new(offline, &self.plan, &spine, &options).await.unwrap();
         let mut hash = ContentHash::new(making.schema());
         let made = project.path().join("made.parquet");
         let mut file = FileWriter::create(&made, making.schema()).unwrap();

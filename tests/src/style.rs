@@ -4,7 +4,9 @@
 //! breaks it. Each violation names a file, a line and what to change.
 
 mod code;
+mod cycles;
 mod documents;
+mod modules;
 mod names;
 mod rooms;
 mod tree;

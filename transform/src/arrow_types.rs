@@ -9,10 +9,12 @@ use arrow::array::builder::{
     BinaryBuilder, BooleanBuilder, FixedSizeListBuilder, ListBuilder, PrimitiveBuilder, StringBuilder,
 };
 use arrow::array::{Array, ArrayBuilder, ArrayRef, ArrowPrimitiveType, AsArray, make_builder};
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{
     DataType as ArrowType, Field as ArrowField, Float32Type, Float64Type, Int32Type, Int64Type, Schema,
     SchemaRef, TimeUnit, TimestampMicrosecondType,
 };
+use arrow::error::ArrowError;
 use feature::{DataType, Field, Micros, Scalar, Value};
 
 /// The time zone that every timestamp of ours carries in Arrow.
@@ -183,6 +185,11 @@ fn append<B: ArrayBuilder + ?Sized>(builder: &mut B, scalar: Scalar, value: &Val
             primitive::<TimestampMicrosecondType, B>(builder, option!(Timestamp).map(|at| at.get()));
         }
     }
+}
+
+/// The array in another type. Fails where a value has none there.
+pub(crate) fn checked_cast(array: &dyn Array, to: &ArrowType) -> Result<ArrayRef, ArrowError> {
+    cast_with_options(array, to, &CastOptions { safe: false, ..CastOptions::default() })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr::{Between, InList};
 use datafusion::logical_expr::{BinaryExpr, Case, Cast, Expr, ExprSchemable, Operator};
 
-use crate::{comparison, strict};
+use crate::{comparison, physical};
 
 const DURATION: ArrowType = ArrowType::Duration(TimeUnit::Microsecond);
 const DAY: i64 = 86_400_000_000;
@@ -94,7 +94,7 @@ fn length(expr: Expr, schema: &DFSchema) -> Result<Expr> {
         Ok(ArrowType::Duration(TimeUnit::Microsecond)) => Ok(expr),
         Ok(ArrowType::Duration(_)) => Ok(Expr::Cast(Cast::new(Box::new(expr), DURATION))),
         Ok(ArrowType::Interval(_)) if expr.column_refs().is_empty() => {
-            let micros = micros(&strict::evaluated(&expr)?)?;
+            let micros = micros(&physical::evaluated(&expr)?)?;
             Ok(Expr::Literal(ScalarValue::DurationMicrosecond(micros), None))
         }
         Ok(ArrowType::Interval(_)) => length_of_parts(expr, schema),

@@ -1,14 +1,15 @@
-//! What can be wrong with an expression when it is compiled, and with a batch when one is run.
+//! Errors of expressions when they are compiled, and of batches when they are evaluated.
 
 use arrow::datatypes::DataType as ArrowType;
 use datafusion::error::DataFusionError;
-use feature::DataType;
+use feature::{Advice, DataType};
 use thiserror::Error;
 
 /// An expression that is refused; its author changes the definition.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum ExpressionError {
-    /// The text is no SQL expression.
+    /// The text is not a SQL expression.
     #[error("syntax error{}: {message}", position(.at))]
     Syntax {
         /// Line and column in the expression, from 1, where they are known.
@@ -44,7 +45,7 @@ pub enum ExpressionError {
         /// What was written.
         name: String,
     },
-    /// A number that no type has.
+    /// A number beyond every type.
     #[error("the number {number} is beyond the largest of {most}")]
     NumberTooLarge {
         /// What was written.
@@ -76,7 +77,7 @@ pub enum ExpressionError {
         /// The columns that the part reads, and their types.
         columns: Vec<(String, DataType)>,
     },
-    /// The expression has a type that no value of ours has.
+    /// The expression has a type that is not supported.
     #[error("the expression gives {}, which is none of our types: {}", in_our_types(&.found.to_string()), advice(.found))]
     NoSuchType {
         /// What it gives.
@@ -85,35 +86,41 @@ pub enum ExpressionError {
     /// The expression fails whatever its columns hold: a bad constant.
     #[error("the expression fails on every row: {0}")]
     AlwaysFails(String),
-    /// The expression has another type than its place.
+    /// The expression has another type than was declared.
     #[error("{what} is {declared}, and its expression gives {found}: add a cast or change the type")]
     WrongType {
         /// What it is for.
         what: String,
-        /// The type of its place.
+        /// The declared type.
         declared: DataType,
         /// What it gives.
         found: DataType,
     },
     /// One of the expressions of a view is refused.
-    #[error("{what}: {error}")]
+    #[error("{what}: {source}")]
     In {
         /// Which of them.
         what: String,
         /// Why.
-        error: Box<ExpressionError>,
+        source: Box<ExpressionError>,
     },
 }
 
 impl ExpressionError {
+    /// What a caller does next: an expression is refused until its author changes it.
+    pub const fn advice(&self) -> Advice {
+        Advice::Correct
+    }
+
     /// The same error, saying which of a view's expressions it is about.
     pub(crate) fn within(self, what: impl Into<String>) -> Self {
-        ExpressionError::In { what: what.into(), error: Box::new(self) }
+        ExpressionError::In { what: what.into(), source: Box::new(self) }
     }
 }
 
-/// A batch that is not what was compiled for: the caller stops.
+/// A batch that does not match the schema that was compiled for.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum TransformError {
     /// The batch lacks a column.
     #[error("the batch has no column `{column}`: conform it to the source's schema first")]
@@ -136,6 +143,13 @@ pub enum TransformError {
     /// Arrow could not select or assemble rows.
     #[error("the rows of a batch could not be assembled: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
+}
+
+impl TransformError {
+    /// What a caller does next: a batch that was not conformed is a broken invariant.
+    pub const fn advice(&self) -> Advice {
+        Advice::Stop
+    }
 }
 
 fn position(at: &Option<(u64, u64)>) -> String {

@@ -1,62 +1,37 @@
-//! Columns read as another type value by value: each number is the same number there, or none. A decimal read as a
-//! float is the nearest one, as when it is read from text; bytes that are UTF-8 are a string.
+//! Columns read as another type value by value, by the one rule for all encodings, [`Given`]: each number is the same
+//! number there, or is refused. A decimal read as a float is the nearest one, as when it is read from text. Bytes that
+//! are UTF-8 are a string.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, StringArray};
-use arrow::datatypes::{DataType as ArrowType, Float64Type, Int64Type};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::datatypes::{DataType as ArrowType, Float64Type, Int64Type, UInt64Type};
 use arrow::error::ArrowError;
-use feature::Scalar;
+use feature::{Given, Scalar, Value};
 
-use crate::arrow_types::arrow_type;
-use crate::widen::checked_cast;
-
-/// The least whole number that a double does not tell from its neighbour above.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+use crate::arrow_types::{array_of, arrow_type, checked_cast};
 
 /// The array as the Arrow type of `to`. Fails where a value does not fit.
 pub(crate) fn narrow(array: &ArrayRef, to: Scalar) -> Result<ArrayRef, ArrowError> {
-    let target = arrow_type(to.into());
     let found = array.data_type();
-    let is_to_float = matches!(to, Scalar::Float32 | Scalar::Float64);
     if found.is_decimal() {
-        let texts = checked_cast(array, &ArrowType::Utf8)?;
-        let texts = texts.as_string::<i32>();
-        return match is_to_float {
-            true => checked_cast(
-                &texts
-                    .iter()
-                    .map(|text| text.map(|text| float(text, to)).transpose())
-                    .collect::<Result<Float64Array, _>>()?,
-                &target,
-            ),
-            false => checked_cast(
-                &texts.iter().map(|text| text.map(integer).transpose()).collect::<Result<Int64Array, _>>()?,
-                &target,
-            ),
-        };
+        let digits = checked_cast(array, &ArrowType::Utf8)?;
+        let digits = digits.as_string::<i32>().iter();
+        return fitting(digits.map(|digits| digits.map(Given::Decimal)), Given::written, to);
+    }
+    if *found == ArrowType::UInt64 {
+        let integers = array.as_primitive::<UInt64Type>().iter();
+        return fitting(integers.map(|value| Some(Given::Whole(value?.into()))), Given::exactly, to);
     }
     if found.is_integer() {
         let integers = checked_cast(array, &ArrowType::Int64)?;
-        let integers = integers.as_primitive::<Int64Type>();
-        let is_same = |value: i64| match to {
-            Scalar::Float32 => value as f32 as i128 == i128::from(value),
-            Scalar::Float64 => value as f64 as i128 == i128::from(value),
-            _ => true,
-        };
-        return match integers.iter().flatten().find(|value| !is_same(*value)) {
-            Some(value) => Err(unfit(value)),
-            None => checked_cast(integers, &target),
-        };
+        let integers = integers.as_primitive::<Int64Type>().iter();
+        return fitting(integers.map(|value| Some(Given::Whole(value?.into()))), Given::exactly, to);
     }
-    if found.is_floating() && !is_to_float {
+    if found.is_floating() && matches!(to, Scalar::Int32 | Scalar::Int64) {
         let floats = checked_cast(array, &ArrowType::Float64)?;
-        let floats = floats.as_primitive::<Float64Type>();
-        let is_whole = |value: f64| value.fract() == 0.0 && value.abs() < EXACT;
-        return match floats.iter().flatten().find(|value| !is_whole(*value)) {
-            Some(value) => Err(unfit(value)),
-            None => checked_cast(floats, &target),
-        };
+        let floats = floats.as_primitive::<Float64Type>().iter();
+        return fitting(floats.map(|value| Some(Given::Double(value?))), Given::exactly, to);
     }
     if to == Scalar::String {
         // Not cast: that would look at all bytes of the array, of which this may be a slice.
@@ -65,23 +40,25 @@ pub(crate) fn narrow(array: &ArrayRef, to: Scalar) -> Result<ArrayRef, ArrowErro
         let texts = bytes.as_binary::<i32>().iter().map(|bytes| bytes.map(text).transpose());
         return Ok(Arc::new(texts.collect::<Result<StringArray, _>>()?));
     }
-    checked_cast(array, &target)
+    checked_cast(array, &arrow_type(to.into()))
 }
 
-/// The nearest float of a decimal: none beyond its range.
-fn float(decimal: &str, to: Scalar) -> Result<f64, ArrowError> {
-    let float: f64 = decimal.parse().map_err(|_| unfit(decimal))?;
-    let is_in_range = if to == Scalar::Float32 { (float as f32).is_finite() } else { float.is_finite() };
-    if is_in_range { Ok(float) } else { Err(unfit(decimal)) }
-}
-
-/// A decimal without a part behind its point.
-fn integer(decimal: &str) -> Result<i64, ArrowError> {
-    let (whole, part) = decimal.split_once('.').unwrap_or((decimal, ""));
-    match part.bytes().all(|digit| digit == b'0') {
-        true => whole.parse().map_err(|_| unfit(decimal)),
-        false => Err(unfit(decimal)),
-    }
+/// The values that these are in another type, by this rule; the first that is none is refused.
+fn fitting<'a>(
+    values: impl Iterator<Item = Option<Given<'a>>>,
+    rule: fn(Given<'a>, Scalar) -> Option<Value>,
+    to: Scalar,
+) -> Result<ArrayRef, ArrowError> {
+    let value = |given: Option<Given<'a>>| match given {
+        None => Ok(Value::Null),
+        Some(given) => rule(given, to).ok_or_else(|| match given {
+            Given::Whole(value) => unfit(value),
+            Given::Double(value) => unfit(value),
+            Given::Decimal(digits) => unfit(digits),
+            other => unfit(format!("{other:?}")),
+        }),
+    };
+    Ok(array_of(&values.map(value).collect::<Result<Vec<_>, _>>()?, to.into()))
 }
 
 fn unfit(value: impl std::fmt::Display) -> ArrowError {

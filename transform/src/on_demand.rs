@@ -1,15 +1,19 @@
 //! The features of an on-demand view from its inputs and what a request brings.
 
-use arrow::record_batch::RecordBatch;
+use arrow::array::ArrayRef;
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use feature::{Computed, DataType, Field, OnDemandView, Value};
 
+use crate::arrow_types::arrow_schema;
 use crate::default_values::ComputedColumn;
 use crate::error::{ExpressionError, TransformError};
 use crate::expression::Expression;
 
-/// An on-demand view's expressions, compiled.
+/// An on-demand view's expressions, compiled, with the columns that they read.
 #[derive(Clone, Debug)]
 pub struct OnDemand {
+    schema: SchemaRef,
     features: Vec<Compiled>,
 }
 
@@ -21,7 +25,7 @@ struct Compiled {
 }
 
 impl OnDemand {
-    /// Compiles a view's expressions over its inputs, by their prefixed names, and request columns.
+    /// Compiles a view's expressions over the columns that [`feature::ServicePlan::inputs`] gives for it.
     pub fn compile(view: &OnDemandView, inputs: &[Field]) -> Result<Self, ExpressionError> {
         let compile = |feature: &Computed| {
             let what = format!("the feature `{}`", feature.name);
@@ -30,14 +34,21 @@ impl OnDemand {
             let (data_type, default) = (feature.data_type, feature.default.clone());
             Ok(Compiled { expression: expression.widened(data_type, &what)?, data_type, default })
         };
-        Ok(Self { features: view.features.iter().map(compile).collect::<Result<_, _>>()? })
+        let features = view.features.iter().map(compile).collect::<Result<_, _>>()?;
+        Ok(Self { schema: arrow_schema(inputs), features })
     }
 
-    /// One column for each of the view's features, for a batch that holds the inputs by name.
-    /// A row on which an expression fails has null, or the feature's default.
-    pub fn evaluate(&self, batch: &RecordBatch) -> Result<Vec<ComputedColumn>, TransformError> {
+    /// One column for each of the view's features, for `rows` rows of its inputs in the order in which it was
+    /// compiled over them. A row on which an expression fails has null, or the feature's default.
+    pub fn evaluate(
+        &self,
+        inputs: Vec<ArrayRef>,
+        rows: usize,
+    ) -> Result<Vec<ComputedColumn>, TransformError> {
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let batch = RecordBatch::try_new_with_options(self.schema.clone(), inputs, &options)?;
         let column = |feature: &Compiled| {
-            let given = feature.expression.evaluate(batch)?.values;
+            let given = feature.expression.evaluate(&batch)?.values;
             Ok(ComputedColumn::new(given, feature.default.as_ref(), feature.data_type)?)
         };
         self.features.iter().map(column).collect()
@@ -86,8 +97,8 @@ mod tests {
         let view = view("dest_mean_delay_1d / (200 / distance)");
         let delays: ArrayRef = Arc::new(Float64Array::from(vec![Some(4.0), Some(4.0), None]));
         let distances: ArrayRef = Arc::new(Int32Array::from(vec![0, 100, 100]));
-        let batch = RecordBatch::try_from_iter([("distance", distances), ("dest_mean_delay_1d", delays)]);
-        let features = OnDemand::compile(&view, &inputs()).unwrap().evaluate(&batch.unwrap()).unwrap();
+        let compiled = OnDemand::compile(&view, &inputs()).unwrap();
+        let features = compiled.evaluate(vec![delays, distances], 3).unwrap();
         let values: Vec<Value> =
             (0..3).map(|row| value_at(&features[0].values, row, view.features[0].data_type)).collect();
         assert_eq!(values, [Value::Null, Value::Float64(2.0), Value::Null]);
@@ -100,8 +111,8 @@ mod tests {
         view.features[0].default = Some(Value::Float64(-1.0));
         let delays: ArrayRef = Arc::new(Float64Array::from(vec![Some(4.0), Some(4.0), None]));
         let distances: ArrayRef = Arc::new(Int32Array::from(vec![0, 100, 100]));
-        let batch = RecordBatch::try_from_iter([("distance", distances), ("dest_mean_delay_1d", delays)]);
-        let features = OnDemand::compile(&view, &inputs()).unwrap().evaluate(&batch.unwrap()).unwrap();
+        let compiled = OnDemand::compile(&view, &inputs()).unwrap();
+        let features = compiled.evaluate(vec![delays, distances], 3).unwrap();
         let values: Vec<Value> =
             (0..3).map(|row| value_at(&features[0].values, row, view.features[0].data_type)).collect();
         assert_eq!(values, [-1.0, 2.0, -1.0].map(Value::Float64));

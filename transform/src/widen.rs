@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, AsArray, FixedSizeListArray, Int64Array, ListArray, TimestampMicrosecondArray,
 };
-use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{
     DataType as ArrowType, Date32Type, Date64Type, TimeUnit, TimestampMicrosecondType,
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
@@ -13,7 +12,7 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 use feature::{DataType, Scalar};
 
-use crate::arrow_types::{UTC, arrow_type, item_field};
+use crate::arrow_types::{UTC, arrow_type, checked_cast, item_field};
 use crate::narrow::narrow;
 
 /// The narrowest of our types that holds the values of an Arrow type; none where there is none.
@@ -128,14 +127,10 @@ pub(crate) fn widen(array: &ArrayRef, to: DataType) -> Result<ArrayRef, ArrowErr
     }
 }
 
-pub(crate) fn checked_cast(array: &dyn Array, to: &ArrowType) -> Result<ArrayRef, ArrowError> {
-    cast_with_options(array, to, &CastOptions { safe: false, ..CastOptions::default() })
-}
-
 /// Times of any unit in microseconds, towards minus infinity, as a later moment would leak. Those beyond
 /// what 64 bits of microseconds hold become the farthest that they do hold, which lie outside the years
 /// that a row may have, and are refused as such.
-pub(crate) fn moments(array: &dyn Array) -> TimestampMicrosecondArray {
+pub fn moments(array: &dyn Array) -> TimestampMicrosecondArray {
     const DAY: i64 = 86_400_000_000;
     let micros: TimestampMicrosecondArray = match array.data_type() {
         ArrowType::Date32 => {
@@ -188,13 +183,13 @@ fn list(
 /// Lists that all have one length, or are null.
 fn fixed(lists: &ListArray, item: Scalar, length: u32) -> Result<ArrayRef, ArrowError> {
     // A null list has as many items as any other, all null.
-    let places = (0..lists.len()).flat_map(|row| {
+    let indices = (0..lists.len()).flat_map(|row| {
         let first = i64::from(lists.value_offsets().get(row).copied().unwrap_or(0));
         let is_valid = lists.is_valid(row);
         (0..i64::from(length)).map(move |i| is_valid.then_some(first + i))
     });
-    let places = Int64Array::from_iter(places);
-    let items = arrow::compute::take(lists.values(), &places, None)?;
+    let indices = Int64Array::from_iter(indices);
+    let items = arrow::compute::take(lists.values(), &indices, None)?;
     let length = i32::try_from(length).unwrap_or(i32::MAX);
     Ok(Arc::new(FixedSizeListArray::try_new(item_field(item), length, items, lists.nulls().cloned())?))
 }

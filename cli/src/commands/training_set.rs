@@ -7,8 +7,8 @@ use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use feature::{AsOf, Micros, ServiceRef};
 use offline::{
-    FinishedFile, LogRange, Made, Making, Manifest, ManifestSpine, OfflineError, Options, Spine, Summary,
-    TrainingSetFile, file_sha256,
+    BuildInfo, FinishedFile, LogRange, Manifest, ManifestSpine, OfflineError, Options, Spine, Summary,
+    TrainingSetFile, TrainingSetStream,
 };
 use serde_json::json;
 
@@ -63,9 +63,9 @@ async fn build(project: &Project, build: &Build<'_>) -> Result<(), Failure> {
     }
     let options = options(build.args);
     let out = project.folder.join(build.out);
-    let hashed = spine_path.clone();
-    let spine_sha256 = tokio::task::spawn_blocking(move || file_sha256(&hashed));
-    let making = Making::new(&store, &plan, &spine, &options).await?;
+    let hashed = spine.clone();
+    let spine_sha256 = tokio::task::spawn_blocking(move || hashed.sha256());
+    let making = TrainingSetStream::new(&store, &plan, &spine, &options).await?;
     project.begin_use(&plan, "training-set").await?;
     let made = write(making, &out, build.args.preview).await?;
     let spine = ManifestSpine {
@@ -73,7 +73,7 @@ async fn build(project: &Project, build: &Build<'_>) -> Result<(), Failure> {
         sha256: spine_sha256.await.map_err(|error| Failure::new(error.to_string()))??,
         time: build.time.to_owned(),
     };
-    let how = Made {
+    let how = BuildInfo {
         twinstore: env!("CARGO_PKG_VERSION").to_owned(),
         spine,
         sha256: made.file.content.sha256.clone(),
@@ -138,7 +138,7 @@ struct Written {
 }
 
 /// Writes the file as it is made, under another name.
-async fn write(mut making: Making<'_>, out: &Path, preview_rows: usize) -> Result<Written, Failure> {
+async fn write(mut making: TrainingSetStream, out: &Path, preview_rows: usize) -> Result<Written, Failure> {
     let file = TrainingSetFile::create(out, making.schema())?;
     let mut shown = None;
     while let Some(batch) = next(&mut making).await? {
@@ -149,13 +149,13 @@ async fn write(mut making: Making<'_>, out: &Path, preview_rows: usize) -> Resul
             break;
         }
     }
-    let file = file.finish()?;
+    let file = file.finish().await?;
     tracing::info!("{}", making.explain());
     Ok(Written { preview: shown, summary: making.finish(), file })
 }
 
 /// The next rows, with progress shown while they are waited for.
-async fn next(making: &mut Making<'_>) -> Result<Option<RecordBatch>, Failure> {
+async fn next(making: &mut TrainingSetStream) -> Result<Option<RecordBatch>, Failure> {
     let reading = making.reading().clone();
     let progress = Progress::of_rows("reading logs", making.log_rows());
     let watch = async {

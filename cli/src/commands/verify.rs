@@ -4,7 +4,8 @@ use std::path::Path;
 
 use feature::ServiceRef;
 use offline::{
-    ColumnHash, ContentHash, FileFormat, Making, Manifest, Spine, WrittenColumns, file_sha256, read_file,
+    ColumnHash, ContentHash, FileFormat, Manifest, Spine, TrainingSetStream, WrittenColumns, file_sha256,
+    read_file,
 };
 use serde_json::json;
 
@@ -29,7 +30,7 @@ pub async fn verify(project: &Project, file: &Path, format: Format) -> Result<()
     let spine = Spine::read(&spine_path, &manifest.spine.time, &plan)?;
     let options = manifest.options();
     let store = project.offline()?;
-    let mut making = Making::new(&store, &plan, &spine, &options).await?;
+    let mut making = TrainingSetStream::new(&store, &plan, &spine, &options).await?;
     // A file of the first format was hashed before its columns were made those of the file.
     let written = match manifest.format {
         0 | 1 => None,

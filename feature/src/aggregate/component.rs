@@ -1,8 +1,8 @@
-//! The components of aggregates: what each begins as, and how many bytes its state takes.
+//! The components of aggregates, and how many bytes the state of each takes.
 
 use super::ordered::Keep;
 use super::ranked::Rank;
-use super::{DistinctCount, Edge, ListLength, Ordered, QuantileSketch, Ranked, State, distinct, sketch};
+use super::{Edge, ListLength, distinct, sketch};
 use crate::exact::{FloatSum, IntSquareSum};
 use crate::value::{DataType, Scalar};
 
@@ -56,35 +56,7 @@ impl Component {
         )
     }
 
-    /// The state over no rows, for an argument of this type (none: rows are counted).
-    pub fn identity(self, argument: Option<DataType>) -> State {
-        let float = is_float(argument);
-        match self {
-            Component::Count => State::Count(0),
-            Component::Sum if float => State::FloatSum(FloatSum::default()),
-            Component::Sum => State::IntSum(0),
-            Component::Squares if float => State::FloatSquares(FloatSum::default()),
-            Component::Squares => State::IntSquares(IntSquareSum::default()),
-            Component::Min => State::Min(None),
-            Component::Max => State::Max(None),
-            Component::First => State::First(None),
-            Component::Last => State::Last(None),
-            Component::Distinct => State::Distinct(DistinctCount::default()),
-            Component::Quantiles => State::Quantiles(QuantileSketch::default()),
-            Component::FirstN(_)
-            | Component::LastN(_)
-            | Component::DistinctFirstN(_)
-            | Component::DistinctLastN(_)
-            | Component::TopN(_)
-            | Component::BottomN(_) => match (self.keep(), self.rank()) {
-                (Some(keep), _) => State::Ordered(Ordered::new(keep)),
-                (_, Some(rank)) => State::Ranked(Ranked::new(rank)),
-                _ => State::Count(0),
-            },
-        }
-    }
-
-    /// What a list in the order of rows keeps; none for any other component.
+    /// What a list in the order of rows keeps; `None` for any other component.
     pub(super) const fn keep(self) -> Option<Keep> {
         Some(match self {
             Component::FirstN(length) => Keep { latest: false, distinct: false, length },
@@ -95,7 +67,7 @@ impl Component {
         })
     }
 
-    /// What a list in the order of values keeps; none for any other component.
+    /// What a list in the order of values keeps; `None` for any other component.
     pub(super) const fn rank(self) -> Option<Rank> {
         Some(match self {
             Component::TopN(length) => Rank { greatest: true, length },

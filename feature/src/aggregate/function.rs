@@ -76,6 +76,7 @@ pub enum Function {
 
 /// A function that cannot take its argument or its parameter.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum AggregateError {
     /// The argument has a type that the function does not take.
     #[error("{function} does not take {given}: it takes {takes}")]

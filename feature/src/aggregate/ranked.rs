@@ -6,7 +6,6 @@
 use std::cmp::Ordering;
 
 use super::ListLength;
-use super::state::is_nan;
 use crate::value::{DataType, Value};
 
 /// Which values a [`Ranked`] keeps.
@@ -20,7 +19,7 @@ impl Rank {
     /// The order of the result: NaN before all, as min and max prefer it, then the best first.
     fn compare(self, a: &Value, b: &Value) -> Ordering {
         let by_value = if self.greatest { b.cmp(a) } else { a.cmp(b) };
-        is_nan(b).cmp(&is_nan(a)).then(by_value)
+        b.is_nan().cmp(&a.is_nan()).then(by_value)
     }
 }
 

@@ -1,10 +1,11 @@
 //! The states of components: what a row adds, how two become one, and the value at the end.
 
-use super::{DistinctCount, Edge, Function, Ordered, QuantileSketch, Ranked};
+use super::component::is_float;
+use super::{Component, DistinctCount, Edge, Function, Ordered, QuantileSketch, Ranked};
 use crate::exact::{self, FloatSum, IntSquareSum};
 use crate::row::Position;
 use crate::time::Micros;
-use crate::value::Value;
+use crate::value::{DataType, Value};
 
 /// The state of one component over any set of rows.
 #[derive(Clone, Debug)]
@@ -35,6 +36,38 @@ pub enum State {
     Distinct(DistinctCount),
     /// of [`Component::Quantiles`](super::Component::Quantiles)
     Quantiles(QuantileSketch),
+}
+
+impl Component {
+    /// The state over no rows, for an argument of this type; without an argument, rows are counted.
+    pub fn identity(self, argument: Option<DataType>) -> State {
+        if let Some(keep) = self.keep() {
+            return State::Ordered(Ordered::new(keep));
+        }
+        if let Some(rank) = self.rank() {
+            return State::Ranked(Ranked::new(rank));
+        }
+        let float = is_float(argument);
+        match self {
+            Component::Count => State::Count(0),
+            Component::Sum if float => State::FloatSum(FloatSum::default()),
+            Component::Sum => State::IntSum(0),
+            Component::Squares if float => State::FloatSquares(FloatSum::default()),
+            Component::Squares => State::IntSquares(IntSquareSum::default()),
+            Component::Min => State::Min(None),
+            Component::Max => State::Max(None),
+            Component::First => State::First(None),
+            Component::Last => State::Last(None),
+            Component::Distinct => State::Distinct(DistinctCount::default()),
+            Component::Quantiles => State::Quantiles(QuantileSketch::default()),
+            Component::FirstN(_)
+            | Component::LastN(_)
+            | Component::DistinctFirstN(_)
+            | Component::DistinctLastN(_)
+            | Component::TopN(_)
+            | Component::BottomN(_) => unreachable!("invariant: a list component keeps or ranks its values"),
+        }
+    }
 }
 
 impl State {
@@ -75,7 +108,7 @@ impl State {
             State::Count(n) => *n += 1,
             State::FloatSum(sum) => sum.add(x),
             State::FloatSquares(sum) => sum.add_square(x),
-            _ => debug_assert!(false, "only counts, sums and squares take bare numbers"),
+            _ => unreachable!("invariant: only counts, sums and squares take bare numbers"),
         }
     }
 
@@ -85,7 +118,7 @@ impl State {
             State::Count(n) => *n += 1,
             State::IntSum(sum) => *sum += i128::from(x),
             State::IntSquares(sum) => sum.add_square(x),
-            _ => debug_assert!(false, "only counts, sums and squares take bare numbers"),
+            _ => unreachable!("invariant: only counts, sums and squares take bare numbers"),
         }
     }
 
@@ -99,18 +132,21 @@ impl State {
             (State::FloatSquares(a), State::FloatSquares(b)) => a.merge(b),
             (State::Min(a), State::Min(Some(b))) => replace_if(a, b, prefers_min),
             (State::Max(a), State::Max(Some(b))) => replace_if(a, b, prefers_max),
-            (
-                this @ (State::First(_) | State::Last(_)),
-                State::First(Some(edge)) | State::Last(Some(edge)),
-            ) => {
+            (this @ State::First(_), State::First(Some(edge)))
+            | (this @ State::Last(_), State::Last(Some(edge))) => {
                 this.add(&edge.value, edge.event_time, edge.position);
             }
+            (State::Min(_), State::Min(None))
+            | (State::Max(_), State::Max(None))
+            | (State::First(_), State::First(None))
+            | (State::Last(_), State::Last(None)) => {}
             (State::Ordered(a), State::Ordered(b)) => a.merge(b),
             (State::Ranked(a), State::Ranked(b)) => a.merge(b),
             (State::Distinct(a), State::Distinct(b)) => a.merge(b),
             (State::Quantiles(a), State::Quantiles(b)) => a.merge(b),
-            (_, State::Min(None) | State::Max(None) | State::First(None) | State::Last(None)) => {}
-            _ => debug_assert!(false, "states of different components are never merged"),
+            (this, other) => {
+                unreachable!("invariant: only states of one component are merged, not {this:?} and {other:?}")
+            }
         }
     }
 
@@ -150,7 +186,7 @@ pub fn finish(function: Function, states: &[&State]) -> Value {
         (_, [State::Ranked(list)]) => list.finish(),
         (_, [State::Distinct(count)]) => count.finish(),
         (Function::ApproxPercentile(quantile), [State::Quantiles(sketch)]) => sketch.finish(quantile),
-        _ => Value::Null,
+        _ => unreachable!("invariant: {} is finished from the states of its components", function.name()),
     }
 }
 
@@ -170,7 +206,7 @@ fn finish_variance(function: Function, n: u64, sum: &State, squares: &State) -> 
             let (sum, squares, exponent) = exact::float_moments(sum, squares);
             exact::variance(n, &sum, &squares, exponent, population)
         }
-        _ => None,
+        _ => unreachable!("invariant: a variance is finished from a sum and squares of one kind of number"),
     };
     let root = matches!(function, Function::Stddev | Function::StddevPop);
     variance.map_or(Value::Null, |x| Value::Float64(if root { x.sqrt() } else { x }))
@@ -182,7 +218,7 @@ fn integer(value: &Value) -> i64 {
         Value::Int64(x) => *x,
         // A condition is counted as the sum of its trues.
         Value::Bool(x) => i64::from(*x),
-        _ => 0,
+        other => unreachable!("invariant: a sum of integers takes integers, not {other:?}"),
     }
 }
 
@@ -190,7 +226,7 @@ fn float(value: &Value) -> f64 {
     match value {
         Value::Float32(x) => f64::from(*x),
         Value::Float64(x) => *x,
-        _ => 0.0,
+        other => unreachable!("invariant: a sum of floats takes floats, not {other:?}"),
     }
 }
 
@@ -208,20 +244,12 @@ fn replace_if(best: &mut Option<Value>, value: &Value, prefers: fn(&Value, &Valu
     }
 }
 
-pub(super) fn is_nan(value: &Value) -> bool {
-    match value {
-        Value::Float32(x) => x.is_nan(),
-        Value::Float64(x) => x.is_nan(),
-        _ => false,
-    }
-}
-
 /// NaN propagates; else the smaller by exact order, −0.0 below 0.0.
 fn prefers_min(new: &Value, old: &Value) -> bool {
-    !is_nan(old) && (is_nan(new) || new < old)
+    !old.is_nan() && (new.is_nan() || new < old)
 }
 
 /// NaN propagates; else the greater by exact order.
 fn prefers_max(new: &Value, old: &Value) -> bool {
-    !is_nan(old) && (is_nan(new) || new > old)
+    !old.is_nan() && (new.is_nan() || new > old)
 }

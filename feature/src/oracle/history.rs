@@ -178,9 +178,8 @@ fn other_parameters() -> impl Iterator<Item = Function> {
     })
 }
 
-#[expect(clippy::expect_used, reason = "the text is a constant that is a name")]
 fn first_name() -> Name {
-    name("generated").expect("`generated` is a name")
+    name("generated").expect("invariant: `generated` is a name")
 }
 
 fn row(numbers: &mut Numbers, view: &View, base: i64, position: &mut u64) -> Row {

@@ -13,7 +13,7 @@ use super::labels::Labels;
 use super::latest::Best;
 use super::log_reader::fold_batch;
 use super::view_fold::{Ask, ViewFold};
-use crate::columns::{Facts, log_batch};
+use crate::log::columns::{Facts, log_batch};
 
 /// A batch of the log that holds these rows.
 fn batch(view: &View, rows: &[(&[Value], &Row)]) -> RecordBatch {

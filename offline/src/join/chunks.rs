@@ -11,7 +11,8 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 
-use crate::storage::{CheckedFile, Damaged};
+use crate::damage::Damaged;
+use crate::log::storage::CheckedFile;
 
 /// Runs of chunks longer than this are read page by page instead: they would only take memory.
 const RUN_BYTES: u64 = 8 << 20;
@@ -22,21 +23,22 @@ const PAGES_BYTES: u64 = 64 << 10;
 #[derive(Debug)]
 pub(crate) struct Chunks {
     file: CheckedFile,
-    held: Vec<(u64, Bytes)>,
+    read: Vec<(u64, Bytes)>,
 }
 
 impl Chunks {
-    /// A file of which nothing is held. Refuses one that has not the length that its commit says.
-    pub(crate) fn new(path: &Path, length: u64) -> io::Result<Self> {
-        Ok(Self::of(CheckedFile::of_length(path, length)?))
+    /// A file of which nothing was read yet.
+    pub(crate) fn new(file: CheckedFile) -> Self {
+        Self { file, read: Vec::new() }
     }
 
-    fn of(file: CheckedFile) -> Self {
-        Self { file, held: Vec::new() }
+    /// Where the file lies, for messages.
+    pub(crate) fn path(&self) -> &Path {
+        self.file.path()
     }
 
     /// The same file with the chunks of these columns of a row group.
-    pub(crate) fn holding(&self, group: &RowGroupMetaData, columns: &ProjectionMask) -> io::Result<Self> {
+    pub(crate) fn with_chunks(&self, group: &RowGroupMetaData, columns: &ProjectionMask) -> io::Result<Self> {
         let chunks = group.columns().iter().enumerate().filter(|(leaf, _)| columns.leaf_included(*leaf));
         let mut ranges: Vec<Range<u64>> = chunks
             .map(|(_, chunk)| {
@@ -52,11 +54,11 @@ impl Chunks {
                 _ => runs.push(range),
             }
         }
-        let mut held = Vec::with_capacity(runs.len());
+        let mut read = Vec::with_capacity(runs.len());
         for run in runs.into_iter().filter(|run| run.end <= self.len() && run.end - run.start <= RUN_BYTES) {
-            held.push((run.start, self.file.read(run)?));
+            read.push((run.start, self.file.read(run)?));
         }
-        Ok(Self { held, ..Self::of(self.file.clone()) })
+        Ok(Self { read, file: self.file.clone() })
     }
 
     /// Damage that was found while the file was read.
@@ -64,9 +66,9 @@ impl Chunks {
         self.file.found()
     }
 
-    /// What is held from `start` to the end of its run.
-    fn held_from(&self, start: u64) -> Option<Bytes> {
-        self.held.iter().find_map(|(at, bytes)| {
+    /// What was read from `start` to the end of its run.
+    fn read_from(&self, start: u64) -> Option<Bytes> {
+        self.read.iter().find_map(|(at, bytes)| {
             let skipped = usize::try_from(start.checked_sub(*at)?).ok()?;
             (skipped < bytes.len()).then(|| bytes.slice(skipped..))
         })
@@ -79,7 +81,7 @@ impl Length for Chunks {
     }
 }
 
-/// A file from some place on.
+/// A file from some offset on.
 pub(crate) struct FileFrom {
     file: CheckedFile,
     read: Reader<Bytes>,
@@ -98,16 +100,16 @@ impl Read for FileFrom {
     }
 }
 
-/// Bytes that are held, or the file from some place on.
+/// Bytes in memory, or the file from some offset on.
 pub(crate) enum Source {
-    Held(Reader<Bytes>),
+    Memory(Reader<Bytes>),
     File(FileFrom),
 }
 
 impl Read for Source {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
-            Source::Held(bytes) => bytes.read(into),
+            Source::Memory(bytes) => bytes.read(into),
             Source::File(file) => file.read(into),
         }
     }
@@ -117,8 +119,8 @@ impl ChunkReader for Chunks {
     type T = Source;
 
     fn get_read(&self, start: u64) -> Result<Source> {
-        Ok(match self.held_from(start) {
-            Some(bytes) => Source::Held(bytes.reader()),
+        Ok(match self.read_from(start) {
+            Some(bytes) => Source::Memory(bytes.reader()),
             None => {
                 let read = Bytes::new().reader();
                 Source::File(FileFrom { file: self.file.clone(), read, at: start })
@@ -127,7 +129,7 @@ impl ChunkReader for Chunks {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
-        match self.held_from(start) {
+        match self.read_from(start) {
             Some(bytes) if length <= bytes.len() => Ok(bytes.slice(..length)),
             Some(_) => Err(ParquetError::EOF(format!("{length} bytes at {start} reach beyond their column"))),
             None => Ok(self.file.read(start..start.saturating_add(length as u64))?),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use datafusion::common::{DataFusionError, Result, internal_err, plan_err};
+use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
@@ -23,15 +23,7 @@ impl PhysicalExtensionCodec for PointInTimeCodec {
         _: &TaskContext,
         _: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let spec: JoinSpec =
-            serde_json::from_slice(buf).map_err(|error| DataFusionError::External(Box::new(error)))?;
-        if spec.format != JoinSpec::FORMAT {
-            return plan_err!(
-                "the join has format {}, and this twinstore runs format {}: run the same version everywhere",
-                spec.format,
-                JoinSpec::FORMAT
-            );
-        }
+        let spec = JoinSpec::read(buf).map_err(DataFusionError::Plan)?;
         match inputs {
             [spine] => Ok(Arc::new(PointInTimeExec::new(spine.clone(), Arc::new(spec)))),
             _ => internal_err!("a point-in-time join has one spine, not {}", inputs.len()),
@@ -45,7 +37,7 @@ impl PhysicalExtensionCodec for PointInTimeCodec {
         _: &dyn PhysicalProtoConverterExtension,
     ) -> Result<()> {
         let Some(join) = (node.as_ref() as &dyn std::any::Any).downcast_ref::<PointInTimeExec>() else {
-            return internal_err!("{} is no point-in-time join", node.name());
+            return internal_err!("{} is not a point-in-time join", node.name());
         };
         serde_json::to_writer(buf, join.spec()).map_err(|error| DataFusionError::External(Box::new(error)))
     }

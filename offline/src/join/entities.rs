@@ -13,7 +13,8 @@ use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::join::labels::NO_ENTITY;
+/// The number of an entity that the spine does not have.
+pub(crate) const NO_ENTITY: u32 = u32::MAX;
 
 /// A table of close keys has at most so many places for each row of the spine.
 const KEYS_A_ROW: usize = 4;

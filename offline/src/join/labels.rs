@@ -8,10 +8,7 @@ use std::ops::Range;
 use arrow::array::ArrayRef;
 use arrow::error::ArrowError;
 
-use crate::join::entities::Entities;
-
-/// The place of an entity that the spine does not have.
-pub(crate) const NO_ENTITY: u32 = u32::MAX;
+use crate::join::entities::{Entities, NO_ENTITY};
 
 /// The slot of a row whose key has a null.
 pub(crate) const NO_SLOT: u32 = u32::MAX;

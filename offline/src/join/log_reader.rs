@@ -1,8 +1,7 @@
-//! Reading a log's files for a fold: each file by one thread, newest first, row groups twice over
-//! where the second pass wants anything.
+//! Reads a log's files for a fold: each file by one thread, newest first, and a row group a second time
+//! if the second pass needs any of its rows.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,22 +18,23 @@ use crate::error::OfflineError;
 use crate::join::chunks::Chunks;
 use crate::join::pages;
 use crate::join::skip::Skip;
-use crate::join::spec::LogFile;
 use crate::join::view_fold::ViewFold;
+use crate::log::snapshot::LogFile;
+use crate::log::storage::TableFiles;
 
 /// Rows of one batch of the first pass.
 const BATCH_ROWS: usize = 8192;
 
-/// What a read of one log has done so far; shared by its threads and whoever watches.
+/// Progress of the reads of one join; shared by its threads and by callers that show it.
 #[derive(Debug, Default)]
 pub struct Reading {
     /// Set to stop: the threads end after their current batch.
     pub cancelled: AtomicBool,
     /// Files that were read.
     pub(crate) files: AtomicU64,
-    /// Files and row groups that were left out by their statistics.
+    /// Files and row groups that were skipped by their statistics.
     pub(crate) row_groups_skipped: AtomicU64,
-    /// Rows of row groups that were read, in pages that were left out.
+    /// Rows of row groups that were read, in pages that were skipped.
     pub(crate) rows_skipped: AtomicU64,
     /// Rows that the first pass read.
     pub(crate) rows: AtomicU64,
@@ -53,15 +53,15 @@ impl Reading {
 
 /// The files of a log that are still to be read, newest first.
 pub(crate) struct Queue {
-    root: PathBuf,
+    storage: TableFiles,
     files: Mutex<VecDeque<LogFile>>,
     skip: Skip,
 }
 
 impl Queue {
-    /// The files of a log in this folder, of which the last in order are read first.
-    pub(crate) fn new(root: PathBuf, files: Vec<LogFile>, skip: Skip) -> Self {
-        Self { root, files: Mutex::new(files.into_iter().rev().collect()), skip }
+    /// The files of a log in this storage, of which the last in order are read first.
+    pub(crate) fn new(storage: TableFiles, files: Vec<LogFile>, skip: Skip) -> Self {
+        Self { storage, files: Mutex::new(files.into_iter().rev().collect()), skip }
     }
 
     fn next(&self) -> Option<LogFile> {
@@ -80,13 +80,11 @@ impl Queue {
             if reading.cancelled.load(Ordering::Relaxed) {
                 return Err(OfflineError::Cancelled);
             }
-            let path = self.root.join(&file.path);
-            let chunks =
-                Chunks::new(&path, file.bytes).map_err(|error| OfflineError::of_file(&path, error))?;
-            let folded = self.fold_file(&chunks, &path, fold.get_or_insert_with(&new), reading);
+            let chunks = Chunks::new(self.storage.open(&file.path, file.bytes)?);
+            let folded = self.fold_file(&chunks, fold.get_or_insert_with(&new), reading);
             folded.map_err(|error| match (chunks.damaged(), error) {
                 (Some(damaged), _) => damaged.clone().into(),
-                (None, OfflineError::Arrow(error)) => OfflineError::file("read", &path, error),
+                (None, OfflineError::Arrow(error)) => OfflineError::file("read", chunks.path(), error),
                 (None, error) => error,
             })?;
             reading.files.fetch_add(1, Ordering::Relaxed);
@@ -95,13 +93,8 @@ impl Queue {
         Ok(())
     }
 
-    fn fold_file(
-        &self,
-        file: &Chunks,
-        path: &Path,
-        fold: &mut ViewFold,
-        reading: &Reading,
-    ) -> Result<(), OfflineError> {
+    fn fold_file(&self, file: &Chunks, fold: &mut ViewFold, reading: &Reading) -> Result<(), OfflineError> {
+        let path = file.path();
         let failed = |error: parquet::errors::ParquetError| OfflineError::file("read", path, error);
         let mut stored = ArrowReaderMetadata::load(file, ArrowReaderOptions::new()).map_err(failed)?;
         if stored.metadata().row_groups().iter().any(|group| self.skip.cuts(group)) {
@@ -122,9 +115,9 @@ impl Queue {
             let pages = pages::that_matter(&self.skip, &stored, group).map_err(failed)?;
             let reader = |columns: &[&str]| {
                 let mask = mask(&metadata, columns);
-                let held = file.holding(metadata.metadata().row_group(group), &mask);
-                let held = held.map_err(|error| OfflineError::of_file(path, error))?;
-                let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(held, metadata.clone());
+                let chunks = file.with_chunks(metadata.metadata().row_group(group), &mask);
+                let chunks = chunks.map_err(|error| OfflineError::of_file(path, error))?;
+                let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, metadata.clone());
                 Ok::<_, OfflineError>(builder.with_row_groups(vec![group]).with_projection(mask))
             };
             let mut rows = 0;

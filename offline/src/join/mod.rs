@@ -11,6 +11,7 @@ mod exec;
 mod folded;
 mod hidden;
 mod kept_rows;
+mod label_times;
 mod labels;
 mod latest;
 mod log_reader;
@@ -25,7 +26,8 @@ mod work;
 
 pub use codec::PointInTimeCodec;
 pub use exec::PointInTimeExec;
+pub(crate) use label_times::{check_time_column, check_times};
 pub use log_reader::Reading;
 pub use logical::{PointInTime, PointInTimePlanner};
 pub(crate) use spec::leak_name;
-pub use spec::{JoinLookup, JoinSpec, LogFile, LogSnapshot};
+pub use spec::{JoinLookup, JoinSpec};

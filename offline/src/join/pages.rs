@@ -79,12 +79,13 @@ mod tests {
     use parquet::file::properties::WriterProperties;
 
     use super::*;
-    use crate::columns::{DATE, Facts, log_batch};
     use crate::join::labels::Labels;
     use crate::join::latest::Best;
     use crate::join::log_reader::{Queue, Reading};
-    use crate::join::spec::LogFile;
     use crate::join::view_fold::{Ask, ViewFold};
+    use crate::log::columns::{DATE, Facts, log_batch};
+    use crate::log::snapshot::LogFile;
+    use crate::log::storage::TableLocation;
 
     const ROWS: i64 = 1000;
     const PAGE_ROWS: usize = 50;
@@ -157,7 +158,8 @@ mod tests {
         let new = || ViewFold::new(Arc::new(view.clone()), labels.clone(), best.clone(), ask);
         let reading = Reading::default();
         let mut fold = None;
-        let queue = Queue::new(folder.to_owned(), vec![file.clone()], skip);
+        let location = TableLocation::of_folder(folder).unwrap();
+        let queue = Queue::new(location.open().unwrap(), vec![file.clone()], skip);
         queue.fold(&mut fold, new, &reading).unwrap();
         let columns = fold.unwrap().finish().unwrap().columns(&labels.slot_of_row).unwrap();
         let batch = RecordBatch::try_from_iter([("value", columns.features[0].clone())]).unwrap();

@@ -8,7 +8,7 @@ use feature::{Fold, Micros, Span, View};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
-use crate::columns::EVENT_TIME;
+use crate::log::columns::EVENT_TIME;
 
 /// Which rows can matter to any label.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,13 +1,13 @@
-//! What a point-in-time join is told, in a form that another process can run.
+//! The description of a point-in-time join, in a form that another process can run.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use feature::{AsOf, View};
 use serde::{Deserialize, Serialize};
 
-use crate::columns::timestamp_type;
+use crate::log::columns::timestamp_type;
+use crate::log::snapshot::LogSnapshot;
 
 /// A point-in-time join of a spine with the logs of some views.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ pub struct JoinSpec {
     /// How many threads read logs.
     pub threads: usize,
     /// Bytes that the labels in memory and what is known of them may take. A spine beyond it is joined
-    /// in several parts, each of which reads the logs anew. None means no bound.
+    /// in several parts, each of which reads the logs again. `None` means no bound.
     pub max_memory: Option<u64>,
 }
 
@@ -46,48 +46,29 @@ pub struct JoinLookup {
     pub times: Option<(String, String)>,
 }
 
-/// The files of a log at one version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogSnapshot {
-    /// The folder that they lie in.
-    pub root: PathBuf,
-    /// The version of the log.
-    pub version: u64,
-    /// The files, oldest first.
-    pub files: Vec<LogFile>,
-}
-
-/// One file of a log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogFile {
-    /// Its path below the log's folder.
-    pub path: String,
-    /// Its size.
-    pub bytes: u64,
-    /// Its rows, where the log's statistics say.
-    pub rows: Option<u64>,
-    /// The date of its rows, as the log's partition says.
-    pub date: Option<String>,
-}
-
-impl LogSnapshot {
-    /// Rows of all files, as far as their statistics say.
-    pub fn rows(&self) -> u64 {
-        self.files.iter().filter_map(|file| file.rows).sum()
-    }
-}
-
 impl JoinSpec {
-    /// The format that this version writes and reads.
-    pub const FORMAT: u32 = 1;
+    /// The format that this version writes. It reads all formats from 1 on.
+    pub const FORMAT: u32 = 2;
+
+    /// Reads a spec of any known format, as the newest.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, String> {
+        let spec: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        match spec.format {
+            1..=Self::FORMAT => Ok(Self { format: Self::FORMAT, ..spec }),
+            format => Err(format!(
+                "the join has format {format}, and this twinstore runs formats up to {}: run the same version everywhere",
+                Self::FORMAT
+            )),
+        }
+    }
 
     /// The columns that the join adds to those of the spine.
     pub(crate) fn added_fields(&self) -> Vec<FieldRef> {
         let mut fields = Vec::new();
         let mut add = |name: &str, ty: DataType| fields.push(Arc::new(Field::new(name, ty, true)));
         for lookup in &self.lookups {
-            for (place, name) in &lookup.features {
-                let feature = lookup.view.features.get(*place);
+            for (index, name) in &lookup.features {
+                let feature = lookup.view.features.get(*index);
                 add(name, feature.map_or(DataType::Null, |f| transform::arrow_type(f.data_type)));
             }
             if let Some((event_time, available_at)) = &lookup.times {
@@ -116,9 +97,13 @@ pub(crate) fn leak_name(feature: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::snapshot::LogFile;
+    use crate::log::storage::TableLocation;
 
-    /// A spec as the first release of format 1 wrote it; `BLESS=1` writes it anew.
-    const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/join-spec-1.json");
+    const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/join-spec-2.json");
+
+    /// A spec as the first release of format 1 wrote it.
+    const FORMAT_1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/join-spec-1.json");
 
     fn sample() -> JoinSpec {
         let view = feature::oracle::History::generate(0, 0).view;
@@ -130,9 +115,13 @@ mod tests {
         };
         let lookup = JoinLookup {
             keys: view.keys.iter().map(|key| format!("spine_{}", key.name)).collect(),
-            features: (0..view.features.len()).map(|place| (place, format!("@0.{place}"))).collect(),
+            features: (0..view.features.len()).map(|index| (index, format!("@0.{index}"))).collect(),
             view: Arc::new(view),
-            log: LogSnapshot { root: "/log".into(), version: 7, files: vec![file] },
+            log: LogSnapshot {
+                location: TableLocation::parse("/log").unwrap(),
+                version: 7,
+                files: vec![file],
+            },
             times: Some(("@0.event_time".to_owned(), "@0.available_at".to_owned())),
         };
         JoinSpec {
@@ -152,8 +141,20 @@ mod tests {
         if std::env::var_os("BLESS").is_some() {
             std::fs::write(SAMPLE, &written).unwrap();
         }
-        let held = std::fs::read_to_string(SAMPLE).unwrap();
-        assert_eq!(serde_json::from_str::<JoinSpec>(&held).unwrap(), sample());
-        assert_eq!(held, written, "another form of a spec is another format");
+        let pinned = std::fs::read_to_string(SAMPLE).unwrap();
+        assert_eq!(JoinSpec::read(pinned.as_bytes()).unwrap(), sample());
+        assert_eq!(pinned, written, "another form of a spec is another format");
+    }
+
+    #[test]
+    fn a_spec_of_format_1_is_still_read() {
+        assert_eq!(JoinSpec::read(&std::fs::read(FORMAT_1).unwrap()).unwrap(), sample());
+    }
+
+    #[test]
+    fn a_spec_of_a_later_format_is_refused() {
+        let later = JoinSpec { format: JoinSpec::FORMAT + 1, ..sample() };
+        let error = JoinSpec::read(&serde_json::to_vec(&later).unwrap()).unwrap_err();
+        assert!(error.contains("has format 3, and this twinstore runs formats up to 2"), "{error}");
     }
 }

@@ -10,16 +10,16 @@ use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
 use feature::{AsOf, Fold, Name, View};
 
-use crate::columns::{AVAILABLE_AT, DELETED, EVENT_TIME, POSITION_KIND, POSITION_MAJOR, POSITION_MINOR};
 use crate::error::OfflineError;
-use crate::join::entities::DictionaryCache;
+use crate::join::entities::{DictionaryCache, NO_ENTITY};
 use crate::join::folded::Folded;
 use crate::join::hidden::Hidden;
 use crate::join::kept_rows::{Kept, KeptRows, RowFacts};
-use crate::join::labels::{Labels, NO_ENTITY};
+use crate::join::labels::Labels;
 use crate::join::latest::{Best, LatestFold, LogRow};
 use crate::join::windows::{self, Argument, Offer, WindowFold};
-use crate::rows::{Positions, booleans, column, moment, times};
+use crate::log::columns::{AVAILABLE_AT, DELETED, EVENT_TIME, POSITION_KIND, POSITION_MAJOR, POSITION_MINOR};
+use crate::log::rows::{Positions, booleans, column, moment, times};
 
 /// Rows whose searches for their slots are interleaved.
 const BLOCK_ROWS: usize = 512;

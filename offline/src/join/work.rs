@@ -11,13 +11,14 @@ use feature::View;
 
 use crate::error::OfflineError;
 use crate::join::folded::Folded;
+use crate::join::label_times::label_times;
 use crate::join::labels::Labels;
 use crate::join::latest::Best;
 use crate::join::log_reader::{Queue, Reading};
 use crate::join::skip::Skip;
-use crate::join::spec::{JoinLookup, JoinSpec, LogFile};
+use crate::join::spec::{JoinLookup, JoinSpec};
 use crate::join::view_fold::{Ask, ViewFold};
-use crate::label_times::label_times;
+use crate::log::snapshot::LogFile;
 
 /// One view in one role on its way.
 struct Lookup {
@@ -62,7 +63,7 @@ pub(crate) fn join(
             view,
             best: Arc::new(Best::new(&labels)),
             labels,
-            queue: Queue::new(lookup.log.root.clone(), files, skip),
+            queue: Queue::new(lookup.log.location.open()?, files, skip),
             folds: Mutex::new(Vec::new()),
             open: AtomicUsize::new(threads),
             folded: Mutex::new(None),

@@ -17,7 +17,6 @@
 //! ```
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     reason = "a harness of tests: what goes wrong in it ends the test aloud"

@@ -1,8 +1,9 @@
 //! What code may not say: lints silenced without a reason, work left undone, clocks read below the
 //! command line, `unsafe` outside of its few places.
 
+use super::modules::Modules;
 use super::tree::{File, Tree, Violation};
-use super::{hold, in_sample};
+use super::{hold, in_sample, in_samples};
 
 /// Where `unsafe` may be, and why.
 const UNSAFE: [&str; 2] = [
@@ -16,6 +17,9 @@ const UNSAFE: [&str; 2] = [
 const CLOCKED: [&str; 4] = ["cli/", "tests/", "benches/", "examples/"];
 
 const CLOCKS: [&str; 5] = ["SystemTime::now", "Timestamp::now", "Zoned::now", "Utc::now", "Local::now"];
+
+/// Programs of tests and measurements, which may end with any message.
+pub(super) const UNCHECKED: [&str; 4] = ["tests", "benches", "examples", "test-support"];
 
 /// Macros that leave work undone.
 const UNDONE: [&str; 3] = ["todo!", "unimplemented!", "dbg!"];
@@ -36,6 +40,30 @@ fn lints_are_silenced_with_a_reason(tree: &Tree) -> Vec<Violation> {
             let attribute = attribute.split(")]").next().unwrap_or_default();
             if bare.contains("[expect(") && !attribute.contains("reason = ") {
                 found.push(file.at(index + 1, "say why this lint is wrong here: `reason = \"…\"`"));
+            }
+        }
+    }
+    found
+}
+
+/// A value that cannot be absent is taken with `expect`, which says why it cannot: never a literal in its place.
+fn invariants_are_named(tree: &Tree) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let crates = tree.files.iter().filter_map(|file| file.path.strip_suffix("/Cargo.toml"));
+    for krate in crates.filter(|krate| !UNCHECKED.iter().any(|folder| krate.starts_with(folder))) {
+        for module in Modules::of(tree, krate).all.values() {
+            let code = bare(&module.file.text);
+            let end = code.find("#[cfg(test)]\nmod tests").unwrap_or(code.len());
+            for (index, line) in code[..end].lines().enumerate() {
+                let is_named = |line: &str| line.trim_start().starts_with("\"invariant: ");
+                let whole = module.file.text.lines().nth(index).unwrap_or_default();
+                let next = module.file.text.lines().nth(index + 1).unwrap_or_default();
+                let argument = whole.split(".expect(").nth(1).unwrap_or_default();
+                let is_named = is_named(argument) || argument.is_empty() && is_named(next);
+                if line.contains(".expect(") && !is_named {
+                    let message = "say what cannot fail: `.expect(\"invariant: …\")`, or return an error";
+                    found.push(module.file.at(index + 1, message));
+                }
             }
         }
     }
@@ -107,6 +135,11 @@ fn holds(line: &str, word: &str) -> bool {
 
 /// The lines of a file with the insides of strings and comments blanked out.
 fn bare_lines(text: &str) -> Vec<String> {
+    bare(text).lines().map(str::to_owned).collect()
+}
+
+/// A file with the insides of strings and comments blanked out.
+pub(super) fn bare(text: &str) -> String {
     let characters: Vec<char> = text.chars().collect();
     let mut bare = String::with_capacity(text.len());
     let mut at = 0;
@@ -118,7 +151,7 @@ fn bare_lines(text: &str) -> Vec<String> {
         }
         at = end;
     }
-    bare.lines().map(str::to_owned).collect()
+    bare
 }
 
 /// Where the token at `at` ends, and whether it is code.
@@ -169,6 +202,23 @@ fn end_of_raw_string(text: &[char], from: usize) -> Option<usize> {
 #[test]
 fn every_silenced_lint_has_a_reason() {
     hold(lints_are_silenced_with_a_reason);
+}
+
+#[test]
+fn every_expect_names_its_invariant() {
+    hold(invariants_are_named);
+}
+
+#[test]
+fn an_expect_without_an_invariant_is_found_outside_of_tests() {
+    let found = |code: &str| {
+        let files = [("a/Cargo.toml", ""), ("a/src/lib.rs", "mod b;\n"), ("a/src/b.rs", code)];
+        in_samples(invariants_are_named, &files).len()
+    };
+    assert_eq!(found("fn f() {\n    x.expect(\"it is there\");\n}\n"), 1);
+    assert_eq!(found("fn f() {\n    x.expect(\"invariant: f is called after g\");\n}\n"), 0);
+    assert_eq!(found("fn f() {\n    x.expect(\n        \"invariant: f is called after g\",\n    );\n}\n"), 0);
+    assert_eq!(found("#[cfg(test)]\nmod tests {\n    fn f() {\n        x.expect(\"why\");\n    }\n}\n"), 0);
 }
 
 #[test]

@@ -1,0 +1,24 @@
+//! Why a text or a number is not a moment or a duration.
+
+use thiserror::Error;
+
+/// A moment that cannot be: outside the years 0001 to 9999, or text that is not one.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TimeError {
+    /// The count of microseconds lies outside the years 0001 to 9999.
+    #[error("{0} microseconds since 1970 lies outside the years 0001 to 9999")]
+    OutOfRange(i64),
+    /// The text is not an RFC 3339 time.
+    #[error("`{0}` is not a time: write it as 2013-06-01T12:00:00Z")]
+    NotATime(String),
+    /// The text is a time, with the name of a zone behind it.
+    #[error("`{0}` names a zone in brackets: write its offset alone, as in 2013-06-01T12:00:00-04:00")]
+    ZoneInBrackets(String),
+    /// The text is a time outside the years 0001 to 9999.
+    #[error("`{0}` lies outside the years 0001 to 9999")]
+    OutsideYears(String),
+    /// The text is not a duration.
+    #[error("`{0}` is not a duration: write a whole number and a unit, as in 90s, 5m, 1h, 7d or 3y")]
+    NotASpan(String),
+}

@@ -1,0 +1,130 @@
+//! Rows appended to a table, or put in the place of files with the same rows, in one commit.
+//!
+//! An append reads the counters that it compares and commits on the same snapshot, so two writers of the same
+//! positions cannot both win ([`crate::log::commit`] sees the same counter).
+
+use arrow::array::RecordBatch;
+use deltalake_core::kernel::{Action, Add};
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::writer::{DeltaWriter, RecordBatchWriter};
+
+use crate::blocking::blocking_future;
+use crate::error::OfflineError;
+use crate::log::commit::{Committed, Intent};
+use crate::log::encodings::writer_properties;
+use crate::log::table::{DataFile, Marker, Table};
+
+impl Table {
+    /// Begins an append to this snapshot.
+    pub(crate) async fn appender(&mut self) -> Result<Appender<'_>, OfflineError> {
+        if self.version().is_none() {
+            self.create().await?;
+        }
+        let writer = self.writer()?;
+        Ok(Appender { table: self, writer: Some(writer) })
+    }
+
+    /// Puts one batch in the place of the files that hold the same rows. Says that no data changed. A conflict
+    /// where another replaced one of the files: its rows would be there twice.
+    pub(crate) async fn replace(
+        &mut self,
+        files: &[DataFile],
+        rows: RecordBatch,
+    ) -> Result<u64, OfflineError> {
+        let mut writer = self.writer()?;
+        let written = blocking_future(move || async move {
+            writer.write(rows).await?;
+            writer.flush().await
+        });
+        let written = written.await.map_err(|error| self.failed(error))?;
+        let written = self.synced(written).await?;
+        let adds = written.len();
+        let snapshot = self.delta.snapshot().map_err(|error| self.failed(error))?;
+        let held = snapshot.log_data();
+        let replaced =
+            held.iter().filter(|held| files.iter().any(|file| file.path == held.object_store_path()));
+        let mut actions: Vec<Action> =
+            replaced.map(|file| Action::Remove(file.remove_action(false))).collect();
+        actions.extend(written.into_iter().map(|add| Action::Add(Add { data_change: false, ..add })));
+        if actions.len() != files.len() + adds {
+            return Err(self.conflict("another compaction replaced some of the same files"));
+        }
+        let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
+        let intent = Intent { actions, operation, markers: &[], reads: &[], reads_rows: false };
+        Ok(self.commit(&intent).await?.version)
+    }
+
+    fn writer(&self) -> Result<RecordBatchWriter, OfflineError> {
+        let writer = RecordBatchWriter::for_table(&self.delta).map_err(|error| self.failed(error))?;
+        Ok(writer.with_writer_properties(writer_properties(self.schema())))
+    }
+}
+
+/// Rows that are being appended to a table. Nothing of them is visible before the commit, and an appender
+/// that is dropped leaves the table as it was.
+pub struct Appender<'a> {
+    table: &'a mut Table,
+    /// Away while a batch is encoded; an append that was cancelled meanwhile has none.
+    writer: Option<RecordBatchWriter>,
+}
+
+impl Appender<'_> {
+    /// Writes a batch of the table's schema.
+    pub async fn write(&mut self, batch: RecordBatch) -> Result<(), OfflineError> {
+        let mut writer = self.writer.take().ok_or(OfflineError::Cancelled)?;
+        let (writer, written) = blocking_future(move || async move {
+            let written = writer.write(batch).await;
+            (writer, written)
+        })
+        .await;
+        self.writer = Some(writer);
+        written.map_err(|error| self.table.failed(error))
+    }
+
+    /// Commits what was written and moves the counters, all in one commit decided on the snapshot that the
+    /// append began on; a conflict where another writer moved one of them since, or one of the counters that
+    /// were read besides. Gives the new version, which the table then stands at.
+    pub async fn commit(self, markers: &[Marker], reads: &[&str]) -> Result<Committed, OfflineError> {
+        let (table, written) = self.close().await?;
+        table.commit(&written.intent(table.partition, markers, reads)).await
+    }
+
+    /// Ends the writing, and leaves the commit for later.
+    pub async fn finish(self) -> Result<Written, OfflineError> {
+        Ok(self.close().await?.1)
+    }
+}
+
+impl<'a> Appender<'a> {
+    async fn close(mut self) -> Result<(&'a mut Table, Written), OfflineError> {
+        let table = self.table;
+        let mut writer = self.writer.take().ok_or(OfflineError::Cancelled)?;
+        let adds = blocking_future(move || async move { writer.flush().await }).await;
+        let adds = adds.map_err(|error| table.failed(error))?;
+        let adds = table.synced(adds).await?;
+        Ok((table, Written { adds }))
+    }
+}
+
+/// Files with rows that no commit names yet.
+#[derive(Debug, Clone)]
+pub struct Written {
+    adds: Vec<Add>,
+}
+
+impl Written {
+    pub(crate) fn intent<'a>(
+        &self,
+        partition: Option<&str>,
+        markers: &'a [Marker],
+        reads: &'a [&'a str],
+    ) -> Intent<'a> {
+        let operation = DeltaOperation::Write {
+            mode: SaveMode::Append,
+            partition_by: partition.map(|column| vec![column.to_owned()]),
+            predicate: None,
+        };
+        let actions = self.adds.iter().cloned().map(Action::Add).collect();
+        Intent { actions, operation, markers, reads, reads_rows: false }
+    }
+}

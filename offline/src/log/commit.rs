@@ -1,0 +1,194 @@
+//! One commit of a table, and what makes it a conflict.
+//!
+//! A commit is decided on a snapshot and tried as the version after it. Where others took that version, what they
+//! committed is read: it is passed over where nothing of it bears on the decision, and is a conflict otherwise. The
+//! table format's own check is not enough for that: it lets two compactions remove the same files, since neither
+//! changes data, and knows of no counter that was only read.
+
+use std::collections::HashSet;
+
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
+use deltalake_core::kernel::{Action, Add, Transaction};
+use deltalake_core::logstore::get_actions;
+use deltalake_core::protocol::DeltaOperation;
+use deltalake_core::{DeltaTableError, Path};
+
+use crate::error::OfflineError;
+use crate::fault_injection::{BatchGuard, BatchPoint};
+use crate::log::table::{DataFile, Marker, Table, length};
+
+/// How often a commit is tried again because harmless ones keep taking the version.
+const TRIES: usize = 1000;
+
+/// A commit that is to be made.
+pub(crate) struct Intent<'a> {
+    pub(crate) actions: Vec<Action>,
+    pub(crate) operation: DeltaOperation,
+    /// The counters that it moves.
+    pub(crate) markers: &'a [Marker],
+    /// The counters on which it was decided besides.
+    pub(crate) reads: &'a [&'a str],
+    /// Whether it was decided on all rows of the table, so that rows of others are a conflict.
+    pub(crate) reads_rows: bool,
+}
+
+/// A commit that was made.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    /// Its version, at which the table then stands.
+    pub version: u64,
+    /// What others committed between the snapshot on which it was decided and it.
+    pub between: Added,
+}
+
+/// The files whose rows commits added to a table, in no order.
+#[derive(Debug, Clone, Default)]
+pub struct Added {
+    pub(crate) files: Vec<DataFile>,
+}
+
+impl Added {
+    /// Adds what other commits added.
+    pub fn extend(&mut self, other: Added) {
+        self.files.extend(other.files);
+    }
+}
+
+impl Table {
+    /// Makes a commit as the next version that is free, unless what others committed meanwhile bears on it: then
+    /// the table stands where it was, and the commit is a conflict.
+    pub(crate) async fn commit(&mut self, intent: &Intent<'_>) -> Result<Committed, OfflineError> {
+        let before = self.delta.clone();
+        let mut between = Added::default();
+        for _ in 0..TRIES {
+            let found = match self.commit_next(intent).await {
+                Ok(Some(version)) => return Ok(Committed { version, between }),
+                Ok(None) => self.pass_over(intent).await,
+                Err(error) => Err(error),
+            };
+            match found {
+                Ok(added) => between.extend(added),
+                Err(error) => {
+                    self.delta = before;
+                    return Err(error);
+                }
+            }
+        }
+        self.delta = before;
+        Err(self.conflict("other commits kept taking its version"))
+    }
+
+    /// Makes a commit as the version after the snapshot; none where that is taken.
+    pub(crate) async fn commit_next(&mut self, intent: &Intent<'_>) -> Result<Option<u64>, OfflineError> {
+        let snapshot = self.delta.snapshot().map_err(|error| self.failed(error))?;
+        let transactions =
+            intent.markers.iter().map(|marker| Transaction::new(&marker.app, marker.version)).collect();
+        BatchPoint::FileWritten.pass();
+        // Without retries nothing is passed over but by our own rules.
+        let properties =
+            CommitProperties::default().with_max_retries(0).with_application_transactions(transactions);
+        let committed = CommitBuilder::from(properties)
+            .with_actions(intent.actions.clone())
+            .build(Some(snapshot), self.delta.log_store(), intent.operation.clone())
+            .await;
+        match committed {
+            Ok(committed) => {
+                let version = committed.version();
+                self.delta.state = Some(committed.snapshot());
+                BatchPoint::Committed.pass();
+                Ok(Some(version))
+            }
+            Err(DeltaTableError::Transaction { source: TransactionError::MaxCommitAttempts(_) }) => Ok(None),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// Brings the snapshot up to the newest version and gives what was added since; a conflict, with the
+    /// snapshot as it was, where another moved one of these counters.
+    pub(crate) async fn advance(&mut self, reads: &[&str]) -> Result<Added, OfflineError> {
+        let before = self.delta.clone();
+        let intent = Intent {
+            actions: Vec::new(),
+            operation: DeltaOperation::Optimize { predicate: None, target_size: 0 },
+            markers: &[],
+            reads,
+            reads_rows: false,
+        };
+        let added = self.pass_over(&intent).await;
+        if added.is_err() {
+            self.delta = before;
+        }
+        added
+    }
+
+    /// Moves the snapshot to the newest version, unless a commit on the way bears on the intent.
+    async fn pass_over(&mut self, intent: &Intent<'_>) -> Result<Added, OfflineError> {
+        let before = self.version();
+        self.refresh().await?;
+        let Some(newest) = self.version() else { return Ok(Added::default()) };
+        let counters: HashSet<&str> = intent
+            .markers
+            .iter()
+            .map(|marker| marker.app.as_str())
+            .chain(intent.reads.iter().copied())
+            .collect();
+        let removed: HashSet<&str> = intent.actions.iter().filter_map(removes).collect();
+        let mut added = Added::default();
+        for version in before.map_or(0, |before| before + 1)..=newest {
+            for action in self.actions(version).await? {
+                match action {
+                    Action::Txn(moved)
+                        if counters.contains(moved.app_id.as_str()) && BatchGuard::Snapshot.is_there() =>
+                    {
+                        return Err(self.conflict(&format!("version {version} moved `{}`", moved.app_id)));
+                    }
+                    Action::Remove(_)
+                        if removes(&action).is_some_and(|name| removed.contains(name))
+                            && BatchGuard::RemovedFiles.is_there() =>
+                    {
+                        return Err(self.conflict(&format!("version {version} replaced the same files")));
+                    }
+                    Action::Metadata(_) | Action::Protocol(_) if before.is_some() => {
+                        return Err(self.conflict(&format!("version {version} changed the table itself")));
+                    }
+                    Action::Add(add) if add.data_change && intent.reads_rows => {
+                        return Err(
+                            self.conflict(&format!("version {version} added rows to `{}`", self.name()))
+                        );
+                    }
+                    Action::Add(add) if add.data_change => added.files.push(self.data_file(add)?),
+                    _ => {}
+                }
+            }
+        }
+        Ok(added)
+    }
+
+    async fn actions(&self, version: u64) -> Result<Vec<Action>, OfflineError> {
+        let entry = self.delta.log_store().read_commit_entry(version).await;
+        let bytes = entry.map_err(|error| self.failed(error))?;
+        let bytes = bytes.ok_or_else(|| self.failed(DeltaTableError::InvalidVersion(version)))?;
+        get_actions(version, &bytes).map_err(|error| self.failed(error))
+    }
+
+    fn data_file(&self, add: Add) -> Result<DataFile, OfflineError> {
+        let path = Path::parse(&add.path).map_err(|error| self.failed(DeltaTableError::from(error)))?;
+        let partition = self.partition.and_then(|column| add.partition_values.get(column).cloned()).flatten();
+        Ok(DataFile { path, bytes: length(add.size), rows: None, partition })
+    }
+
+    pub(crate) fn conflict(&self, why: &str) -> OfflineError {
+        OfflineError::Conflict { table: self.name().to_owned(), why: why.to_owned() }
+    }
+}
+
+/// The name of the file that an action removes. Names are unique, and paths may be written in several ways.
+fn removes(action: &Action) -> Option<&str> {
+    match action {
+        Action::Remove(file) => file.path.rsplit('/').next(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! Commits that were decided on one snapshot, and come after others.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::datatypes::{Field, Schema};
+use feature::oracle::History;
+use feature::{Provenance, Row, Span, Value, View};
+use tempfile::TempDir;
+
+use crate::error::OfflineError;
+use crate::log::columns::{Facts, log_batch};
+use crate::log::compaction::due;
+use crate::log::storage::durable::steps::{self, Step};
+use crate::log::store::OfflineStore;
+use crate::log::table::Marker;
+use crate::log::view_log::Log;
+
+/// A log of a generated history, one commit for each few rows.
+struct Logged {
+    history: History,
+    store: OfflineStore,
+    _folder: TempDir,
+}
+
+impl Logged {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = OfflineStore::open("offline", folder.path()).unwrap();
+        let logged = Self { history: History::generate(7, 60), store, _folder: folder };
+        let mut log = logged.log().await;
+        for rows in logged.rows().chunks(5) {
+            append(&mut log, rows, "loads", &[]).await.unwrap();
+        }
+        logged
+    }
+
+    async fn log(&self) -> Log {
+        self.store.log(&Arc::new(self.history.view.clone())).await.unwrap()
+    }
+
+    fn rows(&self) -> Vec<(&[Value], &Row)> {
+        let entities = self.history.entities.iter();
+        entities.flat_map(|(keys, rows)| rows.iter().map(|row| (keys.as_slice(), row))).collect()
+    }
+
+    /// How often each position is in the log that is there now.
+    async fn positions(&self) -> BTreeMap<(u8, u32, u64), usize> {
+        let mut positions = BTreeMap::new();
+        self.log().await.for_each_position(|parts| *positions.entry(parts).or_default() += 1).await.unwrap();
+        positions
+    }
+}
+
+async fn append(
+    log: &mut Log,
+    rows: &[(&[Value], &Row)],
+    moves: &str,
+    reads: &[&str],
+) -> Result<crate::Committed, OfflineError> {
+    let next = log.marker(moves).await.unwrap().unwrap_or(0) + 1;
+    let rows = batch(&log.view().clone(), rows);
+    let mut appender = log.appender().await.unwrap();
+    appender.write(rows).await.unwrap();
+    appender.commit(&[Marker { app: moves.to_owned(), version: next }], reads).await
+}
+
+fn batch(view: &View, rows: &[(&[Value], &Row)]) -> RecordBatch {
+    let keys = view.keys.iter().enumerate().map(|(place, key)| {
+        let values: Vec<Value> = rows.iter().map(|(keys, _)| keys[place].clone()).collect();
+        (key.name.to_string(), transform::array_of(&values, key.data_type))
+    });
+    let columns = view.columns.iter().enumerate().map(|(place, column)| {
+        let values: Vec<Value> = rows.iter().map(|(_, row)| row.values[place].clone()).collect();
+        (column.name.to_string(), transform::array_of(&values, column.data_type))
+    });
+    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = keys
+        .chain(columns)
+        .map(|(name, array)| (Field::new(name, array.data_type().clone(), true), array))
+        .unzip();
+    let values = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap();
+    let times =
+        |of: fn(&Row) -> i64| TimestampMicrosecondArray::from_iter_values(rows.iter().map(|(_, r)| of(r)));
+    let facts = Facts {
+        event_times: times(|row| row.event_time.get()),
+        available_at: times(|row| row.available_at.get()),
+        provenance: Provenance::Simulated,
+        assumed_delay: Some(Span::SECOND),
+        positions: rows.iter().map(|(_, row)| row.position).collect(),
+        deleted: BooleanArray::from_iter(rows.iter().map(|(_, row)| Some(row.deleted))),
+        late: BooleanArray::from(vec![false; rows.len()]),
+    };
+    log_batch(view, &values, facts).unwrap()
+}
+
+#[tokio::test]
+async fn of_two_compactions_of_the_same_files_one_is_a_conflict() {
+    let logged = Logged::new().await;
+    let expected = logged.positions().await;
+    let (mut one, mut other) = (logged.log().await, logged.log().await);
+    let (first, batch) = due(&mut one).await.unwrap();
+    let (same, again) = due(&mut other).await.unwrap();
+    one.table_mut().replace(&first, batch).await.unwrap();
+    let refused = other.table_mut().replace(&same, again).await;
+    assert!(matches!(refused, Err(OfflineError::Conflict { .. })), "{refused:?}");
+    assert_eq!(logged.positions().await, expected);
+    // What is left is found again on the snapshot that is there now.
+    assert_eq!(other.optimize().await.unwrap().rows_rewritten, 0);
+    assert_eq!(logged.positions().await, expected);
+}
+
+#[tokio::test]
+async fn compactions_at_once_leave_every_row_once() {
+    for _ in 0..5 {
+        let logged = Logged::new().await;
+        let expected = logged.positions().await;
+        let mut logs = [logged.log().await, logged.log().await, logged.log().await];
+        let done = futures::future::join_all(logs.iter_mut().map(Log::optimize)).await;
+        assert!(done.iter().all(Result::is_ok), "{done:?}");
+        assert_eq!(logged.positions().await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_compaction_passes_over_an_append() {
+    let logged = Logged::new().await;
+    let mut expected = logged.positions().await;
+    let mut log = logged.log().await;
+    let (files, batch) = due(&mut log).await.unwrap();
+    let rows = logged.rows();
+    append(&mut logged.log().await, &rows[..3], "loads", &[]).await.unwrap();
+    log.table_mut().replace(&files, batch).await.unwrap();
+    for (_, row) in &rows[..3] {
+        *expected.get_mut(&row.position.parts()).unwrap() += 1;
+    }
+    assert_eq!(logged.positions().await, expected);
+}
+
+#[tokio::test]
+async fn a_commit_conflicts_with_what_it_was_decided_on_and_with_nothing_else() {
+    let logged = Logged::new().await;
+    let rows = logged.rows();
+    let (mut log, before) = (logged.log().await, logged.log().await.version());
+    append(&mut logged.log().await, &rows[..2], "stream", &[]).await.unwrap();
+    append(&mut logged.log().await, &rows[..1], "files", &[]).await.unwrap();
+    for (moves, reads) in [("files", ["other"]), ("other", ["files"]), ("other", ["stream"])] {
+        let refused = append(&mut log, &rows[..1], moves, &reads).await;
+        assert!(matches!(refused, Err(OfflineError::Conflict { .. })), "{moves}: {refused:?}");
+        assert_eq!(log.version(), before, "a conflict leaves the snapshot that was decided on");
+    }
+    let committed = append(&mut log, &rows[..1], "other", &["another"]).await.unwrap();
+    assert_eq!(Some(committed.version), before.map(|before| before + 3));
+    // What came between is known, and nothing of its own with it.
+    let mut between = log.scan_added(&committed.between, &["_position_kind"]).unwrap();
+    let mut found = 0;
+    while let Some(batch) = futures::StreamExt::next(&mut between).await {
+        found += batch.unwrap().num_rows();
+    }
+    assert_eq!(found, 3);
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_before_it_is_synced() {
+    let logged = Logged::new().await;
+    let rows = logged.rows();
+    let mut log = logged.log().await;
+    let (folder, commits) = (log.folder().unwrap(), log.folder().unwrap().join("_delta_log"));
+    for compacts in [false, true] {
+        steps::taken(&folder);
+        match compacts {
+            true => assert!(log.optimize().await.unwrap().rows_rewritten > 0),
+            false => drop(append(&mut log, &rows[..9], "loads", &[]).await.unwrap()),
+        }
+        let steps = steps::taken(&folder);
+        let at = |step: Step| steps.iter().position(|other| *other == step);
+        let commit = commits.join(format!("{:020}.json", log.version().unwrap()));
+        let named = at(Step::Named(commit.clone())).unwrap();
+        assert!(
+            at(Step::Synced(commit)).unwrap() < named,
+            "a commit is whole when it has its name: {steps:?}"
+        );
+        let last = steps.iter().rposition(|step| *step == Step::Synced(commits.clone()));
+        assert!(last.unwrap() > named, "and has it after a power cut: {steps:?}");
+        let mut files = 0;
+        for (place, step) in steps.iter().enumerate().take(named) {
+            let Step::Named(file) = step else { continue };
+            let synced =
+                |path: &std::path::Path| steps[place..named].contains(&Step::Synced(path.to_owned()));
+            assert!(
+                file.ancestors().skip(1).take_while(|path| path.starts_with(&folder)).all(synced),
+                "{steps:?}"
+            );
+            assert!(synced(file), "{} is committed before it is on disk: {steps:?}", file.display());
+            files += 1;
+        }
+        assert!(files > 0, "{steps:?}");
+    }
+}

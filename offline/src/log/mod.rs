@@ -1,0 +1,34 @@
+//! The log: one append-only Delta table of rows for each view version, how it lies in its storage, and its checks.
+
+mod append;
+mod check;
+pub(crate) mod columns;
+mod commit;
+mod commit_list;
+mod compaction;
+mod dead_letters;
+mod encodings;
+pub(crate) mod rows;
+mod scan;
+pub(crate) mod snapshot;
+pub(crate) mod storage;
+mod storage_clock;
+mod store;
+mod table;
+mod view_log;
+
+pub use append::{Appender, Written};
+pub use check::CheckedTable;
+pub use columns::{
+    ASSUMED_DELAY, AVAILABLE_AT, DATE, DELETED, EVENT_TIME, Facts, LATE, POSITION_KIND, POSITION_MAJOR,
+    POSITION_MINOR, PROVENANCE, log_batch, log_schema,
+};
+pub use commit::{Added, Committed};
+pub use compaction::Optimized;
+pub use dead_letters::{DeadLetter, DeadLetters};
+pub use rows::{row_columns, rows};
+pub use snapshot::{LogFile, LogSnapshot};
+pub use storage::TableLocation;
+pub use store::OfflineStore;
+pub use table::{Marker, source_table};
+pub use view_log::Log;

@@ -1,0 +1,18 @@
+//! The files of a log: how they are written durably, checked when they are read, and named.
+
+pub(crate) mod block_sums;
+mod checked_file;
+mod checked_storage;
+mod commit_sum;
+pub(crate) mod durable;
+mod file_kind;
+mod last_commit;
+mod location;
+mod upload;
+
+pub(crate) use checked_file::{CheckedFile, check_length};
+pub(crate) use checked_storage::Storage;
+pub(crate) use file_kind::{COMMITS, LAST_CHECKPOINT, commit_name, version_of};
+pub(crate) use last_commit::LastCommit;
+pub(crate) use location::TableFiles;
+pub use location::TableLocation;

@@ -1,0 +1,56 @@
+//! Where the logs of a project lie.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use feature::{VersionId, View};
+
+use crate::error::OfflineError;
+use crate::log::dead_letters::DeadLetters;
+use crate::log::storage::TableLocation;
+use crate::log::view_log::Log;
+
+/// The folder, or later the bucket, that holds a table for each view version.
+#[derive(Debug, Clone)]
+pub struct OfflineStore {
+    root: TableLocation,
+}
+
+impl OfflineStore {
+    /// The store at a folder, which is made when the first row is written. Relative paths are
+    /// taken from `project`.
+    pub fn open(location: &str, project: &Path) -> Result<Self, OfflineError> {
+        let wrong = |why: &str| OfflineError::Location { url: location.to_owned(), why: why.to_owned() };
+        let path = match location.split_once("://") {
+            None => location,
+            Some(("file", path)) => path,
+            Some(_) => return Err(wrong("this build writes to local folders; give a path")),
+        };
+        let absolute = std::path::absolute(project.join(path)).map_err(|error| wrong(&error.to_string()))?;
+        Ok(Self { root: TableLocation::of_folder(&absolute)? })
+    }
+
+    /// The log of a view version at its newest snapshot.
+    pub async fn log(&self, view: &Arc<View>) -> Result<Log, OfflineError> {
+        Log::open(view.clone(), self.table(&view.id, "log")?, None).await
+    }
+
+    /// The log of a view version at an older snapshot.
+    pub async fn log_at(&self, view: &Arc<View>, version: u64) -> Result<Log, OfflineError> {
+        Log::open(view.clone(), self.table(&view.id, "log")?, Some(version)).await
+    }
+
+    /// The rows of a view version that were refused.
+    pub async fn dead_letters(&self, view: &VersionId) -> Result<DeadLetters, OfflineError> {
+        DeadLetters::open(view, self.table(view, "dead_letters")?).await
+    }
+
+    /// The folder that holds the tables.
+    pub fn folder(&self) -> Result<PathBuf, OfflineError> {
+        self.root.folder()
+    }
+
+    fn table(&self, view: &VersionId, kind: &str) -> Result<TableLocation, OfflineError> {
+        self.root.join(&format!("{kind}/{}/v{}/", view.name, view.version))
+    }
+}

@@ -1,0 +1,135 @@
+//! The log of one view version: the only durable truth about its rows.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use datafusion::execution::SendableRecordBatchStream;
+use feature::View;
+
+use crate::error::OfflineError;
+use crate::log::append::{Appender, Written};
+use crate::log::columns::{DATE, log_schema};
+use crate::log::commit::{Added, Committed};
+use crate::log::scan;
+use crate::log::snapshot::{LogFile, LogSnapshot};
+use crate::log::storage::TableLocation;
+use crate::log::table::{Marker, Table};
+
+/// The log of one view version at one snapshot.
+#[derive(Debug, Clone)]
+pub struct Log {
+    view: Arc<View>,
+    table: Table,
+}
+
+impl Log {
+    pub(crate) async fn open(
+        view: Arc<View>,
+        location: TableLocation,
+        version: Option<u64>,
+    ) -> Result<Self, OfflineError> {
+        let table =
+            Table::open(view.id.to_string(), location, log_schema(&view), Some(DATE), version).await?;
+        Ok(Self { view, table })
+    }
+
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    pub(crate) fn table_mut(&mut self) -> &mut Table {
+        &mut self.table
+    }
+
+    /// The view whose rows these are.
+    pub fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    /// The version of the snapshot; `None` if nothing was ever written.
+    pub fn version(&self) -> Option<u64> {
+        self.table.version()
+    }
+
+    /// The folder that the log lies in.
+    pub fn folder(&self) -> Result<PathBuf, OfflineError> {
+        self.table.folder()
+    }
+
+    /// How many rows the snapshot has, by its files' statistics.
+    pub fn row_count(&self) -> u64 {
+        self.table.files().iter().filter_map(|file| file.rows).sum()
+    }
+
+    /// Brings the snapshot up to the newest version.
+    pub async fn refresh(&mut self) -> Result<(), OfflineError> {
+        self.table.refresh().await
+    }
+
+    /// Brings the snapshot up to the newest version and gives what was added since. A conflict, with the
+    /// snapshot as it was, where another moved one of these counters.
+    pub async fn advance(&mut self, reads: &[&str]) -> Result<Added, OfflineError> {
+        self.table.advance(reads).await
+    }
+
+    /// Commits written rows and moves the counters, decided on this snapshot: a conflict where another moved one
+    /// of them since, or one of those that were read besides.
+    pub async fn commit(
+        &mut self,
+        rows: &Written,
+        markers: &[Marker],
+        reads: &[&str],
+    ) -> Result<Committed, OfflineError> {
+        self.table.commit(&rows.intent(self.table.partition, markers, reads)).await
+    }
+
+    /// The same as the very next version; `None`, and nothing committed, if another writer took that version.
+    pub async fn commit_next(
+        &mut self,
+        rows: &Written,
+        markers: &[Marker],
+    ) -> Result<Option<u64>, OfflineError> {
+        self.table.commit_next(&rows.intent(self.table.partition, markers, &[])).await
+    }
+
+    /// Where a counter stands in this snapshot.
+    pub async fn marker(&self, app: &str) -> Result<Option<i64>, OfflineError> {
+        self.table.marker(app).await
+    }
+
+    /// Begins an append of batches of the log's schema to this snapshot.
+    pub async fn appender(&mut self) -> Result<Appender<'_>, OfflineError> {
+        self.table.appender().await
+    }
+
+    /// The files of the snapshot, for a join; `None` if nothing was ever written.
+    pub fn snapshot(&self) -> Result<Option<LogSnapshot>, OfflineError> {
+        let Some(version) = self.version() else { return Ok(None) };
+        let files = self.table.files().into_iter().map(|file| LogFile {
+            path: file.path.to_string(),
+            bytes: file.bytes,
+            rows: file.rows,
+            date: file.partition,
+        });
+        Ok(Some(LogSnapshot { location: self.table.location().clone(), version, files: files.collect() }))
+    }
+
+    /// Reads these columns of all rows, in no order.
+    pub fn scan(&self, columns: &[&str]) -> Result<SendableRecordBatchStream, OfflineError> {
+        scan::stream(&self.table, &self.table.files(), columns)
+    }
+
+    /// Reads these columns of the rows that commits added, in no order.
+    pub fn scan_added(
+        &self,
+        added: &Added,
+        columns: &[&str],
+    ) -> Result<SendableRecordBatchStream, OfflineError> {
+        scan::stream(&self.table, &added.files, columns)
+    }
+
+    /// Gives the parts of every row's position, in no order: as [`feature::Position::parts`].
+    pub async fn for_each_position(&self, each: impl FnMut((u8, u32, u64))) -> Result<(), OfflineError> {
+        scan::for_each_position(&self.table, each).await
+    }
+}

@@ -1,0 +1,87 @@
+//! Parquet files of other programs, opened so that every time in them is the moment that its writer meant.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Schema, TimeUnit};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
+use parquet::basic::Type as PhysicalType;
+use parquet::errors::ParquetError;
+use parquet::file::reader::ChunkReader;
+use parquet::schema::types::Type;
+
+/// A reader of a file. Times of 96 bits, as older writers have them, are read in microseconds: in nanoseconds, which
+/// is their reader's default, those beyond 2262 become other moments.
+pub fn open_parquet(file: File) -> Result<ParquetRecordBatchReaderBuilder<File>, ParquetError> {
+    let metadata = parquet_metadata(&file)?;
+    Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata))
+}
+
+/// The metadata of a file, with the types in which [`open_parquet`] reads its columns.
+pub(crate) fn parquet_metadata(file: &impl ChunkReader) -> Result<ArrowReaderMetadata, ParquetError> {
+    let found = ArrowReaderMetadata::load(file, ArrowReaderOptions::new())?;
+    let columns = found.metadata().file_metadata().schema_descr().root_schema().get_fields().to_vec();
+    let is_wide = |column: &Type| column.is_primitive() && column.get_physical_type() == PhysicalType::INT96;
+    if columns.iter().any(|column| is_wide(column)) {
+        let fields =
+            found.schema().fields().iter().zip(&columns).map(|(field, column)| match is_wide(column) {
+                true => {
+                    let data_type = DataType::Timestamp(TimeUnit::Microsecond, None);
+                    Arc::new(field.as_ref().clone().with_data_type(data_type))
+                }
+                false => Arc::clone(field),
+            });
+        let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), found.schema().metadata().clone());
+        let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
+        ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), options)
+    } else {
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::AsArray;
+    use arrow::datatypes::TimestampMicrosecondType;
+    use parquet::data_type::{Int96, Int96Type};
+    use parquet::file::writer::SerializedFileWriter;
+    use parquet::schema::parser::parse_message_type;
+
+    use super::*;
+
+    #[test]
+    fn a_time_of_96_bits_beyond_2262_is_the_moment_that_was_written() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let schema = parse_message_type("message m { required int96 at; }").unwrap();
+        let mut writer =
+            SerializedFileWriter::new(file.reopen().unwrap(), Arc::new(schema), Default::default()).unwrap();
+        let mut group = writer.next_row_group().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        // Julian days of 1969-12-31, 2500-01-01 and 9999-12-31, and nanoseconds of the day.
+        let times = [(2_440_587, 86_399_999_999_999), (2_634_167, 0), (5_373_484, 1_999)];
+        let times = times.map(|(day, nanos): (u32, u64)| {
+            let mut time = Int96::new();
+            time.set_data(nanos as u32, (nanos >> 32) as u32, day);
+            time
+        });
+        column.typed::<Int96Type>().write_batch(&times, None, None).unwrap();
+        column.close().unwrap();
+        group.close().unwrap();
+        writer.close().unwrap();
+        let mut reader = open_parquet(file.reopen().unwrap()).unwrap().build().unwrap();
+        let batch = reader.next().unwrap().unwrap();
+        let read: Vec<String> = batch
+            .column(0)
+            .as_primitive::<TimestampMicrosecondType>()
+            .values()
+            .iter()
+            .map(|micros| feature::Micros::new(*micros).unwrap().to_string())
+            .collect();
+        assert_eq!(
+            read,
+            ["1969-12-31T23:59:59.999999Z", "2500-01-01T00:00:00Z", "9999-12-31T00:00:00.000001Z"]
+        );
+    }
+}

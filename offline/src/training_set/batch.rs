@@ -1,0 +1,187 @@
+//! One batch of a training set, from the joined rows: on-demand features evaluated by the code that also serves them,
+//! columns in the service's order, and what is counted of them.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch};
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use feature::{AsOf, Field, Input, Origin, ServicePlan};
+use transform::{Conform, OnDemand};
+
+use crate::error::OfflineError;
+use crate::join::{check_times, leak_name};
+use crate::training_set::layout::{self, Layout};
+use crate::training_set::options::Options;
+use crate::training_set::spine::Spine;
+
+/// A service compiled for one spine.
+#[derive(Debug)]
+pub(crate) struct BatchBuilder {
+    plan: ServicePlan,
+    spine: Spine,
+    as_of: AsOf,
+    explain: bool,
+    schema: SchemaRef,
+    layout: Layout,
+    /// One for each of the plan's computations.
+    on_demand: Vec<OnDemand>,
+}
+
+/// Rows of a training set, and their counts.
+#[derive(Debug)]
+pub(crate) struct BuiltBatch {
+    pub(crate) rows: RecordBatch,
+    /// The label time of each row, in microseconds.
+    pub(crate) labels: Vec<i64>,
+    /// For each feature how many rows have no value, and how many a join by event time would have leaked.
+    pub(crate) counts: Vec<(usize, Option<usize>)>,
+}
+
+impl BatchBuilder {
+    pub(crate) fn new(plan: &ServicePlan, spine: &Spine, options: &Options) -> Result<Self, OfflineError> {
+        let compile = |computation| {
+            let inputs: Vec<Field> = plan.inputs(computation).map(|(field, _)| field.clone()).collect();
+            OnDemand::compile(&computation.view, &inputs)
+        };
+        Ok(Self {
+            schema: Arc::new(layout::schema(plan, spine, options.explain)?),
+            layout: Layout::new(plan, spine),
+            on_demand: plan.computations.iter().map(compile).collect::<Result<_, _>>()?,
+            plan: plan.clone(),
+            spine: spine.clone(),
+            as_of: options.as_of,
+            explain: options.explain,
+        })
+    }
+
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The batch of these joined rows, of which `before` came earlier.
+    pub(crate) fn build(&self, joined: &RecordBatch, before: usize) -> Result<BuiltBatch, OfflineError> {
+        let labels = check_times(joined, self.spine.time(), before);
+        let labels = labels.map_err(|problem| OfflineError::Spine(vec![problem]))?;
+        let mut values = Values { service: self, joined, computed: Vec::new() };
+        values.compute()?;
+        let spine_columns = self.spine.schema().fields().len();
+        let mut columns: Vec<ArrayRef> = joined.columns().iter().take(spine_columns).cloned().collect();
+        let mut counts = Vec::with_capacity(self.plan.outputs.len());
+        for output in &self.plan.outputs {
+            let column = values.column(output.origin)?;
+            let leaked = match self.as_of {
+                AsOf::Available => {
+                    Some(values.leaked(output.origin)?.iter().filter(|leaked| **leaked).count())
+                }
+                AsOf::Event => None,
+            };
+            counts.push((column.null_count(), leaked));
+            columns.push(column);
+        }
+        if self.explain {
+            columns.extend(values.times(&labels)?);
+        }
+        Ok(BuiltBatch { rows: RecordBatch::try_new(self.schema.clone(), columns)?, labels, counts })
+    }
+}
+
+/// Every value that outputs can come from, for one batch of joined rows.
+struct Values<'a> {
+    service: &'a BatchBuilder,
+    joined: &'a RecordBatch,
+    /// The features of the computations so far.
+    computed: Vec<Vec<ArrayRef>>,
+}
+
+impl Values<'_> {
+    /// Evaluates the on-demand views, in an order in which each finds its inputs.
+    fn compute(&mut self) -> Result<(), OfflineError> {
+        let plan = &self.service.plan;
+        for (computation, compiled) in plan.computations.iter().zip(&self.service.on_demand) {
+            let inputs = plan.inputs(computation).map(|(field, input)| match input {
+                Input::Feature(origin) => self.column(origin),
+                Input::Request(_) => self.request_column(field),
+            });
+            let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+            let features = compiled.evaluate(inputs, self.joined.num_rows())?;
+            self.computed.push(features.into_iter().map(|feature| feature.values).collect());
+        }
+        Ok(())
+    }
+
+    fn column(&self, origin: Origin) -> Result<ArrayRef, OfflineError> {
+        match origin {
+            Origin::Stored { lookup, feature } => {
+                self.joined(&self.service.layout.feature(lookup, feature)).cloned()
+            }
+            Origin::Computed { computation, feature } => {
+                let found = self.computed.get(computation).and_then(|values| values.get(feature)).cloned();
+                found
+                    .ok_or_else(|| self.absent(&format!("feature {feature} of on-demand view {computation}")))
+            }
+        }
+    }
+
+    fn joined(&self, name: &str) -> Result<&ArrayRef, OfflineError> {
+        self.joined.column_by_name(name).ok_or_else(|| self.absent(&format!("column `{name}`")))
+    }
+
+    fn absent(&self, what: &str) -> OfflineError {
+        OfflineError::Corrupt {
+            what: format!("the features of {}", self.service.plan.id),
+            why: format!("the join gave no {what}"),
+        }
+    }
+
+    /// The rows at which an event-time join would have filled the value, or an input of it, from
+    /// rows that were not yet available.
+    fn leaked(&self, origin: Origin) -> Result<Vec<bool>, OfflineError> {
+        match origin {
+            Origin::Stored { lookup, feature } => {
+                let leaked = self.joined(&leak_name(&self.service.layout.feature(lookup, feature)))?;
+                Ok(leaked.as_boolean().iter().map(|leaked| leaked == Some(true)).collect())
+            }
+            Origin::Computed { computation, .. } => {
+                let mut any = vec![false; self.joined.num_rows()];
+                let computation = self.service.plan.computations.get(computation);
+                for (_, input) in computation.into_iter().flat_map(|computation| &computation.inputs) {
+                    any.iter_mut().zip(self.leaked(*input)?).for_each(|(any, one)| *any |= one);
+                }
+                Ok(any)
+            }
+        }
+    }
+
+    /// A request column of the spine in its declared type.
+    fn request_column(&self, field: &Field) -> Result<ArrayRef, OfflineError> {
+        let wrong = |problem: String| {
+            let path = self.service.spine.path().display();
+            OfflineError::Spine(vec![format!("{path}: the request column `{}`: {problem}", field.name)])
+        };
+        let conform = Conform::new(std::slice::from_ref(field), &self.joined.schema());
+        let conform =
+            conform.map_err(|mismatches| wrong(mismatches.iter().map(ToString::to_string).collect()))?;
+        let batch = conform.apply(self.joined).map_err(|error| wrong(error.to_string()))?;
+        Ok(batch.column(0).clone())
+    }
+
+    /// Event time, availability and age of each lookup's latest row.
+    fn times(&self, labels: &[i64]) -> Result<Vec<ArrayRef>, OfflineError> {
+        let mut columns = Vec::new();
+        for lookup in 0..self.service.plan.lookups.len() {
+            let (event_time, available_at) = self.service.layout.times(lookup);
+            let event_time = self.joined(&event_time)?;
+            let times = event_time.as_primitive::<TimestampMicrosecondType>();
+            let age: Float64Array =
+                times.iter().zip(labels).map(|(event, at)| Some((at - event?) as f64 / 1e6)).collect();
+            columns.push(event_time.clone());
+            columns.push(self.joined(&available_at)?.clone());
+            columns.push(Arc::new(age));
+        }
+        Ok(columns)
+    }
+}

@@ -1,0 +1,162 @@
+//! What lies beside each training set: everything from which it can be made again, and what it holds.
+
+use std::path::{Path, PathBuf};
+
+use feature::{AsOf, ServicePlan, VersionId};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Cause, OfflineError};
+use crate::training_set::content_hash::ColumnHash;
+use crate::training_set::options::Options;
+use crate::training_set::partial::MANIFEST;
+use crate::training_set::summary::Summary;
+
+/// The format of manifests that this version writes. Format 1 hashed nested columns in another way.
+const FORMAT: u32 = 2;
+
+/// A training set's manifest: `FILE.manifest.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The format of this file.
+    pub format: u32,
+    /// The version of the binary that made the training set.
+    pub twinstore: String,
+    /// The service version whose features it holds.
+    pub service: VersionId,
+    /// The semantic hash of the service.
+    pub service_hash: String,
+    /// The views that it was made from.
+    pub views: Vec<ManifestView>,
+    /// The spine that it was made for.
+    pub spine: ManifestSpine,
+    /// Which rows a label may see.
+    pub as_of: AsOf,
+    /// Whether it has the times of each view.
+    pub explain: bool,
+    /// How many rows it has.
+    pub rows: usize,
+    /// The SHA-256 of its file's bytes, in hexadecimal.
+    pub sha256: String,
+    /// What each of its columns holds.
+    pub columns: Vec<ColumnHash>,
+}
+
+/// A view that a training set was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestView {
+    /// The view version.
+    pub view: VersionId,
+    /// Its semantic hash.
+    pub hash: String,
+    /// The version of its log.
+    pub log_version: u64,
+}
+
+/// The spine of a training set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestSpine {
+    /// The file, as it was named.
+    pub path: PathBuf,
+    /// The SHA-256 of its bytes, in hexadecimal.
+    pub sha256: String,
+    /// The column of label times.
+    pub time: String,
+}
+
+/// How a training set was built, and what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildInfo {
+    /// The version of the binary that made it.
+    pub twinstore: String,
+    /// The spine that it was made for.
+    pub spine: ManifestSpine,
+    /// The SHA-256 of its file's bytes, in hexadecimal.
+    pub sha256: String,
+    /// What each of its columns holds.
+    pub columns: Vec<ColumnHash>,
+}
+
+impl Manifest {
+    /// The manifest of a training set that was just built with these options.
+    pub fn new(plan: &ServicePlan, options: &Options, summary: &Summary, built: BuildInfo) -> Self {
+        let mut views: Vec<ManifestView> = plan
+            .lookups
+            .iter()
+            .zip(&summary.log_versions)
+            .map(|(lookup, (view, log_version))| ManifestView {
+                view: view.clone(),
+                hash: lookup.view.hash.clone(),
+                log_version: *log_version,
+            })
+            .collect();
+        views.dedup();
+        Self {
+            format: FORMAT,
+            twinstore: built.twinstore,
+            service: plan.id.clone(),
+            service_hash: plan.hash.clone(),
+            views,
+            spine: built.spine,
+            as_of: options.as_of,
+            explain: options.explain,
+            rows: summary.rows,
+            sha256: built.sha256,
+            columns: built.columns,
+        }
+    }
+
+    /// Where the manifest of a training set lies.
+    pub fn path_of(training_set: &Path) -> PathBuf {
+        let mut name = training_set.file_name().unwrap_or_default().to_os_string();
+        name.push(MANIFEST);
+        training_set.with_file_name(name)
+    }
+
+    /// The manifest as it lies beside its training set.
+    pub(crate) fn text(&self) -> serde_json::Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    /// Reads the manifest that lies beside a training set.
+    pub fn read(training_set: &Path) -> Result<Self, OfflineError> {
+        let path = Self::path_of(training_set);
+        let failed = |error: Cause| OfflineError::file("read", &path, error);
+        let text = std::fs::read_to_string(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound if training_set.exists() => failed(
+                "there is no such file beside the training set, as when its command was killed in its last moment: make the training set again".into(),
+            ),
+            _ => failed(error.into()),
+        })?;
+        let manifest: Self = serde_json::from_str(&text).map_err(|error| failed(error.into()))?;
+        if manifest.format > FORMAT {
+            let why = format!(
+                "it has format {}, and this twinstore reads up to {FORMAT}: upgrade",
+                manifest.format
+            );
+            return Err(failed(why.into()));
+        }
+        Ok(manifest)
+    }
+
+    /// The options with which the training set is made again.
+    pub fn options(&self) -> Options {
+        let log_versions = self.views.iter().map(|view| (view.view.clone(), view.log_version)).collect();
+        Options { as_of: self.as_of, explain: self.explain, log_versions, ..Options::default() }
+    }
+
+    /// What of the definitions is not as it was when the training set was built.
+    pub fn differences_of(&self, plan: &ServicePlan) -> Vec<String> {
+        let mut differences = Vec::new();
+        if plan.hash != self.service_hash {
+            differences.push(format!("{} is registered with another hash", self.service));
+        }
+        for view in &self.views {
+            match plan.lookups.iter().find(|lookup| lookup.view.id == view.view) {
+                Some(lookup) if lookup.view.hash == view.hash => {}
+                Some(_) => differences.push(format!("{} is registered with another hash", view.view)),
+                None => differences.push(format!("{} does not read {} any more", self.service, view.view)),
+            }
+        }
+        differences
+    }
+}

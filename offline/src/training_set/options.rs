@@ -1,0 +1,18 @@
+//! Options of a training set.
+
+use feature::{AsOf, VersionId};
+
+/// How a training set is built.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Which rows a label may see.
+    pub as_of: AsOf,
+    /// Whether to add event time, availability and age of each view.
+    pub explain: bool,
+    /// How many threads read logs; `None` means one for each core.
+    pub threads: Option<usize>,
+    /// Bytes that the labels in memory may take; `None` means no bound.
+    pub max_memory: Option<u64>,
+    /// The versions of logs to read, by view; the newest of those that are not named.
+    pub log_versions: Vec<(VersionId, u64)>,
+}

@@ -1,0 +1,233 @@
+//! The spine: the entities and moments that a training set is built for, as its author wrote them.
+
+use std::fmt::Display;
+use std::io::BufReader;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::ipc::reader::FileReader as IpcReader;
+use datafusion::common::DataFusionError;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::stream::RecordBatchReceiverStream;
+use datafusion::physical_plan::streaming::PartitionStream;
+use feature::ServicePlan;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
+
+use crate::error::OfflineError;
+use crate::join::{check_time_column, check_times};
+use crate::parquet_file::parquet_metadata;
+use crate::training_set::file_format::FileFormat;
+use crate::training_set::opened_file::{OpenedFile, OpenedReader};
+use crate::training_set::spine_csv;
+
+/// Rows of one batch of a spine.
+const BATCH_ROWS: usize = 65_536;
+/// Batches that are decoded before they are asked for.
+const BATCHES_AHEAD: usize = 2;
+
+/// A spine that fits a service: every check on its columns and label times has passed. Its rows are read while the
+/// training set is built.
+#[derive(Clone, Debug)]
+pub struct Spine {
+    file: RowFile,
+    time: String,
+    /// Whether its times have no zone, and are read as UTC.
+    pub naive: bool,
+}
+
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>;
+
+impl Spine {
+    /// Opens a spine and checks it against the service's plan; reports all that is wrong at once. Blocks: label
+    /// times are read here, and all of a CSV file.
+    pub fn read(path: &Path, time: &str, plan: &ServicePlan) -> Result<Spine, OfflineError> {
+        let file = RowFile::open(path, |opened| spine_csv::read(opened, time, plan))?;
+        let naive = check_columns(path, &file.schema, time, plan)?;
+        let spine = Spine { file, time: time.to_owned(), naive };
+        spine.check_times()?;
+        Ok(spine)
+    }
+
+    /// Reads all label times once, so that a row without one is named before anything is built.
+    fn check_times(&self) -> Result<(), OfflineError> {
+        let mut before = 0;
+        for batch in self.file.batches(self.schema().index_of(&self.time).ok())? {
+            let batch = batch.map_err(|error| damaged(self.path(), &error))?;
+            check_times(&batch, &self.time, before).map_err(|problem| {
+                OfflineError::Spine(vec![format!("{}: {problem}", self.path().display())])
+            })?;
+            before += batch.num_rows();
+        }
+        Ok(())
+    }
+
+    /// The columns of the file.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.file.schema
+    }
+
+    /// The column of label times.
+    pub fn time(&self) -> &str {
+        &self.time
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        self.file.opened.path()
+    }
+
+    /// The SHA-256 of the file's bytes as it was opened, in hexadecimal. Blocks while it is read.
+    pub fn sha256(&self) -> Result<String, OfflineError> {
+        self.file.opened.sha256()
+    }
+}
+
+/// Reports every column of a spine that does not fit the service; gives whether its times have no zone.
+fn check_columns(path: &Path, schema: &Schema, time: &str, plan: &ServicePlan) -> Result<bool, OfflineError> {
+    let repeated = transform::repeated_names(schema.fields().iter().map(|field| field.name().as_str()));
+    let repeated = repeated.iter().map(|name| {
+        format!("it has several columns named `{name}`: leave one of them, or rename the others")
+    });
+    let mut problems: Vec<String> = repeated.collect();
+    for output in plan.outputs.iter().filter(|output| schema.column_with_name(&output.name).is_some()) {
+        problems.push(format!(
+            "it already has a column `{}`, which is a feature of {}: rename the column or give the feature a prefix",
+            output.name, plan.id
+        ));
+    }
+    let naive = check_time_column(schema, time).unwrap_or_else(|problem| {
+        problems.push(problem);
+        false
+    });
+    for (fields, what) in [(&plan.keys, "join key"), (&plan.request, "request column")] {
+        for field in fields {
+            if let Err(mismatches) = transform::Conform::new(std::slice::from_ref(field), schema) {
+                problems.extend(mismatches.iter().map(|m| format!("the {what} `{}`: {m}", field.name)));
+            }
+        }
+    }
+    let named = |problem| format!("{}: {problem}", path.display());
+    match problems.is_empty() {
+        true => Ok(naive),
+        false => Err(OfflineError::Spine(problems.into_iter().map(named).collect())),
+    }
+}
+
+impl PartitionStream for Spine {
+    fn schema(&self) -> &SchemaRef {
+        &self.file.schema
+    }
+
+    /// The rows in their order, decoded on a thread of their own.
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let file = self.file.clone();
+        let mut receiver = RecordBatchReceiverStream::builder(file.schema.clone(), BATCHES_AHEAD);
+        let sender = receiver.tx();
+        receiver.spawn_blocking(move || {
+            let external = |error: OfflineError| DataFusionError::External(Box::new(error));
+            for batch in file.batches(None).map_err(external)? {
+                let batch = batch.map_err(|error| external(file.failed(&error)))?;
+                if sender.blocking_send(Ok(batch)).is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        receiver.build()
+    }
+}
+
+/// A file of rows, opened once.
+#[derive(Clone, Debug)]
+struct RowFile {
+    opened: OpenedFile,
+    schema: SchemaRef,
+    content: Content,
+}
+
+/// What was read of a file when it was opened.
+#[derive(Clone, Debug)]
+enum Content {
+    Parquet(ArrowReaderMetadata),
+    Arrow,
+    /// All rows: their types are known only once all of them were read.
+    Csv(Arc<[RecordBatch]>),
+}
+
+impl RowFile {
+    /// Opens a file of the format that its name says.
+    fn open(
+        path: &Path,
+        read_csv: impl FnOnce(&OpenedFile) -> Result<spine_csv::Table, OfflineError>,
+    ) -> Result<Self, OfflineError> {
+        let format = FileFormat::of(path)?;
+        let opened = OpenedFile::open(path)?;
+        let (schema, content) = match format {
+            FileFormat::Csv => {
+                let (schema, batches) = read_csv(&opened)?;
+                (schema, Content::Csv(batches.into()))
+            }
+            FileFormat::Parquet => {
+                let metadata = parquet_metadata(&opened).map_err(|error| damaged(path, &error))?;
+                (metadata.schema().clone(), Content::Parquet(metadata))
+            }
+            FileFormat::Arrow => (ipc(&opened, None)?.schema(), Content::Arrow),
+        };
+        Ok(Self { opened, schema, content })
+    }
+
+    /// The rows in their order: all columns, or the one at an index.
+    fn batches(&self, only: Option<usize>) -> Result<Batches, OfflineError> {
+        Ok(match &self.content {
+            Content::Csv(batches) => {
+                let batches = batches.clone();
+                Box::new((0..batches.len()).filter_map(move |index| batches.get(index).cloned().map(Ok)))
+            }
+            Content::Parquet(metadata) => {
+                let reader =
+                    ParquetRecordBatchReaderBuilder::new_with_metadata(self.opened.clone(), metadata.clone());
+                let mask = match only {
+                    Some(column) => ProjectionMask::roots(reader.parquet_schema(), [column]),
+                    None => ProjectionMask::all(),
+                };
+                let reader = reader.with_projection(mask).with_batch_size(BATCH_ROWS);
+                Box::new(reader.build().map_err(|error| damaged(self.opened.path(), &error))?)
+            }
+            Content::Arrow => Box::new(ipc(&self.opened, only)?),
+        })
+    }
+
+    /// Why rows could not be read, with the first column that cannot be read by itself.
+    fn failed(&self, error: &ArrowError) -> OfflineError {
+        let fails = |column: &usize| {
+            let read = self.batches(Some(*column)).map(|mut batches| batches.all(|batch| batch.is_ok()));
+            !matches!(read, Ok(true))
+        };
+        let why = match (0..self.schema.fields().len()).find(fails) {
+            Some(column) => format!("the column `{}`: {error}", self.schema.field(column).name()),
+            None => error.to_string(),
+        };
+        OfflineError::file("read", self.opened.path(), why)
+    }
+}
+
+fn ipc(opened: &OpenedFile, only: Option<usize>) -> Result<IpcReader<BufReader<OpenedReader>>, OfflineError> {
+    let reader = IpcReader::try_new_buffered(opened.reader(0), only.map(|column| vec![column]));
+    reader.map_err(|error| damaged(opened.path(), &error))
+}
+
+fn damaged(path: &Path, error: &dyn Display) -> OfflineError {
+    OfflineError::file("read", path, format!("it is damaged or not whole ({error}); write or copy it again"))
+}
+
+/// All rows of a file of the format that its name says.
+pub fn read_file(path: &Path) -> Result<RecordBatch, OfflineError> {
+    let failed = |error: ArrowError| damaged(path, &error);
+    let file = RowFile::open(path, spine_csv::read_text)?;
+    let batches = file.batches(None)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    arrow::compute::concat_batches(&file.schema, &batches).map_err(failed)
+}

@@ -1,0 +1,208 @@
+//! A training set as a stream of batches: the spine with every feature of a service as it was at each label's moment.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::streaming::StreamingTable;
+use datafusion::datasource::provider_as_source;
+use datafusion::execution::context::SessionState;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder, TaskContext};
+use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
+use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
+use datafusion::prelude::SessionConfig;
+use feature::{AsOf, ServicePlan};
+use futures::StreamExt;
+
+use crate::blocking::blocking;
+use crate::error::OfflineError;
+use crate::join::{JoinLookup, JoinSpec, PointInTime, PointInTimePlanner, Reading};
+use crate::log::OfflineStore;
+use crate::training_set::batch::BatchBuilder;
+use crate::training_set::layout::Layout;
+use crate::training_set::log_range::LogRange;
+use crate::training_set::options::Options;
+use crate::training_set::spine::Spine;
+use crate::training_set::summary::{FeatureSummary, Summary};
+
+/// A training set in memory.
+#[derive(Debug)]
+pub struct TrainingSet {
+    /// The spine's columns in their order, then the features under their service names, then,
+    /// with `explain`, the times of each view.
+    pub batch: RecordBatch,
+    /// Its counts.
+    pub summary: Summary,
+}
+
+/// Builds the training set of a service for a spine, in memory.
+pub async fn training_set(
+    store: &OfflineStore,
+    plan: &ServicePlan,
+    spine: &Spine,
+    options: &Options,
+) -> Result<TrainingSet, OfflineError> {
+    let mut stream = TrainingSetStream::new(store, plan, spine, options).await?;
+    let mut batches = Vec::new();
+    while let Some(batch) = stream.next().await? {
+        batches.push(batch);
+    }
+    let batch = arrow::compute::concat_batches(stream.schema(), &batches)?;
+    Ok(TrainingSet { batch, summary: stream.finish() })
+}
+
+/// The batches of a training set, in the order of the spine.
+pub struct TrainingSetStream {
+    builder: Arc<BatchBuilder>,
+    joined: SendableRecordBatchStream,
+    physical: Arc<dyn ExecutionPlan>,
+    reading: Arc<Reading>,
+    log_rows: u64,
+    summary: Summary,
+}
+
+impl TrainingSetStream {
+    /// Opens the logs and plans the join.
+    pub async fn new(
+        store: &OfflineStore,
+        plan: &ServicePlan,
+        spine: &Spine,
+        options: &Options,
+    ) -> Result<TrainingSetStream, OfflineError> {
+        let builder = Arc::new(BatchBuilder::new(plan, spine, options)?);
+        let lookups = lookups(store, plan, builder.layout(), options).await?;
+        let leaks = options.as_of == AsOf::Available;
+        let leaked = leaks.then_some(0);
+        let feature = |name: &String| FeatureSummary { name: name.clone(), nulls: 0, leaked };
+        let summary = Summary {
+            rows: 0,
+            features: plan.outputs.iter().map(|output| feature(&output.name)).collect(),
+            log_versions: lookups.iter().map(|one| (one.view.id.clone(), one.log.version)).collect(),
+            log_ranges: log_ranges(&lookups),
+        };
+        let spec = JoinSpec {
+            format: JoinSpec::FORMAT,
+            time: spine.time().to_owned(),
+            as_of: options.as_of,
+            leaks,
+            lookups,
+            threads: options
+                .threads
+                .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+            max_memory: options.max_memory,
+        };
+        let log_rows = spec.lookups.iter().map(|lookup| lookup.log.rows()).sum();
+        let reading = Arc::new(Reading::default());
+        let state = state()?;
+        let physical = physical_plan(spine, spec, reading.clone(), &state).await?;
+        let joined = physical.execute(0, Arc::new(TaskContext::from(&state)))?;
+        Ok(TrainingSetStream { builder, joined, physical, reading, log_rows, summary })
+    }
+
+    /// The columns of the training set.
+    pub fn schema(&self) -> &SchemaRef {
+        self.builder.schema()
+    }
+
+    /// Progress of the reads of the logs.
+    pub fn reading(&self) -> &Arc<Reading> {
+        &self.reading
+    }
+
+    /// How many rows the logs have, each counted once for each role that it is read in.
+    pub fn log_rows(&self) -> u64 {
+        self.log_rows
+    }
+
+    /// The join as DataFusion runs it, with what it has measured so far.
+    pub fn explain(&self) -> String {
+        DisplayableExecutionPlan::with_metrics(self.physical.as_ref()).indent(true).to_string()
+    }
+
+    /// The next rows of the training set; `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>, OfflineError> {
+        let Some(joined) = self.joined.next().await.transpose()? else { return Ok(None) };
+        let (builder, before) = (self.builder.clone(), self.summary.rows);
+        let built = blocking(move || builder.build(&joined, before)).await?;
+        self.summary.log_ranges.iter_mut().for_each(|range| range.count(&built.labels));
+        self.summary.rows += built.rows.num_rows();
+        for (feature, (nulls, leaked)) in self.summary.features.iter_mut().zip(built.counts) {
+            feature.nulls += nulls;
+            feature.leaked = feature.leaked.zip(leaked).map(|(so_far, more)| so_far + more);
+        }
+        Ok(Some(built.rows))
+    }
+
+    /// The counts of the rows so far.
+    pub fn finish(self) -> Summary {
+        self.summary
+    }
+}
+
+impl fmt::Debug for TrainingSetStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrainingSetStream").field("summary", &self.summary).finish_non_exhaustive()
+    }
+}
+
+/// Opens the log of each of the plan's lookups, at the version that the options name.
+async fn lookups(
+    store: &OfflineStore,
+    plan: &ServicePlan,
+    layout: &Layout,
+    options: &Options,
+) -> Result<Vec<JoinLookup>, OfflineError> {
+    let mut lookups = Vec::with_capacity(plan.lookups.len());
+    for (index, lookup) in plan.lookups.iter().enumerate() {
+        let pinned = options.log_versions.iter().find(|(view, _)| *view == lookup.view.id);
+        let log = match pinned {
+            Some((_, version)) => store.log_at(&lookup.view, *version).await?,
+            None => store.log(&lookup.view).await?,
+        };
+        let no_log = || OfflineError::NoLog { view: lookup.view.id.clone() };
+        let key = |key: &usize| plan.keys.get(*key).map(|key| key.name.to_string());
+        lookups.push(JoinLookup {
+            view: lookup.view.clone(),
+            keys: lookup.keys.iter().filter_map(key).collect(),
+            log: log.snapshot()?.ok_or_else(no_log)?,
+            features: layout.features_of(index),
+            times: options.explain.then(|| layout.times(index)),
+        });
+    }
+    Ok(lookups)
+}
+
+/// The days of each log whose rows have event times.
+fn log_ranges(lookups: &[JoinLookup]) -> Vec<LogRange> {
+    let mut ranges: Vec<LogRange> = Vec::new();
+    for lookup in lookups.iter().filter(|lookup| !lookup.view.is_static) {
+        if ranges.iter().all(|range| range.view != lookup.view.id) {
+            ranges.extend(LogRange::of(&lookup.view.id, &lookup.log));
+        }
+    }
+    ranges
+}
+
+fn state() -> Result<SessionState, OfflineError> {
+    let runtime = Arc::new(RuntimeEnvBuilder::new().build()?);
+    let config = SessionConfig::new().with_target_partitions(1);
+    Ok(SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).build())
+}
+
+async fn physical_plan(
+    spine: &Spine,
+    spec: JoinSpec,
+    reading: Arc<Reading>,
+    state: &SessionState,
+) -> Result<Arc<dyn ExecutionPlan>, OfflineError> {
+    let table = StreamingTable::try_new(spine.schema().clone(), vec![Arc::new(spine.clone())])?;
+    let scan = LogicalPlanBuilder::scan("spine", provider_as_source(Arc::new(table)), None)?.build()?;
+    let join = PointInTime::new(scan, Arc::new(spec))?.into_plan();
+    let planner =
+        DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(PointInTimePlanner::new(reading))]);
+    Ok(planner.create_physical_plan(&join, state).await?)
+}
