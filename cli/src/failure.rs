@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::help;
+
 /// The text of a failure.
 #[derive(Debug)]
 pub struct Failure(String);
@@ -31,6 +33,15 @@ impl From<read::ReadError> for Failure {
     }
 }
 
+impl From<offline::OfflineError> for Failure {
+    fn from(error: offline::OfflineError) -> Self {
+        match error.help() {
+            Some(topic) => Self(format!("{error}: {}", help::in_commands(&topic))),
+            None => Self(error.to_string()),
+        }
+    }
+}
+
 macro_rules! say_as_it_is {
     ($($error:ty),* $(,)?) => {
         $(impl From<$error> for Failure {
@@ -44,7 +55,6 @@ macro_rules! say_as_it_is {
 say_as_it_is!(
     registry::RegistryError,
     registry::Problems,
-    offline::OfflineError,
     online::OnlineError,
     materializer::MaterializerError,
     materializer::PushError,

@@ -13,6 +13,7 @@ mod commands;
 mod failure;
 mod fault;
 mod headings;
+mod help;
 mod interruption;
 mod progress;
 mod project;

@@ -24,9 +24,9 @@ impl Advice {
     }
 }
 
-/// The operation that ends an error, in the product's terms and without the name of a command.
+/// The operation that ends an error, in the product's terms and without the name of a command. Not
+/// `#[non_exhaustive]`: a new topic needs its words in every interface.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
 pub enum HelpTopic {
     /// Check the definitions and see what registering them would change.
     CheckDefinitions,

@@ -124,7 +124,6 @@ impl OfflineError {
     pub fn help(&self) -> Option<HelpTopic> {
         match self {
             Self::NoLog { view } => Some(HelpTopic::Backfill(view.clone())),
-            Self::Expression(_) => Some(HelpTopic::CheckDefinitions),
             _ => None,
         }
     }
