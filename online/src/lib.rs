@@ -34,6 +34,7 @@
 
 mod answer;
 mod columns;
+mod configured;
 #[cfg(test)]
 mod contract;
 mod embedded;
@@ -47,6 +48,7 @@ mod redis;
 mod store;
 
 pub use columns::{Column, Columns, Values};
+pub use configured::{Store, StoreUrl};
 pub use embedded::{Condition, Embedded};
 pub use error::OnlineError;
 pub use fold::{Applied, PENDING_BOUND, RowState};
@@ -58,6 +60,4 @@ pub use mending::{Entities, Mender, Mending};
 pub use packed::{LAYOUT_VERSION, Layout, MAX_ROW_BYTES, PackedRow};
 pub use positions::Positions;
 pub use redis::{Redis, RedisUrl, masked};
-pub use store::{
-    Change, Changed, Followed, Found, Outcome, Read, Reader, Replacement, Stats, Store, StoreUrl, Writer,
-};
+pub use store::{Change, Changed, Followed, Found, Outcome, Read, Reader, Replacement, Stats, Writer};

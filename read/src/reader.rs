@@ -112,11 +112,11 @@ impl FeatureReader {
         request: FeatureRequest<C>,
         max_entities: usize,
     ) -> Result<ValidatedRequest, ReadError> {
-        ValidatedRequest::new(self, request, max_entities)
+        ValidatedRequest::new(&self.plan, &|features| self.scope(features), request, max_entities)
     }
 
     /// What these features need, by name; an error holds those that the service does not give.
-    pub(crate) fn scope(&self, features: &[String]) -> Result<Arc<Scope>, Vec<String>> {
+    fn scope(&self, features: &[String]) -> Result<Arc<Scope>, Vec<String>> {
         self.scopes.of(features, || {
             let mut outputs = Vec::with_capacity(features.len());
             let mut unknown = Vec::new();

@@ -1,13 +1,13 @@
 //! Validation of a request: every column there, of its type, and as long as the others. All problems of a
 //! request are found at once.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use feature::{Field, ServicePlan, excerpt, nearest};
 
 use crate::error::ReadError;
-use crate::reader::FeatureReader;
 use crate::request_column::RequestColumn;
 use crate::scope::Scope;
 
@@ -33,21 +33,24 @@ pub struct ValidatedRequest {
     pub(crate) request: Vec<Option<ArrayRef>>,
 }
 
+/// What features of a service need, by their names; an error holds those that the service does not give.
+pub(crate) type ScopeOf<'a> = &'a dyn Fn(&[String]) -> Result<Arc<Scope>, Vec<String>>;
+
 impl ValidatedRequest {
     /// Checks a request against a service, and reads its columns.
     pub(crate) fn new<C: RequestColumn>(
-        reader: &FeatureReader,
+        plan: &ServicePlan,
+        scope_of: ScopeOf<'_>,
         asked: FeatureRequest<C>,
         max_entities: usize,
     ) -> Result<ValidatedRequest, ReadError> {
-        let plan = &**reader.plan();
         let given = asked.entities.iter().chain(&asked.request);
         let longest = given.map(|(_, column)| column.rows()).max().unwrap_or(0);
         if longest > max_entities {
             return Err(ReadError::TooManyEntities { given: longest, limit: max_entities });
         }
         let mut problems = Problems::default();
-        let scope = problems.scope(reader, &asked.features);
+        let scope = problems.scope(plan, scope_of, &asked.features);
         problems.lengths(&asked);
         let keys = Side { plan, fields: &plan.keys, needed: &scope.keys, kind: "join key", at: "entities" };
         let request = Side {
@@ -138,22 +141,22 @@ impl Problems {
     }
 
     /// What the features need; where some are unknown, what the others do.
-    fn scope(&mut self, reader: &FeatureReader, features: &[String]) -> Arc<Scope> {
-        let unknown = match reader.scope(features) {
+    fn scope(&mut self, plan: &ServicePlan, scope_of: ScopeOf<'_>, features: &[String]) -> Arc<Scope> {
+        let unknown = match scope_of(features) {
             Ok(scope) => return scope,
             Err(unknown) => unknown,
         };
-        let names = || reader.plan().outputs.iter().map(|output| output.name.as_str());
+        let names = || plan.outputs.iter().map(|output| output.name.as_str());
         for name in &unknown {
             self.push_with(|| match nearest(name, names()) {
                 Some(meant) => format!("the feature `{name}` is unknown, did you mean `{meant}`?"),
                 None => format!("the feature `{name}` is unknown"),
             });
         }
-        let known: Vec<String> =
-            features.iter().filter(|name| reader.output(name).is_some()).cloned().collect();
+        let unknown: HashSet<String> = unknown.into_iter().collect();
+        let known: Vec<String> = features.iter().filter(|name| !unknown.contains(*name)).cloned().collect();
         // Without a feature that is known nothing is needed, which is not the same as no choice.
-        if known.is_empty() { Arc::default() } else { reader.scope(&known).unwrap_or_default() }
+        if known.is_empty() { Arc::default() } else { scope_of(&known).unwrap_or_default() }
     }
 
     fn lengths<C: RequestColumn>(&mut self, asked: &FeatureRequest<C>) {

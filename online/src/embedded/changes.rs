@@ -7,7 +7,8 @@ use std::time::Duration;
 use feature::{EntityKey, VersionId};
 use heed::{RoTxn, RwTxn};
 
-use super::environment::{Environment, Failed};
+use super::environment::Environment;
+use super::failed::Failed;
 use super::seal::{sealed, unsealed};
 use super::{Embedded, Opened};
 use crate::error::OnlineError;

@@ -1,23 +1,23 @@
-//! Opening the store on disk: what its files must be, and one environment of LMDB over them.
+//! The store's files, opened: one environment of LMDB and its tables.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use heed::types::Bytes;
-use heed::{CommitOrAbort, Database, EnvOpenOptions, MdbError, WithoutTls};
+use heed::{CommitOrAbort, Database, EnvOpenOptions, WithoutTls};
 
 use super::contents::{
     ABOUT, CHANGES, Contents, DROPPED, FORMAT_KEY, Lost, REBUILDING, ROWS, SEALED, STATE, VIEWS,
 };
-use super::data_file::{FileId, check_head, damaged, data_file, lock_file, read_state};
+use super::data_file::{FileId, damaged, data_file, read_state};
+use super::failed::{Failed, of_heed, of_io};
+use super::lock_room;
 use super::records::Records;
 use super::seal::sealed;
 use super::walk::Leaves;
 use super::writing::{Turns, Writing};
-use super::{conversion, cut_short, lock_room};
 use crate::error::OnlineError;
 
 /// The format of the tables below; the rows have a version of their own.
@@ -32,8 +32,6 @@ const LEAST_MAP_BYTES: usize = 1 << 26;
 const MAX_READERS: u32 = 1024;
 /// How long an opening waits for the last user in this process to close the store.
 const CLOSING: Duration = Duration::from_secs(10);
-/// How long another process may take to make or replace the files.
-const MAKING: Duration = Duration::from_secs(60);
 /// How often a state is looked for that others write over meanwhile.
 const LOOKS: usize = 1000;
 
@@ -70,60 +68,35 @@ pub(super) struct Environment {
     pub(super) was_rebuilding: bool,
 }
 
-/// What goes wrong within one call.
-#[derive(Debug)]
-pub(super) enum Failed {
-    Heed(heed::Error),
-    Known(OnlineError),
-}
-
-impl From<heed::Error> for Failed {
-    fn from(error: heed::Error) -> Self {
-        Failed::Heed(error)
-    }
-}
-
-impl From<OnlineError> for Failed {
-    fn from(error: OnlineError) -> Self {
-        Failed::Known(error)
-    }
-}
-
 impl Environment {
-    /// Opens the files in a folder, and makes them where there are none. Nothing of them is mapped before
-    /// it is checked.
-    pub(super) fn open(path: &Path) -> Result<Environment, OnlineError> {
-        let data = data_file(path);
-        if !data.exists() {
-            let _alone = alone(path)?;
-            if !data.exists() {
-                if lock_file(path).exists() {
-                    return Err(damaged(&data, "it is missing, and it was there"));
-                }
-                create(path, false)?;
-            }
-        }
-        check_head(&data)?;
-        cut_short::survive();
-        let env = open_env(path)?;
-        let contents = read_contents(&env, path, None)?;
-        let format = contents.format.ok_or_else(|| damaged(&data, "its format is not noted in it"))?;
-        if format == 0 || format > FORMAT {
-            let what = format!("the online store at {}", path.display());
-            return Err(OnlineError::Newer { what, found: format, known: FORMAT });
-        }
-        let mut environment = open_tables(env, path)?;
-        environment.was_rebuilding = contents.is_rebuilding;
-        if format < FORMAT {
-            conversion::convert(&environment)?;
-            environment.note_lost(read_contents(&environment.env, path, None)?.lost);
-        } else {
-            environment.note_lost(contents.lost);
-        }
-        Ok(environment)
+    /// The tables of an environment, made where there are none yet.
+    pub(super) fn with_tables(env: Env, path: &Path) -> Result<Self, OnlineError> {
+        let failed = |error| of_heed(path, error);
+        let file = env.try_clone_inner_file().map_err(failed)?;
+        let file = FileId::of(&file).map_err(|error| of_io(path, error))?;
+        let tables = match existing_tables(&env).map_err(failed)? {
+            Some(tables) => tables,
+            // The first format had no table of changes.
+            None => new_tables(&env, false).map_err(failed)?,
+        };
+        let [about, views, rows, dropped, changes] = tables;
+        Ok(Self {
+            env,
+            turns: Turns::of(path),
+            path: path.to_owned(),
+            file,
+            about,
+            views,
+            rows,
+            dropped,
+            changes,
+            records: Records::default(),
+            lost: HashMap::new(),
+            was_rebuilding: false,
+        })
     }
 
-    fn note_lost(&mut self, lost: Lost) {
+    pub(super) fn note_lost(&mut self, lost: Lost) {
         self.lost = lost.into_iter().collect();
     }
 
@@ -171,7 +144,7 @@ impl Environment {
 }
 
 /// Reads the newest state, which is kept while it is read.
-fn read_contents(env: &Env, path: &Path, leaves: Option<Leaves>) -> Result<Contents, OnlineError> {
+pub(super) fn read_contents(env: &Env, path: &Path, leaves: Option<Leaves>) -> Result<Contents, OnlineError> {
     let data = data_file(path);
     let failed = |error| of_heed(path, error);
     let file = env.try_clone_inner_file().map_err(failed)?;
@@ -184,38 +157,7 @@ fn read_contents(env: &Env, path: &Path, leaves: Option<Leaves>) -> Result<Conte
     Err(damaged(&data, "its first pages do not name the state that its readers know"))
 }
 
-/// Waits until no other process makes or replaces the files of this folder, and says for whom.
-pub(super) fn alone(path: &Path) -> Result<File, OnlineError> {
-    let folder = File::open(path).map_err(|error| of_io(path, error))?;
-    let place = path.display().to_string();
-    let what = format!("the online store {place}, whose files another process makes");
-    match locks::lock(&folder, path, &what, MAKING) {
-        Ok(()) => Ok(folder),
-        Err(held) => Err(OnlineError::Unavailable { place, reason: held.to_string() }),
-    }
-}
-
-/// Makes new files, whole at once. Only one who is alone does so.
-pub(super) fn create(path: &Path, is_rebuilding: bool) -> Result<(), OnlineError> {
-    let new = path.join("new");
-    match fs::remove_dir_all(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(of_io(path, error)),
-        _ => fs::create_dir_all(&new).map_err(|error| of_io(path, error))?,
-    }
-    let env = open_env(&new)?;
-    new_tables(&env, is_rebuilding).map_err(|error| of_heed(path, error))?;
-    let closing = env.prepare_for_closing();
-    closing.wait();
-    let sync = || {
-        fs::rename(data_file(&new), data_file(path))?;
-        fs::remove_dir_all(&new)?;
-        File::open(path)?.sync_all()?;
-        path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
-    };
-    sync().map_err(|error| of_io(path, error))
-}
-
-fn open_env(path: &Path) -> Result<Env, OnlineError> {
+pub(super) fn open_env(path: &Path) -> Result<Env, OnlineError> {
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options.max_dbs(5).max_readers(MAX_READERS).map_size(MAP_BYTES);
     let mut map_bytes = MAP_BYTES;
@@ -258,32 +200,6 @@ fn open_once(options: &EnvOpenOptions<WithoutTls>, path: &Path) -> heed::Result<
     unsafe { options.open(path) }
 }
 
-fn open_tables(env: Env, path: &Path) -> Result<Environment, OnlineError> {
-    let failed = |error| of_heed(path, error);
-    let file = env.try_clone_inner_file().map_err(failed)?;
-    let file = FileId::of(&file).map_err(|error| of_io(path, error))?;
-    let tables = match existing_tables(&env).map_err(failed)? {
-        Some(tables) => tables,
-        // The first format had no table of changes.
-        None => new_tables(&env, false).map_err(failed)?,
-    };
-    let [about, views, rows, dropped, changes] = tables;
-    Ok(Environment {
-        env,
-        turns: Turns::of(path),
-        path: path.to_owned(),
-        file,
-        about,
-        views,
-        rows,
-        dropped,
-        changes,
-        records: Records::default(),
-        lost: HashMap::new(),
-        was_rebuilding: false,
-    })
-}
-
 const TABLES: [&str; 5] = [ABOUT, VIEWS, ROWS, DROPPED, CHANGES];
 
 /// The tables of a store that another opening made; none where they are still to be made.
@@ -306,7 +222,7 @@ fn existing_tables(env: &Env) -> heed::Result<Option<[Table; 5]>> {
 }
 
 /// Makes the tables that are missing. A store that has none yet gets the newest format.
-fn new_tables(env: &Env, is_rebuilding: bool) -> heed::Result<[Table; 5]> {
+pub(super) fn new_tables(env: &Env, is_rebuilding: bool) -> heed::Result<[Table; 5]> {
     let txn = env.write_txn()?;
     let made = env.create_databases_and_commit(txn, |opener, txn| {
         let [about, views, rows, dropped, changes] = TABLES;
@@ -329,48 +245,4 @@ fn new_tables(env: &Env, is_rebuilding: bool) -> heed::Result<[Table; 5]> {
         Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(tables))
     });
     made.map(CommitOrAbort::unwrap_commit)
-}
-
-pub(super) fn of_heed(path: &Path, error: heed::Error) -> OnlineError {
-    let path = path.to_owned();
-    let reason = error.to_string();
-    match error {
-        heed::Error::Io(error) => of_io(&path, error),
-        heed::Error::Mdb(MdbError::MapFull | MdbError::TxnFull) => OnlineError::Full { path, reason },
-        heed::Error::Mdb(MdbError::ReadersFull) => {
-            OnlineError::Unavailable { place: path.display().to_string(), reason }
-        }
-        heed::Error::Mdb(MdbError::MapResized) => OnlineError::Unusable {
-            path,
-            reason: "another process let it grow beyond the address space of this one; raise the limit (ulimit -v)"
-                .to_owned(),
-        },
-        heed::Error::Mdb(
-            MdbError::Invalid
-            | MdbError::VersionMismatch
-            | MdbError::Corrupted
-            | MdbError::PageNotFound
-            | MdbError::Panic
-            | MdbError::Incompatible
-            | MdbError::BadDbi,
-        ) => damaged(&data_file(&path), reason),
-        _ => OnlineError::Unusable { path, reason },
-    }
-}
-
-/// What LMDB says of a write of which the system took only a part, as it does when the disk gets full.
-const CUT_SHORT: i32 = 5;
-
-pub(super) fn of_io(path: &Path, error: io::Error) -> OnlineError {
-    let (path, reason) = (path.to_owned(), error.to_string());
-    match error.kind() {
-        _ if error.raw_os_error() == Some(CUT_SHORT) => {
-            let reason = "a write was cut short: the disk is full, or it fails".to_owned();
-            OnlineError::Full { path, reason }
-        }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            OnlineError::Full { path, reason }
-        }
-        _ => OnlineError::Unusable { path, reason },
-    }
 }

@@ -57,7 +57,7 @@ fn make_room(_: &std::fs::File, _: u64) -> io::Result<()> {
 mod tests {
     use std::fs;
 
-    use super::super::environment::Environment;
+    use super::super::opening;
     use super::*;
 
     #[test]
@@ -68,12 +68,12 @@ mod tests {
             let about = path.metadata().unwrap();
             about.blocks() * BLOCK_BYTES < about.len()
         };
-        drop(Environment::open(folder.path()).unwrap());
+        drop(opening::open(folder.path()).unwrap());
         assert!(!has_holes());
         let length = path.metadata().unwrap().len();
         fs::File::create(&path).unwrap().set_len(length).unwrap();
         assert!(has_holes());
-        let store = Environment::open(folder.path()).unwrap();
+        let store = opening::open(folder.path()).unwrap();
         assert!(!has_holes());
         assert_eq!(path.metadata().unwrap().len(), length);
         drop(store);

@@ -3,7 +3,7 @@
 use feature::{EntityKey, Micros, VersionId};
 use heed::RwTxn;
 
-use super::environment::Failed;
+use super::failed::Failed;
 use super::record::Record;
 use super::seal::Stored;
 use super::{Embedded, Opened, row_place};

@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use super::contents::REBUILDING;
 use super::data_file::{data_file, lock_file};
-use super::environment::{Environment, Failed, alone, create, of_io};
+use super::environment::Environment;
+use super::failed::{Failed, of_io};
+use super::opening::{self, alone, create};
 use super::seal::sealed;
 use crate::error::OnlineError;
 
@@ -40,7 +42,7 @@ impl Shared {
             return Ok(shared);
         }
         let shared = Arc::new(Self {
-            current: RwLock::new(Some(Arc::new(Environment::open(&path)?))),
+            current: RwLock::new(Some(Arc::new(opening::open(&path)?))),
             path: path.clone(),
             opened: Instant::now(),
             looked_ms: AtomicU64::new(0),
@@ -74,7 +76,7 @@ impl Shared {
         drop(current.take_if(|environment| environment.is_replaced()));
         match &*current {
             Some(environment) => Ok(Arc::clone(environment)),
-            None => Ok(Arc::clone(current.insert(Arc::new(Environment::open(&self.path)?)))),
+            None => Ok(Arc::clone(current.insert(Arc::new(opening::open(&self.path)?)))),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use heed::{Env, RwTxn, WithoutTls};
 use locks::{Holder, LOOK_EVERY, Wait};
 
-use super::environment::Failed;
+use super::failed::Failed;
 use crate::error::OnlineError;
 
 /// How long a writer waits for another one: longer than any transaction takes.

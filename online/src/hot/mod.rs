@@ -22,6 +22,7 @@ mod tier;
 #[cfg(test)]
 mod tier_tests;
 mod word;
+mod writer_state;
 mod writing;
 
 pub use floor::Floor;

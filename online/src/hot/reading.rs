@@ -93,6 +93,14 @@ impl Slot for i64 {
     }
 }
 
+impl HotTable {
+    /// Begins to read. What is found stays as it is until the reading ends, whatever is written
+    /// meanwhile; so a reading should be short: nothing that it might see is overwritten before.
+    pub fn read(&self) -> Reading<'_> {
+        Reading::new(self)
+    }
+}
+
 impl<'t> Reading<'t> {
     pub(super) fn new(table: &'t HotTable) -> Self {
         let near = THREAD.try_with(|thread| *thread).unwrap_or_default();

@@ -8,17 +8,16 @@
 //! says what else was weighed.
 
 use std::hash::{BuildHasher, Hasher};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
 
 use super::pins::Pins;
 use super::probe::{Bucket, Probe, WORDS};
-use super::reading::Reading;
 use super::region::{LINE, Region};
 use super::word::{MAX_LINES, MAX_SHAPES, UNSHAPED, Word};
-use super::writing::{Writes, Writing};
+use super::writer_state::WriterState;
 
 /// Readers at one moment before a crowd is only counted.
 const PINS: usize = 128;
@@ -89,7 +88,7 @@ pub struct HotTable {
     pub(super) pins: Pins<PINS>,
     hasher: RandomState,
     pub(super) options: TableOptions,
-    writing: Mutex<Writing>,
+    pub(super) writing: Mutex<WriterState>,
     pub(super) entries: AtomicU64,
     pub(super) bytes: AtomicU64,
     pub(super) evictions: AtomicU64,
@@ -138,23 +137,12 @@ impl HotTable {
             pins: Pins::new(),
             hasher: RandomState::default(),
             options: TableOptions { max_bytes, probe, ..options },
-            writing: Mutex::new(Writing::new(lines + super::places::SLAB_LINES)),
+            writing: Mutex::new(WriterState::new(lines + super::places::SLAB_LINES)),
             entries: AtomicU64::new(0),
             bytes: AtomicU64::new((LEAST_BUCKETS * LINE) as u64),
             evictions: AtomicU64::new(0),
         };
         Some(table)
-    }
-
-    /// Begins to read. What is found stays as it is until the reading ends, whatever is written
-    /// meanwhile; so a reading should be short: nothing that it might see is overwritten before.
-    pub fn read(&self) -> Reading<'_> {
-        Reading::new(self)
-    }
-
-    /// Begins to write, after whoever writes now. Readers are not held up, and see each write at once.
-    pub fn write(&self) -> Writes<'_> {
-        Writes::new(self, self.writing.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// How much it holds.
@@ -313,6 +301,3 @@ fn same(a: &[u8], b: &[u8]) -> bool {
         _ => a == b,
     }
 }
-
-/// Held by whoever writes.
-pub(super) type Held<'a> = MutexGuard<'a, Writing>;

@@ -1,14 +1,15 @@
 //! Writing the table: one writer at a time, whom readers neither hold up nor wait for. What a word named
 //! waits until no reader can see it, and its place is used again.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{MutexGuard, PoisonError};
 
-use super::places::{Kind, Places};
+use super::places::Kind;
 use super::probe::{Bucket, WORDS};
 use super::region::LINE;
-use super::table::{AtBound, HEAD, Held, HotTable, place, shape};
+use super::table::{AtBound, HEAD, HotTable, place, shape};
 use super::word::{MAX_SHAPES, UNSHAPED, Word};
+use super::writer_state::{Waiting, WriterState};
 
 /// Places that wait for readers before they are looked at.
 const WAITING: usize = 64;
@@ -20,49 +21,10 @@ const BUCKETS: usize = 2;
 /// The kind of lines with further words of a bucket. No entry has this shape.
 pub(super) const FURTHER: Kind = Kind { lines: 1, shape: MAX_SHAPES };
 
-/// What only the writer knows.
-pub(super) struct Writing {
-    pub(super) places: Places,
-    /// Unreachable since the last tag was taken.
-    open: Vec<Waiting>,
-    /// Unreachable since a tag, the earliest first.
-    tagged: VecDeque<(u64, Vec<Waiting>)>,
-    shapes: HashMap<u64, usize>,
-    /// Entries of each shape whose places are not free yet.
-    shaped: Vec<u32>,
-    free_shapes: Vec<usize>,
-    entries: usize,
-    /// The next bucket, and the next slab, that is looked at for rows to let go.
-    pub(super) hand: usize,
-    pub(super) slab_hand: usize,
-}
-
-#[derive(Clone, Copy)]
-struct Waiting {
-    line: usize,
-    kind: Kind,
-}
-
-impl Writing {
-    pub(super) fn new(lines: usize) -> Writing {
-        Writing {
-            places: Places::new(lines),
-            open: Vec::new(),
-            tagged: VecDeque::new(),
-            shapes: HashMap::new(),
-            shaped: vec![0],
-            free_shapes: Vec::new(),
-            entries: 0,
-            hand: 0,
-            slab_hand: 0,
-        }
-    }
-}
-
 /// The right to write.
 pub struct Writes<'t> {
     pub(super) table: &'t HotTable,
-    pub(super) writing: Held<'t>,
+    pub(super) writing: MutexGuard<'t, WriterState>,
 }
 
 impl std::fmt::Debug for Writes<'_> {
@@ -79,11 +41,14 @@ pub struct NoRoom {
     pub bytes: usize,
 }
 
-impl<'t> Writes<'t> {
-    pub(super) fn new(table: &'t HotTable, writing: Held<'t>) -> Self {
-        Self { table, writing }
+impl HotTable {
+    /// Begins to write, after whoever writes now. Readers are not held up, and see each write at once.
+    pub fn write(&self) -> Writes<'_> {
+        Writes { table: self, writing: self.writing.lock().unwrap_or_else(PoisonError::into_inner) }
     }
+}
 
+impl Writes<'_> {
     /// Puts a row in place of the one that the key has, if any.
     pub fn put(&mut self, view: u32, key: &[u8], row: &[u8]) -> Result<(), NoRoom> {
         let shape = self.shape_of(view, key.len(), row.len());

@@ -1,0 +1,80 @@
+//! Opening the store on disk: what its files must be before anything of them is mapped, new ones where there are
+//! none, and those of an older format brought to the newest.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use super::data_file::{check_head, damaged, data_file, lock_file};
+use super::environment::{Environment, FORMAT, new_tables, open_env, read_contents};
+use super::failed::{of_heed, of_io};
+use super::{conversion, cut_short};
+use crate::error::OnlineError;
+
+/// How long another process may take to make or replace the files.
+const MAKING: Duration = Duration::from_secs(60);
+
+/// Opens the files in a folder, and makes them where there are none. Nothing of them is mapped before
+/// it is checked.
+pub(super) fn open(path: &Path) -> Result<Environment, OnlineError> {
+    let data = data_file(path);
+    if !data.exists() {
+        let _alone = alone(path)?;
+        if !data.exists() {
+            if lock_file(path).exists() {
+                return Err(damaged(&data, "it is missing, and it was there"));
+            }
+            create(path, false)?;
+        }
+    }
+    check_head(&data)?;
+    cut_short::survive();
+    let env = open_env(path)?;
+    let contents = read_contents(&env, path, None)?;
+    let format = contents.format.ok_or_else(|| damaged(&data, "its format is not noted in it"))?;
+    if format == 0 || format > FORMAT {
+        let what = format!("the online store at {}", path.display());
+        return Err(OnlineError::Newer { what, found: format, known: FORMAT });
+    }
+    let mut environment = Environment::with_tables(env, path)?;
+    environment.was_rebuilding = contents.is_rebuilding;
+    if format < FORMAT {
+        conversion::convert(&environment)?;
+        environment.note_lost(read_contents(&environment.env, path, None)?.lost);
+    } else {
+        environment.note_lost(contents.lost);
+    }
+    Ok(environment)
+}
+
+/// Waits until no other process makes or replaces the files of this folder, and says for whom.
+pub(super) fn alone(path: &Path) -> Result<File, OnlineError> {
+    let folder = File::open(path).map_err(|error| of_io(path, error))?;
+    let place = path.display().to_string();
+    let what = format!("the online store {place}, whose files another process makes");
+    match locks::lock(&folder, path, &what, MAKING) {
+        Ok(()) => Ok(folder),
+        Err(held) => Err(OnlineError::Unavailable { place, reason: held.to_string() }),
+    }
+}
+
+/// Makes new files, whole at once. Only one who is alone does so.
+pub(super) fn create(path: &Path, is_rebuilding: bool) -> Result<(), OnlineError> {
+    let new = path.join("new");
+    match fs::remove_dir_all(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(of_io(path, error)),
+        _ => fs::create_dir_all(&new).map_err(|error| of_io(path, error))?,
+    }
+    let env = open_env(&new)?;
+    new_tables(&env, is_rebuilding).map_err(|error| of_heed(path, error))?;
+    let closing = env.prepare_for_closing();
+    closing.wait();
+    let sync = || {
+        fs::rename(data_file(&new), data_file(path))?;
+        fs::remove_dir_all(&new)?;
+        File::open(path)?.sync_all()?;
+        path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+    };
+    sync().map_err(|error| of_io(path, error))
+}
