@@ -1,10 +1,10 @@
 //! What can be written on the command line. Its documentation is generated from here.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use feature::{Micros, Name, NameError, ServiceRef, Span, VersionId};
+use feature::{Micros, Name, ServiceRef, Span};
+use twinstore::ViewName;
 
 /// A feature store: training sets that cannot leak, and the same features online.
 #[derive(Parser, Debug)]
@@ -25,23 +25,6 @@ pub struct Arguments {
     /// What to do
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// A view as a command line names it: the version may be left out where there is one.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum ViewName {
-    /// `view@version`
-    Exact(VersionId),
-    /// `view`
-    Only(Name),
-}
-
-impl FromStr for ViewName {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        if text.contains('@') { text.parse().map(Self::Exact) } else { text.parse().map(Self::Only) }
-    }
 }
 
 /// How log lines are written.

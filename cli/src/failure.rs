@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use twinstore::{HelpTopic, ProjectError};
+
 use crate::help;
 
 /// The text of a failure.
@@ -13,32 +15,43 @@ impl Failure {
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
+
+    /// What the library says, with the command or the flag that helps.
+    pub fn of(error: &ProjectError) -> Self {
+        let on_a_command_line = match error {
+            ProjectError::EmptyRange { from, to } => {
+                Some(format!("--from {from} does not lie before --to {to}"))
+            }
+            ProjectError::BadShare => Some("--max-bad-share is a share: a number from 0 to 1".to_owned()),
+            ProjectError::Metrics { address, source } => {
+                Some(format!("--metrics {address}: {source}: name a free HOST:PORT"))
+            }
+            _ => None,
+        };
+        if let Some(text) = on_a_command_line {
+            return Self(text);
+        }
+        Self(helped(error, error.help()))
+    }
+}
+
+/// A message, and the command or the flag that helps.
+pub fn helped(message: &impl fmt::Display, topic: Option<HelpTopic>) -> String {
+    match topic {
+        Some(topic) => format!("{message}: {}", help::in_commands(&topic)),
+        None => message.to_string(),
+    }
+}
+
+impl From<ProjectError> for Failure {
+    fn from(error: ProjectError) -> Self {
+        Self::of(&error)
+    }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-impl From<server::ServeError> for Failure {
-    fn from(error: server::ServeError) -> Self {
-        Self(error.sentence())
-    }
-}
-
-impl From<read::ReadError> for Failure {
-    fn from(error: read::ReadError) -> Self {
-        server::ServeError::from(error).into()
-    }
-}
-
-impl From<offline::OfflineError> for Failure {
-    fn from(error: offline::OfflineError) -> Self {
-        match error.help() {
-            Some(topic) => Self(format!("{error}: {}", help::in_commands(&topic))),
-            None => Self(error.to_string()),
-        }
     }
 }
 
@@ -52,18 +65,4 @@ macro_rules! say_as_it_is {
     };
 }
 
-say_as_it_is!(
-    registry::RegistryError,
-    registry::Problems,
-    online::OnlineError,
-    materializer::MaterializerError,
-    materializer::PushError,
-    transform::ExpressionError,
-    transform::TransformError,
-    feature::TimeError,
-    feature::NameError,
-    feature::KeyError,
-    arrow::error::ArrowError,
-    std::io::Error,
-    serde_json::Error,
-);
+say_as_it_is!(arrow::error::ArrowError, serde_json::Error);

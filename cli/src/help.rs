@@ -1,10 +1,11 @@
 //! The operations that end an error, in the words of the command line.
 
-use feature::HelpTopic;
+use twinstore::HelpTopic;
 
 /// What to run, as the end of a message.
 pub fn in_commands(topic: &HelpTopic) -> String {
     match topic {
+        HelpTopic::OpenProject => "name the project's folder with --project".to_owned(),
         HelpTopic::CheckDefinitions => "run `twinstore plan`, which checks the definitions".to_owned(),
         HelpTopic::RegisterDefinitions => "run `twinstore apply` first".to_owned(),
         HelpTopic::RemoveVersion(version) => format!("run `twinstore registry remove {version}`"),
@@ -21,6 +22,9 @@ pub fn in_commands(topic: &HelpTopic) -> String {
         HelpTopic::RebuildOnline(None) => {
             "run `twinstore online rebuild`, which writes all online rows again from the log".to_owned()
         }
+        HelpTopic::Serve => "start it with `twinstore serve`".to_owned(),
+        HelpTopic::ServeAgain => "restart `twinstore serve`".to_owned(),
+        HelpTopic::OtherOutput => "name another file with --out".to_owned(),
         HelpTopic::BuildTrainingSet => "ask the offline store with `twinstore training-set`".to_owned(),
     }
 }

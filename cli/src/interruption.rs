@@ -2,7 +2,7 @@
 //! is left, and the exit code is the conventional one. What is committed stays, and nothing else has an effect, so
 //! a command can end between any two steps, as it does when it is killed.
 //!
-//! `serve` and `stream` are not ended here: they finish what is in flight.
+//! `serve` and `stream` are not ended but cancelled: they finish what is in flight.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,10 @@ use std::thread;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
+use twinstore::CancellationToken;
+
 use crate::arguments::{Command, DeadLetterCommand, OfflineCommand, OnlineCommand};
+use crate::failure::Failure;
 
 /// The exit codes of a process that ends by these signals: 128 and their numbers.
 const INTERRUPTED: i32 = 130;
@@ -53,10 +56,26 @@ pub fn obey(command: &Command) -> io::Result<()> {
     thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
 }
 
+/// Cancels the command on either signal from here on.
+pub fn cancel(token: &CancellationToken) -> Result<(), Failure> {
+    let listen =
+        |kind| signal(kind).map_err(|error| Failure::new(format!("signals cannot be waited for: {error}")));
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let token = token.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        token.cancel();
+    });
+    Ok(())
+}
+
 fn end(why: &str, left: &str, code: i32) -> ! {
     finish();
     // No file takes its name from here on.
-    let written = offline::end_files();
+    let written = twinstore::end_files();
     match written.as_slice() {
         [] => eprintln!("error: {why}: {left}"),
         written => {

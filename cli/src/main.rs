@@ -1,4 +1,4 @@
-//! The twinstore command: parts are wired together here, and here alone is a clock read.
+//! The twinstore command: it parses, calls the library, and prints. Here alone is a clock read.
 
 // The futures of loads and streams are spawned here, down to a connection of a store: deeper than the default.
 #![recursion_limit = "256"]
@@ -16,9 +16,6 @@ mod headings;
 mod help;
 mod interruption;
 mod progress;
-mod project;
-mod settings;
-mod trial;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -26,6 +23,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use arguments::{Arguments, LogFormat};
+use failure::Failure;
 
 /// A request takes and gives back some dozens of small pieces of memory; docs/decisions/0019 has figures.
 #[global_allocator]
@@ -34,7 +32,7 @@ static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_log(&arguments);
-    if let Err(failure) = trial::begin_batch() {
+    if let Err(failure) = twinstore::fault_injection::begin_batch().map_err(Failure::from) {
         eprintln!("error: {failure}");
         return ExitCode::FAILURE;
     }

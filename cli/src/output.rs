@@ -4,6 +4,8 @@ use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
 use std::sync::OnceLock;
 
+pub use feature::{counted, thousands as count};
+
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde::Serialize;
@@ -89,29 +91,6 @@ pub fn json(result: &impl Serialize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A count with its thousands apart: `1,234,567`.
-pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A count and what it counts, in the plural where it is not one.
-pub fn counted(n: u64, what: &str) -> String {
-    let plural = match what.strip_suffix('y') {
-        Some(stem) if n != 1 => format!("{stem}ies"),
-        _ if n != 1 => format!("{what}s"),
-        _ => what.to_owned(),
-    };
-    format!("{} {plural}", count(n))
-}
-
 /// A share in per cent: `12.3%`.
 pub fn share(part: u64, whole: u64) -> String {
     if whole == 0 {
@@ -143,11 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_read_as_people_write_them() {
-        assert_eq!(count(0), "0");
-        assert_eq!(count(327_346), "327,346");
-        assert_eq!(counted(1, "entity"), "1 entity");
-        assert_eq!(counted(2_000, "entity"), "2,000 entities");
+    fn shares_and_ages_read_as_people_write_them() {
         assert_eq!(share(1, 3), "33.3%");
         assert_eq!(share(1, 100_000), "<0.1%");
         assert_eq!(age(90.0), "1m 30s");

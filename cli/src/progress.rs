@@ -1,22 +1,84 @@
-//! What is shown on stderr while rows are read; nothing where stderr is no terminal.
+//! What is shown on stderr while a command runs: rows as they are read, where stderr is a terminal, and what it has to say.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::{Mutex, PoisonError};
 
+use feature::VersionId;
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use twinstore::{Event, Progress};
 
+use crate::failure::Failure;
 use crate::output::count;
 
-/// A line that counts rows.
-pub struct Progress(ProgressBar);
+/// Shows what a command reports.
+#[derive(Default)]
+pub struct Shown(Mutex<Bars>);
 
-impl Progress {
-    /// Begins to count rows, of which it is not known how many there are.
-    pub fn rows(what: &str) -> Self {
+/// The lines that count rows just now.
+#[derive(Default)]
+struct Bars {
+    loads: BTreeMap<VersionId, Bar>,
+    join: Option<Bar>,
+}
+
+impl Progress for Shown {
+    fn report(&self, event: Event) {
+        let mut bars = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::LoadBegins(view) => {
+                let bar = Bar::rows(&view.to_string());
+                bars.loads.insert(view, bar);
+            }
+            Event::RowsRead { view, rows } => {
+                if let Some(bar) = bars.loads.get(&view) {
+                    bar.0.inc(rows);
+                }
+            }
+            Event::LoadEnds(view) => drop(bars.loads.remove(&view)),
+            Event::TimesReadAsUtc { column } => {
+                eprintln!("note: `{column}` has no time zone and was read as UTC");
+            }
+            Event::JoinBegins { log_rows } => bars.join = Some(Bar::of_rows("reading logs", log_rows)),
+            Event::LogRowsRead { rows } => {
+                if let Some(bar) = &bars.join {
+                    bar.0.set_position(rows);
+                }
+            }
+            Event::JoinEnds => bars.join = None,
+            Event::StorePutAside { file } => tracing::warn!(
+                "the online store was damaged: its file is {} now, and all views are written again from their logs",
+                file.display()
+            ),
+            Event::Following { views, brokers } => eprintln!("following {} from {brokers}", names(&views)),
+            // The other views go on: each stands for itself.
+            Event::StreamFailed { error, .. } => eprintln!("error: {}", Failure::of(&error)),
+            Event::Serving { services, grpc, http } => {
+                eprintln!("serving {} on gRPC {grpc} and HTTP {http}", names(&services));
+            }
+            Event::StoppingStreams => eprintln!("stopping: committing what was read"),
+            Event::StoppingServer => eprintln!("stopping: finishing what is in flight"),
+            // What a later library reports.
+            _ => {}
+        }
+    }
+}
+
+fn names(ids: &[VersionId]) -> String {
+    ids.iter().map(VersionId::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A line that counts rows; nothing where stderr is no terminal.
+struct Bar(ProgressBar);
+
+impl Bar {
+    /// Counts rows, of which it is not known how many there are.
+    fn rows(what: &str) -> Self {
         Self::styled(ProgressBar::no_length(), "{spinner} {msg}: {human_pos} rows, {rows_per_s} rows/s", what)
     }
 
-    /// Begins to count rows up to a total: with the rate and the time that is left.
-    pub fn of_rows(what: &str, total: u64) -> Self {
+    /// Counts rows up to a total: with the rate and the time that is left.
+    fn of_rows(what: &str, total: u64) -> Self {
         let style = "{msg} [{bar:30}] {human_pos} of {human_len} rows, {rows_per_s} rows/s, {eta} left";
         Self::styled(ProgressBar::new(total), style, what)
     }
@@ -31,19 +93,9 @@ impl Progress {
         bar.set_message(what.to_owned());
         Self(bar)
     }
-
-    /// Counts more rows.
-    pub fn add(&self, rows: u64) {
-        self.0.inc(rows);
-    }
-
-    /// Says how many rows there were so far.
-    pub fn set(&self, rows: u64) {
-        self.0.set_position(rows);
-    }
 }
 
-impl Drop for Progress {
+impl Drop for Bar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }

@@ -28,6 +28,8 @@ impl Advice {
 /// `#[non_exhaustive]`: a new topic needs its words in every interface.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum HelpTopic {
+    /// Open a project in its folder.
+    OpenProject,
     /// Check the definitions and see what registering them would change.
     CheckDefinitions,
     /// Register the definitions.
@@ -48,4 +50,10 @@ pub enum HelpTopic {
     RebuildOnline(Option<VersionId>),
     /// Read features as of a past moment from the offline store, as a training set.
     BuildTrainingSet,
+    /// Serve the project.
+    Serve,
+    /// Stop the server of the project, and serve it again.
+    ServeAgain,
+    /// Write the result to another file.
+    OtherOutput,
 }

@@ -44,7 +44,7 @@ pub use answer::{Answer, Cell, Status, Times, is_alive, is_kept};
 pub use exact::{FloatSum, IntSquareSum};
 pub use given::{Given, field, from_json, limits};
 pub use key::{EntityKey, KeyError};
-pub use message::{excerpt, nearest};
+pub use message::{counted, excerpt, nearest, thousands};
 pub use name::{Name, NameError, VersionId};
 pub use row::{AsOf, Position, Provenance, Row};
 pub use service::{

@@ -1,5 +1,5 @@
-//! What error messages share: the name that was probably meant, and as much of a text as a message has
-//! room for.
+//! What error messages share: the name that was probably meant, as much of a text as a message has room for,
+//! and numbers as people write them.
 
 use std::borrow::Cow;
 
@@ -35,9 +35,40 @@ pub fn excerpt(text: &str, longest_chars: usize) -> Cow<'_, str> {
     }
 }
 
+/// A count with its thousands apart: `1,234,567`.
+pub fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A count and what it counts, in the plural where it is not one.
+pub fn counted(n: u64, what: &str) -> String {
+    let plural = match what.strip_suffix('y') {
+        Some(stem) if n != 1 => format!("{stem}ies"),
+        _ if n != 1 => format!("{what}s"),
+        _ => what.to_owned(),
+    };
+    format!("{} {plural}", thousands(n))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        assert_eq!(thousands(0), "0");
+        assert_eq!(thousands(327_346), "327,346");
+        assert_eq!(counted(1, "entity"), "1 entity");
+        assert_eq!(counted(2_000, "entity"), "2,000 entities");
+    }
 
     #[test]
     fn a_slip_of_the_finger_finds_the_name_that_was_meant() {

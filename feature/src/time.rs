@@ -99,6 +99,8 @@ impl FromStr for Micros {
 pub struct Span(i64);
 
 impl Span {
+    /// One millisecond.
+    pub const MILLISECOND: Span = Span(1_000);
     /// One second.
     pub const SECOND: Span = Span(1_000_000);
     /// One minute.
@@ -126,6 +128,12 @@ impl Span {
 
     pub(crate) const fn scaled(self, times: i64, per: i64) -> Span {
         Span(self.0 * times / per)
+    }
+
+    /// The duration `count` times over; once where `count` is 0.
+    pub const fn times(self, count: u16) -> Span {
+        let count = if count == 0 { 1 } else { count as i64 };
+        Span(self.0.saturating_mul(count))
     }
 
     /// The sum of two durations.

@@ -6,13 +6,13 @@
 //! rooms that take what it resolved.
 //!
 //! ```no_run
-//! # async fn example(now: feature::Micros) -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn example(now: feature::Micros, bound: registry::RowBound) -> Result<(), Box<dyn std::error::Error>> {
 //! use registry::{Definitions, Plan, Registry};
 //!
 //! let registry = Registry::open("sqlite://.twinstore/registry.db").await?;
 //! let registered = registry.registered().await?;
 //! let definitions = Definitions::read(".".as_ref(), &registered)?;
-//! let plan = Plan::of(&definitions, &registered);
+//! let plan = Plan::of(&definitions, &registered, &bound);
 //! println!("{plan}");
 //! registry.apply(&plan, now).await?;
 //! let served = registry.registered().await?.service_plan(&"late_arrival".parse()?)?;
@@ -62,7 +62,7 @@ pub use error::RegistryError;
 pub use freshness::Freshness;
 pub use keys::Kind;
 pub use outline::{Outline, SampledColumn, SampledFile, SampledKind, Surroundings, Wishes, outline};
-pub use plan::{Action, Change, Plan};
+pub use plan::{Action, Change, LargestRow, Plan, RowBound};
 pub use problem::{Mark, Problem, Problems};
 pub use reach::Reach;
 pub use reference::reference;

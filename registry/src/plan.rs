@@ -2,13 +2,14 @@
 
 use std::fmt;
 
+use feature::{VersionId, View};
 use serde::Serialize;
 
 use crate::definition::{Definition, DefinitionId};
 use crate::definitions::Definitions;
 use crate::difference::{Difference, sentence};
 use crate::keys::Kind;
-use crate::planning::Planning;
+use crate::planning::{Planned, Planning};
 use crate::problem::Problems;
 use crate::reach::Reach;
 use crate::registered::Registered;
@@ -24,8 +25,31 @@ pub struct Plan {
     pub refused: Problems,
     /// What is allowed, and often not meant.
     pub notes: Problems,
+    /// The longest packed row of each view that is new or edited.
+    pub largest_rows: Vec<LargestRow>,
     #[serde(skip)]
     pub(crate) writes: Vec<Definition>,
+}
+
+/// How long the packed row of an entity may become. The registry knows no rows: whoever plans brings the rule of
+/// the online store.
+#[derive(Clone, Copy, Debug)]
+pub struct RowBound {
+    /// The most bytes that an entity's row of a view can take.
+    pub longest: fn(&View) -> usize,
+    /// The most bytes that the online store takes; a view with longer rows is refused.
+    pub max_bytes: usize,
+}
+
+/// The longest packed row that an entity of a view can have.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct LargestRow {
+    /// The view.
+    pub view: VersionId,
+    /// The file that defines it.
+    pub file: String,
+    /// Its bytes.
+    pub bytes: usize,
 }
 
 /// What becomes of one definition.
@@ -65,16 +89,17 @@ pub enum Action {
 }
 
 impl Plan {
-    /// What an apply of these definitions would change in a registry that holds `registered`.
-    pub fn of(definitions: &Definitions, registered: &Registered) -> Plan {
-        let mut planning = Planning::new(definitions, registered);
+    /// What an apply of these definitions would change in a registry that holds `registered`. A view whose packed
+    /// row could become longer than the bound is refused.
+    pub fn of(definitions: &Definitions, registered: &Registered, bound: &RowBound) -> Plan {
+        let mut planning = Planning::new(definitions, registered, bound);
         let mut changes: Vec<Change> =
             definitions.with_places().map(|(id, new, places)| planning.change(id, new, places)).collect();
         let gone = registered.ids().filter(|id| definitions.get(id).is_none());
         changes.extend(gone.map(|id| planning.gone(id)));
         changes.sort_by(|a, b| a.id.cmp(&b.id));
-        let (refused, notes, writes) = planning.finish();
-        Plan { generation: registered.generation(), changes, refused, notes, writes }
+        let Planned { refused, notes, largest_rows, writes } = planning.finish();
+        Plan { generation: registered.generation(), changes, refused, notes, largest_rows, writes }
     }
 
     /// Whether an apply would change nothing.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use feature::{DataType, Name, Source, View};
+use feature::{DataType, Name, Source, View, thousands};
 use serde_json::{Map, Value, json};
 
 use crate::canonical::source_part;
@@ -11,7 +11,7 @@ use crate::definitions::Definitions;
 use crate::difference::{Difference, differences, sentence};
 use crate::keys::Kind;
 use crate::places::Places;
-use crate::plan::{Action, Change};
+use crate::plan::{Action, Change, LargestRow, RowBound};
 use crate::problem::{Problem, Problems};
 use crate::reach::{Reach, reaches, reads};
 use crate::registered::Registered;
@@ -20,19 +20,47 @@ use crate::registered::Registered;
 pub(crate) struct Planning<'a> {
     definitions: &'a Definitions,
     registered: &'a Registered,
+    bound: &'a RowBound,
     refused: Vec<Problem>,
     notes: Vec<Problem>,
+    largest_rows: Vec<LargestRow>,
     writes: Vec<Definition>,
 }
 
+/// What is decided of all definitions.
+pub(crate) struct Planned {
+    pub(crate) refused: Problems,
+    pub(crate) notes: Problems,
+    pub(crate) largest_rows: Vec<LargestRow>,
+    pub(crate) writes: Vec<Definition>,
+}
+
 impl<'a> Planning<'a> {
-    pub(crate) fn new(definitions: &'a Definitions, registered: &'a Registered) -> Planning<'a> {
-        Planning { definitions, registered, refused: Vec::new(), notes: Vec::new(), writes: Vec::new() }
+    pub(crate) fn new(
+        definitions: &'a Definitions,
+        registered: &'a Registered,
+        bound: &'a RowBound,
+    ) -> Planning<'a> {
+        Planning {
+            definitions,
+            registered,
+            bound,
+            refused: Vec::new(),
+            notes: Vec::new(),
+            largest_rows: Vec::new(),
+            writes: Vec::new(),
+        }
     }
 
     /// Why the plan is refused, what there is to note, and what it would write.
-    pub(crate) fn finish(self) -> (Problems, Problems, Vec<Definition>) {
-        (Problems::sorted(self.refused), Problems::sorted(self.notes), self.writes)
+    pub(crate) fn finish(mut self) -> Planned {
+        self.largest_rows.sort_by(|a, b| a.view.cmp(&b.view));
+        Planned {
+            refused: Problems::sorted(self.refused),
+            notes: Problems::sorted(self.notes),
+            largest_rows: self.largest_rows,
+            writes: self.writes,
+        }
     }
 
     /// What becomes of a definition of the files.
@@ -41,6 +69,9 @@ impl<'a> Planning<'a> {
             if let Some(message) = self.refuse_other_kind(id) {
                 let message = format!("{} `{}`: {message}", id.kind.name(), id.name);
                 self.refused.push(Problem { file: new.file.clone(), at: places.at(&[]), message });
+                return self.changed(Action::Refuse, id, new, Vec::new());
+            }
+            if !self.row_fits(new, places) {
                 return self.changed(Action::Refuse, id, new, Vec::new());
             }
             self.writes.push(new.clone());
@@ -72,6 +103,9 @@ impl<'a> Planning<'a> {
             if found.is_empty() {
                 found.push(Difference::plain("what it reads is edited"));
             }
+            if !self.row_fits(new, places) {
+                return self.changed(Action::Refuse, id, new, found);
+            }
             self.writes.push(Definition { revision: old.revision + 1, ..new.clone() });
             return self.changed(Action::Edit, id, new, found);
         }
@@ -91,6 +125,26 @@ impl<'a> Planning<'a> {
         self.writes.push(Definition { revision: old.revision + 1, ..new.clone() });
         self.note(new, places);
         self.changed(Action::Revise, id, new, found)
+    }
+
+    /// Whether the online store takes every row that a view which is new or edited can have; else it is refused.
+    fn row_fits(&mut self, new: &Definition, places: &Places) -> bool {
+        let Body::FeatureView(view) = &new.body else { return true };
+        let (bytes, max_bytes) = ((self.bound.longest)(view), self.bound.max_bytes);
+        self.largest_rows.push(LargestRow { view: view.id.clone(), file: new.file.to_string(), bytes });
+        if bytes <= max_bytes {
+            return true;
+        }
+        let message = format!(
+            "an entity's row of view {} could take {} bytes, more than the {} that a row may have: use shorter \
+             windows, longer hops or shorter lists, or divide the view",
+            view.id,
+            thousands(bytes as u64),
+            thousands(max_bytes as u64)
+        );
+        let at = places.at(&["features".to_owned()]);
+        self.refused.push(Problem { file: new.file.clone(), at, message });
+        false
     }
 
     /// Notes what is allowed and often not meant: history that counts as known the moment it happened.

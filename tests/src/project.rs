@@ -10,8 +10,8 @@ use feature::{AsOf, DataType, EntityKey, Micros, Row, ServicePlan, Value, View};
 use futures::StreamExt;
 use materializer::{EventRange, Materializer, Target};
 use offline::{FeatureSummary, OfflineStore, Options, Spine, row_columns, rows, write_file};
-use online::Embedded;
-use registry::{Definitions, Plan, Registered, Registry};
+use online::{Embedded, Layout, MAX_ROW_BYTES};
+use registry::{Definitions, Plan, Registered, Registry, RowBound};
 use tempfile::TempDir;
 
 /// A training set: its rows, and what its summary says of each feature.
@@ -57,7 +57,9 @@ impl Project {
         let before = registry.registered().await.unwrap();
         let files = files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
         let definitions = Definitions::of(files, &before).unwrap_or_else(|problems| panic!("{problems}"));
-        registry.apply(&Plan::of(&definitions, &before), (self.materializer.clock)()).await.unwrap();
+        let longest = |view: &View| Layout::new(view).largest_row(256, 1024);
+        let bound = RowBound { longest, max_bytes: MAX_ROW_BYTES };
+        registry.apply(&Plan::of(&definitions, &before, &bound), (self.materializer.clock)()).await.unwrap();
         self.registered = registry.registered().await.unwrap();
     }
 

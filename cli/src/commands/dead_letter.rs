@@ -1,44 +1,34 @@
 //! `dead-letter`: the rows that were refused, and another try for them.
 
-use feature::VersionId;
-use materializer::unsettled;
-use offline::DeadLetter;
 use serde_json::json;
+use twinstore::{DeadLetterChoice, Project, RefusedRow, ReplayReport, Run, ViewName};
 
-use crate::arguments::{DeadLetterCommand, Format, ViewName};
-use crate::clock;
+use crate::arguments::{DeadLetterCommand, Format};
 use crate::failure::Failure;
 use crate::headings;
 use crate::output::{self, count};
-use crate::project::{Project, targets_with};
 
 /// The longest text of a cell.
 const SHOWN: usize = 60;
 
-pub async fn dead_letter(project: &Project, command: &DeadLetterCommand) -> Result<(), Failure> {
+pub async fn dead_letter(project: &Project, command: &DeadLetterCommand, run: &Run) -> Result<(), Failure> {
+    let choice = |views: &[ViewName], limit: usize| DeadLetterChoice { views: views.to_vec(), limit };
     match command {
         DeadLetterCommand::List { views, limit, format } => {
-            list(project, views, limit.get(), format.format).await
+            list(&project.dead_letters(&choice(views, limit.get())).await?, format.format)
         }
         DeadLetterCommand::Replay { views, limit, format } => {
-            replay(project, views, limit.get(), format.format).await
+            let reports = project.replay_dead_letters(&choice(views, limit.get()), run).await?;
+            replayed(&reports, format.format)
         }
     }
 }
 
-async fn list(project: &Project, views: &[ViewName], limit: usize, format: Format) -> Result<(), Failure> {
-    let store = project.offline()?;
-    let mut found: Vec<(VersionId, DeadLetter)> = Vec::new();
-    for target in targets_with(&project.registered().await?, views, |_| true)? {
-        let letters = store.dead_letters(&target.view.id).await?.read(limit).await?;
-        let log = store.log(&target.view).await?;
-        let letters = unsettled(&log, letters).await?;
-        found.extend(letters.into_iter().map(|letter| (target.view.id.clone(), letter)));
-    }
+fn list(found: &[RefusedRow], format: Format) -> Result<(), Failure> {
     if format == Format::Json {
         let letters: Vec<_> = found
             .iter()
-            .map(|(view, letter)| {
+            .map(|RefusedRow { view, letter }| {
                 json!({
                     "view": view,
                     "origin": letter.origin,
@@ -51,7 +41,7 @@ async fn list(project: &Project, views: &[ViewName], limit: usize, format: Forma
             .collect();
         return output::json(&json!({"dead_letters": letters}));
     }
-    let rows = found.iter().map(|(view, letter)| {
+    let rows = found.iter().map(|RefusedRow { view, letter }| {
         vec![
             view.to_string(),
             letter.origin.clone(),
@@ -72,15 +62,7 @@ fn start(text: &str) -> String {
     }
 }
 
-async fn replay(project: &Project, views: &[ViewName], limit: usize, format: Format) -> Result<(), Failure> {
-    let targets = targets_with(&project.registered().await?, views, |source| source.stream.is_some())?;
-    let store = project.online().await?;
-    clock::check(project, &store).await?;
-    let materializer = project.materializer_of(store, &targets, "dead-letter replay").await?;
-    let mut reports = Vec::new();
-    for target in targets {
-        reports.push(materializer.replay_refused(&target, limit).await?);
-    }
+fn replayed(reports: &[ReplayReport], format: Format) -> Result<(), Failure> {
     if format == Format::Json {
         return output::json(&json!({"views": reports}));
     }

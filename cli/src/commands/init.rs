@@ -1,11 +1,11 @@
 //! `init`: a small working project, with a week of real flights or for files of the user's.
 
 mod from_files;
+mod new_files;
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
 use std::path::Path;
 
+use self::new_files::{GITIGNORE, write};
 use crate::arguments::InitArgs;
 use crate::failure::Failure;
 
@@ -17,8 +17,6 @@ const SAMPLE: [(&str, &[u8]); 5] = [
     ("data/landings.parquet", include_bytes!("../../sample/data/landings.parquet")),
     ("data/departures.parquet", include_bytes!("../../sample/data/departures.parquet")),
 ];
-
-const GITIGNORE: &[u8] = b".twinstore/\n";
 
 /// What to run next, in the new folder.
 const NEXT: &str = "  twinstore plan
@@ -35,26 +33,5 @@ pub async fn init(project: &Path, args: &InitArgs) -> Result<(), Failure> {
     }
     write(&dir, &SAMPLE)?;
     println!("\na week of flights that left JFK in June 2013. Next, in {}:\n\n{NEXT}", dir.display());
-    Ok(())
-}
-
-/// Writes files that are not there yet; refused where one is.
-fn write(dir: &Path, files: &[(&str, &[u8])]) -> Result<(), Failure> {
-    let there: Vec<_> = files.iter().map(|(name, _)| *name).filter(|name| dir.join(name).exists()).collect();
-    if !there.is_empty() {
-        return Err(Failure::new(format!(
-            "{} already has {}: name an empty folder, as in `twinstore init flights`",
-            dir.display(),
-            there.join(", ")
-        )));
-    }
-    for (name, content) in files {
-        let path = dir.join(name);
-        let made = path.parent().map_or(Ok(()), fs::create_dir_all);
-        let new = made.and_then(|()| OpenOptions::new().write(true).create_new(true).open(&path));
-        let written = new.and_then(|mut file| file.write_all(content));
-        written.map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
-        println!("wrote {}", path.display());
-    }
     Ok(())
 }

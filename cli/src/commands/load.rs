@@ -1,124 +1,40 @@
 //! `backfill` and `materialize`: from a source's history into both stores.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use materializer::{EventRange, LoadReport, Materializer, MaterializerError, Target};
-use online::Store;
+use feature::Micros;
 use serde_json::json;
-use tokio::task::JoinSet;
+use twinstore::{Backfill, EventRange, LoadReport, Loaded, Loads, Materialize, Project, Run};
 
 use crate::arguments::{BackfillArgs, Format, MaterializeArgs};
-use crate::clock;
-use crate::failure::Failure;
+use crate::failure::{Failure, helped};
 use crate::headings;
 use crate::output::{self, count, counted};
-use crate::progress::Progress;
-use crate::project::{Project, targets};
 
-/// Views that are loaded side by side.
-const VIEWS_AT_ONCE: usize = 2;
-
-/// What is done to each view.
-#[derive(Clone, Copy)]
-enum Load {
-    Backfill(EventRange),
-    Materialize,
-}
-
-impl Load {
-    fn name(self) -> &'static str {
-        match self {
-            Load::Backfill(_) => "backfill",
-            Load::Materialize => "materialize",
-        }
-    }
-
-    async fn run(
-        self,
-        materializer: &Materializer<Store>,
-        target: &Target,
-    ) -> Result<LoadReport, MaterializerError> {
-        let progress = Progress::rows(&target.view.id.to_string());
-        match self {
-            Load::Backfill(range) => materializer.backfill(target, range, |rows| progress.add(rows)).await,
-            Load::Materialize => materializer.materialize(target, |rows| progress.add(rows)).await,
-        }
-    }
-}
-
-pub async fn backfill(project: &Project, args: &BackfillArgs) -> Result<(), Failure> {
+pub async fn backfill(project: &Project, args: &BackfillArgs, run: &Run) -> Result<(), Failure> {
     let range = EventRange { from: args.from, to: args.to };
-    if let (Some(from), Some(to)) = (args.from, args.to)
-        && from >= to
-    {
-        return Err(Failure::new(format!("--from {from} does not lie before --to {to}")));
-    }
-    let registered = project.registered().await?;
-    let targets = targets(&registered, if args.all { &[] } else { &args.views })?;
-    load(project, targets, Load::Backfill(range), args.format.format).await
+    let views = if args.all { Vec::new() } else { args.views.clone() };
+    let loads = project.backfill(&Backfill { views, range }, run).await?;
+    finish(&loads, project.now(), args.format.format)
 }
 
-pub async fn materialize(project: &Project, args: &MaterializeArgs) -> Result<(), Failure> {
-    let registered = project.registered().await?;
-    load(project, targets(&registered, &args.views)?, Load::Materialize, args.format.format).await
+pub async fn materialize(project: &Project, args: &MaterializeArgs, run: &Run) -> Result<(), Failure> {
+    let loads = project.materialize(&Materialize { views: args.views.clone() }, run).await?;
+    finish(&loads, project.now(), args.format.format)
 }
 
-struct Loaded {
-    report: LoadReport,
-    took: Duration,
-}
-
-async fn load(project: &Project, targets: Vec<Target>, load: Load, format: Format) -> Result<(), Failure> {
-    if targets.is_empty() {
-        return Err(Failure::new("no registered view has a batch source: there is no history to load"));
-    }
-    let store = project.online().await?;
-    clock::check(project, &store).await?;
-    let began = Instant::now();
-    let materializer = Arc::new(project.materializer_of(store, &targets, load.name()).await?);
-    let mut waiting = targets.into_iter().enumerate();
-    let mut running = JoinSet::new();
-    let mut loaded = Vec::new();
-    let mut failures = Vec::new();
-    loop {
-        while running.len() < VIEWS_AT_ONCE {
-            let Some((place, target)) = waiting.next() else { break };
-            let materializer = materializer.clone();
-            running.spawn(async move {
-                let began = Instant::now();
-                let report = load.run(&materializer, &target).await;
-                (place, target.view.id.clone(), report.map(|report| Loaded { report, took: began.elapsed() }))
-            });
-        }
-        match running.join_next().await {
-            None => break,
-            Some(Ok((place, _, Ok(done)))) => loaded.push((place, done)),
-            Some(Ok((_, view, Err(error)))) => failures.push(said_of(&view.to_string(), &error.to_string())),
-            Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
-        }
-    }
-    loaded.sort_by_key(|(place, _)| *place);
-    let loaded: Vec<Loaded> = loaded.into_iter().map(|(_, loaded)| loaded).collect();
-    show(&loaded, began.elapsed(), format)?;
-    failures.sort();
-    match failures.as_slice() {
-        [] => Ok(()),
-        failures => Err(Failure::new(failures.join("\n"))),
-    }
-}
-
-/// The error of one view, naming the view where it does not do so itself.
-fn said_of(view: &str, error: &str) -> String {
-    if error.contains(view) { error.to_owned() } else { format!("{view}: {error}") }
+/// Shows what was loaded; a failure where a view failed.
+fn finish(loads: &Loads, now: Micros, format: Format) -> Result<(), Failure> {
+    show(loads, now, format)?;
+    let failures: Vec<String> =
+        loads.failed.iter().map(|failed| helped(failed, failed.error.help())).collect();
+    if failures.is_empty() { Ok(()) } else { Err(Failure::new(failures.join("\n"))) }
 }
 
 /// The age, in microseconds, beyond which it is said what the median row's age means.
 const OLD_US: i64 = 7 * 86_400_000_000;
 
 /// Says of old rows that were materialized what labels see of them.
-fn warn_of_old(report: &LoadReport) {
-    if let Some(day) = report.median_day.filter(|day| clock::now().since(*day) > OLD_US) {
+fn warn_of_old(report: &LoadReport, now: Micros) {
+    if let Some(day) = report.median_day.filter(|day| now.since(*day) > OLD_US) {
         eprintln!(
             "{}: half of the new rows happened on {day} or before, and are known from now on: labels between \
              then and now do not see them with --as-of available; what was known then is loaded with `backfill`",
@@ -127,16 +43,16 @@ fn warn_of_old(report: &LoadReport) {
     }
 }
 
-fn show(loaded: &[Loaded], took: Duration, format: Format) -> Result<(), Failure> {
-    loaded.iter().for_each(|loaded| warn_of_old(&loaded.report));
+fn show(loads: &Loads, now: Micros, format: Format) -> Result<(), Failure> {
+    loads.loaded.iter().for_each(|loaded| warn_of_old(&loaded.report, now));
     if format == Format::Json {
-        let views: Vec<&LoadReport> = loaded.iter().map(|loaded| &loaded.report).collect();
-        return output::json(&json!({"views": views, "seconds": took.as_secs_f64()}));
+        let views: Vec<&LoadReport> = loads.loaded.iter().map(|loaded| &loaded.report).collect();
+        return output::json(&json!({"views": views, "seconds": loads.took.as_secs_f64()}));
     }
-    if loaded.is_empty() {
+    if loads.loaded.is_empty() {
         return Ok(());
     }
-    let rows = loaded.iter().map(|Loaded { report, took }| {
+    let rows = loads.loaded.iter().map(|Loaded { report, took }| {
         vec![
             report.view.to_string(),
             count(report.rows_read),
@@ -149,11 +65,11 @@ fn show(loaded: &[Loaded], took: Duration, format: Format) -> Result<(), Failure
         ]
     });
     println!("{}", output::table(&headings::LOADED, &[1, 2, 3, 4, 5, 6, 7], rows));
-    for Loaded { report, .. } in loaded {
+    for Loaded { report, .. } in &loads.loaded {
         notes(report).iter().for_each(|note| println!("{}: {note}", report.view));
     }
-    let total: u64 = loaded.iter().map(|loaded| loaded.report.rows_loaded).sum();
-    println!("{} loaded in {:.1}s", counted(total, "row"), took.as_secs_f64());
+    let total: u64 = loads.loaded.iter().map(|loaded| loaded.report.rows_loaded).sum();
+    println!("{} loaded in {:.1}s", counted(total, "row"), loads.took.as_secs_f64());
     Ok(())
 }
 

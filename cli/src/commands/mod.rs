@@ -16,28 +16,41 @@ mod stream;
 mod training_set;
 mod verify;
 
+use std::sync::Arc;
+
+use twinstore::{CancellationToken, Project, Run};
+
 use crate::arguments::{Arguments, Command};
+use crate::clock;
 use crate::failure::Failure;
-use crate::project::Project;
+use crate::interruption;
+use crate::progress::Shown;
 
 /// Runs the command.
 pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let project = || Project::open(&arguments.project);
+    let project = || Project::open(&arguments.project, clock::now);
+    let run = Run::new(Arc::new(Shown::default()), CancellationToken::new());
     match &arguments.command {
         Command::Init(args) => init::init(&arguments.project, args).await,
         Command::Plan(format) => apply::plan(&project()?, format.format).await,
         Command::Apply(format) => apply::apply(&project()?, format.format).await,
-        Command::Backfill(args) => load::backfill(&project()?, args).await,
-        Command::Materialize(args) => load::materialize(&project()?, args).await,
-        Command::Push(args) => push::push(&project()?, args).await,
-        Command::Stream(args) => stream::stream(&project()?, args).await,
-        Command::TrainingSet(command) => training_set::run(&project()?, command).await,
+        Command::Backfill(args) => load::backfill(&project()?, args, &run).await,
+        Command::Materialize(args) => load::materialize(&project()?, args, &run).await,
+        Command::Push(args) => push::push(&project()?, args, &run).await,
+        Command::Stream(args) => {
+            interruption::cancel(&run.cancel)?;
+            stream::stream(&project()?, args, &run).await
+        }
+        Command::TrainingSet(command) => training_set::run(&project()?, command, &run).await,
         Command::Get(args) => get::get(&project()?, args).await,
-        Command::Serve(args) => serve::serve(&project()?, args).await,
-        Command::DeadLetter(command) => dead_letter::dead_letter(&project()?, command).await,
-        Command::Online(command) => online::online(&project()?, command).await,
-        Command::Offline(command) => offline::offline(&project()?, command).await,
-        Command::Verify(args) => check::check(&project()?, args).await,
+        Command::Serve(args) => {
+            interruption::cancel(&run.cancel)?;
+            serve::serve(&project()?, args, &run).await
+        }
+        Command::DeadLetter(command) => dead_letter::dead_letter(&project()?, command, &run).await,
+        Command::Online(command) => online::online(&project()?, command, &run).await,
+        Command::Offline(command) => offline::offline(&project()?, command, &run).await,
+        Command::Verify(args) => check::check(&project()?, args, &run).await,
         Command::Registry(command) => registry::registry(&project()?, command).await,
         Command::Reference { page } => reference::reference(*page),
     }

@@ -1,15 +1,15 @@
 //! `reference`: the pages of the documentation that are generated from the code.
 
 use clap::{Command, CommandFactory};
+use twinstore::SETTINGS;
 
 use crate::arguments::{Arguments, Page};
 use crate::failure::Failure;
 use crate::headings;
-use crate::settings::SETTINGS;
 
 pub fn reference(page: Page) -> Result<(), Failure> {
     match page {
-        Page::Definitions => print!("{}", registry::reference()),
+        Page::Definitions => print!("{}", twinstore::definitions_reference()),
         Page::Commands => print!("{}", commands()),
     }
     Ok(())

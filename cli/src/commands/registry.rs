@@ -1,14 +1,14 @@
 //! `registry`: what is defined.
 
 use feature::Field;
-use registry::{FoundFeature, Kind, Reach, RegistryError, ServiceShown, Shown, ShownFeature, UNKNOWN};
+use twinstore::{
+    FoundFeature, Kind, Meaning, Project, Reach, ServiceShown, Shown, ShownFeature, USED_BEFORE_RECORDS,
+};
 
 use crate::arguments::{Format, KindArg, RegistryCommand};
-use crate::clock;
 use crate::failure::Failure;
 use crate::headings;
 use crate::output;
-use crate::project::Project;
 
 pub async fn registry(project: &Project, command: &RegistryCommand) -> Result<(), Failure> {
     match command {
@@ -31,21 +31,20 @@ fn kind_of(kind: KindArg) -> Kind {
 }
 
 async fn remove(project: &Project, name: &str, kind: Option<Kind>, format: Format) -> Result<(), Failure> {
-    let registry = project.registry().await?;
-    project.settle_uses(&registry).await?;
-    let removed = registry.remove(name, kind, clock::now()).await?;
+    let done = project.remove(name, kind).await?;
+    let removed = &done.removed;
     if format == Format::Json {
-        return output::json(&removed);
+        return output::json(removed);
     }
     println!("{} removed (generation {})", removed.id, removed.generation);
-    if project.folder.join(&removed.file).is_file() {
+    if done.has_file {
         println!("note: where {} still defines it, the next `apply` adds it again", removed.file);
     }
     Ok(())
 }
 
 async fn list(project: &Project, format: Format) -> Result<(), Failure> {
-    let listed = project.registered().await?.list();
+    let listed = project.definitions().await?;
     if format == Format::Json {
         return output::json(&listed);
     }
@@ -71,28 +70,21 @@ async fn list(project: &Project, format: Format) -> Result<(), Failure> {
 }
 
 async fn show(project: &Project, name: &str, format: Format) -> Result<(), Failure> {
-    let registry = project.registry().await?;
-    let shown = match registry.show(name).await {
-        Err(error @ RegistryError::Unknown { .. }) => {
-            let found = registry.registered().await?.features_named(name)?;
-            if found.is_empty() {
-                return Err(error.into());
+    let shown = match project.definition(name).await? {
+        Meaning::Definitions(shown) => shown,
+        Meaning::Features(found) => match format {
+            Format::Json => return output::json(&found),
+            Format::Table => {
+                print_features(&found);
+                return Ok(());
             }
-            return match format {
-                Format::Json => output::json(&found),
-                Format::Table => {
-                    print_features(&found);
-                    Ok(())
-                }
-            };
-        }
-        shown => shown?,
+        },
     };
     if format == Format::Json {
         return output::json(&shown);
     }
-    for (place, one) in shown.iter().enumerate() {
-        if place > 0 {
+    for (index, one) in shown.iter().enumerate() {
+        if index > 0 {
             println!();
         }
         print_one(one);
@@ -108,7 +100,9 @@ fn print_one(shown: &Shown) {
     println!("hash      {}", listed.hash);
     println!("file      {}", listed.file);
     match &shown.first_use {
-        Some(first) if first.by == UNKNOWN => println!("used      before first uses were recorded"),
+        Some(first) if first.by == USED_BEFORE_RECORDS => {
+            println!("used      before first uses were recorded")
+        }
         Some(first) => println!("used      since {}, first by {}", first.at, first.by),
         None if listed.version.is_some() => println!("used      never: it may be edited or removed"),
         None => {}

@@ -1,93 +1,49 @@
 //! `training-set`: the point-in-time join of a spine with the features of a service.
 
-use std::path::Path;
-use std::time::Instant;
-
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use feature::{AsOf, Micros, ServiceRef};
-use offline::{
-    BuildInfo, FinishedFile, LogRange, Manifest, ManifestSpine, OfflineError, Options, Spine, Summary,
-    TrainingSetFile, TrainingSetStream,
-};
+use feature::{AsOf, Micros};
 use serde_json::json;
+use twinstore::{BuildTrainingSet, BuiltTrainingSet, LogRange, Project, Run, Summary};
 
 use crate::arguments::{AsOfArg, Format, TrainingSetArgs, TrainingSetCommand, TrainingSetOther};
 use crate::commands::verify;
 use crate::failure::Failure;
 use crate::headings;
 use crate::output::{self, count, counted, share};
-use crate::progress::Progress;
-use crate::project::Project;
 
-/// Memory that the process takes beside the labels that are joined, in bytes.
-const BESIDE_LABELS: u64 = 128 << 20;
-
-pub async fn run(project: &Project, command: &TrainingSetCommand) -> Result<(), Failure> {
+pub async fn run(project: &Project, command: &TrainingSetCommand, run: &Run) -> Result<(), Failure> {
     if let Some(TrainingSetOther::Verify { file, format }) = &command.other {
-        return verify::verify(project, file, format.format).await;
+        return verify::verify(project, file, format.format, run).await;
     }
     let args = &command.build;
-    match (&args.service, &args.spine, &args.time, &args.out) {
-        (Some(service), Some(spine), Some(time), Some(out)) => {
-            build(project, &Build { service, spine, time, out, args }).await
-        }
-        // The command line is refused without them.
-        _ => Err(Failure::new("name --service, --spine, --time and --out")),
-    }
+    // The command line is refused without them.
+    let build = build(args).ok_or_else(|| Failure::new("name --service, --spine, --time and --out"))?;
+    show(&build, &project.training_set(&build, run).await?, args)
 }
 
-/// What is to be built.
-struct Build<'a> {
-    service: &'a ServiceRef,
-    spine: &'a Path,
-    time: &'a str,
-    out: &'a Path,
-    args: &'a TrainingSetArgs,
+fn build(args: &TrainingSetArgs) -> Option<BuildTrainingSet> {
+    Some(BuildTrainingSet {
+        service: args.service.clone()?,
+        spine: args.spine.clone()?,
+        time: args.time.clone()?,
+        out: args.out.clone()?,
+        as_of: match args.as_of {
+            AsOfArg::Available => AsOf::Available,
+            AsOfArg::Event => AsOf::Event,
+        },
+        explain: args.explain,
+        threads: args.threads.map(usize::from),
+        max_memory: args.max_memory,
+        keeps_first: args.preview > 0,
+    })
 }
 
-async fn build(project: &Project, build: &Build<'_>) -> Result<(), Failure> {
-    let began = Instant::now();
-    let plan = project.service_plan(build.service).await?;
-    let store = project.offline()?;
-    let spine_path = project.folder.join(build.spine);
-    let spine = Spine::read(&spine_path, build.time, &plan)?;
-    if build.spine == build.out {
-        return Err(Failure::new(format!(
-            "{} is the spine and would be written over: name another file with --out",
-            build.out.display()
-        )));
-    }
-    if spine.naive {
-        eprintln!("note: `{}` has no time zone and was read as UTC", build.time);
-    }
-    let options = options(build.args);
-    let out = project.folder.join(build.out);
-    let hashed = spine.clone();
-    let spine_sha256 = tokio::task::spawn_blocking(move || hashed.sha256());
-    let making = TrainingSetStream::new(&store, &plan, &spine, &options).await?;
-    project.begin_use(&plan, "training-set").await?;
-    let made = write(making, &out, build.args.preview).await?;
-    let spine = ManifestSpine {
-        path: build.spine.to_owned(),
-        sha256: spine_sha256.await.map_err(|error| Failure::new(error.to_string()))??,
-        time: build.time.to_owned(),
-    };
-    let how = BuildInfo {
-        twinstore: env!("CARGO_PKG_VERSION").to_owned(),
-        spine,
-        sha256: made.file.content.sha256.clone(),
-        columns: made.file.content.columns.clone(),
-    };
-    let manifest = Manifest::new(&plan, &options, &made.summary, how);
-    let file = made.file;
-    tokio::task::spawn_blocking(move || file.name(&manifest))
-        .await
-        .map_err(|error| Failure::new(error.to_string()))??;
-    let seconds = began.elapsed().as_secs_f64();
-    let summary = &made.summary;
+fn show(build: &BuildTrainingSet, built: &BuiltTrainingSet, args: &TrainingSetArgs) -> Result<(), Failure> {
+    let seconds = built.took.as_secs_f64();
+    let summary = &built.summary;
     let leaked: Option<u64> = summary.features.iter().map(|feature| feature.leaked.map(|n| n as u64)).sum();
-    match build.args.format.format {
+    match args.format.format {
         Format::Json => {
             let features: Vec<_> = summary
                 .features
@@ -95,78 +51,25 @@ async fn build(project: &Project, build: &Build<'_>) -> Result<(), Failure> {
                 .map(|f| json!({"name": f.name, "nulls": f.nulls, "leaked_by_event_time": f.leaked}))
                 .collect();
             output::json(&json!({
-                "service": plan.id, "out": build.out, "as_of": options.as_of, "rows": summary.rows,
+                "service": built.service, "out": build.out, "as_of": build.as_of, "rows": summary.rows,
                 "seconds": seconds, "features": features, "leaked_by_event_time": leaked,
                 "outside_log": outside(summary),
             }))
         }
         Format::Table => {
-            if let Some(preview) = &made.preview {
-                println!("{preview}\n");
+            if let Some(first) = &built.first {
+                println!("{}\n", preview(first, args.preview)?);
             }
-            show(summary, leaked);
+            show_summary(summary, leaked);
             println!(
                 "{}: {} × {} of {} in {seconds:.1}s",
                 build.out.display(),
                 counted(summary.rows as u64, "row"),
                 counted(summary.features.len() as u64, "feature"),
-                plan.id
+                built.service
             );
             Ok(())
         }
-    }
-}
-
-fn options(args: &TrainingSetArgs) -> Options {
-    Options {
-        as_of: match args.as_of {
-            AsOfArg::Available => AsOf::Available,
-            AsOfArg::Event => AsOf::Event,
-        },
-        explain: args.explain,
-        threads: args.threads.map(usize::from),
-        max_memory: args.max_memory.map(|bytes| bytes.saturating_sub(BESIDE_LABELS).max(bytes / 4)),
-        ..Options::default()
-    }
-}
-
-/// A training set that was written.
-struct Written {
-    preview: Option<comfy_table::Table>,
-    summary: Summary,
-    file: FinishedFile,
-}
-
-/// Writes the file as it is made, under another name.
-async fn write(mut making: TrainingSetStream, out: &Path, preview_rows: usize) -> Result<Written, Failure> {
-    let file = TrainingSetFile::create(out, making.schema())?;
-    let mut shown = None;
-    while let Some(batch) = next(&mut making).await? {
-        if preview_rows > 0 && shown.is_none() {
-            shown = Some(preview(&batch, preview_rows)?);
-        }
-        if !file.write(batch).await {
-            break;
-        }
-    }
-    let file = file.finish().await?;
-    tracing::info!("{}", making.explain());
-    Ok(Written { preview: shown, summary: making.finish(), file })
-}
-
-/// The next rows, with progress shown while they are waited for.
-async fn next(making: &mut TrainingSetStream) -> Result<Option<RecordBatch>, Failure> {
-    let reading = making.reading().clone();
-    let progress = Progress::of_rows("reading logs", making.log_rows());
-    let watch = async {
-        loop {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            progress.set(reading.rows());
-        }
-    };
-    tokio::select! {
-        batch = making.next() => Ok(batch?),
-        () = watch => Err(OfflineError::Cancelled.into()),
     }
 }
 
@@ -186,7 +89,7 @@ fn day(midnight: Micros) -> String {
     text.split('T').next().unwrap_or_default().to_owned()
 }
 
-fn show(summary: &Summary, leaked: Option<u64>) {
+fn show_summary(summary: &Summary, leaked: Option<u64>) {
     let rows = summary.rows as u64;
     let lines = summary.features.iter().map(|feature| {
         let leaked = feature.leaked.map_or("-".to_owned(), |leaked| count(leaked as u64));

@@ -88,7 +88,8 @@ impl Project {
         let after = self.state();
         let names = before.keys().chain(after.keys());
         // A load that is refused has opened the online store, which makes an empty one.
-        let is_new_store = |name: &PathBuf| name.ends_with("data.mdb") && !before.contains_key(name);
+        let is_of_store = |name: &PathBuf| name.ends_with("data.mdb") || name.ends_with("writing.lock");
+        let is_new_store = |name: &PathBuf| is_of_store(name) && !before.contains_key(name);
         let differs = |name: &&PathBuf| before.get(*name) != after.get(*name) && !is_new_store(name);
         let changed: Vec<_> = names.filter(differs).collect();
         assert!(changed.is_empty(), "twinstore {words} was refused and changed {changed:?}");

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use feature::Micros;
 use tempfile::TempDir;
 
-use super::{BASE, base, definitions};
-use crate::{Plan, Registered, Registry, RegistryError, Using};
+use super::{BASE, base, definitions, plan_of};
+use crate::{Registered, Registry, RegistryError, Using};
 
 /// What lies there before it is damaged, with a second revision, a live version and a first use.
 struct Sound {
@@ -23,7 +23,7 @@ impl Sound {
         let at = Micros::new(1_370_000_000_000_000).unwrap();
         for text in [BASE.to_owned(), format!("{BASE}\n# the same\n")] {
             let registered = registry.registered().await.unwrap();
-            let plan = Plan::of(&definitions(&text, &registered), &registered);
+            let plan = plan_of(&definitions(&text, &registered), &registered);
             registry.apply(&plan, at).await.unwrap();
         }
         let registered = registry.registered().await.unwrap();
@@ -136,7 +136,7 @@ async fn what_was_registered_does_not_depend_on_the_journal() {
     let folder = TempDir::new().unwrap();
     let registry = Registry::open(&url(folder.path())).await.unwrap();
     let empty = registry.registered().await.unwrap();
-    let plan = Plan::of(&definitions(BASE, &empty), &empty);
+    let plan = plan_of(&definitions(BASE, &empty), &empty);
     registry.apply(&plan, Micros::new(0).unwrap()).await.unwrap();
     // As a process leaves it that is killed now, and whoever copies only the file.
     let copy = TempDir::new().unwrap();

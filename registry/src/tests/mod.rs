@@ -7,7 +7,7 @@ mod registering;
 mod uses;
 mod versions;
 
-use crate::{Definitions, Registered};
+use crate::{Definitions, Plan, Registered, RowBound};
 
 /// What every case may refer to.
 const BASE: &str = include_str!("../../cases/base.yaml");
@@ -25,4 +25,9 @@ fn definitions(text: &str, registered: &Registered) -> Definitions {
 fn edited(from: &str, to: &str) -> String {
     assert!(BASE.contains(from), "the base holds {from}");
     BASE.replace(from, to)
+}
+
+/// What an apply would change, where rows of any length are taken.
+fn plan_of(definitions: &Definitions, registered: &Registered) -> Plan {
+    Plan::of(definitions, registered, &RowBound { longest: |_| 0, max_bytes: 0 })
 }

@@ -2,8 +2,8 @@
 
 use feature::{Fold, Origin, ServiceRef};
 
-use super::{BASE, base, definitions};
-use crate::{Body, Definitions, Kind, Plan, Registered, reference};
+use super::{BASE, base, definitions, plan_of};
+use crate::{Body, Definitions, Kind, Registered, reference};
 
 fn registered() -> Registered {
     registered_from(&base())
@@ -130,7 +130,7 @@ fn an_unknown_name_proposes_the_nearest() {
 
 #[test]
 fn a_plan_shows_what_each_change_reaches() {
-    let plan = Plan::of(&base(), &Registered::default());
+    let plan = plan_of(&base(), &Registered::default());
     insta::assert_snapshot!(plan, @r"
     + entity aircraft → aircraft@1, late_arrival@1 (late-arrival-xgb)
     + entity airport → airport_arrivals@1, route@1, late_arrival@1 (late-arrival-xgb)

@@ -3,8 +3,8 @@
 use feature::Micros;
 use tempfile::TempDir;
 
-use super::{BASE, base, definitions, edited};
-use crate::{Action, Plan, Registered, Registry, RegistryError, Using};
+use super::{BASE, base, definitions, edited, plan_of};
+use crate::{Action, Body, Plan, Registered, Registry, RegistryError, RowBound, Using};
 
 fn at(minute: i64) -> Micros {
     Micros::new(1_370_000_000_000_000 + minute * 60_000_000).unwrap()
@@ -21,7 +21,7 @@ async fn use_view(registry: &Registry, view: &str) -> Result<(), RegistryError> 
 
 async fn plan(registry: &Registry, text: &str) -> Plan {
     let registered = registry.registered().await.unwrap();
-    Plan::of(&definitions(text, &registered), &registered)
+    plan_of(&definitions(text, &registered), &registered)
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn many_processes_may_open_a_new_registry_at_once_and_one_apply_wins() {
         let apply = |url: String| async move {
             let registry = Registry::open(&url).await?;
             let definitions = base();
-            registry.apply(&Plan::of(&definitions, &Registered::default()), at(0)).await
+            registry.apply(&plan_of(&definitions, &Registered::default()), at(0)).await
         };
         let applies: Vec<_> = (0..8).map(|_| tokio::spawn(apply(url(&folder)))).collect();
         let mut won = 0;
@@ -208,4 +208,21 @@ fn stored_bodies_of_format_1_still_read() {
     let newer = pinned.lines().next().unwrap().replace("\"format\":1", "\"format\":2");
     assert!(crate::stored::body("a sample", &newer).unwrap_err().to_string().contains("format 2"));
     assert!(Registered::default().is_empty());
+}
+
+#[tokio::test]
+async fn a_view_whose_rows_no_store_takes_is_refused_and_no_apply_goes_past_that() {
+    let folder = TempDir::new().unwrap();
+    let registry = Registry::open(&url(&folder)).await.unwrap();
+    let bound = RowBound { longest: |view| view.features.len() * 1_000, max_bytes: 999 };
+    let plan = Plan::of(&base(), &Registered::default(), &bound);
+    let views = base().iter().filter(|one| matches!(one.body, Body::FeatureView(_))).count();
+    assert_eq!((plan.largest_rows.len(), plan.refused.len()), (views, views), "{plan}");
+    let refused = plan.refused.to_string();
+    let expected = "an entity's row of view airport_arrivals@1 could take ";
+    assert!(refused.contains(expected) && refused.contains("more than the 999"), "{refused}");
+    assert!(refused.starts_with("features/base.yaml:"), "{refused}");
+    let error = registry.apply(&plan, at(0)).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Refused(_)), "{error}");
+    assert!(registry.registered().await.unwrap().is_empty());
 }

@@ -3,7 +3,7 @@
 use feature::Micros;
 use tempfile::TempDir;
 
-use super::{BASE, definitions, edited};
+use super::{BASE, definitions, edited, plan_of};
 use crate::{Action, Kind, Plan, Registered, Registry, RegistryError, UNKNOWN, Using};
 
 fn at(minute: i64) -> Micros {
@@ -18,7 +18,7 @@ async fn applied(folder: &TempDir) -> Registry {
 
 async fn plan(registry: &Registry, text: &str) -> Plan {
     let registered = registry.registered().await.unwrap();
-    Plan::of(&definitions(text, &registered), &registered)
+    plan_of(&definitions(text, &registered), &registered)
 }
 
 async fn apply(registry: &Registry, text: &str) -> Result<crate::Applied, RegistryError> {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{BASE, base, definitions, edited};
+use super::{BASE, base, definitions, edited, plan_of};
 use crate::{Action, Definitions, FirstUse, Kind, Plan, Registered};
 
 fn registered() -> Registered {
@@ -16,7 +16,7 @@ fn registered() -> Registered {
 
 fn plan(text: &str) -> Plan {
     let registered = registered();
-    Plan::of(&definitions(text, &registered), &registered)
+    plan_of(&definitions(text, &registered), &registered)
 }
 
 fn refusals(text: &str) -> Vec<String> {
@@ -76,7 +76,7 @@ fn a_moment_is_shown_as_its_author_writes_it() {
 
 #[test]
 fn a_source_with_history_that_says_nothing_of_its_delay_is_noted() {
-    let first = Plan::of(
+    let first = plan_of(
         &definitions(&edited("assumed_delay: 2m\n", ""), &Registered::default()),
         &Registered::default(),
     );
@@ -85,7 +85,7 @@ fn a_source_with_history_that_says_nothing_of_its_delay_is_noted() {
     assert_eq!(first.notes.len(), 1, "a static source needs none: {first}");
     for said in ["assumed_delay: 1us", "available_at: loaded_at"] {
         let text = edited("assumed_delay: 2m", said);
-        let first = Plan::of(&definitions(&text, &Registered::default()), &Registered::default());
+        let first = plan_of(&definitions(&text, &Registered::default()), &Registered::default());
         assert!(first.notes.is_empty(), "{first}");
     }
 }
@@ -131,7 +131,7 @@ fn a_view_without_a_file_guards_its_source_too() {
     let source: String =
         BASE.split("---\n").filter(|d| d.contains("kind: source")).collect::<Vec<_>>().join("---\n");
     let files = definitions(&source.replace("event_time: landed_at", "event_time: loaded_at"), &registered);
-    let plan = Plan::of(&files, &registered);
+    let plan = plan_of(&files, &registered);
     assert!(plan.refused.to_string().contains("event_time: landed_at → loaded_at"), "{plan}");
     assert_eq!(plan.count(Action::Gone), 6, "{plan}");
 }
@@ -152,7 +152,7 @@ fn the_next_version_may_be_anything_and_services_follow_when_they_pin_it() {
 fn a_view_keeps_its_kind_under_a_version() {
     let registered = registered();
     let other = "kind: on_demand_view\nname: aircraft\nversion: 1\nfeatures: {a: {expression: '1'}}\n";
-    let plan = Plan::of(&definitions(other, &registered), &registered);
+    let plan = plan_of(&definitions(other, &registered), &registered);
     let expected =
         "features/base.yaml:1: on_demand_view `aircraft`: aircraft@1 is registered as a feature_view";
     assert!(plan.refused.to_string().starts_with(expected), "{plan}");
@@ -172,7 +172,7 @@ fn a_service_may_pin_a_view_that_is_registered_and_has_no_file() {
     let registered = registered();
     let service = "kind: feature_service\nname: late_arrival\nversion: 2\nfeatures: [{from: aircraft@1}]\n";
     let files = definitions(service, &registered);
-    let plan = Plan::of(&files, &registered);
+    let plan = plan_of(&files, &registered);
     assert!(plan.refused.is_empty(), "{plan}");
     assert_eq!((plan.count(Action::Add), plan.count(Action::Gone)), (1, base().len()));
 }

@@ -14,7 +14,7 @@ const UNSAFE: [&str; 2] = [
 ];
 
 /// Where a clock may be read: everywhere else, time is an argument.
-const CLOCKED: [&str; 4] = ["cli/", "tests/", "benches/", "examples/"];
+const CLOCKED: [&str; 5] = ["cli/", "project/tests/", "tests/", "benches/", "examples/"];
 
 const CLOCKS: [&str; 5] = ["SystemTime::now", "Timestamp::now", "Zoned::now", "Utc::now", "Local::now"];
 

@@ -4,7 +4,7 @@ use super::tree::{File, Tree, Violation};
 use super::{hold, in_sample, in_samples};
 
 /// Each room with the rooms that it may depend on. A new room gets a line here.
-const ROOMS: [(&str, &[&str]); 22] = [
+const ROOMS: [(&str, &[&str]); 23] = [
     ("feature", &[]),
     ("locks", &["feature"]),
     ("proto", &[]),
@@ -16,9 +16,10 @@ const ROOMS: [(&str, &[&str]); 22] = [
     ("read", &["feature", "transform", "online"]),
     ("server", &["feature", "transform", "online", "read", "proto"]),
     (
-        "cli",
+        "project",
         &["feature", "transform", "registry", "offline", "online", "materializer", "read", "proto", "server"],
     ),
+    ("cli", &["feature", "project"]),
     ("tests", &[]),
     ("tests/faults", &["feature", "registry", "offline", "online"]),
     ("examples/replay", &["feature"]),
@@ -83,7 +84,11 @@ fn dependencies_point_down(tree: &Tree) -> Vec<Violation> {
             continue;
         };
         for Dependency { line, section, name } in dependencies(manifest) {
-            let name = name.strip_prefix("twinstore-").unwrap_or(name);
+            let name = match name {
+                // The library that users name.
+                "twinstore" => "project",
+                name => name.strip_prefix("twinstore-").unwrap_or(name),
+            };
             // A test may reach sideways: what it needs is no part of the room.
             let counts = !section.ends_with("dev-dependencies");
             if counts && ROOMS.iter().any(|(other, _)| *other == name) && !allowed.contains(&name) {
@@ -140,6 +145,8 @@ fn a_dependency_sideways_or_up_is_found_in_every_spelling() {
         ("feature", "transform = { path = \"../transform\" }"),
         ("server", "\"offline\" = \"1\""),
         ("materializer", "twinstore-cli.workspace = true"),
+        ("server", "twinstore.workspace = true"),
+        ("cli", "registry.workspace = true"),
     ] {
         let manifest = format!("[package]\nname = \"x\"\n\n[dependencies]\nserde = \"1\"\n{line}\n");
         let found = in_sample(dependencies_point_down, &format!("{room}/Cargo.toml"), &manifest);

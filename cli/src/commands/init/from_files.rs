@@ -1,53 +1,26 @@
-//! `init --from`: a project for files of the user's. Files are sampled, definitions are made of the samples, and what is
-//! written is what the next commands take as it is.
+//! `init --from`: a project for files of the user's. What is written is what the next commands take as it is.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
-use materializer::{ColumnKind, Surveyed, SurveyedColumn};
-use registry::{SampledColumn, SampledFile, SampledKind, Surroundings, Wishes};
+use twinstore::OutlineFiles;
 
 use crate::arguments::InitArgs;
 use crate::clock;
 use crate::failure::Failure;
 
-use super::{GITIGNORE, write};
+use super::new_files::{GITIGNORE, write};
 
 const DEFINITIONS: &str = "features/features.yaml";
 /// In a folder of its own: no pattern of the project's folder leads there.
 const LABELS: &str = "labels/labels.csv";
 
 pub async fn init(dir: &Path, args: &InitArgs) -> Result<(), Failure> {
-    let project = absolute(dir)?;
-    let mut files = Vec::new();
-    let mut problems = Vec::new();
-    for given in &args.from {
-        let root = if given.is_file() || given.join("_delta_log").is_dir() {
-            None
-        } else {
-            Some(named(given, &project)?)
-        };
-        match materializer::survey(given).await {
-            Ok((surveyed, unread)) => {
-                for name in unread {
-                    eprintln!("not read: {} of {}", name, given.display());
-                }
-                for file in surveyed {
-                    files.push(sampled(file, root.clone(), &project)?);
-                }
-            }
-            Err(error) => problems.push(error.to_string()),
-        }
+    let files = OutlineFiles { from: args.from.clone(), time: args.time.clone(), key: args.key.clone() };
+    let outlined = twinstore::outline(dir, &files, clock::now()).await?;
+    for (name, given) in &outlined.unread {
+        eprintln!("not read: {name} of {}", given.display());
     }
-    if !problems.is_empty() {
-        return Err(Failure::new(problems.join("\n")));
-    }
-    let wishes = Wishes { time: args.time.clone(), key: args.key.clone() };
-    // A folder that holds the project would have what the project writes as a source.
-    let files_of = |path: &str| match project.starts_with(project.join(path)) {
-        true => Vec::new(),
-        false => materializer::source_paths(&project, path),
-    };
-    let outline = registry::outline(files, &wishes, Surroundings { files_of: &files_of, now: clock::now() })?;
+    let (project, outline) = (&outlined.folder, &outlined.outline);
     let title = project.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let settings = format!(
         "# Settings of this project: docs/commands.md lists every key. Relative paths are taken from this folder.\n\nproject = \"{}\"\n",
@@ -93,47 +66,4 @@ fn project_name(title: &str) -> String {
     let plain: String =
         title.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')).collect();
     if plain.is_empty() { "twinstore".to_owned() } else { plain }
-}
-
-/// A path from the root, without `.` and `..`, whether or not it is there.
-fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    let whole = std::path::absolute(path)?;
-    let mut plain = PathBuf::new();
-    for part in whole.components() {
-        match part {
-            Component::ParentDir => {
-                plain.pop();
-            }
-            part => plain.push(part),
-        }
-    }
-    Ok(plain)
-}
-
-/// A path as a definition of the project names it: from the project's folder where it lies below, else from the root.
-fn named(path: &Path, project: &Path) -> Result<String, Failure> {
-    let whole = absolute(path)?;
-    let below = whole.strip_prefix(project).ok().filter(|below| !below.as_os_str().is_empty());
-    Ok(below.unwrap_or(&whole).to_string_lossy().into_owned())
-}
-
-fn sampled(file: Surveyed, root: Option<String>, project: &Path) -> Result<SampledFile, Failure> {
-    let column = |column: SurveyedColumn| SampledColumn {
-        name: column.name,
-        kind: match column.kind {
-            ColumnKind::Typed(data_type) => SampledKind::Typed(data_type),
-            ColumnKind::Text => SampledKind::Text,
-            ColumnKind::Json => SampledKind::Json,
-            ColumnKind::Other(what) => SampledKind::Other(what),
-        },
-        values: column.values,
-        is_of_folder: column.is_of_folder,
-    };
-    Ok(SampledFile {
-        path: named(&file.path, project)?,
-        root,
-        format: file.format,
-        columns: file.columns.into_iter().map(column).collect(),
-        is_whole: file.is_whole,
-    })
 }

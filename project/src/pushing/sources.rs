@@ -8,25 +8,25 @@ use registry::Registered;
 use server::{PushSource, PushView};
 use transform::ViewTransform;
 
-use crate::failure::Failure;
+use crate::error::ProjectError;
 use crate::project::Project;
 
 /// What of a project decides whether rows can be pushed.
 #[derive(Clone)]
-pub struct Sources {
+pub(crate) struct PushSources {
     /// The brokers, where topics do not lie on disk.
     brokers: Option<String>,
 }
 
-impl Sources {
+impl PushSources {
     /// The sources of a project.
-    pub fn new(project: &Project) -> Self {
+    pub(crate) fn new(project: &Project) -> Self {
         let brokers = (!project.has_topics_on_disk()).then(|| project.settings.stream.brokers.clone());
         Self { brokers }
     }
 
     /// Every source that a registered view reads.
-    pub fn of(&self, registered: &Registered) -> Result<Vec<PushSource>, Failure> {
+    pub(crate) fn of(&self, registered: &Registered) -> Result<Vec<PushSource>, ProjectError> {
         let mut found: BTreeMap<Name, PushSource> = BTreeMap::new();
         for view in registered.views() {
             let source = registered.source(&view.source)?;
@@ -73,7 +73,7 @@ impl Sources {
     }
 }
 
-fn written(source: &Source, view: &View) -> Result<PushView, Failure> {
+fn written(source: &Source, view: &View) -> Result<PushView, ProjectError> {
     let reads =
         ViewTransform::compile(source, view)?.input().iter().map(|field| field.name.clone()).collect();
     let keys = view.keys.iter().zip(&view.key_expressions);

@@ -3,23 +3,23 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use feature::{Micros, View};
 use online::{HotTier, Store, TableOptions, TierOptions, TierStats};
 use registry::Registered;
 use server::{Sample, SampleKind};
 
-use crate::clock;
-use crate::failure::Failure;
-use crate::settings::Serve;
+use crate::error::ProjectError;
+use crate::project::Clock;
+use crate::settings::ServeSettings;
 
 /// Before a store that could not be followed is followed again: at first, and at last.
 const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The tier that the settings ask for; the store itself where they ask for none.
-pub enum Read {
+pub(super) enum Read {
     /// Rows are read from the store.
     Direct(Store),
     /// Rows are read through the tier.
@@ -27,7 +27,7 @@ pub enum Read {
 }
 
 /// How the store is read.
-pub fn before(store: Store, settings: &Serve) -> Result<Read, Failure> {
+pub(super) fn before(store: Store, settings: &ServeSettings, clock: Clock) -> Result<Read, ProjectError> {
     if settings.hot_bytes == 0 {
         return Ok(Read::Direct(store));
     }
@@ -35,24 +35,20 @@ pub fn before(store: Store, settings: &Serve) -> Result<Read, Failure> {
         table: TableOptions::evicting(settings.hot_bytes),
         longest_outage: settings.longest_outage,
     };
-    let tier = HotTier::new(store, options, clock::now).ok_or_else(|| {
-        Failure::new(format!(
-            "the system does not grant {} bytes for rows that are read often: lower `serve.hot_bytes`",
-            settings.hot_bytes
-        ))
-    })?;
+    let tier =
+        HotTier::new(store, options, clock).ok_or(ProjectError::HotMemory { bytes: settings.hot_bytes })?;
     Ok(Read::Hot(Arc::new(tier)))
 }
 
 /// Follows the store for as long as it is polled. Where it cannot be followed, that is said once, and
 /// tried again.
-pub async fn follow(tier: &HotTier<Store>) -> Infallible {
+pub(super) async fn follow(tier: &HotTier<Store>) -> Infallible {
     let mut pause = PAUSE;
     let mut said = String::new();
     loop {
-        let began = clock::now();
+        let began = Instant::now();
         let sentence = tier.follow().await.to_string();
-        if clock::now().since(began) > LONGEST_PAUSE.as_micros() as i64 {
+        if began.elapsed() > LONGEST_PAUSE {
             pause = PAUSE;
             said.clear();
         }
@@ -67,7 +63,7 @@ pub async fn follow(tier: &HotTier<Store>) -> Infallible {
 
 /// While the store is out of reach, rows are answered for as long as the freshness objective of their view
 /// allows them to be behind, and never beyond its ttl.
-pub fn allow(tier: &HotTier<Store>, registered: &Registered) {
+pub(super) fn allow(tier: &HotTier<Store>, registered: &Registered) {
     let outage = |view: &Arc<View>| {
         let objective = view.freshness.and_then(|freshness| freshness.objective);
         Some((view.id.clone(), objective.into_iter().chain(view.ttl).min()?))
@@ -76,7 +72,7 @@ pub fn allow(tier: &HotTier<Store>, registered: &Registered) {
 }
 
 /// What the tier counts.
-pub fn samples(counts: &TierStats, now: Micros) -> Vec<Sample> {
+pub(super) fn samples(counts: &TierStats, now: Micros) -> Vec<Sample> {
     use SampleKind::{Counter, Gauge};
     let sample = |name, kind, value, help| Sample { name, help, kind, value };
     let behind = counts.lost_since.map_or(0, |since| now.since(since).max(0));
@@ -133,8 +129,8 @@ mod tests {
 
     #[test]
     fn every_count_is_in_the_document() {
-        let document = include_str!("../../../../docs/metrics.md");
-        for sample in samples(&TierStats::default(), clock::now()) {
+        let document = include_str!("../../../docs/metrics.md");
+        for sample in samples(&TierStats::default(), Micros::MAX) {
             assert!(document.contains(&format!("`{}`", sample.name)), "docs/metrics.md: {}", sample.name);
         }
     }

@@ -9,7 +9,7 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use figment::value::Value;
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Failure;
+use crate::error::ProjectError;
 
 /// Everything that `twinstore.toml` may say.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -18,21 +18,21 @@ pub struct Settings {
     /// What the project is called.
     pub project: String,
     /// Where definitions are kept.
-    pub registry: Place,
+    pub registry: Location,
     /// Where the logs lie.
-    pub offline: Place,
+    pub offline: Location,
     /// Where the packed rows lie.
-    pub online: Place,
+    pub online: Location,
     /// How the server answers.
-    pub serve: Serve,
+    pub serve: ServeSettings,
     /// Where streams come from.
-    pub stream: Stream,
+    pub stream: StreamSettings,
 }
 
 /// The address of one part.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Place {
+pub struct Location {
     /// Its address.
     pub url: String,
 }
@@ -40,7 +40,7 @@ pub struct Place {
 /// How the server answers.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Serve {
+pub struct ServeSettings {
     /// The address of gRPC.
     pub grpc: String,
     /// The address of HTTP.
@@ -54,7 +54,7 @@ pub struct Serve {
 /// Where streams come from.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Stream {
+pub struct StreamSettings {
     /// The Kafka brokers, or the folder of topics on disk.
     pub brokers: String,
     /// Where the schemas of streams are that name no file; empty where nowhere.
@@ -115,7 +115,7 @@ pub const SETTINGS: [Setting; 10] = [
 
 impl Settings {
     /// The settings of the project in a folder.
-    pub fn read(folder: &Path) -> Result<Settings, Failure> {
+    pub fn read(folder: &Path) -> Result<Settings, ProjectError> {
         let defaults = SETTINGS.iter().fold(Figment::new(), |figment, setting| {
             // As a value of the environment is read: numbers are numbers.
             let Ok(default) = setting.default.parse::<Value>();
@@ -127,7 +127,10 @@ impl Settings {
         let environment =
             Env::prefixed("TWINSTORE_").only(&twins).map(|key| key.as_str().replacen('_', ".", 1).into());
         let said = if file.is_file() { defaults.merge(Toml::file_exact(&file)) } else { defaults };
-        said.merge(environment).extract().map_err(|error| Failure::new(sentence(&file, error)))
+        said.merge(environment).extract().map_err(|error: figment::Error| {
+            let problems = sentence(&file, error.clone());
+            ProjectError::Settings { problems, source: Box::new(error) }
+        })
     }
 }
 

@@ -11,10 +11,10 @@ use std::sync::OnceLock;
 use materializer::Trial;
 use offline::BatchTrial;
 
-use crate::failure::Failure;
+use crate::error::ProjectError;
 
 /// What is done to the streams of this process.
-pub fn of_stream() -> Result<Trial, Failure> {
+pub(crate) fn of_stream() -> Result<Trial, ProjectError> {
     let mut trial = Trial::default();
     if let Some(place) = said("TWINSTORE_TRIAL_END") {
         let (point, passes) = place_of(&place)?;
@@ -25,13 +25,13 @@ pub fn of_stream() -> Result<Trial, Failure> {
         trial = Trial::sleep(point, passes);
     }
     if let Some(guard) = said("TWINSTORE_TRIAL_WITHOUT") {
-        trial = trial.without(guard.parse().map_err(Failure::new)?);
+        trial = trial.without(guard.parse().map_err(ProjectError::FaultInjection)?);
     }
     Ok(trial)
 }
 
 /// Begins what is done to the batch command of this process.
-pub fn begin_batch() -> Result<(), Failure> {
+pub fn begin_batch() -> Result<(), ProjectError> {
     let mut trial = BatchTrial::default();
     for (key, stops) in [("TWINSTORE_TRIAL_BATCH_END", false), ("TWINSTORE_TRIAL_BATCH_SLEEP", true)] {
         if let Some(place) = said(key) {
@@ -40,17 +40,19 @@ pub fn begin_batch() -> Result<(), Failure> {
         }
     }
     if let Some(guard) = said("TWINSTORE_TRIAL_BATCH_WITHOUT") {
-        trial = trial.without(guard.parse().map_err(Failure::new)?);
+        trial = trial.without(guard.parse().map_err(ProjectError::FaultInjection)?);
     }
     trial.begin();
     Ok(())
 }
 
 /// A point, and at which of its passes something is done.
-fn place_of<P: FromStr<Err = String>>(place: &str) -> Result<(P, u64), Failure> {
+fn place_of<P: FromStr<Err = String>>(place: &str) -> Result<(P, u64), ProjectError> {
     let (point, passes) = place.split_once(':').unwrap_or((place, "1"));
-    let passes = passes.parse().map_err(|_| Failure::new(format!("`{passes}` is not a valid pass count")))?;
-    Ok((point.parse().map_err(Failure::new)?, passes))
+    let passes = passes
+        .parse()
+        .map_err(|_| ProjectError::FaultInjection(format!("`{passes}` is not a valid pass count")))?;
+    Ok((point.parse().map_err(ProjectError::FaultInjection)?, passes))
 }
 
 /// How many microseconds the clock is ahead: read once, and 0 in a release build.

@@ -10,13 +10,13 @@ use registry::{Registered, Using};
 use server::{Appending, Judged, Judging, PushSource, RefusedByView, Sink, SinkError, Taken};
 use tokio::runtime::Handle;
 
-use super::streams::Board;
-use crate::clock;
-use crate::failure::Failure;
-use crate::project::{Project, targets_with};
+use crate::error::ProjectError;
+use crate::project::{Clock, Project};
+use crate::streaming::Board;
+use crate::targets::targets_with;
 
 /// Where rows are pushed.
-pub struct Topics {
+pub(crate) struct Topics {
     project: Project,
     board: Arc<Board>,
     /// By topic: there are no more than registered sources have.
@@ -32,7 +32,7 @@ const ROWS_ON_THE_SPOT: usize = 64;
 
 impl Topics {
     /// The topics of a project; the board says which streams have stopped.
-    pub fn new(project: &Project, board: Arc<Board>) -> Self {
+    pub(crate) fn new(project: &Project, board: Arc<Board>) -> Self {
         Self {
             project: project.clone(),
             board,
@@ -43,7 +43,7 @@ impl Topics {
     }
 
     /// Takes rows by what is registered now.
-    pub fn follow(&self, registered: &Registered) -> Result<(), Failure> {
+    pub(crate) fn follow(&self, registered: &Registered) -> Result<(), ProjectError> {
         let doors = doors(&self.project, registered)?;
         *self.doors.write().unwrap_or_else(PoisonError::into_inner) = doors;
         Ok(())
@@ -62,7 +62,7 @@ impl Topics {
         let not_taken = |error: &dyn std::fmt::Display| SinkError::NotTaken(error.to_string());
         let registry = self.project.registry().await.map_err(|error| not_taken(&error))?;
         let using: Vec<Using> = fresh.iter().map(Using::view_as_it_is).collect();
-        registry.begin_use(&using, "push", clock::now()).await.map_err(|error| not_taken(&error))?;
+        registry.begin_use(&using, "push", self.project.now()).await.map_err(|error| not_taken(&error))?;
         self.pushed.lock().unwrap_or_else(PoisonError::into_inner).extend(fresh);
         Ok(())
     }
@@ -75,14 +75,14 @@ impl Topics {
         let folder =
             self.project.topic_on_disk(topic).map_err(|error| SinkError::Damaged(error.to_string()))?;
         let folder = folder.ok_or_else(|| SinkError::NotTaken("topics do not lie on disk".to_owned()))?;
-        let writer = Arc::new(PushWriter::start(&folder, clock::now).map_err(said)?);
+        let writer = Arc::new(PushWriter::start(&folder, self.project.clock).map_err(said)?);
         writers.insert(topic.to_owned(), writer.clone());
         Ok(writer)
     }
 }
 
 /// The doors of all sources into which rows can be pushed.
-pub fn doors(project: &Project, registered: &Registered) -> Result<HashMap<Name, Arc<Door>>, Failure> {
+fn doors(project: &Project, registered: &Registered) -> Result<HashMap<Name, Arc<Door>>, ProjectError> {
     let mut targets: HashMap<Name, Vec<Target>> = HashMap::new();
     if project.has_topics_on_disk() {
         let is_json =
@@ -98,14 +98,14 @@ pub fn doors(project: &Project, registered: &Registered) -> Result<HashMap<Name,
 }
 
 /// What the views of a source say of rows that are pushed now.
-pub async fn judged(door: Arc<Door>, rows: Arc<Vec<Vec<u8>>>) -> Result<Judged, SinkError> {
+async fn judged(door: Arc<Door>, rows: Arc<Vec<Vec<u8>>>, clock: Clock) -> Result<Judged, SinkError> {
     let admitted = if rows.len() > ROWS_ON_THE_SPOT {
         let runtime = Handle::current();
-        let judging = move || runtime.block_on(door.judge(&rows, clock::now()));
+        let judging = move || runtime.block_on(door.judge(&rows, clock()));
         let judged = tokio::task::spawn_blocking(judging).await;
         judged.map_err(|error| SinkError::Damaged(format!("the rows could not be judged: {error}")))?
     } else {
-        door.judge(&rows, clock::now()).await
+        door.judge(&rows, clock()).await
     };
     let admitted = admitted.map_err(|error| SinkError::NotTaken(error.to_string()))?;
     let by_view = |row: materializer::RefusedRow| RefusedByView {
@@ -126,7 +126,7 @@ impl Sink for Topics {
         Box::pin(async move {
             let door = self.doors.read().unwrap_or_else(PoisonError::into_inner).get(&source.name).cloned();
             let door = door.ok_or_else(|| SinkError::NotTaken("its views changed just now".to_owned()))?;
-            judged(door, rows.clone()).await
+            judged(door, rows.clone(), self.project.clock).await
         })
     }
 

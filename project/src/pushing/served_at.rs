@@ -2,11 +2,11 @@
 //! server lives. Whoever pushes by command finds the server by it, and does not append beside it.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::failure::Failure;
+use crate::error::ProjectError;
 use crate::project::Project;
 
 /// No topic's name begins with a dot.
@@ -14,46 +14,47 @@ const NOTE: &str = ".served-at";
 
 /// Held while the project is served.
 #[derive(Debug)]
-pub struct ServedAt {
+pub(crate) struct ServedAt {
     _lock: Option<File>,
 }
 
 impl ServedAt {
     /// Notes that the project is served at this address of HTTP. Where another server noted itself, that stays.
-    pub fn note(project: &Project, http: SocketAddr) -> Result<Self, Failure> {
+    pub(crate) fn note(project: &Project, http: SocketAddr) -> Result<Self, ProjectError> {
         let Some(path) = path(project) else { return Ok(Self { _lock: None }) };
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
-        if file.try_lock().is_err() {
-            return Ok(Self { _lock: None });
-        }
-        file.set_len(0)?;
-        file.write_all(reachable(http).to_string().as_bytes())?;
-        Ok(Self { _lock: Some(file) })
+        let lock = write(&path, http).map_err(ProjectError::file("write", &path))?;
+        Ok(Self { _lock: lock })
     }
 }
 
+/// The file with the address, locked; none where another server has it.
+fn write(path: &Path, http: SocketAddr) -> io::Result<Option<File>> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+    if file.try_lock().is_err() {
+        return Ok(None);
+    }
+    file.set_len(0)?;
+    file.write_all(reachable(http).to_string().as_bytes())?;
+    Ok(Some(file))
+}
+
 /// The address of HTTP at which the project is served just now; none where it is not.
-pub fn served_at(project: &Project) -> Result<Option<SocketAddr>, Failure> {
+pub(crate) fn served_at(project: &Project) -> Result<Option<SocketAddr>, ProjectError> {
     let Some(path) = path(project) else { return Ok(None) };
     let Ok(mut file) = File::options().read(true).open(&path) else { return Ok(None) };
     if file.try_lock_shared().is_ok() {
         return Ok(None);
     }
     let mut text = String::new();
-    file.seek(SeekFrom::Start(0))?;
-    file.read_to_string(&mut text)?;
-    let address = text.parse().map_err(|_| {
-        Failure::new(format!("{} holds no address of a server: restart `twinstore serve`", path.display()))
-    })?;
-    Ok(Some(address))
+    file.read_to_string(&mut text).map_err(ProjectError::file("read", &path))?;
+    text.parse().map(Some).map_err(|_| ProjectError::NoServerAddress { file: path })
 }
 
 fn path(project: &Project) -> Option<PathBuf> {
-    let folder = project.settings.stream.brokers.strip_prefix("embedded://")?;
-    Some(project.folder.join(folder).join(NOTE))
+    Some(project.topics_folder()?.join(NOTE))
 }
 
 /// The address at which a server on this machine is reached that listens here.

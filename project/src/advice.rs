@@ -1,0 +1,115 @@
+//! What a caller does after an error: try again, correct something, or stop; and which operation helps.
+
+use feature::{Advice, HelpTopic};
+use materializer::MaterializerError;
+use online::OnlineError;
+use read::ReadError;
+use registry::RegistryError;
+use server::ServeError;
+use tonic::Code;
+
+use crate::error::ProjectError;
+
+impl ProjectError {
+    /// Whether the same call may succeed later, or once something is corrected, or must not be repeated.
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::Unreachable { .. }
+            | Self::PushFailed { .. }
+            | Self::NotCompiled(_)
+            | Self::Thread(_)
+            | Self::Feed { .. }
+            | Self::CutOff
+            | Self::Cancelled => Advice::Retry,
+            Self::UnreadableAnswer { .. } | Self::NoClient(_) | Self::Columns(_) | Self::Topic { .. } => {
+                Advice::Stop
+            }
+            Self::PushedInPart { source, .. } => source.advice(),
+            Self::RefusedByServer { status } => match status.code() {
+                Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Aborted => {
+                    Advice::Retry
+                }
+                Code::Internal | Code::DataLoss | Code::Unknown => Advice::Stop,
+                _ => Advice::Correct,
+            },
+            Self::Registry(error) => of_registry(error),
+            Self::Offline(error) => error.advice(),
+            Self::Expression(error) => error.advice(),
+            Self::Transform(error) => error.advice(),
+            Self::Online(error) => of_online(error),
+            Self::Materializer(error) => of_materializer(error),
+            Self::Push(error) => match error {
+                materializer::PushError::Damaged { .. } | materializer::PushError::End { .. } => Advice::Stop,
+                _ => Advice::Retry,
+            },
+            Self::Serve(ServeError::Read(ReadError::Store(error))) => of_online(error),
+            _ => Advice::Correct,
+        }
+    }
+
+    /// The operation that helps, where the message does not say it all.
+    pub fn help(&self) -> Option<HelpTopic> {
+        match self {
+            Self::NoFolder { .. } => Some(HelpTopic::OpenProject),
+            Self::NothingRegistered { .. } => Some(HelpTopic::RegisterDefinitions),
+            Self::Unreachable { .. } => Some(HelpTopic::Serve),
+            Self::NoServerAddress { .. } => Some(HelpTopic::ServeAgain),
+            Self::SpineIsOutput { .. } => Some(HelpTopic::OtherOutput),
+            Self::Offline(error) | Self::Materializer(MaterializerError::Offline(error)) => error.help(),
+            Self::PushedInPart { source, .. } => source.help(),
+            _ => None,
+        }
+    }
+}
+
+fn of_registry(error: &RegistryError) -> Advice {
+    match error {
+        RegistryError::Used { .. }
+        | RegistryError::Moved { .. }
+        | RegistryError::Stale
+        | RegistryError::Held(_)
+        | RegistryError::Storage { .. } => Advice::Retry,
+        RegistryError::Damaged { .. } | RegistryError::File { .. } => Advice::Stop,
+        _ => Advice::Correct,
+    }
+}
+
+fn of_online(error: &OnlineError) -> Advice {
+    match error {
+        OnlineError::Unavailable { .. } | OnlineError::Full { .. } => Advice::Retry,
+        OnlineError::Url { .. } | OnlineError::Unusable { .. } | OnlineError::Newer { .. } => Advice::Correct,
+        _ => Advice::Stop,
+    }
+}
+
+fn of_materializer(error: &MaterializerError) -> Advice {
+    match error {
+        MaterializerError::Offline(error) => error.advice(),
+        MaterializerError::Online(error) => of_online(error),
+        MaterializerError::OnlineConflict { .. } | MaterializerError::SchemaRegistryDown { .. } => {
+            Advice::Retry
+        }
+        MaterializerError::NotUsable { may_pass: true, .. } => Advice::Retry,
+        MaterializerError::Transform(_) | MaterializerError::Arrow(_) => Advice::Stop,
+        _ => Advice::Correct,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_its_caller_does_next_and_which_operation_helps() {
+        let nothing = ProjectError::NothingRegistered { folder: ".".into() };
+        assert_eq!(
+            (nothing.advice(), nothing.help()),
+            (Advice::Correct, Some(HelpTopic::RegisterDefinitions))
+        );
+        let moved = ProjectError::from(RegistryError::Stale);
+        assert_eq!((moved.advice(), moved.help()), (Advice::Retry, None));
+        let part = ProjectError::PushedInPart { taken: 3, source: Box::new(moved) };
+        assert_eq!(part.advice(), Advice::Retry);
+        assert!(part.to_string().ends_with("; 3 rows before were taken"), "{part}");
+    }
+}

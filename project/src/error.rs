@@ -1,0 +1,310 @@
+//! Why something cannot be done with a project, by what the caller does next. No message names a command: where one
+//! helps, the error has a help topic, which each interface phrases in its own way.
+
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use feature::{Micros, Name, VersionId, counted};
+use thiserror::Error;
+
+/// Why something cannot be done with a project.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ProjectError {
+    /// There is no such folder.
+    #[error("there is no folder {}", .folder.display())]
+    NoFolder {
+        /// What was given.
+        folder: PathBuf,
+    },
+    /// The settings cannot be read.
+    #[error("{problems}")]
+    Settings {
+        /// Everything that is wrong, a line each.
+        problems: String,
+        /// What the reader of settings says.
+        source: Box<figment::Error>,
+    },
+    /// Nothing was applied yet.
+    #[error("nothing is registered in {}", .folder.display())]
+    NothingRegistered {
+        /// The project's folder.
+        folder: PathBuf,
+    },
+    /// The online store holds the rows of another project of the same name.
+    #[error(
+        "the online rows of the project `{project}` at {url} are those of the logs in {}, and this project's are in {}: give this project another name with `project` in twinstore.toml",
+        .owner.display(), .own.display()
+    )]
+    OtherOwner {
+        /// The name of both projects.
+        project: String,
+        /// The online store, without a password.
+        url: String,
+        /// The other project's logs.
+        owner: PathBuf,
+        /// This project's logs.
+        own: PathBuf,
+    },
+    /// A topic on disk cannot have this name.
+    #[error("the topic `{topic}` cannot be the name of a folder: use letters, digits, `-`, `_` and `.`")]
+    TopicName {
+        /// The topic.
+        topic: String,
+    },
+    /// The clock is wrong, or that of a store is.
+    #[error(
+        "nothing was written: the clock of this machine ({here}) is {} seconds {} that of {whose} ({there}): set it right and run this again",
+        .here.since(*.there).abs() / 1_000_000,
+        if .here > .there { "ahead of" } else { "behind" }
+    )]
+    WrongClock {
+        /// What the project's clock says.
+        here: Micros,
+        /// Whose clock it was compared with.
+        whose: String,
+        /// What that clock says.
+        there: Micros,
+    },
+    /// No view has history.
+    #[error("no registered view has a batch source: there is no history to load")]
+    NoHistory,
+    /// A range of times is empty.
+    #[error("the range of times is empty: {from} does not lie before {to}")]
+    EmptyRange {
+        /// Its begin, inclusive.
+        from: Micros,
+        /// Its end, exclusive.
+        to: Micros,
+    },
+    /// The values of a read are not those of one entity.
+    #[error("{}", problems.join("\n"))]
+    Entity {
+        /// Everything that is wrong, a sentence each.
+        problems: Vec<String>,
+    },
+    /// Files of which definitions were to be made cannot be read.
+    #[error("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Unreadable {
+        /// What is wrong with each.
+        problems: Vec<materializer::MaterializerError>,
+    },
+    /// No server answers.
+    #[error("no server answers at {address} ({source})")]
+    Unreachable {
+        /// Where it was looked for.
+        address: String,
+        /// Why it was not found.
+        source: Box<tonic::transport::Error>,
+    },
+    /// A server refused the request; its message says why.
+    #[error("{}", .status.message())]
+    RefusedByServer {
+        /// What it said.
+        #[source]
+        status: Box<tonic::Status>,
+    },
+    /// A server's answer cannot be understood.
+    #[error("the answer of the server at {address} cannot be read: {source}")]
+    UnreadableAnswer {
+        /// The server.
+        address: String,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// Only an online store on disk is verified.
+    #[error("the online store is in Redis, which checks its own files: only a store on disk is verified")]
+    StoreNotOnDisk,
+    /// The spine of a training set would be written over.
+    #[error("{} is the spine and would be written over", .path.display())]
+    SpineIsOutput {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file of the project cannot be read or written.
+    #[error("cannot {action} {}: {source}", .path.display())]
+    File {
+        /// What was tried, as in `read`.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// Nothing reads a source that rows were to be pushed into.
+    #[error("no view reads the source `{source_name}`: define one and apply it before rows are pushed")]
+    SourceWithoutViews {
+        /// The source.
+        source_name: Name,
+    },
+    /// Rows cannot be pushed into a source.
+    #[error("nothing can be pushed into the source `{source_name}`: {why}")]
+    NotPushable {
+        /// The source.
+        source_name: Name,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// The rows to push cannot be read.
+    #[error("the rows cannot be read: {0}")]
+    Lines(#[source] io::Error),
+    /// The project is being served, and the note of it is not readable.
+    #[error("{} holds no address of a server", .file.display())]
+    NoServerAddress {
+        /// The note.
+        file: PathBuf,
+    },
+    /// No client for HTTP can be made.
+    #[error("no connection can be made: {0}")]
+    NoClient(#[source] reqwest::Error),
+    /// The server to which rows are pushed does not answer as it should.
+    #[error("the server at {address}: {source}: push again once it answers")]
+    PushFailed {
+        /// The server.
+        address: SocketAddr,
+        /// What happened.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The server refuses the push.
+    #[error("the server at {address}: {message}: {help}")]
+    PushRefused {
+        /// The server.
+        address: SocketAddr,
+        /// Why.
+        message: String,
+        /// What to do.
+        help: String,
+    },
+    /// Some rows of a push were taken before it failed.
+    #[error("{source}; {} before were taken", counted(*.taken as u64, "row"))]
+    PushedInPart {
+        /// How many.
+        taken: usize,
+        /// Why it failed.
+        source: Box<ProjectError>,
+    },
+    /// No view has a stream.
+    #[error("no registered view has a source with a `stream`: there is nothing to follow")]
+    NoStream,
+    /// The source of a view has no stream.
+    #[error("the source `{source_name}` of {view} has no `stream`")]
+    SourceWithoutStream {
+        /// The view.
+        view: VersionId,
+        /// Its source.
+        source_name: Name,
+    },
+    /// The share of bad rows that is allowed is none.
+    #[error("the share of bad rows is a number from 0 to 1")]
+    BadShare,
+    /// The stream of a view cannot begin.
+    #[error("{view}: {source}")]
+    Feed {
+        /// The view.
+        view: VersionId,
+        /// Why.
+        source: materializer::FeedError,
+    },
+    /// The topic of a view's stream cannot be read.
+    #[error("{view}: {source}")]
+    Topic {
+        /// The view.
+        view: VersionId,
+        /// Why.
+        source: materializer::PushError,
+    },
+    /// A thread cannot be started.
+    #[error("the system starts no thread: {0}")]
+    Thread(#[source] io::Error),
+    /// Metrics cannot be served where they were to be.
+    #[error("metrics cannot be served at {address}: {source}")]
+    Metrics {
+        /// The address.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A setting is no address.
+    #[error("`{key}` is `{text}`, which is no address: write it as 127.0.0.1:6566")]
+    Address {
+        /// The setting.
+        key: &'static str,
+        /// What it is.
+        text: String,
+    },
+    /// There is no memory for the hot tier.
+    #[error("the system does not grant {bytes} bytes for rows that are read often: lower `serve.hot_bytes`")]
+    HotMemory {
+        /// How much was asked for.
+        bytes: usize,
+    },
+    /// There is nothing to serve.
+    #[error("no service is registered: define a `feature_service` and apply it")]
+    NoService,
+    /// The services could not be compiled.
+    #[error("the services cannot be compiled: {0}")]
+    NotCompiled(#[source] tokio::task::JoinError),
+    /// Not all requests were answered in the time to drain.
+    #[error("some requests were still in flight when the time to drain was up, and were cut off")]
+    CutOff,
+    /// The caller cancelled it.
+    #[error("it was cancelled before it was done: what was committed stays")]
+    Cancelled,
+    /// Faults were to be injected that there are not.
+    #[error("{0}")]
+    FaultInjection(String),
+    /// Everything that is wrong with the definitions.
+    #[error(transparent)]
+    Definitions(#[from] registry::Problems),
+    /// As the registry says.
+    #[error(transparent)]
+    Registry(#[from] registry::RegistryError),
+    /// As the offline store says.
+    #[error(transparent)]
+    Offline(#[from] offline::OfflineError),
+    /// As the online store says.
+    #[error(transparent)]
+    Online(#[from] online::OnlineError),
+    /// As the materializer says.
+    #[error(transparent)]
+    Materializer(#[from] materializer::MaterializerError),
+    /// As a topic on disk says.
+    #[error(transparent)]
+    Push(#[from] materializer::PushError),
+    /// An expression does not compile.
+    #[error(transparent)]
+    Expression(#[from] transform::ExpressionError),
+    /// Rows cannot be transformed.
+    #[error(transparent)]
+    Transform(#[from] transform::TransformError),
+    /// Columns cannot be compared.
+    #[error(transparent)]
+    Columns(#[from] arrow::error::ArrowError),
+    /// A name is none.
+    #[error(transparent)]
+    Name(#[from] feature::NameError),
+    /// As the read or the server says, with what to do.
+    #[error("{}", .0.sentence())]
+    Serve(#[source] server::ServeError),
+}
+
+impl ProjectError {
+    pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { action, path, source }
+    }
+}
+
+impl From<server::ServeError> for ProjectError {
+    fn from(error: server::ServeError) -> Self {
+        Self::Serve(error)
+    }
+}
+
+impl From<read::ReadError> for ProjectError {
+    fn from(error: read::ReadError) -> Self {
+        Self::Serve(error.into())
+    }
+}

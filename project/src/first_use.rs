@@ -1,0 +1,65 @@
+//! Who records that a version is used, from when on it never changes: each command before its first row or answer, and
+//! once for versions that were registered before first uses were recorded.
+
+use std::collections::BTreeSet;
+
+use feature::ServicePlan;
+use materializer::{FirstUse, NotUsable};
+use registry::{DefinitionId, Kind, Registry, RegistryError, Using};
+
+use crate::error::ProjectError;
+use crate::project::Project;
+
+impl Project {
+    /// Records that a service and what it reads is used from now on, by this command.
+    pub(crate) async fn begin_use(&self, plan: &ServicePlan, by: &str) -> Result<(), ProjectError> {
+        let registry = self.registry().await?;
+        Ok(registry.begin_use(&Using::service(plan), by, self.now()).await?)
+    }
+
+    /// Tells the registry before the first row of a view is written, by this command.
+    pub(crate) async fn first_use(&self, by: &'static str) -> Result<FirstUse, ProjectError> {
+        let (registry, clock) = (self.registry().await?, self.clock);
+        Ok(FirstUse::told(move |view| {
+            let (registry, using) = (registry.clone(), [Using::view(view)]);
+            Box::pin(async move {
+                let begun = registry.begin_use(&using, by, clock()).await;
+                begun.map_err(|error| NotUsable {
+                    may_pass: matches!(error, RegistryError::Storage { .. } | RegistryError::Held(_)),
+                    why: error.to_string(),
+                })
+            })
+        }))
+    }
+
+    /// Finds out of versions that were registered before first uses were recorded whether they were used: a
+    /// view that has a log was, and so was what reads one. What reads no view may have been.
+    pub(crate) async fn settle_uses(&self, registry: &Registry) -> Result<(), ProjectError> {
+        let registered = registry.registered().await?;
+        let unknown: BTreeSet<DefinitionId> = registered.unknown_uses().cloned().collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let offline = self.offline()?;
+        let mut unused = BTreeSet::new();
+        for view in registered.views() {
+            let id = DefinitionId {
+                kind: Kind::FeatureView,
+                name: view.id.name.clone(),
+                version: Some(view.id.version),
+            };
+            if unknown.contains(&id) && offline.log(view).await?.version().is_none() {
+                unused.insert(id);
+            }
+        }
+        let used = |id: &DefinitionId| registered.first_use(id).is_some() && !unused.contains(id);
+        let readers: Vec<DefinitionId> = unknown
+            .iter()
+            .filter(|id| id.kind != Kind::FeatureView)
+            .filter(|id| registered.reads_of(id).is_some_and(|read| !read.iter().any(used)))
+            .cloned()
+            .collect();
+        let unused: Vec<DefinitionId> = unused.into_iter().chain(readers).collect();
+        Ok(registry.never_used(&unused).await?)
+    }
+}

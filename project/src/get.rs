@@ -1,0 +1,131 @@
+//! Get: the features of one entity, from the store itself or from a server.
+
+use std::collections::HashSet;
+
+use feature::{Field, ServicePlan, Status, Value};
+use online::{Reader, Store};
+use read::json::from_text;
+use read::{FeatureReader, FeatureRequest, Moment};
+
+use crate::error::ProjectError;
+use crate::project::Project;
+use crate::read_features::{Get, Input, NeverLoaded, ReadFeature, ReadFeatures};
+use crate::remote;
+
+pub(crate) async fn get(project: &Project, get: &Get) -> Result<ReadFeatures, ProjectError> {
+    let plan = project.service(&get.service).await?;
+    let request = request(&plan, &get.values)?;
+    let mut read = match &get.server {
+        Some(address) => remote::get(address, &plan, request, get.at).await?,
+        None => {
+            let reader = FeatureReader::new(plan.clone())?;
+            let request = reader.validate(request, 1)?;
+            let moment = get.at.map_or_else(|| Moment::Now(project.now()), Moment::At);
+            let store = project.online().await?;
+            let features = reader.read(&store, &request, moment).await?;
+            project.begin_use(&plan, "get").await?;
+            let never_loaded = never_loaded(project, &plan, &store).await?;
+            let of_column = |column: &read::FeatureColumn| {
+                let cell = features.cell(column, 0)?;
+                Some(ReadFeature {
+                    name: column.name.clone(),
+                    value: cell.value,
+                    status: cell.status,
+                    event_time: cell.times.map(|times| times.event_time),
+                    available_at: cell.times.map(|times| times.available_at),
+                    age_s: cell.age_s,
+                    is_fresh: None,
+                })
+            };
+            ReadFeatures {
+                service: features.service.clone(),
+                at: features.at,
+                features: features.columns.iter().filter_map(of_column).collect(),
+                never_loaded,
+            }
+        }
+    };
+    for feature in &mut read.features {
+        feature.is_fresh = is_fresh(&plan, feature);
+    }
+    Ok(read)
+}
+
+async fn never_loaded(
+    project: &Project,
+    plan: &ServicePlan,
+    store: &Store,
+) -> Result<Vec<NeverLoaded>, ProjectError> {
+    let mut asked = HashSet::new();
+    let mut found = Vec::new();
+    for view in plan.lookups.iter().map(|lookup| &lookup.view) {
+        // A log that cannot be read does not make what was read wrong.
+        let is_empty = async || Ok::<_, ProjectError>(project.offline()?.log(view).await?.row_count() == 0);
+        if !asked.insert(&view.id)
+            || store.stats(&view.id).await?.rows > 0
+            || !is_empty().await.unwrap_or(false)
+        {
+            continue;
+        }
+        let registered = project.registered().await?;
+        let source = registered.source(&view.source)?;
+        found.push(NeverLoaded {
+            view: view.id.clone(),
+            source: source.name.clone(),
+            has_history: source.batch.is_some(),
+        });
+    }
+    Ok(found)
+}
+
+/// The values, each in the type that the service needs. Says all that is wrong.
+fn request(
+    plan: &ServicePlan,
+    given: &[(String, Input)],
+) -> Result<FeatureRequest<Vec<Value>>, ProjectError> {
+    let mut request = FeatureRequest { features: Vec::new(), entities: Vec::new(), request: Vec::new() };
+    let mut problems = Vec::new();
+    let mut seen = HashSet::new();
+    for (name, value) in given {
+        let is_named = |field: &&Field| field.name.as_str() == name;
+        let key = plan.keys.iter().find(is_named);
+        let Some(field) = key.or_else(|| plan.request.iter().find(is_named)) else {
+            let all: Vec<_> =
+                plan.keys.iter().chain(&plan.request).map(|field| field.name.as_str()).collect();
+            problems.push(format!("{} takes no `{name}`: it takes {}", plan.id, all.join(", ")));
+            continue;
+        };
+        if !seen.insert(name.as_str()) {
+            problems.push(format!("`{name}` is given twice: one read is of one entity"));
+            continue;
+        }
+        let value = match value {
+            Input::Text(text) => from_text(text, field.data_type),
+            Input::Value(value) => Ok(value.clone()),
+        };
+        let column = match value {
+            Ok(value) => (name.clone(), vec![value]),
+            Err(misfit) => {
+                problems.push(format!("`{name}` is {misfit}"));
+                continue;
+            }
+        };
+        if key.is_some() { request.entities.push(column) } else { request.request.push(column) }
+    }
+    for field in plan.keys.iter().chain(&plan.request).filter(|field| !seen.contains(field.name.as_str())) {
+        problems.push(format!(
+            "{} needs `{}`: add {}=VALUE, which is {}",
+            plan.id, field.name, field.name, field.data_type
+        ));
+    }
+    if problems.is_empty() { Ok(request) } else { Err(ProjectError::Entity { problems }) }
+}
+
+fn is_fresh(plan: &ServicePlan, feature: &ReadFeature) -> Option<bool> {
+    let output = plan.outputs.get(plan.output(&feature.name)?)?;
+    let lookups = plan.lookups_of(output.origin).into_iter();
+    let objectives = lookups.filter_map(|lookup| plan.lookups.get(lookup)?.view.freshness?.objective);
+    let strictest = objectives.min()?;
+    let took = feature.available_at?.since(feature.event_time?);
+    (feature.status == Status::Present).then_some(took <= strictest.micros())
+}

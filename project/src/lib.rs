@@ -1,0 +1,120 @@
+//! A feature store project, opened as a value.
+//!
+//! [`Project::open`] reads the settings of a folder; the methods of a [`Project`] do what a user of a feature store does:
+//! plan and apply definitions, load history, build training sets, read features online. Results are owned values, long
+//! commands report to a [`Progress`] and end by a token, and the time comes from the clock that the project is opened
+//! with. This is the one place where the parts are wired together: it holds no rule of a part, parses no command line
+//! and prints nothing. The command line and other interfaces call the same methods.
+//!
+//! ```
+//! use std::time::{SystemTime, UNIX_EPOCH};
+//!
+//! use feature::Micros;
+//! use twinstore::{Backfill, Get, Project, Run};
+//!
+//! fn now() -> Micros {
+//!     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is set");
+//!     Micros::new(since.as_micros() as i64).expect("a time before the year 9999")
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let temporary = tempfile::tempdir()?;
+//! # let folder = temporary.path();
+//! # std::fs::create_dir(folder.join("features"))?;
+//! std::fs::write(folder.join("landings.csv"), "landed_at,dest,arr_delay\n2026-01-01T10:00:00Z,LAX,4.5\n")?;
+//! std::fs::write(folder.join("features/flights.yaml"), "
+//! kind: entity
+//! name: airport
+//! keys: {airport: string}
+//! ---
+//! kind: source
+//! name: landings
+//! schema: {landed_at: timestamp, dest: string, arr_delay: float64}
+//! event_time: landed_at
+//! batch: {path: landings.csv}
+//! assumed_delay: 2m
+//! ---
+//! kind: feature_view
+//! name: airport_arrivals
+//! version: 1
+//! entity: airport
+//! source: landings
+//! keys: {airport: dest}
+//! features:
+//!   last_delay: {latest: arr_delay}
+//! ---
+//! kind: feature_service
+//! name: late_arrival
+//! version: 1
+//! features:
+//!   - {from: airport_arrivals@1}
+//! ")?;
+//!
+//! let project = Project::open(folder, now)?;
+//! assert!(project.plan().await?.plan.refused.is_empty());
+//! project.apply().await?;
+//! let loads = project.backfill(&Backfill::default(), &Run::default()).await?;
+//! assert_eq!(loads.loaded[0].report.rows_loaded, 1);
+//!
+//! let read = project.get(&Get::of("late_arrival".parse()?, [("airport".to_owned(), "LAX".into())])).await?;
+//! assert_eq!(read.features[0].value, feature::Value::Float64(4.5));
+//! # Ok(())
+//! # }
+//! ```
+
+// The futures of loads and streams are spawned here, down to a connection of a store: deeper than the default.
+#![recursion_limit = "256"]
+
+mod advice;
+mod clock;
+mod dead_letters;
+mod definitions;
+mod error;
+pub mod fault_injection;
+mod first_use;
+mod get;
+mod load;
+mod operations;
+mod outline;
+mod plan;
+mod project;
+mod pushing;
+mod read_features;
+mod remote;
+mod run;
+mod serving;
+mod settings;
+mod stores;
+mod streaming;
+mod targets;
+mod training_set;
+mod upkeep;
+mod verify;
+
+pub use dead_letters::{DeadLetterChoice, RefusedRow};
+pub use definitions::{Meaning, RemovedDefinition};
+pub use error::ProjectError;
+pub use feature::{Advice, HelpTopic};
+pub use load::{Backfill, FailedLoad, Loaded, Loads, Materialize};
+pub use materializer::{EventRange, LoadReport, ReplayReport, StreamReport};
+pub use offline::{LogRange, Summary, end_files};
+pub use outline::{OutlineFiles, OutlinedFiles, outline};
+pub use plan::{AppliedPlan, BOUNDED_PARTITIONS, BOUNDED_VALUE_BYTES, PlannedChanges, SourceMisfit};
+pub use project::{Clock, Project};
+pub use pushing::{Pushed, RefusedLine};
+pub use read::json::AsJson;
+pub use read_features::{Get, Input, NeverLoaded, ReadFeature, ReadFeatures};
+pub use registry::{
+    FoundFeature, Kind, Plan, Reach, ServiceShown, Shown, ShownFeature, UNKNOWN as USED_BEFORE_RECORDS,
+    reference as definitions_reference,
+};
+pub use run::{Event, Progress, Run};
+pub use serving::Serve;
+pub use settings::{Location, SETTINGS, ServeSettings, Setting, Settings, StreamSettings};
+pub use streaming::{FollowStreams, FollowedView, StreamFailure, StreamOutcome};
+pub use targets::ViewName;
+pub use tokio_util::sync::CancellationToken;
+pub use training_set::{BuildTrainingSet, BuiltTrainingSet, TrainingSetCheck};
+pub use upkeep::{OptimizedView, RebuiltView};
+pub use verify::{Checked, Verified};

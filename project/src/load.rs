@@ -1,0 +1,168 @@
+//! Backfill and materialize: from a source's history into both stores, a few views side by side. A view that fails holds
+//! up no other.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use feature::VersionId;
+use materializer::{EventRange, LoadReport, Materializer, MaterializerError, Target};
+use online::Store;
+use tokio::task::JoinSet;
+
+use crate::clock;
+use crate::error::ProjectError;
+use crate::project::Project;
+use crate::run::{Event, Run};
+use crate::targets::{ViewName, targets};
+
+/// Views that are loaded side by side.
+const VIEWS_AT_ONCE: usize = 2;
+
+/// What to backfill.
+#[derive(Clone, Debug, Default)]
+pub struct Backfill {
+    /// These views; where none is named, all whose source has history.
+    pub views: Vec<ViewName>,
+    /// Only rows that happened in this range of event times.
+    pub range: EventRange,
+}
+
+/// What to materialize.
+#[derive(Clone, Debug, Default)]
+pub struct Materialize {
+    /// These views; where none is named, all whose source has history.
+    pub views: Vec<ViewName>,
+}
+
+/// What a load of several views did.
+#[derive(Debug)]
+pub struct Loads {
+    /// The views that were loaded, in the order in which they were named.
+    pub loaded: Vec<Loaded>,
+    /// The views that failed, by their message.
+    pub failed: Vec<FailedLoad>,
+    /// How long all of it took.
+    pub took: Duration,
+}
+
+/// A view that was loaded.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What became of its rows.
+    pub report: LoadReport,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// A view whose load failed. What it committed before stays.
+#[derive(Debug)]
+pub struct FailedLoad {
+    /// The view.
+    pub view: VersionId,
+    /// Why.
+    pub error: ProjectError,
+}
+
+impl fmt::Display for FailedLoad {
+    /// The error, naming the view where it does not do so itself.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let error = self.error.to_string();
+        if error.contains(&self.view.to_string()) {
+            f.write_str(&error)
+        } else {
+            write!(f, "{}: {error}", self.view)
+        }
+    }
+}
+
+/// What is done to each view.
+#[derive(Clone, Copy)]
+enum Load {
+    Backfill(EventRange),
+    Materialize,
+}
+
+impl Load {
+    fn name(self) -> &'static str {
+        match self {
+            Load::Backfill(_) => "backfill",
+            Load::Materialize => "materialize",
+        }
+    }
+
+    async fn run(
+        self,
+        materializer: &Materializer<Store>,
+        target: &Target,
+        run: &Run,
+    ) -> Result<LoadReport, MaterializerError> {
+        let view = &target.view.id;
+        let read = |rows| run.report(Event::RowsRead { view: view.clone(), rows });
+        run.report(Event::LoadBegins(view.clone()));
+        let loaded = match self {
+            Load::Backfill(range) => materializer.backfill(target, range, read).await,
+            Load::Materialize => materializer.materialize(target, read).await,
+        };
+        run.report(Event::LoadEnds(view.clone()));
+        loaded
+    }
+}
+
+pub(crate) async fn backfill(
+    project: &Project,
+    backfill: &Backfill,
+    run: &Run,
+) -> Result<Loads, ProjectError> {
+    if let (Some(from), Some(to)) = (backfill.range.from, backfill.range.to)
+        && from >= to
+    {
+        return Err(ProjectError::EmptyRange { from, to });
+    }
+    let targets = targets(&project.registered().await?, &backfill.views)?;
+    load(project, targets, Load::Backfill(backfill.range), run).await
+}
+
+pub(crate) async fn materialize(
+    project: &Project,
+    materialize: &Materialize,
+    run: &Run,
+) -> Result<Loads, ProjectError> {
+    let targets = targets(&project.registered().await?, &materialize.views)?;
+    load(project, targets, Load::Materialize, run).await
+}
+
+async fn load(project: &Project, targets: Vec<Target>, load: Load, run: &Run) -> Result<Loads, ProjectError> {
+    if targets.is_empty() {
+        return Err(ProjectError::NoHistory);
+    }
+    let store = project.online().await?;
+    clock::check(project, &store).await?;
+    let began = Instant::now();
+    let materializer = Arc::new(project.materializer(store, &targets, load.name()).await?);
+    let mut waiting = targets.into_iter().enumerate();
+    // Where this is dropped, so are they.
+    let mut running = JoinSet::new();
+    let (mut loaded, mut failed) = (Vec::new(), Vec::new());
+    loop {
+        while running.len() < VIEWS_AT_ONCE {
+            let Some((index, target)) = waiting.next() else { break };
+            let (materializer, run) = (materializer.clone(), run.clone());
+            running.spawn(async move {
+                let began = Instant::now();
+                let report = load.run(&materializer, &target, &run).await;
+                (index, target.view.id.clone(), report.map(|report| Loaded { report, took: began.elapsed() }))
+            });
+        }
+        match running.join_next().await {
+            None => break,
+            Some(Ok((index, _, Ok(done)))) => loaded.push((index, done)),
+            Some(Ok((_, view, Err(error)))) => failed.push(FailedLoad { view, error: error.into() }),
+            Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+    loaded.sort_by_key(|(index, _)| *index);
+    failed.sort_by_key(ToString::to_string);
+    let loaded = loaded.into_iter().map(|(_, loaded)| loaded).collect();
+    Ok(Loads { loaded, failed, took: began.elapsed() })
+}

@@ -1,0 +1,108 @@
+//! Plan and apply: from the definition files of the folder to the registry. The rule of the online store, how long a row
+//! may become, is part of every plan.
+
+use std::fmt;
+
+use feature::{Name, View, thousands};
+use materializer::Misfit;
+use online::{Layout, MAX_ROW_BYTES};
+use registry::{Applied, Body, Definitions, Plan, RowBound};
+use serde::Serialize;
+
+use crate::error::ProjectError;
+use crate::project::Project;
+
+/// No text, bytes or list of any length is taken to be longer, in bytes, when a row is bounded.
+pub const BOUNDED_VALUE_BYTES: usize = 256;
+
+/// An entity is taken to be seen in no more partitions of a topic when its row is bounded.
+pub const BOUNDED_PARTITIONS: usize = 1024;
+
+/// What an online store takes.
+const ROW_BOUND: RowBound = RowBound { longest: longest_row, max_bytes: MAX_ROW_BYTES };
+
+fn longest_row(view: &View) -> usize {
+    Layout::new(view).largest_row(BOUNDED_VALUE_BYTES, BOUNDED_PARTITIONS)
+}
+
+/// What an apply would change, and what of the sources' files does not fit.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlannedChanges {
+    /// What would change; refused where [`Plan::refused`] is not empty.
+    #[serde(flatten)]
+    pub plan: Plan,
+    /// What the heads of the sources' files say against their definitions: it would be refused when they are loaded.
+    pub misfits: Vec<SourceMisfit>,
+}
+
+/// What of a source's files does not fit its definition.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceMisfit {
+    /// The file of the definition.
+    pub definition: String,
+    /// The source.
+    pub source: Name,
+    /// What does not fit.
+    #[serde(flatten)]
+    pub misfit: Misfit,
+}
+
+impl fmt::Display for SourceMisfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: source `{}`: {}", self.definition, self.source, self.misfit)
+    }
+}
+
+/// What was applied.
+#[derive(Clone, Debug, Serialize)]
+pub struct AppliedPlan {
+    /// What the apply did.
+    pub applied: Applied,
+    /// The plan that it followed.
+    pub plan: Plan,
+}
+
+pub(crate) async fn plan(project: &Project) -> Result<PlannedChanges, ProjectError> {
+    let registered = project.registered_so_far().await?;
+    let is_settled = registered.unknown_uses().next().is_none();
+    let registered = if is_settled {
+        registered
+    } else {
+        project.settle_uses(&project.registry().await?).await?;
+        project.registered_so_far().await?
+    };
+    let definitions = Definitions::read(&project.folder, &registered)?;
+    let plan = Plan::of(&definitions, &registered, &ROW_BOUND);
+    let misfits = misfits(project, &definitions).await;
+    Ok(PlannedChanges { plan, misfits })
+}
+
+pub(crate) async fn apply(project: &Project) -> Result<AppliedPlan, ProjectError> {
+    let registry = project.registry().await?;
+    project.settle_uses(&registry).await?;
+    let registered = registry.registered().await?;
+    let definitions = Definitions::read(&project.folder, &registered)?;
+    let plan = Plan::of(&definitions, &registered, &ROW_BOUND);
+    let applied = registry.apply(&plan, project.now()).await?;
+    Ok(AppliedPlan { applied, plan })
+}
+
+async fn misfits(project: &Project, definitions: &Definitions) -> Vec<SourceMisfit> {
+    let mut misfits = Vec::new();
+    for definition in definitions.iter() {
+        let Body::Source { source, .. } = &definition.body else { continue };
+        let heads = materializer::heads(&project.folder, source).await;
+        let of_source = |misfit: Misfit| SourceMisfit {
+            definition: definition.file.to_string(),
+            source: source.name.clone(),
+            misfit,
+        };
+        misfits.extend(heads.misfits.into_iter().map(of_source));
+        if heads.files_left_out > 0 {
+            let problem =
+                format!("{} more of its files were not looked into", thousands(heads.files_left_out as u64));
+            misfits.push(of_source(Misfit { file: None, row: None, column: None, problem, rows: 0 }));
+        }
+    }
+    misfits
+}

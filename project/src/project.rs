@@ -1,0 +1,50 @@
+//! A project: its folder, its settings and its clock.
+
+use std::path::{Path, PathBuf};
+
+use feature::Micros;
+
+use crate::error::ProjectError;
+use crate::settings::Settings;
+
+/// What time it is, in UTC microseconds. The library reads no clock of its own.
+pub type Clock = fn() -> Micros;
+
+/// An opened project.
+#[derive(Clone, Debug)]
+pub struct Project {
+    pub(crate) folder: PathBuf,
+    pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
+}
+
+impl Project {
+    /// The project in a folder, with the settings of its `twinstore.toml` and of the environment.
+    pub fn open(folder: &Path, clock: Clock) -> Result<Self, ProjectError> {
+        if !folder.is_dir() {
+            return Err(ProjectError::NoFolder { folder: folder.to_owned() });
+        }
+        Ok(Self { folder: folder.to_owned(), settings: Settings::read(folder)?, clock })
+    }
+
+    /// The same project with these settings instead of those that were read.
+    #[must_use]
+    pub fn with_settings(self, settings: Settings) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Its settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What time it is, by the clock that the project was opened with.
+    pub fn now(&self) -> Micros {
+        (self.clock)()
+    }
+}

@@ -1,0 +1,216 @@
+//! Push: rows into a topic on disk, checked as a push over HTTP is. Where the project is served, the server takes them;
+//! else they are appended here.
+
+use std::io::BufRead;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use feature::{Name, VersionId};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use server::{PushSource, PushedRows, RefusedRow, push_rows};
+
+use super::served_at::served_at;
+use super::sources::PushSources;
+use super::topics::Topics;
+use crate::error::ProjectError;
+use crate::project::Project;
+
+/// Rows that are made durable together.
+const ROWS_AT_ONCE: usize = 5_000;
+/// Bytes after which rows are not waited for: a server takes no request of any length.
+const BYTES_AT_ONCE: usize = 2 << 20;
+/// How long a server may take over rows.
+const ANSWERING: Duration = Duration::from_secs(60);
+
+/// What became of rows that were pushed.
+#[derive(Clone, Debug)]
+pub struct Pushed {
+    /// The source.
+    pub source: Name,
+    /// The topic that they are in.
+    pub topic: String,
+    /// How many were taken.
+    pub taken: usize,
+    /// The offset of the first of them.
+    pub first_offset: Option<u64>,
+    /// Those that were refused, in their order.
+    pub refused: Vec<RefusedLine>,
+}
+
+/// A row that was refused.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct RefusedLine {
+    /// Its line, from 1.
+    pub line: usize,
+    /// Why.
+    pub reason: String,
+}
+
+/// Pushes rows, a JSON object on each line. All that are taken are durable once it returns.
+pub(crate) async fn push(
+    project: &Project,
+    source: &Name,
+    lines: impl BufRead,
+) -> Result<Pushed, ProjectError> {
+    let mut pushing = Pushing::begin(project, source).await?;
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    for (index, line) in lines.lines().enumerate() {
+        let line = line.map_err(ProjectError::Lines)?;
+        if !line.trim().is_empty() {
+            match serde_json::from_str::<Box<RawValue>>(&line) {
+                Ok(row) => rows.push((index + 1, row)),
+                Err(error) => pushing.refuse(index + 1, format!("it is no JSON object ({error})")),
+            }
+        }
+        bytes += line.len();
+        if rows.len() == ROWS_AT_ONCE || bytes >= BYTES_AT_ONCE {
+            pushing.add(std::mem::take(&mut rows)).await?;
+            bytes = 0;
+        }
+    }
+    pushing.add(rows).await?;
+    pushing.pushed.refused.sort();
+    Ok(pushing.pushed)
+}
+
+/// Who takes the rows, and what became of them so far.
+struct Pushing {
+    source: PushSource,
+    receiver: Receiver,
+    pushed: Pushed,
+}
+
+/// Who takes the rows.
+enum Receiver {
+    Server(Server),
+    Topics(Box<Topics>),
+}
+
+impl Pushing {
+    async fn begin(project: &Project, source: &Name) -> Result<Self, ProjectError> {
+        let registered = project.registered().await?;
+        let name = registered.source(source)?.name.clone();
+        let all = PushSources::new(project).of(&registered)?;
+        let Some(source) = all.into_iter().find(|pushed| pushed.name == name) else {
+            return Err(ProjectError::SourceWithoutViews { source_name: name });
+        };
+        if let Some(why) = &source.refusal {
+            return Err(ProjectError::NotPushable { source_name: name, why: why.clone() });
+        }
+        let receiver = match served_at(project)? {
+            Some(address) => Receiver::Server(Server::at(address)?),
+            None => {
+                let topics = Topics::new(project, Arc::default());
+                topics.follow(&registered)?;
+                Receiver::Topics(Box::new(topics))
+            }
+        };
+        let topic = source.topic.clone();
+        let pushed = Pushed { source: name, topic, taken: 0, first_offset: None, refused: Vec::new() };
+        Ok(Self { source, receiver, pushed })
+    }
+
+    fn refuse(&mut self, line: usize, reason: String) {
+        self.pushed.refused.push(RefusedLine { line, reason });
+    }
+
+    async fn add(&mut self, rows: Vec<(usize, Box<RawValue>)>) -> Result<(), ProjectError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let (lines, rows): (Vec<usize>, Vec<Box<RawValue>>) = rows.into_iter().unzip();
+        let taken = match &self.receiver {
+            Receiver::Server(server) => server.push(&self.source, &rows).await,
+            Receiver::Topics(topics) => {
+                push_rows(topics.as_ref(), &self.source, &rows).await.map_err(ProjectError::from)
+            }
+        };
+        let taken = taken.map_err(|error| match self.pushed.taken {
+            0 => error,
+            taken => ProjectError::PushedInPart { taken, source: Box::new(error) },
+        })?;
+        self.pushed.taken += taken.taken;
+        self.pushed.first_offset = self.pushed.first_offset.or(taken.first_offset);
+        for row in taken.refused {
+            let view = row.view.map(|view| format!("{view}: ")).unwrap_or_default();
+            let line = lines.get(row.index).copied().unwrap_or(row.index + 1);
+            self.refuse(line, format!("{view}{}", row.reason));
+        }
+        Ok(())
+    }
+}
+
+/// The server of the project.
+struct Server {
+    address: SocketAddr,
+    client: reqwest::Client,
+}
+
+/// What it is asked.
+#[derive(Serialize)]
+struct Body<'a> {
+    source: &'a str,
+    rows: &'a [Box<RawValue>],
+}
+
+/// What it answers, refused or not.
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    taken: usize,
+    #[serde(default)]
+    refused: Vec<Refused>,
+    first_offset: Option<u64>,
+    error: Option<Refusal>,
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    index: usize,
+    view: Option<VersionId>,
+    reason: String,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    message: String,
+    #[serde(default)]
+    help: String,
+}
+
+impl Server {
+    fn at(address: SocketAddr) -> Result<Self, ProjectError> {
+        let client = reqwest::Client::builder().timeout(ANSWERING).no_proxy().build();
+        Ok(Self { address, client: client.map_err(ProjectError::NoClient)? })
+    }
+
+    async fn push(&self, source: &PushSource, rows: &[Box<RawValue>]) -> Result<PushedRows, ProjectError> {
+        let failed = |error: reqwest::Error| self.failed(error.without_url().into());
+        let body = serde_json::to_vec(&Body { source: source.name.as_str(), rows });
+        let body = body.map_err(|error| self.failed(error.into()))?;
+        let request = self.client.post(format!("http://{}/v1/push", self.address)).body(body);
+        let request = request.header("content-type", "application/json");
+        let body = request.send().await.map_err(failed)?.bytes().await.map_err(failed)?;
+        let answer: Answer = serde_json::from_slice(&body).map_err(|error| self.failed(error.into()))?;
+        match answer.error {
+            Some(Refusal { message, help }) if answer.refused.is_empty() => {
+                Err(ProjectError::PushRefused { address: self.address, message, help })
+            }
+            _ => Ok(PushedRows {
+                taken: answer.taken,
+                refused: answer
+                    .refused
+                    .into_iter()
+                    .map(|row| RefusedRow { index: row.index, view: row.view, reason: row.reason })
+                    .collect(),
+                first_offset: answer.first_offset,
+            }),
+        }
+    }
+
+    fn failed(&self, source: Box<dyn std::error::Error + Send + Sync>) -> ProjectError {
+        ProjectError::PushFailed { address: self.address, source }
+    }
+}

@@ -1,0 +1,305 @@
+//! Serve: online features over gRPC and HTTP, until it is told to stop. What is applied and which versions are live is
+//! followed while it runs, and so is what changes in the online store. Where topics lie on disk, one process is all of a
+//! feature store: rows are pushed into them here, and followed into both stores.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+use feature::{Name, ServiceRef, Span, VersionId};
+use online::{HotTier, Reader, Store};
+use read::FeatureReader;
+use registry::{Registered, Registry, RegistryError, Using};
+use server::{
+    Addresses, BeginUse, Catalog, Ended, Limits, NotRecorded, Served, Server, Services, Serving, Views,
+};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::hot;
+use crate::error::ProjectError;
+use crate::project::{Clock, Project};
+use crate::pushing::{PushSources, ServedAt, Topics};
+use crate::run::{Event, Run};
+use crate::streaming::{Board, StreamSetup, Streams, ViewStreamOptions, share};
+
+/// How often the registry is asked whether it has changed.
+const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a row of a stream waits for others: less than with `stream`, as somebody may be waiting for it.
+const FLUSH_AFTER: Span = Span::MILLISECOND.times(50);
+/// Rows of one flush of a stream.
+const FLUSH_ROWS: usize = 20_000;
+/// Bytes that the folds of one view may take in memory.
+const FOLD_BYTES: usize = 256 << 20;
+
+/// What is served beside features.
+#[derive(Clone, Debug)]
+pub struct Serve {
+    /// Whether pushed rows are brought into both stores here, and not left to others.
+    pub follows_streams: bool,
+    /// The share of bad rows, from 0 to 1, beyond which the server says of a view that it is degraded.
+    pub max_bad_share: f64,
+}
+
+impl Default for Serve {
+    fn default() -> Self {
+        Self { follows_streams: true, max_bad_share: 0.1 }
+    }
+}
+
+/// Serves until the run is cancelled; what is in flight then is finished.
+pub(crate) async fn serve(project: &Project, options: &Serve, run: &Run) -> Result<(), ProjectError> {
+    let began = match run.until_cancelled(begin(project, options, run)).await {
+        // Told to stop before it answered anybody.
+        Err(ProjectError::Cancelled) => return Ok(()),
+        began => began?,
+    };
+    let Began { addresses, mut applied, registered, read } = began;
+    match read {
+        hot::Read::Direct(store) => {
+            let serving = applied.serving(store);
+            answer(addresses, serving, applied, &registered, run, pending()).await
+        }
+        hot::Read::Hot(tier) => {
+            hot::allow(&tier, &registered);
+            applied.tier = Some(tier.clone());
+            let (counted, standing_in, clock) = (tier.clone(), tier.clone(), project.clock);
+            let serving = applied
+                .serving(tier.clone())
+                .with_samples(move || hot::samples(&counted.counts(), clock()))
+                .with_stand_in(move || standing_in.stands_in());
+            answer(addresses, serving, applied, &registered, run, hot::follow(&tier)).await
+        }
+    }
+}
+
+/// What there is before the first request.
+struct Began {
+    addresses: Addresses,
+    applied: Applied,
+    registered: Registered,
+    read: hot::Read,
+}
+
+async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, ProjectError> {
+    share(options.max_bad_share)?;
+    let registered = project.registered().await?;
+    let settings = &project.settings.serve;
+    let addresses = Addresses {
+        grpc: address("serve.grpc", &settings.grpc)?,
+        http: address("serve.http", &settings.http)?,
+    };
+    let sources = PushSources::new(project);
+    let services = services(registered.clone(), &Services::default(), &sources)?;
+    let board = Arc::<Board>::default();
+    let topics = Arc::new(Topics::new(project, board.clone()));
+    topics.follow(&registered)?;
+    let applied = Applied {
+        project: project.clone(),
+        topics,
+        registry: project.registry().await?,
+        generation: registered.generation(),
+        catalog: Arc::new(Catalog::new(services)),
+        sources,
+        streams: streams(project, options, &board, run).await?,
+        board,
+        tier: None,
+    };
+    let read = hot::before(project.online().await?, settings, project.clock)?;
+    Ok(Began { addresses, applied, registered, read })
+}
+
+/// None yet; none at all where topics are Kafka's, or are left to others.
+async fn streams(
+    project: &Project,
+    options: &Serve,
+    board: &Arc<Board>,
+    run: &Run,
+) -> Result<Option<Streams>, ProjectError> {
+    if !options.follows_streams || !project.has_topics_on_disk() {
+        return Ok(None);
+    }
+    let each = ViewStreamOptions {
+        flush_rows: FLUSH_ROWS,
+        flush_after: FLUSH_AFTER,
+        max_bad_share: options.max_bad_share,
+        fold_bytes: FOLD_BYTES,
+        until_caught_up: false,
+        trial: Arc::default(),
+    };
+    // The server goes on where a stream ends: nobody waits for that.
+    let (endings, _) = mpsc::unbounded_channel();
+    let setup = StreamSetup {
+        by: "serve",
+        online: project.online().await?,
+        options: each,
+        board: board.clone(),
+        endings,
+    };
+    Streams::new(project, setup, run).await.map(Some)
+}
+
+/// Answers until the run is cancelled. The registry and the online store are followed until the
+/// last answer is given, and streams until all that they read is committed.
+async fn answer<R: Reader + 'static>(
+    addresses: Addresses,
+    serving: Serving<R>,
+    mut applied: Applied,
+    registered: &Registered,
+    run: &Run,
+    store_is_followed: impl Future<Output = Infallible>,
+) -> Result<(), ProjectError> {
+    let services = applied.catalog.services().ids().cloned().collect();
+    let server = Server::bind(addresses, serving).await?;
+    let bound = server.addresses();
+    let _served_at = ServedAt::note(&applied.project, bound.http)?;
+    run.report(Event::Serving { services, grpc: bound.grpc, http: bound.http });
+    if let Some(streams) = &mut applied.streams {
+        streams.follow(registered).await?;
+    }
+    let stop = {
+        let run = run.clone();
+        async move {
+            run.cancel.cancelled().await;
+            run.report(Event::StoppingServer);
+        }
+    };
+    let ended = tokio::select! {
+        ended = server.run(stop) => ended?,
+        never = applied.follow() => match never {},
+        never = store_is_followed => match never {},
+    };
+    if let Some(streams) = applied.streams {
+        // One that panicked has said so, and what it read is read again.
+        let _ = streams.stop().await;
+    }
+    match ended {
+        Ended::Drained => Ok(()),
+        Ended::CutOff => Err(ProjectError::CutOff),
+    }
+}
+
+/// What was applied, as it is served.
+struct Applied {
+    project: Project,
+    registry: Registry,
+    generation: u64,
+    catalog: Arc<Catalog>,
+    sources: PushSources,
+    streams: Option<Streams>,
+    board: Arc<Board>,
+    topics: Arc<Topics>,
+    /// It is told what views allow.
+    tier: Option<Arc<HotTier<Store>>>,
+}
+
+impl Applied {
+    /// Answers from a store, and takes pushed rows.
+    fn serving<R: Reader>(&self, store: R) -> Serving<R> {
+        let (board, degraded, clock) = (self.board.clone(), self.board.clone(), self.project.clock);
+        Serving::new(self.catalog.clone(), store, clock, Limits::default())
+            .with_sink(self.topics.clone())
+            .with_degraded(move || degraded.degraded())
+            .with_families(move || board.prometheus())
+            .with_first_use(begin_use(self.registry.clone(), clock))
+    }
+
+    /// Takes on what is applied from now on, and which versions are made live. What cannot be taken on is
+    /// said once, and tried again; until then the server goes on with what it has.
+    async fn follow(&mut self) -> Infallible {
+        let mut ticks = interval(FOLLOW_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut said = String::new();
+        loop {
+            ticks.tick().await;
+            match self.next().await {
+                Ok(()) => said.clear(),
+                Err(error) => {
+                    let sentence = error.to_string();
+                    if sentence != said {
+                        tracing::warn!("the registry cannot be followed: {sentence}");
+                        said = sentence;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes on what the registry holds, if it has changed.
+    async fn next(&mut self) -> Result<(), ProjectError> {
+        if self.registry.generation().await? == self.generation {
+            return Ok(());
+        }
+        let registered = self.registry.registered().await?;
+        let generation = registered.generation();
+        if let Some(tier) = &self.tier {
+            hot::allow(tier, &registered);
+        }
+        let (before, defined, sources) = (self.catalog.services(), registered.clone(), self.sources.clone());
+        // Expressions are compiled meanwhile, and requests are not to wait for that.
+        let services = tokio::task::spawn_blocking(move || services(defined, &before, &sources)).await;
+        let services = services.map_err(ProjectError::NotCompiled)?;
+        self.topics.follow(&registered)?;
+        self.catalog.replace(services?);
+        if let Some(streams) = &mut self.streams {
+            streams.follow(&registered).await?;
+        }
+        tracing::info!(generation, "the registry has changed: serving what it says now");
+        self.generation = generation;
+        Ok(())
+    }
+}
+
+/// Records the first answered read of each service, and of each view that none names.
+fn begin_use(registry: Registry, clock: Clock) -> BeginUse {
+    Box::new(move |plan| {
+        let (registry, using) = (registry.clone(), Using::service(plan));
+        Box::pin(async move {
+            let begun = registry.begin_use(&using, "serve", clock()).await;
+            begun.map_err(|error| match error {
+                RegistryError::Moved { .. } => NotRecorded::Moved(error.to_string()),
+                error => NotRecorded::Failed(error.to_string()),
+            })
+        })
+    })
+}
+
+/// Every registered version of every service, which of them are live, and every view. A service that
+/// was compiled before stays as it is.
+fn services(
+    registered: Registered,
+    before: &Services,
+    sources: &PushSources,
+) -> Result<Services, ProjectError> {
+    let mut readers = Vec::new();
+    let mut live = Vec::new();
+    for service in registered.services() {
+        let plan = registered.service_plan(&ServiceRef::Exact(service.id.clone()))?;
+        if registered.live(&service.id.name) == Some(service.id.version) {
+            live.push(service.id.clone());
+        }
+        let compiled = before.exact(&service.id).filter(|reader| **reader.plan() == plan).cloned();
+        readers.push(match compiled {
+            Some(reader) => reader,
+            None => Arc::new(Served::new(FeatureReader::new(Arc::new(plan))?)),
+        });
+    }
+    if readers.is_empty() {
+        return Err(ProjectError::NoService);
+    }
+    let sources = sources.of(&registered)?;
+    let ids: Vec<VersionId> = registered.readable().cloned().collect();
+    let id = VersionId { name: "views".parse::<Name>()?, version: 1 };
+    let views = Views::new(ids, move |views| {
+        registered.views_plan(id.clone(), views).map_err(|error| error.to_string())
+    });
+    Ok(Services::new(readers, live).with_views(views).with_sources(sources))
+}
+
+fn address(key: &'static str, text: &str) -> Result<SocketAddr, ProjectError> {
+    let found = text.to_socket_addrs().ok().and_then(|mut found| found.next());
+    found.ok_or_else(|| ProjectError::Address { key, text: text.to_owned() })
+}

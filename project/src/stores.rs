@@ -1,0 +1,148 @@
+//! The parts that a project's settings name: its registry, its two stores, its topics, and the one writer of both stores.
+//! Refuses the online rows of another project, which a copy of a project would write over.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use feature::VersionId;
+use materializer::{Materializer, SchemaRegistry, Target};
+use offline::OfflineStore;
+use online::{Condition, Store, StoreUrl, masked};
+use registry::{Registered, Registry};
+
+use crate::error::ProjectError;
+use crate::project::Project;
+
+impl Project {
+    /// The registry, made where there is none.
+    pub(crate) async fn registry(&self) -> Result<Registry, ProjectError> {
+        Ok(Registry::open(&self.registry_url()).await?)
+    }
+
+    /// What is registered; nothing where there is no registry yet, as one who only reads makes none.
+    pub(crate) async fn registered_so_far(&self) -> Result<Registered, ProjectError> {
+        let url = self.registry_url();
+        match url.strip_prefix("sqlite://") {
+            Some(path) if !Path::new(path).exists() => Ok(Registered::default()),
+            _ => Ok(self.registry().await?.registered().await?),
+        }
+    }
+
+    /// What is registered; refused where nothing is.
+    pub(crate) async fn registered(&self) -> Result<Registered, ProjectError> {
+        let registered = self.registered_so_far().await?;
+        if registered.is_empty() {
+            return Err(ProjectError::NothingRegistered { folder: self.folder.clone() });
+        }
+        Ok(registered)
+    }
+
+    fn registry_url(&self) -> String {
+        let url = &self.settings.registry.url;
+        match url.strip_prefix("sqlite://") {
+            Some(path) => format!("sqlite://{}", self.folder.join(path).display()),
+            None => url.clone(),
+        }
+    }
+
+    /// The offline store.
+    pub(crate) fn offline(&self) -> Result<OfflineStore, ProjectError> {
+        Ok(OfflineStore::open(&self.settings.offline.url, &self.folder)?)
+    }
+
+    /// The online store.
+    pub(crate) async fn online(&self) -> Result<Store, ProjectError> {
+        let store = Store::open(&self.online_url()?, &self.settings.project).await?;
+        self.is_owner(&store).await?;
+        Ok(store)
+    }
+
+    /// The online store in whatever condition it is: one that cannot be used was put aside for an empty one.
+    pub(crate) async fn repaired_online(&self) -> Result<(Store, Condition), ProjectError> {
+        let suffix = self.now().to_string().replace(':', "");
+        Ok(Store::repair(&self.online_url()?, &self.settings.project, &suffix).await?)
+    }
+
+    fn online_url(&self) -> Result<StoreUrl, ProjectError> {
+        Ok(StoreUrl::from_str(&self.settings.online.url)?.in_folder(&self.folder))
+    }
+
+    /// Whether the rows of a store that several projects may share are those of this project's logs, or of nobody.
+    /// Refused where they are those of other logs that are there: of another project of the same name, or of the
+    /// one that this is a copy of. A folder that is not there any more was moved here, or is another machine's.
+    async fn is_owner(&self, store: &Store) -> Result<bool, ProjectError> {
+        let Some(owner) = store.owner().await? else { return Ok(false) };
+        let (own, other) = (self.offline()?.folder()?, PathBuf::from(&owner));
+        match (own.canonicalize(), other.canonicalize()) {
+            (Ok(own), Ok(other)) if own == other => Ok(true),
+            (_, Ok(_)) if own != other => Err(ProjectError::OtherOwner {
+                project: self.settings.project.clone(),
+                url: masked(&self.settings.online.url).to_string(),
+                owner: other,
+                own,
+            }),
+            _ => Ok(own == other),
+        }
+    }
+
+    /// Says in a store that several projects may share that its rows are those of this project's logs.
+    async fn own(&self, store: &Store) -> Result<(), ProjectError> {
+        if !self.is_owner(store).await? {
+            store.set_owner(&self.offline()?.folder()?.display().to_string()).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether topics lie on disk, and not in Kafka.
+    pub(crate) fn has_topics_on_disk(&self) -> bool {
+        self.settings.stream.brokers.starts_with("embedded://")
+    }
+
+    /// The folder of all topics that lie on disk; none where topics are Kafka's.
+    pub(crate) fn topics_folder(&self) -> Option<PathBuf> {
+        Some(self.folder.join(self.settings.stream.brokers.strip_prefix("embedded://")?))
+    }
+
+    /// The folder of a topic that lies on disk; none where topics are Kafka's.
+    pub(crate) fn topic_on_disk(&self, topic: &str) -> Result<Option<PathBuf>, ProjectError> {
+        let Some(folder) = self.topics_folder() else { return Ok(None) };
+        if topic.is_empty() || topic.contains(['/', '\\']) || topic.starts_with('.') {
+            return Err(ProjectError::TopicName { topic: topic.to_owned() });
+        }
+        Ok(Some(folder.join(topic)))
+    }
+
+    /// The consumer group that brings a view's stream into both stores.
+    pub(crate) fn group(&self, view: &VersionId) -> String {
+        format!("twinstore.{}.{}.v{}", self.settings.project, view.name, view.version)
+    }
+
+    /// The same, as the name of a file beside a topic on disk.
+    pub(crate) fn group_on_disk(&self, view: &VersionId) -> String {
+        self.group(view).replace('/', "_")
+    }
+
+    /// The writer of both stores, for these views and by this command: their rows expire online where their
+    /// retention says so.
+    pub(crate) async fn materializer(
+        &self,
+        online: Store,
+        targets: &[Target],
+        by: &'static str,
+    ) -> Result<Materializer<Store>, ProjectError> {
+        self.own(&online).await?;
+        for Target { view, .. } in targets {
+            if let Some(kept) = view.retention.and_then(|retention| retention.online) {
+                online.expire(&view.id, kept);
+            }
+        }
+        let schema_registry = match self.settings.stream.schema_registry.as_str() {
+            "" => None,
+            address => Some(Arc::new(SchemaRegistry::at(address)?)),
+        };
+        let project = self.folder.clone();
+        let (offline, clock, first_use) = (self.offline()?, self.clock, self.first_use(by).await?);
+        Ok(Materializer { offline, online, project, schema_registry, clock, first_use })
+    }
+}

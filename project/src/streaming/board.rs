@@ -1,0 +1,75 @@
+//! How streams are going, for those who ask meanwhile: what each counts, why one stopped, and which do not get all of
+//! their rows.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use feature::VersionId;
+use materializer::Watch;
+
+/// The line that says types, once for all views.
+const TYPES: &str = "# TYPE twinstore_stream_seconds histogram\n";
+
+/// How the streams are going.
+#[derive(Debug, Default)]
+pub(crate) struct Board(Mutex<BTreeMap<VersionId, Entry>>);
+
+#[derive(Debug)]
+struct Entry {
+    watch: Arc<Watch>,
+    /// Why it stopped.
+    failure: Option<String>,
+}
+
+impl Board {
+    /// Why a view's stream stopped; none where it goes on, or is not followed here.
+    pub(crate) fn failure(&self, view: &VersionId) -> Option<String> {
+        self.entries().get(view)?.failure.clone()
+    }
+
+    /// The views that do not get all of their rows, each with the reason.
+    pub(crate) fn degraded(&self) -> Vec<(VersionId, String)> {
+        let degraded = |(view, entry): (&VersionId, &Entry)| {
+            let bad = || {
+                let report = entry.watch.report()?;
+                let shares = report.partitions.iter();
+                let (_, share) = shares.filter_map(|(p, at)| Some((*p, at.too_many_bad?))).next()?;
+                Some(format!(
+                    "{} of its newest {} rows are bad, and among its dead letters",
+                    share.bad, share.rows
+                ))
+            };
+            Some((view.clone(), entry.failure.clone().or_else(bad)?))
+        };
+        self.entries().iter().filter_map(degraded).collect()
+    }
+
+    /// What the streams count, in the text format of Prometheus.
+    pub(crate) fn prometheus(&self) -> String {
+        let views: String = self.entries().iter().map(|(view, entry)| entry.watch.prometheus(view)).collect();
+        if views.is_empty() { views } else { format!("{TYPES}{views}") }
+    }
+
+    /// What counts for each view just now.
+    pub(crate) fn watched(&self) -> Vec<(VersionId, Arc<Watch>)> {
+        self.entries().iter().map(|(view, entry)| (view.clone(), entry.watch.clone())).collect()
+    }
+
+    pub(crate) fn watch(&self, view: &VersionId) -> Option<Arc<Watch>> {
+        Some(self.entries().get(view)?.watch.clone())
+    }
+
+    pub(super) fn begins(&self, view: VersionId, watch: Arc<Watch>) {
+        self.entries().insert(view, Entry { watch, failure: None });
+    }
+
+    pub(super) fn failed(&self, view: &VersionId, why: String) {
+        if let Some(entry) = self.entries().get_mut(view) {
+            entry.failure = Some(why);
+        }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<VersionId, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

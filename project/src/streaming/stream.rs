@@ -1,0 +1,178 @@
+//! Stream: the topics of views are followed into both stores until all of them end or they are told to stop.
+
+use std::sync::Arc;
+
+use feature::{Span, VersionId};
+use materializer::{Guard, Stage, StreamReport};
+use tokio::sync::mpsc;
+
+use super::board::Board;
+use super::metrics;
+use super::streams::{Ending, StreamSetup, Streams, ViewStreamOptions, share};
+use crate::error::ProjectError;
+use crate::fault_injection;
+use crate::project::Project;
+use crate::run::{Event, Run};
+use crate::targets::{ViewName, targets_with};
+
+/// Which streams to follow, and how.
+#[derive(Clone, Debug)]
+pub struct FollowStreams {
+    /// Of these views; where none is named, of all whose source has a stream.
+    pub views: Vec<ViewName>,
+    /// Whether to stop once everything is read that the topics hold now.
+    pub until_caught_up: bool,
+    /// The share of bad rows, from 0 to 1, beyond which a view's stream stops reading a partition of Kafka; of a topic
+    /// on disk it reads on.
+    pub max_bad_share: f64,
+    /// How long a row may wait for others before it is written.
+    pub flush_after: Span,
+    /// Rows of one flush at most.
+    pub flush_rows: usize,
+    /// Bytes that the folds of each view may take in memory.
+    pub fold_bytes: usize,
+    /// Where to answer `/metrics`, as `HOST:PORT`.
+    pub metrics: Option<String>,
+}
+
+impl Default for FollowStreams {
+    fn default() -> Self {
+        Self {
+            views: Vec::new(),
+            until_caught_up: false,
+            max_bad_share: 0.1,
+            flush_after: Span::MILLISECOND.times(100),
+            flush_rows: 20_000,
+            fold_bytes: 256 << 20,
+            metrics: None,
+        }
+    }
+}
+
+/// What became of the streams.
+#[derive(Debug, Default)]
+pub struct StreamOutcome {
+    /// Those that ended well.
+    pub followed: Vec<FollowedView>,
+    /// Those that stopped before they were told to.
+    pub failed: Vec<StreamFailure>,
+}
+
+/// A view whose stream was followed.
+#[derive(Clone, Debug)]
+pub struct FollowedView {
+    /// What became of its records.
+    pub report: StreamReport,
+    /// After how many microseconds at most half of the rows could be read online, from when their broker had them.
+    pub readable_p50_us: Option<i64>,
+    /// The same of 99 in 100 rows.
+    pub readable_p99_us: Option<i64>,
+}
+
+/// A view whose stream stopped.
+#[derive(Debug)]
+pub struct StreamFailure {
+    /// The view.
+    pub view: VersionId,
+    /// Why.
+    pub error: Arc<ProjectError>,
+}
+
+/// The streams and what they need while they run.
+struct Started {
+    streams: Streams,
+    board: Arc<Board>,
+    endings: mpsc::UnboundedReceiver<Ending>,
+    views: Vec<VersionId>,
+    metrics: Option<tokio::task::JoinHandle<()>>,
+}
+
+pub(crate) async fn stream(
+    project: &Project,
+    options: &FollowStreams,
+    run: &Run,
+) -> Result<StreamOutcome, ProjectError> {
+    let started = match run.until_cancelled(start(project, options, run)).await {
+        Ok(started) => started,
+        // Told to stop before it began.
+        Err(ProjectError::Cancelled) => return Ok(StreamOutcome::default()),
+        Err(error) => return Err(error),
+    };
+    let Started { streams, board, mut endings, views, metrics } = started;
+    let brokers = project.settings.stream.brokers.clone();
+    run.report(Event::Following { views: views.clone(), brokers });
+    let mut outcome = StreamOutcome::default();
+    let (mut running, mut is_stopping) = (views.len(), false);
+    while running > 0 {
+        tokio::select! {
+            Some(ending) = endings.recv() => {
+                running -= 1;
+                outcome.add(ending, &board);
+            }
+            () = run.cancel.cancelled(), if !is_stopping => {
+                is_stopping = true;
+                run.report(Event::StoppingStreams);
+                streams.cancel();
+            }
+        }
+    }
+    if let Some(metrics) = metrics {
+        metrics.abort();
+    }
+    if let Err(panic) = streams.stop().await {
+        std::panic::resume_unwind(panic);
+    }
+    let position = |view: &VersionId| views.iter().position(|one| one == view);
+    outcome.followed.sort_by_key(|one| position(&one.report.view));
+    Ok(outcome)
+}
+
+async fn start(project: &Project, options: &FollowStreams, run: &Run) -> Result<Started, ProjectError> {
+    share(options.max_bad_share)?;
+    let registered = project.registered().await?;
+    let targets = targets_with(&registered, &options.views, |source| source.stream.is_some())?;
+    if targets.is_empty() {
+        return Err(ProjectError::NoStream);
+    }
+    let trial = Arc::new(fault_injection::of_stream()?);
+    let online = project.online().await?;
+    let online = if trial.has(Guard::CompareAndSet) { online } else { online.without_compare() };
+    let listener = match &options.metrics {
+        Some(address) => Some(metrics::bind(address).await?),
+        None => None,
+    };
+    let each = ViewStreamOptions {
+        flush_rows: options.flush_rows,
+        flush_after: options.flush_after,
+        max_bad_share: options.max_bad_share,
+        fold_bytes: options.fold_bytes,
+        until_caught_up: options.until_caught_up,
+        trial,
+    };
+    let board = Arc::<Board>::default();
+    let (ended, endings) = mpsc::unbounded_channel();
+    let setup = StreamSetup { by: "stream", online, options: each, board: board.clone(), endings: ended };
+    let mut streams = Streams::new(project, setup, run).await?;
+    let views = targets.iter().map(|target| target.view.id.clone()).collect();
+    for target in targets {
+        streams.begin(target).await?;
+    }
+    let metrics = listener.map(|listener| tokio::spawn(metrics::serve(listener, board.clone())));
+    Ok(Started { streams, board, endings, views, metrics })
+}
+
+impl StreamOutcome {
+    fn add(&mut self, Ending { view, outcome }: Ending, board: &Board) {
+        match outcome {
+            Some(Ok(report)) => {
+                let watch = board.watch(&view);
+                let readable = |share| watch.as_ref()?.quantile(Stage::Readable, share);
+                let (readable_p50_us, readable_p99_us) = (readable(0.5), readable(0.99));
+                self.followed.push(FollowedView { report, readable_p50_us, readable_p99_us });
+            }
+            Some(Err(error)) => self.failed.push(StreamFailure { view, error }),
+            // It is raised once all have ended.
+            None => {}
+        }
+    }
+}

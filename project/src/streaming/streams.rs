@@ -1,0 +1,313 @@
+//! Streams that are followed, each on a thread of its own: how one begins, goes on, and ends. Where two processes follow
+//! a view whose topic lies on disk, one of them does, and the other waits until that one is gone.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+
+use feature::{Source, Span, VersionId, View};
+use materializer::{
+    Bounds, Following, Kafka, KafkaSettings, Materializer, PushFeed, Share, StreamReport, Target, Trial,
+    Watch, follow,
+};
+use online::Store;
+use registry::Registered;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle as Task;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::board::Board;
+use super::compacting::compact;
+use super::freshness::Carrying;
+use crate::error::ProjectError;
+use crate::project::Project;
+use crate::run::{Event, Run};
+use crate::targets::targets_with;
+
+/// Bytes of the records of one flush.
+const FLUSH_BYTES: usize = 16 << 20;
+
+/// How long a step rests that failed: at first, and at last.
+const FIRST_REST: Span = Span::MILLISECOND.times(50);
+const LONGEST_REST: Span = Span::SECOND.times(5);
+
+/// How each view is followed.
+#[derive(Clone, Debug)]
+pub(crate) struct ViewStreamOptions {
+    /// Rows of one flush at most.
+    pub(crate) flush_rows: usize,
+    /// How long a row may wait for others.
+    pub(crate) flush_after: Span,
+    /// The share of bad rows, from 0 to 1, beyond which a partition of Kafka is not read any more, and one on disk is
+    /// noted.
+    pub(crate) max_bad_share: f64,
+    /// Bytes that the folds of one view may take in memory.
+    pub(crate) fold_bytes: usize,
+    /// Whether to stop once everything is read that the topics hold now.
+    pub(crate) until_caught_up: bool,
+    /// What a test does to it.
+    pub(crate) trial: Arc<Trial>,
+}
+
+/// Who follows streams, and how.
+pub(crate) struct StreamSetup {
+    /// The command, as first uses are recorded.
+    pub(crate) by: &'static str,
+    /// The store that rows are written to.
+    pub(crate) online: Store,
+    /// How each view is followed.
+    pub(crate) options: ViewStreamOptions,
+    /// Shows how they are going.
+    pub(crate) board: Arc<Board>,
+    /// Told of each that ends.
+    pub(crate) endings: mpsc::UnboundedSender<Ending>,
+}
+
+/// What became of a view's stream.
+pub(crate) struct Ending {
+    pub(crate) view: VersionId,
+    /// None where its thread panicked: it is raised where the thread is joined.
+    pub(crate) outcome: Option<Result<StreamReport, Arc<ProjectError>>>,
+}
+
+/// The streams that a process follows.
+pub(crate) struct Streams {
+    project: Project,
+    run: Run,
+    setup: StreamSetup,
+    followed: BTreeMap<VersionId, Followed>,
+    /// Dropped, it ends what carries freshness into the registry.
+    carrying: (DropGuard, Task<()>),
+}
+
+struct Followed {
+    source: Arc<Source>,
+    view: Arc<View>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+    compacting: Task<()>,
+}
+
+impl Streams {
+    /// None yet.
+    pub(crate) async fn new(project: &Project, setup: StreamSetup, run: &Run) -> Result<Self, ProjectError> {
+        let carrying = Carrying::new(project.registry().await?, setup.board.clone(), project.clock);
+        let stop = CancellationToken::new();
+        let carrying = (stop.clone().drop_guard(), tokio::spawn(carrying.run(stop)));
+        Ok(Self { project: project.clone(), run: run.clone(), setup, followed: BTreeMap::new(), carrying })
+    }
+
+    /// Follows every registered view whose source has a stream. Those that are followed go on; one that
+    /// stopped, or whose source was changed, begins again.
+    pub(crate) async fn follow(&mut self, registered: &Registered) -> Result<(), ProjectError> {
+        let targets = targets_with(registered, &[], |source| source.stream.is_some())?;
+        let removed = |view: &VersionId| !targets.iter().any(|target| target.view.id == *view);
+        let removed: Vec<VersionId> = self.followed.keys().filter(|view| removed(view)).cloned().collect();
+        for view in removed {
+            if let Some(before) = self.followed.remove(&view) {
+                // One that panicked has said so.
+                let _ = before.end().await;
+            }
+        }
+        for target in targets {
+            if self.followed.get(&target.view.id).is_some_and(|one| one.goes_on_with(&target)) {
+                continue;
+            }
+            if let Some(before) = self.followed.remove(&target.view.id) {
+                let _ = before.end().await;
+            }
+            self.begin(target).await?;
+        }
+        Ok(())
+    }
+
+    /// Begins to follow a view.
+    pub(crate) async fn begin(&mut self, target: Target) -> Result<(), ProjectError> {
+        let feed = FeedSettings::of(&self.project, &target)?;
+        let targets = std::slice::from_ref(&target);
+        let materializer =
+            self.project.materializer(self.setup.online.clone(), targets, self.setup.by).await?;
+        let materializer = Arc::new(materializer);
+        let (watch, stop): (Arc<Watch>, Arc<AtomicBool>) = Default::default();
+        let following = self.following(&feed, &watch, &stop)?;
+        let (view, source) = (target.view.clone(), target.source.clone());
+        self.setup.board.begins(view.id.clone(), watch);
+        let compacting = tokio::spawn(compact(materializer.clone(), view.clone()));
+        let report = Report::new(self, &view.id);
+        let runtime = Handle::current();
+        let thread = thread::Builder::new().name(view.id.to_string()).spawn(move || {
+            let outcome = runtime.block_on(feed.follow(&materializer, &target, &following));
+            report.end(outcome);
+        });
+        let thread = Some(thread.map_err(ProjectError::Thread)?);
+        self.followed.insert(view.id.clone(), Followed { source, view, stop, thread, compacting });
+        Ok(())
+    }
+
+    fn following(
+        &self,
+        feed: &FeedSettings,
+        watch: &Arc<Watch>,
+        stop: &Arc<AtomicBool>,
+    ) -> Result<Following, ProjectError> {
+        let options = &self.setup.options;
+        let share = share(options.max_bad_share)?;
+        Ok(Following {
+            bounds: Bounds {
+                rows: options.flush_rows,
+                bytes: FLUSH_BYTES,
+                wait: options.flush_after,
+                first_rest: FIRST_REST,
+                longest_rest: LONGEST_REST,
+            },
+            share: match feed {
+                FeedSettings::Kafka(_) => share,
+                // Many push who know nothing of each other: the bad rows of one hold up no other.
+                FeedSettings::Disk { .. } => share.noting(),
+            },
+            max_fold_bytes: options.fold_bytes,
+            watch: watch.clone(),
+            until_caught_up: options.until_caught_up,
+            stop: stop.clone(),
+            trial: options.trial.clone(),
+        })
+    }
+
+    /// Tells all of them to stop: what was read is committed.
+    pub(crate) fn cancel(&self) {
+        self.followed.values().for_each(|one| one.stop.store(true, Ordering::Relaxed));
+    }
+
+    /// Ends all of them: what was read is committed, and how fresh it was is in the registry. Fails where one panicked.
+    pub(crate) async fn stop(self) -> thread::Result<()> {
+        self.cancel();
+        let mut ended = Ok(());
+        for (_, one) in self.followed {
+            ended = one.end().await.and(ended);
+        }
+        let (stop_carrying, carrying) = self.carrying;
+        drop(stop_carrying);
+        // It does not panic, and is aborted by nobody.
+        let _ = carrying.await;
+        ended
+    }
+}
+
+impl Followed {
+    fn goes_on_with(&self, target: &Target) -> bool {
+        let runs = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
+        self.source == target.source && self.view.hash == target.view.hash && runs
+    }
+
+    async fn end(mut self) -> thread::Result<()> {
+        self.stop.store(true, Ordering::Relaxed);
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        // The runtime does not shut down meanwhile: it runs this.
+        tokio::task::spawn_blocking(move || thread.join()).await.unwrap_or(Ok(()))
+    }
+}
+
+/// A stream that nobody waits for ends by itself.
+impl Drop for Followed {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.compacting.abort();
+    }
+}
+
+/// Says what became of a view's stream when its thread ends, however it does.
+struct Report {
+    view: VersionId,
+    board: Arc<Board>,
+    run: Run,
+    endings: mpsc::UnboundedSender<Ending>,
+    outcome: Option<Result<StreamReport, Arc<ProjectError>>>,
+}
+
+impl Report {
+    fn new(streams: &Streams, view: &VersionId) -> Self {
+        let StreamSetup { board, endings, .. } = &streams.setup;
+        let (board, run, endings) = (board.clone(), streams.run.clone(), endings.clone());
+        Self { view: view.clone(), board, run, endings, outcome: None }
+    }
+
+    fn end(mut self, outcome: Result<StreamReport, ProjectError>) {
+        self.outcome = Some(outcome.map_err(Arc::new));
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        match &self.outcome {
+            Some(Ok(_)) => {}
+            Some(Err(error)) => {
+                self.board.failed(&self.view, format!("its stream stopped: {error}"));
+                self.run.report(Event::StreamFailed { view: self.view.clone(), error: error.clone() });
+            }
+            None => self.board.failed(&self.view, "its stream stopped by a fault of twinstore".to_owned()),
+        }
+        let ending = Ending { view: self.view.clone(), outcome: self.outcome.take() };
+        // Nobody may wait for it any more.
+        drop(self.endings.send(ending));
+    }
+}
+
+/// Where a view's records come from.
+enum FeedSettings {
+    Kafka(KafkaSettings),
+    Disk { folder: PathBuf, group: String },
+}
+
+impl FeedSettings {
+    /// A group for each view: every view reads all of its topic, from its own position.
+    fn of(project: &Project, target: &Target) -> Result<FeedSettings, ProjectError> {
+        let Target { view, source } = target;
+        let Some(stream) = &source.stream else {
+            let (view, source_name) = (view.id.clone(), source.name.clone());
+            return Err(ProjectError::SourceWithoutStream { view, source_name });
+        };
+        if let Some(folder) = project.topic_on_disk(&stream.topic)? {
+            return Ok(FeedSettings::Disk { folder, group: project.group_on_disk(&view.id) });
+        }
+        Ok(FeedSettings::Kafka(KafkaSettings {
+            brokers: project.settings.stream.brokers.clone(),
+            topic: stream.topic.clone(),
+            group: project.group(&view.id),
+            options: project.settings.stream.kafka.clone(),
+        }))
+    }
+
+    /// Follows one view until it is told to stop. It blocks: it wants a thread of its own.
+    async fn follow(
+        &self,
+        materializer: &Materializer<Store>,
+        target: &Target,
+        following: &Following,
+    ) -> Result<StreamReport, ProjectError> {
+        let clock = materializer.clock;
+        let view = || target.view.id.clone();
+        Ok(match self {
+            FeedSettings::Kafka(settings) => {
+                let feed = Kafka::join(settings, clock);
+                let feed = feed.map_err(|source| ProjectError::Feed { view: view(), source })?;
+                follow(materializer, target, feed, following).await?
+            }
+            FeedSettings::Disk { folder, group } => {
+                let feed = PushFeed::join(folder, group, clock);
+                let feed = feed.map_err(|source| ProjectError::Topic { view: view(), source })?;
+                follow(materializer, target, feed, following).await?
+            }
+        })
+    }
+}
+
+/// How many of a view's rows may be bad.
+pub(crate) fn share(max_bad_share: f64) -> Result<Share, ProjectError> {
+    if !(0.0..=1.0).contains(&max_bad_share) {
+        return Err(ProjectError::BadShare);
+    }
+    Ok(Share::allowed(max_bad_share))
+}

@@ -1,0 +1,108 @@
+//! A training set is made again from its manifest and compared: equal, or where not.
+
+use std::path::{Path, PathBuf};
+
+use feature::ServiceRef;
+use offline::{
+    ColumnHash, ContentHash, FileFormat, Manifest, Spine, TrainingSetStream, WrittenColumns, file_sha256,
+    read_file,
+};
+
+use crate::error::ProjectError;
+use crate::project::Project;
+use crate::run::blocking;
+
+/// A training set beside what its manifest makes again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrainingSetCheck {
+    /// The training set.
+    pub file: PathBuf,
+    /// How many rows were made again.
+    pub rows: usize,
+    /// How many columns.
+    pub columns: usize,
+    /// Where it is not equal, a sentence each.
+    pub differences: Vec<String>,
+}
+
+pub(crate) async fn verify(project: &Project, file: &Path) -> Result<TrainingSetCheck, ProjectError> {
+    let file = project.folder.join(file);
+    let (manifest, mut differences) = {
+        let file = file.clone();
+        blocking(move || compared_file(&file)).await??
+    };
+    let plan = project.service(&ServiceRef::Exact(manifest.service.clone())).await?;
+    differences.extend(manifest.differences_of(&plan));
+    let spine_path = project.folder.join(&manifest.spine.path);
+    let (spine_sha256, spine) = {
+        let (path, time, plan) = (spine_path.clone(), manifest.spine.time.clone(), plan.clone());
+        blocking(move || {
+            let spine = Spine::read(&path, &time, &plan)?;
+            Ok::<_, ProjectError>((spine.sha256()?, spine))
+        })
+        .await??
+    };
+    if spine_sha256 != manifest.spine.sha256 {
+        differences.push(format!("the spine {} has other bytes now", manifest.spine.path.display()));
+    }
+    let options = manifest.options();
+    let store = project.offline()?;
+    let mut stream = TrainingSetStream::new(&store, &plan, &spine, &options).await?;
+    // A file of the first format was hashed before its columns were made those of the file.
+    let written = match manifest.format {
+        0 | 1 => None,
+        _ => Some(WrittenColumns::of(&file, stream.schema())?),
+    };
+    let schema = written.as_ref().map_or(stream.schema(), WrittenColumns::schema);
+    let mut made = ContentHash::of_format(schema, manifest.format);
+    while let Some(batch) = stream.next().await? {
+        match &written {
+            Some(written) => made.add(&written.batch(&batch)?)?,
+            None => made.add(&batch)?,
+        }
+    }
+    let (columns, rows) = made.finish();
+    differences.extend(compared("what is made anew", &columns, &manifest.columns));
+    Ok(TrainingSetCheck { file, rows, columns: columns.len(), differences })
+}
+
+/// The manifest of a file, and where the file is not what it says.
+fn compared_file(file: &Path) -> Result<(Manifest, Vec<String>), ProjectError> {
+    let manifest = Manifest::read(file)?;
+    let differences = match file_sha256(file)? == manifest.sha256 {
+        true => Vec::new(),
+        false => differences_in(file, &manifest)?,
+    };
+    Ok((manifest, differences))
+}
+
+/// Where a file whose bytes are others differs.
+fn differences_in(file: &Path, manifest: &Manifest) -> Result<Vec<String>, ProjectError> {
+    let bytes = vec!["the file has other bytes than when it was made".to_owned()];
+    if FileFormat::of(file)? == FileFormat::Csv {
+        return Ok(bytes);
+    }
+    let held = read_file(file)?;
+    let mut hash = ContentHash::of_format(&held.schema(), manifest.format);
+    hash.add(&held)?;
+    let columns = compared("the file", &hash.finish().0, &manifest.columns);
+    Ok(if columns.is_empty() { bytes } else { columns })
+}
+
+/// The columns that are not what the manifest says.
+fn compared(what: &str, found: &[ColumnHash], expected: &[ColumnHash]) -> Vec<String> {
+    let mut differences = Vec::new();
+    for column in expected {
+        match found.iter().find(|found| found.name == column.name) {
+            None => differences.push(format!("{what} has no column `{}`", column.name)),
+            Some(found) if found != column => {
+                differences.push(format!("{what} differs in the column `{}`", column.name));
+            }
+            Some(_) => {}
+        }
+    }
+    for column in found.iter().filter(|found| !expected.iter().any(|column| column.name == found.name)) {
+        differences.push(format!("{what} has a column `{}` more", column.name));
+    }
+    differences
+}

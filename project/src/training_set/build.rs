@@ -1,0 +1,165 @@
+//! A training set is built: the point-in-time join of a spine with the features of a service, its file, and beside it the
+//! manifest from which it can be made again.
+
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use arrow::array::RecordBatch;
+use feature::{AsOf, ServiceRef, VersionId};
+use offline::{
+    BuildInfo, FinishedFile, Manifest, ManifestSpine, OfflineError, Options, Spine, Summary, TrainingSetFile,
+    TrainingSetStream,
+};
+
+use crate::error::ProjectError;
+use crate::project::Project;
+use crate::run::{Event, Run, blocking, ended};
+
+/// Memory that the process takes beside the labels that are joined, in bytes.
+const BESIDE_LABELS: u64 = 128 << 20;
+
+/// How often it is reported how many rows of logs were read.
+const REPORT_EVERY: Duration = Duration::from_millis(100);
+
+/// What to build.
+#[derive(Clone, Debug)]
+pub struct BuildTrainingSet {
+    /// Of which service: its live version, or an exact one.
+    pub service: ServiceRef,
+    /// The file of entities and label times, from the project's folder.
+    pub spine: PathBuf,
+    /// The spine's column of label times.
+    pub time: String,
+    /// The file to write, from the project's folder: Parquet, CSV, Arrow by its name.
+    pub out: PathBuf,
+    /// Which rows a label may see.
+    pub as_of: AsOf,
+    /// Whether to add event time, availability and age of each view.
+    pub explain: bool,
+    /// How many threads read logs; none means one for each core.
+    pub threads: Option<usize>,
+    /// Bytes of memory to keep within; none means no bound.
+    pub max_memory: Option<u64>,
+    /// Whether to give the first rows back, beside those that are written.
+    pub keeps_first: bool,
+}
+
+impl BuildTrainingSet {
+    fn options(&self) -> Options {
+        Options {
+            as_of: self.as_of,
+            explain: self.explain,
+            threads: self.threads,
+            max_memory: self.max_memory.map(|bytes| bytes.saturating_sub(BESIDE_LABELS).max(bytes / 4)),
+            ..Options::default()
+        }
+    }
+}
+
+/// A training set that was built.
+#[derive(Clone, Debug)]
+pub struct BuiltTrainingSet {
+    /// The version of the service.
+    pub service: VersionId,
+    /// What there is to say of its rows.
+    pub summary: Summary,
+    /// The first batch of its rows, where they were to be given back and there is one.
+    pub first: Option<RecordBatch>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+pub(crate) async fn build(
+    project: &Project,
+    build: &BuildTrainingSet,
+    run: &Run,
+) -> Result<BuiltTrainingSet, ProjectError> {
+    let began = Instant::now();
+    let plan = project.service(&build.service).await?;
+    let store = project.offline()?;
+    let spine = {
+        let (path, time, plan) = (project.folder.join(&build.spine), build.time.clone(), plan.clone());
+        blocking(move || Spine::read(&path, &time, &plan)).await??
+    };
+    if build.spine == build.out {
+        return Err(ProjectError::SpineIsOutput { path: build.out.clone() });
+    }
+    if spine.naive {
+        run.report(Event::TimesReadAsUtc { column: build.time.clone() });
+    }
+    let options = build.options();
+    let out = project.folder.join(&build.out);
+    let hashed = spine.clone();
+    let spine_sha256 = tokio::task::spawn_blocking(move || hashed.sha256());
+    let stream = TrainingSetStream::new(&store, &plan, &spine, &options).await?;
+    project.begin_use(&plan, "training-set").await?;
+    let written = write(stream, &out, build.keeps_first, run).await?;
+    let spine = ManifestSpine {
+        path: build.spine.clone(),
+        sha256: ended(spine_sha256).await??,
+        time: build.time.clone(),
+    };
+    let how = BuildInfo {
+        twinstore: env!("CARGO_PKG_VERSION").to_owned(),
+        spine,
+        sha256: written.file.content.sha256.clone(),
+        columns: written.file.content.columns.clone(),
+    };
+    let manifest = Manifest::new(&plan, &options, &written.summary, how);
+    let file = written.file;
+    blocking(move || file.name(&manifest)).await??;
+    Ok(BuiltTrainingSet {
+        service: plan.id.clone(),
+        summary: written.summary,
+        first: written.first,
+        took: began.elapsed(),
+    })
+}
+
+/// A training set that was written.
+struct Written {
+    first: Option<RecordBatch>,
+    summary: Summary,
+    file: FinishedFile,
+}
+
+/// Writes the file as it is made, under another name.
+async fn write(
+    mut stream: TrainingSetStream,
+    out: &Path,
+    keeps_first: bool,
+    run: &Run,
+) -> Result<Written, ProjectError> {
+    let file = TrainingSetFile::create(out, stream.schema())?;
+    let mut first = None;
+    while let Some(batch) = next(&mut stream, run).await? {
+        if keeps_first && first.is_none() {
+            first = Some(batch.clone());
+        }
+        if !file.write(batch).await {
+            break;
+        }
+    }
+    let file = file.finish().await?;
+    tracing::info!("{}", stream.explain());
+    Ok(Written { first, summary: stream.finish(), file })
+}
+
+/// The next rows; reports meanwhile how much of the logs was read.
+async fn next(stream: &mut TrainingSetStream, run: &Run) -> Result<Option<RecordBatch>, ProjectError> {
+    let reading = stream.reading().clone();
+    run.report(Event::JoinBegins { log_rows: stream.log_rows() });
+    let watch = async || -> Infallible {
+        loop {
+            tokio::time::sleep(REPORT_EVERY).await;
+            run.report(Event::LogRowsRead { rows: reading.rows() });
+        }
+    };
+    let batch: Result<_, OfflineError> = tokio::select! {
+        batch = stream.next() => batch,
+        never = watch() => match never {},
+    };
+    run.report(Event::JoinEnds);
+    Ok(batch?)
+}

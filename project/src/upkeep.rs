@@ -1,0 +1,85 @@
+//! Looking after both stores: logs compacted, online rows written again from them, and the store on disk checked.
+
+use std::time::{Duration, Instant};
+
+use feature::VersionId;
+use offline::Optimized;
+use online::Condition;
+
+use crate::clock;
+use crate::error::ProjectError;
+use crate::project::Project;
+use crate::run::{Event, Run};
+use crate::targets::{ViewName, targets, targets_with};
+
+/// A log that was compacted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptimizedView {
+    /// The view.
+    pub view: VersionId,
+    /// What was done.
+    pub optimized: Optimized,
+}
+
+/// A view whose online rows were written again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RebuiltView {
+    /// The view.
+    pub view: VersionId,
+    /// Entities that its log has.
+    pub entities: u64,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Compacts the logs of these views; where none is named, of all whose source has history.
+pub(crate) async fn optimize(
+    project: &Project,
+    views: &[ViewName],
+) -> Result<Vec<OptimizedView>, ProjectError> {
+    clock::check_logs(project)?;
+    let store = project.offline()?;
+    let mut done = Vec::new();
+    for target in targets(&project.registered().await?, views)? {
+        let mut log = store.log(&target.view).await?;
+        if log.version().is_some() {
+            done.push(OptimizedView { view: target.view.id.clone(), optimized: log.optimize().await? });
+        }
+    }
+    Ok(done)
+}
+
+/// Writes the online rows of these views again from their logs; of all where none is named, or where the store's file
+/// cannot be used and is put aside.
+pub(crate) async fn rebuild(
+    project: &Project,
+    views: &[ViewName],
+    run: &Run,
+) -> Result<Vec<RebuiltView>, ProjectError> {
+    let registered = project.registered().await?;
+    let named = targets_with(&registered, views, |_| true)?;
+    clock::check_logs(project)?;
+    let (store, condition) = project.repaired_online().await?;
+    clock::check_store(project, &store).await?;
+    if let Condition::Replaced { aside: Some(aside) } = &condition {
+        run.report(Event::StorePutAside { file: aside.clone() });
+    }
+    let is_sound = condition == Condition::Sound;
+    let targets = if is_sound { named } else { targets_with(&registered, &[], |_| true)? };
+    let materializer = project.materializer(store, &targets, "online rebuild").await?;
+    let mut rebuilt = Vec::new();
+    for target in targets {
+        let began = Instant::now();
+        let entities = materializer.rebuild(&target.view).await?;
+        rebuilt.push(RebuiltView { view: target.view.id.clone(), entities, took: began.elapsed() });
+    }
+    if !is_sound {
+        materializer.online.complete()?;
+    }
+    Ok(rebuilt)
+}
+
+/// How many rows of the online store on disk are not what was written.
+pub(crate) async fn verify_online(project: &Project) -> Result<u64, ProjectError> {
+    project.online().await?.verify()?.ok_or(ProjectError::StoreNotOnDisk)
+}

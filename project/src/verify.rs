@@ -1,0 +1,128 @@
+//! Everything that is stored is checked: the registry, logs and refused rows, topics on disk, training sets. Nothing is
+//! changed, and what cannot be read is damaged, not a reason to stop.
+
+use std::path::{Path, PathBuf};
+
+use materializer::{PushError, check_topic};
+use offline::check_training_sets;
+use serde::Serialize;
+
+use crate::error::ProjectError;
+use crate::project::Project;
+use crate::run::blocking;
+
+/// What was checked, and what is damaged of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Verified {
+    /// Whether every file was read.
+    pub deep: bool,
+    /// Everything that was checked.
+    pub checked: Vec<Checked>,
+    /// Everything that is damaged, a sentence each.
+    pub damaged: Vec<String>,
+}
+
+/// Something that was checked.
+#[derive(Clone, Debug, Serialize)]
+pub struct Checked {
+    /// What it is.
+    pub what: String,
+    /// Commits that were read, where it has any.
+    pub commits: Option<u64>,
+    /// Files of rows, segments, or training sets.
+    pub files: u64,
+    /// Their size, where it is known.
+    pub bytes: Option<u64>,
+    /// Files and commits that have no checksum, where they could have one.
+    pub without_checksums: Option<u64>,
+    /// How much of it is damaged.
+    pub damaged: usize,
+}
+
+impl Checked {
+    /// Of files alone.
+    fn of_files(what: String, files: u64, damaged: usize) -> Self {
+        Self { what, commits: None, files, bytes: None, without_checksums: None, damaged }
+    }
+}
+
+pub(crate) async fn verify(project: &Project, deep: bool) -> Result<Verified, ProjectError> {
+    let (registry, mut damaged) = registry(project).await;
+    let project = project.clone();
+    let (stored, found) = blocking(move || stored(&project, deep)).await??;
+    damaged.extend(found);
+    Ok(Verified { deep, checked: [vec![registry], stored].concat(), damaged })
+}
+
+/// The registry, which is checked even where nothing can be read of it.
+async fn registry(project: &Project) -> (Checked, Vec<String>) {
+    let registry = async {
+        match project.registered_so_far().await?.is_empty() {
+            true => Ok(Vec::new()),
+            false => Ok::<_, ProjectError>(project.registry().await?.integrity().await?),
+        }
+    };
+    let problems = match registry.await {
+        Ok(found) => found.into_iter().map(|found| format!("the registry is damaged: {found}")).collect(),
+        Err(error) => vec![error.to_string()],
+    };
+    let problems: Vec<String> = problems
+        .into_iter()
+        .map(|found| format!("{found}: restore it from a copy, or apply the definitions again"))
+        .collect();
+    (Checked::of_files("registry".to_owned(), 1, problems.len()), problems)
+}
+
+/// What lies on the disk beside the registry.
+fn stored(project: &Project, deep: bool) -> Result<(Vec<Checked>, Vec<String>), ProjectError> {
+    let (mut checked, mut found) = (Vec::new(), Vec::new());
+    for table in project.offline()?.check(deep)? {
+        checked.push(Checked {
+            what: table.table,
+            commits: Some(table.commits),
+            files: table.files,
+            bytes: Some(table.bytes),
+            without_checksums: Some(table.without_checksums),
+            damaged: table.damaged.len(),
+        });
+        found.extend(table.damaged.iter().map(ToString::to_string));
+    }
+    if !deep {
+        return Ok((checked, found));
+    }
+    for folder in topics(project)? {
+        let topic = check_topic(&folder)?;
+        let what = format!("topic {}", folder.file_name().unwrap_or_default().display());
+        checked.push(Checked::of_files(what, topic.segments, topic.damaged.len()));
+        found.extend(topic.damaged.iter().map(PushError::to_string));
+    }
+    let sets = check_training_sets(&project.folder)?;
+    if sets.training_sets > 0 {
+        let damaged = sets.damaged.len();
+        checked.push(Checked::of_files("training sets".to_owned(), sets.training_sets, damaged));
+        found.extend(sets.damaged.iter().map(ToString::to_string));
+    }
+    Ok((checked, found))
+}
+
+/// The folders of topics that lie on disk.
+fn topics(project: &Project) -> Result<Vec<PathBuf>, ProjectError> {
+    let Some(folder) = project.topics_folder() else { return Ok(Vec::new()) };
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut found = folders(&folder).map_err(ProjectError::file("read", &folder))?;
+    found.sort();
+    Ok(found)
+}
+
+fn folders(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
