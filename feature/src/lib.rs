@@ -5,6 +5,7 @@
 //! no store, no parser of definitions and no clock: those are the rooms above it.
 //!
 //! ```
+//! # use twinstore_feature as feature;
 //! use feature::{Micros, Window};
 //!
 //! let window = Window::new("1h".parse()?, None)?;

@@ -3,6 +3,7 @@
 //! processes and how long somebody waits.
 //!
 //! ```no_run
+//! # use twinstore_locks as locks;
 //! use std::path::Path;
 //! use std::time::Duration;
 //!

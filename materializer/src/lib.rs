@@ -5,6 +5,7 @@
 //! their authors wrote them, and serves nobody.
 //!
 //! ```no_run
+//! # use twinstore_materializer as materializer;
 //! # async fn example(
 //! #     target: materializer::Target,
 //! #     online: online::Embedded,

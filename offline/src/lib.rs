@@ -5,6 +5,7 @@
 //! `materializer`, and what a definition means in `registry`.
 //!
 //! ```no_run
+//! # use twinstore_offline as offline;
 //! # async fn example(plan: feature::ServicePlan) -> Result<(), offline::OfflineError> {
 //! use std::path::Path;
 //!

@@ -8,6 +8,7 @@
 //! argument, and only the materializer calls [`Writer`].
 //!
 //! ```
+//! # use twinstore_online as online;
 //! # async fn example(view: feature::View, key: feature::EntityKey, rows: Vec<feature::Row>,
 //! #     now: feature::Micros) -> Result<(), online::OnlineError> {
 //! use std::sync::Arc;

@@ -6,6 +6,7 @@
 //! Nothing here knows how features are read: that is the server's.
 //!
 //! ```no_run
+//! # use twinstore_proto as proto;
 //! use proto::v1::{GetFeaturesRequest, feature_store_client::FeatureStoreClient};
 //!
 //! # async fn ask() -> Result<(), Box<dyn std::error::Error>> {

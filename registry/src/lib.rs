@@ -6,6 +6,7 @@
 //! rooms that take what it resolved.
 //!
 //! ```no_run
+//! # use twinstore_registry as registry;
 //! # async fn example(now: feature::Micros, bound: registry::RowBound) -> Result<(), Box<dyn std::error::Error>> {
 //! use registry::{Definitions, Plan, Registry};
 //!

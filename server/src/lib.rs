@@ -8,6 +8,7 @@
 //! wires it brings resolved plans, a store's reader and the time.
 //!
 //! ```no_run
+//! # use twinstore_server as server;
 //! # async fn example(plan: feature::ServicePlan, store: online::Embedded, clock: fn() -> feature::Micros)
 //! #     -> Result<(), server::ServeError> {
 //! use std::sync::Arc;

@@ -6,6 +6,7 @@
 //! a row gives never depends on the batch that it came in.
 //!
 //! ```
+//! # use twinstore_transform as transform;
 //! use transform::Expression;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
