@@ -1,16 +1,21 @@
-//! What can go wrong while rows are brought into the stores, grouped by what a caller does next.
+//! What can go wrong while rows are written into the stores. [`MaterializerError::advice`] says what a caller does next.
 
 use std::path::Path;
 
-use feature::{Micros, Span, VersionId};
+use feature::{Advice, HelpTopic, Micros, Span, VersionId};
 use offline::OfflineError;
 use online::OnlineError;
 use thiserror::Error;
 
-use crate::stream::{FeedError, Halt};
+mod feed_error;
+mod halt;
+
+pub use feed_error::FeedError;
+pub use halt::Halt;
 
 /// An error of the materializer.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum MaterializerError {
     /// The view is not what it was read as any more, or its first use cannot be recorded.
     #[error("{view}: nothing was written: {why}")]
@@ -19,10 +24,10 @@ pub enum MaterializerError {
         view: VersionId,
         /// Why.
         why: String,
-        /// Whether trying again may be of use.
+        /// Whether trying again may help.
         may_pass: bool,
     },
-    /// Tell the user: a source without history.
+    /// A source without history.
     #[error("the source `{source_name}` of {view} has no `batch` path: there is no history to load")]
     NoBatch {
         /// The source.
@@ -30,7 +35,7 @@ pub enum MaterializerError {
         /// The view.
         view: VersionId,
     },
-    /// Tell the user: a path that leads to no file.
+    /// A path that leads to no file.
     #[error("the source `{source_name}` names `{path}`: {why}")]
     Path {
         /// The source.
@@ -40,7 +45,7 @@ pub enum MaterializerError {
         /// What is wrong with it.
         why: String,
     },
-    /// Tell the user: a file that cannot be read, or is not what its source declares.
+    /// A file that cannot be read, or is not what its source declares.
     #[error("`{path}`: {}", .problems.join("; "))]
     File {
         /// The file.
@@ -48,7 +53,7 @@ pub enum MaterializerError {
         /// Everything that is wrong with it.
         problems: Vec<String>,
     },
-    /// Tell the user: loaded files whose content is another now.
+    /// Loaded files that hold something else now.
     #[error(
         "{} changed since {view} loaded it: put new rows into a new file, restore what was loaded, or define {}@{} and backfill that",
         .files.join(", "), .view.name, .view.version + 1
@@ -59,7 +64,7 @@ pub enum MaterializerError {
         /// The files.
         files: Vec<String>,
     },
-    /// Retry: a file that was written or replaced while it was read.
+    /// A file that was written or replaced while it was read.
     #[error(
         "`{file}` changed while {view} was loading it, and none of what was read since is in the log: run the command again once the file is whole"
     )]
@@ -69,10 +74,10 @@ pub enum MaterializerError {
         /// The file.
         file: String,
     },
-    /// Retry: another process loads the view, and goes on.
+    /// Another process is loading the view.
     #[error(transparent)]
     Loading(#[from] locks::Held),
-    /// Tell the user: a table source whose committed rows were changed or removed.
+    /// A table source whose committed rows were changed or removed.
     #[error(
         "version {version} of the Delta table `{path}` removes rows that {view} has loaded: its log only grows, so define {}@{} and backfill that",
         .view.name, .view.version + 1
@@ -85,15 +90,15 @@ pub enum MaterializerError {
         /// The table's version.
         version: u64,
     },
-    /// Tell the user: new rows of a source whose history was never loaded.
-    #[error("{view} was never backfilled: run `twinstore backfill {view}` before materialize")]
+    /// New rows of a source whose history was never loaded.
+    #[error("{view} was never backfilled")]
     NeverBackfilled {
         /// The view.
         view: VersionId,
     },
-    /// Tell the user: new files with nothing that a read of today sees.
+    /// New files with nothing that a read of today sees.
     #[error(
-        "{} cannot be materialized from {}: rows that are loaded now are known from now on, and {view} sees no more than {reach} back, so nothing would ever see them; it is history: use `twinstore backfill {view}`",
+        "{} cannot be materialized from {}: rows that are loaded now are known from now on, and {view} sees no more than {reach} back, so nothing would ever see them; it is history",
         view, .files.join(", ")
     )]
     History {
@@ -104,13 +109,13 @@ pub enum MaterializerError {
         /// How far back its ttl and windows reach.
         reach: Span,
     },
-    /// Tell the user: a range of times over a source without any.
+    /// A range of times over a source without any.
     #[error("the source of {view} has no event time: leave out --from and --to")]
     RangeOfStatic {
         /// The view.
         view: VersionId,
     },
-    /// Tell the user: a source without a stream.
+    /// A source without a stream.
     #[error("the source `{source_name}` of {view} has no `stream`: there is nothing to follow")]
     NoStream {
         /// The source.
@@ -118,7 +123,7 @@ pub enum MaterializerError {
         /// The view.
         view: VersionId,
     },
-    /// Tell the user: a schema without which values are not read.
+    /// A schema without which values are not read.
     #[error("the stream of the source `{source_name}`: {why}")]
     StreamSchema {
         /// The source.
@@ -126,7 +131,7 @@ pub enum MaterializerError {
         /// What is wrong with its schema.
         why: String,
     },
-    /// Retry: a schema registry that does not answer as it should.
+    /// A schema registry that does not answer as it should.
     #[error("the schema registry {url}: {why}")]
     SchemaRegistryDown {
         /// Its address.
@@ -134,7 +139,7 @@ pub enum MaterializerError {
         /// What failed.
         why: String,
     },
-    /// Tell the user: a schema registry that cannot be used this way.
+    /// A schema registry that cannot be used this way.
     #[error("the schema registry {url}: {why}")]
     SchemaRegistryRefused {
         /// Its address.
@@ -142,7 +147,7 @@ pub enum MaterializerError {
         /// Why.
         why: String,
     },
-    /// Tell the user: a log that was filled from another topic.
+    /// A log that was filled from another topic.
     #[error(
         "{view} was streamed from another topic than `{topic}`, whose offsets are its own: name the topic of before, or define {}@{}",
         .view.name, .view.version + 1
@@ -153,32 +158,32 @@ pub enum MaterializerError {
         /// The topic that its source names now.
         topic: String,
     },
-    /// Tell the user: a seam between history and stream that would move.
+    /// A stream whose start would move.
     #[error(
-        "the stream of {view} counts from {held} by its log, and its source says `from: {named}` now: rows would be lost or count twice, so put it back, or define {}@{}",
+        "the stream of {view} counts from {recorded} by its log, and its source says `from: {named}` now: rows would be lost or count twice, so put it back, or define {}@{}",
         .view.name, .view.version + 1
     )]
-    SeamMoved {
+    StreamStartMoved {
         /// The view.
         view: VersionId,
-        /// The seam that the log holds.
-        held: Micros,
+        /// The start that the log records.
+        recorded: Micros,
         /// The one that the source names.
         named: Micros,
     },
-    /// Tell the user: a seam before the end of the history that was loaded.
+    /// A stream that starts before the end of the history that was loaded.
     #[error(
         "the history of {view} reaches {reaches}, and its stream would count from {from}: rows would count twice, so name `from` in the source's `stream`, after {reaches}"
     )]
-    SeamCovered {
+    StreamStartCovered {
         /// The view.
         view: VersionId,
-        /// From when the stream would count.
+        /// Where the stream would start.
         from: Micros,
         /// The newest event of history.
         reaches: Micros,
     },
-    /// Retry or tell the user, as the source of the stream says.
+    /// The source of the stream failed.
     #[error("the topic `{topic}` of {view}: {error}")]
     Feed {
         /// The view.
@@ -186,9 +191,10 @@ pub enum MaterializerError {
         /// The topic.
         topic: String,
         /// What failed.
+        #[source]
         error: FeedError,
     },
-    /// Tell the user: a stream that stopped by itself.
+    /// A stream that stopped by itself.
     #[error("the stream of {view} stopped: {}", stopped(topic, view, halt))]
     Halted {
         /// The view.
@@ -198,13 +204,13 @@ pub enum MaterializerError {
         /// Why.
         halt: Halt,
     },
-    /// Retry: other writers kept changing the online rows while they were folded.
+    /// Other writers kept changing the online rows while they were folded.
     #[error("the online rows of {view} kept changing while they were folded: run the command again")]
     OnlineConflict {
         /// The view.
         view: VersionId,
     },
-    /// Correct: a stream was ended between its online write and its commit, and was not started again.
+    /// A stream was ended between its online write and its commit, and was not started again.
     #[error(
         "the online rows of {entities} entities of {view} have rows of its stream that its log does not have yet, as a stream was ended before it committed them: run `twinstore stream {view} --until-caught-up` or the server, then this again"
     )]
@@ -214,7 +220,32 @@ pub enum MaterializerError {
         /// How many of its entities.
         entities: usize,
     },
-    /// Stop: more waiting rows of one entity than a packed row holds.
+    /// A stored key whose value cannot be what was written.
+    #[error(
+        "the log of {view} records {value} under `{key}`, which is out of range: the log is damaged, so restore it from a copy"
+    )]
+    MarkerOutOfRange {
+        /// The view.
+        view: VersionId,
+        /// The key of the transaction.
+        key: String,
+        /// Its value.
+        value: i64,
+    },
+    /// A rule that the code relies on does not hold.
+    #[error(
+        "{view}: {what}, which cannot be: nothing more is written; report this with the log of the command"
+    )]
+    Invariant {
+        /// The view.
+        view: VersionId,
+        /// What does not hold.
+        what: &'static str,
+    },
+    /// The runtime was shut down while work was under way.
+    #[error("the work was interrupted because the process is shutting down: run it again")]
+    Interrupted,
+    /// More waiting rows of one entity than a packed row holds.
     #[error(
         "an entity of {view} has more than {} rows that are not visible yet: load them when they are nearer",
         online::PENDING_BOUND
@@ -223,47 +254,90 @@ pub enum MaterializerError {
         /// The view.
         view: VersionId,
     },
-    /// Stop or tell the user, as the offline store says.
+    /// The offline store failed.
     #[error(transparent)]
     Offline(#[from] OfflineError),
-    /// Stop or tell the user, as the online store says.
+    /// The online store failed.
     #[error(transparent)]
     Online(#[from] OnlineError),
-    /// Tell the user: an expression that does not compile.
+    /// An expression that does not compile.
     #[error(transparent)]
     Expression(#[from] transform::ExpressionError),
-    /// Stop: a batch that could not be transformed.
+    /// A batch that could not be transformed.
     #[error(transparent)]
     Transform(#[from] transform::TransformError),
-    /// Stop: a column that could not be made.
-    #[error("a column could not be made: {0}")]
+    /// A column that could not be built.
+    #[error("a column could not be built: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
 }
 
 impl MaterializerError {
-    /// Whether trying again may be of use.
-    pub(crate) fn may_pass(&self) -> bool {
+    /// What a caller does next.
+    pub fn advice(&self) -> Advice {
         match self {
-            Self::Offline(error) => matches!(
-                error,
-                OfflineError::Conflict { .. } | OfflineError::Full { .. } | OfflineError::Table { .. }
-            ),
-            Self::Online(error) => !matches!(
-                error,
-                OnlineError::Damaged { .. }
-                    | OnlineError::Newer { .. }
-                    | OnlineError::TooLarge { .. }
-                    | OnlineError::Url { .. }
-            ),
-            Self::OnlineConflict { .. } | Self::AheadOfLog { .. } | Self::SchemaRegistryDown { .. } => true,
-            Self::NotUsable { may_pass, .. } => *may_pass,
-            Self::Feed { error, .. } => matches!(error, FeedError::Unreachable(_)),
-            _ => false,
+            Self::Offline(error) => error.advice(),
+            Self::Online(error) => advice_of_online(error),
+            Self::Expression(error) => error.advice(),
+            Self::Transform(error) => error.advice(),
+            Self::Feed { error: FeedError::Unreachable(_), .. } | Self::NotUsable { may_pass: true, .. } => {
+                Advice::Retry
+            }
+            Self::ReplacedMeanwhile { .. }
+            | Self::Loading(_)
+            | Self::SchemaRegistryDown { .. }
+            | Self::OnlineConflict { .. }
+            | Self::AheadOfLog { .. }
+            | Self::Interrupted => Advice::Retry,
+            Self::MarkerOutOfRange { .. } | Self::Invariant { .. } | Self::Arrow(_) => Advice::Stop,
+            Self::NotUsable { .. }
+            | Self::NoBatch { .. }
+            | Self::Path { .. }
+            | Self::File { .. }
+            | Self::ContentChanged { .. }
+            | Self::RowsRemoved { .. }
+            | Self::NeverBackfilled { .. }
+            | Self::History { .. }
+            | Self::RangeOfStatic { .. }
+            | Self::NoStream { .. }
+            | Self::StreamSchema { .. }
+            | Self::SchemaRegistryRefused { .. }
+            | Self::OtherTopic { .. }
+            | Self::StreamStartMoved { .. }
+            | Self::StreamStartCovered { .. }
+            | Self::Feed { .. }
+            | Self::Halted { .. }
+            | Self::TooManyPending { .. } => Advice::Correct,
         }
     }
 
+    /// The operation that ends the error, if there is one.
+    pub fn help(&self) -> Option<HelpTopic> {
+        match self {
+            Self::Offline(error) => error.help(),
+            Self::NeverBackfilled { view } | Self::History { view, .. } => {
+                Some(HelpTopic::Backfill(view.clone()))
+            }
+            _ => None,
+        }
+    }
+
+    /// A rule that the code relies on does not hold.
+    pub(crate) fn invariant(view: &VersionId, what: &'static str) -> Self {
+        Self::Invariant { view: view.clone(), what }
+    }
+
+    /// One problem of a file.
     pub(crate) fn file(path: &Path, problem: impl ToString) -> Self {
         Self::File { path: path.display().to_string(), problems: vec![problem.to_string()] }
+    }
+}
+
+/// What a caller does after an error of the online store.
+fn advice_of_online(error: &OnlineError) -> Advice {
+    match error {
+        OnlineError::Damaged { .. } => Advice::Stop,
+        OnlineError::Newer { .. } | OnlineError::TooLarge { .. } | OnlineError::Url { .. } => Advice::Correct,
+        _ => Advice::Retry,
     }
 }
 

@@ -1,5 +1,5 @@
-//! The first use of a view: whoever keeps definitions is told before the first row is written under one, as
-//! it never changes from then on, and may refuse.
+//! The first use of a view: the keeper of definitions is notified before the first row of a view is written, because
+//! its definition never changes from then on, and may refuse.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,9 +14,9 @@ use crate::error::MaterializerError;
 /// Why a view cannot be used as it stands here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotUsable {
-    /// In a sentence.
+    /// In one sentence.
     pub why: String,
-    /// Whether asking again may be of use.
+    /// Whether trying again may help.
     pub may_pass: bool,
 }
 
@@ -25,21 +25,21 @@ pub type BeginningUse = Pin<Box<dyn Future<Output = Result<(), NotUsable>> + Sen
 
 type Begin = dyn Fn(&View) -> BeginningUse + Send + Sync;
 
-/// Who is told of first uses; nobody by default.
+/// A callback for first uses; none by default.
 #[derive(Clone, Default)]
 pub struct FirstUse {
     begin: Option<Arc<Begin>>,
-    /// The views that were told of.
+    /// The views whose use is recorded.
     begun: Arc<Mutex<BTreeSet<VersionId>>>,
 }
 
 impl FirstUse {
-    /// Tells this of the first use of each view.
-    pub fn told(begin: impl Fn(&View) -> BeginningUse + Send + Sync + 'static) -> FirstUse {
+    /// Calls this at the first use of each view.
+    pub fn notify(begin: impl Fn(&View) -> BeginningUse + Send + Sync + 'static) -> FirstUse {
         FirstUse { begin: Some(Arc::new(begin)), begun: Arc::default() }
     }
 
-    /// Returns once the view is known as used. Asked before each write, it tells of the first only.
+    /// Returns once the view is recorded as used. Called before each write; only the first one notifies.
     pub(crate) async fn begin(&self, view: &View) -> Result<(), MaterializerError> {
         let Some(begin) = &self.begin else { return Ok(()) };
         if self.begun.lock().unwrap_or_else(PoisonError::into_inner).contains(&view.id) {
@@ -58,6 +58,6 @@ impl FirstUse {
 
 impl fmt::Debug for FirstUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FirstUse").field("is_told", &self.begin.is_some()).finish_non_exhaustive()
+        f.debug_struct("FirstUse").field("notifies", &self.begin.is_some()).finish_non_exhaustive()
     }
 }

@@ -1,8 +1,16 @@
 //! The materializer: the only writer of both stores.
 //!
-//! It reads a source's rows, puts them through a view's transform, and brings them into the log and
-//! the online store in an order from which every crash converges. It knows no definitions as
-//! their authors wrote them, and serves nobody.
+//! It reads a source's rows, applies a view's transform, and writes them into the log and the online store in an
+//! order from which every crash converges. It does not know definitions as their authors wrote them, and it serves
+//! no reads.
+//!
+//! | folder | what it decides |
+//! |---|---|
+//! | `rows/` | why a row is refused, what an accepted one is in the log, how a refused one is kept |
+//! | `history/` | batch sources, which of their rows are new, and the load of those |
+//! | `stream/` | the write protocol of a stream, its sources and decoders, and the topic on disk |
+//! | `fold/` | entities folded from the log and written online |
+//! | `markers.rs` | every key that is stored beside rows |
 //!
 //! ```no_run
 //! # use twinstore_materializer as materializer;
@@ -24,46 +32,33 @@
 //! # }
 //! ```
 
-mod ahead;
-mod chunk;
-mod counting;
-mod csv_records;
-mod delta_source;
+mod blocking;
 mod error;
-mod file_format;
 mod first_use;
-mod heads;
+mod fold;
 mod history;
-mod judge;
-mod known_rows;
 mod load_lock;
-mod loaded;
-mod loaded_rows;
-mod old_files;
-mod online_first;
-mod rebuild;
-mod report;
-mod rewritten_files;
-mod seam;
-mod source_content;
-mod source_files;
-mod source_reader;
+mod load_turn;
+mod maintenance;
+mod markers;
+mod materializer;
+mod rows;
+mod schema_registry;
 mod stream;
-mod survey;
-mod sync;
-mod text_reader;
-mod turn;
+mod stream_start;
 
-pub use error::MaterializerError;
+pub use error::{FeedError, Halt, MaterializerError};
 pub use first_use::{BeginningUse, FirstUse, NotUsable};
-pub use heads::{HEAD_ROWS, Heads, Misfit, heads};
-pub use history::{Materializer, Target};
-pub use judge::EventRange;
-pub use report::LoadReport;
-pub use stream::{
-    Admitted, Appended, Arrival, BadShare, Bounds, CheckedTopic, Door, Event, Feed, FeedError, Following,
-    Guard, Halt, Kafka, KafkaSettings, Located, Move, PartitionReport, Point, Protocol, PushError, PushFeed,
-    PushLog, PushWriter, Pushed, Record, Refused, RefusedRow, ReplayReport, SchemaRegistry, Share, Stage,
-    Step, StreamReport, Trial, Watch, check_topic, follow, read_up_to, unsettled,
+pub use history::{
+    ColumnKind, EventRange, HEAD_ROWS, Heads, LoadReport, Misfit, SAMPLE_ROWS, Surveyed, SurveyedColumn,
+    heads, source_paths, survey,
 };
-pub use survey::{ColumnKind, SAMPLE_ROWS, Surveyed, SurveyedColumn, source_paths, survey};
+pub use materializer::{Materializer, Target};
+pub use rows::record::Record;
+pub use schema_registry::SchemaRegistry;
+pub use stream::{
+    Appended, Arrival, BadRowLimit, BadRows, Bounds, CheckedTopic, Event, FaultInjection, FaultPoint, Feed,
+    Guard, Kafka, KafkaSettings, LatencyStage, Located, Move, PartitionReport, Protocol, PushError, PushFeed,
+    PushLog, PushOutcome, PushValidator, PushWriter, Pushed, Refused, RefusedRow, ReplayReport, Step,
+    StreamMetrics, StreamOptions, StreamReport, check_topic, follow, read_up_to, unsettled,
+};

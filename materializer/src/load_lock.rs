@@ -1,5 +1,5 @@
-//! One load of a view at a time on one machine, so that none works in vain. Nothing depends on it: what is right is
-//! decided by the log ([`crate::turn`]). The lock goes with its process; while it is waited for, its holder is named.
+//! One load of a view at a time on one machine, so that none works in vain. Correctness does not depend on it: the log
+//! decides ([`crate::load_turn`]). The lock ends with its process; while another process waits, it names the holder.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, Write};
@@ -13,17 +13,17 @@ use crate::error::MaterializerError;
 
 /// The file in the log's folder that is locked; it holds the id of the process that has the lock.
 const NAME: &str = "_load.lock";
-/// For how long another load is waited for.
+/// How long another load is waited for.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// The right to load a view; nothing where there is no log yet, or its folder takes no locks.
+/// The right to load a view; no lock if there is no log yet, or if its folder takes no locks.
 #[derive(Debug)]
 pub(crate) struct LoadLock(Option<File>);
 
 impl LoadLock {
-    /// Waits until no other load of the view goes on. A holder that sleeps is passed by: when it wakes, it finds
-    /// that another took its turn.
-    pub(crate) async fn take(log: &Log) -> Result<Self, MaterializerError> {
+    /// Waits until no other load of the view is running. A suspended holder is ignored: when it resumes, it finds that
+    /// another load took its turn.
+    pub(crate) async fn acquire(log: &Log) -> Result<Self, MaterializerError> {
         if !BatchGuard::LoadLock.is_there() {
             return Ok(Self(None));
         }
@@ -42,7 +42,7 @@ impl LoadLock {
             wait.look(|| holder)?;
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        // Advice for those who wait; the lock holds without it.
+        // Advice for waiting processes; the lock holds without it.
         let _ = file.set_len(0).and_then(|()| file.rewind());
         let _ = write!(file, "{}", std::process::id());
         Ok(Self(Some(file)))
@@ -57,7 +57,7 @@ impl Drop for LoadLock {
     }
 }
 
-/// Whoever has the lock: by the id in the file where the system does not tell.
+/// The process that has the lock: by the id in the file if the system does not know.
 fn holder(path: &Path) -> Option<Holder> {
     Holder::of_file(path).or_else(|| {
         let text = std::fs::read_to_string(path).ok()?;

@@ -1,34 +1,32 @@
 //! A stream into both stores: nothing lost, nothing twice, through every crash.
+//!
+//! `protocol.rs` decides the order of steps, `follower/` performs them. A source of records implements `feed.rs`:
+//! `kafka.rs` and `push/` are the two that there are.
 
+mod committed;
 mod decode;
-mod door;
+mod fault_injection;
 mod feed;
+mod fold_cache;
 mod follower;
-mod judge;
 mod kafka;
-mod letter;
-mod positions;
 mod protocol;
 mod push;
+mod push_validator;
+mod record_validator;
 mod replay;
-mod report;
-mod schema_registry;
-mod trial;
-mod watch;
-mod working;
+mod stream_metrics;
+mod stream_report;
 
-pub(crate) use decode::{json_values, text_value};
-pub use door::{Admitted, Door, RefusedRow};
-pub use feed::{Arrival, Feed, FeedError};
-pub use follower::{Following, follow};
+pub use fault_injection::{FaultInjection, FaultPoint, Guard};
+pub use feed::{Arrival, Feed};
+pub use follower::{StreamOptions, follow};
 pub use kafka::{Kafka, KafkaSettings};
-pub(crate) use positions::committed_offset;
-pub use protocol::{BadShare, Bounds, Event, Halt, Located, Move, Protocol, Record, Refused, Share, Step};
+pub use protocol::{BadRowLimit, BadRows, Bounds, Event, Located, Move, Protocol, Refused, Step};
 pub use push::{
     Appended, CheckedTopic, PushError, PushFeed, PushLog, PushWriter, Pushed, check_topic, read_up_to,
 };
+pub use push_validator::{PushOutcome, PushValidator, RefusedRow};
 pub use replay::{ReplayReport, unsettled};
-pub use report::{PartitionReport, StreamReport};
-pub use schema_registry::SchemaRegistry;
-pub use trial::{Guard, Point, Trial};
-pub use watch::{Stage, Watch};
+pub use stream_metrics::{LatencyStage, StreamMetrics};
+pub use stream_report::{PartitionReport, StreamReport};

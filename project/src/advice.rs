@@ -1,7 +1,6 @@
 //! What a caller does after an error: try again, correct something, or stop; and which operation helps.
 
 use feature::{Advice, HelpTopic};
-use materializer::MaterializerError;
 use online::OnlineError;
 use read::ReadError;
 use registry::RegistryError;
@@ -37,11 +36,8 @@ impl ProjectError {
             Self::Expression(error) => error.advice(),
             Self::Transform(error) => error.advice(),
             Self::Online(error) => of_online(error),
-            Self::Materializer(error) => of_materializer(error),
-            Self::Push(error) => match error {
-                materializer::PushError::Damaged { .. } | materializer::PushError::End { .. } => Advice::Stop,
-                _ => Advice::Retry,
-            },
+            Self::Materializer(error) => error.advice(),
+            Self::Push(error) => error.advice(),
             Self::Serve(ServeError::Read(ReadError::Store(error))) => of_online(error),
             _ => Advice::Correct,
         }
@@ -55,7 +51,8 @@ impl ProjectError {
             Self::Unreachable { .. } => Some(HelpTopic::Serve),
             Self::NoServerAddress { .. } => Some(HelpTopic::ServeAgain),
             Self::SpineIsOutput { .. } => Some(HelpTopic::OtherOutput),
-            Self::Offline(error) | Self::Materializer(MaterializerError::Offline(error)) => error.help(),
+            Self::Offline(error) => error.help(),
+            Self::Materializer(error) => error.help(),
             Self::PushedInPart { source, .. } => source.help(),
             _ => None,
         }
@@ -79,19 +76,6 @@ fn of_online(error: &OnlineError) -> Advice {
         OnlineError::Unavailable { .. } | OnlineError::Full { .. } => Advice::Retry,
         OnlineError::Url { .. } | OnlineError::Unusable { .. } | OnlineError::Newer { .. } => Advice::Correct,
         _ => Advice::Stop,
-    }
-}
-
-fn of_materializer(error: &MaterializerError) -> Advice {
-    match error {
-        MaterializerError::Offline(error) => error.advice(),
-        MaterializerError::Online(error) => of_online(error),
-        MaterializerError::OnlineConflict { .. } | MaterializerError::SchemaRegistryDown { .. } => {
-            Advice::Retry
-        }
-        MaterializerError::NotUsable { may_pass: true, .. } => Advice::Retry,
-        MaterializerError::Transform(_) | MaterializerError::Arrow(_) => Advice::Stop,
-        _ => Advice::Correct,
     }
 }
 

@@ -8,21 +8,21 @@
 use std::str::FromStr;
 use std::sync::OnceLock;
 
-use materializer::Trial;
+use materializer::FaultInjection;
 use offline::BatchTrial;
 
 use crate::error::ProjectError;
 
 /// What is done to the streams of this process.
-pub(crate) fn of_stream() -> Result<Trial, ProjectError> {
-    let mut trial = Trial::default();
+pub(crate) fn of_stream() -> Result<FaultInjection, ProjectError> {
+    let mut trial = FaultInjection::default();
     if let Some(place) = said("TWINSTORE_TRIAL_END") {
         let (point, passes) = place_of(&place)?;
-        trial = Trial::end(point, passes);
+        trial = FaultInjection::end(point, passes);
     }
     if let Some(place) = said("TWINSTORE_TRIAL_SLEEP") {
         let (point, passes) = place_of(&place)?;
-        trial = Trial::sleep(point, passes);
+        trial = FaultInjection::suspend(point, passes);
     }
     if let Some(guard) = said("TWINSTORE_TRIAL_WITHOUT") {
         trial = trial.without(guard.parse().map_err(ProjectError::FaultInjection)?);

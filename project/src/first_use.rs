@@ -20,7 +20,7 @@ impl Project {
     /// Tells the registry before the first row of a view is written, by this command.
     pub(crate) async fn first_use(&self, by: &'static str) -> Result<FirstUse, ProjectError> {
         let (registry, clock) = (self.registry().await?, self.clock);
-        Ok(FirstUse::told(move |view| {
+        Ok(FirstUse::notify(move |view| {
             let (registry, using) = (registry.clone(), [Using::view(view)]);
             Box::pin(async move {
                 let begun = registry.begin_use(&using, by, clock()).await;

@@ -110,3 +110,39 @@ async fn a_load_that_another_overtakes_loads_nothing_again() {
     let rows: usize = project.log_rows(&view).await.values().map(Vec::len).sum();
     assert_eq!(rows, 3);
 }
+
+#[tokio::test]
+async fn a_loaded_file_that_is_edited_in_place_is_refused_by_name_although_size_and_time_are_kept() {
+    let mut project = Project::empty(now);
+    project.apply(&[("all.yaml".to_owned(), DEFINITIONS.to_owned())]).await;
+    fs::create_dir(project.path().join("data")).unwrap();
+    let file = project.path().join("data/a.parquet");
+    write(&file, 1, 3);
+    let view = project.registered.view(&"counts@1".parse().unwrap()).unwrap().clone();
+    let source = Arc::new(project.registered.source(&view.source).unwrap().clone());
+    let target = Target { source, view: view.clone() };
+    let materializer = &project.materializer;
+    let load = || materializer.backfill(&target, EventRange::default(), |_| {});
+    assert_eq!(load().await.unwrap().rows_loaded, 3);
+    let again = load().await.unwrap();
+    assert_eq!((again.rows_loaded, again.files_known), (0, 1));
+    let modified = fs::metadata(&file).unwrap().modified().unwrap();
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&file, &bytes).unwrap();
+    fs::File::options().write(true).open(&file).unwrap().set_modified(modified).unwrap();
+    match load().await {
+        Err(error @ MaterializerError::ContentChanged { .. }) => {
+            assert!(
+                error.to_string().contains("data/a.parquet` changed since counts@1 loaded it"),
+                "{error}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    // The content that was loaded is taken again once it is back.
+    bytes[middle] ^= 1;
+    fs::write(&file, &bytes).unwrap();
+    assert_eq!(load().await.unwrap().files_known, 1);
+}

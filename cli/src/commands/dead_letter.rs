@@ -69,7 +69,7 @@ fn replayed(reports: &[ReplayReport], format: Format) -> Result<(), Failure> {
     let rows = reports.iter().map(|report| {
         vec![
             report.view.to_string(),
-            count(report.letters),
+            count(report.dead_letters),
             count(report.replayed),
             count(report.still_refused.values().sum()),
             count(report.filtered + report.null_keys),

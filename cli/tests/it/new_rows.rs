@@ -151,7 +151,7 @@ fn files_whose_newest_row_no_read_of_today_sees_are_refused_as_history() {
         &[
             "airport_arrivals@1",
             "b.parquet`, whose newest row is of 2013-06-08T00:01:00Z",
-            "use `twinstore backfill",
+            "run `twinstore backfill",
         ],
     );
     project.ok("backfill airport_arrivals@1");

@@ -1,9 +1,9 @@
-//! What the bytes of a record say: one value for each column that a view reads, or why they say
-//! nothing. Each format gives the same values for the same facts.
+//! The bytes of a record decoded into one value for each column that a view reads. Every format gives the same
+//! values for the same facts.
 
 mod avro;
+mod decode_error;
 mod framed;
-mod json;
 mod key;
 mod protobuf;
 
@@ -13,11 +13,11 @@ use std::sync::Arc;
 use feature::{Field, Stream, StreamFormat, Value};
 use prost_reflect::MessageDescriptor;
 
-use super::schema_registry::SchemaRegistry;
 use crate::error::MaterializerError;
-pub(crate) use feature::field as text_value;
+use crate::rows::json_object;
+use crate::schema_registry::SchemaRegistry;
+pub(crate) use decode_error::DecodeError;
 use framed::{Framed, Kind};
-pub(crate) use json::decode as json_values;
 pub(crate) use key::tombstone_key;
 
 /// Reads records of one format.
@@ -37,24 +37,9 @@ enum Format {
     Framed(Framed),
 }
 
-/// Why a record is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    /// The kind of reason, by which refused rows are counted.
-    pub(crate) kind: &'static str,
-    /// What is wrong, in words.
-    pub(crate) detail: String,
-}
-
-impl Refusal {
-    fn undecodable(detail: impl Into<String>) -> Self {
-        Self { kind: "undecodable", detail: detail.into() }
-    }
-}
-
 impl Decoder {
-    /// A decoder of these columns of a stream; its schema's path is taken from the project's folder, and
-    /// where it names none, schemas are the registry's. Else what is wrong with the schema, in words.
+    /// A decoder of these columns of a stream. The path of its schema is resolved from the project's folder; if it
+    /// names none, schemas come from the registry. The error says what is wrong with the schema.
     pub(crate) fn new(
         stream: &Stream,
         fields: &[Field],
@@ -81,9 +66,9 @@ impl Decoder {
             StreamFormat::Json => Format::Json,
             StreamFormat::Avro => {
                 let path = path(&stream.schema)?;
-                let said = |error: String| format!("{}: {error}", path.display());
-                let text = std::fs::read_to_string(&path).map_err(|error| said(error.to_string()))?;
-                Format::Avro(avro::Schema::parse(&text).map_err(said)?)
+                let at_path = |error: String| format!("{}: {error}", path.display());
+                let text = std::fs::read_to_string(&path).map_err(|error| at_path(error.to_string()))?;
+                Format::Avro(avro::Schema::parse(&text).map_err(at_path)?)
             }
             StreamFormat::Protobuf => {
                 let path = path(&stream.schema)?;
@@ -99,7 +84,7 @@ impl Decoder {
         &self.fields
     }
 
-    /// Finds out what has to be known before these values are decoded.
+    /// Fetches the schemas that these values need.
     pub(crate) async fn prepare<'a>(
         &mut self,
         values: impl Iterator<Item = &'a [u8]>,
@@ -110,12 +95,11 @@ impl Decoder {
         }
     }
 
-    /// One value for each column, once its value was prepared; a column that the record lacks is null.
-    /// Else what is wrong with the record.
-    pub(crate) fn decode(&self, bytes: &[u8]) -> Result<Vec<Value>, Refusal> {
+    /// One value for each column of a record that was prepared; a column that the record lacks is null.
+    pub(crate) fn decode(&self, bytes: &[u8]) -> Result<Vec<Value>, DecodeError> {
         let decoded = match &self.format {
             // No text begins with a zero: it is the frame of a schema registry, whose schema adds nothing.
-            Format::Json => json::decode(
+            Format::Json => json_object::decode(
                 &self.fields,
                 &self.names,
                 framed::unframed(bytes).map_or(bytes, |(_, rest)| rest),
@@ -124,6 +108,6 @@ impl Decoder {
             Format::Protobuf(message) => protobuf::decode(message, &self.fields, &self.names, bytes),
             Format::Framed(framed) => return framed.decode(&self.fields, &self.names, bytes),
         };
-        decoded.map_err(Refusal::undecodable)
+        decoded.map_err(DecodeError::undecodable)
     }
 }

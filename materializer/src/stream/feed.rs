@@ -1,37 +1,21 @@
-//! Where a stream's records come from: what the protocol needs of a source, whatever it is.
+//! What the protocol needs of the source of a stream, whatever it is.
 
 use std::time::Duration;
 
-use thiserror::Error;
-
-use super::protocol::Record;
+use crate::error::FeedError;
+use crate::rows::record::Record;
 
 /// What a source has next.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Arrival {
     /// A record.
     Record(Record),
-    /// These partitions are this reader's from now on. It reads nothing of them before it is told where
-    /// to begin.
+    /// These partitions are this reader's from now on. It reads nothing of them before [`Feed::begin`].
     Assigned(Vec<u32>),
     /// These partitions are another's from now on.
     Revoked(Vec<u32>),
-    /// Nothing, for as long as was to be waited.
+    /// Nothing within the wait.
     Nothing,
-}
-
-/// A source that failed.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum FeedError {
-    /// Retry: it cannot be reached, or says so itself.
-    #[error("{0}")]
-    Unreachable(String),
-    /// Stop: it dropped rows that were not read yet.
-    #[error("it has no row at the next offset of a partition any more")]
-    OutOfRange,
-    /// Stop: it will not work this way.
-    #[error("{0}")]
-    Refused(String),
 }
 
 /// A source of records in partitions, read by this process alone for as long as they are assigned to it.
@@ -44,9 +28,8 @@ pub trait Feed {
     fn extent(&mut self, partition: u32) -> Result<(u64, u64), FeedError>;
 
     /// Reads these partitions from these offsets on.
-    fn begin(&mut self, places: &[(u32, u64)]) -> Result<(), FeedError>;
+    fn begin(&mut self, offsets: &[(u32, u64)]) -> Result<(), FeedError>;
 
-    /// Notes that everything before these offsets is in the log. It is advice: where it fails, nothing is
-    /// lost.
+    /// Notes that everything before these offsets is in the log. It is advice: if it fails, nothing is lost.
     fn acknowledge(&mut self, ends: &[(u32, u64)]);
 }

@@ -1,5 +1,5 @@
-//! A Kafka topic as a source, read as one member of a consumer group. Where it begins is never the
-//! broker's to say: an assignment waits until the log's place is known.
+//! A Kafka topic as a source, read as one member of a consumer group. The broker never decides where reading begins:
+//! an assignment waits until the log's offset is known.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -14,13 +14,14 @@ use rdkafka::message::{BorrowedMessage, Message, Timestamp};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::feed::{Arrival, Feed, FeedError};
-use super::protocol::Record;
+use super::feed::{Arrival, Feed};
+use crate::error::FeedError;
+use crate::rows::record::Record;
 
-/// How long a question to the broker may take.
+/// How long a request to the broker may take.
 const ASKING: Duration = Duration::from_secs(10);
 
-/// What a consumer has to be told.
+/// The settings of a consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KafkaSettings {
     /// The brokers, as `host:port`, separated by commas.
@@ -33,7 +34,7 @@ pub struct KafkaSettings {
     pub options: BTreeMap<String, String>,
 }
 
-/// What this process must not leave to whoever configures it.
+/// Settings on which correctness depends: they cannot be configured.
 const OURS: [(&str, &str); 4] = [
     ("enable.auto.commit", "false"),
     ("enable.auto.offset.store", "false"),
@@ -41,7 +42,7 @@ const OURS: [(&str, &str); 4] = [
     ("enable.partition.eof", "false"),
 ];
 
-/// What holds unless it is configured.
+/// Settings that hold unless they are configured.
 const DEFAULTS: [(&str, &str); 6] = [
     // A process that died is replaced within this time.
     ("session.timeout.ms", "10000"),
@@ -56,19 +57,19 @@ const DEFAULTS: [(&str, &str); 6] = [
 /// A member of a consumer group that reads one topic.
 pub struct Kafka {
     topic: String,
-    consumer: BaseConsumer<Told>,
+    consumer: BaseConsumer<RebalanceContext>,
     clock: fn() -> Micros,
 }
 
-/// What the group told, until it is asked for.
+/// Changes of the assignment, until they are polled.
 #[derive(Default)]
-struct Told {
+struct RebalanceContext {
     changes: Mutex<Changes>,
 }
 
 #[derive(Default)]
 struct Changes {
-    untold: VecDeque<Arrival>,
+    unreported: VecDeque<Arrival>,
     /// Partitions that were given to this member, and are not read yet.
     unassigned: Vec<u32>,
 }
@@ -92,14 +93,15 @@ impl Kafka {
             config.set(*key, *value);
         });
         config.set("bootstrap.servers", &settings.brokers).set("group.id", &settings.group);
-        let consumer: BaseConsumer<Told> = config.create_with_context(Told::default()).map_err(refused)?;
+        let consumer: BaseConsumer<RebalanceContext> =
+            config.create_with_context(RebalanceContext::default()).map_err(refused)?;
         consumer.subscribe(&[&settings.topic]).map_err(refused)?;
         Ok(Self { topic: settings.topic.clone(), consumer, clock })
     }
 
-    fn list(&self, places: &[(u32, u64)]) -> Result<TopicPartitionList, FeedError> {
+    fn list(&self, offsets: &[(u32, u64)]) -> Result<TopicPartitionList, FeedError> {
         let mut list = TopicPartitionList::new();
-        for (partition, offset) in places {
+        for (partition, offset) in offsets {
             let offset = Offset::Offset(i64::try_from(*offset).unwrap_or(i64::MAX));
             list.add_partition_offset(&self.topic, *partition as i32, offset).map_err(unreachable)?;
         }
@@ -110,7 +112,7 @@ impl Kafka {
         let now = (self.clock)();
         let timestamp =
             message.timestamp().to_millis().and_then(|millis| Micros::new(millis.checked_mul(1_000)?).ok());
-        // A producer's clock is not believed: one that is ahead would hide the view's rows until then.
+        // A producer's clock is not trusted: one that is ahead would hide the view's rows until then.
         let appended = timestamp.filter(|_| matches!(message.timestamp(), Timestamp::LogAppendTime(_)));
         Record {
             partition: message.partition() as u32,
@@ -125,11 +127,11 @@ impl Kafka {
 
 impl Feed for Kafka {
     fn next(&mut self, wait: Duration) -> Result<Arrival, FeedError> {
-        if let Some(change) = self.consumer.context().changes().untold.pop_front() {
+        if let Some(change) = self.consumer.context().changes().unreported.pop_front() {
             return Ok(change);
         }
         match self.consumer.poll(wait) {
-            None => Ok(self.consumer.context().changes().untold.pop_front().unwrap_or(Arrival::Nothing)),
+            None => Ok(self.consumer.context().changes().unreported.pop_front().unwrap_or(Arrival::Nothing)),
             Some(Ok(message)) => Ok(Arrival::Record(self.record(&message))),
             Some(Err(error)) => Err(failed(error)),
         }
@@ -141,10 +143,10 @@ impl Feed for Kafka {
         Ok((earliest.max(0) as u64, end.max(0) as u64))
     }
 
-    fn begin(&mut self, places: &[(u32, u64)]) -> Result<(), FeedError> {
+    fn begin(&mut self, offsets: &[(u32, u64)]) -> Result<(), FeedError> {
         let unassigned = self.consumer.context().changes().unassigned.clone();
         let (new, known): (Vec<_>, Vec<_>) =
-            places.iter().copied().partition(|(partition, _)| unassigned.contains(partition));
+            offsets.iter().copied().partition(|(partition, _)| unassigned.contains(partition));
         if !new.is_empty() {
             let list = self.list(&new)?;
             match self.consumer.rebalance_protocol() {
@@ -163,26 +165,26 @@ impl Feed for Kafka {
     }
 
     fn acknowledge(&mut self, ends: &[(u32, u64)]) {
-        let told = self.list(ends).map(|list| self.consumer.commit(&list, CommitMode::Async));
-        if let Ok(Err(error)) = told {
+        let committed = self.list(ends).map(|list| self.consumer.commit(&list, CommitMode::Async));
+        if let Ok(Err(error)) = committed {
             tracing::debug!("the broker did not take note of {ends:?}: {error}");
         }
     }
 }
 
-impl Told {
+impl RebalanceContext {
     fn changes(&self) -> std::sync::MutexGuard<'_, Changes> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl ClientContext for Told {
+impl ClientContext for RebalanceContext {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!("kafka: {error}: {reason}");
     }
 }
 
-impl ConsumerContext for Told {
+impl ConsumerContext for RebalanceContext {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let partitions: Vec<u32> =
             list.elements().iter().filter_map(|element| u32::try_from(element.partition()).ok()).collect();
@@ -194,13 +196,13 @@ impl ConsumerContext for Told {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
                 let mut changes = self.changes();
                 changes.unassigned.extend(&partitions);
-                changes.untold.push_back(Arrival::Assigned(partitions));
+                changes.unreported.push_back(Arrival::Assigned(partitions));
                 Ok(())
             }
             _ => {
                 let mut changes = self.changes();
                 changes.unassigned.retain(|partition| !partitions.contains(partition));
-                changes.untold.push_back(Arrival::Revoked(partitions));
+                changes.unreported.push_back(Arrival::Revoked(partitions));
                 drop(changes);
                 if is_cooperative { consumer.incremental_unassign(list) } else { consumer.unassign() }
             }

@@ -1,14 +1,14 @@
-//! The write protocol of a stream as a pure state machine: it says what to do next, and is told what
-//! came of it. A small shell does what it says, so every crash point is a unit test.
+//! The write protocol of a stream as a pure state machine: it returns the next step, and takes the event that the
+//! step led to. A small shell performs the steps, so every crash point is a unit test.
 //!
-//! A flush goes through its steps in one order: refused rows are kept, entities are written online,
-//! the moment of the acknowledgement is taken, rows and positions are committed together, and last the
-//! broker is told. What the log says of a partition is where it is read from; nothing else is.
+//! A flush goes through its steps in one order: refused rows are kept, entities are written online, the moment of
+//! the acknowledgement is taken, rows and positions are committed together, and last the broker is notified. A
+//! partition is read from where the log stands in it; nothing else decides that.
 
+mod bad_rows;
 mod batch;
 #[cfg(test)]
 mod crashes;
-mod halt;
 #[cfg(test)]
 mod world;
 
@@ -16,22 +16,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use feature::Micros;
 
-pub use batch::{Bounds, Record};
-pub use halt::{BadShare, Halt, Refused, Share};
+pub use bad_rows::{BadRowLimit, BadRows, Refused};
+pub use batch::Bounds;
 
+use crate::error::Halt;
+use crate::rows::record::Record;
 use batch::Gathered;
 
-/// What is to be done next.
+/// What to do next.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Step {
-    /// Take what the source has next, at the latest until this moment.
+    /// Take what the source has next; wait for it until this moment at the latest.
     Receive {
         /// When to come back although nothing arrived.
         until: Micros,
     },
-    /// Forget all folds that are held in memory: who else wrote meanwhile is not known.
+    /// Drop all folds in memory: another process may have written their entities.
     Forget,
-    /// Find out where the log stands in these partitions, and begin there.
+    /// Find out how far the log is in these partitions, and read from there.
     Locate(Vec<u32>),
     /// Transform the flush's records and fold them in memory.
     Transform,
@@ -45,16 +47,16 @@ pub enum Step {
     Commit(Vec<Move>),
     /// See whether the log stands where this flush begins, or where it ends.
     Compare(Vec<Move>),
-    /// Tell the broker how far the log is: the next offset of each partition.
+    /// Notify the broker of how far the log is: the next offset of each partition.
     Acknowledge(Vec<(u32, u64)>),
     /// Wait until this moment; then the step that failed comes again.
     Rest {
         /// When to go on.
         until: Micros,
     },
-    /// Stop: all that was taken is committed, or waits for a store that failed and will be read again.
+    /// Stop: everything that was received is committed, or will be read again because a store failed.
     Done,
-    /// Stop, and tell the user why.
+    /// Stop, and report why.
     Halt(Halt),
 }
 
@@ -63,18 +65,18 @@ pub enum Step {
 pub struct Move {
     /// The partition.
     pub partition: u32,
-    /// The next offset before the flush: where the log has to stand; none where it never had one.
+    /// The next offset before the flush, which the log has to be at; `None` if it never had one.
     pub from: Option<u64>,
     /// The next offset after it.
     pub to: u64,
 }
 
-/// Where a partition stands.
+/// How far the log and the source are in a partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Located {
     /// The partition.
     pub partition: u32,
-    /// The next offset by the log; none where none of its rows was ever committed.
+    /// The next offset by the log; `None` if none of its rows was ever committed.
     pub committed: Option<u64>,
     /// The first offset that the source still has.
     pub earliest: u64,
@@ -82,7 +84,7 @@ pub struct Located {
     pub end: u64,
 }
 
-/// What came of a step, or what happened.
+/// The outcome of a step, or something that happened meanwhile.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
     /// These partitions are to be read from now on.
@@ -106,32 +108,32 @@ pub enum Event {
     Refused,
     /// All entities are acknowledged.
     Written,
-    /// Folding anew refused more rows: they are kept before anything else is written.
+    /// Folding again refused more rows: they are kept before anything else is written.
     RefusedMore(Refused),
     /// The moment of the acknowledgement is taken.
     Stamped,
     /// The log has the flush.
     Committed,
-    /// Another moved the positions of the flush, or it is not known whether the commit is in the log: at
-    /// this moment the commit failed.
+    /// The commit failed at this moment: another process moved the positions of the flush, or it is not known
+    /// whether the commit is in the log.
     Uncertain(Micros),
     /// The log stands where the flush begins.
     StandsBefore,
     /// The log stands where the flush ends.
     StandsAfter,
-    /// The log stands elsewhere: another has these partitions.
+    /// The log is elsewhere: another process has these partitions.
     Overtaken,
     /// The broker knows.
     Acknowledged,
     /// The step failed at this moment and may be tried again.
     Failed(Micros),
-    /// What is gathered is to be flushed, and then all stops.
+    /// Flush what is gathered, and then stop.
     Stop,
 }
 
-/// What the protocol is doing.
+/// What the protocol is doing now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Stage {
+enum Phase {
     Receiving,
     Transforming,
     Refusing,
@@ -146,21 +148,21 @@ enum Stage {
 #[derive(Clone, Debug)]
 pub struct Protocol {
     bounds: Bounds,
-    share: Share,
+    bad_row_limit: BadRowLimit,
     /// The partitions that are read, and the next offset of each by the log.
     owned: BTreeMap<u32, Option<u64>>,
-    /// Partitions that are owned, and whose place in the log is not known yet.
+    /// Partitions that are owned, and whose offset in the log is not known yet.
     unlocated: Vec<u32>,
-    /// The share of bad rows of each partition.
-    shares: BTreeMap<u32, Share>,
-    /// Partitions that are not read any more, as too many of their rows are bad.
-    stopped: BTreeMap<u32, BadShare>,
+    /// The bad rows of each partition.
+    bad_row_limits: BTreeMap<u32, BadRowLimit>,
+    /// Partitions that are no longer read because too many of their rows are bad.
+    stopped: BTreeMap<u32, BadRows>,
     must_forget: bool,
     gathered: Gathered,
     /// Whether the source had nothing more when it was asked last.
     is_drained: bool,
-    stage: Stage,
-    /// How often the step of now failed, and when to try it again.
+    phase: Phase,
+    /// How often the current step failed, and when to try it again.
     failures: u32,
     rest_until: Option<Micros>,
     now: Micros,
@@ -170,18 +172,18 @@ pub struct Protocol {
 
 impl Protocol {
     /// A protocol that owns no partition yet.
-    pub fn new(bounds: Bounds, share: Share, now: Micros) -> Self {
+    pub fn new(bounds: Bounds, bad_row_limit: BadRowLimit, now: Micros) -> Self {
         Self {
             bounds,
-            share,
+            bad_row_limit,
             owned: BTreeMap::new(),
             unlocated: Vec::new(),
-            shares: BTreeMap::new(),
+            bad_row_limits: BTreeMap::new(),
             stopped: BTreeMap::new(),
             must_forget: false,
             gathered: Gathered::default(),
             is_drained: false,
-            stage: Stage::Receiving,
+            phase: Phase::Receiving,
             failures: 0,
             rest_until: None,
             now,
@@ -200,24 +202,25 @@ impl Protocol {
         &self.owned
     }
 
-    /// Whether a flush is under way: what the source says of partitions has to wait.
+    /// Whether a flush is under way: changes of the assignment have to wait.
     pub fn is_flushing(&self) -> bool {
-        self.stage != Stage::Receiving
+        self.phase != Phase::Receiving
     }
 
-    /// The partitions of whose newest rows too many are bad, whether they are read still or not.
-    pub fn too_many_bad(&self) -> BTreeMap<u32, BadShare> {
-        let read = self.shares.iter().filter_map(|(partition, share)| Some((*partition, share.noted()?)));
-        read.chain(self.stopped.iter().map(|(partition, share)| (*partition, *share))).collect()
+    /// The partitions of whose newest rows too many are bad, whether they are still read or not.
+    pub fn too_many_bad(&self) -> BTreeMap<u32, BadRows> {
+        let read =
+            self.bad_row_limits.iter().filter_map(|(partition, limit)| Some((*partition, limit.exceeded()?)));
+        read.chain(self.stopped.iter().map(|(partition, bad_rows)| (*partition, *bad_rows))).collect()
     }
 
-    /// What is to be done next.
+    /// Returns what to do next.
     pub fn step(&mut self) -> Step {
         if let Some(halt) = &self.halt {
             return Step::Halt(halt.clone());
         }
         if let Some(until) = self.rest_until {
-            // What is not committed is read again by the next: a stop waits for no store that is down.
+            // What is not committed is read again by the next process: a stop does not wait for a store that is down.
             return if self.stopping { self.done() } else { Step::Rest { until } };
         }
         if self.must_forget {
@@ -226,26 +229,26 @@ impl Protocol {
         if !self.unlocated.is_empty() {
             return Step::Locate(self.unlocated.clone());
         }
-        if self.stage == Stage::Receiving && self.is_due() {
+        if self.phase == Phase::Receiving && self.is_due() {
             self.gathered.sort();
-            self.stage = Stage::Transforming;
+            self.phase = Phase::Transforming;
         }
-        match self.stage {
-            Stage::Receiving if self.stopping => self.done(),
-            Stage::Receiving => Step::Receive { until: self.due_at() },
-            Stage::Transforming => Step::Transform,
-            Stage::Refusing => Step::Refuse,
-            Stage::Writing => Step::Write,
-            Stage::Stamping => Step::Stamp,
-            Stage::Committing => Step::Commit(self.moves()),
-            Stage::Comparing => Step::Compare(self.moves()),
-            Stage::Acknowledging => {
+        match self.phase {
+            Phase::Receiving if self.stopping => self.done(),
+            Phase::Receiving => Step::Receive { until: self.due_at() },
+            Phase::Transforming => Step::Transform,
+            Phase::Refusing => Step::Refuse,
+            Phase::Writing => Step::Write,
+            Phase::Stamping => Step::Stamp,
+            Phase::Committing => Step::Commit(self.moves()),
+            Phase::Comparing => Step::Compare(self.moves()),
+            Phase::Acknowledging => {
                 Step::Acknowledge(self.moves().iter().map(|step| (step.partition, step.to)).collect())
             }
         }
     }
 
-    /// Tells what happened.
+    /// Takes what happened.
     pub fn on(&mut self, event: Event) {
         if matches!(event, Event::Located(_) | Event::Written | Event::Committed | Event::StandsAfter) {
             self.failures = 0;
@@ -259,29 +262,31 @@ impl Protocol {
                 self.tick(now);
             }
             Event::Forgotten => self.must_forget = false,
-            Event::Located(places) => places.into_iter().for_each(|place| self.located(place)),
+            Event::Located(partitions) => {
+                partitions.into_iter().for_each(|partition| self.located(partition))
+            }
             Event::Transformed { refused } => {
                 let mut rows: BTreeMap<u32, u64> = BTreeMap::new();
                 for record in self.gathered.records() {
                     *rows.entry(record.partition).or_default() += 1;
                 }
                 self.count_bad(&rows, &refused);
-                self.stage = if refused.rows > 0 { Stage::Refusing } else { Stage::Writing };
+                self.phase = if refused.rows > 0 { Phase::Refusing } else { Phase::Writing };
             }
             Event::RefusedMore(refused) => {
                 self.count_bad(&BTreeMap::new(), &refused);
-                self.stage = Stage::Refusing;
+                self.phase = Phase::Refusing;
             }
             Event::Refused => self.refused(),
-            Event::Written => self.stage = Stage::Stamping,
-            Event::Stamped => self.stage = Stage::Committing,
+            Event::Written => self.phase = Phase::Stamping,
+            Event::Stamped => self.phase = Phase::Committing,
             Event::Uncertain(now) => {
-                self.stage = Stage::Comparing;
+                self.phase = Phase::Comparing;
                 self.failed(now);
             }
-            Event::StandsBefore => self.stage = Stage::Committing,
-            Event::Committed | Event::StandsAfter => self.stage = Stage::Acknowledging,
-            Event::Overtaken => self.begin_anew(),
+            Event::StandsBefore => self.phase = Phase::Committing,
+            Event::Committed | Event::StandsAfter => self.phase = Phase::Acknowledging,
+            Event::Overtaken => self.start_over(),
             Event::Acknowledged => self.flushed(),
             Event::Failed(now) => self.failed(now),
             Event::Stop => self.stopping = true,
@@ -292,39 +297,43 @@ impl Protocol {
         let partitions: BTreeSet<u32> = rows.keys().chain(refused.bad.keys()).copied().collect();
         for partition in partitions {
             let count = |of: &BTreeMap<u32, u64>| of.get(&partition).copied().unwrap_or(0);
-            self.shares.entry(partition).or_insert(self.share).count(count(rows), count(&refused.bad));
+            self.bad_row_limits
+                .entry(partition)
+                .or_insert(self.bad_row_limit)
+                .count(count(rows), count(&refused.bad));
         }
     }
 
-    /// Goes on once refused rows are kept. A partition with too many bad ones is left where the log stands in
-    /// it, and the others are read on; once there are none, all stops.
+    /// Goes on once refused rows are kept. A partition with too many bad ones is left at the log's offset, and the
+    /// others are read on; once there are none, the stream stops.
     fn refused(&mut self) {
         let owned = self.owned.keys();
-        let over: Vec<(u32, BadShare)> =
-            owned.filter_map(|partition| Some((*partition, self.shares.get(partition)?.stops()?))).collect();
+        let over: Vec<(u32, BadRows)> = owned
+            .filter_map(|partition| Some((*partition, self.bad_row_limits.get(partition)?.stops()?)))
+            .collect();
         if over.is_empty() {
-            self.stage = Stage::Writing;
+            self.phase = Phase::Writing;
             return;
         }
-        for (partition, share) in over {
+        for (partition, bad_rows) in over {
             self.owned.remove(&partition);
-            self.shares.remove(&partition);
-            self.stopped.insert(partition, share);
+            self.bad_row_limits.remove(&partition);
+            self.stopped.insert(partition, bad_rows);
         }
         if self.owned.is_empty() {
             self.halt = self.too_many_bad_rows();
         }
-        self.begin_anew();
+        self.start_over();
     }
 
-    /// All is done, but for what a partition that is not read any more has.
+    /// Done, unless a partition stopped because of its bad rows.
     fn done(&self) -> Step {
         self.too_many_bad_rows().map_or(Step::Done, Step::Halt)
     }
 
     fn too_many_bad_rows(&self) -> Option<Halt> {
-        let (partition, share) = self.stopped.first_key_value()?;
-        Some(Halt::TooManyBad { partition: *partition, bad: share.bad, rows: share.rows })
+        let (partition, bad_rows) = self.stopped.first_key_value()?;
+        Some(Halt::TooManyBad { partition: *partition, bad: bad_rows.bad, rows: bad_rows.rows })
     }
 
     fn is_due(&self) -> bool {
@@ -336,7 +345,7 @@ impl Protocol {
             || self.is_drained && has_waited(waits.anywhere)
     }
 
-    /// When a flush is due at the latest, or when to look again where nothing is gathered.
+    /// When a flush is due at the latest, or when to look again if nothing is gathered.
     fn due_at(&self) -> Micros {
         let waits = self.gathered.waits();
         let since = waits.map_or(self.now, |waits| waits.here.min(waits.anywhere));
@@ -355,9 +364,9 @@ impl Protocol {
 
     fn assigned(&mut self, partitions: &[u32]) {
         for partition in partitions {
-            // Whoever is given a partition tries it from where the log stands, with a new count.
+            // A partition that is assigned again is tried from where the log is, with a new count.
             self.stopped.remove(partition);
-            self.shares.remove(partition);
+            self.bad_row_limits.remove(partition);
             self.owned.insert(*partition, None);
             if !self.unlocated.contains(partition) {
                 self.unlocated.push(*partition);
@@ -369,57 +378,57 @@ impl Protocol {
     fn revoked(&mut self, partitions: &[u32]) {
         self.owned.retain(|partition, _| !partitions.contains(partition));
         self.stopped.retain(|partition, _| !partitions.contains(partition));
-        self.shares.retain(|partition, _| !partitions.contains(partition));
+        self.bad_row_limits.retain(|partition, _| !partitions.contains(partition));
         self.unlocated.retain(|partition| !partitions.contains(partition));
         self.gathered.leave_out(|partition| partitions.contains(&partition));
         self.must_forget = true;
     }
 
     fn received(&mut self, record: Record, now: Micros) {
-        self.it_is(now);
+        self.set_now(now);
         self.is_drained = false;
         let is_located =
             self.owned.contains_key(&record.partition) && !self.unlocated.contains(&record.partition);
         let next =
             self.gathered.end(record.partition).or(self.owned.get(&record.partition).copied().flatten());
-        // What lies before the log's place was fetched before the consumer was told where to begin.
+        // Records before the log's offset were fetched before the consumer was assigned its start.
         if is_located && next.is_none_or(|next| next <= record.offset) {
             self.gathered.push(record, self.now);
         }
     }
 
-    fn located(&mut self, place: Located) {
-        let Located { partition, committed, earliest, end } = place;
+    fn located(&mut self, located: Located) {
+        let Located { partition, committed, earliest, end } = located;
         match committed {
             Some(next) if next < earliest => self.halt = Some(Halt::Gap { partition, next, earliest }),
             Some(next) if next > end => self.halt = Some(Halt::Beyond { partition, next, end }),
             _ => {}
         }
-        if let Some(held) = self.owned.get_mut(&partition) {
-            *held = committed;
+        if let Some(next) = self.owned.get_mut(&partition) {
+            *next = committed;
             self.unlocated.retain(|other| *other != partition);
         }
     }
 
-    fn begin_anew(&mut self) {
+    fn start_over(&mut self) {
         self.gathered = Gathered::default();
-        self.stage = Stage::Receiving;
+        self.phase = Phase::Receiving;
         self.unlocated = self.owned.keys().copied().collect();
         self.must_forget = true;
     }
 
     fn flushed(&mut self) {
         for (partition, to) in self.gathered.ends() {
-            if let Some(held) = self.owned.get_mut(&partition) {
-                *held = Some(to);
+            if let Some(next) = self.owned.get_mut(&partition) {
+                *next = Some(to);
             }
         }
         self.gathered = Gathered::default();
-        self.stage = Stage::Receiving;
+        self.phase = Phase::Receiving;
     }
 
-    /// A clock that was set back makes nothing wait until it is as late again.
-    fn it_is(&mut self, now: Micros) {
+    /// A clock that was set back delays nothing until it is as late again.
+    fn set_now(&mut self, now: Micros) {
         if now < self.now {
             let latest = now.saturating_add(self.bounds.longest_rest);
             self.rest_until = self.rest_until.map(|until| until.min(latest));
@@ -429,14 +438,14 @@ impl Protocol {
     }
 
     fn tick(&mut self, now: Micros) {
-        self.it_is(now);
+        self.set_now(now);
         if self.rest_until.is_some_and(|until| until <= self.now) {
             self.rest_until = None;
         }
     }
 
     fn failed(&mut self, now: Micros) {
-        self.it_is(now);
+        self.set_now(now);
         let doubled = (0..self.failures.min(20)).fold(self.bounds.first_rest, |rest, _| rest.plus(rest));
         self.failures = self.failures.saturating_add(1);
         self.rest_until = Some(self.now.saturating_add(doubled.min(self.bounds.longest_rest)));

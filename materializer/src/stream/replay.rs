@@ -1,8 +1,8 @@
-//! Refused rows judged once more, after what made them bad is mended: those that are good now go into
-//! both stores under the positions that they always had.
+//! Dead letters of a stream validated again, after what made them bad is repaired: rows that are good now go into
+//! both stores under their old positions.
 //!
-//! Their offsets lie below what the online rows hold, so they are no stream any more: their entities are
-//! folded anew from the log and from them, as a sync does, and the position of history says so.
+//! Their offsets are below those that the online rows have folded, so they no longer go the way of the stream: their
+//! entities are folded again from the log and from them, as in a sync, and the position of history records that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,27 +11,29 @@ use offline::{DeadLetter, Log, OfflineError};
 use online::Mender;
 use serde::Serialize;
 
-use super::judge::{Before, Judge, Judgement, Taken};
-use super::letter;
-use super::protocol::Record;
+use super::record_validator::{Before, RecordValidator, ValidatedRecords};
 use crate::error::MaterializerError;
-use crate::history::{Materializer, Target};
+use crate::fold::online_first::OnlineFirst;
 use crate::load_lock::LoadLock;
-use crate::online_first::OnlineFirst;
-use crate::seam;
-use crate::turn::Turn;
+use crate::load_turn::LoadTurn;
+use crate::materializer::{Materializer, Target};
+use crate::rows::accepted::AcceptedRows;
+use crate::rows::dead_letter;
+use crate::rows::record::Record;
+use crate::stream_start;
 
-/// How often a replay is begun anew because another writer came between.
+/// How often a replay starts over because another writer committed in between.
 const TRIES: usize = 100;
 
-/// What became of refused rows that were judged once more.
+/// The outcome for dead letters that were validated again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReplayReport {
     /// The view.
     pub view: VersionId,
-    /// Letters that are not settled: their rows are not in the log.
-    pub letters: u64,
-    /// Letters that were too long to be kept whole, or of history, and cannot be judged again.
+    /// Dead letters that are not settled: their rows are not in the log.
+    #[serde(rename = "letters")]
+    pub dead_letters: u64,
+    /// Dead letters that were too long to be kept whole, or are of history, and cannot be validated again.
     pub not_replayable: u64,
     /// Rows that are good now, and in both stores.
     pub replayed: u64,
@@ -43,11 +45,14 @@ pub struct ReplayReport {
     pub null_keys: u64,
 }
 
-/// The letters whose rows the log does not have, one for each position, in their order.
-pub async fn unsettled(log: &Log, letters: Vec<DeadLetter>) -> Result<Vec<DeadLetter>, MaterializerError> {
+/// The dead letters whose rows the log does not have, one for each position, in their order.
+pub async fn unsettled(
+    log: &Log,
+    dead_letters: Vec<DeadLetter>,
+) -> Result<Vec<DeadLetter>, MaterializerError> {
     let mut newest: BTreeMap<(u8, u32, u64), DeadLetter> = BTreeMap::new();
-    for letter in letters {
-        newest.insert(letter.position.parts(), letter);
+    for dead_letter in dead_letters {
+        newest.insert(dead_letter.position.parts(), dead_letter);
     }
     let mut settled = BTreeSet::new();
     log.for_each_position(|parts| {
@@ -61,7 +66,7 @@ pub async fn unsettled(log: &Log, letters: Vec<DeadLetter>) -> Result<Vec<DeadLe
 }
 
 impl<W: Mender> Materializer<W> {
-    /// Judges the refused rows of a view's stream once more. A stream of the view may go on meanwhile.
+    /// Validates the dead letters of a view's stream again. A stream of the view may go on meanwhile.
     pub async fn replay_refused(
         &self,
         target: &Target,
@@ -75,57 +80,58 @@ impl<W: Mender> Materializer<W> {
         Err(MaterializerError::OnlineConflict { view: target.view.id.clone() })
     }
 
-    /// None where another writer came between.
+    /// `None` if another writer committed in between.
     async fn try_replay(
         &self,
         target: &Target,
         limit: usize,
     ) -> Result<Option<ReplayReport>, MaterializerError> {
         let view = &target.view;
-        let mut judge = Judge::new(target, &self.project, self.schema_registry.as_ref())?;
-        let _lock = LoadLock::take(&self.offline.log(view).await?).await?;
+        let mut validator = RecordValidator::new(target, &self.project, self.schema_registry.as_ref())?;
+        let _lock = LoadLock::acquire(&self.offline.log(view).await?).await?;
         let mut log = self.offline.log(view).await?;
-        let letters = self.offline.dead_letters(&view.id).await?.read(limit).await?;
-        let letters = unsettled(&log, letters).await?;
-        let records: Vec<Record> = letters.iter().filter_map(letter::record).collect();
-        let before = Before { refused: &BTreeSet::new(), start: seam::find(&log, &target.source).await? };
-        judge.prepare(&records).await?;
-        let Judgement { taken, counts, .. } = judge.judge(&records, &before)?;
+        let dead_letters = self.offline.dead_letters(&view.id).await?.read(limit).await?;
+        let dead_letters = unsettled(&log, dead_letters).await?;
+        let records: Vec<Record> = dead_letters.iter().filter_map(dead_letter::record).collect();
+        let before =
+            Before { refused: &BTreeSet::new(), start: stream_start::find(&log, &target.source).await? };
+        validator.prepare(&records).await?;
+        let ValidatedRecords { accepted, counts, .. } = validator.validate(&records, &before)?;
         let report = ReplayReport {
             view: view.id.clone(),
-            letters: letters.len() as u64,
-            not_replayable: (letters.len() - records.len()) as u64,
-            replayed: taken.len() as u64,
+            dead_letters: dead_letters.len() as u64,
+            not_replayable: (dead_letters.len() - records.len()) as u64,
+            replayed: accepted.len() as u64,
             still_refused: counts.refused,
             filtered: counts.filtered,
             null_keys: counts.null_keys,
         };
-        if taken.len() == 0 {
+        if accepted.len() == 0 {
             return Ok(Some(report));
         }
-        match self.replay(target, &judge, &taken, &mut log).await {
+        match self.replay(target, &validator, &accepted, &mut log).await {
             Ok(()) => Ok(Some(report)),
             Err(MaterializerError::Offline(OfflineError::Conflict { .. })) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// A conflict where another load or replay came between.
+    /// A conflict if another load or replay committed in between.
     async fn replay(
         &self,
         target: &Target,
-        judge: &Judge,
-        taken: &Taken,
+        validator: &RecordValidator,
+        accepted: &AcceptedRows,
         log: &mut Log,
     ) -> Result<(), MaterializerError> {
         let view = &target.view;
-        let mut turn = Turn::next(log).await?;
+        let mut turn = LoadTurn::next(log).await?;
         turn.take(log, &[]).await?;
-        let (batch, _) = judge.log_batch(taken, (self.clock)())?;
+        let (batch, _) = validator.log_batch(accepted, (self.clock)())?;
         let first = OnlineFirst::write(log, &self.online, self.clock, &[batch]).await?;
         let stamp = (self.clock)();
         self.online.replace(&view.id, &[], Some(stamp)).await?;
-        let (batch, _) = judge.log_batch(taken, stamp)?;
+        let (batch, _) = validator.log_batch(accepted, stamp)?;
         let mut appender = log.appender().await?;
         appender.write(batch).await?;
         let rows = appender.finish().await?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use feature::{Name, Source, StreamFormat, VersionId};
-use materializer::{Door, PushError, PushWriter, Pushed, Target, read_up_to};
+use materializer::{PushError, PushValidator, PushWriter, Pushed, Target, read_up_to};
 use registry::{Registered, Using};
 use server::{Appending, Judged, Judging, PushSource, RefusedByView, Sink, SinkError, Taken};
 use tokio::runtime::Handle;
@@ -22,7 +22,7 @@ pub(crate) struct Topics {
     /// By topic: there are no more than registered sources have.
     writers: Mutex<HashMap<String, Arc<PushWriter>>>,
     /// By source, as registered now.
-    doors: RwLock<HashMap<Name, Arc<Door>>>,
+    doors: RwLock<HashMap<Name, Arc<PushValidator>>>,
     /// The views whose first push is recorded.
     pushed: Mutex<BTreeSet<VersionId>>,
 }
@@ -82,7 +82,10 @@ impl Topics {
 }
 
 /// The doors of all sources into which rows can be pushed.
-fn doors(project: &Project, registered: &Registered) -> Result<HashMap<Name, Arc<Door>>, ProjectError> {
+fn doors(
+    project: &Project,
+    registered: &Registered,
+) -> Result<HashMap<Name, Arc<PushValidator>>, ProjectError> {
     let mut targets: HashMap<Name, Vec<Target>> = HashMap::new();
     if project.has_topics_on_disk() {
         let is_json =
@@ -92,20 +95,24 @@ fn doors(project: &Project, registered: &Registered) -> Result<HashMap<Name, Arc
         }
     }
     let door = |(source, targets): (Name, Vec<Target>)| {
-        Ok((source, Arc::new(Door::new(&targets, project.offline()?, &project.folder)?)))
+        Ok((source, Arc::new(PushValidator::new(&targets, project.offline()?, &project.folder)?)))
     };
     targets.into_iter().map(door).collect()
 }
 
 /// What the views of a source say of rows that are pushed now.
-async fn judged(door: Arc<Door>, rows: Arc<Vec<Vec<u8>>>, clock: Clock) -> Result<Judged, SinkError> {
+async fn judged(
+    door: Arc<PushValidator>,
+    rows: Arc<Vec<Vec<u8>>>,
+    clock: Clock,
+) -> Result<Judged, SinkError> {
     let admitted = if rows.len() > ROWS_ON_THE_SPOT {
         let runtime = Handle::current();
-        let judging = move || runtime.block_on(door.judge(&rows, clock()));
+        let judging = move || runtime.block_on(door.validate(&rows, clock()));
         let judged = tokio::task::spawn_blocking(judging).await;
         judged.map_err(|error| SinkError::Damaged(format!("the rows could not be judged: {error}")))?
     } else {
-        door.judge(&rows, clock()).await
+        door.validate(&rows, clock()).await
     };
     let admitted = admitted.map_err(|error| SinkError::NotTaken(error.to_string()))?;
     let by_view = |row: materializer::RefusedRow| RefusedByView {
@@ -115,7 +122,7 @@ async fn judged(door: Arc<Door>, rows: Arc<Vec<Vec<u8>>>, clock: Clock) -> Resul
         detail: row.detail,
     };
     Ok(Judged {
-        is_taken: admitted.is_taken,
+        is_taken: admitted.is_accepted,
         refused: admitted.refused.into_iter().map(by_view).collect(),
         filtered: admitted.filtered,
     })
@@ -154,10 +161,11 @@ fn said(error: PushError) -> SinkError {
     let text = error.to_string();
     match error {
         PushError::Full { .. } => SinkError::Full(text),
-        PushError::Taken { .. } | PushError::Busy { .. } | PushError::Disk { .. } => {
+        PushError::Locked { .. } | PushError::Busy { .. } | PushError::Disk { .. } => {
             SinkError::NotTaken(text)
         }
         PushError::TooLong { .. } => SinkError::TooLong(text),
-        PushError::Damaged { .. } | PushError::End { .. } => SinkError::Damaged(text),
+        // Whatever else may come is treated as what cannot be accepted.
+        _ => SinkError::Damaged(text),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use feature::VersionId;
-use materializer::Watch;
+use materializer::StreamMetrics;
 
 /// The line that says types, once for all views.
 const TYPES: &str = "# TYPE twinstore_stream_seconds histogram\n";
@@ -16,7 +16,7 @@ pub(crate) struct Board(Mutex<BTreeMap<VersionId, Entry>>);
 
 #[derive(Debug)]
 struct Entry {
-    watch: Arc<Watch>,
+    watch: Arc<StreamMetrics>,
     /// Why it stopped.
     failure: Option<String>,
 }
@@ -51,15 +51,15 @@ impl Board {
     }
 
     /// What counts for each view just now.
-    pub(crate) fn watched(&self) -> Vec<(VersionId, Arc<Watch>)> {
+    pub(crate) fn watched(&self) -> Vec<(VersionId, Arc<StreamMetrics>)> {
         self.entries().iter().map(|(view, entry)| (view.clone(), entry.watch.clone())).collect()
     }
 
-    pub(crate) fn watch(&self, view: &VersionId) -> Option<Arc<Watch>> {
+    pub(crate) fn watch(&self, view: &VersionId) -> Option<Arc<StreamMetrics>> {
         Some(self.entries().get(view)?.watch.clone())
     }
 
-    pub(super) fn begins(&self, view: VersionId, watch: Arc<Watch>) {
+    pub(super) fn begins(&self, view: VersionId, watch: Arc<StreamMetrics>) {
         self.entries().insert(view, Entry { watch, failure: None });
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use feature::VersionId;
-use materializer::{Stage, Watch};
+use materializer::{LatencyStage, StreamMetrics};
 use registry::{Freshness, Registry};
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,7 @@ use crate::project::Clock;
 const EVERY: Duration = Duration::from_secs(60);
 
 /// Rows by stage and by the edge of their bucket, in microseconds; those beyond the last have none.
-type Counted = BTreeMap<(Stage, Option<i64>), u64>;
+type Counted = BTreeMap<(LatencyStage, Option<i64>), u64>;
 
 /// What is carried from the board into the registry, and what was already.
 pub(super) struct Carrying {
@@ -25,7 +25,7 @@ pub(super) struct Carrying {
     board: Arc<Board>,
     clock: Clock,
     /// A view whose stream began again has two counts for a while.
-    carried: Vec<(VersionId, Arc<Watch>, Counted)>,
+    carried: Vec<(VersionId, Arc<StreamMetrics>, Counted)>,
 }
 
 impl Carrying {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use feature::{Span, VersionId};
-use materializer::{Guard, Stage, StreamReport};
+use materializer::{Guard, LatencyStage, StreamReport};
 use tokio::sync::mpsc;
 
 use super::board::Board;
@@ -166,7 +166,7 @@ impl StreamOutcome {
         match outcome {
             Some(Ok(report)) => {
                 let watch = board.watch(&view);
-                let readable = |share| watch.as_ref()?.quantile(Stage::Readable, share);
+                let readable = |share| watch.as_ref()?.quantile(LatencyStage::Readable, share);
                 let (readable_p50_us, readable_p99_us) = (readable(0.5), readable(0.99));
                 self.followed.push(FollowedView { report, readable_p50_us, readable_p99_us });
             }

@@ -9,8 +9,8 @@ use std::thread::{self, JoinHandle};
 
 use feature::{Source, Span, VersionId, View};
 use materializer::{
-    Bounds, Following, Kafka, KafkaSettings, Materializer, PushFeed, Share, StreamReport, Target, Trial,
-    Watch, follow,
+    BadRowLimit, Bounds, FaultInjection, Kafka, KafkaSettings, Materializer, PushFeed, StreamMetrics,
+    StreamOptions, StreamReport, Target, follow,
 };
 use online::Store;
 use registry::Registered;
@@ -49,7 +49,7 @@ pub(crate) struct ViewStreamOptions {
     /// Whether to stop once everything is read that the topics hold now.
     pub(crate) until_caught_up: bool,
     /// What a test does to it.
-    pub(crate) trial: Arc<Trial>,
+    pub(crate) trial: Arc<FaultInjection>,
 }
 
 /// Who follows streams, and how.
@@ -131,7 +131,7 @@ impl Streams {
         let materializer =
             self.project.materializer(self.setup.online.clone(), targets, self.setup.by).await?;
         let materializer = Arc::new(materializer);
-        let (watch, stop): (Arc<Watch>, Arc<AtomicBool>) = Default::default();
+        let (watch, stop): (Arc<StreamMetrics>, Arc<AtomicBool>) = Default::default();
         let following = self.following(&feed, &watch, &stop)?;
         let (view, source) = (target.view.clone(), target.source.clone());
         self.setup.board.begins(view.id.clone(), watch);
@@ -150,12 +150,12 @@ impl Streams {
     fn following(
         &self,
         feed: &FeedSettings,
-        watch: &Arc<Watch>,
+        watch: &Arc<StreamMetrics>,
         stop: &Arc<AtomicBool>,
-    ) -> Result<Following, ProjectError> {
+    ) -> Result<StreamOptions, ProjectError> {
         let options = &self.setup.options;
         let share = share(options.max_bad_share)?;
-        Ok(Following {
+        Ok(StreamOptions {
             bounds: Bounds {
                 rows: options.flush_rows,
                 bytes: FLUSH_BYTES,
@@ -163,16 +163,16 @@ impl Streams {
                 first_rest: FIRST_REST,
                 longest_rest: LONGEST_REST,
             },
-            share: match feed {
+            bad_row_limit: match feed {
                 FeedSettings::Kafka(_) => share,
                 // Many push who know nothing of each other: the bad rows of one hold up no other.
                 FeedSettings::Disk { .. } => share.noting(),
             },
             max_fold_bytes: options.fold_bytes,
-            watch: watch.clone(),
+            metrics: watch.clone(),
             until_caught_up: options.until_caught_up,
             stop: stop.clone(),
-            trial: options.trial.clone(),
+            faults: options.trial.clone(),
         })
     }
 
@@ -285,7 +285,7 @@ impl FeedSettings {
         &self,
         materializer: &Materializer<Store>,
         target: &Target,
-        following: &Following,
+        following: &StreamOptions,
     ) -> Result<StreamReport, ProjectError> {
         let clock = materializer.clock;
         let view = || target.view.id.clone();
@@ -305,9 +305,9 @@ impl FeedSettings {
 }
 
 /// How many of a view's rows may be bad.
-pub(crate) fn share(max_bad_share: f64) -> Result<Share, ProjectError> {
+pub(crate) fn share(max_bad_share: f64) -> Result<BadRowLimit, ProjectError> {
     if !(0.0..=1.0).contains(&max_bad_share) {
         return Err(ProjectError::BadShare);
     }
-    Ok(Share::allowed(max_bad_share))
+    Ok(BadRowLimit::allowed(max_bad_share))
 }

@@ -22,10 +22,10 @@ pub(super) fn decode(
         let stored =
             |at: usize, field: &Field| names.get(at).map_or(field.name.as_str(), String::as_str) == name;
         match fields.iter().enumerate().position(|(at, field)| stored(at, field)) {
-            Some(place) => {
+            Some(index) => {
                 let read =
                     scan.datum(schema, data_type, 0).ok_or("it ends too early, or is of another schema")?;
-                if let (Some(field), Some(value)) = (fields.get(place), values.get_mut(place)) {
+                if let (Some(field), Some(value)) = (fields.get(index), values.get_mut(index)) {
                     *value = conformed(&read, field)?;
                 }
             }
@@ -59,7 +59,7 @@ enum Datum<'a> {
     Other,
 }
 
-/// Where in a message.
+/// The rest of a message.
 struct Scan<'a>(&'a [u8]);
 
 /// The next zigzag integer, which is taken off the bytes.
@@ -100,7 +100,7 @@ impl<'a> Scan<'a> {
         self.bytes(length)
     }
 
-    /// The next value of a type; none where the bytes are none.
+    /// The next value of a type; `None` if the bytes are not one.
     fn datum(&mut self, schema: &'a Schema, data_type: &'a Type, depth: u32) -> Option<Datum<'a>> {
         if depth > MAX_DEPTH {
             return None;
@@ -137,8 +137,8 @@ impl<'a> Scan<'a> {
             }
             Type::Enum(symbols) => Datum::Text(symbols.get(usize::try_from(self.long()?).ok()?)?),
             Type::Union(types) => {
-                let place = usize::try_from(self.long()?).ok()?;
-                self.datum(schema, types.get(place)?, depth + 1)?
+                let index = usize::try_from(self.long()?).ok()?;
+                self.datum(schema, types.get(index)?, depth + 1)?
             }
             Type::Array(item) => Datum::List(self.blocks(|scan| scan.datum(schema, item, depth + 1))?),
             Type::Map(value) => {
@@ -148,8 +148,8 @@ impl<'a> Scan<'a> {
                 })?;
                 Datum::Other
             }
-            Type::Record(place) => {
-                for (_, data_type) in schema.record(*place)? {
+            Type::Record(index) => {
+                for (_, data_type) in schema.record(*index)? {
                     self.datum(schema, data_type, depth + 1)?;
                 }
                 Datum::Other
@@ -192,7 +192,7 @@ fn integer(bytes: &[u8]) -> Option<i128> {
     is_sign.then_some(value)
 }
 
-/// The value as a column holds it: the number or moment that it is, or else nothing.
+/// The value as a column holds it: exactly the number or moment that it is.
 fn conformed(datum: &Datum<'_>, field: &Field) -> Result<Value, String> {
     of_type(datum, field.data_type).ok_or_else(|| {
         let limits = feature::limits(field.data_type);
@@ -269,4 +269,4 @@ fn of_scalar(datum: &Datum<'_>, scalar: Scalar) -> Option<Value> {
 }
 
 #[cfg(test)]
-mod tests;
+mod avro_tests;

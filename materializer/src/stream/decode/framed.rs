@@ -1,5 +1,5 @@
 //! Records in the frame of a schema registry: a zero byte, the schema's id in four bytes, big end first,
-//! and the value. Of protobuf the path to the message comes between: how many numbers, then the place of
+//! and the value. Of protobuf the path to the message comes between: how many numbers, then the index of
 //! each message in the one before, all zigzag; a single zero is the file's first.
 
 use std::collections::HashMap;
@@ -8,11 +8,12 @@ use std::sync::Arc;
 use feature::{Field, Value};
 use prost_reflect::{FileDescriptor, MessageDescriptor};
 
-use super::{Refusal, avro, protobuf};
+use super::decode_error::DecodeError;
+use super::{avro, protobuf};
 use crate::error::MaterializerError;
-use crate::stream::schema_registry::{HeldSchema, SchemaRegistry};
+use crate::schema_registry::{RegisteredSchema, SchemaRegistry};
 
-/// Schemas that are kept; beyond them all are asked for anew.
+/// Schemas that are kept; beyond them all are fetched again.
 const MAX_SCHEMAS: usize = 1_000;
 /// How deep a message may lie in others.
 const MAX_PATH: usize = 32;
@@ -38,8 +39,8 @@ enum Known {
     Avro(avro::Schema),
     Protobuf(FileDescriptor),
     /// The registry does not have it.
-    Nowhere,
-    /// It is no schema that can be read; why, in words.
+    Missing,
+    /// It cannot be read; why, in words.
     Unreadable(String),
 }
 
@@ -48,21 +49,21 @@ impl Framed {
         Self { registry: registry.clone(), kind, schemas: HashMap::new() }
     }
 
-    /// Asks for the schemas of these values that are not known yet. What the registry did not have it is
-    /// asked for again: it may have been registered since.
+    /// Fetches the schemas of these values that are not known yet. A schema that the registry did not have is
+    /// requested again: it may have been registered since.
     pub(super) async fn prepare<'a>(
         &mut self,
         values: impl Iterator<Item = &'a [u8]>,
     ) -> Result<(), MaterializerError> {
-        self.schemas.retain(|_, known| !matches!(known, Known::Nowhere));
+        self.schemas.retain(|_, known| !matches!(known, Known::Missing));
         if self.schemas.len() > MAX_SCHEMAS {
             self.schemas.clear();
         }
         for id in values.filter_map(|bytes| Some(unframed(bytes)?.0)) {
             if !self.schemas.contains_key(&id) {
                 let known = match self.registry.schema(id).await? {
-                    Some(held) => self.parsed(&held),
-                    None => Known::Nowhere,
+                    Some(registered) => self.parsed(&registered),
+                    None => Known::Missing,
                 };
                 self.schemas.insert(id, known);
             }
@@ -70,13 +71,19 @@ impl Framed {
         Ok(())
     }
 
-    fn parsed(&self, held: &HeldSchema) -> Known {
-        let parsed = match (self.kind, held.kind.as_str()) {
+    fn parsed(&self, registered: &RegisteredSchema) -> Known {
+        let parsed = match (self.kind, registered.kind.as_str()) {
             (Kind::Avro, "AVRO") => {
-                let texts = held.references.iter().map(|(_, text)| text.as_str()).chain([held.text.as_str()]);
+                let texts = registered
+                    .references
+                    .iter()
+                    .map(|(_, text)| text.as_str())
+                    .chain([registered.text.as_str()]);
                 avro::Schema::parse_last(texts).map(Known::Avro)
             }
-            (Kind::Protobuf, "PROTOBUF") => protobuf::file(&held.text, &held.references).map(Known::Protobuf),
+            (Kind::Protobuf, "PROTOBUF") => {
+                protobuf::file(&registered.text, &registered.references).map(Known::Protobuf)
+            }
             (_, other) => Err(format!("it is of {other}, and the source's format is {:?}", self.kind)),
         };
         parsed.unwrap_or_else(Known::Unreadable)
@@ -88,11 +95,13 @@ impl Framed {
         fields: &[Field],
         names: &[String],
         bytes: &[u8],
-    ) -> Result<Vec<Value>, Refusal> {
+    ) -> Result<Vec<Value>, DecodeError> {
         let (id, rest) = unframed(bytes).ok_or_else(|| {
-            Refusal::undecodable("it lacks the frame of a schema registry: a zero byte and the schema's id")
+            DecodeError::undecodable(
+                "it lacks the frame of a schema registry: a zero byte and the schema's id",
+            )
         })?;
-        let of_schema = |why: String| Refusal::undecodable(format!("by schema {id}: {why}"));
+        let of_schema = |why: String| DecodeError::undecodable(format!("by schema {id}: {why}"));
         match self.schemas.get(&id) {
             Some(Known::Avro(schema)) => avro::decode(schema, fields, names, rest).map_err(of_schema),
             Some(Known::Protobuf(file)) => {
@@ -101,12 +110,11 @@ impl Framed {
                 protobuf::decode(&message, fields, names, rest).map_err(of_schema)
             }
             Some(Known::Unreadable(why)) => {
-                Err(Refusal { kind: "unknown_schema", detail: format!("schema {id} is not readable: {why}") })
+                Err(DecodeError::unknown_schema(format!("schema {id} is not readable: {why}")))
             }
-            Some(Known::Nowhere) | None => Err(Refusal {
-                kind: "unknown_schema",
-                detail: format!("the schema registry has no schema {id}"),
-            }),
+            Some(Known::Missing) | None => {
+                Err(DecodeError::unknown_schema(format!("the schema registry has no schema {id}")))
+            }
         }
     }
 }
@@ -128,9 +136,9 @@ fn message<'a>(file: &FileDescriptor, bytes: &'a [u8]) -> Option<(MessageDescrip
     }
     let (first, inner) = path.split_first().unwrap_or((&0, &[]));
     let mut found = file.messages().nth(*first)?;
-    for place in inner {
+    for index in inner {
         // The entries of maps are no messages in the text of a schema.
-        let child = found.child_messages().filter(|child| !child.is_map_entry()).nth(*place)?;
+        let child = found.child_messages().filter(|child| !child.is_map_entry()).nth(*index)?;
         found = child;
     }
     Some((found, rest))

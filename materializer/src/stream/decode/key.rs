@@ -4,7 +4,7 @@
 
 use feature::{EntityKey, Field, Given, Scalar, Value, View};
 
-use super::json;
+use crate::rows::json_object;
 
 /// The values of all join keys; else what is wrong with the record's key, in words.
 pub(crate) fn tombstone_key(view: &View, key: Option<&[u8]>) -> Result<Vec<Value>, String> {
@@ -23,7 +23,7 @@ fn first(bytes: &[u8]) -> Option<u8> {
 }
 
 fn of_object(view: &View, bytes: &[u8]) -> Result<Vec<Value>, String> {
-    let values = json::decode(&view.keys, &[], bytes)?;
+    let values = json_object::decode(&view.keys, &[], bytes)?;
     let named = |key: &Field, expression: &String| match expression.parse() {
         // An expression that is the name of a column.
         Ok(name) => Field { name, data_type: key.data_type },
@@ -31,7 +31,7 @@ fn of_object(view: &View, bytes: &[u8]) -> Result<Vec<Value>, String> {
     };
     let columns: Vec<Field> =
         view.keys.iter().zip(&view.key_expressions).map(|(key, expression)| named(key, expression)).collect();
-    let others = json::decode(&columns, &[], bytes)?;
+    let others = json_object::decode(&columns, &[], bytes)?;
     Ok(values
         .into_iter()
         .zip(others)
@@ -43,7 +43,7 @@ fn alone(key: &Field, bytes: &[u8]) -> Result<Value, String> {
     let wrapped = [b"{\"key\":", bytes, b"}"].concat();
     let field = Field { name: key.name.clone(), data_type: key.data_type };
     let quoted = match "key".parse() {
-        Ok(name) => json::decode(&[Field { name, ..field }], &[], &wrapped).ok(),
+        Ok(name) => json_object::decode(&[Field { name, ..field }], &[], &wrapped).ok(),
         Err(_) => None,
     };
     let value = quoted.and_then(|values| values.into_iter().next()).filter(|value| !value.is_null());

@@ -6,144 +6,137 @@ use feature::Micros;
 use offline::DeadLetter;
 use online::{Reader, Writer};
 
-use super::{Follower, Seam};
+use super::state::{Flush, Follower, FollowerStart};
 use crate::error::MaterializerError;
+use crate::markers::{HISTORY_READS, next_offset};
+use crate::rows::reason::RefusalReason;
+use crate::stream::committed;
+use crate::stream::fault_injection::{FaultPoint, Guard};
 use crate::stream::feed::Feed;
-use crate::stream::judge::{BEFORE_STREAM, Before, Counts, Judgement, Taken};
-use crate::stream::positions;
+use crate::stream::fold_cache::{NoRoom, RowsByEntity, Write};
 use crate::stream::protocol::{Event, Move, Refused};
-use crate::stream::report::Flushed;
-use crate::stream::trial::{Guard, Point};
-use crate::stream::watch::Marks;
-use crate::stream::working::{NoRoom, Touched, Write};
-use crate::{loaded, seam};
-
-/// What is known of the flush that is under way.
-#[derive(Default)]
-pub(super) struct Flush {
-    taken: Option<Taken>,
-    touched: Touched,
-    /// The moment at which its rows are folded.
-    folded_at: Option<Micros>,
-    stamp: Option<Micros>,
-    /// What the online store's applied time was raised to.
-    applied_at: Option<Micros>,
-    letters: Vec<DeadLetter>,
-    counts: Counts,
-    marks: Marks,
-    written: usize,
-}
+use crate::stream::record_validator::{Before, ValidatedRecords};
+use crate::stream::stream_report::Flushed;
+use crate::stream_start;
 
 impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
-    /// What time it is, and never before the flush's records were there: a clock that is behind makes no row
+    /// The current time, and never before the flush's records were received: a clock that is behind makes no row
     /// available earlier than its broker had it.
     fn no_earlier_than_received(&self) -> Micros {
-        let received = self.protocol.records().iter().map(|record| record.received_at).max();
-        received.max(Some((self.clock)())).unwrap_or(Micros::MAX)
+        let records = self.protocol.records().iter();
+        records.map(|record| record.received_at).fold((self.clock)(), Micros::max)
     }
 
     pub(super) async fn transform(&mut self) -> Result<Event, MaterializerError> {
         let now = self.no_earlier_than_received();
         let mut flush = Flush { folded_at: Some(now), ..Flush::default() };
-        self.settle_seam().await?;
-        self.judge.prepare(self.protocol.records()).await?;
-        let before = Before { refused: &self.refused_before, start: self.seam.from };
-        let Judgement { taken, letters, counts, .. } = self.judge.judge(self.protocol.records(), &before)?;
-        (flush.letters, flush.counts) = (letters, counts);
-        let (batch, _) = self.judge.log_batch(&taken, now)?;
-        flush.touched = Touched::of(&self.target.view, &batch)?;
-        let Some(refused) = self.working.fold(self.online, &flush.touched, now).await? else {
+        self.settle_start().await?;
+        self.validator.prepare(self.protocol.records()).await?;
+        let before = Before { refused: &self.refused_before, start: self.start.from };
+        let ValidatedRecords { accepted, dead_letters, counts, .. } =
+            self.validator.validate(self.protocol.records(), &before)?;
+        (flush.dead_letters, flush.counts) = (dead_letters, counts);
+        let (batch, _) = self.validator.log_batch(&accepted, now)?;
+        flush.by_entity = RowsByEntity::of(&self.target.view, &batch)?;
+        let Some(refused) = self.cache.fold(self.online, &flush.by_entity, now).await? else {
             self.rebuild().await?;
             return Ok(Event::Overtaken);
         };
-        flush.taken = Some(taken);
-        flush.marks.transformed((self.clock)());
+        flush.accepted = Some(accepted);
+        flush.times.transformed((self.clock)());
         self.flush = flush;
         self.leave_out(&refused, NoRoom::TooManyWaiting)?;
         Ok(Event::Transformed { refused: self.refused() })
     }
 
-    /// The rows that are to be kept as refused, and of which partitions those are that are bad: one that
-    /// happened before the stream counts is not.
+    /// The rows to keep as refused, and how many of each partition are bad: a row that happened before the stream starts
+    /// is not bad.
     fn refused(&self) -> Refused {
         let mut bad: BTreeMap<u32, u64> = BTreeMap::new();
-        for letter in self.flush.letters.iter().filter(|letter| letter.reason != BEFORE_STREAM) {
-            let (_, partition, _) = letter.position.parts();
+        for dead_letter in self
+            .flush
+            .dead_letters
+            .iter()
+            .filter(|dead_letter| dead_letter.reason != RefusalReason::BeforeStream.as_str())
+        {
+            let (_, partition, _) = dead_letter.position.parts();
             *bad.entry(partition).or_default() += 1;
         }
-        Refused { rows: self.flush.letters.len(), bad }
+        Refused { rows: self.flush.dead_letters.len(), bad }
     }
 
-    /// Before the first commit: where history ends and the stream begins.
-    async fn settle_seam(&mut self) -> Result<(), MaterializerError> {
-        if self.seam.is_recorded || self.target.source.batch.is_none() {
+    /// Before the first commit: decides where history ends and the stream starts.
+    async fn settle_start(&mut self) -> Result<(), MaterializerError> {
+        if self.start.is_recorded || self.target.source.batch.is_none() {
             return Ok(());
         }
-        if let Some(named) = self.seam.from {
-            return seam::check(&self.log, named).await;
+        if let Some(named) = self.start.from {
+            return stream_start::check(&self.log, named).await;
         }
         let Some(first) = self.protocol.records().iter().map(|record| record.timestamp).min() else {
             return Ok(());
         };
-        let from = seam::settle(self.offline, &self.target.view, first).await?;
-        self.seam = Seam { from: Some(from), is_recorded: true };
+        let from = stream_start::settle(self.offline, &self.target.view, first).await?;
+        self.start = FollowerStart { from: Some(from), is_recorded: true };
         Ok(())
     }
 
-    /// Takes rows out of the flush for which their entity has no room.
+    /// Removes rows from the flush for which their entity has no room.
     fn leave_out(&mut self, refused: &BTreeSet<usize>, why: NoRoom) -> Result<(), MaterializerError> {
-        let Some(taken) = &self.flush.taken else { return Ok(()) };
+        let Some(accepted) = &self.flush.accepted else { return Ok(()) };
         if refused.is_empty() {
             return Ok(());
         }
         let records = self.protocol.records();
-        let origins = refused.iter().filter_map(|place| taken.origins.get(*place));
-        let letters: Vec<DeadLetter> = origins
+        let origins = refused.iter().filter_map(|row| accepted.origins.get(*row));
+        let dead_letters: Vec<DeadLetter> = origins
             .filter_map(|origin| records.get(*origin))
-            .map(|record| self.judge.no_room(record, why))
+            .map(|record| self.validator.refuse(record, why.reason(), why.to_string()))
             .collect();
-        *self.flush.counts.refused.entry(why.kind().to_owned()).or_default() += letters.len() as u64;
-        self.flush.letters.extend(letters);
-        let taken = taken.without(refused)?;
-        // Places are counted anew, so the rows are put together anew.
-        let now = self.flush.folded_at.unwrap_or_else(self.clock);
-        let (batch, _) = self.judge.log_batch(&taken, now)?;
-        self.flush.touched = Touched::of(&self.target.view, &batch)?;
-        self.flush.taken = Some(taken);
+        *self.flush.counts.refused.entry(why.reason().as_str().to_owned()).or_default() +=
+            dead_letters.len() as u64;
+        self.flush.dead_letters.extend(dead_letters);
+        let keep: Vec<bool> = (0..accepted.len()).map(|row| !refused.contains(&row)).collect();
+        let accepted = accepted.clone().filtered(&keep)?;
+        // The rows have other indexes now, so they are grouped again.
+        let now = self.folded_at()?;
+        let (batch, _) = self.validator.log_batch(&accepted, now)?;
+        self.flush.by_entity = RowsByEntity::of(&self.target.view, &batch)?;
+        self.flush.accepted = Some(accepted);
         Ok(())
     }
 
     pub(super) async fn refuse(&mut self) -> Result<Event, MaterializerError> {
-        let letters = self.flush.letters.clone();
-        let at = letters
+        let dead_letters = self.flush.dead_letters.clone();
+        let at = dead_letters
             .iter()
-            .map(|letter| letter.position.parts())
+            .map(|dead_letter| dead_letter.position.parts())
             .map(|(_, partition, offset)| (partition, offset));
         let at: Vec<(u32, u64)> = at.collect();
-        self.letters.refresh().await?;
-        self.letters.append_new(letters, (self.clock)()).await?;
+        self.dead_letters.refresh().await?;
+        self.dead_letters.append_new(dead_letters, (self.clock)()).await?;
         self.refused_before.extend(at);
-        self.flush.letters.clear();
+        self.flush.dead_letters.clear();
         Ok(Event::Refused)
     }
 
     pub(super) async fn write(&mut self) -> Result<Event, MaterializerError> {
-        let now = self.flush.folded_at.unwrap_or_else(self.clock);
-        if self.following.trial.strikes_at(Point::HalfWritten) {
-            self.working.write(self.online, &self.flush.touched.half(), now).await?;
-            self.following.trial.strike_now();
+        let now = self.folded_at()?;
+        if self.options.faults.strikes_at(FaultPoint::HalfWritten) {
+            self.cache.write(self.online, &self.flush.by_entity.half(), now).await?;
+            self.options.faults.strike_now();
         }
-        match self.working.write(self.online, &self.flush.touched, now).await? {
-            Write::Done { written, folded_anew } => {
+        match self.cache.write(self.online, &self.flush.by_entity, now).await? {
+            Write::Done { written, folded_again } => {
                 self.flush.written = written;
-                self.report.folded_anew += folded_anew as u64;
+                self.report.folded_again += folded_again as u64;
             }
-            Write::Refused { places, why } => {
-                self.leave_out(&places, why)?;
+            Write::Refused { rows, why } => {
+                self.leave_out(&rows, why)?;
                 return Ok(Event::RefusedMore(self.refused()));
             }
         }
-        if self.working.has_lost(self.online).await? {
+        if self.cache.has_lost(self.online).await? {
             self.rebuild().await?;
             return Ok(Event::Overtaken);
         }
@@ -153,11 +146,13 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
     /// The moment that the log will say, and the online store's applied time with it.
     pub(super) async fn stamp(&mut self) -> Result<Event, MaterializerError> {
         let stamp = self.no_earlier_than_received();
-        self.flush.marks.acknowledged(stamp);
-        let any_visible = self.flush.taken.as_ref().is_some_and(|taken| {
-            let folded_at = self.flush.folded_at.map_or(i64::MAX, Micros::get);
-            taken.event_times().iter().any(|event| *event <= folded_at)
-        });
+        self.flush.times.acknowledged(stamp);
+        let folded_at = self.folded_at()?;
+        let any_visible = self
+            .flush
+            .accepted
+            .as_ref()
+            .is_some_and(|accepted| accepted.event_times.iter().any(|event| *event <= folded_at.get()));
         let applied_at = any_visible.then_some(stamp);
         if any_visible {
             self.online.replace(&self.target.view.id, &[], applied_at).await?;
@@ -170,66 +165,71 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         match self.try_commit(moves).await {
             Ok(()) => Ok(Event::Committed),
             Err(MaterializerError::Offline(error)) => {
-                tracing::warn!("{}: a commit failed, and is looked for: {error}", self.target.view.id);
+                tracing::warn!(
+                    "{}: a commit failed, and is looked for in the log: {error}",
+                    self.target.view.id
+                );
                 Ok(Event::Uncertain((self.clock)()))
             }
             Err(error) => Err(error),
         }
     }
 
-    /// The snapshot that is committed on is the one on which the places were read, or the follower's own
-    /// commit after it: another writer's move of them is a conflict, whenever it came. So is a move of a partition that
-    /// this flush has nothing of, since the next flush may; and history, until it is recorded where it ends.
+    /// Commits on the snapshot on which the offsets were read, or on the follower's own commit after it: a move of them
+    /// by another writer is a conflict, whenever it came. So is a move of a partition that this flush has nothing
+    /// of, since the next flush may; and a load of history, until it is recorded where the stream starts.
     async fn try_commit(&mut self, moves: &[Move]) -> Result<(), MaterializerError> {
-        let stamp = self.flush.stamp.unwrap_or_else(self.clock);
-        let owned: Vec<String> = self.protocol.owned().keys().map(|one| positions::next(*one)).collect();
-        let history: &[&str] = if self.decides_start() { &loaded::HISTORY } else { &[] };
+        let stamp =
+            self.flush.stamp.ok_or_else(|| self.broken("a flush is committed before it is stamped"))?;
+        let owned: Vec<String> = self.protocol.owned().keys().map(|one| next_offset(*one)).collect();
+        let history: &[&str] = if self.decides_start() { &HISTORY_READS } else { &[] };
         let reads: Vec<&str> = owned.iter().map(String::as_str).chain(history.iter().copied()).collect();
         let mut appender = self.log.appender().await?;
-        if let Some(taken) = self.flush.taken.as_ref().filter(|taken| taken.len() > 0) {
-            let (batch, late) = self.judge.log_batch(taken, stamp)?;
+        if let Some(accepted) = self.flush.accepted.as_ref().filter(|accepted| accepted.len() > 0) {
+            let (batch, late) = self.validator.log_batch(accepted, stamp)?;
             appender.write(batch).await?;
-            self.flush.marks.late = late;
-            if !self.following.trial.has(Guard::OneCommit) {
+            self.flush.times.late = late;
+            if !self.options.faults.has(Guard::OneCommit) {
                 appender.commit(&[], &[]).await?;
                 appender = self.log.appender().await?;
             }
-            self.following.trial.pass(Point::FileWritten);
+            self.options.faults.pass(FaultPoint::FileWritten);
         }
-        let mut markers = positions::markers(self.judge.topic(), moves, self.flush.applied_at);
-        markers.extend(self.seam.from.filter(|_| !self.seam.is_recorded).map(seam::marker));
+        let mut markers = committed::markers(self.validator.topic(), moves, self.flush.applied_at);
+        markers.extend(self.start.from.filter(|_| !self.start.is_recorded).map(stream_start::marker));
         appender.commit(&markers, &reads).await?;
-        self.seam.is_recorded = self.seam.from.is_some();
+        self.start.is_recorded = self.start.from.is_some();
         Ok(())
     }
 
-    /// Whether the flush's commit is the one that records from when the stream counts.
+    /// Whether the flush's commit is the one that records where the stream starts.
     fn decides_start(&self) -> bool {
-        !self.seam.is_recorded && self.target.source.batch.is_some()
+        !self.start.is_recorded && self.target.source.batch.is_some()
     }
 
     pub(super) async fn compare(&mut self, moves: &[Move]) -> Result<Event, MaterializerError> {
         self.log.refresh().await?;
-        // Another process may have been the first to say from when the stream counts.
-        let recorded = seam::recorded(&self.log).await?;
-        if recorded.is_some() && recorded != self.seam.from {
+        // Another process may have been the first to record where the stream starts.
+        let recorded = stream_start::recorded(&self.log).await?;
+        if recorded.is_some() && recorded != self.start.from {
             return Ok(Event::Overtaken);
         }
         if recorded.is_none() && self.decides_start() {
-            // History may have come between, which decides where the stream begins.
+            // A load of history may have come in between, which decides where the stream starts.
             return Ok(Event::Overtaken);
         }
-        self.seam.is_recorded = recorded.is_some();
-        for (partition, held) in self.protocol.owned() {
+        self.start.is_recorded = recorded.is_some();
+        for (partition, next) in self.protocol.owned() {
             let is_moved = moves.iter().any(|step| step.partition == *partition);
-            let place = positions::place(&self.log, self.judge.topic(), *partition).await?;
-            if !is_moved && place.next != *held {
+            let committed = committed::partition(&self.log, self.validator.topic(), *partition).await?;
+            if !is_moved && committed.next != *next {
                 return Ok(Event::Overtaken);
             }
         }
         let mut stands = Vec::with_capacity(moves.len());
         for step in moves {
-            stands.push(positions::place(&self.log, self.judge.topic(), step.partition).await?.next);
+            let committed = committed::partition(&self.log, self.validator.topic(), step.partition).await?;
+            stands.push(committed.next);
         }
         let all = |at: fn(&Move) -> Option<u64>| {
             moves.iter().zip(&stands).all(|(step, stands)| at(step) == *stands)
@@ -244,21 +244,30 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         })
     }
 
+    /// The moment at which the flush's rows are folded.
+    fn folded_at(&self) -> Result<Micros, MaterializerError> {
+        self.flush.folded_at.ok_or_else(|| self.broken("a flush goes on before it is transformed"))
+    }
+
+    fn broken(&self, what: &'static str) -> MaterializerError {
+        MaterializerError::invariant(&self.target.view.id, what)
+    }
+
     pub(super) fn finish(&mut self, ends: &[(u32, u64)]) {
         let flush = std::mem::take(&mut self.flush);
         self.refused_before.retain(|(partition, offset)| {
             ends.iter().all(|(other, end)| other != partition || offset >= end)
         });
-        let taken = flush.taken.as_ref();
+        let accepted = flush.accepted.as_ref();
         let records = self.protocol.records();
-        self.following.watch.count(&flush.marks, taken, records, (self.clock)());
-        let late = flush.marks.late;
-        self.report.flushed(Flushed { taken, late, counts: flush.counts, ends, records });
+        self.options.metrics.count(&flush.times, accepted, records, (self.clock)());
+        let late = flush.times.late;
+        self.report.flushed(Flushed { accepted, late, counts: flush.counts, ends, records });
         self.report.too_many_bad(&self.protocol.too_many_bad());
         self.report.entities_written += flush.written as u64;
-        self.report.entities_in_memory = self.working.entities() as u64;
-        self.look_at_lag();
-        self.following.watch.publish(&self.report);
-        tracing::debug!("{}: rows of {} entities committed", self.target.view.id, flush.touched.len());
+        self.report.entities_in_memory = self.cache.entities() as u64;
+        self.fetch_lag();
+        self.options.metrics.publish(&self.report);
+        tracing::debug!("{}: rows of {} entities committed", self.target.view.id, flush.by_entity.len());
     }
 }

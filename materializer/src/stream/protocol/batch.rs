@@ -1,33 +1,10 @@
-//! What is gathered for one flush, and when it is enough: rows, bytes and time are each bounded.
+//! The records that are gathered for one flush, and when they are enough: rows, bytes and time are each bounded.
 
 use std::collections::BTreeMap;
 
 use feature::{Micros, Span};
 
-/// One record of a stream, as its source gives it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Record {
-    /// The partition.
-    pub partition: u32,
-    /// Its offset in the partition.
-    pub offset: u64,
-    /// The broker's timestamp.
-    pub timestamp: Micros,
-    /// When it was received, and never before its broker took it, where the broker says when that was.
-    pub received_at: Micros,
-    /// The record's key, in bytes; none where it has none.
-    pub key: Option<Vec<u8>>,
-    /// The record's value, in bytes; none in a tombstone.
-    pub value: Option<Vec<u8>>,
-}
-
-impl Record {
-    /// Bytes that it takes in memory.
-    pub fn bytes(&self) -> usize {
-        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-        size_of::<Self>() + length(&self.key) + length(&self.value)
-    }
-}
+use crate::rows::record::Record;
 
 /// When a flush begins, and how long a step that failed rests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,7 +77,7 @@ impl Gathered {
         self.ends.iter().map(|(partition, end)| (*partition, *end)).collect()
     }
 
-    /// Folds pass over what lies before a position that they hold, so records come in their order.
+    /// Folds skip rows at or below their position, so records are folded in the order of their offsets.
     pub(super) fn sort(&mut self) {
         self.records.sort_by_key(|record| (record.partition, record.offset));
     }

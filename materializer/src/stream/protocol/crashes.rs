@@ -19,7 +19,7 @@ fn transformed(refused: usize) -> Event {
     Event::Transformed { refused: Refused { rows: refused, bad } }
 }
 
-fn protocol(share: Share) -> Protocol {
+fn protocol(limit: BadRowLimit) -> Protocol {
     let bounds = Bounds {
         rows: 3,
         bytes: 1 << 20,
@@ -27,7 +27,7 @@ fn protocol(share: Share) -> Protocol {
         first_rest: span("10ms"),
         longest_rest: span("50ms"),
     };
-    Protocol::new(bounds, share, at(0))
+    Protocol::new(bounds, limit, at(0))
 }
 
 fn record(partition: u32, offset: u64) -> Record {
@@ -38,13 +38,13 @@ fn located(partition: u32, committed: Option<u64>) -> Event {
     Event::Located(vec![Located { partition, committed, earliest: 0, end: 100 }])
 }
 
-/// A protocol that reads one partition from this place.
+/// A protocol that reads one partition from this offset.
 fn reading(committed: Option<u64>) -> Protocol {
-    reading_as(&[0], Share::allowed(0.1), committed)
+    reading_as(&[0], BadRowLimit::allowed(0.1), committed)
 }
 
-fn reading_as(partitions: &[u32], share: Share, committed: Option<u64>) -> Protocol {
-    let mut protocol = protocol(share);
+fn reading_as(partitions: &[u32], limit: BadRowLimit, committed: Option<u64>) -> Protocol {
+    let mut protocol = protocol(limit);
     protocol.on(Event::Assigned(partitions.to_vec()));
     assert_eq!(protocol.step(), Step::Forget);
     protocol.on(Event::Forgotten);
@@ -190,12 +190,12 @@ fn one_that_was_overtaken_forgets_and_begins_where_the_log_stands() {
 #[test]
 fn rows_that_the_source_dropped_before_the_log_had_them_stop_the_stream() {
     let mut protocol = reading(None);
-    let place = Located { partition: 0, committed: Some(5), earliest: 9, end: 20 };
-    protocol.on(Event::Located(vec![place]));
+    let located = Located { partition: 0, committed: Some(5), earliest: 9, end: 20 };
+    protocol.on(Event::Located(vec![located]));
     assert_eq!(protocol.step(), Step::Halt(Halt::Gap { partition: 0, next: 5, earliest: 9 }));
     let mut protocol = reading(None);
-    let place = Located { partition: 0, committed: Some(5), earliest: 0, end: 2 };
-    protocol.on(Event::Located(vec![place]));
+    let located = Located { partition: 0, committed: Some(5), earliest: 0, end: 2 };
+    protocol.on(Event::Located(vec![located]));
     assert_eq!(protocol.step(), Step::Halt(Halt::Beyond { partition: 0, next: 5, end: 2 }));
 }
 
@@ -257,10 +257,10 @@ fn flushed(protocol: &mut Protocol, partition: u32, offset: u64, bad: u64) {
 
 #[test]
 fn the_bad_rows_of_a_partition_stop_it_alone_and_are_said_at_the_end() {
-    let mut protocol = reading_as(&[0, 1], Share::allowed(0.1), None);
+    let mut protocol = reading_as(&[0, 1], BadRowLimit::allowed(0.1), None);
     (0..34).for_each(|flush| flushed(&mut protocol, 1, flush * 3, 3));
-    let share = BadShare { bad: 102, rows: 102, stopped: true };
-    assert_eq!(protocol.too_many_bad(), BTreeMap::from([(1, share)]));
+    let bad_rows = BadRows { bad: 102, rows: 102, stopped: true };
+    assert_eq!(protocol.too_many_bad(), BTreeMap::from([(1, bad_rows)]));
     // The other is located anew, and read on.
     assert_eq!(protocol.step(), Step::Forget);
     protocol.on(Event::Forgotten);
@@ -277,10 +277,10 @@ fn the_bad_rows_of_a_partition_stop_it_alone_and_are_said_at_the_end() {
 
 #[test]
 fn a_partition_that_many_write_to_goes_on_over_bad_rows_and_is_noted_until_good_ones_follow() {
-    let mut protocol = reading_as(&[0], Share::allowed(0.1).noting(), None);
+    let mut protocol = reading_as(&[0], BadRowLimit::allowed(0.1).noting(), None);
     (0..34).for_each(|flush| flushed(&mut protocol, 0, flush * 3, 3));
-    let share = BadShare { bad: 102, rows: 102, stopped: false };
-    assert_eq!(protocol.too_many_bad(), BTreeMap::from([(0, share)]));
+    let bad_rows = BadRows { bad: 102, rows: 102, stopped: false };
+    assert_eq!(protocol.too_many_bad(), BTreeMap::from([(0, bad_rows)]));
     assert_eq!(protocol.owned().get(&0), Some(&Some(102)));
     flushed(&mut protocol, 0, 102, 0);
     assert_eq!(protocol.too_many_bad(), BTreeMap::new());

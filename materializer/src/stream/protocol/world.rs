@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use feature::Micros;
 use feature::oracle::Numbers;
 
-use super::{Bounds, Event, Located, Move, Protocol, Record, Refused, Share, Step};
+use super::{BadRowLimit, Bounds, Event, Located, Move, Protocol, Refused, Step};
+use crate::rows::record::Record;
 
 /// Which safeguards are in place.
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +113,7 @@ impl World {
             longest_rest: span("8ms"),
         };
         Process {
-            protocol: Protocol::new(bounds, Share::allowed(1.0), self.at()),
+            protocol: Protocol::new(bounds, BadRowLimit::allowed(1.0), self.at()),
             folds: BTreeMap::new(),
             reads: BTreeMap::new(),
             unheard: Vec::new(),

@@ -2,7 +2,10 @@
 
 use feature::Micros;
 
-use crate::stream::protocol::Record;
+use crate::rows::record::Record;
+
+/// The longest key and value together.
+pub(crate) const MAX_RECORD_BYTES: usize = 8 << 20;
 
 /// Bytes before what the checksum covers: length and checksum.
 pub(super) const HEAD: usize = 8;
@@ -12,7 +15,7 @@ const HAS_KEY: u8 = 1;
 const HAS_VALUE: u8 = 2;
 const BEGINS: u8 = 4;
 
-/// A record and its place.
+/// A record and its offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
     pub(super) offset: u64,
@@ -54,7 +57,7 @@ impl Frame {
         (u32::from_le_bytes([a, b, c, d]) as usize, u32::from_le_bytes([e, f, g, h]))
     }
 
-    /// The frame of what follows a head; none where it is not what the checksum is of.
+    /// The frame of what follows a head; `None` if it does not match its checksum.
     pub(super) fn read(covered: &[u8], sum: u32) -> Option<Self> {
         if crc32fast::hash(covered) != sum || covered.len() < FIXED {
             return None;

@@ -8,8 +8,9 @@ use std::fs::{self, File};
 use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::frame::{Frame, HEAD};
-use super::{MAX_RECORD_BYTES, PushError, file};
+use super::disk::file;
+use super::frame::{Frame, HEAD, MAX_RECORD_BYTES};
+use super::push_error::PushError;
 
 /// What a segment begins with: a name and the version of its format.
 const HEADER: [u8; 8] = *b"twpush\x00\x02";

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use feature::Micros;
 use futures::channel::oneshot;
 
-use super::{PushError, PushLog, Pushed};
+use super::push_error::PushError;
+use super::topic::{PushLog, Pushed};
 
 /// Pushes that may wait for the next sync; one more is refused.
 const MAX_WAITING: usize = 1_024;
@@ -202,7 +203,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let other = PushLog::open(folder.path()).unwrap();
         let writer = PushWriter::start(folder.path(), at).unwrap();
-        assert!(matches!(writer.append(vec![row("a")]).await, Err(PushError::Taken { .. })));
+        assert!(matches!(writer.append(vec![row("a")]).await, Err(PushError::Locked { .. })));
         drop(other);
         assert_eq!(writer.append(vec![row("a")]).await.unwrap().offsets, 0..1);
     }

@@ -6,10 +6,10 @@ use serde_json::{Map, Value as Json};
 
 /// A record's schema.
 #[derive(Clone, Debug)]
-pub(in crate::stream::decode) struct Schema {
+pub(crate) struct Schema {
     /// All records in it.
     records: Vec<Vec<(String, Type)>>,
-    /// The place of the message among them.
+    /// The index of the message among them.
     message: usize,
 }
 
@@ -31,7 +31,7 @@ pub(super) enum Type {
     Union(Vec<Type>),
     Array(Box<Type>),
     Map(Box<Type>),
-    /// The record at this place.
+    /// The record at this index.
     Record(usize),
 }
 
@@ -47,14 +47,12 @@ pub(super) enum Logical {
 
 impl Schema {
     /// The schema of a record; else what is wrong with it, in words.
-    pub(in crate::stream::decode) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         Self::parse_last([text].into_iter())
     }
 
     /// The schema of the last text, which may name types of the others before it.
-    pub(in crate::stream::decode) fn parse_last<'a>(
-        texts: impl Iterator<Item = &'a str>,
-    ) -> Result<Self, String> {
+    pub(crate) fn parse_last<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Self, String> {
         let mut parser = Parser::default();
         let mut last = Type::Null;
         for text in texts {
@@ -76,8 +74,8 @@ impl Schema {
             .map(|(name, data_type)| (name.as_str(), data_type))
     }
 
-    pub(super) fn record(&self, place: usize) -> Option<&[(String, Type)]> {
-        self.records.get(place).map(Vec::as_slice)
+    pub(super) fn record(&self, index: usize) -> Option<&[(String, Type)]> {
+        self.records.get(index).map(Vec::as_slice)
     }
 }
 
@@ -129,9 +127,9 @@ impl Parser {
         Ok(match kind {
             "record" | "error" => {
                 let name = name(object)?;
-                let place = self.records.len();
+                let index = self.records.len();
                 self.records.push(Vec::new());
-                self.named.insert(name.clone(), Type::Record(place));
+                self.named.insert(name.clone(), Type::Record(index));
                 let namespace = name.rsplit_once('.').map_or("", |(namespace, _)| namespace).to_owned();
                 let fields =
                     object.get("fields").and_then(Json::as_array).ok_or_else(|| missing("fields"))?;
@@ -141,10 +139,10 @@ impl Parser {
                     let data_type = field.get("type").ok_or_else(|| missing("type"))?;
                     read.push((name.to_owned(), self.parsed(data_type, &namespace)?));
                 }
-                if let Some(record) = self.records.get_mut(place) {
+                if let Some(record) = self.records.get_mut(index) {
                     *record = read;
                 }
-                Type::Record(place)
+                Type::Record(index)
             }
             "enum" => {
                 let symbols =

@@ -1,0 +1,168 @@
+//! The online rows of a view written again from its log while others read and write them. Readers see the old row
+//! or the new one: rows that are damaged or differ are overwritten, and rows of entities that the log does not
+//! have are removed. Rows that a stream wrote and has not committed yet are waited for, and left alone if that
+//! takes too long: the stream commits them. Existing rows need not be readable.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use feature::{EntityKey, Micros, View};
+use offline::{BatchPoint, Log};
+use online::{Entities as Known, Layout, Mender, Mending, Outcome, Read};
+
+use super::ahead::Ahead;
+use super::entities::{Entities, Folded, PackedEntity, ROWS_A_PASS, hash};
+use super::writing::ROWS_A_WRITE;
+use crate::error::MaterializerError;
+
+/// How long rows that a stream wrote and has not committed are waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+const REST: Duration = Duration::from_millis(20);
+
+/// Online rows that differ from the log's, by entity.
+type Open = HashMap<EntityKey, Vec<u8>>;
+
+struct Rebuild<'a, W> {
+    online: &'a W,
+    view: Arc<View>,
+    layout: Arc<Layout>,
+    known: Known,
+}
+
+/// Writes the fold of the whole log. Returns how many entities it has.
+pub(crate) async fn rebuild<W: Mender>(
+    log: &mut Log,
+    online: &W,
+    clock: fn() -> Micros,
+) -> Result<u64, MaterializerError> {
+    log.refresh().await?;
+    let view = log.view().clone();
+    // What readers could see stays visible, also if the clock is behind that now.
+    let applied_at = online.stats(&view.id).await.ok().and_then(|stats| stats.applied_at);
+    let now = move || applied_at.max(Some(clock())).unwrap_or_else(clock);
+    let layout = Arc::new(Layout::new(&view));
+    let mut rebuild = Rebuild { online, view, layout, known: Known::default() };
+    // The log is read once: what is committed from here on is folded into the entities of open rows.
+    let mut kept = Entities::new(&rebuild.view);
+    let mut open = Open::new();
+    let passes = log.row_count().div_ceil(ROWS_A_PASS).max(1);
+    for pass in 0..passes {
+        let mut entities = Entities::new(&rebuild.view);
+        if log.version().is_some() {
+            entities.fold_log(log, now(), |key| hash(key) % passes == pass).await?;
+        }
+        entities.keys().for_each(|key| rebuild.known.insert(key));
+        let due: HashSet<EntityKey> = entities.keys().cloned().collect();
+        let left = rebuild.mend(&mut entities, log.version(), &due, &Open::new()).await?;
+        kept.take(entities, |key| left.contains_key(key));
+        open.extend(left);
+    }
+    open.extend(online.strays(&rebuild.view.id, &rebuild.known).await?);
+    let is_settled = rebuild.settle(log, kept, open, &now).await?;
+    online.recount(&rebuild.view.id).await?;
+    if applied_at.is_none() && !is_settled {
+        // When rows that are not in the log were applied is not known any more: a reader may be refused too
+        // early, never too late.
+        online.replace(&rebuild.view.id, &[], Some(now())).await?;
+    }
+    Ok(rebuild.known.len() as u64)
+}
+
+impl<W: Mender> Rebuild<'_, W> {
+    /// Goes on until no row is open, or those that are belong to a stream that makes no progress. `entities` are
+    /// those of the open rows, as the log has them at its snapshot. Returns whether all are as the log has them.
+    async fn settle(
+        &mut self,
+        log: &mut Log,
+        mut entities: Entities,
+        mut open: Open,
+        now: impl Fn() -> Micros,
+    ) -> Result<bool, MaterializerError> {
+        let began = Instant::now();
+        let mut is_settled = true;
+        while !open.is_empty() {
+            let added = log.advance(&[]).await?;
+            entities.fold_added(log, &added, now(), |key| open.contains_key(key)).await?;
+            entities.keys().for_each(|key| self.known.insert(key));
+            let is_over = began.elapsed() >= PATIENCE;
+            let mut over = Open::new();
+            let mut waiting = Open::new();
+            for (key, row) in open {
+                match Ahead::of(log, &self.layout, &row).await? {
+                    Ahead::OfHistory if is_over => over.insert(key, row),
+                    Ahead::No => over.insert(key, row),
+                    Ahead::OfStream | Ahead::OfHistory => waiting.insert(key, row),
+                };
+            }
+            if is_over && !waiting.is_empty() {
+                tracing::warn!(
+                    "{}: the online rows of {} entities are ahead of the log: a stream wrote them and has not committed them yet; they are left to it",
+                    self.view.id,
+                    waiting.len()
+                );
+                waiting.clear();
+                is_settled = false;
+            }
+            // Waiting rows may have been written again meanwhile: they are tried too.
+            let due: HashSet<EntityKey> = over.keys().chain(waiting.keys()).cloned().collect();
+            open = self.mend(&mut entities, log.version(), &due, &over).await?;
+            open.extend(self.remove(&entities, over, waiting).await?);
+            entities.keep(|key| open.contains_key(key));
+            if !open.is_empty() {
+                tokio::time::sleep(REST).await;
+            }
+        }
+        Ok(is_settled)
+    }
+
+    /// Writes the folds of some entities. Returns those whose online rows have folded what these have not.
+    async fn mend(
+        &self,
+        entities: &mut Entities,
+        version: Option<u64>,
+        due: &HashSet<EntityKey>,
+        over: &Open,
+    ) -> Result<Open, MaterializerError> {
+        let mut open = Open::new();
+        let Some(version) = version else { return Ok(open) };
+        // Raised first: a reader may be refused too early, and never sees a row from its future.
+        self.online.replace(&self.view.id, &[], entities.applied_at()).await?;
+        let packed = entities.packed(Folded::Committed(version), |key| due.contains(key));
+        let packed = packed.collect::<Result<Vec<PackedEntity>, MaterializerError>>()?;
+        for packed in packed.chunks(ROWS_A_WRITE) {
+            let rows: Vec<Mending<'_>> = packed
+                .iter()
+                .map(|(key, bytes)| Mending { key, bytes, over: over.get(key).map(Vec::as_slice) })
+                .collect();
+            let outcomes = self.online.mend(&self.view.id, &rows, None).await?;
+            BatchPoint::Rebuilding.pass();
+            for (outcome, (key, _)) in outcomes.into_iter().zip(packed) {
+                if let Outcome::Conflict { held: current } = outcome {
+                    open.insert(key.clone(), current);
+                }
+            }
+        }
+        Ok(open)
+    }
+
+    /// Removes contradicted rows of entities that the log does not have. Returns those that are still there.
+    async fn remove(
+        &self,
+        entities: &Entities,
+        over: Open,
+        waiting: Open,
+    ) -> Result<Open, MaterializerError> {
+        let mut left: Open = waiting.into_iter().filter(|(key, _)| !entities.has(key)).collect();
+        let gone: Vec<(EntityKey, Vec<u8>)> =
+            over.into_iter().filter(|(key, _)| !entities.has(key)).collect();
+        self.online.remove(&self.view.id, &gone).await?;
+        let keys: Vec<EntityKey> = gone.into_iter().map(|(key, _)| key).chain(left.keys().cloned()).collect();
+        let found = self.online.read(&[Read { view: &self.view.id, keys: &keys }]).await?;
+        left.clear();
+        for (key, row) in keys.into_iter().zip(found.iter().flat_map(|found| found.rows())) {
+            left.extend(row.map(|row| (key, row.to_vec())));
+        }
+        Ok(left)
+    }
+}

@@ -1,0 +1,148 @@
+//! Folded entities written online by compare-and-set, and folded further if another writer changed their rows
+//! meanwhile.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use feature::{EntityKey, Micros, View};
+use offline::{BatchPoint, Log};
+use online::{Layout, Outcome, Read, Reader, Replacement, Writer};
+
+use super::ahead::Ahead;
+use super::entities::{Entities, Folded};
+use crate::error::MaterializerError;
+
+/// Packed rows of one write.
+pub(crate) const ROWS_A_WRITE: usize = 4096;
+/// How often entities are folded further because another writer changed their rows meanwhile, and how long that
+/// one is given each time to commit what it wrote: a stream writes a row before its commit.
+const TRIES: usize = 3000;
+const REST: Duration = Duration::from_millis(10);
+
+/// Writes entities that are kept up with the log.
+pub(crate) struct FoldWriter<'a, W, C> {
+    pub(crate) online: &'a W,
+    pub(crate) clock: C,
+    /// The markers that no other writer may move meanwhile.
+    pub(crate) reads: &'a [&'a str],
+    pub(crate) of: fn(u64) -> Folded,
+}
+
+impl<W: Reader + Writer, C: Fn() -> Micros> FoldWriter<'_, W, C> {
+    /// Writes some entities or all, folded from the snapshot of the log. Those whose online rows have folded what the
+    /// log did not have yet are folded further with what was committed since, and written again. Returns how many
+    /// rows were written, and whether the log is still at the version that all were folded from.
+    pub(crate) async fn write(
+        &self,
+        entities: &mut Entities,
+        log: &mut Log,
+        mut only: Option<HashSet<EntityKey>>,
+    ) -> Result<(u64, bool), MaterializerError> {
+        let view = log.view().clone();
+        let began = log.version();
+        let mut count = 0;
+        for _ in 0..TRIES {
+            let version = log.version().ok_or_else(|| {
+                MaterializerError::invariant(&view.id, "entities were folded from a log without a version")
+            })?;
+            let folded = (self.of)(version);
+            let written = write(entities, &view, self.online, folded, only.as_ref()).await?;
+            count += written.count;
+            if written.conflicts.is_empty() {
+                return Ok((count, log.version() == began));
+            }
+            only = Some(written.conflicts);
+            tokio::time::sleep(REST).await;
+            let added = log.advance(self.reads).await?;
+            entities.follow(log, &added, (self.clock)()).await?;
+        }
+        Err(self.conflict(entities.layout(), log, only.unwrap_or_default()).await?)
+    }
+
+    /// Why the rows of these entities cannot be written.
+    async fn conflict(
+        &self,
+        layout: &Layout,
+        log: &Log,
+        conflicts: HashSet<EntityKey>,
+    ) -> Result<MaterializerError, MaterializerError> {
+        let view = log.view().id.clone();
+        let keys: Vec<EntityKey> = conflicts.into_iter().collect();
+        let mut ahead = 0;
+        for found in self.online.read(&[Read { view: &view, keys: &keys }]).await? {
+            for row in found.rows().flatten() {
+                ahead += usize::from(Ahead::of(log, layout, row).await? == Ahead::OfStream);
+            }
+        }
+        Ok(match ahead {
+            0 => MaterializerError::OnlineConflict { view },
+            entities => MaterializerError::AheadOfLog { view, entities },
+        })
+    }
+}
+
+/// The outcome of a write.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// How many rows changed.
+    pub(crate) count: u64,
+    /// Entities whose online rows have folded what this fold has not; they were left alone.
+    pub(crate) conflicts: HashSet<EntityKey>,
+}
+
+impl Written {
+    pub(crate) fn add(&mut self, other: Written) {
+        self.count += other.count;
+        self.conflicts.extend(other.conflicts);
+    }
+}
+
+/// Writes the packed rows of all entities, or only some, as such a fold of the log.
+pub(crate) async fn write<W: Reader + Writer>(
+    entities: &mut Entities,
+    view: &View,
+    online: &W,
+    folded: Folded,
+    only: Option<&HashSet<EntityKey>>,
+) -> Result<Written, MaterializerError> {
+    // Raised first: a reader may be refused too early, and never sees a row from its future.
+    online.replace(&view.id, &[], entities.applied_at()).await?;
+    let mut packed = Vec::with_capacity(ROWS_A_WRITE);
+    let mut written = Written::default();
+    let mut due = entities.packed(folded, |key| only.is_none_or(|only| only.contains(key)));
+    while let Some(entity) = due.next().transpose()? {
+        packed.push(entity);
+        if packed.len() == rows_a_write() {
+            written.add(replace(view, online, &packed).await?);
+            packed.clear();
+            BatchPoint::HalfOnline.pass();
+        }
+    }
+    written.add(replace(view, online, &packed).await?);
+    Ok(written)
+}
+
+/// Few if a test waits for the middle of a write.
+fn rows_a_write() -> usize {
+    if BatchPoint::HalfOnline.is_awaited() { 4 } else { ROWS_A_WRITE }
+}
+
+async fn replace<W: Reader + Writer>(
+    view: &View,
+    online: &W,
+    packed: &[(EntityKey, Vec<u8>)],
+) -> Result<Written, MaterializerError> {
+    let rows: Vec<Replacement<'_>> = packed.iter().map(|(key, bytes)| Replacement { key, bytes }).collect();
+    let outcomes = online.replace(&view.id, &rows, None).await?;
+    let mut written = Written::default();
+    for (outcome, (key, _)) in outcomes.iter().zip(packed) {
+        match outcome {
+            Outcome::Written => written.count += 1,
+            Outcome::Unchanged => {}
+            Outcome::Conflict { .. } => {
+                written.conflicts.insert(key.clone());
+            }
+        }
+    }
+    Ok(written)
+}

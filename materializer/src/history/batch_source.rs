@@ -1,0 +1,37 @@
+//! What a batch source offers: the files of its history, and their rows. Parquet, CSV and JSON files and Delta
+//! tables are siblings; another kind of source implements these traits, passes the suite in `contract.rs`, and
+//! gets a line in `locate.rs`.
+
+use feature::{Field, VersionId};
+use futures::future::BoxFuture;
+
+use super::source_file::{SourceFile, SourceFiles, TableVersions};
+use super::source_rows::SourceRows;
+use crate::error::MaterializerError;
+
+/// A source of history.
+pub(crate) trait BatchSource: Send + Sync {
+    /// Its files in the order in which they are numbered. Of a table only those that came since the version up to
+    /// which everything was loaded. `view` is named in errors.
+    fn files<'a>(
+        &'a self,
+        view: &'a VersionId,
+        loaded: TableVersions,
+    ) -> BoxFuture<'a, Result<SourceFiles, MaterializerError>>;
+
+    /// Opens one of its files for these columns, under the names and in the types that the source declares.
+    /// Blocks. A batch has at most `max_rows` rows, else as many as suit the format.
+    fn open(
+        &self,
+        columns: &[Field],
+        file: &SourceFile,
+        max_rows: Option<usize>,
+    ) -> Result<Box<dyn RowReader>, MaterializerError>;
+}
+
+/// A file being read.
+pub(crate) trait RowReader: Send {
+    /// The next rows; `None` at the end. Blocks. A row that cannot be read is bad by itself, and the others keep
+    /// their numbers.
+    fn next_rows(&mut self) -> Result<Option<SourceRows>, MaterializerError>;
+}

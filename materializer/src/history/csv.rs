@@ -1,0 +1,116 @@
+//! CSV files with a header that names their columns. Values are read by the rules of CSV fields: an empty field
+//! is null, except for types that can be empty when it is quoted.
+
+use feature::{DataType, Field, Scalar, Source, Value, VersionId};
+use futures::future::{BoxFuture, FutureExt, ready};
+
+use super::batch_source::{BatchSource, RowReader};
+use super::columns::refuse_repeated;
+use super::file_text;
+use super::source_file::{SourceFile, SourceFiles, TableVersions};
+use super::source_rows::RowProblem;
+use super::text_records::{self, Records};
+use super::text_rows::{Origin, RecordFormat, TextColumn, TextReader, TextRecords};
+use crate::error::MaterializerError;
+
+/// A source whose history is CSV files.
+pub(crate) struct CsvSource {
+    pub(crate) source: Source,
+    pub(crate) files: SourceFiles,
+}
+
+impl BatchSource for CsvSource {
+    fn files<'a>(
+        &'a self,
+        _: &'a VersionId,
+        _: TableVersions,
+    ) -> BoxFuture<'a, Result<SourceFiles, MaterializerError>> {
+        ready(Ok(self.files.clone())).boxed()
+    }
+
+    fn open(
+        &self,
+        columns: &[Field],
+        file: &SourceFile,
+        max_rows: Option<usize>,
+    ) -> Result<Box<dyn RowReader>, MaterializerError> {
+        let (header, records) = open_records(file)?;
+        let reader = TextReader::new(&self.source, columns, file, CsvRecord { header }, records, max_rows)?;
+        Ok(Box::new(reader))
+    }
+}
+
+/// The names of a file's columns, and the records that follow them. Two columns of one name are refused.
+pub(crate) fn open_records(file: &SourceFile) -> Result<(Vec<String>, TextRecords), MaterializerError> {
+    let failed = |why: String| MaterializerError::file(&file.path, why);
+    let text = file_text::text(&file.path).map_err(|error| failed(error.to_string()))?;
+    let mut records = Records::new(text);
+    let first = records.next_text().map_err(|error| failed(error.to_string()))?;
+    let first =
+        first.ok_or_else(|| failed("it is empty: its first line must name its columns".to_owned()))?;
+    let fields = text_records::fields(&first).map_err(|why| failed(format!("its header: {why}")))?;
+    let names: Vec<String> =
+        fields.into_iter().map(|name| name.unwrap_or_default().trim().to_owned()).collect();
+    refuse_repeated(names.iter().map(String::as_str).filter(|name| !name.is_empty()), file)?;
+    Ok((names, records))
+}
+
+/// A record of a file with this header.
+struct CsvRecord {
+    header: Vec<String>,
+}
+
+impl RecordFormat for CsvRecord {
+    fn find(&self, stored: &str, _: usize) -> Option<usize> {
+        self.header.iter().position(|column| column == stored)
+    }
+
+    fn missing(&self, stored: &str) -> String {
+        let same = self.header.iter().find(|column| column.to_lowercase() == stored.to_lowercase());
+        match same {
+            Some(column) => format!(
+                "the file has no column `{stored}`, and a column `{column}`: name it in the schema, as in \
+                 `{stored}: {{type: …, column: {column}}}`"
+            ),
+            None => format!("the file has no column `{stored}`; it has {}", self.header.join(", ")),
+        }
+    }
+
+    fn values(&self, columns: &[TextColumn], record: &[u8]) -> Result<Vec<Value>, Vec<RowProblem>> {
+        let of_record = |what: String| vec![RowProblem { column: None, what }];
+        let fields = text_records::fields(record).map_err(of_record)?;
+        if fields.len() != self.header.len() {
+            let (found, expected) = (fields.len(), self.header.len());
+            return Err(of_record(format!("it has {found} fields, and the header has {expected}")));
+        }
+        let mut problems = Vec::new();
+        let mut values = Vec::with_capacity(columns.len());
+        for TextColumn { field, origin } in columns {
+            let text = match origin {
+                Origin::Record(index) => fields.get(*index).and_then(Option::as_deref),
+                Origin::Constant(_) => None,
+            };
+            values.push(match text {
+                None => Value::Null,
+                // Only texts and bytes can be empty: other types have no value there.
+                Some("") if !can_be_empty(field.data_type) => Value::Null,
+                Some(text) => feature::field(text, field.data_type).unwrap_or_else(|| {
+                    problems.push(misfit(field, text));
+                    Value::Null
+                }),
+            });
+        }
+        if problems.is_empty() { Ok(values) } else { Err(problems) }
+    }
+}
+
+fn misfit(field: &Field, text: &str) -> RowProblem {
+    let shown = text.get(..text.floor_char_boundary(40)).unwrap_or(text);
+    let limits = feature::limits(field.data_type);
+    let what = format!("the column `{}` is {}, and \"{shown}\" is not{limits}", field.name, field.data_type);
+    RowProblem { column: Some(field.name.clone()), what }
+}
+
+fn can_be_empty(data_type: DataType) -> bool {
+    matches!(data_type, DataType::Scalar(Scalar::String | Scalar::Bytes))
+}

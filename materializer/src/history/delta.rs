@@ -1,0 +1,166 @@
+//! A Delta table as a source: the files that its commits added since the version that was loaded last.
+//!
+//! Commits that change no data (OPTIMIZE) are passed over: their rows were loaded under the positions that they
+//! had. A commit that removes rows is refused, since the log only grows. A first load that is in parts, or was
+//! interrupted, goes on with the files that it began with. Files that are gone since (VACUUM) are read from those
+//! into which they were rewritten, without the rows that the log has.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use deltalake_core::kernel::Action;
+use deltalake_core::logstore::get_actions;
+use deltalake_core::{DeltaTable, DeltaTableError};
+use feature::{Field, Source, VersionId};
+use futures::future::{BoxFuture, FutureExt};
+use url::Url;
+
+use super::batch_source::{BatchSource, RowReader};
+use super::delta_rewrites::{Rewrites, Rewritten};
+use super::parquet::ParquetReader;
+use super::source_file::{SourceFile, SourceFiles, TableVersions};
+use crate::error::MaterializerError;
+
+/// A source whose history is a Delta table.
+pub(crate) struct DeltaSource {
+    pub(crate) source: Source,
+    /// The table's folder.
+    pub(crate) path: PathBuf,
+}
+
+impl BatchSource for DeltaSource {
+    fn files<'a>(
+        &'a self,
+        view: &'a VersionId,
+        loaded: TableVersions,
+    ) -> BoxFuture<'a, Result<SourceFiles, MaterializerError>> {
+        find(&self.path, view, loaded).boxed()
+    }
+
+    fn open(
+        &self,
+        columns: &[Field],
+        file: &SourceFile,
+        max_rows: Option<usize>,
+    ) -> Result<Box<dyn RowReader>, MaterializerError> {
+        Ok(Box::new(ParquetReader::open(&self.source, columns, file, max_rows)?))
+    }
+}
+
+async fn find(
+    path: &Path,
+    view: &VersionId,
+    loaded: TableVersions,
+) -> Result<SourceFiles, MaterializerError> {
+    let failed = |error: DeltaTableError| MaterializerError::file(path, error);
+    let absolute = std::path::absolute(path).map_err(|error| MaterializerError::file(path, error))?;
+    let url = Url::from_directory_path(&absolute)
+        .map_err(|()| MaterializerError::file(path, "it is not an absolute path"))?;
+    let table = offline::source_table(url).await?;
+    let snapshot = table.snapshot().map_err(failed)?;
+    let configuration = snapshot.metadata().configuration();
+    if configuration.get("delta.columnMapping.mode").is_some_and(|mode| mode != "none") {
+        return Err(MaterializerError::file(
+            path,
+            "tables with column mapping are not read: rewrite it without",
+        ));
+    }
+    let version = snapshot.version();
+    let columns: BTreeSet<String> = snapshot.schema().fields().map(|field| field.name().clone()).collect();
+    let mut files = Vec::new();
+    let add = |name: String, partition: Vec<(String, Option<String>)>| SourceFile {
+        path: absolute.join(&name),
+        name,
+        partition,
+        table_columns: columns.clone(),
+        replaces: BTreeSet::new(),
+    };
+    if loaded.whole.is_none() {
+        let mut first = table.clone();
+        if let Some(version) = loaded.first {
+            first.load_version(version).await.map_err(failed)?;
+        }
+        for file in first.snapshot().map_err(failed)?.log_data().iter() {
+            if file.deletion_vector_descriptor().is_some() {
+                return Err(deletion_vector(path, &file.path()));
+            }
+            let partition = file.partition_values_map().into_iter().collect();
+            files.push(add(file.path().into_owned(), partition));
+        }
+    }
+    let since = loaded.whole.or(loaded.first).unwrap_or(version);
+    if since > version {
+        return Err(MaterializerError::file(
+            path,
+            format!(
+                "its log ends with version {version}, and version {since} was loaded of it: restore its `_delta_log`"
+            ),
+        ));
+    }
+    for version in since + 1..=version {
+        let entry = table.log_store().read_commit_entry(version).await.map_err(failed)?;
+        let Some(bytes) = entry else {
+            return Err(MaterializerError::file(
+                path,
+                format!(
+                    "its log no longer has version {version}, which is not loaded yet: define a new version of the view and backfill that"
+                ),
+            ));
+        };
+        for action in get_actions(version, &bytes).map_err(failed)? {
+            match action {
+                Action::Add(file) if file.data_change && file.deletion_vector.is_some() => {
+                    return Err(deletion_vector(path, &file.path));
+                }
+                Action::Add(file) if file.data_change => {
+                    files.push(add(file.path, file.partition_values.into_iter().collect()));
+                }
+                Action::Remove(file) if file.data_change => {
+                    return Err(MaterializerError::RowsRemoved {
+                        view: view.clone(),
+                        path: path.display().to_string(),
+                        version,
+                    });
+                }
+                _ => {}
+            }
+        }
+    }
+    if files.iter().any(|file| !file.path.exists()) {
+        files = replace_missing(path, &table, version, files, &add).await?;
+    }
+    files.sort();
+    Ok(SourceFiles { files, unread: Vec::new(), table_version: Some(version) })
+}
+
+/// The files that hold the rows of these, of which some are gone because they were rewritten into others.
+async fn replace_missing(
+    path: &Path,
+    table: &DeltaTable,
+    version: u64,
+    files: Vec<SourceFile>,
+    add: &impl Fn(String, Vec<(String, Option<String>)>) -> SourceFile,
+) -> Result<Vec<SourceFile>, MaterializerError> {
+    let rewrites = Rewrites::read(table, version).await;
+    let rewrites = rewrites.map_err(|error| MaterializerError::file(path, error))?;
+    let wanted: BTreeSet<String> = files.iter().map(|file| file.name.clone()).collect();
+    let is_there = |name: &str| add(name.to_owned(), Vec::new()).path.exists();
+    let (plain, rewritten) = rewrites.now(&wanted, is_there).map_err(|gone| {
+        let why = format!(
+            "its file `{gone}`, whose rows are not loaded yet, is gone, and its log does not say into which it was rewritten: restore it, or define a new version of the view and backfill that"
+        );
+        MaterializerError::file(path, why)
+    })?;
+    let plain = files.into_iter().filter(|file| plain.contains(&file.name));
+    let rewritten = rewritten
+        .into_iter()
+        .map(|Rewritten { name, partition, replaces }| SourceFile { replaces, ..add(name, partition) });
+    Ok(plain.chain(rewritten).collect())
+}
+
+fn deletion_vector(path: &Path, file: &str) -> MaterializerError {
+    MaterializerError::file(
+        path,
+        format!("`{file}` has a deletion vector, which is not read: purge the table first"),
+    )
+}

@@ -1,0 +1,279 @@
+//! The outcome for each row of a source's history: accepted with its times and position, left out, or refused.
+//! Pure: files and stores are elsewhere.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, AsArray, RecordBatch, UInt64Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::TimestampMicrosecondType;
+use feature::{Micros, Position, Span, Value};
+use offline::DeadLetter;
+use online::PENDING_BOUND;
+use roaring::RoaringTreemap;
+use transform::{DECLARED_AT, EVENT_TIME, Transformed, ViewTransform};
+
+use super::event_range::EventRange;
+use super::source_rows::{SourceRows, UnreadableRow};
+use crate::error::MaterializerError;
+use crate::materializer::Target;
+use crate::rows::accepted::{AcceptedRows, micros};
+use crate::rows::counts::{RowCounts, add_counts};
+use crate::rows::dead_letter;
+use crate::rows::reason::RefusalReason;
+
+/// For each entity the rows of a load that are not visible yet: law 6 bounds them.
+pub(crate) type WaitingRows = BTreeMap<Vec<Value>, usize>;
+
+/// What the rows of one file are validated by.
+pub(crate) struct FileValidator {
+    pub(crate) target: Target,
+    pub(crate) transform: ViewTransform,
+    /// The name of the file, for dead letters.
+    pub(crate) origin: String,
+    /// Its number in positions.
+    pub(crate) number: u32,
+    /// The numbers of the rows that the log has already.
+    pub(crate) known: RoaringTreemap,
+    /// The recorded start of its load.
+    pub(crate) started_at: Micros,
+    pub(crate) range: EventRange,
+    /// Where the view's stream starts: rows from then on are the stream's.
+    pub(crate) stream_start: Option<Micros>,
+    /// Whether this is the first load of the view, whose static rows have always been known.
+    pub(crate) is_first: bool,
+    /// Whether rows are available when the source says so; else when they are written.
+    pub(crate) is_history: bool,
+}
+
+/// The outcome for a batch of a file's rows.
+pub(crate) struct ValidatedRows {
+    pub(crate) accepted: AcceptedRows,
+    /// The refused rows, in the order of their positions.
+    pub(crate) dead_letters: Vec<DeadLetter>,
+    pub(crate) counts: FileCounts,
+}
+
+/// What is counted of a file's rows.
+#[derive(Debug, Default)]
+pub(crate) struct FileCounts {
+    pub(crate) rows: RowCounts,
+    /// Rows that were in the log already.
+    pub(crate) known: u64,
+    /// Rows outside the range of event times.
+    pub(crate) outside_range: u64,
+    /// Rows that are the stream's.
+    pub(crate) of_stream: u64,
+}
+
+/// The rows of a batch that are transformed.
+struct Selected<'a> {
+    batch: RecordBatch,
+    /// The number of each in the file.
+    numbers: Vec<u64>,
+    unreadable: Vec<&'a UnreadableRow>,
+}
+
+/// A transformed row that is refused.
+struct Refused {
+    /// Its index among those that were transformed.
+    origin: usize,
+    reason: RefusalReason,
+    detail: String,
+}
+
+impl FileValidator {
+    /// Validates consecutive rows of the file.
+    pub(crate) fn validate(
+        &self,
+        source_rows: &SourceRows,
+        waiting: &mut WaitingRows,
+    ) -> Result<ValidatedRows, MaterializerError> {
+        let mut counts = FileCounts::default();
+        let selected = self.select(source_rows, &mut counts)?;
+        let Transformed { rows, origins, bad, filtered, null_keys, warned, .. } =
+            self.transform.apply(&selected.batch)?;
+        counts.rows.read = (selected.batch.num_rows() + selected.unreadable.len()) as u64;
+        (counts.rows.filtered, counts.rows.null_keys) = (filtered, null_keys);
+        add_counts(&mut counts.rows.warned, warned);
+        let mut refused: Vec<Refused> = bad
+            .iter()
+            .map(|bad| Refused {
+                origin: bad.row as usize,
+                reason: RefusalReason::of(&bad.reason),
+                detail: bad.reason.to_string(),
+            })
+            .collect();
+        let origins: Vec<usize> = origins.iter().map(|row| *row as usize).collect();
+        let candidates = self.candidates(&selected, rows, origins)?;
+        let keep = self.check_times(&candidates, waiting, &mut refused);
+        let mut dead_letters = self.dead_letters(&selected, refused)?;
+        dead_letters.extend(selected.unreadable.iter().map(|bad| DeadLetter {
+            position: self.position(source_rows.first_row + bad.row as u64),
+            origin: self.origin.clone(),
+            reason: RefusalReason::Undecodable.as_str().to_owned(),
+            detail: bad.detail(),
+            row: bad.shown.clone(),
+        }));
+        dead_letters.sort_by_key(|dead_letter| dead_letter.position);
+        counts.rows.add_refused(&dead_letters);
+        let accepted = candidates.filtered(&keep)?;
+        counts.rows.accepted = accepted.len() as u64;
+        Ok(ValidatedRows { accepted, dead_letters, counts })
+    }
+
+    fn position(&self, row: u64) -> Position {
+        Position::History { file: self.number, row }
+    }
+
+    /// The rows in the range that the log does not have, apart from those that cannot be read.
+    fn select<'a>(
+        &self,
+        rows: &'a SourceRows,
+        counts: &mut FileCounts,
+    ) -> Result<Selected<'a>, MaterializerError> {
+        let SourceRows { first_row, batch, unreadable } = rows;
+        let times = match self.range.is_all() && self.stream_start.is_none() {
+            true => None,
+            false => self.transform.event_times(batch)?,
+        };
+        let times = times.as_ref().and_then(|times| times.as_primitive_opt::<TimestampMicrosecondType>());
+        let event_time = |row: usize| times.filter(|times| times.is_valid(row)).map(|times| times.value(row));
+        let mut unread = unreadable.iter().peekable();
+        let mut selected: Vec<u64> = Vec::with_capacity(batch.num_rows());
+        let mut refused = Vec::new();
+        for row in 0..batch.num_rows() {
+            let unreadable = unread.next_if(|bad| bad.row == row);
+            let event_time = event_time(row);
+            // A row without an event time is validated if the range has no beginning.
+            let is_in_range = match event_time {
+                Some(event_time) => self.range.contains(event_time),
+                None => self.range.from.is_none(),
+            };
+            let is_of_stream =
+                self.stream_start.zip(event_time).is_some_and(|(start, event)| event >= start.get());
+            if !is_in_range {
+                counts.outside_range += 1;
+            } else if is_of_stream {
+                counts.of_stream += 1;
+            } else if self.known.contains(first_row + row as u64) {
+                counts.known += 1;
+            } else if let Some(unreadable) = unreadable {
+                refused.push(unreadable);
+            } else {
+                selected.push(row as u64);
+            }
+        }
+        let numbers = selected.iter().map(|row| first_row + row).collect();
+        let batch = match selected.len() == batch.num_rows() {
+            true => batch.clone(),
+            false => take_record_batch(batch, &UInt64Array::from(selected))?,
+        };
+        Ok(Selected { batch, numbers, unreadable: refused })
+    }
+
+    /// The transformed rows, before their times are checked.
+    fn candidates(
+        &self,
+        selected: &Selected<'_>,
+        rows: RecordBatch,
+        origins: Vec<usize>,
+    ) -> Result<AcceptedRows, MaterializerError> {
+        let event_times = match rows.column_by_name(EVENT_TIME) {
+            Some(times) => micros(times).ok_or_else(|| self.broken("an event time is not a timestamp"))?,
+            None if self.is_first => vec![Micros::MIN.get(); rows.num_rows()],
+            None => vec![self.started_at.get(); rows.num_rows()],
+        };
+        let declared = rows
+            .column_by_name(DECLARED_AT)
+            .filter(|_| self.is_history)
+            .map(|times| micros(times).ok_or_else(|| self.broken("a declared time is not a timestamp")));
+        let number = |origin: &usize| selected.numbers.get(*origin).copied();
+        let numbers: Option<Vec<u64>> = origins.iter().map(number).collect();
+        let numbers = numbers.ok_or_else(|| self.broken("a transformed row comes from none of the file"))?;
+        Ok(AcceptedRows {
+            deleted: vec![false; rows.num_rows()],
+            rows,
+            event_times,
+            declared: declared.transpose()?,
+            positions: numbers.into_iter().map(|row| self.position(row)).collect(),
+            origins,
+        })
+    }
+
+    /// Whether each row is visible soon enough, and waits among few enough of its entity.
+    fn check_times(
+        &self,
+        candidates: &AcceptedRows,
+        waiting: &mut WaitingRows,
+        refused: &mut Vec<Refused>,
+    ) -> Vec<bool> {
+        let max_ahead = self.target.source.max_ahead;
+        let limit = self.started_at.saturating_add(max_ahead).get();
+        let delay = self.target.source.assumed_delay.filter(|_| self.is_history).map_or(0, Span::micros);
+        let declared = candidates.declared.as_deref();
+        let mut keep = Vec::with_capacity(candidates.len());
+        for (row, (event_time, origin)) in candidates.event_times.iter().zip(&candidates.origins).enumerate()
+        {
+            let declared = declared.and_then(|declared| declared.get(row));
+            let visible_at = declared.map_or(*event_time, |declared| *declared.max(event_time));
+            let mut refuse = |reason, detail| refused.push(Refused { origin: *origin, reason, detail });
+            if visible_at > limit {
+                let shown = Micros::new(visible_at).unwrap_or(Micros::MAX);
+                let detail = format!(
+                    "it is visible from {shown}, more than {max_ahead} ahead of the start of its load at {}",
+                    self.started_at
+                );
+                refuse(RefusalReason::TooFarAhead, detail);
+                keep.push(false);
+                continue;
+            }
+            let waits = visible_at.saturating_add(delay) > self.started_at.get();
+            let count = match waits {
+                true => {
+                    let count = waiting.entry(self.key(&candidates.rows, row)).or_insert(0);
+                    *count += 1;
+                    *count
+                }
+                false => 0,
+            };
+            if count > PENDING_BOUND {
+                let detail = format!("{PENDING_BOUND} rows of its entity wait to become visible already");
+                refuse(RefusalReason::TooManyWaiting, detail);
+            }
+            keep.push(count <= PENDING_BOUND);
+        }
+        keep
+    }
+
+    /// The join keys of a transformed row.
+    fn key(&self, rows: &RecordBatch, row: usize) -> Vec<Value> {
+        let value = |key: &feature::Field| {
+            let column = rows.column_by_name(key.name.as_str());
+            column.map_or(Value::Null, |column| transform::value_at(column.as_ref(), row, key.data_type))
+        };
+        self.target.view.keys.iter().map(value).collect()
+    }
+
+    fn dead_letters(
+        &self,
+        selected: &Selected<'_>,
+        refused: Vec<Refused>,
+    ) -> Result<Vec<DeadLetter>, MaterializerError> {
+        let dead_letter = |Refused { origin, reason, detail }| {
+            let number = selected.numbers.get(origin).copied();
+            let number = number.ok_or_else(|| self.broken("a refused row comes from none of the file"))?;
+            Ok(DeadLetter {
+                position: self.position(number),
+                origin: self.origin.clone(),
+                reason: RefusalReason::as_str(reason).to_owned(),
+                detail,
+                row: dead_letter::shown_row(self.transform.input(), &selected.batch, origin),
+            })
+        };
+        refused.into_iter().map(dead_letter).collect()
+    }
+
+    fn broken(&self, what: &'static str) -> MaterializerError {
+        MaterializerError::invariant(&self.target.view.id, what)
+    }
+}

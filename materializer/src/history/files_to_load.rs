@@ -1,0 +1,208 @@
+//! Which files of a source a load reads: those that are not loaded yet or not wholly. A file that was loaded and
+//! holds something else now is refused by name, except of a static source, whose new content is a new load.
+
+use std::collections::BTreeSet;
+
+use feature::Micros;
+use offline::{DeadLetters, Log, Marker};
+
+use super::batch_source::BatchSource;
+use super::file_content::{FileContent, RecordedContent};
+use super::file_text;
+use super::load_report::LoadReport;
+use super::loaded_files;
+use super::source_file::{SourceFile, TableVersions};
+use crate::blocking;
+use crate::error::MaterializerError;
+use crate::materializer::Target;
+
+/// What a load reads.
+pub(crate) struct FilesToLoad {
+    pub(crate) files: Vec<FileToLoad>,
+    /// The numbers of those that had none.
+    pub(crate) numbered: Vec<Marker>,
+    /// How many numbers are given with them.
+    pub(crate) numbers_after: u32,
+    /// Fingerprints of known files that had to be read again: the next commit records them.
+    pub(crate) fingerprints: Vec<Marker>,
+    /// Of a Delta source that was never loaded: the version whose files these are.
+    pub(crate) first_version: Option<u64>,
+    /// Of a Delta source: the version up to which everything is loaded with these files.
+    pub(crate) table_version: Option<u64>,
+}
+
+/// A file that is read.
+#[derive(Clone)]
+pub(crate) struct FileToLoad {
+    pub(crate) file: SourceFile,
+    pub(crate) content: FileContent,
+    pub(crate) number: u32,
+    /// Whether some of its rows may be in the log already.
+    pub(crate) resumes: bool,
+    /// Of a file that was rewritten from others: the numbers of those that the log has rows of.
+    pub(crate) counted_in: Vec<u32>,
+}
+
+impl FilesToLoad {
+    /// Compares a source's files with what the log records of them.
+    pub(crate) async fn find(
+        target: &Target,
+        batch_source: &dyn BatchSource,
+        log: &Log,
+        dead_letters: &DeadLetters,
+        now: Micros,
+        report: &mut LoadReport,
+    ) -> Result<Self, MaterializerError> {
+        let view = &target.view;
+        let loaded = loaded_files::table_versions(log).await?;
+        let found = batch_source.files(&view.id, loaded).await?;
+        report.files_unread = found.unread;
+        let unfinished = unfinished(log, &found.files).await?;
+        let is_first = loaded == TableVersions::default();
+        let mut choice = Choice {
+            target,
+            log,
+            dead_letters,
+            unfinished,
+            changed: Vec::new(),
+            files: Self {
+                files: Vec::new(),
+                numbered: Vec::new(),
+                numbers_after: loaded_files::numbers(log).await?,
+                fingerprints: Vec::new(),
+                first_version: found.table_version.filter(|_| is_first),
+                table_version: found.table_version.filter(|version| Some(*version) != loaded.whole),
+            },
+        };
+        for file in found.files {
+            let is_known = choice.add(file, now).await?;
+            report.files_known += usize::from(is_known);
+        }
+        if !choice.changed.is_empty() {
+            return Err(MaterializerError::ContentChanged { view: view.id.clone(), files: choice.changed });
+        }
+        Ok(choice.files)
+    }
+}
+
+/// Whether history of the view was ever loaded. That a file has a number does not say so.
+pub(crate) async fn has_history(log: &Log) -> Result<bool, MaterializerError> {
+    Ok(loaded_files::numbers(log).await? > 0
+        && (log.row_count() > 0 || loaded_files::has_first_load(log).await?))
+}
+
+/// The choice under way.
+struct Choice<'a> {
+    target: &'a Target,
+    log: &'a Log,
+    dead_letters: &'a DeadLetters,
+    /// Files of which some others that hold rows of the same are not all loaded.
+    unfinished: BTreeSet<BTreeSet<String>>,
+    /// Loaded files that hold something else now.
+    changed: Vec<String>,
+    files: FilesToLoad,
+}
+
+/// How a file is loaded, by what the log records of it.
+enum Load {
+    /// Under this number, of which rows may be in the log if it resumes.
+    Under {
+        number: u32,
+        resumes: bool,
+    },
+    UnderNewNumber,
+    /// It is loaded already.
+    Known,
+    /// It was loaded, and holds something else now.
+    Changed,
+}
+
+impl Choice<'_> {
+    /// Adds a file, unless it is loaded already: then returns true.
+    async fn add(&mut self, file: SourceFile, now: Micros) -> Result<bool, MaterializerError> {
+        let before = loaded_files::file(self.log, &file.name).await?;
+        let recorded = before.and_then(|before| before.content);
+        let content = content(&file, recorded, now).await?;
+        let (number, resumes) = match self.load(&file, before, content).await? {
+            Load::Known => {
+                let recorded = recorded.and_then(|recorded| recorded.fingerprint);
+                if content.fingerprint.is_some() && content.fingerprint != recorded {
+                    self.files.fingerprints.push(loaded_files::fingerprint(&file, content));
+                }
+                return Ok(true);
+            }
+            Load::Changed => {
+                self.changed.push(format!("`{}`", file.path.display()));
+                return Ok(false);
+            }
+            Load::Under { number, resumes } => (number, resumes),
+            Load::UnderNewNumber => {
+                let number = self.files.numbers_after;
+                self.files.numbers_after += 1;
+                self.files.numbered.push(loaded_files::numbered(&file, number));
+                (number, false)
+            }
+        };
+        // Before the first row of any is loaded.
+        let path = file.path.clone();
+        let checked = blocking::run(move || file_text::check_compressed(&path)).await?;
+        checked.map_err(|error| MaterializerError::file(&file.path, error))?;
+        let counted_in = loaded_files::numbers_of(self.log, &file.replaces).await?;
+        self.files.files.push(FileToLoad { file, content, number, resumes, counted_in });
+        Ok(false)
+    }
+
+    async fn load(
+        &self,
+        file: &SourceFile,
+        before: Option<loaded_files::LoadedFile>,
+        content: FileContent,
+    ) -> Result<Load, MaterializerError> {
+        let is_static = self.target.view.is_static;
+        let Some(before) = before else { return Ok(Load::UnderNewNumber) };
+        let number = before.number;
+        Ok(match before.content {
+            Some(recorded) if recorded.hash == content.hash => {
+                // If a static file's old content is back before the new one was loaded, it is in the log.
+                let is_whole =
+                    before.is_complete || (is_static && !loaded_files::is_begun(self.log, number).await?);
+                match is_whole && !self.unfinished.contains(&file.replaces) {
+                    true => Load::Known,
+                    false => Load::Under { number, resumes: true },
+                }
+            }
+            // Nothing of it is in the log: at most refused rows, perhaps of other content.
+            None => match loaded_files::refused_content(self.dead_letters, number).await? {
+                Some(refused) if refused != content.hash => Load::UnderNewNumber,
+                _ => Load::Under { number, resumes: false },
+            },
+            Some(_) if is_static => Load::UnderNewNumber,
+            Some(_) => Load::Changed,
+        })
+    }
+}
+
+/// The content of a file, found on a thread that may wait for the disk.
+async fn content(
+    file: &SourceFile,
+    recorded: Option<RecordedContent>,
+    now: Micros,
+) -> Result<FileContent, MaterializerError> {
+    let file = file.clone();
+    blocking::run(move || FileContent::of(&file, recorded, now)).await?
+}
+
+/// Of files that hold rows of the same others, those that are not all loaded: which of them holds which rows is
+/// known once all are read.
+async fn unfinished(
+    log: &Log,
+    files: &[SourceFile],
+) -> Result<BTreeSet<BTreeSet<String>>, MaterializerError> {
+    let mut unfinished = BTreeSet::new();
+    for file in files.iter().filter(|file| !file.replaces.is_empty()) {
+        if !loaded_files::file(log, &file.name).await?.is_some_and(|before| before.is_complete) {
+            unfinished.insert(file.replaces.clone());
+        }
+    }
+    Ok(unfinished)
+}

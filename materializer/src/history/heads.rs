@@ -1,0 +1,210 @@
+//! What in the first rows of a source's files contradicts its definition: columns that are missing or of another type,
+//! values that do not fit, rows that do not say when they happened. Nothing is loaded.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use feature::{Field, Name, Source, VersionId, View};
+use serde::Serialize;
+use transform::{BadReason, ViewTransform};
+
+use super::batch_source::{BatchSource, RowReader};
+use super::locate;
+use super::source_file::{SourceFile, SourceFiles, TableVersions};
+use crate::blocking;
+use crate::error::MaterializerError;
+
+/// Rows that are read of each file.
+pub const HEAD_ROWS: usize = 1_000;
+/// Files of which the first rows are read.
+const MAX_FILES: usize = 500;
+
+/// What the first rows of a source's files contradict.
+#[derive(Debug, Default)]
+pub struct Heads {
+    /// What does not fit, by file, row and column.
+    pub misfits: Vec<Misfit>,
+    /// Files that were not read because there are too many.
+    pub files_left_out: usize,
+}
+
+/// Something that does not fit the source's definition.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+pub struct Misfit {
+    /// The file; `None` if no file can be named.
+    pub file: Option<String>,
+    /// The first such row, from 1; `None` if it concerns the whole file.
+    pub row: Option<u64>,
+    /// The declared column, if it is of one.
+    pub column: Option<Name>,
+    /// What is wrong.
+    pub problem: String,
+    /// How many of the rows that were read have it, for a row's misfit.
+    pub rows: u64,
+}
+
+impl std::fmt::Display for Misfit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.file, self.row) {
+            (Some(file), Some(row)) => write!(f, "`{file}`, row {row}: ")?,
+            (Some(file), None) => write!(f, "`{file}`: ")?,
+            _ => {}
+        }
+        f.write_str(&self.problem)?;
+        match self.rows {
+            0 | 1 => Ok(()),
+            rows => write!(f, " ({rows} of its first {HEAD_ROWS} rows do not fit)"),
+        }
+    }
+}
+
+/// Reads the first rows of each file of a source's history. A source without history has none.
+pub async fn heads(project: &Path, source: &Source) -> Heads {
+    if source.batch.is_none() {
+        return Heads::default();
+    }
+    let no_view = View::bare(
+        VersionId { name: source.name.clone(), version: 1 },
+        source.name.clone(),
+        Vec::new(),
+        source.name.clone(),
+    );
+    let (batch_source, found) = match files(project, source, &no_view.id).await {
+        Ok(found) => found,
+        Err(MaterializerError::File { path, problems }) => {
+            let misfits = problems.into_iter().map(|problem| of_file(&path, problem)).collect();
+            return Heads { misfits, files_left_out: 0 };
+        }
+        Err(MaterializerError::Path { path, why, .. }) => {
+            return Heads { misfits: vec![of_source(format!("`{path}`: {why}"))], files_left_out: 0 };
+        }
+        Err(error) => return Heads { misfits: vec![of_source(error.to_string())], files_left_out: 0 },
+    };
+    let files_left_out = found.files.len().saturating_sub(MAX_FILES);
+    // An expression that does not compile is reported when definitions are checked.
+    let has_times = source.event_time.is_some() || source.available_at.is_some();
+    let times = if has_times { ViewTransform::compile(source, &no_view).ok() } else { None };
+    let (source, project) = (source.clone(), project.to_owned());
+    let misfits = blocking::run(move || {
+        let heads = found.files.iter().take(MAX_FILES).map(|file| Head {
+            source: &source,
+            batch_source: batch_source.as_ref(),
+            times: times.as_ref(),
+            shown: file.path.strip_prefix(&project).unwrap_or(&file.path).display().to_string(),
+            file,
+        });
+        heads.flat_map(|head| head.misfits()).collect::<Vec<Misfit>>()
+    });
+    let misfits = misfits.await.unwrap_or_else(|error| vec![of_source(error.to_string())]);
+    Heads { misfits, files_left_out }
+}
+
+/// A source's history, and all of its files.
+async fn files(
+    project: &Path,
+    source: &Source,
+    view: &VersionId,
+) -> Result<(Arc<dyn BatchSource>, SourceFiles), MaterializerError> {
+    let (project, source, id) = (project.to_owned(), source.clone(), view.clone());
+    let found = blocking::run(move || locate::batch_source(&project, &source, &id)).await??;
+    let files = found.files(view, TableVersions::default()).await?;
+    Ok((found, files))
+}
+
+fn of_source(problem: String) -> Misfit {
+    Misfit { file: None, row: None, column: None, problem, rows: 0 }
+}
+
+fn of_file(file: &str, problem: String) -> Misfit {
+    Misfit { file: Some(file.to_owned()), row: None, column: None, problem, rows: 0 }
+}
+
+/// A file whose first rows are read.
+struct Head<'a> {
+    source: &'a Source,
+    batch_source: &'a dyn BatchSource,
+    /// Computes when a row happened and when it was available.
+    times: Option<&'a ViewTransform>,
+    shown: String,
+    file: &'a SourceFile,
+}
+
+impl Head<'_> {
+    fn misfits(&self) -> Vec<Misfit> {
+        let schema = &self.source.schema;
+        let named = |error: MaterializerError| {
+            problems_of(error).into_iter().map(|what| of_file(&self.shown, what)).collect()
+        };
+        match self.open(schema) {
+            Ok(reader) => self.rows(reader, schema).unwrap_or_else(named),
+            Err(error) => {
+                let mut misfits: Vec<Misfit> = named(error);
+                // The columns that can be read are read, so that everything is reported at once.
+                let fits = |field: &&Field| self.open(std::slice::from_ref(*field)).is_ok();
+                let fitting: Vec<Field> = schema.iter().filter(fits).cloned().collect();
+                if !fitting.is_empty() {
+                    let rows = self.open(&fitting).and_then(|reader| self.rows(reader, &fitting));
+                    misfits.extend(rows.unwrap_or_else(named));
+                }
+                misfits
+            }
+        }
+    }
+
+    /// A reader of these columns.
+    fn open(&self, columns: &[Field]) -> Result<Box<dyn RowReader>, MaterializerError> {
+        self.batch_source.open(columns, self.file, Some(HEAD_ROWS))
+    }
+
+    /// What does not fit in the first rows: for each column the first row, and how many there are.
+    fn rows(
+        &self,
+        mut reader: Box<dyn RowReader>,
+        columns: &[Field],
+    ) -> Result<Vec<Misfit>, MaterializerError> {
+        let Some(read) = reader.next_rows()? else { return Ok(Vec::new()) };
+        let mut found: BTreeMap<(Option<Name>, &str), Misfit> = BTreeMap::new();
+        let mut add = |row: usize, column: Option<Name>, kind: &'static str, problem: String| {
+            let first = || Misfit {
+                file: Some(self.shown.clone()),
+                row: Some(read.first_row + row as u64 + 1),
+                column: column.clone(),
+                problem,
+                rows: 0,
+            };
+            found.entry((column.clone(), kind)).or_insert_with(first).rows += 1;
+        };
+        for unreadable in &read.unreadable {
+            for problem in &unreadable.problems {
+                add(unreadable.row, problem.column.clone(), "unreadable", problem.what.clone());
+            }
+        }
+        let has_times = |times: &&ViewTransform| times.input().iter().all(|field| columns.contains(field));
+        if let Some(times) = self.times.filter(has_times) {
+            for bad in times.apply(&read.batch)?.bad {
+                let row = bad.row as usize;
+                if read.unreadable.iter().any(|unreadable| unreadable.row == row) {
+                    continue;
+                }
+                let column = match &bad.reason {
+                    BadReason::NullEventTime { column } | BadReason::NullDeclaredTime { column } => {
+                        column.parse().ok()
+                    }
+                    _ => None,
+                };
+                add(row, column, bad.reason.kind(), bad.reason.to_string());
+            }
+        }
+        let mut misfits: Vec<Misfit> = found.into_values().collect();
+        misfits.sort_by_key(|misfit| misfit.row);
+        Ok(misfits)
+    }
+}
+
+fn problems_of(error: MaterializerError) -> Vec<String> {
+    match error {
+        MaterializerError::File { problems, .. } => problems,
+        error => vec![error.to_string()],
+    }
+}

@@ -1,0 +1,81 @@
+//! Files with a JSON object on each line. Values are read by the rules of JSON streams.
+
+use feature::{Field, Source, Value, VersionId};
+use futures::future::{BoxFuture, FutureExt, ready};
+
+use super::batch_source::{BatchSource, RowReader};
+use super::file_text;
+use super::source_file::{SourceFile, SourceFiles, TableVersions};
+use super::source_rows::RowProblem;
+use super::text_records::Records;
+use super::text_rows::{RecordFormat, TextColumn, TextReader, TextRecords};
+use crate::error::MaterializerError;
+use crate::rows::json_object;
+
+/// A source whose history is JSON files.
+pub(crate) struct JsonSource {
+    pub(crate) source: Source,
+    pub(crate) files: SourceFiles,
+}
+
+impl BatchSource for JsonSource {
+    fn files<'a>(
+        &'a self,
+        _: &'a VersionId,
+        _: TableVersions,
+    ) -> BoxFuture<'a, Result<SourceFiles, MaterializerError>> {
+        ready(Ok(self.files.clone())).boxed()
+    }
+
+    fn open(
+        &self,
+        columns: &[Field],
+        file: &SourceFile,
+        max_rows: Option<usize>,
+    ) -> Result<Box<dyn RowReader>, MaterializerError> {
+        let names = columns.iter().map(|field| self.source.stored_name(&field.name).to_owned());
+        let format = JsonRecord { fields: columns.to_vec(), names: names.collect() };
+        let records = open_records(file)?;
+        Ok(Box::new(TextReader::new(&self.source, columns, file, format, records, max_rows)?))
+    }
+}
+
+/// The lines of a file.
+pub(crate) fn open_records(file: &SourceFile) -> Result<TextRecords, MaterializerError> {
+    let text = file_text::text(&file.path);
+    Ok(Records::lines(text.map_err(|error| MaterializerError::file(&file.path, error))?))
+}
+
+/// Refuses a file that is one JSON list.
+pub(crate) fn refuse_list(first: &[u8]) -> Result<(), &'static str> {
+    match first.first() {
+        Some(b'[') => Err("it begins with a list: write one JSON object on each line"),
+        _ => Ok(()),
+    }
+}
+
+/// An object with these columns, which have these names in it.
+struct JsonRecord {
+    fields: Vec<Field>,
+    names: Vec<String>,
+}
+
+impl RecordFormat for JsonRecord {
+    fn find(&self, _: &str, index: usize) -> Option<usize> {
+        // Objects name their own columns: one that an object lacks is null.
+        Some(index)
+    }
+
+    fn missing(&self, stored: &str) -> String {
+        format!("the file has no column `{stored}`")
+    }
+
+    fn check_first(&self, record: &[u8]) -> Result<(), &'static str> {
+        refuse_list(record)
+    }
+
+    fn values(&self, _: &[TextColumn], record: &[u8]) -> Result<Vec<Value>, Vec<RowProblem>> {
+        json_object::decode(&self.fields, &self.names, record)
+            .map_err(|what| vec![RowProblem { column: None, what }])
+    }
+}

@@ -1,0 +1,152 @@
+//! Loading history: which files of a source are new, their rows through the view's transform into the log, and the
+//! online store after it.
+//!
+//! Every chunk of rows is one commit, and the markers of its files are in the same commit. So a load that was
+//! interrupted goes on where it stopped, and one that is repeated changes nothing. What a load does is decided on
+//! one snapshot, and each of its commits is a conflict if another load, or the start of a stream, came in between:
+//! then everything that is not committed is decided again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use offline::{BatchPoint, OfflineError};
+use online::Mender;
+use transform::ViewTransform;
+
+use super::batch_source::BatchSource;
+use super::chunk::{Chunk, CommittedRows, HistoryLoad, Mode};
+use super::event_range::EventRange;
+use super::file_validator::WaitingRows;
+use super::files_to_load::{FilesToLoad, has_history};
+use super::load_report::LoadReport;
+use super::{loaded_files, locate, old_files};
+use crate::blocking;
+use crate::error::MaterializerError;
+use crate::load_lock::LoadLock;
+use crate::load_turn::LoadTurn;
+use crate::materializer::{Materializer, Target};
+use crate::stream_start;
+
+/// How often a load is decided again because another writer committed in between.
+const TRIES: usize = 20;
+
+impl<W: Mender> Materializer<W> {
+    /// Loads a source's history into the view's log, then syncs the online store. Files that were loaded before
+    /// are skipped. `progress` is called for each batch with the number of rows that were read.
+    pub async fn backfill(
+        &self,
+        target: &Target,
+        range: EventRange,
+        progress: impl Fn(u64),
+    ) -> Result<LoadReport, MaterializerError> {
+        if target.view.is_static && !range.is_all() {
+            return Err(MaterializerError::RangeOfStatic { view: target.view.id.clone() });
+        }
+        self.load(target, Mode::Backfill(range), &progress).await
+    }
+
+    /// Loads what is new in the view's source since the last load into both stores.
+    pub async fn materialize(
+        &self,
+        target: &Target,
+        progress: impl Fn(u64),
+    ) -> Result<LoadReport, MaterializerError> {
+        self.load(target, Mode::Materialize, &progress).await
+    }
+
+    async fn load(
+        &self,
+        target: &Target,
+        mode: Mode,
+        progress: &impl Fn(u64),
+    ) -> Result<LoadReport, MaterializerError> {
+        let mut committed = CommittedRows::default();
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.try_load(target, mode, progress, &mut committed).await {
+                Err(MaterializerError::Offline(error @ OfflineError::Conflict { .. })) if tries < TRIES => {
+                    tracing::debug!("{}: {error}", target.view.id);
+                }
+                loaded => return loaded,
+            }
+        }
+    }
+
+    async fn try_load(
+        &self,
+        target: &Target,
+        mode: Mode,
+        progress: &impl Fn(u64),
+        committed: &mut CommittedRows,
+    ) -> Result<LoadReport, MaterializerError> {
+        let view = &target.view;
+        // The decision is made on what is there once nobody else loads.
+        let lock = LoadLock::acquire(&self.offline.log(view).await?).await?;
+        let log = self.offline.log(view).await?;
+        if mode == Mode::Materialize && !view.is_static && !has_history(&log).await? {
+            return Err(MaterializerError::NeverBackfilled { view: view.id.clone() });
+        }
+        let dead_letters = self.offline.dead_letters(&view.id).await?;
+        let mut report = LoadReport::new(view.id.clone());
+        let source = self.batch_source(target).await?;
+        let now = (self.clock)();
+        let files = FilesToLoad::find(target, source.as_ref(), &log, &dead_letters, now, &mut report).await?;
+        BatchPoint::Hashed.pass();
+        if mode == Mode::Materialize && !view.is_static {
+            let (target, source, all) = (target.clone(), source.clone(), files.files.clone());
+            let now = (self.clock)();
+            let checked = move || old_files::check(&target, source.as_ref(), &all, now);
+            report.median_day = blocking::run(checked).await??;
+        }
+        let before = *committed;
+        let mut load = HistoryLoad {
+            materializer: self,
+            target,
+            mode,
+            batch_source: source,
+            transform: ViewTransform::compile(&target.source, view)?,
+            is_first: !loaded_files::has_first_load(&log).await?,
+            dead_letters,
+            turn: LoadTurn::next(&log).await?,
+            numbered: files.numbered,
+            numbers: loaded_files::numbers(&log).await?,
+            numbers_after: files.numbers_after,
+            fingerprints: files.fingerprints,
+            stream_start: stream_start::find(&log, &target.source).await?,
+            log,
+            report,
+            committed,
+            waiting: WaitingRows::new(),
+            loaded_rows: BTreeMap::new(),
+            chunk: Chunk::default(),
+        };
+        if load.turn.follows_unsettled() {
+            load.take_turn().await?;
+        }
+        load.mark(files.first_version.map(loaded_files::first_table_version));
+        for file in &files.files {
+            load.load_file(file, progress).await?;
+        }
+        if mode.range().is_all() {
+            load.mark(Some(loaded_files::first_load()));
+            load.mark(files.table_version.map(loaded_files::table_version));
+        }
+        let mut report = load.finish().await?;
+        BatchPoint::Settled.pass();
+        // What this command committed before it was decided again was found in the log.
+        report.rows_known = report.rows_known.saturating_sub(before.rows);
+        (report.rows_loaded, report.late) = (committed.rows, committed.late);
+        report.entities_written = committed.entities_written;
+        report.log_version = self.offline.log(view).await?.version();
+        report.entities = self.online.stats(&view.id).await?.rows;
+        drop(lock);
+        Ok(report)
+    }
+
+    /// The batch source of a target, with its files listed.
+    async fn batch_source(&self, target: &Target) -> Result<Arc<dyn BatchSource>, MaterializerError> {
+        let (project, target) = (self.project.clone(), target.clone());
+        blocking::run(move || locate::batch_source(&project, &target.source, &target.view.id)).await?
+    }
+}

@@ -1,0 +1,93 @@
+//! What a load did, for the user to read.
+
+use std::collections::BTreeMap;
+
+use feature::{Micros, VersionId};
+use serde::Serialize;
+
+use super::file_validator::FileCounts;
+use crate::rows::counts::add_counts;
+
+/// The outcome for the rows that one command read for one view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LoadReport {
+    /// The view.
+    pub view: VersionId,
+    /// Files that were read.
+    pub files: usize,
+    /// Files that had been loaded before, and were skipped.
+    pub files_known: usize,
+    /// Files beside them that were not read: their names are hidden or of another format.
+    pub files_unread: Vec<String>,
+    /// Rows that were read from the files, within the requested range of event times.
+    pub rows_read: u64,
+    /// Rows that are new in the log.
+    pub rows_loaded: u64,
+    /// Rows that were in the log already.
+    pub rows_known: u64,
+    /// Rows outside the requested range of event times.
+    pub outside_range: u64,
+    /// Rows that happened after the view's stream starts: they are left to the stream.
+    pub of_stream: u64,
+    /// Rows that did not pass the view's `where`.
+    pub filtered: u64,
+    /// Rows with a null in their key, left out.
+    pub null_keys: u64,
+    /// Of the loaded rows, those that arrived later than the source allows.
+    pub late: u64,
+    /// Rows in the dead-letter table, by reason.
+    pub refused: BTreeMap<String, u64>,
+    /// Rows that an expectation only warns of, by expectation.
+    pub warned: BTreeMap<String, u64>,
+    /// Of materialized rows, the day of the median one, as its first moment.
+    pub median_day: Option<Micros>,
+    /// The version of the log afterwards; `None` if nothing was ever loaded.
+    pub log_version: Option<u64>,
+    /// Entities whose online rows were written.
+    pub entities_written: u64,
+    /// Entities in the online store afterwards.
+    pub entities: u64,
+}
+
+impl LoadReport {
+    pub(crate) fn new(view: VersionId) -> Self {
+        Self {
+            view,
+            files: 0,
+            files_known: 0,
+            files_unread: Vec::new(),
+            rows_read: 0,
+            rows_loaded: 0,
+            rows_known: 0,
+            outside_range: 0,
+            of_stream: 0,
+            filtered: 0,
+            null_keys: 0,
+            late: 0,
+            refused: BTreeMap::new(),
+            warned: BTreeMap::new(),
+            median_day: None,
+            log_version: None,
+            entities_written: 0,
+            entities: 0,
+        }
+    }
+
+    /// Adds what was counted of a file's rows. How many were loaded is known once they are committed.
+    pub(crate) fn add(&mut self, counts: FileCounts) {
+        let FileCounts { rows, known, outside_range, of_stream } = counts;
+        self.rows_read += rows.read;
+        self.rows_known += known;
+        self.outside_range += outside_range;
+        self.of_stream += of_stream;
+        self.filtered += rows.filtered;
+        self.null_keys += rows.null_keys;
+        add_counts(&mut self.refused, rows.refused);
+        add_counts(&mut self.warned, rows.warned);
+    }
+
+    /// Rows that were refused, whatever the reason.
+    pub fn refused_rows(&self) -> u64 {
+        self.refused.values().sum()
+    }
+}

@@ -1,0 +1,149 @@
+//! What a log records of the files that were loaded into it, in the same commits as their rows.
+
+use std::collections::BTreeSet;
+
+use feature::Micros;
+use offline::{DeadLetters, Log, Marker};
+
+use super::file_content::{FileContent, RecordedContent};
+use super::source_file::{SourceFile, TableVersions};
+use crate::error::MaterializerError;
+use crate::markers::{self, FILE_NUMBERS, FIRST_LOAD, FIRST_TABLE_VERSION, TABLE_VERSION};
+
+/// A file that has a number: loaded before, wholly or in part, or about to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct LoadedFile {
+    /// The number in the positions of its rows.
+    pub(crate) number: u32,
+    /// What it held; `None` if nothing of it was committed.
+    pub(crate) content: Option<RecordedContent>,
+    /// Whether all of its rows were loaded.
+    pub(crate) is_complete: bool,
+}
+
+/// What the log records of a file; `None` if it has no number.
+pub(crate) async fn file(log: &Log, name: &str) -> Result<Option<LoadedFile>, MaterializerError> {
+    let Some(number) = markers::read_number(log, &markers::file_number(name)).await? else { return Ok(None) };
+    let hash = markers::read(log, &markers::file_content(name)).await?;
+    // 0 says that there was none to record.
+    let fingerprint = markers::read(log, &markers::file_identity(name)).await?.filter(|value| *value != 0);
+    let is_complete = markers::read(log, &markers::file_complete(number)).await?.is_some();
+    let content = hash.map(|hash| RecordedContent { hash, fingerprint });
+    Ok(Some(LoadedFile { number, content, is_complete }))
+}
+
+/// Whether rows were committed under a number. A load of new content that was interrupted has given its file the
+/// number already, and the recorded content is still that of the number before.
+pub(crate) async fn is_begun(log: &Log, number: u32) -> Result<bool, MaterializerError> {
+    Ok(markers::read(log, &markers::load_started(number)).await?.is_some())
+}
+
+/// When the load of a file began, as the first commit recorded it that knew of the file.
+pub(crate) async fn started_at(
+    log: &Log,
+    dead_letters: &DeadLetters,
+    number: u32,
+) -> Result<Option<Micros>, MaterializerError> {
+    let key = markers::load_started(number);
+    let recorded = match markers::read(log, &key).await? {
+        Some(recorded) => Some(recorded),
+        None => dead_letters.marker(&key).await?,
+    };
+    recorded.map(|value| markers::moment(&log.view().id, &key, value)).transpose()
+}
+
+/// The hash of a file when rows of it were refused and none were committed.
+pub(crate) async fn refused_content(
+    dead_letters: &DeadLetters,
+    number: u32,
+) -> Result<Option<i64>, MaterializerError> {
+    Ok(dead_letters.marker(&markers::refused_content(number)).await?)
+}
+
+/// The numbers of those of these files that have one.
+pub(crate) async fn numbers_of(log: &Log, names: &BTreeSet<String>) -> Result<Vec<u32>, MaterializerError> {
+    let mut numbers = Vec::new();
+    for name in names {
+        numbers.extend(markers::read_number::<u32>(log, &markers::file_number(name)).await?);
+    }
+    Ok(numbers)
+}
+
+/// Whether a commit of these markers and no rows would change nothing.
+pub(crate) async fn has_all(log: &Log, markers: &[Marker]) -> Result<bool, MaterializerError> {
+    for marker in markers {
+        if log.marker(&marker.app).await? != Some(marker.version) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a whole load of the view has ended before.
+pub(crate) async fn has_first_load(log: &Log) -> Result<bool, MaterializerError> {
+    Ok(markers::read(log, FIRST_LOAD).await?.is_some())
+}
+
+/// The marker of the last commit of a whole load.
+pub(crate) fn first_load() -> Marker {
+    markers::marker(FIRST_LOAD, 1)
+}
+
+/// How many numbers were given to files so far.
+pub(crate) async fn numbers(log: &Log) -> Result<u32, MaterializerError> {
+    Ok(markers::read_number(log, FILE_NUMBERS).await?.unwrap_or(0))
+}
+
+/// The marker of how many numbers were given to files.
+pub(crate) fn numbers_given(numbers: u32) -> Marker {
+    markers::marker(FILE_NUMBERS, i64::from(numbers))
+}
+
+/// How far the log's Delta source was loaded.
+pub(crate) async fn table_versions(log: &Log) -> Result<TableVersions, MaterializerError> {
+    let whole = markers::read_number(log, TABLE_VERSION).await?;
+    Ok(TableVersions { whole, first: markers::read_number(log, FIRST_TABLE_VERSION).await? })
+}
+
+/// The marker of a first load's first commit: the version of a Delta source with which it begins.
+pub(crate) fn first_table_version(version: u64) -> Marker {
+    markers::marker(FIRST_TABLE_VERSION, version as i64)
+}
+
+/// The marker of the commit with which everything up to this version of a Delta source is loaded.
+pub(crate) fn table_version(version: u64) -> Marker {
+    markers::marker(TABLE_VERSION, version as i64)
+}
+
+/// The marker of a file's number: recorded before anything is written elsewhere under it.
+pub(crate) fn numbered(file: &SourceFile, number: u32) -> Marker {
+    markers::marker(markers::file_number(&file.name), i64::from(number))
+}
+
+/// The markers of the commit with a file's first rows, beside its fingerprint.
+pub(crate) fn begun(file: &SourceFile, number: u32, content: FileContent, started_at: Micros) -> [Marker; 3] {
+    [
+        numbered(file, number),
+        markers::marker(markers::file_content(&file.name), content.hash),
+        markers::marker(markers::load_started(number), started_at.get()),
+    ]
+}
+
+/// The marker of a file's fingerprint, so that it is not read again while it has that. It is recorded in a commit
+/// that is made anyway: a load that changes nothing else commits nothing.
+pub(crate) fn fingerprint(file: &SourceFile, content: FileContent) -> Marker {
+    markers::marker(markers::file_identity(&file.name), content.fingerprint.unwrap_or(0))
+}
+
+/// The markers beside the refused rows of a file: of which content they are, and when its load began.
+pub(crate) fn refused(number: u32, content: FileContent, started_at: Micros) -> [Marker; 2] {
+    [
+        markers::marker(markers::load_started(number), started_at.get()),
+        markers::marker(markers::refused_content(number), content.hash),
+    ]
+}
+
+/// The marker of the commit with a file's last rows.
+pub(crate) fn completed(number: u32) -> Marker {
+    markers::marker(markers::file_complete(number), 1)
+}

@@ -1,0 +1,100 @@
+//! How old the rows of new files are. Rows that are loaded now are known from now on: a file whose newest row no read
+//! of today reaches would be seen by no label at all, so it is refused as history; of others it is reported how old
+//! they are.
+
+use std::collections::BTreeMap;
+
+use arrow::array::AsArray;
+use arrow::datatypes::TimestampMicrosecondType;
+use feature::{Fold, Micros, Span, View};
+use transform::{EVENT_TIME, ViewTransform};
+
+use super::batch_source::BatchSource;
+use super::files_to_load::FileToLoad;
+use crate::error::MaterializerError;
+use crate::materializer::Target;
+
+const DAY_US: i64 = 86_400_000_000;
+
+/// How far back a read of the view sees: its ttl or the longest window, with its hop. `None` if it sees everything.
+fn reach(view: &View) -> Option<Span> {
+    let of = |feature: &feature::Feature| match &feature.fold {
+        Fold::Latest { .. } => view.ttl,
+        Fold::Aggregate { window, .. } => window.as_ref().map(|window| window.length().plus(window.hop())),
+    };
+    let reaches: Option<Vec<Span>> = view.features.iter().map(of).collect();
+    reaches.and_then(|reaches| reaches.into_iter().max())
+}
+
+/// Refuses files whose newest row the view does not see any more. Else returns the day, as its first moment, on
+/// which the median of their rows happened; `None` if they have no rows. Blocks: reads all of them.
+pub(crate) fn check(
+    target: &Target,
+    batch_source: &dyn BatchSource,
+    files: &[FileToLoad],
+    now: Micros,
+) -> Result<Option<Micros>, MaterializerError> {
+    let reach = reach(&target.view);
+    let mut days: BTreeMap<i64, u64> = BTreeMap::new();
+    let mut old = Vec::new();
+    for file in files {
+        let Some(newest) = newest(target, batch_source, file, &mut days)? else { continue };
+        if reach.is_some_and(|reach| newest.saturating_add(reach) < now) {
+            old.push(format!("`{}`, whose newest row is of {newest}", file.file.path.display()));
+        }
+    }
+    match reach {
+        Some(reach) if !old.is_empty() => {
+            Err(MaterializerError::History { view: target.view.id.clone(), files: old, reach })
+        }
+        _ => Ok(median(&days)),
+    }
+}
+
+/// The newest event of the file's rows that pass the view's `where`. Adds how many happened on each day.
+fn newest(
+    target: &Target,
+    batch_source: &dyn BatchSource,
+    file: &FileToLoad,
+    days: &mut BTreeMap<i64, u64>,
+) -> Result<Option<Micros>, MaterializerError> {
+    let Target { view, source } = target;
+    let only_times = View {
+        keys: Vec::new(),
+        key_expressions: Vec::new(),
+        columns: Vec::new(),
+        features: Vec::new(),
+        expectations: Vec::new(),
+        ..(**view).clone()
+    };
+    let transform = ViewTransform::compile(source, &only_times)?;
+    let mut reader = batch_source.open(transform.input(), &file.file, None)?;
+    let mut newest = None;
+    while let Some(read) = reader.next_rows()? {
+        let rows = transform.apply(&read.batch)?.rows;
+        let times = rows.column_by_name(EVENT_TIME);
+        let times = times.and_then(|times| times.as_primitive_opt::<TimestampMicrosecondType>());
+        let times = times.ok_or_else(|| {
+            MaterializerError::invariant(&view.id, "a transform of event times gave no event times")
+        })?;
+        for time in times.values() {
+            newest = newest.max(Some(*time));
+            *days.entry(time.div_euclid(DAY_US)).or_default() += 1;
+        }
+    }
+    let moment = |newest| {
+        Micros::new(newest)
+            .map_err(|_| MaterializerError::invariant(&view.id, "a transformed event time is out of range"))
+    };
+    newest.map(moment).transpose()
+}
+
+fn median(days: &BTreeMap<i64, u64>) -> Option<Micros> {
+    let rows: u64 = days.values().sum();
+    let mut before = 0;
+    let day = days.iter().find(|(_, count)| {
+        before += **count;
+        before * 2 >= rows
+    });
+    day.and_then(|(day, _)| Micros::new(day * DAY_US).ok())
+}

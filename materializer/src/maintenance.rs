@@ -1,0 +1,49 @@
+//! Operations that read no source: online rows written again from the log, and compaction of the log.
+
+use std::sync::Arc;
+
+use feature::View;
+use offline::Optimized;
+use online::Mender;
+
+use crate::error::MaterializerError;
+use crate::fold::{rebuild, sync};
+use crate::load_lock::LoadLock;
+use crate::load_turn::LoadTurn;
+use crate::materializer::Materializer;
+
+impl<W: Mender> Materializer<W> {
+    /// Writes every online row of the view again from its whole log, while others read and write: readers see the
+    /// old row or the new one. It takes a turn, as loads do: a load whose rows are online ahead of their
+    /// commit starts over. Returns how many entities the log has.
+    pub async fn rebuild(&self, view: &Arc<View>) -> Result<u64, MaterializerError> {
+        let _lock = LoadLock::acquire(&self.offline.log(view).await?).await?;
+        let mut log = self.offline.log(view).await?;
+        let turn = match log.version() {
+            Some(_) => Some(LoadTurn::begin(&mut log).await?),
+            None => None,
+        };
+        let entities = rebuild::rebuild(&mut log, &self.online, self.clock).await?;
+        if let Some(turn) = turn {
+            turn.settle(&mut log).await?;
+        }
+        Ok(entities)
+    }
+
+    /// Folds the view's whole log into the online store. Returns how many entities were written.
+    pub async fn sync(&self, view: &Arc<View>) -> Result<u64, MaterializerError> {
+        let mut log = self.offline.log(view).await?;
+        sync::sync(&mut log, &self.online, self.clock).await
+    }
+
+    /// Compacts the view's log if it has more files than this. Readers and writers go on.
+    pub async fn compact(
+        &self,
+        view: &Arc<View>,
+        files: usize,
+    ) -> Result<Option<Optimized>, MaterializerError> {
+        let mut log = self.offline.log(view).await?;
+        let live = log.snapshot()?.map_or(0, |snapshot| snapshot.files.len());
+        Ok(if live > files { Some(log.optimize().await?) } else { None })
+    }
+}

@@ -1,0 +1,154 @@
+//! Every durable transaction key that the materializer writes into a log or its dead letters, in one place.
+//!
+//! A key is an application transaction of Delta: it is committed together with the rows that it speaks of, and
+//! read back on the next run. Stored logs hold these strings, so none of them may ever change; the test below
+//! pins them. A file is known by its name below its source's folder, or by the number in its rows' positions.
+
+use feature::{Micros, VersionId};
+use offline::{Log, Marker};
+
+use crate::error::MaterializerError;
+
+/// 1 once a first load of all history has ended.
+pub(crate) const FIRST_LOAD: &str = "first-load";
+/// How many numbers were given to files.
+pub(crate) const FILE_NUMBERS: &str = "files";
+/// The version of a Delta source up to which everything was loaded.
+pub(crate) const TABLE_VERSION: &str = "source-version";
+/// The version of a Delta source whose files the first load began with.
+pub(crate) const FIRST_TABLE_VERSION: &str = "source-first-version";
+/// The newest turn that a load has taken.
+pub(crate) const TURN_TAKEN: &str = "loads";
+/// The newest turn whose rows are all online.
+pub(crate) const TURN_SETTLED: &str = "loads-settled";
+/// The event time from which the stream counts, in microseconds.
+pub(crate) const STREAM_START: &str = "stream-from";
+
+/// The keys that every load moves: a decision that depends on the history in the log reads them.
+pub(crate) const HISTORY_READS: [&str; 2] = [FILE_NUMBERS, FIRST_LOAD];
+
+/// The keys on which a load is decided: if another writer moves one of them before a commit, the commit is a
+/// conflict and the load is decided again.
+pub(crate) const LOAD_READS: [&str; 7] =
+    [FILE_NUMBERS, FIRST_LOAD, TABLE_VERSION, FIRST_TABLE_VERSION, TURN_TAKEN, TURN_SETTLED, STREAM_START];
+
+/// The number of a file.
+pub(crate) fn file_number(name: &str) -> String {
+    format!("file:{name}")
+}
+
+/// The first 63 bits of the hash of a loaded file's bytes.
+pub(crate) fn file_content(name: &str) -> String {
+    format!("content:{name}")
+}
+
+/// A fingerprint of the identity, size and times of a loaded file, recorded beside its hash; 0 if it was changed too
+/// recently for them to tell a later change.
+pub(crate) fn file_identity(name: &str) -> String {
+    format!("stat:{name}")
+}
+
+/// The hash of the file with this number when rows of it were refused; kept in the dead letters.
+pub(crate) fn refused_content(number: u32) -> String {
+    format!("content:{number}")
+}
+
+/// 1 once all rows of the file with this number are in the log.
+pub(crate) fn file_complete(number: u32) -> String {
+    format!("complete:{number}")
+}
+
+/// When the load of the file with this number began: the limit for rows too far ahead depends on it.
+pub(crate) fn load_started(number: u32) -> String {
+    format!("started:{number}")
+}
+
+/// The next offset of a partition.
+pub(crate) fn next_offset(partition: u32) -> String {
+    format!("stream:{partition}")
+}
+
+/// The newest applied time of the online store when rows of a partition were committed.
+pub(crate) fn stream_stamp(partition: u32) -> String {
+    format!("stream-stamp:{partition}")
+}
+
+/// The first 63 bits of the hash of the name of a partition's topic.
+pub(crate) fn stream_topic(partition: u32) -> String {
+    format!("stream-topic:{partition}")
+}
+
+/// The first 63 bits of a digest, as a number that is never negative.
+pub(crate) fn first_63_bits(digest: &[u8; 32]) -> i64 {
+    let [a, b, c, d, e, f, g, h, ..] = *digest;
+    (u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 1) as i64
+}
+
+/// A key with its new value.
+pub(crate) fn marker(key: impl Into<String>, value: i64) -> Marker {
+    Marker { app: key.into(), version: value }
+}
+
+/// The value of a key, or `None` if it was never written.
+pub(crate) async fn read(log: &Log, key: &str) -> Result<Option<i64>, MaterializerError> {
+    Ok(log.marker(key).await?)
+}
+
+/// The value of a key that counts or numbers something.
+pub(crate) async fn read_number<N: TryFrom<i64>>(
+    log: &Log,
+    key: &str,
+) -> Result<Option<N>, MaterializerError> {
+    let Some(value) = log.marker(key).await? else { return Ok(None) };
+    N::try_from(value).map(Some).map_err(|_| out_of_range(&log.view().id, key, value))
+}
+
+/// The value of a key that is a moment.
+pub(crate) async fn read_moment(log: &Log, key: &str) -> Result<Option<Micros>, MaterializerError> {
+    log.marker(key).await?.map(|value| moment(&log.view().id, key, value)).transpose()
+}
+
+/// The moment that a key holds.
+pub(crate) fn moment(view: &VersionId, key: &str, value: i64) -> Result<Micros, MaterializerError> {
+    Micros::new(value).map_err(|_| out_of_range(view, key, value))
+}
+
+fn out_of_range(view: &VersionId, key: &str, value: i64) -> MaterializerError {
+    MaterializerError::MarkerOutOfRange { view: view.clone(), key: key.to_owned(), value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_in_stored_logs_never_change() {
+        let constants = [
+            FIRST_LOAD,
+            FILE_NUMBERS,
+            TABLE_VERSION,
+            FIRST_TABLE_VERSION,
+            TURN_TAKEN,
+            TURN_SETTLED,
+            STREAM_START,
+        ];
+        let stored = [
+            "first-load",
+            "files",
+            "source-version",
+            "source-first-version",
+            "loads",
+            "loads-settled",
+            "stream-from",
+        ];
+        assert_eq!(constants, stored);
+        let of_names = [file_number, file_content, file_identity].map(|key| key("d=1/a.csv"));
+        let stored = ["file:d=1/a.csv", "content:d=1/a.csv", "stat:d=1/a.csv"];
+        assert_eq!(of_names, stored);
+        let of_numbers =
+            [refused_content, file_complete, load_started, next_offset, stream_stamp, stream_topic]
+                .map(|key| key(7));
+        let stored = ["content:7", "complete:7", "started:7", "stream:7", "stream-stamp:7", "stream-topic:7"];
+        assert_eq!(of_numbers, stored);
+    }
+}

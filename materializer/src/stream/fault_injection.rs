@@ -1,0 +1,215 @@
+//! Faults that tests inject into a stream: they end the process after a step of the protocol, or suspend it there, or
+//! switch one of its guards off, so that a checker that finds nothing wrong is known to work.
+
+use std::process::Command;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::protocol::Step;
+
+/// A point at which the process ends or is suspended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FaultPoint {
+    /// The offsets of partitions are known, and nothing was read yet.
+    Located,
+    /// A flush is transformed and folded in memory.
+    Transformed,
+    /// Its refused rows are in the dead letters.
+    Refused,
+    /// Half of its entities are online.
+    HalfWritten,
+    /// All of its entities are online.
+    Written,
+    /// The moment of the acknowledgement is taken.
+    Stamped,
+    /// The file with its rows is there, and no commit that names it.
+    FileWritten,
+    /// Its rows and positions are committed.
+    Committed,
+    /// The broker was notified.
+    Acknowledged,
+    /// An online store that lost rows has those of the log again, and the flush begins anew.
+    Rebuilt,
+}
+
+impl FaultPoint {
+    /// Every point, in the order of a flush.
+    pub const ALL: [FaultPoint; 10] = [
+        FaultPoint::Located,
+        FaultPoint::Transformed,
+        FaultPoint::Refused,
+        FaultPoint::HalfWritten,
+        FaultPoint::Written,
+        FaultPoint::Stamped,
+        FaultPoint::FileWritten,
+        FaultPoint::Committed,
+        FaultPoint::Acknowledged,
+        FaultPoint::Rebuilt,
+    ];
+
+    /// What settings and reports call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            FaultPoint::Located => "located",
+            FaultPoint::Transformed => "transformed",
+            FaultPoint::Refused => "refused",
+            FaultPoint::HalfWritten => "half-written",
+            FaultPoint::Written => "written",
+            FaultPoint::Stamped => "stamped",
+            FaultPoint::FileWritten => "file-written",
+            FaultPoint::Committed => "committed",
+            FaultPoint::Acknowledged => "acknowledged",
+            FaultPoint::Rebuilt => "rebuilt",
+        }
+    }
+
+    /// The point after a step that succeeded.
+    pub(crate) fn after(step: &Step) -> Option<Self> {
+        match step {
+            Step::Locate(_) => Some(FaultPoint::Located),
+            Step::Transform => Some(FaultPoint::Transformed),
+            Step::Refuse => Some(FaultPoint::Refused),
+            Step::Write => Some(FaultPoint::Written),
+            Step::Stamp => Some(FaultPoint::Stamped),
+            Step::Commit(_) => Some(FaultPoint::Committed),
+            Step::Acknowledge(_) => Some(FaultPoint::Acknowledged),
+            Step::Receive { .. }
+            | Step::Forget
+            | Step::Compare(_)
+            | Step::Rest { .. }
+            | Step::Done
+            | Step::Halt(_) => None,
+        }
+    }
+}
+
+/// What keeps rows from being lost, doubled or taken back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Guard {
+    /// A fold skips rows at or below its position.
+    Positions,
+    /// An online row is written only if the current one has folded nothing else.
+    CompareAndSet,
+    /// Positions are in the commit of their rows.
+    OneCommit,
+}
+
+/// The faults of a stream; by default none.
+#[derive(Debug, Default)]
+pub struct FaultInjection {
+    strike: Option<Strike>,
+    without: Option<Guard>,
+}
+
+/// Where the process ends or is suspended, and how often it passes there before.
+#[derive(Debug)]
+struct Strike {
+    at: FaultPoint,
+    passes_left: AtomicU64,
+    is_suspension: bool,
+}
+
+impl FaultInjection {
+    /// Ends the process once it has been at a point this many times.
+    pub fn end(at: FaultPoint, times: u64) -> Self {
+        Self::strike(at, times, false)
+    }
+
+    /// Suspends the process once it has been at a point this many times, until it is resumed.
+    pub fn suspend(at: FaultPoint, times: u64) -> Self {
+        Self::strike(at, times, true)
+    }
+
+    fn strike(at: FaultPoint, times: u64, is_suspension: bool) -> Self {
+        let strike = Strike { at, passes_left: AtomicU64::new(times.max(1)), is_suspension };
+        Self { strike: Some(strike), without: None }
+    }
+
+    /// The same with a guard switched off.
+    #[must_use]
+    pub fn without(self, guard: Guard) -> Self {
+        Self { without: Some(guard), ..self }
+    }
+
+    /// Counts a pass of a point, and returns whether the process ends or is suspended there.
+    pub(crate) fn strikes_at(&self, point: FaultPoint) -> bool {
+        self.strike
+            .as_ref()
+            .filter(|strike| strike.at == point)
+            .is_some_and(|strike| strike.passes_left.fetch_sub(1, Ordering::Relaxed) == 1)
+    }
+
+    /// Ends the process as a kill does: nothing is flushed. Or suspends all of it, until it is resumed.
+    pub(crate) fn strike_now(&self) {
+        if self.strike.as_ref().is_none_or(|strike| !strike.is_suspension) {
+            std::process::abort();
+        }
+        let own = std::process::id().to_string();
+        if !Command::new("kill").args(["-STOP", &own]).status().is_ok_and(|status| status.success()) {
+            std::process::abort();
+        }
+    }
+
+    /// Passes a point, and strikes if it is due there.
+    pub(crate) fn pass(&self, point: FaultPoint) {
+        if self.strikes_at(point) {
+            self.strike_now();
+        }
+    }
+
+    /// Whether a guard is on.
+    pub fn has(&self, guard: Guard) -> bool {
+        self.without != Some(guard)
+    }
+}
+
+impl FromStr for FaultPoint {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = FaultPoint::ALL.into_iter().find(|point| point.name() == name);
+        found.ok_or_else(|| {
+            format!(
+                "`{name}` is not a point of a stream: name one of {}",
+                FaultPoint::ALL.map(FaultPoint::name).join(", ")
+            )
+        })
+    }
+}
+
+impl FromStr for Guard {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "positions" => Ok(Guard::Positions),
+            "compare-and-set" => Ok(Guard::CompareAndSet),
+            "one-commit" => Ok(Guard::OneCommit),
+            _ => Err(format!(
+                "`{name}` is not a guard of a stream: name `positions`, `compare-and-set` or `one-commit`"
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_ends_at_the_pass_that_is_named_and_nowhere_else() {
+        let faults = FaultInjection::end(FaultPoint::Written, 2);
+        assert!(!faults.strikes_at(FaultPoint::Stamped));
+        assert!(!faults.strikes_at(FaultPoint::Written));
+        assert!(faults.strikes_at(FaultPoint::Written));
+        assert!(FaultPoint::ALL.into_iter().all(|point| !FaultInjection::default().strikes_at(point)));
+    }
+
+    #[test]
+    fn every_point_is_found_by_its_name() {
+        for point in FaultPoint::ALL {
+            assert_eq!(point.name().parse(), Ok(point));
+        }
+        assert!("elsewhere".parse::<FaultPoint>().unwrap_err().contains("half-written"));
+    }
+}

@@ -1,0 +1,66 @@
+//! What a follower keeps: between flushes, and of the flush that is under way.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use feature::Micros;
+use offline::{DeadLetter, DeadLetters, Log, OfflineStore};
+
+use super::stream_options::StreamOptions;
+use crate::first_use::FirstUse;
+use crate::materializer::Target;
+use crate::rows::accepted::AcceptedRows;
+use crate::rows::counts::RowCounts;
+use crate::stream::fold_cache::{FoldCache, RowsByEntity};
+use crate::stream::protocol::Protocol;
+use crate::stream::record_validator::RecordValidator;
+use crate::stream::stream_metrics::FlushTimes;
+use crate::stream::stream_report::StreamReport;
+
+pub(super) struct Follower<'a, W, F> {
+    pub(super) offline: &'a OfflineStore,
+    pub(super) online: &'a W,
+    pub(super) first_use: &'a FirstUse,
+    pub(super) clock: fn() -> Micros,
+    pub(super) target: &'a Target,
+    pub(super) options: &'a StreamOptions,
+    pub(super) feed: F,
+    pub(super) protocol: Protocol,
+    pub(super) validator: RecordValidator,
+    pub(super) log: Log,
+    pub(super) dead_letters: DeadLetters,
+    /// The positions of dead letters beyond the log's offsets: what was refused before a crash stays refused.
+    pub(super) refused_before: BTreeSet<(u32, u64)>,
+    pub(super) start: FollowerStart,
+    pub(super) cache: FoldCache,
+    pub(super) flush: Flush,
+    pub(super) report: StreamReport,
+    /// The end of each partition when it was assigned to this process for the first time.
+    pub(super) ends: BTreeMap<u32, u64>,
+    pub(super) lag_seen_at: Option<Micros>,
+    /// Whether the source reported that it cannot be reached, and gave nothing since.
+    pub(super) is_unreachable: bool,
+}
+
+/// Where the stream starts, and whether the log records it already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct FollowerStart {
+    pub(super) from: Option<Micros>,
+    pub(super) is_recorded: bool,
+}
+
+/// The flush that is under way.
+#[derive(Default)]
+pub(super) struct Flush {
+    pub(super) accepted: Option<AcceptedRows>,
+    pub(super) by_entity: RowsByEntity,
+    /// The moment at which its rows are folded.
+    pub(super) folded_at: Option<Micros>,
+    /// The moment of the acknowledgement.
+    pub(super) stamp: Option<Micros>,
+    /// What the online store's applied time was raised to.
+    pub(super) applied_at: Option<Micros>,
+    pub(super) dead_letters: Vec<DeadLetter>,
+    pub(super) counts: RowCounts,
+    pub(super) times: FlushTimes,
+    pub(super) written: usize,
+}

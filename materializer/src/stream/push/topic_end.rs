@@ -1,0 +1,68 @@
+//! How far a topic was acknowledged and how far its groups have read it, by its files.
+
+use std::fs;
+use std::path::Path;
+
+use super::number::{self, Number};
+use super::push_error::PushError;
+use super::segment::{self, Acknowledged};
+
+/// The offset up to which a group's log has everything, of the topic in this folder; 0 where the group is
+/// not known there. Any process may ask.
+pub fn read_up_to(folder: &Path, group: &str) -> u64 {
+    match number::read(&folder.join("groups").join(group)) {
+        Ok(Number::Is(read)) => read,
+        // It is written anew with the group's next commit.
+        Ok(Number::None | Number::Damaged) | Err(_) => 0,
+    }
+}
+
+/// The offset up to which every group has read; none where there is no group.
+pub(super) fn read_by_all(folder: &Path) -> Result<Option<u64>, PushError> {
+    let read = read_by_groups(folder)?;
+    // More than there is was read by nobody: the number is damaged, and nothing is dropped by it.
+    let end = match number::read(&folder.join("end")).map_err(PushError::disk(folder))? {
+        Number::Is(end) => end,
+        Number::None | Number::Damaged => 0,
+    };
+    Ok(read.into_iter().map(|read| read.filter(|read| *read <= end).unwrap_or(0)).min())
+}
+
+/// What each group has read, where its file can be read.
+pub(super) fn read_by_groups(folder: &Path) -> Result<Vec<Option<u64>>, PushError> {
+    let groups = folder.join("groups");
+    let mut found = Vec::new();
+    for entry in fs::read_dir(&groups).map_err(PushError::disk(&groups))? {
+        let path = entry.map_err(PushError::disk(&groups))?.path();
+        found.push(match number::read(&path).map_err(PushError::disk(&path))? {
+            Number::None => Some(0),
+            Number::Is(read) => Some(read),
+            Number::Damaged => None,
+        });
+    }
+    Ok(found)
+}
+
+/// What was acknowledged of a topic, as far as `end` or the groups say.
+pub(super) fn acknowledged(folder: &Path) -> Result<Acknowledged, PushError> {
+    let path = folder.join("end");
+    Ok(match number::read(&path).map_err(PushError::disk(&path))? {
+        Number::Is(up_to) => Acknowledged { up_to, is_all: true },
+        Number::None | Number::Damaged => {
+            let up_to = read_by_groups(folder)?.into_iter().flatten().max().unwrap_or(0);
+            Acknowledged { up_to, is_all: false }
+        }
+    })
+}
+
+/// The end of a topic, as its readers see it.
+pub(super) fn end_of(folder: &Path) -> Result<u64, PushError> {
+    let path = folder.join("end");
+    let lost = |why| PushError::End { path: path.display().to_string(), why };
+    match number::read(&path).map_err(PushError::disk(&path))? {
+        Number::Is(end) => Ok(end),
+        Number::Damaged => Err(lost("does not match its checksum")),
+        Number::None if !segment::has_frames(folder)? => Ok(0),
+        Number::None => Err(lost("is missing")),
+    }
+}
