@@ -66,3 +66,51 @@ fn text_of_a_stranger_is_loaded_and_read_as_it_lies() {
         assert_eq!(project.json("backfill --all")["views"][0]["rows_loaded"], 0, "{file}");
     }
 }
+
+/// A source of CSV with a column `x` and its view.
+const NUMBERS: &str = r#"
+kind: entity
+name: user
+keys: {user_id: int64}
+---
+kind: source
+name: events
+schema: {user_id: int64, ts: timestamp, x: string}
+event_time: ts
+batch: {path: data}
+---
+kind: feature_view
+name: v
+version: 1
+entity: user
+source: events
+features:
+  x: {latest: x}
+---
+kind: feature_service
+name: svc
+version: 1
+features: [{from: v@1}]
+"#;
+
+#[test]
+fn a_quote_that_takes_later_rows_into_its_field_refuses_the_file_before_any_of_its_rows() {
+    let project = Project::empty();
+    project.write("features/all.yaml", NUMBERS);
+    let good: String = (1..9_000).map(|user| format!("{user},2024-01-01,a\n")).collect();
+    let cases = [
+        ("9000,2024-01-01,\"b\n9001,2024-01-01,c\n", "that is never closed"),
+        ("9000,2024-01-01,\"b", "that is never closed"),
+        ("9000,2024-01-01,\"b\n9001,2024-01-01,\"c\"\n", "closes in the middle of a field of a later line"),
+    ];
+    project.ok("apply");
+    for (rows, why) in cases {
+        project.write("data/a.csv", format!("user_id,ts,x\n{good}{rows}"));
+        says(&project.refused("backfill --all"), &["data/a.csv`: row 9000: a quote opens here", why]);
+    }
+    project.write("data/a.csv", format!("user_id,ts,x\n1,2024-01-01,\"b\n{good}"));
+    says(&project.ok("plan"), &["`data/a.csv`: row 1: a quote opens here that is never closed"]);
+    project.write("data/a.csv", format!("user_id,ts,x\n{good}9000,2024-01-01,\"b\nc\"\n"));
+    assert_eq!(project.json("backfill --all")["views"][0]["rows_loaded"], 9_000);
+    assert_eq!(project.json("get svc user_id=9000")["features"]["x"]["value"], "b\nc");
+}

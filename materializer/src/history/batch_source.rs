@@ -5,6 +5,7 @@
 use feature::{Field, VersionId};
 use futures::future::BoxFuture;
 
+use super::file_text;
 use super::source_file::{SourceFile, SourceFiles, TableVersions};
 use super::source_rows::SourceRows;
 use crate::error::MaterializerError;
@@ -18,6 +19,12 @@ pub(crate) trait BatchSource: Send + Sync {
         view: &'a VersionId,
         loaded: TableVersions,
     ) -> BoxFuture<'a, Result<SourceFiles, MaterializerError>>;
+
+    /// Refuses a file whose rows cannot all be told apart, before the first of them is loaded. Blocks: reads the
+    /// file, if only that shows it.
+    fn check_whole(&self, file: &SourceFile) -> Result<(), MaterializerError> {
+        file_text::check_compressed(&file.path).map_err(|error| MaterializerError::file(&file.path, error))
+    }
 
     /// Opens one of its files for these columns, under the names and in the types that the source declares.
     /// Blocks. A batch has at most `max_rows` rows, else as many as suit the format.

@@ -10,7 +10,7 @@ use super::file_text;
 use super::source_file::{SourceFile, SourceFiles, TableVersions};
 use super::source_rows::RowProblem;
 use super::text_records::{self, Records};
-use super::text_rows::{Origin, RecordFormat, TextColumn, TextReader, TextRecords};
+use super::text_rows::{self, Origin, RecordFormat, TextColumn, TextReader, TextRecords};
 use crate::error::MaterializerError;
 
 /// A source whose history is CSV files.
@@ -26,6 +26,17 @@ impl BatchSource for CsvSource {
         _: TableVersions,
     ) -> BoxFuture<'a, Result<SourceFiles, MaterializerError>> {
         ready(Ok(self.files.clone())).boxed()
+    }
+
+    fn check_whole(&self, file: &SourceFile) -> Result<(), MaterializerError> {
+        file_text::check_compressed(&file.path)
+            .map_err(|error| MaterializerError::file(&file.path, error))?;
+        let (_, mut records) = open_records(file)?;
+        let mut row = 0;
+        while records.next_text().map_err(|error| text_rows::failed_at(file, row, &error))?.is_some() {
+            row += 1;
+        }
+        Ok(())
     }
 
     fn open(

@@ -2,13 +2,13 @@
 //! holds something else now is refused by name, except of a static source, whose new content is a new load.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use feature::Micros;
 use offline::{DeadLetters, Log, Marker};
 
 use super::batch_source::BatchSource;
 use super::file_content::{FileContent, RecordedContent};
-use super::file_text;
 use super::load_report::LoadReport;
 use super::loaded_files;
 use super::source_file::{SourceFile, TableVersions};
@@ -47,7 +47,7 @@ impl FilesToLoad {
     /// Compares a source's files with what the log records of them.
     pub(crate) async fn find(
         target: &Target,
-        batch_source: &dyn BatchSource,
+        batch_source: &Arc<dyn BatchSource>,
         log: &Log,
         dead_letters: &DeadLetters,
         now: Micros,
@@ -61,6 +61,7 @@ impl FilesToLoad {
         let is_first = loaded == TableVersions::default();
         let mut choice = Choice {
             target,
+            batch_source,
             log,
             dead_letters,
             unfinished,
@@ -94,6 +95,7 @@ pub(crate) async fn has_history(log: &Log) -> Result<bool, MaterializerError> {
 /// The choice under way.
 struct Choice<'a> {
     target: &'a Target,
+    batch_source: &'a Arc<dyn BatchSource>,
     log: &'a Log,
     dead_letters: &'a DeadLetters,
     /// Files of which some others that hold rows of the same are not all loaded.
@@ -144,9 +146,8 @@ impl Choice<'_> {
             }
         };
         // Before the first row of any is loaded.
-        let path = file.path.clone();
-        let checked = blocking::run(move || file_text::check_compressed(&path)).await?;
-        checked.map_err(|error| MaterializerError::file(&file.path, error))?;
+        let (batch_source, checked) = (self.batch_source.clone(), file.clone());
+        blocking::run(move || batch_source.check_whole(&checked)).await??;
         let counted_in = loaded_files::numbers_of(self.log, &file.replaces).await?;
         self.files.files.push(FileToLoad { file, content, number, resumes, counted_in });
         Ok(false)

@@ -91,7 +91,7 @@ impl<W: Mender> Materializer<W> {
         let mut report = LoadReport::new(view.id.clone());
         let source = self.batch_source(target).await?;
         let now = (self.clock)();
-        let files = FilesToLoad::find(target, source.as_ref(), &log, &dead_letters, now, &mut report).await?;
+        let files = FilesToLoad::find(target, &source, &log, &dead_letters, now, &mut report).await?;
         BatchPoint::Hashed.pass();
         if mode == Mode::Materialize && !view.is_static {
             let (target, source, all) = (target.clone(), source.clone(), files.files.clone());

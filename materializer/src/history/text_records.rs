@@ -1,10 +1,18 @@
 //! The records of a CSV file (RFC 4180): fields in quotes may hold commas, quotes and line breaks. An empty
 //! field is null, and the empty string where it is quoted. Blank lines are no records.
+//!
+//! A quote that is not closed takes the rows behind it into its field, up to the next quote or the end. How many
+//! rows these are cannot be known, so such a file is refused: a row is never left out without a count.
 
 use std::io::{self, BufRead};
 
 /// Bytes of one record, at most: a quote that is never closed would take the rest of the file.
 const MAX_RECORD_BYTES: usize = 16 << 20;
+const TOO_LONG: &str = "a quoted field is longer than 16 MiB: its closing quote is missing";
+const NEVER_CLOSED: &str = "a quote opens here that is never closed, so the rows behind it cannot be told from its \
+    text: close it, or double it and quote the whole field if it is text";
+const CLOSED_LATE: &str = "a quote opens here that closes in the middle of a field of a later line, so the rows \
+    between cannot be told from its text: close it, or double it and quote the whole field if it is text";
 
 /// A field: none where it is empty and not quoted.
 pub(crate) type Field = Option<String>;
@@ -31,20 +39,28 @@ impl<R: BufRead> Records<R> {
     pub(crate) fn next_text(&mut self) -> io::Result<Option<Vec<u8>>> {
         loop {
             let mut text = Vec::new();
+            let mut quotes = Quotes::default();
             loop {
+                let scanned = text.len();
                 let read = self.reader.read_until(b'\n', &mut text)?;
-                if read == 0 || self.is_line || !is_open(&text) {
+                if std::mem::take(&mut self.is_first) && text.starts_with(b"\xef\xbb\xbf") {
+                    text.drain(..3);
+                }
+                if self.is_line {
                     break;
                 }
-                if text.len() > MAX_RECORD_BYTES {
-                    let why = "a quoted field is longer than 16 MiB: its closing quote is missing";
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+                quotes.scan(text.get(scanned..).unwrap_or_default());
+                if quotes.closed_late {
+                    return Err(refused(CLOSED_LATE));
                 }
-            }
-            if self.is_first {
-                self.is_first = false;
-                if text.starts_with(b"\xef\xbb\xbf") {
-                    text.drain(..3);
+                if quotes.at != At::Quoted {
+                    break;
+                }
+                if read == 0 {
+                    return Err(refused(NEVER_CLOSED));
+                }
+                if text.len() > MAX_RECORD_BYTES {
+                    return Err(refused(TOO_LONG));
                 }
             }
             if text.is_empty() {
@@ -60,19 +76,56 @@ impl<R: BufRead> Records<R> {
     }
 }
 
-/// Whether a text ends within quotes.
-fn is_open(text: &[u8]) -> bool {
-    let (mut in_quotes, mut begins) = (false, true);
-    for byte in text {
-        match (in_quotes, byte) {
-            (true, b'"') => in_quotes = false,
-            // A second quote within quotes goes on with them.
-            (false, b'"') if begins => in_quotes = true,
-            _ => {}
+fn refused(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+/// Where in a record its text read so far ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum At {
+    #[default]
+    FieldStart,
+    /// In a field without quotes, or behind one with quotes.
+    Field,
+    Quoted,
+    /// At a quote within quotes: their end, or the first of two.
+    Quote,
+}
+
+/// The quotes of a record, scanned line by line.
+#[derive(Debug, Default)]
+struct Quotes {
+    at: At,
+    /// Whether the newest quoted field holds a line break.
+    holds_break: bool,
+    /// Whether a quoted field with a line break ended in the middle of a field.
+    closed_late: bool,
+}
+
+impl Quotes {
+    fn scan(&mut self, text: &[u8]) {
+        for byte in text {
+            self.at = match (self.at, byte) {
+                (At::FieldStart, b'"') => {
+                    self.holds_break = false;
+                    At::Quoted
+                }
+                (At::Quoted, b'"') => At::Quote,
+                (At::Quoted, byte) => {
+                    self.holds_break |= *byte == b'\n';
+                    At::Quoted
+                }
+                (At::Quote, b'"') => At::Quoted,
+                (_, b',') => At::FieldStart,
+                (At::Quote, b'\r' | b'\n') => At::Quote,
+                (At::Quote, _) => {
+                    self.closed_late |= self.holds_break;
+                    At::Field
+                }
+                (At::FieldStart | At::Field, _) => At::Field,
+            };
         }
-        begins = !in_quotes && matches!(byte, b',' | b'"');
     }
-    in_quotes
 }
 
 /// The fields of a record, or what is wrong with it.
@@ -157,9 +210,39 @@ mod tests {
 
     #[test]
     fn a_record_that_is_broken_is_refused_by_itself() {
-        let found = all("\"a\"b,c\nd,e\n\"open\n");
+        let found = all("\"a\"b,c\nd,e\n");
         assert!(found[0].as_ref().unwrap_err().contains("closing quote"), "{found:?}");
         assert_eq!(found[1], record(&[Some("d"), Some("e")]));
-        assert!(found[2].as_ref().unwrap_err().contains("never closed"), "{found:?}");
+    }
+
+    /// The number of records before the first error, and the error.
+    fn refused_after(text: &str) -> (usize, String) {
+        let mut records = Records::new(text.as_bytes());
+        let mut read = 0;
+        loop {
+            match records.next_text() {
+                Ok(found) => assert!(found.is_some(), "{text} is not refused"),
+                Err(error) => return (read, error.to_string()),
+            }
+            read += 1;
+        }
+    }
+
+    #[test]
+    fn a_quote_that_takes_later_lines_into_its_field_is_refused_where_it_opens() {
+        for text in ["a,b\n\"open\n", "a,b\n1,\"x\n2,y\n3,z", "a,b\n\"\"\"\n1,2\n", "a,b\n1,\""] {
+            let (read, error) = refused_after(text);
+            assert!(read == 1 && error.contains("never closed"), "{text}: {read}, {error}");
+        }
+        let (read, error) = refused_after("a,b\n1,2\n3,\"x\n4,\"y\"\n5,z\n");
+        assert!(read == 2 && error.contains("of a later line"), "{read}, {error}");
+        assert_eq!(all("\u{feff}\"a\nb\",\"c\"\r\n").len(), 1);
+    }
+
+    #[test]
+    fn a_field_of_many_lines_is_scanned_once_up_to_its_bound() {
+        let lines = "x\n".repeat(MAX_RECORD_BYTES / 2 + 2);
+        let (read, error) = refused_after(&format!("a\n\"{lines}"));
+        assert!(read == 1 && error.contains("16 MiB"), "{read}, {error}");
     }
 }

@@ -1,7 +1,7 @@
 //! A file of text, record by record, whatever its format: constants of its folders, batches, and records that are
 //! bad by themselves. What one record says is the format's to decide.
 
-use std::io::BufRead;
+use std::io::{self, BufRead};
 
 use arrow::array::RecordBatch;
 use feature::{Field, Source, Value};
@@ -52,6 +52,11 @@ pub(crate) enum Origin {
     Record(usize),
     /// One value for all rows of the file: of its folder's name, or null if the file may lack the column.
     Constant(Value),
+}
+
+/// The error of reading the record after this many.
+pub(crate) fn failed_at(file: &SourceFile, rows_before: u64, error: &io::Error) -> MaterializerError {
+    MaterializerError::file(&file.path, format!("row {}: {error}", rows_before + 1))
 }
 
 /// A file of text being read.
@@ -134,9 +139,8 @@ impl<F: RecordFormat> RowReader for TextReader<F> {
         let mut rows: Vec<Vec<Value>> = Vec::new();
         let mut unreadable = Vec::new();
         while rows.len() < self.max_rows {
-            let record = self.records.next_text().map_err(|error| {
-                MaterializerError::file(&self.file.path, format!("row {}: {error}", self.next_row + 1))
-            })?;
+            let record = self.records.next_text();
+            let record = record.map_err(|error| failed_at(&self.file, self.next_row, &error))?;
             let Some(record) = record else { break };
             if self.next_row == 0 {
                 self.format
