@@ -55,7 +55,7 @@ pub enum MaterializerError {
     },
     /// Loaded files that hold something else now.
     #[error(
-        "{} changed since {view} loaded it: put new rows into a new file, restore what was loaded, or define {}@{} and backfill that",
+        "{} changed since {view} loaded it: put new rows into a new file and restore what was loaded, or if the `path` of its source was changed, put that back; for other content define {}@{} and backfill that",
         .files.join(", "), .view.name, .view.version + 1
     )]
     ContentChanged {
@@ -89,6 +89,17 @@ pub enum MaterializerError {
         path: String,
         /// The table's version.
         version: u64,
+    },
+    /// A table source whose table is another one than before.
+    #[error(
+        "the Delta table `{path}` is not the one that {view} loaded, as it was dropped and written anew, so which of its rows are loaded is not known: restore the table, or define {}@{} and backfill that",
+        .view.name, .view.version + 1
+    )]
+    OtherTable {
+        /// The view.
+        view: VersionId,
+        /// The source's table.
+        path: String,
     },
     /// New rows of a source whose history was never loaded.
     #[error("{view} was never backfilled")]
@@ -295,6 +306,7 @@ impl MaterializerError {
             | Self::File { .. }
             | Self::ContentChanged { .. }
             | Self::RowsRemoved { .. }
+            | Self::OtherTable { .. }
             | Self::NeverBackfilled { .. }
             | Self::History { .. }
             | Self::RangeOfStatic { .. }

@@ -17,6 +17,8 @@ pub(crate) const FILE_NUMBERS: &str = "files";
 pub(crate) const TABLE_VERSION: &str = "source-version";
 /// The version of a Delta source whose files the first load began with.
 pub(crate) const FIRST_TABLE_VERSION: &str = "source-first-version";
+/// The first 63 bits of the hash of the id of a Delta source's table.
+pub(crate) const TABLE_ID: &str = "source-table";
 /// The newest turn that a load has taken.
 pub(crate) const TURN_TAKEN: &str = "loads";
 /// The newest turn whose rows are all online.
@@ -29,8 +31,16 @@ pub(crate) const HISTORY_READS: [&str; 2] = [FILE_NUMBERS, FIRST_LOAD];
 
 /// The keys on which a load is decided: if another writer moves one of them before a commit, the commit is a
 /// conflict and the load is decided again.
-pub(crate) const LOAD_READS: [&str; 7] =
-    [FILE_NUMBERS, FIRST_LOAD, TABLE_VERSION, FIRST_TABLE_VERSION, TURN_TAKEN, TURN_SETTLED, STREAM_START];
+pub(crate) const LOAD_READS: [&str; 8] = [
+    FILE_NUMBERS,
+    FIRST_LOAD,
+    TABLE_VERSION,
+    FIRST_TABLE_VERSION,
+    TABLE_ID,
+    TURN_TAKEN,
+    TURN_SETTLED,
+    STREAM_START,
+];
 
 /// The number of a file.
 pub(crate) fn file_number(name: &str) -> String {
@@ -128,6 +138,7 @@ mod tests {
             FILE_NUMBERS,
             TABLE_VERSION,
             FIRST_TABLE_VERSION,
+            TABLE_ID,
             TURN_TAKEN,
             TURN_SETTLED,
             STREAM_START,
@@ -137,6 +148,7 @@ mod tests {
             "files",
             "source-version",
             "source-first-version",
+            "source-table",
             "loads",
             "loads-settled",
             "stream-from",

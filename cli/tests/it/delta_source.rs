@@ -9,23 +9,37 @@ use crate::landings::{Landing, batch, landing, write_parquet};
 use crate::project::{Project, says};
 use crate::stored;
 
-const LOG: &str = ".twinstore/offline/log/airport_arrivals/v1";
+pub const TABLE_ID: &str = "0b5c1d7e-0000-4000-8000-000000000001";
+pub const LOG: &str = ".twinstore/offline/log/airport_arrivals/v1";
 
 /// The sample with a Delta table as its source.
-struct DeltaProject {
-    project: Project,
-    table: PathBuf,
-    version: u64,
+pub struct DeltaProject {
+    pub project: Project,
+    pub table: PathBuf,
+    pub version: u64,
 }
 
 impl DeltaProject {
-    fn new(rows: &[Landing]) -> Self {
+    pub fn new(rows: &[Landing]) -> Self {
         let project = Project::sample();
         project.edit("features/flights.yaml", "data/landings.parquet", "data/table");
         project.without_ttl();
         project.ok("apply");
         let table = project.path("data/table");
         let mut delta = Self { project, table, version: 0 };
+        let added = delta.add("a.parquet", rows, true);
+        delta.create(TABLE_ID, &[added]);
+        delta
+    }
+
+    /// Commits a new table with these files.
+    fn create(&mut self, id: &str, files: &[Value]) {
+        let protocol = json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}});
+        self.commit(&[&[protocol, Self::metadata(id)], files].concat());
+    }
+
+    /// The action that describes the table.
+    pub fn metadata(id: &str) -> Value {
         let types = [
             ("flight_id", "long"),
             ("landed_at", "timestamp"),
@@ -40,24 +54,29 @@ impl DeltaProject {
             types.map(|(name, ty)| json!({"name": name, "type": ty, "nullable": true, "metadata": {}}));
         let schema = json!({"type": "struct", "fields": fields}).to_string();
         let format = json!({"provider": "parquet", "options": {}});
-        let made = [
-            json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}),
-            json!({"metaData": {"id": "0b5c1d7e-0000-4000-8000-000000000001", "format": format,
-                "schemaString": schema, "partitionColumns": [], "configuration": {}, "createdTime": 0}}),
-            delta.add("a.parquet", rows, true),
-        ];
-        delta.commit(&made);
-        delta
+        json!({"metaData": {"id": id, "format": format, "schemaString": schema, "partitionColumns": [],
+            "configuration": {}, "createdTime": 0}})
+    }
+
+    /// Drops the table and writes another one under its path: one commit for each of these files.
+    pub fn rewrite_anew(&mut self, files: &[&[Landing]]) {
+        fs::remove_dir_all(&self.table).unwrap();
+        self.version = 0;
+        self.create("0b5c1d7e-0000-4000-8000-000000000002", &[]);
+        for (number, rows) in files.iter().enumerate() {
+            let added = self.add(&format!("new_{number}.parquet"), rows, true);
+            self.commit(&[added]);
+        }
     }
 
     /// Writes a data file. Gives the action that adds it.
-    fn add(&self, name: &str, rows: &[Landing], changes: bool) -> Value {
+    pub fn add(&self, name: &str, rows: &[Landing], changes: bool) -> Value {
         let size = write_parquet(&self.table.join(name), &batch(rows));
         json!({"add": {"path": name, "partitionValues": {}, "size": size,
             "modificationTime": 0, "dataChange": changes}})
     }
 
-    fn commit(&mut self, actions: &[Value]) {
+    pub fn commit(&mut self, actions: &[Value]) {
         let log = self.table.join("_delta_log");
         fs::create_dir_all(&log).unwrap();
         let lines: Vec<String> = actions.iter().map(Value::to_string).collect();
@@ -66,7 +85,7 @@ impl DeltaProject {
     }
 
     /// How many rows a command loads.
-    fn loads(&self, command: &str) -> u64 {
+    pub fn loads(&self, command: &str) -> u64 {
         self.project.json(command)["views"][0]["rows_loaded"].as_u64().unwrap()
     }
 
@@ -79,8 +98,8 @@ fn remove(name: &str, changes: bool) -> Value {
     json!({"remove": {"path": name, "deletionTimestamp": 0, "dataChange": changes}})
 }
 
-const BACKFILL: &str = "backfill airport_arrivals@1";
-const MATERIALIZE: &str = "materialize airport_arrivals@1";
+pub const BACKFILL: &str = "backfill airport_arrivals@1";
+pub const MATERIALIZE: &str = "materialize airport_arrivals@1";
 
 #[test]
 fn a_table_is_loaded_and_then_what_its_commits_add() {
@@ -120,6 +139,17 @@ fn a_commit_that_removes_loaded_rows_is_refused_naming_its_version() {
         says(&message, &["version 1 of the Delta table", "data/table` removes rows", "airport_arrivals@2"]);
     }
     assert_eq!(delta.positions(), [(0, 0, 0)]);
+}
+
+#[test]
+fn a_table_without_rows_is_backfilled_and_its_first_rows_are_materialized() {
+    let mut delta = DeltaProject::new(&[]);
+    delta.rewrite_anew(&[]);
+    says(&delta.project.refused(MATERIALIZE), &["never backfilled"]);
+    assert_eq!((delta.loads(BACKFILL), delta.loads(MATERIALIZE)), (0, 0));
+    let added = delta.add("b.parquet", &[landing(2, 1, 2.0)], true);
+    delta.commit(&[added]);
+    assert_eq!(delta.loads(MATERIALIZE), 1);
 }
 
 #[test]
@@ -265,6 +295,6 @@ fn a_source_whose_commits_are_lost_empty_or_cut_is_refused_by_the_name_of_the_fi
     fs::remove_file(log.join("00000000000000000002.json")).unwrap();
     says(
         &source.project.refused("materialize airport_arrivals@1"),
-        &["ends with version 1", "version 2 was loaded"],
+        &["ends with version 1", "version 2 was loaded", "restore its `_delta_log`", "airport_arrivals@2"],
     );
 }

@@ -63,6 +63,8 @@ mod redis_server;
 #[cfg(test)]
 mod refused_rows;
 #[cfg(test)]
+mod replaced_table;
+#[cfg(test)]
 mod replays;
 #[cfg(test)]
 mod served;

@@ -114,6 +114,7 @@ fn changed_content_under_a_loaded_path_is_refused_with_the_choices() {
         let message = project.refused(command);
         says(&message, &["data/landings/a.parquet` changed since airport_arrivals@1 loaded it"]);
         says(&message, &["into a new file", "restore what was loaded", "define airport_arrivals@2"]);
+        says(&message, &["or if the `path` of its source was changed, put that back"]);
         assert!(!message.contains("b.parquet"), "{message}");
     }
     assert_eq!(log(&project).len(), 1);

@@ -4,15 +4,19 @@
 //! had. A commit that removes rows is refused, since the log only grows. A first load that is in parts, or was
 //! interrupted, goes on with the files that it began with. Files that are gone since (VACUUM) are read from those
 //! into which they were rewritten, without the rows that the log has.
+//!
+//! Versions say what is loaded only of the table of which they are. So the log records the table's id, and another
+//! table under the path is refused.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use deltalake_core::kernel::Action;
+use deltalake_core::kernel::{Action, Metadata};
 use deltalake_core::logstore::get_actions;
 use deltalake_core::{DeltaTable, DeltaTableError};
 use feature::{Field, Source, VersionId};
 use futures::future::{BoxFuture, FutureExt};
+use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::batch_source::{BatchSource, RowReader};
@@ -20,6 +24,7 @@ use super::delta_rewrites::{Rewrites, Rewritten};
 use super::parquet::ParquetReader;
 use super::source_file::{SourceFile, SourceFiles, TableVersions};
 use crate::error::MaterializerError;
+use crate::markers::first_63_bits;
 
 /// A source whose history is a Delta table.
 pub(crate) struct DeltaSource {
@@ -66,6 +71,10 @@ async fn find(
         ));
     }
     let version = snapshot.version();
+    let table_id = id_of(snapshot.metadata());
+    if loaded.id.is_some_and(|id| id != table_id) && !was_the_table(&table, loaded).await {
+        return Err(MaterializerError::OtherTable { view: view.clone(), path: path.display().to_string() });
+    }
     let columns: BTreeSet<String> = snapshot.schema().fields().map(|field| field.name().clone()).collect();
     let mut files = Vec::new();
     let add = |name: String, partition: Vec<(String, Option<String>)>| SourceFile {
@@ -93,7 +102,9 @@ async fn find(
         return Err(MaterializerError::file(
             path,
             format!(
-                "its log ends with version {version}, and version {since} was loaded of it: restore its `_delta_log`"
+                "its log ends with version {version}, and version {since} was loaded of it: restore its `_delta_log`, or if the table was written anew, define {}@{} and backfill that",
+                view.name,
+                view.version + 1
             ),
         ));
     }
@@ -130,7 +141,21 @@ async fn find(
         files = replace_missing(path, &table, version, files, &add).await?;
     }
     files.sort();
-    Ok(SourceFiles { files, unread: Vec::new(), table_version: Some(version) })
+    Ok(SourceFiles { files, unread: Vec::new(), table_version: Some(version), table_id: Some(table_id) })
+}
+
+/// The first 63 bits of the hash of a table's id.
+fn id_of(metadata: &Metadata) -> i64 {
+    first_63_bits(&Sha256::digest(metadata.id()).into())
+}
+
+/// Whether the table had the recorded id at the version that was loaded: some writers give it another one when they
+/// change its schema. `false` if its log no longer says so.
+async fn was_the_table(table: &DeltaTable, loaded: TableVersions) -> bool {
+    let Some(version) = loaded.whole.or(loaded.first) else { return false };
+    let mut then = table.clone();
+    let is_there = then.load_version(version).await.is_ok();
+    is_there && then.snapshot().is_ok_and(|then| Some(id_of(then.metadata())) == loaded.id)
 }
 
 /// The files that hold the rows of these, of which some are gone because they were rewritten into others.

@@ -66,7 +66,7 @@ pub(crate) fn of_one_format(
         return Err(format!("it leads to no Parquet, CSV or JSON file{beside}"));
     };
     let files = read.into_iter().map(|(name, path)| source_file(project, name, path)).collect();
-    Ok((format, SourceFiles { files, unread, table_version: None }))
+    Ok((format, SourceFiles { files, unread, ..SourceFiles::default() }))
 }
 
 /// A file with the columns that the names of its folders give, as in `year=2013/`.

@@ -11,7 +11,7 @@ use super::batch_source::BatchSource;
 use super::file_content::{FileContent, RecordedContent};
 use super::load_report::LoadReport;
 use super::loaded_files;
-use super::source_file::{SourceFile, TableVersions};
+use super::source_file::SourceFile;
 use crate::blocking;
 use crate::error::MaterializerError;
 use crate::materializer::Target;
@@ -29,6 +29,8 @@ pub(crate) struct FilesToLoad {
     pub(crate) first_version: Option<u64>,
     /// Of a Delta source: the version up to which everything is loaded with these files.
     pub(crate) table_version: Option<u64>,
+    /// Of a Delta source: the id of its table, unless it is recorded already.
+    pub(crate) table_id: Option<i64>,
 }
 
 /// A file that is read.
@@ -58,7 +60,7 @@ impl FilesToLoad {
         let found = batch_source.files(&view.id, loaded).await?;
         report.files_unread = found.unread;
         let unfinished = unfinished(log, &found.files).await?;
-        let is_first = loaded == TableVersions::default();
+        let is_first = loaded.whole.is_none() && loaded.first.is_none();
         let mut choice = Choice {
             target,
             batch_source,
@@ -73,6 +75,7 @@ impl FilesToLoad {
                 fingerprints: Vec::new(),
                 first_version: found.table_version.filter(|_| is_first),
                 table_version: found.table_version.filter(|version| Some(*version) != loaded.whole),
+                table_id: found.table_id.filter(|id| Some(*id) != loaded.id),
             },
         };
         for file in found.files {
@@ -88,8 +91,9 @@ impl FilesToLoad {
 
 /// Whether history of the view was ever loaded. That a file has a number does not say so.
 pub(crate) async fn has_history(log: &Log) -> Result<bool, MaterializerError> {
-    Ok(loaded_files::numbers(log).await? > 0
-        && (log.row_count() > 0 || loaded_files::has_first_load(log).await?))
+    // A first load ends also if its source has no file, as a Delta table without rows.
+    Ok(loaded_files::has_first_load(log).await?
+        || (loaded_files::numbers(log).await? > 0 && log.row_count() > 0))
 }
 
 /// The choice under way.

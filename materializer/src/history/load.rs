@@ -125,6 +125,7 @@ impl<W: Mender> Materializer<W> {
             load.take_turn().await?;
         }
         load.mark(files.first_version.map(loaded_files::first_table_version));
+        load.mark(files.table_id.map(loaded_files::table_id));
         for file in &files.files {
             load.load_file(file, progress).await?;
         }

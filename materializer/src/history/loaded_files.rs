@@ -8,7 +8,7 @@ use offline::{DeadLetters, Log, Marker};
 use super::file_content::{FileContent, RecordedContent};
 use super::source_file::{SourceFile, TableVersions};
 use crate::error::MaterializerError;
-use crate::markers::{self, FILE_NUMBERS, FIRST_LOAD, FIRST_TABLE_VERSION, TABLE_VERSION};
+use crate::markers::{self, FILE_NUMBERS, FIRST_LOAD, FIRST_TABLE_VERSION, TABLE_ID, TABLE_VERSION};
 
 /// A file that has a number: loaded before, wholly or in part, or about to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,13 +101,21 @@ pub(crate) fn numbers_given(numbers: u32) -> Marker {
 
 /// How far the log's Delta source was loaded.
 pub(crate) async fn table_versions(log: &Log) -> Result<TableVersions, MaterializerError> {
-    let whole = markers::read_number(log, TABLE_VERSION).await?;
-    Ok(TableVersions { whole, first: markers::read_number(log, FIRST_TABLE_VERSION).await? })
+    Ok(TableVersions {
+        whole: markers::read_number(log, TABLE_VERSION).await?,
+        first: markers::read_number(log, FIRST_TABLE_VERSION).await?,
+        id: markers::read(log, TABLE_ID).await?,
+    })
 }
 
 /// The marker of a first load's first commit: the version of a Delta source with which it begins.
 pub(crate) fn first_table_version(version: u64) -> Marker {
     markers::marker(FIRST_TABLE_VERSION, version as i64)
+}
+
+/// The marker of a load's first commit: which table a Delta source is.
+pub(crate) fn table_id(id: i64) -> Marker {
+    markers::marker(TABLE_ID, id)
 }
 
 /// The marker of the commit with which everything up to this version of a Delta source is loaded.

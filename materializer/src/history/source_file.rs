@@ -26,6 +26,8 @@ pub(crate) struct SourceFiles {
     pub(crate) unread: Vec<String>,
     /// Of a Delta table: the version whose files these are.
     pub(crate) table_version: Option<u64>,
+    /// Of a Delta table: the first 63 bits of the hash of its id.
+    pub(crate) table_id: Option<i64>,
 }
 
 /// How far a Delta source was loaded.
@@ -35,4 +37,6 @@ pub(crate) struct TableVersions {
     pub(crate) whole: Option<u64>,
     /// The version whose files the first load began with, also if later versions removed some.
     pub(crate) first: Option<u64>,
+    /// The first 63 bits of the hash of the id of the table; `None` if none was recorded.
+    pub(crate) id: Option<i64>,
 }
