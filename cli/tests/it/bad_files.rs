@@ -55,6 +55,14 @@ fn a_file_whose_columns_differ_from_the_definition_is_refused_naming_both() {
         &refused_load(&project, "backfill airport_arrivals@1"),
         &["no column `landed_at`", "no column `arr_delay`"],
     );
+    let renamed = Project::sample();
+    renamed.edit("features/flights.yaml", "arr_delay: float32", "arr_delay: {type: float32, column: total}");
+    let problem = "data/landings.parquet`: the file has no column `total`";
+    says(&renamed.ok("plan"), &[problem]);
+    renamed.ok("apply");
+    let message = refused_load(&renamed, "backfill airport_arrivals@1");
+    says(&message, &[problem]);
+    assert!(!message.contains('\0') && !message.contains("arr_delay"), "{message:?}");
     let other = Project::sample();
     let wider = arrow::compute::cast(good.column_by_name("arr_delay").unwrap(), &DataType::Float64).unwrap();
     let schema = good.schema();

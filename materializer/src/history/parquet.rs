@@ -16,7 +16,7 @@ use futures::future::{BoxFuture, FutureExt, ready};
 use offline::open_parquet;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
-use transform::{Conform, Unfit};
+use transform::{Conform, Mismatch, Unfit};
 
 use super::batch_source::{BatchSource, RowReader};
 use super::columns::{self, Constant, refuse_repeated};
@@ -93,7 +93,7 @@ impl ParquetReader {
         let conform =
             Conform::value_by_value(input, &schema).map_err(|mismatches| MaterializerError::File {
                 path: file.path.display().to_string(),
-                problems: mismatches.iter().map(ToString::to_string).collect(),
+                problems: mismatches.iter().map(|mismatch| problem(mismatch, source, &stored)).collect(),
             })?;
         let columns = conform.projection().iter().copied().filter(|column| *column < stored.fields().len());
         let mut read: Vec<usize> = columns.collect();
@@ -144,6 +144,17 @@ impl RowReader for ParquetReader {
         });
         Ok(Some(SourceRows { first_row, batch, unreadable: unreadable.collect() }))
     }
+}
+
+/// What does not fit, by the names that columns have in the file.
+fn problem(mismatch: &Mismatch, source: &Source, stored: &Schema) -> String {
+    let Mismatch::Missing { column, .. } = mismatch else { return mismatch.to_string() };
+    let of_file = |field: &&feature::Field| field.name.as_str() == column;
+    let field = source.schema.iter().find(of_file);
+    let name = field.map_or(column.as_str(), |field| source.stored_name(&field.name));
+    let nearest = feature::nearest(name, stored.fields().iter().map(|field| field.name().as_str()));
+    let column = name.to_owned();
+    Mismatch::Missing { column, nearest: nearest.map(str::to_owned) }.to_string()
 }
 
 /// A row of a file as its dead letter shows it.
