@@ -134,6 +134,8 @@ pub struct PushedRows {
     pub taken: usize,
     /// What was refused, by row and view.
     pub refused: Vec<RefusedRow>,
+    /// How many rows do not pass the `where` of a view, where there are some.
+    pub filtered: Vec<(VersionId, u64)>,
     /// The offset of the first that was taken, where some were.
     pub first_offset: Option<u64>,
 }
@@ -152,13 +154,14 @@ pub async fn push_rows(
         }
         door => door?,
     };
-    let (taken, refused) = (door.rows.len(), door.refused);
+    let Door { rows, refused, filtered } = door;
+    let taken = rows.len();
     if taken == 0 {
-        return Ok(PushedRows { refused, ..PushedRows::default() });
+        return Ok(PushedRows { refused, filtered, ..PushedRows::default() });
     }
-    let appended = sink.append(source, door.rows).await;
+    let appended = sink.append(source, rows).await;
     let appended = appended.map_err(|error| ServeError::from_sink(&source.name, error))?;
-    Ok(PushedRows { taken, refused, first_offset: Some(appended.first_offset) })
+    Ok(PushedRows { taken, refused, filtered, first_offset: Some(appended.first_offset) })
 }
 
 /// What of a push is made durable, and what is said of the rest.

@@ -34,6 +34,7 @@ fn show(pushed: &Pushed, format: Format) -> Result<(), Failure> {
                 "first_offset": pushed.first_offset,
                 "rows": pushed.taken,
                 "refused": refused,
+                "filtered": pushed.filtered,
             }))?;
         }
         Format::Table => {
@@ -44,6 +45,9 @@ fn show(pushed: &Pushed, format: Format) -> Result<(), Failure> {
                 counted(pushed.taken as u64, "row"),
                 pushed.topic
             );
+            for (view, rows) in &pushed.filtered {
+                println!("{view}: {} did not pass `where`", counted(*rows, "row"));
+            }
         }
     }
     if pushed.refused.is_empty() {

@@ -106,3 +106,55 @@ features: [{from: v@1}]
         &["the column `user_id` is given twice", "`At` is unknown, did you mean `at`?"],
     );
 }
+
+#[test]
+fn rows_that_do_not_pass_where_are_counted_by_view_whoever_takes_them() {
+    let project = with(
+        "
+kind: entity
+name: visitor
+keys: {visitor: int64}
+---
+kind: source
+name: clicks
+schema: {visitor: int64, at: timestamp, ms: float64}
+event_time: at
+stream: {topic: clicks, format: json}
+---
+kind: feature_view
+name: slow
+version: 1
+entity: visitor
+source: clicks
+where: ms > 100
+features: {ms: {latest: ms}}
+---
+kind: feature_view
+name: every
+version: 1
+entity: visitor
+source: clicks
+features: {ms: {latest: ms}}
+---
+kind: feature_service
+name: visit
+version: 1
+features: [{from: every@1}]
+",
+    );
+    let row = |ms: u32| json!({"visitor": 1, "at": now(), "ms": ms}).to_string();
+    let rows: Vec<String> = (0..6_000).map(|number| row(number % 200)).collect();
+    project.write("rows.jsonl", rows.join("\n"));
+    let counts = json!({"slow@1": 3_030});
+    let push = || {
+        let answer = project.json("push clicks rows.jsonl");
+        assert_eq!((&answer["rows"], &answer["filtered"]), (&json!(6_000), &counts));
+    };
+    push();
+    let server = Server::start(&project);
+    push();
+    assert_eq!(server.terminate().0, Some(0));
+    let table = project.ok("push clicks rows.jsonl");
+    says(&table, &["6,000 rows pushed", "slow@1: 3,030 rows did not pass `where`"]);
+    assert!(!table.contains("every@1"), "{table}");
+}

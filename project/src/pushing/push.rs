@@ -1,6 +1,7 @@
 //! Push: rows into a topic on disk, checked as a push over HTTP is. Where the project is served, the server takes them;
 //! else they are appended here.
 
+use std::collections::BTreeMap;
 use std::io::BufRead;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub struct Pushed {
     pub first_offset: Option<u64>,
     /// Those that were refused, in their order.
     pub refused: Vec<RefusedLine>,
+    /// How many rows do not pass the `where` of a view, for the views with such rows.
+    pub filtered: BTreeMap<VersionId, u64>,
 }
 
 /// A row that was refused.
@@ -108,7 +111,14 @@ impl Pushing {
             }
         };
         let topic = source.topic.clone();
-        let pushed = Pushed { source: name, topic, taken: 0, first_offset: None, refused: Vec::new() };
+        let pushed = Pushed {
+            source: name,
+            topic,
+            taken: 0,
+            first_offset: None,
+            refused: Vec::new(),
+            filtered: BTreeMap::new(),
+        };
         Ok(Self { source, receiver, pushed })
     }
 
@@ -133,6 +143,9 @@ impl Pushing {
         })?;
         self.pushed.taken += taken.taken;
         self.pushed.first_offset = self.pushed.first_offset.or(taken.first_offset);
+        for (view, rows) in taken.filtered {
+            *self.pushed.filtered.entry(view).or_default() += rows;
+        }
         for row in taken.refused {
             let view = row.view.map(|view| format!("{view}: ")).unwrap_or_default();
             let line = lines.get(row.index).copied().unwrap_or(row.index + 1);
@@ -162,6 +175,8 @@ struct Answer {
     taken: usize,
     #[serde(default)]
     refused: Vec<Refused>,
+    #[serde(default)]
+    filtered: BTreeMap<VersionId, u64>,
     first_offset: Option<u64>,
     error: Option<Refusal>,
 }
@@ -205,6 +220,7 @@ impl Server {
                     .into_iter()
                     .map(|row| RefusedRow { index: row.index, view: row.view, reason: row.reason })
                     .collect(),
+                filtered: answer.filtered.into_iter().collect(),
                 first_offset: answer.first_offset,
             }),
         }
