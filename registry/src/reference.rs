@@ -84,7 +84,8 @@ Expressions are SQL scalar expressions over the source's columns, or over the in
 columns of an on-demand view: columns, literals, arithmetic, comparisons, `AND`, `OR`, `NOT`,
 `BETWEEN`, `IN` lists, `LIKE`, `IS NULL`, `IS DISTINCT FROM`, `CASE`, `CAST`, `TRY_CAST`, `||`, and
 the functions below. An expression that fails on a row makes that row bad in a feature view, and a
-null in an on-demand view.
+null in an on-demand view. An expression that is only the name of a column is that column; as a part of
+another one, a column called as a SQL keyword (`user`, `interval`) needs double quotes.
 
 | function | other names | gives |
 |---|---|---|

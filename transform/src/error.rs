@@ -96,6 +96,16 @@ pub enum ExpressionError {
         /// What it gives.
         found: DataType,
     },
+    /// An expression that is refused, and names a column by a word that SQL reads as something else.
+    #[error(
+        "{source}; the name of the column `{column}` is a keyword of SQL: write it in quotes, \"{column}\""
+    )]
+    Keyword {
+        /// The column.
+        column: String,
+        /// What SQL says of the word.
+        source: Box<ExpressionError>,
+    },
     /// One of the expressions of a view is refused.
     #[error("{what}: {source}")]
     In {

@@ -38,8 +38,15 @@ pub struct Evaluated {
 }
 
 impl Expression {
-    /// Parses and checks an expression over these columns.
+    /// Parses and checks an expression over these columns. One that is only the name of a column is that column.
     pub fn compile(schema: &[Field], sql: &str) -> Result<Self, ExpressionError> {
+        Self::compiled(schema, sql).map_err(|error| match syntax::keyword_column(sql, schema) {
+            Some(column) => ExpressionError::Keyword { column: column.to_string(), source: Box::new(error) },
+            None => error,
+        })
+    }
+
+    fn compiled(schema: &[Field], sql: &str) -> Result<Self, ExpressionError> {
         let parsed = syntax::parse(sql, schema)?;
         let fields: Vec<Field> = parsed.columns.into_iter().cloned().collect();
         let schema = arrow_schema(&fields);

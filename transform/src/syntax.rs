@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, TokenizerError};
-use feature::Field;
+use feature::{Field, Name};
 
 use crate::error::{ExpressionError, nearest};
 use crate::functions;
@@ -45,21 +45,57 @@ pub(crate) fn parse<'a>(sql: &str, schema: &'a [Field]) -> Result<Parsed<'a>, Ex
     if characters > MAX_CHARACTERS {
         return Err(ExpressionError::TooLong { characters, max: MAX_CHARACTERS });
     }
-    let parser = Parser::new(&GenericDialect).with_recursion_limit(MAX_DEPTH);
-    let mut parser = parser.try_with_sql(sql).map_err(not_sql)?;
-    let mut expr = parser.parse_expr().map_err(not_sql)?;
-    let next = parser.peek_token();
-    if next.token != Token::EOF {
-        let at = Some((next.span.start.line, next.span.start.column));
-        let message = format!("expected the end of the expression, found: {}", next.token);
-        return Err(ExpressionError::Syntax { at, message });
-    }
+    let mut expr = match only_a_column(sql, schema) {
+        Some(name) => Expr::Identifier(Ident::with_quote('"', name)),
+        None => whole(sql)?,
+    };
     let mut check = Check { schema, reads: vec![false; schema.len()], depth: 0 };
     if let ControlFlow::Break(error) = VisitMut::visit(&mut expr, &mut check) {
         return Err(*error);
     }
     let columns = schema.iter().zip(check.reads).filter_map(|(field, read)| read.then_some(field));
     Ok(Parsed { expr, columns: columns.collect() })
+}
+
+/// A text that is one expression.
+fn whole(sql: &str) -> Result<Expr, ExpressionError> {
+    let parser = Parser::new(&GenericDialect).with_recursion_limit(MAX_DEPTH);
+    let mut parser = parser.try_with_sql(sql).map_err(not_sql)?;
+    let expr = parser.parse_expr().map_err(not_sql)?;
+    let next = parser.peek_token();
+    if next.token != Token::EOF {
+        let at = Some((next.span.start.line, next.span.start.column));
+        let message = format!("expected the end of the expression, found: {}", next.token);
+        return Err(ExpressionError::Syntax { at, message });
+    }
+    Ok(expr)
+}
+
+/// The column whose bare name is all of an expression. It is that column, also if its name is a keyword of SQL.
+fn only_a_column<'a>(sql: &str, schema: &'a [Field]) -> Option<&'a str> {
+    let name = sql.trim().to_ascii_lowercase();
+    schema.iter().map(|field| field.name.as_str()).find(|column| *column == name)
+}
+
+/// A column as a part of an expression: its bare name, in quotes if it is a keyword of SQL, as `user` or `interval`.
+pub fn column_in_sql(name: &Name) -> String {
+    // `not` is a name by itself, and an operator before an operand.
+    let operand = whole(&format!("{name} BETWEEN 0 AND 1"));
+    let is_operand =
+        matches!(operand, Ok(Expr::Between { expr, .. }) if matches!(*expr, Expr::Identifier(_)));
+    let is_name = matches!(whole(name.as_str()), Ok(Expr::Identifier(_)));
+    if is_name && is_operand { name.to_string() } else { format!("\"{name}\"") }
+}
+
+/// The first word of an expression that names a column of this schema, without quotes, and is a keyword of SQL.
+pub(crate) fn keyword_column<'a>(sql: &str, schema: &'a [Field]) -> Option<&'a Name> {
+    let tokens = Tokenizer::new(&GenericDialect, sql).tokenize().ok()?;
+    let words = tokens.into_iter().filter_map(|token| match token {
+        Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_ascii_lowercase()),
+        _ => None,
+    });
+    let columns = words.filter_map(|word| schema.iter().find(|field| field.name.as_str() == word));
+    columns.map(|field| &field.name).find(|name| column_in_sql(name) != name.as_str())
 }
 
 fn not_sql(error: ParserError) -> ExpressionError {
@@ -321,6 +357,17 @@ mod tests {
         assert_eq!(canonical(r#""End" = 'It''s  A'"#).unwrap(), r#""End" = 'It''s  A'"#);
         assert_ne!(canonical("'a'").unwrap(), canonical("'A'").unwrap());
         assert_ne!(canonical("'a'' || ''b'").unwrap(), canonical("'a' || 'b'").unwrap());
+    }
+
+    #[test]
+    fn only_keywords_are_quoted_as_a_part_of_an_expression() {
+        for word in ["user", "interval", "current_date", "localtime", "not", "true", "case", "null", "exists"]
+        {
+            assert_eq!(column_in_sql(&word.parse().unwrap()), format!("\"{word}\""));
+        }
+        for word in ["amount", "date", "timestamp", "floor", "value", "year", "first", "position", "a_1"] {
+            assert_eq!(column_in_sql(&word.parse().unwrap()), word);
+        }
     }
 
     #[test]

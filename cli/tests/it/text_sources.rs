@@ -114,3 +114,36 @@ fn a_quote_that_takes_later_rows_into_its_field_refuses_the_file_before_any_of_i
     assert_eq!(project.json("backfill --all")["views"][0]["rows_loaded"], 9_000);
     assert_eq!(project.json("get svc user_id=9000")["features"]["x"]["value"], "b\nc");
 }
+
+#[test]
+fn a_column_that_is_called_as_a_keyword_of_sql_needs_no_quotes_where_only_a_column_stands() {
+    for word in ["user", "interval", "current_date", "localtime", "not", "true"] {
+        let project = Project::empty();
+        let define = |latest: &str| {
+            let named = NUMBERS.replace(
+                "{user_id: int64, ts: timestamp, x: string}",
+                "{user_id: int64, ts: timestamp, WORD: float64}",
+            );
+            let named = named.replace(
+                "  x: {latest: x}",
+                &format!("  x: {{latest: '{latest}'}}\n  sum: {{aggregate: 'sum(WORD)'}}"),
+            );
+            let expect = "source: events\nexpect: [{column: WORD, between: [0, 10]}]\nfeatures:";
+            project.write(
+                "features/all.yaml",
+                named.replace("source: events\nfeatures:", expect).replace("WORD", word),
+            );
+        };
+        define("WORD + 1 > 2 AND WORD");
+        let refused = project.refused("plan");
+        says(&refused, &[&format!("`{word}` is a keyword of SQL: write it in quotes, \"{word}\"")]);
+        define("WORD");
+        project.write("data/a.csv", format!("user_id,ts,{word}\n1,2024-01-01,2.5\n2,2024-01-01,11\n"));
+        assert!(!project.ok("plan").contains("data/a.csv"));
+        project.ok("apply");
+        assert_eq!(project.json("backfill --all")["views"][0]["rows_loaded"], 1);
+        let read = project.json("get svc user_id=1");
+        let values = ["x", "sum"].map(|name| read["features"][name]["value"].clone());
+        assert_eq!(values, [2.5, 2.5], "{word}");
+    }
+}

@@ -57,7 +57,8 @@ fn condition(
                 return None;
             }
             let [least, greatest] = between.items() else { return None };
-            let sql = format!("{name} BETWEEN {} AND {}", literal(least)?, literal(greatest)?);
+            let column = transform::column_in_sql(&name);
+            let sql = format!("{column} BETWEEN {} AND {}", literal(least)?, literal(greatest)?);
             match expression::compile(schema, &sql) {
                 Ok(compiled) => Some((compiled.sql, compiled.columns)),
                 Err(error) => {

@@ -138,12 +138,13 @@ fn keys(
     expressions
 }
 
-/// The column of this name. One that is called as a word of SQL, as `user`, is quoted; no other is, as
+/// The column of this name. One that is called as a keyword of SQL, as `user`, is quoted; no other is, as
 /// the text is part of what a version is.
 fn column_itself(source: &Source, name: &Name) -> Option<Compiled> {
     let compile = |sql: &str| expression::compile(&source.schema, sql).ok();
-    let is_it = |compiled: &Compiled| compiled.columns.keys().eq([name]);
-    compile(name.as_str()).filter(is_it).or_else(|| compile(&format!("\"{name}\"")))
+    // In parentheses, as the name alone is the column, also if it is a keyword.
+    let is_plain = compile(&format!("({name})")).is_some_and(|compiled| compiled.columns.keys().eq([name]));
+    if is_plain { compile(name.as_str()) } else { compile(&format!("\"{name}\"")) }
 }
 
 fn freshness(node: &Node) -> Option<Freshness> {
