@@ -73,7 +73,7 @@ impl Cell {
         Cell { status: Status::of(&value), value }
     }
 
-    /// Law 3: the same cell of a feature with this default, which stands in the place of null where the
+    /// Law 3: the same cell of a feature with this default, which replaces null where the
     /// entity is known and its row alive. The status stays, so that a reader can tell.
     pub fn or_default(self, default: Option<&Value>) -> Cell {
         match default {
@@ -99,7 +99,7 @@ pub struct Times {
 pub struct Answer {
     /// One cell for each of the view's features.
     pub cells: Vec<Cell>,
-    /// The times of the latest visible row, dead or not; none where there is no such row. Those
+    /// The times of the latest visible row, dead or not; `None` if there is no such row. Those
     /// of a static view are kept here and shown to nobody.
     pub times: Option<Times>,
 }

@@ -62,7 +62,7 @@ impl Value {
         read_scalar(scalar, bytes.split_off(..width)?)
     }
 
-    /// Reads a value of this type from exactly these bytes; none where they are not one.
+    /// Reads a value of this type from exactly these bytes; `None` if they are not one.
     pub fn read(data_type: DataType, bytes: &[u8]) -> Option<Value> {
         match data_type {
             DataType::Scalar(scalar) => read_scalar(scalar, bytes),

@@ -33,7 +33,7 @@ pub enum Given<'a> {
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 impl Given<'_> {
-    /// The value of this type that a text names: the nearest, where it is a float. None where the type has none.
+    /// The value of this type that a text names: the nearest, where it is a float. `None` if the type has none.
     pub fn written(self, scalar: Scalar) -> Option<Value> {
         Some(match (scalar, self) {
             (Scalar::Float32, Given::Whole(value)) => Value::Float32(value as f32),
@@ -55,7 +55,7 @@ impl Given<'_> {
         })
     }
 
-    /// The value of this type that is exactly the given one. None where the type has none; a double is no single.
+    /// The value of this type that is exactly the given one. `None` if the type has none; a double is not a single.
     pub fn exactly(self, scalar: Scalar) -> Option<Value> {
         Some(match (scalar, self) {
             (Scalar::Bool, Given::Bool(value)) => Value::Bool(value),
@@ -107,7 +107,7 @@ fn special(text: &str) -> Option<f64> {
     }
 }
 
-/// A value from JSON, null from null; none where the type does not have it.
+/// A value from JSON, null from null; `None` if the type does not have it.
 pub fn from_json(json: &Json, data_type: DataType) -> Option<Value> {
     match (json, data_type) {
         (Json::Null, _) => Some(Value::Null),

@@ -12,7 +12,7 @@ use crate::value::{Field, Scalar, Value};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntityKey(Box<[u8]>);
 
-/// Values that are no key of the entity.
+/// Values that are not a key of the entity.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum KeyError {
@@ -86,7 +86,7 @@ impl EntityKey {
         &self.0
     }
 
-    /// The values that were encoded; none where the bytes are no key of these types.
+    /// The values that were encoded; `None` if the bytes are not a valid key of these types.
     pub fn decode(&self, keys: &[Field]) -> Option<Vec<Value>> {
         let mut bytes = self.as_bytes();
         let values: Option<Vec<Value>> = keys

@@ -2,7 +2,7 @@
 //!
 //! A feature is a fold over a log of facts. Training reads the fold at each label's moment,
 //! serving reads it now; both follow the laws written here, to the same bits. This crate holds
-//! no store, no parser of definitions and no clock: those are the rooms above it.
+//! no store, no parser of definitions and no clock: those are in the crates above it.
 //!
 //! ```
 //! # use twinstore_feature as feature;

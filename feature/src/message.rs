@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-/// A text that is longer is no slip of a name, and comparing it would take long.
+/// A longer text is not a misspelled name, and comparing it would take long.
 const LONGEST_NAME_CHARS: usize = 80;
 
 /// The candidate nearest to `given`; `None` if nothing is near.

@@ -11,7 +11,7 @@ use thiserror::Error;
 #[serde(try_from = "String", into = "String")]
 pub struct Name(Box<str>);
 
-/// Text that is no name, or no `name@version`.
+/// Text that is not a name, or not `name@version`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NameError {

@@ -30,7 +30,7 @@ impl Provenance {
     }
 }
 
-/// A row's place in its source: a total order, history before stream.
+/// A row's position in its source: a total order, history before stream.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Position {
     /// In history: the number given to the file when it was first loaded, and the row in it.
@@ -63,7 +63,7 @@ impl Position {
         bytes
     }
 
-    /// Reads what [`Position::to_bytes`] wrote; none where it is no position.
+    /// Reads what [`Position::to_bytes`] wrote; `None` if it is not a position.
     pub fn from_bytes(bytes: [u8; Self::WIDTH]) -> Option<Self> {
         let [kind, a, b, c, d, rest @ ..] = bytes;
         Self::from_parts(kind, u32::from_be_bytes([a, b, c, d]), u64::from_be_bytes(rest))
@@ -77,7 +77,7 @@ impl Position {
         }
     }
 
-    /// The position of these parts; none for an unknown kind.
+    /// The position of these parts; `None` for an unknown kind.
     pub const fn from_parts(kind: u8, major: u32, minor: u64) -> Option<Self> {
         match kind {
             0 => Some(Position::History { file: major, row: minor }),
@@ -125,7 +125,7 @@ pub struct Row {
     pub event_time: Micros,
     /// When a reader of the online store could first have seen it.
     pub available_at: Micros,
-    /// Its place in the source.
+    /// Its position in the source.
     pub position: Position,
     /// Whether it is a tombstone.
     pub deleted: bool,

@@ -114,7 +114,7 @@ impl Span {
     /// The longest duration that a definition may name: 10,000 years of 366 days.
     const LONGEST: i64 = 3_660_000 * Self::DAY.0;
 
-    /// `count` of `unit`, as in `Span::of(5, Span::MINUTE)`; none where it is not positive or
+    /// `count` of `unit`, as in `Span::of(5, Span::MINUTE)`; `None` if it is not positive or
     /// beyond 10,000 years.
     pub fn of(count: i64, unit: Span) -> Option<Span> {
         let micros = count.checked_mul(unit.0)?;

@@ -35,8 +35,8 @@ impl Rest<'_> {
         let length = self.0.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (digits, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
-        let digit = |place: usize| digits.get(place).map_or(0, |digit| i32::from(digit - b'0'));
-        (length > 0).then(|| (0..6).fold(0, |micros, place| micros * 10 + digit(place)))
+        let digit = |index: usize| digits.get(index).map_or(0, |digit| i32::from(digit - b'0'));
+        (length > 0).then(|| (0..6).fold(0, |micros, index| micros * 10 + digit(index)))
     }
 
     /// Seconds east of UTC; zero where no zone is named.

@@ -64,7 +64,7 @@ impl Scalar {
         !matches!(self, Scalar::Float32 | Scalar::Float64)
     }
 
-    /// Bytes of a value with a fixed width; none for string and bytes.
+    /// Bytes of a value with a fixed width; `None` for string and bytes.
     pub const fn width(self) -> Option<usize> {
         match self {
             Scalar::Bool => Some(1),
@@ -236,7 +236,7 @@ impl Value {
         })
     }
 
-    /// The place of the value's kind in the order of values of different kinds.
+    /// The index of the value's kind in the order of values of different kinds.
     fn rank(&self) -> u8 {
         match self {
             Value::Null => 0,

@@ -1,6 +1,6 @@
 //! What is defined, resolved and checked: sources, feature views and on-demand views.
 //!
-//! The registry makes these from definition files; every other room reads them as they are.
+//! The registry makes these from definition files; every other crate reads them as they are.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub struct Source {
     /// Where columns lie under another name than their own, or are not in every file or record.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub stored: BTreeMap<Name, StoredColumn>,
-    /// What says when a row happened; none for a static source.
+    /// What says when a row happened; `None` for a static source.
     pub event_time: Option<SourceTime>,
     /// What declares when a row of history could first have been read.
     pub available_at: Option<SourceTime>,
@@ -54,7 +54,7 @@ impl Source {
     /// How far ahead a row may be where the source names nothing.
     pub const DEFAULT_MAX_AHEAD: Span = Span::HOUR;
 
-    /// The type of a column; none where the source has no such column.
+    /// The type of a column; `None` if the source has no such column.
     pub fn column(&self, name: &str) -> Option<DataType> {
         self.schema.iter().find(|field| field.name.as_str() == name).map(|field| field.data_type)
     }
@@ -63,7 +63,7 @@ impl Source {
 /// How a column lies in files and records, where that is not just under its own name.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct StoredColumn {
-    /// The name that it has there; none means its own.
+    /// The name that it has there; `None` means its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
     /// Whether files may lack it: it is null there.
@@ -156,7 +156,7 @@ pub struct Stream {
     /// Avro a schema in JSON, of protobuf a `.proto` file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
-    /// Of protobuf the message; none means the file's first.
+    /// Of protobuf the message; `None` means the file's first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
@@ -186,7 +186,7 @@ pub struct View {
     pub source: Name,
     /// For each join key the SQL expression that gives it from a row of the source.
     pub key_expressions: Vec<String>,
-    /// Which rows of the source it takes; none means all.
+    /// Which rows of the source it takes; `None` means all.
     pub filter: Option<String>,
     /// What each row of its log holds: the distinct arguments of its features.
     pub columns: Vec<Column>,
@@ -194,11 +194,11 @@ pub struct View {
     pub features: Vec<Feature>,
     /// What its rows must satisfy.
     pub expectations: Vec<Expectation>,
-    /// How long a latest value lives; none means forever.
+    /// How long a latest value lives; `None` means forever.
     pub ttl: Option<Span>,
     /// Whether its source has no event time.
     pub is_static: bool,
-    /// How long rows are kept; none means forever.
+    /// How long rows are kept; `None` means forever.
     pub retention: Option<Retention>,
     /// How fresh it is to be kept.
     pub freshness: Option<Freshness>,
@@ -246,7 +246,7 @@ impl View {
         u64::from_str_radix(digits, 16).expect("invariant: a semantic hash is hexadecimal")
     }
 
-    /// The type of a feature's argument; none for a count of rows.
+    /// The type of a feature's argument; `None` for a count of rows.
     pub fn argument(&self, feature: &Feature) -> Option<DataType> {
         let column = match feature.fold {
             Fold::Latest { column } => Some(column),
@@ -280,7 +280,7 @@ pub struct Feature {
     pub unit: Option<String>,
     /// What it is.
     pub description: Option<String>,
-    /// What stands in the place of null where the status is `NULL_VALUE` (law 3); of its type.
+    /// What replaces null where the status is `NULL_VALUE` (law 3); of its type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<Value>,
 }
@@ -300,7 +300,7 @@ pub enum Fold {
         function: Function,
         /// Which of the view's columns; none counts rows.
         column: Option<usize>,
-        /// The window; none means the whole history.
+        /// The window; `None` means the whole history.
         window: Option<Window>,
     },
 }
@@ -375,7 +375,7 @@ pub struct Computed {
     pub unit: Option<String>,
     /// What it is.
     pub description: Option<String>,
-    /// What stands in the place of null (law 3); of its type.
+    /// What replaces null (law 3); of its type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<Value>,
 }
@@ -388,7 +388,7 @@ pub struct Take {
     /// For each join key of the view, the spine's or the request's column that holds it. Empty for an
     /// on-demand view, which brings its own.
     pub on: BTreeMap<Name, Name>,
-    /// Which features, in this order; none means all.
+    /// Which features, in this order; `None` means all.
     pub take: Option<Vec<Name>>,
     /// What stands before their names.
     pub prefix: String,

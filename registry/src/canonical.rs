@@ -11,9 +11,8 @@ use feature::{DataType, Fold, Name, OnDemandView, Source, SourceTime, Take, View
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::definition::Body;
+use crate::body::Body;
 use crate::keys::Kind;
-use crate::resolve::default_value::canonical_text;
 
 /// The number of the canonical form, part of it and so of every hash.
 const FORMAT: u64 = 1;
@@ -147,6 +146,23 @@ fn defaulted(mut form: Value, default: Option<&feature::Value>) -> Value {
         map.insert("default".to_owned(), json!(canonical_text(default)));
     }
     form
+}
+
+/// A default in the one way in which the canonical form writes it; its type stands beside it there.
+fn canonical_text(value: &feature::Value) -> String {
+    match value {
+        feature::Value::List(items) => {
+            let items: Vec<String> = items
+                .iter()
+                .map(|item| match item {
+                    feature::Value::String(text) => Value::from(&**text).to_string(),
+                    item => item.to_string(),
+                })
+                .collect();
+            format!("[{}]", items.join(", "))
+        }
+        value => value.to_string(),
+    }
 }
 
 /// A column's name, as it has always been, or the normal form of an expression.

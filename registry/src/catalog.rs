@@ -103,8 +103,8 @@ impl<'a> Planner<'a> {
             Some(names) => names
                 .iter()
                 .map(|name| {
-                    let place = features.iter().position(|(feature, _)| *feature == name);
-                    place.ok_or_else(|| format!("`{}` has no feature `{name}`", take.from))
+                    let index = features.iter().position(|(feature, _)| *feature == name);
+                    index.ok_or_else(|| format!("`{}` has no feature `{name}`", take.from))
                 })
                 .collect::<Result<_, _>>()?,
         };
@@ -123,7 +123,7 @@ impl<'a> Planner<'a> {
             if let Some(request) = self.request.iter().find(|request| request.name == field.name) {
                 return Err(both(&request.name));
             }
-            keys.push(place(&mut self.keys, field, "key column")?);
+            keys.push(index(&mut self.keys, field, "key column")?);
         }
         let same = |lookup: &Lookup| lookup.view.id == view.id && lookup.keys == keys;
         if let Some(found) = self.lookups.iter().position(same) {
@@ -150,7 +150,7 @@ impl<'a> Planner<'a> {
             if self.keys.iter().any(|key| key.name == field.name) {
                 return Err(both(&field.name));
             }
-            request.push(place(&mut self.request, field.clone(), "request column")?);
+            request.push(index(&mut self.request, field.clone(), "request column")?);
         }
         self.computations.push(Computation { view: view.clone(), inputs, request });
         Ok(self.computations.len() - 1)
@@ -198,8 +198,8 @@ pub(crate) fn views_plan(
     Ok(planner.finish(id, String::new(), outputs))
 }
 
-/// The place of a column among those that there are; a new one is added.
-fn place(columns: &mut Vec<Field>, field: Field, what: &str) -> Result<usize, String> {
+/// The index of a column among those that there are; a new one is added.
+fn index(columns: &mut Vec<Field>, field: Field, what: &str) -> Result<usize, String> {
     match columns.iter().position(|column| column.name == field.name) {
         None => {
             columns.push(field);

@@ -1,104 +1,9 @@
 //! One definition, resolved and checked: what the registry keeps.
 
-use std::fmt;
 use std::sync::Arc;
 
-use feature::{About, Field, Name, OnDemandView, Service, Source, VersionId, View};
-use serde::{Deserialize, Serialize};
-
+use crate::body::{Body, DefinitionId};
 use crate::canonical::{self, Canonical};
-use crate::keys::Kind;
-
-/// What features describe, and its join keys.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Entity {
-    /// What it is called.
-    pub name: Name,
-    /// Its join keys and their types, in an order that counts.
-    pub keys: Vec<Field>,
-    /// Who answers for it, and what it is.
-    pub about: About,
-}
-
-/// What a definition is called: unlike any other of its kind, where feature views and on-demand
-/// views count as one kind.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
-pub struct DefinitionId {
-    /// What it defines.
-    pub kind: Kind,
-    /// Its name.
-    pub name: Name,
-    /// Its version; none for entities and sources, which have none.
-    pub version: Option<u32>,
-}
-
-impl DefinitionId {
-    /// The name and version of a view or a service; none for entities and sources.
-    pub fn version_id(&self) -> Option<VersionId> {
-        Some(VersionId { name: self.name.clone(), version: self.version? })
-    }
-
-    /// `name`, or `name@version`.
-    pub fn reference(&self) -> String {
-        self.version_id().map_or_else(|| self.name.to_string(), |id| id.to_string())
-    }
-}
-
-impl fmt::Display for DefinitionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind.name(), self.reference())
-    }
-}
-
-/// What a definition says, by its kind.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Body {
-    /// What features describe.
-    Entity(Entity),
-    /// Where rows come from.
-    Source {
-        /// What other rooms read.
-        source: Source,
-        /// Who answers for it, and what it is.
-        about: About,
-    },
-    /// Folds over a source.
-    FeatureView(View),
-    /// Expressions over features.
-    OnDemandView(OnDemandView),
-    /// The features of a model.
-    FeatureService(Service),
-}
-
-impl Body {
-    /// What it is called.
-    pub fn id(&self) -> DefinitionId {
-        let versioned =
-            |kind, id: &VersionId| DefinitionId { kind, name: id.name.clone(), version: Some(id.version) };
-        match self {
-            Body::Entity(entity) => {
-                DefinitionId { kind: Kind::Entity, name: entity.name.clone(), version: None }
-            }
-            Body::Source { source, .. } => {
-                DefinitionId { kind: Kind::Source, name: source.name.clone(), version: None }
-            }
-            Body::FeatureView(view) => versioned(Kind::FeatureView, &view.id),
-            Body::OnDemandView(view) => versioned(Kind::OnDemandView, &view.id),
-            Body::FeatureService(service) => versioned(Kind::FeatureService, &service.id),
-        }
-    }
-
-    /// How many features it defines or gives; none for entities and sources.
-    pub fn features(&self) -> Option<usize> {
-        match self {
-            Body::Entity(_) | Body::Source { .. } => None,
-            Body::FeatureView(view) => Some(view.features.len()),
-            Body::OnDemandView(view) => Some(view.features.len()),
-            Body::FeatureService(service) => Some(service.features.len()),
-        }
-    }
-}
 
 /// A definition: what it says, what that means, and how and where it is written.
 #[derive(Clone, PartialEq, Debug)]
@@ -113,7 +18,7 @@ pub struct Definition {
     pub text: String,
     /// The file that it stands in, relative to the project's folder.
     pub file: Arc<str>,
-    /// How often it was written anew, from 1.
+    /// The number of the revision, from 1.
     pub revision: u32,
 }
 

@@ -5,9 +5,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::definition::{Definition, DefinitionId};
+use crate::body::DefinitionId;
+use crate::definition::Definition;
 use crate::draft::drafts;
-use crate::places::Places;
+use crate::key_positions::KeyPositions;
 use crate::problem::{Mark, Problem, Problems, Report};
 use crate::registered::Registered;
 use crate::resolve::{Resolved, resolve};
@@ -78,7 +79,7 @@ impl Definitions {
         self.resolved.values().map(|(definition, _)| definition)
     }
 
-    /// The definition of this name; none where there is none.
+    /// The definition of this name; `None` if there is none.
     pub fn get(&self, id: &DefinitionId) -> Option<&Definition> {
         self.resolved.get(id).map(|(definition, _)| definition)
     }
@@ -93,8 +94,8 @@ impl Definitions {
         self.resolved.is_empty()
     }
 
-    pub(crate) fn with_places(&self) -> impl Iterator<Item = (&DefinitionId, &Definition, &Places)> {
-        self.resolved.iter().map(|(id, (definition, places))| (id, definition, places))
+    pub(crate) fn with_positions(&self) -> impl Iterator<Item = (&DefinitionId, &Definition, &KeyPositions)> {
+        self.resolved.iter().map(|(id, (definition, positions))| (id, definition, positions))
     }
 }
 

@@ -12,9 +12,9 @@ use serde_json::Value;
 pub struct Difference {
     /// What differs, as in `window of arrivals_1h`.
     pub what: String,
-    /// What it was; none where it was not there.
+    /// What it was; `None` if it was not there.
     pub from: Option<String>,
-    /// What it would be; none where it would be there no more.
+    /// What it would be; `None` if it would be there no more.
     pub to: Option<String>,
     /// Where it stands in the form.
     #[serde(skip)]

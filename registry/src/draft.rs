@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use feature::{About, Name, VersionId};
 
-use crate::definition::DefinitionId;
+use crate::body::DefinitionId;
 use crate::foreign;
 use crate::keys::Kind;
 use crate::nearest::did_you_mean_or_list;

@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use feature::Advice;
 use thiserror::Error;
 
 use crate::problem::Problems;
 
-/// A registry that cannot do what was asked.
+/// An error of the registry; [`RegistryError::advice`] says what a caller does next.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum RegistryError {
     /// The name means nothing here: the caller names another.
     #[error("there is no {kind} `{name}`{hint}")]
@@ -120,6 +122,26 @@ pub enum RegistryError {
 }
 
 impl RegistryError {
+    /// What a caller does next.
+    pub fn advice(&self) -> Advice {
+        match self {
+            Self::Storage { source, .. } => match sqlite_code(source) {
+                Some(CANNOT_OPEN | READ_ONLY) => Advice::Correct,
+                _ => Advice::Retry,
+            },
+            Self::Used { .. } | Self::Moved { .. } | Self::Stale | Self::Held(_) => Advice::Retry,
+            Self::Unknown { .. }
+            | Self::Several { .. }
+            | Self::Apart(_)
+            | Self::Outline(_)
+            | Self::Refused(_)
+            | Self::Kept { .. }
+            | Self::Newer { .. }
+            | Self::Address { .. } => Advice::Correct,
+            Self::Damaged { .. } | Self::File { .. } => Advice::Stop,
+        }
+    }
+
     /// What SQLite says, by whether the file is to blame.
     pub(crate) fn of_sqlite(url: &str, file: &Path, action: &'static str, source: sqlx::Error) -> Self {
         let reason = match &source {

@@ -3,7 +3,7 @@
 //! It turns YAML files into sources, views and services that cannot be wrong, reports everything
 //! that is wrong with its file and line, guards that a version never changes what it computes, and
 //! knows who reads what. It reads no data, compiles no batch and serves no feature: those are the
-//! rooms that take what it resolved.
+//! crates that take what it resolved.
 //!
 //! ```no_run
 //! # use twinstore_registry as registry;
@@ -21,6 +21,7 @@
 //! # }
 //! ```
 
+mod body;
 mod canonical;
 mod catalog;
 mod definition;
@@ -32,10 +33,10 @@ mod error;
 mod file;
 mod foreign;
 mod freshness;
+mod key_positions;
 mod keys;
 mod nearest;
 mod outline;
-mod places;
 mod plan;
 mod planning;
 mod problem;
@@ -55,8 +56,9 @@ mod uses;
 mod writing;
 mod yaml;
 
+pub use body::{Body, DefinitionId, Entity};
 pub use canonical::Canonical;
-pub use definition::{Body, Definition, DefinitionId, Entity};
+pub use definition::Definition;
 pub use definitions::Definitions;
 pub use difference::Difference;
 pub use error::RegistryError;

@@ -5,14 +5,12 @@ use std::fmt;
 use feature::{VersionId, View};
 use serde::Serialize;
 
-use crate::definition::{Definition, DefinitionId};
-use crate::definitions::Definitions;
+use crate::body::DefinitionId;
+use crate::definition::Definition;
 use crate::difference::{Difference, sentence};
 use crate::keys::Kind;
-use crate::planning::{Planned, Planning};
 use crate::problem::Problems;
 use crate::reach::Reach;
-use crate::registered::Registered;
 
 /// What an apply would change.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -60,7 +58,7 @@ pub struct Change {
     /// Which definition.
     #[serde(flatten)]
     pub id: DefinitionId,
-    /// How many features it defines or chooses from; none for entities and sources.
+    /// How many features it defines or chooses from; `None` for entities and sources.
     pub features: Option<usize>,
     /// What differs from what is registered.
     pub differences: Vec<Difference>,
@@ -89,19 +87,6 @@ pub enum Action {
 }
 
 impl Plan {
-    /// What an apply of these definitions would change in a registry that holds `registered`. A view whose packed
-    /// row could become longer than the bound is refused.
-    pub fn of(definitions: &Definitions, registered: &Registered, bound: &RowBound) -> Plan {
-        let mut planning = Planning::new(definitions, registered, bound);
-        let mut changes: Vec<Change> =
-            definitions.with_places().map(|(id, new, places)| planning.change(id, new, places)).collect();
-        let gone = registered.ids().filter(|id| definitions.get(id).is_none());
-        changes.extend(gone.map(|id| planning.gone(id)));
-        changes.sort_by(|a, b| a.id.cmp(&b.id));
-        let Planned { refused, notes, largest_rows, writes } = planning.finish();
-        Plan { generation: registered.generation(), changes, refused, notes, largest_rows, writes }
-    }
-
     /// Whether an apply would change nothing.
     pub fn is_empty(&self) -> bool {
         self.writes.is_empty() && self.refused.is_empty()

@@ -5,19 +5,37 @@ use std::collections::BTreeMap;
 use feature::{DataType, Name, Source, View, thousands};
 use serde_json::{Map, Value, json};
 
+use crate::body::{Body, DefinitionId};
 use crate::canonical::source_part;
-use crate::definition::{Body, Definition, DefinitionId};
+use crate::definition::Definition;
 use crate::definitions::Definitions;
 use crate::difference::{Difference, differences, sentence};
+use crate::key_positions::KeyPositions;
 use crate::keys::Kind;
-use crate::places::Places;
-use crate::plan::{Action, Change, LargestRow, RowBound};
+use crate::plan::{Action, Change, LargestRow, Plan, RowBound};
 use crate::problem::{Problem, Problems};
 use crate::reach::{Reach, reaches, reads};
 use crate::registered::Registered;
 
+impl Plan {
+    /// What an apply of these definitions would change in a registry that holds `registered`. A view whose packed
+    /// row could become longer than the bound is refused.
+    pub fn of(definitions: &Definitions, registered: &Registered, bound: &RowBound) -> Plan {
+        let mut planning = Planning::new(definitions, registered, bound);
+        let mut changes: Vec<Change> = definitions
+            .with_positions()
+            .map(|(id, new, positions)| planning.change(id, new, positions))
+            .collect();
+        let gone = registered.ids().filter(|id| definitions.get(id).is_none());
+        changes.extend(gone.map(|id| planning.gone(id)));
+        changes.sort_by(|a, b| a.id.cmp(&b.id));
+        let Planned { refused, notes, largest_rows, writes } = planning.finish();
+        Plan { generation: registered.generation(), changes, refused, notes, largest_rows, writes }
+    }
+}
+
 /// What is decided so far.
-pub(crate) struct Planning<'a> {
+struct Planning<'a> {
     definitions: &'a Definitions,
     registered: &'a Registered,
     bound: &'a RowBound,
@@ -28,15 +46,15 @@ pub(crate) struct Planning<'a> {
 }
 
 /// What is decided of all definitions.
-pub(crate) struct Planned {
-    pub(crate) refused: Problems,
-    pub(crate) notes: Problems,
-    pub(crate) largest_rows: Vec<LargestRow>,
-    pub(crate) writes: Vec<Definition>,
+struct Planned {
+    refused: Problems,
+    notes: Problems,
+    largest_rows: Vec<LargestRow>,
+    writes: Vec<Definition>,
 }
 
 impl<'a> Planning<'a> {
-    pub(crate) fn new(
+    fn new(
         definitions: &'a Definitions,
         registered: &'a Registered,
         bound: &'a RowBound,
@@ -53,7 +71,7 @@ impl<'a> Planning<'a> {
     }
 
     /// Why the plan is refused, what there is to note, and what it would write.
-    pub(crate) fn finish(mut self) -> Planned {
+    fn finish(mut self) -> Planned {
         self.largest_rows.sort_by(|a, b| a.view.cmp(&b.view));
         Planned {
             refused: Problems::sorted(self.refused),
@@ -64,18 +82,18 @@ impl<'a> Planning<'a> {
     }
 
     /// What becomes of a definition of the files.
-    pub(crate) fn change(&mut self, id: &DefinitionId, new: &Definition, places: &Places) -> Change {
+    fn change(&mut self, id: &DefinitionId, new: &Definition, positions: &KeyPositions) -> Change {
         let Some(old) = self.registered.definition(id) else {
             if let Some(message) = self.refuse_other_kind(id) {
                 let message = format!("{} `{}`: {message}", id.kind.name(), id.name);
-                self.refused.push(Problem { file: new.file.clone(), at: places.at(&[]), message });
+                self.refused.push(Problem { file: new.file.clone(), at: positions.at(&[]), message });
                 return self.changed(Action::Refuse, id, new, Vec::new());
             }
-            if !self.row_fits(new, places) {
+            if !self.row_fits(new, positions) {
                 return self.changed(Action::Refuse, id, new, Vec::new());
             }
             self.writes.push(new.clone());
-            self.note(new, places);
+            self.note(new, positions);
             return self.changed(Action::Add, id, new, Vec::new());
         };
         let is_edit = old.hash != new.hash && id.version.is_some() && !self.registered.is_used(id);
@@ -90,8 +108,8 @@ impl<'a> Planning<'a> {
         };
         if let Some((message, found)) = refused {
             let message = format!("{} `{}`: {message}", id.kind.name(), id.name);
-            let at = found.iter().map(|difference| places.at(&difference.path)).min();
-            let at = at.unwrap_or_else(|| places.at(&[]));
+            let at = found.iter().map(|difference| positions.at(&difference.path)).min();
+            let at = at.unwrap_or_else(|| positions.at(&[]));
             self.refused.push(Problem { file: new.file.clone(), at, message });
             return self.changed(Action::Refuse, id, new, found);
         }
@@ -103,7 +121,7 @@ impl<'a> Planning<'a> {
             if found.is_empty() {
                 found.push(Difference::plain("what it reads is edited"));
             }
-            if !self.row_fits(new, places) {
+            if !self.row_fits(new, positions) {
                 return self.changed(Action::Refuse, id, new, found);
             }
             self.writes.push(Definition { revision: old.revision + 1, ..new.clone() });
@@ -123,12 +141,12 @@ impl<'a> Planning<'a> {
             return self.changed(Action::Keep, id, new, Vec::new());
         }
         self.writes.push(Definition { revision: old.revision + 1, ..new.clone() });
-        self.note(new, places);
+        self.note(new, positions);
         self.changed(Action::Revise, id, new, found)
     }
 
     /// Whether the online store takes every row that a view which is new or edited can have; else it is refused.
-    fn row_fits(&mut self, new: &Definition, places: &Places) -> bool {
+    fn row_fits(&mut self, new: &Definition, positions: &KeyPositions) -> bool {
         let Body::FeatureView(view) = &new.body else { return true };
         let (bytes, max_bytes) = ((self.bound.longest)(view), self.bound.max_bytes);
         self.largest_rows.push(LargestRow { view: view.id.clone(), file: new.file.to_string(), bytes });
@@ -142,13 +160,13 @@ impl<'a> Planning<'a> {
             thousands(bytes as u64),
             thousands(max_bytes as u64)
         );
-        let at = places.at(&["features".to_owned()]);
+        let at = positions.at(&["features".to_owned()]);
         self.refused.push(Problem { file: new.file.clone(), at, message });
         false
     }
 
     /// Notes what is allowed and often not meant: history that counts as known the moment it happened.
-    fn note(&mut self, new: &Definition, places: &Places) {
+    fn note(&mut self, new: &Definition, positions: &KeyPositions) {
         let Body::Source { source, .. } = &new.body else { return };
         let is_undeclared = source.available_at.is_none() && source.assumed_delay.is_none();
         if source.batch.is_some() && source.event_time.is_some() && is_undeclared {
@@ -159,7 +177,7 @@ impl<'a> Planning<'a> {
             );
             self.notes.push(Problem {
                 file: new.file.clone(),
-                at: places.at(&["batch".to_owned()]),
+                at: positions.at(&["batch".to_owned()]),
                 message,
             });
         }
@@ -178,7 +196,7 @@ impl<'a> Planning<'a> {
     }
 
     /// What becomes of a registered definition that has no file.
-    pub(crate) fn gone(&self, id: &DefinitionId) -> Change {
+    fn gone(&self, id: &DefinitionId) -> Change {
         let features = self.registered.definition(id).and_then(|old| old.body.features());
         Change {
             action: Action::Gone,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use feature::{Take, VersionId};
 use serde::Serialize;
 
-use crate::definition::{Body, DefinitionId};
+use crate::body::{Body, DefinitionId};
 use crate::keys::Kind;
 
 /// A view or a service that a change reaches.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use feature::{Name, OnDemandView, Service, ServicePlan, ServiceRef, Source, VersionId, View};
 use serde::Serialize;
 
+use crate::body::{Body, DefinitionId};
 use crate::catalog::{Catalog, Readable, service_plan, views_plan};
-use crate::definition::{Body, Definition, DefinitionId};
+use crate::definition::Definition;
 use crate::error::RegistryError;
 use crate::keys::Kind;
 use crate::nearest::did_you_mean_or_list;
@@ -32,11 +33,11 @@ pub struct Listed {
     pub kind: Kind,
     /// Its name.
     pub name: Name,
-    /// Its version; none for entities and sources.
+    /// Its version; `None` for entities and sources.
     pub version: Option<u32>,
-    /// Whether it is the live version of a service; none for what has no live version.
+    /// Whether it is the live version of a service; `None` for what has no live version.
     pub live: Option<bool>,
-    /// How many features it defines or chooses from; none for entities and sources.
+    /// How many features it defines or chooses from; `None` for entities and sources.
     pub features: Option<usize>,
     /// Who answers for it.
     pub owner: Option<String>,
@@ -44,7 +45,7 @@ pub struct Listed {
     pub description: Option<String>,
     /// The semantic hash, in hexadecimal.
     pub hash: String,
-    /// How often it was written anew, from 1.
+    /// How often it was written again, from 1.
     pub revision: u32,
     /// The file that it was last read from.
     pub file: String,
@@ -73,7 +74,7 @@ impl Registered {
         Registered { uses, ..self }
     }
 
-    /// When a version was first used, and by what; none where it may still be edited or removed.
+    /// When a version was first used, and by what; `None` if it may still be edited or removed.
     pub fn first_use(&self, id: &DefinitionId) -> Option<&FirstUse> {
         self.uses.get(id)
     }
@@ -107,7 +108,7 @@ impl Registered {
         self.definitions.values()
     }
 
-    /// The definition of this name; none where there is none.
+    /// The definition of this name; `None` if there is none.
     pub fn definition(&self, id: &DefinitionId) -> Option<&Definition> {
         self.definitions.get(id)
     }

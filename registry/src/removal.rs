@@ -5,7 +5,7 @@ use feature::Micros;
 use serde::Serialize;
 use sqlx::{Sqlite, Transaction};
 
-use crate::definition::DefinitionId;
+use crate::body::DefinitionId;
 use crate::error::RegistryError;
 use crate::keys::Kind;
 use crate::registered::Registered;

@@ -3,7 +3,8 @@
 use feature::{Feature, Field, Fold, Origin, Output, ServicePlan, ServiceRef, VersionId, View};
 use serde::Serialize;
 
-use crate::definition::{Body, Definition, DefinitionId};
+use crate::body::{Body, DefinitionId};
+use crate::definition::Definition;
 use crate::error::RegistryError;
 use crate::registered::Registered;
 
@@ -28,7 +29,7 @@ pub struct ShownFeature {
     pub data_type: feature::DataType,
     /// What its value is measured in.
     pub unit: Option<String>,
-    /// What stands in the place of null.
+    /// What replaces null.
     pub default: Option<String>,
     /// The view that it comes from.
     pub view: VersionId,

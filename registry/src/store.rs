@@ -7,7 +7,8 @@ use serde::Serialize;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Sqlite, Transaction};
 
-use crate::definition::{Definition, DefinitionId};
+use crate::body::DefinitionId;
+use crate::definition::Definition;
 use crate::digest::{self, Part};
 use crate::error::RegistryError;
 use crate::file::{self, Found, NewFile};
@@ -52,7 +53,7 @@ pub struct Shown {
     pub revisions: Vec<Revision>,
     /// The views and services that read it, directly or through others.
     pub dependents: Vec<Reach>,
-    /// When it was first used, and by what; none where it may still be edited or removed, and of
+    /// When it was first used, and by what; `None` if it may still be edited or removed, and of
     /// entities and sources.
     pub first_use: Option<FirstUse>,
     /// Of a service what it takes and gives.
@@ -118,7 +119,7 @@ impl Registry {
     /// Makes the tables of a new registry, and brings those of an older one on.
     async fn make_tables(&self, is_new: bool) -> Result<(), RegistryError> {
         let failed = self.failed("make its tables");
-        // Whoever only reads does not wait for one who writes.
+        // Readers do not wait for a writer.
         let current = sqlx::query("SELECT 1 FROM registry WHERE id = 1 AND schema_version = $1");
         if matches!(current.bind(SCHEMA).fetch_optional(&self.pool).await, Ok(Some(_))) {
             return Ok(());
@@ -167,7 +168,7 @@ impl Registry {
         Ok(found.into_iter().filter(|line| line != "ok").collect())
     }
 
-    /// How many applies changed the registry: a reader that follows it reads anew when it moves.
+    /// How many applies changed the registry: a reader that follows it reads again when it moves.
     pub async fn generation(&self) -> Result<u64, RegistryError> {
         let row = sqlx::query("SELECT generation FROM registry WHERE id = 1");
         number(&row.fetch_one(&self.pool).await.map_err(self.failed("be read"))?, "generation")

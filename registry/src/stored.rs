@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use crate::body::Body;
 use crate::canonical::Canonical;
-use crate::definition::{Body, Definition};
+use crate::definition::Definition;
 use crate::error::RegistryError;
 
 /// The format of the stored body.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
 
-use crate::definition::DefinitionId;
+use crate::body::DefinitionId;
 use crate::error::RegistryError;
 use crate::keys::Kind;
 use crate::store::{Registry, as_text};
@@ -32,7 +32,7 @@ pub struct FirstUse {
 pub struct Using {
     /// Which.
     pub id: DefinitionId,
-    /// The semantic hash of what is used. None where it does not matter what the version says by now.
+    /// The semantic hash of what is used. `None` if it does not matter what the version says by now.
     pub hash: Option<String>,
 }
 
@@ -151,7 +151,7 @@ async fn fresh<'u>(
     Ok(fresh)
 }
 
-/// What used a version first; none where nothing did.
+/// What used a version first; `None` if nothing did.
 pub(crate) async fn of(
     transaction: &mut Transaction<'_, Sqlite>,
     id: &DefinitionId,

@@ -1,4 +1,4 @@
-//! One writer of the registry at a time: whoever waits for another says for whom, and gives up in a sentence.
+//! One writer of the registry at a time: a writer that waits says for which process, and gives up in a sentence.
 
 use std::path::Path;
 use std::time::Duration;

@@ -38,7 +38,7 @@ pub(crate) struct Entry {
 }
 
 impl Node {
-    /// The value under a key; none where it is missing or null, or where this is no map.
+    /// The value under a key; `None` if it is missing or null, or where this is no map.
     pub(crate) fn get(&self, key: &str) -> Option<&Node> {
         let entry = self.entries().iter().find(|entry| entry.key == key)?;
         (!matches!(entry.value.content, Content::Null)).then_some(&entry.value)
@@ -51,7 +51,7 @@ impl Node {
         }
     }
 
-    /// The value under a key as what its text says; none where it is missing or says nothing.
+    /// The value under a key as what its text says; `None` if it is missing or says nothing.
     pub(crate) fn parse<T: std::str::FromStr>(&self, key: &str) -> Option<T> {
         self.get(key)?.text()?.parse().ok()
     }

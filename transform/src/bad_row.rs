@@ -7,7 +7,7 @@ use feature::EntityKey;
 /// A row that is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadRow {
-    /// Its place in the input.
+    /// Its index in the input.
     pub row: u32,
     /// Why.
     pub reason: BadReason,

@@ -1,5 +1,5 @@
 //! Column names that occur more than once. A reader that looks a column up by name takes one of them
-//! and never says which, so whoever opens a file refuses them.
+//! and never says which, so files that have them are refused when they are opened.
 
 /// The names that occur more than once, each named once, in the order of their second occurrence.
 pub fn repeated_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {

@@ -73,7 +73,7 @@ pub enum ConformError {
 pub struct Unfit {
     /// The row of the batch, from 0.
     pub row: usize,
-    /// The column's place among the declared ones.
+    /// The column's index among the declared ones.
     pub place: usize,
     /// What is wrong, naming the column, its type and the value.
     pub what: String,
@@ -144,7 +144,7 @@ impl Conform {
         }
     }
 
-    /// For each declared column its place in the file's schema.
+    /// For each declared column its index in the file's schema.
     pub fn projection(&self) -> &[usize] {
         &self.projection
     }

@@ -1,4 +1,4 @@
-//! Law 3 on columns: what stands in the place of null.
+//! Law 3 on columns: what replaces null.
 
 use arrow::array::{Array, ArrayRef, BooleanArray, Scalar};
 use arrow::buffer::NullBuffer;
@@ -11,7 +11,7 @@ use crate::arrow_types::array_of;
 /// One feature of an on-demand view for the rows of a batch.
 #[derive(Clone, Debug)]
 pub struct ComputedColumn {
-    /// Its values as those who read it get them, the feature's default in the place of null: an array of
+    /// Its values as those who read it get them, the feature's default instead of null: an array of
     /// [`arrow_type`](crate::arrow_type) of its type.
     pub values: ArrayRef,
     /// Where the expression gave null, which the status tells.

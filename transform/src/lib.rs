@@ -2,7 +2,7 @@
 //! a stream, or one request.
 //!
 //! It knows the source's columns, the expressions of a view, and Arrow batches. It opens no file,
-//! writes no store and knows no position: those are the rooms that call it. Rows fail alone: what
+//! writes no store and knows no position: those are in the crates that call it. Rows fail alone: what
 //! a row gives never depends on the batch that it came in.
 //!
 //! ```

@@ -58,13 +58,13 @@ pub struct Transformed {
     /// The good rows: the view's keys by name, then [`EVENT_TIME`] (not for a static source), then
     /// [`DECLARED_AT`] (where the source declares it), then the view's columns by name.
     pub rows: RecordBatch,
-    /// For each of the rows its place in the input.
+    /// For each of the rows its index in the input.
     pub origins: Vec<u32>,
     /// How many did not pass `where`.
     pub filtered: u64,
     /// How many passed `where` with a null in their key, and were left out.
     pub null_keys: u64,
-    /// The places of these in the input, in their order.
+    /// The indices of these in the input, in their order.
     pub null_key_rows: Vec<u32>,
     /// The bad rows, in their order.
     pub bad: Vec<BadRow>,

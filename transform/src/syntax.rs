@@ -202,8 +202,8 @@ impl VisitorMut for Check<'_> {
 impl Check<'_> {
     fn column(&mut self, ident: &Ident) -> Flow {
         let name = name_of(ident);
-        let place = self.schema.iter().position(|field| field.name.as_str() == name);
-        match place.and_then(|place| self.reads.get_mut(place)) {
+        let index = self.schema.iter().position(|field| field.name.as_str() == name);
+        match index.and_then(|index| self.reads.get_mut(index)) {
             Some(read) => {
                 *read = true;
                 ControlFlow::Continue(())

@@ -11,7 +11,7 @@ use crate::bad_row::{BadReason, BadRow};
 use crate::error::TransformError;
 use crate::expression::Evaluated;
 
-/// The rows that are still good, and the bad ones so far, by their places in the input.
+/// The rows that are still good, and the bad ones so far, by their indices in the input.
 pub(crate) struct Kept {
     pub(crate) batch: RecordBatch,
     pub(crate) origins: Vec<u32>,

@@ -15,7 +15,7 @@ use feature::{DataType, Scalar};
 use crate::arrow_types::{UTC, arrow_type, checked_cast, item_field};
 use crate::narrow::narrow;
 
-/// The narrowest of our types that holds the values of an Arrow type; none where there is none.
+/// The narrowest of our types that holds the values of an Arrow type; `None` if there is none.
 pub(crate) fn natural(found: &ArrowType) -> Option<DataType> {
     use ArrowType as A;
     let item = |field: &arrow::datatypes::FieldRef| natural(field.data_type())?.scalar();
@@ -40,7 +40,7 @@ pub(crate) fn natural(found: &ArrowType) -> Option<DataType> {
 }
 
 /// The type as which a column of a file would be declared: the narrowest that holds all of its values, of decimals
-/// an integer where they have no places, else float64. None where there is none.
+/// an integer where they have no places, else float64. `None` if there is none.
 pub fn declarable(found: &ArrowType) -> Option<DataType> {
     use ArrowType as A;
     match found {

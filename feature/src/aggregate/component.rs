@@ -77,7 +77,7 @@ impl Component {
     }
 
     /// Bytes of a stored state of nearly all real data: a state whose bytes are as many lies in
-    /// a fixed slot, any other in the variable part. None where no state has a fixed width.
+    /// a fixed slot, any other in the variable part. `None` if no state has a fixed width.
     pub fn slot_width(self, argument: Option<DataType>) -> Option<usize> {
         let value = argument.and_then(DataType::scalar).and_then(Scalar::width);
         match self {

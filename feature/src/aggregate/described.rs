@@ -17,7 +17,7 @@ impl Function {
         }
     }
 
-    /// What its second argument is, in words; none where it has no second.
+    /// What its second argument is, in words; `None` if it has no second.
     pub fn parameter(self) -> Option<&'static str> {
         match self {
             Function::ApproxPercentile(_) => Some(Quantile::IN_WORDS),

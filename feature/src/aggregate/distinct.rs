@@ -49,7 +49,7 @@ pub(crate) fn hash_of(value: &Value) -> u64 {
     XxHash64::oneshot(0, &bytes)
 }
 
-/// The register of a hash, and what it is raised to: the place of the first bit that is set after
+/// The register of a hash, and what it is raised to: the index of the first bit that is set after
 /// those that choose the register, from 1.
 pub(crate) fn register(hash: u64) -> (usize, u8) {
     let rest = hash << PRECISION;
@@ -64,8 +64,8 @@ impl DistinctCount {
     fn add_hash(&mut self, hash: u64) {
         match &mut self.0 {
             Kept::Hashes(hashes) => {
-                if let Err(place) = hashes.binary_search(&hash) {
-                    hashes.insert(place, hash);
+                if let Err(index) = hashes.binary_search(&hash) {
+                    hashes.insert(index, hash);
                     if hashes.len() > EXACT {
                         let mut registers = Box::new([0; REGISTERS]);
                         hashes.iter().for_each(|hash| raise(&mut registers, *hash));
@@ -137,8 +137,8 @@ impl DistinctCount {
 }
 
 fn raise(registers: &mut [u8; REGISTERS], hash: u64) {
-    let (place, rank) = register(hash);
-    if let Some(register) = registers.get_mut(place) {
+    let (index, rank) = register(hash);
+    if let Some(register) = registers.get_mut(index) {
         *register = rank.max(*register);
     }
 }

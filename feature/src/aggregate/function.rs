@@ -162,7 +162,7 @@ impl Function {
         }
     }
 
-    /// The function with this second argument, as definitions write it; none where they write none.
+    /// The function with this second argument, as definitions write it; `None` if they write none.
     pub fn with_parameter(self, given: Option<&str>) -> Result<Function, AggregateError> {
         let wrong = |given: &str| AggregateError::WrongParameter { function: self, given: given.to_owned() };
         let Some(text) = given else {

@@ -17,7 +17,7 @@ use crate::value::{DataType, Value};
 pub struct Edge {
     /// When it happened.
     pub event_time: Micros,
-    /// Its place in the source.
+    /// Its position in the source.
     pub position: Position,
     /// The value, never null.
     pub value: Value,
@@ -80,21 +80,21 @@ impl Ordered {
             return;
         }
         if self.keep.distinct
-            && let Some(place) = self.edges.iter().position(|edge| edge.value == *value)
+            && let Some(index) = self.edges.iter().position(|edge| edge.value == *value)
         {
-            let held = self.edges.get(place).map(Edge::recency);
+            let held = self.edges.get(index).map(Edge::recency);
             if held.is_some_and(|held| if self.keep.latest { recency <= held } else { recency >= held }) {
                 return;
             }
-            self.edges.remove(place);
+            self.edges.remove(index);
         }
         // Most rows come in order: they belong at the end.
-        let place = self.edges.iter().rposition(|edge| edge.recency() <= recency);
-        if place.and_then(|place| self.edges.get(place)).is_some_and(|edge| edge.recency() == recency) {
+        let index = self.edges.iter().rposition(|edge| edge.recency() <= recency);
+        if index.and_then(|index| self.edges.get(index)).is_some_and(|edge| edge.recency() == recency) {
             return;
         }
         let edge = Edge { event_time, position, value: value.clone() };
-        self.edges.insert(place.map_or(0, |place| place + 1), edge);
+        self.edges.insert(index.map_or(0, |index| index + 1), edge);
         if self.edges.len() > usize::from(self.keep.length.get()) {
             let outermost = if self.keep.latest { 0 } else { self.edges.len() - 1 };
             self.edges.remove(outermost);

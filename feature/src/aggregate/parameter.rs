@@ -11,7 +11,7 @@ use thiserror::Error;
 #[serde(try_from = "u16", into = "u16")]
 pub struct ListLength(u16);
 
-/// Text or a number that is no parameter.
+/// Text or a number that is not a valid parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("not {0}")]
 pub struct ParameterError(&'static str);

@@ -37,9 +37,9 @@ impl Ranked {
     }
 
     pub(super) fn add(&mut self, value: &Value) {
-        let place = self.values.partition_point(|held| self.rank.compare(held, value).is_le());
-        if place < usize::from(self.rank.length.get()) {
-            self.values.insert(place, value.clone());
+        let index = self.values.partition_point(|held| self.rank.compare(held, value).is_le());
+        if index < usize::from(self.rank.length.get()) {
+            self.values.insert(index, value.clone());
             self.values.truncate(usize::from(self.rank.length.get()));
         }
     }

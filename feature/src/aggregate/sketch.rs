@@ -121,13 +121,13 @@ pub(crate) fn estimate(bucket: i32, level: u8) -> f64 {
     if bucket == 0 {
         return 0.0;
     }
-    let place = bucket.abs() - 1;
-    let bound = |place: i32| {
-        let edge = EDGES.get((place % PER_OCTAVE) as usize).copied().unwrap_or_default();
-        (f64::from_bits(0x3ff << 52 | edge), place / PER_OCTAVE)
+    let index = bucket.abs() - 1;
+    let bound = |index: i32| {
+        let edge = EDGES.get((index % PER_OCTAVE) as usize).copied().unwrap_or_default();
+        (f64::from_bits(0x3ff << 52 | edge), index / PER_OCTAVE)
     };
-    let (low, octave) = bound(place << level);
-    let (high, next) = bound((place + 1) << level);
+    let (low, octave) = bound(index << level);
+    let (high, next) = bound((index + 1) << level);
     let ratio = high / low * power_of_two(next - octave);
     let point = low * (2.0 * ratio / (1.0 + ratio));
     let exponent = octave + SMALLEST;
@@ -155,12 +155,12 @@ impl QuantileSketch {
         } else {
             let bucket = (0..self.level).fold(bucket(x), |bucket, _| collapsed(bucket));
             match self.buckets.binary_search_by_key(&bucket, |(held, _)| *held) {
-                Ok(place) => {
-                    if let Some((_, count)) = self.buckets.get_mut(place) {
+                Ok(index) => {
+                    if let Some((_, count)) = self.buckets.get_mut(index) {
                         *count = count.saturating_add(1);
                     }
                 }
-                Err(place) => self.buckets.insert(place, (bucket, 1)),
+                Err(index) => self.buckets.insert(index, (bucket, 1)),
             }
             self.shrink();
         }

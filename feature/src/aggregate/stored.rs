@@ -39,7 +39,7 @@ impl State {
         }
     }
 
-    /// Reads what [`State::write`] wrote; none where the bytes are no such state. `present` says
+    /// Reads what [`State::write`] wrote; `None` if the bytes are not a valid such state. `present` says
     /// whether anything was added, for min, max, first and last, whose value may have no bytes.
     pub fn read(
         component: Component,

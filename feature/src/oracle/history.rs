@@ -117,8 +117,8 @@ fn view(numbers: &mut Numbers) -> View {
             features.push(Feature { name, data_type, fold, unit: None, description: None, default: None });
         }
     };
-    for (place, column) in columns.iter().enumerate() {
-        add(format!("latest_{}", column.name), column.data_type, Fold::Latest { column: place });
+    for (index, column) in columns.iter().enumerate() {
+        add(format!("latest_{}", column.name), column.data_type, Fold::Latest { column: index });
     }
     for (w, window) in windows.into_iter().enumerate() {
         add(
@@ -126,7 +126,7 @@ fn view(numbers: &mut Numbers) -> View {
             Scalar::Int64.into(),
             Fold::Aggregate { function: Function::Count, column: None, window },
         );
-        for (place, column) in columns.iter().enumerate() {
+        for (index, column) in columns.iter().enumerate() {
             // What is neither a number nor an edge is asked over the whole history and one window.
             let all =
                 Function::ALL.into_iter().filter(|function| w % 2 == 0 || !is_list_or_sketch(*function));
@@ -136,7 +136,7 @@ fn view(numbers: &mut Numbers) -> View {
             }
             for (prefix, function) in functions {
                 if let Ok(data_type) = function.result_type(Some(column.data_type)) {
-                    let fold = Fold::Aggregate { function, column: Some(place), window };
+                    let fold = Fold::Aggregate { function, column: Some(index), window };
                     add(format!("{prefix}{}_{}_{w}", function.name(), column.name), data_type, fold);
                 }
             }
@@ -189,14 +189,14 @@ fn row(numbers: &mut Numbers, view: &View, base: i64, position: &mut u64) -> Row
     let event_time = on_grid + numbers.pick(&[0, 0, 0, 1, -1, 7_000_000]).unwrap_or(0);
     let delay = numbers.pick(&[0, 0, 1, 1_000_000, minute, 10 * minute, -minute, 90 * minute]).unwrap_or(0);
     *position += 1;
-    let place = match numbers.below(3) {
+    let index = match numbers.below(3) {
         0 => Position::Stream { partition: numbers.below(2) as u32, offset: *position },
         _ => Position::History { file: numbers.below(3) as u32, row: *position },
     };
     Row {
         event_time: moment(event_time),
         available_at: moment(event_time + delay),
-        position: place,
+        position: index,
         deleted: numbers.once_in(12),
         values: view.columns.iter().map(|column| value(numbers, column.data_type)).collect(),
     }

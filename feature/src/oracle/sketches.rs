@@ -13,11 +13,11 @@ pub(super) fn count_distinct(values: &[Value]) -> i64 {
         return hashes.len() as i64;
     }
     let mut highest: BTreeMap<usize, u8> = BTreeMap::new();
-    for (place, height) in hashes.into_iter().map(register) {
-        let held = highest.entry(place).or_default();
+    for (index, height) in hashes.into_iter().map(register) {
+        let held = highest.entry(index).or_default();
         *held = height.max(*held);
     }
-    let registers: Vec<u8> = (0..2048).map(|place| highest.get(&place).copied().unwrap_or(0)).collect();
+    let registers: Vec<u8> = (0..2048).map(|index| highest.get(&index).copied().unwrap_or(0)).collect();
     distinct_estimate(&registers)
 }
 

@@ -89,8 +89,8 @@ fn joined(history: &History, as_of: AsOf, seed: u64) -> (Folded, Vec<u32>, Asked
     let new = |_| ViewFold::new(view.clone(), labels.clone(), best.clone(), ask);
     let mut folds: Vec<ViewFold> = (0..=numbers.below(3)).map(new).collect();
     for chunk in rows.chunks(1 + numbers.below(7) as usize) {
-        let place = numbers.below(folds.len() as u64) as usize;
-        fold_batch(&mut folds[place], &batch(&history.view, chunk)).unwrap();
+        let index = numbers.below(folds.len() as u64) as usize;
+        fold_batch(&mut folds[index], &batch(&history.view, chunk)).unwrap();
     }
     let mut merged = folds.pop().unwrap();
     folds.into_iter().for_each(|fold| merged.merge(fold));

@@ -1,4 +1,4 @@
-//! The spine's entities: from the key columns of any batch to the places of its entities.
+//! The spine's entities: from the key columns of any batch to the indices of its entities.
 //!
 //! One integer key is looked up in a table of its own, by its distance from the least one where keys
 //! lie close together, and by its hash where they do not; any other key is encoded as arrow's
@@ -28,23 +28,23 @@ pub(crate) struct Entities {
 
 #[derive(Debug)]
 enum Keys {
-    /// One key of up to 64 bits whose values lie close together: the place of each, from the least on.
-    Close { least: i64, places: Vec<u32>, entities: usize },
+    /// One key of up to 64 bits whose values lie close together: the index of each, from the least on.
+    Close { least: i64, indices: Vec<u32>, entities: usize },
     /// One key of up to 64 bits.
     Int { table: HashTable<(i64, u32)> },
     /// Anything else, as rows of bytes behind one another.
     Bytes { converter: RowConverter, table: HashTable<u32>, bytes: Vec<u8>, ends: Vec<usize> },
 }
 
-/// The dictionary that was looked up last, and the places of its entries.
+/// The dictionary that was looked up last, and the indices of its entries.
 #[derive(Debug, Default)]
 pub(crate) struct DictionaryCache {
     values: Option<ArrayRef>,
-    places: Vec<u32>,
+    indices: Vec<u32>,
 }
 
 impl Entities {
-    /// The entities of these key columns, and for each row the place of its own; [`NO_ENTITY`] where
+    /// The entities of these key columns, and for each row the index of its own; [`NO_ENTITY`] where
     /// a key is null.
     pub(crate) fn new(columns: &[ArrayRef]) -> Result<(Self, Vec<u32>), ArrowError> {
         let hasher = DefaultHashBuilder::default();
@@ -55,12 +55,12 @@ impl Entities {
             Some(ints) => {
                 let mut table: HashTable<(i64, u32)> = HashTable::new();
                 let ints = ints.as_primitive::<Int64Type>();
-                for (row, place) in of_row.iter_mut().enumerate().filter(|(row, _)| ints.is_valid(*row)) {
+                for (row, index) in of_row.iter_mut().enumerate().filter(|(row, _)| ints.is_valid(*row)) {
                     let key = ints.value(row);
                     let next = table.len() as u32;
                     let entry =
                         table.entry(hasher.hash_one(key), |(k, _)| *k == key, |(k, _)| hasher.hash_one(*k));
-                    *place = entry.or_insert((key, next)).get().1;
+                    *index = entry.or_insert((key, next)).get().1;
                 }
                 Keys::Int { table }
             }
@@ -70,21 +70,21 @@ impl Entities {
                 let converter = RowConverter::new(fields)?;
                 let encoded = converter.convert_columns(columns)?;
                 let (mut table, mut bytes, mut ends) = (HashTable::new(), Vec::new(), Vec::new());
-                for (row, (key, place)) in encoded.iter().zip(&mut of_row).enumerate() {
+                for (row, (key, index)) in encoded.iter().zip(&mut of_row).enumerate() {
                     if columns.iter().any(|column| column.is_null(row)) {
                         continue;
                     }
                     let key = key.as_ref();
                     let hash = hasher.hash_one(key);
                     let next = ends.len() as u32;
-                    match table.find(hash, |place| entry(&bytes, &ends, *place) == key) {
-                        Some(found) => *place = *found,
+                    match table.find(hash, |index| entry(&bytes, &ends, *index) == key) {
+                        Some(found) => *index = *found,
                         None => {
                             bytes.extend_from_slice(key);
                             ends.push(bytes.len());
-                            let rehash = |place: &u32| hasher.hash_one(entry(&bytes, &ends, *place));
+                            let rehash = |index: &u32| hasher.hash_one(entry(&bytes, &ends, *index));
                             table.insert_unique(hash, next, rehash);
-                            *place = next;
+                            *index = next;
                         }
                     }
                 }
@@ -103,15 +103,15 @@ impl Entities {
         }
     }
 
-    /// For each row of these key columns the place of its entity; [`NO_ENTITY`] where the spine
+    /// For each row of these key columns the index of its entity; [`NO_ENTITY`] where the spine
     /// does not have it. A single key may come as a dictionary.
-    pub(crate) fn places(
+    pub(crate) fn indices(
         &self,
         columns: &[ArrayRef],
         cache: &mut DictionaryCache,
-        places: &mut Vec<u32>,
+        indices: &mut Vec<u32>,
     ) -> Result<(), ArrowError> {
-        places.clear();
+        indices.clear();
         if let [column] = columns
             && let DataType::Dictionary(_, _) = column.data_type()
         {
@@ -122,36 +122,34 @@ impl Entities {
                 .is_some_and(|held| std::ptr::addr_eq(held.as_ref(), dictionary.values().as_ref()))
             {
                 let mut of_values = Vec::new();
-                self.plain_places(std::slice::from_ref(dictionary.values()), &mut of_values)?;
-                *cache = DictionaryCache { values: Some(dictionary.values().clone()), places: of_values };
+                self.plain_indices(std::slice::from_ref(dictionary.values()), &mut of_values)?;
+                *cache = DictionaryCache { values: Some(dictionary.values().clone()), indices: of_values };
             }
             let keys = dictionary.keys();
-            places.extend(
-                keys.iter().map(|key| {
-                    key.and_then(|key| cache.places.get(key as usize)).copied().unwrap_or(NO_ENTITY)
-                }),
-            );
+            indices.extend(keys.iter().map(|key| {
+                key.and_then(|key| cache.indices.get(key as usize)).copied().unwrap_or(NO_ENTITY)
+            }));
             return Ok(());
         }
-        self.plain_places(columns, places)
+        self.plain_indices(columns, indices)
     }
 
-    fn plain_places(&self, columns: &[ArrayRef], places: &mut Vec<u32>) -> Result<(), ArrowError> {
+    fn plain_indices(&self, columns: &[ArrayRef], indices: &mut Vec<u32>) -> Result<(), ArrowError> {
         match &self.keys {
-            Keys::Close { least, places: of_keys, .. } => extend_with(places, columns, |key| {
-                let place = usize::try_from(key.wrapping_sub(*least)).ok().and_then(|n| of_keys.get(n));
-                place.copied().unwrap_or(NO_ENTITY)
+            Keys::Close { least, indices: of_keys, .. } => extend_with(indices, columns, |key| {
+                let index = usize::try_from(key.wrapping_sub(*least)).ok().and_then(|n| of_keys.get(n));
+                index.copied().unwrap_or(NO_ENTITY)
             }),
-            Keys::Int { table } => extend_with(places, columns, |key| {
+            Keys::Int { table } => extend_with(indices, columns, |key| {
                 let found = table.find(self.hasher.hash_one(key), |(k, _)| *k == key);
-                found.map_or(NO_ENTITY, |(_, place)| *place)
+                found.map_or(NO_ENTITY, |(_, index)| *index)
             }),
             Keys::Bytes { converter, table, bytes, ends } => {
                 let encoded = converter.convert_columns(columns)?;
-                places.extend(encoded.iter().map(|key| {
+                indices.extend(encoded.iter().map(|key| {
                     let key = key.as_ref();
                     let found =
-                        table.find(self.hasher.hash_one(key), |place| entry(bytes, ends, *place) == key);
+                        table.find(self.hasher.hash_one(key), |index| entry(bytes, ends, *index) == key);
                     found.copied().unwrap_or(NO_ENTITY)
                 }));
                 Ok(())
@@ -160,17 +158,17 @@ impl Entities {
     }
 }
 
-/// Adds the place of each row's single key of up to 64 bits.
+/// Adds the index of each row's single key of up to 64 bits.
 fn extend_with(
-    places: &mut Vec<u32>,
+    indices: &mut Vec<u32>,
     columns: &[ArrayRef],
-    place_of: impl Fn(i64) -> u32,
+    index_of: impl Fn(i64) -> u32,
 ) -> Result<(), ArrowError> {
     let Some(ints) = as_ints(columns)? else { return Ok(()) };
     let ints = ints.as_primitive::<Int64Type>();
     match ints.nulls() {
-        None => places.extend(ints.values().iter().map(|key| place_of(*key))),
-        Some(_) => places.extend(ints.iter().map(|key| key.map_or(NO_ENTITY, &place_of))),
+        None => indices.extend(ints.values().iter().map(|key| index_of(*key))),
+        Some(_) => indices.extend(ints.iter().map(|key| key.map_or(NO_ENTITY, &index_of))),
     }
     Ok(())
 }
@@ -183,23 +181,23 @@ fn close(ints: &Int64Array, of_row: &mut [u32]) -> Option<Keys> {
     if range > (KEYS_A_ROW * ints.len()).max(65_536) {
         return None;
     }
-    let mut places = vec![NO_ENTITY; range];
+    let mut indices = vec![NO_ENTITY; range];
     let mut entities = 0;
     for (row, of_row) in of_row.iter_mut().enumerate().filter(|(row, _)| ints.is_valid(*row)) {
-        let place = places.get_mut(usize::try_from(ints.value(row).checked_sub(least)?).ok()?)?;
-        if *place == NO_ENTITY {
-            *place = entities;
+        let index = indices.get_mut(usize::try_from(ints.value(row).checked_sub(least)?).ok()?)?;
+        if *index == NO_ENTITY {
+            *index = entities;
             entities += 1;
         }
-        *of_row = *place;
+        *of_row = *index;
     }
-    Some(Keys::Close { least, places, entities: entities as usize })
+    Some(Keys::Close { least, indices, entities: entities as usize })
 }
 
-fn entry<'a>(bytes: &'a [u8], ends: &[usize], place: u32) -> &'a [u8] {
-    let place = place as usize;
-    let start = place.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
-    ends.get(place).and_then(|end| bytes.get(start..*end)).unwrap_or_default()
+fn entry<'a>(bytes: &'a [u8], ends: &[usize], index: u32) -> &'a [u8] {
+    let index = index as usize;
+    let start = index.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
+    ends.get(index).and_then(|end| bytes.get(start..*end)).unwrap_or_default()
 }
 
 /// A single key of a type that fits 64 bits, as int64.

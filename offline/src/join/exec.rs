@@ -64,12 +64,12 @@ impl PointInTimeExec {
         }
     }
 
-    /// What the join is told.
+    /// The description of the join.
     pub fn spec(&self) -> &Arc<JoinSpec> {
         &self.spec
     }
 
-    /// What the join has read so far, for whoever watches or cancels it.
+    /// Progress of the reads, for callers that show or cancel them.
     pub(crate) fn with_reading(mut self, reading: Arc<Reading>) -> Self {
         self.reading = reading;
         self
@@ -80,8 +80,8 @@ impl DisplayAs for PointInTimeExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let JoinSpec { time, as_of, lookups, threads, .. } = self.spec.as_ref();
         write!(f, "PointInTimeExec: time={time}, as_of={as_of:?}, threads={threads}, lookups=[")?;
-        for (place, lookup) in lookups.iter().enumerate() {
-            let separator = if place > 0 { ", " } else { "" };
+        for (index, lookup) in lookups.iter().enumerate() {
+            let separator = if index > 0 { ", " } else { "" };
             let (view, log) = (&lookup.view.id, &lookup.log);
             write!(
                 f,
@@ -257,7 +257,7 @@ impl Measured {
     }
 }
 
-/// A spine on its way, part by part.
+/// A spine while it is read, part by part.
 struct Parts {
     input: Option<SendableRecordBatchStream>,
     /// A batch that did not fit the part before.
@@ -269,7 +269,7 @@ struct Parts {
 }
 
 impl Parts {
-    /// The next part of the spine, joined; none at the end.
+    /// The next part of the spine, joined; `None` at the end.
     async fn next(&mut self) -> Result<Option<Arc<Joined>>> {
         let Some(spine) = self.next_spine().await? else { return Ok(None) };
         let (spec, reading) = (self.spec.clone(), self.reading.clone());

@@ -108,7 +108,7 @@ impl Folded {
             true => self.kept.values(&early_alive)?,
             false => Vec::new(),
         };
-        let places: UInt32Array = slots.iter().map(|slot| (*slot != NO_SLOT).then_some(*slot)).collect();
+        let indices: UInt32Array = slots.iter().map(|slot| (*slot != NO_SLOT).then_some(*slot)).collect();
         let nowhere = BooleanArray::from(vec![false; slots.len()]);
         let (mut features, mut leaked) = (Vec::new(), Vec::new());
         for (feature, window) in self.view.features.iter().zip(&self.windows) {
@@ -135,7 +135,7 @@ impl Folded {
                     let leaks =
                         slots.iter().map(|slot| *slot != NO_SLOT && window.leaked.value(*slot as usize));
                     let leaks = self.early.is_some().then(|| leaks.map(Some).collect());
-                    (Some(take(&window.values, &places, None)?), leaks)
+                    (Some(take(&window.values, &indices, None)?), leaks)
                 }
                 (_, None) => (None, None),
             };
@@ -191,7 +191,7 @@ impl Folded {
 /// entity, which for a latest value is alive.
 fn or_default(values: ArrayRef, feature: &Feature, rows: &[Kept]) -> Result<ArrayRef, OfflineError> {
     let Some(default) = &feature.default else { return Ok(values) };
-    let is_null = |(place, row): (usize, &Kept)| Some(!row.is_none() && values.is_null(place));
+    let is_null = |(index, row): (usize, &Kept)| Some(!row.is_none() && values.is_null(index));
     let nulls: BooleanArray = rows.iter().enumerate().map(is_null).collect();
     Ok(transform::with_default(&values, &nulls, default, feature.data_type)?)
 }

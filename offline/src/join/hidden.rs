@@ -19,7 +19,7 @@ pub(crate) struct Hidden {
 /// What the first slot at which rows have happened was offered.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
-    place: u32,
+    index: u32,
     best: i64,
     held: Kept,
 }
@@ -35,7 +35,7 @@ impl Hidden {
 
     /// Whether a row of this event time is still the best of a slot, or ties with it.
     pub(crate) fn still_takes(&self, slot: u32, event_time: i64) -> bool {
-        let found = self.slots.find(self.hasher.hash_one(slot), |held| held.place == slot);
+        let found = self.slots.find(self.hasher.hash_one(slot), |held| held.index == slot);
         found.is_some_and(|slot| event_time >= slot.best)
     }
 
@@ -51,7 +51,7 @@ impl Hidden {
     /// `batches`.
     pub(crate) fn merge(&mut self, other: Hidden, kept: &KeptRows, batches: u32) {
         for slot in other.slots.into_iter().filter(|slot| !slot.held.is_none()) {
-            self.settle(slot.place, slot.held.behind(batches), kept);
+            self.settle(slot.index, slot.held.behind(batches), kept);
         }
     }
 
@@ -69,7 +69,7 @@ impl Hidden {
     ) -> Vec<Kept> {
         let mut winners = vec![Kept::NONE; slots];
         for slot in self.slots {
-            if let Some(winner) = winners.get_mut(slot.place as usize) {
+            if let Some(winner) = winners.get_mut(slot.index as usize) {
                 *winner = slot.held;
             }
         }
@@ -77,11 +77,11 @@ impl Hidden {
         winners
     }
 
-    fn slot(&mut self, place: u32) -> &mut Slot {
+    fn slot(&mut self, index: u32) -> &mut Slot {
         let hasher = &self.hasher;
-        let new = Slot { place, best: i64::MIN, held: Kept::NONE };
+        let new = Slot { index, best: i64::MIN, held: Kept::NONE };
         self.slots
-            .entry(hasher.hash_one(place), |slot| slot.place == place, |slot| hasher.hash_one(slot.place))
+            .entry(hasher.hash_one(index), |slot| slot.index == index, |slot| hasher.hash_one(slot.index))
             .or_insert(new)
             .into_mut()
     }

@@ -18,7 +18,7 @@ impl Kept {
     /// No row.
     pub(crate) const NONE: Kept = Kept { batch: u32::MAX, row: u32::MAX };
 
-    /// Whether it is no row.
+    /// Whether it is not a row.
     pub(crate) fn is_none(self) -> bool {
         self.batch == u32::MAX
     }
@@ -55,7 +55,7 @@ impl KeptRows {
         Self { schema, batches, facts, rows: 0, bound: 2 * slots + 65_536 }
     }
 
-    /// How many batches there are: the place of the next.
+    /// How many batches there are: the index of the next.
     pub(crate) fn batches(&self) -> u32 {
         self.batches.len() as u32
     }
@@ -123,8 +123,8 @@ impl KeptRows {
         let none = (self.batches.len(), 0);
         let mut batches = self.batches.clone();
         batches.push(batch(&self.schema, nulls, 1)?);
-        let place = |row: &Kept| if row.is_none() { none } else { (row.batch as usize, row.row as usize) };
-        let from: Vec<(usize, usize)> = rows.iter().map(place).collect();
+        let index = |row: &Kept| if row.is_none() { none } else { (row.batch as usize, row.row as usize) };
+        let from: Vec<(usize, usize)> = rows.iter().map(index).collect();
         Ok(gather(&self.schema, &batches, &from)?.columns().to_vec())
     }
 }

@@ -16,7 +16,7 @@ pub(crate) const NO_SLOT: u32 = u32::MAX;
 /// The labels of a spine, by entity.
 #[derive(Debug)]
 pub(crate) struct Labels {
-    /// The spine's entities and their places.
+    /// The spine's entities and their indices.
     pub(crate) entities: Entities,
     /// Where each entity's slots begin; one more than there are entities.
     starts: Vec<u32>,
@@ -47,11 +47,11 @@ impl Labels {
         for (row, (entity, time)) in
             of_row.iter().zip(times).enumerate().filter(|(_, (e, _))| **e != NO_ENTITY)
         {
-            if let Some(place) = next.get_mut(*entity as usize) {
-                if let Some(label) = rows.get_mut(*place as usize) {
+            if let Some(index) = next.get_mut(*entity as usize) {
+                if let Some(label) = rows.get_mut(*index as usize) {
                     *label = (*time, row as u32);
                 }
-                *place += 1;
+                *index += 1;
             }
         }
         let mut slots = Vec::with_capacity(rows.len());
@@ -86,7 +86,7 @@ impl Labels {
         self.times.len()
     }
 
-    /// The slots of every entity, by its place.
+    /// The slots of every entity, by its index.
     pub(crate) fn ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         self.starts.windows(2).filter_map(|pair| match pair {
             [start, end] => Some(*start as usize..*end as usize),
@@ -94,7 +94,7 @@ impl Labels {
         })
     }
 
-    /// The slots of the entity at this place; empty for [`NO_ENTITY`].
+    /// The slots of the entity at this index; empty for [`NO_ENTITY`].
     pub(crate) fn slots_of(&self, entity: u32) -> Range<usize> {
         match self.starts.get(entity as usize..).and_then(|rest| rest.first_chunk::<2>()) {
             Some([start, end]) => *start as usize..*end as usize,

@@ -18,7 +18,7 @@ const NONE: i64 = i64::MIN;
 /// A row of the log whose entity the spine has.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LogRow {
-    /// The place of its entity.
+    /// The index of its entity.
     pub(crate) entity: u32,
     /// When it happened, in microseconds.
     pub(crate) event_time: i64,

@@ -154,8 +154,8 @@ impl Queue {
 }
 
 fn mask(metadata: &ArrowReaderMetadata, columns: &[&str]) -> ProjectionMask {
-    let places = columns.iter().filter_map(|name| metadata.schema().index_of(name).ok());
-    ProjectionMask::roots(metadata.parquet_schema(), places)
+    let indices = columns.iter().filter_map(|name| metadata.schema().index_of(name).ok());
+    ProjectionMask::roots(metadata.parquet_schema(), indices)
 }
 
 fn selection(wanted: &[u32], rows: usize) -> RowSelection {

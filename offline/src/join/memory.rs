@@ -44,7 +44,7 @@ fn bytes_of_label(lookup: &JoinLookup, leaks: bool, threads: u64) -> u64 {
     const WINDOW: u64 = 8 + 4 + 40;
     let mut folded = 0;
     let mut values = 0;
-    for feature in lookup.features.iter().filter_map(|(place, _)| lookup.view.features.get(*place)) {
+    for feature in lookup.features.iter().filter_map(|(index, _)| lookup.view.features.get(*index)) {
         match feature.fold {
             // Kept rows may be twice as many as slots.
             Fold::Latest { .. } => values += 2 * 16,

@@ -9,7 +9,7 @@ use parquet::errors::Result;
 
 use crate::join::skip::{Range, Skip};
 
-/// The rows of a row group in whose pages some row can matter; none where that is all of them, or where
+/// The rows of a row group in whose pages some row can matter; `None` if that is all of them, or where
 /// the index of pages was not read or the file has none.
 pub(crate) fn that_matter(
     skip: &Skip,

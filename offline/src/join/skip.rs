@@ -105,7 +105,7 @@ fn statistics<'a>(group: &'a RowGroupMetaData, name: &str) -> Option<&'a Statist
     column.statistics()
 }
 
-/// The earliest event time that a label at `first` or later can take; none where there is no such
+/// The earliest event time that a label at `first` or later can take; `None` if there is no such
 /// bound. A count, and what has a default, tells an entity that was never seen from one whose window is
 /// empty, so it needs
 /// every row.

@@ -24,7 +24,7 @@ use crate::log::rows::{Positions, booleans, column, moment, times};
 /// Rows whose searches for their slots are interleaved.
 const BLOCK_ROWS: usize = 512;
 
-/// What a fold is asked for.
+/// Options of a fold.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ask {
     /// Which rows a label may see.
@@ -53,7 +53,7 @@ pub(crate) struct ViewFold {
     ordered: bool,
     candidates: Vec<Candidate>,
     block: Vec<Offered>,
-    places: Vec<u32>,
+    indices: Vec<u32>,
     cache: DictionaryCache,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct ViewFold {
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
     /// Its number in the group.
-    place: u32,
+    index: u32,
     slot: u32,
     hidden: bool,
     row: LogRow,
@@ -70,7 +70,7 @@ struct Candidate {
 /// A row whose entity the spine has.
 struct Offered {
     /// Its number in the group.
-    place: usize,
+    index: usize,
     row: LogRow,
     /// The slots of its entity.
     slots: Range<usize>,
@@ -110,7 +110,7 @@ impl ViewFold {
         }
         let fields: Vec<Field> = latest_columns
             .iter()
-            .filter_map(|place| view.columns.get(*place))
+            .filter_map(|index| view.columns.get(*index))
             .map(|column| Field::new(column.name.as_str(), transform::arrow_type(column.data_type), true))
             .collect();
         let windows = windows::folds(&view, labels.len());
@@ -128,7 +128,7 @@ impl ViewFold {
             ordered,
             candidates: Vec::new(),
             block: Vec::new(),
-            places: Vec::new(),
+            indices: Vec::new(),
             cache: DictionaryCache::default(),
         }
     }
@@ -160,8 +160,8 @@ impl ViewFold {
         self.view.keys.iter().map(|key| key.name.as_str()).collect()
     }
 
-    fn names<'a>(&'a self, places: &'a [usize]) -> impl Iterator<Item = &'a str> {
-        places.iter().filter_map(|place| self.view.columns.get(*place)).map(|column| column.name.as_str())
+    fn names<'a>(&'a self, indices: &'a [usize]) -> impl Iterator<Item = &'a str> {
+        indices.iter().filter_map(|index| self.view.columns.get(*index)).map(|column| column.name.as_str())
     }
 
     /// Takes a batch of [`ViewFold::first_columns`] whose first row has this number in its group.
@@ -171,12 +171,12 @@ impl ViewFold {
             view.keys.iter().map(|key| key_column(&view, batch, &key.name)).collect::<Result<Vec<_>, _>>()?;
         let event_times = times(&view, batch, EVENT_TIME)?;
         let available_at = times(&view, batch, AVAILABLE_AT)?;
-        let mut places = std::mem::take(&mut self.places);
-        labels.entities.places(&keys, &mut self.cache, &mut places)?;
+        let mut indices = std::mem::take(&mut self.indices);
+        labels.entities.indices(&keys, &mut self.cache, &mut indices)?;
         let as_of = self.ask.as_of;
-        let rows = places.iter().zip(event_times).zip(available_at).enumerate();
+        let rows = indices.iter().zip(event_times).zip(available_at).enumerate();
         let rows = rows
-            .map(|(place, ((entity, event), available))| (place, row(as_of, *entity, *event, *available)));
+            .map(|(index, ((entity, event), available))| (index, row(as_of, *entity, *event, *available)));
         let values = self.window_values(&view, batch)?;
         // The newest rows of a batch mostly come last; once they are known, the others lose.
         let mut rows = rows.rev();
@@ -186,7 +186,7 @@ impl ViewFold {
                 self.offer_to_windows(&labels, first_row, values)?;
             }
         }
-        self.places = places;
+        self.indices = indices;
         Ok(())
     }
 
@@ -200,9 +200,9 @@ impl ViewFold {
     ) {
         let mut block = std::mem::take(&mut self.block);
         block.clear();
-        for (place, row) in rows {
+        for (index, row) in rows {
             if row.entity != NO_ENTITY && !self.latest.refuses(&row, self.reach) {
-                block.push(Offered { place: first_row + place, row, slots: 0..0, visible: 0, happened: 0 });
+                block.push(Offered { index: first_row + index, row, slots: 0..0, visible: 0, happened: 0 });
             }
         }
         for offered in &mut block {
@@ -221,10 +221,10 @@ impl ViewFold {
 
     /// Offers a row to the latest folds, and gives the first slot at which it has happened.
     fn offer(&mut self, labels: &Labels, offered: &Offered) -> usize {
-        let Offered { place, row, slots, visible, .. } = offered;
-        let (place, visible) = (*place, *visible);
+        let Offered { index, row, slots, visible, .. } = offered;
+        let (index, visible) = (*index, *visible);
         let candidate = |slot: usize, hidden: bool| Candidate {
-            place: place as u32,
+            index: index as u32,
             slot: slot as u32,
             hidden,
             row: *row,
@@ -245,7 +245,7 @@ impl ViewFold {
         happened
     }
 
-    /// What the aggregates need of the rows of a batch; none where there are no aggregates.
+    /// What the aggregates need of the rows of a batch; `None` if there are no aggregates.
     fn window_values<'a>(
         &self,
         view: &'a View,
@@ -254,9 +254,9 @@ impl ViewFold {
         if self.windows.is_empty() {
             return Ok(None);
         }
-        let read = |place: &usize| {
-            let named = view.columns.get(*place)?;
-            Some(column(view, batch, &named.name).map(|array| (*place, array)))
+        let read = |index: &usize| {
+            let named = view.columns.get(*index)?;
+            Some(column(view, batch, &named.name).map(|array| (*index, array)))
         };
         let columns = self.arguments.iter().filter_map(read).collect::<Result<Vec<_>, _>>()?;
         Ok(Some(WindowValues {
@@ -273,9 +273,9 @@ impl ViewFold {
         first_row: usize,
         values: &WindowValues<'_>,
     ) -> Result<(), OfflineError> {
-        for Offered { place, row, slots, visible, happened } in &self.block {
-            let place = place - first_row;
-            if values.deleted.value(place) {
+        for Offered { index, row, slots, visible, happened } in &self.block {
+            let index = index - first_row;
+            if values.deleted.value(index) {
                 continue;
             }
             let offer = Offer {
@@ -283,8 +283,8 @@ impl ViewFold {
                 visible: *visible,
                 happened: *happened,
                 event_time: moment(&self.view, row.event_time)?,
-                position: values.positions.as_ref().map(|positions| positions.at(place)).transpose()?,
-                row: place,
+                position: values.positions.as_ref().map(|positions| positions.at(index)).transpose()?,
+                row: index,
             };
             for (fold, argument) in self.windows.iter_mut().zip(&values.arguments) {
                 fold.offer(argument, &offer, |time| labels.first_at(&offer.entity, time));
@@ -300,8 +300,8 @@ impl ViewFold {
             true => hidden.still_takes(*slot, row.event_time),
             false => latest.still_takes(*slot as usize, row.event_time),
         });
-        candidates.sort_unstable_by_key(|candidate| candidate.place);
-        let mut rows: Vec<u32> = candidates.iter().map(|candidate| candidate.place).collect();
+        candidates.sort_unstable_by_key(|candidate| candidate.index);
+        let mut rows: Vec<u32> = candidates.iter().map(|candidate| candidate.index).collect();
         rows.dedup();
         rows
     }
@@ -312,7 +312,7 @@ impl ViewFold {
         let columns = self
             .latest_columns
             .iter()
-            .filter_map(|place| view.columns.get(*place))
+            .filter_map(|index| view.columns.get(*index))
             .map(|c| column(&view, batch, &c.name))
             .collect::<Result<Vec<_>, _>>()?;
         let candidates = std::mem::take(&mut self.candidates);
@@ -369,7 +369,7 @@ fn row(as_of: AsOf, entity: u32, event_time: i64, available_at: i64) -> LogRow {
 
 /// The candidates of each row that is wanted, by their order in the group.
 fn of_rows(candidates: &[Candidate]) -> impl Iterator<Item = &[Candidate]> {
-    candidates.chunk_by(|one, next| one.place == next.place)
+    candidates.chunk_by(|one, next| one.index == next.index)
 }
 
 /// What is known of the rows that were wanted, in their order.

@@ -50,7 +50,7 @@ pub(crate) struct Offer {
     /// The first slot at which it has happened.
     pub(crate) happened: usize,
     pub(crate) event_time: Micros,
-    /// Its place in the source, where a fold needs the order of rows.
+    /// Its position in the source, where a fold needs the order of rows.
     pub(crate) position: Option<Position>,
     pub(crate) row: usize,
 }
@@ -66,7 +66,7 @@ pub(crate) enum Argument {
 /// The folds of a view's aggregates, one for each argument and window.
 pub(crate) fn folds(view: &View, slots: usize) -> Vec<WindowFold> {
     let mut folds: Vec<WindowFold> = Vec::new();
-    for (place, feature) in view.features.iter().enumerate() {
+    for (index, feature) in view.features.iter().enumerate() {
         let Fold::Aggregate { function, column, window } = feature.fold else { continue };
         let fold = match folds.iter_mut().position(|fold| fold.column == column && fold.window == window) {
             Some(found) => folds.get_mut(found),
@@ -76,7 +76,7 @@ pub(crate) fn folds(view: &View, slots: usize) -> Vec<WindowFold> {
             }
         };
         if let Some(fold) = fold {
-            fold.take(place, function, slots);
+            fold.take(index, function, slots);
         }
     }
     folds
@@ -111,9 +111,9 @@ impl WindowFold {
         }
     }
 
-    /// The argument among a batch of the view's columns, each with its place in the view.
+    /// The argument among a batch of the view's columns, each with its index in the view.
     pub(crate) fn argument(&self, columns: &[(usize, ArrayRef)]) -> Result<Argument, ArrowError> {
-        let array = columns.iter().find(|(place, _)| Some(*place) == self.column).map(|(_, array)| array);
+        let array = columns.iter().find(|(index, _)| Some(*index) == self.column).map(|(_, array)| array);
         let (Some(array), Some(argument)) = (array, self.argument) else {
             return Ok(Argument::Rows);
         };
@@ -128,7 +128,7 @@ impl WindowFold {
         }
     }
 
-    /// Adds one row, which is no tombstone, to the labels that it affects.
+    /// Adds one row, which is not a tombstone, to the labels that it affects.
     pub(crate) fn offer(&mut self, argument: &Argument, offer: &Offer, first_at: impl Fn(i64) -> usize) {
         let number = match argument {
             Argument::Rows => Number::None,

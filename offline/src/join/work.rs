@@ -20,7 +20,7 @@ use crate::join::spec::{JoinLookup, JoinSpec};
 use crate::join::view_fold::{Ask, ViewFold};
 use crate::log::snapshot::LogFile;
 
-/// One view in one role on its way.
+/// One view in one role while it is folded.
 struct Lookup {
     /// The view with only the features that are wanted, in their order.
     view: Arc<View>,
@@ -168,12 +168,12 @@ fn in_turn<'a, T: Sync, R: Send>(
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::new());
     let work = || {
-        while let Some((place, item)) = {
-            let place = next.fetch_add(1, Ordering::Relaxed);
-            items.get(place).map(|item| (place, item))
+        while let Some((index, item)) = {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            items.get(index).map(|item| (index, item))
         } {
             let result = of(item);
-            locked(&done).push((place, result));
+            locked(&done).push((index, result));
         }
     };
     std::thread::scope(|scope| {
@@ -183,7 +183,7 @@ fn in_turn<'a, T: Sync, R: Send>(
         work();
     });
     let mut done = std::mem::take(&mut *locked(&done));
-    done.sort_by_key(|(place, _)| *place);
+    done.sort_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, result)| result).collect()
 }
 
@@ -204,6 +204,6 @@ fn keys_of(lookup: &JoinLookup, spine: &RecordBatch) -> Result<Vec<ArrayRef>, Of
 
 /// The view with only the features that are wanted.
 fn narrowed(lookup: &JoinLookup) -> View {
-    let wanted = lookup.features.iter().filter_map(|(place, _)| lookup.view.features.get(*place).cloned());
+    let wanted = lookup.features.iter().filter_map(|(index, _)| lookup.view.features.get(*index).cloned());
     View { features: wanted.collect(), ..View::clone(&lookup.view) }
 }

@@ -1,4 +1,4 @@
-//! Rows appended to a table, or put in the place of files with the same rows, in one commit.
+//! Rows appended to a table, or written in place of files with the same rows, in one commit.
 //!
 //! An append reads the counters that it compares and commits on the same snapshot, so two writers of the same
 //! positions cannot both win ([`crate::log::commit`] sees the same counter).
@@ -24,7 +24,7 @@ impl Table {
         Ok(Appender { table: self, writer: Some(writer) })
     }
 
-    /// Puts one batch in the place of the files that hold the same rows. Says that no data changed. A conflict
+    /// Replaces files with one batch that has the same rows. The commit says that no data changed. A conflict
     /// where another replaced one of the files: its rows would be there twice.
     pub(crate) async fn replace(
         &mut self,

@@ -52,7 +52,7 @@ impl OfflineStore {
     }
 }
 
-/// The folders in a folder, in the order of their names; none where it is not there.
+/// The folders in a folder, in the order of their names; `None` if it is not there.
 fn folders(folder: &Path) -> Result<Vec<PathBuf>, OfflineError> {
     let failed = |error: io::Error| OfflineError::file("read", folder, error);
     let entries = match std::fs::read_dir(folder) {

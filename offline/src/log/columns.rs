@@ -77,7 +77,7 @@ pub struct Facts {
     pub provenance: Provenance,
     /// The assumed delay, where it is simulated.
     pub assumed_delay: Option<Span>,
-    /// Each row's place in its source.
+    /// Each row's position in its source.
     pub positions: Vec<Position>,
     /// Which rows came later than the source allows.
     pub late: BooleanArray,

@@ -78,7 +78,7 @@ impl Table {
         Err(self.conflict("other commits kept taking its version"))
     }
 
-    /// Makes a commit as the version after the snapshot; none where that is taken.
+    /// Makes a commit as the version after the snapshot; `None` if that is taken.
     pub(crate) async fn commit_next(&mut self, intent: &Intent<'_>) -> Result<Option<u64>, OfflineError> {
         let snapshot = self.delta.snapshot().map_err(|error| self.failed(error))?;
         let transactions =

@@ -22,7 +22,7 @@ const TRIES: usize = 100;
 /// One refused row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// Its place in the source.
+    /// Its position in the source.
     pub position: Position,
     /// The file or topic that it came from.
     pub origin: String,
@@ -108,12 +108,12 @@ impl DeadLetters {
     }
 
     /// The streamed rows that were refused at or beyond these offsets: (partition, offset) each.
-    pub async fn beyond(&mut self, places: &BTreeMap<u32, u64>) -> Result<Vec<(u32, u64)>, OfflineError> {
+    pub async fn beyond(&mut self, indices: &BTreeMap<u32, u64>) -> Result<Vec<(u32, u64)>, OfflineError> {
         self.refresh().await?;
         let mut found = Vec::new();
         scan::for_each_position(&self.table, |(kind, partition, offset)| {
             // Kind 1 is a stream.
-            if kind == 1 && places.get(&partition).is_some_and(|next| *next <= offset) {
+            if kind == 1 && indices.get(&partition).is_some_and(|next| *next <= offset) {
                 found.push((partition, offset));
             }
         })

@@ -73,7 +73,7 @@ impl Table {
         Ok(table)
     }
 
-    /// The snapshot's version; none where the table does not exist yet.
+    /// The snapshot's version; `None` if the table does not exist yet.
     pub(crate) fn version(&self) -> Option<u64> {
         self.delta.version()
     }

@@ -21,7 +21,7 @@ pub struct ColumnHash {
     pub sha256: String,
 }
 
-/// A hash on its way: batches go in in the order of their rows.
+/// A hash in progress: batches go in in the order of their rows.
 pub struct ContentHash {
     columns: Vec<(String, Column)>,
     rows: usize,
@@ -70,7 +70,7 @@ impl ContentHash {
     }
 }
 
-/// A column, or the children of one, on its way.
+/// The hash of a column, or of the children of one, in progress.
 struct Column {
     nulls: Sha256,
     /// The type, then the values, or the lengths of lists.
@@ -86,12 +86,12 @@ impl Column {
         Self { nulls: Sha256::new(), values, children: Vec::new() }
     }
 
-    /// The column of the child at a place, which is made when it is first met.
-    fn child(&mut self, place: usize) -> Option<&mut Column> {
-        while self.children.len() <= place {
+    /// The column of the child at an index, which is made when it is first met.
+    fn child(&mut self, index: usize) -> Option<&mut Column> {
+        while self.children.len() <= index {
             self.children.push(Column::new("child"));
         }
-        self.children.get_mut(place)
+        self.children.get_mut(index)
     }
 
     fn add(&mut self, array: &ArrayRef) -> Result<(), ArrowError> {
@@ -151,18 +151,18 @@ impl Column {
                 self.add_items(&ends, &entries)?;
             }
             DataType::Struct(_) => {
-                for (place, column) in array.as_struct().columns().iter().enumerate() {
-                    self.add_child(place, column)?;
+                for (index, column) in array.as_struct().columns().iter().enumerate() {
+                    self.add_child(index, column)?;
                 }
             }
             DataType::Union(members, _) => {
                 let union = array.as_union();
                 let ids = union.type_ids();
                 self.values.update(ids.iter().map(|id| *id as u8).collect::<Vec<u8>>());
-                for (place, (id, _)) in members.iter().enumerate() {
+                for (index, (id, _)) in members.iter().enumerate() {
                     let rows = (0..union.len()).filter(|row| union.type_id(*row) == id);
                     let rows: Int64Array = rows.map(|row| Some(union.value_offset(row) as i64)).collect();
-                    self.add_child(place, &take(union.child(id), &rows, None)?)?;
+                    self.add_child(index, &take(union.child(id), &rows, None)?)?;
                 }
             }
             // A dictionary of dictionaries, or of runs.
@@ -182,8 +182,8 @@ impl Column {
         self.add_child(0, &items.slice(*first as usize, (last - first) as usize))
     }
 
-    fn add_child(&mut self, place: usize, array: &ArrayRef) -> Result<(), ArrowError> {
-        match self.child(place) {
+    fn add_child(&mut self, index: usize, array: &ArrayRef) -> Result<(), ArrowError> {
+        match self.child(index) {
             Some(child) => child.add(array),
             None => Ok(()),
         }

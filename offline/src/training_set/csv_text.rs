@@ -41,8 +41,8 @@ pub(crate) fn read(bytes: &[u8]) -> Result<CsvText, String> {
                 names.len()
             ));
         }
-        for (place, (builder, name)) in open.iter_mut().zip(&names).enumerate() {
-            let (bytes, quoted) = records.field(place);
+        for (index, (builder, name)) in open.iter_mut().zip(&names).enumerate() {
+            let (bytes, quoted) = records.field(index);
             let text = std::str::from_utf8(bytes).map_err(|_| format!("row {row}: `{name}` is not UTF-8"))?;
             builder.append_option((quoted || !text.is_empty()).then_some(text));
         }
@@ -72,9 +72,9 @@ impl<'a> Records<'a> {
     }
 
     /// The text of a field of the current record, and whether it was quoted.
-    fn field(&self, place: usize) -> (&[u8], bool) {
-        let start = place.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |(end, _)| *end);
-        let (end, quoted) = self.ends.get(place).copied().unwrap_or((start, false));
+    fn field(&self, index: usize) -> (&[u8], bool) {
+        let start = index.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |(end, _)| *end);
+        let (end, quoted) = self.ends.get(index).copied().unwrap_or((start, false));
         (self.text.get(start..end).unwrap_or_default(), quoted)
     }
 

@@ -13,7 +13,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// A CSV file on its way.
+/// A CSV file while it is written.
 pub(crate) struct CsvWriter<W> {
     file: W,
 }
@@ -35,8 +35,8 @@ impl<W: Write> CsvWriter<W> {
         }
         let (mut lines, mut text) = (String::new(), String::new());
         for row in 0..batch.num_rows() {
-            for (place, cells) in cells.iter().enumerate() {
-                if place > 0 {
+            for (index, cells) in cells.iter().enumerate() {
+                if index > 0 {
                     lines.push(',');
                 }
                 if cells.is_null(row) {
@@ -44,7 +44,7 @@ impl<W: Write> CsvWriter<W> {
                 }
                 text.clear();
                 cells.write(row, &mut text).map_err(|error| {
-                    let name = batch.schema_ref().field(place).name().clone();
+                    let name = batch.schema_ref().field(index).name().clone();
                     format!("row {} of a batch: the column `{name}`: {error}", row + 1)
                 })?;
                 lines.push_str(&in_field(&text));
@@ -103,9 +103,9 @@ impl Offsets<'_> {
     }
 }
 
-fn between<T: Copy>(ends: &[T], row: usize, place: fn(T) -> usize) -> std::ops::Range<usize> {
+fn between<T: Copy>(ends: &[T], row: usize, index: fn(T) -> usize) -> std::ops::Range<usize> {
     match ends.get(row..).and_then(|rest| rest.first_chunk::<2>()) {
-        Some([start, end]) => place(*start)..place(*end),
+        Some([start, end]) => index(*start)..index(*end),
         None => 0..0,
     }
 }
@@ -184,16 +184,16 @@ impl<'a> Cells<'a> {
             Kind::Bytes(array) => push_json_text(&STANDARD.encode(bytes_at(*array, row)), text),
             Kind::List(offsets, items) => {
                 text.push('[');
-                for (place, item) in offsets.of(row).enumerate() {
-                    text.push_str(if place > 0 { "," } else { "" });
+                for (index, item) in offsets.of(row).enumerate() {
+                    text.push_str(if index > 0 { "," } else { "" });
                     items.write_json(item, text)?;
                 }
                 text.push(']');
             }
             Kind::Struct(fields) => {
                 text.push('{');
-                for (place, (name, values)) in fields.iter().enumerate() {
-                    text.push_str(if place > 0 { "," } else { "" });
+                for (index, (name, values)) in fields.iter().enumerate() {
+                    text.push_str(if index > 0 { "," } else { "" });
                     text.push_str(name);
                     values.write_json(row, text)?;
                 }
@@ -201,8 +201,8 @@ impl<'a> Cells<'a> {
             }
             Kind::Map(map, keys, values) => {
                 text.push('{');
-                for (place, item) in between(map.value_offsets(), row, |end| end as usize).enumerate() {
-                    text.push_str(if place > 0 { "," } else { "" });
+                for (index, item) in between(map.value_offsets(), row, |end| end as usize).enumerate() {
+                    text.push_str(if index > 0 { "," } else { "" });
                     let mut key = String::new();
                     keys.write(item, &mut key)?;
                     push_json_text(&key, text);

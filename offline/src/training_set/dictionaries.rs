@@ -20,7 +20,7 @@ pub(crate) struct Dictionaries {
 
 struct Dictionary {
     rows: RowConverter,
-    places: HashMap<OwnedRow, i64>,
+    indices: HashMap<OwnedRow, i64>,
     values: ArrayRef,
 }
 
@@ -31,11 +31,11 @@ impl Dictionaries {
             return Ok(batch.clone());
         }
         let mut columns = Vec::with_capacity(batch.num_columns());
-        for (place, (field, column)) in batch.schema_ref().fields().iter().zip(batch.columns()).enumerate() {
+        for (index, (field, column)) in batch.schema_ref().fields().iter().zip(batch.columns()).enumerate() {
             columns.push(match holds_dictionary(field.data_type()) {
                 true => {
                     let mut next = 0;
-                    let unified = self.unified(column.to_data(), place, &mut next);
+                    let unified = self.unified(column.to_data(), index, &mut next);
                     make_array(unified.map_err(|error| format!("the column `{}`: {error}", field.name()))?)
                 }
                 false => column.clone(),
@@ -49,9 +49,9 @@ impl Dictionaries {
             return Ok(data);
         }
         if let DataType::Dictionary(_, values) = data.data_type() {
-            let place = (column, *next);
+            let index = (column, *next);
             *next += 1;
-            let dictionary = match self.held.entry(place) {
+            let dictionary = match self.held.entry(index) {
                 Entry::Occupied(held) => held.into_mut(),
                 Entry::Vacant(free) => free.insert(Dictionary::of(values)?),
             };
@@ -67,7 +67,7 @@ impl Dictionaries {
 impl Dictionary {
     fn of(values: &DataType) -> Result<Self, ArrowError> {
         let rows = RowConverter::new(vec![SortField::new(values.clone())])?;
-        Ok(Self { rows, places: HashMap::new(), values: new_empty_array(values) })
+        Ok(Self { rows, indices: HashMap::new(), values: new_empty_array(values) })
     }
 
     fn encode(&mut self, data: ArrayData) -> Result<ArrayData, ArrowError> {
@@ -75,14 +75,14 @@ impl Dictionary {
         let dictionary = array.as_any_dictionary();
         let rows = self.rows.convert_columns(std::slice::from_ref(dictionary.values()))?;
         let mut added = Vec::new();
-        let mut places = Vec::with_capacity(rows.num_rows());
+        let mut indices = Vec::with_capacity(rows.num_rows());
         for (value, row) in rows.iter().enumerate() {
-            let new = self.places.len() as i64;
-            let place = *self.places.entry(row.owned()).or_insert(new);
-            if place == new {
+            let new = self.indices.len() as i64;
+            let index = *self.indices.entry(row.owned()).or_insert(new);
+            if index == new {
                 added.push(value as i64);
             }
-            places.push(place);
+            indices.push(index);
         }
         if !added.is_empty() {
             let added = take(dictionary.values(), &Int64Array::from(added), None)?;
@@ -91,7 +91,7 @@ impl Dictionary {
         let exact = CastOptions { safe: false, ..CastOptions::default() };
         let keys = cast_with_options(dictionary.keys(), &DataType::Int64, &exact)?;
         let keys = keys.as_primitive::<Int64Type>().iter();
-        let keys: Int64Array = keys.map(|key| places.get(key? as usize).copied()).collect();
+        let keys: Int64Array = keys.map(|key| indices.get(key? as usize).copied()).collect();
         let keys = cast_with_options(&keys, dictionary.keys().data_type(), &exact)?;
         let keys = keys.to_data();
         let builder = keys.into_builder().data_type(array.data_type().clone());

@@ -25,7 +25,7 @@ use crate::training_set::written_columns::WrittenColumns;
 /// not worth the lookups.
 const DICTIONARY_BYTES: usize = 128 * 1024;
 
-/// A file on its way: it takes its name when it is finished. One that is dropped before leaves
+/// A file while it is written: it takes its name when it is finished. One that is dropped before leaves
 /// nothing behind, and an older file of that name as it was.
 pub struct FileWriter {
     path: PathBuf,

@@ -135,7 +135,7 @@ impl<T> Drop for Background<T> {
     fn drop(&mut self) {
         self.batches = None;
         if let Some(thread) = self.thread.take() {
-            // A panic was told by the thread itself, and nobody asks for what it made.
+            // The thread itself reported a panic, and its result is not needed.
             let _ = thread.join();
         }
     }

@@ -1,4 +1,4 @@
-//! Files on their way. Each is written beside its name, as `.NAME.PROCESS-N.partial`, and takes its name once it is
+//! Files while they are written. Each is written beside its name, as `.NAME.PROCESS-N.partial`, and takes its name once it is
 //! whole and on disk. It is locked as long as its process lives: one that nobody locks was left behind by a
 //! process that was killed, and goes when the next file of that name is begun.
 
@@ -23,7 +23,7 @@ struct Files {
     named: Vec<PathBuf>,
 }
 
-/// A file on its way. One that is dropped leaves nothing behind, and an older file of that name as it was.
+/// A file while it is written. One that is dropped leaves nothing behind, and an older file of that name as it was.
 pub(crate) struct Partial {
     path: PathBuf,
     partial: PathBuf,
@@ -102,7 +102,7 @@ pub(crate) fn name_both(file: Partial, description: Partial) -> io::Result<()> {
 }
 
 /// Removes what this process has begun: from here on no file of it takes its name. Gives those that had theirs
-/// before. It is for the end of the process: whoever begins or names a file afterwards waits for good.
+/// before. It is for the end of the process: a caller that begins or names a file afterwards never returns.
 pub fn end_files() -> Vec<PathBuf> {
     let files = files();
     for begun in &files.begun {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use feature::{DataType, Micros, Scalar, Value};
+use feature::{DataType, Given, Micros, Scalar, Value};
 
-use super::{SampledColumn, SampledKind};
+use super::sample::{SampledColumn, SampledKind};
 
 /// Why a column is left out of a definition, in words that follow its name.
 pub(crate) type LeftOut = String;
@@ -161,22 +161,16 @@ fn is_moment(value: &Value) -> bool {
     })
 }
 
-/// A sampled value in the type that its column was given; null where it is none.
+/// A sampled value in the type of its column, by the rules for all encodings; null where the type does not have it.
 pub(crate) fn value(value: &Value, data_type: DataType) -> Value {
     let Some(scalar) = data_type.scalar() else { return value.clone() };
-    let read = match (value, scalar) {
-        (Value::String(text), Scalar::Int64) => text.trim().parse().ok().map(Value::Int64),
-        (Value::String(text), Scalar::Float64) => text.trim().parse().ok().map(Value::Float64),
-        (Value::String(text), Scalar::Bool) => text.trim().to_lowercase().parse().ok().map(Value::Bool),
-        (Value::String(text), Scalar::Timestamp) => text.trim().parse().ok().map(Value::Timestamp),
-        (Value::Int32(value), Scalar::Int64) => Some(Value::Int64((*value).into())),
-        (Value::Int32(value), Scalar::Float64) => Some(Value::Float64((*value).into())),
-        (Value::Int64(value), Scalar::Float64) => Some(Value::Float64(*value as f64)),
-        (Value::Float32(value), Scalar::Float64) => Some(Value::Float64((*value).into())),
-        (Value::Float64(value), Scalar::Int64) if value.fract() == 0.0 && value.abs() < 9e15 => {
-            Some(Value::Int64(*value as i64))
-        }
-        (value, _) if value.is_of(data_type) => Some(value.clone()),
+    let read = match value {
+        Value::String(text) if scalar != Scalar::String => feature::field(text, data_type),
+        Value::Int32(value) => Given::Whole((*value).into()).written(scalar),
+        Value::Int64(value) => Given::Whole((*value).into()).written(scalar),
+        Value::Float32(value) => Given::Single(*value).written(scalar),
+        Value::Float64(value) => Given::Double(*value).written(scalar),
+        value if value.is_of(data_type) => Some(value.clone()),
         _ => None,
     };
     read.unwrap_or(Value::Null)

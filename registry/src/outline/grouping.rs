@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use feature::{BatchFormat, Value};
 
-use super::{SampledColumn, SampledFile};
+use super::sample::{SampledColumn, SampledFile};
 
 /// Files that are one source.
 #[derive(Clone, Debug)]
@@ -199,7 +199,7 @@ fn title(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::SampledKind;
+    use super::super::sample::SampledKind;
     use super::*;
 
     fn file(path: &str, root: Option<&str>, columns: &[&str]) -> SampledFile {

@@ -48,7 +48,7 @@ pub(crate) fn plain(given: &str) -> String {
     name.trim_matches('_').to_owned()
 }
 
-/// A character as a name may have it; none where there is no such.
+/// A character as a name may have it; `None` if there is no such.
 fn folded(character: char) -> Option<String> {
     if character.is_ascii_alphanumeric() {
         return Some(character.to_ascii_lowercase().to_string());

@@ -7,8 +7,26 @@ use std::fmt::Write;
 use feature::{BatchFormat, DataType, Micros, Name, Scalar, Value};
 
 use super::legal_name::legal_name;
-use super::roles::sounds_like_key;
-use super::{Outline, OutlinedColumn, OutlinedSource};
+use super::outlined_column::OutlinedColumn;
+use super::outlined_source::OutlinedSource;
+use super::roles::{Time, sounds_like_key};
+
+/// Definitions and what goes with them.
+#[derive(Clone, Debug)]
+pub struct Outline {
+    /// The definitions, with comments.
+    pub definitions: String,
+    /// A spine in CSV: the keys of some rows, each with a time.
+    pub labels: String,
+    /// The service's name.
+    pub service: String,
+    /// Join keys of a row that is there, as `get` takes them.
+    pub keys: Vec<(Name, String)>,
+    /// A time after all rows; `None` if no row says when it happened, or not all were seen.
+    pub at: Option<Micros>,
+    /// What was chosen, a sentence each.
+    pub choices: Vec<String>,
+}
 
 /// Features of a view that are latest values, at most.
 const MOST_LATEST: usize = 40;
@@ -56,11 +74,11 @@ const HEAD: &str = "\
 
 impl OutlinedSource {
     fn key(&self) -> Option<&OutlinedColumn> {
-        self.columns.get(self.keys.first()?.place)
+        self.columns.get(self.keys.first()?.index)
     }
 
     fn event(&self) -> Option<&OutlinedColumn> {
-        self.columns.get(self.times.first()?.place)
+        self.columns.get(self.times.first()?.index)
     }
 
     /// What was chosen, in a sentence.
@@ -128,18 +146,18 @@ fn times_text(source: &OutlinedSource, text: &mut String) {
         text.push_str("# No column says when a row happened, so the source is static: its rows hold from their load on. Name a time\n# with `event_time: COLUMN` for windows and for training at the moment of each label.\n");
         return;
     };
-    let others = source.times.iter().skip(1).filter_map(|time| source.columns.get(time.place));
+    let others = source.times.iter().skip(1).filter_map(|time| source.columns.get(time.index));
     let others: Vec<String> = others.map(|column| format!("`{}`", column.name)).collect();
     if !others.is_empty() {
         let _ = writeln!(text, "# When a row happened; it could also be {}.", others.join(", "));
     }
-    let value = |time: &super::Time, column: &OutlinedColumn| match &time.sql {
+    let value = |time: &Time, column: &OutlinedColumn| match &time.sql {
         Some(sql) => format!("{{sql: {}}}", quoted(sql)),
         None => yaml_key(column.name.as_str()),
     };
     let how = if time.how.is_empty() { String::new() } else { format!("   # {}", one_line(&time.how)) };
     let _ = writeln!(text, "event_time: {}{how}", value(time, column));
-    match source.available.as_ref().and_then(|time| Some((time, source.columns.get(time.place)?))) {
+    match source.available.as_ref().and_then(|time| Some((time, source.columns.get(time.index)?))) {
         Some((time, column)) => {
             let _ = writeln!(text, "# When a row could first be read: no label before that sees it.\navailable_at: {}", value(time, column));
         }
@@ -151,7 +169,7 @@ fn times_text(source: &OutlinedSource, text: &mut String) {
 
 fn view_text(source: &OutlinedSource, text: &mut String) {
     let Some(key) = source.key() else { return };
-    let others = source.keys.iter().skip(1).filter_map(|key| source.columns.get(key.place));
+    let others = source.keys.iter().skip(1).filter_map(|key| source.columns.get(key.index));
     let others: Vec<String> = others
         .filter(|column| sounds_like_key(column.name.as_str()))
         .map(|column| format!("`{}`", column.name))
@@ -178,7 +196,7 @@ fn view_text(source: &OutlinedSource, text: &mut String) {
     let is_role = |column: &OutlinedColumn| {
         let times = source.times.first().into_iter().chain(&source.available);
         column.name == key.name
-            || times.filter_map(|time| source.columns.get(time.place)).any(|time| time.name == column.name)
+            || times.filter_map(|time| source.columns.get(time.index)).any(|time| time.name == column.name)
     };
     let columns: Vec<&OutlinedColumn> = source.columns.iter().filter(|column| !is_role(column)).collect();
     for column in columns.iter().take(MOST_LATEST) {
@@ -208,7 +226,7 @@ fn view_text(source: &OutlinedSource, text: &mut String) {
         let is_time = source
             .times
             .iter()
-            .filter_map(|time| source.columns.get(time.place))
+            .filter_map(|time| source.columns.get(time.index))
             .any(|time| time.name == column.name);
         is_number && !is_time && !sounds_like_key(column.name.as_str())
     };
@@ -233,7 +251,7 @@ fn service_text(sources: &[OutlinedSource], service: &str, text: &mut String) {
     }
 }
 
-/// A time after all that was seen; none where nothing says when it happened.
+/// A time after all that was seen; `None` if nothing says when it happened.
 fn after_all(sources: &[OutlinedSource]) -> Option<Micros> {
     let moments = sources.iter().flat_map(|source| source.times.first().into_iter().chain(&source.available));
     let last = moments.flat_map(|time| &time.moments).flatten().max().copied()?;

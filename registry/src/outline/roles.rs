@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use feature::{DataType, Field, Micros, Scalar, Value};
 use transform::Expression;
 
-use super::{OutlinedColumn, Wishes};
+use super::outlined_column::OutlinedColumn;
+use super::sample::Wishes;
 
 const SECOND_US: i64 = 1_000_000;
 /// Values on which the formats of texts are tried.
@@ -15,9 +16,9 @@ const TRIED: usize = 500;
 /// A column that may say when a row happened.
 #[derive(Clone, Debug)]
 pub(crate) struct Time {
-    /// Its place among the columns.
-    pub(crate) place: usize,
-    /// The expression that gives the moment; none where the column is one.
+    /// Its index among the columns.
+    pub(crate) index: usize,
+    /// The expression that gives the moment; `None` if the column is one.
     pub(crate) sql: Option<String>,
     /// What its values are, in words; empty for a moment.
     pub(crate) how: String,
@@ -31,9 +32,9 @@ pub(crate) fn times(columns: &[OutlinedColumn], wishes: &Wishes, now: Micros) ->
     let mut times: Vec<Time> = columns
         .iter()
         .enumerate()
-        .filter_map(|(place, column)| {
+        .filter_map(|(index, column)| {
             let is_wished = wishes.time.as_deref() == Some(column.stored.as_str());
-            let mut time = time(place, column, is_wished)?;
+            let mut time = time(index, column, is_wished)?;
             let later = now.get().saturating_add(3_600 * SECOND_US);
             if time.moments.iter().flatten().any(|at| *at > later) {
                 time.score -= 45;
@@ -48,11 +49,11 @@ pub(crate) fn times(columns: &[OutlinedColumn], wishes: &Wishes, now: Micros) ->
             Some(time)
         })
         .collect();
-    times.sort_by_key(|time| (-time.score, time.place));
+    times.sort_by_key(|time| (-time.score, time.index));
     times
 }
 
-/// How likely a name is that of an event's time; none where it does not sound like a time at all.
+/// How likely a name is that of an event's time; `None` if it does not sound like a time at all.
 fn sounds_like_time(name: &str) -> Option<i32> {
     const EXACT: [&str; 14] = [
         "event_time",
@@ -119,7 +120,7 @@ fn sounds_like_arrival(name: &str) -> bool {
         .any(|part| name.contains(part))
 }
 
-fn time(place: usize, column: &OutlinedColumn, is_wished: bool) -> Option<Time> {
+fn time(index: usize, column: &OutlinedColumn, is_wished: bool) -> Option<Time> {
     let sounds = sounds_like_time(column.name.as_str());
     let quoted = column.sql();
     let scalar = column.data_type.scalar()?;
@@ -128,7 +129,7 @@ fn time(place: usize, column: &OutlinedColumn, is_wished: bool) -> Option<Time> 
     }
     let made = |sql: String, how: &str, score: i32| {
         let moments = evaluated(column, &sql, usize::MAX)?;
-        Some(Time { place, sql: Some(sql), how: how.to_owned(), moments, score })
+        Some(Time { index, sql: Some(sql), how: how.to_owned(), moments, score })
     };
     match scalar {
         Scalar::Timestamp => {
@@ -137,7 +138,7 @@ fn time(place: usize, column: &OutlinedColumn, is_wished: bool) -> Option<Time> 
                 _ => None,
             };
             let moments = column.values.iter().map(moment).collect();
-            Some(Time { place, sql: None, how: String::new(), moments, score: sounds.unwrap_or(30) })
+            Some(Time { index, sql: None, how: String::new(), moments, score: sounds.unwrap_or(30) })
         }
         Scalar::Int32 | Scalar::Int64 => {
             let integers: Vec<i64> = column.values.iter().filter_map(integer).collect();
@@ -252,7 +253,7 @@ fn of_text(column: &OutlinedColumn, quoted: &str) -> Option<(String, String)> {
     Some((sql, how))
 }
 
-/// The moments that an expression over one column gives; none where it fails or gives none for a value.
+/// The moments that an expression over one column gives; `None` if it fails or gives none for a value.
 fn evaluated(column: &OutlinedColumn, sql: &str, most: usize) -> Option<Vec<Option<i64>>> {
     let field = Field { name: column.name.clone(), data_type: column.data_type };
     let expression = Expression::compile(std::slice::from_ref(&field), sql).ok()?;
@@ -280,37 +281,37 @@ pub(crate) fn availability<'a>(
     columns: &[OutlinedColumn],
 ) -> Option<&'a Time> {
     times.iter().find(|time| {
-        let sounds = columns.get(time.place).is_some_and(|column| sounds_like_arrival(column.name.as_str()));
+        let sounds = columns.get(time.index).is_some_and(|column| sounds_like_arrival(column.name.as_str()));
         let follows = |(at, event): (&Option<i64>, &Option<i64>)| matches!((at, event), (Some(at), Some(event)) if at >= event);
-        time.place != event.place && sounds && time.moments.iter().zip(&event.moments).all(follows)
+        time.index != event.index && sounds && time.moments.iter().zip(&event.moments).all(follows)
     })
 }
 
 /// A column that may be the entity's key.
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
-    /// Its place among the columns.
-    pub(crate) place: usize,
+    /// Its index among the columns.
+    pub(crate) index: usize,
     score: i32,
 }
 
 /// The columns that may be the key, the likeliest first.
 pub(crate) fn keys(columns: &[OutlinedColumn], times: &[Time], wishes: &Wishes) -> Vec<Key> {
-    let is_time = |place: usize| times.iter().any(|time| time.place == place && time.score >= 20);
+    let is_time = |index: usize| times.iter().any(|time| time.index == index && time.score >= 20);
     let mut keys: Vec<Key> = Vec::new();
-    for (place, column) in columns.iter().enumerate() {
+    for (index, column) in columns.iter().enumerate() {
         let is_wished = wishes.key.as_deref() == Some(column.stored.as_str());
         let may = column.data_type.scalar().is_some_and(|scalar| {
             is_wished && scalar.is_key() || matches!(scalar, Scalar::Int32 | Scalar::Int64 | Scalar::String)
         });
-        if !may || (is_time(place) && !is_wished) {
+        if !may || (is_time(index) && !is_wished) {
             continue;
         }
-        if let Some(score) = if is_wished { Some(1_000) } else { key_score(column, place) } {
-            keys.push(Key { place, score });
+        if let Some(score) = if is_wished { Some(1_000) } else { key_score(column, index) } {
+            keys.push(Key { index, score });
         }
     }
-    keys.sort_by_key(|key| (-key.score, key.place));
+    keys.sort_by_key(|key| (-key.score, key.index));
     keys
 }
 
@@ -323,7 +324,7 @@ pub(crate) fn sounds_like_key(name: &str) -> bool {
     })
 }
 
-fn key_score(column: &OutlinedColumn, place: usize) -> Option<i32> {
+fn key_score(column: &OutlinedColumn, index: usize) -> Option<i32> {
     const ENTITIES: [&str; 24] = [
         "user", "customer", "client", "account", "member", "patient", "driver", "device", "sensor",
         "station", "store", "shop", "product", "item", "merchant", "card", "vehicle", "person", "employee",
@@ -365,7 +366,7 @@ fn key_score(column: &OutlinedColumn, place: usize) -> Option<i32> {
     score -= if words(&EVENTS) { 20 } else { 0 };
     score -= if distinct == 1 && given.len() > 3 { 60 } else { 0 };
     score -= if given.len() * 10 < column.values.len() * 9 { 30 } else { 0 };
-    score += if place == 0 { 3 } else { 0 };
+    score += if index == 0 { 3 } else { 0 };
     (sounds || is_text || repeats).then_some(score)
 }
 

@@ -40,9 +40,9 @@ fn value(node: &Node, data_type: DataType) -> Result<Value, String> {
                     items.len()
                 ));
             }
-            let item = |(place, node): (usize, &Node)| {
+            let item = |(index, node): (usize, &Node)| {
                 value(node, item.into())
-                    .map_err(|problem| format!("has an item {}, which {problem}", place + 1))
+                    .map_err(|problem| format!("has an item {}, which {problem}", index + 1))
             };
             Ok(Value::List(items.iter().enumerate().map(item).collect::<Result<_, _>>()?))
         }
@@ -77,7 +77,7 @@ fn float(text: &str, is_quoted: bool) -> Option<f64> {
         "Infinity" | ".inf" | "+.inf" | ".Inf" | ".INF" => Some(f64::INFINITY),
         "-Infinity" | "-.inf" | "-.Inf" | "-.INF" => Some(f64::NEG_INFINITY),
         _ if is_quoted => None,
-        // Names of infinities that Rust reads, and numbers beyond the range, are no finite numbers.
+        // Names of infinities that Rust reads, and numbers beyond the range, are not finite numbers.
         text => text.parse::<f64>().ok().filter(|number| number.is_finite()),
     }
 }
@@ -103,22 +103,5 @@ fn sample(data_type: DataType) -> String {
         DataType::Scalar(Scalar::Timestamp) => "a time, as in 2013-06-01T12:00:00Z".to_owned(),
         DataType::List(_, None) => "a list, as in []".to_owned(),
         DataType::List(_, Some(length)) => format!("a list of {length} items"),
-    }
-}
-
-/// A default in the one way in which the canonical form writes it; its type stands beside it there.
-pub(crate) fn canonical_text(value: &Value) -> String {
-    match value {
-        Value::List(items) => {
-            let items: Vec<String> = items
-                .iter()
-                .map(|item| match item {
-                    Value::String(text) => serde_json::Value::from(&**text).to_string(),
-                    item => item.to_string(),
-                })
-                .collect();
-            format!("[{}]", items.join(", "))
-        }
-        value => value.to_string(),
     }
 }

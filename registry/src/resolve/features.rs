@@ -22,9 +22,9 @@ pub(super) struct Folded {
 /// What the features of a view may read, and what they are called after.
 pub(super) struct Ground<'a> {
     pub(super) context: &'a str,
-    /// The join keys; none where the entity is not known.
+    /// The join keys; `None` if the entity is not known.
     pub(super) keys: Option<&'a [Field]>,
-    /// The source's columns; none where the source is not known.
+    /// The source's columns; `None` if the source is not known.
     pub(super) schema: Option<&'a [Field]>,
     pub(super) is_static: bool,
 }
@@ -165,7 +165,7 @@ impl Columns<'_> {
         }
     }
 
-    /// The place of an argument among the columns; equal arguments share one.
+    /// The index of an argument among the columns; equal arguments share one.
     fn place(&mut self, compiled: Compiled, feature: &Name) -> usize {
         if let Some(found) = self.canonical.iter().position(|canonical| *canonical == compiled.canonical) {
             return found;

@@ -4,39 +4,46 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use feature::{Computed, Field, OnDemandView, VersionId};
 
+use crate::body::Body;
 use crate::canonical;
 use crate::catalog::Planner;
-use crate::definition::{Body, Definition};
+use crate::definition::Definition;
 use crate::draft::Draft;
 use crate::keys::Kind;
-use crate::problem::Report;
+use crate::problem::{Problem, Report};
 use crate::yaml::Node;
 
 use super::default_value::default_value;
+use super::expression;
+use super::known::Known;
 use super::source::fields;
 use super::take::choices;
-use super::{Known, Resolver, expression};
 
-/// The on-demand views of the drafts, each after those that it reads. Cycles are reported, and
-/// their views left out as broken.
-pub(super) fn in_order<'d>(drafts: &'d [Draft], resolver: &mut Resolver<'_, '_>) -> Vec<&'d Draft> {
+/// The on-demand views of the drafts, each after those that it reads, and those that close a cycle, which
+/// are reported.
+pub(super) fn in_order<'d>(
+    drafts: &'d [Draft],
+    problems: &mut Vec<Problem>,
+) -> (Vec<&'d Draft>, Vec<&'d Draft>) {
     let views = drafts.iter().filter(|draft| draft.id.kind == Kind::OnDemandView);
     let views: BTreeMap<VersionId, &Draft> = views.map(|draft| (draft.version_id(), draft)).collect();
-    let mut order = Order { views: &views, done: BTreeSet::new(), found: Vec::new(), resolver };
+    let mut order =
+        Order { views: &views, done: BTreeSet::new(), found: Vec::new(), broken: Vec::new(), problems };
     for id in views.keys() {
         order.visit(id, &mut Vec::new());
     }
-    order.found
+    (order.found, order.broken)
 }
 
-struct Order<'d, 'r, 'a, 'b> {
+struct Order<'d, 'r> {
     views: &'r BTreeMap<VersionId, &'d Draft>,
     done: BTreeSet<VersionId>,
     found: Vec<&'d Draft>,
-    resolver: &'r mut Resolver<'a, 'b>,
+    broken: Vec<&'d Draft>,
+    problems: &'r mut Vec<Problem>,
 }
 
-impl Order<'_, '_, '_, '_> {
+impl Order<'_, '_> {
     fn visit(&mut self, id: &VersionId, path: &mut Vec<VersionId>) {
         let Some(draft) = self.views.get(id).copied() else { return };
         if self.done.contains(id) {
@@ -56,7 +63,7 @@ impl Order<'_, '_, '_, '_> {
                         "a cycle of on-demand views: {}: take one of them out",
                         round.join(" reads ")
                     );
-                    Report::new(&draft.document.file, self.resolver.problems).at(at, what);
+                    Report::new(&draft.document.file, self.problems).at(at, what);
                 }
                 None => self.visit(&from, path),
             }
@@ -64,7 +71,7 @@ impl Order<'_, '_, '_, '_> {
         path.pop();
         self.done.insert(id.clone());
         if is_broken {
-            self.resolver.keep(draft, None);
+            self.broken.push(draft);
         } else {
             self.found.push(draft);
         }

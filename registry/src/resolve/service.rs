@@ -2,14 +2,15 @@
 
 use feature::{Consumer, Freshness, Service};
 
+use crate::body::Body;
 use crate::canonical::{self, Read};
 use crate::catalog::Planner;
-use crate::definition::{Body, Definition};
+use crate::definition::Definition;
 use crate::draft::Draft;
 use crate::problem::Report;
 use crate::yaml::Node;
 
-use super::Known;
+use super::known::Known;
 use super::take::{Choice, choices};
 
 pub(super) fn service(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>) -> Option<Definition> {

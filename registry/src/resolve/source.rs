@@ -7,7 +7,8 @@ use feature::{
     StreamFormat,
 };
 
-use crate::definition::{Body, Definition, Entity};
+use crate::body::{Body, Entity};
+use crate::definition::Definition;
 use crate::draft::Draft;
 use crate::nearest::did_you_mean_or_list;
 use crate::problem::Report;

@@ -10,7 +10,7 @@ use crate::problem::Report;
 use crate::shape::is_prefix;
 use crate::yaml::Node;
 
-use super::Known;
+use super::known::Known;
 
 /// One choice that was resolved, with the names, types and origins of what it gives.
 pub(super) struct Choice {
@@ -18,7 +18,7 @@ pub(super) struct Choice {
     pub(super) taken: Taken,
 }
 
-/// The choices under a key, in their order. None where one of them has a problem, of its own or
+/// The choices under a key, in their order. `None` if one of them has a problem, of its own or
 /// in the view that it reads.
 pub(super) fn choices(
     root: &Node,
@@ -111,7 +111,7 @@ fn take(node: &Node, what: &str, known: &Known<'_>, report: &mut Report<'_>) -> 
     is_prefix(&prefix).then_some(Take { from, on, take: names, prefix })
 }
 
-/// The view that a choice reads; none where there is none, which is reported, or where it has a
+/// The view that a choice reads; `None` if there is none, which is reported, or where it has a
 /// problem of its own, which is not.
 fn readable<'k>(
     node: &Node,

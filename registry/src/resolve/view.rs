@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use feature::{DataType, Feature, Field, Fold, Freshness, Name, Retention, Source, SourceTime, Span, View};
 
+use crate::body::Body;
 use crate::canonical;
-use crate::definition::{Body, Definition};
+use crate::definition::Definition;
 use crate::draft::Draft;
 use crate::nearest::did_you_mean_or_list;
 use crate::problem::Report;
@@ -14,7 +15,7 @@ use crate::yaml::{Content, Node};
 use super::expectation::expectations;
 use super::expression::{self, Compiled};
 use super::features::{self, Ground, features, gives_key};
-use super::{Known, referred};
+use super::known::{Known, referred};
 
 pub(super) fn view(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>) -> Option<Definition> {
     let (root, context) = (draft.root(), draft.context());

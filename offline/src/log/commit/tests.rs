@@ -67,12 +67,12 @@ async fn append(
 }
 
 fn batch(view: &View, rows: &[(&[Value], &Row)]) -> RecordBatch {
-    let keys = view.keys.iter().enumerate().map(|(place, key)| {
-        let values: Vec<Value> = rows.iter().map(|(keys, _)| keys[place].clone()).collect();
+    let keys = view.keys.iter().enumerate().map(|(index, key)| {
+        let values: Vec<Value> = rows.iter().map(|(keys, _)| keys[index].clone()).collect();
         (key.name.to_string(), transform::array_of(&values, key.data_type))
     });
-    let columns = view.columns.iter().enumerate().map(|(place, column)| {
-        let values: Vec<Value> = rows.iter().map(|(_, row)| row.values[place].clone()).collect();
+    let columns = view.columns.iter().enumerate().map(|(index, column)| {
+        let values: Vec<Value> = rows.iter().map(|(_, row)| row.values[index].clone()).collect();
         (column.name.to_string(), transform::array_of(&values, column.data_type))
     });
     let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = keys
@@ -183,10 +183,10 @@ async fn nothing_is_acknowledged_before_it_is_synced() {
         let last = steps.iter().rposition(|step| *step == Step::Synced(commits.clone()));
         assert!(last.unwrap() > named, "and has it after a power cut: {steps:?}");
         let mut files = 0;
-        for (place, step) in steps.iter().enumerate().take(named) {
+        for (index, step) in steps.iter().enumerate().take(named) {
             let Step::Named(file) = step else { continue };
             let synced =
-                |path: &std::path::Path| steps[place..named].contains(&Step::Synced(path.to_owned()));
+                |path: &std::path::Path| steps[index..named].contains(&Step::Synced(path.to_owned()));
             assert!(
                 file.ancestors().skip(1).take_while(|path| path.starts_with(&folder)).all(synced),
                 "{steps:?}"

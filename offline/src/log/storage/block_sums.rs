@@ -73,7 +73,7 @@ impl From<io::Error> for Unreadable {
 }
 
 impl BlockSums {
-    /// The checksums of a file of this length; none where it was written without.
+    /// The checksums of a file of this length; `None` if it was written without.
     pub(crate) fn read(file: &File, name: &str, length: u64) -> Result<Option<Self>, Unreadable> {
         let damaged = |why: &str| Err(Unreadable::Damaged(why.to_owned()));
         if length == 0 {
@@ -116,7 +116,7 @@ impl BlockSums {
         start..end.min(self.body)
     }
 
-    /// Where the first of some whole blocks is that does not match its checksum; none where all do.
+    /// Where the first of some whole blocks is that does not match its checksum; `None` if all do.
     pub(crate) fn mismatch(&self, start: u64, blocks: &[u8]) -> Option<u64> {
         let first = start / self.block;
         blocks.chunks(self.block as usize).zip(first..).find_map(|(block, number)| {
@@ -126,7 +126,7 @@ impl BlockSums {
         })
     }
 
-    /// Bytes of the footer; none where a range has others, too.
+    /// Bytes of the footer; `None` if a range has others, too.
     pub(crate) fn of_footer(&self, range: &Range<u64>) -> Option<Bytes> {
         let (at, footer) = &self.footer;
         let start = usize::try_from(range.start.checked_sub(*at)?).ok()?;
@@ -153,7 +153,7 @@ pub(crate) fn read_shared(file: &File, range: Range<u64>) -> io::Result<Bytes> {
     read(file, range).map(Bytes::from)
 }
 
-/// Where the footer begins, as the file's end says; none where it is no Parquet file.
+/// Where the footer begins, as the file's end says; `None` if it is not a Parquet file.
 fn footer_start(file: &File, length: u64) -> io::Result<Option<u64>> {
     let Some(end) = length.checked_sub(END_BYTES) else { return Ok(None) };
     let mut bytes = [0; END_BYTES as usize];

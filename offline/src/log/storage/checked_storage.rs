@@ -1,7 +1,7 @@
 //! The files of a log on a local disk: written so that a power cut takes nothing that was committed, and read so
 //! that nothing is taken from a file that is not as it was written.
 //!
-//! Everything of a log goes through here, whoever asks: the table format, scans and the join. Parquet files get
+//! Everything of a log goes through here, for every reader: the table format, scans and the join. Parquet files get
 //! checksums of their blocks when they are written ([`block_sums`]), commits one of all they hold ([`commit_sum`]),
 //! and both are checked whenever they are read. Files of other programs and earlier versions have none, and are read
 //! as they are. A commit, a checkpoint and the folder that names it are synced before the write is over; files of rows
@@ -35,7 +35,7 @@ use crate::log::storage::file_kind::{FileKind, commit_name, name_of};
 use crate::log::storage::last_commit::LastCommit;
 use crate::log::storage::upload::{Parts, Upload};
 
-/// Files whose checksums are held for who reads more of them.
+/// Files whose checksums are held for readers that read more of them.
 const HELD_FILES: usize = 64;
 
 /// The storage of one table. Clones share what they know of its files.

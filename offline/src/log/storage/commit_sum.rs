@@ -14,7 +14,7 @@ use serde_json::Value;
 const INFO: &str = "{\"commitInfo\":{";
 const SUM: &str = "\"twinstoreCrc32\":";
 const PREVIOUS: &str = "\"twinstorePrevious\":";
-/// What stands in the place of a checksum while it is taken.
+/// What stands in the index of a checksum while it is taken.
 const UNKNOWN: &str = "00000000";
 /// Commits whose checksums are remembered.
 const REMEMBERED: usize = 4096;
@@ -43,9 +43,9 @@ pub(crate) fn signed(name: &str, commit: &[u8], previous: Option<u32>) -> Vec<u8
     }
     let mut bytes = [before, info.as_bytes(), after].concat();
     let sum = format!("{:08x}", sum(name, &bytes));
-    let place = at + INFO.len() + SUM.len() + 1;
-    if let Some(place) = bytes.get_mut(place..place + UNKNOWN.len()) {
-        place.copy_from_slice(sum.as_bytes());
+    let index = at + INFO.len() + SUM.len() + 1;
+    if let Some(index) = bytes.get_mut(index..index + UNKNOWN.len()) {
+        index.copy_from_slice(sum.as_bytes());
     }
     bytes
 }
@@ -61,11 +61,11 @@ pub(crate) fn checked(name: &str, commit: &[u8]) -> Result<CommitSum, &'static s
     let Some((at, info)) = info.filter(|(_, info)| info.starts_with(SUM.as_bytes())) else {
         return unsigned(commit).map(|()| CommitSum { whole, previous: None, is_signed: false });
     };
-    let place = at + SUM.len() + 1..at + SUM.len() + 1 + UNKNOWN.len();
+    let index = at + SUM.len() + 1..at + SUM.len() + 1 + UNKNOWN.len();
     let mut bytes = commit.to_vec();
-    let held = bytes.get_mut(place).map(|place| {
-        let held = place.to_vec();
-        place.copy_from_slice(UNKNOWN.as_bytes());
+    let held = bytes.get_mut(index).map(|index| {
+        let held = index.to_vec();
+        index.copy_from_slice(UNKNOWN.as_bytes());
         held
     });
     if held != Some(format!("{:08x}", sum(name, &bytes)).into_bytes()) {

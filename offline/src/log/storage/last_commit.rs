@@ -28,7 +28,7 @@ impl LastCommit {
         Self { version, crc32, check: check(version, crc32) }
     }
 
-    /// What is noted in the folder of the commits; none where nothing is that can be believed.
+    /// What is noted in the folder of the commits; `None` if nothing is that can be believed.
     pub(crate) fn read(folder: &Path) -> io::Result<Option<Self>> {
         let bytes = match fs::read(folder.join(Self::NAME)) {
             Ok(bytes) => bytes,

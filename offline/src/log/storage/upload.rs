@@ -1,4 +1,4 @@
-//! A file of a log on its way: under another name until all of it is written, so that nobody sees a part of it.
+//! A file of a log while it is written: under another name until all of it is written, so that nobody sees a part of it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -51,7 +51,7 @@ impl Upload {
         &self.staged
     }
 
-    /// Gives the file its name: only where none is there yet, or in the place of one. What lies among the commits is
+    /// Gives the file its name: only where none is there yet, or in the index of one. What lies among the commits is
     /// on disk then, and its name.
     pub(crate) fn finish(self, is_new: bool) -> io::Result<()> {
         if self.path.extension().is_some_and(|extension| extension == "parquet") {

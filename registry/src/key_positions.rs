@@ -3,15 +3,15 @@
 use crate::problem::Mark;
 use crate::yaml::Node;
 
-/// The places of a document's keys, two maps deep, and of the document itself.
+/// The positions of a document's keys, two maps deep, and of the document itself.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Places {
+pub(crate) struct KeyPositions {
     start: Mark,
     keys: Vec<(Vec<String>, Mark)>,
 }
 
-impl Places {
-    pub(crate) fn of(root: &Node) -> Places {
+impl KeyPositions {
+    pub(crate) fn of(root: &Node) -> KeyPositions {
         let mut keys = Vec::new();
         for outer in root.entries() {
             keys.push((vec![outer.key.clone()], outer.at));
@@ -19,10 +19,10 @@ impl Places {
                 keys.push((vec![outer.key.clone(), inner.key.clone()], inner.at));
             }
         }
-        Places { start: root.at, keys }
+        KeyPositions { start: root.at, keys }
     }
 
-    /// The place of the innermost key that holds what stands at this path of a canonical form.
+    /// The index of the innermost key that holds what stands at this path of a canonical form.
     pub(crate) fn at(&self, path: &[String]) -> Mark {
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         let written = match path.as_slice() {
