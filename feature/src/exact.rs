@@ -433,7 +433,7 @@ pub(crate) fn variance(
         return None;
     }
     let numerator = squares * n - sum * sum;
-    debug_assert!(!numerator.is_negative());
+    assert!(!numerator.is_negative(), "invariant: a variance is not negative");
     Some(round_quotient(numerator, &(BigUint::from(n) * divisor), 2 * exponent))
 }
 

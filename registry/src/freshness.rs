@@ -19,7 +19,7 @@ pub struct Freshness {
     /// The view.
     pub view: VersionId,
     /// A moment in the minute; read back, its beginning.
-    #[serde(serialize_with = "crate::store::as_text")]
+    #[serde(serialize_with = "crate::first_use::as_text")]
     pub minute: Micros,
     /// The stage, as metrics call it.
     pub stage: String,

@@ -54,11 +54,7 @@ struct Planned {
 }
 
 impl<'a> Planning<'a> {
-    fn new(
-        definitions: &'a Definitions,
-        registered: &'a Registered,
-        bound: &'a RowBound,
-    ) -> Planning<'a> {
+    fn new(definitions: &'a Definitions, registered: &'a Registered, bound: &'a RowBound) -> Planning<'a> {
         Planning {
             definitions,
             registered,

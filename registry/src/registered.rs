@@ -10,10 +10,10 @@ use crate::body::{Body, DefinitionId};
 use crate::catalog::{Catalog, Readable, service_plan, views_plan};
 use crate::definition::Definition;
 use crate::error::RegistryError;
+use crate::first_use::{FirstUse, UNKNOWN};
 use crate::keys::Kind;
 use crate::nearest::did_you_mean_or_list;
 use crate::reach::{Reach, reaches};
-use crate::uses::{FirstUse, UNKNOWN};
 
 /// All definitions of a registry at one generation. Reads are pure; a reader that follows the
 /// registry compares generations and takes the next one.

@@ -7,10 +7,10 @@ use sqlx::{Sqlite, Transaction};
 
 use crate::body::DefinitionId;
 use crate::error::RegistryError;
+use crate::first_use;
 use crate::keys::Kind;
 use crate::registered::Registered;
 use crate::store::{Registry, generation};
-use crate::uses;
 
 /// A definition that was removed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -42,7 +42,7 @@ impl Registry {
         if u64::try_from(now) != Ok(registered.generation()) {
             return Err(RegistryError::Stale);
         }
-        if let Some(by) = uses::of(&mut transaction, &id).await.map_err(&failed)? {
+        if let Some(by) = first_use::of(&mut transaction, &id).await.map_err(&failed)? {
             return Err(used(&id, &by));
         }
         delete(&mut transaction, &id, now + 1, at).await.map_err(&failed)?;
@@ -92,7 +92,7 @@ fn refuse_what_is_needed(registered: &Registered, id: &DefinitionId) -> Result<(
 
 fn used(id: &DefinitionId, by: &str) -> RegistryError {
     let by = match by {
-        uses::UNKNOWN => "before first uses were recorded".to_owned(),
+        first_use::UNKNOWN => "before first uses were recorded".to_owned(),
         by => format!("by `{by}`"),
     };
     let why = format!("it was used {by}, and what was used stays as it is");

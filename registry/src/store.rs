@@ -12,13 +12,13 @@ use crate::definition::Definition;
 use crate::digest::{self, Part};
 use crate::error::RegistryError;
 use crate::file::{self, Found, NewFile};
+use crate::first_use::{self, FirstUse, as_text};
 use crate::plan::{Action, Plan};
 use crate::reach::Reach;
 use crate::registered::{Listed, Registered};
 use crate::schema::{MIGRATIONS, SCHEMA, TABLES};
 use crate::service_shown::ServiceShown;
 use crate::stored::{body_text, damaged, definition, number};
-use crate::uses::{self, FirstUse};
 
 /// Where definitions are kept. It is a handle: clones share its connections.
 #[derive(Clone, Debug)]
@@ -75,10 +75,6 @@ pub struct Revision {
     pub text: String,
     /// The file that it stood in.
     pub file: String,
-}
-
-pub(crate) fn as_text<S: serde::Serializer>(moment: &Micros, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(moment)
 }
 
 impl Registry {
@@ -199,8 +195,8 @@ impl Registry {
         });
         let live = live.collect::<Result<_, RegistryError>>()?;
         let generation = u64::try_from(generation).map_err(|error| damaged("generation", &error))?;
-        let uses = uses::all(&mut transaction).await.map_err(&failed)?;
-        let uses = uses.iter().map(uses::read).collect::<Result<_, _>>()?;
+        let uses = first_use::all(&mut transaction).await.map_err(&failed)?;
+        let uses = uses.iter().map(first_use::read).collect::<Result<_, _>>()?;
         Ok(Registered::new(generation, definitions, live).with_uses(uses))
     }
 
@@ -228,7 +224,7 @@ impl Registry {
         }
         // What was used since the plan was made does not change any more.
         for change in plan.changes.iter().filter(|change| change.action == Action::Edit) {
-            if let Some(used) = uses::of(&mut transaction, &change.id).await.map_err(&failed)? {
+            if let Some(used) = first_use::of(&mut transaction, &change.id).await.map_err(&failed)? {
                 return Err(RegistryError::Used { what: change.id.to_string(), by: used });
             }
         }

@@ -1,31 +1,16 @@
-//! The first use of each version, from which on it never changes: recorded before the first row is written
-//! under it, and before what was read by it is shown.
+//! Recording of first uses: from its first use on a version never changes. It is recorded before the first row is
+//! written under the version, and before anything that was read by it is shown.
 
 use std::collections::BTreeSet;
 
 use feature::{Micros, ServicePlan, VersionId, View};
-use serde::Serialize;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::{Sqlite, Transaction};
 
 use crate::body::DefinitionId;
 use crate::error::RegistryError;
+use crate::first_use::UNKNOWN;
 use crate::keys::Kind;
-use crate::store::{Registry, as_text};
-use crate::stored::{damaged, number};
-
-/// What used a version that was registered before first uses were recorded.
-pub const UNKNOWN: &str = "unknown";
-
-/// When a version was first used, and by what.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct FirstUse {
-    /// When.
-    #[serde(serialize_with = "as_text")]
-    pub at: Micros,
-    /// The command.
-    pub by: String,
-}
+use crate::store::Registry;
 
 /// A version that is about to be used.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -97,7 +82,7 @@ impl Registry {
         self.commit(transaction, &failed).await
     }
 
-    /// Forgets that these may have been used: whoever knows the stores found that they were not. What was
+    /// Forgets that these may have been used: a look at the stores found that they were not. What was
     /// used since stays used.
     pub async fn never_used(&self, ids: &[DefinitionId]) -> Result<(), RegistryError> {
         if ids.is_empty() {
@@ -149,34 +134,4 @@ async fn fresh<'u>(
         }
     }
     Ok(fresh)
-}
-
-/// What used a version first; `None` if nothing did.
-pub(crate) async fn of(
-    transaction: &mut Transaction<'_, Sqlite>,
-    id: &DefinitionId,
-) -> Result<Option<String>, sqlx::Error> {
-    sqlx::query_scalar("SELECT used_by FROM uses WHERE kind = $1 AND name = $2 AND version = $3")
-        .bind(id.kind.name())
-        .bind(id.name.as_str())
-        .bind(i64::from(id.version.unwrap_or(0)))
-        .fetch_optional(&mut **transaction)
-        .await
-}
-
-/// Every first use.
-pub(crate) async fn all(transaction: &mut Transaction<'_, Sqlite>) -> Result<Vec<SqliteRow>, sqlx::Error> {
-    sqlx::query("SELECT * FROM uses").fetch_all(&mut **transaction).await
-}
-
-/// A first use from a row of `uses`.
-pub(crate) fn read(row: &SqliteRow) -> Result<(DefinitionId, FirstUse), RegistryError> {
-    let unreadable = |error: &dyn std::fmt::Display| damaged("first use", error);
-    let text = |column: &str| row.try_get::<String, _>(column).map_err(|error| unreadable(&error));
-    let kind = text("kind")?;
-    let kind = Kind::named(&kind).ok_or_else(|| unreadable(&format!("`{kind}` is not a kind")))?;
-    let name = text("name")?.parse().map_err(|error| unreadable(&error))?;
-    let at = Micros::new(number(row, "used_at")?).map_err(|error| unreadable(&error))?;
-    let id = DefinitionId { kind, name, version: Some(number(row, "version")?) };
-    Ok((id, FirstUse { at, by: text("used_by")? }))
 }

@@ -57,7 +57,7 @@ impl Registry {
     }
 }
 
-/// Whoever writes: the lock lies in the index of the write-ahead log, or on the file where there is none.
+/// The writer: the lock lies in the index of the write-ahead log, or on the file where there is none.
 fn holder(path: &Path) -> Option<Holder> {
     Holder::of_file(&beside(path, "-shm")).or_else(|| Holder::of_file(path))
 }

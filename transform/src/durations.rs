@@ -36,7 +36,7 @@ pub(crate) fn compared(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr
             let all = std::iter::once(*expr).chain(list).collect();
             let (is_changed, all) = lengths_of(all, schema)?;
             let mut all = all.into_iter();
-            let expr = Box::new(all.next().unwrap_or_default());
+            let expr = Box::new(all.next().expect("invariant: as many operands come back as went in"));
             Ok(marked(Expr::InList(InList::new(expr, all.collect(), negated)), is_changed))
         }
         Expr::Case(Case { expr: Some(operand), when_then_expr, else_expr }) => {
@@ -44,7 +44,8 @@ pub(crate) fn compared(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr
             let all = std::iter::once(*operand).chain(whens.into_iter().map(|when| *when)).collect();
             let (is_changed, all) = lengths_of(all, schema)?;
             let mut all = all.into_iter();
-            let operand = Some(Box::new(all.next().unwrap_or_default()));
+            let operand =
+                Some(Box::new(all.next().expect("invariant: as many operands come back as went in")));
             let branches = all.map(Box::new).zip(thens).collect();
             Ok(marked(Expr::Case(Case::new(operand, branches, else_expr)), is_changed))
         }

@@ -40,7 +40,7 @@ impl Kept {
 
     fn retain_origins(&mut self, mask: &BooleanArray) {
         let mut is_kept = mask.values().iter();
-        self.origins.retain(|_| is_kept.next().unwrap_or(false));
+        self.origins.retain(|_| is_kept.next().expect("invariant: a mask has a bit for each row"));
     }
 
     /// Takes the rows with a verdict from the origins, the bad ones to their list. Gives the mask
@@ -53,7 +53,7 @@ impl Kept {
         mask.append_n(self.origins.len(), true);
         verdicts.0.keys().for_each(|row| mask.set_bit(*row, false));
         let mask = BooleanArray::new(mask.finish(), None);
-        let origin = |row| self.origins.get(row).copied().unwrap_or(u32::MAX);
+        let origin = |row| *self.origins.get(row).expect("invariant: a verdict is on a row of the batch");
         self.bad.extend(verdicts.into_bad(origin));
         self.retain_origins(&mask);
         Some(mask)

@@ -123,7 +123,8 @@ pub(crate) fn estimate(bucket: i32, level: u8) -> f64 {
     }
     let index = bucket.abs() - 1;
     let bound = |index: i32| {
-        let edge = EDGES.get((index % PER_OCTAVE) as usize).copied().unwrap_or_default();
+        let edge = EDGES.get((index % PER_OCTAVE) as usize);
+        let edge = edge.expect("invariant: each bucket of an octave has an edge");
         (f64::from_bits(0x3ff << 52 | edge), index / PER_OCTAVE)
     };
     let (low, octave) = bound(index << level);

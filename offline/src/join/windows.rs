@@ -31,6 +31,9 @@ pub(crate) struct WindowFold {
     hidden: Vec<i32>,
 }
 
+/// The position of rows that is given to folds that do not look at it.
+const UNORDERED: Position = Position::History { file: 0, row: 0 };
+
 /// Sums that a row is added to and taken away from.
 enum Sums {
     Int(Vec<i128>),
@@ -161,9 +164,14 @@ impl WindowFold {
         }
         let value = self.value(argument, number, offer.row);
         let local = range.start - offer.entity.start..range.end - offer.entity.start;
-        // Where no fold needs the order, any position will do.
-        let position = offer.position.unwrap_or(Position::History { file: 0, row: 0 });
-        for (_, tree) in &mut self.trees {
+        for (component, tree) in &mut self.trees {
+            let position = match offer.position {
+                Some(position) => position,
+                None => {
+                    assert!(!component.is_ordered(), "invariant: an ordered fold is offered positions");
+                    UNORDERED
+                }
+            };
             let nodes = tree.get_mut(2 * offer.entity.start..2 * offer.entity.end).unwrap_or_default();
             cover(nodes, local.clone(), |state| state.add(&value, offer.event_time, position));
         }
@@ -253,7 +261,8 @@ impl WindowFold {
     }
 
     fn finish_slot(&self, function: Function, slot: usize, tree: Option<&State>) -> Value {
-        let count = self.counts.get(slot).map_or(0, |count| u64::try_from(*count).unwrap_or(0));
+        let count = self.counts.get(slot).and_then(|count| u64::try_from(*count).ok());
+        let count = count.expect("invariant: each slot has a count of rows");
         let count = State::Count(count);
         let sums = self.sums.as_ref().filter(|_| function.components().contains(&Component::Sum));
         let sum = sums.map(|sums| sums.state(slot));
@@ -331,7 +340,7 @@ impl Sums {
                     specials.iter_mut().zip(&others).for_each(|(counts, other)| add_all(counts, other));
                 }
             }
-            _ => {}
+            _ => unreachable!("invariant: sums of one argument are of one kind"),
         }
     }
 
@@ -357,9 +366,9 @@ impl Sums {
 
     fn state(&self, slot: usize) -> State {
         match self {
-            Sums::Int(sums) => State::IntSum(sums.get(slot).copied().unwrap_or(0)),
+            Sums::Int(sums) => State::IntSum(*sums.get(slot).expect("invariant: each slot has a sum")),
             Sums::Float { finite, specials } => {
-                let mut sum = finite.get(slot).cloned().unwrap_or_default();
+                let mut sum = finite.get(slot).cloned().expect("invariant: each slot has a sum");
                 let counts = specials.get(slot).copied().unwrap_or_default();
                 for (count, special) in counts.into_iter().zip([f64::NAN, f64::INFINITY, f64::NEG_INFINITY]) {
                     if count > 0 {

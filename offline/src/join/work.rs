@@ -98,7 +98,8 @@ impl Joined {
     pub(crate) fn batch(&self, rows: Range<usize>) -> Result<RecordBatch, OfflineError> {
         let mut columns = self.spine.slice(rows.start, rows.len()).columns().to_vec();
         for (lookup, (labels, folded)) in self.spec.lookups.iter().zip(&self.lookups) {
-            let slots = labels.slot_of_row.get(rows.clone()).unwrap_or_default();
+            let slots = labels.slot_of_row.get(rows.clone());
+            let slots = slots.expect("invariant: each row of the spine has a slot");
             let made = folded.columns(slots)?;
             columns.extend(made.features);
             if lookup.times.is_some() {

@@ -51,7 +51,7 @@ pub fn rows(view: &View, batch: &RecordBatch) -> Result<Vec<(EntityKey, Row)>, O
 }
 
 fn at(values: &[i64], row: usize) -> i64 {
-    values.get(row).copied().unwrap_or(i64::MIN)
+    *values.get(row).expect("invariant: the columns of a batch are as long as it is")
 }
 
 /// A column of moments of a scanned batch, in microseconds.

@@ -74,8 +74,8 @@ impl<'a> Records<'a> {
     /// The text of a field of the current record, and whether it was quoted.
     fn field(&self, index: usize) -> (&[u8], bool) {
         let start = index.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |(end, _)| *end);
-        let (end, quoted) = self.ends.get(index).copied().unwrap_or((start, false));
-        (self.text.get(start..end).unwrap_or_default(), quoted)
+        let (end, quoted) = *self.ends.get(index).expect("invariant: the record has this field");
+        (self.text.get(start..end).expect("invariant: a field ends within its record"), quoted)
     }
 
     /// Moves to the next record that has any text; false at the end.

@@ -132,7 +132,12 @@ impl<'a> Cells<'a> {
             }
             DataType::FixedSizeList(_, length) => {
                 let lists = array.as_fixed_size_list();
-                list(Offsets::Fixed(usize::try_from(*length).unwrap_or(0)), lists.values().as_ref())?
+                list(
+                    Offsets::Fixed(
+                        usize::try_from(*length).expect("invariant: the length of lists is not negative"),
+                    ),
+                    lists.values().as_ref(),
+                )?
             }
             DataType::Struct(_) => Kind::Struct(fields_of(array.as_struct())?),
             DataType::Map(..) => {

@@ -14,7 +14,7 @@ use serde_json::Value;
 const INFO: &str = "{\"commitInfo\":{";
 const SUM: &str = "\"twinstoreCrc32\":";
 const PREVIOUS: &str = "\"twinstorePrevious\":";
-/// What stands in the index of a checksum while it is taken.
+/// What replaces a checksum while it is taken.
 const UNKNOWN: &str = "00000000";
 /// Commits whose checksums are remembered.
 const REMEMBERED: usize = 4096;

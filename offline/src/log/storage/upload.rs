@@ -51,7 +51,7 @@ impl Upload {
         &self.staged
     }
 
-    /// Gives the file its name: only where none is there yet, or in the index of one. What lies among the commits is
+    /// Gives the file its name: only if no file has it yet, or replacing one. What lies among the commits is
     /// on disk then, and its name.
     pub(crate) fn finish(self, is_new: bool) -> io::Result<()> {
         if self.path.extension().is_some_and(|extension| extension == "parquet") {
