@@ -1,9 +1,13 @@
-//! Parquet files of other programs, opened so that every time in them is the moment that its writer meant.
+//! Parquet files of other programs, opened so that every time in them is the moment that its writer meant, and every
+//! dictionary is read whatever its writer's codes were.
+//!
+//! A file's Arrow schema says with which codes its writer held a dictionary in memory. The file itself has a dictionary
+//! for each row group, and all of them together can have more values than those codes can number.
 
 use std::fs::File;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema, TimeUnit};
+use arrow::datatypes::{DataType, FieldRef, Schema, TimeUnit};
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
@@ -24,20 +28,58 @@ pub(crate) fn parquet_metadata(file: &impl ChunkReader) -> Result<ArrowReaderMet
     let found = ArrowReaderMetadata::load(file, ArrowReaderOptions::new())?;
     let columns = found.metadata().file_metadata().schema_descr().root_schema().get_fields().to_vec();
     let is_wide = |column: &Type| column.is_primitive() && column.get_physical_type() == PhysicalType::INT96;
-    if columns.iter().any(|column| is_wide(column)) {
-        let fields =
-            found.schema().fields().iter().zip(&columns).map(|(field, column)| match is_wide(column) {
-                true => {
-                    let data_type = DataType::Timestamp(TimeUnit::Microsecond, None);
-                    Arc::new(field.as_ref().clone().with_data_type(data_type))
-                }
-                false => Arc::clone(field),
-            });
-        let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), found.schema().metadata().clone());
-        let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
-        ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), options)
-    } else {
-        Ok(found)
+    let fields = found.schema().fields().iter().zip(&columns).map(|(field, column)| match is_wide(column) {
+        true => retyped(field, DataType::Timestamp(TimeUnit::Microsecond, None)),
+        false => read_field(field),
+    });
+    let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), found.schema().metadata().clone());
+    if schema == **found.schema() {
+        return Ok(found);
+    }
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(schema));
+    ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), options)
+}
+
+/// Whether readers of Parquet give dictionaries of these values: those of text and bytes, and no others.
+pub(crate) fn has_dictionaries(values: &DataType) -> bool {
+    matches!(values, DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary | DataType::LargeBinary)
+}
+
+fn retyped(field: &FieldRef, data_type: DataType) -> FieldRef {
+    match *field.data_type() == data_type {
+        true => Arc::clone(field),
+        false => Arc::new(field.as_ref().clone().with_data_type(data_type)),
+    }
+}
+
+fn read_field(field: &FieldRef) -> FieldRef {
+    retyped(field, read_type(field.data_type()))
+}
+
+/// The type in which a column is read: a dictionary of text or bytes has codes of 32 bits at least, and any other is
+/// its values.
+fn read_type(stored: &DataType) -> DataType {
+    use DataType as D;
+    match stored {
+        D::Dictionary(codes, values) => {
+            let values = read_type(values);
+            let codes = match codes.as_ref() {
+                D::Int8 | D::Int16 | D::UInt8 | D::UInt16 => D::Int32,
+                wide => wide.clone(),
+            };
+            match has_dictionaries(&values) {
+                true => D::Dictionary(Box::new(codes), Box::new(values)),
+                false => values,
+            }
+        }
+        D::List(item) => D::List(read_field(item)),
+        D::LargeList(item) => D::LargeList(read_field(item)),
+        D::ListView(item) => D::ListView(read_field(item)),
+        D::LargeListView(item) => D::LargeListView(read_field(item)),
+        D::FixedSizeList(item, length) => D::FixedSizeList(read_field(item), *length),
+        D::Struct(fields) => D::Struct(fields.iter().map(read_field).collect()),
+        D::Map(entries, sorted) => D::Map(read_field(entries), *sorted),
+        other => other.clone(),
     }
 }
 

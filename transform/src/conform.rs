@@ -1,6 +1,5 @@
-//! A file's batches in the source's declared schema: widened where nothing can be lost, refused by
-//! name where something could. Of a source's file, a column whose values may or may not fit is read value by
-//! value, and a row with one that does not fit is refused by itself.
+//! A file's batches in the declared schema. A column none of whose values can fit is refused by name; any other is read
+//! value by value, and a row with one that does not fit is refused by itself.
 
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use thiserror::Error;
 use crate::arrow_types::{arrow_schema, arrow_type};
 use crate::error::{hint, nearest, plain};
 use crate::isolate;
-use crate::widen::{is_lossless, may_fit, natural, widen};
+use crate::widen::{may_fit, natural, widen};
 
 /// A column of a file that is not what the source declares.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -33,7 +32,7 @@ pub enum Mismatch {
         /// Which ones.
         column: String,
     },
-    /// The file's type cannot be widened to the declared one without loss.
+    /// No value of the file's type is one of the declared type.
     #[error("the column `{column}` is declared {declared}, and the file holds {}", named(.found))]
     Type {
         /// Which one.
@@ -99,22 +98,9 @@ pub struct Conform {
 }
 
 impl Conform {
-    /// Checks a file's schema against the declared columns; every column that differs is named.
-    pub fn new(declared: &[Field], file: &Schema) -> Result<Self, Vec<Mismatch>> {
-        Self::checked(declared, file, is_lossless)
-    }
-
-    /// The same, where also columns pass whose values may fit: whole floats for integers, say. Their batches are
-    /// read with [`Conform::by_row`].
+    /// Checks a file's schema against the declared columns; names every column that is missing or whose values cannot
+    /// fit. Those that may fit pass: whole floats for integers, say.
     pub fn value_by_value(declared: &[Field], file: &Schema) -> Result<Self, Vec<Mismatch>> {
-        Self::checked(declared, file, may_fit)
-    }
-
-    fn checked(
-        declared: &[Field],
-        file: &Schema,
-        fits: fn(&ArrowType, DataType) -> bool,
-    ) -> Result<Self, Vec<Mismatch>> {
         let mut projection = Vec::with_capacity(declared.len());
         let mut mismatches = Vec::new();
         for field in declared {
@@ -128,7 +114,7 @@ impl Conform {
                     let nearest = nearest(&column, file.fields().iter().map(|field| field.name().as_str()));
                     mismatches.push(Mismatch::Missing { column, nearest });
                 }
-                Some((place, found)) if fits(found.data_type(), field.data_type) => {
+                Some((place, found)) if may_fit(found.data_type(), field.data_type) => {
                     projection.push(place);
                 }
                 Some((_, found)) => {
@@ -159,25 +145,8 @@ impl Conform {
         &self.schema
     }
 
-    /// The batch in the declared schema. Its columns are found by name, so it may be a projection
-    /// of the file, in any order. The first value that does not fit is an error.
-    pub fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch, ConformError> {
-        let columns = self.declared.iter().map(|field| {
-            let (values, failures) = conform(found(batch, field)?, field)?;
-            match failures.into_iter().next() {
-                None => Ok(values),
-                Some((row, reason)) => Err(ConformError::Value {
-                    row,
-                    column: field.name.to_string(),
-                    declared: field.data_type,
-                    reason,
-                }),
-            }
-        });
-        self.batch(batch, columns.collect::<Result<_, _>>()?)
-    }
-
-    /// The batch in the declared schema, null where a value does not fit, and those values, by row.
+    /// The batch in the declared schema, null where a value does not fit, and those values, by row. Its columns are
+    /// found by name, so it may be a projection of the file, in any order.
     pub fn by_row(&self, batch: &RecordBatch) -> Result<(RecordBatch, Vec<Unfit>), ConformError> {
         let mut columns = Vec::with_capacity(self.declared.len());
         let mut unfit = Vec::new();
@@ -197,6 +166,20 @@ impl Conform {
     fn batch(&self, batch: &RecordBatch, columns: Vec<ArrayRef>) -> Result<RecordBatch, ConformError> {
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+    }
+}
+
+/// A column in its declared type. The first value that does not fit is an error.
+pub fn conformed(found: &ArrayRef, field: &Field) -> Result<ArrayRef, ConformError> {
+    let (values, failures) = conform(found, field)?;
+    match failures.into_iter().next() {
+        None => Ok(values),
+        Some((row, reason)) => Err(ConformError::Value {
+            row,
+            column: field.name.to_string(),
+            declared: field.data_type,
+            reason,
+        }),
     }
 }
 
@@ -253,9 +236,9 @@ mod tests {
     fn read(array: impl Array + 'static, declared: &str) -> Result<Value, String> {
         let batch = batch(vec![("x", Arc::new(array))]);
         let declared = [field("x", declared)];
-        let conform = Conform::new(&declared, batch.schema_ref()).map_err(|all| all[0].to_string())?;
-        let conformed = conform.apply(&batch).map_err(|error| error.to_string())?;
-        Ok(value_at(conformed.column(0), 0, declared[0].data_type))
+        Conform::value_by_value(&declared, batch.schema_ref()).map_err(|all| all[0].to_string())?;
+        let conformed = conformed(batch.column(0), &declared[0]).map_err(|error| error.to_string())?;
+        Ok(value_at(&conformed, 0, declared[0].data_type))
     }
 
     fn moment(text: &str) -> Result<Value, String> {
@@ -297,26 +280,27 @@ mod tests {
     #[test]
     fn two_columns_of_one_name_are_refused_by_name() {
         let x = || arrow::datatypes::Field::new("x", ArrowType::Int32, true);
-        let mismatches = Conform::new(&[field("x", "int32")], &Schema::new(vec![x(), x()])).unwrap_err();
+        let mismatches =
+            Conform::value_by_value(&[field("x", "int32")], &Schema::new(vec![x(), x()])).unwrap_err();
         assert_eq!(mismatches[0].to_string(), "the file has two columns `x`: rename one of them");
     }
 
     #[test]
-    fn what_could_lose_something_is_refused_naming_both_types() {
-        let error = read(UInt64Array::from(vec![1]), "int64").unwrap_err();
-        assert_eq!(error, "the column `x` is declared int64, and the file holds uint64");
+    fn what_cannot_fit_is_refused_naming_both_types() {
         let error = read(Float64Array::from(vec![1.0]), "float32").unwrap_err();
         assert_eq!(error, "the column `x` is declared float32, and the file holds float64");
+        let error = read(UInt64Array::from(vec![1]), "bool").unwrap_err();
+        assert_eq!(error, "the column `x` is declared bool, and the file holds uint64");
         for (declared, array) in [
-            ("int32", Arc::new(UInt32Array::from(vec![1])) as ArrayRef),
-            ("float32", Arc::new(arrow::array::Int32Array::from(vec![1]))),
-            ("float64", Arc::new(arrow::array::Int64Array::from(vec![1]))),
-            ("bool", Arc::new(Int8Array::from(vec![1]))),
+            ("bool", Arc::new(Int8Array::from(vec![1])) as ArrayRef),
             ("string", Arc::new(Int8Array::from(vec![1]))),
             ("timestamp", Arc::new(LargeStringArray::from(vec!["2013-01-01"]))),
         ] {
             let file = batch(vec![("x", array)]);
-            assert!(Conform::new(&[field("x", declared)], file.schema_ref()).is_err(), "{declared}");
+            assert!(
+                Conform::value_by_value(&[field("x", declared)], file.schema_ref()).is_err(),
+                "{declared}"
+            );
         }
     }
 
@@ -371,6 +355,7 @@ mod tests {
             by_row(Int64Array::from(vec![7, (1 << 53) + 1]), "float64"),
             by_row(Int64Array::from(vec![7, (1 << 24) + 1]), "float32"),
             by_row(Int64Array::from(vec![7, i64::MAX]), "float64"),
+            by_row(UInt64Array::from(vec![1 << 63, u64::MAX]), "float64"),
         ] {
             assert!(!values[0].is_null() && values[1].is_null() && unfit.len() == 1, "{values:?} {unfit:?}");
         }
@@ -385,8 +370,10 @@ mod tests {
             ("arr_dealy", Arc::new(Int16Array::from(vec![1]))),
             ("dest", Arc::new(Int16Array::from(vec![1]))),
         ]);
-        let mismatches =
-            Conform::new(&[field("arr_delay", "int32"), field("dest", "string")], file.schema_ref());
+        let mismatches = Conform::value_by_value(
+            &[field("arr_delay", "int32"), field("dest", "string")],
+            file.schema_ref(),
+        );
         let text: Vec<String> = mismatches.unwrap_err().iter().map(ToString::to_string).collect();
         assert_eq!(text[0], "the file has no column `arr_delay`, did you mean `arr_dealy`?");
         assert_eq!(text[1], "the column `dest` is declared string, and the file holds int16");
@@ -399,10 +386,12 @@ mod tests {
             ("b", Arc::new(Int8Array::from(vec![2]))),
             ("a", Arc::new(Int8Array::from(vec![1]))),
         ]);
-        let conform = Conform::new(&[field("a", "int32"), field("b", "int32")], file.schema_ref()).unwrap();
+        let conform =
+            Conform::value_by_value(&[field("a", "int32"), field("b", "int32")], file.schema_ref()).unwrap();
         assert_eq!(conform.projection(), [2, 1]);
         for batch in [file.clone(), file.project(&[1, 2]).unwrap()] {
-            let conformed = conform.apply(&batch).unwrap();
+            let (conformed, unfit) = conform.by_row(&batch).unwrap();
+            assert_eq!(unfit, []);
             let values: Vec<i32> =
                 (0..2).map(|i| conformed.column(i).as_primitive::<Int32Type>().value(0)).collect();
             assert_eq!(values, [1, 2]);

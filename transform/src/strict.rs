@@ -1,5 +1,6 @@
 //! From SQL to a physical expression that never answers wrongly in silence: integers that overflow
-//! fail, times are microseconds throughout, and constants are computed once.
+//! fail, finite numbers never become infinities in a cast, times are microseconds throughout, and constants are computed
+//! once.
 //!
 //! DataFusion's logical simplifier is not used: it may drop an operand that would have failed.
 
@@ -16,7 +17,7 @@ use datafusion::physical_expr::expressions::{BinaryExpr, CaseExpr};
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias};
 
 use crate::physical::{SESSION, context, physical, value};
-use crate::{comparison, durations, floor, zones};
+use crate::{comparison, durations, finite, floor, zones};
 
 /// The physical expression over batches of `schema`.
 pub(crate) fn compile(sql: SqlExpr, schema: &Schema) -> Result<Arc<dyn PhysicalExpr>> {
@@ -30,6 +31,7 @@ pub(crate) fn compile(sql: SqlExpr, schema: &Schema) -> Result<Arc<dyn PhysicalE
     let expr = expr.transform_up(|expr| durations::compared(expr, &schema))?.data;
     let expr = ExprSimplifier::new(context.clone()).coerce(expr, &schema)?;
     let expr = expr.transform_up(casts_in_micros)?.data;
+    let expr = expr.transform_up(|expr| finite::cast(expr, &schema).map(Transformed::yes))?.data;
     let expr = expr.transform_up(|expr| lazily(expr, &context))?.data;
     let expr = expr.transform_up(constant)?.data;
     physical(&expr, &schema)

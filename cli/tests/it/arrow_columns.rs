@@ -94,6 +94,12 @@ fn numbers() -> Vec<Case> {
             ["-123.45", "", "0.07"],
         ),
         case(
+            "decimal_of_hundreds",
+            ends::<Decimal128Type>(12, -7).with_precision_and_scale(10, -2).unwrap(),
+            Refused,
+            ["1200", "", "-700"],
+        ),
+        case(
             "decimal256",
             ends::<Decimal256Type>(i256::from_i128(-12345), i256::from_i128(7))
                 .with_precision_and_scale(76, 2)

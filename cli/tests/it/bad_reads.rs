@@ -69,10 +69,13 @@ fn a_spine_of_parquet_is_held_to_the_same() {
     let dest: ArrayRef = Arc::new(StringArray::from(vec!["LAX"; 2]));
     let tailnum: ArrayRef = Arc::new(StringArray::from(vec!["N1"; 2]));
     let distance: ArrayRef = Arc::new(Int32Array::from(vec![1; 2]));
-    let long: ArrayRef = Arc::new(Int64Array::from(vec![1; 2]));
+    let long: ArrayRef = Arc::new(Int64Array::from(vec![1, 1 << 31]));
     let gap: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![Some(1), None]));
     let cases: [([&ArrayRef; 4], &[&str]); 5] = [
-        ([&dest, &tailnum, &long, &time], &["`distance`", "declared int32", "the file holds int64"]),
+        (
+            [&dest, &tailnum, &long, &time],
+            &["row 2: the column `distance` is int32, and 2147483648 is not", "leave the row out"],
+        ),
         ([&long, &tailnum, &distance, &time], &["the join key `dest`", "declared string", "holds int64"]),
         ([&dest, &tailnum, &distance, &long], &["the time column `t` is int64", "must be a timestamp"]),
         ([&dest, &tailnum, &distance, &dest], &["the time column `t` is string", "must be a timestamp"]),

@@ -21,6 +21,8 @@ mod defaults_served;
 #[cfg(test)]
 mod delta_source;
 #[cfg(test)]
+mod dictionary_columns;
+#[cfg(test)]
 mod first_steps;
 #[cfg(test)]
 mod from_files;
@@ -70,6 +72,8 @@ mod replays;
 mod served;
 #[cfg(test)]
 mod spine_types;
+#[cfg(test)]
+mod spine_values;
 #[cfg(test)]
 mod spines;
 #[cfg(test)]

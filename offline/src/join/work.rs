@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use feature::View;
+use transform::ConformError;
 
 use crate::error::OfflineError;
 use crate::join::folded::Folded;
@@ -198,7 +199,9 @@ fn keys_of(lookup: &JoinLookup, spine: &RecordBatch) -> Result<Vec<ArrayRef>, Of
             let column = spine.column_by_name(name);
             let column =
                 column.ok_or_else(|| OfflineError::Spine(vec![format!("there is no join key `{name}`")]))?;
-            Ok(arrow::compute::cast(column, &transform::arrow_type(key.data_type))?)
+            let unfit =
+                |error: ConformError| OfflineError::Spine(vec![format!("the join key `{name}`: {error}")]);
+            transform::conformed(column, key).map_err(unfit)
         })
         .collect()
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use feature::{AsOf, Field, Input, Origin, ServicePlan};
-use transform::{Conform, OnDemand};
+use transform::OnDemand;
 
 use crate::error::OfflineError;
 use crate::join::{check_times, leak_name};
@@ -158,15 +158,10 @@ impl Values<'_> {
 
     /// A request column of the spine in its declared type.
     fn request_column(&self, field: &Field) -> Result<ArrayRef, OfflineError> {
-        let wrong = |problem: String| {
+        transform::conformed(self.joined(field.name.as_str())?, field).map_err(|error| {
             let path = self.service.spine.path().display();
-            OfflineError::Spine(vec![format!("{path}: the request column `{}`: {problem}", field.name)])
-        };
-        let conform = Conform::new(std::slice::from_ref(field), &self.joined.schema());
-        let conform =
-            conform.map_err(|mismatches| wrong(mismatches.iter().map(ToString::to_string).collect()))?;
-        let batch = conform.apply(self.joined).map_err(|error| wrong(error.to_string()))?;
-        Ok(batch.column(0).clone())
+            OfflineError::Spine(vec![format!("{path}: the request column `{}`: {error}", field.name)])
+        })
     }
 
     /// Event time, availability and age of each lookup's latest row.

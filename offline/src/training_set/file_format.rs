@@ -16,9 +16,10 @@ pub enum FileFormat {
 }
 
 impl FileFormat {
-    /// The format that the file's name says.
+    /// The format that the file's name says, in upper or lower case.
     pub fn of(path: &Path) -> Result<Self, OfflineError> {
-        match path.extension().and_then(|extension| extension.to_str()) {
+        let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+        match extension.as_deref() {
             Some("parquet" | "pq") => Ok(Self::Parquet),
             Some("csv") => Ok(Self::Csv),
             Some("arrow" | "ipc" | "feather") => Ok(Self::Arrow),

@@ -1,7 +1,7 @@
 //! The spine: the entities and moments that a training set is built for, as its author wrote them.
 
 use std::fmt::Display;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,9 +13,10 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::streaming::PartitionStream;
-use feature::ServicePlan;
+use feature::{Field, ServicePlan};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
+use transform::Conform;
 
 use crate::error::OfflineError;
 use crate::join::{check_time_column, check_times};
@@ -29,8 +30,8 @@ const BATCH_ROWS: usize = 65_536;
 /// Batches that are decoded before they are asked for.
 const BATCHES_AHEAD: usize = 2;
 
-/// A spine that fits a service: every check on its columns and label times has passed. Its rows are read while the
-/// training set is built.
+/// A spine that fits a service: every check on its columns, label times, join keys and request columns has passed. Its
+/// rows are read while the training set is built.
 #[derive(Clone, Debug)]
 pub struct Spine {
     file: RowFile,
@@ -43,12 +44,13 @@ type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>> + Send>;
 
 impl Spine {
     /// Opens a spine and checks it against the service's plan; reports all that is wrong at once. Blocks: label
-    /// times are read here, and all of a CSV file.
+    /// times are read here, columns of other types than declared, and all of a CSV file.
     pub fn read(path: &Path, time: &str, plan: &ServicePlan) -> Result<Spine, OfflineError> {
         let file = RowFile::open(path, |opened| spine_csv::read(opened, time, plan))?;
         let naive = check_columns(path, &file.schema, time, plan)?;
         let spine = Spine { file, time: time.to_owned(), naive };
         spine.check_times()?;
+        spine.check_values(plan)?;
         Ok(spine)
     }
 
@@ -63,6 +65,48 @@ impl Spine {
             before += batch.num_rows();
         }
         Ok(())
+    }
+
+    /// Reads the join keys and request columns that have another type than is declared, so that a value that does not
+    /// fit is named before anything is built: of each column the first.
+    fn check_values(&self, plan: &ServicePlan) -> Result<(), OfflineError> {
+        let mut problems = Vec::new();
+        for field in plan.keys.iter().chain(&plan.request) {
+            let column = self.schema().column_with_name(field.name.as_str());
+            if let Some((column, stored)) = column
+                && *stored.data_type() != transform::arrow_type(field.data_type)
+            {
+                problems.extend(self.misfit(column, field)?);
+            }
+        }
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(OfflineError::Spine(problems)),
+        }
+    }
+
+    /// The first row of a column whose value is not of its declared type.
+    fn misfit(&self, column: usize, field: &Field) -> Result<Option<String>, OfflineError> {
+        let conform = Conform::value_by_value(std::slice::from_ref(field), self.schema());
+        let conform =
+            conform.map_err(|all| OfflineError::Spine(all.iter().map(ToString::to_string).collect()))?;
+        let mut before = 0;
+        for batch in self.file.batches(Some(column))? {
+            let batch = batch.map_err(|error| damaged(self.path(), &error))?;
+            let checked = conform.by_row(&batch);
+            let (_, unfit) = checked.map_err(|error| OfflineError::file("read", self.path(), error))?;
+            if let Some(unfit) = unfit.first() {
+                return Ok(Some(format!(
+                    "{}: row {}: {}{}: correct the value or leave the row out",
+                    self.path().display(),
+                    before + unfit.row + 1,
+                    unfit.what,
+                    feature::limits(field.data_type)
+                )));
+            }
+            before += batch.num_rows();
+        }
+        Ok(None)
     }
 
     /// The columns of the file.
@@ -105,7 +149,7 @@ fn check_columns(path: &Path, schema: &Schema, time: &str, plan: &ServicePlan) -
     });
     for (fields, what) in [(&plan.keys, "join key"), (&plan.request, "request column")] {
         for field in fields {
-            if let Err(mismatches) = transform::Conform::new(std::slice::from_ref(field), schema) {
+            if let Err(mismatches) = Conform::value_by_value(std::slice::from_ref(field), schema) {
                 problems.extend(mismatches.iter().map(|m| format!("the {what} `{}`: {m}", field.name)));
             }
         }
@@ -217,7 +261,23 @@ impl RowFile {
 
 fn ipc(opened: &OpenedFile, only: Option<usize>) -> Result<IpcReader<BufReader<OpenedReader>>, OfflineError> {
     let reader = IpcReader::try_new_buffered(opened.reader(0), only.map(|column| vec![column]));
-    reader.map_err(|error| damaged(opened.path(), &error))
+    reader.map_err(|error| match other_format(opened) {
+        Some(other) => OfflineError::file("read", opened.path(), other),
+        None => damaged(opened.path(), &error),
+    })
+}
+
+/// What a file is that is named as an Arrow file and is none, by its first bytes.
+fn other_format(opened: &OpenedFile) -> Option<&'static str> {
+    let mut first = [0; 4];
+    opened.reader(0).read_exact(&mut first).ok()?;
+    match &first {
+        b"\xff\xff\xff\xff" => {
+            Some("it is an Arrow stream: write it as an Arrow file, as `pyarrow.ipc.new_file` does")
+        }
+        b"FEA1" => Some("it is a Feather file of version 1: write it in version 2"),
+        _ => None,
+    }
 }
 
 fn damaged(path: &Path, error: &dyn Display) -> OfflineError {

@@ -3,8 +3,8 @@
 //!
 //! - **Arrow** keeps every type.
 //! - **Parquet** has no whole-second times: those are stored in milliseconds, `Date64` as `Date32`. It has
-//!   no run-end encoding: those columns are stored as their values. Unions, structs without fields and
-//!   intervals of months, days and nanoseconds are refused.
+//!   no run-end encoding: those columns are stored as their values. Unions, structs without fields, decimals of
+//!   negative scale and intervals of months, days and nanoseconds are refused.
 //! - **CSV** has text: nested values are JSON, bytes base64. Unions are refused.
 
 use std::fmt;
@@ -16,6 +16,7 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, IntervalUnit, Schema, SchemaRef, TimeUnit};
 
 use crate::error::OfflineError;
+use crate::parquet_file::has_dictionaries;
 use crate::training_set::file_format::FileFormat;
 
 /// The columns of a training set as a file of some format holds them.
@@ -125,6 +126,14 @@ fn stored_type(format: FileFormat, data_type: &DataType) -> Result<DataType, Str
         D::Interval(IntervalUnit::MonthDayNano) if is_parquet => {
             return refused(&"an interval of months, days and nanoseconds");
         }
+        D::Decimal32(_, scale)
+        | D::Decimal64(_, scale)
+        | D::Decimal128(_, scale)
+        | D::Decimal256(_, scale)
+            if *scale < 0 && is_parquet =>
+        {
+            return refused(&"a decimal of negative scale");
+        }
         D::Timestamp(TimeUnit::Second, zone) if is_parquet => {
             D::Timestamp(TimeUnit::Millisecond, zone.clone())
         }
@@ -133,8 +142,7 @@ fn stored_type(format: FileFormat, data_type: &DataType) -> Result<DataType, Str
         D::RunEndEncoded(_, values) => stored_type(format, values.data_type())?,
         D::Dictionary(keys, values) => {
             let values = stored_type(format, values)?;
-            // Readers of Parquet get dictionaries of text back, and of nothing else.
-            match is_parquet && matches!(values, D::Utf8 | D::LargeUtf8 | D::Binary | D::LargeBinary) {
+            match is_parquet && has_dictionaries(&values) {
                 true => D::Dictionary(keys.clone(), Box::new(values)),
                 false => values,
             }
