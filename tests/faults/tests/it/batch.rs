@@ -75,14 +75,8 @@ fn trials_of(scenes: &[Scene]) {
 }
 
 #[test]
-fn trials_whose_files_are_replaced_leave_every_row_once_and_the_online_store_as_the_log_says() {
-    trials_of(&[Scene::Replaced]);
-}
-
-#[test]
-#[ignore = "two faults that it finds are open (docs/faults.md); `make batch-faults` runs the trials"]
 fn trials_of_batch_commands_leave_every_row_once_and_the_online_store_as_the_log_says() {
-    trials_of(&[Scene::Beside, Scene::SharedRedis, Scene::Copied]);
+    trials_of(&[Scene::Beside, Scene::Replaced, Scene::SharedRedis, Scene::Copied]);
 }
 
 #[test]
