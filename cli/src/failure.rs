@@ -16,6 +16,16 @@ impl Failure {
         Self(text.into())
     }
 
+    /// A failure whose sentences were said when they came.
+    pub fn said() -> Self {
+        Self(String::new())
+    }
+
+    /// Whether there is nothing to say any more.
+    pub fn is_said(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What the library says, with the command or the flag that helps.
     pub fn of(error: &ProjectError) -> Self {
         let on_a_command_line = match error {

@@ -51,6 +51,7 @@ fn main() -> ExitCode {
     interruption::finish();
     match ended.and_then(|()| output::all_written()) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.is_said() => ExitCode::FAILURE,
         Err(failure) => {
             eprintln!("error: {failure}");
             ExitCode::FAILURE
@@ -60,8 +61,8 @@ fn main() -> ExitCode {
 
 fn start_log(arguments: &Arguments) {
     let level = match arguments.verbose {
-        // What a dependency warns of comes back as an error.
-        0 => "error,twinstore=warn",
+        // What a dependency complains of comes back as an error of ours.
+        0 => "off,twinstore=warn",
         1 => "warn,twinstore=info",
         2 => "info,twinstore=debug",
         _ => "trace",

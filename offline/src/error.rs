@@ -69,6 +69,18 @@ pub enum OfflineError {
         /// What is wrong with them.
         why: String,
     },
+    /// A log whose rows are those of another definition under the same version, as after a registry was lost and
+    /// its definitions were registered again with a change.
+    #[error(
+        "the log of {view} in `{}` holds rows of another definition of {view} than the one that is registered: register the definition that they were made by, or give the changed one a new version",
+        .folder.display()
+    )]
+    OtherDefinition {
+        /// The view.
+        view: String,
+        /// Where the log lies.
+        folder: PathBuf,
+    },
     /// A file that is not as it was written. Nothing was taken from it.
     #[error(transparent)]
     Damaged(#[from] Damaged),
@@ -113,6 +125,7 @@ impl OfflineError {
             | Self::File { .. }
             | Self::Column { .. }
             | Self::Location { .. }
+            | Self::OtherDefinition { .. }
             | Self::Expression(_) => Advice::Correct,
             Self::Corrupt { .. } | Self::Damaged(_) | Self::Transform(_) | Self::Read(_) | Self::Arrow(_) => {
                 Advice::Stop

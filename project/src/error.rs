@@ -48,6 +48,30 @@ pub enum ProjectError {
         /// This project's logs.
         own: PathBuf,
     },
+    /// The folder of all logs does not exist, and views were loaded into it.
+    #[error(
+        "the folder of the logs, {}, does not exist, and {} loaded into it: mount its disk, or set `offline.url` right; if the logs are lost, make an empty folder there and load again",
+        .folder.display(), were(.views)
+    )]
+    LogsAreGone {
+        /// The folder.
+        folder: PathBuf,
+        /// The views.
+        views: Vec<VersionId>,
+    },
+    /// A view has online rows and no log.
+    #[error(
+        "{view} has {} online and no log in {}: set `offline.url` right, or bring the log back from a copy; nothing was changed",
+        counted(*.rows, "row"), .folder.display()
+    )]
+    LogIsGone {
+        /// The view.
+        view: VersionId,
+        /// How many online rows it has.
+        rows: u64,
+        /// The folder of the logs.
+        folder: PathBuf,
+    },
     /// A topic on disk cannot have this name.
     #[error("the topic `{topic}` cannot be the name of a folder: use letters, digits, `-`, `_` and `.`")]
     TopicName {
@@ -306,5 +330,14 @@ impl From<server::ServeError> for ProjectError {
 impl From<read::ReadError> for ProjectError {
     fn from(error: read::ReadError) -> Self {
         Self::Serve(error.into())
+    }
+}
+
+/// Views that were loaded, the first of them by name.
+fn were(views: &[VersionId]) -> String {
+    match views {
+        [view] => format!("{view} was"),
+        [first, others @ ..] => format!("{first} and {} others were", others.len()),
+        [] => "views were".to_owned(),
     }
 }

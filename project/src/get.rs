@@ -68,6 +68,7 @@ async fn never_loaded(
             continue;
         }
         let registered = project.registered().await?;
+        project.check_logs(&registered)?;
         let source = registered.source(&view.source)?;
         found.push(NeverLoaded {
             view: view.id.clone(),

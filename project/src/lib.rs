@@ -75,6 +75,7 @@ pub mod fault_injection;
 mod first_use;
 mod get;
 mod load;
+mod missing_logs;
 mod operations;
 mod outline;
 mod plan;

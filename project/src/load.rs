@@ -119,7 +119,9 @@ pub(crate) async fn backfill(
     {
         return Err(ProjectError::EmptyRange { from, to });
     }
-    let targets = targets(&project.registered().await?, &backfill.views)?;
+    let registered = project.registered().await?;
+    project.check_logs(&registered)?;
+    let targets = targets(&registered, &backfill.views)?;
     load(project, targets, Load::Backfill(backfill.range), run).await
 }
 
@@ -128,7 +130,9 @@ pub(crate) async fn materialize(
     materialize: &Materialize,
     run: &Run,
 ) -> Result<Loads, ProjectError> {
-    let targets = targets(&project.registered().await?, &materialize.views)?;
+    let registered = project.registered().await?;
+    project.check_logs(&registered)?;
+    let targets = targets(&registered, &materialize.views)?;
     load(project, targets, Load::Materialize, run).await
 }
 

@@ -37,10 +37,12 @@ pub(crate) async fn optimize(
     project: &Project,
     views: &[ViewName],
 ) -> Result<Vec<OptimizedView>, ProjectError> {
+    let registered = project.registered().await?;
+    project.check_logs(&registered)?;
     clock::check_logs(project)?;
     let store = project.offline()?;
     let mut done = Vec::new();
-    for target in targets(&project.registered().await?, views)? {
+    for target in targets(&registered, views)? {
         let mut log = store.log(&target.view).await?;
         if log.version().is_some() {
             done.push(OptimizedView { view: target.view.id.clone(), optimized: log.optimize().await? });
@@ -57,6 +59,7 @@ pub(crate) async fn rebuild(
     run: &Run,
 ) -> Result<Vec<RebuiltView>, ProjectError> {
     let registered = project.registered().await?;
+    project.check_logs(&registered)?;
     let named = targets_with(&registered, views, |_| true)?;
     clock::check_logs(project)?;
     let (store, condition) = project.repaired_online().await?;
@@ -66,6 +69,7 @@ pub(crate) async fn rebuild(
     }
     let is_sound = condition == Condition::Sound;
     let targets = if is_sound { named } else { targets_with(&registered, &[], |_| true)? };
+    project.check_logs_of(&targets, &store).await?;
     let materializer = project.materializer(store, &targets, "online rebuild").await?;
     let mut rebuilt = Vec::new();
     for target in targets {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use datafusion::functions;
 use datafusion::logical_expr::ScalarUDF;
 
-const ALLOWED: [&str; 89] = [
+const ALLOWED: [&str; 90] = [
     // conditional
     "coalesce",
     "greatest",
@@ -66,6 +66,7 @@ const ALLOWED: [&str; 89] = [
     "to_timestamp",
     "to_timestamp_micros",
     "to_timestamp_millis",
+    "to_timestamp_nanos",
     "to_timestamp_seconds",
     "to_unixtime",
     // numbers
@@ -147,7 +148,7 @@ pub fn functions() -> Vec<FunctionDoc> {
 }
 
 /// What DataFusion's documentation says of its sessions and links, said of expressions.
-const DESCRIBED: [(&str, &str); 6] = [
+const DESCRIBED: [(&str, &str); 7] = [
     ("nullif", "Returns null if both arguments are equal, the first otherwise."),
     (
         "to_local_time",
@@ -159,6 +160,7 @@ const DESCRIBED: [(&str, &str); 6] = [
     ),
     ("to_timestamp_micros", "As `to_timestamp`, of microseconds since 1970."),
     ("to_timestamp_millis", "As `to_timestamp`, of milliseconds since 1970."),
+    ("to_timestamp_nanos", "As `to_timestamp`, of nanoseconds since 1970."),
     ("to_timestamp_seconds", "As `to_timestamp`, in whole seconds."),
 ];
 

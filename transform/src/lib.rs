@@ -27,6 +27,7 @@ mod durations;
 mod error;
 mod expression;
 mod finite;
+mod float_seconds;
 mod floor;
 mod functions;
 mod isolate;

@@ -17,7 +17,7 @@ use datafusion::physical_expr::expressions::{BinaryExpr, CaseExpr};
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias};
 
 use crate::physical::{SESSION, context, physical, value};
-use crate::{comparison, durations, finite, floor, zones};
+use crate::{comparison, durations, finite, float_seconds, floor, zones};
 
 /// The physical expression over batches of `schema`.
 pub(crate) fn compile(sql: SqlExpr, schema: &Schema) -> Result<Arc<dyn PhysicalExpr>> {
@@ -50,7 +50,14 @@ const MICROS: TimeUnit = TimeUnit::Microsecond;
 
 /// DataFusion's functions give times in seconds, milliseconds or nanoseconds; ours are microseconds,
 /// towards minus infinity.
-fn moments_in_micros(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+fn moments_in_micros(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    if let Expr::ScalarFunction(call) = &mut expr
+        && call.func.name() == "to_timestamp"
+        && let Some(seconds) = call.args.first_mut()
+        && matches!(seconds.get_type(schema), Ok(ArrowType::Float32 | ArrowType::Float64))
+    {
+        *seconds = float_seconds::checked(std::mem::take(seconds));
+    }
     match &expr {
         Expr::ScalarFunction(_) => match expr.get_type(schema) {
             Ok(ArrowType::Timestamp(unit, _)) if unit != MICROS => Ok(Transformed::yes(floor::micros(expr))),

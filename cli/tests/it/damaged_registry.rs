@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::project::{GET, Project, says};
+use crate::project::{GET, Project, TRAINING, says};
 use crate::served::Server;
 
 const REGISTRY: &str = ".twinstore/registry.db";
@@ -49,4 +49,29 @@ fn a_definition_that_reads_otherwise_is_refused_and_a_server_goes_on_with_what_i
     assert!(server.get("/health").contains("200 OK"));
     let (code, said) = server.terminate();
     assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn a_registry_that_is_registered_again_with_another_definition_of_a_loaded_version_meets_the_logs_own() {
+    let project = Project::loaded();
+    let right = project.ok(GET);
+    for file in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(project.path(&format!("{REGISTRY}{file}")));
+    }
+    let definitions = project.read("features/flights.yaml");
+    let changed = definitions.replacen("mean(arr_delay)", "mean(arr_delay * 2)", 1);
+    assert_ne!(changed, definitions);
+    project.write("features/flights.yaml", &changed);
+    project.ok("apply");
+    let commands = ["backfill --all", "materialize", "online rebuild", &format!("{TRAINING} out.parquet")];
+    for words in commands {
+        let done = project.run(words);
+        assert_eq!(done.code, Some(1), "{words}: {}{}", done.stdout, done.stderr);
+        says(&done.stderr, &["airport_arrivals@1", "rows of another definition", "new version"]);
+    }
+    fs::remove_file(project.path(REGISTRY)).unwrap();
+    project.write("features/flights.yaml", &definitions);
+    project.ok("apply");
+    project.ok("backfill --all");
+    assert_eq!(project.ok(GET), right);
 }

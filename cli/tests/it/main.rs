@@ -37,6 +37,8 @@ mod landings;
 #[cfg(test)]
 mod loaded_beside_pushes;
 #[cfg(test)]
+mod missing_logs;
+#[cfg(test)]
 mod moment_texts;
 #[cfg(test)]
 mod moments;

@@ -305,3 +305,15 @@ fn of_records_of_a_topic_each_is_in_the_log_or_a_dead_letter_or_left_out_and_cou
     }
     assert_eq!(logged(&project, "arrivals"), (5, 1));
 }
+
+#[test]
+fn why_a_stream_ends_is_said_once() {
+    let project = with_history();
+    let log = project.path(".twinstore/offline/log/arrivals/v1/_delta_log");
+    std::fs::remove_file(log.join("00000000000000000001.json")).unwrap();
+    let done = project.run("stream --until-caught-up");
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    let said: Vec<&str> = done.stderr.lines().filter(|line| line.contains("is damaged")).collect();
+    assert_eq!(said.len(), 1, "{}", done.stderr);
+    assert!(said[0].starts_with("error: "), "{}", done.stderr);
+}

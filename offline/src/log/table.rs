@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::{Add, StructType};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, ObjectStore, Path, TableProperty};
+use feature::View;
 use url::Url;
 
 use crate::blocking::blocking;
@@ -29,7 +30,12 @@ pub(crate) struct Table {
     pub(crate) partition: Option<&'static str>,
     pub(crate) delta: DeltaTable,
     storage: Storage,
+    /// The hash of the definition whose rows these are; `None` for tables of no view.
+    definition: Option<String>,
 }
+
+/// The property of a table that holds the hash of its view's definition.
+const DEFINITION: &str = "twinstore.definition";
 
 /// A named counter that a commit moves: what Delta calls an application transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +68,7 @@ impl Table {
         let storage = Storage::default();
         let delta =
             built(location.url().clone(), &storage).map_err(|error| OfflineError::of_table(&name, error))?;
-        let mut table = Self { name, location, schema, partition, delta, storage };
+        let mut table = Self { name, location, schema, partition, delta, storage, definition: None };
         match version {
             Some(version) => {
                 let loaded = table.delta.load_version(version).await;
@@ -73,7 +79,26 @@ impl Table {
         Ok(table)
     }
 
-    /// The snapshot's version; `None` if the table does not exist yet.
+    /// Says of which definition the rows are; one without a hash says nothing. A table that has rows of another
+    /// definition is refused.
+    pub(crate) fn set_definition(&mut self, view: &View) -> Result<(), OfflineError> {
+        self.definition = Some(view.hash.clone()).filter(|hash| !hash.is_empty());
+        self.check_definition()
+    }
+
+    /// Refuses the rows of another definition. A table of an older release does not say of which its rows are.
+    pub(crate) fn check_definition(&self) -> Result<(), OfflineError> {
+        let Ok(snapshot) = self.delta.snapshot() else { return Ok(()) };
+        let (own, noted) = (self.definition.as_ref(), snapshot.metadata().configuration().get(DEFINITION));
+        match (own, noted) {
+            (Some(own), Some(noted)) if own != noted => {
+                Err(OfflineError::OtherDefinition { view: self.name.clone(), folder: self.folder()? })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The snapshot's version; none where the table does not exist yet.
     pub(crate) fn version(&self) -> Option<u64> {
         self.delta.version()
     }
@@ -109,6 +134,8 @@ impl Table {
             .with_configuration_property(TableProperty::LogRetentionDuration, Some("interval 36500 days"))
             .with_configuration_property(TableProperty::EnableExpiredLogCleanup, Some("false"))
             .with_configuration_property(TableProperty::AppendOnly, Some("true"))
+            .with_configuration(self.definition.iter().map(|hash| (DEFINITION, Some(hash))))
+            .with_raise_if_key_not_exists(false)
             .await;
         match created {
             Ok(delta) => {
@@ -119,7 +146,7 @@ impl Table {
             Err(_) => self.delta.load_version(0).await.map_err(|error| self.failed(error))?,
         }
         match self.version() {
-            Some(_) => Ok(()),
+            Some(_) => self.check_definition(),
             None => Err(self.failed(DeltaTableError::NotATable(self.name.clone()))),
         }
     }

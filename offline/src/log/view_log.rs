@@ -28,8 +28,9 @@ impl Log {
         location: TableLocation,
         version: Option<u64>,
     ) -> Result<Self, OfflineError> {
-        let table =
+        let mut table =
             Table::open(view.id.to_string(), location, log_schema(&view), Some(DATE), version).await?;
+        table.set_definition(&view)?;
         Ok(Self { view, table })
     }
 
@@ -63,7 +64,8 @@ impl Log {
 
     /// Brings the snapshot up to the newest version.
     pub async fn refresh(&mut self) -> Result<(), OfflineError> {
-        self.table.refresh().await
+        self.table.refresh().await?;
+        self.table.check_definition()
     }
 
     /// Brings the snapshot up to the newest version and gives what was added since. A conflict, with the

@@ -1,7 +1,6 @@
 //! The columns of a source as its definition declares them.
 
-use feature::{DataType, Field, Name, Value};
-use transform::Expression;
+use feature::{DataType, Name, Value};
 
 /// A column as it is declared.
 #[derive(Clone, Debug)]
@@ -17,12 +16,8 @@ pub(crate) struct OutlinedColumn {
 }
 
 impl OutlinedColumn {
-    /// The column in an expression: its bare name, in quotes where SQL reads that as something else.
+    /// The column in an expression.
     pub(crate) fn sql(&self) -> String {
-        let field = Field { name: self.name.clone(), data_type: self.data_type };
-        let name = self.name.as_str();
-        let compiled = Expression::compile(std::slice::from_ref(&field), name);
-        let is_column = compiled.is_ok_and(|read| read.columns() == [self.name.clone()]);
-        if is_column { name.to_owned() } else { format!("\"{name}\"") }
+        transform::column_in_sql(&self.name)
     }
 }

@@ -350,6 +350,18 @@ fn times_of_other_units_are_cut_towards_minus_infinity() {
 }
 
 #[test]
+fn a_float_that_is_the_seconds_of_no_time_fails_its_row() {
+    assert_eq!(result("to_timestamp(1704067200.5)"), moment("2024-01-01T00:00:00.5Z"));
+    for float in ["NaN", "Infinity", "-Infinity", "-1e12", "1e10"] {
+        for of in ["double", "real"] {
+            let sql = format!("to_timestamp(cast('{float}' as {of}))");
+            let refused = result(&sql).unwrap_err();
+            assert!(refused.contains("years 1677 to 2262"), "{sql}: {refused}");
+        }
+    }
+}
+
+#[test]
 fn times_beyond_the_range_of_nanoseconds_are_times() {
     assert_eq!(result("timestamp '9999-12-31T23:59:59'"), moment("9999-12-31T23:59:59Z"));
     assert_eq!(result("cast('0001-01-01' as timestamp)"), moment("0001-01-01T00:00:00Z"));

@@ -1,0 +1,47 @@
+//! Logs that are not where the settings say, though views were loaded into them: a disk that is not mounted, or another
+//! folder. Going on would empty the online store, or begin new logs without the rows of the old ones.
+
+use feature::{VersionId, View};
+use materializer::Target;
+use online::{Reader, Store};
+use registry::{DefinitionId, Kind, Registered};
+
+use crate::error::ProjectError;
+use crate::project::Project;
+
+/// What uses a view first by writing its log.
+const LOADS: [&str; 3] = ["backfill", "materialize", "stream"];
+
+impl Project {
+    /// Refuses to go on where the folder of all logs is gone.
+    pub(crate) fn check_logs(&self, registered: &Registered) -> Result<(), ProjectError> {
+        let folder = self.offline()?.folder()?;
+        if folder.exists() {
+            return Ok(());
+        }
+        let loaded = registered.views().filter(|view| was_loaded(registered, view));
+        let views: Vec<VersionId> = loaded.map(|view| view.id.clone()).collect();
+        if views.is_empty() { Ok(()) } else { Err(ProjectError::LogsAreGone { folder, views }) }
+    }
+
+    /// Refuses to go on where one of these views has rows online and no log.
+    pub(crate) async fn check_logs_of(&self, targets: &[Target], online: &Store) -> Result<(), ProjectError> {
+        let offline = self.offline()?;
+        for Target { view, .. } in targets {
+            // What cannot be read is said by whoever reads it.
+            let rows = online.stats(&view.id).await.map_or(0, |stats| stats.rows);
+            if rows > 0 && offline.log(view).await?.version().is_none() {
+                let folder = offline.folder()?;
+                return Err(ProjectError::LogIsGone { view: view.id.clone(), rows, folder });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the first use of a view was to load it.
+pub(crate) fn was_loaded(registered: &Registered, view: &View) -> bool {
+    let id =
+        DefinitionId { kind: Kind::FeatureView, name: view.id.name.clone(), version: Some(view.id.version) };
+    registered.first_use(&id).is_some_and(|first| LOADS.contains(&first.by.as_str()))
+}
