@@ -1,5 +1,7 @@
 //! What can go wrong while rows are written into the stores. [`MaterializerError::advice`] says what a caller does next.
 
+use std::path::PathBuf;
+
 use std::path::Path;
 
 use feature::{Advice, HelpTopic, Micros, Span, VersionId};
@@ -158,6 +160,21 @@ pub enum MaterializerError {
         /// Why.
         why: String,
     },
+    /// A topic on disk that is older than a log that was filled from it.
+    #[error(
+        "the topic {} ends at offset {end}, and the log of {view} has its rows up to offset {next}: the topic is older than the log, and what is pushed into it would never be read; restore the newest copy of the topic",
+        .topic.display()
+    )]
+    TopicBehindLog {
+        /// The view.
+        view: VersionId,
+        /// The folder of the topic.
+        topic: PathBuf,
+        /// The first offset that the topic does not have.
+        end: u64,
+        /// The first offset that the log does not have.
+        next: u64,
+    },
     /// A log that was filled from another topic.
     #[error(
         "{view} was streamed from another topic than `{topic}`, whose offsets are its own: name the topic of before, or define {}@{}",
@@ -314,6 +331,7 @@ impl MaterializerError {
             | Self::StreamSchema { .. }
             | Self::SchemaRegistryRefused { .. }
             | Self::OtherTopic { .. }
+            | Self::TopicBehindLog { .. }
             | Self::StreamStartMoved { .. }
             | Self::StreamStartCovered { .. }
             | Self::Feed { .. }

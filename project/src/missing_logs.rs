@@ -1,6 +1,8 @@
 //! Logs that are not where the settings say, though views were loaded into them: a disk that is not mounted, or another
 //! folder. Going on would empty the online store, or begin new logs without the rows of the old ones.
 
+use std::fs;
+
 use feature::{VersionId, View};
 use materializer::Target;
 use online::{Reader, Store};
@@ -24,6 +26,12 @@ impl Project {
         if views.is_empty() { Ok(()) } else { Err(ProjectError::LogsAreGone { folder, views }) }
     }
 
+    /// Makes the folder of all logs before the first use of a version is recorded: from then on it is there, or gone.
+    pub(crate) fn make_folder_of_logs(&self) -> Result<(), ProjectError> {
+        let folder = self.offline()?.folder()?;
+        fs::create_dir_all(&folder).map_err(ProjectError::file("make", &folder))
+    }
+
     /// Refuses to go on where one of these views has rows online and no log.
     pub(crate) async fn check_logs_of(&self, targets: &[Target], online: &Store) -> Result<(), ProjectError> {
         let offline = self.offline()?;
@@ -40,7 +48,7 @@ impl Project {
 }
 
 /// Whether the first use of a view was to load it.
-pub(crate) fn was_loaded(registered: &Registered, view: &View) -> bool {
+fn was_loaded(registered: &Registered, view: &View) -> bool {
     let id =
         DefinitionId { kind: Kind::FeatureView, name: view.id.name.clone(), version: Some(view.id.version) };
     registered.first_use(&id).is_some_and(|first| LOADS.contains(&first.by.as_str()))

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 
 use materializer::{PushError, check_topic};
 use offline::check_training_sets;
-use registry::{Registered, RegistryError};
+use registry::RegistryError;
 use serde::Serialize;
 
 use crate::error::ProjectError;
-use crate::missing_logs::was_loaded;
 use crate::project::Project;
 use crate::run::blocking;
 
@@ -51,7 +50,7 @@ impl Checked {
 pub(crate) async fn verify(project: &Project, deep: bool) -> Result<Verified, ProjectError> {
     let (registry, mut damaged) = registry(project).await;
     if let Ok(registered) = project.registered_so_far().await {
-        damaged.extend(missing_logs(project, &registered).await?);
+        damaged.extend(project.check_logs(&registered).err().map(|gone| gone.to_string()));
     }
     let project = project.clone();
     let (stored, found) = blocking(move || stored(&project, deep)).await??;
@@ -80,24 +79,6 @@ async fn registry(project: &Project) -> (Checked, Vec<String>) {
         .map(|found| format!("{found}: restore it from a copy, or apply the definitions again"))
         .collect();
     (Checked::of_files("registry".to_owned(), 1, problems.len()), problems)
-}
-
-/// Views that were loaded and have no log.
-async fn missing_logs(project: &Project, registered: &Registered) -> Result<Vec<String>, ProjectError> {
-    let offline = project.offline()?;
-    let folder = offline.folder()?;
-    let mut missing = Vec::new();
-    for view in registered.views().filter(|view| was_loaded(registered, view)) {
-        // What is damaged is found below.
-        if offline.log(view).await.is_ok_and(|log| log.version().is_none()) {
-            missing.push(format!(
-                "{} was loaded and has no log in {}: mount its disk, set `offline.url` right, or bring the log back from a copy",
-                view.id,
-                folder.display()
-            ));
-        }
-    }
-    Ok(missing)
 }
 
 /// What lies on the disk beside the registry.

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod arrow_columns;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod bad_definitions;
 #[cfg(test)]
 mod bad_files;

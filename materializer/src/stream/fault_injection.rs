@@ -1,9 +1,10 @@
 //! Faults that tests inject into a stream: they end the process after a step of the protocol, or suspend it there, or
 //! switch one of its guards off, so that a checker that finds nothing wrong is known to work.
 
-use std::process::Command;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use offline::suspend;
 
 use super::protocol::Step;
 
@@ -144,8 +145,7 @@ impl FaultInjection {
         if self.strike.as_ref().is_none_or(|strike| !strike.is_suspension) {
             std::process::abort();
         }
-        let own = std::process::id().to_string();
-        if !Command::new("kill").args(["-STOP", &own]).status().is_ok_and(|status| status.success()) {
+        if !suspend() {
             std::process::abort();
         }
     }

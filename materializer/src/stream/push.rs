@@ -20,5 +20,6 @@ pub use push_error::PushError;
 pub use push_feed::PushFeed;
 pub use topic::{PushLog, Pushed};
 pub use topic_check::{CheckedTopic, check_topic};
+pub(super) use topic_end::end_of;
 pub use topic_end::read_up_to;
 pub use writer::{Appended, PushWriter};

@@ -2,14 +2,16 @@
 //! same code, so that no row is acknowledged that becomes a dead letter a moment later.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use feature::{Micros, VersionId};
-use offline::OfflineStore;
+use offline::{Log, OfflineStore};
 
+use super::push::end_of;
 use super::record_validator::{Before, RecordValidator, ValidatedRecords};
 use crate::error::MaterializerError;
+use crate::markers;
 use crate::materializer::Target;
 use crate::rows::reason::RefusalReason;
 use crate::rows::record::Record;
@@ -19,6 +21,8 @@ use crate::stream_start;
 pub struct PushValidator {
     offline: OfflineStore,
     views: Vec<PushedView>,
+    /// The folder of the topic that takes the rows; `None` if it does not lie on disk.
+    topic: Option<PathBuf>,
 }
 
 struct PushedView {
@@ -54,13 +58,19 @@ pub struct RefusedRow {
 
 impl PushValidator {
     /// The validator of the source that these views read. The path of its schema is resolved from the project's folder.
-    pub fn new(targets: &[Target], offline: OfflineStore, project: &Path) -> Result<Self, MaterializerError> {
+    /// A topic on disk that ends before what a view's log has of it accepts nothing.
+    pub fn new(
+        targets: &[Target],
+        offline: OfflineStore,
+        project: &Path,
+        topic: Option<PathBuf>,
+    ) -> Result<Self, MaterializerError> {
         let view = |target: &Target| {
             let validator = RecordValidator::new(target, project, None)?;
             Ok(PushedView { target: target.clone(), validator, start: OnceLock::new() })
         };
         let views = targets.iter().map(view).collect::<Result<_, MaterializerError>>()?;
-        Ok(Self { offline, views })
+        Ok(Self { offline, views, topic })
     }
 
     /// The outcome for rows that are pushed at this moment, each the value of a record. If a row is the first of a
@@ -78,7 +88,7 @@ impl PushValidator {
         let mut outcome =
             PushOutcome { is_accepted: vec![self.views.is_empty(); rows.len()], ..PushOutcome::default() };
         for view in &self.views {
-            let validated = view.validate(&self.offline, &records, at).await?;
+            let validated = view.validate(self, &records, at).await?;
             outcome.add(&view.target.view.id, rows.len(), validated);
         }
         outcome.refused.sort_by(|a, b| (a.index, &a.view).cmp(&(b.index, &b.view)));
@@ -89,7 +99,7 @@ impl PushValidator {
 impl PushedView {
     async fn validate(
         &self,
-        offline: &OfflineStore,
+        PushValidator { offline, topic, .. }: &PushValidator,
         records: &[Record],
         at: Micros,
     ) -> Result<ValidatedRecords, MaterializerError> {
@@ -99,7 +109,11 @@ impl PushedView {
             return validated(*start);
         }
         let Target { view, source } = &self.target;
-        let found = stream_start::find(&offline.log(view).await?, source).await?;
+        let log = offline.log(view).await?;
+        if let Some(topic) = topic {
+            check_topic(topic, &log).await?;
+        }
+        let found = stream_start::find(&log, source).await?;
         if found.is_some() || source.batch.is_none() {
             return validated(*self.start.get_or_init(|| found));
         }
@@ -110,6 +124,19 @@ impl PushedView {
         let start = stream_start::settle(offline, view, earliest).await?;
         validated(*self.start.get_or_init(|| Some(start)))
     }
+}
+
+/// Refuses rows for a topic that is older than a log, as after a restore from a copy: they would get offsets that the
+/// log has passed, and no stream would read them.
+async fn check_topic(folder: &Path, log: &Log) -> Result<(), MaterializerError> {
+    let Some(next) = markers::read_number(log, &markers::next_offset(0)).await? else { return Ok(()) };
+    // Whoever appends says what is wrong with an end that cannot be read.
+    let Ok(end) = (if folder.exists() { end_of(folder) } else { Ok(0) }) else { return Ok(()) };
+    if end >= next {
+        return Ok(());
+    }
+    let (view, topic) = (log.view().id.clone(), folder.to_owned());
+    Err(MaterializerError::TopicBehindLog { view, topic, end, next })
 }
 
 impl PushOutcome {

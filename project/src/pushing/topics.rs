@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use feature::{Name, Source, StreamFormat, VersionId};
-use materializer::{PushError, PushValidator, PushWriter, Pushed, Target, read_up_to};
+use materializer::{MaterializerError, PushError, PushValidator, PushWriter, Pushed, Target, read_up_to};
 use registry::{Registered, Using};
 use server::{Appending, Judged, Judging, PushSource, RefusedByView, Sink, SinkError, Taken};
 use tokio::runtime::Handle;
@@ -95,7 +95,9 @@ fn doors(
         }
     }
     let door = |(source, targets): (Name, Vec<Target>)| {
-        Ok((source, Arc::new(PushValidator::new(&targets, project.offline()?, &project.folder)?)))
+        let topic = targets.first().and_then(|target| target.source.stream.as_ref());
+        let topic = topic.map(|stream| project.topic_on_disk(&stream.topic)).transpose()?.flatten();
+        Ok((source, Arc::new(PushValidator::new(&targets, project.offline()?, &project.folder, topic)?)))
     };
     targets.into_iter().map(door).collect()
 }
@@ -114,7 +116,10 @@ async fn judged(
     } else {
         door.validate(&rows, clock()).await
     };
-    let admitted = admitted.map_err(|error| SinkError::NotTaken(error.to_string()))?;
+    let admitted = admitted.map_err(|error| match error {
+        MaterializerError::TopicBehindLog { .. } => SinkError::Damaged(error.to_string()),
+        error => SinkError::NotTaken(error.to_string()),
+    })?;
     let by_view = |row: materializer::RefusedRow| RefusedByView {
         index: row.index,
         view: row.view,

@@ -56,7 +56,7 @@ pub(super) fn acknowledged(folder: &Path) -> Result<Acknowledged, PushError> {
 }
 
 /// The end of a topic, as its readers see it.
-pub(super) fn end_of(folder: &Path) -> Result<u64, PushError> {
+pub(in crate::stream) fn end_of(folder: &Path) -> Result<u64, PushError> {
     let path = folder.join("end");
     let lost = |why| PushError::End { path: path.display().to_string(), why };
     match number::read(&path).map_err(PushError::disk(&path))? {
