@@ -139,7 +139,7 @@ impl BatchPoint {
     /// Says that the process is at this point.
     pub fn pass(self) {
         let Some(strike) = TRIAL.get().and_then(|trial| trial.strikes_at(self)) else { return };
-        if !strike.stops || !stop() {
+        if !strike.stops || !suspend() {
             // As a kill does: nothing is flushed and no destructor runs.
             std::process::abort();
         }
@@ -148,7 +148,7 @@ impl BatchPoint {
 
 /// Stops the process, all threads at this point at the latest; whether that worked. The signal is one of the whole
 /// process: until one of its threads has taken it, the others go on.
-fn stop() -> bool {
+pub fn suspend() -> bool {
     const STOP: u64 = 1 << 18;
     let own = std::process::id().to_string();
     if !Command::new("kill").args(["-STOP", &own]).status().is_ok_and(|status| status.success()) {

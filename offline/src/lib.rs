@@ -28,7 +28,7 @@ mod training_set;
 
 pub use damage::Damaged;
 pub use error::OfflineError;
-pub use fault_injection::{BatchGuard, BatchPoint, BatchTrial};
+pub use fault_injection::{BatchGuard, BatchPoint, BatchTrial, suspend};
 pub use join::{
     JoinLookup, JoinSpec, PointInTime, PointInTimeCodec, PointInTimeExec, PointInTimePlanner, Reading,
 };

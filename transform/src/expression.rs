@@ -200,4 +200,8 @@ fn said(panic: &(dyn Any + Send)) -> String {
 }
 
 #[cfg(test)]
+mod number_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod time_tests;

@@ -58,7 +58,7 @@ fn check(array: &ArrayRef) -> Result<Float64Array> {
     let is_time = |seconds: f64| (-(2_f64.powi(63))..2_f64.powi(63)).contains(&(seconds * 1e9));
     match seconds.iter().flatten().find(|seconds| !is_time(*seconds)) {
         Some(seconds) => {
-            exec_err!("{seconds} is not the seconds since 1970 of a time of the years 1677 to 2262")
+            exec_err!("the seconds since 1970 of no time of the years 1677 to 2262: {seconds}")
         }
         None => Ok(seconds.clone()),
     }

@@ -84,7 +84,9 @@ pub fn column_in_sql(name: &Name) -> String {
     let is_operand =
         matches!(operand, Ok(Expr::Between { expr, .. }) if matches!(*expr, Expr::Identifier(_)));
     let is_name = matches!(whole(name.as_str()), Ok(Expr::Identifier(_)));
-    if is_name && is_operand { name.to_string() } else { format!("\"{name}\"") }
+    // They are names only where what they begin does not follow.
+    let begins_more = ["case", "exists"].contains(&name.as_str());
+    if is_name && is_operand && !begins_more { name.to_string() } else { format!("\"{name}\"") }
 }
 
 /// The first word of an expression that names a column of this schema, without quotes, and is a keyword of SQL.
