@@ -43,11 +43,7 @@ impl Project {
         let offline = self.offline()?;
         let mut unused = BTreeSet::new();
         for view in registered.views() {
-            let id = DefinitionId {
-                kind: Kind::FeatureView,
-                name: view.id.name.clone(),
-                version: Some(view.id.version),
-            };
+            let id = DefinitionId::versioned(Kind::FeatureView, &view.id);
             if unknown.contains(&id) && offline.log(view).await?.version().is_none() {
                 unused.insert(id);
             }

@@ -68,7 +68,7 @@ async fn never_loaded(
             continue;
         }
         let registered = project.registered().await?;
-        project.check_logs(&registered)?;
+        project.check_logs().await?;
         let source = registered.source(&view.source)?;
         found.push(NeverLoaded {
             view: view.id.clone(),

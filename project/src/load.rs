@@ -119,9 +119,7 @@ pub(crate) async fn backfill(
     {
         return Err(ProjectError::EmptyRange { from, to });
     }
-    let registered = project.registered().await?;
-    project.check_logs(&registered)?;
-    let targets = targets(&registered, &backfill.views)?;
+    let targets = targets(&project.registered().await?, &backfill.views)?;
     load(project, targets, Load::Backfill(backfill.range), run).await
 }
 
@@ -130,9 +128,7 @@ pub(crate) async fn materialize(
     materialize: &Materialize,
     run: &Run,
 ) -> Result<Loads, ProjectError> {
-    let registered = project.registered().await?;
-    project.check_logs(&registered)?;
-    let targets = targets(&registered, &materialize.views)?;
+    let targets = targets(&project.registered().await?, &materialize.views)?;
     load(project, targets, Load::Materialize, run).await
 }
 
@@ -140,6 +136,7 @@ async fn load(project: &Project, targets: Vec<Target>, load: Load, run: &Run) ->
     if targets.is_empty() {
         return Err(ProjectError::NoHistory);
     }
+    project.check_logs().await?;
     let store = project.online().await?;
     clock::check(project, &store).await?;
     let began = Instant::now();

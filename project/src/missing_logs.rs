@@ -16,12 +16,13 @@ const LOADS: [&str; 3] = ["backfill", "materialize", "stream"];
 
 impl Project {
     /// Refuses to go on where the folder of all logs is gone.
-    pub(crate) fn check_logs(&self, registered: &Registered) -> Result<(), ProjectError> {
+    pub(crate) async fn check_logs(&self) -> Result<(), ProjectError> {
         let folder = self.offline()?.folder()?;
         if folder.exists() {
             return Ok(());
         }
-        let loaded = registered.views().filter(|view| was_loaded(registered, view));
+        let registered = self.registered_so_far().await?;
+        let loaded = registered.views().filter(|view| was_loaded(&registered, view));
         let views: Vec<VersionId> = loaded.map(|view| view.id.clone()).collect();
         if views.is_empty() { Ok(()) } else { Err(ProjectError::LogsAreGone { folder, views }) }
     }
@@ -49,7 +50,7 @@ impl Project {
 
 /// Whether the first use of a view was to load it.
 fn was_loaded(registered: &Registered, view: &View) -> bool {
-    let id =
-        DefinitionId { kind: Kind::FeatureView, name: view.id.name.clone(), version: Some(view.id.version) };
-    registered.first_use(&id).is_some_and(|first| LOADS.contains(&first.by.as_str()))
+    registered
+        .first_use(&DefinitionId::versioned(Kind::FeatureView, &view.id))
+        .is_some_and(|first| LOADS.contains(&first.by.as_str()))
 }

@@ -132,7 +132,7 @@ impl Project {
         by: &'static str,
     ) -> Result<Materializer<Store>, ProjectError> {
         self.own(&online).await?;
-        self.check_logs(&self.registered_so_far().await?)?;
+        self.check_logs().await?;
         self.make_folder_of_logs()?;
         for Target { view, .. } in targets {
             if let Some(kept) = view.retention.and_then(|retention| retention.online) {

@@ -37,12 +37,11 @@ pub(crate) async fn optimize(
     project: &Project,
     views: &[ViewName],
 ) -> Result<Vec<OptimizedView>, ProjectError> {
-    let registered = project.registered().await?;
-    project.check_logs(&registered)?;
+    project.check_logs().await?;
     clock::check_logs(project)?;
     let store = project.offline()?;
     let mut done = Vec::new();
-    for target in targets(&registered, views)? {
+    for target in targets(&project.registered().await?, views)? {
         let mut log = store.log(&target.view).await?;
         if log.version().is_some() {
             done.push(OptimizedView { view: target.view.id.clone(), optimized: log.optimize().await? });
@@ -59,7 +58,7 @@ pub(crate) async fn rebuild(
     run: &Run,
 ) -> Result<Vec<RebuiltView>, ProjectError> {
     let registered = project.registered().await?;
-    project.check_logs(&registered)?;
+    project.check_logs().await?;
     let named = targets_with(&registered, views, |_| true)?;
     clock::check_logs(project)?;
     let (store, condition) = project.repaired_online().await?;

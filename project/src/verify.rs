@@ -49,8 +49,8 @@ impl Checked {
 
 pub(crate) async fn verify(project: &Project, deep: bool) -> Result<Verified, ProjectError> {
     let (registry, mut damaged) = registry(project).await;
-    if let Ok(registered) = project.registered_so_far().await {
-        damaged.extend(project.check_logs(&registered).err().map(|gone| gone.to_string()));
+    if let Err(gone @ ProjectError::LogsAreGone { .. }) = project.check_logs().await {
+        damaged.push(gone.to_string());
     }
     let project = project.clone();
     let (stored, found) = blocking(move || stored(&project, deep)).await??;

@@ -31,6 +31,11 @@ pub struct DefinitionId {
 }
 
 impl DefinitionId {
+    /// A definition of a kind that has versions.
+    pub fn versioned(kind: Kind, id: &VersionId) -> Self {
+        Self { kind, name: id.name.clone(), version: Some(id.version) }
+    }
+
     /// The name and version of a view or a service; `None` for entities and sources.
     pub fn version_id(&self) -> Option<VersionId> {
         Some(VersionId { name: self.name.clone(), version: self.version? })
@@ -72,8 +77,6 @@ pub enum Body {
 impl Body {
     /// What it is called.
     pub fn id(&self) -> DefinitionId {
-        let versioned =
-            |kind, id: &VersionId| DefinitionId { kind, name: id.name.clone(), version: Some(id.version) };
         match self {
             Body::Entity(entity) => {
                 DefinitionId { kind: Kind::Entity, name: entity.name.clone(), version: None }
@@ -81,9 +84,9 @@ impl Body {
             Body::Source { source, .. } => {
                 DefinitionId { kind: Kind::Source, name: source.name.clone(), version: None }
             }
-            Body::FeatureView(view) => versioned(Kind::FeatureView, &view.id),
-            Body::OnDemandView(view) => versioned(Kind::OnDemandView, &view.id),
-            Body::FeatureService(service) => versioned(Kind::FeatureService, &service.id),
+            Body::FeatureView(view) => DefinitionId::versioned(Kind::FeatureView, &view.id),
+            Body::OnDemandView(view) => DefinitionId::versioned(Kind::OnDemandView, &view.id),
+            Body::FeatureService(service) => DefinitionId::versioned(Kind::FeatureService, &service.id),
         }
     }
 

@@ -267,11 +267,11 @@ impl Registered {
             Kind::OnDemandView => self.views_plan(version.clone(), &[version]),
             Kind::Entity | Kind::Source | Kind::FeatureView => return None,
         };
-        let views = plan.ok()?.lookups.into_iter().map(|lookup| DefinitionId {
-            kind: Kind::FeatureView,
-            name: lookup.view.id.name.clone(),
-            version: Some(lookup.view.id.version),
-        });
+        let views = plan
+            .ok()?
+            .lookups
+            .into_iter()
+            .map(|lookup| DefinitionId::versioned(Kind::FeatureView, &lookup.view.id));
         Some(views.collect()).filter(|views: &Vec<_>| !views.is_empty())
     }
 

@@ -24,12 +24,12 @@ pub struct Using {
 impl Using {
     /// A feature view that is written or read as it stands here.
     pub fn view(view: &View) -> Using {
-        Using { id: of_kind(Kind::FeatureView, &view.id), hash: Some(view.hash.clone()) }
+        Using { id: DefinitionId::versioned(Kind::FeatureView, &view.id), hash: Some(view.hash.clone()) }
     }
 
     /// A feature view, whatever it says by now: rows are pushed for it.
     pub fn view_as_it_is(id: &VersionId) -> Using {
-        Using { id: of_kind(Kind::FeatureView, id), hash: None }
+        Using { id: DefinitionId::versioned(Kind::FeatureView, id), hash: None }
     }
 
     /// A service and every view that it reads. A plan without a hash is of views alone.
@@ -38,18 +38,14 @@ impl Using {
             plan.lookups.iter().map(|lookup| Using::view(&lookup.view)).collect();
         using.extend(plan.computations.iter().map(|computation| {
             let view = &computation.view;
-            Using { id: of_kind(Kind::OnDemandView, &view.id), hash: Some(view.hash.clone()) }
+            Using { id: DefinitionId::versioned(Kind::OnDemandView, &view.id), hash: Some(view.hash.clone()) }
         }));
         if !plan.hash.is_empty() {
-            let id = of_kind(Kind::FeatureService, &plan.id);
+            let id = DefinitionId::versioned(Kind::FeatureService, &plan.id);
             using.insert(Using { id, hash: Some(plan.hash.clone()) });
         }
         using.into_iter().collect()
     }
-}
-
-fn of_kind(kind: Kind, id: &VersionId) -> DefinitionId {
-    DefinitionId { kind, name: id.name.clone(), version: Some(id.version) }
 }
 
 impl Registry {

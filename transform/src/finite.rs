@@ -5,11 +5,13 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::compute::{CastOptions, cast_with_options, nullif};
 use arrow::datatypes::{DataType as ArrowType, Float32Type, Float64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use datafusion::common::{DFSchema, Result, ScalarValue, exec_err, internal_err};
+use datafusion::common::{DFSchema, Result, exec_err};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use feature::{DataType, Scalar, limits};
+
+use crate::one_argument;
 
 /// A cast that can give an infinity as one that does not; any other expression as it is.
 pub(crate) fn cast(expr: Expr, schema: &DFSchema) -> Result<Expr> {
@@ -62,14 +64,7 @@ impl ScalarUDFImpl for FiniteCast {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match args.args.first() {
-            Some(ColumnarValue::Array(array)) => Ok(ColumnarValue::Array(self.cast(array)?)),
-            Some(ColumnarValue::Scalar(value)) => {
-                let array = self.cast(&value.to_array()?)?;
-                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?))
-            }
-            None => internal_err!("a cast takes one value"),
-        }
+        one_argument::apply(&args, |array| self.cast(array))
     }
 }
 

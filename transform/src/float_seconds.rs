@@ -3,14 +3,16 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{ArrayRef, Float64Array};
+use arrow::array::ArrayRef;
 use arrow::compute::cast;
 use arrow::datatypes::DataType as ArrowType;
 use datafusion::common::cast::as_float64_array;
-use datafusion::common::{Result, ScalarValue, exec_err, internal_err};
+use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+
+use crate::one_argument;
 
 static CHECKED: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
     Arc::new(ScalarUDF::from(FloatSeconds { signature: Signature::any(1, Volatility::Immutable) }))
@@ -40,26 +42,20 @@ impl ScalarUDFImpl for FloatSeconds {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match args.args.first() {
-            Some(ColumnarValue::Array(array)) => Ok(ColumnarValue::Array(Arc::new(check(array)?))),
-            Some(ColumnarValue::Scalar(value)) => {
-                let array = check(&value.to_array()?)?;
-                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?))
-            }
-            None => internal_err!("float_seconds takes one number"),
-        }
+        one_argument::apply(&args, check)
     }
 }
 
-fn check(array: &ArrayRef) -> Result<Float64Array> {
+fn check(array: &ArrayRef) -> Result<ArrayRef> {
     let array = cast(array, &ArrowType::Float64)?;
     let seconds = as_float64_array(&array)?;
     // The range of nanoseconds in 64 bits, which `to_timestamp` goes by.
     let is_time = |seconds: f64| (-(2_f64.powi(63))..2_f64.powi(63)).contains(&(seconds * 1e9));
-    match seconds.iter().flatten().find(|seconds| !is_time(*seconds)) {
+    let other = seconds.iter().flatten().find(|seconds| !is_time(*seconds));
+    match other {
         Some(seconds) => {
             exec_err!("the seconds since 1970 of no time of the years 1677 to 2262: {seconds}")
         }
-        None => Ok(seconds.clone()),
+        None => Ok(array),
     }
 }

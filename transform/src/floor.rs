@@ -5,12 +5,12 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType as ArrowType, TimeUnit};
-use datafusion::common::{Result, ScalarValue, internal_err};
+use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use crate::widen;
+use crate::{one_argument, widen};
 
 static MICROS: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
     Arc::new(ScalarUDF::from(Micros { signature: Signature::any(1, Volatility::Immutable) }))
@@ -50,13 +50,6 @@ impl ScalarUDFImpl for Micros {
             let micros = widen::moments(array);
             Ok(Arc::new(micros.with_timezone_opt(zone.clone())))
         };
-        match args.args.first() {
-            Some(ColumnarValue::Array(array)) => Ok(ColumnarValue::Array(micros(array)?)),
-            Some(ColumnarValue::Scalar(value)) => {
-                let array = micros(&value.to_array()?)?;
-                Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?))
-            }
-            None => internal_err!("micros takes one time"),
-        }
+        one_argument::apply(&args, micros)
     }
 }

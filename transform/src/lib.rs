@@ -33,6 +33,7 @@ mod functions;
 mod isolate;
 mod narrow;
 mod on_demand;
+mod one_argument;
 mod physical;
 mod rows;
 mod settle;

@@ -77,7 +77,7 @@ pub(crate) async fn build(
 ) -> Result<BuiltTrainingSet, ProjectError> {
     let began = Instant::now();
     let plan = project.service(&build.service).await?;
-    project.check_logs(&project.registered().await?)?;
+    project.check_logs().await?;
     let store = project.offline()?;
     let spine = {
         let (path, time, plan) = (project.folder.join(&build.spine), build.time.clone(), plan.clone());
