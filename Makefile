@@ -73,7 +73,7 @@ stream-demo: build ## a month of landings through Kafka into both stores, read w
 faults: build ## streams over a real broker, killed, put to sleep and cut off; ARGS="TIMES CLICKS SEED FAULT…"; then batch-faults
 	scripts/install-test-needs
 	$(TARGET)/debug/faults $(ARGS)
-	$(MAKE) batch-faults
+	$(TARGET)/debug/batch-faults $(BATCH)
 
 batch-faults: build ## batch commands beside each other, killed and stopped at drawn steps; BATCH="TRIALS SEED SCENE"
 	scripts/install-test-needs

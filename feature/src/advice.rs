@@ -30,26 +30,10 @@ impl Advice {
 pub enum HelpTopic {
     /// Open a project in its folder.
     OpenProject,
-    /// Check the definitions and see what registering them would change.
-    CheckDefinitions,
     /// Register the definitions.
     RegisterDefinitions,
-    /// Remove a registered version that nothing used.
-    RemoveVersion(VersionId),
-    /// List the registered definitions.
-    ListDefinitions,
-    /// Show one registered definition, by its name or by its name and version.
-    ShowDefinition(String),
     /// Load the history of a view.
     Backfill(VersionId),
-    /// Follow the streams of views.
-    FollowStreams,
-    /// List the rows of a view that were rejected.
-    ListDeadLetters(VersionId),
-    /// Write online rows again from the log: those of one view, or all.
-    RebuildOnline(Option<VersionId>),
-    /// Read features as of a past moment from the offline store, as a training set.
-    BuildTrainingSet,
     /// Serve the project.
     Serve,
     /// Stop the server of the project, and serve it again.

@@ -69,10 +69,13 @@ impl Position {
         Self::from_parts(kind, u32::from_be_bytes([a, b, c, d]), u64::from_be_bytes(rest))
     }
 
+    /// The kind of the positions of history, first of their [`Position::parts`].
+    pub const KIND_HISTORY: u8 = 0;
+
     /// Kind (0 history, 1 stream), file or partition, row or offset: as the log's columns hold it.
     pub const fn parts(self) -> (u8, u32, u64) {
         match self {
-            Position::History { file, row } => (0, file, row),
+            Position::History { file, row } => (Self::KIND_HISTORY, file, row),
             Position::Stream { partition, offset } => (1, partition, offset),
         }
     }
@@ -80,7 +83,7 @@ impl Position {
     /// The position of these parts; `None` for an unknown kind.
     pub const fn from_parts(kind: u8, major: u32, minor: u64) -> Option<Self> {
         match kind {
-            0 => Some(Position::History { file: major, row: minor }),
+            Self::KIND_HISTORY => Some(Position::History { file: major, row: minor }),
             1 => Some(Position::Stream { partition: major, offset: minor }),
             _ => None,
         }

@@ -150,9 +150,12 @@ impl ServicePlan {
 
     /// What these outputs need, by their indices.
     pub fn needs(&self, outputs: impl IntoIterator<Item = usize>) -> Needs {
-        let mut needs = Needs::default();
         let origins = outputs.into_iter().filter_map(|index| self.outputs.get(index));
-        let mut open: Vec<Origin> = origins.map(|output| output.origin).collect();
+        self.needs_of(origins.map(|output| output.origin).collect())
+    }
+
+    fn needs_of(&self, mut open: Vec<Origin>) -> Needs {
+        let mut needs = Needs::default();
         while let Some(origin) = open.pop() {
             match origin {
                 Origin::Stored { lookup, feature } => {
@@ -179,19 +182,7 @@ impl ServicePlan {
     /// The lookups that a value reads, directly or through on-demand views: their oldest time is the time of the
     /// value (law 3).
     pub fn lookups_of(&self, origin: Origin) -> Vec<usize> {
-        let mut found = Vec::new();
-        let mut open = vec![origin];
-        while let Some(origin) = open.pop() {
-            match origin {
-                Origin::Stored { lookup, .. } if !found.contains(&lookup) => found.push(lookup),
-                Origin::Stored { .. } => {}
-                Origin::Computed { computation, .. } => {
-                    open.extend(self.computation(computation).inputs.iter().map(|(_, origin)| *origin));
-                }
-            }
-        }
-        found.sort_unstable();
-        found
+        self.needs_of(vec![origin]).lookups.into_keys().collect()
     }
 
     /// The column of a join key or of the request, by its name.

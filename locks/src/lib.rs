@@ -9,7 +9,7 @@
 //!
 //! # fn example() -> Result<(), locks::Held> {
 //! let file = std::fs::File::open("out").unwrap();
-//! let what = "the folder `out`, which another training set is being put into";
+//! let what = || "the folder `out`, which another training set is being put into".to_owned();
 //! locks::lock(&file, Path::new("out"), what, Duration::from_secs(60))?;
 //! # Ok(())
 //! # }

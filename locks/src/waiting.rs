@@ -74,17 +74,26 @@ impl Wait {
     }
 }
 
+/// How often it is looked at first: most locks are kept for milliseconds.
+const FIRST_LOOKS: usize = 50;
+const FIRST_LOOK_EVERY: Duration = Duration::from_millis(1);
+
 /// Locks a file or folder for as long as it is open, and waits where another process has the lock. A file system
-/// without locks gives none, and nothing is waited for.
-pub fn lock(file: &File, path: &Path, what: &str, bound: Duration) -> Result<(), Held> {
-    let mut wait = Wait::begin(what, bound);
-    loop {
-        match file.try_lock() {
-            Ok(()) | Err(TryLockError::Error(_)) => return Ok(()),
-            Err(TryLockError::WouldBlock) => wait.look(|| Holder::of_file(path))?,
-        }
-        std::thread::sleep(LOOK_EVERY);
+/// without locks gives none, and nothing is waited for. What is waited for is only asked where it is.
+pub fn lock(file: &File, path: &Path, what: impl FnOnce() -> String, bound: Duration) -> Result<(), Held> {
+    let is_free = || !matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+    if is_free() {
+        return Ok(());
     }
+    let mut wait = Wait::begin(what(), bound);
+    for look in 0_usize.. {
+        wait.look(|| Holder::of_file(path))?;
+        std::thread::sleep(if look < FIRST_LOOKS { FIRST_LOOK_EVERY } else { LOOK_EVERY });
+        if is_free() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -98,11 +107,11 @@ mod tests {
         let held = File::create(&path).unwrap();
         held.lock().unwrap();
         let other = File::open(&path).unwrap();
-        let refused = lock(&other, &path, "the file", Duration::from_millis(50)).unwrap_err();
+        let refused = lock(&other, &path, || "the file".to_owned(), Duration::from_millis(50)).unwrap_err();
         let said = refused.to_string();
         assert!(said.contains(&format!("process {}", std::process::id())), "{said}");
         assert!(said.starts_with("the file: ") && said.contains("run this again"), "{said}");
         drop(held);
-        lock(&other, &path, "the file", Duration::from_millis(50)).unwrap();
+        lock(&other, &path, || "the file".to_owned(), Duration::from_millis(50)).unwrap();
     }
 }

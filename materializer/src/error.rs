@@ -304,7 +304,7 @@ impl MaterializerError {
     pub fn advice(&self) -> Advice {
         match self {
             Self::Offline(error) => error.advice(),
-            Self::Online(error) => advice_of_online(error),
+            Self::Online(error) => error.advice(),
             Self::Expression(error) => error.advice(),
             Self::Transform(error) => error.advice(),
             Self::Feed { error: FeedError::Unreachable(_), .. } | Self::NotUsable { may_pass: true, .. } => {
@@ -340,6 +340,20 @@ impl MaterializerError {
         }
     }
 
+    /// Whether a stream, which goes on by itself, tries again: also while a rebuild beside it may mend what is online.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Online(error) => !matches!(
+                error,
+                OnlineError::Damaged { .. }
+                    | OnlineError::Newer { .. }
+                    | OnlineError::TooLarge { .. }
+                    | OnlineError::Url { .. }
+            ),
+            other => other.advice().may_retry(),
+        }
+    }
+
     /// The operation that ends the error, if there is one.
     pub fn help(&self) -> Option<HelpTopic> {
         match self {
@@ -359,15 +373,6 @@ impl MaterializerError {
     /// One problem of a file.
     pub(crate) fn file(path: &Path, problem: impl ToString) -> Self {
         Self::File { path: path.display().to_string(), problems: vec![problem.to_string()] }
-    }
-}
-
-/// What a caller does after an error of the online store.
-fn advice_of_online(error: &OnlineError) -> Advice {
-    match error {
-        OnlineError::Damaged { .. } => Advice::Stop,
-        OnlineError::Newer { .. } | OnlineError::TooLarge { .. } | OnlineError::Url { .. } => Advice::Correct,
-        _ => Advice::Retry,
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::AsArray;
 use arrow::datatypes::{Int8Type, TimestampMicrosecondType};
-use feature::{Micros, Source, View};
+use feature::{Micros, Position, Source, View};
 use futures::StreamExt;
 use offline::{EVENT_TIME, Log, Marker, OfflineError, OfflineStore, POSITION_KIND};
 
@@ -18,8 +18,6 @@ use crate::markers::{self, HISTORY_READS, STREAM_START};
 
 /// How often the start is decided again because another writer committed in between.
 const TRIES: usize = 100;
-/// The kind of the positions of history.
-const KIND_HISTORY: i8 = 0;
 
 /// The start that the log records, else the one that the source names. Refused if they differ.
 pub(crate) async fn find(log: &Log, source: &Source) -> Result<Option<Micros>, MaterializerError> {
@@ -95,8 +93,11 @@ async fn history_end(log: &Log) -> Result<Option<Micros>, MaterializerError> {
         };
         let times = times.as_primitive::<TimestampMicrosecondType>().values();
         let kinds = kinds.as_primitive::<Int8Type>().values();
-        let history =
-            times.iter().zip(kinds).filter(|(_, kind)| **kind == KIND_HISTORY).map(|(time, _)| *time);
+        let history = times
+            .iter()
+            .zip(kinds)
+            .filter(|(_, kind)| **kind == Position::KIND_HISTORY as i8)
+            .map(|(time, _)| *time);
         end = end.max(history.max());
     }
     let moment = |end| {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use feature::{EntityKey, VersionId};
+use feature::{Advice, EntityKey, VersionId};
 use thiserror::Error;
 
 /// An online store or a packed row that cannot do what was asked.
@@ -107,6 +107,21 @@ pub enum OnlineError {
 }
 
 impl OnlineError {
+    /// What a caller does next.
+    pub const fn advice(&self) -> Advice {
+        match self {
+            OnlineError::Unavailable { .. } | OnlineError::Full { .. } => Advice::Retry,
+            OnlineError::Url { .. } | OnlineError::Unusable { .. } | OnlineError::Newer { .. } => {
+                Advice::Correct
+            }
+            OnlineError::Damaged { .. }
+            | OnlineError::DamagedRow { .. }
+            | OnlineError::LostRows { .. }
+            | OnlineError::DamagedFile { .. }
+            | OnlineError::TooLarge { .. } => Advice::Stop,
+        }
+    }
+
     /// Whether the store answers, and what it has of this is not what was written or not for this release:
     /// other entities are read on.
     pub const fn is_of_rows(&self) -> bool {

@@ -1,9 +1,7 @@
 //! What a caller does after an error: try again, correct something, or stop; and which operation helps.
 
 use feature::{Advice, HelpTopic};
-use online::OnlineError;
 use read::ReadError;
-use registry::RegistryError;
 use server::ServeError;
 use tonic::Code;
 
@@ -20,9 +18,8 @@ impl ProjectError {
             | Self::Feed { .. }
             | Self::CutOff
             | Self::Cancelled => Advice::Retry,
-            Self::UnreadableAnswer { .. } | Self::NoClient(_) | Self::Columns(_) | Self::Topic { .. } => {
-                Advice::Stop
-            }
+            Self::UnreadableAnswer { .. } | Self::NoClient(_) | Self::Columns(_) => Advice::Stop,
+            Self::Topic { source, .. } => source.advice(),
             Self::PushedInPart { source, .. } => source.advice(),
             Self::RefusedByServer { status } => match status.code() {
                 Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Aborted => {
@@ -31,14 +28,14 @@ impl ProjectError {
                 Code::Internal | Code::DataLoss | Code::Unknown => Advice::Stop,
                 _ => Advice::Correct,
             },
-            Self::Registry(error) => of_registry(error),
+            Self::Registry(error) => error.advice(),
             Self::Offline(error) => error.advice(),
             Self::Expression(error) => error.advice(),
             Self::Transform(error) => error.advice(),
-            Self::Online(error) => of_online(error),
+            Self::Online(error) => error.advice(),
             Self::Materializer(error) => error.advice(),
             Self::Push(error) => error.advice(),
-            Self::Serve(ServeError::Read(ReadError::Store(error))) => of_online(error),
+            Self::Serve(ServeError::Read(ReadError::Store(error))) => error.advice(),
             _ => Advice::Correct,
         }
     }
@@ -59,28 +56,10 @@ impl ProjectError {
     }
 }
 
-fn of_registry(error: &RegistryError) -> Advice {
-    match error {
-        RegistryError::Used { .. }
-        | RegistryError::Moved { .. }
-        | RegistryError::Stale
-        | RegistryError::Held(_)
-        | RegistryError::Storage { .. } => Advice::Retry,
-        RegistryError::Damaged { .. } | RegistryError::File { .. } => Advice::Stop,
-        _ => Advice::Correct,
-    }
-}
-
-fn of_online(error: &OnlineError) -> Advice {
-    match error {
-        OnlineError::Unavailable { .. } | OnlineError::Full { .. } => Advice::Retry,
-        OnlineError::Url { .. } | OnlineError::Unusable { .. } | OnlineError::Newer { .. } => Advice::Correct,
-        _ => Advice::Stop,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use registry::RegistryError;
+
     use super::*;
 
     #[test]

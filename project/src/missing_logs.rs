@@ -28,8 +28,17 @@ impl Project {
     }
 
     /// Makes the folder of all logs before the first use of a version is recorded: from then on it is there, or gone.
-    pub(crate) fn make_folder_of_logs(&self) -> Result<(), ProjectError> {
+    pub(crate) async fn make_folder_of_logs(
+        &self,
+        targets: &[Target],
+        online: &Store,
+    ) -> Result<(), ProjectError> {
         let folder = self.offline()?.folder()?;
+        if folder.exists() {
+            return Ok(());
+        }
+        self.check_logs().await?;
+        self.check_logs_of(targets, online).await?;
         fs::create_dir_all(&folder).map_err(ProjectError::file("make", &folder))
     }
 

@@ -132,8 +132,7 @@ impl Project {
         by: &'static str,
     ) -> Result<Materializer<Store>, ProjectError> {
         self.own(&online).await?;
-        self.check_logs().await?;
-        self.make_folder_of_logs()?;
+        self.make_folder_of_logs(targets, &online).await?;
         for Target { view, .. } in targets {
             if let Some(kept) = view.retention.and_then(|retention| retention.online) {
                 online.expire(&view.id, kept);

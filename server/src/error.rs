@@ -252,7 +252,7 @@ fn help_of(error: &ReadError) -> String {
         ReadError::TooEarly { .. } => {
             "ask for a later moment, or ask the offline store with `twinstore training-set`".to_owned()
         }
-        ReadError::Store(_) => "`twinstore doctor` looks into it".to_owned(),
+        ReadError::Store(_) => "`twinstore verify` looks into it".to_owned(),
         ReadError::Evaluate { .. } => "`twinstore plan` checks its expressions".to_owned(),
         _ => "report it with the request that shows it".to_owned(),
     }

@@ -72,10 +72,13 @@ impl FiniteCast {
     fn cast(&self, from: &ArrayRef) -> Result<ArrayRef> {
         let options = CastOptions { safe: self.is_try, ..CastOptions::default() };
         let to = cast_with_options(from, &self.to, &options)?;
-        let beyond = (0..to.len()).map(|row| is_beyond(from, &to, row)).collect::<Vec<_>>();
-        match beyond.iter().position(|is_beyond| *is_beyond) {
+        let is_beyond = |row: usize| is_beyond(from, &to, row);
+        match (0..to.len()).find(|row| is_beyond(*row)) {
             None => Ok(to),
-            Some(_) if self.is_try => Ok(nullif(&to, &BooleanArray::from(beyond))?),
+            Some(_) if self.is_try => {
+                let beyond: Vec<bool> = (0..to.len()).map(is_beyond).collect();
+                Ok(nullif(&to, &BooleanArray::from(beyond))?)
+            }
             Some(row) => {
                 let shown = ArrayFormatter::try_new(from, &FormatOptions::default())?.value(row).to_string();
                 exec_err!("{shown} is not {}", self.described())

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::project::{GET, Project, TRAINING, says};
+use crate::pushed;
 
 const LOGS: &str = ".twinstore/offline";
 
@@ -31,4 +32,18 @@ fn where_the_folder_of_the_logs_is_gone_or_another_one_nothing_is_emptied_or_beg
     project.ok("online rebuild");
     project.ok("verify --deep");
     assert_eq!(project.ok(GET), right);
+}
+
+#[test]
+fn a_stream_of_pushed_rows_begins_no_new_log_where_the_folder_of_the_logs_is_gone() {
+    let project = pushed::clicks();
+    let row = serde_json::json!({"visitor": 1, "at": pushed::now(), "page": "x"});
+    project.write("rows.jsonl", row.to_string());
+    project.ok("push clicks rows.jsonl");
+    project.ok("stream --until-caught-up");
+    fs::rename(project.path(LOGS), project.path("unmounted")).unwrap();
+    let done = project.run("stream --until-caught-up");
+    assert_eq!(done.code, Some(1), "{}{}", done.stdout, done.stderr);
+    says(&done.stderr, &["online and no log in ", LOGS, "`offline.url`"]);
+    assert!(!project.path(LOGS).exists());
 }

@@ -29,14 +29,19 @@ impl BatchSource for CsvSource {
     }
 
     fn check_whole(&self, file: &SourceFile) -> Result<(), MaterializerError> {
-        file_text::check_compressed(&file.path)
-            .map_err(|error| MaterializerError::file(&file.path, error))?;
-        let (_, mut records) = open_records(file)?;
-        let mut row = 0;
-        while records.next_text().map_err(|error| text_rows::failed_at(file, row, &error))?.is_some() {
-            row += 1;
-        }
-        Ok(())
+        let scan = || {
+            let (_, mut records) = open_records(file)?;
+            let mut row = 0;
+            while records.next_text().map_err(|error| text_rows::failed_at(file, row, &error))?.is_some() {
+                row += 1;
+            }
+            Ok(())
+        };
+        // Records that are read to the end have been decompressed to the end, too.
+        scan().map_err(|error| {
+            let damage = file_text::check_compressed(&file.path).err();
+            damage.map_or(error, |damage| MaterializerError::file(&file.path, damage))
+        })
     }
 
     fn open(

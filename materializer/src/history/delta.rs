@@ -52,7 +52,7 @@ impl BatchSource for DeltaSource {
     }
 }
 
-async fn find(
+pub(crate) async fn find(
     path: &Path,
     view: &VersionId,
     loaded: TableVersions,

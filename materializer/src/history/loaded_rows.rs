@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
 use arrow::compute::cast;
 use arrow::datatypes::{Int8Type, Int32Type, Schema};
 use arrow::row::{RowConverter, SortField};
-use feature::View;
+use feature::{Position, View};
 use futures::TryStreamExt;
 use offline::{EVENT_TIME, Log, POSITION_KIND, POSITION_MAJOR, log_schema};
 use sha2::{Digest, Sha256};
@@ -18,8 +18,6 @@ use crate::rows::accepted::AcceptedRows;
 
 /// The SHA-256 of a row.
 type RowHash = [u8; 32];
-/// The kind of the positions of history.
-const KIND_HISTORY: i8 = 0;
 
 /// How often each row of some files is in the log.
 #[derive(Debug)]
@@ -50,7 +48,9 @@ impl LoadedRows {
             };
             let hashes = found.hashes(&batch)?;
             for (row, hash) in hashes.into_iter().enumerate() {
-                if kinds.value(row) == KIND_HISTORY && numbers.contains(&(files.value(row) as u32)) {
+                if kinds.value(row) == Position::KIND_HISTORY as i8
+                    && numbers.contains(&(files.value(row) as u32))
+                {
                     *found.rows.entry(hash).or_default() += 1;
                 }
             }

@@ -216,7 +216,7 @@ fn with_constants(schema: &SchemaRef, constants: &[ConstantColumn]) -> SchemaRef
     Arc::new(Schema::new(fields))
 }
 
-fn damaged(path: &Path, error: String) -> MaterializerError {
+pub(crate) fn damaged(path: &Path, error: String) -> MaterializerError {
     MaterializerError::file(path, format!("it is no whole Parquet file ({error}): write or copy it again"))
 }
 

@@ -1,22 +1,21 @@
 //! A survey of files that no definition names yet: their columns, under the names in the files, and a sample of
 //! their values. How definitions are derived from it is decided elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType as ArrowType;
-use feature::{Batch, BatchFormat, DataType, Field, Source, Value, VersionId};
+use feature::{BatchFormat, DataType, Field, Value, VersionId};
 use offline::open_parquet;
 use transform::Conform;
 
-use super::batch_source::BatchSource;
 use super::columns::refuse_repeated;
-use super::delta::DeltaSource;
-use super::parquet::guarded;
+use super::parquet::{damaged, guarded};
 use super::source_file::{SourceFile, TableVersions};
-use super::{csv, file_listing, file_text, json, text_records};
+use super::text_rows::failed_at;
+use super::{csv, delta, file_listing, file_text, json, text_records};
 use crate::blocking;
 use crate::error::MaterializerError;
 
@@ -81,11 +80,11 @@ pub async fn survey(path: &Path) -> Result<(Vec<Surveyed>, Vec<String>), Materia
     };
     let mut unread = Vec::new();
     let mut surveyed = Vec::new();
-    let mut tables: BTreeMap<PathBuf, ()> = BTreeMap::new();
+    let mut tables: BTreeSet<PathBuf> = BTreeSet::new();
     for (name, file) in all {
         if let Some(table) = file.ancestors().skip(1).find(|folder| folder.join("_delta_log").is_dir()) {
-            if tables.insert(table.to_owned(), ()).is_none() {
-                surveyed.push(delta(table).await?);
+            if tables.insert(table.to_owned()) {
+                surveyed.push(delta_table(table).await?);
             }
             continue;
         }
@@ -135,14 +134,11 @@ fn one(file: &SourceFile, format: BatchFormat, rows: usize) -> Result<Surveyed, 
 }
 
 fn sample_csv(file: &SourceFile, rows: usize) -> Result<Surveyed, MaterializerError> {
-    let failed = |why: String| MaterializerError::file(&file.path, why);
     let (header, mut records) = csv::open_records(file)?;
     let mut columns: Vec<SurveyedColumn> =
         header.into_iter().map(|name| column(name, ColumnKind::Text)).collect();
     let (mut read, mut is_whole) = (0, true);
-    while let Some(text) =
-        records.next_text().map_err(|error| failed(format!("row {}: {error}", read + 1)))?
-    {
+    while let Some(text) = records.next_text().map_err(|error| failed_at(file, read as u64, &error))? {
         if read == rows {
             is_whole = false;
             break;
@@ -168,9 +164,7 @@ fn sample_json(file: &SourceFile, rows: usize) -> Result<Surveyed, MaterializerE
     let (mut read, mut good, mut is_whole, mut first_error) = (0, 0, true, None);
     // Columns are known by records only: where none of a file are wanted, a few are read.
     let rows = rows.max(100);
-    while let Some(text) =
-        records.next_text().map_err(|error| failed(format!("row {}: {error}", read + 1)))?
-    {
+    while let Some(text) = records.next_text().map_err(|error| failed_at(file, read as u64, &error))? {
         if read == 0 {
             json::refuse_list(&text).map_err(|why| failed(why.to_owned()))?;
         }
@@ -233,10 +227,7 @@ fn json_value(value: serde_json::Value) -> Result<Value, &'static str> {
 }
 
 fn sample_parquet(file: &SourceFile, rows: usize) -> Result<Surveyed, MaterializerError> {
-    let failed = |error: String| {
-        let why = format!("it is no whole Parquet file ({error}): write or copy it again");
-        MaterializerError::file(&file.path, why)
-    };
+    let failed = |error: String| damaged(&file.path, error);
     let opened = File::open(&file.path).map_err(|error| MaterializerError::file(&file.path, error))?;
     let builder = guarded(|| open_parquet(opened)).map_err(failed)?;
     let schema = builder.schema().clone();
@@ -292,23 +283,9 @@ fn column(name: String, kind: ColumnKind) -> SurveyedColumn {
 }
 
 /// A Delta table: the columns of all of its files, and the first rows of some.
-async fn delta(path: &Path) -> Result<Surveyed, MaterializerError> {
+async fn delta_table(path: &Path) -> Result<Surveyed, MaterializerError> {
     let name = "table".parse().map_err(|error: feature::NameError| MaterializerError::file(path, error))?;
-    let source = Source {
-        name,
-        schema: Vec::new(),
-        stored: BTreeMap::new(),
-        event_time: None,
-        available_at: None,
-        assumed_delay: None,
-        allowed_lateness: None,
-        max_ahead: Source::DEFAULT_MAX_AHEAD,
-        batch: Some(Batch { path: path.display().to_string(), format: Some(BatchFormat::Delta) }),
-        stream: None,
-    };
-    let id = VersionId { name: source.name.clone(), version: 1 };
-    let table = DeltaSource { source, path: path.to_owned() };
-    let found = table.files(&id, TableVersions::default()).await?;
+    let found = delta::find(path, &VersionId { name, version: 1 }, TableVersions::default()).await?;
     let path = path.to_owned();
     blocking::run(move || {
         let mut table = Surveyed {

@@ -8,10 +8,10 @@ use std::sync::OnceLock;
 use feature::{Micros, VersionId};
 use offline::{Log, OfflineStore};
 
+use super::committed;
 use super::push::end_of;
 use super::record_validator::{Before, RecordValidator, ValidatedRecords};
 use crate::error::MaterializerError;
-use crate::markers;
 use crate::materializer::Target;
 use crate::rows::reason::RefusalReason;
 use crate::rows::record::Record;
@@ -111,7 +111,7 @@ impl PushedView {
         let Target { view, source } = &self.target;
         let log = offline.log(view).await?;
         if let Some(topic) = topic {
-            check_topic(topic, &log).await?;
+            check_topic(topic, self.validator.topic(), &log).await?;
         }
         let found = stream_start::find(&log, source).await?;
         if found.is_some() || source.batch.is_none() {
@@ -127,9 +127,9 @@ impl PushedView {
 }
 
 /// Refuses rows for a topic that is older than a log, as after a restore from a copy: they would get offsets that the
-/// log has passed, and no stream would read them.
-async fn check_topic(folder: &Path, log: &Log) -> Result<(), MaterializerError> {
-    let Some(next) = markers::read_number(log, &markers::next_offset(0)).await? else { return Ok(()) };
+/// log has passed, and no stream would read them. Nor does a stream read another topic than the log was filled from.
+async fn check_topic(folder: &Path, name: &str, log: &Log) -> Result<(), MaterializerError> {
+    let Some(next) = committed::partition(log, name, 0).await?.next else { return Ok(()) };
     // Whoever appends says what is wrong with an end that cannot be read.
     let Ok(end) = (if folder.exists() { end_of(folder) } else { Ok(0) }) else { return Ok(()) };
     if end >= next {

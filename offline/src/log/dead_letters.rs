@@ -48,7 +48,8 @@ pub struct DeadLetters {
 
 impl DeadLetters {
     pub(crate) async fn open(view: &VersionId, location: TableLocation) -> Result<Self, OfflineError> {
-        let table = Table::open(format!("dead letters of {view}"), location, schema(), None, None).await?;
+        let table =
+            Table::open(format!("dead letters of {view}"), location, schema(), None, None, None).await?;
         Ok(Self { table })
     }
 

@@ -7,7 +7,6 @@ use arrow::datatypes::SchemaRef;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::{Add, StructType};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, ObjectStore, Path, TableProperty};
-use feature::View;
 use url::Url;
 
 use crate::blocking::blocking;
@@ -57,37 +56,33 @@ pub(crate) struct DataFile {
 }
 
 impl Table {
-    /// The table at a location, which need not exist yet, at its newest snapshot or an older one.
+    /// The table at a location, which need not exist yet, at its newest snapshot or an older one. `definition` is the
+    /// hash of the definition whose rows are meant: a table that has rows of another one is refused.
     pub(crate) async fn open(
         name: String,
         location: TableLocation,
         schema: SchemaRef,
         partition: Option<&'static str>,
         version: Option<u64>,
+        definition: Option<String>,
     ) -> Result<Self, OfflineError> {
         let storage = Storage::default();
         let delta =
             built(location.url().clone(), &storage).map_err(|error| OfflineError::of_table(&name, error))?;
-        let mut table = Self { name, location, schema, partition, delta, storage, definition: None };
+        let mut table = Self { name, location, schema, partition, delta, storage, definition };
         match version {
             Some(version) => {
                 let loaded = table.delta.load_version(version).await;
                 loaded.map_err(|error| table.unreadable(error, Some(version)))?;
+                table.check_definition()?;
             }
             None => table.refresh().await?,
         }
         Ok(table)
     }
 
-    /// Says of which definition the rows are; one without a hash says nothing. A table that has rows of another
-    /// definition is refused.
-    pub(crate) fn set_definition(&mut self, view: &View) -> Result<(), OfflineError> {
-        self.definition = Some(view.hash.clone()).filter(|hash| !hash.is_empty());
-        self.check_definition()
-    }
-
     /// Refuses the rows of another definition. A table of an older release does not say of which its rows are.
-    pub(crate) fn check_definition(&self) -> Result<(), OfflineError> {
+    fn check_definition(&self) -> Result<(), OfflineError> {
         let Ok(snapshot) = self.delta.snapshot() else { return Ok(()) };
         let (own, noted) = (self.definition.as_ref(), snapshot.metadata().configuration().get(DEFINITION));
         match (own, noted) {
@@ -113,7 +108,8 @@ impl Table {
         } else if exists(&self.delta).await.map_err(|error| self.failed(error))? {
             self.delta.load().await.map_err(|error| self.unreadable(error, None))?;
         }
-        commit_list::check_end(&folder, noted, self.version(), &self.storage)
+        commit_list::check_end(&folder, noted, self.version(), &self.storage)?;
+        self.check_definition()
     }
 
     /// Where a counter stands in this snapshot.

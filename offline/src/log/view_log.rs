@@ -28,9 +28,9 @@ impl Log {
         location: TableLocation,
         version: Option<u64>,
     ) -> Result<Self, OfflineError> {
-        let mut table =
-            Table::open(view.id.to_string(), location, log_schema(&view), Some(DATE), version).await?;
-        table.set_definition(&view)?;
+        let (name, schema) = (view.id.to_string(), log_schema(&view));
+        let definition = Some(view.hash.clone()).filter(|hash| !hash.is_empty());
+        let table = Table::open(name, location, schema, Some(DATE), version, definition).await?;
         Ok(Self { view, table })
     }
 
@@ -64,8 +64,7 @@ impl Log {
 
     /// Brings the snapshot up to the newest version.
     pub async fn refresh(&mut self) -> Result<(), OfflineError> {
-        self.table.refresh().await?;
-        self.table.check_definition()
+        self.table.refresh().await
     }
 
     /// Brings the snapshot up to the newest version and gives what was added since. A conflict, with the

@@ -80,10 +80,10 @@ impl Drop for Partial {
 /// leaves the old two, the new two, or a file without its description; never one beside the description of another.
 pub(crate) fn name_both(file: Partial, description: Partial) -> io::Result<()> {
     let folder = folder_of(&file.path).unwrap_or(Path::new("."));
-    let what = format!("{}, into which another process puts a training set", folder.display());
+    let what = || format!("{}, into which another process puts a training set", folder.display());
     let alone = File::open(folder)?;
     // Of two that are put there at once, both files of one come last.
-    locks::lock(&alone, folder, &what, PATIENCE).map_err(io::Error::other)?;
+    locks::lock(&alone, folder, what, PATIENCE).map_err(io::Error::other)?;
     let mut files = files();
     if BatchGuard::ManifestFirst.is_there() {
         match fs::remove_file(&description.path) {

@@ -9,7 +9,7 @@ use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, EnvOpenOptions, WithoutTls};
 
 use super::contents::{
-    ABOUT, CHANGES, Contents, DROPPED, FORMAT_KEY, Lost, REBUILDING, ROWS, SEALED, STATE, VIEWS,
+    ABOUT, CHANGES, Contents, DROPPED, FORMAT_KEY, REBUILDING, ROWS, SEALED, STATE, VIEWS,
 };
 use super::data_file::{FileId, damaged, data_file, read_state};
 use super::failed::{Failed, of_heed, of_io};
@@ -96,8 +96,10 @@ impl Environment {
         })
     }
 
-    pub(super) fn note_lost(&mut self, lost: Lost) {
-        self.lost = lost.into_iter().collect();
+    /// Notes what is asked of the contents that it had when it was opened.
+    pub(super) fn note(&mut self, contents: Contents) {
+        self.lost = contents.lost.into_iter().collect();
+        self.was_rebuilding = contents.is_rebuilding;
     }
 
     /// Whether rows of this view were lost, so that who is not found may have been there.

@@ -38,13 +38,13 @@ pub(super) fn open(path: &Path) -> Result<Environment, OnlineError> {
         return Err(OnlineError::Newer { what, found: format, known: FORMAT });
     }
     let mut environment = Environment::with_tables(env, path)?;
-    environment.was_rebuilding = contents.is_rebuilding;
-    if format < FORMAT {
+    let contents = if format < FORMAT {
         conversion::convert(&environment)?;
-        environment.note_lost(read_contents(&environment.env, path, None)?.lost);
+        read_contents(&environment.env, path, None)?
     } else {
-        environment.note_lost(contents.lost);
-    }
+        contents
+    };
+    environment.note(contents);
     Ok(environment)
 }
 
@@ -52,8 +52,8 @@ pub(super) fn open(path: &Path) -> Result<Environment, OnlineError> {
 pub(super) fn alone(path: &Path) -> Result<File, OnlineError> {
     let folder = File::open(path).map_err(|error| of_io(path, error))?;
     let place = path.display().to_string();
-    let what = format!("the online store {place}, whose files another process makes");
-    match locks::lock(&folder, path, &what, MAKING) {
+    let what = || format!("the online store {place}, whose files another process makes");
+    match locks::lock(&folder, path, what, MAKING) {
         Ok(()) => Ok(folder),
         Err(held) => Err(OnlineError::Unavailable { place, reason: held.to_string() }),
     }

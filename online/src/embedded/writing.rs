@@ -1,24 +1,19 @@
 //! One writer at a time. LMDB waits for the writer of another process without a word and without end, so whoever
 //! writes first locks a file, by which the others know it: they say for whom they wait, and give up after a bound.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use heed::{Env, RwTxn, WithoutTls};
-use locks::{Holder, LOOK_EVERY, Wait};
 
 use super::failed::Failed;
 use crate::error::OnlineError;
 
 /// How long a writer waits for another one: longer than any transaction takes.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often a writer looks whether the other has ended, before it looks less often.
-const FIRST_LOOKS: usize = 50;
-const FIRST_LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// Whose turn it is to write.
 #[derive(Debug)]
@@ -54,24 +49,10 @@ impl Turns {
     }
 
     fn wait_for(&self, file: &File) -> Result<(), Failed> {
-        let place = self.path.parent().unwrap_or(&self.path).display().to_string();
-        let mut wait = None;
-        for look in 0_usize.. {
-            match file.try_lock() {
-                // A file system without locks gives none.
-                Ok(()) | Err(TryLockError::Error(_)) => break,
-                Err(TryLockError::WouldBlock) => {}
-            }
-            let wait = wait.get_or_insert_with(|| {
-                Wait::begin(format!("its turn to write to the online store {place}"), PATIENCE)
-            });
-            wait.look(|| Holder::of_file(&self.path)).map_err(|held| OnlineError::Unavailable {
-                place: place.clone(),
-                reason: held.to_string(),
-            })?;
-            thread::sleep(if look < FIRST_LOOKS { FIRST_LOOK_EVERY } else { LOOK_EVERY });
-        }
-        Ok(())
+        let place = || self.path.parent().unwrap_or(&self.path).display().to_string();
+        let what = || format!("its turn to write to the online store {}", place());
+        locks::lock(file, &self.path, what, PATIENCE)
+            .map_err(|held| OnlineError::Unavailable { place: place(), reason: held.to_string() }.into())
     }
 }
 

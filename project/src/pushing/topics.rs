@@ -117,7 +117,9 @@ async fn judged(
         door.validate(&rows, clock()).await
     };
     let admitted = admitted.map_err(|error| match error {
-        MaterializerError::TopicBehindLog { .. } => SinkError::Damaged(error.to_string()),
+        MaterializerError::TopicBehindLog { .. } | MaterializerError::OtherTopic { .. } => {
+            SinkError::Damaged(error.to_string())
+        }
         error => SinkError::NotTaken(error.to_string()),
     })?;
     let by_view = |row: materializer::RefusedRow| RefusedByView {

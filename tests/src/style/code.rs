@@ -19,7 +19,7 @@ const CLOCKED: [&str; 5] = ["cli/", "project/tests/", "tests/", "benches/", "exa
 const CLOCKS: [&str; 5] = ["SystemTime::now", "Timestamp::now", "Zoned::now", "Utc::now", "Local::now"];
 
 /// Programs of tests and measurements, which may end with any message.
-pub(super) const UNCHECKED: [&str; 4] = ["tests", "benches", "examples", "test-support"];
+const UNCHECKED: [&str; 4] = ["tests", "benches", "examples", "test-support"];
 
 /// Macros that leave work undone.
 const UNDONE: [&str; 3] = ["todo!", "unimplemented!", "dbg!"];
@@ -46,18 +46,24 @@ fn lints_are_silenced_with_a_reason(tree: &Tree) -> Vec<Violation> {
     found
 }
 
+/// The crates whose code is the product's.
+pub(super) fn product_crates(tree: &Tree) -> impl Iterator<Item = &str> {
+    let is_of_product = |krate: &&str| !UNCHECKED.iter().any(|folder| krate.starts_with(folder));
+    tree.manifests().map(|(krate, _)| krate).filter(is_of_product)
+}
+
 /// A value that cannot be absent is taken with `expect`, which says why it cannot: never a literal in its place.
 fn invariants_are_named(tree: &Tree) -> Vec<Violation> {
     let mut found = Vec::new();
-    let crates = tree.files.iter().filter_map(|file| file.path.strip_suffix("/Cargo.toml"));
-    for krate in crates.filter(|krate| !UNCHECKED.iter().any(|folder| krate.starts_with(folder))) {
+    for krate in product_crates(tree) {
         for module in Modules::of(tree, krate).all.values() {
             let code = bare(&module.file.text);
             let end = code.find("#[cfg(test)]\nmod tests").unwrap_or(code.len());
+            let lines: Vec<&str> = module.file.text.lines().collect();
             for (index, line) in code[..end].lines().enumerate() {
                 let is_named = |line: &str| line.trim_start().starts_with("\"invariant: ");
-                let whole = module.file.text.lines().nth(index).unwrap_or_default();
-                let next = module.file.text.lines().nth(index + 1).unwrap_or_default();
+                let whole = lines.get(index).copied().unwrap_or_default();
+                let next = lines.get(index + 1).copied().unwrap_or_default();
                 let argument = whole.split(".expect(").nth(1).unwrap_or_default();
                 let is_named = is_named(argument) || argument.is_empty() && is_named(next);
                 if line.contains(".expect(") && !is_named {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::code::UNCHECKED;
+use super::code::product_crates;
 use super::modules::{ModulePath, Modules};
 use super::tree::{Tree, Violation};
 use super::{hold, in_samples};
@@ -13,9 +13,7 @@ const TANGLED: [&str; 2] = ["online", "server"];
 
 fn files_do_not_use_each_other(tree: &Tree) -> Vec<Violation> {
     let mut found = Vec::new();
-    let crates = tree.files.iter().filter_map(|file| file.path.strip_suffix("/Cargo.toml"));
-    let is_of_product = |krate: &&str| !UNCHECKED.iter().any(|folder| krate.starts_with(folder));
-    for krate in crates.filter(is_of_product).filter(|krate| !TANGLED.contains(krate)) {
+    for krate in product_crates(tree).filter(|krate| !TANGLED.contains(krate)) {
         let modules = Modules::of(tree, krate);
         let uses = modules.uses();
         for cycle in cycles(&uses) {

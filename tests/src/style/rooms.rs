@@ -71,14 +71,9 @@ fn dependencies(manifest: &File) -> Vec<Dependency<'_>> {
     found
 }
 
-/// The rooms' manifests, by room.
-fn manifests(tree: &Tree) -> impl Iterator<Item = (&str, &File)> {
-    tree.files.iter().filter_map(|file| Some((file.path.strip_suffix("/Cargo.toml")?, file)))
-}
-
 fn dependencies_point_down(tree: &Tree) -> Vec<Violation> {
     let mut found = Vec::new();
-    for (room, manifest) in manifests(tree) {
+    for (room, manifest) in tree.manifests() {
         let Some((_, allowed)) = ROOMS.iter().find(|(name, _)| *name == room) else {
             found.push(manifest.at(1, format!("say in the style test what the room `{room}` may depend on")));
             continue;
@@ -115,7 +110,7 @@ fn feature_has_no_effects(tree: &Tree) -> Vec<Violation> {
 
 fn every_room_is_on_the_map(tree: &Tree) -> Vec<Violation> {
     let map = tree.file("docs/ARCHITECTURE.md").map(|file| file.text.as_str()).unwrap_or_default();
-    manifests(tree)
+    tree.manifests()
         .filter(|(room, _)| !map.contains(&format!("`{room}/`")))
         .map(|(room, manifest)| {
             manifest.at(1, format!("docs/ARCHITECTURE.md does not say what `{room}/` is"))

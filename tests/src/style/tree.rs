@@ -24,6 +24,11 @@ pub(super) struct Violation {
 }
 
 impl Tree {
+    /// The crates' manifests, by crate.
+    pub(super) fn manifests(&self) -> impl Iterator<Item = (&str, &File)> {
+        self.files.iter().filter_map(|file| Some((file.path.strip_suffix("/Cargo.toml")?, file)))
+    }
+
     /// The repository that this test was compiled in.
     pub(super) fn of_repository() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();

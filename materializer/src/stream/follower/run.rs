@@ -166,7 +166,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
 
     /// A step that failed rests and is tried again, unless trying again cannot help.
     fn failed(&self, error: MaterializerError) -> Result<Event, MaterializerError> {
-        if !error.advice().may_retry() {
+        if !error.may_pass() {
             return Err(error);
         }
         tracing::warn!("{}: {error}; trying again", self.target.view.id);
