@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray};
-use arrow::datatypes::{Field, Schema};
+use arrow::array::{Array, ArrayRef};
 use feature::oracle::{self, History, Numbers};
-use feature::{AsOf, Provenance, Row, Span, Value, View};
+use feature::{AsOf, Row, Value};
 use proptest::prelude::*;
 
 use super::folded::Folded;
@@ -13,36 +12,7 @@ use super::labels::Labels;
 use super::latest::Best;
 use super::log_reader::fold_batch;
 use super::view_fold::{Ask, ViewFold};
-use crate::log::columns::{Facts, log_batch};
-
-/// A batch of the log that holds these rows.
-fn batch(view: &View, rows: &[(&[Value], &Row)]) -> RecordBatch {
-    let keys = view.keys.iter().enumerate().map(|(n, key)| {
-        let values: Vec<Value> = rows.iter().map(|(keys, _)| keys[n].clone()).collect();
-        (key.name.to_string(), transform::array_of(&values, key.data_type))
-    });
-    let columns = view.columns.iter().enumerate().map(|(n, column)| {
-        let values: Vec<Value> = rows.iter().map(|(_, row)| row.values[n].clone()).collect();
-        (column.name.to_string(), transform::array_of(&values, column.data_type))
-    });
-    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = keys
-        .chain(columns)
-        .map(|(name, array)| (Field::new(name, array.data_type().clone(), true), array))
-        .unzip();
-    let values = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap();
-    let times =
-        |of: fn(&Row) -> i64| TimestampMicrosecondArray::from_iter_values(rows.iter().map(|(_, r)| of(r)));
-    let facts = Facts {
-        event_times: times(|row| row.event_time.get()),
-        available_at: times(|row| row.available_at.get()),
-        provenance: Provenance::Simulated,
-        assumed_delay: Some(Span::SECOND),
-        positions: rows.iter().map(|(_, row)| row.position).collect(),
-        late: BooleanArray::from(vec![false; rows.len()]),
-        deleted: rows.iter().map(|(_, row)| Some(row.deleted)).collect(),
-    };
-    log_batch(view, &values, facts).unwrap()
-}
+use crate::log::sample_batch::batch;
 
 /// The entity (none for a null key) and the time of each label.
 type Asked = Vec<(Option<usize>, i64)>;

@@ -9,6 +9,8 @@ mod compaction;
 mod dead_letters;
 mod encodings;
 pub(crate) mod rows;
+#[cfg(test)]
+pub(crate) mod sample_batch;
 mod scan;
 pub(crate) mod snapshot;
 pub(crate) mod storage;

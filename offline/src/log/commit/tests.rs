@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, TimestampMicrosecondArray};
-use arrow::datatypes::{Field, Schema};
 use feature::oracle::History;
-use feature::{Provenance, Row, Span, Value, View};
+use feature::{Row, Value};
 use tempfile::TempDir;
 
 use crate::error::OfflineError;
-use crate::log::columns::{Facts, log_batch};
 use crate::log::compaction::due;
+use crate::log::sample_batch::batch;
 use crate::log::storage::durable::steps::{self, Step};
 use crate::log::store::OfflineStore;
 use crate::log::table::Marker;
@@ -64,34 +62,6 @@ async fn append(
     let mut appender = log.appender().await.unwrap();
     appender.write(rows).await.unwrap();
     appender.commit(&[Marker { app: moves.to_owned(), version: next }], reads).await
-}
-
-fn batch(view: &View, rows: &[(&[Value], &Row)]) -> RecordBatch {
-    let keys = view.keys.iter().enumerate().map(|(index, key)| {
-        let values: Vec<Value> = rows.iter().map(|(keys, _)| keys[index].clone()).collect();
-        (key.name.to_string(), transform::array_of(&values, key.data_type))
-    });
-    let columns = view.columns.iter().enumerate().map(|(index, column)| {
-        let values: Vec<Value> = rows.iter().map(|(_, row)| row.values[index].clone()).collect();
-        (column.name.to_string(), transform::array_of(&values, column.data_type))
-    });
-    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = keys
-        .chain(columns)
-        .map(|(name, array)| (Field::new(name, array.data_type().clone(), true), array))
-        .unzip();
-    let values = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap();
-    let times =
-        |of: fn(&Row) -> i64| TimestampMicrosecondArray::from_iter_values(rows.iter().map(|(_, r)| of(r)));
-    let facts = Facts {
-        event_times: times(|row| row.event_time.get()),
-        available_at: times(|row| row.available_at.get()),
-        provenance: Provenance::Simulated,
-        assumed_delay: Some(Span::SECOND),
-        positions: rows.iter().map(|(_, row)| row.position).collect(),
-        deleted: BooleanArray::from_iter(rows.iter().map(|(_, row)| Some(row.deleted))),
-        late: BooleanArray::from(vec![false; rows.len()]),
-    };
-    log_batch(view, &values, facts).unwrap()
 }
 
 #[tokio::test]
