@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export TWINSTORE_BIN := $(abspath $(TARGET))/debug/twinstore
 
-.PHONY: bench-flights bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
+.PHONY: without-faults bench-flights bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -74,6 +74,9 @@ faults: build ## streams over a real broker, killed, put to sleep and cut off; A
 	scripts/install-test-needs
 	$(TARGET)/debug/faults $(ARGS)
 	$(TARGET)/debug/batch-faults $(BATCH)
+
+without-faults: build ## a binary of `twinstore-cli` alone ignores the variables of fault injection
+	scripts/without-faults
 
 batch-faults: build ## batch commands beside each other, killed and stopped at drawn steps; BATCH="TRIALS SEED SCENE"
 	scripts/install-test-needs

@@ -24,7 +24,7 @@ impl LoadLock {
     /// Waits until no other load of the view is running. A suspended holder is ignored: when it resumes, it finds that
     /// another load took its turn.
     pub(crate) async fn acquire(log: &Log) -> Result<Self, MaterializerError> {
-        if !BatchGuard::LoadLock.is_there() {
+        if !BatchGuard::LoadLock.is_on() {
             return Ok(Self(None));
         }
         let Some(folder) = log.version().and_then(|_| log.folder().ok()) else { return Ok(Self(None)) };

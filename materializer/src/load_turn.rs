@@ -31,7 +31,7 @@ impl LoadTurn {
         Ok(Self {
             number: taken + 1,
             is_taken: false,
-            follows_unsettled: taken != settled && BatchGuard::Settled.is_there(),
+            follows_unsettled: taken != settled && BatchGuard::Settled.is_on(),
         })
     }
 

@@ -28,7 +28,9 @@ mod training_set;
 
 pub use damage::Damaged;
 pub use error::OfflineError;
-pub use fault_injection::{BatchGuard, BatchPoint, BatchTrial, suspend};
+#[cfg(feature = "fault-injection")]
+pub use fault_injection::{BatchFaults, suspend};
+pub use fault_injection::{BatchGuard, BatchPoint};
 pub use join::{
     JoinLookup, JoinSpec, PointInTime, PointInTimeCodec, PointInTimeExec, PointInTimePlanner, Reading,
 };

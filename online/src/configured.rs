@@ -128,9 +128,10 @@ impl Store {
     }
 }
 
+#[cfg(feature = "fault-injection")]
 impl Store {
-    /// The same store on disk, written whatever is there, so that tests see what comes of it: nothing else
-    /// has a use for it. One in Redis goes on comparing.
+    /// The same store on disk without its comparison, so that tests see what it prevents. One in Redis continues to
+    /// compare.
     #[doc(hidden)]
     #[must_use]
     pub fn without_compare(self) -> Self {

@@ -276,7 +276,8 @@ pub enum ProjectError {
     /// The caller cancelled it.
     #[error("it was cancelled before it was done: what was committed stays")]
     Cancelled,
-    /// Faults were to be injected that there are not.
+    /// Faults were to be injected that do not exist.
+    #[cfg(feature = "fault-injection")]
     #[error("{0}")]
     FaultInjection(String),
     /// Everything that is wrong with the definitions.

@@ -1,69 +1,48 @@
-//! What the environment says for tests of faults: where a stream ends itself or falls asleep, which guard it
-//! goes without, and how wrong the clock is. Ignored in release builds.
+//! Which faults the environment asks for in tests: where a command or stream ends or suspends itself, which guard is off,
+//! and how wrong the clock is. Without the feature `fault-injection` the environment is not read, and builds without
+//! debug assertions never read it.
 //!
 //! `TWINSTORE_TRIAL_END` and `TWINSTORE_TRIAL_SLEEP` are `POINT` or `POINT:PASSES`,
 //! `TWINSTORE_TRIAL_WITHOUT` a guard; `TWINSTORE_TRIAL_BATCH_…` are the same of batch commands.
-//! `TWINSTORE_TRIAL_CLOCK_S` how many seconds the clock is ahead, or behind where it is negative.
+//! `TWINSTORE_TRIAL_CLOCK_S` is how many seconds the clock is ahead, or behind if it is negative.
 
-use std::str::FromStr;
-use std::sync::OnceLock;
+#[cfg(feature = "fault-injection")]
+mod environment;
 
+#[cfg(feature = "fault-injection")]
+pub use environment::{begin_batch, clock_ahead_us};
+
+#[cfg(feature = "fault-injection")]
+pub(crate) use environment::{of_stream, written_by};
+
+#[cfg(not(feature = "fault-injection"))]
 use materializer::FaultInjection;
-use offline::BatchTrial;
+#[cfg(not(feature = "fault-injection"))]
+use online::Store;
 
+#[cfg(not(feature = "fault-injection"))]
 use crate::error::ProjectError;
 
-/// What is done to the streams of this process.
+/// The faults of the streams of this process: none.
+#[cfg(not(feature = "fault-injection"))]
 pub(crate) fn of_stream() -> Result<FaultInjection, ProjectError> {
-    let mut trial = FaultInjection::default();
-    if let Some(place) = said("TWINSTORE_TRIAL_END") {
-        let (point, passes) = place_of(&place)?;
-        trial = FaultInjection::end(point, passes);
-    }
-    if let Some(place) = said("TWINSTORE_TRIAL_SLEEP") {
-        let (point, passes) = place_of(&place)?;
-        trial = FaultInjection::suspend(point, passes);
-    }
-    if let Some(guard) = said("TWINSTORE_TRIAL_WITHOUT") {
-        trial = trial.without(guard.parse().map_err(ProjectError::FaultInjection)?);
-    }
-    Ok(trial)
+    Ok(FaultInjection::default())
 }
 
-/// Begins what is done to the batch command of this process.
+/// The store that a stream with these faults writes to.
+#[cfg(not(feature = "fault-injection"))]
+pub(crate) fn written_by(_faults: &FaultInjection, online: Store) -> Store {
+    online
+}
+
+/// Begins the faults of the batch command of this process: none.
+#[cfg(not(feature = "fault-injection"))]
 pub fn begin_batch() -> Result<(), ProjectError> {
-    let mut trial = BatchTrial::default();
-    for (key, stops) in [("TWINSTORE_TRIAL_BATCH_END", false), ("TWINSTORE_TRIAL_BATCH_SLEEP", true)] {
-        if let Some(place) = said(key) {
-            let (point, pass) = place_of(&place)?;
-            trial = trial.strike(point, pass, stops);
-        }
-    }
-    if let Some(guard) = said("TWINSTORE_TRIAL_BATCH_WITHOUT") {
-        trial = trial.without(guard.parse().map_err(ProjectError::FaultInjection)?);
-    }
-    trial.begin();
     Ok(())
 }
 
-/// A point, and at which of its passes something is done.
-fn place_of<P: FromStr<Err = String>>(place: &str) -> Result<(P, u64), ProjectError> {
-    let (point, passes) = place.split_once(':').unwrap_or((place, "1"));
-    let passes = passes
-        .parse()
-        .map_err(|_| ProjectError::FaultInjection(format!("`{passes}` is not a valid pass count")))?;
-    Ok((point.parse().map_err(ProjectError::FaultInjection)?, passes))
-}
-
-/// How many microseconds the clock is ahead: read once, and 0 in a release build.
+/// How many microseconds the clock is ahead: 0.
+#[cfg(not(feature = "fault-injection"))]
 pub fn clock_ahead_us() -> i64 {
-    static AHEAD: OnceLock<i64> = OnceLock::new();
-    *AHEAD.get_or_init(|| {
-        let seconds = said("TWINSTORE_TRIAL_CLOCK_S").and_then(|text| text.parse::<i64>().ok());
-        seconds.unwrap_or(0).saturating_mul(1_000_000)
-    })
-}
-
-fn said(key: &str) -> Option<String> {
-    if cfg!(debug_assertions) { std::env::var(key).ok() } else { None }
+    0
 }

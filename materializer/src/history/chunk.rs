@@ -206,7 +206,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
 
     /// Nothing of a file is committed unless it is still the one whose content was taken before it was read.
     fn check_unchanged(&self, file: &FileToLoad) -> Result<(), MaterializerError> {
-        if file.content.is_still_of(&file.file)? || !BatchGuard::Content.is_there() {
+        if file.content.is_still_of(&file.file)? || !BatchGuard::Content.is_on() {
             return Ok(());
         }
         Err(MaterializerError::ReplacedMeanwhile {

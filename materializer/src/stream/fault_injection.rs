@@ -1,10 +1,12 @@
-//! Faults that tests inject into a stream: they end the process after a step of the protocol, or suspend it there, or
-//! switch one of its guards off, so that a checker that finds nothing wrong is known to work.
+//! Points of a stream at which a test ends or suspends the process, and the guards that a test switches off, so that a
+//! checker that finds nothing wrong is known to work. Only the feature `fault-injection` compiles what is done there:
+//! without it a point does nothing, and every guard is on.
 
-use std::str::FromStr;
-use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(feature = "fault-injection")]
+mod stream_faults;
 
-use offline::suspend;
+#[cfg(feature = "fault-injection")]
+pub use stream_faults::FaultInjection;
 
 use super::protocol::Step;
 
@@ -34,36 +36,6 @@ pub enum FaultPoint {
 }
 
 impl FaultPoint {
-    /// Every point, in the order of a flush.
-    pub const ALL: [FaultPoint; 10] = [
-        FaultPoint::Located,
-        FaultPoint::Transformed,
-        FaultPoint::Refused,
-        FaultPoint::HalfWritten,
-        FaultPoint::Written,
-        FaultPoint::Stamped,
-        FaultPoint::FileWritten,
-        FaultPoint::Committed,
-        FaultPoint::Acknowledged,
-        FaultPoint::Rebuilt,
-    ];
-
-    /// What settings and reports call it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            FaultPoint::Located => "located",
-            FaultPoint::Transformed => "transformed",
-            FaultPoint::Refused => "refused",
-            FaultPoint::HalfWritten => "half-written",
-            FaultPoint::Written => "written",
-            FaultPoint::Stamped => "stamped",
-            FaultPoint::FileWritten => "file-written",
-            FaultPoint::Committed => "committed",
-            FaultPoint::Acknowledged => "acknowledged",
-            FaultPoint::Rebuilt => "rebuilt",
-        }
-    }
-
     /// The point after a step that succeeded.
     pub(crate) fn after(step: &Step) -> Option<Self> {
         match step {
@@ -95,121 +67,23 @@ pub enum Guard {
     OneCommit,
 }
 
-/// The faults of a stream; by default none.
+/// The faults of a stream: none, without the feature `fault-injection`.
+#[cfg(not(feature = "fault-injection"))]
 #[derive(Debug, Default)]
-pub struct FaultInjection {
-    strike: Option<Strike>,
-    without: Option<Guard>,
-}
+pub struct FaultInjection(());
 
-/// Where the process ends or is suspended, and how often it passes there before.
-#[derive(Debug)]
-struct Strike {
-    at: FaultPoint,
-    passes_left: AtomicU64,
-    is_suspension: bool,
-}
-
+#[cfg(not(feature = "fault-injection"))]
 impl FaultInjection {
-    /// Ends the process once it has been at a point this many times.
-    pub fn end(at: FaultPoint, times: u64) -> Self {
-        Self::strike(at, times, false)
+    pub(crate) const fn strikes_at(&self, _point: FaultPoint) -> bool {
+        false
     }
 
-    /// Suspends the process once it has been at a point this many times, until it is resumed.
-    pub fn suspend(at: FaultPoint, times: u64) -> Self {
-        Self::strike(at, times, true)
-    }
+    pub(crate) const fn strike_now(&self) {}
 
-    fn strike(at: FaultPoint, times: u64, is_suspension: bool) -> Self {
-        let strike = Strike { at, passes_left: AtomicU64::new(times.max(1)), is_suspension };
-        Self { strike: Some(strike), without: None }
-    }
-
-    /// The same with a guard switched off.
-    #[must_use]
-    pub fn without(self, guard: Guard) -> Self {
-        Self { without: Some(guard), ..self }
-    }
-
-    /// Counts a pass of a point, and returns whether the process ends or is suspended there.
-    pub(crate) fn strikes_at(&self, point: FaultPoint) -> bool {
-        self.strike
-            .as_ref()
-            .filter(|strike| strike.at == point)
-            .is_some_and(|strike| strike.passes_left.fetch_sub(1, Ordering::Relaxed) == 1)
-    }
-
-    /// Ends the process as a kill does: nothing is flushed. Or suspends all of it, until it is resumed.
-    pub(crate) fn strike_now(&self) {
-        if self.strike.as_ref().is_none_or(|strike| !strike.is_suspension) {
-            std::process::abort();
-        }
-        if !suspend() {
-            std::process::abort();
-        }
-    }
-
-    /// Passes a point, and strikes if it is due there.
-    pub(crate) fn pass(&self, point: FaultPoint) {
-        if self.strikes_at(point) {
-            self.strike_now();
-        }
-    }
+    pub(crate) const fn pass(&self, _point: FaultPoint) {}
 
     /// Whether a guard is on.
-    pub fn has(&self, guard: Guard) -> bool {
-        self.without != Some(guard)
-    }
-}
-
-impl FromStr for FaultPoint {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        let found = FaultPoint::ALL.into_iter().find(|point| point.name() == name);
-        found.ok_or_else(|| {
-            format!(
-                "`{name}` is not a point of a stream: name one of {}",
-                FaultPoint::ALL.map(FaultPoint::name).join(", ")
-            )
-        })
-    }
-}
-
-impl FromStr for Guard {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        match name {
-            "positions" => Ok(Guard::Positions),
-            "compare-and-set" => Ok(Guard::CompareAndSet),
-            "one-commit" => Ok(Guard::OneCommit),
-            _ => Err(format!(
-                "`{name}` is not a guard of a stream: name `positions`, `compare-and-set` or `one-commit`"
-            )),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_ends_at_the_pass_that_is_named_and_nowhere_else() {
-        let faults = FaultInjection::end(FaultPoint::Written, 2);
-        assert!(!faults.strikes_at(FaultPoint::Stamped));
-        assert!(!faults.strikes_at(FaultPoint::Written));
-        assert!(faults.strikes_at(FaultPoint::Written));
-        assert!(FaultPoint::ALL.into_iter().all(|point| !FaultInjection::default().strikes_at(point)));
-    }
-
-    #[test]
-    fn every_point_is_found_by_its_name() {
-        for point in FaultPoint::ALL {
-            assert_eq!(point.name().parse(), Ok(point));
-        }
-        assert!("elsewhere".parse::<FaultPoint>().unwrap_err().contains("half-written"));
+    pub const fn has(&self, _guard: Guard) -> bool {
+        true
     }
 }

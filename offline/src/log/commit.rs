@@ -138,13 +138,13 @@ impl Table {
             for action in self.actions(version).await? {
                 match action {
                     Action::Txn(moved)
-                        if counters.contains(moved.app_id.as_str()) && BatchGuard::Snapshot.is_there() =>
+                        if counters.contains(moved.app_id.as_str()) && BatchGuard::Snapshot.is_on() =>
                     {
                         return Err(self.conflict(&format!("version {version} moved `{}`", moved.app_id)));
                     }
                     Action::Remove(_)
                         if removes(&action).is_some_and(|name| removed.contains(name))
-                            && BatchGuard::RemovedFiles.is_there() =>
+                            && BatchGuard::RemovedFiles.is_on() =>
                     {
                         return Err(self.conflict(&format!("version {version} replaced the same files")));
                     }

@@ -39,7 +39,7 @@ impl Partial {
         }
         remove_stale(path);
         let mut files = files();
-        let (partial, file) = match BatchGuard::Rename.is_there() {
+        let (partial, file) = match BatchGuard::Rename.is_on() {
             true => create_locked(path)?,
             false => (path.to_owned(), File::create(path)?),
         };
@@ -85,7 +85,7 @@ pub(crate) fn name_both(file: Partial, description: Partial) -> io::Result<()> {
     // Of two that are put there at once, both files of one come last.
     locks::lock(&alone, folder, what, PATIENCE).map_err(io::Error::other)?;
     let mut files = files();
-    if BatchGuard::ManifestFirst.is_there() {
+    if BatchGuard::ManifestFirst.is_on() {
         match fs::remove_file(&description.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => sync_folder(&description.path)?,

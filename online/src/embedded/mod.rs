@@ -54,28 +54,37 @@ const SWEEP_ROWS: usize = 10_000;
 #[derive(Clone, Debug)]
 pub struct Embedded {
     shared: Arc<Shared>,
-    /// Whether positions decide what is written.
-    compares: bool,
+    comparison: Comparison,
+}
+
+/// What decides whether a row replaces the one in the store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Comparison {
+    /// The positions in both.
+    Positions,
+    /// Nothing: each row is written, so that tests see what the comparison prevents.
+    #[cfg(feature = "fault-injection")]
+    Skipped,
 }
 
 /// The store's files as they are during one call.
 struct Opened {
     environment: Arc<Environment>,
-    compares: bool,
+    comparison: Comparison,
 }
 
 impl Embedded {
     /// Opens the store in this folder, and makes it where there is none. Every page of its file is read and
     /// checked before any is mapped; of a file of more than 256 MiB all but the leaves of its rows.
     pub fn open(path: &Path) -> Result<Self, OnlineError> {
-        Shared::open(path).map(|shared| Self { shared, compares: true })
+        Shared::open(path).map(|shared| Self { shared, comparison: Comparison::Positions })
     }
 
     /// Opens the store in this folder in whatever condition it is. One that cannot be used is put aside, its
     /// file's name with this suffix, for an empty one; see [`Condition`].
     pub fn repair(path: &Path, suffix: &str) -> Result<(Self, Condition), OnlineError> {
         let (shared, condition) = shared::repair(path, suffix)?;
-        Ok((Self { shared, compares: true }, condition))
+        Ok((Self { shared, comparison: Comparison::Positions }, condition))
     }
 
     /// Says that a store that was unfinished is filled: from now on, whoever is not found in it is absent.
@@ -90,17 +99,18 @@ impl Embedded {
         self.opened_to_write()?.environment.read_whole().map(|contents| contents.damaged_rows)
     }
 
+    #[cfg(feature = "fault-injection")]
     pub(crate) fn without_compare(self) -> Self {
-        Self { compares: false, ..self }
+        Self { comparison: Comparison::Skipped, ..self }
     }
 
     fn opened(&self) -> Result<Opened, OnlineError> {
-        Ok(Opened { environment: self.shared.current()?, compares: self.compares })
+        Ok(Opened { environment: self.shared.current()?, comparison: self.comparison })
     }
 
     /// The same, and surely the files that are there now.
     fn opened_to_write(&self) -> Result<Opened, OnlineError> {
-        Ok(Opened { environment: self.shared.newest()?, compares: self.compares })
+        Ok(Opened { environment: self.shared.newest()?, comparison: self.comparison })
     }
 
     /// What a read gives; once more where the files that it was of were replaced.
@@ -254,10 +264,11 @@ impl Opened {
                 let what = "it is of another definition of the view";
                 return Err(OnlineError::Damaged { view: view.clone(), what }.into());
             }
-            if self.compares && held.positions.contains(&new.positions) {
+            let compares = self.comparison == Comparison::Positions;
+            if compares && held.positions.contains(&new.positions) {
                 return Ok(Outcome::Unchanged);
             }
-            if self.compares && !new.positions.contains(&held.positions) {
+            if compares && !new.positions.contains(&held.positions) {
                 return Ok(Outcome::Conflict { held: bytes.to_vec() });
             }
             record.subtract(place.len() + bytes.len(), there.share(place));

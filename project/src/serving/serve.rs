@@ -128,7 +128,7 @@ async fn streams(
         max_bad_share: options.max_bad_share,
         fold_bytes: FOLD_BYTES,
         until_caught_up: false,
-        trial: Arc::default(),
+        faults: Arc::default(),
     };
     // The server goes on where a stream ends: nobody waits for that.
     let (endings, _) = mpsc::unbounded_channel();

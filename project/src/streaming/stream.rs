@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use feature::{Span, VersionId};
-use materializer::{Guard, LatencyStage, StreamReport};
+use materializer::{LatencyStage, StreamReport};
 use tokio::sync::mpsc;
 
 use super::board::Board;
@@ -134,9 +134,9 @@ async fn start(project: &Project, options: &FollowStreams, run: &Run) -> Result<
     if targets.is_empty() {
         return Err(ProjectError::NoStream);
     }
-    let trial = Arc::new(fault_injection::of_stream()?);
+    let faults = Arc::new(fault_injection::of_stream()?);
     let online = project.online().await?;
-    let online = if trial.has(Guard::CompareAndSet) { online } else { online.without_compare() };
+    let online = fault_injection::written_by(&faults, online);
     let listener = match &options.metrics {
         Some(address) => Some(metrics::bind(address).await?),
         None => None,
@@ -147,7 +147,7 @@ async fn start(project: &Project, options: &FollowStreams, run: &Run) -> Result<
         max_bad_share: options.max_bad_share,
         fold_bytes: options.fold_bytes,
         until_caught_up: options.until_caught_up,
-        trial,
+        faults,
     };
     let board = Arc::<Board>::default();
     let (ended, endings) = mpsc::unbounded_channel();

@@ -48,8 +48,8 @@ pub(crate) struct ViewStreamOptions {
     pub(crate) fold_bytes: usize,
     /// Whether to stop once everything is read that the topics hold now.
     pub(crate) until_caught_up: bool,
-    /// What a test does to it.
-    pub(crate) trial: Arc<FaultInjection>,
+    /// The faults that a test injects; none by default.
+    pub(crate) faults: Arc<FaultInjection>,
 }
 
 /// Who follows streams, and how.
@@ -172,7 +172,7 @@ impl Streams {
             metrics: watch.clone(),
             until_caught_up: options.until_caught_up,
             stop: stop.clone(),
-            faults: options.trial.clone(),
+            faults: options.faults.clone(),
         })
     }
 

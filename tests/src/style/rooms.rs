@@ -21,7 +21,7 @@ const ROOMS: [(&str, &[&str]); 23] = [
     ),
     ("cli", &["feature", "project"]),
     ("tests", &[]),
-    ("tests/faults", &["feature", "registry", "offline", "online"]),
+    ("tests/faults", &["feature", "registry", "offline", "online", "project"]),
     ("examples/replay", &["feature"]),
     ("benches/get", &["proto"]),
     ("benches/hot", &["feature", "online"]),
