@@ -8,9 +8,6 @@
 
 mod drawn;
 mod follower;
-#[expect(dead_code, reason = "one server is enough here")]
-#[path = "../../online/src/redis/tests/servers.rs"]
-mod servers;
 mod tier;
 mod told;
 
@@ -21,11 +18,11 @@ use feature::oracle::Numbers;
 use feature::{AsOf, EntityKey, Row, VersionId};
 use online::{Store, StoreUrl};
 use read::{FeatureReader, Moment};
+use test_support::RedisServer;
 
 use crate::flights::{self, EVERYTHING};
 use crate::label::{ASKED_AT, question, spine};
 use follower::{Follower, Writing};
-use servers::Server;
 use tier::Tier;
 use told::Told;
 
@@ -47,14 +44,14 @@ async fn rows_that_were_written_ahead_of_their_time_change_nothing() {
 
 #[tokio::test]
 async fn redis_says_what_the_training_set_says() {
-    let server = Server::start(&[]);
+    let server = RedisServer::start(&[]);
     let url = server.url();
     replay(&move |_| url.clone(), Reading::Store, Writing::InTime, 1000).await;
 }
 
 #[tokio::test]
 async fn rows_that_wait_in_redis_change_nothing() {
-    let server = Server::start(&[]);
+    let server = RedisServer::start(&[]);
     let url = server.url();
     replay(&move |_| url.clone(), Reading::Store, Writing::Ahead, 2000).await;
 }
@@ -66,7 +63,7 @@ async fn the_tier_before_the_store_on_disk_says_what_the_training_set_says() {
 
 #[tokio::test]
 async fn the_tier_before_redis_says_what_the_training_set_says() {
-    let server = Server::start(&[]);
+    let server = RedisServer::start(&[]);
     let url = server.url();
     replay(&move |_| url.clone(), Reading::Tier, Writing::Ahead, 2000).await;
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::project::{Done, Project, says};
-use crate::redis_server::Server as Redis;
+use test_support::RedisServer as Redis;
 
 const GET_NOW: &str = "get late_arrival dest=LAX tailnum=N338AA distance=2475 --format json";
 

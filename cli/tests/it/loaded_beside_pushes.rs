@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use crate::landings::write_parquet;
 use crate::project::Project;
 use crate::pushed::{now, with};
-use crate::redis_server::Server as Redis;
 use crate::served::Server;
+use test_support::RedisServer as Redis;
 
 const DEFINITIONS: &str = "
 kind: entity

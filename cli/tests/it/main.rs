@@ -63,10 +63,6 @@ mod readers_that_leave;
 #[cfg(test)]
 mod redis_lost;
 #[cfg(test)]
-#[expect(dead_code, reason = "one server is enough here")]
-#[path = "../../../online/src/redis/tests/servers.rs"]
-mod redis_server;
-#[cfg(test)]
 mod refused_rows;
 #[cfg(test)]
 mod replaced_table;

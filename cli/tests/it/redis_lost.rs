@@ -16,8 +16,8 @@ use tonic::Code;
 use tonic::transport::Channel;
 
 use crate::project::Project;
-use crate::redis_server::Server as Redis;
 use crate::served::Server;
+use test_support::RedisServer as Redis;
 
 /// Requests that are under way at once.
 const READERS: usize = 8;

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use feature::oracle::Numbers;
 
-use crate::broker::Broker;
 use crate::checker::Checked;
 use crate::disk::SmallDisk;
 use crate::redis::Redis;
 use crate::stage::Stage;
 use crate::topic::Topic;
+use test_support::KafkaBroker;
 
 /// The places of a stream at which it ends itself, as `TWINSTORE_TRIAL_END` names them.
 pub const POINTS: [&str; 10] = [
@@ -180,7 +180,7 @@ const SMALL: [&str; 4] = ["--flush-rows", "200", "--flush-after", "20ms"];
 
 /// A fault that is under way.
 struct Strike<'a> {
-    broker: &'a Broker,
+    broker: &'a KafkaBroker,
     stage: &'a Stage,
     topic: &'a mut Topic,
     extent: Extent,
@@ -190,7 +190,7 @@ struct Strike<'a> {
 }
 
 /// Streams under a fault, and what is left.
-pub fn run(broker: &Broker, fault: Fault, extent: Extent) -> Outcome {
+pub fn run(broker: &KafkaBroker, fault: Fault, extent: Extent) -> Outcome {
     let name = format!("{}-{}", fault.name().replace([' ', ','], "-"), extent.seed);
     let create = if fault == Fault::ClockBehind { Topic::of_broker_time } else { Topic::create };
     let mut topic = create(broker, &name, 4, extent.seed);
@@ -241,7 +241,7 @@ pub fn run(broker: &Broker, fault: Fault, extent: Extent) -> Outcome {
 
 /// How long a stream takes that was killed, from its start until both stores have so many clicks that came
 /// meanwhile.
-pub fn restart(broker: &Broker, behind: u64, seed: u64) -> Duration {
+pub fn restart(broker: &KafkaBroker, behind: u64, seed: u64) -> Duration {
     let mut topic = Topic::create(broker, &format!("restart-{seed}"), 4, seed);
     let stage = Stage::set(broker, &topic);
     let stream = stage.stream(&SMALL);

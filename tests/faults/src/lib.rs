@@ -4,9 +4,10 @@
 //! It drives the `twinstore` binary as its users do, and looks into both stores with its own eyes.
 //!
 //! ```no_run
-//! use twinstore_faults::{Broker, Stage, Topic};
+//! use test_support::KafkaBroker;
+//! use twinstore_faults::{Stage, Topic};
 //!
-//! let broker = Broker::shared();
+//! let broker = KafkaBroker::shared();
 //! let mut topic = Topic::create(broker, "clicks", 4, 1);
 //! let stage = Stage::set(broker, &topic);
 //! let stream = stage.stream(&[]);
@@ -23,11 +24,9 @@
 )]
 
 mod batch;
-mod broker;
 mod checker;
 mod disk;
 mod faults;
-mod proxy;
 mod redis;
 mod schemas;
 mod stage;
@@ -35,10 +34,8 @@ mod topic;
 mod witness;
 
 pub use batch::{BatchProject, Counts, Ended, Findings, Running, Scene, Sources, Stores, trial};
-pub use broker::Broker;
 pub use checker::Checked;
 pub use faults::{Extent, Fault, Outcome, restart, run};
-pub use proxy::{Proxy, Way};
 pub use redis::Redis;
 pub use schemas::{Schemas, Written};
 pub use stage::{Stage, Streaming};

@@ -4,7 +4,8 @@
 use std::io::Write;
 use std::time::Instant;
 
-use twinstore_faults::{Broker, Extent, Fault, restart, run};
+use test_support::KafkaBroker;
+use twinstore_faults::{Extent, Fault, restart, run};
 
 /// For how many seconds what is down stays so.
 const DOWN_S: u64 = 60;
@@ -14,7 +15,7 @@ fn main() {
     let mut number = |otherwise: u64| words.next().and_then(|word| word.parse().ok()).unwrap_or(otherwise);
     let (times, clicks, seed) = (number(20), number(5_000), number(1));
     let named: Vec<String> = words.collect();
-    let broker = Broker::start();
+    let broker = KafkaBroker::start();
     let mut is_wrong = false;
     println!(
         "| {:<24} | {:>5} | {:>8} | {:>4} | {:>7} | {:>9} | {:>12} | {:>7} | {:>11} | {:>9} | {:>5} |",

@@ -16,12 +16,12 @@ use registry::Registry;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::broker::Broker;
 use crate::checker::{self, Checked};
 use crate::redis::Redis;
 use crate::schemas::{Schemas, Written};
 use crate::topic::{Topic, now};
 use crate::witness::{Seen, Witness};
+use test_support::KafkaBroker;
 
 /// How long a stream may take to bring everything into the log.
 const BOUND: Duration = Duration::from_secs(180);
@@ -61,17 +61,17 @@ pub struct Streaming {
 
 impl Stage {
     /// A project that follows a topic.
-    pub fn set(broker: &Broker, topic: &Topic) -> Self {
+    pub fn set(broker: &KafkaBroker, topic: &Topic) -> Self {
         Self::at(topic, &Places { brokers: broker.address(), ..Places::default() })
     }
 
     /// The same, through the broker's proxy.
-    pub fn proxied(broker: &Broker, topic: &Topic) -> Self {
+    pub fn proxied(broker: &KafkaBroker, topic: &Topic) -> Self {
         Self::at(topic, &Places { brokers: broker.proxied(), ..Places::default() })
     }
 
     /// A project whose online store is a Redis, through its proxy.
-    pub fn with_redis(broker: &Broker, topic: &Topic, redis: &Redis) -> Self {
+    pub fn with_redis(broker: &KafkaBroker, topic: &Topic, redis: &Redis) -> Self {
         Self::at(topic, &Places { brokers: broker.address(), redis: Some(redis), ..Places::default() })
     }
 
@@ -92,7 +92,7 @@ impl Stage {
     }
 
     /// A project that follows a topic from a moment on, and has the clicks before it in a file.
-    pub fn with_history(broker: &Broker, topic: &Topic, from: Micros) -> Self {
+    pub fn with_history(broker: &KafkaBroker, topic: &Topic, from: Micros) -> Self {
         let folder = tempfile::tempdir().unwrap();
         topic.write_history(&folder.path().join("history.parquet"));
         let from = format!(", from: {from}");

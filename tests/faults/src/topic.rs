@@ -15,8 +15,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::broker::Broker;
 use crate::schemas::Written;
+use test_support::KafkaBroker;
 
 /// Users that click.
 pub(crate) const USERS: u64 = 300;
@@ -59,21 +59,21 @@ pub struct Topic {
 
 impl Topic {
     /// Makes a topic; its clicks follow from the seed.
-    pub fn create(broker: &Broker, name: &str, partitions: i32, seed: u64) -> Self {
+    pub fn create(broker: &KafkaBroker, name: &str, partitions: i32, seed: u64) -> Self {
         Self::with(broker, name, partitions, seed, &[])
     }
 
     /// One whose records have the broker's time.
-    pub fn of_broker_time(broker: &Broker, name: &str, partitions: i32, seed: u64) -> Self {
+    pub fn of_broker_time(broker: &KafkaBroker, name: &str, partitions: i32, seed: u64) -> Self {
         Self::with(broker, name, partitions, seed, &[("message.timestamp.type", "LogAppendTime")])
     }
 
     /// One that the broker compresses by this codec.
-    pub fn compressed(broker: &Broker, name: &str, partitions: i32, seed: u64, codec: &str) -> Self {
+    pub fn compressed(broker: &KafkaBroker, name: &str, partitions: i32, seed: u64, codec: &str) -> Self {
         Self::with(broker, name, partitions, seed, &[("compression.type", codec)])
     }
 
-    fn with(broker: &Broker, name: &str, partitions: i32, seed: u64, settings: &[(&str, &str)]) -> Self {
+    fn with(broker: &KafkaBroker, name: &str, partitions: i32, seed: u64, settings: &[(&str, &str)]) -> Self {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", broker.address()).set("linger.ms", "5");
         let admin: AdminClient<DefaultClientContext> = config.create().unwrap();

@@ -9,17 +9,18 @@ mod batch;
 
 use std::time::Duration;
 
-use twinstore_faults::{Broker, Extent, Fault, Schemas, Stage, Topic, Written, restart, run};
+use test_support::KafkaBroker;
+use twinstore_faults::{Extent, Fault, Schemas, Stage, Topic, Written, restart, run};
 
 /// A fault in short; what is left has to be right.
 fn short(fault: Fault, times: u32) {
     let extent = Extent { times, clicks: 800, down_s: 3, seed: 7 };
-    run(Broker::shared(), fault, extent).checked.expect_nothing_wrong();
+    run(KafkaBroker::shared(), fault, extent).checked.expect_nothing_wrong();
 }
 
 #[test]
 fn a_stream_brings_every_row_into_both_stores_once() {
-    let broker = Broker::shared();
+    let broker = KafkaBroker::shared();
     let mut topic = Topic::create(broker, "once", 4, 1);
     let stage = Stage::set(broker, &topic);
     let stream = stage.stream(&[]);
@@ -77,7 +78,7 @@ fn a_clock_that_is_an_hour_wrong_makes_no_row_available_before_it_was_there() {
 #[test]
 fn by_the_times_of_producers_a_clock_that_is_behind_loses_nothing_and_the_checker_sees_that_it_stamps_too_early()
  {
-    let broker = Broker::shared();
+    let broker = KafkaBroker::shared();
     let mut topic = Topic::create(broker, "behind", 2, 10);
     let mut stage = Stage::set(broker, &topic);
     stage.set_clock(-3_600);
@@ -91,7 +92,7 @@ fn by_the_times_of_producers_a_clock_that_is_behind_loses_nothing_and_the_checke
 
 #[test]
 fn without_the_position_check_the_checker_goes_red() {
-    let broker = Broker::shared();
+    let broker = KafkaBroker::shared();
     let mut topic = Topic::create(broker, "no-positions", 1, 11);
     let stage = Stage::set(broker, &topic);
     topic.produce(500);
@@ -107,7 +108,7 @@ fn without_the_position_check_the_checker_goes_red() {
 
 #[test]
 fn without_positions_in_the_commit_of_their_rows_the_checker_goes_red() {
-    let broker = Broker::shared();
+    let broker = KafkaBroker::shared();
     let mut topic = Topic::create(broker, "two-commits", 1, 12);
     let stage = Stage::set(broker, &topic);
     topic.produce(500);
@@ -121,7 +122,7 @@ fn without_positions_in_the_commit_of_their_rows_the_checker_goes_red() {
 
 #[test]
 fn without_the_compare_and_set_a_sleeper_that_wakes_up_makes_the_checker_red() {
-    let broker = Broker::shared();
+    let broker = KafkaBroker::shared();
     let mut topic = Topic::create(broker, "no-compare", 2, 13);
     let stage = Stage::set(broker, &topic);
     let without = ("TWINSTORE_TRIAL_WITHOUT", "compare-and-set");
@@ -162,7 +163,7 @@ fn an_online_store_that_lost_its_rows_is_folded_anew_while_the_stream_goes_on() 
 
 #[test]
 fn an_online_store_that_is_rebuilt_is_the_fold_of_the_log() {
-    let broker = Broker::shared();
+    let broker = KafkaBroker::shared();
     let mut topic = Topic::create(broker, "rebuilt", 2, 3);
     let stage = Stage::set(broker, &topic);
     topic.produce(1_000);
@@ -175,7 +176,7 @@ fn an_online_store_that_is_rebuilt_is_the_fold_of_the_log() {
 
 #[test]
 fn rows_that_the_topic_dropped_stop_the_stream_and_it_says_how_many() {
-    let broker = Broker::shared();
+    let broker = KafkaBroker::shared();
     let mut topic = Topic::create(broker, "gap", 1, 4);
     let stage = Stage::set(broker, &topic);
     topic.produce(100);
@@ -196,7 +197,7 @@ fn rows_that_the_topic_dropped_stop_the_stream_and_it_says_how_many() {
 
 #[test]
 fn rows_that_the_topic_dropped_before_a_stream_that_runs_had_them_stop_it() {
-    let broker = Broker::shared();
+    let broker = KafkaBroker::shared();
     let mut topic = Topic::create(broker, "gap-ahead", 1, 9);
     let stage = Stage::set(broker, &topic);
     let stream = stage.stream(&[]);
@@ -214,13 +215,13 @@ fn rows_that_the_topic_dropped_before_a_stream_that_runs_had_them_stop_it() {
 
 #[test]
 fn a_stream_that_was_killed_is_fresh_again_within_thirty_seconds() {
-    let took = restart(Broker::shared(), 20_000, 14);
+    let took = restart(KafkaBroker::shared(), 20_000, 14);
     assert!(took < Duration::from_secs(30), "{took:?}");
 }
 
 #[test]
 fn too_many_bad_rows_stop_the_stream_and_naming_a_larger_share_goes_on() {
-    let broker = Broker::shared();
+    let broker = KafkaBroker::shared();
     let mut topic = Topic::create(broker, "bad", 1, 5);
     let stage = Stage::set(broker, &topic);
     topic.produce(50);
@@ -235,7 +236,7 @@ fn too_many_bad_rows_stop_the_stream_and_naming_a_larger_share_goes_on() {
 
 #[test]
 fn at_the_seam_of_history_and_stream_no_row_is_lost_and_none_counts_twice() {
-    let broker = Broker::shared();
+    let broker = KafkaBroker::shared();
     let mut topic = Topic::create(broker, "seam", 2, 6);
     topic.has_twins = false;
     topic.produce(2_000);
@@ -248,7 +249,7 @@ fn at_the_seam_of_history_and_stream_no_row_is_lost_and_none_counts_twice() {
 
 #[test]
 fn a_log_that_is_compacted_meanwhile_loses_nothing() {
-    let broker = Broker::shared();
+    let broker = KafkaBroker::shared();
     let mut topic = Topic::create(broker, "compacted", 2, 8);
     let stage = Stage::set(broker, &topic);
     let stream = stage.stream(&["--flush-rows", "50"]);
@@ -282,7 +283,7 @@ fn rows_that_are_pushed_without_a_broker_go_into_both_stores_once_through_kills(
 
 #[test]
 fn records_of_every_format_come_into_both_stores_by_a_schema_from_a_file() {
-    let broker = Broker::shared();
+    let broker = KafkaBroker::shared();
     for (name, written) in [("avro", Written::Avro), ("protobuf", Written::Protobuf)] {
         let mut topic = Topic::create(broker, name, 2, 9);
         topic.written = written;
@@ -297,7 +298,7 @@ fn records_of_every_format_come_into_both_stores_by_a_schema_from_a_file() {
 
 #[test]
 fn framed_records_are_read_by_the_registrys_schemas_and_one_it_does_not_have_is_a_dead_letter() {
-    let broker = Broker::shared();
+    let broker = KafkaBroker::shared();
     let framed = [("framed-avro", Written::FramedAvro), ("framed-protobuf", Written::FramedProtobuf)];
     for (name, written) in framed {
         let mut topic = Topic::create(broker, name, 2, 10);
@@ -321,7 +322,7 @@ fn framed_records_are_read_by_the_registrys_schemas_and_one_it_does_not_have_is_
 
 #[test]
 fn a_stream_waits_for_a_schema_registry_that_is_down_and_refuses_no_row() {
-    let broker = Broker::shared();
+    let broker = KafkaBroker::shared();
     let mut topic = Topic::create(broker, "schemas-down", 2, 11);
     topic.written = Written::FramedAvro;
     let schemas = Schemas::start();
@@ -342,7 +343,7 @@ fn a_stream_waits_for_a_schema_registry_that_is_down_and_refuses_no_row() {
 
 #[test]
 fn settings_of_kafka_are_passed_on_and_what_this_build_cannot_do_is_said_in_a_sentence() {
-    let broker = Broker::shared();
+    let broker = KafkaBroker::shared();
     for (number, (key, value, part)) in [
         ("security.protocol", "ssl", "needs OpenSSL"),
         ("ssl.ca.location", "ca.pem", "needs OpenSSL"),
@@ -366,7 +367,7 @@ fn settings_of_kafka_are_passed_on_and_what_this_build_cannot_do_is_said_in_a_se
 
 #[test]
 fn a_topic_of_a_codec_that_this_build_lacks_stops_the_stream_and_others_are_read() {
-    let broker = Broker::shared();
+    let broker = KafkaBroker::shared();
     for codec in ["gzip", "lz4", "snappy"] {
         let mut topic = Topic::compressed(broker, codec, 1, 13, codec);
         let stage = Stage::set(broker, &topic);

@@ -4,7 +4,7 @@ use super::tree::{File, Tree, Violation};
 use super::{hold, in_sample, in_samples};
 
 /// Each room with the rooms that it may depend on. A new room gets a line here.
-const ROOMS: [(&str, &[&str]); 23] = [
+const ROOMS: [(&str, &[&str]); 24] = [
     ("feature", &[]),
     ("locks", &["feature"]),
     ("proto", &[]),
@@ -21,7 +21,8 @@ const ROOMS: [(&str, &[&str]); 23] = [
     ),
     ("cli", &["feature", "project"]),
     ("tests", &[]),
-    ("tests/faults", &["feature", "registry", "offline", "online", "project"]),
+    ("test-support", &[]),
+    ("tests/faults", &["feature", "registry", "offline", "online", "project", "test-support"]),
     ("examples/replay", &["feature"]),
     ("benches/get", &["proto"]),
     ("benches/hot", &["feature", "online"]),

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::proxy::Proxy;
 use super::*;
 use crate::contract::{Sample, key, moment, read, write};
 use crate::{Change, Followed, HotTier, TableOptions, TierOptions};
+use test_support::Proxy;
 
 /// How old a row may be: a silent connection is asked every second, and given two to answer.
 const STALENESS: Duration = Duration::from_secs(3);
@@ -87,7 +87,7 @@ impl Behind {
                 }
             });
         });
-        servers::eventually("the tier follows", || tier.counts().is_followed);
+        test_support::eventually("the tier follows", || tier.counts().is_followed);
         Behind { tier, markers, marked: Default::default(), _stop: stop }
     }
 
@@ -101,7 +101,7 @@ impl Behind {
             heard.redis.replace(marker, &[], Some(mark)).await?;
             let began = Instant::now();
             while heard.times(marker) == before {
-                assert!(began.elapsed() < servers::BOUND, "never told");
+                assert!(began.elapsed() < test_support::BOUND, "never told");
                 tokio::task::yield_now().await;
             }
         }
@@ -196,7 +196,7 @@ impl Shared {
         write(&self.writer, &view, &key("a"), &new).await;
         let acknowledged = Instant::now();
         while read(&*self.behind.tier, &view, &key("a")).await.as_ref() != Some(&new) {
-            assert!(acknowledged.elapsed() < servers::BOUND, "never seen");
+            assert!(acknowledged.elapsed() < test_support::BOUND, "never seen");
             tokio::task::yield_now().await;
         }
         acknowledged.elapsed()
@@ -204,7 +204,7 @@ impl Shared {
 }
 
 /// Cuts the connections that tell of changes, as the server sees them.
-fn cut_tracking(server: &Server) {
+fn cut_tracking(server: &RedisServer) {
     let clients = server.says("CLIENT LIST");
     let tracking = clients.lines().filter(|line| {
         line.split(' ').any(|field| field.strip_prefix("flags=").is_some_and(|flags| flags.contains('t')))
@@ -219,7 +219,7 @@ fn cut_tracking(server: &Server) {
 
 #[test]
 fn what_another_wrote_is_seen_as_soon_as_it_is_told() {
-    let server = Server::start(&[]);
+    let server = RedisServer::start(&[]);
     let mut shared = Shared::new(&server.url(), &server.url());
     let longest = wait_for(async {
         let mut longest = Duration::ZERO;
@@ -234,11 +234,11 @@ fn what_another_wrote_is_seen_as_soon_as_it_is_told() {
 
 #[test]
 fn what_another_wrote_is_seen_in_time_although_the_connection_that_tells_is_cut() {
-    let server = Server::start(&[]);
+    let server = RedisServer::start(&[]);
     let mut shared = Shared::new(&server.url(), &server.url());
     wait_for(async {
         for _ in 0..20 {
-            servers::eventually("it follows again", || {
+            test_support::eventually("it follows again", || {
                 shared.behind.tier.counts().is_followed && server.says("CLIENT LIST").contains("flags=t")
             });
             let took = shared.is_seen_after(&|| cut_tracking(&server)).await;
@@ -249,17 +249,17 @@ fn what_another_wrote_is_seen_in_time_although_the_connection_that_tells_is_cut(
 
 #[test]
 fn what_another_wrote_is_seen_in_time_although_the_connection_that_tells_falls_silent() {
-    let server = Server::start(&[]);
-    let proxy = Proxy::start(server.port);
+    let server = RedisServer::start(&[]);
+    let proxy = Proxy::marking(server.port, b"TRACKING");
     let mut shared = Shared::new(&format!("redis://127.0.0.1:{}", proxy.port), &server.url());
-    let took = wait_for(shared.is_seen_after(&|| proxy.silence()));
+    let took = wait_for(shared.is_seen_after(&|| proxy.silence_marked()));
     assert!(took < STALENESS + SLACK, "{took:?}");
     assert!(took > Duration::from_millis(500), "it fell silent after all of it was told: {took:?}");
 }
 
 #[test]
 fn what_another_wrote_is_seen_in_time_after_a_server_stood_still() {
-    let server = Server::start(&[]);
+    let server = RedisServer::start(&[]);
     let mut shared = Shared::new(&server.url(), &server.url());
     let view = shared.sample.view.id.clone();
     let old = shared.row();
@@ -269,11 +269,11 @@ fn what_another_wrote_is_seen_in_time_after_a_server_stood_still() {
     server.signal("STOP");
     // Nobody can write; what is held is what the store holds.
     assert_eq!(wait_for(read(&*shared.behind.tier, &view, &key("a"))), Some(old.clone()));
-    servers::eventually("its silence is noticed", || !shared.behind.tier.counts().is_followed);
+    test_support::eventually("its silence is noticed", || !shared.behind.tier.counts().is_followed);
     let absent = wait_for(shared.behind.read(&[Read { view: &view, keys: &[key("absent")] }]));
     assert!(matches!(absent, Err(OnlineError::Unavailable { .. })), "{absent:?}");
     server.signal("CONT");
-    servers::eventually("it is followed again", || shared.behind.tier.counts().is_followed);
+    test_support::eventually("it is followed again", || shared.behind.tier.counts().is_followed);
     let took = wait_for(shared.is_seen_after(&|| {}));
     assert!(took < STALENESS, "{took:?}");
 }

@@ -1,12 +1,12 @@
 //! Users, TLS, Sentinels and clusters that change.
 
-use super::servers::{Watched, eventually};
 use super::*;
 use crate::contract::{Sample, key, read, write};
+use test_support::{WatchedRedis, eventually};
 
 #[test]
 fn a_user_needs_no_more_than_what_is_documented() {
-    let server = Server::start(&[]);
+    let server = RedisServer::start(&[]);
     server.says(
         "ACL SETUSER twin on >pa@ss ~tw:* resetchannels -@all +@read +@write +@scripting +@connection +info",
     );
@@ -27,7 +27,7 @@ fn a_user_needs_no_more_than_what_is_documented() {
 
 #[test]
 fn a_server_with_tls_is_trusted_by_its_authority_alone() {
-    let (server, ca) = Server::start_with_tls();
+    let (server, ca) = RedisServer::start_with_tls();
     let url = format!("rediss://{}", server.address());
     let store = opened(&format!("{url}?ca={}", ca.display()));
     let sample = Sample::new();
@@ -42,7 +42,7 @@ fn a_server_with_tls_is_trusted_by_its_authority_alone() {
 
 #[test]
 fn the_replica_that_sentinels_promote_is_written_and_read() {
-    let mut watched = Watched::start();
+    let mut watched = WatchedRedis::start();
     let store = opened(&watched.url());
     let sample = Sample::new();
     let row = sample.row(Some(1), &[]);
@@ -61,7 +61,7 @@ fn the_replica_that_sentinels_promote_is_written_and_read() {
 
 #[test]
 fn a_master_that_sentinels_do_not_know_is_named() {
-    let watched = Watched::start();
+    let watched = WatchedRedis::start();
     let refusal = refused(&watched.url().replace("/main", "/other")).to_string();
     assert!(refusal.contains("`other`"), "{refusal}");
 }
@@ -78,15 +78,16 @@ fn a_cluster_and_one_server_are_not_taken_for_each_other() {
 
 #[test]
 fn rows_of_a_slot_that_moves_are_found_while_it_moves_and_after() {
-    let cluster = Cluster::start();
+    let cluster = RedisCluster::start();
     let store = opened(&cluster.url());
     let sample = Sample::new();
     let (id, row) = (&sample.view.id, sample.row(Some(1), &[]));
     wait_for(write(&store, id, &key("a"), &row));
     let place = String::from_utf8(store.inner.keys.row(&id.to_string(), &key("a"))).unwrap();
     let slot = keys::slot(place.as_bytes());
-    let has = |server: &Server| server.says(&format!("CLUSTER COUNTKEYSINSLOT {slot}")).starts_with(":1");
-    let name = |server: &Server| server.says("CLUSTER MYID").lines().nth(1).unwrap().to_owned();
+    let has =
+        |server: &RedisServer| server.says(&format!("CLUSTER COUNTKEYSINSLOT {slot}")).starts_with(":1");
+    let name = |server: &RedisServer| server.says("CLUSTER MYID").lines().nth(1).unwrap().to_owned();
     let from = cluster.servers.iter().find(|server| has(server)).unwrap();
     let to = cluster.servers.iter().find(|server| !has(server)).unwrap();
     to.says(&format!("CLUSTER SETSLOT {slot} IMPORTING {}", name(from)));
@@ -103,7 +104,7 @@ fn rows_of_a_slot_that_moves_are_found_while_it_moves_and_after() {
 
 #[test]
 fn a_cluster_that_lost_a_server_is_unavailable_and_not_empty() {
-    let mut cluster = Cluster::start();
+    let mut cluster = RedisCluster::start();
     let store = opened(&cluster.url());
     let keys: Vec<EntityKey> = (0..100).map(|number| key(&number.to_string())).collect();
     cluster.servers[1].kill();

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::servers::BOUND;
 use super::*;
 use crate::contract::{Sample, key, moment, read, write};
+use test_support::BOUND;
 
 fn is_unavailable<T: fmt::Debug>(result: Result<T, OnlineError>) -> bool {
     matches!(result, Err(OnlineError::Unavailable { .. }))
@@ -18,7 +18,7 @@ async fn row_of(store: &Redis, sample: &Sample) -> Result<Option<Vec<u8>>, Onlin
 
 #[test]
 fn a_killed_server_is_unavailable_and_one_that_lost_its_data_is_empty() {
-    let mut server = Server::start(&[]);
+    let mut server = RedisServer::start(&[]);
     let store = opened(&server.url());
     let sample = Sample::new();
     let (id, row) = (&sample.view.id, sample.row(Some(1), &[]));
@@ -56,7 +56,7 @@ async fn once_it_answers(store: &Redis, sample: &Sample) -> Option<Vec<u8>> {
 
 #[test]
 fn a_slow_server_is_left_alone_until_it_answers_again() {
-    let server = Server::start(&[]);
+    let server = RedisServer::start(&[]);
     let patience = Patience {
         read: Duration::from_millis(200),
         limits: breaker::Limits { failures: 2, open_for: Duration::from_millis(300) },
@@ -82,7 +82,7 @@ fn a_slow_server_is_left_alone_until_it_answers_again() {
 
 #[test]
 fn a_server_emptied_under_load_gives_whole_rows_or_none_and_is_filled_again() {
-    let server = Server::start(&[]);
+    let server = RedisServer::start(&[]);
     let store = opened(&server.url());
     let sample = Sample::new();
     let rows: Vec<Vec<u8>> = (0..200).map(|version| sample.row(Some(version), &[])).collect();
@@ -110,7 +110,7 @@ fn a_server_emptied_under_load_gives_whole_rows_or_none_and_is_filled_again() {
 
 #[test]
 fn a_server_that_would_drop_features_is_refused_by_the_setting_to_change() {
-    let server = Server::start(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]);
+    let server = RedisServer::start(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]);
     let refusal = refused(&server.url()).to_string();
     assert!(refusal.contains("`allkeys-lru`") && refusal.contains("`noeviction`"), "{refusal}");
     server.says("CONFIG SET maxmemory-policy noeviction");
@@ -119,7 +119,7 @@ fn a_server_that_would_drop_features_is_refused_by_the_setting_to_change() {
 
 #[test]
 fn a_full_server_says_so_and_keeps_what_it_has() {
-    let server = Server::start(&["--maxmemory", "16mb", "--maxmemory-policy", "noeviction"]);
+    let server = RedisServer::start(&["--maxmemory", "16mb", "--maxmemory-policy", "noeviction"]);
     let store = opened(&server.url());
     let sample = Sample::new();
     let row = sample.row_with(None, &[(0, 0)], &"x".repeat(1 << 14));
@@ -138,7 +138,7 @@ fn a_full_server_says_so_and_keeps_what_it_has() {
 
 #[test]
 fn a_wrong_or_missing_password_is_one_sentence_without_it() {
-    let server = Server::start(&["--requirepass", "right"]);
+    let server = RedisServer::start(&["--requirepass", "right"]);
     let address = server.address();
     opened(&format!("redis://:right@{address}"));
     for (login, says) in [(":wrong@", "refused the user or the password"), ("", "asks for a user")] {

@@ -23,7 +23,7 @@ async fn following(
 }
 
 async fn next(told: &mut UnboundedReceiver<Change>) -> Change {
-    tokio::time::timeout(servers::BOUND, told.recv()).await.unwrap().unwrap()
+    tokio::time::timeout(test_support::BOUND, told.recv()).await.unwrap().unwrap()
 }
 
 async fn tells_of_rows_and_views(store: &Redis) {
@@ -61,7 +61,7 @@ fn every_server_of_a_cluster_tells() {
 
 #[test]
 fn an_emptied_server_tells_that_everything_changed_and_a_lost_one_ends_it() {
-    let mut server = Server::start(&[]);
+    let mut server = RedisServer::start(&[]);
     let store = opened(&server.url());
     let ended = wait_for(following(&store, async |told| {
         assert_eq!(next(told).await, Change::Everything);
@@ -77,7 +77,7 @@ fn an_emptied_server_tells_that_everything_changed_and_a_lost_one_ends_it() {
 
 #[test]
 fn a_server_that_stops_answering_is_noticed() {
-    let server = Server::start(&[]);
+    let server = RedisServer::start(&[]);
     let patience = Patience { connect: Duration::from_millis(300), ..Patience::default() };
     let ended = wait_for(async {
         let url = RedisUrl::parse(&server.url()).unwrap();

@@ -2,11 +2,11 @@
 
 use redis::{Client, Connection};
 
-use super::servers::eventually;
 use super::*;
 use crate::contract::{Sample, key, moment, read, write};
+use test_support::eventually;
 
-fn connection(server: &Server) -> Connection {
+fn connection(server: &RedisServer) -> Connection {
     Client::open(server.url()).unwrap().get_connection().unwrap()
 }
 

@@ -5,15 +5,13 @@ mod deployments;
 mod faults;
 mod following;
 mod lying;
-mod proxy;
-pub(crate) mod servers;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::*;
 use crate::contract::wait_for;
-use servers::{Cluster, Server};
+use test_support::{RedisCluster, RedisServer};
 
 /// A project that no other test uses.
 fn project() -> String {
@@ -39,8 +37,8 @@ impl<T> Shared<T> {
     }
 }
 
-static SERVER: Shared<Server> = Shared::new();
-static CLUSTER: Shared<Cluster> = Shared::new();
+static SERVER: Shared<RedisServer> = Shared::new();
+static CLUSTER: Shared<RedisCluster> = Shared::new();
 
 fn opened(url: &str) -> Redis {
     wait_for(Redis::open(&RedisUrl::parse(url).unwrap(), &project())).unwrap()
@@ -50,14 +48,14 @@ fn refused(url: &str) -> OnlineError {
     wait_for(Redis::open(&RedisUrl::parse(url).unwrap(), &project())).unwrap_err()
 }
 
-fn one() -> (Arc<Server>, Redis) {
-    let server = SERVER.get(|| Server::start(&[]));
+fn one() -> (Arc<RedisServer>, Redis) {
+    let server = SERVER.get(|| RedisServer::start(&[]));
     let store = opened(&server.url());
     (server, store)
 }
 
-fn cluster() -> (Arc<Cluster>, Redis) {
-    let cluster = CLUSTER.get(Cluster::start);
+fn cluster() -> (Arc<RedisCluster>, Redis) {
+    let cluster = CLUSTER.get(RedisCluster::start);
     let store = opened(&cluster.url());
     (cluster, store)
 }

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{SMALL, Strike};
-use crate::proxy::Way;
+use test_support::Way;
 
 impl Strike<'_> {
     fn stay_down(&self) {

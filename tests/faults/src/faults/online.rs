@@ -4,8 +4,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::{SMALL, Strike};
-use crate::proxy::Way;
 use crate::redis::Redis;
+use test_support::Way;
 
 /// Longer than a write to Redis is waited for.
 const SILENCE: Duration = Duration::from_secs(12);

@@ -1,11 +1,12 @@
 //! Records of a broker's topic: each is in the log, among the dead letters, or left out and counted.
 
 use serde_json::Value;
-use twinstore_faults::{Broker, Stage, Topic};
+use test_support::KafkaBroker;
+use twinstore_faults::{Stage, Topic};
 
 #[test]
 fn of_records_of_a_brokers_topic_each_is_in_the_log_or_a_dead_letter_or_left_out_and_counted() {
-    let broker = Broker::shared();
+    let broker = KafkaBroker::shared();
     let mut topic = Topic::create(broker, "accounted", 3, 12);
     topic.produce(400);
     // Half of the clicks happened before the stream begins: history has them.

@@ -1,33 +1,33 @@
 //! A Kafka broker for this process: it ends when the process does.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
+use crate::port::free_port;
 use crate::proxy::Proxy;
 
 /// A broker on a port of its own.
 #[derive(Debug)]
-pub struct Broker {
+pub struct KafkaBroker {
     folder: TempDir,
     /// Where it listens.
     pub port: u16,
-    /// Where it listens for those who come through the proxy.
+    /// Where it listens for the proxy.
     second: u16,
-    /// The way that some streams take to it.
+    /// In front of the second port.
     pub proxy: Proxy,
     /// Ends the broker once this process is gone: it waits for the end of its standard input.
     _watcher: Child,
 }
 
-impl Broker {
+impl KafkaBroker {
     /// The broker that all tests of a process share.
-    pub fn shared() -> &'static Broker {
-        static SHARED: OnceLock<Broker> = OnceLock::new();
-        SHARED.get_or_init(Broker::start)
+    pub fn shared() -> &'static KafkaBroker {
+        static SHARED: OnceLock<KafkaBroker> = OnceLock::new();
+        SHARED.get_or_init(KafkaBroker::start)
     }
 
     /// Starts a broker; installs it first where it is not there.
@@ -51,7 +51,7 @@ impl Broker {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Where clients find it who come through the proxy.
+    /// The same for clients behind the proxy.
     pub fn proxied(&self) -> String {
         format!("127.0.0.1:{}", self.proxy.port)
     }
@@ -69,20 +69,9 @@ impl Broker {
     }
 }
 
-/// A port that nobody has, below those that connections get by chance: it is given up and taken again.
-pub(crate) fn free_port() -> u16 {
-    loop {
-        let free = Command::new(scripts().join("free-port")).output().unwrap();
-        let port: u16 = String::from_utf8(free.stdout).unwrap().trim().parse().unwrap();
-        if port < 32_768 && TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
-
 /// The scripts of the repository.
 fn scripts() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts")
 }
 
 fn script(words: &[&Path]) {

@@ -1,0 +1,33 @@
+//! Real servers for tests: Redis (one server, a cluster, behind Sentinel, with TLS), a Kafka broker, and TCP proxies in
+//! front of them. Each has a port and a folder of its own and ends with the test, also if the test's process is killed.
+//!
+//! The tests of all crates start servers here and nowhere else. This crate knows no part of the product.
+//!
+//! ```no_run
+//! use twinstore_test_support::{Proxy, RedisServer, Way, eventually};
+//!
+//! let server = RedisServer::start(&[]);
+//! let proxy = Proxy::before(server.port);
+//! eventually("the server answers", || server.says("PING") == "+PONG\r\n");
+//! proxy.set(Way::Cut);
+//! ```
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a harness of tests: what goes wrong in it ends the test aloud"
+)]
+
+mod kafka;
+mod port;
+mod proxy;
+mod redis;
+mod redis_deployments;
+mod wait;
+
+pub use kafka::KafkaBroker;
+pub use port::free_port;
+pub use proxy::{Proxy, Way};
+pub use redis::RedisServer;
+pub use redis_deployments::{RedisCluster, WatchedRedis};
+pub use wait::{BOUND, eventually};
