@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use feature::{Micros, Name, ServiceRef, Span};
-use twinstore::ViewName;
+use feature::{Micros, Name, Percent, ServiceRef, Span, VersionId};
+use twinstore::{Reason, ViewName};
 
 /// A feature store: training sets that cannot leak, and the same features online.
 #[derive(Parser, Debug)]
@@ -119,6 +119,22 @@ pub enum Command {
     /// Look up what is defined
     #[command(subcommand)]
     Registry(RegistryCommand),
+    /// Make a version of a service answer its own name, once its gates pass
+    ///
+    /// The gates look at what both stores hold of every view that the version reads, beside what they hold of the
+    /// live version's; all that fail are said at once. With --percent it answers as a canary, for a stable share of the
+    /// entities by the service's first join key. Servers follow within a second, and every answer is of one version.
+    Cutover(CutoverArgs),
+    /// End a service's canary, or make the version live again that was live before
+    ///
+    /// It has no gates and loads nothing: the version before is still written.
+    Rollback(RollbackArgs),
+    /// Show who changed what is registered, when and why
+    ///
+    /// Every change is an entry, written together with it and hashed over the entry before. The whole log is
+    /// checked: an entry that was changed, removed or moved is named, and the exit code is 1. Whoever can write the
+    /// registry's file can write all of it anew, so note the last hash elsewhere where that matters.
+    Audit(AuditArgs),
     /// Print the reference pages of the documentation, as Markdown
     #[command(hide = true)]
     Reference {
@@ -336,6 +352,51 @@ pub struct VerifyArgs {
     /// Read every file
     #[arg(long)]
     pub deep: bool,
+    /// How the result is written
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
+/// What `cutover` takes.
+#[derive(Args, Debug)]
+pub struct CutoverArgs {
+    /// The version that is to answer its service's own name
+    #[arg(value_name = "S@V")]
+    pub to: VersionId,
+    /// Answer for this share of the entities, in whole per cent: 0 ends the canary, 100 makes the version live
+    #[arg(long, value_name = "N", default_value_t = Percent::ALL)]
+    pub percent: Percent,
+    /// Why, for the audit log
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<Reason>,
+    /// Cut over although gates fail, for this reason, which the audit log keeps with what they say
+    #[arg(long = "override", value_name = "REASON")]
+    pub overriding: Option<Reason>,
+    /// How the result is written
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
+/// What `rollback` takes.
+#[derive(Args, Debug)]
+pub struct RollbackArgs {
+    /// The service
+    #[arg(value_name = "S")]
+    pub service: Name,
+    /// Why, for the audit log
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<Reason>,
+    /// How the result is written
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
+/// What `audit` takes.
+#[derive(Args, Debug)]
+pub struct AuditArgs {
+    /// Only entries about this name, or name@version
+    #[arg(value_name = "NAME[@V]")]
+    pub subject: Option<String>,
     /// How the result is written
     #[command(flatten)]
     pub format: FormatArg,

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use twinstore::{HelpTopic, ProjectError};
+use feature::VersionId;
+use twinstore::{Gate, HelpTopic, ProjectError};
 
 use crate::help;
 
@@ -32,6 +33,7 @@ impl Failure {
             ProjectError::EmptyRange { from, to } => {
                 Some(format!("--from {from} does not lie before --to {to}"))
             }
+            ProjectError::GatesFailed { to, failed } => Some(gates(to, failed)),
             ProjectError::BadShare => Some("--max-bad-share is a share: a number from 0 to 1".to_owned()),
             ProjectError::Metrics { address, source } => {
                 Some(format!("--metrics {address}: {source}: name a free HOST:PORT"))
@@ -43,6 +45,13 @@ impl Failure {
         }
         Self(helped(error, error.help()))
     }
+}
+
+/// Everything that holds up a cutover, a line each, and what can be done about it.
+fn gates(to: &VersionId, failed: &[Gate]) -> String {
+    let lines: Vec<String> = failed.iter().map(|gate| helped(&gate.said, gate.help.clone())).collect();
+    let rest = help::in_commands(&HelpTopic::OverrideGates);
+    format!("{to} does not answer in the place of the live version yet:\n{}\n{rest}", lines.join("\n"))
 }
 
 /// A message, and the command or the flag that helps.

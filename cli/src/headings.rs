@@ -170,8 +170,21 @@ pub const CHECKED: Printed = Printed {
     ],
 };
 
+pub const AUDITED: Printed = Printed {
+    by: "`audit`",
+    columns: &[
+        ("entry", "the entry's number"),
+        ("when", "when it was done, by the clock of whoever did it"),
+        ("actor", "who did it: the setting `actor`, else the user of the operating system"),
+        ("action", "what was done"),
+        ("subject", "to what"),
+        ("change", "what it was and what it is since; hashes are cut"),
+        ("why", "the reason that was given, and what else belongs to the entry"),
+    ],
+};
+
 /// Every table, in the order of the documentation.
-pub const ALL: [&Printed; 12] = [
+pub const ALL: [&Printed; 13] = [
     &LOADED,
     &STREAMED,
     &LETTERS,
@@ -184,4 +197,5 @@ pub const ALL: [&Printed; 12] = [
     &FEATURES,
     &FOUND,
     &CHECKED,
+    &AUDITED,
 ];

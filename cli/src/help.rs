@@ -8,6 +8,15 @@ pub fn in_commands(topic: &HelpTopic) -> String {
         HelpTopic::OpenProject => "name the project's folder with --project".to_owned(),
         HelpTopic::RegisterDefinitions => "run `twinstore apply` first".to_owned(),
         HelpTopic::Backfill(view) => format!("run `twinstore backfill {view}` first"),
+        HelpTopic::Rebuild(view) => format!("run `twinstore online rebuild {view}` first"),
+        HelpTopic::DeadLetters(view) => format!("`twinstore dead-letter list {view}` has them"),
+        HelpTopic::StreamMetrics => {
+            "the metric twinstore_stream_stage_seconds of `twinstore stream` or `serve` has them".to_owned()
+        }
+        HelpTopic::OverrideGates => {
+            "mend that, or cut over all the same with `--override REASON`, which the audit log keeps"
+                .to_owned()
+        }
         HelpTopic::Serve => "start it with `twinstore serve`".to_owned(),
         HelpTopic::ServeAgain => "restart `twinstore serve`".to_owned(),
         HelpTopic::OtherOutput => "name another file with --out".to_owned(),

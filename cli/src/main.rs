@@ -16,6 +16,7 @@ mod headings;
 mod help;
 mod interruption;
 mod progress;
+mod user;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

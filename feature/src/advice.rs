@@ -34,6 +34,14 @@ pub enum HelpTopic {
     RegisterDefinitions,
     /// Load the history of a view.
     Backfill(VersionId),
+    /// Write the online rows of a view again from its log.
+    Rebuild(VersionId),
+    /// Look at the rows of a view that were refused.
+    DeadLetters(VersionId),
+    /// Look at the metrics of streams.
+    StreamMetrics,
+    /// Cut over in spite of gates that fail.
+    OverrideGates,
     /// Serve the project.
     Serve,
     /// Stop the server of the project, and serve it again.

@@ -20,6 +20,7 @@ mod advice;
 mod aggregate;
 mod answer;
 mod bytes;
+mod canary;
 mod exact;
 mod given;
 mod key;
@@ -42,6 +43,7 @@ pub use aggregate::{
     QuantileSketch, Ranked, State, finish,
 };
 pub use answer::{Answer, Cell, Status, Times, is_alive, is_kept};
+pub use canary::{Canary, NotAPercent, Percent};
 pub use exact::{FloatSum, IntSquareSum};
 pub use given::{Given, field, from_json, limits};
 pub use key::{EntityKey, KeyError};

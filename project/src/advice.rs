@@ -47,6 +47,7 @@ impl ProjectError {
             Self::NothingRegistered { .. } => Some(HelpTopic::RegisterDefinitions),
             Self::Unreachable { .. } => Some(HelpTopic::Serve),
             Self::NoServerAddress { .. } => Some(HelpTopic::ServeAgain),
+            Self::GatesFailed { .. } => Some(HelpTopic::OverrideGates),
             Self::SpineIsOutput { .. } => Some(HelpTopic::OtherOutput),
             Self::Offline(error) => error.help(),
             Self::Materializer(error) => error.help(),

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use feature::{Micros, Name, VersionId, counted};
 use thiserror::Error;
 
+use crate::rollout::Gate;
+
 /// Why something cannot be done with a project.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -273,6 +275,17 @@ pub enum ProjectError {
     /// Not all requests were answered in the time to drain.
     #[error("some requests were still in flight when the time to drain was up, and were cut off")]
     CutOff,
+    /// Gates of a cutover fail.
+    #[error(
+        "{to} does not answer in the place of the live version yet:\n{}",
+        .failed.iter().map(|gate| gate.said.as_str()).collect::<Vec<_>>().join("\n")
+    )]
+    GatesFailed {
+        /// The version that was to answer.
+        to: VersionId,
+        /// The gates that failed, and what each says.
+        failed: Vec<Gate>,
+    },
     /// The caller cancelled it.
     #[error("it was cancelled before it was done: what was committed stays")]
     Cancelled,

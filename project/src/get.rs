@@ -1,11 +1,13 @@
 //! Get: the features of one entity, from the store itself or from a server.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use feature::{Field, ServicePlan, Status, Value};
+use feature::{Field, ServicePlan, ServiceRef, Status, Value};
 use online::{Reader, Store};
 use read::json::from_text;
-use read::{FeatureReader, FeatureRequest, Moment};
+use read::{FeatureReader, FeatureRequest, Moment, first_key};
+use registry::Registered;
 
 use crate::error::ProjectError;
 use crate::project::Project;
@@ -13,11 +15,13 @@ use crate::read_features::{Get, Input, NeverLoaded, ReadFeature, ReadFeatures};
 use crate::remote;
 
 pub(crate) async fn get(project: &Project, get: &Get) -> Result<ReadFeatures, ProjectError> {
-    let plan = project.service(&get.service).await?;
-    let request = request(&plan, &get.values)?;
+    let registered = project.registered().await?;
+    let live = Arc::new(registered.service_plan(&get.service)?);
+    let request = request(&live, &get.values)?;
     let mut read = match &get.server {
-        Some(address) => remote::get(address, &plan, request, get.at).await?,
+        Some(address) => remote::get(address, &get.service, request, get.at).await?,
         None => {
+            let (plan, request) = answering(&registered, get, live, request)?;
             let reader = FeatureReader::new(plan.clone())?;
             let request = reader.validate(request, 1)?;
             let moment = get.at.map_or_else(|| Moment::Now(project.now()), Moment::At);
@@ -45,10 +49,32 @@ pub(crate) async fn get(project: &Project, get: &Get) -> Result<ReadFeatures, Pr
             }
         }
     };
+    let plan = registered.service_plan(&ServiceRef::Exact(read.service.clone()))?;
     for feature in &mut read.features {
         feature.is_fresh = is_fresh(&plan, feature);
     }
     Ok(read)
+}
+
+/// The version that answers, as a server decides it, and the request in its types: a canary in the place of the live
+/// version for some of the entities.
+fn answering(
+    registered: &Registered,
+    get: &Get,
+    live: Arc<ServicePlan>,
+    request: FeatureRequest<Vec<Value>>,
+) -> Result<(Arc<ServicePlan>, FeatureRequest<Vec<Value>>), ProjectError> {
+    let ServiceRef::Live(name) = &get.service else { return Ok((live, request)) };
+    let canary = registered.rollout(name).and_then(|rollout| rollout.canary.as_ref());
+    let answers = canary.zip(live.keys.first()).filter(|(canary, key)| {
+        let column = request.entities.iter().find(|(name, _)| name == key.name.as_str());
+        let key = column.and_then(|(_, column)| first_key(key, column.clone()));
+        key.is_some_and(|key| canary.answers(&key))
+    });
+    let Some((canary, _)) = answers else { return Ok((live, request)) };
+    let plan = Arc::new(registered.service_plan(&ServiceRef::Exact(canary.version.clone()))?);
+    let request = self::request(&plan, &get.values)?;
+    Ok((plan, request))
 }
 
 async fn never_loaded(

@@ -67,6 +67,7 @@
 #![recursion_limit = "256"]
 
 mod advice;
+mod audit;
 mod clock;
 mod dead_letters;
 mod definitions;
@@ -83,6 +84,7 @@ mod project;
 mod pushing;
 mod read_features;
 mod remote;
+mod rollout;
 mod run;
 mod serving;
 mod settings;
@@ -96,7 +98,7 @@ mod verify;
 pub use dead_letters::{DeadLetterChoice, RefusedRow};
 pub use definitions::{Meaning, RemovedDefinition};
 pub use error::ProjectError;
-pub use feature::{Advice, HelpTopic};
+pub use feature::{Advice, Canary, HelpTopic, Percent};
 pub use load::{Backfill, FailedLoad, Loaded, Loads, Materialize};
 pub use materializer::{EventRange, LoadReport, ReplayReport, StreamReport};
 pub use offline::{LogRange, Summary, end_files};
@@ -107,9 +109,11 @@ pub use pushing::{Pushed, RefusedLine};
 pub use read::json::AsJson;
 pub use read_features::{Get, Input, NeverLoaded, ReadFeature, ReadFeatures};
 pub use registry::{
-    FoundFeature, Kind, Plan, Reach, ServiceShown, Shown, ShownFeature, UNKNOWN as USED_BEFORE_RECORDS,
+    AuditAction, AuditEntry, AuditLog, BackInTime, FoundFeature, Kind, Moved, NotAReason, Plan, Reach,
+    Reason, Rollout, ServiceShown, Shown, ShownFeature, UNKNOWN as USED_BEFORE_RECORDS,
     reference as definitions_reference,
 };
+pub use rollout::{CutOver, CutOverDone, Gate, GateKind};
 pub use run::{Event, Progress, Run};
 pub use serving::Serve;
 pub use settings::{Location, SETTINGS, ServeSettings, Setting, Settings, StreamSettings};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use feature::{Name, ServicePlan, ServiceRef};
 use materializer::ReplayReport;
-use registry::{Kind, Listed};
+use registry::{AuditLog, Kind, Listed, Moved, Reason};
 
 use crate::dead_letters::{DeadLetterChoice, RefusedRow};
 use crate::definitions::{Meaning, RemovedDefinition};
@@ -17,6 +17,7 @@ use crate::plan::{AppliedPlan, PlannedChanges};
 use crate::project::Project;
 use crate::pushing::Pushed;
 use crate::read_features::{Get, ReadFeatures};
+use crate::rollout::{CutOver, CutOverDone};
 use crate::run::Run;
 use crate::serving::Serve;
 use crate::streaming::{FollowStreams, StreamOutcome};
@@ -25,7 +26,8 @@ use crate::training_set::{BuildTrainingSet, BuiltTrainingSet, TrainingSetCheck};
 use crate::upkeep::{OptimizedView, RebuiltView};
 use crate::verify::Verified;
 use crate::{
-    dead_letters, definitions, get, load, plan, pushing, serving, streaming, training_set, upkeep, verify,
+    audit, dead_letters, definitions, get, load, plan, pushing, rollout, serving, streaming, training_set,
+    upkeep, verify,
 };
 
 impl Project {
@@ -72,6 +74,22 @@ impl Project {
     /// Removes a definition that nothing reads: an entity, a source, or a version that was never used.
     pub async fn remove(&self, name: &str, kind: Option<Kind>) -> Result<RemovedDefinition, ProjectError> {
         definitions::remove(self, name, kind).await
+    }
+
+    /// Makes a version answer its service's own name, for all of its entities or for some, once its gates pass or are
+    /// overridden.
+    pub async fn cut_over(&self, cutover: &CutOver) -> Result<CutOverDone, ProjectError> {
+        rollout::cut_over(self, cutover).await
+    }
+
+    /// Ends a service's canary, or, where it has none, makes the version live that was live before.
+    pub async fn roll_back(&self, service: &Name, reason: Option<&Reason>) -> Result<Moved, ProjectError> {
+        rollout::roll_back(self, service, reason).await
+    }
+
+    /// Who changed what is registered, when and why, oldest first; with what of it is not as it was written.
+    pub async fn audit(&self) -> Result<AuditLog, ProjectError> {
+        audit::audit(self).await
     }
 
     /// The rows that were refused and not loaded since.

@@ -33,6 +33,15 @@ impl Project {
         Self { settings, ..self }
     }
 
+    /// The same project, changed by this person or program where its settings do not say by whom.
+    #[must_use]
+    pub fn with_default_actor(mut self, actor: impl FnOnce() -> String) -> Self {
+        if self.settings.actor.is_empty() {
+            self.settings.actor = actor();
+        }
+        self
+    }
+
     /// Its folder.
     pub fn folder(&self) -> &Path {
         &self.folder

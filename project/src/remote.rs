@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use feature::{Micros, ServicePlan, Status, Value};
+use feature::{Micros, ServiceRef, Status, Value};
 use proto::v1::{self, feature_store_client::FeatureStoreClient};
 use read::FeatureRequest;
 use tonic::transport::{Channel, Endpoint};
@@ -12,7 +12,7 @@ use crate::read_features::{ReadFeature, ReadFeatures};
 
 pub(crate) async fn get(
     address: &str,
-    plan: &ServicePlan,
+    service: &ServiceRef,
     request: FeatureRequest<Vec<Value>>,
     at: Option<Micros>,
 ) -> Result<ReadFeatures, ProjectError> {
@@ -20,7 +20,7 @@ pub(crate) async fn get(
         columns.into_iter().map(|(name, values)| (name, pack(&values))).collect()
     };
     let request = v1::GetFeaturesRequest {
-        service: plan.id.to_string(),
+        service: service.to_string(),
         features: request.features,
         entities: packed(request.entities),
         request: packed(request.request),

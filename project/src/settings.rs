@@ -17,6 +17,8 @@ use crate::error::ProjectError;
 pub struct Settings {
     /// What the project is called.
     pub project: String,
+    /// Who changes the registry, as its audit log says; empty for whoever runs the process.
+    pub actor: String,
     /// Where definitions are kept.
     pub registry: Location,
     /// Where the logs lie.
@@ -76,8 +78,13 @@ pub struct Setting {
 }
 
 /// Every key. Its twin in the environment is `TWINSTORE_` and the key in capitals, with `_` for `.`.
-pub const SETTINGS: [Setting; 10] = [
+pub const SETTINGS: [Setting; 11] = [
     Setting { key: "project", default: "twinstore", meaning: "what the project is called" },
+    Setting {
+        key: "actor",
+        default: "",
+        meaning: "who changes the registry, as the audit log says; where it is empty, the user of the operating system who runs the command",
+    },
     Setting {
         key: "registry.url",
         default: "sqlite://.twinstore/registry.db",

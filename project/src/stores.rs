@@ -17,15 +17,22 @@ use crate::project::Project;
 impl Project {
     /// The registry, made where there is none.
     pub(crate) async fn registry(&self) -> Result<Registry, ProjectError> {
-        Ok(Registry::open(&self.registry_url()).await?)
+        Ok(Registry::open(&self.registry_url()).await?.with_actor(&self.settings.actor))
+    }
+
+    /// The registry where there is one, as one who only reads makes none.
+    pub(crate) async fn registry_so_far(&self) -> Result<Option<Registry>, ProjectError> {
+        match self.registry_url().strip_prefix("sqlite://") {
+            Some(path) if !Path::new(path).exists() => Ok(None),
+            _ => Ok(Some(self.registry().await?)),
+        }
     }
 
     /// What is registered; nothing where there is no registry yet, as one who only reads makes none.
     pub(crate) async fn registered_so_far(&self) -> Result<Registered, ProjectError> {
-        let url = self.registry_url();
-        match url.strip_prefix("sqlite://") {
-            Some(path) if !Path::new(path).exists() => Ok(Registered::default()),
-            _ => Ok(self.registry().await?.registered().await?),
+        match self.registry_so_far().await? {
+            None => Ok(Registered::default()),
+            Some(registry) => Ok(registry.registered().await?),
         }
     }
 

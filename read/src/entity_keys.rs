@@ -10,6 +10,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::error::ReadError;
 use crate::request::ValidatedRequest;
+use crate::request_column::RequestColumn;
 
 /// A set of entities.
 #[derive(Debug, Default)]
@@ -87,6 +88,17 @@ impl EntityKeys {
         places.insert_unique(hash, next, hash_of);
         next
     }
+}
+
+/// The encoding of the first row's value of a join key, by which a canary is chosen: empty for a null. `None` if the
+/// column has no rows or holds no values of the key's type.
+pub fn first_key<C: RequestColumn>(key: &Field, column: C) -> Option<Vec<u8>> {
+    let array = column.read(key.data_type).ok().filter(|array| !array.is_empty())?;
+    let mut bytes = Vec::new();
+    if !KeyColumn::of(key, &array)?.write(0, &mut bytes) {
+        bytes.clear();
+    }
+    Some(bytes)
 }
 
 /// One join key of every row, ready to be encoded.

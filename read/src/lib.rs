@@ -41,6 +41,7 @@ mod result;
 mod scope;
 mod scope_cache;
 
+pub use entity_keys::first_key;
 pub use error::ReadError;
 pub use features::{FeatureCell, FeatureColumn, Features};
 pub use reader::{FeatureReader, Moment, Stage};

@@ -7,20 +7,41 @@ use sqlx::{Row, Sqlite, Transaction};
 
 use crate::canonical::hexadecimal;
 
-/// What every read of the registry depends on: what is registered, what is live, what was used.
-const REGISTERED: [&str; 4] = [
-    "SELECT 'registry ' || quote(schema_version) || quote(generation) AS line FROM registry",
-    "SELECT 'definition ' || quote(kind) || quote(name) || quote(version) || quote(hash) || quote(canonical)
+/// What every read of the registry depends on: what is registered, what is live, what was used. A table with the query of
+/// its lines; one that an older schema does not have has none.
+const REGISTERED: [(&str, &str); 6] = [
+    ("registry", "SELECT 'registry ' || quote(schema_version) || quote(generation) AS line FROM registry"),
+    (
+        "definitions",
+        "SELECT 'definition ' || quote(kind) || quote(name) || quote(version) || quote(hash) || quote(canonical)
         || quote(body) || quote(source_text) || quote(source_file) || quote(revision) AS line FROM definitions",
-    "SELECT 'live ' || quote(name) || quote(version) || quote(since) AS line FROM live_versions",
-    "SELECT 'use ' || quote(kind) || quote(name) || quote(version) || quote(used_at) || quote(used_by) AS line
+    ),
+    (
+        "live_versions",
+        "SELECT 'live ' || quote(name) || quote(version) || quote(since) AS line FROM live_versions",
+    ),
+    (
+        "uses",
+        "SELECT 'use ' || quote(kind) || quote(name) || quote(version) || quote(used_at) || quote(used_by) AS line
         FROM uses",
+    ),
+    (
+        "canaries",
+        "SELECT 'canary ' || quote(name) || quote(version) || quote(percent) || quote(since) AS line FROM canaries",
+    ),
+    (
+        "versions_before",
+        "SELECT 'before ' || quote(name) || quote(place) || quote(version) AS line FROM versions_before",
+    ),
 ];
 
 /// How it came to be what it is.
-const REVISIONS: [&str; 1] = ["SELECT 'revision ' || quote(kind) || quote(name) || quote(version)
+const REVISIONS: [(&str, &str); 1] = [(
+    "revisions",
+    "SELECT 'revision ' || quote(kind) || quote(name) || quote(version)
         || quote(revision) || quote(generation) || quote(applied_at) || quote(body) || quote(source_text)
-        || quote(source_file) AS line FROM revisions"];
+        || quote(source_file) AS line FROM revisions",
+)];
 
 /// Which of the two.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,10 +52,13 @@ pub(crate) enum Part {
 
 async fn digest(
     transaction: &mut Transaction<'_, Sqlite>,
-    queries: &[&'static str],
+    queries: &[(&str, &'static str)],
 ) -> Result<String, sqlx::Error> {
+    let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'")
+        .fetch_all(&mut **transaction)
+        .await?;
     let mut lines = Vec::new();
-    for query in queries {
+    for (_, query) in queries.iter().filter(|(table, _)| tables.iter().any(|there| there == table)) {
         let rows: Vec<SqliteRow> = sqlx::query(*query).fetch_all(&mut **transaction).await?;
         for row in rows {
             lines.push(row.try_get::<String, _>("line")?);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use feature::Advice;
+use feature::{Advice, Name, VersionId};
 use thiserror::Error;
 
 use crate::problem::Problems;
@@ -67,6 +67,26 @@ pub enum RegistryError {
     /// Another apply came between: the caller plans again.
     #[error("the registry changed since this plan was made: run plan again")]
     Stale,
+    /// A service is not answered otherwise: the caller names another version or share.
+    #[error("{to} is not made to answer: {why}")]
+    NotMoved {
+        /// The version that was to answer.
+        to: VersionId,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// There is nothing to return to: the caller names a version to cut over to.
+    #[error("{live} is live, and no version was live before it: name the version to cut over to")]
+    NoVersionBefore {
+        /// The live version.
+        live: VersionId,
+    },
+    /// Another change came between: the caller checks the gates again.
+    #[error("the registry changed while the gates of {service} were checked: run this again")]
+    ChangedMeanwhile {
+        /// The service.
+        service: Name,
+    },
     /// The registry was written by a newer version: the caller upgrades.
     #[error(
         "the registry {url} was written by a newer twinstore (schema {found}, this one knows {known}): upgrade twinstore"
@@ -129,13 +149,19 @@ impl RegistryError {
                 Some(CANNOT_OPEN | READ_ONLY) => Advice::Correct,
                 _ => Advice::Retry,
             },
-            Self::Used { .. } | Self::Moved { .. } | Self::Stale | Self::Held(_) => Advice::Retry,
+            Self::Used { .. }
+            | Self::Moved { .. }
+            | Self::Stale
+            | Self::ChangedMeanwhile { .. }
+            | Self::Held(_) => Advice::Retry,
             Self::Unknown { .. }
             | Self::Several { .. }
             | Self::Apart(_)
             | Self::Outline(_)
             | Self::Refused(_)
             | Self::Kept { .. }
+            | Self::NotMoved { .. }
+            | Self::NoVersionBefore { .. }
             | Self::Newer { .. }
             | Self::Address { .. } => Advice::Correct,
             Self::Damaged { .. } | Self::File { .. } => Advice::Stop,

@@ -133,6 +133,11 @@ mod tests {
         for statement in [
             "DROP TABLE freshness",
             "DROP TABLE uses",
+            "DROP TABLE audit",
+            "DROP TABLE canaries",
+            "DROP TABLE versions_before",
+            "ALTER TABLE registry DROP COLUMN audit_entries",
+            "ALTER TABLE registry DROP COLUMN audit_hash",
             "ALTER TABLE registry DROP COLUMN digest",
             "ALTER TABLE registry DROP COLUMN revisions_digest",
             "UPDATE registry SET schema_version = 1, generation = 7",

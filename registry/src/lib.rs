@@ -21,6 +21,8 @@
 //! # }
 //! ```
 
+mod audit;
+mod auditing;
 mod body;
 mod canonical;
 mod catalog;
@@ -46,6 +48,7 @@ mod reference;
 mod registered;
 mod removal;
 mod resolve;
+mod rollout;
 mod schema;
 mod service_shown;
 mod shape;
@@ -57,6 +60,7 @@ mod uses;
 mod writing;
 mod yaml;
 
+pub use audit::{AuditAction, AuditEntry, AuditLog, BackInTime, NotAReason, Reason};
 pub use body::{Body, DefinitionId, Entity};
 pub use canonical::Canonical;
 pub use definition::Definition;
@@ -73,6 +77,7 @@ pub use reach::Reach;
 pub use reference::reference;
 pub use registered::{Listed, Registered};
 pub use removal::Removed;
+pub use rollout::{Cutover, Moved, Overridden, Rollout};
 pub use service_shown::{FoundFeature, ServiceShown, ShownFeature};
 pub use store::{Applied, Registry, Revision, Shown};
 pub use uses::Using;

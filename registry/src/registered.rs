@@ -14,6 +14,7 @@ use crate::first_use::{FirstUse, UNKNOWN};
 use crate::keys::Kind;
 use crate::nearest::did_you_mean_or_list;
 use crate::reach::{Reach, reaches};
+use crate::rollout::Rollout;
 
 /// All definitions of a registry at one generation. Reads are pure; a reader that follows the
 /// registry compares generations and takes the next one.
@@ -22,7 +23,7 @@ pub struct Registered {
     generation: u64,
     definitions: BTreeMap<DefinitionId, Definition>,
     catalog: Catalog,
-    live: BTreeMap<Name, u32>,
+    rollouts: BTreeMap<Name, Rollout>,
     uses: BTreeMap<DefinitionId, FirstUse>,
 }
 
@@ -55,7 +56,7 @@ impl Registered {
     pub(crate) fn new(
         generation: u64,
         definitions: Vec<Definition>,
-        live: BTreeMap<Name, u32>,
+        rollouts: BTreeMap<Name, Rollout>,
     ) -> Registered {
         let mut catalog = Catalog::default();
         for definition in &definitions {
@@ -66,7 +67,7 @@ impl Registered {
             }
         }
         let definitions = definitions.into_iter().map(|d| (d.id(), d)).collect();
-        Registered { generation, definitions, catalog, live, uses: BTreeMap::new() }
+        Registered { generation, definitions, catalog, rollouts, uses: BTreeMap::new() }
     }
 
     /// The same, with what is known of first uses.
@@ -172,7 +173,12 @@ impl Registered {
 
     /// The version that a service's bare name means.
     pub fn live(&self, name: &Name) -> Option<u32> {
-        self.live.get(name).copied()
+        Some(self.rollouts.get(name)?.live.version)
+    }
+
+    /// Which versions answer a service's own name.
+    pub fn rollout(&self, name: &Name) -> Option<&Rollout> {
+        self.rollouts.get(name)
     }
 
     /// A service: its live version, or exactly the version that is named.

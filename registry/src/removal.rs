@@ -5,12 +5,14 @@ use feature::Micros;
 use serde::Serialize;
 use sqlx::{Sqlite, Transaction};
 
+use crate::audit::{AuditAction, Record};
 use crate::body::DefinitionId;
 use crate::error::RegistryError;
 use crate::first_use;
 use crate::keys::Kind;
 use crate::registered::Registered;
-use crate::store::{Registry, generation};
+use crate::rollout::{self, Rollout};
+use crate::store::{Registry, advance, generation};
 
 /// A definition that was removed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -45,7 +47,13 @@ impl Registry {
         if let Some(by) = first_use::of(&mut transaction, &id).await.map_err(&failed)? {
             return Err(used(&id, &by));
         }
-        delete(&mut transaction, &id, now + 1, at).await.map_err(&failed)?;
+        let rollout = registered.rollout(&id.name).filter(|_| id.kind == Kind::FeatureService);
+        let live = delete(&mut transaction, &id, rollout, at).await.map_err(&failed)?;
+        advance(&mut transaction, now + 1, &format!("- {id} removed"), at).await.map_err(&failed)?;
+        let hash = registered.definition(&id).map(|definition| definition.hash.as_str()).unwrap_or_default();
+        let removed = Record::of(AuditAction::Remove, &id).from(format!("hash {hash}"));
+        let records = std::iter::once(removed).chain(live).collect();
+        self.record(&mut transaction, records, at, &failed).await?;
         self.commit(transaction, &failed).await?;
         let file = registered.definition(&id).map(|definition| definition.file.to_string());
         Ok(Removed { id, file: file.unwrap_or_default(), generation: registered.generation() + 1 })
@@ -80,6 +88,13 @@ fn refuse_what_is_needed(registered: &Registered, id: &DefinitionId) -> Result<(
     if let Some(first) = registered.first_use(id) {
         return Err(used(id, &first.by));
     }
+    let canary = registered.rollout(&id.name).and_then(|rollout| rollout.canary.as_ref());
+    if id.kind == Kind::FeatureService
+        && canary.is_some_and(|canary| Some(&canary.version) == id.version_id().as_ref())
+    {
+        let why = format!("it answers as the canary of {}: end that first", id.name);
+        return Err(RegistryError::Kept { what: id.to_string(), why });
+    }
     let readers: Vec<String> = registered.dependents(id).iter().map(|reach| reach.id.to_string()).collect();
     match readers.as_slice() {
         [] => Ok(()),
@@ -99,14 +114,14 @@ fn used(id: &DefinitionId, by: &str) -> RegistryError {
     RegistryError::Kept { what: id.to_string(), why }
 }
 
-/// Deletes a definition and its revisions. Where it was the live version of a service, the lowest that is
-/// left is live.
+/// Deletes a definition and its revisions. Where it was the live version of a service, the one before it is live
+/// again, else the lowest that is left: gives what there is to record of that.
 async fn delete(
     transaction: &mut Transaction<'_, Sqlite>,
     id: &DefinitionId,
-    generation: i64,
+    rollout: Option<&Rollout>,
     at: Micros,
-) -> Result<(), sqlx::Error> {
+) -> Result<Option<Record>, sqlx::Error> {
     let version = i64::from(id.version.unwrap_or(0));
     for table in ["definitions", "revisions"] {
         let delete = match table {
@@ -116,25 +131,26 @@ async fn delete(
         let delete = sqlx::query(delete).bind(id.kind.name()).bind(id.name.as_str()).bind(version);
         delete.execute(&mut **transaction).await?;
     }
-    if id.kind == Kind::FeatureService {
-        let gone = "DELETE FROM live_versions WHERE name = $1 AND version = $2";
-        let gone = sqlx::query(gone).bind(id.name.as_str()).bind(version);
-        if gone.execute(&mut **transaction).await?.rows_affected() > 0 {
-            let next = "INSERT INTO live_versions (name, version, since)
-                SELECT name, MIN(version), $2 FROM definitions
-                WHERE kind = 'feature_service' AND name = $1 GROUP BY name";
-            sqlx::query(next).bind(id.name.as_str()).bind(at.get()).execute(&mut **transaction).await?;
-        }
+    let (Some(rollout), Some(removed)) = (rollout, id.version_id()) else { return Ok(None) };
+    let mut before = rollout.without(&removed).before;
+    let back = if rollout.live == removed { before.pop() } else { None };
+    rollout::put_before(transaction, &id.name, &before).await?;
+    let gone = "DELETE FROM live_versions WHERE name = $1 AND version = $2";
+    let gone = sqlx::query(gone).bind(id.name.as_str()).bind(version);
+    if gone.execute(&mut **transaction).await?.rows_affected() == 0 {
+        return Ok(None);
     }
-    sqlx::query("INSERT INTO applies (generation, applied_at, summary) VALUES ($1, $2, $3)")
-        .bind(generation)
+    let next = "INSERT INTO live_versions (name, version, since)
+        SELECT name, COALESCE($3, MIN(version)), $2 FROM definitions
+        WHERE kind = 'feature_service' AND name = $1 GROUP BY name RETURNING version";
+    let next: Option<i64> = sqlx::query_scalar(next)
+        .bind(id.name.as_str())
         .bind(at.get())
-        .bind(format!("- {id} removed"))
-        .execute(&mut **transaction)
+        .bind(back.map(|back| i64::from(back.version)))
+        .fetch_optional(&mut **transaction)
         .await?;
-    sqlx::query("UPDATE registry SET generation = $1 WHERE id = 1")
-        .bind(generation)
-        .execute(&mut **transaction)
-        .await?;
-    Ok(())
+    let service = DefinitionId { version: None, ..id.clone() };
+    Ok(next.map(|next| {
+        Record::of(AuditAction::GoLive, &service).from(id.reference()).to(format!("{}@{next}", id.name))
+    }))
 }

@@ -2,12 +2,53 @@
 
 /// The schema that this version writes. A registry with a greater one was written by a newer
 /// version and is refused.
-pub(crate) const SCHEMA: i64 = 4;
+pub(crate) const SCHEMA: i64 = 6;
 
 /// What brings each schema to the next, the first of them schema 1 to 2: a new registry is made as schema
 /// 1 and brought on the same way.
-pub(crate) const MIGRATIONS: [&[&str]; 3] =
-    [&[FRESHNESS], &[USES, USES_OF_BEFORE], &[DIGEST, REVISIONS_DIGEST]];
+pub(crate) const MIGRATIONS: [&[&str]; 5] = [
+    &[FRESHNESS],
+    &[USES, USES_OF_BEFORE],
+    &[DIGEST, REVISIONS_DIGEST],
+    &[AUDIT, AUDIT_ENTRIES, AUDIT_HASH],
+    &[CANARIES, VERSIONS_BEFORE],
+];
+
+/// The first schema whose contents have checksums.
+pub(crate) const WITH_DIGESTS: i64 = 4;
+
+/// Who did what, each entry hashed over the one before.
+const AUDIT: &str = "CREATE TABLE audit (
+        entry BIGINT NOT NULL PRIMARY KEY,
+        format BIGINT NOT NULL,
+        at BIGINT NOT NULL,
+        actor TEXT NOT NULL,
+        action TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        from_state TEXT,
+        to_state TEXT,
+        reason TEXT,
+        detail TEXT,
+        hash TEXT NOT NULL
+    )";
+/// The number and the hash of the last entry.
+const AUDIT_ENTRIES: &str = "ALTER TABLE registry ADD COLUMN audit_entries BIGINT NOT NULL DEFAULT 0";
+const AUDIT_HASH: &str = "ALTER TABLE registry ADD COLUMN audit_hash TEXT NOT NULL DEFAULT ''";
+
+/// The versions that answer a service's own name for some of its entities.
+const CANARIES: &str = "CREATE TABLE canaries (
+        name TEXT NOT NULL PRIMARY KEY,
+        version BIGINT NOT NULL,
+        percent BIGINT NOT NULL,
+        since BIGINT NOT NULL
+    )";
+/// The versions of a service that were live before, the latest at the greatest place.
+const VERSIONS_BEFORE: &str = "CREATE TABLE versions_before (
+        name TEXT NOT NULL,
+        place BIGINT NOT NULL,
+        version BIGINT NOT NULL,
+        PRIMARY KEY (name, place)
+    )";
 
 /// The checksums of what the registry holds.
 const DIGEST: &str = "ALTER TABLE registry ADD COLUMN digest TEXT NOT NULL DEFAULT ''";

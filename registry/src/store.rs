@@ -1,14 +1,17 @@
 //! The registry in SQLite: opened, read whole, and changed by one apply at a time.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use feature::Micros;
 use serde::Serialize;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Sqlite, Transaction};
 
+use crate::audit::{self, AuditAction, Record};
 use crate::body::DefinitionId;
 use crate::definition::Definition;
+use crate::difference::sentence;
 use crate::digest::{self, Part};
 use crate::error::RegistryError;
 use crate::file::{self, Found, NewFile};
@@ -16,7 +19,8 @@ use crate::first_use::{self, FirstUse, as_text};
 use crate::plan::{Action, Plan};
 use crate::reach::Reach;
 use crate::registered::{Listed, Registered};
-use crate::schema::{MIGRATIONS, SCHEMA, TABLES};
+use crate::rollout;
+use crate::schema::{MIGRATIONS, SCHEMA, TABLES, WITH_DIGESTS};
 use crate::service_shown::ServiceShown;
 use crate::stored::{body_text, damaged, definition, number};
 
@@ -26,7 +30,11 @@ pub struct Registry {
     url: String,
     path: PathBuf,
     pool: SqlitePool,
+    actor: Arc<str>,
 }
+
+/// Who changes a registry of which nobody said so.
+const NOBODY: &str = "unnamed";
 
 /// What an apply did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -94,11 +102,19 @@ impl Registry {
         Registry::open_file(url, path).await
     }
 
+    /// The same registry, whose changes are recorded as this one's.
+    #[must_use]
+    pub fn with_actor(self, actor: &str) -> Registry {
+        let actor = if actor.is_empty() { NOBODY } else { actor };
+        Registry { actor: actor.into(), ..self }
+    }
+
     async fn open_file(url: &str, path: PathBuf) -> Result<Registry, RegistryError> {
         let opening = |error| RegistryError::of_sqlite(url, &path, "open", error);
         if file::look(&path)? == Found::Nothing {
             let new = NewFile::beside(&path).await.map_err(opening)?;
-            let made = Registry { url: url.to_owned(), path: path.clone(), pool: new.pool.clone() };
+            let pool = new.pool.clone();
+            let made = Registry { url: url.to_owned(), path: path.clone(), pool, actor: NOBODY.into() };
             made.make_tables(true).await?;
             let reason = |error| RegistryError::Address {
                 url: url.to_owned(),
@@ -107,7 +123,7 @@ impl Registry {
             new.name(&path).await.map_err(reason)?;
         }
         let pool = file::open(&path).await.map_err(opening)?;
-        let registry = Registry { url: url.to_owned(), path: path.clone(), pool };
+        let registry = Registry { url: url.to_owned(), path: path.clone(), pool, actor: NOBODY.into() };
         registry.make_tables(false).await?;
         Ok(registry)
     }
@@ -143,6 +159,11 @@ impl Registry {
         if schema == SCHEMA {
             return Ok(());
         }
+        if schema >= WITH_DIGESTS {
+            // Damage that is there never becomes what was written.
+            self.check(&mut transaction, Part::Registered).await?;
+            self.check(&mut transaction, Part::Revisions).await?;
+        }
         for statements in MIGRATIONS.iter().skip(usize::try_from(schema - 1).unwrap_or(0)) {
             for statement in statements.iter() {
                 sqlx::query(*statement).execute(&mut *transaction).await.map_err(&failed)?;
@@ -161,7 +182,9 @@ impl Registry {
             .map_err(self.failed("be checked"))?;
         self.registered().await?;
         self.check_revisions().await?;
-        Ok(found.into_iter().filter(|line| line != "ok").collect())
+        let mut transaction = self.pool.begin().await.map_err(self.failed("be read"))?;
+        let audit = audit::read(&mut transaction).await.map_err(self.failed("be read"))?;
+        Ok(found.into_iter().filter(|line| line != "ok").chain(audit.damaged).collect())
     }
 
     /// How many applies changed the registry: a reader that follows it reads again when it moves.
@@ -184,20 +207,11 @@ impl Registry {
         let rows =
             sqlx::query("SELECT * FROM definitions").fetch_all(&mut *transaction).await.map_err(&failed)?;
         let definitions = rows.iter().map(definition).collect::<Result<_, _>>()?;
-        let live: Vec<(String, i64)> = sqlx::query_as("SELECT name, version FROM live_versions")
-            .fetch_all(&mut *transaction)
-            .await
-            .map_err(&failed)?;
-        let live = live.into_iter().map(|(name, version)| {
-            let what = format!("live version of {name}");
-            let version = u32::try_from(version).map_err(|error| damaged(&what, &error))?;
-            Ok((name.parse().map_err(|error| damaged(&what, &error))?, version))
-        });
-        let live = live.collect::<Result<_, RegistryError>>()?;
+        let rollouts = rollout::of_all(&mut transaction, &failed).await?;
         let generation = u64::try_from(generation).map_err(|error| damaged("generation", &error))?;
         let uses = first_use::all(&mut transaction).await.map_err(&failed)?;
         let uses = uses.iter().map(first_use::read).collect::<Result<_, _>>()?;
-        Ok(Registered::new(generation, definitions, live).with_uses(uses))
+        Ok(Registered::new(generation, definitions, rollouts).with_uses(uses))
     }
 
     /// Registers what a plan adds and revises, in one transaction. It is refused where the plan
@@ -229,12 +243,16 @@ impl Registry {
             }
         }
         let next = now + 1;
+        let mut records = Vec::new();
         for definition in &plan.writes {
+            records.push(record(&mut transaction, definition, plan).await.map_err(&failed)?);
             let body = body_text(&definition.body)?;
             write(&mut transaction, definition, &body, next, at).await.map_err(&failed)?;
         }
         let summary = plan.to_string();
-        finish(&mut transaction, plan, &summary, next, at).await.map_err(&failed)?;
+        records.extend(first_live(&mut transaction, plan, at).await.map_err(&failed)?);
+        advance(&mut transaction, next, &summary, at).await.map_err(&failed)?;
+        self.record(&mut transaction, records, at, &failed).await?;
         self.commit(transaction, &failed).await?;
         applied.generation += 1;
         Ok(applied)
@@ -301,6 +319,22 @@ impl Registry {
             Part::Registered => "it holds other definitions than were registered",
             Part::Revisions => "it holds other revisions than were registered",
         }))
+    }
+
+    /// Records changes in the transaction that makes them. Refused where the end of the log is not what was written.
+    pub(crate) async fn record(
+        &self,
+        transaction: &mut Transaction<'_, Sqlite>,
+        records: Vec<Record>,
+        at: Micros,
+        failed: &impl Fn(sqlx::Error) -> RegistryError,
+    ) -> Result<(), RegistryError> {
+        match records.is_empty()
+            || audit::append(transaction, records, &self.actor, at).await.map_err(failed)?
+        {
+            true => Ok(()),
+            false => Err(self.damaged_file("the end of its audit log is not what was written")),
+        }
     }
 
     /// Commits what was written with the checksum of all that is there then, and brings it from the journal
@@ -395,14 +429,42 @@ async fn write(
     Ok(())
 }
 
-/// Moves the generation, keeps who applied what, and makes the first version of a service live.
-async fn finish(
+/// What the audit log says of a definition that is about to be written.
+async fn record(
+    transaction: &mut Transaction<'_, Sqlite>,
+    definition: &Definition,
+    plan: &Plan,
+) -> Result<Record, sqlx::Error> {
+    let id = definition.id();
+    let change = plan.changes.iter().find(|change| change.id == id);
+    let before = "SELECT hash, revision FROM definitions WHERE kind = $1 AND name = $2 AND version = $3";
+    let before: Option<(String, i64)> = sqlx::query_as(before)
+        .bind(id.kind.name())
+        .bind(id.name.as_str())
+        .bind(i64::from(id.version.unwrap_or(0)))
+        .fetch_optional(&mut **transaction)
+        .await?;
+    let state = |revision: i64, hash: &str| format!("revision {revision} of hash {hash}");
+    let action = match (change.map(|change| change.action), &before) {
+        (Some(Action::Edit), _) => AuditAction::Edit,
+        (_, Some(_)) => AuditAction::Revise,
+        (_, None) => AuditAction::Add,
+    };
+    let detail = change.map(|change| sentence(&change.differences)).unwrap_or_default();
+    let record = Record {
+        from: before.map(|(hash, revision)| state(revision, &hash)),
+        ..Record::of(action, &id).to(state(i64::from(definition.revision), &definition.hash))
+    };
+    Ok(record.detail(detail))
+}
+
+/// Makes the first version of a service live.
+async fn first_live(
     transaction: &mut Transaction<'_, Sqlite>,
     plan: &Plan,
-    summary: &str,
-    generation: i64,
     at: Micros,
-) -> Result<(), sqlx::Error> {
+) -> Result<Vec<Record>, sqlx::Error> {
+    let mut records = Vec::new();
     // Versions come in ascending order, so of several first ones the lowest is live.
     for service in plan.writes.iter().map(Definition::id).filter(|id| id.kind == crate::Kind::FeatureService)
     {
@@ -410,8 +472,21 @@ async fn finish(
             ON CONFLICT (name) DO NOTHING";
         let live =
             sqlx::query(live).bind(service.name.as_str()).bind(i64::from(service.version.unwrap_or(1)));
-        live.bind(at.get()).execute(&mut **transaction).await?;
+        if live.bind(at.get()).execute(&mut **transaction).await?.rows_affected() > 0 {
+            let name = DefinitionId { version: None, ..service.clone() };
+            records.push(Record::of(AuditAction::GoLive, &name).to(service.reference()));
+        }
     }
+    Ok(records)
+}
+
+/// Moves the registry to its next generation, so that its followers read it again, and keeps what was done.
+pub(crate) async fn advance(
+    transaction: &mut Transaction<'_, Sqlite>,
+    generation: i64,
+    summary: &str,
+    at: Micros,
+) -> Result<(), sqlx::Error> {
     sqlx::query("INSERT INTO applies (generation, applied_at, summary) VALUES ($1, $2, $3)")
         .bind(generation)
         .bind(at.get())

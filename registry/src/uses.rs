@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use feature::{Micros, ServicePlan, VersionId, View};
 use sqlx::{Sqlite, Transaction};
 
+use crate::audit::{AuditAction, Record};
 use crate::body::DefinitionId;
 use crate::error::RegistryError;
 use crate::first_use::UNKNOWN;
@@ -61,6 +62,7 @@ impl Registry {
         }
         let mut transaction = self.begin_changing("record a first use").await?;
         // An edit may have come between.
+        let mut records = Vec::new();
         for one in self::fresh(&mut transaction, using, &failed).await? {
             let insert =
                 "INSERT INTO uses (kind, name, version, used_at, used_by) VALUES ($1, $2, $3, $4, $5)";
@@ -74,7 +76,9 @@ impl Registry {
                 .execute(&mut *transaction)
                 .await
                 .map_err(&failed)?;
+            records.push(Record::of(AuditAction::FirstUse, id).to(format!("used by {by}")));
         }
+        self.record(&mut transaction, records, at, &failed).await?;
         self.commit(transaction, &failed).await
     }
 

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use feature::{Name, ServiceRef, VersionId, excerpt, nearest};
+use feature::{Canary, Name, ServiceRef, VersionId, excerpt, nearest};
+use read::{RequestColumn, first_key};
 
 use crate::error::ServeError;
 use crate::push::PushSource;
@@ -16,6 +17,7 @@ use crate::views::Views;
 pub struct Services {
     exact: BTreeMap<VersionId, Arc<Served>>,
     live: BTreeMap<Name, VersionId>,
+    canaries: BTreeMap<Name, Canary>,
     views: Option<Views>,
     sources: BTreeMap<Name, Arc<PushSource>>,
 }
@@ -29,9 +31,17 @@ impl Services {
         Self {
             exact: readers.into_iter().map(|reader| (reader.plan().id.clone(), reader)).collect(),
             live: live.into_iter().map(|id| (id.name.clone(), id)).collect(),
+            canaries: BTreeMap::new(),
             views: None,
             sources: BTreeMap::new(),
         }
+    }
+
+    /// The same, where each of these answers its service's own name for some of the entities.
+    #[must_use]
+    pub fn with_canaries(self, canaries: impl IntoIterator<Item = Canary>) -> Self {
+        let canaries = canaries.into_iter().map(|canary| (canary.version.name.clone(), canary));
+        Self { canaries: canaries.collect(), ..self }
     }
 
     /// The same, and beside them these views, each to be read by its own name.
@@ -81,6 +91,25 @@ impl Services {
             Err(_) => None,
         };
         id.and_then(|id| self.exact.get(&id)).cloned().ok_or_else(|| self.unknown(text))
+    }
+
+    /// The version of a service that answers a request with these columns: by `name@version` that one; by `name` the
+    /// live one, or its canary where that answers for the first entity of the request, by the first join key of the
+    /// live version. So one request is answered by one version.
+    pub(crate) fn answering<C: RequestColumn + Clone>(
+        &self,
+        text: &str,
+        columns: &[(String, C)],
+    ) -> Result<Arc<Served>, ServeError> {
+        let live = self.find(text)?;
+        let Some(canary) = self.canaries.get(text) else { return Ok(live) };
+        let key = live.plan().keys.first().and_then(|key| {
+            let (_, column) = columns.iter().find(|(name, _)| name == key.name.as_str())?;
+            first_key(key, column.clone())
+        });
+        let answers = key.is_some_and(|key| canary.answers(&key));
+        let chosen = if answers { self.exact.get(&canary.version) } else { None };
+        Ok(chosen.cloned().unwrap_or(live))
     }
 
     /// One version of a service; none where there is no such version.

@@ -160,7 +160,7 @@ impl<R: Reader> Serving<R> {
     }
 
     /// The features that a request asks for, at the moment that it names, or now.
-    pub(crate) async fn features<C: RequestColumn>(
+    pub(crate) async fn features<C: RequestColumn + Clone>(
         &self,
         call: &Call,
         service: &str,
@@ -168,7 +168,7 @@ impl<R: Reader> Serving<R> {
         at: Option<Micros>,
     ) -> Result<ReadResult, ServeError> {
         let answer = async {
-            let served = self.catalog.services().find(service)?;
+            let served = self.catalog.services().answering(service, &asked.entities)?;
             call.is_of(served.metrics());
             let request = served.reader().validate(asked, self.limits.max_entities)?;
             self.read(call, &served, &request, at).await

@@ -1,6 +1,7 @@
 //! One module for each command: what it opens, what it calls, and how the result looks.
 
 mod apply;
+mod audit;
 mod check;
 mod dead_letter;
 mod get;
@@ -11,6 +12,7 @@ mod online;
 mod push;
 mod reference;
 mod registry;
+mod rollout;
 mod serve;
 mod stream;
 mod training_set;
@@ -25,10 +27,13 @@ use crate::clock;
 use crate::failure::Failure;
 use crate::interruption;
 use crate::progress::Shown;
+use crate::user;
 
 /// Runs the command.
 pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let project = || Project::open(&arguments.project, clock::now);
+    let project = || {
+        Project::open(&arguments.project, clock::now).map(|project| project.with_default_actor(user::name))
+    };
     let run = Run::new(Arc::new(Shown::default()), CancellationToken::new());
     match &arguments.command {
         Command::Init(args) => init::init(&arguments.project, args).await,
@@ -51,6 +56,9 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Online(command) => online::online(&project()?, command, &run).await,
         Command::Offline(command) => offline::offline(&project()?, command, &run).await,
         Command::Verify(args) => check::check(&project()?, args, &run).await,
+        Command::Cutover(args) => rollout::cutover(&project()?, args).await,
+        Command::Rollback(args) => rollout::rollback(&project()?, args).await,
+        Command::Audit(args) => audit::audit(&project()?, args).await,
         Command::Registry(command) => registry::registry(&project()?, command).await,
         Command::Reference { page } => reference::reference(*page),
     }

@@ -69,6 +69,8 @@ mod replaced_table;
 #[cfg(test)]
 mod replays;
 #[cfg(test)]
+mod rolled_out;
+#[cfg(test)]
 mod served;
 #[cfg(test)]
 mod spine_types;

@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arrow::array::AsArray;
+use arrow::datatypes::TimestampMicrosecondType;
 use datafusion::execution::SendableRecordBatchStream;
-use feature::View;
+use feature::{Micros, View};
+use futures::StreamExt;
 
 use crate::error::OfflineError;
 use crate::log::append::{Appender, Written};
-use crate::log::columns::{DATE, log_schema};
+use crate::log::columns::{DATE, EVENT_TIME, log_schema};
 use crate::log::commit::{Added, Committed};
 use crate::log::scan;
 use crate::log::snapshot::{LogFile, LogSnapshot};
@@ -60,6 +63,25 @@ impl Log {
     /// How many rows the snapshot has, by its files' statistics.
     pub fn row_count(&self) -> u64 {
         self.table.files().iter().filter_map(|file| file.rows).sum()
+    }
+
+    /// When the last of the snapshot's rows happened; `None` without rows. It reads the newest day alone.
+    pub async fn last_event_time(&self) -> Result<Option<Micros>, OfflineError> {
+        let mut files = self.table.files();
+        let newest = files.iter().filter_map(|file| file.partition.clone()).max();
+        files.retain(|file| file.partition == newest);
+        let mut batches = scan::stream(&self.table, &files, &[EVENT_TIME])?;
+        let mut last = None;
+        while let Some(batch) = batches.next().await {
+            let batch = batch?;
+            let times = batch.column(0).as_primitive_opt::<TimestampMicrosecondType>();
+            last = last.max(times.and_then(arrow::compute::max));
+        }
+        let corrupt = |error: feature::TimeError| OfflineError::Corrupt {
+            what: format!("the {}", self.table.name()),
+            why: error.to_string(),
+        };
+        last.map(Micros::new).transpose().map_err(corrupt)
     }
 
     /// Brings the snapshot up to the newest version.

@@ -8,7 +8,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
-use feature::{Name, ServiceRef, Span, VersionId};
+use feature::{Canary, Name, ServiceRef, Span, VersionId};
 use online::{HotTier, Reader, Store};
 use read::FeatureReader;
 use registry::{Registered, Registry, RegistryError, Using};
@@ -26,7 +26,7 @@ use crate::run::{Event, Run};
 use crate::streaming::{Board, StreamSetup, Streams, ViewStreamOptions, share};
 
 /// How often the registry is asked whether it has changed.
-const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 
 /// How long a row of a stream waits for others: less than with `stream`, as somebody may be waiting for it.
 const FLUSH_AFTER: Span = Span::MILLISECOND.times(50);
@@ -291,12 +291,14 @@ fn services(
         return Err(ProjectError::NoService);
     }
     let sources = sources.of(&registered)?;
+    let canaries: Vec<Canary> =
+        live.iter().filter_map(|id| registered.rollout(&id.name)?.canary.clone()).collect();
     let ids: Vec<VersionId> = registered.readable().cloned().collect();
     let id = VersionId { name: "views".parse::<Name>()?, version: 1 };
     let views = Views::new(ids, move |views| {
         registered.views_plan(id.clone(), views).map_err(|error| error.to_string())
     });
-    Ok(Services::new(readers, live).with_views(views).with_sources(sources))
+    Ok(Services::new(readers, live).with_canaries(canaries).with_views(views).with_sources(sources))
 }
 
 fn address(key: &'static str, text: &str) -> Result<SocketAddr, ProjectError> {

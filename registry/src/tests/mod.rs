@@ -3,7 +3,9 @@
 mod cases;
 mod damage;
 mod reading;
+mod recording;
 mod registering;
+mod rolling_out;
 mod uses;
 mod versions;
 

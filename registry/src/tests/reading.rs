@@ -3,7 +3,7 @@
 use feature::{Fold, Origin, ServiceRef};
 
 use super::{BASE, base, definitions, plan_of};
-use crate::{Body, Definitions, Kind, Registered, reference};
+use crate::{Body, Definitions, Kind, Registered, Rollout, reference};
 
 fn registered() -> Registered {
     registered_from(&base())
@@ -11,7 +11,7 @@ fn registered() -> Registered {
 
 fn registered_from(definitions: &Definitions) -> Registered {
     let live = definitions.iter().map(|d| d.id()).filter(|id| id.kind == Kind::FeatureService);
-    let live = live.map(|id| (id.name.clone(), id.version.unwrap())).collect();
+    let live = live.map(|id| (id.name.clone(), Rollout::of(id.version_id().unwrap()))).collect();
     Registered::new(1, definitions.iter().cloned().collect(), live)
 }
 

@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 
 use super::{BASE, base, definitions, edited, plan_of};
-use crate::{Action, Definitions, FirstUse, Kind, Plan, Registered};
+use crate::{Action, Definitions, FirstUse, Kind, Plan, Registered, Rollout};
 
 fn registered() -> Registered {
-    let live = [("late_arrival".parse().unwrap(), 1)].into();
+    let live = [("late_arrival".parse().unwrap(), Rollout::of("late_arrival@1".parse().unwrap()))].into();
     let used = FirstUse { at: feature::Micros::MIN, by: "backfill".to_owned() };
     let base = base();
     let uses = base.iter().map(crate::Definition::id).filter(|id| id.version.is_some());

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use feature::{Origin, ServicePlan, VersionId, excerpt, nearest};
+use read::RequestColumn;
 
+use super::FeastAsked;
 use crate::catalog::Services;
 use crate::error::ServeError;
 use crate::served::Served;
@@ -27,10 +29,15 @@ pub(crate) struct Choice {
 
 impl Choice {
     /// Finds what is asked for. With full names, each feature's has its view's before it.
-    pub fn of(services: &Services, asking: &Asking, full_names: bool) -> Result<Self, ServeError> {
-        match asking {
-            Asking::Service(name) => Self::of_service(services.find(name)?, full_names),
-            Asking::Features(texts) => Self::of_views(services, texts, full_names),
+    pub fn of<C: RequestColumn + Clone>(
+        services: &Services,
+        asked: &FeastAsked<C>,
+    ) -> Result<Self, ServeError> {
+        match &asked.asking {
+            Asking::Service(name) => {
+                Self::of_service(services.answering(name, &asked.columns)?, asked.full_names)
+            }
+            Asking::Features(texts) => Self::of_views(services, texts, asked.full_names),
         }
     }
 

@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use super::FeastAnswer;
 
 /// A column of a request, in whatever way Feast's clients write its values.
+#[derive(Clone)]
 pub(crate) struct FeastJson(pub Vec<Json>);
 
 impl RequestColumn for FeastJson {

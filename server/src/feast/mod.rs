@@ -74,7 +74,7 @@ impl FeastAnswer {
 }
 
 /// Reads what a Feast client asks for, now.
-pub(crate) async fn answer<R: Reader, C: RequestColumn>(
+pub(crate) async fn answer<R: Reader, C: RequestColumn + Clone>(
     serving: &Serving<R>,
     call: &Call,
     asked: FeastAsked<C>,
@@ -85,7 +85,7 @@ pub(crate) async fn answer<R: Reader, C: RequestColumn>(
     };
     let read = async {
         let services = serving.catalog().services();
-        let choice = Choice::of(&services, &asked.asking, asked.full_names)?;
+        let choice = Choice::of(&services, &asked)?;
         match &asked.asking {
             Asking::Service(_) => call.is_of(choice.reader.metrics()),
             Asking::Features(_) => call.is_of(serving.of_views()),

@@ -11,6 +11,7 @@ use read::{RequestColumn, json};
 use super::json::seconds;
 
 /// A column of a request as Feast's client sends it.
+#[derive(Clone)]
 pub(super) struct FeastColumn(pub RepeatedValue);
 
 impl RequestColumn for FeastColumn {

@@ -14,6 +14,7 @@ use proto::v1::{Lists, Values};
 use read::{Given, RequestColumn, json};
 
 /// A column of a request as gRPC packs it.
+#[derive(Clone)]
 pub(crate) struct PackedColumn(pub Values);
 
 impl RequestColumn for PackedColumn {

@@ -1,0 +1,90 @@
+//! What the gates of a cutover look at, as it is observed in the registry and in both stores.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use feature::{Micros, ServicePlan, Span, View};
+use materializer::{LatencyStage, unsettled};
+use offline::OfflineStore;
+use online::{Reader, Store};
+use registry::{Registered, Registry};
+
+use super::gates::{FreshnessFacts, Held, ServiceFacts, ViewFacts};
+use crate::error::ProjectError;
+use crate::project::Project;
+
+/// Refused rows that are looked at, for each view.
+const MOST_REFUSED: usize = 100_000;
+
+/// How far back freshness is looked at.
+const LOOK_BACK: Span = Span::HOUR;
+
+pub(super) async fn observe<'a>(
+    project: &Project,
+    registry: &Registry,
+    registered: &Registered,
+    old: &'a ServicePlan,
+    new: &'a ServicePlan,
+) -> Result<ServiceFacts<'a>, ProjectError> {
+    let (offline, online) = (project.offline()?, project.online().await?);
+    let mut seen = BTreeSet::new();
+    let mut views = Vec::new();
+    for view in new.lookups.iter().map(|lookup| &lookup.view) {
+        if !seen.insert(&view.id) {
+            continue;
+        }
+        let before = old.lookups.iter().map(|lookup| &lookup.view).find(|old| old.id.name == view.id.name);
+        let before = before.filter(|before| before.id != view.id);
+        let replaces = match before {
+            Some(before) => Some((before.id.clone(), held(&offline, &online, before).await?)),
+            None => None,
+        };
+        views.push(ViewFacts {
+            view: view.id.clone(),
+            has_history: registered.source(&view.source)?.batch.is_some(),
+            held: held(&offline, &online, view).await?,
+            replaces,
+            refused: refused(&offline, view).await?,
+            freshness: freshness(project, registry, view).await?,
+        });
+    }
+    Ok(ServiceFacts { old, new, views })
+}
+
+async fn held(offline: &OfflineStore, online: &Store, view: &Arc<View>) -> Result<Held, ProjectError> {
+    let log = offline.log(view).await?;
+    let last_event = if view.is_static { None } else { log.last_event_time().await? };
+    Ok(Held { log_rows: log.row_count(), last_event, entities: online.stats(&view.id).await?.rows })
+}
+
+/// Rows that were refused and not loaded since.
+async fn refused(offline: &OfflineStore, view: &Arc<View>) -> Result<u64, ProjectError> {
+    let letters = offline.dead_letters(&view.id).await?.read(MOST_REFUSED).await?;
+    if letters.is_empty() {
+        return Ok(0);
+    }
+    Ok(unsettled(&offline.log(view).await?, letters).await?.len() as u64)
+}
+
+async fn freshness(
+    project: &Project,
+    registry: &Registry,
+    view: &View,
+) -> Result<Option<FreshnessFacts>, ProjectError> {
+    let Some((objective, target)) =
+        view.freshness.and_then(|freshness| Some((freshness.objective?, freshness.target)))
+    else {
+        return Ok(None);
+    };
+    let to = project.now();
+    let from = Micros::new(to.get() - LOOK_BACK.micros()).unwrap_or(Micros::MIN);
+    let counted = registry.freshness(&view.id, from, to).await?;
+    let (mut rows, mut within) = (0, 0);
+    for minute in counted.iter().filter(|minute| minute.stage == LatencyStage::Readable.name()) {
+        rows += minute.rows;
+        if minute.edge_us.is_some_and(|edge| edge <= objective.micros()) {
+            within += minute.rows;
+        }
+    }
+    Ok(Some(FreshnessFacts { objective, target, rows, within }))
+}

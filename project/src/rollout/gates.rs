@@ -1,0 +1,356 @@
+//! The gates of a cutover, as rules over what was observed: each says in one sentence whether the new version may answer
+//! in the place of the old one, and if not, what to look at.
+
+use feature::{Field, HelpTopic, Micros, ServicePlan, Span, VersionId, counted, thousands};
+use serde::Serialize;
+
+/// The share of an old version's entities that the new one must have online, in per cent.
+const LEAST_ENTITIES_PERCENT: u64 = 95;
+/// How far the last event of the new version may lie before that of the old one.
+const MOST_BEHIND: Span = Span::HOUR;
+/// The share of rows that may have been refused, in per cent.
+const MOST_BAD_PERCENT: u64 = 5;
+
+/// What a gate looks at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GateKind {
+    /// Clients of the service's own name are answered as before: the same inputs, and no feature less.
+    Shape,
+    /// A view's log and online rows are there.
+    Loaded,
+    /// They cover what those of the version before cover.
+    Coverage,
+    /// Few of a view's rows were refused.
+    Quality,
+    /// A view's rows could be read within its objective.
+    Freshness,
+}
+
+/// A gate, and what it said.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Gate {
+    /// What it looks at.
+    pub gate: GateKind,
+    /// Of which view; `None` if of the service.
+    pub view: Option<VersionId>,
+    /// Whether it lets the cutover pass.
+    pub passed: bool,
+    /// What it found.
+    pub said: String,
+    /// What to do where it failed.
+    #[serde(skip)]
+    pub help: Option<HelpTopic>,
+}
+
+/// What was observed of a service version that is to answer in the place of another.
+#[derive(Clone, Debug)]
+pub(super) struct ServiceFacts<'a> {
+    pub(super) old: &'a ServicePlan,
+    pub(super) new: &'a ServicePlan,
+    /// The views that the new version reads, each once.
+    pub(super) views: Vec<ViewFacts>,
+}
+
+/// What was observed of a view that the new version reads.
+#[derive(Clone, Debug)]
+pub(super) struct ViewFacts {
+    pub(super) view: VersionId,
+    pub(super) has_history: bool,
+    pub(super) held: Held,
+    /// The version of the same view that the old service version reads, and what is there of it; `None` if that is the
+    /// same one, or there is none.
+    pub(super) replaces: Option<(VersionId, Held)>,
+    /// Rows that were refused and not loaded since.
+    pub(super) refused: u64,
+    pub(super) freshness: Option<FreshnessFacts>,
+}
+
+/// What both stores hold of a view.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Held {
+    /// Rows of its log.
+    pub(super) log_rows: u64,
+    /// When the last of them happened; `None` without any, and of a source without an event time.
+    pub(super) last_event: Option<Micros>,
+    /// Entities that have an online row.
+    pub(super) entities: u64,
+}
+
+/// How fresh the rows of a view's stream were in the last hour.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct FreshnessFacts {
+    pub(super) objective: Span,
+    /// In per cent.
+    pub(super) target: f64,
+    /// Rows that were counted.
+    pub(super) rows: u64,
+    /// Of these, rows that could be read within the objective.
+    pub(super) within: u64,
+}
+
+/// All gates, those of the service first.
+pub(super) fn gates(facts: &ServiceFacts<'_>) -> Vec<Gate> {
+    let mut gates = vec![shape(facts.old, facts.new)];
+    for view in &facts.views {
+        gates.push(loaded(view));
+        gates.extend(coverage(view));
+        gates.push(quality(view));
+        gates.extend(freshness(view));
+    }
+    gates
+}
+
+impl Gate {
+    fn of(gate: GateKind, view: Option<&VersionId>) -> Self {
+        Self { gate, view: view.cloned(), passed: true, said: String::new(), help: None }
+    }
+
+    fn passes(self, said: String) -> Self {
+        Self { said, ..self }
+    }
+
+    fn fails(self, said: String, help: Option<HelpTopic>) -> Self {
+        Self { passed: false, said, help, ..self }
+    }
+}
+
+fn shape(old: &ServicePlan, new: &ServicePlan) -> Gate {
+    let gate = Gate::of(GateKind::Shape, None);
+    let (name, old_id, new_id) = (&new.id.name, &old.id, &new.id);
+    let lacks = |fields: &[Field], others: &[Field]| -> Vec<String> {
+        let lacking = fields.iter().filter(|field| !others.contains(field));
+        lacking.map(|field| format!("{} ({})", field.name, field.data_type)).collect()
+    };
+    let inputs = |plan: &ServicePlan| [plan.keys.clone(), plan.request.clone()].concat();
+    let (old_inputs, new_inputs) = (inputs(old), inputs(new));
+    let given = |output: &&feature::Output| {
+        !new.outputs.iter().any(|other| other.name == output.name && other.data_type == output.data_type)
+    };
+    let gone: Vec<String> = old
+        .outputs
+        .iter()
+        .filter(given)
+        .map(|output| format!("{} ({})", output.name, output.data_type))
+        .collect();
+    let mut problems = Vec::new();
+    for (what, names) in [
+        ("needs", lacks(&new_inputs, &old_inputs)),
+        ("takes no", lacks(&old_inputs, &new_inputs)),
+        ("does not give", gone),
+    ] {
+        if !names.is_empty() {
+            problems.push(format!("{what} {}", names.join(", ")));
+        }
+    }
+    match problems.is_empty() {
+        true => gate.passes(format!("{new_id} takes what {old_id} takes, and gives what it gives")),
+        false => gate.fails(
+            format!(
+                "requests to `{name}` that {old_id} answers would be refused, as {new_id} {}: change its definition, or let clients name the version",
+                problems.join("; it ")
+            ),
+            None,
+        ),
+    }
+}
+
+fn loaded(facts: &ViewFacts) -> Gate {
+    let ViewFacts { view, held, .. } = facts;
+    let gate = Gate::of(GateKind::Loaded, Some(view));
+    let help = || facts.has_history.then(|| HelpTopic::Backfill(view.clone()));
+    match (held.log_rows, held.entities) {
+        (0, _) => gate.fails(format!("{view} has no row in its log"), help()),
+        (_, 0) => gate.fails(format!("{view} has no row online"), Some(HelpTopic::Rebuild(view.clone()))),
+        (rows, entities) => gate.passes(format!(
+            "{view} has {} in its log and {} online",
+            counted(rows, "row"),
+            counted(entities, "entity")
+        )),
+    }
+}
+
+fn coverage(facts: &ViewFacts) -> Option<Gate> {
+    let ViewFacts { view, held, replaces, .. } = facts;
+    // That nothing was loaded is said already.
+    let (old, before) = replaces.as_ref().filter(|_| held.log_rows > 0)?;
+    let gate = Gate::of(GateKind::Coverage, Some(view));
+    let help = || facts.has_history.then(|| HelpTopic::Backfill(view.clone()));
+    let entities = format!(
+        "{view} has {} online and {old} {}",
+        counted(held.entities, "entity"),
+        thousands(before.entities)
+    );
+    let last = |held: &Held| held.last_event.map_or("nothing".to_owned(), |at| at.to_string());
+    let ends = format!("the log of {view} ends at {} and that of {old} at {}", last(held), last(before));
+    let is_behind = match (held.last_event, before.last_event) {
+        (_, None) => false,
+        (None, Some(_)) => true,
+        (Some(new), Some(old)) => new.saturating_add(MOST_BEHIND) < old,
+    };
+    let is_short =
+        u128::from(held.entities) * 100 < u128::from(before.entities) * u128::from(LEAST_ENTITIES_PERCENT);
+    Some(match (is_short, is_behind) {
+        (false, false) => gate.passes(format!("{entities}; {ends}")),
+        (true, false) => gate.fails(
+            format!("{entities}, and {LEAST_ENTITIES_PERCENT}% of them are needed: load what is missing"),
+            help(),
+        ),
+        (false, true) => gate.fails(format!("{ends}: load it further"), help()),
+        (true, true) => gate.fails(format!("{entities}, and {ends}: load what is missing"), help()),
+    })
+}
+
+fn quality(facts: &ViewFacts) -> Gate {
+    let ViewFacts { view, held, refused, .. } = facts;
+    let gate = Gate::of(GateKind::Quality, Some(view));
+    let all = u128::from(held.log_rows) + u128::from(*refused);
+    let said = format!("{view} refused {} of {}", thousands(*refused), counted(all as u64, "row"));
+    match u128::from(*refused) * 100 > all * u128::from(MOST_BAD_PERCENT) {
+        false => gate.passes(said),
+        true => gate.fails(
+            format!("{said}, and at most {MOST_BAD_PERCENT}% may be: see why"),
+            Some(HelpTopic::DeadLetters(view.clone())),
+        ),
+    }
+}
+
+fn freshness(facts: &ViewFacts) -> Option<Gate> {
+    let view = &facts.view;
+    let FreshnessFacts { objective, target, rows, within } = facts.freshness?;
+    let gate = Gate::of(GateKind::Freshness, Some(view));
+    if rows == 0 {
+        return Some(gate.passes(format!(
+            "no row of {view} was streamed in the last hour, so its freshness is not measured"
+        )));
+    }
+    let share = 100.0 * within as f64 / rows as f64;
+    let said = format!(
+        "{share:.1}% of the {} that {view} streamed in the last hour could be read within {objective}",
+        counted(rows, "row")
+    );
+    Some(match share >= target {
+        true => gate.passes(said),
+        false => gate.fails(
+            format!("{said}, and its objective is {target}%: see which stage of its stream takes long"),
+            Some(HelpTopic::StreamMetrics),
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Option<Micros> {
+        Some(text.parse().unwrap())
+    }
+
+    fn good() -> ViewFacts {
+        let held = Held { log_rows: 1_000, last_event: at("2013-06-08T00:00:00Z"), entities: 100 };
+        ViewFacts {
+            view: "a@2".parse().unwrap(),
+            has_history: true,
+            held,
+            replaces: Some(("a@1".parse().unwrap(), held)),
+            refused: 0,
+            freshness: Some(FreshnessFacts {
+                objective: Span::MINUTE,
+                target: 99.0,
+                rows: 1_000,
+                within: 995,
+            }),
+        }
+    }
+
+    fn failing(facts: &ViewFacts) -> Vec<(GateKind, String)> {
+        let gates = [Some(loaded(facts)), coverage(facts), Some(quality(facts)), freshness(facts)];
+        let failed = gates.into_iter().flatten().filter(|gate| !gate.passed);
+        failed.map(|gate| (gate.gate, gate.said)).collect()
+    }
+
+    #[test]
+    fn a_view_that_was_loaded_like_the_one_before_it_passes() {
+        assert_eq!(failing(&good()), []);
+        // Nothing before it, nothing measured, nothing refused.
+        let alone = ViewFacts { replaces: None, freshness: None, ..good() };
+        assert_eq!(failing(&alone), []);
+        // On the bounds.
+        let mut bounds = good();
+        bounds.held.entities = 95;
+        bounds.held.last_event = at("2013-06-07T23:00:00Z");
+        bounds.held.log_rows = 950;
+        bounds.refused = 50;
+        bounds.freshness.as_mut().unwrap().within = 990;
+        assert_eq!(failing(&bounds), []);
+    }
+
+    #[test]
+    fn each_gate_fails_by_itself_and_says_what_to_look_at() {
+        type Case = (fn(&mut ViewFacts), GateKind, &'static str);
+        let cases: [Case; 6] = [
+            (|f| f.held.log_rows = 0, GateKind::Loaded, "a@2 has no row in its log"),
+            (
+                |f| {
+                    f.held.entities = 0;
+                    f.replaces = None;
+                },
+                GateKind::Loaded,
+                "a@2 has no row online",
+            ),
+            (|f| f.held.entities = 94, GateKind::Coverage, "a@2 has 94 entities online and a@1 100, and 95%"),
+            (
+                |f| f.held.last_event = at("2013-06-07T22:59:59Z"),
+                GateKind::Coverage,
+                "the log of a@2 ends at 2013-06-07T22:59:59Z and that of a@1 at 2013-06-08T00:00:00Z: load it",
+            ),
+            (|f| f.refused = 53, GateKind::Quality, "a@2 refused 53 of 1,053 rows, and at most 5% may be"),
+            (
+                |f| f.freshness.as_mut().unwrap().within = 989,
+                GateKind::Freshness,
+                "98.9% of the 1,000 rows that a@2 streamed in the last hour could be read within 1m, and its objective is 99%",
+            ),
+        ];
+        for (worsen, gate, sentence) in cases {
+            let mut facts = good();
+            worsen(&mut facts);
+            let failed = failing(&facts);
+            assert_eq!(failed.len(), 1, "{failed:?}");
+            assert_eq!(failed[0].0, gate);
+            assert!(failed[0].1.starts_with(sentence), "{failed:?}");
+        }
+    }
+
+    #[test]
+    fn a_service_that_asks_for_more_or_gives_less_is_named_with_all_of_it() {
+        let field = |name: &str, data_type: &str| Field {
+            name: name.parse().unwrap(),
+            data_type: data_type.parse().unwrap(),
+        };
+        let output = |name: &str| feature::Output {
+            name: name.to_owned(),
+            data_type: "float64".parse().unwrap(),
+            origin: feature::Origin::Stored { lookup: 0, feature: 0 },
+        };
+        let plan = |id: &str, keys: Vec<Field>, outputs: &[&str]| ServicePlan {
+            id: id.parse().unwrap(),
+            hash: String::new(),
+            keys,
+            request: Vec::new(),
+            lookups: Vec::new(),
+            computations: Vec::new(),
+            outputs: outputs.iter().map(|name| output(name)).collect(),
+        };
+        let old = plan("s@1", vec![field("dest", "string")], &["a", "b"]);
+        let same = plan("s@2", vec![field("dest", "string")], &["b", "a", "c"]);
+        assert!(shape(&old, &same).passed);
+        let other = plan("s@2", vec![field("dest", "int64")], &["a"]);
+        let gate = shape(&old, &other);
+        assert!(!gate.passed);
+        assert_eq!(
+            gate.said,
+            "requests to `s` that s@1 answers would be refused, as s@2 needs dest (int64); it takes no dest (string); \
+             it does not give b (float64): change its definition, or let clients name the version"
+        );
+    }
+}
