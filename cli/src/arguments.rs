@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use feature::{Micros, Name, Percent, ServiceRef, Span, VersionId};
-use twinstore::{Reason, ViewName};
+use twinstore::{CompareVersions, Reason, ViewName};
 
 /// A feature store: training sets that cannot leak, and the same features online.
 #[derive(Parser, Debug)]
@@ -93,6 +93,12 @@ pub enum Command {
     ///
     /// Beside the file lies FILE.manifest.json: everything from which it can be made again.
     TrainingSet(TrainingSetCommand),
+    /// Compare two versions of a view or of a service, at the same entities and moments
+    ///
+    /// Features are matched by name, and each is judged: equal, within bounds, a declared change, or outside bounds.
+    /// Entities and moments are drawn from the log of the old version, or are those of a spine. Exit code 1 where a
+    /// feature is outside its bounds. The report is kept in the registry.
+    Parity(ParityArgs),
     /// Read the features of one entity online
     Get(GetArgs),
     /// Serve features over gRPC and HTTP until it is stopped
@@ -321,6 +327,33 @@ pub struct TrainingSetArgs {
     /// Show this many rows of the result, from the first on at equal steps
     #[arg(long, value_name = "ROWS", default_value_t = 0)]
     pub preview: usize,
+    /// How the result is written
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
+/// What `parity` takes.
+#[derive(Args, Debug)]
+pub struct ParityArgs {
+    /// The version that is used now, as in `late_arrival@1`
+    #[arg(value_name = "OLD@V")]
+    pub old: VersionId,
+    /// The version that is to replace it
+    #[arg(value_name = "NEW@V")]
+    pub new: VersionId,
+    /// Compare at so many rows of the old version's logs, at most
+    #[arg(long, value_name = "N", default_value_t = CompareVersions::DEFAULT_ROWS, conflicts_with = "spine",
+          value_parser = clap::value_parser!(u64).range(1..=CompareVersions::MOST_ROWS))]
+    pub rows: u64,
+    /// Compare at the entities and moments of this file instead: .parquet, .csv or .arrow
+    #[arg(long, value_name = "FILE", requires = "time")]
+    pub spine: Option<PathBuf>,
+    /// The spine's column of moments
+    #[arg(long, value_name = "COLUMN", requires = "spine")]
+    pub time: Option<String>,
+    /// Write the report as one HTML page with plots, too
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// How the result is written
     #[command(flatten)]
     pub format: FormatArg,

@@ -110,6 +110,22 @@ pub const TRAINING_SET: Printed = Printed {
     ],
 };
 
+pub const PARITY: Printed = Printed {
+    by: "`parity`",
+    columns: &[
+        ("feature", "the feature"),
+        (
+            "verdict",
+            "`equal`: every row has the same value; `within bounds`; `declared`: within the bounds of its `expect_change`; `outside bounds`",
+        ),
+        ("equal", "the share of rows with the same value, to the bit"),
+        ("PSI", "the population stability index of the new values in bins of the old ones"),
+        ("KS", "the greatest distance of the cumulative distributions"),
+        ("mean", "the old and the new mean of numbers"),
+        ("null", "the old and the new share of rows without a value"),
+    ],
+};
+
 pub const READ: Printed = Printed {
     by: "`get`",
     columns: &[
@@ -184,12 +200,13 @@ pub const AUDITED: Printed = Printed {
 };
 
 /// Every table, in the order of the documentation.
-pub const ALL: [&Printed; 13] = [
+pub const ALL: [&Printed; 14] = [
     &LOADED,
     &STREAMED,
     &LETTERS,
     &REPLAYED,
     &TRAINING_SET,
+    &PARITY,
     &READ,
     &REBUILT,
     &OPTIMIZED,

@@ -15,7 +15,9 @@ mod fault;
 mod headings;
 mod help;
 mod interruption;
+mod parity_page;
 mod progress;
+mod shown_figures;
 mod user;
 
 use std::io::IsTerminal;

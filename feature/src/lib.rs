@@ -22,6 +22,7 @@ mod answer;
 mod bytes;
 mod canary;
 mod exact;
+mod expected_change;
 mod given;
 mod key;
 mod literal;
@@ -45,6 +46,7 @@ pub use aggregate::{
 pub use answer::{Answer, Cell, Status, Times, is_alive, is_kept};
 pub use canary::{Canary, NotAPercent, Percent};
 pub use exact::{FloatSum, IntSquareSum};
+pub use expected_change::{Bound, ExpectedChange};
 pub use given::{Given, field, from_json, limits};
 pub use key::{EntityKey, KeyError};
 pub use message::{counted, excerpt, nearest, thousands};

@@ -1,7 +1,7 @@
 //! A resolved feature service: what is looked up, computed and returned, and under which names. Training
 //! sets and online reads follow the same plan, and resolve what an on-demand view reads only here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -173,6 +173,64 @@ impl ServicePlan {
         }
         needs.computations.sort_unstable();
         needs
+    }
+
+    /// The request columns that an output needs, directly or through on-demand views.
+    pub fn request_of(&self, output: usize) -> Vec<&Field> {
+        let needs = self.needs([output]);
+        let columns = needs.computations.iter().flat_map(|index| &self.computation(*index).request);
+        let columns: BTreeSet<usize> = columns.copied().collect();
+        columns.into_iter().filter_map(|index| self.request.get(index)).collect()
+    }
+
+    /// The same plan with only these of its outputs, by their indices in their order, and what they need.
+    pub fn giving(&self, outputs: &[usize]) -> ServicePlan {
+        let needs = self.needs(outputs.iter().copied());
+        let lookups: Vec<usize> = needs.lookups.keys().copied().collect();
+        let computations = needs.computations;
+        let at = |kept: &[usize], index: usize| {
+            kept.binary_search(&index).expect("invariant: a plan keeps what its outputs need")
+        };
+        let origin = |origin: Origin| match origin {
+            Origin::Stored { lookup, feature } => Origin::Stored { lookup: at(&lookups, lookup), feature },
+            Origin::Computed { computation, feature } => {
+                Origin::Computed { computation: at(&computations, computation), feature }
+            }
+        };
+        let read = || lookups.iter().filter_map(|index| self.lookups.get(*index));
+        let computed = || computations.iter().map(|index| self.computation(*index));
+        let kept = |indices: BTreeSet<usize>| indices.into_iter().collect::<Vec<usize>>();
+        let keys = kept(read().flat_map(|lookup| lookup.keys.iter().copied()).collect());
+        let request = kept(computed().flat_map(|computation| computation.request.iter().copied()).collect());
+        let moved =
+            |kept: &[usize], indices: &[usize]| indices.iter().map(|index| at(kept, *index)).collect();
+        let fields =
+            |kept: &[usize], of: &[Field]| kept.iter().filter_map(|index| of.get(*index).cloned()).collect();
+        let output = |index: &usize| {
+            let output = self.outputs.get(*index)?;
+            Some(Output { origin: origin(output.origin), ..output.clone() })
+        };
+        ServicePlan {
+            id: self.id.clone(),
+            hash: self.hash.clone(),
+            keys: fields(&keys, &self.keys),
+            request: fields(&request, &self.request),
+            lookups: read()
+                .map(|lookup| Lookup { view: lookup.view.clone(), keys: moved(&keys, &lookup.keys) })
+                .collect(),
+            computations: computed()
+                .map(|computation| Computation {
+                    view: computation.view.clone(),
+                    inputs: computation
+                        .inputs
+                        .iter()
+                        .map(|(field, from)| (field.clone(), origin(*from)))
+                        .collect(),
+                    request: moved(&request, &computation.request),
+                })
+                .collect(),
+            outputs: outputs.iter().filter_map(output).collect(),
+        }
     }
 
     fn computation(&self, index: usize) -> &Computation {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::Function;
+use crate::expected_change::ExpectedChange;
 use crate::name::{Name, VersionId};
 use crate::time::{Micros, Span};
 use crate::value::{DataType, Field, Value};
@@ -343,6 +344,9 @@ pub struct About {
     pub description: Option<String>,
     /// Labels for finding it.
     pub tags: BTreeMap<String, String>,
+    /// Of a version, by how much its features may differ from those of the version before, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub expect_change: BTreeMap<String, ExpectedChange>,
 }
 
 /// One version of an on-demand view: expressions over features and what a request brings.

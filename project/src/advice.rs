@@ -49,6 +49,7 @@ impl ProjectError {
             Self::NoServerAddress { .. } => Some(HelpTopic::ServeAgain),
             Self::GatesFailed { .. } => Some(HelpTopic::OverrideGates),
             Self::SpineIsOutput { .. } => Some(HelpTopic::OtherOutput),
+            Self::NoRowsToDraw { view } => Some(HelpTopic::Backfill(view.clone())),
             Self::Offline(error) => error.help(),
             Self::Materializer(error) => error.help(),
             Self::PushedInPart { source, .. } => source.help(),

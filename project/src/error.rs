@@ -149,6 +149,22 @@ pub enum ProjectError {
         /// The file.
         path: PathBuf,
     },
+    /// Two versions have no feature that can be compared.
+    #[error("{new} and {old} have nothing to compare: {why}")]
+    NothingToCompare {
+        /// The old version.
+        old: VersionId,
+        /// The new version.
+        new: VersionId,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// The log of a view has no row to draw an entity and a moment from.
+    #[error("the log of {view} has no row from which an entity and a moment could be drawn")]
+    NoRowsToDraw {
+        /// The view.
+        view: VersionId,
+    },
     /// A file of the project cannot be read or written.
     #[error("cannot {action} {}: {source}", .path.display())]
     File {

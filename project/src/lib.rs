@@ -79,6 +79,7 @@ mod load;
 mod missing_logs;
 mod operations;
 mod outline;
+mod parity;
 mod plan;
 mod project;
 mod pushing;
@@ -101,8 +102,14 @@ pub use error::ProjectError;
 pub use feature::{Advice, Canary, HelpTopic, Percent};
 pub use load::{Backfill, FailedLoad, Loaded, Loads, Materialize};
 pub use materializer::{EventRange, LoadReport, ReplayReport, StreamReport};
+pub use monitor::{
+    Bar, Bounds, Exceeded, Figure, Figures, Judgement, LikelyCause, Measure, QuantilePair, Verdict,
+};
 pub use offline::{LogRange, Summary, end_files};
 pub use outline::{OutlineFiles, OutlinedFiles, outline};
+pub use parity::{
+    CompareVersions, ComparedFeature, DifferingRow, InputRow, Moments, NotCompared, ParityReport,
+};
 pub use plan::{AppliedPlan, BOUNDED_PARTITIONS, BOUNDED_VALUE_BYTES, PlannedChanges, SourceMisfit};
 pub use project::{Clock, Project};
 pub use pushing::{Pushed, RefusedLine};

@@ -13,6 +13,7 @@ use crate::definitions::{Meaning, RemovedDefinition};
 use crate::error::ProjectError;
 
 use crate::load::{Backfill, Loads, Materialize};
+use crate::parity::{CompareVersions, ParityReport};
 use crate::plan::{AppliedPlan, PlannedChanges};
 use crate::project::Project;
 use crate::pushing::Pushed;
@@ -26,8 +27,8 @@ use crate::training_set::{BuildTrainingSet, BuiltTrainingSet, TrainingSetCheck};
 use crate::upkeep::{OptimizedView, RebuiltView};
 use crate::verify::Verified;
 use crate::{
-    audit, dead_letters, definitions, get, load, plan, pushing, rollout, serving, streaming, training_set,
-    upkeep, verify,
+    audit, dead_letters, definitions, get, load, parity, plan, pushing, rollout, serving, streaming,
+    training_set, upkeep, verify,
 };
 
 impl Project {
@@ -138,6 +139,11 @@ impl Project {
         run: &Run,
     ) -> Result<TrainingSetCheck, ProjectError> {
         run.until_cancelled(training_set::verify(self, file)).await
+    }
+
+    /// Compares two versions of a view or of a service at the same entities and moments, and keeps the report.
+    pub async fn parity(&self, compare: &CompareVersions, run: &Run) -> Result<ParityReport, ProjectError> {
+        run.until_cancelled(parity::compare(self, compare, run)).await
     }
 
     /// Checks what is stored, and says all that is damaged in it; where `deep`, every file is read.

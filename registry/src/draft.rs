@@ -51,6 +51,7 @@ impl Draft {
                 .iter()
                 .filter_map(|tag| Some((tag.key.clone(), tag.value.text()?.to_owned())))
                 .collect(),
+            expect_change: BTreeMap::new(),
         }
     }
 }

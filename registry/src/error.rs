@@ -32,6 +32,16 @@ pub enum RegistryError {
     /// The views cannot be read together: the caller reads them one by one.
     #[error("these views cannot be read together: {0}")]
     Apart(String),
+    /// Two versions cannot be compared.
+    #[error("{old} and {new} cannot be compared: {why}")]
+    NotComparable {
+        /// The one that is called the old one.
+        old: String,
+        /// The other one.
+        new: String,
+        /// Why.
+        why: String,
+    },
     /// Files of which no definitions can be made: the caller shows what each lacks.
     #[error("{}", .0.join("\n"))]
     Outline(Vec<String>),
@@ -157,6 +167,7 @@ impl RegistryError {
             Self::Unknown { .. }
             | Self::Several { .. }
             | Self::Apart(_)
+            | Self::NotComparable { .. }
             | Self::Outline(_)
             | Self::Refused(_)
             | Self::Kept { .. }

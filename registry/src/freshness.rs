@@ -138,6 +138,7 @@ mod tests {
             "DROP TABLE versions_before",
             "ALTER TABLE registry DROP COLUMN audit_entries",
             "ALTER TABLE registry DROP COLUMN audit_hash",
+            "DROP TABLE parities",
             "ALTER TABLE registry DROP COLUMN digest",
             "ALTER TABLE registry DROP COLUMN revisions_digest",
             "UPDATE registry SET schema_version = 1, generation = 7",

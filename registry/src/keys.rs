@@ -92,6 +92,8 @@ pub(crate) enum Shape {
     /// `name@version`.
     VersionId,
     Percent,
+    /// A number between two others, both allowed.
+    Number(f64, f64),
     /// A value of a type that stands elsewhere, or a list of such.
     Value,
     /// Two scalars.
@@ -132,6 +134,12 @@ const DEFAULT: Key = optional(
     "the value of its type that stands in the place of null where the status is `NULL_VALUE`; the status stays",
 );
 const TAGS: Key = optional("tags", Shape::Labels(&Shape::Text), "none", "labels for finding it");
+const EXPECT_CHANGE: Key = optional(
+    "expect_change",
+    Shape::Labels(&EXPECTED_CHANGES),
+    "none",
+    "by how much its features may differ from those of the version that it is compared with, by their names",
+);
 
 static ENTITY: Record = Record {
     title: "entity",
@@ -311,6 +319,7 @@ static FEATURE_VIEW: Record = Record {
         optional("retention", Shape::Record(&RETENTION), "none: forever", "how long its rows are kept"),
         optional("freshness", Shape::Record(&FRESHNESS), "none", "how fresh it is to be kept"),
         required("features", Shape::Map(&Shape::Record(&FEATURE)), "its features by their names"),
+        EXPECT_CHANGE,
         OWNER,
         DESCRIPTION,
         TAGS,
@@ -374,6 +383,37 @@ static EXPECTATION: Record = Record {
     ],
 };
 
+static EXPECTED_CHANGES: Shape = Shape::Record(&EXPECTED_CHANGE);
+
+static EXPECTED_CHANGE: Record = Record {
+    title: "expected change",
+    doc: "By how much the values of a feature may differ from those of the version that is replaced: at least one bound. \
+          A feature without is judged by the bounds that hold for all.",
+    keys: &[
+        required("reason", Shape::Text, "why they differ"),
+        optional("psi", Shape::Number(0.0, 100.0), "as for all", "the greatest population stability index"),
+        optional("ks", Shape::Number(0.0, 1.0), "as for all", "the greatest Kolmogorov–Smirnov distance"),
+        optional(
+            "mean",
+            Shape::Number(0.0, 1e6),
+            "as for all",
+            "the greatest shift of the mean, relative to the old one: 0.1 is a tenth",
+        ),
+        optional(
+            "nulls",
+            Shape::Number(0.0, 1.0),
+            "as for all",
+            "the greatest difference of the shares of nulls",
+        ),
+        optional(
+            "equal",
+            Shape::Number(0.0, 1.0),
+            "none: not judged",
+            "the least share of rows with equal values",
+        ),
+    ],
+};
+
 static RETENTION: Record = Record {
     title: "retention",
     doc: "How long the rows of a view are kept. Each covers the ttl and the longest window with its hop.",
@@ -417,6 +457,7 @@ static ON_DEMAND_VIEW: Record = Record {
         ),
         optional("inputs", Shape::List(&Shape::Record(&TAKE)), "none", "what it reads from other views"),
         required("features", Shape::Map(&Shape::Record(&COMPUTED)), "its features by their names"),
+        EXPECT_CHANGE,
         OWNER,
         DESCRIPTION,
         TAGS,
@@ -464,6 +505,7 @@ static FEATURE_SERVICE: Record = Record {
         VERSION,
         optional("consumer", Shape::Record(&CONSUMER), "none", "who reads it"),
         required("features", Shape::List(&Shape::Record(&TAKE)), "which features it gives, in this order"),
+        EXPECT_CHANGE,
         OWNER,
         DESCRIPTION,
         TAGS,

@@ -2,16 +2,17 @@
 
 /// The schema that this version writes. A registry with a greater one was written by a newer
 /// version and is refused.
-pub(crate) const SCHEMA: i64 = 6;
+pub(crate) const SCHEMA: i64 = 7;
 
 /// What brings each schema to the next, the first of them schema 1 to 2: a new registry is made as schema
 /// 1 and brought on the same way.
-pub(crate) const MIGRATIONS: [&[&str]; 5] = [
+pub(crate) const MIGRATIONS: [&[&str]; 6] = [
     &[FRESHNESS],
     &[USES, USES_OF_BEFORE],
     &[DIGEST, REVISIONS_DIGEST],
     &[AUDIT, AUDIT_ENTRIES, AUDIT_HASH],
     &[CANARIES, VERSIONS_BEFORE],
+    &[PARITIES],
 ];
 
 /// The first schema whose contents have checksums.
@@ -53,6 +54,25 @@ const VERSIONS_BEFORE: &str = "CREATE TABLE versions_before (
 /// The checksums of what the registry holds.
 const DIGEST: &str = "ALTER TABLE registry ADD COLUMN digest TEXT NOT NULL DEFAULT ''";
 const REVISIONS_DIGEST: &str = "ALTER TABLE registry ADD COLUMN revisions_digest TEXT NOT NULL DEFAULT ''";
+
+/// The newest report that compares each two versions. Each row has a checksum of its own, as reads of what is registered
+/// do not depend on it.
+const PARITIES: &str = "CREATE TABLE parities (
+        kind TEXT NOT NULL,
+        old_name TEXT NOT NULL,
+        old_version BIGINT NOT NULL,
+        new_name TEXT NOT NULL,
+        new_version BIGINT NOT NULL,
+        compared_at BIGINT NOT NULL,
+        passed BIGINT NOT NULL,
+        old_hash TEXT NOT NULL,
+        new_hash TEXT NOT NULL,
+        expected TEXT NOT NULL,
+        logs TEXT NOT NULL,
+        report TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        PRIMARY KEY (kind, old_name, old_version, new_name, new_version)
+    )";
 
 /// When each version was first used, and by what.
 const USES: &str = "CREATE TABLE uses (

@@ -153,6 +153,10 @@ fn check_text(shape: &Shape, text: &str) -> Option<String> {
                 "`{text}` is not a target: write a percentage above 0 and below 100, as in 99.9"
             )),
         },
+        Shape::Number(least, greatest) => match text.parse::<f64>() {
+            Ok(number) if (*least..=*greatest).contains(&number) => None,
+            _ => Some(format!("`{text}` is not {}", noun(shape))),
+        },
         Shape::OneOf(choices) if choices.contains(&text) => None,
         Shape::OneOf(choices) => {
             let near = did_you_mean(text, choices.iter().copied());
@@ -230,6 +234,7 @@ pub(crate) fn noun(shape: &Shape) -> String {
         Shape::Version => "a whole number from 1".to_owned(),
         Shape::VersionId => "a name@version".to_owned(),
         Shape::Percent => "a percentage".to_owned(),
+        Shape::Number(least, greatest) => format!("a number from {least} to {greatest}"),
         Shape::Value => "a value of its type".to_owned(),
         Shape::Bounds => "a list of two values, as in [0, 100]".to_owned(),
         Shape::OneOf(choices) => format!("one of {}", choices.join(", ")),
@@ -238,6 +243,7 @@ pub(crate) fn noun(shape: &Shape) -> String {
         Shape::List(item) => format!("a list, each item {}", noun(item)),
         Shape::Map(Shape::Record(record)) => format!("a map from names to {}s", record.title),
         Shape::Map(value) => format!("a map from names, each to {}", noun(value)),
+        Shape::Labels(Shape::Record(record)) => format!("a map from names to {}s", record.title),
         Shape::Labels(value) => format!("a map from labels, each to {}", noun(value)),
         Shape::Record(record) => format!("a map ({})", record.title),
     }

@@ -9,6 +9,7 @@ mod init;
 mod load;
 mod offline;
 mod online;
+mod parity;
 mod push;
 mod reference;
 mod registry;
@@ -47,6 +48,7 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
             stream::stream(&project()?, args, &run).await
         }
         Command::TrainingSet(command) => training_set::run(&project()?, command, &run).await,
+        Command::Parity(args) => parity::parity(&project()?, args, &run).await,
         Command::Get(args) => get::get(&project()?, args).await,
         Command::Serve(args) => {
             interruption::cancel(&run.cancel)?;

@@ -51,6 +51,8 @@ mod numbers;
 #[cfg(test)]
 mod overlapping;
 #[cfg(test)]
+mod parity;
+#[cfg(test)]
 mod project;
 #[cfg(test)]
 mod pushed;

@@ -8,7 +8,9 @@ mod commit_list;
 mod compaction;
 mod dead_letters;
 mod encodings;
+mod latest_rows;
 pub(crate) mod rows;
+mod sample;
 #[cfg(test)]
 pub(crate) mod sample_batch;
 mod scan;

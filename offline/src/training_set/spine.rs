@@ -54,6 +54,22 @@ impl Spine {
         Ok(spine)
     }
 
+    /// The spine of rows that lie in no file, which are called `what` in messages; checked as one that is read.
+    pub fn of_rows(
+        what: &str,
+        rows: Vec<RecordBatch>,
+        time: &str,
+        plan: &ServicePlan,
+    ) -> Result<Spine, OfflineError> {
+        let schema = rows.first().map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);
+        let naive = check_columns(Path::new(what), &schema, time, plan)?;
+        let file = RowFile { path: Path::new(what).into(), schema, content: Content::Drawn(rows.into()) };
+        let spine = Spine { file, time: time.to_owned(), naive };
+        spine.check_times()?;
+        spine.check_values(plan)?;
+        Ok(spine)
+    }
+
     /// Reads all label times once, so that a row without one is named before anything is built.
     fn check_times(&self) -> Result<(), OfflineError> {
         let mut before = 0;
@@ -121,12 +137,18 @@ impl Spine {
 
     /// The file.
     pub fn path(&self) -> &Path {
-        self.file.opened.path()
+        &self.file.path
     }
 
-    /// The SHA-256 of the file's bytes as it was opened, in hexadecimal. Blocks while it is read.
-    pub fn sha256(&self) -> Result<String, OfflineError> {
-        self.file.opened.sha256()
+    /// The SHA-256 of the file's bytes as it was opened, in hexadecimal; `None` of rows that lie in no file. Blocks
+    /// while it is read.
+    pub fn sha256(&self) -> Result<Option<String>, OfflineError> {
+        match &self.file.content {
+            Content::Parquet(opened, _) | Content::Arrow(opened) | Content::Csv(opened, _) => {
+                opened.sha256().map(Some)
+            }
+            Content::Drawn(_) => Ok(None),
+        }
     }
 }
 
@@ -185,10 +207,10 @@ impl PartitionStream for Spine {
     }
 }
 
-/// A file of rows, opened once.
+/// A file of rows, opened once, or rows that lie in none.
 #[derive(Clone, Debug)]
 struct RowFile {
-    opened: OpenedFile,
+    path: Arc<Path>,
     schema: SchemaRef,
     content: Content,
 }
@@ -196,10 +218,12 @@ struct RowFile {
 /// What was read of a file when it was opened.
 #[derive(Clone, Debug)]
 enum Content {
-    Parquet(ArrowReaderMetadata),
-    Arrow,
+    Parquet(OpenedFile, ArrowReaderMetadata),
+    Arrow(OpenedFile),
     /// All rows: their types are known only once all of them were read.
-    Csv(Arc<[RecordBatch]>),
+    Csv(OpenedFile, Arc<[RecordBatch]>),
+    /// All rows, of no file.
+    Drawn(Arc<[RecordBatch]>),
 }
 
 impl RowFile {
@@ -213,35 +237,35 @@ impl RowFile {
         let (schema, content) = match format {
             FileFormat::Csv => {
                 let (schema, batches) = read_csv(&opened)?;
-                (schema, Content::Csv(batches.into()))
+                (schema, Content::Csv(opened, batches.into()))
             }
             FileFormat::Parquet => {
                 let metadata = parquet_metadata(&opened).map_err(|error| damaged(path, &error))?;
-                (metadata.schema().clone(), Content::Parquet(metadata))
+                (metadata.schema().clone(), Content::Parquet(opened, metadata))
             }
-            FileFormat::Arrow => (ipc(&opened, None)?.schema(), Content::Arrow),
+            FileFormat::Arrow => (ipc(&opened, None)?.schema(), Content::Arrow(opened)),
         };
-        Ok(Self { opened, schema, content })
+        Ok(Self { path: path.into(), schema, content })
     }
 
     /// The rows in their order: all columns, or the one at an index.
     fn batches(&self, only: Option<usize>) -> Result<Batches, OfflineError> {
         Ok(match &self.content {
-            Content::Csv(batches) => {
+            Content::Csv(_, batches) | Content::Drawn(batches) => {
                 let batches = batches.clone();
                 Box::new((0..batches.len()).filter_map(move |index| batches.get(index).cloned().map(Ok)))
             }
-            Content::Parquet(metadata) => {
+            Content::Parquet(opened, metadata) => {
                 let reader =
-                    ParquetRecordBatchReaderBuilder::new_with_metadata(self.opened.clone(), metadata.clone());
+                    ParquetRecordBatchReaderBuilder::new_with_metadata(opened.clone(), metadata.clone());
                 let mask = match only {
                     Some(column) => ProjectionMask::roots(reader.parquet_schema(), [column]),
                     None => ProjectionMask::all(),
                 };
                 let reader = reader.with_projection(mask).with_batch_size(BATCH_ROWS);
-                Box::new(reader.build().map_err(|error| damaged(self.opened.path(), &error))?)
+                Box::new(reader.build().map_err(|error| damaged(&self.path, &error))?)
             }
-            Content::Arrow => Box::new(ipc(&self.opened, only)?),
+            Content::Arrow(opened) => Box::new(ipc(opened, only)?),
         })
     }
 
@@ -255,7 +279,7 @@ impl RowFile {
             Some(column) => format!("the column `{}`: {error}", self.schema.field(column).name()),
             None => error.to_string(),
         };
-        OfflineError::file("read", self.opened.path(), why)
+        OfflineError::file("read", &self.path, why)
     }
 }
 

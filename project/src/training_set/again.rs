@@ -42,7 +42,7 @@ pub(crate) async fn verify(project: &Project, file: &Path) -> Result<TrainingSet
         })
         .await??
     };
-    if spine_sha256 != manifest.spine.sha256 {
+    if spine_sha256.as_ref() != Some(&manifest.spine.sha256) {
         differences.push(format!("the spine {} has other bytes now", manifest.spine.path.display()));
     }
     let options = manifest.options();

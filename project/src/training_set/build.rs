@@ -98,7 +98,7 @@ pub(crate) async fn build(
     let written = write(stream, &out, build.keeps_first, run).await?;
     let spine = ManifestSpine {
         path: build.spine.clone(),
-        sha256: ended(spine_sha256).await??,
+        sha256: ended(spine_sha256).await??.expect("invariant: the spine of a training set is a file"),
         time: build.time.clone(),
     };
     let how = BuildInfo {

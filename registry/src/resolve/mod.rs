@@ -4,6 +4,7 @@
 
 mod default_value;
 mod expectation;
+mod expected_change;
 mod expression;
 mod features;
 mod known;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use feature::{Computed, Field, OnDemandView, VersionId};
+use feature::{About, Computed, Field, OnDemandView, VersionId};
 
 use crate::body::Body;
 use crate::canonical;
@@ -14,6 +14,7 @@ use crate::problem::{Problem, Report};
 use crate::yaml::Node;
 
 use super::default_value::default_value;
+use super::expected_change::expected_changes;
 use super::expression;
 use super::known::Known;
 use super::source::fields;
@@ -111,12 +112,14 @@ pub(super) fn on_demand(draft: &Draft, known: &Known<'_>, report: &mut Report<'_
     }
     let columns: Vec<Field> = inputs.iter().chain(&request).cloned().collect();
     let features = computed(root, &context, &columns, report);
+    let names = root.get("features").map(Node::entries).unwrap_or_default();
+    let expect_change = expected_changes(draft, names.iter().map(|entry| entry.key.as_str()), report);
     let mut view = OnDemandView {
         id: draft.version_id(),
         request,
         inputs: choices.iter().map(|choice| choice.take.clone()).collect(),
         features,
-        about: draft.about(),
+        about: About { expect_change, ..draft.about() },
         hash: String::new(),
     };
     if report.has_problems() {

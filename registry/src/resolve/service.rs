@@ -1,6 +1,6 @@
 //! Feature services.
 
-use feature::{Consumer, Freshness, Service};
+use feature::{About, Consumer, Freshness, Service};
 
 use crate::body::Body;
 use crate::canonical::{self, Read};
@@ -10,6 +10,7 @@ use crate::draft::Draft;
 use crate::problem::Report;
 use crate::yaml::Node;
 
+use super::expected_change::expected_changes;
 use super::known::Known;
 use super::take::{Choice, choices};
 
@@ -17,6 +18,8 @@ pub(super) fn service(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>)
     let (root, context) = (draft.root(), draft.context());
     let mut planner = Planner::new(&known.catalog);
     let choices = choices(root, "features", &context, known, &mut planner, report)?;
+    let names = choices.iter().flat_map(|choice| &choice.taken).map(|(name, ..)| name.as_str());
+    let expect_change = expected_changes(draft, names, report);
     if report.has_problems() {
         return None;
     }
@@ -24,7 +27,7 @@ pub(super) fn service(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>)
     let service = Service {
         id: draft.version_id(),
         consumer: root.get("consumer").and_then(consumer),
-        about: draft.about(),
+        about: About { expect_change, ..draft.about() },
         hash: canonical.hash(),
         features: choices.into_iter().map(|choice| choice.take).collect(),
     };

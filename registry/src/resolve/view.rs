@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use feature::{DataType, Feature, Field, Fold, Freshness, Name, Retention, Source, SourceTime, Span, View};
+use feature::{
+    About, DataType, Feature, Field, Fold, Freshness, Name, Retention, Source, SourceTime, Span, View,
+};
 
 use crate::body::Body;
 use crate::canonical;
@@ -13,6 +15,7 @@ use crate::problem::Report;
 use crate::yaml::{Content, Node};
 
 use super::expectation::expectations;
+use super::expected_change::expected_changes;
 use super::expression::{self, Compiled};
 use super::features::{self, Ground, features, gives_key};
 use super::known::{Known, referred};
@@ -45,6 +48,8 @@ pub(super) fn view(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>) ->
         Some(compiled.sql)
     });
     let expectations = expectations(root, &context, &source.schema, &mut used, report);
+    let names = root.get("features").map(Node::entries).unwrap_or_default();
+    let expect_change = expected_changes(draft, names.iter().map(|entry| entry.key.as_str()), report);
     for time in source.event_time.iter().chain(&source.available_at) {
         if let SourceTime::Sql { sql } = time
             && let Ok(compiled) = transform::Expression::compile(&source.schema, sql)
@@ -67,7 +72,7 @@ pub(super) fn view(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>) ->
         is_static,
         retention,
         freshness: root.get("freshness").and_then(freshness),
-        about: draft.about(),
+        about: About { expect_change, ..draft.about() },
         hash: String::new(),
     };
     if report.has_problems() {

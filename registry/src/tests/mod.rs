@@ -2,6 +2,7 @@
 
 mod cases;
 mod damage;
+mod parities;
 mod reading;
 mod recording;
 mod registering;

@@ -4,9 +4,10 @@ use super::tree::{File, Tree, Violation};
 use super::{hold, in_sample, in_samples};
 
 /// Each room with the rooms that it may depend on. A new room gets a line here.
-const ROOMS: [(&str, &[&str]); 24] = [
+const ROOMS: [(&str, &[&str]); 25] = [
     ("feature", &[]),
     ("locks", &["feature"]),
+    ("monitor", &["feature"]),
     ("proto", &[]),
     ("transform", &["feature"]),
     ("registry", &["feature", "locks", "transform"]),
@@ -17,7 +18,18 @@ const ROOMS: [(&str, &[&str]); 24] = [
     ("server", &["feature", "transform", "online", "read", "proto"]),
     (
         "project",
-        &["feature", "transform", "registry", "offline", "online", "materializer", "read", "proto", "server"],
+        &[
+            "feature",
+            "monitor",
+            "transform",
+            "registry",
+            "offline",
+            "online",
+            "materializer",
+            "read",
+            "proto",
+            "server",
+        ],
     ),
     ("cli", &["feature", "project"]),
     ("tests", &[]),

@@ -1,0 +1,138 @@
+//! How often each value was seen on each of two sides, in bounded memory and in whatever order values come.
+//!
+//! A bucket is a range of keys. At first each key has its own. Where there would be more buckets than the bound, all
+//! keys lose their lowest bit, as often as it takes: two neighbours become one. The number of lost bits is the least
+//! with which all keys fit, so it depends on which keys were seen and not on their order.
+
+use hashbrown::HashMap;
+
+/// Whose value it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Side {
+    Old,
+    New,
+}
+
+/// What was seen of one range of keys.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Bucket {
+    /// The least key that was seen.
+    pub(crate) least: u64,
+    /// The greatest.
+    pub(crate) greatest: u64,
+    /// How often the old side had one of them.
+    pub(crate) old: u64,
+    /// How often the new side had.
+    pub(crate) new: u64,
+}
+
+impl Bucket {
+    pub(crate) const fn of(self, side: Side) -> u64 {
+        match side {
+            Side::Old => self.old,
+            Side::New => self.new,
+        }
+    }
+
+    /// Whether all that were seen in it are one value.
+    pub(crate) const fn is_one_value(self) -> bool {
+        self.least == self.greatest
+    }
+
+    fn merge(&mut self, other: Bucket) {
+        self.least = self.least.min(other.least);
+        self.greatest = self.greatest.max(other.greatest);
+        self.old += other.old;
+        self.new += other.new;
+    }
+}
+
+/// Buckets of keys, at most so many.
+#[derive(Clone, Debug)]
+pub(crate) struct Counts {
+    most: usize,
+    lost_bits: u32,
+    buckets: HashMap<u64, Bucket>,
+}
+
+impl Counts {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most: most.max(2), lost_bits: 0, buckets: HashMap::new() }
+    }
+
+    pub(crate) fn add(&mut self, key: u64, side: Side) {
+        let (old, new) = match side {
+            Side::Old => (1, 0),
+            Side::New => (0, 1),
+        };
+        let seen = Bucket { least: key, greatest: key, old, new };
+        self.buckets.entry(key >> self.lost_bits).and_modify(|bucket| bucket.merge(seen)).or_insert(seen);
+        while self.buckets.len() > self.most {
+            self.coarsen();
+        }
+    }
+
+    fn coarsen(&mut self) {
+        self.lost_bits += 1;
+        let mut coarser: HashMap<u64, Bucket> = HashMap::with_capacity(self.buckets.len());
+        for (key, bucket) in self.buckets.drain() {
+            coarser.entry(key >> 1).and_modify(|other| other.merge(bucket)).or_insert(bucket);
+        }
+        self.buckets = coarser;
+    }
+
+    /// Whether each bucket is one key.
+    pub(crate) const fn is_exact(&self) -> bool {
+        self.lost_bits == 0
+    }
+
+    /// The buckets in the order of their keys.
+    pub(crate) fn sorted(&self) -> Vec<Bucket> {
+        let mut buckets: Vec<Bucket> = self.buckets.values().copied().collect();
+        buckets.sort_unstable_by_key(|bucket| bucket.least);
+        buckets
+    }
+}
+
+/// How many values a side has in some buckets.
+pub(crate) fn total(buckets: &[Bucket], side: Side) -> u64 {
+    buckets.iter().map(|bucket| bucket.of(side)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn counted(keys: &[u64], most: usize) -> Counts {
+        let mut counts = Counts::new(most);
+        keys.iter().for_each(|key| counts.add(*key, Side::Old));
+        counts
+    }
+
+    proptest! {
+        #[test]
+        fn no_order_of_values_changes_the_buckets(keys in prop::collection::vec(any::<u64>(), 0..200), most in 2_usize..40) {
+            let mut backwards = keys.clone();
+            backwards.reverse();
+            let counts = counted(&keys, most);
+            prop_assert!(counts.buckets.len() <= most);
+            prop_assert_eq!(counts.sorted(), counted(&backwards, most).sorted());
+            prop_assert_eq!(total(&counts.sorted(), Side::Old), keys.len() as u64);
+        }
+    }
+
+    #[test]
+    fn few_keys_are_counted_exactly() {
+        let counts = counted(&[7, 7, 9], 2);
+        assert!(counts.is_exact());
+        assert_eq!(
+            counts.sorted(),
+            [
+                Bucket { least: 7, greatest: 7, old: 2, new: 0 },
+                Bucket { least: 9, greatest: 9, old: 1, new: 0 }
+            ]
+        );
+    }
+}

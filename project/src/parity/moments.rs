@@ -1,0 +1,109 @@
+//! Entities and moments at which two versions are compared, drawn from the logs of the old one: each as a row of a log
+//! happened, as a request for its entity would have come; of a row that was loaded much later the moment is now.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::{Field, Schema};
+use feature::{Lookup, Micros, ServicePlan, Span};
+use offline::{AVAILABLE_AT, EVENT_TIME, OfflineError, OfflineStore, Spine};
+
+use super::report::Moments;
+use crate::error::ProjectError;
+
+/// What decides which rows are drawn.
+const SEED: u64 = 1;
+/// The column of moments: no join key can have its name.
+const MOMENT: &str = "_moment";
+/// A row that could be read only so long after it happened was loaded later, as by `materialize`: at the moment of its
+/// event nobody could have read anything of its load.
+const LOADED_LATER: Span = Span::HOUR;
+/// Rows of one batch of the spine.
+const BATCH_ROWS: usize = 65_536;
+
+/// A spine of at most so many rows. The moments and the keys of one lookup are those of rows of its log; keys that it
+/// does not have are drawn from the logs of the others, each apart. Of a static view the moment is now.
+pub(super) async fn drawn(
+    store: &OfflineStore,
+    plan: &ServicePlan,
+    rows: u64,
+    now: Micros,
+) -> Result<(Spine, Moments), ProjectError> {
+    let mut order: Vec<&Lookup> = plan.lookups.iter().collect();
+    // The old version's come first, and of them the one with most keys.
+    order.sort_by_key(|lookup| (lookup.view.is_static, std::cmp::Reverse(lookup.keys.len())));
+    let mut columns: Vec<Option<ArrayRef>> = vec![None; plan.keys.len()];
+    let mut moments: Option<ArrayRef> = None;
+    let mut views = Vec::new();
+    for lookup in order {
+        let is_open = |key: &usize| columns.get(*key).is_some_and(Option::is_none);
+        if !lookup.keys.iter().any(is_open) {
+            continue;
+        }
+        let log = store.log(&lookup.view).await?;
+        if log.version().is_none() {
+            return Err(OfflineError::NoLog { view: lookup.view.id.clone() }.into());
+        }
+        let sample = log.sample(rows, SEED).await?;
+        if sample.num_rows() == 0 {
+            return Err(ProjectError::NoRowsToDraw { view: lookup.view.id.clone() });
+        }
+        let length = moments.as_ref().map_or(sample.num_rows(), |moments| moments.len());
+        let repeated: UInt32Array = (0..length).map(|row| (row % sample.num_rows()) as u32).collect();
+        for (key, field) in lookup.keys.iter().zip(&lookup.view.keys) {
+            let values = sample.column_by_name(field.name.as_str());
+            let values = values.expect("invariant: a sample has the join keys of its view");
+            if let Some(open) = columns.get_mut(*key).filter(|column| column.is_none()) {
+                *open = Some(take(&conformed_key(values, field)?, &repeated, None)?);
+            }
+        }
+        if moments.is_none() {
+            moments = Some(moments_of(&sample, lookup.view.is_static, now));
+        }
+        views.push(lookup.view.id.clone());
+    }
+    let spine = spine(plan, columns, moments)?;
+    Ok((spine, Moments::Drawn { views, seed: SEED }))
+}
+
+/// The moments of drawn rows.
+fn moments_of(sample: &RecordBatch, is_static: bool, now: Micros) -> ArrayRef {
+    let times = |name: &str| {
+        let column = sample.column_by_name(name).and_then(|column| column.as_primitive_opt());
+        let times: &TimestampMicrosecondArray =
+            column.expect("invariant: a sample has the times of its rows");
+        times.values().iter().copied()
+    };
+    let moment = |(event, available): (i64, i64)| match is_static || available - event > LOADED_LATER.micros()
+    {
+        true => now.get(),
+        false => event,
+    };
+    let moments = times(EVENT_TIME).zip(times(AVAILABLE_AT)).map(moment);
+    Arc::new(TimestampMicrosecondArray::from_iter_values(moments).with_timezone("UTC"))
+}
+
+/// A join key in its declared type.
+pub(super) fn conformed_key(column: &ArrayRef, key: &feature::Field) -> Result<ArrayRef, ProjectError> {
+    transform::conformed(column, key)
+        .map_err(|error| OfflineError::Spine(vec![format!("the join key `{}`: {error}", key.name)]).into())
+}
+
+fn spine(
+    plan: &ServicePlan,
+    columns: Vec<Option<ArrayRef>>,
+    moments: Option<ArrayRef>,
+) -> Result<Spine, ProjectError> {
+    let fields =
+        plan.keys.iter().map(|key| Field::new(key.name.as_str(), transform::arrow_type(key.data_type), true));
+    let mut fields: Vec<Field> = fields.collect();
+    let mut arrays: Vec<ArrayRef> = columns.into_iter().flatten().collect();
+    let moments = moments.expect("invariant: a plan that gives features reads a view");
+    fields.push(Field::new(MOMENT, moments.data_type().clone(), false));
+    arrays.push(moments);
+    let all = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?;
+    let starts = (0..all.num_rows()).step_by(BATCH_ROWS);
+    let batches = starts.map(|start| all.slice(start, BATCH_ROWS.min(all.num_rows() - start))).collect();
+    Ok(Spine::of_rows("the moments drawn from the logs", batches, MOMENT, plan)?)
+}

@@ -1,0 +1,225 @@
+//! Reports that compare two versions, as they are kept: by which definitions and logs, whether they passed, and whether
+//! they still say something of what is registered and loaded now. Of two versions the newest report is kept.
+
+use std::fmt;
+
+use feature::{Micros, VersionId};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use crate::body::DefinitionId;
+use crate::canonical::hexadecimal;
+use crate::error::RegistryError;
+use crate::keys::Kind;
+use crate::registered::Registered;
+use crate::store::Registry;
+use crate::stored::{damaged, number};
+
+/// A report that was kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeptParity {
+    /// What kind of definitions were compared.
+    pub kind: Kind,
+    /// The old version.
+    pub old: VersionId,
+    /// The new version.
+    pub new: VersionId,
+    /// When they were compared.
+    pub at: Micros,
+    /// Whether no feature was outside its bounds.
+    pub passed: bool,
+    /// The semantic hash of the old version, in hexadecimal.
+    pub old_hash: String,
+    /// The semantic hash of the new version, in hexadecimal.
+    pub new_hash: String,
+    /// The declared changes by which it judged, as [`crate::SideBySide::expected_text`].
+    pub expected: String,
+    /// The logs that it read.
+    pub logs: Vec<LogRead>,
+    /// The report, as JSON.
+    pub report: String,
+}
+
+/// A log that a report read.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LogRead {
+    /// The view.
+    pub view: VersionId,
+    /// The version of its log.
+    pub version: u64,
+}
+
+/// What a kept report says of what is registered and loaded now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ParityStanding {
+    /// The two versions were never compared.
+    Missing,
+    /// They were, and something of it has changed since.
+    Stale(Vec<StaleParity>),
+    /// A feature was outside its bounds.
+    Failed,
+    /// No feature was outside its bounds.
+    Passed,
+}
+
+/// What changed since a report was made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum StaleParity {
+    /// A definition computes something else.
+    Definition(VersionId),
+    /// Other changes are declared.
+    Declared(VersionId),
+    /// A log has rows that were loaded since.
+    Log(VersionId),
+}
+
+impl fmt::Display for StaleParity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StaleParity::Definition(id) => write!(f, "{id} was edited since"),
+            StaleParity::Declared(id) => write!(f, "{id} declares other changes since"),
+            StaleParity::Log(view) => write!(f, "{view} was loaded since"),
+        }
+    }
+}
+
+impl Registered {
+    /// What a kept report of two versions says now. `loads` has for each view the version of its log after its newest
+    /// load; views that it does not name are not looked at.
+    pub fn parity_standing(
+        &self,
+        kept: Option<&KeptParity>,
+        loads: &[(VersionId, u64)],
+    ) -> Result<ParityStanding, RegistryError> {
+        let Some(kept) = kept else { return Ok(ParityStanding::Missing) };
+        let now = self.side_by_side(&kept.old, &kept.new)?;
+        let mut stale = Vec::new();
+        for (id, then, now) in
+            [(&kept.old, &kept.old_hash, &now.old_hash), (&kept.new, &kept.new_hash, &now.new_hash)]
+        {
+            stale.extend((then != now).then(|| StaleParity::Definition(id.clone())));
+        }
+        if kept.expected != now.expected_text() {
+            stale.push(StaleParity::Declared(kept.new.clone()));
+        }
+        for read in &kept.logs {
+            let loaded = loads.iter().find(|(view, _)| *view == read.view);
+            let is_newer = loaded.is_some_and(|(_, version)| *version > read.version);
+            stale.extend(is_newer.then(|| StaleParity::Log(read.view.clone())));
+        }
+        Ok(match (stale.is_empty(), kept.passed) {
+            (false, _) => ParityStanding::Stale(stale),
+            (true, true) => ParityStanding::Passed,
+            (true, false) => ParityStanding::Failed,
+        })
+    }
+}
+
+impl KeptParity {
+    /// The checksum of everything that is kept: a damaged file must not turn one verdict into the other.
+    fn digest(&self, logs: &str) -> String {
+        let mut hash = Sha256::new();
+        let (old, new) = (self.old.to_string(), self.new.to_string());
+        let (at, passed) = (self.at.get().to_string(), self.passed.to_string());
+        for part in [
+            self.kind.name(),
+            &old,
+            &new,
+            &at,
+            &passed,
+            &self.old_hash,
+            &self.new_hash,
+            &self.expected,
+            logs,
+            &self.report,
+        ] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        hexadecimal(&hash.finalize())
+    }
+}
+
+impl Registry {
+    /// Keeps a report, in the place of an older one of the same two versions.
+    pub async fn keep_parity(&self, parity: &KeptParity) -> Result<(), RegistryError> {
+        let failed = self.failed("keep the report");
+        let logs = serde_json::to_string(&parity.logs).expect("invariant: names and numbers are JSON");
+        let mut transaction = self.begin_writing("keep the report").await?;
+        let keep = "INSERT INTO parities
+                (kind, old_name, old_version, new_name, new_version, compared_at, passed, old_hash, new_hash,
+                 expected, logs, report, digest)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+            ON CONFLICT (kind, old_name, old_version, new_name, new_version) DO UPDATE SET
+                compared_at = excluded.compared_at, passed = excluded.passed, old_hash = excluded.old_hash,
+                new_hash = excluded.new_hash, expected = excluded.expected, logs = excluded.logs,
+                report = excluded.report, digest = excluded.digest";
+        sqlx::query(keep)
+            .bind(parity.kind.name())
+            .bind(parity.old.name.as_str())
+            .bind(i64::from(parity.old.version))
+            .bind(parity.new.name.as_str())
+            .bind(i64::from(parity.new.version))
+            .bind(parity.at.get())
+            .bind(i64::from(parity.passed))
+            .bind(&parity.old_hash)
+            .bind(&parity.new_hash)
+            .bind(&parity.expected)
+            .bind(&logs)
+            .bind(&parity.report)
+            .bind(parity.digest(&logs))
+            .execute(&mut *transaction)
+            .await
+            .map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)
+    }
+
+    /// The newest report of two versions; `None` if they were never compared. Refused where it is damaged.
+    pub async fn parity(
+        &self,
+        old: &DefinitionId,
+        new: &DefinitionId,
+    ) -> Result<Option<KeptParity>, RegistryError> {
+        let (Some(old_id), Some(new_id)) = (old.version_id(), new.version_id()) else { return Ok(None) };
+        let find =
+            "SELECT compared_at, passed, old_hash, new_hash, expected, logs, report, digest FROM parities
+            WHERE kind = $1 AND old_name = $2 AND old_version = $3 AND new_name = $4 AND new_version = $5";
+        let row = sqlx::query(find)
+            .bind(new.kind.name())
+            .bind(old_id.name.as_str())
+            .bind(i64::from(old_id.version))
+            .bind(new_id.name.as_str())
+            .bind(i64::from(new_id.version))
+            .fetch_optional(self.pool())
+            .await
+            .map_err(self.failed("be read"))?;
+        let kept = row.map(|row| kept(&row, new.kind, old_id, new_id)).transpose();
+        kept.map_err(|error| self.in_file(error))
+    }
+}
+
+fn kept(row: &SqliteRow, kind: Kind, old: VersionId, new: VersionId) -> Result<KeptParity, RegistryError> {
+    let what = format!("report of {old} and {new}");
+    let unreadable = |error: &dyn fmt::Display| damaged(&what, error);
+    let text = |column: &str| row.try_get::<String, _>(column).map_err(|error| unreadable(&error));
+    let logs = text("logs")?;
+    let passed: u8 = number(row, "passed")?;
+    let kept = KeptParity {
+        kind,
+        old,
+        new,
+        at: Micros::new(number(row, "compared_at")?).map_err(|error| unreadable(&error))?,
+        passed: passed == 1,
+        old_hash: text("old_hash")?,
+        new_hash: text("new_hash")?,
+        expected: text("expected")?,
+        logs: serde_json::from_str(&logs).map_err(|error| unreadable(&error))?,
+        report: text("report")?,
+    };
+    if text("digest")? != kept.digest(&logs) {
+        return Err(unreadable(&"it is not what was written: compare the two versions again"));
+    }
+    Ok(kept)
+}
