@@ -103,6 +103,10 @@ bench-stream: ## streams over a real broker beside a bare loop; ARGS="--help" sa
 	cargo build --locked --release --workspace --bins
 	TWINSTORE_BIN=$(TARGET)/release/twinstore BENCH_STREAM=$(TARGET)/release/bench-stream benches/stream/run $(ARGS)
 
+bench-parity: ## two versions compared at a million entities with ten features; ARGS="ROWS"
+	cargo build --locked --release --workspace --bins
+	TWINSTORE_BIN=$(TARGET)/release/twinstore benches/parity/run $(ARGS)
+
 bench-online: ## online reads beside their peers; ARGS="--help" says what can be chosen, "--quick" is short
 	cargo build --locked --release --workspace --bins
 	TWINSTORE_BIN=$(TARGET)/release/twinstore benches/online/run $(ARGS)

@@ -10,6 +10,7 @@ pub fn in_commands(topic: &HelpTopic) -> String {
         HelpTopic::Backfill(view) => format!("run `twinstore backfill {view}` first"),
         HelpTopic::Rebuild(view) => format!("run `twinstore online rebuild {view}` first"),
         HelpTopic::DeadLetters(view) => format!("`twinstore dead-letter list {view}` has them"),
+        HelpTopic::Compare { old, new } => format!("run `twinstore parity {old} {new}`"),
         HelpTopic::StreamMetrics => {
             "the metric twinstore_stream_stage_seconds of `twinstore stream` or `serve` has them".to_owned()
         }

@@ -38,6 +38,13 @@ pub enum HelpTopic {
     Rebuild(VersionId),
     /// Look at the rows of a view that were refused.
     DeadLetters(VersionId),
+    /// Compare two versions.
+    Compare {
+        /// The version that is used now.
+        old: VersionId,
+        /// The version that is to replace it.
+        new: VersionId,
+    },
     /// Look at the metrics of streams.
     StreamMetrics,
     /// Cut over in spite of gates that fail.

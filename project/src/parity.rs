@@ -12,8 +12,8 @@ mod sides;
 
 use std::time::Instant;
 
-use feature::VersionId;
-use offline::{Options, Spine, TrainingSetStream};
+use feature::{ServicePlan, VersionId};
+use offline::{OfflineStore, Options, Spine, TrainingSetStream};
 use registry::{LogRead, SideBySide};
 
 use crate::error::ProjectError;
@@ -87,12 +87,7 @@ pub(crate) async fn compare(
         run.report(Event::LogRowsRead { rows: reading.rows() });
     }
     run.report(Event::JoinEnds);
-    let mut logs: Vec<LogRead> = Vec::new();
-    for (view, version) in stream.finish().log_versions {
-        if logs.iter().all(|log| log.view != view) {
-            logs.push(LogRead { view, version });
-        }
-    }
+    let logs = logs_read(&store, &plan, &stream.finish().log_versions).await?;
     let (features, ages) = comparing.finish();
     let mut report = ParityReport {
         kind: side_by_side.new.kind,
@@ -112,6 +107,22 @@ pub(crate) async fn compare(
     report.took = began.elapsed();
     keeping::keep(project, &side_by_side, &report).await?;
     Ok(report)
+}
+
+/// The logs that were read, each once, at the versions that were read.
+async fn logs_read(
+    store: &OfflineStore,
+    plan: &ServicePlan,
+    versions: &[(VersionId, u64)],
+) -> Result<Vec<LogRead>, ProjectError> {
+    let mut logs: Vec<LogRead> = Vec::new();
+    for (lookup, (view, version)) in plan.lookups.iter().zip(versions) {
+        if logs.iter().all(|log| log.view != *view) {
+            let rows = store.log_at(&lookup.view, *version).await?.row_count();
+            logs.push(LogRead { view: view.clone(), version: *version, rows });
+        }
+    }
+    Ok(logs)
 }
 
 /// Why no feature can be compared.

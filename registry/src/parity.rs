@@ -49,6 +49,8 @@ pub struct LogRead {
     pub view: VersionId,
     /// The version of its log.
     pub version: u64,
+    /// How many rows the log had then.
+    pub rows: u64,
 }
 
 /// What a kept report says of what is registered and loaded now.
@@ -86,8 +88,8 @@ impl fmt::Display for StaleParity {
 }
 
 impl Registered {
-    /// What a kept report of two versions says now. `loads` has for each view the version of its log after its newest
-    /// load; views that it does not name are not looked at.
+    /// What a kept report of two versions says now. `loads` has for each view how many rows its log has after its newest
+    /// load; views that it does not name are not looked at, as those that a stream writes all the time.
     pub fn parity_standing(
         &self,
         kept: Option<&KeptParity>,
@@ -106,7 +108,7 @@ impl Registered {
         }
         for read in &kept.logs {
             let loaded = loads.iter().find(|(view, _)| *view == read.view);
-            let is_newer = loaded.is_some_and(|(_, version)| *version > read.version);
+            let is_newer = loaded.is_some_and(|(_, rows)| *rows > read.rows);
             stale.extend(is_newer.then(|| StaleParity::Log(read.view.clone())));
         }
         Ok(match (stale.is_empty(), kept.passed) {

@@ -280,3 +280,43 @@ fn both_versions_follow_a_stream_side_by_side_and_a_report_proves_it() {
     let stores = project.json("online verify");
     assert!(stores.is_object(), "{stores}");
 }
+
+#[test]
+fn a_cutover_is_held_up_until_a_comparison_passes_that_still_holds() {
+    let project = Project::sample();
+    let service = "---\nkind: feature_service\nname: late_arrival\nversion: 2\nfeatures:\n  \
+                   - {from: airport_arrivals@2, on: {airport: dest}, prefix: dest_}\n  \
+                   - {from: aircraft_last_flight@1, prefix: aircraft_}\n  - {from: route@1}\n";
+    let features = SAME.replace("count, window: 1d", "count, window: 2d");
+    project.write("features/second.yaml", second(&features, "") + service);
+    project.ok("apply");
+    project.ok("backfill --all");
+    let cutover = "cutover late_arrival@2";
+    let compare = "parity late_arrival@1 late_arrival@2";
+    says(
+        &project.refused(cutover),
+        &["late_arrival@2 was never compared with late_arrival@1: run `twinstore parity"],
+    );
+    assert_eq!(project.run(compare).code, Some(1));
+    says(&project.refused(cutover), &["late_arrival@2 is outside its bounds beside late_arrival@1"]);
+    // What is declared now is not what the report judged by.
+    let declared = "expect_change: {arrivals_1d: {psi: 20, nulls: 0.1, reason: two days}}\n";
+    project.write("features/second.yaml", second(&features, declared) + service);
+    project.ok("apply");
+    says(&project.refused(cutover), &["late_arrival@2 declares other changes since: compare them again"]);
+    project.ok(compare);
+    // A load that comes after it is not in it.
+    let landings = std::fs::read(project.path("data/landings.parquet")).unwrap();
+    project.write("data/more/landings.parquet", landings);
+    project.edit(
+        "features/flights.yaml",
+        "path: data/landings.parquet",
+        "path: \"data/**/landings.parquet\"",
+    );
+    project.ok("apply");
+    project.ok("backfill airport_arrivals@2");
+    says(&project.refused(cutover), &["airport_arrivals@2 was loaded since: compare them again"]);
+    project.ok("backfill --all");
+    project.ok(compare);
+    says(&project.ok(cutover), &["late_arrival@2"]);
+}

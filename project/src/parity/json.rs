@@ -34,7 +34,7 @@ impl ParityReport {
                 .map(|one| json!({"name": one.name, "needs": one.request}))
                 .collect::<Vec<_>>(),
             "logs": self.logs.iter()
-                .map(|log| json!({"view": log.view, "version": log.version}))
+                .map(|log| json!({"view": log.view, "version": log.version, "rows": log.rows}))
                 .collect::<Vec<_>>(),
         })
     }

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use feature::{Micros, ServicePlan, Span, View};
+use feature::{Micros, ServicePlan, Span, VersionId, View};
 use materializer::{LatencyStage, unsettled};
 use offline::OfflineStore;
 use online::{Reader, Store};
-use registry::{Registered, Registry};
+use registry::{DefinitionId, Kind, Registered, Registry};
 
 use super::gates::{FreshnessFacts, Held, ServiceFacts, ViewFacts};
 use crate::error::ProjectError;
@@ -48,7 +48,23 @@ pub(super) async fn observe<'a>(
             freshness: freshness(project, registry, view).await?,
         });
     }
-    Ok(ServiceFacts { old, new, views })
+    let id = |plan: &ServicePlan| DefinitionId::versioned(Kind::FeatureService, &plan.id);
+    let kept = registry.parity(&id(old), &id(new)).await?;
+    let parity = registered.parity_standing(kept.as_ref(), &loads(registered, &views)?)?;
+    Ok(ServiceFacts { old, new, parity, views })
+}
+
+/// How many rows the logs have that only loads write: a stream adds rows all the time, and a comparison of them holds.
+fn loads(registered: &Registered, views: &[ViewFacts]) -> Result<Vec<(VersionId, u64)>, ProjectError> {
+    let mut loads = Vec::new();
+    for facts in views {
+        let replaced = facts.replaces.as_ref().map(|(view, held)| (view, held));
+        for (view, held) in std::iter::once((&facts.view, &facts.held)).chain(replaced) {
+            let source = registered.source(&registered.view(view)?.source)?;
+            loads.extend(source.stream.is_none().then(|| (view.clone(), held.log_rows)));
+        }
+    }
+    Ok(loads)
 }
 
 async fn held(offline: &OfflineStore, online: &Store, view: &Arc<View>) -> Result<Held, ProjectError> {

@@ -2,6 +2,7 @@
 //! in the place of the old one, and if not, what to look at.
 
 use feature::{Field, HelpTopic, Micros, ServicePlan, Span, VersionId, counted, thousands};
+use registry::ParityStanding;
 use serde::Serialize;
 
 /// The share of an old version's entities that the new one must have online, in per cent.
@@ -17,6 +18,8 @@ const MOST_BAD_PERCENT: u64 = 5;
 pub enum GateKind {
     /// Clients of the service's own name are answered as before: the same inputs, and no feature less.
     Shape,
+    /// The new version was compared with the old one, and is within its bounds.
+    Parity,
     /// A view's log and online rows are there.
     Loaded,
     /// They cover what those of the version before cover.
@@ -48,6 +51,8 @@ pub struct Gate {
 pub(super) struct ServiceFacts<'a> {
     pub(super) old: &'a ServicePlan,
     pub(super) new: &'a ServicePlan,
+    /// What the newest comparison of both says.
+    pub(super) parity: ParityStanding,
     /// The views that the new version reads, each once.
     pub(super) views: Vec<ViewFacts>,
 }
@@ -91,7 +96,7 @@ pub(super) struct FreshnessFacts {
 
 /// All gates, those of the service first.
 pub(super) fn gates(facts: &ServiceFacts<'_>) -> Vec<Gate> {
-    let mut gates = vec![shape(facts.old, facts.new)];
+    let mut gates = vec![shape(facts.old, facts.new), parity(facts)];
     for view in &facts.views {
         gates.push(loaded(view));
         gates.extend(coverage(view));
@@ -152,6 +157,24 @@ fn shape(old: &ServicePlan, new: &ServicePlan) -> Gate {
             ),
             None,
         ),
+    }
+}
+
+fn parity(facts: &ServiceFacts<'_>) -> Gate {
+    let gate = Gate::of(GateKind::Parity, None);
+    let (old, new) = (&facts.old.id, &facts.new.id);
+    let help = || Some(HelpTopic::Compare { old: old.clone(), new: new.clone() });
+    match &facts.parity {
+        ParityStanding::Passed => gate.passes(format!("{new} is within its bounds beside {old}")),
+        ParityStanding::Failed => {
+            gate.fails(format!("{new} is outside its bounds beside {old}: see which features"), help())
+        }
+        ParityStanding::Missing => gate.fails(format!("{new} was never compared with {old}"), help()),
+        ParityStanding::Stale(why) => {
+            let why: Vec<String> = why.iter().map(ToString::to_string).collect();
+            let said = format!("{new} was compared with {old}, and {}: compare them again", why.join(", "));
+            gate.fails(said, help())
+        }
     }
 }
 
@@ -240,6 +263,8 @@ fn freshness(facts: &ViewFacts) -> Option<Gate> {
 
 #[cfg(test)]
 mod tests {
+    use registry::StaleParity;
+
     use super::*;
 
     fn at(text: &str) -> Option<Micros> {
@@ -318,6 +343,36 @@ mod tests {
             assert_eq!(failed.len(), 1, "{failed:?}");
             assert_eq!(failed[0].0, gate);
             assert!(failed[0].1.starts_with(sentence), "{failed:?}");
+        }
+    }
+
+    #[test]
+    fn a_version_that_was_not_compared_or_not_since_its_newest_load_is_held_up() {
+        let plan = |id: &str| ServicePlan {
+            id: id.parse().unwrap(),
+            hash: String::new(),
+            keys: Vec::new(),
+            request: Vec::new(),
+            lookups: Vec::new(),
+            computations: Vec::new(),
+            outputs: Vec::new(),
+        };
+        let (old, new) = (plan("s@1"), plan("s@2"));
+        let stale = StaleParity::Log("a@2".parse().unwrap());
+        for (standing, said) in [
+            (ParityStanding::Passed, None),
+            (ParityStanding::Failed, Some("s@2 is outside its bounds beside s@1: see which features")),
+            (ParityStanding::Missing, Some("s@2 was never compared with s@1")),
+            (
+                ParityStanding::Stale(vec![stale]),
+                Some("s@2 was compared with s@1, and a@2 was loaded since: compare them again"),
+            ),
+        ] {
+            let facts = ServiceFacts { old: &old, new: &new, parity: standing, views: Vec::new() };
+            let gate = parity(&facts);
+            assert_eq!((!gate.passed).then_some(gate.said.as_str()), said);
+            let compare = HelpTopic::Compare { old: old.id.clone(), new: new.id.clone() };
+            assert_eq!(gate.help, said.map(|_| compare));
         }
     }
 

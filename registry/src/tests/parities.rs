@@ -52,7 +52,7 @@ fn report(registered: &Registered) -> KeptParity {
         expected: side_by_side.expected_text(),
         old_hash: side_by_side.old_hash,
         new_hash: side_by_side.new_hash,
-        logs: vec![LogRead { view: new.clone(), version: 3 }],
+        logs: vec![LogRead { view: new.clone(), version: 3, rows: 300 }],
         report: "{}".to_owned(),
         old,
         new,
@@ -139,9 +139,9 @@ async fn the_newest_report_of_two_versions_is_kept_and_goes_stale_with_a_load() 
     registry.keep_parity(&second).await.unwrap();
     let kept = registry.parity(&views.old, &views.new).await.unwrap().unwrap();
     assert_eq!(kept, second);
-    let loaded = |version| registered.parity_standing(Some(&kept), &[(kept.new.clone(), version)]).unwrap();
-    assert_eq!(loaded(3), ParityStanding::Passed);
-    assert_eq!(loaded(4), ParityStanding::Stale(vec![StaleParity::Log(kept.new.clone())]));
+    let loaded = |rows| registered.parity_standing(Some(&kept), &[(kept.new.clone(), rows)]).unwrap();
+    assert_eq!(loaded(300), ParityStanding::Passed);
+    assert_eq!(loaded(301), ParityStanding::Stale(vec![StaleParity::Log(kept.new.clone())]));
     assert_eq!(StaleParity::Log(kept.new.clone()).to_string(), "airport_arrivals@2 was loaded since");
     // Kept in the other direction there is none, and another registry of this file has it too.
     assert_eq!(registry.parity(&views.new, &views.old).await.unwrap(), None);
