@@ -6,7 +6,7 @@ use feature::Value;
 use twinstore::{Bar, ComparedFeature, Measure};
 
 use super::escape::Escaped;
-use crate::shown_figures::number;
+use crate::shown_figures::{number, percent};
 
 const WIDTH: f64 = 420.0;
 const HEIGHT: f64 = 220.0;
@@ -84,13 +84,13 @@ fn ranges(feature: &ComparedFeature, all_old: u64, all_new: u64) -> String {
     let _ = write!(svg, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">0</text>", LEFT - 4.0, TOP + height);
     let middle = bars.len() / 2;
     for (index, anchor) in [(1, "start"), (middle, "middle"), (bars.len() - 1, "end")] {
-        let edge = bars.get(index).map(|bar| number(&bar.from)).unwrap_or_default();
+        let label = bars.get(index).map(|bar| edge(&bar.from)).unwrap_or_default();
         let _ = write!(
             svg,
             "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text>",
             x(index),
             HEIGHT - 6.0,
-            Escaped(&edge)
+            Escaped(&label)
         );
     }
     svg + "</svg>"
@@ -106,7 +106,7 @@ fn categories(feature: &ComparedFeature, all_old: u64, all_new: u64) -> String {
     let bars = &feature.figures.bars;
     let most =
         bars.iter().map(|bar| share(bar.old, all_old).max(share(bar.new, all_new))).fold(0.0, f64::max);
-    let width = WIDTH - NAME - 54.0;
+    let width = WIDTH - NAME - 110.0;
     let height = ROW * bars.len() as f64 + 4.0;
     let mut svg = opened(&format!("categories of {} in both versions", feature.name), height);
     for (index, bar) in bars.iter().enumerate() {
@@ -122,7 +122,7 @@ fn categories(feature: &ComparedFeature, all_old: u64, all_new: u64) -> String {
             "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\
              <rect class=\"old\" x=\"{NAME}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"9\"/>\
              <rect class=\"newbar\" x=\"{NAME}\" y=\"{:.1}\" width=\"{:.1}\" height=\"9\"/>\
-             <text x=\"{:.1}\" y=\"{:.1}\">{:.1}%</text>",
+             <text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
             NAME - 6.0,
             y + 13.0,
             Escaped(&shown),
@@ -131,7 +131,11 @@ fn categories(feature: &ComparedFeature, all_old: u64, all_new: u64) -> String {
             width * new / most,
             NAME + width * old.max(new) / most + 6.0,
             y + 13.0,
-            new * 100.0
+            if old == new {
+                percent(Some(old))
+            } else {
+                format!("{} → {}", percent(Some(old)), percent(Some(new)))
+            }
         );
     }
     svg + "</svg>"
@@ -169,8 +173,8 @@ pub fn quantiles(feature: &ComparedFeature) -> String {
     }
     let shown = |value: f64| match feature.figures.measure {
         Measure::Times => feature::Micros::new(value as i64)
-            .map_or_else(|_| String::new(), |at| number(&Value::Timestamp(at))),
-        _ => number(&Value::Float64(value)),
+            .map_or_else(|_| String::new(), |at| edge(&Value::Timestamp(at))),
+        _ => edge(&Value::Float64(value)),
     };
     let _ = write!(
         svg,
@@ -186,6 +190,15 @@ pub fn quantiles(feature: &ComparedFeature) -> String {
     format!(
         "<figure>{svg}</svg><figcaption>quantiles: new (upwards) against old; on the dashed line they are equal</figcaption></figure>\n"
     )
+}
+
+/// A value at an axis: of a timestamp its day.
+fn edge(value: &Value) -> String {
+    let text = number(value);
+    match value {
+        Value::Timestamp(_) => text.split('T').next().unwrap_or_default().to_owned(),
+        _ => text,
+    }
 }
 
 fn as_f64(value: &Value) -> Option<f64> {
