@@ -178,6 +178,17 @@ impl Registry {
         transaction.commit().await.map_err(&failed)
     }
 
+    /// Reads every report; refused where one is not what was written.
+    pub(crate) async fn check_parities(&self) -> Result<(), RegistryError> {
+        let rows = sqlx::query("SELECT * FROM parities").fetch_all(self.pool()).await;
+        let rows = rows.map_err(self.failed("be read"))?;
+        let check = |row: &SqliteRow| {
+            let (kind, old, new) = versions(row)?;
+            kept(row, kind, old, new).map(|_| ())
+        };
+        rows.iter().try_for_each(check).map_err(|error| self.in_file(error))
+    }
+
     /// The newest report of two versions; `None` if they were never compared. Refused where it is damaged.
     pub async fn parity(
         &self,
@@ -200,6 +211,19 @@ impl Registry {
         let kept = row.map(|row| kept(&row, new.kind, old_id, new_id)).transpose();
         kept.map_err(|error| self.in_file(error))
     }
+}
+
+/// Which two versions a row is of.
+fn versions(row: &SqliteRow) -> Result<(Kind, VersionId, VersionId), RegistryError> {
+    let unreadable = |error: &dyn fmt::Display| damaged("report", error);
+    let text = |column: &str| row.try_get::<String, _>(column).map_err(|error| unreadable(&error));
+    let kind = text("kind")?;
+    let kind = Kind::named(&kind).ok_or_else(|| unreadable(&format!("`{kind}` is not a kind")))?;
+    let version = |name: &str, version: &str| {
+        let name = text(name)?.parse().map_err(|error| unreadable(&error))?;
+        Ok::<_, RegistryError>(VersionId { name, version: number(row, version)? })
+    };
+    Ok((kind, version("old_name", "old_version")?, version("new_name", "new_version")?))
 }
 
 fn kept(row: &SqliteRow, kind: Kind, old: VersionId, new: VersionId) -> Result<KeptParity, RegistryError> {

@@ -182,6 +182,7 @@ impl Registry {
             .map_err(self.failed("be checked"))?;
         self.registered().await?;
         self.check_revisions().await?;
+        self.check_parities().await?;
         let mut transaction = self.pool.begin().await.map_err(self.failed("be read"))?;
         let audit = audit::read(&mut transaction).await.map_err(self.failed("be read"))?;
         Ok(found.into_iter().filter(|line| line != "ok").chain(audit.damaged).collect())
