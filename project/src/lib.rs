@@ -121,7 +121,7 @@ pub use registry::{
     reference as definitions_reference,
 };
 pub use rollout::{CutOver, CutOverDone, Gate, GateKind};
-pub use run::{Event, Progress, Run};
+pub use run::{Event, Progress, Run, Work};
 pub use serving::Serve;
 pub use settings::{Location, SETTINGS, ServeSettings, Setting, Settings, StreamSettings};
 pub use streaming::{FollowStreams, FollowedView, StreamFailure, StreamOutcome};

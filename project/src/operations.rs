@@ -1,4 +1,5 @@
-//! What a user does with a project, a method each. Each hands it to the module of that idea.
+//! What a user does with a project, a method each. Each delegates to the module of that idea. Their futures are boxed
+//! here, so that they are compiled in this crate and not once more in each program that awaits them.
 
 use std::io::BufRead;
 use std::path::Path;
@@ -19,7 +20,7 @@ use crate::project::Project;
 use crate::pushing::Pushed;
 use crate::read_features::{Get, ReadFeatures};
 use crate::rollout::{CutOver, CutOverDone};
-use crate::run::Run;
+use crate::run::{Run, Work};
 use crate::serving::Serve;
 use crate::streaming::{FollowStreams, StreamOutcome};
 use crate::targets::ViewName;
@@ -33,112 +34,108 @@ use crate::{
 
 impl Project {
     /// What `apply` would change.
-    pub async fn plan(&self) -> Result<PlannedChanges, ProjectError> {
-        plan::plan(self).await
+    pub fn plan(&self) -> Work<'_, PlannedChanges> {
+        Box::pin(plan::plan(self))
     }
 
     /// Registers the definitions of the folder, in one transaction.
-    pub async fn apply(&self) -> Result<AppliedPlan, ProjectError> {
-        plan::apply(self).await
+    pub fn apply(&self) -> Work<'_, AppliedPlan> {
+        Box::pin(plan::apply(self))
     }
 
     /// Loads history into the logs, then syncs the online store. Files that were loaded before are passed over.
-    pub async fn backfill(&self, backfill: &Backfill, run: &Run) -> Result<Loads, ProjectError> {
-        run.until_cancelled(load::backfill(self, backfill, run)).await
+    pub fn backfill<'a>(&'a self, backfill: &'a Backfill, run: &'a Run) -> Work<'a, Loads> {
+        Box::pin(run.until_cancelled(load::backfill(self, backfill, run)))
     }
 
     /// Loads the batch rows that are new since the last load into both stores.
-    pub async fn materialize(&self, materialize: &Materialize, run: &Run) -> Result<Loads, ProjectError> {
-        run.until_cancelled(load::materialize(self, materialize, run)).await
+    pub fn materialize<'a>(&'a self, materialize: &'a Materialize, run: &'a Run) -> Work<'a, Loads> {
+        Box::pin(run.until_cancelled(load::materialize(self, materialize, run)))
     }
 
     /// What a service reads and gives.
-    pub async fn service(&self, service: &ServiceRef) -> Result<Arc<ServicePlan>, ProjectError> {
-        Ok(Arc::new(self.registered().await?.service_plan(service)?))
+    pub fn service<'a>(&'a self, service: &'a ServiceRef) -> Work<'a, Arc<ServicePlan>> {
+        Box::pin(async move { Ok(Arc::new(self.registered().await?.service_plan(service)?)) })
     }
 
     /// Reads the features of one entity online.
-    pub async fn get(&self, get: &Get) -> Result<ReadFeatures, ProjectError> {
-        get::get(self, get).await
+    pub fn get<'a>(&'a self, get: &'a Get) -> Work<'a, ReadFeatures> {
+        Box::pin(get::get(self, get))
     }
 
     /// Everything that is defined.
-    pub async fn definitions(&self) -> Result<Vec<Listed>, ProjectError> {
-        definitions::list(self).await
+    pub fn definitions(&self) -> Work<'_, Vec<Listed>> {
+        Box::pin(definitions::list(self))
     }
 
     /// What a name means: definitions by `name` or `name@version`, or features of this name.
-    pub async fn definition(&self, name: &str) -> Result<Meaning, ProjectError> {
-        definitions::show(self, name).await
+    pub fn definition<'a>(&'a self, name: &'a str) -> Work<'a, Meaning> {
+        Box::pin(definitions::show(self, name))
     }
 
     /// Removes a definition that nothing reads: an entity, a source, or a version that was never used.
-    pub async fn remove(&self, name: &str, kind: Option<Kind>) -> Result<RemovedDefinition, ProjectError> {
-        definitions::remove(self, name, kind).await
+    pub fn remove<'a>(&'a self, name: &'a str, kind: Option<Kind>) -> Work<'a, RemovedDefinition> {
+        Box::pin(definitions::remove(self, name, kind))
     }
 
     /// Makes a version answer its service's own name, for all of its entities or for some, once its gates pass or are
     /// overridden.
-    pub async fn cut_over(&self, cutover: &CutOver) -> Result<CutOverDone, ProjectError> {
-        rollout::cut_over(self, cutover).await
+    pub fn cut_over<'a>(&'a self, cutover: &'a CutOver) -> Work<'a, CutOverDone> {
+        Box::pin(rollout::cut_over(self, cutover))
     }
 
     /// Ends a service's canary, or, where it has none, makes the version live that was live before.
-    pub async fn roll_back(&self, service: &Name, reason: Option<&Reason>) -> Result<Moved, ProjectError> {
-        rollout::roll_back(self, service, reason).await
+    pub fn roll_back<'a>(&'a self, service: &'a Name, reason: Option<&'a Reason>) -> Work<'a, Moved> {
+        Box::pin(rollout::roll_back(self, service, reason))
     }
 
     /// Who changed what is registered, when and why, oldest first; with what of it is not as it was written.
-    pub async fn audit(&self) -> Result<AuditLog, ProjectError> {
-        audit::audit(self).await
+    pub fn audit(&self) -> Work<'_, AuditLog> {
+        Box::pin(audit::audit(self))
     }
 
     /// The rows that were refused and not loaded since.
-    pub async fn dead_letters(&self, choice: &DeadLetterChoice) -> Result<Vec<RefusedRow>, ProjectError> {
-        dead_letters::list(self, choice).await
+    pub fn dead_letters<'a>(&'a self, choice: &'a DeadLetterChoice) -> Work<'a, Vec<RefusedRow>> {
+        Box::pin(dead_letters::list(self, choice))
     }
 
     /// Tries the refused rows of streams once more, after what made them bad is mended.
-    pub async fn replay_dead_letters(
-        &self,
-        choice: &DeadLetterChoice,
-        run: &Run,
-    ) -> Result<Vec<ReplayReport>, ProjectError> {
-        run.until_cancelled(dead_letters::replay(self, choice)).await
+    pub fn replay_dead_letters<'a>(
+        &'a self,
+        choice: &'a DeadLetterChoice,
+        run: &'a Run,
+    ) -> Work<'a, Vec<ReplayReport>> {
+        Box::pin(run.until_cancelled(dead_letters::replay(self, choice)))
     }
 
     /// Compacts the logs of these views; where none is named, of all whose source has history.
-    pub async fn optimize(&self, views: &[ViewName], run: &Run) -> Result<Vec<OptimizedView>, ProjectError> {
-        run.until_cancelled(upkeep::optimize(self, views)).await
+    pub fn optimize<'a>(&'a self, views: &'a [ViewName], run: &'a Run) -> Work<'a, Vec<OptimizedView>> {
+        Box::pin(run.until_cancelled(upkeep::optimize(self, views)))
     }
 
     /// Writes the online rows of these views again from their logs, while others read and write; of all where none is
     /// named.
-    pub async fn rebuild(&self, views: &[ViewName], run: &Run) -> Result<Vec<RebuiltView>, ProjectError> {
-        run.until_cancelled(upkeep::rebuild(self, views, run)).await
+    pub fn rebuild<'a>(&'a self, views: &'a [ViewName], run: &'a Run) -> Work<'a, Vec<RebuiltView>> {
+        Box::pin(run.until_cancelled(upkeep::rebuild(self, views, run)))
     }
 
     /// Reads every page and every row of the online store on disk. Gives how many rows are damaged.
-    pub async fn verify_online(&self) -> Result<u64, ProjectError> {
-        upkeep::verify_online(self).await
+    pub fn verify_online(&self) -> Work<'_, u64> {
+        Box::pin(upkeep::verify_online(self))
     }
 
     /// Builds a training set: the point-in-time join of a spine with the features of a service, and its manifest.
-    pub async fn training_set(
-        &self,
-        build: &BuildTrainingSet,
-        run: &Run,
-    ) -> Result<BuiltTrainingSet, ProjectError> {
-        run.until_cancelled(training_set::build(self, build, run)).await
+    pub fn training_set<'a>(
+        &'a self,
+        build: &'a BuildTrainingSet,
+        run: &'a Run,
+    ) -> Work<'a, BuiltTrainingSet> {
+        Box::pin(run.until_cancelled(training_set::build(self, build, run)))
     }
 
     /// Makes a training set again from its manifest, and says where it is not equal.
-    pub async fn verify_training_set(
-        &self,
-        file: &Path,
-        run: &Run,
-    ) -> Result<TrainingSetCheck, ProjectError> {
-        run.until_cancelled(training_set::verify(self, file)).await
+    pub fn verify_training_set<'a>(&'a self, file: &'a Path, run: &'a Run) -> Work<'a, TrainingSetCheck> {
+        Box::pin(run.until_cancelled(training_set::verify(self, file)))
     }
 
     /// Compares two versions of a view or of a service at the same entities and moments, and keeps the report.
@@ -147,8 +144,8 @@ impl Project {
     }
 
     /// Checks what is stored, and says all that is damaged in it; where `deep`, every file is read.
-    pub async fn verify(&self, deep: bool, run: &Run) -> Result<Verified, ProjectError> {
-        run.until_cancelled(verify::verify(self, deep)).await
+    pub fn verify<'a>(&'a self, deep: bool, run: &'a Run) -> Work<'a, Verified> {
+        Box::pin(run.until_cancelled(verify::verify(self, deep)))
     }
 
     /// Pushes rows into the stream of a source, a JSON object on each line. All that are taken are durable once it
@@ -159,12 +156,12 @@ impl Project {
 
     /// Follows streams into both stores, until all of them end or the run is cancelled; then what was read is
     /// committed first.
-    pub async fn stream(&self, options: &FollowStreams, run: &Run) -> Result<StreamOutcome, ProjectError> {
-        streaming::stream(self, options, run).await
+    pub fn stream<'a>(&'a self, options: &'a FollowStreams, run: &'a Run) -> Work<'a, StreamOutcome> {
+        Box::pin(streaming::stream(self, options, run))
     }
 
     /// Serves features over gRPC and HTTP until the run is cancelled; then what is in flight is finished first.
-    pub async fn serve(&self, options: &Serve, run: &Run) -> Result<(), ProjectError> {
-        serving::serve(self, options, run).await
+    pub fn serve<'a>(&'a self, options: &'a Serve, run: &'a Run) -> Work<'a, ()> {
+        Box::pin(serving::serve(self, options, run))
     }
 }
