@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export TWINSTORE_BIN := $(abspath $(TARGET))/debug/twinstore
 
-.PHONY: without-faults bench-flights bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
+.PHONY: openlineage without-faults bench-flights bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -22,6 +22,8 @@ demo: build ## the whole path on a year of real flights, in under a minute after
 build: ## the binary, with the features that the tests use
 	cargo build --locked --workspace --bins
 
+# Most tests wait for processes, disks and timers.
+test: export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 test: ## all tests; installs what they need
 	scripts/install-test-needs
 	cargo test --locked --workspace
@@ -29,7 +31,7 @@ test: ## all tests; installs what they need
 # Lints and API documentation come with the one build that everything else uses (scripts/checked-rustc).
 check: export RUSTC_WORKSPACE_WRAPPER := $(abspath scripts/checked-rustc)
 check: export CLIPPY_ARGS := -Dwarnings__CLIPPY_HACKERY__
-check: fmt-check deny checked-build docs-check shell-check test demo tour feast-client ## all that CI runs
+check: fmt-check deny checked-build docs-check shell-check test demo tour openlineage feast-client ## all that CI runs
 
 checked-build:
 	cargo build --locked --workspace --all-targets
@@ -51,6 +53,9 @@ docs: ## the API documentation, with warnings denied
 
 reference: build ## write the generated pages of docs/ anew
 	scripts/reference write
+
+openlineage: build ## events of lineage are as the published schemas say
+	scripts/check-openlineage
 
 docs-check: build ## the generated pages of docs/ say what the code says
 	scripts/reference check

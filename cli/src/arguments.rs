@@ -141,6 +141,11 @@ pub enum Command {
     /// checked: an entry that was changed, removed or moved is named, and the exit code is 1. Whoever can write the
     /// registry's file can write all of it anew, so note the last hash elsewhere where that matters.
     Audit(AuditArgs),
+    /// Show what a feature, a view, a source or a service comes from, and what comes from it
+    ///
+    /// Upstream are columns, sources, files and topics; downstream are views, services, models and training sets. Of a
+    /// feature or a column the columns and features are followed, of anything else the definitions.
+    Lineage(LineageArgs),
     /// Print the reference pages of the documentation, as Markdown
     #[command(hide = true)]
     Reference {
@@ -359,6 +364,29 @@ pub struct ParityArgs {
     pub format: FormatArg,
 }
 
+/// What `lineage` takes.
+#[derive(Args, Debug)]
+pub struct LineageArgs {
+    /// A definition as name or name@version; a feature or a column by its own name, or as VIEW@V:FEATURE or SOURCE:COLUMN
+    pub name: String,
+    /// How the result is written on stdout
+    #[arg(long, value_enum, default_value_t = LineageFormat::Tree)]
+    pub format: LineageFormat,
+}
+
+/// How lineage is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LineageFormat {
+    /// For people: what it comes from and what comes from it, as trees
+    Tree,
+    /// A flowchart for Mermaid, which shows it in Markdown
+    Mermaid,
+    /// For programs
+    Json,
+    /// An OpenLineage event for each of the newest runs, a JSON object on each line
+    Openlineage,
+}
+
 /// What `get` takes.
 #[derive(Args, Debug)]
 pub struct GetArgs {
@@ -446,6 +474,18 @@ pub enum OfflineCommand {
         /// The view versions whose logs are compacted; all where none is named
         #[arg(value_name = "VIEW[@V]")]
         views: Vec<ViewName>,
+        /// How the result is written
+        #[command(flatten)]
+        format: FormatArg,
+    },
+    /// List what was loaded into a view's log: when, from what, how many rows, and by which provenance
+    Loads {
+        /// The view version; the version may be left out where there is one
+        #[arg(value_name = "VIEW[@V]")]
+        view: ViewName,
+        /// The newest of each kind, at most so many
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        last: u32,
         /// How the result is written
         #[command(flatten)]
         format: FormatArg,

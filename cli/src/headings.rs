@@ -74,6 +74,27 @@ pub const OPTIMIZED: Printed = Printed {
     ],
 };
 
+pub const LOADS: Printed = Printed {
+    by: "`offline loads`, `lineage`",
+    columns: &[
+        VIEW,
+        ("job", "the command: `backfill`, `materialize` or `stream`"),
+        ("started", "when it began"),
+        ("from", "the files that it read, or the topic and, for each partition, the next offset"),
+        ("loaded", "rows that are new in the log"),
+        ("refused", "rows that cannot be read, or that an expression or an expectation refuses"),
+        (
+            "provenance",
+            "how the availability of the rows is known: `measured`, `declared`, or `simulated` with the assumed delay",
+        ),
+        ("by", "who started it"),
+        (
+            "state",
+            "`running`, `complete`, `failed`, `cancelled`, or `interrupted` where its process was killed: what it committed stays",
+        ),
+    ],
+};
+
 pub const LETTERS: Printed = Printed {
     by: "`dead-letter list`",
     columns: &[
@@ -200,7 +221,7 @@ pub const AUDITED: Printed = Printed {
 };
 
 /// Every table, in the order of the documentation.
-pub const ALL: [&Printed; 14] = [
+pub const ALL: [&Printed; 15] = [
     &LOADED,
     &STREAMED,
     &LETTERS,
@@ -210,6 +231,7 @@ pub const ALL: [&Printed; 14] = [
     &READ,
     &REBUILT,
     &OPTIMIZED,
+    &LOADS,
     &DEFINED,
     &FEATURES,
     &FOUND,

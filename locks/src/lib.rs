@@ -16,7 +16,9 @@
 //! ```
 
 mod holder;
+mod process;
 mod waiting;
 
 pub use holder::Holder;
+pub use process::Process;
 pub use waiting::{Held, LOOK_EVERY, Wait, lock};

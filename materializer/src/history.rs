@@ -35,5 +35,5 @@ mod text_rows;
 
 pub use event_range::EventRange;
 pub use heads::{HEAD_ROWS, Heads, Misfit, heads};
-pub use load_report::LoadReport;
+pub use load_report::{FileRead, LoadReport};
 pub use survey::{ColumnKind, SAMPLE_ROWS, Surveyed, SurveyedColumn, source_paths, survey};

@@ -50,8 +50,8 @@ mod stream_start;
 pub use error::{FeedError, Halt, MaterializerError};
 pub use first_use::{BeginningUse, FirstUse, NotUsable};
 pub use history::{
-    ColumnKind, EventRange, HEAD_ROWS, Heads, LoadReport, Misfit, SAMPLE_ROWS, Surveyed, SurveyedColumn,
-    heads, source_paths, survey,
+    ColumnKind, EventRange, FileRead, HEAD_ROWS, Heads, LoadReport, Misfit, SAMPLE_ROWS, Surveyed,
+    SurveyedColumn, heads, source_paths, survey,
 };
 pub use materializer::{Materializer, Target};
 pub use rows::record::Record;

@@ -80,6 +80,12 @@ pub enum ProjectError {
         /// The topic.
         topic: String,
     },
+    /// Events of lineage cannot go there.
+    #[error("`lineage.url` is {url}: name a file, or an `http` or `https` URL")]
+    LineageUrl {
+        /// The setting, without a password.
+        url: String,
+    },
     /// The clock is wrong, or that of a store is.
     #[error(
         "nothing was written: the clock of this machine ({here}) is {} seconds {} that of {whose} ({there}): set it right and run this again",

@@ -75,6 +75,7 @@ mod error;
 pub mod fault_injection;
 mod first_use;
 mod get;
+mod lineage;
 mod load;
 mod missing_logs;
 mod operations;
@@ -100,6 +101,7 @@ pub use dead_letters::{DeadLetterChoice, RefusedRow};
 pub use definitions::{Meaning, RemovedDefinition};
 pub use error::ProjectError;
 pub use feature::{Advice, Canary, HelpTopic, Percent};
+pub use lineage::{LineageReport, SchemaField, ViewLineage};
 pub use load::{Backfill, FailedLoad, Loaded, Loads, Materialize};
 pub use materializer::{EventRange, LoadReport, ReplayReport, StreamReport};
 pub use monitor::{
@@ -116,14 +118,15 @@ pub use pushing::{Pushed, RefusedLine};
 pub use read::json::AsJson;
 pub use read_features::{Get, Input, NeverLoaded, ReadFeature, ReadFeatures};
 pub use registry::{
-    AuditAction, AuditEntry, AuditLog, BackInTime, FoundFeature, Kind, Moved, NotAReason, Plan, Reach,
-    Reason, Rollout, ServiceShown, Shown, ShownFeature, UNKNOWN as USED_BEFORE_RECORDS,
-    reference as definitions_reference,
+    AuditAction, AuditEntry, AuditLog, BackInTime, FoundFeature, Job, Kind, Lineage, LineageEdge,
+    LineageKind, LineageNode, LoadedFile, Moved, NotAReason, PartitionRead, Plan, Reach, ReadView, Reason,
+    Rollout, RowCounts, RunId, RunOutcome, RunRecord, RunState, Runtime, ServiceShown, Shown, ShownFeature,
+    UNKNOWN as USED_BEFORE_RECORDS, reference as definitions_reference,
 };
 pub use rollout::{CutOver, CutOverDone, Gate, GateKind};
 pub use run::{Event, Progress, Run, Work};
 pub use serving::Serve;
-pub use settings::{Location, SETTINGS, ServeSettings, Setting, Settings, StreamSettings};
+pub use settings::{LineageSettings, Location, SETTINGS, ServeSettings, Setting, Settings, StreamSettings};
 pub use streaming::{FollowStreams, FollowedView, StreamFailure, StreamOutcome};
 pub use targets::ViewName;
 pub use tokio_util::sync::CancellationToken;

@@ -5,13 +5,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use feature::VersionId;
+use feature::{Provenance, VersionId};
 use materializer::{EventRange, LoadReport, Materializer, MaterializerError, Target};
 use online::Store;
+use registry::{Job, LoadedFile, MAX_FILES, RowCounts, RunOutcome};
 use tokio::task::JoinSet;
 
 use crate::clock;
 use crate::error::ProjectError;
+use crate::lineage::{Recorder, Subject};
 use crate::project::Project;
 use crate::run::{Event, Run};
 use crate::targets::{ViewName, targets};
@@ -91,6 +93,44 @@ impl Load {
         }
     }
 
+    fn job(self) -> Job {
+        match self {
+            Load::Backfill(_) => Job::Backfill,
+            Load::Materialize => Job::Materialize,
+        }
+    }
+
+    /// What is recorded of a load.
+    fn outcome(self, target: &Target, report: &LoadReport) -> RunOutcome {
+        let files = report.files_read.iter().take(MAX_FILES).map(|file| LoadedFile {
+            name: file.name.clone(),
+            content: format!("{:016x}", file.content),
+            rows: file.rows,
+        });
+        let provenance = match self {
+            Load::Materialize => Provenance::Measured,
+            Load::Backfill(_) if target.source.available_at.is_some() => Provenance::Declared,
+            Load::Backfill(_) => Provenance::Simulated,
+        };
+        RunOutcome::Load {
+            files: files.collect(),
+            more_files: report.files_read.len().saturating_sub(MAX_FILES),
+            table_version: report.table_version,
+            provenance,
+            assumed_delay: target.source.assumed_delay.filter(|_| provenance == Provenance::Simulated),
+            rows: RowCounts {
+                read: report.rows_read,
+                loaded: report.rows_loaded,
+                late: report.late,
+                left_out: report.filtered + report.null_keys + report.outside_range + report.of_stream,
+                refused: report.refused.clone(),
+                warned: report.warned.clone(),
+                newest_event_time: report.newest_event_time,
+            },
+            log_version: report.log_version,
+        }
+    }
+
     async fn run(
         self,
         materializer: &Materializer<Store>,
@@ -119,8 +159,7 @@ pub(crate) async fn backfill(
     {
         return Err(ProjectError::EmptyRange { from, to });
     }
-    let targets = targets(&project.registered().await?, &backfill.views)?;
-    load(project, targets, Load::Backfill(backfill.range), run).await
+    load(project, &backfill.views, Load::Backfill(backfill.range), run).await
 }
 
 pub(crate) async fn materialize(
@@ -128,11 +167,13 @@ pub(crate) async fn materialize(
     materialize: &Materialize,
     run: &Run,
 ) -> Result<Loads, ProjectError> {
-    let targets = targets(&project.registered().await?, &materialize.views)?;
-    load(project, targets, Load::Materialize, run).await
+    load(project, &materialize.views, Load::Materialize, run).await
 }
 
-async fn load(project: &Project, targets: Vec<Target>, load: Load, run: &Run) -> Result<Loads, ProjectError> {
+async fn load(project: &Project, views: &[ViewName], load: Load, run: &Run) -> Result<Loads, ProjectError> {
+    let registry = project.registry().await?;
+    let registered = Arc::new(project.registered().await?);
+    let targets = targets(&registered, views)?;
     if targets.is_empty() {
         return Err(ProjectError::NoHistory);
     }
@@ -149,16 +190,30 @@ async fn load(project: &Project, targets: Vec<Target>, load: Load, run: &Run) ->
         while running.len() < VIEWS_AT_ONCE {
             let Some((index, target)) = waiting.next() else { break };
             let (materializer, run) = (materializer.clone(), run.clone());
+            let (project, registry, registered) = (project.clone(), registry.clone(), registered.clone());
             running.spawn(async move {
                 let began = Instant::now();
-                let report = load.run(&materializer, &target, &run).await;
-                (index, target.view.id.clone(), report.map(|report| Loaded { report, took: began.elapsed() }))
+                let recorder = Recorder::begin(
+                    &project,
+                    &registry,
+                    &registered,
+                    Subject::view(load.job(), &target.view),
+                );
+                let loaded = async {
+                    let recorder = recorder.await?;
+                    let report = load.run(&materializer, &target, &run).await.map_err(ProjectError::from);
+                    let outcome = report.as_ref().ok().map(|report| load.outcome(&target, report));
+                    recorder.end(outcome, (&report).into()).await;
+                    report
+                };
+                let loaded = loaded.await.map(|report| Loaded { report, took: began.elapsed() });
+                (index, target.view.id.clone(), loaded)
             });
         }
         match running.join_next().await {
             None => break,
             Some(Ok((index, _, Ok(done)))) => loaded.push((index, done)),
-            Some(Ok((_, view, Err(error)))) => failed.push(FailedLoad { view, error: error.into() }),
+            Some(Ok((_, view, Err(error)))) => failed.push(FailedLoad { view, error }),
             Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
         }
     }

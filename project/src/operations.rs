@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use feature::{Name, ServicePlan, ServiceRef};
 use materializer::ReplayReport;
-use registry::{AuditLog, Kind, Listed, Moved, Reason};
+use registry::{AuditLog, Kind, Listed, Moved, Reason, RunRecord};
 
 use crate::dead_letters::{DeadLetterChoice, RefusedRow};
 use crate::definitions::{Meaning, RemovedDefinition};
 use crate::error::ProjectError;
 
+use crate::lineage::LineageReport;
 use crate::load::{Backfill, Loads, Materialize};
 use crate::parity::{CompareVersions, ParityReport};
 use crate::plan::{AppliedPlan, PlannedChanges};
@@ -28,7 +29,7 @@ use crate::training_set::{BuildTrainingSet, BuiltTrainingSet, TrainingSetCheck};
 use crate::upkeep::{OptimizedView, RebuiltView};
 use crate::verify::Verified;
 use crate::{
-    audit, dead_letters, definitions, get, load, parity, plan, pushing, rollout, serving, streaming,
+    audit, dead_letters, definitions, get, lineage, load, parity, plan, pushing, rollout, serving, streaming,
     training_set, upkeep, verify,
 };
 
@@ -71,6 +72,22 @@ impl Project {
     /// What a name means: definitions by `name` or `name@version`, or features of this name.
     pub fn definition<'a>(&'a self, name: &'a str) -> Work<'a, Meaning> {
         Box::pin(definitions::show(self, name))
+    }
+
+    /// What a name comes from and what comes from it: a definition, by `name` or `name@version`, or a feature or column,
+    /// by its own name or as `view@version:name`.
+    pub fn lineage<'a>(&'a self, name: &'a str) -> Work<'a, LineageReport> {
+        Box::pin(lineage::lineage(self, name))
+    }
+
+    /// The newest runs around a name, oldest first, as OpenLineage events.
+    pub fn lineage_events<'a>(&'a self, name: &'a str) -> Work<'a, Vec<serde_json::Value>> {
+        Box::pin(lineage::events(self, name))
+    }
+
+    /// The newest loads of a view, newest first; at most `limit`.
+    pub fn loads<'a>(&'a self, view: &'a ViewName, limit: u32) -> Work<'a, Vec<RunRecord>> {
+        Box::pin(lineage::loads(self, view, limit))
     }
 
     /// Removes a definition that nothing reads: an entity, a source, or a version that was never used.
@@ -139,8 +156,8 @@ impl Project {
     }
 
     /// Compares two versions of a view or of a service at the same entities and moments, and keeps the report.
-    pub async fn parity(&self, compare: &CompareVersions, run: &Run) -> Result<ParityReport, ProjectError> {
-        run.until_cancelled(parity::compare(self, compare, run)).await
+    pub fn parity<'a>(&'a self, compare: &'a CompareVersions, run: &'a Run) -> Work<'a, ParityReport> {
+        Box::pin(run.until_cancelled(parity::compare(self, compare, run)))
     }
 
     /// Checks what is stored, and says all that is damaged in it; where `deep`, every file is read.

@@ -29,6 +29,8 @@ pub struct Settings {
     pub serve: ServeSettings,
     /// Where streams come from.
     pub stream: StreamSettings,
+    /// Who is told of runs.
+    pub lineage: LineageSettings,
 }
 
 /// The address of one part.
@@ -67,6 +69,14 @@ pub struct StreamSettings {
     pub kafka: BTreeMap<String, String>,
 }
 
+/// Who is told of runs.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LineageSettings {
+    /// Where OpenLineage events go: a file, or a URL that they are posted to; empty where nowhere.
+    pub url: String,
+}
+
 /// One key of the settings, for the documentation.
 pub struct Setting {
     /// The key.
@@ -78,7 +88,7 @@ pub struct Setting {
 }
 
 /// Every key. Its twin in the environment is `TWINSTORE_` and the key in capitals, with `_` for `.`.
-pub const SETTINGS: [Setting; 11] = [
+pub const SETTINGS: [Setting; 12] = [
     Setting { key: "project", default: "twinstore", meaning: "what the project is called" },
     Setting {
         key: "actor",
@@ -117,6 +127,11 @@ pub const SETTINGS: [Setting; 11] = [
         key: "serve.longest_outage",
         default: "5m",
         meaning: "how long the server answers rows that it keeps while the online store is out of reach; less for a view whose freshness objective or ttl is shorter",
+    },
+    Setting {
+        key: "lineage.url",
+        default: "",
+        meaning: "where OpenLineage events of loads, streams and training sets go: a file, which they are appended to, or an `http` or `https` URL, which they are posted to",
     },
 ];
 

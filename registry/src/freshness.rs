@@ -136,6 +136,8 @@ mod tests {
             "DROP TABLE audit",
             "DROP TABLE canaries",
             "DROP TABLE versions_before",
+            "DROP TABLE runs",
+            "DROP TABLE run_views",
             "ALTER TABLE registry DROP COLUMN audit_entries",
             "ALTER TABLE registry DROP COLUMN audit_hash",
             "DROP TABLE parities",

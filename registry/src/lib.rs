@@ -38,6 +38,7 @@ mod foreign;
 mod freshness;
 mod key_positions;
 mod keys;
+mod lineage;
 mod nearest;
 mod outline;
 mod parity;
@@ -72,6 +73,10 @@ pub use error::RegistryError;
 pub use first_use::{FirstUse, UNKNOWN};
 pub use freshness::Freshness;
 pub use keys::Kind;
+pub use lineage::{
+    FeatureInputs, Job, Lineage, LineageEdge, LineageKind, LineageNode, LoadedFile, MAX_FILES, PartitionRead,
+    ReadView, RowCounts, RunId, RunOutcome, RunRecord, RunState, Runtime,
+};
 pub use outline::{Outline, SampledColumn, SampledFile, SampledKind, Surroundings, Wishes, outline};
 pub use parity::{KeptParity, LogRead, ParityStanding, StaleParity};
 pub use plan::{Action, Change, LargestRow, Plan, RowBound};

@@ -290,7 +290,8 @@ impl Registered {
     }
 }
 
-fn unknown(kind: &'static str, name: &str, names: impl Iterator<Item = String>) -> RegistryError {
+/// Names what is not there, and the nearest name that is.
+pub(crate) fn unknown(kind: &'static str, name: &str, names: impl Iterator<Item = String>) -> RegistryError {
     let mut names: Vec<String> = names.collect();
     names.dedup();
     let hint = if names.is_empty() {

@@ -2,17 +2,18 @@
 
 /// The schema that this version writes. A registry with a greater one was written by a newer
 /// version and is refused.
-pub(crate) const SCHEMA: i64 = 7;
+pub(crate) const SCHEMA: i64 = 8;
 
 /// What brings each schema to the next, the first of them schema 1 to 2: a new registry is made as schema
 /// 1 and brought on the same way.
-pub(crate) const MIGRATIONS: [&[&str]; 6] = [
+pub(crate) const MIGRATIONS: [&[&str]; 7] = [
     &[FRESHNESS],
     &[USES, USES_OF_BEFORE],
     &[DIGEST, REVISIONS_DIGEST],
     &[AUDIT, AUDIT_ENTRIES, AUDIT_HASH],
     &[CANARIES, VERSIONS_BEFORE],
     &[PARITIES],
+    &[RUNS, RUNS_OF_A_SUBJECT, RUN_VIEWS, RUN_VIEWS_OF_A_VIEW],
 ];
 
 /// The first schema whose contents have checksums.
@@ -50,6 +51,27 @@ const VERSIONS_BEFORE: &str = "CREATE TABLE versions_before (
         version BIGINT NOT NULL,
         PRIMARY KEY (name, place)
     )";
+
+/// The runs that loaded, streamed and built, and the views whose data each read or wrote.
+const RUNS: &str = "CREATE TABLE runs (
+        id TEXT NOT NULL PRIMARY KEY,
+        job TEXT NOT NULL,
+        name TEXT NOT NULL,
+        version BIGINT NOT NULL,
+        started_at BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL,
+        state TEXT NOT NULL,
+        body TEXT NOT NULL,
+        digest TEXT NOT NULL
+    )";
+const RUNS_OF_A_SUBJECT: &str = "CREATE INDEX runs_of_a_subject ON runs (name, version, started_at)";
+const RUN_VIEWS: &str = "CREATE TABLE run_views (
+        run TEXT NOT NULL,
+        name TEXT NOT NULL,
+        version BIGINT NOT NULL,
+        PRIMARY KEY (run, name, version)
+    )";
+const RUN_VIEWS_OF_A_VIEW: &str = "CREATE INDEX run_views_of_a_view ON run_views (name, version)";
 
 /// The checksums of what the registry holds.
 const DIGEST: &str = "ALTER TABLE registry ADD COLUMN digest TEXT NOT NULL DEFAULT ''";

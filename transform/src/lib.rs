@@ -47,6 +47,8 @@ pub use arrow_types::{array_of, arrow_schema, arrow_type, value_at};
 pub use bad_row::{BadReason, BadRow};
 pub use column_names::repeated_names;
 pub use conform::{Conform, ConformError, Mismatch, Unfit, conformed};
+/// The version of DataFusion, which evaluates expressions.
+pub use datafusion::DATAFUSION_VERSION;
 pub use default_values::{ComputedColumn, with_default};
 pub use error::{ExpressionError, TransformError};
 pub use expression::{Evaluated, Expression};

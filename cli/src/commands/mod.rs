@@ -6,6 +6,7 @@ mod check;
 mod dead_letter;
 mod get;
 mod init;
+mod lineage;
 mod load;
 mod offline;
 mod online;
@@ -62,6 +63,7 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Rollback(args) => rollout::rollback(&project()?, args).await,
         Command::Audit(args) => audit::audit(&project()?, args).await,
         Command::Registry(command) => registry::registry(&project()?, command).await,
+        Command::Lineage(args) => lineage::lineage(&project()?, args).await,
         Command::Reference { page } => reference::reference(*page),
     }
 }

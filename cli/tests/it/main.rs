@@ -37,6 +37,8 @@ mod killed;
 #[cfg(test)]
 mod landings;
 #[cfg(test)]
+mod lineage;
+#[cfg(test)]
 mod loaded_beside_pushes;
 #[cfg(test)]
 mod missing_logs;

@@ -15,7 +15,7 @@ use super::event_range::EventRange;
 use super::file_validator::{FileValidator, ValidatedRows, WaitingRows};
 use super::files_to_load::FileToLoad;
 use super::known_rows::known_rows;
-use super::load_report::LoadReport;
+use super::load_report::{FileRead, LoadReport};
 use super::loaded_files;
 use super::loaded_rows::LoadedRows;
 use crate::blocking;
@@ -140,6 +140,8 @@ impl<W: Mender> HistoryLoad<'_, W> {
         let started_at = started_at.unwrap_or_else(self.materializer.clock);
         let mut rows = self.open(file, started_at).await?;
         self.report.files += 1;
+        let name = file.file.name.clone();
+        let mut file_read = FileRead { name, content: file.content.hash, rows: 0 };
         self.numbers = self.numbers.max(file.number + 1);
         let refused = loaded_files::refused(file.number, file.content, started_at);
         self.chunk.markers.extend(loaded_files::begun(&file.file, file.number, file.content, started_at));
@@ -154,7 +156,13 @@ impl<W: Mender> HistoryLoad<'_, W> {
             rows = returned;
             let Some((validated, read)) = next? else { break };
             let ValidatedRows { accepted, dead_letters, counts } = validated;
+            file_read.rows += counts.rows.read;
             self.report.add(counts);
+            if !self.target.view.is_static {
+                let newest = accepted.event_times.iter().copied().max().map(Micros::new).transpose();
+                let newest = newest.expect("invariant: an accepted row has a valid event time");
+                self.report.newest_event_time = self.report.newest_event_time.max(newest);
+            }
             progress(read as u64);
             self.chunk.rows += accepted.len();
             self.chunk.accepted.push(accepted);
@@ -165,6 +173,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
                 self.chunk.dead_letter_markers.extend(refused.clone());
             }
         }
+        self.report.files_read.push(file_read);
         self.waiting = rows.waiting;
         self.loaded_rows.extend(rows.loaded_rows.map(|loaded| (file.file.replaces.clone(), loaded)));
         BatchPoint::Read.pass();

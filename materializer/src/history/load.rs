@@ -132,6 +132,7 @@ impl<W: Mender> Materializer<W> {
         if mode.range().is_all() {
             load.mark(Some(loaded_files::first_load()));
             load.mark(files.table_version.map(loaded_files::table_version));
+            load.report.table_version = files.table_version;
         }
         let mut report = load.finish().await?;
         BatchPoint::Settled.pass();

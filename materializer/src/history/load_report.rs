@@ -8,6 +8,17 @@ use serde::Serialize;
 use super::file_validator::FileCounts;
 use crate::rows::counts::add_counts;
 
+/// A file that was read, and what it held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileRead {
+    /// Its path below the source's folder.
+    pub name: String,
+    /// The first 63 bits of the SHA-256 of its bytes.
+    pub content: i64,
+    /// Rows that were read from it, within the requested range of event times.
+    pub rows: u64,
+}
+
 /// The outcome for the rows that one command read for one view.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LoadReport {
@@ -47,6 +58,15 @@ pub struct LoadReport {
     pub entities_written: u64,
     /// Entities in the online store afterwards.
     pub entities: u64,
+    /// The files that were read, in their order.
+    #[serde(skip)]
+    pub files_read: Vec<FileRead>,
+    /// Of a Delta source: the version up to which all of it is loaded.
+    #[serde(skip)]
+    pub table_version: Option<u64>,
+    /// The newest event time of the rows that are new in the log; `None` for a static source.
+    #[serde(skip)]
+    pub newest_event_time: Option<Micros>,
 }
 
 impl LoadReport {
@@ -70,6 +90,9 @@ impl LoadReport {
             log_version: None,
             entities_written: 0,
             entities: 0,
+            files_read: Vec::new(),
+            table_version: None,
+            newest_event_time: None,
         }
     }
 

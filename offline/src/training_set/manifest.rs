@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use feature::{AsOf, ServicePlan, VersionId};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::error::{Cause, OfflineError};
 use crate::training_set::content_hash::ColumnHash;
+use crate::training_set::hashing::hex;
 use crate::training_set::options::Options;
 use crate::training_set::partial::MANIFEST;
 use crate::training_set::summary::Summary;
@@ -110,6 +112,14 @@ impl Manifest {
         let mut name = training_set.file_name().unwrap_or_default().to_os_string();
         name.push(MANIFEST);
         training_set.with_file_name(name)
+    }
+
+    /// The SHA-256 of the manifest as it lies beside its training set, in hexadecimal.
+    pub fn sha256_of_text(&self) -> Result<String, OfflineError> {
+        let text = self
+            .text()
+            .map_err(|error| OfflineError::file("write", Path::new(MANIFEST), Cause::from(error)))?;
+        Ok(hex(&Sha256::digest(text)))
     }
 
     /// The manifest as it lies beside its training set.

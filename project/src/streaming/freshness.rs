@@ -1,4 +1,4 @@
-//! What streams counted of their rows' ways, carried into the registry once a minute.
+//! What streams counted, carried into the registry once a minute: how long their rows took, and what each run has read.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use feature::VersionId;
 use materializer::{LatencyStage, StreamMetrics};
-use registry::{Freshness, Registry};
+use registry::{Freshness, Job, PartitionRead, Registry, RowCounts, RunOutcome};
 use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
 use crate::error::ProjectError;
-use crate::project::Clock;
+use crate::lineage::{Ended, Recorder, Subject};
+use crate::project::Project;
 
 /// How often it is carried over. A process that is killed loses what it counted since.
 const EVERY: Duration = Duration::from_secs(60);
@@ -21,17 +22,27 @@ type Counted = BTreeMap<(LatencyStage, Option<i64>), u64>;
 
 /// What is carried from the board into the registry, and what was already.
 pub(super) struct Carrying {
+    project: Project,
     registry: Registry,
     board: Arc<Board>,
-    clock: Clock,
-    /// A view whose stream began again has two counts for a while.
-    carried: Vec<(VersionId, Arc<StreamMetrics>, Counted)>,
+    /// A view whose stream began again is here twice for a while.
+    carried: Vec<Carried>,
+}
+
+/// One stream of which something is carried.
+struct Carried {
+    view: VersionId,
+    metrics: Arc<StreamMetrics>,
+    /// What was carried of it.
+    counted: Counted,
+    /// `None` if that it began could not be recorded.
+    run: Option<(Recorder, String)>,
 }
 
 impl Carrying {
     /// Nothing was yet.
-    pub(super) fn new(registry: Registry, board: Arc<Board>, clock: Clock) -> Self {
-        Self { registry, board, clock, carried: Vec::new() }
+    pub(super) fn new(project: Project, registry: Registry, board: Arc<Board>) -> Self {
+        Self { project, registry, board, carried: Vec::new() }
     }
 
     /// Carries over once a minute, and once more when it is told to stop. The streams go on where that fails: it is
@@ -47,7 +58,7 @@ impl Carrying {
                 tracing::warn!("how fresh the views are was not kept: {error}");
             }
             if is_last {
-                return;
+                return self.end().await;
             }
         }
     }
@@ -55,17 +66,20 @@ impl Carrying {
     /// Adds what was counted since the last time to the minute that it is now.
     async fn carry(&mut self) -> Result<(), ProjectError> {
         let watched = self.board.watched();
-        for (view, watch) in &watched {
-            if !self.carried.iter().any(|(_, known, _)| Arc::ptr_eq(known, watch)) {
-                self.carried.push((view.clone(), watch.clone(), Counted::new()));
+        for (view, metrics) in &watched {
+            if !self.carried.iter().any(|known| Arc::ptr_eq(&known.metrics, metrics)) {
+                let run = self.begin(view).await;
+                let run = run.inspect_err(|error| tracing::warn!("the run of {view}'s stream: {error}")).ok();
+                let (view, metrics) = (view.clone(), metrics.clone());
+                self.carried.push(Carried { view, metrics, counted: Counted::new(), run });
             }
         }
-        let now = (self.clock)();
+        let now = self.project.now();
         let mut counted = Vec::new();
         let mut totals = Vec::with_capacity(self.carried.len());
-        for (view, watch, before) in &self.carried {
+        for Carried { view, metrics, counted: before, .. } in &self.carried {
             let total: Counted =
-                watch.counted().into_iter().map(|(stage, edge, rows)| ((stage, edge), rows)).collect();
+                metrics.counted().into_iter().map(|(stage, edge, rows)| ((stage, edge), rows)).collect();
             for ((stage, edge), rows) in &total {
                 let rows = rows.saturating_sub(before.get(&(*stage, *edge)).copied().unwrap_or(0));
                 if rows > 0 {
@@ -76,9 +90,66 @@ impl Carrying {
             totals.push(total);
         }
         self.registry.add_freshness(&counted, now).await?;
-        self.carried.iter_mut().zip(totals).for_each(|((.., before), total)| *before = total);
+        self.carried.iter_mut().zip(totals).for_each(|(carried, total)| carried.counted = total);
+        for carried in &mut self.carried {
+            let Some((run, topic)) = &mut carried.run else { continue };
+            run.goes_on(outcome(&carried.metrics, topic)).await?;
+        }
         // A stream that was replaced counts no more.
-        self.carried.retain(|(_, known, _)| watched.iter().any(|(_, watch)| Arc::ptr_eq(known, watch)));
+        let is_watched =
+            |known: &Carried| watched.iter().any(|(_, metrics)| Arc::ptr_eq(&known.metrics, metrics));
+        let ended: Vec<Carried> = self.carried.extract_if(.., |known| !is_watched(known)).collect();
+        for carried in ended {
+            carried.end(None).await;
+        }
         Ok(())
     }
+
+    /// Records that the stream of a view begins.
+    async fn begin(&self, view: &VersionId) -> Result<(Recorder, String), ProjectError> {
+        let registered = self.registry.registered().await?;
+        let view = registered.view(view)?;
+        let stream = registered.source(&view.source)?.stream.as_ref();
+        let topic = stream.map(|stream| stream.topic.clone()).unwrap_or_default();
+        let subject = Subject::view(Job::Stream, &view);
+        Ok((Recorder::begin(&self.project, &self.registry, &registered, subject).await?, topic))
+    }
+
+    /// Records that all streams ended.
+    async fn end(self) {
+        for carried in self.carried {
+            let failure = self.board.failure(&carried.view);
+            carried.end(failure).await;
+        }
+    }
+}
+
+impl Carried {
+    async fn end(self, failure: Option<String>) {
+        let Some((run, topic)) = self.run else { return };
+        run.end(outcome(&self.metrics, &topic), failure.map_or(Ended::Complete, Ended::Failed)).await;
+    }
+}
+
+/// What is recorded of a stream; `None` before its first flush.
+fn outcome(metrics: &StreamMetrics, topic: &str) -> Option<RunOutcome> {
+    let report = metrics.report()?;
+    let partitions = report.partitions.iter();
+    let partitions =
+        partitions.map(|(partition, at)| PartitionRead { partition: *partition, next_offset: at.next });
+    Some(RunOutcome::Stream {
+        topic: topic.to_owned(),
+        partitions: partitions.collect(),
+        rows: RowCounts {
+            read: report.records,
+            loaded: report.rows_loaded,
+            late: report.late,
+            left_out: report.filtered + report.null_keys,
+            newest_event_time: report.partitions.values().filter_map(|at| at.watermark).max(),
+            refused: report.refused,
+            warned: report.warned,
+        },
+        readable_p50_us: metrics.quantile(LatencyStage::Readable, 0.5),
+        readable_p99_us: metrics.quantile(LatencyStage::Readable, 0.99),
+    })
 }

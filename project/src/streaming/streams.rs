@@ -94,7 +94,7 @@ struct Followed {
 impl Streams {
     /// None yet.
     pub(crate) async fn new(project: &Project, setup: StreamSetup, run: &Run) -> Result<Self, ProjectError> {
-        let carrying = Carrying::new(project.registry().await?, setup.board.clone(), project.clock);
+        let carrying = Carrying::new(project.clone(), project.registry().await?, setup.board.clone());
         let stop = CancellationToken::new();
         let carrying = (stop.clone().drop_guard(), tokio::spawn(carrying.run(stop)));
         Ok(Self { project: project.clone(), run: run.clone(), setup, followed: BTreeMap::new(), carrying })

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
@@ -12,7 +13,10 @@ use offline::{
     TrainingSetStream,
 };
 
+use registry::{Job, ReadView, RunOutcome};
+
 use crate::error::ProjectError;
+use crate::lineage::{Recorder, Subject};
 use crate::project::Project;
 use crate::run::{Event, Run, blocking, ended};
 
@@ -76,7 +80,8 @@ pub(crate) async fn build(
     run: &Run,
 ) -> Result<BuiltTrainingSet, ProjectError> {
     let began = Instant::now();
-    let plan = project.service(&build.service).await?;
+    let registered = project.registered().await?;
+    let plan = Arc::new(registered.service_plan(&build.service)?);
     project.check_logs().await?;
     let store = project.offline()?;
     let spine = {
@@ -95,26 +100,53 @@ pub(crate) async fn build(
     let spine_sha256 = tokio::task::spawn_blocking(move || hashed.sha256());
     let stream = TrainingSetStream::new(&store, &plan, &spine, &options).await?;
     project.begin_use(&plan, "training-set").await?;
-    let written = write(stream, &out, build.keeps_first, run).await?;
-    let spine = ManifestSpine {
-        path: build.spine.clone(),
-        sha256: ended(spine_sha256).await??.expect("invariant: the spine of a training set is a file"),
-        time: build.time.clone(),
+    let recorder = {
+        let (id, hash) = (plan.id.clone(), plan.hash.clone());
+        let file = Some(build.out.display().to_string());
+        let subject = Subject { job: Job::TrainingSet, id, hash, file };
+        Recorder::begin(project, &project.registry().await?, &registered, subject).await?
     };
-    let how = BuildInfo {
-        twinstore: env!("CARGO_PKG_VERSION").to_owned(),
-        spine,
-        sha256: written.file.content.sha256.clone(),
-        columns: written.file.content.columns.clone(),
+    let built = async {
+        let written = write(stream, &out, build.keeps_first, run).await?;
+        let spine = ManifestSpine {
+            path: build.spine.clone(),
+            sha256: ended(spine_sha256).await??.expect("invariant: the spine of a training set is a file"),
+            time: build.time.clone(),
+        };
+        let how = BuildInfo {
+            twinstore: env!("CARGO_PKG_VERSION").to_owned(),
+            spine,
+            sha256: written.file.content.sha256.clone(),
+            columns: written.file.content.columns.clone(),
+        };
+        let Written { first, summary, file } = written;
+        let manifest = Manifest::new(&plan, &options, &summary, how);
+        let outcome = outcome(build, &manifest)?;
+        blocking(move || file.name(&manifest)).await??;
+        Ok((first, summary, outcome))
     };
-    let manifest = Manifest::new(&plan, &options, &written.summary, how);
-    let file = written.file;
-    blocking(move || file.name(&manifest)).await??;
-    Ok(BuiltTrainingSet {
-        service: plan.id.clone(),
-        summary: written.summary,
-        first: written.first,
-        took: began.elapsed(),
+    let built = built.await;
+    let outcome = built.as_ref().ok().map(|(_, _, outcome)| outcome.clone());
+    recorder.end(outcome, (&built).into()).await;
+    let (first, summary, _) = built?;
+    Ok(BuiltTrainingSet { service: plan.id.clone(), summary, first, took: began.elapsed() })
+}
+
+/// What is recorded of a training set.
+fn outcome(build: &BuildTrainingSet, manifest: &Manifest) -> Result<RunOutcome, ProjectError> {
+    let views = manifest.views.iter().map(|read| ReadView {
+        view: read.view.clone(),
+        hash: read.hash.clone(),
+        log_version: read.log_version,
+    });
+    Ok(RunOutcome::TrainingSet {
+        file: build.out.display().to_string(),
+        sha256: manifest.sha256.clone(),
+        manifest_sha256: manifest.sha256_of_text()?,
+        spine: manifest.spine.path.display().to_string(),
+        as_of: manifest.as_of,
+        rows: manifest.rows as u64,
+        views: views.collect(),
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod cases;
 mod damage;
+mod lineages;
 mod parities;
 mod reading;
 mod recording;

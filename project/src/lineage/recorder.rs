@@ -1,0 +1,107 @@
+//! One run that is recorded: before it reads anything, and once it has ended, however it did.
+
+use registry::{Registered, Registry, RunId, RunOutcome, RunRecord, RunState, Runtime};
+
+use super::dataset::Datasets;
+use super::emitter::Emitter;
+use super::subject::Subject;
+use crate::error::ProjectError;
+use crate::project::{Clock, Project};
+
+/// How a run ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Ended {
+    Complete,
+    Cancelled,
+    Failed(String),
+}
+
+impl<T> From<&Result<T, ProjectError>> for Ended {
+    fn from(ended: &Result<T, ProjectError>) -> Self {
+        match ended {
+            Ok(_) => Self::Complete,
+            Err(ProjectError::Cancelled) => Self::Cancelled,
+            Err(error) => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+/// A run that has begun.
+pub(crate) struct Recorder {
+    registry: Registry,
+    /// Where events go, and of which data; `None` if nobody listens.
+    events: Option<(Emitter, Datasets)>,
+    clock: Clock,
+    record: RunRecord,
+}
+
+impl Recorder {
+    /// Records that a run begins. It does not begin where that cannot be recorded.
+    pub(crate) async fn begin(
+        project: &Project,
+        registry: &Registry,
+        registered: &Registered,
+        subject: Subject,
+    ) -> Result<Self, ProjectError> {
+        let now = project.now();
+        let events = match Emitter::of(&project.settings.lineage.url, &project.folder)? {
+            None => None,
+            Some(emitter) => Some((emitter, Datasets::of(project, registered, &subject).await?)),
+        };
+        let record = RunRecord {
+            id: RunId::new(now),
+            job: subject.job,
+            subject: subject.id,
+            hash: subject.hash,
+            runtime: Runtime::current(
+                env!("CARGO_PKG_VERSION"),
+                transform::DATAFUSION_VERSION,
+                Some(project.settings.actor.clone()).filter(|actor| !actor.is_empty()),
+            ),
+            started_at: now,
+            updated_at: now,
+            state: RunState::Running,
+            error: None,
+            outcome: None,
+        };
+        registry.record_run(&record).await?;
+        let recorder = Self { registry: registry.clone(), events, clock: project.clock, record };
+        recorder.emit().await;
+        Ok(recorder)
+    }
+
+    /// Records how a run that goes on is going, where that changed.
+    pub(crate) async fn goes_on(&mut self, outcome: Option<RunOutcome>) -> Result<(), ProjectError> {
+        if outcome.is_none() || outcome == self.record.outcome {
+            return Ok(());
+        }
+        self.record.updated_at = (self.clock)();
+        self.record.outcome = outcome;
+        Ok(self.registry.record_run(&self.record).await?)
+    }
+
+    /// Records that the run ended. What it did is done, so a failure to record it is only logged.
+    pub(crate) async fn end(mut self, outcome: Option<RunOutcome>, ended: Ended) {
+        self.record.updated_at = (self.clock)();
+        self.record.outcome = outcome.or(self.record.outcome);
+        (self.record.state, self.record.error) = match ended {
+            Ended::Complete => (RunState::Complete, None),
+            Ended::Cancelled => (RunState::Cancelled, None),
+            Ended::Failed(why) => (RunState::Failed, Some(why)),
+        };
+        if let Err(error) = self.registry.record_run(&self.record).await {
+            let RunRecord { id, job, subject, .. } = &self.record;
+            tracing::warn!("that the {} of {subject} ended was not recorded (run {id}): {error}", job.name());
+        }
+        self.emit().await;
+    }
+
+    /// Tells whoever listens. Nothing depends on it.
+    async fn emit(&self) {
+        let Some((emitter, datasets)) = &self.events else { return };
+        let event = super::open_lineage::event(&self.record, datasets);
+        if let Err(error) = emitter.emit(&event).await {
+            tracing::warn!("an OpenLineage event of run {} was lost: {error}", self.record.id);
+        }
+    }
+}
