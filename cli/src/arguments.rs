@@ -135,6 +135,17 @@ pub enum Command {
     ///
     /// It has no gates and loads nothing: the version before is still written.
     Rollback(RollbackArgs),
+    /// Say that a version is to be retired on a date
+    ///
+    /// From then on it is said where the version is read: by `get`, `training-set`, `plan`, `registry list` and
+    /// `registry show`, in the headers of a server's answers, and in its metrics.
+    Deprecate(DeprecateArgs),
+    /// Retire a version that nothing needs any more, and free what it took in both stores
+    ///
+    /// It is refused while a service or an on-demand view reads the version, or a service's own name means it. The
+    /// version stays in the registry as a record, and is never used again. Where the command is interrupted, running
+    /// it again goes on from there.
+    Retire(RetireArgs),
     /// Show who changed what is registered, when and why
     ///
     /// Every change is an entry, written together with it and hashed over the entry before. The whole log is
@@ -399,6 +410,9 @@ pub struct GetArgs {
     /// Read as of this time instead of now
     #[arg(long, value_name = "TIME")]
     pub at: Option<Micros>,
+    /// The training set of the model that reads, or its manifest: refused where another version would answer
+    #[arg(long, value_name = "FILE")]
+    pub trained_on: Option<PathBuf>,
     /// Ask the server at this address instead of the store itself
     #[arg(long, value_name = "HOST:PORT")]
     pub grpc: Option<String>,
@@ -433,6 +447,46 @@ pub struct CutoverArgs {
     /// Cut over although gates fail, for this reason, which the audit log keeps with what they say
     #[arg(long = "override", value_name = "REASON")]
     pub overriding: Option<Reason>,
+    /// How the result is written
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
+/// What `deprecate` takes.
+#[derive(Args, Debug)]
+pub struct DeprecateArgs {
+    /// The version of a view or of a service
+    #[arg(value_name = "NAME@V")]
+    pub version: VersionId,
+    /// When it is to be retired
+    #[arg(long, value_name = "DATE", required_unless_present = "undo")]
+    pub sunset: Option<Micros>,
+    /// Why, and what to use instead
+    #[arg(long, value_name = "TEXT", required_unless_present = "undo")]
+    pub reason: Option<Reason>,
+    /// It is not to be retired after all
+    #[arg(long, conflicts_with_all = ["sunset", "reason"])]
+    pub undo: bool,
+    /// What it is, where a name and version mean several things
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<KindArg>,
+}
+
+/// What `retire` takes.
+#[derive(Args, Debug)]
+pub struct RetireArgs {
+    /// The version of a view or of a service
+    #[arg(value_name = "NAME@V")]
+    pub version: VersionId,
+    /// Why, for the audit log
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<Reason>,
+    /// In an emergency, retire what reads it too, for this reason; not what a service's own name means
+    #[arg(long = "override", value_name = "REASON")]
+    pub overriding: Option<Reason>,
+    /// What it is, where a name and version mean several things
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<KindArg>,
     /// How the result is written
     #[command(flatten)]
     pub format: FormatArg,

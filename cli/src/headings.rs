@@ -164,7 +164,10 @@ pub const DEFINED: Printed = Printed {
     columns: &[
         ("kind", "what is defined"),
         ("name", "its name, and its version where it has one"),
-        ("live", "`live` for the version that a service's own name means"),
+        (
+            "state",
+            "`live` for the version that a service's own name means, `until DATE` for one that is deprecated, `retired`",
+        ),
         ("features", "how many features it has"),
         ("revision", "how often it was revised, from 1"),
         ("owner", "its owner"),

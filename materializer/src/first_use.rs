@@ -1,13 +1,12 @@
-//! The first use of a view: the keeper of definitions is notified before the first row of a view is written, because
-//! its definition never changes from then on, and may refuse.
+//! The uses of a view: the keeper of definitions is asked before each write of a view's rows. It records the first use,
+//! from which on the definition never changes, and refuses a view that is not to be written, such as a retired one.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use feature::{VersionId, View};
+use feature::View;
 
 use crate::error::MaterializerError;
 
@@ -25,34 +24,27 @@ pub type BeginningUse = Pin<Box<dyn Future<Output = Result<(), NotUsable>> + Sen
 
 type Begin = dyn Fn(&View) -> BeginningUse + Send + Sync;
 
-/// A callback for first uses; none by default.
+/// A callback for uses; none by default.
 #[derive(Clone, Default)]
 pub struct FirstUse {
     begin: Option<Arc<Begin>>,
-    /// The views whose use is recorded.
-    begun: Arc<Mutex<BTreeSet<VersionId>>>,
 }
 
 impl FirstUse {
-    /// Calls this at the first use of each view.
+    /// Calls this before each write of a view's rows; it answers from memory where it can.
     pub fn notify(begin: impl Fn(&View) -> BeginningUse + Send + Sync + 'static) -> FirstUse {
-        FirstUse { begin: Some(Arc::new(begin)), begun: Arc::default() }
+        FirstUse { begin: Some(Arc::new(begin)) }
     }
 
-    /// Returns once the view is recorded as used. Called before each write; only the first one notifies.
+    /// Returns once the view is recorded as used. Called before each write.
     pub(crate) async fn begin(&self, view: &View) -> Result<(), MaterializerError> {
         let Some(begin) = &self.begin else { return Ok(()) };
-        if self.begun.lock().unwrap_or_else(PoisonError::into_inner).contains(&view.id) {
-            return Ok(());
-        }
         let refused = |NotUsable { why, may_pass }| MaterializerError::NotUsable {
             view: view.id.clone(),
             why,
             may_pass,
         };
-        begin(view).await.map_err(refused)?;
-        self.begun.lock().unwrap_or_else(PoisonError::into_inner).insert(view.id.clone());
-        Ok(())
+        begin(view).await.map_err(refused)
     }
 }
 

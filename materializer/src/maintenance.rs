@@ -1,11 +1,13 @@
-//! Operations that read no source: online rows written again from the log, and compaction of the log.
+//! Operations that read no source: online rows written again from the log, compaction of the log, and the removal of
+//! all that is stored of a view.
 
 use std::sync::Arc;
 
 use feature::View;
-use offline::Optimized;
+use offline::{BatchPoint, Optimized};
 use online::Mender;
 
+use crate::blocking;
 use crate::error::MaterializerError;
 use crate::fold::{rebuild, sync};
 use crate::load_lock::LoadLock;
@@ -28,6 +30,22 @@ impl<W: Mender> Materializer<W> {
             turn.settle(&mut log).await?;
         }
         Ok(entities)
+    }
+
+    /// Removes all that is stored of a view version that is not used any more: its online rows first, then its dead
+    /// letters and its log. A load that is running is waited for. Interrupted anywhere, it goes on when it is repeated.
+    pub async fn free(&self, view: &Arc<View>) -> Result<(), MaterializerError> {
+        // A log that was removed in part cannot be opened, and nothing loads it.
+        let _lock = match self.offline.log(view).await {
+            Ok(log) => Some(LoadLock::acquire(&log).await?),
+            Err(_) => None,
+        };
+        self.online.drop_view(&view.id).await?;
+        BatchPoint::OnlineFreed.pass();
+        let (offline, id) = (self.offline.clone(), view.id.clone());
+        blocking::run(move || offline.remove(&id)).await??;
+        BatchPoint::LogFreed.pass();
+        Ok(())
     }
 
     /// Folds the view's whole log into the online store. Returns how many entities were written.

@@ -41,6 +41,12 @@ pub enum BatchPoint {
     ManifestRemoved,
     /// A training set has its name, and its manifest does not.
     DataNamed,
+    /// A version is recorded as retired, and all that is stored of it is there.
+    Retired,
+    /// The online rows of a retired view are gone.
+    OnlineFreed,
+    /// The log of a retired view is gone.
+    LogFreed,
 }
 
 /// A rule that keeps the log, the online store and training sets right.

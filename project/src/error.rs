@@ -297,6 +297,25 @@ pub enum ProjectError {
     /// Not all requests were answered in the time to drain.
     #[error("some requests were still in flight when the time to drain was up, and were cut off")]
     CutOff,
+    /// No view and no service has this name and version.
+    #[error(
+        "there is no view and no service `{version}`{}",
+        if .versions.is_empty() { String::new() } else { format!(": there is {}", .versions.join(", ")) }
+    )]
+    NoSuchVersion {
+        /// What was named.
+        version: VersionId,
+        /// The versions of that name.
+        versions: Vec<String>,
+    },
+    /// A name and version mean several things.
+    #[error("`{version}` is a {}: say which kind is meant", .kinds.join(" and a "))]
+    SeveralKinds {
+        /// What was named.
+        version: VersionId,
+        /// What it means.
+        kinds: Vec<String>,
+    },
     /// Gates of a cutover fail.
     #[error(
         "{to} does not answer in the place of the live version yet:\n{}",

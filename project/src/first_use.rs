@@ -1,9 +1,10 @@
 //! Who records that a version is used, from when on it never changes: each command before its first row or answer, and
 //! once for versions that were registered before first uses were recorded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use feature::ServicePlan;
+use feature::{ServicePlan, VersionId};
 use materializer::{FirstUse, NotUsable};
 use registry::{DefinitionId, Kind, Registry, RegistryError, Using};
 
@@ -17,17 +18,31 @@ impl Project {
         Ok(registry.begin_use(&Using::service(plan), by, self.now()).await?)
     }
 
-    /// Tells the registry before the first row of a view is written, by this command.
+    /// Tells the registry before rows of a view are written, by this command: of the first of them, and of the next ones
+    /// once the registry has changed. A registry that cannot be reached holds up no view that was written before.
     pub(crate) async fn first_use(&self, by: &'static str) -> Result<FirstUse, ProjectError> {
         let (registry, clock) = (self.registry().await?, self.clock);
+        let allowed: Arc<Mutex<BTreeMap<VersionId, u64>>> = Arc::default();
         Ok(FirstUse::notify(move |view| {
-            let (registry, using) = (registry.clone(), [Using::view(view)]);
+            let (registry, using, id) = (registry.clone(), [Using::view(view)], view.id.clone());
+            let allowed = allowed.clone();
             Box::pin(async move {
-                let begun = registry.begin_use(&using, by, clock()).await;
-                begun.map_err(|error| NotUsable {
-                    may_pass: matches!(error, RegistryError::Storage { .. } | RegistryError::Held(_)),
-                    why: error.to_string(),
-                })
+                let generation = registry.generation().await;
+                let before = allowed.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied();
+                let begun = match (generation, before) {
+                    (Ok(generation), Some(before)) if generation == before => return Ok(()),
+                    (Ok(generation), _) => registry.begin_use(&using, by, clock()).await.map(|()| generation),
+                    (Err(error), Some(_)) if may_pass(&error) => return Ok(()),
+                    (Err(error), _) => Err(error),
+                };
+                match begun {
+                    Ok(generation) => {
+                        let mut allowed = allowed.lock().unwrap_or_else(PoisonError::into_inner);
+                        allowed.insert(id, generation);
+                        Ok(())
+                    }
+                    Err(error) => Err(NotUsable { may_pass: may_pass(&error), why: error.to_string() }),
+                }
             })
         }))
     }
@@ -58,4 +73,9 @@ impl Project {
         let unused: Vec<DefinitionId> = unused.into_iter().chain(readers).collect();
         Ok(registry.never_used(&unused).await?)
     }
+}
+
+/// Whether the same question may be answered later.
+fn may_pass(error: &RegistryError) -> bool {
+    matches!(error, RegistryError::Storage { .. } | RegistryError::Held(_))
 }

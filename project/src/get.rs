@@ -4,24 +4,31 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use feature::{Field, ServicePlan, ServiceRef, Status, Value};
+use offline::Manifest;
 use online::{Reader, Store};
 use read::json::from_text;
 use read::{FeatureReader, FeatureRequest, Moment, first_key};
 use registry::Registered;
+use server::ServeError;
 
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::read_features::{Get, Input, NeverLoaded, ReadFeature, ReadFeatures};
 use crate::remote;
+use crate::run::blocking;
 
 pub(crate) async fn get(project: &Project, get: &Get) -> Result<ReadFeatures, ProjectError> {
     let registered = project.registered().await?;
     let live = Arc::new(registered.service_plan(&get.service)?);
     let request = request(&live, &get.values)?;
+    let trained_on = trained_on(project, get).await?;
     let mut read = match &get.server {
-        Some(address) => remote::get(address, &get.service, request, get.at).await?,
+        Some(address) => remote::get(address, get, request, trained_on).await?,
         None => {
             let (plan, request) = answering(&registered, get, live, request)?;
+            if let Some(trained_on) = trained_on.filter(|trained_on| *trained_on != plan.hash) {
+                return Err(other_than_trained(&registered, &plan, trained_on));
+            }
             let reader = FeatureReader::new(plan.clone())?;
             let request = reader.validate(request, 1)?;
             let moment = get.at.map_or_else(|| Moment::Now(project.now()), Moment::At);
@@ -46,14 +53,31 @@ pub(crate) async fn get(project: &Project, get: &Get) -> Result<ReadFeatures, Pr
                 at: features.at,
                 features: features.columns.iter().filter_map(of_column).collect(),
                 never_loaded,
+                deprecated: Vec::new(),
             }
         }
     };
     let plan = registered.service_plan(&ServiceRef::Exact(read.service.clone()))?;
+    read.deprecated = registered.deprecated_of(&plan);
     for feature in &mut read.features {
         feature.is_fresh = is_fresh(&plan, feature);
     }
     Ok(read)
+}
+
+/// The semantic hash of the service that a training set was built from.
+async fn trained_on(project: &Project, get: &Get) -> Result<Option<String>, ProjectError> {
+    let Some(file) = &get.trained_on else { return Ok(None) };
+    let text = file.to_string_lossy();
+    let training_set = project.folder.join(text.strip_suffix(".manifest.json").unwrap_or(&text));
+    Ok(Some(blocking(move || Manifest::read(&training_set)).await??.service_hash))
+}
+
+fn other_than_trained(registered: &Registered, plan: &ServicePlan, trained_on: String) -> ProjectError {
+    let same = |service: &&feature::Service| service.id.name == plan.id.name && service.hash == trained_on;
+    let same = registered.services().filter(same).last().map(|service| service.id.clone());
+    ServeError::OtherThanTrained { service: plan.id.clone(), hash: plan.hash.clone(), trained_on, same }
+        .into()
 }
 
 /// The version that answers, as a server decides it, and the request in its types: a canary in the place of the live

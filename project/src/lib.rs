@@ -71,6 +71,7 @@ mod audit;
 mod clock;
 mod dead_letters;
 mod definitions;
+mod ending;
 mod error;
 pub mod fault_injection;
 mod first_use;
@@ -99,6 +100,7 @@ mod verify;
 
 pub use dead_letters::{DeadLetterChoice, RefusedRow};
 pub use definitions::{Meaning, RemovedDefinition};
+pub use ending::{Retire, RetiredVersions, Sunset};
 pub use error::ProjectError;
 pub use feature::{Advice, Canary, HelpTopic, Percent};
 pub use lineage::{LineageReport, SchemaField, ViewLineage};
@@ -118,10 +120,11 @@ pub use pushing::{Pushed, RefusedLine};
 pub use read::json::AsJson;
 pub use read_features::{Get, Input, NeverLoaded, ReadFeature, ReadFeatures};
 pub use registry::{
-    AuditAction, AuditEntry, AuditLog, BackInTime, FoundFeature, Job, Kind, Lineage, LineageEdge,
-    LineageKind, LineageNode, LoadedFile, Moved, NotAReason, PartitionRead, Plan, Reach, ReadView, Reason,
-    Rollout, RowCounts, RunId, RunOutcome, RunRecord, RunState, Runtime, ServiceShown, Shown, ShownFeature,
-    UNKNOWN as USED_BEFORE_RECORDS, reference as definitions_reference,
+    AuditAction, AuditEntry, AuditLog, BackInTime, DefinitionId, Deprecated, Deprecation, FoundFeature, Job,
+    Kind, Lineage, LineageEdge, LineageKind, LineageNode, Listed, LoadedFile, Moved, NotAReason,
+    PartitionRead, Plan, Reach, ReadView, Reason, Rollout, RowCounts, RunId, RunOutcome, RunRecord, RunState,
+    Runtime, ServiceShown, Shown, ShownFeature, UNKNOWN as USED_BEFORE_RECORDS,
+    reference as definitions_reference,
 };
 pub use rollout::{CutOver, CutOverDone, Gate, GateKind};
 pub use run::{Event, Progress, Run, Work};

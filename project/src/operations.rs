@@ -5,12 +5,13 @@ use std::io::BufRead;
 use std::path::Path;
 use std::sync::Arc;
 
-use feature::{Name, ServicePlan, ServiceRef};
+use feature::{Name, ServicePlan, ServiceRef, VersionId};
 use materializer::ReplayReport;
-use registry::{AuditLog, Kind, Listed, Moved, Reason, RunRecord};
+use registry::{AuditLog, DefinitionId, Kind, Listed, Moved, Reason, RunRecord};
 
 use crate::dead_letters::{DeadLetterChoice, RefusedRow};
 use crate::definitions::{Meaning, RemovedDefinition};
+use crate::ending::{Retire, RetiredVersions, Sunset};
 use crate::error::ProjectError;
 
 use crate::lineage::LineageReport;
@@ -29,8 +30,8 @@ use crate::training_set::{BuildTrainingSet, BuiltTrainingSet, TrainingSetCheck};
 use crate::upkeep::{OptimizedView, RebuiltView};
 use crate::verify::Verified;
 use crate::{
-    audit, dead_letters, definitions, get, lineage, load, parity, plan, pushing, rollout, serving, streaming,
-    training_set, upkeep, verify,
+    audit, dead_letters, definitions, ending, get, lineage, load, parity, plan, pushing, rollout, serving,
+    streaming, training_set, upkeep, verify,
 };
 
 impl Project {
@@ -104,6 +105,22 @@ impl Project {
     /// Ends a service's canary, or, where it has none, makes the version live that was live before.
     pub fn roll_back<'a>(&'a self, service: &'a Name, reason: Option<&'a Reason>) -> Work<'a, Moved> {
         Box::pin(rollout::roll_back(self, service, reason))
+    }
+
+    /// Says that a version of a view or of a service is to be retired at a time, or, without one, that it is not. It is
+    /// said wherever it is read from then on.
+    pub async fn deprecate(
+        &self,
+        version: &VersionId,
+        kind: Option<Kind>,
+        sunset: Option<&Sunset>,
+    ) -> Result<DefinitionId, ProjectError> {
+        ending::deprecate(self, version, kind, sunset).await
+    }
+
+    /// Retires a version that nothing needs: it is not used any more, and what it took in both stores is freed.
+    pub async fn retire(&self, retire: &Retire) -> Result<RetiredVersions, ProjectError> {
+        ending::retire(self, retire).await
     }
 
     /// Who changed what is registered, when and why, oldest first; with what of it is not as it was written.

@@ -1,6 +1,9 @@
 //! What a read of one entity takes and gives.
 
+use std::path::PathBuf;
+
 use feature::{Micros, Name, ServiceRef, Status, Value, VersionId};
+use registry::Deprecated;
 
 /// What to read.
 #[derive(Clone, Debug)]
@@ -11,6 +14,9 @@ pub struct Get {
     pub values: Vec<(String, Input)>,
     /// As of this time instead of now.
     pub at: Option<Micros>,
+    /// The training set of the model that reads, or its manifest, from the project's folder: another version than the
+    /// one that it was built from is refused.
+    pub trained_on: Option<PathBuf>,
     /// From the server at this `HOST:PORT` of gRPC instead of the store itself.
     pub server: Option<String>,
 }
@@ -18,7 +24,7 @@ pub struct Get {
 impl Get {
     /// All features of a service for one entity, now, from the store itself.
     pub fn of(service: ServiceRef, values: impl IntoIterator<Item = (String, Input)>) -> Self {
-        Self { service, values: values.into_iter().collect(), at: None, server: None }
+        Self { service, values: values.into_iter().collect(), at: None, trained_on: None, server: None }
     }
 }
 
@@ -54,6 +60,8 @@ pub struct ReadFeatures {
     pub features: Vec<ReadFeature>,
     /// The views that have no row of any entity, as nothing was ever loaded.
     pub never_loaded: Vec<NeverLoaded>,
+    /// The deprecated versions among the service and what it reads.
+    pub deprecated: Vec<Deprecated>,
 }
 
 /// One feature of one entity.

@@ -2,29 +2,30 @@
 
 use std::error::Error;
 
-use feature::{Micros, ServiceRef, Status, Value};
+use feature::{Micros, Status, Value};
 use proto::v1::{self, feature_store_client::FeatureStoreClient};
 use read::FeatureRequest;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::error::ProjectError;
-use crate::read_features::{ReadFeature, ReadFeatures};
+use crate::read_features::{Get, ReadFeature, ReadFeatures};
 
 pub(crate) async fn get(
     address: &str,
-    service: &ServiceRef,
+    get: &Get,
     request: FeatureRequest<Vec<Value>>,
-    at: Option<Micros>,
+    trained_on: Option<String>,
 ) -> Result<ReadFeatures, ProjectError> {
     let packed = |columns: Vec<(String, Vec<Value>)>| {
         columns.into_iter().map(|(name, values)| (name, pack(&values))).collect()
     };
     let request = v1::GetFeaturesRequest {
-        service: service.to_string(),
+        service: get.service.to_string(),
         features: request.features,
         entities: packed(request.entities),
         request: packed(request.request),
-        at_us: at.map(Micros::get),
+        at_us: get.at.map(Micros::get),
+        trained_on,
     };
     let unreachable =
         |source| ProjectError::Unreachable { address: address.to_owned(), source: Box::new(source) };
@@ -56,7 +57,13 @@ pub(crate) async fn get(
         });
     }
     let service = response.service.parse().map_err(|error: feature::NameError| unreadable(error.into()))?;
-    Ok(ReadFeatures { service, at: moment(response.at_us)?, features, never_loaded: Vec::new() })
+    Ok(ReadFeatures {
+        service,
+        at: moment(response.at_us)?,
+        features,
+        never_loaded: Vec::new(),
+        deprecated: Vec::new(),
+    })
 }
 
 async fn connect(address: &str) -> Result<Channel, tonic::transport::Error> {

@@ -9,7 +9,7 @@ use crate::canonical::hexadecimal;
 
 /// What every read of the registry depends on: what is registered, what is live, what was used. A table with the query of
 /// its lines; one that an older schema does not have has none.
-const REGISTERED: [(&str, &str); 6] = [
+const REGISTERED: [(&str, &str); 8] = [
     ("registry", "SELECT 'registry ' || quote(schema_version) || quote(generation) AS line FROM registry"),
     (
         "definitions",
@@ -28,6 +28,16 @@ const REGISTERED: [(&str, &str); 6] = [
     (
         "canaries",
         "SELECT 'canary ' || quote(name) || quote(version) || quote(percent) || quote(since) AS line FROM canaries",
+    ),
+    (
+        "deprecations",
+        "SELECT 'deprecation ' || quote(kind) || quote(name) || quote(version) || quote(since) || quote(sunset)
+        || quote(reason) AS line FROM deprecations",
+    ),
+    (
+        "retirements",
+        "SELECT 'retirement ' || quote(kind) || quote(name) || quote(version) || quote(since) || quote(reason)
+        || quote(freed) AS line FROM retirements",
     ),
     (
         "versions_before",

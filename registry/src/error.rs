@@ -63,7 +63,7 @@ pub enum RegistryError {
     Moved {
         /// Which version.
         what: String,
-        /// Edited or removed.
+        /// Edited, removed or retired.
         how: &'static str,
     },
     /// It is used or read by others, and stays: the caller shows why.
@@ -83,6 +83,24 @@ pub enum RegistryError {
         /// The version that was to answer.
         to: VersionId,
         /// Why, and what to do.
+        why: String,
+    },
+    /// The version is not used any more: the caller uses another.
+    #[error("{what} was {how}, and is not used any more{others}")]
+    Retired {
+        /// Which version.
+        what: String,
+        /// When it was retired, and why.
+        how: String,
+        /// Which versions there are.
+        others: String,
+    },
+    /// Something still needs the version: the caller shows what.
+    #[error("{what} is not retired: {why}")]
+    NotRetired {
+        /// Which version.
+        what: String,
+        /// What needs it, and what to do.
         why: String,
     },
     /// There is nothing to return to: the caller names a version to cut over to.
@@ -125,6 +143,12 @@ pub enum RegistryError {
         /// Why.
         reason: String,
     },
+    /// The registry's file is not where it was opened: the caller opens it again once it is there.
+    #[error("the registry's file {} is not there any more, or is another: put it back", .file.display())]
+    Gone {
+        /// The file.
+        file: PathBuf,
+    },
     /// Another process writes to the registry, or was stopped while it did: the caller tries again.
     #[error(transparent)]
     Held(#[from] locks::Held),
@@ -163,6 +187,7 @@ impl RegistryError {
             | Self::Moved { .. }
             | Self::Stale
             | Self::ChangedMeanwhile { .. }
+            | Self::Gone { .. }
             | Self::Held(_) => Advice::Retry,
             Self::Unknown { .. }
             | Self::Several { .. }
@@ -172,6 +197,8 @@ impl RegistryError {
             | Self::Refused(_)
             | Self::Kept { .. }
             | Self::NotMoved { .. }
+            | Self::Retired { .. }
+            | Self::NotRetired { .. }
             | Self::NoVersionBefore { .. }
             | Self::Newer { .. }
             | Self::Address { .. } => Advice::Correct,

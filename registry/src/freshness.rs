@@ -135,6 +135,8 @@ mod tests {
             "DROP TABLE uses",
             "DROP TABLE audit",
             "DROP TABLE canaries",
+            "DROP TABLE deprecations",
+            "DROP TABLE retirements",
             "DROP TABLE versions_before",
             "DROP TABLE runs",
             "DROP TABLE run_views",

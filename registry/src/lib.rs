@@ -38,6 +38,7 @@ mod foreign;
 mod freshness;
 mod key_positions;
 mod keys;
+mod lifecycle;
 mod lineage;
 mod nearest;
 mod outline;
@@ -60,6 +61,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 mod uses;
+mod using;
 mod writing;
 mod yaml;
 
@@ -73,6 +75,7 @@ pub use error::RegistryError;
 pub use first_use::{FirstUse, UNKNOWN};
 pub use freshness::Freshness;
 pub use keys::Kind;
+pub use lifecycle::{Deprecated, Deprecation, Retired, Retirement};
 pub use lineage::{
     FeatureInputs, Job, Lineage, LineageEdge, LineageKind, LineageNode, LoadedFile, MAX_FILES, PartitionRead,
     ReadView, RowCounts, RunId, RunOutcome, RunRecord, RunState, Runtime,
@@ -89,4 +92,4 @@ pub use rollout::{Cutover, Moved, Overridden, Rollout};
 pub use service_shown::{FoundFeature, ServiceShown, ShownFeature};
 pub use side_by_side::{Matched, SideBySide};
 pub use store::{Applied, Registry, Revision, Shown};
-pub use uses::Using;
+pub use using::Using;

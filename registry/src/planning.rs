@@ -12,6 +12,7 @@ use crate::definitions::Definitions;
 use crate::difference::{Difference, differences, sentence};
 use crate::key_positions::KeyPositions;
 use crate::keys::Kind;
+use crate::lifecycle::Deprecated;
 use crate::plan::{Action, Change, LargestRow, Plan, RowBound};
 use crate::problem::{Problem, Problems};
 use crate::reach::{Reach, reaches, reads};
@@ -26,7 +27,10 @@ impl Plan {
             .with_positions()
             .map(|(id, new, positions)| planning.change(id, new, positions))
             .collect();
-        let gone = registered.ids().filter(|id| definitions.get(id).is_none());
+        // A retired version needs no file.
+        let gone = registered
+            .ids()
+            .filter(|id| definitions.get(id).is_none() && registered.retirement(id).is_none());
         changes.extend(gone.map(|id| planning.gone(id)));
         changes.sort_by(|a, b| a.id.cmp(&b.id));
         let Planned { refused, notes, largest_rows, writes } = planning.finish();
@@ -79,6 +83,12 @@ impl<'a> Planning<'a> {
 
     /// What becomes of a definition of the files.
     fn change(&mut self, id: &DefinitionId, new: &Definition, positions: &KeyPositions) -> Change {
+        self.note_deprecated(new, positions);
+        if let Some(message) = self.refuse_retired(id, new) {
+            let message = format!("{} `{}`: {message}", id.kind.name(), id.name);
+            self.refused.push(Problem { file: new.file.clone(), at: positions.at(&[]), message });
+            return self.changed(Action::Refuse, id, new, Vec::new());
+        }
         let Some(old) = self.registered.definition(id) else {
             if let Some(message) = self.refuse_other_kind(id) {
                 let message = format!("{} `{}`: {message}", id.kind.name(), id.name);
@@ -139,6 +149,39 @@ impl<'a> Planning<'a> {
         self.writes.push(Definition { revision: old.revision + 1, ..new.clone() });
         self.note(new, positions);
         self.changed(Action::Revise, id, new, found)
+    }
+
+    /// Refuses what is retired and written otherwise than it was, and what reads a version that is retired.
+    fn refuse_retired(&self, id: &DefinitionId, new: &Definition) -> Option<String> {
+        let version = id.version.unwrap_or(1);
+        if let Some(retirement) = self.registered.retirement(id) {
+            let is_same = self.registered.definition(id).is_some_and(|old| old.text == new.text);
+            return (!is_same).then(|| {
+                format!(
+                    "version {version} was {retirement} and is not edited any more: remove it from the file"
+                )
+            });
+        }
+        let retired = self.registered.retirements().find(|(retired, _)| reads(&new.body, retired));
+        retired.map(|(retired, retirement)| {
+            format!(
+                "version {version} reads {}, which was {retirement}: read another version",
+                retired.reference()
+            )
+        })
+    }
+
+    /// Notes where a deprecated version is read.
+    fn note_deprecated(&mut self, new: &Definition, positions: &KeyPositions) {
+        if self.registered.retirement(&new.id()).is_some() {
+            return;
+        }
+        for read in self.registered.ids().filter(|id| reads(&new.body, id)) {
+            let Some(deprecation) = self.registered.deprecation(read) else { continue };
+            let deprecated = Deprecated { version: read.clone(), deprecation: deprecation.clone() };
+            let message = format!("{} reads a deprecated version: {deprecated}", new.id().reference());
+            self.notes.push(Problem { file: new.file.clone(), at: positions.at(&[]), message });
+        }
     }
 
     /// Whether the online store takes every row that a view which is new or edited can have; else it is refused.

@@ -12,9 +12,11 @@ use crate::definition::Definition;
 use crate::error::RegistryError;
 use crate::first_use::{FirstUse, UNKNOWN};
 use crate::keys::Kind;
+use crate::lifecycle::{Deprecated, Deprecation, Retirement};
 use crate::nearest::did_you_mean_or_list;
 use crate::reach::{Reach, reaches};
 use crate::rollout::Rollout;
+use crate::using::Using;
 
 /// All definitions of a registry at one generation. Reads are pure; a reader that follows the
 /// registry compares generations and takes the next one.
@@ -25,6 +27,8 @@ pub struct Registered {
     catalog: Catalog,
     rollouts: BTreeMap<Name, Rollout>,
     uses: BTreeMap<DefinitionId, FirstUse>,
+    deprecations: BTreeMap<DefinitionId, Deprecation>,
+    retirements: BTreeMap<DefinitionId, Retirement>,
 }
 
 /// One line of the list of what is defined.
@@ -50,6 +54,12 @@ pub struct Listed {
     pub revision: u32,
     /// The file that it was last read from.
     pub file: String,
+    /// Until when it is to be used, and why no longer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deprecated: Option<Deprecation>,
+    /// Since when it is not used any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retired: Option<Retirement>,
 }
 
 impl Registered {
@@ -67,12 +77,72 @@ impl Registered {
             }
         }
         let definitions = definitions.into_iter().map(|d| (d.id(), d)).collect();
-        Registered { generation, definitions, catalog, rollouts, uses: BTreeMap::new() }
+        Registered { generation, definitions, catalog, rollouts, ..Registered::default() }
     }
 
     /// The same, with what is known of first uses.
     pub(crate) fn with_uses(self, uses: BTreeMap<DefinitionId, FirstUse>) -> Registered {
         Registered { uses, ..self }
+    }
+
+    /// The same, with what is known of deprecations and retirements. What is retired is not read any more.
+    pub(crate) fn with_ends(
+        mut self,
+        deprecations: BTreeMap<DefinitionId, Deprecation>,
+        retirements: BTreeMap<DefinitionId, Retirement>,
+    ) -> Registered {
+        let views = |id: &&DefinitionId| id.kind != Kind::FeatureService;
+        for id in retirements.keys().filter(views).filter_map(DefinitionId::version_id) {
+            self.catalog.remove(&id);
+        }
+        Registered { deprecations, retirements, ..self }
+    }
+
+    /// Until when a version is to be used; `None` if it is not deprecated.
+    pub fn deprecation(&self, id: &DefinitionId) -> Option<&Deprecation> {
+        self.deprecations.get(id).filter(|_| self.retirement(id).is_none())
+    }
+
+    /// Since when a version is not used any more; `None` if it is in use.
+    pub fn retirement(&self, id: &DefinitionId) -> Option<&Retirement> {
+        self.retirements.get(id)
+    }
+
+    /// Every version that is not used any more.
+    pub fn retirements(&self) -> impl Iterator<Item = (&DefinitionId, &Retirement)> {
+        self.retirements.iter()
+    }
+
+    /// The deprecated versions among a service and what it reads.
+    pub fn deprecated_of(&self, plan: &ServicePlan) -> Vec<Deprecated> {
+        let reads = Using::service(plan).into_iter();
+        let deprecated = reads.filter_map(|using| {
+            let deprecation = self.deprecation(&using.id)?.clone();
+            Some(Deprecated { version: using.id, deprecation })
+        });
+        deprecated.collect()
+    }
+
+    /// Refused where this is retired.
+    pub(crate) fn in_use(&self, id: &DefinitionId) -> Result<(), RegistryError> {
+        match self.retirement(id) {
+            None => Ok(()),
+            Some(retirement) => {
+                let mut others: Vec<String> = self
+                    .definitions
+                    .keys()
+                    .filter(|other| other.kind == id.kind && other.name == id.name)
+                    .filter(|other| self.retirement(other).is_none())
+                    .map(DefinitionId::reference)
+                    .collect();
+                others.truncate(8);
+                let others = match others.as_slice() {
+                    [] => String::new(),
+                    others => format!(": there is {}", others.join(", ")),
+                };
+                Err(RegistryError::Retired { what: id.reference(), how: retirement.to_string(), others })
+            }
+        }
     }
 
     /// When a version was first used, and by what; `None` if it may still be edited or removed.
@@ -132,14 +202,19 @@ impl Registered {
 
     /// Every service, by name and version.
     pub fn services(&self) -> impl Iterator<Item = &Service> {
-        self.definitions.values().filter_map(|definition| match &definition.body {
+        let in_use = |service: &&Service| {
+            !self.retirements.contains_key(&DefinitionId::versioned(Kind::FeatureService, &service.id))
+        };
+        let services = self.definitions.values().filter_map(|definition| match &definition.body {
             Body::FeatureService(service) => Some(service),
             _ => None,
-        })
+        });
+        services.filter(in_use)
     }
 
     /// A feature view.
     pub fn view(&self, id: &VersionId) -> Result<Arc<View>, RegistryError> {
+        self.in_use(&DefinitionId::versioned(Kind::FeatureView, id))?;
         let found = self.views().find(|view| view.id == *id);
         found
             .cloned()
@@ -184,7 +259,10 @@ impl Registered {
     /// A service: its live version, or exactly the version that is named.
     pub fn service(&self, reference: &ServiceRef) -> Result<&Service, RegistryError> {
         let (name, version) = match reference {
-            ServiceRef::Exact(id) => (&id.name, Some(id.version)),
+            ServiceRef::Exact(id) => {
+                self.in_use(&DefinitionId::versioned(Kind::FeatureService, id))?;
+                (&id.name, Some(id.version))
+            }
             ServiceRef::Live(name) => (name, self.live(name)),
         };
         let found = self.services().find(|s| s.id.name == *name && Some(s.id.version) == version);
@@ -241,6 +319,8 @@ impl Registered {
             hash: definition.hash.clone(),
             revision: definition.revision,
             file: definition.file.to_string(),
+            deprecated: self.deprecation(&definition.id()).cloned(),
+            retired: self.retirement(&definition.id()).cloned(),
             name,
         }
     }
@@ -261,7 +341,8 @@ impl Registered {
 
     /// The views and services that read a definition, directly or through others.
     pub fn dependents(&self, id: &DefinitionId) -> Vec<Reach> {
-        reaches(self.definitions.values().map(|definition| &definition.body), id)
+        let in_use = self.definitions.iter().filter(|(id, _)| self.retirement(id).is_none());
+        reaches(in_use.map(|(_, definition)| &definition.body), id)
     }
 
     /// The feature views that a service or an on-demand view reads, directly or through others; none where

@@ -2,11 +2,11 @@
 
 /// The schema that this version writes. A registry with a greater one was written by a newer
 /// version and is refused.
-pub(crate) const SCHEMA: i64 = 8;
+pub(crate) const SCHEMA: i64 = 9;
 
 /// What brings each schema to the next, the first of them schema 1 to 2: a new registry is made as schema
 /// 1 and brought on the same way.
-pub(crate) const MIGRATIONS: [&[&str]; 7] = [
+pub(crate) const MIGRATIONS: [&[&str]; 8] = [
     &[FRESHNESS],
     &[USES, USES_OF_BEFORE],
     &[DIGEST, REVISIONS_DIGEST],
@@ -14,6 +14,7 @@ pub(crate) const MIGRATIONS: [&[&str]; 7] = [
     &[CANARIES, VERSIONS_BEFORE],
     &[PARITIES],
     &[RUNS, RUNS_OF_A_SUBJECT, RUN_VIEWS, RUN_VIEWS_OF_A_VIEW],
+    &[DEPRECATIONS, RETIREMENTS],
 ];
 
 /// The first schema whose contents have checksums.
@@ -72,6 +73,26 @@ const RUN_VIEWS: &str = "CREATE TABLE run_views (
         PRIMARY KEY (run, name, version)
     )";
 const RUN_VIEWS_OF_A_VIEW: &str = "CREATE INDEX run_views_of_a_view ON run_views (name, version)";
+/// Versions that are to be retired.
+const DEPRECATIONS: &str = "CREATE TABLE deprecations (
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        version BIGINT NOT NULL,
+        since BIGINT NOT NULL,
+        sunset BIGINT NOT NULL,
+        reason TEXT NOT NULL,
+        PRIMARY KEY (kind, name, version)
+    )";
+/// Versions that are not used any more, and whether what they took in both stores is freed.
+const RETIREMENTS: &str = "CREATE TABLE retirements (
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        version BIGINT NOT NULL,
+        since BIGINT NOT NULL,
+        reason TEXT NOT NULL,
+        freed BIGINT NOT NULL,
+        PRIMARY KEY (kind, name, version)
+    )";
 
 /// The checksums of what the registry holds.
 const DIGEST: &str = "ALTER TABLE registry ADD COLUMN digest TEXT NOT NULL DEFAULT ''";

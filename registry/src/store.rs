@@ -16,6 +16,7 @@ use crate::digest::{self, Part};
 use crate::error::RegistryError;
 use crate::file::{self, Found, NewFile};
 use crate::first_use::{self, FirstUse, as_text};
+use crate::lifecycle;
 use crate::plan::{Action, Plan};
 use crate::reach::Reach;
 use crate::registered::{Listed, Registered};
@@ -31,6 +32,8 @@ pub struct Registry {
     path: PathBuf,
     pool: SqlitePool,
     actor: Arc<str>,
+    /// The file as it was opened: one that is put in its place is another registry.
+    opened: Option<(u64, u64)>,
 }
 
 /// Who changes a registry of which nobody said so.
@@ -114,7 +117,13 @@ impl Registry {
         if file::look(&path)? == Found::Nothing {
             let new = NewFile::beside(&path).await.map_err(opening)?;
             let pool = new.pool.clone();
-            let made = Registry { url: url.to_owned(), path: path.clone(), pool, actor: NOBODY.into() };
+            let made = Registry {
+                url: url.to_owned(),
+                path: path.clone(),
+                pool,
+                actor: NOBODY.into(),
+                opened: None,
+            };
             made.make_tables(true).await?;
             let reason = |error| RegistryError::Address {
                 url: url.to_owned(),
@@ -123,7 +132,9 @@ impl Registry {
             new.name(&path).await.map_err(reason)?;
         }
         let pool = file::open(&path).await.map_err(opening)?;
-        let registry = Registry { url: url.to_owned(), path: path.clone(), pool, actor: NOBODY.into() };
+        let opened = file::identity(&path);
+        let registry =
+            Registry { url: url.to_owned(), path: path.clone(), pool, actor: NOBODY.into(), opened };
         registry.make_tables(false).await?;
         Ok(registry)
     }
@@ -191,6 +202,10 @@ impl Registry {
 
     /// How many applies changed the registry: a reader that follows it reads again when it moves.
     pub async fn generation(&self) -> Result<u64, RegistryError> {
+        // An opened file is read on after it was removed or replaced.
+        if file::identity(&self.path) != self.opened {
+            return Err(RegistryError::Gone { file: self.path.clone() });
+        }
         let row = sqlx::query("SELECT generation FROM registry WHERE id = 1");
         number(&row.fetch_one(&self.pool).await.map_err(self.failed("be read"))?, "generation")
             .map_err(|error| self.in_file(error))
@@ -213,7 +228,10 @@ impl Registry {
         let generation = u64::try_from(generation).map_err(|error| damaged("generation", &error))?;
         let uses = first_use::all(&mut transaction).await.map_err(&failed)?;
         let uses = uses.iter().map(first_use::read).collect::<Result<_, _>>()?;
-        Ok(Registered::new(generation, definitions, rollouts).with_uses(uses))
+        let deprecations = lifecycle::deprecations(&mut transaction, &failed).await?;
+        let retirements = lifecycle::retirements(&mut transaction, &failed).await?;
+        let registered = Registered::new(generation, definitions, rollouts).with_uses(uses);
+        Ok(registered.with_ends(deprecations, retirements))
     }
 
     /// Registers what a plan adds and revises, in one transaction. It is refused where the plan

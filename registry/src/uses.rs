@@ -1,53 +1,16 @@
 //! Recording of first uses: from its first use on a version never changes. It is recorded before the first row is
 //! written under the version, and before anything that was read by it is shown.
 
-use std::collections::BTreeSet;
-
-use feature::{Micros, ServicePlan, VersionId, View};
+use feature::Micros;
 use sqlx::{Sqlite, Transaction};
 
 use crate::audit::{AuditAction, Record};
 use crate::body::DefinitionId;
 use crate::error::RegistryError;
 use crate::first_use::UNKNOWN;
-use crate::keys::Kind;
+use crate::lifecycle::is_retired;
 use crate::store::Registry;
-
-/// A version that is about to be used.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Using {
-    /// Which.
-    pub id: DefinitionId,
-    /// The semantic hash of what is used. `None` if it does not matter what the version says by now.
-    pub hash: Option<String>,
-}
-
-impl Using {
-    /// A feature view that is written or read as it stands here.
-    pub fn view(view: &View) -> Using {
-        Using { id: DefinitionId::versioned(Kind::FeatureView, &view.id), hash: Some(view.hash.clone()) }
-    }
-
-    /// A feature view, whatever it says by now: rows are pushed for it.
-    pub fn view_as_it_is(id: &VersionId) -> Using {
-        Using { id: DefinitionId::versioned(Kind::FeatureView, id), hash: None }
-    }
-
-    /// A service and every view that it reads. A plan without a hash is of views alone.
-    pub fn service(plan: &ServicePlan) -> Vec<Using> {
-        let mut using: BTreeSet<Using> =
-            plan.lookups.iter().map(|lookup| Using::view(&lookup.view)).collect();
-        using.extend(plan.computations.iter().map(|computation| {
-            let view = &computation.view;
-            Using { id: DefinitionId::versioned(Kind::OnDemandView, &view.id), hash: Some(view.hash.clone()) }
-        }));
-        if !plan.hash.is_empty() {
-            let id = DefinitionId::versioned(Kind::FeatureService, &plan.id);
-            using.insert(Using { id, hash: Some(plan.hash.clone()) });
-        }
-        using.into_iter().collect()
-    }
-}
+use crate::using::Using;
 
 impl Registry {
     /// Records that versions are used from now on, where that is not recorded yet. Refused where one of them
@@ -126,6 +89,9 @@ async fn fresh<'u>(
             .map_err(failed)?;
         let moved = |how| RegistryError::Moved { what: id.to_string(), how };
         let (hash, used_by) = found.ok_or_else(|| moved("removed"))?;
+        if is_retired(transaction, id).await.map_err(failed)? {
+            return Err(moved("retired"));
+        }
         if one.hash.as_ref().is_some_and(|used| *used != hash) {
             return Err(moved("edited"));
         }

@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use feature::VersionId;
 use tokio::time::Instant;
 
 use crate::error::{Code, ServeError};
 use crate::metrics::{Ended, Face, Metrics, Outcome, ServiceMetrics, Stage};
+use crate::notice::{Notice, SERVICE};
+use crate::served::Served;
 
 /// A request that is being answered.
 pub(crate) struct Call {
@@ -22,6 +25,15 @@ pub(crate) struct Call {
     service: OnceLock<Arc<ServiceMetrics>>,
     entities: OnceLock<u64>,
     outcome: OnceLock<Outcome>,
+    head: OnceLock<Head>,
+}
+
+/// What the head of its answer says.
+#[derive(Debug)]
+struct Head {
+    /// The version of the service; `None` of views that no service names.
+    service: Option<VersionId>,
+    notice: Option<Arc<Notice>>,
 }
 
 impl Call {
@@ -37,6 +49,7 @@ impl Call {
             service: OnceLock::new(),
             entities: OnceLock::new(),
             outcome: OnceLock::new(),
+            head: OnceLock::new(),
         }
     }
 
@@ -62,6 +75,20 @@ impl Call {
     /// Its service is found, or it is known to be a read of views.
     pub fn is_of(&self, service: &Arc<ServiceMetrics>) {
         self.service.get_or_init(|| Arc::clone(service));
+    }
+
+    /// It is answered by this.
+    pub fn is_answered_by(&self, served: &Served) {
+        let plan = served.plan();
+        let service = (!plan.hash.is_empty()).then(|| plan.id.clone());
+        self.head.get_or_init(|| Head { service, notice: served.notice().cloned() });
+    }
+
+    /// The headers of its answer.
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        let Some(Head { service, notice }) = self.head.get() else { return Vec::new() };
+        let service = service.iter().map(|service| (SERVICE, service.to_string()));
+        service.chain(notice.iter().flat_map(|notice| notice.headers())).collect()
     }
 
     /// It asks about this many entities.

@@ -18,6 +18,7 @@ pub struct Services {
     exact: BTreeMap<VersionId, Arc<Served>>,
     live: BTreeMap<Name, VersionId>,
     canaries: BTreeMap<Name, Canary>,
+    retired: BTreeMap<VersionId, String>,
     views: Option<Views>,
     sources: BTreeMap<Name, Arc<PushSource>>,
 }
@@ -32,6 +33,7 @@ impl Services {
             exact: readers.into_iter().map(|reader| (reader.plan().id.clone(), reader)).collect(),
             live: live.into_iter().map(|id| (id.name.clone(), id)).collect(),
             canaries: BTreeMap::new(),
+            retired: BTreeMap::new(),
             views: None,
             sources: BTreeMap::new(),
         }
@@ -42,6 +44,18 @@ impl Services {
     pub fn with_canaries(self, canaries: impl IntoIterator<Item = Canary>) -> Self {
         let canaries = canaries.into_iter().map(|canary| (canary.version.name.clone(), canary));
         Self { canaries: canaries.collect(), ..self }
+    }
+
+    /// The same, where these versions of services are not answered any more: each with what is said of it.
+    #[must_use]
+    pub fn with_retired(self, retired: impl IntoIterator<Item = (VersionId, String)>) -> Self {
+        Self { retired: retired.into_iter().collect(), ..self }
+    }
+
+    /// The version of a service that gives what a model was trained on, by its semantic hash.
+    pub(crate) fn trained_on(&self, name: &Name, hash: &str) -> Option<&VersionId> {
+        let same = |served: &&Arc<Served>| served.plan().id.name == *name && served.plan().hash == hash;
+        self.exact.values().rev().find(same).map(|served| &served.plan().id)
     }
 
     /// The same, and beside them these views, each to be read by its own name.
@@ -124,6 +138,10 @@ impl Services {
 
     fn unknown(&self, text: &str) -> ServeError {
         const LONGEST_CHARS: usize = 80;
+        let retired = text.parse().ok().and_then(|id: VersionId| self.retired.get(&id));
+        if let Some(how) = retired {
+            return ServeError::Retired { service: text.to_owned(), how: how.clone() };
+        }
         let name = text.split('@').next().unwrap_or(text);
         let versions = self.exact.keys().filter(|id| id.name.as_str() == name);
         let nearest = match versions.max() {

@@ -30,6 +30,28 @@ pub enum ServeError {
         /// What may have been meant.
         nearest: Option<String>,
     },
+    /// The version of the service is not answered any more.
+    #[error("{service} was {how}, and is not served any more")]
+    Retired {
+        /// What was asked for.
+        service: String,
+        /// When it was retired, and why.
+        how: String,
+    },
+    /// The model was trained on another version than the one that answers.
+    #[error(
+        "{service} is not what the model was trained on: its hash is {hash}, and that of the training set {trained_on}"
+    )]
+    OtherThanTrained {
+        /// The version that would answer.
+        service: VersionId,
+        /// Its semantic hash.
+        hash: String,
+        /// That of the training set's manifest.
+        trained_on: String,
+        /// The version that gives what the model was trained on.
+        same: Option<VersionId>,
+    },
     /// There is no such view.
     #[error("there is no view `{view}`{}", nearest.as_ref().map(|name| format!(", but there is `{name}`")).unwrap_or_default())]
     UnknownView {
@@ -270,12 +292,15 @@ impl ServeError {
             | ServeError::Apart(_)
             | ServeError::MisfitRows { .. } => Code::InvalidArgument,
             ServeError::UnknownService { .. }
+            | ServeError::Retired { .. }
             | ServeError::UnknownView { .. }
             | ServeError::UnknownFeature { .. }
             | ServeError::UnknownSource { .. }
             | ServeError::UnknownRoute(_) => Code::NotFound,
             ServeError::NotHere(_) => Code::Unimplemented,
-            ServeError::NotPushable { .. } | ServeError::NotReadable { .. } => Code::FailedPrecondition,
+            ServeError::NotPushable { .. }
+            | ServeError::NotReadable { .. }
+            | ServeError::OtherThanTrained { .. } => Code::FailedPrecondition,
             ServeError::TooManyBytes { .. } | ServeError::TooManyRows { .. } => Code::ResourceExhausted,
             ServeError::Busy { .. } | ServeError::Full { .. } => Code::Overloaded,
             ServeError::NotTaken { .. } | ServeError::Moved { .. } => Code::Unavailable,
@@ -298,6 +323,11 @@ impl ServeError {
                 r#"write it as {"service": "name", "entities": {"key": ["a", "b"]}}"#.to_owned()
             }
             ServeError::UnknownService { .. } => "`twinstore registry list` names all services".to_owned(),
+            ServeError::Retired { .. } => "ask for another version, or by the service's own name".to_owned(),
+            ServeError::OtherThanTrained { same: Some(same), .. } => format!("ask for {same}, which has it"),
+            ServeError::OtherThanTrained { service, .. } => {
+                format!("no version of {} that is served has it: train the model on one", service.name)
+            }
             ServeError::UnknownView { .. } => "`twinstore registry list` names all views".to_owned(),
             ServeError::UnknownSource { .. } => "`twinstore registry list` names all sources".to_owned(),
             ServeError::NotPushable { .. } => {

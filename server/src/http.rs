@@ -12,7 +12,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use feature::{Micros, excerpt};
@@ -28,7 +28,7 @@ use crate::error::{Code, ServeError};
 use crate::feast;
 use crate::limits::Limits;
 use crate::metrics::{Face, Stage};
-use crate::serving::Serving;
+use crate::serving::{Asked, Serving};
 
 /// The header that says how many milliseconds the caller waits.
 const TIMEOUT: &str = "x-request-timeout-ms";
@@ -67,13 +67,14 @@ async fn answer<R: Reader>(
     request: Request,
 ) -> Result<Response, ServeError> {
     let body: Body = parsed(serving.limits(), call, request, ServeError::Malformed).await?;
-    let asked = FeatureRequest {
+    let request = FeatureRequest {
         features: body.features.unwrap_or_default(),
         entities: body.entities.0,
         request: body.request.0,
     };
-    let features = serving.features(call, &body.service, asked, body.at).await?.into_features();
-    let response = json(StatusCode::OK, &AnswerBody(&features));
+    let asked = Asked { service: body.service, request, at: body.at, trained_on: body.trained_on };
+    let features = serving.features(call, asked).await?.into_features();
+    let response = with_headers(call, json(StatusCode::OK, &AnswerBody(&features)));
     call.end_of(Stage::Encode);
     Ok(response)
 }
@@ -144,15 +145,20 @@ async fn health<R: Reader + 'static>(State(face): State<Arc<HttpFace<R>>>) -> Re
         "the online store does not answer"
     } else {
         // Reads are answered; whoever writes is told what holds up which view.
-        let degraded = face.serving.degraded();
-        if degraded.is_empty() {
+        let (degraded, unfollowed) = (face.serving.degraded(), face.serving.unfollowed());
+        if degraded.is_empty() && unfollowed.is_none() {
             return json(StatusCode::OK, &serde_json::json!({"status": "SERVING"}));
         }
         let views: Vec<_> = degraded
             .iter()
             .map(|(view, reason)| serde_json::json!({"view": view, "reason": reason}))
             .collect();
-        return json(StatusCode::OK, &serde_json::json!({"status": "DEGRADED", "degraded": views}));
+        let mut body = serde_json::json!({"status": "DEGRADED", "degraded": views});
+        if let (Some((since, reason)), Some(body)) = (unfollowed, body.as_object_mut()) {
+            let registry = serde_json::json!({"since": since.to_string(), "reason": reason});
+            body.insert("registry".to_owned(), registry);
+        }
+        return json(StatusCode::OK, &body);
     };
     let body = serde_json::json!({"status": "NOT_SERVING", "reason": reason});
     json(StatusCode::SERVICE_UNAVAILABLE, &body)
@@ -179,6 +185,7 @@ struct Body {
     request: Columns,
     #[serde(default, deserialize_with = "moment")]
     at: Option<Micros>,
+    trained_on: Option<String>,
 }
 
 /// Columns of values by name; a name that is given twice is refused.
@@ -309,6 +316,17 @@ fn refusal(status: StatusCode, error: &ServeError) -> Response {
         return json(status, &serde_json::json!({"error": error}));
     }
     json(status, &serde_json::json!({"error": error, "taken": 0, "refused": refused}))
+}
+
+/// An answer with what its head says.
+pub(crate) fn with_headers(call: &Call, mut response: Response) -> Response {
+    for (name, value) in call.headers() {
+        // They hold visible ASCII characters alone.
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
 }
 
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {

@@ -37,6 +37,7 @@ mod grpc;
 mod http;
 mod limits;
 mod metrics;
+mod notice;
 mod push;
 mod served;
 mod server;
@@ -48,6 +49,7 @@ pub use error::{Code, ServeError};
 pub use first_use::{BeginUse, BeginningUse, NotRecorded};
 pub use limits::Limits;
 pub use metrics::{Sample, SampleKind};
+pub use notice::Notice;
 pub use push::{
     Appending, Judged, Judging, PushSource, PushView, PushedRows, RefusedByView, RefusedRow, Sink, SinkError,
     Taken, push_rows,

@@ -8,11 +8,13 @@ use feature::ServicePlan;
 use read::FeatureReader;
 
 use crate::metrics::ServiceMetrics;
+use crate::notice::Notice;
 
 /// One version of a service that is served.
 #[derive(Debug)]
 pub struct Served {
-    reader: FeatureReader,
+    reader: Arc<FeatureReader>,
+    notice: Option<Arc<Notice>>,
     metrics: Arc<ServiceMetrics>,
     /// Whether it is recorded that it is used.
     is_used: AtomicBool,
@@ -21,7 +23,28 @@ pub struct Served {
 impl Served {
     /// Serves what this reads; nothing is counted yet.
     pub fn new(reader: FeatureReader) -> Self {
-        Self { reader, metrics: Arc::default(), is_used: AtomicBool::new(false) }
+        Self {
+            reader: Arc::new(reader),
+            notice: None,
+            metrics: Arc::default(),
+            is_used: AtomicBool::new(false),
+        }
+    }
+
+    /// The same, counted as before, and with this notice in its answers.
+    #[must_use]
+    pub fn with_notice(&self, notice: Option<Notice>) -> Self {
+        Self {
+            reader: Arc::clone(&self.reader),
+            notice: notice.map(Arc::new),
+            metrics: Arc::clone(&self.metrics),
+            is_used: AtomicBool::new(self.is_used()),
+        }
+    }
+
+    /// What its answers say beside their body.
+    pub fn notice(&self) -> Option<&Arc<Notice>> {
+        self.notice.as_ref()
     }
 
     /// The service's plan.

@@ -15,13 +15,18 @@ use tokio::time::timeout_at;
 use crate::admission::Admission;
 use crate::availability::Availability;
 use crate::call::Call;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Services};
 use crate::error::{Code, ServeError};
 use crate::first_use::{BeginUse, NotRecorded};
 use crate::limits::Limits;
-use crate::metrics::{Exposition, Face, Metrics, PushCounts, Sample, SampleKind, ServiceMetrics, Stage};
+use crate::metrics::{
+    DeprecatedCounts, Exposition, Face, Metrics, PushCounts, Sample, SampleKind, ServiceMetrics, Stage,
+};
 use crate::push::Sink;
 use crate::served::Served;
+
+/// Since when, and why, changes of the definitions cannot be followed.
+type Unfollowed = Box<dyn Fn() -> Option<(Micros, String)> + Send + Sync>;
 
 /// What whoever wires a server adds to its metrics.
 type Samples = Box<dyn Fn() -> Vec<Sample> + Send + Sync>;
@@ -33,6 +38,17 @@ type StandIn = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// The views whose streams do not bring all rows, each with the reason.
 type Degraded = Box<dyn Fn() -> Vec<(VersionId, String)> + Send + Sync>;
+
+/// A request for features of a service.
+pub(crate) struct Asked<C> {
+    /// The service, by `name` or `name@version`.
+    pub service: String,
+    pub request: FeatureRequest<C>,
+    /// The moment to read at; `None` for now.
+    pub at: Option<Micros>,
+    /// The semantic hash of the service that the caller's model was trained on, if another is to be refused.
+    pub trained_on: Option<String>,
+}
 
 /// Everything that answering a request takes.
 pub struct Serving<R> {
@@ -52,6 +68,8 @@ pub struct Serving<R> {
     stand_in: Option<StandIn>,
     degraded: Option<Degraded>,
     begin_use: Option<BeginUse>,
+    unfollowed: Option<Unfollowed>,
+    deprecated: DeprecatedCounts,
     /// Reads that found a row that is not what was written, or that lost ones may have been.
     damaged: AtomicU64,
 }
@@ -76,6 +94,8 @@ impl<R: Reader> Serving<R> {
             stand_in: None,
             degraded: None,
             begin_use: None,
+            unfollowed: None,
+            deprecated: DeprecatedCounts::default(),
             damaged: AtomicU64::new(0),
         }
     }
@@ -110,6 +130,21 @@ impl<R: Reader> Serving<R> {
     #[must_use]
     pub fn with_families(self, more: impl Fn() -> String + Send + Sync + 'static) -> Self {
         Self { more: Some(Box::new(more)), ..self }
+    }
+
+    /// Asks this whether changes of the definitions cannot be followed, since when, and why: health says so, and reads
+    /// go on by what was known.
+    #[must_use]
+    pub fn with_unfollowed(
+        self,
+        unfollowed: impl Fn() -> Option<(Micros, String)> + Send + Sync + 'static,
+    ) -> Self {
+        Self { unfollowed: Some(Box::new(unfollowed)), ..self }
+    }
+
+    /// Since when, and why, changes of the definitions cannot be followed.
+    pub(crate) fn unfollowed(&self) -> Option<(Micros, String)> {
+        self.unfollowed.as_ref().and_then(|unfollowed| unfollowed())
     }
 
     /// Tells this of the first answered read of each service and of each set of views.
@@ -163,17 +198,18 @@ impl<R: Reader> Serving<R> {
     pub(crate) async fn features<C: RequestColumn + Clone>(
         &self,
         call: &Call,
-        service: &str,
-        asked: FeatureRequest<C>,
-        at: Option<Micros>,
+        asked: Asked<C>,
     ) -> Result<ReadResult, ServeError> {
+        let Asked { service, request, at, trained_on } = asked;
         let answer = async {
-            let served = self.catalog.services().answering(service, &asked.entities)?;
+            let services = self.catalog.services();
+            let served = services.answering(&service, &request.entities)?;
             call.is_of(served.metrics());
-            let request = served.reader().validate(asked, self.limits.max_entities)?;
+            refuse_another(&services, &served, trained_on.as_deref())?;
+            let request = served.reader().validate(request, self.limits.max_entities)?;
             self.read(call, &served, &request, at).await
         };
-        self.admitted(call, service, answer).await
+        self.admitted(call, &service, answer).await
     }
 
     /// Answers a request in its turn and its time. One that panics is refused alone: nothing that it
@@ -227,6 +263,10 @@ impl<R: Reader> Serving<R> {
         }
         let features = features?;
         self.begin_use(served).await?;
+        call.is_answered_by(served);
+        if let Some(notice) = served.notice() {
+            self.deprecated.answered(served.plan(), notice);
+        }
         Ok(features)
     }
 
@@ -281,6 +321,7 @@ impl<R: Reader> Serving<R> {
         let of_pushes = ("pushes".to_owned(), self.of_pushes.as_ref());
         self.metrics.expose(&mut page, readers.chain([of_views, of_pushes]).collect());
         self.counts.expose(&mut page);
+        self.deprecated.expose(&mut page);
         let gauge = |name, help, value| Sample { name, help, kind: SampleKind::Gauge, value };
         let own = [
             gauge(
@@ -298,6 +339,11 @@ impl<R: Reader> Serving<R> {
                 "1 where the last probe of the online store was answered, else 0",
                 f64::from(u8::from(!self.availability.is_gone())),
             ),
+            gauge(
+                "twinstore_serve_registry_up",
+                "1 where changes of the registry are followed, else 0",
+                f64::from(u8::from(self.unfollowed().is_none())),
+            ),
             Sample {
                 name: "twinstore_serve_damaged_rows_total",
                 help: "Requests that were refused because an online row is damaged or lost",
@@ -309,6 +355,21 @@ impl<R: Reader> Serving<R> {
         own.iter().chain(&more).for_each(|sample| page.alone(sample));
         let more = self.more.as_ref().map(|more| more()).unwrap_or_default();
         page.into_text() + &more
+    }
+}
+
+/// Refuses to answer by another version than the one that a model was trained on.
+fn refuse_another(services: &Services, served: &Served, trained_on: Option<&str>) -> Result<(), ServeError> {
+    const LONGEST_CHARS: usize = 80;
+    let plan = served.plan();
+    match trained_on {
+        Some(trained_on) if trained_on != plan.hash => Err(ServeError::OtherThanTrained {
+            service: plan.id.clone(),
+            hash: plan.hash.clone(),
+            trained_on: excerpt(trained_on, LONGEST_CHARS).into_owned(),
+            same: services.trained_on(&plan.id.name, trained_on).cloned(),
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -9,6 +9,7 @@ use feature::{Name, ServicePlan, VersionId};
 use read::FeatureReader;
 
 use crate::error::ServeError;
+use crate::notice::Notice;
 use crate::served::Served;
 
 /// How many sets of views are kept compiled. At one more, all are forgotten and compiled anew when
@@ -16,9 +17,9 @@ use crate::served::Served;
 const MOST_COMPILED: usize = 256;
 
 /// The plan of a read of all features of these views, each view under its own join keys, each feature
-/// under the name `view@version:feature`; the error says in a sentence why they cannot be read
-/// together.
-type PlanOf = dyn Fn(&[VersionId]) -> Result<ServicePlan, String> + Send + Sync;
+/// under the name `view@version:feature`, and what its answers say of deprecated ones; the error says in a
+/// sentence why the views cannot be read together.
+type PlanOf = dyn Fn(&[VersionId]) -> Result<(ServicePlan, Option<Notice>), String> + Send + Sync;
 
 /// The views that can be read by name.
 pub struct Views {
@@ -33,7 +34,7 @@ impl Views {
     /// `view@version:feature`; its error says in a sentence why they cannot be read together.
     pub fn new(
         ids: impl IntoIterator<Item = VersionId>,
-        plan_of: impl Fn(&[VersionId]) -> Result<ServicePlan, String> + Send + Sync + 'static,
+        plan_of: impl Fn(&[VersionId]) -> Result<(ServicePlan, Option<Notice>), String> + Send + Sync + 'static,
     ) -> Self {
         Self { ids: ids.into_iter().collect(), plan_of: Box::new(plan_of), compiled: RwLock::default() }
     }
@@ -60,8 +61,8 @@ impl Views {
         if let Some(reader) = compiled {
             return Ok(reader);
         }
-        let plan = (self.plan_of)(&views).map_err(ServeError::Apart)?;
-        let reader = Arc::new(Served::new(FeatureReader::new(Arc::new(plan))?));
+        let (plan, notice) = (self.plan_of)(&views).map_err(ServeError::Apart)?;
+        let reader = Arc::new(Served::new(FeatureReader::new(Arc::new(plan))?).with_notice(notice));
         let mut compiled = self.compiled.write().unwrap_or_else(PoisonError::into_inner);
         if compiled.len() >= MOST_COMPILED {
             compiled.clear();

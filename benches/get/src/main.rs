@@ -65,5 +65,6 @@ fn request(n: usize) -> GetFeaturesRequest {
         .into(),
         request: [("distance".to_owned(), distance)].into(),
         at_us: Some(AT_US),
+        trained_on: None,
     }
 }

@@ -11,9 +11,16 @@ use crate::output::{self, age};
 
 pub async fn get(project: &Project, args: &GetArgs) -> Result<(), Failure> {
     let values = values(&args.values)?;
-    let get = Get { service: args.service.clone(), values, at: args.at, server: args.grpc.clone() };
+    let get = Get {
+        service: args.service.clone(),
+        values,
+        at: args.at,
+        trained_on: args.trained_on.clone(),
+        server: args.grpc.clone(),
+    };
     let read = project.get(&get).await?;
     read.never_loaded.iter().for_each(note);
+    super::ending::warn(&read.deprecated);
     match args.format.format {
         Format::Json => show_json(&read),
         Format::Table => {

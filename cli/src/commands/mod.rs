@@ -4,6 +4,7 @@ mod apply;
 mod audit;
 mod check;
 mod dead_letter;
+mod ending;
 mod get;
 mod init;
 mod lineage;
@@ -61,6 +62,8 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Verify(args) => check::check(&project()?, args, &run).await,
         Command::Cutover(args) => rollout::cutover(&project()?, args).await,
         Command::Rollback(args) => rollout::rollback(&project()?, args).await,
+        Command::Deprecate(args) => ending::deprecate(&project()?, args).await,
+        Command::Retire(args) => ending::retire(&project()?, args).await,
         Command::Audit(args) => audit::audit(&project()?, args).await,
         Command::Registry(command) => registry::registry(&project()?, command).await,
         Command::Lineage(args) => lineage::lineage(&project()?, args).await,

@@ -2,7 +2,8 @@
 
 use feature::Field;
 use twinstore::{
-    FoundFeature, Kind, Meaning, Project, Reach, ServiceShown, Shown, ShownFeature, USED_BEFORE_RECORDS,
+    FoundFeature, Kind, Listed, Meaning, Project, Reach, ServiceShown, Shown, ShownFeature,
+    USED_BEFORE_RECORDS,
 };
 
 use crate::arguments::{Format, KindArg, RegistryCommand};
@@ -20,7 +21,7 @@ pub async fn registry(project: &Project, command: &RegistryCommand) -> Result<()
     }
 }
 
-fn kind_of(kind: KindArg) -> Kind {
+pub fn kind_of(kind: KindArg) -> Kind {
     match kind {
         KindArg::Entity => Kind::Entity,
         KindArg::Source => Kind::Source,
@@ -54,11 +55,10 @@ async fn list(project: &Project, format: Format) -> Result<(), Failure> {
             Some(version) => format!("{}@{version}", one.name),
             None => one.name.to_string(),
         };
-        let live = if one.live == Some(true) { "live" } else { "" };
         vec![
             one.kind.name().to_owned(),
             name,
-            live.to_owned(),
+            state(one),
             one.features.map_or_else(none, |n| n.to_string()),
             one.revision.to_string(),
             one.owner.clone().unwrap_or_else(none),
@@ -67,6 +67,17 @@ async fn list(project: &Project, format: Format) -> Result<(), Failure> {
     });
     println!("{}", output::table(&headings::DEFINED, &[3, 4], rows));
     Ok(())
+}
+
+/// Whether a version is live, or comes to its end.
+fn state(listed: &Listed) -> String {
+    let live = (listed.live == Some(true)).then(|| "live".to_owned());
+    let retired = listed.retired.as_ref().map(|_| "retired".to_owned());
+    let deprecated = listed.deprecated.as_ref().map(|deprecated| {
+        let sunset = deprecated.sunset.to_string();
+        format!("until {}", sunset.split('T').next().unwrap_or_default())
+    });
+    [live, retired, deprecated].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 async fn show(project: &Project, name: &str, format: Format) -> Result<(), Failure> {
@@ -97,6 +108,18 @@ fn print_one(shown: &Shown) {
     let version = listed.version.map(|version| format!("@{version}")).unwrap_or_default();
     let live = if listed.live == Some(true) { ", live" } else { "" };
     println!("{} {}{version}{live}", listed.kind.name(), listed.name);
+    if let Some(retired) = &listed.retired {
+        println!(
+            "end       {retired}, {}",
+            if retired.is_freed { "its storage is freed" } else { "its storage is not freed yet" }
+        );
+    }
+    if let Some(deprecated) = &listed.deprecated {
+        println!(
+            "end       deprecated since {}, to be retired at {}: {}",
+            deprecated.since, deprecated.sunset, deprecated.reason
+        );
+    }
     println!("hash      {}", listed.hash);
     println!("file      {}", listed.file);
     match &shown.first_use {

@@ -19,7 +19,9 @@ pub async fn run(project: &Project, command: &TrainingSetCommand, run: &Run) -> 
     let args = &command.build;
     // The command line is refused without them.
     let build = build(args).ok_or_else(|| Failure::new("name --service, --spine, --time and --out"))?;
-    show(&build, &project.training_set(&build, run).await?, args)
+    let built = project.training_set(&build, run).await?;
+    super::ending::warn(&built.deprecated);
+    show(&build, &built, args)
 }
 
 fn build(args: &TrainingSetArgs) -> Option<BuildTrainingSet> {

@@ -1,6 +1,8 @@
 //! The command, tested as its users use it: the real binary, in a folder of its own, on files.
 
 #[cfg(test)]
+mod answered_by;
+#[cfg(test)]
 mod arrow_columns;
 #[cfg(test)]
 mod backup;
@@ -30,6 +32,8 @@ mod first_steps;
 mod from_files;
 #[cfg(test)]
 mod held_up;
+#[cfg(test)]
+mod incident;
 #[cfg(test)]
 mod interrupted;
 #[cfg(test)]
@@ -72,6 +76,8 @@ mod refused_rows;
 mod replaced_table;
 #[cfg(test)]
 mod replays;
+#[cfg(test)]
+mod retired;
 #[cfg(test)]
 mod rolled_out;
 #[cfg(test)]

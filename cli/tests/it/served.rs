@@ -70,6 +70,17 @@ impl Server {
         send_to(&self.http, path, body)
     }
 
+    /// The head of the answer to a request over HTTP.
+    pub fn head_of(&self, path: &str, body: &str) -> String {
+        let mut connection = connection(&self.http).unwrap();
+        let length = body.len();
+        let head = "host: x\r\nconnection: close\r\ncontent-length:";
+        write!(connection, "POST {path} HTTP/1.1\r\n{head} {length}\r\n\r\n{body}").unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        answer.split("\r\n\r\n").next().unwrap_or_default().to_owned()
+    }
+
     /// Ends it at once, without a word.
     pub fn kill(&self) {
         let killed = Command::new("kill").args(["-KILL", &self.child.id().to_string()]).status().unwrap();

@@ -10,7 +10,7 @@ use super::{BatchGuard, BatchPoint};
 
 static FAULTS: OnceLock<BatchFaults> = OnceLock::new();
 
-const POINTS: [(&str, BatchPoint); 15] = [
+const POINTS: [(&str, BatchPoint); 18] = [
     ("hashed", BatchPoint::Hashed),
     ("read", BatchPoint::Read),
     ("turn-taken", BatchPoint::TurnTaken),
@@ -26,6 +26,9 @@ const POINTS: [(&str, BatchPoint); 15] = [
     ("training-written", BatchPoint::TrainingWritten),
     ("manifest-removed", BatchPoint::ManifestRemoved),
     ("data-named", BatchPoint::DataNamed),
+    ("retired", BatchPoint::Retired),
+    ("online-freed", BatchPoint::OnlineFreed),
+    ("log-freed", BatchPoint::LogFreed),
 ];
 
 const GUARDS: [(&str, BatchGuard); 7] = [

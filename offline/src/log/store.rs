@@ -45,6 +45,21 @@ impl OfflineStore {
         DeadLetters::open(view, self.table(view, "dead_letters")?).await
     }
 
+    /// Removes the log and the dead letters of a view version. One that is not there is no error, so that an
+    /// interrupted removal goes on when it is repeated.
+    pub fn remove(&self, view: &VersionId) -> Result<(), OfflineError> {
+        for kind in ["dead_letters", "log"] {
+            let folder = self.table(view, kind)?.folder()?;
+            match std::fs::remove_dir_all(&folder) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(OfflineError::file("remove", &folder, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// The folder that holds the tables.
     pub fn folder(&self) -> Result<PathBuf, OfflineError> {
         self.root.folder()

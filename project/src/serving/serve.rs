@@ -5,22 +5,23 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use feature::{Canary, Name, ServiceRef, Span, VersionId};
+use feature::{Canary, Micros, Name, ServicePlan, ServiceRef, Span, VersionId};
 use online::{HotTier, Reader, Store};
 use read::FeatureReader;
-use registry::{Registered, Registry, RegistryError, Using};
+use registry::{Kind, Registered, Registry, RegistryError, Using};
 use server::{
-    Addresses, BeginUse, Catalog, Ended, Limits, NotRecorded, Served, Server, Services, Serving, Views,
+    Addresses, BeginUse, Catalog, Ended, Limits, NotRecorded, Notice, Served, Server, Services, Serving,
+    Views,
 };
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::hot;
 use crate::error::ProjectError;
-use crate::project::{Clock, Project};
+use crate::project::Project;
 use crate::pushing::{PushSources, ServedAt, Topics};
 use crate::run::{Event, Run};
 use crate::streaming::{Board, StreamSetup, Streams, ViewStreamOptions, share};
@@ -107,6 +108,7 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
         streams: streams(project, options, &board, run).await?,
         board,
         tier: None,
+        unfollowed: Arc::default(),
     };
     let read = hot::before(project.online().await?, settings, project.clock)?;
     Ok(Began { addresses, applied, registered, read })
@@ -194,17 +196,20 @@ struct Applied {
     topics: Arc<Topics>,
     /// It is told what views allow.
     tier: Option<Arc<HotTier<Store>>>,
+    unfollowed: Arc<Mutex<Option<(Micros, String)>>>,
 }
 
 impl Applied {
     /// Answers from a store, and takes pushed rows.
     fn serving<R: Reader>(&self, store: R) -> Serving<R> {
         let (board, degraded, clock) = (self.board.clone(), self.board.clone(), self.project.clock);
+        let unfollowed = self.unfollowed.clone();
         Serving::new(self.catalog.clone(), store, clock, Limits::default())
             .with_sink(self.topics.clone())
             .with_degraded(move || degraded.degraded())
             .with_families(move || board.prometheus())
-            .with_first_use(begin_use(self.registry.clone(), clock))
+            .with_unfollowed(move || unfollowed.lock().unwrap_or_else(PoisonError::into_inner).clone())
+            .with_first_use(begin_use(self.project.clone()))
     }
 
     /// Takes on what is applied from now on, and which versions are made live. What cannot be taken on is
@@ -216,9 +221,13 @@ impl Applied {
         loop {
             ticks.tick().await;
             match self.next().await {
-                Ok(()) => said.clear(),
+                Ok(()) => {
+                    said.clear();
+                    *self.unfollowed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                }
                 Err(error) => {
                     let sentence = error.to_string();
+                    self.is_unfollowed(&sentence);
                     if sentence != said {
                         tracing::warn!("the registry cannot be followed: {sentence}");
                         said = sentence;
@@ -228,10 +237,24 @@ impl Applied {
         }
     }
 
-    /// Takes on what the registry holds, if it has changed.
+    /// Notes that the registry cannot be followed, and since when.
+    fn is_unfollowed(&self, why: &str) {
+        let mut unfollowed = self.unfollowed.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = unfollowed.as_ref().map_or_else(|| self.project.now(), |(since, _)| *since);
+        *unfollowed = Some((since, why.to_owned()));
+    }
+
+    /// Takes on what the registry holds, if it has changed. One that was put in its place is opened anew.
     async fn next(&mut self) -> Result<(), ProjectError> {
-        if self.registry.generation().await? == self.generation {
-            return Ok(());
+        match self.registry.generation().await {
+            Err(error @ RegistryError::Gone { .. }) => {
+                self.registry = self.project.registry_so_far().await?.ok_or(error)?;
+            }
+            generation => {
+                if generation? == self.generation {
+                    return Ok(());
+                }
+            }
         }
         let registered = self.registry.registered().await?;
         let generation = registered.generation();
@@ -254,11 +277,15 @@ impl Applied {
 }
 
 /// Records the first answered read of each service, and of each view that none names.
-fn begin_use(registry: Registry, clock: Clock) -> BeginUse {
+fn begin_use(project: Project) -> BeginUse {
     Box::new(move |plan| {
-        let (registry, using) = (registry.clone(), Using::service(plan));
+        let (project, using) = (project.clone(), Using::service(plan));
         Box::pin(async move {
-            let begun = registry.begin_use(&using, "serve", clock()).await;
+            // The one that is there now: another may have been put in the place of the one that was served from.
+            let registry = project.registry_so_far().await;
+            let registry = registry.map_err(|error| NotRecorded::Failed(error.to_string()))?;
+            let registry = registry.ok_or_else(|| NotRecorded::Failed("the registry is gone".to_owned()))?;
+            let begun = registry.begin_use(&using, "serve", project.now()).await;
             begun.map_err(|error| match error {
                 RegistryError::Moved { .. } => NotRecorded::Moved(error.to_string()),
                 error => NotRecorded::Failed(error.to_string()),
@@ -282,9 +309,11 @@ fn services(
             live.push(service.id.clone());
         }
         let compiled = before.exact(&service.id).filter(|reader| **reader.plan() == plan).cloned();
+        let notice = notice(&registered, &plan);
         readers.push(match compiled {
-            Some(reader) => reader,
-            None => Arc::new(Served::new(FeatureReader::new(Arc::new(plan))?)),
+            Some(reader) if reader.notice().map(Arc::as_ref) == notice.as_ref() => reader,
+            Some(reader) => Arc::new(reader.with_notice(notice)),
+            None => Arc::new(Served::new(FeatureReader::new(Arc::new(plan))?).with_notice(notice)),
         });
     }
     if readers.is_empty() {
@@ -295,10 +324,31 @@ fn services(
         live.iter().filter_map(|id| registered.rollout(&id.name)?.canary.clone()).collect();
     let ids: Vec<VersionId> = registered.readable().cloned().collect();
     let id = VersionId { name: "views".parse::<Name>()?, version: 1 };
+    let retired: Vec<(VersionId, String)> = registered
+        .retirements()
+        .filter(|(id, _)| id.kind == Kind::FeatureService)
+        .filter_map(|(id, retirement)| Some((id.version_id()?, retirement.to_string())))
+        .collect();
     let views = Views::new(ids, move |views| {
-        registered.views_plan(id.clone(), views).map_err(|error| error.to_string())
+        let plan = registered.views_plan(id.clone(), views).map_err(|error| error.to_string())?;
+        let notice = notice(&registered, &plan);
+        Ok((plan, notice))
     });
-    Ok(Services::new(readers, live).with_canaries(canaries).with_views(views).with_sources(sources))
+    let services = Services::new(readers, live).with_canaries(canaries).with_retired(retired);
+    Ok(services.with_views(views).with_sources(sources))
+}
+
+/// What answers of a service say, where it or what it reads is deprecated.
+fn notice(registered: &Registered, plan: &ServicePlan) -> Option<Notice> {
+    let deprecated = registered.deprecated_of(plan);
+    let since = deprecated.iter().map(|one| one.deprecation.since).min()?;
+    let sunset = deprecated.iter().map(|one| one.deprecation.sunset).min()?;
+    Some(Notice {
+        versions: deprecated.iter().map(|one| one.version.reference()).collect(),
+        since,
+        sunset,
+        sentence: deprecated.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+    })
 }
 
 fn address(key: &'static str, text: &str) -> Result<SocketAddr, ProjectError> {

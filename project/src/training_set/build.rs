@@ -12,8 +12,7 @@ use offline::{
     BuildInfo, FinishedFile, Manifest, ManifestSpine, OfflineError, Options, Spine, Summary, TrainingSetFile,
     TrainingSetStream,
 };
-
-use registry::{Job, ReadView, RunOutcome};
+use registry::{Deprecated, Job, ReadView, RunOutcome};
 
 use crate::error::ProjectError;
 use crate::lineage::{Recorder, Subject};
@@ -72,6 +71,8 @@ pub struct BuiltTrainingSet {
     pub first: Option<RecordBatch>,
     /// How long it took.
     pub took: Duration,
+    /// The deprecated versions among the service and what it reads.
+    pub deprecated: Vec<Deprecated>,
 }
 
 pub(crate) async fn build(
@@ -82,6 +83,7 @@ pub(crate) async fn build(
     let began = Instant::now();
     let registered = project.registered().await?;
     let plan = Arc::new(registered.service_plan(&build.service)?);
+    let deprecated = registered.deprecated_of(&plan);
     project.check_logs().await?;
     let store = project.offline()?;
     let spine = {
@@ -129,7 +131,7 @@ pub(crate) async fn build(
     let outcome = built.as_ref().ok().map(|(_, _, outcome)| outcome.clone());
     recorder.end(outcome, (&built).into()).await;
     let (first, summary, _) = built?;
-    Ok(BuiltTrainingSet { service: plan.id.clone(), summary, first, took: began.elapsed() })
+    Ok(BuiltTrainingSet { service: plan.id.clone(), summary, first, took: began.elapsed(), deprecated })
 }
 
 /// What is recorded of a training set.

@@ -21,6 +21,10 @@ pub struct GetFeaturesRequest {
     /// place for earlier ones.
     #[prost(int64, optional, tag = "5")]
     pub at_us: ::core::option::Option<i64>,
+    /// The semantic hash of the service that the caller's model was trained on: `service_hash` of the training set's
+    /// manifest. A version with another hash is refused (FAILED_PRECONDITION).
+    #[prost(string, optional, tag = "6")]
+    pub trained_on: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// Rows of a source. All columns have the same number of rows.
 #[derive(Clone, PartialEq, ::prost::Message)]

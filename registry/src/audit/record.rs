@@ -59,6 +59,14 @@ actions! {
     Rollback = "rollback",
     /// Gates of a cutover failed, and it was done all the same.
     Override = "override",
+    /// A version is to be retired at a time.
+    Deprecate = "deprecate",
+    /// A version is not to be retired any more.
+    Undeprecate = "undeprecate",
+    /// A version is not used any more.
+    Retire = "retire",
+    /// What a retired version took in both stores is freed.
+    Free = "free",
 }
 
 /// A change that is to be recorded.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use feature::{Name, Take, VersionId};
 
+use crate::body::DefinitionId;
 use crate::catalog::{Planner, Readable, Taken};
+use crate::keys::Kind;
 use crate::nearest::{did_you_mean, did_you_mean_or_list};
 use crate::problem::Report;
 use crate::shape::is_prefix;
@@ -125,6 +127,12 @@ fn readable<'k>(
     if known.broken.contains(from) || !known.is_complete {
         return None;
     }
+    let at = node.get("from").map_or(node.at, |from| from.at);
+    let is_retired = |kind: &Kind| known.registered.retirement(&DefinitionId::versioned(*kind, from));
+    if let Some(retirement) = [Kind::FeatureView, Kind::OnDemandView].iter().find_map(is_retired) {
+        report.at(at, format!("`{from}` was {retirement}: read another version"));
+        return None;
+    }
     let ids: Vec<String> = known.catalog.ids().chain(&known.broken).map(ToString::to_string).collect();
     let versions: Vec<&str> = ids
         .iter()
@@ -135,7 +143,6 @@ fn readable<'k>(
         [] => did_you_mean(&from.to_string(), ids.iter().map(String::as_str)),
         versions => format!(": there is {}", versions.join(", ")),
     };
-    let at = node.get("from").map_or(node.at, |from| from.at);
     report.at(at, format!("there is no view `{from}`{hint}"));
     None
 }

@@ -7,6 +7,7 @@ mod parities;
 mod reading;
 mod recording;
 mod registering;
+mod retiring;
 mod rolling_out;
 mod uses;
 mod versions;

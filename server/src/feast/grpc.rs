@@ -19,7 +19,7 @@ use super::values::{FeastColumn, to_feast};
 use super::{Asking, FeastAnswer, FeastAsked, answer};
 use crate::call::Call;
 use crate::error::ServeError;
-use crate::grpc::{to_status, waits};
+use crate::grpc::{to_status, waits, with_metadata};
 use crate::metrics::{Face, Stage};
 use crate::serving::Serving;
 
@@ -43,7 +43,7 @@ impl<R: Reader + 'static> ServingService for FeastGrpcFace<R> {
         let call = self.0.begin(Face::FeastGrpc, waits(request.metadata()));
         let answer = self.answer(&call, request.into_inner()).await;
         call.ended(&answer);
-        answer.map(Response::new).map_err(|error| {
+        answer.map(|answer| with_metadata(&call, answer)).map_err(|error| {
             let status = to_status(&error);
             Status::new(status.code(), sentence(&error))
         })

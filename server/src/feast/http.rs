@@ -17,7 +17,7 @@ use super::refusal::Refusal;
 use super::{Asking, FeastAsked, answer, write};
 use crate::call::Call;
 use crate::error::ServeError;
-use crate::http::{Columns, HttpFace, body, json, waits};
+use crate::http::{Columns, HttpFace, body, json, waits, with_headers};
 use crate::metrics::{Face, Stage};
 
 /// Feast's routes.
@@ -51,7 +51,7 @@ async fn respond<R: Reader>(face: &HttpFace<R>, call: &Call, request: Request) -
     let asked = FeastAsked { asking, columns, full_names: body.full_feature_names };
     let answer = answer(&face.serving, call, asked).await?;
     let with_views = body.include_feature_view_version_metadata;
-    let response = json(StatusCode::OK, &AnswerBody { answer: &answer, with_views });
+    let response = with_headers(call, json(StatusCode::OK, &AnswerBody { answer: &answer, with_views }));
     call.end_of(Stage::Encode);
     Ok(response)
 }

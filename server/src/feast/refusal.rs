@@ -82,7 +82,7 @@ fn class(error: &ServeError) -> &'static str {
         ServeError::UnknownView { view, .. } if view.contains('@') => "FeatureViewVersionNotFound",
         ServeError::UnknownView { .. } => "FeatureViewNotFoundException",
         ServeError::UnknownFeature { .. } => "FeastObjectNotFoundException",
-        ServeError::UnknownService { .. } => "FeatureServiceNotFoundException",
+        ServeError::UnknownService { .. } | ServeError::Retired { .. } => "FeatureServiceNotFoundException",
         ServeError::Collision(_) => "FeatureNameCollisionError",
         _ => "FeastError",
     }

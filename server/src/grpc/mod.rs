@@ -20,7 +20,7 @@ use proto::v1::PushResponse;
 use read::{FeatureRequest, ReadResult};
 use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
-use tonic::{Request, Status};
+use tonic::{Request, Response, Status};
 use tonic_health::pb::health_server::{Health, HealthServer};
 
 use self::requests::{FeaturesRequest, NamedColumn, RowsRequest};
@@ -29,7 +29,7 @@ use crate::call::Call;
 use crate::error::{Code, ServeError};
 use crate::feast::FeastGrpcFace;
 use crate::metrics::Face;
-use crate::serving::Serving;
+use crate::serving::{Asked, Serving};
 
 /// The service on top of what both faces share.
 pub(crate) struct GrpcFace<R>(pub Arc<Serving<R>>);
@@ -58,13 +58,29 @@ impl<R: Reader> GrpcFace<R> {
     }
 
     async fn answer(&self, call: &Call, request: FeaturesRequest) -> Result<ReadResult, ServeError> {
-        let FeaturesRequest { service, features, entities, request, at_us } = request;
+        let FeaturesRequest { service, features, entities, request, at_us, trained_on } = request;
         let at = at_us.map(Micros::new).transpose();
         let at = at.map_err(|error| ServeError::Malformed(format!("`at_us`: {error}")))?;
         let (entities, request) = (NamedColumn::pairs(entities), NamedColumn::pairs(request));
-        let asked = FeatureRequest { features, entities, request };
-        self.0.features(call, &service, asked, at).await
+        let request = FeatureRequest { features, entities, request };
+        self.0.features(call, Asked { service, request, at, trained_on }).await
     }
+}
+
+/// An answer with what the head of its call says.
+pub(crate) fn with_metadata<T>(call: &Call, answer: T) -> Response<T> {
+    with_headers(call.headers(), answer)
+}
+
+fn with_headers<T>(headers: Vec<(&'static str, String)>, answer: T) -> Response<T> {
+    let mut response = Response::new(answer);
+    for (name, value) in headers {
+        // They hold visible ASCII characters alone.
+        if let Ok(value) = value.parse() {
+            response.metadata_mut().insert(name, value);
+        }
+    }
+    response
 }
 
 /// How long the caller waits, where it says so: a little less than that, so that the refusal arrives

@@ -37,6 +37,8 @@ pub(super) struct FeaturesRequest {
     pub request: Vec<NamedColumn>,
     #[prost(int64, optional, tag = "5")]
     pub at_us: Option<i64>,
+    #[prost(string, optional, tag = "6")]
+    pub trained_on: Option<String>,
 }
 
 /// `twinstore.v1.PushRequest`.
@@ -71,10 +73,14 @@ mod tests {
             entities: columns(1),
             request: columns(2),
             at_us: Some(-7),
+            trained_on: Some("ab".to_owned()),
         };
         let read = FeaturesRequest::decode(asked.encode_to_vec().as_slice()).unwrap();
-        let GetFeaturesRequest { service, features, at_us, .. } = asked;
-        assert_eq!(read, FeaturesRequest { service, features, entities: named(1), request: named(2), at_us });
+        let GetFeaturesRequest { service, features, at_us, trained_on, .. } = asked;
+        assert_eq!(
+            read,
+            FeaturesRequest { service, features, entities: named(1), request: named(2), at_us, trained_on }
+        );
         let pushed = PushRequest { source: "s".to_owned(), columns: columns(3), wait: 1 };
         let read = RowsRequest::decode(pushed.encode_to_vec().as_slice()).unwrap();
         assert_eq!(read, RowsRequest { source: "s".to_owned(), columns: named(3), wait: 1 });

@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status};
 use tonic_prost::{ProstCodec, ProstDecoder};
 
 use super::requests::{FeaturesRequest, RowsRequest};
-use super::{GrpcFace, answer};
+use super::{GrpcFace, answer, with_headers};
 use crate::call::Call;
 use crate::metrics::Stage;
 
@@ -81,7 +81,11 @@ impl<R: Reader + 'static> UnaryService<FeaturesRequest> for FeatureStore<R> {
 
     fn call(&mut self, request: Request<FeaturesRequest>) -> Self::Future {
         let face = Arc::clone(&self.0);
-        Box::pin(async move { face.get_features(request).await.map(Response::new) })
+        Box::pin(async move {
+            let reply = face.get_features(request).await?;
+            let headers = reply.call.headers();
+            Ok(with_headers(headers, reply))
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a server counts about itself. Everything is a fixed set of counters that is there before the
 //! first request, so that recording takes no lock and no memory.
 
+mod deprecated;
 mod exposition;
 mod histogram;
 mod pushes;
@@ -8,6 +9,7 @@ mod pushes;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub(crate) use self::deprecated::DeprecatedCounts;
 pub(crate) use self::exposition::Exposition;
 pub use self::exposition::{Sample, SampleKind};
 use self::histogram::Histogram;

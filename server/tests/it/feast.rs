@@ -92,7 +92,7 @@ fn catalog() -> Catalog {
     let ids: Vec<VersionId> = all.iter().map(|view| view.id.clone()).collect();
     let by_name = Views::new(ids, move |ids| {
         let chosen: Vec<Arc<View>> = all.iter().filter(|view| ids.contains(&view.id)).cloned().collect();
-        Ok(plan_of("views@1", &chosen, |view, name| format!("{}:{name}", view.id)))
+        Ok((plan_of("views@1", &chosen, |view, name| format!("{}:{name}", view.id)), None))
     });
     Catalog::new(Services::new([reader], [live]).with_views(by_name))
 }

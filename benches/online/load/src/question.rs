@@ -80,6 +80,7 @@ impl Question {
                     entities: [(self.key.clone(), values(Kind::Int64s(keys)))].into(),
                     request: self.request_column.iter().map(column).collect(),
                     at_us: self.at_us,
+                    trained_on: None,
                 }
                 .encode_to_vec()
             }

@@ -1,0 +1,109 @@
+//! Deprecate and retire: the end of a version, and of what it took in both stores. A retirement is recorded first, so that
+//! nothing uses the version any more; then its storage is freed, which goes on when the command is repeated.
+
+use std::sync::Arc;
+
+use feature::{Micros, VersionId};
+use offline::BatchPoint;
+use registry::{Body, DefinitionId, Deprecation, Kind, Reason, Registered};
+
+use crate::error::ProjectError;
+use crate::project::Project;
+
+/// What to retire.
+#[derive(Clone, Debug)]
+pub struct Retire {
+    /// The version of a view or of a service.
+    pub version: VersionId,
+    /// What it is, where a name and version mean several things.
+    pub kind: Option<Kind>,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// Why what reads it, and answers no service's own name, is retired with it.
+    pub overriding: Option<Reason>,
+}
+
+/// What was retired.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RetiredVersions {
+    /// The version that was named.
+    pub version: DefinitionId,
+    /// Every version that was retired, the named one first; none where it was retired before.
+    pub retired: Vec<DefinitionId>,
+    /// Views whose log, dead letters and online rows were freed, those of earlier retirements that were interrupted too.
+    pub freed: Vec<VersionId>,
+}
+
+/// Until when a version is to be used, and what to use instead.
+#[derive(Clone, Debug)]
+pub struct Sunset {
+    /// When it is to be retired.
+    pub at: Micros,
+    /// Why.
+    pub reason: Reason,
+}
+
+pub(crate) async fn deprecate(
+    project: &Project,
+    version: &VersionId,
+    kind: Option<Kind>,
+    sunset: Option<&Sunset>,
+) -> Result<DefinitionId, ProjectError> {
+    let id = meant(&project.registered().await?, version, kind)?;
+    let now = project.now();
+    let deprecation =
+        sunset.map(|Sunset { at, reason }| Deprecation { since: now, sunset: *at, reason: reason.clone() });
+    project.registry().await?.deprecate(&id, deprecation.as_ref(), now).await?;
+    Ok(id)
+}
+
+pub(crate) async fn retire(project: &Project, retire: &Retire) -> Result<RetiredVersions, ProjectError> {
+    let version = meant(&project.registered().await?, &retire.version, retire.kind)?;
+    let registry = project.registry().await?;
+    let (reason, overriding) = (retire.reason.as_ref(), retire.overriding.as_ref());
+    let retired = registry.retire(&version, reason, overriding, project.now()).await?.versions;
+    BatchPoint::Retired.pass();
+    let registered = registry.registered().await?;
+    let unfreed = registry.unfreed().await?;
+    if unfreed.is_empty() {
+        return Ok(RetiredVersions { version, retired, freed: Vec::new() });
+    }
+    let materializer = project.materializer(project.online().await?, &[], "retire").await?;
+    for view in &unfreed {
+        let id = DefinitionId::versioned(Kind::FeatureView, view);
+        if let Some(Body::FeatureView(stored)) = registered.definition(&id).map(|found| &found.body) {
+            materializer.free(&Arc::new(stored.clone())).await?;
+        }
+        registry.freed(view, project.now()).await?;
+    }
+    Ok(RetiredVersions { version, retired, freed: unfreed })
+}
+
+/// The definition of this name and version.
+fn meant(
+    registered: &Registered,
+    version: &VersionId,
+    kind: Option<Kind>,
+) -> Result<DefinitionId, ProjectError> {
+    let kinds =
+        Kind::ALL.into_iter().filter(|one| one.is_versioned() && kind.is_none_or(|kind| kind == *one));
+    let ids = kinds.map(|kind| DefinitionId::versioned(kind, version));
+    let found: Vec<DefinitionId> = ids.filter(|id| registered.definition(id).is_some()).collect();
+    match found.as_slice() {
+        [id] => Ok(id.clone()),
+        [] => {
+            let mut versions: Vec<String> = registered
+                .definitions()
+                .map(|definition| definition.id())
+                .filter(|id| id.name == version.name && id.version.is_some())
+                .map(|id| id.reference())
+                .collect();
+            versions.dedup();
+            Err(ProjectError::NoSuchVersion { version: version.clone(), versions })
+        }
+        several => Err(ProjectError::SeveralKinds {
+            version: version.clone(),
+            kinds: several.iter().map(|id| id.kind.name().to_owned()).collect(),
+        }),
+    }
+}
