@@ -137,6 +137,13 @@ fn a_score_that_is_computed_otherwise_replaces_the_old_one_step_by_step_and_goes
     let server = Server::start(&project);
     says(&project.refused("cutover fraud@2"), &["spending@2 has no row in its log"]);
     project.ok("backfill spending@2");
+    // A gate holds it: first as nobody compared them, then as they differ.
+    says(
+        &project.refused("cutover fraud@2"),
+        &["fraud@2 was never compared with fraud@1", "twinstore parity"],
+    );
+    assert_eq!(project.run("parity fraud@1 fraud@2").code, Some(1));
+    says(&project.refused("cutover fraud@2"), &["fraud@2 is outside its bounds beside fraud@1"]);
     assert_eq!([scores(&project, "fraud"), scores(&project, "credit")], old);
     let new = [scores(&project, "fraud@2"), scores(&project, "credit@2")];
     assert!(new.iter().flatten().zip(old.iter().flatten()).all(|(new, old)| new != old));
@@ -166,6 +173,12 @@ fn a_score_that_is_computed_otherwise_replaces_the_old_one_step_by_step_and_goes
     // Every step is on record.
     let log = project.json("audit");
     assert_eq!(log["damaged"], serde_json::json!([]));
+    let overridden = log["entries"].as_array().unwrap().iter().filter(|entry| entry["action"] == "override");
+    let said: Vec<String> =
+        overridden.map(|entry| format!("{} {}", entry["reason"], entry["detail"])).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    says(&said[0], &["the-shift-is-meant", "fraud@2 is outside its bounds beside fraud@1"]);
+    says(&said[1], &["the-shift-is-meant", "credit@2 was never compared with credit@1"]);
     let moved = |entry: &&Value| ["cutover", "rollback"].contains(&entry["action"].as_str().unwrap());
     let moves: Vec<String> = log["entries"]
         .as_array()
