@@ -1,5 +1,25 @@
-//! What every online store has to do, as tests that any of them can be given to: a store passes them
-//! all, or is none.
+//! What every online store has to do, as tests that any store can be given to: one that fails any of them is not an
+//! online store. Stores of other crates turn on the feature `contract` in their tests:
+//!
+//! ```
+//! # use twinstore_online as online;
+//! # #[allow(unused_imports)]
+//! mod my_store {
+//!     # use online::Embedded as MyStore;
+//!     // What keeps the store's folder or server while a test runs, and an empty store.
+//!     online::contract_tests!({
+//!         let folder = tempfile::tempdir().unwrap();
+//!         let store = MyStore::open(folder.path()).unwrap();
+//!         (folder, store)
+//!     });
+//! }
+//! ```
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a suite of tests: what is wrong ends the test"
+)]
 
 use std::sync::Arc;
 
@@ -12,18 +32,19 @@ use crate::{
 };
 
 /// Makes a test of each promise; `$open` gives a guard and an empty store.
+#[macro_export]
 macro_rules! contract_tests {
     ($open:expr; $($name:ident)*) => {
         $(
             #[test]
             fn $name() {
                 let (_guard, store) = $open;
-                crate::contract::wait_for(crate::contract::$name(&store));
+                $crate::contract::wait_for($crate::contract::$name(&store));
             }
         )*
     };
     ($open:expr) => {
-        crate::contract::contract_tests! { $open;
+        $crate::contract_tests! { $open;
             what_was_written_is_read_in_the_order_of_the_keys
             a_view_that_was_never_written_has_no_rows
             a_row_replaces_one_that_has_folded_less
@@ -33,7 +54,7 @@ macro_rules! contract_tests {
             of_writers_at_once_none_loses_what_another_wrote
             one_entity_twice_in_a_batch_ends_with_the_newer_row
             the_applied_time_rises_and_never_falls
-            a_dropped_view_is_gone_alone_and_begins_anew
+            a_dropped_view_is_gone_alone_and_begins_again
             bytes_that_are_no_row_are_refused_and_nothing_is_written
             a_row_of_another_definition_is_refused
             keys_never_collide_however_long
@@ -42,37 +63,40 @@ macro_rules! contract_tests {
         }
     };
 }
-pub(crate) use contract_tests;
-
 /// Makes a test of each promise of a store whose rows are written again from the log.
+#[macro_export]
 macro_rules! mending_tests {
     ($open:expr) => {
-        crate::contract::contract_tests! { $open;
+        $crate::contract_tests! { $open;
             mended_rows_take_the_place_of_damaged_and_of_wrong_ones
             a_row_that_has_folded_more_is_mended_only_over_itself
             rows_of_no_known_entity_are_found_and_removed_unless_they_change
         }
     };
 }
-pub(crate) use mending_tests;
-
 /// Runs a future to its end.
-pub(crate) fn wait_for<T>(future: impl Future<Output = T>) -> T {
+pub fn wait_for<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// A view, its layout, and rows of it that are told apart by their positions.
-pub(crate) struct Sample {
-    pub(crate) view: View,
-    pub(crate) layout: Arc<Layout>,
+/// A view, its layout, and rows of it that differ in their positions.
+#[derive(Debug)]
+pub struct Sample {
+    /// The view.
+    pub view: View,
+    /// The layout of its rows.
+    pub layout: Arc<Layout>,
 }
 
 impl Sample {
-    pub(crate) fn new() -> Sample {
+    /// Of the view `generated@1`.
+    #[expect(clippy::new_without_default, reason = "a sample is asked for by name")]
+    pub fn new() -> Sample {
         Self::named("generated@1")
     }
 
-    pub(crate) fn named(id: &str) -> Sample {
+    /// Of a view with this name and version.
+    pub fn named(id: &str) -> Sample {
         let mut view = History::generate(0, 0).view;
         view.id = id.parse().unwrap();
         let layout = Arc::new(Layout::new(&view));
@@ -84,12 +108,12 @@ impl Sample {
     }
 
     /// A row that has folded the log at a version, and these (partition, offset)s.
-    pub(crate) fn row(&self, history: Option<u64>, offsets: &[(u32, u64)]) -> Vec<u8> {
+    pub fn row(&self, history: Option<u64>, offsets: &[(u32, u64)]) -> Vec<u8> {
         self.row_with(history, offsets, "a")
     }
 
     /// A row that has folded nothing but one that is not visible yet.
-    pub(crate) fn waiting_row(&self) -> Vec<u8> {
+    pub fn waiting_row(&self) -> Vec<u8> {
         let mut state = RowState::new(&self.layout);
         let values = vec![Value::Null; self.view.columns.len()];
         let position = Position::Stream { partition: 0, offset: 0 };
@@ -104,7 +128,8 @@ impl Sample {
         PackedRow::new(&self.layout, bytes).unwrap().positions().unwrap()
     }
 
-    pub(crate) fn row_with(&self, history: Option<u64>, offsets: &[(u32, u64)], text: &str) -> Vec<u8> {
+    /// The same, with this text among its values.
+    pub fn row_with(&self, history: Option<u64>, offsets: &[(u32, u64)], text: &str) -> Vec<u8> {
         let mut state = RowState::new(&self.layout);
         for (partition, offset) in offsets {
             let mut values = vec![Value::Null; self.view.columns.len()];
@@ -122,27 +147,30 @@ impl Sample {
     }
 }
 
-pub(crate) fn moment(micros: i64) -> Micros {
+/// A time, in microseconds from 1970.
+pub fn moment(micros: i64) -> Micros {
     Micros::new(micros).unwrap()
 }
 
-pub(crate) fn key(text: &str) -> EntityKey {
+/// The entity with these bytes as its key.
+pub fn key(text: &str) -> EntityKey {
     EntityKey::from_bytes(text.as_bytes().into()).unwrap()
 }
 
 /// Writes one row.
-pub(crate) async fn write(store: &impl Writer, view: &VersionId, key: &EntityKey, bytes: &[u8]) -> Outcome {
+pub async fn write(store: &impl Writer, view: &VersionId, key: &EntityKey, bytes: &[u8]) -> Outcome {
     store.replace(view, &[Replacement { key, bytes }], None).await.unwrap().remove(0)
 }
 
 /// Reads one row.
-pub(crate) async fn read(store: &impl Reader, view: &VersionId, key: &EntityKey) -> Option<Vec<u8>> {
+pub async fn read(store: &impl Reader, view: &VersionId, key: &EntityKey) -> Option<Vec<u8>> {
     let keys = [key.clone()];
     let found = store.read(&[Read { view, keys: &keys }]).await.unwrap();
     found[0].row(0).map(<[u8]>::to_vec)
 }
 
-pub(crate) async fn what_was_written_is_read_in_the_order_of_the_keys<S: Reader + Writer>(store: &S) {
+/// What was written is read in the order of the keys.
+pub async fn what_was_written_is_read_in_the_order_of_the_keys<S: Reader + Writer>(store: &S) {
     let (one, two) = (Sample::named("one@1"), Sample::named("one@2"));
     let [a, b, missing] = ["a", "b", "missing"].map(key);
     let rows = [one.row(Some(1), &[]), one.row(Some(2), &[]), two.row(Some(3), &[])];
@@ -166,7 +194,8 @@ pub(crate) async fn what_was_written_is_read_in_the_order_of_the_keys<S: Reader 
     assert_eq!(found[1].applied_at(), None);
 }
 
-pub(crate) async fn a_view_that_was_never_written_has_no_rows<S: Reader + Writer>(store: &S) {
+/// A view that was never written has no rows.
+pub async fn a_view_that_was_never_written_has_no_rows<S: Reader + Writer>(store: &S) {
     let view = "never@1".parse().unwrap();
     assert_eq!(read(store, &view, &key("a")).await, None);
     assert_eq!(store.stats(&view).await.unwrap(), Stats::default());
@@ -174,7 +203,8 @@ pub(crate) async fn a_view_that_was_never_written_has_no_rows<S: Reader + Writer
     assert_eq!(store.replace(&view, &[], None).await.unwrap(), []);
 }
 
-pub(crate) async fn a_row_replaces_one_that_has_folded_less<S: Reader + Writer>(store: &S) {
+/// A row replaces one that has folded less.
+pub async fn a_row_replaces_one_that_has_folded_less<S: Reader + Writer>(store: &S) {
     let sample = Sample::new();
     let key = key("a");
     for row in [
@@ -189,7 +219,8 @@ pub(crate) async fn a_row_replaces_one_that_has_folded_less<S: Reader + Writer>(
     }
 }
 
-pub(crate) async fn a_repeated_or_an_older_row_changes_nothing<S: Reader + Writer>(store: &S) {
+/// A repeated or an older row changes nothing.
+pub async fn a_repeated_or_an_older_row_changes_nothing<S: Reader + Writer>(store: &S) {
     let sample = Sample::new();
     let key = key("a");
     let held = sample.row(Some(2), &[(0, 5)]);
@@ -207,7 +238,8 @@ pub(crate) async fn a_repeated_or_an_older_row_changes_nothing<S: Reader + Write
     }
 }
 
-pub(crate) async fn a_row_that_lacks_what_is_held_is_a_conflict<S: Reader + Writer>(store: &S) {
+/// A row that lacks what is held is a conflict.
+pub async fn a_row_that_lacks_what_is_held_is_a_conflict<S: Reader + Writer>(store: &S) {
     let sample = Sample::new();
     let (a, b) = (key("a"), key("b"));
     let held = sample.row(Some(2), &[(0, 5)]);
@@ -226,7 +258,8 @@ pub(crate) async fn a_row_that_lacks_what_is_held_is_a_conflict<S: Reader + Writ
     }
 }
 
-pub(crate) async fn offsets_and_versions_are_compared_to_the_last_bit<S: Reader + Writer>(store: &S) {
+/// Offsets and versions are compared to the last bit.
+pub async fn offsets_and_versions_are_compared_to_the_last_bit<S: Reader + Writer>(store: &S) {
     let sample = Sample::new();
     // Beyond these a double has no odd numbers.
     for (name, number) in [("a", 1 << 53), ("b", 1 << 63), ("c", u64::MAX - 1)] {
@@ -248,7 +281,8 @@ pub(crate) async fn offsets_and_versions_are_compared_to_the_last_bit<S: Reader 
     }
 }
 
-pub(crate) async fn of_writers_at_once_none_loses_what_another_wrote<S: Reader + Writer>(store: &S) {
+/// Of writers at once none loses what another wrote.
+pub async fn of_writers_at_once_none_loses_what_another_wrote<S: Reader + Writer>(store: &S) {
     const WRITERS: u32 = 8;
     const OFFSETS: u64 = 10;
     let sample = Sample::new();
@@ -277,7 +311,8 @@ pub(crate) async fn of_writers_at_once_none_loses_what_another_wrote<S: Reader +
     assert_eq!(store.stats(sample.id()).await.unwrap().rows, 1);
 }
 
-pub(crate) async fn one_entity_twice_in_a_batch_ends_with_the_newer_row<S: Reader + Writer>(store: &S) {
+/// One entity twice in a batch ends with the newer row.
+pub async fn one_entity_twice_in_a_batch_ends_with_the_newer_row<S: Reader + Writer>(store: &S) {
     let sample = Sample::new();
     let key = key("a");
     let (older, newer) = (sample.row(Some(1), &[]), sample.row(Some(2), &[]));
@@ -288,7 +323,8 @@ pub(crate) async fn one_entity_twice_in_a_batch_ends_with_the_newer_row<S: Reade
     assert_eq!(store.stats(sample.id()).await.unwrap().rows, 1);
 }
 
-pub(crate) async fn the_applied_time_rises_and_never_falls<S: Reader + Writer>(store: &S) {
+/// The applied time rises and never falls.
+pub async fn the_applied_time_rises_and_never_falls<S: Reader + Writer>(store: &S) {
     let sample = Sample::new();
     let key = key("a");
     let row = sample.row(Some(0), &[]);
@@ -305,7 +341,8 @@ pub(crate) async fn the_applied_time_rises_and_never_falls<S: Reader + Writer>(s
     assert_eq!(found[0].applied_at(), Some(moment(9)));
 }
 
-pub(crate) async fn a_dropped_view_is_gone_alone_and_begins_anew<S: Reader + Writer>(store: &S) {
+/// A dropped view is gone alone and begins again.
+pub async fn a_dropped_view_is_gone_alone_and_begins_again<S: Reader + Writer>(store: &S) {
     let (one, two) = (Sample::named("one@1"), Sample::named("one@2"));
     let key = key("a");
     let rows = [Replacement { key: &key, bytes: &one.row(Some(4), &[]) }];
@@ -321,7 +358,8 @@ pub(crate) async fn a_dropped_view_is_gone_alone_and_begins_anew<S: Reader + Wri
     assert_eq!(read(store, one.id(), &key).await, Some(older));
 }
 
-pub(crate) async fn bytes_that_are_no_row_are_refused_and_nothing_is_written<S: Reader + Writer>(store: &S) {
+/// Bytes that are no row are refused and nothing is written.
+pub async fn bytes_that_are_no_row_are_refused_and_nothing_is_written<S: Reader + Writer>(store: &S) {
     let sample = Sample::new();
     let (a, b) = (key("a"), key("b"));
     let good = sample.row(Some(1), &[]);
@@ -339,7 +377,8 @@ pub(crate) async fn bytes_that_are_no_row_are_refused_and_nothing_is_written<S: 
     assert!(matches!(refusal.unwrap_err(), OnlineError::Newer { .. }));
 }
 
-pub(crate) async fn a_row_of_another_definition_is_refused<S: Reader + Writer>(store: &S) {
+/// A row of another definition is refused.
+pub async fn a_row_of_another_definition_is_refused<S: Reader + Writer>(store: &S) {
     let sample = Sample::new();
     let mut other = sample.view.clone();
     other.hash = "f".repeat(64);
@@ -351,7 +390,8 @@ pub(crate) async fn a_row_of_another_definition_is_refused<S: Reader + Writer>(s
     assert!(refusal.to_string().contains("another definition"), "{refusal}");
 }
 
-pub(crate) async fn keys_never_collide_however_long<S: Reader + Writer>(store: &S) {
+/// Keys never collide however long.
+pub async fn keys_never_collide_however_long<S: Reader + Writer>(store: &S) {
     let sample = Sample::new();
     let longest = [1, 0, 255].map(|last| {
         let mut bytes = vec![255; EntityKey::MAX_BYTES];
@@ -371,7 +411,8 @@ pub(crate) async fn keys_never_collide_however_long<S: Reader + Writer>(store: &
     }
 }
 
-pub(crate) async fn a_large_row_is_read_back_whole<S: Reader + Writer>(store: &S) {
+/// A large row is read back whole.
+pub async fn a_large_row_is_read_back_whole<S: Reader + Writer>(store: &S) {
     let sample = Sample::new();
     let row = sample.row_with(None, &[(0, 0)], &"x".repeat(1 << 20));
     let (a, b) = (key("a"), key("b"));
@@ -380,7 +421,8 @@ pub(crate) async fn a_large_row_is_read_back_whole<S: Reader + Writer>(store: &S
     assert_eq!(read(store, sample.id(), &a).await, Some(row));
 }
 
-pub(crate) async fn stats_follow_what_is_written<S: Reader + Writer>(store: &S) {
+/// Stats follow what is written.
+pub async fn stats_follow_what_is_written<S: Reader + Writer>(store: &S) {
     let sample = Sample::new();
     let stats = async || store.stats(sample.id()).await.unwrap();
     write(store, sample.id(), &key("a"), &sample.row(Some(1), &[])).await;
@@ -395,7 +437,8 @@ pub(crate) async fn stats_follow_what_is_written<S: Reader + Writer>(store: &S) 
     assert!(replaced.bytes > 2 * one.bytes + 10_000);
 }
 
-pub(crate) async fn mended_rows_take_the_place_of_damaged_and_of_wrong_ones<S: Mender>(store: &S) {
+/// Mended rows take the place of damaged and of wrong ones.
+pub async fn mended_rows_take_the_place_of_damaged_and_of_wrong_ones<S: Mender>(store: &S) {
     let sample = Sample::new();
     let (a, b, c) = (key("a"), key("b"), key("c"));
     let right = sample.row(Some(3), &[(0, 5)]);
@@ -418,7 +461,8 @@ pub(crate) async fn mended_rows_take_the_place_of_damaged_and_of_wrong_ones<S: M
     assert_eq!(store.stats(sample.id()).await.unwrap().bytes, bytes);
 }
 
-pub(crate) async fn a_row_that_has_folded_more_is_mended_only_over_itself<S: Mender>(store: &S) {
+/// A row that has folded more is mended only over itself.
+pub async fn a_row_that_has_folded_more_is_mended_only_over_itself<S: Mender>(store: &S) {
     let sample = Sample::new();
     let key = key("a");
     let (ahead, further) = (sample.row(Some(9), &[(0, 5)]), sample.row(Some(9), &[(0, 6)]));
@@ -436,7 +480,8 @@ pub(crate) async fn a_row_that_has_folded_more_is_mended_only_over_itself<S: Men
     assert_eq!(read(store, sample.id(), &key).await, Some(from_log.clone()));
 }
 
-pub(crate) async fn rows_of_no_known_entity_are_found_and_removed_unless_they_change<S: Mender>(store: &S) {
+/// Rows of no known entity are found and removed unless they change.
+pub async fn rows_of_no_known_entity_are_found_and_removed_unless_they_change<S: Mender>(store: &S) {
     let (sample, other) = (Sample::new(), Sample::named("other@1"));
     let [a, b, c] = ["a", "b", "c"].map(key);
     let (row, newer) = (sample.row(Some(1), &[]), sample.row(Some(2), &[]));

@@ -36,8 +36,9 @@
 mod answer;
 mod columns;
 mod configured;
-#[cfg(test)]
-mod contract;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
+mod decision;
 mod embedded;
 mod error;
 mod fold;
@@ -50,15 +51,16 @@ mod store;
 
 pub use columns::{Column, Columns, Values};
 pub use configured::{Store, StoreUrl};
+pub use decision::{Decision, decide};
 pub use embedded::{Condition, Embedded};
 pub use error::OnlineError;
-pub use fold::{Applied, PENDING_BOUND, RowState};
+pub use fold::{Applied, RowState};
 pub use hot::{
     AtBound, Floor, HotTable, HotTier, NoRoom, Probe, Reading, Slot, TableOptions, TableStats, TierOptions,
     TierStats, Writes, merge_window,
 };
 pub use mending::{Entities, Mender, Mending};
-pub use packed::{LAYOUT_VERSION, Layout, MAX_ROW_BYTES, PackedRow};
+pub use packed::{LAYOUT_VERSION, Layout, MAX_ROW_BYTES, PENDING_BOUND, PackedRow, RowIdentity};
 pub use positions::Positions;
 pub use redis::{Redis, RedisUrl, masked};
 pub use store::{Change, Changed, Followed, Found, Outcome, Read, Reader, Replacement, Stats, Writer};

@@ -7,7 +7,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use feature::{EntityKey, Micros, VersionId};
 
 use crate::error::OnlineError;
-use crate::packed::Held;
 use crate::store::{Outcome, Reader, Writer};
 
 /// A packed row that the log gives.
@@ -81,31 +80,4 @@ pub trait Mender: Reader + Writer {
 
     /// Counts the view's rows and their bytes again, where the counts are kept apart from them.
     fn recount(&self, view: &VersionId) -> impl Future<Output = Result<(), OnlineError>> + Send;
-}
-
-/// What is done about a row that is there.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Verdict {
-    /// It is written over.
-    Write,
-    /// It is the same.
-    Same,
-    /// It has folded what the new one has not.
-    Conflict,
-}
-
-/// What is done about the row that is there.
-pub(crate) fn verdict(view: &VersionId, held: &[u8], new: &Held, row: &Mending<'_>) -> Verdict {
-    if held == row.bytes {
-        return Verdict::Same;
-    }
-    if row.over == Some(held) {
-        return Verdict::Write;
-    }
-    match Held::of(view, held) {
-        Ok(held) if held.schema_id == new.schema_id && !new.positions.contains(&held.positions) => {
-            Verdict::Conflict
-        }
-        _ => Verdict::Write,
-    }
 }

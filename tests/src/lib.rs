@@ -29,4 +29,6 @@ mod same_bytes;
 #[cfg(test)]
 mod serving_agrees_with_training;
 #[cfg(test)]
+mod store_of_another_crate;
+#[cfg(test)]
 mod style;

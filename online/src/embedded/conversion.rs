@@ -9,6 +9,7 @@ use super::data_file::{damaged, data_file};
 use super::environment::{Environment, FORMAT};
 use super::failed::Failed;
 use super::record::Record;
+use super::row_key::view_prefix;
 use super::seal::{Stored, sealed};
 use crate::error::OnlineError;
 
@@ -51,9 +52,9 @@ fn convert_now(environment: &Environment) -> Result<(), Failed> {
 /// What its rows add up to. How many there are stays what is noted, so that one that was lost is missed.
 fn sum_of(environment: &Environment, txn: &RwTxn<'_>, number: u32) -> heed::Result<u64> {
     let mut sum = 0_u64;
-    for row in environment.rows.prefix_iter(txn, &number.to_be_bytes())? {
-        let (place, bytes) = row?;
-        sum = sum.wrapping_add(Stored::of(bytes).share(place));
+    for row in environment.rows.prefix_iter(txn, &view_prefix(number))? {
+        let (stored_key, bytes) = row?;
+        sum = sum.wrapping_add(Stored::of(bytes).share(stored_key));
     }
     Ok(sum)
 }

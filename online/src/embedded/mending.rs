@@ -1,15 +1,17 @@
-//! A view's rows on disk written again from the log, in the place of those that are there.
+//! A view's rows on disk written again from the log, in place of those that are there.
 
 use feature::{EntityKey, Micros, VersionId};
 use heed::RwTxn;
 
 use super::failed::Failed;
 use super::record::Record;
+use super::row_key::{entity_of, row_key, view_prefix};
 use super::seal::Stored;
-use super::{Embedded, Opened, row_place};
+use super::{Embedded, Opened, changes};
+use crate::decision::{Decision, decide_mending};
 use crate::error::OnlineError;
-use crate::mending::{Entities, Mender, Mending, Verdict, verdict};
-use crate::packed::Held;
+use crate::mending::{Entities, Mender, Mending};
+use crate::packed::RowIdentity;
 use crate::store::{Change, Outcome};
 
 impl Opened {
@@ -19,8 +21,8 @@ impl Opened {
         rows: &[Mending<'_>],
         applied_at: Option<Micros>,
     ) -> Result<Vec<Outcome>, Failed> {
-        let heads: Vec<Held> =
-            rows.iter().map(|row| Held::of(view, row.bytes)).collect::<Result<_, OnlineError>>()?;
+        let identities: Vec<RowIdentity> =
+            rows.iter().map(|row| RowIdentity::of(view, row.bytes)).collect::<Result<_, OnlineError>>()?;
         let mut txn = self.environment.write_txn()?;
         let before = self.record(&txn, view)?;
         let mut record = match before {
@@ -29,7 +31,7 @@ impl Opened {
         };
         let mut outcomes = Vec::with_capacity(rows.len());
         let mut changes = Vec::new();
-        for (row, new) in rows.iter().zip(&heads) {
+        for (row, new) in rows.iter().zip(&identities) {
             let outcome = self.mend_row(&mut txn, view, &mut record, row, new)?;
             if outcome == Outcome::Written {
                 changes.push(Change::Row { view: view.clone(), key: row.key.clone() });
@@ -42,7 +44,7 @@ impl Opened {
         }
         if !changes.is_empty() {
             self.put_record(&mut txn, view, record)?;
-            self.note_changes(&mut txn, &changes)?;
+            changes::note(&self.environment, &mut txn, &changes)?;
             self.environment.commit(txn)?;
         }
         Ok(outcomes)
@@ -54,23 +56,23 @@ impl Opened {
         view: &VersionId,
         record: &mut Record,
         row: &Mending<'_>,
-        new: &Held,
+        new: &RowIdentity,
     ) -> heed::Result<Outcome> {
-        let mut place = Vec::new();
-        let place = row_place(&mut place, record.number, row.key);
-        if let Some(bytes) = self.environment.rows.get(txn, place)? {
+        let mut buffer = Vec::new();
+        let stored_key = row_key(&mut buffer, record.number, row.key);
+        if let Some(bytes) = self.environment.rows.get(txn, stored_key)? {
             let there = Stored::of(bytes);
             // One that is not what was written has nothing to say.
-            if let Ok(held) = there.check(place) {
-                match verdict(view, held, new, row) {
-                    Verdict::Same => return Ok(Outcome::Unchanged),
-                    Verdict::Conflict => return Ok(Outcome::Conflict { held: held.to_vec() }),
-                    Verdict::Write => {}
+            if let Ok(held) = there.check(stored_key) {
+                match decide_mending(view, held, new, row) {
+                    Decision::Unchanged => return Ok(Outcome::Unchanged),
+                    Decision::Refold => return Ok(Outcome::Conflict { held: held.to_vec() }),
+                    Decision::Write => {}
                 }
             }
-            record.subtract(place.len() + there.row.len(), there.share(place));
+            record.subtract(stored_key.len() + there.row.len(), there.share(stored_key));
         }
-        self.put_row(txn, record, place, row.bytes)?;
+        self.put_row(txn, record, stored_key, row.bytes)?;
         Ok(Outcome::Written)
     }
 
@@ -78,10 +80,9 @@ impl Opened {
         let txn = self.environment.env.read_txn()?;
         let mut strays = Vec::new();
         let Some(record) = self.record(&txn, view)? else { return Ok(strays) };
-        for row in self.environment.rows.prefix_iter(&txn, &record.number.to_be_bytes())? {
-            let (place, bytes) = row?;
-            let key = place.get(size_of::<u32>()..).unwrap_or_default();
-            if let Ok(key) = EntityKey::from_bytes(key.into())
+        for row in self.environment.rows.prefix_iter(&txn, &view_prefix(record.number))? {
+            let (stored_key, bytes) = row?;
+            if let Some(key) = entity_of(stored_key)
                 && !known.contains(&key)
             {
                 strays.push((key, Stored::of(bytes).row.to_vec()));
@@ -93,21 +94,21 @@ impl Opened {
     fn remove_now(&self, view: &VersionId, rows: &[(EntityKey, Vec<u8>)]) -> Result<u64, Failed> {
         let mut txn = self.environment.write_txn()?;
         let Some(mut record) = self.record(&txn, view)? else { return Ok(0) };
-        let mut place = Vec::new();
+        let mut buffer = Vec::new();
         let mut changes = Vec::new();
         for (key, bytes) in rows {
-            let place = row_place(&mut place, record.number, key);
-            let Some(there) = self.environment.rows.get(&txn, place)?.map(Stored::of) else { continue };
+            let stored_key = row_key(&mut buffer, record.number, key);
+            let Some(there) = self.environment.rows.get(&txn, stored_key)?.map(Stored::of) else { continue };
             if there.row != bytes {
                 continue;
             }
-            record.subtract(place.len() + bytes.len(), there.share(place));
-            self.environment.rows.delete(&mut txn, place)?;
+            record.subtract(stored_key.len() + bytes.len(), there.share(stored_key));
+            self.environment.rows.delete(&mut txn, stored_key)?;
             changes.push(Change::Row { view: view.clone(), key: key.clone() });
         }
         if !changes.is_empty() {
             self.put_record(&mut txn, view, record)?;
-            self.note_changes(&mut txn, &changes)?;
+            changes::note(&self.environment, &mut txn, &changes)?;
             self.environment.commit(txn)?;
         }
         Ok(changes.len() as u64)
@@ -119,16 +120,16 @@ impl Opened {
         let Some(record) = self.record(&txn, view)? else { return Ok(()) };
         let mut counted = Record::new(record.number);
         let mut damaged = Vec::new();
-        for row in self.environment.rows.prefix_iter(&txn, &record.number.to_be_bytes())? {
-            let (place, bytes) = row?;
+        for row in self.environment.rows.prefix_iter(&txn, &view_prefix(record.number))? {
+            let (stored_key, bytes) = row?;
             let there = Stored::of(bytes);
-            match there.check(place) {
-                Ok(row) => counted.add(place.len() + row.len(), there.share(place)),
-                Err(_) => damaged.push(place.to_vec()),
+            match there.check(stored_key) {
+                Ok(row) => counted.add(stored_key.len() + row.len(), there.share(stored_key)),
+                Err(_) => damaged.push(stored_key.to_vec()),
             }
         }
-        for place in damaged {
-            self.environment.rows.delete(&mut txn, &place)?;
+        for stored_key in damaged {
+            self.environment.rows.delete(&mut txn, &stored_key)?;
         }
         counted.stats.applied_at = record.stats.applied_at;
         counted.recounts = record.recounts.wrapping_add(1).max(1);

@@ -11,6 +11,7 @@ mod damage;
 mod data_file;
 mod environment;
 mod failed;
+mod following;
 #[cfg(test)]
 mod golden;
 mod lock_room;
@@ -19,6 +20,7 @@ mod opening;
 mod page;
 mod record;
 mod records;
+mod row_key;
 mod seal;
 mod shared;
 #[cfg(test)]
@@ -32,14 +34,16 @@ use std::sync::Arc;
 use feature::{EntityKey, Micros, VersionId};
 use heed::{RoTxn, RwTxn};
 
+use crate::decision::{Decision, decide};
 use crate::error::OnlineError;
-use crate::packed::Held;
+use crate::packed::RowIdentity;
 use crate::store::{Change, Found, Outcome, Read, Reader, Replacement, Stats, Writer};
 use contents::{NEXT_VIEW, REBUILDING};
 use data_file::{damaged, data_file};
 use environment::Environment;
 use failed::Failed;
 use record::Record;
+use row_key::{row_key, view_prefix};
 use seal::{Stored, sealed, stored, unsealed};
 use shared::Shared;
 
@@ -65,6 +69,22 @@ enum Comparison {
     /// Nothing: each row is written, so that tests see what the comparison prevents.
     #[cfg(feature = "fault-injection")]
     Skipped,
+}
+
+impl Comparison {
+    fn decide(
+        self,
+        view: &VersionId,
+        current: &RowIdentity,
+        new: &RowIdentity,
+    ) -> Result<Decision, OnlineError> {
+        let decision = decide(view, current, new)?;
+        match self {
+            Comparison::Positions => Ok(decision),
+            #[cfg(feature = "fault-injection")]
+            Comparison::Skipped => Ok(Decision::Write),
+        }
+    }
 }
 
 /// The store's files as they are during one call.
@@ -134,7 +154,7 @@ impl Embedded {
 
 impl Opened {
     fn read_now(&self, txn: &RoTxn<'_>, reads: &[Read<'_>]) -> Result<Vec<Found>, Failed> {
-        let mut place = Vec::with_capacity(64);
+        let mut buffer = Vec::with_capacity(64);
         reads
             .iter()
             .map(|read| {
@@ -142,7 +162,7 @@ impl Opened {
                 let mut found =
                     Found::new(record.and_then(|record| record.stats.applied_at), read.keys.len());
                 for key in read.keys {
-                    found.push(self.row(txn, read.view, record, key, &mut place)?);
+                    found.push(self.row(txn, read.view, record, key, &mut buffer)?);
                 }
                 Ok(found)
             })
@@ -156,12 +176,12 @@ impl Opened {
         view: &VersionId,
         record: Option<Record>,
         key: &EntityKey,
-        place: &mut Vec<u8>,
+        buffer: &mut Vec<u8>,
     ) -> Result<Option<&'t [u8]>, Failed> {
         if let Some(record) = record {
-            let place = row_place(place, record.number, key);
-            if let Some(bytes) = self.environment.rows.get(txn, place)? {
-                return match Stored::of(bytes).check(place) {
+            let stored_key = row_key(buffer, record.number, key);
+            if let Some(bytes) = self.environment.rows.get(txn, stored_key)? {
+                return match Stored::of(bytes).check(stored_key) {
                     Ok(row) => Ok(Some(row)),
                     Err(what) => Err(damaged_row(view, key, what).into()),
                 };
@@ -219,8 +239,8 @@ impl Opened {
         applied_at: Option<Micros>,
     ) -> Result<Vec<Outcome>, Failed> {
         // Rows that are none are refused before anything is locked.
-        let heads: Vec<Held> =
-            rows.iter().map(|row| Held::of(view, row.bytes)).collect::<Result<_, OnlineError>>()?;
+        let identities: Vec<RowIdentity> =
+            rows.iter().map(|row| RowIdentity::of(view, row.bytes)).collect::<Result<_, OnlineError>>()?;
         let mut txn = self.environment.write_txn()?;
         let before = self.record(&txn, view)?;
         let mut record = match before {
@@ -228,7 +248,7 @@ impl Opened {
             None => Record::new(self.next_number(&mut txn)?),
         };
         let mut outcomes = Vec::with_capacity(rows.len());
-        for (row, new) in rows.iter().zip(heads) {
+        for (row, new) in rows.iter().zip(identities) {
             outcomes.push(self.replace_row(&mut txn, view, &mut record, row, &new)?);
         }
         record.stats.applied_at = record.stats.applied_at.max(applied_at);
@@ -240,7 +260,7 @@ impl Opened {
             if before.and_then(|before| before.stats.applied_at) != record.stats.applied_at {
                 changes.push(Change::View(view.clone()));
             }
-            self.note_changes(&mut txn, &changes)?;
+            changes::note(&self.environment, &mut txn, &changes)?;
             self.environment.commit(txn)?;
         }
         Ok(outcomes)
@@ -252,28 +272,21 @@ impl Opened {
         view: &VersionId,
         record: &mut Record,
         row: &Replacement<'_>,
-        new: &Held,
+        new: &RowIdentity,
     ) -> Result<Outcome, Failed> {
-        let mut place = Vec::new();
-        let place = row_place(&mut place, record.number, row.key);
-        if let Some(bytes) = self.environment.rows.get(txn, place)? {
+        let mut buffer = Vec::new();
+        let stored_key = row_key(&mut buffer, record.number, row.key);
+        if let Some(bytes) = self.environment.rows.get(txn, stored_key)? {
             let there = Stored::of(bytes);
-            let bytes = there.check(place).map_err(|what| damaged_row(view, row.key, what))?;
-            let held = Held::of_whole(view, bytes)?;
-            if held.schema_id != new.schema_id {
-                let what = "it is of another definition of the view";
-                return Err(OnlineError::Damaged { view: view.clone(), what }.into());
+            let bytes = there.check(stored_key).map_err(|what| damaged_row(view, row.key, what))?;
+            match self.comparison.decide(view, &RowIdentity::of_whole(view, bytes)?, new)? {
+                Decision::Unchanged => return Ok(Outcome::Unchanged),
+                Decision::Refold => return Ok(Outcome::Conflict { held: bytes.to_vec() }),
+                Decision::Write => {}
             }
-            let compares = self.comparison == Comparison::Positions;
-            if compares && held.positions.contains(&new.positions) {
-                return Ok(Outcome::Unchanged);
-            }
-            if compares && !new.positions.contains(&held.positions) {
-                return Ok(Outcome::Conflict { held: bytes.to_vec() });
-            }
-            record.subtract(place.len() + bytes.len(), there.share(place));
+            record.subtract(stored_key.len() + bytes.len(), there.share(stored_key));
         }
-        self.put_row(txn, record, place, row.bytes)?;
+        self.put_row(txn, record, stored_key, row.bytes)?;
         Ok(Outcome::Written)
     }
 
@@ -282,12 +295,12 @@ impl Opened {
         &self,
         txn: &mut RwTxn<'_>,
         record: &mut Record,
-        place: &[u8],
+        stored_key: &[u8],
         row: &[u8],
     ) -> heed::Result<()> {
-        let bytes = stored(place, row);
-        self.environment.rows.put(txn, place, &bytes)?;
-        record.add(place.len() + row.len(), Stored::of(&bytes).share(place));
+        let bytes = stored(stored_key, row);
+        self.environment.rows.put(txn, stored_key, &bytes)?;
+        record.add(stored_key.len() + row.len(), Stored::of(&bytes).share(stored_key));
         Ok(())
     }
 
@@ -312,9 +325,9 @@ impl Opened {
         let mut txn = environment.write_txn()?;
         if let Some(record) = self.record(&txn, view)? {
             environment.views.delete(&mut txn, view.to_string().as_bytes())?;
-            let number = record.number.to_be_bytes();
+            let number = view_prefix(record.number);
             environment.dropped.put(&mut txn, &number, &sealed(&number, &[]))?;
-            self.note_changes(&mut txn, &[Change::Dropped(view.clone())])?;
+            changes::note(environment, &mut txn, &[Change::Dropped(view.clone())])?;
             environment.commit(txn)?;
         } else {
             drop(txn);
@@ -332,14 +345,14 @@ impl Opened {
             return Err(self.damaged("the number of a dropped view in it is not what was written"));
         }
         let number = number.to_vec();
-        let mut places = Vec::new();
+        let mut swept = Vec::new();
         for row in environment.rows.prefix_iter(&txn, &number)?.take(SWEEP_ROWS) {
-            places.push(row?.0.to_vec());
+            swept.push(row?.0.to_vec());
         }
-        for place in &places {
-            environment.rows.delete(&mut txn, place)?;
+        for stored_key in &swept {
+            environment.rows.delete(&mut txn, stored_key)?;
         }
-        if places.len() < SWEEP_ROWS {
+        if swept.len() < SWEEP_ROWS {
             environment.dropped.delete(&mut txn, &number)?;
         }
         environment.commit(txn)?;
@@ -349,14 +362,6 @@ impl Opened {
 
 fn damaged_row(view: &VersionId, key: &EntityKey, what: &'static str) -> OnlineError {
     OnlineError::DamagedRow { view: view.clone(), key: key.clone(), what }
-}
-
-/// Where a row lies: the view's number, big-endian, and the entity's key.
-fn row_place<'a>(place: &'a mut Vec<u8>, number: u32, key: &EntityKey) -> &'a [u8] {
-    place.clear();
-    place.extend_from_slice(&number.to_be_bytes());
-    place.extend_from_slice(key.as_bytes());
-    place
 }
 
 impl Reader for Embedded {

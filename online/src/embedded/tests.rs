@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 use super::*;
-use crate::contract::{Sample, contract_tests, key, mending_tests, read, wait_for, write};
+use crate::contract::{Sample, key, read, wait_for, write};
 use crate::packed::PackedRow;
+use crate::{contract_tests, mending_tests};
 
 fn empty() -> (TempDir, Embedded) {
     let folder = TempDir::new().unwrap();

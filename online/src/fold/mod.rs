@@ -11,12 +11,9 @@ use std::sync::Arc;
 use feature::{Answer, AsOf, Micros, Position, Row, State, Times, Value};
 
 use crate::answer::{self, Folded};
-use crate::packed::{LatestSlot, Layout};
+use crate::packed::{LatestSlot, Layout, PENDING_BOUND};
 use crate::positions::Positions;
 use ring::Ring;
-
-/// How many rows of an entity may wait to become visible.
-pub const PENDING_BOUND: usize = 256;
 
 /// What became of a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -6,8 +6,9 @@ use feature::oracle::{self, History, Numbers};
 use feature::{AsOf, Fold, Function, Micros, Position, Retention, Row, Span, Value, View};
 use proptest::prelude::*;
 
-use super::{Applied, PENDING_BOUND, RowState};
+use super::{Applied, RowState};
 use crate::error::OnlineError;
+use crate::packed::PENDING_BOUND;
 use crate::packed::{Layout, PackedRow};
 
 fn packed(state: &RowState) -> Vec<u8> {

@@ -9,7 +9,8 @@ use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::{HotTier, TableOptions, TierOptions};
-use crate::contract::{Sample, contract_tests, key, moment, read, wait_for, write};
+use crate::contract::{Sample, key, moment, read, wait_for, write};
+use crate::contract_tests;
 use crate::{
     Change, Changed, Embedded, Followed, Found, OnlineError, Outcome, Read, Reader, Replacement, Stats,
     Writer,

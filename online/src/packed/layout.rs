@@ -3,9 +3,8 @@
 
 use feature::{Component, DataType, Fold, Function, Micros, Scalar, Span, Value, VersionId, View, Window};
 
-use super::{CHECKSUM, ENTRY, REFERENCE, aligned, at, tail};
+use super::{CHECKSUM, ENTRY, PENDING_BOUND, REFERENCE, aligned, at, tail};
 use crate::error::OnlineError;
-use crate::fold::PENDING_BOUND;
 
 /// Where everything lies in the packed rows of one view version.
 #[derive(Clone, Debug)]
@@ -176,7 +175,7 @@ impl Layout {
         let row: usize = tail::PENDING_HEAD
             + self.columns.len().div_ceil(8)
             + self.columns.iter().map(|data_type| value(*data_type)).sum::<usize>();
-        let tail = tail::HEAD + partitions * tail::PARTITION + PENDING_BOUND * row;
+        let tail = tail::in_tail::PARTITIONS + partitions * tail::PARTITION + PENDING_BOUND * row;
         self.slots_at + latest + rings + tail + CHECKSUM
     }
 

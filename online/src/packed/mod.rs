@@ -11,20 +11,24 @@ mod row;
 mod scan;
 mod tail;
 
+pub use head::RowIdentity;
 pub use layout::Layout;
 pub use row::PackedRow;
 
 pub(crate) use bits::{count_ones, is_set, set};
-pub(crate) use head::{Held, check_sum};
+pub(crate) use head::{check_sum, identity_bytes};
 pub(crate) use layout::{FeaturePlan, LatestSlot, RingPlan, tail_tile};
 pub(crate) use scan::{Scan, micros_at, u32_at, u64_at};
-pub(crate) use tail::{Tail, write as write_tail};
+pub(crate) use tail::{PARTITION, Tail, in_tail, write as write_tail};
 
 /// The version of the layout that is written.
 pub const LAYOUT_VERSION: u8 = 1;
 
 /// The longest packed row, in bytes.
 pub const MAX_ROW_BYTES: usize = 64 << 20;
+
+/// How many rows of an entity may wait to become visible.
+pub const PENDING_BOUND: usize = 256;
 
 /// The first two bytes of every packed row.
 pub(crate) const MAGIC: [u8; 2] = *b"tw";

@@ -1,5 +1,5 @@
-//! The end of a packed row, which reads of latest values do not need: positions folded and the rows
-//! that wait to become visible.
+//! The end of a packed row, which reads of latest values do not need: positions folded and pending rows. What writes it,
+//! what reads it, and the script in Redis take its layout from here.
 
 use feature::{DataType, Position, Row, Scalar, Value};
 
@@ -7,9 +7,22 @@ use super::bits::{is_set, set};
 use super::scan::Scan;
 use crate::positions::Positions;
 
-/// Bytes before the partitions: position of the latest row, whether history was folded, its version,
-/// how many partitions, how many pending rows.
-pub(crate) const HEAD: usize = Position::WIDTH + 1 + 8 + 4 + 4;
+/// Where the parts of a tail lie, from its first byte on.
+pub(crate) mod in_tail {
+    use feature::Position;
+
+    /// Whether history was folded (u8), after the position of the latest row.
+    pub(crate) const HAS_HISTORY: usize = Position::WIDTH;
+    /// Its version (u64).
+    pub(crate) const HISTORY: usize = HAS_HISTORY + 1;
+    /// How many partitions there are (u32).
+    pub(crate) const PARTITION_COUNT: usize = HISTORY + 8;
+    /// How many pending rows there are (u32).
+    pub(crate) const PENDING_COUNT: usize = PARTITION_COUNT + 4;
+    /// The partitions, then the pending rows.
+    pub(crate) const PARTITIONS: usize = PENDING_COUNT + 4;
+}
+
 /// Bytes of a partition and its offset.
 pub(crate) const PARTITION: usize = 4 + 8;
 /// Bytes of a pending row before its values: times, position, whether it is a tombstone.
@@ -18,7 +31,7 @@ pub(crate) const PENDING_HEAD: usize = 8 + 8 + Position::WIDTH + 1;
 /// The end of a packed row, read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Tail {
-    /// The position of the latest row; none where no row was folded.
+    /// The position of the latest row; `None` if no row was folded.
     pub(crate) latest: Option<Position>,
     pub(crate) positions: Positions,
     /// By `visible_at`, then position.
@@ -69,7 +82,7 @@ fn write_row(row: &Row, out: &mut Vec<u8>) {
 }
 
 impl Tail {
-    /// Reads the tail, without the checksum; none where the bytes are no tail of these columns.
+    /// Reads the tail, without the checksum; `None` if the bytes are not a valid tail of these columns.
     pub(crate) fn read(folded: bool, columns: &[DataType], bytes: &[u8]) -> Option<Tail> {
         let mut scan = Scan(bytes);
         let latest = scan.bytes(Position::WIDTH)?;

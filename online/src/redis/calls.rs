@@ -258,3 +258,10 @@ impl Calls {
         }
     }
 }
+
+/// A command whose only argument is a key.
+pub(super) fn command(name: &str, key: &[u8]) -> Cmd {
+    let mut command = cmd(name);
+    command.arg(key);
+    command
+}

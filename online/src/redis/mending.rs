@@ -8,13 +8,13 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use redis::{Value, cmd};
 
 use super::Inner;
-use super::calls::Asked;
+use super::calls::{Asked, command};
 use super::keys::Place;
-use super::reading::command;
 use super::writing::{CALLS_AT_ONCE, DECISIONS, ROWS_A_CALL, expires};
+use crate::decision::{Decision, decide_mending};
 use crate::error::OnlineError;
-use crate::mending::{Entities, Mending, Verdict, verdict};
-use crate::packed::Held;
+use crate::mending::{Entities, Mending};
+use crate::packed::RowIdentity;
 use crate::store::{Outcome, Stats};
 
 /// How often rows are counted again because somebody wrote meanwhile.
@@ -24,7 +24,7 @@ const COUNTS: usize = 3;
 struct Due<'a> {
     key: Vec<u8>,
     row: &'a Mending<'a>,
-    new: Held,
+    new: RowIdentity,
     held: Option<Vec<u8>>,
     outcome: Option<Outcome>,
 }
@@ -46,7 +46,7 @@ impl Inner {
         let name = view.to_string();
         let mut due = Vec::with_capacity(rows.len());
         for row in rows {
-            let (key, new) = (self.keys.row(&name, row.key), Held::of(view, row.bytes)?);
+            let (key, new) = (self.keys.row(&name, row.key), RowIdentity::of(view, row.bytes)?);
             due.push(Due { key, row, new, held: None, outcome: None });
         }
         self.begin(view, &name, applied_at).await?;
@@ -221,12 +221,10 @@ impl Grown {
 impl Due<'_> {
     fn decide(&mut self, view: &VersionId) {
         let Some(held) = &self.held else { return };
-        match verdict(view, held, &self.new, self.row) {
-            Verdict::Write => {}
-            Verdict::Same => self.outcome = Some(Outcome::Unchanged),
-            Verdict::Conflict => {
-                self.outcome = Some(Outcome::Conflict { held: self.held.take().unwrap_or_default() });
-            }
+        match decide_mending(view, held, &self.new, self.row) {
+            Decision::Write => {}
+            Decision::Unchanged => self.outcome = Some(Outcome::Unchanged),
+            Decision::Refold => self.outcome = self.held.take().map(|held| Outcome::Conflict { held }),
         }
     }
 

@@ -36,9 +36,8 @@ use crate::error::OnlineError;
 use crate::mending::{Entities, Mender, Mending};
 use crate::store::{Change, Followed, Found, Outcome, Read, Reader, Replacement, Stats, Writer};
 pub use address::{RedisUrl, masked};
-use calls::{Asked, Calls, Patience, To};
+use calls::{Asked, Calls, Patience, To, command};
 use keys::{FORMAT, Keys};
-use reading::command;
 use topology::Dialer;
 
 /// The online store in Redis, of one project. Clones share its connections, which are made anew when

@@ -9,11 +9,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use feature::VersionId;
-use redis::{Cmd, Value, cmd};
+use redis::{Value, cmd};
 
 use super::Inner;
 use super::address::Node;
-use super::calls::{Asked, To};
+use super::calls::{Asked, To, command};
 use super::keys::{Place, applied_at, slot};
 use crate::error::OnlineError;
 use crate::store::{Found, Read, Stats};
@@ -221,11 +221,4 @@ impl Scan {
         keys.retain(|key| matches!(inner.keys.place(key), Some(Place::Row(view, _)) if view == self.view));
         Ok(Some(keys))
     }
-}
-
-/// A command whose only argument is a key.
-pub(super) fn command(name: &str, key: &[u8]) -> Cmd {
-    let mut command = cmd(name);
-    command.arg(key);
-    command
 }

@@ -2,8 +2,30 @@
 
 use redis::{Cmd, Pipeline, Script, cmd};
 
-/// Replaces rows. Keys: the rows', then, where they are counted at once, that of the view's counts.
-/// Arguments: how many rows; then for each row what [`crate::packed::identity`] gives of the row that is
+use crate::packed::{PARTITION, at, in_tail};
+
+/// `identity(row)`, the function that gives the same bytes of a row as [`crate::packed::identity_bytes`]: its offsets are
+/// those of the packed row's layout. Lua counts from 1, and both ends of `string.sub` are included.
+fn identity() -> String {
+    let (tail, schema, event_time) = (at::TAIL + 1, at::SCHEMA + 1, at::EVENT_TIME);
+    let (header, positions) = (at::NULLS, in_tail::PARTITIONS);
+    let (count, history, pending) =
+        (in_tail::PARTITION_COUNT + 1, in_tail::HAS_HISTORY + 1, in_tail::PENDING_COUNT);
+    format!(
+        r"
+local function identity(row)
+  if #row < {header} then return false end
+  local tail = struct.unpack('<I4', row, {tail})
+  if #row < tail + {positions} then return false end
+  local partitions = struct.unpack('<I4', row, tail + {count})
+  return string.sub(row, {schema}, {event_time}) .. string.sub(row, tail + {history}, tail + {pending})
+    .. string.sub(row, tail + {positions} + 1, tail + {positions} + {PARTITION} * partitions)
+end"
+    )
+}
+
+/// Replaces rows, after [`identity`]. Keys: the rows', then, where they are counted at once, that of the view's counts.
+/// Arguments: how many rows; then for each row what [`crate::packed::identity_bytes`] gives of the row that is
 /// expected to be there, or nothing for none, the new row, and the moment at which it expires in
 /// milliseconds, or nothing. A row that is missing is written whatever was expected. Gives for each row
 /// −1 where there was none and it is written, the length of the one it replaced, or else the row that is
@@ -12,14 +34,6 @@ use redis::{Cmd, Pipeline, Script, cmd};
 /// Positions are only compared for being the same, as bytes: which of two contains the other is decided
 /// outside, where 64-bit numbers are exact.
 const REPLACE: &str = r"
-local function identity(row)
-  if #row < 36 then return false end
-  local tail = struct.unpack('<I4', row, 33)
-  if #row < tail + 30 then return false end
-  local partitions = struct.unpack('<I4', row, tail + 23)
-  return string.sub(row, 9, 16) .. string.sub(row, tail + 14, tail + 26)
-    .. string.sub(row, tail + 31, tail + 30 + 12 * partitions)
-end
 local count = tonumber(ARGV[1])
 local out, rows, bytes = {}, 0, 0
 for i = 1, count do
@@ -73,16 +87,23 @@ return 1
 
 /// The scripts, with the names that the servers have for them.
 pub(super) struct Scripts {
-    replace: String,
-    raise: String,
-    mend: String,
-    remove: String,
+    replace: Script,
+    raise: Script,
+    mend: Script,
+    remove: Script,
+    codes: [String; 4],
 }
 
 impl Scripts {
     pub(super) fn new() -> Self {
-        let name = |code: &str| Script::new(code).get_hash().to_owned();
-        Self { replace: name(REPLACE), raise: name(RAISE), mend: name(MEND), remove: name(REMOVE) }
+        let replace = identity() + REPLACE;
+        Self {
+            replace: Script::new(&replace),
+            raise: Script::new(RAISE),
+            mend: Script::new(MEND),
+            remove: Script::new(REMOVE),
+            codes: [replace, RAISE.to_owned(), MEND.to_owned(), REMOVE.to_owned()],
+        }
     }
 
     /// A call that replaces rows, without its keys and arguments.
@@ -95,7 +116,7 @@ impl Scripts {
         call(&self.raise)
     }
 
-    /// A call that writes one row in the place of another, without its key and arguments.
+    /// A call that writes one row in place of another, without its key and arguments.
     pub(super) fn mend(&self) -> Cmd {
         call(&self.mend)
     }
@@ -107,16 +128,16 @@ impl Scripts {
 
     /// Makes a server know the scripts.
     pub(super) fn loads(&self) -> Pipeline {
-        let mut pipeline = Pipeline::with_capacity(4);
-        for code in [REPLACE, RAISE, MEND, REMOVE] {
+        let mut pipeline = Pipeline::with_capacity(self.codes.len());
+        for code in &self.codes {
             pipeline.cmd("SCRIPT").arg("LOAD").arg(code);
         }
         pipeline
     }
 }
 
-fn call(name: &str) -> Cmd {
+fn call(script: &Script) -> Cmd {
     let mut command = cmd("EVALSHA");
-    command.arg(name);
+    command.arg(script.get_hash());
     command
 }

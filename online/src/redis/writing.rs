@@ -7,16 +7,16 @@
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
-use feature::{Micros, Position, VersionId};
+use feature::{Micros, VersionId};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use redis::{Cmd, Value, cmd};
 
 use super::Inner;
-use super::calls::Asked;
+use super::calls::{Asked, command};
 use super::keys::{FORMAT, applied_text, slot};
-use super::reading::command;
+use crate::decision::{Decision, decide};
 use crate::error::OnlineError;
-use crate::packed::{FLAG_FOLDED, FLAG_PENDING, Held, at, micros_at, u32_at};
+use crate::packed::{FLAG_FOLDED, FLAG_PENDING, RowIdentity, at, identity_bytes, micros_at};
 use crate::store::{Outcome, Replacement};
 
 /// Rows that are compared and set in one call: it keeps everybody else waiting for about a millisecond.
@@ -31,7 +31,7 @@ pub(super) const DECISIONS: usize = 16;
 /// A row to be written, with what belongs to it.
 struct Due<'a> {
     key: Vec<u8>,
-    new: Held,
+    new: RowIdentity,
     bytes: &'a [u8],
     /// When it expires, in milliseconds since 1970; empty for never.
     expires: String,
@@ -53,7 +53,7 @@ impl Inner {
         // Rows that are none are refused before anything is written.
         let mut news = Vec::with_capacity(rows.len());
         for row in rows {
-            news.push(Held::of(view, row.bytes)?);
+            news.push(RowIdentity::of(view, row.bytes)?);
         }
         let name = view.to_string();
         self.begin(view, &name, applied_at).await?;
@@ -235,22 +235,24 @@ impl Inner {
 }
 
 impl Due<'_> {
-    /// What has to be there still for the row to be written; none where its outcome is known.
+    /// What has to be there still for the row to be written; `None` if its outcome is known.
     fn decide(&mut self, view: &VersionId) -> Result<Option<Vec<u8>>, OnlineError> {
         let Some(bytes) = &self.held else { return Ok(Some(Vec::new())) };
-        let damaged = |what| OnlineError::Damaged { view: view.clone(), what };
-        let held = Held::of(view, bytes)?;
-        if held.schema_id != self.new.schema_id {
-            return Err(damaged("it is of another definition of the view"));
+        match decide(view, &RowIdentity::of(view, bytes)?, &self.new)? {
+            Decision::Write => {
+                let expected = identity_bytes(bytes);
+                let what = "its positions are not valid";
+                expected.map(Some).ok_or_else(|| OnlineError::Damaged { view: view.clone(), what })
+            }
+            Decision::Unchanged => {
+                self.outcome = Some(Outcome::Unchanged);
+                Ok(None)
+            }
+            Decision::Refold => {
+                self.outcome = self.held.take().map(|held| Outcome::Conflict { held });
+                Ok(None)
+            }
         }
-        if held.positions.contains(&self.new.positions) {
-            self.outcome = Some(Outcome::Unchanged);
-        } else if !self.new.positions.contains(&held.positions) {
-            self.outcome = Some(Outcome::Conflict { held: self.held.take().unwrap_or_default() });
-        } else {
-            return identity(bytes).map(Some).ok_or_else(|| damaged("its positions are none"));
-        }
-        Ok(None)
     }
 
     /// Takes the script's answer; gives the length of the row before, negative for none, where it is
@@ -290,22 +292,6 @@ fn counts(rows: &[Replacement<'_>]) -> Vec<usize> {
     }
     counts.push(count);
     counts
-}
-
-/// Bytes of the tail before the partitions: position of the latest row, whether there is history, its
-/// version, how many partitions, how many rows wait.
-const TAIL_HEAD: usize = Position::WIDTH + 1 + 8 + 4 + 4;
-
-/// What makes a row another one for a writer: its definition and its positions, as the script takes them
-/// from it. Two rows of one entity with the same identity have folded the same.
-fn identity(bytes: &[u8]) -> Option<Vec<u8>> {
-    let tail = u32_at(bytes, at::TAIL)? as usize;
-    let history = tail + Position::WIDTH..tail + TAIL_HEAD - 4;
-    let count = u32_at(bytes, tail + TAIL_HEAD - 8)? as usize;
-    let partitions = tail + TAIL_HEAD..tail + TAIL_HEAD + 12 * count;
-    let parts = [at::SCHEMA..at::EVENT_TIME, history, partitions];
-    let parts: Option<Vec<&[u8]>> = parts.into_iter().map(|part| bytes.get(part)).collect();
-    Some(parts?.concat())
 }
 
 /// The first millisecond at which none of the rows folded is kept; none where rows wait, whose times are

@@ -32,7 +32,7 @@ const ROOMS: [(&str, &[&str]); 25] = [
         ],
     ),
     ("cli", &["feature", "project"]),
-    ("tests", &[]),
+    ("tests", &["online"]),
     ("test-support", &[]),
     ("tests/faults", &["feature", "registry", "offline", "online", "project", "test-support"]),
     ("examples/replay", &["feature"]),

@@ -148,14 +148,14 @@ impl Writer for Behind {
 }
 
 mod one_server_behind_the_tier {
-    crate::contract::contract_tests!({
+    crate::contract_tests!({
         let (server, store) = super::one();
         (server, super::Behind::new(store))
     });
 }
 
 mod a_cluster_behind_the_tier {
-    crate::contract::contract_tests!({
+    crate::contract_tests!({
         let (cluster, store) = super::cluster();
         (cluster, super::Behind::new(store))
     });

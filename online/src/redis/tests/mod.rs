@@ -61,17 +61,17 @@ fn cluster() -> (Arc<RedisCluster>, Redis) {
 }
 
 mod on_one_server {
-    crate::contract::mending_tests!(super::one());
-    crate::contract::contract_tests!(super::one());
+    crate::mending_tests!(super::one());
+    crate::contract_tests!(super::one());
 }
 
 mod on_a_cluster {
-    crate::contract::mending_tests!(super::cluster());
-    crate::contract::contract_tests!(super::cluster());
+    crate::mending_tests!(super::cluster());
+    crate::contract_tests!(super::cluster());
 }
 
 mod behind_the_choice_of_store {
-    crate::contract::contract_tests!({
+    crate::contract_tests!({
         let (server, store) = super::one();
         (server, crate::Store::Redis(store))
     });

@@ -1,0 +1,81 @@
+//! How copies of rows in the store on disk are kept up to date: by the changes that its writers note, in this process or
+//! another.
+
+use std::time::Duration;
+
+use super::{Embedded, changes};
+use crate::error::OnlineError;
+use crate::store::{Change, Changed, Followed, Found, Read};
+
+/// How often a follower looks for changes that other processes made.
+const LOOKING: Duration = Duration::from_millis(10);
+
+impl Followed for Embedded {
+    async fn follow(&self, tell: &(dyn Fn(Change) + Send + Sync)) -> OnlineError {
+        let mut mark = None;
+        loop {
+            match self.reading(|opened| changes::since(&opened.environment, mark)) {
+                Ok(changed) => {
+                    changed.changes.into_iter().for_each(tell);
+                    mark = Some(changed.mark);
+                }
+                Err(error) => return error,
+            }
+            tokio::time::sleep(LOOKING).await;
+        }
+    }
+
+    fn changed(&self, since: Option<u64>) -> Option<Result<Changed, OnlineError>> {
+        Some(self.reading(|opened| changes::since(&opened.environment, since)))
+    }
+
+    async fn read_marked(&self, reads: &[Read<'_>]) -> Result<(Option<u64>, Vec<Found>), OnlineError> {
+        self.reading(|opened| {
+            let txn = opened.environment.env.read_txn()?;
+            let mark = changes::last_change(&opened.environment, &txn)?;
+            Ok((Some(mark), opened.read_now(&txn, reads)?))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Sample, key, moment, wait_for, write};
+    use crate::store::Writer;
+
+    #[test]
+    fn changes_are_told_from_any_mark_and_everything_to_who_fell_behind() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let store = Embedded::open(folder.path()).unwrap();
+        let sample = Sample::new();
+        let view = sample.view.id.clone();
+        let asked = |mark| store.changed(mark).unwrap().unwrap();
+        let begun = asked(None);
+        assert_eq!(begun, Changed { mark: 0, changes: vec![Change::Everything] });
+        wait_for(write(&store, &view, &key("a"), &sample.row(Some(1), &[])));
+        wait_for(write(&store, &view, &key("a"), &sample.row(Some(1), &[])));
+        wait_for(store.replace(&view, &[], Some(moment(3)))).unwrap();
+        let row = Change::Row { view: view.clone(), key: key("a") };
+        let since = asked(Some(0));
+        assert_eq!(since, Changed { mark: 2, changes: vec![row.clone(), Change::View(view.clone())] });
+        assert_eq!(asked(Some(1)).changes, [Change::View(view.clone())]);
+        assert_eq!(asked(Some(2)), Changed { mark: 2, changes: vec![] });
+        wait_for(store.drop_view(&view)).unwrap();
+        assert_eq!(asked(Some(2)).changes, [Change::Dropped(view.clone())]);
+        assert_eq!(asked(Some(99)).changes, [Change::Everything]);
+
+        let opened = store.opened().unwrap();
+        let mut txn = opened.environment.write_txn().unwrap();
+        changes::note(&opened.environment, &mut txn, &vec![row.clone(); changes::KEPT as usize - 1]).unwrap();
+        txn.commit().unwrap();
+        assert_eq!(asked(Some(3)).changes.len(), changes::KEPT as usize - 1);
+        assert_eq!(asked(Some(2)).changes, [Change::Everything]);
+        let mut txn = opened.environment.write_txn().unwrap();
+        changes::note(&opened.environment, &mut txn, &vec![row; 2 * changes::KEPT as usize]).unwrap();
+        txn.commit().unwrap();
+        assert_eq!(asked(Some(4)).changes, [Change::Everything]);
+        let txn = opened.environment.env.read_txn().unwrap();
+        assert_eq!(opened.environment.changes.len(&txn).unwrap(), changes::KEPT);
+    }
+}
