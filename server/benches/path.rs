@@ -213,7 +213,7 @@ async fn stages(http: SocketAddr) -> String {
     let mut page = String::new();
     connection.read_to_string(&mut page).await.unwrap();
     let value = |name: &str, stage: &str| -> Option<f64> {
-        let start = format!("twinstore_serve_stage_seconds_{name}{{face=\"grpc\",stage=\"{stage}\"}} ");
+        let start = format!("twinstore_serve_stage_seconds_{name}{{protocol=\"grpc\",stage=\"{stage}\"}} ");
         page.lines().find_map(|line| line.strip_prefix(&start)?.parse().ok())
     };
     let mean = |stage: &&str| {

@@ -9,13 +9,13 @@ use feature::VersionId;
 use tokio::time::Instant;
 
 use crate::error::{Code, ServeError};
-use crate::metrics::{Ended, Face, Metrics, Outcome, ServiceMetrics, Stage};
+use crate::metrics::{Ended, Metrics, Outcome, Protocol, ServiceMetrics, Stage};
 use crate::notice::{Notice, SERVICE};
 use crate::served::Served;
 
 /// A request that is being answered.
 pub(crate) struct Call {
-    face: Face,
+    protocol: Protocol,
     metrics: Arc<Metrics>,
     allowed: Duration,
     began: Instant,
@@ -38,9 +38,9 @@ struct Head {
 
 impl Call {
     /// A request that begins now and may take this long.
-    pub fn begin(face: Face, metrics: &Arc<Metrics>, allowed: Duration) -> Self {
+    pub fn begin(protocol: Protocol, metrics: &Arc<Metrics>, allowed: Duration) -> Self {
         Self {
-            face,
+            protocol,
             metrics: Arc::clone(metrics),
             allowed,
             began: Instant::now(),
@@ -123,7 +123,7 @@ impl Drop for Call {
     fn drop(&mut self) {
         let outcome = self.outcome.get().copied().unwrap_or(Outcome::Abandoned);
         self.metrics.record(&Ended {
-            face: self.face,
+            protocol: self.protocol,
             service: self.service.get().map(Arc::as_ref),
             outcome,
             nanos: self.nanos(),

@@ -4,6 +4,7 @@
 //! them, and hands it those that are good, which makes them durable. It writes no store: the rows come into both stores by the way that every
 //! stream goes.
 
+mod refused_row;
 mod rows;
 mod sink;
 
@@ -14,7 +15,7 @@ use feature::{VersionId, excerpt};
 use online::Reader;
 use tokio::time::{sleep, timeout_at};
 
-pub use self::rows::RefusedRow;
+pub use self::refused_row::RefusedRow;
 pub(crate) use self::rows::{Checked, Table};
 pub use self::sink::{
     Appending, Judged, Judging, PushSource, PushView, RefusedByView, Sink, SinkError, Taken,

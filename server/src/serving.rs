@@ -1,4 +1,4 @@
-//! What all faces share: the catalog, the store, the clock, and the bounds of one server.
+//! What all protocols share: the catalog, the store, the clock, and the bounds of one server.
 
 use std::any::Any;
 use std::future::Future;
@@ -20,7 +20,7 @@ use crate::error::{Code, ServeError};
 use crate::first_use::{BeginUse, NotRecorded};
 use crate::limits::Limits;
 use crate::metrics::{
-    DeprecatedCounts, Exposition, Face, Metrics, PushCounts, Sample, SampleKind, ServiceMetrics, Stage,
+    DeprecatedCounts, Exposition, Metrics, Protocol, PushCounts, Sample, SampleKind, ServiceMetrics, Stage,
 };
 use crate::push::Sink;
 use crate::served::Served;
@@ -189,9 +189,9 @@ impl<R: Reader> Serving<R> {
     }
 
     /// A request that begins now; its caller waits this long, or does not say.
-    pub(crate) fn begin(&self, face: Face, waits: Option<std::time::Duration>) -> Call {
+    pub(crate) fn begin(&self, protocol: Protocol, waits: Option<std::time::Duration>) -> Call {
         let most = self.limits.request_timeout;
-        Call::begin(face, &self.metrics, waits.map_or(most, |waits| waits.min(most)))
+        Call::begin(protocol, &self.metrics, waits.map_or(most, |waits| waits.min(most)))
     }
 
     /// The features that a request asks for, at the moment that it names, or now.

@@ -20,14 +20,14 @@ use super::{Asking, FeastAnswer, FeastAsked, answer};
 use crate::call::Call;
 use crate::error::ServeError;
 use crate::grpc::{to_status, waits, with_metadata};
-use crate::metrics::{Face, Stage};
+use crate::metrics::{Protocol, Stage};
 use crate::serving::Serving;
 
-/// Feast's service on top of what all faces share.
-pub(crate) struct FeastGrpcFace<R>(pub Arc<Serving<R>>);
+/// Feast's service on top of what all protocols share.
+pub(crate) struct FeastMethods<R>(pub Arc<Serving<R>>);
 
 #[tonic::async_trait]
-impl<R: Reader + 'static> ServingService for FeastGrpcFace<R> {
+impl<R: Reader + 'static> ServingService for FeastMethods<R> {
     async fn get_feast_serving_info(
         &self,
         _request: Request<GetFeastServingInfoRequest>,
@@ -40,7 +40,7 @@ impl<R: Reader + 'static> ServingService for FeastGrpcFace<R> {
         &self,
         request: Request<GetOnlineFeaturesRequest>,
     ) -> Result<Response<GetOnlineFeaturesResponse>, Status> {
-        let call = self.0.begin(Face::FeastGrpc, waits(request.metadata()));
+        let call = self.0.begin(Protocol::FeastGrpc, waits(request.metadata()));
         let answer = self.answer(&call, request.into_inner()).await;
         call.ended(&answer);
         answer.map(|answer| with_metadata(&call, answer)).map_err(|error| {
@@ -50,7 +50,7 @@ impl<R: Reader + 'static> ServingService for FeastGrpcFace<R> {
     }
 }
 
-impl<R: Reader> FeastGrpcFace<R> {
+impl<R: Reader> FeastMethods<R> {
     async fn answer(
         &self,
         call: &Call,

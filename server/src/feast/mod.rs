@@ -1,8 +1,8 @@
-//! The face of a Feast server, so that a program written for Feast reads from here unchanged: the same
-//! names, shapes and statuses. Where Feast gives an answer that is wrong, this face gives the right
-//! one; `docs/from-feast.md` says where that is.
+//! The protocols of a Feast server, so that a program written for Feast reads from here unchanged: the same names, shapes
+//! and statuses. Where Feast gives an answer that is wrong, this server gives the right one; `docs/from-feast.md` says where that is.
 
 mod choice;
+mod feast_exchange;
 mod grpc;
 mod http;
 mod json;
@@ -19,7 +19,7 @@ use read::{FeatureColumn, FeatureRequest, Features, RequestColumn};
 
 pub(crate) use self::choice::Asking;
 use self::choice::Choice;
-pub(crate) use self::grpc::FeastGrpcFace;
+pub(crate) use self::grpc::FeastMethods;
 pub(crate) use self::http::routes;
 use crate::call::Call;
 use crate::error::ServeError;

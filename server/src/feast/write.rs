@@ -13,11 +13,11 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::choice::view_and_version;
-use super::http::{answered, parsed};
+use super::feast_exchange::{answered, parsed};
 use super::json::FeastJson;
 use super::refusal::Refusal;
 use crate::error::ServeError;
-use crate::http::{self, Columns, HttpFace};
+use crate::http::{self, Columns, HttpState};
 use crate::push::{self, Asking, PushSource, PushView, Table, Wait};
 
 /// The column of the event time, as Feast's client calls it whatever it is called in the source.
@@ -40,17 +40,17 @@ struct WriteBody {
 }
 
 pub(super) async fn push<R: Reader + 'static>(
-    State(face): State<Arc<HttpFace<R>>>,
+    State(state): State<Arc<HttpState<R>>>,
     request: Request,
 ) -> Response {
-    answered(&face, request, async |call, request| {
-        let body: PushBody = parsed(&face, call, request, &["push_source_name", "df"]).await?;
+    answered(&state, request, async |call, request| {
+        let body: PushBody = parsed(&state, call, request, &["push_source_name", "df"]).await?;
         if let Some(to) = body.to.filter(|to| !DESTINATIONS.contains(&to.as_str())) {
             return Err(no_destination(&to));
         }
         let name = &body.push_source_name;
         if let Err(ServeError::UnknownSource { source_name, .. }) =
-            face.serving.catalog().services().source(name)
+            state.serving.catalog().services().source(name)
         {
             let message = format!("Unable to find push source '{source_name}'.");
             return Err(Refusal::Said(
@@ -61,26 +61,26 @@ pub(super) async fn push<R: Reader + 'static>(
         }
         let asking = Asking { source: name, wait: Wait::Online, is_whole: true, view: None };
         let table = |source: &PushSource| table(source, None, body.df);
-        push::push(&face.serving, call, &asking, table).await?;
+        push::push(&state.serving, call, &asking, table).await?;
         Ok(Response::new(Empty::empty()))
     })
     .await
 }
 
 pub(super) async fn write_to_online_store<R: Reader + 'static>(
-    State(face): State<Arc<HttpFace<R>>>,
+    State(state): State<Arc<HttpState<R>>>,
     request: Request,
 ) -> Response {
-    answered(&face, request, async |call, request| {
-        let body: WriteBody = parsed(&face, call, request, &["feature_view_name", "df"]).await?;
-        let id = view(&face, &body.feature_view_name)?;
-        let Some(source) = face.serving.catalog().services().source_of(&id) else {
+    answered(&state, request, async |call, request| {
+        let body: WriteBody = parsed(&state, call, request, &["feature_view_name", "df"]).await?;
+        let id = view(&state, &body.feature_view_name)?;
+        let Some(source) = state.serving.catalog().services().source_of(&id) else {
             return Err(ServeError::NotHere("writing to an on-demand view").into());
         };
         let name = source.name.to_string();
         let asking = Asking { source: &name, wait: Wait::Online, is_whole: true, view: Some(&id) };
         let table = |source: &PushSource| table(source, Some(&id), body.df);
-        push::push(&face.serving, call, &asking, table).await?;
+        push::push(&state.serving, call, &asking, table).await?;
         Ok(http::json(StatusCode::OK, &Json::Null))
     })
     .await
@@ -97,9 +97,9 @@ fn no_destination(to: &str) -> Refusal {
 }
 
 /// The view of this name: its highest version, or the one that is named.
-fn view<R: Reader>(face: &HttpFace<R>, written: &str) -> Result<VersionId, Refusal> {
+fn view<R: Reader>(state: &HttpState<R>, written: &str) -> Result<VersionId, Refusal> {
     const LONGEST_CHARS: usize = 80;
-    let services = face.serving.catalog().services();
+    let services = state.serving.catalog().services();
     let found = view_and_version(written)
         .zip(services.views())
         .and_then(|((name, version), views)| views.find(name, version).ok().cloned());

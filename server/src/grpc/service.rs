@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 use online::Reader;
 use proto::v1::feature_store_server::SERVICE_NAME;
 use proto::v1::{GetFeaturesResponse, PushResponse};
-use read::ReadResult;
 use tonic::body::Body;
 use tonic::codec::{BufferSettings, Codec, EncodeBuf, Encoder};
 use tonic::codegen::{BoxFuture, Service, http};
@@ -17,9 +16,10 @@ use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::{Request, Response, Status};
 use tonic_prost::{ProstCodec, ProstDecoder};
 
+use super::answer;
+use super::methods::{GrpcMethods, Reply};
 use super::requests::{FeaturesRequest, RowsRequest};
-use super::{GrpcFace, answer, with_headers};
-use crate::call::Call;
+use super::status::with_headers;
 use crate::metrics::Stage;
 
 /// The paths of the methods.
@@ -30,12 +30,12 @@ const HEAD_BYTES: usize = 64;
 /// How much of an answer is sent at once, in bytes.
 const SENT_BYTES: usize = 32 << 10;
 
-/// The service on top of what all faces share.
-pub(super) struct FeatureStore<R>(Arc<GrpcFace<R>>);
+/// The service on top of what all protocols share.
+pub(super) struct FeatureStore<R>(Arc<GrpcMethods<R>>);
 
 impl<R> FeatureStore<R> {
-    pub fn new(face: GrpcFace<R>) -> Self {
-        Self(Arc::new(face))
+    pub fn new(methods: GrpcMethods<R>) -> Self {
+        Self(Arc::new(methods))
     }
 }
 
@@ -80,9 +80,9 @@ impl<R: Reader + 'static> UnaryService<FeaturesRequest> for FeatureStore<R> {
     type Future = BoxFuture<Response<Reply>, Status>;
 
     fn call(&mut self, request: Request<FeaturesRequest>) -> Self::Future {
-        let face = Arc::clone(&self.0);
+        let methods = Arc::clone(&self.0);
         Box::pin(async move {
-            let reply = face.get_features(request).await?;
+            let reply = methods.get_features(request).await?;
             let headers = reply.call.headers();
             Ok(with_headers(headers, reply))
         })
@@ -97,15 +97,9 @@ impl<R: Reader + 'static> UnaryService<RowsRequest> for Pushes<R> {
     type Future = BoxFuture<Response<PushResponse>, Status>;
 
     fn call(&mut self, request: Request<RowsRequest>) -> Self::Future {
-        let face = Arc::clone(&self.0.0);
-        Box::pin(async move { face.push(request).await.map(Response::new) })
+        let methods = Arc::clone(&self.0.0);
+        Box::pin(async move { methods.push(request).await.map(Response::new) })
     }
-}
-
-/// An answer that waits to be written, and the call that ends when it is.
-pub(super) struct Reply {
-    pub answered: ReadResult,
-    pub call: Call,
 }
 
 /// Requests as generated code reads them, answers as they lie in memory.

@@ -10,7 +10,7 @@ use online::Reader;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{HttpFace, answered, json, parsed};
+use super::exchange::{HttpState, answered, json, parsed};
 use crate::call::Call;
 use crate::error::ServeError;
 use crate::metrics::Stage;
@@ -18,10 +18,10 @@ use crate::push::{self, Asking, PushSource, Pushed, RefusedRow, Table, Wait};
 use crate::serving::Serving;
 
 pub(super) async fn push<R: Reader + 'static>(
-    State(face): State<Arc<HttpFace<R>>>,
+    State(state): State<Arc<HttpState<R>>>,
     request: Request,
 ) -> Result<Response, ServeError> {
-    answered(&face.serving, request, async |call, request| answer(&face.serving, call, request).await).await
+    answered(&state.serving, request, async |call, request| answer(&state.serving, call, request).await).await
 }
 
 async fn answer<R: Reader>(

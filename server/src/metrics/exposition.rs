@@ -74,7 +74,7 @@ impl Exposition {
         self.text
     }
 
-    /// Names of services, faces and codes hold nothing that would have to be escaped.
+    /// Names of services, protocols and codes hold nothing that would have to be escaped.
     fn line(&mut self, name: &str, labels: &[(&str, &str)], more: &[(&str, &str)], value: f64) {
         self.text.push_str(name);
         let mut open = '{';

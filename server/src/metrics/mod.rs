@@ -18,22 +18,22 @@ use crate::error::Code;
 
 /// How a request came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Face {
+pub(crate) enum Protocol {
     Grpc,
     Http,
     FeastGrpc,
     FeastHttp,
 }
 
-impl Face {
-    const ALL: [Face; 4] = [Face::Grpc, Face::Http, Face::FeastGrpc, Face::FeastHttp];
+impl Protocol {
+    const ALL: [Protocol; 4] = [Protocol::Grpc, Protocol::Http, Protocol::FeastGrpc, Protocol::FeastHttp];
 
     fn name(self) -> &'static str {
         match self {
-            Face::Grpc => "grpc",
-            Face::Http => "http",
-            Face::FeastGrpc => "feast_grpc",
-            Face::FeastHttp => "feast_http",
+            Protocol::Grpc => "grpc",
+            Protocol::Http => "http",
+            Protocol::FeastGrpc => "feast_grpc",
+            Protocol::FeastHttp => "feast_http",
         }
     }
 }
@@ -158,8 +158,8 @@ const ENTITIES: &[u64] = &[1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_0
 
 /// What is counted for one service.
 pub(crate) struct ServiceMetrics {
-    /// By face and outcome.
-    requests: [[AtomicU64; Outcome::COUNT]; Face::ALL.len()],
+    /// By protocol and outcome.
+    requests: [[AtomicU64; Outcome::COUNT]; Protocol::ALL.len()],
     nanos: Histogram,
 }
 
@@ -177,8 +177,8 @@ impl Default for ServiceMetrics {
 }
 
 impl ServiceMetrics {
-    fn record(&self, face: Face, outcome: Outcome, nanos: u64) {
-        let counter = self.requests.get(face as usize).and_then(|face| face.get(outcome.place()));
+    fn record(&self, protocol: Protocol, outcome: Outcome, nanos: u64) {
+        let counter = self.requests.get(protocol as usize).and_then(|protocol| protocol.get(outcome.place()));
         if let Some(counter) = counter {
             counter.fetch_add(1, Ordering::Relaxed);
         }
@@ -188,7 +188,7 @@ impl ServiceMetrics {
 
 /// What a request was, once it has ended.
 pub(crate) struct Ended<'a> {
-    pub face: Face,
+    pub protocol: Protocol,
     /// Counted apart where its service was never found.
     pub service: Option<&'a ServiceMetrics>,
     pub outcome: Outcome,
@@ -200,8 +200,8 @@ pub(crate) struct Ended<'a> {
 /// What is counted for a whole server.
 pub(crate) struct Metrics {
     unknown: ServiceMetrics,
-    stages: [[Histogram; Stage::COUNT]; Face::ALL.len()],
-    entities: [Histogram; Face::ALL.len()],
+    stages: [[Histogram; Stage::COUNT]; Protocol::ALL.len()],
+    entities: [Histogram; Protocol::ALL.len()],
 }
 
 impl Default for Metrics {
@@ -218,12 +218,14 @@ impl Default for Metrics {
 impl Metrics {
     /// Counts a request that has ended.
     pub fn record(&self, ended: &Ended<'_>) {
-        ended.service.unwrap_or(&self.unknown).record(ended.face, ended.outcome, ended.nanos);
-        let stages = self.stages.get(ended.face as usize).into_iter().flatten();
+        ended.service.unwrap_or(&self.unknown).record(ended.protocol, ended.outcome, ended.nanos);
+        let stages = self.stages.get(ended.protocol as usize).into_iter().flatten();
         for (histogram, nanos) in stages.zip(&ended.stages_nanos).filter(|(_, nanos)| **nanos > 0) {
             histogram.observe(*nanos);
         }
-        if let (Some(histogram), Some(entities)) = (self.entities.get(ended.face as usize), ended.entities) {
+        if let (Some(histogram), Some(entities)) =
+            (self.entities.get(ended.protocol as usize), ended.entities)
+        {
             histogram.observe(entities);
         }
     }
@@ -232,13 +234,14 @@ impl Metrics {
     pub fn expose<'a>(&'a self, page: &mut Exposition, mut services: Vec<(String, &'a ServiceMetrics)>) {
         services.push(("unknown".to_owned(), &self.unknown));
         let requests = "twinstore_serve_requests_total";
-        page.family(requests, "counter", "Requests that have ended, by service, face and code");
+        page.family(requests, "counter", "Requests that have ended, by service, protocol and code");
         for (service, metrics) in &services {
-            for (face, by_outcome) in Face::ALL.iter().zip(&metrics.requests) {
+            for (protocol, by_outcome) in Protocol::ALL.iter().zip(&metrics.requests) {
                 for (code, counter) in Outcome::names().zip(by_outcome) {
                     let count = counter.load(Ordering::Relaxed);
                     if count > 0 {
-                        let labels = [("service", service.as_str()), ("face", face.name()), ("code", code)];
+                        let labels =
+                            [("service", service.as_str()), ("protocol", protocol.name()), ("code", code)];
                         page.sample(requests, &labels, count as f64);
                     }
                 }
@@ -250,17 +253,21 @@ impl Metrics {
             page.histogram(seconds, &[("service", service)], &metrics.nanos, NANOS);
         }
         let stage_seconds = "twinstore_serve_stage_seconds";
-        page.family(stage_seconds, "histogram", "What the time of a request goes into, by face and stage");
-        for (face, stages) in Face::ALL.iter().zip(&self.stages) {
+        page.family(
+            stage_seconds,
+            "histogram",
+            "What the time of a request goes into, by protocol and stage",
+        );
+        for (protocol, stages) in Protocol::ALL.iter().zip(&self.stages) {
             for (stage, histogram) in Stage::ALL.iter().zip(stages) {
-                let labels = [("face", face.name()), ("stage", stage.name())];
+                let labels = [("protocol", protocol.name()), ("stage", stage.name())];
                 page.histogram(stage_seconds, &labels, histogram, NANOS);
             }
         }
         let entities = "twinstore_serve_request_entities";
-        page.family(entities, "histogram", "Entities in one request, by face");
-        for (face, histogram) in Face::ALL.iter().zip(&self.entities) {
-            page.histogram(entities, &[("face", face.name())], histogram, 1.0);
+        page.family(entities, "histogram", "Entities in one request, by protocol");
+        for (protocol, histogram) in Protocol::ALL.iter().zip(&self.entities) {
+            page.histogram(entities, &[("protocol", protocol.name())], histogram, 1.0);
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use feature::{Field, Value, VersionId, excerpt, nearest};
+use feature::{Field, Value, excerpt, nearest};
 use read::{
     RequestColumn,
     json::{AsJson, from_json, needed},
@@ -14,6 +14,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
+use super::refused_row::RefusedRow;
 use super::sink::PushSource;
 use crate::error::ServeError;
 
@@ -29,38 +30,6 @@ pub(crate) struct Checked {
     pub rows: Vec<Vec<u8>>,
     pub indexes: Vec<usize>,
     pub refused: Vec<RefusedRow>,
-}
-
-/// A row that was refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefusedRow {
-    /// Its index in the push, from 0.
-    pub index: usize,
-    /// The view that refuses it; none where no view can read it.
-    pub view: Option<VersionId>,
-    /// The kind of reason where a view refuses it, and everything that is wrong with it.
-    pub reason: String,
-}
-
-impl RefusedRow {
-    /// As messages say it: rows are numbered from 1.
-    pub fn sentence(&self) -> String {
-        match &self.view {
-            Some(view) => format!("row {}: {view}: {}", self.index + 1, self.reason),
-            None => format!("row {}: {}", self.index + 1, self.reason),
-        }
-    }
-}
-
-impl Serialize for RefusedRow {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut row = serializer.serialize_map(Some(4))?;
-        row.serialize_entry("index", &self.index)?;
-        row.serialize_entry("row", &(self.index + 1))?;
-        row.serialize_entry("view", &self.view)?;
-        row.serialize_entry("reason", &self.reason)?;
-        row.end()
-    }
 }
 
 impl Table {

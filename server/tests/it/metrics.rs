@@ -18,15 +18,15 @@ async fn requests_are_counted_by_service_face_and_code_and_timed_by_stage() {
     assert_eq!((ask("late_arrival").await, ask("late_arrival@1").await), (200, 200));
     assert_eq!(ask("nothing").await, 404);
     let lines = [
-        r#"twinstore_serve_requests_total{service="late_arrival@1",face="http",code="OK"} 2"#,
-        r#"twinstore_serve_requests_total{service="unknown",face="http",code="NOT_FOUND"} 1"#,
+        r#"twinstore_serve_requests_total{service="late_arrival@1",protocol="http",code="OK"} 2"#,
+        r#"twinstore_serve_requests_total{service="unknown",protocol="http",code="NOT_FOUND"} 1"#,
         r#"twinstore_serve_request_seconds_count{service="late_arrival@1"} 2"#,
-        r#"twinstore_serve_request_entities_bucket{face="http",le="1"} 0"#,
-        r#"twinstore_serve_request_entities_bucket{face="http",le="2"} 2"#,
-        r#"twinstore_serve_request_entities_sum{face="http"} 4"#,
-        r#"twinstore_serve_stage_seconds_count{face="http",stage="probe"} 2"#,
-        r#"twinstore_serve_stage_seconds_count{face="http",stage="merge"} 2"#,
-        r#"twinstore_serve_stage_seconds_count{face="http",stage="encode"} 2"#,
+        r#"twinstore_serve_request_entities_bucket{protocol="http",le="1"} 0"#,
+        r#"twinstore_serve_request_entities_bucket{protocol="http",le="2"} 2"#,
+        r#"twinstore_serve_request_entities_sum{protocol="http"} 4"#,
+        r#"twinstore_serve_stage_seconds_count{protocol="http",stage="probe"} 2"#,
+        r#"twinstore_serve_stage_seconds_count{protocol="http",stage="merge"} 2"#,
+        r#"twinstore_serve_stage_seconds_count{protocol="http",stage="encode"} 2"#,
         "twinstore_serve_store_up 1",
         "# TYPE twinstore_serve_stage_seconds histogram",
     ];

@@ -8,12 +8,9 @@ use super::modules::{ModulePath, Modules};
 use super::tree::{Tree, Violation};
 use super::{hold, in_samples};
 
-/// Crates in which files still use each other; a crate leaves this list once it has no cycle.
-const TANGLED: [&str; 1] = ["server"];
-
 fn files_do_not_use_each_other(tree: &Tree) -> Vec<Violation> {
     let mut found = Vec::new();
-    for krate in product_crates(tree).filter(|krate| !TANGLED.contains(krate)) {
+    for krate in product_crates(tree) {
         let modules = Modules::of(tree, krate);
         let uses = modules.uses();
         for cycle in cycles(&uses) {

@@ -1,0 +1,61 @@
+//! What gRPC says of a call beside its messages: how long the caller waits, what the head of the answer says, and why
+//! it is refused.
+
+use std::time::Duration;
+
+use tonic::metadata::MetadataMap;
+use tonic::{Response, Status};
+
+use crate::call::Call;
+use crate::error::{Code, ServeError};
+
+/// How long the caller waits, where it says so: a little less than that, so that the refusal arrives
+/// before it has left.
+pub(crate) fn waits(metadata: &MetadataMap) -> Option<Duration> {
+    const LONGEST_MARGIN: Duration = Duration::from_millis(20);
+    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let (unit_at, unit) = text.char_indices().next_back()?;
+    // The protocol allows eight digits.
+    let number = text.get(..unit_at).filter(|digits| (1..=8).contains(&digits.len()))?;
+    let number: u64 = number.parse().ok()?;
+    let waits = match unit {
+        'H' => Duration::from_secs(number * 3_600),
+        'M' => Duration::from_secs(number * 60),
+        'S' => Duration::from_secs(number),
+        'm' => Duration::from_millis(number),
+        'u' => Duration::from_micros(number),
+        'n' => Duration::from_nanos(number),
+        _ => return None,
+    };
+    Some(waits - (waits / 10).min(LONGEST_MARGIN))
+}
+
+/// An answer with what the head of its call says.
+pub(crate) fn with_metadata<T>(call: &Call, answer: T) -> Response<T> {
+    with_headers(call.headers(), answer)
+}
+
+pub(super) fn with_headers<T>(headers: Vec<(&'static str, String)>, answer: T) -> Response<T> {
+    let mut response = Response::new(answer);
+    for (name, value) in headers {
+        // They hold visible ASCII characters alone.
+        if let Ok(value) = value.parse() {
+            response.metadata_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+pub(crate) fn to_status(error: &ServeError) -> Status {
+    let code = match error.code() {
+        Code::InvalidArgument => tonic::Code::InvalidArgument,
+        Code::NotFound => tonic::Code::NotFound,
+        Code::FailedPrecondition => tonic::Code::FailedPrecondition,
+        Code::ResourceExhausted | Code::Overloaded => tonic::Code::ResourceExhausted,
+        Code::Unavailable => tonic::Code::Unavailable,
+        Code::DeadlineExceeded => tonic::Code::DeadlineExceeded,
+        Code::Unimplemented => tonic::Code::Unimplemented,
+        Code::Internal => tonic::Code::Internal,
+    };
+    Status::new(code, error.sentence())
+}

@@ -1,0 +1,170 @@
+//! What all routes share: their state, the body of a request and how long its caller waits, and refusals as JSON.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use feature::excerpt;
+use online::Reader;
+use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout_at;
+
+use crate::call::Call;
+use crate::error::{Code, ServeError};
+use crate::limits::Limits;
+use crate::metrics::{Protocol, Stage};
+use crate::serving::Serving;
+
+/// The header that says how many milliseconds the caller waits.
+const TIMEOUT: &str = "x-request-timeout-ms";
+
+/// What the routes share.
+pub(crate) struct HttpState<R> {
+    pub serving: Arc<Serving<R>>,
+    pub stopping: Arc<AtomicBool>,
+}
+
+/// Counts a request, and gives its answer.
+pub(super) async fn answered<R: Reader>(
+    serving: &Serving<R>,
+    request: Request,
+    answer: impl AsyncFnOnce(&Call, Request) -> Result<Response, ServeError>,
+) -> Result<Response, ServeError> {
+    let waits = waits(request.headers());
+    let call = serving.begin(Protocol::Http, waits.as_ref().ok().copied().flatten());
+    let answer = match waits {
+        Ok(_) => answer(&call, request).await,
+        Err(error) => Err(error),
+    };
+    call.ended(&answer);
+    answer
+}
+
+/// What the body of a request says; else `malformed`, of what is wrong with it.
+pub(super) async fn parsed<B: DeserializeOwned>(
+    limits: &Limits,
+    call: &Call,
+    request: Request,
+    malformed: fn(String) -> ServeError,
+) -> Result<B, ServeError> {
+    const LONGEST_CHARS: usize = 240;
+    let body = body(limits, call, request).await?;
+    let parsed = serde_json::from_slice(&body)
+        .map_err(|error| malformed(excerpt(&error.to_string(), LONGEST_CHARS).into_owned()))?;
+    call.end_of(Stage::Parse);
+    Ok(parsed)
+}
+
+/// How long the caller waits, where it says so.
+pub(crate) fn waits(headers: &HeaderMap) -> Result<Option<Duration>, ServeError> {
+    let Some(text) = headers.get(TIMEOUT) else { return Ok(None) };
+    let millis = text.to_str().ok().and_then(|text| text.trim().parse().ok());
+    millis.map(Duration::from_millis).map(Some).ok_or_else(|| {
+        ServeError::Malformed(format!("the header `{TIMEOUT}` is not a number of milliseconds"))
+    })
+}
+
+/// The body of a request, as far as its caller waits for it.
+pub(crate) async fn body(limits: &Limits, call: &Call, request: Request) -> Result<Bytes, ServeError> {
+    let body = timeout_at(call.deadline(), Bytes::from_request(request, &())).await;
+    body.map_err(|_| ServeError::Malformed("its body did not arrive in time".to_owned()))?.map_err(
+        |rejection| match rejection {
+            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
+                ServeError::TooManyBytes { limit: limits.max_request_bytes }
+            }
+            rejection => ServeError::Malformed(rejection.body_text()),
+        },
+    )
+}
+
+/// Columns of values by name; a name that is given twice is refused.
+#[derive(Default)]
+pub(crate) struct Columns(pub Vec<(String, Vec<serde_json::Value>)>);
+
+impl<'de> Deserialize<'de> for Columns {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Columns;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(r#"columns as in {"name": [value, …]}"#)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Columns, A::Error> {
+                let mut columns: Vec<(String, Vec<serde_json::Value>)> = Vec::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    if columns.iter().any(|(known, _)| *known == name) {
+                        return Err(A::Error::custom(format!("the column `{name}` is given twice")));
+                    }
+                    let values = map.next_value().map_err(|error: A::Error| {
+                        A::Error::custom(format!("the column `{name}`: {error}"))
+                    })?;
+                    columns.push((name, values));
+                }
+                Ok(Columns(columns))
+            }
+        }
+
+        deserializer.deserialize_map(Pairs)
+    }
+}
+
+impl IntoResponse for ServeError {
+    fn into_response(self) -> Response {
+        refusal(status(self.code()), &self)
+    }
+}
+
+pub(crate) fn status(code: Code) -> StatusCode {
+    match code {
+        Code::InvalidArgument => StatusCode::BAD_REQUEST,
+        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::FailedPrecondition => StatusCode::CONFLICT,
+        Code::ResourceExhausted => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+        Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+        Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
+        Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+pub(super) fn refusal(status: StatusCode, error: &ServeError) -> Response {
+    let refused = error.refused();
+    let error = serde_json::json!({
+        "code": error.code().name(),
+        "message": error.to_string(),
+        "help": error.help(),
+    });
+    if refused.is_empty() {
+        return json(status, &serde_json::json!({"error": error}));
+    }
+    json(status, &serde_json::json!({"error": error, "taken": 0, "refused": refused}))
+}
+
+/// An answer with what its head says.
+pub(crate) fn with_headers(call: &Call, mut response: Response) -> Response {
+    for (name, value) in call.headers() {
+        // They hold visible ASCII characters alone.
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    match serde_json::to_vec(body) {
+        Ok(body) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
