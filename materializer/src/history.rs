@@ -34,6 +34,6 @@ mod text_records;
 mod text_rows;
 
 pub use event_range::EventRange;
-pub use heads::{HEAD_ROWS, Heads, Misfit, heads};
+pub use heads::{Heads, Misfit, heads};
 pub use load_report::{FileRead, LoadReport};
-pub use survey::{ColumnKind, SAMPLE_ROWS, Surveyed, SurveyedColumn, source_paths, survey};
+pub use survey::{ColumnKind, Surveyed, SurveyedColumn, source_paths, survey};

@@ -50,15 +50,15 @@ mod stream_start;
 pub use error::{FeedError, Halt, MaterializerError};
 pub use first_use::{BeginningUse, FirstUse, NotUsable};
 pub use history::{
-    ColumnKind, EventRange, FileRead, HEAD_ROWS, Heads, LoadReport, Misfit, SAMPLE_ROWS, Surveyed,
-    SurveyedColumn, heads, source_paths, survey,
+    ColumnKind, EventRange, FileRead, Heads, LoadReport, Misfit, Surveyed, SurveyedColumn, heads,
+    source_paths, survey,
 };
 pub use materializer::{Materializer, Target};
 pub use rows::record::Record;
 pub use schema_registry::SchemaRegistry;
 pub use stream::{
     Appended, Arrival, BadRowLimit, BadRows, Bounds, CheckedTopic, Event, FaultInjection, FaultPoint, Feed,
-    Guard, Kafka, KafkaSettings, LatencyStage, Located, Move, PartitionReport, Protocol, PushError, PushFeed,
-    PushLog, PushOutcome, PushValidator, PushWriter, Pushed, Refused, RefusedRow, ReplayReport, Step,
-    StreamMetrics, StreamOptions, StreamReport, check_topic, follow, read_up_to, unsettled,
+    Guard, Kafka, KafkaSettings, LatencyStage, PartitionReport, PushError, PushFeed, PushLog, PushOutcome,
+    PushValidator, PushWriter, Pushed, Refused, RefusedRow, ReplayReport, StreamMetrics, StreamOptions,
+    StreamReport, check_topic, follow, read_up_to, unsettled,
 };

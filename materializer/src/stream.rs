@@ -22,7 +22,7 @@ pub use fault_injection::{FaultInjection, FaultPoint, Guard};
 pub use feed::{Arrival, Feed};
 pub use follower::{StreamOptions, follow};
 pub use kafka::{Kafka, KafkaSettings};
-pub use protocol::{BadRowLimit, BadRows, Bounds, Event, Located, Move, Protocol, Refused, Step};
+pub use protocol::{BadRowLimit, BadRows, Bounds, Event, Refused};
 pub use push::{
     Appended, CheckedTopic, PushError, PushFeed, PushLog, PushWriter, Pushed, check_topic, read_up_to,
 };

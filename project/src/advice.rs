@@ -31,7 +31,6 @@ impl ProjectError {
             Self::Registry(error) => error.advice(),
             Self::Offline(error) => error.advice(),
             Self::Expression(error) => error.advice(),
-            Self::Transform(error) => error.advice(),
             Self::Online(error) => error.advice(),
             Self::Materializer(error) => error.advice(),
             Self::Push(error) => error.advice(),

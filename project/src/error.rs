@@ -355,9 +355,6 @@ pub enum ProjectError {
     /// An expression does not compile.
     #[error(transparent)]
     Expression(#[from] transform::ExpressionError),
-    /// Rows cannot be transformed.
-    #[error(transparent)]
-    Transform(#[from] transform::TransformError),
     /// Columns cannot be compared.
     #[error(transparent)]
     Columns(#[from] arrow::error::ArrowError),

@@ -27,12 +27,6 @@ impl Project {
         Ok(Self { folder: folder.to_owned(), settings: Settings::read(folder)?, clock })
     }
 
-    /// The same project with these settings instead of those that were read.
-    #[must_use]
-    pub fn with_settings(self, settings: Settings) -> Self {
-        Self { settings, ..self }
-    }
-
     /// The same project, changed by this person or program where its settings do not say by whom.
     #[must_use]
     pub fn with_default_actor(mut self, actor: impl FnOnce() -> String) -> Self {

@@ -11,4 +11,4 @@ mod streams;
 pub(crate) use board::Board;
 pub(crate) use stream::stream;
 pub use stream::{FollowStreams, FollowedView, StreamFailure, StreamOutcome};
-pub(crate) use streams::{StreamSetup, Streams, ViewStreamOptions, share};
+pub(crate) use streams::{StreamSetup, Streams, ViewStreamOptions, bad_row_limit};

@@ -1,5 +1,7 @@
 //! What an online row has folded that the log does not have: a stream writes a row before it commits what it folded.
 
+use std::collections::HashMap;
+
 use offline::Log;
 use online::{Layout, PackedRow};
 
@@ -18,18 +20,38 @@ pub(crate) enum Ahead {
     OfStream,
 }
 
-impl Ahead {
-    /// Of a row's bytes, as the online store has them.
-    pub(crate) async fn of(log: &Log, layout: &Layout, row: &[u8]) -> Result<Self, MaterializerError> {
-        let positions = PackedRow::new(layout, row).and_then(|row| row.positions());
+/// What one snapshot of a log has of its stream. Each partition's offset is read from the log once.
+pub(crate) struct Reached<'a> {
+    log: &'a Log,
+    layout: &'a Layout,
+    /// The first offset of a partition that the log does not have; `None` if it has nothing of the partition.
+    next: HashMap<u32, Option<u64>>,
+}
+
+impl<'a> Reached<'a> {
+    pub(crate) fn by(log: &'a Log, layout: &'a Layout) -> Self {
+        Self { log, layout, next: HashMap::new() }
+    }
+
+    /// What a row, as the online store has it, has folded beyond the log.
+    pub(crate) async fn ahead(&mut self, row: &[u8]) -> Result<Ahead, MaterializerError> {
+        let positions = PackedRow::new(self.layout, row).and_then(|row| row.positions());
         let Ok(positions) = positions else { return Ok(Ahead::No) };
         for (partition, offset) in positions.partitions() {
-            let next: Option<u64> = markers::read_number(log, &markers::next_offset(*partition)).await?;
-            if next.is_none_or(|next| *offset >= next) {
+            if self.next(*partition).await?.is_none_or(|next| *offset >= next) {
                 return Ok(Ahead::OfStream);
             }
         }
-        let newest = log.version().map(|version| Folded::Committed(version).position());
+        let newest = self.log.version().map(|version| Folded::Committed(version).position());
         Ok(if positions.history() > newest { Ahead::OfHistory } else { Ahead::No })
+    }
+
+    async fn next(&mut self, partition: u32) -> Result<Option<u64>, MaterializerError> {
+        if let Some(next) = self.next.get(&partition) {
+            return Ok(*next);
+        }
+        let next = markers::read_number(self.log, &markers::next_offset(partition)).await?;
+        self.next.insert(partition, next);
+        Ok(next)
     }
 }

@@ -11,7 +11,7 @@ use feature::{EntityKey, Micros, View};
 use offline::{BatchPoint, Log};
 use online::{Entities as Known, Layout, Mender, Mending, Outcome, Read};
 
-use super::ahead::Ahead;
+use super::ahead::{Ahead, Reached};
 use super::entities::{Entities, Folded, PackedEntity, ROWS_A_PASS, hash};
 use super::writing::ROWS_A_WRITE;
 use crate::error::MaterializerError;
@@ -88,8 +88,9 @@ impl<W: Mender> Rebuild<'_, W> {
             let is_over = began.elapsed() >= PATIENCE;
             let mut over = Open::new();
             let mut waiting = Open::new();
+            let mut reached = Reached::by(log, &self.layout);
             for (key, row) in open {
-                match Ahead::of(log, &self.layout, &row).await? {
+                match reached.ahead(&row).await? {
                     Ahead::OfHistory if is_over => over.insert(key, row),
                     Ahead::No => over.insert(key, row),
                     Ahead::OfStream | Ahead::OfHistory => waiting.insert(key, row),

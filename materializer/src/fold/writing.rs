@@ -8,7 +8,7 @@ use feature::{EntityKey, Micros, View};
 use offline::{BatchPoint, Log};
 use online::{Layout, Outcome, Read, Reader, Replacement, Writer};
 
-use super::ahead::Ahead;
+use super::ahead::{Ahead, Reached};
 use super::entities::{Entities, Folded};
 use crate::error::MaterializerError;
 
@@ -68,10 +68,10 @@ impl<W: Reader + Writer, C: Fn() -> Micros> FoldWriter<'_, W, C> {
     ) -> Result<MaterializerError, MaterializerError> {
         let view = log.view().id.clone();
         let keys: Vec<EntityKey> = conflicts.into_iter().collect();
-        let mut ahead = 0;
+        let (mut ahead, mut reached) = (0, Reached::by(log, layout));
         for found in self.online.read(&[Read { view: &view, keys: &keys }]).await? {
             for row in found.rows().flatten() {
-                ahead += usize::from(Ahead::of(log, layout, row).await? == Ahead::OfStream);
+                ahead += usize::from(reached.ahead(row).await? == Ahead::OfStream);
             }
         }
         Ok(match ahead {

@@ -203,6 +203,7 @@ impl Protocol {
     }
 
     /// Whether a flush is under way: changes of the assignment have to wait.
+    #[cfg(test)]
     pub fn is_flushing(&self) -> bool {
         self.phase != Phase::Receiving
     }

@@ -23,6 +23,7 @@ use datafusion::physical_plan::{
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 
+use crate::blocking::blocking;
 use crate::error::OfflineError;
 use crate::join::log_reader::Reading;
 use crate::join::memory::{bytes_of_labels, rows_that_fit};
@@ -274,7 +275,7 @@ impl Parts {
         let Some(spine) = self.next_spine().await? else { return Ok(None) };
         let (spec, reading) = (self.spec.clone(), self.reading.clone());
         let timer = self.measured.join_time.timer();
-        let joined = blocking(move || join(&spec, spine, &reading)).await?;
+        let joined = on_a_thread(move || join(&spec, spine, &reading)).await?;
         timer.done();
         self.measured.note(&self.reading, joined.rows());
         Ok(Some(Arc::new(joined)))
@@ -323,7 +324,7 @@ fn batches(joined: Arc<Joined>, at_a_time: usize) -> impl Stream<Item = Result<R
     let ranges: Vec<Range<usize>> = starts.map(|start| start..rows.min(start + BATCH_ROWS)).collect();
     let made = futures::stream::iter(ranges).map(move |range| {
         let joined = joined.clone();
-        blocking(move || joined.batch(range))
+        on_a_thread(move || joined.batch(range))
     });
     made.buffered(at_a_time)
 }
@@ -351,12 +352,9 @@ fn whole_batches(
     })
 }
 
-/// Does work on a thread of its own; a panic there goes on here.
-async fn blocking<T: Send + 'static>(
+/// Does work on a thread of its own, with its error as DataFusion carries it.
+async fn on_a_thread<T: Send + 'static>(
     work: impl FnOnce() -> std::result::Result<T, OfflineError> + Send + 'static,
 ) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(|error| DataFusionError::External(Box::new(error))),
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-    }
+    blocking(work).await.map_err(|error| DataFusionError::External(Box::new(error)))
 }

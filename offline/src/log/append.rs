@@ -74,9 +74,9 @@ impl Appender<'_> {
         let mut writer = self.writer.take().ok_or(OfflineError::Cancelled)?;
         let (writer, written) = blocking_future(move || async move {
             let written = writer.write(batch).await;
-            (writer, written)
+            Ok::<_, OfflineError>((writer, written))
         })
-        .await;
+        .await?;
         self.writer = Some(writer);
         written.map_err(|error| self.table.failed(error))
     }

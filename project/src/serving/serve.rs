@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use feature::{Canary, Micros, Name, ServicePlan, ServiceRef, Span, VersionId};
+use materializer::BadRowLimit;
 use online::{HotTier, Reader, Store};
 use read::FeatureReader;
 use registry::{Kind, Registered, Registry, RegistryError, Using};
@@ -24,7 +25,7 @@ use crate::error::ProjectError;
 use crate::project::Project;
 use crate::pushing::{PushSources, ServedAt, Topics};
 use crate::run::{Event, Run};
-use crate::streaming::{Board, StreamSetup, Streams, ViewStreamOptions, share};
+use crate::streaming::{Board, StreamSetup, Streams, ViewStreamOptions, bad_row_limit};
 
 /// How often the registry is asked whether it has changed.
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
@@ -86,7 +87,7 @@ struct Began {
 }
 
 async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, ProjectError> {
-    share(options.max_bad_share)?;
+    let bad_row_limit = bad_row_limit(options.max_bad_share)?;
     let registered = project.registered().await?;
     let settings = &project.settings.serve;
     let addresses = Addresses {
@@ -105,7 +106,7 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
         generation: registered.generation(),
         catalog: Arc::new(Catalog::new(services)),
         sources,
-        streams: streams(project, options, &board, run).await?,
+        streams: streams(project, options.follows_streams.then_some(bad_row_limit), &board, run).await?,
         board,
         tier: None,
         unfollowed: Arc::default(),
@@ -117,17 +118,15 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
 /// None yet; none at all where topics are Kafka's, or are left to others.
 async fn streams(
     project: &Project,
-    options: &Serve,
+    follows: Option<BadRowLimit>,
     board: &Arc<Board>,
     run: &Run,
 ) -> Result<Option<Streams>, ProjectError> {
-    if !options.follows_streams || !project.has_topics_on_disk() {
-        return Ok(None);
-    }
+    let Some(bad_row_limit) = follows.filter(|_| project.has_topics_on_disk()) else { return Ok(None) };
     let each = ViewStreamOptions {
         flush_rows: FLUSH_ROWS,
         flush_after: FLUSH_AFTER,
-        max_bad_share: options.max_bad_share,
+        bad_row_limit,
         fold_bytes: FOLD_BYTES,
         until_caught_up: false,
         faults: Arc::default(),

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::board::Board;
 use super::metrics;
-use super::streams::{Ending, StreamSetup, Streams, ViewStreamOptions, share};
+use super::streams::{Ending, StreamSetup, Streams, ViewStreamOptions, bad_row_limit};
 use crate::error::ProjectError;
 use crate::fault_injection;
 use crate::project::Project;
@@ -128,7 +128,7 @@ pub(crate) async fn stream(
 }
 
 async fn start(project: &Project, options: &FollowStreams, run: &Run) -> Result<Started, ProjectError> {
-    share(options.max_bad_share)?;
+    let bad_row_limit = bad_row_limit(options.max_bad_share)?;
     let registered = project.registered().await?;
     let targets = targets_with(&registered, &options.views, |source| source.stream.is_some())?;
     if targets.is_empty() {
@@ -144,7 +144,7 @@ async fn start(project: &Project, options: &FollowStreams, run: &Run) -> Result<
     let each = ViewStreamOptions {
         flush_rows: options.flush_rows,
         flush_after: options.flush_after,
-        max_bad_share: options.max_bad_share,
+        bad_row_limit,
         fold_bytes: options.fold_bytes,
         until_caught_up: options.until_caught_up,
         faults,

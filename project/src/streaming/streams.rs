@@ -41,9 +41,8 @@ pub(crate) struct ViewStreamOptions {
     pub(crate) flush_rows: usize,
     /// How long a row may wait for others.
     pub(crate) flush_after: Span,
-    /// The share of bad rows, from 0 to 1, beyond which a partition of Kafka is not read any more, and one on disk is
-    /// noted.
-    pub(crate) max_bad_share: f64,
+    /// The share of bad rows beyond which a partition of Kafka is not read any more, and one on disk is noted.
+    pub(crate) bad_row_limit: BadRowLimit,
     /// Bytes that the folds of one view may take in memory.
     pub(crate) fold_bytes: usize,
     /// Whether to stop once everything is read that the topics hold now.
@@ -154,7 +153,6 @@ impl Streams {
         stop: &Arc<AtomicBool>,
     ) -> Result<StreamOptions, ProjectError> {
         let options = &self.setup.options;
-        let share = share(options.max_bad_share)?;
         Ok(StreamOptions {
             bounds: Bounds {
                 rows: options.flush_rows,
@@ -164,9 +162,9 @@ impl Streams {
                 longest_rest: LONGEST_REST,
             },
             bad_row_limit: match feed {
-                FeedSettings::Kafka(_) => share,
+                FeedSettings::Kafka(_) => options.bad_row_limit,
                 // Many push who know nothing of each other: the bad rows of one hold up no other.
-                FeedSettings::Disk { .. } => share.noting(),
+                FeedSettings::Disk { .. } => options.bad_row_limit.noting(),
             },
             max_fold_bytes: options.fold_bytes,
             metrics: watch.clone(),
@@ -304,8 +302,8 @@ impl FeedSettings {
     }
 }
 
-/// How many of a view's rows may be bad.
-pub(crate) fn share(max_bad_share: f64) -> Result<BadRowLimit, ProjectError> {
+/// The limit of bad rows that a share from 0 to 1 stands for.
+pub(crate) fn bad_row_limit(max_bad_share: f64) -> Result<BadRowLimit, ProjectError> {
     if !(0.0..=1.0).contains(&max_bad_share) {
         return Err(ProjectError::BadShare);
     }

@@ -131,8 +131,11 @@ impl MultipartUpload for Parts {
 
     async fn abort(&mut self) -> Result<()> {
         let upload = self.upload.take();
-        blocking(move || drop(upload)).await;
-        Ok(())
+        let dropped = move || {
+            drop(upload);
+            Ok(())
+        };
+        blocking(dropped).await
     }
 }
 
