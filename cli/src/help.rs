@@ -21,6 +21,15 @@ pub fn in_commands(topic: &HelpTopic) -> String {
         HelpTopic::Serve => "start it with `twinstore serve`".to_owned(),
         HelpTopic::ServeAgain => "restart `twinstore serve`".to_owned(),
         HelpTopic::OtherOutput => "name another file with --out".to_owned(),
+        HelpTopic::RebuildOnline(Some(view)) => format!("run `twinstore online rebuild {view}`"),
+        HelpTopic::RebuildOnline(None) => "run `twinstore online rebuild`".to_owned(),
+        HelpTopic::CatchUp(view) => {
+            format!("run `twinstore stream {view} --until-caught-up` or the server, then this again")
+        }
+        HelpTopic::FollowStreams => "start `twinstore stream`".to_owned(),
+        HelpTopic::DeadLetters(view) => {
+            format!("`twinstore dead-letter list {view}` shows them, and --max-bad-share allows more")
+        }
     }
 }
 

@@ -55,4 +55,12 @@ pub enum HelpTopic {
     ServeAgain,
     /// Write the result to another file.
     OtherOutput,
+    /// Write online rows again from the log: those of a view, or all.
+    RebuildOnline(Option<VersionId>),
+    /// Follow the stream of a view until everything is in the log.
+    CatchUp(VersionId),
+    /// Follow streams.
+    FollowStreams,
+    /// Look at the dead letters of a view.
+    DeadLetters(VersionId),
 }

@@ -240,7 +240,7 @@ pub enum MaterializerError {
     },
     /// A stream was ended between its online write and its commit, and was not started again.
     #[error(
-        "the online rows of {entities} entities of {view} have rows of its stream that its log does not have yet, as a stream was ended before it committed them: run `twinstore stream {view} --until-caught-up` or the server, then this again"
+        "the online rows of {entities} entities of {view} have rows of its stream that its log does not have yet, as a stream was ended before it committed them: let the stream catch up, then run this again"
     )]
     AheadOfLog {
         /// The view.
@@ -358,6 +358,11 @@ impl MaterializerError {
     pub fn help(&self) -> Option<HelpTopic> {
         match self {
             Self::Offline(error) => error.help(),
+            Self::Online(error) => error.help(),
+            Self::AheadOfLog { view, .. } => Some(HelpTopic::CatchUp(view.clone())),
+            Self::Halted { view, halt: Halt::TooManyBad { .. }, .. } => {
+                Some(HelpTopic::DeadLetters(view.clone()))
+            }
             Self::NeverBackfilled { view } | Self::History { view, .. } => {
                 Some(HelpTopic::Backfill(view.clone()))
             }
@@ -388,13 +393,12 @@ fn stopped(topic: &str, view: &VersionId, halt: &Halt) -> String {
         ),
         Halt::Beyond { partition, next, end } => format!(
             "partition {partition} of `{topic}` ends at offset {end}, and the log has all before {next}: the topic was \
-             emptied or made anew; restore it, or define {}@{}",
+             emptied or created again; restore it, or define {}@{}",
             view.name,
             view.version + 1
         ),
         Halt::TooManyBad { partition, bad, rows } => format!(
-            "{bad} of the newest {rows} rows of partition {partition} of `{topic}` are bad; see `twinstore dead-letter list {view}`, mend what produces \
-             them, or allow more with --max-bad-share, and stream again: nothing is lost"
+            "{bad} of the newest {rows} rows of partition {partition} of `{topic}` are bad; correct what produces them, or raise the limit of bad rows, and stream again: nothing is lost"
         ),
     }
 }

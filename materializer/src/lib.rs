@@ -60,5 +60,5 @@ pub use stream::{
     Appended, Arrival, BadRowLimit, BadRows, Bounds, CheckedTopic, Event, FaultInjection, FaultPoint, Feed,
     Guard, Kafka, KafkaSettings, LatencyStage, PartitionReport, PushError, PushFeed, PushLog, PushOutcome,
     PushValidator, PushWriter, Pushed, Refused, RefusedRow, ReplayReport, StreamMetrics, StreamOptions,
-    StreamReport, check_topic, follow, read_up_to, unsettled,
+    StreamReport, check_topic, expose_streams, follow, read_up_to, unsettled,
 };

@@ -28,5 +28,5 @@ pub use push::{
 };
 pub use push_validator::{PushOutcome, PushValidator, RefusedRow};
 pub use replay::{ReplayReport, unsettled};
-pub use stream_metrics::{LatencyStage, StreamMetrics};
+pub use stream_metrics::{LatencyStage, StreamMetrics, expose as expose_streams};
 pub use stream_report::{PartitionReport, StreamReport};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use feature::{Advice, EntityKey, VersionId};
+use feature::{Advice, EntityKey, HelpTopic, VersionId};
 use thiserror::Error;
 
 /// An online store or a packed row that cannot do what was asked.
@@ -54,9 +54,9 @@ pub enum OnlineError {
         /// The newest format known here.
         known: u32,
     },
-    /// Rebuild: the bytes are no packed row of the view.
+    /// Rebuild: the bytes are not a valid packed row of the view.
     #[error(
-        "a packed row of {view} is damaged ({what}): run `twinstore online rebuild {view}`, which writes the view's online rows again from the log"
+        "a packed row of {view} is damaged ({what}): rebuild the view's online rows, which writes them again from the log"
     )]
     Damaged {
         /// The view.
@@ -66,7 +66,7 @@ pub enum OnlineError {
     },
     /// Rebuild: the row of one entity is not what was written. Others are read on.
     #[error(
-        "the online row of {view} under the key {} is damaged ({what}): run `twinstore online rebuild {view}`, which writes it again from the log",
+        "the online row of {view} under the key {} is damaged ({what}): rebuild the view's online rows, which writes it again from the log",
         .key.as_bytes().escape_ascii()
     )]
     DamagedRow {
@@ -79,7 +79,7 @@ pub enum OnlineError {
     },
     /// Rebuild: rows of the view were lost, so whether an entity that is not there ever was is not known.
     #[error(
-        "the online store has lost rows of {view}, so that an entity that it does not find may have been there: run `twinstore online rebuild {view}`, which writes them again from the log"
+        "the online store has lost rows of {view}, so that an entity that it does not find may have been there: rebuild the view's online rows, which writes them again from the log"
     )]
     LostRows {
         /// The view.
@@ -87,7 +87,7 @@ pub enum OnlineError {
     },
     /// Rebuild: the store's file is not what was written.
     #[error(
-        "the online store's file {} is damaged ({what}): run `twinstore online rebuild`, which puts it aside and writes a new one from the log",
+        "the online store's file {} is damaged ({what}): rebuild the online store, which puts the file aside and writes a new one from the log",
         .file.display()
     )]
     DamagedFile {
@@ -119,6 +119,17 @@ impl OnlineError {
             | OnlineError::LostRows { .. }
             | OnlineError::DamagedFile { .. }
             | OnlineError::TooLarge { .. } => Advice::Stop,
+        }
+    }
+
+    /// The operation that ends the error, if there is one.
+    pub fn help(&self) -> Option<HelpTopic> {
+        match self {
+            OnlineError::Damaged { view, .. }
+            | OnlineError::DamagedRow { view, .. }
+            | OnlineError::LostRows { view } => Some(HelpTopic::RebuildOnline(Some(view.clone()))),
+            OnlineError::DamagedFile { .. } => Some(HelpTopic::RebuildOnline(None)),
+            _ => None,
         }
     }
 

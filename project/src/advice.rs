@@ -34,7 +34,7 @@ impl ProjectError {
             Self::Online(error) => error.advice(),
             Self::Materializer(error) => error.advice(),
             Self::Push(error) => error.advice(),
-            Self::Serve(ServeError::Read(ReadError::Store(error))) => error.advice(),
+            Self::Serve(error) => error.advice(),
             _ => Advice::Correct,
         }
     }
@@ -50,6 +50,10 @@ impl ProjectError {
             Self::SpineIsOutput { .. } => Some(HelpTopic::OtherOutput),
             Self::NoRowsToDraw { view } => Some(HelpTopic::Backfill(view.clone())),
             Self::Offline(error) => error.help(),
+            Self::Online(error) => error.help(),
+            Self::Push(error) => error.help(),
+            Self::Topic { source, .. } => source.help(),
+            Self::Serve(ServeError::Read(ReadError::Store(error))) => error.help(),
             Self::Materializer(error) => error.help(),
             Self::PushedInPart { source, .. } => source.help(),
             _ => None,

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use feature::{Name, VersionId, excerpt, nearest};
+use feature::{Advice, Name, VersionId, excerpt, nearest};
 use read::ReadError;
 use thiserror::Error;
 
@@ -196,7 +196,7 @@ pub enum ServeError {
         /// Why.
         source: io::Error,
     },
-    /// A face of the server has ended of itself.
+    /// A part of the server has ended of itself.
     #[error("the server has stopped: {0}")]
     Stopped(String),
 }
@@ -268,14 +268,14 @@ const fn code_of(error: &ReadError) -> Code {
 fn help_of(error: &ReadError) -> String {
     match error {
         ReadError::Misfit { service, .. } => {
-            format!("`twinstore registry show {service}` lists what the service takes and gives")
+            format!("the registered definition of {service} lists what the service takes and gives")
         }
         ReadError::TooManyEntities { .. } => "split the entities over several requests".to_owned(),
         ReadError::TooEarly { .. } => {
-            "ask for a later moment, or ask the offline store with `twinstore training-set`".to_owned()
+            "ask for a later moment, or build a training set, which reads the offline store".to_owned()
         }
-        ReadError::Store(_) => "`twinstore verify` looks into it".to_owned(),
-        ReadError::Evaluate { .. } => "`twinstore plan` checks its expressions".to_owned(),
+        ReadError::Store(_) => "verify the stores of the project".to_owned(),
+        ReadError::Evaluate { .. } => "plan its definitions again, which checks the expressions".to_owned(),
         _ => "report it with the request that shows it".to_owned(),
     }
 }
@@ -312,6 +312,27 @@ impl ServeError {
         }
     }
 
+    /// Whether the fault is the server's, and not the request's: the same request may be answered later, or an operator
+    /// has to look.
+    pub const fn is_of_server(&self) -> bool {
+        matches!(self.code(), Code::Overloaded | Code::Unavailable | Code::DeadlineExceeded | Code::Internal)
+    }
+
+    /// What a caller does next.
+    pub const fn advice(&self) -> Advice {
+        match self {
+            ServeError::Read(ReadError::Store(error)) => error.advice(),
+            ServeError::Bind { .. } => Advice::Correct,
+            // Sent again, its rows might be there twice.
+            ServeError::Unsure { .. } => Advice::Stop,
+            _ => match self.code() {
+                Code::Overloaded | Code::Unavailable | Code::DeadlineExceeded => Advice::Retry,
+                Code::Internal => Advice::Stop,
+                _ => Advice::Correct,
+            },
+        }
+    }
+
     /// What to do, in half a sentence.
     pub fn help(&self) -> String {
         match self {
@@ -322,20 +343,19 @@ impl ServeError {
             ServeError::Malformed(_) => {
                 r#"write it as {"service": "name", "entities": {"key": ["a", "b"]}}"#.to_owned()
             }
-            ServeError::UnknownService { .. } => "`twinstore registry list` names all services".to_owned(),
+            ServeError::UnknownService { .. } => "the registry lists all services".to_owned(),
             ServeError::Retired { .. } => "ask for another version, or by the service's own name".to_owned(),
             ServeError::OtherThanTrained { same: Some(same), .. } => format!("ask for {same}, which has it"),
             ServeError::OtherThanTrained { service, .. } => {
                 format!("no version of {} that is served has it: train the model on one", service.name)
             }
-            ServeError::UnknownView { .. } => "`twinstore registry list` names all views".to_owned(),
-            ServeError::UnknownSource { .. } => "`twinstore registry list` names all sources".to_owned(),
+            ServeError::UnknownView { .. } => "the registry lists all views".to_owned(),
+            ServeError::UnknownSource { .. } => "the registry lists all sources".to_owned(),
             ServeError::NotPushable { .. } => {
-                "`twinstore registry list` names all sources; rows of history come in by `materialize`"
-                    .to_owned()
+                "the registry lists all sources; rows of history are materialized".to_owned()
             }
             ServeError::MisfitRows { source_name, .. } => {
-                format!("`twinstore registry show {source_name}` lists its columns")
+                format!("the registered definition of {source_name} lists its columns")
             }
             ServeError::TooManyRows { .. } => "split the rows over several pushes".to_owned(),
             ServeError::Full { .. } | ServeError::NotTaken { .. } => {
@@ -351,19 +371,17 @@ impl ServeError {
                 "do not push them again; look after the stream of the view".to_owned()
             }
             ServeError::UnknownFeature { view, .. } => {
-                format!("`twinstore registry show {view}` lists its features")
+                format!("the registered definition of {view} lists its features")
             }
             ServeError::NotAReference(_) => "write it as `view:feature` or `view@2:feature`".to_owned(),
             ServeError::Collision(_) => "ask with `full_feature_names`".to_owned(),
             ServeError::Apart(_) => "ask for them in several requests, or define a service".to_owned(),
             ServeError::NotHere(_) => {
-                "load rows with `twinstore backfill`, `materialize` or `stream`".to_owned()
+                "load rows by a backfill, by materializing them, or from a stream".to_owned()
             }
             ServeError::UnknownRoute(_) => "use POST /v1/features, POST /v1/push or GET /health".to_owned(),
             ServeError::TooManyBytes { .. } => "split it into several requests".to_owned(),
-            ServeError::Busy { .. } => {
-                "ask again a little later, or run one more `twinstore serve`".to_owned()
-            }
+            ServeError::Busy { .. } => "ask again a little later, or run one more server".to_owned(),
             ServeError::Late { .. } => "ask again, for fewer entities at once".to_owned(),
             ServeError::Moved { .. } => "ask again: the server takes it on within a second".to_owned(),
             ServeError::Broken(_) => "report it with the request that shows it".to_owned(),

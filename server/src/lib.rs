@@ -48,7 +48,6 @@ pub use catalog::{Catalog, Services};
 pub use error::{Code, ServeError};
 pub use first_use::{BeginUse, BeginningUse, NotRecorded};
 pub use limits::Limits;
-pub use metrics::{Sample, SampleKind};
 pub use notice::Notice;
 pub use push::{
     Appending, Judged, Judging, PushSource, PushView, PushedRows, RefusedByView, RefusedRow, Sink, SinkError,

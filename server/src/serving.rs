@@ -6,6 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use exposition::{Page, Sample, SampleKind};
 use feature::{Micros, VersionId, excerpt};
 use futures::FutureExt;
 use online::{OnlineError, Reader};
@@ -19,9 +20,7 @@ use crate::catalog::{Catalog, Services};
 use crate::error::{Code, ServeError};
 use crate::first_use::{BeginUse, NotRecorded};
 use crate::limits::Limits;
-use crate::metrics::{
-    DeprecatedCounts, Exposition, Metrics, Protocol, PushCounts, Sample, SampleKind, ServiceMetrics, Stage,
-};
+use crate::metrics::{DeprecatedCounts, Metrics, Protocol, PushCounts, ServiceMetrics, Stage};
 use crate::push::Sink;
 use crate::served::Served;
 
@@ -31,7 +30,7 @@ type Unfollowed = Box<dyn Fn() -> Option<(Micros, String)> + Send + Sync>;
 /// What whoever wires a server adds to its metrics.
 type Samples = Box<dyn Fn() -> Vec<Sample> + Send + Sync>;
 /// Whole families of metrics that are added, as Prometheus reads them.
-type Page = Box<dyn Fn() -> String + Send + Sync>;
+type MoreText = Box<dyn Fn() -> String + Send + Sync>;
 
 /// Whether something answers in the place of a store that is gone.
 type StandIn = Box<dyn Fn() -> bool + Send + Sync>;
@@ -63,7 +62,7 @@ pub struct Serving<R> {
     of_pushes: Arc<ServiceMetrics>,
     counts: PushCounts,
     sink: Option<Arc<dyn Sink>>,
-    more: Option<Page>,
+    more: Option<MoreText>,
     samples: Option<Samples>,
     stand_in: Option<StandIn>,
     degraded: Option<Degraded>,
@@ -313,7 +312,7 @@ impl<R: Reader> Serving<R> {
 
     /// All metrics, as Prometheus reads them.
     pub(crate) fn exposition(&self) -> String {
-        let mut page = Exposition::default();
+        let mut page = Page::default();
         let services = self.catalog.services();
         let readers =
             services.readers().map(|reader| (reader.plan().id.to_string(), reader.metrics().as_ref()));

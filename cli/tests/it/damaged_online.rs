@@ -125,7 +125,7 @@ fn a_server_refuses_damaged_rows_counts_them_and_answers_again_after_a_rebuild()
     flip_rows(&project);
     let (status, refusal) = server.post("/v1/features", &body);
     assert_eq!(status, 500, "{refusal}");
-    says(&refusal.to_string(), &["is damaged (", "twinstore online rebuild"]);
+    says(&refusal.to_string(), &["is damaged (", "rebuild the "]);
     assert!(server.get("/metrics").contains("twinstore_serve_damaged_rows_total 1\n"));
     project.ok("online rebuild");
     let answer = server.waits_for(&body, |status, _| status == 200);

@@ -171,7 +171,7 @@ fn columns_are_pushed_over_grpc() {
     assert_eq!(read(&server, &json!([1, 2]))["clicks"]["values"], json!([2, null]));
     let refused = over_grpc(&server, request(&["visitor"])).unwrap_err();
     assert_eq!(refused.code(), tonic::Code::InvalidArgument);
-    says(refused.message(), &["row 1: the column `at`", "row 3: ", "registry show clicks"]);
+    says(refused.message(), &["row 1: the column `at`", "row 3: ", "the registered definition of clicks"]);
     let mut wrong = request(&["at", "ms"]);
     wrong.columns.insert("visitr".to_owned(), values(Kind::Int64s(Int64s { values: vec![1] }), &[]));
     wrong.columns.insert("page".to_owned(), values(Kind::Int64s(Int64s { values: vec![1, 2, 3] }), &[]));

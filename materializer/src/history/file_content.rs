@@ -7,7 +7,6 @@
 //! seconds before it was hashed no fingerprint is recorded, and it is hashed again the next time.
 
 use std::fs::{self, File};
-use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 
 use feature::Micros;
@@ -111,15 +110,8 @@ impl FileIdentity {
 /// The first 63 bits of the SHA-256 of a file's bytes.
 fn hash(file: &SourceFile) -> Result<i64, MaterializerError> {
     let failed = |error: std::io::Error| MaterializerError::file(&file.path, error);
-    let mut opened = File::open(&file.path).map_err(failed)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match opened.read(&mut buffer).map_err(failed)? {
-            0 => return Ok(first_63_bits(&hash.finalize().into())),
-            read => hash.update(buffer.split_at(read).0),
-        }
-    }
+    let digest = File::open(&file.path).and_then(offline::digest_of);
+    digest.map(|digest| first_63_bits(&digest)).map_err(failed)
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! Metrics of a stream while it runs: how long its rows take from their events to each step, and its report, for any
 //! thread that reads them.
 
-use std::fmt::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use exposition::{Histogram, Page};
 use feature::{Micros, VersionId};
 
-use super::stream_report::StreamReport;
+use super::stream_report::{PartitionReport, StreamReport};
 use crate::rows::accepted::AcceptedRows;
 use crate::rows::record::Record;
 
@@ -52,7 +52,7 @@ impl LatencyStage {
 }
 
 /// The upper edges of the histograms' buckets, in microseconds.
-const EDGES: [i64; 15] = [
+const EDGES: &[u64] = &[
     5_000,
     10_000,
     25_000,
@@ -71,42 +71,16 @@ const EDGES: [i64; 15] = [
 ];
 
 /// Histograms of how long rows took, by stage, and the report as of the newest flush. Several threads may read them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct StreamMetrics {
-    /// By stage, in their order.
-    stages: Mutex<[Histogram; LatencyStage::ALL.len()]>,
+    /// By stage, in their order; in microseconds.
+    stages: [Histogram; LatencyStage::ALL.len()],
     report: Mutex<Option<StreamReport>>,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Histogram {
-    buckets: [u64; EDGES.len() + 1],
-    count: u64,
-    sum_us: i64,
-}
-
-impl Histogram {
-    fn add(&mut self, micros: i64) {
-        let micros = micros.max(0);
-        let bucket = EDGES.partition_point(|edge| *edge < micros);
-        if let Some(count) = self.buckets.get_mut(bucket) {
-            *count += 1;
-        }
-        self.count += 1;
-        self.sum_us = self.sum_us.saturating_add(micros);
-    }
-
-    /// The upper edge of the bucket that holds this share of the rows.
-    fn quantile(&self, share: f64) -> Option<i64> {
-        let wanted = (self.count as f64 * share).ceil() as u64;
-        let mut seen = 0;
-        for (bucket, count) in self.buckets.iter().enumerate() {
-            seen += count;
-            if seen >= wanted && self.count > 0 {
-                return EDGES.get(bucket).copied();
-            }
-        }
-        None
+impl Default for StreamMetrics {
+    fn default() -> Self {
+        Self { stages: LatencyStage::ALL.map(|_| Histogram::new(EDGES)), report: Mutex::default() }
     }
 }
 
@@ -141,7 +115,6 @@ impl StreamMetrics {
         else {
             return;
         };
-        let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
         for (origin, event_time) in accepted.origins.iter().zip(&accepted.event_times) {
             let Some(record) = records.get(*origin) else { continue };
             let Record { timestamp, received_at, .. } = record;
@@ -153,8 +126,9 @@ impl StreamMetrics {
                 (LatencyStage::Committed, committed_at.since(acknowledged)),
                 (LatencyStage::Readable, acknowledged.since(*timestamp)),
             ] {
-                if let Some(histogram) = stages.get_mut(stage as usize) {
-                    histogram.add(micros);
+                if let Some(histogram) = self.stages.get(stage as usize) {
+                    // A clock that is behind gives times before the event.
+                    histogram.observe(u64::try_from(micros).unwrap_or(0));
                 }
             }
         }
@@ -163,20 +137,18 @@ impl StreamMetrics {
     /// The upper edge, in microseconds, of the bucket that holds this share of a stage's rows; `None` if there are no
     /// rows, or if it is beyond the last edge.
     pub fn quantile(&self, stage: LatencyStage, share: f64) -> Option<i64> {
-        let stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
-        stages.get(stage as usize)?.quantile(share)
+        self.stages.get(stage as usize)?.quantile(share).and_then(|edge| i64::try_from(edge).ok())
     }
 
     /// How many rows took how long in each stage since the stream began: the stage, the upper edge of the bucket in
     /// microseconds, `None` beyond the last, and the rows in it. Empty buckets are left out.
     pub fn counted(&self) -> Vec<(LatencyStage, Option<i64>, u64)> {
-        let stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
-        let of = |(stage, histogram): (&LatencyStage, &Histogram)| {
-            let buckets = histogram.buckets.iter().enumerate().filter(|(_, rows)| **rows > 0);
-            let stage = *stage;
-            buckets.map(move |(bucket, rows)| (stage, EDGES.get(bucket).copied(), *rows)).collect::<Vec<_>>()
+        let of = |(stage, histogram): (LatencyStage, &Histogram)| {
+            let buckets: Vec<_> = histogram.buckets().filter(|(_, rows)| *rows > 0).collect();
+            let edge = |edge: Option<u64>| edge.and_then(|edge| i64::try_from(edge).ok());
+            buckets.into_iter().map(move |(bound, rows)| (stage, edge(bound), rows))
         };
-        LatencyStage::ALL.iter().zip(stages.iter()).flat_map(of).collect()
+        LatencyStage::ALL.into_iter().zip(&self.stages).flat_map(of).collect()
     }
 
     pub(crate) fn publish(&self, report: &StreamReport) {
@@ -187,74 +159,95 @@ impl StreamMetrics {
     pub fn report(&self) -> Option<StreamReport> {
         self.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
 
-    /// Everything in the text format of Prometheus, without `# TYPE` lines; times in seconds.
-    pub fn prometheus(&self, view: &VersionId) -> String {
-        let mut text = String::new();
-        // A string takes whatever is written to it.
-        self.write_histograms(view, &mut text).unwrap_or_default();
-        if let Some(report) = self.report() {
-            write_counters(&report, &mut text).unwrap_or_default();
-        }
-        text
-    }
-
-    fn write_histograms(&self, view: &VersionId, text: &mut String) -> std::fmt::Result {
-        let stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
-        let counted =
-            LatencyStage::ALL.iter().zip(stages.iter()).filter(|(_, histogram)| histogram.count > 0);
-        for (stage, histogram) in counted {
-            let labels = format!("view=\"{view}\",stage=\"{}\"", stage.name());
-            let mut below = 0;
-            for (edge, count) in EDGES.iter().zip(&histogram.buckets) {
-                below += count;
-                let edge = seconds(*edge);
-                writeln!(text, "twinstore_stream_seconds_bucket{{{labels},le=\"{edge}\"}} {below}")?;
+/// Writes the metrics of several views' streams onto a page, family by family.
+pub fn expose(views: &[(VersionId, Arc<StreamMetrics>)], page: &mut Page) {
+    let mut has_head = false;
+    for (view, metrics) in views {
+        for (stage, histogram) in LatencyStage::ALL.into_iter().zip(&metrics.stages) {
+            if !histogram.is_empty() && !std::mem::replace(&mut has_head, true) {
+                page.family(SECONDS, "histogram", "How long rows took, by view and stage");
             }
-            let Histogram { count, sum_us, .. } = histogram;
-            writeln!(text, "twinstore_stream_seconds_bucket{{{labels},le=\"+Inf\"}} {count}")?;
-            writeln!(text, "twinstore_stream_seconds_sum{{{labels}}} {}", seconds(*sum_us))?;
-            writeln!(text, "twinstore_stream_seconds_count{{{labels}}} {count}")?;
+            let labels = [("view", view.to_string()), ("stage", stage.name().to_owned())];
+            let labels = labels.each_ref().map(|(name, value)| (*name, value.as_str()));
+            page.histogram(SECONDS, &labels, histogram, MICROS);
         }
-        Ok(())
+    }
+    let reports: Vec<StreamReport> = views.iter().filter_map(|(_, metrics)| metrics.report()).collect();
+    for (name, help, count) in COUNTERS {
+        let samples = reports.iter().map(|report| (view_label(report), count(report) as f64));
+        family(page, &format!("twinstore_stream_{name}_total"), "counter", help, samples.collect());
+    }
+    let refused = reports.iter().flat_map(|report| {
+        let label = |reason: &String| [view_label(report), vec![("reason", reason.clone())]].concat();
+        report.refused.iter().map(move |(reason, count)| (label(reason), *count as f64))
+    });
+    let help = "Rows in the dead letters, by reason";
+    family(page, "twinstore_stream_refused_total", "counter", help, refused.collect());
+    for (name, help, value) in GAUGES {
+        let samples = reports.iter().flat_map(|report| {
+            let label = |number: &u32| [view_label(report), vec![("partition", number.to_string())]].concat();
+            let partitions = report.partitions.iter();
+            partitions.filter_map(move |(number, partition)| Some((label(number), value(partition)?)))
+        });
+        family(page, &format!("twinstore_stream_{name}"), "gauge", help, samples.collect());
     }
 }
 
-fn write_counters(report: &StreamReport, text: &mut String) -> std::fmt::Result {
-    let view = &report.view;
-    for (name, count) in [
-        ("records", report.records),
-        ("rows", report.rows_loaded),
-        ("late", report.late),
-        ("filtered", report.filtered),
-        ("null_keys", report.null_keys),
-        ("commits", report.flushes),
-        ("folded_anew", report.folded_again),
-        ("rebuilt", report.rebuilt),
-    ] {
-        writeln!(text, "twinstore_stream_{name}_total{{view=\"{view}\"}} {count}")?;
+const SECONDS: &str = "twinstore_stream_seconds";
+const MICROS: f64 = 1e6;
+
+type Counter = (&'static str, &'static str, fn(&StreamReport) -> u64);
+type Gauge = (&'static str, &'static str, fn(&PartitionReport) -> Option<f64>);
+type Labels = Vec<(&'static str, String)>;
+
+const COUNTERS: [Counter; 8] = [
+    ("records", "Records that were read", |report| report.records),
+    ("rows", "Rows that are new in the log", |report| report.rows_loaded),
+    ("late", "Rows that came later than the source allows", |report| report.late),
+    ("filtered", "Rows that did not pass the view's condition", |report| report.filtered),
+    ("null_keys", "Rows that were left out because of a null in their key", |report| report.null_keys),
+    ("commits", "Commits of the log", |report| report.flushes),
+    ("folded_again", "Online rows that were folded again because another process changed them", |report| {
+        report.folded_again
+    }),
+    ("rebuilt", "How often the online store had lost rows", |report| report.rebuilt),
+];
+
+const GAUGES: [Gauge; 4] = [
+    ("lag_records", "Records by which the log is behind the topic", |partition| {
+        Some(partition.end.saturating_sub(partition.next) as f64)
+    }),
+    ("too_many_bad", "1 while more of the newest rows are bad than the limit allows", |partition| {
+        Some(f64::from(u8::from(partition.too_many_bad.is_some())))
+    }),
+    ("watermark_seconds", "The newest event time in the log, in seconds since 1970", |partition| {
+        partition.watermark.map(|at| seconds(at.get()))
+    }),
+    ("received_seconds", "When the newest record was received, in seconds since 1970", |partition| {
+        partition.received_at.map(|at| seconds(at.get()))
+    }),
+];
+
+fn view_label(report: &StreamReport) -> Labels {
+    vec![("view", report.view.to_string())]
+}
+
+/// A family, unless it has no samples.
+fn family(page: &mut Page, name: &str, kind: &str, help: &str, samples: Vec<(Labels, f64)>) {
+    if samples.is_empty() {
+        return;
     }
-    for (reason, count) in &report.refused {
-        let reason = reason.replace(['"', '\\', '\n'], "_");
-        writeln!(text, "twinstore_stream_refused_total{{view=\"{view}\",reason=\"{reason}\"}} {count}")?;
+    page.family(name, kind, help);
+    for (labels, value) in samples {
+        let labels: Vec<(&str, &str)> = labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        page.sample(name, &labels, value);
     }
-    for (number, partition) in &report.partitions {
-        let labels = format!("view=\"{view}\",partition=\"{number}\"");
-        let lag = partition.end.saturating_sub(partition.next);
-        writeln!(text, "twinstore_stream_lag_records{{{labels}}} {lag}")?;
-        let is_over = u8::from(partition.too_many_bad.is_some());
-        writeln!(text, "twinstore_stream_too_many_bad{{{labels}}} {is_over}")?;
-        for (name, at) in [("watermark", partition.watermark), ("received", partition.received_at)] {
-            if let Some(at) = at {
-                writeln!(text, "twinstore_stream_{name}_seconds{{{labels}}} {}", seconds(at.get()))?;
-            }
-        }
-    }
-    Ok(())
 }
 
 fn seconds(micros: i64) -> f64 {
-    micros as f64 / 1e6
+    micros as f64 / MICROS
 }
 
 #[cfg(test)]
@@ -262,21 +255,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quantile_is_the_upper_edge_of_the_bucket_that_holds_it() {
-        let mut histogram = Histogram::default();
-        assert_eq!(histogram.quantile(0.5), None);
-        (0..98).for_each(|_| histogram.add(7_000));
-        histogram.add(40_000);
-        histogram.add(i64::MAX);
-        assert_eq!(histogram.quantile(0.5), Some(10_000));
-        assert_eq!(histogram.quantile(0.99), Some(50_000));
-        assert_eq!(histogram.quantile(1.0), None);
-    }
-
-    #[test]
     fn what_prometheus_reads_has_every_bucket_and_counter() {
         let metrics = StreamMetrics::default();
-        metrics.stages.lock().unwrap()[LatencyStage::Readable as usize].add(30_000);
+        metrics.stages[LatencyStage::Readable as usize].observe(30_000);
         let view: VersionId = "clicks@1".parse().unwrap();
         let mut report = StreamReport::new(view.clone());
         report.refused.insert("undecodable".to_owned(), 3);
@@ -285,7 +266,9 @@ mod tests {
         partition.end = 7;
         partition.too_many_bad = Some(crate::stream::BadRows { bad: 9, rows: 10, stopped: false });
         metrics.publish(&report);
-        let text = metrics.prometheus(&view);
+        let mut page = Page::default();
+        expose(&[(view, Arc::new(metrics))], &mut page);
+        let text = page.into_text();
         for line in [
             "twinstore_stream_seconds_bucket{view=\"clicks@1\",stage=\"readable\",le=\"0.025\"} 0",
             "twinstore_stream_seconds_bucket{view=\"clicks@1\",stage=\"readable\",le=\"0.05\"} 1",

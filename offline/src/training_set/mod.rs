@@ -27,6 +27,7 @@ pub use check_files::{CheckedTrainingSets, check_training_sets};
 pub use content_hash::{ColumnHash, ContentHash};
 pub use file_format::FileFormat;
 pub use file_writer::{FileWriter, write_file};
+pub use hashing::digest_of;
 pub use log_range::LogRange;
 pub use manifest::{BuildInfo, Manifest, ManifestSpine, ManifestView};
 pub use opened_file::file_sha256;

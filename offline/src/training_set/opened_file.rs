@@ -11,13 +11,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
-use sha2::{Digest, Sha256};
 
 use crate::error::OfflineError;
-use crate::training_set::hashing::hex;
-
-/// Bytes that are read at a time.
-const BUFFER_BYTES: usize = 1 << 20;
+use crate::training_set::hashing::{digest_of, hex};
 
 /// An open file. Clones share the handle, and each reader has an offset of its own.
 #[derive(Clone, Debug)]
@@ -57,18 +53,8 @@ impl OpenedFile {
 
     /// The SHA-256 of the file's bytes, in hexadecimal.
     pub(crate) fn sha256(&self) -> Result<String, OfflineError> {
-        let (mut hash, mut reader) = (Sha256::new(), self.reader(0));
-        let mut buffer = vec![0; BUFFER_BYTES];
-        loop {
-            match reader.read(&mut buffer) {
-                Ok(0) => return Ok(hex(&hash.finalize())),
-                Ok(read) => {
-                    hash.update(buffer.get(..read).expect("invariant: a read fills the buffer at most"))
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(OfflineError::file("read", &self.path, error)),
-            }
-        }
+        let digest = digest_of(self.reader(0));
+        digest.map(|digest| hex(&digest)).map_err(|error| OfflineError::file("read", &self.path, error))
     }
 }
 

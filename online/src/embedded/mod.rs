@@ -198,7 +198,7 @@ impl Opened {
             return Err(Failed::Known(OnlineError::Unavailable {
                 place: self.environment.path.display().to_string(),
                 reason: format!(
-                    "the rows of {view} are to be written again from the log: `twinstore online rebuild` does so"
+                    "the rows of {view} are to be written again from the log: rebuild the online store"
                 ),
             }));
         }

@@ -5,10 +5,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use exposition::{Sample, SampleKind};
 use feature::{Micros, View};
 use online::{HotTier, Store, TableOptions, TierOptions, TierStats};
 use registry::Registered;
-use server::{Sample, SampleKind};
 
 use crate::error::ProjectError;
 use crate::project::Clock;

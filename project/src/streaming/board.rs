@@ -4,11 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use exposition::Page;
 use feature::VersionId;
-use materializer::StreamMetrics;
-
-/// The line that says types, once for all views.
-const TYPES: &str = "# TYPE twinstore_stream_seconds histogram\n";
+use materializer::{StreamMetrics, expose_streams};
 
 /// How the streams are going.
 #[derive(Debug, Default)]
@@ -46,8 +44,9 @@ impl Board {
 
     /// What the streams count, in the text format of Prometheus.
     pub(crate) fn prometheus(&self) -> String {
-        let views: String = self.entries().iter().map(|(view, entry)| entry.watch.prometheus(view)).collect();
-        if views.is_empty() { views } else { format!("{TYPES}{views}") }
+        let mut page = Page::default();
+        expose_streams(&self.watched(), &mut page);
+        page.into_text()
     }
 
     /// What counts for each view just now.

@@ -8,7 +8,7 @@ use read::ReadError;
 use serde_json::{Value as Json, json};
 
 use crate::error::{Code, ServeError};
-use crate::http;
+use crate::http::{json as json_response, status as http_status};
 
 /// Why a request of a Feast client is not answered.
 pub(crate) enum Refusal {
@@ -63,9 +63,9 @@ impl Refusal {
     /// The response.
     pub fn into_response(self) -> Response {
         match self {
-            Refusal::Unprocessable(detail) => http::json(StatusCode::UNPROCESSABLE_ENTITY, &detail),
+            Refusal::Unprocessable(detail) => json_response(StatusCode::UNPROCESSABLE_ENTITY, &detail),
             Refusal::Said(status, class, message) => raised(status, class, &message),
-            Refusal::Refused(error) => raised(http::status(error.code()), class(&error), &sentence(&error)),
+            Refusal::Refused(error) => raised(http_status(error.code()), class(&error), &sentence(&error)),
         }
     }
 }
@@ -73,7 +73,7 @@ impl Refusal {
 /// What Feast's client raises anew.
 fn raised(status: StatusCode, class: &str, message: &str) -> Response {
     let detail = json!({"module": "feast.errors", "class": class, "message": message});
-    http::json(status, &Json::String(detail.to_string()))
+    json_response(status, &Json::String(detail.to_string()))
 }
 
 /// The class of `feast.errors` that Feast's client raises.

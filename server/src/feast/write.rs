@@ -17,7 +17,7 @@ use super::feast_exchange::{answered, parsed};
 use super::json::FeastJson;
 use super::refusal::Refusal;
 use crate::error::ServeError;
-use crate::http::{self, Columns, HttpState};
+use crate::http::{Columns, HttpState, json as json_response};
 use crate::push::{self, Asking, PushSource, PushView, Table, Wait};
 
 /// The column of the event time, as Feast's client calls it whatever it is called in the source.
@@ -81,7 +81,7 @@ pub(super) async fn write_to_online_store<R: Reader + 'static>(
         let asking = Asking { source: &name, wait: Wait::Online, is_whole: true, view: Some(&id) };
         let table = |source: &PushSource| table(source, Some(&id), body.df);
         push::push(&state.serving, call, &asking, table).await?;
-        Ok(http::json(StatusCode::OK, &Json::Null))
+        Ok(json_response(StatusCode::OK, &Json::Null))
     })
     .await
 }

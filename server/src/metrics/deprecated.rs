@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use exposition::Page;
 use feature::ServicePlan;
 
-use super::exposition::Exposition;
 use crate::notice::Notice;
 
 /// Answers that deprecated versions gave, by service and version: no more than there are registered.
@@ -23,7 +23,7 @@ impl DeprecatedCounts {
     }
 
     /// Writes all of it.
-    pub fn expose(&self, page: &mut Exposition) {
+    pub fn expose(&self, page: &mut Page) {
         let answers = "twinstore_serve_deprecated_answers_total";
         page.family(
             answers,

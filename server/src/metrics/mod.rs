@@ -2,17 +2,14 @@
 //! first request, so that recording takes no lock and no memory.
 
 mod deprecated;
-mod exposition;
-mod histogram;
 mod pushes;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use exposition::{Histogram, Page};
+
 pub(crate) use self::deprecated::DeprecatedCounts;
-pub(crate) use self::exposition::Exposition;
-pub use self::exposition::{Sample, SampleKind};
-use self::histogram::Histogram;
 pub(crate) use self::pushes::PushCounts;
 use crate::error::Code;
 
@@ -231,7 +228,7 @@ impl Metrics {
     }
 
     /// Writes all of it; `services` are those that are served now, by name.
-    pub fn expose<'a>(&'a self, page: &mut Exposition, mut services: Vec<(String, &'a ServiceMetrics)>) {
+    pub fn expose<'a>(&'a self, page: &mut Page, mut services: Vec<(String, &'a ServiceMetrics)>) {
         services.push(("unknown".to_owned(), &self.unknown));
         let requests = "twinstore_serve_requests_total";
         page.family(requests, "counter", "Requests that have ended, by service, protocol and code");

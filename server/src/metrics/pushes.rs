@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::exposition::Exposition;
-use super::histogram::Histogram;
+use exposition::{Histogram, Page};
+
 use super::{NANOS, SECONDS};
 
 /// Rows that were pushed, and what making them durable took.
@@ -50,7 +50,7 @@ impl PushCounts {
     }
 
     /// Writes all of it.
-    pub fn expose(&self, page: &mut Exposition) {
+    pub fn expose(&self, page: &mut Page) {
         let rows = "twinstore_push_rows_total";
         page.family(rows, "counter", "Rows that were pushed, by what became of them");
         for (outcome, count) in [("taken", &self.taken), ("refused", &self.refused)] {

@@ -133,7 +133,7 @@ async fn each_bad_request_has_its_code_and_says_what_to_do() {
     let cases = [
         (request("late_arival"), Code::NotFound, "but there is `late_arrival`"),
         (request("late_arrival@2"), Code::NotFound, "but there is `late_arrival@1`"),
-        (request("Late Arrival"), Code::NotFound, "registry list"),
+        (request("Late Arrival"), Code::NotFound, "the registry lists all services"),
         (
             GetFeaturesRequest { features: vec!["delay".to_owned()], ..good() },
             Code::InvalidArgument,

@@ -150,7 +150,7 @@ async fn each_bad_request_has_its_status_and_says_what_to_do() {
     let misfit = with("entities", json!({"dest": [1.5]}));
     let (_, answer) = send(server.addresses.http, "POST", "/v1/features", &misfit).await;
     let help = answer["error"]["help"].as_str().unwrap();
-    assert!(help.contains("registry show late_arrival@1"), "{help}");
+    assert!(help.contains("definition of late_arrival@1"), "{help}");
     let nowhere = [("GET", "/v1/features", 405), ("POST", "/v2/features", 404), ("POST", "/health", 405)];
     for (method, path, status) in nowhere {
         let (given, answer) = send(server.addresses.http, method, path, "").await;

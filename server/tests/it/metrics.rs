@@ -1,7 +1,8 @@
 //! What a server tells about itself.
 
+use exposition::{Sample, SampleKind};
 use serde_json::json;
-use twinstore_server::{Catalog, Limits, Sample, SampleKind, Services, Serving};
+use twinstore_server::{Catalog, Limits, Services, Serving};
 
 use crate::flights;
 use crate::http::{send, send_with, shows};

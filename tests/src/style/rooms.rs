@@ -4,8 +4,9 @@ use super::tree::{File, Tree, Violation};
 use super::{hold, in_sample, in_samples};
 
 /// Each room with the rooms that it may depend on. A new room gets a line here.
-const ROOMS: [(&str, &[&str]); 25] = [
+const ROOMS: [(&str, &[&str]); 26] = [
     ("feature", &[]),
+    ("exposition", &[]),
     ("locks", &["feature"]),
     ("monitor", &["feature"]),
     ("proto", &[]),
@@ -13,12 +14,13 @@ const ROOMS: [(&str, &[&str]); 25] = [
     ("registry", &["feature", "locks", "transform"]),
     ("offline", &["feature", "locks", "transform"]),
     ("online", &["feature", "locks"]),
-    ("materializer", &["feature", "locks", "transform", "offline", "online"]),
+    ("materializer", &["exposition", "feature", "locks", "transform", "offline", "online"]),
     ("read", &["feature", "transform", "online"]),
-    ("server", &["feature", "transform", "online", "read", "proto"]),
+    ("server", &["exposition", "feature", "transform", "online", "read", "proto"]),
     (
         "project",
         &[
+            "exposition",
             "feature",
             "monitor",
             "transform",

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use feature::Advice;
+use feature::{Advice, HelpTopic};
 use thiserror::Error;
 
 use super::frame::MAX_RECORD_BYTES;
@@ -29,7 +29,7 @@ pub enum PushError {
     },
     /// Streams are far behind.
     #[error(
-        "`{path}` holds {MAX_BYTES} bytes that not all streams have read: start `twinstore stream`, or wait for it"
+        "`{path}` holds {MAX_BYTES} bytes that not all streams have read: wait until they are followed and have caught up"
     )]
     Full {
         /// The topic's folder.
@@ -77,6 +77,14 @@ impl PushError {
             Self::Locked { .. } | Self::Busy { .. } | Self::Full { .. } | Self::Disk { .. } => Advice::Retry,
             Self::TooLong { .. } => Advice::Correct,
             Self::End { .. } | Self::Damaged { .. } => Advice::Stop,
+        }
+    }
+
+    /// The operation that ends the error, if there is one.
+    pub fn help(&self) -> Option<HelpTopic> {
+        match self {
+            Self::Full { .. } => Some(HelpTopic::FollowStreams),
+            _ => None,
         }
     }
 

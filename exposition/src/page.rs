@@ -1,8 +1,9 @@
 //! The text that Prometheus reads, format 0.0.4: families of samples, each with its help.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
-use super::histogram::Histogram;
+use crate::histogram::Histogram;
 
 /// What a family's values mean over time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,7 +14,7 @@ pub enum SampleKind {
     Gauge,
 }
 
-/// One value that whoever wires the server adds to its metrics.
+/// One value that is a metric of its own.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Sample {
     /// The metric's name, with its unit: `twinstore_tier_bytes`.
@@ -27,12 +28,12 @@ pub struct Sample {
 }
 
 /// A page of metrics that is being written.
-#[derive(Default)]
-pub(crate) struct Exposition {
+#[derive(Debug, Default)]
+pub struct Page {
     text: String,
 }
 
-impl Exposition {
+impl Page {
     /// Begins a family; its samples follow.
     pub fn family(&mut self, name: &str, kind: &str, help: &str) {
         let _ = writeln!(self.text, "# HELP {name} {help}.\n# TYPE {name} {kind}");
@@ -45,18 +46,18 @@ impl Exposition {
 
     /// One histogram of a family, its values divided by `unit`; one that is empty is left out.
     pub fn histogram(&mut self, name: &str, labels: &[(&str, &str)], histogram: &Histogram, unit: f64) {
-        let held = histogram.held();
-        if held.count == 0 {
+        let counts = histogram.counts();
+        if counts.count == 0 {
             return;
         }
         let bucket = format!("{name}_bucket");
-        for (bound, count) in &held.up_to {
+        for (bound, count) in &counts.up_to {
             let bound = (*bound as f64 / unit).to_string();
             self.line(&bucket, labels, &[("le", &bound)], *count as f64);
         }
-        self.line(&bucket, labels, &[("le", "+Inf")], held.count as f64);
-        self.line(&format!("{name}_sum"), labels, &[], held.sum as f64 / unit);
-        self.line(&format!("{name}_count"), labels, &[], held.count as f64);
+        self.line(&bucket, labels, &[("le", "+Inf")], counts.count as f64);
+        self.line(&format!("{name}_sum"), labels, &[], counts.sum as f64 / unit);
+        self.line(&format!("{name}_count"), labels, &[], counts.count as f64);
     }
 
     /// A sample that is a family of its own.
@@ -74,15 +75,34 @@ impl Exposition {
         self.text
     }
 
-    /// Names of services, protocols and codes hold nothing that would have to be escaped.
     fn line(&mut self, name: &str, labels: &[(&str, &str)], more: &[(&str, &str)], value: f64) {
         self.text.push_str(name);
         let mut open = '{';
         for (label, text) in labels.iter().chain(more) {
-            let _ = write!(self.text, "{open}{label}=\"{text}\"");
+            let _ = write!(self.text, "{open}{label}=\"{}\"", escaped(text));
             open = ',';
         }
         let close = if open == ',' { "}" } else { "" };
         let _ = writeln!(self.text, "{close} {value}");
+    }
+}
+
+/// A label's value as the format has it between quotes.
+fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.contains(['\\', '"', '\n']) {
+        return Cow::Borrowed(text);
+    }
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_end_a_label_is_escaped() {
+        let mut page = Page::default();
+        page.sample("rows", &[("reason", "a \"b\" \\ c\nd")], 1.0);
+        assert_eq!(page.into_text(), "rows{reason=\"a \\\"b\\\" \\\\ c\\nd\"} 1\n");
     }
 }
