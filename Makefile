@@ -51,7 +51,7 @@ deny: ## licences, sources and versions of dependencies
 docs: ## the API documentation, with warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --workspace
 
-reference: build ## write the generated pages of docs/ anew
+reference: build ## write the generated pages of docs/ again
 	scripts/reference write
 
 openlineage: build ## events of lineage are as the published schemas say

@@ -28,7 +28,7 @@ def arguments():
     parser.add_argument("--rows", type=listed, default=["10M", "40M"], help="sizes of the log")
     parser.add_argument("--labels", type=listed, default=["100k", "1M"], help="sizes of the spine")
     parser.add_argument("--cores", type=listed, default=["1", "all"], help="1, all or both")
-    parser.add_argument("--repeat", type=int, default=3, help="rounds, of which the median is told")
+    parser.add_argument("--repeat", type=int, default=3, help="rounds, of which the median is reported")
     parser.add_argument("--root", type=Path, required=True, help="where data and results lie")
     parser.add_argument("--twinstore", type=Path, required=True, help="the binary")
     parser.add_argument("--scan", type=Path, required=True, help="the binary of the bare scan")

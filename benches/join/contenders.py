@@ -1,7 +1,7 @@
 """Who takes part in a case, and by which command.
 
 The floor decodes the columns of twinstore's own log that a point-in-time join cannot do without, and
-writes twinstore's own result anew.
+writes twinstore's own result again.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Bench:
 
 
 def contenders(bench, case, log_folder, spine, threads):
-    """Twinstore first: the floor writes its result anew."""
+    """Twinstore first: the floor writes its result again."""
     folder = bench.project_of(case.log)
     ours = bench.out("twinstore")
     ask = ["training-set", "--service", case.service, "--spine", spine, "--time", "label_time"]

@@ -12,7 +12,7 @@ import redis_side
 from process import busy_seconds, cpu_seconds, free_port, pinned, serving, tell
 
 TWINSTORE, OVER_REDIS = "twinstore, gRPC", "twinstore over Redis, gRPC"
-HTTP, FEAST_FACE = "twinstore, HTTP /v1/features", "twinstore, HTTP /get-online-features"
+HTTP, FEAST_HTTP = "twinstore, HTTP /v1/features", "twinstore, HTTP /get-online-features"
 ECHO, ECHO_MESSAGES = "echo of bytes, gRPC", "echo of messages, gRPC"
 FEAST, FEAST_ALL_CORES = "Feast, HTTP", "Feast on all cores, HTTP"
 MGET = "redis-benchmark, MGET"
@@ -24,7 +24,7 @@ BYTES = "bytes of a feature in Redis"
 class Contender:
     name: str
     kind: str  # as cases name it
-    face: str
+    protocol: str
     port: int
     cores: list
     processes: list  # the server's, and of what it reads from
@@ -45,8 +45,8 @@ class Servers:
             Contender(TWINSTORE, "twinstore", "grpc", grpc, self.cores, [process]),
             Contender(HTTP, "http", "http", http, self.cores, [process]),
         ]
-        if self.args.feast_face:
-            taking_part.append(Contender(FEAST_FACE, "http", "feast", http, self.cores, [process]))
+        if self.args.feast_protocol:
+            taking_part.append(Contender(FEAST_HTTP, "http", "feast", http, self.cores, [process]))
         if self.args.redis:
             taking_part += self.over_redis()
         if self.args.feast:
@@ -140,9 +140,9 @@ class Servers:
 def load(args, contender, case, entities, generator, more):
     """What the load generator saw, what it cost the server, and how much of the server's cores went to
     work of others meanwhile."""
-    face = ["--face", contender.face, "--address", f"127.0.0.1:{contender.port}", "--entities", entities]
-    connections = 8 if contender.face == "grpc" else 64
-    command = [args.load, *face, *case.ask, "--connections", connections, "--streams", 8, *more]
+    protocol = ["--protocol", contender.protocol, "--address", f"127.0.0.1:{contender.port}", "--entities", entities]
+    connections = 8 if contender.protocol == "grpc" else 64
+    command = [args.load, *protocol, *case.ask, "--connections", connections, "--streams", 8, *more]
     command += ["--check-every", 0 if contender.kind == "echo" else 256]
     busy, own, began = busy_seconds(contender.cores), cpu_seconds(contender.processes), time.monotonic()
     ended = subprocess.run(pinned(command, generator), capture_output=True, text=True)

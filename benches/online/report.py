@@ -10,7 +10,7 @@ from contenders import (
     ECHO,
     ECHO_MESSAGES,
     FEAST,
-    FEAST_FACE,
+    FEAST_HTTP,
     HTTP,
     MGET,
     OVER_REDIS,
@@ -81,7 +81,7 @@ def aims(rows):
         if ours["contender"] == OVER_REDIS:
             found += at_most(f"{case}: over Redis, p99 ms, at most", latency(ours, "p99"), 1, 3)
             found += at_least(f"{case}: over Redis, of MGET, at least", rate(ours), rate_of(rows, ours, MGET), 0.6)
-        if ours["contender"] in (HTTP, FEAST_FACE) and beside(rows, ours, FEAST):
+        if ours["contender"] in (HTTP, FEAST_HTTP) and beside(rows, ours, FEAST):
             feast, what = beside(rows, ours, FEAST), f"{case}: {ours['contender']}"
             found += at_least(f"{what}, requests/s of Feast, at least", rate(ours), rate(feast), 10)
             found += at_most(f"{what}, p99 of Feast, at most", latency(ours, "p99"), latency(feast, "p99"), 0.1)

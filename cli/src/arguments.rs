@@ -95,7 +95,7 @@ pub enum Command {
     TrainingSet(TrainingSetCommand),
     /// Compare two versions of a view or of a service, at the same entities and moments
     ///
-    /// Features are matched by name, and each is judged: equal, within bounds, a declared change, or outside bounds.
+    /// Features are matched by name, and each is checked: equal, within bounds, a declared change, or outside bounds.
     /// Entities and moments are drawn from the log of the old version, or are those of a spine. Exit code 1 where a
     /// feature is outside its bounds. The report is kept in the registry.
     Parity(ParityArgs),
@@ -150,7 +150,7 @@ pub enum Command {
     ///
     /// Every change is an entry, written together with it and hashed over the entry before. The whole log is
     /// checked: an entry that was changed, removed or moved is named, and the exit code is 1. Whoever can write the
-    /// registry's file can write all of it anew, so note the last hash elsewhere where that matters.
+    /// registry's file can write all of it again, so note the last hash elsewhere where that matters.
     Audit(AuditArgs),
     /// Show what a feature, a view, a source or a service comes from, and what comes from it
     ///
@@ -337,7 +337,7 @@ pub struct TrainingSetArgs {
     #[arg(long, value_name = "N")]
     pub threads: Option<std::num::NonZeroUsize>,
     /// Keep within this much memory, as in 512MB or 4GB: a spine beyond it is joined in several parts,
-    /// each of which reads the logs anew
+    /// each of which reads the logs again
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     pub max_memory: Option<u64>,
     /// Show this many rows of the result, from the first on at equal steps
@@ -553,7 +553,7 @@ pub enum OnlineCommand {
     ///
     /// Readers and writers go on: they see each row as it was or as it is then. Rows that are damaged or that
     /// their logs do not explain go. Where the store's file itself cannot be used, it is put aside beside the
-    /// new one, all views are written again, and until that is done readers are told so.
+    /// new one, all views are written again, and until that is done readers are refused.
     Rebuild {
         /// The view versions; all where none is named
         #[arg(value_name = "VIEW[@V]")]
@@ -585,7 +585,7 @@ pub enum DeadLetterCommand {
         #[command(flatten)]
         format: FormatArg,
     },
-    /// Judge the refused rows of streams once more, after what made them bad is mended
+    /// Validate the refused rows of streams once more, after what made them bad is corrected
     ///
     /// Those that are good now go into both stores, under the positions that they always had.
     Replay {

@@ -12,7 +12,7 @@ pub fn in_commands(topic: &HelpTopic) -> String {
         HelpTopic::DeadLetters(view) => format!("`twinstore dead-letter list {view}` has them"),
         HelpTopic::Compare { old, new } => format!("run `twinstore parity {old} {new}`"),
         HelpTopic::StreamMetrics => {
-            "the metric twinstore_stream_stage_seconds of `twinstore stream` or `serve` has them".to_owned()
+            "the metric twinstore_stream_seconds of `twinstore stream` or `serve` has them".to_owned()
         }
         HelpTopic::OverrideGates => {
             "mend that, or cut over all the same with `--override REASON`, which the audit log keeps"
@@ -21,13 +21,15 @@ pub fn in_commands(topic: &HelpTopic) -> String {
         HelpTopic::Serve => "start it with `twinstore serve`".to_owned(),
         HelpTopic::ServeAgain => "restart `twinstore serve`".to_owned(),
         HelpTopic::OtherOutput => "name another file with --out".to_owned(),
-        HelpTopic::RebuildOnline(Some(view)) => format!("run `twinstore online rebuild {view}`"),
-        HelpTopic::RebuildOnline(None) => "run `twinstore online rebuild`".to_owned(),
+        HelpTopic::ListRegistered => "`twinstore registry list` names them".to_owned(),
+        HelpTopic::ShowRegistered(name) => format!("`twinstore registry show {name}` shows it"),
+        HelpTopic::TrainingSet => "`twinstore training-set` does so".to_owned(),
+        HelpTopic::RebuildAll => "run `twinstore online rebuild`".to_owned(),
         HelpTopic::CatchUp(view) => {
             format!("run `twinstore stream {view} --until-caught-up` or the server, then this again")
         }
         HelpTopic::FollowStreams => "start `twinstore stream`".to_owned(),
-        HelpTopic::DeadLetters(view) => {
+        HelpTopic::BadRows(view) => {
             format!("`twinstore dead-letter list {view}` shows them, and --max-bad-share allows more")
         }
     }

@@ -49,7 +49,7 @@ pub fn text(text: Arguments<'_>) {
 
 /// Writes a line on stderr, if it can be written.
 pub fn error_line(text: Arguments<'_>) {
-    // Nobody is left to be told.
+    // Nobody is left to read it.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 

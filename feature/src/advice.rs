@@ -55,12 +55,18 @@ pub enum HelpTopic {
     ServeAgain,
     /// Write the result to another file.
     OtherOutput,
-    /// Write online rows again from the log: those of a view, or all.
-    RebuildOnline(Option<VersionId>),
+    /// List what is registered.
+    ListRegistered,
+    /// Look at a registered definition, by its name and version.
+    ShowRegistered(String),
+    /// Build a training set, which reads the offline store.
+    TrainingSet,
+    /// Write all online rows again from the logs.
+    RebuildAll,
     /// Follow the stream of a view until everything is in the log.
     CatchUp(VersionId),
     /// Follow streams.
     FollowStreams,
-    /// Look at the dead letters of a view.
-    DeadLetters(VersionId),
+    /// Look at the bad rows that stopped the stream of a view, or allow more of them.
+    BadRows(VersionId),
 }

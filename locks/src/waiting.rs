@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::holder::Holder;
 
 /// After how long it is said who is waited for.
-const TOLD_AFTER: Duration = Duration::from_secs(2);
+const REPORTED_AFTER: Duration = Duration::from_secs(2);
 /// How often it is looked whether the lock is free.
 pub const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -45,13 +45,13 @@ pub struct Wait {
     what: String,
     bound: Duration,
     began: Instant,
-    is_told: bool,
+    is_reported: bool,
 }
 
 impl Wait {
     /// Begins to wait. What is waited for is named as in `the registry at x.db`.
     pub fn begin(what: impl Into<String>, bound: Duration) -> Self {
-        Self { what: what.into(), bound, began: Instant::now(), is_told: false }
+        Self { what: what.into(), bound, began: Instant::now(), is_reported: false }
     }
 
     /// To be called each time that the lock is not free: says once for whom it is waited, and gives up at the
@@ -61,8 +61,8 @@ impl Wait {
         if waited >= self.bound {
             return Err(self.give_up(holder()));
         }
-        if waited >= TOLD_AFTER && !self.is_told {
-            self.is_told = true;
+        if waited >= REPORTED_AFTER && !self.is_reported {
+            self.is_reported = true;
             tracing::warn!("waiting for {}: {} has it", self.what, named(&holder()));
         }
         Ok(())

@@ -94,7 +94,7 @@ pub enum MaterializerError {
     },
     /// A table source whose table is another one than before.
     #[error(
-        "the Delta table `{path}` is not the one that {view} loaded, as it was dropped and written anew, so which of its rows are loaded is not known: restore the table, or define {}@{} and backfill that",
+        "the Delta table `{path}` is not the one that {view} loaded, as it was dropped and written again, so which of its rows are loaded is not known: restore the table, or define {}@{} and backfill that",
         .view.name, .view.version + 1
     )]
     OtherTable {
@@ -361,7 +361,7 @@ impl MaterializerError {
             Self::Online(error) => error.help(),
             Self::AheadOfLog { view, .. } => Some(HelpTopic::CatchUp(view.clone())),
             Self::Halted { view, halt: Halt::TooManyBad { .. }, .. } => {
-                Some(HelpTopic::DeadLetters(view.clone()))
+                Some(HelpTopic::BadRows(view.clone()))
             }
             Self::NeverBackfilled { view } | Self::History { view, .. } => {
                 Some(HelpTopic::Backfill(view.clone()))

@@ -34,7 +34,7 @@ impl Figure {
     }
 }
 
-/// The bounds of one feature; a figure without a bound is not judged.
+/// The bounds of one feature; a figure without a bound is not checked.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Bounds {
     /// The greatest population stability index.
@@ -119,8 +119,8 @@ impl Bounds {
         Bounds { psi: Some(0.1), ks: Some(0.1), mean: Some(0.1), nulls: Some(0.01), equal: Some(0.9) };
 
     /// The bounds of a declared change. The share of nulls keeps its bound unless another is named. The share of equal
-    /// rows is judged only where it is named, as a change leaves few rows equal. Of PSI, KS and the mean those that
-    /// are named are judged; where none is, all keep their bounds.
+    /// rows is checked only where it is named, as a change leaves few rows equal. Of PSI, KS and the mean those that
+    /// are named are checked; where none is, all keep their bounds.
     pub fn of(change: &ExpectedChange) -> Bounds {
         let named = |bound: Option<Bound>| bound.map(Bound::get);
         let is_of_distribution = change.psi.or(change.ks).or(change.mean).is_some();
@@ -137,8 +137,8 @@ impl Bounds {
         }
     }
 
-    /// Judges the figures of a feature by these bounds; `is_declared` says whether a definition names them.
-    pub fn judge(&self, figures: &Figures, is_declared: bool) -> Judgement {
+    /// Checks the figures of a feature by these bounds; `is_declared` says whether a definition names them.
+    pub fn check(&self, figures: &Figures, is_declared: bool) -> Judgement {
         let mut exceeded = Vec::new();
         let mut above = |figure, value: Option<Option<f64>>, bound: Option<f64>| {
             if let (Some(value), Some(bound)) = (value, bound)

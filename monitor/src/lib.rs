@@ -18,7 +18,7 @@
 //! let figures = comparison.figures();
 //! assert!(figures.psi.is_some_and(|psi| psi > 0.25));
 //! assert_eq!(figures.likely_causes()[0].to_string(), "the new values are 60 times the old ones, as from minutes to seconds, or hours to minutes");
-//! let judgement = Bounds::DEFAULT.judge(&figures, false);
+//! let judgement = Bounds::DEFAULT.check(&figures, false);
 //! assert_eq!(judgement.verdict, Verdict::Outside);
 //! ```
 

@@ -55,7 +55,7 @@ proptest! {
         prop_assert!(figures.psi.is_none_or(|psi| psi == 0.0));
         prop_assert!(figures.ks.is_none_or(|ks| ks == 0.0));
         prop_assert!(figures.mean.is_none_or(|mean| mean.relative == Some(0.0)));
-        prop_assert_eq!(Bounds::DEFAULT.judge(&figures, false).verdict, Verdict::Equal);
+        prop_assert_eq!(Bounds::DEFAULT.check(&figures, false).verdict, Verdict::Equal);
         prop_assert_eq!(figures.likely_causes(), []);
     }
 
@@ -86,7 +86,7 @@ fn said(figures: &Figures) -> Vec<String> {
 #[test]
 fn another_unit_is_found_and_named() {
     let figures = changed(|_, x| Observed::Float(x * 60.0));
-    assert_eq!(Bounds::DEFAULT.judge(&figures, false).verdict, Verdict::Outside);
+    assert_eq!(Bounds::DEFAULT.check(&figures, false).verdict, Verdict::Outside);
     assert_eq!(
         said(&figures),
         ["the new values are 60 times the old ones, as from minutes to seconds, or hours to minutes"]
@@ -98,7 +98,7 @@ fn another_unit_is_found_and_named() {
 #[test]
 fn a_sentinel_is_found_and_named() {
     let figures = changed(|row, x| Observed::Float(if row % 50 == 0 { 999.0 } else { x }));
-    let judgement = Bounds::DEFAULT.judge(&figures, false);
+    let judgement = Bounds::DEFAULT.check(&figures, false);
     assert_eq!(judgement.verdict, Verdict::Outside);
     assert_eq!(said(&figures), ["999 is 2.0% of the new values and 0.0% of the old ones"]);
 }
@@ -118,7 +118,7 @@ fn a_sentinel_is_named_also_where_values_are_counted_in_ranges() {
 #[test]
 fn values_that_are_gone_are_found_and_named() {
     let figures = changed(|row, x| if row % 50 < 9 { Observed::Null } else { Observed::Float(x) });
-    let judgement = Bounds::DEFAULT.judge(&figures, false);
+    let judgement = Bounds::DEFAULT.check(&figures, false);
     let exceeded: Vec<_> = judgement.exceeded.iter().map(|exceeded| exceeded.figure).collect();
     assert_eq!(exceeded, [Figure::Nulls, Figure::Equal]);
     assert_eq!(judgement.exceeded[0].to_string(), "null share changed by 18.0%, more than 1.0%");
@@ -130,12 +130,12 @@ fn values_that_are_only_given_to_other_rows_are_outside_bounds() {
     let all = delays();
     let figures = changed(|row, _| Observed::Float(all[(row + 1) % all.len()]));
     assert_eq!((figures.psi, figures.ks), (Some(0.0), Some(0.0)));
-    let judgement = Bounds::DEFAULT.judge(&figures, false);
+    let judgement = Bounds::DEFAULT.check(&figures, false);
     assert_eq!(judgement.exceeded[0].to_string(), "0.0% of rows equal, less than 90.0%");
 }
 
 #[test]
-fn a_declared_change_is_judged_by_its_own_bounds_and_nulls_still_count() {
+fn a_declared_change_is_checked_by_its_own_bounds_and_nulls_still_count() {
     let change = |psi, nulls: Option<f64>| ExpectedChange {
         reason: "seconds".to_owned(),
         psi: Bound::new(psi),
@@ -145,12 +145,12 @@ fn a_declared_change_is_judged_by_its_own_bounds_and_nulls_still_count() {
         equal: None,
     };
     let seconds = changed(|row, x| if row % 10 == 0 { Observed::Null } else { Observed::Float(x * 60.0) });
-    let judged = |change: &ExpectedChange| Bounds::of(change).judge(&seconds, true);
-    assert_eq!(judged(&change(20.0, Some(0.2))).verdict, Verdict::Declared);
+    let checked = |change: &ExpectedChange| Bounds::of(change).check(&seconds, true);
+    assert_eq!(checked(&change(20.0, Some(0.2))).verdict, Verdict::Declared);
     let figures =
         |judgement: crate::Judgement| judgement.exceeded.iter().map(|e| e.figure).collect::<Vec<_>>();
-    assert_eq!(figures(judged(&change(20.0, None))), [Figure::Nulls]);
-    assert_eq!(figures(judged(&change(0.3, Some(0.2)))), [Figure::Psi]);
+    assert_eq!(figures(checked(&change(20.0, None))), [Figure::Nulls]);
+    assert_eq!(figures(checked(&change(0.3, Some(0.2)))), [Figure::Psi]);
     let only_nulls = Bounds::of(&ExpectedChange { psi: None, ..change(0.0, Some(0.2)) });
     assert_eq!(only_nulls, Bounds { nulls: Some(0.2), equal: None, ..Bounds::DEFAULT });
 }

@@ -9,7 +9,7 @@ use crate::embedded::{Condition, Embedded};
 use crate::error::OnlineError;
 use crate::mending::{Entities, Mender, Mending};
 use crate::redis::{Redis, RedisUrl, masked};
-use crate::store::{Change, Changed, Followed, Found, Outcome, Read, Reader, Replacement, Stats, Writer};
+use crate::store::{Change, Changed, Followed, Outcome, PackedRows, Read, Reader, RowWrite, Stats, Writer};
 
 /// Which online store a project uses, as its configuration names it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -143,7 +143,7 @@ impl Store {
 }
 
 impl Reader for Store {
-    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
+    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<PackedRows>, OnlineError> {
         match self {
             Store::Embedded(store) => store.read(reads).await,
             Store::Redis(store) => store.read(reads).await,
@@ -162,7 +162,7 @@ impl Writer for Store {
     async fn replace(
         &self,
         view: &VersionId,
-        rows: &[Replacement<'_>],
+        rows: &[RowWrite<'_>],
         applied_at: Option<Micros>,
     ) -> Result<Vec<Outcome>, OnlineError> {
         match self {
@@ -226,7 +226,7 @@ impl Followed for Store {
         }
     }
 
-    async fn read_marked(&self, reads: &[Read<'_>]) -> Result<(Option<u64>, Vec<Found>), OnlineError> {
+    async fn read_marked(&self, reads: &[Read<'_>]) -> Result<(Option<u64>, Vec<PackedRows>), OnlineError> {
         match self {
             Store::Embedded(store) => store.read_marked(reads).await,
             Store::Redis(store) => store.read_marked(reads).await,

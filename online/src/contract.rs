@@ -27,8 +27,8 @@ use feature::oracle::History;
 use feature::{EntityKey, Micros, Position, Row, Value, VersionId, View};
 
 use crate::{
-    Entities, Layout, Mender, Mending, OnlineError, Outcome, PackedRow, Positions, Read, Reader, Replacement,
-    RowState, Stats, Writer,
+    Entities, Layout, Mender, Mending, OnlineError, Outcome, PackedRow, Positions, Read, Reader, RowState,
+    RowWrite, Stats, Writer,
 };
 
 /// Makes a test of each promise; `$open` gives a guard and an empty store.
@@ -159,7 +159,7 @@ pub fn key(text: &str) -> EntityKey {
 
 /// Writes one row.
 pub async fn write(store: &impl Writer, view: &VersionId, key: &EntityKey, bytes: &[u8]) -> Outcome {
-    store.replace(view, &[Replacement { key, bytes }], None).await.unwrap().remove(0)
+    store.replace(view, &[RowWrite { key, bytes }], None).await.unwrap().remove(0)
 }
 
 /// Reads one row.
@@ -174,7 +174,7 @@ pub async fn what_was_written_is_read_in_the_order_of_the_keys<S: Reader + Write
     let (one, two) = (Sample::named("one@1"), Sample::named("one@2"));
     let [a, b, missing] = ["a", "b", "missing"].map(key);
     let rows = [one.row(Some(1), &[]), one.row(Some(2), &[]), two.row(Some(3), &[])];
-    let written = [Replacement { key: &a, bytes: &rows[0] }, Replacement { key: &b, bytes: &rows[1] }];
+    let written = [RowWrite { key: &a, bytes: &rows[0] }, RowWrite { key: &b, bytes: &rows[1] }];
     let outcomes = store.replace(one.id(), &written, Some(moment(5))).await.unwrap();
     assert_eq!(outcomes, [Outcome::Written, Outcome::Written]);
     assert_eq!(write(store, two.id(), &a, &rows[2]).await, Outcome::Written);
@@ -250,7 +250,7 @@ pub async fn a_row_that_lacks_what_is_held_is_a_conflict<S: Reader + Writer>(sto
         sample.row(None, &[(0, 6)]),
         sample.row(Some(2), &[(0, 4), (1, 0)]),
     ] {
-        let rows = [Replacement { key: &a, bytes: &other }, Replacement { key: &b, bytes: &held }];
+        let rows = [RowWrite { key: &a, bytes: &other }, RowWrite { key: &b, bytes: &held }];
         let outcomes = store.replace(sample.id(), &rows, None).await.unwrap();
         assert_eq!(outcomes[0], Outcome::Conflict { held: held.clone() });
         assert_eq!(read(store, sample.id(), &a).await, Some(held.clone()));
@@ -316,7 +316,7 @@ pub async fn one_entity_twice_in_a_batch_ends_with_the_newer_row<S: Reader + Wri
     let sample = Sample::new();
     let key = key("a");
     let (older, newer) = (sample.row(Some(1), &[]), sample.row(Some(2), &[]));
-    let rows = [&older, &newer, &older].map(|bytes| Replacement { key: &key, bytes });
+    let rows = [&older, &newer, &older].map(|bytes| RowWrite { key: &key, bytes });
     let outcomes = store.replace(sample.id(), &rows, None).await.unwrap();
     assert_eq!(outcomes, [Outcome::Written, Outcome::Written, Outcome::Unchanged]);
     assert_eq!(read(store, sample.id(), &key).await, Some(newer));
@@ -329,7 +329,7 @@ pub async fn the_applied_time_rises_and_never_falls<S: Reader + Writer>(store: &
     let key = key("a");
     let row = sample.row(Some(0), &[]);
     let applied = async || store.stats(sample.id()).await.unwrap().applied_at;
-    let rows = [Replacement { key: &key, bytes: &row }];
+    let rows = [RowWrite { key: &key, bytes: &row }];
     store.replace(sample.id(), &rows, Some(moment(-5))).await.unwrap();
     assert_eq!(applied().await, Some(moment(-5)));
     store.replace(sample.id(), &[], Some(moment(9))).await.unwrap();
@@ -345,7 +345,7 @@ pub async fn the_applied_time_rises_and_never_falls<S: Reader + Writer>(store: &
 pub async fn a_dropped_view_is_gone_alone_and_begins_again<S: Reader + Writer>(store: &S) {
     let (one, two) = (Sample::named("one@1"), Sample::named("one@2"));
     let key = key("a");
-    let rows = [Replacement { key: &key, bytes: &one.row(Some(4), &[]) }];
+    let rows = [RowWrite { key: &key, bytes: &one.row(Some(4), &[]) }];
     for sample in [&one, &two] {
         store.replace(sample.id(), &rows, Some(moment(1))).await.unwrap();
     }
@@ -366,14 +366,14 @@ pub async fn bytes_that_are_no_row_are_refused_and_nothing_is_written<S: Reader 
     let mut flipped = good.clone();
     flipped[20] ^= 1;
     for bad in [&b""[..], b"tw", &good[..good.len() - 1], &flipped] {
-        let rows = [Replacement { key: &a, bytes: &good }, Replacement { key: &b, bytes: bad }];
+        let rows = [RowWrite { key: &a, bytes: &good }, RowWrite { key: &b, bytes: bad }];
         let refusal = store.replace(sample.id(), &rows, Some(moment(1))).await.unwrap_err();
         assert!(matches!(refusal, OnlineError::Damaged { .. }), "{refusal}");
         assert_eq!(store.stats(sample.id()).await.unwrap(), Stats::default());
     }
     let mut newer = good;
     newer[2] += 1;
-    let refusal = store.replace(sample.id(), &[Replacement { key: &a, bytes: &newer }], None).await;
+    let refusal = store.replace(sample.id(), &[RowWrite { key: &a, bytes: &newer }], None).await;
     assert!(matches!(refusal.unwrap_err(), OnlineError::Newer { .. }));
 }
 
@@ -385,7 +385,7 @@ pub async fn a_row_of_another_definition_is_refused<S: Reader + Writer>(store: &
     let other = Sample { layout: Arc::new(Layout::new(&other)), view: other };
     let key = key("a");
     write(store, sample.id(), &key, &sample.row(Some(1), &[])).await;
-    let rows = [Replacement { key: &key, bytes: &other.row(Some(2), &[]) }];
+    let rows = [RowWrite { key: &key, bytes: &other.row(Some(2), &[]) }];
     let refusal = store.replace(sample.id(), &rows, None).await.unwrap_err();
     assert!(refusal.to_string().contains("another definition"), "{refusal}");
 }

@@ -127,8 +127,8 @@ impl OnlineError {
         match self {
             OnlineError::Damaged { view, .. }
             | OnlineError::DamagedRow { view, .. }
-            | OnlineError::LostRows { view } => Some(HelpTopic::RebuildOnline(Some(view.clone()))),
-            OnlineError::DamagedFile { .. } => Some(HelpTopic::RebuildOnline(None)),
+            | OnlineError::LostRows { view } => Some(HelpTopic::Rebuild(view.clone())),
+            OnlineError::DamagedFile { .. } => Some(HelpTopic::RebuildAll),
             _ => None,
         }
     }

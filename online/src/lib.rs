@@ -12,7 +12,7 @@
 //! # async fn example(view: feature::View, key: feature::EntityKey, rows: Vec<feature::Row>,
 //! #     now: feature::Micros) -> Result<(), online::OnlineError> {
 //! use std::sync::Arc;
-//! use online::{Embedded, Layout, PackedRow, Read, Reader, Replacement, RowState, Writer};
+//! use online::{Embedded, Layout, PackedRow, Read, Reader, RowWrite, RowState, Writer};
 //!
 //! let layout = Arc::new(Layout::new(&view));
 //! let mut state = RowState::new(&layout);
@@ -23,7 +23,7 @@
 //! state.encode(&mut bytes)?;
 //!
 //! let store = Embedded::open(".twinstore/online".as_ref())?;
-//! store.replace(&view.id, &[Replacement { key: &key, bytes: &bytes }], state.applied_at()).await?;
+//! store.replace(&view.id, &[RowWrite { key: &key, bytes: &bytes }], state.applied_at()).await?;
 //!
 //! let found = store.read(&[Read { view: &view.id, keys: &[key] }]).await?;
 //! for bytes in found.iter().filter_map(|found| found.row(0)) {
@@ -63,4 +63,4 @@ pub use mending::{Entities, Mender, Mending};
 pub use packed::{LAYOUT_VERSION, Layout, MAX_ROW_BYTES, PENDING_BOUND, PackedRow, RowIdentity};
 pub use positions::Positions;
 pub use redis::{Redis, RedisUrl, masked};
-pub use store::{Change, Changed, Followed, Found, Outcome, Read, Reader, Replacement, Stats, Writer};
+pub use store::{Change, Changed, Followed, Outcome, PackedRows, Read, Reader, RowWrite, Stats, Writer};

@@ -22,13 +22,13 @@ const MOST_RESERVED_BYTES: usize = 1 << 20;
 
 /// The packed rows of one [`Read`], all in one buffer, in the order of its keys.
 #[derive(Clone, Debug, Default)]
-pub struct Found {
+pub struct PackedRows {
     applied_at: Option<Micros>,
     bytes: Vec<u8>,
     rows: Vec<Option<Range<usize>>>,
 }
 
-impl Found {
+impl PackedRows {
     /// Nothing yet of a view whose applied time is known.
     pub fn new(applied_at: Option<Micros>, keys: usize) -> Self {
         Self { applied_at, bytes: Vec::new(), rows: Vec::with_capacity(keys) }
@@ -94,14 +94,14 @@ impl Found {
 pub trait Reader: Send + Sync {
     /// The rows of all these views and entities, in one round trip, and each view's applied time, of
     /// one moment. A view that was never written has no rows.
-    fn read(&self, reads: &[Read<'_>]) -> impl Future<Output = Result<Vec<Found>, OnlineError>> + Send;
+    fn read(&self, reads: &[Read<'_>]) -> impl Future<Output = Result<Vec<PackedRows>, OnlineError>> + Send;
 
     /// How much the store holds of a view.
     fn stats(&self, view: &VersionId) -> impl Future<Output = Result<Stats, OnlineError>> + Send;
 }
 
 impl<R: Reader> Reader for Arc<R> {
-    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
+    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<PackedRows>, OnlineError> {
         R::read(self, reads).await
     }
 
@@ -117,20 +117,20 @@ pub struct Stats {
     pub rows: u64,
     /// Bytes of the packed rows and their keys.
     pub bytes: u64,
-    /// The applied time, as [`Found::applied_at`].
+    /// The applied time, as [`PackedRows::applied_at`].
     pub applied_at: Option<Micros>,
 }
 
 /// A packed row to be written.
 #[derive(Clone, Copy, Debug)]
-pub struct Replacement<'a> {
+pub struct RowWrite<'a> {
     /// The entity.
     pub key: &'a EntityKey,
     /// Its packed row, whole; the positions in it decide whether it is written.
     pub bytes: &'a [u8],
 }
 
-/// What became of one [`Replacement`].
+/// What became of one [`RowWrite`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// The row is there, acknowledged and durable as far as the store is.
@@ -155,7 +155,7 @@ pub trait Writer: Send + Sync {
     fn replace(
         &self,
         view: &VersionId,
-        rows: &[Replacement<'_>],
+        rows: &[RowWrite<'_>],
         applied_at: Option<Micros>,
     ) -> impl Future<Output = Result<Vec<Outcome>, OnlineError>> + Send;
 
@@ -203,12 +203,12 @@ pub trait Followed: Reader {
     fn read_marked(
         &self,
         reads: &[Read<'_>],
-    ) -> impl Future<Output = Result<(Option<u64>, Vec<Found>), OnlineError>> + Send {
+    ) -> impl Future<Output = Result<(Option<u64>, Vec<PackedRows>), OnlineError>> + Send {
         async move { Ok((None, self.read(reads).await?)) }
     }
 
     /// Tells of every change from now on, whoever made it, until the store cannot be followed any more,
     /// and gives the reason. The first that it tells is [`Change::Everything`], once it follows: what is
-    /// read after that is told of when it changes.
+    /// read after that is reported when it changes.
     fn follow(&self, tell: &(dyn Fn(Change) + Send + Sync)) -> impl Future<Output = OnlineError> + Send;
 }

@@ -1,8 +1,6 @@
 //! What a caller does after an error: try again, correct something, or stop; and which operation helps.
 
 use feature::{Advice, HelpTopic};
-use read::ReadError;
-use server::ServeError;
 use tonic::Code;
 
 use crate::error::ProjectError;
@@ -53,7 +51,7 @@ impl ProjectError {
             Self::Online(error) => error.help(),
             Self::Push(error) => error.help(),
             Self::Topic { source, .. } => source.help(),
-            Self::Serve(ServeError::Read(ReadError::Store(error))) => error.help(),
+            Self::Serve(error) => error.help_topic(),
             Self::Materializer(error) => error.help(),
             Self::PushedInPart { source, .. } => source.help(),
             _ => None,

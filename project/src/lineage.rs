@@ -1,4 +1,4 @@
-//! Lineage: each load, stream and training set is recorded in the registry when it begins and when it ends, and told as
+//! Lineage: each load, stream and training set is recorded in the registry when it begins and when it ends, and reported as
 //! OpenLineage events to whoever listens; what comes from what is read from there.
 
 mod dataset;

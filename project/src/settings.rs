@@ -29,7 +29,7 @@ pub struct Settings {
     pub serve: ServeSettings,
     /// Where streams come from.
     pub stream: StreamSettings,
-    /// Who is told of runs.
+    /// Who is notified of runs.
     pub lineage: LineageSettings,
 }
 
@@ -69,7 +69,7 @@ pub struct StreamSettings {
     pub kafka: BTreeMap<String, String>,
 }
 
-/// Who is told of runs.
+/// Who is notified of runs.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LineageSettings {

@@ -2,7 +2,7 @@
 //! written for Feast `feast.serving`, generated from `proto/`.
 //!
 //! The generated code is checked in, so that a build needs no protobuf compiler; a test compares
-//! it with the `.proto` files, and writes it anew with `BLESS=1 cargo test -p twinstore-proto`.
+//! it with the `.proto` files, and writes it again with `BLESS=1 cargo test -p twinstore-proto`.
 //! Nothing here knows how features are read: that is the server's.
 //!
 //! ```no_run

@@ -1,4 +1,4 @@
-//! The checked-in code is what the `.proto` files generate; `BLESS=1` writes it anew.
+//! The checked-in code is what the `.proto` files generate; `BLESS=1` writes it again.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use feature::{Micros, Times};
-use online::{Column, Columns, Found, Layout, PackedRow};
+use online::{Column, Columns, Layout, PackedRow, PackedRows};
 
 use crate::entity_keys::KeyIndices;
 use crate::error::ReadError;
@@ -15,7 +15,12 @@ pub(crate) struct FoldedView(Columns);
 
 impl FoldedView {
     /// Folds these features of every packed row that was found.
-    pub fn new(layout: &Layout, features: &[usize], found: &Found, at: Micros) -> Result<Self, ReadError> {
+    pub fn new(
+        layout: &Layout,
+        features: &[usize],
+        found: &PackedRows,
+        at: Micros,
+    ) -> Result<Self, ReadError> {
         let mut folded = Columns::new(layout, features, found.len());
         for row in found.rows() {
             match row {

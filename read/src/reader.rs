@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use feature::{Computation, Field, Input, Micros, ServicePlan, VersionId, View};
-use online::{Found, Layout, Read, Reader};
+use online::{Layout, PackedRows, Read, Reader};
 use transform::{ComputedColumn, OnDemand};
 
 use crate::entity_keys::{EntityKeys, KeyIndices};
@@ -206,7 +206,7 @@ impl FeatureReader {
     }
 
     /// Each of the scope's views folded at the moment.
-    fn folded(&self, scope: &Scope, found: &[Found], at: Micros) -> Result<Vec<FoldedView>, ReadError> {
+    fn folded(&self, scope: &Scope, found: &[PackedRows], at: Micros) -> Result<Vec<FoldedView>, ReadError> {
         let views = scope.views.iter().zip(found).map(|(scoped, found)| {
             let layout = self.views.get(scoped.view).ok_or_else(|| self.incomplete("a view"))?;
             FoldedView::new(&layout.1, &scoped.features, found, at)
@@ -253,7 +253,7 @@ fn compile(plan: &ServicePlan, computation: &Computation) -> Result<OnDemand, Re
 }
 
 /// The moment that all these views can be read at.
-fn readable_at(reads: &[Read<'_>], found: &[Found], moment: Moment) -> Result<Micros, ReadError> {
+fn readable_at(reads: &[Read<'_>], found: &[PackedRows], moment: Moment) -> Result<Micros, ReadError> {
     let applied = reads.iter().zip(found).filter_map(|(read, found)| Some((found.applied_at()?, read.view)));
     let latest: Option<(Micros, &VersionId)> = applied.max();
     match (moment, latest) {

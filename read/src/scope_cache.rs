@@ -8,7 +8,7 @@ use feature::ServicePlan;
 
 use crate::scope::{Known, Scope};
 
-/// How many choices are kept. At one more, all are forgotten and worked out anew when they are asked
+/// How many choices are kept. At one more, all are forgotten and worked out again when they are asked
 /// for.
 const MOST_KEPT: usize = 256;
 

@@ -1,5 +1,5 @@
 //! How fresh views were, minute by minute: what streams counted of their rows' ways, kept for objectives
-//! and budgets to be judged by. Counts of several processes add up, and old minutes are dropped.
+//! and budgets to be measured by. Counts of several processes add up, and old minutes are dropped.
 
 use feature::{Micros, VersionId};
 use serde::Serialize;

@@ -388,7 +388,7 @@ static EXPECTED_CHANGES: Shape = Shape::Record(&EXPECTED_CHANGE);
 static EXPECTED_CHANGE: Record = Record {
     title: "expected change",
     doc: "By how much the values of a feature may differ from those of the version that is replaced: at least one bound. \
-          A feature without is judged by the bounds that hold for all.",
+          A feature without is checked by the bounds that hold for all.",
     keys: &[
         required("reason", Shape::Text, "why they differ"),
         optional("psi", Shape::Number(0.0, 100.0), "as for all", "the greatest population stability index"),
@@ -408,7 +408,7 @@ static EXPECTED_CHANGE: Record = Record {
         optional(
             "equal",
             Shape::Number(0.0, 1.0),
-            "none: not judged",
+            "none: not checked",
             "the least share of rows with equal values",
         ),
     ],

@@ -34,7 +34,7 @@ pub struct KeptParity {
     pub old_hash: String,
     /// The semantic hash of the new version, in hexadecimal.
     pub new_hash: String,
-    /// The declared changes by which it judged, as [`crate::SideBySide::expected_text`].
+    /// The declared changes by which it checked, as [`crate::SideBySide::expected_text`].
     pub expected: String,
     /// The logs that it read.
     pub logs: Vec<LogRead>,

@@ -177,7 +177,7 @@ impl SideBySide {
         self.new.kind == Kind::FeatureService
     }
 
-    /// The declared changes by which a report of these versions judges, as one text.
+    /// The declared changes by which a report of these versions checks, as one text.
     pub fn expected_text(&self) -> String {
         let declared: BTreeMap<&str, &ExpectedChange> =
             self.matched.iter().filter_map(|one| Some((one.name.as_str(), one.expected.as_ref()?))).collect();

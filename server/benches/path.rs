@@ -14,7 +14,7 @@ use feature::{
     About, Column, Computation, Computed, EntityKey, Feature, Field, Fold, Lookup, Micros, OnDemandView,
     Origin, Output, Position, Row, Scalar, ServicePlan, Value, VersionId, View,
 };
-use online::{Found, Layout, OnlineError, Read, Reader, RowState, Stats};
+use online::{Layout, OnlineError, PackedRows, Read, Reader, RowState, Stats};
 use proto::v1::feature_store_client::FeatureStoreClient;
 use proto::v1::values::Kind;
 use proto::v1::{GetFeaturesRequest, Strings, Values};
@@ -27,9 +27,9 @@ use twinstore_server::{Addresses, Catalog, Limits, Served, Server, Services, Ser
 struct Rows(HashMap<VersionId, HashMap<EntityKey, Vec<u8>>>);
 
 impl Reader for Rows {
-    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
+    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<PackedRows>, OnlineError> {
         let found = |read: &Read<'_>| {
-            let mut found = Found::new(None, read.keys.len());
+            let mut found = PackedRows::new(None, read.keys.len());
             let rows = &self.0[read.view];
             read.keys.iter().for_each(|key| found.push(rows.get(key).map(Vec::as_slice)));
             found

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(crate) struct Availability {
     is_gone: AtomicBool,
-    /// What health was last told.
+    /// What health was last reported.
     is_ill: AtomicBool,
     doubted: Notify,
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use feature::{Advice, Name, VersionId, excerpt, nearest};
+use feature::{Advice, HelpTopic, Name, VersionId, excerpt, nearest};
 use read::ReadError;
 use thiserror::Error;
 
@@ -330,6 +330,25 @@ impl ServeError {
                 Code::Internal => Advice::Stop,
                 _ => Advice::Correct,
             },
+        }
+    }
+
+    /// The operation that ends the error, if there is one.
+    pub fn help_topic(&self) -> Option<HelpTopic> {
+        match self {
+            ServeError::Read(ReadError::Store(error)) => error.help(),
+            ServeError::Read(ReadError::TooEarly { .. }) => Some(HelpTopic::TrainingSet),
+            ServeError::Read(ReadError::Misfit { service, .. }) => {
+                Some(HelpTopic::ShowRegistered(service.to_string()))
+            }
+            ServeError::MisfitRows { source_name, .. } => {
+                Some(HelpTopic::ShowRegistered(source_name.to_string()))
+            }
+            ServeError::UnknownFeature { view, .. } => Some(HelpTopic::ShowRegistered(view.to_string())),
+            ServeError::UnknownService { .. }
+            | ServeError::UnknownView { .. }
+            | ServeError::UnknownSource { .. } => Some(HelpTopic::ListRegistered),
+            _ => None,
         }
     }
 

@@ -78,7 +78,7 @@ async fn health<R: Reader + 'static>(State(state): State<Arc<HttpState<R>>>) -> 
     } else if state.serving.is_ill() {
         "the online store does not answer"
     } else {
-        // Reads are answered; whoever writes is told what holds up which view.
+        // Reads are answered; whoever writes learns what holds up which view.
         let (degraded, unfollowed) = (state.serving.degraded(), state.serving.unfollowed());
         if degraded.is_empty() && unfollowed.is_none() {
             return json(StatusCode::OK, &serde_json::json!({"status": "SERVING"}));

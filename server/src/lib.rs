@@ -20,7 +20,7 @@
 //! let catalog = Arc::new(Catalog::new(Services::new([served], [live])));
 //! let addresses = Addresses { grpc: ([127, 0, 0, 1], 6566).into(), http: ([127, 0, 0, 1], 6567).into() };
 //! let server = Server::bind(addresses, Serving::new(catalog, store, clock, Limits::default())).await?;
-//! server.run(async { /* until told to stop */ }).await?;
+//! server.run(async { /* until asked to stop */ }).await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -50,8 +50,8 @@ pub use first_use::{BeginUse, BeginningUse, NotRecorded};
 pub use limits::Limits;
 pub use notice::Notice;
 pub use push::{
-    Appending, Judged, Judging, PushSource, PushView, PushedRows, RefusedByView, RefusedRow, Sink, SinkError,
-    Taken, push_rows,
+    Appending, PushSource, PushView, PushedRows, RefusedByView, RefusedRow, Sink, SinkError, Taken,
+    Validated, Validating, push_rows,
 };
 pub use served::Served;
 pub use server::{Addresses, Ended, Server};

@@ -13,7 +13,7 @@ pub struct Limits {
     pub max_in_flight: usize,
     /// Requests that wait until one of those is answered; one more is refused at once.
     pub max_waiting: usize,
-    /// Connections of each face; one more waits until another has ended.
+    /// Connections of each protocol; one more waits until another has ended.
     pub max_connections: usize,
     /// From a request's head to its answer, unless its caller waits for less.
     pub request_timeout: Duration,

@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout_at};
 pub use self::refused_row::RefusedRow;
 pub(crate) use self::rows::{Checked, Table};
 pub use self::sink::{
-    Appending, Judged, Judging, PushSource, PushView, RefusedByView, Sink, SinkError, Taken,
+    Appending, PushSource, PushView, RefusedByView, Sink, SinkError, Taken, Validated, Validating,
 };
 use crate::call::Call;
 use crate::error::ServeError;
@@ -185,25 +185,25 @@ async fn at_the_door(
     let unread = refused.len();
     counts.refused_for("", "unreadable", unread as u64);
     let rows = Arc::new(rows);
-    let judged = match rows.is_empty() {
-        true => Judged::default(),
+    let validated = match rows.is_empty() {
+        true => Validated::default(),
         false => {
-            sink.judge(source, &rows).await.map_err(|error| ServeError::from_sink(&source.name, error))?
+            sink.validate(source, &rows).await.map_err(|error| ServeError::from_sink(&source.name, error))?
         }
     };
     let is_meant = |view: &VersionId| asking.view.is_none_or(|only| only == view);
     // A view whose join key a row does not have leaves it out: the row is meant for others.
     let breaks_the_whole =
         |row: &RefusedByView| is_meant(&row.view) && (row.kind != NULL_KEY || asking.view.is_some());
-    let is_broken = unread > 0 || judged.refused.iter().any(breaks_the_whole);
-    for row in judged.refused {
+    let is_broken = unread > 0 || validated.refused.iter().any(breaks_the_whole);
+    for row in validated.refused {
         counts.refused_for(&row.view.to_string(), &row.kind, 1);
         let Some(index) = indexes.get(row.index).copied() else { continue };
         let reason = excerpt(&format!("{}: {}", row.kind, row.detail), LONGEST_REASON_CHARS).into_owned();
         refused.push(RefusedRow { index, view: Some(row.view), reason });
     }
     refused.sort_by_key(|row| row.index);
-    let is_taken = |index: usize| judged.is_taken.get(index).copied().unwrap_or(true);
+    let is_taken = |index: usize| validated.is_taken.get(index).copied().unwrap_or(true);
     let taken = (0..rows.len()).filter(|index| is_taken(*index)).count();
     counts.refused((unread + rows.len() - taken) as u64);
     let is_nothing = taken == 0 && !refused.is_empty();
@@ -213,7 +213,7 @@ async fn at_the_door(
     }
     let rows = Arc::unwrap_or_clone(rows).into_iter().enumerate();
     let rows = rows.filter(|(index, _)| is_taken(*index)).map(|(_, row)| row).collect();
-    Ok(Door { rows, refused, filtered: judged.filtered })
+    Ok(Door { rows, refused, filtered: validated.filtered })
 }
 
 /// Waits until the views of the source, or this one, have the rows of a push.

@@ -75,7 +75,7 @@ impl<R: Reader + 'static> Server<R> {
         let (health, health_service) = tonic_health::server::health_reporter();
         set_health(&health, ServingStatus::Serving).await;
 
-        let mut faces = JoinSet::new();
+        let mut protocols = JoinSet::new();
         let routes = grpc::routes(&self.serving, health_service)?;
         let streams = limits.max_in_flight.saturating_add(limits.max_waiting);
         let grpc = tonic::transport::Server::builder()
@@ -84,14 +84,14 @@ impl<R: Reader + 'static> Server<R> {
             .add_routes(routes)
             .serve_with_incoming_shutdown(
                 Connections::new(self.grpc, limits.max_connections).into_stream(),
-                told(stopped.clone()),
+                stop_requested(stopped.clone()),
             );
-        faces.spawn(async move { grpc.await.map_err(|error| format!("gRPC: {error}")) });
+        protocols.spawn(async move { grpc.await.map_err(|error| format!("gRPC: {error}")) });
         let serving = Arc::clone(&self.serving);
         let routes = http::routes(Arc::clone(&self.serving), Arc::clone(&stopping));
         let http = axum::serve(Connections::new(self.http, limits.max_connections), routes)
-            .with_graceful_shutdown(told(stopped));
-        faces.spawn(async move { http.await.map_err(|error| format!("HTTP: {error}")) });
+            .with_graceful_shutdown(stop_requested(stopped));
+        protocols.spawn(async move { http.await.map_err(|error| format!("HTTP: {error}")) });
 
         let watched = async {
             loop {
@@ -101,17 +101,17 @@ impl<R: Reader + 'static> Server<R> {
         tokio::select! {
             () = shutdown => {}
             () = watched => {}
-            Some(ended) = faces.join_next() => return Err(ServeError::Stopped(reason(ended))),
+            Some(ended) = protocols.join_next() => return Err(ServeError::Stopped(reason(ended))),
         }
         stopping.store(true, Ordering::Relaxed);
         set_health(&health, ServingStatus::NotServing).await;
-        // Both faces hold a receiver until they have ended.
+        // Both protocols have a receiver until they have ended.
         stop.send_replace(true);
-        let drain = async { while faces.join_next().await.is_some() {} };
+        let drain = async { while protocols.join_next().await.is_some() {} };
         match timeout(limits.drain_timeout, drain).await {
             Ok(()) => Ok(Ended::Drained),
             Err(_) => {
-                faces.shutdown().await;
+                protocols.shutdown().await;
                 Ok(Ended::CutOff)
             }
         }
@@ -125,8 +125,8 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeE
     Ok((listener, bound))
 }
 
-/// Resolves once the server is told to stop, or is gone.
-async fn told(mut stopped: watch::Receiver<bool>) {
+/// Resolves once the server is asked to stop, or is gone.
+async fn stop_requested(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
@@ -143,7 +143,7 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
 
 fn reason(ended: Result<Result<(), String>, tokio::task::JoinError>) -> String {
     match ended {
-        Ok(Ok(())) => "a face ended without being told to".to_owned(),
+        Ok(Ok(())) => "a protocol ended without being asked to".to_owned(),
         Ok(Err(reason)) => reason,
         Err(error) => error.to_string(),
     }

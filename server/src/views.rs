@@ -12,7 +12,7 @@ use crate::error::ServeError;
 use crate::notice::Notice;
 use crate::served::Served;
 
-/// How many sets of views are kept compiled. At one more, all are forgotten and compiled anew when
+/// How many sets of views are kept compiled. At one more, all are forgotten and compiled again when
 /// they are asked for.
 const MOST_COMPILED: usize = 256;
 

@@ -51,11 +51,11 @@ async fn training_the_oracle_and_serving_say_what_the_files_say() {
 }
 
 #[tokio::test]
-async fn a_case_that_is_wrong_is_told_with_its_line_and_who_disagrees() {
+async fn a_case_that_is_wrong_is_reported_with_its_line_and_who_disagrees() {
     let text = "# A row counts.\nview\n  n = count\nrows\n  entity event_time\n  a 12:00\n\
                 join\n  entity at | n n:status\n  a 12:00 | 1 PRESENT\n  a 13:00 | 2 NULL_VALUE\n";
     let case = specification::cases("wrong.slt", text).unwrap().remove(0);
-    let told = check(&Project::empty(clock), &case).await;
+    let reported = check(&Project::empty(clock), &case).await;
     let expected = [
         "10: n is not 2 but 1 in training",
         "10: n is not 2 but 1 in the oracle",
@@ -63,7 +63,7 @@ async fn a_case_that_is_wrong_is_told_with_its_line_and_who_disagrees() {
         "10: n:status is not NULL_VALUE but PRESENT in the oracle",
         "10: n:status is not NULL_VALUE but PRESENT in serving",
     ];
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
 }
 
 /// What is wrong with a case, each with its line.

@@ -8,8 +8,8 @@
 
 mod drawn;
 mod follower;
+mod reported;
 mod tier;
-mod told;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -23,8 +23,8 @@ use test_support::RedisServer;
 use crate::flights::{self, EVERYTHING};
 use crate::label::{ASKED_AT, question, spine};
 use follower::{Follower, Writing};
+use reported::Reported;
 use tier::Tier;
-use told::Told;
 
 /// Of how many labels one is also asked of the oracle, which looks at every row for every feature.
 const ASKED_OF_ORACLE: usize = 7;
@@ -72,7 +72,7 @@ async fn the_tier_before_redis_says_what_the_training_set_says() {
 #[derive(Clone, Copy, PartialEq)]
 enum Reading {
     Store,
-    /// Through the tier, once it was told of what was written.
+    /// Through the tier, once it was notified of what was written.
     Tier,
 }
 
@@ -106,7 +106,7 @@ async fn replay(store_of: &dyn Fn(&Path) -> String, reading: Reading, writing: W
         if row % reads == 0 {
             follower.pass(&labels[row..count.min(row + reads)], &mut numbers).await;
             if let Some(tier) = &tier {
-                tier.is_told(&follower.store).await;
+                tier.is_reported(&follower.store).await;
             }
         }
         let asked = question(&reader, std::slice::from_ref(label));
@@ -114,10 +114,10 @@ async fn replay(store_of: &dyn Fn(&Path) -> String, reading: Reading, writing: W
             Some(tier) => reader.read(&*tier.hot, &asked, Moment::At(label.at)).await.unwrap(),
             None => reader.read(&follower.store, &asked, Moment::At(label.at)).await.unwrap(),
         };
-        let told = Told { seed, label, plan: &plan, online: &online };
-        told.is_the_training_sets(&set, row);
+        let reported = Reported { seed, label, plan: &plan, online: &online };
+        reported.is_the_training_sets(&set, row);
         if row % ASKED_OF_ORACLE == 0 {
-            told.is_the_oracles(&logs);
+            reported.is_the_oracles(&logs);
         }
         for (present, column) in present.iter_mut().zip(&online.columns) {
             *present += usize::from(!online.cell(column, 0).unwrap().value.is_null());

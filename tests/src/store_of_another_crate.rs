@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use feature::{EntityKey, Micros, VersionId};
 use online::{
-    Decision, Found, OnlineError, Outcome, Read, Reader, Replacement, RowIdentity, Stats, Writer, decide,
+    Decision, OnlineError, Outcome, PackedRows, Read, Reader, RowIdentity, RowWrite, Stats, Writer, decide,
 };
 
 #[derive(Default)]
@@ -22,7 +22,7 @@ impl Rows {
     fn replace(
         &mut self,
         view: &VersionId,
-        row: &Replacement<'_>,
+        row: &RowWrite<'_>,
         new: &RowIdentity,
     ) -> Result<Outcome, OnlineError> {
         if let Some(current) = self.by_entity.get(row.key) {
@@ -38,11 +38,11 @@ impl Rows {
 }
 
 impl Reader for InMemory {
-    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
+    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<PackedRows>, OnlineError> {
         let views = self.0.lock().unwrap();
         let found = reads.iter().map(|read| {
             let rows = views.get(read.view);
-            let mut found = Found::new(rows.and_then(|rows| rows.applied_at), read.keys.len());
+            let mut found = PackedRows::new(rows.and_then(|rows| rows.applied_at), read.keys.len());
             for key in read.keys {
                 found.push(rows.and_then(|rows| rows.by_entity.get(key)).map(Vec::as_slice));
             }
@@ -63,7 +63,7 @@ impl Writer for InMemory {
     async fn replace(
         &self,
         view: &VersionId,
-        rows: &[Replacement<'_>],
+        rows: &[RowWrite<'_>],
         applied_at: Option<Micros>,
     ) -> Result<Vec<Outcome>, OnlineError> {
         let identities =

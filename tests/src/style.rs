@@ -10,10 +10,11 @@ mod modules;
 mod names;
 mod rooms;
 mod tree;
+mod words;
 
 use tree::{File, Tree, Violation};
 
-/// Judges the repository by one rule, and fails with all that it finds.
+/// Checks the repository by one rule, and fails with all that it finds.
 fn hold(rule: fn(&Tree) -> Vec<Violation>) {
     let violations = rule(&Tree::of_repository());
     let list: Vec<String> = violations.iter().map(Violation::to_string).collect();

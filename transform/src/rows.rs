@@ -148,7 +148,7 @@ impl ViewTransform {
             if let Some(time @ Time { name, .. }) = field {
                 let values =
                     verdicts.values_or_fail(time.evaluate(&kept.batch)?, || format!("the time `{name}`"));
-                judge_times(&values, name, null, &mut verdicts);
+                check_times(&values, name, null, &mut verdicts);
                 arrays.push(values);
             }
         }
@@ -310,7 +310,7 @@ fn long_keys(keys: &[ArrayRef], mut say: impl FnMut(usize, usize)) {
 /// Bytes before each string or bytes of an encoded key: its length.
 const LENGTH_BYTES: usize = 4;
 
-fn judge_times(times: &ArrayRef, name: &str, null: fn(String) -> BadReason, verdicts: &mut Verdicts) {
+fn check_times(times: &ArrayRef, name: &str, null: fn(String) -> BadReason, verdicts: &mut Verdicts) {
     nulls(times, |row| verdicts.bad(row, null(name.to_string())));
     let times = times.as_primitive::<TimestampMicrosecondType>();
     let all = Micros::MIN.get()..=Micros::MAX.get();

@@ -1,4 +1,4 @@
-//! The bookkeeping of a batch while its rows are judged: which are still good, and what was said
+//! The bookkeeping of a batch while its rows are checked: which are still good, and what was said
 //! first against each of the others.
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 """Writes to a running twinstore server with Feast's own client, and reads back what pandas says it holds.
 
 `write_to_online_store` and `push` are called as a Feast user calls them. Feast wants to know a view that
-it writes, so it is told one: the names of its join key and features are those of the view in twinstore.
+it writes, so it is reported one: the names of its join key and features are those of the view in twinstore.
 """
 
 import sys

@@ -8,7 +8,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use feature::{EntityKey, Micros, VersionId};
-use online::{Outcome, Replacement, Store, StoreUrl, Writer};
+use online::{Outcome, RowWrite, Store, StoreUrl, Writer};
 use reads::Asked;
 use redis::Connection;
 use rows::Packer;
@@ -55,8 +55,7 @@ async fn load(store: &Store, entities: u64) -> Result<(), Failure> {
             let packed: Vec<(EntityKey, Vec<u8>)> = (start..entities.min(start + ROWS_A_WRITE as u64))
                 .map(|entity| packer.row(entity, version))
                 .collect::<Result<_, _>>()?;
-            let rows: Vec<Replacement<'_>> =
-                packed.iter().map(|(key, bytes)| Replacement { key, bytes }).collect();
+            let rows: Vec<RowWrite<'_>> = packed.iter().map(|(key, bytes)| RowWrite { key, bytes }).collect();
             bytes += packed.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
             let began = Instant::now();
             let outcomes = store.replace(packer.view(), &rows, Some(Micros::new(version as i64)?)).await?;
@@ -97,8 +96,7 @@ async fn weigh(store: &Store, redis: &mut Connection, views: usize, features: us
         for packer in &packers {
             let packed: Vec<(EntityKey, Vec<u8>)> =
                 (0..WEIGHED).map(|entity| packer.row(entity, 1)).collect::<Result<_, _>>()?;
-            let rows: Vec<Replacement<'_>> =
-                packed.iter().map(|(key, bytes)| Replacement { key, bytes }).collect();
+            let rows: Vec<RowWrite<'_>> = packed.iter().map(|(key, bytes)| RowWrite { key, bytes }).collect();
             store.replace(packer.view(), &rows, None).await?;
         }
         let ids: Vec<VersionId> = packers.iter().map(|packer| packer.view().clone()).collect();

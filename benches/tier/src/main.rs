@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use feature::{EntityKey, Micros, Span};
-use online::{HotTier, Read, Reader, Replacement, Store, StoreUrl, TableOptions, TierOptions, Writer};
+use online::{HotTier, Read, Reader, RowWrite, Store, StoreUrl, TableOptions, TierOptions, Writer};
 use reads::Asked;
 use rows::Packer;
 
@@ -99,7 +99,7 @@ pub(crate) async fn write(
 ) -> Result<(), Failure> {
     let packed: Vec<(EntityKey, Vec<u8>)> =
         entities.map(|entity| packer.row(entity, version)).collect::<Result<_, _>>()?;
-    let rows: Vec<Replacement<'_>> = packed.iter().map(|(key, bytes)| Replacement { key, bytes }).collect();
+    let rows: Vec<RowWrite<'_>> = packed.iter().map(|(key, bytes)| RowWrite { key, bytes }).collect();
     store.replace(packer.view(), &rows, Some(Micros::new(version as i64)?)).await?;
     Ok(())
 }

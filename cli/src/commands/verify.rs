@@ -23,7 +23,7 @@ pub async fn verify(project: &Project, file: &Path, format: Format, run: &Run) -
     }
     if format == Format::Table {
         let (rows, columns) = (counted(found.rows as u64, "row"), counted(found.columns as u64, "column"));
-        println!("equal: {rows} and {columns}, made anew from the logs of then");
+        println!("equal: {rows} and {columns}, built again from the logs of then");
     }
     Ok(())
 }

@@ -166,7 +166,7 @@ fn a_store_whose_disk_is_full_is_named_in_a_sentence_and_loads_all_once_there_is
         // The disk is there for these commands alone, so all that is compared is written elsewhere.
         let script = format!(
             "mount -t tmpfs -o size={kilobytes}k tmpfs {disk} || exit 99
-             $0 backfill --all 2> told; echo $? > ended
+             $0 backfill --all 2> reported; echo $? > ended
              mount -o remount,size=64m {disk} || exit 99
              $0 backfill --all > again && $0 {GET} > read && $0 {TRAINING} training.csv > summary"
         );
@@ -176,12 +176,12 @@ fn a_store_whose_disk_is_full_is_named_in_a_sentence_and_loads_all_once_there_is
         let done = Done::of(own_mounts.current_dir(project.path("")).output().unwrap());
         assert_ne!(done.code, Some(99), "this test mounts a tmpfs: run it as root\n{}", done.stderr);
         assert_eq!(done.code, Some(0), "`unshare --map-root-user --mount` has to work\n{}", done.stderr);
-        let told = project.read("told");
-        assert_eq!(project.read("ended"), "1\n", "{store} of {kilobytes}k: {told}");
+        let reported = project.read("reported");
+        assert_eq!(project.read("ended"), "1\n", "{store} of {kilobytes}k: {reported}");
         // Two views are loaded side by side: either may be the first to find no room.
         let named = if store == "offline" { "the disk of the table `" } else { "the online store at" };
-        says(&told, &["error: ", named, "has no room left", "free some space and run this again"]);
-        assert!(!told.contains("panicked") && !told.contains("WARN"), "{told}");
+        says(&reported, &["error: ", named, "has no room left", "free some space and run this again"]);
+        assert!(!reported.contains("panicked") && !reported.contains("WARN"), "{reported}");
         assert_eq!(project.read("read"), whole.ok(GET), "{store} of {kilobytes}k");
         assert_eq!(project.read("training.csv"), whole.training_set(), "{store} of {kilobytes}k");
     }

@@ -59,7 +59,7 @@ impl DeltaProject {
     }
 
     /// Drops the table and writes another one under its path: one commit for each of these files.
-    pub fn rewrite_anew(&mut self, files: &[&[Landing]]) {
+    pub fn rewrite_again(&mut self, files: &[&[Landing]]) {
         fs::remove_dir_all(&self.table).unwrap();
         self.version = 0;
         self.create("0b5c1d7e-0000-4000-8000-000000000002", &[]);
@@ -144,7 +144,7 @@ fn a_commit_that_removes_loaded_rows_is_refused_naming_its_version() {
 #[test]
 fn a_table_without_rows_is_backfilled_and_its_first_rows_are_materialized() {
     let mut delta = DeltaProject::new(&[]);
-    delta.rewrite_anew(&[]);
+    delta.rewrite_again(&[]);
     says(&delta.project.refused(MATERIALIZE), &["never backfilled"]);
     assert_eq!((delta.loads(BACKFILL), delta.loads(MATERIALIZE)), (0, 0));
     let added = delta.add("b.parquet", &[landing(2, 1, 2.0)], true);
@@ -261,8 +261,8 @@ fn a_project_is_made_for_a_table() {
     let mut delta = DeltaProject::new(&[landing(1, 0, 1.0), landing(2, 1, 2.0)]);
     let added = delta.add("b.parquet", &[landing(3, 2, 3.0)], true);
     delta.commit(&[added]);
-    let told = delta.project.ok("init made --from data/table --key tailnum");
-    says(&told, &["source `table` from `", "entity `tailnum` by `tailnum`, event time from `landed_at`"]);
+    let reported = delta.project.ok("init made --from data/table --key tailnum");
+    says(&reported, &["source `table` from `", "entity `tailnum` by `tailnum`, event time from `landed_at`"]);
     delta.project.ok("--project made apply");
     assert_eq!(delta.loads("--project made backfill --all"), 3);
     says(&delta.project.ok("--project made get tailnum_features tailnum=N1"), &["arr_delay", "PRESENT"]);

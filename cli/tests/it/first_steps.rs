@@ -6,8 +6,8 @@ use crate::project::{GET, Project, TRAINING, says};
 fn every_command_that_init_names_succeeds() {
     let project = Project::sample();
     let project_of_ours = tempfile::tempdir().unwrap();
-    let told = project.ok(&format!("init {}", project_of_ours.path().join("flights").display()));
-    let next = told.split_once(":\n\n").unwrap().1.replace("\\\n", " ");
+    let reported = project.ok(&format!("init {}", project_of_ours.path().join("flights").display()));
+    let next = reported.split_once(":\n\n").unwrap().1.replace("\\\n", " ");
     let mut ran = 0;
     for line in next.lines() {
         project.ok(line.trim().strip_prefix("twinstore ").unwrap());

@@ -12,10 +12,10 @@ use crate::landings::write_parquet;
 use crate::project::{Project, says};
 
 /// Runs every command that `init` names but `serve`, and gives what the read answered.
-fn run_next(project: &Project, told: &str) -> Value {
-    let next = told.split_once("Next, in ").unwrap().1.split_once(":\n\n").unwrap().1;
+fn run_next(project: &Project, reported: &str) -> Value {
+    let next = reported.split_once("Next, in ").unwrap().1.split_once(":\n\n").unwrap().1;
     let lines: Vec<&str> = next.lines().filter_map(|line| line.trim().strip_prefix("twinstore ")).collect();
-    assert_eq!((lines.len(), lines.last()), (6, Some(&"serve")), "{told}");
+    assert_eq!((lines.len(), lines.last()), (6, Some(&"serve")), "{reported}");
     let (last, others) = lines[..5].split_last().unwrap();
     for words in others {
         let said = project.ok(&format!("--project made {words}"));
@@ -37,9 +37,12 @@ fn a_strangers_csv_folder_goes_to_an_online_read_without_being_rewritten() {
         let text = format!("UserId,EventTime,Amount,Country\n{}", rows.collect::<String>());
         project.write(&format!("data/2024-{month}.csv"), text);
     }
-    let told = project.ok("init made --from data");
-    says(&told, &["(2 files): entity `user` by `UserId`, event time from `EventTime` (epoch milliseconds)"]);
-    let features = run_next(&project, &told);
+    let reported = project.ok("init made --from data");
+    says(
+        &reported,
+        &["(2 files): entity `user` by `UserId`, event time from `EventTime` (epoch milliseconds)"],
+    );
+    let features = run_next(&project, &reported);
     assert_eq!(
         values(&features, ["amount", "country", "rows_7d", "mean_amount_7d"]),
         ["56.5", "\"DE\"", "9", "28.5"]
@@ -91,9 +94,9 @@ fn every_encoding_of_a_time_is_read_as_the_moment_that_it_is() {
             });
             let header = if file == "in.csv" { "user_id,ts,n\n" } else { "" };
             project.write(file, format!("{header}{}", rows.collect::<String>()));
-            let told = project.ok(&format!("init made --from {file}"));
-            says(&told, &[how]);
-            let features = run_next(&project, &told);
+            let reported = project.ok(&format!("init made --from {file}"));
+            says(&reported, &[how]);
+            let features = run_next(&project, &reported);
             assert_eq!(values(&features, ["n"]), ["1"], "{times:?}");
             let at = features["n"]["event_time"].as_str().unwrap();
             assert!(at.starts_with("2024-01-01T00:0"), "{times:?}: {at}");
@@ -116,8 +119,8 @@ fn columns_of_parquet_are_of_the_types_that_their_values_are() {
     let columns = columns.map(|(name, column)| (name, column, true));
     let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
     write_parquet(&project.path("orders.parquet"), &batch);
-    let told = project.ok("init made --from orders.parquet");
-    let features = run_next(&project, &told);
+    let reported = project.ok("init made --from orders.parquet");
+    let features = run_next(&project, &reported);
     assert_eq!(values(&features, ["price", "cat", "mean_price_7d"]), ["2.25", "\"b\"", "1.875"]);
     says(
         &project.read("made/features/features.yaml"),
@@ -132,8 +135,8 @@ fn several_sources_share_their_entity_and_folders_give_columns() {
     project.write("in/day=2024-02-01/o.csv", "user_id,amount,orderId\n1,2,10\n1,3,11\n2,4,12\n");
     project.write("in/day=2024-02-02/o.csv", "user_id,amount,orderId,note\n1,5,13,x\n");
     project.write("stores.csv", "store_id,city\ns 1,A\ns2,B\n");
-    let told = project.ok("init made --from in stores.csv");
-    says(&told, &["source `in`", "source `users`", "source `stores`", "static source"]);
+    let reported = project.ok("init made --from in stores.csv");
+    says(&reported, &["source `in`", "source `users`", "source `stores`", "static source"]);
     let text = project.read("made/features/features.yaml");
     assert_eq!(text.matches("kind: entity").count(), 2, "{text}");
     says(&text, &["note: {type: string, optional: true}", "event_time: day"]);
@@ -152,9 +155,9 @@ fn files_of_which_not_all_is_seen_are_read_now() {
     let project = Project::empty();
     let rows = (0..10_001).map(|row| format!("{row},{},{}\n", row % 5, 1_704_067_200 + row));
     project.write("big.csv", format!("Unnamed: 0,user_id,ts\n{}", rows.collect::<String>()));
-    let told = project.ok("init made --from big.csv");
-    assert!(!told.contains("--at"), "{told}");
-    assert_eq!(values(&run_next(&project, &told), ["rows_7d"]), ["0"]);
+    let reported = project.ok("init made --from big.csv");
+    assert!(!reported.contains("--at"), "{reported}");
+    assert_eq!(values(&run_next(&project, &reported), ["rows_7d"]), ["0"]);
     let text = project.read("made/features/features.yaml");
     says(&text, &["# Types are those of the first rows", "\"Unnamed: 0\" is not read"]);
 }

@@ -1,4 +1,4 @@
-//! Logs that are not where the settings say: nothing is emptied, and nothing is begun anew.
+//! Logs that are not where the settings say: nothing is emptied, and nothing is started again.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::pushed;
 const LOGS: &str = ".twinstore/offline";
 
 #[test]
-fn where_the_folder_of_the_logs_is_gone_or_another_one_nothing_is_emptied_or_begun_anew() {
+fn where_the_folder_of_the_logs_is_gone_or_another_one_nothing_is_emptied_or_begun_again() {
     let project = Project::loaded();
     let right = project.ok(GET);
     fs::rename(project.path(LOGS), project.path("unmounted")).unwrap();

@@ -155,12 +155,12 @@ fn check(project: &Project, way: &str, means: &[Option<i64>], place: impl Fn(usi
     for (index, means) in means.iter().enumerate() {
         assert_eq!(found.get(&(index as i64 + 1)), means.as_ref(), "{way} {}", place(index));
     }
-    let letters = project.json(&format!("dead-letter list {way}@1 --limit 10000"));
-    let letters = letters["dead_letters"].as_array().unwrap();
+    let dead_letters = project.json(&format!("dead-letter list {way}@1 --limit 10000"));
+    let dead_letters = dead_letters["dead_letters"].as_array().unwrap();
     let bad: Vec<usize> = (0..means.len()).filter(|index| means[*index].is_none()).collect();
-    assert_eq!(letters.len(), bad.len(), "{way}");
-    for letter in letters {
-        says(letter["detail"].as_str().unwrap(), &["moment"]);
+    assert_eq!(dead_letters.len(), bad.len(), "{way}");
+    for dead_letter in dead_letters {
+        says(dead_letter["detail"].as_str().unwrap(), &["moment"]);
     }
 }
 

@@ -67,7 +67,7 @@ fn a_new_file_is_measured_and_visible_from_its_load_on() {
     let stamp = shortened(&rows[2]["_available_at"]);
     assert!(shortened(now["available_at"].as_str().unwrap()) <= stamp, "{now}");
     let before = project.refused("get late_arrival dest=LAX tailnum=N1 distance=1 --at 2013-06-08T01:00:00Z");
-    says(&before, &["too early", &stamp, "training-set"]);
+    says(&before, &["too early", &stamp, "twinstore training-set"]);
     // Offline a label sees the new rows from the moment of their load.
     let count_at = |time: &str| {
         project.write("s.csv", format!("dest,tailnum,distance,t\nLAX,N1,1,{time}\n"));

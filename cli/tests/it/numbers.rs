@@ -127,12 +127,12 @@ fn every_number_of_the_table_is_its_value_by_every_text_or_refuses_its_row_alone
         }
     }
     for way in ["csv", "lines", "topic"] {
-        let letters = project.json(&format!("dead-letter list {way}@1 --limit 1000"));
-        let letters = letters["dead_letters"].as_array().unwrap();
-        assert_eq!(letters.len(), bad.len(), "{way}");
-        for (letter, id) in letters.iter().zip(&bad) {
+        let dead_letters = project.json(&format!("dead-letter list {way}@1 --limit 1000"));
+        let dead_letters = dead_letters["dead_letters"].as_array().unwrap();
+        assert_eq!(dead_letters.len(), bad.len(), "{way}");
+        for (dead_letter, id) in dead_letters.iter().zip(&bad) {
             let cell = &cells[*id as usize - 1];
-            says(letter["detail"].as_str().unwrap(), &[&format!("`x_{}`", cell.column), cell.column]);
+            says(dead_letter["detail"].as_str().unwrap(), &[&format!("`x_{}`", cell.column), cell.column]);
         }
     }
     asked(&server, &cells);

@@ -77,7 +77,7 @@ fn end(child: Child) -> Done {
     Done::of(child.wait_with_output().unwrap())
 }
 
-/// Whether a command loaded, or was told to run again.
+/// Whether a command loaded, or was asked to run again.
 fn ended_well(done: &Done) -> bool {
     done.code == Some(0) || (done.code == Some(1) && done.stderr.contains("again"))
 }

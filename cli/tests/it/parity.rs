@@ -140,7 +140,7 @@ fn a_declared_change_passes_within_its_bounds_and_is_refused_in_a_definition_tha
         (&json!("declared"), &json!("two days instead of one"))
     );
     says(&project.ok("registry show airport_arrivals@2"), &["two days instead of one"]);
-    // It may be changed at any time, and judges the next report.
+    // It may be changed at any time, and checks the next report.
     project.edit("features/second.yaml", "psi: 20", "psi: 0.001");
     says(&project.ok("apply"), &["1 revised"]);
     let (report, _) = outside(&project, PARITY);
@@ -299,7 +299,7 @@ fn a_cutover_is_held_up_until_a_comparison_passes_that_still_holds() {
     );
     assert_eq!(project.run(compare).code, Some(1));
     says(&project.refused(cutover), &["late_arrival@2 is outside its bounds beside late_arrival@1"]);
-    // What is declared now is not what the report judged by.
+    // What is declared now is not what the report checked by.
     let declared = "expect_change: {arrivals_1d: {psi: 20, nulls: 0.1, reason: two days}}\n";
     project.write("features/second.yaml", second(&features, declared) + service);
     project.ok("apply");

@@ -275,7 +275,7 @@ fn where_topics_are_those_of_brokers_a_push_is_refused_with_what_to_do() {
 }
 
 #[test]
-fn whoever_waits_for_rows_that_no_stream_brings_is_told_that_they_are_durable() {
+fn whoever_waits_for_rows_that_no_stream_brings_is_answered_that_they_are_durable() {
     let project = clicks();
     let server = Server::start_as(&project, "serve --no-streams");
     let moment = micros_now();

@@ -168,7 +168,7 @@ impl Stage {
         counts
     }
 
-    /// Fills Redis anew, and waits until everything is answered again.
+    /// Fills Redis again, and waits until everything is answered again.
     fn is_back_after_a_rebuild(&self) {
         self.project.ok("online rebuild");
         self.until("it is found again", || {
@@ -206,7 +206,7 @@ fn when_redis_is_killed_what_is_held_is_answered_as_long_as_it_may_be_and_nothin
     }
     stage.until("it lasted too long", || stage.ask("LAX") == Err(Code::Unavailable));
     stage.until("health says so", || stage.server.get("/health").contains("503"));
-    stage.until("the readers are told", || stage.seen.unavailable.load(Ordering::Relaxed) > 0);
+    stage.until("the readers are refused", || stage.seen.unavailable.load(Ordering::Relaxed) > 0);
     let [answered, unavailable, ..] = stage.is_never_not_found_or_wrong("killed");
     assert!(answered > 100 && unavailable > 0, "{answered} {unavailable}");
     // Empty, it says of itself that it has no rows, until they are there again.

@@ -36,8 +36,9 @@ fn every_kind_of_bad_row_ends_in_the_dead_letters_and_the_rest_is_loaded() {
     assert_eq!(refused.values().map(|n| n.as_u64().unwrap()).sum::<u64>(), 5, "{refused:?}");
     assert_eq!(refused["too_far_ahead"], 1);
     assert_eq!(refused.iter().find(|(reason, _)| reason.contains("arr_delay")).unwrap().1, 2);
-    let letters = stored::rows(&project.path(LETTERS));
-    let numbers: Vec<_> = letters.iter().map(|letter| letter["_position_minor"].as_str()).collect();
+    let dead_letters = stored::rows(&project.path(LETTERS));
+    let numbers: Vec<_> =
+        dead_letters.iter().map(|dead_letter| dead_letter["_position_minor"].as_str()).collect();
     assert_eq!(numbers, ["1", "2", "3", "4", "6"]);
     let details: [&[&str]; 5] = [
         &["arr_delay"],
@@ -46,11 +47,11 @@ fn every_kind_of_bad_row_ends_in_the_dead_letters_and_the_rest_is_loaded() {
         &["arr_delay"],
         &["landed_at", "0001"],
     ];
-    for (letter, parts) in letters.iter().zip(details) {
-        says(&letter["detail"], parts);
-        assert_eq!(letter["origin"], "landings.parquet");
+    for (dead_letter, parts) in dead_letters.iter().zip(details) {
+        says(&dead_letter["detail"], parts);
+        assert_eq!(dead_letter["origin"], "landings.parquet");
     }
-    assert!(letters[0]["row"].contains("\"arr_delay\":\"9999"), "{}", letters[0]["row"]);
+    assert!(dead_letters[0]["row"].contains("\"arr_delay\":\"9999"), "{}", dead_letters[0]["row"]);
     assert_eq!(stored::positions(&stored::rows(&project.path(LOG))), [(0, 0, 0), (0, 0, 5)]);
 }
 
@@ -60,9 +61,9 @@ fn the_summary_counts_refused_rows_by_their_reason() {
     let rows = [landing(0, 0, 5.0), landing(1, 1, 9999.0), landing(2, YEAR_2200, 5.0)];
     write_parquet(&project.path("data/landings.parquet"), &batch(&rows));
     project.ok("apply");
-    let told = project.ok("backfill airport_arrivals@1");
-    says(&told, &["airport_arrivals@1: 1 row refused: too far ahead", "1 row loaded"]);
-    says(&told, &["1 row refused: ", "arr delay"]);
+    let reported = project.ok("backfill airport_arrivals@1");
+    says(&reported, &["airport_arrivals@1: 1 row refused: too far ahead", "1 row loaded"]);
+    says(&reported, &["1 row refused: ", "arr delay"]);
 }
 
 #[test]
@@ -91,8 +92,8 @@ fn rows_without_a_key_or_outside_where_are_left_out_and_counted() {
     ];
     write_parquet(&project.path("data/landings.parquet"), &batch(&rows));
     project.ok("apply");
-    let told = project.ok("backfill aircraft_last_flight@1");
-    says(&told, &["2 rows did not pass `where`", "1 row left out: a null in the key", "1 row loaded"]);
+    let reported = project.ok("backfill aircraft_last_flight@1");
+    says(&reported, &["2 rows did not pass `where`", "1 row left out: a null in the key", "1 row loaded"]);
 }
 
 #[test]
@@ -106,11 +107,11 @@ fn an_expression_that_fails_on_a_row_refuses_that_row_alone() {
     let rows = [landing(0, 0, 5.0), landing(1, 1, 5.0), landing(2, 2, 5.0)];
     write_parquet(&project.path("data/landings.parquet"), &batch(&rows));
     project.ok("apply");
-    let told = project.json("backfill aircraft_last_flight@1");
-    assert_eq!(told["views"][0]["rows_loaded"], 2, "{told}");
-    let letters = stored::rows(&project.path(".twinstore/offline/dead_letters/aircraft_last_flight/v1"));
-    assert_eq!(stored::positions(&letters), [(0, 0, 1)]);
-    says(&letters[0]["detail"], &["last_delay", "zero"]);
+    let reported = project.json("backfill aircraft_last_flight@1");
+    assert_eq!(reported["views"][0]["rows_loaded"], 2, "{reported}");
+    let dead_letters = stored::rows(&project.path(".twinstore/offline/dead_letters/aircraft_last_flight/v1"));
+    assert_eq!(stored::positions(&dead_letters), [(0, 0, 1)]);
+    says(&dead_letters[0]["detail"], &["last_delay", "zero"]);
 }
 
 #[test]
@@ -147,15 +148,15 @@ features: {n: {latest: n}}
         &RecordBatch::try_from_iter_with_nullable(columns).unwrap(),
     );
     project.ok("apply");
-    let told = project.json("backfill scan@1");
+    let reported = project.json("backfill scan@1");
     assert_eq!(
-        (&told["views"][0]["rows_loaded"], &told["views"][0]["late"]),
+        (&reported["views"][0]["rows_loaded"], &reported["views"][0]["late"]),
         (&2.into(), &1.into()),
-        "{told}"
+        "{reported}"
     );
-    let letters = stored::rows(&project.path(".twinstore/offline/dead_letters/scan/v1"));
-    assert_eq!(stored::positions(&letters), [(0, 0, 1), (0, 0, 2)]);
-    says(&letters[0]["detail"], &["null", "loaded_at"]);
+    let dead_letters = stored::rows(&project.path(".twinstore/offline/dead_letters/scan/v1"));
+    assert_eq!(stored::positions(&dead_letters), [(0, 0, 1), (0, 0, 2)]);
+    says(&dead_letters[0]["detail"], &["null", "loaded_at"]);
     let rows = stored::rows(&project.path(".twinstore/offline/log/scan/v1"));
     assert_eq!(rows[0]["_available_at"], "2013-06-08T00:01:00Z");
     assert!(rows.iter().all(|row| row["_provenance"] == "declared"));

@@ -9,7 +9,7 @@ use crate::landings::landing;
 use crate::project::says;
 
 #[test]
-fn a_table_that_was_dropped_and_written_anew_is_refused_however_far_its_versions_go() {
+fn a_table_that_was_dropped_and_written_again_is_refused_however_far_its_versions_go() {
     let mut delta = DeltaProject::new(&[landing(1, 0, 1.0)]);
     let added = delta.add("b.parquet", &[landing(2, 1, 2.0)], true);
     delta.commit(&[added]);
@@ -22,7 +22,7 @@ fn a_table_that_was_dropped_and_written_anew_is_refused_however_far_its_versions
         let kept: Vec<_> = paths.map(|path| (fs::read(&path).unwrap(), path)).collect();
         let version = delta.version;
         for files in 0..4 {
-            delta.rewrite_anew(&vec![&[landing(3, 2, 3.0)][..]; files]);
+            delta.rewrite_again(&vec![&[landing(3, 2, 3.0)][..]; files]);
             for command in [MATERIALIZE, BACKFILL] {
                 let message = delta.project.refused(command);
                 says(
@@ -76,6 +76,6 @@ fn a_log_that_does_not_say_which_table_it_loaded_records_it_with_its_next_load()
         }
     }
     assert_eq!(delta.loads(BACKFILL), 0);
-    delta.rewrite_anew(&[&[landing(3, 2, 3.0)]]);
+    delta.rewrite_again(&[&[landing(3, 2, 3.0)]]);
     says(&delta.project.refused(MATERIALIZE), &["is not the one that airport_arrivals@1 loaded"]);
 }

@@ -91,7 +91,7 @@ fn a_file_that_comes_between_two_parts_has_a_number_of_its_own() {
 }
 
 #[test]
-fn a_refused_row_is_kept_once_however_often_it_is_judged() {
+fn a_refused_row_is_kept_once_however_often_it_is_validated() {
     let project = Project::sample();
     let rows = [landing(0, 0, 5.0), landing(1, 1, 9999.0), landing(2, 2, -9999.0)];
     write_parquet(&project.path("data/landings.parquet"), &batch(&rows));

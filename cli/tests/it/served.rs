@@ -1,4 +1,4 @@
-//! `serve` beside the other commands: it gives what `get` gives, and stops when it is told to.
+//! `serve` beside the other commands: it gives what `get` gives, and stops when it is asked to.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -143,7 +143,7 @@ impl Drop for Server {
 }
 
 #[test]
-fn a_server_gives_what_the_store_itself_gives_and_stops_when_it_is_told_to() {
+fn a_server_gives_what_the_store_itself_gives_and_stops_when_it_is_asked_to() {
     let project = Project::loaded();
     let server = Server::start(&project);
     let reads = [
@@ -159,7 +159,8 @@ fn a_server_gives_what_the_store_itself_gives_and_stops_when_it_is_told_to() {
     }
     let early = GET.replace("2013-06-08", "2013-06-01");
     let refusals = [project.refused(&early), project.refused(&format!("{early} --grpc {}", server.grpc))];
-    refusals.iter().for_each(|refusal| says(refusal, &["too early for the online store", "training-set"]));
+    refusals.iter().for_each(|refusal| says(refusal, &["too early for the online store", "a training set"]));
+    says(&refusals[0], &["twinstore training-set"]);
     let (code, said) = server.terminate();
     assert_eq!(code, Some(0), "{said}");
     says(&said, &["stopping"]);

@@ -59,8 +59,8 @@ fn a_definition_whose_file_is_gone_stays_and_the_plan_says_so() {
 }
 
 #[test]
-fn of_two_who_apply_at_once_one_wins_and_the_other_is_told_or_comes_after() {
-    let mut told = 0;
+fn of_two_who_apply_at_once_one_wins_and_the_other_is_refused_or_comes_after() {
+    let mut reported = 0;
     for round in 0..8 {
         let [one, two] = [Project::sample(), Project::sample()];
         let registry = format!("sqlite://{}", one.path("shared.db").display());
@@ -76,9 +76,9 @@ fn of_two_who_apply_at_once_one_wins_and_the_other_is_told_or_comes_after() {
         for lost in done.iter().filter(|done| done.code != Some(0)) {
             assert_eq!(lost.code, Some(1));
             says(&lost.stderr, &["the registry changed since", "again"]);
-            told += 1;
+            reported += 1;
         }
-        // Whoever was told applies again, and then both are there.
+        // Whoever was refused applies again, and then both are there.
         for project in [&one, &two] {
             let again = project.command("apply").env("TWINSTORE_REGISTRY_URL", &registry).output().unwrap();
             assert_eq!(Done::of(again).code, Some(0));
@@ -86,5 +86,5 @@ fn of_two_who_apply_at_once_one_wins_and_the_other_is_told_or_comes_after() {
         let listed = one.command("registry list").env("TWINSTORE_REGISTRY_URL", &registry).output().unwrap();
         says(&Done::of(listed).stdout, &["late_arrival@1", "late_landing@1"]);
     }
-    println!("{told} of 8 were told");
+    println!("{reported} of 8 were refused");
 }

@@ -73,10 +73,10 @@ fn logged(project: &Project, view: &str) -> (usize, usize) {
     (of("0"), of("1"))
 }
 
-fn letters(project: &Project, view: &str) -> Vec<String> {
-    let letters = project.json(&format!("dead-letter list {view}@1"));
-    let letters = letters["dead_letters"].as_array().unwrap().clone();
-    letters.into_iter().map(|letter| letter["reason"].as_str().unwrap().to_owned()).collect()
+fn dead_letters(project: &Project, view: &str) -> Vec<String> {
+    let dead_letters = project.json(&format!("dead-letter list {view}@1"));
+    let dead_letters = dead_letters["dead_letters"].as_array().unwrap().clone();
+    dead_letters.into_iter().map(|dead_letter| dead_letter["reason"].as_str().unwrap().to_owned()).collect()
 }
 
 /// One row of each kind: the moment, and what is special about it.
@@ -181,10 +181,10 @@ fn each_pushed_row_is_accounted_for(push: fn(&Server) -> Value) {
     assert_eq!(answer["filtered"], json!({"arrivals@1": 1}));
     // Four rows went no further; of those that were taken one view refuses, leaves out and filters one each.
     assert_eq!(
-        (logged(&project, "arrivals"), letters(&project, "arrivals")),
+        (logged(&project, "arrivals"), dead_letters(&project, "arrivals")),
         ((5, 1), vec!["expectation_failed".to_owned()])
     );
-    assert_eq!((logged(&project, "tails"), letters(&project, "tails").len()), ((5, 4), 0));
+    assert_eq!((logged(&project, "tails"), dead_letters(&project, "tails").len()), ((5, 4), 0));
     says(
         &server.get("/metrics"),
         &[
@@ -285,7 +285,7 @@ fn of_records_of_a_topic_each_is_in_the_log_or_a_dead_letter_or_left_out_and_cou
         assert_eq!(count("records"), sent, "{report}");
         assert_eq!(count("rows_loaded") + refused + count("filtered") + count("null_keys"), sent, "{report}");
         assert_eq!(count("rows_loaded"), logged(&project, view).1 as u64, "{report}");
-        let reasons = letters(&project, view);
+        let reasons = dead_letters(&project, view);
         assert_eq!(reasons.len() as u64, refused, "{report}");
         assert!(
             reasons.iter().any(|reason| reason == "before stream" || reason == "before_stream"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use feature::{EntityKey, Micros, View};
 use offline::{BatchPoint, Log};
-use online::{Layout, Outcome, Read, Reader, Replacement, Writer};
+use online::{Layout, Outcome, Read, Reader, RowWrite, Writer};
 
 use super::ahead::{Ahead, Reached};
 use super::entities::{Entities, Folded};
@@ -132,7 +132,7 @@ async fn replace<W: Reader + Writer>(
     online: &W,
     packed: &[(EntityKey, Vec<u8>)],
 ) -> Result<Written, MaterializerError> {
-    let rows: Vec<Replacement<'_>> = packed.iter().map(|(key, bytes)| Replacement { key, bytes }).collect();
+    let rows: Vec<RowWrite<'_>> = packed.iter().map(|(key, bytes)| RowWrite { key, bytes }).collect();
     let outcomes = online.replace(&view.id, &rows, None).await?;
     let mut written = Written::default();
     for (outcome, (key, _)) in outcomes.iter().zip(packed) {

@@ -20,7 +20,7 @@ pub(crate) trait BatchSource: Send + Sync {
         loaded: TableVersions,
     ) -> BoxFuture<'a, Result<SourceFiles, MaterializerError>>;
 
-    /// Refuses a file whose rows cannot all be told apart, before the first of them is loaded. Blocks: reads the
+    /// Refuses a file whose rows cannot all be distinguished, before the first of them is loaded. Blocks: reads the
     /// file, if only that shows it.
     fn check_whole(&self, file: &SourceFile) -> Result<(), MaterializerError> {
         file_text::check_compressed(&file.path).map_err(|error| MaterializerError::file(&file.path, error))

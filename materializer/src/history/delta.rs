@@ -102,7 +102,7 @@ pub(crate) async fn find(
         return Err(MaterializerError::file(
             path,
             format!(
-                "its log ends with version {version}, and version {since} was loaded of it: restore its `_delta_log`, or if the table was written anew, define {}@{} and backfill that",
+                "its log ends with version {version}, and version {since} was loaded of it: restore its `_delta_log`, or if the table was written again, define {}@{} and backfill that",
                 view.name,
                 view.version + 1
             ),

@@ -9,10 +9,10 @@ use std::io::{self, BufRead};
 /// Bytes of one record, at most: a quote that is never closed would take the rest of the file.
 const MAX_RECORD_BYTES: usize = 16 << 20;
 const TOO_LONG: &str = "a quoted field is longer than 16 MiB: its closing quote is missing";
-const NEVER_CLOSED: &str = "a quote opens here that is never closed, so the rows behind it cannot be told from its \
+const NEVER_CLOSED: &str = "a quote opens here that is never closed, so the rows behind it cannot be distinguished from its \
     text: close it, or double it and quote the whole field if it is text";
 const CLOSED_LATE: &str = "a quote opens here that closes in the middle of a field of a later line, so the rows \
-    between cannot be told from its text: close it, or double it and quote the whole field if it is text";
+    between cannot be distinguished from its text: close it, or double it and quote the whole field if it is text";
 
 /// A field: none where it is empty and not quoted.
 pub(crate) type Field = Option<String>;

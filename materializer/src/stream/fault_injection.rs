@@ -31,7 +31,7 @@ pub enum FaultPoint {
     Committed,
     /// The broker was notified.
     Acknowledged,
-    /// An online store that lost rows has those of the log again, and the flush begins anew.
+    /// An online store that lost rows has those of the log again, and the flush begins again.
     Rebuilt,
 }
 

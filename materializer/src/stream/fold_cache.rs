@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use feature::{EntityKey, Micros, Row, View};
 use online::{
-    Applied, Layout, MAX_ROW_BYTES, OnlineError, Outcome, Read, Reader, Replacement, RowState, Writer,
+    Applied, Layout, MAX_ROW_BYTES, OnlineError, Outcome, Read, Reader, RowState, RowWrite, Writer,
 };
 
 use crate::error::MaterializerError;
@@ -321,8 +321,7 @@ impl FoldCache {
             applied_at = applied_at.max(fold.state.applied_at());
             packed.push((*index, key, bytes));
         }
-        let rows: Vec<Replacement<'_>> =
-            packed.iter().map(|(_, key, bytes)| Replacement { key, bytes }).collect();
+        let rows: Vec<RowWrite<'_>> = packed.iter().map(|(_, key, bytes)| RowWrite { key, bytes }).collect();
         let outcomes = online.replace(&self.view.id, &rows, applied_at).await?;
         // It is read back later, without the rows that made it too long.
         outgrown.into_iter().for_each(|key| self.drop_fold(key));

@@ -243,7 +243,7 @@ fn failed(error: KafkaError) -> FeedError {
         Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => FeedError::OutOfRange,
         Some(RDKafkaErrorCode::NotImplemented) => FeedError::Refused(
             "its records are compressed by a codec that this build leaves out, as zstd: set the topic's \
-             `compression.type` to lz4, snappy or gzip, and produce anew what is compressed already"
+             `compression.type` to lz4, snappy or gzip, and produce again what is compressed already"
                 .to_owned(),
         ),
         Some(

@@ -36,7 +36,6 @@ pub struct StreamReport {
     /// Entities whose folds are in memory.
     pub entities_in_memory: u64,
     /// Online rows that another process changed meanwhile, and that were folded again.
-    #[serde(rename = "folded_anew")]
     pub folded_again: u64,
     /// How often the online store had lost rows, and was rebuilt from the log.
     pub rebuilt: u64,

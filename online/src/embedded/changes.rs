@@ -11,7 +11,7 @@ use super::seal::{sealed, unsealed};
 use crate::packed::Scan;
 use crate::store::{Change, Changed};
 
-/// Changes that are kept; who falls further behind is told that everything changed.
+/// Changes that are kept; who falls further behind is notified that everything changed.
 pub(super) const KEPT: u64 = 65_536;
 
 /// What a change begins with.
@@ -55,7 +55,7 @@ fn decode(number: &[u8], bytes: &[u8]) -> Option<Change> {
     }
 }
 
-/// Forgets all changes: whoever follows them is told that anything may have changed.
+/// Forgets all changes: whoever follows them is notified that anything may have changed.
 pub(super) fn forget(environment: &Environment, txn: &mut RwTxn<'_>) -> heed::Result<()> {
     let last = last_change(environment, txn)?;
     environment.changes.clear(txn)?;

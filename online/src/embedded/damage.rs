@@ -16,7 +16,7 @@ use super::shared::Condition;
 use crate::contract::{Sample, key, moment, read, wait_for};
 use crate::error::OnlineError;
 use crate::mending::{Mender, Mending};
-use crate::store::{Read, Reader, Replacement, Writer};
+use crate::store::{Read, Reader, RowWrite, Writer};
 
 const VIEWS: [&str; 3] = ["one@1", "two@1", "three@7"];
 const ENTITIES: usize = 200;
@@ -61,7 +61,7 @@ impl Files {
         for step in 0..8 {
             let some = rows.iter().enumerate().filter(|(n, _)| n % 8 == step);
             for ((view, key), bytes) in some.map(|(_, row)| row) {
-                let row = [Replacement { key, bytes }];
+                let row = [RowWrite { key, bytes }];
                 wait_for(store.replace(&id(*view), &row, Some(moment(4)))).unwrap();
             }
         }
@@ -70,7 +70,7 @@ impl Files {
         for (view, key) in all {
             let sample = Sample::named(VIEWS[*view]);
             let newer = sample.row_with(Some(4), &[(0, 1000)], "newer");
-            let row = [Replacement { key, bytes: &newer }];
+            let row = [RowWrite { key, bytes: &newer }];
             wait_for(store.replace(&id(*view), &row, Some(moment(5)))).unwrap();
         }
         drop(store);
@@ -292,7 +292,7 @@ fn a_damaged_row_is_refused_by_its_key_and_others_are_read_on() {
     let refusal = refusal.unwrap_err();
     assert!(matches!(&refusal, OnlineError::DamagedRow { key, .. } if key == victim), "{refusal}");
     let sentence = refusal.to_string();
-    assert!(sentence.contains("one@1") && sentence.contains("online rebuild"), "{sentence}");
+    assert!(sentence.contains("one@1") && sentence.contains("rebuild the view's online rows"), "{sentence}");
     let outcomes = read_all(&store, &expected);
     assert_eq!((outcomes.right, outcomes.refused, outcomes.absent_refused), (expected.len() - 1, 1, 0));
     assert_eq!(store.verify().unwrap(), 1);
@@ -319,7 +319,7 @@ fn a_file_that_is_cut_while_it_is_open_ends_nobody_and_new_files_are_taken_on() 
     fs::write(folder.path().join("next"), &files.sound).unwrap();
     fs::rename(folder.path().join("next"), data(folder.path())).unwrap();
     let newer =
-        [Replacement { key: &key("entity 1"), bytes: &Sample::named(VIEWS[0]).row(Some(9), &[(0, 1000)]) }];
+        [RowWrite { key: &key("entity 1"), bytes: &Sample::named(VIEWS[0]).row(Some(9), &[(0, 1000)]) }];
     wait_for(store.replace(&id(0), &newer, None)).unwrap();
     let outcomes = read_all(&store, &expected);
     assert_eq!((outcomes.right, outcomes.wrong), (expected.len() - 1, 1), "{outcomes:?}");

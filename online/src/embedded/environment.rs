@@ -64,7 +64,7 @@ pub(super) struct Environment {
     /// Where rows were lost when it was opened.
     lost: HashMap<u32, u32>,
     /// Whether it was still to be filled again from the log when it was opened: of files that are open, it never
-    /// is anew.
+    /// is again.
     pub(super) was_rebuilding: bool,
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Embedded, changes};
 use crate::error::OnlineError;
-use crate::store::{Change, Changed, Followed, Found, Read};
+use crate::store::{Change, Changed, Followed, PackedRows, Read};
 
 /// How often a follower looks for changes that other processes made.
 const LOOKING: Duration = Duration::from_millis(10);
@@ -29,7 +29,7 @@ impl Followed for Embedded {
         Some(self.reading(|opened| changes::since(&opened.environment, since)))
     }
 
-    async fn read_marked(&self, reads: &[Read<'_>]) -> Result<(Option<u64>, Vec<Found>), OnlineError> {
+    async fn read_marked(&self, reads: &[Read<'_>]) -> Result<(Option<u64>, Vec<PackedRows>), OnlineError> {
         self.reading(|opened| {
             let txn = opened.environment.env.read_txn()?;
             let mark = changes::last_change(&opened.environment, &txn)?;
@@ -45,7 +45,7 @@ mod tests {
     use crate::store::Writer;
 
     #[test]
-    fn changes_are_told_from_any_mark_and_everything_to_who_fell_behind() {
+    fn changes_are_reported_from_any_mark_and_everything_to_who_fell_behind() {
         let folder = tempfile::TempDir::new().unwrap();
         let store = Embedded::open(folder.path()).unwrap();
         let sample = Sample::new();

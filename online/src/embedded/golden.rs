@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::Embedded;
 use super::environment::FORMAT;
 use crate::contract::{key, moment, read, wait_for};
-use crate::store::{Change, Followed, Outcome, Read, Reader, Replacement, Stats, Writer};
+use crate::store::{Change, Followed, Outcome, Read, Reader, RowWrite, Stats, Writer};
 
 const ROW: &[u8] = include_bytes!("../../golden/row-1.bin");
 const STORES: [&[u8]; 3] = [
@@ -31,7 +31,7 @@ fn left_behind(format: usize) -> TempDir {
 async fn fill(store: &Embedded) {
     for (view, entities) in [("dropped@1", 3), ("golden@1", 3), ("golden@2", 1)] {
         let keys = ["a", "b", ""].map(key);
-        let rows: Vec<Replacement<'_>> = keys.iter().map(|key| Replacement { key, bytes: ROW }).collect();
+        let rows: Vec<RowWrite<'_>> = keys.iter().map(|key| RowWrite { key, bytes: ROW }).collect();
         store.replace(&id(view), &rows[..entities], None).await.unwrap();
     }
     store.replace(&id("golden@1"), &[], Some(moment(5))).await.unwrap();
@@ -65,13 +65,13 @@ fn a_store_of_every_format_is_read_and_written_on() {
             let mark = store.changed(None).unwrap().unwrap().mark;
             // The row that is there was folded: the same again changes nothing.
             let (a, c) = (key("a"), key("c"));
-            let rows = [&a, &c].map(|key| Replacement { key, bytes: ROW });
+            let rows = [&a, &c].map(|key| RowWrite { key, bytes: ROW });
             let outcomes = store.replace(&id("golden@2"), &rows, None).await.unwrap();
             assert_eq!(outcomes, [Outcome::Unchanged, Outcome::Written]);
             let changes = store.changed(Some(mark)).unwrap().unwrap().changes;
             assert_eq!(changes, [Change::Row { view: id("golden@2"), key: c.clone() }]);
             // A view begins with a number that none had, so nothing of a dropped one comes back.
-            let rows = [Replacement { key: &c, bytes: ROW }];
+            let rows = [RowWrite { key: &c, bytes: ROW }];
             store.replace(&id("dropped@1"), &rows, None).await.unwrap();
             assert_eq!(read(&store, &id("dropped@1"), &a).await, None);
             drop(store);

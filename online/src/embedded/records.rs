@@ -8,7 +8,7 @@ use feature::VersionId;
 
 use super::record::Record;
 
-/// How many views are kept. At one more, all are forgotten and looked for anew.
+/// How many views are kept. At one more, all are forgotten and looked for again.
 const MOST_KEPT: usize = 4_096;
 
 /// What is known of one state.

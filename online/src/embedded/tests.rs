@@ -164,7 +164,7 @@ fn write_all(
     offset: u64,
 ) -> Result<Vec<Outcome>, OnlineError> {
     let row = sample.row_with(None, &[(0, offset)], &"x".repeat(1000));
-    let rows: Vec<Replacement<'_>> = keys.iter().map(|key| Replacement { key, bytes: &row }).collect();
+    let rows: Vec<RowWrite<'_>> = keys.iter().map(|key| RowWrite { key, bytes: &row }).collect();
     wait_for(store.replace(&sample.view.id, &rows, None))
 }
 

@@ -40,7 +40,7 @@ pub(super) enum Leaves {
     AllButRows,
 }
 
-/// What is told of each entry.
+/// What is reported of each entry.
 pub(super) type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> Result<(), String> + 'v;
 
 /// The walk over one state.

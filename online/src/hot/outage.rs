@@ -1,5 +1,5 @@
 //! How long rows are answered that the store cannot vouch for: since when it has been out of reach, or
-//! has told nothing, and how long each view allows that.
+//! has reported nothing, and how long each view allows that.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError, RwLock};

@@ -112,7 +112,7 @@ impl<'t> Reading<'t> {
         self.find(view, key, self.table.hash(view, key))
     }
 
-    /// The rows of these keys, each told with its place, in their order.
+    /// The rows of these keys, each reported with its place, in their order.
     pub fn each<'s, K: AsRef<[u8]>>(
         &'s self,
         view: u32,
@@ -137,7 +137,7 @@ impl<'t> Reading<'t> {
 
     /// For each key the `N` values that lie from byte `at` of its row on, straight into columns: value i of
     /// the key at a place goes to that place of column i. Gives how many keys have such a row; `missing` is
-    /// told the places of the others, whose cells are left alone. Keys beyond the shortest column are
+    /// given the places of the others, whose cells are left alone. Keys beyond the shortest column are
     /// not read.
     pub fn gather<V: Slot, K: AsRef<[u8]>, const N: usize>(
         &self,

@@ -20,11 +20,11 @@ use foldhash::fast::FixedState;
 use super::outage::Outage;
 use super::table::{HotTable, TableOptions};
 use crate::error::OnlineError;
-use crate::store::{Change, Followed, Found, Read, Reader, Stats};
+use crate::store::{Change, Followed, PackedRows, Read, Reader, Stats};
 
 /// Keys whose last change is noted together.
 const STRIPES: usize = 4096;
-/// How often a read begins anew because the store changed meanwhile, before all is read from the store.
+/// How often a read begins again because the store changed meanwhile, before all is read from the store.
 const ATTEMPTS: usize = 3;
 /// How long a store in an outage is waited for by who asks for nothing but what is held.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -74,9 +74,9 @@ pub struct HotTier<S> {
     table: HotTable,
     outage: Outage,
     now: Clock,
-    views: RwLock<HashMap<VersionId, Arc<Held>>>,
+    views: RwLock<HashMap<VersionId, Arc<ViewState>>>,
     next_number: AtomicU32,
-    told: Mutex<Told>,
+    reported: Mutex<Reported>,
     /// The state of the store up to which its changes were taken in.
     mark: AtomicU64,
     /// Whether the store tells of its changes now.
@@ -87,25 +87,25 @@ pub struct HotTier<S> {
 }
 
 /// What is known of one view. A dropped view's rows are those of a number that nobody asks for again.
-struct Held {
+struct ViewState {
     number: u32,
     /// The last applied time that was read; at least that of every row that is held.
     applied_at: AtomicI64,
     /// Whether it is still that.
     is_known: AtomicBool,
-    /// The last change told of it.
+    /// The number of the last change of it that was reported.
     changed: AtomicU64,
 }
 
 /// Which changes came last, by their order of arrival.
-struct Told {
+struct Reported {
     last: u64,
     everything: u64,
     rows: Box<[u64]>,
     stripes: FixedState,
 }
 
-impl Told {
+impl Reported {
     fn stripe(&mut self, key: &EntityKey) -> &mut u64 {
         let at = self.stripes.hash_one(key) as usize % STRIPES;
         match self.rows.get_mut(at) {
@@ -117,8 +117,8 @@ impl Told {
 
 /// What of one [`Read`] was found in memory.
 struct Gathered {
-    held: Arc<Held>,
-    found: Found,
+    held: Arc<ViewState>,
+    found: PackedRows,
     missing: Vec<usize>,
     is_known: bool,
     /// Whether a key's absence was found.
@@ -139,8 +139,12 @@ impl<S> HotTier<S> {
         options: TierOptions,
         now: impl Fn() -> Micros + Send + Sync + 'static,
     ) -> Option<Self> {
-        let told =
-            Told { last: 0, everything: 0, rows: vec![0; STRIPES].into(), stripes: FixedState::default() };
+        let reported = Reported {
+            last: 0,
+            everything: 0,
+            rows: vec![0; STRIPES].into(),
+            stripes: FixedState::default(),
+        };
         Some(Self {
             store,
             table: HotTable::new(options.table)?,
@@ -148,7 +152,7 @@ impl<S> HotTier<S> {
             now: Box::new(now),
             views: RwLock::new(HashMap::new()),
             next_number: AtomicU32::new(0),
-            told: Mutex::new(told),
+            reported: Mutex::new(reported),
             mark: AtomicU64::new(NO_MARK),
             followed: AtomicBool::new(false),
             hits: AtomicU64::new(0),
@@ -195,17 +199,17 @@ impl<S> HotTier<S> {
         self.mark.load(Ordering::Acquire)
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn reported(&self) -> MutexGuard<'_, Reported> {
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes in what the store tells.
-    fn hear(&self, told: &mut Told, change: &Change) {
-        told.last += 1;
-        let last = told.last;
+    fn note(&self, reported: &mut Reported, change: &Change) {
+        reported.last += 1;
+        let last = reported.last;
         match change {
             Change::Row { view, key } => {
-                *told.stripe(key) = last;
+                *reported.stripe(key) = last;
                 if let Some(held) = self.known_view(view) {
                     self.table.write().remove(held.number, key.as_bytes());
                 }
@@ -221,23 +225,23 @@ impl<S> HotTier<S> {
                 views.remove(view);
             }
             Change::Everything => {
-                told.everything = last;
+                reported.everything = last;
                 self.views.write().unwrap_or_else(PoisonError::into_inner).clear();
             }
         }
     }
 
-    fn known_view(&self, view: &VersionId) -> Option<Arc<Held>> {
+    fn known_view(&self, view: &VersionId) -> Option<Arc<ViewState>> {
         self.views.read().unwrap_or_else(PoisonError::into_inner).get(view).cloned()
     }
 
-    fn view(&self, view: &VersionId) -> Arc<Held> {
+    fn view(&self, view: &VersionId) -> Arc<ViewState> {
         if let Some(held) = self.known_view(view) {
             return held;
         }
         let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
         let held = views.entry(view.clone()).or_insert_with(|| {
-            Arc::new(Held {
+            Arc::new(ViewState {
                 number: self.next_number.fetch_add(1, Ordering::Relaxed),
                 applied_at: AtomicI64::new(NO_TIME),
                 is_known: AtomicBool::new(false),
@@ -254,7 +258,8 @@ impl<S> HotTier<S> {
 
     fn gather_one(&self, read: &Read<'_>) -> Gathered {
         let held = self.view(read.view);
-        let (mut found, mut missing, mut has_absent) = (Found::new(None, read.keys.len()), Vec::new(), false);
+        let (mut found, mut missing, mut has_absent) =
+            (PackedRows::new(None, read.keys.len()), Vec::new(), false);
         self.table.read().each(held.number, read.keys, |place, row| match row {
             // A row has bytes: none stand for a key that has no row.
             Some([]) => {
@@ -275,12 +280,12 @@ impl<S> HotTier<S> {
 
     /// Keeps what was read from the store, unless it changed since: since the mark that the rows are of,
     /// or, of a store without marks, since the change that was the last before they were read.
-    fn keep(&self, read: &Read<'_>, gathered: &Gathered, found: &Found, since: Since) {
+    fn keep(&self, read: &Read<'_>, gathered: &Gathered, found: &PackedRows, since: Since) {
         let Gathered { held, missing, .. } = gathered;
-        let mut told = self.told();
+        let mut reported = self.reported();
         let is_current = match since {
             Since::Mark(mark) => self.mark.load(Ordering::Acquire) == mark,
-            Since::Change(change) => told.everything <= change,
+            Since::Change(change) => reported.everything <= change,
         };
         if !is_current {
             return;
@@ -297,7 +302,7 @@ impl<S> HotTier<S> {
         let mut writes = self.table.write();
         for (row, place) in found.rows().zip(missing) {
             if let Some(key) = read.keys.get(*place)
-                && unchanged(*told.stripe(key))
+                && unchanged(*reported.stripe(key))
             {
                 // Where there is no room for a row the store is asked again: no answer depends on it.
                 let _ = writes.put(held.number, key.as_bytes(), row.unwrap_or_default());
@@ -306,7 +311,7 @@ impl<S> HotTier<S> {
     }
 
     /// What is held of these reads, where all of it is and may be answered without the store.
-    fn held(&self, reads: &[Read<'_>]) -> Option<Vec<Found>> {
+    fn held(&self, reads: &[Read<'_>]) -> Option<Vec<PackedRows>> {
         if !self.outage.is_allowed(reads.iter().map(|read| read.view), (self.now)()) {
             return None;
         }
@@ -324,7 +329,7 @@ impl<S> HotTier<S> {
     }
 }
 
-/// While this lives the store is followed; what is told last is not heard any more after it.
+/// While this lives the store is followed; what is reported last is not noted any more after it.
 struct Following<'a, S>(&'a HotTier<S>);
 
 impl<S> Drop for Following<'_, S> {
@@ -357,8 +362,8 @@ impl<S: Followed> HotTier<S> {
         let _ends = Following(self);
         self.store
             .follow(&|change| {
-                let mut told = self.told();
-                self.hear(&mut told, &change);
+                let mut reported = self.reported();
+                self.note(&mut reported, &change);
                 if !self.followed.swap(true, Ordering::AcqRel) {
                     // Nothing is held from before.
                     self.outage.end();
@@ -375,11 +380,11 @@ impl<S: Followed> HotTier<S> {
             Err(error) => return Some(Err(error)),
         };
         if since != Some(changed.mark) {
-            let mut told = self.told();
+            let mut reported = self.reported();
             let mark = self.mark.load(Ordering::Acquire);
             // Another reader may have been faster.
             if mark == NO_MARK || mark < changed.mark || changed.changes.contains(&Change::Everything) {
-                changed.changes.iter().for_each(|change| self.hear(&mut told, change));
+                changed.changes.iter().for_each(|change| self.note(&mut reported, change));
                 self.mark.store(changed.mark, Ordering::Release);
             }
         }
@@ -387,7 +392,7 @@ impl<S: Followed> HotTier<S> {
     }
 
     /// Reads what is held, and the rest from the store.
-    async fn read_through(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
+    async fn read_through(&self, reads: &[Read<'_>]) -> Result<Vec<PackedRows>, OnlineError> {
         for _ in 0..ATTEMPTS {
             let mark = match self.catch_up() {
                 Some(Ok(mark)) => Some(mark),
@@ -395,7 +400,7 @@ impl<S: Followed> HotTier<S> {
                 None if self.followed.load(Ordering::Acquire) => None,
                 None => break,
             };
-            let since = mark.map_or_else(|| Since::Change(self.told().last), Since::Mark);
+            let since = mark.map_or_else(|| Since::Change(self.reported().last), Since::Mark);
             let mut gathered = self.gather(reads);
             let is_of_the_mark =
                 |mark: Option<u64>| mark.is_none_or(|mark| self.mark.load(Ordering::Acquire) == mark);
@@ -413,7 +418,11 @@ impl<S: Followed> HotTier<S> {
     }
 
     /// The same while the store is in an outage, for who could do without it.
-    async fn read_or_else(&self, reads: &[Read<'_>], held: Vec<Found>) -> Result<Vec<Found>, OnlineError> {
+    async fn read_or_else(
+        &self,
+        reads: &[Read<'_>],
+        held: Vec<PackedRows>,
+    ) -> Result<Vec<PackedRows>, OnlineError> {
         match tokio::time::timeout(PATIENCE, self.read_through(reads)).await {
             Ok(Err(refusal)) if !matches!(refusal, OnlineError::Unavailable { .. }) => Err(refusal),
             Ok(Ok(found)) => Ok(found),
@@ -476,7 +485,7 @@ impl<S: Followed> HotTier<S> {
 }
 
 impl<S: Followed> Reader for HotTier<S> {
-    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
+    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<PackedRows>, OnlineError> {
         if self.outage.since().is_some()
             && let Some(held) = self.held(reads)
         {

@@ -1,4 +1,4 @@
-//! The tier answers what the store would: it keeps the contract of all stores, a change told while a row is
+//! The tier answers what the store would: it keeps the contract of all stores, a change reported while a row is
 //! on its way wins, and while the store is not available only what is held is answered.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::{HotTier, TableOptions, TierOptions};
 use crate::contract::{Sample, key, moment, read, wait_for, write};
 use crate::contract_tests;
 use crate::{
-    Change, Changed, Embedded, Followed, Found, OnlineError, Outcome, Read, Reader, Replacement, Stats,
+    Change, Changed, Embedded, Followed, OnlineError, Outcome, PackedRows, Read, Reader, RowWrite, Stats,
     Writer,
 };
 
@@ -31,7 +31,7 @@ impl<S: Writer> Writer for HotTier<S> {
     async fn replace(
         &self,
         view: &VersionId,
-        rows: &[Replacement<'_>],
+        rows: &[RowWrite<'_>],
         applied_at: Option<Micros>,
     ) -> Result<Vec<Outcome>, OnlineError> {
         self.store().replace(view, rows, applied_at).await
@@ -80,7 +80,7 @@ fn rows_and_applied_times_are_of_one_moment_while_another_writes() {
     let keys: Vec<EntityKey> = (0..10).map(|n| key(&n.to_string())).collect();
     let write_all = |n: u64| {
         let row = sample.row(None, &[(0, n)]);
-        let rows: Vec<Replacement<'_>> = keys.iter().map(|key| Replacement { key, bytes: &row }).collect();
+        let rows: Vec<RowWrite<'_>> = keys.iter().map(|key| RowWrite { key, bytes: &row }).collect();
         wait_for(writer.replace(view, &rows, Some(moment(n as i64)))).unwrap();
     };
     write_all(0);
@@ -110,20 +110,20 @@ fn rows_and_applied_times_are_of_one_moment_while_another_writes() {
 struct Telling {
     store: Embedded,
     tell: UnboundedSender<Change>,
-    told: tokio::sync::Mutex<UnboundedReceiver<Change>>,
+    reported: tokio::sync::Mutex<UnboundedReceiver<Change>>,
     is_down: AtomicBool,
     hangs: AtomicBool,
-    /// Told after the next read of the store, before its rows arrive.
+    /// Reported after the next read of the store, before its rows arrive.
     on_the_way: std::sync::Mutex<Option<Change>>,
 }
 
 impl Telling {
     fn new(folder: &TempDir) -> Telling {
-        let (tell, told) = unbounded_channel();
+        let (tell, reported) = unbounded_channel();
         Telling {
             store: Embedded::open(folder.path()).unwrap(),
             tell,
-            told: tokio::sync::Mutex::new(told),
+            reported: tokio::sync::Mutex::new(reported),
             is_down: AtomicBool::new(false),
             hangs: AtomicBool::new(false),
             on_the_way: std::sync::Mutex::new(None),
@@ -132,7 +132,7 @@ impl Telling {
 }
 
 impl Reader for Telling {
-    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
+    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<PackedRows>, OnlineError> {
         if self.is_down.load(Ordering::Relaxed) {
             return Err(OnlineError::Unavailable { place: "here".to_owned(), reason: "cut off".to_owned() });
         }
@@ -158,7 +158,7 @@ impl Reader for Telling {
 impl Followed for Telling {
     async fn follow(&self, tell: &(dyn Fn(Change) + Send + Sync)) -> OnlineError {
         tell(Change::Everything);
-        while let Some(change) = self.told.lock().await.recv().await {
+        while let Some(change) = self.reported.lock().await.recv().await {
             tell(change);
         }
         OnlineError::Unavailable { place: "here".to_owned(), reason: "ended".to_owned() }
@@ -187,7 +187,7 @@ fn telling(now: impl Fn() -> Micros + Send + Sync + 'static) -> (TempDir, HotTie
 }
 
 #[test]
-fn a_change_told_while_its_row_is_on_the_way_wins() {
+fn a_change_reported_while_its_row_is_on_the_way_wins() {
     let (_folder, tier) = telling(|| moment(0));
     let sample = Sample::new();
     let view = &sample.view.id;
@@ -239,7 +239,7 @@ fn while_the_store_is_not_available_only_what_is_held_is_answered_and_not_for_ev
     let sample = Sample::new();
     let view = &sample.view.id;
     let row = sample.row(Some(1), &[]);
-    let rows = [Replacement { key: &key("a"), bytes: &row }];
+    let rows = [RowWrite { key: &key("a"), bytes: &row }];
     followed(&tier, async {
         let store = tier.store();
         store.store.replace(view, &rows, Some(moment(5))).await.unwrap();
@@ -266,7 +266,7 @@ fn while_the_store_is_not_available_only_what_is_held_is_answered_and_not_for_ev
     assert!(ask("a").is_ok());
     tier.store().is_down.store(true, Ordering::Relaxed);
     assert!(matches!(ask("a"), Err(OnlineError::Unavailable { .. })));
-    // Once it was followed again, the next outage begins anew.
+    // Once it was followed again, the next outage begins again.
     followed(&tier, async {
         tier.store().is_down.store(false, Ordering::Relaxed);
         read(&tier, view, &key("a")).await;
@@ -290,7 +290,7 @@ fn who_could_do_without_a_store_that_hangs_does_not_wait_for_it() {
     let view = &sample.view.id;
     let row = sample.row(Some(1), &[]);
     followed(&tier, async {
-        let rows = [Replacement { key: &key("a"), bytes: &row }];
+        let rows = [RowWrite { key: &key("a"), bytes: &row }];
         tier.store().store.replace(view, &rows, Some(moment(5))).await.unwrap();
         read(&tier, view, &key("a")).await;
     });

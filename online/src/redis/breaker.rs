@@ -134,7 +134,7 @@ mod tests {
         assert!(!breaker.admit(at(20)) && breaker.admit(at(21)));
         breaker.succeeded();
         assert!(breaker.admit(at(21)) && breaker.admit(at(21)));
-        assert!(!breaker.failed(at(21)), "it begins anew");
+        assert!(!breaker.failed(at(21)), "it begins again");
     }
 
     #[test]

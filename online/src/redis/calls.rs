@@ -250,7 +250,7 @@ impl Calls {
         self.topology.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The next call finds and connects the servers anew.
+    /// The next call finds and connects the servers again.
     fn forget(&self, used: &Arc<OnceCell<Topology>>) {
         let mut topology = self.topology.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&topology, used) {

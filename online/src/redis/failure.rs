@@ -1,5 +1,5 @@
-//! What a failed call means: whether it is repeated, whether the connections are made anew first, and
-//! what the caller is told.
+//! What a failed call means: whether it is repeated, whether the connections are created again first, and
+//! what the caller gets.
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
@@ -62,7 +62,7 @@ impl Failure {
         Failure::Late("it did not answer in time".to_owned())
     }
 
-    /// What the caller is told when it is not repeated any more.
+    /// What the caller gets when it is not repeated any more.
     pub(super) fn into_error(self, place: &str) -> OnlineError {
         let reason = match self {
             Failure::Final(error) => return error,

@@ -1,6 +1,6 @@
 //! Following what changes: each server tells of every key of the project that is written, on a
-//! connection of its own (client tracking in broadcast mode, RESP3). What is told of is no more than a
-//! hint to read again; that nothing is told while a connection is lost is why following then ends.
+//! connection of its own (client tracking in broadcast mode, RESP3). A notification is no more than a
+//! hint to read again; that nothing is reported while a connection is lost is why following then ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,7 @@ use super::topology::Topology;
 use crate::error::OnlineError;
 use crate::store::Change;
 
-/// Messages that wait to be told. When there are more, everything may have changed.
+/// Messages that wait to be reported. When there are more, everything may have changed.
 const WAITING: usize = 65_536;
 /// How often each connection is asked whether it is still there: a lost one is noticed within this and
 /// the time that a read is waited for.

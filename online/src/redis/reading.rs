@@ -16,7 +16,7 @@ use super::address::Node;
 use super::calls::{Asked, To, command};
 use super::keys::{Place, applied_at, slot};
 use crate::error::OnlineError;
-use crate::store::{Found, Read, Stats};
+use crate::store::{PackedRows, Read, Stats};
 
 /// Keys in one `MGET`: it keeps everybody else waiting for less than a millisecond.
 const KEYS_A_COMMAND: usize = 1024;
@@ -28,7 +28,7 @@ const COMMANDS_A_CLUSTER_PIPELINE: usize = 4096;
 const SCANNED_KEYS: usize = 1000;
 
 impl Inner {
-    pub(super) async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
+    pub(super) async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<PackedRows>, OnlineError> {
         let views: Vec<String> = reads.iter().map(|read| read.view.to_string()).collect();
         let mut keys = Vec::with_capacity(reads.iter().map(|read| read.keys.len() + 1).sum());
         for (read, view) in reads.iter().zip(&views) {
@@ -54,7 +54,7 @@ impl Inner {
                 Some(text) => Some(applied_at(&text).ok_or_else(|| self.damaged())?),
                 None => None,
             };
-            let mut found = Found::new(applied, read.keys.len());
+            let mut found = PackedRows::new(applied, read.keys.len());
             for row in rows.by_ref().take(read.keys.len()) {
                 found.push(row.as_deref());
             }

@@ -19,8 +19,8 @@ pub(super) enum Refusal {
 /// The oldest version that can be used.
 const OLDEST: u32 = 6;
 
-/// Judges a server by its `INFO`.
-pub(super) fn judge(info: &str, expected: Expected) -> Result<(), Refusal> {
+/// Checks a server by its `INFO`.
+pub(super) fn check(info: &str, expected: Expected) -> Result<(), Refusal> {
     let field = |name: &str| {
         let value =
             |line: &'_ str| line.strip_prefix(name)?.strip_prefix(':').map(str::trim).map(str::to_owned);
@@ -57,22 +57,22 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_refused_for_what_would_lose_features_and_told_what_to_change() {
+    fn a_server_is_refused_for_what_would_lose_features_and_what_to_change_is_named() {
         let one = Expected { cluster: false };
-        assert_eq!(judge(&info("7.0.15", "0", "allkeys-lru", "master", "0"), one), Ok(()));
-        assert_eq!(judge(&info("6.0.0", "100", "noeviction", "master", "0"), one), Ok(()));
+        assert_eq!(check(&info("7.0.15", "0", "allkeys-lru", "master", "0"), one), Ok(()));
+        assert_eq!(check(&info("6.0.0", "100", "noeviction", "master", "0"), one), Ok(()));
         for (info, says) in [
             (info("7.0.15", "100", "volatile-ttl", "master", "0"), "maxmemory-policy"),
             (info("5.0.7", "0", "noeviction", "master", "0"), "5.0.7"),
             (info("7.0.15", "0", "noeviction", "master", "1"), "redis+cluster://"),
             (String::new(), "6 or newer"),
         ] {
-            let Err(Refusal::Unfit(reason)) = judge(&info, one) else { panic!("{info}") };
+            let Err(Refusal::Unfit(reason)) = check(&info, one) else { panic!("{info}") };
             assert!(reason.contains(says), "{reason}");
         }
         let replica = info("7.0.15", "0", "noeviction", "slave", "0");
-        assert_eq!(judge(&replica, one), Err(Refusal::Replica));
+        assert_eq!(check(&replica, one), Err(Refusal::Replica));
         let cluster = Expected { cluster: true };
-        assert!(matches!(judge(&replica, cluster), Err(Refusal::Unfit(_))));
+        assert!(matches!(check(&replica, cluster), Err(Refusal::Unfit(_))));
     }
 }

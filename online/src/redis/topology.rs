@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::address::{Deployment, Node, RedisUrl};
 use super::failure::Failure;
-use super::server::{Expected, Refusal, judge};
+use super::server::{Expected, Refusal, check};
 use crate::error::OnlineError;
 
 /// The servers at one time, each with a connection that all calls share.
@@ -121,7 +121,7 @@ impl Dialer {
             Value::VerbatimString { text, .. } => text.clone(),
             _ => String::new(),
         };
-        judge(&info, Expected { cluster: self.is_cluster() }).map_err(|refusal| match refusal {
+        check(&info, Expected { cluster: self.is_cluster() }).map_err(|refusal| match refusal {
             Refusal::Unfit(reason) => {
                 let path =
                     if self.is_cluster() { format!("{} ({node})", self.place) } else { self.place.clone() };

@@ -17,7 +17,7 @@ use super::keys::{FORMAT, applied_text, slot};
 use crate::decision::{Decision, decide};
 use crate::error::OnlineError;
 use crate::packed::{FLAG_FOLDED, FLAG_PENDING, RowIdentity, at, identity_bytes, micros_at};
-use crate::store::{Outcome, Replacement};
+use crate::store::{Outcome, RowWrite};
 
 /// Rows that are compared and set in one call: it keeps everybody else waiting for about a millisecond.
 pub(super) const ROWS_A_CALL: usize = 256;
@@ -44,7 +44,7 @@ impl Inner {
     pub(super) async fn replace(
         &self,
         view: &VersionId,
-        rows: &[Replacement<'_>],
+        rows: &[RowWrite<'_>],
         applied_at: Option<Micros>,
     ) -> Result<Vec<Outcome>, OnlineError> {
         if rows.is_empty() && applied_at.is_none() {
@@ -279,7 +279,7 @@ fn add_rows(command: &mut Cmd, due: &[(Vec<u8>, &mut Due<'_>)]) {
 }
 
 /// How many rows each call has.
-fn counts(rows: &[Replacement<'_>]) -> Vec<usize> {
+fn counts(rows: &[RowWrite<'_>]) -> Vec<usize> {
     let mut counts = Vec::new();
     let (mut count, mut bytes) = (0, 0);
     for row in rows {

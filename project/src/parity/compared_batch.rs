@@ -157,7 +157,7 @@ impl Compared {
     fn finish(self, ages: usize) -> ComparedFeature {
         let figures = self.comparison.figures();
         let bounds = self.pair.expected.as_ref().map_or(Bounds::DEFAULT, Bounds::of);
-        let judgement = bounds.judge(&figures, self.pair.expected.is_some());
+        let judgement = bounds.check(&figures, self.pair.expected.is_some());
         ComparedFeature {
             name: self.pair.name,
             old_type: self.pair.old.data_type,

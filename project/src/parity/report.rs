@@ -79,7 +79,7 @@ pub struct ComparedFeature {
     pub new_unit: Option<String>,
     /// The change that is declared of it.
     pub expected: Option<ExpectedChange>,
-    /// The bounds by which it was judged.
+    /// The bounds by which it was checked.
     pub bounds: Bounds,
     /// The verdict.
     pub judgement: Judgement,

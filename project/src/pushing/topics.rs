@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use feature::{Name, Source, StreamFormat, VersionId};
 use materializer::{MaterializerError, PushError, PushValidator, PushWriter, Pushed, Target, read_up_to};
 use registry::{Registered, Using};
-use server::{Appending, Judged, Judging, PushSource, RefusedByView, Sink, SinkError, Taken};
+use server::{Appending, PushSource, RefusedByView, Sink, SinkError, Taken, Validated, Validating};
 use tokio::runtime::Handle;
 
 use crate::error::ProjectError;
@@ -27,7 +27,7 @@ pub(crate) struct Topics {
     pushed: Mutex<BTreeSet<VersionId>>,
 }
 
-/// Rows of a push that are judged on the spot; more of them take a thread that may block.
+/// Rows of a push that are validated on the spot; more of them take a thread that may block.
 const ROWS_ON_THE_SPOT: usize = 64;
 
 impl Topics {
@@ -103,16 +103,16 @@ fn doors(
 }
 
 /// What the views of a source say of rows that are pushed now.
-async fn judged(
+async fn validated(
     door: Arc<PushValidator>,
     rows: Arc<Vec<Vec<u8>>>,
     clock: Clock,
-) -> Result<Judged, SinkError> {
+) -> Result<Validated, SinkError> {
     let admitted = if rows.len() > ROWS_ON_THE_SPOT {
         let runtime = Handle::current();
-        let judging = move || runtime.block_on(door.validate(&rows, clock()));
-        let judged = tokio::task::spawn_blocking(judging).await;
-        judged.map_err(|error| SinkError::Damaged(format!("the rows could not be judged: {error}")))?
+        let validating = move || runtime.block_on(door.validate(&rows, clock()));
+        let validated = tokio::task::spawn_blocking(validating).await;
+        validated.map_err(|error| SinkError::Damaged(format!("the rows could not be validated: {error}")))?
     } else {
         door.validate(&rows, clock()).await
     };
@@ -128,7 +128,7 @@ async fn judged(
         kind: row.reason,
         detail: row.detail,
     };
-    Ok(Judged {
+    Ok(Validated {
         is_taken: admitted.is_accepted,
         refused: admitted.refused.into_iter().map(by_view).collect(),
         filtered: admitted.filtered,
@@ -136,11 +136,11 @@ async fn judged(
 }
 
 impl Sink for Topics {
-    fn judge<'a>(&'a self, source: &'a PushSource, rows: &'a Arc<Vec<Vec<u8>>>) -> Judging<'a> {
+    fn validate<'a>(&'a self, source: &'a PushSource, rows: &'a Arc<Vec<Vec<u8>>>) -> Validating<'a> {
         Box::pin(async move {
             let door = self.doors.read().unwrap_or_else(PoisonError::into_inner).get(&source.name).cloned();
             let door = door.ok_or_else(|| SinkError::NotTaken("its views changed just now".to_owned()))?;
-            judged(door, rows.clone(), self.project.clock).await
+            validated(door, rows.clone(), self.project.clock).await
         })
     }
 

@@ -1,4 +1,4 @@
-//! Serve: online features over gRPC and HTTP, until it is told to stop. What is applied and which versions are live is
+//! Serve: online features over gRPC and HTTP, until it is asked to stop. What is applied and which versions are live is
 //! followed while it runs, and so is what changes in the online store. Where topics lie on disk, one process is all of a
 //! feature store: rows are pushed into them here, and followed into both stores.
 
@@ -55,7 +55,7 @@ impl Default for Serve {
 /// Serves until the run is cancelled; what is in flight then is finished.
 pub(crate) async fn serve(project: &Project, options: &Serve, run: &Run) -> Result<(), ProjectError> {
     let began = match run.until_cancelled(begin(project, options, run)).await {
-        // Told to stop before it answered anybody.
+        // Asked to stop before it answered anybody.
         Err(ProjectError::Cancelled) => return Ok(()),
         began => began?,
     };
@@ -193,7 +193,7 @@ struct Applied {
     streams: Option<Streams>,
     board: Arc<Board>,
     topics: Arc<Topics>,
-    /// It is told what views allow.
+    /// It learns what views allow.
     tier: Option<Arc<HotTier<Store>>>,
     unfollowed: Arc<Mutex<Option<(Micros, String)>>>,
 }

@@ -45,7 +45,7 @@ impl Carrying {
         Self { project, registry, board, carried: Vec::new() }
     }
 
-    /// Carries over once a minute, and once more when it is told to stop. The streams go on where that fails: it is
+    /// Carries over once a minute, and once more when it is asked to stop. The streams go on where that fails: it is
     /// tried again, with what came since.
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(EVERY);

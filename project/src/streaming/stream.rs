@@ -1,4 +1,4 @@
-//! Stream: the topics of views are followed into both stores until all of them end or they are told to stop.
+//! Stream: the topics of views are followed into both stores until all of them end or they are asked to stop.
 
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ impl Default for FollowStreams {
 pub struct StreamOutcome {
     /// Those that ended well.
     pub followed: Vec<FollowedView>,
-    /// Those that stopped before they were told to.
+    /// Those that stopped before they were asked to.
     pub failed: Vec<StreamFailure>,
 }
 
@@ -94,7 +94,7 @@ pub(crate) async fn stream(
 ) -> Result<StreamOutcome, ProjectError> {
     let started = match run.until_cancelled(start(project, options, run)).await {
         Ok(started) => started,
-        // Told to stop before it began.
+        // Asked to stop before it began.
         Err(ProjectError::Cancelled) => return Ok(StreamOutcome::default()),
         Err(error) => return Err(error),
     };

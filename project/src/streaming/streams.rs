@@ -61,7 +61,7 @@ pub(crate) struct StreamSetup {
     pub(crate) options: ViewStreamOptions,
     /// Shows how they are going.
     pub(crate) board: Arc<Board>,
-    /// Told of each that ends.
+    /// Notified of each that ends.
     pub(crate) endings: mpsc::UnboundedSender<Ending>,
 }
 
@@ -278,7 +278,7 @@ impl FeedSettings {
         }))
     }
 
-    /// Follows one view until it is told to stop. It blocks: it wants a thread of its own.
+    /// Follows one view until it is asked to stop. It blocks: it wants a thread of its own.
     async fn follow(
         &self,
         materializer: &Materializer<Store>,

@@ -62,7 +62,7 @@ pub(crate) async fn verify(project: &Project, file: &Path) -> Result<TrainingSet
         }
     }
     let (columns, rows) = made.finish();
-    differences.extend(compared("what is made anew", &columns, &manifest.columns));
+    differences.extend(compared("what is built again", &columns, &manifest.columns));
     Ok(TrainingSetCheck { file, rows, columns: columns.len(), differences })
 }
 

@@ -50,7 +50,7 @@ fn ages(features: &Features, name: &str) -> Vec<Option<f64>> {
 }
 
 #[tokio::test]
-async fn every_status_is_told_apart() {
+async fn every_status_is_distinguished() {
     let dest = column("dest", &airports(&["BOS", "SEA", "LAX", "JFK", ""]));
     let features =
         read(&["dest_last_delay", "dest_arrivals_1h"], vec![dest], vec![], Moment::At(noon())).await;

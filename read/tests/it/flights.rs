@@ -8,7 +8,7 @@ use feature::{
     About, Column, Computation, Computed, DataType, EntityKey, Feature, Field, Fold, Function, Lookup,
     Micros, OnDemandView, Origin, Output, Position, Row, Scalar, ServicePlan, Span, Value, View, Window,
 };
-use online::{Embedded, Layout, Replacement, RowState, Writer};
+use online::{Embedded, Layout, RowState, RowWrite, Writer};
 use read::FeatureReader;
 use tempfile::TempDir;
 
@@ -189,7 +189,7 @@ pub async fn fill(store: &Embedded, view: &View, rows: &BTreeMap<Vec<Value>, Vec
         applied = applied.max(state.applied_at());
         packed.push((EntityKey::encode(&view.keys, key).unwrap(), bytes));
     }
-    let rows: Vec<_> = packed.iter().map(|(key, bytes)| Replacement { key, bytes }).collect();
+    let rows: Vec<_> = packed.iter().map(|(key, bytes)| RowWrite { key, bytes }).collect();
     store.replace(&view.id, &rows, applied).await.unwrap();
 }
 

@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use feature::VersionId;
-use online::{Found, OnlineError, Read, Reader, Stats};
+use online::{OnlineError, PackedRows, Read, Reader, Stats};
 use tokio::sync::{Notify, Semaphore};
 
 /// What the tests know and decide about the reads of a store.
 pub struct Watch {
     /// For each read, the views and how many keys each was asked for.
     pub reads: Mutex<Vec<Vec<(String, usize)>>>,
-    /// Told when a read has begun.
+    /// Reported when a read has begun.
     pub begun: Notify,
     /// A read goes on once there is a permit.
     pub gate: Semaphore,
@@ -56,7 +56,7 @@ impl<R> Watched<R> {
 }
 
 impl<R: Reader> Reader for Watched<R> {
-    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
+    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<PackedRows>, OnlineError> {
         // The server probes for the key of nobody, whenever it likes.
         let is_probe = reads.iter().all(|read| read.keys.iter().all(|key| key.as_bytes().is_empty()));
         if !is_probe {

@@ -123,7 +123,7 @@ async fn a_file_that_is_cut_emptied_or_overwritten_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_gone_while_its_journal_is_there_is_not_made_anew() {
+async fn a_file_that_is_gone_while_its_journal_is_there_is_not_made_again() {
     let sound = Sound::new().await;
     fs::remove_file(sound.path()).unwrap();
     fs::write(sound.folder.path().join("r.db-wal"), b"journal").unwrap();

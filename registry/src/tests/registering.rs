@@ -81,7 +81,7 @@ async fn every_revision_is_kept() {
 }
 
 #[tokio::test]
-async fn of_two_applies_on_one_plan_one_wins_and_the_other_is_told() {
+async fn of_two_applies_on_one_plan_one_wins_and_the_other_is_refused() {
     let folder = TempDir::new().unwrap();
     let (one, two) =
         (Registry::open(&url(&folder)).await.unwrap(), Registry::open(&url(&folder)).await.unwrap());

@@ -7,10 +7,17 @@ use std::sync::Arc;
 use feature::{Origin, ServicePlan, VersionId, excerpt, nearest};
 use read::RequestColumn;
 
-use super::FeastAsked;
 use crate::catalog::Services;
 use crate::error::ServeError;
 use crate::served::Served;
+
+/// A request as Feast makes it. It does not tell join keys and request columns apart, and may bring
+/// columns that nothing needs.
+pub(crate) struct FeastAsked<C> {
+    pub asking: Asking,
+    pub columns: Vec<(String, C)>,
+    pub full_names: bool,
+}
 
 /// What a Feast client asks for.
 pub(crate) enum Asking {

@@ -70,7 +70,7 @@ impl Refusal {
     }
 }
 
-/// What Feast's client raises anew.
+/// What Feast's client raises again.
 fn raised(status: StatusCode, class: &str, message: &str) -> Response {
     let detail = json!({"module": "feast.errors", "class": class, "message": message});
     json_response(status, &Json::String(detail.to_string()))

@@ -22,7 +22,7 @@ struct Part<'a> {
     times: usize,
 }
 
-/// Writes the answer; `reserve` is told how many bytes it takes before the first.
+/// Writes the answer; `reserve` gets how many bytes it takes before the first.
 pub(super) fn write<B: BufMut>(answered: &ReadResult, out: &mut B, reserve: impl FnOnce(&mut B, usize)) {
     let columns: Vec<(&Output, Cow<'_, Column>, usize)> = answered.columns().collect();
     let nulls: Vec<Vec<u32>> = columns.iter().map(|(_, column, _)| nulls(column)).collect();

@@ -14,7 +14,7 @@ use feature::{
     Value, VersionId,
 };
 use futures::FutureExt;
-use online::{Found, Layout, OnlineError, Read, Reader, RowState, Stats};
+use online::{Layout, OnlineError, PackedRows, Read, Reader, RowState, Stats};
 use proptest::prelude::*;
 use prost::Message;
 use proto::v1::values::Kind;
@@ -30,9 +30,9 @@ use super::answer;
 struct Rows(HashMap<EntityKey, Vec<u8>>);
 
 impl Reader for Rows {
-    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
+    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<PackedRows>, OnlineError> {
         let found = |read: &Read<'_>| {
-            let mut found = Found::new(None, read.keys.len());
+            let mut found = PackedRows::new(None, read.keys.len());
             read.keys.iter().for_each(|key| found.push(self.0.get(key).map(Vec::as_slice)));
             found
         };

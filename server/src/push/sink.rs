@@ -58,11 +58,11 @@ pub struct PushView {
 pub type Appending<'a> = Pin<Box<dyn Future<Output = Result<Taken, SinkError>> + Send + 'a>>;
 
 /// What the views of a source say of rows.
-pub type Judging<'a> = Pin<Box<dyn Future<Output = Result<Judged, SinkError>> + Send + 'a>>;
+pub type Validating<'a> = Pin<Box<dyn Future<Output = Result<Validated, SinkError>> + Send + 'a>>;
 
 /// What becomes of rows in the views of their source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Judged {
+pub struct Validated {
     /// For each row whether some view has a use for it.
     pub is_taken: Vec<bool>,
     /// What views refuse, by row and view.
@@ -88,7 +88,7 @@ pub struct RefusedByView {
 pub trait Sink: Send + Sync {
     /// What becomes of rows, each a JSON object, in the views of their source: what the stream of each will say
     /// of them a moment later.
-    fn judge<'a>(&'a self, source: &'a PushSource, rows: &'a Arc<Vec<Vec<u8>>>) -> Judging<'a>;
+    fn validate<'a>(&'a self, source: &'a PushSource, rows: &'a Arc<Vec<Vec<u8>>>) -> Validating<'a>;
 
     /// Appends rows, each a JSON object, to the topic of a source. Once it resolves they are on disk.
     fn append<'a>(&'a self, source: &'a PushSource, rows: Vec<Vec<u8>>) -> Appending<'a>;

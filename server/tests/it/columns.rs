@@ -1,4 +1,4 @@
-//! Columns of every type through the gRPC face, and those that contradict themselves.
+//! Columns of every type through the gRPC protocol, and those that contradict themselves.
 
 use std::sync::Arc;
 

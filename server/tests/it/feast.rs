@@ -1,4 +1,4 @@
-//! The face of a Feast server, over real sockets. `feast_0.67.jsonl` holds requests with the answers
+//! The protocols of a Feast server, over real sockets. `feast_0.67.jsonl` holds requests with the answers
 //! that `feast serve` 0.67 (Redis, a year of flights and weather) gave to them.
 
 use std::collections::BTreeMap;

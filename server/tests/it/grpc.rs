@@ -1,4 +1,4 @@
-//! The gRPC face over a real socket, with the generated client.
+//! The gRPC protocol over a real socket, with the generated client.
 
 use std::collections::HashMap;
 use std::sync::Arc;

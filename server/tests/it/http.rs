@@ -1,4 +1,4 @@
-//! The HTTP face over a real socket.
+//! The HTTP protocol over a real socket.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use crate::http::{send, send_with, shows};
 use crate::stop::{start, start_serving};
 
 #[tokio::test]
-async fn requests_are_counted_by_service_face_and_code_and_timed_by_stage() {
+async fn requests_are_counted_by_service_protocol_and_code_and_timed_by_stage() {
     let server = start().await;
     let http = server.addresses.http;
     let ask = async |service: &str| {

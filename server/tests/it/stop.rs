@@ -32,7 +32,7 @@ const FREE: Addresses = Addresses {
     http: std::net::SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 0)),
 };
 
-/// A server that runs until it is told to stop.
+/// A server that runs until it is asked to stop.
 pub struct Running {
     pub addresses: Addresses,
     stop: oneshot::Sender<()>,
@@ -183,7 +183,7 @@ async fn a_request_waits_in_its_turn_where_there_is_room_to_wait() {
 }
 
 #[tokio::test]
-async fn a_caller_who_waits_for_less_is_told_so_and_the_read_is_given_up() {
+async fn a_caller_who_waits_for_less_is_refused_and_the_read_is_given_up() {
     let (_folder, watch, server) = watched(0, Limits::default()).await;
     let body = json!({"service": "late_arrival", "features": ["maker"], "entities": {"tailnum": ["N123"]}});
     let headers = |value: &str| format!("x-request-timeout-ms: {value}\r\n");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use feature::oracle::Numbers;
 use feature::{Answer, EntityKey, Micros, Value, View};
-use online::{Found, Layout, PackedRow, Positions, Read, Reader, Store};
+use online::{Layout, PackedRow, PackedRows, Positions, Read, Reader, Store};
 use tokio::runtime::Handle;
 
 use crate::stage::Stage;
@@ -62,7 +62,7 @@ struct Looking {
     ahead_us: i64,
     seen: Seen,
     numbers: Numbers,
-    /// Rows that were seen anew.
+    /// Rows that were seen for the first time.
     met: u64,
 }
 
@@ -116,7 +116,7 @@ impl Looking {
         self.seen
     }
 
-    fn look(&mut self, found: &Found) {
+    fn look(&mut self, found: &PackedRows) {
         self.seen.looks += 1;
         let at = Micros::new(now().get() + self.ahead_us).unwrap();
         for place in 0..self.keys.len() {

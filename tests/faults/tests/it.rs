@@ -157,7 +157,7 @@ fn partitions_that_move_between_processes_lose_nothing_and_double_nothing() {
 }
 
 #[test]
-fn an_online_store_that_lost_its_rows_is_folded_anew_while_the_stream_goes_on() {
+fn an_online_store_that_lost_its_rows_is_folded_again_while_the_stream_goes_on() {
     short(Fault::OnlineLost, 2);
 }
 
@@ -235,9 +235,9 @@ fn too_many_bad_rows_stop_the_stream_and_naming_a_larger_share_goes_on() {
 }
 
 #[test]
-fn at_the_seam_of_history_and_stream_no_row_is_lost_and_none_counts_twice() {
+fn where_the_stream_starts_after_history_no_row_is_lost_and_none_counts_twice() {
     let broker = KafkaBroker::shared();
-    let mut topic = Topic::create(broker, "seam", 2, 6);
+    let mut topic = Topic::create(broker, "start", 2, 6);
     topic.has_twins = false;
     topic.produce(2_000);
     // Both have all clicks.

@@ -246,7 +246,7 @@ fn position(text: &str) -> Read<Position> {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_with_its_file_and_line() {
+fn what_cannot_be_read_is_reported_with_its_file_and_line() {
     let view = "# Law.\nview\n  x: int64\n  last = latest x\n";
     let rows = format!("{view}rows\n  entity event_time x\n");
     let join = format!("{rows}join\n  entity at | last\n");
@@ -264,8 +264,8 @@ fn what_cannot_be_read_is_told_with_its_file_and_line() {
         (format!("{view}\n  y: int64\n"), "6: this belongs to nothing"),
     ];
     for (text, why) in misread {
-        let told = cases("x.slt", &text).err().unwrap();
-        assert!(told.starts_with(&format!("x.slt:{why}")), "{told}");
+        let reported = cases("x.slt", &text).err().unwrap();
+        assert!(reported.starts_with(&format!("x.slt:{why}")), "{reported}");
     }
     assert_eq!(cases("x.slt", &rows).err().unwrap(), "x.slt: line_2@1 has no join");
 }

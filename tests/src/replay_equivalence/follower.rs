@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use feature::oracle::Numbers;
 use feature::{AsOf, EntityKey, Micros, Row, ServicePlan, Span, View};
-use online::{Applied, Layout, Outcome, Read, Reader, Replacement, RowState, Store, Writer};
+use online::{Applied, Layout, Outcome, Read, Reader, RowState, RowWrite, Store, Writer};
 
 use super::Logs;
 use crate::label::Label;
@@ -128,8 +128,7 @@ impl Follower {
             packed.push((entity, bytes));
             applied_at = applied_at.max(state.applied_at());
         }
-        let rows: Vec<Replacement<'_>> =
-            packed.iter().map(|(key, bytes)| Replacement { key, bytes }).collect();
+        let rows: Vec<RowWrite<'_>> = packed.iter().map(|(key, bytes)| RowWrite { key, bytes }).collect();
         let outcomes = self.store.replace(&view.id, &rows, applied_at).await.unwrap();
         assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Written));
     }

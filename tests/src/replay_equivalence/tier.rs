@@ -1,4 +1,4 @@
-//! The hot tier before a store, followed for as long as it is held; and a way to know that it was told of
+//! The hot tier before a store, followed for as long as it is held; and a way to know that it was notified of
 //! all that was written.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use online::{HotTier, Read, Reader, Store, TableOptions, TierOptions, Writer};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// How long what was written may take to be told.
+/// How long what was written may take to be reported.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) struct Tier {
@@ -37,12 +37,12 @@ impl Tier {
         Tier { hot, follows, marks: AtomicI64::new(1) }
     }
 
-    /// Waits until the tier was told of a mark that is written after everything else.
-    pub(super) async fn is_told(&self, store: &Store) {
+    /// Waits until the tier was notified of a mark that is written after everything else.
+    pub(super) async fn is_reported(&self, store: &Store) {
         let view: VersionId = "mark@1".parse().unwrap();
         let mark = Micros::new(self.marks.fetch_add(1, Ordering::Relaxed)).unwrap();
         store.replace(&view, &[], Some(mark)).await.unwrap();
-        let told = async {
+        let reported = async {
             let reads = [Read { view: &view, keys: &[] }];
             while !self.hot.counts().is_followed
                 || self.hot.read(&reads).await.unwrap()[0].applied_at() < Some(mark)
@@ -50,6 +50,6 @@ impl Tier {
                 tokio::task::yield_now().await;
             }
         };
-        timeout(PATIENCE, told).await.unwrap();
+        timeout(PATIENCE, reported).await.unwrap();
     }
 }

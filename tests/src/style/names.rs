@@ -1,6 +1,6 @@
 //! What files may be called, how they begin and how long they may get.
 
-use super::tree::{Tree, Violation};
+use super::tree::{File, Tree, Violation};
 use super::{hold, in_sample};
 
 /// Names under which anything could lie, so that everything does.
@@ -23,6 +23,13 @@ fn names_say_something(tree: &Tree) -> Vec<Violation> {
         }
     }
     found
+}
+
+/// A module is the file of its name, and its children lie in the folder beside it.
+fn modules_are_files_of_their_name(tree: &Tree) -> Vec<Violation> {
+    let is_other = |file: &&File| file.path.contains("/src/") && file.path.ends_with("/mod.rs");
+    let message = "name the file after its module, beside the folder of its children";
+    tree.files.iter().filter(is_other).map(|file| file.at(1, message)).collect()
 }
 
 fn files_say_what_they_decide(tree: &Tree) -> Vec<Violation> {
@@ -63,7 +70,7 @@ fn lib_is_a_table_of_contents(tree: &Tree) -> Vec<Violation> {
             if is_complete && !belongs_in_lib(&statement) {
                 found
                     .push(file.at(index + 1, "lib.rs only says what the crate is and re-exports: move this"));
-                // Below it, statements cannot be told apart.
+                // Below it, statements cannot be distinguished.
                 break;
             }
             if is_complete {
@@ -86,6 +93,17 @@ fn belongs_in_lib(statement: &str) -> bool {
 #[test]
 fn no_file_has_a_name_that_says_nothing() {
     hold(names_say_something);
+}
+
+#[test]
+fn every_module_is_the_file_of_its_name() {
+    hold(modules_are_files_of_their_name);
+}
+
+#[test]
+fn a_module_in_a_file_called_mod_is_found() {
+    assert_eq!(in_sample(modules_are_files_of_their_name, "online/src/redis/mod.rs", "").len(), 1);
+    assert!(in_sample(modules_are_files_of_their_name, "online/src/redis.rs", "").is_empty());
 }
 
 #[test]

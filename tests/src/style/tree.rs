@@ -1,4 +1,4 @@
-//! The files that the rules judge: all that git tracks or would track, and are text.
+//! The files that the rules check: all that git tracks or would track, and are text.
 
 use std::fmt;
 use std::path::Path;

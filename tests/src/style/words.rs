@@ -17,13 +17,13 @@ const RETIRED: [(&str, &str); 10] = [
     ("told", "reported, notified or distinguished"),
 ];
 
-/// This list itself.
-const HERE: &str = "tests/src/style/words.rs";
+/// This list itself, and what says how things were called.
+const OF_OLD_WORDS: [&str; 2] = ["tests/src/style/words.rs", "CHANGELOG.md"];
 
 fn retired_words_do_not_come_back(tree: &Tree) -> Vec<Violation> {
     let is_prose = |file: &&File| {
         let is_text = [".rs", ".md", ".py", ".toml"].iter().any(|end| file.path.ends_with(end));
-        is_text && file.path != HERE
+        is_text && !OF_OLD_WORDS.contains(&file.path.as_str())
     };
     let mut found = Vec::new();
     for file in tree.files.iter().filter(is_prose) {

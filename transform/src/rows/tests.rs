@@ -1,4 +1,4 @@
-//! Which rows a view takes from a batch, which it refuses, and in which order that is judged.
+//! Which rows a view takes from a batch, which it refuses, and in which order that is checked.
 
 use std::fmt::Write;
 
@@ -313,7 +313,7 @@ proptest! {
         prop_assert_eq!(all.filtered, first.filtered + second.filtered);
         prop_assert_eq!(all.null_keys, first.null_keys + second.null_keys);
         prop_assert_eq!(all.warned[0].1, first.warned[0].1 + second.warned[0].1);
-        let judged = all.origins.len() as u64 + all.filtered + all.null_keys + all.bad.len() as u64;
-        prop_assert_eq!(judged, rows.len() as u64);
+        let checked = all.origins.len() as u64 + all.filtered + all.null_keys + all.bad.len() as u64;
+        prop_assert_eq!(checked, rows.len() as u64);
     }
 }

@@ -17,7 +17,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-/// Scan the Parquet files of a folder and write a result anew; the times on stdout, as JSON
+/// Scan the Parquet files of a folder and write a result; the times on stdout, as JSON
 #[derive(Parser, Debug)]
 struct Arguments {
     /// The folder of the files, in any depth

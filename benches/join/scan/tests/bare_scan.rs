@@ -18,7 +18,7 @@ fn write(path: &Path, batch: &RecordBatch) {
 }
 
 #[test]
-fn it_counts_the_rows_of_the_log_and_writes_the_result_anew() {
+fn it_counts_the_rows_of_the_log_and_writes_the_result_again() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     std::fs::create_dir(&log).unwrap();

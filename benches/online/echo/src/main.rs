@@ -24,7 +24,7 @@ use tonic::{Request, Response, Status};
 /// A gRPC server that answers with a prepared message.
 #[derive(Parser)]
 struct Arguments {
-    /// Where to listen; port 0 takes a free one. The address is told on stderr.
+    /// Where to listen; port 0 takes a free one. The address is printed on stderr.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
     /// A file with the encoded answer, as `bench-load --save-answer` writes it.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 
 use crate::drive::Manner;
-use crate::question::{Face, Question};
+use crate::question::{Protocol, Question};
 use crate::schedule::Arrivals;
 
 /// Bytes of requests that are prepared, about: enough that no cache holds what they ask.
@@ -18,7 +18,7 @@ const PREPARED_BYTES: usize = 16 << 20;
 pub struct Arguments {
     /// What of the server is asked.
     #[arg(long, value_enum, default_value = "grpc")]
-    face: Face,
+    protocol: Protocol,
     /// Where it listens.
     #[arg(long)]
     pub address: SocketAddr,
@@ -84,7 +84,7 @@ impl Arguments {
     /// What is asked.
     pub fn question(&self) -> Question {
         Question {
-            face: self.face,
+            protocol: self.protocol,
             service: self.service.clone(),
             key: self.key.clone(),
             entities: self.entities,
@@ -103,7 +103,7 @@ impl Arguments {
     pub fn manner(&self) -> Manner {
         Manner {
             connections: self.connections.max(1),
-            streams: if self.face == Face::Grpc { self.streams.max(1) } else { 1 },
+            streams: if self.protocol == Protocol::Grpc { self.streams.max(1) } else { 1 },
             check_every: u64::from(self.check_every),
         }
     }
@@ -116,8 +116,8 @@ impl Arguments {
         }
     }
 
-    /// The face, as it is written on the command line.
-    pub fn face_name(&self) -> String {
-        self.face.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    /// The protocol, as it is written on the command line.
+    pub fn protocol_name(&self) -> String {
+        self.protocol.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 }

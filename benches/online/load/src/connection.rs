@@ -9,7 +9,7 @@ use mio::{Interest, Registry, Token};
 
 use crate::http1::Http1;
 use crate::http2::Http2;
-use crate::question::Face;
+use crate::question::Protocol;
 use crate::wire::{Answer, Unexpected, Wire};
 
 /// One connection.
@@ -23,10 +23,10 @@ pub struct Connection {
 pub type Broken = Box<dyn std::error::Error>;
 
 impl Connection {
-    /// Connects, waiting for it, and has events told under `token`.
+    /// Connects, waiting for it, and has events reported under `token`.
     pub fn open(
         to: SocketAddr,
-        face: Face,
+        protocol: Protocol,
         streams: usize,
         poll: (&Registry, Token),
     ) -> Result<Self, Broken> {
@@ -36,12 +36,12 @@ impl Connection {
         let mut stream = TcpStream::from_std(stream);
         poll.0.register(&mut stream, poll.1, Interest::READABLE | Interest::WRITABLE)?;
         let host = to.to_string();
-        let (wire, out) = match face {
-            Face::Grpc => {
-                let (wire, opening) = Http2::new(&host, face.path(), streams);
+        let (wire, out) = match protocol {
+            Protocol::Grpc => {
+                let (wire, opening) = Http2::new(&host, protocol.path(), streams);
                 (Wire::Http2(wire), opening)
             }
-            Face::Http | Face::Feast => (Wire::Http1(Http1::new(&host, face.path())), Vec::new()),
+            Protocol::Http | Protocol::Feast => (Wire::Http1(Http1::new(&host, protocol.path())), Vec::new()),
         };
         let mut connection = Self { stream, wire, out };
         connection.flush()?;

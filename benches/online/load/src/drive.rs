@@ -16,7 +16,7 @@ use crate::wire::Unexpected;
 
 /// How long answers are waited for after the last request.
 const GRACE: Duration = Duration::from_secs(5);
-/// The longest latency that is told apart from longer ones.
+/// The longest latency that is distinguished from longer ones.
 const LONGEST_US: u64 = 120_000_000;
 
 /// How a server is asked.
@@ -96,7 +96,7 @@ impl<'a> Driver<'a> {
         let poll = Poll::new()?;
         let connections = (0..manner.connections)
             .map(|number| {
-                Connection::open(to, question.face, manner.streams, (poll.registry(), Token(number)))
+                Connection::open(to, question.protocol, manner.streams, (poll.registry(), Token(number)))
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {

@@ -63,7 +63,7 @@ fn run(arguments: &Arguments) -> Result<Value, Broken> {
         open.push(figures::open(&seen, rate, arguments.arrivals));
     }
     Ok(json!({
-        "face": arguments.face_name(),
+        "protocol": arguments.protocol_name(),
         "service": question.service,
         "batch": question.batch,
         "connections": arguments.connections,

@@ -9,9 +9,9 @@ use proto::v1::values::Kind;
 use proto::v1::{Float64s, GetFeaturesRequest, Int64s, Values};
 use serde_json::{Value, json};
 
-/// Which face of a server is asked.
+/// Which protocol of a server is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum Face {
+pub enum Protocol {
     /// `twinstore.v1.FeatureStore/GetFeatures`.
     Grpc,
     /// `POST /v1/features`.
@@ -20,7 +20,7 @@ pub enum Face {
     Feast,
 }
 
-impl Face {
+impl Protocol {
     /// The path of a request.
     pub fn path(self) -> &'static str {
         match self {
@@ -34,7 +34,7 @@ impl Face {
 /// What one run asks.
 #[derive(Clone, Debug)]
 pub struct Question {
-    pub face: Face,
+    pub protocol: Protocol,
     pub service: String,
     /// The join key, an int64.
     pub key: String,
@@ -67,8 +67,8 @@ impl Question {
 
     fn encoded(&self, entities: &[u64]) -> Vec<u8> {
         let given = entities.iter().map(|entity| *entity as f64 / 3.0);
-        match self.face {
-            Face::Grpc => {
+        match self.protocol {
+            Protocol::Grpc => {
                 let keys = Int64s { values: entities.iter().map(|entity| *entity as i64).collect() };
                 let values = |kind| Values { nulls: Vec::new(), kind: Some(kind) };
                 let column = |name: &String| {
@@ -84,14 +84,14 @@ impl Question {
                 }
                 .encode_to_vec()
             }
-            Face::Http => {
+            Protocol::Http => {
                 let mut body = json!({"service": self.service, "entities": {&self.key: entities}});
                 if let (Some(name), Some(body)) = (&self.request_column, body.as_object_mut()) {
                     body.insert("request".to_owned(), json!({name: given.collect::<Vec<f64>>()}));
                 }
                 body.to_string().into_bytes()
             }
-            Face::Feast => {
+            Protocol::Feast => {
                 let mut columns = json!({&self.key: entities});
                 if let (Some(name), Some(columns)) = (&self.request_column, columns.as_object_mut()) {
                     columns.insert(name.clone(), json!(given.collect::<Vec<f64>>()));
@@ -104,10 +104,10 @@ impl Question {
     /// Whether an answer has a value for every entity and feature, and the right one where it follows
     /// from the name of the feature.
     pub fn check(&self, asked: &Asked, answer: &[u8]) -> Result<(), String> {
-        let columns = match self.face {
-            Face::Grpc => columns_of_message(answer),
-            Face::Http => columns_of_json(answer),
-            Face::Feast => columns_of_feast(answer),
+        let columns = match self.protocol {
+            Protocol::Grpc => columns_of_message(answer),
+            Protocol::Http => columns_of_json(answer),
+            Protocol::Feast => columns_of_feast(answer),
         }
         .ok_or("the answer is not of the shape that was expected")?;
         let mut checked = 0;
@@ -182,9 +182,9 @@ fn numbers(values: &Value) -> Option<Vec<Option<f64>>> {
 mod tests {
     use super::*;
 
-    fn question(face: Face) -> Question {
+    fn question(protocol: Protocol) -> Question {
         Question {
-            face,
+            protocol,
             service: "s".to_owned(),
             key: "entity_id".to_owned(),
             entities: 100,
@@ -199,13 +199,13 @@ mod tests {
     }
 
     #[test]
-    fn a_right_answer_of_every_face_passes() {
+    fn a_right_answer_of_every_protocol_passes() {
         let feast = br#"{"metadata": {"feature_names": ["entity_id", "f7"]},
             "results": [{"values": [0, 10]}, {"values": [1.0, 46.714285714285715]}]}"#;
-        question(Face::Feast).check(&asked(), feast).unwrap();
+        question(Protocol::Feast).check(&asked(), feast).unwrap();
         let http =
             br#"{"columns": {"f7": {"values": [1.0, 46.714285714285715]}, "other": {"values": [1, 2]}}}"#;
-        question(Face::Http).check(&asked(), http).unwrap();
+        question(Protocol::Http).check(&asked(), http).unwrap();
         let column = proto::v1::Column {
             name: "f7".to_owned(),
             values: Some(Values {
@@ -215,7 +215,7 @@ mod tests {
             ..Default::default()
         };
         let message = proto::v1::GetFeaturesResponse { columns: vec![column], ..Default::default() };
-        question(Face::Grpc).check(&asked(), &message.encode_to_vec()).unwrap();
+        question(Protocol::Grpc).check(&asked(), &message.encode_to_vec()).unwrap();
     }
 
     #[test]
@@ -227,16 +227,16 @@ mod tests {
             ("1", "not of the shape"),
         ] {
             let answer = format!(r#"{{"columns": {{"f7": {{"values": {values}}}}}}}"#);
-            let error = question(Face::Http).check(&asked(), answer.as_bytes()).unwrap_err();
+            let error = question(Protocol::Http).check(&asked(), answer.as_bytes()).unwrap_err();
             assert!(error.contains(complaint), "{error}");
         }
-        assert!(question(Face::Http).check(&asked(), br#"{"columns": {}}"#).is_err());
+        assert!(question(Protocol::Http).check(&asked(), br#"{"columns": {}}"#).is_err());
     }
 
     #[test]
     fn the_same_seed_asks_the_same() {
         let bodies = |seed| -> Vec<Vec<u8>> {
-            question(Face::Http).requests(5, seed).into_iter().map(|asked| asked.body).collect()
+            question(Protocol::Http).requests(5, seed).into_iter().map(|asked| asked.body).collect()
         };
         assert_eq!(bodies(1), bodies(1));
         assert_ne!(bodies(1), bodies(2));

@@ -141,7 +141,7 @@ async fn http_is_asked_over_connections_that_are_kept() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let task = tokio::spawn(async move { axum::serve(listener, routes).await });
-    let said = ask(address, &["--face", "http", "--rates", "300", "--seconds", "0.5"]).await.unwrap();
+    let said = ask(address, &["--protocol", "http", "--rates", "300", "--seconds", "0.5"]).await.unwrap();
     assert!((90..210).contains(&count(&said["open"][0], "answered")), "{said}");
     task.abort();
 }

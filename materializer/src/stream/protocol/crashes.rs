@@ -261,7 +261,7 @@ fn the_bad_rows_of_a_partition_stop_it_alone_and_are_said_at_the_end() {
     (0..34).for_each(|flush| flushed(&mut protocol, 1, flush * 3, 3));
     let bad_rows = BadRows { bad: 102, rows: 102, stopped: true };
     assert_eq!(protocol.too_many_bad(), BTreeMap::from([(1, bad_rows)]));
-    // The other is located anew, and read on.
+    // The other is located again, and read on.
     assert_eq!(protocol.step(), Step::Forget);
     protocol.on(Event::Forgotten);
     assert_eq!(protocol.step(), Step::Locate(vec![0]));
@@ -287,7 +287,7 @@ fn a_partition_that_many_write_to_goes_on_over_bad_rows_and_is_noted_until_good_
 }
 
 #[test]
-fn one_that_is_told_to_stop_flushes_what_it_has_and_is_done() {
+fn one_that_is_asked_to_stop_flushes_what_it_has_and_is_done() {
     let mut protocol = reading(None);
     protocol.on(Event::Received(record(0, 0), at(0)));
     protocol.on(Event::Stop);
@@ -301,7 +301,7 @@ fn one_that_is_told_to_stop_flushes_what_it_has_and_is_done() {
 }
 
 #[test]
-fn one_that_is_told_to_stop_waits_for_no_store_that_is_down() {
+fn one_that_is_asked_to_stop_waits_for_no_store_that_is_down() {
     let mut protocol = reading(None);
     (0..3).for_each(|offset| protocol.on(Event::Received(record(0, offset), at(0))));
     assert_eq!(protocol.step(), Step::Transform);

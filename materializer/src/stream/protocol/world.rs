@@ -59,7 +59,7 @@ struct Process {
     protocol: Protocol,
     folds: BTreeMap<u64, Fold>,
     reads: BTreeMap<u32, u64>,
-    /// What the group has told it, and what it was not awake to hear.
+    /// What the group sent it, and what it was not awake to hear.
     unheard: Vec<Event>,
     sleeps: bool,
 }

@@ -12,7 +12,7 @@ use super::segment::{self, Acknowledged};
 pub fn read_up_to(folder: &Path, group: &str) -> u64 {
     match number::read(&folder.join("groups").join(group)) {
         Ok(Number::Is(read)) => read,
-        // It is written anew with the group's next commit.
+        // It is written again with the group's next commit.
         Ok(Number::None | Number::Damaged) | Err(_) => 0,
     }
 }

@@ -34,7 +34,7 @@ pub struct PushWriter {
 pub struct Appended {
     /// The offsets of the rows, in their order.
     pub offsets: Range<u64>,
-    /// How long the write and the sync took, in nanoseconds; those who share them are told the same.
+    /// How long the write and the sync took, in nanoseconds; those who share them get the same.
     pub synced_nanos: u64,
 }
 
@@ -144,7 +144,7 @@ impl Appender {
         };
         let appended = log.append(rows, (self.clock)());
         if matches!(appended, Err(PushError::Disk { .. })) {
-            // What a disk that failed has of the newest segment is read anew before the next append.
+            // What a disk that failed has of the newest segment is read again before the next append.
             self.log = None;
         }
         let first = appended?;

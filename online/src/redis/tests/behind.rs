@@ -1,4 +1,4 @@
-//! Redis behind the hot tier: the contract of all stores, once what was written was told; and how old a row
+//! Redis behind the hot tier: the contract of all stores, once what was written was reported; and how old a row
 //! may be that the tier answers, whatever happens to the connection that tells.
 
 use std::collections::HashMap;
@@ -26,7 +26,7 @@ struct Heard {
 }
 
 impl Heard {
-    /// How often the tier was told of a view's applied time, or of everything.
+    /// How often the tier was notified of a view's applied time, or of everything.
     fn times(&self, view: &VersionId) -> u64 {
         let of_view = self.views.lock().unwrap().get(view).copied().unwrap_or(0);
         of_view + self.everything.load(Ordering::Acquire)
@@ -34,7 +34,7 @@ impl Heard {
 }
 
 impl Reader for Heard {
-    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
+    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<PackedRows>, OnlineError> {
         self.redis.read(reads).await
     }
 
@@ -91,9 +91,9 @@ impl Behind {
         Behind { tier, markers, marked: Default::default(), _stop: stop }
     }
 
-    /// Waits until the tier was told of everything that was written so far: of a mark that is written
+    /// Waits until the tier was notified of everything that was written so far: of a mark that is written
     /// after it at each server, since each tells in order.
-    async fn is_told(&self) -> Result<(), OnlineError> {
+    async fn is_reported(&self) -> Result<(), OnlineError> {
         let mark = moment(1 + self.marked.fetch_add(1, Ordering::Relaxed));
         let heard = self.tier.store();
         for marker in &self.markers {
@@ -101,7 +101,7 @@ impl Behind {
             heard.redis.replace(marker, &[], Some(mark)).await?;
             let began = Instant::now();
             while heard.times(marker) == before {
-                assert!(began.elapsed() < test_support::BOUND, "never told");
+                assert!(began.elapsed() < test_support::BOUND, "never reported");
                 tokio::task::yield_now().await;
             }
         }
@@ -120,7 +120,7 @@ fn markers(store: &Redis) -> Vec<VersionId> {
 }
 
 impl Reader for Behind {
-    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
+    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<PackedRows>, OnlineError> {
         self.tier.read(reads).await
     }
 
@@ -133,17 +133,17 @@ impl Writer for Behind {
     async fn replace(
         &self,
         view: &VersionId,
-        rows: &[Replacement<'_>],
+        rows: &[RowWrite<'_>],
         applied_at: Option<Micros>,
     ) -> Result<Vec<Outcome>, OnlineError> {
         let outcomes = self.tier.store().redis.replace(view, rows, applied_at).await?;
-        self.is_told().await?;
+        self.is_reported().await?;
         Ok(outcomes)
     }
 
     async fn drop_view(&self, view: &VersionId) -> Result<(), OnlineError> {
         self.tier.store().redis.drop_view(view).await?;
-        self.is_told().await
+        self.is_reported().await
     }
 }
 
@@ -218,7 +218,7 @@ fn cut_tracking(server: &RedisServer) {
 }
 
 #[test]
-fn what_another_wrote_is_seen_as_soon_as_it_is_told() {
+fn what_another_wrote_is_seen_as_soon_as_it_is_reported() {
     let server = RedisServer::start(&[]);
     let mut shared = Shared::new(&server.url(), &server.url());
     let longest = wait_for(async {
@@ -254,7 +254,7 @@ fn what_another_wrote_is_seen_in_time_although_the_connection_that_tells_falls_s
     let mut shared = Shared::new(&format!("redis://127.0.0.1:{}", proxy.port), &server.url());
     let took = wait_for(shared.is_seen_after(&|| proxy.silence_marked()));
     assert!(took < STALENESS + SLACK, "{took:?}");
-    assert!(took > Duration::from_millis(500), "it fell silent after all of it was told: {took:?}");
+    assert!(took > Duration::from_millis(500), "it fell silent after all of it was reported: {took:?}");
 }
 
 #[test]
@@ -263,8 +263,8 @@ fn what_another_wrote_is_seen_in_time_after_a_server_stood_still() {
     let mut shared = Shared::new(&server.url(), &server.url());
     let view = shared.sample.view.id.clone();
     let old = shared.row();
-    // What was told of it is over: it is read once more, and held.
-    wait_for(shared.behind.is_told()).unwrap();
+    // What was reported of it is over: it is read once more, and held.
+    wait_for(shared.behind.is_reported()).unwrap();
     wait_for(read(&*shared.behind.tier, &view, &key("a")));
     server.signal("STOP");
     // Nobody can write; what is held is what the store holds.

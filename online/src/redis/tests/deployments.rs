@@ -20,7 +20,7 @@ fn a_user_needs_no_more_than_what_is_documented() {
     assert!(!format!("{store:?}").contains("pa@ss"));
 
     server.says("ACL SETUSER twin -set");
-    let rows = [Replacement { key: &key("b"), bytes: &sample.row(Some(1), &[]) }];
+    let rows = [RowWrite { key: &key("b"), bytes: &sample.row(Some(1), &[]) }];
     let refusal = wait_for(store.replace(&sample.view.id, &rows, None)).unwrap_err();
     assert!(matches!(refusal, OnlineError::Unusable { .. }), "{refusal}");
 }
@@ -50,7 +50,7 @@ fn the_replica_that_sentinels_promote_is_written_and_read() {
     eventually("the replica has it", || !watched.replica.says("DBSIZE").starts_with(":0"));
     watched.master.kill();
     let later = sample.row(Some(2), &[]);
-    let rows = [Replacement { key: &key("a"), bytes: &later }];
+    let rows = [RowWrite { key: &key("a"), bytes: &later }];
     eventually("the replica takes over", || match wait_for(store.replace(&sample.view.id, &rows, None)) {
         Ok(outcomes) => outcomes == [Outcome::Written] || outcomes == [Outcome::Unchanged],
         Err(OnlineError::Unavailable { .. }) => false,

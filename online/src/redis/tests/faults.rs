@@ -22,7 +22,7 @@ fn a_killed_server_is_unavailable_and_one_that_lost_its_data_is_empty() {
     let store = opened(&server.url());
     let sample = Sample::new();
     let (id, row) = (&sample.view.id, sample.row(Some(1), &[]));
-    let rows = [Replacement { key: &key("a"), bytes: &row }];
+    let rows = [RowWrite { key: &key("a"), bytes: &row }];
     wait_for(store.replace(id, &rows, Some(moment(7)))).unwrap();
 
     wait_for(async {
@@ -127,7 +127,7 @@ fn a_full_server_says_so_and_keeps_what_it_has() {
         let mut refusal = None;
         for number in 0..100 {
             let key = key(&number.to_string());
-            let rows = [Replacement { key: &key, bytes: &row }];
+            let rows = [RowWrite { key: &key, bytes: &row }];
             refusal = refusal.or(store.replace(&sample.view.id, &rows, None).await.err());
         }
         (refusal, read(&store, &sample.view.id, &key("0")).await)
@@ -156,7 +156,7 @@ fn a_damaged_row_in_the_servers_is_named_and_not_written_over() {
     let place = store.inner.keys.row(&sample.view.id.to_string(), &key("a"));
     server.says(&format!("SET {} x", String::from_utf8(place).unwrap()));
     let row = sample.row(Some(1), &[]);
-    let rows = [Replacement { key: &key("a"), bytes: &row }];
+    let rows = [RowWrite { key: &key("a"), bytes: &row }];
     let refusal = wait_for(store.replace(&sample.view.id, &rows, None)).unwrap_err();
     assert!(matches!(refusal, OnlineError::Damaged { .. }), "{refusal}");
 }

@@ -1,4 +1,4 @@
-//! What those who hold copies are told.
+//! What those who hold copies are notified of.
 
 use std::time::Duration;
 
@@ -12,43 +12,43 @@ async fn following(
     store: &Redis,
     done: impl AsyncFnOnce(&mut UnboundedReceiver<Change>),
 ) -> Option<OnlineError> {
-    let (sender, mut told) = unbounded_channel();
+    let (sender, mut reported) = unbounded_channel();
     let tell = move |change| {
         let _ = sender.send(change);
     };
     tokio::select! {
         ended = store.follow(&tell) => Some(ended),
-        () = done(&mut told) => None,
+        () = done(&mut reported) => None,
     }
 }
 
-async fn next(told: &mut UnboundedReceiver<Change>) -> Change {
-    tokio::time::timeout(test_support::BOUND, told.recv()).await.unwrap().unwrap()
+async fn next(reported: &mut UnboundedReceiver<Change>) -> Change {
+    tokio::time::timeout(test_support::BOUND, reported.recv()).await.unwrap().unwrap()
 }
 
 async fn tells_of_rows_and_views(store: &Redis) {
     let sample = Sample::new();
     let id = sample.view.id.clone();
-    let ended = following(store, async |told| {
-        assert_eq!(next(told).await, Change::Everything);
+    let ended = following(store, async |reported| {
+        assert_eq!(next(reported).await, Change::Everything);
         let other = "other@2".parse().unwrap();
         for text in ["a", "", "}~{"] {
             let row = sample.row(Some(1), &[]);
             write(store, &id, &key(text), &row).await;
-            assert_eq!(next(told).await, Change::Row { view: id.clone(), key: key(text) });
+            assert_eq!(next(reported).await, Change::Row { view: id.clone(), key: key(text) });
         }
         store.replace(&other, &[], Some(moment(1))).await.unwrap();
-        assert_eq!(next(told).await, Change::View(other));
+        assert_eq!(next(reported).await, Change::View(other));
         store.drop_view(&id).await.unwrap();
         for _ in 0..3 {
-            assert!(matches!(next(told).await, Change::Row { .. }));
+            assert!(matches!(next(reported).await, Change::Row { .. }));
         }
     });
     assert!(ended.await.is_none());
 }
 
 #[test]
-fn every_row_and_applied_time_that_changes_is_told_of() {
+fn every_row_and_applied_time_that_changes_is_reported_of() {
     let (_server, store) = one();
     wait_for(tells_of_rows_and_views(&store));
 }
@@ -63,10 +63,10 @@ fn every_server_of_a_cluster_tells() {
 fn an_emptied_server_tells_that_everything_changed_and_a_lost_one_ends_it() {
     let mut server = RedisServer::start(&[]);
     let store = opened(&server.url());
-    let ended = wait_for(following(&store, async |told| {
-        assert_eq!(next(told).await, Change::Everything);
+    let ended = wait_for(following(&store, async |reported| {
+        assert_eq!(next(reported).await, Change::Everything);
         server.says("FLUSHALL");
-        assert_eq!(next(told).await, Change::Everything);
+        assert_eq!(next(reported).await, Change::Everything);
         server.kill();
         std::future::pending().await
     }));
@@ -82,8 +82,8 @@ fn a_server_that_stops_answering_is_noticed() {
     let ended = wait_for(async {
         let url = RedisUrl::parse(&server.url()).unwrap();
         let store = Redis::open_with(&url, "a", patience).await.unwrap();
-        following(&store, async |told| {
-            assert_eq!(next(told).await, Change::Everything);
+        following(&store, async |reported| {
+            assert_eq!(next(reported).await, Change::Everything);
             server.says("CLIENT PAUSE 10000 ALL");
             std::future::pending().await
         })

@@ -92,7 +92,7 @@ fn a_batch_larger_than_a_command_and_a_pipeline_is_read_and_written_whole() {
         let sample = Sample::new();
         let row = sample.row(Some(1), &[]);
         let keys: Vec<EntityKey> = (0..20_000).map(|number| key(&format!("{number}"))).collect();
-        let rows: Vec<Replacement<'_>> = keys.iter().map(|key| Replacement { key, bytes: &row }).collect();
+        let rows: Vec<RowWrite<'_>> = keys.iter().map(|key| RowWrite { key, bytes: &row }).collect();
         let outcomes = wait_for(store.replace(&sample.view.id, &rows, Some(moment(1)))).unwrap();
         assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Written));
         assert_eq!(wait_for(store.stats(&sample.view.id)).unwrap().rows, 20_000);

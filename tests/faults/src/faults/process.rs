@@ -46,7 +46,7 @@ impl Strike<'_> {
             _ => 1 + self.numbers.below(3),
         };
         if point == "rebuilt" {
-            // Only a log that has rows is folded anew.
+            // Only a log that has rows is folded again.
             if self.stage.rows() == 0 {
                 self.kill_once();
             }

@@ -8,14 +8,14 @@ use crate::label::Label;
 use crate::project::Trained;
 
 /// One online answer, and what is needed to draw it again.
-pub(super) struct Told<'a> {
+pub(super) struct Reported<'a> {
     pub(super) seed: u64,
     pub(super) label: &'a Label,
     pub(super) plan: &'a ServicePlan,
     pub(super) online: &'a Features,
 }
 
-impl Told<'_> {
+impl Reported<'_> {
     /// Compares every value, and the times of every view, with a row of the training set.
     pub(super) fn is_the_training_sets(&self, set: &Trained, row: usize) {
         let offline = |name: &str, data_type| set.value(name, row, data_type);

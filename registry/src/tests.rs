@@ -15,7 +15,7 @@ mod versions;
 use crate::{Definitions, Plan, Registered, RowBound};
 
 /// What every case may refer to.
-const BASE: &str = include_str!("../../cases/base.yaml");
+const BASE: &str = include_str!("../cases/base.yaml");
 
 fn base() -> Definitions {
     definitions(BASE, &Registered::default())

@@ -34,13 +34,13 @@ use redis::{Cmd, Value, cmd};
 
 use crate::error::OnlineError;
 use crate::mending::{Entities, Mender, Mending};
-use crate::store::{Change, Followed, Found, Outcome, Read, Reader, Replacement, Stats, Writer};
+use crate::store::{Change, Followed, Outcome, PackedRows, Read, Reader, RowWrite, Stats, Writer};
 pub use address::{RedisUrl, masked};
 use calls::{Asked, Calls, Patience, To, command};
 use keys::{FORMAT, Keys};
 use topology::Dialer;
 
-/// The online store in Redis, of one project. Clones share its connections, which are made anew when
+/// The online store in Redis, of one project. Clones share its connections, which are created again when
 /// they are lost. It needs Redis 6 or newer, with the commands of strings, hashes, keys and scripts, and
 /// `INFO`, for the keys `tw:*`.
 #[derive(Clone)]
@@ -170,7 +170,7 @@ impl fmt::Debug for Redis {
 }
 
 impl Reader for Redis {
-    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
+    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<PackedRows>, OnlineError> {
         self.inner.read(reads).await
     }
 
@@ -183,7 +183,7 @@ impl Writer for Redis {
     async fn replace(
         &self,
         view: &VersionId,
-        rows: &[Replacement<'_>],
+        rows: &[RowWrite<'_>],
         applied_at: Option<Micros>,
     ) -> Result<Vec<Outcome>, OnlineError> {
         self.inner.replace(view, rows, applied_at).await

@@ -37,7 +37,7 @@ use heed::{RoTxn, RwTxn};
 use crate::decision::{Decision, decide};
 use crate::error::OnlineError;
 use crate::packed::RowIdentity;
-use crate::store::{Change, Found, Outcome, Read, Reader, Replacement, Stats, Writer};
+use crate::store::{Change, Outcome, PackedRows, Read, Reader, RowWrite, Stats, Writer};
 use contents::{NEXT_VIEW, REBUILDING};
 use data_file::{damaged, data_file};
 use environment::Environment;
@@ -153,14 +153,14 @@ impl Embedded {
 }
 
 impl Opened {
-    fn read_now(&self, txn: &RoTxn<'_>, reads: &[Read<'_>]) -> Result<Vec<Found>, Failed> {
+    fn read_now(&self, txn: &RoTxn<'_>, reads: &[Read<'_>]) -> Result<Vec<PackedRows>, Failed> {
         let mut buffer = Vec::with_capacity(64);
         reads
             .iter()
             .map(|read| {
                 let record = self.known_record(txn, read.view)?;
                 let mut found =
-                    Found::new(record.and_then(|record| record.stats.applied_at), read.keys.len());
+                    PackedRows::new(record.and_then(|record| record.stats.applied_at), read.keys.len());
                 for key in read.keys {
                     found.push(self.row(txn, read.view, record, key, &mut buffer)?);
                 }
@@ -235,7 +235,7 @@ impl Opened {
     fn replace_now(
         &self,
         view: &VersionId,
-        rows: &[Replacement<'_>],
+        rows: &[RowWrite<'_>],
         applied_at: Option<Micros>,
     ) -> Result<Vec<Outcome>, Failed> {
         // Rows that are none are refused before anything is locked.
@@ -271,7 +271,7 @@ impl Opened {
         txn: &mut RwTxn<'_>,
         view: &VersionId,
         record: &mut Record,
-        row: &Replacement<'_>,
+        row: &RowWrite<'_>,
         new: &RowIdentity,
     ) -> Result<Outcome, Failed> {
         let mut buffer = Vec::new();
@@ -365,7 +365,7 @@ fn damaged_row(view: &VersionId, key: &EntityKey, what: &'static str) -> OnlineE
 }
 
 impl Reader for Embedded {
-    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<Found>, OnlineError> {
+    async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<PackedRows>, OnlineError> {
         self.reading(|opened| {
             let txn = opened.environment.env.read_txn()?;
             opened.read_now(&txn, reads)
@@ -384,7 +384,7 @@ impl Writer for Embedded {
     async fn replace(
         &self,
         view: &VersionId,
-        rows: &[Replacement<'_>],
+        rows: &[RowWrite<'_>],
         applied_at: Option<Micros>,
     ) -> Result<Vec<Outcome>, OnlineError> {
         if rows.is_empty() && applied_at.is_none() {

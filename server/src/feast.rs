@@ -17,21 +17,13 @@ use feature::{DataType, VersionId};
 use online::Reader;
 use read::{FeatureColumn, FeatureRequest, Features, RequestColumn};
 
-pub(crate) use self::choice::Asking;
 use self::choice::Choice;
+pub(crate) use self::choice::{Asking, FeastAsked};
 pub(crate) use self::grpc::FeastMethods;
 pub(crate) use self::http::routes;
 use crate::call::Call;
 use crate::error::ServeError;
 use crate::serving::Serving;
-
-/// A request as Feast makes it. It does not tell join keys and request columns apart, and may bring
-/// columns that nothing needs.
-pub(crate) struct FeastAsked<C> {
-    pub asking: Asking,
-    pub columns: Vec<(String, C)>,
-    pub full_names: bool,
-}
 
 /// An answer as Feast gives it: the columns of join keys, in the order of the request, then those of
 /// features, in the order in which they were asked for.
