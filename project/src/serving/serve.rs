@@ -243,7 +243,7 @@ impl Applied {
         *unfollowed = Some((since, why.to_owned()));
     }
 
-    /// Takes on what the registry holds, if it has changed. One that was put in its place is opened anew.
+    /// Takes on what the registry holds, if it has changed. One that was put in its place is opened again.
     async fn next(&mut self) -> Result<(), ProjectError> {
         match self.registry.generation().await {
             Err(error @ RegistryError::Gone { .. }) => {
