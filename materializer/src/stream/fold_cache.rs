@@ -1,7 +1,7 @@
 //! The folds that a stream keeps in memory: read back from the online row if an entity is not there, written by
 //! compare-and-set, and evicted by least recent use once they take too much memory.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -207,25 +207,61 @@ impl FoldCache {
         by_entity: &RowsByEntity,
         now: Micros,
     ) -> Result<Option<BTreeSet<usize>>, MaterializerError> {
-        let missing: Vec<EntityKey> = by_entity
-            .entities
-            .iter()
-            .filter(|(key, _)| !self.folds.contains_key(key))
-            .map(|(key, _)| key.clone())
-            .collect();
-        for keys in missing.chunks(ENTITIES_AT_ONCE) {
-            if !self.read_back(online, keys).await? {
-                return Ok(None);
-            }
+        let missing = self.missing(by_entity);
+        if !self.read_all_back(online, &missing).await? {
+            return Ok(None);
         }
+        self.apply_to(by_entity.entities.iter(), now).map(Some)
+    }
+
+    /// The same for entities of a flush whose folds are not in memory any more. A write that failed may have dropped
+    /// some, and is tried again: what it wrote is passed over by its positions.
+    pub(crate) async fn fold_dropped<W: Reader>(
+        &mut self,
+        online: &W,
+        by_entity: &RowsByEntity,
+        now: Micros,
+    ) -> Result<Option<BTreeSet<usize>>, MaterializerError> {
+        let missing = self.missing(by_entity);
+        if !self.read_all_back(online, &missing).await? {
+            return Ok(None);
+        }
+        let missing: HashSet<EntityKey> = missing.into_iter().collect();
+        self.apply_to(by_entity.entities.iter().filter(|(key, _)| missing.contains(key)), now).map(Some)
+    }
+
+    /// The entities of a flush whose folds are not in memory.
+    fn missing(&self, by_entity: &RowsByEntity) -> Vec<EntityKey> {
+        let keys = by_entity.entities.iter().map(|(key, _)| key);
+        keys.filter(|key| !self.folds.contains_key(key)).cloned().collect()
+    }
+
+    fn apply_to<'e>(
+        &mut self,
+        entities: impl Iterator<Item = &'e EntityRows>,
+        now: Micros,
+    ) -> Result<BTreeSet<usize>, MaterializerError> {
         let mut refused = BTreeSet::new();
-        for (key, rows) in &by_entity.entities {
+        for (key, rows) in entities {
             let Some(fold) = self.folds.get_mut(key) else {
                 return Err(self.broken("an entity was read and is not in the cache"));
             };
             apply(&mut fold.state, rows, now, self.skips_folded, &mut refused);
         }
-        Ok(Some(refused))
+        Ok(refused)
+    }
+
+    async fn read_all_back<W: Reader>(
+        &mut self,
+        online: &W,
+        keys: &[EntityKey],
+    ) -> Result<bool, MaterializerError> {
+        for keys in keys.chunks(ENTITIES_AT_ONCE) {
+            if !self.read_back(online, keys).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn read_back<W: Reader>(

@@ -36,6 +36,42 @@ fn by_entity(rows: &[(EntityKey, Row)]) -> RowsByEntity {
     RowsByEntity { entities }
 }
 
+/// What a store has of every entity, its bytes.
+async fn stored(online: &Embedded, view: &View, rows: &[(EntityKey, Row)]) -> Vec<Option<Vec<u8>>> {
+    let keys: BTreeSet<EntityKey> = rows.iter().map(|(key, _)| key.clone()).collect();
+    let keys: Vec<EntityKey> = keys.into_iter().collect();
+    let found = online.read(&[Read { view: &view.id, keys: &keys }]).await.unwrap();
+    (0..keys.len()).map(|index| found[0].row(index).map(<[u8]>::to_vec)).collect()
+}
+
+#[tokio::test]
+async fn a_write_that_is_tried_again_after_folds_were_dropped_writes_what_one_write_does() {
+    let history = History::generate(7, 60);
+    let view = Arc::new(history.view.clone());
+    let rows = streamed(&history);
+    let (flush, now) = (by_entity(&rows), Micros::MAX);
+    let mut bytes = Vec::new();
+    for dropped in ["none", "some", "all"] {
+        let folder = tempfile::tempdir().unwrap();
+        let online = Embedded::open(folder.path()).unwrap();
+        let mut cache = FoldCache::new(&view, 1 << 20, true);
+        assert_eq!(cache.fold(&online, &flush, now).await.unwrap(), Some(BTreeSet::new()));
+        // What a failed step may leave behind: half of the entities are written, and folds are gone.
+        cache.write(&online, &flush.half(), now).await.unwrap();
+        match dropped {
+            "all" => cache.clear(),
+            "some" => flush.entities.iter().step_by(3).for_each(|(key, _)| cache.drop_fold(key)),
+            _ => {}
+        }
+        assert_eq!(cache.fold_dropped(&online, &flush, now).await.unwrap(), Some(BTreeSet::new()));
+        let written = cache.write(&online, &flush, now).await.unwrap();
+        assert!(matches!(written, Write::Done { .. }), "{dropped}: {written:?}");
+        bytes.push(stored(&online, &view, &rows).await);
+    }
+    assert!(bytes[0].iter().all(Option::is_some));
+    assert!(bytes.iter().all(|other| *other == bytes[0]));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
