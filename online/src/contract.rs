@@ -2,9 +2,9 @@
 //! online store. Stores of other crates turn on the feature `contract` in their tests:
 //!
 //! ```
-//! # use twinstore_online as online;
 //! # #[allow(unused_imports)]
 //! mod my_store {
+//!     # use twinstore_online as online;
 //!     # use online::Embedded as MyStore;
 //!     // What keeps the store's folder or server while a test runs, and an empty store.
 //!     online::contract_tests!({
