@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 
-use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
+use deltalake_core::kernel::transaction::{CommitBuilder, TransactionError};
 use deltalake_core::kernel::{Action, Add, Transaction};
 use deltalake_core::logstore::get_actions;
 use deltalake_core::protocol::DeltaOperation;
@@ -15,7 +15,7 @@ use deltalake_core::{DeltaTableError, Path};
 
 use crate::error::OfflineError;
 use crate::fault_injection::{BatchGuard, BatchPoint};
-use crate::log::table::{DataFile, Marker, Table, length};
+use crate::log::table::{DataFile, Marker, Table, length, without_retries};
 
 /// How often a commit is tried again because harmless ones keep taking the version.
 const TRIES: usize = 1000;
@@ -84,9 +84,7 @@ impl Table {
         let transactions =
             intent.markers.iter().map(|marker| Transaction::new(&marker.app, marker.version)).collect();
         BatchPoint::FileWritten.pass();
-        // Without retries nothing is passed over but by our own rules.
-        let properties =
-            CommitProperties::default().with_max_retries(0).with_application_transactions(transactions);
+        let properties = without_retries().with_application_transactions(transactions);
         let committed = CommitBuilder::from(properties)
             .with_actions(intent.actions.clone())
             .build(Some(snapshot), self.delta.log_store(), intent.operation.clone())

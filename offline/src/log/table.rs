@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake_core::kernel::transaction::CommitProperties;
 use deltalake_core::kernel::{Add, StructType};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, ObjectStore, Path, TableProperty};
 use url::Url;
@@ -132,6 +133,7 @@ impl Table {
             .with_configuration_property(TableProperty::AppendOnly, Some("true"))
             .with_configuration(self.definition.iter().map(|hash| (DEFINITION, Some(hash))))
             .with_raise_if_key_not_exists(false)
+            .with_commit_properties(without_retries())
             .await;
         match created {
             Ok(delta) => {
@@ -264,4 +266,11 @@ pub async fn source_table(url: Url) -> Result<DeltaTable, OfflineError> {
 
 async fn exists(delta: &DeltaTable) -> Result<bool, DeltaTableError> {
     delta.verify_deltatable_existence().await
+}
+
+/// Of a commit that takes its version or fails. With retries the table format applies rules of its own: it makes the
+/// creation of a table that another process has created a later version of it, and its snapshot one on which nothing was
+/// decided.
+pub(crate) fn without_retries() -> CommitProperties {
+    CommitProperties::default().with_max_retries(0)
 }

@@ -51,6 +51,34 @@ impl Logged {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_several_first_commits_of_a_log_that_is_not_there_yet_one_is_made() {
+    for _ in 0..30 {
+        let folder = tempfile::tempdir().unwrap();
+        let store = OfflineStore::open("offline", folder.path()).unwrap();
+        let history = History::generate(7, 20);
+        let view = Arc::new(history.view.clone());
+        let mut writers = Vec::new();
+        for _ in 0..6 {
+            // Every one of them decides before there is a log.
+            writers.push(store.log(&view).await.unwrap());
+        }
+        let writers = writers.into_iter().map(|mut log| {
+            tokio::spawn(async move {
+                let moves = [Marker { app: "loads".to_owned(), version: 1 }];
+                log.appender().await.unwrap().commit(&moves, &["loads"]).await.is_ok()
+            })
+        });
+        let mut made = 0;
+        for writer in writers.collect::<Vec<_>>() {
+            made += usize::from(writer.await.unwrap());
+        }
+        assert_eq!(made, 1);
+        // Its creation and the commit: nothing else is in the log.
+        assert_eq!(store.log(&view).await.unwrap().version(), Some(1));
+    }
+}
+
 async fn append(
     log: &mut Log,
     rows: &[(&[Value], &Row)],
