@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::aggregate::Function;
 use crate::expected_change::ExpectedChange;
 use crate::name::{Name, VersionId};
+use crate::row::Provenance;
 use crate::time::{Micros, Span};
 use crate::value::{DataType, Field, Value};
 use crate::window::Window;
@@ -50,6 +51,19 @@ impl Source {
     /// Whether files may lack a column.
     pub fn is_optional(&self, name: &Name) -> bool {
         self.stored.get(name).is_some_and(|stored| stored.optional)
+    }
+
+    /// How it is known when its rows of history became available.
+    pub fn provenance_of_history(&self) -> Provenance {
+        match self.available_at {
+            Some(_) => Provenance::Declared,
+            None => Provenance::Simulated,
+        }
+    }
+
+    /// The delay that is assumed of rows with this provenance; `None` if none is.
+    pub fn delay_assumed_by(&self, provenance: Provenance) -> Option<Span> {
+        self.assumed_delay.filter(|_| provenance == Provenance::Simulated)
     }
 
     /// How far ahead a row may be where the source names nothing.

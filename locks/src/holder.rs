@@ -8,6 +8,8 @@ use std::path::Path;
 
 use feature::Micros;
 
+use crate::process::{start_ticks, stat};
+
 /// Letters of a command that are shown.
 const SHOWN: usize = 120;
 /// The ticks in which Linux gives times of processes to programs, in a second.
@@ -27,14 +29,12 @@ pub struct Holder {
 impl Holder {
     /// A process by its id.
     pub fn of_process(process: u32) -> Self {
-        let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-        // The name in parentheses may hold any character; what follows it are the state and numbers.
-        let rest = stat.rsplit_once(") ").map(|(_, rest)| rest).unwrap_or_default();
+        let stat = stat(process).unwrap_or_default();
         Self {
             process,
-            is_stopped: rest.starts_with(['T', 't']),
+            is_stopped: stat.starts_with(['T', 't']),
             command: command(process),
-            since: started(rest),
+            since: started(&stat),
         }
     }
 
@@ -89,7 +89,7 @@ fn command(process: u32) -> Option<String> {
 
 /// When a process was started, from the part of its `stat` that begins with its state.
 fn started(stat: &str) -> Option<Micros> {
-    let ticks: i64 = stat.split(' ').nth(19)?.parse().ok()?;
+    let ticks = i64::try_from(start_ticks(stat)?).ok()?;
     let system = fs::read_to_string("/proc/stat").ok()?;
     let booted: i64 = system.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
     Micros::new(booted.checked_add(ticks / TICKS_A_SECOND)?.checked_mul(1_000_000)?).ok()

@@ -32,11 +32,20 @@ fn boot() -> Option<String> {
     Some(fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned())
 }
 
-/// The 22nd field of `/proc/PID/stat`. The second may hold spaces and parentheses.
+/// When a process was started, in ticks since the boot.
 fn started(id: u32) -> Option<u64> {
+    start_ticks(&stat(id)?)
+}
+
+/// What `/proc/PID/stat` says behind the name of a process, which may hold any character: its state, then numbers.
+pub(crate) fn stat(id: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_ascii_whitespace().nth(19)?.parse().ok()
+    stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned())
+}
+
+/// The start among these numbers, in ticks since the boot.
+pub(crate) fn start_ticks(stat: &str) -> Option<u64> {
+    stat.split(' ').nth(19)?.parse().ok()
 }
 
 #[cfg(test)]

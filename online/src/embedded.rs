@@ -232,6 +232,20 @@ impl Opened {
         damaged(&data_file(&self.environment.path), what).into()
     }
 
+    /// The record of a view as it is, and the one to write: a new one where there is none.
+    fn record_to_write(
+        &self,
+        txn: &mut RwTxn<'_>,
+        view: &VersionId,
+    ) -> Result<(Option<Record>, Record), Failed> {
+        let before = self.record(txn, view)?;
+        let record = match before {
+            Some(record) => record,
+            None => Record::new(self.next_number(txn)?),
+        };
+        Ok((before, record))
+    }
+
     fn replace_now(
         &self,
         view: &VersionId,
@@ -242,11 +256,7 @@ impl Opened {
         let identities: Vec<RowIdentity> =
             rows.iter().map(|row| RowIdentity::of(view, row.bytes)).collect::<Result<_, OnlineError>>()?;
         let mut txn = self.environment.write_txn()?;
-        let before = self.record(&txn, view)?;
-        let mut record = match before {
-            Some(record) => record,
-            None => Record::new(self.next_number(&mut txn)?),
-        };
+        let (before, mut record) = self.record_to_write(&mut txn, view)?;
         let mut outcomes = Vec::with_capacity(rows.len());
         for (row, new) in rows.iter().zip(identities) {
             outcomes.push(self.replace_row(&mut txn, view, &mut record, row, &new)?);

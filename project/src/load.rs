@@ -86,13 +86,6 @@ enum Load {
 }
 
 impl Load {
-    fn name(self) -> &'static str {
-        match self {
-            Load::Backfill(_) => "backfill",
-            Load::Materialize => "materialize",
-        }
-    }
-
     fn job(self) -> Job {
         match self {
             Load::Backfill(_) => Job::Backfill,
@@ -109,20 +102,19 @@ impl Load {
         });
         let provenance = match self {
             Load::Materialize => Provenance::Measured,
-            Load::Backfill(_) if target.source.available_at.is_some() => Provenance::Declared,
-            Load::Backfill(_) => Provenance::Simulated,
+            Load::Backfill(_) => target.source.provenance_of_history(),
         };
         RunOutcome::Load {
             files: files.collect(),
             more_files: report.files_read.len().saturating_sub(MAX_FILES),
             table_version: report.table_version,
             provenance,
-            assumed_delay: target.source.assumed_delay.filter(|_| provenance == Provenance::Simulated),
+            assumed_delay: target.source.delay_assumed_by(provenance),
             rows: RowCounts {
                 read: report.rows_read,
                 loaded: report.rows_loaded,
                 late: report.late,
-                left_out: report.filtered + report.null_keys + report.outside_range + report.of_stream,
+                left_out: report.left_out(),
                 refused: report.refused.clone(),
                 warned: report.warned.clone(),
                 newest_event_time: report.newest_event_time,
@@ -171,8 +163,8 @@ pub(crate) async fn materialize(
 }
 
 async fn load(project: &Project, views: &[ViewName], load: Load, run: &Run) -> Result<Loads, ProjectError> {
-    let registry = project.registry().await?;
-    let registered = Arc::new(project.registered().await?);
+    let (registry, registered) = project.registry_in_use().await?;
+    let registered = Arc::new(registered);
     let targets = targets(&registered, views)?;
     if targets.is_empty() {
         return Err(ProjectError::NoHistory);
@@ -181,7 +173,7 @@ async fn load(project: &Project, views: &[ViewName], load: Load, run: &Run) -> R
     let store = project.online().await?;
     clock::check(project, &store).await?;
     let began = Instant::now();
-    let materializer = Arc::new(project.materializer(store, &targets, load.name()).await?);
+    let materializer = Arc::new(project.materializer(store, &targets, load.job().name()).await?);
     let mut waiting = targets.into_iter().enumerate();
     // Where this is dropped, so are they.
     let mut running = JoinSet::new();

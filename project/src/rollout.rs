@@ -42,8 +42,7 @@ pub struct CutOverDone {
 }
 
 pub(crate) async fn cut_over(project: &Project, cutover: &CutOver) -> Result<CutOverDone, ProjectError> {
-    let registry = project.registry().await?;
-    let registered = project.registered().await?;
+    let (registry, registered) = project.registry_in_use().await?;
     let new = registered.service_plan(&ServiceRef::Exact(cutover.to.clone()))?;
     let old = registered.service_plan(&ServiceRef::Live(cutover.to.name.clone()))?;
     let adds_answers = cutover.percent != Percent::NONE && new.id != old.id;
@@ -75,7 +74,6 @@ pub(crate) async fn roll_back(
     service: &Name,
     reason: Option<&Reason>,
 ) -> Result<Moved, ProjectError> {
-    // Refused where nothing is registered.
-    project.registered().await?;
-    Ok(project.registry().await?.roll_back(service, reason, project.now()).await?)
+    let (registry, _) = project.registry_in_use().await?;
+    Ok(registry.roll_back(service, reason, project.now()).await?)
 }

@@ -38,11 +38,18 @@ impl Project {
 
     /// What is registered; refused where nothing is.
     pub(crate) async fn registered(&self) -> Result<Registered, ProjectError> {
-        let registered = self.registered_so_far().await?;
-        if registered.is_empty() {
-            return Err(ProjectError::NothingRegistered { folder: self.folder.clone() });
+        Ok(self.registry_in_use().await?.1)
+    }
+
+    /// The registry, and what is registered in it; refused where nothing is.
+    pub(crate) async fn registry_in_use(&self) -> Result<(Registry, Registered), ProjectError> {
+        if let Some(registry) = self.registry_so_far().await? {
+            let registered = registry.registered().await?;
+            if !registered.is_empty() {
+                return Ok((registry, registered));
+            }
         }
-        Ok(registered)
+        Err(ProjectError::NothingRegistered { folder: self.folder.clone() })
     }
 
     fn registry_url(&self) -> String {

@@ -59,7 +59,7 @@ fn show(loads: &Loads, now: Micros, format: Format) -> Result<(), Failure> {
             count(report.rows_loaded),
             count(report.late),
             count(report.refused_rows()),
-            count(report.filtered + report.null_keys + report.outside_range + report.of_stream),
+            count(report.left_out()),
             count(report.entities),
             format!("{:.1}s", took.as_secs_f64()),
         ]

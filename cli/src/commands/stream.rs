@@ -41,7 +41,7 @@ fn show(followed: &[FollowedView], format: Format) -> Result<(), Failure> {
             count(report.rows_loaded),
             count(report.late),
             count(report.refused_rows()),
-            count(report.filtered + report.null_keys),
+            count(report.left_out()),
             count(report.flushes),
             readable(one.readable_p50_us),
             readable(one.readable_p99_us),

@@ -109,6 +109,11 @@ impl LoadReport {
         add_counts(&mut self.warned, rows.warned);
     }
 
+    /// Rows that are not loaded, and not bad: by `where`, a null in their key, the range, or as the stream's.
+    pub fn left_out(&self) -> u64 {
+        self.filtered + self.null_keys + self.outside_range + self.of_stream
+    }
+
     /// Rows that were refused, whatever the reason.
     pub fn refused_rows(&self) -> u64 {
         self.refused.values().sum()

@@ -76,7 +76,7 @@ impl AcceptedRows {
             event_times: TimestampMicrosecondArray::from(self.event_times.clone()),
             available_at: TimestampMicrosecondArray::from(available_at),
             provenance,
-            assumed_delay: source.assumed_delay.filter(|_| provenance == Provenance::Simulated),
+            assumed_delay: source.delay_assumed_by(provenance),
             positions: self.positions.clone(),
             late: BooleanArray::from(late),
             deleted: BooleanArray::from(self.deleted.clone()),
@@ -101,14 +101,12 @@ impl AcceptedRows {
             }
             (Availability::Measured(at), _) => (by_event(&|_| at.get()), Provenance::Measured),
             (Availability::History, declared) => {
-                let provenance =
-                    if declared.is_some() { Provenance::Declared } else { Provenance::Simulated };
                 let available_at = match declared {
                     _ if view.is_static => self.event_times.clone(),
                     Some(declared) => declared.clone(),
                     None => by_event(&|event| (event + delay).min(Micros::MAX.get())),
                 };
-                (available_at, provenance)
+                (available_at, source.provenance_of_history())
             }
         }
     }

@@ -207,10 +207,7 @@ impl FoldCache {
         by_entity: &RowsByEntity,
         now: Micros,
     ) -> Result<Option<BTreeSet<usize>>, MaterializerError> {
-        let missing = self.missing(by_entity);
-        if !self.read_all_back(online, &missing).await? {
-            return Ok(None);
-        }
+        let Some(_) = self.read_missing(online, by_entity).await? else { return Ok(None) };
         self.apply_to(by_entity.entities.iter(), now).map(Some)
     }
 
@@ -222,18 +219,25 @@ impl FoldCache {
         by_entity: &RowsByEntity,
         now: Micros,
     ) -> Result<Option<BTreeSet<usize>>, MaterializerError> {
-        let missing = self.missing(by_entity);
-        if !self.read_all_back(online, &missing).await? {
-            return Ok(None);
-        }
+        let Some(missing) = self.read_missing(online, by_entity).await? else { return Ok(None) };
         let missing: HashSet<EntityKey> = missing.into_iter().collect();
         self.apply_to(by_entity.entities.iter().filter(|(key, _)| missing.contains(key)), now).map(Some)
     }
 
-    /// The entities of a flush whose folds are not in memory.
-    fn missing(&self, by_entity: &RowsByEntity) -> Vec<EntityKey> {
+    /// Reads the entities of a flush whose folds are not in memory, and gives them; `None` if the store has lost rows.
+    async fn read_missing<W: Reader>(
+        &mut self,
+        online: &W,
+        by_entity: &RowsByEntity,
+    ) -> Result<Option<Vec<EntityKey>>, MaterializerError> {
         let keys = by_entity.entities.iter().map(|(key, _)| key);
-        keys.filter(|key| !self.folds.contains_key(key)).cloned().collect()
+        let missing: Vec<EntityKey> = keys.filter(|key| !self.folds.contains_key(key)).cloned().collect();
+        for keys in missing.chunks(ENTITIES_AT_ONCE) {
+            if !self.read_back(online, keys).await? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(missing))
     }
 
     fn apply_to<'e>(
@@ -249,19 +253,6 @@ impl FoldCache {
             apply(&mut fold.state, rows, now, self.skips_folded, &mut refused);
         }
         Ok(refused)
-    }
-
-    async fn read_all_back<W: Reader>(
-        &mut self,
-        online: &W,
-        keys: &[EntityKey],
-    ) -> Result<bool, MaterializerError> {
-        for keys in keys.chunks(ENTITIES_AT_ONCE) {
-            if !self.read_back(online, keys).await? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     async fn read_back<W: Reader>(

@@ -87,6 +87,11 @@ impl StreamReport {
         }
     }
 
+    /// Rows that are not loaded, and not bad: by `where` or a null in their key.
+    pub fn left_out(&self) -> u64 {
+        self.filtered + self.null_keys
+    }
+
     /// Rows that were refused, whatever the reason.
     pub fn refused_rows(&self) -> u64 {
         self.refused.values().sum()

@@ -24,11 +24,7 @@ impl Opened {
         let identities: Vec<RowIdentity> =
             rows.iter().map(|row| RowIdentity::of(view, row.bytes)).collect::<Result<_, OnlineError>>()?;
         let mut txn = self.environment.write_txn()?;
-        let before = self.record(&txn, view)?;
-        let mut record = match before {
-            Some(record) => record,
-            None => Record::new(self.next_number(&mut txn)?),
-        };
+        let (before, mut record) = self.record_to_write(&mut txn, view)?;
         let mut outcomes = Vec::with_capacity(rows.len());
         let mut changes = Vec::new();
         for (row, new) in rows.iter().zip(&identities) {

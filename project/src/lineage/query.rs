@@ -57,8 +57,15 @@ pub struct SchemaField {
 }
 
 pub(crate) async fn lineage(project: &Project, name: &str) -> Result<LineageReport, ProjectError> {
-    let registry = project.registry().await?;
-    let registered = project.registered().await?;
+    let (registry, registered) = project.registry_in_use().await?;
+    lineage_in(&registry, &registered, name).await
+}
+
+async fn lineage_in(
+    registry: &Registry,
+    registered: &Registered,
+    name: &str,
+) -> Result<LineageReport, ProjectError> {
     let mut training_sets = Vec::new();
     for service in registered.services() {
         training_sets.extend(registry.training_sets_of(&service.id, RUNS_OF_A_VIEW).await?);
@@ -70,7 +77,7 @@ pub(crate) async fn lineage(project: &Project, name: &str) -> Result<LineageRepo
             lineage.nodes.iter().any(|node| node.kind == kind && whole(&node.name) == view.id.to_string())
         };
         if is_reached(LineageKind::FeatureView) || is_reached(LineageKind::Feature) {
-            views.push(of_view(&registry, &registered, view).await?);
+            views.push(of_view(registry, registered, view).await?);
         }
     }
     Ok(LineageReport { lineage, views })
@@ -78,8 +85,8 @@ pub(crate) async fn lineage(project: &Project, name: &str) -> Result<LineageRepo
 
 /// The newest runs around a name, oldest first, as OpenLineage events.
 pub(crate) async fn events(project: &Project, name: &str) -> Result<Vec<serde_json::Value>, ProjectError> {
-    let report = lineage(project, name).await?;
-    let registered = project.registered().await?;
+    let (registry, registered) = project.registry_in_use().await?;
+    let report = lineage_in(&registry, &registered, name).await?;
     let runs: BTreeMap<RunId, RunRecord> =
         report.views.into_iter().flat_map(|view| view.runs).map(|run| (run.id, run)).collect();
     let mut events = Vec::with_capacity(runs.len());
@@ -157,12 +164,12 @@ pub(crate) async fn loads(
     view: &ViewName,
     limit: u32,
 ) -> Result<Vec<RunRecord>, ProjectError> {
-    let registered = project.registered().await?;
+    let (registry, registered) = project.registry_in_use().await?;
     let view = match view {
         ViewName::Exact(id) => registered.view(id)?,
         ViewName::Only(name) => registered.only_view(name)?,
     };
-    let runs = project.registry().await?.runs_of_view(&view.id, limit).await?;
+    let runs = registry.runs_of_view(&view.id, limit).await?;
     let loads = runs.into_iter().filter(|run| run.job != Job::TrainingSet).take(limit as usize);
     Ok(as_they_are(loads.collect()))
 }

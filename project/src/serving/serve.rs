@@ -88,7 +88,7 @@ struct Began {
 
 async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, ProjectError> {
     let bad_row_limit = bad_row_limit(options.max_bad_share)?;
-    let registered = project.registered().await?;
+    let (registry, registered) = project.registry_in_use().await?;
     let settings = &project.settings.serve;
     let addresses = Addresses {
         grpc: address("serve.grpc", &settings.grpc)?,
@@ -102,7 +102,7 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
     let applied = Applied {
         project: project.clone(),
         topics,
-        registry: project.registry().await?,
+        registry,
         generation: registered.generation(),
         catalog: Arc::new(Catalog::new(services)),
         sources,

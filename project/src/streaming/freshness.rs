@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use feature::VersionId;
 use materializer::{LatencyStage, StreamMetrics};
-use registry::{Freshness, Job, PartitionRead, Registry, RowCounts, RunOutcome};
+use registry::{Freshness, Job, PartitionRead, Registered, Registry, RowCounts, RunOutcome};
 use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
@@ -66,11 +66,15 @@ impl Carrying {
     /// Adds what was counted since the last time to the minute that it is now.
     async fn carry(&mut self) -> Result<(), ProjectError> {
         let watched = self.board.watched();
-        for (view, metrics) in &watched {
-            if !self.carried.iter().any(|known| Arc::ptr_eq(&known.metrics, metrics)) {
-                let run = self.begin(view).await;
+        let is_new = |metrics: &Arc<StreamMetrics>| {
+            !self.carried.iter().any(|known| Arc::ptr_eq(&known.metrics, metrics))
+        };
+        let new: Vec<_> = watched.iter().filter(|(_, metrics)| is_new(metrics)).cloned().collect();
+        if !new.is_empty() {
+            let registered = self.registry.registered().await?;
+            for (view, metrics) in new {
+                let run = self.begin(&registered, &view).await;
                 let run = run.inspect_err(|error| tracing::warn!("the run of {view}'s stream: {error}")).ok();
-                let (view, metrics) = (view.clone(), metrics.clone());
                 self.carried.push(Carried { view, metrics, counted: Counted::new(), run });
             }
         }
@@ -106,13 +110,16 @@ impl Carrying {
     }
 
     /// Records that the stream of a view begins.
-    async fn begin(&self, view: &VersionId) -> Result<(Recorder, String), ProjectError> {
-        let registered = self.registry.registered().await?;
+    async fn begin(
+        &self,
+        registered: &Registered,
+        view: &VersionId,
+    ) -> Result<(Recorder, String), ProjectError> {
         let view = registered.view(view)?;
         let stream = registered.source(&view.source)?.stream.as_ref();
         let topic = stream.map(|stream| stream.topic.clone()).unwrap_or_default();
         let subject = Subject::view(Job::Stream, &view);
-        Ok((Recorder::begin(&self.project, &self.registry, &registered, subject).await?, topic))
+        Ok((Recorder::begin(&self.project, &self.registry, registered, subject).await?, topic))
     }
 
     /// Records that all streams ended.
@@ -144,7 +151,7 @@ fn outcome(metrics: &StreamMetrics, topic: &str) -> Option<RunOutcome> {
             read: report.records,
             loaded: report.rows_loaded,
             late: report.late,
-            left_out: report.filtered + report.null_keys,
+            left_out: report.left_out(),
             newest_event_time: report.partitions.values().filter_map(|at| at.watermark).max(),
             refused: report.refused,
             warned: report.warned,

@@ -81,7 +81,7 @@ pub(crate) async fn build(
     run: &Run,
 ) -> Result<BuiltTrainingSet, ProjectError> {
     let began = Instant::now();
-    let registered = project.registered().await?;
+    let (registry, registered) = project.registry_in_use().await?;
     let plan = Arc::new(registered.service_plan(&build.service)?);
     let deprecated = registered.deprecated_of(&plan);
     project.check_logs().await?;
@@ -106,7 +106,7 @@ pub(crate) async fn build(
         let (id, hash) = (plan.id.clone(), plan.hash.clone());
         let file = Some(build.out.display().to_string());
         let subject = Subject { job: Job::TrainingSet, id, hash, file };
-        Recorder::begin(project, &project.registry().await?, &registered, subject).await?
+        Recorder::begin(project, &registry, &registered, subject).await?
     };
     let built = async {
         let written = write(stream, &out, build.keeps_first, run).await?;

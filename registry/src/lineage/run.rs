@@ -296,14 +296,6 @@ impl RunRecord {
             state => state,
         }
     }
-
-    /// Rows that it wrote; `None` while that is not known.
-    pub fn rows_written(&self) -> Option<u64> {
-        Some(match self.outcome.as_ref()? {
-            RunOutcome::Load { rows, .. } | RunOutcome::Stream { rows, .. } => rows.loaded,
-            RunOutcome::TrainingSet { rows, .. } => *rows,
-        })
-    }
 }
 
 fn from_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Micros, D::Error> {

@@ -126,13 +126,16 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
             self.cache.write(self.online, &self.flush.by_entity.half(), now).await?;
             self.options.faults.strike_now();
         }
-        let Some(refused) = self.cache.fold_dropped(self.online, &self.flush.by_entity, now).await? else {
-            self.rebuild().await?;
-            return Ok(Event::Overtaken);
-        };
-        if !refused.is_empty() {
-            self.leave_out(&refused, NoRoom::TooManyWaiting)?;
-            return Ok(Event::RefusedMore(self.refused()));
+        if std::mem::replace(&mut self.flush.write_began, true) {
+            let Some(refused) = self.cache.fold_dropped(self.online, &self.flush.by_entity, now).await?
+            else {
+                self.rebuild().await?;
+                return Ok(Event::Overtaken);
+            };
+            if !refused.is_empty() {
+                self.leave_out(&refused, NoRoom::TooManyWaiting)?;
+                return Ok(Event::RefusedMore(self.refused()));
+            }
         }
         match self.cache.write(self.online, &self.flush.by_entity, now).await? {
             Write::Done { written, folded_again } => {

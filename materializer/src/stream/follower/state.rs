@@ -63,4 +63,6 @@ pub(super) struct Flush {
     pub(super) counts: RowCounts,
     pub(super) times: FlushTimes,
     pub(super) written: usize,
+    /// Whether its write was begun before: a try that failed may have dropped folds.
+    pub(super) write_began: bool,
 }
