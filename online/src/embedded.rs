@@ -14,7 +14,7 @@ mod failed;
 mod following;
 #[cfg(test)]
 mod golden;
-mod lock_room;
+mod lock_blocks;
 mod mending;
 mod opening;
 mod page;
@@ -196,7 +196,7 @@ impl Opened {
             && self.environment.about.get(txn, REBUILDING)?.is_some()
         {
             return Err(Failed::Known(OnlineError::Unavailable {
-                place: self.environment.path.display().to_string(),
+                location: self.environment.path.display().to_string(),
                 reason: format!(
                     "the rows of {view} are to be written again from the log: rebuild the online store"
                 ),
@@ -291,7 +291,7 @@ impl Opened {
             let bytes = there.check(stored_key).map_err(|what| damaged_row(view, row.key, what))?;
             match self.comparison.decide(view, &RowIdentity::of_whole(view, bytes)?, new)? {
                 Decision::Unchanged => return Ok(Outcome::Unchanged),
-                Decision::Refold => return Ok(Outcome::Conflict { held: bytes.to_vec() }),
+                Decision::Refold => return Ok(Outcome::Conflict { current: bytes.to_vec() }),
                 Decision::Write => {}
             }
             record.subtract(stored_key.len() + bytes.len(), there.share(stored_key));

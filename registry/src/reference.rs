@@ -74,7 +74,7 @@ Each value comes with the first of these that holds.
 |---|---|
 | `NOT_FOUND` | the entity has no visible row in the view, or its key has a null |
 | `OUTSIDE_MAX_AGE` | a `latest` feature, and the latest row is older than the view's `ttl` |
-| `NULL_VALUE` | the value is null; the feature's `default` stands in its place, if it has one |
+| `NULL_VALUE` | the value is null; the feature's `default` replaces it, if it has one |
 | `PRESENT` | there is a value |
 
 ";

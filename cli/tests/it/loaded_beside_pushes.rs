@@ -58,7 +58,7 @@ fn add(project: &Project, file: i64) {
     write_parquet(&project.path(&format!("data/clicks/{file}.parquet")), &batch);
 }
 
-/// Pushes rows of the same few visitors until it is asked to stop. Gives how many.
+/// Pushes rows of the same few visitors until it is stopped. Gives how many.
 fn push(server: &Arc<Server>, stop: &Arc<AtomicBool>) -> JoinHandle<i64> {
     let (server, stop) = (server.clone(), stop.clone());
     thread::spawn(move || {

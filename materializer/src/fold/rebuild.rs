@@ -139,7 +139,7 @@ impl<W: Mender> Rebuild<'_, W> {
             let outcomes = self.online.mend(&self.view.id, &rows, None).await?;
             BatchPoint::Rebuilding.pass();
             for (outcome, (key, _)) in outcomes.into_iter().zip(packed) {
-                if let Outcome::Conflict { held: current } = outcome {
+                if let Outcome::Conflict { current } = outcome {
                     open.insert(key.clone(), current);
                 }
             }
