@@ -36,7 +36,7 @@ impl Definitions {
             true => read_folder(&project.join(FOLDER), FOLDER, &mut files, &mut problems),
             false => {
                 let what = format!(
-                    "there is no such folder in {}: create it, or run `twinstore init`",
+                    "there is no such folder in {}: create it, or write a new project",
                     project.display()
                 );
                 problems.push(whole_file(&FOLDER.into(), what));

@@ -7,6 +7,7 @@ mod code;
 mod crates;
 mod cycles;
 mod documents;
+mod messages;
 mod modules;
 mod names;
 mod tree;
