@@ -12,33 +12,13 @@ use crate::landings::write_parquet;
 use crate::project::Project;
 use crate::pushed::{now, with};
 use crate::served::Server;
-use test_support::RedisServer as Redis;
+use test_support::{RedisServer as Redis, visitor_clicks};
 
-const DEFINITIONS: &str = "
-kind: entity
-name: visitor
-keys: {visitor: int64}
----
-kind: source
-name: clicks
+const SOURCE: &str = "
 schema: {visitor: int64, at: timestamp, ms: float64}
 event_time: at
 batch: {path: data/clicks}
 stream: {topic: clicks, format: json, from: 2020-01-01T00:00:00Z}
----
-kind: feature_view
-name: visits
-version: 1
-entity: visitor
-source: clicks
-features:
-  clicks: {aggregate: count}
----
-kind: feature_service
-name: visit
-version: 1
-features:
-  - {from: visits@1}
 ";
 const VISITORS: i64 = 200;
 const PUSHES_A_SECOND: u32 = 10;
@@ -75,7 +55,7 @@ fn push(server: &Arc<Server>, stop: &Arc<AtomicBool>) -> JoinHandle<i64> {
 
 #[test]
 fn a_materialize_beside_pushes_ends_and_loses_none_of_either() {
-    let project = with(DEFINITIONS);
+    let project = with(&visitor_clicks(SOURCE, "features: {clicks: {aggregate: count}}\n"));
     add(&project, 0);
     project.ok("backfill visits@1");
     let server = Arc::new(Server::start(&project));
@@ -128,7 +108,7 @@ fn counts_of(answer: &Value) -> Vec<i64> {
 }
 
 fn rebuilds_beside_pushes(settings: &str) {
-    let project = with(DEFINITIONS);
+    let project = with(&visitor_clicks(SOURCE, "features: {clicks: {aggregate: count}}\n"));
     project.write("twinstore.toml", settings);
     add(&project, 0);
     project.ok("backfill visits@1");
