@@ -11,6 +11,7 @@ mod messages;
 mod modules;
 mod names;
 mod tree;
+mod walks;
 mod words;
 
 use tree::{File, Tree, Violation};
