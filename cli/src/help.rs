@@ -11,6 +11,7 @@ pub fn in_commands(topic: &HelpTopic) -> String {
             "then run `twinstore apply`, which registers what the definitions say".to_owned()
         }
         HelpTopic::PlanAgain => "run `twinstore plan` again".to_owned(),
+        HelpTopic::NewProject => "`twinstore init` writes one".to_owned(),
         HelpTopic::NameFiles => "name some with --from".to_owned(),
         HelpTopic::NameKey => "name one with --key, or add one".to_owned(),
         HelpTopic::NameKind => "or say which with --kind".to_owned(),

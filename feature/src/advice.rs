@@ -36,6 +36,8 @@ pub enum HelpTopic {
     RegisterAgain,
     /// Plan again, by what is registered now.
     PlanAgain,
+    /// Write a new project.
+    NewProject,
     /// Write a new project for named files.
     NameFiles,
     /// Name the column that says whose a row is.

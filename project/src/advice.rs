@@ -52,6 +52,7 @@ impl ProjectError {
             Self::Push(error) => error.help(),
             Self::Topic { source, .. } => source.help(),
             Self::Registry(error) => error.help(),
+            Self::Definitions(problems) => problems.help(),
             Self::Serve(error) => error.help_topic(),
             Self::Materializer(error) => error.help(),
             Self::PushedInPart { source, .. } => source.help(),
