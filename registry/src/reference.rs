@@ -61,8 +61,9 @@ const TYPES: &str = "## Types
 
 const WIDENING: &str = "
 A file's narrower column is widened to the declared type where nothing can be lost (int16 to int32,
-date to timestamp, float32 to float64, a dictionary to its values); any other difference is refused,
-naming both types. A timestamp without a zone is UTC.
+date to timestamp, float32 to float64, a dictionary to its values), and a wider integer value by value:
+one that does not fit makes its row a dead letter. Any other difference is refused, naming both types
+([sources.md](sources.md)). A timestamp without a zone is UTC.
 
 ";
 

@@ -111,3 +111,17 @@ fn a_pushed_row_that_is_damaged_on_disk_is_found_by_verify() {
     fs::remove_file(topic.join(segment)).unwrap();
     says(&project.refused("verify --deep"), &["its segments are missing", "offsets up to 50"]);
 }
+
+#[test]
+fn a_count_of_rows_that_was_edited_in_a_manifest_is_a_difference() {
+    let project = Project::loaded();
+    project.ok(&format!("{TRAINING} a.parquet"));
+    let manifest = project.read("a.parquet.manifest.json");
+    let (before, after) = manifest.split_once("\"rows\": ").unwrap();
+    let (rows, after) = after.split_once(',').unwrap();
+    project.write("a.parquet.manifest.json", format!("{before}\"rows\": 1{rows},{after}"));
+    let verified = project.run("training-set verify a.parquet");
+    assert_eq!(verified.code, Some(1));
+    let said = format!("has {rows} rows, and its manifest says 1{rows}");
+    says(&format!("{}{}", verified.stdout, verified.stderr), &[&said]);
+}

@@ -51,6 +51,10 @@ pub(crate) async fn verify(project: &Project, file: &Path) -> Result<TrainingSet
     }
     let (columns, rows) = rebuilt.finish();
     differences.extend(compared("what is built again", &columns, &manifest.columns));
+    if rows != manifest.rows {
+        differences
+            .push(format!("what is built again has {rows} rows, and its manifest says {}", manifest.rows));
+    }
     Ok(TrainingSetCheck { file, rows, columns: columns.len(), differences })
 }
 
