@@ -3,7 +3,7 @@
 use std::fmt;
 
 use feature::VersionId;
-use twinstore::{Gate, HelpTopic, ProjectError};
+use twinstore::{Gate, HelpTopic, OutlineProblem, ProjectError, RegistryError};
 
 use crate::help;
 
@@ -33,6 +33,7 @@ impl Failure {
             ProjectError::EmptyRange { from, to } => {
                 Some(format!("--from {from} does not lie before --to {to}"))
             }
+            ProjectError::Registry(RegistryError::Outline(problems)) => Some(outline(problems)),
             ProjectError::GatesFailed { to, failed } => Some(gates(to, failed)),
             ProjectError::BadShare => Some("--max-bad-share is a share: a number from 0 to 1".to_owned()),
             ProjectError::Metrics { address, source } => {
@@ -52,6 +53,12 @@ fn gates(to: &VersionId, failed: &[Gate]) -> String {
     let lines: Vec<String> = failed.iter().map(|gate| helped(&gate.said, gate.help.clone())).collect();
     let rest = help::in_commands(&HelpTopic::OverrideGates);
     format!("{to} cannot replace the live version yet:\n{}\n{rest}", lines.join("\n"))
+}
+
+/// What has to be done before definitions can be made of files, a line each.
+fn outline(problems: &[OutlineProblem]) -> String {
+    let lines = problems.iter().map(|problem| helped(&problem.what, problem.help.clone()));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// A message, and the command or the flag that helps.

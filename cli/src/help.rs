@@ -7,6 +7,16 @@ pub fn in_commands(topic: &HelpTopic) -> String {
     match topic {
         HelpTopic::OpenProject => "name the project's folder with --project".to_owned(),
         HelpTopic::RegisterDefinitions => "run `twinstore apply` first".to_owned(),
+        HelpTopic::RegisterAgain => {
+            "then run `twinstore apply`, which registers what the definitions say".to_owned()
+        }
+        HelpTopic::PlanAgain => "run `twinstore plan` again".to_owned(),
+        HelpTopic::NewProject => "`twinstore init` writes one".to_owned(),
+        HelpTopic::NameFiles => "name some with --from".to_owned(),
+        HelpTopic::NameKey => "name one with --key, or add one".to_owned(),
+        HelpTopic::NameKind => "or say which with --kind".to_owned(),
+        HelpTopic::RemoveRegistered(name) => format!("`twinstore registry remove {name}` removes it"),
+        HelpTopic::WholeSource => "leave out --from and --to".to_owned(),
         HelpTopic::Backfill(view) => format!("run `twinstore backfill {view}` first"),
         HelpTopic::Rebuild(view) => format!("run `twinstore online rebuild {view}` first"),
         HelpTopic::DeadLetters(view) => format!("`twinstore dead-letter list {view}` has them"),

@@ -32,6 +32,22 @@ pub enum HelpTopic {
     OpenProject,
     /// Register the definitions.
     RegisterDefinitions,
+    /// Register the definitions into a new registry.
+    RegisterAgain,
+    /// Plan again, by what is registered now.
+    PlanAgain,
+    /// Write a new project.
+    NewProject,
+    /// Write a new project for named files.
+    NameFiles,
+    /// Name the column that says whose a row is.
+    NameKey,
+    /// Say of which kind the definition is.
+    NameKind,
+    /// Take a definition out of the registry.
+    RemoveRegistered(String),
+    /// Load a source whole, and not a range of event times.
+    WholeSource,
     /// Load the history of a view.
     Backfill(VersionId),
     /// Write the online rows of a view again from its log.

@@ -123,7 +123,7 @@ pub enum MaterializerError {
         reach: Span,
     },
     /// A range of times over a source without any.
-    #[error("the source of {view} has no event time: leave out --from and --to")]
+    #[error("the source of {view} has no event time")]
     RangeOfStatic {
         /// The view.
         view: VersionId,
@@ -359,6 +359,7 @@ impl MaterializerError {
         match self {
             Self::Offline(error) => error.help(),
             Self::Online(error) => error.help(),
+            Self::RangeOfStatic { .. } => Some(HelpTopic::WholeSource),
             Self::AheadOfLog { view, .. } => Some(HelpTopic::CatchUp(view.clone())),
             Self::Halted { view, halt: Halt::TooManyBad { .. }, .. } => {
                 Some(HelpTopic::BadRows(view.clone()))

@@ -1,13 +1,13 @@
 //! History: batch sources, which of their rows are new, and the load that brings those into both stores.
 //!
 //! `batch_source.rs` is what a source has to offer; `parquet.rs`, `csv.rs`, `json.rs` and `delta.rs` are the
-//! sources, and `contract.rs` is the suite that all of them pass. `load.rs` is a load from its beginning to its end.
+//! sources, and `contract.rs` is the suite that all of them pass, exported as `contract_tests!`. `load.rs` is a load from its beginning to its end.
 
 mod batch_source;
 mod chunk;
 mod columns;
-#[cfg(test)]
-mod contract;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 mod csv;
 mod delta;
 mod delta_rewrites;
@@ -27,13 +27,18 @@ mod loaded_rows;
 mod locate;
 mod old_files;
 mod parquet;
+#[cfg(test)]
+mod siblings;
 mod source_file;
 mod source_rows;
 mod survey;
 mod text_records;
 mod text_rows;
 
+pub use batch_source::{BatchSource, RowReader};
 pub use event_range::EventRange;
 pub use heads::{Heads, Misfit, heads};
 pub use load_report::{FileRead, LoadReport};
+pub use source_file::{SourceFile, SourceFiles, TableVersions};
+pub use source_rows::{RowProblem, SourceRows, UnreadableRow};
 pub use survey::{ColumnKind, Surveyed, SurveyedColumn, source_paths, survey};

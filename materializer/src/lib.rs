@@ -49,8 +49,11 @@ mod stream_start;
 
 pub use error::{FeedError, Halt, MaterializerError};
 pub use first_use::{BeginningUse, FirstUse, NotUsable};
+#[cfg(any(test, feature = "contract"))]
+pub use history::contract;
 pub use history::{
-    ColumnKind, EventRange, FileRead, Heads, LoadReport, Misfit, Surveyed, SurveyedColumn, heads,
+    BatchSource, ColumnKind, EventRange, FileRead, Heads, LoadReport, Misfit, RowProblem, RowReader,
+    SourceFile, SourceFiles, SourceRows, Surveyed, SurveyedColumn, TableVersions, UnreadableRow, heads,
     source_paths, survey,
 };
 pub use materializer::{Materializer, Target};

@@ -43,7 +43,7 @@ pub use log::{
 pub use parquet_file::open_parquet;
 pub use training_set::{
     BuildInfo, CheckedTrainingSets, ColumnHash, ContentHash, FeatureSummary, FileContent, FileFormat,
-    FileWriter, FinishedFile, LogRange, Manifest, ManifestSpine, ManifestView, Options, Spine, Summary,
-    TrainingSet, TrainingSetFile, TrainingSetStream, WrittenColumns, check_training_sets, digest_of,
+    FileWriter, FinishedFile, LogRange, Manifest, ManifestHash, ManifestSpine, ManifestView, Options, Spine,
+    Summary, TrainingSet, TrainingSetFile, TrainingSetStream, WrittenColumns, check_training_sets, digest_of,
     end_files, file_sha256, read_file, training_set, write_file,
 };

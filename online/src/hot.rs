@@ -19,6 +19,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod tier;
+mod tier_memory;
 #[cfg(test)]
 mod tier_tests;
 mod word;

@@ -51,6 +51,8 @@ impl ProjectError {
             Self::Online(error) => error.help(),
             Self::Push(error) => error.help(),
             Self::Topic { source, .. } => source.help(),
+            Self::Registry(error) => error.help(),
+            Self::Definitions(problems) => problems.help(),
             Self::Serve(error) => error.help_topic(),
             Self::Materializer(error) => error.help(),
             Self::PushedInPart { source, .. } => source.help(),
@@ -73,7 +75,7 @@ mod tests {
             (Advice::Correct, Some(HelpTopic::RegisterDefinitions))
         );
         let moved = ProjectError::from(RegistryError::Stale);
-        assert_eq!((moved.advice(), moved.help()), (Advice::Retry, None));
+        assert_eq!((moved.advice(), moved.help()), (Advice::Retry, Some(HelpTopic::PlanAgain)));
         let part = ProjectError::PushedInPart { taken: 3, source: Box::new(moved) };
         assert_eq!(part.advice(), Advice::Retry);
         assert!(part.to_string().ends_with("; 3 rows before were taken"), "{part}");

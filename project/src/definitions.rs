@@ -31,7 +31,7 @@ pub(crate) async fn show(project: &Project, name: &str) -> Result<Meaning, Proje
     let registry = project.registry().await?;
     match registry.show(name).await {
         Ok(shown) => Ok(Meaning::Definitions(shown)),
-        Err(error @ RegistryError::Unknown { .. }) => {
+        Err(error @ (RegistryError::Unknown { .. } | RegistryError::NoneRegistered { .. })) => {
             match registry.registered().await?.features_named(name)? {
                 found if found.is_empty() => Err(error.into()),
                 found => Ok(Meaning::Features(found)),

@@ -385,6 +385,12 @@ impl From<read::ReadError> for ProjectError {
     }
 }
 
+impl From<read::RequestError> for ProjectError {
+    fn from(error: read::RequestError) -> Self {
+        Self::Serve(error.into())
+    }
+}
+
 /// Views that were loaded, the first of them by name.
 fn were(views: &[VersionId]) -> String {
     match views {

@@ -8,8 +8,8 @@ use offline::Manifest;
 use online::{Reader, Store};
 use read::json::from_text;
 use read::{FeatureReader, FeatureRequest, Moment, first_key};
-use registry::Registered;
-use server::ServeError;
+use registry::{Registered, Using};
+use server::RequestFault;
 
 use crate::error::ProjectError;
 use crate::project::Project;
@@ -18,7 +18,7 @@ use crate::remote;
 use crate::run::blocking;
 
 pub(crate) async fn get(project: &Project, get: &Get) -> Result<ReadFeatures, ProjectError> {
-    let registered = project.registered().await?;
+    let (registry, registered) = project.registry_in_use().await?;
     let live = Arc::new(registered.service_plan(&get.service)?);
     let request = request(&live, &get.values)?;
     let trained_on = trained_on(project, get).await?;
@@ -34,8 +34,8 @@ pub(crate) async fn get(project: &Project, get: &Get) -> Result<ReadFeatures, Pr
             let moment = get.at.map_or_else(|| Moment::Now(project.now()), Moment::At);
             let store = project.online().await?;
             let features = reader.read(&store, &request, moment).await?;
-            project.begin_use(&plan, "get").await?;
-            let never_loaded = never_loaded(project, &plan, &store).await?;
+            registry.begin_use(&Using::service(&plan), "get", project.now()).await?;
+            let never_loaded = never_loaded(project, &registered, &plan, &store).await?;
             let of_column = |column: &read::FeatureColumn| {
                 let cell = features.cell(column, 0)?;
                 Some(ReadFeature {
@@ -76,8 +76,13 @@ async fn trained_on(project: &Project, get: &Get) -> Result<Option<String>, Proj
 fn other_than_trained(registered: &Registered, plan: &ServicePlan, trained_on: String) -> ProjectError {
     let same = |service: &&feature::Service| service.id.name == plan.id.name && service.hash == trained_on;
     let same = registered.services().filter(same).last().map(|service| service.id.clone());
-    ServeError::OtherThanTrained { service: plan.id.clone(), hash: plan.hash.clone(), trained_on, same }
-        .into()
+    let fault = RequestFault::OtherThanTrained {
+        service: plan.id.clone(),
+        hash: plan.hash.clone(),
+        trained_on,
+        same,
+    };
+    ProjectError::Serve(fault.into())
 }
 
 /// The version that answers, as a server decides it, and the request in its types: a canary instead of the live
@@ -103,6 +108,7 @@ fn answering(
 
 async fn never_loaded(
     project: &Project,
+    registered: &Registered,
     plan: &ServicePlan,
     store: &Store,
 ) -> Result<Vec<NeverLoaded>, ProjectError> {
@@ -117,8 +123,7 @@ async fn never_loaded(
         {
             continue;
         }
-        let registered = project.registered().await?;
-        project.check_logs().await?;
+        project.check_logs_of_registered(registered)?;
         let source = registered.source(&view.source)?;
         found.push(NeverLoaded {
             view: view.id.clone(),

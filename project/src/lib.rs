@@ -120,11 +120,11 @@ pub use pushing::{Pushed, RefusedLine};
 pub use read::json::AsJson;
 pub use read_features::{Get, Input, NeverLoaded, ReadFeature, ReadFeatures};
 pub use registry::{
-    AuditAction, AuditEntry, AuditLog, BackInTime, DefinitionId, Deprecated, Deprecation, FoundFeature, Job,
-    Kind, Lineage, LineageEdge, LineageKind, LineageNode, Listed, LoadedFile, Moved, NotAReason,
-    PartitionRead, Plan, Reach, ReadView, Reason, Rollout, RowCounts, RunId, RunOutcome, RunRecord, RunState,
-    Runtime, ServiceShown, Shown, ShownFeature, UNKNOWN as USED_BEFORE_RECORDS,
-    reference as definitions_reference,
+    Action, AuditAction, AuditEntry, AuditLog, BackInTime, DefinitionId, Deprecated, Deprecation,
+    FoundFeature, Job, Kind, Lineage, LineageEdge, LineageKind, LineageNode, Listed, LoadedFile, Moved,
+    NotAReason, OutlineProblem, PartitionRead, Plan, Reach, ReadView, Reason, RegistryError, Rollout,
+    RowCounts, RunId, RunOutcome, RunRecord, RunState, Runtime, ServiceShown, Shown, ShownFeature,
+    UNKNOWN as USED_BEFORE_RECORDS, reference as definitions_reference,
 };
 pub use rollout::{CutOver, CutOverDone, Gate, GateKind};
 pub use run::{Event, Progress, Run, Work};

@@ -17,14 +17,25 @@ const LOADS: [&str; 3] = ["backfill", "materialize", "stream"];
 impl Project {
     /// Refuses to go on where the folder of all logs is gone.
     pub(crate) async fn check_logs(&self) -> Result<(), ProjectError> {
-        let folder = self.offline()?.folder()?;
-        if folder.exists() {
+        if self.has_folder_of_logs()? {
             return Ok(());
         }
-        let registered = self.registered_so_far().await?;
-        let loaded = registered.views().filter(|view| was_loaded(&registered, view));
+        self.check_logs_of_registered(&self.registered_so_far().await?)
+    }
+
+    /// The same, for who has read what is registered.
+    pub(crate) fn check_logs_of_registered(&self, registered: &Registered) -> Result<(), ProjectError> {
+        if self.has_folder_of_logs()? {
+            return Ok(());
+        }
+        let loaded = registered.views().filter(|view| was_loaded(registered, view));
         let views: Vec<VersionId> = loaded.map(|view| view.id.clone()).collect();
+        let folder = self.offline()?.folder()?;
         if views.is_empty() { Ok(()) } else { Err(ProjectError::LogsAreGone { folder, views }) }
+    }
+
+    pub(crate) fn has_folder_of_logs(&self) -> Result<bool, ProjectError> {
+        Ok(self.offline()?.folder()?.exists())
     }
 
     /// Makes the folder of all logs before the first use of a version is recorded: from then on it is there, or gone.

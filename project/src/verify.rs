@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use materializer::{PushError, check_topic};
 use offline::check_training_sets;
-use registry::RegistryError;
+use registry::{Registry, RegistryError};
 use serde::Serialize;
 
 use crate::error::ProjectError;
@@ -48,25 +48,37 @@ impl Checked {
 }
 
 pub(crate) async fn verify(project: &Project, deep: bool) -> Result<Verified, ProjectError> {
-    let (registry, mut damaged) = registry(project).await;
-    if let Err(gone @ ProjectError::LogsAreGone { .. }) = project.check_logs().await {
-        damaged.push(gone.to_string());
-    }
+    let opened = project.registry_so_far().await;
+    let registry = opened.as_ref().ok().and_then(Option::as_ref);
+    let gone = match registry {
+        Some(registry) => logs_that_are_gone(project, registry).await,
+        None => None,
+    };
+    let found = match opened {
+        Ok(None) => Ok(Vec::new()),
+        Ok(Some(registry)) => registry.integrity().await.map_err(ProjectError::from),
+        Err(error) => Err(error),
+    };
+    let (registry, mut damaged) = check_registry(found);
+    damaged.extend(gone);
     let project = project.clone();
     let (stored, found) = blocking(move || stored(&project, deep)).await??;
     damaged.extend(found);
     Ok(Verified { deep, checked: [vec![registry], stored].concat(), damaged })
 }
 
-/// The registry, which is checked even where nothing can be read of it.
-async fn registry(project: &Project) -> (Checked, Vec<String>) {
-    let registry = async {
-        match project.registered_so_far().await?.is_empty() {
-            true => Ok(Vec::new()),
-            false => Ok::<_, ProjectError>(project.registry().await?.integrity().await?),
-        }
-    };
-    let problems = match registry.await {
+/// That the folder of all logs is gone, if it is. A registry that cannot be read says so by itself.
+async fn logs_that_are_gone(project: &Project, registry: &Registry) -> Option<String> {
+    if project.has_folder_of_logs().unwrap_or(true) {
+        return None;
+    }
+    let registered = registry.registered().await.ok()?;
+    project.check_logs_of_registered(&registered).err().map(|gone| gone.to_string())
+}
+
+/// What was found in the registry, which is checked even where nothing can be read of it.
+fn check_registry(found: Result<Vec<String>, ProjectError>) -> (Checked, Vec<String>) {
+    let problems = match found {
         Ok(found) => found.into_iter().map(|found| format!("the registry is damaged: {found}")).collect(),
         // It could not be read, which says nothing of what is in it.
         Err(ProjectError::Registry(error @ (RegistryError::Storage { .. } | RegistryError::Locked(_)))) => {

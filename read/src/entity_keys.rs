@@ -8,7 +8,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, PrimitiveArray, String
 use feature::{EntityKey, Field, KeyError, Micros, Scalar, ServicePlan, Value};
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::error::ReadError;
+use crate::error::RequestError;
 use crate::request::ValidatedRequest;
 use crate::request_column::RequestColumn;
 
@@ -40,12 +40,12 @@ impl EntityKeys {
         plan: &ServicePlan,
         keys: &[usize],
         request: &ValidatedRequest,
-    ) -> Result<KeyIndices, ReadError> {
+    ) -> Result<KeyIndices, RequestError> {
         let columns: Option<Vec<KeyColumn<'_>>> =
             keys.iter().map(|index| KeyColumn::of(plan.keys.get(*index)?, request.key(*index)?)).collect();
         let Some(columns) = columns else {
             let problems = vec!["it lacks a join key".to_owned()];
-            return Err(ReadError::Misfit { service: plan.id.clone(), problems });
+            return Err(RequestError::Misfit { service: plan.id.clone(), problems });
         };
         let is_first = self.keys.is_empty();
         self.reserve(request.rows());
@@ -59,7 +59,7 @@ impl EntityKeys {
                 Ok(_) | Err(KeyError::TooLong(_)) => None,
                 Err(error) => {
                     let problems = vec![error.to_string()];
-                    return Err(ReadError::Misfit { service: plan.id.clone(), problems });
+                    return Err(RequestError::Misfit { service: plan.id.clone(), problems });
                 }
             });
         }

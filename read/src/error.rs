@@ -1,14 +1,25 @@
-//! Why features cannot be read.
+//! Why features cannot be read: what is wrong with the request, and what failed while it was answered.
 
 use feature::{Micros, VersionId};
 use online::OnlineError;
 use thiserror::Error;
 
-/// Why features cannot be read. The message says what and where.
+/// Why features cannot be read. The message says what and where. A request is at fault or it is not: there is no third.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// Correct the request.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The request can be answered, and was not.
+    #[error(transparent)]
+    Failed(#[from] ReadFailure),
+}
+
+/// What is wrong with a request for features.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum ReadError {
-    /// Correct the request: everything in it that does not fit the service.
+pub enum RequestError {
+    /// Everything in it that does not fit the service.
     #[error("the request does not fit {service}: {}", problems.join("; "))]
     Misfit {
         /// The requested service.
@@ -16,7 +27,7 @@ pub enum ReadError {
         /// One sentence for each problem.
         problems: Vec<String>,
     },
-    /// Correct the request: the batch is too large.
+    /// The batch is too large.
     #[error("the request has {given} entities, more than the {limit} that one request may have")]
     TooManyEntities {
         /// How many there are.
@@ -24,7 +35,7 @@ pub enum ReadError {
         /// How many there may be.
         limit: usize,
     },
-    /// Ask for a later moment: the online store has moved on.
+    /// The online store has moved on: ask for a later moment.
     #[error("{at} is too early for the online store: it has what was available of {view} up to {applied}")]
     TooEarly {
         /// The requested moment.
@@ -34,6 +45,12 @@ pub enum ReadError {
         /// The greatest `visible_at` that its rows were folded up to.
         applied: Micros,
     },
+}
+
+/// What failed while a request was answered.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReadFailure {
     /// The online store cannot give what was requested; its error says whether to retry.
     #[error(transparent)]
     Store(#[from] OnlineError),
@@ -48,4 +65,16 @@ pub enum ReadError {
     /// Stop: the columns of an answer cannot be put together.
     #[error("the columns of the answer cannot be put together: {0}")]
     Assemble(#[from] arrow::error::ArrowError),
+}
+
+impl From<OnlineError> for ReadError {
+    fn from(error: OnlineError) -> Self {
+        ReadFailure::from(error).into()
+    }
+}
+
+impl From<arrow::error::ArrowError> for ReadError {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        ReadFailure::from(error).into()
+    }
 }

@@ -42,7 +42,7 @@ mod scope;
 mod scope_cache;
 
 pub use entity_keys::first_key;
-pub use error::ReadError;
+pub use error::{ReadError, ReadFailure, RequestError};
 pub use features::{FeatureCell, FeatureColumn, Features};
 pub use reader::{FeatureReader, Moment, ReadStage};
 pub use request::{FeatureRequest, ValidatedRequest};

@@ -9,7 +9,7 @@ use online::{Layout, PackedRows, Read, Reader};
 use transform::{ComputedColumn, OnDemand};
 
 use crate::entity_keys::{EntityKeys, KeyIndices};
-use crate::error::ReadError;
+use crate::error::{ReadError, ReadFailure, RequestError};
 use crate::features::Features;
 use crate::folded_view::FoldedView;
 use crate::request::{FeatureRequest, ValidatedRequest};
@@ -111,7 +111,7 @@ impl FeatureReader {
         &self,
         request: FeatureRequest<C>,
         max_entities: usize,
-    ) -> Result<ValidatedRequest, ReadError> {
+    ) -> Result<ValidatedRequest, RequestError> {
         ValidatedRequest::new(&self.plan, &|features| self.scope(features), request, max_entities)
     }
 
@@ -192,7 +192,7 @@ impl FeatureReader {
     fn entity_keys(
         &self,
         request: &ValidatedRequest,
-    ) -> Result<(Vec<EntityKeys>, Vec<KeyIndices>), ReadError> {
+    ) -> Result<(Vec<EntityKeys>, Vec<KeyIndices>), RequestError> {
         let mut entities = Vec::with_capacity(request.scope.entities.len());
         let mut indices = Vec::new();
         for lists in &request.scope.entities {
@@ -231,34 +231,32 @@ impl FeatureReader {
         });
         let inputs: Option<Vec<ArrayRef>> = inputs.collect();
         let inputs = inputs.ok_or_else(|| self.incomplete("an input"))?;
-        compiled.evaluate(inputs, request.rows).map_err(|error| ReadError::Evaluate {
-            view: computation.view.id.clone(),
-            reason: error.to_string(),
-        })
+        compiled.evaluate(inputs, request.rows).map_err(|error| not_evaluated(&computation.view.id, &error))
     }
 
     /// A plan that names what it does not hold; the registry makes none.
     fn incomplete(&self, what: &str) -> ReadError {
-        ReadError::Evaluate {
-            view: self.plan.id.clone(),
-            reason: format!("its plan names {what} that it does not hold"),
-        }
+        let reason = format!("its plan names {what} that it does not hold");
+        ReadFailure::Evaluate { view: self.plan.id.clone(), reason }.into()
     }
 }
 
 fn compile(plan: &ServicePlan, computation: &Computation) -> Result<OnDemand, ReadError> {
     let inputs: Vec<Field> = plan.inputs(computation).map(|(field, _)| field.clone()).collect();
-    OnDemand::compile(&computation.view, &inputs)
-        .map_err(|error| ReadError::Evaluate { view: computation.view.id.clone(), reason: error.to_string() })
+    OnDemand::compile(&computation.view, &inputs).map_err(|error| not_evaluated(&computation.view.id, &error))
+}
+
+fn not_evaluated(view: &VersionId, why: &dyn std::fmt::Display) -> ReadError {
+    ReadFailure::Evaluate { view: view.clone(), reason: why.to_string() }.into()
 }
 
 /// The moment that all these views can be read at.
-fn readable_at(reads: &[Read<'_>], found: &[PackedRows], moment: Moment) -> Result<Micros, ReadError> {
+fn readable_at(reads: &[Read<'_>], found: &[PackedRows], moment: Moment) -> Result<Micros, RequestError> {
     let applied = reads.iter().zip(found).filter_map(|(read, found)| Some((found.applied_at()?, read.view)));
     let latest: Option<(Micros, &VersionId)> = applied.max();
     match (moment, latest) {
         (Moment::At(at), Some((applied, view))) if at < applied => {
-            Err(ReadError::TooEarly { at, view: view.clone(), applied })
+            Err(RequestError::TooEarly { at, view: view.clone(), applied })
         }
         (Moment::At(at), _) => Ok(at),
         (Moment::Now(now), latest) => Ok(latest.map_or(now, |(applied, _)| now.max(applied))),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use feature::{Field, ServicePlan, excerpt, nearest};
 
-use crate::error::ReadError;
+use crate::error::RequestError;
 use crate::request_column::RequestColumn;
 use crate::scope::Scope;
 
@@ -43,11 +43,11 @@ impl ValidatedRequest {
         scope_of: ScopeOf<'_>,
         requested: FeatureRequest<C>,
         max_entities: usize,
-    ) -> Result<ValidatedRequest, ReadError> {
+    ) -> Result<ValidatedRequest, RequestError> {
         let given = requested.entities.iter().chain(&requested.request);
         let longest = given.map(|(_, column)| column.rows()).max().unwrap_or(0);
         if longest > max_entities {
-            return Err(ReadError::TooManyEntities { given: longest, limit: max_entities });
+            return Err(RequestError::TooManyEntities { given: longest, limit: max_entities });
         }
         let mut problems = Problems::default();
         let scope = problems.scope(plan, scope_of, &requested.features);
@@ -65,7 +65,7 @@ impl ValidatedRequest {
         if problems.shown.is_empty() {
             Ok(ValidatedRequest { scope, rows: longest, keys, request })
         } else {
-            Err(ReadError::Misfit { service: plan.id.clone(), problems: problems.into_list() })
+            Err(RequestError::Misfit { service: plan.id.clone(), problems: problems.into_list() })
         }
     }
 

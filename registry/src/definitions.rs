@@ -5,6 +5,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use feature::HelpTopic;
+
 use crate::body::DefinitionId;
 use crate::definition::Definition;
 use crate::draft::drafts;
@@ -25,6 +27,13 @@ pub struct Definitions {
     resolved: Resolved,
 }
 
+impl Problems {
+    /// The operation that ends them: a new project where the folder of definitions is missing.
+    pub fn help(&self) -> Option<HelpTopic> {
+        self.iter().any(|problem| *problem.file == *FOLDER).then_some(HelpTopic::NewProject)
+    }
+}
+
 impl Definitions {
     /// Reads every `.yaml` and `.yml` file under `features/` of a project's folder, in any depth.
     /// Services and on-demand views may also read views that are registered and have no file.
@@ -36,7 +45,7 @@ impl Definitions {
             true => read_folder(&project.join(FOLDER), FOLDER, &mut files, &mut problems),
             false => {
                 let what = format!(
-                    "there is no such folder in {}: create it, or run `twinstore init`",
+                    "there is no such folder in {}: create it, or begin with a new project",
                     project.display()
                 );
                 problems.push(whole_file(&FOLDER.into(), what));

@@ -7,7 +7,7 @@ use feature::{About, Name, VersionId};
 
 use crate::body::DefinitionId;
 use crate::foreign;
-use crate::keys::Kind;
+use crate::keys::{Kind, record_of};
 use crate::nearest::did_you_mean_or_list;
 use crate::problem::{Mark, Problem, Report};
 use crate::shape::check_record;
@@ -119,7 +119,7 @@ fn draft(document: Document, report: &mut Report<'_>) -> Option<Draft> {
         Some(name) => format!("{} `{name}`", known.name()),
         None => format!("this {}", known.name()),
     };
-    check_record(known.record(), root, &context, report);
+    check_record(record_of(known), root, &context, report);
     let name: Name = name?.parse().ok()?;
     let version = match known.is_versioned() {
         true => Some(root.parse::<u32>("version").filter(|version| *version > 0)?),

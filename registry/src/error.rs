@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use feature::{Advice, Name, VersionId};
+use feature::{Advice, HelpTopic, Name, VersionId};
 use thiserror::Error;
 
+use crate::outline::outline_problem::OutlineProblem;
 use crate::problem::Problems;
 
 /// An error of the registry; [`RegistryError::advice`] says what a caller does next.
@@ -18,8 +19,16 @@ pub enum RegistryError {
         kind: &'static str,
         /// Its name.
         name: String,
-        /// The nearest name, or what to do.
+        /// The nearest name, or all names.
         hint: String,
+    },
+    /// Nothing of the kind is registered: the caller registers definitions.
+    #[error("there is no {kind} `{name}`: nothing of that kind is registered")]
+    NoneRegistered {
+        /// What was looked for.
+        kind: &'static str,
+        /// Its name.
+        name: String,
     },
     /// The name has several versions: the caller names one.
     #[error("`{name}` has several versions: name one of {versions}")]
@@ -43,15 +52,13 @@ pub enum RegistryError {
         why: String,
     },
     /// Files of which no definitions can be made: the caller shows what each lacks.
-    #[error("{}", .0.join("\n"))]
-    Outline(Vec<String>),
+    #[error("{}", lines(.0))]
+    Outline(Vec<OutlineProblem>),
     /// The plan holds changes that are refused: the caller shows them.
     #[error("nothing was applied:\n{0}")]
     Refused(Problems),
     /// A version was used after the plan was made: the caller plans again.
-    #[error(
-        "{what} was used since this plan was made (by {by}), and never changes from now on: run plan again"
-    )]
+    #[error("{what} was used since this plan was made (by {by}), and never changes from now on")]
     Used {
         /// Which version.
         what: String,
@@ -66,6 +73,14 @@ pub enum RegistryError {
         /// Edited, removed or retired.
         how: &'static str,
     },
+    /// The name means several definitions: the caller names one.
+    #[error("`{name}` means {several}: write name@version")]
+    SeveralKinds {
+        /// The name.
+        name: String,
+        /// What it means.
+        several: String,
+    },
     /// It is used or read by others, and stays: the caller shows why.
     #[error("{what} is not removed: {why}")]
     Kept {
@@ -75,7 +90,7 @@ pub enum RegistryError {
         why: String,
     },
     /// Another apply came between: the caller plans again.
-    #[error("the registry changed since this plan was made: run plan again")]
+    #[error("the registry changed since this plan was made")]
     Stale,
     /// A service is not answered otherwise: the caller names another version or share.
     #[error("{to} is not made to answer: {why}")]
@@ -154,7 +169,7 @@ pub enum RegistryError {
     Locked(#[from] locks::Locked),
     /// The registry's file is not what was written: the caller stops.
     #[error(
-        "the registry's file {} is damaged ({reason}): put it back from a backup, or move it away with its `-wal` and `-shm` and run `twinstore apply`, which registers what the definitions say",
+        "the registry's file {} is damaged ({reason}): put it back from a backup, or move it away with its `-wal` and `-shm`",
         .file.display()
     )]
     File {
@@ -190,6 +205,8 @@ impl RegistryError {
             | Self::Gone { .. }
             | Self::Locked(_) => Advice::Retry,
             Self::Unknown { .. }
+            | Self::NoneRegistered { .. }
+            | Self::SeveralKinds { .. }
             | Self::Several { .. }
             | Self::Apart(_)
             | Self::NotComparable { .. }
@@ -206,6 +223,17 @@ impl RegistryError {
         }
     }
 
+    /// The operation that ends the error, if there is one.
+    pub fn help(&self) -> Option<HelpTopic> {
+        match self {
+            Self::NoneRegistered { .. } => Some(HelpTopic::RegisterDefinitions),
+            Self::Used { .. } | Self::Stale => Some(HelpTopic::PlanAgain),
+            Self::SeveralKinds { .. } => Some(HelpTopic::NameKind),
+            Self::File { .. } => Some(HelpTopic::RegisterAgain),
+            _ => None,
+        }
+    }
+
     /// What SQLite says, by whether the file is to blame.
     pub(crate) fn of_sqlite(url: &str, file: &Path, action: &'static str, source: sqlx::Error) -> Self {
         let reason = match &source {
@@ -219,6 +247,10 @@ impl RegistryError {
         };
         RegistryError::File { file: file.to_owned(), reason }
     }
+}
+
+fn lines(problems: &[OutlineProblem]) -> String {
+    problems.iter().map(|problem| problem.what.as_str()).collect::<Vec<_>>().join("\n")
 }
 
 /// Whether SQLite says so of a file whose contents are not what was written. All statements are fixed, so one

@@ -1,6 +1,6 @@
 //! Names that other feature stores give to what is called otherwise here, for messages about unknown ones.
 
-use crate::keys::Kind;
+use crate::keys::{Kind, record_of};
 
 /// A name of Feast's, Chronon's or Tecton's, and what it may be called here: the first that there is where it
 /// stands is meant.
@@ -81,7 +81,7 @@ pub(crate) fn elsewhere(given: &str) -> Option<(&'static str, Kind)> {
     let foreign = KEYS.iter().find(|(foreign, _)| *foreign == lower).map_or(&[][..], |(_, ours)| ours);
     let of_kind = |name: &str| {
         Kind::ALL.into_iter().find_map(|kind| {
-            let key = kind.record().keys.iter().find(|key| key.name == name)?;
+            let key = record_of(kind).keys.iter().find(|key| key.name == name)?;
             Some((key.name, kind))
         })
     };
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     fn meant(given: &str, kind: Kind) -> Option<&'static str> {
-        key(given, kind.record().keys.iter().map(|key| key.name))
+        key(given, record_of(kind).keys.iter().map(|key| key.name))
     }
 
     #[test]
@@ -121,8 +121,8 @@ mod tests {
 
     #[test]
     fn every_name_that_is_proposed_is_a_key_somewhere() {
-        fn all(record: &'static crate::keys::Record, found: &mut Vec<&'static str>) {
-            use crate::keys::Shape;
+        fn all(record: &'static crate::record::Record, found: &mut Vec<&'static str>) {
+            use crate::record::Shape;
             for key in record.keys {
                 found.push(key.name);
                 match &key.shape {
@@ -134,7 +134,7 @@ mod tests {
             }
         }
         let mut known = Vec::new();
-        Kind::ALL.iter().for_each(|kind| all(kind.record(), &mut known));
+        Kind::ALL.iter().for_each(|kind| all(record_of(*kind), &mut known));
         for ours in KEYS.iter().flat_map(|(_, ours)| ours.iter()) {
             assert!(known.contains(ours), "{ours}");
         }

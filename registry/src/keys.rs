@@ -1,120 +1,18 @@
-//! The definition format as tables: every kind and key, its type, default and meaning. They drive
+//! The definition format as tables: every key of every kind, its type, default and meaning. They drive
 //! both the reader and the reference documentation.
 
-use serde::{Deserialize, Serialize};
+pub use crate::kind::Kind;
+use crate::record::{Key, Record, Shape, optional, required};
 
-/// What can be defined.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// What features describe, and its join keys.
-    Entity,
-    /// Where rows come from.
-    Source,
-    /// Folds over one source for one entity.
-    FeatureView,
-    /// Expressions over features and what a request brings.
-    OnDemandView,
-    /// The features that one model reads.
-    FeatureService,
-}
-
-impl Kind {
-    /// Every kind, in the order in which definitions are resolved and documented.
-    pub const ALL: [Kind; 5] =
-        [Kind::Entity, Kind::Source, Kind::FeatureView, Kind::OnDemandView, Kind::FeatureService];
-
-    /// The name that definitions use.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Kind::Entity => "entity",
-            Kind::Source => "source",
-            Kind::FeatureView => "feature_view",
-            Kind::OnDemandView => "on_demand_view",
-            Kind::FeatureService => "feature_service",
-        }
+/// What a definition of a kind consists of.
+pub(crate) const fn record_of(kind: Kind) -> &'static Record {
+    match kind {
+        Kind::Entity => &ENTITY,
+        Kind::Source => &SOURCE,
+        Kind::FeatureView => &FEATURE_VIEW,
+        Kind::OnDemandView => &ON_DEMAND_VIEW,
+        Kind::FeatureService => &FEATURE_SERVICE,
     }
-
-    /// Whether its definitions have versions.
-    pub const fn is_versioned(self) -> bool {
-        matches!(self, Kind::FeatureView | Kind::OnDemandView | Kind::FeatureService)
-    }
-
-    pub(crate) fn named(name: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-
-    pub(crate) const fn record(self) -> &'static Record {
-        match self {
-            Kind::Entity => &ENTITY,
-            Kind::Source => &SOURCE,
-            Kind::FeatureView => &FEATURE_VIEW,
-            Kind::OnDemandView => &ON_DEMAND_VIEW,
-            Kind::FeatureService => &FEATURE_SERVICE,
-        }
-    }
-}
-
-/// A map with fixed keys.
-pub(crate) struct Record {
-    pub(crate) title: &'static str,
-    pub(crate) doc: &'static str,
-    pub(crate) keys: &'static [Key],
-}
-
-/// One key of a record.
-pub(crate) struct Key {
-    pub(crate) name: &'static str,
-    pub(crate) shape: Shape,
-    pub(crate) need: Need,
-    pub(crate) doc: &'static str,
-}
-
-/// Whether a key must be there, and what holds where it is not.
-pub(crate) enum Need {
-    Required,
-    Default(&'static str),
-}
-
-/// What a value must look like.
-pub(crate) enum Shape {
-    Text,
-    Sql,
-    Aggregate,
-    Name,
-    /// What may stand before names: empty, or letters, digits and underscores.
-    Prefix,
-    Type,
-    Duration,
-    /// RFC 3339.
-    Time,
-    Version,
-    /// `name@version`.
-    VersionId,
-    Percent,
-    /// A number between two others, both allowed.
-    Number(f64, f64),
-    /// A value of a type that stands elsewhere, or a list of such.
-    Value,
-    /// Two scalars.
-    Bounds,
-    OneOf(&'static [&'static str]),
-    List(&'static Shape),
-    /// A map from names to values.
-    Map(&'static Shape),
-    /// A scalar of this shape, or a map with these keys.
-    Or(&'static Shape, &'static Record),
-    /// A map from any text to values.
-    Labels(&'static Shape),
-    Record(&'static Record),
-}
-
-const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Key {
-    Key { name, shape, need: Need::Required, doc }
-}
-
-const fn optional(name: &'static str, shape: Shape, default: &'static str, doc: &'static str) -> Key {
-    Key { name, shape, need: Need::Default(default), doc }
 }
 
 const KIND: Key = required(

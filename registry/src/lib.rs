@@ -38,6 +38,7 @@ mod foreign;
 mod freshness;
 mod key_positions;
 mod keys;
+mod kind;
 mod lifecycle;
 mod lineage;
 mod nearest;
@@ -47,6 +48,7 @@ mod plan;
 mod planning;
 mod problem;
 mod reach;
+mod record;
 mod reference;
 mod registered;
 mod removal;
@@ -80,7 +82,9 @@ pub use lineage::{
     FeatureInputs, Job, Lineage, LineageEdge, LineageKind, LineageNode, LoadedFile, MAX_FILES, PartitionRead,
     ReadView, RowCounts, RunId, RunOutcome, RunRecord, RunState, Runtime,
 };
-pub use outline::{Outline, SampledColumn, SampledFile, SampledKind, Surroundings, Wishes, outline};
+pub use outline::{
+    Outline, OutlineProblem, SampledColumn, SampledFile, SampledKind, Surroundings, Wishes, outline,
+};
 pub use parity::{KeptParity, LogRead, ParityStanding, StaleParity};
 pub use plan::{Action, Change, LargestRow, Plan, RowBound};
 pub use problem::{Mark, Problem, Problems};

@@ -4,6 +4,7 @@
 mod column_type;
 mod grouping;
 mod legal_name;
+pub(crate) mod outline_problem;
 mod outlined_column;
 mod outlined_source;
 mod project_text;
@@ -12,9 +13,10 @@ mod sample;
 
 use std::collections::BTreeSet;
 
-use feature::{BatchFormat, Micros};
+use feature::{BatchFormat, HelpTopic, Micros};
 
 use crate::error::RegistryError;
+pub use outline_problem::OutlineProblem;
 use outlined_source::{OutlinedSource, source};
 pub use project_text::Outline;
 pub use sample::{SampledColumn, SampledFile, SampledKind, Surroundings, Wishes};
@@ -25,9 +27,9 @@ pub fn outline(
     wishes: &Wishes,
     surroundings: Surroundings<'_>,
 ) -> Result<Outline, RegistryError> {
-    let mut problems = Vec::new();
+    let mut problems: Vec<OutlineProblem> = Vec::new();
     for file in &files {
-        problems.extend(no_header(file));
+        problems.extend(no_header(file).map(OutlineProblem::from));
     }
     for wished in [&wishes.time, &wishes.key].into_iter().flatten() {
         let is_there = files.iter().any(|file| file.columns.iter().any(|column| column.name == *wished));
@@ -35,15 +37,16 @@ pub fn outline(
             let all: BTreeSet<&str> =
                 files.iter().flat_map(|file| &file.columns).map(|column| column.name.as_str()).collect();
             let all: Vec<&str> = all.into_iter().collect();
-            problems.push(format!("no file has a column `{wished}`: there is {}", all.join(", ")));
+            problems.push(format!("no file has a column `{wished}`: there is {}", all.join(", ")).into());
         }
     }
     if !problems.is_empty() {
         return Err(RegistryError::Outline(problems));
     }
     if files.is_empty() {
-        let problem = "no Parquet, CSV or JSON file and no Delta table is there: name some with --from";
-        return Err(RegistryError::Outline(vec![problem.to_owned()]));
+        let what = "no Parquet, CSV or JSON file and no Delta table is there".to_owned();
+        let nothing = OutlineProblem { what, help: Some(HelpTopic::NameFiles) };
+        return Err(RegistryError::Outline(vec![nothing]));
     }
     let mut names = BTreeSet::new();
     let mut sources: Vec<OutlinedSource> = Vec::new();

@@ -157,11 +157,7 @@ impl fmt::Display for Change {
         if self.action == Action::Gone {
             f.write_str(" has no file any more and stays registered")?;
             if self.is_removable {
-                write!(
-                    f,
-                    "; nothing used it, so `twinstore registry remove {}` removes it",
-                    self.id.reference()
-                )?;
+                f.write_str("; nothing used it, so it may be removed")?;
             }
         }
         if self.action == Action::Edit {

@@ -303,7 +303,7 @@ impl<'a> Planning<'a> {
         (!readers.is_empty()).then(|| {
             let message = format!(
                 "version {} cannot be edited while {}, which has no file, reads it: bring the file back, or remove that \
-                 first with `twinstore registry remove`",
+                 first",
                 id.version.unwrap_or(1),
                 readers.join(", ")
             );

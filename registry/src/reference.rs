@@ -5,14 +5,15 @@ use std::fmt::Write;
 
 use feature::{DataType, Function, Scalar, Span, Window};
 
-use crate::keys::{Kind, Need, Record, Shape};
+use crate::keys::{Kind, record_of};
+use crate::record::{Need, Record, Shape};
 use crate::shape::noun;
 
 /// `docs/definitions.md`: every kind and key, every type, aggregate and allowed function.
 pub fn reference() -> String {
     let mut text = String::from(HEAD);
     for kind in Kind::ALL {
-        record(&mut text, kind.record(), 2);
+        record(&mut text, record_of(kind), 2);
     }
     text.push_str(TYPES);
     for scalar in Scalar::ALL {
@@ -46,7 +47,7 @@ service and the names under `take` stand in the order that counts. YAML aliases 
 
 What a version computes never changes from its first use on: once it was loaded, pushed to, streamed or
 read, by itself or through a service, an edit of it under the same version is refused, and every change
-is named. Before that it may be edited, or removed with `twinstore registry remove`. Descriptions, owners, tags, freshness, warnings, offline retention, and of a source
+is named. Before that it may be edited, or taken out of the registry. Descriptions, owners, tags, freshness, warnings, offline retention, and of a source
 its paths, topic, format and lateness may change, and are kept as revisions. The features of a
 version keep the order in which they were first registered.
 

@@ -375,10 +375,10 @@ impl Registered {
 pub(crate) fn unknown(kind: &'static str, name: &str, names: impl Iterator<Item = String>) -> RegistryError {
     let mut names: Vec<String> = names.collect();
     names.dedup();
-    let hint = if names.is_empty() {
-        ": nothing of that kind is registered, run `twinstore apply` first".to_owned()
-    } else {
-        did_you_mean_or_list(name, names.iter().map(String::as_str))
-    };
-    RegistryError::Unknown { kind, name: name.to_owned(), hint }
+    let name = name.to_owned();
+    if names.is_empty() {
+        return RegistryError::NoneRegistered { kind, name };
+    }
+    let hint = did_you_mean_or_list(&name, names.iter().map(String::as_str));
+    RegistryError::Unknown { kind, name, hint }
 }

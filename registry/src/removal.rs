@@ -76,10 +76,7 @@ fn meant(
         }),
         several => {
             let names: Vec<String> = several.iter().map(ToString::to_string).collect();
-            Err(RegistryError::Kept {
-                what: reference.to_owned(),
-                why: format!("it means {}: write name@version, or say which with --kind", names.join(", ")),
-            })
+            Err(RegistryError::SeveralKinds { name: reference.to_owned(), several: names.join(", ") })
         }
     }
 }

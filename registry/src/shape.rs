@@ -4,9 +4,9 @@
 use feature::{DataType, Micros, Name, Scalar, Span, VersionId};
 
 use crate::foreign;
-use crate::keys::{Need, Record, Shape};
 use crate::nearest::did_you_mean;
 use crate::problem::{Mark, Report};
+use crate::record::{Need, Record, Shape};
 use crate::yaml::{Content, Node};
 
 /// Checks a map against a record; `context` says whose map it is, as in "source `landings`".

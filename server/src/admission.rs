@@ -7,6 +7,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::error::ServeError;
 use crate::limits::Limits;
+use crate::server_fault::ServerFault;
 
 /// The permits of a server.
 pub(crate) struct Admission {
@@ -49,7 +50,7 @@ impl Admission {
     }
 
     fn busy(&self) -> ServeError {
-        ServeError::Busy { limit: self.max_in_flight, waiting: self.max_waiting }
+        ServerFault::Busy { limit: self.max_in_flight, waiting: self.max_waiting }.into()
     }
 }
 

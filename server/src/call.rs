@@ -8,10 +8,12 @@ use std::time::Duration;
 use feature::VersionId;
 use tokio::time::Instant;
 
-use crate::error::{Code, ServeError};
+use crate::code::Code;
+use crate::error::ServeError;
 use crate::metrics::{Ended, Metrics, Outcome, Protocol, ServiceMetrics, Stage};
 use crate::notice::{Notice, SERVICE};
 use crate::served::Served;
+use crate::server_fault::ServerFault;
 
 /// A request that is being answered.
 pub(crate) struct Call {
@@ -60,7 +62,7 @@ impl Call {
 
     /// That the moment has come.
     pub fn late(&self) -> ServeError {
-        ServeError::Late { millis: self.allowed.as_millis() }
+        ServerFault::Late { millis: self.allowed.as_millis() }.into()
     }
 
     /// A stage has ended: what has passed since the last one did is its own.

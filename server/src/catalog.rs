@@ -9,6 +9,7 @@ use read::{RequestColumn, first_key};
 
 use crate::error::ServeError;
 use crate::push::PushSource;
+use crate::request_fault::RequestFault;
 use crate::served::Served;
 use crate::views::Views;
 
@@ -77,7 +78,8 @@ impl Services {
         let found = self.sources.values().find(|source| source.name.as_str() == name);
         found.cloned().ok_or_else(|| {
             let nearest = nearest(name, self.sources.keys().map(Name::as_str)).map(str::to_owned);
-            ServeError::UnknownSource { source_name: excerpt(name, LONGEST_CHARS).into_owned(), nearest }
+            RequestFault::UnknownSource { source_name: excerpt(name, LONGEST_CHARS).into_owned(), nearest }
+                .into()
         })
     }
 
@@ -140,7 +142,7 @@ impl Services {
         const LONGEST_CHARS: usize = 80;
         let retired = text.parse().ok().and_then(|id: VersionId| self.retired.get(&id));
         if let Some(how) = retired {
-            return ServeError::Retired { service: text.to_owned(), how: how.clone() };
+            return RequestFault::Retired { service: text.to_owned(), how: how.clone() }.into();
         }
         let name = text.split('@').next().unwrap_or(text);
         let versions = self.exact.keys().filter(|id| id.name.as_str() == name);
@@ -148,7 +150,7 @@ impl Services {
             Some(id) => Some(id.to_string()),
             None => nearest(name, self.live.keys().map(Name::as_str)).map(str::to_owned),
         };
-        ServeError::UnknownService { service: excerpt(text, LONGEST_CHARS).into_owned(), nearest }
+        RequestFault::UnknownService { service: excerpt(text, LONGEST_CHARS).into_owned(), nearest }.into()
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) use self::grpc::FeastMethods;
 pub(crate) use self::http::routes;
 use crate::call::Call;
 use crate::error::ServeError;
+use crate::request_fault::RequestFault;
 use crate::serving::Serving;
 
 /// An answer as Feast gives it: the columns of join keys, in the order of the request, then those of
@@ -125,7 +126,7 @@ impl FeastAnswer {
     fn names_differ(&self) -> Result<(), ServeError> {
         let mut seen = std::collections::HashSet::new();
         match self.names().find(|name| !seen.insert(*name)) {
-            Some(name) => Err(ServeError::Collision(name.to_owned())),
+            Some(name) => Err(RequestFault::Collision(name.to_owned()).into()),
             None => Ok(()),
         }
     }

@@ -24,6 +24,7 @@ use self::service::FeatureStore;
 pub(crate) use self::status::{to_status, waits, with_metadata};
 use crate::error::ServeError;
 use crate::feast::FeastMethods;
+use crate::server_fault::ServerFault;
 use crate::serving::Serving;
 
 /// The service, and beside it health and both versions of reflection.
@@ -38,7 +39,7 @@ pub(crate) fn routes<R: Reader + 'static, H: Health>(
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let failed =
-        |error: tonic_reflection::server::Error| ServeError::Stopped(format!("gRPC reflection: {error}"));
+        |error: tonic_reflection::server::Error| ServerFault::Stopped(format!("gRPC reflection: {error}"));
     let feast = ServingServiceServer::new(FeastMethods(Arc::clone(serving)))
         .max_decoding_message_size(serving.limits().max_request_bytes);
     Ok(Routes::new(features)

@@ -25,6 +25,7 @@ use crate::call::Call;
 use crate::error::ServeError;
 use crate::feast;
 use crate::metrics::Stage;
+use crate::request_fault::RequestFault;
 use crate::serving::{ServiceRequest, Serving};
 
 /// The routes; `stopping` tells health that requests are to go elsewhere.
@@ -54,7 +55,7 @@ async fn answer<R: Reader>(
     call: &Call,
     request: Request,
 ) -> Result<Response, ServeError> {
-    let body: Body = parsed(serving.limits(), call, request, ServeError::Malformed).await?;
+    let body: Body = parsed(serving.limits(), call, request, RequestFault::Malformed).await?;
     let request = FeatureRequest {
         features: body.features.unwrap_or_default(),
         entities: body.entities.0,
@@ -101,7 +102,8 @@ async fn health<R: Reader + 'static>(State(state): State<Arc<HttpState<R>>>) -> 
 
 async fn unknown(method: Method, uri: Uri) -> ServeError {
     const LONGEST_CHARS: usize = 80;
-    ServeError::UnknownRoute(excerpt(&format!("{method} {}", uri.path()), LONGEST_CHARS).into_owned())
+    RequestFault::UnknownRoute(excerpt(&format!("{method} {}", uri.path()), LONGEST_CHARS).into_owned())
+        .into()
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> Response {

@@ -29,6 +29,7 @@ mod admission;
 mod availability;
 mod call;
 mod catalog;
+mod code;
 mod connections;
 mod error;
 mod feast;
@@ -39,13 +40,16 @@ mod limits;
 mod metrics;
 mod notice;
 mod push;
+mod request_fault;
 mod served;
 mod server;
+mod server_fault;
 mod serving;
 mod views;
 
 pub use catalog::{Catalog, Services};
-pub use error::{Code, ServeError};
+pub use code::Code;
+pub use error::ServeError;
 pub use first_use::{BeginUse, BeginningUse, NotRecorded};
 pub use limits::Limits;
 pub use notice::Notice;
@@ -53,7 +57,9 @@ pub use push::{
     Appending, PushSource, PushView, PushedRows, RefusedByView, RefusedRow, Sink, SinkError, Taken,
     Validated, Validating, push_rows,
 };
+pub use request_fault::RequestFault;
 pub use served::Served;
 pub use server::{Addresses, Ended, Server};
+pub use server_fault::ServerFault;
 pub use serving::Serving;
 pub use views::Views;

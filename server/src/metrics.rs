@@ -11,7 +11,7 @@ use exposition::{Histogram, Page};
 
 pub(crate) use self::deprecated::DeprecatedCounts;
 pub(crate) use self::pushes::PushCounts;
-use crate::error::Code;
+use crate::code::Code;
 
 /// How a request came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -23,6 +23,8 @@ pub use self::sink::{
 use crate::call::Call;
 use crate::error::ServeError;
 use crate::metrics::{PushCounts, Stage};
+use crate::request_fault::RequestFault;
+use crate::server_fault::ServerFault;
 use crate::serving::Serving;
 
 /// How often it is checked whether rows can be read.
@@ -73,7 +75,9 @@ pub(crate) struct Pushed {
 fn source<R: Reader>(serving: &Serving<R>, name: &str) -> Result<Arc<PushSource>, ServeError> {
     let source = serving.catalog().services().source(name)?;
     match &source.refusal {
-        Some(why) => Err(ServeError::NotPushable { source_name: source.name.clone(), why: why.clone() }),
+        Some(why) => {
+            Err(RequestFault::NotPushable { source_name: source.name.clone(), why: why.clone() }.into())
+        }
         None => Ok(source),
     }
 }
@@ -102,12 +106,12 @@ async fn take<R: Reader>(
 ) -> Result<Pushed, ServeError> {
     let source = source(serving, options.source)?;
     let Some(sink) = serving.sink() else {
-        return Err(ServeError::NotHere("pushing rows"));
+        return Err(RequestFault::NotHere("pushing rows").into());
     };
     let table = table(&source)?;
     let limit = serving.limits().max_entities;
     if table.rows() > limit {
-        return Err(ServeError::TooManyRows { given: table.rows(), limit });
+        return Err(RequestFault::TooManyRows { given: table.rows(), limit }.into());
     }
     call.asks_about(table.rows());
     let checked = table.check(&source);
@@ -121,7 +125,7 @@ async fn take<R: Reader>(
     // Whoever gives up while rows are synced cannot know whether they were taken.
     let taken = match timeout_at(call.deadline(), sink.append(&source, rows)).await {
         Ok(taken) => taken.map_err(|error| ServeError::from_sink(&source.name, error))?,
-        Err(_) => return Err(ServeError::Unsure { source_name: source.name.clone() }),
+        Err(_) => return Err(ServerFault::Unsure { source_name: source.name.clone() }.into()),
     };
     call.end_of(Stage::Sync);
     serving.counts().taken(count, taken.synced_nanos);
@@ -151,7 +155,7 @@ pub async fn push_rows(
         PushOptions { source: source.name.as_str(), wait: Wait::Durable, is_whole: false, view: None };
     let checked = Table::of_objects(source, rows).check(source);
     let door = match at_the_door(sink, source, &options, checked, &PushCounts::default()).await {
-        Err(ServeError::MisfitRows { refused, .. }) if !refused.is_empty() => {
+        Err(ServeError::Request(RequestFault::MisfitRows { refused, .. })) if !refused.is_empty() => {
             return Ok(PushedRows { refused, ..PushedRows::default() });
         }
         door => door?,
@@ -210,7 +214,7 @@ async fn at_the_door(
     let is_nothing = taken == 0 && !refused.is_empty();
     if is_nothing || options.is_whole && (is_broken || taken < rows.len()) {
         counts.refused(taken as u64);
-        return Err(ServeError::no_good_row(&source.name, refused));
+        return Err(RequestFault::no_good_row(&source.name, refused).into());
     }
     let rows = Arc::unwrap_or_clone(rows).into_iter().enumerate();
     let rows = rows.filter(|(index, _)| is_taken(*index)).map(|(_, row)| row).collect();
@@ -226,7 +230,7 @@ async fn readable<R: Reader>(
 ) -> Result<(), ServeError> {
     let Some(sink) = serving.sink() else { return Ok(()) };
     let end = pushed.first_offset + pushed.taken as u64;
-    let unread = |view: &PushView, why: String| ServeError::NotReadable {
+    let unread = |view: &PushView, why: String| ServerFault::NotReadable {
         source_name: pushed.source.name.clone(),
         view: view.id.clone(),
         why,

@@ -21,6 +21,7 @@ use crate::connections::Connections;
 use crate::error::ServeError;
 use crate::grpc;
 use crate::http;
+use crate::server_fault::ServerFault;
 use crate::serving::Serving;
 
 /// How often a silent gRPC connection is checked.
@@ -101,7 +102,7 @@ impl<R: Reader + 'static> Server<R> {
         tokio::select! {
             () = shutdown => {}
             () = watched => {}
-            Some(ended) = protocols.join_next() => return Err(ServeError::Stopped(reason(ended))),
+            Some(ended) = protocols.join_next() => return Err(ServerFault::Stopped(reason(ended)).into()),
         }
         stopping.store(true, Ordering::Relaxed);
         set_health(&health, ServingStatus::NotServing).await;
@@ -119,7 +120,7 @@ impl<R: Reader + 'static> Server<R> {
 }
 
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
-    let failed = |source| ServeError::Bind { address, source };
+    let failed = |source| ServerFault::Bind { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))

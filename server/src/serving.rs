@@ -10,19 +10,22 @@ use exposition::{Page, Sample, SampleKind};
 use feature::{Micros, VersionId, excerpt};
 use futures::FutureExt;
 use online::{OnlineError, Reader};
-use read::{FeatureRequest, Moment, ReadError, ReadResult, RequestColumn, ValidatedRequest};
+use read::{FeatureRequest, Moment, ReadFailure, ReadResult, RequestColumn, ValidatedRequest};
 use tokio::time::timeout_at;
 
 use crate::admission::Admission;
 use crate::availability::Availability;
 use crate::call::Call;
 use crate::catalog::{Catalog, Services};
-use crate::error::{Code, ServeError};
+use crate::code::Code;
+use crate::error::ServeError;
 use crate::first_use::{BeginUse, NotRecorded};
 use crate::limits::Limits;
 use crate::metrics::{DeprecatedCounts, Metrics, Protocol, PushCounts, ServiceMetrics, Stage};
 use crate::push::Sink;
+use crate::request_fault::RequestFault;
 use crate::served::Served;
+use crate::server_fault::ServerFault;
 
 /// Since when, and why, changes of the definitions cannot be followed.
 type Unfollowed = Box<dyn Fn() -> Option<(Micros, String)> + Send + Sync>;
@@ -227,7 +230,7 @@ impl<R: Reader> Serving<R> {
         let answer = timeout_at(call.deadline(), AssertUnwindSafe(in_turn).catch_unwind()).await;
         let answer = match answer {
             Ok(Ok(answer)) => answer,
-            Ok(Err(panic)) => Err(ServeError::Broken(reason(&*panic))),
+            Ok(Err(panic)) => Err(ServerFault::Broken(reason(&*panic)).into()),
             Err(_) => Err(call.late()),
         };
         if let Err(error) = &answer
@@ -254,9 +257,9 @@ impl<R: Reader> Serving<R> {
         if features.as_ref().is_err_and(|error| error.code() == Code::Unavailable) {
             self.availability.doubt();
         }
-        if let Err(ServeError::Read(ReadError::Store(
+        if let Err(ServeError::Server(ServerFault::Read(ReadFailure::Store(
             OnlineError::Damaged { .. } | OnlineError::DamagedRow { .. } | OnlineError::LostRows { .. },
-        ))) = &features
+        )))) = &features
         {
             self.damaged.fetch_add(1, Ordering::Relaxed);
         }
@@ -274,7 +277,7 @@ impl<R: Reader> Serving<R> {
         let Some(begin_use) = self.begin_use.as_ref().filter(|_| !served.is_used()) else { return Ok(()) };
         match begin_use(served.plan()).await {
             Ok(()) => served.begin_use(),
-            Err(NotRecorded::Moved(why)) => return Err(ServeError::Moved { why }),
+            Err(NotRecorded::Moved(why)) => return Err(ServerFault::Moved { why }.into()),
             Err(NotRecorded::Failed(why)) => {
                 tracing::warn!("{}: its first use is not recorded: {why}", served.plan().id);
             }
@@ -358,11 +361,15 @@ impl<R: Reader> Serving<R> {
 }
 
 /// Refuses to answer by another version than the one that a model was trained on.
-fn refuse_another(services: &Services, served: &Served, trained_on: Option<&str>) -> Result<(), ServeError> {
+fn refuse_another(
+    services: &Services,
+    served: &Served,
+    trained_on: Option<&str>,
+) -> Result<(), RequestFault> {
     const LONGEST_CHARS: usize = 80;
     let plan = served.plan();
     match trained_on {
-        Some(trained_on) if trained_on != plan.hash => Err(ServeError::OtherThanTrained {
+        Some(trained_on) if trained_on != plan.hash => Err(RequestFault::OtherThanTrained {
             service: plan.id.clone(),
             hash: plan.hash.clone(),
             trained_on: excerpt(trained_on, LONGEST_CHARS).into_owned(),

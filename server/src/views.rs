@@ -10,6 +10,7 @@ use read::FeatureReader;
 
 use crate::error::ServeError;
 use crate::notice::Notice;
+use crate::request_fault::RequestFault;
 use crate::served::Served;
 
 /// How many sets of views are kept compiled. At one more, all are forgotten and compiled again when
@@ -40,10 +41,10 @@ impl Views {
     }
 
     /// A view by its name: this version, or the highest.
-    pub(crate) fn find(&self, name: &str, version: Option<u32>) -> Result<&VersionId, ServeError> {
+    pub(crate) fn find(&self, name: &str, version: Option<u32>) -> Result<&VersionId, RequestFault> {
         let unknown = || {
             let view = version.map_or_else(|| name.to_owned(), |version| format!("{name}@{version}"));
-            ServeError::unknown_view(&view, self.ids.iter().map(|id| id.name.as_str()))
+            RequestFault::unknown_view(&view, self.ids.iter().map(|id| id.name.as_str()))
         };
         let name: Name = name.parse().map_err(|_| unknown())?;
         let of = |version| VersionId { name: name.clone(), version };
@@ -61,7 +62,7 @@ impl Views {
         if let Some(reader) = compiled {
             return Ok(reader);
         }
-        let (plan, notice) = (self.plan_of)(&views).map_err(ServeError::Apart)?;
+        let (plan, notice) = (self.plan_of)(&views).map_err(RequestFault::Apart)?;
         let reader = Arc::new(Served::new(FeatureReader::new(Arc::new(plan))?).with_notice(notice));
         let mut compiled = self.compiled.write().unwrap_or_else(PoisonError::into_inner);
         if compiled.len() >= MOST_COMPILED {

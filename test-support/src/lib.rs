@@ -1,7 +1,8 @@
-//! Real servers for tests: Redis (one server, a cluster, behind Sentinel, with TLS), a Kafka broker, and TCP proxies in
+//! Real servers and definitions for tests: Redis (one server, a cluster, behind Sentinel, with TLS), a Kafka broker, and TCP proxies in
 //! front of them. Each has a port and a folder of its own and ends with the test, also if the test's process is killed.
 //!
-//! The tests of all crates start servers here and nowhere else. This crate knows no part of the product.
+//! The tests of all crates start servers here and nowhere else, and projects of one view begin with its definitions. This
+//! crate depends on no part of the product.
 //!
 //! ```no_run
 //! use twinstore_test_support::{Proxy, RedisServer, Way, eventually};
@@ -18,16 +19,20 @@
     reason = "a harness of tests: what goes wrong in it ends the test aloud"
 )]
 
+mod definitions;
 mod kafka;
 mod port;
 mod proxy;
 mod redis;
 mod redis_deployments;
+mod varint;
 mod wait;
 
+pub use definitions::{user_events, visitor_clicks};
 pub use kafka::KafkaBroker;
 pub use port::free_port;
 pub use proxy::{Proxy, Way};
 pub use redis::RedisServer;
 pub use redis_deployments::{RedisCluster, WatchedRedis};
+pub use varint::{varint, zigzag};
 pub use wait::{BOUND, eventually};

@@ -29,6 +29,8 @@ mod same_bytes;
 #[cfg(test)]
 mod serving_agrees_with_training;
 #[cfg(test)]
+mod source_of_another_crate;
+#[cfg(test)]
 mod store_of_another_crate;
 #[cfg(test)]
 mod style;

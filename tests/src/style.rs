@@ -7,9 +7,11 @@ mod code;
 mod crates;
 mod cycles;
 mod documents;
+mod messages;
 mod modules;
 mod names;
 mod tree;
+mod walks;
 mod words;
 
 use tree::{File, Tree, Violation};

@@ -1,9 +1,10 @@
 //! `plan` and `apply`: from definition files to the registry.
 
-use twinstore::{BOUNDED_PARTITIONS, BOUNDED_VALUE_BYTES, Plan, Project};
+use twinstore::{Action, BOUNDED_PARTITIONS, BOUNDED_VALUE_BYTES, HelpTopic, Plan, Project};
 
 use crate::arguments::Format;
 use crate::failure::Failure;
+use crate::help;
 use crate::output::{self, count, counted};
 
 pub async fn plan(project: &Project, format: Format) -> Result<(), Failure> {
@@ -11,7 +12,7 @@ pub async fn plan(project: &Project, format: Format) -> Result<(), Failure> {
     match format {
         Format::Json => output::json(&planned)?,
         Format::Table => {
-            println!("{}{}", planned.plan, largest_rows(&planned.plan));
+            println!("{}", shown(&planned.plan));
             planned.misfits.iter().for_each(|misfit| println!("note: {misfit}"));
         }
     }
@@ -34,7 +35,7 @@ pub async fn apply(project: &Project, format: Format) -> Result<(), Failure> {
             println!("nothing to apply: the registry is up to date (generation {})", applied.generation);
         }
         Format::Table => {
-            println!("{}{}", done.plan, largest_rows(&done.plan));
+            println!("{}", shown(&done.plan));
             let edited = match applied.edited {
                 0 => String::new(),
                 edited => format!(", {edited} edited before first use"),
@@ -46,6 +47,15 @@ pub async fn apply(project: &Project, format: Format) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// The plan, what ends definitions without a file, and how large rows may get.
+fn shown(plan: &Plan) -> String {
+    let gone = plan.changes.iter().filter(|change| change.action == Action::Gone && change.is_removable);
+    let notes = gone.map(|change| {
+        format!("\nnote: {}", help::in_commands(&HelpTopic::RemoveRegistered(change.id.reference())))
+    });
+    format!("{plan}{}{}", notes.collect::<String>(), largest_rows(plan))
 }
 
 /// A line for each view, and what the bounds take for granted; nothing where no view is new.

@@ -51,13 +51,19 @@ fn a_definition_that_reads_otherwise_is_refused_and_a_server_goes_on_with_what_i
     assert_eq!(code, Some(0), "{said}");
 }
 
+/// Removes the registry, with the journal that a command may have left beside it.
+fn remove_registry(project: &Project) {
+    fs::remove_file(project.path(REGISTRY)).unwrap();
+    for file in ["-wal", "-shm"] {
+        let _ = fs::remove_file(project.path(&format!("{REGISTRY}{file}")));
+    }
+}
+
 #[test]
 fn a_registry_that_is_registered_again_with_another_definition_of_a_loaded_version_meets_the_logs_own() {
     let project = Project::loaded();
     let right = project.ok(GET);
-    for file in ["", "-wal", "-shm"] {
-        let _ = fs::remove_file(project.path(&format!("{REGISTRY}{file}")));
-    }
+    remove_registry(&project);
     let definitions = project.read("features/flights.yaml");
     let changed = definitions.replacen("mean(arr_delay)", "mean(arr_delay * 2)", 1);
     assert_ne!(changed, definitions);
@@ -69,7 +75,7 @@ fn a_registry_that_is_registered_again_with_another_definition_of_a_loaded_versi
         assert_eq!(done.code, Some(1), "{words}: {}{}", done.stdout, done.stderr);
         says(&done.stderr, &["airport_arrivals@1", "rows of another definition", "new version"]);
     }
-    fs::remove_file(project.path(REGISTRY)).unwrap();
+    remove_registry(&project);
     project.write("features/flights.yaml", &definitions);
     project.ok("apply");
     project.ok("backfill --all");

@@ -1,42 +1,28 @@
 //! The default of a feature replaces null in every answer of a live server, and the status stays.
 
 use serde_json::{Value, json};
+use test_support::user_events;
 
 use crate::pushed::{now, with};
 use crate::served::Server;
 
-const DEFINITIONS: &str = "
-kind: entity
-name: user
-keys: {user: int64}
----
-kind: source
-name: events
+const SOURCE: &str = "
 schema: {user: int64, at: timestamp, n: int64, x: float32, name: string, seen: timestamp}
 event_time: at
 stream: {topic: events, format: json}
----
-kind: feature_view
-name: v
-version: 1
-entity: user
-source: events
+";
+const VIEW: &str = "
 features:
   n: {latest: n, default: 3e0}
   x: {latest: x, default: .inf}
   name: {latest: name, default: none}
   seen: {latest: seen, default: 2013-06-01}
   total: {aggregate: sum(n), window: 1h, default: -1}
----
-kind: feature_service
-name: svc
-version: 1
-features: [{from: v@1}]
 ";
 
 #[test]
 fn defaults_come_out_of_http_grpc_and_feasts_routes_of_a_live_server() {
-    let project = with(DEFINITIONS);
+    let project = with(&user_events("user", SOURCE, VIEW));
     let server = Server::start(&project);
     let rows = json!([{"user": 1, "at": now()}]);
     let (status, answer) =

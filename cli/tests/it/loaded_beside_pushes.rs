@@ -13,38 +13,23 @@ use crate::landings::write_parquet;
 use crate::project::Project;
 use crate::pushed::{now, with};
 use crate::served::Server;
-use test_support::RedisServer as Redis;
+use test_support::{RedisServer as Redis, visitor_clicks};
 
-const DEFINITIONS: &str = "
-kind: entity
-name: visitor
-keys: {visitor: int64}
----
-kind: source
-name: clicks
+const SOURCE: &str = "
 schema: {visitor: int64, at: timestamp, ms: float64}
 event_time: at
 batch: {path: data/clicks}
 stream: {topic: clicks, format: json, from: 2020-01-01T00:00:00Z}
----
-kind: feature_view
-name: visits
-version: 1
-entity: visitor
-source: clicks
-features:
-  clicks: {aggregate: count}
----
-kind: feature_service
-name: visit
-version: 1
-features:
-  - {from: visits@1}
 ";
 const VISITORS: i64 = 200;
 const PUSHES_A_SECOND: u32 = 10;
 /// It takes a second or so in a debug build; where every push made it begin again, it took twenty.
 const BOUND: Duration = Duration::from_secs(15);
+
+/// A project whose one view counts the clicks of each visitor.
+fn clicks() -> Project {
+    with(&visitor_clicks(SOURCE, "features: {clicks: {aggregate: count}}\n"))
+}
 
 fn add(project: &Project, file: i64) {
     let rows = VISITORS as usize;
@@ -76,7 +61,7 @@ fn push(server: &Arc<Server>, stop: &Arc<AtomicBool>) -> JoinHandle<i64> {
 
 #[test]
 fn a_materialize_beside_pushes_ends_and_loses_none_of_either() {
-    let project = with(DEFINITIONS);
+    let project = clicks();
     add(&project, 0);
     project.ok("backfill visits@1");
     let server = Arc::new(Server::start(&project));
@@ -129,7 +114,7 @@ fn counts_of(answer: &Value) -> Vec<i64> {
 }
 
 fn rebuilds_beside_pushes(settings: &str) {
-    let project = with(DEFINITIONS);
+    let project = clicks();
     project.write("twinstore.toml", settings);
     add(&project, 0);
     project.ok("backfill visits@1");
@@ -174,7 +159,7 @@ fn rebuilds_beside_pushes(settings: &str) {
 /// As above, but that the rows are damaged before each rebuild, while they are written.
 #[test]
 fn a_rebuild_of_damaged_rows_beside_pushes_brings_every_row_back() {
-    let project = with(DEFINITIONS);
+    let project = clicks();
     project.write("twinstore.toml", "serve.hot_bytes = 0\n");
     add(&project, 0);
     project.ok("backfill visits@1");

@@ -63,6 +63,8 @@ mod project;
 #[cfg(test)]
 mod pushed;
 #[cfg(test)]
+mod pushed_and_stored;
+#[cfg(test)]
 mod pushed_by_command;
 #[cfg(test)]
 mod pushed_by_feast;

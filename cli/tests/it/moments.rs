@@ -14,6 +14,7 @@ use materializer::{PushLog, Pushed};
 use proto::v1::values::Kind;
 use proto::v1::{Int64s, PushRequest, Timestamps, Values};
 use serde_json::{Value, json};
+use test_support::{varint, zigzag};
 
 use crate::landings::write_parquet;
 use crate::moment_texts::{DAY, Encoding, SECOND, TEXTS, Written, floor, micros, texts, ticks, whole};
@@ -67,20 +68,6 @@ fn definitions(ways: &[(&str, &str)]) -> String {
         );
     }
     text + "---\nkind: feature_service\nname: svc\nversion: 1\nfeatures: [{from: csv@1}]\n"
-}
-
-fn varint(mut value: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while value >= 0x80 {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
-    bytes
-}
-
-fn zigzag(value: i64) -> Vec<u8> {
-    varint(((value << 1) ^ (value >> 63)) as u64)
 }
 
 /// A record of Avro: its id, and a moment of the type at this branch of the union.

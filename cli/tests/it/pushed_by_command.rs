@@ -2,6 +2,7 @@
 //! names, as in every other way in.
 
 use serde_json::{Value, json};
+use test_support::user_events;
 
 use crate::project::says;
 use crate::pushed::{clicks, now, with};
@@ -55,15 +56,7 @@ fn rows_that_a_command_pushes_are_checked_as_those_over_http_are_served_or_not()
 
 #[test]
 fn a_column_goes_by_its_name_in_records_or_by_the_declared_one_in_every_way_in() {
-    let project = with(
-        "
-kind: entity
-name: user
-keys: {user_id: int64}
----
-kind: source
-name: events
-schema:
+    let source = "schema:
   user_id: {type: int64, column: userId}
   at: {type: timestamp, column: When}
   # Each is called in records as the other is declared.
@@ -71,20 +64,8 @@ schema:
   b: {type: int64, column: a}
 event_time: at
 stream: {topic: events, format: json}
----
-kind: feature_view
-name: v
-version: 1
-entity: user
-source: events
-features: {a: {latest: a}, b: {latest: b}}
----
-kind: feature_service
-name: svc
-version: 1
-features: [{from: v@1}]
-",
-    );
+";
+    let project = with(&user_events("user_id", source, "features: {a: {latest: a}, b: {latest: b}}\n"));
     let at = now();
     let row = |user: u32| json!({"userId": user, "When": at, "a": 1, "b": 2});
     project.write("rows.jsonl", row(1).to_string());

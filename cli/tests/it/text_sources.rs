@@ -1,16 +1,12 @@
 //! Sources in CSV and JSON lines, as strangers write them: capitals in the header, times in epoch milliseconds,
 //! folders that give a column. One row that is wrong is refused by itself.
 
+use test_support::user_events;
+
 use crate::project::{Project, says};
 
-const EVENTS: &str = r#"
-kind: entity
-name: user
-keys: {user_id: int64}
----
-kind: source
-name: events
-schema:
+fn events() -> String {
+    let source = r#"schema:
   user_id: {type: int64, column: userId}
   ts: int64
   amount: {type: float32, column: Amount}
@@ -19,23 +15,15 @@ schema:
   extra: {type: string, optional: true}
 event_time: {sql: "to_timestamp_millis(ts)"}
 batch: {path: data}
----
-kind: feature_view
-name: v
-version: 1
-entity: user
-source: events
-features:
+"#;
+    let view = "features:
   amount: {latest: amount}
   note: {latest: note}
   country: {latest: country}
   extra: {latest: extra}
----
-kind: feature_service
-name: svc
-version: 1
-features: [{from: v@1}]
-"#;
+";
+    user_events("user_id", source, view)
+}
 
 const CSV: &str = "userId,ts,Amount,note\n1,1704067200000,2.5,\"a, \"\"b\"\"\"\n2,1704153600000,,\"\"\n\
                    3,xx,1,z\n4,1704153600000,1e50,y\n";
@@ -49,7 +37,7 @@ const JSON: &str = r#"{"userId": 1, "ts": 1704067200000, "Amount": 2.5, "note": 
 fn text_of_a_stranger_is_loaded_and_read_as_it_lies() {
     for (file, text) in [("data/country=DE/a.csv", CSV), ("data/country=DE/a.jsonl", JSON)] {
         let project = Project::empty();
-        project.write("features/all.yaml", EVENTS);
+        project.write("features/all.yaml", events());
         project.write(file, text);
         project.write("data/readme.txt", "no data");
         project.ok("apply");
@@ -68,35 +56,15 @@ fn text_of_a_stranger_is_loaded_and_read_as_it_lies() {
 }
 
 /// A source of CSV with a column `x` and its view.
-const NUMBERS: &str = r#"
-kind: entity
-name: user
-keys: {user_id: int64}
----
-kind: source
-name: events
-schema: {user_id: int64, ts: timestamp, x: string}
-event_time: ts
-batch: {path: data}
----
-kind: feature_view
-name: v
-version: 1
-entity: user
-source: events
-features:
-  x: {latest: x}
----
-kind: feature_service
-name: svc
-version: 1
-features: [{from: v@1}]
-"#;
+fn numbers() -> String {
+    let source = "schema: {user_id: int64, ts: timestamp, x: string}\nevent_time: ts\nbatch: {path: data}\n";
+    user_events("user_id", source, "features:\n  x: {latest: x}\n")
+}
 
 #[test]
 fn a_quote_that_takes_later_rows_into_its_field_refuses_the_file_before_any_of_its_rows() {
     let project = Project::empty();
-    project.write("features/all.yaml", NUMBERS);
+    project.write("features/all.yaml", numbers());
     let good: String = (1..9_000).map(|user| format!("{user},2024-01-01,a\n")).collect();
     let cases = [
         ("9000,2024-01-01,\"b\n9001,2024-01-01,c\n", "that is never closed"),
@@ -120,7 +88,7 @@ fn a_column_that_is_called_as_a_keyword_of_sql_needs_no_quotes_where_only_a_colu
     for word in ["user", "interval", "current_date", "localtime", "not", "true"] {
         let project = Project::empty();
         let define = |latest: &str| {
-            let named = NUMBERS.replace(
+            let named = numbers().replace(
                 "{user_id: int64, ts: timestamp, x: string}",
                 "{user_id: int64, ts: timestamp, WORD: float64}",
             );

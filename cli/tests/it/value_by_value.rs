@@ -8,38 +8,25 @@ use arrow::array::{
     RecordBatch, StringViewArray, TimestampNanosecondArray, TimestampSecondArray, UInt64Array,
 };
 use arrow::datatypes::{Int32Type, Int64Type};
+use test_support::user_events;
 
 use crate::landings::write_parquet;
 use crate::project::{Project, says};
 
-const EVENTS: &str = "
-kind: entity
-name: user
-keys: {user_id: int64}
----
-kind: source
-name: events
-schema: {user_id: int64, ts: timestamp, amount: int32, ratio: float64, note: string, tags: list<int64>}
+fn events() -> String {
+    let source = "schema: {user_id: int64, ts: timestamp, amount: int32, ratio: float64, note: string, tags: list<int64>}
 event_time: ts
 assumed_delay: 5m
 batch: {path: data}
----
-kind: feature_view
-name: v
-version: 1
-entity: user
-source: events
-features:
+";
+    let view = "features:
   amount: {latest: amount}
   ratio: {latest: ratio}
   note: {latest: note}
   tags: {latest: tags}
----
-kind: feature_service
-name: svc
-version: 1
-features: [{from: v@1}]
 ";
+    user_events("user_id", source, view)
+}
 
 const TS: i64 = 1_704_067_200;
 
@@ -54,7 +41,7 @@ fn write(project: &Project, name: &str, columns: Vec<(&str, ArrayRef)>) {
 #[test]
 fn a_value_that_does_not_fit_refuses_its_row_and_no_other() {
     let project = Project::empty();
-    project.write("features/all.yaml", EVENTS);
+    project.write("features/all.yaml", events());
     let dictionary: DictionaryArray<Int32Type> = ["a", "b", "c", "d"].into_iter().collect();
     let ratio = Decimal128Array::from(vec![Some(150), None, Some(25), Some(1)]);
     let lists = |tags: [i64; 4]| {
@@ -109,7 +96,7 @@ fn a_value_that_does_not_fit_refuses_its_row_and_no_other() {
 
 #[test]
 fn a_folder_that_does_not_fit_its_column_refuses_its_rows_and_no_others() {
-    let definitions = EVENTS
+    let definitions = events()
         .replace("amount: int32", "amount: int32, day: int32")
         .replace("features:\n  amount", "features:\n  day: {latest: day}\n  amount");
     for format in ["parquet", "csv"] {
@@ -151,7 +138,7 @@ fn a_plan_names_everything_that_does_not_fit_in_the_heads_of_files() {
     let project = Project::empty();
     project.write(
         "features/all.yaml",
-        EVENTS
+        events()
             .replace("ts: timestamp", "ts: string")
             .replace("event_time: ts", "event_time: {sql: \"cast(nullif(ts, '') as timestamp)\"}"),
     );

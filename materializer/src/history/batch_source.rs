@@ -11,7 +11,7 @@ use super::source_rows::SourceRows;
 use crate::error::MaterializerError;
 
 /// A source of history.
-pub(crate) trait BatchSource: Send + Sync {
+pub trait BatchSource: Send + Sync {
     /// Its files in the order in which they are numbered. Of a table only those that came since the version up to
     /// which everything was loaded. `view` is named in errors.
     fn files<'a>(
@@ -37,7 +37,7 @@ pub(crate) trait BatchSource: Send + Sync {
 }
 
 /// A file being read.
-pub(crate) trait RowReader: Send {
+pub trait RowReader: Send {
     /// The next rows; `None` at the end. Blocks. A row that cannot be read is bad by itself, and the others keep
     /// their numbers.
     fn next_rows(&mut self) -> Result<Option<SourceRows>, MaterializerError>;

@@ -4,38 +4,38 @@ use arrow::array::RecordBatch;
 use feature::Name;
 
 /// Consecutive rows of a file.
-pub(crate) struct SourceRows {
+pub struct SourceRows {
     /// The number of the first row in the file, from 0.
-    pub(crate) first_row: u64,
+    pub first_row: u64,
     /// The requested columns; a value that cannot be read is null.
-    pub(crate) batch: RecordBatch,
+    pub batch: RecordBatch,
     /// In the order of their rows.
-    pub(crate) unreadable: Vec<UnreadableRow>,
+    pub unreadable: Vec<UnreadableRow>,
 }
 
 /// A row that cannot be read.
 #[derive(Clone, Debug)]
-pub(crate) struct UnreadableRow {
+pub struct UnreadableRow {
     /// Its index in the batch.
-    pub(crate) row: usize,
+    pub row: usize,
     /// Everything that is wrong with it.
-    pub(crate) problems: Vec<RowProblem>,
+    pub problems: Vec<RowProblem>,
     /// Its text, as much as a dead letter keeps.
-    pub(crate) shown: String,
+    pub shown: String,
 }
 
 /// One thing that is wrong with a row.
 #[derive(Clone, Debug)]
-pub(crate) struct RowProblem {
+pub struct RowProblem {
     /// The declared column, if the problem is of one.
-    pub(crate) column: Option<Name>,
+    pub column: Option<Name>,
     /// What is wrong.
-    pub(crate) what: String,
+    pub what: String,
 }
 
 impl UnreadableRow {
     /// Everything that is wrong with it, in one text.
-    pub(crate) fn detail(&self) -> String {
+    pub fn detail(&self) -> String {
         self.problems.iter().map(|problem| problem.what.as_str()).collect::<Vec<_>>().join("; ")
     }
 }

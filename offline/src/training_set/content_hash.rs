@@ -39,9 +39,9 @@ impl ContentHash {
         Self { columns: schema.fields().iter().map(column).collect(), rows: 0, is_first_format: false }
     }
 
-    /// The hash that a manifest of this format holds.
-    pub fn of_format(schema: &Schema, format: u32) -> Self {
-        Self { is_first_format: format <= 1, ..Self::new(schema) }
+    /// The same, of nested columns as the first format of manifests has it.
+    pub(crate) fn in_first_format(self) -> Self {
+        Self { is_first_format: true, ..self }
     }
 
     /// Adds rows. The error names the column.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use arrow::datatypes::{Schema, SchemaRef};
 use feature::{AsOf, ServicePlan, VersionId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -9,12 +10,10 @@ use sha2::{Digest, Sha256};
 use crate::error::{Cause, OfflineError};
 use crate::training_set::content_hash::ColumnHash;
 use crate::training_set::hashing::hex;
+use crate::training_set::manifest_hash::{FORMAT, ManifestHash};
 use crate::training_set::options::Options;
 use crate::training_set::partial::MANIFEST;
 use crate::training_set::summary::Summary;
-
-/// The format of manifests that this version writes. Format 1 hashed nested columns in another way.
-const FORMAT: u32 = 2;
 
 /// A training set's manifest: `FILE.manifest.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -125,6 +124,16 @@ impl Manifest {
     /// The manifest as it lies beside its training set.
     pub(crate) fn text(&self) -> serde_json::Result<String> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    /// The hash that it holds, of rows that are built again for a file.
+    pub fn hash_of_built(&self, file: &Path, schema: &SchemaRef) -> Result<ManifestHash, OfflineError> {
+        ManifestHash::of_built(self.format, file, schema)
+    }
+
+    /// The hash that it holds, of rows that are read from its file.
+    pub fn hash_of_stored(&self, schema: &Schema) -> ManifestHash {
+        ManifestHash::of_stored(self.format, schema)
     }
 
     /// Reads the manifest that lies beside a training set.

@@ -4,7 +4,14 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError, RwLock};
 
-use feature::{Micros, Span, VersionId};
+use feature::{Micros, Span, VersionId, View};
+
+/// For how long rows of a view are answered while the store is out of reach: as long as its freshness objective allows
+/// them to be behind, and never beyond its ttl. `None` if it has neither.
+pub(super) fn allowed_outage(view: &View) -> Option<Span> {
+    let objective = view.freshness.and_then(|freshness| freshness.objective);
+    objective.into_iter().chain(view.ttl).min()
+}
 
 /// The outage, if there is one, and what is allowed in it.
 pub(super) struct Outage {
@@ -51,10 +58,25 @@ impl Outage {
 
 #[cfg(test)]
 mod tests {
+    use feature::Freshness;
+    use feature::oracle::History;
+
     use super::*;
 
     fn at(seconds: i64) -> Micros {
         Micros::new(seconds * Span::SECOND.micros()).unwrap()
+    }
+
+    #[test]
+    fn a_view_allows_its_objective_and_never_more_than_its_ttl() {
+        let allowed = |objective: Option<Span>, ttl: Option<Span>| {
+            let freshness = Some(Freshness { objective, target: 99.0 });
+            allowed_outage(&View { freshness, ttl, ..History::generate(0, 0).view })
+        };
+        assert_eq!(allowed(Some(Span::MINUTE), Some(Span::HOUR)), Some(Span::MINUTE));
+        assert_eq!(allowed(Some(Span::HOUR), Some(Span::MINUTE)), Some(Span::MINUTE));
+        assert_eq!(allowed(None, Some(Span::HOUR)), Some(Span::HOUR));
+        assert_eq!(allowed(None, None), None);
     }
 
     #[test]

@@ -8,31 +8,23 @@
 //! nobody follows it the tier lets every read through. Where the store is not available, rows that are
 //! held are answered for as long as their views allow, and what is not held is an error, never absent.
 
-use std::collections::HashMap;
-use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use feature::{EntityKey, Micros, Span, VersionId};
-use foldhash::fast::FixedState;
+use feature::{EntityKey, Micros, Span, VersionId, View};
 
-use super::outage::Outage;
-use super::table::{HotTable, TableOptions};
+use super::outage::{Outage, allowed_outage};
+use super::table::TableOptions;
+use super::tier_memory::{Gathered, NO_MARK, Since, TierMemory};
 use crate::error::OnlineError;
-use crate::store::{Change, Followed, PackedRows, Read, Reader, Stats};
+use crate::store::{Followed, PackedRows, Read, Reader, Stats};
 
-/// Keys whose last change is noted together.
-const STRIPES: usize = 4096;
 /// How often a read begins again because the store changed meanwhile, before all is read from the store.
 const ATTEMPTS: usize = 3;
 /// How long a store in an outage is waited for by who asks for nothing but what is held.
 const PATIENCE: Duration = Duration::from_millis(20);
 /// How often changes are taken in of a store that can be polled, so that no reader finds too many.
 const CATCHING_UP: Duration = Duration::from_millis(10);
-/// No mark, or no applied time.
-const NO_MARK: u64 = u64::MAX;
-const NO_TIME: i64 = i64::MIN;
 
 /// How a tier works.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -71,58 +63,14 @@ type Clock = Box<dyn Fn() -> Micros + Send + Sync>;
 /// Rows of a store that were read lately, in front of it.
 pub struct HotTier<S> {
     store: S,
-    table: HotTable,
+    memory: TierMemory,
     outage: Outage,
     now: Clock,
-    views: RwLock<HashMap<VersionId, Arc<ViewState>>>,
-    next_number: AtomicU32,
-    reported: Mutex<Reported>,
-    /// The state of the store up to which its changes were taken in.
-    mark: AtomicU64,
     /// Whether the store tells of its changes now.
     followed: AtomicBool,
     hits: AtomicU64,
     misses: AtomicU64,
     outages: AtomicU64,
-}
-
-/// What is known of one view. A dropped view's rows are those of a number that nobody asks for again.
-struct ViewState {
-    number: u32,
-    /// The last applied time that was read; at least that of every row that is held.
-    applied_at: AtomicI64,
-    /// Whether it is still that.
-    is_known: AtomicBool,
-    /// The number of the last change of it that was reported.
-    changed: AtomicU64,
-}
-
-/// Which changes came last, by their order of arrival.
-struct Reported {
-    last: u64,
-    everything: u64,
-    rows: Box<[u64]>,
-    stripes: FixedState,
-}
-
-impl Reported {
-    fn stripe(&mut self, key: &EntityKey) -> &mut u64 {
-        let at = self.stripes.hash_one(key) as usize % STRIPES;
-        match self.rows.get_mut(at) {
-            Some(stripe) => stripe,
-            None => &mut self.everything,
-        }
-    }
-}
-
-/// What of one [`Read`] was found in memory.
-struct Gathered {
-    state: Arc<ViewState>,
-    found: PackedRows,
-    missing: Vec<usize>,
-    is_known: bool,
-    /// Whether a key's absence was found.
-    has_absent: bool,
 }
 
 impl<S> std::fmt::Debug for HotTier<S> {
@@ -139,21 +87,11 @@ impl<S> HotTier<S> {
         options: TierOptions,
         now: impl Fn() -> Micros + Send + Sync + 'static,
     ) -> Option<Self> {
-        let reported = Reported {
-            last: 0,
-            everything: 0,
-            rows: vec![0; STRIPES].into(),
-            stripes: FixedState::default(),
-        };
         Some(Self {
             store,
-            table: HotTable::new(options.table)?,
+            memory: TierMemory::new(options.table)?,
             outage: Outage::new(options.longest_outage),
             now: Box::new(now),
-            views: RwLock::new(HashMap::new()),
-            next_number: AtomicU32::new(0),
-            reported: Mutex::new(reported),
-            mark: AtomicU64::new(NO_MARK),
             followed: AtomicBool::new(false),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
@@ -166,10 +104,11 @@ impl<S> HotTier<S> {
         &self.store
     }
 
-    /// From now on these views allow that what is held of them is answered for so long while the store is
-    /// not available; the others allow the longest outage, which none exceeds.
-    pub fn allow(&self, outages: impl IntoIterator<Item = (VersionId, Span)>) {
-        self.outage.allow(outages.into_iter().collect());
+    /// From now on these views allow what `outage.rs` says of them; the others
+    /// allow the longest outage, which none exceeds.
+    pub fn allow<'v>(&self, views: impl IntoIterator<Item = &'v View>) {
+        let allowed = |view: &View| Some((view.id.clone(), allowed_outage(view)?));
+        self.outage.allow(views.into_iter().filter_map(allowed).collect());
     }
 
     /// Whether what is held is answered for now, by the store or, within the longest outage, without it.
@@ -179,7 +118,7 @@ impl<S> HotTier<S> {
 
     /// What it has done so far.
     pub fn counts(&self) -> TierStats {
-        let table = self.table.stats();
+        let table = self.memory.stats();
         TierStats {
             hits: self.hits.load(Ordering::Relaxed),
             misses: self.misses.load(Ordering::Relaxed),
@@ -187,8 +126,7 @@ impl<S> HotTier<S> {
             entries: table.entries,
             bytes: table.bytes,
             outages: self.outages.load(Ordering::Relaxed),
-            is_followed: self.followed.load(Ordering::Relaxed)
-                || self.mark.load(Ordering::Relaxed) != NO_MARK,
+            is_followed: self.followed.load(Ordering::Relaxed) || self.memory.mark() != NO_MARK,
             lost_since: self.outage.since(),
         }
     }
@@ -196,118 +134,7 @@ impl<S> HotTier<S> {
     /// Up to which state of the store its changes were taken in.
     #[cfg(test)]
     pub(super) fn mark(&self) -> u64 {
-        self.mark.load(Ordering::Acquire)
-    }
-
-    fn reported(&self) -> MutexGuard<'_, Reported> {
-        self.reported.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes in what the store tells.
-    fn note(&self, reported: &mut Reported, change: &Change) {
-        reported.last += 1;
-        let last = reported.last;
-        match change {
-            Change::Row { view, key } => {
-                *reported.stripe(key) = last;
-                if let Some(state) = self.known_view(view) {
-                    self.table.write().remove(state.number, key.as_bytes());
-                }
-            }
-            Change::View(view) => {
-                if let Some(state) = self.known_view(view) {
-                    state.is_known.store(false, Ordering::Release);
-                    state.changed.store(last, Ordering::Release);
-                }
-            }
-            Change::Dropped(view) => {
-                let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
-                views.remove(view);
-            }
-            Change::Everything => {
-                reported.everything = last;
-                self.views.write().unwrap_or_else(PoisonError::into_inner).clear();
-            }
-        }
-    }
-
-    fn known_view(&self, view: &VersionId) -> Option<Arc<ViewState>> {
-        self.views.read().unwrap_or_else(PoisonError::into_inner).get(view).cloned()
-    }
-
-    fn view(&self, view: &VersionId) -> Arc<ViewState> {
-        if let Some(state) = self.known_view(view) {
-            return state;
-        }
-        let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
-        let state = views.entry(view.clone()).or_insert_with(|| {
-            Arc::new(ViewState {
-                number: self.next_number.fetch_add(1, Ordering::Relaxed),
-                applied_at: AtomicI64::new(NO_TIME),
-                is_known: AtomicBool::new(false),
-                changed: AtomicU64::new(0),
-            })
-        });
-        Arc::clone(state)
-    }
-
-    /// What is in memory of these reads.
-    fn gather(&self, reads: &[Read<'_>]) -> Vec<Gathered> {
-        reads.iter().map(|read| self.gather_one(read)).collect()
-    }
-
-    fn gather_one(&self, read: &Read<'_>) -> Gathered {
-        let state = self.view(read.view);
-        let (mut found, mut missing, mut has_absent) =
-            (PackedRows::new(None, read.keys.len()), Vec::new(), false);
-        self.table.read().each(state.number, read.keys, |index, row| match row {
-            // A row has bytes: none stand for a key that has no row.
-            Some([]) => {
-                has_absent = true;
-                found.push(None);
-            }
-            Some(row) => found.push(Some(row)),
-            None => {
-                missing.push(index);
-                found.push(None);
-            }
-        });
-        // After the rows: it is raised before a row of its moment is kept.
-        let is_known = state.is_known.load(Ordering::Acquire);
-        found.set_applied_at(Micros::new(state.applied_at.load(Ordering::Acquire)).ok());
-        Gathered { state, found, missing, is_known, has_absent }
-    }
-
-    /// Keeps what was read from the store, unless it changed since: since the mark that the rows are of,
-    /// or, of a store without marks, since the change that was the last before they were read.
-    fn keep(&self, read: &Read<'_>, gathered: &Gathered, found: &PackedRows, since: Since) {
-        let Gathered { state, missing, .. } = gathered;
-        let mut reported = self.reported();
-        let is_current = match since {
-            Since::Mark(mark) => self.mark.load(Ordering::Acquire) == mark,
-            Since::Change(change) => reported.everything <= change,
-        };
-        if !is_current {
-            return;
-        }
-        let unchanged = |last: u64| match since {
-            Since::Mark(_) => true,
-            Since::Change(change) => last <= change,
-        };
-        let applied_at = found.applied_at().map_or(NO_TIME, Micros::get);
-        state.applied_at.fetch_max(applied_at, Ordering::AcqRel);
-        if unchanged(state.changed.load(Ordering::Acquire)) {
-            state.is_known.store(true, Ordering::Release);
-        }
-        let mut writes = self.table.write();
-        for (row, index) in found.rows().zip(missing) {
-            if let Some(key) = read.keys.get(*index)
-                && unchanged(*reported.stripe(key))
-            {
-                // Where a row does not fit the store is read again: no answer depends on it.
-                let _ = writes.put(state.number, key.as_bytes(), row.unwrap_or_default());
-            }
-        }
+        self.memory.mark()
     }
 
     /// What is held of these reads, where all of it is and may be answered without the store.
@@ -315,7 +142,7 @@ impl<S> HotTier<S> {
         if !self.outage.is_allowed(reads.iter().map(|read| read.view), (self.now)()) {
             return None;
         }
-        let gathered = self.gather(reads);
+        let gathered = self.memory.gather(reads);
         let is_complete = |gathered: &Gathered| {
             gathered.missing.is_empty() && !gathered.has_absent && gathered.found.applied_at().is_some()
         };
@@ -344,13 +171,6 @@ impl<S> Drop for Following<'_, S> {
     }
 }
 
-/// Since when rows must not have changed to be kept.
-#[derive(Clone, Copy)]
-enum Since {
-    Mark(u64),
-    Change(u64),
-}
-
 impl<S: Followed> HotTier<S> {
     /// Follows the store until it cannot be followed any more, and gives the reason: for a task that calls
     /// it again and again. Of a store that can be polled for its changes it takes them in now and then.
@@ -365,31 +185,25 @@ impl<S: Followed> HotTier<S> {
         let _ends = Following(self);
         self.store
             .follow(&|change| {
-                let mut reported = self.reported();
-                self.note(&mut reported, &change);
-                if !self.followed.swap(true, Ordering::AcqRel) {
-                    // Nothing is held from before.
-                    self.outage.end();
-                }
+                self.memory.take_in(&change, || {
+                    if !self.followed.swap(true, Ordering::AcqRel) {
+                        // Nothing is held from before.
+                        self.outage.end();
+                    }
+                });
             })
             .await
     }
 
     /// Takes in what has changed in a store that can be polled, and gives the mark of that moment.
     fn catch_up(&self) -> Option<Result<u64, OnlineError>> {
-        let since = Some(self.mark.load(Ordering::Acquire)).filter(|mark| *mark != NO_MARK);
+        let since = Some(self.memory.mark()).filter(|mark| *mark != NO_MARK);
         let changed = match self.store.changed(since)? {
             Ok(changed) => changed,
             Err(error) => return Some(Err(error)),
         };
         if since != Some(changed.mark) {
-            let mut reported = self.reported();
-            let mark = self.mark.load(Ordering::Acquire);
-            // Another reader may have been faster.
-            if mark == NO_MARK || mark < changed.mark || changed.changes.contains(&Change::Everything) {
-                changed.changes.iter().for_each(|change| self.note(&mut reported, change));
-                self.mark.store(changed.mark, Ordering::Release);
-            }
+            self.memory.take_in_up_to(changed.mark, &changed.changes);
         }
         Some(Ok(changed.mark))
     }
@@ -403,11 +217,9 @@ impl<S: Followed> HotTier<S> {
                 None if self.followed.load(Ordering::Acquire) => None,
                 None => break,
             };
-            let since = mark.map_or_else(|| Since::Change(self.reported().last), Since::Mark);
-            let mut gathered = self.gather(reads);
-            let is_of_the_mark =
-                |mark: Option<u64>| mark.is_none_or(|mark| self.mark.load(Ordering::Acquire) == mark);
-            if !is_of_the_mark(mark) {
+            let since = mark.map_or_else(|| Since::Change(self.memory.last_change()), Since::Mark);
+            let mut gathered = self.memory.gather(reads);
+            if mark.is_some_and(|mark| self.memory.mark() != mark) {
                 continue;
             }
             if !self.complete(reads, &mut gathered, mark, since).await? {
@@ -475,7 +287,7 @@ impl<S: Followed> HotTier<S> {
         }
         for (index, found) in lacking.into_iter().zip(&founds) {
             let (Some(read), Some(gathered)) = (reads.get(index), gathered.get_mut(index)) else { continue };
-            self.keep(read, gathered, found, since);
+            self.memory.keep(read, gathered, found, since);
             for (row, index) in found.rows().zip(&gathered.missing) {
                 if let Some(row) = row {
                     gathered.found.set(*index, row);

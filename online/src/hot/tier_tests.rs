@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use feature::{EntityKey, Micros, Span, VersionId};
+use feature::{EntityKey, Micros, Span, VersionId, View};
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -280,7 +280,8 @@ fn while_the_store_is_not_available_only_what_is_cached_is_answered_and_not_for_
     assert_eq!((tier.counts().outages, tier.counts().lost_since), (3, Some(moment(60_000_001))));
     // A view may allow less than the tier.
     now.store(61_000_001, Ordering::Relaxed);
-    tier.allow([(view.clone(), Span::SECOND)]);
+    let strict = View { ttl: Some(Span::SECOND), freshness: None, ..sample.view.clone() };
+    tier.allow([&strict]);
     assert!(ask("a").is_ok());
     now.store(61_000_002, Ordering::Relaxed);
     assert!(matches!(ask("a"), Err(OnlineError::Unavailable { .. })) && tier.stands_in());

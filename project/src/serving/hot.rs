@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use exposition::{Sample, SampleKind};
-use feature::{Micros, View};
+use feature::Micros;
 use online::{HotTier, Store, TableOptions, TierOptions, TierStats};
 use registry::Registered;
 
@@ -61,14 +61,9 @@ pub(super) async fn follow(tier: &HotTier<Store>) -> Infallible {
     }
 }
 
-/// While the store is out of reach, rows are answered for as long as the freshness objective of their view
-/// allows them to be behind, and never beyond its ttl.
+/// Lets the views that are registered allow how long they are answered while the store is out of reach.
 pub(super) fn allow(tier: &HotTier<Store>, registered: &Registered) {
-    let outage = |view: &Arc<View>| {
-        let objective = view.freshness.and_then(|freshness| freshness.objective);
-        Some((view.id.clone(), objective.into_iter().chain(view.ttl).min()?))
-    };
-    tier.allow(registered.views().filter_map(outage));
+    tier.allow(registered.views().map(|view| &**view));
 }
 
 /// What the tier counts.

@@ -3,10 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use feature::ServiceRef;
-use offline::{
-    ColumnHash, ContentHash, FileFormat, Manifest, Spine, TrainingSetStream, WrittenColumns, file_sha256,
-    read_file,
-};
+use offline::{ColumnHash, FileFormat, Manifest, Spine, TrainingSetStream, file_sha256, read_file};
 
 use crate::error::ProjectError;
 use crate::project::Project;
@@ -48,18 +45,9 @@ pub(crate) async fn verify(project: &Project, file: &Path) -> Result<TrainingSet
     let options = manifest.options();
     let store = project.offline()?;
     let mut stream = TrainingSetStream::new(&store, &plan, &spine, &options).await?;
-    // A file of the first format was hashed before its columns were made those of the file.
-    let written = match manifest.format {
-        0 | 1 => None,
-        _ => Some(WrittenColumns::of(&file, stream.schema())?),
-    };
-    let schema = written.as_ref().map_or(stream.schema(), WrittenColumns::schema);
-    let mut rebuilt = ContentHash::of_format(schema, manifest.format);
+    let mut rebuilt = manifest.hash_of_built(&file, stream.schema())?;
     while let Some(batch) = stream.next().await? {
-        match &written {
-            Some(written) => rebuilt.add(&written.batch(&batch)?)?,
-            None => rebuilt.add(&batch)?,
-        }
+        rebuilt.add(&batch)?;
     }
     let (columns, rows) = rebuilt.finish();
     differences.extend(compared("what is built again", &columns, &manifest.columns));
@@ -87,7 +75,7 @@ fn differences_in(file: &Path, manifest: &Manifest) -> Result<Vec<String>, Proje
         return Ok(bytes);
     }
     let rows_of_file = read_file(file)?;
-    let mut hash = ContentHash::of_format(&rows_of_file.schema(), manifest.format);
+    let mut hash = manifest.hash_of_stored(&rows_of_file.schema());
     hash.add(&rows_of_file)?;
     let columns = compared("the file", &hash.finish().0, &manifest.columns);
     Ok(if columns.is_empty() { bytes } else { columns })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use feature::oracle::{self, History};
 use feature::{AsOf, Lookup, Micros, Origin, Output, Row, ServicePlan, Status, Value};
 use online::Embedded;
-use read::{FeatureReader, FeatureRequest, Features, Moment, ReadError};
+use read::{FeatureReader, FeatureRequest, Features, Moment, ReadError, RequestError};
 use tempfile::TempDir;
 
 use crate::flights::{self, APPLIED, NOON, at, noon, text};
@@ -191,7 +191,7 @@ fn all_problems_of_a_request_are_named_at_once() {
     let request = vec![column("scale", &[Value::Float64(1.0)]), column("origin", &airports(&["BOS", "SEA"]))];
     let requested = request_of(&["dest_last_dely", "twice", "weather"], entities, request);
     let error = reader.validate(requested, 10_000).unwrap_err();
-    let ReadError::Misfit { problems, .. } = &error else { panic!("{error}") };
+    let RequestError::Misfit { problems, .. } = &error else { panic!("{error}") };
     let expected = [
         "the feature `dest_last_dely` is unknown, did you mean `dest_last_delay`?",
         "the feature `weather` is unknown",

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use feature::{DataType, Given, Micros, Name, Scalar, Value};
+use feature::{DataType, Given, HelpTopic, Micros, Name, Scalar, Value};
 
 use crate::outline::column_type;
 use crate::outline::grouping::Group;
 use crate::outline::legal_name::{legal_name, plain};
+use crate::outline::outline_problem::OutlineProblem;
 use crate::outline::outlined_column::OutlinedColumn;
 use crate::outline::roles::{self, Key, Time, sounds_like_key};
 use crate::outline::sample::Wishes;
@@ -34,19 +35,21 @@ pub(super) fn source(
     now: Micros,
     names: &mut BTreeSet<String>,
     before: &[OutlinedSource],
-) -> Result<OutlinedSource, String> {
+) -> Result<OutlinedSource, OutlineProblem> {
     let path = group.path.clone();
     let name = legal_name(&group.title, "events", names).ok_or_else(|| format!("`{path}` gives no name"))?;
     let (columns, left_out) = columns(&group);
     if columns.iter().all(|column| column.values.is_empty()) {
-        return Err(format!("`{path}` has no row, so nothing is known of its columns: name files with rows"));
+        let what = format!("`{path}` has no row, so nothing is known of its columns: name files with rows");
+        return Err(what.into());
     }
     let times = roles::times(&columns, wishes, now);
     let keys = roles::keys(&columns, &times, wishes);
     let Some(key) = keys.first().and_then(|key| columns.get(key.index)) else {
-        return Err(format!(
-            "no column of `{path}` can say whose a row is (integers or texts that repeat, as `user_id`): name one with --key, or add one"
-        ));
+        let what = format!(
+            "no column of `{path}` can say whose a row is (integers or texts that repeat, as `user_id`)"
+        );
+        return Err(OutlineProblem { what, help: Some(HelpTopic::NameKey) });
     };
     if let Some(wished) = &wishes.time
         && group.has_column(wished)
@@ -55,9 +58,10 @@ pub(super) fn source(
             .and_then(|time| columns.get(time.index))
             .is_none_or(|column| column.stored != *wished)
     {
-        return Err(format!(
+        let what = format!(
             "the column `{wished}` of `{path}` cannot be read as times: write RFC 3339, or seconds, milliseconds, microseconds or nanoseconds since 1970"
-        ));
+        );
+        return Err(what.into());
     }
     let available = times.first().and_then(|event| roles::availability(&times, event, &columns)).cloned();
     let base = base_of(key.name.as_str(), name.as_str());

@@ -26,6 +26,8 @@ pub struct Outline {
     pub at: Option<Micros>,
     /// What was chosen, a sentence each.
     pub choices: Vec<String>,
+    /// Whether a source is static because none of its columns says when a row happened.
+    pub is_without_time: bool,
 }
 
 /// Features of a view that are latest values, at most.
@@ -64,7 +66,16 @@ pub(crate) fn outline(sources: &[OutlinedSource]) -> Outline {
     let (labels, keys) = labels(sources, at);
     // The online store answers no moment before rows that it has, and not all of them were seen.
     let is_whole = sources.iter().all(|source| source.group.files.iter().all(|file| file.is_whole));
-    Outline { definitions: text, labels, service, keys, at: at.filter(|_| is_whole), choices }
+    let is_without_time = sources.iter().any(|source| source.times.is_empty());
+    Outline {
+        definitions: text,
+        labels,
+        service,
+        keys,
+        at: at.filter(|_| is_whole),
+        choices,
+        is_without_time,
+    }
 }
 
 const HEAD: &str = "\
@@ -93,8 +104,7 @@ impl OutlinedSource {
                 format!("event time from `{}`", column.stored)
             }
             (Some(column), Some(time)) => format!("event time from `{}` ({})", column.stored, time.how),
-            _ => "no event time: a static source, whose rows hold from their load on (--time names a column)"
-                .to_owned(),
+            _ => "no event time: a static source, whose rows hold from their load on".to_owned(),
         };
         format!("source `{}` from {files}: entity `{}` by `{key}`, {time}", self.name, self.entity)
     }

@@ -1,6 +1,6 @@
 //! What definitions resolve to.
 
-use feature::{Fold, Origin, ServiceRef};
+use feature::{Fold, HelpTopic, Origin, ServiceRef};
 
 use super::{BASE, base, definitions, plan_of};
 use crate::{Body, Definitions, Kind, Registered, Rollout, reference};
@@ -125,7 +125,7 @@ fn an_unknown_name_proposes_the_nearest() {
     let error = registered.view(&"airport_arival@1".parse().unwrap()).unwrap_err();
     assert!(error.to_string().ends_with("did you mean `airport_arrivals@1`?"), "{error}");
     let error = Registered::default().source(&"landings".parse().unwrap()).unwrap_err();
-    assert!(error.to_string().contains("run `twinstore apply` first"), "{error}");
+    assert_eq!(error.help(), Some(HelpTopic::RegisterDefinitions), "{error}");
 }
 
 #[test]

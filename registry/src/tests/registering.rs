@@ -1,6 +1,6 @@
 //! The registry on disk: applies, revisions, races, and what is refused.
 
-use feature::Micros;
+use feature::{HelpTopic, Micros};
 use tempfile::TempDir;
 
 use super::{BASE, base, definitions, edited, plan_of};
@@ -91,7 +91,8 @@ async fn of_two_applies_on_one_plan_one_wins_and_the_other_is_refused() {
     assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
     let lost = first.err().or(second.err()).unwrap();
     assert!(matches!(lost, RegistryError::Stale), "{lost}");
-    assert_eq!(lost.to_string(), "the registry changed since this plan was made: run plan again");
+    assert_eq!(lost.to_string(), "the registry changed since this plan was made");
+    assert_eq!(lost.help(), Some(HelpTopic::PlanAgain));
     assert_eq!(one.generation().await.unwrap(), 1);
 }
 

@@ -9,6 +9,7 @@ use read::RequestColumn;
 
 use crate::catalog::Services;
 use crate::error::ServeError;
+use crate::request_fault::RequestFault;
 use crate::served::Served;
 
 /// A request as Feast makes it. It does not tell join keys and request columns apart, and may bring
@@ -67,7 +68,7 @@ impl Choice {
             texts.iter().map(|text| Reference::parse(text)).collect::<Result<_, _>>()?;
         let Some(views) = services.views() else {
             let view = references.first().map_or("", |reference| reference.view);
-            return Err(ServeError::unknown_view(view, []));
+            return Err(RequestFault::unknown_view(view, []).into());
         };
         let find = |reference: &Reference<'_>| views.find(reference.view, reference.version);
         let ids: Vec<&VersionId> = references.iter().map(find).collect::<Result<_, _>>()?;
@@ -77,7 +78,7 @@ impl Choice {
         for (reference, id) in references.iter().zip(ids) {
             let output = format!("{id}:{}", reference.feature);
             if reader.reader().output(&output).is_none() {
-                return Err(unknown_feature(reader.plan(), id, reference.feature));
+                return Err(unknown_feature(reader.plan(), id, reference.feature).into());
             }
             let name = if full_names {
                 format!("{}__{}", reference.written, reference.feature)
@@ -115,12 +116,12 @@ fn view_of(plan: &ServicePlan, origin: Origin) -> Option<&VersionId> {
     }
 }
 
-fn unknown_feature(plan: &ServicePlan, view: &VersionId, feature: &str) -> ServeError {
+fn unknown_feature(plan: &ServicePlan, view: &VersionId, feature: &str) -> RequestFault {
     const LONGEST_CHARS: usize = 80;
     let of_view = format!("{view}:");
     let names = plan.outputs.iter().filter_map(|output| output.name.strip_prefix(&of_view));
     let nearest = nearest(feature, names).map(str::to_owned);
-    ServeError::UnknownFeature {
+    RequestFault::UnknownFeature {
         view: view.clone(),
         feature: excerpt(feature, LONGEST_CHARS).into_owned(),
         nearest,
@@ -139,9 +140,9 @@ struct Reference<'a> {
 impl<'a> Reference<'a> {
     /// `view:feature`, `view@2:feature`, and as Feast writes versions `view@v2:feature` and
     /// `view@latest:feature`.
-    fn parse(text: &'a str) -> Result<Self, ServeError> {
+    fn parse(text: &'a str) -> Result<Self, RequestFault> {
         const LONGEST_CHARS: usize = 80;
-        let not_one = || ServeError::NotAReference(excerpt(text, LONGEST_CHARS).into_owned());
+        let not_one = || RequestFault::NotAReference(excerpt(text, LONGEST_CHARS).into_owned());
         let (written, feature) = text.split_once(':').ok_or_else(not_one)?;
         let (view, version) = view_and_version(written).ok_or_else(not_one)?;
         Ok(Self { written, view, version, feature })
@@ -175,7 +176,7 @@ mod tests {
         assert_eq!(parsed("weather@v2:temp"), ("weather", Some(2), "temp"));
         assert_eq!(parsed("weather@latest:temp"), ("weather", None, "temp"));
         for wrong in ["weather", "weather@two:temp", "weather@:temp"] {
-            let error = Reference::parse(wrong).err().unwrap().sentence();
+            let error = ServeError::from(Reference::parse(wrong).err().unwrap()).sentence();
             assert!(error.contains("write it as `view:feature`"), "{error}");
         }
     }

@@ -21,6 +21,7 @@ use crate::call::Call;
 use crate::error::ServeError;
 use crate::grpc::{to_status, waits, with_metadata};
 use crate::metrics::{Protocol, Stage};
+use crate::request_fault::RequestFault;
 use crate::serving::Serving;
 
 /// Feast's service on top of what all protocols share.
@@ -61,7 +62,7 @@ impl<R: Reader> FeastMethods<R> {
             Some(Kind::Features(list)) if !list.val.is_empty() => Selection::Features(list.val),
             _ => {
                 let needed = "it names neither `features` nor a `feature_service`".to_owned();
-                return Err(ServeError::Malformed(needed));
+                return Err(RequestFault::Malformed(needed).into());
             }
         };
         let columns = request.entities.into_iter().chain(request.request_context);

@@ -16,9 +16,9 @@ use super::json::{AnswerBody, FeastJson};
 use super::refusal::Refusal;
 use super::{FeastRequest, Selection, answer, write};
 use crate::call::Call;
-use crate::error::ServeError;
 use crate::http::{Columns, HttpState, json, with_headers};
 use crate::metrics::Stage;
+use crate::request_fault::RequestFault;
 
 /// Feast's routes.
 pub(crate) fn routes<R: Reader + 'static>() -> Router<Arc<HttpState<R>>> {
@@ -48,7 +48,7 @@ async fn respond<R: Reader>(
         (None, Some(features)) if !features.is_empty() => Selection::Features(features),
         (None, _) => {
             let needed = "it names neither `features` nor a `feature_service`".to_owned();
-            return Err(ServeError::Malformed(needed).into());
+            return Err(RequestFault::Malformed(needed).into());
         }
     };
     let columns = body.entities.0.into_iter().map(|(name, values)| (name, FeastJson(values))).collect();
@@ -61,7 +61,7 @@ async fn respond<R: Reader>(
 }
 
 async fn load() -> Response {
-    Refusal::from(ServeError::NotHere("loading history as Feast's clients ask for it")).into_response()
+    Refusal::from(RequestFault::NotHere("loading history as Feast's clients ask for it")).into_response()
 }
 
 /// The body of a request; what else Feast's clients send is passed over.

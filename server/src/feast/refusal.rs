@@ -4,11 +4,13 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use feature::excerpt;
-use read::ReadError;
+use read::RequestError;
 use serde_json::{Value as Json, json};
 
-use crate::error::{Code, ServeError};
+use crate::code::Code;
+use crate::error::ServeError;
 use crate::http::{json as json_response, status as http_status};
+use crate::request_fault::RequestFault;
 
 /// Why a request of a Feast client is not answered.
 pub(crate) enum Refusal {
@@ -23,6 +25,12 @@ pub(crate) enum Refusal {
 impl From<ServeError> for Refusal {
     fn from(error: ServeError) -> Self {
         Refusal::Refused(error)
+    }
+}
+
+impl From<RequestFault> for Refusal {
+    fn from(fault: RequestFault) -> Self {
+        Refusal::Refused(fault.into())
     }
 }
 
@@ -78,12 +86,15 @@ fn raised(status: StatusCode, class: &str, message: &str) -> Response {
 
 /// The class of `feast.errors` that Feast's client raises.
 fn class(error: &ServeError) -> &'static str {
-    match error {
-        ServeError::UnknownView { view, .. } if view.contains('@') => "FeatureViewVersionNotFound",
-        ServeError::UnknownView { .. } => "FeatureViewNotFoundException",
-        ServeError::UnknownFeature { .. } => "FeastObjectNotFoundException",
-        ServeError::UnknownService { .. } | ServeError::Retired { .. } => "FeatureServiceNotFoundException",
-        ServeError::Collision(_) => "FeatureNameCollisionError",
+    let ServeError::Request(fault) = error else { return "FeastError" };
+    match fault {
+        RequestFault::UnknownView { view, .. } if view.contains('@') => "FeatureViewVersionNotFound",
+        RequestFault::UnknownView { .. } => "FeatureViewNotFoundException",
+        RequestFault::UnknownFeature { .. } => "FeastObjectNotFoundException",
+        RequestFault::UnknownService { .. } | RequestFault::Retired { .. } => {
+            "FeatureServiceNotFoundException"
+        }
+        RequestFault::Collision(_) => "FeatureNameCollisionError",
         _ => "FeastError",
     }
 }
@@ -91,9 +102,10 @@ fn class(error: &ServeError) -> &'static str {
 /// What, where and what to do; a read of views has no service that could be looked up.
 pub(crate) fn sentence(error: &ServeError) -> String {
     match error {
-        ServeError::Read(ReadError::Misfit { problems, .. }) | ServeError::MisfitRows { problems, .. } => {
-            problems.join("; ")
-        }
+        ServeError::Request(
+            RequestFault::Read(RequestError::Misfit { problems, .. })
+            | RequestFault::MisfitRows { problems, .. },
+        ) => problems.join("; "),
         error => error.sentence(),
     }
 }

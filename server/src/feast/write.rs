@@ -19,6 +19,7 @@ use super::refusal::Refusal;
 use crate::error::ServeError;
 use crate::http::{Columns, HttpState, json as json_response};
 use crate::push::{self, PushOptions, PushSource, PushView, Table, Wait};
+use crate::request_fault::RequestFault;
 
 /// The column of the event time, as Feast's client calls it whatever it is called in the source.
 const EVENT_TIMESTAMP: &str = "event_timestamp";
@@ -49,7 +50,7 @@ pub(super) async fn push<R: Reader + 'static>(
             return Err(no_destination(&to));
         }
         let name = &body.push_source_name;
-        if let Err(ServeError::UnknownSource { source_name, .. }) =
+        if let Err(ServeError::Request(RequestFault::UnknownSource { source_name, .. })) =
             state.serving.catalog().services().source(name)
         {
             let message = format!("Unable to find push source '{source_name}'.");
@@ -75,7 +76,7 @@ pub(super) async fn write_to_online_store<R: Reader + 'static>(
         let body: WriteBody = parsed(&state, call, request, &["feature_view_name", "df"]).await?;
         let id = view(&state, &body.feature_view_name)?;
         let Some(source) = state.serving.catalog().services().source_of(&id) else {
-            return Err(ServeError::NotHere("writing to an on-demand view").into());
+            return Err(RequestFault::NotHere("writing to an on-demand view").into());
         };
         let name = source.name.to_string();
         let options = PushOptions { source: &name, wait: Wait::Online, is_whole: true, view: Some(&id) };
@@ -128,7 +129,7 @@ fn table(source: &PushSource, view: Option<&VersionId>, df: Columns) -> Result<T
     if problems.is_empty() {
         Table::of_columns(source, columns)
     } else {
-        Err(ServeError::misfit_rows(&source.name, problems))
+        Err(RequestFault::misfit_rows(&source.name, problems).into())
     }
 }
 

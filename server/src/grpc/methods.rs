@@ -14,6 +14,7 @@ use super::status::{to_status, waits};
 use crate::call::Call;
 use crate::error::ServeError;
 use crate::metrics::Protocol;
+use crate::request_fault::RequestFault;
 use crate::serving::{ServiceRequest, Serving};
 
 /// The methods, on top of what all protocols share.
@@ -45,7 +46,7 @@ impl<R: Reader> GrpcMethods<R> {
     async fn answer(&self, call: &Call, request: FeaturesRequest) -> Result<ReadResult, ServeError> {
         let FeaturesRequest { service, features, entities, request, at_us, trained_on } = request;
         let at = at_us.map(Micros::new).transpose();
-        let at = at.map_err(|error| ServeError::Malformed(format!("`at_us`: {error}")))?;
+        let at = at.map_err(|error| RequestFault::Malformed(format!("`at_us`: {error}")))?;
         let (entities, request) = (NamedColumn::pairs(entities), NamedColumn::pairs(request));
         let request = FeatureRequest { features, entities, request };
         self.0.features(call, ServiceRequest { service, request, at, trained_on }).await

@@ -7,7 +7,8 @@ use tonic::metadata::MetadataMap;
 use tonic::{Response, Status};
 
 use crate::call::Call;
-use crate::error::{Code, ServeError};
+use crate::code::Code;
+use crate::error::ServeError;
 
 /// How long the caller waits, where it says so: a little less than that, so that the refusal arrives
 /// before it has left.

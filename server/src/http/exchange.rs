@@ -17,9 +17,11 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout_at;
 
 use crate::call::Call;
-use crate::error::{Code, ServeError};
+use crate::code::Code;
+use crate::error::ServeError;
 use crate::limits::Limits;
 use crate::metrics::{Protocol, Stage};
+use crate::request_fault::RequestFault;
 use crate::serving::Serving;
 
 /// The header that says how many milliseconds the caller waits.
@@ -52,7 +54,7 @@ pub(super) async fn parsed<B: DeserializeOwned>(
     limits: &Limits,
     call: &Call,
     request: Request,
-    malformed: fn(String) -> ServeError,
+    malformed: fn(String) -> RequestFault,
 ) -> Result<B, ServeError> {
     const LONGEST_CHARS: usize = 240;
     let body = body(limits, call, request).await?;
@@ -67,21 +69,23 @@ pub(crate) fn waits(headers: &HeaderMap) -> Result<Option<Duration>, ServeError>
     let Some(text) = headers.get(TIMEOUT) else { return Ok(None) };
     let millis = text.to_str().ok().and_then(|text| text.trim().parse().ok());
     millis.map(Duration::from_millis).map(Some).ok_or_else(|| {
-        ServeError::Malformed(format!("the header `{TIMEOUT}` is not a number of milliseconds"))
+        RequestFault::Malformed(format!("the header `{TIMEOUT}` is not a number of milliseconds")).into()
     })
 }
 
 /// The body of a request, as far as its caller waits for it.
 pub(crate) async fn body(limits: &Limits, call: &Call, request: Request) -> Result<Bytes, ServeError> {
     let body = timeout_at(call.deadline(), Bytes::from_request(request, &())).await;
-    body.map_err(|_| ServeError::Malformed("its body did not arrive in time".to_owned()))?.map_err(
-        |rejection| match rejection {
+    let body = body.map_err(|_| RequestFault::Malformed("its body did not arrive in time".to_owned()))?;
+    body.map_err(|rejection| {
+        let fault = match rejection {
             BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
-                ServeError::TooManyBytes { limit: limits.max_request_bytes }
+                RequestFault::TooManyBytes { limit: limits.max_request_bytes }
             }
-            rejection => ServeError::Malformed(rejection.body_text()),
-        },
-    )
+            rejection => RequestFault::Malformed(rejection.body_text()),
+        };
+        fault.into()
+    })
 }
 
 /// Columns of values by name; a name that is given twice is refused.

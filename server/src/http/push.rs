@@ -15,6 +15,7 @@ use crate::call::Call;
 use crate::error::ServeError;
 use crate::metrics::Stage;
 use crate::push::{self, PushOptions, PushSource, Pushed, RefusedRow, Table, Wait};
+use crate::request_fault::RequestFault;
 use crate::serving::Serving;
 
 pub(super) async fn push<R: Reader + 'static>(
@@ -29,7 +30,7 @@ async fn answer<R: Reader>(
     call: &Call,
     request: Request,
 ) -> Result<Response, ServeError> {
-    let body: Body = parsed(serving.limits(), call, request, ServeError::MalformedPush).await?;
+    let body: Body = parsed(serving.limits(), call, request, RequestFault::MalformedPush).await?;
     let wait = match body.wait {
         Some(WaitFor::Online) => Wait::Online,
         None => Wait::Durable,

@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 use super::refused_row::RefusedRow;
 use super::sink::PushSource;
 use crate::error::ServeError;
+use crate::request_fault::RequestFault;
 
 /// What is said of a row at most: of so many of its columns, and of each so many characters.
 const MOST_COLUMNS: usize = 20;
@@ -69,7 +70,7 @@ impl Table {
             }
         }
         if !problems.is_empty() {
-            return Err(ServeError::misfit_rows(&source.name, problems));
+            return Err(RequestFault::misfit_rows(&source.name, problems).into());
         }
         let cell = |row, field: &Field, array: &Option<arrow::array::ArrayRef>| {
             array.as_ref().map_or(Value::Null, |array| transform::value_at(array, row, field.data_type))

@@ -2,14 +2,17 @@
 //! is left: every row of every source is in the log once, the online store is the fold of the log, training sets
 //! are what their manifests say, and nothing is left over.
 
+mod actor;
 mod command;
 mod findings;
 mod project;
+mod scene;
 mod script;
 mod sources;
 
 pub use command::{Ended, Running};
 pub use findings::Findings;
 pub use project::{BatchProject, Stores};
-pub use script::{Counts, Scene, trial};
+pub use scene::{Counts, Scene};
+pub use script::trial;
 pub use sources::Sources;

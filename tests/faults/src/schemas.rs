@@ -9,6 +9,7 @@ use std::thread;
 
 use feature::Micros;
 use serde_json::{Value as Json, json};
+use test_support::{varint, zigzag};
 
 /// Who may ask: `someone` and the password `p@ss`, as base64.
 const LOGIN: &str = "authorization: basic c29tZW9uZTpwQHNz";
@@ -223,24 +224,23 @@ const PROTOBUF: &str = r#"
 
 fn avro(index: usize, click: &(i64, Micros, u64, f64, &'static str)) -> Vec<u8> {
     let (id, at, visitor, amount, page) = click;
-    let long = |value: i64| varint(((value << 1) ^ (value >> 63)) as u64);
-    let text = |text: &str| [long(text.len() as i64), text.as_bytes().to_vec()].concat();
+    let text = |text: &str| [zigzag(text.len() as i64), text.as_bytes().to_vec()].concat();
     match index {
         0 => [
-            long(*id),
-            long(at.get()),
-            long(*visitor as i64),
-            long(1),
+            zigzag(*id),
+            zigzag(at.get()),
+            zigzag(*visitor as i64),
+            zigzag(1),
             amount.to_le_bytes().to_vec(),
             text(page),
         ]
         .concat(),
         _ => {
             let symbol = ["home", "cart", "pay", "help"].iter().position(|other| other == page).unwrap();
-            let tags = [long(1), text("a"), text("b"), long(0)].concat();
+            let tags = [zigzag(1), text("a"), text("b"), zigzag(0)].concat();
             let at = text(&at.to_string());
             let amount = amount.to_le_bytes().to_vec();
-            [long(symbol as i64), tags, amount, long(*visitor as i64), at, long(*id)].concat()
+            [zigzag(symbol as i64), tags, amount, zigzag(*visitor as i64), at, zigzag(*id)].concat()
         }
     }
 }
@@ -263,14 +263,4 @@ fn protobuf(click: &(i64, Micros, u64, f64, &'static str)) -> Vec<u8> {
         page.as_bytes().to_vec(),
     ]
     .concat()
-}
-
-fn varint(mut value: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while value >= 0x80 {
-        bytes.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    bytes.push(value as u8);
-    bytes
 }

@@ -34,7 +34,7 @@ const CRATES: [(&str, &[&str]); 26] = [
         ],
     ),
     ("cli", &["feature", "project"]),
-    ("tests", &["online"]),
+    ("tests", &["materializer", "online"]),
     ("test-support", &[]),
     ("tests/faults", &["feature", "registry", "offline", "online", "project", "test-support"]),
     ("examples/replay", &["feature"]),

@@ -38,6 +38,9 @@ pub async fn init(dir: &Path, args: &InitArgs) -> Result<(), Failure> {
     write(dir, &written)?;
     println!();
     outline.choices.iter().for_each(|choice| println!("{choice}"));
+    if outline.is_without_time {
+        println!("--time names a column of times, where a static source has one");
+    }
     let service = &outline.service;
     let keys: Vec<String> =
         outline.keys.iter().map(|(name, value)| shell(&format!("{name}={value}"))).collect();

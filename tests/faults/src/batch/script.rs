@@ -9,90 +9,19 @@ use std::time::{Duration, Instant};
 use feature::Micros;
 use feature::oracle::Numbers;
 
+use super::actor::{Actor, SILENCE};
 use super::command::Running;
 use super::findings::{Findings, files};
 use super::project::{BatchProject, Stores};
+use super::scene::{Counts, Scene};
 use super::sources::{Sources, USERS};
 use crate::redis::Redis;
 use crate::topic::now;
 
-/// Points of loads, of compactions, of rebuilds and of training sets.
-const LOAD_POINTS: [&str; 9] = [
-    "hashed",
-    "read",
-    "turn-taken",
-    "refused",
-    "half-online",
-    "online",
-    "file-written",
-    "committed",
-    "settled",
-];
-const COMPACTION_POINTS: [&str; 3] = ["compaction-read", "file-written", "committed"];
-const REBUILD_POINTS: [&str; 3] = ["turn-taken", "rebuilding", "committed"];
-const TRAINING_POINTS: [&str; 4] = ["training-begun", "training-written", "manifest-removed", "data-named"];
-
 /// How often what failed is repeated.
 const REPEATS: usize = 6;
-/// For how long a process may be held up by one that is stopped before it says so.
-const SILENCE: Duration = Duration::from_secs(6);
 /// How long a trial may take.
 const BOUND: Duration = Duration::from_secs(120);
-
-/// What a trial is about, beside what is done to its processes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Scene {
-    /// Commands beside each other.
-    Beside,
-    /// Source files are replaced meanwhile.
-    Replaced,
-    /// The disk is full for a while.
-    FullDisk,
-    /// Two projects share a Redis.
-    SharedRedis,
-    /// The project's folder is copied meanwhile, and the copy is used.
-    Copied,
-}
-
-/// How much was done.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Counts {
-    /// Processes that were started to run beside each other.
-    pub processes: u64,
-    /// Those that were killed, or ended themselves at a point.
-    pub kills: u64,
-    /// Those that were stopped and went on.
-    pub stops: u64,
-    /// Those that were terminated.
-    pub terminated: u64,
-}
-
-impl Counts {
-    /// Adds what another trial did.
-    pub fn add(&mut self, other: Self) {
-        self.processes += other.processes;
-        self.kills += other.kills;
-        self.stops += other.stops;
-        self.terminated += other.terminated;
-    }
-}
-
-impl Scene {
-    /// Every scene.
-    pub const ALL: [Scene; 5] =
-        [Scene::Beside, Scene::Replaced, Scene::FullDisk, Scene::SharedRedis, Scene::Copied];
-
-    /// What reports call it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Scene::Beside => "beside each other",
-            Scene::Replaced => "files replaced",
-            Scene::FullDisk => "disk full",
-            Scene::SharedRedis => "two projects, one redis",
-            Scene::Copied => "project copied",
-        }
-    }
-}
 
 /// A project with its sources and what is run in it.
 struct SceneProject {
@@ -101,20 +30,6 @@ struct SceneProject {
     actors: Vec<Actor>,
     /// Where a running server takes pushes.
     http: Option<String>,
-}
-
-/// One process, and what is done to it.
-struct Actor {
-    words: String,
-    start_ms: u64,
-    point: Option<(String, bool)>,
-    /// When it gets a signal from outside, counted from its start.
-    signal: Option<(u64, &'static str)>,
-    wake_after: Duration,
-    running: Option<Running>,
-    began: Option<Instant>,
-    stopped_since: Option<Instant>,
-    is_silent: bool,
 }
 
 /// Runs the trial of a seed. Gives what is wrong afterwards, and how much was done.
@@ -439,89 +354,3 @@ impl SceneProject {
 }
 
 const TRAINING: &str = "training-set --service all --spine spine.csv --time t --out";
-
-impl Actor {
-    fn draw(words: String, numbers: &mut Numbers) -> Self {
-        let points: &[&str] = match words.split(' ').next() {
-            Some("materialize" | "backfill") => &LOAD_POINTS,
-            Some("offline") => &COMPACTION_POINTS,
-            Some("online") => &REBUILD_POINTS,
-            Some("training-set") => &TRAINING_POINTS,
-            _ => &[],
-        };
-        let (mut point, mut signal) = (None, None);
-        let name = numbers.pick(points);
-        let pass = 1 + numbers.below(3);
-        let after = numbers.below(400);
-        match numbers.below(10) {
-            0 | 1 => point = name.map(|name| (format!("{name}:{pass}"), false)),
-            2 | 3 => point = name.map(|name| (format!("{name}:{pass}"), true)),
-            4 => signal = Some((after, "KILL")),
-            5 => signal = Some((after, "STOP")),
-            6 => signal = Some((after, "TERM")),
-            _ => {}
-        }
-        let wake_ms = if numbers.once_in(12) { 9_000 } else { 50 + numbers.below(1_000) };
-        Self {
-            words,
-            start_ms: numbers.below(300),
-            point,
-            signal,
-            wake_after: Duration::from_millis(wake_ms),
-            running: None,
-            began: None,
-            stopped_since: None,
-            is_silent: false,
-        }
-    }
-
-    fn has_ended(&mut self) -> bool {
-        self.began.is_some() && self.running.as_mut().is_none_or(Running::has_ended)
-    }
-
-    /// Sends the signal that is due.
-    fn strike(&mut self, counts: &mut Counts) {
-        let (Some(running), Some(began)) = (&mut self.running, self.began) else { return };
-        let is_due = |(after, _): &mut (u64, &str)| began.elapsed() >= Duration::from_millis(*after);
-        if let Some((_, name)) = self.signal.take_if(is_due)
-            && !running.has_ended()
-        {
-            running.signal(name);
-            counts.terminated += u64::from(name == "TERM");
-        }
-    }
-
-    /// Wakes a process that was stopped for long enough.
-    fn wake(&mut self, counts: &mut Counts) {
-        let Some(running) = &mut self.running else { return };
-        if !running.is_stopped() {
-            self.stopped_since = None;
-            return;
-        }
-        let since = *self.stopped_since.get_or_insert_with(Instant::now);
-        if since.elapsed() >= self.wake_after {
-            running.signal("CONT");
-            counts.stops += 1;
-        }
-    }
-
-    fn end_server(&mut self) {
-        let Some(running) = &mut self.running else { return };
-        let serves = running.stderr().contains(" and HTTP ");
-        if serves && !running.is_struck && !running.is_stopped() {
-            running.is_struck = true;
-            running.signal("TERM");
-        }
-    }
-
-    /// What a process says that does nothing for long, unless it says for whom it waits.
-    fn silent(&mut self) -> Option<String> {
-        if self.is_silent || self.words == "serve" || self.has_ended() {
-            return None;
-        }
-        let running = self.running.as_mut()?;
-        let idle = running.idle_for();
-        self.is_silent = idle > SILENCE && !running.stderr().contains("process ");
-        self.is_silent.then(|| running.shown())
-    }
-}
