@@ -1,6 +1,6 @@
 //! History: batch sources, which of their rows are new, and the load that brings those into both stores.
 //!
-//! `batch_source.rs` is what a source has to offer; `parquet.rs`, `csv.rs`, `json.rs` and `delta.rs` are the
+//! `batch_source.rs` is what a source has to offer; `parquet.rs`, `csv.rs`, `json.rs`, `delta.rs` and `derived.rs` are the
 //! sources, and `contract.rs` is the suite that all of them pass. `load.rs` is a load from its beginning to its end.
 
 mod batch_source;
@@ -11,6 +11,9 @@ mod contract;
 mod csv;
 mod delta;
 mod delta_rewrites;
+mod derived;
+#[cfg(test)]
+mod derived_contract;
 mod event_range;
 mod file_content;
 mod file_listing;

@@ -53,7 +53,7 @@ pub use history::{
     ColumnKind, EventRange, FileRead, Heads, LoadReport, Misfit, Surveyed, SurveyedColumn, heads,
     source_paths, survey,
 };
-pub use materializer::{Materializer, Target};
+pub use materializer::{Input, Materializer, Target};
 pub use rows::record::Record;
 pub use schema_registry::SchemaRegistry;
 pub use stream::{

@@ -1,5 +1,6 @@
 //! The contract of batch sources, as one suite that runs against all of them: the same rows, written in each format,
-//! are read alike. A new kind of source adds its case to `CASES`.
+//! are read alike. A new kind of source adds its case to `CASES`. The rows of another view lie in no file of their own: what
+//! of the contract holds for them too is in `derived_contract.rs`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -17,7 +18,7 @@ use super::source_rows::SourceRows;
 use crate::error::MaterializerError;
 
 /// A row of the suite: an id, a name and an amount, each of which may be null.
-type Row = (Option<i64>, Option<&'static str>, Option<f64>);
+pub(super) type Row = (Option<i64>, Option<&'static str>, Option<f64>);
 
 /// One kind of source.
 struct Case {
@@ -37,7 +38,7 @@ const CASES: [Case; 4] = [
     Case { name: "delta", path: "table", write: delta, is_damaged_when_cut: true },
 ];
 
-const ROWS: [Row; 5] = [
+pub(super) const ROWS: [Row; 5] = [
     (Some(1), Some("a"), Some(0.5)),
     (Some(2), None, Some(-1.0)),
     (Some(3), Some("c, \"d\"\ne"), None),
@@ -114,7 +115,7 @@ fn view() -> VersionId {
 }
 
 /// The columns of the suite: `amount` is called `value` in files, `day` comes from the folder.
-fn columns() -> Vec<Field> {
+pub(super) fn columns() -> Vec<Field> {
     vec![field("id", "int64"), field("name", "string"), field("amount", "float64"), field("day", "int32")]
 }
 
@@ -168,7 +169,7 @@ impl Opened {
 }
 
 /// The values of all rows, in their order.
-fn values(read: &[SourceRows], columns: &[Field]) -> Vec<Vec<Value>> {
+pub(super) fn values(read: &[SourceRows], columns: &[Field]) -> Vec<Vec<Value>> {
     let row = |rows: &SourceRows, row: usize| {
         let column = |(index, field): (usize, &Field)| {
             transform::value_at(rows.batch.column(index).as_ref(), row, field.data_type)
@@ -178,7 +179,7 @@ fn values(read: &[SourceRows], columns: &[Field]) -> Vec<Vec<Value>> {
     read.iter().flat_map(|rows| (0..rows.batch.num_rows()).map(move |index| row(rows, index))).collect()
 }
 
-fn expected(rows: &[Row]) -> Vec<Vec<Value>> {
+pub(super) fn expected(rows: &[Row]) -> Vec<Vec<Value>> {
     let row = |(id, name, value): &Row| {
         vec![
             id.map_or(Value::Null, Value::Int64),
