@@ -282,6 +282,37 @@ fn an_input_is_used_and_kept_while_something_is_derived_from_it() {
     assert!(load["table_version"].as_u64().is_some(), "{load}");
 }
 
+#[test]
+fn versions_of_a_derived_view_are_compared_cut_over_and_retired() {
+    let project = Project::sample();
+    project.write("features/busy.yaml", DERIVED);
+    let second = DERIVED
+        .replace("version: 1", "version: 2")
+        .replace("max(arrivals_1d), window: 3d", "max(arrivals_1d), window: 2d");
+    let second = second
+        .replace("busy_airports@1", "busy_airports@2")
+        .replace("visiting_aircraft@1", "visiting_aircraft@2");
+    project.write("features/busy_2.yaml", second);
+    project.write("twinstore.toml", "lineage.url = \"events.jsonl\"\n");
+    project.ok("apply");
+    project.ok("backfill airport_arrivals aircraft_last_flight busy_airports@1 visiting_aircraft@1");
+    says(
+        &project.refused("cutover busy@2"),
+        &["busy_airports@2 has no row in its log", "`twinstore backfill busy_airports@2`", "never compared"],
+    );
+    project.ok("backfill busy_airports@2 visiting_aircraft@2");
+    says(&project.ok("parity busy@1 busy@2"), &["peak_3d", "rows drawn from the log of busy_airports@1"]);
+    let events = project.read("events.jsonl");
+    let derived: Vec<Value> = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let derived = derived.iter().find(|event| event["job"]["name"] == "backfill.busy_airports@2").unwrap();
+    says(derived["inputs"][0]["name"].as_str().unwrap(), &[INPUT]);
+    project.ok("cutover busy@2 --reason shorter");
+    says(&project.refused("retire busy_airports@1"), &["busy@1"]);
+    project.ok("retire busy@1 --reason replaced");
+    says(&project.ok("retire busy_airports@1 --reason replaced"), &["are freed"]);
+    says(&project.refused("retire airport_arrivals@1"), &["busy_airports@2"]);
+}
+
 const CLICKS: &str = "kind: entity
 name: visitor
 keys: {visitor: int64}
