@@ -21,6 +21,7 @@ mod aggregate;
 mod answer;
 mod bytes;
 mod canary;
+mod derived;
 mod exact;
 mod expected_change;
 mod given;
@@ -37,6 +38,7 @@ mod time_error;
 mod time_text;
 mod value;
 mod view;
+mod view_source;
 mod window;
 
 pub use advice::{Advice, HelpTopic};
@@ -64,4 +66,5 @@ pub use view::{
     About, Batch, BatchFormat, Column, Computed, Expectation, Feature, Fold, Freshness, OnDemandView,
     Retention, Source, SourceTime, StoredColumn, Stream, StreamFormat, Take, View,
 };
+pub use view_source::ViewSource;
 pub use window::{Window, WindowError};

@@ -12,6 +12,7 @@ use crate::name::{Name, VersionId};
 use crate::row::Provenance;
 use crate::time::{Micros, Span};
 use crate::value::{DataType, Field, Value};
+use crate::view_source::ViewSource;
 use crate::window::Window;
 
 /// Where rows come from, and what their columns and times are.
@@ -188,7 +189,7 @@ pub enum StreamFormat {
     Protobuf,
 }
 
-/// One version of a feature view: the folds over one source for one entity.
+/// One version of a feature view: the folds over one source, or over the rows of one other view, for one entity.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct View {
     /// Its name and version.
@@ -197,8 +198,8 @@ pub struct View {
     pub entity: Name,
     /// The entity's join keys and their types, in the entity's order.
     pub keys: Vec<Field>,
-    /// The source that it reads.
-    pub source: Name,
+    /// Where its rows come from.
+    pub source: ViewSource,
     /// For each join key the SQL expression that gives it from a row of the source.
     pub key_expressions: Vec<String>,
     /// Which rows of the source it takes; `None` means all.
@@ -232,7 +233,7 @@ impl View {
             id,
             entity,
             keys,
-            source,
+            source: ViewSource::Named(source),
             filter: None,
             columns: Vec::new(),
             features: Vec::new(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use std::path::Path;
 
-use feature::{Advice, HelpTopic, Micros, Span, VersionId};
+use feature::{Advice, HelpTopic, Micros, Span, VersionId, counted};
 use offline::OfflineError;
 use online::OnlineError;
 use thiserror::Error;
@@ -127,6 +127,39 @@ pub enum MaterializerError {
     RangeOfStatic {
         /// The view.
         view: VersionId,
+    },
+    /// A range of times over a derived view, whose features depend on all rows before.
+    #[error(
+        "{view} is derived from {input}, all rows of which are taken together: leave out --from and --to"
+    )]
+    RangeOfDerived {
+        /// The view.
+        view: VersionId,
+        /// The view whose rows it reads.
+        input: VersionId,
+    },
+    /// A derived view whose input has no rows yet, or not all of its history.
+    #[error("{view} is derived from {input}, whose history was never loaded as a whole")]
+    InputNeverLoaded {
+        /// The view.
+        view: VersionId,
+        /// The view whose rows it reads.
+        input: VersionId,
+    },
+    /// History that was added to an input after rows were derived which it would change.
+    #[error(
+        "{view} is derived from {input}, which was backfilled with {} since, the first of them visible from {first} on: features that were derived before would be others now, so define {}@{} and backfill that",
+        counted(*.rows, "row"), .view.name, .view.version + 1
+    )]
+    HistoryOfInput {
+        /// The view.
+        view: VersionId,
+        /// The view whose rows it reads.
+        input: VersionId,
+        /// How many rows.
+        rows: u64,
+        /// From when on the first of them is visible.
+        first: Micros,
     },
     /// A source without a stream.
     #[error("the source `{source_name}` of {view} has no `stream`: there is nothing to follow")]
@@ -327,6 +360,9 @@ impl MaterializerError {
             | Self::NeverBackfilled { .. }
             | Self::History { .. }
             | Self::RangeOfStatic { .. }
+            | Self::RangeOfDerived { .. }
+            | Self::InputNeverLoaded { .. }
+            | Self::HistoryOfInput { .. }
             | Self::NoStream { .. }
             | Self::StreamSchema { .. }
             | Self::SchemaRegistryRefused { .. }
@@ -367,6 +403,7 @@ impl MaterializerError {
             Self::NeverBackfilled { view } | Self::History { view, .. } => {
                 Some(HelpTopic::Backfill(view.clone()))
             }
+            Self::InputNeverLoaded { input, .. } => Some(HelpTopic::Backfill(input.clone())),
             _ => None,
         }
     }

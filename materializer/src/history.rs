@@ -1,7 +1,8 @@
 //! History: batch sources, which of their rows are new, and the load that brings those into both stores.
 //!
-//! `batch_source.rs` is what a source has to offer; `parquet.rs`, `csv.rs`, `json.rs` and `delta.rs` are the
-//! sources, and `contract.rs` is the suite that all of them pass, exported as `contract_tests!`. `load.rs` is a load from its beginning to its end.
+//! `batch_source.rs` is what a source has to offer; `parquet.rs`, `csv.rs`, `json.rs`, `delta.rs` and `derived.rs` are
+//! the sources, and `contract.rs` is the suite that all of them pass, exported as `contract_tests!`. `load.rs` is a load
+//! from its beginning to its end.
 
 mod batch_source;
 mod chunk;
@@ -11,6 +12,9 @@ pub mod contract;
 mod csv;
 mod delta;
 mod delta_rewrites;
+mod derived;
+#[cfg(test)]
+mod derived_contract;
 mod event_range;
 mod file_content;
 mod file_listing;

@@ -56,7 +56,7 @@ pub use history::{
     SourceFile, SourceFiles, SourceRows, Surveyed, SurveyedColumn, TableVersions, UnreadableRow, heads,
     source_paths, survey,
 };
-pub use materializer::{Materializer, Target};
+pub use materializer::{Input, Materializer, Target};
 pub use rows::record::Record;
 pub use schema_registry::SchemaRegistry;
 pub use stream::{

@@ -26,12 +26,21 @@ pub(crate) const TURN_SETTLED: &str = "loads-settled";
 /// The event time from which the stream counts, in microseconds.
 pub(crate) const STREAM_START: &str = "stream-from";
 
+/// Of a derived view: the version of its input's log that a load is taking, and one; 0 once it ended.
+pub(crate) const DERIVING: &str = "deriving";
+/// Of a derived view: the moment up to which all rows of its input are taken, in microseconds.
+pub(crate) const DERIVED_UNTIL: &str = "derived-until";
+/// Of a derived view: from when on the newest row that was taken was visible, in microseconds.
+pub(crate) const DERIVED_NEWEST: &str = "derived-newest";
+/// Of a derived view: how many rows of its input were not visible yet when the others were taken.
+pub(crate) const DERIVED_WAITING: &str = "derived-waiting";
+
 /// The keys that every load moves: a decision that depends on the history in the log reads them.
 pub(crate) const HISTORY_READS: [&str; 2] = [FILE_NUMBERS, FIRST_LOAD];
 
 /// The keys on which a load is decided: if another writer moves one of them before a commit, the commit is a
 /// conflict and the load is decided again.
-pub(crate) const LOAD_READS: [&str; 8] = [
+pub(crate) const LOAD_READS: [&str; 12] = [
     FILE_NUMBERS,
     FIRST_LOAD,
     TABLE_VERSION,
@@ -40,6 +49,10 @@ pub(crate) const LOAD_READS: [&str; 8] = [
     TURN_TAKEN,
     TURN_SETTLED,
     STREAM_START,
+    DERIVING,
+    DERIVED_UNTIL,
+    DERIVED_NEWEST,
+    DERIVED_WAITING,
 ];
 
 /// The number of a file.
@@ -142,6 +155,10 @@ mod tests {
             TURN_TAKEN,
             TURN_SETTLED,
             STREAM_START,
+            DERIVING,
+            DERIVED_UNTIL,
+            DERIVED_NEWEST,
+            DERIVED_WAITING,
         ];
         let stored = [
             "first-load",
@@ -152,6 +169,10 @@ mod tests {
             "loads",
             "loads-settled",
             "stream-from",
+            "deriving",
+            "derived-until",
+            "derived-newest",
+            "derived-waiting",
         ];
         assert_eq!(constants, stored);
         let of_names = [file_number, file_content, file_identity].map(|key| key("d=1/a.csv"));

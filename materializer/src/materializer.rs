@@ -27,11 +27,22 @@ pub struct Materializer<W> {
     pub first_use: FirstUse,
 }
 
-/// A view and the source that it reads.
+/// A view and the source that it reads. That of a derived view is made of its input.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// The view.
     pub view: Arc<View>,
     /// Its source.
     pub source: Arc<Source>,
+    /// Of a derived view: what it reads.
+    pub input: Option<Input>,
+}
+
+/// A view whose rows a derived view reads.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// The view.
+    pub view: Arc<View>,
+    /// Whether it has history, which is loaded before a derived view takes its rows.
+    pub has_history: bool,
 }

@@ -1,5 +1,6 @@
 //! The offline store: the log of every view version as a Delta table (`log/`), the point-in-time join of a spine
-//! with logs (`join/`), and the training sets that it gives (`training_set/`). Each uses only those before it.
+//! with logs (`join/`), the rows of a log with their features (`feature_rows.rs`), and the training sets that the join
+//! gives (`training_set/`). Each uses only those before it.
 //!
 //! The log is the only durable truth. This crate reads it and appends to it. What is appended and when is decided in
 //! `materializer`, and what a definition means in `registry`.
@@ -21,6 +22,7 @@ mod blocking;
 mod damage;
 mod error;
 mod fault_injection;
+mod feature_rows;
 mod join;
 mod log;
 mod parquet_file;
@@ -31,6 +33,7 @@ pub use error::OfflineError;
 #[cfg(feature = "fault-injection")]
 pub use fault_injection::{BatchFaults, suspend};
 pub use fault_injection::{BatchGuard, BatchPoint};
+pub use feature_rows::{FeatureRowStream, FeatureRows, RowRange};
 pub use join::{
     JoinLookup, JoinSpec, PointInTime, PointInTimeCodec, PointInTimeExec, PointInTimePlanner, Reading,
 };

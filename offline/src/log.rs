@@ -30,6 +30,7 @@ pub use columns::{
 pub use commit::{Added, Committed};
 pub use compaction::Optimized;
 pub use dead_letters::{DeadLetter, DeadLetters};
+pub(crate) use rows::positions;
 pub use rows::{row_columns, rows};
 pub use snapshot::{LogFile, LogSnapshot};
 pub use storage::TableLocation;

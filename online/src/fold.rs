@@ -100,6 +100,12 @@ impl RowState {
         self.positions.set_history(version);
     }
 
+    /// Notes that no stream writes this view: its rows came from the log alone, also those whose positions are those of
+    /// a stream that another view follows.
+    pub fn forget_partitions(&mut self) {
+        self.positions.forget_partitions();
+    }
+
     /// The rows that wait to become visible.
     pub fn pending(&self) -> &[Row] {
         &self.pending

@@ -27,6 +27,11 @@ impl Positions {
         self.history = Some(version);
     }
 
+    /// Forgets the partitions: of rows that no stream writes, the version of the log says all.
+    pub fn forget_partitions(&mut self) {
+        self.partitions.clear();
+    }
+
     /// Whether a streamed row was folded: its offset is at or below the one held for its partition.
     /// History has no offsets here: it is never folded into a row that is there.
     pub fn holds(&self, position: Position) -> bool {

@@ -7,7 +7,7 @@ use offline::DeadLetter;
 use crate::clock;
 use crate::error::ProjectError;
 use crate::project::Project;
-use crate::targets::{ViewName, targets_with};
+use crate::targets::{ViewName, has_stream, targets_with};
 
 /// Which refused rows.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ pub(crate) async fn replay(
     choice: &DeadLetterChoice,
 ) -> Result<Vec<ReplayReport>, ProjectError> {
     let registered = project.registered().await?;
-    let targets = targets_with(&registered, &choice.views, |source| source.stream.is_some())?;
+    let targets = targets_with(&registered, &choice.views, has_stream)?;
     let store = project.online().await?;
     clock::check(project, &store).await?;
     let materializer = project.materializer(store, &targets, "dead-letter replay").await?;

@@ -244,6 +244,24 @@ pub enum ProjectError {
         /// Its source.
         source_name: Name,
     },
+    /// A derived view has no stream of its own.
+    #[error(
+        "{view} has no stream of its own, as it is derived from {input}: once the rows of the stream of {input} are in its log, a load of the new rows brings them to {view}"
+    )]
+    DerivedWithoutStream {
+        /// The view.
+        view: VersionId,
+        /// The view whose rows it reads.
+        input: VersionId,
+    },
+    /// The load of a view whose rows a derived view reads failed.
+    #[error("{view} was not loaded, as it is derived from {input}, whose load failed")]
+    InputFailed {
+        /// The view.
+        view: VersionId,
+        /// The view whose rows it reads.
+        input: VersionId,
+    },
     /// The share of bad rows that is allowed is none.
     #[error("the share of bad rows is a number from 0 to 1")]
     BadShare,

@@ -16,6 +16,7 @@ use crate::project::Project;
 use crate::read_features::{Get, Input, NeverLoaded, ReadFeature, ReadFeatures};
 use crate::remote;
 use crate::run::blocking;
+use crate::targets::{has_history, target};
 
 pub(crate) async fn get(project: &Project, get: &Get) -> Result<ReadFeatures, ProjectError> {
     let (registry, registered) = project.registry_in_use().await?;
@@ -124,11 +125,11 @@ async fn never_loaded(
             continue;
         }
         project.check_logs_of_registered(registered)?;
-        let source = registered.source(&view.source)?;
+        let target = target(registered, Arc::clone(view))?;
         found.push(NeverLoaded {
             view: view.id.clone(),
-            source: source.name.clone(),
-            has_history: source.batch.is_some(),
+            source: view.source.clone(),
+            has_history: has_history(&target),
         });
     }
     Ok(found)

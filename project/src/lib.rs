@@ -78,6 +78,7 @@ mod first_use;
 mod get;
 mod lineage;
 mod load;
+mod load_order;
 mod missing_logs;
 mod operations;
 mod outline;

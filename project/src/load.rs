@@ -1,5 +1,5 @@
-//! Backfill and materialize: from a source's history into both stores, a few views side by side. A view that fails holds
-//! up no other.
+//! Backfill and materialize: from a source's history into both stores, a few views side by side, inputs before the views
+//! that are derived from them. A view that fails holds up only those.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use crate::clock;
 use crate::error::ProjectError;
 use crate::lineage::{Recorder, Subject};
+use crate::load_order::LoadOrder;
 use crate::project::Project;
 use crate::run::{Event, Run};
 use crate::targets::{ViewName, targets};
@@ -174,13 +175,13 @@ async fn load(project: &Project, views: &[ViewName], load: Load, run: &Run) -> R
     clock::check(project, &store).await?;
     let began = Instant::now();
     let materializer = Arc::new(project.materializer(store, &targets, load.job().name()).await?);
-    let mut waiting = targets.into_iter().enumerate();
+    let mut turns = LoadOrder::new(&registered, targets)?;
     // Where this is dropped, so are they.
     let mut running = JoinSet::new();
     let (mut loaded, mut failed) = (Vec::new(), Vec::new());
     loop {
         while running.len() < VIEWS_AT_ONCE {
-            let Some((index, target)) = waiting.next() else { break };
+            let Some((index, target)) = turns.next() else { break };
             let (materializer, run) = (materializer.clone(), run.clone());
             let (project, registry, registered) = (project.clone(), registry.clone(), registered.clone());
             running.spawn(async move {
@@ -204,8 +205,17 @@ async fn load(project: &Project, views: &[ViewName], load: Load, run: &Run) -> R
         }
         match running.join_next().await {
             None => break,
-            Some(Ok((index, _, Ok(done)))) => loaded.push((index, done)),
-            Some(Ok((_, view, Err(error)))) => failed.push(FailedLoad { view, error }),
+            Some(Ok((index, view, Ok(done)))) => {
+                turns.is_loaded(&view);
+                loaded.push((index, done));
+            }
+            Some(Ok((_, view, Err(error)))) => {
+                for (derived, input) in turns.has_failed(&view) {
+                    let error = ProjectError::InputFailed { view: derived.clone(), input };
+                    failed.push(FailedLoad { view: derived, error });
+                }
+                failed.push(FailedLoad { view, error });
+            }
             Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
         }
     }

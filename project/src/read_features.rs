@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use feature::{Micros, Name, ServiceRef, Status, Value, VersionId};
+use feature::{Micros, ServiceRef, Status, Value, VersionId, ViewSource};
 use registry::Deprecated;
 
 /// What to read.
@@ -89,8 +89,8 @@ pub struct ReadFeature {
 pub struct NeverLoaded {
     /// The view.
     pub view: VersionId,
-    /// Its source.
-    pub source: Name,
+    /// Where its rows come from.
+    pub source: ViewSource,
     /// Whether it has history to load; else its rows come by its stream.
     pub has_history: bool,
 }

@@ -3,8 +3,8 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use feature::{Name, NameError, Source, VersionId};
-use materializer::Target;
+use feature::{Name, NameError, VersionId, View};
+use materializer::{Input, Target};
 use registry::Registered;
 
 use crate::error::ProjectError;
@@ -32,16 +32,39 @@ impl From<VersionId> for ViewName {
     }
 }
 
-/// The named views with their sources; where none is named, all whose source has history.
+/// The named views with what they read; where none is named, all that have history.
 pub(crate) fn targets(registered: &Registered, named: &[ViewName]) -> Result<Vec<Target>, ProjectError> {
-    targets_with(registered, named, |source| source.batch.is_some())
+    targets_with(registered, named, has_history)
 }
 
-/// The named views with their sources; where none is named, all whose source is as it says.
+/// Whether a view has rows that are loaded: those of a batch source, or of its input.
+pub(crate) fn has_history(target: &Target) -> bool {
+    target.source.batch.is_some() || target.input.is_some()
+}
+
+/// Whether a view has rows that are followed.
+pub(crate) fn has_stream(target: &Target) -> bool {
+    target.source.stream.is_some()
+}
+
+/// A view with what it reads.
+pub(crate) fn target(registered: &Registered, view: Arc<View>) -> Result<Target, ProjectError> {
+    let source = Arc::new(registered.source_of(&view)?.into_owned());
+    let input = match registered.input_of(&view)? {
+        Some(input) => {
+            let has_history = input.is_derived() || registered.source_of(&input)?.batch.is_some();
+            Some(Input { view: input, has_history })
+        }
+        None => None,
+    };
+    Ok(Target { view, source, input })
+}
+
+/// The named views with what they read; where none is named, all that are as it says.
 pub(crate) fn targets_with(
     registered: &Registered,
     named: &[ViewName],
-    is_meant: impl Fn(&Source) -> bool,
+    is_meant: impl Fn(&Target) -> bool,
 ) -> Result<Vec<Target>, ProjectError> {
     let views = match named {
         [] => registered.views().cloned().collect(),
@@ -55,9 +78,9 @@ pub(crate) fn targets_with(
     };
     let mut targets = Vec::new();
     for view in views {
-        let source = Arc::new(registered.source(&view.source)?.clone());
-        if !named.is_empty() || is_meant(&source) {
-            targets.push(Target { view, source });
+        let target = target(registered, view)?;
+        if !named.is_empty() || is_meant(&target) {
+            targets.push(target);
         }
     }
     Ok(targets)

@@ -89,8 +89,20 @@ pub(crate) fn unversioned(body: &Body) -> Canonical {
     }
 }
 
-/// The canonical form of a view over a source, of which it reads the columns `used`.
-pub(crate) fn view(view: &View, source: &Source, used: &BTreeMap<Name, DataType>) -> Canonical {
+/// The canonical form of a view over a source, of which it reads the columns `used`. A derived view reads the rows of an
+/// input, whose meaning is a part of its own.
+pub(crate) fn view(
+    view: &View,
+    source: &Source,
+    input: Option<&View>,
+    used: &BTreeMap<Name, DataType>,
+) -> Canonical {
+    let mut read = source_part(source, used);
+    // A key that is not there changes no hash of a view of a source.
+    if let (Some(input), Value::Object(map)) = (input, &mut read) {
+        map.insert("view".to_owned(), json!(input.id));
+        map.insert("hash".to_owned(), json!(input.hash));
+    }
     let keys: Map<String, Value> = view
         .keys
         .iter()
@@ -109,7 +121,7 @@ pub(crate) fn view(view: &View, source: &Source, used: &BTreeMap<Name, DataType>
             ("features", view_features(view)),
             ("keys", Value::Object(keys)),
             ("retention", json!(view.retention.and_then(|retention| retention.online))),
-            ("source", source_part(source, used)),
+            ("source", read),
             ("ttl", json!(view.ttl)),
             ("where", json!(view.filter.as_deref().map(sql))),
         ],

@@ -188,13 +188,17 @@ static STREAM: Record = Record {
 
 static FEATURE_VIEW: Record = Record {
     title: "feature_view",
-    doc: "Folds over the rows of one source for one entity.",
+    doc: "Folds over the rows of one source, or of another view, for one entity.",
     keys: &[
         KIND,
         NAME,
         VERSION,
         required("entity", Shape::Name, "the entity that it describes"),
-        required("source", Shape::Name, "the source that it reads"),
+        required(
+            "source",
+            Shape::Or(&Shape::Name, &INPUT),
+            "the source that it reads, or of a derived view the view whose rows it reads",
+        ),
         optional(
             "keys",
             Shape::Map(&Shape::Sql),
@@ -222,6 +226,17 @@ static FEATURE_VIEW: Record = Record {
         DESCRIPTION,
         TAGS,
     ],
+};
+
+static INPUT: Record = Record {
+    title: "input",
+    doc: "Another view whose rows a derived view reads. Its columns are the join keys of that view, its features as they \
+          were from the moment on that the row was visible, and the times of the row: `event_time` and `available_at`.",
+    keys: &[required(
+        "view",
+        Shape::VersionId,
+        "the view and its version; its meaning is a part of what the derived view computes",
+    )],
 };
 
 static FEATURE: Record = Record {

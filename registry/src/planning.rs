@@ -288,11 +288,23 @@ impl<'a> Planning<'a> {
         let all = self.registered.ids().cloned().chain(files).filter(of_name);
         let next = all.filter_map(|id| id.version).max().unwrap_or(1) + 1;
         let version = id.version.unwrap_or(1);
+        let derived = match self.derived_from(&id).as_slice() {
+            [] => String::new(),
+            derived => format!(", and {} is derived from it", derived.join(", ")),
+        };
         let message = format!(
-            "version {version} is registered and never changes ({}): undo that, and add version {next} instead",
+            "version {version} is registered and never changes ({}){derived}: undo that, and add version {next} instead",
             sentence(&found)
         );
         Some((message, found))
+    }
+
+    /// The registered views whose rows are those of this one.
+    fn derived_from(&self, id: &DefinitionId) -> Vec<String> {
+        let reads = |definition: &&Definition| {
+            matches!(definition.body, Body::FeatureView(_)) && reads(&definition.body, id)
+        };
+        self.registered.definitions().filter(reads).map(|definition| definition.id().reference()).collect()
     }
 
     /// Refuses an edit of a version that was never used, where what is registered without a file reads it:
@@ -328,7 +340,7 @@ impl<'a> Planning<'a> {
 
     fn refuse_source(&self, source: &Source) -> Option<(String, Vec<Difference>)> {
         let (mut views, mut found) = (Vec::new(), Vec::new());
-        let reading = self.registered_views().filter(|(view, _)| view.source == source.name);
+        let reading = self.registered_views().filter(|(view, _)| view.source.name() == Some(&source.name));
         for (view, old) in reading.filter(|(_, old)| self.is_fixed(old)) {
             let before = old.canonical.value().get("source").cloned().unwrap_or_default();
             let columns = before.get("columns").and_then(Value::as_object);
@@ -419,7 +431,7 @@ fn free(body: &Body) -> Value {
         }
         Body::FeatureView(view) => json!({
             "about": view.about,
-            "name of the source": view.source,
+            "name of the source": view.source.to_string(),
             "freshness": view.freshness,
             "offline retention": view.retention.and_then(|retention| retention.offline),
             "warnings": view.expectations.iter().filter(|e| !e.rejects).map(|e| e.condition.clone()).collect::<Vec<_>>(),

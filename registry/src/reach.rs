@@ -48,8 +48,12 @@ pub(crate) fn reads(body: &Body, of: &DefinitionId) -> bool {
     match body {
         Body::Entity(_) | Body::Source { .. } => false,
         Body::FeatureView(view) => {
+            let reads_rows = view.source.input();
             (of.kind == Kind::Entity && view.entity == of.name)
-                || (of.kind == Kind::Source && view.source == of.name)
+                || (of.kind == Kind::Source && view.source.name() == Some(&of.name))
+                || (of.kind == Kind::FeatureView
+                    && reads_rows.is_some()
+                    && reads_rows == of.version_id().as_ref())
         }
         Body::OnDemandView(view) => takes(&view.inputs),
         Body::FeatureService(service) => takes(&service.features),

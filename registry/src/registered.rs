@@ -1,9 +1,10 @@
 //! What a registry held at one generation: every read that needs no database.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use feature::{Name, OnDemandView, Service, ServicePlan, ServiceRef, Source, VersionId, View};
+use feature::{Name, OnDemandView, Service, ServicePlan, ServiceRef, Source, VersionId, View, ViewSource};
 use serde::Serialize;
 
 use crate::body::{Body, DefinitionId};
@@ -244,6 +245,36 @@ impl Registered {
         };
         let found = sources().find(|source| source.name == *name);
         found.ok_or_else(|| unknown("source", name.as_str(), sources().map(|s| s.name.to_string())))
+    }
+
+    /// What a view reads: its source, or the rows of its input as one.
+    pub fn source_of(&self, view: &View) -> Result<Cow<'_, Source>, RegistryError> {
+        match &view.source {
+            ViewSource::Named(name) => self.source(name).map(Cow::Borrowed),
+            ViewSource::View { view } => Ok(Cow::Owned(self.any_view(view)?.as_source())),
+        }
+    }
+
+    /// The view whose rows a derived view reads; `None` for a view of a source.
+    pub fn input_of(&self, view: &View) -> Result<Option<Arc<View>>, RegistryError> {
+        let input = view.source.input().map(|input| self.any_view(input)).transpose()?;
+        Ok(input.cloned().map(Arc::new))
+    }
+
+    /// The source from which the rows of a view come, directly or through the inputs of derived views.
+    pub fn first_source_of(&self, view: &View) -> Result<&Source, RegistryError> {
+        match &view.source {
+            ViewSource::Named(name) => self.source(name),
+            ViewSource::View { view } => self.first_source_of(self.any_view(view)?),
+        }
+    }
+
+    /// A feature view, also one that is retired, as the input of a derived view that is retired with it.
+    fn any_view(&self, id: &VersionId) -> Result<&View, RegistryError> {
+        match self.definition(&DefinitionId::versioned(Kind::FeatureView, id)).map(|found| &found.body) {
+            Some(Body::FeatureView(view)) => Ok(view),
+            _ => Err(unknown("feature view", &id.to_string(), self.views().map(|view| view.id.to_string()))),
+        }
     }
 
     /// The version that a service's bare name means.

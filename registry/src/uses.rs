@@ -5,20 +5,23 @@ use feature::Micros;
 use sqlx::{Sqlite, Transaction};
 
 use crate::audit::{AuditAction, Record};
-use crate::body::DefinitionId;
+use crate::body::{Body, DefinitionId};
 use crate::error::RegistryError;
 use crate::first_use::UNKNOWN;
+use crate::keys::Kind;
 use crate::lifecycle::is_retired;
 use crate::store::Registry;
+use crate::stored::body;
 use crate::using::Using;
 
 impl Registry {
-    /// Records that versions are used from now on, where that is not recorded yet. Refused where one of them
-    /// is not what is registered any more. Once it resolves, none of them changes.
+    /// Records that versions are used from now on, where that is not recorded yet, and the inputs of derived views with
+    /// them. Refused where one of them is not what is registered any more. Once it resolves, none of them changes.
     pub async fn begin_use(&self, using: &[Using], by: &str, at: Micros) -> Result<(), RegistryError> {
         let failed = self.failed("record a first use");
         let mut reading = self.pool().begin().await.map_err(&failed)?;
-        let fresh = fresh(&mut reading, using, &failed).await?;
+        let using = with_inputs(&mut reading, using, &failed).await?;
+        let fresh = fresh(&mut reading, &using, &failed).await?;
         drop(reading);
         if fresh.is_empty() {
             return Ok(());
@@ -26,7 +29,7 @@ impl Registry {
         let mut transaction = self.begin_changing("record a first use").await?;
         // An edit may have come between.
         let mut records = Vec::new();
-        for one in self::fresh(&mut transaction, using, &failed).await? {
+        for one in self::fresh(&mut transaction, &using, &failed).await? {
             let insert =
                 "INSERT INTO uses (kind, name, version, used_at, used_by) VALUES ($1, $2, $3, $4, $5)";
             let id = &one.id;
@@ -65,6 +68,37 @@ impl Registry {
         }
         self.commit(transaction, &failed).await
     }
+}
+
+/// These, and the views whose rows the derived ones among them read, directly or through others. What an input computes is
+/// a part of the hash of the derived view.
+async fn with_inputs(
+    transaction: &mut Transaction<'_, Sqlite>,
+    using: &[Using],
+    failed: &impl Fn(sqlx::Error) -> RegistryError,
+) -> Result<Vec<Using>, RegistryError> {
+    let mut all = using.to_vec();
+    let mut next = 0;
+    while let Some(one) = all.get(next).cloned() {
+        next += 1;
+        if one.id.kind != Kind::FeatureView {
+            continue;
+        }
+        let query = "SELECT body FROM definitions WHERE kind = $1 AND name = $2 AND version = $3";
+        let found: Option<String> = sqlx::query_scalar(query)
+            .bind(one.id.kind.name())
+            .bind(one.id.name.as_str())
+            .bind(i64::from(one.id.version.unwrap_or(0)))
+            .fetch_optional(&mut **transaction)
+            .await
+            .map_err(failed)?;
+        // One that is not registered any more is refused by name where its use is recorded.
+        let Some(text) = found else { continue };
+        let Body::FeatureView(view) = body(&one.id.to_string(), &text)? else { continue };
+        let input = view.source.input().map(Using::view_as_it_is);
+        all.extend(input.filter(|input| all.iter().all(|known| known.id != input.id)));
+    }
+    Ok(all)
 }
 
 /// Those that are not recorded as used; refused where one is not what is registered.

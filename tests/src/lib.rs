@@ -5,6 +5,8 @@ mod any_history;
 #[cfg(test)]
 mod damaged_logs;
 #[cfg(test)]
+mod derived_views;
+#[cfg(test)]
 mod distributed;
 #[cfg(test)]
 mod flights;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use feature::{AsOf, DataType, EntityKey, Micros, Row, ServicePlan, Value, View};
 use futures::StreamExt;
-use materializer::{EventRange, Materializer, Target};
+use materializer::{EventRange, Input, Materializer, Target};
 use offline::{FeatureSummary, OfflineStore, Options, Spine, row_columns, rows, write_file};
 use online::{Embedded, Layout, MAX_ROW_BYTES};
 use registry::{Definitions, Plan, Registered, Registry, RowBound};
@@ -72,11 +72,17 @@ impl Project {
         Arc::new(self.registered.service_plan(&service.parse().unwrap()).unwrap())
     }
 
+    /// A view and what it reads.
+    pub(crate) fn target(&self, view: &Arc<View>) -> Target {
+        let source = Arc::new(self.registered.source_of(view).unwrap().into_owned());
+        let input = self.registered.input_of(view).unwrap();
+        Target { view: view.clone(), source, input: input.map(|view| Input { view, has_history: true }) }
+    }
+
     /// Loads the history of every view that these lookups read, into both stores.
     pub(crate) async fn backfill(&self, plan: &ServicePlan) {
         for lookup in &plan.lookups {
-            let source = Arc::new(self.registered.source(&lookup.view.source).unwrap().clone());
-            let target = Target { view: lookup.view.clone(), source };
+            let target = self.target(&lookup.view);
             let report = self.materializer.backfill(&target, EventRange::default(), |_| {}).await.unwrap();
             assert!(report.rows_loaded > 0 || report.files_known > 0, "{} has no rows", lookup.view.id);
         }

@@ -59,8 +59,9 @@ async fn a_file_that_changes_while_it_is_read_is_refused_by_name_and_loaded_next
         write(&other, 2, 4);
         let view = project.registered.view(&"counts@1".parse().unwrap()).unwrap().clone();
         let target = Target {
-            source: Arc::new(project.registered.source(&view.source).unwrap().clone()),
+            source: Arc::new(project.registered.source_of(&view).unwrap().into_owned()),
             view: view.clone(),
+            input: None,
         };
         let replace = |_| match in_place {
             true => fs::write(&file, fs::read(&other).unwrap()).unwrap(),
@@ -89,8 +90,8 @@ async fn a_load_that_another_overtakes_loads_nothing_again() {
     fs::create_dir(project.path().join("data")).unwrap();
     write(&project.path().join("data/a.parquet"), 1, 3);
     let view = project.registered.view(&"counts@1".parse().unwrap()).unwrap().clone();
-    let source = Arc::new(project.registered.source(&view.source).unwrap().clone());
-    let target = Target { source, view: view.clone() };
+    let source = Arc::new(project.registered.source_of(&view).unwrap().into_owned());
+    let target = Target { source, view: view.clone(), input: None };
     let materializer = &project.materializer;
     let overtaken = std::sync::Once::new();
     // Before there is a log there is no lock either: what was decided is all that counts.
@@ -119,8 +120,8 @@ async fn a_loaded_file_that_is_edited_in_place_is_refused_by_name_although_size_
     let file = project.path().join("data/a.parquet");
     write(&file, 1, 3);
     let view = project.registered.view(&"counts@1".parse().unwrap()).unwrap().clone();
-    let source = Arc::new(project.registered.source(&view.source).unwrap().clone());
-    let target = Target { source, view: view.clone() };
+    let source = Arc::new(project.registered.source_of(&view).unwrap().into_owned());
+    let target = Target { source, view: view.clone(), input: None };
     let materializer = &project.materializer;
     let load = || materializer.backfill(&target, EventRange::default(), |_| {});
     assert_eq!(load().await.unwrap().rows_loaded, 3);

@@ -133,7 +133,7 @@ impl RowReader for TabReader {
             (field.name.as_str(), transform::array_of(values, field.data_type), true)
         });
         let batch = RecordBatch::try_from_iter_with_nullable(arrays).unwrap();
-        Ok(Some(SourceRows { first_row: first as u64, batch, unreadable }))
+        Ok(Some(SourceRows { first_row: first as u64, batch, positions: None, unreadable }))
     }
 }
 

@@ -25,6 +25,8 @@ mod defaults_served;
 #[cfg(test)]
 mod delta_source;
 #[cfg(test)]
+mod derived_view;
+#[cfg(test)]
 mod dictionary_columns;
 #[cfg(test)]
 mod first_steps;

@@ -42,6 +42,8 @@ impl Folded {
 /// The fold of the log at one version, for some or all entities.
 pub(crate) struct Entities {
     layout: Arc<Layout>,
+    /// Whether a derived view's: no stream writes its rows, whatever their positions.
+    is_derived: bool,
     states: HashMap<EntityKey, RowState>,
 }
 
@@ -62,7 +64,7 @@ pub(crate) fn hash(key: &EntityKey) -> u64 {
 
 impl Entities {
     pub(crate) fn new(view: &View) -> Self {
-        Self { layout: Arc::new(Layout::new(view)), states: HashMap::new() }
+        Self { layout: Arc::new(Layout::new(view)), is_derived: view.is_derived(), states: HashMap::new() }
     }
 
     /// The entities.
@@ -96,8 +98,12 @@ impl Entities {
         folded: Folded,
         is_due: impl Fn(&EntityKey) -> bool + 'a,
     ) -> impl Iterator<Item = Result<PackedEntity, MaterializerError>> + 'a {
+        let is_derived = self.is_derived;
         let due = self.states.iter_mut().filter(move |(key, _)| is_due(key));
         due.map(move |(key, state)| {
+            if is_derived {
+                state.forget_partitions();
+            }
             state.set_history(folded.position());
             let mut bytes = Vec::new();
             state.encode(&mut bytes)?;

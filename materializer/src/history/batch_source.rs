@@ -1,9 +1,10 @@
 //! What a batch source offers: the files of its history, and their rows. Parquet, CSV and JSON files and Delta
-//! tables are siblings; another kind of source implements these traits, passes the suite in `contract.rs`, and
+//! tables are siblings, and so are the rows of another view; another kind of source implements these traits, passes the suite in `contract.rs`, and
 //! gets a line in `locate.rs`.
 
 use feature::{Field, VersionId};
 use futures::future::BoxFuture;
+use offline::Marker;
 
 use super::file_text;
 use super::source_file::{SourceFile, SourceFiles, TableVersions};
@@ -19,6 +20,16 @@ pub trait BatchSource: Send + Sync {
         view: &'a VersionId,
         loaded: TableVersions,
     ) -> BoxFuture<'a, Result<SourceFiles, MaterializerError>>;
+
+    /// What the first commit of a load records of it beside its files.
+    fn begun(&self) -> Vec<Marker> {
+        Vec::new()
+    }
+
+    /// What the last commit of a whole load records of it beside its files.
+    fn ended(&self) -> Vec<Marker> {
+        Vec::new()
+    }
 
     /// Refuses a file whose rows cannot all be distinguished, before the first of them is loaded. Blocks: reads the
     /// file, if only that shows it.

@@ -125,9 +125,12 @@ impl FileRows {
 }
 
 impl<W: Mender> HistoryLoad<'_, W> {
-    /// Adds a marker to the next commit.
-    pub(crate) fn mark(&mut self, marker: Option<Marker>) {
-        self.chunk.markers.extend(marker);
+    /// Adds markers to the next commit, in the place of those of the same keys.
+    pub(crate) fn mark(&mut self, markers: impl IntoIterator<Item = Marker>) {
+        for marker in markers {
+            self.chunk.markers.retain(|before| before.app != marker.app);
+            self.chunk.markers.push(marker);
+        }
     }
 
     /// Loads the rows of one file.
@@ -290,7 +293,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
     }
 
     async fn commit_online_first(&mut self, chunk: &Chunk, is_last: bool) -> Result<(), MaterializerError> {
-        let Target { view, source } = self.target;
+        let Target { view, source, .. } = self.target;
         let Materializer { online, clock, .. } = self.materializer;
         let now = clock();
         let batches = chunk
@@ -317,7 +320,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
         chunk: &Chunk,
         availability: Availability,
     ) -> Result<Written, MaterializerError> {
-        let Target { view, source } = self.target;
+        let Target { view, source, .. } = self.target;
         let mut appender = self.log.appender().await?;
         let mut late_rows = 0;
         for accepted in chunk.accepted.iter().filter(|accepted| accepted.len() > 0) {

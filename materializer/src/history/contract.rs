@@ -1,5 +1,6 @@
 //! What every batch source has to do, as tests that any source can be given to: the same rows, written in its own
-//! format, are read alike. Sources of other crates turn on the feature `contract` in their tests:
+//! format, are read alike. The rows of another view lie in no file of their own: what of the contract holds for them too
+//! is in `derived_contract.rs`. Sources of other crates turn on the feature `contract` in their tests:
 //!
 //! ```
 //! # #[allow(unused_imports)]
@@ -85,7 +86,7 @@ macro_rules! contract_tests {
     };
 }
 
-const ROWS: [Row; 5] = [
+pub(super) const ROWS: [Row; 5] = [
     (Some(1), Some("a"), Some(0.5)),
     (Some(2), None, Some(-1.0)),
     (Some(3), Some("c, \"d\"\ne"), None),
@@ -106,7 +107,7 @@ fn view() -> VersionId {
 }
 
 /// The columns of the suite: `amount` is called `value` in files, `day` comes from the folder.
-fn columns() -> Vec<Field> {
+pub(super) fn columns() -> Vec<Field> {
     vec![field("id", "int64"), field("name", "string"), field("amount", "float64"), field("day", "int32")]
 }
 
@@ -160,7 +161,7 @@ impl Opened {
 }
 
 /// The values of all rows, in their order.
-fn values(read: &[SourceRows], columns: &[Field]) -> Vec<Vec<Value>> {
+pub(super) fn values(read: &[SourceRows], columns: &[Field]) -> Vec<Vec<Value>> {
     let row = |rows: &SourceRows, row: usize| {
         let column = |(index, field): (usize, &Field)| {
             transform::value_at(rows.batch.column(index).as_ref(), row, field.data_type)
@@ -170,7 +171,7 @@ fn values(read: &[SourceRows], columns: &[Field]) -> Vec<Vec<Value>> {
     read.iter().flat_map(|rows| (0..rows.batch.num_rows()).map(move |index| row(rows, index))).collect()
 }
 
-fn expected(rows: &[Row]) -> Vec<Vec<Value>> {
+pub(super) fn expected(rows: &[Row]) -> Vec<Vec<Value>> {
     let row = |(id, name, value): &Row| {
         vec![
             id.map_or(Value::Null, Value::Int64),

@@ -68,8 +68,7 @@ pub(crate) struct FileCounts {
 /// The rows of a batch that are transformed.
 struct Selected<'a> {
     batch: RecordBatch,
-    /// The number of each in the file.
-    numbers: Vec<u64>,
+    positions: Vec<Position>,
     unreadable: Vec<&'a UnreadableRow>,
 }
 
@@ -108,7 +107,7 @@ impl FileValidator {
         let keep = self.check_times(&candidates, waiting, &mut refused);
         let mut dead_letters = self.dead_letters(&selected, refused)?;
         dead_letters.extend(selected.unreadable.iter().map(|bad| DeadLetter {
-            position: self.position(source_rows.first_row + bad.row as u64),
+            position: source_rows.position(self.number, bad.row),
             origin: self.origin.clone(),
             reason: RefusalReason::Undecodable.as_str().to_owned(),
             detail: bad.detail(),
@@ -121,17 +120,13 @@ impl FileValidator {
         Ok(ValidatedRows { accepted, dead_letters, counts })
     }
 
-    fn position(&self, row: u64) -> Position {
-        Position::History { file: self.number, row }
-    }
-
     /// The rows in the range that the log does not have, apart from those that cannot be read.
     fn select<'a>(
         &self,
         rows: &'a SourceRows,
         counts: &mut FileCounts,
     ) -> Result<Selected<'a>, MaterializerError> {
-        let SourceRows { first_row, batch, unreadable } = rows;
+        let SourceRows { first_row, batch, unreadable, .. } = rows;
         let times = match self.range.is_all() && self.stream_start.is_none() {
             true => None,
             false => self.transform.event_times(batch)?,
@@ -163,12 +158,12 @@ impl FileValidator {
                 selected.push(row as u64);
             }
         }
-        let numbers = selected.iter().map(|row| first_row + row).collect();
+        let positions = selected.iter().map(|row| rows.position(self.number, *row as usize)).collect();
         let batch = match selected.len() == batch.num_rows() {
             true => batch.clone(),
             false => take_record_batch(batch, &UInt64Array::from(selected))?,
         };
-        Ok(Selected { batch, numbers, unreadable: refused })
+        Ok(Selected { batch, positions, unreadable: refused })
     }
 
     /// The transformed rows, before their times are checked.
@@ -187,15 +182,16 @@ impl FileValidator {
             .column_by_name(DECLARED_AT)
             .filter(|_| self.is_history)
             .map(|times| micros(times).ok_or_else(|| self.broken("a declared time is not a timestamp")));
-        let number = |origin: &usize| selected.numbers.get(*origin).copied();
-        let numbers: Option<Vec<u64>> = origins.iter().map(number).collect();
-        let numbers = numbers.ok_or_else(|| self.broken("a transformed row comes from none of the file"))?;
+        let position = |origin: &usize| selected.positions.get(*origin).copied();
+        let positions: Option<Vec<Position>> = origins.iter().map(position).collect();
+        let positions =
+            positions.ok_or_else(|| self.broken("a transformed row comes from none of the file"))?;
         Ok(AcceptedRows {
             deleted: vec![false; rows.num_rows()],
             rows,
             event_times,
             declared: declared.transpose()?,
-            positions: numbers.into_iter().map(|row| self.position(row)).collect(),
+            positions,
             origins,
         })
     }
@@ -260,10 +256,11 @@ impl FileValidator {
         refused: Vec<Refused>,
     ) -> Result<Vec<DeadLetter>, MaterializerError> {
         let dead_letter = |Refused { origin, reason, detail }| {
-            let number = selected.numbers.get(origin).copied();
-            let number = number.ok_or_else(|| self.broken("a refused row comes from none of the file"))?;
+            let position = selected.positions.get(origin).copied();
+            let position =
+                position.ok_or_else(|| self.broken("a refused row comes from none of the file"))?;
             Ok(DeadLetter {
-                position: self.position(number),
+                position,
                 origin: self.origin.clone(),
                 reason: RefusalReason::as_str(reason).to_owned(),
                 detail,

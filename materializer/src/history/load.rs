@@ -9,12 +9,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use offline::{BatchPoint, OfflineError};
+use offline::{BatchPoint, Log, OfflineError};
 use online::Mender;
 use transform::ViewTransform;
 
 use super::batch_source::BatchSource;
 use super::chunk::{Chunk, CommittedRows, HistoryLoad, Mode};
+use super::derived::DerivedSource;
 use super::event_range::EventRange;
 use super::file_validator::WaitingRows;
 use super::files_to_load::{FilesToLoad, has_history};
@@ -41,6 +42,10 @@ impl<W: Mender> Materializer<W> {
     ) -> Result<LoadReport, MaterializerError> {
         if target.view.is_static && !range.is_all() {
             return Err(MaterializerError::RangeOfStatic { view: target.view.id.clone() });
+        }
+        if let Some(input) = target.input.as_ref().filter(|_| !range.is_all()) {
+            let (view, input) = (target.view.id.clone(), input.view.id.clone());
+            return Err(MaterializerError::RangeOfDerived { view, input });
         }
         self.load(target, Mode::Backfill(range), &progress).await
     }
@@ -89,7 +94,7 @@ impl<W: Mender> Materializer<W> {
         }
         let dead_letters = self.offline.dead_letters(&view.id).await?;
         let mut report = LoadReport::new(view.id.clone());
-        let source = self.batch_source(target).await?;
+        let source = self.batch_source(target, &log).await?;
         let now = (self.clock)();
         let files = FilesToLoad::find(target, &source, &log, &dead_letters, now, &mut report).await?;
         BatchPoint::Hashed.pass();
@@ -126,12 +131,14 @@ impl<W: Mender> Materializer<W> {
         }
         load.mark(files.first_version.map(loaded_files::first_table_version));
         load.mark(files.table_id.map(loaded_files::table_id));
+        load.mark(load.batch_source.begun());
         for file in &files.files {
             load.load_file(file, progress).await?;
         }
         if mode.range().is_all() {
             load.mark(Some(loaded_files::first_load()));
             load.mark(files.table_version.map(loaded_files::table_version));
+            load.mark(load.batch_source.ended());
             load.report.table_version = files.table_version;
         }
         let mut report = load.finish().await?;
@@ -147,7 +154,14 @@ impl<W: Mender> Materializer<W> {
     }
 
     /// The batch source of a target, with its files listed.
-    async fn batch_source(&self, target: &Target) -> Result<Arc<dyn BatchSource>, MaterializerError> {
+    async fn batch_source(
+        &self,
+        target: &Target,
+        log: &Log,
+    ) -> Result<Arc<dyn BatchSource>, MaterializerError> {
+        if let Some(input) = &target.input {
+            return Ok(Arc::new(DerivedSource::find(&self.offline, log, input, self.clock).await?));
+        }
         let (project, target) = (self.project.clone(), target.clone());
         blocking::run(move || locate::batch_source(&project, &target.source, &target.view.id)).await?
     }

@@ -40,7 +40,11 @@ pub(crate) fn check(
     for file in files {
         let Some(newest) = newest(target, batch_source, file, &mut days)? else { continue };
         if reach.is_some_and(|reach| newest.saturating_add(reach) < now) {
-            old.push(format!("`{}`, whose newest row is of {newest}", file.file.path.display()));
+            let shown = match target.input {
+                Some(_) => file.file.name.clone(),
+                None => format!("`{}`", file.file.path.display()),
+            };
+            old.push(format!("{shown}, whose newest row is of {newest}"));
         }
     }
     match reach {
@@ -58,7 +62,7 @@ fn newest(
     file: &FileToLoad,
     days: &mut BTreeMap<i64, u64>,
 ) -> Result<Option<Micros>, MaterializerError> {
-    let Target { view, source } = target;
+    let Target { view, source, .. } = target;
     let only_times = View {
         keys: Vec::new(),
         key_expressions: Vec::new(),

@@ -142,7 +142,7 @@ impl RowReader for ParquetReader {
             problems,
             shown: shown(&read, row),
         });
-        Ok(Some(SourceRows { first_row, batch, unreadable: unreadable.collect() }))
+        Ok(Some(SourceRows { first_row, batch, positions: None, unreadable: unreadable.collect() }))
     }
 }
 

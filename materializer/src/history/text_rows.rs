@@ -164,6 +164,6 @@ impl<F: RecordFormat> RowReader for TextReader<F> {
             transform::array_of(values, field.data_type)
         });
         let batch = RecordBatch::try_new(transform::arrow_schema(&self.fields), arrays.collect())?;
-        Ok(Some(SourceRows { first_row, batch, unreadable }))
+        Ok(Some(SourceRows { first_row, batch, positions: None, unreadable }))
     }
 }

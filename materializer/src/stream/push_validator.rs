@@ -108,7 +108,7 @@ impl PushedView {
         if let Some(start) = self.start.get() {
             return validated(*start);
         }
-        let Target { view, source } = &self.target;
+        let Target { view, source, .. } = &self.target;
         let log = offline.log(view).await?;
         if let Some(topic) = topic {
             check_topic(topic, self.validator.topic(), &log).await?;

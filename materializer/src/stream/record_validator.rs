@@ -70,7 +70,7 @@ impl RecordValidator {
         project: &Path,
         registry: Option<&Arc<SchemaRegistry>>,
     ) -> Result<Self, MaterializerError> {
-        let Target { view, source } = target;
+        let Target { view, source, .. } = target;
         let Some(stream) = &source.stream else {
             return Err(MaterializerError::NoStream {
                 source_name: source.name.to_string(),

@@ -48,6 +48,11 @@ pub struct Added {
 }
 
 impl Added {
+    /// Whether no rows were added.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// Adds what other commits added.
     pub fn extend(&mut self, other: Added) {
         self.files.extend(other.files);
@@ -156,6 +161,21 @@ impl Table {
                     }
                     Action::Add(add) if add.data_change => added.files.push(self.data_file(add)?),
                     _ => {}
+                }
+            }
+        }
+        Ok(added)
+    }
+
+    /// The files whose rows the commits after a version added, up to the snapshot. Compactions add no rows.
+    pub(crate) async fn added_since(&self, version: u64) -> Result<Added, OfflineError> {
+        let mut added = Added::default();
+        for version in version + 1..=self.version().unwrap_or(version) {
+            for action in self.actions(version).await? {
+                if let Action::Add(add) = action
+                    && add.data_change
+                {
+                    added.files.push(self.data_file(add)?);
                 }
             }
         }

@@ -76,6 +76,12 @@ pub(crate) fn moment(view: &View, micros: i64) -> Result<Micros, OfflineError> {
     Micros::new(micros).map_err(|error| corrupt(view, error.to_string()))
 }
 
+/// The positions of all rows of a scanned batch.
+pub(crate) fn positions(view: &View, batch: &RecordBatch) -> Result<Vec<Position>, OfflineError> {
+    let positions = Positions::of(view, batch)?;
+    (0..batch.num_rows()).map(|row| positions.at(row)).collect()
+}
+
 /// The positions of the rows of a scanned batch.
 pub(crate) struct Positions<'a> {
     view: &'a View,

@@ -151,6 +151,22 @@ impl Log {
         scan::stream(&self.table, &added.files, columns)
     }
 
+    /// The files of all rows that the snapshot has.
+    pub fn all_rows(&self) -> Added {
+        Added { files: self.table.files() }
+    }
+
+    /// The files whose rows the commits after a version added, up to the snapshot.
+    pub async fn added_since(&self, version: u64) -> Result<Added, OfflineError> {
+        self.table.added_since(version).await
+    }
+
+    /// The identity of the table: another one under the same path has another. `None` if nothing was ever written.
+    pub fn identity(&self) -> Option<String> {
+        let snapshot = self.table.delta.snapshot().ok()?;
+        Some(snapshot.metadata().id().to_string())
+    }
+
     /// Gives the parts of every row's position, in no order: as [`feature::Position::parts`].
     pub async fn for_each_position(&self, each: impl FnMut((u8, u32, u64))) -> Result<(), OfflineError> {
         scan::for_each_position(&self.table, each).await

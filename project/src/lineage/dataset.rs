@@ -88,14 +88,22 @@ async fn of_view(
     input: fn(&Project, &Source) -> (String, String),
 ) -> Result<Datasets, ProjectError> {
     let view = registered.view(&subject.id)?;
-    let source = registered.source(&view.source)?;
-    let (namespace, name) = input(project, source);
+    let source = registered.source_of(&view)?;
+    let (namespace, name, title) = match registered.input_of(&view)? {
+        Some(input) => {
+            let Dataset { namespace, name, title, .. } = log(project, &input).await?;
+            (namespace, name, title)
+        }
+        None => {
+            let (namespace, name) = input(project, &source);
+            (namespace, name, source.name.to_string())
+        }
+    };
     let fields = source.schema.iter().map(|field| DatasetField {
         name: field.name.to_string(),
         data_type: field.data_type,
         description: None,
     });
-    let title = source.name.to_string();
     let input = Dataset { namespace, name, title, fields: fields.collect() };
     let columns = registered.feature_inputs(&view)?.into_iter().map(|inputs| {
         let direct = inputs.direct.into_iter().map(|name| (name, true));

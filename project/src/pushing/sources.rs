@@ -29,7 +29,9 @@ impl PushSources {
     pub(crate) fn of(&self, registered: &Registered) -> Result<Vec<PushSource>, ProjectError> {
         let mut found: BTreeMap<Name, PushSource> = BTreeMap::new();
         for view in registered.views() {
-            let source = registered.source(&view.source)?;
+            // The rows of a derived view are pushed for its input.
+            let Some(source) = view.source.name() else { continue };
+            let source = registered.source(source)?;
             let pushed = found.entry(source.name.clone()).or_insert_with(|| PushSource {
                 name: source.name.clone(),
                 schema: source.schema.clone(),

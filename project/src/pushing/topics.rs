@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use feature::{Name, Source, StreamFormat, VersionId};
+use feature::{Name, StreamFormat, VersionId};
 use materializer::{MaterializerError, PushError, PushValidator, PushWriter, Pushed, Target, read_up_to};
 use registry::{Registered, Using};
 use server::{Appending, PushSource, RefusedByView, Sink, SinkError, Taken, Validated, Validating};
@@ -88,8 +88,9 @@ fn doors(
 ) -> Result<HashMap<Name, Arc<PushValidator>>, ProjectError> {
     let mut targets: HashMap<Name, Vec<Target>> = HashMap::new();
     if project.has_topics_on_disk() {
-        let is_json =
-            |source: &Source| source.stream.as_ref().is_some_and(|s| s.format == StreamFormat::Json);
+        let is_json = |target: &Target| {
+            target.source.stream.as_ref().is_some_and(|stream| stream.format == StreamFormat::Json)
+        };
         for target in targets_with(registered, &[], is_json)? {
             targets.entry(target.source.name.clone()).or_default().push(target);
         }

@@ -12,6 +12,7 @@ use registry::{DefinitionId, Kind, Registered, Registry};
 use super::gates::{FreshnessFacts, ServiceFacts, StoredRows, ViewFacts};
 use crate::error::ProjectError;
 use crate::project::Project;
+use crate::targets::{has_history, target};
 
 /// Refused rows that are looked at, for each view.
 const MOST_REFUSED: usize = 100_000;
@@ -41,7 +42,7 @@ pub(super) async fn observe<'a>(
         };
         views.push(ViewFacts {
             view: view.id.clone(),
-            has_history: registered.source(&view.source)?.batch.is_some(),
+            has_history: has_history(&target(registered, Arc::clone(view))?),
             stored: stored(&offline, &online, view).await?,
             replaces,
             refused: refused(&offline, view).await?,
@@ -60,7 +61,7 @@ fn loads(registered: &Registered, views: &[ViewFacts]) -> Result<Vec<(VersionId,
     for facts in views {
         let replaced = facts.replaces.as_ref().map(|(view, stored)| (view, stored));
         for (view, stored) in std::iter::once((&facts.view, &facts.stored)).chain(replaced) {
-            let source = registered.source(&registered.view(view)?.source)?;
+            let source = registered.first_source_of(&*registered.view(view)?)?;
             loads.extend(source.stream.is_none().then(|| (view.clone(), stored.log_rows)));
         }
     }

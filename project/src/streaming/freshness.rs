@@ -116,8 +116,8 @@ impl Carrying {
         view: &VersionId,
     ) -> Result<(Recorder, String), ProjectError> {
         let view = registered.view(view)?;
-        let stream = registered.source(&view.source)?.stream.as_ref();
-        let topic = stream.map(|stream| stream.topic.clone()).unwrap_or_default();
+        let stream = registered.source_of(&view)?.into_owned().stream;
+        let topic = stream.map(|stream| stream.topic).unwrap_or_default();
         let subject = Subject::view(Job::Stream, &view);
         Ok((Recorder::begin(&self.project, &self.registry, registered, subject).await?, topic))
     }

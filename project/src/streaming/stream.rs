@@ -13,7 +13,7 @@ use crate::error::ProjectError;
 use crate::fault_injection;
 use crate::project::Project;
 use crate::run::{Event, Run};
-use crate::targets::{ViewName, targets_with};
+use crate::targets::{ViewName, has_stream, targets_with};
 
 /// Which streams to follow, and how.
 #[derive(Clone, Debug)]
@@ -130,7 +130,7 @@ pub(crate) async fn stream(
 async fn start(project: &Project, options: &FollowStreams, run: &Run) -> Result<Started, ProjectError> {
     let bad_row_limit = bad_row_limit(options.max_bad_share)?;
     let registered = project.registered().await?;
-    let targets = targets_with(&registered, &options.views, |source| source.stream.is_some())?;
+    let targets = targets_with(&registered, &options.views, has_stream)?;
     if targets.is_empty() {
         return Err(ProjectError::NoStream);
     }

@@ -25,7 +25,7 @@ use super::stream_status::StreamStatus;
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::run::{Event, Run};
-use crate::targets::targets_with;
+use crate::targets::{has_stream, targets_with};
 
 /// Bytes of the records of one flush.
 const FLUSH_BYTES: usize = 16 << 20;
@@ -102,7 +102,7 @@ impl Streams {
     /// Follows every registered view whose source has a stream. Those that are followed go on; one that
     /// stopped, or whose source was changed, begins again.
     pub(crate) async fn follow(&mut self, registered: &Registered) -> Result<(), ProjectError> {
-        let targets = targets_with(registered, &[], |source| source.stream.is_some())?;
+        let targets = targets_with(registered, &[], has_stream)?;
         let removed = |view: &VersionId| !targets.iter().any(|target| target.view.id == *view);
         let removed: Vec<VersionId> = self.followed.keys().filter(|view| removed(view)).cloned().collect();
         for view in removed {
@@ -264,10 +264,13 @@ enum FeedSettings {
 impl FeedSettings {
     /// A group for each view: every view reads all of its topic, from its own position.
     fn of(project: &Project, target: &Target) -> Result<FeedSettings, ProjectError> {
-        let Target { view, source } = target;
+        let Target { view, source, input } = target;
         let Some(stream) = &source.stream else {
-            let (view, source_name) = (view.id.clone(), source.name.clone());
-            return Err(ProjectError::SourceWithoutStream { view, source_name });
+            let view = view.id.clone();
+            return Err(match input {
+                Some(input) => ProjectError::DerivedWithoutStream { view, input: input.view.id.clone() },
+                None => ProjectError::SourceWithoutStream { view, source_name: source.name.clone() },
+            });
         };
         if let Some(folder) = project.topic_on_disk(&stream.topic)? {
             return Ok(FeedSettings::Disk { folder, group: project.group_on_disk(&view.id) });

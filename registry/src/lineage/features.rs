@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use feature::{
     Column, Feature, Field, Fold, Input, Name, OnDemandView, Origin, Service, ServicePlan, ServiceRef,
-    Source, View,
+    Source, View, ViewSource,
 };
 use transform::Expression;
 
@@ -36,7 +36,10 @@ pub(super) fn view(graph: &mut Graph, view: &View) {
     let id = view.id.to_string();
     let node = graph.node(LineageKind::FeatureView, &id, None);
     graph.fact(&node, "entity", Some(&view.entity));
-    let from = graph.node(LineageKind::Source, view.source.as_str(), None);
+    let from = match &view.source {
+        ViewSource::Named(source) => graph.node(LineageKind::Source, source.as_str(), None),
+        ViewSource::View { view } => graph.node(LineageKind::FeatureView, &view.to_string(), None),
+    };
     graph.between_definitions(&from, &node);
     for feature in &view.features {
         let part = graph.node(LineageKind::Feature, &format!("{id}:{}", feature.name), Some(&node));
@@ -86,18 +89,55 @@ pub(super) fn inputs(source: &Source, view: &View) -> Result<Vec<FeatureInputs>,
     view.features.iter().map(of).collect()
 }
 
-pub(super) fn inputs_of_view(graph: &mut Graph, source: &Source, view: &View) -> Result<(), RegistryError> {
-    for FeatureInputs { feature, direct, indirect } in inputs(source, view)? {
+pub(super) fn inputs_of_view(
+    graph: &mut Graph,
+    registered: &Registered,
+    view: &View,
+) -> Result<(), RegistryError> {
+    let source = registered.source_of(view)?;
+    for FeatureInputs { feature, direct, indirect } in inputs(&source, view)? {
         let part_of = graph.node(LineageKind::FeatureView, &view.id.to_string(), None);
         let part = graph.node(LineageKind::Feature, &format!("{}:{feature}", view.id), Some(&part_of));
         for (names, is_direct) in [(direct, true), (indirect, false)] {
             for name in &names {
-                let from = column(graph, source, name);
+                let from = column_of(graph, registered, view, name)?;
                 graph.between_features(&from, &part, is_direct);
             }
         }
     }
     Ok(())
+}
+
+/// A column that a view reads: of its source, or of the rows of its input, where it is a feature of that, or a join key or
+/// a time, which come from what that reads.
+fn column_of(
+    graph: &mut Graph,
+    registered: &Registered,
+    view: &View,
+    name: &Name,
+) -> Result<String, RegistryError> {
+    let source = registered.source_of(view)?;
+    let Some(input) = registered.input_of(view)? else { return Ok(column(graph, &source, name)) };
+    let part_of = graph.node(LineageKind::FeatureView, &input.id.to_string(), None);
+    let title = format!("{}:{name}", input.id);
+    if input.feature(name.as_str()).is_some() {
+        return Ok(graph.node(LineageKind::Feature, &title, Some(&part_of)));
+    }
+    let part = graph.node(LineageKind::Column, &title, Some(&part_of));
+    let read = registered.source_of(&input)?;
+    graph.fact(&part, "type", source.column(name.as_str()));
+    let key = input.keys.iter().zip(&input.key_expressions).find(|(key, _)| key.name == *name);
+    let expressions = match key {
+        Some((_, expression)) => vec![expression.clone()],
+        None => [&read.event_time, &read.available_at].into_iter().flatten().map(|time| time.sql()).collect(),
+    };
+    for sql in expressions {
+        for column in columns_of(&input.id.to_string(), &read.schema, &sql)? {
+            let from = column_of(graph, registered, &input, &column)?;
+            graph.between_features(&from, &part, true);
+        }
+    }
+    Ok(part)
 }
 
 pub(super) fn on_demand(graph: &mut Graph, registered: &Registered, view: &OnDemandView) {

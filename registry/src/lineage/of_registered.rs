@@ -42,9 +42,7 @@ impl Graph {
     ) -> Result<(), RegistryError> {
         for definition in registered.definitions().filter(|definition| is_meant(&node_id(&definition.id()))) {
             match &definition.body {
-                Body::FeatureView(view) => {
-                    features::inputs_of_view(self, registered.source(&view.source)?, view)?;
-                }
+                Body::FeatureView(view) => features::inputs_of_view(self, registered, view)?,
                 Body::OnDemandView(view) => features::inputs_of_on_demand(self, registered, view)?,
                 Body::Entity(_) | Body::Source { .. } | Body::FeatureService(_) => {}
             }
@@ -77,7 +75,8 @@ impl Graph {
 impl Registered {
     /// The columns of its source that each feature of a view comes from, in the order of the features.
     pub fn feature_inputs(&self, view: &feature::View) -> Result<Vec<FeatureInputs>, RegistryError> {
-        features::inputs(self.source(&view.source)?, view)
+        let source = self.source_of(view)?;
+        features::inputs(&source, view)
     }
 
     /// What a name comes from and what comes from it: a definition, as `name` or `name@version`, or a feature or

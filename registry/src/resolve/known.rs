@@ -20,6 +20,8 @@ pub(super) struct Known<'a> {
     pub(super) sources: BTreeMap<Name, Option<Source>>,
     /// The views of the files, and the registered ones that have no file.
     pub(super) catalog: Catalog,
+    /// The on-demand views of the files, which are resolved after feature views.
+    pub(super) on_demand: BTreeSet<VersionId>,
     /// The views of the files that have a problem.
     pub(super) broken: BTreeSet<VersionId>,
     pub(super) is_complete: bool,

@@ -1,6 +1,4 @@
-//! On-demand views, and the order in which each finds those that it reads resolved.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! On-demand views.
 
 use feature::{About, Computed, Field, OnDemandView, VersionId};
 
@@ -9,8 +7,7 @@ use crate::canonical;
 use crate::catalog::Planner;
 use crate::definition::Definition;
 use crate::draft::Draft;
-use crate::keys::Kind;
-use crate::problem::{Problem, Report};
+use crate::problem::{Mark, Report};
 use crate::yaml::Node;
 
 use super::default_value::default_value;
@@ -20,63 +17,12 @@ use super::known::Known;
 use super::source::fields;
 use super::take::choices;
 
-/// The on-demand views of the drafts, each after those that it reads, and those that close a cycle, which
-/// are reported.
-pub(super) fn in_order<'d>(
-    drafts: &'d [Draft],
-    problems: &mut Vec<Problem>,
-) -> (Vec<&'d Draft>, Vec<&'d Draft>) {
-    let views = drafts.iter().filter(|draft| draft.id.kind == Kind::OnDemandView);
-    let views: BTreeMap<VersionId, &Draft> = views.map(|draft| (draft.version_id(), draft)).collect();
-    let mut order =
-        Order { views: &views, done: BTreeSet::new(), found: Vec::new(), broken: Vec::new(), problems };
-    for id in views.keys() {
-        order.visit(id, &mut Vec::new());
-    }
-    (order.found, order.broken)
-}
-
-struct Order<'d, 'r> {
-    views: &'r BTreeMap<VersionId, &'d Draft>,
-    done: BTreeSet<VersionId>,
-    found: Vec<&'d Draft>,
-    broken: Vec<&'d Draft>,
-    problems: &'r mut Vec<Problem>,
-}
-
-impl Order<'_, '_> {
-    fn visit(&mut self, id: &VersionId, path: &mut Vec<VersionId>) {
-        let Some(draft) = self.views.get(id).copied() else { return };
-        if self.done.contains(id) {
-            return;
-        }
-        path.push(id.clone());
-        let mut is_broken = false;
-        for input in draft.root().get("inputs").map(Node::items).unwrap_or_default() {
-            let Some(from) = input.parse::<VersionId>("from") else { continue };
-            match path.iter().position(|seen| *seen == from) {
-                Some(start) => {
-                    is_broken = true;
-                    let mut round: Vec<String> = path.iter().skip(start).map(ToString::to_string).collect();
-                    round.push(from.to_string());
-                    let at = input.get("from").map_or(input.at, |from| from.at);
-                    let what = format!(
-                        "a cycle of on-demand views: {}: take one of them out",
-                        round.join(" reads ")
-                    );
-                    Report::new(&draft.document.file, self.problems).at(at, what);
-                }
-                None => self.visit(&from, path),
-            }
-        }
-        path.pop();
-        self.done.insert(id.clone());
-        if is_broken {
-            self.broken.push(draft);
-        } else {
-            self.found.push(draft);
-        }
-    }
+/// The views that an on-demand view reads, with where it names them.
+pub(super) fn reads(draft: &Draft) -> Vec<(VersionId, Mark)> {
+    let inputs = draft.root().get("inputs").map(Node::items).unwrap_or_default().iter();
+    let read =
+        |input: &Node| Some((input.parse("from")?, input.get("from").map_or(input.at, |from| from.at)));
+    inputs.filter_map(read).collect()
 }
 
 pub(super) fn on_demand(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>) -> Option<Definition> {

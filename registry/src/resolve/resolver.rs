@@ -12,10 +12,17 @@ use crate::keys::Kind;
 use crate::problem::{Problem, Report};
 use crate::registered::Registered;
 use crate::resolve::known::Known;
-use crate::resolve::{on_demand, service, source, view};
+use crate::resolve::order::{self, Reading};
+use crate::resolve::{on_demand, rows, service, source, view};
 
 /// Definitions that were resolved, with the positions of their keys.
 pub(crate) type Resolved = BTreeMap<DefinitionId, (Definition, KeyPositions)>;
+
+/// How views read others of their kind; an on-demand view also reads feature views, which come first.
+const READINGS: [Reading; 2] = [
+    Reading { kind: Kind::FeatureView, called: "derived views", of: rows::reads },
+    Reading { kind: Kind::OnDemandView, called: "on-demand views", of: on_demand::reads },
+];
 
 /// Resolves drafts against each other and against what is registered. `is_complete` is false
 /// where a file could not be read to its end: what is missing may stand there.
@@ -33,16 +40,19 @@ pub(crate) fn resolve(
         entities: BTreeMap::new(),
         sources: BTreeMap::new(),
         catalog,
+        on_demand: drafts.iter().filter(|d| d.id.kind == Kind::OnDemandView).map(Draft::version_id).collect(),
         broken: BTreeSet::new(),
         is_complete,
     };
     let mut resolver = Resolver { known, problems, resolved: BTreeMap::new() };
-    for kind in [Kind::Entity, Kind::Source, Kind::FeatureView] {
+    for kind in [Kind::Entity, Kind::Source] {
         drafts.iter().filter(|draft| draft.id.kind == kind).for_each(|draft| resolver.take(draft));
     }
-    let (in_order, broken) = on_demand::in_order(drafts, resolver.problems);
-    broken.into_iter().for_each(|draft| resolver.keep(draft, None));
-    in_order.into_iter().for_each(|draft| resolver.take(draft));
+    for reading in READINGS {
+        let (in_order, broken) = order::in_order(drafts, &reading, resolver.problems);
+        broken.into_iter().for_each(|draft| resolver.keep(draft, None));
+        in_order.into_iter().for_each(|draft| resolver.take(draft));
+    }
     drafts
         .iter()
         .filter(|draft| draft.id.kind == Kind::FeatureService)

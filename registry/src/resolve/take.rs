@@ -8,7 +8,7 @@ use crate::body::DefinitionId;
 use crate::catalog::{Planner, Readable, Taken};
 use crate::keys::Kind;
 use crate::nearest::{did_you_mean, did_you_mean_or_list};
-use crate::problem::Report;
+use crate::problem::{Mark, Report};
 use crate::shape::is_prefix;
 use crate::yaml::Node;
 
@@ -71,7 +71,8 @@ pub(super) fn choices(
 
 fn take(node: &Node, what: &str, known: &Known<'_>, report: &mut Report<'_>) -> Option<Take> {
     let from: VersionId = node.parse("from")?;
-    let readable = readable(node, &from, known, report)?;
+    let at = node.get("from").map_or(node.at, |from| from.at);
+    let readable = readable(at, &from, known, report)?;
     let mut on = BTreeMap::new();
     match readable {
         Readable::View(view) => {
@@ -113,10 +114,10 @@ fn take(node: &Node, what: &str, known: &Known<'_>, report: &mut Report<'_>) -> 
     is_prefix(&prefix).then_some(Take { from, on, take: names, prefix })
 }
 
-/// The view that a choice reads; `None` if there is none, which is reported, or where it has a
+/// The view that is named here; `None` if there is none, which is reported, or where it has a
 /// problem of its own, which is not.
-fn readable<'k>(
-    node: &Node,
+pub(super) fn readable<'k>(
+    at: Mark,
     from: &VersionId,
     known: &'k Known<'_>,
     report: &mut Report<'_>,
@@ -127,7 +128,6 @@ fn readable<'k>(
     if known.broken.contains(from) || !known.is_complete {
         return None;
     }
-    let at = node.get("from").map_or(node.at, |from| from.at);
     let is_retired = |kind: &Kind| known.registered.retirement(&DefinitionId::versioned(*kind, from));
     if let Some(retirement) = [Kind::FeatureView, Kind::OnDemandView].iter().find_map(is_retired) {
         report.at(at, format!("`{from}` was {retirement}: read another version"));

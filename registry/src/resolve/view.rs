@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use feature::{
     About, DataType, Feature, Field, Fold, Freshness, Name, Retention, Source, SourceTime, Span, View,
+    ViewSource,
 };
 
 use crate::body::Body;
@@ -19,11 +20,13 @@ use super::expected_change::expected_changes;
 use super::expression::{self, Compiled};
 use super::features::{self, Ground, features, gives_key};
 use super::known::{Known, referred};
+use super::rows::{Rows, rows};
 
 pub(super) fn view(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>) -> Option<Definition> {
     let (root, context) = (draft.root(), draft.context());
     let entity = referred(root, "entity", &known.entities, known.is_complete, report);
-    let source = referred(root, "source", &known.sources, known.is_complete, report);
+    let rows = rows(root, &context, known, report);
+    let source = rows.as_ref().map(|rows| rows.source.as_ref());
     let is_static = source.is_some_and(|source| source.event_time.is_none());
     let ground = Ground {
         context: &context,
@@ -38,10 +41,10 @@ pub(super) fn view(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>) ->
         report.at(node.at, format!("{context} has a `ttl`, and {why}"));
     }
     let retention = retention(root, &context, &folded.features, ttl, report);
-    let (entity, source) = (entity?, source?);
+    let (entity, rows, source) = (entity?, rows.as_ref()?, source?);
 
     let mut used = folded.used;
-    let key_expressions = keys(root, &context, &entity.keys, source, &mut used, report);
+    let key_expressions = keys(root, &context, &entity.keys, rows, &mut used, report);
     let filter = root.get("where").and_then(|node| {
         let compiled = expression::condition(&source.schema, node, &format!("`where` of {context}"), report)?;
         used.extend(compiled.columns);
@@ -62,7 +65,7 @@ pub(super) fn view(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>) ->
         id: draft.version_id(),
         entity: entity.name.clone(),
         keys: entity.keys.clone(),
-        source: source.name.clone(),
+        source: rows.named.clone(),
         key_expressions,
         filter,
         columns: folded.columns,
@@ -78,7 +81,7 @@ pub(super) fn view(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>) ->
     if report.has_problems() {
         return None;
     }
-    let canonical = canonical::view(&view, source, &used);
+    let canonical = canonical::view(&view, source, rows.input.as_deref(), &used);
     view.hash = canonical.hash();
     if let Some(Body::FeatureView(old)) = known.registered.definition(&draft.id).map(|old| &old.body)
         && old.hash == view.hash
@@ -108,10 +111,11 @@ fn keys(
     root: &Node,
     context: &str,
     keys: &[Field],
-    source: &Source,
+    rows: &Rows<'_>,
     used: &mut BTreeMap<Name, DataType>,
     report: &mut Report<'_>,
 ) -> Vec<String> {
+    let source = rows.source.as_ref();
     let entries = root.get("keys").map(Node::entries).unwrap_or_default();
     for entry in entries.iter().filter(|entry| !keys.iter().any(|key| key.name.as_str() == entry.key)) {
         let near = did_you_mean_or_list(&entry.key, keys.iter().map(|key| key.name.as_str()));
@@ -125,7 +129,10 @@ fn keys(
             Some(node) => (node.at, expression::expression(&source.schema, node, &what, report)),
             None if has(source, &key.name) => (root.at, column_itself(source, &key.name)),
             None => {
-                let none = format!("has no column of its name in source `{}`", source.name);
+                let none = match &rows.named {
+                    ViewSource::Named(source) => format!("has no column of its name in source `{source}`"),
+                    ViewSource::View { view } => format!("is no join key and no feature of {view}"),
+                };
                 report.at(root.at, format!("{what} {none}: say which in `keys: {{{}: COLUMN}}`", key.name));
                 continue;
             }

@@ -220,3 +220,46 @@ async fn a_run_that_is_not_what_was_recorded_is_refused_by_its_identity() {
         sqlx::query("DELETE FROM runs").execute(registry.pool()).await.unwrap();
     }
 }
+
+#[test]
+fn a_feature_of_a_derived_view_comes_through_its_input_from_the_columns_of_the_source() {
+    let text = format!(
+        "{}---\nkind: feature_view\nname: busy\nversion: 1\nentity: airport\nsource: {{view: airport_arrivals@1}}\n\
+         where: last_delay > 0\nfeatures: {{peak: {{aggregate: max(arrivals_1h), window: 7d}}}}\n",
+        super::BASE
+    );
+    let definitions = super::definitions(&text, &Registered::default());
+    let registered = Registered::new(1, definitions.iter().cloned().collect(), [].into());
+    let lineage = registered.lineage("busy@1", &[]).unwrap();
+    let has = |lineage: &Lineage, kind: LineageKind, name: &str| {
+        lineage.nodes.iter().any(|node| node.kind == kind && node.name == name)
+    };
+    assert!(
+        has(&lineage, LineageKind::FeatureView, "airport_arrivals@1")
+            && has(&lineage, LineageKind::Source, "landings")
+    );
+    let lineage = registered.lineage("busy@1:peak", &[]).unwrap();
+    for (kind, name) in [
+        (LineageKind::Feature, "airport_arrivals@1:arrivals_1h"),
+        (LineageKind::Feature, "airport_arrivals@1:last_delay"),
+        (LineageKind::Column, "airport_arrivals@1:airport"),
+        (LineageKind::Column, "airport_arrivals@1:event_time"),
+        (LineageKind::Column, "landings:dest"),
+        (LineageKind::Column, "landings:landed_at"),
+        (LineageKind::Batch, "data/landings.parquet"),
+    ] {
+        assert!(has(&lineage, kind, name), "no {name}: {lineage:?}");
+    }
+    let edge = |from: &str| {
+        let of = |id: &str| lineage.node(id).map(|node| node.name.clone()).unwrap_or_default();
+        lineage
+            .edges
+            .iter()
+            .find(|edge| of(&edge.from) == from && of(&edge.to) == "busy@1:peak")
+            .map(|edge| edge.direct)
+    };
+    assert_eq!(
+        (edge("airport_arrivals@1:arrivals_1h"), edge("airport_arrivals@1:last_delay")),
+        (Some(true), Some(false))
+    );
+}

@@ -237,3 +237,62 @@ async fn a_registry_of_schema_2_is_brought_on_and_all_that_it_holds_counts_as_us
     let registry = Registry::open(&url).await.unwrap();
     assert_eq!(registry.registered().await.unwrap().unknown_uses().count(), 0);
 }
+
+/// The base, and a view over the rows of one of its views.
+fn with_derived() -> String {
+    format!(
+        "{BASE}---\nkind: feature_view\nname: busy\nversion: 1\nentity: airport\nsource: {{view: airport_arrivals@1}}\n\
+         features: {{peak: {{aggregate: max(arrivals_1h), window: 7d}}}}\n"
+    )
+}
+
+#[tokio::test]
+async fn the_input_of_a_derived_view_is_used_with_it_and_refused_an_edit_by_its_name() {
+    let folder = TempDir::new().unwrap();
+    let registry = applied(&folder).await;
+    let text = with_derived();
+    apply(&registry, &text).await.unwrap();
+    let edit = |text: &str| text.replace("{aggregate: count, window: 1h}", "{aggregate: count, window: 2h}");
+    // Until then an edit of the input is one of the derived view.
+    let edited = plan(&registry, &edit(&text)).await;
+    let edits: Vec<String> = edited
+        .changes
+        .iter()
+        .filter(|change| change.action == Action::Edit)
+        .map(|change| change.id.reference())
+        .collect();
+    assert_eq!(edits, ["airport_arrivals@1", "busy@1", "route@1", "late_arrival@1"]);
+    let before = registry.registered().await.unwrap();
+    let busy = before.view(&"busy@1".parse().unwrap()).unwrap();
+    registry.begin_use(&[Using::view(&busy)], "backfill", at(1)).await.unwrap();
+    let registered = registry.registered().await.unwrap();
+    let input = crate::DefinitionId::versioned(Kind::FeatureView, &"airport_arrivals@1".parse().unwrap());
+    assert_eq!(registered.first_use(&input).map(|first| first.by.as_str()), Some("backfill"));
+    let refused = plan(&registry, &edit(&text)).await.refused.to_string();
+    assert!(
+        refused.contains("window of arrivals_1h: 1h → 2h") && refused.contains("busy@1 is derived from it"),
+        "{refused}"
+    );
+    let removed = registry.remove("busy@1", None, at(2)).await.unwrap_err().to_string();
+    assert!(removed.contains("it was used by `backfill`"), "{removed}");
+}
+
+#[tokio::test]
+async fn what_a_change_reaches_goes_through_derived_views() {
+    let folder = TempDir::new().unwrap();
+    let registry = applied(&folder).await;
+    let text = format!(
+        "{}---\nkind: feature_service\nname: peaks\nversion: 1\nfeatures: [{{from: busy@1}}]\n",
+        with_derived()
+    );
+    apply(&registry, &text).await.unwrap();
+    let changed = plan(&registry, &text.replace("allowed_lateness: 1h", "allowed_lateness: 2h")).await;
+    let source = changed
+        .changes
+        .iter()
+        .find(|change| change.id.kind == Kind::Source && change.action == Action::Revise);
+    let reached: Vec<String> = source.unwrap().reaches.iter().map(|reach| reach.id.to_string()).collect();
+    for id in ["airport_arrivals@1", "busy@1", "peaks@1"] {
+        assert!(reached.contains(&id.to_owned()), "{reached:?}");
+    }
+}

@@ -50,7 +50,7 @@ fn validator() -> RecordValidator {
         ],
         ..View::bare(id, name("visitor"), keys, name("clicks"))
     };
-    let target = Target { view: Arc::new(view), source: Arc::new(source) };
+    let target = Target { view: Arc::new(view), source: Arc::new(source), input: None };
     RecordValidator::new(&target, Path::new("."), None).unwrap()
 }
 
