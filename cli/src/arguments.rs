@@ -63,7 +63,7 @@ pub enum Command {
     /// view and a service, and a spine for a first training set. What was chosen is said in comments. No file is
     /// overwritten.
     Init(InitArgs),
-    /// Show what `apply` would change, and the views, services and consumers that each change reaches
+    /// Show what `apply` would change, and the views, services, consumers and training sets that each change reaches
     Plan(FormatArg),
     /// Register the definitions, in one transaction
     Apply(FormatArg),

@@ -4,6 +4,7 @@ mod cases;
 mod damage;
 mod lineages;
 mod parities;
+mod pinning;
 mod reading;
 mod recording;
 mod registering;
