@@ -21,6 +21,7 @@ mod aggregate;
 mod answer;
 mod bytes;
 mod canary;
+mod event_date;
 mod exact;
 mod expected_change;
 mod given;
@@ -46,6 +47,7 @@ pub use aggregate::{
 };
 pub use answer::{Answer, Cell, Status, Times, is_alive, is_kept};
 pub use canary::{Canary, NotAPercent, Percent};
+pub use event_date::EventDate;
 pub use exact::{FloatSum, IntSquareSum};
 pub use expected_change::{Bound, ExpectedChange};
 pub use given::{Given, field, from_json, limits};

@@ -1,5 +1,6 @@
 //! Tests of the whole crate: definitions from text to plan to registry and back.
 
+mod backfilling;
 mod cases;
 mod damage;
 mod lineages;
