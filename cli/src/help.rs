@@ -8,6 +8,10 @@ pub fn in_commands(topic: &HelpTopic) -> String {
         HelpTopic::OpenProject => "name the project's folder with --project".to_owned(),
         HelpTopic::RegisterDefinitions => "run `twinstore apply` first".to_owned(),
         HelpTopic::Backfill(view) => format!("run `twinstore backfill {view}` first"),
+        HelpTopic::StartBackfill(view) => format!("`twinstore backfill start {view}` begins one"),
+        HelpTopic::ResumeBackfill(view) => format!(
+            "`twinstore backfill status {view}` shows it, `resume` goes on with one that stopped, and `cancel` ends it"
+        ),
         HelpTopic::Rebuild(view) => format!("run `twinstore online rebuild {view}` first"),
         HelpTopic::DeadLetters(view) => format!("`twinstore dead-letter list {view}` has them"),
         HelpTopic::Compare { old, new } => format!("run `twinstore parity {old} {new}`"),

@@ -1,7 +1,8 @@
 //! History: batch sources, which of their rows are new, and the load that brings those into both stores.
 //!
 //! `batch_source.rs` is what a source has to offer; `parquet.rs`, `csv.rs`, `json.rs` and `delta.rs` are the
-//! sources, and `contract.rs` is the suite that all of them pass. `load.rs` is a load from its beginning to its end.
+//! sources, and `contract.rs` is the suite that all of them pass. `load.rs` is a load from its beginning to its end,
+//! `migration.rs` one that goes date by date.
 
 mod batch_source;
 mod chunk;
@@ -25,6 +26,7 @@ mod load_report;
 mod loaded_files;
 mod loaded_rows;
 mod locate;
+mod migration;
 mod old_files;
 mod parquet;
 mod source_file;
@@ -36,4 +38,9 @@ mod text_rows;
 pub use event_range::EventRange;
 pub use heads::{Heads, Misfit, heads};
 pub use load_report::{FileRead, LoadReport};
+pub(crate) use migration::history_end;
+pub use migration::{
+    ColumnSummary, DELAY_PERCENTILE, DateOrder, DateReport, HistoryDelay, MeasuredDelay, Migration,
+    MigrationEnd, MigrationEvent, MigrationReport, MigrationState, MigrationWatch, Pace, StopRequest,
+};
 pub use survey::{ColumnKind, Surveyed, SurveyedColumn, source_paths, survey};

@@ -42,6 +42,7 @@ mod load_turn;
 mod maintenance;
 mod markers;
 mod materializer;
+mod observed_column;
 mod rows;
 mod schema_registry;
 mod stream;
@@ -50,10 +51,13 @@ mod stream_start;
 pub use error::{FeedError, Halt, MaterializerError};
 pub use first_use::{BeginningUse, FirstUse, NotUsable};
 pub use history::{
-    ColumnKind, EventRange, FileRead, Heads, LoadReport, Misfit, Surveyed, SurveyedColumn, heads,
-    source_paths, survey,
+    ColumnKind, ColumnSummary, DELAY_PERCENTILE, DateOrder, DateReport, EventRange, FileRead, Heads,
+    HistoryDelay, LoadReport, MeasuredDelay, Migration, MigrationEnd, MigrationEvent, MigrationReport,
+    MigrationState, MigrationWatch, Misfit, Pace, StopRequest, Surveyed, SurveyedColumn, heads, source_paths,
+    survey,
 };
 pub use materializer::{Materializer, Target};
+pub use observed_column::ObservedColumn;
 pub use rows::record::Record;
 pub use schema_registry::SchemaRegistry;
 pub use stream::{

@@ -19,7 +19,7 @@ use super::event_range::EventRange;
 use super::file_validator::WaitingRows;
 use super::files_to_load::{FilesToLoad, has_history};
 use super::load_report::LoadReport;
-use super::{loaded_files, locate, old_files};
+use super::{loaded_files, locate, migration, old_files};
 use crate::blocking;
 use crate::error::MaterializerError;
 use crate::load_lock::LoadLock;
@@ -87,6 +87,7 @@ impl<W: Mender> Materializer<W> {
         if mode == Mode::Materialize && !view.is_static && !has_history(&log).await? {
             return Err(MaterializerError::NeverBackfilled { view: view.id.clone() });
         }
+        migration::refuse_beside(&log, mode == Mode::Materialize).await?;
         let dead_letters = self.offline.dead_letters(&view.id).await?;
         let mut report = LoadReport::new(view.id.clone());
         let source = self.batch_source(target).await?;
@@ -131,6 +132,8 @@ impl<W: Mender> Materializer<W> {
         }
         if mode.range().is_all() {
             load.mark(Some(loaded_files::first_load()));
+            let whole = migration::made_whole(&load.log).await?;
+            whole.into_iter().for_each(|marker| load.mark(Some(marker)));
             load.mark(files.table_version.map(loaded_files::table_version));
             load.report.table_version = files.table_version;
         }
@@ -147,7 +150,10 @@ impl<W: Mender> Materializer<W> {
     }
 
     /// The batch source of a target, with its files listed.
-    async fn batch_source(&self, target: &Target) -> Result<Arc<dyn BatchSource>, MaterializerError> {
+    pub(super) async fn batch_source(
+        &self,
+        target: &Target,
+    ) -> Result<Arc<dyn BatchSource>, MaterializerError> {
         let (project, target) = (self.project.clone(), target.clone());
         blocking::run(move || locate::batch_source(&project, &target.source, &target.view.id)).await?
     }
