@@ -1,10 +1,14 @@
 //! What can be written on the command line. Its documentation is generated from here.
 
+mod backfill;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use feature::{Micros, Name, Percent, ServiceRef, Span, VersionId};
 use twinstore::{CompareVersions, Reason, ViewName};
+
+pub use backfill::{BackfillArgs, BackfillCommand, DatedBackfill};
 
 /// A feature store: training sets that cannot leak, and the same features online.
 #[derive(Parser, Debug)]
@@ -63,15 +67,16 @@ pub enum Command {
     /// view and a service, and a spine for a first training set. What was chosen is said in comments. No file is
     /// overwritten.
     Init(InitArgs),
-    /// Show what `apply` would change, and the views, services and consumers that each change reaches
+    /// Show what `apply` would change, and the views, services, consumers and training sets that each change reaches
     Plan(FormatArg),
     /// Register the definitions, in one transaction
     Apply(FormatArg),
     /// Load history into the offline store, then sync the online store
     ///
     /// History is read from the batch path of each view's source. Files that were loaded before are
-    /// passed over, so running it again changes nothing.
-    Backfill(BackfillArgs),
+    /// passed over, so running it again changes nothing. The subcommands load one view date by date, with checks, and
+    /// can be paused and resumed.
+    Backfill(BackfillCommand),
     /// Load the batch rows that are new since the last run into both stores
     ///
     /// New are files and Delta versions that were not loaded before, whatever their event times.
@@ -190,26 +195,6 @@ pub struct InitArgs {
     /// The column of the files that says whose a row is
     #[arg(long, value_name = "COLUMN", requires = "from")]
     pub key: Option<String>,
-}
-
-/// What `backfill` takes.
-#[derive(Args, Debug)]
-pub struct BackfillArgs {
-    /// The view versions to load
-    #[arg(value_name = "VIEW[@V]", required_unless_present = "all", conflicts_with = "all")]
-    pub views: Vec<ViewName>,
-    /// Load every registered view that has a batch source
-    #[arg(long)]
-    pub all: bool,
-    /// Load only rows that happened at or after this time
-    #[arg(long, value_name = "TIME")]
-    pub from: Option<Micros>,
-    /// Load only rows that happened before this time
-    #[arg(long, value_name = "TIME")]
-    pub to: Option<Micros>,
-    /// How the result is written
-    #[command(flatten)]
-    pub format: FormatArg,
 }
 
 /// What `materialize` takes.

@@ -9,6 +9,7 @@ mod get;
 mod init;
 mod lineage;
 mod load;
+mod migration;
 mod offline;
 mod online;
 mod parity;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 
 use twinstore::{CancellationToken, Project, Run};
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, BackfillCommand, Command};
 use crate::clock;
 use crate::failure::Failure;
 use crate::interruption;
@@ -42,7 +43,12 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Init(args) => init::init(&arguments.project, args).await,
         Command::Plan(format) => apply::plan(&project()?, format.format).await,
         Command::Apply(format) => apply::apply(&project()?, format.format).await,
-        Command::Backfill(args) => load::backfill(&project()?, args, &run).await,
+        Command::Backfill(BackfillCommand { dated: Some(dated), .. }) => {
+            migration::run(&project()?, dated, &run).await
+        }
+        Command::Backfill(BackfillCommand { at_once, .. }) => {
+            load::backfill(&project()?, at_once, &run).await
+        }
         Command::Materialize(args) => load::materialize(&project()?, args, &run).await,
         Command::Push(args) => push::push(&project()?, args, &run).await,
         Command::Stream(args) => {

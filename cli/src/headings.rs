@@ -31,6 +31,25 @@ pub const LOADED: Printed = Printed {
     ],
 };
 
+pub const BACKFILLS: Printed = Printed {
+    by: "`backfill start`, `status`, `pause`, `resume`, `cancel`",
+    columns: &[
+        VIEW,
+        ("number", "which backfill by dates of the view it is, from 1"),
+        (
+            "state",
+            "`running`, `interrupted` (its process is gone), `paused`, `incomplete` (dates have failed), `stopped` (by an error), `cancelled` or `done`",
+        ),
+        ("dates done", "dates whose rows are in the log"),
+        ("waiting", "dates that are to be loaded"),
+        ("failed", "dates that were set aside"),
+        ("rows done", "rows that the source has of the dates that are done"),
+        ("of", "rows that the source has of all dates"),
+        ("rows/s", "how fast its process reads, or did so last; `-` where that is not known"),
+        ("left", "how long the rest takes at that rate; `-` where that is not known or it does not run"),
+    ],
+};
+
 pub const STREAMED: Printed = Printed {
     by: "`stream`",
     columns: &[
@@ -224,8 +243,9 @@ pub const AUDITED: Printed = Printed {
 };
 
 /// Every table, in the order of the documentation.
-pub const ALL: [&Printed; 15] = [
+pub const ALL: [&Printed; 16] = [
     &LOADED,
+    &BACKFILLS,
     &STREAMED,
     &DEAD_LETTERS,
     &REPLAYED,

@@ -18,6 +18,10 @@ pub fn in_commands(topic: &HelpTopic) -> String {
         HelpTopic::RemoveRegistered(name) => format!("`twinstore registry remove {name}` removes it"),
         HelpTopic::WholeSource => "leave out --from and --to".to_owned(),
         HelpTopic::Backfill(view) => format!("run `twinstore backfill {view}` first"),
+        HelpTopic::StartBackfill(view) => format!("`twinstore backfill start {view}` begins one"),
+        HelpTopic::ResumeBackfill(view) => format!(
+            "`twinstore backfill status {view}` shows it, `resume` goes on with one that stopped, and `cancel` ends it"
+        ),
         HelpTopic::Rebuild(view) => format!("run `twinstore online rebuild {view}` first"),
         HelpTopic::DeadLetters(view) => format!("`twinstore dead-letter list {view}` has them"),
         HelpTopic::Compare { old, new } => format!("run `twinstore parity {old} {new}`"),

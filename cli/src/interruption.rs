@@ -13,7 +13,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use twinstore::CancellationToken;
 
-use crate::arguments::{Command, DeadLetterCommand, OfflineCommand, OnlineCommand};
+use crate::arguments::{
+    BackfillCommand, Command, DatedBackfill, DeadLetterCommand, OfflineCommand, OnlineCommand,
+};
 use crate::failure::Failure;
 
 /// The exit codes of a process that ends by these signals: 128 and their numbers.
@@ -89,6 +91,15 @@ fn end(why: &str, left: &str, code: i32) -> ! {
 /// What holds after the command was ended.
 fn what_is_left(command: &Command) -> String {
     let left = match command {
+        Command::Backfill(BackfillCommand { dated: Some(dated), .. }) => match dated {
+            DatedBackfill::Start(_) | DatedBackfill::Resume { .. } => {
+                "dates that are loaded stay, and `twinstore backfill resume` goes on from there"
+            }
+            DatedBackfill::Status { .. } => "nothing was written",
+            DatedBackfill::Pause { .. } | DatedBackfill::Cancel { .. } => {
+                "the request stays, and a process that executes the backfill obeys it"
+            }
+        },
         Command::Backfill(_)
         | Command::Materialize(_)
         | Command::DeadLetter(DeadLetterCommand::Replay { .. }) => {

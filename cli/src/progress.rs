@@ -36,6 +36,12 @@ impl Progress for Shown {
                 }
             }
             Event::LoadEnds(view) => drop(bars.loads.remove(&view)),
+            Event::DateFailed { view, date, reasons } => {
+                tracing::warn!("{view}: {date} is set aside: {}", reasons.join("; "));
+            }
+            Event::GoingOnline(view) => {
+                eprintln!("{view}: every date is in the log; writing its online rows")
+            }
             Event::TimesReadAsUtc { column } => {
                 eprintln!("note: `{column}` has no time zone and was read as UTC");
             }

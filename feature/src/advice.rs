@@ -50,6 +50,10 @@ pub enum HelpTopic {
     WholeSource,
     /// Load the history of a view.
     Backfill(VersionId),
+    /// Load the history of a view date by date.
+    StartBackfill(VersionId),
+    /// Look at the backfill by dates of a view, go on with it, or cancel it.
+    ResumeBackfill(VersionId),
     /// Write the online rows of a view again from its log.
     Rebuild(VersionId),
     /// Look at the rows of a view that were refused.

@@ -22,6 +22,7 @@ mod answer;
 mod bytes;
 mod canary;
 mod derived;
+mod event_date;
 mod exact;
 mod expected_change;
 mod given;
@@ -48,6 +49,7 @@ pub use aggregate::{
 };
 pub use answer::{Answer, Cell, Status, Times, is_alive, is_kept};
 pub use canary::{Canary, NotAPercent, Percent};
+pub use event_date::EventDate;
 pub use exact::{FloatSum, IntSquareSum};
 pub use expected_change::{Bound, ExpectedChange};
 pub use given::{Given, field, from_json, limits};

@@ -99,6 +99,8 @@ impl FromStr for Micros {
 pub struct Span(i64);
 
 impl Span {
+    /// One microsecond.
+    pub const MICROSECOND: Span = Span(1);
     /// One millisecond.
     pub const MILLISECOND: Span = Span(1_000);
     /// One second.

@@ -161,6 +161,57 @@ pub enum MaterializerError {
         /// From when on the first of them is visible.
         first: Micros,
     },
+    /// A backfill by dates of a source without any.
+    #[error(
+        "the source of {view} has no event time, so its rows have no dates to be loaded by: load it as a whole"
+    )]
+    MigrationOfStatic {
+        /// The view.
+        view: VersionId,
+    },
+    /// A backfill by dates of a derived view, whose features depend on all rows before.
+    #[error("{view} is derived from {input}, all rows of which are taken together: load it as a whole")]
+    MigrationOfDerived {
+        /// The view.
+        view: VersionId,
+        /// The view whose rows it reads.
+        input: VersionId,
+    },
+    /// Another load while dates are being loaded.
+    #[error(
+        "the history of {view} is loaded in part: its backfill by dates {}",
+        if *.is_cancelled { "was cancelled" } else { "is not done" }
+    )]
+    MigrationUnfinished {
+        /// The view.
+        view: VersionId,
+        /// Whether it was cancelled.
+        is_cancelled: bool,
+    },
+    /// Files that hold something else than when a backfill by dates began.
+    #[error(
+        "{} changed since the backfill of {view} began: the dates that it has loaded stay in the log; put back what was there and resume it, or cancel it, define {}@{} and backfill that",
+        .files.join(", "), .view.name, .view.version + 1
+    )]
+    MigrationSourceChanged {
+        /// The view.
+        view: VersionId,
+        /// The files.
+        files: Vec<String>,
+    },
+    /// Files that are gone since a backfill by dates began.
+    #[error(
+        "the source of {view} has {found} of the {files} files that its backfill reads: the dates that it has loaded stay in the log; put back what was there and resume it, or cancel it, define {}@{} and backfill that",
+        .view.name, .view.version + 1
+    )]
+    MigrationFilesGone {
+        /// The view.
+        view: VersionId,
+        /// How many it reads.
+        files: usize,
+        /// How many of them are there.
+        found: usize,
+    },
     /// A source without a stream.
     #[error("the source `{source_name}` of {view} has no `stream`: there is nothing to follow")]
     NoStream {
@@ -363,6 +414,11 @@ impl MaterializerError {
             | Self::RangeOfDerived { .. }
             | Self::InputNeverLoaded { .. }
             | Self::HistoryOfInput { .. }
+            | Self::MigrationOfStatic { .. }
+            | Self::MigrationOfDerived { .. }
+            | Self::MigrationUnfinished { .. }
+            | Self::MigrationSourceChanged { .. }
+            | Self::MigrationFilesGone { .. }
             | Self::NoStream { .. }
             | Self::StreamSchema { .. }
             | Self::SchemaRegistryRefused { .. }
@@ -400,10 +456,17 @@ impl MaterializerError {
             Self::Halted { view, halt: Halt::TooManyBad { .. }, .. } => {
                 Some(HelpTopic::BadRows(view.clone()))
             }
-            Self::NeverBackfilled { view } | Self::History { view, .. } => {
+            Self::NeverBackfilled { view }
+            | Self::History { view, .. }
+            | Self::MigrationOfStatic { view }
+            | Self::MigrationOfDerived { view, .. }
+            | Self::MigrationUnfinished { view, is_cancelled: true } => {
                 Some(HelpTopic::Backfill(view.clone()))
             }
             Self::InputNeverLoaded { input, .. } => Some(HelpTopic::Backfill(input.clone())),
+            Self::MigrationUnfinished { view, is_cancelled: false } => {
+                Some(HelpTopic::ResumeBackfill(view.clone()))
+            }
             _ => None,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! `batch_source.rs` is what a source has to offer; `parquet.rs`, `csv.rs`, `json.rs`, `delta.rs` and `derived.rs` are
 //! the sources, and `contract.rs` is the suite that all of them pass, exported as `contract_tests!`. `load.rs` is a load
-//! from its beginning to its end.
+//! from its beginning to its end, `migration.rs` one that goes date by date.
 
 mod batch_source;
 mod chunk;
@@ -29,6 +29,7 @@ mod load_report;
 mod loaded_files;
 mod loaded_rows;
 mod locate;
+mod migration;
 mod old_files;
 mod parquet;
 #[cfg(test)]
@@ -43,6 +44,11 @@ pub use batch_source::{BatchSource, RowReader};
 pub use event_range::EventRange;
 pub use heads::{Heads, Misfit, heads};
 pub use load_report::{FileRead, LoadReport};
+pub(crate) use migration::history_end;
+pub use migration::{
+    ColumnSummary, DELAY_PERCENTILE, DateOrder, DateReport, HistoryDelay, MeasuredDelay, Migration,
+    MigrationEnd, MigrationEvent, MigrationReport, MigrationState, MigrationWatch, Pace, StopRequest,
+};
 pub use source_file::{SourceFile, SourceFiles, TableVersions};
 pub use source_rows::{RowProblem, SourceRows, UnreadableRow};
 pub use survey::{ColumnKind, Surveyed, SurveyedColumn, source_paths, survey};

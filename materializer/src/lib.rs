@@ -42,6 +42,7 @@ mod load_turn;
 mod maintenance;
 mod markers;
 mod materializer;
+mod observed_column;
 mod rows;
 mod schema_registry;
 mod stream;
@@ -52,11 +53,13 @@ pub use first_use::{BeginningUse, FirstUse, NotUsable};
 #[cfg(any(test, feature = "contract"))]
 pub use history::contract;
 pub use history::{
-    BatchSource, ColumnKind, EventRange, FileRead, Heads, LoadReport, Misfit, RowProblem, RowReader,
-    SourceFile, SourceFiles, SourceRows, Surveyed, SurveyedColumn, TableVersions, UnreadableRow, heads,
-    source_paths, survey,
+    BatchSource, ColumnKind, ColumnSummary, DELAY_PERCENTILE, DateOrder, DateReport, EventRange, FileRead,
+    Heads, HistoryDelay, LoadReport, MeasuredDelay, Migration, MigrationEnd, MigrationEvent, MigrationReport,
+    MigrationState, MigrationWatch, Misfit, Pace, RowProblem, RowReader, SourceFile, SourceFiles, SourceRows,
+    StopRequest, Surveyed, SurveyedColumn, TableVersions, UnreadableRow, heads, source_paths, survey,
 };
 pub use materializer::{Input, Materializer, Target};
+pub use observed_column::ObservedColumn;
 pub use rows::record::Record;
 pub use schema_registry::SchemaRegistry;
 pub use stream::{

@@ -34,6 +34,28 @@ pub(crate) const DERIVED_UNTIL: &str = "derived-until";
 pub(crate) const DERIVED_NEWEST: &str = "derived-newest";
 /// Of a derived view: how many rows of its input were not visible yet when the others were taken.
 pub(crate) const DERIVED_WAITING: &str = "derived-waiting";
+/// The number of the newest backfill by dates that began.
+pub(crate) const MIGRATION: &str = "migration";
+/// The number of the newest backfill by dates of which all dates are in the log.
+pub(crate) const MIGRATION_LOADED: &str = "migration-loaded";
+/// The number of the newest backfill by dates that is done: everything is in the log and online.
+pub(crate) const MIGRATION_WHOLE: &str = "migration-whole";
+/// The number of the newest backfill by dates that was cancelled.
+pub(crate) const MIGRATION_CANCELLED: &str = "migration-cancelled";
+/// When the newest backfill by dates began: the limit for rows too far ahead depends on it.
+pub(crate) const MIGRATION_STARTED: &str = "migration-started";
+/// The delay after which its rows count as available, in microseconds; -1 if its source declares it or assumes none.
+pub(crate) const MIGRATION_DELAY: &str = "migration-delay";
+/// The number of rows from which that delay was measured; 0 if it is the one that the source assumes.
+pub(crate) const MIGRATION_DELAY_ROWS: &str = "migration-delay-rows";
+/// The version of the view from whose rows that delay was measured.
+pub(crate) const MIGRATION_DELAY_OF: &str = "migration-delay-of";
+/// The last event time that it is to load.
+pub(crate) const MIGRATION_HISTORY_END: &str = "migration-history-end";
+/// How many files it reads.
+pub(crate) const MIGRATION_FILES: &str = "migration-files";
+/// The version of a Delta source whose rows it loads.
+pub(crate) const MIGRATION_TABLE_VERSION: &str = "migration-source-version";
 
 /// The keys that every load moves: a decision that depends on the history in the log reads them.
 pub(crate) const HISTORY_READS: [&str; 2] = [FILE_NUMBERS, FIRST_LOAD];
@@ -84,6 +106,21 @@ pub(crate) fn file_complete(number: u32) -> String {
 /// When the load of the file with this number began: the limit for rows too far ahead depends on it.
 pub(crate) fn load_started(number: u32) -> String {
     format!("started:{number}")
+}
+
+/// The first 63 bits of the hash of a file's bytes when the newest backfill by dates began to read it.
+pub(crate) fn migration_content(name: &str) -> String {
+    format!("migration-content:{name}")
+}
+
+/// Which dates of a block a backfill by dates, by its number, has loaded: a bit each.
+pub(crate) fn migration_dates(number: u64, block: i64) -> String {
+    format!("migration-dates:{number}:{block}")
+}
+
+/// 1 once a backfill by dates, by its number, has loaded the rows without a date.
+pub(crate) fn migration_undated(number: u64) -> String {
+    format!("migration-undated:{number}")
 }
 
 /// The next offset of a partition.
@@ -159,6 +196,17 @@ mod tests {
             DERIVED_UNTIL,
             DERIVED_NEWEST,
             DERIVED_WAITING,
+            MIGRATION,
+            MIGRATION_LOADED,
+            MIGRATION_WHOLE,
+            MIGRATION_CANCELLED,
+            MIGRATION_STARTED,
+            MIGRATION_DELAY,
+            MIGRATION_DELAY_ROWS,
+            MIGRATION_DELAY_OF,
+            MIGRATION_HISTORY_END,
+            MIGRATION_FILES,
+            MIGRATION_TABLE_VERSION,
         ];
         let stored = [
             "first-load",
@@ -173,11 +221,25 @@ mod tests {
             "derived-until",
             "derived-newest",
             "derived-waiting",
+            "migration",
+            "migration-loaded",
+            "migration-whole",
+            "migration-cancelled",
+            "migration-started",
+            "migration-delay",
+            "migration-delay-rows",
+            "migration-delay-of",
+            "migration-history-end",
+            "migration-files",
+            "migration-source-version",
         ];
         assert_eq!(constants, stored);
-        let of_names = [file_number, file_content, file_identity].map(|key| key("d=1/a.csv"));
-        let stored = ["file:d=1/a.csv", "content:d=1/a.csv", "stat:d=1/a.csv"];
+        let of_names =
+            [file_number, file_content, file_identity, migration_content].map(|key| key("d=1/a.csv"));
+        let stored = ["file:d=1/a.csv", "content:d=1/a.csv", "stat:d=1/a.csv", "migration-content:d=1/a.csv"];
         assert_eq!(of_names, stored);
+        assert_eq!(migration_dates(2, -3), "migration-dates:2:-3");
+        assert_eq!(migration_undated(2), "migration-undated:2");
         let of_numbers =
             [refused_content, file_complete, load_started, next_offset, stream_stamp, stream_topic]
                 .map(|key| key(7));

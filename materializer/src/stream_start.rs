@@ -2,8 +2,8 @@
 //! on, so no row is lost there and none counts twice.
 //!
 //! The moment is `stream.from` of the source. If a view has both and the source names none, the stream starts right
-//! after the last event of the history that is in the log when its first row is accepted, or, if there is no
-//! history yet, at the time of its first position. It is recorded in the log and never moves.
+//! after the last event of the history that is in the log when its first row is accepted, or that a backfill under
+//! way is to bring there, or, if there is no history yet, at the time of its first position. It is recorded in the log and never moves.
 
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use futures::StreamExt;
 use offline::{EVENT_TIME, Log, Marker, OfflineError, OfflineStore, POSITION_KIND};
 
 use crate::error::MaterializerError;
+use crate::history;
 use crate::markers::{self, HISTORY_READS, STREAM_START};
 
 /// How often the start is decided again because another writer committed in between.
@@ -54,7 +55,9 @@ pub(crate) async fn settle(
         if let Some(recorded) = recorded(&log).await? {
             return Ok(recorded);
         }
-        let from = match history_end(&log).await? {
+        // A backfill that goes date by date has a last date, whichever it has loaded yet.
+        let end = history_end(&log).await?.max(history::history_end(&log).await?);
+        let from = match end {
             // History may end with the last moment that there is: then the stream has no rows.
             Some(end) => Micros::new(end.get() + 1).unwrap_or(Micros::MAX),
             None => first,

@@ -29,6 +29,8 @@ pub enum BatchPoint {
     Committed,
     /// A load is done and its turn settled.
     Settled,
+    /// The rows of a date are in the log, and it was reported.
+    DateKept,
     /// The files of a compaction were read.
     CompactionRead,
     /// The first rows of a rebuild are written.

@@ -1,6 +1,7 @@
 //! What a caller does after an error: try again, correct something, or stop; and which operation helps.
 
 use feature::{Advice, HelpTopic};
+use registry::RegistryError;
 use tonic::Code;
 
 use crate::error::ProjectError;
@@ -15,6 +16,7 @@ impl ProjectError {
             | Self::Thread(_)
             | Self::Feed { .. }
             | Self::CutOff
+            | Self::BackfillBusy { .. }
             | Self::Cancelled => Advice::Retry,
             Self::UnreadableAnswer { .. } | Self::NoClient(_) | Self::Columns(_) => Advice::Stop,
             Self::Topic { source, .. } => source.advice(),
@@ -47,6 +49,12 @@ impl ProjectError {
             Self::GatesFailed { .. } => Some(HelpTopic::OverrideGates),
             Self::SpineIsOutput { .. } => Some(HelpTopic::OtherOutput),
             Self::NoRowsToDraw { view } => Some(HelpTopic::Backfill(view.clone())),
+            Self::Registry(RegistryError::BackfillOpen { view, .. }) => {
+                Some(HelpTopic::ResumeBackfill(view.clone()))
+            }
+            Self::Registry(RegistryError::NoBackfill { view }) => {
+                Some(HelpTopic::StartBackfill(view.clone()))
+            }
             Self::Offline(error) => error.help(),
             Self::Online(error) => error.help(),
             Self::Push(error) => error.help(),
@@ -63,8 +71,6 @@ impl ProjectError {
 
 #[cfg(test)]
 mod tests {
-    use registry::RegistryError;
-
     use super::*;
 
     #[test]

@@ -100,6 +100,28 @@ pub enum ProjectError {
         /// What that clock says.
         there: Micros,
     },
+    /// A backfill by dates is over.
+    #[error("backfill {number} of {view} is {state}: there is nothing to stop")]
+    BackfillOver {
+        /// The view.
+        view: VersionId,
+        /// Which.
+        number: u64,
+        /// How it ended.
+        state: &'static str,
+    },
+    /// A running backfill does not do what is wanted of it yet.
+    #[error(
+        "backfill {number} of {view} is to {request} and has not done so yet: it does once it has written what it is writing"
+    )]
+    BackfillBusy {
+        /// The view.
+        view: VersionId,
+        /// Which.
+        number: u64,
+        /// What is wanted of it.
+        request: &'static str,
+    },
     /// No view has history.
     #[error("no registered view has a batch source: there is no history to load")]
     NoHistory,

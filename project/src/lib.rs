@@ -79,6 +79,7 @@ mod get;
 mod lineage;
 mod load;
 mod load_order;
+mod migration;
 mod missing_logs;
 mod operations;
 mod outline;
@@ -103,10 +104,14 @@ pub use dead_letters::{DeadLetterChoice, RefusedRow};
 pub use definitions::{Meaning, RemovedDefinition};
 pub use ending::{Retire, RetiredVersions, Sunset};
 pub use error::ProjectError;
-pub use feature::{Advice, Canary, HelpTopic, Percent};
+pub use feature::{Advice, Canary, EventDate, HelpTopic, Percent};
 pub use lineage::{LineageReport, SchemaField, ViewLineage};
 pub use load::{Backfill, FailedLoad, Loaded, Loads, Materialize};
-pub use materializer::{EventRange, LoadReport, ReplayReport, StreamReport};
+pub use materializer::{
+    ColumnSummary, DELAY_PERCENTILE, DateOrder, DateReport, EventRange, HistoryDelay, LoadReport,
+    MeasuredDelay, MigrationEnd, MigrationReport, Pace, ReplayReport, StreamReport,
+};
+pub use migration::{BackfillOutcome, BackfillStatus, StartBackfill};
 pub use monitor::{
     Bar, Bounds, Exceeded, Figure, Figures, Judgement, LikelyCause, Measure, QuantilePair, Verdict,
 };
@@ -121,10 +126,11 @@ pub use pushing::{Pushed, RefusedLine};
 pub use read::json::AsJson;
 pub use read_features::{Get, Input, NeverLoaded, ReadFeature, ReadFeatures};
 pub use registry::{
-    Action, AuditAction, AuditEntry, AuditLog, BackInTime, DefinitionId, Deprecated, Deprecation,
-    FoundFeature, Job, Kind, Lineage, LineageEdge, LineageKind, LineageNode, Listed, LoadedFile, Moved,
-    NotAReason, OutlineProblem, PartitionRead, Plan, Reach, ReadView, Reason, RegistryError, Rollout,
-    RowCounts, RunId, RunOutcome, RunRecord, RunState, Runtime, ServiceShown, Shown, ShownFeature,
+    Action, AuditAction, AuditEntry, AuditLog, BackInTime, BackfillDate, BackfillDateState, BackfillDelay,
+    BackfillRecord, BackfillState, DefinitionId, Deprecated, Deprecation, FoundFeature, Job, Kind, Lineage,
+    LineageEdge, LineageKind, LineageNode, Listed, LoadedFile, MeasuredRows, Moved, NotAReason,
+    OutlineProblem, PartitionRead, Plan, Reach, ReadView, Reason, RegistryError, Rollout, RowCounts, RunId,
+    RunOutcome, RunRecord, RunState, Runtime, ServiceShown, Shown, ShownFeature,
     UNKNOWN as USED_BEFORE_RECORDS, reference as definitions_reference,
 };
 pub use rollout::{CutOver, CutOverDone, Gate, GateKind};

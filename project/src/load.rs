@@ -111,6 +111,7 @@ impl Load {
             table_version: report.table_version,
             provenance,
             assumed_delay: target.source.delay_assumed_by(provenance),
+            measured_delay: None,
             rows: RowCounts {
                 read: report.rows_read,
                 loaded: report.rows_loaded,

@@ -5,7 +5,7 @@ use std::io::BufRead;
 use std::path::Path;
 use std::sync::Arc;
 
-use feature::{Name, ServicePlan, ServiceRef, VersionId};
+use feature::{EventDate, Name, ServicePlan, ServiceRef, VersionId};
 use materializer::ReplayReport;
 use registry::{AuditLog, DefinitionId, Kind, Listed, Moved, Reason, RunRecord};
 
@@ -16,6 +16,7 @@ use crate::error::ProjectError;
 
 use crate::lineage::LineageReport;
 use crate::load::{Backfill, Loads, Materialize};
+use crate::migration::{BackfillOutcome, BackfillStatus, StartBackfill};
 use crate::parity::{CompareVersions, ParityReport};
 use crate::plan::{AppliedPlan, PlannedChanges};
 use crate::project::Project;
@@ -30,8 +31,8 @@ use crate::training_set::{BuildTrainingSet, BuiltTrainingSet, TrainingSetCheck};
 use crate::upkeep::{OptimizedView, RebuiltView};
 use crate::verify::Verified;
 use crate::{
-    audit, dead_letters, definitions, ending, get, lineage, load, parity, plan, pushing, rollout, serving,
-    streaming, training_set, upkeep, verify,
+    audit, dead_letters, definitions, ending, get, lineage, load, migration, parity, plan, pushing, rollout,
+    serving, streaming, training_set, upkeep, verify,
 };
 
 impl Project {
@@ -48,6 +49,37 @@ impl Project {
     /// Loads history into the logs, then syncs the online store. Files that were loaded before are passed over.
     pub fn backfill<'a>(&'a self, backfill: &'a Backfill, run: &'a Run) -> Work<'a, Loads> {
         Box::pin(run.until_cancelled(load::backfill(self, backfill, run)))
+    }
+
+    /// Loads the history of a view date by date, each date checked before it is committed, and then all of it online.
+    pub fn start_backfill<'a>(&'a self, start: &'a StartBackfill, run: &'a Run) -> Work<'a, BackfillOutcome> {
+        Box::pin(migration::start(self, start, run))
+    }
+
+    /// Goes on with a backfill by dates that stopped, and tries the dates again that have failed. The columns of
+    /// `accepted` dates are not checked.
+    pub fn resume_backfill<'a>(
+        &'a self,
+        view: &'a ViewName,
+        accepted: &'a [EventDate],
+        run: &'a Run,
+    ) -> Work<'a, BackfillOutcome> {
+        Box::pin(migration::resume(self, view, accepted, run))
+    }
+
+    /// Asks a backfill by dates to pause, and waits until it has.
+    pub fn pause_backfill<'a>(&'a self, view: &'a ViewName) -> Work<'a, BackfillStatus> {
+        Box::pin(migration::pause(self, view))
+    }
+
+    /// Ends a backfill by dates for good. What is loaded stays in the log.
+    pub fn cancel_backfill<'a>(&'a self, view: &'a ViewName) -> Work<'a, BackfillStatus> {
+        Box::pin(migration::cancel(self, view))
+    }
+
+    /// How far the newest backfill by dates of a view is, or that of every view that has one.
+    pub fn backfill_statuses<'a>(&'a self, view: Option<&'a ViewName>) -> Work<'a, Vec<BackfillStatus>> {
+        Box::pin(migration::statuses(self, view))
     }
 
     /// Loads the batch rows that are new since the last load into both stores.

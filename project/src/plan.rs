@@ -71,8 +71,12 @@ pub(crate) async fn plan(project: &Project) -> Result<PlannedChanges, ProjectErr
         project.settle_uses(&project.registry().await?).await?;
         project.registered_so_far().await?
     };
+    let sets = match project.registry_so_far().await? {
+        Some(registry) => registry.training_sets().await?,
+        None => Vec::new(),
+    };
     let definitions = Definitions::read(&project.folder, &registered)?;
-    let plan = Plan::of(&definitions, &registered, &ROW_BOUND);
+    let plan = Plan::of(&definitions, &registered, &ROW_BOUND).with_training_sets(&definitions, &sets);
     let misfits = misfits(project, &definitions).await;
     Ok(PlannedChanges { plan, misfits })
 }
@@ -82,7 +86,8 @@ pub(crate) async fn apply(project: &Project) -> Result<AppliedPlan, ProjectError
     project.settle_uses(&registry).await?;
     let registered = registry.registered().await?;
     let definitions = Definitions::read(&project.folder, &registered)?;
-    let plan = Plan::of(&definitions, &registered, &ROW_BOUND);
+    let sets = registry.training_sets().await?;
+    let plan = Plan::of(&definitions, &registered, &ROW_BOUND).with_training_sets(&definitions, &sets);
     let applied = registry.apply(&plan, project.now()).await?;
     Ok(AppliedPlan { applied, plan })
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use feature::VersionId;
+use feature::{EventDate, VersionId};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +52,17 @@ pub enum Event {
     },
     /// The load of a view ended, well or not.
     LoadEnds(VersionId),
+    /// A date of a backfill was set aside.
+    DateFailed {
+        /// The view.
+        view: VersionId,
+        /// The date.
+        date: EventDate,
+        /// Why, a clause each.
+        reasons: Vec<String>,
+    },
+    /// All dates of a backfill are in the log, and the online rows of the view are written.
+    GoingOnline(VersionId),
     /// The label times of a spine have no time zone, and were read as UTC.
     TimesReadAsUtc {
         /// The column.

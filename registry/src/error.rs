@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use feature::{Advice, HelpTopic, Name, VersionId};
+use feature::{Advice, HelpTopic, Micros, Name, VersionId};
 use thiserror::Error;
 
 use crate::outline::outline_problem::OutlineProblem;
@@ -50,6 +50,26 @@ pub enum RegistryError {
         new: String,
         /// Why.
         why: String,
+    },
+    /// A backfill by dates of the view is to go on, or is over.
+    #[error("backfill {number} of {view}, which was started{by} at {started_at}, is {state}")]
+    BackfillOpen {
+        /// The view.
+        view: VersionId,
+        /// Which.
+        number: u64,
+        /// How far it is.
+        state: &'static str,
+        /// Who started it, as in ` by ann`; empty if that is not known.
+        by: String,
+        /// When.
+        started_at: Micros,
+    },
+    /// The view has no backfill by dates.
+    #[error("{view} has no backfill by dates")]
+    NoBackfill {
+        /// The view.
+        view: VersionId,
     },
     /// Files of which no definitions can be made: the caller shows what each lacks.
     #[error("{}", lines(.0))]
@@ -208,6 +228,8 @@ impl RegistryError {
             | Self::NoneRegistered { .. }
             | Self::SeveralKinds { .. }
             | Self::Several { .. }
+            | Self::BackfillOpen { .. }
+            | Self::NoBackfill { .. }
             | Self::Apart(_)
             | Self::NotComparable { .. }
             | Self::Outline(_)

@@ -138,6 +138,8 @@ mod tests {
             "DROP TABLE deprecations",
             "DROP TABLE retirements",
             "DROP TABLE versions_before",
+            "DROP TABLE backfills",
+            "DROP TABLE backfill_dates",
             "DROP TABLE runs",
             "DROP TABLE run_views",
             "ALTER TABLE registry DROP COLUMN audit_entries",

@@ -23,6 +23,7 @@
 
 mod audit;
 mod auditing;
+mod backfills;
 mod body;
 mod canonical;
 mod catalog;
@@ -44,10 +45,12 @@ mod lineage;
 mod nearest;
 mod outline;
 mod parity;
+mod pinned;
 mod plan;
 mod planning;
 mod problem;
 mod reach;
+mod reached_training_sets;
 mod record;
 mod reference;
 mod registered;
@@ -68,6 +71,10 @@ mod writing;
 mod yaml;
 
 pub use audit::{AuditAction, AuditEntry, AuditLog, BackInTime, NotAReason, Reason};
+pub use backfills::{
+    BackfillDate, BackfillDateState, BackfillDelay, BackfillRecord, BackfillRequest, BackfillState,
+    KeptBackfill, KeptColumn,
+};
 pub use body::{Body, DefinitionId, Entity};
 pub use canonical::Canonical;
 pub use definition::Definition;
@@ -79,13 +86,14 @@ pub use freshness::Freshness;
 pub use keys::Kind;
 pub use lifecycle::{Deprecated, Deprecation, Retired, Retirement};
 pub use lineage::{
-    FeatureInputs, Job, Lineage, LineageEdge, LineageKind, LineageNode, LoadedFile, MAX_FILES, PartitionRead,
-    ReadView, RowCounts, RunId, RunOutcome, RunRecord, RunState, Runtime,
+    FeatureInputs, Job, Lineage, LineageEdge, LineageKind, LineageNode, LoadedFile, MAX_FILES, MeasuredRows,
+    PartitionRead, ReadView, RowCounts, RunId, RunOutcome, RunRecord, RunState, Runtime,
 };
 pub use outline::{
     Outline, OutlineProblem, SampledColumn, SampledFile, SampledKind, Surroundings, Wishes, outline,
 };
 pub use parity::{KeptParity, LogRead, ParityStanding, StaleParity};
+pub use pinned::PinnedTrainingSet;
 pub use plan::{Action, Change, LargestRow, Plan, RowBound};
 pub use problem::{Mark, Problem, Problems};
 pub use reach::Reach;

@@ -11,7 +11,8 @@ mod run_records;
 
 pub use features::FeatureInputs;
 pub use graph::{Lineage, LineageEdge, LineageKind, LineageNode};
+pub(crate) use run::from_text;
 pub use run::{
-    Job, LoadedFile, MAX_FILES, PartitionRead, ReadView, RowCounts, RunId, RunOutcome, RunRecord, RunState,
-    Runtime,
+    Job, LoadedFile, MAX_FILES, MeasuredRows, PartitionRead, ReadView, RowCounts, RunId, RunOutcome,
+    RunRecord, RunState, Runtime,
 };

@@ -9,6 +9,7 @@ use crate::body::DefinitionId;
 use crate::definition::Definition;
 use crate::difference::{Difference, sentence};
 use crate::keys::Kind;
+use crate::pinned::PinnedTrainingSet;
 use crate::problem::Problems;
 use crate::reach::Reach;
 
@@ -64,6 +65,9 @@ pub struct Change {
     pub differences: Vec<Difference>,
     /// The views and services that read it, directly or through others.
     pub reaches: Vec<Reach>,
+    /// The recorded training sets that were built from it, or from what it reaches.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub training_sets: Vec<PinnedTrainingSet>,
     /// Whether it could be removed: it is registered, was never used, and nothing reads it.
     pub is_removable: bool,
 }
@@ -132,6 +136,21 @@ impl fmt::Display for Plan {
     }
 }
 
+/// Training sets that are named of one change; of more, the number is.
+const MOST_NAMED: usize = 5;
+
+/// The training sets that a change reaches.
+fn training_sets(f: &mut fmt::Formatter<'_>, sets: &[PinnedTrainingSet]) -> fmt::Result {
+    for (i, set) in sets.iter().take(MOST_NAMED).enumerate() {
+        f.write_str(if i == 0 { "; training sets " } else { ", " })?;
+        write!(f, "{} ({})", set.file, set.service)?;
+    }
+    match sets.len().saturating_sub(MOST_NAMED) {
+        0 => Ok(()),
+        more => write!(f, " and {more} more"),
+    }
+}
+
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = match self.action {
@@ -173,6 +192,6 @@ impl fmt::Display for Change {
                 write!(f, " ({consumer})")?;
             }
         }
-        Ok(())
+        training_sets(f, &self.training_sets)
     }
 }

@@ -231,7 +231,15 @@ impl<'a> Planning<'a> {
     ) -> Change {
         let features = new.body.features();
         let is_removable = self.registered.is_removable(id);
-        Change { action, id: id.clone(), features, differences, reaches: self.reaches(id), is_removable }
+        Change {
+            action,
+            id: id.clone(),
+            features,
+            differences,
+            reaches: self.reaches(id),
+            training_sets: Vec::new(),
+            is_removable,
+        }
     }
 
     /// What becomes of a registered definition that has no file.
@@ -243,6 +251,7 @@ impl<'a> Planning<'a> {
             features,
             differences: Vec::new(),
             reaches: self.reaches(id),
+            training_sets: Vec::new(),
             is_removable: self.registered.is_removable(id),
         }
     }

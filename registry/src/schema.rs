@@ -2,11 +2,11 @@
 
 /// The schema that this version writes. A registry with a greater one was written by a newer
 /// version and is refused.
-pub(crate) const SCHEMA: i64 = 9;
+pub(crate) const SCHEMA: i64 = 10;
 
 /// What brings each schema to the next, the first of them schema 1 to 2: a new registry is made as schema
 /// 1 and brought on the same way.
-pub(crate) const MIGRATIONS: [&[&str]; 8] = [
+pub(crate) const MIGRATIONS: [&[&str]; 9] = [
     &[FRESHNESS],
     &[USES, USES_OF_BEFORE],
     &[DIGEST, REVISIONS_DIGEST],
@@ -15,6 +15,7 @@ pub(crate) const MIGRATIONS: [&[&str]; 8] = [
     &[PARITIES],
     &[RUNS, RUNS_OF_A_SUBJECT, RUN_VIEWS, RUN_VIEWS_OF_A_VIEW],
     &[DEPRECATIONS, RETIREMENTS],
+    &[BACKFILLS, BACKFILL_DATES],
 ];
 
 /// The first schema whose contents have checksums.
@@ -73,6 +74,26 @@ const RUN_VIEWS: &str = "CREATE TABLE run_views (
         PRIMARY KEY (run, name, version)
     )";
 const RUN_VIEWS_OF_A_VIEW: &str = "CREATE INDEX run_views_of_a_view ON run_views (name, version)";
+/// Backfills that go date by date, what somebody wants of each, and their dates. Each row has a checksum of its own.
+const BACKFILLS: &str = "CREATE TABLE backfills (
+        name TEXT NOT NULL,
+        version BIGINT NOT NULL,
+        number BIGINT NOT NULL,
+        state TEXT NOT NULL,
+        request TEXT NOT NULL,
+        body TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        PRIMARY KEY (name, version, number)
+    )";
+const BACKFILL_DATES: &str = "CREATE TABLE backfill_dates (
+        name TEXT NOT NULL,
+        version BIGINT NOT NULL,
+        number BIGINT NOT NULL,
+        day BIGINT NOT NULL,
+        body TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        PRIMARY KEY (name, version, number, day)
+    )";
 /// Versions that are to be retired.
 const DEPRECATIONS: &str = "CREATE TABLE deprecations (
         kind TEXT NOT NULL,

@@ -195,6 +195,7 @@ impl Registry {
         self.check_revisions().await?;
         self.check_parities().await?;
         self.check_runs().await?;
+        self.check_backfills().await?;
         let mut transaction = self.pool.begin().await.map_err(self.failed("be read"))?;
         let audit = audit::read(&mut transaction).await.map_err(self.failed("be read"))?;
         Ok(found.into_iter().filter(|line| line != "ok").chain(audit.damaged).collect())

@@ -1,9 +1,11 @@
 //! Tests of the whole crate: definitions from text to plan to registry and back.
 
+mod backfilling;
 mod cases;
 mod damage;
 mod lineages;
 mod parities;
+mod pinning;
 mod reading;
 mod recording;
 mod registering;

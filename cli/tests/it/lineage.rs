@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::project::{Project, says};
+use crate::project::{Project, TRAINING, says};
 use crate::pushed::{clicks, now};
 
 /// A load that is stopped begins well within this.
@@ -140,4 +140,34 @@ fn events_are_appended_to_a_file_and_lost_ones_do_not_stop_a_load() {
     let refused = project.refused("backfill airport_arrivals");
     says(&refused, &["lineage.url", "http"]);
     assert!(!refused.contains("secret"), "{refused}");
+}
+
+#[test]
+fn a_plan_names_the_training_sets_that_a_change_reaches_through_every_view_and_service() {
+    let project = Project::loaded();
+    project.ok(&format!("{TRAINING} train.parquet"));
+    project.ok(&format!("{TRAINING} other.csv"));
+    project.ok(&format!("{TRAINING} train.parquet"));
+    project.edit("features/flights.yaml", "assumed_delay: 2m", "assumed_delay: 2m\nowner: landings-team");
+    let plan = project.json("plan");
+    let reached = |name: &str| -> Vec<String> {
+        let changes = plan["changes"].as_array().unwrap();
+        let change = changes.iter().find(|change| change["name"] == name).unwrap();
+        let sets = change["training_sets"].as_array().cloned().unwrap_or_default();
+        sets.iter().map(|set| set["file"].as_str().unwrap().to_owned()).collect()
+    };
+    // Each file once, the newest first: through the views that read the source, and the service that reads them.
+    for name in ["landings", "airport_arrivals", "aircraft_last_flight", "route", "late_arrival"] {
+        assert_eq!(reached(name), ["train.parquet", "other.csv"], "{name}");
+    }
+    says(
+        &project.ok("plan"),
+        &["~ source landings", "; training sets train.parquet (late_arrival@1), other.csv (late_arrival@1)"],
+    );
+    // What they pin is not changed.
+    project.edit("features/flights.yaml", "assumed_delay: 2m", "assumed_delay: 3m");
+    let refused = project.run("plan");
+    assert_eq!(refused.code, Some(1));
+    says(&refused.stderr, &["this changes what", "2m → 3m"]);
+    says(&refused.stdout, &["! source landings", "train.parquet (late_arrival@1)"]);
 }

@@ -5,6 +5,8 @@ mod answered_by;
 #[cfg(test)]
 mod arrow_columns;
 #[cfg(test)]
+mod backfilled_by_date;
+#[cfg(test)]
 mod backup;
 #[cfg(test)]
 mod bad_definitions;

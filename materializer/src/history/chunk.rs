@@ -2,7 +2,7 @@
 //! which the load was.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use feature::Micros;
 use offline::{BatchGuard, BatchPoint, DeadLetter, DeadLetters, Log, Marker, Written};
@@ -103,7 +103,7 @@ pub(crate) struct HistoryLoad<'a, W> {
 struct FileRows {
     reader: Box<dyn RowReader>,
     validator: FileValidator,
-    waiting: WaitingRows,
+    waiting: Mutex<WaitingRows>,
     loaded_rows: Option<LoadedRows>,
 }
 
@@ -111,7 +111,7 @@ impl FileRows {
     /// The next rows of the file and how many were read; `None` at its end. Blocks.
     fn next(&mut self) -> Result<Option<(ValidatedRows, usize)>, MaterializerError> {
         let Some(rows) = self.reader.next_rows()? else { return Ok(None) };
-        let mut validated = self.validator.validate(&rows, &mut self.waiting)?;
+        let mut validated = self.validator.validate(&rows, &self.waiting)?;
         if let Some(loaded_rows) = &mut self.loaded_rows {
             let before = validated.accepted.len();
             let is_new = loaded_rows.new_rows(&self.validator.target.view, &validated.accepted)?;
@@ -158,7 +158,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
             .await?;
             rows = returned;
             let Some((validated, read)) = next? else { break };
-            let ValidatedRows { accepted, dead_letters, counts } = validated;
+            let ValidatedRows { accepted, dead_letters, counts, .. } = validated;
             file_read.rows += counts.rows.read;
             self.report.add(counts);
             if !self.target.view.is_static {
@@ -177,7 +177,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
             }
         }
         self.report.files_read.push(file_read);
-        self.waiting = rows.waiting;
+        self.waiting = rows.waiting.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.loaded_rows.extend(rows.loaded_rows.map(|loaded| (file.file.replaces.clone(), loaded)));
         BatchPoint::Read.pass();
         self.check_unchanged(file)?;
@@ -206,6 +206,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
             known,
             started_at,
             range: self.mode.range(),
+            dates: None,
             stream_start: self.stream_start,
             is_first: self.is_first,
             is_history: matches!(self.mode, Mode::Backfill(_)),
@@ -213,7 +214,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
         let (batch_source, columns) = (self.batch_source.clone(), self.transform.input().to_vec());
         let opened = file.file.clone();
         let reader = blocking::run(move || batch_source.open(&columns, &opened, None)).await??;
-        Ok(FileRows { reader, validator, waiting: std::mem::take(&mut self.waiting), loaded_rows })
+        Ok(FileRows { reader, validator, waiting: std::mem::take(&mut self.waiting).into(), loaded_rows })
     }
 
     /// Nothing of a file is committed unless it is still the one whose content was taken before it was read.

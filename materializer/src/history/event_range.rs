@@ -17,7 +17,15 @@ impl EventRange {
         self.from.is_none() && self.to.is_none()
     }
 
-    pub(crate) fn contains(self, event_time: i64) -> bool {
+    /// Whether a row with this event time is in it. One without is if the range has no beginning.
+    pub(crate) fn contains_row(self, event_time: Option<i64>) -> bool {
+        match event_time {
+            Some(event_time) => self.contains(event_time),
+            None => self.from.is_none(),
+        }
+    }
+
+    fn contains(self, event_time: i64) -> bool {
         self.from.is_none_or(|from| from.get() <= event_time)
             && self.to.is_none_or(|to| event_time < to.get())
     }

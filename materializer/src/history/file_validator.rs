@@ -1,12 +1,13 @@
 //! The outcome for each row of a source's history: accepted with its times and position, left out, or refused.
 //! Pure: files and stores are elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, AsArray, RecordBatch, UInt64Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::TimestampMicrosecondType;
-use feature::{Micros, Position, Span, Value};
+use feature::{EventDate, Micros, Position, Span, Value};
 use offline::DeadLetter;
 use online::PENDING_BOUND;
 use roaring::RoaringTreemap;
@@ -37,6 +38,8 @@ pub(crate) struct FileValidator {
     /// The recorded start of its load.
     pub(crate) started_at: Micros,
     pub(crate) range: EventRange,
+    /// The dates whose rows are read, if not all are.
+    pub(crate) dates: Option<Arc<BTreeSet<EventDate>>>,
     /// Where the view's stream starts: rows from then on are the stream's.
     pub(crate) stream_start: Option<Micros>,
     /// Whether this is the first load of the view, whose static rows have always been known.
@@ -51,6 +54,38 @@ pub(crate) struct ValidatedRows {
     /// The refused rows, in the order of their positions.
     pub(crate) dead_letters: Vec<DeadLetter>,
     pub(crate) counts: FileCounts,
+    /// The same by date, if dates are named.
+    pub(crate) by_date: BTreeMap<EventDate, DateCounts>,
+    /// The date of each row of the batch, if dates are named.
+    pub(crate) dates: Vec<EventDate>,
+}
+
+/// What is counted of a file's rows of one date.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct DateCounts {
+    /// Rows of the source.
+    pub(crate) read: u64,
+    /// Rows that were in the log already.
+    pub(crate) known: u64,
+    /// Rows that are the stream's.
+    pub(crate) of_stream: u64,
+    pub(crate) accepted: u64,
+    pub(crate) refused: u64,
+}
+
+impl DateCounts {
+    pub(crate) fn add(&mut self, more: Self) {
+        self.read += more.read;
+        self.known += more.known;
+        self.of_stream += more.of_stream;
+        self.accepted += more.accepted;
+        self.refused += more.refused;
+    }
+
+    /// Rows that are neither in the log nor refused: by `where`, by a null in their key, or as the stream's.
+    pub(crate) fn left_out(self) -> u64 {
+        self.read.saturating_sub(self.known + self.accepted + self.refused)
+    }
 }
 
 /// What is counted of a file's rows.
@@ -70,6 +105,9 @@ struct Selected<'a> {
     batch: RecordBatch,
     positions: Vec<Position>,
     unreadable: Vec<&'a UnreadableRow>,
+    by_date: BTreeMap<EventDate, DateCounts>,
+    /// The date of each row, if dates are named.
+    dates: Vec<EventDate>,
 }
 
 /// A transformed row that is refused.
@@ -85,10 +123,10 @@ impl FileValidator {
     pub(crate) fn validate(
         &self,
         source_rows: &SourceRows,
-        waiting: &mut WaitingRows,
+        waiting: &Mutex<WaitingRows>,
     ) -> Result<ValidatedRows, MaterializerError> {
         let mut counts = FileCounts::default();
-        let selected = self.select(source_rows, &mut counts)?;
+        let mut selected = self.select(source_rows, &mut counts)?;
         let Transformed { rows, origins, bad, filtered, null_keys, warned, .. } =
             self.transform.apply(&selected.batch)?;
         counts.rows.read = (selected.batch.num_rows() + selected.unreadable.len()) as u64;
@@ -104,7 +142,10 @@ impl FileValidator {
             .collect();
         let origins: Vec<usize> = origins.iter().map(|row| *row as usize).collect();
         let candidates = self.candidates(&selected, rows, origins)?;
-        let keep = self.check_times(&candidates, waiting, &mut refused);
+        let keep = {
+            let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            self.check_times(&candidates, &mut waiting, &mut refused)
+        };
         let mut dead_letters = self.dead_letters(&selected, refused)?;
         dead_letters.extend(selected.unreadable.iter().map(|bad| DeadLetter {
             position: source_rows.position(self.number, bad.row),
@@ -117,7 +158,38 @@ impl FileValidator {
         counts.rows.add_refused(&dead_letters);
         let accepted = candidates.filtered(&keep)?;
         counts.rows.accepted = accepted.len() as u64;
-        Ok(ValidatedRows { accepted, dead_letters, counts })
+        let dates = std::mem::take(&mut selected.dates);
+        let by_date =
+            self.by_date(source_rows.first_row, selected.by_date, &dates, &accepted, &dead_letters)?;
+        let left_out: u64 = by_date.values().map(|date| date.left_out() - date.of_stream).sum();
+        if self.dates.is_some() && left_out != filtered + null_keys {
+            return Err(self.broken("the rows of dates are not those of their batch"));
+        }
+        Ok(ValidatedRows { accepted, dead_letters, counts, by_date, dates })
+    }
+
+    /// The counts of each date, with its accepted and its refused rows.
+    fn by_date(
+        &self,
+        first_row: u64,
+        mut by_date: BTreeMap<EventDate, DateCounts>,
+        dates: &[EventDate],
+        accepted: &AcceptedRows,
+        dead_letters: &[DeadLetter],
+    ) -> Result<BTreeMap<EventDate, DateCounts>, MaterializerError> {
+        if self.dates.is_none() {
+            return Ok(by_date);
+        }
+        for time in &accepted.event_times {
+            by_date.entry(EventDate::of(Some(*time))).or_default().accepted += 1;
+        }
+        for dead_letter in dead_letters {
+            let (_, _, row) = dead_letter.position.parts();
+            let date = usize::try_from(row - first_row).ok().and_then(|row| dates.get(row));
+            let date = date.ok_or_else(|| self.broken("a refused row comes from none of the batch"))?;
+            by_date.entry(*date).or_default().refused += 1;
+        }
+        Ok(by_date)
     }
 
     /// The rows in the range that the log does not have, apart from those that cannot be read.
@@ -127,7 +199,7 @@ impl FileValidator {
         counts: &mut FileCounts,
     ) -> Result<Selected<'a>, MaterializerError> {
         let SourceRows { first_row, batch, unreadable, .. } = rows;
-        let times = match self.range.is_all() && self.stream_start.is_none() {
+        let times = match self.range.is_all() && self.stream_start.is_none() && self.dates.is_none() {
             true => None,
             false => self.transform.event_times(batch)?,
         };
@@ -136,22 +208,33 @@ impl FileValidator {
         let mut unread = unreadable.iter().peekable();
         let mut selected: Vec<u64> = Vec::with_capacity(batch.num_rows());
         let mut refused = Vec::new();
+        let mut by_date: BTreeMap<EventDate, DateCounts> = BTreeMap::new();
+        let mut dates = Vec::new();
         for row in 0..batch.num_rows() {
             let unreadable = unread.next_if(|bad| bad.row == row);
             let event_time = event_time(row);
-            // A row without an event time is validated if the range has no beginning.
-            let is_in_range = match event_time {
-                Some(event_time) => self.range.contains(event_time),
-                None => self.range.from.is_none(),
-            };
+            let date = self.dates.as_ref().map(|wanted| (EventDate::of(event_time), wanted));
+            dates.extend(date.map(|(date, _)| date));
+            let is_in_range = self.range.contains_row(event_time)
+                && date.is_none_or(|(date, wanted)| wanted.contains(&date));
             let is_of_stream =
                 self.stream_start.zip(event_time).is_some_and(|(start, event)| event >= start.get());
             if !is_in_range {
                 counts.outside_range += 1;
-            } else if is_of_stream {
+                continue;
+            }
+            let mut uncounted = DateCounts::default();
+            let of_date = match date {
+                Some((date, _)) => by_date.entry(date).or_default(),
+                None => &mut uncounted,
+            };
+            of_date.read += 1;
+            if is_of_stream {
                 counts.of_stream += 1;
+                of_date.of_stream += 1;
             } else if self.known.contains(first_row + row as u64) {
                 counts.known += 1;
+                of_date.known += 1;
             } else if let Some(unreadable) = unreadable {
                 refused.push(unreadable);
             } else {
@@ -163,7 +246,7 @@ impl FileValidator {
             true => batch.clone(),
             false => take_record_batch(batch, &UInt64Array::from(selected))?,
         };
-        Ok(Selected { batch, positions, unreadable: refused })
+        Ok(Selected { batch, positions, unreadable: refused, by_date, dates })
     }
 
     /// The transformed rows, before their times are checked.

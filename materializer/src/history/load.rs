@@ -20,7 +20,7 @@ use super::event_range::EventRange;
 use super::file_validator::WaitingRows;
 use super::files_to_load::{FilesToLoad, has_history};
 use super::load_report::LoadReport;
-use super::{loaded_files, locate, old_files};
+use super::{loaded_files, locate, migration, old_files};
 use crate::blocking;
 use crate::error::MaterializerError;
 use crate::load_lock::LoadLock;
@@ -92,6 +92,7 @@ impl<W: Mender> Materializer<W> {
         if mode == Mode::Materialize && !view.is_static && !has_history(&log).await? {
             return Err(MaterializerError::NeverBackfilled { view: view.id.clone() });
         }
+        migration::refuse_beside(&log, mode == Mode::Materialize).await?;
         let dead_letters = self.offline.dead_letters(&view.id).await?;
         let mut report = LoadReport::new(view.id.clone());
         let source = self.batch_source(target, &log).await?;
@@ -137,6 +138,8 @@ impl<W: Mender> Materializer<W> {
         }
         if mode.range().is_all() {
             load.mark(Some(loaded_files::first_load()));
+            let whole = migration::made_whole(&load.log).await?;
+            whole.into_iter().for_each(|marker| load.mark(Some(marker)));
             load.mark(files.table_version.map(loaded_files::table_version));
             load.mark(load.batch_source.ended());
             load.report.table_version = files.table_version;
@@ -154,7 +157,7 @@ impl<W: Mender> Materializer<W> {
     }
 
     /// The batch source of a target, with its files listed.
-    async fn batch_source(
+    pub(super) async fn batch_source(
         &self,
         target: &Target,
         log: &Log,

@@ -1,7 +1,7 @@
 //! Rows that were accepted, and their form in the log once it is known when they became available.
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray};
-use arrow::compute::filter_record_batch;
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray, UInt64Array};
+use arrow::compute::{concat_batches, filter_record_batch, take_record_batch};
 use arrow::datatypes::TimestampMicrosecondType;
 use feature::{Micros, Position, Provenance, Source, Span, View};
 use offline::{Facts, log_batch};
@@ -56,6 +56,53 @@ impl AcceptedRows {
             positions: kept(self.positions, keep),
             origins: kept(self.origins, keep),
         })
+    }
+
+    /// The rows at these indices, in this order.
+    pub(crate) fn taken(&self, rows: &[usize]) -> Result<Self, MaterializerError> {
+        fn taken<T: Copy>(values: &[T], rows: &[usize]) -> Vec<T> {
+            rows.iter().filter_map(|row| values.get(*row).copied()).collect()
+        }
+        let indices = UInt64Array::from_iter_values(rows.iter().map(|row| *row as u64));
+        Ok(Self {
+            rows: take_record_batch(&self.rows, &indices)?,
+            event_times: taken(&self.event_times, rows),
+            declared: self.declared.as_ref().map(|declared| taken(declared, rows)),
+            deleted: taken(&self.deleted, rows),
+            positions: taken(&self.positions, rows),
+            origins: taken(&self.origins, rows),
+        })
+    }
+
+    /// All of these rows as one batch; `None` of none.
+    pub(crate) fn concatenated(pieces: Vec<Self>) -> Result<Option<Self>, MaterializerError> {
+        let Some(first) = pieces.first() else { return Ok(None) };
+        let rows = concat_batches(first.rows.schema_ref(), pieces.iter().map(|piece| &piece.rows))?;
+        let mut all = Self {
+            rows,
+            event_times: Vec::new(),
+            declared: first.declared.as_ref().map(|_| Vec::new()),
+            deleted: Vec::new(),
+            positions: Vec::new(),
+            origins: Vec::new(),
+        };
+        for piece in pieces {
+            all.event_times.extend(piece.event_times);
+            if let (Some(all), Some(declared)) = (&mut all.declared, piece.declared) {
+                all.extend(declared);
+            }
+            all.deleted.extend(piece.deleted);
+            all.positions.extend(piece.positions);
+            all.origins.extend(piece.origins);
+        }
+        Ok(Some(all))
+    }
+
+    /// How much memory they take, in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        let facts = size_of::<i64>() + size_of::<Position>() + size_of::<usize>() + size_of::<bool>();
+        let declared = self.declared.as_ref().map_or(0, |declared| declared.len() * size_of::<i64>());
+        (self.rows.get_array_memory_size() + declared + self.len() * facts) as u64
     }
 
     /// The rows as the log holds them, and how many of them are late.

@@ -10,7 +10,7 @@ use super::{BatchGuard, BatchPoint};
 
 static FAULTS: OnceLock<BatchFaults> = OnceLock::new();
 
-const POINTS: [(&str, BatchPoint); 18] = [
+const POINTS: [(&str, BatchPoint); 19] = [
     ("hashed", BatchPoint::Hashed),
     ("read", BatchPoint::Read),
     ("turn-taken", BatchPoint::TurnTaken),
@@ -20,6 +20,7 @@ const POINTS: [(&str, BatchPoint); 18] = [
     ("file-written", BatchPoint::FileWritten),
     ("committed", BatchPoint::Committed),
     ("settled", BatchPoint::Settled),
+    ("date-kept", BatchPoint::DateKept),
     ("compaction-read", BatchPoint::CompactionRead),
     ("rebuilding", BatchPoint::Rebuilding),
     ("training-begun", BatchPoint::TrainingBegun),

@@ -142,6 +142,13 @@ impl Log {
         scan::stream(&self.table, &self.table.files(), columns)
     }
 
+    /// Reads these columns of the rows that happened on a date, as in `2013-06-01`, in no order.
+    pub fn scan_date(&self, date: &str, columns: &[&str]) -> Result<SendableRecordBatchStream, OfflineError> {
+        let mut files = self.table.files();
+        files.retain(|file| file.partition.as_deref() == Some(date));
+        scan::stream(&self.table, &files, columns)
+    }
+
     /// Reads these columns of the rows that commits added, in no order.
     pub fn scan_added(
         &self,

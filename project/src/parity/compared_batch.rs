@@ -2,10 +2,9 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{
-    DataType as ArrowType, Float32Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
-};
-use feature::{DataType, Field, Micros, Scalar, ServicePlan, Value};
+use arrow::datatypes::{DataType as ArrowType, TimeUnit, TimestampMicrosecondType};
+use feature::{Field, Micros, ServicePlan, Value};
+use materializer::ObservedColumn;
 use monitor::{Bounds, Comparison, Figures, Largest, Measure, Observed, Pair};
 use offline::Spine;
 
@@ -127,7 +126,8 @@ impl Compared {
         let have_times =
             |lookups: &[usize]| lookups.iter().all(|lookup| has_times.get(*lookup) == Some(&true));
         let (old_times, new_times) = (have_times(&old_side.lookups), have_times(&new_side.lookups));
-        let (olds, news) = (Values::of(old, old_side.data_type), Values::of(new, new_side.data_type));
+        let (olds, news) =
+            (ObservedColumn::of(old, old_side.data_type), ObservedColumn::of(new, new_side.data_type));
         let (mut old_bytes, mut new_bytes) = (Vec::new(), Vec::new());
         for row in 0..old.len() {
             let observed_old = olds.at(row, &mut old_bytes);
@@ -171,89 +171,5 @@ impl Compared {
             differences: self.largest.into_sorted().collect(),
             figures,
         }
-    }
-}
-
-/// The values of a column, each read without an allocation where its type allows.
-enum Values<'a> {
-    Bool(&'a arrow::array::BooleanArray),
-    Int32(&'a arrow::array::Int32Array),
-    Int64(&'a arrow::array::Int64Array),
-    Time(&'a arrow::array::TimestampMicrosecondArray),
-    Float32(&'a arrow::array::Float32Array),
-    Float64(&'a arrow::array::Float64Array),
-    Text(&'a arrow::array::StringArray),
-    Bytes(&'a arrow::array::BinaryArray),
-    Other(&'a ArrayRef, DataType),
-}
-
-impl<'a> Values<'a> {
-    fn of(array: &'a ArrayRef, data_type: DataType) -> Self {
-        match data_type.scalar() {
-            Some(Scalar::Bool) => Self::Bool(array.as_boolean()),
-            Some(Scalar::Int32) => Self::Int32(array.as_primitive::<Int32Type>()),
-            Some(Scalar::Int64) => Self::Int64(array.as_primitive::<Int64Type>()),
-            Some(Scalar::Timestamp) => Self::Time(array.as_primitive::<TimestampMicrosecondType>()),
-            Some(Scalar::Float32) => Self::Float32(array.as_primitive::<Float32Type>()),
-            Some(Scalar::Float64) => Self::Float64(array.as_primitive::<Float64Type>()),
-            Some(Scalar::String) => Self::Text(array.as_string()),
-            Some(Scalar::Bytes) => Self::Bytes(array.as_binary()),
-            None => Self::Other(array, data_type),
-        }
-    }
-
-    fn at<'b>(&'b self, row: usize, bytes: &'b mut Vec<u8>) -> Observed<'b> {
-        let is_null = match self {
-            Self::Bool(array) => array.is_null(row),
-            Self::Int32(array) => array.is_null(row),
-            Self::Int64(array) => array.is_null(row),
-            Self::Time(array) => array.is_null(row),
-            Self::Float32(array) => array.is_null(row),
-            Self::Float64(array) => array.is_null(row),
-            Self::Text(array) => array.is_null(row),
-            Self::Bytes(array) => array.is_null(row),
-            Self::Other(array, _) => array.is_null(row),
-        };
-        if is_null {
-            return Observed::Null;
-        }
-        match self {
-            Self::Bool(array) => Observed::Text(if array.value(row) { "true" } else { "false" }),
-            Self::Int32(array) => Observed::Int(array.value(row).into()),
-            Self::Int64(array) => Observed::Int(array.value(row)),
-            Self::Time(array) => Observed::Int(array.value(row)),
-            Self::Float32(array) => Observed::Float(array.value(row).into()),
-            Self::Float64(array) => Observed::Float(array.value(row)),
-            Self::Text(array) => Observed::Text(array.value(row)),
-            Self::Bytes(array) => Observed::Bytes(array.value(row)),
-            Self::Other(array, data_type) => {
-                bytes.clear();
-                encode(&transform::value_at(array.as_ref(), row, *data_type), bytes);
-                Observed::Bytes(bytes)
-            }
-        }
-    }
-}
-
-/// Bytes that are equal for equal values of one type, and only for them.
-fn encode(value: &Value, bytes: &mut Vec<u8>) {
-    let mut part = |part: &[u8]| {
-        bytes.extend((part.len() as u64).to_le_bytes());
-        bytes.extend(part);
-    };
-    match value.clone().canonical() {
-        Value::Null => bytes.push(0),
-        Value::Float32(x) => part(&x.to_bits().to_le_bytes()),
-        Value::Float64(x) => part(&x.to_bits().to_le_bytes()),
-        Value::String(x) => part(x.as_bytes()),
-        Value::Bytes(x) => part(&x),
-        Value::List(items) => {
-            bytes.extend((items.len() as u64).to_le_bytes());
-            for item in items.iter() {
-                bytes.push(1);
-                encode(item, bytes);
-            }
-        }
-        other => part(other.to_string().as_bytes()),
     }
 }

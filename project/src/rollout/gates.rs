@@ -2,6 +2,7 @@
 //! instead of the old one, and if not, what to look at.
 
 use feature::{Field, HelpTopic, Micros, ServicePlan, Span, VersionId, counted, thousands};
+use materializer::MigrationState;
 use registry::ParityStanding;
 use serde::Serialize;
 
@@ -63,6 +64,8 @@ pub(super) struct ViewFacts {
     pub(super) view: VersionId,
     pub(super) has_history: bool,
     pub(super) stored: StoredRows,
+    /// How far its newest backfill by dates is; `None` if none ever began.
+    pub(super) migration: Option<MigrationState>,
     /// The version of the same view that the old service version reads, and what is there of it; `None` if that is the
     /// same one, or there is none.
     pub(super) replaces: Option<(VersionId, StoredRows)>,
@@ -182,6 +185,17 @@ fn loaded(facts: &ViewFacts) -> Gate {
     let ViewFacts { view, stored, .. } = facts;
     let gate = Gate::of(GateKind::Loaded, Some(view));
     let help = || facts.has_history.then(|| HelpTopic::Backfill(view.clone()));
+    match facts.migration.filter(|migration| !migration.is_whole) {
+        Some(migration) if migration.is_cancelled => {
+            return gate
+                .fails(format!("{view} is loaded in part, as its backfill by dates was cancelled"), help());
+        }
+        Some(_) => {
+            let help = Some(HelpTopic::ResumeBackfill(view.clone()));
+            return gate.fails(format!("{view} is loaded in part: its backfill by dates is not done"), help);
+        }
+        None => {}
+    }
     match (stored.log_rows, stored.entities) {
         (0, _) => gate.fails(format!("{view} has no row in its log"), help()),
         (_, 0) => gate.fails(format!("{view} has no row online"), Some(HelpTopic::Rebuild(view.clone()))),
@@ -277,6 +291,7 @@ mod tests {
             view: "a@2".parse().unwrap(),
             has_history: true,
             stored,
+            migration: None,
             replaces: Some(("a@1".parse().unwrap(), stored)),
             refused: 0,
             freshness: Some(FreshnessFacts {

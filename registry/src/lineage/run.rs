@@ -181,6 +181,9 @@ pub enum RunOutcome {
         /// The delay that is assumed where availability is simulated.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         assumed_delay: Option<Span>,
+        /// The live rows from which that delay was measured; `None` if the source names it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        measured_delay: Option<MeasuredRows>,
         /// The outcome for its rows.
         rows: RowCounts,
         /// The version of the log afterwards; `None` if nothing was ever loaded.
@@ -216,6 +219,15 @@ pub enum RunOutcome {
         /// The views that it was built from.
         views: Vec<ReadView>,
     },
+}
+
+/// Live rows from which the delay of history was measured.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MeasuredRows {
+    /// The view version that streamed them.
+    pub of: VersionId,
+    /// How many there are.
+    pub rows: u64,
 }
 
 /// A file of a batch source that was read.
@@ -298,7 +310,7 @@ impl RunRecord {
     }
 }
 
-fn from_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Micros, D::Error> {
+pub(crate) fn from_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Micros, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
 

@@ -87,6 +87,15 @@ impl Registry {
         self.runs(query, service, limit).await
     }
 
+    /// The newest training sets of all services, newest first; at most `limit`.
+    pub(crate) async fn newest_training_sets(&self, limit: u32) -> Result<Vec<RunRecord>, RegistryError> {
+        let query = "SELECT * FROM runs WHERE job = 'training_set' AND state = 'complete'
+            ORDER BY started_at DESC, id DESC LIMIT $1";
+        let rows = sqlx::query(query).bind(i64::from(limit)).fetch_all(self.pool()).await;
+        let rows = rows.map_err(self.failed("be read"))?;
+        rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| self.in_file(error))
+    }
+
     async fn runs(
         &self,
         query: &'static str,

@@ -48,6 +48,7 @@ fn load(started: i64) -> RunRecord {
         table_version: None,
         provenance: Provenance::Simulated,
         assumed_delay: None,
+        measured_delay: None,
         rows: RowCounts {
             read: 3,
             loaded: 2,

@@ -14,7 +14,7 @@ const CRATES: [(&str, &[&str]); 26] = [
     ("registry", &["feature", "locks", "transform"]),
     ("offline", &["feature", "locks", "transform"]),
     ("online", &["feature", "locks"]),
-    ("materializer", &["exposition", "feature", "locks", "transform", "offline", "online"]),
+    ("materializer", &["exposition", "feature", "locks", "monitor", "transform", "offline", "online"]),
     ("read", &["feature", "transform", "online"]),
     ("server", &["exposition", "feature", "transform", "online", "read", "proto"]),
     (

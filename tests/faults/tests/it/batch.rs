@@ -161,3 +161,75 @@ fn nothing_depends_on_the_lock_of_loads() {
         assert!(found.wrong.is_empty(), "{:#?}", found.wrong);
     }
 }
+
+/// A project with two files in each source, of which nothing is loaded but what has no dates.
+fn not_loaded(seed: u64, stores: Stores<'_>) -> (BatchProject, Sources) {
+    let from = moment();
+    let project = BatchProject::begin("one", stores, from);
+    let mut sources = Sources::new(project.path(), seed, from);
+    sources.add_files();
+    sources.add_files();
+    project.ok("backfill accounts@1");
+    (project, sources)
+}
+
+#[test]
+fn a_backfill_by_dates_of_any_source_that_is_killed_and_resumed_leaves_every_row_once() {
+    let points =
+        ["turn-taken", "read", "refused", "file-written", "committed", "date-kept", "half-online", "settled"];
+    let mut killed = 0;
+    for (seed, point) in (1..).zip(points) {
+        let (project, sources) = not_loaded(seed, Stores::Embedded);
+        for view in ["orders@1", "trips@1", "visits@1"] {
+            let words = format!("backfill start {view} --max-memory 2KB --jobs 2");
+            let ended = project.start(&words, &[("TWINSTORE_TRIAL_BATCH_END", point)]).ended();
+            assert_eq!(ended.complaint(), None, "{point}");
+            if ended.code.is_none() {
+                killed += 1;
+                project.ok(&format!("backfill resume {view}"));
+            }
+        }
+        let found = found(&project, &sources);
+        assert!(found.is_empty(), "{point}: {found:#?}");
+    }
+    assert!(killed >= 3 * (points.len() as u64 - 1), "only {killed} were killed");
+}
+
+#[test]
+fn a_backfill_by_dates_on_a_full_disk_says_so_and_goes_on_once_there_is_space() {
+    let (project, sources) = not_loaded(1, Stores::SmallDisk);
+    let words = "backfill start orders@1";
+    let mut sleeper = stopped_at(&project, words, "read", None);
+    project.fill_disk(0);
+    sleeper.signal("CONT");
+    let ended = sleeper.ended();
+    assert_eq!((ended.code, ended.complaint()), (Some(1), None), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the disk of the table `orders@1` has no space left"), "{}", ended.stderr);
+    project.free_disk();
+    project.ok("backfill resume orders@1");
+    let found = found(&project, &sources);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn a_backfill_by_dates_that_sleeps_is_not_overtaken_by_another_load_and_goes_on_when_it_wakes() {
+    let (project, sources) = not_loaded(1, Stores::Embedded);
+    // Its beginning is in the log, and the rows of a date are about to be.
+    let mut sleeper = stopped_at(&project, "backfill start orders@1", "file-written:2", None);
+    for words in
+        ["backfill start orders@1", "backfill resume orders@1", "backfill orders@1", "materialize orders@1"]
+    {
+        let ended = project.run(words);
+        assert_eq!((ended.code, ended.complaint()), (Some(1), None), "{words}: {}", ended.stderr);
+        // No row is in its log yet, which is what a materialize says first.
+        let said = match words {
+            "materialize orders@1" => "orders@1 was never backfilled",
+            _ => "twinstore backfill status orders@1",
+        };
+        assert!(ended.stderr.contains(said), "{words}: {}", ended.stderr);
+    }
+    sleeper.signal("CONT");
+    assert_eq!(sleeper.ended().code, Some(0));
+    let found = found(&project, &sources);
+    assert!(found.is_empty(), "{found:#?}");
+}
