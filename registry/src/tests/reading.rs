@@ -148,7 +148,7 @@ fn a_plan_shows_what_each_change_reaches() {
 fn files_are_read_in_any_depth_and_a_missing_folder_is_said() {
     let project = tempfile::tempdir().unwrap();
     let error = Definitions::read(project.path(), &Registered::default()).unwrap_err();
-    assert!(error.to_string().contains("twinstore init"), "{error}");
+    assert_eq!(error.help(), Some(HelpTopic::NewProject), "{error}");
     std::fs::create_dir_all(project.path().join("features/deep/.hidden")).unwrap();
     let write =
         |name: &str, text: &str| std::fs::write(project.path().join("features").join(name), text).unwrap();

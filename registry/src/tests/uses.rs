@@ -1,6 +1,6 @@
 //! A version may be edited or removed until its first use, and never after it, whatever comes between.
 
-use feature::Micros;
+use feature::{HelpTopic, Micros};
 use tempfile::TempDir;
 
 use super::{BASE, definitions, edited, plan_of};
@@ -133,7 +133,8 @@ async fn what_was_never_used_is_removed_and_leaves_nothing() {
     }
     // An entity and a view are both called `aircraft`.
     let several = registry.remove("aircraft", None, at(3)).await.unwrap_err();
-    assert!(several.to_string().contains("it means entity aircraft, feature_view aircraft@1"), "{several}");
+    assert!(several.to_string().contains("means entity aircraft, feature_view aircraft@1"), "{several}");
+    assert_eq!(several.help(), Some(HelpTopic::NameKind));
     let entity = registry.remove("aircraft", Some(Kind::Entity), at(3)).await.unwrap_err();
     assert!(entity.to_string().contains("aircraft@1 read it"), "{entity}");
     registry.remove("aircraft@1", None, at(3)).await.unwrap();
@@ -151,7 +152,7 @@ async fn what_was_never_used_is_removed_and_leaves_nothing() {
         assert_eq!(rows, 0, "{table}");
     }
     let unknown = registry.remove("late_arrival", None, at(4)).await.unwrap_err();
-    assert!(matches!(unknown, RegistryError::Unknown { .. }), "{unknown}");
+    assert!(matches!(unknown, RegistryError::NoneRegistered { .. }), "{unknown}");
     assert_eq!(apply(&registry, BASE).await.unwrap().added, 8);
 }
 
