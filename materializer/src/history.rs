@@ -14,6 +14,7 @@ mod delta_rewrites;
 mod event_range;
 mod file_content;
 mod file_listing;
+mod file_rows;
 mod file_text;
 mod file_validator;
 mod files_to_load;

@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use feature::Micros;
-use offline::{BatchGuard, BatchPoint, DeadLetter, DeadLetters, Log, Marker, Written};
+use offline::{BatchGuard, BatchPoint, DeadLetter, DeadLetters, Log, Marker, RowsWriter, Written};
 use online::Mender;
 use roaring::RoaringTreemap;
+use tokio::sync::mpsc;
 use transform::ViewTransform;
 
-use super::batch_source::{BatchSource, RowReader};
+use super::batch_source::BatchSource;
 use super::event_range::EventRange;
-use super::file_validator::{FileValidator, ValidatedRows, WaitingRows};
+use super::file_rows::{FileRows, NewRows};
+use super::file_validator::{FileValidator, WaitingRows};
 use super::files_to_load::FileToLoad;
 use super::known_rows::known_rows;
 use super::load_report::{FileRead, LoadReport};
@@ -29,6 +31,8 @@ use crate::rows::accepted::{AcceptedRows, Availability};
 
 /// Rows that are held in memory before they are committed.
 const ROWS_A_COMMIT: usize = 1_000_000;
+/// Batches of a file that are read before they are taken.
+const READ_AHEAD: usize = 4;
 
 /// How rows become available.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,10 +54,15 @@ impl Mode {
 }
 
 /// Rows and markers of one commit.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Chunk {
     rows: usize,
+    /// Rows that are put online before they are written.
     accepted: Vec<AcceptedRows>,
+    /// Rows that are written as they come.
+    writer: Option<RowsWriter>,
+    /// How many of those are late.
+    late: u64,
     dead_letters: Vec<DeadLetter>,
     markers: Vec<Marker>,
     /// The markers beside the refused rows of its files.
@@ -99,31 +108,6 @@ pub(crate) struct HistoryLoad<'a, W> {
     pub(crate) chunk: Chunk,
 }
 
-/// A file that is read and validated, on a thread that may block.
-struct FileRows {
-    reader: Box<dyn RowReader>,
-    validator: FileValidator,
-    waiting: WaitingRows,
-    loaded_rows: Option<LoadedRows>,
-}
-
-impl FileRows {
-    /// The next rows of the file and how many were read; `None` at its end. Blocks.
-    fn next(&mut self) -> Result<Option<(ValidatedRows, usize)>, MaterializerError> {
-        let Some(rows) = self.reader.next_rows()? else { return Ok(None) };
-        let mut validated = self.validator.validate(&rows, &mut self.waiting)?;
-        if let Some(loaded_rows) = &mut self.loaded_rows {
-            let before = validated.accepted.len();
-            let is_new = loaded_rows.new_rows(&self.validator.target.view, &validated.accepted)?;
-            validated.accepted = validated.accepted.filtered(&is_new)?;
-            let known = (before - validated.accepted.len()) as u64;
-            validated.counts.known += known;
-            validated.counts.rows.accepted -= known;
-        }
-        Ok(Some((validated, rows.batch.num_rows())))
-    }
-}
-
 impl<W: Mender> HistoryLoad<'_, W> {
     /// Adds a marker to the next commit.
     pub(crate) fn mark(&mut self, marker: Option<Marker>) {
@@ -138,7 +122,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
     ) -> Result<(), MaterializerError> {
         let started_at = loaded_files::started_at(&self.log, &self.dead_letters, file.number).await?;
         let started_at = started_at.unwrap_or_else(self.materializer.clock);
-        let mut rows = self.open(file, started_at).await?;
+        let rows = self.open(file, started_at).await?;
         self.report.files += 1;
         let name = file.file.name.clone();
         let mut file_read = FileRead { name, content: file.content.hash, rows: 0 };
@@ -147,32 +131,24 @@ impl<W: Mender> HistoryLoad<'_, W> {
         self.chunk.markers.extend(loaded_files::begun(&file.file, file.number, file.content, started_at));
         self.fingerprints.push(loaded_files::fingerprint(&file.file, file.content));
         self.chunk.dead_letter_markers.extend(refused.clone());
-        loop {
-            let (returned, next) = blocking::run(move || {
-                let next = rows.next();
-                (rows, next)
-            })
-            .await?;
-            rows = returned;
-            let Some((validated, read)) = next? else { break };
-            let ValidatedRows { accepted, dead_letters, counts } = validated;
-            file_read.rows += counts.rows.read;
-            self.report.add(counts);
+        let (sender, mut batches) = mpsc::channel(READ_AHEAD);
+        let reading = blocking::start(move || rows.read(&sender));
+        while let Some(read) = batches.recv().await {
+            file_read.rows += read.counts.rows.read;
+            self.report.add(read.counts);
             if !self.target.view.is_static {
-                let newest = accepted.event_times.iter().copied().max().map(Micros::new).transpose();
-                let newest = newest.expect("invariant: an accepted row has a valid event time");
-                self.report.newest_event_time = self.report.newest_event_time.max(newest);
+                self.report.newest_event_time = self.report.newest_event_time.max(read.newest);
             }
-            progress(read as u64);
-            self.chunk.rows += accepted.len();
-            self.chunk.accepted.push(accepted);
-            self.chunk.dead_letters.extend(dead_letters);
+            progress(read.read as u64);
+            self.chunk.dead_letters.extend(read.dead_letters);
+            self.add_rows(read.rows).await?;
             if self.chunk.rows + self.chunk.dead_letters.len() >= ROWS_A_COMMIT {
                 self.check_unchanged(file)?;
                 self.flush(false).await?;
                 self.chunk.dead_letter_markers.extend(refused.clone());
             }
         }
+        let rows = blocking::ended(reading).await??;
         self.report.files_read.push(file_read);
         self.waiting = rows.waiting;
         self.loaded_rows.extend(rows.loaded_rows.map(|loaded| (file.file.replaces.clone(), loaded)));
@@ -182,6 +158,31 @@ impl<W: Mender> HistoryLoad<'_, W> {
             self.chunk.markers.push(loaded_files::completed(file.number));
         }
         Ok(())
+    }
+
+    /// Takes rows into the chunk. Those that are not online first are written meanwhile.
+    async fn add_rows(&mut self, rows: NewRows) -> Result<(), MaterializerError> {
+        let (batch, late) = match rows {
+            NewRows::Accepted(accepted) => {
+                self.chunk.rows += accepted.len();
+                self.chunk.accepted.push(accepted);
+                return Ok(());
+            }
+            NewRows::OfLog { batch, late } => (batch, late),
+        };
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let writer = match &mut self.chunk.writer {
+            Some(writer) => writer,
+            None => {
+                self.materializer.first_use.begin(&self.target.view).await?;
+                self.chunk.writer.insert(self.log.rows_writer().await?)
+            }
+        };
+        self.chunk.rows += batch.num_rows();
+        self.chunk.late += late;
+        Ok(writer.write(batch).await?)
     }
 
     /// Opens a file for its rows that the log does not have.
@@ -280,12 +281,17 @@ impl<W: Mender> HistoryLoad<'_, W> {
         }
         // Rows that are put online after their commit: the next load sees that they may not be online.
         chunk.markers.extend(self.turn.marker().filter(|_| chunk.rows > 0));
-        let rows = self.written(&chunk, Availability::History).await?;
+        let writer = match chunk.writer {
+            Some(writer) => writer,
+            None => self.log.rows_writer().await?,
+        };
+        let rows = writer.finish().await?;
         self.log.commit(&rows, &chunk.markers, &LOAD_READS).await?;
         if chunk.rows > 0 {
             self.turn.mark_taken();
         }
         self.committed.rows += chunk.rows as u64;
+        self.committed.late += chunk.late;
         Ok(())
     }
 
@@ -311,21 +317,21 @@ impl<W: Mender> HistoryLoad<'_, W> {
         Ok(())
     }
 
-    /// Writes the rows of a chunk into files that no commit names yet.
+    /// Writes the rows of a chunk, which became available then, into files that no commit names yet.
     async fn written(
         &mut self,
         chunk: &Chunk,
         availability: Availability,
     ) -> Result<Written, MaterializerError> {
         let Target { view, source } = self.target;
-        let mut appender = self.log.appender().await?;
+        let mut writer = self.log.rows_writer().await?;
         let mut late_rows = 0;
         for accepted in chunk.accepted.iter().filter(|accepted| accepted.len() > 0) {
             let (batch, late) = accepted.log_batch(source, view, availability)?;
-            appender.write(batch).await?;
+            writer.write(batch).await?;
             late_rows += late;
         }
-        let written = appender.finish().await?;
+        let written = writer.finish().await?;
         self.committed.late += late_rows;
         Ok(written)
     }

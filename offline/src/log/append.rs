@@ -3,25 +3,37 @@
 //! An append reads the counters that it compares and commits on the same snapshot, so two writers of the same
 //! positions cannot both win ([`crate::log::commit`] sees the same counter).
 
+use std::thread;
+
 use arrow::array::RecordBatch;
 use deltalake_core::kernel::{Action, Add};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::writer::{DeltaWriter, RecordBatchWriter};
+use futures::future::join_all;
 
 use crate::blocking::blocking_future;
 use crate::error::OfflineError;
 use crate::log::commit::{Committed, Intent};
 use crate::log::encodings::writer_properties;
+use crate::log::part_writer::{PartWriter, parts};
 use crate::log::table::{DataFile, Marker, Table};
+
+/// Threads of one append: each has a file open for every partition that it writes.
+const MOST_THREADS: usize = 8;
 
 impl Table {
     /// Begins an append to this snapshot.
     pub(crate) async fn appender(&mut self) -> Result<Appender<'_>, OfflineError> {
+        let rows = self.rows_writer().await?;
+        Ok(Appender { table: self, rows })
+    }
+
+    /// Begins to write rows that are committed later.
+    pub(crate) async fn rows_writer(&mut self) -> Result<RowsWriter, OfflineError> {
         if self.version().is_none() {
             self.create().await?;
         }
-        let writer = self.writer()?;
-        Ok(Appender { table: self, writer: Some(writer) })
+        Ok(RowsWriter::new(self.clone()))
     }
 
     /// Replaces files with one batch that has the same rows. The commit says that no data changed. A conflict
@@ -60,49 +72,83 @@ impl Table {
     }
 }
 
-/// Rows that are being appended to a table. Nothing of them is visible before the commit, and an appender
-/// that is dropped leaves the table as it was.
+/// Rows that are being appended to a table. Nothing of them is visible before the commit, and an appender that is dropped
+/// leaves the table as it was.
 pub struct Appender<'a> {
     table: &'a mut Table,
-    /// Away while a batch is encoded; an append that was cancelled meanwhile has none.
-    writer: Option<RecordBatchWriter>,
+    rows: RowsWriter,
 }
 
 impl Appender<'_> {
-    /// Writes a batch of the table's schema.
+    /// As [`RowsWriter::write`].
     pub async fn write(&mut self, batch: RecordBatch) -> Result<(), OfflineError> {
-        let mut writer = self.writer.take().ok_or(OfflineError::Cancelled)?;
-        let (writer, written) = blocking_future(move || async move {
-            let written = writer.write(batch).await;
-            Ok::<_, OfflineError>((writer, written))
-        })
-        .await?;
-        self.writer = Some(writer);
-        written.map_err(|error| self.table.failed(error))
+        self.rows.write(batch).await
     }
 
     /// Commits what was written and moves the counters, all in one commit decided on the snapshot that the
     /// append began on; a conflict where another writer moved one of them since, or one of the counters that
     /// were read besides. Gives the new version, which the table then stands at.
     pub async fn commit(self, markers: &[Marker], reads: &[&str]) -> Result<Committed, OfflineError> {
-        let (table, written) = self.close().await?;
+        let Self { table, rows } = self;
+        let written = rows.finish().await?;
         table.commit(&written.intent(table.partition, markers, reads)).await
     }
 
     /// Ends the writing, and leaves the commit for later.
     pub async fn finish(self) -> Result<Written, OfflineError> {
-        Ok(self.close().await?.1)
+        self.rows.finish().await
     }
 }
 
-impl<'a> Appender<'a> {
-    async fn close(mut self) -> Result<(&'a mut Table, Written), OfflineError> {
-        let table = self.table;
-        let mut writer = self.writer.take().ok_or(OfflineError::Cancelled)?;
-        let adds = blocking_future(move || async move { writer.flush().await }).await;
-        let adds = adds.map_err(|error| table.failed(error))?;
-        let adds = table.synced(adds).await?;
-        Ok((table, Written { adds }))
+/// Rows on their way into files of a table that no commit names yet, encoded by several threads. One that is dropped
+/// leaves the table as it was.
+pub struct RowsWriter {
+    table: Table,
+    /// One for each thread that had rows; a partition's rows all go to the same.
+    parts: Vec<Option<PartWriter>>,
+}
+
+impl RowsWriter {
+    fn new(table: Table) -> Self {
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+        Self { table, parts: (0..threads).map(|_| None).collect() }
+    }
+
+    /// Takes a batch of the table's schema. It is encoded while others are taken; that it could not be written is reported
+    /// by one of the next calls.
+    pub async fn write(&mut self, batch: RecordBatch) -> Result<(), OfflineError> {
+        let parts = match self.table.partition {
+            Some(partition) => parts(&batch, partition, self.parts.len())?,
+            None => vec![(0, batch)],
+        };
+        for (number, rows) in parts {
+            let writer = match self.parts.get_mut(number) {
+                Some(Some(writer)) => writer,
+                Some(vacant) => vacant.insert(PartWriter::spawn(self.table.writer()?)),
+                None => return Err(OfflineError::Cancelled),
+            };
+            if !writer.write(rows).await {
+                let failed = self.parts.get_mut(number).and_then(Option::take);
+                let error = match failed {
+                    Some(writer) => writer.finish().await.err(),
+                    None => None,
+                };
+                return Err(error.map_or(OfflineError::Cancelled, |error| self.table.failed(error)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the writing, and leaves the commit for later.
+    pub async fn finish(self) -> Result<Written, OfflineError> {
+        let Self { table, parts } = self;
+        // All end at the same time.
+        let ended = join_all(parts.into_iter().flatten().map(PartWriter::finish)).await;
+        let mut adds = Vec::new();
+        for ended in ended {
+            adds.extend(ended.map_err(|error| table.failed(error))?);
+        }
+        Ok(Written { adds: table.synced(adds).await? })
     }
 }
 

@@ -220,7 +220,7 @@ impl<S> HotTier<S> {
                     held.changed.store(last, Ordering::Release);
                 }
             }
-            Change::Dropped(view) => {
+            Change::Rows(view) | Change::Dropped(view) => {
                 let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
                 views.remove(view);
             }
