@@ -1,7 +1,7 @@
 //! Work that waits for a disk or takes a processor for long: it runs on a thread of its own, never on the
 //! executor's.
 
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::error::MaterializerError;
 
@@ -18,7 +18,9 @@ pub(crate) fn start<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
 }
 
 /// The result of work that was started. A panic of it goes on in the caller.
-pub(crate) async fn ended<T>(work: JoinHandle<T>) -> Result<T, MaterializerError> {
+pub(crate) async fn ended<T>(
+    work: impl Future<Output = Result<T, JoinError>>,
+) -> Result<T, MaterializerError> {
     match work.await {
         Ok(done) => Ok(done),
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),

@@ -6,6 +6,7 @@
 mod batch_source;
 mod chunk;
 mod columns;
+mod committing;
 #[cfg(test)]
 mod contract;
 mod csv;

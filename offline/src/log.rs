@@ -10,7 +10,7 @@ mod dead_letters;
 mod encodings;
 pub(crate) mod keys;
 mod latest_rows;
-mod part_writer;
+mod partition_files;
 pub(crate) mod rows;
 mod sample;
 #[cfg(test)]

@@ -59,13 +59,11 @@ impl Entities {
         Self { view: view.clone(), shards: Arc::new(Shards::new(view)) }
     }
 
-    /// The keys of the entities.
-    pub(crate) fn keys(&self) -> HashSet<EntityKey> {
-        let mut keys = HashSet::with_capacity(self.len());
+    /// Visits the key of each entity.
+    pub(crate) fn for_each_key(&self, mut visit: impl FnMut(&EntityKey)) {
         for shard in self.shards.each() {
-            keys.extend((0..shard.len() as u32).map(|number| entity_key(shard.key(number))));
+            (0..shard.len() as u32).for_each(|number| visit(&entity_key(shard.key(number))));
         }
-        keys
     }
 
     /// Whether an entity is here.

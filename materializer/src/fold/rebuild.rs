@@ -50,7 +50,7 @@ pub(crate) async fn rebuild<W: Mender>(
     for range in passes::ranges(log, &rebuild.layout).await? {
         let mut entities = Entities::new(&rebuild.view);
         entities.fold_log(log, now(), Selection::Range(range)).await?;
-        entities.keys().iter().for_each(|key| rebuild.known.insert(key));
+        entities.for_each_key(|key| rebuild.known.insert(key));
         open.extend(rebuild.mend(&entities, log.version(), None, &Open::new()).await?);
     }
     // The entities of open rows are kept: what is committed from here on is folded into them.
@@ -86,7 +86,7 @@ impl<W: Mender> Rebuild<'_, W> {
             let added = log.advance(&[]).await?;
             let keys = Arc::new(open.keys().cloned().collect());
             entities.fold_added(log, &added, now(), Selection::Keys(keys)).await?;
-            entities.keys().iter().for_each(|key| self.known.insert(key));
+            entities.for_each_key(|key| self.known.insert(key));
             let is_over = began.elapsed() >= PATIENCE;
             let mut over = Open::new();
             let mut waiting = Open::new();

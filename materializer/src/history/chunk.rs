@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use feature::Micros;
-use offline::{BatchGuard, BatchPoint, DeadLetter, DeadLetters, Log, Marker, RowsWriter, Written};
+use offline::{
+    BatchGuard, BatchPoint, DeadLetter, DeadLetters, Log, Marker, OfflineError, RowsWriter, Written,
+};
 use online::Mender;
 use roaring::RoaringTreemap;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use transform::ViewTransform;
 
 use super::batch_source::BatchSource;
@@ -22,12 +25,9 @@ use super::loaded_files;
 use super::loaded_rows::LoadedRows;
 use crate::blocking;
 use crate::error::MaterializerError;
-use crate::fold::online_first::OnlineFirst;
-use crate::fold::sync;
 use crate::load_turn::LoadTurn;
-use crate::markers::LOAD_READS;
 use crate::materializer::{Materializer, Target};
-use crate::rows::accepted::{AcceptedRows, Availability};
+use crate::rows::accepted::AcceptedRows;
 
 /// Rows that are held in memory before they are committed.
 const ROWS_A_COMMIT: usize = 1_000_000;
@@ -56,17 +56,33 @@ impl Mode {
 /// Rows and markers of one commit.
 #[derive(Default)]
 pub(crate) struct Chunk {
-    rows: usize,
+    pub(super) rows: usize,
     /// Rows that are put online before they are written.
-    accepted: Vec<AcceptedRows>,
-    /// Rows that are written as they come.
-    writer: Option<RowsWriter>,
+    pub(super) accepted: Vec<AcceptedRows>,
+    /// Rows that are written before they are put online.
+    pub(super) writer: Option<RowsWriter>,
     /// How many of those are late.
-    late: u64,
-    dead_letters: Vec<DeadLetter>,
-    markers: Vec<Marker>,
+    pub(super) late: u64,
+    pub(super) dead_letters: Vec<DeadLetter>,
+    pub(super) markers: Vec<Marker>,
+    /// Fingerprints of its files.
+    pub(super) fingerprints: Vec<Marker>,
+    /// How many numbers were given to files once it was ended.
+    pub(super) numbers: u32,
     /// The markers beside the refused rows of its files.
-    dead_letter_markers: Vec<Marker>,
+    pub(super) dead_letter_markers: Vec<Marker>,
+}
+
+/// A chunk whose rows are encoded into files that no commit names yet, while the next rows are read.
+pub(crate) struct Encoding {
+    pub(super) chunk: Chunk,
+    pub(super) written: JoinHandle<Result<Written, OfflineError>>,
+}
+
+impl Drop for Encoding {
+    fn drop(&mut self) {
+        self.written.abort();
+    }
 }
 
 /// Rows that one command committed, also before it was decided again.
@@ -106,6 +122,8 @@ pub(crate) struct HistoryLoad<'a, W> {
     /// For files that hold rows of these others: the rows that the log has of them.
     pub(crate) loaded_rows: BTreeMap<BTreeSet<String>, LoadedRows>,
     pub(crate) chunk: Chunk,
+    /// The chunk before.
+    pub(crate) encoding: Option<Encoding>,
 }
 
 impl<W: Mender> HistoryLoad<'_, W> {
@@ -160,7 +178,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
         Ok(())
     }
 
-    /// Takes rows into the chunk. Those that are not online first are written meanwhile.
+    /// Takes rows into the chunk.
     async fn add_rows(&mut self, rows: NewRows) -> Result<(), MaterializerError> {
         let (batch, late) = match rows {
             NewRows::Accepted(accepted) => {
@@ -182,7 +200,8 @@ impl<W: Mender> HistoryLoad<'_, W> {
         };
         self.chunk.rows += batch.num_rows();
         self.chunk.late += late;
-        Ok(writer.write(batch).await?)
+        writer.write(batch);
+        Ok(())
     }
 
     /// Opens a file for its rows that the log does not have.
@@ -223,116 +242,5 @@ impl<W: Mender> HistoryLoad<'_, W> {
             view: self.target.view.id.clone(),
             file: file.file.path.display().to_string(),
         })
-    }
-
-    /// Writes what is left, brings the online store up to the log, and reports the outcome for all rows.
-    pub(crate) async fn finish(mut self) -> Result<LoadReport, MaterializerError> {
-        self.flush(true).await?;
-        let Materializer { online, clock, .. } = self.materializer;
-        self.committed.entities_written += match self.mode {
-            Mode::Backfill(_) if self.turn.follows_unsettled() => {
-                self.turn.end(&mut self.log, online, *clock).await?
-            }
-            Mode::Backfill(_) => {
-                let written = sync::sync(&mut self.log, online, clock).await?;
-                self.turn.settle(&mut self.log).await?;
-                written
-            }
-            Mode::Materialize => self.turn.end(&mut self.log, online, *clock).await?,
-        };
-        Ok(self.report)
-    }
-
-    /// Takes the turn, and with it the numbers of all files of the load: whatever happens to the load, what is
-    /// written under them from here on is of these files.
-    pub(crate) async fn take_turn(&mut self) -> Result<(), MaterializerError> {
-        self.materializer.first_use.begin(&self.target.view).await?;
-        let mut markers = self.numbered.clone();
-        if !markers.is_empty() {
-            let numbers = self.numbers_after.max(loaded_files::numbers(&self.log).await?);
-            markers.push(loaded_files::numbers_given(numbers));
-        }
-        Ok(self.turn.take(&mut self.log, &markers).await?)
-    }
-
-    /// Writes the chunk: refused rows first, then the accepted ones.
-    async fn flush(&mut self, is_last: bool) -> Result<(), MaterializerError> {
-        let mut chunk = std::mem::take(&mut self.chunk);
-        let is_online_first = self.mode == Mode::Materialize && chunk.rows > 0;
-        if !chunk.dead_letters.is_empty() || is_online_first {
-            self.take_turn().await?;
-        }
-        // Once a commit, and never back: a file that resumes may have a smaller number than another.
-        let numbers = self.numbers.max(loaded_files::numbers(&self.log).await?);
-        chunk.markers.extend((numbers > 0).then(|| loaded_files::numbers_given(numbers)));
-        if !chunk.dead_letters.is_empty() {
-            let dead_letters = std::mem::take(&mut chunk.dead_letters);
-            let now = (self.materializer.clock)();
-            self.dead_letters.append(dead_letters, now, &chunk.dead_letter_markers).await?;
-            BatchPoint::Refused.pass();
-        }
-        if chunk.rows == 0 && loaded_files::has_all(&self.log, &chunk.markers).await? {
-            return Ok(());
-        }
-        chunk.markers.append(&mut self.fingerprints);
-        self.materializer.first_use.begin(&self.target.view).await?;
-        if is_online_first {
-            return self.commit_online_first(&chunk, is_last).await;
-        }
-        // Rows that are put online after their commit: the next load sees that they may not be online.
-        chunk.markers.extend(self.turn.marker().filter(|_| chunk.rows > 0));
-        let writer = match chunk.writer {
-            Some(writer) => writer,
-            None => self.log.rows_writer().await?,
-        };
-        let rows = writer.finish().await?;
-        self.log.commit(&rows, &chunk.markers, &LOAD_READS).await?;
-        if chunk.rows > 0 {
-            self.turn.mark_taken();
-        }
-        self.committed.rows += chunk.rows as u64;
-        self.committed.late += chunk.late;
-        Ok(())
-    }
-
-    async fn commit_online_first(&mut self, chunk: &Chunk, is_last: bool) -> Result<(), MaterializerError> {
-        let Target { view, source } = self.target;
-        let Materializer { online, clock, .. } = self.materializer;
-        let now = clock();
-        let batches = chunk
-            .accepted
-            .iter()
-            .map(|accepted| Ok(accepted.log_batch(source, view, Availability::Measured(now))?.0))
-            .collect::<Result<Vec<_>, MaterializerError>>()?;
-        let first = OnlineFirst::write(&mut self.log, online, *clock, &batches).await?;
-        BatchPoint::Online.pass();
-        let stamp = clock();
-        // Raised before the commit: a reader may be refused too early, never too late.
-        online.replace(&view.id, &[], (!view.is_static).then_some(stamp)).await?;
-        let rows = self.written(chunk, Availability::Measured(stamp)).await?;
-        let settling = self.turn.settling().filter(|_| is_last);
-        let written = first.commit(&mut self.log, &rows, &chunk.markers, settling).await?;
-        self.committed.entities_written += written;
-        self.committed.rows += chunk.rows as u64;
-        Ok(())
-    }
-
-    /// Writes the rows of a chunk, which became available then, into files that no commit names yet.
-    async fn written(
-        &mut self,
-        chunk: &Chunk,
-        availability: Availability,
-    ) -> Result<Written, MaterializerError> {
-        let Target { view, source } = self.target;
-        let mut writer = self.log.rows_writer().await?;
-        let mut late_rows = 0;
-        for accepted in chunk.accepted.iter().filter(|accepted| accepted.len() > 0) {
-            let (batch, late) = accepted.log_batch(source, view, availability)?;
-            writer.write(batch).await?;
-            late_rows += late;
-        }
-        let written = writer.finish().await?;
-        self.committed.late += late_rows;
-        Ok(written)
     }
 }

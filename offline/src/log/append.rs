@@ -11,15 +11,12 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::writer::{DeltaWriter, RecordBatchWriter};
 use futures::future::join_all;
 
-use crate::blocking::blocking_future;
+use crate::blocking::{blocking, blocking_future};
 use crate::error::OfflineError;
 use crate::log::commit::{Committed, Intent};
 use crate::log::encodings::writer_properties;
-use crate::log::part_writer::{PartWriter, parts};
+use crate::log::partition_files::PartitionFiles;
 use crate::log::table::{DataFile, Marker, Table};
-
-/// Threads of one append: each has a file open for every partition that it writes.
-const MOST_THREADS: usize = 8;
 
 impl Table {
     /// Begins an append to this snapshot.
@@ -33,7 +30,7 @@ impl Table {
         if self.version().is_none() {
             self.create().await?;
         }
-        Ok(RowsWriter::new(self.clone()))
+        Ok(RowsWriter { table: self.clone(), batches: Vec::new() })
     }
 
     /// Replaces files with one batch that has the same rows. The commit says that no data changed. A conflict
@@ -81,8 +78,8 @@ pub struct Appender<'a> {
 
 impl Appender<'_> {
     /// As [`RowsWriter::write`].
-    pub async fn write(&mut self, batch: RecordBatch) -> Result<(), OfflineError> {
-        self.rows.write(batch).await
+    pub fn write(&mut self, batch: RecordBatch) {
+        self.rows.write(batch);
     }
 
     /// Commits what was written and moves the counters, all in one commit decided on the snapshot that the
@@ -100,53 +97,33 @@ impl Appender<'_> {
     }
 }
 
-/// Rows on their way into files of a table that no commit names yet, encoded by several threads. One that is dropped
-/// leaves the table as it was.
+/// Rows on their way into files of a table that no commit names yet. One that is dropped leaves the table as it was.
 pub struct RowsWriter {
     table: Table,
-    /// One for each thread that had rows; a partition's rows all go to the same.
-    parts: Vec<Option<PartWriter>>,
+    batches: Vec<RecordBatch>,
 }
 
 impl RowsWriter {
-    fn new(table: Table) -> Self {
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-        Self { table, parts: (0..threads).map(|_| None).collect() }
+    /// Takes a batch of the table's schema.
+    pub fn write(&mut self, batch: RecordBatch) {
+        self.batches.push(batch);
     }
 
-    /// Takes a batch of the table's schema. It is encoded while others are taken; that it could not be written is reported
-    /// by one of the next calls.
-    pub async fn write(&mut self, batch: RecordBatch) -> Result<(), OfflineError> {
-        let parts = match self.table.partition {
-            Some(partition) => parts(&batch, partition, self.parts.len())?,
-            None => vec![(0, batch)],
-        };
-        for (number, rows) in parts {
-            let writer = match self.parts.get_mut(number) {
-                Some(Some(writer)) => writer,
-                Some(vacant) => vacant.insert(PartWriter::spawn(self.table.writer()?)),
-                None => return Err(OfflineError::Cancelled),
-            };
-            if !writer.write(rows).await {
-                let failed = self.parts.get_mut(number).and_then(Option::take);
-                let error = match failed {
-                    Some(writer) => writer.finish().await.err(),
-                    None => None,
-                };
-                return Err(error.map_or(OfflineError::Cancelled, |error| self.table.failed(error)));
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends the writing, and leaves the commit for later.
+    /// Writes all rows, a file for each partition, on several threads, and leaves the commit for later.
     pub async fn finish(self) -> Result<Written, OfflineError> {
-        let Self { table, parts } = self;
-        // All end at the same time.
-        let ended = join_all(parts.into_iter().flatten().map(PartWriter::finish)).await;
+        let Self { table, batches } = self;
+        let partition = table.partition;
+        let files = blocking(move || Ok::<_, OfflineError>(PartitionFiles::new(batches, partition)?)).await?;
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(files.len());
+        let threads = (0..threads).map(|_| {
+            let (delta, properties) = (table.delta.clone(), writer_properties(table.schema()));
+            files.clone().write(move || {
+                Ok(RecordBatchWriter::for_table(&delta)?.with_writer_properties(properties.clone()))
+            })
+        });
         let mut adds = Vec::new();
-        for ended in ended {
-            adds.extend(ended.map_err(|error| table.failed(error))?);
+        for written in join_all(threads).await {
+            adds.extend(written.map_err(|error| table.failed(error))?);
         }
         Ok(Written { adds: table.synced(adds).await? })
     }

@@ -61,11 +61,28 @@ fn decode(number: &[u8], bytes: &[u8]) -> Option<Change> {
     }
 }
 
-/// The changes that a write of many rows makes, of which these were written.
-pub(super) fn of_many<'k>(view: &VersionId, written: impl Iterator<Item = &'k EntityKey>) -> Vec<Change> {
+/// How whoever follows the store is notified of the rows that one write changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Noting {
+    /// Of each row.
+    EachRow,
+    /// Of each row where few are written, else of the view.
+    Few,
+}
+
+/// The changes of a write of which these rows were written.
+pub(super) fn of_rows<'k>(
+    view: &VersionId,
+    written: impl Iterator<Item = &'k EntityKey>,
+    noting: Noting,
+) -> Vec<Change> {
     let change = |key: &EntityKey| Change::Row { view: view.clone(), key: key.clone() };
     let mut written = written.peekable();
-    let named: Vec<Change> = written.by_ref().take(NAMED).map(change).collect();
+    let most = match noting {
+        Noting::EachRow => usize::MAX,
+        Noting::Few => NAMED,
+    };
+    let named: Vec<Change> = written.by_ref().take(most).map(change).collect();
     if written.peek().is_some() { vec![Change::Rows(view.clone())] } else { named }
 }
 

@@ -3,6 +3,7 @@
 use feature::{EntityKey, Micros, VersionId};
 use heed::RwTxn;
 
+use super::changes::Noting;
 use super::failed::Failed;
 use super::record::Record;
 use super::replacing::Last;
@@ -32,7 +33,7 @@ impl Opened {
             outcomes.push(self.mend_row(&mut txn, view, &mut record, (row, new), &mut last)?);
         }
         let written = rows.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Outcome::Written);
-        let mut changes = changes::of_many(view, written.map(|(row, _)| row.key));
+        let mut changes = changes::of_rows(view, written.map(|(row, _)| row.key), Noting::Few);
         record.stats.applied_at = record.stats.applied_at.max(applied_at);
         if before.and_then(|before| before.stats.applied_at) != record.stats.applied_at {
             changes.push(Change::View(view.clone()));

@@ -4,6 +4,7 @@
 use feature::{Micros, VersionId};
 use heed::{PutFlags, RoTxn, RwTxn};
 
+use super::changes::Noting;
 use super::environment::Environment;
 use super::failed::Failed;
 use super::record::Record;
@@ -14,15 +15,6 @@ use crate::decision::Decision;
 use crate::error::OnlineError;
 use crate::packed::RowIdentity;
 use crate::store::{Change, Outcome, RowWrite};
-
-/// How whoever follows the store is notified of what a write changes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Noting {
-    /// Of each row.
-    EachRow,
-    /// Of each row where few are written, else of the view.
-    Few,
-}
 
 /// The greatest key of all rows while a transaction lasts; `None` where there is none.
 pub(super) struct Last(Option<Vec<u8>>);
@@ -61,12 +53,7 @@ impl Opened {
             self.put_record(&mut txn, view, record)?;
             let written = rows.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Outcome::Written);
             let written = written.map(|(row, _)| row.key);
-            let mut changes: Vec<Change> = match noting {
-                Noting::EachRow => {
-                    written.map(|key| Change::Row { view: view.clone(), key: key.clone() }).collect()
-                }
-                Noting::Few => changes::of_many(view, written),
-            };
+            let mut changes: Vec<Change> = changes::of_rows(view, written, noting);
             if before.and_then(|before| before.stats.applied_at) != record.stats.applied_at {
                 changes.push(Change::View(view.clone()));
             }
@@ -120,5 +107,101 @@ impl Opened {
         }
         record.add(stored_key.len() + row.len(), Stored::of(&bytes).share(stored_key));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use feature::EntityKey;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::contract::{Sample, key, read, wait_for};
+    use crate::embedded::Embedded;
+    use crate::store::{Changed, Followed, Writer};
+
+    const ROWS: usize = 3000;
+
+    fn empty() -> (TempDir, Embedded) {
+        let folder = TempDir::new().unwrap();
+        let store = Embedded::open(folder.path()).unwrap();
+        (folder, store)
+    }
+
+    /// Keys in their order.
+    fn keys() -> Vec<EntityKey> {
+        (0..ROWS).map(|number| key(&format!("{number:05}"))).collect()
+    }
+
+    fn load(store: &Embedded, view: &VersionId, keys: &[EntityKey], bytes: &[u8]) -> Vec<Outcome> {
+        let rows: Vec<RowWrite<'_>> = keys.iter().map(|key| RowWrite { key, bytes }).collect();
+        wait_for(store.replace_many(view, &rows, None)).unwrap()
+    }
+
+    fn changed_since(store: &Embedded, mark: u64) -> Changed {
+        store.changed(Some(mark)).unwrap().unwrap()
+    }
+
+    fn leaf_pages(store: &Embedded) -> usize {
+        let opened = store.opened().unwrap();
+        let txn = opened.environment.env.read_txn().unwrap();
+        opened.environment.rows.stat(&txn).unwrap().leaf_pages
+    }
+
+    #[test]
+    fn many_rows_are_compared_one_by_one_and_noted_as_one_change() {
+        let (_folder, store) = empty();
+        let sample = Sample::new();
+        let (view, keys) = (&sample.view.id, keys());
+        let [old, new] = [1, 2].map(|version| sample.row(Some(version), &[]));
+        let is_all = |outcomes: &[Outcome], one: &Outcome| outcomes.iter().all(|outcome| outcome == one);
+        assert!(is_all(&load(&store, view, &keys, &old), &Outcome::Written));
+        assert_eq!(changed_since(&store, 0), Changed { mark: 1, changes: vec![Change::Rows(view.clone())] });
+        assert!(is_all(&load(&store, view, &keys, &old), &Outcome::Unchanged));
+        assert_eq!(changed_since(&store, 1), Changed { mark: 1, changes: Vec::new() });
+        // Few that changed are named, among however many.
+        assert!(is_all(&load(&store, view, &keys[7..9], &new), &Outcome::Written));
+        let outcomes = load(&store, view, &keys, &new);
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Unchanged).count(), 2);
+        let row = |key: &EntityKey| Change::Row { view: view.clone(), key: key.clone() };
+        let changes = vec![row(&keys[7]), row(&keys[8]), Change::Rows(view.clone())];
+        assert_eq!(changed_since(&store, 1), Changed { mark: 4, changes });
+        assert_eq!(wait_for(read(&store, view, &keys[7])), Some(new));
+    }
+
+    #[test]
+    fn rows_in_any_order_and_of_any_view_are_read_back_whether_they_were_appended_or_not() {
+        let (_folder, store) = empty();
+        let samples = ["one@1", "other@1"].map(Sample::named);
+        let rows = samples.each_ref().map(|sample| sample.row(Some(1), &[]));
+        let keys = keys();
+        let (front, back) = keys.split_at(ROWS / 2);
+        // Of the first view the greatest keys, of the other view all, then those of the first between them, the last first.
+        load(&store, &samples[0].view.id, back, &rows[0]);
+        load(&store, &samples[1].view.id, &keys, &rows[1]);
+        let mut reversed = front.to_vec();
+        reversed.reverse();
+        load(&store, &samples[0].view.id, &reversed, &rows[0]);
+        for (sample, row) in samples.iter().zip(&rows) {
+            for key in &keys {
+                assert_eq!(wait_for(read(&store, &sample.view.id, key)).as_ref(), Some(row));
+            }
+        }
+        assert_eq!(store.verify().unwrap(), 0);
+    }
+
+    #[test]
+    fn appended_rows_leave_no_page_half_empty() {
+        let [in_order, last_first] = [false, true].map(|is_reversed| {
+            let (_folder, store) = empty();
+            let sample = Sample::new();
+            let mut keys = keys();
+            if is_reversed {
+                keys.reverse();
+            }
+            load(&store, &sample.view.id, &keys, &sample.row(Some(1), &[]));
+            leaf_pages(&store)
+        });
+        assert!(in_order * 10 < last_first * 8, "{in_order} and {last_first} pages");
     }
 }
