@@ -43,7 +43,7 @@ class Spine:
 
 @dataclass(frozen=True)
 class Case:
-    """One join: what is asked of which log at which labels."""
+    """One join: what is read of which log at which labels."""
 
     group: str  # latest, windows or skew
     name: str

@@ -70,13 +70,13 @@ def write_log(folder: Path, log: Log):
         pq.write_table(pa.table(columns), folder / f"part-{number:03}.parquet", compression="zstd")
 
 
-def event_times(random, places, rows):
+def event_times(random, positions, rows):
     """Rows happen at a steady pace, each at a random moment of its own step. The moments of rows on
     time are even and those of late rows odd, so that they never meet."""
     step = DAYS * DAY // rows
-    times = START + places * step + random.integers(0, step // 2, len(places)) * 2
-    late = random.random(len(places)) < LATE_SHARE
-    behind = random.integers(DAY // 24, 5 * DAY, len(places)) // 2 * 2 - 1
+    times = START + positions * step + random.integers(0, step // 2, len(positions)) * 2
+    late = random.random(len(positions)) < LATE_SHARE
+    behind = random.integers(DAY // 24, 5 * DAY, len(positions)) // 2 * 2 - 1
     return np.where(late, np.maximum(times - behind, START + 1), times)
 
 

@@ -9,7 +9,7 @@ import duckdb
 FILES = 10
 DAYS = 400
 
-# Rows lie in the order of arrival over 400 days. Where every entity has one row, its place among the entities is a
+# Rows lie in the order of arrival over 400 days. Where every entity has one row, its number is a
 # permutation; else it is drawn by a hash. One value in a hundred is null.
 ROWS = """
 SELECT {entity} AS entity_id,

@@ -1,4 +1,4 @@
-"""The cases: what is asked, of how many entities, and by which contenders."""
+"""The cases: what is read, of how many entities, and from which contenders."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Who takes part: servers that are started once and stay up, idle while others are asked, and the way
+"""Who takes part: servers that are started once and stay up, idle while others are measured, and the way
 in which the load generator asks each."""
 
 import json
@@ -82,14 +82,14 @@ class Servers:
         seconds = project.loaded(*where, self.data.paths, online_url, after_first)
         self.loads[f"{contender}: {ROWS}"] = self.data.entities["ten"] / seconds["ten"]
         grpc, http = free_port(), free_port()
-        places = {
+        addresses = {
             "TWINSTORE_SERVE_GRPC": f"127.0.0.1:{grpc}",
             "TWINSTORE_SERVE_HTTP": f"127.0.0.1:{http}",
             # All rows fit: two million of twenty views take a little more than the default.
             "TWINSTORE_SERVE_HOT_BYTES": str(2 << 30),
         }
         command = [self.args.twinstore, "--project", folder, "serve"]
-        log, env = self.logs / f"twinstore-{name}.log", {**os.environ, **places}
+        log, env = self.logs / f"twinstore-{name}.log", {**os.environ, **addresses}
         return grpc, http, self.stack.enter_context(serving(command, self.cores, http, log, env=env))
 
     def feast(self):

@@ -1,4 +1,4 @@
-"""Redis: a server for each contender, how much memory it takes, and what it does when asked by its own
+"""Redis: a server for each contender, how much memory it takes, and what it does when driven by its own
 benchmark with MGETs of as many keys and as large values."""
 
 import csv

@@ -549,7 +549,7 @@ pub enum OfflineCommand {
 /// What `online` does.
 #[derive(Subcommand, Debug)]
 pub enum OnlineCommand {
-    /// Write the online rows of views again from their logs, in their place
+    /// Write the online rows of views again from their logs, in place
     ///
     /// Readers and writers go on: they see each row as it was or as it is then. Rows that are damaged or that
     /// their logs do not explain go. Where the store's file itself cannot be used, it is put aside beside the

@@ -51,7 +51,7 @@ impl Failure {
 fn gates(to: &VersionId, failed: &[Gate]) -> String {
     let lines: Vec<String> = failed.iter().map(|gate| helped(&gate.said, gate.help.clone())).collect();
     let rest = help::in_commands(&HelpTopic::OverrideGates);
-    format!("{to} does not answer in the place of the live version yet:\n{}\n{rest}", lines.join("\n"))
+    format!("{to} cannot replace the live version yet:\n{}\n{rest}", lines.join("\n"))
 }
 
 /// A message, and the command or the flag that helps.

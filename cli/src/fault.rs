@@ -1,5 +1,5 @@
 //! What is said of a panic. One that is caught is only logged: the libraries that read damaged files
-//! and write to full disks panic in places, and the error that follows says all. One that is not
+//! and write to full disks panic in some calls, and the error that follows says all. One that is not
 //! caught is a fault of twinstore, and ends the command with a sentence.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -95,7 +95,7 @@ pub const LOADS: Printed = Printed {
     ],
 };
 
-pub const LETTERS: Printed = Printed {
+pub const DEAD_LETTERS: Printed = Printed {
     by: "`dead-letter list`",
     columns: &[
         VIEW,
@@ -181,7 +181,7 @@ pub const FEATURES: Printed = Printed {
         ("feature", "the feature, as the service calls it"),
         ("type", "its type"),
         ("unit", "its unit"),
-        ("default", "what stands in the place of null"),
+        ("default", "what replaces null"),
         ("from", "the view's feature that it is"),
         ("description", "its description"),
     ],
@@ -227,7 +227,7 @@ pub const AUDITED: Printed = Printed {
 pub const ALL: [&Printed; 15] = [
     &LOADED,
     &STREAMED,
-    &LETTERS,
+    &DEAD_LETTERS,
     &REPLAYED,
     &TRAINING_SET,
     &PARITY,

@@ -49,7 +49,7 @@ pub fn obey(command: &Command) -> io::Result<()> {
         runtime.block_on(async {
             tokio::select! {
                 _ = interrupt.recv() => end("interrupted", &left, INTERRUPTED),
-                _ = terminate.recv() => end("asked to end", &left, TERMINATED),
+                _ = terminate.recv() => end("terminated", &left, TERMINATED),
             }
         });
     };

@@ -61,7 +61,7 @@ pub fn all_written() -> Result<(), Failure> {
     }
 }
 
-/// A table under its headings; the columns at the places in `right` hold numbers.
+/// A table under its headings; the columns at the indices in `right` hold numbers.
 pub fn table(printed: &Printed, right: &[usize], rows: impl IntoIterator<Item = Vec<String>>) -> Table {
     let header: Vec<&str> = printed.columns.iter().map(|(name, _)| *name).collect();
     untitled(&header, right, rows)
@@ -75,10 +75,10 @@ pub fn untitled(header: &[&str], right: &[usize], rows: impl IntoIterator<Item =
     for row in rows {
         table.add_row(row);
     }
-    for (place, column) in table.column_iter_mut().enumerate() {
-        let left = u16::from(place > 0);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        let left = u16::from(index > 0);
         column.set_padding((left, 1));
-        if right.contains(&place) {
+        if right.contains(&index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }

@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_default_stands_in_the_place_of_null_and_of_nothing_else() {
+    fn a_default_replaces_null_and_nothing_else() {
         let default = Value::Int64(0);
         let with = |cell: Cell| cell.or_default(Some(&default));
         assert_eq!(with(Cell::of(Value::Null)), Cell { value: Value::Int64(0), status: Status::NullValue });

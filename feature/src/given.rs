@@ -23,7 +23,7 @@ pub enum Given<'a> {
     Single(f32),
     /// A double, or a decimal that was read as one.
     Double(f64),
-    /// A decimal of a fixed number of places, by its digits: `-12.50`.
+    /// A decimal of a fixed number of digits after the point, by its digits: `-12.50`.
     Decimal(&'a str),
     /// A text.
     Text(&'a str),
@@ -66,7 +66,7 @@ impl Given<'_> {
             (Scalar::Int64, Given::Single(value)) => Value::Int64(whole(value.into())?),
             (Scalar::Int64, Given::Double(value)) => Value::Int64(whole(value)?),
             (Scalar::Int32 | Scalar::Int64, Given::Decimal(digits)) => {
-                Given::Whole(without_places(digits)?).exactly(scalar)?
+                Given::Whole(without_decimals(digits)?).exactly(scalar)?
             }
             (Scalar::Float32, Given::Whole(value)) => {
                 let float = value as f32;
@@ -86,10 +86,10 @@ impl Given<'_> {
     }
 }
 
-/// The integer that a decimal is; `None` if any of its places is not zero.
-fn without_places(digits: &str) -> Option<i128> {
-    let (whole, places) = digits.split_once('.').unwrap_or((digits, ""));
-    places.bytes().all(|digit| digit == b'0').then(|| whole.parse().ok()).flatten()
+/// The integer that a decimal is; `None` if any digit after the point is not zero.
+fn without_decimals(digits: &str) -> Option<i128> {
+    let (whole, decimals) = digits.split_once('.').unwrap_or((digits, ""));
+    decimals.bytes().all(|digit| digit == b'0').then(|| whole.parse().ok()).flatten()
 }
 
 /// The integer that a double is, where no other integer has the same double.
@@ -160,7 +160,7 @@ pub fn field(text: &str, data_type: DataType) -> Option<Value> {
     }
 }
 
-/// The double that a decimal number, or in any case of letters a `nan`, `inf` or `infinity` with its sign, names.
+/// The double that a decimal number, or in upper or lower case a `nan`, `inf` or `infinity` with its sign, names.
 fn decimal(text: &str) -> Option<f64> {
     let value: f64 = text.parse().ok()?;
     // Beyond the range of a double Rust reads an infinity.

@@ -114,7 +114,7 @@ impl AsRef<[u8]> for EntityKey {
     }
 }
 
-/// Sets and maps of keys are asked for bytes that were encoded.
+/// Sets and maps of keys are searched for encoded bytes.
 impl Borrow<[u8]> for EntityKey {
     fn borrow(&self) -> &[u8] {
         self.as_bytes()

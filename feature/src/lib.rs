@@ -30,6 +30,7 @@ mod message;
 mod name;
 pub mod oracle;
 mod row;
+mod separator;
 mod service;
 mod time;
 mod time_error;
@@ -52,6 +53,7 @@ pub use key::{EntityKey, KeyError};
 pub use message::{counted, excerpt, nearest, thousands};
 pub use name::{Name, NameError, VersionId};
 pub use row::{AsOf, Position, Provenance, Row};
+pub use separator::csv_separator;
 pub use service::{
     Computation, Consumer, Input, Lookup, Needs, Origin, Output, Service, ServicePlan, ServiceRef,
 };

@@ -1,4 +1,4 @@
-//! What error messages share: the name that was probably meant, as much of a text as a message has room for,
+//! What error messages share: the name that was probably meant, as much of a text as fits into a message,
 //! and numbers as people write them.
 
 use std::borrow::Cow;

@@ -139,7 +139,7 @@ impl std::str::FromStr for SourceTime {
 pub enum BatchFormat {
     /// Apache Parquet.
     Parquet,
-    /// Text with a header and comma-separated fields.
+    /// Text with a header, and fields separated as those of the header are.
     Csv,
     /// A JSON object on each line.
     Json,

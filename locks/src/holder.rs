@@ -10,7 +10,7 @@ use feature::Micros;
 
 use crate::process::{start_ticks, stat};
 
-/// Letters of a command that are shown.
+/// Characters of a command that are shown.
 const SHOWN: usize = 120;
 /// The ticks in which Linux gives times of processes to programs, in a second.
 const TICKS_A_SECOND: i64 = 100;
@@ -72,8 +72,8 @@ fn locker(line: &str, inode: u64) -> Option<u32> {
         return None;
     }
     let process = fields.next()?.parse().ok()?;
-    let place = fields.next()?;
-    (place.rsplit(':').next()?.parse() == Ok(inode)).then_some(process)
+    let location = fields.next()?;
+    (location.rsplit(':').next()?.parse() == Ok(inode)).then_some(process)
 }
 
 /// What a process runs: the name of its program and its arguments.

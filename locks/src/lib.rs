@@ -21,4 +21,4 @@ mod waiting;
 
 pub use holder::Holder;
 pub use process::Process;
-pub use waiting::{Held, LOOK_EVERY, Wait, lock};
+pub use waiting::{LOOK_EVERY, Locked, Wait, lock};

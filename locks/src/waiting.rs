@@ -14,13 +14,13 @@ pub const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A lock that another process kept for longer than it was waited for.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Held {
+pub struct Locked {
     what: String,
     holder: Option<Holder>,
     waited: Duration,
 }
 
-impl fmt::Display for Held {
+impl fmt::Display for Locked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, holder, waited } = self;
         write!(f, "{what}: {} has it for more than {}s: ", named(holder), waited.as_secs())?;
@@ -33,7 +33,7 @@ impl fmt::Display for Held {
     }
 }
 
-impl std::error::Error for Held {}
+impl std::error::Error for Locked {}
 
 fn named(holder: &Option<Holder>) -> String {
     holder.as_ref().map_or_else(|| "a process that cannot be named".to_owned(), Holder::to_string)
@@ -56,7 +56,7 @@ impl Wait {
 
     /// To be called each time that the lock is not free: says once for whom it is waited, and gives up at the
     /// bound.
-    pub fn look(&mut self, holder: impl FnOnce() -> Option<Holder>) -> Result<(), Held> {
+    pub fn look(&mut self, holder: impl FnOnce() -> Option<Holder>) -> Result<(), Locked> {
         let waited = self.began.elapsed();
         if waited >= self.bound {
             return Err(self.give_up(holder()));
@@ -69,8 +69,8 @@ impl Wait {
     }
 
     /// What there is to say where it is not waited for any longer.
-    pub fn give_up(&self, holder: Option<Holder>) -> Held {
-        Held { what: self.what.clone(), holder, waited: self.bound }
+    pub fn give_up(&self, holder: Option<Holder>) -> Locked {
+        Locked { what: self.what.clone(), holder, waited: self.bound }
     }
 }
 
@@ -79,8 +79,8 @@ const FIRST_LOOKS: usize = 50;
 const FIRST_LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// Locks a file or folder for as long as it is open, and waits where another process has the lock. A file system
-/// without locks gives none, and nothing is waited for. What is waited for is only asked where it is.
-pub fn lock(file: &File, path: &Path, what: impl FnOnce() -> String, bound: Duration) -> Result<(), Held> {
+/// without locks gives none, and nothing is waited for. What is waited for is only computed where something is.
+pub fn lock(file: &File, path: &Path, what: impl FnOnce() -> String, bound: Duration) -> Result<(), Locked> {
     let is_free = || !matches!(file.try_lock(), Err(TryLockError::WouldBlock));
     if is_free() {
         return Ok(());
@@ -104,14 +104,14 @@ mod tests {
     fn a_lock_that_stays_taken_is_given_up_and_its_holder_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
-        let held = File::create(&path).unwrap();
-        held.lock().unwrap();
+        let locked = File::create(&path).unwrap();
+        locked.lock().unwrap();
         let other = File::open(&path).unwrap();
         let refused = lock(&other, &path, || "the file".to_owned(), Duration::from_millis(50)).unwrap_err();
         let said = refused.to_string();
         assert!(said.contains(&format!("process {}", std::process::id())), "{said}");
         assert!(said.starts_with("the file: ") && said.contains("run this again"), "{said}");
-        drop(held);
+        drop(locked);
         lock(&other, &path, || "the file".to_owned(), Duration::from_millis(50)).unwrap();
     }
 }

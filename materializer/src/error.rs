@@ -78,7 +78,7 @@ pub enum MaterializerError {
     },
     /// Another process is loading the view.
     #[error(transparent)]
-    Loading(#[from] locks::Held),
+    Loading(#[from] locks::Locked),
     /// A table source whose committed rows were changed or removed.
     #[error(
         "version {version} of the Delta table `{path}` removes rows that {view} has loaded: its log only grows, so define {}@{} and backfill that",

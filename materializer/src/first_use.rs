@@ -1,4 +1,4 @@
-//! The uses of a view: the keeper of definitions is asked before each write of a view's rows. It records the first use,
+//! The uses of a view: the keeper of definitions is called before each write of a view's rows. It records the first use,
 //! from which on the definition never changes, and refuses a view that is not to be written, such as a retired one.
 
 use std::fmt;

@@ -32,8 +32,8 @@ impl<W: Mender> Materializer<W> {
         Ok(entities)
     }
 
-    /// Removes all that is stored of a view version that is not used any more: its online rows first, then its dead
-    /// letters and its log. A load that is running is waited for. Interrupted anywhere, it goes on when it is repeated.
+    /// Removes all that is stored of a view version that is not used any more: online rows first, then dead letters
+    /// and log. A load that is running is waited for. Interrupted anywhere, it goes on when it is repeated.
     pub async fn free(&self, view: &Arc<View>) -> Result<(), MaterializerError> {
         // A log that was removed in part cannot be opened, and nothing loads it.
         let _lock = match self.offline.log(view).await {

@@ -1,6 +1,6 @@
 //! Schemas by their id, from a registry that speaks Confluent's routes: `GET /schemas/ids/{id}`, and for
 //! what a schema refers to, `GET /subjects/{subject}/versions/{version}`. Only an id that the registry
-//! itself does not know is the record's fault; whatever else fails is asked again.
+//! itself does not know is the record's fault; whatever else fails is requested again.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ struct ErrorBody {
 
 impl SchemaRegistry {
     /// The registry at an address: `http://host:port` or `https://user:password@host/path`. Nothing is
-    /// asked yet.
+    /// requested yet.
     pub fn at(address: &str) -> Result<Self, MaterializerError> {
         let refused = |why: String| MaterializerError::SchemaRegistryRefused { url: shown(address), why };
         let mut url = Url::parse(address).map_err(|error| refused(error.to_string()))?;
@@ -86,13 +86,13 @@ impl SchemaRegistry {
 
     /// All that these refer to and they themselves, what others need first.
     async fn references(&self, direct: &[Reference]) -> Result<Vec<(String, String)>, MaterializerError> {
-        // The deepest is asked for last: put in front, it comes before all that need it.
+        // The deepest is requested last: put in front, it comes before all that need it.
         let mut waiting = direct.to_vec();
-        let mut asked = 0;
+        let mut requests = 0;
         let mut found: Vec<(String, String)> = Vec::new();
         while let Some(reference) = waiting.pop() {
-            asked += 1;
-            if asked > MAX_REFERENCES {
+            requests += 1;
+            if requests > MAX_REFERENCES {
                 return Err(self.refused(format!("a schema refers to more than {MAX_REFERENCES} others")));
             }
             let version = reference.version.to_string();

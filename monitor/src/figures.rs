@@ -1,4 +1,4 @@
-//! The figures of a comparison: how many rows agree, what became of nulls, and how far the distributions lie apart.
+//! The figures of a comparison: how many rows agree, what happened to nulls, and how far the distributions lie apart.
 
 use feature::{Status, Value};
 
@@ -16,7 +16,7 @@ pub struct Figures {
     pub rows: u64,
     /// Of these, rows whose values are equal to the bit.
     pub equal: u64,
-    /// What became of nulls.
+    /// The outcome for nulls.
     pub nulls: Nulls,
     /// Rows whose status differs, by both statuses.
     pub statuses: Vec<StatusChange>,
@@ -38,7 +38,7 @@ pub struct Figures {
     pub(crate) new_value: Option<(Value, f64, f64)>,
 }
 
-/// What became of nulls.
+/// The outcome for nulls.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Nulls {
     /// Rows that are null in both versions.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// What to do where nothing else is known of a file: the log is the only place where its rows are.
+/// What to do where nothing else is known of a file: only the log has its rows.
 const RESTORE: &str = "restore it from a copy";
 
 /// A file that is not as it was written.

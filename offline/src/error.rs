@@ -94,7 +94,7 @@ pub enum OfflineError {
     #[error(transparent)]
     Expression(#[from] transform::ExpressionError),
     /// The disk is full, and the table is unchanged.
-    #[error("the disk of the table `{table}` has no room left: free some space and run this again")]
+    #[error("the disk of the table `{table}` has no space left: free some space and run this again")]
     Full {
         /// The table.
         table: String,

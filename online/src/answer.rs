@@ -17,8 +17,8 @@ pub(crate) trait Folded {
     /// The times of the latest folded row.
     fn times(&self) -> Result<Option<Times>, Self::Error>;
 
-    /// The latest folded row's value: the place among the layout's latest slots, and the slot.
-    fn latest_value(&self, place: usize, slot: &LatestSlot) -> Result<Value, Self::Error>;
+    /// The latest folded row's value: the index among the layout's latest slots, and the slot.
+    fn latest_value(&self, index: usize, slot: &LatestSlot) -> Result<Value, Self::Error>;
 
     /// Makes sure that the states are those that were written, before any is merged.
     fn check(&self) -> Result<(), Self::Error>;
@@ -39,10 +39,10 @@ pub(crate) fn all<F: Folded>(folded: &F, at: Micros) -> Result<Answer, F::Error>
     })?
 }
 
-/// Some features at a moment, by their places in the view.
+/// Some features at a moment, by their indices in the view.
 pub(crate) fn some<F: Folded>(folded: &F, features: &[usize], at: Micros) -> Result<Answer, F::Error> {
     let layout = folded.layout();
-    let plan = |place: &usize| layout.features.get(*place).zip(layout.defaults.get(*place));
+    let plan = |index: &usize| layout.features.get(*index).zip(layout.defaults.get(*index));
     folded.with_pending(|position, rows| {
         Moment::new(folded, position, rows, at)?.answer(features.iter().filter_map(plan))
     })?
@@ -79,7 +79,7 @@ impl<'a, F: Folded> Moment<'a, F> {
         Ok(Self { folded, at, times, early, latest, merged: Vec::new() })
     }
 
-    /// The answers of these features, each with what stands in the place of its null.
+    /// The answers of these features, each with the default that replaces its null.
     fn answer<'p>(
         mut self,
         plans: impl Iterator<Item = (&'p FeaturePlan, &'p Option<Value>)>,
@@ -111,12 +111,12 @@ impl<'a, F: Folded> Moment<'a, F> {
         }
     }
 
-    fn latest(&self, place: usize) -> Result<Value, F::Error> {
-        let Some(slot) = self.folded.layout().latest.get(place) else { return Ok(Value::Null) };
+    fn latest(&self, index: usize) -> Result<Value, F::Error> {
+        let Some(slot) = self.folded.layout().latest.get(index) else { return Ok(Value::Null) };
         match self.latest {
             Some(row) if row.deleted => Ok(Value::Null),
             Some(row) => Ok(row.values.get(slot.column).cloned().unwrap_or(Value::Null)),
-            None => self.folded.latest_value(place, slot),
+            None => self.folded.latest_value(index, slot),
         }
     }
 

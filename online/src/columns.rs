@@ -12,11 +12,11 @@ use crate::packed::{FeaturePlan, Layout, PackedRow};
 #[derive(Clone, Debug)]
 pub struct Columns {
     features: Vec<Planned>,
-    /// One column for each feature, in the order in which they were asked for.
+    /// One column for each feature, in the order in which they were requested.
     pub columns: Vec<Column>,
     /// The times of each entity's latest visible row; none where it has none.
     pub times: Vec<Option<Times>>,
-    /// The places in the view of the features that are merged from tiles, and their columns.
+    /// The indices in the view of the features that are merged from tiles, and their columns.
     aggregates: Vec<usize>,
     aggregate_columns: Vec<usize>,
 }
@@ -24,7 +24,7 @@ pub struct Columns {
 /// How a feature goes into its column.
 #[derive(Clone, Copy, Debug)]
 struct Planned {
-    /// Its place in the view.
+    /// Its index in the view.
     feature: usize,
     /// Which of the layout's latest slots, if it is a latest value.
     slot: Option<usize>,
@@ -61,16 +61,16 @@ pub enum Values {
 }
 
 impl Values {
-    /// No values yet, of a type, and room for so many.
-    pub fn of(data_type: DataType, room: usize) -> Values {
+    /// No values yet, of a type, and capacity for so many.
+    pub fn of(data_type: DataType, capacity: usize) -> Values {
         match data_type.scalar() {
-            Some(Scalar::Bool) => Values::Bool(Vec::with_capacity(room)),
-            Some(Scalar::Int32) => Values::Int32(Vec::with_capacity(room)),
-            Some(Scalar::Int64) => Values::Int64(Vec::with_capacity(room)),
-            Some(Scalar::Float32) => Values::Float32(Vec::with_capacity(room)),
-            Some(Scalar::Float64) => Values::Float64(Vec::with_capacity(room)),
-            Some(Scalar::Timestamp) => Values::Timestamp(Vec::with_capacity(room)),
-            Some(Scalar::String | Scalar::Bytes) | None => Values::Other(Vec::with_capacity(room)),
+            Some(Scalar::Bool) => Values::Bool(Vec::with_capacity(capacity)),
+            Some(Scalar::Int32) => Values::Int32(Vec::with_capacity(capacity)),
+            Some(Scalar::Int64) => Values::Int64(Vec::with_capacity(capacity)),
+            Some(Scalar::Float32) => Values::Float32(Vec::with_capacity(capacity)),
+            Some(Scalar::Float64) => Values::Float64(Vec::with_capacity(capacity)),
+            Some(Scalar::Timestamp) => Values::Timestamp(Vec::with_capacity(capacity)),
+            Some(Scalar::String | Scalar::Bytes) | None => Values::Other(Vec::with_capacity(capacity)),
         }
     }
 
@@ -123,49 +123,49 @@ impl Values {
         .is_some()
     }
 
-    /// The value at a place, as a value; whether there is one, its status says.
-    pub fn value(&self, place: usize) -> Option<Value> {
+    /// The value at an index, as a value; whether there is one, its status says.
+    pub fn value(&self, index: usize) -> Option<Value> {
         Some(match self {
-            Values::Bool(values) => Value::Bool(*values.get(place)?),
-            Values::Int32(values) => Value::Int32(*values.get(place)?),
-            Values::Int64(values) => Value::Int64(*values.get(place)?),
-            Values::Float32(values) => Value::Float32(*values.get(place)?),
-            Values::Float64(values) => Value::Float64(*values.get(place)?),
-            Values::Timestamp(values) => Value::Timestamp(Micros::new(*values.get(place)?).ok()?),
-            Values::Other(values) => values.get(place)?.clone(),
+            Values::Bool(values) => Value::Bool(*values.get(index)?),
+            Values::Int32(values) => Value::Int32(*values.get(index)?),
+            Values::Int64(values) => Value::Int64(*values.get(index)?),
+            Values::Float32(values) => Value::Float32(*values.get(index)?),
+            Values::Float64(values) => Value::Float64(*values.get(index)?),
+            Values::Timestamp(values) => Value::Timestamp(Micros::new(*values.get(index)?).ok()?),
+            Values::Other(values) => values.get(index)?.clone(),
         })
     }
 }
 
 impl Values {
-    /// The values at these places; at none, and at one beyond the end, there is nothing.
-    fn picked(&self, places: &[Option<u32>]) -> Values {
-        fn pick<T: Clone + Default>(values: &[T], places: &[Option<u32>]) -> Vec<T> {
-            let at = |place: &Option<u32>| values.get((*place)? as usize).cloned();
-            places.iter().map(|place| at(place).unwrap_or_default()).collect()
+    /// The values at these indices; at `None`, and at one beyond the end, there is nothing.
+    fn picked(&self, indices: &[Option<u32>]) -> Values {
+        fn pick<T: Clone + Default>(values: &[T], indices: &[Option<u32>]) -> Vec<T> {
+            let at = |index: &Option<u32>| values.get((*index)? as usize).cloned();
+            indices.iter().map(|index| at(index).unwrap_or_default()).collect()
         }
         match self {
-            Values::Bool(values) => Values::Bool(pick(values, places)),
-            Values::Int32(values) => Values::Int32(pick(values, places)),
-            Values::Int64(values) => Values::Int64(pick(values, places)),
-            Values::Float32(values) => Values::Float32(pick(values, places)),
-            Values::Float64(values) => Values::Float64(pick(values, places)),
-            Values::Timestamp(values) => Values::Timestamp(pick(values, places)),
+            Values::Bool(values) => Values::Bool(pick(values, indices)),
+            Values::Int32(values) => Values::Int32(pick(values, indices)),
+            Values::Int64(values) => Values::Int64(pick(values, indices)),
+            Values::Float32(values) => Values::Float32(pick(values, indices)),
+            Values::Float64(values) => Values::Float64(pick(values, indices)),
+            Values::Timestamp(values) => Values::Timestamp(pick(values, indices)),
             Values::Other(values) => {
-                let at = |place: &Option<u32>| values.get((*place)? as usize).cloned();
-                Values::Other(places.iter().map(|place| at(place).unwrap_or(Value::Null)).collect())
+                let at = |index: &Option<u32>| values.get((*index)? as usize).cloned();
+                Values::Other(indices.iter().map(|index| at(index).unwrap_or(Value::Null)).collect())
             }
         }
     }
 }
 
 impl Column {
-    /// The answers of the entities at these places; at none, an entity that has no row.
-    pub fn picked(&self, places: &[Option<u32>]) -> Column {
-        let status = |place: &Option<u32>| self.statuses.get((*place)? as usize).copied();
+    /// The answers of the entities at these indices; at `None`, an entity that has no row.
+    pub fn picked(&self, indices: &[Option<u32>]) -> Column {
+        let status = |index: &Option<u32>| self.statuses.get((*index)? as usize).copied();
         Column {
-            values: self.values.picked(places),
-            statuses: places.iter().map(|place| status(place).unwrap_or(Status::NotFound)).collect(),
+            values: self.values.picked(indices),
+            statuses: indices.iter().map(|index| status(index).unwrap_or(Status::NotFound)).collect(),
             has_default: self.has_default,
         }
     }
@@ -187,8 +187,8 @@ impl Column {
 }
 
 impl Columns {
-    /// Empty columns for these features of the view, by their places in it, with room for so many
-    /// entities; a place beyond is left out.
+    /// Empty columns for these features of the view, by their indices in it, with capacity for so many
+    /// entities; an index beyond is left out.
     pub fn new(layout: &Layout, features: &[usize], entities: usize) -> Columns {
         let mut columns = Columns {
             features: Vec::with_capacity(features.len()),
@@ -256,7 +256,7 @@ impl Columns {
         let is_alive = is_alive(layout.ttl, times.event_time, at);
         self.times.push(Some(times));
         for (planned, column) in self.features.iter().zip(&mut self.columns) {
-            let Some((place, slot)) = planned.slot.and_then(|place| Some((place, layout.latest.get(place)?)))
+            let Some((index, slot)) = planned.slot.and_then(|index| Some((index, layout.latest.get(index)?)))
             else {
                 continue;
             };
@@ -264,7 +264,7 @@ impl Columns {
                 column.push_nothing(Status::OutsideMaxAge);
                 continue;
             }
-            match row.latest_bytes(place, slot)? {
+            match row.latest_bytes(index, slot)? {
                 None => {
                     let default = layout.defaults.get(planned.feature).and_then(Option::as_ref);
                     column.push(&Cell::of(Value::Null).or_default(default));
@@ -318,7 +318,7 @@ mod tests {
                 state.encode(&mut bytes).unwrap();
                 packed.push(bytes);
             }
-            // Backwards, some twice: the place of a feature in the view is not its place among the columns.
+            // Backwards, some twice: the index of a feature in the view is not its index among the columns.
             let features: Vec<usize> = (0..layout.features()).rev().chain([0, 0]).collect();
             let mut columns = Columns::new(&layout, &features, 3);
             for _ in 0..2 {

@@ -49,7 +49,7 @@ macro_rules! contract_tests {
             a_view_that_was_never_written_has_no_rows
             a_row_replaces_one_that_has_folded_less
             a_repeated_or_an_older_row_changes_nothing
-            a_row_that_lacks_what_is_held_is_a_conflict
+            a_row_that_lacks_what_is_stored_is_a_conflict
             offsets_and_versions_are_compared_to_the_last_bit
             of_writers_at_once_none_loses_what_another_wrote
             one_entity_twice_in_a_batch_ends_with_the_newer_row
@@ -68,7 +68,7 @@ macro_rules! contract_tests {
 macro_rules! mending_tests {
     ($open:expr) => {
         $crate::contract_tests! { $open;
-            mended_rows_take_the_place_of_damaged_and_of_wrong_ones
+            mended_rows_replace_damaged_and_wrong_ones
             a_row_that_has_folded_more_is_mended_only_over_itself
             rows_of_no_known_entity_are_found_and_removed_unless_they_change
         }
@@ -90,7 +90,7 @@ pub struct Sample {
 
 impl Sample {
     /// Of the view `generated@1`.
-    #[expect(clippy::new_without_default, reason = "a sample is asked for by name")]
+    #[expect(clippy::new_without_default, reason = "a sample is created by name")]
     pub fn new() -> Sample {
         Self::named("generated@1")
     }
@@ -185,7 +185,7 @@ pub async fn what_was_written_is_read_in_the_order_of_the_keys<S: Reader + Write
         Read { view: one.id(), keys: &[] },
     ];
     let found = store.read(&reads).await.unwrap();
-    let rows_of = |place: usize| found[place].rows().map(|row| row.map(<[u8]>::to_vec)).collect::<Vec<_>>();
+    let rows_of = |index: usize| found[index].rows().map(|row| row.map(<[u8]>::to_vec)).collect::<Vec<_>>();
     let [row_a, row_b, row_two] = rows;
     assert_eq!(rows_of(0), [Some(row_b.clone()), None, Some(row_a), Some(row_b)]);
     assert_eq!(rows_of(1), [Some(row_two)]);
@@ -223,10 +223,10 @@ pub async fn a_row_replaces_one_that_has_folded_less<S: Reader + Writer>(store: 
 pub async fn a_repeated_or_an_older_row_changes_nothing<S: Reader + Writer>(store: &S) {
     let sample = Sample::new();
     let key = key("a");
-    let held = sample.row(Some(2), &[(0, 5)]);
-    write(store, sample.id(), &key, &held).await;
+    let current = sample.row(Some(2), &[(0, 5)]);
+    write(store, sample.id(), &key, &current).await;
     for older in [
-        held.clone(),
+        current.clone(),
         sample.row_with(Some(2), &[(0, 5)], "b"),
         sample.row(Some(1), &[(0, 5)]),
         sample.row(Some(2), &[(0, 4)]),
@@ -234,27 +234,27 @@ pub async fn a_repeated_or_an_older_row_changes_nothing<S: Reader + Writer>(stor
         sample.row(None, &[]),
     ] {
         assert_eq!(write(store, sample.id(), &key, &older).await, Outcome::Unchanged);
-        assert_eq!(read(store, sample.id(), &key).await, Some(held.clone()));
+        assert_eq!(read(store, sample.id(), &key).await, Some(current.clone()));
     }
 }
 
 /// A row that lacks what is held is a conflict.
-pub async fn a_row_that_lacks_what_is_held_is_a_conflict<S: Reader + Writer>(store: &S) {
+pub async fn a_row_that_lacks_what_is_stored_is_a_conflict<S: Reader + Writer>(store: &S) {
     let sample = Sample::new();
     let (a, b) = (key("a"), key("b"));
-    let held = sample.row(Some(2), &[(0, 5)]);
-    write(store, sample.id(), &a, &held).await;
+    let current = sample.row(Some(2), &[(0, 5)]);
+    write(store, sample.id(), &a, &current).await;
     for other in [
         sample.row(Some(3), &[(0, 4)]),
         sample.row(Some(3), &[]),
         sample.row(None, &[(0, 6)]),
         sample.row(Some(2), &[(0, 4), (1, 0)]),
     ] {
-        let rows = [RowWrite { key: &a, bytes: &other }, RowWrite { key: &b, bytes: &held }];
+        let rows = [RowWrite { key: &a, bytes: &other }, RowWrite { key: &b, bytes: &current }];
         let outcomes = store.replace(sample.id(), &rows, None).await.unwrap();
-        assert_eq!(outcomes[0], Outcome::Conflict { held: held.clone() });
-        assert_eq!(read(store, sample.id(), &a).await, Some(held.clone()));
-        assert_eq!(read(store, sample.id(), &b).await, Some(held.clone()));
+        assert_eq!(outcomes[0], Outcome::Conflict { current: current.clone() });
+        assert_eq!(read(store, sample.id(), &a).await, Some(current.clone()));
+        assert_eq!(read(store, sample.id(), &b).await, Some(current.clone()));
     }
 }
 
@@ -264,7 +264,7 @@ pub async fn offsets_and_versions_are_compared_to_the_last_bit<S: Reader + Write
     // Beyond these a double has no odd numbers.
     for (name, number) in [("a", 1 << 53), ("b", 1 << 63), ("c", u64::MAX - 1)] {
         let (key, next) = (key(name), number + 1);
-        for (held, new, other) in [
+        for (current, new, other) in [
             (sample.row(Some(number), &[]), sample.row(Some(next), &[]), sample.row(Some(number), &[(0, 1)])),
             (
                 sample.row(Some(next), &[(3, number)]),
@@ -272,10 +272,10 @@ pub async fn offsets_and_versions_are_compared_to_the_last_bit<S: Reader + Write
                 sample.row(Some(next), &[(3, number), (4, 0)]),
             ),
         ] {
-            assert_eq!(write(store, sample.id(), &key, &held).await, Outcome::Written);
+            assert_eq!(write(store, sample.id(), &key, &current).await, Outcome::Written);
             assert_eq!(write(store, sample.id(), &key, &new).await, Outcome::Written);
-            assert_eq!(write(store, sample.id(), &key, &held).await, Outcome::Unchanged);
-            let conflict = Outcome::Conflict { held: new };
+            assert_eq!(write(store, sample.id(), &key, &current).await, Outcome::Unchanged);
+            let conflict = Outcome::Conflict { current: new };
             assert_eq!(write(store, sample.id(), &key, &other).await, conflict);
         }
     }
@@ -298,16 +298,16 @@ pub async fn of_writers_at_once_none_loses_what_another_wrote<S: Reader + Writer
                 offsets.sort_unstable();
                 match write(store, sample.id(), &key, &sample.row(None, &offsets)).await {
                     Outcome::Written => break,
-                    Outcome::Conflict { held } => folded = sample.positions(&held),
+                    Outcome::Conflict { current } => folded = sample.positions(&current),
                     Outcome::Unchanged => panic!("nobody else folds partition {partition}"),
                 }
             }
         }
     };
     futures::future::join_all((0..WRITERS).map(writer)).await;
-    let held = read(store, sample.id(), &key).await.unwrap();
+    let current = read(store, sample.id(), &key).await.unwrap();
     let all: Vec<(u32, u64)> = (0..WRITERS).map(|partition| (partition, OFFSETS - 1)).collect();
-    assert_eq!(sample.positions(&held).partitions(), all);
+    assert_eq!(sample.positions(&current).partitions(), all);
     assert_eq!(store.stats(sample.id()).await.unwrap().rows, 1);
 }
 
@@ -437,8 +437,8 @@ pub async fn stats_follow_what_is_written<S: Reader + Writer>(store: &S) {
     assert!(replaced.bytes > 2 * one.bytes + 10_000);
 }
 
-/// Mended rows take the place of damaged and of wrong ones.
-pub async fn mended_rows_take_the_place_of_damaged_and_of_wrong_ones<S: Mender>(store: &S) {
+/// Mended rows replace damaged and wrong ones.
+pub async fn mended_rows_replace_damaged_and_wrong_ones<S: Mender>(store: &S) {
     let sample = Sample::new();
     let (a, b, c) = (key("a"), key("b"), key("c"));
     let right = sample.row(Some(3), &[(0, 5)]);
@@ -472,9 +472,9 @@ pub async fn a_row_that_has_folded_more_is_mended_only_over_itself<S: Mender>(st
         store.mend(sample.id(), &[row], None).await.unwrap().remove(0)
     };
     write(store, sample.id(), &key, &ahead).await;
-    assert_eq!(mend(None).await, Outcome::Conflict { held: ahead.clone() });
+    assert_eq!(mend(None).await, Outcome::Conflict { current: ahead.clone() });
     write(store, sample.id(), &key, &further).await;
-    assert_eq!(mend(Some(&ahead)).await, Outcome::Conflict { held: further.clone() });
+    assert_eq!(mend(Some(&ahead)).await, Outcome::Conflict { current: further.clone() });
     assert_eq!(read(store, sample.id(), &key).await, Some(further.clone()));
     assert_eq!(mend(Some(&further)).await, Outcome::Written);
     assert_eq!(read(store, sample.id(), &key).await, Some(from_log.clone()));

@@ -14,7 +14,7 @@ mod failed;
 mod following;
 #[cfg(test)]
 mod golden;
-mod lock_room;
+mod lock_blocks;
 mod mending;
 mod opening;
 mod page;
@@ -198,7 +198,7 @@ impl Opened {
             && self.environment.about.get(txn, REBUILDING)?.is_some()
         {
             return Err(Failed::Known(OnlineError::Unavailable {
-                place: self.environment.path.display().to_string(),
+                location: self.environment.path.display().to_string(),
                 reason: format!(
                     "the rows of {view} are to be written again from the log: rebuild the online store"
                 ),

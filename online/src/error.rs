@@ -5,20 +5,20 @@ use std::path::PathBuf;
 use feature::{Advice, EntityKey, HelpTopic, VersionId};
 use thiserror::Error;
 
-/// An online store or a packed row that cannot do what was asked.
+/// An online store or a packed row that cannot do what was requested.
 #[derive(Debug, Error)]
 pub enum OnlineError {
     /// Try again: the store cannot answer now, and nothing is known to be lost.
-    #[error("the online store at {place} is not available ({reason}): try again")]
+    #[error("the online store at {location} is not available ({reason}): try again")]
     Unavailable {
         /// Where the store is.
-        place: String,
+        location: String,
         /// Why it does not answer.
         reason: String,
     },
-    /// Tell the user: there is no room, and nothing was changed.
+    /// Tell the user: there is no space, and nothing was changed.
     #[error(
-        "the online store at {path} has no room left ({reason}): free some space and run this again; nothing was changed"
+        "the online store at {path} has no space left ({reason}): free some space and run this again; nothing was changed"
     )]
     Full {
         /// Where the store is.

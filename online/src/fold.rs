@@ -16,7 +16,7 @@ use crate::packed::{LatestSlot, Layout, PENDING_BOUND};
 use crate::positions::Positions;
 use ring::Ring;
 
-/// What became of a row.
+/// The outcome for a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Applied {
     /// It counts from now on.
@@ -77,8 +77,8 @@ impl RowState {
         if row.visible_at(AsOf::Available) <= now {
             self.fold_visible(row);
         } else if self.pending.len() < PENDING_BOUND {
-            let place = self.pending.partition_point(|other| waits_until(other) < waits_until(row));
-            self.pending.insert(place, row.clone());
+            let index = self.pending.partition_point(|other| waits_until(other) < waits_until(row));
+            self.pending.insert(index, row.clone());
         } else {
             return Applied::Refused;
         }
@@ -188,8 +188,8 @@ impl Folded for RowState {
         Ok(self.latest.as_ref().map(|latest| latest.times))
     }
 
-    fn latest_value(&self, place: usize, _: &LatestSlot) -> Result<Value, Infallible> {
-        let value = self.latest.as_ref().and_then(|latest| latest.values.get(place));
+    fn latest_value(&self, index: usize, _: &LatestSlot) -> Result<Value, Infallible> {
+        let value = self.latest.as_ref().and_then(|latest| latest.values.get(index));
         Ok(value.cloned().unwrap_or(Value::Null))
     }
 

@@ -11,10 +11,10 @@ pub(crate) mod merge;
 mod model;
 mod outage;
 mod pins;
-mod places;
 mod probe;
 mod reading;
 mod region;
+mod slabs;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -31,4 +31,4 @@ pub use probe::Probe;
 pub use reading::{Reading, Slot};
 pub use table::{AtBound, HotTable, TableOptions, TableStats};
 pub use tier::{HotTier, TierOptions, TierStats};
-pub use writing::{NoRoom, Writes};
+pub use writing::{TableFull, Writes};

@@ -56,8 +56,8 @@ pub use embedded::{Condition, Embedded};
 pub use error::OnlineError;
 pub use fold::{Applied, RowState};
 pub use hot::{
-    AtBound, Floor, HotTable, HotTier, NoRoom, Probe, Reading, Slot, TableOptions, TableStats, TierOptions,
-    TierStats, Writes, merge_window,
+    AtBound, Floor, HotTable, HotTier, Probe, Reading, Slot, TableFull, TableOptions, TableStats,
+    TierOptions, TierStats, Writes, merge_window,
 };
 pub use mending::{Entities, Mender, Mending};
 pub use packed::{LAYOUT_VERSION, Layout, MAX_ROW_BYTES, PENDING_BOUND, PackedRow, RowIdentity};

@@ -1,5 +1,5 @@
 //! The packed row: the bytes of one entity of one view version, the same in every store.
-//! `docs/packed-row.md` is its description byte by byte; the places named there are named here.
+//! `docs/packed-row.md` is its description byte by byte; the offsets named there are named here.
 
 mod bits;
 #[cfg(test)]

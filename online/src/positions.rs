@@ -33,7 +33,7 @@ impl Positions {
         match position {
             Position::History { .. } => false,
             Position::Stream { partition, offset } => {
-                self.offset(partition).is_some_and(|held| offset <= held)
+                self.offset(partition).is_some_and(|folded| offset <= folded)
             }
         }
     }
@@ -42,12 +42,12 @@ impl Positions {
     pub fn note(&mut self, position: Position) {
         if let Position::Stream { partition, offset } = position {
             match self.partitions.binary_search_by_key(&partition, |(partition, _)| *partition) {
-                Ok(place) => {
-                    if let Some((_, held)) = self.partitions.get_mut(place) {
-                        *held = offset.max(*held);
+                Ok(index) => {
+                    if let Some((_, folded)) = self.partitions.get_mut(index) {
+                        *folded = offset.max(*folded);
                     }
                 }
-                Err(place) => self.partitions.insert(place, (partition, offset)),
+                Err(index) => self.partitions.insert(index, (partition, offset)),
             }
         }
     }
@@ -58,7 +58,7 @@ impl Positions {
             && other
                 .partitions
                 .iter()
-                .all(|(partition, offset)| self.offset(*partition).is_some_and(|held| offset <= &held))
+                .all(|(partition, offset)| self.offset(*partition).is_some_and(|folded| offset <= &folded))
     }
 
     /// The positions of these parts; none where the partitions are not in order.
@@ -68,8 +68,8 @@ impl Positions {
     }
 
     fn offset(&self, partition: u32) -> Option<u64> {
-        let place = self.partitions.binary_search_by_key(&partition, |(partition, _)| *partition).ok()?;
-        self.partitions.get(place).map(|(_, offset)| *offset)
+        let index = self.partitions.binary_search_by_key(&partition, |(partition, _)| *partition).ok()?;
+        self.partitions.get(index).map(|(_, offset)| *offset)
     }
 }
 
@@ -86,12 +86,12 @@ mod tests {
     }
 
     #[test]
-    fn streamed_rows_at_or_below_the_held_offset_are_folded() {
-        let held = positions(None, &[(1, 5), (0, 0)]);
+    fn streamed_rows_at_or_below_the_folded_offset_are_folded() {
+        let folded = positions(None, &[(1, 5), (0, 0)]);
         let stream = |partition, offset| Position::Stream { partition, offset };
-        assert!(held.holds(stream(1, 5)) && held.holds(stream(1, 0)) && held.holds(stream(0, 0)));
-        assert!(!held.holds(stream(1, 6)) && !held.holds(stream(0, 1)) && !held.holds(stream(2, 0)));
-        assert!(!held.holds(Position::History { file: 0, row: 0 }));
+        assert!(folded.holds(stream(1, 5)) && folded.holds(stream(1, 0)) && folded.holds(stream(0, 0)));
+        assert!(!folded.holds(stream(1, 6)) && !folded.holds(stream(0, 1)) && !folded.holds(stream(2, 0)));
+        assert!(!folded.holds(Position::History { file: 0, row: 0 }));
     }
 
     #[test]

@@ -36,7 +36,7 @@ use crate::error::OnlineError;
 use crate::mending::{Entities, Mender, Mending};
 use crate::store::{Change, Followed, Outcome, PackedRows, Read, Reader, RowWrite, Stats, Writer};
 pub use address::{RedisUrl, masked};
-use calls::{Asked, Calls, Patience, To, command};
+use calls::{Calls, Patience, Request, To, command};
 use keys::{FORMAT, Keys};
 use topology::Dialer;
 
@@ -67,7 +67,7 @@ impl Redis {
     async fn open_with(url: &RedisUrl, project: &str, patience: Patience) -> Result<Self, OnlineError> {
         let dialer = Dialer::new(url.clone(), patience.connect)?;
         let keys = Keys::new(project).ok_or_else(|| OnlineError::Unusable {
-            path: dialer.place().into(),
+            path: dialer.address().into(),
             reason: format!(
                 "`{project}` cannot be part of a key: name the project with letters, digits, `_`, `-` and `.` only"
             ),
@@ -123,10 +123,10 @@ fn seconds_and_micros(answer: &Value) -> Option<i64> {
 }
 
 impl Inner {
-    fn asked(&self, key: &[u8], command: Cmd) -> Asked {
+    fn request(&self, key: &[u8], command: Cmd) -> Request {
         // Where there is one server the slot is not looked at.
         let slot = if self.calls.dialer().is_cluster() { keys::slot(key) } else { 0 };
-        Asked { to: To::Slot(slot), command }
+        Request { to: To::Slot(slot), command }
     }
 
     fn kept(&self, view: &VersionId) -> Option<Span> {
@@ -135,7 +135,7 @@ impl Inner {
 
     /// The answer to one command about a key.
     async fn one(&self, key: &[u8], command: Cmd, patience: Duration) -> Result<Value, OnlineError> {
-        let answers = self.calls.ask(&[self.asked(key, command)], patience).await?;
+        let answers = self.calls.ask(&[self.request(key, command)], patience).await?;
         Ok(answers.into_iter().next().unwrap_or(Value::Nil))
     }
 
@@ -147,7 +147,7 @@ impl Inner {
         };
         match std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()) {
             Some(found) if found > FORMAT => {
-                let what = format!("the online store at {}", self.calls.dialer().place());
+                let what = format!("the online store at {}", self.calls.dialer().address());
                 Err(OnlineError::Newer { what, found, known: FORMAT })
             }
             _ => Ok(()),
@@ -156,7 +156,7 @@ impl Inner {
 
     fn damaged(&self) -> OnlineError {
         OnlineError::Unusable {
-            path: self.calls.dialer().place().into(),
+            path: self.calls.dialer().address().into(),
             reason: "it holds something else under this project's keys: name another project, or remove them"
                 .to_owned(),
         }
@@ -165,7 +165,7 @@ impl Inner {
 
 impl fmt::Debug for Redis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Redis({}, {})", self.inner.calls.dialer().place(), self.inner.keys.prefix())
+        write!(f, "Redis({}, {})", self.inner.calls.dialer().address(), self.inner.keys.prefix())
     }
 }
 

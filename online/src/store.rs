@@ -63,11 +63,11 @@ impl PackedRows {
         }));
     }
 
-    /// Says what the row of the key at a place is, where it was pushed before it was known.
-    pub(crate) fn set(&mut self, place: usize, row: &[u8]) {
+    /// Says what the row of the key at an index is, where it was pushed before it was known.
+    pub(crate) fn set(&mut self, index: usize, row: &[u8]) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(row);
-        if let Some(there) = self.rows.get_mut(place) {
+        if let Some(there) = self.rows.get_mut(index) {
             *there = Some(start..self.bytes.len());
         }
     }
@@ -79,9 +79,9 @@ impl PackedRows {
         self.applied_at
     }
 
-    /// The packed row of the key at this place; none where the entity was never seen.
-    pub fn row(&self, place: usize) -> Option<&[u8]> {
-        self.bytes.get(self.rows.get(place)?.clone()?)
+    /// The packed row of the key at this index; `None` where the entity was never seen.
+    pub fn row(&self, index: usize) -> Option<&[u8]> {
+        self.bytes.get(self.rows.get(index)?.clone()?)
     }
 
     /// The packed rows, one for each key.
@@ -130,7 +130,7 @@ pub struct RowWrite<'a> {
     pub bytes: &'a [u8],
 }
 
-/// What became of one [`RowWrite`].
+/// The outcome for one [`RowWrite`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// The row is there, acknowledged and durable as far as the store is.
@@ -141,7 +141,7 @@ pub enum Outcome {
     /// from these bytes.
     Conflict {
         /// The row that is there.
-        held: Vec<u8>,
+        current: Vec<u8>,
     },
 }
 
@@ -174,7 +174,7 @@ pub trait Writer: Send + Sync {
     fn drop_view(&self, view: &VersionId) -> impl Future<Output = Result<(), OnlineError>> + Send;
 }
 
-/// What became of rows that somebody may hold copies of.
+/// The outcome for rows that somebody may hold copies of.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change {
     /// One row was written or dropped.
@@ -199,15 +199,15 @@ pub enum Change {
 pub struct Changed {
     /// The state of the store, to ask from the next time.
     pub mark: u64,
-    /// What changed since the mark that was asked from.
+    /// What changed since the given mark.
     pub changes: Vec<Change>,
 }
 
 /// A store that tells those who hold copies of its rows what changes.
 pub trait Followed: Reader {
-    /// What has changed since a mark; everything, without one. None where the store cannot be asked,
-    /// but only tells; what it tells comes a little later than the change. One that can be asked answers
-    /// from its own memory or disk, so fast that it is asked at each read.
+    /// What has changed since a mark; everything, without one. `None` where the store cannot be polled,
+    /// but only tells; what it tells comes a little later than the change. One that can be polled answers
+    /// from its own memory or disk, so fast that it is polled at each read.
     fn changed(&self, _since: Option<u64>) -> Option<Result<Changed, OnlineError>> {
         None
     }

@@ -24,7 +24,7 @@ pub struct RefusedRow {
     /// The view that refused it.
     pub view: VersionId,
     /// The row, where it came from, and why.
-    pub letter: DeadLetter,
+    pub dead_letter: DeadLetter,
 }
 
 pub(crate) async fn list(
@@ -34,10 +34,12 @@ pub(crate) async fn list(
     let store = project.offline()?;
     let mut found = Vec::new();
     for target in targets_with(&project.registered().await?, &choice.views, |_| true)? {
-        let letters = store.dead_letters(&target.view.id).await?.read(choice.limit).await?;
+        let newest = store.dead_letters(&target.view.id).await?.read(choice.limit).await?;
         let log = store.log(&target.view).await?;
-        let letters = unsettled(&log, letters).await?;
-        found.extend(letters.into_iter().map(|letter| RefusedRow { view: target.view.id.clone(), letter }));
+        let open = unsettled(&log, newest).await?;
+        found.extend(
+            open.into_iter().map(|dead_letter| RefusedRow { view: target.view.id.clone(), dead_letter }),
+        );
     }
     Ok(found)
 }

@@ -285,7 +285,7 @@ pub enum ProjectError {
     /// There is no memory for the hot tier.
     #[error("the system does not grant {bytes} bytes for rows that are read often: lower `serve.hot_bytes`")]
     HotMemory {
-        /// How much was asked for.
+        /// How much was requested.
         bytes: usize,
     },
     /// There is nothing to serve.
@@ -318,7 +318,7 @@ pub enum ProjectError {
     },
     /// Gates of a cutover fail.
     #[error(
-        "{to} does not answer in the place of the live version yet:\n{}",
+        "{to} cannot replace the live version yet:\n{}",
         .failed.iter().map(|gate| gate.said.as_str()).collect::<Vec<_>>().join("\n")
     )]
     GatesFailed {

@@ -77,5 +77,5 @@ impl Project {
 
 /// Whether the same question may be answered later.
 fn may_pass(error: &RegistryError) -> bool {
-    matches!(error, RegistryError::Storage { .. } | RegistryError::Held(_))
+    matches!(error, RegistryError::Storage { .. } | RegistryError::Locked(_))
 }

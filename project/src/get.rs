@@ -80,7 +80,7 @@ fn other_than_trained(registered: &Registered, plan: &ServicePlan, trained_on: S
         .into()
 }
 
-/// The version that answers, as a server decides it, and the request in its types: a canary in the place of the live
+/// The version that answers, as a server decides it, and the request in its types: a canary instead of the live
 /// version for some of the entities.
 fn answering(
     registered: &Registered,
@@ -106,12 +106,12 @@ async fn never_loaded(
     plan: &ServicePlan,
     store: &Store,
 ) -> Result<Vec<NeverLoaded>, ProjectError> {
-    let mut asked = HashSet::new();
+    let mut seen = HashSet::new();
     let mut found = Vec::new();
     for view in plan.lookups.iter().map(|lookup| &lookup.view) {
         // A log that cannot be read does not make what was read wrong.
         let is_empty = async || Ok::<_, ProjectError>(project.offline()?.log(view).await?.row_count() == 0);
-        if !asked.insert(&view.id)
+        if !seen.insert(&view.id)
             || store.stats(&view.id).await?.rows > 0
             || !is_empty().await.unwrap_or(false)
         {

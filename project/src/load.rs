@@ -51,7 +51,7 @@ pub struct Loads {
 /// A view that was loaded.
 #[derive(Debug)]
 pub struct Loaded {
-    /// What became of its rows.
+    /// The outcome for its rows.
     pub report: LoadReport,
     /// How long it took.
     pub took: Duration,

@@ -81,7 +81,7 @@ pub enum Event {
         /// From these brokers, or this folder.
         brokers: String,
     },
-    /// The stream of a view stopped before it was asked to.
+    /// The stream of a view stopped by itself.
     StreamFailed {
         /// The view.
         view: VersionId,

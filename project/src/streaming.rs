@@ -1,14 +1,14 @@
 //! Streams: the topics of views into both stores, a thread for each view. What follows one view is the same in `stream`
 //! and in `serve`.
 
-mod board;
 mod compacting;
 mod freshness;
 mod metrics;
 mod stream;
+mod stream_status;
 mod streams;
 
-pub(crate) use board::Board;
 pub(crate) use stream::stream;
 pub use stream::{FollowStreams, FollowedView, StreamFailure, StreamOutcome};
+pub(crate) use stream_status::StreamStatus;
 pub(crate) use streams::{StreamSetup, Streams, ViewStreamOptions, bad_row_limit};

@@ -69,7 +69,7 @@ async fn registry(project: &Project) -> (Checked, Vec<String>) {
     let problems = match registry.await {
         Ok(found) => found.into_iter().map(|found| format!("the registry is damaged: {found}")).collect(),
         // It could not be read, which says nothing of what is in it.
-        Err(ProjectError::Registry(error @ (RegistryError::Storage { .. } | RegistryError::Held(_)))) => {
+        Err(ProjectError::Registry(error @ (RegistryError::Storage { .. } | RegistryError::Locked(_)))) => {
             return (Checked::of_files("registry".to_owned(), 0, 0), vec![error.to_string()]);
         }
         Err(error) => vec![error.to_string()],

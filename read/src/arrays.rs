@@ -28,7 +28,7 @@ pub(crate) fn of_column(column: Column, data_type: DataType) -> ArrayRef {
 }
 
 /// The column of an on-demand feature: law 3, it is there or null, whatever its inputs were, and its
-/// default stands in the place of null.
+/// default replaces null.
 pub(crate) fn to_column(computed: &ComputedColumn, data_type: DataType) -> Column {
     let is_null = |row| computed.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
     let status = |row| if is_null(row) { Status::NullValue } else { Status::Present };

@@ -1,5 +1,5 @@
 //! Which rows of the store a request needs: every entity of every view once, however often and in
-//! however many roles it is asked for.
+//! however many roles it has.
 
 use std::hash::BuildHasher;
 
@@ -17,22 +17,22 @@ use crate::request_column::RequestColumn;
 pub(crate) struct EntityKeys {
     /// Their keys, each once.
     pub keys: Vec<EntityKey>,
-    /// The places of the keys, by what they hash to.
-    places: HashTable<u32>,
+    /// The indices of the keys, by what they hash to.
+    index_by_hash: HashTable<u32>,
     hashing: DefaultHashBuilder,
 }
 
 /// Where the entity of each row of a request lies among those of a set.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum KeyIndices {
-    /// Row by row, each with the entity at its own place.
+    /// Row by row, each with the entity at its own index.
     InOrder,
-    /// At these places; none for a key that can have no row.
+    /// At these indices; `None` for a key that can have no row.
     Picked(Vec<Option<u32>>),
 }
 
 impl EntityKeys {
-    /// The places among [`EntityKeys::keys`] of the entities that these key columns name, by their places
+    /// The indices among [`EntityKeys::keys`] of the entities that these key columns name, by their indices
     /// in the plan; none for a key that can have no row: one with a null, and one longer than a store
     /// takes.
     pub fn add(
@@ -42,7 +42,7 @@ impl EntityKeys {
         request: &ValidatedRequest,
     ) -> Result<KeyIndices, ReadError> {
         let columns: Option<Vec<KeyColumn<'_>>> =
-            keys.iter().map(|place| KeyColumn::of(plan.keys.get(*place)?, request.key(*place)?)).collect();
+            keys.iter().map(|index| KeyColumn::of(plan.keys.get(*index)?, request.key(*index)?)).collect();
         let Some(columns) = columns else {
             let problems = vec!["it lacks a join key".to_owned()];
             return Err(ReadError::Misfit { service: plan.id.clone(), problems });
@@ -55,7 +55,7 @@ impl EntityKeys {
             bytes.clear();
             let is_whole = columns.iter().all(|column| column.write(row, &mut bytes));
             picked.push(match EntityKey::from_bytes(bytes.as_slice().into()) {
-                Ok(key) if is_whole => Some(self.place(key)),
+                Ok(key) if is_whole => Some(self.index_of(key)),
                 Ok(_) | Err(KeyError::TooLong(_)) => None,
                 Err(error) => {
                     let problems = vec![error.to_string()];
@@ -67,25 +67,25 @@ impl EntityKeys {
         Ok(if is_in_order { KeyIndices::InOrder } else { KeyIndices::Picked(picked) })
     }
 
-    /// Makes room for so many more.
+    /// Reserves capacity for so many more.
     fn reserve(&mut self, entities: usize) {
-        let Self { keys, places, hashing } = self;
+        let Self { keys, index_by_hash, hashing } = self;
         keys.reserve(entities);
-        let hash_of = |place: &u32| keys.get(*place as usize).map_or(0, |key| hashing.hash_one(key));
-        places.reserve(entities, hash_of);
+        let hash_of = |index: &u32| keys.get(*index as usize).map_or(0, |key| hashing.hash_one(key));
+        index_by_hash.reserve(entities, hash_of);
     }
 
-    fn place(&mut self, key: EntityKey) -> u32 {
-        let Self { keys, places, hashing } = self;
+    fn index_of(&mut self, key: EntityKey) -> u32 {
+        let Self { keys, index_by_hash, hashing } = self;
         let next = keys.len() as u32;
         let hash = hashing.hash_one(&key);
-        let is_same = |place: &u32| keys.get(*place as usize) == Some(&key);
-        if let Some(place) = places.find(hash, is_same) {
-            return *place;
+        let is_same = |index: &u32| keys.get(*index as usize) == Some(&key);
+        if let Some(index) = index_by_hash.find(hash, is_same) {
+            return *index;
         }
         keys.push(key);
-        let hash_of = |place: &u32| keys.get(*place as usize).map_or(0, |key| hashing.hash_one(key));
-        places.insert_unique(hash, next, hash_of);
+        let hash_of = |index: &u32| keys.get(*index as usize).map_or(0, |key| hashing.hash_one(key));
+        index_by_hash.insert_unique(hash, next, hash_of);
         next
     }
 }

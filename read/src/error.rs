@@ -11,7 +11,7 @@ pub enum ReadError {
     /// Correct the request: everything in it that does not fit the service.
     #[error("the request does not fit {service}: {}", problems.join("; "))]
     Misfit {
-        /// The service that was asked for.
+        /// The requested service.
         service: VersionId,
         /// One sentence for each problem.
         problems: Vec<String>,
@@ -27,14 +27,14 @@ pub enum ReadError {
     /// Ask for a later moment: the online store has moved on.
     #[error("{at} is too early for the online store: it has what was available of {view} up to {applied}")]
     TooEarly {
-        /// The moment that was asked for.
+        /// The requested moment.
         at: Micros,
         /// The view that is ahead of it.
         view: VersionId,
         /// The greatest `visible_at` that its rows were folded up to.
         applied: Micros,
     },
-    /// The online store cannot give what was asked for; its error says whether to retry.
+    /// The online store cannot give what was requested; its error says whether to retry.
     #[error(transparent)]
     Store(#[from] OnlineError),
     /// Stop: an on-demand view cannot be compiled or evaluated.

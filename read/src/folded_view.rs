@@ -31,28 +31,28 @@ impl FoldedView {
         Ok(Self(folded))
     }
 
-    /// Whether there is a column at a place among the features.
-    pub fn holds(&self, place: usize) -> bool {
-        place < self.0.columns.len()
+    /// Whether there is a column at an index among the features.
+    pub fn holds(&self, index: usize) -> bool {
+        index < self.0.columns.len()
     }
 
-    /// The column at a place among the features, of the entities at these places; those at none are
+    /// The column at an index among the features, of the entities at these indices; those at none are
     /// not found.
-    pub fn column(&self, place: usize, places: &KeyIndices) -> Option<Cow<'_, Column>> {
-        let column = self.0.columns.get(place)?;
-        Some(match places {
+    pub fn column(&self, index: usize, indices: &KeyIndices) -> Option<Cow<'_, Column>> {
+        let column = self.0.columns.get(index)?;
+        Some(match indices {
             KeyIndices::InOrder => Cow::Borrowed(column),
-            KeyIndices::Picked(places) => Cow::Owned(column.picked(places)),
+            KeyIndices::Picked(indices) => Cow::Owned(column.picked(indices)),
         })
     }
 
-    /// The times of the entities at these places, those of a source without an event time too.
-    pub fn times(&self, places: &KeyIndices) -> Cow<'_, [Option<Times>]> {
+    /// The times of the entities at these indices, those of a source without an event time too.
+    pub fn times(&self, indices: &KeyIndices) -> Cow<'_, [Option<Times>]> {
         let times = &self.0.times;
-        match places {
+        match indices {
             KeyIndices::InOrder => Cow::Borrowed(times),
-            KeyIndices::Picked(places) => {
-                places.iter().map(|place| times.get((*place)? as usize).copied().flatten()).collect()
+            KeyIndices::Picked(indices) => {
+                indices.iter().map(|index| times.get((*index)? as usize).copied().flatten()).collect()
             }
         }
     }

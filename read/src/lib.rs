@@ -1,5 +1,5 @@
 //! The engine of an online read: a request is validated against its service, its entities become keys,
-//! the store is read once for all views, each packed row is folded once at the moment that was asked for,
+//! the store is read once for all views, each packed row is folded once at the requested moment,
 //! and on-demand views are evaluated over all rows at once.
 //!
 //! `request` → `entity_keys` → the store → `folded_view` → `result` → `features`; `scope` says which of them a
@@ -44,7 +44,7 @@ mod scope_cache;
 pub use entity_keys::first_key;
 pub use error::ReadError;
 pub use features::{FeatureCell, FeatureColumn, Features};
-pub use reader::{FeatureReader, Moment, Stage};
+pub use reader::{FeatureReader, Moment, ReadStage};
 pub use request::{FeatureRequest, ValidatedRequest};
 pub use request_column::{Given, RequestColumn};
 pub use result::ReadResult;

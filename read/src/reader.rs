@@ -21,7 +21,7 @@ use crate::scope_cache::ScopeCache;
 /// The moment to read at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Moment {
-    /// The one that was asked for: refused where the online store has moved on.
+    /// The requested one: refused where the online store has moved on.
     At(Micros),
     /// The clock's. A store that was written by a clock slightly ahead of it is read at its own
     /// applied time, so that no reader is refused for the difference.
@@ -30,7 +30,7 @@ pub enum Moment {
 
 /// What the time of a read goes into, in this order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stage {
+pub enum ReadStage {
     /// The keys of entities encoded.
     Keys,
     /// In the store.
@@ -47,13 +47,13 @@ pub struct FeatureReader {
     plan: Arc<ServicePlan>,
     /// The distinct views of the plan's lookups.
     views: Vec<(Arc<View>, Layout)>,
-    /// For each of the plan's lookups the place of its view among the views.
+    /// For each of the plan's lookups the index of its view among the views.
     view_of: Vec<usize>,
     on_demand: Vec<OnDemand>,
     /// For each of the plan's outputs the lookups whose oldest time is its own; those of a source
     /// without an event time have none.
     timed_by: Vec<Vec<usize>>,
-    /// The places of the plan's outputs, by name.
+    /// The indices of the plan's outputs, by name.
     outputs: HashMap<String, usize>,
     scopes: ScopeCache,
 }
@@ -64,11 +64,11 @@ impl FeatureReader {
         let mut views: Vec<(Arc<View>, Layout)> = Vec::new();
         let mut view_of = Vec::with_capacity(plan.lookups.len());
         for lookup in &plan.lookups {
-            let place = views.iter().position(|(view, _)| view.id == lookup.view.id).unwrap_or(views.len());
-            if place == views.len() {
+            let index = views.iter().position(|(view, _)| view.id == lookup.view.id).unwrap_or(views.len());
+            if index == views.len() {
                 views.push((Arc::clone(&lookup.view), Layout::new(&lookup.view)));
             }
-            view_of.push(place);
+            view_of.push(index);
         }
         let on_demand = plan
             .computations
@@ -83,7 +83,7 @@ impl FeatureReader {
             .map(|output| plan.lookups_of(output.origin).into_iter().filter(has_time).collect())
             .collect();
         let outputs = plan.outputs.iter().enumerate();
-        let outputs = outputs.map(|(place, output)| (output.name.clone(), place)).collect();
+        let outputs = outputs.map(|(index, output)| (output.name.clone(), index)).collect();
         Ok(Self {
             scopes: ScopeCache::new(&plan, &view_of, &timed_by),
             views,
@@ -122,7 +122,7 @@ impl FeatureReader {
             let mut unknown = Vec::new();
             for name in features {
                 match self.output(name) {
-                    Some(place) => outputs.push(place),
+                    Some(index) => outputs.push(index),
                     None => unknown.push(name.clone()),
                 }
             }
@@ -148,7 +148,7 @@ impl FeatureReader {
         store: &R,
         request: &ValidatedRequest,
         moment: Moment,
-        end_of: &(dyn Fn(Stage) + Sync),
+        end_of: &(dyn Fn(ReadStage) + Sync),
     ) -> Result<ReadResult, ReadError> {
         let scope = &*request.scope;
         let (entities, indices) = self.entity_keys(request)?;
@@ -160,9 +160,9 @@ impl FeatureReader {
                 Some(Read { view: &self.views.get(scoped.view)?.0.id, keys: &entities.keys })
             })
             .collect();
-        end_of(Stage::Keys);
+        end_of(ReadStage::Keys);
         let found = if reads.is_empty() { Vec::new() } else { store.read(&reads).await? };
-        end_of(Stage::Probe);
+        end_of(ReadStage::Probe);
         let at = readable_at(&reads, &found, moment)?;
         let mut result = ReadResult {
             plan: Arc::clone(&self.plan),
@@ -173,13 +173,13 @@ impl FeatureReader {
             indices,
             computed: Vec::new(),
         };
-        end_of(Stage::Merge);
+        end_of(ReadStage::Merge);
         for computation in &scope.computations {
             let computed = self.compute(computation, request, &result)?;
             result.computed.extend(computed);
         }
         if !scope.computations.is_empty() {
-            end_of(Stage::Expressions);
+            end_of(ReadStage::Expressions);
         }
         if scope.outputs.iter().all(|output| result.holds(output.column)) {
             Ok(result)
@@ -194,15 +194,15 @@ impl FeatureReader {
         request: &ValidatedRequest,
     ) -> Result<(Vec<EntityKeys>, Vec<KeyIndices>), ReadError> {
         let mut entities = Vec::with_capacity(request.scope.entities.len());
-        let mut places = Vec::new();
+        let mut indices = Vec::new();
         for lists in &request.scope.entities {
             let mut set = EntityKeys::default();
             for keys in lists {
-                places.push(set.add(&self.plan, keys, request)?);
+                indices.push(set.add(&self.plan, keys, request)?);
             }
             entities.push(set);
         }
-        Ok((entities, places))
+        Ok((entities, indices))
     }
 
     /// Each of the scope's views folded at the moment.

@@ -41,17 +41,17 @@ impl ValidatedRequest {
     pub(crate) fn new<C: RequestColumn>(
         plan: &ServicePlan,
         scope_of: ScopeOf<'_>,
-        asked: FeatureRequest<C>,
+        requested: FeatureRequest<C>,
         max_entities: usize,
     ) -> Result<ValidatedRequest, ReadError> {
-        let given = asked.entities.iter().chain(&asked.request);
+        let given = requested.entities.iter().chain(&requested.request);
         let longest = given.map(|(_, column)| column.rows()).max().unwrap_or(0);
         if longest > max_entities {
             return Err(ReadError::TooManyEntities { given: longest, limit: max_entities });
         }
         let mut problems = Problems::default();
-        let scope = problems.scope(plan, scope_of, &asked.features);
-        problems.lengths(&asked);
+        let scope = problems.scope(plan, scope_of, &requested.features);
+        problems.lengths(&requested);
         let keys = Side { plan, fields: &plan.keys, needed: &scope.keys, kind: "join key", at: "entities" };
         let request = Side {
             plan,
@@ -60,8 +60,8 @@ impl ValidatedRequest {
             kind: "request column",
             at: "request",
         };
-        let keys = problems.columns(&keys, asked.entities);
-        let request = problems.columns(&request, asked.request);
+        let keys = problems.columns(&keys, requested.entities);
+        let request = problems.columns(&request, requested.request);
         if problems.shown.is_empty() {
             Ok(ValidatedRequest { scope, rows: longest, keys, request })
         } else {
@@ -70,8 +70,8 @@ impl ValidatedRequest {
     }
 
     /// The column of the join key at this index in the plan; `None` if it was not given.
-    pub fn key(&self, place: usize) -> Option<&ArrayRef> {
-        self.keys.get(place)?.as_ref()
+    pub fn key(&self, index: usize) -> Option<&ArrayRef> {
+        self.keys.get(index)?.as_ref()
     }
 
     /// The request column at this index in the plan; `None` if it was not given.
@@ -79,7 +79,7 @@ impl ValidatedRequest {
         self.request.get(index)?.as_ref()
     }
 
-    /// How many entities are asked about.
+    /// How many entities the request has.
     pub fn rows(&self) -> usize {
         self.rows
     }
@@ -109,7 +109,7 @@ impl Side<'_> {
     }
 }
 
-/// What is wrong with a request, as much of it as an answer has room for.
+/// What is wrong with a request, as much of it as fits into an answer.
 #[derive(Default)]
 struct Problems {
     shown: Vec<String>,
@@ -159,9 +159,9 @@ impl Problems {
         if known.is_empty() { Arc::default() } else { scope_of(&known).unwrap_or_default() }
     }
 
-    fn lengths<C: RequestColumn>(&mut self, asked: &FeatureRequest<C>) {
+    fn lengths<C: RequestColumn>(&mut self, requested: &FeatureRequest<C>) {
         let mut given =
-            asked.entities.iter().chain(&asked.request).map(|(name, column)| (name, column.rows()));
+            requested.entities.iter().chain(&requested.request).map(|(name, column)| (name, column.rows()));
         if let Some((first, rows)) = given.next() {
             for (name, other) in given.filter(|(_, other)| *other != rows) {
                 self.push(format!(
@@ -179,16 +179,16 @@ impl Problems {
         let mut columns: Vec<Option<ArrayRef>> = vec![None; side.fields.len()];
         let mut seen = vec![false; side.fields.len()];
         for (name, column) in given {
-            let place = side.fields.iter().position(|field| field.name.as_str() == name);
-            let Some((place, field)) = place.and_then(|place| Some((place, side.fields.get(place)?))) else {
+            let index = side.fields.iter().position(|field| field.name.as_str() == name);
+            let Some((index, field)) = index.and_then(|index| Some((index, side.fields.get(index)?))) else {
                 self.push_with(|| side.unknown(&name));
                 continue;
             };
-            if seen.get_mut(place).is_some_and(|seen| std::mem::replace(seen, true)) {
+            if seen.get_mut(index).is_some_and(|seen| std::mem::replace(seen, true)) {
                 self.push(format!("the {} `{name}` is given twice", side.kind));
                 continue;
             }
-            match (column.read(field.data_type), columns.get_mut(place)) {
+            match (column.read(field.data_type), columns.get_mut(index)) {
                 (Ok(array), Some(slot)) => *slot = Some(array),
                 (Ok(_), None) => {}
                 (Err(problem), _) => self.push(format!("the {} `{name}` {problem}", side.kind)),

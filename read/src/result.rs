@@ -34,11 +34,11 @@ pub struct ReadResult {
 }
 
 impl ReadResult {
-    /// Whether the column at a place is there.
-    pub(crate) fn holds(&self, place: usize) -> bool {
-        match self.scope.stored.get(place) {
+    /// Whether there is a column at an index.
+    pub(crate) fn holds(&self, index: usize) -> bool {
+        match self.scope.stored.get(index) {
             Some(stored) => self.found(stored.lookup).is_some_and(|(folded, _)| folded.holds(stored.feature)),
-            None => self.computed(place).is_some(),
+            None => self.computed(index).is_some(),
         }
     }
 
@@ -55,27 +55,27 @@ impl ReadResult {
         self.scope.times.iter().map(|group| self.oldest(group))
     }
 
-    fn column(&self, place: usize, data_type: DataType) -> Option<Cow<'_, Column>> {
-        match self.scope.stored.get(place) {
+    fn column(&self, index: usize, data_type: DataType) -> Option<Cow<'_, Column>> {
+        match self.scope.stored.get(index) {
             Some(stored) => {
-                let (folded, places) = self.found(stored.lookup)?;
-                folded.column(stored.feature, places)
+                let (folded, indices) = self.found(stored.lookup)?;
+                folded.column(stored.feature, indices)
             }
-            None => Some(Cow::Owned(arrays::to_column(self.computed(place)?, data_type))),
+            None => Some(Cow::Owned(arrays::to_column(self.computed(index)?, data_type))),
         }
     }
 
-    /// The column at a place as an array of [`transform::arrow_type`]`(data_type)`.
-    pub(crate) fn array(&self, place: usize, data_type: DataType) -> Option<ArrayRef> {
-        if let Some(computed) = self.computed(place) {
+    /// The column at an index as an array of [`transform::arrow_type`]`(data_type)`.
+    pub(crate) fn array(&self, index: usize, data_type: DataType) -> Option<ArrayRef> {
+        if let Some(computed) = self.computed(index) {
             return Some(Arc::clone(&computed.values));
         }
-        Some(arrays::of_column(self.column(place, data_type)?.into_owned(), data_type))
+        Some(arrays::of_column(self.column(index, data_type)?.into_owned(), data_type))
     }
 
-    /// The column at a place, where it is a computed one.
-    fn computed(&self, place: usize) -> Option<&ComputedColumn> {
-        self.computed.get(place.checked_sub(self.scope.stored.len())?)
+    /// The column at an index, where it is a computed one.
+    fn computed(&self, index: usize) -> Option<&ComputedColumn> {
+        self.computed.get(index.checked_sub(self.scope.stored.len())?)
     }
 
     /// What one of the scope's lookups has found, and where.
@@ -86,7 +86,7 @@ impl ReadResult {
 
     /// Law 3: the times of the oldest of these lookups that has a row, for each row of the request.
     fn oldest(&self, lookups: &[usize]) -> Cow<'_, [Option<Times>]> {
-        let times = |lookup: &usize| self.found(*lookup).map(|(folded, places)| folded.times(places));
+        let times = |lookup: &usize| self.found(*lookup).map(|(folded, indices)| folded.times(indices));
         if let [lookup] = lookups
             && let Some(times) = times(lookup)
         {

@@ -1,5 +1,5 @@
 //! What has to be looked up, computed and brought along for some of a service's features, worked out
-//! once for each choice: a read follows it by places alone.
+//! once for each choice: a read follows it by indices alone.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +11,7 @@ use feature::{Needs, Origin, ServicePlan};
 pub(crate) struct Scope {
     /// The chosen features, in the plan's order.
     pub outputs: Vec<ScopedOutput>,
-    /// The sets of entities that are read: each the lists of key columns, by their places in the plan,
+    /// The sets of entities that are read: each the lists of key columns, by their indices in the plan,
     /// that its entities come from. Views that are read by the same columns share one.
     pub entities: Vec<Vec<Vec<usize>>>,
     /// The views that are read, each once.
@@ -22,7 +22,7 @@ pub(crate) struct Scope {
     pub lookups: Vec<ScopedLookup>,
     /// The computations that are needed, in the plan's order.
     pub computations: Vec<ScopedComputation>,
-    /// For each group of outputs that share their times, the places of the lookups whose oldest time
+    /// For each group of outputs that share their times, the indices of the lookups whose oldest time
     /// is theirs.
     pub times: Vec<Vec<usize>>,
     /// For each column of join keys whether it is needed.
@@ -34,9 +34,9 @@ pub(crate) struct Scope {
 /// A chosen feature.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct ScopedOutput {
-    /// Its place among the plan's outputs.
+    /// Its index among the plan's outputs.
     pub output: usize,
-    /// The place of its column.
+    /// The index of its column.
     pub column: usize,
     /// Which of [`Scope::times`] are its own.
     pub times: usize,
@@ -45,7 +45,7 @@ pub(crate) struct ScopedOutput {
 /// A view that is read.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct ScopedView {
-    /// Its place among the reader's views.
+    /// Its index among the reader's views.
     pub view: usize,
     /// Which of [`Scope::entities`] are read of it.
     pub entities: usize,
@@ -56,9 +56,9 @@ pub(crate) struct ScopedView {
 /// A lookup that is needed.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct ScopedLookup {
-    /// Its place among the plan's lookups.
+    /// Its index among the plan's lookups.
     pub lookup: usize,
-    /// The place of its view among [`Scope::views`].
+    /// The index of its view among [`Scope::views`].
     pub view: usize,
     /// Which list of key columns its entities come from, counted through all of [`Scope::entities`].
     pub list: usize,
@@ -69,14 +69,14 @@ pub(crate) struct ScopedLookup {
 pub(crate) struct StoredColumn {
     /// Which of [`Scope::lookups`] it belongs to.
     pub lookup: usize,
-    /// Its place among its view's [`ScopedView::features`].
+    /// Its index among its view's [`ScopedView::features`].
     pub feature: usize,
 }
 
 /// A computation that is needed.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct ScopedComputation {
-    /// Its place among the plan's computations.
+    /// Its index among the plan's computations.
     pub computation: usize,
     /// The columns of its inputs.
     pub inputs: Vec<usize>,
@@ -85,14 +85,14 @@ pub(crate) struct ScopedComputation {
 /// What is known of a plan beside the plan itself.
 pub(crate) struct Known<'a> {
     pub plan: &'a ServicePlan,
-    /// For each lookup the place of its view among the reader's.
+    /// For each lookup the index of its view among the reader's.
     pub view_of: &'a [usize],
     /// For each output the lookups whose oldest time is its own.
     pub timed_by: &'a [Vec<usize>],
 }
 
 impl Scope {
-    /// What these outputs need, by their places in the plan.
+    /// What these outputs need, by their indices in the plan.
     pub fn of(known: &Known<'_>, mut outputs: Vec<usize>) -> Scope {
         outputs.sort_unstable();
         outputs.dedup();
@@ -111,8 +111,8 @@ impl Scope {
     fn add_views(&mut self, known: &Known<'_>, needs: &Needs) {
         let mut of_view: BTreeMap<usize, (Vec<usize>, Vec<Vec<usize>>)> = BTreeMap::new();
         for (lookup, features) in &needs.lookups {
-            let places = known.view_of.get(*lookup).zip(known.plan.lookups.get(*lookup));
-            let Some((view, lookup)) = places else { continue };
+            let needed = known.view_of.get(*lookup).zip(known.plan.lookups.get(*lookup));
+            let Some((view, lookup)) = needed else { continue };
             let (all, lists) = of_view.entry(*view).or_default();
             all.extend(features);
             if !lists.contains(&lookup.keys) {
@@ -148,19 +148,19 @@ impl Scope {
             };
             let Some(list) = self.list(scoped, &of_plan.keys) else { continue };
             for feature in features {
-                let Ok(place) = scoped.features.binary_search(feature) else { continue };
-                self.stored.push(StoredColumn { lookup: self.lookups.len(), feature: place });
+                let Ok(index) = scoped.features.binary_search(feature) else { continue };
+                self.stored.push(StoredColumn { lookup: self.lookups.len(), feature: index });
                 columns.insert(Origin::Stored { lookup: *lookup, feature: *feature }, columns.len());
             }
             mark(&mut self.keys, &of_plan.keys);
             self.lookups.push(ScopedLookup { lookup: *lookup, view, list });
         }
-        for place in &needs.computations {
-            let Some(computation) = known.plan.computations.get(*place) else { continue };
+        for index in &needs.computations {
+            let Some(computation) = known.plan.computations.get(*index) else { continue };
             let inputs = computation.inputs.iter().filter_map(|(_, origin)| columns.get(origin).copied());
-            let scoped = ScopedComputation { computation: *place, inputs: inputs.collect() };
+            let scoped = ScopedComputation { computation: *index, inputs: inputs.collect() };
             for feature in 0..computation.view.features.len() {
-                columns.insert(Origin::Computed { computation: *place, feature }, columns.len());
+                columns.insert(Origin::Computed { computation: *index, feature }, columns.len());
             }
             mark(&mut self.request, &computation.request);
             self.computations.push(scoped);
@@ -170,25 +170,25 @@ impl Scope {
 
     fn add_outputs(&mut self, known: &Known<'_>, outputs: &[usize], columns: &HashMap<Origin, usize>) {
         let scoped: HashMap<usize, usize> =
-            self.lookups.iter().enumerate().map(|(place, scoped)| (scoped.lookup, place)).collect();
+            self.lookups.iter().enumerate().map(|(index, scoped)| (scoped.lookup, index)).collect();
         let mut groups: HashMap<&[usize], usize> = HashMap::new();
-        for place in outputs {
-            let output = known.plan.outputs.get(*place);
+        for index in outputs {
+            let output = known.plan.outputs.get(*index);
             let column = output.and_then(|output| columns.get(&output.origin));
-            let Some((column, timed_by)) = column.zip(known.timed_by.get(*place)) else { continue };
+            let Some((column, timed_by)) = column.zip(known.timed_by.get(*index)) else { continue };
             let next = self.times.len();
             let times = *groups.entry(timed_by).or_insert(next);
             if times == next {
                 self.times.push(timed_by.iter().filter_map(|lookup| scoped.get(lookup).copied()).collect());
             }
-            self.outputs.push(ScopedOutput { output: *place, column: *column, times });
+            self.outputs.push(ScopedOutput { output: *index, column: *column, times });
         }
     }
 }
 
-fn mark(needed: &mut [bool], places: &[usize]) {
-    for place in places {
-        if let Some(needed) = needed.get_mut(*place) {
+fn mark(needed: &mut [bool], indices: &[usize]) {
+    for index in indices {
+        if let Some(needed) = needed.get_mut(*index) {
             *needed = true;
         }
     }

@@ -1,5 +1,5 @@
-//! What each choice of a service's features needs, worked out when it is first asked for, and kept as
-//! long as there is room.
+//! What each choice of a service's features needs, worked out when it is first requested, and kept as
+//! long as the bound allows.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -8,7 +8,7 @@ use feature::ServicePlan;
 
 use crate::scope::{Known, Scope};
 
-/// How many choices are kept. At one more, all are forgotten and worked out again when they are asked
+/// How many choices are kept. At one more, all are forgotten and worked out again when they are requested
 /// for.
 const MOST_KEPT: usize = 256;
 

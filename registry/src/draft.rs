@@ -60,7 +60,7 @@ impl Draft {
 /// left out, and the second answer is false; one that defines what another defines is reported and
 /// left out too.
 pub(crate) fn drafts(documents: Vec<Document>, problems: &mut Vec<Problem>) -> (Vec<Draft>, bool) {
-    let mut places: BTreeMap<(bool, DefinitionId), (Arc<str>, Mark)> = BTreeMap::new();
+    let mut defined_at: BTreeMap<(bool, DefinitionId), (Arc<str>, Mark)> = BTreeMap::new();
     let (mut drafts, mut all_say) = (Vec::new(), true);
     for document in documents {
         let file = document.file.clone();
@@ -71,8 +71,8 @@ pub(crate) fn drafts(documents: Vec<Document>, problems: &mut Vec<Problem>) -> (
         };
         let is_view = matches!(draft.id.kind, Kind::FeatureView | Kind::OnDemandView);
         let kind = if is_view { Kind::FeatureView } else { draft.id.kind };
-        let place = (is_view, DefinitionId { kind, ..draft.id.clone() });
-        if let Some((other, at)) = places.get(&place) {
+        let named = (is_view, DefinitionId { kind, ..draft.id.clone() });
+        if let Some((other, at)) = defined_at.get(&named) {
             let what = format!(
                 "{} `{}` is defined twice, first in {other}:{}: rename one or give it another version",
                 draft.id.kind.name(),
@@ -82,7 +82,7 @@ pub(crate) fn drafts(documents: Vec<Document>, problems: &mut Vec<Problem>) -> (
             report.at(name_at(&draft.document.root), what);
             continue;
         }
-        places.insert(place, (file, name_at(&draft.document.root)));
+        defined_at.insert(named, (file, name_at(&draft.document.root)));
         drafts.push(draft);
     }
     (drafts, all_say)

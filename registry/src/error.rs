@@ -151,7 +151,7 @@ pub enum RegistryError {
     },
     /// Another process writes to the registry, or was stopped while it did: the caller tries again.
     #[error(transparent)]
-    Held(#[from] locks::Held),
+    Locked(#[from] locks::Locked),
     /// The registry's file is not what was written: the caller stops.
     #[error(
         "the registry's file {} is damaged ({reason}): put it back from a backup, or move it away with its `-wal` and `-shm` and run `twinstore apply`, which registers what the definitions say",
@@ -188,7 +188,7 @@ impl RegistryError {
             | Self::Stale
             | Self::ChangedMeanwhile { .. }
             | Self::Gone { .. }
-            | Self::Held(_) => Advice::Retry,
+            | Self::Locked(_) => Advice::Retry,
             Self::Unknown { .. }
             | Self::Several { .. }
             | Self::Apart(_)
@@ -236,7 +236,7 @@ fn is_damage(source: &sqlx::Error) -> bool {
 /// What to do about a failure of SQLite's files; nothing where it has another cause.
 fn advice(source: &sqlx::Error) -> &'static str {
     match sqlite_code(source) {
-        Some(IO_ERROR | FULL) => ": see that its disk has room, then run this again",
+        Some(IO_ERROR | FULL) => ": see that its disk has space, then run this again",
         Some(CANNOT_OPEN | READ_ONLY) => ": see that its folder can be written to",
         Some(BUSY) => ": another process holds it, so run this again",
         _ => "",

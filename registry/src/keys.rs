@@ -131,7 +131,7 @@ const DEFAULT: Key = optional(
     "default",
     Shape::Value,
     "none: null",
-    "the value of its type that stands in the place of null where the status is `NULL_VALUE`; the status stays",
+    "the value of its type that replaces null where the status is `NULL_VALUE`; the status stays",
 );
 const TAGS: Key = optional("tags", Shape::Labels(&Shape::Text), "none", "labels for finding it");
 const EXPECT_CHANGE: Key = optional(

@@ -145,7 +145,7 @@ impl KeptParity {
 }
 
 impl Registry {
-    /// Keeps a report, in the place of an older one of the same two versions.
+    /// Keeps a report, instead of an older one of the same two versions.
     pub async fn keep_parity(&self, parity: &KeptParity) -> Result<(), RegistryError> {
         let failed = self.failed("keep the report");
         let logs = serde_json::to_string(&parity.logs).expect("invariant: names and numbers are JSON");

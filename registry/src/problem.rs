@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-/// A place in a definition file, both counted from 1.
+/// A position in a definition file, both counted from 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 pub struct Mark {
     /// The line; 0 where the whole file is meant.

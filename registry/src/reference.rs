@@ -60,8 +60,9 @@ const TYPES: &str = "## Types
 
 const WIDENING: &str = "
 A file's narrower column is widened to the declared type where nothing can be lost (int16 to int32,
-date to timestamp, float32 to float64, a dictionary to its values); any other difference is refused,
-naming both types. A timestamp without a zone is UTC.
+date to timestamp, float32 to float64, a dictionary to its values), and a wider integer value by value:
+one that does not fit makes its row a dead letter. Any other difference is refused, naming both types
+([sources.md](sources.md)). A timestamp without a zone is UTC.
 
 ";
 
@@ -73,7 +74,7 @@ Each value comes with the first of these that holds.
 |---|---|
 | `NOT_FOUND` | the entity has no visible row in the view, or its key has a null |
 | `OUTSIDE_MAX_AGE` | a `latest` feature, and the latest row is older than the view's `ttl` |
-| `NULL_VALUE` | the value is null; the feature's `default` stands in its place, if it has one |
+| `NULL_VALUE` | the value is null; the feature's `default` replaces it, if it has one |
 | `PRESENT` | there is a value |
 
 ";

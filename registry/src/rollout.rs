@@ -21,7 +21,7 @@ const MOST_BEFORE: usize = 16;
 pub struct Rollout {
     /// The live version.
     pub live: VersionId,
-    /// Answers for some of the entities in its place.
+    /// Answers for some of the entities instead of it.
     pub canary: Option<Canary>,
     /// The versions that were live before, the latest last.
     pub before: Vec<VersionId>,

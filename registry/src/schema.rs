@@ -45,7 +45,7 @@ const CANARIES: &str = "CREATE TABLE canaries (
         percent BIGINT NOT NULL,
         since BIGINT NOT NULL
     )";
-/// The versions of a service that were live before, the latest at the greatest place.
+/// The versions of a service that were live before, the latest at the greatest `place`.
 const VERSIONS_BEFORE: &str = "CREATE TABLE versions_before (
         name TEXT NOT NULL,
         place BIGINT NOT NULL,

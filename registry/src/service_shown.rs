@@ -52,7 +52,7 @@ impl Registered {
     }
 }
 
-/// A place where a feature of some name is defined or given.
+/// A definition or an input where a feature of some name is defined or given.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct FoundFeature {
     /// The view or service.

@@ -32,7 +32,7 @@ pub struct Registry {
     path: PathBuf,
     pool: SqlitePool,
     actor: Arc<str>,
-    /// The file as it was opened: one that is put in its place is another registry.
+    /// The file as it was opened: one that replaces it is another registry.
     opened: Option<(u64, u64)>,
 }
 
@@ -117,14 +117,14 @@ impl Registry {
         if file::look(&path)? == Found::Nothing {
             let new = NewFile::beside(&path).await.map_err(opening)?;
             let pool = new.pool.clone();
-            let made = Registry {
+            let created = Registry {
                 url: url.to_owned(),
                 path: path.clone(),
                 pool,
                 actor: NOBODY.into(),
                 opened: None,
             };
-            made.make_tables(true).await?;
+            created.make_tables(true).await?;
             let reason = |error| RegistryError::Address {
                 url: url.to_owned(),
                 reason: format!("its file cannot be made: {error}"),

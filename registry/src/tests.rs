@@ -1,4 +1,4 @@
-//! Tests of the whole room: definitions from text to plan to registry and back.
+//! Tests of the whole crate: definitions from text to plan to registry and back.
 
 mod cases;
 mod damage;
@@ -26,7 +26,7 @@ fn definitions(text: &str, registered: &Registered) -> Definitions {
         .unwrap_or_else(|problems| panic!("{problems}"))
 }
 
-/// The base with one text in place of another, which must be there.
+/// The base with one text instead of another, which must be there.
 fn edited(from: &str, to: &str) -> String {
     assert!(BASE.contains(from), "the base holds {from}");
     BASE.replace(from, to)

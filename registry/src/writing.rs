@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use locks::{Held, Holder, Wait};
+use locks::{Holder, Locked, Wait};
 use sqlx::{Sqlite, Transaction};
 
 use crate::digest::Part;
@@ -22,8 +22,8 @@ impl Registry {
     ) -> Result<Transaction<'static, Sqlite>, RegistryError> {
         let failed = self.failed(action);
         let begun = self.telling(self.pool().begin_with("BEGIN IMMEDIATE")).await;
-        begun.map_err(|(source, held)| match sqlite_code(&source) {
-            Some(error::BUSY) => RegistryError::Held(held),
+        begun.map_err(|(source, locked)| match sqlite_code(&source) {
+            Some(error::BUSY) => RegistryError::Locked(locked),
             _ => failed(source),
         })
     }
@@ -43,7 +43,7 @@ impl Registry {
     async fn telling<T>(
         &self,
         doing: impl Future<Output = Result<T, sqlx::Error>>,
-    ) -> Result<T, (sqlx::Error, Held)> {
+    ) -> Result<T, (sqlx::Error, Locked)> {
         let path = self.path();
         let mut wait = Wait::begin(format!("the registry {}", path.display()), BUSY);
         tokio::pin!(doing);

@@ -157,7 +157,7 @@ impl TreeReader<'_, '_> {
                     "" | "~" | "null" if plain => Content::Null,
                     text => Content::Text(text.to_owned(), !plain),
                 };
-                self.place(Node { at, content });
+                self.attach(Node { at, content });
             }
             Event::SequenceStart(..) => self.open.push(Open { at, what: OpenContent::List(Vec::new()) }),
             Event::MappingStart(..) => {
@@ -170,18 +170,18 @@ impl TreeReader<'_, '_> {
                         OpenContent::List(items) => Content::List(items),
                         OpenContent::Map { entries, .. } => Content::Map(entries),
                     };
-                    self.place(Node { at: open.at, content });
+                    self.attach(Node { at: open.at, content });
                 }
             }
             Event::Alias(_) => {
                 self.report.at(at, "an alias is not read here: write the value out");
-                self.place(Node { at, content: Content::Null });
+                self.attach(Node { at, content: Content::Null });
             }
             _ => {}
         }
     }
 
-    fn place(&mut self, node: Node) {
+    fn attach(&mut self, node: Node) {
         let Some(open) = self.open.last_mut() else {
             self.root = Some(node);
             return;

@@ -59,10 +59,10 @@ fn view(name: &str, features: usize) -> View {
         expression: name.clone(),
         data_type: Scalar::Float64.into(),
     };
-    let feature = |(place, name): (usize, &String)| Feature {
+    let feature = |(index, name): (usize, &String)| Feature {
         name: name.parse().unwrap(),
         data_type: Scalar::Float64.into(),
-        fold: Fold::Latest { column: place },
+        fold: Fold::Latest { column: index },
         unit: None,
         description: None,
         default: None,
@@ -148,13 +148,13 @@ fn measure(what: &str, plan: ServicePlan, rows: &Rows, entities: usize) {
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(1) {
             let one = Instant::now();
-            let asked = FeatureRequest {
+            let requested = FeatureRequest {
                 features: Vec::new(),
                 entities: vec![("thing".to_owned(), batch.clone())],
                 request: Vec::new(),
             };
-            let question = reader.validate(asked, ENTITIES).unwrap();
-            black_box(reader.read(rows, &question, Moment::Now(now())).await.unwrap());
+            let validated = reader.validate(requested, ENTITIES).unwrap();
+            black_box(reader.read(rows, &validated, Moment::Now(now())).await.unwrap());
             took.push(one.elapsed());
         }
     });

@@ -20,10 +20,10 @@ pub(crate) struct Connections {
     free: Arc<Semaphore>,
 }
 
-/// A connection that gives its place back when it ends.
+/// A connection that gives its permit back when it ends.
 pub(crate) struct Connection {
     stream: TcpStream,
-    _place: Option<OwnedSemaphorePermit>,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Connections {
@@ -33,15 +33,15 @@ impl Connections {
     }
 
     async fn next(&self) -> (Connection, SocketAddr) {
-        // The semaphore is never closed, so there is always a place in the end.
-        let place = Arc::clone(&self.free).acquire_owned().await.ok();
+        // The semaphore is never closed, so there is always a permit in the end.
+        let permit = Arc::clone(&self.free).acquire_owned().await.ok();
         loop {
             match self.listener.accept().await {
                 Ok((stream, address)) => {
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!(%address, %error, "a connection keeps its delay");
                     }
-                    return (Connection { stream, _place: place }, address);
+                    return (Connection { stream, _permit: permit }, address);
                 }
                 Err(error) => pause(&error).await,
             }

@@ -25,7 +25,7 @@ pub enum ServeError {
     /// There is no such service.
     #[error("there is no service `{service}`{}", nearest.as_ref().map(|name| format!(", but there is `{name}`")).unwrap_or_default())]
     UnknownService {
-        /// What was asked for.
+        /// What was requested.
         service: String,
         /// What may have been meant.
         nearest: Option<String>,
@@ -33,7 +33,7 @@ pub enum ServeError {
     /// The version of the service is not answered any more.
     #[error("{service} was {how}, and is not served any more")]
     Retired {
-        /// What was asked for.
+        /// What was requested.
         service: String,
         /// When it was retired, and why.
         how: String,
@@ -55,7 +55,7 @@ pub enum ServeError {
     /// There is no such view.
     #[error("there is no view `{view}`{}", nearest.as_ref().map(|name| format!(", but there is `{name}`")).unwrap_or_default())]
     UnknownView {
-        /// What was asked for.
+        /// What was requested.
         view: String,
         /// What may have been meant.
         nearest: Option<String>,
@@ -65,7 +65,7 @@ pub enum ServeError {
     UnknownFeature {
         /// The view that was found.
         view: VersionId,
-        /// What was asked for.
+        /// What was requested.
         feature: String,
         /// What may have been meant.
         nearest: Option<String>,
@@ -73,7 +73,7 @@ pub enum ServeError {
     /// There is no such source.
     #[error("there is no source `{source_name}`{}", nearest.as_ref().map(|name| format!(", but there is `{name}`")).unwrap_or_default())]
     UnknownSource {
-        /// What was asked for.
+        /// What was requested.
         source_name: String,
         /// What may have been meant.
         nearest: Option<String>,
@@ -91,7 +91,7 @@ pub enum ServeError {
     MisfitRows {
         /// The source.
         source_name: Name,
-        /// One sentence for each problem, as many as a message has room for.
+        /// One sentence for each problem, as many as fit into a message.
         problems: Vec<String>,
         /// The rows, where each is refused by itself.
         refused: Vec<RefusedRow>,

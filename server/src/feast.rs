@@ -18,7 +18,7 @@ use online::Reader;
 use read::{FeatureColumn, FeatureRequest, Features, RequestColumn};
 
 use self::choice::Choice;
-pub(crate) use self::choice::{Asking, FeastAsked};
+pub(crate) use self::choice::{FeastRequest, Selection};
 pub(crate) use self::grpc::FeastMethods;
 pub(crate) use self::http::routes;
 use crate::call::Call;
@@ -26,13 +26,13 @@ use crate::error::ServeError;
 use crate::serving::Serving;
 
 /// An answer as Feast gives it: the columns of join keys, in the order of the request, then those of
-/// features, in the order in which they were asked for.
+/// features, in the order in which they were requested.
 pub(crate) struct FeastAnswer {
     pub entities: Vec<EntityColumn>,
     features: Features,
-    /// The name of each feature, and the place of its column.
+    /// The name of each feature, and the index of its column.
     named: Vec<(String, usize)>,
-    /// The views that were read, each once, in the order in which they were asked for.
+    /// The views that were read, each once, in the order in which they were requested.
     pub views: Vec<VersionId>,
 }
 
@@ -61,7 +61,7 @@ impl FeastAnswer {
 
     /// The columns of features.
     pub fn columns(&self) -> impl Iterator<Item = &FeatureColumn> {
-        self.named.iter().filter_map(|(_, place)| self.features.columns.get(*place))
+        self.named.iter().filter_map(|(_, index)| self.features.columns.get(*index))
     }
 }
 
@@ -69,34 +69,34 @@ impl FeastAnswer {
 pub(crate) async fn answer<R: Reader, C: RequestColumn + Clone>(
     serving: &Serving<R>,
     call: &Call,
-    asked: FeastAsked<C>,
+    request: FeastRequest<C>,
 ) -> Result<FeastAnswer, ServeError> {
-    let label = match &asked.asking {
-        Asking::Service(name) => name.clone(),
-        Asking::Features(_) => "views".to_owned(),
+    let label = match &request.selection {
+        Selection::Service(name) => name.clone(),
+        Selection::Features(_) => "views".to_owned(),
     };
     let read = async {
         let services = serving.catalog().services();
-        let choice = Choice::of(&services, &asked)?;
-        match &asked.asking {
-            Asking::Service(_) => call.is_of(choice.reader.metrics()),
-            Asking::Features(_) => call.is_of(serving.of_views()),
+        let choice = Choice::of(&services, &request)?;
+        match &request.selection {
+            Selection::Service(_) => call.is_of(choice.reader.metrics()),
+            Selection::Features(_) => call.is_of(serving.of_views()),
         }
         let plan = choice.reader.plan();
-        let place = |name: &str| plan.keys.iter().position(|key| key.name.as_str() == name);
-        let keys: Vec<usize> = asked.columns.iter().filter_map(|(name, _)| place(name)).collect();
+        let key_index = |name: &str| plan.keys.iter().position(|key| key.name.as_str() == name);
+        let keys: Vec<usize> = request.columns.iter().filter_map(|(name, _)| key_index(name)).collect();
         let is_request = |name: &str| plan.request.iter().any(|field| field.name.as_str() == name);
         let (entities, others): (Vec<_>, Vec<_>) =
-            asked.columns.into_iter().partition(|(name, _)| place(name).is_some());
-        let asked = FeatureRequest {
+            request.columns.into_iter().partition(|(name, _)| key_index(name).is_some());
+        let requested = FeatureRequest {
             features: choice.outputs.iter().map(|(_, output)| output.clone()).collect(),
             entities,
             request: others.into_iter().filter(|(name, _)| is_request(name)).collect(),
         };
-        let question = choice.reader.reader().validate(asked, serving.limits().max_entities)?;
-        let features = serving.read(call, &choice.reader, &question, None).await?.into_features();
-        let entity = |place: usize| {
-            let (key, values) = (plan.keys.get(place)?, question.key(place)?);
+        let validated = choice.reader.reader().validate(requested, serving.limits().max_entities)?;
+        let features = serving.read(call, &choice.reader, &validated, None).await?.into_features();
+        let entity = |index: usize| {
+            let (key, values) = (plan.keys.get(index)?, validated.key(index)?);
             Some(EntityColumn {
                 name: key.name.to_string(),
                 data_type: key.data_type,
@@ -105,14 +105,15 @@ pub(crate) async fn answer<R: Reader, C: RequestColumn + Clone>(
         };
         let entities: Vec<EntityColumn> = keys.into_iter().filter_map(entity).collect();
         let views = choice.views();
-        let places: HashMap<&str, usize> = features
+        let column_of: HashMap<&str, usize> = features
             .columns
             .iter()
             .enumerate()
-            .map(|(place, column)| (column.name.as_str(), place))
+            .map(|(index, column)| (column.name.as_str(), index))
             .collect();
         let named = choice.outputs.into_iter();
-        let named = named.filter_map(|(name, output)| Some((name, *places.get(output.as_str())?))).collect();
+        let named =
+            named.filter_map(|(name, output)| Some((name, *column_of.get(output.as_str())?))).collect();
         let answer = FeastAnswer { entities, named, views, features };
         answer.names_differ()?;
         Ok(answer)

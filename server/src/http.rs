@@ -25,7 +25,7 @@ use crate::call::Call;
 use crate::error::ServeError;
 use crate::feast;
 use crate::metrics::Stage;
-use crate::serving::{Asked, Serving};
+use crate::serving::{ServiceRequest, Serving};
 
 /// The routes; `stopping` tells health that requests are to go elsewhere.
 pub(crate) fn routes<R: Reader + 'static>(serving: Arc<Serving<R>>, stopping: Arc<AtomicBool>) -> Router {
@@ -60,8 +60,9 @@ async fn answer<R: Reader>(
         entities: body.entities.0,
         request: body.request.0,
     };
-    let asked = Asked { service: body.service, request, at: body.at, trained_on: body.trained_on };
-    let features = serving.features(call, asked).await?.into_features();
+    let service_request =
+        ServiceRequest { service: body.service, request, at: body.at, trained_on: body.trained_on };
+    let features = serving.features(call, service_request).await?.into_features();
     let response = with_headers(call, json(StatusCode::OK, &AnswerBody(&features)));
     call.end_of(Stage::Encode);
     Ok(response)

@@ -20,7 +20,7 @@
 //! let catalog = Arc::new(Catalog::new(Services::new([served], [live])));
 //! let addresses = Addresses { grpc: ([127, 0, 0, 1], 6566).into(), http: ([127, 0, 0, 1], 6567).into() };
 //! let server = Server::bind(addresses, Serving::new(catalog, store, clock, Limits::default())).await?;
-//! server.run(async { /* until asked to stop */ }).await?;
+//! server.run(async { /* until stopped */ }).await?;
 //! # Ok(())
 //! # }
 //! ```

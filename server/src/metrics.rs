@@ -40,7 +40,7 @@ impl Protocol {
 pub(crate) enum Stage {
     /// Its body read as JSON.
     Parse,
-    /// For a place among the requests that are answered at once.
+    /// For a permit among the requests that are answered at once.
     Wait,
     /// Its service found, its columns read as what the service needs, its keys encoded.
     Decode,
@@ -52,7 +52,7 @@ pub(crate) enum Stage {
     Expressions,
     /// Pushed rows written and synced to disk, behind those of others.
     Sync,
-    /// Until all views of the source have pushed rows online; where that is asked for.
+    /// Until all views of the source have pushed rows online; where that is requested.
     Online,
     /// The answer's columns put together and written as they are sent.
     Encode,
@@ -73,12 +73,12 @@ impl Stage {
     ];
 
     /// A stage of a read.
-    pub const fn of_read(stage: read::Stage) -> Self {
+    pub const fn of_read(stage: read::ReadStage) -> Self {
         match stage {
-            read::Stage::Keys => Stage::Decode,
-            read::Stage::Probe => Stage::Probe,
-            read::Stage::Merge => Stage::Merge,
-            read::Stage::Expressions => Stage::Expressions,
+            read::ReadStage::Keys => Stage::Decode,
+            read::ReadStage::Probe => Stage::Probe,
+            read::ReadStage::Merge => Stage::Merge,
+            read::ReadStage::Expressions => Stage::Expressions,
         }
     }
 
@@ -109,12 +109,12 @@ pub(crate) enum Outcome {
 impl Outcome {
     const COUNT: usize = Code::ALL.len() + 2;
 
-    /// The names of all, in the order of their places.
+    /// The names of all, in the order of their indices.
     fn names() -> impl Iterator<Item = &'static str> {
         ["OK", "CANCELLED"].into_iter().chain(Code::ALL.map(Code::name))
     }
 
-    fn place(self) -> usize {
+    fn index(self) -> usize {
         match self {
             Outcome::Answered => 0,
             Outcome::Abandoned => 1,
@@ -175,7 +175,7 @@ impl Default for ServiceMetrics {
 
 impl ServiceMetrics {
     fn record(&self, protocol: Protocol, outcome: Outcome, nanos: u64) {
-        let counter = self.requests.get(protocol as usize).and_then(|protocol| protocol.get(outcome.place()));
+        let counter = self.requests.get(protocol as usize).and_then(|protocol| protocol.get(outcome.index()));
         if let Some(counter) = counter {
             counter.fetch_add(1, Ordering::Relaxed);
         }

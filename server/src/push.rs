@@ -25,7 +25,7 @@ use crate::error::ServeError;
 use crate::metrics::{PushCounts, Stage};
 use crate::serving::Serving;
 
-/// How often it is asked whether rows can be read.
+/// How often it is checked whether rows can be read.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// The longest reason that is given for a row.
@@ -44,7 +44,7 @@ pub(crate) enum Wait {
 }
 
 /// What a push asks for, beside its rows.
-pub(crate) struct Asking<'a> {
+pub(crate) struct PushOptions<'a> {
     /// The source.
     pub source: &'a str,
     /// When it is answered.
@@ -55,7 +55,7 @@ pub(crate) struct Asking<'a> {
     pub view: Option<&'a VersionId>,
 }
 
-/// What became of a push.
+/// The outcome for a push.
 #[derive(Debug)]
 pub(crate) struct Pushed {
     pub source: Arc<PushSource>,
@@ -78,18 +78,18 @@ fn source<R: Reader>(serving: &Serving<R>, name: &str) -> Result<Arc<PushSource>
     }
 }
 
-/// Checks rows, makes those that are good durable, and waits for them if that is asked for.
+/// Checks rows, makes those that are good durable, and waits for them if that is requested.
 pub(crate) async fn push<R: Reader>(
     serving: &Serving<R>,
     call: &Call,
-    asking: &Asking<'_>,
+    options: &PushOptions<'_>,
     table: impl FnOnce(&PushSource) -> Result<Table, ServeError>,
 ) -> Result<Pushed, ServeError> {
     call.is_of(serving.of_pushes());
-    let pushed = serving.admitted(call, asking.source, take(serving, call, asking, table)).await?;
-    if asking.wait == Wait::Online && pushed.taken > 0 {
-        // A place among those that are answered is not kept meanwhile: this only waits.
-        readable(serving, call, &pushed, asking.view).await?;
+    let pushed = serving.admitted(call, options.source, take(serving, call, options, table)).await?;
+    if options.wait == Wait::Online && pushed.taken > 0 {
+        // A permit among those that are answered is not kept meanwhile: this only waits.
+        readable(serving, call, &pushed, options.view).await?;
     }
     Ok(pushed)
 }
@@ -97,10 +97,10 @@ pub(crate) async fn push<R: Reader>(
 async fn take<R: Reader>(
     serving: &Serving<R>,
     call: &Call,
-    asking: &Asking<'_>,
+    options: &PushOptions<'_>,
     table: impl FnOnce(&PushSource) -> Result<Table, ServeError>,
 ) -> Result<Pushed, ServeError> {
-    let source = source(serving, asking.source)?;
+    let source = source(serving, options.source)?;
     let Some(sink) = serving.sink() else {
         return Err(ServeError::NotHere("pushing rows"));
     };
@@ -113,7 +113,7 @@ async fn take<R: Reader>(
     let checked = table.check(&source);
     call.end_of(Stage::Decode);
     let Door { rows, refused, filtered } =
-        at_the_door(sink, &source, asking, checked, serving.counts()).await?;
+        at_the_door(sink, &source, options, checked, serving.counts()).await?;
     if rows.is_empty() {
         return Ok(Pushed { source, taken: 0, refused, filtered, first_offset: 0 });
     }
@@ -128,7 +128,7 @@ async fn take<R: Reader>(
     Ok(Pushed { source, taken: count, refused, filtered, first_offset: taken.first_offset })
 }
 
-/// What became of rows that a command pushes.
+/// The outcome for rows that a command pushes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PushedRows {
     /// How many rows were taken.
@@ -147,9 +147,10 @@ pub async fn push_rows(
     source: &PushSource,
     rows: &[Box<serde_json::value::RawValue>],
 ) -> Result<PushedRows, ServeError> {
-    let asking = Asking { source: source.name.as_str(), wait: Wait::Durable, is_whole: false, view: None };
+    let options =
+        PushOptions { source: source.name.as_str(), wait: Wait::Durable, is_whole: false, view: None };
     let checked = Table::of_objects(source, rows).check(source);
-    let door = match at_the_door(sink, source, &asking, checked, &PushCounts::default()).await {
+    let door = match at_the_door(sink, source, &options, checked, &PushCounts::default()).await {
         Err(ServeError::MisfitRows { refused, .. }) if !refused.is_empty() => {
             return Ok(PushedRows { refused, ..PushedRows::default() });
         }
@@ -177,7 +178,7 @@ struct Door {
 async fn at_the_door(
     sink: &dyn Sink,
     source: &PushSource,
-    asking: &Asking<'_>,
+    options: &PushOptions<'_>,
     checked: Checked,
     counts: &PushCounts,
 ) -> Result<Door, ServeError> {
@@ -191,10 +192,10 @@ async fn at_the_door(
             sink.validate(source, &rows).await.map_err(|error| ServeError::from_sink(&source.name, error))?
         }
     };
-    let is_meant = |view: &VersionId| asking.view.is_none_or(|only| only == view);
+    let is_meant = |view: &VersionId| options.view.is_none_or(|only| only == view);
     // A view whose join key a row does not have leaves it out: the row is meant for others.
     let breaks_the_whole =
-        |row: &RefusedByView| is_meant(&row.view) && (row.kind != NULL_KEY || asking.view.is_some());
+        |row: &RefusedByView| is_meant(&row.view) && (row.kind != NULL_KEY || options.view.is_some());
     let is_broken = unread > 0 || validated.refused.iter().any(breaks_the_whole);
     for row in validated.refused {
         counts.refused_for(&row.view.to_string(), &row.kind, 1);
@@ -207,7 +208,7 @@ async fn at_the_door(
     let taken = (0..rows.len()).filter(|index| is_taken(*index)).count();
     counts.refused((unread + rows.len() - taken) as u64);
     let is_nothing = taken == 0 && !refused.is_empty();
-    if is_nothing || asking.is_whole && (is_broken || taken < rows.len()) {
+    if is_nothing || options.is_whole && (is_broken || taken < rows.len()) {
         counts.refused(taken as u64);
         return Err(ServeError::no_good_row(&source.name, refused));
     }

@@ -23,7 +23,7 @@ use crate::grpc;
 use crate::http;
 use crate::serving::Serving;
 
-/// How often a silent gRPC connection is asked whether it is still there.
+/// How often a silent gRPC connection is checked.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Where a server listens. Port 0 takes a free one.
@@ -125,7 +125,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeE
     Ok((listener, bound))
 }
 
-/// Resolves once the server is asked to stop, or is gone.
+/// Resolves once the server is stopped, or is gone.
 async fn stop_requested(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
@@ -143,7 +143,7 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
 
 fn reason(ended: Result<Result<(), String>, tokio::task::JoinError>) -> String {
     match ended {
-        Ok(Ok(())) => "a protocol ended without being asked to".to_owned(),
+        Ok(Ok(())) => "a protocol ended by itself".to_owned(),
         Ok(Err(reason)) => reason,
         Err(error) => error.to_string(),
     }

@@ -32,14 +32,14 @@ type Samples = Box<dyn Fn() -> Vec<Sample> + Send + Sync>;
 /// Whole families of metrics that are added, as Prometheus reads them.
 type MoreText = Box<dyn Fn() -> String + Send + Sync>;
 
-/// Whether something answers in the place of a store that is gone.
+/// Whether something answers instead of a store that is gone.
 type StandIn = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// The views whose streams do not bring all rows, each with the reason.
 type Degraded = Box<dyn Fn() -> Vec<(VersionId, String)> + Send + Sync>;
 
 /// A request for features of a service.
-pub(crate) struct Asked<C> {
+pub(crate) struct ServiceRequest<C> {
     /// The service, by `name` or `name@version`.
     pub service: String,
     pub request: FeatureRequest<C>,
@@ -99,13 +99,13 @@ impl<R: Reader> Serving<R> {
         }
     }
 
-    /// Shows these values too on the page of metrics. They are asked for whenever it is read.
+    /// Shows these values too on the page of metrics. They are computed whenever it is read.
     #[must_use]
     pub fn with_samples(self, samples: impl Fn() -> Vec<Sample> + Send + Sync + 'static) -> Self {
         Self { samples: Some(Box::new(samples)), ..self }
     }
 
-    /// Asks this, while the store is gone, whether something answers in its place. As long as it does,
+    /// Asks this, while the store is gone, whether something answers instead of it. As long as it does,
     /// health says that requests are answered.
     #[must_use]
     pub fn with_stand_in(self, stand_in: impl Fn() -> bool + Send + Sync + 'static) -> Self {
@@ -125,7 +125,7 @@ impl<R: Reader> Serving<R> {
         self.degraded.as_ref().map(|degraded| degraded()).unwrap_or_default()
     }
 
-    /// Shows these families too, behind all others, as they are. They are asked for whenever it is read.
+    /// Shows these families too, behind all others, as they are. They are computed whenever it is read.
     #[must_use]
     pub fn with_families(self, more: impl Fn() -> String + Send + Sync + 'static) -> Self {
         Self { more: Some(Box::new(more)), ..self }
@@ -197,9 +197,9 @@ impl<R: Reader> Serving<R> {
     pub(crate) async fn features<C: RequestColumn + Clone>(
         &self,
         call: &Call,
-        asked: Asked<C>,
+        service_request: ServiceRequest<C>,
     ) -> Result<ReadResult, ServeError> {
-        let Asked { service, request, at, trained_on } = asked;
+        let ServiceRequest { service, request, at, trained_on } = service_request;
         let answer = async {
             let services = self.catalog.services();
             let served = services.answering(&service, &request.entities)?;
@@ -220,7 +220,7 @@ impl<R: Reader> Serving<R> {
         answer: impl Future<Output = Result<T, ServeError>>,
     ) -> Result<T, ServeError> {
         let in_turn = async {
-            let _place = self.admission.enter().await?;
+            let _permit = self.admission.enter().await?;
             call.end_of(Stage::Wait);
             answer.await
         };

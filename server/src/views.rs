@@ -1,5 +1,5 @@
 //! Reads of views that no service names. Each set of views is planned and compiled when it is first
-//! asked for, and kept as long as there is room.
+//! requested, and kept as long as the bound allows.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::notice::Notice;
 use crate::served::Served;
 
 /// How many sets of views are kept compiled. At one more, all are forgotten and compiled again when
-/// they are asked for.
+/// they are requested.
 const MOST_COMPILED: usize = 256;
 
 /// The plan of a read of all features of these views, each view under its own join keys, each feature

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Bytes that one direction of a connection holds at most.
-const HELD_BYTES: usize = 64 << 10;
+const BUFFER_BYTES: usize = 64 << 10;
 
 /// What happens to bytes on their way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -147,7 +147,7 @@ struct Direction {
 impl Direction {
     /// Moves bytes until one side is gone.
     fn pump(&self, mut from: TcpStream, mut to: TcpStream) {
-        let mut bytes = vec![0; HELD_BYTES];
+        let mut bytes = vec![0; BUFFER_BYTES];
         while let Ok(length @ 1..) = from.read(&mut bytes) {
             let bytes = &bytes[..length];
             if self.is_silent(bytes) {

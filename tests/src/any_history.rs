@@ -15,10 +15,10 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError};
 
 use crate::generated::{self, Fact};
-use crate::label::{ASKED_AT, Label, spine};
+use crate::label::{LABEL_TIME, Label, spine};
 use crate::project::Project;
 
-/// Moments of a history at which every entity is asked about.
+/// Moments of a history at which every entity is read.
 const MOMENTS: usize = 24;
 
 thread_local! {
@@ -73,7 +73,7 @@ async fn training(seed: u64, rows: usize) -> Result<(), TestCaseError> {
     labels.push(nobody);
     let spine = spine(&plan, &labels);
     for as_of in [AsOf::Available, AsOf::Event] {
-        let set = project.training_set(&plan, &spine, ASKED_AT, as_of).await;
+        let set = project.training_set(&plan, &spine, LABEL_TIME, as_of).await;
         for (row, label) in labels.iter().enumerate() {
             let expected = oracle::answer(&view, rows_of(&facts, label).as_slice(), label.at, as_of);
             for (output, expected) in plan.outputs.iter().zip(&expected.cells) {

@@ -11,7 +11,7 @@ use feature::{Micros, ServicePlan, View};
 use offline::{OfflineError, OfflineStore, Options, Spine, training_set, write_file};
 
 use crate::generated;
-use crate::label::{ASKED_AT, spine};
+use crate::label::{LABEL_TIME, spine};
 use crate::project::Project;
 
 /// One view with windows, lists and sketches, and one with latest features alone.
@@ -45,8 +45,8 @@ impl Damage {
         }
     }
 
-    fn done(self, path: &Path, held: &[u8]) {
-        let mut bytes = held.to_vec();
+    fn done(self, path: &Path, original: &[u8]) {
+        let mut bytes = original.to_vec();
         match self {
             Damage::Deleted => return fs::remove_file(path).unwrap(),
             Damage::Flipped(bit) => bytes[bit / 8] ^= 1 << (bit % 8),
@@ -57,7 +57,7 @@ impl Damage {
     }
 }
 
-/// A log with commits, a checkpoint and compacted files, and the labels that are asked of it.
+/// A log with commits, a checkpoint and compacted files, and the labels that are joined to it.
 struct Logged {
     project: Project,
     view: Arc<View>,
@@ -69,10 +69,10 @@ impl Logged {
     async fn new(seed: u64) -> Self {
         let mut history: History = generated::history(seed, 400);
         // Some of each kind: all of them would take long.
-        let mut place = 0;
+        let mut count = 0;
         history.view.features.retain(|_| {
-            place += 1;
-            place % 7 == 1
+            count += 1;
+            count % 7 == 1
         });
         let view = Arc::new(history.view.clone());
         let plan = generated::plan(&view);
@@ -90,7 +90,7 @@ impl Logged {
         let labels = generated::labels(&history, &history.moments, 40, numbers);
         let path = project.path().join("spine.parquet");
         write_file(&path, &spine(&plan, &labels)).unwrap();
-        let spine = Spine::read(&path, ASKED_AT, &plan).unwrap();
+        let spine = Spine::read(&path, LABEL_TIME, &plan).unwrap();
         Self { project, view, plan, spine }
     }
 
@@ -162,16 +162,16 @@ async fn a_damaged_log_gives_the_training_set_that_it_gave_or_is_refused_by_the_
             let numbers = &mut Numbers::new(seed << 32 | trial);
             let drawn = [0, 1, 1, 2, 3, 4, 4, 4, 5, 5][numbers.below(10) as usize];
             let path = &by_kind[drawn][numbers.below(by_kind[drawn].len() as u64) as usize];
-            let held = fs::read(path).unwrap();
-            let damage = Damage::drawn(numbers, held.len());
+            let original = fs::read(path).unwrap();
+            let damage = Damage::drawn(numbers, original.len());
             let trial = format!("seed {seed}, trial {trial}: {damage:?} of {}", path.display());
-            damage.done(path, &held);
-            let made = logged.trained().await;
+            damage.done(path, &original);
+            let trained = logged.trained().await;
             let checked = logged.store().check(true).unwrap();
-            fs::write(path, &held).unwrap();
+            fs::write(path, &original).unwrap();
             let found = checked.iter().any(|table| !table.damaged.is_empty());
-            match made {
-                Ok(made) => assert_eq!(made, expected, "{trial}"),
+            match trained {
+                Ok(trained) => assert_eq!(trained, expected, "{trial}"),
                 Err(error) => {
                     refused += 1;
                     assert!(error.to_string().contains(&name(path)), "{trial}: {error}");
@@ -200,7 +200,7 @@ async fn every_commit_that_is_needed_is_missed() {
     assert!(behind.len() > 3, "{checkpoint} and {} commits behind it", behind.len());
     let minimal = b"{\"commitInfo\":{}}".as_slice();
     for path in before.iter().take(2).chain(before.last()).chain(behind) {
-        let held = fs::read(path).unwrap();
+        let original = fs::read(path).unwrap();
         let another = fs::read(commits[5]).unwrap();
         for other in [None, Some(b"".to_vec()), Some(b"{}\n".to_vec()), Some(minimal.to_vec()), Some(another)]
         {
@@ -208,15 +208,15 @@ async fn every_commit_that_is_needed_is_missed() {
                 Some(other) => fs::write(path, other).unwrap(),
                 None => fs::remove_file(path).unwrap(),
             }
-            let made = logged.trained().await;
+            let trained = logged.trained().await;
             let checked = logged.store().check(false).unwrap();
-            fs::write(path, &held).unwrap();
+            fs::write(path, &original).unwrap();
             let what = format!("{} as {:?}", name(path), other.as_deref().map(String::from_utf8_lossy));
             let found: Vec<_> = checked.iter().flat_map(|table| &table.damaged).collect();
             assert!(found.iter().any(|damaged| damaged.path.ends_with(name(path))), "{what}: {found:?}");
-            match made {
-                Ok(made) => {
-                    assert_eq!(made, expected, "{what}");
+            match trained {
+                Ok(trained) => {
+                    assert_eq!(trained, expected, "{what}");
                     assert!(!behind.contains(path), "{what}: it is needed");
                 }
                 Err(error) => assert!(error.to_string().contains(&name(path)), "{what}: {error}"),

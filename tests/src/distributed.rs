@@ -37,14 +37,14 @@ async fn another_process_runs_the_plan_to_the_same_bytes() {
         write_file(&folder.join(format!("part-{part}.parquet")), &slice).unwrap();
     }
     let mut lookups = Vec::new();
-    for (place, lookup) in plan.lookups.iter().enumerate() {
+    for (index, lookup) in plan.lookups.iter().enumerate() {
         let log = project.materializer.offline.log(&lookup.view).await.unwrap();
         lookups.push(JoinLookup {
             view: lookup.view.clone(),
             keys: lookup.keys.iter().map(|key| plan.keys[*key].name.to_string()).collect(),
             log: log.snapshot().unwrap().unwrap(),
-            features: (0..lookup.view.features.len()).map(|n| (n, format!("@{place}.{n}"))).collect(),
-            times: Some((format!("@{place}.event_time"), format!("@{place}.available_at"))),
+            features: (0..lookup.view.features.len()).map(|n| (n, format!("@{index}.{n}"))).collect(),
+            times: Some((format!("@{index}.event_time"), format!("@{index}.available_at"))),
         });
     }
     let time = "scheduled_departure".to_owned();

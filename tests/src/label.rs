@@ -1,4 +1,4 @@
-//! One question that training and serving are both asked: an entity in every role, what a request
+//! One question to training and serving: an entity in every role, what a request
 //! brings, and the moment.
 
 use std::fmt;
@@ -10,7 +10,7 @@ use feature::{DataType, EntityKey, Lookup, Micros, Scalar, ServicePlan, Value};
 use read::{FeatureReader, FeatureRequest, ValidatedRequest};
 
 /// The spine's column of moments.
-pub(crate) const ASKED_AT: &str = "asked_at";
+pub(crate) const LABEL_TIME: &str = "label_time";
 
 /// A row of a spine, or one entity of a request.
 #[derive(Clone, Debug)]
@@ -40,14 +40,14 @@ impl fmt::Display for Label {
 /// The spine of these labels.
 pub(crate) fn spine(plan: &ServicePlan, labels: &[Label]) -> RecordBatch {
     let mut columns: Vec<(&str, ArrayRef)> = Vec::new();
-    for (place, field) in plan.keys.iter().enumerate() {
-        columns.push((field.name.as_str(), array(labels, field.data_type, |label| &label.keys[place])));
+    for (index, field) in plan.keys.iter().enumerate() {
+        columns.push((field.name.as_str(), array(labels, field.data_type, |label| &label.keys[index])));
     }
-    for (place, field) in plan.request.iter().enumerate() {
-        columns.push((field.name.as_str(), array(labels, field.data_type, |label| &label.request[place])));
+    for (index, field) in plan.request.iter().enumerate() {
+        columns.push((field.name.as_str(), array(labels, field.data_type, |label| &label.request[index])));
     }
     let moments: Vec<Value> = labels.iter().map(|label| Value::Timestamp(label.at)).collect();
-    columns.push((ASKED_AT, transform::array_of(&moments, Scalar::Timestamp.into())));
+    columns.push((LABEL_TIME, transform::array_of(&moments, Scalar::Timestamp.into())));
     let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns
         .into_iter()
         .map(|(name, array)| (Field::new(name, array.data_type().clone(), true), array))
@@ -60,17 +60,17 @@ fn array<'a>(labels: &'a [Label], data_type: DataType, of: impl Fn(&'a Label) ->
     transform::array_of(&values, data_type)
 }
 
-/// The request for the entities of these labels, which are asked at one moment.
-pub(crate) fn question(reader: &FeatureReader, labels: &[Label]) -> ValidatedRequest {
+/// The request for the entities of these labels, at one moment.
+pub(crate) fn validated_request(reader: &FeatureReader, labels: &[Label]) -> ValidatedRequest {
     let plan = reader.plan();
     let column =
         |of: &dyn Fn(&Label) -> &Value| -> Vec<Value> { labels.iter().map(|l| of(l).clone()).collect() };
     let entities = plan.keys.iter().enumerate();
     let request = plan.request.iter().enumerate();
-    let asked = FeatureRequest {
+    let requested = FeatureRequest {
         features: Vec::new(),
         entities: entities.map(|(n, field)| (field.name.to_string(), column(&|l| &l.keys[n]))).collect(),
         request: request.map(|(n, field)| (field.name.to_string(), column(&|l| &l.request[n]))).collect(),
     };
-    reader.validate(asked, 10_000).unwrap()
+    reader.validate(requested, 10_000).unwrap()
 }

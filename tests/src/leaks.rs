@@ -2,8 +2,8 @@
 //! one by brute force.
 //!
 //! A cell leaks where a join on event time would have filled it from a row that had happened and was not
-//! yet available. The oracle does not say which rows it used. So it is asked about rows whose values are
-//! replaced by numbers of their own, and about counts in place of all other aggregates: a hidden row was
+//! yet available. The oracle does not say which rows it used. So it is given rows whose values are
+//! replaced by numbers of their own, and about counts instead of all other aggregates: a hidden row was
 //! used exactly where that answer differs between the two modes.
 
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use proptest::prelude::*;
 
 use crate::flights::{self, EVERYTHING};
 use crate::generated;
-use crate::label::{ASKED_AT, Label, spine};
+use crate::label::{LABEL_TIME, Label, spine};
 use crate::project::Project;
 
 /// Labels of the flights, drawn from the moments at which they were about to leave or just landed.
@@ -63,7 +63,7 @@ async fn leaks_of_history(seed: u64, rows: usize) {
 
 /// What the summary of the training set says of each feature is what was counted.
 async fn assert_reported(project: &Project, plan: &ServicePlan, labels: &[Label], counted: &[usize]) {
-    let set = project.training_set(plan, &spine(plan, labels), ASKED_AT, AsOf::Available).await;
+    let set = project.training_set(plan, &spine(plan, labels), LABEL_TIME, AsOf::Available).await;
     for (reported, counted) in set.features.iter().zip(counted) {
         assert_eq!(reported.leaked, Some(*counted), "{}", reported.name);
     }

@@ -12,7 +12,7 @@ use arrow::datatypes::Float32Type;
 use feature::{AsOf, Micros, ServicePlan, Span};
 
 use crate::flights::{self, micros};
-use crate::label::ASKED_AT;
+use crate::label::LABEL_TIME;
 use crate::project::{Project, Trained};
 
 const OWN_LANDING: &str = "
@@ -60,13 +60,13 @@ async fn a_label_sees_the_landing_from_the_microsecond_on_at_which_it_is_known()
     let rows = landings.num_rows();
     // From the landing, the first moment of each mode; the microsecond before it sees nothing.
     for (as_of, first) in [(AsOf::Available, DELAY_MICROS), (AsOf::Event, 0)] {
-        let before = flights.join(&after_landing(&landings, first - 1), ASKED_AT, as_of).await;
+        let before = flights.join(&after_landing(&landings, first - 1), LABEL_TIME, as_of).await;
         for feature in &before.features {
             assert_eq!(feature.nulls, rows, "{} is seen too early, as of {as_of:?}", feature.name);
             // What had landed and was not known: a join on event time would have leaked all of it.
             assert_eq!(feature.leaked, (as_of == AsOf::Available).then_some(rows), "{}", feature.name);
         }
-        let at = flights.join(&after_landing(&landings, first), ASKED_AT, as_of).await;
+        let at = flights.join(&after_landing(&landings, first), LABEL_TIME, as_of).await;
         let seen = at.batch.column_by_name("own_arr_delay").unwrap().as_primitive::<Float32Type>();
         let own = landings.column_by_name("arr_delay").unwrap();
         let own = arrow::compute::cast(own, seen.data_type()).unwrap();
@@ -104,5 +104,5 @@ fn after_landing(landings: &RecordBatch, micros_after: i64) -> RecordBatch {
     let times = micros(landings, "landed_at").into_iter().map(|landed| landed + micros_after);
     let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC"));
     let flights = landings.column_by_name("flight_id").unwrap().clone();
-    RecordBatch::try_from_iter([("flight_id", flights), (ASKED_AT, times)]).unwrap()
+    RecordBatch::try_from_iter([("flight_id", flights), (LABEL_TIME, times)]).unwrap()
 }

@@ -17,7 +17,7 @@ use feature::{Answer, AsOf, EntityKey, Micros, Row, Scalar, ServicePlan, Value, 
 use online::{Layout, PackedRow, Read, Reader};
 
 use crate::generated::{self, Fact};
-use crate::label::{ASKED_AT, Label, spine};
+use crate::label::{LABEL_TIME, Label, spine};
 use crate::project::{Project, Trained};
 use specification::{Case, Expected, Join, Shown};
 
@@ -81,14 +81,14 @@ async fn check(project: &Project, case: &Case) -> Vec<String> {
     let plan = generated::plan(&view);
     let mut wrong = Vec::new();
     for join in &case.joins {
-        let asked = Asked { project, view: &view, plan: &plan, facts: &facts, join };
-        asked.differences(&mut wrong).await;
+        let table = LabelTable { project, view: &view, plan: &plan, facts: &facts, join };
+        table.differences(&mut wrong).await;
     }
     wrong
 }
 
-/// One table of labels, asked of everyone.
-struct Asked<'a> {
+/// One table of labels, answered in every way.
+struct LabelTable<'a> {
     project: &'a Project,
     view: &'a Arc<View>,
     plan: &'a ServicePlan,
@@ -96,13 +96,13 @@ struct Asked<'a> {
     join: &'a Join,
 }
 
-impl Asked<'_> {
+impl LabelTable<'_> {
     async fn differences(&self, wrong: &mut Vec<String>) {
         let labels: Vec<Label> = self.join.rows.iter().map(|row| row.label.clone()).collect();
         let as_of = self.join.as_of;
         let spine = spine(self.plan, &labels);
-        let set = self.project.training_set(self.plan, &spine, ASKED_AT, as_of).await;
-        for (place, expected) in self.join.rows.iter().enumerate() {
+        let set = self.project.training_set(self.plan, &spine, LABEL_TIME, as_of).await;
+        for (index, expected) in self.join.rows.iter().enumerate() {
             let oracle = self.oracle(&expected.label);
             // A server knows what it has received, and nothing else.
             let served = match as_of {
@@ -111,7 +111,7 @@ impl Asked<'_> {
             };
             for (shown, value) in &expected.cells {
                 let said = [
-                    ("training", self.trained(&set, place, *shown)),
+                    ("training", self.trained(&set, index, *shown)),
                     ("the oracle", Some(self.of_answer(&oracle, *shown))),
                     ("serving", served.as_ref().map(|answer| self.of_answer(answer, *shown))),
                 ];

@@ -2,7 +2,7 @@
 //! what a training set says, to the bit.
 //!
 //! The log of three weeks of flights is replayed. As the replay passes each moment, the entities that
-//! are asked about have folded the rows that are visible by then, and lie as packed rows in the store
+//! are read have folded the rows that are visible by then, and lie as packed rows in the store
 //! on disk or in Redis; the server's reader reads them at that moment, from the store or through the hot tier. The training set of the same
 //! entities and moments comes from the log by the point-in-time join. `SEED` draws others.
 
@@ -21,13 +21,13 @@ use read::{FeatureReader, Moment};
 use test_support::RedisServer;
 
 use crate::flights::{self, EVERYTHING};
-use crate::label::{ASKED_AT, question, spine};
+use crate::label::{LABEL_TIME, spine, validated_request};
 use follower::{Follower, Writing};
 use reported::Reported;
 use tier::Tier;
 
-/// Of how many labels one is also asked of the oracle, which looks at every row for every feature.
-const ASKED_OF_ORACLE: usize = 7;
+/// Of how many labels one is also answered by the oracle, which looks at every row for every feature.
+const LABELS_FOR_EACH_OF_ORACLE: usize = 7;
 
 /// Every view's rows, by entity.
 type Logs = HashMap<VersionId, HashMap<EntityKey, Vec<Row>>>;
@@ -93,7 +93,7 @@ async fn replay(store_of: &dyn Fn(&Path) -> String, reading: Reading, writing: W
         logs.insert(lookup.view.id.clone(), project.log_rows(&lookup.view).await);
     }
     let labels = drawn::labels(&mut numbers, count, &plan, &logs);
-    let set = project.training_set(&plan, &spine(&plan, &labels), ASKED_AT, AsOf::Available).await;
+    let set = project.training_set(&plan, &spine(&plan, &labels), LABEL_TIME, AsOf::Available).await;
 
     let reader = FeatureReader::new(plan.clone()).unwrap();
     let store: StoreUrl = store_of(project.path()).parse().unwrap();
@@ -109,14 +109,14 @@ async fn replay(store_of: &dyn Fn(&Path) -> String, reading: Reading, writing: W
                 tier.is_reported(&follower.store).await;
             }
         }
-        let asked = question(&reader, std::slice::from_ref(label));
+        let validated = validated_request(&reader, std::slice::from_ref(label));
         let online = match &tier {
-            Some(tier) => reader.read(&*tier.hot, &asked, Moment::At(label.at)).await.unwrap(),
-            None => reader.read(&follower.store, &asked, Moment::At(label.at)).await.unwrap(),
+            Some(tier) => reader.read(&*tier.hot, &validated, Moment::At(label.at)).await.unwrap(),
+            None => reader.read(&follower.store, &validated, Moment::At(label.at)).await.unwrap(),
         };
         let reported = Reported { seed, label, plan: &plan, online: &online };
         reported.is_the_training_sets(&set, row);
-        if row % ASKED_OF_ORACLE == 0 {
+        if row % LABELS_FOR_EACH_OF_ORACLE == 0 {
             reported.is_the_oracles(&logs);
         }
         for (present, column) in present.iter_mut().zip(&online.columns) {

@@ -10,7 +10,7 @@ use offline::{
 };
 
 use crate::generated::{self, Fact};
-use crate::label::{ASKED_AT, Label, spine};
+use crate::label::{LABEL_TIME, Label, spine};
 use crate::project::Project;
 
 /// More than two batches of a spine, below which it is not cut into parts.
@@ -31,7 +31,7 @@ struct Bytes {
     columns: Vec<ColumnHash>,
 }
 
-/// How a training set is asked for.
+/// How a training set is built.
 #[derive(Clone, Copy, Debug)]
 struct How {
     threads: usize,
@@ -45,16 +45,16 @@ const PLAIN: How = How { threads: 1, max_memory: None, parts: 1 };
 #[tokio::test]
 async fn threads_and_memory_change_no_byte() {
     for seed in SEEDS {
-        let asked = Asked::new(seed);
-        let facts = asked.facts();
-        let project = asked.log(&facts.chunks(31).collect::<Vec<_>>()).await;
-        let expected = asked.made(&project, PLAIN).await;
+        let case = Case::new(seed);
+        let facts = case.facts();
+        let project = case.log(&facts.chunks(31).collect::<Vec<_>>()).await;
+        let expected = case.training_set(&project, PLAIN).await;
         for threads in [1, 2, 8] {
             // Where there is too little memory for anything, a part is a few thousand labels of one batch of
             // the spine.
             for (max_memory, parts) in [(None, 1), (Some(1), FEWEST_LABELS_PARTS)] {
                 let how = How { threads, max_memory, parts };
-                assert_eq!(asked.made(&project, how).await, expected, "seed {seed}, {how:?}");
+                assert_eq!(case.training_set(&project, how).await, expected, "seed {seed}, {how:?}");
             }
         }
     }
@@ -63,18 +63,22 @@ async fn threads_and_memory_change_no_byte() {
 #[tokio::test]
 async fn commits_of_any_size_and_order_change_no_byte() {
     for seed in SEEDS {
-        let asked = Asked::new(seed);
-        let facts = asked.facts();
-        let project = asked.log(&[&facts]).await;
-        let expected = asked.made(&project, PLAIN).await;
+        let case = Case::new(seed);
+        let facts = case.facts();
+        let project = case.log(&[&facts]).await;
+        let expected = case.training_set(&project, PLAIN).await;
         let mut backwards = facts.clone();
         backwards.reverse();
         let mut by_time = facts.clone();
         by_time.sort_by_key(|(_, row)| (row.event_time, row.position));
         for (facts, rows) in [(&facts, 53), (&backwards, 97), (&by_time, 211)] {
-            let project = asked.log(&facts.chunks(rows).collect::<Vec<_>>()).await;
+            let project = case.log(&facts.chunks(rows).collect::<Vec<_>>()).await;
             let how = How { threads: 2, ..PLAIN };
-            assert_eq!(asked.made(&project, how).await, expected, "seed {seed}, commits of {rows} rows");
+            assert_eq!(
+                case.training_set(&project, how).await,
+                expected,
+                "seed {seed}, commits of {rows} rows"
+            );
         }
     }
 }
@@ -82,34 +86,34 @@ async fn commits_of_any_size_and_order_change_no_byte() {
 #[tokio::test]
 async fn compaction_changes_no_byte() {
     for seed in SEEDS {
-        let asked = Asked::new(seed);
-        let facts = asked.facts();
-        let project = asked.log(&facts.chunks(53).collect::<Vec<_>>()).await;
-        let expected = asked.made(&project, How { threads: 2, ..PLAIN }).await;
-        let mut log = project.materializer.offline.log(&asked.view).await.unwrap();
+        let case = Case::new(seed);
+        let facts = case.facts();
+        let project = case.log(&facts.chunks(53).collect::<Vec<_>>()).await;
+        let expected = case.training_set(&project, How { threads: 2, ..PLAIN }).await;
+        let mut log = project.materializer.offline.log(&case.view).await.unwrap();
         let optimized = log.optimize().await.unwrap();
         assert_eq!(optimized.rows_rewritten, facts.len() as u64);
         assert!(optimized.files_after < optimized.files_before, "{optimized:?}");
         for how in [PLAIN, How { threads: 8, max_memory: Some(1), parts: FEWEST_LABELS_PARTS }] {
-            assert_eq!(asked.made(&project, how).await, expected, "seed {seed}, {how:?}");
+            assert_eq!(case.training_set(&project, how).await, expected, "seed {seed}, {how:?}");
         }
     }
 }
 
 #[tokio::test]
 async fn one_other_value_changes_bytes() {
-    let asked = Asked::new(SEEDS[0]);
-    let facts = asked.facts();
-    let expected = asked.made(&asked.log(&[&facts]).await, PLAIN).await;
+    let case = Case::new(SEEDS[0]);
+    let facts = case.facts();
+    let expected = case.training_set(&case.log(&[&facts]).await, PLAIN).await;
     let mut rows: Vec<_> = facts.iter().map(|(keys, row)| (*keys, (*row).clone())).collect();
     let first = rows.iter_mut().find(|(_, row)| row.values[0] == Value::Null && !row.deleted).unwrap();
     first.1.values[0] = Value::Float64(0.5);
     let facts: Vec<Fact<'_>> = rows.iter().map(|(keys, row)| (*keys, row)).collect();
-    assert_ne!(asked.made(&asked.log(&[&facts]).await, PLAIN).await, expected);
+    assert_ne!(case.training_set(&case.log(&[&facts]).await, PLAIN).await, expected);
 }
 
-/// A generated history and what is asked of it.
-struct Asked {
+/// A generated history and the labels that are joined to it.
+struct Case {
     seed: u64,
     history: History,
     view: Arc<View>,
@@ -117,18 +121,18 @@ struct Asked {
     labels: Vec<Label>,
 }
 
-impl Asked {
+impl Case {
     fn new(seed: u64) -> Self {
         let mut history = generated::history(seed, 400);
         let features = &mut history.view.features;
         if features.len() > 20 {
             // Those that an order of additions could change, and some of each other kind: all of them would
             // take long.
-            let mut place = 0;
+            let mut count = 0;
             features.retain(|feature| {
-                place += 1;
+                count += 1;
                 let name = feature.name.as_str();
-                ["latest_", "sum_x", "mean_f"].iter().any(|start| name.starts_with(start)) || place % 17 == 0
+                ["latest_", "sum_x", "mean_f"].iter().any(|start| name.starts_with(start)) || count % 17 == 0
             });
         }
         let view = Arc::new(history.view.clone());
@@ -152,12 +156,12 @@ impl Asked {
         project
     }
 
-    async fn made(&self, project: &Project, how: How) -> Bytes {
+    async fn training_set(&self, project: &Project, how: How) -> Bytes {
         let path = project.path().join("spine.parquet");
         if !path.exists() {
             write_file(&path, &spine(&self.plan, &self.labels)).unwrap();
         }
-        let spine = Spine::read(&path, ASKED_AT, &self.plan).unwrap();
+        let spine = Spine::read(&path, LABEL_TIME, &self.plan).unwrap();
         let options = Options {
             explain: true,
             threads: Some(how.threads),
@@ -165,18 +169,18 @@ impl Asked {
             ..Options::default()
         };
         let offline = &project.materializer.offline;
-        let mut making = TrainingSetStream::new(offline, &self.plan, &spine, &options).await.unwrap();
-        let mut hash = ContentHash::new(making.schema());
-        let made = project.path().join("made.parquet");
-        let mut file = FileWriter::create(&made, making.schema()).unwrap();
-        while let Some(batch) = making.next().await.unwrap() {
+        let mut stream = TrainingSetStream::new(offline, &self.plan, &spine, &options).await.unwrap();
+        let mut hash = ContentHash::new(stream.schema());
+        let out = project.path().join("made.parquet");
+        let mut file = FileWriter::create(&out, stream.schema()).unwrap();
+        while let Some(batch) = stream.next().await.unwrap() {
             hash.add(&batch).unwrap();
             file.write(&batch).unwrap();
         }
         let parts = format!("spine_parts={},", how.parts);
-        assert!(making.explain().contains(&parts), "{how:?}:\n{}", making.explain());
+        assert!(stream.explain().contains(&parts), "{how:?}:\n{}", stream.explain());
         let said = file.finish().unwrap();
-        assert_eq!(said, file_sha256(&made).unwrap(), "the hash on the way is that of the file");
+        assert_eq!(said, file_sha256(&out).unwrap(), "the hash on the way is that of the file");
         let (columns, rows) = hash.finish();
         assert_eq!(rows, LABELS);
         Bytes { file: said, columns }

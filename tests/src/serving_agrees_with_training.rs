@@ -10,7 +10,7 @@ use online::Reader;
 use read::{FeatureReader, Moment};
 
 use crate::flights;
-use crate::label::{ASKED_AT, Label, question, spine};
+use crate::label::{LABEL_TIME, Label, spine, validated_request};
 use crate::project::Project;
 
 const CONNECTION: &str = "
@@ -26,7 +26,7 @@ features:
   - {from: route@1}
 ";
 
-/// Entities that are asked about at each moment.
+/// Entities that are read at each moment.
 const ENTITIES: usize = 150;
 
 #[tokio::test]
@@ -37,16 +37,16 @@ async fn serving_as_of_a_moment_is_training_with_a_label_at_that_moment() {
     let reader = FeatureReader::new(plan.clone()).unwrap();
     let moments = moments_after(applied_at(&project, &plan).await);
     let labels = labels(&plan, &moments);
-    let set = project.training_set(&plan, &spine(&plan, &labels), ASKED_AT, AsOf::Available).await;
+    let set = project.training_set(&plan, &spine(&plan, &labels), LABEL_TIME, AsOf::Available).await;
 
     let mut present = vec![0; plan.outputs.len()];
-    for (place, labels) in labels.chunks(ENTITIES).enumerate() {
-        let asked = question(&reader, labels);
-        let moment = Moment::At(moments[place]);
-        let served = reader.read(&project.materializer.online, &asked, moment).await.unwrap();
+    for (index, labels) in labels.chunks(ENTITIES).enumerate() {
+        let validated = validated_request(&reader, labels);
+        let moment = Moment::At(moments[index]);
+        let served = reader.read(&project.materializer.online, &validated, moment).await.unwrap();
         for (output, (column, present)) in plan.outputs.iter().zip(served.columns.iter().zip(&mut present)) {
             for (row, label) in labels.iter().enumerate() {
-                let trained = set.value(&output.name, place * ENTITIES + row, output.data_type);
+                let trained = set.value(&output.name, index * ENTITIES + row, output.data_type);
                 let served = served.cell(column, row).unwrap().value;
                 assert_eq!(served, trained, "{} for {label}", output.name);
                 *present += usize::from(!served.is_null());

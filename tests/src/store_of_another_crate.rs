@@ -29,7 +29,7 @@ impl Rows {
             match decide(view, &RowIdentity::of(view, current)?, new)? {
                 Decision::Write => {}
                 Decision::Unchanged => return Ok(Outcome::Unchanged),
-                Decision::Refold => return Ok(Outcome::Conflict { held: current.clone() }),
+                Decision::Refold => return Ok(Outcome::Conflict { current: current.clone() }),
             }
         }
         self.by_entity.insert(row.key.clone(), row.bytes.to_vec());

@@ -4,11 +4,11 @@
 //! breaks it. Each violation names a file, a line and what to change.
 
 mod code;
+mod crates;
 mod cycles;
 mod documents;
 mod modules;
 mod names;
-mod rooms;
 mod tree;
 mod words;
 

@@ -73,7 +73,7 @@ pub struct Unfit {
     /// The row of the batch, from 0.
     pub row: usize,
     /// The column's index among the declared ones.
-    pub place: usize,
+    pub column: usize,
     /// What is wrong, naming the column, its type and the value.
     pub what: String,
 }
@@ -114,8 +114,8 @@ impl Conform {
                     let nearest = nearest(&column, file.fields().iter().map(|field| field.name().as_str()));
                     mismatches.push(Mismatch::Missing { column, nearest });
                 }
-                Some((place, found)) if may_fit(found.data_type(), field.data_type) => {
-                    projection.push(place);
+                Some((index, found)) if may_fit(found.data_type(), field.data_type) => {
+                    projection.push(index);
                 }
                 Some((_, found)) => {
                     let found = found.data_type().clone();
@@ -150,16 +150,16 @@ impl Conform {
     pub fn by_row(&self, batch: &RecordBatch) -> Result<(RecordBatch, Vec<Unfit>), ConformError> {
         let mut columns = Vec::with_capacity(self.declared.len());
         let mut unfit = Vec::new();
-        for (place, field) in self.declared.iter().enumerate() {
+        for (column, field) in self.declared.iter().enumerate() {
             let found = found(batch, field)?;
             let (values, failures) = conform(found, field)?;
             columns.push(values);
             for (row, reason) in failures {
                 let what = unfit_value(found, row, field, &reason);
-                unfit.push(Unfit { row, place, what });
+                unfit.push(Unfit { row, column, what });
             }
         }
-        unfit.sort_by_key(|unfit| (unfit.row, unfit.place));
+        unfit.sort_by_key(|unfit| (unfit.row, unfit.column));
         Ok((self.batch(batch, columns)?, unfit))
     }
 

@@ -80,8 +80,8 @@ impl Expression {
         (try_out(ordinary)? == reason).then_some(reason)
     }
 
-    /// The same expression as a value of `declared`, where nothing can be lost; `what` names its
-    /// place in an error, as in ``the key `airport` ``.
+    /// The same expression as a value of `declared`, where nothing can be lost; `what` says where
+    /// it stands in an error, as in ``the key `airport` ``.
     pub fn widened(self, declared: DataType, what: &str) -> Result<Self, ExpressionError> {
         if widen::is_lossless(&arrow_type(self.data_type), declared) {
             return Ok(Self { data_type: declared, ..self });

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_default_stands_in_the_place_of_null_and_where_it_does_is_still_known() {
+    fn a_default_replaces_null_and_where_it_does_is_still_known() {
         let mut view = view("dest_mean_delay_1d / (200 / distance)");
         view.features[0].default = Some(Value::Float64(-1.0));
         let delays: ArrayRef = Arc::new(Float64Array::from(vec![Some(4.0), Some(4.0), None]));

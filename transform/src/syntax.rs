@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_string_is_a_syntax_error_with_its_place() {
+    fn an_open_string_is_a_syntax_error_with_its_position() {
         let error = canonical("a = 'x").unwrap_err().to_string();
         assert!(error.starts_with("syntax error at line 1, column 5: "), "{error}");
     }

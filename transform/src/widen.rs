@@ -40,7 +40,7 @@ pub(crate) fn natural(found: &ArrowType) -> Option<DataType> {
 }
 
 /// The type as which a column of a file would be declared: the narrowest that holds all of its values, of decimals
-/// an integer where they have no places, else float64. `None` if there is none.
+/// an integer where they have no digits after the point, else float64. `None` if there is none.
 pub fn declarable(found: &ArrowType) -> Option<DataType> {
     use ArrowType as A;
     match found {
@@ -152,7 +152,7 @@ pub fn moments(array: &dyn Array) -> TimestampMicrosecondArray {
     micros.with_timezone(UTC)
 }
 
-/// Widens the items and, where a length is asked for, refuses a list of another.
+/// Widens the items and, where a length is required, refuses a list of another.
 fn list(
     array: &ArrayRef,
     field: &arrow::datatypes::FieldRef,

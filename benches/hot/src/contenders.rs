@@ -33,9 +33,9 @@ pub trait Contender: Sync {
     fn gather(&self, keys: &[Key], columns: &mut Columns);
 }
 
-fn put(columns: &mut Columns, place: usize, row: &[f64; VALUES]) {
+fn put(columns: &mut Columns, index: usize, row: &[f64; VALUES]) {
     for (column, value) in columns.iter_mut().zip(row) {
-        if let Some(there) = column.get_mut(place) {
+        if let Some(there) = column.get_mut(index) {
             *there = *value;
         }
     }
@@ -109,9 +109,9 @@ impl Hashbrown {
 
 impl Contender for Hashbrown {
     fn gather(&self, keys: &[Key], columns: &mut Columns) {
-        for (place, key) in keys.iter().enumerate() {
+        for (index, key) in keys.iter().enumerate() {
             if let Some(row) = self.0.get(&u64::from_le_bytes(*key)) {
-                put(columns, place, row);
+                put(columns, index, row);
             }
         }
     }
@@ -129,9 +129,9 @@ impl Std {
 
 impl Contender for Std {
     fn gather(&self, keys: &[Key], columns: &mut Columns) {
-        for (place, key) in keys.iter().enumerate() {
+        for (index, key) in keys.iter().enumerate() {
             if let Some(row) = self.0.get(&u64::from_le_bytes(*key)) {
-                put(columns, place, row);
+                put(columns, index, row);
             }
         }
     }

@@ -25,9 +25,9 @@ def last_by(key):
 def same(given, expected, what):
     """Every value of a column, with a null for a null."""
     assert len(given) == len(expected) > 0, what
-    for place, (one, other) in enumerate(zip(given, expected)):
+    for index, (one, other) in enumerate(zip(given, expected)):
         both_null = pd.isna(one) and pd.isna(other)
-        assert both_null or one == other, f"{what}, row {place}: {one!r} is not {other!r}"
+        assert both_null or one == other, f"{what}, row {index}: {one!r} is not {other!r}"
 
 
 def read(features, rows, **options):

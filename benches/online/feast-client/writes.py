@@ -69,9 +69,9 @@ def check(rows):
     ).to_dict()
     last["reports"] = counts
     for name in [*FEATURES, "reports"]:
-        for place, (given, expected) in enumerate(zip(answer[name], last[name])):
+        for row, (given, expected) in enumerate(zip(answer[name], last[name])):
             both_null = given is None and (expected is None or expected is pd.NA or expected != expected)
-            assert both_null or given == expected, f"{name} of {last.index[place]}: {given!r} is not {expected!r}"
+            assert both_null or given == expected, f"{name} of {last.index[row]}: {given!r} is not {expected!r}"
 
 
 written = reports(300, "2026-01-01")

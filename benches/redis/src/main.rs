@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use feature::{EntityKey, Micros, VersionId};
 use online::{Outcome, RowWrite, Store, StoreUrl, Writer};
-use reads::Asked;
+use reads::ReadLoad;
 use redis::Connection;
 use rows::Packer;
 
@@ -19,7 +19,7 @@ const ROWS_A_WRITE: usize = 10_000;
 const READERS: u64 = 50;
 /// How long reads are counted.
 const READING: Duration = Duration::from_secs(5);
-/// Entities whose memory is asked for.
+/// Entities whose memory is measured.
 const WEIGHED: u64 = 2_000;
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -76,8 +76,8 @@ async fn load(store: &Store, entities: u64) -> Result<(), Failure> {
 /// Batches of so many entities, by as many readers as `redis-benchmark` has.
 async fn read(store: &Store, entities: u64, batch: u64) -> Result<(), Failure> {
     let packer = Packer::new("loaded@1", 10, true)?;
-    let asked = Asked { entities, readers: READERS, batch, lasting: READING };
-    let (reads, took) = reads::read(store, &packer, asked).await?;
+    let read_load = ReadLoad { entities, readers: READERS, batch, lasting: READING };
+    let (reads, took) = reads::read(store, &packer, read_load).await?;
     println!(
         "read, {batch} entities x 10 values, {READERS} readers: {reads:.0} reads/s, {:.0} rows/s, p50 {:.2?}, p99 {:.2?}",
         reads * batch as f64,

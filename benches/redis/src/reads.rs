@@ -10,9 +10,9 @@ use online::{Read, Reader};
 use crate::Failure;
 use crate::rows::Packer;
 
-/// What is asked for.
+/// How a store is read.
 #[derive(Clone, Copy)]
-pub struct Asked {
+pub struct ReadLoad {
     /// How many entities there are.
     pub entities: u64,
     /// Readers, of which each begins its next read once it has one.
@@ -27,18 +27,18 @@ pub struct Asked {
 pub async fn read(
     store: &impl Reader,
     packer: &Packer,
-    asked: Asked,
+    read_load: ReadLoad,
 ) -> Result<(f64, Vec<Duration>), Failure> {
     let began = Instant::now();
     let done = AtomicUsize::new(0);
-    let mut took = try_join_all((0..asked.readers).map(|reader| {
+    let mut took = try_join_all((0..read_load.readers).map(|reader| {
         let done = &done;
         async move {
             let mut took = Vec::new();
             let mut entity = reader * 7919;
-            while began.elapsed() < asked.lasting {
-                let keys: Vec<EntityKey> = (0..asked.batch)
-                    .map(|place| packer.key((entity + place * 104_729) % asked.entities))
+            while began.elapsed() < read_load.lasting {
+                let keys: Vec<EntityKey> = (0..read_load.batch)
+                    .map(|index| packer.key((entity + index * 104_729) % read_load.entities))
                     .collect::<Result<_, _>>()?;
                 let began = Instant::now();
                 let found = store.read(&[Read { view: packer.view(), keys: &keys }]).await?;

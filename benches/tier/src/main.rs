@@ -15,14 +15,14 @@ use std::time::{Duration, Instant};
 
 use feature::{EntityKey, Micros, Span};
 use online::{HotTier, Read, Reader, RowWrite, Store, StoreUrl, TableOptions, TierOptions, Writer};
-use reads::Asked;
+use reads::ReadLoad;
 use rows::Packer;
 
 /// Rows in one write.
 const ROWS_A_WRITE: usize = 10_000;
 /// How long reads are counted.
 const READING: Duration = Duration::from_secs(2);
-/// Room for all rows: what is measured is the tier and not what it lets go.
+/// Enough for all rows: what is measured is the tier and not what it evicts.
 const TIER_BYTES: usize = 1 << 30;
 /// Rows of each write beside the reads, and how often it is made.
 const ROWS_BESIDE: u64 = 100;
@@ -49,15 +49,15 @@ async fn main() -> Result<(), Failure> {
     let following = tokio::spawn(follow(Arc::clone(&tier)));
     warm(&*tier, &packer, entities).await?;
     for (readers, batch) in [(1, 1), (1, 50), (16, 1), (16, 50)] {
-        let asked = Asked { entities, readers, batch, lasting: READING };
-        read("the store", &store, &packer, asked).await?;
-        read("the tier", &*tier, &packer, asked).await?;
+        let read_load = ReadLoad { entities, readers, batch, lasting: READING };
+        read("the store", &store, &packer, read_load).await?;
+        read("the tier", &*tier, &packer, read_load).await?;
     }
     let beside = tokio::spawn(write_beside(open(&url).await?, entities));
     for batch in [1, 50] {
-        let asked = Asked { entities, readers: 1, batch, lasting: READING };
-        read("the store, beside a writer", &store, &packer, asked).await?;
-        read("the tier, beside a writer", &*tier, &packer, asked).await?;
+        let read_load = ReadLoad { entities, readers: 1, batch, lasting: READING };
+        read("the store, beside a writer", &store, &packer, read_load).await?;
+        read("the tier, beside a writer", &*tier, &packer, read_load).await?;
     }
     WRITES.store(false, Ordering::Relaxed);
     beside.await??;
@@ -131,9 +131,9 @@ async fn write_beside(store: Store, entities: u64) -> Result<(), Failure> {
 }
 
 /// Reads, and tells what they took.
-async fn read(what: &str, store: &impl Reader, packer: &Packer, asked: Asked) -> Result<(), Failure> {
-    let (reads, took) = reads::read(store, packer, asked).await?;
-    let Asked { readers, batch, .. } = asked;
+async fn read(what: &str, store: &impl Reader, packer: &Packer, read_load: ReadLoad) -> Result<(), Failure> {
+    let (reads, took) = reads::read(store, packer, read_load).await?;
+    let ReadLoad { readers, batch, .. } = read_load;
     println!("{what}, {batch} entities, {readers} readers: {reads:.0} reads/s, {}", figures(&took));
     Ok(())
 }

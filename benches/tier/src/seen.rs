@@ -21,19 +21,19 @@ pub(crate) async fn report(tier: &HotTier<Store>, writer: &Store) -> Result<(), 
     write(writer, &packer, 0..1, 1).await?;
     let keys = [key];
     wait(tier, &packer, &keys, &first).await?;
-    let (mut since_asked, mut since_acknowledged) = (Vec::new(), Vec::new());
+    let (mut since_begun, mut since_acknowledged) = (Vec::new(), Vec::new());
     for version in 2..2 + WRITES {
         let (_, row) = packer.row(0, version)?;
-        let asked = Instant::now();
+        let begun = Instant::now();
         write(writer, &packer, 0..1, version).await?;
         let acknowledged = Instant::now();
         wait(tier, &packer, &keys, &row).await?;
-        since_asked.push(asked.elapsed());
+        since_begun.push(begun.elapsed());
         since_acknowledged.push(acknowledged.elapsed());
     }
-    since_asked.sort_unstable();
+    since_begun.sort_unstable();
     since_acknowledged.sort_unstable();
-    println!("a write is seen after it was begun: {}", figures(&since_asked));
+    println!("a write is seen after it was begun: {}", figures(&since_begun));
     println!("a write is seen after it was acknowledged: {}", figures(&since_acknowledged));
     Ok(())
 }

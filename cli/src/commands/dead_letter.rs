@@ -26,32 +26,32 @@ pub async fn dead_letter(project: &Project, command: &DeadLetterCommand, run: &R
 
 fn list(found: &[RefusedRow], format: Format) -> Result<(), Failure> {
     if format == Format::Json {
-        let letters: Vec<_> = found
+        let listed: Vec<_> = found
             .iter()
-            .map(|RefusedRow { view, letter }| {
+            .map(|RefusedRow { view, dead_letter }| {
                 json!({
                     "view": view,
-                    "origin": letter.origin,
-                    "position": letter.position.to_string(),
-                    "reason": letter.reason,
-                    "detail": letter.detail,
-                    "row": letter.row,
+                    "origin": dead_letter.origin,
+                    "position": dead_letter.position.to_string(),
+                    "reason": dead_letter.reason,
+                    "detail": dead_letter.detail,
+                    "row": dead_letter.row,
                 })
             })
             .collect();
-        return output::json(&json!({"dead_letters": letters}));
+        return output::json(&json!({"dead_letters": listed}));
     }
-    let rows = found.iter().map(|RefusedRow { view, letter }| {
+    let rows = found.iter().map(|RefusedRow { view, dead_letter }| {
         vec![
             view.to_string(),
-            letter.origin.clone(),
-            letter.position.to_string(),
-            letter.reason.replace('_', " "),
-            start(&letter.detail),
-            start(&letter.row),
+            dead_letter.origin.clone(),
+            dead_letter.position.to_string(),
+            dead_letter.reason.replace('_', " "),
+            start(&dead_letter.detail),
+            start(&dead_letter.row),
         ]
     });
-    println!("{}", output::table(&headings::LETTERS, &[], rows));
+    println!("{}", output::table(&headings::DEAD_LETTERS, &[], rows));
     Ok(())
 }
 

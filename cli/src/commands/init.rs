@@ -3,7 +3,7 @@
 mod from_files;
 mod new_files;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use self::new_files::{GITIGNORE, write};
 use crate::arguments::InitArgs;
@@ -27,7 +27,8 @@ const NEXT: &str = "  twinstore plan
   twinstore get late_arrival dest=LAX tailnum=N338AA distance=2475 --at 2013-06-08T01:00:00Z";
 
 pub async fn init(project: &Path, args: &InitArgs) -> Result<(), Failure> {
-    let dir = project.join(&args.dir);
+    // Without the `.` of a default in its middle, as it is shown.
+    let dir: PathBuf = project.join(&args.dir).components().collect();
     if !args.from.is_empty() {
         return from_files::init(&dir, args).await;
     }

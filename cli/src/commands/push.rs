@@ -1,4 +1,4 @@
-//! `push`: rows into a topic on disk, and what became of them.
+//! `push`: rows into a topic on disk, and the outcome for them.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, stdin};
@@ -23,7 +23,7 @@ pub async fn push(project: &Project, args: &PushArgs, run: &Run) -> Result<(), F
     show(&project.push(&args.source, lines, run).await?, args.format.format)
 }
 
-/// Says what became of the rows; a failure where some were refused.
+/// Says the outcome for the rows; a failure where some were refused.
 fn show(pushed: &Pushed, format: Format) -> Result<(), Failure> {
     match format {
         Format::Json => {

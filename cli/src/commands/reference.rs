@@ -20,8 +20,8 @@ fn commands() -> String {
     let mut text = String::from(
         "# Commands\n\nThis page is generated from the code: `make reference` writes it again.\n\n\
          Data goes to stdout; logs and progress go to stderr. The exit code is 0 when the command did \
-         what it was asked, 1 when it was refused or failed, with a sentence that says what, where and \
-         what to do, and 2 when the command line was wrong.\n",
+         its work, 1 when it was refused or failed, with a sentence that says what, where and \
+         what to do, 2 when the command line was wrong, and 130 or 143 when SIGINT or SIGTERM ended it.\n",
     );
     let mut root = Arguments::command();
     root.build();

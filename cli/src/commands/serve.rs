@@ -1,4 +1,4 @@
-//! `serve`: online features over gRPC and HTTP, until it is asked to stop.
+//! `serve`: online features over gRPC and HTTP, until it is stopped.
 
 use twinstore::{Project, Run, Serve};
 

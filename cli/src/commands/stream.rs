@@ -1,4 +1,4 @@
-//! `stream`: the topics of views into both stores, until it is asked to stop.
+//! `stream`: the topics of views into both stores, until it is stopped.
 
 use serde_json::json;
 use twinstore::{FollowStreams, FollowedView, Project, Run, StreamReport};

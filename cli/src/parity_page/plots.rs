@@ -100,9 +100,9 @@ fn ranges(feature: &ComparedFeature, all_old: u64, all_new: u64) -> String {
 fn categories(feature: &ComparedFeature, all_old: u64, all_new: u64) -> String {
     /// Pixels of one category.
     const ROW: f64 = 26.0;
-    /// Pixels of its name, and letters that they hold.
+    /// Pixels of its name, and how many characters fit.
     const NAME: f64 = 130.0;
-    const LETTERS: usize = 17;
+    const NAME_CHARACTERS: usize = 17;
     let bars = &feature.figures.bars;
     let most =
         bars.iter().map(|bar| share(bar.old, all_old).max(share(bar.new, all_new))).fold(0.0, f64::max);
@@ -113,8 +113,8 @@ fn categories(feature: &ComparedFeature, all_old: u64, all_new: u64) -> String {
         let y = ROW * index as f64 + 4.0;
         let (old, new) = (share(bar.old, all_old), share(bar.new, all_new));
         let name = category(bar);
-        let shown: String = match name.chars().count() > LETTERS {
-            true => name.chars().take(LETTERS - 1).chain(['…']).collect(),
+        let shown: String = match name.chars().count() > NAME_CHARACTERS {
+            true => name.chars().take(NAME_CHARACTERS - 1).chain(['…']).collect(),
             false => name,
         };
         let _ = write!(

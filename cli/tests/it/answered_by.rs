@@ -102,8 +102,8 @@ fn an_answer_names_its_version_and_says_what_of_it_is_deprecated() {
 fn a_server_goes_on_with_what_it_knows_while_its_registry_is_away_and_says_so() {
     let project = two_versions();
     let server = Server::start(&project);
-    let asked = request("late_arrival");
-    assert_eq!(server.post("/v1/features", &asked).0, 200);
+    let body = request("late_arrival");
+    assert_eq!(server.post("/v1/features", &body).0, 200);
     says(&server.get("/health"), &["SERVING"]);
     let away = project.path(".twinstore/away");
     std::fs::create_dir(&away).unwrap();
@@ -130,12 +130,12 @@ fn a_server_goes_on_with_what_it_knows_while_its_registry_is_away_and_says_so() 
     let health = wait("DEGRADED");
     says(&health, &["200 OK", "\"registry\":{", "is not there any more", "\"since\":"]);
     says(&server.get("/metrics"), &["twinstore_serve_registry_up 0"]);
-    assert_eq!(server.post("/v1/features", &asked).0, 200);
+    assert_eq!(server.post("/v1/features", &body).0, 200);
     move_files(&away, &stores);
     wait("\"SERVING\"");
     says(&server.get("/metrics"), &["twinstore_serve_registry_up 1"]);
     // And it follows again.
     cut_over(&project, "2", 100);
-    server.waits_for(&asked, |_, answer| answer["service"] == "late_arrival@2");
+    server.waits_for(&body, |_, answer| answer["service"] == "late_arrival@2");
     assert_eq!(server.terminate().0, Some(0));
 }

@@ -123,12 +123,12 @@ fn a_full_disk_leaves_no_partial_training_set_and_an_older_one_as_it_was() {
 }
 
 #[test]
-fn a_disk_without_room_for_the_registry_is_what_the_message_is_about() {
+fn a_disk_without_space_for_the_registry_is_what_the_message_is_about() {
     let project = Project::sample();
     for command in ["apply", "apply"] {
         let full = with_full_disk(&project, command, 8);
         assert_eq!(full.code, Some(1), "{}", full.stderr);
-        says(&full.stderr, &[".twinstore/registry.db failed to", "see that its disk has room"]);
+        says(&full.stderr, &[".twinstore/registry.db failed to", "see that its disk has space"]);
     }
     project.ok("apply");
 }
@@ -156,10 +156,10 @@ fn with_full_disk(project: &Project, words: &str, blocks: u32) -> Done {
 }
 
 #[test]
-fn a_store_whose_disk_is_full_is_named_in_a_sentence_and_loads_all_once_there_is_room() {
+fn a_store_whose_disk_is_full_is_named_in_a_sentence_and_loads_all_once_there_is_space() {
     let whole = Project::loaded();
-    let rooms = [("offline", 16), ("offline", 64), ("offline", 128), ("online", 16), ("online", 64)];
-    for (store, kilobytes) in rooms {
+    let sizes = [("offline", 16), ("offline", 64), ("offline", 128), ("online", 16), ("online", 64)];
+    for (store, kilobytes) in sizes {
         let project = Project::applied();
         let disk = format!(".twinstore/{store}");
         std::fs::create_dir_all(project.path(&disk)).unwrap();
@@ -178,9 +178,9 @@ fn a_store_whose_disk_is_full_is_named_in_a_sentence_and_loads_all_once_there_is
         assert_eq!(done.code, Some(0), "`unshare --map-root-user --mount` has to work\n{}", done.stderr);
         let reported = project.read("reported");
         assert_eq!(project.read("ended"), "1\n", "{store} of {kilobytes}k: {reported}");
-        // Two views are loaded side by side: either may be the first to find no room.
+        // Two views are loaded side by side: either may be the first to find no space.
         let named = if store == "offline" { "the disk of the table `" } else { "the online store at" };
-        says(&reported, &["error: ", named, "has no room left", "free some space and run this again"]);
+        says(&reported, &["error: ", named, "has no space left", "free some space and run this again"]);
         assert!(!reported.contains("panicked") && !reported.contains("WARN"), "{reported}");
         assert_eq!(project.read("read"), whole.ok(GET), "{store} of {kilobytes}k");
         assert_eq!(project.read("training.csv"), whole.training_set(), "{store} of {kilobytes}k");

@@ -63,7 +63,7 @@ fn a_spine_that_does_not_fit_is_refused_by_column_and_row() {
 }
 
 #[test]
-fn a_spine_of_parquet_is_held_to_the_same() {
+fn the_same_holds_for_a_spine_of_parquet() {
     let project = Project::loaded();
     let time: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![AFTER_THE_WEEK * 1_000_000; 2]));
     let dest: ArrayRef = Arc::new(StringArray::from(vec!["LAX"; 2]));

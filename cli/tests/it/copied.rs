@@ -53,7 +53,7 @@ fn a_copy_in_redis_and_another_project_of_the_same_name_are_refused_and_a_moved_
     ok(&copy, "online rebuild", &named);
     assert_eq!(read(&copy, &named), before);
     assert_eq!(read(&first, &in_redis), before);
-    // Moved, it is the same project in another place.
+    // Moved, it is the same project in another folder.
     let moved = around.path().join("moved");
     fs::rename(&first, &moved).unwrap();
     assert_eq!(read(&moved, &in_redis), before);

@@ -68,12 +68,12 @@ fn verify_finds_nothing_in_a_project_that_is_whole_and_everything_in_one_that_is
 fn a_file_of_rows_that_is_cut_lost_or_flipped_is_named_by_all_that_read_it() {
     let project = Project::loaded();
     let file = first_file(&project.path(LOG));
-    let held = fs::read(&file).unwrap();
+    let original = fs::read(&file).unwrap();
     let damages: [(&str, Option<Vec<u8>>); 4] = [
         ("lost", None),
         ("empty", Some(Vec::new())),
-        ("cut", Some(held[..held.len() / 2].to_vec())),
-        ("flipped", Some(held.iter().enumerate().map(|(at, byte)| byte ^ u8::from(at == 40)).collect())),
+        ("cut", Some(original[..original.len() / 2].to_vec())),
+        ("flipped", Some(original.iter().enumerate().map(|(at, byte)| byte ^ u8::from(at == 40)).collect())),
     ];
     for (how, bytes) in damages {
         match bytes {
@@ -87,7 +87,7 @@ fn a_file_of_rows_that_is_cut_lost_or_flipped_is_named_by_all_that_read_it() {
             assert_eq!(done.code, Some(1), "{how}, {command}: {}", done.stderr);
             assert!(done.stderr.contains(&name(&file)), "{how}, {command}: {}", done.stderr);
         }
-        fs::write(&file, &held).unwrap();
+        fs::write(&file, &original).unwrap();
     }
     project.ok("verify --deep");
     project.ok(&format!("{TRAINING} c.parquet"));
@@ -110,4 +110,18 @@ fn a_pushed_row_that_is_damaged_on_disk_is_found_by_verify() {
     says(&project.refused("verify --deep"), &[segment, "does not match its checksum"]);
     fs::remove_file(topic.join(segment)).unwrap();
     says(&project.refused("verify --deep"), &["its segments are missing", "offsets up to 50"]);
+}
+
+#[test]
+fn a_count_of_rows_that_was_edited_in_a_manifest_is_a_difference() {
+    let project = Project::loaded();
+    project.ok(&format!("{TRAINING} a.parquet"));
+    let manifest = project.read("a.parquet.manifest.json");
+    let (before, after) = manifest.split_once("\"rows\": ").unwrap();
+    let (rows, after) = after.split_once(',').unwrap();
+    project.write("a.parquet.manifest.json", format!("{before}\"rows\": 1{rows},{after}"));
+    let verified = project.run("training-set verify a.parquet");
+    assert_eq!(verified.code, Some(1));
+    let said = format!("has {rows} rows, and its manifest says 1{rows}");
+    says(&format!("{}{}", verified.stdout, verified.stderr), &[&said]);
 }

@@ -79,7 +79,7 @@ fn is_row(bytes: &[u8]) -> bool {
 }
 
 /// Flips a bit in every row of the store, where it lies. Gives how many.
-fn flip_rows(project: &Project) -> usize {
+pub(crate) fn flip_rows(project: &Project) -> usize {
     let mut bytes = fs::read(project.path(DATA)).unwrap();
     let begins: Vec<usize> = (0..bytes.len()).filter(|at| is_row(&bytes[*at..])).collect();
     for at in &begins {

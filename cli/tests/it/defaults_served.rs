@@ -1,4 +1,4 @@
-//! The default of a feature stands in the place of null in every answer of a live server, and the status stays.
+//! The default of a feature replaces null in every answer of a live server, and the status stays.
 
 use serde_json::{Value, json};
 
@@ -52,9 +52,9 @@ fn defaults_come_out_of_http_grpc_and_feasts_routes_of_a_live_server() {
     let (_, http) = server.post("/v1/features", &json!({"service": "svc", "entities": {"user": [1, 2]}}));
     let grpc = project.json(&format!("get svc user=1 --grpc {}", server.grpc));
     let local = project.json("get svc user=1");
-    let asked = json!({"feature_service": "svc", "entities": {"user": [1, 2]}});
-    let (_, feast) = server.post("/get-online-features", &asked);
-    for (place, (name, default)) in defaults.iter().enumerate() {
+    let body = json!({"feature_service": "svc", "entities": {"user": [1, 2]}});
+    let (_, feast) = server.post("/get-online-features", &body);
+    for (index, (name, default)) in defaults.iter().enumerate() {
         let column = &http["columns"][name];
         assert_eq!(
             (&column["values"], &column["statuses"]),
@@ -67,7 +67,7 @@ fn defaults_come_out_of_http_grpc_and_feasts_routes_of_a_live_server() {
         }
         // A timestamp is whole seconds for Feast's clients.
         let default = if *name == "seen" { json!(1_370_044_800) } else { default.clone() };
-        let vector: &Value = &feast["results"][place + 1];
+        let vector: &Value = &feast["results"][index + 1];
         assert_eq!(vector["values"], json!([default, null]), "{name}: {feast}");
     }
     assert_eq!(server.terminate().0, Some(0));

@@ -279,15 +279,15 @@ fn a_source_whose_commits_are_lost_empty_or_cut_is_refused_by_the_name_of_the_fi
     let log = source.table.join("_delta_log");
     for version in 0..3 {
         let name = format!("{version:020}.json");
-        let held = fs::read(log.join(&name)).unwrap();
-        for bytes in [None, Some(0), Some(held.len() / 2)] {
+        let original = fs::read(log.join(&name)).unwrap();
+        for bytes in [None, Some(0), Some(original.len() / 2)] {
             match bytes {
-                Some(bytes) => fs::write(log.join(&name), &held[..bytes]).unwrap(),
+                Some(bytes) => fs::write(log.join(&name), &original[..bytes]).unwrap(),
                 None if version == 2 => continue,
                 None => fs::remove_file(log.join(&name)).unwrap(),
             }
             says(&source.project.refused("materialize airport_arrivals@1"), &[&name, "is damaged"]);
-            fs::write(log.join(&name), &held).unwrap();
+            fs::write(log.join(&name), &original).unwrap();
         }
     }
     assert_eq!(source.loads("materialize airport_arrivals@1"), 2);

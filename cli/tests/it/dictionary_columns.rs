@@ -77,8 +77,8 @@ fn categories_of_all_row_groups_may_be_more_than_their_codes_can_number() {
         project.ok(&format!("training-set --service svc --spine spine.parquet --time ts --out {out}"));
         project.ok(&format!("training-set verify {out}"));
     }
-    let made = stored::parquet_rows(&project.path("out.parquet"));
-    let words: Vec<&str> = made.iter().map(|row| row["word"].as_str()).collect();
+    let written = stored::parquet_rows(&project.path("out.parquet"));
+    let words: Vec<&str> = written.iter().map(|row| row["word"].as_str()).collect();
     let written: Vec<String> = (0..300).map(|row| format!("b{}v{}", row / 100, row % 100)).collect();
     assert_eq!(words, written);
 }
@@ -117,12 +117,12 @@ fn categories_of_any_type_are_read_as_their_values() {
             project.ok(&format!("training-set --service svc --spine spine.parquet --time ts --out {out}"));
             project.ok(&format!("training-set verify {out}"));
         }
-        let made = stored::parquet_rows(&project.path("out.parquet"));
-        let found: Vec<&str> = made.iter().map(|row| row["x"].as_str()).collect();
+        let written = stored::parquet_rows(&project.path("out.parquet"));
+        let found: Vec<&str> = written.iter().map(|row| row["x"].as_str()).collect();
         assert_eq!(found, values, "{how}");
         let marks: Vec<String> =
             (0..2).map(|row| arrow::util::display::array_value_to_string(&column, row).unwrap()).collect();
-        assert_eq!(made.iter().map(|row| row["mark"].clone()).collect::<Vec<_>>(), marks, "{how}");
+        assert_eq!(written.iter().map(|row| row["mark"].clone()).collect::<Vec<_>>(), marks, "{how}");
         // The same column beside those that a view reads.
         let project = project_of("int64");
         let both = rows(&[1, 2], JANUARY, "unused", column);

@@ -105,6 +105,22 @@ fn every_encoding_of_a_time_is_read_as_the_moment_that_it_is() {
 }
 
 #[test]
+fn fields_are_separated_by_what_separates_those_of_the_header() {
+    for (name, separator) in [("visits.csv", ";"), ("visits.tsv", "\t"), ("visits.csv", "|")] {
+        let project = Project::empty();
+        let rows = "user_id;ts;note\n1;2024-01-01T00:00:00Z;a, b\n2;2024-01-02T00:00:00Z;\"c;d\"\n";
+        project.write(name, rows.replace(';', separator));
+        let reported = project.ok(&format!("init made --from {name}"));
+        let features = run_next(&project, &reported);
+        assert_eq!(values(&features, ["note"]), ["\"a, b\""], "{separator}");
+        let spine = "user_id;ts\n2;2024-01-03T00:00:00Z\n".replace(';', separator);
+        project.write("made/spine.csv", spine);
+        project.ok("--project made training-set --service features --spine made/spine.csv --time ts --out made/out.csv");
+        says(&project.read("made/out.csv"), &["user_id,ts,note,", &format!("c{separator}d")]);
+    }
+}
+
+#[test]
 fn columns_of_parquet_are_of_the_types_that_their_values_are() {
     let project = Project::empty();
     let cat: DictionaryArray<Int32Type> = ["a", "b", "a", "b"].into_iter().collect();
@@ -167,7 +183,7 @@ fn what_cannot_be_made_out_is_a_sentence_and_nothing_is_written() {
     let project = Project::empty();
     for (name, text, parts) in [
         ("a.csv", "x,y\n1.5,2.5\n", &["no column of", "--key"][..]),
-        ("b.csv", "a;b;c\n1;2;3\n", &["separated by ';'", "commas"]),
+        ("b.csv", "a;b;c\n1;2;3\n", &["no column of", "--key"]),
         ("c.csv", "1,2024-01-01,5\n2,2024-01-01,6\n", &["no header"]),
         ("d.csv", "user_id,x,x\n1,2,3\n", &["two columns `x`"]),
         ("e.csv", "user_id,x\n", &["no row"]),

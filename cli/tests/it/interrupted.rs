@@ -1,4 +1,4 @@
-//! Commands that are asked to end, or killed, in their middle: they end soon and say so, and of a training set
+//! Commands that are terminated or killed, in their middle: they end soon and say so, and of a training set
 //! there is the old one, the new one, or none that claims to be either.
 
 use std::fs;
@@ -12,7 +12,7 @@ use crate::project::{Done, Project, TRAINING, says};
 
 /// Longer than anything here takes.
 const BOUND: Duration = Duration::from_secs(60);
-const SIGNALS: [(&str, i32, &str); 2] = [("INT", 130, "interrupted"), ("TERM", 143, "asked to end")];
+const SIGNALS: [(&str, i32, &str); 2] = [("INT", 130, "interrupted"), ("TERM", 143, "terminated")];
 /// The points of a training set, in their order.
 const POINTS: [&str; 4] = ["training-begun", "training-written", "manifest-removed", "data-named"];
 
@@ -78,7 +78,7 @@ fn a_training_set_that_is_interrupted_in_its_join_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_training_set_that_is_asked_to_end_at_any_point_leaves_the_old_one_or_the_new_one_and_nothing_else() {
+fn a_training_set_that_is_terminated_at_any_point_leaves_the_old_one_or_the_new_one_and_nothing_else() {
     let project = Project::loaded();
     let mut ended = 0;
     for (number, point) in POINTS.into_iter().enumerate() {
@@ -156,7 +156,7 @@ fn without_its_guards_a_training_set_that_is_killed_leaves_a_manifest_of_another
 }
 
 #[test]
-fn loads_compactions_and_rebuilds_end_soon_when_they_are_asked_to_and_say_what_stays() {
+fn loads_compactions_and_rebuilds_end_soon_when_they_are_terminated_and_say_what_stays() {
     let project = Project::sample();
     project.edit("features/flights.yaml", "data/landings.parquet", "data/landings");
     project.without_ttl();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use serde_json::{Value, json};
 
+use crate::damaged_online::flip_rows;
 use crate::landings::write_parquet;
 use crate::project::Project;
 use crate::pushed::{now, with};
@@ -57,7 +58,7 @@ fn add(project: &Project, file: i64) {
     write_parquet(&project.path(&format!("data/clicks/{file}.parquet")), &batch);
 }
 
-/// Pushes rows of the same few visitors until it is asked to stop. Gives how many.
+/// Pushes rows of the same few visitors until it is stopped. Gives how many.
 fn push(server: &Arc<Server>, stop: &Arc<AtomicBool>) -> JoinHandle<i64> {
     let (server, stop) = (server.clone(), stop.clone());
     thread::spawn(move || {
@@ -168,4 +169,30 @@ fn rebuilds_beside_pushes(settings: &str) {
     let counts: Vec<i64> =
         (0..8).map(|visitor| read(visitor)["features"]["clicks"]["value"].as_i64().unwrap()).collect();
     assert_eq!(counts.iter().sum::<i64>(), pushed + 8, "{counts:?}");
+}
+
+/// As above, but that the rows are damaged before each rebuild, while they are written.
+#[test]
+fn a_rebuild_of_damaged_rows_beside_pushes_brings_every_row_back() {
+    let project = with(DEFINITIONS);
+    project.write("twinstore.toml", "serve.hot_bytes = 0\n");
+    add(&project, 0);
+    project.ok("backfill visits@1");
+    let server = Arc::new(Server::start(&project));
+    let stop = Arc::new(AtomicBool::new(false));
+    let pushing = push(&server, &stop);
+    let mut seen = vec![1; 8];
+    for _ in 0..3 {
+        assert!(flip_rows(&project) >= VISITORS as usize);
+        project.ok("online rebuild visits@1");
+        let answer = server.waits_for(&everyone(), |status, _| status == 200);
+        let counts = counts_of(&answer);
+        assert!(counts.iter().zip(&seen).all(|(now, before)| now >= before), "{counts:?} after {seen:?}");
+        seen = counts;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let pushed = pushing.join().unwrap();
+    server.waits_for(&everyone(), |_, answer| counts_of(answer).iter().sum::<i64>() == pushed + 8);
+    assert_eq!(Arc::into_inner(server).unwrap().terminate().0, Some(0));
+    project.ok("online verify");
 }

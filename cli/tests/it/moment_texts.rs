@@ -213,7 +213,7 @@ pub const TEXTS: [Encoding; 18] = [
 
 /// Texts by id, from 1: two of each encoding at least.
 pub fn texts(draw: &mut Numbers, count: usize) -> Vec<Written> {
-    (0..count).map(|place| (TEXTS[place % TEXTS.len()].write)(draw)).collect()
+    (0..count).map(|index| (TEXTS[index % TEXTS.len()].write)(draw)).collect()
 }
 
 /// A moment of so many nanoseconds since 1970; none where it lies outside the years of a row.

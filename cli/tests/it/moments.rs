@@ -59,10 +59,10 @@ const AT: i64 = 1_704_067_200;
 
 fn definitions(ways: &[(&str, &str)]) -> String {
     let mut text = "kind: entity\nname: one\nkeys: {id: int64}\n".to_owned();
-    for (way, place) in ways {
+    for (way, origin) in ways {
         text += &format!(
             "---\nkind: source\nname: {way}\nschema: {{id: int64, at: timestamp, moment: timestamp}}\n\
-             event_time: at\n{place}\n---\nkind: feature_view\nname: {way}\nversion: 1\nentity: one\n\
+             event_time: at\n{origin}\n---\nkind: feature_view\nname: {way}\nversion: 1\nentity: one\n\
              source: {way}\nfeatures: {{moment: {{latest: moment}}}}\n"
         );
     }
@@ -83,9 +83,9 @@ fn zigzag(value: i64) -> Vec<u8> {
     varint(((value << 1) ^ (value >> 63)) as u64)
 }
 
-/// A record of Avro: its id, and a moment of the type at this place of the union.
-fn avro(id: i64, place: usize, moment: &[u8]) -> Vec<u8> {
-    [&zigzag(id), &zigzag(AT * SECOND), &zigzag(place as i64), moment].concat()
+/// A record of Avro: its id, and a moment of the type at this branch of the union.
+fn avro(id: i64, branch: usize, moment: &[u8]) -> Vec<u8> {
+    [&zigzag(id), &zigzag(AT * SECOND), &zigzag(branch as i64), moment].concat()
 }
 
 fn timestamp(seconds: i64, nanos: i32) -> Vec<u8> {
@@ -150,10 +150,10 @@ fn logged(project: &Project, way: &str) -> BTreeMap<i64, i64> {
 }
 
 /// Checks that exactly the rows that mean a moment are in the log with it, and each other one among the dead letters.
-fn check(project: &Project, way: &str, means: &[Option<i64>], place: impl Fn(usize) -> String) {
+fn check(project: &Project, way: &str, means: &[Option<i64>], given: impl Fn(usize) -> String) {
     let found = logged(project, way);
     for (index, means) in means.iter().enumerate() {
-        assert_eq!(found.get(&(index as i64 + 1)), means.as_ref(), "{way} {}", place(index));
+        assert_eq!(found.get(&(index as i64 + 1)), means.as_ref(), "{way} {}", given(index));
     }
     let dead_letters = project.json(&format!("dead-letter list {way}@1 --limit 10000"));
     let dead_letters = dead_letters["dead_letters"].as_array().unwrap();
@@ -221,7 +221,7 @@ fn every_encoding_by_every_way_in_is_its_moment_or_refuses_its_row_alone() {
     let mut records = Vec::new();
     let mut of_avro = Vec::new();
     for id in 1..=ROWS as i64 {
-        let (place, (kind, unit)) = AVRO.iter().enumerate().nth(draw.below(8) as usize).unwrap();
+        let (branch, (kind, unit)) = AVRO.iter().enumerate().nth(draw.below(8) as usize).unwrap();
         let (bytes, means) = if *unit == 0 {
             let (text, means) = &texts[id as usize - 1];
             ([zigzag(text.len() as i64), text.as_bytes().to_vec()].concat(), *means)
@@ -229,7 +229,7 @@ fn every_encoding_by_every_way_in_is_its_moment_or_refuses_its_row_alone() {
             let tick = ticks(&mut draw, *unit);
             (zigzag(tick), floor(i128::from(tick) * unit))
         };
-        records.push(avro(id, place, &bytes));
+        records.push(avro(id, branch, &bytes));
         of_avro.push((format!("{kind} of {bytes:?}"), means));
     }
     append(&project, "avro_topic", records);

@@ -21,10 +21,10 @@ const WAYS: [(&str, &str); 4] = [
 
 fn definitions() -> String {
     let mut text = "kind: entity\nname: one\nkeys: {id: int64}\n".to_owned();
-    for (way, place) in WAYS {
+    for (way, origin) in WAYS {
         text += &format!(
             "---\nkind: source\nname: {way}\nschema: {{id: int64, at: timestamp, x_int32: int32, x_int64: int64, \
-             x_float32: float32, x_float64: float64}}\nevent_time: at\n{place}\n---\nkind: feature_view\nname: {way}\n\
+             x_float32: float32, x_float64: float64}}\nevent_time: at\n{origin}\n---\nkind: feature_view\nname: {way}\n\
              version: 1\nentity: one\nsource: {way}\nfeatures: {{x_int32: {{latest: x_int32}}, x_int64: {{latest: \
              x_int64}}, x_float32: {{latest: x_float32}}, x_float64: {{latest: x_float64}}}}\n"
         );
@@ -135,13 +135,13 @@ fn every_number_of_the_table_is_its_value_by_every_text_or_refuses_its_row_alone
             says(dead_letter["detail"].as_str().unwrap(), &[&format!("`x_{}`", cell.column), cell.column]);
         }
     }
-    asked(&server, &cells);
+    given_in_requests(&server, &cells);
     assert_eq!(server.terminate().0, Some(0));
     written_in_definitions_and_spines(&project, &cells);
 }
 
 /// Request columns of a read over HTTP.
-fn asked(server: &Server, cells: &[Cell]) {
+fn given_in_requests(server: &Server, cells: &[Cell]) {
     for cell in cells {
         let columns: Vec<String> = COLUMNS
             .iter()

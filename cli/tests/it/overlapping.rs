@@ -35,9 +35,9 @@ fn loaded() -> Project {
 fn add(project: &Project, number: i64) {
     let landings: Vec<Landing> = (0..)
         .zip(DESTS)
-        .map(|(place, dest)| Landing {
+        .map(|(index, dest)| Landing {
             dest,
-            ..landing(number * 100 + place, number * 86_400, number as f32)
+            ..landing(number * 100 + index, number * 86_400, number as f32)
         })
         .collect();
     write_parquet(&project.path(&format!("data/landings/{number:03}.parquet")), &batch(&landings));
@@ -77,7 +77,7 @@ fn end(child: Child) -> Done {
     Done::of(child.wait_with_output().unwrap())
 }
 
-/// Whether a command loaded, or was asked to run again.
+/// Whether a command loaded, or has to be run again.
 fn ended_well(done: &Done) -> bool {
     done.code == Some(0) || (done.code == Some(1) && done.stderr.contains("again"))
 }
@@ -261,9 +261,9 @@ fn refused_rows_of_loads_beside_each_other_are_kept_once_under_their_own_file() 
     // Landings without a time are refused.
     for (number, bad) in [(1, 7), (2, 5)] {
         let landings: Vec<Landing> = (0..10)
-            .map(|place| Landing {
-                second: (place >= bad).then_some(number * 86_400 + place),
-                ..landing(number * 100 + place, 0, 1.0)
+            .map(|index| Landing {
+                second: (index >= bad).then_some(number * 86_400 + index),
+                ..landing(number * 100 + index, 0, 1.0)
             })
             .collect();
         write_parquet(&project.path(&format!("data/landings/{number:03}.parquet")), &batch(&landings));

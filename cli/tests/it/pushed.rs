@@ -127,8 +127,8 @@ fn a_row_that_is_pushed_can_be_read_once_it_is_answered_and_is_in_the_log() {
         (400, &json!(0), &json!("visits@1"))
     );
     says(answer["error"]["message"].as_str().unwrap(), &["row 1: visits@1: expectation_failed: ", "`ms"]);
-    let letters = project.json("dead-letter list");
-    assert_eq!(letters["dead_letters"].as_array().unwrap().len(), 0, "{letters}");
+    let listed = project.json("dead-letter list");
+    assert_eq!(listed["dead_letters"].as_array().unwrap().len(), 0, "{listed}");
     assert_eq!(server.terminate().0, Some(0));
 }
 
@@ -501,10 +501,10 @@ features: [{from: arrivals@1, on: {airport: visitor}}]
 }
 
 #[test]
-fn rows_for_which_their_entity_had_no_room_are_replayed_once_it_has() {
+fn rows_beyond_the_bound_of_their_entity_are_replayed_once_they_fit() {
     let project = clicks();
     let server = Server::start(&project);
-    // Ahead of now, so they wait in the row, which has room for 256 of them.
+    // Ahead of now, so they wait in the row, which has slots for 256 of them.
     let ahead = feature::Micros::new(micros_now() + 3_000_000).unwrap().to_string();
     let rows: Vec<Value> = (0..300).map(|id| json!({"visitor": 1, "at": ahead, "id": id})).collect();
     let (status, answer) =
@@ -514,7 +514,7 @@ fn rows_for_which_their_entity_had_no_room_are_replayed_once_it_has() {
     assert_eq!(listed(), 44);
     let began = Instant::now();
     loop {
-        // While they are ahead of now there is no room for them still.
+        // While they are ahead of now they still do not fit.
         let done = project.run("dead-letter replay --format json");
         if done.code == Some(0) {
             let report: Value = serde_json::from_str(&done.stdout).unwrap();

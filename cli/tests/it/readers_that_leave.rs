@@ -13,7 +13,7 @@ fn unread(project: &Project, words: &str) -> Done {
 }
 
 #[test]
-fn a_command_whose_reader_has_left_does_all_that_it_was_asked_and_ends_quietly() {
+fn a_command_whose_reader_has_left_does_all_of_its_work_and_ends_quietly() {
     let project = Project::applied();
     for words in ["plan", "registry list", "backfill --all", GET, "dead-letter list", "reference commands"] {
         let done = unread(&project, words);

@@ -25,7 +25,7 @@ const READERS: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server whose project lies in Redis, and readers that ask it all the time.
-struct Stage {
+struct RedisServed {
     runtime: Runtime,
     project: Project,
     redis: Redis,
@@ -47,7 +47,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// How many of each since this was asked last: answered, unavailable, not found, wrong.
+    /// How many of each since the last call of this: answered, unavailable, not found, wrong.
     fn take(&self) -> [u64; 4] {
         [&self.answered, &self.unavailable, &self.not_found, &self.wrong]
             .map(|count| count.swap(0, Ordering::Relaxed))
@@ -108,8 +108,8 @@ async fn read_on(mut client: FeatureStoreClient<Channel>, seen: Arc<Seen>, stop:
     }
 }
 
-impl Stage {
-    fn new(longest_outage: &str) -> Stage {
+impl RedisServed {
+    fn new(longest_outage: &str) -> RedisServed {
         let redis = Redis::start(&[]);
         let project = Project::sample();
         let file = format!(
@@ -127,11 +127,11 @@ impl Stage {
         let readers = (0..READERS)
             .map(|_| runtime.spawn(read_on(client.clone(), seen.clone(), stop.clone())))
             .collect();
-        let stage = Stage { runtime, project, redis, server, client, seen, stop, readers };
-        stage.until("the row is held", || stage.counts("twinstore_tier_followed 1"));
-        stage.answers_more();
-        stage.seen.take();
-        stage
+        let served = RedisServed { runtime, project, redis, server, client, seen, stop, readers };
+        served.until("the row is held", || served.counts("twinstore_tier_followed 1"));
+        served.answers_more();
+        served.seen.take();
+        served
     }
 
     fn ask(&self, dest: &str) -> Result<GetFeaturesResponse, Code> {
@@ -196,52 +196,52 @@ impl Stage {
 
 #[test]
 fn when_redis_is_killed_what_is_held_is_answered_as_long_as_it_may_be_and_nothing_is_not_found() {
-    let mut stage = Stage::new("3s");
-    stage.redis.kill();
-    stage.until("the loss is noticed", || stage.counts("twinstore_serve_store_up 0"));
-    assert_eq!(stage.ask("LAX").map(|answer| has_true_ages(&answer)), Ok(true));
-    assert!(stage.server.get("/health").contains("200 OK"), "it stands in");
+    let mut served = RedisServed::new("3s");
+    served.redis.kill();
+    served.until("the loss is noticed", || served.counts("twinstore_serve_store_up 0"));
+    assert_eq!(served.ask("LAX").map(|answer| has_true_ages(&answer)), Ok(true));
+    assert!(served.server.get("/health").contains("200 OK"), "it stands in");
     for other in ["BOS", "XXX"] {
-        assert_eq!(stage.ask(other), Err(Code::Unavailable), "{other}");
+        assert_eq!(served.ask(other), Err(Code::Unavailable), "{other}");
     }
-    stage.until("it lasted too long", || stage.ask("LAX") == Err(Code::Unavailable));
-    stage.until("health says so", || stage.server.get("/health").contains("503"));
-    stage.until("the readers are refused", || stage.seen.unavailable.load(Ordering::Relaxed) > 0);
-    let [answered, unavailable, ..] = stage.is_never_not_found_or_wrong("killed");
+    served.until("it lasted too long", || served.ask("LAX") == Err(Code::Unavailable));
+    served.until("health says so", || served.server.get("/health").contains("503"));
+    served.until("the readers are refused", || served.seen.unavailable.load(Ordering::Relaxed) > 0);
+    let [answered, unavailable, ..] = served.is_never_not_found_or_wrong("killed");
     assert!(answered > 100 && unavailable > 0, "{answered} {unavailable}");
     // Empty, it says of itself that it has no rows, until they are there again.
-    stage.redis.restart();
-    stage.is_back_after_a_rebuild();
-    stage.end();
+    served.redis.restart();
+    served.is_back_after_a_rebuild();
+    served.end();
 }
 
 #[test]
 fn when_redis_is_slow_what_is_held_is_answered_and_nobody_waits_for_long() {
-    let stage = Stage::new("5m");
-    stage.is_never_not_found_or_wrong("before");
-    stage.redis.signal("STOP");
-    stage.until("the loss is noticed", || stage.counts("twinstore_tier_followed 0"));
-    stage.until("it lasts", || stage.seen.answered.load(Ordering::Relaxed) > 2_000);
-    assert_eq!(stage.ask("BOS"), Err(Code::Unavailable));
-    let longest_ms = stage.seen.longest_us.load(Ordering::Relaxed) / 1000;
-    let [answered, unavailable, ..] = stage.is_never_not_found_or_wrong("slow");
+    let served = RedisServed::new("5m");
+    served.is_never_not_found_or_wrong("before");
+    served.redis.signal("STOP");
+    served.until("the loss is noticed", || served.counts("twinstore_tier_followed 0"));
+    served.until("it lasts", || served.seen.answered.load(Ordering::Relaxed) > 2_000);
+    assert_eq!(served.ask("BOS"), Err(Code::Unavailable));
+    let longest_ms = served.seen.longest_us.load(Ordering::Relaxed) / 1000;
+    let [answered, unavailable, ..] = served.is_never_not_found_or_wrong("slow");
     assert!(answered > 2_000 && unavailable == 0, "{answered} {unavailable}");
     assert!(longest_ms < 900, "{longest_ms} ms: a read of Redis is waited for a second");
-    stage.redis.signal("CONT");
-    stage.until("it is followed again", || stage.counts("twinstore_tier_followed 1"));
-    stage.until("the others are found", || stage.ask("BOS").is_ok());
-    assert_eq!(stage.is_never_not_found_or_wrong("back")[1], 0);
-    stage.end();
+    served.redis.signal("CONT");
+    served.until("it is followed again", || served.counts("twinstore_tier_followed 1"));
+    served.until("the others are found", || served.ask("BOS").is_ok());
+    assert_eq!(served.is_never_not_found_or_wrong("back")[1], 0);
+    served.end();
 }
 
 #[test]
 fn an_emptied_redis_is_believed_and_filled_again() {
-    let stage = Stage::new("5m");
-    stage.is_never_not_found_or_wrong("before");
-    stage.redis.says("FLUSHALL");
-    stage.until("it has no rows", || {
-        stage.ask("LAX").is_ok_and(|answer| statuses(&answer).any(|status| status == Status::NotFound))
+    let served = RedisServed::new("5m");
+    served.is_never_not_found_or_wrong("before");
+    served.redis.says("FLUSHALL");
+    served.until("it has no rows", || {
+        served.ask("LAX").is_ok_and(|answer| statuses(&answer).any(|status| status == Status::NotFound))
     });
-    stage.is_back_after_a_rebuild();
-    stage.end();
+    served.is_back_after_a_rebuild();
+    served.end();
 }

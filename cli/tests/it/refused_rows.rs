@@ -10,7 +10,7 @@ use crate::project::{Project, says};
 use crate::stored;
 
 const LOG: &str = ".twinstore/offline/log/airport_arrivals/v1";
-const LETTERS: &str = ".twinstore/offline/dead_letters/airport_arrivals/v1";
+const DEAD_LETTERS: &str = ".twinstore/offline/dead_letters/airport_arrivals/v1";
 
 /// Seconds from the sample's end to a day that no test will see.
 const YEAR_2200: i64 = 7_258_118_400 - AFTER_THE_WEEK;
@@ -36,7 +36,7 @@ fn every_kind_of_bad_row_ends_in_the_dead_letters_and_the_rest_is_loaded() {
     assert_eq!(refused.values().map(|n| n.as_u64().unwrap()).sum::<u64>(), 5, "{refused:?}");
     assert_eq!(refused["too_far_ahead"], 1);
     assert_eq!(refused.iter().find(|(reason, _)| reason.contains("arr_delay")).unwrap().1, 2);
-    let dead_letters = stored::rows(&project.path(LETTERS));
+    let dead_letters = stored::rows(&project.path(DEAD_LETTERS));
     let numbers: Vec<_> =
         dead_letters.iter().map(|dead_letter| dead_letter["_position_minor"].as_str()).collect();
     assert_eq!(numbers, ["1", "2", "3", "4", "6"]);

@@ -7,7 +7,7 @@ use crate::project::{GET, Project, says};
 use crate::stored;
 
 const LOG: &str = ".twinstore/offline/log/airport_arrivals/v1";
-const LETTERS: &str = ".twinstore/offline/dead_letters/airport_arrivals/v1";
+const DEAD_LETTERS: &str = ".twinstore/offline/dead_letters/airport_arrivals/v1";
 
 #[test]
 fn a_second_backfill_changes_nothing() {
@@ -99,6 +99,6 @@ fn a_refused_row_is_kept_once_however_often_it_is_validated() {
     for range in ["--from 2013-06-08", "--to 2013-06-08T00:00:02Z", "--from 2013-06-01", "", ""] {
         project.ok(&format!("backfill --all {range}"));
     }
-    assert_eq!(stored::positions(&stored::rows(&project.path(LETTERS))), [(0, 0, 1), (0, 0, 2)]);
+    assert_eq!(stored::positions(&stored::rows(&project.path(DEAD_LETTERS))), [(0, 0, 1), (0, 0, 2)]);
     assert_eq!(stored::positions(&stored::rows(&project.path(LOG))), [(0, 0, 0)]);
 }

@@ -78,7 +78,7 @@ fn a_cutover_waits_for_its_gates_and_a_rollback_restores_the_values_to_the_bit()
     says(
         &refusal,
         &[
-            "late_arrival@2 does not answer in the place of the live version yet",
+            "late_arrival@2 cannot replace the live version yet",
             "late_arrival@2 was never compared with late_arrival@1: run `twinstore parity late_arrival@1 late_arrival@2`",
             "airport_arrivals@2 has no row in its log: run `twinstore backfill airport_arrivals@2` first",
             "`--override REASON`",

@@ -1,4 +1,4 @@
-//! `serve` beside the other commands: it gives what `get` gives, and stops when it is asked to.
+//! `serve` beside the other commands: it gives what `get` gives, and stops when it is terminated.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -106,8 +106,8 @@ impl Server {
 
     /// Asks it to stop, as a supervisor does. Gives its exit code and its last words.
     pub fn terminate(mut self) -> (Option<i32>, String) {
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(asked.success());
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
         let said = self.said.take().unwrap().join().unwrap();
         (self.child.wait().unwrap().code(), said)
     }
@@ -143,7 +143,7 @@ impl Drop for Server {
 }
 
 #[test]
-fn a_server_gives_what_the_store_itself_gives_and_stops_when_it_is_asked_to() {
+fn a_server_gives_what_the_store_itself_gives_and_stops_when_it_is_terminated() {
     let project = Project::loaded();
     let server = Server::start(&project);
     let reads = [

@@ -59,19 +59,19 @@ fn command(spine: &str, out: &str) -> String {
 }
 
 /// Checks that a training set holds the columns of its spine, as what `holds` says.
-fn check(made: &RecordBatch, given: &RecordBatch, holds: impl Fn(&str) -> Holds, how: &str) {
+fn check(written: &RecordBatch, given: &RecordBatch, holds: impl Fn(&str) -> Holds, how: &str) {
     for (field, column) in given.schema().fields().iter().zip(given.columns()) {
         let name = field.name();
-        let kept = made.schema().field_with_name(name).unwrap().clone();
-        let made = made.column_by_name(name).unwrap();
+        let kept = written.schema().field_with_name(name).unwrap().clone();
+        let written = written.column_by_name(name).unwrap();
         match holds(name.as_str()) {
             Same => {
                 assert_eq!(&kept, field.as_ref(), "{how}: {name}");
-                assert_eq!(&plain(made), &plain(column), "{how}: {name}");
+                assert_eq!(&plain(written), &plain(column), "{how}: {name}");
             }
             As(data_type) => {
                 assert_eq!(kept, Field::clone(field).with_data_type(data_type.clone()), "{how}: {name}");
-                assert_eq!(made, &arrow::compute::cast(column, &data_type).unwrap(), "{how}: {name}");
+                assert_eq!(written, &arrow::compute::cast(column, &data_type).unwrap(), "{how}: {name}");
             }
             Refused => panic!("{how}: {name} is not refused"),
         }
@@ -96,16 +96,17 @@ fn every_arrow_type_of_a_spine_comes_out_of_every_format_as_it_went_in() {
     let fits = spine(cases.iter().filter(|case| !matches!(case.parquet, Refused)));
     write_arrow(&project, "fits.arrow", std::slice::from_ref(&fits));
     project.ok(&format!("{} --explain", command("fits.arrow", "out.parquet")));
-    let made = read(&project, "out.parquet");
-    check(&made, &fits, in_parquet, "arrow to parquet");
+    let written = read(&project, "out.parquet");
+    check(&written, &fits, in_parquet, "arrow to parquet");
     project.ok("training-set verify out.parquet");
     let again: Vec<usize> = (0..fits.num_columns()).collect();
-    let again = made.project(&again).unwrap();
+    let again = written.project(&again).unwrap();
     write_parquet(&project.path("fits.parquet"), &again);
     for out in ["again.arrow", "again.parquet"] {
         project.ok(&command("fits.parquet", out));
-        let held = |name: &str| read_from_parquet(again.schema().field_with_name(name).unwrap().data_type());
-        check(&read(&project, out), &again, held, &format!("parquet to {out}"));
+        let read_back =
+            |name: &str| read_from_parquet(again.schema().field_with_name(name).unwrap().data_type());
+        check(&read(&project, out), &again, read_back, &format!("parquet to {out}"));
         project.ok(&format!("training-set verify {out}"));
     }
 
@@ -118,8 +119,8 @@ fn every_arrow_type_of_a_spine_comes_out_of_every_format_as_it_went_in() {
     let mut differ = Vec::new();
     for case in &cases {
         let Some(expected) = case.csv else { continue };
-        let place = cells[0].iter().position(|name| *name == case.name).unwrap();
-        let found: Vec<&str> = cells[1..].iter().map(|line| line[place]).collect();
+        let column = cells[0].iter().position(|name| *name == case.name).unwrap();
+        let found: Vec<&str> = cells[1..].iter().map(|line| line[column]).collect();
         if found != expected {
             differ.push(format!("{}: {found:?}, not {expected:?}", case.name));
         }
@@ -162,9 +163,9 @@ fn plain(column: &ArrayRef) -> ArrayRef {
 /// The fields of a line of CSV, with their quotes.
 fn fields_of(line: &str) -> Vec<&str> {
     let mut quoted = false;
-    line.split(|letter| {
-        quoted ^= letter == '"';
-        letter == ',' && !quoted
+    line.split(|character| {
+        quoted ^= character == '"';
+        character == ',' && !quoted
     })
     .collect()
 }
@@ -183,15 +184,15 @@ fn text_of_a_csv_spine_stays_text_unless_the_definitions_type_it() {
         "{line}"
     );
     project.ok(&command("s.csv", "out.parquet"));
-    let made = read(&project, "out.parquet");
+    let written = read(&project, "out.parquet");
     for (name, value) in
         [("zip", "01234"), ("e", "1e5"), ("flag", "true"), ("day", "2013-06-01"), ("empty", "")]
     {
-        let column = made.column_by_name(name).unwrap().as_string::<i32>().clone();
+        let column = written.column_by_name(name).unwrap().as_string::<i32>().clone();
         assert_eq!((column.is_valid(0), column.value(0)), (true, value), "{name}");
     }
-    assert!(made.column_by_name("none").unwrap().is_null(0));
-    assert_eq!(made.column_by_name("distance").unwrap().data_type(), &DataType::Int32);
+    assert!(written.column_by_name("none").unwrap().is_null(0));
+    assert_eq!(written.column_by_name("distance").unwrap().data_type(), &DataType::Int32);
     project.ok("training-set verify out.parquet");
 }
 
@@ -286,8 +287,8 @@ fn two_columns_of_one_name_are_refused_by_name_in_every_format() {
     // A name that the join itself might use is as good as any other.
     write_arrow(&project, "s.arrow", &[single("@0.0")]);
     project.ok(&format!("{} --explain", command("s.arrow", "out.arrow")));
-    let made = read(&project, "out.arrow");
-    assert_eq!(made.column_by_name("@0.0"), single("@0.0").column_by_name("@0.0"));
+    let written = read(&project, "out.arrow");
+    assert_eq!(written.column_by_name("@0.0"), single("@0.0").column_by_name("@0.0"));
 }
 
 /// A project with an embedding of 64 dimensions for two users.
@@ -330,8 +331,8 @@ fn an_embedding_is_a_feature_of_training_sets_in_every_format() {
         project.ok(&format!("training-set verify {out}"));
     }
     for out in ["t.parquet", "t.arrow"] {
-        let made = read(&project, out);
-        let vectors = made.column_by_name("vec").unwrap().as_fixed_size_list().clone();
+        let written = read(&project, out);
+        let vectors = written.column_by_name("vec").unwrap().as_fixed_size_list().clone();
         assert_eq!(
             (vectors.value_length(), vectors.null_count(), vectors.is_valid(0)),
             (64, 2, true),

@@ -103,8 +103,8 @@ fn keys_and_request_columns_of_other_types_are_taken_value_by_value() {
         write_arrow(&project, "s.arrow", &spine);
         for from in ["s.parquet", "s.arrow"] {
             project.ok(&ask(from));
-            let made = stored::parquet_rows(&project.path("out.parquet"));
-            let found: Vec<f64> = made.iter().map(|row| row["y"].parse().unwrap()).collect();
+            let rows = stored::parquet_rows(&project.path("out.parquet"));
+            let found: Vec<f64> = rows.iter().map(|row| row["y"].parse().unwrap()).collect();
             assert_eq!(found, [2.0, 4.0], "{from}: {} {}", user_id.data_type(), distance.data_type());
         }
     }
@@ -159,13 +159,13 @@ fn a_row_without_a_key_or_a_request_value_has_no_feature() {
         &spine(user_id, Arc::new(Int64Array::from(vec![Some(2), Some(2), None]))),
     );
     project.ok(&ask("s.parquet"));
-    let made = stored::parquet_rows(&project.path("out.parquet"));
-    let found: Vec<&str> = made.iter().map(|row| row.get("y").map_or("", String::as_str)).collect();
+    let rows = stored::parquet_rows(&project.path("out.parquet"));
+    let found: Vec<&str> = rows.iter().map(|row| row.get("y").map_or("", String::as_str)).collect();
     assert_eq!(found, ["2.0", "", ""]);
 }
 
 #[test]
-fn a_spine_is_what_its_name_says_in_any_case_of_letters() {
+fn a_spine_is_what_its_name_says_in_upper_or_lower_case() {
     let project = project();
     project.write("S.CSV", "user_id,t,distance\n1,2024-02-01,2\n");
     let spine = spine(Arc::new(Int64Array::from(vec![1])), Arc::new(Int32Array::from(vec![2])));

@@ -298,10 +298,10 @@ fn of_records_of_a_topic_each_is_in_the_log_or_a_dead_letter_or_left_out_and_cou
         let count = |name: &str| replay[name].as_u64().unwrap();
         assert_eq!(
             count("replayed") + still + count("filtered") + count("null_keys") + count("not_replayable"),
-            count("letters"),
+            count("dead_letters"),
             "{replay}"
         );
-        assert_eq!(count("letters"), refused);
+        assert_eq!(count("dead_letters"), refused);
     }
     assert_eq!(logged(&project, "arrivals"), (5, 1));
 }

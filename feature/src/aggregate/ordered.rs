@@ -12,7 +12,7 @@ use crate::row::Position;
 use crate::time::Micros;
 use crate::value::{DataType, Value};
 
-/// A value and the moment and place that order it among others.
+/// A value and the moment and position that order it among others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edge {
     /// When it happened.
@@ -82,8 +82,10 @@ impl Ordered {
         if self.keep.distinct
             && let Some(index) = self.edges.iter().position(|edge| edge.value == *value)
         {
-            let held = self.edges.get(index).map(Edge::recency);
-            if held.is_some_and(|held| if self.keep.latest { recency <= held } else { recency >= held }) {
+            let current = self.edges.get(index).map(Edge::recency);
+            if current
+                .is_some_and(|current| if self.keep.latest { recency <= current } else { recency >= current })
+            {
                 return;
             }
             self.edges.remove(index);

@@ -78,7 +78,7 @@ impl Quantile {
 
     pub(super) const IN_WORDS: &'static str = "a number above 0 and below 1 with at most 6 decimals";
 
-    /// The place, from 0, of the smallest of `count` sorted values that this part of them does not
+    /// The index, from 0, of the smallest of `count` sorted values that this part of them does not
     /// exceed: ⌈q × count⌉ − 1, exactly.
     pub(crate) fn rank(self, count: u128) -> u128 {
         (u128::from(self.0) * count).div_ceil(MILLION.into()).saturating_sub(1)

@@ -37,7 +37,7 @@ impl Ranked {
     }
 
     pub(super) fn add(&mut self, value: &Value) {
-        let index = self.values.partition_point(|held| self.rank.compare(held, value).is_le());
+        let index = self.values.partition_point(|other| self.rank.compare(other, value).is_le());
         if index < usize::from(self.rank.length.get()) {
             self.values.insert(index, value.clone());
             self.values.truncate(usize::from(self.rank.length.get()));

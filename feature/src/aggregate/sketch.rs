@@ -155,7 +155,7 @@ impl QuantileSketch {
             self.above = self.above.saturating_add(1);
         } else {
             let bucket = (0..self.level).fold(bucket(x), |bucket, _| collapsed(bucket));
-            match self.buckets.binary_search_by_key(&bucket, |(held, _)| *held) {
+            match self.buckets.binary_search_by_key(&bucket, |(other, _)| *other) {
                 Ok(index) => {
                     if let Some((_, count)) = self.buckets.get_mut(index) {
                         *count = count.saturating_add(1);
@@ -202,8 +202,8 @@ impl QuantileSketch {
     }
 
     fn join_equals(&mut self) {
-        self.buckets.dedup_by(|(bucket, more), (held, count)| {
-            let same = bucket == held;
+        self.buckets.dedup_by(|(bucket, more), (kept, count)| {
+            let same = bucket == kept;
             if same {
                 *count = count.saturating_add(*more);
             }

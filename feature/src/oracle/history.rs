@@ -127,7 +127,7 @@ fn view(numbers: &mut Numbers) -> View {
             Fold::Aggregate { function: Function::Count, column: None, window },
         );
         for (index, column) in columns.iter().enumerate() {
-            // What is neither a number nor an edge is asked over the whole history and one window.
+            // What is neither a number nor an edge is read over the whole history and one window.
             let all =
                 Function::ALL.into_iter().filter(|function| w % 2 == 0 || !is_list_or_sketch(*function));
             let mut functions: Vec<_> = all.map(|function| ("", function)).collect();

@@ -14,8 +14,8 @@ pub(super) fn count_distinct(values: &[Value]) -> i64 {
     }
     let mut highest: BTreeMap<usize, u8> = BTreeMap::new();
     for (index, height) in hashes.into_iter().map(register) {
-        let held = highest.entry(index).or_default();
-        *held = height.max(*held);
+        let current = highest.entry(index).or_default();
+        *current = height.max(*current);
     }
     let registers: Vec<u8> = (0..2048).map(|index| highest.get(&index).copied().unwrap_or(0)).collect();
     distinct_estimate(&registers)

@@ -140,7 +140,7 @@ impl<W: Mender> Rebuild<'_, W> {
             let outcomes = self.online.mend(&self.view.id, &rows, None).await?;
             BatchPoint::Rebuilding.pass();
             for (outcome, row) in outcomes.into_iter().zip(&rows) {
-                if let Outcome::Conflict { held: current } = outcome {
+                if let Outcome::Conflict { current } = outcome {
                     open.insert(row.key.clone(), current);
                 }
             }

@@ -201,7 +201,7 @@ fn the_same_rows_are_read_from_every_kind_of_source() {
 }
 
 #[test]
-fn batches_have_at_most_the_rows_asked_for_and_are_numbered_from_zero() {
+fn batches_have_at_most_the_requested_rows_and_are_numbered_from_zero() {
     for case in &CASES {
         let opened = opened(case, &ROWS, source(case.path));
         let read = opened.read(&columns(), Some(2)).unwrap();
@@ -212,7 +212,7 @@ fn batches_have_at_most_the_rows_asked_for_and_are_numbered_from_zero() {
 }
 
 #[test]
-fn columns_are_read_in_the_order_in_which_they_are_asked_for() {
+fn columns_are_read_in_the_requested_order() {
     let reversed: Vec<Field> = columns().into_iter().rev().collect();
     for case in &CASES {
         let opened = opened(case, &ROWS, source(case.path));

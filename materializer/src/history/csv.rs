@@ -51,7 +51,8 @@ impl BatchSource for CsvSource {
         max_rows: Option<usize>,
     ) -> Result<Box<dyn RowReader>, MaterializerError> {
         let (header, records) = open_records(file)?;
-        let reader = TextReader::new(&self.source, columns, file, CsvRecord { header }, records, max_rows)?;
+        let record = CsvRecord { header, separator: records.separator() };
+        let reader = TextReader::new(&self.source, columns, file, record, records, max_rows)?;
         Ok(Box::new(reader))
     }
 }
@@ -64,7 +65,8 @@ pub(crate) fn open_records(file: &SourceFile) -> Result<(Vec<String>, TextRecord
     let first = records.next_text().map_err(|error| failed(error.to_string()))?;
     let first =
         first.ok_or_else(|| failed("it is empty: its first line must name its columns".to_owned()))?;
-    let fields = text_records::fields(&first).map_err(|why| failed(format!("its header: {why}")))?;
+    let fields = text_records::fields(&first, records.separator())
+        .map_err(|why| failed(format!("its header: {why}")))?;
     let names: Vec<String> =
         fields.into_iter().map(|name| name.unwrap_or_default().trim().to_owned()).collect();
     refuse_repeated(names.iter().map(String::as_str).filter(|name| !name.is_empty()), file)?;
@@ -74,6 +76,7 @@ pub(crate) fn open_records(file: &SourceFile) -> Result<(Vec<String>, TextRecord
 /// A record of a file with this header.
 struct CsvRecord {
     header: Vec<String>,
+    separator: u8,
 }
 
 impl RecordFormat for CsvRecord {
@@ -94,7 +97,7 @@ impl RecordFormat for CsvRecord {
 
     fn values(&self, columns: &[TextColumn], record: &[u8]) -> Result<Vec<Value>, Vec<RowProblem>> {
         let of_record = |what: String| vec![RowProblem { column: None, what }];
-        let fields = text_records::fields(record).map_err(of_record)?;
+        let fields = text_records::fields(record, self.separator).map_err(of_record)?;
         if fields.len() != self.header.len() {
             let (found, expected) = (fields.len(), self.header.len());
             return Err(of_record(format!("it has {found} fields, and the header has {expected}")));

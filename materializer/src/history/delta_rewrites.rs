@@ -7,7 +7,7 @@ use deltalake_core::DeltaTable;
 use deltalake_core::kernel::Action;
 use deltalake_core::logstore::get_actions;
 
-/// The partition of a file: what a table keeps in its place.
+/// The partition of a file: what a table keeps for it.
 type Partition = BTreeMap<String, Option<String>>;
 
 /// Files that were rewritten into others by one commit, in one partition.

@@ -19,7 +19,7 @@ pub(crate) fn format_of(path: &Path) -> Option<BatchFormat> {
     };
     let format = match plain.rsplit_once('.')?.1 {
         "parquet" | "parq" | "pq" => BatchFormat::Parquet,
-        "csv" => BatchFormat::Csv,
+        "csv" | "tsv" => BatchFormat::Csv,
         "json" | "jsonl" | "ndjson" => BatchFormat::Json,
         _ => return None,
     };
@@ -95,6 +95,7 @@ mod tests {
             ("b.PARQUET", Some(BatchFormat::Parquet)),
             ("c.parq", Some(BatchFormat::Parquet)),
             ("d.Csv.GZ", Some(BatchFormat::Csv)),
+            ("d.tsv", Some(BatchFormat::Csv)),
             ("e.jsonl.zst", Some(BatchFormat::Json)),
             ("f.ndjson", Some(BatchFormat::Json)),
             ("g.parquet.gz", None),

@@ -133,7 +133,7 @@ impl RowReader for ParquetReader {
         for problem in self.constants.iter().filter_map(|constant| constant.problem.as_ref()) {
             (0..batch.num_rows()).for_each(|row| problems.entry(row).or_default().push(problem.clone()));
         }
-        for Unfit { row, place: column, what } in unfit {
+        for Unfit { row, column, what } in unfit {
             let column = self.conform.declared().get(column).map(|field| field.name.clone());
             problems.entry(row).or_default().push(RowProblem { column, what });
         }

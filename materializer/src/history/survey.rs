@@ -145,7 +145,7 @@ fn sample_csv(file: &SourceFile, rows: usize) -> Result<Surveyed, MaterializerEr
         }
         read += 1;
         // A record that is broken is a dead letter once it is loaded.
-        let Ok(fields) = text_records::fields(&text) else { continue };
+        let Ok(fields) = text_records::fields(&text, records.separator()) else { continue };
         if fields.len() != columns.len() {
             continue;
         }

@@ -1,5 +1,7 @@
-//! The records of a CSV file (RFC 4180): fields in quotes may hold commas, quotes and line breaks. An empty
+//! The records of a CSV file (RFC 4180): fields in quotes may hold separators, quotes and line breaks. An empty
 //! field is null, and the empty string where it is quoted. Blank lines are no records.
+//!
+//! Fields are separated as [`feature::csv_separator`] says.
 //!
 //! A quote that is not closed takes the rows behind it into its field, up to the next quote or the end. How many
 //! rows these are cannot be known, so such a file is refused: a row is never left out without a count.
@@ -20,19 +22,27 @@ pub(crate) type Field = Option<String>;
 /// Reads one record after the other.
 pub(crate) struct Records<R> {
     reader: R,
+    separator: u8,
     /// Whether a record is a line, whatever quotes it holds.
     is_line: bool,
-    is_first: bool,
+    is_first_line: bool,
+    /// Whether the separator is still to be found.
+    is_header: bool,
 }
 
 impl<R: BufRead> Records<R> {
     pub(crate) fn new(reader: R) -> Self {
-        Self { reader, is_line: false, is_first: true }
+        Self { reader, separator: b',', is_line: false, is_first_line: true, is_header: true }
     }
 
     /// Records that are lines, as of JSON.
     pub(crate) fn lines(reader: R) -> Self {
         Self { is_line: true, ..Self::new(reader) }
+    }
+
+    /// What separates the fields of a record: known once the first one was read.
+    pub(crate) fn separator(&self) -> u8 {
+        self.separator
     }
 
     /// The text of the next record that is not blank, without its line break; none at the end.
@@ -43,13 +53,17 @@ impl<R: BufRead> Records<R> {
             loop {
                 let scanned = text.len();
                 let read = self.reader.read_until(b'\n', &mut text)?;
-                if std::mem::take(&mut self.is_first) && text.starts_with(b"\xef\xbb\xbf") {
+                if std::mem::take(&mut self.is_first_line) && text.starts_with(b"\xef\xbb\xbf") {
                     text.drain(..3);
                 }
                 if self.is_line {
                     break;
                 }
-                quotes.scan(text.get(scanned..).unwrap_or_default());
+                if self.is_header && !text.trim_ascii().is_empty() {
+                    self.is_header = false;
+                    self.separator = feature::csv_separator(&text);
+                }
+                quotes.scan(text.get(scanned..).unwrap_or_default(), self.separator);
                 if quotes.closed_late {
                     return Err(refused(CLOSED_LATE));
                 }
@@ -103,7 +117,7 @@ struct Quotes {
 }
 
 impl Quotes {
-    fn scan(&mut self, text: &[u8]) {
+    fn scan(&mut self, text: &[u8], separator: u8) {
         for byte in text {
             self.at = match (self.at, byte) {
                 (At::FieldStart, b'"') => {
@@ -116,7 +130,7 @@ impl Quotes {
                     At::Quoted
                 }
                 (At::Quote, b'"') => At::Quoted,
-                (_, b',') => At::FieldStart,
+                (_, byte) if *byte == separator => At::FieldStart,
                 (At::Quote, b'\r' | b'\n') => At::Quote,
                 (At::Quote, _) => {
                     self.closed_late |= self.holds_break;
@@ -128,22 +142,23 @@ impl Quotes {
     }
 }
 
-/// The fields of a record, or what is wrong with it.
-pub(crate) fn fields(text: &[u8]) -> Result<Vec<Field>, String> {
+/// The fields of a record with this separator, or what is wrong with it.
+pub(crate) fn fields(text: &[u8], separator: u8) -> Result<Vec<Field>, String> {
     let text = std::str::from_utf8(text).map_err(|_| "it is not valid UTF-8".to_owned())?;
+    let separator = char::from(separator);
     let mut fields = Vec::new();
     let mut rest = text;
     loop {
         let (field, after) = match rest.strip_prefix('"') {
             Some(quoted) => self::quoted(quoted)?,
             None => {
-                let end = rest.find(',').unwrap_or(rest.len());
+                let end = rest.find(separator).unwrap_or(rest.len());
                 let (field, after) = rest.split_at(end);
                 ((!field.is_empty()).then(|| field.to_owned()), after)
             }
         };
         fields.push(field);
-        match after.strip_prefix(',') {
+        match after.strip_prefix(separator) {
             Some(next) => rest = next,
             None if after.is_empty() => return Ok(fields),
             None => return Err(format!("field {} has text behind its closing quote", fields.len())),
@@ -178,7 +193,7 @@ mod tests {
         let mut records = Records::new(text.as_bytes());
         let mut found = Vec::new();
         while let Some(text) = records.next_text().unwrap() {
-            found.push(fields(&text));
+            found.push(fields(&text, records.separator()));
         }
         found
     }
@@ -198,6 +213,26 @@ mod tests {
                 record(&[None, None]),
             ]
         );
+    }
+
+    #[test]
+    fn fields_are_separated_as_those_of_the_first_line_are() {
+        for separator in [";", "\t", "|"] {
+            let text = "\"a,b\";c\n\"1;2\";3,5\n\"x\ny\";\n".replace(';', separator);
+            let quoted = format!("1{separator}2");
+            assert_eq!(
+                all(&text),
+                [
+                    record(&[Some("a,b"), Some("c")]),
+                    record(&[Some(&quoted), Some("3,5")]),
+                    record(&[Some("x\ny"), None]),
+                ],
+                "{separator}"
+            );
+        }
+        // A comma in the first line decides, and a lone column has no separator.
+        assert_eq!(all("a;b,c\n1;2,3\n")[1], record(&[Some("1;2"), Some("3")]));
+        assert_eq!(all("a\n1;2\n")[1], record(&[Some("1;2")]));
     }
 
     #[test]

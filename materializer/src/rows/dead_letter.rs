@@ -35,11 +35,11 @@ pub(crate) fn cut(mut text: String) -> String {
 pub(crate) fn of_record(topic: &str, record: &Record, reason: RefusalReason, detail: String) -> DeadLetter {
     let mut row = Map::new();
     row.insert("timestamp_us".to_owned(), json!(record.timestamp.get()));
-    let mut room = MAX_RECORD_BYTES;
+    let mut remaining = MAX_RECORD_BYTES;
     for (name, bytes) in [("key", &record.key), ("value", &record.value)] {
         let Some(bytes) = bytes else { continue };
-        let kept = bytes.get(..room).unwrap_or(bytes);
-        room -= kept.len();
+        let kept = bytes.get(..remaining).unwrap_or(bytes);
+        remaining -= kept.len();
         match str::from_utf8(kept) {
             Ok(text) => row.insert(name.to_owned(), json!(text)),
             Err(_) => row.insert(format!("{name}_base64"), json!(STANDARD.encode(kept))),

@@ -98,12 +98,12 @@ pub(crate) enum Write {
         /// Rows that another writer had changed meanwhile, and that were folded again.
         folded_again: usize,
     },
-    /// The rows with these indexes have no room in their packed rows: they are refused first.
+    /// The rows with these indexes do not fit into their packed rows: they are refused first.
     Refused {
         /// Which rows.
         rows: BTreeSet<usize>,
         /// Why.
-        why: NoRoom,
+        why: DoesNotFit,
     },
 }
 
@@ -117,32 +117,32 @@ struct Replaced {
     too_large: BTreeSet<usize>,
 }
 
-/// Why an entity has no room for a row.
+/// Why a row does not fit into the packed row of its entity.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum NoRoom {
+pub(crate) enum DoesNotFit {
     /// As many rows as may wait in its packed row do so already.
     TooManyWaiting,
     /// Its packed row would be longer than any store takes.
     TooLarge,
 }
 
-impl NoRoom {
+impl DoesNotFit {
     /// The reason for which such a row is refused.
     pub(crate) const fn reason(self) -> RefusalReason {
         match self {
-            NoRoom::TooManyWaiting => RefusalReason::TooManyWaiting,
-            NoRoom::TooLarge => RefusalReason::RowTooLarge,
+            DoesNotFit::TooManyWaiting => RefusalReason::TooManyWaiting,
+            DoesNotFit::TooLarge => RefusalReason::RowTooLarge,
         }
     }
 }
 
-impl fmt::Display for NoRoom {
+impl fmt::Display for DoesNotFit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NoRoom::TooManyWaiting => {
+            DoesNotFit::TooManyWaiting => {
                 write!(f, "{} rows of its entity wait to become visible already", online::PENDING_BOUND)
             }
-            NoRoom::TooLarge => {
+            DoesNotFit::TooLarge => {
                 write!(f, "the packed row of its entity would be longer than {MAX_ROW_BYTES} bytes")
             }
         }
@@ -296,7 +296,7 @@ impl FoldCache {
                 too_large.extend(replaced.too_large);
             }
             if !too_large.is_empty() {
-                return Ok(Write::Refused { rows: too_large, why: NoRoom::TooLarge });
+                return Ok(Write::Refused { rows: too_large, why: DoesNotFit::TooLarge });
             }
             if conflicts.is_empty() {
                 self.evict();
@@ -313,7 +313,7 @@ impl FoldCache {
                 waiting.push(entity);
             }
             if !refused.is_empty() {
-                return Ok(Write::Refused { rows: refused, why: NoRoom::TooManyWaiting });
+                return Ok(Write::Refused { rows: refused, why: DoesNotFit::TooManyWaiting });
             }
         }
         Err(MaterializerError::OnlineConflict { view: self.view.id.clone() })
@@ -360,7 +360,7 @@ impl FoldCache {
                 }
                 // Another writer may be further: its row is read back when it is needed.
                 Outcome::Unchanged => self.drop_fold(key),
-                Outcome::Conflict { held } => replaced.conflicts.push((*index, held)),
+                Outcome::Conflict { current } => replaced.conflicts.push((*index, current)),
             }
         }
         Ok(replaced)

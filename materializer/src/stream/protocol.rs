@@ -159,7 +159,7 @@ pub struct Protocol {
     stopped: BTreeMap<u32, BadRows>,
     must_forget: bool,
     gathered: Gathered,
-    /// Whether the source had nothing more when it was asked last.
+    /// Whether the source had nothing more when it was last read.
     is_drained: bool,
     phase: Phase,
     /// How often the current step failed, and when to try it again.

@@ -31,7 +31,6 @@ pub struct ReplayReport {
     /// The view.
     pub view: VersionId,
     /// Dead letters that are not settled: their rows are not in the log.
-    #[serde(rename = "letters")]
     pub dead_letters: u64,
     /// Dead letters that were too long to be kept whole, or are of history, and cannot be validated again.
     pub not_replayable: u64,

@@ -48,7 +48,7 @@ pub struct StreamReport {
 pub struct PartitionReport {
     /// The next offset by the log.
     pub next: u64,
-    /// The offset that the source's next row had when it was asked last.
+    /// The offset that the source's next row had when it was last read.
     pub end: u64,
     /// The greatest event time that the log has of it.
     pub watermark: Option<Micros>,

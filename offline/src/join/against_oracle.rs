@@ -15,35 +15,35 @@ use super::view_fold::{Ask, ViewFold};
 use crate::log::sample_batch::batch;
 
 /// The entity (none for a null key) and the time of each label.
-type Asked = Vec<(Option<usize>, i64)>;
+type LabelRows = Vec<(Option<usize>, i64)>;
 
 /// Every entity at every moment, and a null key: the spine that asks everything.
-fn labels(history: &History) -> (Labels, Asked) {
-    let mut asked: Asked = history
+fn labels(history: &History) -> (Labels, LabelRows) {
+    let mut label_rows: LabelRows = history
         .moments
         .iter()
         .flat_map(|at| (0..history.entities.len()).map(|entity| (Some(entity), at.get())))
         .collect();
-    asked.push((None, 0));
+    label_rows.push((None, 0));
     let keys: Vec<ArrayRef> = history
         .view
         .keys
         .iter()
         .enumerate()
         .map(|(n, key)| {
-            let values: Vec<Value> = asked
+            let values: Vec<Value> = label_rows
                 .iter()
                 .map(|(entity, _)| entity.map_or(Value::Null, |entity| history.entities[entity].0[n].clone()))
                 .collect();
             transform::array_of(&values, key.data_type)
         })
         .collect();
-    let times: Vec<i64> = asked.iter().map(|(_, at)| *at).collect();
-    (Labels::new(&keys, &times).unwrap(), asked)
+    let times: Vec<i64> = label_rows.iter().map(|(_, at)| *at).collect();
+    (Labels::new(&keys, &times).unwrap(), label_rows)
 }
 
 /// The folded log, the slot of each label, and the labels.
-fn joined(history: &History, as_of: AsOf, seed: u64) -> (Folded, Vec<u32>, Asked) {
+fn joined(history: &History, as_of: AsOf, seed: u64) -> (Folded, Vec<u32>, LabelRows) {
     let mut numbers = Numbers::new(seed);
     let mut rows: Vec<(&[Value], &Row)> = history
         .entities
@@ -51,7 +51,7 @@ fn joined(history: &History, as_of: AsOf, seed: u64) -> (Folded, Vec<u32>, Asked
         .flat_map(|(keys, rows)| rows.iter().map(move |row| (keys.as_slice(), row)))
         .collect();
     rows.sort_by_cached_key(|_| numbers.draw());
-    let (labels, asked) = labels(history);
+    let (labels, label_rows) = labels(history);
     let labels = Arc::new(labels);
     let view = Arc::new(history.view.clone());
     let ask = Ask { as_of, leaks: true };
@@ -64,13 +64,13 @@ fn joined(history: &History, as_of: AsOf, seed: u64) -> (Folded, Vec<u32>, Asked
     }
     let mut merged = folds.pop().unwrap();
     folds.into_iter().for_each(|fold| merged.merge(fold));
-    (merged.finish().unwrap(), labels.slot_of_row.clone(), asked)
+    (merged.finish().unwrap(), labels.slot_of_row.clone(), label_rows)
 }
 
 fn check(history: &History, as_of: AsOf, seed: u64) {
-    let (folded, slots, asked) = joined(history, as_of, seed);
+    let (folded, slots, label_rows) = joined(history, as_of, seed);
     let (joined, times) = (folded.columns(&slots).unwrap(), folded.times(&slots));
-    for (row, (entity, at)) in asked.iter().enumerate() {
+    for (row, (entity, at)) in label_rows.iter().enumerate() {
         let Some(entity) = entity else {
             assert!(joined.features.iter().all(|feature| feature.is_null(row)), "a null key has nothing");
             continue;
@@ -125,9 +125,9 @@ proptest! {
     #[test]
     fn a_leak_is_counted_where_the_modes_use_different_rows(seed: u64, rows in 0_usize..16) {
         let history = History::generate(seed, rows);
-        let (folded, slots, asked) = joined(&history, AsOf::Available, seed);
+        let (folded, slots, label_rows) = joined(&history, AsOf::Available, seed);
         let joined = folded.columns(&slots).unwrap();
-        for (row, (entity, at)) in asked.iter().enumerate() {
+        for (row, (entity, at)) in label_rows.iter().enumerate() {
             let Some(entity) = entity else { continue };
             let at = feature::Micros::new(*at).unwrap();
             let rows = &history.entities[*entity].1;

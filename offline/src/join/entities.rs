@@ -16,7 +16,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 /// The number of an entity that the spine does not have.
 pub(crate) const NO_ENTITY: u32 = u32::MAX;
 
-/// A table of close keys has at most so many places for each row of the spine.
+/// A table of close keys has at most so many slots for each row of the spine.
 const KEYS_A_ROW: usize = 4;
 
 /// The entities of a spine, numbered in the order in which they are met.
@@ -119,7 +119,7 @@ impl Entities {
             if !cache
                 .values
                 .as_ref()
-                .is_some_and(|held| std::ptr::addr_eq(held.as_ref(), dictionary.values().as_ref()))
+                .is_some_and(|known| std::ptr::addr_eq(known.as_ref(), dictionary.values().as_ref()))
             {
                 let mut of_values = Vec::new();
                 self.plain_indices(std::slice::from_ref(dictionary.values()), &mut of_values)?;
@@ -173,7 +173,7 @@ fn extend_with(
     Ok(())
 }
 
-/// Numbers the entities by a table with a place for every whole number between the least and the
+/// Numbers the entities by a table with a slot for every whole number between the least and the
 /// greatest key, where it would not be much larger than a table of hashes.
 fn close(ints: &Int64Array, of_row: &mut [u32]) -> Option<Keys> {
     let (least, greatest) = (min(ints)?, max(ints)?);

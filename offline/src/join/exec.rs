@@ -149,7 +149,7 @@ impl ExecutionPlan for PointInTimeExec {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let parts = Parts {
             input: Some(self.spine.execute(partition, context)?),
-            held: None,
+            rest: None,
             spec: self.spec.clone(),
             schema: self.spine.schema(),
             reading: self.reading.clone(),
@@ -262,7 +262,7 @@ impl Measured {
 struct Parts {
     input: Option<SendableRecordBatchStream>,
     /// A batch that did not fit the part before.
-    held: Option<RecordBatch>,
+    rest: Option<RecordBatch>,
     spec: Arc<JoinSpec>,
     schema: SchemaRef,
     reading: Arc<Reading>,
@@ -294,7 +294,7 @@ impl Parts {
                 batches.push(part);
             }
             if rows < batch.num_rows() {
-                self.held = Some(batch.slice(rows, batch.num_rows() - rows));
+                self.rest = Some(batch.slice(rows, batch.num_rows() - rows));
                 break;
             }
         }
@@ -305,8 +305,8 @@ impl Parts {
     }
 
     async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
-        if let Some(held) = self.held.take() {
-            return Ok(Some(held));
+        if let Some(rest) = self.rest.take() {
+            return Ok(Some(rest));
         }
         let Some(input) = &mut self.input else { return Ok(None) };
         let next = input.next().await.transpose()?;
@@ -322,11 +322,11 @@ fn batches(joined: Arc<Joined>, at_a_time: usize) -> impl Stream<Item = Result<R
     let rows = joined.rows();
     let starts = (0..rows).step_by(BATCH_ROWS);
     let ranges: Vec<Range<usize>> = starts.map(|start| start..rows.min(start + BATCH_ROWS)).collect();
-    let made = futures::stream::iter(ranges).map(move |range| {
+    let slices = futures::stream::iter(ranges).map(move |range| {
         let joined = joined.clone();
         on_a_thread(move || joined.batch(range))
     });
-    made.buffered(at_a_time)
+    slices.buffered(at_a_time)
 }
 
 /// The same rows in batches of [`BATCH_ROWS`], the last smaller.

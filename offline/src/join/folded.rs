@@ -21,7 +21,7 @@ pub(crate) struct Folded {
     kept: KeptRows,
     /// The latest visible row of each slot.
     winners: Vec<Kept>,
-    /// The latest row of each slot that has happened and is not visible yet, where that was asked.
+    /// The latest row of each slot that has happened and is not visible yet, where that was requested.
     early: Option<Vec<Kept>>,
     /// For each feature that is an aggregate its values at every slot.
     windows: Vec<Option<Window>>,
@@ -39,7 +39,7 @@ pub(crate) struct Columns {
     /// One array for each of the view's features.
     pub(crate) features: Vec<ArrayRef>,
     /// For each feature, whether an event-time join would have filled the cell from a row that was not
-    /// yet available. Nowhere where that was not asked.
+    /// yet available. Nowhere where that was not requested.
     pub(crate) leaked: Vec<BooleanArray>,
 }
 
@@ -59,7 +59,7 @@ impl Folded {
     pub(crate) fn with_winners(self, winners: Vec<Kept>, early: Option<Vec<Kept>>) -> Self {
         let winners = self.only_retained(winners);
         let early = early.map(|early| {
-            // Only a row that is later than the visible one would have taken its place.
+            // Only a row that is later than the visible one would have replaced it.
             let later =
                 self.only_retained(early).into_iter().zip(&winners).map(|(early, visible)| {
                     match self.kept.recency(early) > self.kept.recency(*visible) {

@@ -21,7 +21,7 @@ pub(crate) struct Hidden {
 struct Slot {
     index: u32,
     best: i64,
-    held: Kept,
+    newest: Kept,
 }
 
 impl Hidden {
@@ -35,29 +35,29 @@ impl Hidden {
 
     /// Whether a row of this event time is still the best of a slot, or ties with it.
     pub(crate) fn still_takes(&self, slot: u32, event_time: i64) -> bool {
-        let found = self.slots.find(self.hasher.hash_one(slot), |held| held.index == slot);
+        let found = self.slots.find(self.hasher.hash_one(slot), |other| other.index == slot);
         found.is_some_and(|slot| event_time >= slot.best)
     }
 
     /// Gives a slot to a kept row where it is later than the one that holds it.
     pub(crate) fn settle(&mut self, slot: u32, row: Kept, kept: &KeptRows) {
         let slot = self.slot(slot);
-        if kept.recency(row) > kept.recency(slot.held) {
-            slot.held = row;
+        if kept.recency(row) > kept.recency(slot.newest) {
+            slot.newest = row;
         }
     }
 
     /// Takes the better row of each slot from another, whose rows `kept` has taken over behind these
     /// `batches`.
     pub(crate) fn merge(&mut self, other: Hidden, kept: &KeptRows, batches: u32) {
-        for slot in other.slots.into_iter().filter(|slot| !slot.held.is_none()) {
-            self.settle(slot.index, slot.held.behind(batches), kept);
+        for slot in other.slots.into_iter().filter(|slot| !slot.newest.is_none()) {
+            self.settle(slot.index, slot.newest.behind(batches), kept);
         }
     }
 
     /// Every row that holds a slot, to be moved.
     pub(crate) fn kept(&mut self) -> impl Iterator<Item = &mut Kept> {
-        self.slots.iter_mut().map(|slot| &mut slot.held).filter(|held| !held.is_none())
+        self.slots.iter_mut().map(|slot| &mut slot.newest).filter(|newest| !newest.is_none())
     }
 
     /// The latest hidden row of every slot.
@@ -70,7 +70,7 @@ impl Hidden {
         let mut winners = vec![Kept::NONE; slots];
         for slot in self.slots {
             if let Some(winner) = winners.get_mut(slot.index as usize) {
-                *winner = slot.held;
+                *winner = slot.newest;
             }
         }
         latest::run(&mut winners, entities, kept);
@@ -79,7 +79,7 @@ impl Hidden {
 
     fn slot(&mut self, index: u32) -> &mut Slot {
         let hasher = &self.hasher;
-        let new = Slot { index, best: i64::MIN, held: Kept::NONE };
+        let new = Slot { index, best: i64::MIN, newest: Kept::NONE };
         self.slots
             .entry(hasher.hash_one(index), |slot| slot.index == index, |slot| hasher.hash_one(slot.index))
             .or_insert(new)

@@ -100,10 +100,10 @@ impl KeptRows {
     }
 
     /// Drops rows but those that hold a slot, which these are.
-    pub(crate) fn compact<'a>(&mut self, held: impl Iterator<Item = &'a mut Kept>) -> Result<(), ArrowError> {
+    pub(crate) fn compact<'a>(&mut self, rows: impl Iterator<Item = &'a mut Kept>) -> Result<(), ArrowError> {
         let mut live = Vec::new();
         let mut facts = Vec::new();
-        for kept in held {
+        for kept in rows {
             facts.extend(self.facts(*kept));
             live.push((kept.batch as usize, kept.row as usize));
             *kept = Kept { batch: 0, row: live.len() as u32 - 1 };

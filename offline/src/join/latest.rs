@@ -2,8 +2,8 @@
 //!
 //! A row is offered to the first slot from which on it is visible; when all rows have been offered,
 //! each slot takes the better of its own row and the one before it. Beside each entity lies the
-//! interval between labels that it was last asked about: while the log is read newest first, nearly
-//! every row is refused by that one line.
+//! interval between labels that was looked up last: while the log is read newest first, nearly every
+//! row is refused by that one line.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(crate) struct LogRow {
     pub(crate) visible_at: i64,
 }
 
-/// The interval between two labels that an entity was last asked about: rows that happened after
+/// The interval between two labels that was looked up last for an entity: rows that happened after
 /// the one and are visible by the other lose where they are older than the best.
 #[derive(Clone, Copy, Debug)]
 struct Recent {
@@ -71,7 +71,7 @@ pub(crate) struct LatestFold {
     recent: Vec<Recent>,
     best: Arc<Best>,
     /// For each slot the best row whose values are kept.
-    held: Vec<Kept>,
+    newest: Vec<Kept>,
 }
 
 impl LatestFold {
@@ -79,7 +79,7 @@ impl LatestFold {
     pub(crate) fn new(labels: &Labels, best: Arc<Best>) -> Self {
         // An interval that no row lies in.
         let nothing = Recent { after: i64::MAX, until: i64::MIN, best: NONE };
-        Self { recent: vec![nothing; labels.entities.len()], best, held: vec![Kept::NONE; labels.len()] }
+        Self { recent: vec![nothing; labels.entities.len()], best, newest: vec![Kept::NONE; labels.len()] }
     }
 
     /// Whether the row wins nothing, happened after every label that does not see it, and lies at least
@@ -116,8 +116,8 @@ impl LatestFold {
             recent.until = label(slot).unwrap_or(i64::MAX);
             recent.best = best.max(event_time);
         }
-        if let Some(held) = self.recent.get_mut(row.entity as usize) {
-            *held = recent;
+        if let Some(last) = self.recent.get_mut(row.entity as usize) {
+            *last = recent;
         }
         takes
     }
@@ -129,31 +129,31 @@ impl LatestFold {
 
     /// Gives a slot to a kept row where it is later than the one that holds it.
     pub(crate) fn settle(&mut self, slot: usize, row: Kept, kept: &KeptRows) {
-        if let Some(held) = self.held.get_mut(slot)
-            && kept.recency(row) > kept.recency(*held)
+        if let Some(newest) = self.newest.get_mut(slot)
+            && kept.recency(row) > kept.recency(*newest)
         {
-            *held = row;
+            *newest = row;
         }
     }
 
     /// Takes the better row of each slot from another fold over the same labels, whose rows `kept` has
     /// taken over behind these `batches`.
     pub(crate) fn merge(&mut self, other: LatestFold, kept: &KeptRows, batches: u32) {
-        for (slot, held) in other.held.into_iter().enumerate() {
-            if !held.is_none() {
-                self.settle(slot, held.behind(batches), kept);
+        for (slot, newest) in other.newest.into_iter().enumerate() {
+            if !newest.is_none() {
+                self.settle(slot, newest.behind(batches), kept);
             }
         }
     }
 
     /// Every row that holds a slot, to be moved.
     pub(crate) fn kept(&mut self) -> impl Iterator<Item = &mut Kept> {
-        self.held.iter_mut().filter(|held| !held.is_none())
+        self.newest.iter_mut().filter(|newest| !newest.is_none())
     }
 
     /// The winner of every slot.
     pub(crate) fn finish(self, entities: impl Iterator<Item = Range<usize>>, kept: &KeptRows) -> Vec<Kept> {
-        let mut winners = self.held;
+        let mut winners = self.newest;
         run(&mut winners, entities, kept);
         winners
     }

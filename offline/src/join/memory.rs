@@ -24,15 +24,15 @@ fn bytes_of_row(spec: &JoinSpec, batch: &RecordBatch) -> u64 {
         own.unwrap_or_else(|_| column.get_array_memory_size()) as u64
     };
     let rows = batch.num_rows().max(1) as u64;
-    let held = batch.columns().iter().map(bytes_of).sum::<u64>().div_ceil(rows);
+    let row_bytes = batch.columns().iter().map(bytes_of).sum::<u64>().div_ceil(rows);
     let lookups = spec.lookups.iter().map(|lookup| bytes_of_label(lookup, spec.leaks, threads));
     // A row of the spine is held twice: as it came, and concatenated.
-    2 * held + 8 + lookups.sum::<u64>()
+    2 * row_bytes + 8 + lookups.sum::<u64>()
 }
 
 /// Bytes of one label of one lookup.
 fn bytes_of_label(lookup: &JoinLookup, leaks: bool, threads: u64) -> u64 {
-    // Its time and slot, and a share of its entity's key and place.
+    // Its time and slot, and a share of its entity's key and slot.
     const LABEL: u64 = 8 + 8 + 24;
     // The row of a slot, and the interval beside the entity.
     const LATEST: u64 = 8 + 24;

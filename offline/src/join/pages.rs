@@ -30,7 +30,7 @@ pub(crate) fn that_matter(
         let pages: RowSelection = (0..rows.len())
             .map(|page| {
                 let rows = usize::try_from(rows.value(page)).unwrap_or(usize::MAX);
-                let misses = held(&mins, &maxs, page).is_some_and(|held| range.misses(&held));
+                let misses = stored_range(&mins, &maxs, page).is_some_and(|stored| range.misses(&stored));
                 if misses { RowSelector::skip(rows) } else { RowSelector::select(rows) }
             })
             .collect::<Vec<_>>()
@@ -44,7 +44,7 @@ pub(crate) fn that_matter(
 }
 
 /// The least and the greatest value of a page, as far as its statistics say.
-fn held(mins: &ArrayRef, maxs: &ArrayRef, page: usize) -> Option<Range> {
+fn stored_range(mins: &ArrayRef, maxs: &ArrayRef, page: usize) -> Option<Range> {
     if mins.is_null(page) || maxs.is_null(page) {
         return None;
     }
@@ -150,9 +150,9 @@ mod tests {
         folder: &std::path::Path,
         file: &LogFile,
         skip: Skip,
-        asked: &Asked,
+        spine: &SpineColumns,
     ) -> (RecordBatch, u64) {
-        let labels = Arc::new(Labels::new(&[keys(view, &asked.keys)], &asked.times).unwrap());
+        let labels = Arc::new(Labels::new(&[keys(view, &spine.keys)], &spine.times).unwrap());
         let best = Arc::new(Best::new(&labels));
         let ask = Ask { as_of: AsOf::Available, leaks: true };
         let new = || ViewFold::new(Arc::new(view.clone()), labels.clone(), best.clone(), ask);
@@ -166,48 +166,48 @@ mod tests {
         (batch, reading.rows())
     }
 
-    struct Asked {
+    struct SpineColumns {
         keys: Vec<i64>,
         /// In microseconds.
         times: Vec<i64>,
     }
 
-    fn asked(keys: &[i64], seconds: &[i64]) -> Asked {
-        Asked { keys: keys.to_vec(), times: seconds.iter().map(|at| at * SECOND).collect() }
+    fn spine_columns(keys: &[i64], seconds: &[i64]) -> SpineColumns {
+        SpineColumns { keys: keys.to_vec(), times: seconds.iter().map(|at| at * SECOND).collect() }
     }
 
-    fn check(view: &View, key_of: impl Fn(i64) -> i64, asked: &Asked, pages: usize) {
+    fn check(view: &View, key_of: impl Fn(i64) -> i64, spine: &SpineColumns, pages: usize) {
         let folder = tempfile::tempdir().unwrap();
         let file = write(view, folder.path(), key_of);
-        let skip = Skip::new(view, &asked.times, &[keys(view, &asked.keys)], false);
-        let (all, read) = joined(view, folder.path(), &file, Skip::default(), asked);
+        let skip = Skip::new(view, &spine.times, &[keys(view, &spine.keys)], false);
+        let (all, read) = joined(view, folder.path(), &file, Skip::default(), spine);
         assert_eq!(read, ROWS as u64);
-        let (some, read) = joined(view, folder.path(), &file, skip, asked);
+        let (some, read) = joined(view, folder.path(), &file, skip, spine);
         assert_eq!(some, all);
-        assert!(all.column(0).null_count() < asked.keys.len(), "some labels have a value");
+        assert!(all.column(0).null_count() < spine.keys.len(), "some labels have a value");
         assert_eq!(read, (pages * PAGE_ROWS) as u64);
     }
 
     #[test]
     fn pages_outside_the_labels_and_their_ttl_are_left_out_and_change_nothing() {
         // Labels from 430 to 480 see rows from 330 to 480: pages 6 to 9.
-        let asked = asked(&[0, 1, 2, 3], &[430, 440, 450, 480]);
-        check(&view("int64"), |row| row % 7, &asked, 4);
-        check(&view("string"), |row| row % 7, &asked, 4);
+        let spine = spine_columns(&[0, 1, 2, 3], &[430, 440, 450, 480]);
+        check(&view("int64"), |row| row % 7, &spine, 4);
+        check(&view("string"), |row| row % 7, &spine, 4);
     }
 
     #[test]
     fn pages_without_a_key_of_the_spine_are_left_out_and_change_nothing() {
-        // Keys by page; those of pages 8 and 9 are asked for, of the pages 6 to 9 that lie in time.
-        let asked = asked(&[8, 9, 8], &[430, 470, 480]);
-        check(&view("int64"), |row| row / PAGE_ROWS as i64, &asked, 2);
-        check(&view("string"), |row| row / PAGE_ROWS as i64, &asked, 2);
+        // Keys by page; those of pages 8 and 9 are in the spine, of the pages 6 to 9 that lie in time.
+        let spine = spine_columns(&[8, 9, 8], &[430, 470, 480]);
+        check(&view("int64"), |row| row / PAGE_ROWS as i64, &spine, 2);
+        check(&view("string"), |row| row / PAGE_ROWS as i64, &spine, 2);
     }
 
     #[test]
     fn a_file_of_which_every_page_can_matter_is_read_whole() {
-        let asked = asked(&[0, 6], &[100, 1000]);
+        let spine = spine_columns(&[0, 6], &[100, 1000]);
         let view = View { ttl: None, ..view("int64") };
-        check(&view, |row| row % 7, &asked, ROWS as usize / PAGE_ROWS);
+        check(&view, |row| row % 7, &spine, ROWS as usize / PAGE_ROWS);
     }
 }

@@ -92,7 +92,7 @@ impl WholeRows<'_> {
         self.deleted.value(row)
     }
 
-    /// Writes a row's values, one for each of the view's columns, in the place of others.
+    /// Writes a row's values, one for each of the view's columns, instead of those that are there.
     pub fn values(&self, row: usize, values: &mut Vec<Value>) {
         values.clear();
         let value =

@@ -28,8 +28,8 @@ pub(crate) enum Range {
 
 impl Range {
     /// Whether none of these values lies in the range. A bound that was cut short is still a bound.
-    pub(crate) fn misses(&self, held: &Range) -> bool {
-        match (self, held) {
+    pub(crate) fn misses(&self, stored: &Range) -> bool {
+        match (self, stored) {
             (Range::Int(least, greatest), Range::Int(min, max)) => min > greatest || max < least,
             (Range::Bytes(least, greatest), Range::Bytes(min, max)) => min > greatest || max < least,
             _ => false,
@@ -37,8 +37,8 @@ impl Range {
     }
 
     /// Whether all of these values lie in the range.
-    fn covers(&self, held: &Range) -> bool {
-        match (self, held) {
+    fn covers(&self, stored: &Range) -> bool {
+        match (self, stored) {
             (Range::Int(least, greatest), Range::Int(min, max)) => min >= least && max <= greatest,
             (Range::Bytes(least, greatest), Range::Bytes(min, max)) => min >= least && max <= greatest,
             _ => true,
@@ -70,12 +70,12 @@ impl Skip {
 
     /// Whether no row of a row group can matter.
     pub(crate) fn skips(&self, group: &RowGroupMetaData) -> bool {
-        self.held(group).any(|(range, held)| range.misses(&held))
+        self.stored_ranges(group).any(|(range, stored)| range.misses(&stored))
     }
 
     /// Whether some rows of a row group cannot matter.
     pub(crate) fn cuts(&self, group: &RowGroupMetaData) -> bool {
-        self.held(group).any(|(range, held)| !range.covers(&held))
+        self.stored_ranges(group).any(|(range, stored)| !range.covers(&stored))
     }
 
     /// Columns, each with the values that a row that matters has in it.
@@ -84,17 +84,17 @@ impl Skip {
     }
 
     /// The ranges, each with that which a row group has of the column, as far as its statistics say.
-    fn held(&self, group: &RowGroupMetaData) -> impl Iterator<Item = (&Range, Range)> {
-        self.ranges.iter().filter_map(|(name, range)| Some((range, held(statistics(group, name)?)?)))
+    fn stored_ranges(&self, group: &RowGroupMetaData) -> impl Iterator<Item = (&Range, Range)> {
+        self.ranges.iter().filter_map(|(name, range)| Some((range, stored_range(statistics(group, name)?)?)))
     }
 }
 
-fn held(statistics: &Statistics) -> Option<Range> {
+fn stored_range(statistics: &Statistics) -> Option<Range> {
     Some(match statistics {
-        Statistics::Int64(held) => Range::Int(*held.min_opt()?, *held.max_opt()?),
-        Statistics::Int32(held) => Range::Int((*held.min_opt()?).into(), (*held.max_opt()?).into()),
-        Statistics::ByteArray(held) => {
-            Range::Bytes(held.min_opt()?.data().to_vec(), held.max_opt()?.data().to_vec())
+        Statistics::Int64(stored) => Range::Int(*stored.min_opt()?, *stored.max_opt()?),
+        Statistics::Int32(stored) => Range::Int((*stored.min_opt()?).into(), (*stored.max_opt()?).into()),
+        Statistics::ByteArray(stored) => {
+            Range::Bytes(stored.min_opt()?.data().to_vec(), stored.max_opt()?.data().to_vec())
         }
         _ => return None,
     })

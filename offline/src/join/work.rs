@@ -101,13 +101,13 @@ impl Joined {
         for (lookup, (labels, folded)) in self.spec.lookups.iter().zip(&self.lookups) {
             let slots = labels.slot_of_row.get(rows.clone());
             let slots = slots.expect("invariant: each row of the spine has a slot");
-            let made = folded.columns(slots)?;
-            columns.extend(made.features);
+            let joined = folded.columns(slots)?;
+            columns.extend(joined.features);
             if lookup.times.is_some() {
                 columns.extend(folded.times(slots).map(|times| Arc::new(times) as ArrayRef));
             }
             if self.spec.leaks {
-                columns.extend(made.leaked.into_iter().map(|leaked| Arc::new(leaked) as ArrayRef));
+                columns.extend(joined.leaked.into_iter().map(|leaked| Arc::new(leaked) as ArrayRef));
             }
         }
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)

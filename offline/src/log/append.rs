@@ -1,4 +1,4 @@
-//! Rows appended to a table, or written in place of files with the same rows, in one commit.
+//! Rows appended to a table, or written instead of files with the same rows, in one commit.
 //!
 //! An append reads the counters that it compares and commits on the same snapshot, so two writers of the same
 //! positions cannot both win ([`crate::log::commit`] sees the same counter).
@@ -49,9 +49,9 @@ impl Table {
         let written = self.synced(written).await?;
         let adds = written.len();
         let snapshot = self.delta.snapshot().map_err(|error| self.failed(error))?;
-        let held = snapshot.log_data();
+        let logged = snapshot.log_data();
         let replaced =
-            held.iter().filter(|held| files.iter().any(|file| file.path == held.object_store_path()));
+            logged.iter().filter(|entry| files.iter().any(|file| file.path == entry.object_store_path()));
         let mut actions: Vec<Action> =
             replaced.map(|file| Action::Remove(file.remove_action(false))).collect();
         actions.extend(written.into_iter().map(|add| Action::Add(Add { data_change: false, ..add })));

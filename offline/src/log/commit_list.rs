@@ -70,7 +70,7 @@ pub(crate) fn noted(table: &Path) -> Result<Option<LastCommit>, OfflineError> {
     LastCommit::read(&folder).map_err(|error| OfflineError::file("read", &folder, error))
 }
 
-/// Refuses a table that does not reach up to the commit that was noted last, or has another one in its place.
+/// Refuses a table that does not reach up to the commit that was noted last, or has another one instead.
 pub(crate) fn check_end(
     table: &Path,
     noted: Option<LastCommit>,

@@ -63,19 +63,19 @@ impl DeadLetters {
     /// is read on the snapshot that is committed on, and read again where another added some.
     pub async fn append(
         &mut self,
-        mut letters: Vec<DeadLetter>,
+        mut dead_letters: Vec<DeadLetter>,
         recorded_at: Micros,
         markers: &[Marker],
     ) -> Result<(), OfflineError> {
         for _ in 0..TRIES {
             self.refresh().await?;
             let known = self.positions().await?;
-            letters.retain(|letter| !known.contains(&letter.position.parts()));
-            if letters.is_empty() {
+            dead_letters.retain(|dead_letter| !known.contains(&dead_letter.position.parts()));
+            if dead_letters.is_empty() {
                 return Ok(());
             }
             let mut appender = self.table.appender().await?;
-            appender.write(batch(&letters, recorded_at)?);
+            appender.write(batch(&dead_letters, recorded_at)?);
             let written = appender.finish().await?;
             let mut intent = written.intent(None, markers, &[]);
             intent.reads_rows = true;
@@ -96,14 +96,14 @@ impl DeadLetters {
     /// each says the same of them.
     pub async fn append_new(
         &mut self,
-        letters: Vec<DeadLetter>,
+        dead_letters: Vec<DeadLetter>,
         recorded_at: Micros,
     ) -> Result<(), OfflineError> {
-        if letters.is_empty() {
+        if dead_letters.is_empty() {
             return Ok(());
         }
         let mut appender = self.table.appender().await?;
-        appender.write(batch(&letters, recorded_at)?);
+        appender.write(batch(&dead_letters, recorded_at)?);
         appender.commit(&[], &[]).await?;
         Ok(())
     }
@@ -126,7 +126,7 @@ impl DeadLetters {
     pub async fn read(&self, limit: usize) -> Result<Vec<DeadLetter>, OfflineError> {
         let columns = [POSITION_KIND, POSITION_MAJOR, POSITION_MINOR, "origin", "reason", "detail", "row"];
         let mut stream = scan::stream(&self.table, &self.table.files(), &columns)?;
-        let mut letters = Vec::new();
+        let mut dead_letters = Vec::new();
         while let Some(batch) = stream.next().await {
             let batch = batch?;
             let [kinds, majors, minors, origins, reasons, details, rows] = batch.columns() else { continue };
@@ -141,19 +141,19 @@ impl DeadLetters {
                     what: format!("the {}", self.table.name()),
                     why: format!("{kind} is no kind of position"),
                 })?;
-                letters.push(DeadLetter {
+                dead_letters.push(DeadLetter {
                     position,
                     origin: text(origins, row),
                     reason: text(reasons, row),
                     detail: text(details, row),
                     row: text(rows, row),
                 });
-                if letters.len() == limit {
-                    return Ok(letters);
+                if dead_letters.len() == limit {
+                    return Ok(dead_letters);
                 }
             }
         }
-        Ok(letters)
+        Ok(dead_letters)
     }
 
     /// The positions of all rows that were refused so far.
@@ -180,20 +180,21 @@ fn schema() -> SchemaRef {
     ]))
 }
 
-fn batch(letters: &[DeadLetter], recorded_at: Micros) -> Result<RecordBatch, OfflineError> {
-    let parts: Vec<_> = letters.iter().map(|letter| letter.position.parts()).collect();
-    let text = |of: fn(&DeadLetter) -> &str| Arc::new(StringArray::from_iter_values(letters.iter().map(of)));
-    let recorded = TimestampMicrosecondArray::from(vec![recorded_at.get(); letters.len()]);
+fn batch(dead_letters: &[DeadLetter], recorded_at: Micros) -> Result<RecordBatch, OfflineError> {
+    let parts: Vec<_> = dead_letters.iter().map(|dead_letter| dead_letter.position.parts()).collect();
+    let text =
+        |of: fn(&DeadLetter) -> &str| Arc::new(StringArray::from_iter_values(dead_letters.iter().map(of)));
+    let recorded = TimestampMicrosecondArray::from(vec![recorded_at.get(); dead_letters.len()]);
     Ok(RecordBatch::try_new(
         schema(),
         vec![
             Arc::new(Int8Array::from_iter_values(parts.iter().map(|(kind, ..)| *kind as i8))),
             Arc::new(Int32Array::from_iter_values(parts.iter().map(|(_, major, _)| *major as i32))),
             Arc::new(Int64Array::from_iter_values(parts.iter().map(|(.., minor)| *minor as i64))),
-            text(|letter| &letter.origin),
-            text(|letter| &letter.reason),
-            text(|letter| &letter.detail),
-            text(|letter| &letter.row),
+            text(|dead_letter| &dead_letter.origin),
+            text(|dead_letter| &dead_letter.reason),
+            text(|dead_letter| &dead_letter.detail),
+            text(|dead_letter| &dead_letter.row),
             Arc::new(recorded.with_timezone("UTC")),
         ],
     )?)

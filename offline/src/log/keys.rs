@@ -136,8 +136,8 @@ mod tests {
     }
 
     fn batch(view: &View, rows: &[Vec<Value>]) -> RecordBatch {
-        let columns = view.keys.iter().enumerate().map(|(place, key)| {
-            let array = transform::array_of(rows.iter().map(|row| &row[place]), key.data_type);
+        let columns = view.keys.iter().enumerate().map(|(index, key)| {
+            let array = transform::array_of(rows.iter().map(|row| &row[index]), key.data_type);
             let field = ArrowField::new(key.name.as_str(), array.data_type().clone(), true);
             (field, array)
         });
@@ -163,8 +163,8 @@ mod tests {
         let rows: Vec<Vec<Value>> = (0..5).map(row).collect();
         let keys = EncodedKeys::of(&view, &batch(&view, &rows)).unwrap();
         assert_eq!(keys.len(), rows.len());
-        for (place, row) in rows.iter().enumerate() {
-            assert_eq!(keys.key(place), EntityKey::encode(&view.keys, row).unwrap().as_bytes());
+        for (index, row) in rows.iter().enumerate() {
+            assert_eq!(keys.key(index), EntityKey::encode(&view.keys, row).unwrap().as_bytes());
         }
     }
 

@@ -25,7 +25,7 @@ use crate::log::table::{DataFile, Table};
 
 /// Rows of one batch of a scan.
 const BATCH_ROWS: usize = 8192;
-/// Batches that are decoded before they are asked for.
+/// Batches that are decoded before they are requested.
 const BATCHES_AHEAD: usize = 2;
 
 /// Reads these columns of these files of a table, file after file.

@@ -47,14 +47,14 @@ pub fn check_training_sets(folder: &Path) -> Result<CheckedTrainingSets, Offline
 /// What is wrong with a training set or its manifest.
 fn damage(manifest: &Path, set: &Path) -> Option<Damaged> {
     let again = "make it again, or delete its manifest";
-    let held = match Manifest::read(set) {
-        Ok(held) => held,
+    let recorded = match Manifest::read(set) {
+        Ok(recorded) => recorded,
         Err(error) => {
             return Some(Damaged::new(manifest, error.to_string()).with_help("make the training set again"));
         }
     };
     match file_sha256(set) {
-        Ok(sum) if sum == held.sha256 => None,
+        Ok(sum) if sum == recorded.sha256 => None,
         Ok(_) => Some(Damaged::new(set, "it has other bytes than its manifest says").with_help(again)),
         Err(error) => Some(Damaged::new(set, error.to_string()).with_help(again)),
     }

@@ -1,8 +1,8 @@
 //! CSV as its author wrote it: every field as text, an unquoted empty field as null, a quoted one as the
 //! empty string. What the text means is for the caller to decide.
 //!
-//! The rules are those of RFC 4180: commas, `"` around fields that hold one, `""` for a quote. Lines may
-//! end in LF, CRLF or CR; a byte order mark and lines without any text are passed over.
+//! The rules are those of RFC 4180: separators as [`feature::csv_separator`] finds them, `"` around fields that hold
+//! one, `""` for a quote. Lines may end in LF, CRLF or CR; a byte order mark and lines without any text are passed over.
 
 use arrow::array::StringArray;
 use arrow::array::builder::StringBuilder;
@@ -59,6 +59,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<CsvText, String> {
 /// The records of a file, one at a time.
 struct Records<'a> {
     rest: &'a [u8],
+    separator: u8,
     /// The text of the current record's fields, one after the other.
     text: Vec<u8>,
     /// For each field where its text ends, and whether it was quoted.
@@ -68,7 +69,8 @@ struct Records<'a> {
 impl<'a> Records<'a> {
     fn new(bytes: &'a [u8]) -> Self {
         let rest = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        Self { rest, text: Vec::new(), ends: Vec::new() }
+        let separator = feature::csv_separator(rest);
+        Self { rest, separator, text: Vec::new(), ends: Vec::new() }
     }
 
     /// The text of a field of the current record, and whether it was quoted.
@@ -98,7 +100,7 @@ impl<'a> Records<'a> {
             self.rest = self.rest.get(1..).unwrap_or_default();
             self.read_quoted()?;
         } else {
-            let is_end = |byte: &u8| matches!(byte, b',' | b'\n' | b'\r');
+            let is_end = |byte: &u8| *byte == self.separator || matches!(byte, b'\n' | b'\r');
             let end = self.rest.iter().position(is_end).unwrap_or(self.rest.len());
             let (text, rest) = self.rest.split_at(end);
             self.text.extend_from_slice(text);
@@ -106,7 +108,7 @@ impl<'a> Records<'a> {
         }
         self.ends.push((self.text.len(), quoted));
         let (more, length) = match self.rest {
-            [b',', ..] => (true, 1),
+            [byte, ..] if *byte == self.separator => (true, 1),
             [b'\r', b'\n', ..] => (false, 2),
             [b'\n' | b'\r', ..] => (false, 1),
             [] => (false, 0),
@@ -174,6 +176,12 @@ mod tests {
     fn quotes_hold_commas_lines_and_quotes() {
         let read = rows("a,b\r\n\"x,\"\"y\"\"\",\"1\n2\"\r\n\r\nz,w");
         assert_eq!(read, [texts(&["x,\"y\"", "1\n2"]), texts(&["z", "w"])]);
+    }
+
+    #[test]
+    fn fields_are_separated_as_those_of_the_header_are() {
+        assert_eq!(rows("a;b\n1,5;\"x;y\"\n"), [texts(&["1,5", "x;y"])]);
+        assert_eq!(rows("a\tb\n1;2\t3\n"), [texts(&["1;2", "3"])]);
     }
 
     #[test]

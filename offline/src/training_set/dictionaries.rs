@@ -15,7 +15,7 @@ use arrow::row::{OwnedRow, RowConverter, SortField};
 /// The dictionaries of a file, by column and by their order within it.
 #[derive(Default)]
 pub(crate) struct Dictionaries {
-    held: HashMap<(usize, usize), Dictionary>,
+    known: HashMap<(usize, usize), Dictionary>,
 }
 
 struct Dictionary {
@@ -51,8 +51,8 @@ impl Dictionaries {
         if let DataType::Dictionary(_, values) = data.data_type() {
             let index = (column, *next);
             *next += 1;
-            let dictionary = match self.held.entry(index) {
-                Entry::Occupied(held) => held.into_mut(),
+            let dictionary = match self.known.entry(index) {
+                Entry::Occupied(entry) => entry.into_mut(),
                 Entry::Vacant(free) => free.insert(Dictionary::of(values)?),
             };
             return dictionary.encode(data);

@@ -211,8 +211,8 @@ mod tests {
             fs::write(folder.path().join(name), "x").unwrap();
         }
         // One whose process lives.
-        let held = folder.path().join(".out.csv.8.partial");
-        let lock = File::create(&held).unwrap();
+        let locked = folder.path().join(".out.csv.8.partial");
+        let lock = File::create(&locked).unwrap();
         lock.lock().unwrap();
         let (partial, _file) = Partial::create(&folder.path().join("out.csv")).unwrap();
         let begun = partial.partial.file_name().unwrap().to_string_lossy().into_owned();

@@ -27,7 +27,7 @@ use crate::training_set::spine_csv;
 
 /// Rows of one batch of a spine.
 const BATCH_ROWS: usize = 65_536;
-/// Batches that are decoded before they are asked for.
+/// Batches that are decoded before they are requested.
 const BATCHES_AHEAD: usize = 2;
 
 /// A spine that fits a service: every check on its columns, label times, join keys and request columns has passed. Its

@@ -137,15 +137,15 @@ impl Found {
     }
 
     /// A damaged row is its view's: others are served.
-    fn row(&mut self, place: &[u8], value: &[u8]) -> Result<(), String> {
+    fn row(&mut self, stored_key: &[u8], value: &[u8]) -> Result<(), String> {
         let stored = Stored::of(value);
-        let is_damaged = stored.check(place).is_err();
+        let is_damaged = stored.check(stored_key).is_err();
         self.damaged_rows += u64::from(is_damaged);
-        let number = place.first_chunk().map(|number| u32::from_be_bytes(*number));
+        let number = stored_key.first_chunk().map(|number| u32::from_be_bytes(*number));
         let tally = self.tallies.entry(number.unwrap_or(u32::MAX)).or_default();
         tally.rows += 1;
-        tally.bytes += (place.len() + stored.row.len()) as u64;
-        tally.sum = tally.sum.wrapping_add(stored.share(place));
+        tally.bytes += (stored_key.len() + stored.row.len()) as u64;
+        tally.sum = tally.sum.wrapping_add(stored.share(stored_key));
         tally.displaced += u64::from(is_damaged && stored.is_displaced());
         Ok(())
     }

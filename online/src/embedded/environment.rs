@@ -13,7 +13,7 @@ use super::contents::{
 };
 use super::data_file::{FileId, damaged, data_file, read_state};
 use super::failed::{Failed, of_heed, of_io};
-use super::lock_room;
+use super::lock_blocks;
 use super::records::Records;
 use super::seal::sealed;
 use super::walk::Leaves;
@@ -96,7 +96,7 @@ impl Environment {
         })
     }
 
-    /// Notes what is asked of the contents that it had when it was opened.
+    /// Notes what is required of the contents that it had when it was opened.
     pub(super) fn note(&mut self, contents: Contents) {
         self.lost = contents.lost.into_iter().collect();
         self.was_rebuilding = contents.is_rebuilding;
@@ -125,7 +125,7 @@ impl Environment {
         txn.commit()?;
         if FileId::at(&data_file(&self.path)) != Some(self.file) {
             return Err(Failed::Known(OnlineError::Unavailable {
-                place: self.path.display().to_string(),
+                location: self.path.display().to_string(),
                 reason: "its files were replaced meanwhile".to_owned(),
             }));
         }
@@ -163,9 +163,9 @@ pub(super) fn open_env(path: &Path) -> Result<Env, OnlineError> {
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options.max_dbs(5).max_readers(MAX_READERS).map_size(MAP_BYTES);
     let mut map_bytes = MAP_BYTES;
-    // Whoever closes it just now in this process made room before; and to close a file gives its locks up.
+    // Whoever closes it just now in this process allocated blocks before; and to close a file gives its locks up.
     if heed::env_closing_event(path).is_none() {
-        lock_room::allocate(path, MAX_READERS).map_err(|error| of_io(path, error))?;
+        lock_blocks::allocate(path, MAX_READERS).map_err(|error| of_io(path, error))?;
     }
     loop {
         match open_once(&options, path) {
@@ -178,7 +178,7 @@ pub(super) fn open_env(path: &Path) -> Result<Env, OnlineError> {
                 let closed = heed::env_closing_event(path).is_none_or(|event| event.wait_timeout(CLOSING));
                 if !closed {
                     return Err(OnlineError::Unavailable {
-                        place: path.display().to_string(),
+                        location: path.display().to_string(),
                         reason: "it is open elsewhere in this process".to_owned(),
                     });
                 }
@@ -226,7 +226,7 @@ fn existing_tables(env: &Env) -> heed::Result<Option<[Table; 5]>> {
 /// Makes the tables that are missing. A store that has none yet gets the newest format.
 pub(super) fn new_tables(env: &Env, is_rebuilding: bool) -> heed::Result<[Table; 5]> {
     let txn = env.write_txn()?;
-    let made = env.create_databases_and_commit(txn, |opener, txn| {
+    let opened = env.create_databases_and_commit(txn, |opener, txn| {
         let [about, views, rows, dropped, changes] = TABLES;
         let tables = [
             opener.create_database::<Bytes, Bytes>(txn, Some(about))?,
@@ -246,5 +246,5 @@ pub(super) fn new_tables(env: &Env, is_rebuilding: bool) -> heed::Result<[Table;
         }
         Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(tables))
     });
-    made.map(CommitOrAbort::unwrap_commit)
+    opened.map(CommitOrAbort::unwrap_commit)
 }

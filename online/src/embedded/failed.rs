@@ -34,7 +34,7 @@ pub(super) fn of_heed(path: &Path, error: heed::Error) -> OnlineError {
         heed::Error::Io(error) => of_io(&path, error),
         heed::Error::Mdb(MdbError::MapFull | MdbError::TxnFull) => OnlineError::Full { path, reason },
         heed::Error::Mdb(MdbError::ReadersFull) => {
-            OnlineError::Unavailable { place: path.display().to_string(), reason }
+            OnlineError::Unavailable { location: path.display().to_string(), reason }
         }
         heed::Error::Mdb(MdbError::MapResized) => OnlineError::Unusable {
             path,

@@ -43,7 +43,7 @@ async fn has_what_was_left(store: &Embedded) {
     let keys: Vec<EntityKey> = ["b", "", "a", "never"].map(key).into();
     let views = [&one, &two, &dropped].map(|view| Read { view, keys: &keys });
     let found = store.read(&views).await.unwrap();
-    let rows = |place: usize| found[place].rows().collect::<Vec<_>>();
+    let rows = |index: usize| found[index].rows().collect::<Vec<_>>();
     assert_eq!(rows(0), [Some(ROW), Some(ROW), Some(ROW), None]);
     assert_eq!(rows(1), [None, None, Some(ROW), None]);
     assert_eq!(rows(2), [None; 4]);

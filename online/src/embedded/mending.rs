@@ -1,4 +1,4 @@
-//! A view's rows on disk written again from the log, in place of those that are there.
+//! A view's rows on disk written again from the log, instead of those that are there.
 
 use feature::{EntityKey, Micros, VersionId};
 use heed::RwTxn;
@@ -61,10 +61,10 @@ impl Opened {
         {
             let there = Stored::of(bytes);
             // One that is not what was written has nothing to say.
-            if let Ok(held) = there.check(stored_key) {
-                match decide_mending(view, held, new, row) {
+            if let Ok(stored) = there.check(stored_key) {
+                match decide_mending(view, stored, new, row) {
                     Decision::Unchanged => return Ok(Outcome::Unchanged),
-                    Decision::Refold => return Ok(Outcome::Conflict { held: held.to_vec() }),
+                    Decision::Refold => return Ok(Outcome::Conflict { current: stored.to_vec() }),
                     Decision::Write => {}
                 }
             }

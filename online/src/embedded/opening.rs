@@ -51,11 +51,11 @@ pub(super) fn open(path: &Path) -> Result<Environment, OnlineError> {
 /// Waits until no other process makes or replaces the files of this folder, and says for whom.
 pub(super) fn alone(path: &Path) -> Result<File, OnlineError> {
     let folder = File::open(path).map_err(|error| of_io(path, error))?;
-    let place = path.display().to_string();
-    let what = || format!("the online store {place}, whose files another process makes");
+    let location = path.display().to_string();
+    let what = || format!("the online store {location}, whose files another process makes");
     match locks::lock(&folder, path, what, MAKING) {
         Ok(()) => Ok(folder),
-        Err(held) => Err(OnlineError::Unavailable { place, reason: held.to_string() }),
+        Err(locked) => Err(OnlineError::Unavailable { location, reason: locked.to_string() }),
     }
 }
 

@@ -28,7 +28,7 @@ impl Records {
         if known.state == state { known.views.get(view).copied() } else { None }
     }
 
-    /// Keeps what was found in a state; a newer one takes the place of an older.
+    /// Keeps what was found in a state; a newer one replaces an older.
     pub(super) fn note(&self, state: usize, view: &VersionId, record: Option<Record>) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if known.state < state || known.views.len() >= MOST_KEPT {

@@ -80,7 +80,7 @@ impl Opened {
             let bytes = there.check(stored_key).map_err(|what| damaged_row(view, row.key, what))?;
             match self.comparison.decide(view, &RowIdentity::of_whole(view, bytes)?, new)? {
                 Decision::Unchanged => return Ok(Outcome::Unchanged),
-                Decision::Refold => return Ok(Outcome::Conflict { held: bytes.to_vec() }),
+                Decision::Refold => return Ok(Outcome::Conflict { current: bytes.to_vec() }),
                 Decision::Write => {}
             }
             record.subtract(stored_key.len() + bytes.len(), there.share(stored_key));

@@ -6,7 +6,7 @@ use feature::EntityKey;
 /// Bytes of a view's number.
 const NUMBER: usize = size_of::<u32>();
 
-/// Writes the key of an entity's row into `out`, in place of what is there, and returns it.
+/// Writes the key of an entity's row into `out`, instead of what is there, and returns it.
 pub(super) fn row_key<'a>(out: &'a mut Vec<u8>, view: u32, entity: &EntityKey) -> &'a [u8] {
     out.clear();
     out.extend_from_slice(&view_prefix(view));

@@ -1,15 +1,15 @@
 //! What is stored with each row and each note so that a damaged one is never taken for what was written: a
-//! checksum that covers the place it lies at as well as its contents.
+//! checksum that covers the key that it is stored under as well as its contents.
 
 use crate::packed::{CHECKSUM, at, check_sum, u32_at};
 
 /// Bytes of the seal that follows a row or a note.
 pub(super) const SEAL: usize = 4;
 
-/// The seal of a row at its place. The row's own checksum covers its contents, so covering that is enough.
-pub(super) fn seal(place: &[u8], row: &[u8]) -> u32 {
+/// The seal of a row under its key. The row's own checksum covers its contents, so covering that is enough.
+pub(super) fn seal(stored_key: &[u8], row: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
-    hasher.update(place);
+    hasher.update(stored_key);
     hasher.update(row.last_chunk::<CHECKSUM>().map_or(row, |checksum| checksum));
     hasher.finalize()
 }
@@ -32,15 +32,17 @@ impl<'a> Stored<'a> {
         }
     }
 
-    /// Whether it is what was written at this place; else what does not hold.
+    /// Whether it is what was written under this key; else what does not hold.
     #[inline]
-    pub(super) fn check(&self, place: &[u8]) -> Result<&'a [u8], &'static str> {
+    pub(super) fn check(&self, stored_key: &[u8]) -> Result<&'a [u8], &'static str> {
         if u32_at(self.row, at::LENGTH).map(|length| length as usize) != Some(self.row.len()) {
             return Err("its length is not the one that it names");
         }
         check_sum(self.row).ok_or("its checksum does not match")?;
         match self.seal {
-            Some(given) if given != seal(place, self.row) => Err("it is not the row that was written there"),
+            Some(given) if given != seal(stored_key, self.row) => {
+                Err("it is not the row that was written there")
+            }
             _ => Ok(self.row),
         }
     }
@@ -52,16 +54,16 @@ impl<'a> Stored<'a> {
 
     /// What it adds to the sum over its view's rows: of a damaged row, as far as can be known, what it added
     /// when it was written.
-    pub(super) fn share(&self, place: &[u8]) -> u64 {
-        self.seal.unwrap_or_else(|| seal(place, self.row)).into()
+    pub(super) fn share(&self, stored_key: &[u8]) -> u64 {
+        self.seal.unwrap_or_else(|| seal(stored_key, self.row)).into()
     }
 }
 
-/// A row as it is to be stored at its place.
-pub(super) fn stored(place: &[u8], row: &[u8]) -> Vec<u8> {
+/// A row as it is to be stored under its key.
+pub(super) fn stored(stored_key: &[u8], row: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(row.len() + SEAL);
     bytes.extend_from_slice(row);
-    bytes.extend_from_slice(&seal(place, row).to_le_bytes());
+    bytes.extend_from_slice(&seal(stored_key, row).to_le_bytes());
     bytes
 }
 
@@ -93,16 +95,16 @@ mod tests {
 
     #[test]
     fn no_flipped_bit_of_a_stored_row_goes_unseen() {
-        let there = stored(b"place", ROW);
-        assert_eq!(Stored::of(&there).check(b"place"), Ok(ROW));
+        let there = stored(b"key", ROW);
+        assert_eq!(Stored::of(&there).check(b"key"), Ok(ROW));
         assert!(Stored::of(&there).check(b"plate").is_err());
         for bit in 0..there.len() * 8 {
             let mut flipped = there.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(Stored::of(&flipped).check(b"place").is_err(), "bit {bit}");
+            assert!(Stored::of(&flipped).check(b"key").is_err(), "bit {bit}");
         }
         assert_eq!(Stored::of(ROW).check(b"anywhere"), Ok(ROW));
-        assert!(Stored::of(&there[..there.len() - 1]).check(b"place").is_err());
+        assert!(Stored::of(&there[..there.len() - 1]).check(b"key").is_err());
     }
 
     #[test]

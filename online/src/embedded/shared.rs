@@ -81,7 +81,7 @@ impl Shared {
     }
 }
 
-/// Whether this says that a store's files cannot be used as they are, and new ones can take their place.
+/// Whether this says that a store's files cannot be used as they are, and new ones can replace them.
 fn is_damage(error: &OnlineError) -> bool {
     matches!(error, OnlineError::DamagedFile { .. })
 }
@@ -94,7 +94,7 @@ pub enum Condition {
     /// The same, and it is still to be filled again from the log: whoever is not found in it is not said to be
     /// absent.
     Unfinished,
-    /// It could not be used. An empty one that is unfinished is in its place.
+    /// It could not be used. An empty one that is unfinished has replaced it.
     Replaced {
         /// Where the damaged file lies now; none where it was missing.
         aside: Option<PathBuf>,
@@ -102,7 +102,7 @@ pub enum Condition {
 }
 
 /// Finds out whether a store can be used. Where it cannot, its file is put aside, under a name that ends with
-/// this, and an empty one in its place.
+/// this, and replaces it by an empty one.
 pub(super) fn repair(path: &Path, suffix: &str) -> Result<(Arc<Shared>, Condition), OnlineError> {
     let usable = |shared: Arc<Shared>| {
         let environment = shared.newest()?;

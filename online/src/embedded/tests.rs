@@ -287,7 +287,7 @@ fn two_processes_share_a_store() {
 fn a_full_disk_is_said_and_leaves_what_was_there() {
     let folder = TempDir::new().unwrap();
     let sample = Sample::new();
-    // A limit on the size of files stands for a disk without room.
+    // A limit on the size of files stands for a full disk.
     let mut writer = Writing::start(folder.path(), "trap '' XFSZ; ulimit -f 300;");
     let mut last = None;
     let mut failed = None;
@@ -299,7 +299,7 @@ fn a_full_disk_is_said_and_leaves_what_was_there() {
     }
     drop(writer);
     let failed = failed.unwrap();
-    assert!(failed.contains("no room left"), "{failed}");
+    assert!(failed.contains("no space left"), "{failed}");
     let store = Embedded::open(folder.path()).unwrap();
     assert_eq!(offsets(&store, &sample)[0], last);
     write_all(&store, &sample, &[key("0")], 1 << 40).unwrap();

@@ -224,10 +224,10 @@ impl<'f> Walk<'f> {
             Ok(Nodes::Branch(nodes)) if !is_leaf => {
                 walked.counted.branches += 1;
                 check_order(walked.tree, nodes.iter().skip(1).map(|(key, _)| *key), bounds, number)?;
-                for (place, (key, child)) in nodes.iter().enumerate() {
+                for (index, (key, child)) in nodes.iter().enumerate() {
                     let bounds = Bounds {
-                        from: if place == 0 { bounds.from } else { Some(key) },
-                        before: nodes.get(place + 1).map_or(bounds.before, |(key, _)| Some(key)),
+                        from: if index == 0 { bounds.from } else { Some(key) },
+                        before: nodes.get(index + 1).map_or(bounds.before, |(key, _)| Some(key)),
                     };
                     self.page(walked, subtree, *child, level + 1, bounds)?;
                 }

@@ -49,10 +49,11 @@ impl Turns {
     }
 
     fn wait_for(&self, file: &File) -> Result<(), Failed> {
-        let place = || self.path.parent().unwrap_or(&self.path).display().to_string();
-        let what = || format!("its turn to write to the online store {}", place());
-        locks::lock(file, &self.path, what, PATIENCE)
-            .map_err(|held| OnlineError::Unavailable { place: place(), reason: held.to_string() }.into())
+        let location = || self.path.parent().unwrap_or(&self.path).display().to_string();
+        let what = || format!("its turn to write to the online store {}", location());
+        locks::lock(file, &self.path, what, PATIENCE).map_err(|locked| {
+            OnlineError::Unavailable { location: location(), reason: locked.to_string() }.into()
+        })
     }
 }
 

@@ -67,11 +67,11 @@ impl RowState {
         let Some(latest) = &self.latest else { return };
         row.put(at::EVENT_TIME, &latest.times.event_time.get().to_le_bytes());
         row.put(at::AVAILABLE_AT, &latest.times.available_at.get().to_le_bytes());
-        for (place, (slot, value)) in self.layout.latest.iter().zip(&latest.values).enumerate() {
+        for (index, (slot, value)) in self.layout.latest.iter().zip(&latest.values).enumerate() {
             if value.is_null() {
                 continue;
             }
-            row.set(at::NULLS, place);
+            row.set(at::NULLS, index);
             let from = row.out.len();
             value.write(row.out);
             match slot.width {
@@ -82,8 +82,8 @@ impl RowState {
     }
 }
 
-/// A packed row that is being written: what lies at fixed places is there, as zeros; the variable part
-/// grows behind it. Places count from the start of the row.
+/// A packed row that is being written: what lies at fixed offsets is there, as zeros; the variable part
+/// grows behind it. Offsets count from the start of the row.
 struct Writing<'a> {
     start: usize,
     out: &'a mut Vec<u8>,
@@ -94,9 +94,9 @@ impl Writing<'_> {
         self.out.len() - self.start
     }
 
-    fn put(&mut self, place: usize, bytes: &[u8]) {
-        let place = self.start + place;
-        if let Some(there) = self.out.get_mut(place..place + bytes.len()) {
+    fn put(&mut self, offset: usize, bytes: &[u8]) {
+        let from = self.start + offset;
+        if let Some(there) = self.out.get_mut(from..from + bytes.len()) {
             there.copy_from_slice(bytes);
         }
     }
@@ -107,11 +107,11 @@ impl Writing<'_> {
         }
     }
 
-    /// Moves what was just appended, from `from` on, to a fixed place.
-    fn take_back(&mut self, from: usize, place: usize, width: usize) {
-        let place = self.start + place;
+    /// Moves what was just appended, from `from` on, to a fixed offset.
+    fn take_back(&mut self, from: usize, offset: usize, width: usize) {
+        let to = self.start + offset;
         if let Some((there, appended)) = self.out.split_at_mut_checked(from)
-            && let Some(slot) = there.get_mut(place..place + width)
+            && let Some(slot) = there.get_mut(to..to + width)
             && slot.len() == appended.len()
         {
             slot.copy_from_slice(appended);
@@ -120,12 +120,12 @@ impl Writing<'_> {
     }
 
     /// Leaves what was just appended, from `from` on, in the variable part, and a reference to it at a
-    /// fixed place.
-    fn refer(&mut self, from: usize, place: usize) {
+    /// fixed offset.
+    fn refer(&mut self, from: usize, reference_at: usize) {
         let reference = [(from - self.start) as u32, (self.out.len() - from) as u32];
         let [offset, length] = reference.map(u32::to_le_bytes);
-        self.put(place, &offset);
-        self.put(place + 4, &length);
+        self.put(reference_at, &offset);
+        self.put(reference_at + 4, &length);
     }
 
     /// Writes a ring's bitmap, its slots and, where there are any, its spills; none where a state of a
@@ -146,12 +146,12 @@ impl Writing<'_> {
         let mut spills = vec![0; plan.components.len() * spill_bytes];
         let mut spilled = false;
         self.put(plan.entry_at, &(slots_at as u32).to_le_bytes());
-        for (place, tile) in ring.tiles.iter().rev().enumerate() {
+        for (index, tile) in ring.tiles.iter().rev().enumerate() {
             self.set(plan.bitmap_at, usize::try_from(head - tile.number).ok()?);
             let mut array_at = slots_at;
             for (part, state) in tile.states.iter().enumerate() {
                 let component = plan.components.get(part)?;
-                let slot_at = array_at + place * component.width;
+                let slot_at = array_at + index * component.width;
                 array_at += aligned(tiles * component.width);
                 let from = self.out.len();
                 state.write(self.out);
@@ -164,7 +164,7 @@ impl Writing<'_> {
                 }
                 self.refer(from, slot_at);
                 if component.in_slot {
-                    set(spills.get_mut(part * spill_bytes..)?, place);
+                    set(spills.get_mut(part * spill_bytes..)?, index);
                     spilled = true;
                 }
             }

@@ -30,16 +30,16 @@ impl Ring {
 
     /// Adds a row's value to the tile of this number.
     pub(super) fn add(&mut self, plan: &RingPlan, number: i64, value: &Value, row: &Row) {
-        let place = match self.tiles.back() {
+        let index = match self.tiles.back() {
             Some(newest) if newest.number == number => self.tiles.len() - 1,
             Some(newest) if newest.number > number => self.tiles.partition_point(|tile| tile.number < number),
             _ => self.tiles.len(),
         };
-        if self.tiles.get(place).is_none_or(|tile| tile.number != number) {
+        if self.tiles.get(index).is_none_or(|tile| tile.number != number) {
             let states = plan.components.iter().map(|part| part.component.identity(plan.argument));
-            self.tiles.insert(place, Tile { number, states: states.collect() });
+            self.tiles.insert(index, Tile { number, states: states.collect() });
         }
-        if let Some(tile) = self.tiles.get_mut(place) {
+        if let Some(tile) = self.tiles.get_mut(index) {
             tile.states.iter_mut().for_each(|state| state.add(value, row.event_time, row.position));
         }
     }

@@ -41,8 +41,8 @@ fn assert_is_the_oracles(layout: &Layout, state: &RowState, view: &View, rows: &
     }
     let every_seventh: Vec<usize> = (0..view.features.len()).step_by(7).rev().collect();
     let some = row.answer_some(&every_seventh, at).unwrap();
-    for (place, got) in every_seventh.iter().zip(&some.cells) {
-        assert_eq!(Some(got), expected.cells.get(*place));
+    for (index, got) in every_seventh.iter().zip(&some.cells) {
+        assert_eq!(Some(got), expected.cells.get(*index));
     }
     row.verify().unwrap();
 }

@@ -20,7 +20,7 @@ impl RowState {
         state.pending = tail.pending;
         if let (Some(times), Some(position)) = (row.times()?, tail.latest) {
             let values: Result<_, OnlineError> =
-                layout.latest.iter().enumerate().map(|(place, slot)| row.latest_value(place, slot)).collect();
+                layout.latest.iter().enumerate().map(|(index, slot)| row.latest_value(index, slot)).collect();
             state.latest = Some(Latest { times, position, values: values? });
             for (ring, plan) in state.rings.iter_mut().zip(&layout.rings) {
                 *ring = unpack_ring(&row, plan, plan.tile(times.event_time))

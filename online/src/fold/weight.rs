@@ -10,7 +10,7 @@ use crate::packed::{Layout, RingPlan};
 const BESIDES: usize = 112;
 /// Bytes of a value, with its share of texts and lists.
 const VALUE: usize = 32;
-/// Bytes that a state has outside its place, as some lists and sketches do.
+/// Bytes that a state has outside its own bytes, as some lists and sketches do.
 const OUTSIDE: usize = 16;
 
 impl RowState {

@@ -4,9 +4,9 @@
 
 use std::sync::atomic::Ordering;
 
-use super::places::Kind;
 use super::region::LINE;
-use super::table::{HEAD, place, shape};
+use super::slabs::Kind;
+use super::table::{HEAD, bucket_of, shape};
 use super::word::{MAX_SHAPES, UNSHAPED, Word};
 use super::writing::{FURTHER, Writes};
 
@@ -18,7 +18,7 @@ const BUCKETS: usize = 256;
 const ROUNDS: usize = 4;
 
 impl Writes<'_> {
-    /// A place of this kind, after others were let go; none while readers hold up what was.
+    /// A slot of this kind, after others were let go; none while readers hold up what was.
     pub(super) fn take_by_evicting(&mut self, kind: Kind) -> Option<usize> {
         if kind.lines * LINE > self.table.options.max_bytes / 2 {
             return None;
@@ -30,7 +30,7 @@ impl Writes<'_> {
                 return Some(line);
             }
         }
-        for _ in 0..kind.lines.div_ceil(super::places::SLAB_LINES) {
+        for _ in 0..kind.lines.div_ceil(super::slabs::SLAB_LINES) {
             self.empty_next_slab();
         }
         self.reclaim();
@@ -66,10 +66,10 @@ impl Writes<'_> {
 
     /// Lets go of all rows of one slab, so that it can serve another kind.
     fn empty_next_slab(&mut self) {
-        for _ in 0..self.writing.places.slabs() {
-            let number = self.writing.slab_hand % self.writing.places.slabs();
+        for _ in 0..self.writing.slabs.slabs() {
+            let number = self.writing.slab_hand % self.writing.slabs.slabs();
             self.writing.slab_hand = number + 1;
-            let Some((kind, lines)) = self.writing.places.taken(number) else { continue };
+            let Some((kind, lines)) = self.writing.slabs.taken(number) else { continue };
             if kind == FURTHER {
                 continue;
             }
@@ -86,7 +86,7 @@ impl Writes<'_> {
     fn evict_line(&mut self, line: usize, kind: Kind) -> bool {
         let at = self.table.lines.line(line);
         let (view, key, row, head) = if kind.shape == UNSHAPED {
-            // SAFETY: the place is in a slab that is in use; what is free in it is the writer's alone.
+            // SAFETY: the slot is in a slab that is in use; what is free in it is the writer's alone.
             let [view, key, row] = unsafe { at.cast::<[u32; 3]>().read() };
             (view, key as usize, row as usize, HEAD)
         } else {
@@ -96,9 +96,9 @@ impl Writes<'_> {
         if head + key > kind.lines * LINE || (kind.shape != UNSHAPED && shape(view, key, row) == 0) {
             return false;
         }
-        // SAFETY: the bytes lie within the place.
+        // SAFETY: the bytes lie within the slot.
         let key = unsafe { std::slice::from_raw_parts(at.add(head).as_ptr(), key) };
-        let number = place(self.table.hash(view, key), self.table.count.load(Ordering::Relaxed));
+        let number = bucket_of(self.table.hash(view, key), self.table.count.load(Ordering::Relaxed));
         // SAFETY: this is the writer.
         let slot = unsafe { self.table.words(number) }.find(|slot| {
             let word = Word(slot.load(Ordering::Relaxed));

@@ -1,5 +1,5 @@
 //! What no table of this kind can go below on a machine, measured beside it: for each key a random line,
-//! then the random line that it names, both asked for ahead. Only benchmarks use it.
+//! then the random line that it names, both prefetched. Only benchmarks use it.
 
 use super::region::{LINE, Region};
 
@@ -41,7 +41,7 @@ fn scattered(n: usize) -> u64 {
 }
 
 impl Floor {
-    /// So many lines of each kind; none where there is no room for them.
+    /// So many lines of each kind; none where there is no memory for them.
     pub fn new(buckets: usize, entries: usize, huge_pages: bool) -> Option<Floor> {
         let mut first = Lines(Region::reserve(buckets.max(1), huge_pages)?);
         let mut second = Lines(Region::reserve(entries.max(1), huge_pages)?);
@@ -63,17 +63,17 @@ impl Floor {
     pub fn walk(&self, keys: &[[u8; 8]]) -> u64 {
         let mask = self.first.0.lines().next_power_of_two() - 1;
         let mut sum = 0_u64;
-        let (mut asked, mut named) = ([0_usize; AHEAD], [0_usize; AHEAD]);
+        let (mut first_lines, mut second_lines) = ([0_usize; AHEAD], [0_usize; AHEAD]);
         let groups = keys.chunks(AHEAD).map(Some).chain([None, None]);
         for group in groups {
-            sum = named.iter().fold(sum, |sum, line| sum.wrapping_add(self.second.number(*line)));
-            for (named, line) in named.iter_mut().zip(asked) {
-                *named = self.first.number(line) as usize;
-                self.second.0.prefetch(*named);
+            sum = second_lines.iter().fold(sum, |sum, line| sum.wrapping_add(self.second.number(*line)));
+            for (second, first) in second_lines.iter_mut().zip(first_lines) {
+                *second = self.first.number(first) as usize;
+                self.second.0.prefetch(*second);
             }
-            for (asked, key) in asked.iter_mut().zip(group.unwrap_or_default()) {
-                *asked = (u64::from_le_bytes(*key) >> 20) as usize & mask;
-                self.first.0.prefetch(*asked);
+            for (line, key) in first_lines.iter_mut().zip(group.unwrap_or_default()) {
+                *line = (u64::from_le_bytes(*key) >> 20) as usize & mask;
+                self.first.0.prefetch(*line);
             }
         }
         sum

@@ -1,5 +1,5 @@
 //! A check of the scheme of [`super::pins`] in every order that the language's memory model allows: the
-//! same file, compiled over the atomics of loom, between a reader and a writer that uses a place again.
+//! same file, compiled over the atomics of loom, between a reader and a writer that reuses a slot.
 
 mod atomics {
     pub(super) use loom::sync::atomic::{AtomicU64, Ordering, fence};
@@ -15,17 +15,17 @@ use loom::sync::Arc;
 use loom::thread;
 use pins::Pins;
 
-/// Two places and the word that names one of them.
+/// Two slots and the word that names one of them.
 struct World<const N: usize> {
     pins: Pins<N>,
     word: AtomicU64,
-    places: [UnsafeCell<u64>; 2],
+    slots: [UnsafeCell<u64>; 2],
 }
 
 impl<const N: usize> World<N> {
     fn new() -> Arc<Self> {
-        let places = [UnsafeCell::new(10), UnsafeCell::new(0)];
-        Arc::new(World { pins: Pins::new(), word: AtomicU64::new(0), places })
+        let slots = [UnsafeCell::new(10), UnsafeCell::new(0)];
+        Arc::new(World { pins: Pins::new(), word: AtomicU64::new(0), slots })
     }
 
     /// Reads what the word names; loom sees to it that nobody writes there meanwhile.
@@ -33,24 +33,24 @@ impl<const N: usize> World<N> {
         let _pin = self.pins.enter(0);
         let named = self.word.load(Ordering::Acquire);
         // SAFETY: that is what is checked: loom fails where a write may overlap.
-        self.places[named as usize].with(|value| unsafe { *value })
+        self.slots[named as usize].with(|value| unsafe { *value })
     }
 
-    /// Writes a new value in the other place, names it, and then uses the old place again.
+    /// Writes a new value in the other slot, names it, and then reuses the old slot.
     fn replace_and_reuse(&self) {
-        // SAFETY: no word names the place yet.
-        self.places[1].with_mut(|value| unsafe { *value = 20 });
+        // SAFETY: no word names the slot yet.
+        self.slots[1].with_mut(|value| unsafe { *value = 20 });
         self.word.swap(1, Ordering::AcqRel);
         let tag = self.pins.tag();
         if tag < self.pins.oldest() {
             // SAFETY: that is what is checked: loom fails where a read may overlap.
-            self.places[0].with_mut(|value| unsafe { *value = 99 });
+            self.slots[0].with_mut(|value| unsafe { *value = 99 });
         }
     }
 }
 
 #[test]
-fn a_place_is_used_again_only_when_no_reader_can_see_it() {
+fn a_slot_is_reused_only_when_no_reader_can_see_it() {
     loom::model(|| {
         let world = World::<1>::new();
         let there = Arc::clone(&world);

@@ -1,11 +1,11 @@
-//! When a place may be written again: once no reader can still be looking at what lay there. Readers
+//! When a slot may be written again: once no reader can still be looking at what lay there. Readers
 //! announce themselves by an epoch and never wait; a writer asks which epochs are still read in.
 //!
 //! A reader takes a free slot and leaves the epoch of that moment in it; where all are taken it is
-//! counted in a crowd, and nothing is reused while there is one. A writer first makes a place
-//! unreachable, then takes its epoch as the place's *tag* and opens the next. A reader that entered
-//! with a later epoch than the tag cannot have found the place. The fences make one of two things true
-//! of every reader and every place: either the reader finds it unreachable, or the writer finds the
+//! counted in a crowd, and nothing is reused while there is one. A writer first makes a slot
+//! unreachable, then takes its epoch as the slot's *tag* and opens the next. A reader that entered
+//! with a later epoch than the tag cannot have found the slot. The fences make one of two things true
+//! of every reader and every slot: either the reader finds it unreachable, or the writer finds the
 //! reader.
 
 use super::atomics::{AtomicU64, Ordering, fence};
@@ -51,13 +51,13 @@ impl<const N: usize> Pins<N> {
         Pin(&self.crowd, true)
     }
 
-    /// The tag of places that were just made unreachable.
+    /// The tag of slots that were just made unreachable.
     pub(super) fn tag(&self) -> u64 {
         fence(Ordering::SeqCst);
         self.epoch.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// Places of an earlier tag than this may be written again.
+    /// Slots of an earlier tag than this may be written again.
     pub(super) fn oldest(&self) -> u64 {
         fence(Ordering::SeqCst);
         if self.crowd.load(Ordering::SeqCst) > 0 {

@@ -80,8 +80,8 @@ impl Matches for Portable {
     #[inline(always)]
     fn matches(bucket: &Bucket, fingerprint: u64) -> u32 {
         let words = bucket.0.iter().enumerate();
-        words.fold(0, |bits, (place, word)| {
-            bits | u32::from(word.load(Ordering::Relaxed) >> 48 == fingerprint) << place
+        words.fold(0, |bits, (index, word)| {
+            bits | u32::from(word.load(Ordering::Relaxed) >> 48 == fingerprint) << index
         })
     }
 }

@@ -7,11 +7,11 @@ use super::pins::Pin;
 #[cfg(target_arch = "x86_64")]
 use super::probe::{Avx2, Avx512};
 use super::probe::{Bucket, Matches, Portable, Probe, WORDS};
-use super::table::{AtBound, HotTable, place};
+use super::table::{AtBound, HotTable, bucket_of};
 use super::word::{UNSHAPED, Word, fingerprint};
 
 /// Keys of a group: so many buckets, and so many entries, are under way at once. More than a processor
-/// has room for: so it always has the next to ask for.
+/// has capacity for: so it always has the next to ask for.
 const AHEAD: usize = 64;
 
 static THREADS: AtomicUsize = AtomicUsize::new(0);
@@ -32,13 +32,13 @@ impl std::fmt::Debug for Reading<'_> {
     }
 }
 
-/// Keys whose buckets, or whose entries, were asked for and are under way.
+/// Keys whose buckets, or whose entries, were requested and are under way.
 #[derive(Clone, Copy)]
 struct Group {
     hashes: [u64; AHEAD],
     buckets: [usize; AHEAD],
     words: [Word; AHEAD],
-    /// The places of keys that no word of their bucket matches, but that has further lines.
+    /// The indices of keys that no word of their bucket matches, but that has further lines.
     linked: [u8; AHEAD],
     links: usize,
 }
@@ -53,11 +53,11 @@ impl Group {
     };
 }
 
-/// Keys of one view, by their places.
+/// Keys of one view, by their indices.
 trait Keys<'k> {
     fn count(&self) -> usize;
-    /// The key at a place below the count.
-    fn key(&self, place: usize) -> &'k [u8];
+    /// The key at an index below the count.
+    fn key(&self, index: usize) -> &'k [u8];
 }
 
 impl<'k, K: AsRef<[u8]>> Keys<'k> for &'k [K] {
@@ -66,10 +66,10 @@ impl<'k, K: AsRef<[u8]>> Keys<'k> for &'k [K] {
     }
 
     #[inline(always)]
-    fn key(&self, place: usize) -> &'k [u8] {
-        debug_assert!(place < self.len());
-        // SAFETY: the place is below the count.
-        unsafe { self.get_unchecked(place) }.as_ref()
+    fn key(&self, index: usize) -> &'k [u8] {
+        debug_assert!(index < self.len());
+        // SAFETY: the index is below the count.
+        unsafe { self.get_unchecked(index) }.as_ref()
     }
 }
 
@@ -112,7 +112,7 @@ impl<'t> Reading<'t> {
         self.find(view, key, self.table.hash(view, key))
     }
 
-    /// The rows of these keys, each reported with its place, in their order.
+    /// The rows of these keys, each reported with its index, in their order.
     pub fn each<'s, K: AsRef<[u8]>>(
         &'s self,
         view: u32,
@@ -128,7 +128,7 @@ impl<'t> Reading<'t> {
         }
     }
 
-    /// The rows of these keys, in their order, in place of what is in `rows`.
+    /// The rows of these keys, in their order, instead of what is in `rows`.
     pub fn rows<'s, K: AsRef<[u8]>>(&'s self, view: u32, keys: &[K], rows: &mut Vec<Option<&'s [u8]>>) {
         rows.clear();
         rows.reserve(keys.len());
@@ -136,8 +136,8 @@ impl<'t> Reading<'t> {
     }
 
     /// For each key the `N` values that lie from byte `at` of its row on, straight into columns: value i of
-    /// the key at a place goes to that place of column i. Gives how many keys have such a row; `missing` is
-    /// given the places of the others, whose cells are left alone. Keys beyond the shortest column are
+    /// the key at an index goes to that index of column i. Gives how many keys have such a row; `missing` is
+    /// given the indices of the others, whose cells are left alone. Keys beyond the shortest column are
     /// not read.
     pub fn gather<V: Slot, K: AsRef<[u8]>, const N: usize>(
         &self,
@@ -150,13 +150,13 @@ impl<'t> Reading<'t> {
         let count = columns.iter().map(|column| column.len()).min().unwrap_or(0).min(keys.len());
         let starts = columns.each_mut().map(|column| column.as_mut_ptr());
         let mut there = 0;
-        self.each(view, keys.get(..count).unwrap_or_default(), |place, row| {
+        self.each(view, keys.get(..count).unwrap_or_default(), |index, row| {
             let values = row.and_then(|row| row.get(at..)?.as_chunks::<8>().0.first_chunk::<N>());
-            let Some(values) = values else { return missing(place) };
+            let Some(values) = values else { return missing(index) };
             for (start, value) in starts.iter().zip(values) {
-                // SAFETY: the place is below the count, and no column is shorter; the columns are borrowed
+                // SAFETY: the index is below the count, and no column is shorter; the columns are borrowed
                 // for writing, and nobody else holds them.
-                unsafe { start.add(place).write(V::of(*value)) };
+                unsafe { start.add(index).write(V::of(*value)) };
             }
             there += 1;
         });
@@ -164,7 +164,7 @@ impl<'t> Reading<'t> {
     }
 
     /// While a group's entries are looked at, the buckets of the next group are, and those of the group
-    /// after it are asked for: each line that a key needs was asked for one group ago.
+    /// after it are prefetched: each line that a key needs was prefetched one group ago.
     #[inline(always)]
     fn each_with<'s, 'k, M: Matches>(
         &'s self,
@@ -208,7 +208,7 @@ impl<'t> Reading<'t> {
         let buckets = table.count.load(Ordering::Relaxed);
         for ((hash, bucket), at) in group.hashes.iter_mut().zip(&mut group.buckets).zip(range) {
             *hash = table.hash(view, keys.key(at));
-            *bucket = place(*hash, buckets);
+            *bucket = bucket_of(*hash, buckets);
             table.buckets.prefetch(*bucket);
         }
     }
@@ -238,7 +238,7 @@ impl<'t> Reading<'t> {
         }
     }
 
-    /// Looks for what was not in its bucket in the first of its further lines, which were asked for.
+    /// Looks for what was not in its bucket in the first of its further lines, which were prefetched.
     #[inline(always)]
     fn follow_links<M: Matches>(&self, group: &mut Group) {
         for slot in group.linked.iter().take(group.links) {

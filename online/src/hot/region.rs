@@ -1,17 +1,17 @@
 //! Memory that is reserved once and taken from the system as it is touched: so a table grows without
-//! moving anything, and a place is a base and a number. Huge pages where the system grants them.
+//! moving anything, and an address is a base and a number. Huge pages where the system grants them.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 
-/// Bytes of a cache line, of a bucket, and of the smallest place of an entry.
+/// Bytes of a cache line, of a bucket, and of the smallest slot of an entry.
 pub(super) const LINE: usize = 64;
 /// Bytes of a huge page.
 const HUGE: usize = 2 << 20;
 /// Regions below this stay on small pages: one huge page would be most of them.
 const LEAST_HUGE: usize = 4 * HUGE;
 
-/// Zeroed lines at fixed places.
+/// Zeroed lines at fixed addresses.
 pub(super) struct Region {
     start: NonNull<u8>,
     layout: Layout,

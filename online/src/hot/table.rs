@@ -3,7 +3,7 @@
 //!
 //! A key's bucket is one cache line of eight words; a word names an entry's line, where its key and its
 //! row lie. An entry is never changed once a word names it: a write makes a new one, exchanges the word,
-//! and the old one's place is written again when no reader can see it any more ([`super::pins`]). Buckets
+//! and the old one's slot is written again when no reader can see it any more ([`super::pins`]). Buckets
 //! are added one by one (linear hashing), so that no write does more than a little. `docs/decisions/0009`
 //! says what else was weighed.
 
@@ -40,7 +40,7 @@ pub enum AtBound {
 /// How large a table may become, and how it works.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TableOptions {
-    /// The most bytes of memory: entries, buckets, and places that wait for readers. At least one MiB.
+    /// The most bytes of memory: entries, buckets, and slots that wait for readers. At least one MiB.
     pub max_bytes: usize,
     /// What happens there.
     pub at_bound: AtBound,
@@ -132,12 +132,12 @@ impl HotTable {
             buckets: Region::reserve(buckets, options.huge_pages)?,
             count: AtomicU64::new(LEAST_BUCKETS as u64),
             // One slab more: the first is never used.
-            lines: Region::reserve(lines + super::places::SLAB_LINES, options.huge_pages)?,
+            lines: Region::reserve(lines + super::slabs::SLAB_LINES, options.huge_pages)?,
             shapes: (0..MAX_SHAPES).map(|_| AtomicU64::new(0)).collect(),
             pins: Pins::new(),
             hasher: RandomState::default(),
             options: TableOptions { max_bytes, probe, ..options },
-            writing: Mutex::new(WriterState::new(lines + super::places::SLAB_LINES)),
+            writing: Mutex::new(WriterState::new(lines + super::slabs::SLAB_LINES)),
             entries: AtomicU64::new(0),
             bytes: AtomicU64::new((LEAST_BUCKETS * LINE) as u64),
             evictions: AtomicU64::new(0),
@@ -223,7 +223,7 @@ impl HotTable {
     // SAFETY: the caller keeps what is said above.
     pub(super) unsafe fn find(&self, view: u32, key: &[u8], hash: u64) -> Option<(&AtomicU64, Word)> {
         loop {
-            let at = place(hash, self.count.load(Ordering::Acquire));
+            let at = bucket_of(hash, self.count.load(Ordering::Acquire));
             let mut bucket = self.bucket(at);
             loop {
                 // The last word first: when further words are taken back into the bucket, they are
@@ -246,7 +246,7 @@ impl HotTable {
                 bucket = unsafe { self.linked(after) };
             }
             // A bucket that was split meanwhile may have given the key away.
-            if place(hash, self.count.load(Ordering::Acquire)) == at {
+            if bucket_of(hash, self.count.load(Ordering::Acquire)) == at {
                 return None;
             }
         }
@@ -286,7 +286,7 @@ impl HotTable {
 
 /// The number of a hash's bucket among so many.
 #[inline(always)]
-pub(super) fn place(hash: u64, count: u64) -> usize {
+pub(super) fn bucket_of(hash: u64, count: u64) -> usize {
     // The greatest power of two that is not above the count.
     let half = 1_u64 << (63 - (count | 1).leading_zeros());
     let number = hash & (2 * half - 1);

@@ -130,7 +130,7 @@ fn a_store_refuses_at_its_bound_and_keeps_what_it_has() {
     assert!(table.stats().bytes <= 2 << 20);
     let there = (0..kept).filter(|n| table.read().get(0, &n.to_le_bytes()) == Some(&[*n as u8; 200]));
     assert_eq!(there.count() as u64, kept);
-    // A row that goes makes room for another; one that is exchanged needs the room of two for a moment.
+    // A row that goes makes space for another; one that is exchanged needs the space of two for a moment.
     assert!(table.write().remove(0, &0_u64.to_le_bytes()));
     table.write().put(0, &1_u64.to_le_bytes(), &[9; 200]).unwrap();
     assert_eq!(table.stats().evictions, 0);
@@ -159,7 +159,7 @@ fn a_tier_keeps_what_is_read_again_and_stays_within_its_bound() {
 }
 
 #[test]
-fn rows_of_another_size_find_room_where_all_is_taken() {
+fn rows_of_another_size_find_a_slot_where_all_are_taken() {
     let table = HotTable::new(options(4 << 20, AtBound::Evict, Probe::widest())).unwrap();
     for round in 0..4_u64 {
         for length in [40, 700, 3000, 100_000] {

@@ -2,7 +2,7 @@
 //! the store would: rows go when the store tells of a change, and none is kept that changed while it was
 //! on its way here.
 //!
-//! A store that can be asked for its changes is asked at each read, and rows and applied times are those
+//! A store that can be polled for its changes is polled at each read, and rows and applied times are those
 //! of the moment of its answer: such a tier is never behind. A store that only tells is followed; a row
 //! may then be as old as its message takes, and the applied time is at least that of every row. While
 //! nobody follows it the tier lets every read through. Where the store is not available, rows that are
@@ -28,7 +28,7 @@ const STRIPES: usize = 4096;
 const ATTEMPTS: usize = 3;
 /// How long a store in an outage is waited for by who asks for nothing but what is held.
 const PATIENCE: Duration = Duration::from_millis(20);
-/// How often changes are taken in of a store that can be asked, so that no reader finds too many.
+/// How often changes are taken in of a store that can be polled, so that no reader finds too many.
 const CATCHING_UP: Duration = Duration::from_millis(10);
 /// No mark, or no applied time.
 const NO_MARK: u64 = u64::MAX;
@@ -49,7 +49,7 @@ pub struct TierOptions {
 pub struct TierStats {
     /// Keys whose row, or whose absence, was in memory.
     pub hits: u64,
-    /// Keys that the store was asked for.
+    /// Keys that were read from the store.
     pub misses: u64,
     /// Rows that were let go for others.
     pub evictions: u64,
@@ -59,7 +59,7 @@ pub struct TierStats {
     pub bytes: u64,
     /// Reads that were answered without the store, which was not available.
     pub outages: u64,
-    /// Whether the store tells of its changes, or was asked for them at the last read.
+    /// Whether the store tells of its changes, or was polled for them at the last read.
     pub is_followed: bool,
     /// Since when the store has not vouched for what is held; none while it does.
     pub lost_since: Option<Micros>,
@@ -117,7 +117,7 @@ impl Reported {
 
 /// What of one [`Read`] was found in memory.
 struct Gathered {
-    held: Arc<ViewState>,
+    state: Arc<ViewState>,
     found: PackedRows,
     missing: Vec<usize>,
     is_known: bool,
@@ -133,7 +133,7 @@ impl<S> std::fmt::Debug for HotTier<S> {
 
 impl<S> HotTier<S> {
     /// A tier in front of a store, with nothing in it; none where its memory cannot be reserved. `now` is
-    /// only asked when the store is lost, and while it is.
+    /// only called when the store is lost, and while it is.
     pub fn new(
         store: S,
         options: TierOptions,
@@ -210,14 +210,14 @@ impl<S> HotTier<S> {
         match change {
             Change::Row { view, key } => {
                 *reported.stripe(key) = last;
-                if let Some(held) = self.known_view(view) {
-                    self.table.write().remove(held.number, key.as_bytes());
+                if let Some(state) = self.known_view(view) {
+                    self.table.write().remove(state.number, key.as_bytes());
                 }
             }
             Change::View(view) => {
-                if let Some(held) = self.known_view(view) {
-                    held.is_known.store(false, Ordering::Release);
-                    held.changed.store(last, Ordering::Release);
+                if let Some(state) = self.known_view(view) {
+                    state.is_known.store(false, Ordering::Release);
+                    state.changed.store(last, Ordering::Release);
                 }
             }
             Change::Rows(view) | Change::Dropped(view) => {
@@ -236,11 +236,11 @@ impl<S> HotTier<S> {
     }
 
     fn view(&self, view: &VersionId) -> Arc<ViewState> {
-        if let Some(held) = self.known_view(view) {
-            return held;
+        if let Some(state) = self.known_view(view) {
+            return state;
         }
         let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
-        let held = views.entry(view.clone()).or_insert_with(|| {
+        let state = views.entry(view.clone()).or_insert_with(|| {
             Arc::new(ViewState {
                 number: self.next_number.fetch_add(1, Ordering::Relaxed),
                 applied_at: AtomicI64::new(NO_TIME),
@@ -248,7 +248,7 @@ impl<S> HotTier<S> {
                 changed: AtomicU64::new(0),
             })
         });
-        Arc::clone(held)
+        Arc::clone(state)
     }
 
     /// What is in memory of these reads.
@@ -257,10 +257,10 @@ impl<S> HotTier<S> {
     }
 
     fn gather_one(&self, read: &Read<'_>) -> Gathered {
-        let held = self.view(read.view);
+        let state = self.view(read.view);
         let (mut found, mut missing, mut has_absent) =
             (PackedRows::new(None, read.keys.len()), Vec::new(), false);
-        self.table.read().each(held.number, read.keys, |place, row| match row {
+        self.table.read().each(state.number, read.keys, |index, row| match row {
             // A row has bytes: none stand for a key that has no row.
             Some([]) => {
                 has_absent = true;
@@ -268,20 +268,20 @@ impl<S> HotTier<S> {
             }
             Some(row) => found.push(Some(row)),
             None => {
-                missing.push(place);
+                missing.push(index);
                 found.push(None);
             }
         });
         // After the rows: it is raised before a row of its moment is kept.
-        let is_known = held.is_known.load(Ordering::Acquire);
-        found.set_applied_at(Micros::new(held.applied_at.load(Ordering::Acquire)).ok());
-        Gathered { held, found, missing, is_known, has_absent }
+        let is_known = state.is_known.load(Ordering::Acquire);
+        found.set_applied_at(Micros::new(state.applied_at.load(Ordering::Acquire)).ok());
+        Gathered { state, found, missing, is_known, has_absent }
     }
 
     /// Keeps what was read from the store, unless it changed since: since the mark that the rows are of,
     /// or, of a store without marks, since the change that was the last before they were read.
     fn keep(&self, read: &Read<'_>, gathered: &Gathered, found: &PackedRows, since: Since) {
-        let Gathered { held, missing, .. } = gathered;
+        let Gathered { state, missing, .. } = gathered;
         let mut reported = self.reported();
         let is_current = match since {
             Since::Mark(mark) => self.mark.load(Ordering::Acquire) == mark,
@@ -295,31 +295,34 @@ impl<S> HotTier<S> {
             Since::Change(change) => last <= change,
         };
         let applied_at = found.applied_at().map_or(NO_TIME, Micros::get);
-        held.applied_at.fetch_max(applied_at, Ordering::AcqRel);
-        if unchanged(held.changed.load(Ordering::Acquire)) {
-            held.is_known.store(true, Ordering::Release);
+        state.applied_at.fetch_max(applied_at, Ordering::AcqRel);
+        if unchanged(state.changed.load(Ordering::Acquire)) {
+            state.is_known.store(true, Ordering::Release);
         }
         let mut writes = self.table.write();
-        for (row, place) in found.rows().zip(missing) {
-            if let Some(key) = read.keys.get(*place)
+        for (row, index) in found.rows().zip(missing) {
+            if let Some(key) = read.keys.get(*index)
                 && unchanged(*reported.stripe(key))
             {
-                // Where there is no room for a row the store is asked again: no answer depends on it.
-                let _ = writes.put(held.number, key.as_bytes(), row.unwrap_or_default());
+                // Where a row does not fit the store is read again: no answer depends on it.
+                let _ = writes.put(state.number, key.as_bytes(), row.unwrap_or_default());
             }
         }
     }
 
     /// What is held of these reads, where all of it is and may be answered without the store.
-    fn held(&self, reads: &[Read<'_>]) -> Option<Vec<PackedRows>> {
+    fn cached(&self, reads: &[Read<'_>]) -> Option<Vec<PackedRows>> {
         if !self.outage.is_allowed(reads.iter().map(|read| read.view), (self.now)()) {
             return None;
         }
         let gathered = self.gather(reads);
-        let is_held = |gathered: &Gathered| {
+        let is_complete = |gathered: &Gathered| {
             gathered.missing.is_empty() && !gathered.has_absent && gathered.found.applied_at().is_some()
         };
-        gathered.iter().all(is_held).then(|| gathered.into_iter().map(|gathered| gathered.found).collect())
+        gathered
+            .iter()
+            .all(is_complete)
+            .then(|| gathered.into_iter().map(|gathered| gathered.found).collect())
     }
 
     fn hits(&self, reads: &[Read<'_>], missing: usize) {
@@ -350,7 +353,7 @@ enum Since {
 
 impl<S: Followed> HotTier<S> {
     /// Follows the store until it cannot be followed any more, and gives the reason: for a task that calls
-    /// it again and again. Of a store that can be asked for its changes it takes them in now and then.
+    /// it again and again. Of a store that can be polled for its changes it takes them in now and then.
     pub async fn follow(&self) -> OnlineError {
         while let Some(caught_up) = self.catch_up() {
             if let Err(error) = caught_up {
@@ -372,7 +375,7 @@ impl<S: Followed> HotTier<S> {
             .await
     }
 
-    /// Takes in what has changed in a store that can be asked, and gives the mark of that moment.
+    /// Takes in what has changed in a store that can be polled, and gives the mark of that moment.
     fn catch_up(&self) -> Option<Result<u64, OnlineError>> {
         let since = Some(self.mark.load(Ordering::Acquire)).filter(|mark| *mark != NO_MARK);
         let changed = match self.store.changed(since)? {
@@ -421,14 +424,14 @@ impl<S: Followed> HotTier<S> {
     async fn read_or_else(
         &self,
         reads: &[Read<'_>],
-        held: Vec<PackedRows>,
+        cached: Vec<PackedRows>,
     ) -> Result<Vec<PackedRows>, OnlineError> {
         match tokio::time::timeout(PATIENCE, self.read_through(reads)).await {
             Ok(Err(refusal)) if !matches!(refusal, OnlineError::Unavailable { .. }) => Err(refusal),
             Ok(Ok(found)) => Ok(found),
             Ok(Err(_)) | Err(_) => {
                 self.outages.fetch_add(1, Ordering::Relaxed);
-                Ok(held)
+                Ok(cached)
             }
         }
     }
@@ -445,22 +448,22 @@ impl<S: Followed> HotTier<S> {
             .iter()
             .enumerate()
             .filter(|(_, gathered)| !gathered.missing.is_empty() || !gathered.is_known)
-            .map(|(place, _)| place)
+            .map(|(index, _)| index)
             .collect();
         if lacking.is_empty() {
             return Ok(true);
         }
         let keys: Vec<Vec<EntityKey>> = lacking
             .iter()
-            .filter_map(|place| Some((reads.get(*place)?, gathered.get(*place)?)))
+            .filter_map(|index| Some((reads.get(*index)?, gathered.get(*index)?)))
             .map(|(read, gathered)| {
-                gathered.missing.iter().filter_map(|place| read.keys.get(*place).cloned()).collect()
+                gathered.missing.iter().filter_map(|index| read.keys.get(*index).cloned()).collect()
             })
             .collect();
         let missing: Vec<Read<'_>> = lacking
             .iter()
             .zip(&keys)
-            .filter_map(|(place, keys)| Some(Read { view: reads.get(*place)?.view, keys }))
+            .filter_map(|(index, keys)| Some(Read { view: reads.get(*index)?.view, keys }))
             .collect();
         let (of, founds) = self.store.read_marked(&missing).await?;
         // While nobody follows, what is held stays what it was when the store was lost.
@@ -470,12 +473,12 @@ impl<S: Followed> HotTier<S> {
         if mark.is_some() && of != mark {
             return Ok(false);
         }
-        for (place, found) in lacking.into_iter().zip(&founds) {
-            let (Some(read), Some(gathered)) = (reads.get(place), gathered.get_mut(place)) else { continue };
+        for (index, found) in lacking.into_iter().zip(&founds) {
+            let (Some(read), Some(gathered)) = (reads.get(index), gathered.get_mut(index)) else { continue };
             self.keep(read, gathered, found, since);
-            for (row, place) in found.rows().zip(&gathered.missing) {
+            for (row, index) in found.rows().zip(&gathered.missing) {
                 if let Some(row) = row {
-                    gathered.found.set(*place, row);
+                    gathered.found.set(*index, row);
                 }
             }
             gathered.found.set_applied_at(gathered.found.applied_at().max(found.applied_at()));
@@ -487,18 +490,18 @@ impl<S: Followed> HotTier<S> {
 impl<S: Followed> Reader for HotTier<S> {
     async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<PackedRows>, OnlineError> {
         if self.outage.since().is_some()
-            && let Some(held) = self.held(reads)
+            && let Some(cached) = self.cached(reads)
         {
-            return self.read_or_else(reads, held).await;
+            return self.read_or_else(reads, cached).await;
         }
         let refusal = match self.read_through(reads).await {
             Err(refusal @ OnlineError::Unavailable { .. }) => refusal,
             answer => return answer,
         };
         self.outage.begin((self.now)());
-        let Some(held) = self.held(reads) else { return Err(refusal) };
+        let Some(cached) = self.cached(reads) else { return Err(refusal) };
         self.outages.fetch_add(1, Ordering::Relaxed);
-        Ok(held)
+        Ok(cached)
     }
 
     async fn stats(&self, view: &VersionId) -> Result<Stats, OnlineError> {

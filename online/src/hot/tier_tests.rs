@@ -134,7 +134,10 @@ impl Telling {
 impl Reader for Telling {
     async fn read(&self, reads: &[Read<'_>]) -> Result<Vec<PackedRows>, OnlineError> {
         if self.is_down.load(Ordering::Relaxed) {
-            return Err(OnlineError::Unavailable { place: "here".to_owned(), reason: "cut off".to_owned() });
+            return Err(OnlineError::Unavailable {
+                location: "here".to_owned(),
+                reason: "cut off".to_owned(),
+            });
         }
         if self.hangs.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
@@ -161,7 +164,7 @@ impl Followed for Telling {
         while let Some(change) = self.reported.lock().await.recv().await {
             tell(change);
         }
-        OnlineError::Unavailable { place: "here".to_owned(), reason: "ended".to_owned() }
+        OnlineError::Unavailable { location: "here".to_owned(), reason: "ended".to_owned() }
     }
 
     fn changed(&self, _: Option<u64>) -> Option<Result<Changed, OnlineError>> {
@@ -232,7 +235,7 @@ fn nothing_is_kept_while_nobody_follows() {
 }
 
 #[test]
-fn while_the_store_is_not_available_only_what_is_held_is_answered_and_not_for_ever() {
+fn while_the_store_is_not_available_only_what_is_cached_is_answered_and_not_for_ever() {
     let now = Arc::new(AtomicI64::new(0));
     let clock = Arc::clone(&now);
     let (_folder, tier) = telling(move || moment(clock.load(Ordering::Relaxed)));
@@ -251,10 +254,10 @@ fn while_the_store_is_not_available_only_what_is_held_is_answered_and_not_for_ev
         let keys = [key(name)];
         wait_for(tier.read(&[Read { view, keys: &keys }]))
     };
-    let held = ask("a").unwrap();
-    assert_eq!(held[0].row(0), Some(&row[..]));
-    assert_eq!(held[0].applied_at(), Some(moment(5)));
-    for unknown in ["never asked", "absent"] {
+    let answer = ask("a").unwrap();
+    assert_eq!(answer[0].row(0), Some(&row[..]));
+    assert_eq!(answer[0].applied_at(), Some(moment(5)));
+    for unknown in ["never read", "absent"] {
         assert!(matches!(ask(unknown), Err(OnlineError::Unavailable { .. })), "{unknown}");
     }
     now.store(60_000_000, Ordering::Relaxed);
@@ -300,7 +303,7 @@ fn who_could_do_without_a_store_that_hangs_does_not_wait_for_it() {
 }
 
 #[test]
-fn changes_of_a_store_that_can_be_asked_are_taken_in_while_nobody_reads() {
+fn changes_of_a_store_that_can_be_polled_are_taken_in_while_nobody_reads() {
     let (folder, tier) = empty();
     let sample = Sample::new();
     let writer = Embedded::open(folder.path()).unwrap();

@@ -1,18 +1,18 @@
-//! What only the writer of a table knows: which places are free, and which wait for readers.
+//! What only the writer of a table knows: which slots are free, and which wait for readers.
 
 use std::collections::{HashMap, VecDeque};
 
-use super::places::{Kind, Places};
+use super::slabs::{Kind, Slabs};
 
 /// What only the writer knows.
 pub(super) struct WriterState {
-    pub(super) places: Places,
+    pub(super) slabs: Slabs,
     /// Unreachable since the last tag was taken.
     pub(super) open: Vec<Waiting>,
     /// Unreachable since a tag, the earliest first.
     pub(super) tagged: VecDeque<(u64, Vec<Waiting>)>,
     pub(super) shapes: HashMap<u64, usize>,
-    /// Entries of each shape whose places are not free yet.
+    /// Entries of each shape whose slots are not free yet.
     pub(super) shaped: Vec<u32>,
     pub(super) free_shapes: Vec<usize>,
     pub(super) entries: usize,
@@ -21,7 +21,7 @@ pub(super) struct WriterState {
     pub(super) slab_hand: usize,
 }
 
-/// A place that nothing names any more, and that a reader may still see.
+/// A slot that nothing names any more, and that a reader may still see.
 #[derive(Clone, Copy)]
 pub(super) struct Waiting {
     pub(super) line: usize,
@@ -31,7 +31,7 @@ pub(super) struct Waiting {
 impl WriterState {
     pub(super) fn new(lines: usize) -> WriterState {
         WriterState {
-            places: Places::new(lines),
+            slabs: Slabs::new(lines),
             open: Vec::new(),
             tagged: VecDeque::new(),
             shapes: HashMap::new(),

@@ -1,19 +1,19 @@
 //! Writing the table: one writer at a time, whom readers neither hold up nor wait for. What a word named
-//! waits until no reader can see it, and its place is used again.
+//! waits until no reader can see it, and its slot is reused.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{MutexGuard, PoisonError};
 
-use super::places::Kind;
 use super::probe::{Bucket, WORDS};
 use super::region::LINE;
-use super::table::{AtBound, HEAD, HotTable, place, shape};
+use super::slabs::Kind;
+use super::table::{AtBound, HEAD, HotTable, bucket_of, shape};
 use super::word::{MAX_SHAPES, UNSHAPED, Word};
 use super::writer_state::{Waiting, WriterState};
 
-/// Places that wait for readers before they are looked at.
+/// Slots that wait for readers before they are looked at.
 const WAITING: usize = 64;
-/// How often a writer that may not let rows go yields to readers that hold up a place.
+/// How often a writer that may not let rows go yields to readers that hold up a slot.
 const PATIENCE: usize = 10_000;
 /// A bucket is added for each write once there are more rows than 11 for two buckets.
 const ROWS: usize = 11;
@@ -33,10 +33,10 @@ impl std::fmt::Debug for Writes<'_> {
     }
 }
 
-/// There is no room for a row: the bound is reached, and nothing may be let go, or readers hold it up.
+/// A row does not fit: the bound is reached, and nothing may be let go, or readers hold it up.
 /// Nothing was changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NoRoom {
+pub struct TableFull {
     /// Bytes of the entry.
     pub bytes: usize,
 }
@@ -49,29 +49,29 @@ impl HotTable {
 }
 
 impl Writes<'_> {
-    /// Puts a row in place of the one that the key has, if any.
-    pub fn put(&mut self, view: u32, key: &[u8], row: &[u8]) -> Result<(), NoRoom> {
+    /// Puts a row instead of the one that the key has, if any.
+    pub fn put(&mut self, view: u32, key: &[u8], row: &[u8]) -> Result<(), TableFull> {
         let shape = self.shape_of(view, key.len(), row.len());
         let head = if shape == UNSHAPED { HEAD } else { 0 };
         let kind = Kind::of(head + key.len() + row.len(), shape);
         let Some(line) = self.take(kind) else {
             self.leave_shape(shape);
-            return Err(NoRoom { bytes: head + key.len() + row.len() });
+            return Err(TableFull { bytes: head + key.len() + row.len() });
         };
         self.write_entry(line, shape, view, key, row);
         let hash = self.table.hash(view, key);
         let word = Word::new(hash, shape, line);
         // SAFETY: this is the writer.
-        let held = unsafe { self.table.find(view, key, hash) };
-        if let Some((slot, _)) = held {
+        let found = unsafe { self.table.find(view, key, hash) };
+        if let Some((slot, _)) = found {
             let old = Word(slot.swap(word.0, Ordering::AcqRel));
             self.retire_entry(old);
             return Ok(());
         }
-        let number = place(hash, self.table.count.load(Ordering::Relaxed));
+        let number = bucket_of(hash, self.table.count.load(Ordering::Relaxed));
         if !self.add_word(number, word) && !self.replace_word(number, word) {
             self.give_back(line, kind);
-            return Err(NoRoom { bytes: LINE });
+            return Err(TableFull { bytes: LINE });
         }
         self.writing.entries += 1;
         self.table.entries.store(self.writing.entries as u64, Ordering::Relaxed);
@@ -83,8 +83,8 @@ impl Writes<'_> {
     pub fn remove(&mut self, view: u32, key: &[u8]) -> bool {
         let hash = self.table.hash(view, key);
         // SAFETY: this is the writer.
-        let held = unsafe { self.table.find(view, key, hash) };
-        let Some((slot, _)) = held else { return false };
+        let found = unsafe { self.table.find(view, key, hash) };
+        let Some((slot, _)) = found else { return false };
         self.let_go(slot);
         true
     }
@@ -99,7 +99,7 @@ impl Writes<'_> {
 
     fn write_entry(&mut self, line: usize, shape: usize, view: u32, key: &[u8], row: &[u8]) {
         let mut at = self.table.lines.line(line);
-        // SAFETY: the place was just taken: no word names it, no reader sees it, and it has as many bytes
+        // SAFETY: the slot was just taken: no word names it, no reader sees it, and it has as many bytes
         // as its kind, which was made of these lengths.
         unsafe {
             if shape == UNSHAPED {
@@ -148,7 +148,7 @@ impl Writes<'_> {
         }
     }
 
-    /// A place of this kind, if need be after others were let go.
+    /// A slot of this kind, if need be after others were let go.
     fn take(&mut self, kind: Kind) -> Option<usize> {
         if let Some(line) = self.take_free(kind) {
             return Some(line);
@@ -178,24 +178,24 @@ impl Writes<'_> {
     pub(super) fn take_free(&mut self, kind: Kind) -> Option<usize> {
         let buckets = self.table.count.load(Ordering::Relaxed) as usize * LINE;
         let most = self.table.options.max_bytes.saturating_sub(buckets);
-        let line = self.writing.places.take(kind, &self.table.lines, most)?;
+        let line = self.writing.slabs.take(kind, &self.table.lines, most)?;
         self.note_bytes();
         Some(line)
     }
 
     fn give_back(&mut self, line: usize, kind: Kind) {
-        self.writing.places.give(line, kind, &self.table.lines);
+        self.writing.slabs.give(line, kind, &self.table.lines);
         self.leave_shape(kind.shape);
         self.note_bytes();
     }
 
     fn note_bytes(&self) {
         let buckets = self.table.count.load(Ordering::Relaxed) as usize * LINE;
-        self.table.bytes.store((buckets + self.writing.places.bytes()) as u64, Ordering::Relaxed);
+        self.table.bytes.store((buckets + self.writing.slabs.bytes()) as u64, Ordering::Relaxed);
     }
 
     pub(super) fn kind_of(&self, word: Word) -> Kind {
-        // SAFETY: this is the writer, and the word names an entry whose place it has not given back.
+        // SAFETY: this is the writer, and the word names an entry whose slot it has not given back.
         let entry = unsafe { self.table.entry(word) };
         let head = if word.shape() == UNSHAPED { HEAD } else { 0 };
         Kind::of(head + entry.key.len() + entry.row.len(), word.shape())
@@ -214,7 +214,7 @@ impl Writes<'_> {
         }
     }
 
-    /// Gives back the places that no reader can see any more.
+    /// Gives back the slots that no reader can see any more.
     pub(super) fn reclaim(&mut self) {
         if !self.writing.open.is_empty() {
             let open = std::mem::take(&mut self.writing.open);
@@ -232,7 +232,7 @@ impl Writes<'_> {
         }
     }
 
-    /// Adds a word to a bucket, to a further line of it, or to a new one; whether there was room.
+    /// Adds a word to a bucket, to a further line of it, or to a new one; whether it fitted.
     fn add_word(&mut self, number: usize, word: Word) -> bool {
         // SAFETY: this is the writer.
         let free = unsafe { self.table.words(number) }.find(|slot| slot.load(Ordering::Relaxed) == 0);
@@ -277,7 +277,7 @@ impl Writes<'_> {
 
     /// Makes a bucket of words of a line that no reader sees yet.
     fn write_further(&self, line: usize, words: &[Word]) {
-        // SAFETY: the place was just taken, a line is as large as a bucket, and zeros are one.
+        // SAFETY: the slot was just taken, a line is as large as a bucket, and zeros are one.
         unsafe { self.table.lines.line(line).cast::<[u64; WORDS]>().write([0; WORDS]) };
         // SAFETY: it was made just now; the word is as one that the writer read.
         let bucket: &Bucket = unsafe { self.table.linked(Word::link(line)) };
@@ -297,8 +297,8 @@ impl Writes<'_> {
 
     fn add_bucket(&mut self, count: u64) {
         let to = count as usize;
-        let room = (to + 1) * LINE + self.writing.places.bytes() <= self.table.options.max_bytes;
-        if to >= self.table.buckets.lines() || !room {
+        let fits = (to + 1) * LINE + self.writing.slabs.bytes() <= self.table.options.max_bytes;
+        if to >= self.table.buckets.lines() || !fits {
             return;
         }
         let from = to - (1 << count.ilog2());
@@ -309,7 +309,7 @@ impl Writes<'_> {
             if word.is_entry() {
                 // SAFETY: this is the writer, and the word names an entry.
                 let entry = unsafe { self.table.entry(word) };
-                if place(self.table.hash(entry.view, entry.key), count + 1) == to {
+                if bucket_of(self.table.hash(entry.view, entry.key), count + 1) == to {
                     moving.push((slot, word));
                 }
             }
@@ -341,7 +341,7 @@ impl Writes<'_> {
         }
     }
 
-    /// Where a bucket has room for the words of its further lines, takes them back.
+    /// Where a bucket has free words for those of its further lines, takes them back.
     fn take_back_further_words(&mut self, number: usize) {
         let bucket = self.table.bucket(number);
         let [home @ .., last] = &bucket.0;
@@ -368,13 +368,13 @@ impl Writes<'_> {
         if words.len() > free.len() + 1 {
             return;
         }
-        let in_place_of_the_link = if words.len() > free.len() { words.pop() } else { None };
+        let instead_of_the_link = if words.len() > free.len() { words.pop() } else { None };
         for (slot, word) in free.into_iter().zip(&words) {
             slot.store(word.0, Ordering::Release);
         }
         // Readers look at this word first: those that find the link find the words behind it, and those
         // that do not find them here.
-        last.store(in_place_of_the_link.unwrap_or(Word::EMPTY).0, Ordering::Release);
+        last.store(instead_of_the_link.unwrap_or(Word::EMPTY).0, Ordering::Release);
         for link in lines {
             self.retire(Waiting { line: link.line(), kind: FURTHER });
         }

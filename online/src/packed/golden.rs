@@ -175,8 +175,8 @@ fn samples() -> [(&'static str, View, Vec<Row>); 2] {
 fn a_row_of_layout_version_1_is_read_and_written_as_ever() {
     for (file, view, rows) in samples() {
         let (layout, written) = packed(&view, &rows);
-        let held = std::fs::read(golden(file)).unwrap();
-        let row = PackedRow::new(&layout, &held).unwrap();
+        let stored = std::fs::read(golden(file)).unwrap();
+        let row = PackedRow::new(&layout, &stored).unwrap();
         row.verify().unwrap();
         for minutes in [0, 20, 21, 60, 24 * 60 + 1, 24 * 60 + 2] {
             let expected = oracle::answer(&view, &rows, moment(minutes), AsOf::Available);
@@ -185,10 +185,10 @@ fn a_row_of_layout_version_1_is_read_and_written_as_ever() {
         let positions = row.positions().unwrap();
         assert_eq!(positions.history(), Some(12));
         assert_eq!(positions.partitions().get(..2), Some(&[(0, 41), (3, 8)][..]));
-        assert_eq!(written, held, "{file}: a change of layout needs a new layout version");
+        assert_eq!(written, stored, "{file}: a change of layout needs a new layout version");
         let mut again = Vec::new();
-        RowState::decode(&layout, &held).unwrap().encode(&mut again).unwrap();
-        assert_eq!(again, held, "{file}");
+        RowState::decode(&layout, &stored).unwrap().encode(&mut again).unwrap();
+        assert_eq!(again, stored, "{file}");
     }
 }
 

@@ -20,11 +20,11 @@ pub struct Layout {
     pub(crate) features: Vec<FeaturePlan>,
     /// The type of each feature.
     pub(crate) types: Vec<DataType>,
-    /// What stands in the place of each feature's null.
+    /// What replaces each feature's null.
     pub(crate) defaults: Vec<Option<Value>>,
     /// How many states an answer to all features merges.
     pub(crate) merges: usize,
-    /// Where the slots of the rings begin: the end of what lies at fixed places.
+    /// Where the slots of the rings begin: the end of what lies at fixed offsets.
     pub(crate) slots_at: usize,
 }
 
@@ -115,8 +115,8 @@ impl Layout {
     /// The layout of a view's rows.
     pub fn new(view: &View) -> Self {
         let columns: Vec<DataType> = view.columns.iter().map(|column| column.data_type).collect();
-        let (latest, rings_at) = place_latest(view);
-        let (rings, slots_at) = place_rings(view, rings_at);
+        let (latest, rings_at) = lay_out_latest(view);
+        let (rings, slots_at) = lay_out_rings(view, rings_at);
         let mut merges = Vec::new();
         let features = view
             .features
@@ -211,7 +211,7 @@ impl RingPlan {
     }
 }
 
-fn place_latest(view: &View) -> (Vec<LatestSlot>, usize) {
+fn lay_out_latest(view: &View) -> (Vec<LatestSlot>, usize) {
     let mut columns: Vec<usize> = Vec::new();
     for feature in &view.features {
         if let Fold::Latest { column } = feature.fold {
@@ -236,12 +236,12 @@ fn place_latest(view: &View) -> (Vec<LatestSlot>, usize) {
     (latest, aligned(next))
 }
 
-fn place_rings(view: &View, rings_at: usize) -> (Vec<RingPlan>, usize) {
+fn lay_out_rings(view: &View, rings_at: usize) -> (Vec<RingPlan>, usize) {
     let mut rings: Vec<RingPlan> = Vec::new();
     for feature in &view.features {
         let Fold::Aggregate { function, column, window } = feature.fold else { continue };
         let argument = view.argument(feature);
-        let place = find_ring(&rings, column, window).unwrap_or_else(|| {
+        let index = find_ring(&rings, column, window).unwrap_or_else(|| {
             let hop = window.map(Window::hop);
             rings.push(RingPlan {
                 column,
@@ -254,7 +254,7 @@ fn place_rings(view: &View, rings_at: usize) -> (Vec<RingPlan>, usize) {
             });
             rings.len() - 1
         });
-        let Some(ring) = rings.get_mut(place) else { continue };
+        let Some(ring) = rings.get_mut(index) else { continue };
         let tiles = window.map_or(1, |window| usize::try_from(window.tiles()).unwrap_or(usize::MAX));
         ring.tiles = ring.tiles.max(tiles);
         for component in function.components() {
@@ -268,12 +268,12 @@ fn place_rings(view: &View, rings_at: usize) -> (Vec<RingPlan>, usize) {
             }
         }
     }
-    // The place of a ring follows from what it holds, not from the order of the features.
+    // The offset of a ring follows from what it holds, not from the order of the features.
     rings.sort_by_key(|ring| (ring.column, ring.hop));
     let mut bitmap_at = rings_at + rings.len() * ENTRY;
-    for (place, ring) in rings.iter_mut().enumerate() {
+    for (index, ring) in rings.iter_mut().enumerate() {
         ring.components.sort_by_key(|part| part.component);
-        ring.entry_at = rings_at + place * ENTRY;
+        ring.entry_at = rings_at + index * ENTRY;
         ring.bitmap_at = bitmap_at;
         bitmap_at += ring.bitmap_bytes();
     }
@@ -286,7 +286,7 @@ fn find_ring(rings: &[RingPlan], column: Option<usize>, window: Option<Window>) 
 
 fn find_or_push<T: PartialEq>(all: &mut Vec<T>, one: T) -> usize {
     match all.iter().position(|other| *other == one) {
-        Some(place) => place,
+        Some(index) => index,
         None => {
             all.push(one);
             all.len() - 1
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_at_fixed_places_is_aligned_and_does_not_overlap() {
+    fn what_lies_at_fixed_offsets_is_aligned_and_does_not_overlap() {
         let layout = Layout::new(&History::generate(0, 0).view);
         let mut end = at::NULLS + layout.latest.len().div_ceil(8);
         for slot in &layout.latest {

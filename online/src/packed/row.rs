@@ -1,4 +1,4 @@
-//! Reading a packed row where it lies: latest values at fixed places, windows as a prefix of their
+//! Reading a packed row where it lies: latest values at fixed offsets, windows as a prefix of their
 //! ring's slots, the tail only where rows wait in it.
 
 use feature::{Answer, Micros, Position, Row, State, Times, Value};
@@ -45,7 +45,7 @@ impl<'a> PackedRow<'a> {
         answer::all(self, at)
     }
 
-    /// These features, by their places in the view, in this order.
+    /// These features, by their indices in the view, in this order.
     pub fn answer_some(&self, features: &[usize], at: Micros) -> Result<Answer, OnlineError> {
         answer::some(self, features, at)
     }
@@ -132,11 +132,11 @@ impl<'a> PackedRow<'a> {
     #[inline]
     pub(crate) fn latest_bytes(
         &self,
-        place: usize,
+        index: usize,
         slot: &LatestSlot,
     ) -> Result<Option<&'a [u8]>, OnlineError> {
         let bits = self.bytes.get(at::NULLS..).unwrap_or_default();
-        if !is_set(bits, place) {
+        if !is_set(bits, index) {
             return Ok(None);
         }
         let bytes = match slot.width {
@@ -173,15 +173,15 @@ impl Folded for PackedRow<'_> {
         if !self.is_folded() {
             return Ok(None);
         }
-        let time = |place| micros_at(self.bytes, place);
+        let time = |offset| micros_at(self.bytes, offset);
         match (time(at::EVENT_TIME), time(at::AVAILABLE_AT)) {
             (Some(event_time), Some(available_at)) => Ok(Some(Times { event_time, available_at })),
             _ => Err(self.layout.damaged("its times are none")),
         }
     }
 
-    fn latest_value(&self, place: usize, slot: &LatestSlot) -> Result<Value, OnlineError> {
-        let Some(bytes) = self.latest_bytes(place, slot)? else { return Ok(Value::Null) };
+    fn latest_value(&self, index: usize, slot: &LatestSlot) -> Result<Value, OnlineError> {
+        let Some(bytes) = self.latest_bytes(index, slot)? else { return Ok(Value::Null) };
         Value::read(slot.data_type, bytes)
             .ok_or_else(|| self.layout.damaged("a latest value is none of its type"))
     }

@@ -41,17 +41,17 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// The little-endian number at a place; none beyond the end.
-pub(crate) fn u32_at(bytes: &[u8], place: usize) -> Option<u32> {
-    Scan(bytes.get(place..)?).u32()
+/// The little-endian number at an offset; `None` beyond the end.
+pub(crate) fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
+    Scan(bytes.get(offset..)?).u32()
 }
 
-/// The little-endian number at a place; none beyond the end.
-pub(crate) fn u64_at(bytes: &[u8], place: usize) -> Option<u64> {
-    Scan(bytes.get(place..)?).u64()
+/// The little-endian number at an offset; `None` beyond the end.
+pub(crate) fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
+    Scan(bytes.get(offset..)?).u64()
 }
 
-/// The moment at a place; none beyond the end, or where it is none.
-pub(crate) fn micros_at(bytes: &[u8], place: usize) -> Option<Micros> {
-    Scan(bytes.get(place..)?).micros()
+/// The moment at an offset; `None` beyond the end, or where the bytes are not a valid moment.
+pub(crate) fn micros_at(bytes: &[u8], offset: usize) -> Option<Micros> {
+    Scan(bytes.get(offset..)?).micros()
 }

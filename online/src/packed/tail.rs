@@ -75,8 +75,8 @@ fn write_row(row: &Row, out: &mut Vec<u8>) {
         }
         value.write(out);
         let length = (out.len() - length_at) as u32;
-        if sized && let Some(place) = out.get_mut(length_at..length_at + 4) {
-            place.copy_from_slice(&(length - 4).to_le_bytes());
+        if sized && let Some(length_field) = out.get_mut(length_at..length_at + 4) {
+            length_field.copy_from_slice(&(length - 4).to_le_bytes());
         }
     }
 }

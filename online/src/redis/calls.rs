@@ -57,7 +57,7 @@ pub(super) enum To {
 
 /// A command and who it is for.
 #[derive(Clone, Debug)]
-pub(super) struct Asked {
+pub(super) struct Request {
     pub(super) to: To,
     pub(super) command: Cmd,
 }
@@ -69,7 +69,7 @@ pub(super) struct Calls {
     pub(super) patience: Patience,
     breaker: Mutex<Breaker>,
     began: Instant,
-    /// Made by the first who needs it; another takes its place when it is of no use any more.
+    /// Made by the first who needs it; another replaces it when it is of no use any more.
     topology: Mutex<Arc<OnceCell<Topology>>>,
 }
 
@@ -101,18 +101,18 @@ impl Calls {
     }
 
     /// The answers, in the order of the commands. An error that a server answers is an error of the call.
-    pub(super) async fn ask(&self, asked: &[Asked], wait: Duration) -> Result<Vec<Value>, OnlineError> {
+    pub(super) async fn ask(&self, requests: &[Request], wait: Duration) -> Result<Vec<Value>, OnlineError> {
         let mut pause = self.patience.pause;
         let mut attempt = 1;
         loop {
             if !self.breaker().admit(self.began.elapsed()) {
                 return Err(OnlineError::Unavailable {
-                    place: self.dialer.place().to_owned(),
+                    location: self.dialer.address().to_owned(),
                     reason: "it failed several times in a row and is left alone for a moment".to_owned(),
                 });
             }
             let cell = self.cell();
-            let failure = match self.once(&cell, asked, wait).await {
+            let failure = match self.once(&cell, requests, wait).await {
                 Ok(values) => {
                     self.breaker().succeeded();
                     return Ok(values);
@@ -134,7 +134,7 @@ impl Calls {
                 Failure::Lost(_) | Failure::Busy(_) | Failure::NoScript => !opened,
             };
             if !again || attempt >= self.patience.attempts || !self.breaker().repeat(self.began.elapsed()) {
-                return Err(failure.into_error(self.dialer.place()));
+                return Err(failure.into_error(self.dialer.address()));
             }
             attempt += 1;
             if !matches!(failure, Failure::NoScript) {
@@ -147,45 +147,45 @@ impl Calls {
     async fn once(
         &self,
         cell: &OnceCell<Topology>,
-        asked: &[Asked],
+        requests: &[Request],
         wait: Duration,
     ) -> Result<Vec<Value>, Failure> {
         let topology = cell.get_or_try_init(|| self.dialer.connect()).await?;
         let mut of_nodes: Vec<(usize, Vec<usize>)> = Vec::new();
-        for (place, asked) in asked.iter().enumerate() {
-            let node = match &asked.to {
+        for (index, request) in requests.iter().enumerate() {
+            let node = match &request.to {
                 To::Slot(slot) => topology
                     .of_slot(*slot)
                     .ok_or_else(|| Failure::Lost("nobody has some of the cluster's slots".to_owned()))?,
                 To::Node(node) => topology
-                    .place(node)
+                    .index_of(node)
                     .ok_or_else(|| Failure::Lost(format!("{node} is not one of its servers any more")))?,
             };
             match of_nodes.iter_mut().find(|(other, _)| *other == node) {
-                Some((_, places)) => places.push(place),
-                None => of_nodes.push((node, vec![place])),
+                Some((_, indices)) => indices.push(index),
+                None => of_nodes.push((node, vec![index])),
             }
         }
-        let sent = of_nodes.iter().map(async |(node, places)| {
-            let mut pipeline = Pipeline::with_capacity(places.len());
-            for asked in places.iter().filter_map(|place| asked.get(*place)) {
-                pipeline.add_command(asked.command.clone());
+        let sent = of_nodes.iter().map(async |(node, indices)| {
+            let mut pipeline = Pipeline::with_capacity(indices.len());
+            for request in indices.iter().filter_map(|index| requests.get(*index)) {
+                pipeline.add_command(request.command.clone());
             }
             match topology.connection(*node) {
-                Some(mut connection) => connection.send_packed_commands(&pipeline, 0, places.len()).await,
+                Some(mut connection) => connection.send_packed_commands(&pipeline, 0, indices.len()).await,
                 None => Ok(Vec::new()),
             }
         });
         let answers = tokio::time::timeout(wait, join_all(sent)).await.map_err(|_| Failure::late())?;
-        let mut values = vec![Value::Nil; asked.len()];
-        for ((_, places), answers) in of_nodes.iter().zip(answers) {
-            let answers = answers.map_err(|error| Failure::of(self.dialer.place(), &error))?;
-            if answers.len() != places.len() {
+        let mut values = vec![Value::Nil; requests.len()];
+        for ((_, indices), answers) in of_nodes.iter().zip(answers) {
+            let answers = answers.map_err(|error| Failure::of(self.dialer.address(), &error))?;
+            if answers.len() != indices.len() {
                 return Err(Failure::Lost("some commands were not answered".to_owned()));
             }
-            for (place, answer) in places.iter().zip(answers) {
-                let answer = self.understood(topology, asked.get(*place), answer, wait).await?;
-                if let Some(value) = values.get_mut(*place) {
+            for (index, answer) in indices.iter().zip(answers) {
+                let answer = self.understood(topology, requests.get(*index), answer, wait).await?;
+                if let Some(value) = values.get_mut(*index) {
                     *value = answer;
                 }
             }
@@ -193,34 +193,34 @@ impl Calls {
         Ok(values)
     }
 
-    /// An answer that is no error. A slot that is just moving to another server is asked for there.
+    /// An answer that is no error. A slot that is just moving to another server is requested there.
     async fn understood(
         &self,
         topology: &Topology,
-        asked: Option<&Asked>,
+        request: Option<&Request>,
         answer: Value,
         wait: Duration,
     ) -> Result<Value, Failure> {
         let Value::ServerError(error) = answer else { return Ok(answer) };
         let kind = error.kind();
         let error = RedisError::from(error);
-        let place = self.dialer.place();
+        let server = self.dialer.address();
         if kind == Some(ServerErrorKind::Ask)
-            && let (Some((address, _)), Some(asked)) = (error.redirect_node(), asked)
+            && let (Some((address, _)), Some(request)) = (error.redirect_node(), request)
             && let Some(moving_to) = topology.nodes().position(|node| node.to_string() == address)
             && let Some(mut connection) = topology.connection(moving_to)
         {
             let mut pipeline = Pipeline::with_capacity(2);
-            pipeline.add_command(cmd("ASKING")).add_command(asked.command.clone());
+            pipeline.add_command(cmd("ASKING")).add_command(request.command.clone());
             let answers = tokio::time::timeout(wait, connection.send_packed_commands(&pipeline, 1, 1));
             let answers = answers.await.map_err(|_| Failure::late())?;
-            return match answers.map_err(|error| Failure::of(place, &error))?.pop() {
-                Some(Value::ServerError(error)) => Err(Failure::of(place, &RedisError::from(error))),
+            return match answers.map_err(|error| Failure::of(server, &error))?.pop() {
+                Some(Value::ServerError(error)) => Err(Failure::of(server, &RedisError::from(error))),
                 Some(value) => Ok(value),
                 None => Err(Failure::Lost("some commands were not answered".to_owned())),
             };
         }
-        let failure = Failure::of(place, &error);
+        let failure = Failure::of(server, &error);
         if matches!(failure, Failure::NoScript) {
             self.send_scripts(topology, wait).await?;
         }
@@ -229,7 +229,7 @@ impl Calls {
 
     async fn send_scripts(&self, topology: &Topology, wait: Duration) -> Result<(), Failure> {
         let loads = self.scripts.loads();
-        let connections = (0..topology.nodes().count()).filter_map(|place| topology.connection(place));
+        let connections = (0..topology.nodes().count()).filter_map(|index| topology.connection(index));
         let sent = connections.map(async |mut connection| {
             let answers = connection.send_packed_commands(&loads, 0, loads.len()).await?;
             answers.into_iter().try_for_each(|answer| match answer {
@@ -239,7 +239,7 @@ impl Calls {
         });
         let sent = tokio::time::timeout(wait, join_all(sent)).await.map_err(|_| Failure::late())?;
         let sent: Result<(), RedisError> = sent.into_iter().collect();
-        sent.map_err(|error| Failure::of(self.dialer.place(), &error))
+        sent.map_err(|error| Failure::of(self.dialer.address(), &error))
     }
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {

@@ -21,9 +21,10 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    pub(super) fn of(place: &str, error: &RedisError) -> Failure {
+    pub(super) fn of(address: &str, error: &RedisError) -> Failure {
         let reason = reason(error);
-        let unusable = |reason: String| Failure::Final(OnlineError::Unusable { path: place.into(), reason });
+        let unusable =
+            |reason: String| Failure::Final(OnlineError::Unusable { path: address.into(), reason });
         match error.kind() {
             ErrorKind::Io if error.is_timeout() => Failure::Late(reason),
             ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask | ServerErrorKind::ReadOnly) => {
@@ -44,7 +45,7 @@ impl Failure {
             }
             ErrorKind::InvalidClientConfig => unusable(reason),
             _ => match error.code() {
-                Some("OOM") => Failure::Final(OnlineError::Full { path: place.into(), reason }),
+                Some("OOM") => Failure::Final(OnlineError::Full { path: address.into(), reason }),
                 Some("NOAUTH") => {
                     unusable("it asks for a user and a password: name them in `online.url`".to_owned())
                 }
@@ -63,13 +64,13 @@ impl Failure {
     }
 
     /// What the caller gets when it is not repeated any more.
-    pub(super) fn into_error(self, place: &str) -> OnlineError {
+    pub(super) fn into_error(self, address: &str) -> OnlineError {
         let reason = match self {
             Failure::Final(error) => return error,
             Failure::Lost(reason) | Failure::Late(reason) | Failure::Busy(reason) => reason,
             Failure::NoScript => "it forgets scripts as soon as it is sent them".to_owned(),
         };
-        OnlineError::Unavailable { place: place.to_owned(), reason }
+        OnlineError::Unavailable { location: address.to_owned(), reason }
     }
 }
 

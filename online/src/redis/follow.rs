@@ -12,14 +12,14 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::Inner;
 use super::failure::Failure;
-use super::keys::Place;
+use super::keys::KeyOwner;
 use super::topology::Topology;
 use crate::error::OnlineError;
 use crate::store::Change;
 
 /// Messages that wait to be reported. When there are more, everything may have changed.
 const WAITING: usize = 65_536;
-/// How often each connection is asked whether it is still there: a lost one is noticed within this and
+/// How often each connection is checked: a lost one is noticed within this and
 /// the time that a read is waited for.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
@@ -27,7 +27,7 @@ impl Inner {
     pub(super) async fn follow(&self, tell: &(dyn Fn(Change) + Send + Sync)) -> OnlineError {
         match self.try_follow(tell).await {
             Ok(never) => match never {},
-            Err(failure) => failure.into_error(self.calls.dialer().place()),
+            Err(failure) => failure.into_error(self.calls.dialer().address()),
         }
     }
 
@@ -70,12 +70,12 @@ impl Inner {
     async fn track(&self, topology: &Topology) -> Result<(), Failure> {
         let mut command = cmd("CLIENT");
         command.arg("TRACKING").arg("ON").arg("BCAST").arg("PREFIX").arg(self.keys.prefix());
-        for place in 0..topology.nodes().count() {
-            let Some(mut connection) = topology.connection(place) else { continue };
+        for index in 0..topology.nodes().count() {
+            let Some(mut connection) = topology.connection(index) else { continue };
             let answer = connection.send_packed_command(&command);
             let answer = tokio::time::timeout(self.calls.patience.connect, answer).await;
             let answer = answer.map_err(|_| Failure::late())?;
-            let failed = |error| Failure::of(self.calls.dialer().place(), &error);
+            let failed = |error| Failure::of(self.calls.dialer().address(), &error);
             match answer.map_err(failed)? {
                 Value::ServerError(error) => return Err(failed(error.into())),
                 _ => continue,
@@ -97,14 +97,14 @@ impl Inner {
                 continue;
             };
             for key in keys {
-                let place = match &key {
-                    Value::BulkString(key) => self.keys.place(key),
+                let owner = match &key {
+                    Value::BulkString(key) => self.keys.owner_of(key),
                     _ => None,
                 };
-                match place {
-                    Some(Place::Row(view, key)) => tell(Change::Row { view, key }),
-                    Some(Place::Applied(view)) => tell(Change::View(view)),
-                    Some(Place::Other) => (),
+                match owner {
+                    Some(KeyOwner::Row(view, key)) => tell(Change::Row { view, key }),
+                    Some(KeyOwner::Applied(view)) => tell(Change::View(view)),
+                    Some(KeyOwner::Other) => (),
                     None => tell(Change::Everything),
                 }
             }
@@ -115,14 +115,15 @@ impl Inner {
     /// Whether the servers that are followed are still those that rows are written to.
     async fn still_there(&self, topology: &Topology) -> Result<(), Failure> {
         let dialer = self.calls.dialer();
-        for (place, node) in topology.nodes().enumerate() {
-            if let Some(connection) = topology.connection(place) {
+        for (index, node) in topology.nodes().enumerate() {
+            if let Some(connection) = topology.connection(index) {
                 dialer.check(node, connection).await?;
             }
         }
         if dialer.is_cluster() {
             let now = dialer.primaries().await?.nodes;
-            if now.len() != topology.nodes().count() || now.iter().any(|node| topology.place(node).is_none())
+            if now.len() != topology.nodes().count()
+                || now.iter().any(|node| topology.index_of(node).is_none())
             {
                 return Err(Failure::Lost("the cluster has other primaries now".to_owned()));
             }

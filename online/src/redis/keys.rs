@@ -33,7 +33,7 @@ pub(super) struct Keys {
 
 /// What a key is of.
 #[derive(PartialEq, Eq, Debug)]
-pub(super) enum Place {
+pub(super) enum KeyOwner {
     Row(VersionId, EntityKey),
     Applied(VersionId),
     /// Something that nobody holds copies of.
@@ -95,17 +95,17 @@ impl Keys {
     }
 
     /// Whose row this is the key of; none where the project has no such key.
-    pub(super) fn place(&self, key: &[u8]) -> Option<Place> {
+    pub(super) fn owner_of(&self, key: &[u8]) -> Option<KeyOwner> {
         let rest = key.strip_prefix(self.prefix.as_bytes())?;
         let view = |bytes: &[u8]| std::str::from_utf8(bytes).ok()?.parse().ok();
         if let Some(applied) = rest.strip_prefix(b"applied:") {
-            return view(applied).map(Place::Applied);
+            return view(applied).map(KeyOwner::Applied);
         }
-        let Some(tagged) = rest.strip_prefix(b"{") else { return Some(Place::Other) };
+        let Some(tagged) = rest.strip_prefix(b"{") else { return Some(KeyOwner::Other) };
         let end = tagged.iter().position(|byte| *byte == b'}')?;
         let (tag, rest) = tagged.split_at_checked(end)?;
         let key = EntityKey::from_bytes(unescaped(tag)?.into_boxed_slice()).ok()?;
-        Some(Place::Row(view(rest.strip_prefix(b"}")?)?, key))
+        Some(KeyOwner::Row(view(rest.strip_prefix(b"}")?)?, key))
     }
 }
 
@@ -199,8 +199,8 @@ mod tests {
             let entity = entity(&bytes);
             let (one, two) = (keys().row("one@1", &entity), keys().row("two@12", &entity));
             prop_assert_eq!(slot(&one), slot(&two));
-            prop_assert_eq!(keys().place(&one), Some(Place::Row("one@1".parse().unwrap(), entity.clone())));
-            prop_assert_eq!(keys().place(&two), Some(Place::Row("two@12".parse().unwrap(), entity)));
+            prop_assert_eq!(keys().owner_of(&one), Some(KeyOwner::Row("one@1".parse().unwrap(), entity.clone())));
+            prop_assert_eq!(keys().owner_of(&two), Some(KeyOwner::Row("two@12".parse().unwrap(), entity)));
         }
     }
 }

@@ -8,8 +8,8 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use redis::{Value, cmd};
 
 use super::Inner;
-use super::calls::{Asked, command};
-use super::keys::Place;
+use super::calls::{Request, command};
+use super::keys::KeyOwner;
 use super::writing::{CALLS_AT_ONCE, DECISIONS, ROWS_A_CALL, expires};
 use crate::decision::{Decision, decide_mending};
 use crate::error::OnlineError;
@@ -25,7 +25,7 @@ struct Due<'a> {
     key: Vec<u8>,
     row: &'a Mending<'a>,
     new: RowIdentity,
-    held: Option<Vec<u8>>,
+    current: Option<Vec<u8>>,
     outcome: Option<Outcome>,
 }
 
@@ -47,7 +47,7 @@ impl Inner {
         let mut due = Vec::with_capacity(rows.len());
         for row in rows {
             let (key, new) = (self.keys.row(&name, row.key), RowIdentity::of(view, row.bytes)?);
-            due.push(Due { key, row, new, held: None, outcome: None });
+            due.push(Due { key, row, new, current: None, outcome: None });
         }
         self.begin(view, &name, applied_at).await?;
         let calls: Vec<_> =
@@ -58,9 +58,9 @@ impl Inner {
 
     async fn mend_some(&self, view: &VersionId, name: &str, due: &mut [Due<'_>]) -> Result<(), OnlineError> {
         let keys: Vec<Vec<u8>> = due.iter().map(|due| due.key.clone()).collect();
-        let held = self.held(&keys).await?;
-        for (due, held) in due.iter_mut().zip(held) {
-            due.held = held;
+        let current = self.current_rows(&keys).await?;
+        for (due, current) in due.iter_mut().zip(current) {
+            due.current = current;
         }
         let kept = self.kept(view);
         let mut grown = Grown::default();
@@ -75,34 +75,34 @@ impl Inner {
             if writable.is_empty() {
                 return self.grow(name, grown).await;
             }
-            let asked: Vec<Asked> = writable
+            let requests: Vec<Request> = writable
                 .iter()
                 .map(|due| {
                     let mut command = self.calls.scripts().mend();
                     let expires = kept.and_then(|kept| expires(due.row.bytes, kept.micros()));
-                    let held = due.held.as_deref().unwrap_or_default();
+                    let current = due.current.as_deref().unwrap_or_default();
                     command
                         .arg(1)
                         .arg(&due.key)
-                        .arg(held)
+                        .arg(current)
                         .arg(due.row.bytes)
                         .arg(expires.unwrap_or_default());
-                    self.asked(&due.key, command)
+                    self.request(&due.key, command)
                 })
                 .collect();
-            let answers = self.calls.ask(&asked, self.calls.patience.write).await?;
+            let answers = self.calls.ask(&requests, self.calls.patience.write).await?;
             for (due, answer) in writable.into_iter().zip(answers) {
                 grown.add(due.note(answer).ok_or_else(|| self.damaged())?);
             }
         }
         // Whoever writes a row all the time has it.
         for due in due.iter_mut().filter(|due| due.outcome.is_none()) {
-            due.outcome = Some(Outcome::Conflict { held: due.held.take().unwrap_or_default() });
+            due.outcome = Some(Outcome::Conflict { current: due.current.take().unwrap_or_default() });
         }
         self.grow(name, grown).await
     }
 
-    async fn held(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, OnlineError> {
+    async fn current_rows(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, OnlineError> {
         match self.calls.dialer().is_cluster() {
             true => self.get_of_cluster(keys, self.calls.patience.write).await,
             false => self.get_of_one(keys, self.calls.patience.write).await,
@@ -112,13 +112,13 @@ impl Inner {
     async fn grow(&self, name: &str, grown: Grown) -> Result<(), OnlineError> {
         let key = self.keys.stats(name);
         let fields = [("rows", grown.rows), ("bytes", grown.bytes)];
-        let counts: Vec<Asked> = fields
+        let counts: Vec<Request> = fields
             .into_iter()
             .filter(|(_, added)| *added != 0)
             .map(|(field, added)| {
                 let mut command = cmd("HINCRBY");
                 command.arg(&key).arg(field).arg(added);
-                self.asked(&key, command)
+                self.request(&key, command)
             })
             .collect();
         if counts.is_empty() {
@@ -137,8 +137,8 @@ impl Inner {
         while let Some(keys) = scan.next(self).await? {
             let strays: Vec<(Vec<u8>, EntityKey)> = keys
                 .into_iter()
-                .filter_map(|key| match self.keys.place(&key) {
-                    Some(Place::Row(_, entity)) if !known.contains(&entity) => Some((key, entity)),
+                .filter_map(|key| match self.keys.owner_of(&key) {
+                    Some(KeyOwner::Row(_, entity)) if !known.contains(&entity) => Some((key, entity)),
                     _ => None,
                 })
                 .collect();
@@ -146,8 +146,10 @@ impl Inner {
                 continue;
             }
             let keys: Vec<Vec<u8>> = strays.iter().map(|(key, _)| key.clone()).collect();
-            let held = self.held(&keys).await?;
-            found.extend(strays.into_iter().zip(held).filter_map(|((_, key), held)| Some((key, held?))));
+            let current = self.current_rows(&keys).await?;
+            found.extend(
+                strays.into_iter().zip(current).filter_map(|((_, key), current)| Some((key, current?))),
+            );
         }
         Ok(found.into_iter().collect())
     }
@@ -161,13 +163,13 @@ impl Inner {
         let mut removed = 0;
         for rows in rows.chunks(ROWS_A_CALL) {
             let keys: Vec<Vec<u8>> = rows.iter().map(|(key, _)| self.keys.row(&name, key)).collect();
-            let asked = keys.iter().zip(rows).map(|(key, (_, bytes))| {
+            let requests = keys.iter().zip(rows).map(|(key, (_, bytes))| {
                 let mut command = self.calls.scripts().remove();
                 command.arg(1).arg(key).arg(bytes);
-                self.asked(key, command)
+                self.request(key, command)
             });
-            let asked: Vec<Asked> = asked.collect();
-            let answers = self.calls.ask(&asked, self.calls.patience.write).await?;
+            let requests: Vec<Request> = requests.collect();
+            let answers = self.calls.ask(&requests, self.calls.patience.write).await?;
             let mut grown = Grown::default();
             for ((key, (_, bytes)), answer) in keys.iter().zip(rows).zip(answers) {
                 if answer == Value::Int(1) {
@@ -190,8 +192,8 @@ impl Inner {
             let mut scan = self.scan(view).await?;
             while let Some(mut keys) = scan.next(self).await? {
                 keys.retain(|key| keys_seen.insert(key.clone()));
-                let lengths: Vec<Asked> =
-                    keys.iter().map(|key| self.asked(key, command("STRLEN", key))).collect();
+                let lengths: Vec<Request> =
+                    keys.iter().map(|key| self.request(key, command("STRLEN", key))).collect();
                 let lengths = self.calls.ask(&lengths, self.calls.patience.read).await?;
                 for (key, length) in keys.iter().zip(lengths) {
                     match length {
@@ -220,11 +222,13 @@ impl Grown {
 
 impl Due<'_> {
     fn decide(&mut self, view: &VersionId) {
-        let Some(held) = &self.held else { return };
-        match decide_mending(view, held, &self.new, self.row) {
+        let Some(current) = &self.current else { return };
+        match decide_mending(view, current, &self.new, self.row) {
             Decision::Write => {}
             Decision::Unchanged => self.outcome = Some(Outcome::Unchanged),
-            Decision::Refold => self.outcome = self.held.take().map(|held| Outcome::Conflict { held }),
+            Decision::Refold => {
+                self.outcome = self.current.take().map(|current| Outcome::Conflict { current })
+            }
         }
     }
 
@@ -239,8 +243,8 @@ impl Due<'_> {
                     before => Grown { rows: 0, bytes: length - before },
                 })
             }
-            Value::BulkString(held) => {
-                self.held = Some(held);
+            Value::BulkString(current) => {
+                self.current = Some(current);
                 Some(Grown::default())
             }
             _ => None,

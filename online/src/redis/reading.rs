@@ -13,8 +13,8 @@ use redis::{Value, cmd};
 
 use super::Inner;
 use super::address::Node;
-use super::calls::{Asked, To, command};
-use super::keys::{Place, applied_at, slot};
+use super::calls::{Request, To, command};
+use super::keys::{KeyOwner, applied_at, slot};
 use crate::error::OnlineError;
 use crate::store::{PackedRows, Read, Stats};
 
@@ -71,15 +71,15 @@ impl Inner {
     ) -> Result<Vec<Option<Vec<u8>>>, OnlineError> {
         let mut found = Vec::with_capacity(keys.len());
         for keys in keys.chunks(KEYS_A_COMMAND * COMMANDS_A_PIPELINE) {
-            let asked: Vec<Asked> = keys
+            let requests: Vec<Request> = keys
                 .chunks(KEYS_A_COMMAND)
                 .map(|keys| {
                     let mut command = cmd("MGET");
                     command.arg(keys);
-                    Asked { to: To::Slot(0), command }
+                    Request { to: To::Slot(0), command }
                 })
                 .collect();
-            for answer in self.calls.ask(&asked, wait).await? {
+            for answer in self.calls.ask(&requests, wait).await? {
                 found.extend(self.strings(answer)?);
             }
         }
@@ -96,31 +96,31 @@ impl Inner {
         wait: Duration,
     ) -> Result<Vec<Option<Vec<u8>>>, OnlineError> {
         let mut slots: Vec<(u16, Vec<usize>)> = Vec::new();
-        let mut place_of: HashMap<u16, usize> = HashMap::new();
-        for (place, key) in keys.iter().enumerate() {
+        let mut group_of_slot: HashMap<u16, usize> = HashMap::new();
+        for (index, key) in keys.iter().enumerate() {
             let slot = slot(key);
-            let at = *place_of.entry(slot).or_insert(slots.len());
+            let at = *group_of_slot.entry(slot).or_insert(slots.len());
             match slots.get_mut(at) {
-                Some((_, places)) => places.push(place),
-                None => slots.push((slot, vec![place])),
+                Some((_, indices)) => indices.push(index),
+                None => slots.push((slot, vec![index])),
             }
         }
         let mut found = vec![None; keys.len()];
         for slots in slots.chunks(COMMANDS_A_CLUSTER_PIPELINE) {
-            let asked: Vec<Asked> = slots
+            let requests: Vec<Request> = slots
                 .iter()
-                .map(|(slot, places)| {
+                .map(|(slot, indices)| {
                     let mut command = cmd("MGET");
-                    for key in places.iter().filter_map(|place| keys.get(*place)) {
+                    for key in indices.iter().filter_map(|index| keys.get(*index)) {
                         command.arg(key);
                     }
-                    Asked { to: To::Slot(*slot), command }
+                    Request { to: To::Slot(*slot), command }
                 })
                 .collect();
-            let answers = self.calls.ask(&asked, wait).await?;
-            for ((_, places), answer) in slots.iter().zip(answers) {
-                for (place, value) in places.iter().zip(self.strings(answer)?) {
-                    if let Some(found) = found.get_mut(*place) {
+            let answers = self.calls.ask(&requests, wait).await?;
+            for ((_, indices), answer) in slots.iter().zip(answers) {
+                for (index, value) in indices.iter().zip(self.strings(answer)?) {
+                    if let Some(found) = found.get_mut(*index) {
                         *found = value;
                     }
                 }
@@ -147,12 +147,12 @@ impl Inner {
         let (mut get_counts, mut get_applied) = (cmd("HMGET"), cmd("MGET"));
         get_counts.arg(&counts).arg(&["rows", "bytes", "expires"]);
         get_applied.arg(&applied);
-        let asked = [self.asked(&counts, get_counts), self.asked(&applied, get_applied)];
-        let mut answers = self.calls.ask(&asked, self.calls.patience.read).await?.into_iter();
+        let requests = [self.request(&counts, get_counts), self.request(&applied, get_applied)];
+        let mut answers = self.calls.ask(&requests, self.calls.patience.read).await?.into_iter();
         let counts = self.strings(answers.next().unwrap_or_default())?;
         let applied = self.strings(answers.next().unwrap_or_default())?;
-        let number = |place: usize| {
-            let text = counts.get(place)?.as_deref()?;
+        let number = |index: usize| {
+            let text = counts.get(index)?.as_deref()?;
             std::str::from_utf8(text).ok()?.parse::<u64>().ok()
         };
         let applied_at = match applied.into_iter().next().flatten() {
@@ -164,8 +164,8 @@ impl Inner {
             (rows, bytes) = (0, 0);
             let mut scan = self.scan(view).await?;
             while let Some(keys) = scan.next(self).await? {
-                let lengths: Vec<Asked> =
-                    keys.iter().map(|key| self.asked(key, command("STRLEN", key))).collect();
+                let lengths: Vec<Request> =
+                    keys.iter().map(|key| self.request(key, command("STRLEN", key))).collect();
                 let lengths = self.calls.ask(&lengths, self.calls.patience.read).await?;
                 for (key, length) in keys.iter().zip(lengths) {
                     if let Value::Int(length @ 1..) = length {
@@ -207,8 +207,8 @@ impl Scan {
         let Some(node) = self.nodes.last() else { return Ok(None) };
         let mut command = cmd("SCAN");
         command.arg(&self.cursor).arg("MATCH").arg(&self.pattern).arg("COUNT").arg(SCANNED_KEYS);
-        let asked = [Asked { to: To::Node(node.clone()), command }];
-        let mut answers = inner.calls.ask(&asked, inner.calls.patience.write).await?;
+        let requests = [Request { to: To::Node(node.clone()), command }];
+        let mut answers = inner.calls.ask(&requests, inner.calls.patience.write).await?;
         let Some(Value::Array(parts)) = answers.pop() else { return Err(inner.damaged()) };
         let Ok([Value::BulkString(next), keys]) = <[Value; 2]>::try_from(parts) else {
             return Err(inner.damaged());
@@ -218,7 +218,9 @@ impl Scan {
         }
         self.cursor = next;
         let mut keys: Vec<Vec<u8>> = inner.strings(keys)?.into_iter().flatten().collect();
-        keys.retain(|key| matches!(inner.keys.place(key), Some(Place::Row(view, _)) if view == self.view));
+        keys.retain(
+            |key| matches!(inner.keys.owner_of(key), Some(KeyOwner::Row(view, _)) if view == self.view),
+        );
         Ok(Some(keys))
     }
 }

@@ -38,15 +38,15 @@ local count = tonumber(ARGV[1])
 local out, rows, bytes = {}, 0, 0
 for i = 1, count do
   local key, expected, row, expires = KEYS[i], ARGV[3 * i - 1], ARGV[3 * i], ARGV[3 * i + 1]
-  local held = redis.call('GET', key)
-  if held and identity(held) ~= expected then
-    out[i] = held
+  local current = redis.call('GET', key)
+  if current and identity(current) ~= expected then
+    out[i] = current
   else
     redis.call('SET', key, row)
     if expires ~= '' then redis.call('PEXPIREAT', key, expires) end
-    if held then
-      out[i] = #held
-      bytes = bytes + #row - #held
+    if current then
+      out[i] = #current
+      bytes = bytes + #row - #current
     else
       out[i] = -1
       rows = rows + 1
@@ -65,11 +65,11 @@ return out
 /// expected, the new one, and the moment at which it expires in milliseconds, or nothing. Gives −1 where
 /// there was none and it is written, the length of the one it replaced, or else the row that is there.
 const MEND: &str = r"
-local held = redis.call('GET', KEYS[1])
-if held and held ~= ARGV[1] then return held end
+local current = redis.call('GET', KEYS[1])
+if current and current ~= ARGV[1] then return current end
 redis.call('SET', KEYS[1], ARGV[2])
 if ARGV[3] ~= '' then redis.call('PEXPIREAT', KEYS[1], ARGV[3]) end
-return held and #held or -1
+return current and #current or -1
 ";
 
 /// Removes a row where exactly this one is there. Gives 1 where it does.
@@ -80,8 +80,8 @@ return redis.call('DEL', KEYS[1])
 
 /// Raises a view's applied time, and never lowers it. Digits of one length compare as their numbers.
 const RAISE: &str = r"
-local held = redis.call('GET', KEYS[1])
-if not held or held < ARGV[1] then redis.call('SET', KEYS[1], ARGV[1]) end
+local current = redis.call('GET', KEYS[1])
+if not current or current < ARGV[1] then redis.call('SET', KEYS[1], ARGV[1]) end
 return 1
 ";
 
@@ -116,7 +116,7 @@ impl Scripts {
         call(&self.raise)
     }
 
-    /// A call that writes one row in place of another, without its key and arguments.
+    /// A call that writes one row instead of another, without its key and arguments.
     pub(super) fn mend(&self) -> Cmd {
         call(&self.mend)
     }

@@ -30,7 +30,7 @@ impl Topology {
         self.nodes.iter().map(|(node, _)| node)
     }
 
-    /// The place of the node that has a slot; none while nobody has it.
+    /// The index of the node that has a slot; `None` while nobody has it.
     pub(super) fn of_slot(&self, slot: u16) -> Option<usize> {
         match &self.slots {
             None => Some(0),
@@ -38,12 +38,12 @@ impl Topology {
         }
     }
 
-    pub(super) fn place(&self, node: &Node) -> Option<usize> {
+    pub(super) fn index_of(&self, node: &Node) -> Option<usize> {
         self.nodes().position(|other| other == node)
     }
 
-    pub(super) fn connection(&self, place: usize) -> Option<MultiplexedConnection> {
-        self.nodes.get(place).map(|(_, connection)| connection.clone())
+    pub(super) fn connection(&self, index: usize) -> Option<MultiplexedConnection> {
+        self.nodes.get(index).map(|(_, connection)| connection.clone())
     }
 }
 
@@ -57,7 +57,7 @@ pub(super) struct Primaries {
 pub(super) struct Dialer {
     url: RedisUrl,
     /// What errors call the store.
-    place: String,
+    address: String,
     certificates: TlsCertificates,
     wait: Duration,
 }
@@ -66,9 +66,9 @@ impl Dialer {
     /// For an address; the certificate file that it names is read. A connection and each answer of its
     /// set-up are waited for so long.
     pub(super) fn new(url: RedisUrl, wait: Duration) -> Result<Dialer, OnlineError> {
-        let place = url.to_string();
+        let address = url.to_string();
         let unreadable = |error: std::io::Error| OnlineError::Unusable {
-            path: place.clone().into(),
+            path: address.clone().into(),
             reason: format!("the file that `ca` names cannot be read ({error}): correct `online.url`"),
         };
         let root_cert = url.ca.as_ref().map(std::fs::read).transpose().map_err(unreadable)?;
@@ -76,11 +76,11 @@ impl Dialer {
             // Of the two providers in the tree one has to be chosen; another choice before this one stands.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
-        Ok(Dialer { url, place, certificates: TlsCertificates { client_tls: None, root_cert }, wait })
+        Ok(Dialer { url, address, certificates: TlsCertificates { client_tls: None, root_cert }, wait })
     }
 
-    pub(super) fn place(&self) -> &str {
-        &self.place
+    pub(super) fn address(&self) -> &str {
+        &self.address
     }
 
     pub(super) fn is_cluster(&self) -> bool {
@@ -123,8 +123,11 @@ impl Dialer {
         };
         check(&info, Expected { cluster: self.is_cluster() }).map_err(|refusal| match refusal {
             Refusal::Unfit(reason) => {
-                let path =
-                    if self.is_cluster() { format!("{} ({node})", self.place) } else { self.place.clone() };
+                let path = if self.is_cluster() {
+                    format!("{} ({node})", self.address)
+                } else {
+                    self.address.clone()
+                };
                 Failure::Final(OnlineError::Unusable { path: path.into(), reason })
             }
             Refusal::Replica => Failure::Lost(format!("{node} is a replica now")),
@@ -133,7 +136,7 @@ impl Dialer {
 
     /// Asks the Sentinels, all at once, for the master; the first that is sure is believed.
     async fn master(&self, name: &str) -> Result<Node, Failure> {
-        let asked = self.url.nodes.iter().map(async |sentinel| {
+        let answers = self.url.nodes.iter().map(async |sentinel| {
             let connection = self.dial_sentinel(sentinel).await?;
             let mut command = cmd("SENTINEL");
             command.arg("get-master-addr-by-name").arg(name);
@@ -144,7 +147,7 @@ impl Dialer {
                 },
                 Value::Nil => {
                     return Err(Failure::Final(OnlineError::Unusable {
-                        path: self.place.as_str().into(),
+                        path: self.address.as_str().into(),
                         reason: format!(
                             "its Sentinels know no master `{name}`: correct its name in `online.url`"
                         ),
@@ -154,12 +157,12 @@ impl Dialer {
             }
             .ok_or_else(|| Failure::Lost("a Sentinel's answer was not understood".to_owned()))
         });
-        first(join_all(asked).await)
+        first(join_all(answers).await)
     }
 
     /// Asks the named nodes of a cluster, all at once, for its primaries; the first answer is taken.
     pub(super) async fn primaries(&self) -> Result<Primaries, Failure> {
-        let asked = self.url.nodes.iter().map(async |seed| {
+        let answers = self.url.nodes.iter().map(async |seed| {
             let connection = self.dial(seed, None).await?;
             // It may be a replica, but not of something else than a cluster.
             if let Err(Failure::Final(unfit)) = self.check(seed, connection.clone()).await {
@@ -170,7 +173,7 @@ impl Dialer {
             let slots = self.call(connection, &command).await?;
             read_slots(&slots, seed).ok_or_else(|| Failure::Busy(format!("{seed} knows no slots yet")))
         });
-        first(join_all(asked).await)
+        first(join_all(answers).await)
     }
 
     pub(super) async fn dial(
@@ -202,7 +205,7 @@ impl Dialer {
         login: RedisConnectionInfo,
         push: Option<Arc<dyn AsyncPushSender>>,
     ) -> Result<MultiplexedConnection, Failure> {
-        let client = self.client(node, login).map_err(|error| Failure::of(&self.place, &error))?;
+        let client = self.client(node, login).map_err(|error| Failure::of(&self.address, &error))?;
         // Each call waits as long as it may, which its caller says.
         let mut config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(self.wait)).set_response_timeout(None);
@@ -212,7 +215,7 @@ impl Dialer {
         match tokio::time::timeout(self.wait, client.get_multiplexed_async_connection_with_config(&config))
             .await
         {
-            Ok(connected) => connected.map_err(|error| match Failure::of(&self.place, &error) {
+            Ok(connected) => connected.map_err(|error| match Failure::of(&self.address, &error) {
                 Failure::Lost(reason) | Failure::Late(reason) => Failure::Lost(format!("{node}: {reason}")),
                 failure => failure,
             }),
@@ -240,7 +243,7 @@ impl Dialer {
             value => Ok(value),
         }) {
             Ok(value) => Ok(value),
-            Err(error) => Err(Failure::of(&self.place, &error)),
+            Err(error) => Err(Failure::of(&self.address, &error)),
         }
     }
 }
@@ -251,8 +254,8 @@ fn first<T>(answers: Vec<Result<T, Failure>>) -> Result<T, Failure> {
     answers.into_iter().reduce(|before, after| before.or(after)).unwrap_or_else(|| Err(nobody()))
 }
 
-/// A host that is empty or missing is that of the server which was asked.
-fn node(host: &Value, port: &Value, asked: &Node) -> Option<Node> {
+/// A host that is empty or missing is that of the server which answered.
+fn node(host: &Value, port: &Value, answered_by: &Node) -> Option<Node> {
     let text = |value: &Value| match value {
         Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
         Value::SimpleString(text) => Some(text.clone()),
@@ -260,12 +263,12 @@ fn node(host: &Value, port: &Value, asked: &Node) -> Option<Node> {
         Value::Nil => Some(String::new()),
         _ => None,
     };
-    let host = Some(text(host)?).filter(|host| !host.is_empty()).unwrap_or_else(|| asked.host.clone());
+    let host = Some(text(host)?).filter(|host| !host.is_empty()).unwrap_or_else(|| answered_by.host.clone());
     Some(Node { host, port: text(port)?.parse().ok()? })
 }
 
 /// Reads the answer to `CLUSTER SLOTS`: of each range of slots the first server named is the primary.
-fn read_slots(value: &Value, asked: &Node) -> Option<Primaries> {
+fn read_slots(value: &Value, answered_by: &Node) -> Option<Primaries> {
     let Value::Array(ranges) = value else { return None };
     let mut nodes: Vec<Node> = Vec::new();
     let mut slots = Vec::new();
@@ -275,12 +278,12 @@ fn read_slots(value: &Value, asked: &Node) -> Option<Primaries> {
             return None;
         };
         let [host, port, ..] = primary.as_slice() else { return None };
-        let node = node(host, port, asked)?;
-        let place = nodes.iter().position(|other| *other == node).unwrap_or_else(|| {
+        let node = node(host, port, answered_by)?;
+        let index = nodes.iter().position(|other| *other == node).unwrap_or_else(|| {
             nodes.push(node);
             nodes.len() - 1
         });
-        slots.push((u16::try_from(*first).ok()?..=u16::try_from(*last).ok()?, place));
+        slots.push((u16::try_from(*first).ok()?..=u16::try_from(*last).ok()?, index));
     }
     (!nodes.is_empty()).then_some(Primaries { nodes, slots })
 }
@@ -290,7 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slots_are_read_and_a_missing_host_is_the_one_that_was_asked() {
+    fn slots_are_read_and_a_missing_host_is_the_one_that_answered() {
         let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
         let node = |host: Value, port| Value::Array(vec![host, Value::Int(port), text("id")]);
         let range = |first, last, node| Value::Array(vec![Value::Int(first), Value::Int(last), node]);
@@ -299,10 +302,10 @@ mod tests {
             range(100, 199, node(Value::Nil, 2)),
             range(300, 16383, node(text("a"), 1)),
         ]);
-        let asked = Node { host: "seed".to_owned(), port: 9 };
-        let Primaries { nodes, slots } = read_slots(&answer, &asked).unwrap();
+        let answered_by = Node { host: "seed".to_owned(), port: 9 };
+        let Primaries { nodes, slots } = read_slots(&answer, &answered_by).unwrap();
         assert_eq!(nodes.iter().map(Node::to_string).collect::<Vec<_>>(), ["a:1", "seed:2"]);
         assert_eq!(slots, [(0..=99, 0), (100..=199, 1), (300..=16383, 0)]);
-        assert!(read_slots(&Value::Array(Vec::new()), &asked).is_none());
+        assert!(read_slots(&Value::Array(Vec::new()), &answered_by).is_none());
     }
 }

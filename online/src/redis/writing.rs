@@ -12,7 +12,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use redis::{Cmd, Value, cmd};
 
 use super::Inner;
-use super::calls::{Asked, command};
+use super::calls::{Request, command};
 use super::keys::{FORMAT, applied_text, slot};
 use crate::decision::{Decision, decide};
 use crate::error::OnlineError;
@@ -36,7 +36,7 @@ struct Due<'a> {
     /// When it expires, in milliseconds since 1970; empty for never.
     expires: String,
     /// What is there, as last seen.
-    held: Option<Vec<u8>>,
+    current: Option<Vec<u8>>,
     outcome: Option<Outcome>,
 }
 
@@ -63,7 +63,7 @@ impl Inner {
             new,
             bytes: row.bytes,
             expires: kept.and_then(|kept| expires(row.bytes, kept.micros())).unwrap_or_default(),
-            held: None,
+            current: None,
             outcome: None,
         });
         let mut due: Vec<Due<'_>> = due.collect();
@@ -85,25 +85,25 @@ impl Inner {
         name: &str,
         applied_at: Option<Micros>,
     ) -> Result<(), OnlineError> {
-        let mut asked = Vec::new();
+        let mut requests = Vec::new();
         let noted = self.noted.load(Ordering::Relaxed);
         if !noted {
             let (key, mut command) = (self.keys.format(), cmd("SET"));
             command.arg(&key).arg(FORMAT).arg("NX");
-            asked.push(self.asked(&key, command));
+            requests.push(self.request(&key, command));
         }
         if self.kept(view).is_some() {
             let (key, mut command) = (self.keys.stats(name), cmd("HSET"));
             command.arg(&key).arg("expires").arg(1);
-            asked.push(self.asked(&key, command));
+            requests.push(self.request(&key, command));
         }
         if let Some(at) = applied_at {
             let (key, mut command) = (self.keys.applied(name), self.calls.scripts().raise());
             command.arg(1).arg(&key).arg(applied_text(at));
-            asked.push(self.asked(&key, command));
+            requests.push(self.request(&key, command));
         }
-        if !asked.is_empty() {
-            self.calls.ask(&asked, self.calls.patience.write).await?;
+        if !requests.is_empty() {
+            self.calls.ask(&requests, self.calls.patience.write).await?;
             self.noted.store(true, Ordering::Relaxed);
         }
         Ok(())
@@ -118,12 +118,12 @@ impl Inner {
         let cluster = self.calls.dialer().is_cluster();
         let keys: Vec<Vec<u8>> = due.iter().map(|due| due.key.clone()).collect();
         let wait = self.calls.patience.write;
-        let held = match cluster {
+        let current = match cluster {
             true => self.get_of_cluster(&keys, wait).await?,
             false => self.get_of_one(&keys, wait).await?,
         };
-        for (due, held) in due.iter_mut().zip(held) {
-            due.held = held;
+        for (due, current) in due.iter_mut().zip(current) {
+            due.current = current;
         }
         for _ in 0..DECISIONS {
             let mut writable = Vec::new();
@@ -142,7 +142,7 @@ impl Inner {
             }
         }
         Err(OnlineError::Unavailable {
-            place: self.calls.dialer().place().to_owned(),
+            location: self.calls.dialer().address().to_owned(),
             reason: "others wrote the same rows again and again".to_owned(),
         })
     }
@@ -156,7 +156,7 @@ impl Inner {
         let counts = self.keys.stats(name);
         let mut command = self.replace_call(&due, Some(&counts));
         add_rows(&mut command, &due);
-        let answers = self.calls.ask(&[self.asked(&counts, command)], self.calls.patience.write).await?;
+        let answers = self.calls.ask(&[self.request(&counts, command)], self.calls.patience.write).await?;
         let Some(Value::Array(answers)) = answers.into_iter().next() else { return Err(self.damaged()) };
         for ((_, due), answer) in due.iter_mut().zip(answers) {
             due.note(answer).ok_or_else(|| self.damaged())?;
@@ -175,14 +175,14 @@ impl Inner {
             of_slot.entry(slot(&due.key)).or_default().push((expected, due));
         }
         let mut slots: Vec<Vec<(Vec<u8>, &mut Due<'_>)>> = of_slot.into_values().collect();
-        let asked = slots.iter().map(|due| {
+        let requests = slots.iter().map(|due| {
             let mut command = self.replace_call(due, None);
             add_rows(&mut command, due);
             let key = due.first().map(|(_, due)| due.key.as_slice()).unwrap_or_default();
-            self.asked(key, command)
+            self.request(key, command)
         });
-        let asked: Vec<Asked> = asked.collect();
-        let answers = self.calls.ask(&asked, self.calls.patience.write).await?;
+        let requests: Vec<Request> = requests.collect();
+        let answers = self.calls.ask(&requests, self.calls.patience.write).await?;
         let (mut rows, mut bytes) = (0_i64, 0_i64);
         for (due, answers) in slots.iter_mut().zip(answers) {
             let Value::Array(answers) = answers else { return Err(self.damaged()) };
@@ -201,7 +201,7 @@ impl Inner {
         let counts = [("rows", rows), ("bytes", bytes)].map(|(field, added)| {
             let mut command = cmd("HINCRBY");
             command.arg(&key).arg(field).arg(added);
-            self.asked(&key, command)
+            self.request(&key, command)
         });
         self.calls.ask(&counts, self.calls.patience.write).await.map(drop)
     }
@@ -220,8 +220,8 @@ impl Inner {
     }
 
     pub(super) async fn drop_view(&self, view: &VersionId) -> Result<(), OnlineError> {
-        let unlinks = |keys: &[Vec<u8>]| -> Vec<Asked> {
-            keys.iter().map(|key| self.asked(key, command("UNLINK", key))).collect()
+        let unlinks = |keys: &[Vec<u8>]| -> Vec<Request> {
+            keys.iter().map(|key| self.request(key, command("UNLINK", key))).collect()
         };
         let mut scan = self.scan(view).await?;
         while let Some(keys) = scan.next(self).await? {
@@ -237,7 +237,7 @@ impl Inner {
 impl Due<'_> {
     /// What has to be there still for the row to be written; `None` if its outcome is known.
     fn decide(&mut self, view: &VersionId) -> Result<Option<Vec<u8>>, OnlineError> {
-        let Some(bytes) = &self.held else { return Ok(Some(Vec::new())) };
+        let Some(bytes) = &self.current else { return Ok(Some(Vec::new())) };
         match decide(view, &RowIdentity::of(view, bytes)?, &self.new)? {
             Decision::Write => {
                 let expected = identity_bytes(bytes);
@@ -249,7 +249,7 @@ impl Due<'_> {
                 Ok(None)
             }
             Decision::Refold => {
-                self.outcome = self.held.take().map(|held| Outcome::Conflict { held });
+                self.outcome = self.current.take().map(|current| Outcome::Conflict { current });
                 Ok(None)
             }
         }
@@ -263,8 +263,8 @@ impl Due<'_> {
                 self.outcome = Some(Outcome::Written);
                 Some(Some(before))
             }
-            Value::BulkString(held) => {
-                self.held = Some(held);
+            Value::BulkString(current) => {
+                self.current = Some(current);
                 Some(None)
             }
             _ => None,

@@ -1,4 +1,4 @@
-//! What lineage is asked for: the graph around a name, the runs that produced the data of its views, and the loads of
+//! What lineage answers: the graph around a name, the runs that produced the data of its views, and the loads of
 //! one view.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! What a comparison of two versions found, and whether the new one may take the place of the old one by it.
+//! What a comparison of two versions found, and whether the new one may replace the old one by it.
 
 use std::path::PathBuf;
 use std::time::Duration;

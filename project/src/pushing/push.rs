@@ -25,7 +25,7 @@ const BYTES_AT_ONCE: usize = 2 << 20;
 /// How long a server may take over rows.
 const ANSWERING: Duration = Duration::from_secs(60);
 
-/// What became of rows that were pushed.
+/// The outcome for rows that were pushed.
 #[derive(Clone, Debug)]
 pub struct Pushed {
     /// The source.
@@ -78,7 +78,7 @@ pub(crate) async fn push(
     Ok(pushing.pushed)
 }
 
-/// Who takes the rows, and what became of them so far.
+/// Who takes the rows, and the outcome so far.
 struct Pushing {
     source: PushSource,
     receiver: Receiver,
@@ -161,7 +161,7 @@ struct Server {
     client: reqwest::Client,
 }
 
-/// What it is asked.
+/// What is pushed.
 #[derive(Serialize)]
 struct Body<'a> {
     source: &'a str,

@@ -12,13 +12,13 @@ use tokio::runtime::Handle;
 
 use crate::error::ProjectError;
 use crate::project::{Clock, Project};
-use crate::streaming::Board;
+use crate::streaming::StreamStatus;
 use crate::targets::targets_with;
 
 /// Where rows are pushed.
 pub(crate) struct Topics {
     project: Project,
-    board: Arc<Board>,
+    stream_status: Arc<StreamStatus>,
     /// By topic: there are no more than registered sources have.
     writers: Mutex<HashMap<String, Arc<PushWriter>>>,
     /// By source, as registered now.
@@ -31,11 +31,11 @@ pub(crate) struct Topics {
 const ROWS_ON_THE_SPOT: usize = 64;
 
 impl Topics {
-    /// The topics of a project; the board says which streams have stopped.
-    pub(crate) fn new(project: &Project, board: Arc<Board>) -> Self {
+    /// The topics of a project; the status of the streams says which have stopped.
+    pub(crate) fn new(project: &Project, stream_status: Arc<StreamStatus>) -> Self {
         Self {
             project: project.clone(),
-            board,
+            stream_status,
             writers: Mutex::default(),
             doors: RwLock::default(),
             pushed: Mutex::default(),
@@ -160,7 +160,7 @@ impl Sink for Topics {
     }
 
     fn stopped(&self, view: &VersionId) -> Option<String> {
-        self.board.failure(view)
+        self.stream_status.failure(view)
     }
 }
 

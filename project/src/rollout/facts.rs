@@ -9,7 +9,7 @@ use offline::OfflineStore;
 use online::{Reader, Store};
 use registry::{DefinitionId, Kind, Registered, Registry};
 
-use super::gates::{FreshnessFacts, Held, ServiceFacts, ViewFacts};
+use super::gates::{FreshnessFacts, ServiceFacts, StoredRows, ViewFacts};
 use crate::error::ProjectError;
 use crate::project::Project;
 
@@ -36,13 +36,13 @@ pub(super) async fn observe<'a>(
         let before = old.lookups.iter().map(|lookup| &lookup.view).find(|old| old.id.name == view.id.name);
         let before = before.filter(|before| before.id != view.id);
         let replaces = match before {
-            Some(before) => Some((before.id.clone(), held(&offline, &online, before).await?)),
+            Some(before) => Some((before.id.clone(), stored(&offline, &online, before).await?)),
             None => None,
         };
         views.push(ViewFacts {
             view: view.id.clone(),
             has_history: registered.source(&view.source)?.batch.is_some(),
-            held: held(&offline, &online, view).await?,
+            stored: stored(&offline, &online, view).await?,
             replaces,
             refused: refused(&offline, view).await?,
             freshness: freshness(project, registry, view).await?,
@@ -58,28 +58,32 @@ pub(super) async fn observe<'a>(
 fn loads(registered: &Registered, views: &[ViewFacts]) -> Result<Vec<(VersionId, u64)>, ProjectError> {
     let mut loads = Vec::new();
     for facts in views {
-        let replaced = facts.replaces.as_ref().map(|(view, held)| (view, held));
-        for (view, held) in std::iter::once((&facts.view, &facts.held)).chain(replaced) {
+        let replaced = facts.replaces.as_ref().map(|(view, stored)| (view, stored));
+        for (view, stored) in std::iter::once((&facts.view, &facts.stored)).chain(replaced) {
             let source = registered.source(&registered.view(view)?.source)?;
-            loads.extend(source.stream.is_none().then(|| (view.clone(), held.log_rows)));
+            loads.extend(source.stream.is_none().then(|| (view.clone(), stored.log_rows)));
         }
     }
     Ok(loads)
 }
 
-async fn held(offline: &OfflineStore, online: &Store, view: &Arc<View>) -> Result<Held, ProjectError> {
+async fn stored(
+    offline: &OfflineStore,
+    online: &Store,
+    view: &Arc<View>,
+) -> Result<StoredRows, ProjectError> {
     let log = offline.log(view).await?;
     let last_event = if view.is_static { None } else { log.last_event_time().await? };
-    Ok(Held { log_rows: log.row_count(), last_event, entities: online.stats(&view.id).await?.rows })
+    Ok(StoredRows { log_rows: log.row_count(), last_event, entities: online.stats(&view.id).await?.rows })
 }
 
 /// Rows that were refused and not loaded since.
 async fn refused(offline: &OfflineStore, view: &Arc<View>) -> Result<u64, ProjectError> {
-    let letters = offline.dead_letters(&view.id).await?.read(MOST_REFUSED).await?;
-    if letters.is_empty() {
+    let newest = offline.dead_letters(&view.id).await?.read(MOST_REFUSED).await?;
+    if newest.is_empty() {
         return Ok(0);
     }
-    Ok(unsettled(&offline.log(view).await?, letters).await?.len() as u64)
+    Ok(unsettled(&offline.log(view).await?, newest).await?.len() as u64)
 }
 
 async fn freshness(

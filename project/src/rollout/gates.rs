@@ -1,5 +1,5 @@
 //! The gates of a cutover, as rules over what was observed: each says in one sentence whether the new version may answer
-//! in the place of the old one, and if not, what to look at.
+//! instead of the old one, and if not, what to look at.
 
 use feature::{Field, HelpTopic, Micros, ServicePlan, Span, VersionId, counted, thousands};
 use registry::ParityStanding;
@@ -46,7 +46,7 @@ pub struct Gate {
     pub help: Option<HelpTopic>,
 }
 
-/// What was observed of a service version that is to answer in the place of another.
+/// What was observed of a service version that is to answer instead of another.
 #[derive(Clone, Debug)]
 pub(super) struct ServiceFacts<'a> {
     pub(super) old: &'a ServicePlan,
@@ -62,10 +62,10 @@ pub(super) struct ServiceFacts<'a> {
 pub(super) struct ViewFacts {
     pub(super) view: VersionId,
     pub(super) has_history: bool,
-    pub(super) held: Held,
+    pub(super) stored: StoredRows,
     /// The version of the same view that the old service version reads, and what is there of it; `None` if that is the
     /// same one, or there is none.
-    pub(super) replaces: Option<(VersionId, Held)>,
+    pub(super) replaces: Option<(VersionId, StoredRows)>,
     /// Rows that were refused and not loaded since.
     pub(super) refused: u64,
     pub(super) freshness: Option<FreshnessFacts>,
@@ -73,7 +73,7 @@ pub(super) struct ViewFacts {
 
 /// What both stores hold of a view.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Held {
+pub(super) struct StoredRows {
     /// Rows of its log.
     pub(super) log_rows: u64,
     /// When the last of them happened; `None` without any, and of a source without an event time.
@@ -179,10 +179,10 @@ fn parity(facts: &ServiceFacts<'_>) -> Gate {
 }
 
 fn loaded(facts: &ViewFacts) -> Gate {
-    let ViewFacts { view, held, .. } = facts;
+    let ViewFacts { view, stored, .. } = facts;
     let gate = Gate::of(GateKind::Loaded, Some(view));
     let help = || facts.has_history.then(|| HelpTopic::Backfill(view.clone()));
-    match (held.log_rows, held.entities) {
+    match (stored.log_rows, stored.entities) {
         (0, _) => gate.fails(format!("{view} has no row in its log"), help()),
         (_, 0) => gate.fails(format!("{view} has no row online"), Some(HelpTopic::Rebuild(view.clone()))),
         (rows, entities) => gate.passes(format!(
@@ -194,25 +194,25 @@ fn loaded(facts: &ViewFacts) -> Gate {
 }
 
 fn coverage(facts: &ViewFacts) -> Option<Gate> {
-    let ViewFacts { view, held, replaces, .. } = facts;
+    let ViewFacts { view, stored, replaces, .. } = facts;
     // That nothing was loaded is said already.
-    let (old, before) = replaces.as_ref().filter(|_| held.log_rows > 0)?;
+    let (old, before) = replaces.as_ref().filter(|_| stored.log_rows > 0)?;
     let gate = Gate::of(GateKind::Coverage, Some(view));
     let help = || facts.has_history.then(|| HelpTopic::Backfill(view.clone()));
     let entities = format!(
         "{view} has {} online and {old} {}",
-        counted(held.entities, "entity"),
+        counted(stored.entities, "entity"),
         thousands(before.entities)
     );
-    let last = |held: &Held| held.last_event.map_or("nothing".to_owned(), |at| at.to_string());
-    let ends = format!("the log of {view} ends at {} and that of {old} at {}", last(held), last(before));
-    let is_behind = match (held.last_event, before.last_event) {
+    let last = |stored: &StoredRows| stored.last_event.map_or("nothing".to_owned(), |at| at.to_string());
+    let ends = format!("the log of {view} ends at {} and that of {old} at {}", last(stored), last(before));
+    let is_behind = match (stored.last_event, before.last_event) {
         (_, None) => false,
         (None, Some(_)) => true,
         (Some(new), Some(old)) => new.saturating_add(MOST_BEHIND) < old,
     };
     let is_short =
-        u128::from(held.entities) * 100 < u128::from(before.entities) * u128::from(LEAST_ENTITIES_PERCENT);
+        u128::from(stored.entities) * 100 < u128::from(before.entities) * u128::from(LEAST_ENTITIES_PERCENT);
     Some(match (is_short, is_behind) {
         (false, false) => gate.passes(format!("{entities}; {ends}")),
         (true, false) => gate.fails(
@@ -225,9 +225,9 @@ fn coverage(facts: &ViewFacts) -> Option<Gate> {
 }
 
 fn quality(facts: &ViewFacts) -> Gate {
-    let ViewFacts { view, held, refused, .. } = facts;
+    let ViewFacts { view, stored, refused, .. } = facts;
     let gate = Gate::of(GateKind::Quality, Some(view));
-    let all = u128::from(held.log_rows) + u128::from(*refused);
+    let all = u128::from(stored.log_rows) + u128::from(*refused);
     let said = format!("{view} refused {} of {}", thousands(*refused), counted(all as u64, "row"));
     match u128::from(*refused) * 100 > all * u128::from(MOST_BAD_PERCENT) {
         false => gate.passes(said),
@@ -272,12 +272,12 @@ mod tests {
     }
 
     fn good() -> ViewFacts {
-        let held = Held { log_rows: 1_000, last_event: at("2013-06-08T00:00:00Z"), entities: 100 };
+        let stored = StoredRows { log_rows: 1_000, last_event: at("2013-06-08T00:00:00Z"), entities: 100 };
         ViewFacts {
             view: "a@2".parse().unwrap(),
             has_history: true,
-            held,
-            replaces: Some(("a@1".parse().unwrap(), held)),
+            stored,
+            replaces: Some(("a@1".parse().unwrap(), stored)),
             refused: 0,
             freshness: Some(FreshnessFacts {
                 objective: Span::MINUTE,
@@ -302,9 +302,9 @@ mod tests {
         assert_eq!(failing(&alone), []);
         // On the bounds.
         let mut bounds = good();
-        bounds.held.entities = 95;
-        bounds.held.last_event = at("2013-06-07T23:00:00Z");
-        bounds.held.log_rows = 950;
+        bounds.stored.entities = 95;
+        bounds.stored.last_event = at("2013-06-07T23:00:00Z");
+        bounds.stored.log_rows = 950;
         bounds.refused = 50;
         bounds.freshness.as_mut().unwrap().within = 990;
         assert_eq!(failing(&bounds), []);
@@ -314,18 +314,22 @@ mod tests {
     fn each_gate_fails_by_itself_and_says_what_to_look_at() {
         type Case = (fn(&mut ViewFacts), GateKind, &'static str);
         let cases: [Case; 6] = [
-            (|f| f.held.log_rows = 0, GateKind::Loaded, "a@2 has no row in its log"),
+            (|f| f.stored.log_rows = 0, GateKind::Loaded, "a@2 has no row in its log"),
             (
                 |f| {
-                    f.held.entities = 0;
+                    f.stored.entities = 0;
                     f.replaces = None;
                 },
                 GateKind::Loaded,
                 "a@2 has no row online",
             ),
-            (|f| f.held.entities = 94, GateKind::Coverage, "a@2 has 94 entities online and a@1 100, and 95%"),
             (
-                |f| f.held.last_event = at("2013-06-07T22:59:59Z"),
+                |f| f.stored.entities = 94,
+                GateKind::Coverage,
+                "a@2 has 94 entities online and a@1 100, and 95%",
+            ),
+            (
+                |f| f.stored.last_event = at("2013-06-07T22:59:59Z"),
                 GateKind::Coverage,
                 "the log of a@2 ends at 2013-06-07T22:59:59Z and that of a@1 at 2013-06-08T00:00:00Z: load it",
             ),

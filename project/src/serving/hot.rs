@@ -87,13 +87,13 @@ pub(super) fn samples(counts: &TierStats, now: Micros) -> Vec<Sample> {
             "twinstore_tier_misses_total",
             Counter,
             counts.misses as f64,
-            "Keys that the online store was asked for",
+            "Keys that were read from the online store",
         ),
         sample(
             "twinstore_tier_evictions_total",
             Counter,
             counts.evictions as f64,
-            "Rows that were let go to make room for others",
+            "Rows that were evicted for others",
         ),
         sample(
             "twinstore_tier_outages_total",

@@ -1,4 +1,4 @@
-//! Serve: online features over gRPC and HTTP, until it is asked to stop. What is applied and which versions are live is
+//! Serve: online features over gRPC and HTTP, until it is stopped. What is applied and which versions are live is
 //! followed while it runs, and so is what changes in the online store. Where topics lie on disk, one process is all of a
 //! feature store: rows are pushed into them here, and followed into both stores.
 
@@ -25,9 +25,9 @@ use crate::error::ProjectError;
 use crate::project::Project;
 use crate::pushing::{PushSources, ServedAt, Topics};
 use crate::run::{Event, Run};
-use crate::streaming::{Board, StreamSetup, Streams, ViewStreamOptions, bad_row_limit};
+use crate::streaming::{StreamSetup, StreamStatus, Streams, ViewStreamOptions, bad_row_limit};
 
-/// How often the registry is asked whether it has changed.
+/// How often the registry is checked for changes.
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 
 /// How long a row of a stream waits for others: less than with `stream`, as somebody may be waiting for it.
@@ -55,7 +55,7 @@ impl Default for Serve {
 /// Serves until the run is cancelled; what is in flight then is finished.
 pub(crate) async fn serve(project: &Project, options: &Serve, run: &Run) -> Result<(), ProjectError> {
     let began = match run.until_cancelled(begin(project, options, run)).await {
-        // Asked to stop before it answered anybody.
+        // Stopped before it answered anybody.
         Err(ProjectError::Cancelled) => return Ok(()),
         began => began?,
     };
@@ -96,8 +96,8 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
     };
     let sources = PushSources::new(project);
     let services = services(registered.clone(), &Services::default(), &sources)?;
-    let board = Arc::<Board>::default();
-    let topics = Arc::new(Topics::new(project, board.clone()));
+    let stream_status = Arc::<StreamStatus>::default();
+    let topics = Arc::new(Topics::new(project, stream_status.clone()));
     topics.follow(&registered)?;
     let applied = Applied {
         project: project.clone(),
@@ -106,8 +106,9 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
         generation: registered.generation(),
         catalog: Arc::new(Catalog::new(services)),
         sources,
-        streams: streams(project, options.follows_streams.then_some(bad_row_limit), &board, run).await?,
-        board,
+        streams: streams(project, options.follows_streams.then_some(bad_row_limit), &stream_status, run)
+            .await?,
+        stream_status,
         tier: None,
         unfollowed: Arc::default(),
     };
@@ -119,7 +120,7 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
 async fn streams(
     project: &Project,
     follows: Option<BadRowLimit>,
-    board: &Arc<Board>,
+    stream_status: &Arc<StreamStatus>,
     run: &Run,
 ) -> Result<Option<Streams>, ProjectError> {
     let Some(bad_row_limit) = follows.filter(|_| project.has_topics_on_disk()) else { return Ok(None) };
@@ -137,7 +138,7 @@ async fn streams(
         by: "serve",
         online: project.online().await?,
         options: each,
-        board: board.clone(),
+        stream_status: stream_status.clone(),
         endings,
     };
     Streams::new(project, setup, run).await.map(Some)
@@ -191,7 +192,7 @@ struct Applied {
     catalog: Arc<Catalog>,
     sources: PushSources,
     streams: Option<Streams>,
-    board: Arc<Board>,
+    stream_status: Arc<StreamStatus>,
     topics: Arc<Topics>,
     /// It learns what views allow.
     tier: Option<Arc<HotTier<Store>>>,
@@ -201,12 +202,13 @@ struct Applied {
 impl Applied {
     /// Answers from a store, and takes pushed rows.
     fn serving<R: Reader>(&self, store: R) -> Serving<R> {
-        let (board, degraded, clock) = (self.board.clone(), self.board.clone(), self.project.clock);
+        let (stream_status, degraded, clock) =
+            (self.stream_status.clone(), self.stream_status.clone(), self.project.clock);
         let unfollowed = self.unfollowed.clone();
         Serving::new(self.catalog.clone(), store, clock, Limits::default())
             .with_sink(self.topics.clone())
             .with_degraded(move || degraded.degraded())
-            .with_families(move || board.prometheus())
+            .with_families(move || stream_status.prometheus())
             .with_unfollowed(move || unfollowed.lock().unwrap_or_else(PoisonError::into_inner).clone())
             .with_first_use(begin_use(self.project.clone()))
     }
@@ -243,7 +245,7 @@ impl Applied {
         *unfollowed = Some((since, why.to_owned()));
     }
 
-    /// Takes on what the registry holds, if it has changed. One that was put in its place is opened again.
+    /// Takes on what the registry holds, if it has changed. One that replaced it is opened again.
     async fn next(&mut self) -> Result<(), ProjectError> {
         match self.registry.generation().await {
             Err(error @ RegistryError::Gone { .. }) => {
@@ -280,7 +282,7 @@ fn begin_use(project: Project) -> BeginUse {
     Box::new(move |plan| {
         let (project, using) = (project.clone(), Using::service(plan));
         Box::pin(async move {
-            // The one that is there now: another may have been put in the place of the one that was served from.
+            // The one that is there now: another may have replaced the one that was served from.
             let registry = project.registry_so_far().await;
             let registry = registry.map_err(|error| NotRecorded::Failed(error.to_string()))?;
             let registry = registry.ok_or_else(|| NotRecorded::Failed("the registry is gone".to_owned()))?;

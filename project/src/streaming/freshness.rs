@@ -9,7 +9,7 @@ use materializer::{LatencyStage, StreamMetrics};
 use registry::{Freshness, Job, PartitionRead, Registered, Registry, RowCounts, RunOutcome};
 use tokio_util::sync::CancellationToken;
 
-use super::board::Board;
+use super::stream_status::StreamStatus;
 use crate::error::ProjectError;
 use crate::lineage::{Ended, Recorder, Subject};
 use crate::project::Project;
@@ -20,11 +20,11 @@ const EVERY: Duration = Duration::from_secs(60);
 /// Rows by stage and by the edge of their bucket, in microseconds; those beyond the last have none.
 type Counted = BTreeMap<(LatencyStage, Option<i64>), u64>;
 
-/// What is carried from the board into the registry, and what was already.
+/// What is carried from the status of the streams into the registry, and what was already.
 pub(super) struct Carrying {
     project: Project,
     registry: Registry,
-    board: Arc<Board>,
+    stream_status: Arc<StreamStatus>,
     /// A view whose stream began again is here twice for a while.
     carried: Vec<Carried>,
 }
@@ -41,11 +41,11 @@ struct Carried {
 
 impl Carrying {
     /// Nothing was yet.
-    pub(super) fn new(project: Project, registry: Registry, board: Arc<Board>) -> Self {
-        Self { project, registry, board, carried: Vec::new() }
+    pub(super) fn new(project: Project, registry: Registry, stream_status: Arc<StreamStatus>) -> Self {
+        Self { project, registry, stream_status, carried: Vec::new() }
     }
 
-    /// Carries over once a minute, and once more when it is asked to stop. The streams go on where that fails: it is
+    /// Carries over once a minute, and once more when it is stopped. The streams go on where that fails: it is
     /// tried again, with what came since.
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(EVERY);
@@ -65,7 +65,7 @@ impl Carrying {
 
     /// Adds what was counted since the last time to the minute that it is now.
     async fn carry(&mut self) -> Result<(), ProjectError> {
-        let watched = self.board.watched();
+        let watched = self.stream_status.watched();
         let is_new = |metrics: &Arc<StreamMetrics>| {
             !self.carried.iter().any(|known| Arc::ptr_eq(&known.metrics, metrics))
         };
@@ -125,7 +125,7 @@ impl Carrying {
     /// Records that all streams ended.
     async fn end(self) {
         for carried in self.carried {
-            let failure = self.board.failure(&carried.view);
+            let failure = self.stream_status.failure(&carried.view);
             carried.end(failure).await;
         }
     }

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::routing::get;
 use tokio::net::TcpListener;
 
-use super::board::Board;
+use super::stream_status::StreamStatus;
 use crate::error::ProjectError;
 
 /// Listens at an address.
@@ -16,8 +16,8 @@ pub(super) async fn bind(address: &str) -> Result<TcpListener, ProjectError> {
 }
 
 /// Answers `/metrics` until it is dropped.
-pub(super) async fn serve(listener: TcpListener, board: Arc<Board>) {
-    let routes = Router::new().route("/metrics", get(move || std::future::ready(board.prometheus())));
+pub(super) async fn serve(listener: TcpListener, stream_status: Arc<StreamStatus>) {
+    let routes = Router::new().route("/metrics", get(move || std::future::ready(stream_status.prometheus())));
     if let Err(error) = axum::serve(listener, routes).await {
         tracing::warn!("metrics are not served any more: {error}");
     }

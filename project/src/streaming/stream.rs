@@ -1,4 +1,4 @@
-//! Stream: the topics of views are followed into both stores until all of them end or they are asked to stop.
+//! Stream: the topics of views are followed into both stores until all of them end or they are stopped.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use feature::{Span, VersionId};
 use materializer::{LatencyStage, StreamReport};
 use tokio::sync::mpsc;
 
-use super::board::Board;
 use super::metrics;
+use super::stream_status::StreamStatus;
 use super::streams::{Ending, StreamSetup, Streams, ViewStreamOptions, bad_row_limit};
 use crate::error::ProjectError;
 use crate::fault_injection;
@@ -49,19 +49,19 @@ impl Default for FollowStreams {
     }
 }
 
-/// What became of the streams.
+/// The outcome for the streams.
 #[derive(Debug, Default)]
 pub struct StreamOutcome {
     /// Those that ended well.
     pub followed: Vec<FollowedView>,
-    /// Those that stopped before they were asked to.
+    /// Those that stopped by themselves.
     pub failed: Vec<StreamFailure>,
 }
 
 /// A view whose stream was followed.
 #[derive(Clone, Debug)]
 pub struct FollowedView {
-    /// What became of its records.
+    /// The outcome for its records.
     pub report: StreamReport,
     /// After how many microseconds at most half of the rows could be read online, from when their broker had them.
     pub readable_p50_us: Option<i64>,
@@ -81,7 +81,7 @@ pub struct StreamFailure {
 /// The streams and what they need while they run.
 struct Started {
     streams: Streams,
-    board: Arc<Board>,
+    stream_status: Arc<StreamStatus>,
     endings: mpsc::UnboundedReceiver<Ending>,
     views: Vec<VersionId>,
     metrics: Option<tokio::task::JoinHandle<()>>,
@@ -94,11 +94,11 @@ pub(crate) async fn stream(
 ) -> Result<StreamOutcome, ProjectError> {
     let started = match run.until_cancelled(start(project, options, run)).await {
         Ok(started) => started,
-        // Asked to stop before it began.
+        // Stopped before it began.
         Err(ProjectError::Cancelled) => return Ok(StreamOutcome::default()),
         Err(error) => return Err(error),
     };
-    let Started { streams, board, mut endings, views, metrics } = started;
+    let Started { streams, stream_status, mut endings, views, metrics } = started;
     let brokers = project.settings.stream.brokers.clone();
     run.report(Event::Following { views: views.clone(), brokers });
     let mut outcome = StreamOutcome::default();
@@ -107,7 +107,7 @@ pub(crate) async fn stream(
         tokio::select! {
             Some(ending) = endings.recv() => {
                 running -= 1;
-                outcome.add(ending, &board);
+                outcome.add(ending, &stream_status);
             }
             () = run.cancel.cancelled(), if !is_stopping => {
                 is_stopping = true;
@@ -149,23 +149,29 @@ async fn start(project: &Project, options: &FollowStreams, run: &Run) -> Result<
         until_caught_up: options.until_caught_up,
         faults,
     };
-    let board = Arc::<Board>::default();
+    let stream_status = Arc::<StreamStatus>::default();
     let (ended, endings) = mpsc::unbounded_channel();
-    let setup = StreamSetup { by: "stream", online, options: each, board: board.clone(), endings: ended };
+    let setup = StreamSetup {
+        by: "stream",
+        online,
+        options: each,
+        stream_status: stream_status.clone(),
+        endings: ended,
+    };
     let mut streams = Streams::new(project, setup, run).await?;
     let views = targets.iter().map(|target| target.view.id.clone()).collect();
     for target in targets {
         streams.begin(target).await?;
     }
-    let metrics = listener.map(|listener| tokio::spawn(metrics::serve(listener, board.clone())));
-    Ok(Started { streams, board, endings, views, metrics })
+    let metrics = listener.map(|listener| tokio::spawn(metrics::serve(listener, stream_status.clone())));
+    Ok(Started { streams, stream_status, endings, views, metrics })
 }
 
 impl StreamOutcome {
-    fn add(&mut self, Ending { view, outcome }: Ending, board: &Board) {
+    fn add(&mut self, Ending { view, outcome }: Ending, stream_status: &StreamStatus) {
         match outcome {
             Some(Ok(report)) => {
-                let watch = board.watch(&view);
+                let watch = stream_status.watch(&view);
                 let readable = |share| watch.as_ref()?.quantile(LatencyStage::Readable, share);
                 let (readable_p50_us, readable_p99_us) = (readable(0.5), readable(0.99));
                 self.followed.push(FollowedView { report, readable_p50_us, readable_p99_us });

@@ -19,9 +19,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle as Task;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::board::Board;
 use super::compacting::compact;
 use super::freshness::Carrying;
+use super::stream_status::StreamStatus;
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::run::{Event, Run};
@@ -60,12 +60,12 @@ pub(crate) struct StreamSetup {
     /// How each view is followed.
     pub(crate) options: ViewStreamOptions,
     /// Shows how they are going.
-    pub(crate) board: Arc<Board>,
+    pub(crate) stream_status: Arc<StreamStatus>,
     /// Notified of each that ends.
     pub(crate) endings: mpsc::UnboundedSender<Ending>,
 }
 
-/// What became of a view's stream.
+/// The outcome for a view's stream.
 pub(crate) struct Ending {
     pub(crate) view: VersionId,
     /// None where its thread panicked: it is raised where the thread is joined.
@@ -93,7 +93,7 @@ struct Followed {
 impl Streams {
     /// None yet.
     pub(crate) async fn new(project: &Project, setup: StreamSetup, run: &Run) -> Result<Self, ProjectError> {
-        let carrying = Carrying::new(project.clone(), project.registry().await?, setup.board.clone());
+        let carrying = Carrying::new(project.clone(), project.registry().await?, setup.stream_status.clone());
         let stop = CancellationToken::new();
         let carrying = (stop.clone().drop_guard(), tokio::spawn(carrying.run(stop)));
         Ok(Self { project: project.clone(), run: run.clone(), setup, followed: BTreeMap::new(), carrying })
@@ -133,7 +133,7 @@ impl Streams {
         let (watch, stop): (Arc<StreamMetrics>, Arc<AtomicBool>) = Default::default();
         let following = self.following(&feed, &watch, &stop)?;
         let (view, source) = (target.view.clone(), target.source.clone());
-        self.setup.board.begins(view.id.clone(), watch);
+        self.setup.stream_status.begins(view.id.clone(), watch);
         let compacting = tokio::spawn(compact(materializer.clone(), view.clone()));
         let report = Report::new(self, &view.id);
         let runtime = Handle::current();
@@ -216,10 +216,10 @@ impl Drop for Followed {
     }
 }
 
-/// Says what became of a view's stream when its thread ends, however it does.
+/// Reports the outcome of a view's stream when its thread ends, however it does.
 struct Report {
     view: VersionId,
-    board: Arc<Board>,
+    stream_status: Arc<StreamStatus>,
     run: Run,
     endings: mpsc::UnboundedSender<Ending>,
     outcome: Option<Result<StreamReport, Arc<ProjectError>>>,
@@ -227,9 +227,9 @@ struct Report {
 
 impl Report {
     fn new(streams: &Streams, view: &VersionId) -> Self {
-        let StreamSetup { board, endings, .. } = &streams.setup;
-        let (board, run, endings) = (board.clone(), streams.run.clone(), endings.clone());
-        Self { view: view.clone(), board, run, endings, outcome: None }
+        let StreamSetup { stream_status, endings, .. } = &streams.setup;
+        let (stream_status, run, endings) = (stream_status.clone(), streams.run.clone(), endings.clone());
+        Self { view: view.clone(), stream_status, run, endings, outcome: None }
     }
 
     fn end(mut self, outcome: Result<StreamReport, ProjectError>) {
@@ -242,10 +242,12 @@ impl Drop for Report {
         match &self.outcome {
             Some(Ok(_)) => {}
             Some(Err(error)) => {
-                self.board.failed(&self.view, format!("its stream stopped: {error}"));
+                self.stream_status.failed(&self.view, format!("its stream stopped: {error}"));
                 self.run.report(Event::StreamFailed { view: self.view.clone(), error: error.clone() });
             }
-            None => self.board.failed(&self.view, "its stream stopped by a fault of twinstore".to_owned()),
+            None => {
+                self.stream_status.failed(&self.view, "its stream stopped by a fault of twinstore".to_owned())
+            }
         }
         let ending = Ending { view: self.view.clone(), outcome: self.outcome.take() };
         // Nobody may wait for it any more.
@@ -278,7 +280,7 @@ impl FeedSettings {
         }))
     }
 
-    /// Follows one view until it is asked to stop. It blocks: it wants a thread of its own.
+    /// Follows one view until it is stopped. It blocks: it wants a thread of its own.
     async fn follow(
         &self,
         materializer: &Materializer<Store>,

@@ -54,15 +54,19 @@ pub(crate) async fn verify(project: &Project, file: &Path) -> Result<TrainingSet
         _ => Some(WrittenColumns::of(&file, stream.schema())?),
     };
     let schema = written.as_ref().map_or(stream.schema(), WrittenColumns::schema);
-    let mut made = ContentHash::of_format(schema, manifest.format);
+    let mut rebuilt = ContentHash::of_format(schema, manifest.format);
     while let Some(batch) = stream.next().await? {
         match &written {
-            Some(written) => made.add(&written.batch(&batch)?)?,
-            None => made.add(&batch)?,
+            Some(written) => rebuilt.add(&written.batch(&batch)?)?,
+            None => rebuilt.add(&batch)?,
         }
     }
-    let (columns, rows) = made.finish();
+    let (columns, rows) = rebuilt.finish();
     differences.extend(compared("what is built again", &columns, &manifest.columns));
+    if rows != manifest.rows {
+        differences
+            .push(format!("what is built again has {rows} rows, and its manifest says {}", manifest.rows));
+    }
     Ok(TrainingSetCheck { file, rows, columns: columns.len(), differences })
 }
 
@@ -82,9 +86,9 @@ fn differences_in(file: &Path, manifest: &Manifest) -> Result<Vec<String>, Proje
     if FileFormat::of(file)? == FileFormat::Csv {
         return Ok(bytes);
     }
-    let held = read_file(file)?;
-    let mut hash = ContentHash::of_format(&held.schema(), manifest.format);
-    hash.add(&held)?;
+    let rows_of_file = read_file(file)?;
+    let mut hash = ContentHash::of_format(&rows_of_file.schema(), manifest.format);
+    hash.add(&rows_of_file)?;
     let columns = compared("the file", &hash.finish().0, &manifest.columns);
     Ok(if columns.is_empty() { bytes } else { columns })
 }

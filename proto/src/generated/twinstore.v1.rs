@@ -17,8 +17,8 @@ pub struct GetFeaturesRequest {
     #[prost(map = "string, message", tag = "4")]
     pub request: ::std::collections::HashMap<::prost::alloc::string::String, Values>,
     /// The moment to read at, in microseconds since 1970-01-01T00:00:00Z; absent for now. The online
-    /// store answers from the moment on that each view was last written; the offline store is the
-    /// place for earlier ones.
+    /// store answers from the moment on that each view was last written; the offline store
+    /// answers for earlier ones.
     #[prost(int64, optional, tag = "5")]
     pub at_us: ::core::option::Option<i64>,
     /// The semantic hash of the service that the caller's model was trained on: `service_hash` of the training set's
@@ -81,7 +81,7 @@ pub mod push_request {
         }
     }
 }
-/// What became of the rows of a push.
+/// The outcome for the rows of a push.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PushResponse {
     /// How many were taken.
@@ -123,7 +123,7 @@ pub struct FilteredRows {
     #[prost(uint32, tag = "2")]
     pub rows: u32,
 }
-/// The features that were asked for.
+/// The features that were requested.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetFeaturesResponse {
     /// The exact version that was read, as name@version.
@@ -175,7 +175,7 @@ pub mod column {
         Unspecified = 0,
         /// There is a value.
         Present = 1,
-        /// The entity is known, and the value is null: the feature's default stands in its place, if it
+        /// The entity is known, and the value is null: the feature's default replaces it, if it
         /// has one.
         NullValue = 2,
         /// The entity has no row in the view, or its key has a null. The value is null.
@@ -224,7 +224,7 @@ pub struct Times {
     /// The response's moment less the event time, in seconds, one for each entity.
     #[prost(double, repeated, tag = "3")]
     pub ages_s: ::prost::alloc::vec::Vec<f64>,
-    /// The entities, counted from 0, that have no times: their places above hold 0. These are
+    /// The entities, counted from 0, that have no times: their entries above hold 0. These are
     /// entities without a row, and all of a view whose source has no event time.
     #[prost(uint32, repeated, tag = "4")]
     pub nulls: ::prost::alloc::vec::Vec<u32>,
@@ -232,7 +232,7 @@ pub struct Times {
 /// One value for each row, packed by type.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Values {
-    /// The rows, counted from 0 and in order, that are null: their places below hold 0, or nothing.
+    /// The rows, counted from 0 and in order, that are null: their entries below hold 0, or nothing.
     #[prost(uint32, repeated, tag = "1")]
     pub nulls: ::prost::alloc::vec::Vec<u32>,
     /// The values of all rows, the null ones included.

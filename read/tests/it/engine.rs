@@ -22,7 +22,7 @@ fn airports(codes: &[&str]) -> Vec<Value> {
     codes.iter().map(|code| if code.is_empty() { Value::Null } else { text(code) }).collect()
 }
 
-fn asked(features: &[&str], entities: Columns, request: Columns) -> FeatureRequest<Vec<Value>> {
+fn request_of(features: &[&str], entities: Columns, request: Columns) -> FeatureRequest<Vec<Value>> {
     FeatureRequest { features: features.iter().map(|name| (*name).to_owned()).collect(), entities, request }
 }
 
@@ -34,8 +34,8 @@ async fn read(
 ) -> Result<Features, ReadError> {
     let (_folder, store) = flights::store().await;
     let reader = flights::reader();
-    let question = reader.validate(asked(features, entities, request), 10_000)?;
-    reader.read(&store, &question, moment).await
+    let validated = reader.validate(request_of(features, entities, request), 10_000)?;
+    reader.read(&store, &validated, moment).await
 }
 
 fn cells(features: &Features, name: &str) -> Vec<(Value, Status)> {
@@ -83,8 +83,8 @@ async fn each_entity_is_read_once_for_all_its_rows_and_roles() {
         column("tailnum", &[text("N123"), text("N123"), text("N9"), Value::Null]),
     ];
     let names = ["origin_last_delay", "dest_last_delay", "maker", "built", "wings"];
-    let question = reader.validate(asked(&names, entities, vec![]), 10_000).unwrap();
-    let features = reader.read(&store, &question, Moment::At(noon())).await.unwrap();
+    let validated = reader.validate(request_of(&names, entities, vec![]), 10_000).unwrap();
+    let features = reader.read(&store, &validated, Moment::At(noon())).await.unwrap();
     let reads = store.watch.reads.lock().unwrap().clone();
     assert_eq!(reads, [[("arrivals@1".to_owned(), 3), ("aircraft@1".to_owned(), 2)]]);
     let delays = |name| cells(&features, name).into_iter().map(|(value, _)| value).collect::<Vec<_>>();
@@ -98,7 +98,7 @@ async fn each_entity_is_read_once_for_all_its_rows_and_roles() {
 }
 
 #[tokio::test]
-async fn entities_that_change_places_between_roles_keep_their_own_values() {
+async fn entities_that_swap_roles_keep_their_own_values() {
     let entities =
         vec![column("origin", &airports(&["BOS", "LAX"])), column("dest", &airports(&["LAX", "BOS"]))];
     let names = ["origin_arrivals_1h", "dest_arrivals_1h"];
@@ -189,8 +189,8 @@ fn all_problems_of_a_request_are_named_at_once() {
         column("distance", &[Value::Int64(1)]),
     ];
     let request = vec![column("scale", &[Value::Float64(1.0)]), column("origin", &airports(&["BOS", "SEA"]))];
-    let asked = asked(&["dest_last_dely", "twice", "weather"], entities, request);
-    let error = reader.validate(asked, 10_000).unwrap_err();
+    let requested = request_of(&["dest_last_dely", "twice", "weather"], entities, request);
+    let error = reader.validate(requested, 10_000).unwrap_err();
     let ReadError::Misfit { problems, .. } = &error else { panic!("{error}") };
     let expected = [
         "the feature `dest_last_dely` is unknown, did you mean `dest_last_delay`?",
@@ -212,8 +212,8 @@ fn all_problems_of_a_request_are_named_at_once() {
 fn a_request_full_of_problems_gets_a_short_answer() {
     let reader = flights::reader();
     let names: Vec<String> = (0..500).map(|n| format!("{n}{}", "x".repeat(1_000))).collect();
-    let asked = FeatureRequest { features: names, entities: Columns::new(), request: Columns::new() };
-    let error = reader.validate(asked, 10_000).unwrap_err();
+    let requested = FeatureRequest { features: names, entities: Columns::new(), request: Columns::new() };
+    let error = reader.validate(requested, 10_000).unwrap_err();
     assert!(error.to_string().contains("and 480 more"));
     assert!(error.to_string().len() < 6_000);
 }
@@ -222,18 +222,18 @@ fn a_request_full_of_problems_gets_a_short_answer() {
 fn a_column_that_is_given_twice_is_refused() {
     let reader = flights::reader();
     let twice = vec![column("tailnum", &[text("N123")]), column("tailnum", &[text("N124")])];
-    let error = reader.validate(asked(&["maker"], twice, vec![]), 10).unwrap_err();
+    let error = reader.validate(request_of(&["maker"], twice, vec![]), 10).unwrap_err();
     assert!(error.to_string().contains("the join key `tailnum` is given twice"), "{error}");
 }
 
 #[test]
 fn only_the_columns_of_the_chosen_features_are_needed() {
     let reader = flights::reader();
-    let question = |features: &[&str], entities: Columns| {
-        reader.validate(asked(features, entities, vec![]), 10_000).map(|question| question.rows())
+    let rows = |features: &[&str], entities: Columns| {
+        reader.validate(request_of(features, entities, vec![]), 10_000).map(|validated| validated.rows())
     };
-    assert_eq!(question(&["maker"], vec![column("tailnum", &[text("N123")])]).unwrap(), 1);
-    let all = question(&[], vec![column("tailnum", &[text("N123")])]).unwrap_err();
+    assert_eq!(rows(&["maker"], vec![column("tailnum", &[text("N123")])]).unwrap(), 1);
+    let all = rows(&[], vec![column("tailnum", &[text("N123")])]).unwrap_err();
     for name in ["origin", "dest", "distance", "scale"] {
         assert!(all.to_string().contains(&format!("`{name}` is missing")), "{all}");
     }
@@ -242,8 +242,8 @@ fn only_the_columns_of_the_chosen_features_are_needed() {
 #[test]
 fn more_entities_than_one_request_may_have_are_refused() {
     let reader = flights::reader();
-    let asked = asked(&["maker"], vec![column("tailnum", &vec![Value::Null; 3])], vec![]);
-    let error = reader.validate(asked, 2).unwrap_err();
+    let requested = request_of(&["maker"], vec![column("tailnum", &vec![Value::Null; 3])], vec![]);
+    let error = reader.validate(requested, 2).unwrap_err();
     assert_eq!(error.to_string(), "the request has 3 entities, more than the 2 that one request may have");
 }
 
@@ -284,13 +284,13 @@ async fn what_is_served_equals_the_oracle_for_every_type_and_function() {
         let rows: BTreeMap<Vec<Value>, Vec<Row>> = history.entities.iter().cloned().collect();
         flights::fill(&store, &history.view, &rows, last).await;
         let reader = FeatureReader::new(Arc::new(plan_of(&history))).unwrap();
-        let key = |place: usize| history.entities.iter().map(|(keys, _)| keys[place].clone()).collect();
+        let key = |index: usize| history.entities.iter().map(|(keys, _)| keys[index].clone()).collect();
         let entities =
-            history.view.keys.iter().enumerate().map(|(place, field)| (field.name.to_string(), key(place)));
-        let asked: FeatureRequest<Vec<Value>> =
+            history.view.keys.iter().enumerate().map(|(index, field)| (field.name.to_string(), key(index)));
+        let requested: FeatureRequest<Vec<Value>> =
             FeatureRequest { features: vec![], entities: entities.collect(), request: vec![] };
-        let question = reader.validate(asked, 10_000).unwrap();
-        let features = reader.read(&store, &question, Moment::At(last)).await.unwrap();
+        let validated = reader.validate(requested, 10_000).unwrap();
+        let features = reader.read(&store, &validated, Moment::At(last)).await.unwrap();
         for (row, (keys, rows)) in history.entities.iter().enumerate() {
             let expected = oracle::answer(&history.view, rows, last, AsOf::Available);
             for (column, expected) in features.columns.iter().zip(&expected.cells) {

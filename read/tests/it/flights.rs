@@ -79,8 +79,8 @@ pub fn aircraft() -> View {
     let features = columns
         .iter()
         .enumerate()
-        .map(|(place, column)| {
-            feature(column.name.as_str(), column.data_type, Fold::Latest { column: place })
+        .map(|(index, column)| {
+            feature(column.name.as_str(), column.data_type, Fold::Latest { column: index })
         })
         .collect();
     let mut view = view("aircraft@1", "tailnum", columns, features);

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, Semaphore};
 
 /// What the tests know and decide about the reads of a store.
 pub struct Watch {
-    /// For each read, the views and how many keys each was asked for.
+    /// For each read, the views and how many keys of each were read.
     pub reads: Mutex<Vec<Vec<(String, usize)>>>,
     /// Reported when a read has begun.
     pub begun: Notify,
@@ -68,7 +68,7 @@ impl<R: Reader> Reader for Watched<R> {
             given_up.0 = None;
         }
         if self.watch.gone.load(Ordering::Relaxed) {
-            return Err(OnlineError::Unavailable { place: "here".into(), reason: "it is gone".into() });
+            return Err(OnlineError::Unavailable { location: "here".into(), reason: "it is gone".into() });
         }
         assert!(is_probe || !self.watch.broken.load(Ordering::Relaxed), "the store is broken");
         self.store.read(reads).await

@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_changed_places_are_named() {
+    fn entries_that_were_swapped_are_named() {
         let (mut entries, head) = three();
         entries.swap(0, 1);
         (entries[0].number, entries[1].number) = (1, 2);

@@ -1,8 +1,8 @@
 //! The graph of what comes from what, from files and topics over columns and features to models and training sets.
 //!
 //! It has two levels. Between definitions, a view comes from its source and a service from its views. Between columns
-//! and features, a feature comes from the columns that its expression reads. What is asked of a definition is answered
-//! on the first, what is asked of a feature or a column on the second.
+//! and features, a feature comes from the columns that its expression reads. A question about a definition is answered
+//! on the first, one about a feature or a column on the second.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -105,7 +105,7 @@ pub struct LineageEdge {
 /// What some nodes come from, and what comes from them.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Lineage {
-    /// The nodes that were asked for.
+    /// The requested nodes.
     pub of: Vec<String>,
     /// All nodes, these included.
     pub nodes: Vec<LineageNode>,

@@ -181,7 +181,7 @@ pub enum RunOutcome {
         /// The delay that is assumed where availability is simulated.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         assumed_delay: Option<Span>,
-        /// What became of its rows.
+        /// The outcome for its rows.
         rows: RowCounts,
         /// The version of the log afterwards; `None` if nothing was ever loaded.
         log_version: Option<u64>,
@@ -192,7 +192,7 @@ pub enum RunOutcome {
         topic: String,
         /// The partitions that it read.
         partitions: Vec<PartitionRead>,
-        /// What became of its rows.
+        /// The outcome for its rows.
         rows: RowCounts,
         /// After how long half of the rows could be read online, in microseconds.
         readable_p50_us: Option<i64>,
@@ -225,11 +225,11 @@ pub struct LoadedFile {
     pub name: String,
     /// The first 63 bits of the SHA-256 of its bytes, in hexadecimal: what the log records of it.
     pub content: String,
-    /// Rows that were read of it, within the range that was asked for.
+    /// Rows that were read of it, within the requested range.
     pub rows: u64,
 }
 
-/// What became of the rows that a run read.
+/// The outcome for the rows that a run read.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct RowCounts {
     /// Rows that were read.

@@ -29,7 +29,7 @@ struct Stored {
 }
 
 impl Registry {
-    /// Records a run as it is now, in the place of what was recorded of it before.
+    /// Records a run as it is now, instead of what was recorded of it before.
     pub async fn record_run(&self, run: &RunRecord) -> Result<(), RegistryError> {
         let failed = self.failed("record a run");
         let body = serde_json::to_string(&StoredRef { format: FORMAT, run })

@@ -4,18 +4,18 @@ use std::collections::BTreeSet;
 
 use feature::Name;
 
-/// Letters of a name at most, so that a number fits behind it.
+/// Characters of a name at most, so that a number fits behind it.
 const LONGEST: usize = 55;
 
-/// A name for what is called `given`, other than all that are taken: words in small letters with `_` between. The
-/// fallback stands where no letter or digit of it can be in a name.
+/// A name for what is called `given`, other than all that are taken: words in lower case with `_` between. The
+/// fallback stands where no character of it can be in a name.
 pub(crate) fn legal_name(given: &str, fallback: &str, taken: &mut BTreeSet<String>) -> Option<Name> {
     let plain = match plain(given) {
         plain if plain.is_empty() => fallback.to_owned(),
         plain => plain,
     };
-    let is_letter = plain.chars().next().is_some_and(|first| first.is_ascii_lowercase());
-    let plain = if is_letter { plain } else { format!("c_{plain}") };
+    let begins_well = plain.chars().next().is_some_and(|first| first.is_ascii_lowercase());
+    let plain = if begins_well { plain } else { format!("c_{plain}") };
     let plain = plain.get(..LONGEST.min(plain.len())).unwrap_or_default().trim_end_matches('_').to_owned();
     let name = (1..).map(|n| if n == 1 { plain.clone() } else { format!("{plain}_{n}") });
     let free = name.into_iter().find(|name| !taken.contains(name))?;
@@ -23,7 +23,7 @@ pub(crate) fn legal_name(given: &str, fallback: &str, taken: &mut BTreeSet<Strin
     free.parse().ok()
 }
 
-/// The letters and digits of a text, with `_` between its words.
+/// The alphanumeric words of a text, with `_` between its words.
 pub(crate) fn plain(given: &str) -> String {
     let characters: Vec<char> = given.chars().collect();
     let mut name = String::new();
@@ -40,7 +40,7 @@ pub(crate) fn plain(given: &str) -> String {
             name.push('_');
         }
         match folded(*character) {
-            Some(letters) => name.push_str(&letters),
+            Some(ascii) => name.push_str(&ascii),
             None if name.ends_with('_') => {}
             None => name.push('_'),
         }

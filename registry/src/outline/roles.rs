@@ -127,7 +127,7 @@ fn time(index: usize, column: &OutlinedColumn, is_wished: bool) -> Option<Time> 
     if column.values.iter().all(Value::is_null) {
         return None;
     }
-    let made = |sql: String, how: &str, score: i32| {
+    let timed = |sql: String, how: &str, score: i32| {
         let moments = evaluated(column, &sql, usize::MAX)?;
         Some(Time { index, sql: Some(sql), how: how.to_owned(), moments, score })
     };
@@ -144,12 +144,12 @@ fn time(index: usize, column: &OutlinedColumn, is_wished: bool) -> Option<Time> 
             let integers: Vec<i64> = column.values.iter().filter_map(integer).collect();
             if let Some((function, unit, is_long)) = epoch(&integers) {
                 let score = sounds.or(is_long.then_some(25)).or(is_wished.then_some(0))?;
-                return made(function.replace("{}", &quoted), &format!("epoch {unit}"), score);
+                return timed(function.replace("{}", &quoted), &format!("epoch {unit}"), score);
             }
             let score = sounds.or(is_wished.then_some(0))?;
             let is_day = integers.iter().all(|day| (19_000_101..=21_001_231).contains(day));
             let sql = format!("to_timestamp(cast({quoted} AS varchar), '%Y%m%d')");
-            if is_day { made(sql, "days as 20240131", score) } else { None }
+            if is_day { timed(sql, "days as 20240131", score) } else { None }
         }
         Scalar::Float32 | Scalar::Float64 => {
             let score = sounds.or(is_wished.then_some(0))?;
@@ -159,12 +159,12 @@ fn time(index: usize, column: &OutlinedColumn, is_wished: bool) -> Option<Time> 
                 "seconds" => format!("to_timestamp_micros(cast({quoted} * 1000000 AS bigint))"),
                 _ => function.replace("{}", &format!("cast({quoted} AS bigint)")),
             };
-            made(sql, &format!("epoch {unit}"), score)
+            timed(sql, &format!("epoch {unit}"), score)
         }
         Scalar::String => {
             let score = sounds.unwrap_or(20);
             let (sql, how) = of_text(column, &quoted)?;
-            made(sql, &how, score)
+            timed(sql, &how, score)
         }
         Scalar::Bool | Scalar::Bytes => None,
     }

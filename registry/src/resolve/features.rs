@@ -79,7 +79,7 @@ impl Columns<'_> {
                 }
                 let compiled = expression::expression(self.ground.schema?, latest, what, report)?;
                 let data_type = compiled.data_type;
-                Some((Fold::Latest { column: self.place(compiled, name) }, data_type))
+                Some((Fold::Latest { column: self.column_index(compiled, name) }, data_type))
             }
             (None, Some(aggregate)) => self.aggregate(name, node, aggregate, what, report),
             (Some(_), Some(aggregate)) => {
@@ -125,7 +125,7 @@ impl Columns<'_> {
         };
         match function.result_type(compiled.as_ref().map(|compiled| compiled.data_type)) {
             Ok(data_type) => {
-                let column = compiled.map(|compiled| self.place(compiled, name));
+                let column = compiled.map(|compiled| self.column_index(compiled, name));
                 Some((Fold::Aggregate { function, column, window: window? }, data_type))
             }
             Err(error) => {
@@ -166,7 +166,7 @@ impl Columns<'_> {
     }
 
     /// The index of an argument among the columns; equal arguments share one.
-    fn place(&mut self, compiled: Compiled, feature: &Name) -> usize {
+    fn column_index(&mut self, compiled: Compiled, feature: &Name) -> usize {
         if let Some(found) = self.canonical.iter().position(|canonical| *canonical == compiled.canonical) {
             return found;
         }

@@ -51,10 +51,10 @@ pub(crate) async fn put_before(
         .bind(service.as_str())
         .execute(&mut **transaction)
         .await?;
-    for (place, version) in (1_i64..).zip(before) {
+    for (number, version) in (1_i64..).zip(before) {
         sqlx::query("INSERT INTO versions_before (name, place, version) VALUES ($1, $2, $3)")
             .bind(service.as_str())
-            .bind(place)
+            .bind(number)
             .bind(i64::from(version.version))
             .execute(&mut **transaction)
             .await?;

@@ -86,7 +86,7 @@ async fn a_flipped_bit_is_never_another_definition() {
     assert!(sound.registered.definitions().count() >= base().len());
     let bits = sound.bytes.len() * 8;
     let mut refused = 0;
-    // Every place is as likely, and the first bytes are all tried.
+    // Every offset is as likely, and the first bytes are all tried.
     for bit in (0..100 * 8).step_by(3).chain((0..bits).step_by(bits / 300)) {
         let mut bytes = sound.bytes.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);

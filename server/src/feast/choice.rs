@@ -13,14 +13,14 @@ use crate::served::Served;
 
 /// A request as Feast makes it. It does not tell join keys and request columns apart, and may bring
 /// columns that nothing needs.
-pub(crate) struct FeastAsked<C> {
-    pub asking: Asking,
+pub(crate) struct FeastRequest<C> {
+    pub selection: Selection,
     pub columns: Vec<(String, C)>,
     pub full_names: bool,
 }
 
 /// What a Feast client asks for.
-pub(crate) enum Asking {
+pub(crate) enum Selection {
     /// All features of a service, by its name for the live version, or `name@version`.
     Service(String),
     /// Features of views.
@@ -35,16 +35,16 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
-    /// Finds what is asked for. With full names, each feature's has its view's before it.
+    /// Finds what is requested. With full names, each feature's has its view's before it.
     pub fn of<C: RequestColumn + Clone>(
         services: &Services,
-        asked: &FeastAsked<C>,
+        request: &FeastRequest<C>,
     ) -> Result<Self, ServeError> {
-        match &asked.asking {
-            Asking::Service(name) => {
-                Self::of_service(services.answering(name, &asked.columns)?, asked.full_names)
+        match &request.selection {
+            Selection::Service(name) => {
+                Self::of_service(services.answering(name, &request.columns)?, request.full_names)
             }
-            Asking::Features(texts) => Self::of_views(services, texts, asked.full_names),
+            Selection::Features(texts) => Self::of_views(services, texts, request.full_names),
         }
     }
 
@@ -84,7 +84,7 @@ impl Choice {
             } else {
                 reference.feature.to_owned()
             };
-            // What is asked for twice is given once.
+            // What is requested twice is given once.
             let named = (name, output);
             if !outputs.contains(&named) {
                 outputs.push(named);
@@ -96,8 +96,8 @@ impl Choice {
     /// The views of the features, each once, in their order.
     pub fn views(&self) -> Vec<VersionId> {
         let mut views: Vec<VersionId> = Vec::new();
-        let places = self.outputs.iter().filter_map(|(_, output)| self.reader.reader().output(output));
-        for output in places.filter_map(|place| self.reader.plan().outputs.get(place)) {
+        let indices = self.outputs.iter().filter_map(|(_, output)| self.reader.reader().output(output));
+        for output in indices.filter_map(|index| self.reader.plan().outputs.get(index)) {
             if let Some(view) =
                 view_of(self.reader.plan(), output.origin).filter(|view| !views.contains(view))
             {

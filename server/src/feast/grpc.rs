@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status};
 
 use super::refusal::sentence;
 use super::values::{FeastColumn, to_feast};
-use super::{Asking, FeastAnswer, FeastAsked, answer};
+use super::{FeastAnswer, FeastRequest, Selection, answer};
 use crate::call::Call;
 use crate::error::ServeError;
 use crate::grpc::{to_status, waits, with_metadata};
@@ -56,9 +56,9 @@ impl<R: Reader> FeastMethods<R> {
         call: &Call,
         request: GetOnlineFeaturesRequest,
     ) -> Result<GetOnlineFeaturesResponse, ServeError> {
-        let asking = match request.kind {
-            Some(Kind::FeatureService(name)) => Asking::Service(name),
-            Some(Kind::Features(list)) if !list.val.is_empty() => Asking::Features(list.val),
+        let selection = match request.kind {
+            Some(Kind::FeatureService(name)) => Selection::Service(name),
+            Some(Kind::Features(list)) if !list.val.is_empty() => Selection::Features(list.val),
             _ => {
                 let needed = "it names neither `features` nor a `feature_service`".to_owned();
                 return Err(ServeError::Malformed(needed));
@@ -68,8 +68,8 @@ impl<R: Reader> FeastMethods<R> {
         let mut columns: Vec<_> = columns.map(|(name, values)| (name, FeastColumn(values))).collect();
         // A map has no order of its own, and an answer should.
         columns.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let asked = FeastAsked { asking, columns, full_names: request.full_feature_names };
-        let answer = answer(&self.0, call, asked).await?;
+        let feast_request = FeastRequest { selection, columns, full_names: request.full_feature_names };
+        let answer = answer(&self.0, call, feast_request).await?;
         let response = response(&answer, request.include_feature_view_version_metadata);
         call.end_of(Stage::Encode);
         Ok(response)

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::feast_exchange::{answered, parsed};
 use super::json::{AnswerBody, FeastJson};
 use super::refusal::Refusal;
-use super::{Asking, FeastAsked, answer, write};
+use super::{FeastRequest, Selection, answer, write};
 use crate::call::Call;
 use crate::error::ServeError;
 use crate::http::{Columns, HttpState, json, with_headers};
@@ -43,17 +43,17 @@ async fn respond<R: Reader>(
     request: Request,
 ) -> Result<Response, Refusal> {
     let body: Body = parsed(state, call, request, &["entities"]).await?;
-    let asking = match (body.feature_service, body.features) {
-        (Some(name), _) => Asking::Service(name),
-        (None, Some(features)) if !features.is_empty() => Asking::Features(features),
+    let selection = match (body.feature_service, body.features) {
+        (Some(name), _) => Selection::Service(name),
+        (None, Some(features)) if !features.is_empty() => Selection::Features(features),
         (None, _) => {
             let needed = "it names neither `features` nor a `feature_service`".to_owned();
             return Err(ServeError::Malformed(needed).into());
         }
     };
     let columns = body.entities.0.into_iter().map(|(name, values)| (name, FeastJson(values))).collect();
-    let asked = FeastAsked { asking, columns, full_names: body.full_feature_names };
-    let answer = answer(&state.serving, call, asked).await?;
+    let feast_request = FeastRequest { selection, columns, full_names: body.full_feature_names };
+    let answer = answer(&state.serving, call, feast_request).await?;
     let with_views = body.include_feature_view_version_metadata;
     let response = with_headers(call, json(StatusCode::OK, &AnswerBody { answer: &answer, with_views }));
     call.end_of(Stage::Encode);

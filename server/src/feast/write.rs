@@ -18,7 +18,7 @@ use super::json::FeastJson;
 use super::refusal::Refusal;
 use crate::error::ServeError;
 use crate::http::{Columns, HttpState, json as json_response};
-use crate::push::{self, Asking, PushSource, PushView, Table, Wait};
+use crate::push::{self, PushOptions, PushSource, PushView, Table, Wait};
 
 /// The column of the event time, as Feast's client calls it whatever it is called in the source.
 const EVENT_TIMESTAMP: &str = "event_timestamp";
@@ -59,9 +59,9 @@ pub(super) async fn push<R: Reader + 'static>(
                 message,
             ));
         }
-        let asking = Asking { source: name, wait: Wait::Online, is_whole: true, view: None };
+        let options = PushOptions { source: name, wait: Wait::Online, is_whole: true, view: None };
         let table = |source: &PushSource| table(source, None, body.df);
-        push::push(&state.serving, call, &asking, table).await?;
+        push::push(&state.serving, call, &options, table).await?;
         Ok(Response::new(Empty::empty()))
     })
     .await
@@ -78,9 +78,9 @@ pub(super) async fn write_to_online_store<R: Reader + 'static>(
             return Err(ServeError::NotHere("writing to an on-demand view").into());
         };
         let name = source.name.to_string();
-        let asking = Asking { source: &name, wait: Wait::Online, is_whole: true, view: Some(&id) };
+        let options = PushOptions { source: &name, wait: Wait::Online, is_whole: true, view: Some(&id) };
         let table = |source: &PushSource| table(source, Some(&id), body.df);
-        push::push(&state.serving, call, &asking, table).await?;
+        push::push(&state.serving, call, &options, table).await?;
         Ok(json_response(StatusCode::OK, &Json::Null))
     })
     .await

@@ -91,7 +91,7 @@ fn scalars(kind: Kind, scalar: Scalar, nulls: Option<NullBuffer>) -> Result<Give
     Ok(Given { array, misfits: Vec::new() })
 }
 
-/// Times; one that a row cannot have is null, and named. What stands in the place of a null is nothing.
+/// Times; one that a row cannot have is null, and named. Nothing replaces a null.
 fn moments(micros: Vec<i64>, nulls: Option<NullBuffer>) -> Given {
     let is_null = |row| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
     let wrong = |(row, micros): (usize, &i64)| {
@@ -157,7 +157,7 @@ fn lists(
                 row + 1
             ));
         }
-        let list = || (start..end).map(|place| transform::value_at(&items, place, item.into())).collect();
+        let list = || (start..end).map(|index| transform::value_at(&items, index, item.into())).collect();
         values.push(if is_null { Value::Null } else { Value::List(list()) });
         start = end;
     }

@@ -54,10 +54,10 @@ fn plan(history: &History) -> ServicePlan {
         })
     });
     let view = Arc::new(history.view.clone());
-    let role = |place: usize| {
+    let role = |index: usize| {
         let mut key = history.view.keys[0].clone();
-        key.name = format!("role{place}").parse().unwrap();
-        (Lookup { view: Arc::clone(&view), keys: vec![place] }, key)
+        key.name = format!("role{index}").parse().unwrap();
+        (Lookup { view: Arc::clone(&view), keys: vec![index] }, key)
     };
     let (lookups, keys) = (0..2).map(role).unzip();
     ServicePlan {
@@ -96,13 +96,13 @@ proptest! {
             let numbers = (0..entities as i64).map(|n| if role == 0 { n } else { n / 2 });
             numbers.map(|n| if role == 1 && n == 1 { Value::Null } else { Value::Int64(n) }).collect()
         };
-        let asked = FeatureRequest {
+        let requested = FeatureRequest {
             features: Vec::new(),
             entities: vec![("role0".to_owned(), of_role(0)), ("role1".to_owned(), of_role(1))],
             request: Vec::new(),
         };
-        let question = reader.validate(asked, usize::MAX).unwrap();
-        let read = || reader.read_in_stages(&store, &question, Moment::At(now), &|_| {});
+        let validated = reader.validate(requested, usize::MAX).unwrap();
+        let read = || reader.read_in_stages(&store, &validated, Moment::At(now), &|_| {});
         let answered = read().now_or_never().unwrap().unwrap();
         let mut written = Vec::new();
         let mut reserved = 0;

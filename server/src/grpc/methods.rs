@@ -14,7 +14,7 @@ use super::status::{to_status, waits};
 use crate::call::Call;
 use crate::error::ServeError;
 use crate::metrics::Protocol;
-use crate::serving::{Asked, Serving};
+use crate::serving::{ServiceRequest, Serving};
 
 /// The methods, on top of what all protocols share.
 pub(super) struct GrpcMethods<R>(pub Arc<Serving<R>>);
@@ -48,7 +48,7 @@ impl<R: Reader> GrpcMethods<R> {
         let at = at.map_err(|error| ServeError::Malformed(format!("`at_us`: {error}")))?;
         let (entities, request) = (NamedColumn::pairs(entities), NamedColumn::pairs(request));
         let request = FeatureRequest { features, entities, request };
-        self.0.features(call, Asked { service, request, at, trained_on }).await
+        self.0.features(call, ServiceRequest { service, request, at, trained_on }).await
     }
 }
 

@@ -8,7 +8,7 @@ use super::requests::{NamedColumn, RowsRequest};
 use crate::call::Call;
 use crate::error::ServeError;
 use crate::metrics::Stage;
-use crate::push::{self, Asking, PushSource, Table, Wait};
+use crate::push::{self, PushOptions, PushSource, Table, Wait};
 use crate::serving::Serving;
 
 pub(super) async fn answer<R: Reader>(
@@ -22,8 +22,8 @@ pub(super) async fn answer<R: Reader>(
     };
     let RowsRequest { source, columns, .. } = request;
     let table = |source: &PushSource| Table::of_columns(source, NamedColumn::pairs(columns));
-    let asking = Asking { source: &source, wait, is_whole: false, view: None };
-    let pushed = push::push(serving, call, &asking, table).await?;
+    let options = PushOptions { source: &source, wait, is_whole: false, view: None };
+    let pushed = push::push(serving, call, &options, table).await?;
     let refused = pushed.refused.into_iter().map(|row| RefusedRow {
         index: row.index as u32,
         reason: row.reason,

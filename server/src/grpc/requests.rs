@@ -67,7 +67,7 @@ mod tests {
         let values = |x: i32| Values { nulls: vec![], kind: Some(Kind::Int32s(Int32s { values: vec![x] })) };
         let columns = |x: i32| HashMap::from([("a".to_owned(), values(x))]);
         let named = |x: i32| vec![NamedColumn { name: "a".to_owned(), values: Some(values(x)) }];
-        let asked = GetFeaturesRequest {
+        let message = GetFeaturesRequest {
             service: "s@1".to_owned(),
             features: vec!["f".to_owned(), "g".to_owned()],
             entities: columns(1),
@@ -75,8 +75,8 @@ mod tests {
             at_us: Some(-7),
             trained_on: Some("ab".to_owned()),
         };
-        let read = FeaturesRequest::decode(asked.encode_to_vec().as_slice()).unwrap();
-        let GetFeaturesRequest { service, features, at_us, trained_on, .. } = asked;
+        let read = FeaturesRequest::decode(message.encode_to_vec().as_slice()).unwrap();
+        let GetFeaturesRequest { service, features, at_us, trained_on, .. } = message;
         assert_eq!(
             read,
             FeaturesRequest { service, features, entities: named(1), request: named(2), at_us, trained_on }

@@ -81,8 +81,8 @@ pub(super) fn put_fixed<T, const N: usize>(
     put_head(field, values.len() * N, out);
     let mut chunk = [0; CHUNK];
     for values in values.chunks(CHUNK / N) {
-        let (places, _) = chunk.as_chunks_mut::<N>();
-        places.iter_mut().zip(values).for_each(|(place, value)| *place = bytes_of(value));
+        let (slots, _) = chunk.as_chunks_mut::<N>();
+        slots.iter_mut().zip(values).for_each(|(slot, value)| *slot = bytes_of(value));
         out.put_slice(chunk.get(..values.len() * N).unwrap_or_default());
     }
 }

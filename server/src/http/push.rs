@@ -14,7 +14,7 @@ use super::exchange::{HttpState, answered, json, parsed};
 use crate::call::Call;
 use crate::error::ServeError;
 use crate::metrics::Stage;
-use crate::push::{self, Asking, PushSource, Pushed, RefusedRow, Table, Wait};
+use crate::push::{self, PushOptions, PushSource, Pushed, RefusedRow, Table, Wait};
 use crate::serving::Serving;
 
 pub(super) async fn push<R: Reader + 'static>(
@@ -34,9 +34,9 @@ async fn answer<R: Reader>(
         Some(WaitFor::Online) => Wait::Online,
         None => Wait::Durable,
     };
-    let asking = Asking { source: &body.source, wait, is_whole: false, view: None };
+    let options = PushOptions { source: &body.source, wait, is_whole: false, view: None };
     let table = |source: &PushSource| Ok(Table::of_objects(source, &body.rows));
-    let pushed = push::push(serving, call, &asking, table).await?;
+    let pushed = push::push(serving, call, &options, table).await?;
     let response = json(StatusCode::OK, &AnswerBody::of(&pushed));
     call.end_of(Stage::Encode);
     Ok(response)

@@ -52,7 +52,7 @@ impl PushCounts {
     /// Writes all of it.
     pub fn expose(&self, page: &mut Page) {
         let rows = "twinstore_push_rows_total";
-        page.family(rows, "counter", "Rows that were pushed, by what became of them");
+        page.family(rows, "counter", "Rows that were pushed, by outcome");
         for (outcome, count) in [("taken", &self.taken), ("refused", &self.refused)] {
             page.sample(rows, &[("outcome", outcome)], count.load(Ordering::Relaxed) as f64);
         }

@@ -53,8 +53,8 @@ impl Table {
                     .push(format!("`{name}` has {} rows, and the first column has {rows}", column.rows()));
                 continue;
             }
-            let place = source.place(&name);
-            match place.and_then(|place| Some((source.schema.get(place)?, arrays.get_mut(place)?))) {
+            let index = source.index_of(&name);
+            match index.and_then(|index| Some((source.schema.get(index)?, arrays.get_mut(index)?))) {
                 None => problems.push(unknown(source, &name)),
                 Some((field, Some(_))) => problems.push(twice(field)),
                 Some((field, slot)) => match column.read_rows(field.data_type) {
@@ -141,8 +141,8 @@ fn object(source: &PushSource, row: &RawValue) -> Result<Vec<Value>, Vec<String>
     let mut problems = Vec::new();
     let mut given: Vec<Option<&RawValue>> = vec![None; source.schema.len()];
     for (name, value) in fields {
-        let place = source.place(&name);
-        match place.and_then(|place| Some((source.schema.get(place)?, given.get_mut(place)?))) {
+        let index = source.index_of(&name);
+        match index.and_then(|index| Some((source.schema.get(index)?, given.get_mut(index)?))) {
             None => problems.push(unknown(source, &name)),
             Some((field, Some(_))) => problems.push(twice(field)),
             Some((_, slot)) => *slot = Some(value),
@@ -277,8 +277,8 @@ mod tests {
                 r#"{"at":"2025-12-31T23:00:00.000001Z"}"#
             ]
         );
-        let places: Vec<usize> = refused.iter().map(|(place, _)| *place).collect();
-        assert_eq!(places, [1, 2]);
+        let indices: Vec<usize> = refused.iter().map(|(index, _)| *index).collect();
+        assert_eq!(indices, [1, 2]);
         for part in ["`att` is unknown, did you mean `at`?", "`visitor` holds \"one\"", "`x` holds true"] {
             assert!(refused[0].1.contains(part), "{part}: {}", refused[0].1);
         }
@@ -320,8 +320,8 @@ mod tests {
                 {"at": "2026-01-01", "visitor": 3.0, "x": 9007199254740993}, 7]"#,
         );
         assert_eq!(rows, [r#"{"visitor":3,"at":"2026-01-01T00:00:00Z","x":9007199254740992.0}"#]);
-        let places: Vec<usize> = refused.iter().map(|(place, _)| *place).collect();
-        assert_eq!(places, [0, 1, 3]);
+        let indices: Vec<usize> = refused.iter().map(|(index, _)| *index).collect();
+        assert_eq!(indices, [0, 1, 3]);
         for ((_, reason), part) in refused.iter().zip([
             "the column `x` holds 1e400, where a number up to 1.7976931348623157e308",
             "the column `visitor` is given twice",

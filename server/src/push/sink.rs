@@ -30,11 +30,11 @@ impl PushSource {
     /// The column that is called this in files and records, as they are read everywhere; else the one that is
     /// declared under this name.
     pub(crate) fn column(&self, name: &str) -> Option<&Field> {
-        self.place(name).and_then(|place| self.schema.get(place))
+        self.index_of(name).and_then(|index| self.schema.get(index))
     }
 
-    /// The place of that column among all.
-    pub(crate) fn place(&self, name: &str) -> Option<usize> {
+    /// The index of that column among all.
+    pub(crate) fn index_of(&self, name: &str) -> Option<usize> {
         let stored = self.stored_names.iter().position(|stored| stored == name);
         stored.or_else(|| self.schema.iter().position(|field| field.name.as_str() == name))
     }

@@ -28,8 +28,8 @@ const WEATHER: [&str; 9] =
     ["temp", "dewp", "humid", "wind_dir", "wind_speed", "wind_gust", "precip", "pressure", "visib"];
 
 fn latest(id: &str, key: &str, columns: &[(&str, Scalar)]) -> View {
-    let features = columns.iter().enumerate().map(|(place, (name, scalar))| {
-        feature(name, (*scalar).into(), feature::Fold::Latest { column: place })
+    let features = columns.iter().enumerate().map(|(index, (name, scalar))| {
+        feature(name, (*scalar).into(), feature::Fold::Latest { column: index })
     });
     let features = features.collect();
     view(id, key, columns.iter().map(|(name, scalar)| column(name, (*scalar).into())).collect(), features)
@@ -57,11 +57,11 @@ fn plan_of(id: &str, views: &[Arc<View>], name: impl Fn(&View, &str) -> String) 
     let mut outputs = Vec::new();
     for (lookup, view) in views.iter().enumerate() {
         let key = &view.keys[0];
-        let place = keys.iter().position(|known| known.name == key.name).unwrap_or(keys.len());
-        if place == keys.len() {
+        let index = keys.iter().position(|known| known.name == key.name).unwrap_or(keys.len());
+        if index == keys.len() {
             keys.push(key.clone());
         }
-        lookups.push(Lookup { view: Arc::clone(view), keys: vec![place] });
+        lookups.push(Lookup { view: Arc::clone(view), keys: vec![index] });
         outputs.extend(view.features.iter().enumerate().map(|(feature, of)| Output {
             name: name(view, of.name.as_str()),
             data_type: of.data_type,
@@ -82,7 +82,7 @@ fn plan_of(id: &str, views: &[Arc<View>], name: impl Fn(&View, &str) -> String) 
 fn catalog() -> Catalog {
     let all = views();
     // `flight_v1` was made without aliases, so that of two features of one name only the full names differ.
-    let of_service: Vec<Arc<View>> = [0, 2, 3].map(|place| Arc::clone(&all[place])).into();
+    let of_service: Vec<Arc<View>> = [0, 2, 3].map(|index| Arc::clone(&all[index])).into();
     let flight = plan_of("flight_v1@1", &of_service, |view, name| match view.id.name.as_str() {
         "dest_last" => format!("dest_{name}"),
         _ => name.to_owned(),
@@ -349,8 +349,8 @@ async fn the_grpc_service_gives_the_same() {
     let mut client = ServingServiceClient::new(channel(&server).await);
     let info = client.get_feast_serving_info(GetFeastServingInfoRequest {}).await.unwrap().into_inner();
     assert!(info.version.starts_with("twinstore "), "{info:?}");
-    let asked = request(&["weather@1:temp", "weather@1:wind_gust"], strings(&["JFK", "ZZZ"]));
-    let answer = client.get_online_features(asked).await.unwrap().into_inner();
+    let sent = request(&["weather@1:temp", "weather@1:wind_gust"], strings(&["JFK", "ZZZ"]));
+    let answer = client.get_online_features(sent).await.unwrap().into_inner();
     let names = answer.metadata.unwrap().feature_names.unwrap().val;
     assert_eq!(names, ["origin", "temp", "wind_gust"]);
     let [origin, temp, gust] = answer.results.as_slice() else { panic!("{:?}", answer.results) };

@@ -117,7 +117,7 @@ async fn lists_strings_and_computed_columns_come_too() {
     assert_eq!(column("wings").values, Some(values(Kind::Lists(Box::new(lists)), &[1])));
     assert_eq!(column("trips").values, Some(values(Kind::Int64s(Int64s { values: vec![5, 0] }), &[1])));
     assert_eq!(statuses(column("trips")), [Status::Present, Status::NullValue]);
-    // The aircraft have no event time, so all places of their times are empty.
+    // The aircraft have no event time, so all entries of their times are empty.
     assert_eq!(response.times[column("maker").times as usize].nulls, [0, 1]);
     server.stop().await;
 }
@@ -171,9 +171,9 @@ async fn a_batch_of_thousands_reads_each_entity_once_and_keeps_its_order() {
     let server = start_with(store, Limits::default()).await;
     let codes = ["BOS", "LAX", "JFK"];
     let batch: Vec<&str> = (0..9_999).map(|row| codes[row % 3]).collect();
-    let asked =
+    let sent =
         GetFeaturesRequest { entities: columns([("dest", strings(&batch, &[]))]), ..request("late_arrival") };
-    let response = ask(&server, asked).await.unwrap();
+    let response = ask(&server, sent).await.unwrap();
     assert_eq!(*watch.reads.lock().unwrap(), [[("arrivals@1".to_owned(), 3)]]);
     let statuses = statuses(&response.columns[0]);
     let expected = [Status::Present, Status::OutsideMaxAge, Status::NotFound];

@@ -32,7 +32,7 @@ const FREE: Addresses = Addresses {
     http: std::net::SocketAddr::V4(std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 0)),
 };
 
-/// A server that runs until it is asked to stop.
+/// A server that runs until it is stopped.
 pub struct Running {
     pub addresses: Addresses,
     stop: oneshot::Sender<()>,
@@ -104,7 +104,7 @@ fn asking(server: &Running) -> JoinHandle<(u16, serde_json::Value)> {
 #[tokio::test]
 async fn a_request_that_is_being_answered_is_finished() {
     let (_folder, watch, server) = watched(0, Limits::default()).await;
-    let asked = asking(&server);
+    let pending = asking(&server);
     patiently(watch.begun.notified()).await;
 
     let http = server.addresses.http;
@@ -118,7 +118,7 @@ async fn a_request_that_is_being_answered_is_finished() {
     .await;
     assert!(!stopping.is_finished());
     watch.gate.add_permits(1);
-    let (status, answer) = patiently(asked).await.unwrap();
+    let (status, answer) = patiently(pending).await.unwrap();
     assert_eq!((status, &answer["columns"]["maker"]["values"]), (200, &json!(["BOEING"])));
     assert_eq!(patiently(stopping).await.unwrap(), Ended::Drained);
 }
@@ -130,7 +130,7 @@ async fn a_request_that_does_not_end_is_cut_off() {
     let watch = Arc::clone(&store.watch);
     let limits = Limits { drain_timeout: Duration::from_millis(50), ..Limits::default() };
     let server = start_with(store, limits).await;
-    let _asked = asking(&server);
+    let _pending = asking(&server);
     patiently(watch.begun.notified()).await;
     assert_eq!(patiently(server.stop()).await, Ended::CutOff);
 }
@@ -139,7 +139,7 @@ async fn a_request_that_does_not_end_is_cut_off() {
 async fn health_says_first_that_the_server_stops() {
     let (_folder, watch, server) = watched(0, Limits::default()).await;
     let (health, mut changes) = serving_health(&server).await;
-    let asked = asking(&server);
+    let pending = asking(&server);
     patiently(watch.begun.notified()).await;
 
     let stopping = tokio::spawn(server.stop());
@@ -147,7 +147,7 @@ async fn health_says_first_that_the_server_stops() {
     assert_eq!(change.status(), ServingStatus::NotServing);
     drop((changes, health));
     watch.gate.add_permits(1);
-    assert_eq!(patiently(asked).await.unwrap().0, 200);
+    assert_eq!(patiently(pending).await.unwrap().0, 200);
     assert_eq!(patiently(stopping).await.unwrap(), Ended::Drained);
 }
 
@@ -166,7 +166,7 @@ async fn one_request_more_than_the_server_takes_on_is_refused_at_once() {
 }
 
 #[tokio::test]
-async fn a_request_waits_in_its_turn_where_there_is_room_to_wait() {
+async fn a_request_waits_in_its_turn_while_the_queue_is_not_full() {
     let (_folder, watch, server) =
         watched(0, Limits { max_in_flight: 1, max_waiting: 1, ..Limits::default() }).await;
     let first = asking(&server);
@@ -275,7 +275,7 @@ async fn one_connection_more_than_the_server_takes_on_waits() {
     patiently(watch.begun.notified()).await;
     let http = server.addresses.http;
     let second = tokio::spawn(async move { send(http, "GET", "/health", "").await });
-    // gRPC has places of its own; while it answers, HTTP has every chance to answer the second too.
+    // gRPC has permits of its own; while it answers, HTTP has every chance to answer the second too.
     let mut health = HealthClient::new(channel(&server).await);
     for _ in 0..20 {
         patiently(health.check(HealthCheckRequest::default())).await.unwrap();

@@ -27,12 +27,12 @@ fn main() {
     let named: Option<String> = words.next();
     let redis = Redis::that_keeps();
     let mut is_wrong = false;
-    println!("| scene | trials | processes | kills | stops | asked to end | rows | entities | wrong | s |");
+    println!("| scene | trials | processes | kills | stops | terminated | rows | entities | wrong | s |");
     println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     let is_meant = |scene: &Scene| named.as_ref().is_none_or(|name| scene.name().starts_with(name.as_str()));
     let scenes: Vec<Scene> = Scene::ALL.into_iter().filter(is_meant).collect();
-    for (place, scene) in scenes.iter().enumerate() {
-        let share = trials / scenes.len() as u64 + u64::from((place as u64) < trials % scenes.len() as u64);
+    for (index, scene) in scenes.iter().enumerate() {
+        let share = trials / scenes.len() as u64 + u64::from((index as u64) < trials % scenes.len() as u64);
         let began = Instant::now();
         let Totals { counts, rows, entities, wrong } = run(*scene, first..first + share, &redis);
         let Counts { processes, kills, stops, terminated } = counts;

@@ -8,7 +8,7 @@ use futures::StreamExt;
 use offline::{row_columns, rows};
 use online::{Layout, PackedRow, Read, Reader};
 
-use crate::stage::Stage;
+use crate::stream_project::StreamProject;
 use crate::topic::Topic;
 use crate::witness::{Sample, Seen};
 
@@ -49,19 +49,19 @@ impl Checked {
     }
 }
 
-pub(crate) async fn check(stage: &Stage, topic: &Topic) -> Checked {
+pub(crate) async fn check(project: &StreamProject, topic: &Topic) -> Checked {
     let mut entities: HashMap<EntityKey, Vec<Row>> = HashMap::new();
-    let log = stage.log().await;
-    let mut stream = log.scan(&row_columns(&stage.view)).unwrap();
+    let log = project.log().await;
+    let mut stream = log.scan(&row_columns(&project.view)).unwrap();
     while let Some(batch) = stream.next().await {
-        for (key, row) in rows(&stage.view, &batch.unwrap()).unwrap() {
+        for (key, row) in rows(&project.view, &batch.unwrap()).unwrap() {
             entities.entry(key).or_default().push(row);
         }
     }
     let mut checked = Checked::default();
     let mut found: BTreeMap<i64, u32> = BTreeMap::new();
     let mut positions: HashMap<Position, u32> = HashMap::new();
-    let id = stage.view.columns.iter().position(|column| column.expression == "id").unwrap();
+    let id = project.view.columns.iter().position(|column| column.expression == "id").unwrap();
     for row in entities.values().flatten() {
         checked.rows += 1;
         *positions.entry(row.position).or_default() += 1;
@@ -83,13 +83,18 @@ pub(crate) async fn check(stage: &Stage, topic: &Topic) -> Checked {
     for rows in entities.values_mut() {
         rows.sort_by_key(|row| row.position);
     }
-    explain(stage, stage.seen(), &entities, &mut checked);
-    compare_online(stage, &entities, &mut checked).await;
+    explain(project, project.seen(), &entities, &mut checked);
+    compare_online(project, &entities, &mut checked).await;
     checked
 }
 
 /// What was seen meanwhile: each row is the fold of those rows of the log that it says it has folded.
-fn explain(stage: &Stage, seen: Seen, entities: &HashMap<EntityKey, Vec<Row>>, checked: &mut Checked) {
+fn explain(
+    project: &StreamProject,
+    seen: Seen,
+    entities: &HashMap<EntityKey, Vec<Row>>,
+    checked: &mut Checked,
+) {
     (checked.looks, checked.went_back) = (seen.looks, seen.went_back);
     checked.example = seen.example;
     for Sample { key, at, positions, answer } in &seen.samples {
@@ -101,10 +106,10 @@ fn explain(stage: &Stage, seen: Seen, entities: &HashMap<EntityKey, Vec<Row>>, c
             rows.iter().any(|row| row.position == Position::Stream { partition, offset })
         });
         // It was visible online before the log's stamp, so the log's own moment says nothing here.
-        let expected = oracle::answer(&stage.view, &folded, *at, AsOf::Event);
+        let expected = oracle::answer(&project.view, &folded, *at, AsOf::Event);
         if !is_there || shown(answer) != shown(&expected) {
             checked.unexplained += 1;
-            let user = key.decode(&stage.view.keys);
+            let user = key.decode(&project.view.keys);
             let seen = format!("{user:?} at {at}: {answer:?}, and the log up to {last:?} gives {expected:?}");
             checked.example.get_or_insert(seen);
         }
@@ -112,18 +117,22 @@ fn explain(stage: &Stage, seen: Seen, entities: &HashMap<EntityKey, Vec<Row>>, c
 }
 
 /// Both sides at one moment, after everything was written.
-async fn compare_online(stage: &Stage, entities: &HashMap<EntityKey, Vec<Row>>, checked: &mut Checked) {
-    let layout = Arc::new(Layout::new(&stage.view));
+async fn compare_online(
+    project: &StreamProject,
+    entities: &HashMap<EntityKey, Vec<Row>>,
+    checked: &mut Checked,
+) {
+    let layout = Arc::new(Layout::new(&project.view));
     let keys: Vec<EntityKey> = entities.keys().cloned().collect();
-    let found = stage.online().await.read(&[Read { view: &stage.view.id, keys: &keys }]).await.unwrap();
-    let at = stage.now();
+    let found = project.online().await.read(&[Read { view: &project.view.id, keys: &keys }]).await.unwrap();
+    let at = project.now();
     assert!(found[0].applied_at() <= Some(at));
     for (key, bytes) in keys.iter().zip(found[0].rows()) {
-        let expected = oracle::answer(&stage.view, &entities[key], at, AsOf::Available);
+        let expected = oracle::answer(&project.view, &entities[key], at, AsOf::Available);
         let answer = bytes.map(|bytes| PackedRow::new(&layout, bytes).unwrap().answer(at).unwrap());
         if answer.as_ref().map(shown) != Some(shown(&expected)) {
             checked.wrong_online += 1;
-            let user = key.decode(&stage.view.keys);
+            let user = key.decode(&project.view.keys);
             checked.example.get_or_insert_with(|| format!("{user:?}: {answer:?}, not {expected:?}"));
         }
     }

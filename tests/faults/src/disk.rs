@@ -22,7 +22,7 @@ impl SmallDisk {
     /// Leaves so many kilobytes free.
     pub(crate) fn leave(&self, kilobytes: u64) {
         let at = self.path.display().to_string();
-        // Refused where more was written since it was asked: then it is asked again.
+        // Refused where more was written since it was read: then it is read again.
         let is_left = (0..50).any(|_| self.try_leave(&at, kilobytes));
         assert!(
             is_left,

@@ -11,11 +11,11 @@ use feature::oracle::Numbers;
 use crate::checker::Checked;
 use crate::disk::SmallDisk;
 use crate::redis::Redis;
-use crate::stage::Stage;
+use crate::stream_project::StreamProject;
 use crate::topic::Topic;
 use test_support::KafkaBroker;
 
-/// The places of a stream at which it ends itself, as `TWINSTORE_TRIAL_END` names them.
+/// The steps of a stream at which it ends itself, as `TWINSTORE_TRIAL_END` names them.
 pub const POINTS: [&str; 10] = [
     "located",
     "transformed",
@@ -34,9 +34,9 @@ pub const POINTS: [&str; 10] = [
 pub enum Fault {
     /// Killed at a random moment, again and again.
     Killed,
-    /// Killed at this place of the protocol, again and again.
+    /// Killed at this step of the protocol, again and again.
     KilledAt(usize),
-    /// Killed at each place in turn.
+    /// Killed at each step in turn.
     KilledAtEach,
     /// Put to sleep until the group gives its partitions to another, then woken.
     Zombie,
@@ -54,7 +54,7 @@ pub enum Fault {
     BrokerSlow,
     /// The online rows are dropped while it runs.
     OnlineLost,
-    /// Killed at random moments and places, with its online rows in a Redis.
+    /// Killed at random moments and steps, with its online rows in a Redis.
     RedisKilled,
     /// The Redis is killed, and starts again with what it had.
     RedisBack,
@@ -181,7 +181,7 @@ const SMALL: [&str; 4] = ["--flush-rows", "200", "--flush-after", "20ms"];
 /// A fault that is under way.
 struct Strike<'a> {
     broker: &'a KafkaBroker,
-    stage: &'a Stage,
+    project: &'a StreamProject,
     topic: &'a mut Topic,
     extent: Extent,
     numbers: Numbers,
@@ -195,20 +195,22 @@ pub fn run(broker: &KafkaBroker, fault: Fault, extent: Extent) -> Outcome {
     let create = if fault == Fault::ClockBehind { Topic::of_broker_time } else { Topic::create };
     let mut topic = create(broker, &name, 4, extent.seed);
     let mut redis = redis_of(fault);
-    let mut stage = match (&redis, fault) {
-        (Some(redis), _) => Stage::with_redis(broker, &topic, redis),
-        (None, Fault::BrokerCut | Fault::BrokerSilent | Fault::BrokerSlow) => Stage::proxied(broker, &topic),
-        _ => Stage::set(broker, &topic),
+    let mut project = match (&redis, fault) {
+        (Some(redis), _) => StreamProject::with_redis(broker, &topic, redis),
+        (None, Fault::BrokerCut | Fault::BrokerSilent | Fault::BrokerSlow) => {
+            StreamProject::proxied(broker, &topic)
+        }
+        _ => StreamProject::set(broker, &topic),
     };
     match fault {
-        Fault::ClockAhead => stage.set_clock(3_600),
-        Fault::ClockBehind => stage.set_clock(-3_600),
-        Fault::Eager => stage.set_kafka("partition.assignment.strategy", "range"),
+        Fault::ClockAhead => project.set_clock(3_600),
+        Fault::ClockBehind => project.set_clock(-3_600),
+        Fault::Eager => project.set_kafka("partition.assignment.strategy", "range"),
         _ => {}
     }
-    stage.watch();
+    project.watch();
     let numbers = Numbers::new(extent.seed);
-    let mut strike = Strike { broker, stage: &stage, topic: &mut topic, extent, numbers, disk: None };
+    let mut strike = Strike { broker, project: &project, topic: &mut topic, extent, numbers, disk: None };
     match (fault, &mut redis) {
         (Fault::KilledAt(point), _) => strike.killed_at(point),
         (Fault::KilledAtEach, _) => strike.killed_at_each(),
@@ -231,10 +233,10 @@ pub fn run(broker: &KafkaBroker, fault: Fault, extent: Extent) -> Outcome {
         _ => strike.killed(),
     }
     let disk = strike.disk.take();
-    let last = stage.stream(&[]);
-    stage.await_rows(&topic, 0);
+    let last = project.stream(&[]);
+    project.await_rows(&topic, 0);
     last.stop();
-    let checked = stage.check(&topic);
+    let checked = project.check(&topic);
     drop(disk);
     Outcome { fault, times: extent.times, checked }
 }
@@ -243,18 +245,18 @@ pub fn run(broker: &KafkaBroker, fault: Fault, extent: Extent) -> Outcome {
 /// meanwhile.
 pub fn restart(broker: &KafkaBroker, behind: u64, seed: u64) -> Duration {
     let mut topic = Topic::create(broker, &format!("restart-{seed}"), 4, seed);
-    let stage = Stage::set(broker, &topic);
-    let stream = stage.stream(&SMALL);
+    let project = StreamProject::set(broker, &topic);
+    let stream = project.stream(&SMALL);
     topic.produce(behind / 10);
-    stage.await_more(0);
+    project.await_more(0);
     stream.kill();
     topic.produce(behind);
     let began = Instant::now();
-    let stream = stage.stream(&[]);
-    stage.await_rows(&topic, 0);
+    let stream = project.stream(&[]);
+    project.await_rows(&topic, 0);
     let took = began.elapsed();
     stream.stop();
-    stage.check(&topic).expect_nothing_wrong();
+    project.check(&topic).expect_nothing_wrong();
     took
 }
 
@@ -274,14 +276,14 @@ fn redis_of(fault: Fault) -> Option<Redis> {
 impl Strike<'_> {
     /// Produces what one turn has, and waits until some of it is in the log.
     fn produce_and_await(&mut self) {
-        let before = self.stage.rows();
+        let before = self.project.rows();
         self.topic.produce(self.extent.clicks);
-        self.stage.await_more(before);
+        self.project.await_more(before);
     }
 
     /// Produces what one turn has, and waits until all is in the log.
     fn produce_and_await_all(&mut self) {
         self.topic.produce(self.extent.clicks);
-        self.stage.await_rows(self.topic, 0);
+        self.project.await_rows(self.topic, 0);
     }
 }

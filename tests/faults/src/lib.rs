@@ -5,16 +5,16 @@
 //!
 //! ```no_run
 //! use test_support::KafkaBroker;
-//! use twinstore_faults::{Stage, Topic};
+//! use twinstore_faults::{StreamProject, Topic};
 //!
 //! let broker = KafkaBroker::shared();
 //! let mut topic = Topic::create(broker, "clicks", 4, 1);
-//! let stage = Stage::set(broker, &topic);
-//! let stream = stage.stream(&[]);
+//! let project = StreamProject::set(broker, &topic);
+//! let stream = project.stream(&[]);
 //! topic.produce(1_000);
-//! stage.await_rows(&topic, 0);
+//! project.await_rows(&topic, 0);
 //! stream.kill();
-//! stage.check(&topic).expect_nothing_wrong();
+//! project.check(&topic).expect_nothing_wrong();
 //! ```
 #![expect(
     clippy::unwrap_used,
@@ -29,7 +29,7 @@ mod disk;
 mod faults;
 mod redis;
 mod schemas;
-mod stage;
+mod stream_project;
 mod topic;
 mod witness;
 
@@ -38,5 +38,5 @@ pub use checker::Checked;
 pub use faults::{Extent, Fault, Outcome, restart, run};
 pub use redis::Redis;
 pub use schemas::{Schemas, Written};
-pub use stage::{Stage, Streaming};
+pub use stream_project::{StreamProject, Streaming};
 pub use topic::Topic;

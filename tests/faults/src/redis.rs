@@ -1,4 +1,4 @@
-//! The Redis of a stage, behind a proxy.
+//! The Redis of a project, behind a proxy.
 
 use test_support::{Proxy, RedisServer};
 

@@ -15,17 +15,17 @@ const LOGIN: &str = "authorization: basic c29tZW9uZTpwQHNz";
 
 /// What a registry holds, and whether it answers.
 #[derive(Default)]
-struct Held {
+struct State {
     by_id: BTreeMap<u32, Json>,
     subjects: BTreeMap<String, Json>,
     is_down: bool,
-    asked: u64,
+    requests: u64,
 }
 
 /// A registry on a port of its own. Its thread ends with the process.
 pub struct Schemas {
     port: u16,
-    held: Arc<Mutex<Held>>,
+    state: Arc<Mutex<State>>,
 }
 
 impl Schemas {
@@ -33,15 +33,15 @@ impl Schemas {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let held = Arc::new(Mutex::new(Held::default()));
-        let shared = held.clone();
+        let state = Arc::new(Mutex::new(State::default()));
+        let shared = state.clone();
         thread::spawn(move || {
             for stream in listener.incoming() {
                 // One that hangs up has no answer.
                 drop(answer(&mut stream.unwrap(), &shared));
             }
         });
-        Self { port, held }
+        Self { port, state }
     }
 
     /// Where it is, with who may ask.
@@ -59,27 +59,27 @@ impl Schemas {
         if kind != "AVRO" {
             schema["schemaType"] = json!(kind);
         }
-        self.held.lock().unwrap().by_id.insert(id, schema);
+        self.state.lock().unwrap().by_id.insert(id, schema);
     }
 
     /// Registers the first version of a subject, which schemas refer to.
     pub fn refer(&self, subject: &str, text: &str) {
         let version = json!({"subject": subject, "version": 1, "id": 1, "schema": text});
-        self.held.lock().unwrap().subjects.insert(subject.to_owned(), version);
+        self.state.lock().unwrap().subjects.insert(subject.to_owned(), version);
     }
 
     /// Answers nothing but 503 from now on, or answers again.
     pub fn set_down(&self, is_down: bool) {
-        self.held.lock().unwrap().is_down = is_down;
+        self.state.lock().unwrap().is_down = is_down;
     }
 
-    /// How often it was asked.
-    pub fn asked(&self) -> u64 {
-        self.held.lock().unwrap().asked
+    /// How many requests it had.
+    pub fn requests(&self) -> u64 {
+        self.state.lock().unwrap().requests
     }
 }
 
-fn answer(stream: &mut TcpStream, held: &Mutex<Held>) -> std::io::Result<()> {
+fn answer(stream: &mut TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     let first = lines.next().transpose()?.unwrap_or_default();
     let mut may_ask = false;
@@ -89,19 +89,19 @@ fn answer(stream: &mut TcpStream, held: &Mutex<Held>) -> std::io::Result<()> {
             line => may_ask |= line.to_lowercase() == LOGIN.to_lowercase(),
         }
     }
-    let mut held = held.lock().unwrap();
-    held.asked += 1;
+    let mut state = state.lock().unwrap();
+    state.requests += 1;
     let path: Vec<&str> = first.split(' ').nth(1).unwrap_or_default().split('/').skip(1).collect();
     let unknown = |code: u32| (404, json!({"error_code": code, "message": "not found"}));
     let (status, body) = match path.as_slice() {
-        _ if held.is_down => (503, json!({"error_code": 50301, "message": "down"})),
+        _ if state.is_down => (503, json!({"error_code": 50301, "message": "down"})),
         _ if !may_ask => (401, json!({"error_code": 40101, "message": "who are you"})),
         ["schemas", "ids", id] => {
-            let found = id.parse().ok().and_then(|id: u32| held.by_id.get(&id));
+            let found = id.parse().ok().and_then(|id: u32| state.by_id.get(&id));
             found.map_or(unknown(40403), |schema| (200, schema.clone()))
         }
         ["subjects", subject, "versions", "1"] => {
-            held.subjects.get(*subject).map_or(unknown(40401), |schema| (200, schema.clone()))
+            state.subjects.get(*subject).map_or(unknown(40401), |schema| (200, schema.clone()))
         }
         _ => unknown(404),
     };
@@ -167,8 +167,8 @@ impl Written {
     /// The bytes of a click.
     pub(crate) fn bytes(self, click: &(i64, Micros, u64, f64, &'static str)) -> Vec<u8> {
         let (id, at, visitor, amount, page) = click;
-        let place = (*id % 2) as usize;
-        let framed = |rest: Vec<u8>| [&[0][..], &Self::IDS[place].to_be_bytes()[..], &rest].concat();
+        let index = (*id % 2) as usize;
+        let framed = |rest: Vec<u8>| [&[0][..], &Self::IDS[index].to_be_bytes()[..], &rest].concat();
         match self {
             Written::Json => {
                 let at = at.to_string();
@@ -177,7 +177,7 @@ impl Written {
                     .into_bytes()
             }
             Written::Avro => avro(0, click),
-            Written::FramedAvro => framed(avro(place, click)),
+            Written::FramedAvro => framed(avro(index, click)),
             Written::Protobuf => protobuf(click),
             // The path to the message: two numbers, the second message and its first.
             Written::FramedProtobuf => framed([&[4, 2, 0][..], &protobuf(click)].concat()),
@@ -221,11 +221,11 @@ const PROTOBUF: &str = r#"
     }
 "#;
 
-fn avro(place: usize, click: &(i64, Micros, u64, f64, &'static str)) -> Vec<u8> {
+fn avro(index: usize, click: &(i64, Micros, u64, f64, &'static str)) -> Vec<u8> {
     let (id, at, visitor, amount, page) = click;
     let long = |value: i64| varint(((value << 1) ^ (value >> 63)) as u64);
     let text = |text: &str| [long(text.len() as i64), text.as_bytes().to_vec()].concat();
-    match place {
+    match index {
         0 => [
             long(*id),
             long(at.get()),

@@ -24,7 +24,7 @@ pub(crate) const USERS: u64 = 300;
 const BOUND: Duration = Duration::from_secs(120);
 
 /// Where records go.
-enum Place {
+enum Destination {
     Kafka {
         producer: BaseProducer,
         admin: AdminClient<DefaultClientContext>,
@@ -38,7 +38,7 @@ enum Place {
 pub struct Topic {
     /// What it is called.
     pub name: String,
-    place: Place,
+    destination: Destination,
     numbers: Numbers,
     next_id: i64,
     /// How often each click was produced, by its number.
@@ -80,23 +80,23 @@ impl Topic {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let plain = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
         let topic = settings.iter().fold(plain, |topic, (key, value)| topic.set(key, value));
-        let made = runtime.block_on(admin.create_topics([&topic], &AdminOptions::new())).unwrap();
-        made.into_iter().for_each(|made| {
-            made.unwrap();
+        let created = runtime.block_on(admin.create_topics([&topic], &AdminOptions::new())).unwrap();
+        created.into_iter().for_each(|created| {
+            created.unwrap();
         });
         let producer = config.create().unwrap();
-        Self::of(name, seed, Place::Kafka { producer, admin, partitions })
+        Self::of(name, seed, Destination::Kafka { producer, admin, partitions })
     }
 
     /// A topic on disk, into which its clicks are pushed.
     pub fn on_disk(name: &str, seed: u64) -> Self {
-        Self::of(name, seed, Place::Disk(Vec::new()))
+        Self::of(name, seed, Destination::Disk(Vec::new()))
     }
 
-    fn of(name: &str, seed: u64, place: Place) -> Self {
+    fn of(name: &str, seed: u64, destination: Destination) -> Self {
         Self {
             name: name.to_owned(),
-            place,
+            destination,
             numbers: Numbers::new(seed),
             next_id: 0,
             produced: BTreeMap::new(),
@@ -117,8 +117,8 @@ impl Topic {
             let user = self.numbers.below(USERS);
             let longest = if self.numbers.once_in(50) { 7_200_000 } else { 20_000 };
             let late_by = self.numbers.below(longest) as i64;
-            let made_at = now();
-            let at = Micros::new(made_at.get() - late_by * 1_000).unwrap();
+            let produced_at = now();
+            let at = Micros::new(produced_at.get() - late_by * 1_000).unwrap();
             let amount = self.numbers.below(1_000_000) as f64 / 100.0 - 2_000.0;
             let page = ["home", "cart", "pay", "help"][self.numbers.below(4) as usize];
             let click = (id, at, user, amount, page);
@@ -129,7 +129,7 @@ impl Topic {
                 self.send(user, Some(&value));
             }
             self.produced.insert(id, times);
-            self.produced_at.push(Micros::new(made_at.get() / 1_000 * 1_000).unwrap());
+            self.produced_at.push(Micros::new(produced_at.get() / 1_000 * 1_000).unwrap());
             self.clicks.push(click);
         }
         self.flush();
@@ -176,9 +176,9 @@ impl Topic {
 
     /// The lines that are not pushed yet.
     pub(crate) fn take_lines(&mut self) -> String {
-        match &mut self.place {
-            Place::Disk(lines) => std::mem::take(lines).join("\n"),
-            Place::Kafka { .. } => String::new(),
+        match &mut self.destination {
+            Destination::Disk(lines) => std::mem::take(lines).join("\n"),
+            Destination::Kafka { .. } => String::new(),
         }
     }
 
@@ -208,16 +208,18 @@ impl Topic {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(&self.name, partition, Offset::Offset(offset as i64)).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let Place::Kafka { admin, .. } = &self.place else { panic!("a topic on disk drops what was read") };
+        let Destination::Kafka { admin, .. } = &self.destination else {
+            panic!("a topic on disk drops what was read")
+        };
         runtime.block_on(admin.delete_records(&list, &AdminOptions::new())).unwrap();
     }
 
     /// Sends a record whose key is a user. By the user's number, so that a partition has a user's clicks.
     fn send(&mut self, user: u64, value: Option<&[u8]>) {
         self.records += 1;
-        let (producer, partitions) = match &mut self.place {
-            Place::Kafka { producer, partitions, .. } => (producer, *partitions),
-            Place::Disk(lines) => {
+        let (producer, partitions) = match &mut self.destination {
+            Destination::Kafka { producer, partitions, .. } => (producer, *partitions),
+            Destination::Disk(lines) => {
                 lines.push(String::from_utf8(value.unwrap().to_vec()).unwrap());
                 return;
             }
@@ -237,7 +239,7 @@ impl Topic {
     }
 
     fn flush(&self) {
-        if let Place::Kafka { producer, .. } = &self.place {
+        if let Destination::Kafka { producer, .. } = &self.destination {
             producer.flush(BOUND).unwrap();
         }
     }

@@ -11,7 +11,7 @@ use feature::{Answer, EntityKey, Micros, Value, View};
 use online::{Layout, PackedRow, PackedRows, Positions, Read, Reader, Store};
 use tokio::runtime::Handle;
 
-use crate::stage::Stage;
+use crate::stream_project::StreamProject;
 use crate::topic::{USERS, now};
 
 /// Rows that are kept of all that are seen, each with the same chance.
@@ -58,7 +58,7 @@ struct Looking {
     layout: Layout,
     keys: Vec<EntityKey>,
     /// What each row had folded when it was seen last.
-    held: Vec<Option<Positions>>,
+    last_positions: Vec<Option<Positions>>,
     ahead_us: i64,
     seen: Seen,
     numbers: Numbers,
@@ -67,24 +67,25 @@ struct Looking {
 }
 
 impl Witness {
-    /// Begins to look at a stage.
-    pub(crate) fn begin(stage: &Stage) -> Self {
+    /// Begins to look at a project.
+    pub(crate) fn begin(project: &StreamProject) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let view = stage.view.clone();
+        let view = project.view.clone();
         let users = (0..USERS as i64).map(|user| EntityKey::encode(&view.keys, &[Value::Int64(user)]));
         let keys: Vec<EntityKey> = users.map(Result::unwrap).collect();
         let looking = Looking {
-            store: stage.runtime.block_on(stage.online()),
+            store: project.runtime.block_on(project.online()),
             layout: Layout::new(&view),
-            held: vec![None; keys.len()],
+            last_positions: vec![None; keys.len()],
             view,
             keys,
-            ahead_us: stage.now().since(now()),
+            ahead_us: project.now().since(now()),
             seen: Seen::default(),
             numbers: Numbers::new(1),
             met: 0,
         };
-        let (is_over, losses, handle) = (stop.clone(), stage.losses.clone(), stage.runtime.handle().clone());
+        let (is_over, losses, handle) =
+            (stop.clone(), project.losses.clone(), project.runtime.handle().clone());
         let looking = thread::spawn(move || looking.run(&handle, &is_over, &losses));
         Self { stop, looking }
     }
@@ -108,7 +109,7 @@ impl Looking {
             // The count is odd while rows are being lost.
             if lost % 2 == 1 || lost != lost_before || losses.load(Ordering::SeqCst) != lost {
                 lost_before = lost;
-                self.held.fill(None);
+                self.last_positions.fill(None);
             } else {
                 self.look(&found[0]);
             }
@@ -119,25 +120,25 @@ impl Looking {
     fn look(&mut self, found: &PackedRows) {
         self.seen.looks += 1;
         let at = Micros::new(now().get() + self.ahead_us).unwrap();
-        for place in 0..self.keys.len() {
-            let bytes = found.row(place);
+        for index in 0..self.keys.len() {
+            let bytes = found.row(index);
             let row = bytes.map(|bytes| PackedRow::new(&self.layout, bytes).unwrap());
             let positions = row.as_ref().map(|row| row.positions().unwrap());
-            if positions == self.held[place] {
+            if positions == self.last_positions[index] {
                 continue;
             }
-            let before = std::mem::replace(&mut self.held[place], positions.clone());
+            let before = std::mem::replace(&mut self.last_positions[index], positions.clone());
             let is_newer = before
                 .as_ref()
                 .is_none_or(|before| positions.as_ref().is_some_and(|positions| positions.contains(before)));
             if !is_newer {
                 self.seen.went_back += 1;
-                let user = self.keys[place].decode(&self.view.keys);
+                let user = self.keys[index].decode(&self.view.keys);
                 self.seen.example.get_or_insert_with(|| format!("{user:?}: {positions:?} after {before:?}"));
             }
             if let (Some(row), Some(positions)) = (row, positions) {
                 let answer = row.answer(at).unwrap();
-                let key = self.keys[place].clone();
+                let key = self.keys[index].clone();
                 keep(
                     &mut self.seen.samples,
                     Sample { key, at, positions, answer },

@@ -10,7 +10,7 @@ mod batch;
 use std::time::Duration;
 
 use test_support::KafkaBroker;
-use twinstore_faults::{Extent, Fault, Schemas, Stage, Topic, Written, restart, run};
+use twinstore_faults::{Extent, Fault, Schemas, StreamProject, Topic, Written, restart, run};
 
 /// A fault in short; what is left has to be right.
 fn short(fault: Fault, times: u32) {
@@ -22,15 +22,15 @@ fn short(fault: Fault, times: u32) {
 fn a_stream_brings_every_row_into_both_stores_once() {
     let broker = KafkaBroker::shared();
     let mut topic = Topic::create(broker, "once", 4, 1);
-    let stage = Stage::set(broker, &topic);
-    let stream = stage.stream(&[]);
+    let project = StreamProject::set(broker, &topic);
+    let stream = project.stream(&[]);
     topic.produce(2_000);
     topic.poison(20);
     topic.forget(10);
-    stage.await_rows(&topic, 10);
+    project.await_rows(&topic, 10);
     stream.stop();
-    stage.check(&topic).expect_nothing_wrong();
-    assert_eq!(stage.dead_letters(), 20);
+    project.check(&topic).expect_nothing_wrong();
+    assert_eq!(project.dead_letters(), 20);
 }
 
 #[test]
@@ -80,12 +80,12 @@ fn by_the_times_of_producers_a_clock_that_is_behind_loses_nothing_and_the_checke
  {
     let broker = KafkaBroker::shared();
     let mut topic = Topic::create(broker, "behind", 2, 10);
-    let mut stage = Stage::set(broker, &topic);
-    stage.set_clock(-3_600);
+    let mut project = StreamProject::set(broker, &topic);
+    project.set_clock(-3_600);
     topic.produce(500);
-    let (is_done, said) = stage.stream(&["--until-caught-up"]).ends();
+    let (is_done, said) = project.stream(&["--until-caught-up"]).ends();
     assert!(is_done, "{said}");
-    let checked = stage.check(&topic);
+    let checked = project.check(&topic);
     assert_eq!(checked.too_early, checked.rows);
     assert_eq!(checked.lost + checked.doubled + checked.positions_twice + checked.wrong_online, 0);
 }
@@ -94,15 +94,15 @@ fn by_the_times_of_producers_a_clock_that_is_behind_loses_nothing_and_the_checke
 fn without_the_position_check_the_checker_goes_red() {
     let broker = KafkaBroker::shared();
     let mut topic = Topic::create(broker, "no-positions", 1, 11);
-    let stage = Stage::set(broker, &topic);
+    let project = StreamProject::set(broker, &topic);
     topic.produce(500);
     let without = ("TWINSTORE_TRIAL_WITHOUT", "positions");
     let ends = ("TWINSTORE_TRIAL_END", "written:1");
-    stage.stream_on_trial(&["--flush-rows", "400"], &[without, ends]).ends_itself();
+    project.stream_on_trial(&["--flush-rows", "400"], &[without, ends]).ends_itself();
     topic.produce(500);
-    let (is_done, said) = stage.stream_on_trial(&["--until-caught-up"], &[without]).ends();
+    let (is_done, said) = project.stream_on_trial(&["--until-caught-up"], &[without]).ends();
     assert!(is_done, "{said}");
-    let checked = stage.check(&topic);
+    let checked = project.check(&topic);
     assert!(checked.lost + checked.doubled == 0 && checked.wrong_online > 0, "{checked:?}");
 }
 
@@ -110,37 +110,37 @@ fn without_the_position_check_the_checker_goes_red() {
 fn without_positions_in_the_commit_of_their_rows_the_checker_goes_red() {
     let broker = KafkaBroker::shared();
     let mut topic = Topic::create(broker, "two-commits", 1, 12);
-    let stage = Stage::set(broker, &topic);
+    let project = StreamProject::set(broker, &topic);
     topic.produce(500);
     let without = ("TWINSTORE_TRIAL_WITHOUT", "one-commit");
     let ends = ("TWINSTORE_TRIAL_END", "file-written:1");
-    stage.stream_on_trial(&[], &[without, ends]).ends_itself();
-    let (is_done, said) = stage.stream(&["--until-caught-up"]).ends();
+    project.stream_on_trial(&[], &[without, ends]).ends_itself();
+    let (is_done, said) = project.stream(&["--until-caught-up"]).ends();
     assert!(is_done, "{said}");
-    assert!(stage.check(&topic).doubled > 0);
+    assert!(project.check(&topic).doubled > 0);
 }
 
 #[test]
 fn without_the_compare_and_set_a_sleeper_that_wakes_up_makes_the_checker_red() {
     let broker = KafkaBroker::shared();
     let mut topic = Topic::create(broker, "no-compare", 2, 13);
-    let stage = Stage::set(broker, &topic);
+    let project = StreamProject::set(broker, &topic);
     let without = ("TWINSTORE_TRIAL_WITHOUT", "compare-and-set");
-    stage.watch();
+    project.watch();
     // In the middle of a flush: it is folded, and nothing of it is written.
     let sleeps = ("TWINSTORE_TRIAL_SLEEP", "transformed:3");
-    let sleeper = stage.stream_on_trial(&["--flush-rows", "50"], &[without, sleeps]);
+    let sleeper = project.stream_on_trial(&["--flush-rows", "50"], &[without, sleeps]);
     topic.produce(3_000);
     sleeper.falls_asleep();
-    let successor = stage.stream(&[]);
-    stage.await_rows(&topic, 0);
+    let successor = project.stream(&[]);
+    project.await_rows(&topic, 0);
     sleeper.wake();
     // It is the only member, and has nothing to read: what it does now it had begun before.
     successor.stop();
     topic.produce(1);
-    stage.await_rows(&topic, 0);
+    project.await_rows(&topic, 0);
     sleeper.stop();
-    let checked = stage.check(&topic);
+    let checked = project.check(&topic);
     let is_red = checked.went_back + checked.unexplained + checked.wrong_online > 0;
     assert!(is_red, "nobody notices");
 }
@@ -165,26 +165,26 @@ fn an_online_store_that_lost_its_rows_is_folded_again_while_the_stream_goes_on()
 fn an_online_store_that_is_rebuilt_is_the_fold_of_the_log() {
     let broker = KafkaBroker::shared();
     let mut topic = Topic::create(broker, "rebuilt", 2, 3);
-    let stage = Stage::set(broker, &topic);
+    let project = StreamProject::set(broker, &topic);
     topic.produce(1_000);
-    stage.stream(&["--until-caught-up"]).ends();
-    stage.lose_online_rows();
-    assert!(stage.check(&topic).wrong_online > 0);
-    stage.ok(&["online", "rebuild"]);
-    stage.check(&topic).expect_nothing_wrong();
+    project.stream(&["--until-caught-up"]).ends();
+    project.lose_online_rows();
+    assert!(project.check(&topic).wrong_online > 0);
+    project.ok(&["online", "rebuild"]);
+    project.check(&topic).expect_nothing_wrong();
 }
 
 #[test]
 fn rows_that_the_topic_dropped_stop_the_stream_and_it_says_how_many() {
     let broker = KafkaBroker::shared();
     let mut topic = Topic::create(broker, "gap", 1, 4);
-    let stage = Stage::set(broker, &topic);
+    let project = StreamProject::set(broker, &topic);
     topic.produce(100);
-    stage.stream(&["--until-caught-up"]).ends();
+    project.stream(&["--until-caught-up"]).ends();
     let committed = topic.records;
     topic.produce(200);
     topic.drop_before(0, committed + 50);
-    let (is_done, said) = stage.stream(&[]).ends();
+    let (is_done, said) = project.stream(&[]).ends();
     assert!(!is_done);
     let parts = [
         "partition 0",
@@ -199,12 +199,12 @@ fn rows_that_the_topic_dropped_stop_the_stream_and_it_says_how_many() {
 fn rows_that_the_topic_dropped_before_a_stream_that_runs_had_them_stop_it() {
     let broker = KafkaBroker::shared();
     let mut topic = Topic::create(broker, "gap-ahead", 1, 9);
-    let stage = Stage::set(broker, &topic);
-    let stream = stage.stream(&[]);
+    let project = StreamProject::set(broker, &topic);
+    let stream = project.stream(&[]);
     topic.produce(100);
-    stage.await_rows(&topic, 0);
+    project.await_rows(&topic, 0);
     stream.pause();
-    // What was asked for before it slept is answered with the first of these.
+    // What was requested before it slept is answered with the first of these.
     topic.produce(1);
     topic.produce(200);
     topic.drop_before(0, topic.records - 10);
@@ -223,15 +223,15 @@ fn a_stream_that_was_killed_is_fresh_again_within_thirty_seconds() {
 fn too_many_bad_rows_stop_the_stream_and_naming_a_larger_share_goes_on() {
     let broker = KafkaBroker::shared();
     let mut topic = Topic::create(broker, "bad", 1, 5);
-    let stage = Stage::set(broker, &topic);
+    let project = StreamProject::set(broker, &topic);
     topic.produce(50);
     topic.poison(150);
-    let (is_done, said) = stage.stream(&[]).ends();
+    let (is_done, said) = project.stream(&[]).ends();
     assert!(!is_done && said.contains("user_clicks@1") && said.contains("--max-bad-share"), "{said}");
-    let (is_done, said) = stage.stream(&["--max-bad-share", "1", "--until-caught-up"]).ends();
+    let (is_done, said) = project.stream(&["--max-bad-share", "1", "--until-caught-up"]).ends();
     assert!(is_done, "{said}");
-    stage.check(&topic).expect_nothing_wrong();
-    assert_eq!(stage.dead_letters(), 150);
+    project.check(&topic).expect_nothing_wrong();
+    assert_eq!(project.dead_letters(), 150);
 }
 
 #[test]
@@ -241,44 +241,44 @@ fn where_the_stream_starts_after_history_no_row_is_lost_and_none_counts_twice() 
     topic.has_twins = false;
     topic.produce(2_000);
     // Both have all clicks.
-    let stage = Stage::with_history(broker, &topic, topic.middle());
-    stage.stream(&["--until-caught-up"]).ends();
-    stage.ok(&["backfill", "--all"]);
-    stage.check(&topic).expect_nothing_wrong();
+    let project = StreamProject::with_history(broker, &topic, topic.middle());
+    project.stream(&["--until-caught-up"]).ends();
+    project.ok(&["backfill", "--all"]);
+    project.check(&topic).expect_nothing_wrong();
 }
 
 #[test]
 fn a_log_that_is_compacted_meanwhile_loses_nothing() {
     let broker = KafkaBroker::shared();
     let mut topic = Topic::create(broker, "compacted", 2, 8);
-    let stage = Stage::set(broker, &topic);
-    let stream = stage.stream(&["--flush-rows", "50"]);
+    let project = StreamProject::set(broker, &topic);
+    let stream = project.stream(&["--flush-rows", "50"]);
     for _ in 0..5 {
-        let before = stage.rows();
+        let before = project.rows();
         topic.produce(500);
-        stage.await_more(before);
-        stage.ok(&["offline", "optimize"]);
+        project.await_more(before);
+        project.ok(&["offline", "optimize"]);
     }
-    stage.await_rows(&topic, 0);
+    project.await_rows(&topic, 0);
     stream.stop();
-    stage.check(&topic).expect_nothing_wrong();
+    project.check(&topic).expect_nothing_wrong();
 }
 
 #[test]
 fn rows_that_are_pushed_without_a_broker_go_into_both_stores_once_through_kills() {
     let mut topic = Topic::on_disk("pushed", 3);
-    let stage = Stage::embedded(&topic);
+    let project = StreamProject::embedded(&topic);
     for _ in 0..5 {
-        let stream = stage.stream(&["--flush-rows", "50"]);
-        let before = stage.rows();
+        let stream = project.stream(&["--flush-rows", "50"]);
+        let before = project.rows();
         topic.produce(600);
-        stage.push(&mut topic);
-        stage.await_more(before);
+        project.push(&mut topic);
+        project.await_more(before);
         stream.kill();
     }
-    let (is_done, said) = stage.stream(&["--until-caught-up"]).ends();
+    let (is_done, said) = project.stream(&["--until-caught-up"]).ends();
     assert!(is_done, "{said}");
-    stage.check(&topic).expect_nothing_wrong();
+    project.check(&topic).expect_nothing_wrong();
 }
 
 #[test]
@@ -287,12 +287,12 @@ fn records_of_every_format_come_into_both_stores_by_a_schema_from_a_file() {
     for (name, written) in [("avro", Written::Avro), ("protobuf", Written::Protobuf)] {
         let mut topic = Topic::create(broker, name, 2, 9);
         topic.written = written;
-        let stage = Stage::set(broker, &topic);
+        let project = StreamProject::set(broker, &topic);
         topic.produce(500);
         topic.forget(5);
-        let (is_done, said) = stage.stream(&["--until-caught-up"]).ends();
+        let (is_done, said) = project.stream(&["--until-caught-up"]).ends();
         assert!(is_done, "{said}");
-        stage.check(&topic).expect_nothing_wrong();
+        project.check(&topic).expect_nothing_wrong();
     }
 }
 
@@ -305,18 +305,18 @@ fn framed_records_are_read_by_the_registrys_schemas_and_one_it_does_not_have_is_
         topic.written = written;
         let schemas = Schemas::start();
         written.register(&schemas);
-        let mut stage = Stage::set(broker, &topic);
-        stage.set_schemas(&schemas);
+        let mut project = StreamProject::set(broker, &topic);
+        project.set_schemas(&schemas);
         topic.produce(500);
         topic.poison_schemas(6);
         topic.produce(500);
-        let (is_done, said) = stage.stream(&["--until-caught-up", "--flush-rows", "100"]).ends();
+        let (is_done, said) = project.stream(&["--until-caught-up", "--flush-rows", "100"]).ends();
         assert!(is_done, "{said}");
-        stage.check(&topic).expect_nothing_wrong();
-        let letters = stage.ok(&["dead-letter", "list", "--format", "json"]);
-        assert_eq!(letters.matches("unknown_schema").count(), 6, "{letters}");
-        // What is known is not asked for again; what is not is, in the next flush.
-        assert!(schemas.asked() <= 20, "it was asked {} times", schemas.asked());
+        project.check(&topic).expect_nothing_wrong();
+        let listed = project.ok(&["dead-letter", "list", "--format", "json"]);
+        assert_eq!(listed.matches("unknown_schema").count(), 6, "{listed}");
+        // What is known is not requested again; what is not is, in the next flush.
+        assert!(schemas.requests() <= 20, "it had {} requests", schemas.requests());
     }
 }
 
@@ -328,17 +328,17 @@ fn a_stream_waits_for_a_schema_registry_that_is_down_and_refuses_no_row() {
     let schemas = Schemas::start();
     topic.written.register(&schemas);
     schemas.set_down(true);
-    let mut stage = Stage::set(broker, &topic);
-    stage.set_schemas(&schemas);
+    let mut project = StreamProject::set(broker, &topic);
+    project.set_schemas(&schemas);
     topic.produce(300);
-    let stream = stage.stream(&[]);
-    stage.await_said("the schema registry");
-    assert_eq!(stage.rows(), 0);
+    let stream = project.stream(&[]);
+    project.await_said("the schema registry");
+    assert_eq!(project.rows(), 0);
     schemas.set_down(false);
-    stage.await_rows(&topic, 0);
+    project.await_rows(&topic, 0);
     stream.stop();
-    stage.check(&topic).expect_nothing_wrong();
-    assert_eq!(stage.dead_letters(), 0);
+    project.check(&topic).expect_nothing_wrong();
+    assert_eq!(project.dead_letters(), 0);
 }
 
 #[test]
@@ -355,12 +355,12 @@ fn settings_of_kafka_are_passed_on_and_what_this_build_cannot_do_is_said_in_a_se
     .enumerate()
     {
         let topic = Topic::create(broker, &format!("settings-{number}"), 1, 12);
-        let stage = Stage::set(broker, &topic);
-        stage.set_kafka(key, value);
+        let project = StreamProject::set(broker, &topic);
+        project.set_kafka(key, value);
         if key == "sasl.mechanism" {
-            stage.set_kafka("security.protocol", "sasl_plaintext");
+            project.set_kafka("security.protocol", "sasl_plaintext");
         }
-        let (is_done, said) = stage.stream(&["--until-caught-up"]).ends();
+        let (is_done, said) = project.stream(&["--until-caught-up"]).ends();
         assert!(!is_done && said.contains(part), "{key}: {said}");
     }
 }
@@ -370,15 +370,15 @@ fn a_topic_of_a_codec_that_this_build_lacks_stops_the_stream_and_others_are_read
     let broker = KafkaBroker::shared();
     for codec in ["gzip", "lz4", "snappy"] {
         let mut topic = Topic::compressed(broker, codec, 1, 13, codec);
-        let stage = Stage::set(broker, &topic);
+        let project = StreamProject::set(broker, &topic);
         topic.produce(200);
-        let (is_done, said) = stage.stream(&["--until-caught-up"]).ends();
+        let (is_done, said) = project.stream(&["--until-caught-up"]).ends();
         assert!(is_done, "{codec}: {said}");
-        stage.check(&topic).expect_nothing_wrong();
+        project.check(&topic).expect_nothing_wrong();
     }
     let mut topic = Topic::compressed(broker, "zstd", 1, 13, "zstd");
-    let stage = Stage::set(broker, &topic);
+    let project = StreamProject::set(broker, &topic);
     topic.produce(200);
-    let (is_done, said) = stage.stream(&["--until-caught-up"]).ends();
+    let (is_done, said) = project.stream(&["--until-caught-up"]).ends();
     assert!(!is_done && said.contains("zstd") && said.contains("compression.type"), "{said}");
 }

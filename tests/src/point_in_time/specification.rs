@@ -2,7 +2,7 @@
 
 use feature::{AsOf, Micros, Position, Row, Scalar, Value, View};
 
-use super::view::{declare, field, place, view};
+use super::view::{column_index, declare, field, view};
 use super::written::{cells, time, value};
 use crate::label::Label;
 
@@ -14,7 +14,7 @@ pub(super) struct Case {
     pub(super) joins: Vec<Join>,
 }
 
-/// A table of labels that are asked in one mode.
+/// A table of labels that are joined in one mode.
 pub(super) struct Join {
     pub(super) as_of: AsOf,
     pub(super) rows: Vec<Expected>,
@@ -27,7 +27,7 @@ pub(super) struct Expected {
     pub(super) cells: Vec<(Shown, Value)>,
 }
 
-/// What a column of expected cells shows; features by their place in the view.
+/// What a column of expected cells shows; features by their index in the view.
 #[derive(Clone, Copy)]
 pub(super) enum Shown {
     Value(usize),
@@ -138,13 +138,13 @@ impl Case {
             let (first, last) = cell.split_once("..")?;
             Some(first.parse::<i64>().ok()?..=last.parse::<i64>().ok()?)
         };
-        let Some((place, range)) = cells.iter().enumerate().find_map(|(n, cell)| Some((n, range(cell)?)))
+        let Some((index, range)) = cells.iter().enumerate().find_map(|(n, cell)| Some((n, range(cell)?)))
         else {
             return self.add_row(header, cells);
         };
         let mut cells = cells.to_vec();
         for number in range {
-            cells[place] = number.to_string();
+            cells[index] = number.to_string();
             self.add_row(header, &cells)?;
         }
         Ok(())
@@ -173,7 +173,7 @@ impl Case {
                 _ => match self.view.keys.iter().position(|key| key.name.as_str() == column) {
                     Some(key) => keys[key] = value(cell, self.view.keys[key].data_type)?,
                     None => {
-                        let column = place(&self.view, column)?;
+                        let column = column_index(&self.view, column)?;
                         row.values[column] = value(cell, self.view.columns[column].data_type)?;
                     }
                 },

@@ -35,7 +35,7 @@ pub(super) fn declare(view: &mut View, cells: &[String]) -> Read<()> {
             view.columns.push(Column { expression: name.to_string(), name, data_type });
         }
         [feature, "=", "latest", column] => {
-            let column = place(view, column)?;
+            let column = column_index(view, column)?;
             let data_type = view.columns[column].data_type;
             view.features.push(self::feature(feature, data_type, Fold::Latest { column })?);
         }
@@ -62,7 +62,7 @@ fn function(view: &View, call: &str) -> Read<(Function, Option<usize>)> {
         None => (call, ""),
     };
     let mut arguments = arguments.split(',').map(str::trim).filter(|argument| !argument.is_empty());
-    let column = arguments.next().map(|column| place(view, column)).transpose()?;
+    let column = arguments.next().map(|column| column_index(view, column)).transpose()?;
     let known = Function::ALL.into_iter().find(|function| function.name() == name);
     let known = known.ok_or_else(|| format!("`{name}` is no aggregate"))?;
     let function = known.with_parameter(arguments.next()).map_err(|error| error.to_string())?;
@@ -82,9 +82,9 @@ fn window(options: &[&str]) -> Read<Option<Window>> {
 }
 
 /// Which of the view's columns has this name.
-pub(super) fn place(view: &View, name: &str) -> Read<usize> {
-    let place = view.columns.iter().position(|column| column.name.as_str() == name);
-    place.ok_or_else(|| format!("the view has no column `{name}`"))
+pub(super) fn column_index(view: &View, name: &str) -> Read<usize> {
+    let index = view.columns.iter().position(|column| column.name.as_str() == name);
+    index.ok_or_else(|| format!("the view has no column `{name}`"))
 }
 
 fn feature(text: &str, data_type: DataType, fold: Fold) -> Read<Feature> {

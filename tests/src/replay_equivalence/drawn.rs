@@ -1,4 +1,4 @@
-//! Which entities and moments are asked about: most lie on a boundary of some row, or a microsecond
+//! Which entities and moments are read: most lie on a boundary of some row, or a microsecond
 //! beside it, since that is where two implementations part.
 
 use feature::oracle::Numbers;
@@ -22,10 +22,10 @@ pub(super) fn labels(numbers: &mut Numbers, count: usize, plan: &ServicePlan, lo
             let timed = &timed[numbers.below(timed.len() as u64) as usize];
             let (entity, rows) = &timed.entities[numbers.below(timed.entities.len() as u64) as usize];
             let mut keys: Vec<Value> = known.iter().map(|known| flights::any_key(numbers, known)).collect();
-            for (place, value) in
+            for (index, value) in
                 timed.lookup.keys.iter().zip(entity.decode(&timed.lookup.view.keys).unwrap())
             {
-                keys[*place] = value;
+                keys[*index] = value;
             }
             let request = plan.request.iter().map(|_| flights::any_distance(numbers)).collect();
             Label { keys, request, at: timed.moment(numbers, rows) }
@@ -62,7 +62,7 @@ impl<'a> Timed<'a> {
         let on = match (numbers.below(6), window, self.lookup.view.ttl) {
             (0 | 1, ..) => visible_at,
             (2, _, Some(ttl)) => {
-                // A row's life ends unnoticed where another has taken its place.
+                // A row's life ends unnoticed where another has replaced it.
                 let row = last_before_a_gap(numbers, rows, ttl).unwrap_or(row);
                 row.event_time.saturating_add(ttl).get()
             }

@@ -34,7 +34,7 @@ impl Writing {
 /// How far ahead a row is written at most: far fewer rows than may wait.
 const AHEAD_HOURS: u64 = 6;
 
-/// A store that has folded, of each entity that was asked about, at least the rows that are visible.
+/// A store that has folded, of each entity that is read, at least the rows that are visible.
 pub(super) struct Follower {
     pub(super) store: Store,
     /// How many packed rows were written with rows that wait in them.
@@ -86,10 +86,10 @@ impl Follower {
             }
         };
         let plan = self.plan.clone();
-        for (place, lookup) in plan.lookups.iter().enumerate() {
+        for (index, lookup) in plan.lookups.iter().enumerate() {
             let entities: BTreeSet<EntityKey> =
                 labels.iter().filter_map(|label| label.entity(lookup)).collect();
-            self.write(place, &lookup.view, &entities, until, now).await;
+            self.write(index, &lookup.view, &entities, until, now).await;
         }
         self.now = last;
     }
@@ -97,7 +97,7 @@ impl Follower {
     /// Folds the rows of these entities that are visible by `until`, at `now`.
     async fn write(
         &mut self,
-        place: usize,
+        index: usize,
         view: &View,
         entities: &BTreeSet<EntityKey>,
         until: Micros,
@@ -105,18 +105,18 @@ impl Follower {
     ) {
         let keys: Vec<EntityKey> = entities.iter().cloned().collect();
         let found = self.store.read(&[Read { view: &view.id, keys: &keys }]).await.unwrap();
-        let layout = &self.layouts[place];
+        let layout = &self.layouts[index];
         let mut packed = Vec::new();
         let mut applied_at = None;
-        for (entity, held) in keys.iter().zip(found[0].rows()) {
-            let Some(unwritten) = self.unwritten[place].get_mut(entity) else { continue };
+        for (entity, stored) in keys.iter().zip(found[0].rows()) {
+            let Some(unwritten) = self.unwritten[index].get_mut(entity) else { continue };
             let left = unwritten.rows.partition_point(|row| row.visible_at(AsOf::Available) > until);
             let due = unwritten.rows.split_off(left);
             if due.is_empty() {
                 continue;
             }
-            let held = held.map(|bytes| RowState::decode(layout, bytes).unwrap());
-            let mut state = held.unwrap_or_else(|| RowState::new(layout));
+            let stored = stored.map(|bytes| RowState::decode(layout, bytes).unwrap());
+            let mut state = stored.unwrap_or_else(|| RowState::new(layout));
             for row in due.iter().rev() {
                 assert_ne!(state.fold(row, now), Applied::Refused, "so few rows may wait");
             }

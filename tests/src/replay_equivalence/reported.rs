@@ -70,12 +70,12 @@ impl Reported<'_> {
         }
     }
 
-    /// The name and place of each output, and what was said of it.
+    /// The name and index of each output, and what was said of it.
     fn cells(&self) -> impl Iterator<Item = (&str, usize, FeatureCell)> {
         let outputs = self.plan.outputs.iter().zip(&self.online.columns).enumerate();
-        outputs.map(|(place, (output, column))| {
+        outputs.map(|(index, (output, column))| {
             assert_eq!(output.name, column.name);
-            (output.name.as_str(), place, self.online.cell(column, 0).unwrap())
+            (output.name.as_str(), index, self.online.cell(column, 0).unwrap())
         })
     }
 

@@ -1,5 +1,5 @@
 //! What code may not say: lints silenced without a reason, work left undone, clocks read below the
-//! command line, `unsafe` outside of its few places.
+//! command line, `unsafe` outside of its few files.
 
 use super::modules::Modules;
 use super::tree::{File, Tree, Violation};
@@ -52,7 +52,7 @@ pub(super) fn product_crates(tree: &Tree) -> impl Iterator<Item = &str> {
     tree.manifests().map(|(krate, _)| krate).filter(is_of_product)
 }
 
-/// A value that cannot be absent is taken with `expect`, which says why it cannot: never a literal in its place.
+/// A value that cannot be absent is taken with `expect`, which says why it cannot: never a literal instead.
 fn invariants_are_named(tree: &Tree) -> Vec<Violation> {
     let mut found = Vec::new();
     for krate in product_crates(tree) {
@@ -85,7 +85,7 @@ fn no_work_is_left_undone(tree: &Tree) -> Vec<Violation> {
 }
 
 fn time_is_an_argument(tree: &Tree) -> Vec<Violation> {
-    let is_below = |file: &File| !CLOCKED.iter().any(|room| file.path.starts_with(room));
+    let is_below = |file: &File| !CLOCKED.iter().any(|path| file.path.starts_with(path));
     each_word(
         tree,
         |file, line| CLOCKS.into_iter().find(|clock| is_below(file) && holds(line, clock)),
@@ -93,7 +93,7 @@ fn time_is_an_argument(tree: &Tree) -> Vec<Violation> {
     )
 }
 
-fn unsafe_has_its_place(tree: &Tree) -> Vec<Violation> {
+fn unsafe_is_where_it_belongs(tree: &Tree) -> Vec<Violation> {
     let mut found = Vec::new();
     for file in tree.rust() {
         let lines: Vec<&str> = file.text.lines().collect();
@@ -103,7 +103,7 @@ fn unsafe_has_its_place(tree: &Tree) -> Vec<Violation> {
             }
             let is_reasoned =
                 lines[index.saturating_sub(6)..=index].iter().any(|line| line.contains("SAFETY:"));
-            if !UNSAFE.iter().any(|place| file.path.starts_with(place)) {
+            if !UNSAFE.iter().any(|path| file.path.starts_with(path)) {
                 found.push(file.at(index + 1, "`unsafe` lives in online/'s hot core only"));
             } else if !is_reasoned {
                 found.push(file.at(index + 1, "say above it in a `// SAFETY:` comment why this is sound"));
@@ -239,7 +239,7 @@ fn no_clock_is_read_below_the_command_line() {
 
 #[test]
 fn unsafe_is_only_where_it_may_be_and_says_why_it_is_sound() {
-    hold(unsafe_has_its_place);
+    hold(unsafe_is_where_it_belongs);
 }
 
 #[test]
@@ -286,9 +286,11 @@ fn a_clock_below_the_command_line_is_found() {
 fn unsafe_elsewhere_or_without_its_reason_is_found() {
     let bare = "fn f() {\n    unsafe { g() }\n}\n";
     let reasoned = "fn f() {\n    // SAFETY: g needs nothing.\n    unsafe { g() }\n}\n";
-    assert_eq!(in_sample(unsafe_has_its_place, "cli/src/x.rs", reasoned).len(), 1);
-    assert_eq!(in_sample(unsafe_has_its_place, "online/src/hot/x.rs", bare).len(), 1);
-    assert!(in_sample(unsafe_has_its_place, "online/src/hot/x.rs", reasoned).is_empty());
-    assert!(in_sample(unsafe_has_its_place, "cli/src/x.rs", "let x = \"unsafe\"; // unsafe").is_empty());
-    assert!(in_sample(unsafe_has_its_place, "cli/src/x.rs", "#![deny(unsafe_code)]").is_empty());
+    assert_eq!(in_sample(unsafe_is_where_it_belongs, "cli/src/x.rs", reasoned).len(), 1);
+    assert_eq!(in_sample(unsafe_is_where_it_belongs, "online/src/hot/x.rs", bare).len(), 1);
+    assert!(in_sample(unsafe_is_where_it_belongs, "online/src/hot/x.rs", reasoned).is_empty());
+    assert!(
+        in_sample(unsafe_is_where_it_belongs, "cli/src/x.rs", "let x = \"unsafe\"; // unsafe").is_empty()
+    );
+    assert!(in_sample(unsafe_is_where_it_belongs, "cli/src/x.rs", "#![deny(unsafe_code)]").is_empty());
 }

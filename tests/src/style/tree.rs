@@ -16,7 +16,7 @@ pub(super) struct File {
     pub(super) text: String,
 }
 
-/// One place that breaks a rule.
+/// One line that breaks a rule.
 pub(super) struct Violation {
     path: String,
     line: usize,

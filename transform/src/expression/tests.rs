@@ -378,7 +378,7 @@ fn a_batch_that_lacks_a_column_or_has_it_in_another_type_is_refused() {
 }
 
 #[test]
-fn an_expression_is_widened_to_the_type_of_its_place_and_never_narrowed() {
+fn an_expression_is_widened_to_its_declared_type_and_never_narrowed() {
     let key = compile("small").widened("int64".parse().unwrap(), "the key `k`").unwrap();
     assert_eq!(results(&key, &batch(&[row()])), [Ok(Value::Int64(7))]);
     let error = compile("big").widened("int32".parse().unwrap(), "the key `k`").unwrap_err();

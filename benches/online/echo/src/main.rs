@@ -1,5 +1,5 @@
 //! The floor of an online read: a tonic server that answers `GetFeatures` with one prepared message,
-//! whatever it is asked. It reads no store and folds nothing.
+//! whatever the request. It reads no store and folds nothing.
 //!
 //! By default it takes and gives bytes, which is what no server over tonic can go below. With
 //! `--messages` it also decodes the request and encodes the answer, which is what every server of

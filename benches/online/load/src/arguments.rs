@@ -16,7 +16,7 @@ const PREPARED_BYTES: usize = 16 << 20;
 #[derive(Parser)]
 #[command(version)]
 pub struct Arguments {
-    /// What of the server is asked.
+    /// Which protocol of the server is used.
     #[arg(long, value_enum, default_value = "grpc")]
     protocol: Protocol,
     /// Where it listens.
@@ -81,7 +81,7 @@ fn positive(text: &str) -> Result<f64, String> {
 }
 
 impl Arguments {
-    /// What is asked.
+    /// What is requested.
     pub fn question(&self) -> Question {
         Question {
             protocol: self.protocol,
@@ -99,7 +99,7 @@ impl Arguments {
         (PREPARED_BYTES / (64 + self.batch * 16)).clamp(64, 1 << 17)
     }
 
-    /// How it is asked.
+    /// How it is requested.
     pub fn manner(&self) -> Manner {
         Manner {
             connections: self.connections.max(1),

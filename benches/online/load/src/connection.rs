@@ -48,8 +48,8 @@ impl Connection {
         Ok(connection)
     }
 
-    pub fn has_room(&self, body: &[u8]) -> bool {
-        self.wire.has_room(body)
+    pub fn has_capacity(&self, body: &[u8]) -> bool {
+        self.wire.has_capacity(body)
     }
 
     /// Takes a request; `flush` sends it.

@@ -1,7 +1,7 @@
 //! One thread that asks and listens without ever sleeping, on a core of its own.
 //!
 //! Open loop: every request is due at a moment that was fixed before, and its latency counts from that
-//! moment, also where it had to wait because no connection had room. Closed loop: every answer is
+//! moment, also where it had to wait because no connection had capacity. Closed loop: every answer is
 //! followed by the next request at once, which finds how much a server can do, and says nothing of
 //! latency.
 
@@ -11,7 +11,7 @@ use hdrhistogram::Histogram;
 use mio::{Events, Poll, Token};
 
 use crate::connection::{Broken, Connection};
-use crate::question::{Asked, Question};
+use crate::question::{EncodedRequest, Question};
 use crate::wire::Unexpected;
 
 /// How long answers are waited for after the last request.
@@ -19,7 +19,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// The longest latency that is distinguished from longer ones.
 const LONGEST_US: u64 = 120_000_000;
 
-/// How a server is asked.
+/// How requests are sent to a server.
 #[derive(Clone, Copy)]
 pub struct Manner {
     pub connections: usize,
@@ -31,7 +31,7 @@ pub struct Manner {
 
 /// When requests are sent.
 pub enum Pace<'a> {
-    /// As soon as there is room, for so long.
+    /// As soon as there is capacity, for so long.
     Closed(Duration),
     /// At these moments from the start.
     Open(&'a [Duration]),
@@ -49,7 +49,7 @@ pub struct Seen {
     /// In microseconds, from when a request was due (open) or sent (closed).
     pub latency: Histogram<u64>,
     /// In microseconds, from when a request was due until this thread saw that it was (open only): how
-    /// late the generator itself was, whether or not there was room to send.
+    /// late the generator itself was, whether or not there was capacity to send.
     pub own_delay: Histogram<u64>,
     /// How much of the time this thread had something to do. Near 1, the server was not the limit.
     pub busy: f64,
@@ -60,7 +60,7 @@ pub struct Seen {
 /// A server and what to ask it.
 pub struct Driver<'a> {
     question: &'a Question,
-    asked: &'a [Asked],
+    requests: &'a [EncodedRequest],
     manner: Manner,
     poll: Poll,
     connections: Vec<Connection>,
@@ -90,7 +90,7 @@ impl<'a> Driver<'a> {
     pub fn connect(
         to: std::net::SocketAddr,
         question: &'a Question,
-        asked: &'a [Asked],
+        requests: &'a [EncodedRequest],
         manner: Manner,
     ) -> Result<Self, Broken> {
         let poll = Poll::new()?;
@@ -101,7 +101,7 @@ impl<'a> Driver<'a> {
             .collect::<Result<_, _>>()?;
         Ok(Self {
             question,
-            asked,
+            requests,
             manner,
             poll,
             connections,
@@ -145,7 +145,7 @@ impl<'a> Driver<'a> {
         Ok(seen)
     }
 
-    /// Sends what is due and has room; says whether there was any.
+    /// Sends what is due and fits; says whether there was any.
     fn send(
         &mut self,
         pace: &Pace<'_>,
@@ -160,14 +160,15 @@ impl<'a> Driver<'a> {
             progress.seen += 1;
         }
         while let Some(from) = pace.next(now - start, progress.sent) {
-            let index = self.next_request % self.asked.len();
-            let Some(asked) = self.asked.get(index) else { break };
-            let Some(connection) = with_room(&mut self.connections, &mut self.next_connection, &asked.body)
+            let index = self.next_request % self.requests.len();
+            let Some(request) = self.requests.get(index) else { break };
+            let Some(connection) =
+                with_capacity(&mut self.connections, &mut self.next_connection, &request.body)
             else {
                 break;
             };
             let from = from.map_or(now, |moment| start + moment);
-            connection.send(self.flights.take_off(Flight { from, request: index }), &asked.body);
+            connection.send(self.flights.take_off(Flight { from, request: index }), &request.body);
             self.next_request += 1;
             progress.sent += 1;
             worked = true;
@@ -180,7 +181,7 @@ impl<'a> Driver<'a> {
 
     fn receive(&mut self, token: Token, space: &mut [u8], seen: &mut Seen) -> Result<(), Broken> {
         let Some(connection) = self.connections.get_mut(token.0) else { return Ok(()) };
-        let (question, asked, every) = (self.question, self.asked, self.manner.check_every);
+        let (question, requests, every) = (self.question, self.requests, self.manner.check_every);
         let flights = &mut self.flights;
         let mut wrong = None;
         connection.receive(space, &mut |answer| {
@@ -195,9 +196,9 @@ impl<'a> Driver<'a> {
             }
             if every > 0
                 && seen.answered.is_multiple_of(every)
-                && let Some(asked) = asked.get(flight.request)
+                && let Some(request) = requests.get(flight.request)
             {
-                wrong = question.check(asked, body).err().or(wrong.take());
+                wrong = question.check(request, body).err().or(wrong.take());
                 seen.checked += 1;
             }
             seen.answered += 1;
@@ -207,7 +208,7 @@ impl<'a> Driver<'a> {
 }
 
 /// The next connection in turn that takes one more request.
-fn with_room<'c>(
+fn with_capacity<'c>(
     connections: &'c mut [Connection],
     next: &mut usize,
     body: &[u8],
@@ -215,7 +216,7 @@ fn with_room<'c>(
     let count = connections.len();
     let found = (0..count)
         .map(|step| (*next + step) % count)
-        .find(|index| connections.get(*index).is_some_and(|connection| connection.has_room(body)))?;
+        .find(|index| connections.get(*index).is_some_and(|connection| connection.has_capacity(body)))?;
     *next = (found + 1) % count;
     connections.get_mut(found)
 }
@@ -238,7 +239,7 @@ impl Pace<'_> {
     }
 
     /// Whether there is nothing more to send, and when the last was to be sent. What was due and found
-    /// no room in the time of grace is given up.
+    /// no capacity in the time of grace is given up.
     fn is_over(&self, elapsed: Duration, sent: usize) -> (bool, Duration) {
         match self {
             Self::Closed(length) => (elapsed >= *length, *length),
@@ -271,10 +272,10 @@ fn record(histogram: &mut Histogram<u64>, duration: Duration) {
     histogram.saturating_record(u64::try_from(duration.as_micros()).unwrap_or(LONGEST_US).max(1));
 }
 
-/// What is in flight; a ticket is a place in here, used again after landing.
+/// What is in flight; a ticket is an index into the slots, reused after landing.
 #[derive(Default)]
 struct Flights {
-    places: Vec<Option<Flight>>,
+    slots: Vec<Option<Flight>>,
     free: Vec<u32>,
     in_flight: usize,
 }
@@ -283,26 +284,26 @@ impl Flights {
     fn take_off(&mut self, flight: Flight) -> u32 {
         self.in_flight += 1;
         let ticket = self.free.pop().unwrap_or_else(|| {
-            self.places.push(None);
-            self.places.len() as u32 - 1
+            self.slots.push(None);
+            self.slots.len() as u32 - 1
         });
-        if let Some(place) = self.places.get_mut(ticket as usize) {
-            *place = Some(flight);
+        if let Some(slot) = self.slots.get_mut(ticket as usize) {
+            *slot = Some(flight);
         }
         ticket
     }
 
     fn land(&mut self, ticket: u32) -> Option<Flight> {
-        let flight = self.places.get_mut(ticket as usize)?.take()?;
+        let flight = self.slots.get_mut(ticket as usize)?.take()?;
         self.free.push(ticket);
         self.in_flight -= 1;
         Some(flight)
     }
 
-    /// What nobody waits for any more. An answer that still comes finds its place empty, and the place
+    /// What nobody waits for any more. An answer that still comes finds its slot empty, and the slot
     /// is not used again, so that it cannot be taken for another's.
     fn given_up(&mut self) -> Vec<Flight> {
         self.in_flight = 0;
-        self.places.iter_mut().filter_map(Option::take).collect()
+        self.slots.iter_mut().filter_map(Option::take).collect()
     }
 }

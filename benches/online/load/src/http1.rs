@@ -23,7 +23,7 @@ impl Http1 {
         Self { head, in_flight: None, pending: Vec::new() }
     }
 
-    pub fn has_room(&self) -> bool {
+    pub fn has_capacity(&self) -> bool {
         self.in_flight.is_none()
     }
 
@@ -49,10 +49,10 @@ impl Http1 {
             return Ok(());
         }
         if body.len() > length {
-            return Err(Unexpected("bytes come after an answer that nobody asked for".to_owned()));
+            return Err(Unexpected("bytes come after an answer that nobody requested".to_owned()));
         }
         let Some(ticket) = self.in_flight.take() else {
-            return Err(Unexpected("an answer came that nobody asked for".to_owned()));
+            return Err(Unexpected("an answer came that nobody requested".to_owned()));
         };
         done(Answer { ticket, body: (status == 200).then_some(body) });
         self.pending.clear();
@@ -103,13 +103,13 @@ mod tests {
     #[test]
     fn one_request_is_in_flight_at_a_time() {
         let mut wire = Http1::new("h", "/p");
-        assert!(wire.has_room());
+        assert!(wire.has_capacity());
         let mut out = Vec::new();
         wire.send(1, b"{}", &mut out);
-        assert!(!wire.has_room());
+        assert!(!wire.has_capacity());
         assert!(out.ends_with(b"content-length: 2\r\n\r\n{}"));
         wire.receive(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", &mut |_| ()).unwrap();
-        assert!(wire.has_room());
+        assert!(wire.has_capacity());
     }
 
     #[test]

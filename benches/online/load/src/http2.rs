@@ -17,7 +17,7 @@ const INITIAL_WINDOW_SIZE: u16 = 4;
 const MAX_CONCURRENT_STREAMS: u16 = 3;
 const HEADER_TABLE_SIZE: u16 = 1;
 const ENABLE_PUSH: u16 = 2;
-/// The table that the first request's headers are kept in has at least this room.
+/// The table that the first request's headers are kept in has at least this size.
 const LEAST_HEADER_TABLE: u32 = 1_024;
 
 mod kind {
@@ -91,7 +91,7 @@ impl Http2 {
         (wire, opening)
     }
 
-    pub fn has_room(&self, body: usize) -> bool {
+    pub fn has_capacity(&self, body: usize) -> bool {
         let length = i64::try_from(body).unwrap_or(i64::MAX).saturating_add(5);
         self.settled
             && self.open.len() < self.wanted_streams.min(self.allowed_streams)
@@ -169,7 +169,7 @@ impl Http2 {
                 self.send_window += i64::from(more & 0x7fff_ffff);
             }
             kind::GOAWAY => return Err(Unexpected("the server ends a connection (GOAWAY)".to_owned())),
-            kind::PUSH_PROMISE => return Err(Unexpected("the server pushes unasked".to_owned())),
+            kind::PUSH_PROMISE => return Err(Unexpected("the server pushes without a request".to_owned())),
             // A CONTINUATION only carries more headers; the rest has no effect on a client.
             _ => {}
         }
@@ -255,7 +255,7 @@ fn setting(out: &mut Vec<u8>, key: u16, value: u32) {
 }
 
 /// The headers of the first request, each kept in the server's table: `:method POST` and `:scheme http`
-/// by their places in the static table, then path, authority, content-type, te and user-agent.
+/// by their indices in the static table, then path, authority, content-type, te and user-agent.
 fn literal_headers(host: &str, path: &str) -> Vec<u8> {
     let mut out = vec![0x83, 0x86];
     for (name, value) in [(0x44, path), (0x41, host), (0x5f, "application/grpc")] {
@@ -270,7 +270,7 @@ fn literal_headers(host: &str, path: &str) -> Vec<u8> {
     out
 }
 
-/// The same headers by their places in the table, the newest of which is 62.
+/// The same headers by their indices in the table, the newest of which is 62.
 const INDEXED_HEADERS: [u8; 7] = [0x83, 0x86, 0x80 | 66, 0x80 | 65, 0x80 | 64, 0x80 | 63, 0x80 | 62];
 
 /// A string of at most 126 bytes, which paths and addresses are, without Huffman's code.
@@ -310,8 +310,8 @@ mod tests {
     fn nothing_is_sent_before_the_server_has_said_its_settings() {
         let (wire, opening) = Http2::new("h:1", "/s/M", 2);
         assert!(opening.starts_with(PREFACE));
-        assert!(!wire.has_room(10));
-        assert!(settled().has_room(10));
+        assert!(!wire.has_capacity(10));
+        assert!(settled().has_capacity(10));
     }
 
     #[test]
@@ -320,14 +320,14 @@ mod tests {
         let mut out = Vec::new();
         wire.send(10, b"a", &mut out);
         wire.send(11, b"b", &mut out);
-        assert!(!wire.has_room(1));
+        assert!(!wire.has_capacity(1));
         let bytes = [answer(3, b"\0\0\0\0\x01y"), answer(1, b"\0\0\0\0\x02xx")].concat();
         let mut found = Vec::new();
         for byte in bytes.chunks(1) {
             found.extend(received(&mut wire, byte));
         }
         assert_eq!(found, [(11, Some(b"y".to_vec())), (10, Some(b"xx".to_vec()))]);
-        assert!(wire.has_room(1));
+        assert!(wire.has_capacity(1));
     }
 
     #[test]
@@ -345,11 +345,11 @@ mod tests {
     fn the_servers_window_is_kept() {
         let mut wire = settled();
         wire.send(0, &vec![0; 60_000], &mut Vec::new());
-        assert!(!wire.has_room(10_000));
+        assert!(!wire.has_capacity(10_000));
         let mut more = Vec::new();
         frame(&mut more, kind::WINDOW_UPDATE, 0, 0, &60_005_u32.to_be_bytes());
         received(&mut wire, &more);
-        assert!(wire.has_room(10_000));
+        assert!(wire.has_capacity(10_000));
     }
 
     #[test]

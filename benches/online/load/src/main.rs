@@ -2,7 +2,7 @@
 //! fixed before, counts latency from those moments (so that a server that stalls cannot hide it: what
 //! is called coordinated omission), and prints what it saw as JSON.
 //!
-//! It first finds how many requests a second the server answers when asked without pause, and then
+//! It first finds how many requests a second the server answers when requests come without pause, and then
 //! asks at given fractions of that, or at given rates. It never sleeps: give it a core of its own.
 
 mod arguments;
@@ -40,8 +40,8 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<Value, Broken> {
     let question = arguments.question();
-    let asked = question.requests(arguments.requests(), arguments.seed);
-    let mut driver = Driver::connect(arguments.address, &question, &asked, arguments.manner())?;
+    let requests = question.requests(arguments.requests(), arguments.seed);
+    let mut driver = Driver::connect(arguments.address, &question, &requests, arguments.manner())?;
     let warm_up = driver.run(&Pace::Closed(Duration::from_secs_f64(arguments.warm_up)))?;
     if warm_up.answered == 0 {
         return Err("the server refused every request: ask it once by hand to see why".into());
@@ -68,7 +68,7 @@ fn run(arguments: &Arguments) -> Result<Value, Broken> {
         "batch": question.batch,
         "connections": arguments.connections,
         "in_flight_each": arguments.manner().streams,
-        "request_bytes": asked.first().map(|asked| asked.body.len()),
+        "request_bytes": requests.first().map(|request| request.body.len()),
         "answer_bytes": warm_up.sample.len(),
         "answered": answered,
         "capacity": capacity.as_ref().map(figures::closed),

@@ -1,4 +1,4 @@
-//! What is asked, encoded once before the clock starts, and what an answer must hold.
+//! What is requested, encoded once before the clock starts, and what an answer must hold.
 //!
 //! The values of the benchmark's data follow from the entity and the feature, so an answer can be
 //! checked without a copy of the data: feature `f3` of entity 17 is (17 * 32 + 3) / 7.
@@ -9,7 +9,7 @@ use proto::v1::values::Kind;
 use proto::v1::{Float64s, GetFeaturesRequest, Int64s, Values};
 use serde_json::{Value, json};
 
-/// Which protocol of a server is asked.
+/// Which protocol of a server is used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Protocol {
     /// `twinstore.v1.FeatureStore/GetFeatures`.
@@ -48,19 +48,19 @@ pub struct Question {
 }
 
 /// One encoded request and the entities in it.
-pub struct Asked {
+pub struct EncodedRequest {
     pub body: Vec<u8>,
     entities: Vec<u64>,
 }
 
 impl Question {
     /// So many requests of entities drawn at random.
-    pub fn requests(&self, count: usize, seed: u64) -> Vec<Asked> {
+    pub fn requests(&self, count: usize, seed: u64) -> Vec<EncodedRequest> {
         let mut random = fastrand::Rng::with_seed(seed);
         (0..count)
             .map(|_| {
                 let entities: Vec<u64> = (0..self.batch).map(|_| random.u64(0..self.entities)).collect();
-                Asked { body: self.encoded(&entities), entities }
+                EncodedRequest { body: self.encoded(&entities), entities }
             })
             .collect()
     }
@@ -103,7 +103,7 @@ impl Question {
 
     /// Whether an answer has a value for every entity and feature, and the right one where it follows
     /// from the name of the feature.
-    pub fn check(&self, asked: &Asked, answer: &[u8]) -> Result<(), String> {
+    pub fn check(&self, request: &EncodedRequest, answer: &[u8]) -> Result<(), String> {
         let columns = match self.protocol {
             Protocol::Grpc => columns_of_message(answer),
             Protocol::Http => columns_of_json(answer),
@@ -115,10 +115,10 @@ impl Question {
             if name == self.key {
                 continue;
             }
-            if values.len() != asked.entities.len() {
-                return Err(format!("{name} has {} values of {}", values.len(), asked.entities.len()));
+            if values.len() != request.entities.len() {
+                return Err(format!("{name} has {} values of {}", values.len(), request.entities.len()));
             }
-            for (entity, value) in asked.entities.iter().zip(values) {
+            for (entity, value) in request.entities.iter().zip(values) {
                 let Some(value) = value else {
                     return Err(format!("{name} of entity {entity} has no value"));
                 };
@@ -194,18 +194,18 @@ mod tests {
         }
     }
 
-    fn asked() -> Asked {
-        Asked { body: Vec::new(), entities: vec![0, 10] }
+    fn encoded_request() -> EncodedRequest {
+        EncodedRequest { body: Vec::new(), entities: vec![0, 10] }
     }
 
     #[test]
     fn a_right_answer_of_every_protocol_passes() {
         let feast = br#"{"metadata": {"feature_names": ["entity_id", "f7"]},
             "results": [{"values": [0, 10]}, {"values": [1.0, 46.714285714285715]}]}"#;
-        question(Protocol::Feast).check(&asked(), feast).unwrap();
+        question(Protocol::Feast).check(&encoded_request(), feast).unwrap();
         let http =
             br#"{"columns": {"f7": {"values": [1.0, 46.714285714285715]}, "other": {"values": [1, 2]}}}"#;
-        question(Protocol::Http).check(&asked(), http).unwrap();
+        question(Protocol::Http).check(&encoded_request(), http).unwrap();
         let column = proto::v1::Column {
             name: "f7".to_owned(),
             values: Some(Values {
@@ -215,7 +215,7 @@ mod tests {
             ..Default::default()
         };
         let message = proto::v1::GetFeaturesResponse { columns: vec![column], ..Default::default() };
-        question(Protocol::Grpc).check(&asked(), &message.encode_to_vec()).unwrap();
+        question(Protocol::Grpc).check(&encoded_request(), &message.encode_to_vec()).unwrap();
     }
 
     #[test]
@@ -227,16 +227,16 @@ mod tests {
             ("1", "not of the shape"),
         ] {
             let answer = format!(r#"{{"columns": {{"f7": {{"values": {values}}}}}}}"#);
-            let error = question(Protocol::Http).check(&asked(), answer.as_bytes()).unwrap_err();
+            let error = question(Protocol::Http).check(&encoded_request(), answer.as_bytes()).unwrap_err();
             assert!(error.contains(complaint), "{error}");
         }
-        assert!(question(Protocol::Http).check(&asked(), br#"{"columns": {}}"#).is_err());
+        assert!(question(Protocol::Http).check(&encoded_request(), br#"{"columns": {}}"#).is_err());
     }
 
     #[test]
     fn the_same_seed_asks_the_same() {
         let bodies = |seed| -> Vec<Vec<u8>> {
-            question(Protocol::Http).requests(5, seed).into_iter().map(|asked| asked.body).collect()
+            question(Protocol::Http).requests(5, seed).into_iter().map(|request| request.body).collect()
         };
         assert_eq!(bodies(1), bodies(1));
         assert_ne!(bodies(1), bodies(2));

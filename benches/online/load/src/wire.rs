@@ -36,10 +36,10 @@ impl std::error::Error for Unexpected {}
 
 impl Wire {
     /// Whether one more request of this size may be sent now.
-    pub fn has_room(&self, body: &[u8]) -> bool {
+    pub fn has_capacity(&self, body: &[u8]) -> bool {
         match self {
-            Self::Http1(wire) => wire.has_room(),
-            Self::Http2(wire) => wire.has_room(body.len()),
+            Self::Http1(wire) => wire.has_capacity(),
+            Self::Http2(wire) => wire.has_capacity(body.len()),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The generator against servers that count what they are asked.
+//! The generator against servers that count their requests.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -20,10 +20,10 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
-/// Answers as the benchmark's data has it, refuses one of `refuse`, and stalls once where asked to.
+/// Answers as the benchmark's data has it, refuses one of `refuse`, and stalls once where that is set.
 #[derive(Clone, Default)]
 struct Counting {
-    asked: Arc<AtomicU64>,
+    requests: Arc<AtomicU64>,
     refuse: Option<u64>,
     stalls: Option<Arc<OnceLock<Instant>>>,
     stalled: Arc<AtomicBool>,
@@ -36,7 +36,7 @@ impl FeatureStore for Counting {
         &self,
         request: Request<GetFeaturesRequest>,
     ) -> Result<Response<GetFeaturesResponse>, Status> {
-        let number = self.asked.fetch_add(1, Ordering::Relaxed);
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
         if self.refuse.is_some_and(|every| number.is_multiple_of(every)) {
             return Err(Status::resource_exhausted("busy"));
         }
@@ -99,7 +99,7 @@ async fn every_request_of_an_open_loop_is_answered_and_checked() {
 }
 
 #[tokio::test]
-async fn a_capacity_is_found_and_asked_at_in_fractions() {
+async fn a_capacity_is_found_and_its_fractions_are_sent() {
     let options = ["--capacity-seconds", "0.3", "--fractions", "0.1,0.2", "--seconds", "0.3"];
     let said = ask_grpc(Counting::default(), &options).await.unwrap();
     let capacity = said["capacity"]["requests_per_s"].as_f64().unwrap();
@@ -135,7 +135,7 @@ async fn a_wrong_value_ends_the_run() {
 }
 
 #[tokio::test]
-async fn http_is_asked_over_connections_that_are_kept() {
+async fn http_requests_use_connections_that_are_kept() {
     let answer = || async { r#"{"columns": {"count_1h": {"values": [4]}}}"# };
     let routes = Router::new().route("/v1/features", post(answer));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -21,8 +21,8 @@ pub fn write(dir: &Path, files: &[(&str, &[u8])]) -> Result<(), Failure> {
     }
     for (name, content) in files {
         let path = dir.join(name);
-        let made = path.parent().map_or(Ok(()), fs::create_dir_all);
-        let new = made.and_then(|()| OpenOptions::new().write(true).create_new(true).open(&path));
+        let created = path.parent().map_or(Ok(()), fs::create_dir_all);
+        let new = created.and_then(|()| OpenOptions::new().write(true).create_new(true).open(&path));
         let written = new.and_then(|mut file| file.write_all(content));
         written.map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
         println!("wrote {}", path.display());

@@ -13,7 +13,7 @@ use crate::rows::reason::RefusalReason;
 use crate::stream::committed;
 use crate::stream::fault_injection::{FaultPoint, Guard};
 use crate::stream::feed::Feed;
-use crate::stream::fold_cache::{NoRoom, RowsByEntity, Write};
+use crate::stream::fold_cache::{DoesNotFit, RowsByEntity, Write};
 use crate::stream::protocol::{Event, Move, Refused};
 use crate::stream::record_validator::{Before, ValidatedRecords};
 use crate::stream::stream_report::Flushed;
@@ -45,7 +45,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         flush.accepted = Some(accepted);
         flush.times.transformed((self.clock)());
         self.flush = flush;
-        self.leave_out(&refused, NoRoom::TooManyWaiting)?;
+        self.leave_out(&refused, DoesNotFit::TooManyWaiting)?;
         Ok(Event::Transformed { refused: self.refused() })
     }
 
@@ -81,8 +81,8 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         Ok(())
     }
 
-    /// Removes rows from the flush for which their entity has no room.
-    fn leave_out(&mut self, refused: &BTreeSet<usize>, why: NoRoom) -> Result<(), MaterializerError> {
+    /// Removes rows from the flush that do not fit into the packed row of their entity.
+    fn leave_out(&mut self, refused: &BTreeSet<usize>, why: DoesNotFit) -> Result<(), MaterializerError> {
         let Some(accepted) = &self.flush.accepted else { return Ok(()) };
         if refused.is_empty() {
             return Ok(());
@@ -133,7 +133,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
                 return Ok(Event::Overtaken);
             };
             if !refused.is_empty() {
-                self.leave_out(&refused, NoRoom::TooManyWaiting)?;
+                self.leave_out(&refused, DoesNotFit::TooManyWaiting)?;
                 return Ok(Event::RefusedMore(self.refused()));
             }
         }

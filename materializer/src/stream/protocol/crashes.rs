@@ -287,7 +287,7 @@ fn a_partition_that_many_write_to_goes_on_over_bad_rows_and_is_noted_until_good_
 }
 
 #[test]
-fn one_that_is_asked_to_stop_flushes_what_it_has_and_is_done() {
+fn a_stop_flushes_what_there_is_and_ends() {
     let mut protocol = reading(None);
     protocol.on(Event::Received(record(0, 0), at(0)));
     protocol.on(Event::Stop);
@@ -301,7 +301,7 @@ fn one_that_is_asked_to_stop_flushes_what_it_has_and_is_done() {
 }
 
 #[test]
-fn one_that_is_asked_to_stop_waits_for_no_store_that_is_down() {
+fn a_stop_waits_for_no_store_that_is_down() {
     let mut protocol = reading(None);
     (0..3).for_each(|offset| protocol.on(Event::Received(record(0, offset), at(0))));
     assert_eq!(protocol.step(), Step::Transform);

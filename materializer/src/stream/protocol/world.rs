@@ -32,24 +32,24 @@ const ENTITIES: u64 = 4;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Fold {
     times: BTreeMap<(u32, u64), u32>,
-    held: BTreeMap<u32, u64>,
+    highest: BTreeMap<u32, u64>,
 }
 
 impl Fold {
     fn apply(&mut self, position: (u32, u64), safeguards: Safeguards) {
-        let held = self.held.get(&position.0).copied();
-        if safeguards.positions && held.is_some_and(|held| position.1 <= held) {
+        let highest = self.highest.get(&position.0).copied();
+        if safeguards.positions && highest.is_some_and(|highest| position.1 <= highest) {
             return;
         }
         *self.times.entry(position).or_default() += 1;
-        self.held.insert(position.0, held.map_or(position.1, |held| held.max(position.1)));
+        self.highest.insert(position.0, highest.map_or(position.1, |highest| highest.max(position.1)));
     }
 
     fn contains(&self, other: &Fold) -> bool {
         other
-            .held
+            .highest
             .iter()
-            .all(|(partition, offset)| self.held.get(partition).is_some_and(|held| offset <= held))
+            .all(|(partition, offset)| self.highest.get(partition).is_some_and(|highest| offset <= highest))
     }
 }
 
@@ -267,13 +267,13 @@ impl World {
                 return Event::Failed(at);
             }
             let fold = folds.get_mut(entity).unwrap();
-            let held = self.online.get(entity).cloned().unwrap_or_default();
+            let current = self.online.get(entity).cloned().unwrap_or_default();
             if self.safeguards.compare_and_set {
-                if held.contains(fold) {
+                if current.contains(fold) {
                     continue;
                 }
-                if !fold.contains(&held) {
-                    *fold = held;
+                if !fold.contains(&current) {
+                    *fold = current;
                     for (_, position) in rows.iter().filter(|(other, _)| other == entity) {
                         fold.apply(*position, self.safeguards);
                     }

@@ -17,7 +17,7 @@ const HEADER: [u8; 8] = *b"twpush\x00\x02";
 /// The version whose frames do not say where an append begins. It is read, and not appended to.
 const HEADER_1: [u8; 8] = *b"twpush\x00\x01";
 /// Bytes of a frame beside key and value, generously.
-const ROOM: usize = 64;
+const FRAME_OVERHEAD_BYTES: usize = 64;
 
 /// The newest segment, for one who appends.
 #[derive(Debug)]
@@ -184,7 +184,7 @@ impl SegmentReader {
             return Ok(None);
         }
         let (length, sum) = Frame::head(head);
-        if length > MAX_RECORD_BYTES + ROOM {
+        if length > MAX_RECORD_BYTES + FRAME_OVERHEAD_BYTES {
             return Ok(None);
         }
         let mut covered = vec![0; length];

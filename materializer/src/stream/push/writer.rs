@@ -116,7 +116,7 @@ impl Appender {
     }
 
     /// Appends what waits with one sync. Where that fails each is tried alone, so that one that is too
-    /// long, or for which the disk has no room, takes no other with it.
+    /// long, or for which the disk has no space, takes no other with it.
     fn append(&mut self, mut together: Vec<Waiting>) {
         if together.len() > 1 {
             let rows: Vec<Pushed> = together.iter().flat_map(|one| one.rows.iter().cloned()).collect();

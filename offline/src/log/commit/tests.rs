@@ -69,11 +69,11 @@ async fn of_several_first_commits_of_a_log_that_is_not_there_yet_one_is_made() {
                 log.appender().await.unwrap().commit(&moves, &["loads"]).await.is_ok()
             })
         });
-        let mut made = 0;
+        let mut committed = 0;
         for writer in writers.collect::<Vec<_>>() {
-            made += usize::from(writer.await.unwrap());
+            committed += usize::from(writer.await.unwrap());
         }
-        assert_eq!(made, 1);
+        assert_eq!(committed, 1);
         // Its creation and the commit: nothing else is in the log.
         assert_eq!(store.log(&view).await.unwrap().version(), Some(1));
     }

@@ -121,8 +121,8 @@ impl BlockSums {
         let first = start / self.block;
         blocks.chunks(self.block as usize).zip(first..).find_map(|(block, number)| {
             let at = usize::try_from(number).ok()?.checked_mul(4)?;
-            let held = self.sums.get(at..at + 4);
-            (held != Some(&crc32fast::hash(block).to_le_bytes())).then(|| number * self.block)
+            let stored = self.sums.get(at..at + 4);
+            (stored != Some(&crc32fast::hash(block).to_le_bytes())).then(|| number * self.block)
         })
     }
 
@@ -163,7 +163,7 @@ fn footer_start(file: &File, length: u64) -> io::Result<Option<u64>> {
     Ok(end.checked_sub(footer.into()).filter(|_| magic == PARQUET))
 }
 
-/// Whether the magic is in the file after all, in another place or with a few bits of it flipped.
+/// Whether the magic is in the file after all, at another offset or with a few bits of it flipped.
 fn is_elsewhere(file: &File, trailer: Option<Trailer>, length: u64) -> io::Result<bool> {
     let same = trailer.map(|found| found.magic.iter().zip(MAGIC).filter(|(a, b)| *a == b).count());
     if same.is_some_and(|same| same > MAGIC.len() / 2) {
@@ -226,7 +226,7 @@ impl Trailer {
     }
 }
 
-/// A file from some place on.
+/// A file from some offset on.
 struct FileAt<'a> {
     file: &'a File,
     at: u64,

@@ -36,7 +36,7 @@ use crate::log::storage::last_commit::LastCommit;
 use crate::log::storage::upload::{Parts, Upload};
 
 /// Files whose checksums are held for readers that read more of them.
-const HELD_FILES: usize = 64;
+const CACHED_FILES: usize = 64;
 
 /// The storage of one table. Clones share what they know of its files.
 #[derive(Debug, Clone, Default)]
@@ -46,13 +46,13 @@ pub(crate) struct Storage(Arc<Shared>);
 struct Shared {
     disk: LocalFileSystem,
     chain: Chain,
-    held: Mutex<HashMap<PathBuf, CheckedFile>>,
-    /// What was found damaged first since it was asked for: the table format keeps only the text of an error.
+    cached: Mutex<HashMap<PathBuf, CheckedFile>>,
+    /// What was found damaged first since the last call: the table format keeps only the text of an error.
     damaged: Mutex<Option<Damaged>>,
 }
 
 impl Storage {
-    /// What was found damaged since this was asked last.
+    /// What was found damaged since the last call of this.
     pub(crate) fn take_damaged(&self) -> Option<Damaged> {
         self.0.damaged.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -89,16 +89,16 @@ impl Storage {
 
     /// A file that is read, with its checksums.
     fn checked(&self, path: &FilePath) -> io::Result<CheckedFile> {
-        let held = || self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = held().get(path) {
+        let lock = || self.0.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = lock().get(path) {
             return Ok(file.clone());
         }
         let file = CheckedFile::open(path)?;
-        let mut held = held();
-        if held.len() >= HELD_FILES {
-            held.clear();
+        let mut cached = lock();
+        if cached.len() >= CACHED_FILES {
+            cached.clear();
         }
-        held.insert(path.to_owned(), file.clone());
+        cached.insert(path.to_owned(), file.clone());
         Ok(file)
     }
 
@@ -145,7 +145,7 @@ impl Storage {
             let mut upload = Upload::begin(path)?;
             payload.iter().try_for_each(|part| upload.write(part))?;
             upload.finish(is_new)?;
-            self.0.held.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
+            self.0.cached.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
             return Ok(());
         };
         let previous = match version.checked_sub(1) {
@@ -200,7 +200,7 @@ impl Storage {
     }
 }
 
-/// Which bytes of a file are asked for.
+/// Which bytes of a file are requested.
 #[derive(Clone)]
 enum Ranges {
     One(Option<object_store::GetRange>),
@@ -257,7 +257,7 @@ impl ObjectStore for Storage {
         let head = GetOptions { head: true, range: None, ..options.clone() };
         let mut found = self.0.disk.get_opts(location, head).await?;
         let (storage, ranges) = (self.clone(), Ranges::One(options.range));
-        let asked = ranges.clone();
+        let requested = ranges.clone();
         let bytes = blocking(move || {
             let bytes = storage.get(&path, kind, &ranges).map_err(|error| storage.failed(&path, error))?;
             Ok::<_, Error>(bytes.into_iter().next().unwrap_or_default())
@@ -266,7 +266,8 @@ impl ObjectStore for Storage {
         if kind == FileKind::LastCheckpoint {
             found.meta.size = bytes.len() as u64;
         }
-        let start = match asked.within(found.meta.size).ok().and_then(|ranges| ranges.into_iter().next()) {
+        let start = match requested.within(found.meta.size).ok().and_then(|ranges| ranges.into_iter().next())
+        {
             Some(range) => range.start,
             None => 0,
         };

@@ -63,12 +63,12 @@ pub(crate) fn checked(name: &str, commit: &[u8]) -> Result<CommitSum, &'static s
     };
     let index = at + SUM.len() + 1..at + SUM.len() + 1 + UNKNOWN.len();
     let mut bytes = commit.to_vec();
-    let held = bytes.get_mut(index).map(|index| {
-        let held = index.to_vec();
+    let stored = bytes.get_mut(index).map(|index| {
+        let stored = index.to_vec();
         index.copy_from_slice(UNKNOWN.as_bytes());
-        held
+        stored
     });
-    if held != Some(format!("{:08x}", sum(name, &bytes)).into_bytes()) {
+    if stored != Some(format!("{:08x}", sum(name, &bytes)).into_bytes()) {
         return Err("it does not match its checksum: it was cut, changed or has the name of another");
     }
     Ok(CommitSum { whole, previous: previous(info), is_signed: true })

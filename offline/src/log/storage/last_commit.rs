@@ -35,8 +35,8 @@ impl LastCommit {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let held: Option<Self> = serde_json::from_slice(&bytes).ok();
-        Ok(held.filter(|held| held.check == check(held.version, held.crc32)))
+        let stored: Option<Self> = serde_json::from_slice(&bytes).ok();
+        Ok(stored.filter(|stored| stored.check == check(stored.version, stored.crc32)))
     }
 
     /// Whether something is there that cannot be believed.

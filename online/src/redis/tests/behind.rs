@@ -13,7 +13,7 @@ use crate::contract::{Sample, key, moment, read, write};
 use crate::{Change, Followed, HotTier, TableOptions, TierOptions};
 use test_support::Proxy;
 
-/// How old a row may be: a silent connection is asked every second, and given two to answer.
+/// How old a row may be: a silent connection is checked every second, and given two to answer.
 const STALENESS: Duration = Duration::from_secs(3);
 /// What a machine that does other things may add.
 const SLACK: Duration = Duration::from_secs(2);

@@ -83,8 +83,8 @@ fn rows_of_a_slot_that_moves_are_found_while_it_moves_and_after() {
     let sample = Sample::new();
     let (id, row) = (&sample.view.id, sample.row(Some(1), &[]));
     wait_for(write(&store, id, &key("a"), &row));
-    let place = String::from_utf8(store.inner.keys.row(&id.to_string(), &key("a"))).unwrap();
-    let slot = keys::slot(place.as_bytes());
+    let row_key = String::from_utf8(store.inner.keys.row(&id.to_string(), &key("a"))).unwrap();
+    let slot = keys::slot(row_key.as_bytes());
     let has =
         |server: &RedisServer| server.says(&format!("CLUSTER COUNTKEYSINSLOT {slot}")).starts_with(":1");
     let name = |server: &RedisServer| server.says("CLUSTER MYID").lines().nth(1).unwrap().to_owned();
@@ -92,7 +92,7 @@ fn rows_of_a_slot_that_moves_are_found_while_it_moves_and_after() {
     let to = cluster.servers.iter().find(|server| !has(server)).unwrap();
     to.says(&format!("CLUSTER SETSLOT {slot} IMPORTING {}", name(from)));
     from.says(&format!("CLUSTER SETSLOT {slot} MIGRATING {}", name(to)));
-    from.says(&format!("MIGRATE 127.0.0.1 {} {place} 0 5000", to.port));
+    from.says(&format!("MIGRATE 127.0.0.1 {} {row_key} 0 5000", to.port));
     assert_eq!(wait_for(read(&store, id, &key("a"))), Some(row.clone()));
     let later = sample.row(Some(2), &[]);
     assert_eq!(wait_for(write(&store, id, &key("a"), &later)), Outcome::Written);

@@ -153,8 +153,8 @@ fn a_wrong_or_missing_password_is_one_sentence_without_it() {
 fn a_damaged_row_in_the_servers_is_named_and_not_written_over() {
     let (server, store) = one();
     let sample = Sample::new();
-    let place = store.inner.keys.row(&sample.view.id.to_string(), &key("a"));
-    server.says(&format!("SET {} x", String::from_utf8(place).unwrap()));
+    let row_key = store.inner.keys.row(&sample.view.id.to_string(), &key("a"));
+    server.says(&format!("SET {} x", String::from_utf8(row_key).unwrap()));
     let row = sample.row(Some(1), &[]);
     let rows = [RowWrite { key: &key("a"), bytes: &row }];
     let refusal = wait_for(store.replace(&sample.view.id, &rows, None)).unwrap_err();

@@ -65,8 +65,8 @@ fn a_row_expires_once_nothing_in_it_is_kept_and_is_not_counted_then() {
     let century = Span::of(100 * 365, Span::of(24, Span::HOUR).unwrap()).unwrap();
     store.expire(id, century);
     wait_for(write(&store, id, &key("kept"), &sample.row(None, &[(0, 1)])));
-    let place = store.inner.keys.row(&id.to_string(), &key("kept"));
-    let expires: i64 = cmd("PEXPIRETIME").arg(place).query(&mut connection(&server)).unwrap();
+    let row_key = store.inner.keys.row(&id.to_string(), &key("kept"));
+    let expires: i64 = cmd("PEXPIRETIME").arg(row_key).query(&mut connection(&server)).unwrap();
     assert_eq!(expires, century.micros() / 1000 + 1);
 
     store.expire(id, Span::HOUR);

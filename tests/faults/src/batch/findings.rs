@@ -26,7 +26,7 @@ pub struct Findings {
 }
 
 /// How often each number is in the log of a view, and the rows of each entity.
-struct Held {
+struct LogContents {
     ids: BTreeMap<i64, u64>,
     entities: HashMap<EntityKey, Vec<Row>>,
 }
@@ -36,10 +36,10 @@ impl Findings {
     pub fn of(project: &BatchProject, sources: &Sources) -> Self {
         let mut findings = Self::default();
         for view in &project.views {
-            let held = project.runtime.block_on(held(project, view));
-            findings.rows += held.ids.values().sum::<u64>();
-            findings.compare_rows(view, &held, sources);
-            project.runtime.block_on(findings.compare_online(project, view, held));
+            let logged = project.runtime.block_on(log_contents(project, view));
+            findings.rows += logged.ids.values().sum::<u64>();
+            findings.compare_rows(view, &logged, sources);
+            project.runtime.block_on(findings.compare_online(project, view, logged));
         }
         findings
     }
@@ -59,9 +59,9 @@ impl Findings {
         path: &Path,
     ) -> Option<Content> {
         let of = project.views.iter().find(|of| of.id.name.as_str() == view)?;
-        let held = project.runtime.block_on(held(project, of));
+        let logged = project.runtime.block_on(log_contents(project, of));
         let contents = sources.files.get(&(view, path.to_owned()))?;
-        contents.iter().find(|content| content.ids.iter().all(|id| held.ids.contains_key(id))).cloned()
+        contents.iter().find(|content| content.ids.iter().all(|id| logged.ids.contains_key(id))).cloned()
     }
 
     /// Notes that something is wrong.
@@ -69,13 +69,13 @@ impl Findings {
         self.wrong.push(wrong.into());
     }
 
-    fn compare_rows(&mut self, view: &Arc<View>, held: &Held, sources: &Sources) {
+    fn compare_rows(&mut self, view: &Arc<View>, logged: &LogContents, sources: &Sources) {
         let name = view.id.name.as_str();
         let mut known: BTreeSet<i64> = BTreeSet::new();
-        for (id, times) in held.ids.iter().filter(|(_, times)| **times > 1) {
+        for (id, times) in logged.ids.iter().filter(|(_, times)| **times > 1) {
             self.note(format!("{name}: row {id} is in the log {times} times"));
         }
-        let has = |content: &Content| content.ids.iter().filter(|id| held.ids.contains_key(*id)).count();
+        let has = |content: &Content| content.ids.iter().filter(|id| logged.ids.contains_key(*id)).count();
         for ((_, path), contents) in sources.files.iter().filter(|((of, _), _)| *of == name) {
             known.extend(contents.iter().flat_map(|content| &content.ids));
             let is_in_part = |content: &&Content| has(content) != 0 && has(content) != content.ids.len();
@@ -97,21 +97,21 @@ impl Findings {
         if name == "orders" {
             for id in &sources.pushed {
                 known.insert(*id);
-                if !held.ids.contains_key(id) {
+                if !logged.ids.contains_key(id) {
                     self.note(format!("{name}: row {id} was acknowledged and is not in the log"));
                 }
             }
             known.extend(&sources.unanswered);
         }
-        for id in held.ids.keys().filter(|id| !known.contains(*id)) {
+        for id in logged.ids.keys().filter(|id| !known.contains(*id)) {
             self.note(format!("{name}: row {id} is in the log and in no source"));
         }
     }
 
     /// Every entity's online row against the oracle's fold of the log, and no entity more.
-    async fn compare_online(&mut self, project: &BatchProject, view: &Arc<View>, held: Held) {
+    async fn compare_online(&mut self, project: &BatchProject, view: &Arc<View>, logged: LogContents) {
         let layout = Arc::new(Layout::new(view));
-        let keys: Vec<EntityKey> = held.entities.keys().cloned().collect();
+        let keys: Vec<EntityKey> = logged.entities.keys().cloned().collect();
         self.entities += keys.len() as u64;
         let online = project.online().await;
         let stats = online.stats(&view.id).await.unwrap();
@@ -122,7 +122,7 @@ impl Findings {
         let found = online.read(&[Read { view: &view.id, keys: &keys }]).await.unwrap();
         let at = now();
         for (key, bytes) in keys.iter().zip(found[0].rows()) {
-            let mut rows = held.entities[key].clone();
+            let mut rows = logged.entities[key].clone();
             rows.sort_by_key(|row| row.position);
             let expected = oracle::answer(view, &rows, at, AsOf::Available);
             let answer = bytes.map(|bytes| PackedRow::new(&layout, bytes).unwrap().answer(at).unwrap());
@@ -156,21 +156,21 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
-async fn held(project: &BatchProject, view: &Arc<View>) -> Held {
-    let mut held = Held { ids: BTreeMap::new(), entities: HashMap::new() };
+async fn log_contents(project: &BatchProject, view: &Arc<View>) -> LogContents {
+    let mut logged = LogContents { ids: BTreeMap::new(), entities: HashMap::new() };
     let log = project.log(view).await;
     if log.version().is_none() {
-        return held;
+        return logged;
     }
     let id = view.columns.iter().position(|column| column.expression == "id").unwrap();
     let mut stream = log.scan(&row_columns(view)).unwrap();
     while let Some(batch) = stream.next().await {
         for (key, row) in rows(view, &batch.unwrap()).unwrap() {
             if let Value::Int64(id) = row.values[id] {
-                *held.ids.entry(id).or_default() += 1;
+                *logged.ids.entry(id).or_default() += 1;
             }
-            held.entities.entry(key).or_default().push(row);
+            logged.entities.entry(key).or_default().push(row);
         }
     }
-    held
+    logged
 }

@@ -15,13 +15,13 @@ use tokio::runtime::Runtime;
 use super::command::{Ended, Running};
 use crate::disk::SmallDisk;
 use crate::redis::Redis;
-use crate::stage::binary;
+use crate::stream_project::binary;
 
 /// Every view of the project; the first one is pushed to as well.
 pub(crate) const VIEWS: [&str; 4] = ["orders@1", "trips@1", "visits@1", "accounts@1"];
 
-/// Room on a small disk that is not full.
-const ROOM_KIB: u64 = 256 << 10;
+/// Space on a small disk that is not full.
+const FREE_KIB: u64 = 256 << 10;
 
 /// Where the online rows of a project lie.
 #[derive(Clone, Copy)]
@@ -62,7 +62,7 @@ impl BatchProject {
         };
         let disk = matches!(stores, Stores::SmallDisk).then(|| {
             let disk = SmallDisk::mount(&path.join(".twinstore"));
-            disk.leave(ROOM_KIB);
+            disk.leave(FREE_KIB);
             disk
         });
         let online: StoreUrl = url.parse().unwrap();
@@ -99,16 +99,16 @@ impl BatchProject {
         drop(Command::new("cp").arg("-r").arg(&self.path).arg(&to).output().unwrap());
     }
 
-    /// Leaves so little room on the small disk.
+    /// Leaves so little space on the small disk.
     pub fn fill_disk(&self, kibibytes: u64) {
         if let Some(disk) = &self.disk {
             disk.leave(kibibytes);
         }
     }
 
-    /// Leaves enough room on the small disk.
+    /// Leaves enough space on the small disk.
     pub fn free_disk(&self) {
-        self.fill_disk(ROOM_KIB);
+        self.fill_disk(FREE_KIB);
     }
 
     /// The project in the copied folder, where there is one.

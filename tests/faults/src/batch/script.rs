@@ -63,7 +63,7 @@ pub struct Counts {
     pub kills: u64,
     /// Those that were stopped and went on.
     pub stops: u64,
-    /// Those that were asked to end.
+    /// Those that were terminated.
     pub terminated: u64,
 }
 
@@ -95,7 +95,7 @@ impl Scene {
 }
 
 /// A project with its sources and what is run in it.
-struct Stage {
+struct SceneProject {
     project: BatchProject,
     sources: Sources,
     actors: Vec<Actor>,
@@ -127,43 +127,43 @@ pub fn trial(seed: u64, scene: Scene, redis: Option<&Redis>, without: Option<&st
         Scene::SharedRedis => vec![format!("a{seed}"), format!("b{seed}")],
         _ => vec!["one".to_owned()],
     };
-    let mut stages: Vec<Stage> = Vec::new();
+    let mut scene_projects: Vec<SceneProject> = Vec::new();
     for name in &names {
         let stores = match (scene, redis) {
             (Scene::SharedRedis, Some(redis)) => Stores::Redis(redis),
             (Scene::FullDisk, _) => Stores::SmallDisk,
             _ => Stores::Embedded,
         };
-        stages.push(Stage::new(name, stores, from, seed, &mut numbers));
+        scene_projects.push(SceneProject::new(name, stores, from, seed, &mut numbers));
     }
     let rounds = 1 + numbers.below(2);
     for _ in 0..rounds {
-        for stage in &mut stages {
-            stage.sources.add_files();
+        for scene_project in &mut scene_projects {
+            scene_project.sources.add_files();
             let actors = if names.len() > 1 { 1 + numbers.below(3) } else { 2 + numbers.below(5) };
-            stage.cast(actors, &mut numbers);
+            scene_project.cast(actors, &mut numbers);
         }
-        play(&mut stages, scene, &mut numbers, without, &mut findings, &mut counts);
-        for stage in &mut stages {
-            stage.repeat(&mut findings, &mut counts);
+        play(&mut scene_projects, scene, &mut numbers, without, &mut findings, &mut counts);
+        for scene_project in &mut scene_projects {
+            scene_project.repeat(&mut findings, &mut counts);
         }
     }
-    for stage in &mut stages {
-        stage.settle(&mut findings);
-        let found = Findings::of(&stage.project, &stage.sources);
+    for scene_project in &mut scene_projects {
+        scene_project.settle(&mut findings);
+        let found = Findings::of(&scene_project.project, &scene_project.sources);
         findings.add(found);
-        stage.look_at_training_sets(&mut findings);
-        findings.look_for_litter(stage.project.path());
+        scene_project.look_at_training_sets(&mut findings);
+        findings.look_for_litter(scene_project.project.path());
     }
     if scene == Scene::Copied {
-        stages.iter_mut().for_each(|stage| stage.look_at_copy(&mut findings));
+        scene_projects.iter_mut().for_each(|scene_project| scene_project.look_at_copy(&mut findings));
     }
     (findings, counts)
 }
 
 /// Lets everything happen that was drawn.
 fn play(
-    stages: &mut [Stage],
+    scene_projects: &mut [SceneProject],
     scene: Scene,
     numbers: &mut Numbers,
     without: Option<&str>,
@@ -175,34 +175,34 @@ fn play(
     let (mut event, mut relief) = (false, false);
     loop {
         let at = began.elapsed();
-        for stage in stages.iter_mut() {
-            stage.start_due(at, without, counts);
-            stage.push(numbers);
+        for scene_project in scene_projects.iter_mut() {
+            scene_project.start_due(at, without, counts);
+            scene_project.push(numbers);
         }
         if !event && at >= Duration::from_millis(event_ms) {
             event = true;
-            stages.iter_mut().for_each(|stage| stage.event(scene, numbers));
+            scene_projects.iter_mut().for_each(|scene_project| scene_project.event(scene, numbers));
         }
         if event && !relief && at >= Duration::from_millis(event_ms + 400) {
             relief = true;
-            stages.iter().for_each(|stage| stage.project.free_disk());
+            scene_projects.iter().for_each(|scene_project| scene_project.project.free_disk());
         }
         let mut is_over = event && relief;
-        for stage in stages.iter_mut() {
-            is_over &= stage.advance(findings, counts);
+        for scene_project in scene_projects.iter_mut() {
+            is_over &= scene_project.advance(findings, counts);
         }
         if is_over {
             return;
         }
         if began.elapsed() > BOUND {
-            stages.iter_mut().for_each(|stage| stage.give_up(findings));
+            scene_projects.iter_mut().for_each(|scene_project| scene_project.give_up(findings));
             return;
         }
         thread::sleep(Duration::from_millis(2));
     }
 }
 
-impl Stage {
+impl SceneProject {
     fn new(name: &str, stores: Stores<'_>, from: Micros, seed: u64, numbers: &mut Numbers) -> Self {
         let project = BatchProject::begin(name, stores, from);
         let mut sources = Sources::new(project.path(), seed, from);
@@ -298,9 +298,9 @@ impl Stage {
             if actor.words == "serve" && others_end {
                 actor.end_server();
             }
-            let held_up = holder.filter(|since| since.elapsed() > SILENCE).is_some();
-            if let Some(held) = actor.silent().filter(|_| held_up) {
-                findings.note(format!("`{}` is held up and says nothing: {held}", actor.words));
+            let is_stalled = holder.filter(|since| since.elapsed() > SILENCE).is_some();
+            if let Some(silence) = actor.silent().filter(|_| is_stalled) {
+                findings.note(format!("`{}` is stalled and says nothing: {silence}", actor.words));
             }
         }
         others_end && self.actors.iter_mut().all(Actor::has_ended)
@@ -360,7 +360,7 @@ impl Stage {
         findings.note(format!("`{words}` does not succeed: {said:?}"));
     }
 
-    /// Puts back the contents that were loaded, where other ones took their place.
+    /// Puts back the contents that were loaded, where other ones replaced them.
     fn restore_loaded(&mut self) {
         let replaced: Vec<(&'static str, PathBuf)> = self
             .sources

@@ -12,7 +12,7 @@ impl Strike<'_> {
     }
 
     pub(super) fn broker_down(&mut self) {
-        let stream = self.stage.stream(&SMALL);
+        let stream = self.project.stream(&SMALL);
         for _ in 0..self.extent.times {
             self.produce_and_await();
             self.broker.kill();
@@ -33,7 +33,7 @@ impl Strike<'_> {
 
     /// Strikes the way to the broker; what is produced meanwhile arrives once the way is open again.
     fn broker_behind(&mut self, way: Way) {
-        let stream = self.stage.stream(&SMALL);
+        let stream = self.project.stream(&SMALL);
         for _ in 0..self.extent.times {
             self.produce_and_await();
             self.broker.proxy.set(way);
@@ -46,7 +46,7 @@ impl Strike<'_> {
     }
 
     pub(super) fn broker_slow(&mut self) {
-        let stream = self.stage.stream(&SMALL);
+        let stream = self.project.stream(&SMALL);
         self.broker.proxy.set(Way::Slow(Duration::from_millis(500)));
         for _ in 0..self.extent.times {
             self.produce_and_await_all();
@@ -56,14 +56,14 @@ impl Strike<'_> {
     }
 
     pub(super) fn poison(&mut self) {
-        let stream = self.stage.stream(&SMALL);
+        let stream = self.project.stream(&SMALL);
         for _ in 0..self.extent.times {
             self.topic.produce(self.extent.clicks);
             self.topic.poison(self.extent.clicks / 50);
         }
-        self.stage.await_rows(self.topic, 0);
+        self.project.await_rows(self.topic, 0);
         stream.stop();
-        let letters = self.stage.dead_letters();
-        assert_eq!(letters, self.topic.poison, "refused rows in the dead letters");
+        let refused = self.project.dead_letters();
+        assert_eq!(refused, self.topic.poison, "refused rows in the dead letters");
     }
 }

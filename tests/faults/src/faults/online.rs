@@ -12,42 +12,42 @@ const SILENCE: Duration = Duration::from_secs(12);
 
 impl Strike<'_> {
     pub(super) fn online_lost(&mut self) {
-        let stream = self.stage.stream(&SMALL);
+        let stream = self.project.stream(&SMALL);
         for _ in 0..self.extent.times {
             self.produce_and_await();
-            self.stage.lose_online_rows();
+            self.project.lose_online_rows();
         }
         self.produce_and_await_all();
         stream.stop();
     }
 
     pub(super) fn redis_back(&mut self, redis: &mut Redis) {
-        let stream = self.stage.stream(&SMALL);
+        let stream = self.project.stream(&SMALL);
         for _ in 0..self.extent.times {
             self.produce_and_await();
             redis.kill();
             self.topic.produce(self.extent.clicks);
             redis.restart();
-            self.stage.await_rows(self.topic, 0);
+            self.project.await_rows(self.topic, 0);
         }
         stream.stop();
     }
 
     pub(super) fn redis_empty(&mut self, redis: &mut Redis) {
-        let stream = self.stage.stream(&SMALL);
+        let stream = self.project.stream(&SMALL);
         for _ in 0..self.extent.times {
             self.produce_and_await();
-            self.stage.lost();
+            self.project.lost();
             redis.kill();
             redis.restart();
-            self.stage.lost();
+            self.project.lost();
             self.produce_and_await_all();
         }
         stream.stop();
     }
 
     pub(super) fn redis_slow(&mut self, redis: &mut Redis) {
-        let stream = self.stage.stream(&[]);
+        let stream = self.project.stream(&[]);
         redis.proxy.set(Way::Slow(Duration::from_millis(500)));
         for _ in 0..self.extent.times {
             self.produce_and_await_all();
@@ -57,44 +57,44 @@ impl Strike<'_> {
     }
 
     pub(super) fn redis_full(&mut self, redis: &mut Redis) {
-        let stream = self.stage.stream(&SMALL);
+        let stream = self.project.stream(&SMALL);
         for _ in 0..self.extent.times {
             self.produce_and_await();
             redis.fill(true);
             self.topic.produce(self.extent.clicks);
-            self.stage.await_said("no room left");
+            self.project.await_said("no space left");
             redis.fill(false);
-            self.stage.await_rows(self.topic, 0);
-            self.stage.forget_said();
+            self.project.await_rows(self.topic, 0);
+            self.project.forget_said();
         }
         stream.stop();
     }
 
     pub(super) fn redis_silent(&mut self, redis: &mut Redis) {
-        let stream = self.stage.stream(&SMALL);
+        let stream = self.project.stream(&SMALL);
         for _ in 0..self.extent.times {
             self.produce_and_await();
             redis.proxy.set(Way::Swallow);
             self.topic.produce(self.extent.clicks);
             thread::sleep(SILENCE);
-            self.stage.await_said("is not available");
+            self.project.await_said("is not available");
             redis.proxy.set(Way::Open);
-            self.stage.await_rows(self.topic, 0);
-            self.stage.forget_said();
+            self.project.await_rows(self.topic, 0);
+            self.project.forget_said();
         }
         stream.stop();
     }
 
     pub(super) fn redis_cut(&mut self, redis: &mut Redis) {
-        let stream = self.stage.stream(&SMALL);
+        let stream = self.project.stream(&SMALL);
         for _ in 0..self.extent.times {
             self.produce_and_await();
             redis.proxy.set(Way::Cut);
             self.topic.produce(self.extent.clicks);
-            self.stage.await_said("is not available");
+            self.project.await_said("is not available");
             redis.proxy.set(Way::Open);
-            self.stage.await_rows(self.topic, 0);
-            self.stage.forget_said();
+            self.project.await_rows(self.topic, 0);
+            self.project.forget_said();
         }
         stream.stop();
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{POINTS, SMALL, Strike};
 use crate::disk::SmallDisk;
-use crate::stage::Streaming;
+use crate::stream_project::Streaming;
 
 impl Strike<'_> {
     /// A moment of at most so many milliseconds.
@@ -20,7 +20,7 @@ impl Strike<'_> {
     }
 
     fn kill_once(&mut self) {
-        let stream = self.stage.stream(&SMALL);
+        let stream = self.project.stream(&SMALL);
         self.produce_and_await();
         self.pause(200);
         stream.kill();
@@ -38,7 +38,7 @@ impl Strike<'_> {
         }
     }
 
-    /// Lets a stream end itself at a place that it passes at most three times before.
+    /// Lets a stream end itself at a step that it passes at most three times before.
     fn end_once(&mut self, point: usize) {
         let point = POINTS[point];
         let passes = match point {
@@ -47,13 +47,13 @@ impl Strike<'_> {
         };
         if point == "rebuilt" {
             // Only a log that has rows is folded again.
-            if self.stage.rows() == 0 {
+            if self.project.rows() == 0 {
                 self.kill_once();
             }
-            self.stage.lose_online_rows();
+            self.project.lose_online_rows();
         }
         let end = format!("{point}:{passes}");
-        let stream = self.stage.stream_on_trial(&SMALL, &[("TWINSTORE_TRIAL_END", &end)]);
+        let stream = self.project.stream_on_trial(&SMALL, &[("TWINSTORE_TRIAL_END", &end)]);
         for _ in 0..4 {
             self.topic.produce(self.extent.clicks / 4);
             if point == "refused" {
@@ -65,7 +65,7 @@ impl Strike<'_> {
         stream.ends_itself();
     }
 
-    /// Half of the time at a random moment, otherwise at a random place.
+    /// Half of the time at a random moment, otherwise at a random step.
     pub(super) fn killed_anywhere(&mut self) {
         for _ in 0..self.extent.times {
             let point = self.numbers.below(2 * POINTS.len() as u64) as usize;
@@ -79,10 +79,10 @@ impl Strike<'_> {
 
     pub(super) fn zombie(&mut self) {
         for _ in 0..self.extent.times {
-            let sleeper = self.stage.stream(&SMALL);
+            let sleeper = self.project.stream(&SMALL);
             self.produce_and_await();
             sleeper.pause();
-            let successor = self.stage.stream(&SMALL);
+            let successor = self.project.stream(&SMALL);
             // All of it: the successor has the sleeper's partitions.
             self.produce_and_await_all();
             sleeper.wake();
@@ -93,31 +93,31 @@ impl Strike<'_> {
     }
 
     pub(super) fn rebalanced(&mut self) {
-        let mut members: Vec<Streaming> = vec![self.stage.stream(&SMALL)];
+        let mut members: Vec<Streaming> = vec![self.project.stream(&SMALL)];
         for _ in 0..self.extent.times {
             self.produce_and_await();
             if members.len() < 3 && (members.len() == 1 || self.numbers.once_in(2)) {
-                members.push(self.stage.stream(&SMALL));
+                members.push(self.project.stream(&SMALL));
             } else {
                 let leaves = members.remove(self.numbers.below(members.len() as u64) as usize);
                 leaves.stop();
             }
             self.pause(300);
         }
-        self.stage.await_rows(self.topic, 0);
+        self.project.await_rows(self.topic, 0);
         members.into_iter().for_each(Streaming::stop);
     }
 
     pub(super) fn disk_full(&mut self) {
-        let disk = SmallDisk::mount(&self.stage.path().join(".twinstore/offline"));
-        let stream = self.stage.stream(&SMALL);
+        let disk = SmallDisk::mount(&self.project.path().join(".twinstore/offline"));
+        let stream = self.project.stream(&SMALL);
         for _ in 0..self.extent.times {
             disk.leave(0);
             self.topic.produce(self.extent.clicks);
-            self.stage.await_said("no room left");
+            self.project.await_said("no space left");
             disk.leave(64 << 10);
-            self.stage.await_rows(self.topic, 0);
-            self.stage.forget_said();
+            self.project.await_rows(self.topic, 0);
+            self.project.forget_said();
         }
         disk.leave(1 << 20);
         stream.stop();

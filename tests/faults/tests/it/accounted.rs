@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use test_support::KafkaBroker;
-use twinstore_faults::{Stage, Topic};
+use twinstore_faults::{StreamProject, Topic};
 
 #[test]
 fn of_records_of_a_brokers_topic_each_is_in_the_log_or_a_dead_letter_or_left_out_and_counted() {
@@ -10,9 +10,9 @@ fn of_records_of_a_brokers_topic_each_is_in_the_log_or_a_dead_letter_or_left_out
     let mut topic = Topic::create(broker, "accounted", 3, 12);
     topic.produce(400);
     // Half of the clicks happened before the stream begins: history has them.
-    let stage = Stage::with_history(broker, &topic, topic.middle());
-    stage.ok(&["backfill", "--all"]);
-    let of_history = stage.rows();
+    let project = StreamProject::with_history(broker, &topic, topic.middle());
+    project.ok(&["backfill", "--all"]);
+    let of_history = project.rows();
     topic.poison(8);
     topic.forget(5);
     let after = topic.middle();
@@ -27,7 +27,7 @@ fn of_records_of_a_brokers_topic_each_is_in_the_log_or_a_dead_letter_or_left_out
         click(&format!("\"id\": 1e400, \"at\": \"{after}\", \"visitor\": 1")),
     ];
     topic.produce_values(&values.each_ref().map(String::as_str));
-    let report = stage.ok(&["stream", "--until-caught-up", "--max-bad-share", "0.9", "--format", "json"]);
+    let report = project.ok(&["stream", "--until-caught-up", "--max-bad-share", "0.9", "--format", "json"]);
     let report: Value = serde_json::from_str(&report).unwrap();
     let report = &report["views"][0];
     let count = |name: &str| report[name].as_u64().unwrap();
@@ -39,7 +39,7 @@ fn of_records_of_a_brokers_topic_each_is_in_the_log_or_a_dead_letter_or_left_out
         topic.records,
         "{report}"
     );
-    assert_eq!(count("rows_loaded"), stage.rows() - of_history, "{report}");
+    assert_eq!(count("rows_loaded"), project.rows() - of_history, "{report}");
     assert_eq!(count("null_keys"), 2, "{report}");
-    assert_eq!(stage.dead_letters(), refused, "{report}");
+    assert_eq!(project.dead_letters(), refused, "{report}");
 }

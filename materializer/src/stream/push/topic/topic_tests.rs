@@ -124,8 +124,8 @@ proptest! {
         prop_assert!((texts.len() as u64..texts.len() as u64 + 2).contains(&next));
         let read = read_from(folder.path(), "g", 0);
         prop_assert_eq!(read.len() as u64, next + 1);
-        for (place, text) in texts.iter().enumerate() {
-            prop_assert_eq!(read[place].1.as_deref(), Some(text.as_bytes()));
+        for (index, text) in texts.iter().enumerate() {
+            prop_assert_eq!(read[index].1.as_deref(), Some(text.as_bytes()));
         }
         prop_assert_eq!(read.last().unwrap().1.as_deref(), Some(&b"new"[..]));
     }

@@ -1,4 +1,4 @@
-//! Room for LMDB's lock file. LMDB makes it as one hole and writes to it as to memory: where the disk is full, the
+//! The blocks of LMDB's lock file. LMDB makes it as one hole and writes to it as to memory: where the disk is full, the
 //! system has no page for what is written, and writers would not keep each other out. So its blocks are there before
 //! LMDB opens it.
 
@@ -9,14 +9,14 @@ use std::path::Path;
 
 use super::data_file::lock_file;
 
-/// Bytes of what LMDB keeps for a reader, and of what it keeps beside the readers, in which one has its place.
+/// Bytes of what LMDB keeps for a reader, and of what it keeps beside the readers, in which one has its slot.
 const READER_BYTES: u64 = 64;
 const TABLE_BYTES: u64 = 192;
 /// The unit of what the system says a file takes up.
 const BLOCK_BYTES: u64 = 512;
 
 /// Gives the lock file of a store its blocks. A file that is there keeps its length. A file that cannot be
-/// written, and a file system that makes no room ahead, are left to LMDB.
+/// written, and a file system that allocates nothing ahead, are left to LMDB.
 pub(super) fn allocate(folder: &Path, readers: u32) -> io::Result<()> {
     let path = lock_file(folder);
     let about = path.metadata();
@@ -28,12 +28,12 @@ pub(super) fn allocate(folder: &Path, readers: u32) -> io::Result<()> {
     };
     let whole = u64::from(readers - 1) * READER_BYTES + TABLE_BYTES;
     let length = file.metadata().map(|about| about.len()).ok().filter(|length| *length > 0);
-    make_room(&file, length.unwrap_or(whole))
+    allocate_blocks(&file, length.unwrap_or(whole))
 }
 
 #[cfg(target_os = "linux")]
-#[expect(unsafe_code, reason = "the standard library does not make room ahead")]
-fn make_room(file: &std::fs::File, length: u64) -> io::Result<()> {
+#[expect(unsafe_code, reason = "the standard library does not allocate blocks ahead")]
+fn allocate_blocks(file: &std::fs::File, length: u64) -> io::Result<()> {
     use std::os::fd::AsRawFd;
 
     let length = libc::off_t::try_from(length).map_err(io::Error::other)?;
@@ -49,7 +49,7 @@ fn make_room(file: &std::fs::File, length: u64) -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn make_room(_: &std::fs::File, _: u64) -> io::Result<()> {
+fn allocate_blocks(_: &std::fs::File, _: u64) -> io::Result<()> {
     Ok(())
 }
 

@@ -1,10 +1,10 @@
-//! The tree is the architecture: which room may know which, and what the law's room keeps out.
+//! The tree is the architecture: which crate may depend on which, and what the crate of the laws keeps out.
 
 use super::tree::{File, Tree, Violation};
 use super::{hold, in_sample, in_samples};
 
-/// Each room with the rooms that it may depend on. A new room gets a line here.
-const ROOMS: [(&str, &[&str]); 26] = [
+/// Each crate with the crates that it may depend on. A new crate gets a line here.
+const CRATES: [(&str, &[&str]); 26] = [
     ("feature", &[]),
     ("exposition", &[]),
     ("locks", &["feature"]),
@@ -88,9 +88,11 @@ fn dependencies(manifest: &File) -> Vec<Dependency<'_>> {
 
 fn dependencies_point_down(tree: &Tree) -> Vec<Violation> {
     let mut found = Vec::new();
-    for (room, manifest) in tree.manifests() {
-        let Some((_, allowed)) = ROOMS.iter().find(|(name, _)| *name == room) else {
-            found.push(manifest.at(1, format!("say in the style test what the room `{room}` may depend on")));
+    for (member, manifest) in tree.manifests() {
+        let Some((_, allowed)) = CRATES.iter().find(|(name, _)| *name == member) else {
+            found.push(
+                manifest.at(1, format!("say in the style test what the crate `{member}` may depend on")),
+            );
             continue;
         };
         for Dependency { line, section, name } in dependencies(manifest) {
@@ -99,12 +101,12 @@ fn dependencies_point_down(tree: &Tree) -> Vec<Violation> {
                 "twinstore" => "project",
                 name => name.strip_prefix("twinstore-").unwrap_or(name),
             };
-            // A test may reach sideways: what it needs is no part of the room.
+            // A test may reach sideways: what it needs is no part of the crate.
             let counts = !section.ends_with("dev-dependencies");
-            if counts && ROOMS.iter().any(|(other, _)| *other == name) && !allowed.contains(&name) {
+            if counts && CRATES.iter().any(|(other, _)| *other == name) && !allowed.contains(&name) {
                 found.push(manifest.at(
                     line,
-                    format!("`{room}` may not know `{name}`: move what it needs down, or its use up"),
+                    format!("`{member}` may not know `{name}`: move what it needs down, or its use up"),
                 ));
             }
         }
@@ -123,18 +125,18 @@ fn feature_has_no_effects(tree: &Tree) -> Vec<Violation> {
         .collect()
 }
 
-fn every_room_is_on_the_map(tree: &Tree) -> Vec<Violation> {
+fn every_crate_is_on_the_map(tree: &Tree) -> Vec<Violation> {
     let map = tree.file("docs/ARCHITECTURE.md").map(|file| file.text.as_str()).unwrap_or_default();
     tree.manifests()
-        .filter(|(room, _)| !map.contains(&format!("`{room}/`")))
-        .map(|(room, manifest)| {
-            manifest.at(1, format!("docs/ARCHITECTURE.md does not say what `{room}/` is"))
+        .filter(|(member, _)| !map.contains(&format!("`{member}/`")))
+        .map(|(member, manifest)| {
+            manifest.at(1, format!("docs/ARCHITECTURE.md does not say what `{member}/` is"))
         })
         .collect()
 }
 
 #[test]
-fn dependencies_between_rooms_point_down() {
+fn dependencies_between_crates_point_down() {
     hold(dependencies_point_down);
 }
 
@@ -144,13 +146,13 @@ fn the_laws_depend_on_nothing_with_effects() {
 }
 
 #[test]
-fn the_map_names_every_room() {
-    hold(every_room_is_on_the_map);
+fn the_map_names_every_crate() {
+    hold(every_crate_is_on_the_map);
 }
 
 #[test]
 fn a_dependency_sideways_or_up_is_found_in_every_spelling() {
-    for (room, line) in [
+    for (member, line) in [
         ("online", "registry.workspace = true"),
         ("feature", "transform = { path = \"../transform\" }"),
         ("server", "\"offline\" = \"1\""),
@@ -159,9 +161,9 @@ fn a_dependency_sideways_or_up_is_found_in_every_spelling() {
         ("cli", "registry.workspace = true"),
     ] {
         let manifest = format!("[package]\nname = \"x\"\n\n[dependencies]\nserde = \"1\"\n{line}\n");
-        let found = in_sample(dependencies_point_down, &format!("{room}/Cargo.toml"), &manifest);
+        let found = in_sample(dependencies_point_down, &format!("{member}/Cargo.toml"), &manifest);
         assert_eq!(found.len(), 1, "{line}: {found:?}");
-        assert!(found[0].starts_with(&format!("{room}/Cargo.toml:6: ")), "{found:?}");
+        assert!(found[0].starts_with(&format!("{member}/Cargo.toml:6: ")), "{found:?}");
     }
     let table =
         "[dependencies.offline]\npath = \"../offline\"\n[target.'cfg(unix)'.dependencies]\ncli = \"1\"\n";
@@ -178,9 +180,9 @@ fn a_dependency_down_and_one_of_a_test_are_not_found() {
 }
 
 #[test]
-fn a_room_that_nobody_placed_is_found() {
+fn a_crate_without_a_rule_is_found() {
     let found = in_sample(dependencies_point_down, "attic/Cargo.toml", "[package]\n");
-    assert_eq!(found, ["attic/Cargo.toml:1: say in the style test what the room `attic` may depend on"]);
+    assert_eq!(found, ["attic/Cargo.toml:1: say in the style test what the crate `attic` may depend on"]);
 }
 
 #[test]
@@ -190,9 +192,9 @@ fn a_runtime_among_the_laws_is_found() {
 }
 
 #[test]
-fn a_room_that_is_not_on_the_map_is_found() {
+fn a_crate_that_is_not_on_the_map_is_found() {
     let files = [("docs/ARCHITECTURE.md", "- `feature/`: the laws"), ("attic/Cargo.toml", "[package]")];
-    assert_eq!(in_samples(every_room_is_on_the_map, &files).len(), 1);
+    assert_eq!(in_samples(every_crate_is_on_the_map, &files).len(), 1);
     let files = [("docs/ARCHITECTURE.md", "- `attic/`: what is old"), ("attic/Cargo.toml", "[package]")];
-    assert!(in_samples(every_room_is_on_the_map, &files).is_empty());
+    assert!(in_samples(every_crate_is_on_the_map, &files).is_empty());
 }

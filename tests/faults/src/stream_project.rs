@@ -27,7 +27,7 @@ use test_support::KafkaBroker;
 const BOUND: Duration = Duration::from_secs(180);
 
 /// A project in a folder of its own.
-pub struct Stage {
+pub struct StreamProject {
     folder: TempDir,
     pub(crate) runtime: Runtime,
     pub(crate) view: Arc<View>,
@@ -44,7 +44,7 @@ pub struct Stage {
 
 /// Where a project's streams come from and go to, beside its topic.
 #[derive(Default)]
-struct Places<'a> {
+struct Endpoints<'a> {
     brokers: String,
     redis: Option<&'a Redis>,
     /// From when the stream counts, and where history lies, as definitions say it.
@@ -59,29 +59,32 @@ pub struct Streaming {
     log: PathBuf,
 }
 
-impl Stage {
+impl StreamProject {
     /// A project that follows a topic.
     pub fn set(broker: &KafkaBroker, topic: &Topic) -> Self {
-        Self::at(topic, &Places { brokers: broker.address(), ..Places::default() })
+        Self::at(topic, &Endpoints { brokers: broker.address(), ..Endpoints::default() })
     }
 
     /// The same, through the broker's proxy.
     pub fn proxied(broker: &KafkaBroker, topic: &Topic) -> Self {
-        Self::at(topic, &Places { brokers: broker.proxied(), ..Places::default() })
+        Self::at(topic, &Endpoints { brokers: broker.proxied(), ..Endpoints::default() })
     }
 
     /// A project whose online store is a Redis, through its proxy.
     pub fn with_redis(broker: &KafkaBroker, topic: &Topic, redis: &Redis) -> Self {
-        Self::at(topic, &Places { brokers: broker.address(), redis: Some(redis), ..Places::default() })
+        Self::at(topic, &Endpoints { brokers: broker.address(), redis: Some(redis), ..Endpoints::default() })
     }
 
     /// A project whose topics lie on disk.
     pub fn embedded(topic: &Topic) -> Self {
-        Self::at(topic, &Places { brokers: "embedded://.twinstore/topics".to_owned(), ..Places::default() })
+        Self::at(
+            topic,
+            &Endpoints { brokers: "embedded://.twinstore/topics".to_owned(), ..Endpoints::default() },
+        )
     }
 
-    fn at(topic: &Topic, places: &Places<'_>) -> Self {
-        Self::with(topic, tempfile::tempdir().unwrap(), places)
+    fn at(topic: &Topic, endpoints: &Endpoints<'_>) -> Self {
+        Self::with(topic, tempfile::tempdir().unwrap(), endpoints)
     }
 
     /// Pushes what was produced since the last time.
@@ -97,22 +100,22 @@ impl Stage {
         topic.write_history(&folder.path().join("history.parquet"));
         let from = format!(", from: {from}");
         let batch = "batch: {path: history.parquet}";
-        Self::with(topic, folder, &Places { brokers: broker.address(), redis: None, from, batch })
+        Self::with(topic, folder, &Endpoints { brokers: broker.address(), redis: None, from, batch })
     }
 
-    fn with(topic: &Topic, folder: TempDir, places: &Places<'_>) -> Self {
+    fn with(topic: &Topic, folder: TempDir, endpoints: &Endpoints<'_>) -> Self {
         fs::create_dir(folder.path().join("features")).unwrap();
-        let definitions = definitions(topic, &places.from, places.batch);
+        let definitions = definitions(topic, &endpoints.from, endpoints.batch);
         fs::write(folder.path().join("features/clicks.yaml"), definitions).unwrap();
         let own = || "embedded://.twinstore/online".to_owned();
-        let online: StoreUrl = places.redis.map_or_else(own, Redis::address).parse().unwrap();
+        let online: StoreUrl = endpoints.redis.map_or_else(own, Redis::address).parse().unwrap();
         for (name, text) in Written::files() {
             fs::write(folder.path().join(name), text).unwrap();
         }
         let settings = vec![
-            ("TWINSTORE_STREAM_BROKERS", places.brokers.clone()),
-            ("TWINSTORE_ONLINE_URL", places.redis.map_or_else(own, Redis::proxied)),
-            // A group for each topic: its members are those of one stage.
+            ("TWINSTORE_STREAM_BROKERS", endpoints.brokers.clone()),
+            ("TWINSTORE_ONLINE_URL", endpoints.redis.map_or_else(own, Redis::proxied)),
+            // A group for each topic: its members are those of one project.
             ("TWINSTORE_PROJECT", topic.name.clone()),
             ("TWINSTORE_LOG", "warn,deltalake_core=error,twinstore_materializer=debug".to_owned()),
         ];
@@ -125,7 +128,7 @@ impl Stage {
             let registered = Registry::open(&url).await.unwrap().registered().await.unwrap();
             registered.view(&"user_clicks@1".parse().unwrap()).unwrap().clone()
         });
-        let stage = Self {
+        let project = Self {
             online: online.in_folder(folder.path()),
             project: topic.name.clone(),
             folder,
@@ -137,9 +140,9 @@ impl Stage {
             witness: Mutex::default(),
         };
         // A member that was killed is missed soon.
-        stage.set_kafka("session.timeout.ms", "1500");
-        stage.set_kafka("heartbeat.interval.ms", "400");
-        stage
+        project.set_kafka("session.timeout.ms", "1500");
+        project.set_kafka("heartbeat.interval.ms", "400");
+        project
     }
 
     /// Names a schema registry to the streams that start from now on.
@@ -339,7 +342,7 @@ impl Streaming {
         self.signal("CONT");
     }
 
-    /// Waits until it ends by itself; gives what all streams of the stage said.
+    /// Waits until it ends by itself; gives what all streams of the project said.
     pub fn ends(mut self) -> (bool, String) {
         let status = self.child.wait().unwrap();
         (status.success(), fs::read_to_string(&self.log).unwrap_or_default())

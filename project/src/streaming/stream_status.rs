@@ -10,7 +10,7 @@ use materializer::{StreamMetrics, expose_streams};
 
 /// How the streams are going.
 #[derive(Debug, Default)]
-pub(crate) struct Board(Mutex<BTreeMap<VersionId, Entry>>);
+pub(crate) struct StreamStatus(Mutex<BTreeMap<VersionId, Entry>>);
 
 #[derive(Debug)]
 struct Entry {
@@ -19,7 +19,7 @@ struct Entry {
     failure: Option<String>,
 }
 
-impl Board {
+impl StreamStatus {
     /// Why a view's stream stopped; none where it goes on, or is not followed here.
     pub(crate) fn failure(&self, view: &VersionId) -> Option<String> {
         self.entries().get(view)?.failure.clone()

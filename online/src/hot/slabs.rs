@@ -13,7 +13,7 @@ pub(super) const SLAB_BYTES: usize = SLAB_LINES * LINE;
 /// No line of a slab.
 const NONE: u32 = u32::MAX;
 
-/// What the places of a slab are for: entries of so many lines and one shape.
+/// What the slots of a slab are for: entries of so many lines and one shape.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Kind {
     pub(super) lines: usize,
@@ -21,7 +21,7 @@ pub(super) struct Kind {
 }
 
 impl Kind {
-    /// The kind of the smallest places that have so many bytes.
+    /// The kind of the smallest slots that have so many bytes.
     pub(super) fn of(bytes: usize, shape: usize) -> Kind {
         let lines = bytes.div_ceil(LINE).max(1);
         // Eight sizes to each doubling: at most an eighth is wasted.
@@ -47,31 +47,31 @@ struct Slab {
     /// None where it is free, or not the first of a large entry.
     kind: Option<Kind>,
     used: u32,
-    /// The first of the freed places; each names the next in its first bytes.
+    /// The first of the freed slots; each names the next in its first bytes.
     freed: u32,
-    /// Places that were never taken begin here.
+    /// Slots that were never taken begin here.
     fresh: u32,
-    /// Whether it is among the slabs of its kind that have room.
+    /// Whether it is among the slabs of its kind that have a free slot.
     listed: bool,
 }
 
 const FREE: Slab = Slab { kind: None, used: 0, freed: NONE, fresh: 0, listed: false };
 
-/// The places of a region.
-pub(super) struct Places {
+/// The slabs of a region.
+pub(super) struct Slabs {
     slabs: Vec<Slab>,
     most_slabs: usize,
     /// Free slabs in a row: the first of them, and how many.
     free: BTreeMap<usize, usize>,
-    with_room: HashMap<Kind, Vec<usize>>,
+    unfilled: HashMap<Kind, Vec<usize>>,
     in_use: usize,
 }
 
-impl Places {
+impl Slabs {
     /// All of a region of so many lines. The first slab is never used: no entry lies at line 0.
-    pub(super) fn new(lines: usize) -> Places {
+    pub(super) fn new(lines: usize) -> Slabs {
         let most_slabs = lines / SLAB_LINES;
-        Places { slabs: vec![FREE], most_slabs, free: BTreeMap::new(), with_room: HashMap::new(), in_use: 0 }
+        Slabs { slabs: vec![FREE], most_slabs, free: BTreeMap::new(), unfilled: HashMap::new(), in_use: 0 }
     }
 
     /// Bytes of the slabs that are in use.
@@ -79,23 +79,23 @@ impl Places {
         self.in_use * SLAB_BYTES
     }
 
-    /// A free place, where there is one, or where a new slab stays within so many bytes of slabs.
+    /// A free slot, where there is one, or where a new slab stays within so many bytes of slabs.
     pub(super) fn take(&mut self, kind: Kind, region: &Region, most_bytes: usize) -> Option<usize> {
         loop {
-            let with_room = self.with_room.entry(kind).or_default();
-            let Some(number) = with_room.last().copied() else {
+            let unfilled = self.unfilled.entry(kind).or_default();
+            let Some(number) = unfilled.last().copied() else {
                 self.begin_slab(kind, most_bytes)?;
                 continue;
             };
             let slab = self.slabs.get_mut(number)?;
-            let place = match slab.freed {
+            let slot = match slab.freed {
                 NONE => {
                     slab.fresh += 1;
                     slab.fresh - 1
                 }
                 freed => {
                     let line = number * SLAB_LINES + freed as usize * kind.lines;
-                    // SAFETY: a freed place is the writer's alone, and holds the number of the next.
+                    // SAFETY: a freed slot is the writer's alone, and holds the number of the next.
                     slab.freed = unsafe { region.line(line).cast::<u32>().read() };
                     freed
                 }
@@ -103,43 +103,43 @@ impl Places {
             slab.used += 1;
             if slab.freed == NONE && slab.fresh as usize >= kind.in_slab() {
                 slab.listed = false;
-                with_room.pop();
+                unfilled.pop();
             }
-            return Some(number * SLAB_LINES + place as usize * kind.lines);
+            return Some(number * SLAB_LINES + slot as usize * kind.lines);
         }
     }
 
-    /// Frees a place that no reader can see any more.
+    /// Frees a slot that no reader can see any more.
     pub(super) fn give(&mut self, line: usize, kind: Kind, region: &Region) {
         let number = line / SLAB_LINES;
         let Some(slab) = self.slabs.get_mut(number) else { return };
         slab.used = slab.used.saturating_sub(1);
         if slab.used == 0 {
             if slab.listed
-                && let Some(with_room) = self.with_room.get_mut(&kind)
+                && let Some(unfilled) = self.unfilled.get_mut(&kind)
             {
-                with_room.retain(|listed| *listed != number);
-                if with_room.is_empty() {
-                    self.with_room.remove(&kind);
+                unfilled.retain(|listed| *listed != number);
+                if unfilled.is_empty() {
+                    self.unfilled.remove(&kind);
                 }
             }
             self.end_slab(number, kind);
             return;
         }
-        // SAFETY: no reader sees the place any more, so it is the writer's alone.
+        // SAFETY: no reader sees the slot any more, so it is the writer's alone.
         unsafe { region.line(line).cast::<u32>().write(slab.freed) };
         slab.freed = ((line % SLAB_LINES) / kind.lines) as u32;
         if !slab.listed {
             slab.listed = true;
-            self.with_room.entry(kind).or_default().push(number);
+            self.unfilled.entry(kind).or_default().push(number);
         }
     }
 
-    /// The kind of a slab, and the places in it that were ever taken; none where it is not in use.
+    /// The kind of a slab, and the slots in it that were ever taken; none where it is not in use.
     pub(super) fn taken(&self, number: usize) -> Option<(Kind, impl Iterator<Item = usize> + use<>)> {
         let slab = self.slabs.get(number)?;
         let kind = slab.kind?;
-        Some((kind, (0..slab.fresh as usize).map(move |place| number * SLAB_LINES + place * kind.lines)))
+        Some((kind, (0..slab.fresh as usize).map(move |slot| number * SLAB_LINES + slot * kind.lines)))
     }
 
     /// How many slabs were ever in use, with the one that never is.
@@ -173,7 +173,7 @@ impl Places {
         };
         self.in_use += count;
         *self.slabs.get_mut(number)? = Slab { kind: Some(kind), listed: true, ..FREE };
-        self.with_room.entry(kind).or_default().push(number);
+        self.unfilled.entry(kind).or_default().push(number);
         Some(())
     }
 
@@ -203,34 +203,34 @@ mod tests {
 
     proptest! {
         #[test]
-        fn places_never_overlap_and_empty_slabs_serve_any_kind(
+        fn slots_never_overlap_and_empty_slabs_serve_any_kind(
             steps in prop::collection::vec((1_usize..200_000, any::<prop::sample::Index>(), any::<bool>()), 1..200),
         ) {
             let region = Region::reserve(40 * SLAB_LINES, false).unwrap();
-            let mut places = Places::new(region.lines());
-            let mut held: Vec<(usize, Kind)> = Vec::new();
+            let mut slabs = Slabs::new(region.lines());
+            let mut entries: Vec<(usize, Kind)> = Vec::new();
             for (bytes, which, take) in steps {
                 let kind = Kind::of(bytes, 0);
                 prop_assert!(kind.lines * LINE >= bytes);
                 if take {
-                    if let Some(line) = places.take(kind, &region, 40 * SLAB_BYTES) {
+                    if let Some(line) = slabs.take(kind, &region, 40 * SLAB_BYTES) {
                         prop_assert!(line >= SLAB_LINES && line + kind.lines <= region.lines());
-                        for (other, kind_there) in &held {
+                        for (other, kind_there) in &entries {
                             prop_assert!(line + kind.lines <= *other || other + kind_there.lines <= line);
                         }
-                        held.push((line, kind));
+                        entries.push((line, kind));
                     }
-                } else if !held.is_empty() {
-                    let (line, kind) = held.swap_remove(which.index(held.len()));
-                    places.give(line, kind, &region);
+                } else if !entries.is_empty() {
+                    let (line, kind) = entries.swap_remove(which.index(entries.len()));
+                    slabs.give(line, kind, &region);
                 }
             }
-            for (line, kind) in held {
-                places.give(line, kind, &region);
+            for (line, kind) in entries {
+                slabs.give(line, kind, &region);
             }
-            prop_assert_eq!(places.bytes(), 0);
-            let all = Kind::of((places.slabs() - 1) * SLAB_BYTES, 0);
-            prop_assert!(places.slabs() == 1 || places.take(all, &region, 40 * SLAB_BYTES).is_some());
+            prop_assert_eq!(slabs.bytes(), 0);
+            let all = Kind::of((slabs.slabs() - 1) * SLAB_BYTES, 0);
+            prop_assert!(slabs.slabs() == 1 || slabs.take(all, &region, 40 * SLAB_BYTES).is_some());
         }
     }
 }
