@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export TWINSTORE_BIN := $(abspath $(TARGET))/debug/twinstore
 
-.PHONY: bench-parity bench-versions openlineage without-faults bench-flights bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
+.PHONY: bench-parity bench-versions openlineage without-faults bench-flights bench-load bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -115,6 +115,10 @@ bench-parity: ## two versions compared at a million entities with ten features; 
 bench-versions: ## a cutover and a rollback under steady reads, and pushes beside a backfill; ARGS="READS_A_SECOND ROWS"
 	cargo build --locked --release --workspace --bins
 	TWINSTORE_BIN=$(TARGET)/release/twinstore benches/versions/run $(ARGS)
+
+bench-load: ## loads into log and online store beside DuckDB's COPY; ARGS="--help" says what can be chosen
+	cargo build --locked --release --workspace --bins
+	TWINSTORE_BIN=$(TARGET)/release/twinstore benches/load/run $(ARGS)
 
 bench-online: ## online reads beside their peers; ARGS="--help" says what can be chosen, "--quick" is short
 	cargo build --locked --release --workspace --bins

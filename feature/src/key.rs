@@ -1,5 +1,6 @@
 //! The key of an entity as bytes, such that no two different keys collide.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 use thiserror::Error;
@@ -109,6 +110,13 @@ impl EntityKey {
 
 impl AsRef<[u8]> for EntityKey {
     fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+/// Sets and maps of keys are searched for encoded bytes.
+impl Borrow<[u8]> for EntityKey {
+    fn borrow(&self) -> &[u8] {
         self.as_bytes()
     }
 }

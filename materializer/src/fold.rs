@@ -1,8 +1,17 @@
 //! The online store as a view of the log: entities folded from it, written by compare-and-set, and all written again.
 
+#[cfg(test)]
+mod against_oracle;
 mod ahead;
 mod entities;
+mod folding;
 pub(crate) mod online_first;
+mod packed;
+mod packing;
+mod passes;
 pub(crate) mod rebuild;
+mod selection;
+mod shard;
+mod shards;
 pub(crate) mod sync;
 mod writing;

@@ -7,6 +7,7 @@
 mod batch_source;
 mod chunk;
 mod columns;
+mod committing;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod csv;
@@ -18,6 +19,7 @@ mod derived_contract;
 mod event_range;
 mod file_content;
 mod file_listing;
+mod file_rows;
 mod file_text;
 mod file_validator;
 mod files_to_load;

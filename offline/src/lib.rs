@@ -35,13 +35,14 @@ pub use fault_injection::{BatchFaults, suspend};
 pub use fault_injection::{BatchGuard, BatchPoint};
 pub use feature_rows::{FeatureRowStream, FeatureRows, RowRange};
 pub use join::{
-    JoinLookup, JoinSpec, PointInTime, PointInTimeCodec, PointInTimeExec, PointInTimePlanner, Reading,
+    JoinLookup, JoinSpec, OfferedRows, PointInTime, PointInTimeCodec, PointInTimeExec, PointInTimePlanner,
+    Reading, RowFacts, RowFold, WholeRows, fold_batches, fold_rows,
 };
 pub use log::{
     ASSUMED_DELAY, AVAILABLE_AT, Added, Appender, CheckedTable, Committed, DATE, DELETED, DeadLetter,
-    DeadLetters, EVENT_TIME, Facts, LATE, Log, LogFile, LogSnapshot, Marker, OfflineStore, Optimized,
-    POSITION_KIND, POSITION_MAJOR, POSITION_MINOR, PROVENANCE, TableLocation, Written, log_batch, log_schema,
-    row_columns, rows, source_table,
+    DeadLetters, EVENT_TIME, EncodedKeys, Facts, LATE, Log, LogFile, LogSnapshot, Marker, OfflineStore,
+    Optimized, POSITION_KIND, POSITION_MAJOR, POSITION_MINOR, PROVENANCE, RowsWriter, TableLocation, Written,
+    log_batch, log_schema, row_columns, rows, source_table,
 };
 pub use parquet_file::open_parquet;
 pub use training_set::{

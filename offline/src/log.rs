@@ -8,7 +8,9 @@ mod commit_list;
 mod compaction;
 mod dead_letters;
 mod encodings;
+pub(crate) mod keys;
 mod latest_rows;
+mod partition_files;
 pub(crate) mod rows;
 mod sample;
 #[cfg(test)]
@@ -21,7 +23,7 @@ mod store;
 mod table;
 mod view_log;
 
-pub use append::{Appender, Written};
+pub use append::{Appender, RowsWriter, Written};
 pub use check::CheckedTable;
 pub use columns::{
     ASSUMED_DELAY, AVAILABLE_AT, DATE, DELETED, EVENT_TIME, Facts, LATE, POSITION_KIND, POSITION_MAJOR,
@@ -30,6 +32,7 @@ pub use columns::{
 pub use commit::{Added, Committed};
 pub use compaction::Optimized;
 pub use dead_letters::{DeadLetter, DeadLetters};
+pub use keys::EncodedKeys;
 pub(crate) use rows::positions;
 pub use rows::{row_columns, rows};
 pub use snapshot::{LogFile, LogSnapshot};

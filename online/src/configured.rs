@@ -171,6 +171,18 @@ impl Writer for Store {
         }
     }
 
+    async fn replace_many(
+        &self,
+        view: &VersionId,
+        rows: &[RowWrite<'_>],
+        applied_at: Option<Micros>,
+    ) -> Result<Vec<Outcome>, OnlineError> {
+        match self {
+            Store::Embedded(store) => store.replace_many(view, rows, applied_at).await,
+            Store::Redis(store) => store.replace_many(view, rows, applied_at).await,
+        }
+    }
+
     async fn drop_view(&self, view: &VersionId) -> Result<(), OnlineError> {
         match self {
             Store::Embedded(store) => store.drop_view(view).await,

@@ -20,6 +20,7 @@ mod opening;
 mod page;
 mod record;
 mod records;
+mod replacing;
 mod row_key;
 mod seal;
 mod shared;
@@ -38,13 +39,14 @@ use crate::decision::{Decision, decide};
 use crate::error::OnlineError;
 use crate::packed::RowIdentity;
 use crate::store::{Change, Outcome, PackedRows, Read, Reader, RowWrite, Stats, Writer};
+use changes::Noting;
 use contents::{NEXT_VIEW, REBUILDING};
 use data_file::{damaged, data_file};
 use environment::Environment;
 use failed::Failed;
 use record::Record;
 use row_key::{row_key, view_prefix};
-use seal::{Stored, sealed, stored, unsealed};
+use seal::{Stored, sealed, unsealed};
 use shared::Shared;
 
 pub use shared::Condition;
@@ -246,74 +248,6 @@ impl Opened {
         Ok((before, record))
     }
 
-    fn replace_now(
-        &self,
-        view: &VersionId,
-        rows: &[RowWrite<'_>],
-        applied_at: Option<Micros>,
-    ) -> Result<Vec<Outcome>, Failed> {
-        // Rows that are none are refused before anything is locked.
-        let identities: Vec<RowIdentity> =
-            rows.iter().map(|row| RowIdentity::of(view, row.bytes)).collect::<Result<_, OnlineError>>()?;
-        let mut txn = self.environment.write_txn()?;
-        let (before, mut record) = self.record_to_write(&mut txn, view)?;
-        let mut outcomes = Vec::with_capacity(rows.len());
-        for (row, new) in rows.iter().zip(identities) {
-            outcomes.push(self.replace_row(&mut txn, view, &mut record, row, &new)?);
-        }
-        record.stats.applied_at = record.stats.applied_at.max(applied_at);
-        if before != Some(record) || outcomes.contains(&Outcome::Written) {
-            self.put_record(&mut txn, view, record)?;
-            let written = rows.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Outcome::Written);
-            let mut changes: Vec<Change> =
-                written.map(|(row, _)| Change::Row { view: view.clone(), key: row.key.clone() }).collect();
-            if before.and_then(|before| before.stats.applied_at) != record.stats.applied_at {
-                changes.push(Change::View(view.clone()));
-            }
-            changes::note(&self.environment, &mut txn, &changes)?;
-            self.environment.commit(txn)?;
-        }
-        Ok(outcomes)
-    }
-
-    fn replace_row(
-        &self,
-        txn: &mut RwTxn<'_>,
-        view: &VersionId,
-        record: &mut Record,
-        row: &RowWrite<'_>,
-        new: &RowIdentity,
-    ) -> Result<Outcome, Failed> {
-        let mut buffer = Vec::new();
-        let stored_key = row_key(&mut buffer, record.number, row.key);
-        if let Some(bytes) = self.environment.rows.get(txn, stored_key)? {
-            let there = Stored::of(bytes);
-            let bytes = there.check(stored_key).map_err(|what| damaged_row(view, row.key, what))?;
-            match self.comparison.decide(view, &RowIdentity::of_whole(view, bytes)?, new)? {
-                Decision::Unchanged => return Ok(Outcome::Unchanged),
-                Decision::Refold => return Ok(Outcome::Conflict { current: bytes.to_vec() }),
-                Decision::Write => {}
-            }
-            record.subtract(stored_key.len() + bytes.len(), there.share(stored_key));
-        }
-        self.put_row(txn, record, stored_key, row.bytes)?;
-        Ok(Outcome::Written)
-    }
-
-    /// Writes a row where there is none that counts.
-    fn put_row(
-        &self,
-        txn: &mut RwTxn<'_>,
-        record: &mut Record,
-        stored_key: &[u8],
-        row: &[u8],
-    ) -> heed::Result<()> {
-        let bytes = stored(stored_key, row);
-        self.environment.rows.put(txn, stored_key, &bytes)?;
-        record.add(stored_key.len() + row.len(), Stored::of(&bytes).share(stored_key));
-        Ok(())
-    }
-
     /// A number that no view ever had.
     fn next_number(&self, txn: &mut RwTxn<'_>) -> Result<u32, Failed> {
         let about = self.environment.about;
@@ -400,7 +334,19 @@ impl Writer for Embedded {
         if rows.is_empty() && applied_at.is_none() {
             return Ok(Vec::new());
         }
-        self.writing(|opened| opened.replace_now(view, rows, applied_at))
+        self.writing(|opened| opened.replace_now(view, rows, applied_at, Noting::EachRow))
+    }
+
+    async fn replace_many(
+        &self,
+        view: &VersionId,
+        rows: &[RowWrite<'_>],
+        applied_at: Option<Micros>,
+    ) -> Result<Vec<Outcome>, OnlineError> {
+        if rows.is_empty() && applied_at.is_none() {
+            return Ok(Vec::new());
+        }
+        self.writing(|opened| opened.replace_now(view, rows, applied_at, Noting::Few))
     }
 
     async fn drop_view(&self, view: &VersionId) -> Result<(), OnlineError> {

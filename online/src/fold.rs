@@ -4,6 +4,7 @@
 mod packing;
 mod ring;
 mod unpacking;
+mod weight;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -83,6 +84,12 @@ impl RowState {
         }
         self.positions.note(row.position);
         if row.visible_at(AsOf::Available) <= now { Applied::Folded } else { Applied::Pending }
+    }
+
+    /// Notes a visible row that happened longer before another one, folded or still to be folded, than
+    /// [`Layout::reach`] says: [`RowState::fold`] would change nothing but positions.
+    pub fn pass_over(&mut self, position: Position) {
+        self.positions.note(position);
     }
 
     /// Whether a streamed row was folded before.

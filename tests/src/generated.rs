@@ -48,7 +48,7 @@ pub(crate) async fn append(project: &Project, view: &Arc<View>, facts: &[Fact<'_
     let mut log = project.materializer.offline.log(view).await.unwrap();
     let mut appender = log.appender().await.unwrap();
     for facts in facts.chunks(17) {
-        appender.write(batch(view, facts)).await.unwrap();
+        appender.write(batch(view, facts));
     }
     appender.commit(&[], &[]).await.unwrap();
 }

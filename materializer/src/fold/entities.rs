@@ -1,22 +1,21 @@
-//! Entities folded from the log in memory: every row that the log has of them, at one version of it.
+//! Entities folded from the log in memory, by several threads: every row that the log has of them, at one version of it.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, MutexGuard};
+use std::thread;
 
 use arrow::array::RecordBatch;
 use feature::{EntityKey, Micros, View};
-use futures::StreamExt;
-use offline::{Added, Log, OfflineError, row_columns, rows};
-use online::{Applied, Layout, RowState};
+use offline::{Added, Log, OfflineError, fold_batches, fold_rows};
+use online::{Layout, OnlineError};
 
+use super::folding::Folding;
+use super::packed::Packed;
+use super::selection::Selection;
+use super::shard::{Shard, entity_key};
+use super::shards::Shards;
+use crate::blocking;
 use crate::error::MaterializerError;
-
-/// Rows of the log that are folded in memory at a time: the entities beyond them take another pass.
-pub(crate) const ROWS_A_PASS: u64 = 8_000_000;
-
-/// An entity's key and its packed row.
-pub(crate) type PackedEntity = (EntityKey, Vec<u8>);
 
 /// What a fold has of the log, as the position of history in packed rows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,75 +38,98 @@ impl Folded {
     }
 }
 
-/// The fold of the log at one version, for some or all entities.
+/// The fold of the log at one version, for some or all entities. Clones share it.
+#[derive(Clone, Debug)]
 pub(crate) struct Entities {
-    layout: Arc<Layout>,
-    /// Whether a derived view's: no stream writes its rows, whatever their positions.
-    is_derived: bool,
-    states: HashMap<EntityKey, RowState>,
+    view: Arc<View>,
+    shards: Arc<Shards>,
 }
 
-/// The keys of the entities that rows in the log's form belong to.
-pub(crate) fn keys(view: &View, batches: &[RecordBatch]) -> Result<HashSet<EntityKey>, MaterializerError> {
-    let mut keys = HashSet::new();
-    for batch in batches {
-        keys.extend(rows(view, batch)?.into_iter().map(|(key, _)| key));
-    }
-    Ok(keys)
-}
-
-pub(crate) fn hash(key: &EntityKey) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
-    hasher.finish()
+/// One entity of a fold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entity {
+    /// The first bytes of its key, by which most are in order.
+    prefix: u64,
+    shard: u32,
+    number: u32,
 }
 
 impl Entities {
-    pub(crate) fn new(view: &View) -> Self {
-        Self { layout: Arc::new(Layout::new(view)), is_derived: view.is_derived(), states: HashMap::new() }
+    pub(crate) fn new(view: &Arc<View>) -> Self {
+        Self { view: view.clone(), shards: Arc::new(Shards::new(view)) }
     }
 
-    /// The entities.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &EntityKey> {
-        self.states.keys()
+    /// Visits the key of each entity.
+    pub(crate) fn for_each_key(&self, mut visit: impl FnMut(&EntityKey)) {
+        for shard in self.shards.each() {
+            (0..shard.len() as u32).for_each(|number| visit(&entity_key(shard.key(number))));
+        }
     }
 
     /// Whether an entity is here.
     pub(crate) fn has(&self, key: &EntityKey) -> bool {
-        self.states.contains_key(key)
+        let hash = self.shards.hash(key.as_bytes());
+        self.shards.shard(Shards::number_of(hash)).find(key.as_bytes(), hash).is_some()
     }
 
     /// The layout of their packed rows.
     pub(crate) fn layout(&self) -> &Layout {
-        &self.layout
+        &self.shards.layout
     }
 
     /// How many entities there are.
     pub(crate) fn len(&self) -> usize {
-        self.states.len()
+        self.shards.each().map(|shard| shard.len()).sum()
     }
 
     /// The applied time that their packed rows need.
     pub(crate) fn applied_at(&self) -> Option<Micros> {
-        self.states.values().filter_map(RowState::applied_at).max()
+        self.shards.each().filter_map(|shard| shard.applied_at()).max()
     }
 
-    /// The packed rows of some entities as such a fold of the log.
-    pub(crate) fn packed<'a>(
-        &'a mut self,
-        folded: Folded,
-        is_due: impl Fn(&EntityKey) -> bool + 'a,
-    ) -> impl Iterator<Item = Result<PackedEntity, MaterializerError>> + 'a {
-        let is_derived = self.is_derived;
-        let due = self.states.iter_mut().filter(move |(key, _)| is_due(key));
-        due.map(move |(key, state)| {
-            if is_derived {
-                state.forget_partitions();
+    /// All entities or only some, in the order of their keys.
+    pub(crate) fn in_order(&self, only: Option<&HashSet<EntityKey>>) -> Vec<Entity> {
+        let shards: Vec<MutexGuard<'_, Shard>> = self.shards.each().collect();
+        let mut entities = Vec::new();
+        for (shard, held) in (0..).zip(&shards) {
+            for number in 0..held.len() as u32 {
+                let key = held.key(number);
+                if only.is_none_or(|only| only.contains(key)) {
+                    entities.push(Entity { prefix: prefix(key), shard, number });
+                }
             }
-            state.set_history(folded.position());
-            let mut bytes = Vec::new();
-            state.encode(&mut bytes)?;
-            Ok((key.clone(), bytes))
+        }
+        let key = |entity: &Entity| shards.get(entity.shard as usize).map(|shard| shard.key(entity.number));
+        entities.sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| key(a).cmp(&key(b))));
+        entities
+    }
+
+    /// The packed rows of some entities as such a fold of the log, by several threads. Blocks.
+    pub(crate) fn packed(&self, entities: &[Entity], folded: Folded) -> Result<Vec<Packed>, OnlineError> {
+        let part = entities.len().div_ceil(threads()).max(1);
+        // No stream writes the rows of a derived view, whatever their positions.
+        let is_derived = self.view.is_derived();
+        let pack = |entities: &[Entity]| {
+            let mut packed = Packed::with_capacity(entities.len());
+            for entity in entities {
+                let mut shard = self.shards.shard(entity.shard as usize);
+                let key = entity_key(shard.key(entity.number));
+                packed.push(key, |out| {
+                    if is_derived {
+                        shard.forget_partitions(entity.number);
+                    }
+                    shard.encode(entity.number, folded.position(), out)
+                })?;
+            }
+            Ok(packed)
+        };
+        thread::scope(|scope| {
+            let parts: Vec<_> = entities.chunks(part).map(|part| scope.spawn(move || pack(part))).collect();
+            let packed = parts.into_iter().map(|part| match part.join() {
+                Ok(packed) => packed,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            packed.collect()
         })
     }
 
@@ -116,24 +138,16 @@ impl Entities {
         &mut self,
         log: &Log,
         now: Micros,
-        selects: impl Fn(&EntityKey) -> bool,
+        selection: Selection,
     ) -> Result<(), MaterializerError> {
-        let mut stream = log.scan(&row_columns(log.view()))?;
-        while let Some(batch) = stream.next().await {
-            let batch = batch.map_err(OfflineError::from)?;
-            self.fold_batch(log.view(), &batch, now, &selects)?;
-        }
-        Ok(())
-    }
-
-    /// Moves some entities of others here.
-    pub(crate) fn take(&mut self, others: Entities, wants: impl Fn(&EntityKey) -> bool) {
-        self.states.extend(others.states.into_iter().filter(|(key, _)| wants(key)));
+        self.fold(log, None, now, selection).await
     }
 
     /// Drops the entities that are no longer wanted.
     pub(crate) fn keep(&mut self, wants: impl Fn(&EntityKey) -> bool) {
-        self.states.retain(|key, _| wants(key));
+        for mut shard in self.shards.each() {
+            shard.keep(&wants, |key| self.shards.hash(key));
+        }
     }
 
     /// Folds what was added to the log since, of the entities that are here.
@@ -143,8 +157,7 @@ impl Entities {
         added: &Added,
         now: Micros,
     ) -> Result<(), MaterializerError> {
-        let own: HashSet<EntityKey> = self.states.keys().cloned().collect();
-        self.fold_added(log, added, now, |key| own.contains(key)).await
+        self.fold_added(log, added, now, Selection::Present).await
     }
 
     /// Folds what was added to the log since, of the selected entities. Of a selected entity that is not here,
@@ -154,35 +167,75 @@ impl Entities {
         log: &Log,
         added: &Added,
         now: Micros,
-        selects: impl Fn(&EntityKey) -> bool,
+        selection: Selection,
     ) -> Result<(), MaterializerError> {
-        let mut stream = log.scan_added(added, &row_columns(log.view()))?;
-        while let Some(batch) = stream.next().await {
-            let batch = batch.map_err(OfflineError::from)?;
-            self.fold_batch(log.view(), &batch, now, &selects)?;
-        }
-        Ok(())
+        self.fold(log, Some(added.clone()), now, selection).await
+    }
+
+    async fn fold(
+        &mut self,
+        log: &Log,
+        added: Option<Added>,
+        now: Micros,
+        selection: Selection,
+    ) -> Result<(), MaterializerError> {
+        let folds: Vec<Folding> = (0..threads()).map(|_| self.folding(selection.clone(), now)).collect();
+        let log = log.clone();
+        blocking::run(move || fold_rows(&log, added.as_ref(), folds).map(drop)).await??;
+        self.check()
     }
 
     /// Folds rows in the form that the log holds them in.
-    pub(crate) fn fold_batch(
+    pub(crate) async fn fold_batches(
         &mut self,
-        view: &View,
-        batch: &RecordBatch,
+        batches: &[RecordBatch],
         now: Micros,
-        selects: impl Fn(&EntityKey) -> bool,
+        selection: Selection,
     ) -> Result<(), MaterializerError> {
-        for (key, row) in rows(view, batch)? {
-            if !selects(&key) {
-                continue;
-            }
-            let state = self.states.entry(key).or_insert_with(|| RowState::new(&self.layout));
-            if state.fold(&row, now) == Applied::Refused {
-                return Err(MaterializerError::TooManyPending { view: view.id.clone() });
+        let (view, batches) = (self.view.clone(), batches.to_vec());
+        let folding = self.folding(selection, now);
+        blocking::run(move || fold_batches(&view, &batches, folding)).await??;
+        self.check()
+    }
+
+    /// What folds the rows of selected entities into these.
+    pub(super) fn folding(&self, selection: Selection, now: Micros) -> Folding {
+        Folding::new(self.shards.clone(), selection, now)
+    }
+
+    fn check(&self) -> Result<(), MaterializerError> {
+        match self.shards.each().any(|shard| shard.is_refused()) {
+            true => Err(MaterializerError::TooManyPending { view: self.view.id.clone() }),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The keys of the entities that rows in the log's form belong to.
+pub(crate) fn keys(view: &View, batches: &[RecordBatch]) -> Result<HashSet<EntityKey>, OfflineError> {
+    let mut keys: HashSet<EntityKey> = HashSet::new();
+    for batch in batches {
+        let of_batch = offline::EncodedKeys::of(view, batch)?;
+        for row in 0..of_batch.len() {
+            let key = of_batch.key(row);
+            if !keys.contains(key) {
+                keys.insert(entity_key(key));
             }
         }
-        Ok(())
     }
+    Ok(keys)
+}
+
+/// Threads of a fold.
+pub(super) fn threads() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// A number that is in the order of keys, as far as their first bytes say.
+fn prefix(key: &[u8]) -> u64 {
+    let mut first = [0; 8];
+    first.iter_mut().zip(key).for_each(|(first, byte)| *first = *byte);
+    u64::from_be_bytes(first)
 }
 
 #[cfg(test)]

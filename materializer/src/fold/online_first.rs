@@ -2,14 +2,15 @@
 //! entities are folded from the log and from these rows, and kept up with what streams commit meanwhile. After the
 //! commit they are written once more if anything came in between, so that no other fold of the log undoes them.
 
-use std::collections::HashSet;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use feature::{EntityKey, Micros};
+use feature::Micros;
 use offline::{Log, Marker, Written};
 use online::{Reader, Writer};
 
 use super::entities::{self, Entities, Folded};
+use super::selection::Selection;
 use super::writing::FoldWriter;
 use crate::error::MaterializerError;
 use crate::markers::LOAD_READS;
@@ -35,13 +36,11 @@ impl<'a, W: Reader + Writer> OnlineFirst<'a, W> {
         batches: &[RecordBatch],
     ) -> Result<Self, MaterializerError> {
         let view = log.view().clone();
-        let keys: HashSet<EntityKey> = entities::keys(&view, batches)?;
+        let keys = Arc::new(entities::keys(&view, batches)?);
         let mut entities = Entities::new(&view);
         let now = clock();
-        entities.fold_log(log, now, |key| keys.contains(key)).await?;
-        for batch in batches {
-            entities.fold_batch(&view, batch, now, |_| true)?;
-        }
+        entities.fold_log(log, now, Selection::Keys(keys.clone())).await?;
+        entities.fold_batches(batches, now, Selection::Keys(keys)).await?;
         let writer = FoldWriter { online, clock, reads: &LOAD_READS, of: Folded::Ahead };
         let (written, is_of_one_version) = writer.write(&mut entities, log, None).await?;
         Ok(Self { online, clock, entities, is_of_one_version, written })

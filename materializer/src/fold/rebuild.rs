@@ -12,8 +12,11 @@ use offline::{BatchPoint, Log};
 use online::{Entities as Known, Layout, Mender, Mending, Outcome, Read};
 
 use super::ahead::{Ahead, Reached};
-use super::entities::{Entities, Folded, PackedEntity, ROWS_A_PASS, hash};
-use super::writing::ROWS_A_WRITE;
+use super::entities::{Entities, Folded};
+use super::packed::Packed;
+use super::packing::Packing;
+use super::passes;
+use super::selection::Selection;
 use crate::error::MaterializerError;
 
 /// How long rows that a stream wrote and has not committed are waited for.
@@ -43,20 +46,18 @@ pub(crate) async fn rebuild<W: Mender>(
     let now = move || applied_at.max(Some(clock())).unwrap_or_else(clock);
     let layout = Arc::new(Layout::new(&view));
     let mut rebuild = Rebuild { online, view, layout, known: Known::default() };
-    // The log is read once: what is committed from here on is folded into the entities of open rows.
-    let mut kept = Entities::new(&rebuild.view);
     let mut open = Open::new();
-    let passes = log.row_count().div_ceil(ROWS_A_PASS).max(1);
-    for pass in 0..passes {
+    for range in passes::ranges(log, &rebuild.layout).await? {
         let mut entities = Entities::new(&rebuild.view);
-        if log.version().is_some() {
-            entities.fold_log(log, now(), |key| hash(key) % passes == pass).await?;
-        }
-        entities.keys().for_each(|key| rebuild.known.insert(key));
-        let due: HashSet<EntityKey> = entities.keys().cloned().collect();
-        let left = rebuild.mend(&mut entities, log.version(), &due, &Open::new()).await?;
-        kept.take(entities, |key| left.contains_key(key));
-        open.extend(left);
+        entities.fold_log(log, now(), Selection::Range(range)).await?;
+        entities.for_each_key(|key| rebuild.known.insert(key));
+        open.extend(rebuild.mend(&entities, log.version(), None, &Open::new()).await?);
+    }
+    // The entities of open rows are kept: what is committed from here on is folded into them.
+    let mut kept = Entities::new(&rebuild.view);
+    if !open.is_empty() {
+        let keys = Arc::new(open.keys().cloned().collect());
+        kept.fold_log(log, now(), Selection::Keys(keys)).await?;
     }
     open.extend(online.strays(&rebuild.view.id, &rebuild.known).await?);
     let is_settled = rebuild.settle(log, kept, open, &now).await?;
@@ -83,8 +84,9 @@ impl<W: Mender> Rebuild<'_, W> {
         let mut is_settled = true;
         while !open.is_empty() {
             let added = log.advance(&[]).await?;
-            entities.fold_added(log, &added, now(), |key| open.contains_key(key)).await?;
-            entities.keys().for_each(|key| self.known.insert(key));
+            let keys = Arc::new(open.keys().cloned().collect());
+            entities.fold_added(log, &added, now(), Selection::Keys(keys)).await?;
+            entities.for_each_key(|key| self.known.insert(key));
             let is_over = began.elapsed() >= PATIENCE;
             let mut over = Open::new();
             let mut waiting = Open::new();
@@ -107,7 +109,7 @@ impl<W: Mender> Rebuild<'_, W> {
             }
             // Waiting rows may have been written again meanwhile: they are tried too.
             let due: HashSet<EntityKey> = over.keys().chain(waiting.keys()).cloned().collect();
-            open = self.mend(&mut entities, log.version(), &due, &over).await?;
+            open = self.mend(&entities, log.version(), Some(Arc::new(due)), &over).await?;
             open.extend(self.remove(&entities, over, waiting).await?);
             entities.keep(|key| open.contains_key(key));
             if !open.is_empty() {
@@ -117,30 +119,29 @@ impl<W: Mender> Rebuild<'_, W> {
         Ok(is_settled)
     }
 
-    /// Writes the folds of some entities. Returns those whose online rows have folded what these have not.
+    /// Writes the folds of all entities or only some. Returns those whose online rows have folded what these have not.
     async fn mend(
         &self,
-        entities: &mut Entities,
+        entities: &Entities,
         version: Option<u64>,
-        due: &HashSet<EntityKey>,
+        only: Option<Arc<HashSet<EntityKey>>>,
         over: &Open,
     ) -> Result<Open, MaterializerError> {
         let mut open = Open::new();
         let Some(version) = version else { return Ok(open) };
         // Raised first: a reader may be refused too early, and never sees a row from its future.
         self.online.replace(&self.view.id, &[], entities.applied_at()).await?;
-        let packed = entities.packed(Folded::Committed(version), |key| due.contains(key));
-        let packed = packed.collect::<Result<Vec<PackedEntity>, MaterializerError>>()?;
-        for packed in packed.chunks(ROWS_A_WRITE) {
-            let rows: Vec<Mending<'_>> = packed
-                .iter()
+        let mut packing = Packing::begin(entities, Folded::Committed(version), only, None).await?;
+        while let Some(packed) = packing.next().await? {
+            let rows = packed.iter().flat_map(Packed::rows);
+            let rows: Vec<Mending<'_>> = rows
                 .map(|(key, bytes)| Mending { key, bytes, over: over.get(key).map(Vec::as_slice) })
                 .collect();
             let outcomes = self.online.mend(&self.view.id, &rows, None).await?;
             BatchPoint::Rebuilding.pass();
-            for (outcome, (key, _)) in outcomes.into_iter().zip(packed) {
+            for (outcome, row) in outcomes.into_iter().zip(&rows) {
                 if let Outcome::Conflict { current } = outcome {
-                    open.insert(key.clone(), current);
+                    open.insert(row.key.clone(), current);
                 }
             }
         }

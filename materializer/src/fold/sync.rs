@@ -1,12 +1,15 @@
 //! Every entity of a view folded from its log and written online.
 
+use std::sync::Arc;
+
 use feature::Micros;
 use offline::Log;
-use online::{Mender, Reader, Writer};
+use online::{Layout, Mender, Reader, Writer};
 
-use super::entities::{Entities, Folded, ROWS_A_PASS, hash};
-use super::rebuild;
+use super::entities::{Entities, Folded};
+use super::selection::Selection;
 use super::writing::{self, FoldWriter, Written};
+use super::{passes, rebuild};
 use crate::error::MaterializerError;
 
 /// Writes every entity's fold of the log at its newest version. Returns how many were written.
@@ -44,23 +47,22 @@ async fn sync_all<W: Reader + Writer>(
 ) -> Result<(u64, u64), MaterializerError> {
     log.refresh().await?;
     let Some(version) = log.version() else { return Ok((0, 0)) };
-    let mut folded = 0;
     let view = log.view().clone();
-    let passes = log.row_count().div_ceil(ROWS_A_PASS).max(1);
-    let mut all = Written::default();
-    for pass in 0..passes {
+    let (mut folded, mut all) = (0, Written::default());
+    for range in passes::ranges(log, &Layout::new(&view)).await? {
         let mut entities = Entities::new(&view);
-        entities.fold_log(log, clock(), |key| hash(key) % passes == pass).await?;
+        entities.fold_log(log, clock(), Selection::Range(range)).await?;
         folded += entities.len() as u64;
-        all.add(writing::write(&mut entities, &view, online, Folded::Committed(version), None).await?);
+        all.add(writing::write(&entities, &view, online, Folded::Committed(version), None).await?);
     }
     if all.conflicts.is_empty() {
         return Ok((all.count, folded));
     }
     let mut entities = Entities::new(&view);
     log.refresh().await?;
-    entities.fold_log(log, clock(), |key| all.conflicts.contains(key)).await?;
+    let conflicts = Arc::new(all.conflicts);
+    entities.fold_log(log, clock(), Selection::Keys(conflicts)).await?;
     let writer = FoldWriter { online, clock, reads: &[], of: Folded::Committed };
-    let (written, _) = writer.write(&mut entities, log, Some(all.conflicts)).await?;
+    let (written, _) = writer.write(&mut entities, log, None).await?;
     Ok((all.count + written, folded))
 }

@@ -1,7 +1,8 @@
-//! Folded entities written online by compare-and-set, and folded further if another writer changed their rows
-//! meanwhile.
+//! Folded entities written online by compare-and-set, in the order of their keys, and folded further if another writer
+//! changed their rows meanwhile.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use feature::{EntityKey, Micros, View};
@@ -10,10 +11,10 @@ use online::{Layout, Outcome, Read, Reader, RowWrite, Writer};
 
 use super::ahead::{Ahead, Reached};
 use super::entities::{Entities, Folded};
+use super::packed::Packed;
+use super::packing::Packing;
 use crate::error::MaterializerError;
 
-/// Packed rows of one write.
-pub(crate) const ROWS_A_WRITE: usize = 4096;
 /// How often entities are folded further because another writer changed their rows meanwhile, and how long that
 /// one is given each time to commit what it wrote: a stream writes a row before its commit.
 const TRIES: usize = 3000;
@@ -36,27 +37,28 @@ impl<W: Reader + Writer, C: Fn() -> Micros> FoldWriter<'_, W, C> {
         &self,
         entities: &mut Entities,
         log: &mut Log,
-        mut only: Option<HashSet<EntityKey>>,
+        only: Option<HashSet<EntityKey>>,
     ) -> Result<(u64, bool), MaterializerError> {
         let view = log.view().clone();
         let began = log.version();
+        let mut only = only.map(Arc::new);
         let mut count = 0;
         for _ in 0..TRIES {
             let version = log.version().ok_or_else(|| {
                 MaterializerError::invariant(&view.id, "entities were folded from a log without a version")
             })?;
             let folded = (self.of)(version);
-            let written = write(entities, &view, self.online, folded, only.as_ref()).await?;
+            let written = write(entities, &view, self.online, folded, only.clone()).await?;
             count += written.count;
             if written.conflicts.is_empty() {
                 return Ok((count, log.version() == began));
             }
-            only = Some(written.conflicts);
+            only = Some(Arc::new(written.conflicts));
             tokio::time::sleep(REST).await;
             let added = log.advance(self.reads).await?;
             entities.follow(log, &added, (self.clock)()).await?;
         }
-        Err(self.conflict(entities.layout(), log, only.unwrap_or_default()).await?)
+        Err(self.conflict(entities.layout(), log, &only.unwrap_or_default()).await?)
     }
 
     /// Why the rows of these entities cannot be written.
@@ -64,10 +66,10 @@ impl<W: Reader + Writer, C: Fn() -> Micros> FoldWriter<'_, W, C> {
         &self,
         layout: &Layout,
         log: &Log,
-        conflicts: HashSet<EntityKey>,
+        conflicts: &HashSet<EntityKey>,
     ) -> Result<MaterializerError, MaterializerError> {
         let view = log.view().id.clone();
-        let keys: Vec<EntityKey> = conflicts.into_iter().collect();
+        let keys: Vec<EntityKey> = conflicts.iter().cloned().collect();
         let (mut ahead, mut reached) = (0, Reached::by(log, layout));
         for found in self.online.read(&[Read { view: &view, keys: &keys }]).await? {
             for row in found.rows().flatten() {
@@ -99,43 +101,35 @@ impl Written {
 
 /// Writes the packed rows of all entities, or only some, as such a fold of the log.
 pub(crate) async fn write<W: Reader + Writer>(
-    entities: &mut Entities,
+    entities: &Entities,
     view: &View,
     online: &W,
     folded: Folded,
-    only: Option<&HashSet<EntityKey>>,
+    only: Option<Arc<HashSet<EntityKey>>>,
 ) -> Result<Written, MaterializerError> {
     // Raised first: a reader may be refused too early, and never sees a row from its future.
     online.replace(&view.id, &[], entities.applied_at()).await?;
-    let mut packed = Vec::with_capacity(ROWS_A_WRITE);
     let mut written = Written::default();
-    let mut due = entities.packed(folded, |key| only.is_none_or(|only| only.contains(key)));
-    while let Some(entity) = due.next().transpose()? {
-        packed.push(entity);
-        if packed.len() == rows_a_write() {
-            written.add(replace(view, online, &packed).await?);
-            packed.clear();
+    let mut packing = Packing::begin(entities, folded, only, Some(BatchPoint::HalfOnline)).await?;
+    while let Some(packed) = packing.next().await? {
+        written.add(replace(view, online, &packed).await?);
+        if !packing.is_done() {
             BatchPoint::HalfOnline.pass();
         }
     }
-    written.add(replace(view, online, &packed).await?);
     Ok(written)
-}
-
-/// Few if a test waits for the middle of a write.
-fn rows_a_write() -> usize {
-    if BatchPoint::HalfOnline.is_awaited() { 4 } else { ROWS_A_WRITE }
 }
 
 async fn replace<W: Reader + Writer>(
     view: &View,
     online: &W,
-    packed: &[(EntityKey, Vec<u8>)],
+    packed: &[Packed],
 ) -> Result<Written, MaterializerError> {
-    let rows: Vec<RowWrite<'_>> = packed.iter().map(|(key, bytes)| RowWrite { key, bytes }).collect();
-    let outcomes = online.replace(&view.id, &rows, None).await?;
+    let rows = || packed.iter().flat_map(Packed::rows);
+    let writes: Vec<RowWrite<'_>> = rows().map(|(key, bytes)| RowWrite { key, bytes }).collect();
+    let outcomes = online.replace_many(&view.id, &writes, None).await?;
     let mut written = Written::default();
-    for (outcome, (key, _)) in outcomes.iter().zip(packed) {
+    for (outcome, (key, _)) in outcomes.iter().zip(rows()) {
         match outcome {
             Outcome::Written => written.count += 1,
             Outcome::Unchanged => {}

@@ -2,17 +2,22 @@
 //! which the load was.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use feature::Micros;
-use offline::{BatchGuard, BatchPoint, DeadLetter, DeadLetters, Log, Marker, Written};
+use offline::{
+    BatchGuard, BatchPoint, DeadLetter, DeadLetters, Log, Marker, OfflineError, RowsWriter, Written,
+};
 use online::Mender;
 use roaring::RoaringTreemap;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use transform::ViewTransform;
 
-use super::batch_source::{BatchSource, RowReader};
+use super::batch_source::BatchSource;
 use super::event_range::EventRange;
-use super::file_validator::{FileValidator, ValidatedRows, WaitingRows};
+use super::file_rows::{FileRows, NewRows};
+use super::file_validator::{FileValidator, WaitingRows};
 use super::files_to_load::FileToLoad;
 use super::known_rows::known_rows;
 use super::load_report::{FileRead, LoadReport};
@@ -20,15 +25,14 @@ use super::loaded_files;
 use super::loaded_rows::LoadedRows;
 use crate::blocking;
 use crate::error::MaterializerError;
-use crate::fold::online_first::OnlineFirst;
-use crate::fold::sync;
 use crate::load_turn::LoadTurn;
-use crate::markers::LOAD_READS;
 use crate::materializer::{Materializer, Target};
-use crate::rows::accepted::{AcceptedRows, Availability};
+use crate::rows::accepted::AcceptedRows;
 
 /// Rows that are held in memory before they are committed.
 const ROWS_A_COMMIT: usize = 1_000_000;
+/// Batches of a file that are read before they are taken.
+const READ_AHEAD: usize = 4;
 
 /// How rows become available.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,14 +54,35 @@ impl Mode {
 }
 
 /// Rows and markers of one commit.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Chunk {
-    rows: usize,
-    accepted: Vec<AcceptedRows>,
-    dead_letters: Vec<DeadLetter>,
-    markers: Vec<Marker>,
+    pub(super) rows: usize,
+    /// Rows that are put online before they are written.
+    pub(super) accepted: Vec<AcceptedRows>,
+    /// Rows that are written before they are put online.
+    pub(super) writer: Option<RowsWriter>,
+    /// How many of those are late.
+    pub(super) late: u64,
+    pub(super) dead_letters: Vec<DeadLetter>,
+    pub(super) markers: Vec<Marker>,
+    /// Fingerprints of its files.
+    pub(super) fingerprints: Vec<Marker>,
+    /// How many numbers were given to files once it was ended.
+    pub(super) numbers: u32,
     /// The markers beside the refused rows of its files.
-    dead_letter_markers: Vec<Marker>,
+    pub(super) dead_letter_markers: Vec<Marker>,
+}
+
+/// A chunk whose rows are encoded into files that no commit names yet, while the next rows are read.
+pub(crate) struct Encoding {
+    pub(super) chunk: Chunk,
+    pub(super) written: JoinHandle<Result<Written, OfflineError>>,
+}
+
+impl Drop for Encoding {
+    fn drop(&mut self) {
+        self.written.abort();
+    }
 }
 
 /// Rows that one command committed, also before it was decided again.
@@ -97,31 +122,8 @@ pub(crate) struct HistoryLoad<'a, W> {
     /// For files that hold rows of these others: the rows that the log has of them.
     pub(crate) loaded_rows: BTreeMap<BTreeSet<String>, LoadedRows>,
     pub(crate) chunk: Chunk,
-}
-
-/// A file that is read and validated, on a thread that may block.
-struct FileRows {
-    reader: Box<dyn RowReader>,
-    validator: FileValidator,
-    waiting: Mutex<WaitingRows>,
-    loaded_rows: Option<LoadedRows>,
-}
-
-impl FileRows {
-    /// The next rows of the file and how many were read; `None` at its end. Blocks.
-    fn next(&mut self) -> Result<Option<(ValidatedRows, usize)>, MaterializerError> {
-        let Some(rows) = self.reader.next_rows()? else { return Ok(None) };
-        let mut validated = self.validator.validate(&rows, &self.waiting)?;
-        if let Some(loaded_rows) = &mut self.loaded_rows {
-            let before = validated.accepted.len();
-            let is_new = loaded_rows.new_rows(&self.validator.target.view, &validated.accepted)?;
-            validated.accepted = validated.accepted.filtered(&is_new)?;
-            let known = (before - validated.accepted.len()) as u64;
-            validated.counts.known += known;
-            validated.counts.rows.accepted -= known;
-        }
-        Ok(Some((validated, rows.batch.num_rows())))
-    }
+    /// The chunk before.
+    pub(crate) encoding: Option<Encoding>,
 }
 
 impl<W: Mender> HistoryLoad<'_, W> {
@@ -141,7 +143,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
     ) -> Result<(), MaterializerError> {
         let started_at = loaded_files::started_at(&self.log, &self.dead_letters, file.number).await?;
         let started_at = started_at.unwrap_or_else(self.materializer.clock);
-        let mut rows = self.open(file, started_at).await?;
+        let rows = self.open(file, started_at).await?;
         self.report.files += 1;
         let name = file.file.name.clone();
         let mut file_read = FileRead { name, content: file.content.hash, rows: 0 };
@@ -150,32 +152,24 @@ impl<W: Mender> HistoryLoad<'_, W> {
         self.chunk.markers.extend(loaded_files::begun(&file.file, file.number, file.content, started_at));
         self.fingerprints.push(loaded_files::fingerprint(&file.file, file.content));
         self.chunk.dead_letter_markers.extend(refused.clone());
-        loop {
-            let (returned, next) = blocking::run(move || {
-                let next = rows.next();
-                (rows, next)
-            })
-            .await?;
-            rows = returned;
-            let Some((validated, read)) = next? else { break };
-            let ValidatedRows { accepted, dead_letters, counts, .. } = validated;
-            file_read.rows += counts.rows.read;
-            self.report.add(counts);
+        let (sender, mut batches) = mpsc::channel(READ_AHEAD);
+        let reading = blocking::start(move || rows.read(&sender));
+        while let Some(read) = batches.recv().await {
+            file_read.rows += read.counts.rows.read;
+            self.report.add(read.counts);
             if !self.target.view.is_static {
-                let newest = accepted.event_times.iter().copied().max().map(Micros::new).transpose();
-                let newest = newest.expect("invariant: an accepted row has a valid event time");
-                self.report.newest_event_time = self.report.newest_event_time.max(newest);
+                self.report.newest_event_time = self.report.newest_event_time.max(read.newest);
             }
-            progress(read as u64);
-            self.chunk.rows += accepted.len();
-            self.chunk.accepted.push(accepted);
-            self.chunk.dead_letters.extend(dead_letters);
+            progress(read.read as u64);
+            self.chunk.dead_letters.extend(read.dead_letters);
+            self.add_rows(read.rows).await?;
             if self.chunk.rows + self.chunk.dead_letters.len() >= ROWS_A_COMMIT {
                 self.check_unchanged(file)?;
                 self.flush(false).await?;
                 self.chunk.dead_letter_markers.extend(refused.clone());
             }
         }
+        let rows = blocking::ended(reading).await??;
         self.report.files_read.push(file_read);
         self.waiting = rows.waiting.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.loaded_rows.extend(rows.loaded_rows.map(|loaded| (file.file.replaces.clone(), loaded)));
@@ -184,6 +178,32 @@ impl<W: Mender> HistoryLoad<'_, W> {
         if self.mode.range().is_all() {
             self.chunk.markers.push(loaded_files::completed(file.number));
         }
+        Ok(())
+    }
+
+    /// Takes rows into the chunk.
+    async fn add_rows(&mut self, rows: NewRows) -> Result<(), MaterializerError> {
+        let (batch, late) = match rows {
+            NewRows::Accepted(accepted) => {
+                self.chunk.rows += accepted.len();
+                self.chunk.accepted.push(accepted);
+                return Ok(());
+            }
+            NewRows::OfLog { batch, late } => (batch, late),
+        };
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let writer = match &mut self.chunk.writer {
+            Some(writer) => writer,
+            None => {
+                self.materializer.first_use.begin(&self.target.view).await?;
+                self.chunk.writer.insert(self.log.rows_writer().await?)
+            }
+        };
+        self.chunk.rows += batch.num_rows();
+        self.chunk.late += late;
+        writer.write(batch);
         Ok(())
     }
 
@@ -226,111 +246,5 @@ impl<W: Mender> HistoryLoad<'_, W> {
             view: self.target.view.id.clone(),
             file: file.file.path.display().to_string(),
         })
-    }
-
-    /// Writes what is left, brings the online store up to the log, and reports the outcome for all rows.
-    pub(crate) async fn finish(mut self) -> Result<LoadReport, MaterializerError> {
-        self.flush(true).await?;
-        let Materializer { online, clock, .. } = self.materializer;
-        self.committed.entities_written += match self.mode {
-            Mode::Backfill(_) if self.turn.follows_unsettled() => {
-                self.turn.end(&mut self.log, online, *clock).await?
-            }
-            Mode::Backfill(_) => {
-                let written = sync::sync(&mut self.log, online, clock).await?;
-                self.turn.settle(&mut self.log).await?;
-                written
-            }
-            Mode::Materialize => self.turn.end(&mut self.log, online, *clock).await?,
-        };
-        Ok(self.report)
-    }
-
-    /// Takes the turn, and with it the numbers of all files of the load: whatever happens to the load, what is
-    /// written under them from here on is of these files.
-    pub(crate) async fn take_turn(&mut self) -> Result<(), MaterializerError> {
-        self.materializer.first_use.begin(&self.target.view).await?;
-        let mut markers = self.numbered.clone();
-        if !markers.is_empty() {
-            let numbers = self.numbers_after.max(loaded_files::numbers(&self.log).await?);
-            markers.push(loaded_files::numbers_given(numbers));
-        }
-        Ok(self.turn.take(&mut self.log, &markers).await?)
-    }
-
-    /// Writes the chunk: refused rows first, then the accepted ones.
-    async fn flush(&mut self, is_last: bool) -> Result<(), MaterializerError> {
-        let mut chunk = std::mem::take(&mut self.chunk);
-        let is_online_first = self.mode == Mode::Materialize && chunk.rows > 0;
-        if !chunk.dead_letters.is_empty() || is_online_first {
-            self.take_turn().await?;
-        }
-        // Once a commit, and never back: a file that resumes may have a smaller number than another.
-        let numbers = self.numbers.max(loaded_files::numbers(&self.log).await?);
-        chunk.markers.extend((numbers > 0).then(|| loaded_files::numbers_given(numbers)));
-        if !chunk.dead_letters.is_empty() {
-            let dead_letters = std::mem::take(&mut chunk.dead_letters);
-            let now = (self.materializer.clock)();
-            self.dead_letters.append(dead_letters, now, &chunk.dead_letter_markers).await?;
-            BatchPoint::Refused.pass();
-        }
-        if chunk.rows == 0 && loaded_files::has_all(&self.log, &chunk.markers).await? {
-            return Ok(());
-        }
-        chunk.markers.append(&mut self.fingerprints);
-        self.materializer.first_use.begin(&self.target.view).await?;
-        if is_online_first {
-            return self.commit_online_first(&chunk, is_last).await;
-        }
-        // Rows that are put online after their commit: the next load sees that they may not be online.
-        chunk.markers.extend(self.turn.marker().filter(|_| chunk.rows > 0));
-        let rows = self.written(&chunk, Availability::History).await?;
-        self.log.commit(&rows, &chunk.markers, &LOAD_READS).await?;
-        if chunk.rows > 0 {
-            self.turn.mark_taken();
-        }
-        self.committed.rows += chunk.rows as u64;
-        Ok(())
-    }
-
-    async fn commit_online_first(&mut self, chunk: &Chunk, is_last: bool) -> Result<(), MaterializerError> {
-        let Target { view, source, .. } = self.target;
-        let Materializer { online, clock, .. } = self.materializer;
-        let now = clock();
-        let batches = chunk
-            .accepted
-            .iter()
-            .map(|accepted| Ok(accepted.log_batch(source, view, Availability::Measured(now))?.0))
-            .collect::<Result<Vec<_>, MaterializerError>>()?;
-        let first = OnlineFirst::write(&mut self.log, online, *clock, &batches).await?;
-        BatchPoint::Online.pass();
-        let stamp = clock();
-        // Raised before the commit: a reader may be refused too early, never too late.
-        online.replace(&view.id, &[], (!view.is_static).then_some(stamp)).await?;
-        let rows = self.written(chunk, Availability::Measured(stamp)).await?;
-        let settling = self.turn.settling().filter(|_| is_last);
-        let written = first.commit(&mut self.log, &rows, &chunk.markers, settling).await?;
-        self.committed.entities_written += written;
-        self.committed.rows += chunk.rows as u64;
-        Ok(())
-    }
-
-    /// Writes the rows of a chunk into files that no commit names yet.
-    async fn written(
-        &mut self,
-        chunk: &Chunk,
-        availability: Availability,
-    ) -> Result<Written, MaterializerError> {
-        let Target { view, source, .. } = self.target;
-        let mut appender = self.log.appender().await?;
-        let mut late_rows = 0;
-        for accepted in chunk.accepted.iter().filter(|accepted| accepted.len() > 0) {
-            let (batch, late) = accepted.log_batch(source, view, availability)?;
-            appender.write(batch).await?;
-            late_rows += late;
-        }
-        let written = appender.finish().await?;
-        self.committed.late += late_rows;
-        Ok(written)
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use feature::Micros;
+use futures::stream::{self, StreamExt};
 use offline::{DeadLetters, Log, Marker};
 
 use super::batch_source::BatchSource;
@@ -15,6 +16,9 @@ use super::source_file::SourceFile;
 use crate::blocking;
 use crate::error::MaterializerError;
 use crate::materializer::Target;
+
+/// Files whose content is read at a time.
+const READ_AT_ONCE: usize = 4;
 
 /// What a load reads.
 pub(crate) struct FilesToLoad {
@@ -78,8 +82,16 @@ impl FilesToLoad {
                 table_id: found.table_id.filter(|id| Some(*id) != loaded.id),
             },
         };
-        for file in found.files {
-            let is_known = choice.add(file, now).await?;
+        let read = |file: SourceFile| async move {
+            let before = loaded_files::file(log, &file.name).await?;
+            let recorded = before.and_then(|before| before.content);
+            let content = content(&file, recorded, now).await?;
+            Ok::<_, MaterializerError>((file, before, content))
+        };
+        // Several files are read at a time, and compared in their order.
+        let mut contents = stream::iter(found.files).map(read).buffered(READ_AT_ONCE);
+        while let Some((file, before, content)) = contents.next().await.transpose()? {
+            let is_known = choice.add(file, before, content).await?;
             report.files_known += usize::from(is_known);
         }
         if !choice.changed.is_empty() {
@@ -125,10 +137,13 @@ enum Load {
 
 impl Choice<'_> {
     /// Adds a file, unless it is loaded already: then returns true.
-    async fn add(&mut self, file: SourceFile, now: Micros) -> Result<bool, MaterializerError> {
-        let before = loaded_files::file(self.log, &file.name).await?;
+    async fn add(
+        &mut self,
+        file: SourceFile,
+        before: Option<loaded_files::LoadedFile>,
+        content: FileContent,
+    ) -> Result<bool, MaterializerError> {
         let recorded = before.and_then(|before| before.content);
-        let content = content(&file, recorded, now).await?;
         let (number, resumes) = match self.load(&file, before, content).await? {
             Load::Known => {
                 let recorded = recorded.and_then(|recorded| recorded.fingerprint);

@@ -126,6 +126,7 @@ impl<W: Mender> Materializer<W> {
             waiting: WaitingRows::new(),
             loaded_rows: BTreeMap::new(),
             chunk: Chunk::default(),
+            encoding: None,
         };
         if load.turn.follows_unsettled() {
             load.take_turn().await?;

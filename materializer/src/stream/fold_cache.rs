@@ -231,7 +231,7 @@ impl FoldCache {
         by_entity: &RowsByEntity,
     ) -> Result<Option<Vec<EntityKey>>, MaterializerError> {
         let keys = by_entity.entities.iter().map(|(key, _)| key);
-        let missing: Vec<EntityKey> = keys.filter(|key| !self.folds.contains_key(key)).cloned().collect();
+        let missing: Vec<EntityKey> = keys.filter(|key| !self.folds.contains_key(*key)).cloned().collect();
         for keys in missing.chunks(ENTITIES_AT_ONCE) {
             if !self.read_back(online, keys).await? {
                 return Ok(None);

@@ -132,7 +132,7 @@ impl<W: Mender> Materializer<W> {
         self.online.replace(&view.id, &[], Some(stamp)).await?;
         let (batch, _) = validator.log_batch(accepted, stamp)?;
         let mut appender = log.appender().await?;
-        appender.write(batch).await?;
+        appender.write(batch);
         let rows = appender.finish().await?;
         first.commit(log, &rows, &[], turn.settling()).await?;
         turn.end(log, &self.online, self.clock).await?;

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::folded::Folded;
 use super::labels::Labels;
 use super::latest::Best;
-use super::log_reader::fold_batch;
+use super::passes::fold_batch;
 use super::view_fold::{Ask, ViewFold};
 use crate::log::sample_batch::batch;
 

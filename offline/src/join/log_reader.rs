@@ -17,8 +17,8 @@ use parquet::file::metadata::PageIndexPolicy;
 use crate::error::OfflineError;
 use crate::join::chunks::Chunks;
 use crate::join::pages;
+use crate::join::passes::Passes;
 use crate::join::skip::Skip;
-use crate::join::view_fold::ViewFold;
 use crate::log::snapshot::LogFile;
 use crate::log::storage::TableFiles;
 
@@ -70,10 +70,10 @@ impl Queue {
 
     /// Folds files until none is left, or the reading is cancelled. The fold is made for the first
     /// file.
-    pub(crate) fn fold(
+    pub(crate) fn fold<F: Passes>(
         &self,
-        fold: &mut Option<ViewFold>,
-        new: impl Fn() -> ViewFold,
+        fold: &mut Option<F>,
+        new: impl Fn() -> F,
         reading: &Reading,
     ) -> Result<(), OfflineError> {
         while let Some(file) = self.next() {
@@ -93,7 +93,12 @@ impl Queue {
         Ok(())
     }
 
-    fn fold_file(&self, file: &Chunks, fold: &mut ViewFold, reading: &Reading) -> Result<(), OfflineError> {
+    fn fold_file<F: Passes>(
+        &self,
+        file: &Chunks,
+        fold: &mut F,
+        reading: &Reading,
+    ) -> Result<(), OfflineError> {
         let path = file.path();
         let failed = |error: parquet::errors::ParquetError| OfflineError::file("read", path, error);
         let mut stored = ArrowReaderMetadata::load(file, ArrowReaderOptions::new()).map_err(failed)?;
@@ -101,7 +106,7 @@ impl Queue {
             let with_pages = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
             stored = ArrowReaderMetadata::load(file, with_pages).map_err(failed)?;
         }
-        let schema = Arc::new(with_dictionaries(stored.schema(), &fold.key_names()));
+        let schema = Arc::new(with_dictionaries(stored.schema(), &fold.dictionaries()));
         let options = ArrowReaderOptions::new().with_schema(schema);
         let metadata = ArrowReaderMetadata::try_new(stored.metadata().clone(), options).map_err(failed)?;
         for group in 0..metadata.metadata().num_row_groups() {
@@ -138,13 +143,24 @@ impl Queue {
                 continue;
             }
             reading.rows_wanted.fetch_add(wanted.len() as u64, Ordering::Relaxed);
+            let mut second =
+                reader(&fold.second_columns())?.with_batch_size(F::SECOND_ROWS.unwrap_or(wanted.len()));
             // The rows that the first pass read are numbered among themselves.
-            let wanted_rows = selection(&wanted, rows);
-            let second = reader(&fold.second_columns())?
-                .with_row_selection(pages.map_or_else(|| wanted_rows.clone(), |p| p.and_then(&wanted_rows)))
-                .with_batch_size(wanted.len())
-                .build()
-                .map_err(failed)?;
+            let chosen = (wanted.len() < rows).then(|| selection(&wanted, rows));
+            let chosen = match (pages, chosen) {
+                (Some(pages), Some(chosen)) => Some(pages.and_then(&chosen)),
+                (pages, chosen) => chosen.or(pages),
+            };
+            if let Some(chosen) = chosen {
+                second = second.with_row_selection(chosen);
+            }
+            let second = second.build().map_err(failed)?;
+            if F::SECOND_ROWS.is_some() {
+                for batch in second {
+                    fold.second_pass(&batch?)?;
+                }
+                continue;
+            }
             let schema = RecordBatchReader::schema(&second);
             let batches = second.collect::<Result<Vec<_>, _>>()?;
             fold.second_pass(&concat_batches(&schema, &batches)?)?;
@@ -187,17 +203,4 @@ fn with_dictionaries(schema: &Schema, keys: &[&str]) -> Schema {
         })
         .collect();
     Schema::new(fields)
-}
-
-/// Batches in memory take the same two passes.
-#[cfg(test)]
-pub(crate) fn fold_batch(fold: &mut ViewFold, batch: &arrow::array::RecordBatch) -> Result<(), OfflineError> {
-    fold.first_pass(batch, 0)?;
-    let wanted = fold.wanted();
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    let rows = arrow::array::UInt32Array::from(wanted.clone());
-    let second = arrow::compute::take_record_batch(batch, &rows)?;
-    fold.second_pass(&second)
 }

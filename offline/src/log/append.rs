@@ -3,25 +3,34 @@
 //! An append reads the counters that it compares and commits on the same snapshot, so two writers of the same
 //! positions cannot both win ([`crate::log::commit`] sees the same counter).
 
+use std::thread;
+
 use arrow::array::RecordBatch;
 use deltalake_core::kernel::{Action, Add};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::writer::{DeltaWriter, RecordBatchWriter};
+use futures::future::join_all;
 
-use crate::blocking::blocking_future;
+use crate::blocking::{blocking, blocking_future};
 use crate::error::OfflineError;
 use crate::log::commit::{Committed, Intent};
 use crate::log::encodings::writer_properties;
+use crate::log::partition_files::PartitionFiles;
 use crate::log::table::{DataFile, Marker, Table};
 
 impl Table {
     /// Begins an append to this snapshot.
     pub(crate) async fn appender(&mut self) -> Result<Appender<'_>, OfflineError> {
+        let rows = self.rows_writer().await?;
+        Ok(Appender { table: self, rows })
+    }
+
+    /// Begins to write rows that are committed later.
+    pub(crate) async fn rows_writer(&mut self) -> Result<RowsWriter, OfflineError> {
         if self.version().is_none() {
             self.create().await?;
         }
-        let writer = self.writer()?;
-        Ok(Appender { table: self, writer: Some(writer) })
+        Ok(RowsWriter { table: self.clone(), batches: Vec::new() })
     }
 
     /// Replaces files with one batch that has the same rows. The commit says that no data changed. A conflict
@@ -60,49 +69,63 @@ impl Table {
     }
 }
 
-/// Rows that are being appended to a table. Nothing of them is visible before the commit, and an appender
-/// that is dropped leaves the table as it was.
+/// Rows that are being appended to a table. Nothing of them is visible before the commit, and an appender that is dropped
+/// leaves the table as it was.
 pub struct Appender<'a> {
     table: &'a mut Table,
-    /// Away while a batch is encoded; an append that was cancelled meanwhile has none.
-    writer: Option<RecordBatchWriter>,
+    rows: RowsWriter,
 }
 
 impl Appender<'_> {
-    /// Writes a batch of the table's schema.
-    pub async fn write(&mut self, batch: RecordBatch) -> Result<(), OfflineError> {
-        let mut writer = self.writer.take().ok_or(OfflineError::Cancelled)?;
-        let (writer, written) = blocking_future(move || async move {
-            let written = writer.write(batch).await;
-            Ok::<_, OfflineError>((writer, written))
-        })
-        .await?;
-        self.writer = Some(writer);
-        written.map_err(|error| self.table.failed(error))
+    /// As [`RowsWriter::write`].
+    pub fn write(&mut self, batch: RecordBatch) {
+        self.rows.write(batch);
     }
 
     /// Commits what was written and moves the counters, all in one commit decided on the snapshot that the
     /// append began on; a conflict where another writer moved one of them since, or one of the counters that
     /// were read besides. Gives the new version, which the table then stands at.
     pub async fn commit(self, markers: &[Marker], reads: &[&str]) -> Result<Committed, OfflineError> {
-        let (table, written) = self.close().await?;
+        let Self { table, rows } = self;
+        let written = rows.finish().await?;
         table.commit(&written.intent(table.partition, markers, reads)).await
     }
 
     /// Ends the writing, and leaves the commit for later.
     pub async fn finish(self) -> Result<Written, OfflineError> {
-        Ok(self.close().await?.1)
+        self.rows.finish().await
     }
 }
 
-impl<'a> Appender<'a> {
-    async fn close(mut self) -> Result<(&'a mut Table, Written), OfflineError> {
-        let table = self.table;
-        let mut writer = self.writer.take().ok_or(OfflineError::Cancelled)?;
-        let adds = blocking_future(move || async move { writer.flush().await }).await;
-        let adds = adds.map_err(|error| table.failed(error))?;
-        let adds = table.synced(adds).await?;
-        Ok((table, Written { adds }))
+/// Rows on their way into files of a table that no commit names yet. One that is dropped leaves the table as it was.
+pub struct RowsWriter {
+    table: Table,
+    batches: Vec<RecordBatch>,
+}
+
+impl RowsWriter {
+    /// Takes a batch of the table's schema.
+    pub fn write(&mut self, batch: RecordBatch) {
+        self.batches.push(batch);
+    }
+
+    /// Writes all rows, a file for each partition, on several threads, and leaves the commit for later.
+    pub async fn finish(self) -> Result<Written, OfflineError> {
+        let Self { table, batches } = self;
+        let partition = table.partition;
+        let files = blocking(move || Ok::<_, OfflineError>(PartitionFiles::new(batches, partition)?)).await?;
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(files.len());
+        let threads = (0..threads).map(|_| {
+            let (delta, properties) = (table.delta.clone(), writer_properties(table.schema()));
+            files.clone().write(move || {
+                Ok(RecordBatchWriter::for_table(&delta)?.with_writer_properties(properties.clone()))
+            })
+        });
+        let mut adds = Vec::new();
+        for written in join_all(threads).await {
+            adds.extend(written.map_err(|error| table.failed(error))?);
+        }
+        Ok(Written { adds: table.synced(adds).await? })
     }
 }
 

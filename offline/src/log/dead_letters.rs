@@ -75,7 +75,7 @@ impl DeadLetters {
                 return Ok(());
             }
             let mut appender = self.table.appender().await?;
-            appender.write(batch(&dead_letters, recorded_at)?).await?;
+            appender.write(batch(&dead_letters, recorded_at)?);
             let written = appender.finish().await?;
             let mut intent = written.intent(None, markers, &[]);
             intent.reads_rows = true;
@@ -103,7 +103,7 @@ impl DeadLetters {
             return Ok(());
         }
         let mut appender = self.table.appender().await?;
-        appender.write(batch(&dead_letters, recorded_at)?).await?;
+        appender.write(batch(&dead_letters, recorded_at)?);
         appender.commit(&[], &[]).await?;
         Ok(())
     }

@@ -10,13 +10,13 @@ use feature::{Micros, View};
 use futures::StreamExt;
 
 use crate::error::OfflineError;
-use crate::log::append::{Appender, Written};
+use crate::log::append::{Appender, RowsWriter, Written};
 use crate::log::columns::{DATE, EVENT_TIME, log_schema};
 use crate::log::commit::{Added, Committed};
 use crate::log::scan;
 use crate::log::snapshot::{LogFile, LogSnapshot};
 use crate::log::storage::TableLocation;
-use crate::log::table::{Marker, Table};
+use crate::log::table::{DataFile, Marker, Table};
 
 /// The log of one view version at one snapshot.
 #[derive(Debug, Clone)]
@@ -125,16 +125,33 @@ impl Log {
         self.table.appender().await
     }
 
+    /// Begins to write batches of the log's schema into files that a later commit names.
+    pub async fn rows_writer(&mut self) -> Result<RowsWriter, OfflineError> {
+        self.table.rows_writer().await
+    }
+
     /// The files of the snapshot, for a join; `None` if nothing was ever written.
     pub fn snapshot(&self) -> Result<Option<LogSnapshot>, OfflineError> {
-        let Some(version) = self.version() else { return Ok(None) };
-        let files = self.table.files().into_iter().map(|file| LogFile {
+        Ok(self.version().map(|version| self.snapshot_of(version, self.table.files())))
+    }
+
+    /// The files that commits added up to this snapshot, in the same form.
+    pub fn added(&self, added: &Added) -> Option<LogSnapshot> {
+        self.version().map(|version| self.snapshot_of(version, added.files.clone()))
+    }
+
+    fn snapshot_of(&self, version: u64, files: Vec<DataFile>) -> LogSnapshot {
+        let file = |file: DataFile| LogFile {
             path: file.path.to_string(),
             bytes: file.bytes,
             rows: file.rows,
             date: file.partition,
-        });
-        Ok(Some(LogSnapshot { location: self.table.location().clone(), version, files: files.collect() }))
+        };
+        LogSnapshot {
+            location: self.table.location().clone(),
+            version,
+            files: files.into_iter().map(file).collect(),
+        }
     }
 
     /// Reads these columns of all rows, in no order.

@@ -14,16 +14,21 @@ use crate::store::{Change, Changed};
 /// Changes that are kept; who falls further behind is notified that everything changed.
 pub(super) const KEPT: u64 = 65_536;
 
-/// What a change begins with.
+/// Rows of one write of many that are named one by one; if there are more, the view is.
+const NAMED: usize = 1024;
+
+/// What a change begins with. To an earlier release a kind that it does not know means that anything may have changed.
 const ROW: u8 = 0;
 const VIEW: u8 = 1;
 const DROPPED: u8 = 2;
 const EVERYTHING: u8 = 3;
+const ROWS: u8 = 4;
 
 /// The kind, the length of the view's name (u32), the name, and the key of a row.
 fn encode(change: &Change, out: &mut Vec<u8>) {
     let (kind, view, key) = match change {
         Change::Row { view, key } => (ROW, view, key.as_bytes()),
+        Change::Rows(view) => (ROWS, view, &[][..]),
         Change::View(view) => (VIEW, view, &[][..]),
         Change::Dropped(view) => (DROPPED, view, &[][..]),
         Change::Everything => {
@@ -49,10 +54,36 @@ fn decode(number: &[u8], bytes: &[u8]) -> Option<Change> {
     let view: VersionId = std::str::from_utf8(scan.bytes(length)?).ok()?.parse().ok()?;
     match kind {
         ROW => Some(Change::Row { view, key: EntityKey::from_bytes(scan.0.into()).ok()? }),
+        ROWS => Some(Change::Rows(view)),
         VIEW => Some(Change::View(view)),
         DROPPED => Some(Change::Dropped(view)),
         _ => None,
     }
+}
+
+/// How whoever follows the store is notified of the rows that one write changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Noting {
+    /// Of each row.
+    EachRow,
+    /// Of each row where few are written, else of the view.
+    Few,
+}
+
+/// The changes of a write of which these rows were written.
+pub(super) fn of_rows<'k>(
+    view: &VersionId,
+    written: impl Iterator<Item = &'k EntityKey>,
+    noting: Noting,
+) -> Vec<Change> {
+    let change = |key: &EntityKey| Change::Row { view: view.clone(), key: key.clone() };
+    let mut written = written.peekable();
+    let most = match noting {
+        Noting::EachRow => usize::MAX,
+        Noting::Few => NAMED,
+    };
+    let named: Vec<Change> = written.by_ref().take(most).map(change).collect();
+    if written.peek().is_some() { vec![Change::Rows(view.clone())] } else { named }
 }
 
 /// Forgets all changes: whoever follows them is notified that anything may have changed.

@@ -3,8 +3,10 @@
 use feature::{EntityKey, Micros, VersionId};
 use heed::RwTxn;
 
+use super::changes::Noting;
 use super::failed::Failed;
 use super::record::Record;
+use super::replacing::Last;
 use super::row_key::{entity_of, row_key, view_prefix};
 use super::seal::Stored;
 use super::{Embedded, Opened, changes};
@@ -25,15 +27,13 @@ impl Opened {
             rows.iter().map(|row| RowIdentity::of(view, row.bytes)).collect::<Result<_, OnlineError>>()?;
         let mut txn = self.environment.write_txn()?;
         let (before, mut record) = self.record_to_write(&mut txn, view)?;
+        let mut last = Last::of(&self.environment, &txn)?;
         let mut outcomes = Vec::with_capacity(rows.len());
-        let mut changes = Vec::new();
         for (row, new) in rows.iter().zip(&identities) {
-            let outcome = self.mend_row(&mut txn, view, &mut record, row, new)?;
-            if outcome == Outcome::Written {
-                changes.push(Change::Row { view: view.clone(), key: row.key.clone() });
-            }
-            outcomes.push(outcome);
+            outcomes.push(self.mend_row(&mut txn, view, &mut record, (row, new), &mut last)?);
         }
+        let written = rows.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Outcome::Written);
+        let mut changes = changes::of_rows(view, written.map(|(row, _)| row.key), Noting::Few);
         record.stats.applied_at = record.stats.applied_at.max(applied_at);
         if before.and_then(|before| before.stats.applied_at) != record.stats.applied_at {
             changes.push(Change::View(view.clone()));
@@ -51,12 +51,14 @@ impl Opened {
         txn: &mut RwTxn<'_>,
         view: &VersionId,
         record: &mut Record,
-        row: &Mending<'_>,
-        new: &RowIdentity,
+        (row, new): (&Mending<'_>, &RowIdentity),
+        last: &mut Last,
     ) -> heed::Result<Outcome> {
         let mut buffer = Vec::new();
         let stored_key = row_key(&mut buffer, record.number, row.key);
-        if let Some(bytes) = self.environment.rows.get(txn, stored_key)? {
+        if !last.is_before(stored_key)
+            && let Some(bytes) = self.environment.rows.get(txn, stored_key)?
+        {
             let there = Stored::of(bytes);
             // One that is not what was written has nothing to say.
             if let Ok(stored) = there.check(stored_key) {
@@ -68,7 +70,7 @@ impl Opened {
             }
             record.subtract(stored_key.len() + there.row.len(), there.share(stored_key));
         }
-        self.put_row(txn, record, stored_key, row.bytes)?;
+        self.put_row(txn, record, stored_key, row.bytes, last)?;
         Ok(Outcome::Written)
     }
 

@@ -146,7 +146,7 @@ impl TierMemory {
                     state.changed.store(last, Ordering::Release);
                 }
             }
-            Change::Dropped(view) => {
+            Change::Rows(view) | Change::Dropped(view) => {
                 let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
                 views.remove(view);
             }

@@ -156,6 +156,16 @@ impl Layout {
         &self.view
     }
 
+    /// How long before the latest row of an entity another one may have happened and still change more than positions,
+    /// in microseconds: so long, no window that ends at the latest row has it, and it is not the latest.
+    pub fn reach(&self) -> i64 {
+        let of_ring = |ring: &RingPlan| match ring.hop {
+            Some(hop) => i64::try_from(ring.tiles).unwrap_or(i64::MAX).saturating_mul(hop.micros()),
+            None => i64::MAX,
+        };
+        self.rings.iter().map(of_ring).max().unwrap_or(0)
+    }
+
     /// How many features the view has.
     pub fn features(&self) -> usize {
         self.features.len()

@@ -159,8 +159,11 @@ impl<'a, W: Mender> DateLoad<'a, W> {
             Some(previous) => MatchedColumns::of(view, previous.view()),
             None => MatchedColumns::none(view),
         };
-        let target =
-            Target { view: view.clone(), source: Arc::new(with_delay(&target.source, &begun.delay)) };
+        let target = Target {
+            view: view.clone(),
+            source: Arc::new(with_delay(&target.source, &begun.delay)),
+            input: None,
+        };
         let now = (materializer.clock)();
         Ok(Self {
             known: known(&log, &members).await?,

@@ -38,7 +38,7 @@ impl<W: Mender> DateLoad<'_, W> {
         let jobs = self.migration.jobs.get();
         let columns = self.transform.input();
         let mut batches = file_reading::read(&self.batch_source, columns, work, &self.waiting, jobs);
-        let Target { view, source } = self.target.clone();
+        let Target { view, source, .. } = self.target.clone();
         let old = self.previous.as_ref().map(|previous| previous.view().as_ref());
         let mut group = Group::new(&view, old, &self.matched, dates, self.migration.max_memory);
         let mut appender = None;

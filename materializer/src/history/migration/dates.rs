@@ -60,7 +60,7 @@ impl SourceDates {
 
 /// A transform that reads the event times of the source alone, whatever the view's `where` says.
 fn event_times_only(target: &Target) -> Result<ViewTransform, MaterializerError> {
-    let Target { view, source } = target;
+    let Target { view, source, .. } = target;
     let only_times = View {
         keys: Vec::new(),
         key_expressions: Vec::new(),

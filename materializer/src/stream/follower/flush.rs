@@ -198,7 +198,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         let mut appender = self.log.appender().await?;
         if let Some(accepted) = self.flush.accepted.as_ref().filter(|accepted| accepted.len() > 0) {
             let (batch, late) = self.validator.log_batch(accepted, stamp)?;
-            appender.write(batch).await?;
+            appender.write(batch);
             self.flush.times.late = late;
             if !self.options.faults.has(Guard::OneCommit) {
                 appender.commit(&[], &[]).await?;

@@ -88,7 +88,7 @@ async fn append(
     let next = log.marker(moves).await.unwrap().unwrap_or(0) + 1;
     let rows = batch(&log.view().clone(), rows);
     let mut appender = log.appender().await.unwrap();
-    appender.write(rows).await.unwrap();
+    appender.write(rows);
     appender.commit(&[Marker { app: moves.to_owned(), version: next }], reads).await
 }
 

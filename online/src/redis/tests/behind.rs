@@ -50,7 +50,7 @@ impl Followed for Heard {
             match change {
                 Change::View(view) => *self.views.lock().unwrap().entry(view).or_default() += 1,
                 Change::Everything => _ = self.everything.fetch_add(1, Ordering::AcqRel),
-                Change::Row { .. } | Change::Dropped(_) => (),
+                Change::Row { .. } | Change::Rows(_) | Change::Dropped(_) => (),
             }
         };
         self.redis.follow(&heard).await

@@ -1,0 +1,84 @@
+//! A file that is read, validated and brought into the log's form on a thread that may block, a few batches ahead of what
+//! is written.
+
+use std::sync::Mutex;
+
+use arrow::array::RecordBatch;
+use feature::Micros;
+use offline::DeadLetter;
+use tokio::sync::mpsc;
+
+use super::batch_source::RowReader;
+use super::file_validator::{FileCounts, FileValidator, ValidatedRows, WaitingRows};
+use super::loaded_rows::LoadedRows;
+use crate::error::MaterializerError;
+use crate::rows::accepted::{AcceptedRows, Availability};
+
+/// A file that is being read.
+pub(super) struct FileRows {
+    pub(super) reader: Box<dyn RowReader>,
+    pub(super) validator: FileValidator,
+    pub(super) waiting: Mutex<WaitingRows>,
+    pub(super) loaded_rows: Option<LoadedRows>,
+}
+
+/// Rows of one batch of a file.
+pub(super) struct ReadRows {
+    /// How many were read.
+    pub(super) read: usize,
+    pub(super) rows: NewRows,
+    /// The newest event time of the accepted rows.
+    pub(super) newest: Option<Micros>,
+    pub(super) dead_letters: Vec<DeadLetter>,
+    pub(super) counts: FileCounts,
+}
+
+/// Accepted rows.
+pub(super) enum NewRows {
+    /// Those that are online before they are in the log, and get their times then.
+    Accepted(AcceptedRows),
+    /// The others, as the log holds them.
+    OfLog {
+        batch: RecordBatch,
+        /// How many of them are late.
+        late: u64,
+    },
+}
+
+impl FileRows {
+    /// Reads the file to its end, or until nobody takes its rows any more. Blocks.
+    pub(super) fn read(mut self, taken: &mpsc::Sender<ReadRows>) -> Result<Self, MaterializerError> {
+        while let Some(rows) = self.next()? {
+            if taken.blocking_send(rows).is_err() {
+                break;
+            }
+        }
+        Ok(self)
+    }
+
+    fn next(&mut self) -> Result<Option<ReadRows>, MaterializerError> {
+        let Some(rows) = self.reader.next_rows()? else { return Ok(None) };
+        let ValidatedRows { mut accepted, dead_letters, mut counts, .. } =
+            self.validator.validate(&rows, &self.waiting)?;
+        let target = &self.validator.target;
+        if let Some(loaded_rows) = &mut self.loaded_rows {
+            let before = accepted.len();
+            let is_new = loaded_rows.new_rows(&target.view, &accepted)?;
+            accepted = accepted.filtered(&is_new)?;
+            let known = (before - accepted.len()) as u64;
+            counts.known += known;
+            counts.rows.accepted -= known;
+        }
+        let newest = accepted.event_times.iter().copied().max().map(Micros::new).transpose();
+        let newest = newest.expect("invariant: an accepted row has a valid event time");
+        let new = match self.validator.is_history {
+            true => {
+                let (batch, late) =
+                    accepted.log_batch(&target.source, &target.view, Availability::History)?;
+                NewRows::OfLog { batch, late }
+            }
+            false => NewRows::Accepted(accepted),
+        };
+        Ok(Some(ReadRows { read: rows.batch.num_rows(), rows: new, newest, dead_letters, counts }))
+    }
+}
