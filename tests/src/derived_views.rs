@@ -21,7 +21,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError};
 
 use crate::generated::{self, Fact};
-use crate::label::{ASKED_AT, Label, spine};
+use crate::label::{LABEL_TIME, Label, spine};
 use crate::project::Project;
 
 /// Features of the input that are kept: the oracle computes each at every row.
@@ -243,7 +243,7 @@ async fn is_trained(
     let plan = generated::plan(view);
     let spine = spine(&plan, labels);
     for as_of in [AsOf::Available, AsOf::Event] {
-        let set = project.training_set(&plan, &spine, ASKED_AT, as_of).await;
+        let set = project.training_set(&plan, &spine, LABEL_TIME, as_of).await;
         for (row, label) in labels.iter().enumerate() {
             let expected = oracle::answer(view, rows_of(view, rows, label), label.at, as_of);
             for (output, expected) in plan.outputs.iter().zip(&expected.cells) {

@@ -111,7 +111,7 @@ impl Derived {
     ) -> u64 {
         let mut log = self.offline.log(view).await.unwrap();
         let mut appender = log.appender().await.unwrap();
-        appender.write(rows_of_log(view, rows, provenance)).await.unwrap();
+        appender.write(rows_of_log(view, rows, provenance));
         appender.commit(markers, &[]).await.unwrap();
         self.offline.log(view).await.unwrap().version().unwrap()
     }

@@ -89,10 +89,10 @@ impl<W: Mender> Materializer<W> {
         // The decision is made on what is there once nobody else loads.
         let lock = LoadLock::acquire(&self.offline.log(view).await?).await?;
         let log = self.offline.log(view).await?;
+        migration::refuse_beside(&log, mode == Mode::Materialize).await?;
         if mode == Mode::Materialize && !view.is_static && !has_history(&log).await? {
             return Err(MaterializerError::NeverBackfilled { view: view.id.clone() });
         }
-        migration::refuse_beside(&log, mode == Mode::Materialize).await?;
         let dead_letters = self.offline.dead_letters(&view.id).await?;
         let mut report = LoadReport::new(view.id.clone());
         let source = self.batch_source(target, &log).await?;

@@ -30,7 +30,7 @@ impl Table {
         if self.version().is_none() {
             self.create().await?;
         }
-        Ok(RowsWriter { table: self.clone(), batches: Vec::new() })
+        Ok(RowsWriter { table: self.clone(), batches: Vec::new(), adds: Vec::new() })
     }
 
     /// Replaces files with one batch that has the same rows. The commit says that no data changed. A conflict
@@ -82,6 +82,11 @@ impl Appender<'_> {
         self.rows.write(batch);
     }
 
+    /// As [`RowsWriter::flush`].
+    pub async fn flush(&mut self) -> Result<(), OfflineError> {
+        self.rows.flush().await
+    }
+
     /// Commits what was written and moves the counters, all in one commit decided on the snapshot that the
     /// append began on; a conflict where another writer moved one of them since, or one of the counters that
     /// were read besides. Gives the new version, which the table then stands at.
@@ -100,7 +105,9 @@ impl Appender<'_> {
 /// Rows on their way into files of a table that no commit names yet. One that is dropped leaves the table as it was.
 pub struct RowsWriter {
     table: Table,
+    /// Rows that are in no file yet.
     batches: Vec<RecordBatch>,
+    adds: Vec<Add>,
 }
 
 impl RowsWriter {
@@ -109,9 +116,10 @@ impl RowsWriter {
         self.batches.push(batch);
     }
 
-    /// Writes all rows, a file for each partition, on several threads, and leaves the commit for later.
-    pub async fn finish(self) -> Result<Written, OfflineError> {
-        let Self { table, batches } = self;
+    /// Writes the rows that are in no file yet, a file for each partition, on several threads: they take no memory any
+    /// more.
+    pub async fn flush(&mut self) -> Result<(), OfflineError> {
+        let (table, batches) = (&self.table, std::mem::take(&mut self.batches));
         let partition = table.partition;
         let files = blocking(move || Ok::<_, OfflineError>(PartitionFiles::new(batches, partition)?)).await?;
         let threads = thread::available_parallelism().map_or(1, usize::from).min(files.len());
@@ -121,11 +129,16 @@ impl RowsWriter {
                 Ok(RecordBatchWriter::for_table(&delta)?.with_writer_properties(properties.clone()))
             })
         });
-        let mut adds = Vec::new();
         for written in join_all(threads).await {
-            adds.extend(written.map_err(|error| table.failed(error))?);
+            self.adds.extend(written.map_err(|error| self.table.failed(error))?);
         }
-        Ok(Written { adds: table.synced(adds).await? })
+        Ok(())
+    }
+
+    /// Writes all rows and leaves the commit for later.
+    pub async fn finish(mut self) -> Result<Written, OfflineError> {
+        self.flush().await?;
+        Ok(Written { adds: self.table.synced(self.adds).await? })
     }
 }
 

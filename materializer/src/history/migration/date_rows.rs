@@ -94,7 +94,8 @@ impl DateRows {
         let count = rows.len() as u64;
         let (batch, late) = rows.log_batch(source, view, Availability::History)?;
         drop(rows);
-        appender.write(batch).await?;
+        appender.write(batch);
+        appender.flush().await?;
         self.written += count;
         self.late += late;
         self.bytes = 0;
