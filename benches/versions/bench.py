@@ -186,10 +186,10 @@ class Reads:
         await asyncio.gather(*tasks)
         self.seconds = time.monotonic() - began
 
-    def last_asked_of(self, version, since, until):
+    def last_sent_to(self, version, since, until):
         """When the last read was sent that this version answered; `since` if none was."""
-        asked = [began for began, _, by in self.answers if by == version and since <= began < until]
-        return max(asked, default=since)
+        sent = [began for began, _, by in self.answers if by == version and since <= began < until]
+        return max(sent, default=since)
 
 
 async def cutover(server, rate):
@@ -209,7 +209,7 @@ async def cutover(server, rate):
     await reading
     ends = [began for _, _, began, _ in moved[1:]] + [time.monotonic()]
     for (name, old, began, ended), until in zip(moved, ends):
-        last = reads.last_asked_of(old, began, until)
+        last = reads.last_sent_to(old, began, until)
         print(
             f"{name}: the command took {ended - began:.2f} s; the last old answer came to a read"
             f" {last - began:.2f} s after its begin, {last - ended:+.2f} s after its end"

@@ -129,9 +129,7 @@ pub enum MaterializerError {
         view: VersionId,
     },
     /// A range of times over a derived view, whose features depend on all rows before.
-    #[error(
-        "{view} is derived from {input}, all rows of which are taken together: leave out --from and --to"
-    )]
+    #[error("{view} is derived from {input}, all rows of which are taken together")]
     RangeOfDerived {
         /// The view.
         view: VersionId,
@@ -451,7 +449,7 @@ impl MaterializerError {
         match self {
             Self::Offline(error) => error.help(),
             Self::Online(error) => error.help(),
-            Self::RangeOfStatic { .. } => Some(HelpTopic::WholeSource),
+            Self::RangeOfStatic { .. } | Self::RangeOfDerived { .. } => Some(HelpTopic::WholeSource),
             Self::AheadOfLog { view, .. } => Some(HelpTopic::CatchUp(view.clone())),
             Self::Halted { view, halt: Halt::TooManyBad { .. }, .. } => {
                 Some(HelpTopic::BadRows(view.clone()))

@@ -159,7 +159,7 @@ fn visible(batch: &RecordBatch, range: &RowRange, schema: &SchemaRef) -> Result<
     let times =
         |name: &str| batch.column_by_name(name).map(|times| times.as_primitive::<TimestampMicrosecondType>());
     let pairs = times(EVENT_TIME).zip(times(AVAILABLE_AT));
-    let (event_times, available_at) = pairs.expect("invariant: the scan was asked for both times");
+    let (event_times, available_at) = pairs.expect("invariant: the scan reads both times");
     let pairs = event_times.values().iter().zip(available_at.values());
     let visible_at: Vec<i64> =
         pairs.map(|(event_time, available_at)| *event_time.max(available_at)).collect();

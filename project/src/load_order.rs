@@ -16,7 +16,7 @@ pub(crate) struct LoadOrder {
 }
 
 struct Waiting {
-    /// Its place among the views that were asked for.
+    /// Its index among the requested views.
     index: usize,
     target: Target,
     /// The views whose rows it reads, directly or through others.
@@ -40,7 +40,7 @@ impl LoadOrder {
         Ok(Self { waiting, open })
     }
 
-    /// The next view whose inputs are loaded, with its place; `None` while there is none.
+    /// The next view whose inputs are loaded, with its index; `None` while there is none.
     pub(crate) fn next(&mut self) -> Option<(usize, Target)> {
         let is_due = |waiting: &Waiting| !waiting.inputs.iter().any(|input| self.open.contains(input));
         let due = self.waiting.iter().position(is_due)?;

@@ -26,7 +26,7 @@ use crate::project::Project;
 
 /// Features of the input that are kept: the oracle computes each at every row.
 const FEATURES: usize = 14;
-/// Moments at which every entity is asked about.
+/// Moments at which every entity is read.
 const MOMENTS: usize = 6;
 
 thread_local! {
@@ -84,7 +84,7 @@ async fn scenario(seed: u64, rows: usize) -> Result<(), TestCaseError> {
             let loaded = view.load(&project, round == 0).await.unwrap();
             read = view.check(&project, &read, now, loaded, round == 0).await?;
         }
-        // Folds of any rows are asked of both stores elsewhere: of these it is enough now and then.
+        // Folds of any rows are read from both stores elsewhere: of these it is enough now and then.
         for view in views.iter().map(|followed| &followed.target.view) {
             if !numbers.once_in(3) {
                 continue;
@@ -263,7 +263,7 @@ async fn is_served(
 ) -> Result<(), TestCaseError> {
     let (layout, online) = (Layout::new(view), &project.materializer.online);
     let applied_at = online.stats(&view.id).await.unwrap().applied_at;
-    // An earlier moment is not asked of the online store.
+    // An earlier moment is not read from the online store.
     let at = |label: &Label| applied_at.map_or(label.at, |applied| label.at.max(applied));
     for label in labels {
         let label = Label { at: at(label), ..label.clone() };

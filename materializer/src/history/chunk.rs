@@ -127,7 +127,7 @@ pub(crate) struct HistoryLoad<'a, W> {
 }
 
 impl<W: Mender> HistoryLoad<'_, W> {
-    /// Adds markers to the next commit, in the place of those of the same keys.
+    /// Adds markers to the next commit; they replace those of the same keys.
     pub(crate) fn mark(&mut self, markers: impl IntoIterator<Item = Marker>) {
         for marker in markers {
             self.chunk.markers.retain(|before| before.app != marker.app);

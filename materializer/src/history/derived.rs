@@ -364,7 +364,7 @@ impl RowReader for DerivedReader {
 }
 
 impl DerivedReader {
-    /// The next rows that are not known, in the columns that are asked for; `None` at the end.
+    /// The next rows that are not known, in the requested columns; `None` at the end.
     fn read(&mut self) -> Result<Option<(RecordBatch, Vec<Position>)>, MaterializerError> {
         loop {
             let Some((batch, mut positions)) = self.runtime.block_on(self.stream.next())? else {

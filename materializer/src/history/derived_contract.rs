@@ -158,7 +158,7 @@ async fn the_features_of_a_view_are_read_as_the_columns_of_any_source() {
 }
 
 #[tokio::test]
-async fn rows_keep_the_positions_of_the_input_and_batches_have_at_most_the_rows_asked_for() {
+async fn rows_keep_the_positions_of_the_input_and_batches_have_at_most_the_requested_rows() {
     let read_rows = Derived::new().await.read(columns(), Some(2)).await;
     let sizes: Vec<_> = read_rows.iter().map(|rows| (rows.first_row, rows.batch.num_rows())).collect();
     assert_eq!(sizes, [(0, 2), (2, 2), (4, 1)]);
