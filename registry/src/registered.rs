@@ -99,6 +99,12 @@ impl Registered {
         Registered { deprecations, retirements, ..self }
     }
 
+    /// The same as if nothing had been retired: what retired versions were, and what they read.
+    pub fn with_retired(&self) -> Registered {
+        let definitions = self.definitions.values().cloned().collect();
+        Registered::new(self.generation, definitions, self.rollouts.clone()).with_uses(self.uses.clone())
+    }
+
     /// Until when a version is to be used; `None` if it is not deprecated.
     pub fn deprecation(&self, id: &DefinitionId) -> Option<&Deprecation> {
         self.deprecations.get(id).filter(|_| self.retirement(id).is_none())

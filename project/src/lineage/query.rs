@@ -71,6 +71,8 @@ async fn lineage_in(
         training_sets.extend(registry.training_sets_of(&service.id, RUNS_OF_A_VIEW).await?);
     }
     let lineage = registered.lineage(name, &training_sets)?;
+    // Retired versions count among the schemas of a view, and their runs are still known.
+    let registered = &registered.with_retired();
     let mut views = Vec::new();
     for view in registered.views() {
         let is_reached = |kind: LineageKind| {
@@ -89,6 +91,7 @@ pub(crate) async fn events(project: &Project, name: &str) -> Result<Vec<serde_js
     let report = lineage_in(&registry, &registered, name).await?;
     let runs: BTreeMap<RunId, RunRecord> =
         report.views.into_iter().flat_map(|view| view.runs).map(|run| (run.id, run)).collect();
+    let registered = registered.with_retired();
     let mut events = Vec::with_capacity(runs.len());
     for run in runs.into_values() {
         let file = match &run.outcome {
@@ -166,7 +169,7 @@ pub(crate) async fn loads(
 ) -> Result<Vec<RunRecord>, ProjectError> {
     let (registry, registered) = project.registry_in_use().await?;
     let view = match view {
-        ViewName::Exact(id) => registered.view(id)?,
+        ViewName::Exact(id) => registered.with_retired().view(id)?,
         ViewName::Only(name) => registered.only_view(name)?,
     };
     let runs = registry.runs_of_view(&view.id, limit).await?;

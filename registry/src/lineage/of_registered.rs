@@ -82,7 +82,12 @@ impl Registered {
     /// What a name comes from and what comes from it: a definition, as `name` or `name@version`, or a feature or
     /// column, as `name` or `view@version:name`. `training_sets` are runs that built some.
     pub fn lineage(&self, name: &str, training_sets: &[RunRecord]) -> Result<Lineage, RegistryError> {
-        let mut graph = Graph::of(self, training_sets)?;
+        // What was retired has made training sets and models that are still there.
+        let all = self.with_retired();
+        let mut graph = Graph::of(&all, training_sets)?;
+        for (id, retirement) in self.retirements() {
+            graph.fact(&node_id(id), "retired", Some(retirement));
+        }
         let (of, are_parts) = graph.named(name);
         if of.is_empty() {
             let names = graph.nodes.values().map(|node| node.name.clone());
@@ -94,7 +99,7 @@ impl Registered {
         // Expressions are compiled only of what is reached.
         let wholes = of.iter().filter_map(|id| graph.nodes.get(id)?.part_of.clone()).collect();
         let reached = graph.reach(wholes, &graph.definitions);
-        graph.add_inputs(self, |definition| reached.node(definition).is_some())?;
+        graph.add_inputs(&all, |definition| reached.node(definition).is_some())?;
         Ok(graph.reach(of, &graph.features))
     }
 }

@@ -97,6 +97,17 @@ async fn an_override_retires_what_reads_it_too_and_records_all_of_it() {
             "retire feature_service late_arrival@1",
         ]
     );
+    // Where it came from, and what read it, is still known.
+    let registered = registry.registered().await.unwrap();
+    for name in ["landings", "airport_arrivals@1", "airport_arrivals@1:mean_delay_1d", "late_arrival@1"] {
+        let lineage = registered.lineage(name, &[]).unwrap();
+        let is_retired = |version: &str| {
+            let node = lineage.nodes.iter().find(|node| node.name == version);
+            node.map(|node| node.facts.contains_key("retired"))
+        };
+        assert_eq!(is_retired("late_arrival@1"), Some(true), "{name}");
+        assert_ne!(is_retired("late_arrival@2"), Some(true), "{name}");
+    }
     // A rollback does not return to what is retired.
     let error = registry.roll_back(&"late_arrival".parse().unwrap(), None, at(3)).await.unwrap_err();
     assert!(matches!(error, RegistryError::NoVersionBefore { .. }), "{error}");
