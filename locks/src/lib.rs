@@ -7,7 +7,7 @@
 //! use std::path::Path;
 //! use std::time::Duration;
 //!
-//! # fn example() -> Result<(), locks::Held> {
+//! # fn example() -> Result<(), locks::Locked> {
 //! let file = std::fs::File::open("out").unwrap();
 //! let what = || "the folder `out`, which another training set is being put into".to_owned();
 //! locks::lock(&file, Path::new("out"), what, Duration::from_secs(60))?;
