@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use feature::{EntityKey, Micros, View};
 use offline::{BatchPoint, Log};
@@ -15,9 +15,10 @@ use super::packed::Packed;
 use super::packing::Packing;
 use crate::error::MaterializerError;
 
-/// How often entities are folded further because another writer changed their rows meanwhile, and how long that
-/// one is given each time to commit what it wrote: a stream writes a row before its commit.
-const TRIES: usize = 3000;
+/// How long entities are folded further because another writer changed their rows meanwhile, at least so often, and how
+/// long that one is given each time to commit what it wrote: a stream writes a row before its commit.
+const PATIENCE: Duration = Duration::from_secs(20);
+const LEAST_TRIES: usize = 20;
 const REST: Duration = Duration::from_millis(10);
 
 /// Writes entities that are kept up with the log.
@@ -42,8 +43,10 @@ impl<W: Reader + Writer, C: Fn() -> Micros> FoldWriter<'_, W, C> {
         let view = log.view().clone();
         let began = log.version();
         let mut only = only.map(Arc::new);
-        let mut count = 0;
-        for _ in 0..TRIES {
+        let (mut count, started) = (0, Instant::now());
+        let mut tries = 0;
+        loop {
+            tries += 1;
             let version = log.version().ok_or_else(|| {
                 MaterializerError::invariant(&view.id, "entities were folded from a log without a version")
             })?;
@@ -53,12 +56,14 @@ impl<W: Reader + Writer, C: Fn() -> Micros> FoldWriter<'_, W, C> {
             if written.conflicts.is_empty() {
                 return Ok((count, log.version() == began));
             }
+            if tries >= LEAST_TRIES && started.elapsed() >= PATIENCE {
+                return Err(self.conflict(entities.layout(), log, &written.conflicts).await?);
+            }
             only = Some(Arc::new(written.conflicts));
             tokio::time::sleep(REST).await;
             let added = log.advance(self.reads).await?;
             entities.follow(log, &added, (self.clock)()).await?;
         }
-        Err(self.conflict(entities.layout(), log, &only.unwrap_or_default()).await?)
     }
 
     /// Why the rows of these entities cannot be written.
