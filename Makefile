@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export TWINSTORE_BIN := $(abspath $(TARGET))/debug/twinstore
 
-.PHONY: bench-parity bench-versions openlineage without-faults bench-flights bench-load bench-redis bench-stream bench-tier help demo build test check checked-build examples-check fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
+.PHONY: bench-parity bench-versions openlineage without-faults bench-flights bench-load bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -31,13 +31,7 @@ check: export RUSTC_WORKSPACE_WRAPPER := $(abspath scripts/checked-rustc)
 check: export CLIPPY_ARGS := -Dwarnings__CLIPPY_HACKERY__
 # What incremental compilation keeps for a next build, a first one only pays for.
 check: export CARGO_INCREMENTAL ?= 0
-check: fmt-check deny checked-build docs-check shell-check ## all that CI runs
-	$(MAKE) -j2 test examples-check
-
-# Beside the tests, since both mostly wait; what it prints is shown at its end.
-examples-check:
-	@log=$$(mktemp); status=0; $(MAKE) -j1 demo tour openlineage feast-client >"$$log" 2>&1 || status=$$?; \
-		cat "$$log"; rm -f "$$log"; exit $$status
+check: fmt-check deny checked-build docs-check shell-check test demo tour openlineage feast-client ## all that CI runs
 
 checked-build:
 	cargo build --locked --workspace --all-targets
