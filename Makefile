@@ -22,9 +22,11 @@ demo: build ## the whole path on a year of real flights, in under a minute after
 build: ## the binary, with the features that the tests use
 	cargo build --locked --workspace --bins
 
+# Most tests wait for processes, disks and timers.
+test: export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 test: ## all tests; installs what they need
 	scripts/install-test-needs
-	scripts/run-tests
+	cargo test --locked --workspace
 
 # Lints and API documentation come with the one build that everything else uses (scripts/checked-rustc).
 check: export RUSTC_WORKSPACE_WRAPPER := $(abspath scripts/checked-rustc)

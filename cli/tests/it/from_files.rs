@@ -115,7 +115,9 @@ fn fields_are_separated_by_what_separates_those_of_the_header() {
         assert_eq!(values(&features, ["note"]), ["\"a, b\""], "{separator}");
         let spine = "user_id;ts\n2;2024-01-03T00:00:00Z\n".replace(';', separator);
         project.write("made/spine.csv", spine);
-        project.ok("--project made training-set --service user_features --spine made/spine.csv --time ts --out made/out.csv");
+        project.ok(
+            "--project made training-set --service user_features --spine spine.csv --time ts --out out.csv",
+        );
         says(&project.read("made/out.csv"), &["user_id,ts,note,", &format!("c{separator}d")]);
     }
 }
