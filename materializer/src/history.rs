@@ -50,6 +50,7 @@ pub(crate) use migration::history_end;
 pub use migration::{
     ColumnSummary, DELAY_PERCENTILE, DateOrder, DateReport, HistoryDelay, MeasuredDelay, Migration,
     MigrationEnd, MigrationEvent, MigrationReport, MigrationState, MigrationWatch, Pace, StopRequest,
+    check_has_dates,
 };
 pub use source_file::{SourceFile, SourceFiles, TableVersions};
 pub use source_rows::{RowProblem, SourceRows, UnreadableRow};

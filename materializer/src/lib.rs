@@ -56,7 +56,8 @@ pub use history::{
     BatchSource, ColumnKind, ColumnSummary, DELAY_PERCENTILE, DateOrder, DateReport, EventRange, FileRead,
     Heads, HistoryDelay, LoadReport, MeasuredDelay, Migration, MigrationEnd, MigrationEvent, MigrationReport,
     MigrationState, MigrationWatch, Misfit, Pace, RowProblem, RowReader, SourceFile, SourceFiles, SourceRows,
-    StopRequest, Surveyed, SurveyedColumn, TableVersions, UnreadableRow, heads, source_paths, survey,
+    StopRequest, Surveyed, SurveyedColumn, TableVersions, UnreadableRow, check_has_dates, heads,
+    source_paths, survey,
 };
 pub use materializer::{Input, Materializer, Target};
 pub use observed_column::ObservedColumn;

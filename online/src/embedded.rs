@@ -331,9 +331,6 @@ impl Writer for Embedded {
         rows: &[RowWrite<'_>],
         applied_at: Option<Micros>,
     ) -> Result<Vec<Outcome>, OnlineError> {
-        if rows.is_empty() && applied_at.is_none() {
-            return Ok(Vec::new());
-        }
         self.writing(|opened| opened.replace_now(view, rows, applied_at, Noting::EachRow))
     }
 
@@ -343,9 +340,6 @@ impl Writer for Embedded {
         rows: &[RowWrite<'_>],
         applied_at: Option<Micros>,
     ) -> Result<Vec<Outcome>, OnlineError> {
-        if rows.is_empty() && applied_at.is_none() {
-            return Ok(Vec::new());
-        }
         self.writing(|opened| opened.replace_now(view, rows, applied_at, Noting::Few))
     }
 

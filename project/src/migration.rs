@@ -11,7 +11,7 @@ use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::{Duration, Instant};
 
 use feature::EventDate;
-use materializer::{DateOrder, EventRange, MaterializerError};
+use materializer::{DateOrder, EventRange, check_has_dates};
 use registry::{BackfillRecord, BackfillRequest, BackfillState, RegistryError};
 
 use crate::error::ProjectError;
@@ -75,10 +75,7 @@ pub(crate) async fn start(
         return Err(ProjectError::EmptyRange { from, to });
     }
     let found = Found::of(project, &start.view).await?;
-    if let Some(input) = &found.target.input {
-        let (view, input) = (found.id().clone(), input.view.id.clone());
-        return Err(MaterializerError::MigrationOfDerived { view, input }.into());
-    }
+    check_has_dates(&found.target)?;
     let execution = Execution::open(project, &found).await?;
     let in_log = execution.materializer.migration_state(&found.target.view).await?;
     let kept = found.kept.as_ref().map(|kept| &kept.record);

@@ -209,6 +209,14 @@ fn what_cannot_be_derived_is_refused_in_a_sentence() {
         &project.refused("backfill busy_airports@1 --from 2013-06-03T00:00:00Z"),
         &["busy_airports@1 is derived from airport_arrivals@1", "leave out --from and --to"],
     );
+    says(
+        &project.refused("backfill start busy_airports@1"),
+        &[
+            "busy_airports@1 is derived from airport_arrivals@1",
+            "load it as a whole",
+            "`twinstore backfill busy_airports@1`",
+        ],
+    );
     project.ok("backfill busy_airports@1");
     says(
         &project.refused("stream busy_airports@1"),

@@ -58,17 +58,12 @@ impl FileRows {
 
     fn next(&mut self) -> Result<Option<ReadRows>, MaterializerError> {
         let Some(rows) = self.reader.next_rows()? else { return Ok(None) };
-        let ValidatedRows { mut accepted, dead_letters, mut counts, .. } =
-            self.validator.validate(&rows, &self.waiting)?;
+        let mut validated = self.validator.validate(&rows, &self.waiting)?;
         let target = &self.validator.target;
         if let Some(loaded_rows) = &mut self.loaded_rows {
-            let before = accepted.len();
-            let is_new = loaded_rows.new_rows(&target.view, &accepted)?;
-            accepted = accepted.filtered(&is_new)?;
-            let known = (before - accepted.len()) as u64;
-            counts.known += known;
-            counts.rows.accepted -= known;
+            validated = validated.without_loaded(&target.view, loaded_rows)?;
         }
+        let ValidatedRows { accepted, dead_letters, counts, .. } = validated;
         let newest = accepted.event_times.iter().copied().max().map(Micros::new).transpose();
         let newest = newest.expect("invariant: an accepted row has a valid event time");
         let new = match self.validator.is_history {

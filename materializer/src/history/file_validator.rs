@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::{Array, AsArray, RecordBatch, UInt64Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::TimestampMicrosecondType;
-use feature::{EventDate, Micros, Position, Span, Value};
+use feature::{EventDate, Micros, Position, Span, Value, View};
 use offline::DeadLetter;
 use online::PENDING_BOUND;
 use roaring::RoaringTreemap;
 use transform::{DECLARED_AT, EVENT_TIME, Transformed, ViewTransform};
 
 use super::event_range::EventRange;
+use super::loaded_rows::LoadedRows;
 use super::source_rows::{SourceRows, UnreadableRow};
 use crate::error::MaterializerError;
 use crate::materializer::Target;
@@ -58,6 +59,26 @@ pub(crate) struct ValidatedRows {
     pub(crate) by_date: BTreeMap<EventDate, DateCounts>,
     /// The date of each row of the batch, if dates are named.
     pub(crate) dates: Vec<EventDate>,
+}
+
+impl ValidatedRows {
+    /// Without the rows that the log has under other positions.
+    pub(crate) fn without_loaded(
+        mut self,
+        view: &View,
+        loaded_rows: &mut LoadedRows,
+    ) -> Result<Self, MaterializerError> {
+        let is_new = loaded_rows.new_rows(view, &self.accepted)?;
+        for (time, _) in self.accepted.event_times.iter().zip(&is_new).filter(|(_, is_new)| !**is_new) {
+            self.counts.known += 1;
+            self.counts.rows.accepted -= 1;
+            if let Some(counts) = self.by_date.get_mut(&EventDate::of(Some(*time))) {
+                counts.known += 1;
+                counts.accepted -= 1;
+            }
+        }
+        Ok(Self { accepted: self.accepted.filtered(&is_new)?, ..self })
+    }
 }
 
 /// What is counted of a file's rows of one date.

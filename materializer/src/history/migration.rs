@@ -52,6 +52,16 @@ use date_load::DateLoad;
 /// How often a load is decided again because another writer committed in between.
 const TRIES: usize = 20;
 
+/// Refuses a view whose history is loaded as a whole: that of a source without an event time, and a derived one.
+pub fn check_has_dates(target: &Target) -> Result<(), MaterializerError> {
+    let view = target.view.id.clone();
+    match &target.input {
+        Some(input) => Err(MaterializerError::MigrationOfDerived { view, input: input.view.id.clone() }),
+        None if target.view.is_static => Err(MaterializerError::MigrationOfStatic { view }),
+        None => Ok(()),
+    }
+}
+
 impl<W: Mender> Materializer<W> {
     /// Loads the history of a view date by date, or goes on with that, until it is done or requested to stop.
     pub async fn migrate(
@@ -61,13 +71,7 @@ impl<W: Mender> Materializer<W> {
         watch: &dyn MigrationWatch,
     ) -> Result<MigrationReport, MaterializerError> {
         let view = &target.view;
-        if view.is_static {
-            return Err(MaterializerError::MigrationOfStatic { view: view.id.clone() });
-        }
-        if let Some(input) = &target.input {
-            let (view, input) = (view.id.clone(), input.view.id.clone());
-            return Err(MaterializerError::MigrationOfDerived { view, input });
-        }
+        check_has_dates(target)?;
         let mut report = MigrationReport::new();
         let mut tries = 0;
         loop {

@@ -22,17 +22,16 @@ pub(crate) type Field = Option<String>;
 /// Reads one record after the other.
 pub(crate) struct Records<R> {
     reader: R,
-    separator: u8,
+    /// `None` until the header was read.
+    separator: Option<u8>,
     /// Whether a record is a line, whatever quotes it holds.
     is_line: bool,
     is_first_line: bool,
-    /// Whether the separator is still to be found.
-    is_header: bool,
 }
 
 impl<R: BufRead> Records<R> {
     pub(crate) fn new(reader: R) -> Self {
-        Self { reader, separator: b',', is_line: false, is_first_line: true, is_header: true }
+        Self { reader, separator: None, is_line: false, is_first_line: true }
     }
 
     /// Records that are lines, as of JSON.
@@ -42,7 +41,7 @@ impl<R: BufRead> Records<R> {
 
     /// What separates the fields of a record: known once the first one was read.
     pub(crate) fn separator(&self) -> u8 {
-        self.separator
+        self.separator.unwrap_or(b',')
     }
 
     /// The text of the next record that is not blank, without its line break; none at the end.
@@ -59,11 +58,10 @@ impl<R: BufRead> Records<R> {
                 if self.is_line {
                     break;
                 }
-                if self.is_header && !text.trim_ascii().is_empty() {
-                    self.is_header = false;
-                    self.separator = feature::csv_separator(&text);
+                if self.separator.is_none() && !text.trim_ascii().is_empty() {
+                    self.separator = Some(feature::csv_separator(&text));
                 }
-                quotes.scan(text.get(scanned..).unwrap_or_default(), self.separator);
+                quotes.scan(text.get(scanned..).unwrap_or_default(), self.separator());
                 if quotes.closed_late {
                     return Err(refused(CLOSED_LATE));
                 }

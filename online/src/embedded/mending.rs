@@ -1,20 +1,17 @@
 //! A view's rows on disk written again from the log, instead of those that are there.
 
 use feature::{EntityKey, Micros, VersionId};
-use heed::RwTxn;
 
 use super::changes::Noting;
 use super::failed::Failed;
 use super::record::Record;
-use super::replacing::Last;
 use super::row_key::{entity_of, row_key, view_prefix};
 use super::seal::Stored;
 use super::{Embedded, Opened, changes};
 use crate::decision::{Decision, decide_mending};
 use crate::error::OnlineError;
 use crate::mending::{Entities, Mender, Mending};
-use crate::packed::RowIdentity;
-use crate::store::{Change, Outcome};
+use crate::store::{Change, Outcome, RowWrite};
 
 impl Opened {
     fn mend_now(
@@ -23,55 +20,14 @@ impl Opened {
         rows: &[Mending<'_>],
         applied_at: Option<Micros>,
     ) -> Result<Vec<Outcome>, Failed> {
-        let identities: Vec<RowIdentity> =
-            rows.iter().map(|row| RowIdentity::of(view, row.bytes)).collect::<Result<_, OnlineError>>()?;
-        let mut txn = self.environment.write_txn()?;
-        let (before, mut record) = self.record_to_write(&mut txn, view)?;
-        let mut last = Last::of(&self.environment, &txn)?;
-        let mut outcomes = Vec::with_capacity(rows.len());
-        for (row, new) in rows.iter().zip(&identities) {
-            outcomes.push(self.mend_row(&mut txn, view, &mut record, (row, new), &mut last)?);
-        }
-        let written = rows.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Outcome::Written);
-        let mut changes = changes::of_rows(view, written.map(|(row, _)| row.key), Noting::Few);
-        record.stats.applied_at = record.stats.applied_at.max(applied_at);
-        if before.and_then(|before| before.stats.applied_at) != record.stats.applied_at {
-            changes.push(Change::View(view.clone()));
-        }
-        if !changes.is_empty() {
-            self.put_record(&mut txn, view, record)?;
-            changes::note(&self.environment, &mut txn, &changes)?;
-            self.environment.commit(txn)?;
-        }
-        Ok(outcomes)
-    }
-
-    fn mend_row(
-        &self,
-        txn: &mut RwTxn<'_>,
-        view: &VersionId,
-        record: &mut Record,
-        (row, new): (&Mending<'_>, &RowIdentity),
-        last: &mut Last,
-    ) -> heed::Result<Outcome> {
-        let mut buffer = Vec::new();
-        let stored_key = row_key(&mut buffer, record.number, row.key);
-        if !last.is_before(stored_key)
-            && let Some(bytes) = self.environment.rows.get(txn, stored_key)?
-        {
-            let there = Stored::of(bytes);
+        let writes: Vec<RowWrite<'_>> =
+            rows.iter().map(|row| RowWrite { key: row.key, bytes: row.bytes }).collect();
+        self.write_rows(view, &writes, applied_at, Noting::Few, |index, new, stored_key, there| {
+            let row = rows.get(index).expect("invariant: a row that is decided is one of those");
             // One that is not what was written has nothing to say.
-            if let Ok(stored) = there.check(stored_key) {
-                match decide_mending(view, stored, new, row) {
-                    Decision::Unchanged => return Ok(Outcome::Unchanged),
-                    Decision::Refold => return Ok(Outcome::Conflict { current: stored.to_vec() }),
-                    Decision::Write => {}
-                }
-            }
-            record.subtract(stored_key.len() + there.row.len(), there.share(stored_key));
-        }
-        self.put_row(txn, record, stored_key, row.bytes, last)?;
-        Ok(Outcome::Written)
+            let current = there.check(stored_key).ok();
+            Ok(current.map_or(Decision::Write, |current| decide_mending(view, current, new, row)))
+        })
     }
 
     fn strays_now(&self, view: &VersionId, known: &Entities) -> Result<Vec<(EntityKey, Vec<u8>)>, Failed> {

@@ -38,6 +38,26 @@ impl Opened {
         applied_at: Option<Micros>,
         noting: Noting,
     ) -> Result<Vec<Outcome>, Failed> {
+        if rows.is_empty() && applied_at.is_none() {
+            return Ok(Vec::new());
+        }
+        self.write_rows(view, rows, applied_at, noting, |index, new, stored_key, there| {
+            let row = rows.get(index).expect("invariant: a row that is decided is one of those");
+            let bytes = there.check(stored_key).map_err(|what| damaged_row(view, row.key, what))?;
+            Ok(self.comparison.decide(view, &RowIdentity::of_whole(view, bytes)?, new)?)
+        })
+    }
+
+    /// Writes rows in one transaction. `decide` says of each that has a row under its stored key, by its index, whether it
+    /// replaces that.
+    pub(super) fn write_rows(
+        &self,
+        view: &VersionId,
+        rows: &[RowWrite<'_>],
+        applied_at: Option<Micros>,
+        noting: Noting,
+        decide: impl Fn(usize, &RowIdentity, &[u8], &Stored<'_>) -> Result<Decision, Failed>,
+    ) -> Result<Vec<Outcome>, Failed> {
         // Rows that are none are refused before anything is locked.
         let identities: Vec<RowIdentity> =
             rows.iter().map(|row| RowIdentity::of(view, row.bytes)).collect::<Result<_, OnlineError>>()?;
@@ -45,31 +65,31 @@ impl Opened {
         let (before, mut record) = self.record_to_write(&mut txn, view)?;
         let mut last = Last::of(&self.environment, &txn)?;
         let mut outcomes = Vec::with_capacity(rows.len());
-        for (row, new) in rows.iter().zip(identities) {
-            outcomes.push(self.replace_row(&mut txn, view, &mut record, (row, &new), &mut last)?);
+        for (index, (row, new)) in rows.iter().zip(&identities).enumerate() {
+            let decide = |stored_key: &[u8], there: &Stored<'_>| decide(index, new, stored_key, there);
+            outcomes.push(self.write_row(&mut txn, &mut record, row, &mut last, decide)?);
         }
+        let written = rows.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Outcome::Written);
+        let mut changes: Vec<Change> = changes::of_rows(view, written.map(|(row, _)| row.key), noting);
         record.stats.applied_at = record.stats.applied_at.max(applied_at);
-        if before != Some(record) || outcomes.contains(&Outcome::Written) {
+        if before.and_then(|before| before.stats.applied_at) != record.stats.applied_at {
+            changes.push(Change::View(view.clone()));
+        }
+        if !changes.is_empty() {
             self.put_record(&mut txn, view, record)?;
-            let written = rows.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Outcome::Written);
-            let written = written.map(|(row, _)| row.key);
-            let mut changes: Vec<Change> = changes::of_rows(view, written, noting);
-            if before.and_then(|before| before.stats.applied_at) != record.stats.applied_at {
-                changes.push(Change::View(view.clone()));
-            }
             changes::note(&self.environment, &mut txn, &changes)?;
             self.environment.commit(txn)?;
         }
         Ok(outcomes)
     }
 
-    fn replace_row(
+    fn write_row(
         &self,
         txn: &mut RwTxn<'_>,
-        view: &VersionId,
         record: &mut Record,
-        (row, new): (&RowWrite<'_>, &RowIdentity),
+        row: &RowWrite<'_>,
         last: &mut Last,
+        decide: impl FnOnce(&[u8], &Stored<'_>) -> Result<Decision, Failed>,
     ) -> Result<Outcome, Failed> {
         let mut buffer = Vec::new();
         let stored_key = row_key(&mut buffer, record.number, row.key);
@@ -77,20 +97,19 @@ impl Opened {
             && let Some(bytes) = self.environment.rows.get(txn, stored_key)?
         {
             let there = Stored::of(bytes);
-            let bytes = there.check(stored_key).map_err(|what| damaged_row(view, row.key, what))?;
-            match self.comparison.decide(view, &RowIdentity::of_whole(view, bytes)?, new)? {
+            match decide(stored_key, &there)? {
                 Decision::Unchanged => return Ok(Outcome::Unchanged),
-                Decision::Refold => return Ok(Outcome::Conflict { current: bytes.to_vec() }),
+                Decision::Refold => return Ok(Outcome::Conflict { current: there.row.to_vec() }),
                 Decision::Write => {}
             }
-            record.subtract(stored_key.len() + bytes.len(), there.share(stored_key));
+            record.subtract(stored_key.len() + there.row.len(), there.share(stored_key));
         }
         self.put_row(txn, record, stored_key, row.bytes, last)?;
         Ok(Outcome::Written)
     }
 
     /// Writes a row where there is none that counts.
-    pub(super) fn put_row(
+    fn put_row(
         &self,
         txn: &mut RwTxn<'_>,
         record: &mut Record,

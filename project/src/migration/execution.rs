@@ -50,9 +50,7 @@ pub(super) async fn execute(
     migration.previous = previous(registered, &view.id);
     let done = || dates.iter().filter(|date| date.state == BackfillDateState::Done);
     migration.recorded = done().map(|date| date.date).collect();
-    for column in
-        dates.iter().filter(|date| date.state == BackfillDateState::Done).flat_map(|date| &date.columns)
-    {
+    for column in done().flat_map(|date| &date.columns) {
         add_column(&mut migration.loaded, column);
     }
     let keeper = Arc::new(Keeper::new(registry.clone(), project.clock, run.clone(), record, dates));

@@ -88,7 +88,7 @@ fn read_files(
         while let Some(rows) = reader.next_rows()? {
             let mut validated = validator.validate(&rows, waiting)?;
             if let Some(loaded_rows) = &mut work.loaded_rows {
-                without_loaded(validator, loaded_rows, &mut validated)?;
+                validated = validated.without_loaded(&validator.target.view, loaded_rows)?;
             }
             if !validated.by_date.is_empty()
                 && !each(Ok(divided(*index, rows.first_row, validated, validator)?))
@@ -98,27 +98,6 @@ fn read_files(
         }
     }
     Ok(())
-}
-
-/// Takes the rows away that the log has under other positions.
-fn without_loaded(
-    validator: &FileValidator,
-    loaded_rows: &mut LoadedRows,
-    validated: &mut ValidatedRows,
-) -> Result<(), MaterializerError> {
-    let is_new = loaded_rows.new_rows(&validator.target.view, &validated.accepted)?;
-    for (time, is_new) in validated.accepted.event_times.iter().zip(&is_new) {
-        if let Some(counts) = validated.by_date.get_mut(&EventDate::of(Some(*time))).filter(|_| !is_new) {
-            counts.accepted -= 1;
-            counts.known += 1;
-        }
-    }
-    validated.accepted = validated.accepted.taken(&indices(&is_new))?;
-    Ok(())
-}
-
-fn indices(keep: &[bool]) -> Vec<usize> {
-    keep.iter().enumerate().filter_map(|(row, keep)| keep.then_some(row)).collect()
 }
 
 /// A validated batch, divided by date.
