@@ -127,6 +127,11 @@ pub enum Command {
     /// --deep every file is read: logs and their checkpoints, refused rows, topics on disk, training sets
     /// and their manifests, the registry. Nothing is changed. Exit code 1 where something is damaged.
     Verify(VerifyArgs),
+    /// Show how freshness objectives stand: attained, error budget left, how fast it burns, since when, and which stage
+    ///
+    /// An objective is the `freshness` of a view, or of a service's consumer. Servers count their reads at the moment
+    /// that they answer them, and the budget is that of the last 30 days.
+    Slo(SloArgs),
     /// Look up what is defined
     #[command(subcommand)]
     Registry(RegistryCommand),
@@ -412,6 +417,17 @@ pub struct VerifyArgs {
     /// Read every file
     #[arg(long)]
     pub deep: bool,
+    /// How the result is written
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
+/// What `slo` takes.
+#[derive(Args, Debug)]
+pub struct SloArgs {
+    /// Only the objective of this view or service; all where none is named
+    #[arg(value_name = "NAME[@V]")]
+    pub name: Option<String>,
     /// How the result is written
     #[command(flatten)]
     pub format: FormatArg,

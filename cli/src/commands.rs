@@ -18,6 +18,7 @@ mod reference;
 mod registry;
 mod rollout;
 mod serve;
+mod slo;
 mod stream;
 mod training_set;
 mod verify;
@@ -71,6 +72,7 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Deprecate(args) => ending::deprecate(&project()?, args).await,
         Command::Retire(args) => ending::retire(&project()?, args).await,
         Command::Audit(args) => audit::audit(&project()?, args).await,
+        Command::Slo(args) => slo::slo(&project()?, args).await,
         Command::Registry(command) => registry::registry(&project()?, command).await,
         Command::Lineage(args) => lineage::lineage(&project()?, args).await,
         Command::Reference { page } => reference::reference(*page),

@@ -229,6 +229,25 @@ pub const CHECKED: Printed = Printed {
     ],
 };
 
+pub const OBJECTIVES: Printed = Printed {
+    by: "`slo`",
+    columns: &[
+        ("of", "the view, or the service and the model that it is for"),
+        ("objective", "which share of the reads is to be at most how stale"),
+        ("reads", "reads of the last 30 days that count: those of entities that are known"),
+        ("attained", "the share of these that were fresh"),
+        ("budget left", "the share of the error budget that is left; below 0% where it is overspent"),
+        ("burn 1h", "how many times as fast as it may the budget burned over the last hour"),
+        ("burn 3d", "the same over the last three days"),
+        ("state", "`ok`, or the alert that fires: `ticket` or `page`; `no reads` where none were counted"),
+        ("since", "since when reads are staler than promised"),
+        (
+            "stage",
+            "the stage of the pipeline that ate the time: `source`, `broker lag`, `transform`, `online write`, `commit`",
+        ),
+    ],
+};
+
 pub const AUDITED: Printed = Printed {
     by: "`audit`",
     columns: &[
@@ -243,7 +262,7 @@ pub const AUDITED: Printed = Printed {
 };
 
 /// Every table, in the order of the documentation.
-pub const ALL: [&Printed; 16] = [
+pub const ALL: [&Printed; 17] = [
     &LOADED,
     &BACKFILLS,
     &STREAMED,
@@ -259,5 +278,6 @@ pub const ALL: [&Printed; 16] = [
     &FEATURES,
     &FOUND,
     &CHECKED,
+    &OBJECTIVES,
     &AUDITED,
 ];

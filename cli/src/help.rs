@@ -18,6 +18,8 @@ pub fn in_commands(topic: &HelpTopic) -> String {
         HelpTopic::RemoveRegistered(name) => format!("`twinstore registry remove {name}` removes it"),
         HelpTopic::WholeSource => "leave out --from and --to".to_owned(),
         HelpTopic::Backfill(view) => format!("run `twinstore backfill {view}` first"),
+        HelpTopic::LoadNew(view) => format!("run `twinstore materialize {view}`"),
+        HelpTopic::Diagnose => "`twinstore doctor` looks for the cause".to_owned(),
         HelpTopic::StartBackfill(view) => format!("`twinstore backfill start {view}` begins one"),
         HelpTopic::ResumeBackfill(view) => format!(
             "`twinstore backfill status {view}` shows it, `resume` goes on with one that stopped, and `cancel` ends it"

@@ -50,6 +50,10 @@ pub enum HelpTopic {
     WholeSource,
     /// Load the history of a view.
     Backfill(VersionId),
+    /// Load the batch rows of a view that are new.
+    LoadNew(VersionId),
+    /// Look for the probable cause of what is wrong.
+    Diagnose,
     /// Load the history of a view date by date.
     StartBackfill(VersionId),
     /// Look at the backfill by dates of a view, go on with it, or cancel it.

@@ -1,4 +1,5 @@
-//! What observed values say: how the values of two versions of a feature differ, and whether that is within bounds.
+//! What observed values and counts say: how the values of two versions of a feature differ and whether that is within
+//! bounds, and whether reads were as fresh as promised.
 //!
 //! Rules are pure functions of values: no I/O, no clock, no columns. Every figure is the same to the bit in whatever
 //! order values come, and memory is bounded whatever their number. Where values come from, and what follows from a
@@ -29,6 +30,7 @@ mod comparison;
 mod counts;
 mod distance;
 mod figures;
+mod freshness;
 #[cfg(test)]
 mod golden;
 mod key;
@@ -44,6 +46,10 @@ pub use bounds::{Bounds, Exceeded, Figure, Judgement, Verdict};
 pub use cause::LikelyCause;
 pub use comparison::Comparison;
 pub use figures::{Figures, MeanShift, Nulls, StatusChange};
+pub use freshness::{
+    BUDGET_WINDOW, Burn, BurnAlert, BurnRule, Cause, CountedSlot, Objective, PartitionProgress, Pipeline,
+    PipelineFacts, ReadCounts, ReadOutcome, Severity, Stage, StageTime, Standing,
+};
 pub use largest::Largest;
 pub use observed::{Measure, Observed, Pair};
 pub use quantiles::QuantilePair;

@@ -348,6 +348,17 @@ pub enum ProjectError {
         /// The versions of that name.
         versions: Vec<String>,
     },
+    /// Nothing of this name has a freshness objective.
+    #[error(
+        "nothing of the name `{name}` has a freshness objective{}",
+        if .known.is_empty() { ": give a view or a consumer one with `freshness`".to_owned() } else { format!(": there is {}", .known.join(", ")) }
+    )]
+    NoObjective {
+        /// What was named.
+        name: String,
+        /// What has one.
+        known: Vec<String>,
+    },
     /// A name and version mean several things.
     #[error("`{version}` is a {}: say which kind is meant", .kinds.join(" and a "))]
     SeveralKinds {

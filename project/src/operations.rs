@@ -25,6 +25,7 @@ use crate::read_features::{Get, ReadFeatures};
 use crate::rollout::{CutOver, CutOverDone};
 use crate::run::{Run, Work};
 use crate::serving::Serve;
+use crate::slo::SloReport;
 use crate::streaming::{FollowStreams, StreamOutcome};
 use crate::targets::ViewName;
 use crate::training_set::{BuildTrainingSet, BuiltTrainingSet, TrainingSetCheck};
@@ -32,7 +33,7 @@ use crate::upkeep::{OptimizedView, RebuiltView};
 use crate::verify::Verified;
 use crate::{
     audit, dead_letters, definitions, ending, get, lineage, load, migration, parity, plan, pushing, rollout,
-    serving, streaming, training_set, upkeep, verify,
+    serving, slo, streaming, training_set, upkeep, verify,
 };
 
 impl Project {
@@ -158,6 +159,11 @@ impl Project {
     /// Who changed what is registered, when and why, oldest first; with what of it is not as it was written.
     pub fn audit(&self) -> Work<'_, AuditLog> {
         Box::pin(audit::audit(self))
+    }
+
+    /// How freshness objectives stand: those of this name, as `name` or `name@version`, or all of them.
+    pub fn slo<'a>(&'a self, name: Option<&'a str>) -> Work<'a, SloReport> {
+        Box::pin(slo::slo(self, name))
     }
 
     /// The rows that were refused and not loaded since.

@@ -56,4 +56,13 @@ impl FoldedView {
             }
         }
     }
+
+    /// The times of the entity of one row of the request, by these indices.
+    pub fn times_at(&self, row: usize, indices: &KeyIndices) -> Option<Times> {
+        let index = match indices {
+            KeyIndices::InOrder => row,
+            KeyIndices::Picked(indices) => (*indices.get(row)?)? as usize,
+        };
+        self.0.times.get(index).copied().flatten()
+    }
 }

@@ -55,6 +55,15 @@ impl ReadResult {
         self.scope.times.iter().map(|group| self.oldest(group))
     }
 
+    /// What was read for one row of the request: of each lookup its index among those of the plan, and the times of the
+    /// entity's row, `None` if it has none.
+    pub fn read_for(&self, row: usize) -> impl Iterator<Item = (usize, Option<Times>)> {
+        self.scope.lookups.iter().filter_map(move |scoped| {
+            let folded = self.folded.get(scoped.view)?;
+            Some((scoped.lookup, folded.times_at(row, self.indices.get(scoped.list)?)))
+        })
+    }
+
     fn column(&self, index: usize, data_type: DataType) -> Option<Cow<'_, Column>> {
         match self.scope.stored.get(index) {
             Some(stored) => {

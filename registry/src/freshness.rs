@@ -1,12 +1,18 @@
 //! How fresh views were, minute by minute: what streams counted of their rows' ways, kept for objectives
 //! and budgets to be measured by. Counts of several processes add up, and old minutes are dropped.
 
+mod progress;
+mod reads;
+
 use feature::{Micros, VersionId};
 use serde::Serialize;
 
 use crate::error::RegistryError;
 use crate::store::Registry;
 use crate::stored::{damaged, number};
+
+pub use progress::Progress;
+pub use reads::CountedReads;
 
 /// How long minutes are kept: what burn rates over three days need, and a week's look back.
 const KEPT_US: i64 = 8 * 24 * 3_600_000_000;
@@ -132,6 +138,8 @@ mod tests {
         let registry = Registry::open(&url).await.unwrap();
         for statement in [
             "DROP TABLE freshness",
+            "DROP TABLE freshness_reads",
+            "DROP TABLE progress",
             "DROP TABLE uses",
             "DROP TABLE audit",
             "DROP TABLE canaries",

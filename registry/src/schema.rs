@@ -2,11 +2,11 @@
 
 /// The schema that this version writes. A registry with a greater one was written by a newer
 /// version and is refused.
-pub(crate) const SCHEMA: i64 = 10;
+pub(crate) const SCHEMA: i64 = 11;
 
 /// What brings each schema to the next, the first of them schema 1 to 2: a new registry is made as schema
 /// 1 and brought on the same way.
-pub(crate) const MIGRATIONS: [&[&str]; 9] = [
+pub(crate) const MIGRATIONS: [&[&str]; 10] = [
     &[FRESHNESS],
     &[USES, USES_OF_BEFORE],
     &[DIGEST, REVISIONS_DIGEST],
@@ -16,6 +16,7 @@ pub(crate) const MIGRATIONS: [&[&str]; 9] = [
     &[RUNS, RUNS_OF_A_SUBJECT, RUN_VIEWS, RUN_VIEWS_OF_A_VIEW],
     &[DEPRECATIONS, RETIREMENTS],
     &[BACKFILLS, BACKFILL_DATES],
+    &[FRESHNESS_READS, PROGRESS],
 ];
 
 /// The first schema whose contents have checksums.
@@ -162,6 +163,33 @@ const FRESHNESS: &str = "CREATE TABLE freshness (
         edge BIGINT NOT NULL,
         row_count BIGINT NOT NULL,
         PRIMARY KEY (name, version, minute, stage, edge)
+    )";
+
+/// What servers counted of reads, in slots of a minute and of an hour.
+const FRESHNESS_READS: &str = "CREATE TABLE freshness_reads (
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        version BIGINT NOT NULL,
+        slot BIGINT NOT NULL,
+        began BIGINT NOT NULL,
+        good BIGINT NOT NULL,
+        bad BIGINT NOT NULL,
+        unknown BIGINT NOT NULL,
+        missing BIGINT NOT NULL,
+        PRIMARY KEY (kind, name, version, slot, began)
+    )";
+/// How far the pipeline of each view is; `part` is a partition, or -1 for loads.
+const PROGRESS: &str = "CREATE TABLE progress (
+        name TEXT NOT NULL,
+        version BIGINT NOT NULL,
+        part BIGINT NOT NULL,
+        newest BIGINT,
+        received_at BIGINT,
+        lag BIGINT NOT NULL,
+        updated_at BIGINT NOT NULL,
+        stuck_stage TEXT,
+        stuck_why TEXT,
+        PRIMARY KEY (name, version, part)
     )";
 
 /// The statements that make the tables of schema 1. `registry` has one row; `version` is 0 for

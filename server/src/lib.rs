@@ -34,6 +34,7 @@ mod connections;
 mod error;
 mod feast;
 mod first_use;
+mod freshness;
 mod grpc;
 mod http;
 mod limits;
@@ -51,6 +52,7 @@ pub use catalog::{Catalog, Services};
 pub use code::Code;
 pub use error::ServeError;
 pub use first_use::{BeginUse, BeginningUse, NotRecorded};
+pub use freshness::{PipelineTime, ReadCounter, WatchedConsumer, WatchedReads, WatchedView};
 pub use limits::Limits;
 pub use notice::Notice;
 pub use push::{

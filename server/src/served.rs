@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use feature::ServicePlan;
 use read::FeatureReader;
 
+use crate::freshness::WatchedReads;
 use crate::metrics::ServiceMetrics;
 use crate::notice::Notice;
 
@@ -16,6 +17,7 @@ pub struct Served {
     reader: Arc<FeatureReader>,
     notice: Option<Arc<Notice>>,
     metrics: Arc<ServiceMetrics>,
+    watched: Option<Arc<WatchedReads>>,
     /// Whether it is recorded that it is used.
     is_used: AtomicBool,
 }
@@ -27,6 +29,7 @@ impl Served {
             reader: Arc::new(reader),
             notice: None,
             metrics: Arc::default(),
+            watched: None,
             is_used: AtomicBool::new(false),
         }
     }
@@ -38,8 +41,20 @@ impl Served {
             reader: Arc::clone(&self.reader),
             notice: notice.map(Arc::new),
             metrics: Arc::clone(&self.metrics),
+            watched: self.watched.clone(),
             is_used: AtomicBool::new(self.is_used()),
         }
+    }
+
+    /// The same, whose reads are counted for freshness objectives.
+    #[must_use]
+    pub fn watched_by(self, watched: Arc<WatchedReads>) -> Self {
+        Self { watched: Some(watched), ..self }
+    }
+
+    /// What counts its reads for freshness objectives.
+    pub(crate) fn watched(&self) -> Option<&WatchedReads> {
+        self.watched.as_deref()
     }
 
     /// What its answers say beside their body.

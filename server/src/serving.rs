@@ -266,6 +266,10 @@ impl<R: Reader> Serving<R> {
         let features = features?;
         self.begin_use(served).await?;
         call.is_answered_by(served);
+        // A read as of a named moment is no consumer's.
+        if let (None, Some(watched)) = (at, served.watched()) {
+            watched.count(&features);
+        }
         if let Some(notice) = served.notice() {
             self.deprecated.answered(served.plan(), notice);
         }

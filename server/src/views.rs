@@ -9,6 +9,7 @@ use feature::{Name, ServicePlan, VersionId};
 use read::FeatureReader;
 
 use crate::error::ServeError;
+use crate::freshness::WatchedReads;
 use crate::notice::Notice;
 use crate::request_fault::RequestFault;
 use crate::served::Served;
@@ -22,10 +23,14 @@ const MOST_COMPILED: usize = 256;
 /// sentence why the views cannot be read together.
 type PlanOf = dyn Fn(&[VersionId]) -> Result<(ServicePlan, Option<Notice>), String> + Send + Sync;
 
+/// What counts the reads of a plan for freshness objectives.
+type WatchedBy = dyn Fn(&ServicePlan) -> Arc<WatchedReads> + Send + Sync;
+
 /// The views that can be read by name.
 pub struct Views {
     ids: BTreeSet<VersionId>,
     plan_of: Box<PlanOf>,
+    watched_by: Option<Box<WatchedBy>>,
     compiled: RwLock<HashMap<Vec<VersionId>, Arc<Served>>>,
 }
 
@@ -37,7 +42,17 @@ impl Views {
         ids: impl IntoIterator<Item = VersionId>,
         plan_of: impl Fn(&[VersionId]) -> Result<(ServicePlan, Option<Notice>), String> + Send + Sync + 'static,
     ) -> Self {
-        Self { ids: ids.into_iter().collect(), plan_of: Box::new(plan_of), compiled: RwLock::default() }
+        let (ids, plan_of) = (ids.into_iter().collect(), Box::new(plan_of));
+        Self { ids, plan_of, watched_by: None, compiled: RwLock::default() }
+    }
+
+    /// The same, whose reads are counted by what this gives for each plan.
+    #[must_use]
+    pub fn watched_by(
+        self,
+        watched_by: impl Fn(&ServicePlan) -> Arc<WatchedReads> + Send + Sync + 'static,
+    ) -> Self {
+        Self { watched_by: Some(Box::new(watched_by)), ..self }
     }
 
     /// A view by its name: this version, or the highest.
@@ -63,7 +78,12 @@ impl Views {
             return Ok(reader);
         }
         let (plan, notice) = (self.plan_of)(&views).map_err(RequestFault::Apart)?;
-        let reader = Arc::new(Served::new(FeatureReader::new(Arc::new(plan))?).with_notice(notice));
+        let mut reader = Served::new(FeatureReader::new(Arc::new(plan))?).with_notice(notice);
+        if let Some(watched_by) = &self.watched_by {
+            let watched = watched_by(reader.plan());
+            reader = reader.watched_by(watched);
+        }
+        let reader = Arc::new(reader);
         let mut compiled = self.compiled.write().unwrap_or_else(PoisonError::into_inner);
         if compiled.len() >= MOST_COMPILED {
             compiled.clear();

@@ -89,6 +89,8 @@ mod rolled_out;
 #[cfg(test)]
 mod served;
 #[cfg(test)]
+mod slo;
+#[cfg(test)]
 mod spine_types;
 #[cfg(test)]
 mod spine_values;

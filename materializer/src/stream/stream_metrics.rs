@@ -76,11 +76,16 @@ pub struct StreamMetrics {
     /// By stage, in their order; in microseconds.
     stages: [Histogram; LatencyStage::ALL.len()],
     report: Mutex<Option<StreamReport>>,
+    stuck: Mutex<Option<(LatencyStage, String)>>,
 }
 
 impl Default for StreamMetrics {
     fn default() -> Self {
-        Self { stages: LatencyStage::ALL.map(|_| Histogram::new(EDGES)), report: Mutex::default() }
+        Self {
+            stages: LatencyStage::ALL.map(|_| Histogram::new(EDGES)),
+            report: Mutex::default(),
+            stuck: Mutex::default(),
+        }
     }
 }
 
@@ -153,6 +158,16 @@ impl StreamMetrics {
 
     pub(crate) fn publish(&self, report: &StreamReport) {
         *self.report.lock().unwrap_or_else(PoisonError::into_inner) = Some(report.clone());
+    }
+
+    /// Notes the stage that fails and is tried again, and why; `None` once it goes on.
+    pub(crate) fn note_stuck(&self, stuck: Option<(LatencyStage, String)>) {
+        *self.stuck.lock().unwrap_or_else(PoisonError::into_inner) = stuck;
+    }
+
+    /// The stage that fails and is tried again, and why; `None` while the stream goes on.
+    pub fn stuck(&self) -> Option<(LatencyStage, String)> {
+        self.stuck.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The report as of the newest flush; `None` before the first.

@@ -1,6 +1,7 @@
 //! One run that is recorded: before it reads anything, and once it has ended, however it did.
 
-use registry::{Registered, Registry, RunId, RunOutcome, RunRecord, RunState, Runtime};
+use feature::Micros;
+use registry::{Progress, Registered, Registry, RunId, RunOutcome, RunRecord, RunState, Runtime};
 
 use super::dataset::Datasets;
 use super::emitter::Emitter;
@@ -93,7 +94,25 @@ impl Recorder {
             let RunRecord { id, job, subject, .. } = &self.record;
             tracing::warn!("that the {} of {subject} ended was not recorded (run {id}): {error}", job.name());
         }
+        self.note_progress().await;
         self.emit().await;
+    }
+
+    /// Notes how far a view is that was loaded. A load that brought nothing new leaves it as it is.
+    async fn note_progress(&self) {
+        let Some(newest) = self.record.outcome.as_ref().and_then(newest_loaded) else { return };
+        let progress = Progress {
+            view: self.record.subject.clone(),
+            partition: None,
+            newest: Some(newest),
+            received_at: None,
+            lag: 0,
+            updated_at: self.record.updated_at,
+            stuck: None,
+        };
+        if let Err(error) = self.registry.note_progress(&[progress]).await {
+            tracing::warn!("how far {} is was not noted: {error}", self.record.subject);
+        }
     }
 
     /// Tells whoever listens. Nothing depends on it.
@@ -103,5 +122,13 @@ impl Recorder {
         if let Err(error) = emitter.emit(&event).await {
             tracing::warn!("an OpenLineage event of run {} was lost: {error}", self.record.id);
         }
+    }
+}
+
+/// The newest event time that a load brought; `None` of other runs.
+fn newest_loaded(outcome: &RunOutcome) -> Option<Micros> {
+    match outcome {
+        RunOutcome::Load { rows, .. } => rows.newest_event_time,
+        _ => None,
     }
 }

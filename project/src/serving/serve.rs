@@ -25,6 +25,7 @@ use crate::error::ProjectError;
 use crate::project::Project;
 use crate::pushing::{PushSources, ServedAt, Topics};
 use crate::run::{Event, Run};
+use crate::slo::{Counting, ReadWatch};
 use crate::streaming::{StreamSetup, StreamStatus, Streams, ViewStreamOptions, bad_row_limit};
 
 /// How often the registry is checked for changes.
@@ -95,7 +96,8 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
         http: address("serve.http", &settings.http)?,
     };
     let sources = PushSources::new(project);
-    let services = services(registered.clone(), &Services::default(), &sources)?;
+    let watch = Arc::<ReadWatch>::default();
+    let services = services(registered.clone(), &Services::default(), &sources, &watch)?;
     let stream_status = Arc::<StreamStatus>::default();
     let topics = Arc::new(Topics::new(project, stream_status.clone()));
     topics.follow(&registered)?;
@@ -106,6 +108,7 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
         generation: registered.generation(),
         catalog: Arc::new(Catalog::new(services)),
         sources,
+        watch,
         streams: streams(project, options.follows_streams.then_some(bad_row_limit), &stream_status, run)
             .await?,
         stream_status,
@@ -162,6 +165,8 @@ async fn answer<R: Reader + 'static>(
     if let Some(streams) = &mut applied.streams {
         streams.follow(registered).await?;
     }
+    let counting =
+        Counting::begin(&applied.project, &applied.registry, &applied.watch, &applied.stream_status);
     let stop = {
         let run = run.clone();
         async move {
@@ -174,6 +179,7 @@ async fn answer<R: Reader + 'static>(
         never = applied.follow() => match never {},
         never = store_is_followed => match never {},
     };
+    counting.stop().await;
     if let Some(streams) = applied.streams {
         // One that panicked has said so, and what it read is read again.
         let _ = streams.stop().await;
@@ -191,6 +197,8 @@ struct Applied {
     generation: u64,
     catalog: Arc<Catalog>,
     sources: PushSources,
+    /// Counts reads for freshness objectives.
+    watch: Arc<ReadWatch>,
     streams: Option<Streams>,
     stream_status: Arc<StreamStatus>,
     topics: Arc<Topics>,
@@ -204,11 +212,11 @@ impl Applied {
     fn serving<R: Reader>(&self, store: R) -> Serving<R> {
         let (stream_status, degraded, clock) =
             (self.stream_status.clone(), self.stream_status.clone(), self.project.clock);
-        let unfollowed = self.unfollowed.clone();
+        let (unfollowed, watch) = (self.unfollowed.clone(), self.watch.clone());
         Serving::new(self.catalog.clone(), store, clock, Limits::default())
             .with_sink(self.topics.clone())
             .with_degraded(move || degraded.degraded())
-            .with_families(move || stream_status.prometheus())
+            .with_families(move || stream_status.prometheus() + &watch.prometheus(clock()))
             .with_unfollowed(move || unfollowed.lock().unwrap_or_else(PoisonError::into_inner).clone())
             .with_first_use(begin_use(self.project.clone()))
     }
@@ -263,8 +271,10 @@ impl Applied {
             hot::allow(tier, &registered);
         }
         let (before, defined, sources) = (self.catalog.services(), registered.clone(), self.sources.clone());
+        let watch = self.watch.clone();
         // Expressions are compiled meanwhile, and requests are not to wait for that.
-        let services = tokio::task::spawn_blocking(move || services(defined, &before, &sources)).await;
+        let services =
+            tokio::task::spawn_blocking(move || services(defined, &before, &sources, &watch)).await;
         let services = services.map_err(ProjectError::NotCompiled)?;
         self.topics.follow(&registered)?;
         self.catalog.replace(services?);
@@ -301,9 +311,11 @@ fn services(
     registered: Registered,
     before: &Services,
     sources: &PushSources,
+    watch: &Arc<ReadWatch>,
 ) -> Result<Services, ProjectError> {
     let mut readers = Vec::new();
     let mut live = Vec::new();
+    watch.follow(&registered);
     for service in registered.services() {
         let plan = registered.service_plan(&ServiceRef::Exact(service.id.clone()))?;
         if registered.live(&service.id.name) == Some(service.id.version) {
@@ -311,11 +323,12 @@ fn services(
         }
         let compiled = before.exact(&service.id).filter(|reader| **reader.plan() == plan).cloned();
         let notice = notice(&registered, &plan);
-        readers.push(match compiled {
-            Some(reader) if reader.notice().map(Arc::as_ref) == notice.as_ref() => reader,
-            Some(reader) => Arc::new(reader.with_notice(notice)),
-            None => Arc::new(Served::new(FeatureReader::new(Arc::new(plan))?).with_notice(notice)),
-        });
+        let reader = match compiled {
+            Some(reader) => reader.with_notice(notice),
+            None => Served::new(FeatureReader::new(Arc::new(plan))?).with_notice(notice),
+        };
+        let watched = watch.of(reader.plan(), service.consumer.as_ref());
+        readers.push(Arc::new(reader.watched_by(watched)));
     }
     if readers.is_empty() {
         return Err(ProjectError::NoService);
@@ -335,6 +348,8 @@ fn services(
         let notice = notice(&registered, &plan);
         Ok((plan, notice))
     });
+    let watch = watch.clone();
+    let views = views.watched_by(move |plan| watch.of(plan, None));
     let services = Services::new(readers, live).with_canaries(canaries).with_retired(retired);
     Ok(services.with_views(views).with_sources(sources))
 }

@@ -6,16 +6,20 @@ use std::time::Duration;
 
 use feature::VersionId;
 use materializer::{LatencyStage, StreamMetrics};
-use registry::{Freshness, Job, PartitionRead, Registered, Registry, RowCounts, RunOutcome};
+use monitor::Stage;
+use registry::{Freshness, Job, PartitionRead, Progress, Registered, Registry, RowCounts, RunOutcome};
 use tokio_util::sync::CancellationToken;
 
 use super::stream_status::StreamStatus;
 use crate::error::ProjectError;
 use crate::lineage::{Ended, Recorder, Subject};
 use crate::project::Project;
+use crate::slo::stage_of_latency;
 
 /// How often it is carried over. A process that is killed loses what it counted since.
 const EVERY: Duration = Duration::from_secs(60);
+/// How often it is noted how far the streams are.
+const NOTE_EVERY: Duration = Duration::from_secs(2);
 
 /// Rows by stage and by the edge of their bucket, in microseconds; those beyond the last have none.
 type Counted = BTreeMap<(LatencyStage, Option<i64>), u64>;
@@ -48,11 +52,18 @@ impl Carrying {
     /// Carries over once a minute, and once more when it is stopped. The streams go on where that fails: it is
     /// tried again, with what came since.
     pub(super) async fn run(mut self, stop: CancellationToken) {
-        let mut ticks = tokio::time::interval(EVERY);
+        let (mut ticks, mut notes) = (tokio::time::interval(EVERY), tokio::time::interval(NOTE_EVERY));
         loop {
             let is_last = tokio::select! {
+                _ = notes.tick() => {
+                    self.note().await;
+                    continue;
+                }
                 _ = ticks.tick() => false,
-                () = stop.cancelled() => true,
+                () = stop.cancelled() => {
+                    self.note().await;
+                    true
+                }
             };
             if let Err(error) = self.carry().await {
                 tracing::warn!("how fresh the views are was not kept: {error}");
@@ -60,6 +71,33 @@ impl Carrying {
             if is_last {
                 return self.end().await;
             }
+        }
+    }
+
+    /// Notes how far the streams are. Where that fails, the next time is soon.
+    async fn note(&self) {
+        let now = self.project.now();
+        let mut progress = Vec::new();
+        for (view, metrics) in self.stream_status.watched() {
+            let stuck = self.stream_status.failure(&view).map(|why| (Stage::Broker, why));
+            let stuck = stuck.or_else(|| {
+                let (stage, why) = metrics.stuck()?;
+                Some((stage_of_latency(stage)?, why))
+            });
+            let stuck = stuck.map(|(stage, why)| (stage.name().to_owned(), why));
+            let partitions = metrics.report().map(|report| report.partitions).unwrap_or_default();
+            progress.extend(partitions.into_iter().map(|(partition, at)| Progress {
+                view: view.clone(),
+                partition: Some(partition),
+                newest: at.watermark,
+                received_at: at.received_at,
+                lag: at.end.saturating_sub(at.next),
+                updated_at: now,
+                stuck: stuck.clone(),
+            }));
+        }
+        if let Err(error) = self.registry.note_progress(&progress).await {
+            tracing::debug!("how far the streams are was not noted: {error}");
         }
     }
 

@@ -16,7 +16,7 @@ const CRATES: [(&str, &[&str]); 26] = [
     ("online", &["feature", "locks"]),
     ("materializer", &["exposition", "feature", "locks", "monitor", "transform", "offline", "online"]),
     ("read", &["feature", "transform", "online"]),
-    ("server", &["exposition", "feature", "transform", "online", "read", "proto"]),
+    ("server", &["exposition", "feature", "monitor", "transform", "online", "read", "proto"]),
     (
         "project",
         &[

@@ -279,6 +279,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         self.report.entities_in_memory = self.cache.entities() as u64;
         self.fetch_lag();
         self.options.metrics.publish(&self.report);
+        self.options.metrics.note_stuck(None);
         tracing::debug!("{}: rows of {} entities committed", self.target.view.id, flush.by_entity.len());
     }
 }

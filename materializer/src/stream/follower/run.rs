@@ -18,6 +18,7 @@ use crate::stream::feed::{Arrival, Feed};
 use crate::stream::fold_cache::FoldCache;
 use crate::stream::protocol::{Event, Located, Protocol, Step};
 use crate::stream::record_validator::RecordValidator;
+use crate::stream::stream_metrics::LatencyStage;
 use crate::stream::stream_report::StreamReport;
 use crate::stream_start;
 
@@ -78,13 +79,13 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
                 Step::Receive { until } => self.receive(until)?,
                 Step::Rest { until } => self.rest(until).await,
                 step => {
-                    let leads_to = FaultPoint::after(&step);
+                    let (leads_to, stage) = (FaultPoint::after(&step), stage_of(&step));
                     match self.step(step).await {
                         Ok(event) => {
                             self.pass(leads_to);
                             event
                         }
-                        Err(error) => self.failed(error)?,
+                        Err(error) => self.failed(error, stage)?,
                     }
                 }
             };
@@ -137,8 +138,8 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
     fn receive(&mut self, until: Micros) -> Result<Event, MaterializerError> {
         let wait = Duration::from_micros(until.since((self.clock)()).max(0) as u64).min(LONGEST_WAIT);
         let arrived = self.feed.next(wait);
-        if matches!(arrived, Ok(Arrival::Record(_))) {
-            self.is_unreachable = false;
+        if matches!(arrived, Ok(Arrival::Record(_))) && std::mem::take(&mut self.is_unreachable) {
+            self.options.metrics.note_stuck(None);
         }
         match arrived {
             Ok(Arrival::Record(record)) => Ok(Event::Received(record, (self.clock)())),
@@ -152,6 +153,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
                     tracing::warn!("{}: {error}; waiting for it", self.target.view.id);
                 }
                 self.is_unreachable = true;
+                self.options.metrics.note_stuck(Some((LatencyStage::Received, error.to_string())));
                 Ok(Event::Idle((self.clock)()))
             }
             Err(error) => Err(self.feed_failed(error)),
@@ -165,10 +167,11 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
     }
 
     /// A step that failed rests and is tried again, unless trying again cannot help.
-    fn failed(&self, error: MaterializerError) -> Result<Event, MaterializerError> {
+    fn failed(&self, error: MaterializerError, stage: LatencyStage) -> Result<Event, MaterializerError> {
         if !error.may_pass() {
             return Err(error);
         }
+        self.options.metrics.note_stuck(Some((stage, error.to_string())));
         tracing::warn!("{}: {error}; trying again", self.target.view.id);
         Ok(Event::Failed((self.clock)()))
     }
@@ -201,6 +204,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         self.report.located(&located);
         self.report.too_many_bad(&self.protocol.too_many_bad());
         self.options.metrics.publish(&self.report);
+        self.options.metrics.note_stuck(None);
         for at in &located {
             self.ends.entry(at.partition).or_insert(at.end);
         }
@@ -262,5 +266,15 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
             topic: self.validator.topic().to_owned(),
             halt,
         }
+    }
+}
+
+/// The stage of a row's way that a step belongs to.
+fn stage_of(step: &Step) -> LatencyStage {
+    match step {
+        Step::Transform | Step::Refuse => LatencyStage::Transformed,
+        Step::Write | Step::Stamp => LatencyStage::Acknowledged,
+        Step::Commit(_) | Step::Compare(_) | Step::Acknowledge(_) => LatencyStage::Committed,
+        _ => LatencyStage::Received,
     }
 }

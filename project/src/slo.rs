@@ -1,0 +1,12 @@
+//! Freshness objectives: what a server counts of its reads, carried into the registry, and how each objective stands.
+
+mod cause;
+mod counting;
+mod objectives;
+mod read_watch;
+
+pub(crate) use counting::Counting;
+pub(crate) use objectives::{slo, stage_of_latency};
+pub(crate) use read_watch::ReadWatch;
+
+pub use objectives::{BurnRate, ObjectiveStanding, SloReport};

@@ -1,0 +1,180 @@
+//! What goes on beside a server for its objectives: it finds out how far pipelines are, probes views that nobody reads,
+//! and carries what was counted into the registry.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use feature::{Micros, VersionId};
+use monitor::{Pipeline, ReadCounts, ReadOutcome};
+use registry::{CountedReads, Kind, Progress, Registry};
+use tokio::task::JoinHandle as Task;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::read_watch::{ReadWatch, Subject};
+use crate::error::ProjectError;
+use crate::project::Project;
+use crate::streaming::StreamStatus;
+
+/// How often pipelines are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// At which of these looks what was counted is carried over: a server that is killed loses what it counted since.
+const CARRY_AT: u32 = 5;
+/// At so many looks in a row without an answer nothing is known of pipelines any more.
+const MOST_FAILURES: u32 = 5;
+
+/// The task beside a server.
+pub(crate) struct Counting {
+    stop: DropGuard,
+    task: Task<()>,
+}
+
+struct Carrier {
+    project: Project,
+    registry: Registry,
+    watch: Arc<ReadWatch>,
+    stream_status: Arc<StreamStatus>,
+    carried: BTreeMap<Subject, ReadCounts>,
+    failures: u32,
+}
+
+impl Counting {
+    /// Begins; what streams of this process say is taken as it is.
+    pub(crate) fn begin(
+        project: &Project,
+        registry: &Registry,
+        watch: &Arc<ReadWatch>,
+        stream_status: &Arc<StreamStatus>,
+    ) -> Self {
+        let carrier = Carrier {
+            project: project.clone(),
+            registry: registry.clone(),
+            watch: watch.clone(),
+            stream_status: stream_status.clone(),
+            carried: BTreeMap::new(),
+            failures: 0,
+        };
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(carrier.run(stop.clone()));
+        Self { stop: stop.drop_guard(), task }
+    }
+
+    /// Ends; what was counted is in the registry.
+    pub(crate) async fn stop(self) {
+        drop(self.stop);
+        // It does not panic, and is aborted by nobody.
+        let _ = self.task.await;
+    }
+}
+
+impl Carrier {
+    async fn run(mut self, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(LOOK_EVERY);
+        let mut looks = 0;
+        loop {
+            let is_last = tokio::select! {
+                _ = ticks.tick() => false,
+                () = stop.cancelled() => true,
+            };
+            self.look().await;
+            looks = (looks + 1) % CARRY_AT;
+            if looks == 0 && !is_last {
+                self.probe();
+            }
+            if (looks == 0 || is_last)
+                && let Err(error) = self.carry().await
+            {
+                tracing::warn!("how fresh reads were was not kept: {error}");
+            }
+            if is_last {
+                return;
+            }
+        }
+    }
+
+    /// Finds out how far the pipeline of each view is.
+    async fn look(&mut self) {
+        let mut known: BTreeMap<VersionId, Pipeline> = BTreeMap::new();
+        match self.progress().await {
+            Ok(progress) => {
+                self.failures = 0;
+                for Progress { view, newest, updated_at, .. } in progress {
+                    let Some(newest) = newest else { continue };
+                    further(&mut known, view, Pipeline { newest, as_of: updated_at });
+                }
+            }
+            Err(error) => {
+                self.failures += 1;
+                if self.failures < MOST_FAILURES {
+                    return;
+                }
+                tracing::debug!("how far pipelines are is not known: {error}");
+            }
+        }
+        let now = self.project.now();
+        for (view, metrics) in self.stream_status.watched() {
+            let partitions = metrics.report().into_iter().flat_map(|report| report.partitions.into_values());
+            if let Some(newest) = partitions.filter_map(|partition| partition.watermark).max() {
+                further(&mut known, view, Pipeline { newest, as_of: now });
+            }
+        }
+        for (view, watched) in self.watch.views() {
+            watched.pipeline.set(known.get(&view).copied());
+        }
+    }
+
+    /// Asks the registry; one that was replaced is opened again.
+    async fn progress(&mut self) -> Result<Vec<Progress>, ProjectError> {
+        match self.registry.progress().await {
+            Ok(progress) => Ok(progress),
+            Err(error) => {
+                let opened = self.project.registry_so_far().await?;
+                self.registry = opened.ok_or(error)?;
+                Ok(self.registry.progress().await?)
+            }
+        }
+    }
+
+    /// Counts a probe for each view that nobody has read since the last time.
+    fn probe(&self) {
+        let now = self.project.now();
+        for (id, view) in self.watch.views() {
+            let Some(within) = view.within else { continue };
+            let before = self.carried.get(&(Kind::FeatureView, id)).copied().unwrap_or_default();
+            if view.reads.counts().since(&before).counted() == 0 {
+                let outcome = ReadOutcome::of_pipeline(now, within, view.pipeline.get());
+                view.reads.add(outcome, 1);
+            }
+        }
+    }
+
+    /// Adds what was counted since the last time to the minute that it is now.
+    async fn carry(&mut self) -> Result<(), ProjectError> {
+        let now = self.project.now();
+        let counts = self.watch.counts();
+        let new = counts.iter().map(|(subject, total)| {
+            let before = self.carried.get(subject).copied().unwrap_or_default();
+            counted(subject, total.since(&before), now)
+        });
+        let new: Vec<CountedReads> = new.flatten().collect();
+        if !new.is_empty() {
+            self.registry.add_reads(&new, now).await?;
+        }
+        self.carried = counts.into_iter().collect();
+        Ok(())
+    }
+}
+
+/// Keeps the further of two.
+fn further(known: &mut BTreeMap<VersionId, Pipeline>, view: VersionId, pipeline: Pipeline) {
+    let entry = known.entry(view).or_insert(pipeline);
+    entry.newest = entry.newest.max(pipeline.newest);
+    entry.as_of = entry.as_of.max(pipeline.as_of);
+}
+
+/// Counts as the registry keeps them; `None` if there are none.
+fn counted((kind, id): &Subject, counts: ReadCounts, at: Micros) -> Option<CountedReads> {
+    let ReadCounts { good, bad, unknown, missing } = counts;
+    let counted = CountedReads { kind: *kind, id: id.clone(), at, good, bad, unknown, missing };
+    (!counts.is_empty()).then_some(counted)
+}

@@ -1,0 +1,137 @@
+//! What servers counted of reads, by view and by service: in minutes for alerts, in hours for budgets. Counts of several
+//! servers add up.
+
+use feature::{Micros, Span, VersionId};
+
+use crate::error::RegistryError;
+use crate::keys::Kind;
+use crate::store::Registry;
+use crate::stored::{damaged, number};
+
+/// How long minutes and hours are kept, in microseconds: a day more than what burn rates and budgets need.
+const KEPT: [(Span, i64); 2] =
+    [(Span::MINUTE, 24 * Span::HOUR.micros()), (Span::HOUR, 31 * 24 * Span::HOUR.micros())];
+
+/// What was counted of the reads of one view or service in one slot of time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CountedReads {
+    /// Whether it is a view or a service.
+    pub kind: Kind,
+    /// Which.
+    pub id: VersionId,
+    /// A moment in the slot; read back, its begin.
+    pub at: Micros,
+    /// Reads that were as fresh as promised.
+    pub good: u64,
+    /// Reads that were staler.
+    pub bad: u64,
+    /// Reads of which it is not known.
+    pub unknown: u64,
+    /// Reads of entities that were never seen.
+    pub missing: u64,
+}
+
+impl Registry {
+    /// Adds counts to those that are there, and drops those that nothing needs at `now`.
+    pub async fn add_reads(&self, counted: &[CountedReads], now: Micros) -> Result<(), RegistryError> {
+        let failed = self.failed("keep how fresh reads were");
+        let mut transaction = self.begin_writing("keep how fresh reads were").await?;
+        for (slot, kept) in KEPT {
+            for one in counted {
+                let add = "INSERT INTO freshness_reads
+                    (kind, name, version, slot, began, good, bad, unknown, missing)
+                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                    ON CONFLICT (kind, name, version, slot, began) DO UPDATE SET
+                    good = freshness_reads.good + excluded.good,
+                    bad = freshness_reads.bad + excluded.bad,
+                    unknown = freshness_reads.unknown + excluded.unknown,
+                    missing = freshness_reads.missing + excluded.missing";
+                let mut query = sqlx::query(add)
+                    .bind(one.kind.name())
+                    .bind(one.id.name.as_str())
+                    .bind(i64::from(one.id.version))
+                    .bind(slot.micros())
+                    .bind(one.at.floor(slot));
+                for count in [one.good, one.bad, one.unknown, one.missing] {
+                    query = query.bind(i64::try_from(count).unwrap_or(i64::MAX));
+                }
+                query.execute(&mut *transaction).await.map_err(&failed)?;
+            }
+            sqlx::query("DELETE FROM freshness_reads WHERE slot = $1 AND began < $2")
+                .bind(slot.micros())
+                .bind(now.get().saturating_sub(kept))
+                .execute(&mut *transaction)
+                .await
+                .map_err(&failed)?;
+        }
+        transaction.commit().await.map_err(&failed)
+    }
+
+    /// What was counted in slots of a minute or an hour that began from a moment on, of all views and services; by kind,
+    /// name, version and begin.
+    pub async fn reads(&self, slot: Span, from: Micros) -> Result<Vec<CountedReads>, RegistryError> {
+        let rows = sqlx::query(
+            "SELECT kind, name, version, began, good, bad, unknown, missing FROM freshness_reads
+             WHERE slot = $1 AND began >= $2 ORDER BY kind, name, version, began",
+        );
+        let rows = rows.bind(slot.micros()).bind(from.floor(slot)).fetch_all(self.pool()).await;
+        let counted = |row: &sqlx::sqlite::SqliteRow| {
+            use sqlx::Row;
+            let what = |error: &dyn std::fmt::Display| damaged("counted reads", error);
+            let text = |column: &str| row.try_get::<String, _>(column).map_err(|error| what(&error));
+            let kind = text("kind")?;
+            let name = text("name")?.parse().map_err(|error| what(&error))?;
+            Ok(CountedReads {
+                kind: Kind::named(&kind).ok_or_else(|| what(&format!("`{kind}` is not a kind")))?,
+                id: VersionId { name, version: number(row, "version")? },
+                at: Micros::new(number(row, "began")?).map_err(|error| what(&error))?,
+                good: number(row, "good")?,
+                bad: number(row, "bad")?,
+                unknown: number(row, "unknown")?,
+                missing: number(row, "missing")?,
+            })
+        };
+        let rows = rows.map_err(self.failed("be read"))?;
+        let counted: Result<_, _> = rows.iter().map(counted).collect();
+        counted.map_err(|error| self.in_file(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: i64 = 1_370_001_600_000_000;
+
+    fn counted(seconds: i64, good: u64, bad: u64) -> CountedReads {
+        CountedReads {
+            kind: Kind::FeatureView,
+            id: "clicks@2".parse().unwrap(),
+            at: Micros::new(NOON + seconds * 1_000_000).unwrap(),
+            good,
+            bad,
+            unknown: 1,
+            missing: 0,
+        }
+    }
+
+    #[tokio::test]
+    async fn counts_of_servers_add_up_by_minute_and_by_hour_and_old_ones_are_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = Registry::open(&format!("sqlite://{}/r.db", folder.path().display())).await.unwrap();
+        let at = |seconds| counted(seconds, 0, 0).at;
+        registry.add_reads(&[counted(5, 10, 1), counted(70, 20, 0)], at(70)).await.unwrap();
+        let other = Registry::open(&format!("sqlite://{}/r.db", folder.path().display())).await.unwrap();
+        other.add_reads(&[counted(59, 5, 2)], at(70)).await.unwrap();
+        let found = registry.reads(Span::MINUTE, at(30)).await.unwrap();
+        let begun = |seconds, good, bad, unknown| CountedReads { unknown, ..counted(seconds, good, bad) };
+        assert_eq!(found, [begun(0, 15, 3, 2), begun(60, 20, 0, 1)]);
+        assert_eq!(registry.reads(Span::MINUTE, at(60)).await.unwrap().len(), 1);
+        assert_eq!(registry.reads(Span::HOUR, at(0)).await.unwrap(), [begun(0, 35, 3, 3)]);
+        registry.add_reads(&[], at(2 * 24 * 3_600)).await.unwrap();
+        assert_eq!(registry.reads(Span::MINUTE, at(0)).await.unwrap(), []);
+        assert_eq!(registry.reads(Span::HOUR, at(0)).await.unwrap().len(), 1);
+        registry.add_reads(&[], at(32 * 24 * 3_600)).await.unwrap();
+        assert_eq!(registry.reads(Span::HOUR, at(0)).await.unwrap(), []);
+    }
+}
