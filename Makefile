@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export TWINSTORE_BIN := $(abspath $(TARGET))/debug/twinstore
 
-.PHONY: bench-parity bench-versions openlineage without-faults bench-flights bench-load bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
+.PHONY: python-test wheel bench-parity bench-versions openlineage without-faults bench-flights bench-load bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -19,14 +19,16 @@ help: ## list what can be made
 demo: build ## the whole path on a year of real flights, in under a minute after the build
 	@scripts/demo
 
-build: ## the binary, with the features that the tests use
-	cargo build --locked --workspace --bins
+build: ## the binary and the Python extension, with the features that the tests use
+	cargo build --locked --workspace --lib --bins
 
 # Most tests wait for processes, disks and timers.
 test: export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 test: ## all tests; installs what they need
 	scripts/install-test-needs
+	cargo build --locked --workspace --lib --bins
 	cargo test --locked --workspace
+	scripts/python -m pytest sdk/python
 
 # Lints and API documentation come with the one build that everything else uses (scripts/checked-rustc).
 check: export RUSTC_WORKSPACE_WRAPPER := $(abspath scripts/checked-rustc)
@@ -64,6 +66,13 @@ docs-check: build ## the generated pages of docs/ say what the code says
 
 shell-check: ## the scripts parse; shellcheck reads them where it is installed
 	scripts/check-scripts
+
+python-test: build ## the tests of the Python package alone; ARGS="-k NAME"
+	scripts/install-test-needs
+	scripts/python -m pytest sdk/python $(ARGS)
+
+wheel: ## the Python package as a wheel, with the release profile, in target/wheels
+	scripts/wheel
 
 style: ## only the style test
 	cargo test --locked --workspace style::

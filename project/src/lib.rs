@@ -73,6 +73,7 @@ mod dead_letters;
 mod definitions;
 mod ending;
 mod error;
+mod exploring;
 pub mod fault_injection;
 mod first_use;
 mod get;
@@ -105,6 +106,7 @@ pub use dead_letters::{DeadLetterChoice, RefusedRow};
 pub use definitions::{Meaning, RemovedDefinition};
 pub use ending::{Retire, RetiredVersions, Sunset};
 pub use error::ProjectError;
+pub use exploring::{Found, ViewLog};
 pub use feature::{Advice, Canary, EventDate, HelpTopic, Percent};
 pub use lineage::{LineageReport, SchemaField, ViewLineage};
 pub use load::{Backfill, FailedLoad, Loaded, Loads, Materialize};
@@ -116,7 +118,7 @@ pub use migration::{BackfillOutcome, BackfillStatus, StartBackfill};
 pub use monitor::{
     Bar, Bounds, Exceeded, Figure, Figures, Judgement, LikelyCause, Measure, QuantilePair, Verdict,
 };
-pub use offline::{LogRange, Summary, end_files};
+pub use offline::{FeatureSummary, LogRange, Summary, end_files};
 pub use outline::{OutlineFiles, OutlinedFiles, outline};
 pub use parity::{
     CompareVersions, ComparedFeature, DifferingRow, InputRow, Moments, NotCompared, ParityReport,
@@ -136,12 +138,13 @@ pub use registry::{
 };
 pub use rollout::{CutOver, CutOverDone, Gate, GateKind};
 pub use run::{Event, Progress, Run, Work};
-pub use serving::Serve;
+pub use server::Answered;
+pub use serving::{OnlineReads, ReadEntities, Serve};
 pub use settings::{LineageSettings, Location, SETTINGS, ServeSettings, Setting, Settings, StreamSettings};
 pub use slo::{BurnRate, ObjectiveStanding, SloReport};
 pub use streaming::{FollowStreams, FollowedView, StreamFailure, StreamOutcome};
 pub use targets::ViewName;
 pub use tokio_util::sync::CancellationToken;
-pub use training_set::{BuildTrainingSet, BuiltTrainingSet, TrainingSetCheck};
+pub use training_set::{BuildTrainingSet, BuiltTrainingSet, JoinRows, JoinedRows, TrainingSetCheck};
 pub use upkeep::{OptimizedView, RebuiltView};
 pub use verify::{Checked, Verified};

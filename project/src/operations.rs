@@ -13,6 +13,7 @@ use crate::dead_letters::{DeadLetterChoice, RefusedRow};
 use crate::definitions::{Meaning, RemovedDefinition};
 use crate::ending::{Retire, RetiredVersions, Sunset};
 use crate::error::ProjectError;
+use crate::exploring::{Found, ViewLog};
 
 use crate::lineage::LineageReport;
 use crate::load::{Backfill, Loads, Materialize};
@@ -24,16 +25,16 @@ use crate::pushing::Pushed;
 use crate::read_features::{Get, ReadFeatures};
 use crate::rollout::{CutOver, CutOverDone};
 use crate::run::{Run, Work};
-use crate::serving::Serve;
+use crate::serving::{OnlineReads, Serve};
 use crate::slo::SloReport;
 use crate::streaming::{FollowStreams, StreamOutcome};
 use crate::targets::ViewName;
-use crate::training_set::{BuildTrainingSet, BuiltTrainingSet, TrainingSetCheck};
+use crate::training_set::{BuildTrainingSet, BuiltTrainingSet, JoinRows, JoinedRows, TrainingSetCheck};
 use crate::upkeep::{OptimizedView, RebuiltView};
 use crate::verify::Verified;
 use crate::{
-    audit, dead_letters, definitions, ending, get, lineage, load, migration, parity, plan, pushing, rollout,
-    serving, slo, streaming, training_set, upkeep, verify,
+    audit, dead_letters, definitions, ending, exploring, get, lineage, load, migration, parity, plan,
+    pushing, rollout, serving, slo, streaming, training_set, upkeep, verify,
 };
 
 impl Project {
@@ -106,6 +107,16 @@ impl Project {
     /// What a name means: definitions by `name` or `name@version`, or features of this name.
     pub fn definition<'a>(&'a self, name: &'a str) -> Work<'a, Meaning> {
         Box::pin(definitions::show(self, name))
+    }
+
+    /// What has a text in its name, its description, its owner or the names of its features, whatever the case.
+    pub fn search<'a>(&'a self, text: &'a str) -> Work<'a, Found> {
+        Box::pin(exploring::search(self, text))
+    }
+
+    /// What the log of a view holds, and in which files.
+    pub fn view_log<'a>(&'a self, view: &'a ViewName) -> Work<'a, ViewLog> {
+        Box::pin(exploring::log(self, view))
     }
 
     /// What a name comes from and what comes from it: a definition, by `name` or `name@version`, or a feature or column,
@@ -203,6 +214,16 @@ impl Project {
         run: &'a Run,
     ) -> Work<'a, BuiltTrainingSet> {
         Box::pin(run.until_cancelled(training_set::build(self, build, run)))
+    }
+
+    /// The features of rows in memory, by the join that builds training sets. Nothing is written.
+    pub fn join_rows<'a>(&'a self, rows: JoinRows, run: &'a Run) -> Work<'a, JoinedRows> {
+        Box::pin(run.until_cancelled(training_set::join(self, rows, run)))
+    }
+
+    /// Opens the online store and compiles every service, for reads in this process: see [`OnlineReads`].
+    pub fn online_reads(&self) -> Work<'_, OnlineReads> {
+        Box::pin(OnlineReads::open(self))
     }
 
     /// Makes a training set again from its manifest, and says where it is not equal.

@@ -77,12 +77,20 @@ impl Registered {
     /// Every view that defines a feature of this name, and every service that gives one under it or takes
     /// one of it.
     pub fn features_named(&self, name: &str) -> Result<Vec<FoundFeature>, RegistryError> {
+        self.features_where(|other| other == name)
+    }
+
+    /// The same of every feature whose name is meant.
+    pub fn features_where(
+        &self,
+        is_meant: impl Fn(&str) -> bool,
+    ) -> Result<Vec<FoundFeature>, RegistryError> {
         let mut found = Vec::new();
         for definition in self.definitions() {
             let of = definition.id();
             match &definition.body {
                 Body::FeatureView(view) => {
-                    found.extend(view.features.iter().filter(|f| f.name.as_str() == name).map(|f| {
+                    found.extend(view.features.iter().filter(|f| is_meant(f.name.as_str())).map(|f| {
                         FoundFeature {
                             of: of.clone(),
                             name: f.name.to_string(),
@@ -93,7 +101,7 @@ impl Registered {
                     }));
                 }
                 Body::OnDemandView(view) => {
-                    found.extend(view.features.iter().filter(|f| f.name.as_str() == name).map(|f| {
+                    found.extend(view.features.iter().filter(|f| is_meant(f.name.as_str())).map(|f| {
                         FoundFeature {
                             of: of.clone(),
                             name: f.name.to_string(),
@@ -106,7 +114,7 @@ impl Registered {
                 Body::FeatureService(_) => {
                     let shown = self.service_shown(definition)?;
                     let given = shown.into_iter().flat_map(|shown| shown.features);
-                    found.extend(given.filter(|f| f.name == name || f.feature == name).map(|f| {
+                    found.extend(given.filter(|f| is_meant(&f.name) || is_meant(&f.feature)).map(|f| {
                         FoundFeature {
                             of: of.clone(),
                             what: format!("{} of {}", f.feature, f.view),

@@ -63,5 +63,5 @@ pub use request_fault::RequestFault;
 pub use served::Served;
 pub use server::{Addresses, Ended, Server};
 pub use server_fault::ServerFault;
-pub use serving::Serving;
+pub use serving::{Answered, ServiceRequest, Serving};
 pub use views::Views;

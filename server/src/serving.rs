@@ -10,7 +10,7 @@ use exposition::{Page, Sample, SampleKind};
 use feature::{Micros, VersionId, excerpt};
 use futures::FutureExt;
 use online::{OnlineError, Reader};
-use read::{FeatureRequest, Moment, ReadFailure, ReadResult, RequestColumn, ValidatedRequest};
+use read::{FeatureRequest, Features, Moment, ReadFailure, ReadResult, RequestColumn, ValidatedRequest};
 use tokio::time::timeout_at;
 
 use crate::admission::Admission;
@@ -22,6 +22,7 @@ use crate::error::ServeError;
 use crate::first_use::{BeginUse, NotRecorded};
 use crate::limits::Limits;
 use crate::metrics::{DeprecatedCounts, Metrics, Protocol, PushCounts, ServiceMetrics, Stage};
+use crate::notice::Notice;
 use crate::push::Sink;
 use crate::request_fault::RequestFault;
 use crate::served::Served;
@@ -42,14 +43,25 @@ type StandIn = Box<dyn Fn() -> bool + Send + Sync>;
 type Degraded = Box<dyn Fn() -> Vec<(VersionId, String)> + Send + Sync>;
 
 /// A request for features of a service.
-pub(crate) struct ServiceRequest<C> {
+#[derive(Clone, Debug)]
+pub struct ServiceRequest<C> {
     /// The service, by `name` or `name@version`.
     pub service: String,
+    /// Which of its features, of which entities.
     pub request: FeatureRequest<C>,
     /// The moment to read at; `None` for now.
     pub at: Option<Micros>,
     /// The semantic hash of the service that the caller's model was trained on, if another is to be refused.
     pub trained_on: Option<String>,
+}
+
+/// The answer to a request of the same process.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// The features.
+    pub features: Features,
+    /// That something in it is deprecated.
+    pub notice: Option<Arc<Notice>>,
 }
 
 /// Everything that answering a request takes.
@@ -194,6 +206,23 @@ impl<R: Reader> Serving<R> {
     pub(crate) fn begin(&self, protocol: Protocol, waits: Option<std::time::Duration>) -> Call {
         let most = self.limits.request_timeout;
         Call::begin(protocol, &self.metrics, waits.map_or(most, |waits| waits.min(most)))
+    }
+
+    /// Answers a request of the same process by the rules of those that come over a network. It waits for no turn, has
+    /// no deadline, and is not counted.
+    pub async fn answer<C: RequestColumn + Clone>(
+        &self,
+        service_request: ServiceRequest<C>,
+    ) -> Result<Answered, ServeError> {
+        let ServiceRequest { service, request, at, trained_on } = service_request;
+        let services = self.catalog.services();
+        let served = services.answering(&service, &request.entities)?;
+        refuse_another(&services, &served, trained_on.as_deref())?;
+        let request = served.reader().validate(request, self.limits.max_entities)?;
+        let moment = at.map_or_else(|| Moment::Now((self.clock)()), Moment::At);
+        let features = served.reader().read(&self.store, &request, moment).await?;
+        self.begin_use(&served).await?;
+        Ok(Answered { features, notice: served.notice().cloned() })
     }
 
     /// The features that a request asks for, at the moment that it names, or now.

@@ -13,7 +13,7 @@ use crate::arrow_types::item_field;
 
 /// The array, of [`crate::arrow_type`]`(data_type)`, with its values settled; the first moment that
 /// cannot be, in words.
-pub(crate) fn settle(array: ArrayRef, data_type: DataType) -> Result<ArrayRef, String> {
+pub fn settle(array: ArrayRef, data_type: DataType) -> Result<ArrayRef, String> {
     match data_type {
         DataType::Scalar(scalar) => settle_scalar(array, scalar),
         DataType::List(item @ (Scalar::Float32 | Scalar::Float64 | Scalar::Timestamp), length) => {

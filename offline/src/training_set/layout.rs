@@ -53,13 +53,16 @@ impl Layout {
 /// that would be there twice; the names of features were compared with the spine's when that was opened.
 pub(crate) fn schema(plan: &ServicePlan, spine: &Spine, explain: bool) -> Result<Schema, OfflineError> {
     let fields = fields(plan, spine, explain);
-    let repeated = transform::repeated_names(fields.iter().map(|field| field.name().as_str()));
-    let problem = |name: &String| match spine.schema().column_with_name(name) {
-        Some(_) => format!(
+    let beside = spine.beside().iter().map(String::as_str);
+    let repeated = transform::repeated_names(fields.iter().map(|field| field.name().as_str()).chain(beside));
+    let is_of_spine =
+        |name: &String| spine.schema().column_with_name(name).is_some() || spine.beside().contains(name);
+    let problem = |name: &String| match is_of_spine(name) {
+        true => format!(
             "{}: it has a column `{name}`, which `explain` adds for the times of a view: rename the column",
             spine.path().display()
         ),
-        None => format!(
+        false => format!(
             "{}: `{name}` is a column that `explain` adds for the times of a view, and is also the name of another column: give the feature a prefix",
             plan.id
         ),

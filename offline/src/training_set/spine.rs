@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field as ArrowField, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::FileReader as IpcReader;
 use datafusion::common::DataFusionError;
@@ -36,6 +36,8 @@ const BATCHES_AHEAD: usize = 2;
 pub struct Spine {
     file: RowFile,
     time: String,
+    /// Columns that its author has beside these and that nothing here reads: only their names count.
+    beside: Arc<[String]>,
     /// Whether its times have no zone, and are read as UTC.
     pub naive: bool,
 }
@@ -48,23 +50,27 @@ impl Spine {
     pub fn read(path: &Path, time: &str, plan: &ServicePlan) -> Result<Spine, OfflineError> {
         let file = RowFile::open(path, |opened| spine_csv::read(opened, time, plan))?;
         let naive = check_columns(path, &file.schema, time, plan)?;
-        let spine = Spine { file, time: time.to_owned(), naive };
+        let spine = Spine { file, time: time.to_owned(), beside: Arc::default(), naive };
         spine.check_times()?;
         spine.check_values(plan)?;
         Ok(spine)
     }
 
-    /// The spine of rows that lie in no file, which are called `what` in messages; checked as one that is read.
+    /// The spine of rows that lie in no file, which are called `what` in messages; checked as one that is read. Its
+    /// author has columns of the names `beside` too, which stay where they are.
     pub fn of_rows(
         what: &str,
         rows: Vec<RecordBatch>,
+        beside: Vec<String>,
         time: &str,
         plan: &ServicePlan,
     ) -> Result<Spine, OfflineError> {
         let schema = rows.first().map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);
-        let naive = check_columns(Path::new(what), &schema, time, plan)?;
+        let unread = beside.iter().map(|name| Arc::new(ArrowField::new(name, DataType::Null, true)));
+        let all: Fields = schema.fields().iter().cloned().chain(unread).collect();
+        let naive = check_columns(Path::new(what), &Schema::new(all), time, plan)?;
         let file = RowFile { path: Path::new(what).into(), schema, content: Content::Drawn(rows.into()) };
-        let spine = Spine { file, time: time.to_owned(), naive };
+        let spine = Spine { file, time: time.to_owned(), beside: beside.into(), naive };
         spine.check_times()?;
         spine.check_values(plan)?;
         Ok(spine)
@@ -128,6 +134,11 @@ impl Spine {
     /// The columns of the file.
     pub fn schema(&self) -> &SchemaRef {
         &self.file.schema
+    }
+
+    /// The names of the columns that its author has beside these.
+    pub(crate) fn beside(&self) -> &[String] {
+        &self.beside
     }
 
     /// The column of label times.

@@ -105,5 +105,5 @@ fn spine(
     let all = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?;
     let starts = (0..all.num_rows()).step_by(BATCH_ROWS);
     let batches = starts.map(|start| all.slice(start, BATCH_ROWS.min(all.num_rows() - start))).collect();
-    Ok(Spine::of_rows("the moments drawn from the logs", batches, MOMENT, plan)?)
+    Ok(Spine::of_rows("the moments drawn from the logs", batches, Vec::new(), MOMENT, plan)?)
 }

@@ -218,7 +218,7 @@ impl Applied {
             .with_degraded(move || degraded.degraded())
             .with_families(move || stream_status.prometheus() + &watch.prometheus(clock()))
             .with_unfollowed(move || unfollowed.lock().unwrap_or_else(PoisonError::into_inner).clone())
-            .with_first_use(begin_use(self.project.clone()))
+            .with_first_use(begin_use(self.project.clone(), "serve"))
     }
 
     /// Takes on what is applied from now on, and which versions are made live. What cannot be taken on is
@@ -288,7 +288,7 @@ impl Applied {
 }
 
 /// Records the first answered read of each service, and of each view that none names.
-fn begin_use(project: Project) -> BeginUse {
+pub(super) fn begin_use(project: Project, by: &'static str) -> BeginUse {
     Box::new(move |plan| {
         let (project, using) = (project.clone(), Using::service(plan));
         Box::pin(async move {
@@ -296,7 +296,7 @@ fn begin_use(project: Project) -> BeginUse {
             let registry = project.registry_so_far().await;
             let registry = registry.map_err(|error| NotRecorded::Failed(error.to_string()))?;
             let registry = registry.ok_or_else(|| NotRecorded::Failed("the registry is gone".to_owned()))?;
-            let begun = registry.begin_use(&using, "serve", project.now()).await;
+            let begun = registry.begin_use(&using, by, project.now()).await;
             begun.map_err(|error| match error {
                 RegistryError::Moved { .. } => NotRecorded::Moved(error.to_string()),
                 error => NotRecorded::Failed(error.to_string()),
@@ -307,7 +307,7 @@ fn begin_use(project: Project) -> BeginUse {
 
 /// Every registered version of every service, which of them are live, and every view. A service that
 /// was compiled before stays as it is.
-fn services(
+pub(super) fn services(
     registered: Registered,
     before: &Services,
     sources: &PushSources,

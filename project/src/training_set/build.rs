@@ -54,10 +54,15 @@ impl BuildTrainingSet {
             as_of: self.as_of,
             explain: self.explain,
             threads: self.threads,
-            max_memory: self.max_memory.map(|bytes| bytes.saturating_sub(BESIDE_LABELS).max(bytes / 4)),
+            max_memory: self.max_memory.map(labels_memory),
             ..Options::default()
         }
     }
+}
+
+/// What of the memory of a process, in bytes, is for the labels that are joined.
+pub(super) fn labels_memory(bytes: u64) -> u64 {
+    bytes.saturating_sub(BESIDE_LABELS).max(bytes / 4)
 }
 
 /// A training set that was built.
@@ -182,7 +187,10 @@ async fn write(
 }
 
 /// The next rows; reports meanwhile how much of the logs was read.
-async fn next(stream: &mut TrainingSetStream, run: &Run) -> Result<Option<RecordBatch>, ProjectError> {
+pub(super) async fn next(
+    stream: &mut TrainingSetStream,
+    run: &Run,
+) -> Result<Option<RecordBatch>, ProjectError> {
     let reading = stream.reading().clone();
     run.report(Event::JoinBegins { log_rows: stream.log_rows() });
     let watch = async || -> Infallible {

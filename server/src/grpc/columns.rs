@@ -86,9 +86,23 @@ fn scalars(kind: Kind, scalar: Scalar, nulls: Option<NullBuffer>) -> Result<Give
         (Kind::Timestamps(column), Scalar::Timestamp) => {
             return Ok(moments(column.values_us, nulls));
         }
-        (kind, scalar) => return Err(misfit(&kind, scalar.into())),
+        (kind, scalar) => number(kind, scalar, nulls)?,
     };
     Ok(Given { array, misfits: Vec::new() })
+}
+
+/// Numbers of another width than the declared one, value by value: a language with one kind of integers sends the wide
+/// one.
+fn number(kind: Kind, scalar: Scalar, nulls: Option<NullBuffer>) -> Result<ArrayRef, String> {
+    let refused = misfit(&kind, scalar.into());
+    let is_number = matches!(scalar, Scalar::Int32 | Scalar::Int64 | Scalar::Float32 | Scalar::Float64);
+    let array: ArrayRef = match kind {
+        Kind::Int32s(column) => Arc::new(PrimitiveArray::<Int32Type>::new(column.values.into(), nulls)),
+        Kind::Int64s(column) => Arc::new(PrimitiveArray::<Int64Type>::new(column.values.into(), nulls)),
+        Kind::Float32s(column) => Arc::new(PrimitiveArray::<Float32Type>::new(column.values.into(), nulls)),
+        _ => return Err(refused),
+    };
+    if is_number { array.read(scalar.into()) } else { Err(refused) }
 }
 
 /// Times; one that a row cannot have is null, and named. Nothing replaces a null.

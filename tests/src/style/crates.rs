@@ -4,7 +4,7 @@ use super::tree::{File, Tree, Violation};
 use super::{hold, in_sample, in_samples};
 
 /// Each crate with the crates that it may depend on. A new crate gets a line here.
-const CRATES: [(&str, &[&str]); 26] = [
+const CRATES: [(&str, &[&str]); 27] = [
     ("feature", &[]),
     ("exposition", &[]),
     ("locks", &["feature"]),
@@ -34,6 +34,7 @@ const CRATES: [(&str, &[&str]); 26] = [
         ],
     ),
     ("cli", &["feature", "project"]),
+    ("sdk/python", &["feature", "transform", "read", "project", "cli"]),
     ("tests", &["materializer", "online"]),
     ("test-support", &[]),
     ("tests/faults", &["feature", "registry", "offline", "online", "project", "test-support"]),

@@ -4,7 +4,8 @@ use super::tree::{Tree, Violation};
 use super::{hold, in_sample};
 
 /// Where commands and flags are spelled.
-const OF_COMMANDS: [&str; 6] = ["cli/", "tests/", "benches/", "examples/", "test-support/", "scripts/"];
+const OF_COMMANDS: [&str; 7] =
+    ["cli/", "sdk/python/", "tests/", "benches/", "examples/", "test-support/", "scripts/"];
 
 /// What the harness of Rust's own tests takes, for tests that start themselves.
 const OF_TESTS: [&str; 3] = ["exact", "nocapture", "ignored"];

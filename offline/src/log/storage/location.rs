@@ -44,7 +44,7 @@ impl TableLocation {
     }
 
     /// The folder, where it is one.
-    pub(crate) fn folder(&self) -> Result<PathBuf, OfflineError> {
+    pub fn folder(&self) -> Result<PathBuf, OfflineError> {
         match self.0.scheme() {
             "file" => self.0.to_file_path().map_err(|()| self.wrong("it is not a local path")),
             _ => Err(self.wrong("this build reads logs from local folders")),

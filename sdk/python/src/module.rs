@@ -1,0 +1,24 @@
+//! What the extension has: its classes, and the command as a function.
+
+use std::ffi::OsString;
+
+use pyo3::prelude::*;
+
+use crate::features::Features;
+use crate::project::Project;
+
+/// Runs the command with these arguments, the program's name first, and gives its exit code.
+#[pyfunction]
+fn main(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
+    py.detach(|| cli::main(arguments))
+}
+
+#[pymodule]
+fn _twinstore(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    // Two providers of TLS are compiled in, so one has to be chosen; where one is already, that one stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<Features>()?;
+    module.add_class::<Project>()?;
+    module.add_function(wrap_pyfunction!(main, module)?)
+}

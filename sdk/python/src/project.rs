@@ -1,0 +1,367 @@
+//! A project as Python opens it: a method for each thing that it does. Results are JSON, except for rows.
+
+use std::io::Cursor;
+use std::path::PathBuf;
+
+use feature::{Micros, Percent};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use pyo3_arrow::PyTable;
+use read::FeatureRequest;
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+use twinstore::{
+    Backfill, BuildTrainingSet, CompareVersions, CutOver, EventRange, Loads, Materialize, Project as Opened,
+    ReadEntities, Reason, ViewName,
+};
+
+use crate::columns::Column;
+use crate::error::{class, fault, raised, sentence, wrong};
+use crate::features::Features;
+use crate::online::{Sessions, refuse_forked};
+use crate::runtime::{wait, wait_here};
+use crate::spine::{JoinOptions, added, summary};
+use crate::watched::Watched;
+
+/// A project that is opened in this process.
+#[pyclass(frozen, module = "twinstore._twinstore")]
+pub struct Project {
+    opened: Opened,
+    sessions: Sessions,
+}
+
+/// A text as what it is to be; the error says what it is not.
+fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(py: Python<'_>, text: &str) -> PyResult<T> {
+    text.parse().map_err(|error: T::Err| wrong(py, &error.to_string()))
+}
+
+fn parsed_if<T: std::str::FromStr<Err: std::fmt::Display>>(
+    py: Python<'_>,
+    text: Option<&str>,
+) -> PyResult<Option<T>> {
+    text.map(|text| parsed(py, text)).transpose()
+}
+
+/// A result as JSON.
+fn text(py: Python<'_>, result: &impl Serialize) -> PyResult<String> {
+    serde_json::to_string(result).map_err(|error| fault(py, &error.to_string()))
+}
+
+/// What a load did: the views that were loaded, and those that failed with the exception that each would raise.
+fn loads(py: Python<'_>, loads: &Loads) -> PyResult<String> {
+    let loaded: Vec<Json> = loads
+        .loaded
+        .iter()
+        .map(|one| {
+            let report = serde_json::to_value(&one.report);
+            let report = report.map_err(|error| fault(py, &error.to_string()))?;
+            Ok(json!({"report": report, "seconds": one.took.as_secs_f64(), "refused_rows": one.report.refused_rows(), "left_out": one.report.left_out()}))
+        })
+        .collect::<PyResult<_>>()?;
+    let failed: Vec<Json> = loads
+        .failed
+        .iter()
+        .map(|failed| {
+            let said = sentence(&failed.to_string(), failed.error.help().as_ref());
+            json!({"view": failed.view, "raises": class(failed.error.advice()), "message": said})
+        })
+        .collect();
+    text(py, &json!({"loaded": loaded, "failed": failed, "seconds": loads.took.as_secs_f64()}))
+}
+
+#[pymethods]
+impl Project {
+    #[new]
+    fn new(py: Python<'_>, folder: PathBuf) -> PyResult<Self> {
+        let opened = Opened::open(&folder, cli::now).map_err(|error| raised(py, &error))?;
+        Ok(Self { opened: opened.with_default_actor(cli::user_name), sessions: Sessions::default() })
+    }
+
+    /// The project's folder.
+    #[getter]
+    fn folder(&self) -> PathBuf {
+        self.opened.folder().to_owned()
+    }
+
+    /// Closes the online store, where it is open.
+    fn close(&self) {
+        self.sessions.close();
+    }
+
+    fn plan(&self, py: Python<'_>) -> PyResult<String> {
+        let project = self.opened.clone();
+        let planned = wait(py, &Watched::by_nobody(), async move { project.plan().await })?;
+        let refused = match planned.plan.refused.is_empty() {
+            true => None,
+            false => Some(planned.plan.refused.to_string()),
+        };
+        let misfits: Vec<String> = planned.misfits.iter().map(ToString::to_string).collect();
+        let shown = planned.plan.to_string();
+        text(py, &json!({"plan": planned, "shown": shown, "refused": refused, "misfits": misfits}))
+    }
+
+    fn apply(&self, py: Python<'_>) -> PyResult<String> {
+        let project = self.opened.clone();
+        let done = wait(py, &Watched::by_nobody(), async move { project.apply().await })?;
+        text(py, &json!({"done": done, "shown": done.plan.to_string(), "is_empty": done.plan.is_empty()}))
+    }
+
+    #[pyo3(signature = (views, start, end, progress))]
+    fn backfill(
+        &self,
+        py: Python<'_>,
+        views: Vec<String>,
+        start: Option<&str>,
+        end: Option<&str>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<String> {
+        refuse_forked(py, &self.opened)?;
+        let range = EventRange { from: parsed_if(py, start)?, to: parsed_if(py, end)? };
+        let backfill = Backfill { views: self.views(py, &views)?, range };
+        let (project, watched) = (self.opened.clone(), Watched::by(progress));
+        let run = watched.run();
+        let done = wait(py, &watched, async move { project.backfill(&backfill, &run).await })?;
+        loads(py, &done)
+    }
+
+    fn materialize(
+        &self,
+        py: Python<'_>,
+        views: Vec<String>,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<String> {
+        refuse_forked(py, &self.opened)?;
+        let materialize = Materialize { views: self.views(py, &views)? };
+        let (project, watched) = (self.opened.clone(), Watched::by(progress));
+        let run = watched.run();
+        let done = wait(py, &watched, async move { project.materialize(&materialize, &run).await })?;
+        loads(py, &done)
+    }
+
+    /// What a service takes and gives.
+    fn service(&self, py: Python<'_>, service: &str) -> PyResult<String> {
+        let (project, service) = (self.opened.clone(), parsed(py, service)?);
+        let plan = wait(py, &Watched::by_nobody(), async move { project.service(&service).await })?;
+        let fields = |fields: &[feature::Field]| -> Vec<Json> {
+            fields
+                .iter()
+                .map(|field| json!({"name": field.name.as_str(), "type": field.data_type.to_string()}))
+                .collect()
+        };
+        let outputs: Vec<Json> = plan
+            .outputs
+            .iter()
+            .map(|output| json!({"name": output.name, "type": output.data_type.to_string()}))
+            .collect();
+        let key = |key: &usize| plan.keys.get(*key).map(|key| key.name.as_str());
+        let lookup = |lookup: &feature::Lookup| {
+            let keys: Vec<&str> = lookup.keys.iter().filter_map(key).collect();
+            json!({"view": lookup.view.id, "keys": keys})
+        };
+        let lookups: Vec<Json> = plan.lookups.iter().map(lookup).collect();
+        text(
+            py,
+            &json!({
+                "service": plan.id, "hash": plan.hash, "keys": fields(&plan.keys), "request": fields(&plan.request),
+                "features": outputs, "lookups": lookups,
+            }),
+        )
+    }
+
+    /// Everything that is defined.
+    fn definitions(&self, py: Python<'_>) -> PyResult<String> {
+        let project = self.opened.clone();
+        text(py, &wait(py, &Watched::by_nobody(), async move { project.definitions().await })?)
+    }
+
+    /// What has a text in its names.
+    fn search(&self, py: Python<'_>, searched: String) -> PyResult<String> {
+        let project = self.opened.clone();
+        text(py, &wait(py, &Watched::by_nobody(), async move { project.search(&searched).await })?)
+    }
+
+    /// What the log of a view holds, and where.
+    fn view_log(&self, py: Python<'_>, view: &str) -> PyResult<String> {
+        let (project, view) = (self.opened.clone(), parsed(py, view)?);
+        text(py, &wait(py, &Watched::by_nobody(), async move { project.view_log(&view).await })?)
+    }
+
+    /// The columns that a training set adds to a spine, and what there is to say of them.
+    fn join(
+        &self,
+        py: Python<'_>,
+        spine: PyTable,
+        beside: Vec<String>,
+        options: JoinOptions,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<(PyTable, String, bool)> {
+        let rows = options.rows(py, spine, beside)?;
+        let (project, watched) = (self.opened.clone(), Watched::by(progress));
+        let run = watched.run();
+        let joined = wait(py, &watched, async move { project.join_rows(rows, &run).await })?;
+        let said = summary(
+            &joined.plan.id.to_string(),
+            options.as_of(py)?,
+            &joined.summary,
+            joined.took.as_secs_f64(),
+        );
+        let deprecated: Vec<String> = joined.deprecated.iter().map(ToString::to_string).collect();
+        let said = text(py, &json!({"summary": said, "deprecated": deprecated}))?;
+        Ok((added(py, &joined)?, said, joined.naive))
+    }
+
+    /// A training set from a file into a file.
+    fn training_set(
+        &self,
+        py: Python<'_>,
+        spine: PathBuf,
+        out: PathBuf,
+        options: JoinOptions,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<(String, bool)> {
+        let build = BuildTrainingSet {
+            service: options.service(py)?,
+            spine,
+            time: options.time.clone(),
+            out,
+            as_of: options.as_of(py)?,
+            explain: options.explain,
+            threads: options.threads,
+            max_memory: options.max_memory,
+            keeps_first: false,
+        };
+        let as_of = build.as_of;
+        let (project, watched) = (self.opened.clone(), Watched::by(progress));
+        let run = watched.run();
+        let built = wait(py, &watched, async move { project.training_set(&build, &run).await })?;
+        let said = summary(&built.service.to_string(), as_of, &built.summary, built.took.as_secs_f64());
+        let deprecated: Vec<String> = built.deprecated.iter().map(ToString::to_string).collect();
+        Ok((text(py, &json!({"summary": said, "deprecated": deprecated}))?, watched.times_were_naive()))
+    }
+
+    /// Reads features online. Columns go where the service takes them; others are refused, unless `others` may be there.
+    #[pyo3(signature = (service, features, columns, others, at, trained_on))]
+    #[expect(clippy::too_many_arguments, reason = "they are the arguments of one method of Python")]
+    fn features(
+        &self,
+        py: Python<'_>,
+        service: String,
+        features: Vec<String>,
+        columns: &Bound<'_, PyDict>,
+        others: bool,
+        at: Option<&str>,
+        trained_on: Option<String>,
+    ) -> PyResult<Features> {
+        let at: Option<Micros> = parsed_if(py, at)?;
+        let reads = self.sessions.reads(py, &self.opened)?;
+        let plan = wait_here(py, reads.plan(&service))?;
+        let mut request = FeatureRequest { features, entities: Vec::new(), request: Vec::new() };
+        for (name, column) in columns {
+            let name: String = name.extract()?;
+            let is_named = |field: &feature::Field| field.name.as_str() == name;
+            let is_request = plan.request.iter().any(is_named);
+            if others && !is_request && !plan.keys.iter().any(is_named) {
+                continue;
+            }
+            let column = Column::of(&name, &column)?;
+            if is_request {
+                request.request.push((name, column))
+            } else {
+                request.entities.push((name, column))
+            }
+        }
+        let read = ReadEntities { service, request, at, trained_on };
+        wait_here(py, reads.read(read)).map(Features)
+    }
+
+    /// Pushes rows, a JSON object on each line.
+    fn push(&self, py: Python<'_>, source: &str, lines: Vec<u8>) -> PyResult<String> {
+        refuse_forked(py, &self.opened)?;
+        let (project, source, watched) = (self.opened.clone(), parsed(py, source)?, Watched::by_nobody());
+        let run = watched.run();
+        let pushed =
+            wait(py, &watched, async move { project.push(&source, Cursor::new(lines), &run).await })?;
+        let refused: Vec<Json> =
+            pushed.refused.iter().map(|row| json!({"row": row.line, "reason": row.reason})).collect();
+        text(
+            py,
+            &json!({
+                "source": pushed.source, "topic": pushed.topic, "first_offset": pushed.first_offset,
+                "rows": pushed.taken, "refused": refused, "filtered": pushed.filtered,
+            }),
+        )
+    }
+
+    fn verify(&self, py: Python<'_>, deep: bool) -> PyResult<String> {
+        let (project, watched) = (self.opened.clone(), Watched::by_nobody());
+        let run = watched.run();
+        let verified = wait(py, &watched, async move { project.verify(deep, &run).await })?;
+        text(py, &verified)
+    }
+
+    fn lineage(&self, py: Python<'_>, name: String) -> PyResult<(String, String)> {
+        let project = self.opened.clone();
+        let report = wait(py, &Watched::by_nobody(), async move { project.lineage(&name).await })?;
+        Ok((text(py, &report)?, report.lineage.mermaid()))
+    }
+
+    /// The report as JSON and as a page, and why it did not pass.
+    fn parity(
+        &self,
+        py: Python<'_>,
+        old: &str,
+        new: &str,
+        rows: u64,
+        spine: Option<(PathBuf, String)>,
+    ) -> PyResult<(String, String, Option<String>)> {
+        let most = CompareVersions::MOST_ROWS;
+        if !(1..=most).contains(&rows) {
+            return Err(wrong(py, &format!("`rows` is {rows}: name a number from 1 to {most}")));
+        }
+        let compare = CompareVersions { old: parsed(py, old)?, new: parsed(py, new)?, rows, spine };
+        let (project, watched) = (self.opened.clone(), Watched::by_nobody());
+        let run = watched.run();
+        let report = wait(py, &watched, async move { project.parity(&compare, &run).await })?;
+        Ok((text(py, &report.json())?, cli::parity_page(&report), report.failure()))
+    }
+
+    #[pyo3(signature = (to, percent, reason, overriding))]
+    fn cutover(
+        &self,
+        py: Python<'_>,
+        to: &str,
+        percent: Option<&str>,
+        reason: Option<&str>,
+        overriding: Option<&str>,
+    ) -> PyResult<String> {
+        refuse_forked(py, &self.opened)?;
+        let cutover = CutOver {
+            to: parsed(py, to)?,
+            percent: parsed_if::<Percent>(py, percent)?.unwrap_or(Percent::ALL),
+            reason: parsed_if::<Reason>(py, reason)?,
+            overriding: parsed_if::<Reason>(py, overriding)?,
+        };
+        let project = self.opened.clone();
+        let done = wait(py, &Watched::by_nobody(), async move { project.cut_over(&cutover).await })?;
+        text(py, &json!({"moved": done.moved, "gates": done.gates}))
+    }
+
+    #[pyo3(signature = (service, reason))]
+    fn rollback(&self, py: Python<'_>, service: &str, reason: Option<&str>) -> PyResult<String> {
+        let (service, reason) = (parsed(py, service)?, parsed_if::<Reason>(py, reason)?);
+        let project = self.opened.clone();
+        let moved =
+            wait(
+                py,
+                &Watched::by_nobody(),
+                async move { project.roll_back(&service, reason.as_ref()).await },
+            )?;
+        text(py, &json!({"moved": moved}))
+    }
+}
+
+impl Project {
+    fn views(&self, py: Python<'_>, names: &[String]) -> PyResult<Vec<ViewName>> {
+        names.iter().map(|name| parsed(py, name)).collect()
+    }
+}

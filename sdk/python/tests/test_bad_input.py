@@ -1,0 +1,180 @@
+"""Bad input works, or raises one sentence that says what to change."""
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import twinstore as ts
+
+AT = pd.Timestamp("2026-01-01T11:30:00Z")
+
+
+def frame(**columns):
+    return pd.DataFrame({"dest": ["BOS", "LAX"], "at": [AT, AT], **columns})
+
+
+def refused(loaded, spine, *words, time="at", service="late_arrival", **options):
+    with pytest.raises(ts.InputError) as raised:
+        loaded.training_set(service, spine, time=time, **options)
+    said = str(raised.value)
+    assert "\n" not in said, said
+    for word in words:
+        assert word in said, said
+
+
+def last_delay(loaded, spine, service="late_arrival"):
+    return [None if x is None or x != x else x for x in loaded.training_set(service, spine, time="at")["last_delay"].tolist()]
+
+
+def test_missing_and_duplicate_columns_are_named(loaded):
+    refused(loaded, frame().drop(columns="dest"), "no column `dest`, a join key of late_arrival@1", "its columns are at")
+    refused(loaded, frame(), "no column `when`, the label times", time="when")
+    twice = pd.concat([frame(), frame()[["dest"]]], axis=1)
+    refused(loaded, twice, "several columns named `dest`")
+    refused(loaded, pd.concat([frame(x=1), frame(x=2)[["x"]]], axis=1), "several columns named `x`")
+    refused(loaded, frame(last_delay=1.0), "already has a column `last_delay`", "rename")
+    refused(loaded, frame(airport_arrivals__age_s=1.0), "`airport_arrivals__age_s`", "rename", explain=True)
+    levels = frame()
+    levels.columns = pd.MultiIndex.from_tuples([("a", "dest"), ("a", "at")])
+    refused(loaded, levels, "several levels")
+
+
+def test_times_that_are_none_are_refused(loaded):
+    refused(loaded, frame().assign(at=["2026-01-01", "soon"]), "the time column `at` is", "must be a timestamp")
+    refused(loaded, frame().assign(at=[1, 2]), "the time column `at` is int64")
+    missing = frame()
+    missing.loc[1, "at"] = pd.NaT
+    refused(loaded, missing, "row 2", "`at` is null")
+
+
+def test_mixed_zones_are_moments_and_a_mix_with_none_is_refused(loaded):
+    east, west = dt.timezone(dt.timedelta(hours=2)), dt.timezone(dt.timedelta(hours=-5))
+    mixed = frame()
+    mixed["at"] = pd.Series([AT.to_pydatetime().astimezone(east), AT.to_pydatetime().astimezone(west)], dtype=object)
+    assert last_delay(loaded, mixed) == [-3.25, 4.5]
+    mixed["at"] = pd.Series([AT.to_pydatetime(), dt.datetime(2026, 1, 1)], dtype=object)
+    refused(loaded, mixed, "with a zone and times without one", "utc=True")
+
+
+def test_dates_and_other_units_of_time_are_moments(loaded):
+    for unit in ["s", "ms", "us", "ns"]:
+        spine = frame()
+        spine["at"] = spine["at"].dt.as_unit(unit)
+        assert last_delay(loaded, spine) == [-3.25, 4.5]
+    with pytest.warns(ts.NaiveTimeWarning):
+        assert last_delay(loaded, frame(at=[dt.date(2026, 1, 2)] * 2)) == [-3.25, 4.5]
+
+
+@pytest.mark.parametrize(
+    "dest",
+    [
+        pd.Series(["BOS", "LAX"], dtype=object),
+        pd.Categorical(["BOS", "LAX"]),
+        pd.array(["BOS", "LAX"], dtype="string"),
+        pd.Series(["BOS", "LAX"], dtype=pd.ArrowDtype(pa.large_string())),
+        pd.Series(["BOS", "LAX"], dtype=pd.ArrowDtype(pa.dictionary(pa.int8(), pa.string()))),
+    ],
+    ids="object categorical nullable large dictionary".split(),
+)
+def test_every_encoding_of_a_text_is_a_key(loaded, dest):
+    assert last_delay(loaded, frame().assign(dest=dest)) == [-3.25, 4.5]
+
+
+def test_chunked_arrays_are_one_column(loaded):
+    table = pa.table({"dest": ["BOS", "LAX"], "at": pa.array([AT, AT], pa.timestamp("ns", "UTC"))})
+    chunked = pa.concat_tables([table.slice(0, 1), table.slice(1, 1), table])
+    got = loaded.training_set("late_arrival", chunked, time="at")
+    assert got.column("last_delay").to_pylist() == [-3.25, 4.5, -3.25, 4.5]
+    got = loaded.training_set("late_arrival", pl.concat([pl.from_arrow(table)] * 2, rechunk=False), time="at")
+    assert got["last_delay"].to_list() == [-3.25, 4.5, -3.25, 4.5]
+
+
+def test_object_columns_of_several_types_are_refused_only_where_they_are_read(loaded):
+    assert last_delay(loaded, frame(note=["text", 7])) == [-3.25, 4.5]
+    refused(loaded, frame().assign(dest=["BOS", 7]), "the column `dest` is no column of one type", "astype")
+    refused(loaded, pl.DataFrame({"dest": pl.Series([object()], dtype=pl.Object), "at": [AT]}), "`dest`", "cast it")
+    refused(loaded, frame().assign(dest=[1.5, 2.5]), "`dest`", "float64", "string")
+
+
+def test_a_null_key_is_the_key_of_nobody(loaded):
+    assert last_delay(loaded, frame().assign(dest=["BOS", None])) == [-3.25, None]
+    assert last_delay(loaded, frame().assign(dest=["BOS", np.nan])) == [-3.25, None]
+
+
+def test_keys_of_numbers_are_read_value_by_value(store, command):
+    now = dt.datetime.now(dt.timezone.utc)
+    store.push("clicks", [{"at": now, "user": 7, "price": 1.5}])
+    command(store.folder, "stream", "--until-caught-up")
+    later = pd.Timestamp(now + dt.timedelta(minutes=5))
+
+    def prices(users):
+        spine = pd.DataFrame({"user": users, "at": [later] * len(users)})
+        return [None if pd.isna(x) else x for x in store.training_set("prices", spine, time="at")["last_price"]]
+
+    # A missing value makes pandas' integers floats.
+    assert prices([7, None]) == [1.5, None]
+    assert prices([7, np.nan]) == [1.5, None]
+    assert prices(pd.array([7, None], dtype="Int64")) == [1.5, None]
+    assert prices(pd.array([7, 8], dtype="int8")) == [1.5, None]
+    refused(store, pd.DataFrame({"user": [7, 7.5], "at": [later] * 2}), "row 2", "`user` is int64, and 7.5 is not", service="prices")
+    refused(store, pd.DataFrame({"user": ["7"], "at": [later]}), "`user`", "int64", service="prices")
+    assert store.features("prices", pd.DataFrame({"user": [7, np.nan]})).to_dict()["last_price"] == [1.5, None]
+    with pytest.raises(ts.InputError, match="`user` holds .*7.5.* where a whole number"):
+        store.features("prices", {"user": [7.5]})
+    with pytest.raises(ts.InputError, match="`user` holds .*99999999999999999999.*"):
+        store.features("prices", {"user": [99999999999999999999]})
+
+
+def test_a_million_rows_with_one_bad_row_name_it(loaded):
+    times = pd.Series(pd.to_datetime(np.full(1_000_000, AT.value))).dt.tz_localize("UTC")
+    times.iloc[765_432] = pd.NaT
+    spine = pd.DataFrame({"dest": "BOS", "at": times})
+    refused(loaded, spine, "row 765433", "`at` is null")
+
+
+def test_what_is_no_frame_is_refused(loaded):
+    refused(loaded, [{"dest": "BOS"}], "is not a frame", "pandas, polars or pyarrow")
+    refused(loaded, None, "is not a frame")
+    refused(loaded, "spine.parquet", "`out`")
+    refused(loaded, frame(), "leave out `out`", out="x.parquet")
+    refused(loaded, frame(), "`as_of`", as_of="now")
+    refused(loaded, frame(), "no service `late_arival`", service="late_arival")
+
+
+def test_entities_that_do_not_fit_are_named(loaded):
+    for entities, words in [
+        ({}, "the join key `dest` is missing"),
+        ({"dst": "LAX"}, "the join key `dst` is unknown, did you mean `dest`?"),
+        ({"dest": 7}, "`dest` holds 7, where a string is needed"),
+        ({"dest": ["LAX", 7]}, r"`dest` holds 7, where a string is needed \(row 2\)"),
+        ({"dest": ["LAX"], "more": ["x", "y"]}, "`more`"),
+        ({"dest": object()}, "`dest`"),
+        (pd.DataFrame({"other": [1]}), "the join key `dest` is missing"),
+    ]:
+        with pytest.raises((ts.InputError, TypeError), match=words):
+            loaded.features("late_arrival", entities)
+    with pytest.raises(ts.InputError, match="one value and other columns are lists"):
+        loaded.features("late_arrival", {"dest": ["LAX"], "more": 1})
+    with pytest.raises(ts.InputError, match="last_dely.*did you mean `last_delay`"):
+        loaded.features("late_arrival", {"dest": "LAX"}, features=["last_dely"])
+    with pytest.raises(ts.InputError, match="too early for the online store"):
+        loaded.features("late_arrival", {"dest": "LAX"}, at="2020-01-01")
+
+
+def test_a_project_that_is_not_there_or_not_applied_is_said_with_what_to_call(tmp_path, folder):
+    with pytest.raises(ts.InputError, match=r"there is no folder .*: name the project's folder: `Store\("):
+        ts.Store(tmp_path / "nowhere")
+    with pytest.raises(ts.InputError, match=r"nothing is registered in .*: call `store.apply\(\)` first"):
+        ts.Store(folder).features("late_arrival", {"dest": "LAX"})
+    store = ts.Store(folder)
+    store.apply()
+    with pytest.raises(ts.Error, match=r'store.backfill\("airport_arrivals@1"\)'):
+        store.training_set("late_arrival", frame(), time="at")
+
+
+def test_an_exception_says_what_to_do_by_its_class():
+    assert {ts.InputError.__base__, ts.TransientError.__base__, ts.FatalError.__base__} == {ts.Error}

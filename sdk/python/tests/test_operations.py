@@ -1,0 +1,102 @@
+"""The commands' twins: each gives what the command says, and prints well."""
+
+import pytest
+
+import twinstore as ts
+
+
+def test_a_plan_says_what_apply_does(folder):
+    store = ts.Store(folder)
+    plan = store.plan()
+    assert plan and plan.refused is None and len(plan.changes) == 9
+    assert "airport_arrivals" in repr(plan) and "<pre>" in plan._repr_html_()
+    applied = store.apply()
+    assert applied.added == 9 and "applied: 9 added" in repr(applied)
+    assert repr(store.apply()).startswith("nothing to apply")
+
+
+def test_a_plan_that_is_refused_says_why_and_apply_raises(folder):
+    broken = folder / "features" / "flights.yaml"
+    broken.write_text(broken.read_text().replace("latest: arr_delay", "latest: arr_dellay"))
+    store = ts.Store(folder)
+    with pytest.raises(ts.InputError, match="flights.yaml:.*arr_dellay") as raised:
+        store.plan()
+    assert isinstance(raised.value, ts.Error)
+    with pytest.raises(ts.InputError, match="arr_dellay"):
+        store.apply()
+
+
+def test_a_backfill_says_what_it_loaded(folder):
+    store = ts.Store(folder)
+    store.apply()
+    loads = store.backfill("airport_arrivals@1", progress=False)
+    assert loads.rows_loaded == 3 and loads.loaded["airport_arrivals@1"]["entities"] == 2
+    assert "3 rows loaded" in repr(loads) and "AIRPORT_ARRIVALS" not in repr(loads)
+    assert store.backfill().rows_loaded == 0
+    with open(folder / "landings.csv", "a"):
+        pass
+    (folder / "more.csv").write_text((folder / "landings.csv").read_text())
+    assert store.materialize().rows_loaded == 0
+
+
+def test_a_load_that_fails_raises_with_what_was_loaded(folder):
+    store = ts.Store(folder)
+    store.apply()
+    (folder / "landings.csv").unlink()
+    with pytest.raises(ts.Error, match="landings.csv") as raised:
+        store.backfill()
+    assert raised.value.result.rows_loaded == 0
+
+
+def test_a_range_chooses_rows_by_their_event_times(folder):
+    import datetime as dt
+
+    store = ts.Store(folder)
+    store.apply()
+    assert store.backfill(start="2026-01-01T10:30:00Z", end=dt.datetime(2026, 1, 1, 11)).rows_loaded == 1
+
+
+def test_versions_are_compared_cut_over_and_rolled_back(store, folder):
+    flights = folder / "features" / "flights.yaml"
+    flights.write_text(
+        flights.read_text()
+        + "---\nkind: feature_service\nname: late_arrival\nversion: 2\n"
+        + "features: [{from: airport_arrivals@1, on: {airport: dest}, take: [last_delay, arrivals_1h]}]\n"
+    )
+    store.apply()
+    parity = store.parity("late_arrival@1", "late_arrival@2", rows=100)
+    assert parity.passed and parity and parity.data["rows"] == 3
+    assert "last_delay" in repr(parity) and "<table>" in parity._repr_html_() and "<!doctype html>" in parity.page
+    moved = store.cutover("late_arrival@2", reason="it is equal")
+    assert (moved.before, moved.after) == ("late_arrival@1", "late_arrival@2") and all(g["passed"] for g in moved.gates)
+    assert store.service("late_arrival").name == "late_arrival@2"
+    back = store.rollback("late_arrival")
+    assert back.after == "late_arrival@1" and "→" in repr(back)
+
+
+def test_lineage_says_what_comes_from_what(store):
+    lineage = store.lineage("airport_arrivals@1")
+    assert any("landings" in node["id"] for node in lineage.nodes) and lineage.edges
+    assert lineage.mermaid.startswith("flowchart") and "landings" in repr(lineage)
+
+
+def test_what_is_stored_is_verified(store):
+    for deep in [False, True]:
+        verified = store.verify(deep)
+        assert verified and verified.ok and "nothing is damaged" in repr(verified)
+
+
+def test_the_command_is_in_the_package(folder):
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-m", "twinstore", "--project", str(folder), "plan"], capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "airport_arrivals" in done.stdout
+    done = subprocess.run([sys.executable, "-m", "twinstore", "plane"], capture_output=True, text=True)
+    assert done.returncode == 2 and "plane" in done.stderr
+    done = subprocess.run(
+        [sys.executable, "-m", "twinstore", "--project", "nowhere", "plan"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr.startswith("error: there is no folder nowhere")) == (1, True)

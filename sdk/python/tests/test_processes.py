@@ -1,0 +1,174 @@
+"""Other processes: forked after the store was opened, beside it on the same store, and interrupted."""
+
+import multiprocessing
+import os
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pandas as pd
+import pytest
+
+import twinstore as ts
+
+AT = pd.Timestamp("2026-01-01T11:30:00Z")
+
+
+def spine(rows=2):
+    return pd.DataFrame({"dest": ["BOS", "LAX"] * (rows // 2), "at": [AT] * rows})
+
+
+def in_fork(work):
+    """What a child gives that is forked here and now."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            said = repr(work())
+        except BaseException as error:  # noqa: BLE001
+            said = f"{type(error).__name__}: {error}"
+        os.write(write, said.encode())
+        os._exit(0)
+    os.close(write)
+    deadline = time.monotonic() + 60
+    while os.waitpid(child, os.WNOHANG) == (0, 0):
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            pytest.fail("the forked process does not end")
+        time.sleep(0.01)
+    with os.fdopen(read) as file:
+        return file.read()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_process_that_is_forked_after_a_call_builds_training_sets(store):
+    store.close()
+    expected = store.training_set("late_arrival", spine(), time="at")["last_delay"].tolist()
+    assert in_fork(lambda: store.training_set("late_arrival", spine(), time="at")["last_delay"].tolist()) == repr(expected)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_process_that_is_forked_after_the_online_store_was_opened_says_what_to_do(store):
+    assert store.features("late_arrival", {"dest": "LAX"})["last_delay"] == 4.5
+    said = in_fork(lambda: store.features("late_arrival", {"dest": "LAX"})["last_delay"])
+    assert said.startswith("InputError: this process was forked after") and "spawn" in said
+    said = in_fork(lambda: ts.Store(store.folder).backfill())
+    assert said.startswith("InputError: this process was forked after")
+    # What needs no online store goes on, and the parent does, too.
+    assert "4.5" in in_fork(lambda: store.training_set("late_arrival", spine(), time="at")["last_delay"].tolist())
+    assert store.features("late_arrival", {"dest": "LAX"})["last_delay"] == 4.5
+    store.close()
+    assert in_fork(lambda: store.features("late_arrival", {"dest": "LAX"})["last_delay"]) == "4.5"
+
+
+def read_it(folder):
+    with ts.Store(folder) as store:
+        return store.features("late_arrival", {"dest": "LAX"})["last_delay"]
+
+
+def test_spawned_workers_read_beside_their_parent(store):
+    assert store.features("late_arrival", {"dest": "LAX"})["last_delay"] == 4.5
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        assert pool.map(read_it, [store.folder] * 4) == [4.5] * 4
+
+
+def test_two_processes_write_and_read_one_store(store, command):
+    store.features("late_arrival", {"dest": "LAX"})
+    with open(store.folder + "/landings.csv") as file:
+        rows = file.read()
+    definitions = store.folder + "/features/flights.yaml"
+    with open(definitions) as file:
+        text = file.read().replace("path: landings.csv", "path: '*.csv'")
+    with open(definitions, "w") as file:
+        file.write(text)
+    with open(store.folder + "/more.csv", "w") as file:
+        file.write(rows.splitlines()[0] + "\n2026-01-01T12:00:00Z,LAX,99.5,1\n")
+    command(store.folder, "apply")
+    command(store.folder, "materialize")
+    assert store.features("late_arrival", {"dest": "LAX"})["last_delay"] == 99.5
+
+
+def test_ctrl_c_is_honoured_within_half_a_second(store):
+    program = textwrap.dedent(
+        """
+        import sys, time
+        import numpy as np, pandas as pd
+        import twinstore as ts
+        store = ts.Store(sys.argv[1])
+        rows = 3_000_000
+        at = pd.Series(pd.to_datetime(np.arange(rows) * 1_000_000_000)).dt.tz_localize("UTC")
+        spine = pd.DataFrame({"dest": pd.Series(np.arange(rows)).astype(str), "at": at})
+        print("ready", flush=True)
+        began = time.monotonic()
+        try:
+            while True:
+                store.training_set("late_arrival", spine, time="at")
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+        print(store.features("late_arrival", {"dest": "LAX"})["last_delay"])
+        """
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, store.folder], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(1.5)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "interrupted\n"
+        took = time.monotonic() - began
+        # The library is there for the next call.
+        assert process.stdout.readline() == "4.5\n"
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+    assert took < 0.5 + slack(), took
+
+
+def slack():
+    """What a machine with other work may add to a time."""
+    return 0.5 * os.getloadavg()[0] / (os.cpu_count() or 1)
+
+
+def test_a_thousand_repetitions_take_no_memory(store):
+    frame = spine()
+
+    def repeat(times):
+        for _ in range(times):
+            store.training_set("late_arrival", frame, time="at")
+            store.features("late_arrival", frame).to_pandas()
+            with pytest.raises(ts.InputError):
+                store.features("late_arrival", {"dst": 1})
+
+    def resident():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+
+    repeat(200)
+    before = resident()
+    repeat(1000)
+    assert resident() - before < 16 << 20
+
+
+def test_the_lock_of_the_interpreter_is_released(store):
+    import threading
+
+    counted = 0
+    done = threading.Event()
+
+    def count():
+        nonlocal counted
+        while not done.is_set():
+            counted += 1
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    before = counted
+    store.training_set("late_arrival", spine(200_000), time="at")
+    during = counted - before
+    done.set()
+    thread.join()
+    assert during > 0

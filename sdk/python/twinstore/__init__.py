@@ -1,0 +1,63 @@
+"""A feature store: training sets that cannot leak, and the same features online.
+
+>>> import twinstore as ts
+>>> store = ts.Store(project)
+>>> spine = pandas.DataFrame({"dest": ["LAX"], "at": pandas.to_datetime(["2026-01-01T12:00:00Z"])})
+>>> training = store.training_set("late_arrival", spine, time="at")
+>>> list(training.columns)
+['dest', 'at', 'last_delay', 'arrivals_1h']
+>>> store.features("late_arrival", {"dest": "LAX"})["last_delay"]
+4.5
+
+A :class:`Store` is a project, opened in this process. What it raises is an :class:`Error`, by what its caller does next:
+:class:`InputError` (correct something), :class:`TransientError` (try again), :class:`FatalError` (stop).
+"""
+
+from twinstore._asyncio import AsyncStore
+from twinstore._errors import Error, FatalError, InputError, NaiveTimeWarning, TransientError
+from twinstore._explore import Definitions, Found, Statistics, View
+from twinstore._features import Features
+from twinstore._results import (
+    Applied,
+    Cutover,
+    Lineage,
+    Loads,
+    Parity,
+    Plan,
+    Pushed,
+    Rollback,
+    Service,
+    Summary,
+    Verified,
+)
+from twinstore._store import Store
+from twinstore._summaries import summary
+from twinstore._twinstore import __version__
+
+__all__ = [
+    "Applied",
+    "AsyncStore",
+    "Cutover",
+    "Definitions",
+    "Error",
+    "FatalError",
+    "Features",
+    "Found",
+    "InputError",
+    "Lineage",
+    "Loads",
+    "NaiveTimeWarning",
+    "Parity",
+    "Plan",
+    "Pushed",
+    "Rollback",
+    "Service",
+    "Statistics",
+    "Store",
+    "Summary",
+    "TransientError",
+    "Verified",
+    "View",
+    "__version__",
+    "summary",
+]

@@ -1,0 +1,7 @@
+"""`python -m twinstore` is the command."""
+
+import sys
+
+from twinstore._store import command
+
+sys.exit(command())

@@ -1,0 +1,165 @@
+"""A store for asyncio: each call waits in a thread of its own, and the event loop goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import threading
+from typing import Any, Callable, Sequence, TypeVar
+
+from twinstore import _explore, _results
+from twinstore._features import Features
+from twinstore._store import Store
+
+T = TypeVar("T")
+
+
+class AsyncStore:
+    """A :class:`Store` whose methods are awaited. Where a task is cancelled, so is the load or the training set that it
+    waits for.
+
+    >>> import asyncio
+    >>> async def main():
+    ...     async with ts.AsyncStore(project) as store:
+    ...         return await store.features("late_arrival", {"dest": "LAX"})
+    >>> asyncio.run(main())["last_delay"]
+    4.5
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] = ".") -> None:
+        self.store = Store(folder)
+
+    async def __aenter__(self) -> AsyncStore:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        self.store.close()
+
+    def __repr__(self) -> str:
+        return f"twinstore.AsyncStore({self.store.folder!r})"
+
+    async def plan(self) -> _results.Plan:
+        """As :meth:`Store.plan`."""
+        return await in_thread(self.store.plan)
+
+    async def apply(self) -> _results.Applied:
+        """As :meth:`Store.apply`."""
+        return await in_thread(self.store.apply)
+
+    async def service(self, service: str) -> _results.Service:
+        """As :meth:`Store.service`."""
+        return await in_thread(self.store.service, service)
+
+    async def views(self) -> _explore.Definitions:
+        """As :meth:`Store.views`."""
+        return await in_thread(self.store.views)
+
+    async def services(self) -> _explore.Definitions:
+        """As :meth:`Store.services`."""
+        return await in_thread(self.store.services)
+
+    async def search(self, text: str) -> _explore.Found:
+        """As :meth:`Store.search`."""
+        return await in_thread(self.store.search, text)
+
+    async def view(self, view: str) -> _explore.View:
+        """As :meth:`Store.view`."""
+        return await in_thread(self.store.view, view)
+
+    async def backfill(self, *views: str, start: Any = None, end: Any = None) -> _results.Loads:
+        """As :meth:`Store.backfill`."""
+        return await cancellable(functools.partial(self.store.backfill, *views, start=start, end=end))
+
+    async def materialize(self, *views: str) -> _results.Loads:
+        """As :meth:`Store.materialize`."""
+        return await cancellable(functools.partial(self.store.materialize, *views))
+
+    async def push(self, source: str, rows: Any) -> _results.Pushed:
+        """As :meth:`Store.push`."""
+        return await in_thread(self.store.push, source, rows)
+
+    async def training_set(
+        self,
+        service: str,
+        spine: Any,
+        *,
+        time: str,
+        out: str | os.PathLike[str] | None = None,
+        as_of: str = "available",
+        explain: bool = False,
+        threads: int | None = None,
+        max_memory: int | None = None,
+    ) -> Any:
+        """As :meth:`Store.training_set`."""
+        options: dict[str, Any] = {"time": time, "out": out, "as_of": as_of, "explain": explain}
+        options |= {"threads": threads, "max_memory": max_memory}
+        return await cancellable(functools.partial(self.store.training_set, service, spine, **options))
+
+    async def batch_features(self, service: str, *, at: Any = None, explain: bool = False) -> Any:
+        """As :meth:`Store.batch_features`."""
+        return await cancellable(functools.partial(self.store.batch_features, service, at=at, explain=explain))
+
+    async def features(
+        self,
+        service: str,
+        entities: Any,
+        *,
+        features: Sequence[str] = (),
+        at: Any = None,
+        trained_on: str | None = None,
+    ) -> Features:
+        """As :meth:`Store.features`."""
+        read = functools.partial(self.store.features, features=features, at=at, trained_on=trained_on)
+        return await in_thread(read, service, entities)
+
+    async def verify(self, deep: bool = False) -> _results.Verified:
+        """As :meth:`Store.verify`."""
+        return await in_thread(self.store.verify, deep)
+
+    async def lineage(self, name: str) -> _results.Lineage:
+        """As :meth:`Store.lineage`."""
+        return await in_thread(self.store.lineage, name)
+
+    async def parity(
+        self,
+        old: str,
+        new: str,
+        *,
+        rows: int = 100_000,
+        spine: str | os.PathLike[str] | None = None,
+        time: str | None = None,
+    ) -> _results.Parity:
+        """As :meth:`Store.parity`."""
+        return await in_thread(functools.partial(self.store.parity, old, new, rows=rows, spine=spine, time=time))
+
+    async def cutover(
+        self, to: str, *, percent: int | str | None = None, reason: str | None = None, override: str | None = None
+    ) -> _results.Cutover:
+        """As :meth:`Store.cutover`."""
+        move = functools.partial(self.store.cutover, to, percent=percent, reason=reason, override=override)
+        return await in_thread(move)
+
+    async def rollback(self, service: str, *, reason: str | None = None) -> _results.Rollback:
+        """As :meth:`Store.rollback`."""
+        return await in_thread(functools.partial(self.store.rollback, service, reason=reason))
+
+
+async def in_thread(call: Callable[..., T], *arguments: Any) -> T:
+    """What a call gives, made in a thread."""
+    return await asyncio.to_thread(call, *arguments)
+
+
+async def cancellable(call: Callable[..., T]) -> T:
+    """What a call gives that takes `progress`, made in a thread, and cancelled with the task that awaits it."""
+    cancelled = threading.Event()
+
+    def watch(done: int, total: int) -> None:
+        if cancelled.is_set():
+            raise asyncio.CancelledError
+
+    try:
+        return await asyncio.to_thread(functools.partial(call, progress=watch))
+    except asyncio.CancelledError:
+        cancelled.set()
+        raise

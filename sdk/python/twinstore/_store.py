@@ -1,0 +1,379 @@
+"""A project, opened."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import warnings
+from typing import Any, Callable, Iterable, Mapping, Sequence
+
+from twinstore import _errors, _explore, _frames, _progress, _results, _twinstore
+from twinstore._errors import InputError, NaiveTimeWarning
+from twinstore._features import Features
+from twinstore._values import plain, time_text
+
+#: What may show how far a call is: it takes the rows that are done and those that there are, 0 where that is not known.
+Progress = Callable[[int, int], None]
+
+
+class Store:
+    """A project, opened in this process: the folder with definitions in ``features/`` and settings in ``twinstore.toml``.
+
+    >>> store = ts.Store(project)
+    >>> store.plan().ok
+    True
+
+    Its methods are the command's twins. Each releases the interpreter's lock while it works, and ends within half a second
+    where it is interrupted; what it committed stays. A store may be used by several threads.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] = ".") -> None:
+        self._project = _twinstore.Project(os.fspath(folder))
+
+    @property
+    def folder(self) -> str:
+        """The project's folder."""
+        return os.fspath(self._project.folder)
+
+    def close(self) -> None:
+        """Closes the online store. The next read opens it again."""
+        self._project.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"twinstore.Store({self.folder!r})"
+
+    # Definitions.
+
+    def plan(self) -> _results.Plan:
+        """What :meth:`apply` would change, and the views, services and consumers that each change reaches."""
+        return _results.Plan(json.loads(self._project.plan()))
+
+    def apply(self) -> _results.Applied:
+        """Registers the definitions of the folder, in one transaction."""
+        return _results.Applied(json.loads(self._project.apply()))
+
+    def service(self, service: str) -> _results.Service:
+        """What a service takes and gives: by ``name`` its live version, or an exact one by ``name@version``.
+
+        >>> store.service("late_arrival").keys
+        {'dest': 'string'}
+        """
+        return _results.Service(json.loads(self._project.service(service)))
+
+    def views(self) -> _explore.Definitions:
+        """The feature views and on-demand views that are registered."""
+        return self._definitions("view", ("feature_view", "on_demand_view"))
+
+    def services(self) -> _explore.Definitions:
+        """The feature services that are registered.
+
+        >>> "late_arrival@1" in store.services().names
+        True
+        """
+        return self._definitions("service", ("feature_service",))
+
+    def _definitions(self, what: str, kinds: tuple[str, ...]) -> _explore.Definitions:
+        every = json.loads(self._project.definitions())
+        return _explore.Definitions({"what": what, "definitions": [one for one in every if one["kind"] in kinds]})
+
+    def search(self, text: str) -> _explore.Found:
+        """What has a text in its name, its description, its owner or the names of its features.
+
+        >>> [one["name"] for one in store.search("seats").features]
+        ['last_seats', 'last_seats']
+        """
+        return _explore.Found(json.loads(self._project.search(text)))
+
+    def view(self, view: str) -> _explore.View:
+        """A feature view and its log: by ``name@version``, or by ``name`` where there is one version."""
+        return _explore.View(json.loads(self._project.view_log(view)))
+
+    # History.
+
+    def backfill(
+        self, *views: str, start: Any = None, end: Any = None, progress: bool | Progress | None = None
+    ) -> _results.Loads:
+        """Loads history into the log, then the online store; of all views with history where none is named.
+
+        ``start`` (inclusive) and ``end`` (exclusive) choose rows by their event times. Files that were loaded before are
+        passed over, so that a repetition changes nothing.
+        """
+        with _progress.shown(progress) as show:
+            done = self._project.backfill(list(views), time_text(start), time_text(end), show)
+        return loaded(done)
+
+    def materialize(self, *views: str, progress: bool | Progress | None = None) -> _results.Loads:
+        """Loads the batch rows that are new since the last load into both stores."""
+        with _progress.shown(progress) as show:
+            done = self._project.materialize(list(views), show)
+        return loaded(done)
+
+    def push(self, source: str, rows: Any) -> _results.Pushed:
+        """Pushes rows into the stream of a source: dicts, or a frame of pandas, polars or pyarrow. Those that are taken are
+        durable once it returns; those that are refused are named in the result."""
+        return _results.Pushed(json.loads(self._project.push(source, lines(rows))))
+
+    # Training.
+
+    def training_set(
+        self,
+        service: str,
+        spine: Any,
+        *,
+        time: str,
+        out: str | os.PathLike[str] | None = None,
+        as_of: str = "available",
+        explain: bool = False,
+        threads: int | None = None,
+        max_memory: int | None = None,
+        progress: bool | Progress | None = None,
+    ) -> Any:
+        """The point-in-time join of a spine, entities and label times, with the features of a service.
+
+        The spine is a frame of pandas, polars or pyarrow, and what is given back is one, too: its columns as they were, the
+        features behind them. :func:`twinstore.summary` says what there is to say of it. Where it is a file's path, ``out``
+        names the file to write, and the summary is given back; neither is held in memory as a whole, and beside the file
+        lies a manifest from which it can be made again.
+
+        ``time`` is the column of label times. Without a zone they are read as UTC, and times among the features come back
+        without one. ``as_of="available"`` shows a label what could have been read then; ``"event"`` shows what had
+        happened, which leaks. ``explain`` adds the event time, availability and age of each view.
+
+        >>> training = store.training_set("late_arrival", spine, time="at")
+        >>> training["arrivals_1h"].tolist()
+        [0]
+        """
+        options = {
+            "service": service,
+            "time": time,
+            "as_of": as_of,
+            "explain": explain,
+            "threads": threads,
+            "max_memory": max_memory,
+        }
+        if isinstance(spine, (str, os.PathLike)):
+            if out is None:
+                raise InputError("the spine is a file: name the file to write with `out`")
+            with _progress.shown(progress) as show:
+                said, naive = self._project.training_set(os.fspath(spine), os.fspath(out), options, show)
+            return _results.Summary(self._said(said, naive, time))
+        if out is not None:
+            raise InputError("the spine is a frame, whose features are given back as one: leave out `out`, or name a file")
+        frame = _frames.adapter(spine)
+        reads = json.loads(self._project.service(service))
+        what = {one["name"]: f"a request column of {reads['service']}" for one in reads["request"]}
+        what |= {one["name"]: f"a join key of {reads['service']}" for one in reads["keys"]}
+        what[time] = "the label times"
+        needed = list(dict.fromkeys([time, *what]))
+        frame.needed(needed, what)
+        beside = [name for name in frame.names if name not in needed]
+        with _progress.shown(progress) as show:
+            added, said, naive = self._project.join(frame.select(needed, time), beside, options, show)
+        return frame.with_columns(added, self._said(said, naive, time))
+
+    def batch_features(
+        self, service: str, *, at: Any = None, explain: bool = False, progress: bool | Progress | None = None
+    ) -> Any:
+        """The features of every entity at one moment, now where none is named, from the log: for scoring, without a spine.
+        A table of pyarrow, with the join keys before the features.
+
+        >>> store.batch_features("late_arrival", at="2026-01-01T11:30:00Z").sort_by("dest").to_pydict()
+        {'dest': ['BOS', 'LAX'], 'last_delay': [-3.25, 4.5], 'arrivals_1h': [2, 0]}
+        """
+        entities, time = _explore.every_entity(self._project, service, at)
+        table = self.training_set(service, entities, time=time, explain=explain, progress=progress)
+        return table.drop_columns([time])
+
+    def _said(self, text: str, naive: bool, time: str) -> dict[str, Any]:
+        said = json.loads(text)
+        if naive:
+            warnings.warn(
+                f"`{time}` has no time zone and was read as UTC: give it one, or silence this with "
+                "`warnings.simplefilter(\"ignore\", twinstore.NaiveTimeWarning)`",
+                NaiveTimeWarning,
+                stacklevel=3,
+            )
+        for sentence in said["deprecated"]:
+            warnings.warn(sentence, DeprecationWarning, stacklevel=3)
+        summary: dict[str, Any] = said["summary"]
+        return summary
+
+    # Serving.
+
+    def features(
+        self,
+        service: str,
+        entities: Any,
+        *,
+        features: Sequence[str] = (),
+        at: Any = None,
+        trained_on: str | None = None,
+    ) -> Features:
+        """Reads features online, from the store itself.
+
+        ``entities`` has the join keys and the request columns of the service: a dict of values for one entity, a dict of
+        lists for several, or a frame, whose other columns are left alone. ``features`` chooses some of them. ``at`` reads as
+        of a time instead of now. ``trained_on`` is the service's hash in a training set's manifest: another version than
+        the one that it was built from is refused.
+
+        >>> store.features("late_arrival", {"dest": ["LAX", "XXX"]}).to_dict()
+        {'last_delay': [4.5, None], 'arrivals_1h': [0, None]}
+        """
+        columns, single, others = entity_columns(entities)
+        read = self._project.features(service, list(features), columns, others, time_text(at), trained_on)
+        if read.notice:
+            warnings.warn(read.notice, DeprecationWarning, stacklevel=2)
+        return Features(read, single)
+
+    # Versions and what is stored.
+
+    def verify(self, deep: bool = False) -> _results.Verified:
+        """Checks what is stored; where ``deep``, every file is read. Nothing is changed."""
+        return _results.Verified(json.loads(self._project.verify(deep)))
+
+    def lineage(self, name: str) -> _results.Lineage:
+        """What a name comes from and what comes from it: a definition by ``name`` or ``name@version``, a feature or a column
+        by its own name or as ``view@version:name``."""
+        data, mermaid = self._project.lineage(name)
+        return _results.Lineage(json.loads(data), mermaid)
+
+    def parity(
+        self,
+        old: str,
+        new: str,
+        *,
+        rows: int = 100_000,
+        spine: str | os.PathLike[str] | None = None,
+        time: str | None = None,
+    ) -> _results.Parity:
+        """Compares two versions of a view or of a service at the same entities and moments, and keeps the report. They are
+        drawn from the log of the old version, or are those of a file with its column of moments."""
+        if (spine is None) != (time is None):
+            raise InputError("name both `spine` and `time`, its column of moments, or neither")
+        moments = None if spine is None or time is None else (os.fspath(spine), time)
+        data, page, _ = self._project.parity(old, new, rows, moments)
+        return _results.Parity(json.loads(data), page)
+
+    def cutover(
+        self, to: str, *, percent: int | str | None = None, reason: str | None = None, override: str | None = None
+    ) -> _results.Cutover:
+        """Makes a version of a service answer its own name, once its gates pass; with ``percent`` as a canary, for a stable
+        share of the entities. ``override`` says why gates that fail do not hold it up."""
+        share = None if percent is None else str(percent)
+        return _results.Cutover(json.loads(self._project.cutover(to, share, reason, override)))
+
+    def rollback(self, service: str, *, reason: str | None = None) -> _results.Rollback:
+        """Ends a service's canary, or makes the version live again that was live before."""
+        return _results.Rollback(json.loads(self._project.rollback(service, reason)))
+
+
+def loaded(text: str) -> _results.Loads:
+    """What was loaded; an exception where a view failed, which has the result."""
+    result = _results.Loads(json.loads(text))
+    failed = result.data["failed"]
+    if failed:
+        classes = {one["raises"] for one in failed}
+        name = next(name for name in ("FatalError", "InputError", "TransientError") if name in classes)
+        error: Exception = getattr(_errors, name)("\n".join(one["message"] for one in failed))
+        error.result = result  # type: ignore[attr-defined]
+        raise error
+    return result
+
+
+def entity_columns(entities: Any) -> tuple[dict[str, Any], bool, bool]:
+    """The columns of a read by name, whether it is of one entity, and whether it may have columns that are not read."""
+    if not isinstance(entities, Mapping):
+        frame = _frames.adapter(entities)
+        if isinstance(frame, _frames.PandasFrame):
+            names = [*frame.names, *(level for level in frame.levels if level not in frame.names)]
+            return {name: LazyColumn(frame, name) for name in names}, False, True
+        return {name: LazyColumn(frame, name) for name in frame.names}, False, True
+    lists = {name: as_list(value) for name, value in entities.items()}
+    single = all(value is None for value in lists.values())
+    if single:
+        return {str(name): [value] for name, value in entities.items()}, True, False
+    scalars = [name for name, value in lists.items() if value is None]
+    if scalars:
+        raise InputError(f"`{scalars[0]}` is one value and other columns are lists: give a list of it, too")
+    return {str(name): value for name, value in lists.items()}, False, False
+
+
+class LazyColumn:
+    """A column of a frame that leaves it only where it is read."""
+
+    def __init__(self, frame: _frames.Frame, name: str) -> None:
+        self.frame = frame
+        self.name = name
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        if self.frame.names.count(self.name) > 1:
+            raise InputError(f"there are several columns named `{self.name}`: leave one of them")
+        table = _frames.library_of("pyarrow", "a frame of entities").table(self.frame.select([self.name]))
+        return table.column(0).__arrow_c_stream__(requested_schema)
+
+
+def as_list(value: Any) -> Any:
+    """A column as a list or as Arrow data; none where it is one value."""
+    if isinstance(value, (list, tuple, range)):
+        return list(value)
+    if isinstance(value, (str, bytes, bytearray, Mapping)):
+        return None
+    library = type(value).__module__.split(".")[0]
+    if library == "numpy" and getattr(value, "ndim", 0) > 0:
+        return value.tolist() if value.dtype.kind not in "mM" else list(value)
+    if library == "pandas" and hasattr(value, "to_list"):
+        return [None if item != item else item for item in value.to_list()] if value.dtype.kind != "O" else value.to_list()
+    if hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__"):
+        return value
+    return None
+
+
+def lines(rows: Any) -> bytes:
+    """Rows as JSON objects, one on each line."""
+    if isinstance(rows, Mapping):
+        raise InputError("rows are a list of dicts or a frame: put this one into a list")
+    if isinstance(rows, (str, bytes)):
+        raise InputError("rows are a list of dicts or a frame, and not a text")
+    if not isinstance(rows, Iterable) or hasattr(rows, "__arrow_c_stream__") or "DataFrame" in type(rows).__name__:
+        frame = _frames.adapter(rows)
+        rows = _frames.library_of("pyarrow", "a frame of rows").table(frame.select(frame.names)).to_pylist()
+    text = []
+    for number, row in enumerate(rows, 1):
+        try:
+            text.append(json.dumps(finite(row), default=json_value, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise InputError(f"row {number} cannot be pushed: {error}") from None
+    return "\n".join(text).encode()
+
+
+def finite(value: Any) -> Any:
+    """The same, with NaN and the infinities as the texts that JSON has for them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, Mapping):
+        return {str(name): finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return value
+
+
+def json_value(value: Any) -> Any:
+    """A value that JSON does not have."""
+    import base64
+
+    if isinstance(value, (bytes, bytearray)):
+        return base64.b64encode(value).decode()
+    return finite(plain(value))
+
+
+def command() -> int:
+    """The command ``twinstore``."""
+    return _twinstore.main(["twinstore", *sys.argv[1:]])

@@ -1,0 +1,45 @@
+"""Python's values as requests write them, and back."""
+
+import datetime as dt
+from typing import Any
+
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+
+
+def moment(micros: int) -> dt.datetime:
+    """The moment this many microseconds after 1970, in UTC."""
+    return EPOCH + dt.timedelta(microseconds=micros)
+
+
+def time_text(time: "str | dt.date | dt.datetime | None") -> "str | None":
+    """A time as RFC 3339 writes it; one without a zone is UTC."""
+    if time is None or isinstance(time, str):
+        return time
+    if isinstance(time, dt.datetime):
+        if time.tzinfo is None:
+            time = time.replace(tzinfo=dt.timezone.utc)
+        return time.astimezone(dt.timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if isinstance(time, dt.date):
+        return f"{time.isoformat()}T00:00:00Z"
+    raise TypeError(f"{time!r} is not a time: pass a datetime, or a text as in 2013-06-01T12:00:00Z")
+
+
+def plain(value: Any) -> Any:
+    """A value of another type as one of Python's own that a request takes."""
+    kind = type(value).__name__
+    if kind in ("NaTType", "NAType"):
+        return None
+    if isinstance(value, dt.date):
+        return time_text(value)
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(value)
+    if kind == "datetime64":
+        return time_text(value.astype("datetime64[us]").item())
+    if type(value).__module__ == "numpy":
+        if hasattr(value, "tolist"):
+            converted = value.tolist()
+            if type(converted) in (bool, int, float, str, bytes, list, type(None)):
+                return converted
+    raise TypeError(
+        f"{value!r} is a {type(value).__module__}.{kind}: pass a number, a text, bytes, a truth value or a datetime"
+    )
