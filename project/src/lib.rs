@@ -137,7 +137,7 @@ pub use rollout::{CutOver, CutOverDone, Gate, GateKind};
 pub use run::{Event, Progress, Run, Work};
 pub use serving::Serve;
 pub use settings::{LineageSettings, Location, SETTINGS, ServeSettings, Setting, Settings, StreamSettings};
-pub use streaming::{FollowStreams, FollowedView, StreamFailure, StreamOutcome};
+pub use streaming::{DerivedRows, FollowStreams, FollowedView, StreamFailure, StreamOutcome};
 pub use targets::ViewName;
 pub use tokio_util::sync::CancellationToken;
 pub use training_set::{BuildTrainingSet, BuiltTrainingSet, TrainingSetCheck};
