@@ -216,7 +216,7 @@ pub struct MaterializeArgs {
 /// What `stream` takes.
 #[derive(Args, Debug)]
 pub struct StreamArgs {
-    /// The view versions to follow; all whose source has a stream where none is named
+    /// The view versions to follow; where none is named, all whose source has a stream, and what is derived from them is loaded
     #[arg(value_name = "VIEW[@V]")]
     pub views: Vec<ViewName>,
     /// Stop once everything is read that the topics hold now

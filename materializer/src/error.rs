@@ -28,6 +28,8 @@ pub enum MaterializerError {
         why: String,
         /// Whether trying again may help.
         may_pass: bool,
+        /// Whether its version is retired.
+        is_retired: bool,
     },
     /// A source without history.
     #[error("the source `{source_name}` of {view} has no `batch` path: there is no history to load")]

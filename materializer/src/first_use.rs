@@ -17,6 +17,8 @@ pub struct NotUsable {
     pub why: String,
     /// Whether trying again may help.
     pub may_pass: bool,
+    /// Whether its version is retired, so that nothing is to be stored of it.
+    pub is_retired: bool,
 }
 
 /// Resolves once it is recorded that the view is used.
@@ -39,10 +41,11 @@ impl FirstUse {
     /// Returns once the view is recorded as used. Called before each write.
     pub(crate) async fn begin(&self, view: &View) -> Result<(), MaterializerError> {
         let Some(begin) = &self.begin else { return Ok(()) };
-        let refused = |NotUsable { why, may_pass }| MaterializerError::NotUsable {
+        let refused = |NotUsable { why, may_pass, is_retired }| MaterializerError::NotUsable {
             view: view.id.clone(),
             why,
             may_pass,
+            is_retired,
         };
         begin(view).await.map_err(refused)
     }

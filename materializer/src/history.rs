@@ -46,6 +46,7 @@ pub use batch_source::{BatchSource, RowReader};
 pub use event_range::EventRange;
 pub use heads::{Heads, Misfit, heads};
 pub use load_report::{FileRead, LoadReport};
+pub use loaded_files::is_loaded_as_a_whole;
 pub(crate) use migration::history_end;
 pub use migration::{
     ColumnSummary, DELAY_PERCENTILE, DateOrder, DateReport, HistoryDelay, MeasuredDelay, Migration,

@@ -57,7 +57,7 @@ pub use history::{
     Heads, HistoryDelay, LoadReport, MeasuredDelay, Migration, MigrationEnd, MigrationEvent, MigrationReport,
     MigrationState, MigrationWatch, Misfit, Pace, RowProblem, RowReader, SourceFile, SourceFiles, SourceRows,
     StopRequest, Surveyed, SurveyedColumn, TableVersions, UnreadableRow, check_has_dates, heads,
-    source_paths, survey,
+    is_loaded_as_a_whole, source_paths, survey,
 };
 pub use materializer::{Input, Materializer, Target};
 pub use observed_column::ObservedColumn;

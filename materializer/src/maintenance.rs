@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use feature::View;
-use offline::{BatchPoint, Optimized};
-use online::Mender;
+use offline::{BatchPoint, OfflineStore, Optimized};
+use online::{Mender, Writer};
 
 use crate::blocking;
 use crate::error::MaterializerError;
@@ -13,6 +13,20 @@ use crate::fold::{rebuild, sync};
 use crate::load_lock::LoadLock;
 use crate::load_turn::LoadTurn;
 use crate::materializer::Materializer;
+
+/// Removes what is stored of a view, its online rows first.
+pub(crate) async fn remove<W: Writer>(
+    offline: &OfflineStore,
+    online: &W,
+    view: &Arc<View>,
+) -> Result<(), MaterializerError> {
+    online.drop_view(&view.id).await?;
+    BatchPoint::OnlineFreed.pass();
+    let (offline, id) = (offline.clone(), view.id.clone());
+    blocking::run(move || offline.remove(&id)).await??;
+    BatchPoint::LogFreed.pass();
+    Ok(())
+}
 
 impl<W: Mender> Materializer<W> {
     /// Writes every online row of the view again from its whole log, while others read and write: readers see the
@@ -40,12 +54,7 @@ impl<W: Mender> Materializer<W> {
             Ok(log) => Some(LoadLock::acquire(&log).await?),
             Err(_) => None,
         };
-        self.online.drop_view(&view.id).await?;
-        BatchPoint::OnlineFreed.pass();
-        let (offline, id) = (self.offline.clone(), view.id.clone());
-        blocking::run(move || offline.remove(&id)).await??;
-        BatchPoint::LogFreed.pass();
-        Ok(())
+        remove(&self.offline, &self.online, view).await
     }
 
     /// Folds the view's whole log into the online store. Returns how many entities were written.

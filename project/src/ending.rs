@@ -64,7 +64,13 @@ pub(crate) async fn retire(project: &Project, retire: &Retire) -> Result<Retired
     let retired = registry.retire(&version, reason, overriding, project.now()).await?.versions;
     BatchPoint::Retired.pass();
     let registered = registry.registered().await?;
-    let unfreed = registry.unfreed().await?;
+    let mut unfreed = registry.unfreed().await?;
+    // What a process wrote that ended in the middle of it is freed when the command is repeated.
+    if let Some(view) = left_over(project, &registered, &version).await?
+        && !unfreed.contains(&view)
+    {
+        unfreed.push(view);
+    }
     if unfreed.is_empty() {
         return Ok(RetiredVersions { version, retired, freed: Vec::new() });
     }
@@ -77,6 +83,19 @@ pub(crate) async fn retire(project: &Project, retire: &Retire) -> Result<Retired
         registry.freed(view, project.now()).await?;
     }
     Ok(RetiredVersions { version, retired, freed: unfreed })
+}
+
+/// The view, if it is one that has a log.
+async fn left_over(
+    project: &Project,
+    registered: &Registered,
+    version: &DefinitionId,
+) -> Result<Option<VersionId>, ProjectError> {
+    let Some(Body::FeatureView(view)) = registered.definition(version).map(|found| &found.body) else {
+        return Ok(None);
+    };
+    let log = project.offline()?.log(&Arc::new(view.clone())).await?;
+    Ok(log.version().map(|_| view.id.clone()))
 }
 
 /// The definition of this name and version.

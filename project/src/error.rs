@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use feature::{Micros, Name, VersionId, counted};
+use feature::{EventDate, Micros, Name, VersionId, counted};
 use thiserror::Error;
 
 use crate::rollout::Gate;
@@ -132,6 +132,18 @@ pub enum ProjectError {
         from: Micros,
         /// Its end, exclusive.
         to: Micros,
+    },
+    /// Dates that a backfill does not have.
+    #[error("the backfill of {view} has no rows of {}: its dates are from {first} to {last}", dates.join(", "))]
+    NoSuchDates {
+        /// The view.
+        view: VersionId,
+        /// The dates that were named.
+        dates: Vec<String>,
+        /// Its first date.
+        first: EventDate,
+        /// Its last date.
+        last: EventDate,
     },
     /// The values of a read are not those of one entity.
     #[error("{}", problems.join("\n"))]

@@ -41,7 +41,11 @@ impl Project {
                         allowed.insert(id, generation);
                         Ok(())
                     }
-                    Err(error) => Err(NotUsable { may_pass: may_pass(&error), why: error.to_string() }),
+                    Err(error) => Err(NotUsable {
+                        may_pass: may_pass(&error),
+                        is_retired: matches!(error, RegistryError::Retired { .. }),
+                        why: error.to_string(),
+                    }),
                 }
             })
         }))

@@ -142,7 +142,7 @@ pub use server::Answered;
 pub use serving::{OnlineReads, ReadEntities, Serve};
 pub use settings::{LineageSettings, Location, SETTINGS, ServeSettings, Setting, Settings, StreamSettings};
 pub use slo::{BurnRate, ObjectiveStanding, SloReport};
-pub use streaming::{FollowStreams, FollowedView, StreamFailure, StreamOutcome};
+pub use streaming::{DerivedRows, FollowStreams, FollowedView, StreamFailure, StreamOutcome};
 pub use targets::ViewName;
 pub use tokio_util::sync::CancellationToken;
 pub use training_set::{BuildTrainingSet, BuiltTrainingSet, JoinRows, JoinedRows, TrainingSetCheck};

@@ -94,37 +94,6 @@ impl Load {
         }
     }
 
-    /// What is recorded of a load.
-    fn outcome(self, target: &Target, report: &LoadReport) -> RunOutcome {
-        let files = report.files_read.iter().take(MAX_FILES).map(|file| LoadedFile {
-            name: file.name.clone(),
-            content: format!("{:016x}", file.content),
-            rows: file.rows,
-        });
-        let provenance = match self {
-            Load::Materialize => Provenance::Measured,
-            Load::Backfill(_) => target.source.provenance_of_history(),
-        };
-        RunOutcome::Load {
-            files: files.collect(),
-            more_files: report.files_read.len().saturating_sub(MAX_FILES),
-            table_version: report.table_version,
-            provenance,
-            assumed_delay: target.source.delay_assumed_by(provenance),
-            measured_delay: None,
-            rows: RowCounts {
-                read: report.rows_read,
-                loaded: report.rows_loaded,
-                late: report.late,
-                left_out: report.left_out(),
-                refused: report.refused.clone(),
-                warned: report.warned.clone(),
-                newest_event_time: report.newest_event_time,
-            },
-            log_version: report.log_version,
-        }
-    }
-
     async fn run(
         self,
         materializer: &Materializer<Store>,
@@ -140,6 +109,37 @@ impl Load {
         };
         run.report(Event::LoadEnds(view.clone()));
         loaded
+    }
+}
+
+/// What is recorded of a load.
+pub(crate) fn load_outcome(job: Job, target: &Target, report: &LoadReport) -> RunOutcome {
+    let files = report.files_read.iter().take(MAX_FILES).map(|file| LoadedFile {
+        name: file.name.clone(),
+        content: format!("{:016x}", file.content),
+        rows: file.rows,
+    });
+    let provenance = match job {
+        Job::Materialize => Provenance::Measured,
+        _ => target.source.provenance_of_history(),
+    };
+    RunOutcome::Load {
+        files: files.collect(),
+        more_files: report.files_read.len().saturating_sub(MAX_FILES),
+        table_version: report.table_version,
+        provenance,
+        assumed_delay: target.source.delay_assumed_by(provenance),
+        measured_delay: None,
+        rows: RowCounts {
+            read: report.rows_read,
+            loaded: report.rows_loaded,
+            late: report.late,
+            left_out: report.left_out(),
+            refused: report.refused.clone(),
+            warned: report.warned.clone(),
+            newest_event_time: report.newest_event_time,
+        },
+        log_version: report.log_version,
     }
 }
 
@@ -196,7 +196,8 @@ async fn load(project: &Project, views: &[ViewName], load: Load, run: &Run) -> R
                 let loaded = async {
                     let recorder = recorder.await?;
                     let report = load.run(&materializer, &target, &run).await.map_err(ProjectError::from);
-                    let outcome = report.as_ref().ok().map(|report| load.outcome(&target, report));
+                    let outcome =
+                        report.as_ref().ok().map(|report| load_outcome(load.job(), &target, report));
                     recorder.end(outcome, (&report).into()).await;
                     report
                 };

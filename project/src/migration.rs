@@ -120,12 +120,34 @@ pub(crate) async fn resume(
 ) -> Result<BackfillOutcome, ProjectError> {
     let found = Found::of(project, view).await?;
     let mut record = found.kept()?.record;
+    check_dates(&found, &record, accepted).await?;
     let execution = Execution::open(project, &found).await?;
     let all: BTreeSet<EventDate> = record.accepted.iter().chain(accepted).copied().collect();
     record.accepted = all.into_iter().collect();
     let record = record.executed_here(actor(project), project.now());
     found.registry.resume_backfill(&record).await?;
     execute(project, &found, execution, record, run).await
+}
+
+/// Refuses dates that the backfill does not have, if it knows its dates yet.
+async fn check_dates(
+    found: &Found,
+    record: &BackfillRecord,
+    accepted: &[EventDate],
+) -> Result<(), ProjectError> {
+    let known = found.registry.backfill_dates(found.id(), record.number).await?;
+    let (Some(first), Some(last)) = (known.first(), known.last()) else { return Ok(()) };
+    let unknown = accepted.iter().filter(|date| known.iter().all(|known| known.date != **date));
+    let dates: Vec<String> = unknown.map(EventDate::to_string).collect();
+    match dates.is_empty() {
+        true => Ok(()),
+        false => Err(ProjectError::NoSuchDates {
+            view: found.id().clone(),
+            dates,
+            first: first.date,
+            last: last.date,
+        }),
+    }
 }
 
 /// Asks a running backfill to pause, and waits until it has.

@@ -18,6 +18,7 @@ pub struct Settings {
     /// What the project is called.
     pub project: String,
     /// Who changes the registry, as its audit log says; empty for whoever runs the process.
+    #[serde(deserialize_with = "actor")]
     pub actor: String,
     /// Where definitions are kept.
     pub registry: Location,
@@ -156,6 +157,19 @@ impl Settings {
     }
 }
 
+/// Who changes the registry: one line, as its audit log is read line by line.
+fn actor<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    /// The longest name, in characters.
+    const MOST_CHARS: usize = 200;
+    let actor = String::deserialize(deserializer)?;
+    let why = match () {
+        () if actor.chars().any(char::is_control) => "it has a line break or another control character",
+        () if actor.chars().count() > MOST_CHARS => "it has more than 200 characters",
+        () => return Ok(actor),
+    };
+    Err(serde::de::Error::custom(format!("{why}: name who changes the registry on one short line")))
+}
+
 /// Everything that is wrong with the settings, a line each: where, and what.
 fn sentence(file: &Path, error: figment::Error) -> String {
     let problem = |error: figment::Error| {
@@ -195,6 +209,21 @@ mod tests {
         std::fs::write(&file, "serve.hot_bytes = \"much\"\nserve.longest_outage = \"0s\"\n").unwrap();
         let failure = Settings::read(folder.path()).unwrap_err().to_string();
         assert!(failure.contains("serve.hot_bytes") || failure.contains("serve.longest_outage"), "{failure}");
+    }
+
+    #[test]
+    fn who_changes_the_registry_is_named_on_one_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("twinstore.toml");
+        for (actor, said) in [
+            ("eve\\n  9  alice  cutover", "line break"),
+            ("eve\\u001b[2K", "control character"),
+            (&"e".repeat(201), "200 characters"),
+        ] {
+            std::fs::write(&file, format!("actor = \"{actor}\"\n")).unwrap();
+            let failure = Settings::read(folder.path()).unwrap_err().to_string();
+            assert!(failure.contains("actor") && failure.contains(said), "{failure}");
+        }
     }
 
     #[test]

@@ -2,12 +2,14 @@
 //! and in `serve`.
 
 mod compacting;
+mod deriving;
 mod freshness;
 mod metrics;
 mod stream;
 mod stream_status;
 mod streams;
 
+pub use deriving::DerivedRows;
 pub(crate) use stream::stream;
 pub use stream::{FollowStreams, FollowedView, StreamFailure, StreamOutcome};
 pub(crate) use stream_status::StreamStatus;

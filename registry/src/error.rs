@@ -138,6 +138,16 @@ pub enum RegistryError {
         /// What needs it, and what to do.
         why: String,
     },
+    /// Nothing that was live before is there to return to: the caller names a version to cut over to.
+    #[error(
+        "{live} is live, and what was live before it was retired ({retired}): name the version to cut over to"
+    )]
+    VersionBeforeRetired {
+        /// The version that is live.
+        live: VersionId,
+        /// The retired versions of the service.
+        retired: String,
+    },
     /// There is nothing to return to: the caller names a version to cut over to.
     #[error("{live} is live, and no version was live before it: name the version to cut over to")]
     NoVersionBefore {
@@ -239,6 +249,7 @@ impl RegistryError {
             | Self::Retired { .. }
             | Self::NotRetired { .. }
             | Self::NoVersionBefore { .. }
+            | Self::VersionBeforeRetired { .. }
             | Self::Newer { .. }
             | Self::Address { .. } => Advice::Correct,
             Self::Damaged { .. } | Self::File { .. } => Advice::Stop,

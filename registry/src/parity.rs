@@ -17,6 +17,10 @@ use crate::registered::Registered;
 use crate::store::Registry;
 use crate::stored::{damaged, number};
 
+/// At fewer rows a comparison says too little for one version to replace the other: as many as the distributions of a
+/// date are compared from.
+const LEAST_ROWS: u64 = 500;
+
 /// A report that was kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeptParity {
@@ -62,6 +66,13 @@ pub enum ParityStanding {
     Stale(Vec<StaleParity>),
     /// A feature was outside its bounds.
     Failed,
+    /// No feature was outside its bounds, at too few rows to say anything.
+    TooFew {
+        /// At how many they were compared.
+        rows: u64,
+        /// How many are needed.
+        needed: u64,
+    },
     /// No feature was outside its bounds.
     Passed,
 }
@@ -111,8 +122,13 @@ impl Registered {
             let is_newer = loaded.is_some_and(|(_, rows)| *rows > read.rows);
             stale.extend(is_newer.then(|| StaleParity::Log(read.view.clone())));
         }
+        // Of a log with fewer rows, all are enough.
+        let logged = kept.logs.iter().map(|read| read.rows).max();
+        let needed = logged.map_or(LEAST_ROWS, |rows| rows.min(LEAST_ROWS));
+        let rows = kept.rows().unwrap_or(needed);
         Ok(match (stale.is_empty(), kept.passed) {
             (false, _) => ParityStanding::Stale(stale),
+            (true, true) if rows < needed => ParityStanding::TooFew { rows, needed },
             (true, true) => ParityStanding::Passed,
             (true, false) => ParityStanding::Failed,
         })
@@ -120,6 +136,15 @@ impl Registered {
 }
 
 impl KeptParity {
+    /// At how many rows the versions were compared, by the report.
+    fn rows(&self) -> Option<u64> {
+        #[derive(Deserialize)]
+        struct Rows {
+            rows: u64,
+        }
+        serde_json::from_str(&self.report).ok().map(|Rows { rows }| rows)
+    }
+
     /// The checksum of everything that is kept: a damaged file must not turn one verdict into the other.
     fn digest(&self, logs: &str) -> String {
         let mut hash = Sha256::new();

@@ -46,6 +46,9 @@ impl Registered {
         definition: &Definition,
     ) -> Result<Option<ServiceShown>, RegistryError> {
         let Body::FeatureService(service) = &definition.body else { return Ok(None) };
+        if self.retirement(&definition.id()).is_some() {
+            return self.with_retired().service_shown(definition);
+        }
         let plan = self.service_plan(&ServiceRef::Exact(service.id.clone()))?;
         let features = plan.outputs.iter().filter_map(|output| feature(&plan, output)).collect();
         Ok(Some(ServiceShown { keys: plan.keys, request: plan.request, features }))

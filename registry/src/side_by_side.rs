@@ -53,6 +53,8 @@ impl Registered {
     pub fn side_by_side(&self, old: &VersionId, new: &VersionId) -> Result<SideBySide, RegistryError> {
         let (old, new) = (self.version(old)?, self.version(new)?);
         let (old_id, new_id) = (old.id(), new.id());
+        self.in_use(&old_id)?;
+        self.in_use(&new_id)?;
         let apart = |why: String| {
             let (old, new) = (old_id.reference(), new_id.reference());
             RegistryError::NotComparable { old, new, why }

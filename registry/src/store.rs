@@ -207,6 +207,8 @@ impl Registry {
         if file::identity(&self.path) != self.opened {
             return Err(RegistryError::Gone { file: self.path.clone() });
         }
+        // Of one that was emptied, what was read before is still answered from memory.
+        file::look(&self.path)?;
         let row = sqlx::query("SELECT generation FROM registry WHERE id = 1");
         number(&row.fetch_one(&self.pool).await.map_err(self.failed("be read"))?, "generation")
             .map_err(|error| self.in_file(error))

@@ -128,6 +128,9 @@ fn show(statuses: &[BackfillStatus]) {
 /// What the table does not say of a backfill.
 fn notes(status: &BackfillStatus) -> Vec<String> {
     let view = &status.record.view;
+    if let Some(retired) = &status.retired {
+        return vec![format!("the version was {retired}: its rows are freed")];
+    }
     let mut notes: Vec<String> = status.record.delay.iter().filter_map(delay).collect();
     let sum = |of: fn(&twinstore::BackfillDate) -> u64| status.dates.iter().map(of).sum::<u64>();
     for (rows, what) in [
@@ -144,6 +147,9 @@ fn notes(status: &BackfillStatus) -> Vec<String> {
     notes.extend(match status.state {
         BackfillState::Paused | BackfillState::Interrupted | BackfillState::Stopped => {
             Some(format!("`twinstore backfill resume {view}` goes on with it"))
+        }
+        BackfillState::Cancelled if status.is_whole => {
+            Some("another load has loaded the rest since: the version is complete".to_owned())
         }
         BackfillState::Cancelled => Some(format!(
             "what it loaded stays in the log, and the version is incomplete: `twinstore backfill start {view}` loads the rest"
@@ -182,6 +188,8 @@ fn shown(status: &BackfillStatus) -> Value {
         "view": record.view.to_string(),
         "number": record.number,
         "state": status.state.name(),
+        "complete": status.is_whole,
+        "retired": status.retired,
         "order": if record.newest_first { "newest" } else { "oldest" },
         "from": record.from.map(|at| at.to_string()),
         "to": record.to.map(|at| at.to_string()),

@@ -1,7 +1,7 @@
 //! `cutover` and `rollback`: which version answers a service's own name.
 
 use serde_json::json;
-use twinstore::{Canary, CutOver, Gate, Moved, Project, Rollout};
+use twinstore::{Canary, CutOver, Gate, Moved, Project, ProjectError, Rollout};
 
 use crate::arguments::{CutoverArgs, Format, RollbackArgs};
 use crate::failure::Failure;
@@ -14,10 +14,15 @@ pub async fn cutover(project: &Project, args: &CutoverArgs) -> Result<(), Failur
         reason: args.reason.clone(),
         overriding: args.overriding.clone(),
     };
-    let done = project.cut_over(&cutover).await?;
+    let done = project.cut_over(&cutover).await;
     if args.format.format == Format::Json {
+        if let Err(ProjectError::GatesFailed { failed, .. }) = &done {
+            output::json(&json!({"moved": null, "gates": failed}))?;
+        }
+        let done = done?;
         return output::json(&json!({"moved": done.moved, "gates": done.gates}));
     }
+    let done = done?;
     done.gates.iter().for_each(|gate| println!("{}", said(gate)));
     let failed = done.gates.iter().filter(|gate| !gate.passed).count();
     if failed > 0 {

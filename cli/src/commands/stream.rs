@@ -1,12 +1,12 @@
 //! `stream`: the topics of views into both stores, until it is stopped.
 
 use serde_json::json;
-use twinstore::{FollowStreams, FollowedView, Project, Run, StreamReport};
+use twinstore::{DerivedRows, FollowStreams, FollowedView, Project, Run, StreamReport};
 
 use crate::arguments::{Format, StreamArgs};
 use crate::failure::Failure;
 use crate::headings;
-use crate::output::{self, count};
+use crate::output::{self, count, counted};
 
 pub async fn stream(project: &Project, args: &StreamArgs, run: &Run) -> Result<(), Failure> {
     let streams = FollowStreams {
@@ -19,15 +19,17 @@ pub async fn stream(project: &Project, args: &StreamArgs, run: &Run) -> Result<(
         metrics: args.metrics.clone(),
     };
     let outcome = project.stream(&streams, run).await?;
-    show(&outcome.followed, args.format.format)?;
+    show(&outcome.followed, &outcome.derived, args.format.format)?;
     // Each was said when its stream ended, while the others went on.
     if outcome.failed.is_empty() { Ok(()) } else { Err(Failure::said()) }
 }
 
-fn show(followed: &[FollowedView], format: Format) -> Result<(), Failure> {
+fn show(followed: &[FollowedView], derived: &[DerivedRows], format: Format) -> Result<(), Failure> {
     if format == Format::Json {
         let views: Vec<&StreamReport> = followed.iter().map(|one| &one.report).collect();
-        return output::json(&json!({"views": views}));
+        let rows = |one: &DerivedRows| json!({"view": one.view.to_string(), "rows_loaded": one.rows_loaded});
+        let derived: Vec<_> = derived.iter().map(rows).collect();
+        return output::json(&json!({"views": views, "derived": derived}));
     }
     let readable = |micros: Option<i64>| match micros {
         Some(micros) => format!("≤ {}ms", micros / 1_000),
@@ -48,5 +50,8 @@ fn show(followed: &[FollowedView], format: Format) -> Result<(), Failure> {
         ]
     });
     println!("{}", output::table(&headings::STREAMED, &[1, 2, 3, 4, 5, 6, 7, 8], rows));
+    for DerivedRows { view, rows_loaded } in derived {
+        println!("{view}: {} derived from their rows", counted(*rows_loaded, "row"));
+    }
     Ok(())
 }

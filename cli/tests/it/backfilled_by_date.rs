@@ -285,7 +285,12 @@ fn a_date_that_does_not_look_like_the_others_is_set_aside_named_and_taken_once_i
     // Tried again as it is, it fails again; the others are not loaded again.
     assert_eq!(project.run("backfill resume delays").code, Some(1));
     assert_eq!(positions(&project, "delays").len(), 400);
+    says(
+        &project.refused("backfill resume delays --accept 2099-12-31"),
+        &["the backfill of delays@1 has no rows of 2099-12-31: its dates are from 2024-01-01 to 2024-01-03"],
+    );
     let taken = project.json("backfill resume delays --accept 2024-01-02");
+    says(&project.ok("audit delays@1"), &["override", "the checks of its backfill: 2024-01-02"]);
     assert_eq!(taken["state"], "done", "{taken}");
     assert_eq!(positions(&project, "delays").len(), 600);
     says(&project.ok("get late airport=A1 --format json"), &["PRESENT"]);

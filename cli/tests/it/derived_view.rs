@@ -1,12 +1,15 @@
 //! A view over the rows of another: from its definition over its loads to its reads, and what is refused on the way.
 
 use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::landings::{AFTER_THE_WEEK, Landing, batch, landing, write_parquet};
 use crate::project::{Project, says};
 use crate::pushed::{micros_now, now, with};
+use crate::served::Server;
 use crate::stored::{self, Row};
 
 const DERIVED: &str = "kind: feature_view
@@ -365,7 +368,7 @@ fn rows_of_the_inputs_stream_reach_a_derived_view_by_its_loads_and_a_killed_one_
         let row = |visitor: &i64| format!("{{\"visitor\": {visitor}, \"at\": \"{time}\", \"ms\": {ms:?}}}\n");
         project.write("rows.jsonl", visitors.iter().map(row).collect::<String>());
         project.ok("push clicks rows.jsonl");
-        project.ok("stream --until-caught-up");
+        project.ok("stream visits@1 --until-caught-up");
     };
     push(&[1, 2], 1.5);
     assert_eq!(loaded(&project, "backfill patience@1", "patience@1"), 2);
@@ -382,4 +385,51 @@ fn rows_of_the_inputs_stream_reach_a_derived_view_by_its_loads_and_a_killed_one_
     assert_eq!((&read()["longest"]["value"], &read()["clicks"]["value"]), (&json!(4.5), &json!(2)));
     let rows = stored::rows(&project.path(".twinstore/offline/log/patience/v1"));
     assert_eq!(stored::positions(&rows), [(1, 0, 0), (1, 0, 1), (1, 0, 2)]);
+}
+
+#[test]
+fn a_stream_brings_rows_to_the_views_that_are_derived_from_its_view() {
+    let project = with(CLICKS);
+    project.write("features/more.yaml", "kind: feature_view\nname: endurance\nversion: 1\nentity: visitor\nsource: {view: patience@1}\nfeatures: {seen: {aggregate: count}}\n");
+    project.ok("apply");
+    let push = |visitor: i64, ms: f64| {
+        project.write(
+            "rows.jsonl",
+            format!("{{\"visitor\": {visitor}, \"at\": \"{}\", \"ms\": {ms:?}}}\n", now()),
+        );
+        project.ok("push clicks rows.jsonl");
+    };
+    push(1, 1.5);
+    push(1, 4.5);
+    // Those that are named are followed, and nothing else.
+    project.ok("stream visits@1 --until-caught-up");
+    assert!(!project.path(".twinstore/offline/log/patience").exists());
+    push(2, 3.5);
+    let done = project.json("stream --until-caught-up");
+    assert_eq!(
+        done["derived"],
+        json!([{"view": "endurance@1", "rows_loaded": 3}, {"view": "patience@1", "rows_loaded": 3}])
+    );
+    let read = |visitor: i64| project.json(&format!("get visit visitor={visitor}"))["features"].clone();
+    assert_eq!((&read(1)["longest"]["value"], &read(1)["clicks"]["value"]), (&json!(4.5), &json!(2)));
+    assert_eq!(project.json("stream --until-caught-up")["derived"], json!([]));
+    let loads = project.json("offline loads patience");
+    assert_eq!(
+        (&loads[0]["state"], &loads[0]["outcome"]["load"]["rows"]["loaded"]),
+        (&json!("complete"), &json!(3))
+    );
+
+    let server = Server::start(&project);
+    push(1, 9.5);
+    let is_seen = || read(1)["longest"]["value"] == json!(9.5);
+    let began = Instant::now();
+    while !is_seen() {
+        assert!(began.elapsed() < Duration::from_secs(60), "{}", read(1));
+        thread::sleep(Duration::from_millis(200));
+    }
+    drop(server);
+    for view in ["visits", "patience", "endurance"] {
+        let rows = stored::rows(&project.path(&format!(".twinstore/offline/log/{view}/v1")));
+        assert_eq!(stored::positions(&rows), [(1, 0, 0), (1, 0, 1), (1, 0, 2), (1, 0, 3)], "{view}");
+    }
 }

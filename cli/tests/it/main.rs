@@ -35,6 +35,8 @@ mod first_steps;
 #[cfg(test)]
 mod from_files;
 #[cfg(test)]
+mod held_back;
+#[cfg(test)]
 mod held_up;
 #[cfg(test)]
 mod incident;

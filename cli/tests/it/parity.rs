@@ -171,7 +171,10 @@ fn services_are_compared_by_their_names_and_a_spine_brings_request_columns() {
     assert_eq!(feature(&report, "dest_arrivals_1d")["verdict"], "declared");
     assert_eq!(feature(&report, "aircraft_last_delay")["verdict"], "equal");
     assert_eq!(report["only_old"], json!(["aircraft_last_dest"]));
-    assert_eq!(report["not_compared"], json!([{"name": "delay_per_100_miles", "needs": ["distance"]}]));
+    assert_eq!(
+        report["not_compared"],
+        json!([{"name": "delay_per_100_miles", "needs": ["distance"], "same_definition": true}])
+    );
     let spine =
         "parity late_arrival@1 late_arrival@2 --spine data/departures.parquet --time scheduled_departure";
     let report = project.json(spine);

@@ -8,7 +8,7 @@ use super::file_text;
 use super::source_file::{SourceFile, SourceFiles, TableVersions};
 use super::source_rows::RowProblem;
 use super::text_records::Records;
-use super::text_rows::{RecordFormat, TextColumn, TextReader, TextRecords};
+use super::text_rows::{Origin, RecordFormat, TextColumn, TextReader, TextRecords};
 use crate::error::MaterializerError;
 use crate::rows::json_object;
 
@@ -74,8 +74,16 @@ impl RecordFormat for JsonRecord {
         refuse_list(record)
     }
 
-    fn values(&self, _: &[TextColumn], record: &[u8]) -> Result<Vec<Value>, Vec<RowProblem>> {
-        json_object::decode(&self.fields, &self.names, record)
-            .map_err(|what| vec![RowProblem { column: None, what }])
+    fn values(&self, columns: &[TextColumn], record: &[u8]) -> Result<Vec<Value>, Vec<RowProblem>> {
+        let decode = |fields: &[Field], names: &[String]| {
+            json_object::decode(fields, names, record).map_err(|what| vec![RowProblem { column: None, what }])
+        };
+        match columns {
+            // A record that cannot be read as a whole.
+            [TextColumn { field, origin: Origin::Record(index) }] if self.fields.len() > 1 => {
+                decode(std::slice::from_ref(field), self.names.get(*index..=*index).unwrap_or_default())
+            }
+            _ => decode(&self.fields, &self.names),
+        }
     }
 }

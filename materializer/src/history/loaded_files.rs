@@ -79,6 +79,11 @@ pub(crate) async fn has_all(log: &Log, markers: &[Marker]) -> Result<bool, Mater
     Ok(true)
 }
 
+/// Whether all of a view's history was loaded, at least once: without bounds of event times, to its end.
+pub async fn is_loaded_as_a_whole(log: &Log) -> Result<bool, MaterializerError> {
+    has_first_load(log).await
+}
+
 /// Whether a whole load of the view has ended before.
 pub(crate) async fn has_first_load(log: &Log) -> Result<bool, MaterializerError> {
     Ok(markers::read(log, FIRST_LOAD).await?.is_some())

@@ -131,6 +131,18 @@ impl<F: RecordFormat> TextReader<F> {
         };
         Ok(self.columns.iter().zip(values).map(value).collect())
     }
+
+    /// Of a record that cannot be read as a whole, the values that can: its event time says to which date it belongs.
+    fn readable_values(&self, record: &[u8]) -> Vec<Value> {
+        let value = |column: &TextColumn| match &column.origin {
+            Origin::Constant(constant) => constant.clone(),
+            Origin::Record(_) => {
+                let read = self.format.values(std::slice::from_ref(column), record);
+                read.ok().and_then(|values| values.into_iter().next()).unwrap_or(Value::Null)
+            }
+        };
+        self.columns.iter().map(value).collect()
+    }
 }
 
 impl<F: RecordFormat> RowReader for TextReader<F> {
@@ -152,7 +164,7 @@ impl<F: RecordFormat> RowReader for TextReader<F> {
                 let shown =
                     String::from_utf8_lossy(record.get(..SHOWN_BYTES).unwrap_or(&record)).into_owned();
                 unreadable.push(UnreadableRow { row: rows.len(), problems, shown });
-                vec![Value::Null; self.fields.len()]
+                self.readable_values(&record)
             }));
         }
         if rows.is_empty() {

@@ -11,7 +11,9 @@ use futures::TryStreamExt;
 
 use crate::blocking::blocking_future;
 use crate::error::OfflineError;
-use crate::log::columns::{AVAILABLE_AT, EVENT_TIME, POSITION_KIND, POSITION_MAJOR, POSITION_MINOR};
+use crate::log::columns::{
+    AVAILABLE_AT, EVENT_TIME, POSITION_KIND, POSITION_MAJOR, POSITION_MINOR, PROVENANCE,
+};
 use crate::log::rows::Positions;
 use crate::log::view_log::Log;
 
@@ -19,8 +21,8 @@ use crate::log::view_log::Log;
 const DRAW: &str = "_draw";
 
 impl Log {
-    /// At most so many rows' entities and times, drawn by a seed: [`EVENT_TIME`], [`AVAILABLE_AT`] and the join keys by
-    /// their names. All rows have the same chance.
+    /// At most so many rows' entities and times, drawn by a seed: [`EVENT_TIME`], [`AVAILABLE_AT`], [`PROVENANCE`] and the
+    /// join keys by their names. All rows have the same chance.
     pub async fn sample(&self, rows: u64, seed: u64) -> Result<RecordBatch, OfflineError> {
         let log = self.clone();
         blocking_future(move || async move { log.read_sample(rows, seed).await }).await
@@ -28,7 +30,7 @@ impl Log {
 
     async fn read_sample(&self, rows: u64, seed: u64) -> Result<RecordBatch, OfflineError> {
         let view = self.view().clone();
-        let facts = [EVENT_TIME, AVAILABLE_AT, POSITION_KIND, POSITION_MAJOR, POSITION_MINOR];
+        let facts = [EVENT_TIME, AVAILABLE_AT, PROVENANCE, POSITION_KIND, POSITION_MAJOR, POSITION_MINOR];
         let columns: Vec<&str> =
             facts.into_iter().chain(view.keys.iter().map(|key| key.name.as_str())).collect();
         let below = threshold(rows, self.row_count());
@@ -53,8 +55,8 @@ impl Log {
         let order = all.column_by_name(DRAW).expect("invariant: the column was just added");
         let most = usize::try_from(rows).map_or(all.num_rows(), |rows| rows.min(all.num_rows()));
         let chosen = take_record_batch(&all, &sort_to_indices(order, None, Some(most))?)?;
-        // The times and the keys: neither positions nor draws.
-        let wanted: Vec<usize> = (0..2).chain(facts.len()..columns.len()).collect();
+        // The times with their provenance, and the keys: neither positions nor draws.
+        let wanted: Vec<usize> = (0..3).chain(facts.len()..columns.len()).collect();
         Ok(chosen.project(&wanted)?)
     }
 }

@@ -67,12 +67,13 @@ async fn lineage_in(
     name: &str,
 ) -> Result<LineageReport, ProjectError> {
     let mut training_sets = Vec::new();
-    for service in registered.services() {
+    // Retired versions count among the schemas of a view, and their runs and what was built by them are still known.
+    let all = registered.with_retired();
+    for service in all.services() {
         training_sets.extend(registry.training_sets_of(&service.id, RUNS_OF_A_VIEW).await?);
     }
     let lineage = registered.lineage(name, &training_sets)?;
-    // Retired versions count among the schemas of a view, and their runs are still known.
-    let registered = &registered.with_retired();
+    let registered = &all;
     let mut views = Vec::new();
     for view in registered.views() {
         let is_reached = |kind: LineageKind| {

@@ -15,7 +15,7 @@ use super::keeper::Keeper;
 use super::status::{self, BackfillOutcome};
 use crate::clock;
 use crate::error::ProjectError;
-use crate::lineage::{Recorder, Subject};
+use crate::lineage::{Ended, Recorder, Subject};
 use crate::project::Project;
 use crate::run::{Event, Run};
 
@@ -65,6 +65,7 @@ pub(super) async fn execute(
             view: view.id.clone(),
             why: error.to_string(),
             may_pass: true,
+            is_retired: false,
         }),
     };
     run.report(Event::LoadEnds(view.id.clone()));
@@ -91,10 +92,25 @@ pub(super) async fn execute(
     if let Ok(recorder) = recorder {
         let outcome =
             migrated.as_ref().ok().map(|report| outcome(target.source.provenance_of_history(), report));
-        recorder.end(outcome, (&migrated).into()).await;
+        let ended = match &migrated {
+            Ok(report) => ended(report.end),
+            Err(_) => (&migrated).into(),
+        };
+        recorder.end(outcome, ended).await;
     }
     let report = migrated?;
     Ok(BackfillOutcome { status: status::of(project, registry, &view.id).await?, report })
+}
+
+/// How the run ended that loaded this much: one whose history is not loaded is not complete.
+fn ended(end: MigrationEnd) -> Ended {
+    match end {
+        MigrationEnd::Whole => Ended::Complete,
+        MigrationEnd::Paused | MigrationEnd::Cancelled => Ended::Cancelled,
+        MigrationEnd::Incomplete => {
+            Ended::Failed("dates were set aside, and nothing is online yet".to_owned())
+        }
+    }
 }
 
 /// The greatest version of the view below this one.

@@ -1,8 +1,11 @@
 //! How far a backfill by dates is, as it is shown.
 
 use feature::VersionId;
-use materializer::{MigrationReport, Pace};
-use registry::{BackfillDate, BackfillDateState, BackfillRecord, BackfillState, Registry, RegistryError};
+use materializer::{MigrationReport, MigrationState, Pace};
+use registry::{
+    BackfillDate, BackfillDateState, BackfillRecord, BackfillState, DefinitionId, Kind, Registry,
+    RegistryError,
+};
 
 use crate::error::ProjectError;
 use crate::project::Project;
@@ -16,6 +19,10 @@ pub struct BackfillStatus {
     pub state: BackfillState,
     /// Its dates, the oldest first.
     pub dates: Vec<BackfillDate>,
+    /// Whether all of the view's history is in the log, by this backfill or another load.
+    pub is_whole: bool,
+    /// Since when the view is retired, and why.
+    pub retired: Option<String>,
     /// How fast its process reads rows, and how long those take that are left.
     pub pace: Pace,
 }
@@ -61,8 +68,17 @@ pub(super) async fn of(
     let record = registry.backfill(view).await?.ok_or_else(none)?.record;
     let dates = registry.backfill_dates(view, record.number).await?;
     let state = record.state_now();
-    let mut status =
-        BackfillStatus { record, state, dates, pace: Pace { rows_per_second: None, left: None } };
+    let registered = registry.registered().await?;
+    let retired = registered.retirement(&DefinitionId::versioned(Kind::FeatureView, view));
+    let retired = retired.map(ToString::to_string);
+    let is_whole = match registered.view(view) {
+        Ok(view) => {
+            MigrationState::of(&project.offline()?.log(&view).await?).await?.is_some_and(|now| now.is_whole)
+        }
+        Err(_) => false,
+    };
+    let pace = Pace { rows_per_second: None, left: None };
+    let mut status = BackfillStatus { record, state, dates, is_whole, retired, pace };
     let settled =
         |date: &&BackfillDate| matches!(date.state, BackfillDateState::Done | BackfillDateState::Failed);
     let settled: u64 = status.dates.iter().filter(settled).map(|date| date.rows).sum();

@@ -31,7 +31,7 @@ impl ParityReport {
             "only_old": self.only_old,
             "only_new": self.only_new,
             "not_compared": self.not_compared.iter()
-                .map(|one| json!({"name": one.name, "needs": one.request}))
+                .map(|one| json!({"name": one.name, "needs": one.request, "same_definition": one.is_same}))
                 .collect::<Vec<_>>(),
             "logs": self.logs.iter()
                 .map(|log| json!({"view": log.view, "version": log.version, "rows": log.rows}))

@@ -1,13 +1,13 @@
 //! Entities and moments at which two versions are compared, drawn from the logs of the old one: each as a row of a log
-//! happened, as a request for its entity would have come; of a row that was loaded much later the moment is now.
+//! happened, as a request for its entity would have come; of a row that was measured to be loaded much later it is now.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{Field, Schema};
-use feature::{Lookup, Micros, ServicePlan, Span};
-use offline::{AVAILABLE_AT, EVENT_TIME, OfflineError, OfflineStore, Spine};
+use feature::{Lookup, Micros, Provenance, ServicePlan, Span};
+use offline::{AVAILABLE_AT, EVENT_TIME, OfflineError, OfflineStore, PROVENANCE, Spine};
 
 use super::report::Moments;
 use crate::error::ProjectError;
@@ -16,8 +16,9 @@ use crate::error::ProjectError;
 const SEED: u64 = 1;
 /// The column of moments: no join key can have its name.
 const MOMENT: &str = "_moment";
-/// A row that could be read only so long after it happened was loaded later, as by `materialize`: at the moment of its
-/// event nobody could have read anything of its load.
+/// A row of which it was measured that it could be read only so long after it happened was loaded later, as by
+/// `materialize`: at the moment of its event nobody could have read anything of its load. Of history it is declared or
+/// assumed how long rows take, so those before could be read, however long that is.
 const LOADED_LATER: Span = Span::HOUR;
 /// Rows of one batch of the spine.
 const BATCH_ROWS: usize = 65_536;
@@ -75,12 +76,14 @@ fn moments_of(sample: &RecordBatch, is_static: bool, now: Micros) -> ArrayRef {
             column.expect("invariant: a sample has the times of its rows");
         times.values().iter().copied()
     };
-    let moment = |(event, available): (i64, i64)| match is_static || available - event > LOADED_LATER.micros()
-    {
-        true => now.get(),
-        false => event,
+    let provenance = sample.column_by_name(PROVENANCE).map(|column| column.as_string::<i32>());
+    let provenance = provenance.expect("invariant: a sample has the provenance of its rows");
+    let is_measured = provenance.iter().map(|name| name == Some(Provenance::Measured.name()));
+    let moment = |((event, available), is_measured): ((i64, i64), bool)| {
+        let is_later = is_measured && available - event > LOADED_LATER.micros();
+        if is_static || is_later { now.get() } else { event }
     };
-    let moments = times(EVENT_TIME).zip(times(AVAILABLE_AT)).map(moment);
+    let moments = times(EVENT_TIME).zip(times(AVAILABLE_AT)).zip(is_measured).map(moment);
     Arc::new(TimestampMicrosecondArray::from_iter_values(moments).with_timezone("UTC"))
 }
 

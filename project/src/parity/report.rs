@@ -62,6 +62,8 @@ pub struct NotCompared {
     pub name: String,
     /// The request columns that it needs, which only a spine brings.
     pub request: Vec<String>,
+    /// Whether both versions compute it by the same definition from the same rows.
+    pub is_same: bool,
 }
 
 /// One feature in both versions.
@@ -131,7 +133,7 @@ impl ParityReport {
         self.features.first().map_or(0, |feature| feature.figures.rows)
     }
 
-    /// Whether no feature is outside its bounds, and there was something to compare.
+    /// Whether no feature is outside its bounds, there was something to compare, and all was compared that may differ.
     pub fn passed(&self) -> bool {
         self.failure().is_none()
     }
@@ -170,10 +172,24 @@ impl ParityReport {
             0 => String::new(),
             others => format!(" and {}", feature::counted(others, "other feature")),
         };
-        (!outside.is_empty()).then(|| {
-            format!(
+        if !outside.is_empty() {
+            return Some(format!(
                 "{new} is outside its bounds beside {old}: {}{others}: correct the definition, or declare in `expect_change` what is meant",
                 named.join(", ")
+            ));
+        }
+        let unknown: Vec<&NotCompared> = self.not_compared.iter().filter(|one| !one.is_same).collect();
+        let names: Vec<String> = unknown.iter().map(|one| format!("`{}`", one.name)).collect();
+        let mut request: Vec<&str> =
+            unknown.iter().flat_map(|one| &one.request).map(String::as_str).collect();
+        request.sort_unstable();
+        request.dedup();
+        (!unknown.is_empty()).then(|| {
+            format!(
+                "{} of {new} and {old} is computed otherwise and was not compared, since it needs {}: name a spine with {}",
+                names.join(", "),
+                feature::counted(request.len() as u64, "request column"),
+                request.join(", ")
             )
         })
     }

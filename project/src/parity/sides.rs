@@ -48,7 +48,8 @@ pub(super) fn comparable(
             matched.push((one, outputs.len()));
             outputs.extend([one.old, one.new]);
         } else {
-            not_compared.push(NotCompared { name: one.name.clone(), request });
+            let is_same = is_same(&versions.plan, one.old, one.new);
+            not_compared.push(NotCompared { name: one.name.clone(), request, is_same });
         }
     }
     let plan = versions.plan.giving(&outputs);
@@ -62,6 +63,22 @@ pub(super) fn comparable(
     };
     let pairs = matched.into_iter().filter_map(pair).collect();
     (plan, pairs, not_compared)
+}
+
+/// Whether two outputs are computed by the same definition from the same rows.
+fn is_same(plan: &ServicePlan, old: usize, new: usize) -> bool {
+    let of = |output: usize| {
+        let origin = plan.outputs.get(output)?.origin;
+        let Origin::Computed { computation, feature } = origin else { return None };
+        let view = &plan.computations.get(computation)?.view;
+        let lookups = plan.lookups_of(origin);
+        let lookups: Option<Vec<_>> = lookups
+            .into_iter()
+            .map(|lookup| plan.lookups.get(lookup).map(|one| (&one.view.id, &one.keys)))
+            .collect();
+        Some((&view.id, &view.hash, feature, lookups?))
+    };
+    of(old).is_some_and(|one| Some(one) == of(new))
 }
 
 fn side(plan: &ServicePlan, output: usize) -> Option<FeatureSide> {

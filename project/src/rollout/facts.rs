@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use feature::{Micros, ServicePlan, Span, VersionId, View};
-use materializer::{LatencyStage, MigrationState, unsettled};
+use materializer::{LatencyStage, MigrationState, is_loaded_as_a_whole, unsettled};
 use offline::OfflineStore;
 use online::{Reader, Store};
 use registry::{DefinitionId, Kind, Registered, Registry};
@@ -44,6 +44,7 @@ pub(super) async fn observe<'a>(
             view: view.id.clone(),
             has_history: has_history(&target(registered, Arc::clone(view))?),
             stored: stored(&offline, &online, view).await?,
+            is_whole: is_loaded_as_a_whole(&offline.log(view).await?).await?,
             migration: MigrationState::of(&offline.log(view).await?).await?,
             replaces,
             refused: refused(&offline, view).await?,

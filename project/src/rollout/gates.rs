@@ -64,6 +64,8 @@ pub(super) struct ViewFacts {
     pub(super) view: VersionId,
     pub(super) has_history: bool,
     pub(super) stored: StoredRows,
+    /// Whether all of its history was loaded, if it has some.
+    pub(super) is_whole: bool,
     /// How far its newest backfill by dates is; `None` if none ever began.
     pub(super) migration: Option<MigrationState>,
     /// The version of the same view that the old service version reads, and what is there of it; `None` if that is the
@@ -172,6 +174,14 @@ fn parity(facts: &ServiceFacts<'_>) -> Gate {
         ParityStanding::Failed => {
             gate.fails(format!("{new} is outside its bounds beside {old}: see which features"), help())
         }
+        ParityStanding::TooFew { rows, needed } => gate.fails(
+            format!(
+                "{new} was compared with {old} at {}, and at least {} are needed: compare them at more entities and moments",
+                counted(*rows, "row"),
+                thousands(*needed)
+            ),
+            help(),
+        ),
         ParityStanding::Missing => gate.fails(format!("{new} was never compared with {old}"), help()),
         ParityStanding::Stale(why) => {
             let why: Vec<String> = why.iter().map(ToString::to_string).collect();
@@ -198,6 +208,9 @@ fn loaded(facts: &ViewFacts) -> Gate {
     }
     match (stored.log_rows, stored.entities) {
         (0, _) => gate.fails(format!("{view} has no row in its log"), help()),
+        _ if facts.has_history && !facts.is_whole => {
+            gate.fails(format!("{view} is loaded in part: not all of its history was loaded"), help())
+        }
         (_, 0) => gate.fails(format!("{view} has no row online"), Some(HelpTopic::Rebuild(view.clone()))),
         (rows, entities) => gate.passes(format!(
             "{view} has {} in its log and {} online",
@@ -212,7 +225,11 @@ fn coverage(facts: &ViewFacts) -> Option<Gate> {
     // That nothing was loaded is said already.
     let (old, before) = replaces.as_ref().filter(|_| stored.log_rows > 0)?;
     let gate = Gate::of(GateKind::Coverage, Some(view));
-    let help = || facts.has_history.then(|| HelpTopic::Backfill(view.clone()));
+    let help = || match facts.migration.filter(|migration| migration.is_under_way()) {
+        // The short form is refused until then.
+        Some(_) => Some(HelpTopic::ResumeBackfill(view.clone())),
+        None => facts.has_history.then(|| HelpTopic::Backfill(view.clone())),
+    };
     let entities = format!(
         "{view} has {} online and {old} {}",
         counted(stored.entities, "entity"),
@@ -291,6 +308,7 @@ mod tests {
             view: "a@2".parse().unwrap(),
             has_history: true,
             stored,
+            is_whole: true,
             migration: None,
             replaces: Some(("a@1".parse().unwrap(), stored)),
             refused: 0,
@@ -328,8 +346,9 @@ mod tests {
     #[test]
     fn each_gate_fails_by_itself_and_says_what_to_look_at() {
         type Case = (fn(&mut ViewFacts), GateKind, &'static str);
-        let cases: [Case; 6] = [
+        let cases: [Case; 7] = [
             (|f| f.stored.log_rows = 0, GateKind::Loaded, "a@2 has no row in its log"),
+            (|f| f.is_whole = false, GateKind::Loaded, "a@2 is loaded in part"),
             (
                 |f| {
                     f.stored.entities = 0;

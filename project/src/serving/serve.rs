@@ -141,6 +141,7 @@ async fn streams(
         by: "serve",
         online: project.online().await?,
         options: each,
+        derives: true,
         stream_status: stream_status.clone(),
         endings,
     };

@@ -10,7 +10,7 @@ use online::Store;
 /// How often the files of the log are counted.
 const COMPACT_EVERY: Duration = Duration::from_secs(30);
 /// Files of a log beyond which it is compacted.
-const FILES_BEFORE_COMPACTING: usize = 300;
+pub(super) const FILES_BEFORE_COMPACTING: usize = 300;
 
 /// Compacts a view's log whenever it has many files, until it is dropped.
 pub(super) async fn compact(materializer: Arc<Materializer<Store>>, view: Arc<View>) {

@@ -6,6 +6,7 @@ use feature::{Span, VersionId};
 use materializer::{LatencyStage, StreamReport};
 use tokio::sync::mpsc;
 
+use super::deriving::DerivedRows;
 use super::metrics;
 use super::stream_status::StreamStatus;
 use super::streams::{Ending, StreamSetup, Streams, ViewStreamOptions, bad_row_limit};
@@ -18,7 +19,8 @@ use crate::targets::{ViewName, has_stream, targets_with};
 /// Which streams to follow, and how.
 #[derive(Clone, Debug)]
 pub struct FollowStreams {
-    /// Of these views; where none is named, of all whose source has a stream.
+    /// Of these views; where none is named, of all whose source has a stream, and views that are derived from those get
+    /// their rows meanwhile.
     pub views: Vec<ViewName>,
     /// Whether to stop once everything is read that the topics hold now.
     pub until_caught_up: bool,
@@ -54,6 +56,8 @@ impl Default for FollowStreams {
 pub struct StreamOutcome {
     /// Those that ended well.
     pub followed: Vec<FollowedView>,
+    /// Rows that views which are derived from them got meanwhile.
+    pub derived: Vec<DerivedRows>,
     /// Those that stopped by themselves.
     pub failed: Vec<StreamFailure>,
 }
@@ -119,8 +123,9 @@ pub(crate) async fn stream(
     if let Some(metrics) = metrics {
         metrics.abort();
     }
-    if let Err(panic) = streams.stop().await {
-        std::panic::resume_unwind(panic);
+    match streams.stop().await {
+        Ok(derived) => outcome.derived = derived,
+        Err(panic) => std::panic::resume_unwind(panic),
     }
     let position = |view: &VersionId| views.iter().position(|one| one == view);
     outcome.followed.sort_by_key(|one| position(&one.report.view));
@@ -155,6 +160,7 @@ async fn start(project: &Project, options: &FollowStreams, run: &Run) -> Result<
         by: "stream",
         online,
         options: each,
+        derives: options.views.is_empty(),
         stream_status: stream_status.clone(),
         endings: ended,
     };

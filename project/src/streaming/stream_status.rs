@@ -62,6 +62,11 @@ impl StreamStatus {
         self.entries().insert(view, Entry { watch, failure: None });
     }
 
+    /// A view that is not followed any more, because it is no longer there to be followed.
+    pub(super) fn forget(&self, view: &VersionId) {
+        self.entries().remove(view);
+    }
+
     pub(super) fn failed(&self, view: &VersionId, why: String) {
         if let Some(entry) = self.entries().get_mut(view) {
             entry.failure = Some(why);

@@ -20,6 +20,7 @@ use tokio::task::JoinHandle as Task;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::compacting::compact;
+use super::deriving::{DerivedRows, Deriving};
 use super::freshness::Carrying;
 use super::stream_status::StreamStatus;
 use crate::error::ProjectError;
@@ -59,6 +60,8 @@ pub(crate) struct StreamSetup {
     pub(crate) online: Store,
     /// How each view is followed.
     pub(crate) options: ViewStreamOptions,
+    /// Whether views that are derived from those get their rows meanwhile.
+    pub(crate) derives: bool,
     /// Shows how they are going.
     pub(crate) stream_status: Arc<StreamStatus>,
     /// Notified of each that ends.
@@ -80,6 +83,8 @@ pub(crate) struct Streams {
     followed: BTreeMap<VersionId, Followed>,
     /// Dropped, it ends what carries freshness into the registry.
     carrying: (DropGuard, Task<()>),
+    /// Dropped, it ends the loads of derived views.
+    deriving: Option<(DropGuard, Task<Vec<DerivedRows>>)>,
 }
 
 struct Followed {
@@ -96,7 +101,15 @@ impl Streams {
         let carrying = Carrying::new(project.clone(), project.registry().await?, setup.stream_status.clone());
         let stop = CancellationToken::new();
         let carrying = (stop.clone().drop_guard(), tokio::spawn(carrying.run(stop)));
-        Ok(Self { project: project.clone(), run: run.clone(), setup, followed: BTreeMap::new(), carrying })
+        let deriving = setup.derives.then(|| {
+            let stop = CancellationToken::new();
+            let deriving =
+                Deriving::new(project, setup.online.clone(), setup.stream_status.clone(), setup.by);
+            let deriving = deriving.run(stop.clone(), setup.options.until_caught_up);
+            (stop.drop_guard(), tokio::spawn(deriving))
+        });
+        let (project, run, followed) = (project.clone(), run.clone(), BTreeMap::new());
+        Ok(Self { project, run, setup, followed, carrying, deriving })
     }
 
     /// Follows every registered view whose source has a stream. Those that are followed go on; one that
@@ -110,6 +123,7 @@ impl Streams {
                 // One that panicked has said so.
                 let _ = before.end().await;
             }
+            self.setup.stream_status.forget(&view);
         }
         for target in targets {
             if self.followed.get(&target.view.id).is_some_and(|one| one.goes_on_with(&target)) {
@@ -179,18 +193,24 @@ impl Streams {
         self.followed.values().for_each(|one| one.stop.store(true, Ordering::Relaxed));
     }
 
-    /// Ends all of them: what was read is committed, and how fresh it was is in the registry. Fails where one panicked.
-    pub(crate) async fn stop(self) -> thread::Result<()> {
+    /// Ends all of them: what was read is committed, and how fresh it was is in the registry. Gives the rows that derived
+    /// views got of it. Fails where one panicked.
+    pub(crate) async fn stop(self) -> thread::Result<Vec<DerivedRows>> {
         self.cancel();
         let mut ended = Ok(());
         for (_, one) in self.followed {
             ended = one.end().await.and(ended);
         }
+        let mut derived = Vec::new();
+        // Neither of the two panics, and both are aborted by nobody.
+        if let Some((stop_deriving, deriving)) = self.deriving {
+            drop(stop_deriving);
+            derived = deriving.await.unwrap_or_default();
+        }
         let (stop_carrying, carrying) = self.carrying;
         drop(stop_carrying);
-        // It does not panic, and is aborted by nobody.
         let _ = carrying.await;
-        ended
+        ended.map(|()| derived)
     }
 }
 

@@ -9,8 +9,11 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
 
 use super::record::{BackfillDate, BackfillRecord, BackfillRequest, BackfillState, KeptBackfill};
+use crate::audit::{AuditAction, Record};
+use crate::body::DefinitionId;
 use crate::canonical::hexadecimal;
 use crate::error::RegistryError;
+use crate::keys::Kind;
 use crate::store::Registry;
 use crate::stored::{damaged, number};
 
@@ -29,11 +32,22 @@ struct Stored<T> {
     kept: T,
 }
 
+/// What the audit log says of dates that are loaded whatever the checks of their columns say.
+fn overridden(record: &BackfillRecord, before: &[EventDate]) -> Vec<Record> {
+    let dates: Vec<String> =
+        record.accepted.iter().filter(|date| !before.contains(date)).map(EventDate::to_string).collect();
+    let id = DefinitionId::versioned(Kind::FeatureView, &record.view);
+    let said = |dates: String| {
+        Record::of(AuditAction::Override, &id).detail(format!("the checks of its backfill: {dates}"))
+    };
+    (!dates.is_empty()).then(|| said(dates.join(", "))).into_iter().collect()
+}
+
 impl Registry {
     /// Keeps a backfill that begins. Refused while another one of the view is to go on.
     pub async fn begin_backfill(&self, record: &BackfillRecord) -> Result<(), RegistryError> {
         let failed = self.failed("begin the backfill");
-        let mut transaction = self.begin_writing("begin the backfill").await?;
+        let mut transaction = self.begin_changing("begin the backfill").await?;
         let newest = newest(&mut transaction, &record.view).await.map_err(&failed)?;
         if let Some(newest) = newest.map(|row| read(&row)).transpose().map_err(|error| self.in_file(error))?
             && newest.record.state.is_open()
@@ -41,14 +55,16 @@ impl Registry {
             return Err(open(&newest.record));
         }
         put(&mut transaction, record).await.map_err(&failed)?;
-        transaction.commit().await.map_err(&failed)
+        let overridden = overridden(record, &[]);
+        self.record(&mut transaction, overridden, record.started_at, &failed).await?;
+        self.commit(transaction, &failed).await
     }
 
     /// Keeps a backfill that goes on in this process, and forgets what was wanted of it. Refused while another process
     /// executes it, or where it is done or cancelled.
     pub async fn resume_backfill(&self, record: &BackfillRecord) -> Result<(), RegistryError> {
         let failed = self.failed("resume the backfill");
-        let mut transaction = self.begin_writing("resume the backfill").await?;
+        let mut transaction = self.begin_changing("resume the backfill").await?;
         let newest = newest(&mut transaction, &record.view).await.map_err(&failed)?;
         let newest = newest.map(|row| read(&row)).transpose().map_err(|error| self.in_file(error))?;
         let Some(newest) = newest.filter(|newest| newest.record.number == record.number) else {
@@ -67,7 +83,9 @@ impl Registry {
             .execute(&mut *transaction)
             .await
             .map_err(&failed)?;
-        transaction.commit().await.map_err(&failed)
+        let overridden = overridden(record, &newest.record.accepted);
+        self.record(&mut transaction, overridden, record.resumed_at, &failed).await?;
+        self.commit(transaction, &failed).await
     }
 
     /// Keeps a backfill as it is now, with these of its dates.

@@ -262,6 +262,20 @@ pub struct RowCounts {
 }
 
 impl RowCounts {
+    /// Adds what another load counted.
+    pub fn add(&mut self, other: &Self) {
+        self.read += other.read;
+        self.loaded += other.loaded;
+        self.late += other.late;
+        self.left_out += other.left_out;
+        for (counts, more) in [(&mut self.refused, &other.refused), (&mut self.warned, &other.warned)] {
+            for (name, rows) in more {
+                *counts.entry(name.clone()).or_default() += rows;
+            }
+        }
+        self.newest_event_time = self.newest_event_time.max(other.newest_event_time);
+    }
+
     /// Rows that were refused, whatever the reason.
     pub fn refused_rows(&self) -> u64 {
         self.refused.values().sum()

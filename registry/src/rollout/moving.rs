@@ -1,6 +1,6 @@
 //! Cutovers and rollbacks as the registry keeps them: pointers moved in one transaction with their audit entries.
 
-use feature::{Canary, Micros, Name};
+use feature::{Canary, Micros, Name, VersionId};
 
 use super::kept::{of_all, put};
 use super::{Cutover, Moved, Overridden, Rollout};
@@ -8,6 +8,7 @@ use crate::audit::{AuditAction, Reason, Record};
 use crate::body::DefinitionId;
 use crate::error::RegistryError;
 use crate::keys::Kind;
+use crate::registered::Registered;
 use crate::store::{Registry, advance, generation};
 use crate::stored::damaged;
 
@@ -34,11 +35,16 @@ impl Registry {
         reason: Option<&Reason>,
         at: Micros,
     ) -> Result<Moved, RegistryError> {
-        self.registered().await?.service(&feature::ServiceRef::Live(service.clone()))?;
+        let registered = self.registered().await?;
+        registered.service(&feature::ServiceRef::Live(service.clone()))?;
         let records = |before: &Rollout, after: &Rollout| {
             vec![moved(AuditAction::Rollback, before, after).because(reason)]
         };
-        self.move_live(service, None, Rollout::rolled_back, records, at).await
+        let back = |rollout: &Rollout| match rollout.rolled_back() {
+            Err(RegistryError::NoVersionBefore { live }) => Err(nothing_before(&registered, live)),
+            other => other,
+        };
+        self.move_live(service, None, back, records, at).await
     }
 
     async fn move_live(
@@ -71,6 +77,17 @@ impl Registry {
         self.record(&mut transaction, records, at, &failed).await?;
         self.commit(transaction, &failed).await?;
         Ok(Moved { before, after, generation: current + 1 })
+    }
+}
+
+/// Why there is nothing to return to.
+fn nothing_before(registered: &Registered, live: VersionId) -> RegistryError {
+    let of_service = |id: &&DefinitionId| id.kind == Kind::FeatureService && id.name == live.name;
+    let retired: Vec<String> =
+        registered.retirements().map(|(id, _)| id).filter(of_service).map(DefinitionId::reference).collect();
+    match retired.is_empty() {
+        true => RegistryError::NoVersionBefore { live },
+        false => RegistryError::VersionBeforeRetired { live, retired: retired.join(", ") },
     }
 }
 

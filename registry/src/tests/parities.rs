@@ -143,6 +143,16 @@ async fn the_newest_report_of_two_versions_is_kept_and_goes_stale_with_a_load() 
     assert_eq!(loaded(300), ParityStanding::Passed);
     assert_eq!(loaded(301), ParityStanding::Stale(vec![StaleParity::Log(kept.new.clone())]));
     assert_eq!(StaleParity::Log(kept.new.clone()).to_string(), "airport_arrivals@2 was loaded since");
+    // At too few rows it says nothing, unless there are no more.
+    let at_rows = |rows: u64, logged: u64| {
+        let logs = vec![LogRead { view: kept.new.clone(), version: 3, rows: logged }];
+        let report = format!("{{\"passed\": true, \"rows\": {rows}}}");
+        let few = KeptParity { logs, report, ..kept.clone() };
+        registered.parity_standing(Some(&few), &[]).unwrap()
+    };
+    assert_eq!(at_rows(1, 300), ParityStanding::TooFew { rows: 1, needed: 300 });
+    assert_eq!(at_rows(499, 3_000), ParityStanding::TooFew { rows: 499, needed: 500 });
+    assert_eq!((at_rows(300, 300), at_rows(500, 3_000)), (ParityStanding::Passed, ParityStanding::Passed));
     // Kept in the other direction there is none, and another registry of this file has it too.
     assert_eq!(registry.parity(&views.new, &views.old).await.unwrap(), None);
     assert!(registry.registered().await.is_ok());

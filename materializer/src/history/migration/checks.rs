@@ -13,6 +13,8 @@ use crate::history::file_validator::DateCounts;
 pub const LEAST_ROWS: u64 = 100;
 /// The least number of values on both sides for distributions to be compared.
 pub const LEAST_VALUES: u64 = 500;
+/// How many rows fewer a date may have than in the version before, in per cent.
+pub const MOST_ROWS_LESS_PERCENT: u64 = 5;
 /// By how much the share of nulls may differ from that of the dates before.
 pub const MOST_NULLS_CHANGED: f64 = 0.5;
 /// By how many spans of the values before, values may lie outside of them: of the version before, and of the dates
@@ -119,6 +121,13 @@ pub(super) fn check_counts(expected: u64, counts: DateCounts, written: u64) -> V
         reasons.push(format!("{accepted} of its rows were accepted, and {written} written"));
     }
     reasons
+}
+
+/// Why a date has too few rows beside a version before that selects the same rows of the same source.
+pub(super) fn check_rows(new: u64, old: u64, version: &VersionId) -> Option<String> {
+    let is_short = u128::from(new) * 100 < u128::from(old) * u128::from(100 - MOST_ROWS_LESS_PERCENT);
+    (old >= LEAST_ROWS && is_short)
+        .then(|| format!("it has {new} rows in the log, and {old} in that of {version}"))
 }
 
 /// Why a column does not look as it is expected to, a clause each.
@@ -247,6 +256,18 @@ mod tests {
         let day = values(1_000, |row| f64::from(row % 60));
         assert_eq!(reasons(&few, &day, version()), Vec::<String>::new());
         assert_eq!(reasons(&[], &day, version()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_date_that_lacks_rows_of_the_version_before_is_named() {
+        let version = "arrivals@1".parse().unwrap();
+        assert_eq!(
+            check_rows(949, 1_000, &version).unwrap(),
+            "it has 949 rows in the log, and 1000 in that of arrivals@1"
+        );
+        for (new, old) in [(950, 1_000), (2_000, 1_000), (0, 99), (0, 0)] {
+            assert_eq!(check_rows(new, old, &version), None);
+        }
     }
 
     #[test]

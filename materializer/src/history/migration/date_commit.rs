@@ -1,10 +1,11 @@
 //! The commit of a date, after its checks; and the end of a load: the log is declared whole, then everything goes online.
 
-use feature::{EventDate, Micros};
-use offline::{BatchPoint, Marker, Written};
+use feature::{EventDate, Micros, Span};
+use futures::TryStreamExt;
+use offline::{BatchPoint, EVENT_TIME, Marker, OfflineError, Written};
 use online::Mender;
 
-use super::checks::{ColumnSummary, Reference, check_counts};
+use super::checks::{ColumnSummary, Reference, check_counts, check_rows};
 use super::date_load::DateLoad;
 use super::date_rows::DateRows;
 use super::log_state;
@@ -13,6 +14,7 @@ use super::observation::Observation;
 use super::watch::{MigrationEnd, MigrationEvent};
 use crate::error::MaterializerError;
 use crate::fold::sync;
+use crate::history::event_range::EventRange;
 use crate::history::files_to_load::FileToLoad;
 use crate::history::load_report::FileRead;
 use crate::history::loaded_files;
@@ -28,6 +30,7 @@ impl<W: Mender> DateLoad<'_, W> {
         written: Option<Written>,
     ) -> Result<DateState, MaterializerError> {
         let mut reasons = self.check_columns(date, &mut rows.observation).await?;
+        reasons.extend(self.check_rows(date, &rows).await?);
         let written = match written {
             Some(written) => written,
             None => {
@@ -78,6 +81,34 @@ impl<W: Mender> DateLoad<'_, W> {
             None => (Vec::new(), None),
         };
         Ok(observation.check(&olds, reference.as_ref(), &self.before))
+    }
+
+    /// Why the date has too few rows beside the version before, if that selects the same rows of the same source. What
+    /// its stream brought is not there yet, and of a range the dates at its ends are not whole.
+    async fn check_rows(
+        &self,
+        date: EventDate,
+        rows: &DateRows,
+    ) -> Result<Option<String>, MaterializerError> {
+        let Some(previous) = self.previous.as_ref().filter(|_| !self.migration.accepted.contains(&date))
+        else {
+            return Ok(None);
+        };
+        let (old, new) = (previous.view(), &self.target.view);
+        let Some(start) = date.start() else { return Ok(None) };
+        let end = start.saturating_add(Span::DAY);
+        let EventRange { from, to } = self.migration.range;
+        let is_whole = from.is_none_or(|from| from <= start) && to.is_none_or(|to| to >= end);
+        let is_history = self.stream_start.is_none_or(|stream_start| stream_start >= end);
+        if (&old.source, &old.filter) != (&new.source, &new.filter) || !is_whole || !is_history {
+            return Ok(None);
+        }
+        let mut before = 0;
+        let mut batches = previous.scan_date(&date.to_string(), &[EVENT_TIME])?;
+        while let Some(batch) = batches.try_next().await.map_err(OfflineError::from)? {
+            before += batch.num_rows() as u64;
+        }
+        Ok(check_rows(rows.counts.accepted + rows.counts.known, before, &old.id))
     }
 
     /// Writes the refused rows of a date, then commits its accepted ones together with its mark.
@@ -139,6 +170,7 @@ impl<W: Mender> DateLoad<'_, W> {
 
     /// Records in the log that all dates are in it, and if that is all of the source, that its files are loaded.
     pub(super) async fn record_whole(&mut self) -> Result<(), MaterializerError> {
+        self.check_all_unchanged()?;
         let mut markers = vec![markers::marker(MIGRATION_LOADED, self.migration.number as i64)];
         if self.migration.range.is_all() {
             for (index, file) in self.files.iter().enumerate() {

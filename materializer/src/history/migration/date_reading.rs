@@ -33,6 +33,7 @@ impl<W: Mender> DateLoad<'_, W> {
         dates: Vec<EventDate>,
     ) -> Result<Option<GroupRows>, MaterializerError> {
         let wanted: Arc<BTreeSet<EventDate>> = Arc::new(dates.iter().copied().collect());
+        self.check_unchanged(&wanted)?;
         let work = self.work(&wanted).await?;
         let waiting_before = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let jobs = self.migration.jobs.get();
@@ -136,10 +137,21 @@ impl<W: Mender> DateLoad<'_, W> {
 
     /// Nothing of a file is committed unless it is still the one whose content was taken before it was read.
     fn check_unchanged(&self, wanted: &BTreeSet<EventDate>) -> Result<(), MaterializerError> {
+        self.check_files(self.files_of(wanted).into_iter().filter_map(|index| self.files.get(index)))
+    }
+
+    /// The load of a file that changed or went after its dates were loaded is not one of what is there now.
+    pub(super) fn check_all_unchanged(&self) -> Result<(), MaterializerError> {
+        self.check_files(self.files.iter())
+    }
+
+    fn check_files<'f>(&self, files: impl Iterator<Item = &'f FileToLoad>) -> Result<(), MaterializerError> {
         let mut changed = Vec::new();
-        for file in self.files_of(wanted).into_iter().filter_map(|index| self.files.get(index)) {
-            if !file.content.is_still_of(&file.file)? && BatchGuard::Content.is_on() {
-                changed.push(format!("`{}`", file.file.path.display()));
+        for file in files {
+            let path = &file.file.path;
+            let is_gone = path.try_exists().is_ok_and(|exists| !exists);
+            if (is_gone || !file.content.is_still_of(&file.file)?) && BatchGuard::Content.is_on() {
+                changed.push(format!("`{}`", path.display()));
             }
         }
         match changed.is_empty() {

@@ -11,6 +11,7 @@ use super::state::{Flush, Follower, FollowerStart};
 use super::stream_options::StreamOptions;
 use crate::error::{FeedError, Halt, MaterializerError};
 use crate::fold::sync;
+use crate::maintenance;
 use crate::materializer::{Materializer, Target};
 use crate::stream::committed;
 use crate::stream::fault_injection::{FaultPoint, Guard};
@@ -109,9 +110,20 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
     }
 
     async fn step(&mut self, step: Step) -> Result<Event, MaterializerError> {
-        if matches!(step, Step::Refuse | Step::Write | Step::Commit(_)) {
-            self.first_use.begin(&self.target.view).await?;
+        if !matches!(step, Step::Refuse | Step::Write | Step::Commit(_)) {
+            return self.take_step(step).await;
         }
+        self.first_use.begin(&self.target.view).await?;
+        let event = self.take_step(step).await;
+        // A version that was retired meanwhile is freed by whoever retired it, perhaps before this step.
+        let used = self.first_use.begin(&self.target.view).await;
+        if matches!(used, Err(MaterializerError::NotUsable { is_retired: true, .. })) {
+            maintenance::remove(self.offline, self.online, &self.target.view).await?;
+        }
+        used.and(event)
+    }
+
+    async fn take_step(&mut self, step: Step) -> Result<Event, MaterializerError> {
         match step {
             Step::Forget => {
                 self.cache.clear();
