@@ -23,11 +23,13 @@
 //! ```
 
 mod bars;
+mod batch;
 mod bounds;
 mod cause;
 mod comparison;
 mod counts;
 mod distance;
+mod drift;
 mod figures;
 #[cfg(test)]
 mod golden;
@@ -36,14 +38,19 @@ mod largest;
 mod moments;
 mod observed;
 mod quantiles;
+mod statistics;
+mod statistics_stored;
 #[cfg(test)]
 mod tests;
 
 pub use bars::Bar;
+pub use batch::{BatchFacts, BatchVerdict};
 pub use bounds::{Bounds, Exceeded, Figure, Judgement, Verdict};
 pub use cause::LikelyCause;
 pub use comparison::Comparison;
+pub use drift::{Drift, DriftVerdict};
 pub use figures::{Figures, MeanShift, Nulls, StatusChange};
 pub use largest::Largest;
 pub use observed::{Measure, Observed, Pair};
 pub use quantiles::QuantilePair;
+pub use statistics::{MOST_BUCKETS, Statistics, TopValue};
