@@ -1,6 +1,7 @@
 //! What can be written on the command line. Its documentation is generated from here.
 
 mod backfill;
+mod quality_arguments;
 
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use feature::{Micros, Name, Percent, ServiceRef, Span, VersionId};
 use twinstore::{CompareVersions, Reason, ViewName};
 
 pub use backfill::{BackfillArgs, BackfillCommand, DatedBackfill};
+pub use quality_arguments::{DecideArgs, DriftArgs, QualityCommand, QuarantineCommand, StatisticsArgs, days};
 
 /// A feature store: training sets that cannot leak, and the same features online.
 #[derive(Parser, Debug)]
@@ -115,6 +117,14 @@ pub enum Command {
     /// Look at the rows that were refused, and try them once more
     #[command(subcommand)]
     DeadLetter(DeadLetterCommand),
+    /// Look at the quality of what is loaded
+    #[command(subcommand)]
+    Quality(QualityCommand),
+    /// Measure how far what a view's columns hold lies from a reference
+    ///
+    /// The figures are of the statistics that are kept of every column: the population stability index, the
+    /// Kolmogorov–Smirnov distance, χ² and the Jensen–Shannon distance. Exit code 1 where an index is above 0.25.
+    Drift(DriftArgs),
     /// Look after the online store
     #[command(subcommand)]
     Online(OnlineCommand),

@@ -4,6 +4,7 @@ mod apply;
 mod audit;
 mod check;
 mod dead_letter;
+mod drift;
 mod ending;
 mod get;
 mod init;
@@ -14,6 +15,7 @@ mod offline;
 mod online;
 mod parity;
 mod push;
+mod quality;
 mod reference;
 mod registry;
 mod rollout;
@@ -64,6 +66,8 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
             serve::serve(&project()?, args, &run).await
         }
         Command::DeadLetter(command) => dead_letter::dead_letter(&project()?, command, &run).await,
+        Command::Drift(args) => drift::drift(&project()?, args).await,
+        Command::Quality(command) => quality::quality(&project()?, command, &run).await,
         Command::Online(command) => online::online(&project()?, command, &run).await,
         Command::Offline(command) => offline::offline(&project()?, command, &run).await,
         Command::Verify(args) => check::check(&project()?, args, &run).await,

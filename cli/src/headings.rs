@@ -31,6 +31,81 @@ pub const LOADED: Printed = Printed {
     ],
 };
 
+pub const QUARANTINED: Printed = Printed {
+    by: "`quality quarantine list`, `show`",
+    columns: &[
+        VIEW,
+        ("batch", "its number, by which it is released or dropped"),
+        ("file", "the file of history, below its source's folder"),
+        (
+            "decision",
+            "`waiting`; `replaced` (its file holds something else since, which is loaded by itself); `releasing` (the release is to be repeated); `released`; `dropped`",
+        ),
+        ("rows", "rows that passed `where`"),
+        ("failing", "of these, rows that fail an expectation which quarantines"),
+        ("since", "when it was quarantined"),
+        ("why", "what it fails as a whole"),
+    ],
+};
+
+pub const QUARANTINED_ROWS: Printed = Printed {
+    by: "`quality quarantine show`",
+    columns: &[
+        ("row", "the row's number in the file, from 0"),
+        ("detail", "why the view refuses it"),
+        ("values", "what it holds"),
+    ],
+};
+
+pub const STATISTICS: Printed = Printed {
+    by: "`quality statistics`",
+    columns: &[
+        ("date", "the UTC date on which the rows happened"),
+        ("column", "the column of the view's log"),
+        ("rows", "how many rows there are"),
+        ("nulls", "how many of them are null"),
+        (
+            "distinct",
+            "how many different values: exact up to 1024, else within about 2.3% (one standard error)",
+        ),
+        ("mean", "the mean of the finite numbers, from an exact sum"),
+        ("least", "the least value"),
+        ("median", "the median; with more than 1024 different values the upper end of a range that has it"),
+        ("greatest", "the greatest value"),
+        ("most frequent", "values with how many rows have them, while there are at most 1024 different ones"),
+    ],
+};
+
+pub const DRIFT: Printed = Printed {
+    by: "`drift`",
+    columns: &[
+        ("column", "the column of the view's log"),
+        ("features", "the features that are computed from it"),
+        (
+            "verdict",
+            "by the PSI: `stable` below 0.1, `moved` from there, `drifted` above 0.25; `unknown` where a side has no value",
+        ),
+        ("PSI", "the population stability index, in the reference's deciles or most frequent values"),
+        ("KS", "the Kolmogorov–Smirnov distance; JSON has by how much it may be greater"),
+        ("χ²", "Pearson's χ² of the same bins; JSON has the degrees of freedom"),
+        ("JS", "the Jensen–Shannon distance of the same bins, in base 2"),
+        ("mean", "the means of both sides"),
+        ("nulls", "the shares of nulls of both sides"),
+        ("reference", "rows of the reference"),
+        ("live", "rows that are measured"),
+    ],
+};
+
+pub const PROMISES: Printed = Printed {
+    by: "`quality contract`",
+    columns: &[
+        ("checked by", "the view that checks it on load"),
+        ("expectation", "what failures of it are called"),
+        ("what", "the condition on rows, or the check of a file as a whole"),
+        ("on failure", "`reject`, `quarantine` or `warn`"),
+    ],
+};
+
 pub const BACKFILLS: Printed = Printed {
     by: "`backfill start`, `status`, `pause`, `resume`, `cancel`",
     columns: &[
@@ -262,8 +337,13 @@ pub const AUDITED: Printed = Printed {
 };
 
 /// Every table, in the order of the documentation.
-pub const ALL: [&Printed; 17] = [
+pub const ALL: [&Printed; 22] = [
     &LOADED,
+    &QUARANTINED,
+    &QUARANTINED_ROWS,
+    &STATISTICS,
+    &PROMISES,
+    &DRIFT,
     &BACKFILLS,
     &STREAMED,
     &DEAD_LETTERS,

@@ -26,6 +26,7 @@ pub fn in_commands(topic: &HelpTopic) -> String {
         ),
         HelpTopic::Rebuild(view) => format!("run `twinstore online rebuild {view}` first"),
         HelpTopic::DeadLetters(view) => format!("`twinstore dead-letter list {view}` has them"),
+        HelpTopic::Quarantine(view) => format!("`twinstore quality quarantine list {view}` has them"),
         HelpTopic::Compare { old, new } => format!("run `twinstore parity {old} {new}`"),
         HelpTopic::StreamMetrics => {
             "the metric twinstore_stream_seconds of `twinstore stream` or `serve` has them".to_owned()

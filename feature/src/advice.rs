@@ -62,6 +62,8 @@ pub enum HelpTopic {
     Rebuild(VersionId),
     /// Look at the rows of a view that were refused.
     DeadLetters(VersionId),
+    /// Look at the quarantined batches of a view.
+    Quarantine(VersionId),
     /// Compare two versions.
     Compare {
         /// The version that is used now.

@@ -24,6 +24,7 @@ mod canary;
 mod derived;
 mod event_date;
 mod exact;
+mod expectation;
 mod expected_change;
 mod given;
 mod key;
@@ -51,6 +52,7 @@ pub use answer::{Answer, Cell, Status, Times, is_alive, is_kept};
 pub use canary::{Canary, NotAPercent, Percent};
 pub use event_date::EventDate;
 pub use exact::{FloatSum, IntSquareSum};
+pub use expectation::{BatchCheck, BatchExpectation, BatchLimits, Expectation, OnFailure};
 pub use expected_change::{Bound, ExpectedChange};
 pub use given::{Given, field, from_json, limits};
 pub use key::{EntityKey, KeyError};
@@ -65,8 +67,8 @@ pub use time::{Micros, Span, floor};
 pub use time_error::TimeError;
 pub use value::{DataType, Field, Scalar, TypeError, Value};
 pub use view::{
-    About, Batch, BatchFormat, Column, Computed, Expectation, Feature, Fold, Freshness, OnDemandView,
-    Retention, Source, SourceTime, StoredColumn, Stream, StreamFormat, Take, View,
+    About, Batch, BatchFormat, Column, Computed, Feature, Fold, Freshness, OnDemandView, Retention, Source,
+    SourceTime, StoredColumn, Stream, StreamFormat, Take, View,
 };
 pub use view_source::ViewSource;
 pub use window::{Window, WindowError};

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::Function;
+use crate::expectation::{BatchLimits, Expectation, OnFailure};
 use crate::expected_change::ExpectedChange;
 use crate::name::{Name, VersionId};
 use crate::row::Provenance;
@@ -210,6 +211,9 @@ pub struct View {
     pub features: Vec<Feature>,
     /// What its rows must satisfy.
     pub expectations: Vec<Expectation>,
+    /// What a file of its history must satisfy.
+    #[serde(default, skip_serializing_if = "BatchLimits::is_empty")]
+    pub batches: BatchLimits,
     /// How long a latest value lives; `None` means forever.
     pub ttl: Option<Span>,
     /// Whether its source has no event time.
@@ -238,6 +242,7 @@ impl View {
             columns: Vec::new(),
             features: Vec::new(),
             expectations: Vec::new(),
+            batches: BatchLimits::default(),
             ttl: None,
             is_static: false,
             retention: None,
@@ -245,6 +250,12 @@ impl View {
             about: About::default(),
             hash: String::new(),
         }
+    }
+
+    /// Whether a file of its history may be quarantined, or is checked as a whole at all.
+    pub fn checks_batches(&self) -> bool {
+        let quarantines = |expectation: &Expectation| expectation.on_failure == OnFailure::Quarantine;
+        self.expectations.iter().any(quarantines) || !self.batches.expectations.is_empty()
     }
 
     /// The index of a feature among the view's features.
@@ -319,17 +330,6 @@ pub enum Fold {
         /// The window; `None` means the whole history.
         window: Option<Window>,
     },
-}
-
-/// A condition on every row of a view; a row fails it only where it is false.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Expectation {
-    /// What failures of it are called.
-    pub name: String,
-    /// The SQL condition over the source's columns.
-    pub condition: String,
-    /// Whether a row that fails is bad, or only counted.
-    pub rejects: bool,
 }
 
 /// How long the rows of a view are kept.

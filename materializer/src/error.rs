@@ -212,6 +212,29 @@ pub enum MaterializerError {
         /// How many of them are there.
         found: usize,
     },
+    /// A batch of which there is nothing to decide.
+    #[error(
+        "{view} has no quarantined batch {batch} that waits{}",
+        .decision.map(|decision| format!(": it is {decision}")).unwrap_or_default()
+    )]
+    NotQuarantined {
+        /// The view.
+        view: VersionId,
+        /// The number of the batch.
+        batch: u32,
+        /// What was decided of it, if it was quarantined.
+        decision: Option<&'static str>,
+    },
+    /// A quarantined batch whose file is gone or holds something else.
+    #[error(
+        "the file of the quarantined batch {batch} of {view} is not there as it was when it was quarantined: restore it and release the batch again, or drop the batch"
+    )]
+    QuarantinedFileGone {
+        /// The view.
+        view: VersionId,
+        /// The number of the batch.
+        batch: u32,
+    },
     /// A source without a stream.
     #[error("the source `{source_name}` of {view} has no `stream`: there is nothing to follow")]
     NoStream {
@@ -419,6 +442,8 @@ impl MaterializerError {
             | Self::MigrationUnfinished { .. }
             | Self::MigrationSourceChanged { .. }
             | Self::MigrationFilesGone { .. }
+            | Self::NotQuarantined { .. }
+            | Self::QuarantinedFileGone { .. }
             | Self::NoStream { .. }
             | Self::StreamSchema { .. }
             | Self::SchemaRegistryRefused { .. }
@@ -462,6 +487,9 @@ impl MaterializerError {
             | Self::MigrationOfDerived { view, .. }
             | Self::MigrationUnfinished { view, is_cancelled: true } => {
                 Some(HelpTopic::Backfill(view.clone()))
+            }
+            Self::NotQuarantined { view, .. } | Self::QuarantinedFileGone { view, .. } => {
+                Some(HelpTopic::Quarantine(view.clone()))
             }
             Self::InputNeverLoaded { input, .. } => Some(HelpTopic::Backfill(input.clone())),
             Self::MigrationUnfinished { view, is_cancelled: false } => {

@@ -4,6 +4,7 @@
 //! the sources, and `contract.rs` is the suite that all of them pass, exported as `contract_tests!`. `load.rs` is a load
 //! from its beginning to its end, `migration.rs` one that goes date by date.
 
+mod batch_checks;
 mod batch_source;
 mod chunk;
 mod columns;
@@ -34,6 +35,7 @@ mod locate;
 mod migration;
 mod old_files;
 mod parquet;
+mod quarantine;
 #[cfg(test)]
 mod siblings;
 mod source_file;
@@ -45,7 +47,7 @@ mod text_rows;
 pub use batch_source::{BatchSource, RowReader};
 pub use event_range::EventRange;
 pub use heads::{Heads, Misfit, heads};
-pub use load_report::{FileRead, LoadReport};
+pub use load_report::{FileRead, LoadReport, QuarantineReport};
 pub use loaded_files::is_loaded_as_a_whole;
 pub(crate) use migration::history_end;
 pub use migration::{
@@ -53,6 +55,7 @@ pub use migration::{
     MigrationEnd, MigrationEvent, MigrationReport, MigrationState, MigrationWatch, Pace, StopRequest,
     check_has_dates,
 };
+pub use quarantine::{Decision, QuarantinedFile, quarantined};
 pub use source_file::{SourceFile, SourceFiles, TableVersions};
 pub use source_rows::{RowProblem, SourceRows, UnreadableRow};
 pub use survey::{ColumnKind, Surveyed, SurveyedColumn, source_paths, survey};

@@ -45,6 +45,7 @@ mod materializer;
 mod observed_column;
 mod rows;
 mod schema_registry;
+mod statistics;
 mod stream;
 mod stream_start;
 
@@ -53,16 +54,18 @@ pub use first_use::{BeginningUse, FirstUse, NotUsable};
 #[cfg(any(test, feature = "contract"))]
 pub use history::contract;
 pub use history::{
-    BatchSource, ColumnKind, ColumnSummary, DELAY_PERCENTILE, DateOrder, DateReport, EventRange, FileRead,
-    Heads, HistoryDelay, LoadReport, MeasuredDelay, Migration, MigrationEnd, MigrationEvent, MigrationReport,
-    MigrationState, MigrationWatch, Misfit, Pace, RowProblem, RowReader, SourceFile, SourceFiles, SourceRows,
-    StopRequest, Surveyed, SurveyedColumn, TableVersions, UnreadableRow, check_has_dates, heads,
-    is_loaded_as_a_whole, source_paths, survey,
+    BatchSource, ColumnKind, ColumnSummary, DELAY_PERCENTILE, DateOrder, DateReport, Decision, EventRange,
+    FileRead, Heads, HistoryDelay, LoadReport, MeasuredDelay, Migration, MigrationEnd, MigrationEvent,
+    MigrationReport, MigrationState, MigrationWatch, Misfit, Pace, QuarantineReport, QuarantinedFile,
+    RowProblem, RowReader, SourceFile, SourceFiles, SourceRows, StopRequest, Surveyed, SurveyedColumn,
+    TableVersions, UnreadableRow, check_has_dates, heads, is_loaded_as_a_whole, quarantined, source_paths,
+    survey,
 };
 pub use materializer::{Input, Materializer, Target};
 pub use observed_column::ObservedColumn;
 pub use rows::record::Record;
 pub use schema_registry::SchemaRegistry;
+pub use statistics::{ColumnDay, count_statistics, statistics};
 pub use stream::{
     Appended, Arrival, BadRowLimit, BadRows, Bounds, CheckedTopic, Event, FaultInjection, FaultPoint, Feed,
     Guard, Kafka, KafkaSettings, LatencyStage, PartitionReport, PushError, PushFeed, PushLog, PushOutcome,

@@ -103,6 +103,11 @@ pub(crate) fn file_complete(number: u32) -> String {
     format!("complete:{number}")
 }
 
+/// What is decided of a file that was quarantined: 1 while it waits, 2 once it is released, 3 once it is dropped.
+pub(crate) fn quarantined(number: u32) -> String {
+    format!("quarantined:{number}")
+}
+
 /// When the load of the file with this number began: the limit for rows too far ahead depends on it.
 pub(crate) fn load_started(number: u32) -> String {
     format!("started:{number}")
@@ -240,10 +245,25 @@ mod tests {
         assert_eq!(of_names, stored);
         assert_eq!(migration_dates(2, -3), "migration-dates:2:-3");
         assert_eq!(migration_undated(2), "migration-undated:2");
-        let of_numbers =
-            [refused_content, file_complete, load_started, next_offset, stream_stamp, stream_topic]
-                .map(|key| key(7));
-        let stored = ["content:7", "complete:7", "started:7", "stream:7", "stream-stamp:7", "stream-topic:7"];
+        let of_numbers = [
+            refused_content,
+            file_complete,
+            quarantined,
+            load_started,
+            next_offset,
+            stream_stamp,
+            stream_topic,
+        ]
+        .map(|key| key(7));
+        let stored = [
+            "content:7",
+            "complete:7",
+            "quarantined:7",
+            "started:7",
+            "stream:7",
+            "stream-stamp:7",
+            "stream-topic:7",
+        ];
         assert_eq!(of_numbers, stored);
     }
 }

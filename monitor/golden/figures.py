@@ -9,12 +9,13 @@ import sys
 import numpy as np
 import scipy
 from scipy import stats
+from scipy.spatial import distance
 
 FLOOR = 1e-4
 
 
-def psi(old, new):
-    """The population stability index in the bins that this crate defines, by numpy alone."""
+def shares_of_bins(old, new):
+    """How many values of both sides are in the bins that this crate defines, by numpy alone; empty bins left out."""
     old, new = np.sort(np.asarray(old, float)), np.asarray(new, float)
     deciles = np.quantile(old, np.arange(1, 10) / 10, method="inverted_cdf")
     values, counts = np.unique(old, return_counts=True)
@@ -22,12 +23,32 @@ def psi(old, new):
     # A bin ends at (value, inclusive); one that ends just before a value ends at the next smaller double.
     ends = np.concatenate([deciles, heavy, np.nextafter(heavy, -np.inf), [np.nextafter(old[0], -np.inf), old[-1]]])
     ends = np.unique(ends)
-    share = lambda x: np.maximum(
-        np.bincount(np.searchsorted(ends, x, side="left"), minlength=len(ends) + 1) / len(x), FLOOR
-    )
-    keep = share(old) + share(new) > 2 * FLOOR
-    p, q = share(old)[keep], share(new)[keep]
+    count = lambda x: np.bincount(np.searchsorted(ends, x, side="left"), minlength=len(ends) + 1)
+    p, q = count(old), count(new)
+    return p[p + q > 0], q[p + q > 0]
+
+
+def psi(old, new):
+    """The population stability index of those bins."""
+    p, q = shares_of_bins(old, new)
+    p, q = np.maximum(p / p.sum(), FLOOR), np.maximum(q / q.sum(), FLOOR)
     return float(np.sum((q - p) * np.log(q / p)))
+
+
+def chi_square(p, q):
+    """Of a table of both sides, where it has at least two columns."""
+    if len(p) < 2:
+        return 0.0
+    return float(stats.chi2_contingency([p, q], correction=False).statistic)
+
+
+def category_counts(old, new):
+    """The categories of the old side, and all others as one."""
+    names = sorted(set(old))
+    p = [old.count(name) for name in names]
+    q = [new.count(name) for name in names]
+    others = sum(name not in names for name in new)
+    return (p + [0], q + [others]) if others else (p, q)
 
 
 def category_psi(old, new):
@@ -47,6 +68,8 @@ def case(name, old, new):
         "new": new,
         "ks": float(stats.ks_2samp(old, new).statistic),
         "psi": psi(old, new),
+        "chi_square": chi_square(*shares_of_bins(old, new)),
+        "jensen_shannon": float(distance.jensenshannon(*shares_of_bins(old, new), base=2)),
         "means": [float(np.mean(old)), float(np.mean(new))],
         "spread": float(np.std(old)),
         "shares": shares,
@@ -75,7 +98,14 @@ def main():
     names = ["ORD", "ATL", "LAX", "DFW"]
     old = [str(x) for x in random.choice(names, 300, p=[0.4, 0.3, 0.2, 0.1])]
     new = [str(x) for x in random.choice(names + ["JFK"], 300, p=[0.2, 0.3, 0.2, 0.1, 0.2])]
-    categories = {"old": old, "new": new, "psi": category_psi(old, new)}
+    counts = category_counts(old, new)
+    categories = {
+        "old": old,
+        "new": new,
+        "psi": category_psi(old, new),
+        "chi_square": chi_square(*counts),
+        "jensen_shannon": float(distance.jensenshannon(*counts, base=2)),
+    }
     result = {
         "numpy": np.__version__,
         "scipy": scipy.__version__,

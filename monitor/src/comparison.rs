@@ -200,7 +200,7 @@ impl Comparison {
 }
 
 /// The bins of categories: the most frequent ones of the old side, and all others as one.
-fn category_bins(buckets: &[Bucket]) -> Vec<[u64; 2]> {
+pub(crate) fn category_bins(buckets: &[Bucket]) -> Vec<[u64; 2]> {
     let mut bins: Vec<[u64; 2]> = buckets.iter().map(|bucket| [bucket.old, bucket.new]).collect();
     // Buckets come in the order of their keys, which decides between equals.
     bins.sort_by_key(|[old, _]| std::cmp::Reverse(*old));

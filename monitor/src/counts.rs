@@ -81,6 +81,48 @@ impl Counts {
         self.buckets = coarser;
     }
 
+    /// Adds what others count, as if its keys had been added one by one.
+    pub(crate) fn merge(&mut self, other: &Counts) {
+        while self.lost_bits < other.lost_bits {
+            self.coarsen();
+        }
+        for bucket in other.buckets.values() {
+            let key = bucket.least >> self.lost_bits;
+            self.buckets.entry(key).and_modify(|mine| mine.merge(*bucket)).or_insert(*bucket);
+        }
+        while self.buckets.len() > self.most {
+            self.coarsen();
+        }
+    }
+
+    /// The counts of two sides of which each was counted as the old one, as buckets in the order of their keys.
+    pub(crate) fn paired(old: &Counts, new: &Counts) -> Vec<Bucket> {
+        let mut both = old.clone();
+        let mut swapped = new.clone();
+        for bucket in swapped.buckets.values_mut() {
+            (bucket.old, bucket.new) = (0, bucket.old);
+        }
+        both.merge(&swapped);
+        both.sorted()
+    }
+
+    /// Counts of these buckets, in ascending order; `None` if there cannot be such.
+    pub(crate) fn of_buckets(most: usize, lost_bits: u32, sorted: Vec<Bucket>) -> Option<Self> {
+        let mut buckets = HashMap::with_capacity(sorted.len());
+        for bucket in sorted {
+            let key = bucket.least >> lost_bits;
+            if bucket.greatest >> lost_bits != key || buckets.insert(key, bucket).is_some() {
+                return None;
+            }
+        }
+        Some(Self { most: most.max(2), lost_bits, buckets })
+    }
+
+    /// How many low bits of keys are lost.
+    pub(crate) const fn lost_bits(&self) -> u32 {
+        self.lost_bits
+    }
+
     /// Whether each bucket is one key.
     pub(crate) const fn is_exact(&self) -> bool {
         self.lost_bits == 0

@@ -90,6 +90,40 @@ pub(crate) fn psi(bins: &[[u64; 2]]) -> Option<f64> {
     Some(bins.iter().map(of).sum())
 }
 
+/// Pearson's χ² of the bins of two sides, without a correction; `None` where a side is empty.
+pub(crate) fn chi_square(bins: &[[u64; 2]]) -> Option<f64> {
+    let [olds, news] = both(bins)?;
+    let all = (olds + news) as f64;
+    let of = |[old, new]: &[u64; 2]| {
+        let bin = (old + new) as f64;
+        let part = |seen: u64, side: u64| {
+            let expected = bin * side as f64 / all;
+            (seen as f64 - expected).powi(2) / expected
+        };
+        part(*old, olds) + part(*new, news)
+    };
+    Some(bins.iter().filter(|[old, new]| old + new > 0).map(of).sum())
+}
+
+/// The Jensen–Shannon distance of the bins of two sides in base 2; `None` where a side is empty.
+pub(crate) fn jensen_shannon(bins: &[[u64; 2]]) -> Option<f64> {
+    let [olds, news] = both(bins)?;
+    let entropy = |share: f64, middle: f64| if share > 0.0 { share * (share / middle).log2() } else { 0.0 };
+    let of = |[old, new]: &[u64; 2]| {
+        let (old, new) = (*old as f64 / olds as f64, *new as f64 / news as f64);
+        let middle = f64::midpoint(old, new);
+        entropy(old, middle) + entropy(new, middle)
+    };
+    let divergence: f64 = bins.iter().map(of).sum::<f64>() / 2.0;
+    Some(divergence.max(0.0).sqrt())
+}
+
+/// How many values each side has; `None` where one has none.
+fn both(bins: &[[u64; 2]]) -> Option<[u64; 2]> {
+    let all = bins.iter().fold([0, 0], |[olds, news], [old, new]| [olds + old, news + new]);
+    all.iter().all(|side| *side > 0).then_some(all)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,10 +1,10 @@
 //! The figures of this crate beside those of numpy and scipy on the same samples: `golden/figures.py` printed them, with
 //! the versions that it used.
 
-use feature::Value;
-use serde_json::Value as Json;
+use feature::{Scalar, Value};
+use serde_json::{Value as Json, json};
 
-use crate::{Comparison, Figures, Measure, Observed, Pair};
+use crate::{Comparison, Drift, Figures, Measure, Observed, Pair, Statistics};
 
 const FIGURES: &str = include_str!("../golden/figures.json");
 
@@ -82,5 +82,46 @@ fn with_fewer_buckets_than_values_the_distance_is_within_the_error_that_it_state
         let (ks, error) = (figures.ks.unwrap(), figures.ks_error.unwrap());
         let expected = case["ks"].as_f64().unwrap();
         assert!(ks <= expected + 1e-12 && expected <= ks + error + 1e-12, "{}: {ks} ± {error}", case["name"]);
+    }
+}
+
+fn statistics(values: &[f64]) -> Statistics {
+    let mut statistics = Statistics::of(Scalar::Float64.into());
+    values.iter().for_each(|x| statistics.add(Observed::Float(*x)));
+    statistics
+}
+
+#[track_caller]
+fn near(name: &Json, what: &str, found: Option<f64>, expected: &Json) {
+    let (found, expected) = (found.unwrap(), expected.as_f64().unwrap());
+    let off = (found - expected).abs();
+    assert!(off <= 1e-9 * expected.abs().max(1.0), "{name}: {what} is {found}, not {expected}");
+}
+
+#[test]
+fn every_figure_of_a_drift_is_that_of_scipy_and_numpy() {
+    let pinned: Json = serde_json::from_str(FIGURES).unwrap();
+    for case in pinned["cases"].as_array().unwrap() {
+        let (old, new) = (numbers(&case["old"]), numbers(&case["new"]));
+        let drift = Drift::between(&statistics(&old), &statistics(&new));
+        near(&case["name"], "ks", drift.ks, &case["ks"]);
+        near(&case["name"], "psi", drift.psi, &case["psi"]);
+        near(&case["name"], "chi square", drift.chi_square, &case["chi_square"]);
+        near(&case["name"], "jensen shannon", drift.jensen_shannon, &case["jensen_shannon"]);
+        assert_eq!(drift.ks_error, Some(0.0));
+    }
+    let mut sides = ["old", "new"].map(|side| {
+        let mut statistics = Statistics::of(Scalar::String.into());
+        for name in pinned["categories"][side].as_array().unwrap() {
+            statistics.add(Observed::Text(name.as_str().unwrap()));
+        }
+        statistics
+    });
+    let [old, new] = &mut sides;
+    let drift = Drift::between(old, new);
+    for (what, found) in
+        [("psi", drift.psi), ("chi_square", drift.chi_square), ("jensen_shannon", drift.jensen_shannon)]
+    {
+        near(&json!("categories"), what, found, &pinned["categories"][what]);
     }
 }

@@ -24,11 +24,13 @@
 //! ```
 
 mod bars;
+mod batch;
 mod bounds;
 mod cause;
 mod comparison;
 mod counts;
 mod distance;
+mod drift;
 mod figures;
 mod freshness;
 #[cfg(test)]
@@ -38,13 +40,17 @@ mod largest;
 mod moments;
 mod observed;
 mod quantiles;
+mod statistics;
+mod statistics_stored;
 #[cfg(test)]
 mod tests;
 
 pub use bars::Bar;
+pub use batch::{BatchFacts, BatchVerdict};
 pub use bounds::{Bounds, Exceeded, Figure, Judgement, Verdict};
 pub use cause::LikelyCause;
 pub use comparison::Comparison;
+pub use drift::{Drift, DriftVerdict};
 pub use figures::{Figures, MeanShift, Nulls, StatusChange};
 pub use freshness::{
     BUDGET_WINDOW, Burn, BurnAlert, BurnRule, Cause, CountedSlot, Objective, PartitionProgress, Pipeline,
@@ -53,3 +59,4 @@ pub use freshness::{
 pub use largest::Largest;
 pub use observed::{Measure, Observed, Pair};
 pub use quantiles::QuantilePair;
+pub use statistics::{MOST_BUCKETS, Statistics, TopValue};

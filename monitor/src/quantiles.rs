@@ -35,7 +35,7 @@ pub(crate) fn quantiles(buckets: &[Bucket], measure: Measure) -> Vec<QuantilePai
 }
 
 /// The key of a quantile of one side; where a bucket is wide, its greatest key, and of the least value its least.
-fn at(buckets: &[Bucket], side: Side, per_mille: u64) -> Option<u64> {
+pub(crate) fn at(buckets: &[Bucket], side: Side, per_mille: u64) -> Option<u64> {
     let count = total(buckets, side);
     let rank = (u128::from(count) * u128::from(per_mille)).div_ceil(1000).max(1);
     let mut seen = 0_u128;

@@ -19,6 +19,10 @@ pub enum BatchPoint {
     TurnTaken,
     /// Refused rows are in the dead letters.
     Refused,
+    /// A batch is in the quarantine, and the log does not say so yet.
+    Quarantined,
+    /// The log says that a quarantined batch is released, and has none of its rows.
+    Released,
     /// The first rows of a write are online.
     HalfOnline,
     /// All rows of a chunk are online.

@@ -29,6 +29,16 @@ pub enum ProjectError {
         /// What the reader of settings says.
         source: Box<figment::Error>,
     },
+    /// A view that a training set was not made from.
+    #[error("{} was not made from {view}, but from {}", .file.display(), .views.join(", "))]
+    NotOfTrainingSet {
+        /// The view.
+        view: VersionId,
+        /// The training set.
+        file: PathBuf,
+        /// The views that it was made from.
+        views: Vec<String>,
+    },
     /// Nothing was applied yet.
     #[error("nothing is registered in {}", .folder.display())]
     NothingRegistered {

@@ -88,6 +88,8 @@ mod parity;
 mod plan;
 mod project;
 mod pushing;
+mod quality;
+mod quarantine;
 mod read_features;
 mod remote;
 mod rollout;
@@ -111,12 +113,13 @@ pub use feature::{Advice, Canary, EventDate, HelpTopic, Percent};
 pub use lineage::{LineageReport, SchemaField, ViewLineage};
 pub use load::{Backfill, FailedLoad, Loaded, Loads, Materialize};
 pub use materializer::{
-    ColumnSummary, DELAY_PERCENTILE, DateOrder, DateReport, EventRange, HistoryDelay, LoadReport,
+    ColumnDay, ColumnSummary, DELAY_PERCENTILE, DateOrder, DateReport, EventRange, HistoryDelay, LoadReport,
     MeasuredDelay, MigrationEnd, MigrationReport, Pace, ReplayReport, StreamReport,
 };
 pub use migration::{BackfillOutcome, BackfillStatus, StartBackfill};
 pub use monitor::{
-    Bar, Bounds, Exceeded, Figure, Figures, Judgement, LikelyCause, Measure, QuantilePair, Verdict,
+    Bar, Bounds, Drift, DriftVerdict, Exceeded, Figure, Figures, Judgement, LikelyCause, Measure,
+    QuantilePair, Statistics, TopValue, Verdict,
 };
 pub use offline::{FeatureSummary, LogRange, Summary, end_files};
 pub use outline::{OutlineFiles, OutlinedFiles, outline};
@@ -126,6 +129,10 @@ pub use parity::{
 pub use plan::{AppliedPlan, BOUNDED_PARTITIONS, BOUNDED_VALUE_BYTES, PlannedChanges, SourceMisfit};
 pub use project::{Clock, Project};
 pub use pushing::{Pushed, RefusedLine};
+pub use quality::{
+    ColumnDrift, DriftReference, DriftReport, MeasureDrift, Promise, ShowStatistics, SourceContract,
+};
+pub use quarantine::{DecideBatch, QuarantinedOfView};
 pub use read::json::AsJson;
 pub use read_features::{Get, Input, NeverLoaded, ReadFeature, ReadFeatures};
 pub use registry::{

@@ -84,13 +84,15 @@ impl fmt::Display for FailedLoad {
 enum Load {
     Backfill(EventRange),
     Materialize,
+    /// Of one view: the rows of this quarantined batch.
+    Release(u32),
 }
 
 impl Load {
     fn job(self) -> Job {
         match self {
             Load::Backfill(_) => Job::Backfill,
-            Load::Materialize => Job::Materialize,
+            Load::Materialize | Load::Release(_) => Job::Materialize,
         }
     }
 
@@ -106,6 +108,7 @@ impl Load {
         let loaded = match self {
             Load::Backfill(range) => materializer.backfill(target, range, read).await,
             Load::Materialize => materializer.materialize(target, read).await,
+            Load::Release(batch) => materializer.release(target, batch, read).await,
         };
         run.report(Event::LoadEnds(view.clone()));
         loaded
@@ -162,6 +165,16 @@ pub(crate) async fn materialize(
     run: &Run,
 ) -> Result<Loads, ProjectError> {
     load(project, &materialize.views, Load::Materialize, run).await
+}
+
+/// Loads the rows of a quarantined batch of a view.
+pub(crate) async fn release(
+    project: &Project,
+    view: &ViewName,
+    batch: u32,
+    run: &Run,
+) -> Result<Loads, ProjectError> {
+    load(project, std::slice::from_ref(view), Load::Release(batch), run).await
 }
 
 async fn load(project: &Project, views: &[ViewName], load: Load, run: &Run) -> Result<Loads, ProjectError> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use feature::{EventDate, Name, ServicePlan, ServiceRef, VersionId};
-use materializer::ReplayReport;
+use materializer::{ColumnDay, ReplayReport};
 use registry::{AuditLog, DefinitionId, Kind, Listed, Moved, Reason, RunRecord};
 
 use crate::dead_letters::{DeadLetterChoice, RefusedRow};
@@ -22,6 +22,8 @@ use crate::parity::{CompareVersions, ParityReport};
 use crate::plan::{AppliedPlan, PlannedChanges};
 use crate::project::Project;
 use crate::pushing::Pushed;
+use crate::quality::{DriftReport, MeasureDrift, ShowStatistics, SourceContract};
+use crate::quarantine::{DecideBatch, QuarantinedOfView};
 use crate::read_features::{Get, ReadFeatures};
 use crate::rollout::{CutOver, CutOverDone};
 use crate::run::{Run, Work};
@@ -34,7 +36,7 @@ use crate::upkeep::{OptimizedView, RebuiltView};
 use crate::verify::Verified;
 use crate::{
     audit, dead_letters, definitions, ending, exploring, get, lineage, load, migration, parity, plan,
-    pushing, rollout, serving, slo, streaming, training_set, upkeep, verify,
+    pushing, quality, quarantine, rollout, serving, slo, streaming, training_set, upkeep, verify,
 };
 
 impl Project {
@@ -189,6 +191,36 @@ impl Project {
         run: &'a Run,
     ) -> Work<'a, Vec<ReplayReport>> {
         Box::pin(run.until_cancelled(dead_letters::replay(self, choice)))
+    }
+
+    /// The files of history that were quarantined, of these views; where none is named, of all.
+    pub fn quarantined<'a>(&'a self, views: &'a [ViewName]) -> Work<'a, Vec<QuarantinedOfView>> {
+        Box::pin(quarantine::list(self, views))
+    }
+
+    /// Loads the rows of a quarantined batch which its view takes. They are available from now on.
+    pub fn release_batch<'a>(&'a self, decide: &'a DecideBatch, run: &'a Run) -> Work<'a, Loads> {
+        Box::pin(run.until_cancelled(quarantine::release(self, decide, run)))
+    }
+
+    /// Decides that the rows of a quarantined batch are never loaded.
+    pub fn drop_batch<'a>(&'a self, decide: &'a DecideBatch) -> Work<'a, ()> {
+        Box::pin(quarantine::drop_batch(self, decide))
+    }
+
+    /// What the columns of a view hold, by the date on which their rows happened.
+    pub fn statistics<'a>(&'a self, show: &'a ShowStatistics) -> Work<'a, Vec<ColumnDay>> {
+        Box::pin(quality::statistics::show(self, show))
+    }
+
+    /// How far the columns of a view lie from a reference.
+    pub fn drift<'a>(&'a self, measure: &'a MeasureDrift) -> Work<'a, DriftReport> {
+        Box::pin(quality::drift::measure(self, measure))
+    }
+
+    /// What a source promises, who depends on it, and whether it keeps that.
+    pub fn contract<'a>(&'a self, source: &'a Name) -> Work<'a, SourceContract> {
+        Box::pin(quality::contract::show(self, source))
     }
 
     /// Compacts the logs of these views; where none is named, of all whose source has history.

@@ -110,7 +110,7 @@ pub(crate) fn view(
         .map(|(key, expression)| (key.name.to_string(), json!(sql(expression))))
         .collect();
     let mut conditions: Vec<String> =
-        view.expectations.iter().filter(|e| e.rejects).map(|e| sql(&e.condition)).collect();
+        view.expectations.iter().filter(|e| e.rejects()).map(|e| sql(&e.condition)).collect();
     conditions.sort();
     conditions.dedup();
     Canonical::new(

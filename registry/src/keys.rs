@@ -218,6 +218,13 @@ static FEATURE_VIEW: Record = Record {
             "how long a latest value lives after its event; aggregates have windows instead",
         ),
         optional("expect", Shape::List(&Shape::Record(&EXPECTATION)), "none", "what its rows must satisfy"),
+        optional(
+            "max_bad_share",
+            Shape::Number(0.0, 1.0),
+            "0.05",
+            "the share of a file's rows that may fail expectations with `on_failure: quarantine`; a file with more is \
+             quarantined whole",
+        ),
         optional("retention", Shape::Record(&RETENTION), "none: forever", "how long its rows are kept"),
         optional("freshness", Shape::Record(&FRESHNESS), "none", "how fresh it is to be kept"),
         required("features", Shape::Map(&Shape::Record(&FEATURE)), "its features by their names"),
@@ -275,12 +282,34 @@ static FEATURE: Record = Record {
 
 static EXPECTATION: Record = Record {
     title: "expectation",
-    doc: "A condition on every row of a view: `column` with `between`, or `sql`. A row fails it only where it is \
-          false; null passes.",
+    doc: "What the rows of a view must satisfy: one of `column` with `between`, `in`, `matches` or `not_null`, `sql`, \
+          `unique`, `rows` and `newest_within`. The first two concern each row, and a row fails them only where the \
+          condition is false; null passes, but for `not_null`. The others concern each file of history as a whole.",
     keys: &[
-        optional("column", Shape::Name, "none", "the source's column that `between` bounds"),
-        optional("between", Shape::Bounds, "none", "the least and the greatest value, both allowed"),
-        optional("sql", Shape::Sql, "none", "a SQL condition over the source's columns"),
+        optional("column", Shape::Name, "none", "the source's column that is checked"),
+        optional("between", Shape::Bounds, "none", "its least and its greatest value, both allowed"),
+        optional("in", Shape::List(&Shape::Value), "none", "its values"),
+        optional(
+            "matches",
+            Shape::Text,
+            "none",
+            "a regular expression that its text matches somewhere; `^` and `$` bind it to the start and the end",
+        ),
+        optional("not_null", Shape::OneOf(&["true"]), "none", "that it is never null"),
+        optional("sql", Shape::Sql, "none", "a SQL condition over the source's columns, also over several"),
+        optional(
+            "unique",
+            Shape::OneOf(&["true"]),
+            "none",
+            "that no two rows of a file have the same entity and event time; each further one fails",
+        ),
+        optional("rows", Shape::Record(&EXPECTED_ROWS), "none", "how many rows a file has"),
+        optional(
+            "newest_within",
+            Shape::Duration,
+            "none",
+            "how long before a file is loaded its newest row may have happened: whether the source is fresh",
+        ),
         optional(
             "name",
             Shape::Text,
@@ -288,10 +317,33 @@ static EXPECTATION: Record = Record {
             "what failures of it are called; unlike any other of the view's",
         ),
         optional(
+            "on_failure",
+            Shape::OneOf(&["reject", "quarantine", "warn"]),
+            "`reject` for rows, `quarantine` for files",
+            "`reject`: a row that fails is bad and goes to the dead letters; `quarantine`: the same, and a file of \
+             history with more than `max_bad_share` of such rows is quarantined whole, as is one that fails as a whole; \
+             `warn`: it is only counted",
+        ),
+        optional(
             "severity",
             Shape::OneOf(&["error", "warn"]),
             "error",
-            "`error`: a row that fails is bad and goes to the dead letters; `warn`: it is only counted",
+            "the older name of `on_failure`: `error` is `reject`",
+        ),
+    ],
+};
+
+static EXPECTED_ROWS: Record = Record {
+    title: "number of rows",
+    doc: "How many rows a file of history has: one of both.",
+    keys: &[
+        optional("least", Shape::Number(1.0, 1e15), "none", "at least so many, as a whole number"),
+        optional(
+            "of_last_week",
+            Shape::Number(0.0, 100.0),
+            "none",
+            "of the hours in which its rows happened, at least this share of the rows that the log has of the same hours \
+             a week before; 1 is as many",
         ),
     ],
 };

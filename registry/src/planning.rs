@@ -443,8 +443,10 @@ fn free(body: &Body) -> Value {
             "name of the source": view.source.to_string(),
             "freshness": view.freshness,
             "offline retention": view.retention.and_then(|retention| retention.offline),
-            "warnings": view.expectations.iter().filter(|e| !e.rejects).map(|e| e.condition.clone()).collect::<Vec<_>>(),
+            "warnings": view.expectations.iter().filter(|e| !e.rejects()).map(|e| e.condition.clone()).collect::<Vec<_>>(),
             "names of expectations": view.expectations.iter().map(|e| e.name.as_str()).collect::<Vec<_>>().join(", "),
+            "expectations that quarantine": quarantining(view),
+            "bad share of a batch": view.batches.max_bad_share.map(feature::Bound::get),
             "features": described(view.features.iter().map(|f| (&f.name, &f.description)).collect()),
         }),
         Body::OnDemandView(view) => json!({
@@ -453,4 +455,15 @@ fn free(body: &Body) -> Value {
         }),
         Body::FeatureService(service) => json!({"about": service.about, "consumer": service.consumer}),
     }
+}
+
+/// What is quarantined: as a text, since what a version computes does not depend on it.
+fn quarantining(view: &View) -> Option<String> {
+    let rows = view.expectations.iter().filter(|e| e.on_failure == feature::OnFailure::Quarantine);
+    let batches = view.batches.expectations.iter().map(|expectation| {
+        let what = if expectation.quarantines { "" } else { " (only warns)" };
+        format!("{}: {}{what}", expectation.name, expectation.check)
+    });
+    let all: Vec<String> = rows.map(|e| e.name.clone()).chain(batches).collect();
+    (!all.is_empty()).then(|| all.join(", "))
 }

@@ -2,6 +2,7 @@
 //! of the definition format checked. Everything that is wrong is reported, and what depends on
 //! something wrong is skipped without a message, so that one mistake gives one message.
 
+mod batch_limits;
 mod default_value;
 mod expectation;
 mod expected_change;

@@ -54,7 +54,7 @@ pub use error::{ExpressionError, TransformError};
 pub use expression::{Evaluated, Expression};
 pub use functions::{FunctionDoc, functions};
 pub use on_demand::OnDemand;
-pub use rows::{DECLARED_AT, EVENT_TIME, Transformed, ViewTransform};
+pub use rows::{AgainstBatch, DECLARED_AT, EVENT_TIME, Transformed, ViewTransform};
 pub use settle::settle;
 pub use syntax::{canonical, column_in_sql};
 pub use widen::{declarable, moments};

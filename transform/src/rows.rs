@@ -1,12 +1,13 @@
 //! The rows of a view from a batch of its source: which are taken, which are bad, and why.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::compute::filter;
 use arrow::datatypes::{Field as ArrowField, Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
-use feature::{DataType, EntityKey, Field, Micros, Name, Scalar, Source, SourceTime, View};
+use feature::{DataType, EntityKey, Field, Micros, Name, OnFailure, Scalar, Source, SourceTime, View};
 
 use crate::arrow_types::{arrow_field, arrow_type};
 use crate::bad_row::{BadReason, BadRow};
@@ -25,12 +26,21 @@ pub struct ViewTransform {
     input: Vec<Field>,
     schema: SchemaRef,
     filter: Option<Expression>,
-    rejecting: Vec<(String, Expression)>,
+    rejecting: Vec<Rejecting>,
     warning: Vec<(String, Expression)>,
     keys: Vec<(Field, Expression)>,
     event_time: Option<Time>,
     declared_at: Option<Time>,
     columns: Vec<(String, Expression)>,
+}
+
+/// An expectation that rejects, compiled.
+#[derive(Clone, Debug)]
+struct Rejecting {
+    name: String,
+    expression: Expression,
+    /// Whether failing rows count against their batch.
+    quarantines: bool,
 }
 
 /// A time of the source's rows, compiled.
@@ -70,6 +80,17 @@ pub struct Transformed {
     pub bad: Vec<BadRow>,
     /// For each expectation that only warns, how many of the rows fail it.
     pub warned: Vec<(String, u64)>,
+    /// The rows that count against their batch.
+    pub against_batch: AgainstBatch,
+}
+
+/// The rows that fail expectations which quarantine: also those that are bad for another reason too.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AgainstBatch {
+    /// How many rows fail at least one.
+    pub rows: u64,
+    /// How many rows fail each.
+    pub by_expectation: Vec<(String, u64)>,
 }
 
 impl ViewTransform {
@@ -85,8 +106,15 @@ impl ViewTransform {
         for expectation in &view.expectations {
             let what = format!("the expectation `{}`", expectation.name);
             let compiled = condition(&expectation.condition, &what)?;
-            let kind = if expectation.rejects { &mut rejecting } else { &mut warning };
-            kind.push((expectation.name.clone(), compiled));
+            let compiled = (expectation.name.clone(), compiled);
+            match expectation.on_failure {
+                OnFailure::Warn => warning.push(compiled),
+                on_failure => rejecting.push(Rejecting {
+                    name: compiled.0,
+                    expression: compiled.1,
+                    quarantines: on_failure == OnFailure::Quarantine,
+                }),
+            }
         }
         let keys = view.keys.iter().zip(&view.key_expressions).map(|(key, sql)| {
             let expression = compile(sql, key.data_type, &format!("the key `{}`", key.name))?;
@@ -130,7 +158,7 @@ impl ViewTransform {
     pub fn apply(&self, batch: &RecordBatch) -> Result<Transformed, TransformError> {
         let mut kept = Kept::all(batch);
         let filtered = self.pass_filter(&mut kept)?;
-        self.pass_expectations(&mut kept)?;
+        let against_batch = self.pass_expectations(&mut kept)?;
 
         let mut verdicts = Verdicts::default();
         let mut arrays = Vec::with_capacity(self.schema.fields().len());
@@ -175,6 +203,7 @@ impl ViewTransform {
             null_key_rows,
             bad: kept.bad,
             warned,
+            against_batch,
         })
     }
 
@@ -193,17 +222,27 @@ impl ViewTransform {
         Ok(filtered as u64)
     }
 
-    fn pass_expectations(&self, kept: &mut Kept) -> Result<(), TransformError> {
+    /// Takes the rows away that fail an expectation; gives those that count against their batch.
+    fn pass_expectations(&self, kept: &mut Kept) -> Result<AgainstBatch, TransformError> {
         let mut verdicts = Verdicts::default();
-        for (name, expression) in &self.rejecting {
-            let what = || format!("the expectation `{name}`");
-            let values = verdicts.values_or_fail(expression.evaluate(&kept.batch)?, what);
-            falses(&values, |row| verdicts.bad(row, BadReason::Expectation { name: name.clone() }));
+        let (mut against, mut by_expectation) = (BTreeSet::new(), Vec::new());
+        for Rejecting { name, expression, quarantines } in &self.rejecting {
+            let evaluated = expression.evaluate(&kept.batch)?;
+            let mut failing: Vec<usize> = evaluated.failures.iter().map(|(row, _)| *row).collect();
+            let values = verdicts.values_or_fail(evaluated, || format!("the expectation `{name}`"));
+            falses(&values, |row| {
+                verdicts.bad(row, BadReason::Expectation { name: name.clone() });
+                failing.push(row);
+            });
+            if *quarantines {
+                by_expectation.push((name.clone(), failing.len() as u64));
+                against.extend(failing);
+            }
         }
-        match kept.reject(verdicts) {
-            Some(mask) => kept.select(&mask),
-            None => Ok(()),
+        if let Some(mask) = kept.reject(verdicts) {
+            kept.select(&mask)?;
         }
+        Ok(AgainstBatch { rows: against.len() as u64, by_expectation })
     }
 
     /// An expectation that only warns takes no row away, also where it cannot be computed: a row
@@ -220,8 +259,9 @@ impl ViewTransform {
     }
 
     fn reads(&self, schema: &[Field]) -> Vec<Field> {
-        let named = self.rejecting.iter().chain(&self.warning).chain(&self.columns);
+        let named = self.warning.iter().chain(&self.columns);
         let expressions = named.map(|(_, expression)| expression).chain(&self.filter);
+        let expressions = expressions.chain(self.rejecting.iter().map(|one| &one.expression));
         let expressions = expressions.chain(self.keys.iter().map(|(_, expression)| expression));
         let times = self.event_time.iter().chain(&self.declared_at).map(|time| &time.expression);
         let names: Vec<&Name> = expressions.chain(times).flat_map(Expression::columns).collect();

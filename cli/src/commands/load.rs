@@ -22,7 +22,7 @@ pub async fn materialize(project: &Project, args: &MaterializeArgs, run: &Run) -
 }
 
 /// Shows what was loaded; a failure where a view failed.
-fn finish(loads: &Loads, now: Micros, format: Format) -> Result<(), Failure> {
+pub(super) fn finish(loads: &Loads, now: Micros, format: Format) -> Result<(), Failure> {
     show(loads, now, format)?;
     let failures: Vec<String> =
         loads.failed.iter().map(|failed| helped(failed, failed.error.help())).collect();
@@ -87,6 +87,13 @@ fn notes(report: &LoadReport) -> Vec<String> {
     }
     for (expectation, rows) in &report.warned {
         notes.push(format!("{} against `{expectation}`, which only warns", counted(*rows, "row")));
+    }
+    for batch in &report.quarantined {
+        let rows = counted(batch.rows, "row");
+        notes.push(format!(
+            "`{}` is quarantined as batch {}, none of its {rows} is loaded: {}",
+            batch.origin, batch.batch, batch.why
+        ));
     }
     if report.of_stream > 0 {
         let rows = counted(report.of_stream, "row");

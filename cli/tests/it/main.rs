@@ -75,6 +75,8 @@ mod pushed_by_command;
 #[cfg(test)]
 mod pushed_by_feast;
 #[cfg(test)]
+mod quarantined;
+#[cfg(test)]
 mod readers_that_leave;
 #[cfg(test)]
 mod redis_lost;
@@ -100,6 +102,8 @@ mod spine_values;
 mod spines;
 #[cfg(test)]
 mod static_source;
+#[cfg(test)]
+mod statistics;
 #[cfg(test)]
 mod stored;
 #[cfg(test)]

@@ -61,7 +61,8 @@ impl DistinctCount {
         self.add_hash(hash_of(value));
     }
 
-    fn add_hash(&mut self, hash: u64) {
+    /// Adds a value by a hash of it, such as XXH64.
+    pub fn add_hash(&mut self, hash: u64) {
         match &mut self.0 {
             Kept::Hashes(hashes) => {
                 if let Err(index) = hashes.binary_search(&hash) {
@@ -96,7 +97,7 @@ impl DistinctCount {
     }
 
     /// How many; null where there are none.
-    pub(super) fn finish(&self) -> Value {
+    pub fn finish(&self) -> Value {
         match &self.0 {
             Kept::Hashes(hashes) if hashes.is_empty() => Value::Null,
             Kept::Hashes(hashes) => Value::Int64(hashes.len() as i64),

@@ -28,6 +28,7 @@ use crate::error::MaterializerError;
 use crate::load_turn::LoadTurn;
 use crate::materializer::{Materializer, Target};
 use crate::rows::accepted::AcceptedRows;
+use crate::statistics::{StatisticsByDate, StatisticsKeeper};
 
 /// Rows that are held in memory before they are committed.
 const ROWS_A_COMMIT: usize = 1_000_000;
@@ -41,6 +42,8 @@ pub(crate) enum Mode {
     Backfill(EventRange),
     /// The online store first; then the log, stamped with the moment of the acknowledgement.
     Materialize,
+    /// The same for the rows of a file that was quarantined, by its number.
+    Release(u32),
 }
 
 impl Mode {
@@ -48,8 +51,18 @@ impl Mode {
     pub(crate) fn range(self) -> EventRange {
         match self {
             Mode::Backfill(range) => range,
-            Mode::Materialize => EventRange::default(),
+            Mode::Materialize | Mode::Release(_) => EventRange::default(),
         }
+    }
+
+    /// Whether rows are online before they are in the log.
+    pub(crate) fn is_online_first(self) -> bool {
+        !matches!(self, Mode::Backfill(_))
+    }
+
+    /// Whether everything that is new in the source is loaded.
+    pub(crate) fn is_whole(self) -> bool {
+        !matches!(self, Mode::Release(_)) && self.range().is_all()
     }
 }
 
@@ -63,6 +76,8 @@ pub(crate) struct Chunk {
     pub(super) writer: Option<RowsWriter>,
     /// How many of those are late.
     pub(super) late: u64,
+    /// The statistics of those.
+    pub(super) counted: StatisticsByDate,
     pub(super) dead_letters: Vec<DeadLetter>,
     pub(super) markers: Vec<Marker>,
     /// Fingerprints of its files.
@@ -122,6 +137,8 @@ pub(crate) struct HistoryLoad<'a, W> {
     /// For files that hold rows of these others: the rows that the log has of them.
     pub(crate) loaded_rows: BTreeMap<BTreeSet<String>, LoadedRows>,
     pub(crate) chunk: Chunk,
+    /// The statistics of the rows that are committed.
+    pub(crate) statistics: StatisticsKeeper,
     /// The chunk before.
     pub(crate) encoding: Option<Encoding>,
 }
@@ -143,6 +160,9 @@ impl<W: Mender> HistoryLoad<'_, W> {
     ) -> Result<(), MaterializerError> {
         let started_at = loaded_files::started_at(&self.log, &self.dead_letters, file.number).await?;
         let started_at = started_at.unwrap_or_else(self.materializer.clock);
+        if self.is_quarantined(file, started_at).await? {
+            return Ok(());
+        }
         let rows = self.open(file, started_at).await?;
         self.report.files += 1;
         let name = file.file.name.clone();
@@ -183,13 +203,13 @@ impl<W: Mender> HistoryLoad<'_, W> {
 
     /// Takes rows into the chunk.
     async fn add_rows(&mut self, rows: NewRows) -> Result<(), MaterializerError> {
-        let (batch, late) = match rows {
+        let (batch, late, counted) = match rows {
             NewRows::Accepted(accepted) => {
                 self.chunk.rows += accepted.len();
                 self.chunk.accepted.push(accepted);
                 return Ok(());
             }
-            NewRows::OfLog { batch, late } => (batch, late),
+            NewRows::OfLog { batch, late, counted } => (batch, late, counted),
         };
         if batch.num_rows() == 0 {
             return Ok(());
@@ -203,6 +223,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
         };
         self.chunk.rows += batch.num_rows();
         self.chunk.late += late;
+        self.chunk.counted.merge(counted);
         writer.write(batch);
         Ok(())
     }
@@ -218,27 +239,33 @@ impl<W: Mender> HistoryLoad<'_, W> {
             (None, []) => None,
             (None, numbers) => Some(LoadedRows::read(&self.log, &self.target.view, numbers).await?),
         };
-        let validator = FileValidator {
-            target: self.target.clone(),
-            transform: self.transform.clone(),
-            origin: file.file.name.clone(),
-            number: file.number,
-            known,
-            started_at,
-            range: self.mode.range(),
-            dates: None,
-            stream_start: self.stream_start,
-            is_first: self.is_first,
-            is_history: matches!(self.mode, Mode::Backfill(_)),
-        };
+        let validator =
+            FileValidator { known, range: self.mode.range(), ..self.validator_of_all(file, started_at) };
         let (batch_source, columns) = (self.batch_source.clone(), self.transform.input().to_vec());
         let opened = file.file.clone();
         let reader = blocking::run(move || batch_source.open(&columns, &opened, None)).await??;
         Ok(FileRows { reader, validator, waiting: std::mem::take(&mut self.waiting).into(), loaded_rows })
     }
 
+    /// A validator of all rows of a file, none of which is in the log.
+    pub(super) fn validator_of_all(&self, file: &FileToLoad, started_at: Micros) -> FileValidator {
+        FileValidator {
+            target: self.target.clone(),
+            transform: self.transform.clone(),
+            origin: file.file.name.clone(),
+            number: file.number,
+            known: RoaringTreemap::new(),
+            started_at,
+            range: EventRange::default(),
+            dates: None,
+            stream_start: self.stream_start,
+            is_first: self.is_first,
+            is_history: matches!(self.mode, Mode::Backfill(_)),
+        }
+    }
+
     /// Nothing of a file is committed unless it is still the one whose content was taken before it was read.
-    fn check_unchanged(&self, file: &FileToLoad) -> Result<(), MaterializerError> {
+    pub(super) fn check_unchanged(&self, file: &FileToLoad) -> Result<(), MaterializerError> {
         if file.content.is_still_of(&file.file)? || !BatchGuard::Content.is_on() {
             return Ok(());
         }

@@ -14,6 +14,7 @@ use crate::fold::sync;
 use crate::markers::LOAD_READS;
 use crate::materializer::{Materializer, Target};
 use crate::rows::accepted::Availability;
+use crate::statistics::StatisticsByDate;
 
 impl<W: Mender> HistoryLoad<'_, W> {
     /// Writes what is left, brings the online store up to the log, and reports the outcome for all rows.
@@ -29,8 +30,9 @@ impl<W: Mender> HistoryLoad<'_, W> {
                 self.turn.settle(&mut self.log).await?;
                 written
             }
-            Mode::Materialize => self.turn.end(&mut self.log, online, *clock).await?,
+            Mode::Materialize | Mode::Release(_) => self.turn.end(&mut self.log, online, *clock).await?,
         };
+        self.statistics.keep(&self.materializer.offline, &self.log, true).await;
         Ok(self.report)
     }
 
@@ -52,7 +54,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
         let mut chunk = std::mem::take(&mut self.chunk);
         // Of this chunk alone: files of the next are begun before it is committed.
         (chunk.fingerprints, chunk.numbers) = (std::mem::take(&mut self.fingerprints), self.numbers);
-        if self.mode == Mode::Materialize {
+        if self.mode.is_online_first() {
             return self.commit(chunk, None, is_last).await;
         }
         let before = match chunk.writer.take() {
@@ -92,7 +94,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
         written: Option<Written>,
         is_last: bool,
     ) -> Result<(), MaterializerError> {
-        let is_online_first = self.mode == Mode::Materialize && chunk.rows > 0;
+        let is_online_first = self.mode.is_online_first() && chunk.rows > 0;
         if !chunk.dead_letters.is_empty() || is_online_first {
             self.take_turn().await?;
         }
@@ -121,6 +123,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
             None => self.log.rows_writer().await?.finish().await?,
         };
         self.log.commit(&rows, &chunk.markers, &LOAD_READS).await?;
+        self.statistics.committed(&rows, std::mem::take(&mut chunk.counted));
         if chunk.rows > 0 {
             self.turn.mark_taken();
         }
@@ -143,9 +146,10 @@ impl<W: Mender> HistoryLoad<'_, W> {
         let stamp = clock();
         // Raised before the commit: a reader may be refused too early, never too late.
         online.replace(&view.id, &[], (!view.is_static).then_some(stamp)).await?;
-        let rows = self.written(chunk, Availability::Measured(stamp)).await?;
+        let (rows, counted) = self.written(chunk, Availability::Measured(stamp)).await?;
         let settling = self.turn.settling().filter(|_| is_last);
         let written = first.commit(&mut self.log, &rows, &chunk.markers, settling).await?;
+        self.statistics.committed(&rows, counted);
         self.committed.entities_written += written;
         self.committed.rows += chunk.rows as u64;
         Ok(())
@@ -156,17 +160,18 @@ impl<W: Mender> HistoryLoad<'_, W> {
         &mut self,
         chunk: &Chunk,
         availability: Availability,
-    ) -> Result<Written, MaterializerError> {
+    ) -> Result<(Written, StatisticsByDate), MaterializerError> {
         let Target { view, source, .. } = self.target;
         let mut writer = self.log.rows_writer().await?;
-        let mut late_rows = 0;
+        let (mut late_rows, mut counted) = (0, StatisticsByDate::default());
         for accepted in chunk.accepted.iter().filter(|accepted| accepted.len() > 0) {
             let (batch, late) = accepted.log_batch(source, view, availability)?;
+            counted.merge(StatisticsByDate::of(view, &batch, None));
             writer.write(batch);
             late_rows += late;
         }
         let written = writer.finish().await?;
         self.committed.late += late_rows;
-        Ok(written)
+        Ok((written, counted))
     }
 }

@@ -13,6 +13,7 @@ use super::file_validator::{FileCounts, FileValidator, ValidatedRows, WaitingRow
 use super::loaded_rows::LoadedRows;
 use crate::error::MaterializerError;
 use crate::rows::accepted::{AcceptedRows, Availability};
+use crate::statistics::StatisticsByDate;
 
 /// A file that is being read.
 pub(super) struct FileRows {
@@ -42,6 +43,7 @@ pub(super) enum NewRows {
         batch: RecordBatch,
         /// How many of them are late.
         late: u64,
+        counted: StatisticsByDate,
     },
 }
 
@@ -70,7 +72,8 @@ impl FileRows {
             true => {
                 let (batch, late) =
                     accepted.log_batch(&target.source, &target.view, Availability::History)?;
-                NewRows::OfLog { batch, late }
+                let counted = StatisticsByDate::of(&target.view, &batch, None);
+                NewRows::OfLog { batch, late, counted }
             }
             false => NewRows::Accepted(accepted),
         };

@@ -148,11 +148,13 @@ impl FileValidator {
     ) -> Result<ValidatedRows, MaterializerError> {
         let mut counts = FileCounts::default();
         let mut selected = self.select(source_rows, &mut counts)?;
-        let Transformed { rows, origins, bad, filtered, null_keys, warned, .. } =
+        let Transformed { rows, origins, bad, filtered, null_keys, warned, against_batch, .. } =
             self.transform.apply(&selected.batch)?;
         counts.rows.read = (selected.batch.num_rows() + selected.unreadable.len()) as u64;
         (counts.rows.filtered, counts.rows.null_keys) = (filtered, null_keys);
         add_counts(&mut counts.rows.warned, warned);
+        counts.rows.against_batch = against_batch.rows;
+        add_counts(&mut counts.rows.against_batch_by, against_batch.by_expectation);
         let mut refused: Vec<Refused> = bad
             .iter()
             .map(|bad| Refused {
@@ -346,7 +348,7 @@ impl FileValidator {
     }
 
     /// The join keys of a transformed row.
-    fn key(&self, rows: &RecordBatch, row: usize) -> Vec<Value> {
+    pub(crate) fn key(&self, rows: &RecordBatch, row: usize) -> Vec<Value> {
         let value = |key: &feature::Field| {
             let column = rows.column_by_name(key.name.as_str());
             column.map_or(Value::Null, |column| transform::value_at(column.as_ref(), row, key.data_type))

@@ -11,7 +11,7 @@ use offline::{DeadLetters, Log, Marker};
 use super::batch_source::BatchSource;
 use super::file_content::{FileContent, RecordedContent};
 use super::load_report::LoadReport;
-use super::loaded_files;
+use super::loaded_files::{self, QuarantineState};
 use super::source_file::SourceFile;
 use crate::blocking;
 use crate::error::MaterializerError;
@@ -35,6 +35,8 @@ pub(crate) struct FilesToLoad {
     pub(crate) table_version: Option<u64>,
     /// Of a Delta source: the id of its table, unless it is recorded already.
     pub(crate) table_id: Option<i64>,
+    /// How many of its files wait in the quarantine, or are being released.
+    pub(crate) quarantined: usize,
 }
 
 /// A file that is read.
@@ -50,13 +52,14 @@ pub(crate) struct FileToLoad {
 }
 
 impl FilesToLoad {
-    /// Compares a source's files with what the log records of them.
+    /// Compares a source's files with what the log records of them. With a number, that of a quarantined file which is
+    /// released is the only one to load.
     pub(crate) async fn find(
         target: &Target,
         batch_source: &Arc<dyn BatchSource>,
         log: &Log,
         dead_letters: &DeadLetters,
-        now: Micros,
+        (now, released): (Micros, Option<u32>),
         report: &mut LoadReport,
     ) -> Result<Self, MaterializerError> {
         let view = &target.view;
@@ -71,6 +74,7 @@ impl FilesToLoad {
             log,
             dead_letters,
             unfinished,
+            released,
             changed: Vec::new(),
             files: Self {
                 files: Vec::new(),
@@ -80,6 +84,7 @@ impl FilesToLoad {
                 first_version: found.table_version.filter(|_| is_first),
                 table_version: found.table_version.filter(|version| Some(*version) != loaded.whole),
                 table_id: found.table_id.filter(|id| Some(*id) != loaded.id),
+                quarantined: 0,
             },
         };
         let read = |file: SourceFile| async move {
@@ -97,7 +102,24 @@ impl FilesToLoad {
         if !choice.changed.is_empty() {
             return Err(MaterializerError::ContentChanged { view: view.id.clone(), files: choice.changed });
         }
-        Ok(choice.files)
+        match released {
+            Some(number) => Ok(choice.files.only(number, loaded_files::numbers(log).await?)),
+            None => Ok(choice.files),
+        }
+    }
+
+    /// The file with this number alone; nothing else of the source is recorded.
+    fn only(self, number: u32, numbers_after: u32) -> Self {
+        Self {
+            files: self.files.into_iter().filter(|file| file.number == number).collect(),
+            numbered: Vec::new(),
+            numbers_after,
+            fingerprints: Vec::new(),
+            first_version: None,
+            table_version: None,
+            table_id: None,
+            quarantined: 0,
+        }
     }
 }
 
@@ -116,6 +138,8 @@ struct Choice<'a> {
     dead_letters: &'a DeadLetters,
     /// Files of which some others that hold rows of the same are not all loaded.
     unfinished: BTreeSet<BTreeSet<String>>,
+    /// The number of the quarantined file that is released.
+    released: Option<u32>,
     /// Loaded files that hold something else now.
     changed: Vec<String>,
     files: FilesToLoad,
@@ -144,7 +168,16 @@ impl Choice<'_> {
         content: FileContent,
     ) -> Result<bool, MaterializerError> {
         let recorded = before.and_then(|before| before.content);
-        let (number, resumes) = match self.load(&file, before, content).await? {
+        let load = self.load(&file, before, content).await?;
+        let is_undecided = |before: loaded_files::LoadedFile| match before.quarantine {
+            Some(QuarantineState::Waiting) => true,
+            Some(QuarantineState::Released) => !before.is_complete,
+            Some(QuarantineState::Dropped) | None => false,
+        };
+        if matches!(load, Load::Known) && before.is_some_and(is_undecided) {
+            self.files.quarantined += 1;
+        }
+        let (number, resumes) = match load {
             Load::Known => {
                 let recorded = recorded.and_then(|recorded| recorded.fingerprint);
                 if content.fingerprint.is_some() && content.fingerprint != recorded {
@@ -172,6 +205,21 @@ impl Choice<'_> {
         Ok(false)
     }
 
+    /// How a file that was quarantined is loaded. Other content under its name is a new file, as nothing of it is in the
+    /// log, unless it was released.
+    fn quarantined(&self, number: u32, state: QuarantineState, is_complete: bool, is_same: bool) -> Load {
+        let is_released = self.released == Some(number);
+        match state {
+            QuarantineState::Waiting if is_same && is_released => Load::Under { number, resumes: false },
+            QuarantineState::Released if is_same && is_released && !is_complete => {
+                Load::Under { number, resumes: true }
+            }
+            _ if is_same => Load::Known,
+            QuarantineState::Waiting | QuarantineState::Dropped => Load::UnderNewNumber,
+            QuarantineState::Released => Load::Changed,
+        }
+    }
+
     async fn load(
         &self,
         file: &SourceFile,
@@ -181,6 +229,9 @@ impl Choice<'_> {
         let is_static = self.target.view.is_static;
         let Some(before) = before else { return Ok(Load::UnderNewNumber) };
         let number = before.number;
+        if let (Some(state), Some(recorded)) = (before.quarantine, before.content) {
+            return Ok(self.quarantined(number, state, before.is_complete, recorded.hash == content.hash));
+        }
         Ok(match before.content {
             Some(recorded) if recorded.hash == content.hash => {
                 // If a static file's old content is back before the new one was loaded, it is in the log.

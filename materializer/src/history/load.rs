@@ -20,12 +20,13 @@ use super::event_range::EventRange;
 use super::file_validator::WaitingRows;
 use super::files_to_load::{FilesToLoad, has_history};
 use super::load_report::LoadReport;
-use super::{loaded_files, locate, migration, old_files};
+use super::{loaded_files, locate, migration, old_files, quarantine};
 use crate::blocking;
 use crate::error::MaterializerError;
 use crate::load_lock::LoadLock;
 use crate::load_turn::LoadTurn;
 use crate::materializer::{Materializer, Target};
+use crate::statistics::StatisticsKeeper;
 use crate::stream_start;
 
 /// How often a load is decided again because another writer committed in between.
@@ -59,7 +60,7 @@ impl<W: Mender> Materializer<W> {
         self.load(target, Mode::Materialize, &progress).await
     }
 
-    async fn load(
+    pub(super) async fn load(
         &self,
         target: &Target,
         mode: Mode,
@@ -88,8 +89,8 @@ impl<W: Mender> Materializer<W> {
         let view = &target.view;
         // The decision is made on what is there once nobody else loads.
         let lock = LoadLock::acquire(&self.offline.log(view).await?).await?;
-        let log = self.offline.log(view).await?;
-        migration::refuse_beside(&log, mode == Mode::Materialize).await?;
+        let mut log = self.offline.log(view).await?;
+        migration::refuse_beside(&log, mode.is_online_first()).await?;
         if mode == Mode::Materialize && !view.is_static && !has_history(&log).await? {
             return Err(MaterializerError::NeverBackfilled { view: view.id.clone() });
         }
@@ -97,8 +98,14 @@ impl<W: Mender> Materializer<W> {
         let mut report = LoadReport::new(view.id.clone());
         let source = self.batch_source(target, &log).await?;
         let now = (self.clock)();
-        let files = FilesToLoad::find(target, &source, &log, &dead_letters, now, &mut report).await?;
+        let released = if let Mode::Release(number) = mode { Some(number) } else { None };
+        let files =
+            FilesToLoad::find(target, &source, &log, &dead_letters, (now, released), &mut report).await?;
         BatchPoint::Hashed.pass();
+        if let Some(number) = released {
+            self.first_use.begin(view).await?;
+            quarantine::begin_release(&mut log, number, !files.files.is_empty(), now).await?;
+        }
         if mode == Mode::Materialize && !view.is_static {
             let (target, source, all) = (target.clone(), source.clone(), files.files.clone());
             let now = (self.clock)();
@@ -112,7 +119,7 @@ impl<W: Mender> Materializer<W> {
             mode,
             batch_source: source,
             transform: ViewTransform::compile(&target.source, view)?,
-            is_first: !loaded_files::has_first_load(&log).await?,
+            is_first: released.is_none() && !loaded_files::has_first_load(&log).await?,
             dead_letters,
             turn: LoadTurn::next(&log).await?,
             numbered: files.numbered,
@@ -126,6 +133,7 @@ impl<W: Mender> Materializer<W> {
             waiting: WaitingRows::new(),
             loaded_rows: BTreeMap::new(),
             chunk: Chunk::default(),
+            statistics: StatisticsKeeper::default(),
             encoding: None,
         };
         if load.turn.follows_unsettled() {
@@ -133,17 +141,22 @@ impl<W: Mender> Materializer<W> {
         }
         load.mark(files.first_version.map(loaded_files::first_table_version));
         load.mark(files.table_id.map(loaded_files::table_id));
-        load.mark(load.batch_source.begun());
+        if released.is_none() {
+            load.mark(load.batch_source.begun());
+        }
         for file in &files.files {
             load.load_file(file, progress).await?;
         }
-        if mode.range().is_all() {
+        if mode.is_whole() {
             load.mark(Some(loaded_files::first_load()));
             let whole = migration::made_whole(&load.log).await?;
             whole.into_iter().for_each(|marker| load.mark(Some(marker)));
-            load.mark(files.table_version.map(loaded_files::table_version));
+            // The files of a table are found by its versions: one that waits is to be found again.
+            let waits = files.quarantined + load.report.quarantined.len() > 0;
+            let table_version = files.table_version.filter(|_| !waits);
+            load.mark(table_version.map(loaded_files::table_version));
             load.mark(load.batch_source.ended());
-            load.report.table_version = files.table_version;
+            load.report.table_version = table_version;
         }
         let mut report = load.finish().await?;
         BatchPoint::Settled.pass();

@@ -19,6 +19,19 @@ pub struct FileRead {
     pub rows: u64,
 }
 
+/// What a load says of a batch that it quarantined.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct QuarantineReport {
+    /// Its number.
+    pub batch: u32,
+    /// The file.
+    pub origin: String,
+    /// Its rows.
+    pub rows: u64,
+    /// Why.
+    pub why: String,
+}
+
 /// The outcome for the rows that one command read for one view.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LoadReport {
@@ -50,6 +63,8 @@ pub struct LoadReport {
     pub refused: BTreeMap<String, u64>,
     /// Rows that an expectation only warns of, by expectation.
     pub warned: BTreeMap<String, u64>,
+    /// Files that were quarantined: none of their rows is loaded.
+    pub quarantined: Vec<QuarantineReport>,
     /// Of materialized rows, the day of the median one, as its first moment.
     pub median_day: Option<Micros>,
     /// The version of the log afterwards; `None` if nothing was ever loaded.
@@ -86,6 +101,7 @@ impl LoadReport {
             late: 0,
             refused: BTreeMap::new(),
             warned: BTreeMap::new(),
+            quarantined: Vec::new(),
             median_day: None,
             log_version: None,
             entities_written: 0,
@@ -107,6 +123,11 @@ impl LoadReport {
         self.null_keys += rows.null_keys;
         add_counts(&mut self.refused, rows.refused);
         add_counts(&mut self.warned, rows.warned);
+    }
+
+    /// Adds what is against expectations of a file as a whole that only warn.
+    pub(super) fn add_warnings(&mut self, warned: Vec<(String, u64)>) {
+        add_counts(&mut self.warned, warned);
     }
 
     /// Rows that are not loaded, and not bad: by `where`, a null in their key, the range, or as the stream's.

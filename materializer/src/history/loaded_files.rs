@@ -17,8 +17,56 @@ pub(crate) struct LoadedFile {
     pub(crate) number: u32,
     /// What it held; `None` if nothing of it was committed.
     pub(crate) content: Option<RecordedContent>,
-    /// Whether all of its rows were loaded.
+    /// Whether all of its rows were loaded, or it was quarantined.
     pub(crate) is_complete: bool,
+    /// What is decided of it, if it was quarantined.
+    pub(crate) quarantine: Option<QuarantineState>,
+}
+
+/// What is decided of a file that was quarantined.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum QuarantineState {
+    /// Nothing yet: none of its rows is in the log.
+    Waiting,
+    /// Its rows are to be loaded, or are.
+    Released,
+    /// None of its rows is ever loaded.
+    Dropped,
+}
+
+impl QuarantineState {
+    const fn number(self) -> i64 {
+        match self {
+            QuarantineState::Waiting => 1,
+            QuarantineState::Released => 2,
+            QuarantineState::Dropped => 3,
+        }
+    }
+
+    /// The marker of the commit with which it is decided.
+    pub(crate) fn of_file(self, number: u32) -> Marker {
+        markers::marker(markers::quarantined(number), self.number())
+    }
+}
+
+/// What is decided of the file with this number; `None` if it was never quarantined.
+pub(crate) async fn quarantine(log: &Log, number: u32) -> Result<Option<QuarantineState>, MaterializerError> {
+    let key = markers::quarantined(number);
+    let states = [QuarantineState::Waiting, QuarantineState::Released, QuarantineState::Dropped];
+    let Some(value) = markers::read(log, &key).await? else { return Ok(None) };
+    match states.into_iter().find(|state| state.number() == value) {
+        Some(state) => Ok(Some(state)),
+        None => Err(MaterializerError::MarkerOutOfRange { view: log.view().id.clone(), key, value }),
+    }
+}
+
+/// The markers with which the rows of a quarantined file begin to be loaded: as if its load had begun at the release.
+pub(crate) fn released(number: u32, at: Micros) -> [Marker; 3] {
+    [
+        QuarantineState::Released.of_file(number),
+        markers::marker(markers::file_complete(number), 0),
+        markers::marker(markers::load_started(number), at.get()),
+    ]
 }
 
 /// What the log records of a file; `None` if it has no number.
@@ -27,9 +75,16 @@ pub(crate) async fn file(log: &Log, name: &str) -> Result<Option<LoadedFile>, Ma
     let hash = markers::read(log, &markers::file_content(name)).await?;
     // 0 says that there was none to record.
     let fingerprint = markers::read(log, &markers::file_identity(name)).await?.filter(|value| *value != 0);
-    let is_complete = markers::read(log, &markers::file_complete(number)).await?.is_some();
+    let is_complete = is_complete(log, number).await?;
+    let quarantine = quarantine(log, number).await?;
     let content = hash.map(|hash| RecordedContent { hash, fingerprint });
-    Ok(Some(LoadedFile { number, content, is_complete }))
+    Ok(Some(LoadedFile { number, content, is_complete, quarantine }))
+}
+
+/// Whether all rows of the file with this number were loaded, or it was quarantined.
+pub(crate) async fn is_complete(log: &Log, number: u32) -> Result<bool, MaterializerError> {
+    // 0 from the release of a quarantined file on until it is loaded.
+    Ok(markers::read(log, &markers::file_complete(number)).await?.is_some_and(|value| value != 0))
 }
 
 /// Whether rows were committed under a number. A load of new content that was interrupted has given its file the

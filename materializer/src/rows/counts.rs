@@ -21,6 +21,10 @@ pub(crate) struct RowCounts {
     pub(crate) warned: BTreeMap<String, u64>,
     /// Refused rows by reason.
     pub(crate) refused: BTreeMap<String, u64>,
+    /// Rows that fail an expectation which quarantines.
+    pub(crate) against_batch: u64,
+    /// The same by expectation.
+    pub(crate) against_batch_by: BTreeMap<String, u64>,
 }
 
 impl RowCounts {

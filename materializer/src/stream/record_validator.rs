@@ -105,7 +105,7 @@ impl RecordValidator {
         let mut dead_letters = Vec::new();
         let decoded = self.decode(records, before, &mut dead_letters);
         let batch = self.batch(&decoded.columns)?;
-        let Transformed { rows, origins, filtered, null_keys, null_key_rows, bad, warned } =
+        let Transformed { rows, origins, filtered, null_keys, null_key_rows, bad, warned, .. } =
             self.transform.apply(&batch)?;
         let mut counts =
             RowCounts { read: records.len() as u64, filtered, null_keys, ..RowCounts::default() };

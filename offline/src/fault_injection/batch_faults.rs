@@ -10,11 +10,13 @@ use super::{BatchGuard, BatchPoint};
 
 static FAULTS: OnceLock<BatchFaults> = OnceLock::new();
 
-const POINTS: [(&str, BatchPoint); 19] = [
+const POINTS: [(&str, BatchPoint); 21] = [
     ("hashed", BatchPoint::Hashed),
     ("read", BatchPoint::Read),
     ("turn-taken", BatchPoint::TurnTaken),
     ("refused", BatchPoint::Refused),
+    ("quarantined", BatchPoint::Quarantined),
+    ("released", BatchPoint::Released),
     ("half-online", BatchPoint::HalfOnline),
     ("online", BatchPoint::Online),
     ("file-written", BatchPoint::FileWritten),

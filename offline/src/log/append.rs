@@ -149,6 +149,11 @@ pub struct Written {
 }
 
 impl Written {
+    /// The names of its files, which no other file of any table has.
+    pub fn file_names(&self) -> impl Iterator<Item = &str> {
+        self.adds.iter().filter_map(|add| add.path.rsplit('/').next())
+    }
+
     pub(crate) fn intent<'a>(
         &self,
         partition: Option<&str>,

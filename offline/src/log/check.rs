@@ -15,12 +15,12 @@ use crate::damage::Damaged;
 use crate::error::OfflineError;
 use crate::log::commit_list::{self, Listed};
 use crate::log::storage::{COMMITS, CheckedFile, LAST_CHECKPOINT, LastCommit, Storage, check_length};
-use crate::log::store::OfflineStore;
+use crate::log::store::{OfflineStore, TABLES};
 
 /// What a check of one table found.
 #[derive(Clone, Debug)]
 pub struct CheckedTable {
-    /// The table, as its folder says: `log/NAME/vN` or `dead_letters/NAME/vN`.
+    /// The table, as its folder says: `KIND/NAME/vN`, of a kind as `log` or `dead_letters`.
     pub table: String,
     /// Its commits.
     pub commits: u64,
@@ -40,7 +40,7 @@ impl OfflineStore {
     pub fn check(&self, deep: bool) -> Result<Vec<CheckedTable>, OfflineError> {
         let root = self.folder()?;
         let mut checked = Vec::new();
-        for kind in ["log", "dead_letters"] {
+        for kind in TABLES {
             for folder in folders(&root.join(kind))?.iter().map(|view| folders(view)) {
                 for table in folder? {
                     let name = table.strip_prefix(&root).unwrap_or(&table).display().to_string();

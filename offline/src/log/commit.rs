@@ -169,8 +169,14 @@ impl Table {
 
     /// The files whose rows the commits after a version added, up to the snapshot. Compactions add no rows.
     pub(crate) async fn added_since(&self, version: u64) -> Result<Added, OfflineError> {
+        self.added_from(version + 1).await
+    }
+
+    /// The same of the commits from a version on.
+    pub(crate) async fn added_from(&self, first: u64) -> Result<Added, OfflineError> {
         let mut added = Added::default();
-        for version in version + 1..=self.version().unwrap_or(version) {
+        let Some(last) = self.version() else { return Ok(added) };
+        for version in first..=last {
             for action in self.actions(version).await? {
                 if let Action::Add(add) = action
                     && add.data_change

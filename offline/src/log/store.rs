@@ -7,8 +7,13 @@ use feature::{VersionId, View};
 
 use crate::error::OfflineError;
 use crate::log::dead_letters::DeadLetters;
+use crate::log::quarantine::Quarantine;
+use crate::log::statistics::StatisticsTable;
 use crate::log::storage::TableLocation;
 use crate::log::view_log::Log;
+
+/// The kinds of tables that a view version has.
+pub(crate) const TABLES: [&str; 4] = ["log", "dead_letters", "quarantine", "statistics"];
 
 /// The folder, or later the bucket, that holds a table for each view version.
 #[derive(Debug, Clone)]
@@ -45,10 +50,20 @@ impl OfflineStore {
         DeadLetters::open(view, self.table(view, "dead_letters")?).await
     }
 
-    /// Removes the log and the dead letters of a view version. One that is not there is no error, so that an
+    /// The quarantined batches of a view version.
+    pub async fn quarantine(&self, view: &VersionId) -> Result<Quarantine, OfflineError> {
+        Quarantine::open(view, self.table(view, "quarantine")?).await
+    }
+
+    /// The statistics of the rows of a view version.
+    pub async fn statistics(&self, view: &VersionId) -> Result<StatisticsTable, OfflineError> {
+        StatisticsTable::open(view, self.table(view, "statistics")?).await
+    }
+
+    /// Removes all tables of a view version. One that is not there is no error, so that an
     /// interrupted removal goes on when it is repeated.
     pub fn remove(&self, view: &VersionId) -> Result<(), OfflineError> {
-        for kind in ["dead_letters", "log"] {
+        for kind in TABLES.into_iter().rev() {
             let folder = self.table(view, kind)?.folder()?;
             match std::fs::remove_dir_all(&folder) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

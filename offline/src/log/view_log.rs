@@ -185,6 +185,11 @@ impl Log {
         self.table.added_since(version).await
     }
 
+    /// The files whose rows the commits from this version on added, up to the snapshot.
+    pub async fn added_from(&self, version: u64) -> Result<Added, OfflineError> {
+        self.table.added_from(version).await
+    }
+
     /// The identity of the table: another one under the same path has another. `None` if nothing was ever written.
     pub fn identity(&self) -> Option<String> {
         let snapshot = self.table.delta.snapshot().ok()?;

@@ -28,6 +28,9 @@ pub struct Manifest {
     pub service_hash: String,
     /// The views that it was made from.
     pub views: Vec<ManifestView>,
+    /// The batches of these views that were in quarantine when it was begun: no label sees their rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantined: Vec<QuarantinedRows>,
     /// The spine that it was made for.
     pub spine: ManifestSpine,
     /// Which rows a label may see.
@@ -53,6 +56,19 @@ pub struct ManifestView {
     pub log_version: u64,
 }
 
+/// A quarantined batch of a view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantinedRows {
+    /// The view version.
+    pub view: VersionId,
+    /// The number of the batch.
+    pub batch: u32,
+    /// Its file.
+    pub file: String,
+    /// How many rows it has.
+    pub rows: u64,
+}
+
 /// The spine of a training set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ManifestSpine {
@@ -75,6 +91,8 @@ pub struct BuildInfo {
     pub sha256: String,
     /// What each of its columns holds.
     pub columns: Vec<ColumnHash>,
+    /// The batches of its views that were in quarantine.
+    pub quarantined: Vec<QuarantinedRows>,
 }
 
 impl Manifest {
@@ -97,6 +115,7 @@ impl Manifest {
             service: plan.id.clone(),
             service_hash: plan.hash.clone(),
             views,
+            quarantined: built.quarantined,
             spine: built.spine,
             as_of: options.as_of,
             explain: options.explain,

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
-use feature::{AsOf, ServiceRef, VersionId};
+use feature::{AsOf, ServicePlan, ServiceRef, VersionId};
+use materializer::{Decision, QuarantinedFile, quarantined};
 use offline::{
-    BuildInfo, FinishedFile, Manifest, ManifestSpine, OfflineError, Options, Spine, Summary, TrainingSetFile,
-    TrainingSetStream,
+    BuildInfo, FinishedFile, Manifest, ManifestSpine, OfflineError, OfflineStore, Options, QuarantinedRows,
+    Spine, Summary, TrainingSetFile, TrainingSetStream,
 };
 use registry::{Deprecated, Job, ReadView, RunOutcome};
 
@@ -105,6 +106,8 @@ pub(crate) async fn build(
     let out = project.folder.join(&build.out);
     let hashed = spine.clone();
     let spine_sha256 = tokio::task::spawn_blocking(move || hashed.sha256());
+    // Before the logs are read: no label sees the rows of a batch that is released meanwhile.
+    let quarantined = quarantined_rows(&store, &plan).await?;
     let stream = TrainingSetStream::new(&store, &plan, &spine, &options).await?;
     project.begin_use(&plan, "training-set").await?;
     let recorder = {
@@ -125,6 +128,7 @@ pub(crate) async fn build(
             spine,
             sha256: written.file.content.sha256.clone(),
             columns: written.file.content.columns.clone(),
+            quarantined,
         };
         let Written { first, summary, file } = written;
         let manifest = Manifest::new(&plan, &options, &summary, how);
@@ -137,6 +141,28 @@ pub(crate) async fn build(
     recorder.end(outcome, (&built).into()).await;
     let (first, summary, _) = built?;
     Ok(BuiltTrainingSet { service: plan.id.clone(), summary, first, took: began.elapsed(), deprecated })
+}
+
+/// The batches of a plan's views whose rows are in no log.
+async fn quarantined_rows(
+    store: &OfflineStore,
+    plan: &ServicePlan,
+) -> Result<Vec<QuarantinedRows>, ProjectError> {
+    let mut found: Vec<QuarantinedRows> = Vec::new();
+    for lookup in &plan.lookups {
+        let view = &lookup.view;
+        if !view.checks_batches() || found.iter().any(|rows| rows.view == view.id) {
+            continue;
+        }
+        for file in quarantined(store, view).await? {
+            if matches!(file.decision, Decision::Waiting | Decision::Dropped) {
+                let QuarantinedFile { batch, .. } = file;
+                let (batch, file, rows) = (batch.number, batch.origin, batch.rows);
+                found.push(QuarantinedRows { view: view.id.clone(), batch, file, rows });
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// What is recorded of a training set.

@@ -65,6 +65,10 @@ actions! {
     Undeprecate = "undeprecate",
     /// A version is not used any more.
     Retire = "retire",
+    /// A quarantined batch of a view is released: its rows are loaded.
+    Release = "release",
+    /// A quarantined batch of a view is dropped: its rows are never loaded.
+    Drop = "drop",
     /// What a retired version took in both stores is freed.
     Free = "free",
 }

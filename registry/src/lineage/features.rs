@@ -76,7 +76,7 @@ pub(super) fn inputs(source: &Source, view: &View) -> Result<Vec<FeatureInputs>,
     let read = |sql: &str| columns_of(&view.id.to_string(), &source.schema, sql);
     let mut whole = BTreeSet::new();
     let times = [&source.event_time, &source.available_at].into_iter().flatten().map(|time| time.sql());
-    let conditions = view.expectations.iter().filter(|expectation| expectation.rejects);
+    let conditions = view.expectations.iter().filter(|expectation| expectation.rejects());
     let conditions = conditions.map(|expectation| expectation.condition.clone()).chain(view.filter.clone());
     for sql in view.key_expressions.iter().cloned().chain(times).chain(conditions) {
         whole.extend(read(&sql)?);

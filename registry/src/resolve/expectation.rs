@@ -1,40 +1,125 @@
-//! What the rows of a view must satisfy: conditions, and bounds of a column as conditions.
+//! What the rows of a view must satisfy: conditions on each row, and checks of a column as conditions. What a file of
+//! history must satisfy as a whole is in `batch_limits.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use feature::{DataType, Expectation, Field, Name};
+use feature::{
+    BatchCheck, BatchExpectation, BatchLimits, DataType, Expectation, Field, Name, OnFailure, Scalar,
+};
 
 use crate::nearest::did_you_mean_or_list;
 use crate::problem::Report;
 use crate::yaml::{Content, Node};
 
+use super::batch_limits::{self, Ways};
 use super::expression;
+
+/// The keys of which an expectation has one.
+const CHECKS: [&str; 8] = ["between", "in", "matches", "not_null", "sql", "unique", "rows", "newest_within"];
+
+/// What a view expects.
+#[derive(Default)]
+pub(super) struct Expected {
+    pub(super) rows: Vec<Expectation>,
+    pub(super) batches: BatchLimits,
+}
 
 /// The expectations of a view; the columns that rejecting ones read are added to `used`.
 pub(super) fn expectations(
     root: &Node,
     context: &str,
-    schema: &[Field],
+    (schema, ways): (&[Field], Ways),
     used: &mut BTreeMap<Name, DataType>,
     report: &mut Report<'_>,
-) -> Vec<Expectation> {
+) -> Expected {
     let mut names = BTreeSet::new();
-    let mut expectations = Vec::new();
+    let mut expected = Expected::default();
     for (i, node) in root.get("expect").map(Node::items).unwrap_or_default().iter().enumerate() {
         let what = format!("expectation {} of {context}", i + 1);
-        let Some((condition, columns)) = condition(node, &what, schema, report) else { continue };
-        let name = node.string("name").unwrap_or_else(|| condition.clone());
+        if !has_one_check(node, &what, report) {
+            continue;
+        }
+        let on_failure = on_failure(node, &what, report);
+        let name = |default: &str| node.string("name").unwrap_or_else(|| default.to_owned());
+        let name = match batch_limits::check(node, &what, report) {
+            Some(check) => {
+                let Some(quarantines) = ways.of_batch(node, on_failure, &what, report) else { continue };
+                let name = name(&check.to_string());
+                expected.batches.expectations.push(BatchExpectation {
+                    name: name.clone(),
+                    check,
+                    quarantines,
+                });
+                name
+            }
+            None => {
+                let Some((condition, columns)) = condition(node, &what, schema, report) else { continue };
+                let on_failure = on_failure.unwrap_or(OnFailure::Reject);
+                if on_failure == OnFailure::Quarantine {
+                    ways.check_quarantine(node, &what, report);
+                }
+                if on_failure != OnFailure::Warn {
+                    used.extend(columns);
+                }
+                let name = name(&condition);
+                expected.rows.push(Expectation { name: name.clone(), condition, on_failure });
+                name
+            }
+        };
         if !names.insert(name.clone()) {
             let at = node.get("name").map_or(node.at, |name| name.at);
             report.at(at, format!("{what} is called `{name}` like another one: give it a `name` of its own"));
         }
-        let rejects = node.get("severity").and_then(Node::text) != Some("warn");
-        if rejects {
-            used.extend(columns);
-        }
-        expectations.push(Expectation { name, condition, rejects });
     }
-    expectations
+    let quarantines = expected.rows.iter().any(|row| row.on_failure == OnFailure::Quarantine)
+        || expected.batches.expectations.iter().any(|batch| batch.check == BatchCheck::Unique);
+    expected.batches.max_bad_share = batch_limits::max_bad_share(root, context, quarantines, report);
+    expected
+}
+
+/// Reports an expectation with no check, or with several.
+fn has_one_check(node: &Node, what: &str, report: &mut Report<'_>) -> bool {
+    let checks: Vec<&str> = CHECKS.into_iter().filter(|check| node.get(check).is_some()).collect();
+    let needs_column = |check: &str| matches!(check, "between" | "in" | "matches" | "not_null");
+    match checks.as_slice() {
+        [check] if needs_column(check) == node.get("column").is_some() => true,
+        [check] if needs_column(check) => {
+            report
+                .at(node.at, format!("{what} has `{check}` and no `column`: name the column that it checks"));
+            false
+        }
+        [check] => {
+            report.at(
+                node.at,
+                format!("{what} has `column` beside `{check}`, which is not of one column: remove it"),
+            );
+            false
+        }
+        [] => {
+            let what = format!("{what} checks nothing: give it one of {}", CHECKS.join(", "));
+            report.at(node.at, what);
+            false
+        }
+        several => {
+            let several = several.join(" and ");
+            report.at(node.at, format!("{what} has {several}: make an expectation of each"));
+            false
+        }
+    }
+}
+
+/// What happens on a failure, if it is named.
+fn on_failure(node: &Node, what: &str, report: &mut Report<'_>) -> Option<OnFailure> {
+    let named = node.get("on_failure").and_then(Node::text).and_then(OnFailure::named);
+    let severity = node.get("severity").filter(|_| node.get("on_failure").is_some());
+    if let Some(severity) = severity {
+        report.at(severity.at, format!("{what} has both `on_failure` and `severity`: remove `severity`"));
+    }
+    named.or_else(|| match node.get("severity").and_then(Node::text) {
+        Some("warn") => Some(OnFailure::Warn),
+        Some("error") => Some(OnFailure::Reject),
+        _ => None,
+    })
 }
 
 /// The condition as SQL, and the columns that it reads.
@@ -44,41 +129,53 @@ fn condition(
     schema: &[Field],
     report: &mut Report<'_>,
 ) -> Option<(String, BTreeMap<Name, DataType>)> {
-    match (node.get("sql"), node.get("column"), node.get("between")) {
-        (Some(sql), None, None) => {
-            let compiled = expression::condition(schema, sql, what, report)?;
-            Some((compiled.sql, compiled.columns))
+    if let Some(sql) = node.get("sql") {
+        let compiled = expression::condition(schema, sql, what, report)?;
+        return Some((compiled.sql, compiled.columns));
+    }
+    let column = node.get("column")?;
+    let name: Name = column.text()?.parse().ok()?;
+    let Some(field) = schema.iter().find(|field| field.name == name) else {
+        let near = did_you_mean_or_list(name.as_str(), schema.iter().map(|f| f.name.as_str()));
+        report.at(column.at, format!("{what}: unknown column `{name}`{near}"));
+        return None;
+    };
+    let literal = |node: &Node| literal(node, field.data_type);
+    let column = transform::column_in_sql(&name);
+    let (at, sql) = if let Some(between) = node.get("between") {
+        let [least, greatest] = between.items() else { return None };
+        (between.at, format!("{column} BETWEEN {} AND {}", literal(least)?, literal(greatest)?))
+    } else if let Some(values) = node.get("in") {
+        let literals: Vec<String> = values.items().iter().map(literal).collect::<Option<_>>()?;
+        if literals.is_empty() {
+            report.at(values.at, format!("{what} allows no value: name at least one in `in`"));
+            return None;
         }
-        (None, Some(column), Some(between)) => {
-            let name: Name = column.text()?.parse().ok()?;
-            if !schema.iter().any(|field| field.name == name) {
-                let near = did_you_mean_or_list(name.as_str(), schema.iter().map(|f| f.name.as_str()));
-                report.at(column.at, format!("{what}: unknown column `{name}`{near}"));
-                return None;
-            }
-            let [least, greatest] = between.items() else { return None };
-            let column = transform::column_in_sql(&name);
-            let sql = format!("{column} BETWEEN {} AND {}", literal(least)?, literal(greatest)?);
-            match expression::compile(schema, &sql) {
-                Ok(compiled) => Some((compiled.sql, compiled.columns)),
-                Err(error) => {
-                    report.at(between.at, format!("{what}: {error}"));
-                    None
-                }
-            }
-        }
-        _ => {
-            report.at(node.at, format!("{what} needs either `column` and `between`, or `sql`"));
+        (values.at, format!("{column} IN ({})", literals.join(", ")))
+    } else if let Some(pattern) = node.get("matches") {
+        (pattern.at, format!("regexp_like({column}, {})", quoted(pattern.text()?)))
+    } else {
+        (node.at, format!("{column} IS NOT NULL"))
+    };
+    match expression::compile(schema, &sql) {
+        Ok(compiled) => Some((compiled.sql, compiled.columns)),
+        Err(error) => {
+            report.at(at, format!("{what}: {error}"));
             None
         }
     }
 }
 
-/// A bound as a SQL literal: a number as it stands, anything else as a string.
-fn literal(node: &Node) -> Option<String> {
+/// A value as a SQL literal: a number as it stands, a truth value for a bool, anything else as a string.
+fn literal(node: &Node, data_type: DataType) -> Option<String> {
     let Content::Text(text, is_quoted) = &node.content else { return None };
     let is_number = !is_quoted
         && text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'))
         && text.parse::<f64>().is_ok_and(f64::is_finite);
-    Some(if is_number { text.clone() } else { format!("'{}'", text.replace('\'', "''")) })
+    let is_bool = data_type == Scalar::Bool.into() && matches!(text.as_str(), "true" | "false");
+    Some(if is_number || is_bool { text.clone() } else { quoted(text) })
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }

@@ -15,6 +15,7 @@ use crate::nearest::did_you_mean_or_list;
 use crate::problem::Report;
 use crate::yaml::{Content, Node};
 
+use super::batch_limits::Ways;
 use super::expectation::expectations;
 use super::expected_change::expected_changes;
 use super::expression::{self, Compiled};
@@ -50,7 +51,8 @@ pub(super) fn view(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>) ->
         used.extend(compiled.columns);
         Some(compiled.sql)
     });
-    let expectations = expectations(root, &context, &source.schema, &mut used, report);
+    let ways = Ways::of(source, rows.input.is_some());
+    let expected = expectations(root, &context, (&source.schema, ways), &mut used, report);
     let names = root.get("features").map(Node::entries).unwrap_or_default();
     let expect_change = expected_changes(draft, names.iter().map(|entry| entry.key.as_str()), report);
     for time in source.event_time.iter().chain(&source.available_at) {
@@ -70,7 +72,8 @@ pub(super) fn view(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>) ->
         filter,
         columns: folded.columns,
         features: folded.features,
-        expectations,
+        expectations: expected.rows,
+        batches: expected.batches,
         ttl,
         is_static,
         retention,

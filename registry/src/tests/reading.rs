@@ -25,7 +25,7 @@ fn a_view_keeps_each_distinct_argument_once() {
     assert!(matches!(view.features[1].fold, Fold::Aggregate { column: None, .. }));
     assert_eq!(view.features[2].data_type.to_string(), "float64");
     assert_eq!(view.expectations[0].condition, "arr_delay BETWEEN -120 AND 1500");
-    assert!(view.expectations[0].rejects && !view.expectations[1].rejects);
+    assert!(view.expectations[0].rejects() && !view.expectations[1].rejects());
     assert_eq!(view.key_expressions, ["dest"]);
 }
 

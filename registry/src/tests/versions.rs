@@ -55,6 +55,12 @@ fn what_changes_nothing_that_is_computed_is_a_revision() {
             "air_time > 1",
             "expectation `air_time > 0` removed; expectation `air_time > 1` added",
         ),
+        (
+            "between: [-120, 1500]}",
+            "between: [-120, 1500], on_failure: quarantine}\n  - {rows: {least: 9}, on_failure: warn}",
+            "expectations that quarantine: none → arr_delay BETWEEN -120 AND 1500, \
+             at least 9 rows: at least 9 rows (only warns)",
+        ),
         ("# What every case may refer to.", "# Other words.", "comments or layout"),
         ("where: arr_delay IS NOT NULL", "where: arr_delay   is not NULL", "comments or layout"),
     ] {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use feature::{Column, Expectation, Span, Value};
+use feature::{Column, Expectation, OnFailure, Span, Value};
 use proptest::prelude::*;
 
 use super::*;
@@ -40,7 +40,8 @@ fn column(name: &str, expression: &str, data_type: &str) -> Column {
 }
 
 fn expectation(name: &str, condition: &str, rejects: bool) -> Expectation {
-    Expectation { name: name.to_owned(), condition: condition.to_owned(), rejects }
+    let on_failure = if rejects { OnFailure::Reject } else { OnFailure::Warn };
+    Expectation { name: name.to_owned(), condition: condition.to_owned(), on_failure }
 }
 
 fn view() -> View {
@@ -204,6 +205,30 @@ fn where_makes_bad_only_the_rows_that_it_fails_on() {
 }
 
 #[test]
+fn a_row_counts_once_against_its_batch_whatever_else_is_wrong_with_it() {
+    let quarantining = |name: &str, condition: &str| Expectation {
+        on_failure: OnFailure::Quarantine,
+        ..expectation(name, condition, true)
+    };
+    let expectations = vec![
+        expectation("first", "delay < 10", true),
+        quarantining("second", "100 / legs > 10"),
+        quarantining("third", "delay < 20"),
+    ];
+    let view = View { expectations, ..view() };
+    let rows = [
+        ["BOS", NOON, "-", "21", "0"],
+        ["BOS", NOON, "-", "11", "1"],
+        ["BOS", NOON, "-", "1", "50"],
+        ["BOS", NOON, "-", "1", "1"],
+    ];
+    let transformed = apply(&source(), &view, &batch(&rows));
+    assert_eq!(transformed.origins, [3]);
+    let by_expectation = vec![("second".to_owned(), 2), ("third".to_owned(), 1)];
+    assert_eq!(transformed.against_batch, AgainstBatch { rows: 2, by_expectation });
+}
+
+#[test]
 fn a_warning_never_takes_a_row_away() {
     let expectations = vec![expectation("fails", "10 / (legs - 2) > 0", false)];
     let view = View { expectations, ..view() };
@@ -288,7 +313,11 @@ proptest! {
     ) {
         let view = View {
             filter: Some("legs is null or 6 / legs > 2".to_owned()),
-            expectations: vec![expectation("plausible", "delay < 100", true), expectation("short", "delay < 1", false)],
+            expectations: vec![
+                expectation("plausible", "delay < 100", true),
+                Expectation { on_failure: OnFailure::Quarantine, ..expectation("even", "6 / legs > 1", true) },
+                expectation("short", "delay < 1", false),
+            ],
             ..view()
         };
         let rows: Vec<[&str; 5]> = rows
@@ -313,6 +342,8 @@ proptest! {
         prop_assert_eq!(all.filtered, first.filtered + second.filtered);
         prop_assert_eq!(all.null_keys, first.null_keys + second.null_keys);
         prop_assert_eq!(all.warned[0].1, first.warned[0].1 + second.warned[0].1);
+        prop_assert_eq!(all.against_batch.rows, first.against_batch.rows + second.against_batch.rows);
+        prop_assert_eq!(all.against_batch.rows, all.against_batch.by_expectation[0].1);
         let checked = all.origins.len() as u64 + all.filtered + all.null_keys + all.bad.len() as u64;
         prop_assert_eq!(checked, rows.len() as u64);
     }

@@ -1,8 +1,8 @@
 //! The commit of a date, after its checks; and the end of a load: the log is declared whole, then everything goes online.
 
-use feature::{EventDate, Micros, Span};
+use feature::{EventDate, Micros, OnFailure, Span, counted};
 use futures::TryStreamExt;
-use offline::{BatchPoint, EVENT_TIME, Marker, OfflineError, Written};
+use offline::{BatchPoint, DeadLetter, EVENT_TIME, Marker, OfflineError, Written};
 use online::Mender;
 
 use super::checks::{ColumnSummary, Reference, check_counts, check_rows};
@@ -31,6 +31,7 @@ impl<W: Mender> DateLoad<'_, W> {
     ) -> Result<DateState, MaterializerError> {
         let mut reasons = self.check_columns(date, &mut rows.observation).await?;
         reasons.extend(self.check_rows(date, &rows).await?);
+        reasons.extend(self.check_bad_share(date, &rows));
         let written = match written {
             Some(written) => written,
             None => {
@@ -62,6 +63,26 @@ impl<W: Mender> DateLoad<'_, W> {
         self.watch.report(MigrationEvent::Loaded(date, report)).await;
         BatchPoint::DateKept.pass();
         Ok(DateState::Done)
+    }
+
+    /// Why too many rows of a date fail expectations that quarantine: a date is the batch of this load.
+    fn check_bad_share(&self, date: EventDate, rows: &DateRows) -> Option<String> {
+        let view = &self.target.view;
+        let quarantining = view.expectations.iter().filter(|one| one.on_failure == OnFailure::Quarantine);
+        let names: Vec<String> = quarantining.map(|one| format!("the expectation `{}`", one.name)).collect();
+        let fails = |bad: &&DeadLetter| names.iter().any(|name| bad.detail.starts_with(name));
+        let failing = rows.dead_letters.iter().filter(fails).count() as u64;
+        let checked = rows.counts.accepted + rows.counts.refused;
+        let most = view.batches.max_bad_share();
+        let is_over = failing as f64 > most * checked as f64 && !self.migration.accepted.contains(&date);
+        is_over.then(|| {
+            format!(
+                "{failing} of its {} fail {}, and {}% may",
+                counted(checked, "row"),
+                names.join(" or "),
+                100.0 * most
+            )
+        })
     }
 
     /// Why the columns of a date do not look as they are expected to.

@@ -113,7 +113,8 @@ impl<'a, W: Mender> DateLoad<'a, W> {
         let batch_source = materializer.batch_source(target, &log).await?;
         let now = (materializer.clock)();
         let mut found = LoadReport::new(view.id.clone());
-        let files = FilesToLoad::find(target, &batch_source, &log, &dead_letters, now, &mut found).await?;
+        let files =
+            FilesToLoad::find(target, &batch_source, &log, &dead_letters, (now, None), &mut found).await?;
         BatchPoint::Hashed.pass();
         let previous = match &migration.previous {
             Some(previous) => Some(materializer.offline.log(previous).await?),

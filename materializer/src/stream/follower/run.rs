@@ -13,6 +13,7 @@ use crate::error::{FeedError, Halt, MaterializerError};
 use crate::fold::sync;
 use crate::maintenance;
 use crate::materializer::{Materializer, Target};
+use crate::statistics::StatisticsKeeper;
 use crate::stream::committed;
 use crate::stream::fault_injection::{FaultPoint, Guard};
 use crate::stream::feed::{Arrival, Feed};
@@ -28,6 +29,9 @@ const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 /// How often the ends of partitions are fetched from the source, in microseconds.
 const LAG_EVERY_US: i64 = 5_000_000;
+
+/// How often statistics are kept, in microseconds.
+const STATISTICS_EVERY_US: i64 = 60_000_000;
 
 /// Follows one view's stream into both stores until it is stopped or cannot go on. Its steps block on disks and on the
 /// source: call it on a thread of its own.
@@ -59,6 +63,8 @@ pub async fn follow<W: Reader + Writer, F: Feed>(
         start: FollowerStart::default(),
         cache: FoldCache::new(view, options.max_fold_bytes, options.faults.has(Guard::Positions)),
         flush: Flush::default(),
+        statistics: StatisticsKeeper::default(),
+        statistics_kept_at: None,
         report: StreamReport::new(view.id.clone()),
         ends: BTreeMap::new(),
         lag_seen_at: None,
@@ -75,7 +81,10 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
                 self.protocol.on(Event::Stop);
             }
             let event = match self.protocol.step() {
-                Step::Done => return Ok(()),
+                Step::Done => {
+                    self.statistics.keep(self.offline, &self.log, false).await;
+                    return Ok(());
+                }
                 Step::Halt(halt) => return Err(self.halted(halt)),
                 Step::Receive { until } => self.receive(until)?,
                 Step::Rest { until } => self.rest(until).await,
@@ -139,6 +148,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
             Step::Acknowledge(ends) => {
                 self.feed.acknowledge(&ends);
                 self.finish(&ends);
+                self.keep_statistics().await;
                 Ok(Event::Acknowledged)
             }
             Step::Receive { .. } | Step::Rest { .. } | Step::Done | Step::Halt(_) => {
@@ -248,6 +258,16 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         self.options.faults.pass(FaultPoint::Rebuilt);
         tracing::warn!("{}: {entities} entities were folded again", self.target.view.id);
         Ok(())
+    }
+
+    /// Keeps what was counted, now and then.
+    async fn keep_statistics(&mut self) {
+        let now = (self.clock)();
+        let kept_at = *self.statistics_kept_at.get_or_insert(now);
+        if now.since(kept_at) >= STATISTICS_EVERY_US {
+            self.statistics_kept_at = Some(now);
+            self.statistics.keep(self.offline, &self.log, false).await;
+        }
     }
 
     /// Fetches the ends of partitions from the source, now and then.

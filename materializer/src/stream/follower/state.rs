@@ -10,6 +10,7 @@ use crate::first_use::FirstUse;
 use crate::materializer::Target;
 use crate::rows::accepted::AcceptedRows;
 use crate::rows::counts::RowCounts;
+use crate::statistics::StatisticsKeeper;
 use crate::stream::fold_cache::{FoldCache, RowsByEntity};
 use crate::stream::protocol::Protocol;
 use crate::stream::record_validator::RecordValidator;
@@ -33,6 +34,9 @@ pub(super) struct Follower<'a, W, F> {
     pub(super) start: FollowerStart,
     pub(super) cache: FoldCache,
     pub(super) flush: Flush,
+    /// The statistics of rows that are committed, and when they were kept last.
+    pub(super) statistics: StatisticsKeeper,
+    pub(super) statistics_kept_at: Option<Micros>,
     pub(super) report: StreamReport,
     /// The end of each partition when it was assigned to this process for the first time.
     pub(super) ends: BTreeMap<u32, u64>,

@@ -1,0 +1,77 @@
+//! `drift`: how far what a view's columns hold lies from a reference.
+
+use serde_json::{Value, json};
+use twinstore::{ColumnDrift, DriftReference, DriftReport, MeasureDrift, Project};
+
+use crate::arguments::{DriftArgs, Format, days};
+use crate::failure::Failure;
+use crate::headings;
+use crate::output::{self, count};
+use crate::shown_figures::three;
+
+pub async fn drift(project: &Project, args: &DriftArgs) -> Result<(), Failure> {
+    let reference = match args.reference.split_once("..") {
+        Some(_) => days(&args.reference)
+            .map(|(from, to)| DriftReference::Days(from, to))
+            .map_err(|error| Failure::new(format!("--reference {}: {error}", args.reference)))?,
+        None => DriftReference::TrainingSet(args.reference.clone().into()),
+    };
+    let measure = MeasureDrift { view: args.view.clone(), reference, live: args.live };
+    let report = project.drift(&measure).await?;
+    match args.format.format {
+        Format::Json => {
+            let columns: Vec<Value> = report.columns.iter().map(as_json).collect();
+            output::json(&json!({"view": report.view, "columns": columns}))?;
+        }
+        Format::Table => show(&report),
+    }
+    let drifted: Vec<&str> = report.drifted().map(|column| column.column.as_str()).collect();
+    match drifted.as_slice() {
+        [] => Ok(()),
+        drifted => Err(Failure::new(format!(
+            "{}: {} drifted: the values are no longer those of the reference; `quality statistics` shows them by date",
+            report.view,
+            drifted.join(", ")
+        ))),
+    }
+}
+
+fn show(report: &DriftReport) {
+    let rows = report.columns.iter().map(|column| {
+        let drift = &column.drift;
+        let features: Vec<String> = column.features.iter().map(ToString::to_string).collect();
+        vec![
+            column.column.clone(),
+            features.join(", "),
+            drift.verdict().name().to_owned(),
+            three(drift.psi),
+            three(drift.ks),
+            three(drift.chi_square),
+            three(drift.jensen_shannon),
+            drift.means.map_or_else(|| "-".to_owned(), |[old, new]| format!("{old:.3} → {new:.3}")),
+            format!("{:.1}% → {:.1}%", 100.0 * drift.nulls[0], 100.0 * drift.nulls[1]),
+            count(column.reference_rows),
+            count(column.live_rows),
+        ]
+    });
+    println!("{}", output::table(&headings::DRIFT, &[3, 4, 5, 6, 7, 8, 9, 10], rows));
+}
+
+fn as_json(column: &ColumnDrift) -> Value {
+    let drift = &column.drift;
+    json!({
+        "column": column.column,
+        "features": column.features,
+        "verdict": drift.verdict().name(),
+        "psi": drift.psi,
+        "ks": drift.ks,
+        "ks_error": drift.ks_error,
+        "chi_square": drift.chi_square,
+        "degrees_of_freedom": drift.degrees,
+        "jensen_shannon": drift.jensen_shannon,
+        "means": drift.means,
+        "null_shares": drift.nulls,
+        "reference_rows": column.reference_rows,
+        "live_rows": column.live_rows,
+    })
+}

@@ -1,0 +1,162 @@
+//! What columns hold, counted as rows are written: once for each row, whatever happens to the process; and its drift.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::landings::{Landing, batch, landing, write_parquet};
+use crate::project::{Done, Project, says};
+use crate::stored;
+
+const LOG: &str = ".twinstore/offline/log/airport_arrivals/v1";
+const DAY: i64 = 86_400;
+
+fn statistics(project: &Project, view: &str) -> Vec<Value> {
+    project.json(&format!("quality statistics {view}"))["statistics"].as_array().unwrap().clone()
+}
+
+/// A folder of landings, and views that see rows of any age.
+fn folder() -> Project {
+    let project = Project::sample();
+    project.edit("features/flights.yaml", "data/landings.parquet", "data/landings");
+    project.without_ttl();
+    project.ok("apply");
+    project
+}
+
+/// Writes a file of a landing each minute of a day, whose delays are these.
+fn write_day(project: &Project, day: i64, delay: impl Fn(i64) -> f32) {
+    let landings: Vec<Landing> = (0..1440)
+        .map(|minute| landing(day * 1440 + minute, day * DAY + minute * 60, delay(minute)))
+        .collect();
+    write_parquet(&project.path(&format!("data/landings/{day}.parquet")), &batch(&landings));
+}
+
+#[test]
+fn statistics_are_those_of_the_rows_in_the_log() {
+    let project = Project::loaded();
+    let mut days: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for row in stored::rows(&project.path(LOG)) {
+        let day = row["_event_time"].split('T').next().unwrap().to_owned();
+        days.entry(day).or_default().extend(row.get("arr_delay").map(|delay| delay.parse::<f64>().unwrap()));
+    }
+    let found = statistics(&project, "airport_arrivals");
+    assert_eq!(found.len(), days.len());
+    for (day, (date, values)) in found.iter().zip(&days) {
+        assert_eq!((&day["date"], &day["column"]), (&Value::from(date.as_str()), &"arr_delay".into()));
+        let values = {
+            let mut values = values.clone();
+            values.sort_by(f64::total_cmp);
+            values
+        };
+        assert_eq!(day["rows"].as_u64().unwrap() - day["nulls"].as_u64().unwrap(), values.len() as u64);
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        assert!((day["mean"].as_f64().unwrap() - mean).abs() < 1e-9, "{day}");
+        let quantile = |at: usize| day["quantiles"][at].as_f64().unwrap();
+        assert_eq!((quantile(0), quantile(8)), (values[0], values[values.len() - 1]), "{day}");
+        assert_eq!(quantile(4), values[(values.len() * 500).div_ceil(1000) - 1], "{day}");
+        let mut distinct = values.clone();
+        distinct.dedup();
+        assert_eq!(day["distinct"], distinct.len(), "{day}");
+    }
+    let one = project.json("quality statistics airport_arrivals --day 2013-06-03");
+    assert_eq!(one["statistics"].as_array().unwrap().len(), 1);
+    let text = statistics(&project, "aircraft_last_flight");
+    let dests = text.iter().find(|day| day["column"] == "dest").unwrap();
+    assert!(dests["top"][0]["value"].as_str().unwrap().len() == 3 && dests["mean"].is_null(), "{dests}");
+}
+
+#[test]
+fn statistics_of_loads_that_were_killed_are_those_of_loads_that_were_not() {
+    let load = |project: &Project| {
+        write_day(project, 0, |minute| minute as f32);
+        project.ok("backfill airport_arrivals");
+        write_day(project, 1, |minute| (minute * 7 % 1000) as f32);
+        project.ok("materialize airport_arrivals");
+    };
+    let whole = folder();
+    load(&whole);
+    let expected = statistics(&whole, "airport_arrivals");
+    assert_eq!(expected.iter().map(|day| day["rows"].as_u64().unwrap()).sum::<u64>(), 2880);
+    let mut killed = 0;
+    for words in ["backfill airport_arrivals", "materialize airport_arrivals"] {
+        for point in ["file-written", "committed", "committed:2", "committed:3", "committed:4", "settled"] {
+            let project = folder();
+            write_day(&project, 0, |minute| minute as f32);
+            if words.starts_with("materialize") {
+                project.ok("backfill airport_arrivals");
+                write_day(&project, 1, |minute| (minute * 7 % 1000) as f32);
+            }
+            let mut command = project.command(words);
+            let done = Done::of(command.env("TWINSTORE_TRIAL_BATCH_END", point).output().unwrap());
+            killed += usize::from(done.code != Some(0));
+            load(&project);
+            assert_eq!(statistics(&project, "airport_arrivals"), expected, "{words} at {point}");
+        }
+    }
+    assert!(killed >= 8, "only {killed} were killed");
+}
+
+#[test]
+fn statistics_that_were_lost_are_counted_again_from_the_log() {
+    let project = Project::loaded();
+    let before = statistics(&project, "airport_arrivals");
+    std::fs::remove_dir_all(project.path(".twinstore/offline/statistics/airport_arrivals")).unwrap();
+    assert_eq!(statistics(&project, "airport_arrivals"), before);
+    // Compacting moves rows into other files, and counts none twice.
+    project.ok("offline optimize");
+    assert_eq!(statistics(&project, "airport_arrivals"), before);
+    says(&project.ok("verify --deep"), &["statistics/airport_arrivals/v1"]);
+}
+
+#[test]
+fn a_change_of_unit_has_drifted_and_the_same_values_are_stable() {
+    let project = folder();
+    let delay = |minute: i64| ((minute * 37) % 200) as f32 / 10.0;
+    write_day(&project, 0, delay);
+    project.ok("backfill --all");
+    project.write("s.csv", "dest,tailnum,distance,t\nLAX,N1,1,2013-06-08T12:00:00Z\n");
+    project.ok("training-set --service late_arrival --spine s.csv --time t --out o.csv");
+    write_day(&project, 1, |minute| delay(minute + 3));
+    project.ok("materialize");
+    let stable = project.json("drift airport_arrivals --reference o.csv");
+    let column = &stable["columns"][0];
+    assert_eq!((&column["verdict"], &column["column"]), (&"stable".into(), &"arr_delay".into()), "{stable}");
+    assert_eq!((&column["reference_rows"], &column["live_rows"]), (&1440.into(), &1440.into()));
+    assert_eq!(column["features"], serde_json::json!(["last_delay", "mean_delay_1d"]));
+    // Minutes as seconds.
+    write_day(&project, 2, |minute| delay(minute) * 60.0);
+    project.ok("materialize");
+    let drifted = project.run("drift airport_arrivals --reference 2013-06-08..2013-06-09 --format json");
+    assert_eq!(drifted.code, Some(1), "{}", drifted.stdout);
+    says(&drifted.stderr, &["airport_arrivals@1: arr_delay drifted"]);
+    let report: Value = serde_json::from_str(&drifted.stdout).unwrap();
+    assert!(report["columns"][0]["psi"].as_f64().unwrap() > 1.0, "{report}");
+    let between = "drift airport_arrivals --reference 2013-06-08..2013-06-08 --live 2013-06-09..2013-06-09";
+    says(&project.ok(between), &["stable"]);
+    says(
+        &project.run("drift airport_arrivals --reference 2013-06-09..2013-06-08").stderr,
+        &["2013-06-09 is after"],
+    );
+    says(&project.run("drift airport_arrivals --reference none.csv").stderr, &["none.csv"]);
+}
+
+#[test]
+fn the_contract_of_a_source_says_what_is_checked_and_who_depends_on_it() {
+    let project = Project::sample();
+    let quarantines = "{column: arr_delay, between: [-120, 1500], name: plausible, on_failure: quarantine}\n  - {rows: {least: 5}, on_failure: warn}";
+    project.edit("features/flights.yaml", "{column: arr_delay, between: [-120, 1500]}", quarantines);
+    project.ok("apply");
+    let contract = project.json("quality contract landings");
+    assert_eq!((&contract["source"], &contract["event_time"]), (&"landings".into(), &"landed_at".into()));
+    assert_eq!(contract["schema"]["arr_delay"], "float32");
+    let promises: Vec<(&str, &str)> = contract["promises"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|promise| (promise["name"].as_str().unwrap(), promise["on_failure"].as_str().unwrap()))
+        .collect();
+    assert_eq!(promises, [("plausible", "quarantine"), ("at least 5 rows", "warn")]);
+    says(&project.ok("quality contract landings"), &["late_arrival@1", "arr_delay: float32"]);
+    says(&project.refused("quality contract landing"), &["landing", "landings"]);
+}

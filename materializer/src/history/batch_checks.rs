@@ -1,0 +1,121 @@
+//! Whether a file is quarantined: all of it is read and validated before its first row is loaded, and what is counted of
+//! it is checked against what the view expects of a batch. Only views that expect something read their files twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use arrow::array::AsArray;
+use arrow::datatypes::TimestampMicrosecondType;
+use feature::{BatchCheck, EventDate, Micros, Span, Value, View};
+use futures::TryStreamExt;
+use monitor::{BatchFacts, BatchVerdict};
+use offline::{EVENT_TIME, Log, OfflineError, QuarantinedBatch};
+use serde_json::{Value as Json, json};
+
+use super::batch_source::RowReader;
+use super::file_validator::{FileValidator, ValidatedRows, WaitingRows};
+use crate::error::MaterializerError;
+
+/// Refused rows that are kept as examples of a quarantined batch.
+const EXAMPLES: usize = 20;
+
+/// What was read of a file.
+pub(super) struct CheckedFile {
+    facts: BatchFacts,
+    /// How many accepted rows happened in each hour, counted from 1970.
+    hours: BTreeMap<i64, u64>,
+    examples: Vec<Json>,
+}
+
+/// Reads a file to its end. Blocks.
+pub(super) fn read(
+    mut reader: Box<dyn RowReader>,
+    validator: &FileValidator,
+) -> Result<CheckedFile, MaterializerError> {
+    let view = &validator.target.view;
+    let waiting = Mutex::new(WaitingRows::new());
+    let is_unique = view.batches.expectations.iter().any(|one| one.check == BatchCheck::Unique);
+    let mut seen: BTreeSet<(Vec<Value>, i64)> = BTreeSet::new();
+    let mut checked = CheckedFile {
+        facts: BatchFacts::begun_at(validator.started_at),
+        hours: BTreeMap::new(),
+        examples: Vec::new(),
+    };
+    while let Some(rows) = reader.next_rows()? {
+        let ValidatedRows { accepted, dead_letters, counts, .. } = validator.validate(&rows, &waiting)?;
+        let facts = &mut checked.facts;
+        facts.rows += counts.rows.read - counts.rows.filtered;
+        facts.accepted += counts.rows.accepted;
+        facts.failing += counts.rows.against_batch;
+        for (name, rows) in counts.rows.against_batch_by {
+            *facts.failing_by.entry(name).or_default() += rows;
+        }
+        for (row, event_time) in accepted.event_times.iter().enumerate() {
+            if is_unique && !seen.insert((validator.key(&accepted.rows, row), *event_time)) {
+                facts.repeated += 1;
+            }
+            *checked.hours.entry(event_time.div_euclid(Span::HOUR.micros())).or_default() += 1;
+        }
+        if !view.is_static {
+            let newest = accepted.event_times.iter().max().and_then(|time| Micros::new(*time).ok());
+            facts.newest = facts.newest.max(newest);
+        }
+        let more = dead_letters.into_iter().take(EXAMPLES.saturating_sub(checked.examples.len()));
+        checked.examples.extend(
+            more.map(|bad| json!({"row": bad.position.parts().2, "detail": bad.detail, "values": bad.row})),
+        );
+    }
+    Ok(checked)
+}
+
+impl CheckedFile {
+    /// What follows for the file, by its view and by what the log has of a week before.
+    pub(super) async fn verdict(
+        &mut self,
+        view: &View,
+        log: &Log,
+    ) -> Result<BatchVerdict, MaterializerError> {
+        let of_last_week = |check: BatchCheck| matches!(check, BatchCheck::OfLastWeek { .. });
+        if !view.is_static && view.batches.expectations.iter().any(|one| of_last_week(one.check)) {
+            self.facts.last_week = Some(rows_a_week_before(&self.hours, log).await?);
+        }
+        Ok(BatchVerdict::of(&self.facts, &view.batches))
+    }
+
+    /// The batch that is set aside for these reasons.
+    pub(super) fn quarantined(
+        self,
+        number: u32,
+        (origin, content): (&str, i64),
+        reasons: &[String],
+        recorded_at: Micros,
+    ) -> QuarantinedBatch {
+        let CheckedFile { facts, examples, .. } = self;
+        QuarantinedBatch {
+            number,
+            origin: origin.to_owned(),
+            content,
+            rows: facts.rows,
+            failing: (facts.failing + facts.repeated).min(facts.rows),
+            why: reasons.join("; "),
+            examples: Json::Array(examples).to_string(),
+            recorded_at,
+        }
+    }
+}
+
+/// How many rows the log has of these hours a week before.
+async fn rows_a_week_before(hours: &BTreeMap<i64, u64>, log: &Log) -> Result<u64, MaterializerError> {
+    let hour = Span::HOUR.micros();
+    let wanted: BTreeSet<i64> = hours.keys().map(|at| at - 7 * 24).collect();
+    let dates: BTreeSet<EventDate> = wanted.iter().map(|at| EventDate::of(Some(at * hour))).collect();
+    let mut rows = 0;
+    for date in dates {
+        let mut batches = log.scan_date(&date.to_string(), &[EVENT_TIME])?;
+        while let Some(batch) = batches.try_next().await.map_err(OfflineError::from)? {
+            let times = batch.column(0).as_primitive::<TimestampMicrosecondType>().values();
+            rows += times.iter().filter(|time| wanted.contains(&time.div_euclid(hour))).count() as u64;
+        }
+    }
+    Ok(rows)
+}

@@ -1,0 +1,94 @@
+//! What is counted of rows that are written, by date and column.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Date32Type;
+use feature::{EventDate, Value, View};
+use monitor::{Observed, Statistics};
+use offline::{CountedColumn, DATE, DELETED};
+
+use crate::observed_column::ObservedColumn;
+
+/// Statistics of the columns of rows by their dates: of each date one for each column of the view, in its order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StatisticsByDate(BTreeMap<i32, Vec<Statistics>>);
+
+impl StatisticsByDate {
+    /// Of the rows of one batch of the log. Tombstones hold no values and are passed over.
+    pub(crate) fn of(view: &View, batch: &RecordBatch, date: Option<i32>) -> Self {
+        let mut counted = Self::default();
+        let dates = batch.column_by_name(DATE).and_then(|dates| dates.as_primitive_opt::<Date32Type>());
+        let deleted = batch.column_by_name(DELETED).and_then(|deleted| deleted.as_boolean_opt());
+        // The rows of each date, so that a column is read once for each of them.
+        let mut rows: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
+        for row in 0..batch.num_rows() {
+            let day =
+                date.or_else(|| dates.filter(|dates| dates.is_valid(row)).map(|dates| dates.value(row)));
+            if let Some(day) = day.filter(|_| deleted.is_none_or(|deleted| !deleted.value(row))) {
+                rows.entry(day).or_default().push(row);
+            }
+        }
+        let mut bytes = Vec::new();
+        for column in &view.columns {
+            let Some(array) = batch.column_by_name(column.name.as_str()) else { continue };
+            // Of lists, whose form in the log is another, only nulls are counted.
+            let values = column.data_type.scalar().map(|_| ObservedColumn::of(array, column.data_type));
+            for (day, rows) in &rows {
+                let mut statistics = Statistics::of(column.data_type);
+                for row in rows {
+                    statistics.add(match &values {
+                        Some(values) => values.at(*row, &mut bytes),
+                        None if array.is_null(*row) => Observed::Null,
+                        None => Observed::Bytes(&[]),
+                    });
+                }
+                counted.0.entry(*day).or_default().push(statistics);
+            }
+        }
+        counted
+    }
+
+    /// Adds what others count of rows of the same view.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (day, columns) in other.0 {
+            match self.0.get_mut(&day) {
+                Some(mine) => mine.iter_mut().zip(&columns).for_each(|(mine, other)| mine.merge(other)),
+                None => drop(self.0.insert(day, columns)),
+            }
+        }
+    }
+
+    /// How many statistics there are: what bounds their memory.
+    pub(crate) fn len(&self) -> usize {
+        self.0.values().map(Vec::len).sum()
+    }
+
+    /// As they are kept.
+    pub(crate) fn counted(&self, view: &View) -> Vec<CountedColumn> {
+        let of_day = |(day, statistics): (&i32, &Vec<Statistics>)| {
+            let date = EventDate::Day(*day);
+            let of = |(column, statistics): (&feature::Column, &Statistics)| {
+                counted_column(date, column.name.as_str(), statistics)
+            };
+            view.columns.iter().zip(statistics).map(of).collect::<Vec<_>>()
+        };
+        self.0.iter().flat_map(of_day).collect()
+    }
+}
+
+fn counted_column(date: EventDate, column: &str, statistics: &Statistics) -> CountedColumn {
+    let shown = |value: Value| (!value.is_null()).then(|| value.to_string());
+    CountedColumn {
+        date,
+        column: column.to_owned(),
+        rows: statistics.rows(),
+        nulls: statistics.nulls(),
+        mean: statistics.mean(),
+        least: shown(statistics.quantile(0)),
+        greatest: shown(statistics.quantile(1000)),
+        distinct: statistics.distinct(),
+        sketch: statistics.stored(),
+        log_version: 0,
+    }
+}

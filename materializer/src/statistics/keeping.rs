@@ -1,0 +1,108 @@
+//! Statistics on their way into the table: in memory until the rows that they count are committed, then kept in one
+//! commit that says up to which version of the log all rows are counted.
+//!
+//! Rows are known by the files that hold them. Rows of other writers that are not counted, and rows of a commit of which
+//! it was not known whether it was made, are counted from the log, date by date; a stream, which must not wait for that,
+//! leaves it to the next load or to whoever asks.
+
+use std::collections::HashSet;
+
+use feature::View;
+use futures::TryStreamExt;
+use offline::{DELETED, Log, OfflineError, OfflineStore, StatisticsTable, Uncounted, Written};
+
+use super::by_date::StatisticsByDate;
+use crate::error::MaterializerError;
+
+/// Statistics in memory; with more, what they count is counted again from the log, date by date.
+const MOST_IN_MEMORY: usize = 4000;
+/// How often the table is written again because others counted meanwhile.
+const TRIES: usize = 20;
+
+/// Statistics of rows that are committed, and not kept yet.
+#[derive(Debug, Default)]
+pub(crate) struct StatisticsKeeper {
+    pending: StatisticsByDate,
+    /// The files that hold the rows that they count.
+    files: HashSet<String>,
+}
+
+impl StatisticsKeeper {
+    /// Takes what was counted of rows that are committed in these files.
+    pub(crate) fn committed(&mut self, written: &Written, counted: StatisticsByDate) {
+        self.files.extend(written.file_names().map(str::to_owned));
+        self.pending.merge(counted);
+        if self.pending.len() > MOST_IN_MEMORY {
+            *self = Self::default();
+        }
+    }
+
+    /// Keeps what is counted. With `scans`, rows that nobody counted are counted from the log; else nothing is kept
+    /// while there are any. A failure leaves them to be counted later, and is only logged: the rows are committed.
+    pub(crate) async fn keep(&mut self, offline: &OfflineStore, log: &Log, scans: bool) {
+        let kept = self.try_keep(offline, log, scans).await;
+        if let Err(error) = kept {
+            tracing::warn!("{}: its statistics are not up to date: {error}", log.view().id);
+        }
+    }
+
+    /// The same, with what failed. The snapshot of the log stays what it is: a stream decides on it.
+    pub(crate) async fn try_keep(
+        &mut self,
+        offline: &OfflineStore,
+        log: &Log,
+        scans: bool,
+    ) -> Result<(), MaterializerError> {
+        let view = log.view().clone();
+        let mut table = offline.statistics(&view.id).await?;
+        for _ in 0..TRIES {
+            table.refresh().await?;
+            let Some(uncounted) = table.uncounted(log, &self.files).await? else {
+                // Another process counted them.
+                *self = Self::default();
+                continue;
+            };
+            if self.files.is_empty() && uncounted.by_date.is_empty() {
+                return Ok(());
+            }
+            if !scans && !uncounted.by_date.is_empty() {
+                return Ok(());
+            }
+            match self.write(&mut table, log, &uncounted, &view).await {
+                Err(MaterializerError::Offline(OfflineError::Conflict { .. })) => {}
+                done => {
+                    *self = Self::default();
+                    return done;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn write(
+        &self,
+        table: &mut StatisticsTable,
+        log: &Log,
+        uncounted: &Uncounted,
+        view: &View,
+    ) -> Result<(), MaterializerError> {
+        let mut writer = table.writer(uncounted.version).await?;
+        writer.write(&self.pending.counted(view)).await?;
+        let columns: Vec<&str> =
+            view.columns.iter().map(|column| column.name.as_str()).chain([DELETED]).collect();
+        for (date, added) in &uncounted.by_date {
+            let day = date.parse::<feature::EventDate>().map(feature::EventDate::number);
+            let day = day.ok().and_then(|day| i32::try_from(day).ok());
+            let Some(day) = day else {
+                return Err(MaterializerError::invariant(&view.id, "a file of its log has no date"));
+            };
+            let mut counted = StatisticsByDate::default();
+            let mut batches = log.scan_added(added, &columns)?;
+            while let Some(batch) = batches.try_next().await.map_err(OfflineError::from)? {
+                counted.merge(StatisticsByDate::of(view, &batch, Some(day)));
+            }
+            writer.write(&counted.counted(view)).await?;
+        }
+        Ok(writer.commit().await?)
+    }
+}

@@ -1,0 +1,60 @@
+//! The statistics that are kept of a view, merged by date and column.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use feature::{EventDate, View};
+use monitor::Statistics;
+use offline::{OfflineError, OfflineStore};
+
+use super::keeping::StatisticsKeeper;
+use crate::error::MaterializerError;
+
+/// What a column holds of one date.
+#[derive(Clone, Debug)]
+pub struct ColumnDay {
+    /// The date on which its rows happened.
+    pub date: EventDate,
+    /// The column of the view's log.
+    pub column: String,
+    /// The version of the log up to which these rows were committed.
+    pub log_version: u64,
+    /// What was counted.
+    pub statistics: Statistics,
+}
+
+/// Counts the rows of a log that are not counted yet.
+pub async fn count_statistics(offline: &OfflineStore, view: &Arc<View>) -> Result<(), MaterializerError> {
+    let log = offline.log(view).await?;
+    StatisticsKeeper::default().try_keep(offline, &log, true).await
+}
+
+/// The statistics of the columns of a view, by date and column: of the rows up to a version of its log, and of those after
+/// it; without a version all are in the first.
+pub async fn statistics(
+    offline: &OfflineStore,
+    view: &Arc<View>,
+    up_to: Option<u64>,
+) -> Result<[Vec<ColumnDay>; 2], MaterializerError> {
+    let mut sides: [BTreeMap<(EventDate, String), ColumnDay>; 2] = Default::default();
+    for counted in offline.statistics(&view.id).await?.read().await? {
+        let statistics = Statistics::read(&counted.sketch).ok_or_else(|| OfflineError::Corrupt {
+            what: format!("the statistics of {}", view.id),
+            why: format!("those of `{}` on {} cannot be read", counted.column, counted.date),
+        })?;
+        let [first, second] = &mut sides;
+        let side = if up_to.is_none_or(|version| counted.log_version <= version) { first } else { second };
+        let key = (counted.date, counted.column.clone());
+        match side.get_mut(&key) {
+            Some(day) => {
+                day.statistics.merge(&statistics);
+                day.log_version = day.log_version.max(counted.log_version);
+            }
+            None => {
+                let (date, column, log_version) = (counted.date, counted.column, counted.log_version);
+                side.insert(key, ColumnDay { date, column, log_version, statistics });
+            }
+        }
+    }
+    Ok(sides.map(|side| side.into_values().collect()))
+}

@@ -1,0 +1,103 @@
+//! How far the values of a column lie from those of a reference, from the statistics of both.
+//!
+//! The population stability index, χ² and the Jensen–Shannon distance are of the same bins, which the reference fixes:
+//! its deciles, or its most frequent categories. The Kolmogorov–Smirnov distance is of all values.
+
+use std::fmt;
+
+use crate::comparison::category_bins;
+use crate::counts::Counts;
+use crate::distance;
+use crate::observed::Measure;
+use crate::statistics::Statistics;
+
+/// How two sets of values differ.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Drift {
+    /// The population stability index; `None` if a side has no value.
+    pub psi: Option<f64>,
+    /// The Kolmogorov–Smirnov distance; `None` of values without an order.
+    pub ks: Option<f64>,
+    /// By how much the true distance may be greater: 0 while each value has a bucket of its own.
+    pub ks_error: Option<f64>,
+    /// Pearson's χ² of the bins of both sides, without a correction.
+    pub chi_square: Option<f64>,
+    /// Its degrees of freedom: one less than there are bins with a value.
+    pub degrees: u64,
+    /// The Jensen–Shannon distance in base 2, from 0 to 1.
+    pub jensen_shannon: Option<f64>,
+    /// The means of both sides.
+    pub means: Option<[f64; 2]>,
+    /// The shares of nulls of both sides.
+    pub nulls: [f64; 2],
+}
+
+/// What the population stability index amounts to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum DriftVerdict {
+    /// A side has no value: nothing can be said.
+    Unknown,
+    /// Below 0.1.
+    Stable,
+    /// From 0.1 on.
+    Moved,
+    /// Above 0.25.
+    Drifted,
+}
+
+impl DriftVerdict {
+    /// The index from which on values have moved.
+    pub const MOVED: f64 = 0.1;
+    /// The index beyond which they have drifted.
+    pub const DRIFTED: f64 = 0.25;
+
+    /// The name that every interface shows.
+    pub const fn name(self) -> &'static str {
+        match self {
+            DriftVerdict::Unknown => "unknown",
+            DriftVerdict::Stable => "stable",
+            DriftVerdict::Moved => "moved",
+            DriftVerdict::Drifted => "drifted",
+        }
+    }
+}
+
+impl fmt::Display for DriftVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Drift {
+    /// The drift of `live` from `reference`, of columns of one type.
+    pub fn between(reference: &Statistics, live: &Statistics) -> Self {
+        let buckets = Counts::paired(&reference.counts, &live.counts);
+        let measure = reference.measure();
+        let bins = match measure {
+            Measure::Categories | Measure::Equality => category_bins(&buckets),
+            Measure::Ints | Measure::Floats | Measure::Times => distance::bins(&buckets),
+        };
+        let ks = distance::ks(&buckets).filter(|_| measure.is_ordered());
+        let share = |of: &Statistics| of.nulls() as f64 / of.rows().max(1) as f64;
+        Self {
+            psi: distance::psi(&bins),
+            ks: ks.map(|ks| ks.distance),
+            ks_error: ks.map(|ks| ks.error),
+            chi_square: distance::chi_square(&bins),
+            degrees: (bins.iter().filter(|[old, new]| old + new > 0).count() as u64).saturating_sub(1),
+            jensen_shannon: distance::jensen_shannon(&bins),
+            means: reference.mean().zip(live.mean()).map(|(old, new)| [old, new]),
+            nulls: [share(reference), share(live)],
+        }
+    }
+
+    /// What the population stability index amounts to.
+    pub fn verdict(&self) -> DriftVerdict {
+        match self.psi {
+            None => DriftVerdict::Unknown,
+            Some(psi) if psi > DriftVerdict::DRIFTED => DriftVerdict::Drifted,
+            Some(psi) if psi >= DriftVerdict::MOVED => DriftVerdict::Moved,
+            Some(_) => DriftVerdict::Stable,
+        }
+    }
+}

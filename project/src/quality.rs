@@ -1,0 +1,9 @@
+//! What is known of the quality of what is loaded: statistics of columns, their drift, and what a source promises.
+
+pub(crate) mod contract;
+pub(crate) mod drift;
+pub(crate) mod statistics;
+
+pub use contract::{Promise, SourceContract};
+pub use drift::{ColumnDrift, DriftReference, DriftReport, MeasureDrift};
+pub use statistics::ShowStatistics;

@@ -1,0 +1,91 @@
+//! Quarantined batches: which there are, and what a person decides of them. The audit log has the decision before anything
+//! is done, so that no row of a quarantined batch is loaded without an entry.
+
+use feature::VersionId;
+use materializer::{Decision, MaterializerError, QuarantinedFile, Target, quarantined};
+use registry::{BatchDecision, Reason};
+
+use crate::error::ProjectError;
+use crate::load::{self, Loads};
+use crate::project::Project;
+use crate::run::Run;
+use crate::targets::{ViewName, has_history, targets_with};
+
+/// A quarantined batch, and what is decided of it.
+#[derive(Clone, Debug)]
+pub struct DecideBatch {
+    /// The view.
+    pub view: ViewName,
+    /// The number of the batch.
+    pub batch: u32,
+    /// Why, for the audit log.
+    pub reason: Option<Reason>,
+}
+
+/// A quarantined batch of a view.
+#[derive(Clone, Debug)]
+pub struct QuarantinedOfView {
+    /// The view.
+    pub view: VersionId,
+    /// The batch, and what was decided of it.
+    pub file: QuarantinedFile,
+}
+
+pub(crate) async fn list(
+    project: &Project,
+    views: &[ViewName],
+) -> Result<Vec<QuarantinedOfView>, ProjectError> {
+    let store = project.offline()?;
+    let mut found = Vec::new();
+    for target in targets_with(&project.registered().await?, views, has_history)? {
+        let files = quarantined(&store, &target.view).await?;
+        found.extend(files.into_iter().map(|file| QuarantinedOfView { view: target.view.id.clone(), file }));
+    }
+    Ok(found)
+}
+
+pub(crate) async fn release(
+    project: &Project,
+    decide: &DecideBatch,
+    run: &Run,
+) -> Result<Loads, ProjectError> {
+    let target = record(project, decide, BatchDecision::Release).await?;
+    load::release(project, &target.view.id.clone().into(), decide.batch, run).await
+}
+
+pub(crate) async fn drop_batch(project: &Project, decide: &DecideBatch) -> Result<(), ProjectError> {
+    let target = record(project, decide, BatchDecision::Drop).await?;
+    let store = project.online().await?;
+    let materializer = project.materializer(store, std::slice::from_ref(&target), "quality").await?;
+    Ok(materializer.drop_quarantined(&target.view, decide.batch).await?)
+}
+
+/// Records a decision that can be made, and gives whose it is.
+async fn record(
+    project: &Project,
+    decide: &DecideBatch,
+    decision: BatchDecision,
+) -> Result<Target, ProjectError> {
+    let registered = project.registered().await?;
+    let named = std::slice::from_ref(&decide.view);
+    let target = targets_with(&registered, named, has_history)?.into_iter().next();
+    let target = target.ok_or(ProjectError::NoHistory)?;
+    let view = &target.view.id;
+    let found = quarantined(&project.offline()?, &target.view).await?;
+    let found = found.iter().find(|file| file.batch.number == decide.batch).map(|file| file.decision);
+    let is_open = match (found, decision) {
+        (Some(Decision::Waiting), _) => true,
+        // The command is repeated.
+        (Some(Decision::Releasing | Decision::Released), BatchDecision::Release) => true,
+        (Some(Decision::Dropped), BatchDecision::Drop) => true,
+        _ => false,
+    };
+    if !is_open {
+        let decision = found.map(Decision::name);
+        let error = MaterializerError::NotQuarantined { view: view.clone(), batch: decide.batch, decision };
+        return Err(error.into());
+    }
+    let registry = project.registry().await?;
+    registry.batch_decided(view, decide.batch, decision, decide.reason.as_ref(), project.now()).await?;
+    Ok(target)
+}
