@@ -142,6 +142,16 @@ pub enum Command {
     /// An objective is the `freshness` of a view, or of a service's consumer. Servers count their reads at the moment
     /// that they answer them, and the budget is that of the last 30 days.
     Slo(SloArgs),
+    /// Print alert rules for Prometheus, a dashboard for Grafana, or the objectives as OpenSLO
+    ///
+    /// They are generated from what is registered: print them again after an apply that changes objectives, sources or
+    /// who reads what. A source that stops is one alert, which names what it reaches.
+    Alerts(AlertsArgs),
+    /// Look for what is wrong, and end in the probable cause and what to do
+    ///
+    /// It walks from what people see down to what everything stands on: what was changed, freshness, pipelines, broker,
+    /// online store, registry, ports, clock, disk. Nothing is changed. Exit code 1 where something is wrong.
+    Doctor(FormatArg),
     /// Look up what is defined
     #[command(subcommand)]
     Registry(RegistryCommand),
@@ -438,9 +448,31 @@ pub struct SloArgs {
     /// Only the objective of this view or service; all where none is named
     #[arg(value_name = "NAME[@V]")]
     pub name: Option<String>,
+    /// Show the objectives of this file of OpenSLO v1 as lines of definitions, beside those that are registered
+    #[arg(long, value_name = "FILE", conflicts_with = "name")]
+    pub from_openslo: Option<PathBuf>,
     /// How the result is written
     #[command(flatten)]
     pub format: FormatArg,
+}
+
+/// What `alerts` takes.
+#[derive(Args, Debug)]
+pub struct AlertsArgs {
+    /// For whom it is written on stdout
+    #[arg(long, value_enum, default_value_t = AlertFormatArg::Prometheus)]
+    pub format: AlertFormatArg,
+}
+
+/// For whom alerts are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AlertFormatArg {
+    /// Rules of Prometheus, YAML
+    Prometheus,
+    /// A dashboard of Grafana, JSON
+    Grafana,
+    /// Service level objectives of OpenSLO v1, YAML
+    Openslo,
 }
 
 /// What `cutover` takes.

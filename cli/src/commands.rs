@@ -1,9 +1,11 @@
 //! One module for each command: what it opens, what it calls, and how the result looks.
 
+mod alerts;
 mod apply;
 mod audit;
 mod check;
 mod dead_letter;
+mod doctor;
 mod drift;
 mod ending;
 mod get;
@@ -29,7 +31,7 @@ use std::sync::Arc;
 
 use twinstore::{CancellationToken, Project, Run};
 
-use crate::arguments::{Arguments, BackfillCommand, Command};
+use crate::arguments::{Arguments, BackfillCommand, Command, SloArgs};
 use crate::clock;
 use crate::failure::Failure;
 use crate::interruption;
@@ -76,7 +78,12 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Deprecate(args) => ending::deprecate(&project()?, args).await,
         Command::Retire(args) => ending::retire(&project()?, args).await,
         Command::Audit(args) => audit::audit(&project()?, args).await,
+        Command::Slo(SloArgs { from_openslo: Some(file), format, .. }) => {
+            alerts::compare(&project()?, file, format.format).await
+        }
         Command::Slo(args) => slo::slo(&project()?, args).await,
+        Command::Alerts(args) => alerts::alerts(&project()?, args).await,
+        Command::Doctor(format) => doctor::doctor(&project()?, *format).await,
         Command::Registry(command) => registry::registry(&project()?, command).await,
         Command::Lineage(args) => lineage::lineage(&project()?, args).await,
         Command::Reference { page } => reference::reference(*page),

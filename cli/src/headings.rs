@@ -323,6 +323,25 @@ pub const OBJECTIVES: Printed = Printed {
     ],
 };
 
+pub const IMPORTED: Printed = Printed {
+    by: "`slo --from-openslo`",
+    columns: &[
+        ("of", "the view or service that the document is about"),
+        ("state", "`same` if its definition says so, or `differs`"),
+        ("openslo", "what its definition has to say"),
+        ("registered", "what its definition says"),
+    ],
+};
+
+pub const EXAMINED: Printed = Printed {
+    by: "`doctor`",
+    columns: &[
+        ("area", "what was looked at, from what people see down to what everything stands on"),
+        ("is", "`ok`, `note` for what is worth knowing, or `WRONG`"),
+        ("found", "what is so, and what to do about it"),
+    ],
+};
+
 pub const AUDITED: Printed = Printed {
     by: "`audit`",
     columns: &[
@@ -337,7 +356,7 @@ pub const AUDITED: Printed = Printed {
 };
 
 /// Every table, in the order of the documentation.
-pub const ALL: [&Printed; 22] = [
+pub const ALL: [&Printed; 24] = [
     &LOADED,
     &QUARANTINED,
     &QUARANTINED_ROWS,
@@ -359,5 +378,7 @@ pub const ALL: [&Printed; 22] = [
     &FOUND,
     &CHECKED,
     &OBJECTIVES,
+    &IMPORTED,
+    &EXAMINED,
     &AUDITED,
 ];

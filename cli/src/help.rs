@@ -19,6 +19,7 @@ pub fn in_commands(topic: &HelpTopic) -> String {
         HelpTopic::WholeSource => "leave out --from and --to".to_owned(),
         HelpTopic::Backfill(view) => format!("run `twinstore backfill {view}` first"),
         HelpTopic::LoadNew(view) => format!("run `twinstore materialize {view}`"),
+        HelpTopic::Objectives => "`twinstore slo` shows them".to_owned(),
         HelpTopic::Diagnose => "`twinstore doctor` looks for the cause".to_owned(),
         HelpTopic::StartBackfill(view) => format!("`twinstore backfill start {view}` begins one"),
         HelpTopic::ResumeBackfill(view) => format!(

@@ -54,6 +54,8 @@ pub enum HelpTopic {
     LoadNew(VersionId),
     /// Look for the probable cause of what is wrong.
     Diagnose,
+    /// Look at how freshness objectives stand.
+    Objectives,
     /// Load the history of a view date by date.
     StartBackfill(VersionId),
     /// Look at the backfill by dates of a view, go on with it, or cancel it.

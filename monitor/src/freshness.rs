@@ -5,6 +5,7 @@
 //! whole answer for one objective, and `pipeline` finds the stage.
 
 mod burn;
+mod missing;
 #[cfg(test)]
 mod naive;
 mod objective;
@@ -14,6 +15,7 @@ mod standing;
 mod windows;
 
 pub use burn::{BurnAlert, BurnRule, Severity};
+pub use missing::MissingRise;
 pub use objective::Objective;
 pub use outcome::{Pipeline, ReadOutcome};
 pub use pipeline::{Cause, PartitionProgress, PipelineFacts, Stage, StageTime};

@@ -29,6 +29,7 @@ mod bounds;
 mod cause;
 mod comparison;
 mod counts;
+mod diagnosis;
 mod distance;
 mod drift;
 mod figures;
@@ -50,11 +51,12 @@ pub use batch::{BatchFacts, BatchVerdict};
 pub use bounds::{Bounds, Exceeded, Figure, Judgement, Verdict};
 pub use cause::LikelyCause;
 pub use comparison::Comparison;
+pub use diagnosis::{Area, Condition, Finding, next_step, probable_cause};
 pub use drift::{Drift, DriftVerdict};
 pub use figures::{Figures, MeanShift, Nulls, StatusChange};
 pub use freshness::{
-    BUDGET_WINDOW, Burn, BurnAlert, BurnRule, Cause, CountedSlot, Objective, PartitionProgress, Pipeline,
-    PipelineFacts, ReadCounts, ReadOutcome, Severity, Stage, StageTime, Standing,
+    BUDGET_WINDOW, Burn, BurnAlert, BurnRule, Cause, CountedSlot, MissingRise, Objective, PartitionProgress,
+    Pipeline, PipelineFacts, ReadCounts, ReadOutcome, Severity, Stage, StageTime, Standing,
 };
 pub use largest::Largest;
 pub use observed::{Measure, Observed, Pair};

@@ -381,6 +381,14 @@ pub enum ProjectError {
         /// What has one.
         known: Vec<String>,
     },
+    /// A document of OpenSLO does not say what it has to.
+    #[error("document {document}: {why}")]
+    OpenSlo {
+        /// Which of the file, from 1.
+        document: usize,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A name and version mean several things.
     #[error("`{version}` is a {}: say which kind is meant", .kinds.join(" and a "))]
     SeveralKinds {

@@ -67,10 +67,12 @@
 #![recursion_limit = "256"]
 
 mod advice;
+mod alerts;
 mod audit;
 mod clock;
 mod dead_letters;
 mod definitions;
+mod doctor;
 mod ending;
 mod error;
 mod exploring;
@@ -104,8 +106,10 @@ mod training_set;
 mod upkeep;
 mod verify;
 
+pub use alerts::{AlertFormat, ComparedObjective, ImportedObjective};
 pub use dead_letters::{DeadLetterChoice, RefusedRow};
 pub use definitions::{Meaning, RemovedDefinition};
+pub use doctor::{Examination, Found};
 pub use ending::{Retire, RetiredVersions, Sunset};
 pub use error::ProjectError;
 pub use exploring::{Found, ViewLog};

@@ -9,8 +9,10 @@ use feature::{EventDate, Name, ServicePlan, ServiceRef, VersionId};
 use materializer::{ColumnDay, ReplayReport};
 use registry::{AuditLog, DefinitionId, Kind, Listed, Moved, Reason, RunRecord};
 
+use crate::alerts::{AlertFormat, ComparedObjective};
 use crate::dead_letters::{DeadLetterChoice, RefusedRow};
 use crate::definitions::{Meaning, RemovedDefinition};
+use crate::doctor::Examination;
 use crate::ending::{Retire, RetiredVersions, Sunset};
 use crate::error::ProjectError;
 use crate::exploring::{Found, ViewLog};
@@ -35,8 +37,9 @@ use crate::training_set::{BuildTrainingSet, BuiltTrainingSet, JoinRows, JoinedRo
 use crate::upkeep::{OptimizedView, RebuiltView};
 use crate::verify::Verified;
 use crate::{
-    audit, dead_letters, definitions, ending, exploring, get, lineage, load, migration, parity, plan,
-    pushing, quality, quarantine, rollout, serving, slo, streaming, training_set, upkeep, verify,
+    alerts, audit, dead_letters, definitions, doctor, ending, exploring, get, lineage, load, migration,
+    parity, plan, pushing, quality, quarantine, rollout, serving, slo, streaming, training_set, upkeep,
+    verify,
 };
 
 impl Project {
@@ -177,6 +180,22 @@ impl Project {
     /// How freshness objectives stand: those of this name, as `name` or `name@version`, or all of them.
     pub fn slo<'a>(&'a self, name: Option<&'a str>) -> Work<'a, SloReport> {
         Box::pin(slo::slo(self, name))
+    }
+
+    /// Looks for what is wrong, from what people see down to what everything stands on, and for the probable cause.
+    pub async fn doctor(&self) -> Examination {
+        doctor::examine(self).await
+    }
+
+    /// What watches the project from outside: alert rules, a dashboard, or its objectives as OpenSLO. `help` is what alerts
+    /// say to do.
+    pub fn alerts<'a>(&'a self, format: AlertFormat, help: &'a str) -> Work<'a, String> {
+        Box::pin(alerts::alerts(self, format, help))
+    }
+
+    /// The objectives of a file of OpenSLO v1 beside those that are registered.
+    pub fn objectives_of<'a>(&'a self, file: &'a Path) -> Work<'a, Vec<ComparedObjective>> {
+        Box::pin(alerts::compare(self, file))
     }
 
     /// The rows that were refused and not loaded since.

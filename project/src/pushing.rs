@@ -8,6 +8,6 @@ mod topics;
 
 pub(crate) use push::push;
 pub use push::{Pushed, RefusedLine};
-pub(crate) use served_at::ServedAt;
+pub(crate) use served_at::{ServedAt, served_at};
 pub(crate) use sources::PushSources;
 pub(crate) use topics::Topics;

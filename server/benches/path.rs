@@ -1,7 +1,7 @@
 //! How long the path from a request's columns to its features takes in process: 10 latest features of
 //! 1 and of 50 entities, from one view or over ten, and the same with an on-demand view.
-//! Then the same over gRPC at one connection, one request after the other, and where a server's own
-//! metrics say that its time went. `cargo bench -p twinstore-server` prints microseconds a request.
+//! Then the same over gRPC at one connection, one request after the other, with reads counted for
+//! freshness objectives and without, and where a server's own metrics say that its time went. `cargo bench -p twinstore-server` prints microseconds a request.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a measurement fails by panicking")]
 
 use std::collections::HashMap;
@@ -20,7 +20,9 @@ use proto::v1::values::Kind;
 use proto::v1::{GetFeaturesRequest, Strings, Values};
 use read::{FeatureReader, FeatureRequest, Moment};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use twinstore_server::{Addresses, Catalog, Limits, Served, Server, Services, Serving};
+use twinstore_server::{
+    Addresses, Catalog, Limits, Served, Server, Services, Serving, WatchedConsumer, WatchedReads, WatchedView,
+};
 
 /// Rows in memory: what is measured is the path and not a store.
 #[derive(Clone, Default)]
@@ -163,11 +165,29 @@ fn measure(what: &str, plan: ServicePlan, rows: &Rows, entities: usize) {
     println!("{entities:>3} entities x 10 features, {what}: {median:.1} us");
 }
 
-/// Reads over gRPC, and what the server says of itself afterwards.
-fn measure_grpc(what: &str, plan: ServicePlan, rows: &Rows, entities: usize) {
+/// Objectives of every view of a plan and of its consumer.
+fn watched(plan: &ServicePlan) -> Arc<WatchedReads> {
+    let view = WatchedView {
+        within: Some(feature::Span::MINUTE),
+        is_critical: false,
+        pipeline: Arc::default(),
+        reads: Arc::default(),
+    };
+    view.pipeline.set(Some(monitor::Pipeline { newest: now(), as_of: now() }));
+    let consumer = WatchedConsumer { within: None, reads: Arc::default() };
+    Arc::new(WatchedReads::new(plan.lookups.iter().map(|_| Some(view.clone())).collect(), Some(consumer)))
+}
+
+/// Reads over gRPC, counted or not, and what the server says of itself afterwards.
+fn measure_grpc(what: &str, plan: ServicePlan, rows: &Rows, entities: usize, is_counted: bool) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let reader = Arc::new(Served::new(FeatureReader::new(Arc::new(plan)).unwrap()));
+        let reader = Served::new(FeatureReader::new(Arc::new(plan)).unwrap());
+        let counting = is_counted.then(|| watched(reader.plan()));
+        let reader = Arc::new(match counting {
+            Some(watched) => reader.watched_by(watched),
+            None => reader,
+        });
         let live = reader.plan().id.clone();
         let catalog = Arc::new(Catalog::new(Services::new([reader], [live])));
         let free = ([127, 0, 0, 1], 0).into();
@@ -198,7 +218,8 @@ fn measure_grpc(what: &str, plan: ServicePlan, rows: &Rows, entities: usize) {
         let median = took[took.len() / 2].as_secs_f64() * 1e6;
         let stages = stages(addresses.http).await;
         println!(
-            "{entities:>3} entities x 10 features, {what}, over gRPC: {median:.1} us; in the server {stages}"
+            "{entities:>3} entities x 10 features, {what}, over gRPC{}: {median:.1} us; in the server {stages}",
+            if is_counted { ", counted" } else { "" }
         );
         drop(client);
         stop.send(()).unwrap();
@@ -235,7 +256,9 @@ fn main() {
         measure("from one view, one more computed", plan(&one, 10, true), &rows, entities);
     }
     for entities in [1, 50] {
-        measure_grpc("from one view", plan(&one, 10, false), &rows, entities);
-        measure_grpc("from ten views", plan(&ten, 1, false), &rows, entities);
+        for is_counted in [false, true, false, true] {
+            measure_grpc("from one view", plan(&one, 10, false), &rows, entities, is_counted);
+            measure_grpc("from ten views", plan(&ten, 1, false), &rows, entities, is_counted);
+        }
     }
 }

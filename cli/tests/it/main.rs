@@ -1,6 +1,8 @@
 //! The command, tested as its users use it: the real binary, in a folder of its own, on files.
 
 #[cfg(test)]
+mod alerts;
+#[cfg(test)]
 mod answered_by;
 #[cfg(test)]
 mod arrow_columns;
@@ -31,6 +33,8 @@ mod derived_view;
 #[cfg(test)]
 mod dictionary_columns;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod first_steps;
 #[cfg(test)]
 mod from_files;
@@ -40,6 +44,8 @@ mod held_back;
 mod held_up;
 #[cfg(test)]
 mod incident;
+#[cfg(test)]
+mod incidents;
 #[cfg(test)]
 mod interrupted;
 #[cfg(test)]

@@ -4,13 +4,13 @@
 use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
-use test_support::eventually;
+use test_support::{RedisServer, eventually};
 
 use crate::project::{Project, says};
 use crate::pushed::{now, with};
 use crate::served::Server;
 
-const DEFINITIONS: &str = "
+pub const DEFINITIONS: &str = "
 kind: entity
 name: visitor
 keys: {visitor: int64}
@@ -38,7 +38,7 @@ features:
   - {from: visits@1}
 ";
 
-fn push(server: &Server) {
+pub fn push(server: &Server) {
     let rows = json!([{"visitor": 1, "at": now(), "page": "home"}]);
     let (status, answer) = server.post("/v1/push", &json!({"source": "clicks", "rows": rows}));
     assert_eq!(status, 200, "{answer}");
@@ -52,7 +52,7 @@ fn read(server: &Server, rows: usize) {
 }
 
 /// How the objectives of the view and of the consumer stand.
-fn standings(project: &Project) -> [Value; 2] {
+pub fn standings(project: &Project) -> [Value; 2] {
     let report = project.json("slo");
     let of = |kind: &str| {
         let all = report["objectives"].as_array().unwrap();
@@ -61,7 +61,7 @@ fn standings(project: &Project) -> [Value; 2] {
     [of("feature_view"), of("feature_service")]
 }
 
-fn follow(project: &Project) -> Child {
+pub fn follow(project: &Project) -> Child {
     project.command("stream").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
@@ -105,6 +105,18 @@ fn a_stream_that_stops_burns_the_budgets_of_view_and_consumer_until_it_is_follow
         &["page", "nobody has followed the stream of visits@1 since", "twinstore stream"],
     );
 
+    let diagnosed = project.run("doctor");
+    assert_eq!(diagnosed.code, Some(1), "{}", diagnosed.stdout);
+    says(
+        &diagnosed.stderr,
+        &[
+            "the probable cause: nobody has followed",
+            "visits@1, visit@1 (model next-page)",
+            "start `twinstore stream`",
+        ],
+    );
+    says(&diagnosed.stdout, &["the error budgets of visits@1 (page since"]);
+
     // Counts outlive a server, and those of the next add to them.
     assert_eq!(server.terminate().0, Some(0));
     let before = standings(&project)[0]["reads"].as_u64().unwrap();
@@ -146,4 +158,32 @@ fn a_name_without_an_objective_is_refused_with_those_that_have_one() {
     let project = with(DEFINITIONS);
     let refused = project.refused("slo nothing");
     says(&refused, &["nothing of the name `nothing` has a freshness objective: there is visits@1, visit@1"]);
+}
+
+#[test]
+fn a_stage_that_fails_is_named_while_the_stream_tries_again() {
+    let mut redis = RedisServer::durable();
+    let project = with(DEFINITIONS);
+    project.edit("twinstore.toml", "embedded://.twinstore/online", &redis.url());
+    let pushed = |page: &str| {
+        project.write("click.json", json!({"visitor": 1, "at": now(), "page": page}).to_string());
+        project.ok("push clicks click.json");
+    };
+    pushed("home");
+    let mut stream = follow(&project);
+    eventually("the row is online", || standings(&project)[0]["newest_event"].is_string());
+    redis.kill();
+    pushed("cart");
+    eventually("the stage that fails is named", || standings(&project)[0]["stage"] == "online write");
+    says(
+        &project.ok("slo"),
+        &["the stream of visits@1 is held up at its stage `online write`", "twinstore doctor"],
+    );
+    let diagnosed = project.run("doctor");
+    says(&diagnosed.stdout, &["is held up at its stage `online write`"]);
+    says(&diagnosed.stderr, &["the probable cause: ", &redis.address()]);
+    redis.restart();
+    eventually("it goes on", || standings(&project)[0]["stage"] != "online write");
+    stream.kill().unwrap();
+    stream.wait().unwrap();
 }

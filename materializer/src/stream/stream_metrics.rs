@@ -23,19 +23,22 @@ pub enum LatencyStage {
     Acknowledged,
     /// From there to the commit of the log.
     Committed,
-    /// From the broker's timestamp to the acknowledgement: how fresh the online store is.
+    /// From the broker's timestamp to the acknowledgement: how fast twinstore is.
     Readable,
+    /// From the event to the acknowledgement: how fresh the online store is.
+    Fresh,
 }
 
 impl LatencyStage {
     /// Every stage, in the order of a row's way.
-    pub const ALL: [LatencyStage; 6] = [
+    pub const ALL: [LatencyStage; 7] = [
         LatencyStage::Event,
         LatencyStage::Received,
         LatencyStage::Transformed,
         LatencyStage::Acknowledged,
         LatencyStage::Committed,
         LatencyStage::Readable,
+        LatencyStage::Fresh,
     ];
 
     /// What metrics call it.
@@ -47,6 +50,7 @@ impl LatencyStage {
             LatencyStage::Acknowledged => "acknowledged",
             LatencyStage::Committed => "committed",
             LatencyStage::Readable => "readable",
+            LatencyStage::Fresh => "fresh",
         }
     }
 }
@@ -130,6 +134,7 @@ impl StreamMetrics {
                 (LatencyStage::Acknowledged, acknowledged.since(transformed)),
                 (LatencyStage::Committed, committed_at.since(acknowledged)),
                 (LatencyStage::Readable, acknowledged.since(*timestamp)),
+                (LatencyStage::Fresh, acknowledged.get() - event_time),
             ] {
                 if let Some(histogram) = self.stages.get(stage as usize) {
                     // A clock that is behind gives times before the event.

@@ -172,7 +172,9 @@ fn a_stale_pipeline_names_the_stage_that_ate_the_time() {
     assert_eq!(streamed(partition(900, 950)), Some(Cause::NotFollowedSince(at(950))));
     assert_eq!(streamed(partition(900, 999)), Some(Cause::SilentSince(Some(at(900)))));
     let late = PartitionProgress { received_at: Some(at(995)), ..partition(900, 999) };
-    assert_eq!(streamed(late), Some(Cause::LateEvents));
+    assert_eq!(streamed(late.clone()), Some(Cause::LateEvents));
+    let slow = vec![StageTime { stage: Stage::Broker, total_us: 90_000_000, rows: 10 }];
+    assert_eq!(cause(true, vec![late], slow), Some(Cause::Slow(Stage::Broker)));
     assert_eq!(streamed(partition(1_100, 999)), Some(Cause::ClockAhead(100)));
     let stuck = Some((Stage::Commit, "the disk is full".to_owned()));
     let held_up = streamed(PartitionProgress { stuck, lag: 9, ..partition(900, 999) }).unwrap();

@@ -6,6 +6,8 @@ use feature::{Micros, Span};
 const GONE_AFTER_US: i64 = 15_000_000;
 /// A step that takes this long for the average row is slow, in microseconds; else the wait is at the broker.
 const SLOW_US: u64 = 1_000_000;
+/// The stages that the process goes through itself: while records wait at the broker, these may be why.
+const STEPS: [Stage; 3] = [Stage::Transform, Stage::OnlineWrite, Stage::Commit];
 /// A clock is not exact to this.
 const CLOCKS_DIFFER_US: i64 = 60_000_000;
 
@@ -109,6 +111,8 @@ pub enum Cause {
     SilentSince(Option<Micros>),
     /// Records arrive, and their events are old.
     LateEvents,
+    /// Records arrive and go through, and take most of their time in this stage.
+    Slow(Stage),
 }
 
 impl Cause {
@@ -121,7 +125,7 @@ impl Cause {
             | Cause::SilentSince(_)
             | Cause::LateEvents => Stage::Source,
             Cause::NotFollowedSince(_) => Stage::Broker,
-            Cause::Stuck { stage, .. } => *stage,
+            Cause::Stuck { stage, .. } | Cause::Slow(stage) => *stage,
             Cause::Behind { slowest, .. } => slowest.unwrap_or(Stage::Broker),
         }
     }
@@ -165,20 +169,22 @@ impl PipelineFacts {
         }
         let records: u64 = streams().map(|one| one.lag).sum();
         if records > 0 {
-            return Cause::Behind { records, slowest: self.slowest_step() };
+            return Cause::Behind { records, slowest: self.slowest(&STEPS) };
         }
         let received = streams().filter_map(|one| one.received_at).max();
         match received {
-            Some(at) if now.since(at) <= GONE_AFTER_US => Cause::LateEvents,
+            Some(at) if now.since(at) <= GONE_AFTER_US => match self.slowest(&Stage::ALL) {
+                None | Some(Stage::Source) => Cause::LateEvents,
+                Some(stage) => Cause::Slow(stage),
+            },
             received => Cause::SilentSince(received),
         }
     }
 
-    /// The slow step of the process that took most of the time of the rows; `None` if the wait at the broker did.
-    fn slowest_step(&self) -> Option<Stage> {
-        let steps = [Stage::Transform, Stage::OnlineWrite, Stage::Commit];
-        let of_step = self.times.iter().filter(|one| steps.contains(&one.stage));
-        let slow = of_step.filter(|one| one.rows > 0 && one.total_us / one.rows >= SLOW_US);
+    /// Of these stages the one that took most of the time of the rows, if it is slow.
+    fn slowest(&self, stages: &[Stage]) -> Option<Stage> {
+        let of_these = self.times.iter().filter(|one| stages.contains(&one.stage));
+        let slow = of_these.filter(|one| one.rows > 0 && one.total_us / one.rows >= SLOW_US);
         Some(slow.max_by_key(|one| one.total_us)?.stage)
     }
 }

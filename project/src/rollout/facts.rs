@@ -103,7 +103,7 @@ async fn freshness(
     let from = Micros::new(to.get() - LOOK_BACK.micros()).unwrap_or(Micros::MIN);
     let counted = registry.freshness(&view.id, from, to).await?;
     let (mut rows, mut within) = (0, 0);
-    for minute in counted.iter().filter(|minute| minute.stage == LatencyStage::Readable.name()) {
+    for minute in counted.iter().filter(|minute| minute.stage == LatencyStage::Fresh.name()) {
         rows += minute.rows;
         if minute.edge_us.is_some_and(|edge| edge <= objective.micros()) {
             within += minute.rows;

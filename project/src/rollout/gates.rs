@@ -95,7 +95,7 @@ pub(super) struct FreshnessFacts {
     pub(super) target: f64,
     /// Rows that were counted.
     pub(super) rows: u64,
-    /// Of these, rows that could be read within the objective.
+    /// Of these, rows that could be read within the objective after their events.
     pub(super) within: u64,
 }
 
@@ -280,7 +280,7 @@ fn freshness(facts: &ViewFacts) -> Option<Gate> {
     }
     let share = 100.0 * within as f64 / rows as f64;
     let said = format!(
-        "{share:.1}% of the {} that {view} streamed in the last hour could be read within {objective}",
+        "{share:.1}% of the {} that {view} streamed in the last hour could be read within {objective} after their events",
         counted(rows, "row")
     );
     Some(match share >= target {
@@ -371,7 +371,7 @@ mod tests {
             (
                 |f| f.freshness.as_mut().unwrap().within = 989,
                 GateKind::Freshness,
-                "98.9% of the 1,000 rows that a@2 streamed in the last hour could be read within 1m, and its objective is 99%",
+                "98.9% of the 1,000 rows that a@2 streamed in the last hour could be read within 1m after their events, and its objective is 99%",
             ),
         ];
         for (worsen, gate, sentence) in cases {

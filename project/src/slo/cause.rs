@@ -4,7 +4,7 @@ use feature::{HelpTopic, Micros, View, thousands};
 use monitor::{Cause, Stage};
 
 /// The sentence for a view.
-pub(super) fn sentence(view: &View, source: &str, cause: &Cause) -> String {
+pub(crate) fn sentence(view: &View, source: &str, cause: &Cause) -> String {
     let id = &view.id;
     match cause {
         Cause::NeverLoaded => format!("{id} has no row yet"),
@@ -27,6 +27,12 @@ pub(super) fn sentence(view: &View, source: &str, cause: &Cause) -> String {
             "no record of `{source}` has arrived{}, although its stream is followed: look at what sends them",
             since.map(|at| format!(" since {at}")).unwrap_or_default()
         ),
+        Cause::Slow(stage) => {
+            format!(
+                "records of `{source}` take long on their way to {id}, most of it at the stage `{}`",
+                stage.name()
+            )
+        }
         Cause::LateEvents => {
             format!("records of `{source}` arrive, and their events are old: look at what sends them")
         }
@@ -34,13 +40,13 @@ pub(super) fn sentence(view: &View, source: &str, cause: &Cause) -> String {
 }
 
 /// The operation that helps; `None` where none of the product does.
-pub(super) fn help(view: &View, is_streamed: bool, cause: &Cause) -> Option<HelpTopic> {
+pub(crate) fn help(view: &View, is_streamed: bool, cause: &Cause) -> Option<HelpTopic> {
     match cause {
         Cause::NeverLoaded if is_streamed => Some(HelpTopic::FollowStreams),
         Cause::NeverLoaded => Some(HelpTopic::Backfill(view.id.clone())),
         Cause::NotLoadedSince(_) => Some(HelpTopic::LoadNew(view.id.clone())),
         Cause::NotFollowedSince(_) => Some(HelpTopic::FollowStreams),
-        Cause::Behind { .. } => Some(HelpTopic::StreamMetrics),
+        Cause::Behind { .. } | Cause::Slow(_) => Some(HelpTopic::StreamMetrics),
         Cause::Stuck { .. } => Some(HelpTopic::Diagnose),
         Cause::ClockAhead(_) | Cause::SilentSince(_) | Cause::LateEvents => None,
     }
@@ -52,6 +58,6 @@ pub(super) fn stage(name: &str) -> Option<Stage> {
 }
 
 /// A moment so long before another; the first of all where there is none.
-pub(super) fn before(now: Micros, span: feature::Span) -> Micros {
+pub(crate) fn before(now: Micros, span: feature::Span) -> Micros {
     Micros::new(now.get().saturating_sub(span.micros())).unwrap_or(Micros::MIN)
 }

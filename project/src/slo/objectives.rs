@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use feature::{Freshness, HelpTopic, Micros, Span, VersionId, View};
 use materializer::LatencyStage;
 use monitor::{
-    CountedSlot, PartitionProgress, PipelineFacts, ReadCounts, Severity, Stage, StageTime, Standing,
+    CountedSlot, MissingRise, PartitionProgress, PipelineFacts, ReadCounts, Severity, Stage, StageTime,
+    Standing,
 };
 use registry::{CountedReads, Kind, Registered, Registry};
 use serde::{Serialize, Serializer};
@@ -182,8 +183,21 @@ pub(crate) fn stage_of_latency(stage: LatencyStage) -> Option<Stage> {
         LatencyStage::Transformed => Some(Stage::Transform),
         LatencyStage::Acknowledged => Some(Stage::OnlineWrite),
         LatencyStage::Committed => Some(Stage::Commit),
-        LatencyStage::Readable => None,
+        LatencyStage::Readable | LatencyStage::Fresh => None,
     }
+}
+
+/// The views of which more reads find no row than before.
+pub(crate) async fn rises_of_missing(
+    registry: &Registry,
+    now: Micros,
+) -> Result<Vec<(VersionId, MissingRise)>, ProjectError> {
+    let minutes = registry.reads(Span::MINUTE, before(now, Span::HOUR.times(2))).await?;
+    let rises = by_subject(minutes).into_iter().filter_map(|((kind, id), minutes)| {
+        (kind == Kind::FeatureView).then_some(())?;
+        Some((id, MissingRise::at(&minutes, now)?))
+    });
+    Ok(rises.collect())
 }
 
 /// What servers counted, by subject.

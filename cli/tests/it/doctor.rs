@@ -1,0 +1,156 @@
+//! `doctor` over the real binary: each probable cause is made to happen, and is the one that is named, with what to do.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Command;
+
+use test_support::RedisServer;
+
+use crate::project::{Done, Project, says};
+
+/// What `doctor` says of a project that something is wrong with: the table, and the probable cause.
+fn wrong(project: &Project) -> [String; 2] {
+    let done = project.run("doctor");
+    assert_eq!(done.code, Some(1), "{}{}", done.stdout, done.stderr);
+    [done.stdout, done.stderr]
+}
+
+/// The sample, whose online rows are in a Redis.
+fn in_redis(redis: &RedisServer) -> Project {
+    let project = Project::sample();
+    project.write("twinstore.toml", format!("online.url = \"{}\"\n", redis.url()));
+    project
+}
+
+#[test]
+fn a_project_that_was_just_written_has_nothing_wrong_and_its_next_step_is_named() {
+    let project = Project::sample();
+    let before = project.state();
+    says(
+        &project.ok("doctor"),
+        &["nothing is wrong; nothing is registered yet: run `twinstore apply` first"],
+    );
+    assert!(project.state() == before, "doctor changes nothing");
+    project.ok("apply");
+    let said = project.ok("doctor");
+    says(
+        &said,
+        &["is made by the first load", "go_live of feature_service late_arrival at ", "nothing is wrong; "],
+    );
+    says(
+        &said,
+        &["aircraft_last_flight@1 has no row yet", "run `twinstore backfill aircraft_last_flight@1` first"],
+    );
+    project.ok("backfill --all");
+    let said = project.ok("doctor");
+    says(&said, &["answers, with", "rows of 2 views", "all folders can be written", "as the storage says"]);
+    // The flights are of 2013, which nobody has read yet.
+    says(
+        &said,
+        &[
+            "no newer row of airport_arrivals@1 was loaded since",
+            "reaches airport_arrivals@1, late_arrival@1",
+        ],
+    );
+    let found = project.json("doctor");
+    assert_eq!(found["cause"], serde_json::Value::Null, "{found}");
+    assert_eq!(found["findings"][0]["area"], "changes", "{found}");
+}
+
+#[test]
+fn a_redis_that_is_stopped_is_the_probable_cause() {
+    let mut redis = RedisServer::start(&[]);
+    let project = in_redis(&redis);
+    project.ok("apply");
+    project.ok("backfill --all");
+    says(&project.ok("doctor"), &["nothing is wrong"]);
+    redis.kill();
+    let [table, cause] = wrong(&project);
+    says(&table, &["online store", "WRONG"]);
+    says(&cause, &["the probable cause: ", &redis.address()]);
+}
+
+#[test]
+fn a_redis_that_would_drop_features_is_found_before_anything_is_loaded() {
+    let redis = RedisServer::start(&["--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"]);
+    let [_, cause] = wrong(&in_redis(&redis));
+    says(&cause, &["`maxmemory-policy` is `allkeys-lru`", "set it to `noeviction`"]);
+}
+
+#[test]
+fn a_redis_that_lost_its_rows_is_found_and_the_rebuild_that_helps_mends_it() {
+    let redis = RedisServer::start(&[]);
+    let project = in_redis(&redis);
+    project.ok("apply");
+    project.ok("backfill --all");
+    assert!(redis.says("FLUSHALL").starts_with("+OK"));
+    let [_, cause] = wrong(&project);
+    says(&cause, &["has rows, and the online store has none of them", "twinstore online rebuild"]);
+    project.ok("online rebuild");
+    says(&project.ok("doctor"), &["nothing is wrong"]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_the_probable_cause() {
+    let project = Project::applied();
+    let folder = project.path("");
+    let binary = env!("CARGO_BIN_EXE_twinstore");
+    let readable = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+    // Nothing is denied to root: another user looks at the folder then.
+    let is_root = fs::metadata(&folder).unwrap().uid() == 0;
+    readable(if is_root { 0o755 } else { 0o555 });
+    let mut command = Command::new(if is_root { "setpriv" } else { binary });
+    if is_root {
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", binary]);
+    }
+    let done = Done::of(command.arg("doctor").current_dir(&folder).output().unwrap());
+    readable(0o755);
+    assert_eq!(done.code, Some(1), "{}{}", done.stdout, done.stderr);
+    says(
+        &done.stderr,
+        &["the probable cause: the folder of the project", "cannot be written", "Permission denied"],
+    );
+}
+
+#[test]
+fn a_clock_that_is_off_is_the_probable_cause() {
+    let project = Project::applied();
+    project.ok("backfill --all");
+    for (seconds, how) in [("600", "ahead of"), ("-600", "behind")] {
+        let mut command = project.command("doctor");
+        let done = Done::of(command.env("TWINSTORE_TRIAL_CLOCK_S", seconds).output().unwrap());
+        assert_eq!(done.code, Some(1), "{}", done.stdout);
+        says(&done.stderr, &["the probable cause: ", "the clock of this machine", how, "set it right"]);
+    }
+}
+
+#[test]
+fn a_broker_that_does_not_answer_is_the_probable_cause_where_a_source_streams_from_it() {
+    let project = Project::applied();
+    let port = test_support::free_port();
+    project.write("twinstore.toml", format!("stream.brokers = \"127.0.0.1:{port}\"\n"));
+    says(&project.ok("doctor"), &["nothing is wrong"]);
+    project.edit(
+        "features/flights.yaml",
+        "assumed_delay: 2m",
+        "assumed_delay: 2m\nstream: {topic: landings, format: json}",
+    );
+    project.ok("apply");
+    let [table, cause] = wrong(&project);
+    says(&table, &["broker", "WRONG"]);
+    says(&cause, &["no broker of `stream.brokers` answers", &port.to_string(), "start one"]);
+}
+
+#[test]
+fn a_damaged_registry_and_a_folder_that_is_a_file_are_found() {
+    let project = Project::applied();
+    project.registry(async |connection| {
+        sqlx::query("UPDATE definitions SET source_text = 'x'").execute(connection).await.unwrap();
+    });
+    let [_, cause] = wrong(&project);
+    says(&cause, &["registry"]);
+    let project = Project::sample();
+    project.write(".twinstore/online", "a file");
+    let [_, cause] = wrong(&project);
+    says(&cause, &["where the online store should be, is not a folder"]);
+}

@@ -1,0 +1,45 @@
+//! What watches a project from outside, generated from its definitions: alert rules for Prometheus, a dashboard for Grafana,
+//! and its objectives as OpenSLO.
+
+mod dashboard;
+mod import;
+mod openslo;
+mod rules;
+mod watched;
+mod yaml;
+
+use crate::error::ProjectError;
+use crate::project::Project;
+
+pub use import::ComparedObjective;
+pub(crate) use import::compare;
+pub use openslo::ImportedObjective;
+
+/// For whom it is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AlertFormat {
+    /// Rules of Prometheus, YAML.
+    Prometheus,
+    /// A dashboard of Grafana, JSON.
+    Grafana,
+    /// Service level objectives of OpenSLO v1, YAML.
+    OpenSlo,
+}
+
+/// The text in a format. `help` is what an alert says to do, in the words of whoever shows it.
+pub(crate) async fn alerts(
+    project: &Project,
+    format: AlertFormat,
+    help: &str,
+) -> Result<String, ProjectError> {
+    let registered = project.registered().await?;
+    let watched = watched::Watched::of(&registered)?;
+    Ok(match format {
+        AlertFormat::Prometheus => yaml::document(&rules::rules(&watched, help)),
+        AlertFormat::Grafana => format!("{:#}\n", dashboard::dashboard(&project.settings.project)),
+        AlertFormat::OpenSlo => {
+            let documents = openslo::documents(&project.settings.project, &watched);
+            documents.iter().map(yaml::document).collect::<Vec<_>>().join("---\n")
+        }
+    })
+}

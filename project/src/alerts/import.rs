@@ -1,0 +1,49 @@
+//! Objectives of an OpenSLO file beside those that are registered.
+
+use std::path::Path;
+
+use feature::{ServiceRef, Span};
+use serde::Serialize;
+
+use super::openslo::{self, ImportedObjective};
+use crate::error::ProjectError;
+use crate::project::Project;
+
+/// An objective of a file, and the one that is registered.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct ComparedObjective {
+    /// That of the file.
+    #[serde(flatten)]
+    pub imported: ImportedObjective,
+    /// What its definition has to say, as `freshness: {objective: 1m, target: 99.9}`.
+    pub line: String,
+    /// What it says; `None` if it has no objective.
+    pub registered: Option<String>,
+}
+
+/// Reads a file, and compares it with what is registered.
+pub(crate) async fn compare(project: &Project, file: &Path) -> Result<Vec<ComparedObjective>, ProjectError> {
+    let text = std::fs::read_to_string(file).map_err(ProjectError::file("read", file))?;
+    let registered = project.registered().await?;
+    let mut compared = Vec::new();
+    for imported in openslo::import(&text)? {
+        let freshness = if imported.is_consumer {
+            let service = registered.service(&ServiceRef::Exact(imported.id.clone()))?;
+            service.consumer.as_ref().and_then(|consumer| consumer.freshness)
+        } else {
+            registered.view(&imported.id)?.freshness
+        };
+        compared.push(ComparedObjective {
+            line: line(imported.within, imported.target),
+            registered: freshness.map(|freshness| line(freshness.objective, freshness.target)),
+            imported,
+        });
+    }
+    Ok(compared)
+}
+
+/// The line of a definition.
+fn line(within: Option<Span>, target: f64) -> String {
+    let within = within.map(|within| format!("objective: {within}, ")).unwrap_or_default();
+    format!("freshness: {{{within}target: {target}}}")
+}

@@ -1,0 +1,201 @@
+//! Objectives as OpenSLO v1: written with the queries of their metrics, and read back as the lines of definitions.
+
+use std::str::FromStr;
+
+use feature::{Span, VersionId};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::watched::Watched;
+use crate::error::ProjectError;
+
+/// The annotations that a written objective is known by again.
+const WITHIN: &str = "twinstore/within";
+const VIEW: &str = "twinstore/view";
+const SERVICE: &str = "twinstore/service";
+
+/// A document for each objective.
+pub(super) fn documents(project: &str, watched: &Watched) -> Vec<Value> {
+    let views = watched.sources.iter().flat_map(|source| &source.views).map(|view| {
+        let what = view.description.clone().unwrap_or_else(|| format!("Freshness of {}.", view.id));
+        document(project, ("view", VIEW), &view.id, Some(view.within), view.target, &what)
+    });
+    let consumers = watched.consumers.iter().map(|consumer| {
+        let what = format!("Freshness of {} as {} needs it.", consumer.id, consumer.model);
+        document(project, ("service", SERVICE), &consumer.id, consumer.within, consumer.target, &what)
+    });
+    views.chain(consumers).collect()
+}
+
+fn document(
+    project: &str,
+    (label, annotation): (&str, &str),
+    id: &VersionId,
+    within: Option<Span>,
+    target: f64,
+    what: &str,
+) -> Value {
+    let name = format!("{}-v{}-freshness", id.name.as_str().replace('_', "-"), id.version);
+    let reads = format!("twinstore_freshness_{label}_reads_total");
+    let query = |outcome: &str| {
+        let query = format!("sum({reads}{{{label}=\"{id}\",{outcome}}})");
+        json!({"metricSource": {"type": "Prometheus", "spec": {"query": query}}})
+    };
+    let within_text = within.map_or("the objective of each view".to_owned(), |within| within.to_string());
+    let mut annotations = Map::new();
+    annotations.insert(annotation.to_owned(), id.to_string().into());
+    if let Some(within) = within {
+        annotations.insert(WITHIN.to_owned(), within.to_string().into());
+    }
+    json!({
+        "apiVersion": "openslo/v1",
+        "kind": "SLO",
+        "metadata": {
+            "name": name,
+            "displayName": format!("Freshness of {id}"),
+            "annotations": annotations,
+        },
+        "spec": {
+            "description": what,
+            "service": project,
+            "indicator": {
+                "metadata": {"name": format!("{name}-reads")},
+                "spec": {"ratioMetric": {
+                    "counter": true,
+                    "good": query("outcome=\"good\""),
+                    "total": query("outcome=~\"good|bad\""),
+                }},
+            },
+            "timeWindow": [{"duration": "30d", "isRolling": true}],
+            "budgetingMethod": "Occurrences",
+            "objectives": [{"displayName": format!("within {within_text}"), "target": target / 100.0}],
+        },
+    })
+}
+
+/// An objective that an OpenSLO document gives to a view or a consumer.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct ImportedObjective {
+    /// Whether it is the consumer of a service, and not a view.
+    pub is_consumer: bool,
+    /// Of which version.
+    pub id: VersionId,
+    /// How stale a good read is at most; `None` of a consumer for which that of each view counts.
+    pub within: Option<Span>,
+    /// The share of good reads, in percent.
+    pub target: f64,
+}
+
+/// The objectives of a file of OpenSLO v1, one or several documents.
+pub(super) fn import(text: &str) -> Result<Vec<ImportedObjective>, ProjectError> {
+    let mut found = Vec::new();
+    for (index, text) in text.split("\n---").enumerate() {
+        let text = text.trim_start_matches('-').trim();
+        if text.is_empty() || text.lines().all(|line| line.trim_start().starts_with('#')) {
+            continue;
+        }
+        let wrong = |why: &str| ProjectError::OpenSlo { document: index + 1, why: why.to_owned() };
+        let value: Value = serde_saphyr::from_str(text).map_err(|error| {
+            let first = error.to_string().lines().next().unwrap_or_default().to_owned();
+            wrong(&first)
+        })?;
+        let text_at = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
+        if text_at("/apiVersion") != Some("openslo/v1") {
+            return Err(wrong("its `apiVersion` is not `openslo/v1`"));
+        }
+        if text_at("/kind") != Some("SLO") {
+            continue;
+        }
+        found.push(objective(&value).map_err(|why| wrong(&why))?);
+    }
+    Ok(found)
+}
+
+/// The objective of one document; an error says what it lacks.
+fn objective(value: &Value) -> Result<ImportedObjective, String> {
+    let annotation = |key: &str| value.pointer("/metadata/annotations")?.get(key)?.as_str();
+    let (is_consumer, id) = match (annotation(VIEW), annotation(SERVICE)) {
+        (Some(view), _) => (false, view),
+        (None, Some(service)) => (true, service),
+        (None, None) => {
+            return Err(format!(
+                "it does not say what it is about: give it the annotation `{VIEW}` or `{SERVICE}` with a name and version"
+            ));
+        }
+    };
+    let id = VersionId::from_str(id).map_err(|error| error.to_string())?;
+    let within = annotation(WITHIN).map(|within| within.parse::<Span>().map_err(|error| error.to_string()));
+    let within = within.transpose()?;
+    if within.is_none() && !is_consumer {
+        return Err(format!("the view {id} needs the annotation `{WITHIN}`, as 1m"));
+    }
+    let objectives = value.pointer("/spec/objectives").and_then(Value::as_array);
+    let Some([objective]) = objectives.map(Vec::as_slice) else {
+        return Err("it has to have one objective".to_owned());
+    };
+    let target = match (objective.get("target"), objective.get("targetPercent")) {
+        (Some(target), _) => target.as_f64().map(|target| target * 100.0),
+        (None, percent) => percent.and_then(Value::as_f64),
+    };
+    let target = target.filter(|target| *target > 0.0 && *target < 100.0);
+    let target = target.ok_or("its `target` is not above 0 and below 1")?;
+    // A share such as 0.999 times a hundred is not 99.9 to the last bit.
+    Ok(ImportedObjective { is_consumer, id, within, target: (target * 1e9).round() / 1e9 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::watched::{WatchedConsumer, WatchedSource, WatchedView};
+    use super::super::yaml;
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back_as_it_was() {
+        let view = WatchedView {
+            id: "airport_arrivals@1".parse().unwrap(),
+            within: Span::MINUTE,
+            target: 99.9,
+            description: Some("How late: \"very\".".to_owned()),
+        };
+        let consumer = WatchedConsumer {
+            id: "late_arrival@3".parse().unwrap(),
+            model: "xgb".to_owned(),
+            owner: None,
+            within: None,
+            target: 95.0,
+            views: vec![view.id.clone()],
+        };
+        let source = WatchedSource { name: "landings".to_owned(), views: vec![view], reaches: Vec::new() };
+        let watched = Watched { sources: vec![source], consumers: vec![consumer] };
+        let documents = documents("flights", &watched);
+        assert_eq!(documents[0]["metadata"]["name"], "airport-arrivals-v1-freshness");
+        let text = documents.iter().map(yaml::document).collect::<Vec<_>>().join("---\n");
+        let read = import(&text).unwrap();
+        let expected = [
+            ImportedObjective {
+                is_consumer: false,
+                id: "airport_arrivals@1".parse().unwrap(),
+                within: Some(Span::MINUTE),
+                target: 99.9,
+            },
+            ImportedObjective {
+                is_consumer: true,
+                id: "late_arrival@3".parse().unwrap(),
+                within: None,
+                target: 95.0,
+            },
+        ];
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn a_document_that_lacks_something_is_refused_by_its_number() {
+        let refused = |text: &str| import(text).unwrap_err().to_string();
+        assert!(refused("apiVersion: openslo/v2\nkind: SLO\n").contains("document 1: its `apiVersion`"));
+        let service = "apiVersion: openslo/v1\nkind: Service\nmetadata: {name: x}\n";
+        assert_eq!(import(service).unwrap(), []);
+        let bare = format!("{service}---\napiVersion: openslo/v1\nkind: SLO\nmetadata: {{name: x}}\n");
+        let said = refused(&bare);
+        assert!(said.contains("document 2") && said.contains("`twinstore/view`"), "{said}");
+    }
+}

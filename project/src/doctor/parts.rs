@@ -1,0 +1,139 @@
+//! The parts that a project's settings name: registry, broker and online store, and whether each is well.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use feature::{HelpTopic, Micros, VersionId, View, counted};
+use monitor::{Area, Finding, MissingRise};
+use online::Reader;
+use registry::{Registered, Registry};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::failed::failed;
+use crate::error::ProjectError;
+use crate::project::Project;
+use crate::slo::rises_of_missing;
+
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Whether the registry is what was written.
+pub(super) async fn registry(registry: &Registry, registered: &Registered) -> Finding {
+    match registry.integrity().await {
+        Err(error) => failed(Area::Registry, &error.into()),
+        Ok(damaged) => match damaged.first() {
+            Some(first) => Finding::wrong(
+                Area::Registry,
+                format!(
+                    "the registry is damaged: {first}: restore it from a copy, or apply the definitions again"
+                ),
+            ),
+            None => {
+                let definitions = counted(registered.definitions().count() as u64, "definition");
+                Finding::fine(
+                    Area::Registry,
+                    format!("{definitions}, generation {}, as they were written", registered.generation()),
+                )
+            }
+        },
+    }
+}
+
+/// Whether a broker answers, where any source streams from one.
+pub(super) async fn broker(project: &Project, registered: &Registered) -> Option<Finding> {
+    let streams = |view: &Arc<View>| registered.source_of(view).is_ok_and(|source| source.stream.is_some());
+    if !registered.views().any(streams) {
+        return None;
+    }
+    let brokers = &project.settings.stream.brokers;
+    if project.has_topics_on_disk() {
+        return Some(Finding::fine(Area::Broker, format!("topics lie on disk at {brokers}")));
+    }
+    let mut refused = Vec::new();
+    for address in brokers.split(',').map(str::trim) {
+        match timeout(PATIENCE, TcpStream::connect(address)).await {
+            Ok(Ok(_)) => return Some(Finding::fine(Area::Broker, format!("the broker {address} answers"))),
+            Ok(Err(error)) => refused.push(format!("{address}: {error}")),
+            Err(_) => refused.push(format!("{address}: no answer in {} seconds", PATIENCE.as_secs())),
+        }
+    }
+    Some(Finding::wrong(
+        Area::Broker,
+        format!(
+            "no broker of `stream.brokers` answers ({}): start one, or set the addresses right",
+            refused.join("; ")
+        ),
+    ))
+}
+
+/// Whether the online store answers, keeps what it is given, and has the rows of every log.
+pub(super) async fn store(project: &Project, registered: &Registered) -> Vec<Finding> {
+    let url = online::masked(&project.settings.online.url).to_string();
+    let on_disk = project.settings.online.url.strip_prefix("embedded://");
+    if on_disk.is_some_and(|path| !project.folder.join(path).exists()) {
+        return vec![Finding::noted(Area::Store, format!("{url} is made by the first load"))];
+    }
+    let opened = match timeout(PATIENCE, project.online()).await {
+        Ok(opened) => opened,
+        Err(_) => {
+            let said = format!("{url} does not answer in {} seconds: look at its server", PATIENCE.as_secs());
+            return vec![Finding::wrong(Area::Store, said)];
+        }
+    };
+    let store = match opened {
+        Ok(store) => store,
+        Err(error) => return vec![failed(Area::Store, &error)],
+    };
+    let mut findings = Vec::new();
+    match crate::clock::check_store(project, &store).await {
+        Ok(()) => (),
+        Err(error @ ProjectError::WrongClock { .. }) => findings.push(failed(Area::Clock, &error)),
+        Err(error) => findings.push(failed(Area::Store, &error)),
+    }
+    let (mut views, mut rows) = (0, 0);
+    for view in registered.views() {
+        let stats = match timeout(PATIENCE, store.stats(&view.id)).await {
+            Ok(Ok(stats)) => stats,
+            Ok(Err(error)) => return vec![failed(Area::Store, &error.into())],
+            Err(_) => {
+                let said = format!("{url} does not answer in {} seconds", PATIENCE.as_secs());
+                return vec![Finding::wrong(Area::Store, said)];
+            }
+        };
+        (views, rows) = (views + 1, rows + stats.rows);
+        if stats.rows == 0 && log_rows(project, view).await > 0 {
+            let lost = format!("the log of {} has rows, and the online store has none of them", view.id);
+            findings
+                .push(Finding::wrong(Area::Store, lost).helped_by(Some(HelpTopic::Rebuild(view.id.clone()))));
+        }
+    }
+    if findings.is_empty() {
+        let said = format!("{url} answers, with {} of {}", counted(rows, "row"), counted(views, "view"));
+        findings.push(Finding::fine(Area::Store, said));
+    }
+    findings
+}
+
+/// Views of which rows may be lost: more reads find none than before.
+pub(super) async fn missing(registry: &Registry, now: Micros) -> Vec<Finding> {
+    let rises = match rises_of_missing(registry, now).await {
+        Ok(rises) => rises,
+        Err(error) => return vec![failed(Area::Registry, &error)],
+    };
+    let finding = |(view, rise): (VersionId, MissingRise)| {
+        let said = format!(
+            "{:.1}% of the reads of {view} found no row in the last 5 minutes, and {:.1}% in the hour before: online rows may be lost",
+            rise.lately * 100.0,
+            rise.before * 100.0
+        );
+        Finding::wrong(Area::Store, said).helped_by(Some(HelpTopic::Rebuild(view)))
+    };
+    rises.into_iter().map(finding).collect()
+}
+
+/// How many rows the log of a view has; none where it cannot be read, which whoever reads it says.
+async fn log_rows(project: &Project, view: &Arc<View>) -> u64 {
+    let Ok(offline) = project.offline() else { return 0 };
+    offline.log(view).await.map_or(0, |log| log.row_count())
+}

@@ -1,0 +1,145 @@
+//! Freshness and pipelines: how objectives stand, and why views are behind, grouped by source and by cause, so that a
+//! source that stops is one finding that names what it reaches.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use feature::{HelpTopic, Micros, Span, VersionId, View};
+use monitor::{Area, Cause, Condition, Finding, PipelineFacts, Stage};
+use registry::{DefinitionId, Kind, Registered, Registry};
+
+use super::failed::failed;
+use crate::project::Project;
+use crate::slo::{ObjectiveStanding, cause_help, cause_sentence, pipelines, slo};
+
+/// Most views and services that a sentence names.
+const MOST_NAMED: usize = 4;
+
+pub(super) async fn examine(project: &Project, registry: &Registry, registered: &Registered) -> Vec<Finding> {
+    let objectives = match slo(project, None).await {
+        Ok(report) => report.objectives,
+        Err(error) => return vec![failed(Area::Freshness, &error)],
+    };
+    let mut findings = vec![freshness(&objectives)];
+    match pipelines(registry, registered, project.now()).await {
+        Ok(facts) => {
+            let burning = burning(registered, &objectives);
+            findings.extend(by_source(registered, &facts, &burning, project.now()));
+        }
+        Err(error) => findings.push(failed(Area::Pipeline, &error)),
+    }
+    findings
+}
+
+/// The views whose reads are worse than promised to somebody.
+fn burning(registered: &Registered, objectives: &[ObjectiveStanding]) -> BTreeSet<VersionId> {
+    let is_burning = |kind: Kind, id: &VersionId| {
+        let standing = objectives.iter().find(|one| one.kind == kind && one.id == *id);
+        standing.is_some_and(|one| one.alert.is_some() || one.since.is_some())
+    };
+    let ids = registered.views().map(|view| &view.id);
+    let burning = ids.filter(|id| {
+        let readers = registered.dependents(&DefinitionId::versioned(Kind::FeatureView, id));
+        is_burning(Kind::FeatureView, id) || readers.iter().any(|reader| is_burning(reader.kind, &reader.id))
+    });
+    burning.cloned().collect()
+}
+
+/// How the objectives stand, in one sentence.
+fn freshness(objectives: &[ObjectiveStanding]) -> Finding {
+    if objectives.is_empty() {
+        return Finding::fine(Area::Freshness, "no view and no consumer has an objective");
+    }
+    let alerts: Vec<&ObjectiveStanding> = objectives.iter().filter(|one| one.alert.is_some()).collect();
+    let named = |one: &&ObjectiveStanding| {
+        let since = one.since.map(|since| format!(" since {since}")).unwrap_or_default();
+        format!("{} ({}{since})", one.id, one.alert.unwrap_or("stale"))
+    };
+    if !alerts.is_empty() {
+        let names = some(alerts.iter().map(named).collect());
+        let said = format!("the error budgets of {names} burn too fast");
+        return Finding::wrong(Area::Freshness, said).helped_by(Some(HelpTopic::Objectives));
+    }
+    let stale: Vec<&ObjectiveStanding> = objectives.iter().filter(|one| one.stage.is_some()).collect();
+    if !stale.is_empty() {
+        let names = some(stale.iter().map(|one| one.id.to_string()).collect());
+        let said =
+            format!("the pipelines of {names} are staler than promised, and no budget burns too fast yet");
+        return Finding::noted(Area::Freshness, said);
+    }
+    Finding::fine(Area::Freshness, format!("all {} objectives are kept", objectives.len()))
+}
+
+/// Views that are behind for the same reason.
+struct Behind<'a> {
+    views: Vec<&'a View>,
+    cause: Cause,
+    is_streamed: bool,
+    is_wrong: bool,
+}
+
+/// What keeps views behind, one finding for each source and stage.
+fn by_source(
+    registered: &Registered,
+    facts: &BTreeMap<VersionId, PipelineFacts>,
+    burning: &BTreeSet<VersionId>,
+    now: Micros,
+) -> Vec<Finding> {
+    let mut groups: BTreeMap<(String, Stage, bool), Behind<'_>> = BTreeMap::new();
+    for view in registered.views() {
+        let Some(pipeline) = facts.get(&view.id) else { continue };
+        let within = view.freshness.and_then(|freshness| freshness.objective);
+        // A view without an objective may be as old as it likes, and still not be held up.
+        let Some(cause) = pipeline.cause(within.unwrap_or(Span::MINUTE), now) else { continue };
+        let is_held_up = matches!(cause, Cause::Stuck { .. } | Cause::ClockAhead(_));
+        if within.is_none() && !is_held_up && cause != Cause::NeverLoaded {
+            continue;
+        }
+        let source = registered.first_source_of(view).map_or_else(|_| String::new(), |s| s.name.to_string());
+        let is_wrong = is_held_up || burning.contains(&view.id);
+        let group = groups.entry((source, cause.stage(), is_wrong));
+        let is_streamed = pipeline.is_streamed;
+        group.or_insert_with(|| Behind { views: Vec::new(), cause, is_streamed, is_wrong }).views.push(view);
+    }
+    if groups.is_empty() {
+        return vec![Finding::fine(Area::Pipeline, "every view with an objective is as fresh as promised")];
+    }
+    let finding = |((source, ..), behind): (&(String, Stage, bool), &Behind<'_>)| {
+        let first = behind.views.first()?;
+        let sentence = cause_sentence(first, source, &behind.cause);
+        let reached = reached(registered, &behind.views);
+        let said = format!("{sentence}; it reaches {}", some(reached));
+        let finding = Finding::noted(Area::Pipeline, said);
+        let condition = if behind.is_wrong { Condition::Wrong } else { Condition::Noted };
+        let help = cause_help(first, behind.is_streamed, &behind.cause);
+        // Where it is held up, the doctor is already there.
+        Some(Finding { condition, ..finding }.helped_by(help.filter(|help| *help != HelpTopic::Diagnose)))
+    };
+    groups.iter().filter_map(finding).collect()
+}
+
+/// The views themselves, and the services that read them with their models.
+fn reached(registered: &Registered, views: &[&View]) -> Vec<String> {
+    let mut names: Vec<String> = views.iter().map(|view| view.id.to_string()).collect();
+    for view in views {
+        let id = DefinitionId::versioned(Kind::FeatureView, &view.id);
+        for reach in registered.dependents(&id) {
+            if reach.kind != Kind::FeatureService {
+                continue;
+            }
+            let model = reach.consumer.map(|model| format!(" (model {model})")).unwrap_or_default();
+            let name = format!("{}{model}", reach.id);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    names
+}
+
+/// The first few of some names.
+fn some(names: Vec<String>) -> String {
+    let more = names.len().saturating_sub(MOST_NAMED);
+    let named: Vec<String> = names.into_iter().take(MOST_NAMED).collect();
+    let named = named.join(", ");
+    if more > 0 { format!("{named} and {more} more") } else { named }
+}
