@@ -161,8 +161,8 @@ class Store:
 
         The spine is a frame of pandas, polars or pyarrow, and what is given back is one, too: its columns as they were, the
         features behind them. :func:`twinstore.summary` says what there is to say of it. Where it is a file's path, ``out``
-        names the file to write, and the summary is given back; neither is held in memory as a whole, and beside the file
-        lies a manifest from which it can be made again.
+        names the file to write, both from the project's folder, and the summary is given back. Neither is held in memory as
+        a whole, and beside the file lies a manifest from which the training set can be made again.
 
         ``time`` is the column of label times. Without a zone they are read as UTC, and times among the features come back
         without one. ``as_of="available"`` shows a label what could have been read then; ``"event"`` shows what had
