@@ -11,6 +11,7 @@ impl ProjectError {
     pub fn advice(&self) -> Advice {
         match self {
             Self::Unreachable { .. }
+            | Self::Disconnected { .. }
             | Self::PushFailed { .. }
             | Self::NotCompiled(_)
             | Self::Thread(_)

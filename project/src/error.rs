@@ -175,6 +175,27 @@ pub enum ProjectError {
         /// Why it was not found.
         source: Box<tonic::transport::Error>,
     },
+    /// The connection to a server broke while it was to answer.
+    #[error("the connection to the server at {address} was lost ({}): call again once it answers", .status.message())]
+    Disconnected {
+        /// The server.
+        address: String,
+        /// What happened.
+        #[source]
+        status: Box<tonic::Status>,
+    },
+    /// A server does not know the request.
+    #[error(
+        "the server at {address} does not know this request ({}): name the gRPC address of a server of this version",
+        .status.message()
+    )]
+    OtherServer {
+        /// The server.
+        address: String,
+        /// What it said.
+        #[source]
+        status: Box<tonic::Status>,
+    },
     /// A server refused the request; its message says why.
     #[error("{}", .status.message())]
     RefusedByServer {

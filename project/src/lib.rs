@@ -147,6 +147,7 @@ pub use registry::{
     RunOutcome, RunRecord, RunState, Runtime, ServiceShown, Shown, ShownFeature,
     UNKNOWN as USED_BEFORE_RECORDS, reference as definitions_reference,
 };
+pub use remote::{RemoteAnswer, RemotePushed, RemoteReads};
 pub use rollout::{CutOver, CutOverDone, Gate, GateKind};
 pub use run::{Event, Progress, Run, Work};
 pub use server::Answered;

@@ -1,11 +1,18 @@
-//! Get from a server: one request over gRPC, and what its answer says of one entity.
+//! Reads from a server over gRPC: one request for the command `get`, and many over one connection for programs.
+
+mod packed;
+mod reads;
 
 use std::error::Error;
 
-use feature::{Micros, Status, Value};
+use feature::{Micros, Scalar, Value};
 use proto::v1::{self, feature_store_client::FeatureStoreClient};
 use read::FeatureRequest;
 use tonic::transport::{Channel, Endpoint};
+
+pub use reads::{RemoteAnswer, RemotePushed, RemoteReads};
+
+use packed::{pack, status, unpack};
 
 use crate::error::ProjectError;
 use crate::read_features::{Get, ReadFeature, ReadFeatures};
@@ -17,7 +24,7 @@ pub(crate) async fn get(
     trained_on: Option<String>,
 ) -> Result<ReadFeatures, ProjectError> {
     let packed = |columns: Vec<(String, Vec<Value>)>| {
-        columns.into_iter().map(|(name, values)| (name, pack(&values))).collect()
+        columns.into_iter().map(|(name, values)| (name, packed_values(&values))).collect()
     };
     let request = v1::GetFeaturesRequest {
         service: get.service.to_string(),
@@ -45,7 +52,11 @@ pub(crate) async fn get(
         let times = response.times.get(column.times as usize).filter(|times| !times.nulls.contains(&0));
         let status = column.statuses().next().and_then(status);
         let status = status.ok_or_else(|| unreadable(format!("`{}` has no status", column.name).into()))?;
-        let value = column.values.as_ref().map_or(Value::Null, first);
+        let value = column
+            .values
+            .as_ref()
+            .and_then(|values| unpack(values).0.into_iter().next())
+            .unwrap_or(Value::Null);
         features.push(ReadFeature {
             name: column.name,
             value,
@@ -70,93 +81,23 @@ async fn connect(address: &str) -> Result<Channel, tonic::transport::Error> {
     Endpoint::from_shared(format!("http://{address}"))?.connect().await
 }
 
-fn status(status: v1::column::Status) -> Option<Status> {
-    match status {
-        v1::column::Status::Unspecified => None,
-        v1::column::Status::Present => Some(Status::Present),
-        v1::column::Status::NullValue => Some(Status::NullValue),
-        v1::column::Status::NotFound => Some(Status::NotFound),
-        v1::column::Status::OutsideMaxAge => Some(Status::OutsideMaxAge),
+/// Values of one type as a message packs them.
+fn packed_values(values: &[Value]) -> v1::Values {
+    const SCALARS: [Scalar; 8] = [
+        Scalar::Bool,
+        Scalar::Int32,
+        Scalar::Int64,
+        Scalar::Float32,
+        Scalar::Float64,
+        Scalar::String,
+        Scalar::Bytes,
+        Scalar::Timestamp,
+    ];
+    let first = values.iter().find(|value| !value.is_null());
+    let scalar = first.and_then(|value| SCALARS.into_iter().find(|scalar| value.is_of((*scalar).into())));
+    match scalar {
+        Some(scalar) => pack(values, scalar),
+        // Null has no type, and neither has a list here.
+        None => v1::Values { nulls: (0..values.len() as u32).collect(), kind: None },
     }
-}
-
-/// Scalars of one type as a message packs them.
-fn pack(values: &[Value]) -> v1::Values {
-    use v1::values::Kind;
-    macro_rules! packed {
-        ($kind:ident, $message:ident, $field:ident, $variant:ident, $convert:expr) => {
-            Some(Kind::$kind(v1::$message {
-                $field: values
-                    .iter()
-                    .map(|value| match value {
-                        Value::$variant(x) => $convert(x),
-                        _ => Default::default(),
-                    })
-                    .collect(),
-            }))
-        };
-    }
-    let kind = match values.iter().find(|value| !value.is_null()) {
-        None | Some(Value::Null | Value::List(_)) => None,
-        Some(Value::Bool(_)) => packed!(Bools, Bools, values, Bool, |x: &bool| *x),
-        Some(Value::Int32(_)) => packed!(Int32s, Int32s, values, Int32, |x: &i32| *x),
-        Some(Value::Int64(_)) => packed!(Int64s, Int64s, values, Int64, |x: &i64| *x),
-        Some(Value::Float32(_)) => packed!(Float32s, Float32s, values, Float32, |x: &f32| *x),
-        Some(Value::Float64(_)) => packed!(Float64s, Float64s, values, Float64, |x: &f64| *x),
-        Some(Value::String(_)) => {
-            packed!(Strings, Strings, values, String, |x: &std::sync::Arc<str>| x.to_string())
-        }
-        Some(Value::Bytes(_)) => {
-            packed!(Bytes, ByteStrings, values, Bytes, |x: &std::sync::Arc<[u8]>| x.to_vec())
-        }
-        Some(Value::Timestamp(_)) => {
-            packed!(Timestamps, Timestamps, values_us, Timestamp, |x: &Micros| x.get())
-        }
-    };
-    let nulls =
-        values.iter().enumerate().filter(|(_, value)| value.is_null()).map(|(row, _)| row as u32).collect();
-    v1::Values { nulls, kind }
-}
-
-/// The first value of a packed column.
-fn first(values: &v1::Values) -> Value {
-    use v1::values::Kind;
-    if values.nulls.contains(&0) {
-        return Value::Null;
-    }
-    let all = match &values.kind {
-        Some(Kind::Lists(lists)) => {
-            let length = lists.lengths.first().copied().unwrap_or(0) as usize;
-            let items = lists.items.as_deref().map(unpack).unwrap_or_default();
-            return Value::List(items.into_iter().take(length).collect());
-        }
-        _ => unpack(values),
-    };
-    all.into_iter().next().unwrap_or(Value::Null)
-}
-
-/// Packed scalars, null where they are said to be.
-fn unpack(values: &v1::Values) -> Vec<Value> {
-    use v1::values::Kind;
-    let mut all: Vec<Value> = match &values.kind {
-        None | Some(Kind::Lists(_)) => Vec::new(),
-        Some(Kind::Bools(x)) => x.values.iter().copied().map(Value::Bool).collect(),
-        Some(Kind::Int32s(x)) => x.values.iter().copied().map(Value::Int32).collect(),
-        Some(Kind::Int64s(x)) => x.values.iter().copied().map(Value::Int64).collect(),
-        Some(Kind::Float32s(x)) => x.values.iter().copied().map(Value::Float32).collect(),
-        Some(Kind::Float64s(x)) => x.values.iter().copied().map(Value::Float64).collect(),
-        Some(Kind::Strings(x)) => x.values.iter().map(|text| Value::String(text.as_str().into())).collect(),
-        Some(Kind::Bytes(x)) => x.values.iter().map(|bytes| Value::Bytes(bytes.as_slice().into())).collect(),
-        Some(Kind::Timestamps(x)) => x
-            .values_us
-            .iter()
-            .map(|micros| Micros::new(*micros).map_or(Value::Null, Value::Timestamp))
-            .collect(),
-    };
-    for row in &values.nulls {
-        if let Some(value) = all.get_mut(*row as usize) {
-            *value = Value::Null;
-        }
-    }
-    all
 }

@@ -2,21 +2,21 @@
 
 use arrow::array::ArrayRef;
 use arrow::compute::concat;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use feature::DataType;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use feature::{DataType, Micros, Scalar, Value};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyList, PyString, PyTuple};
 use pyo3_arrow::input::AnyArray;
 use read::RequestColumn;
-use serde_json::Value as Json;
+use twinstore::AsJson;
+
+use crate::error::wrong;
 
 /// One column.
 #[derive(Clone)]
 pub enum Column {
-    /// Objects, as JSON has them.
-    Objects(Vec<Json>),
+    /// Objects, each in the widest type of its kind. They are read as JSON has them, so that any number of a kind fits.
+    Objects(Vec<Value>),
     /// Arrow data.
     Arrow(ArrayRef),
 }
@@ -31,22 +31,48 @@ impl RequestColumn for Column {
 
     fn read(self, data_type: DataType) -> Result<ArrayRef, String> {
         match self {
-            Self::Objects(values) => values.read(data_type),
+            Self::Objects(values) => {
+                let json = values.iter().map(|value| serde_json::to_value(AsJson(value)));
+                json.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?.read(data_type)
+            }
             Self::Arrow(array) => array.read(data_type),
         }
     }
 }
 
 impl Column {
+    /// The column as Arrow data, for a service whose types are not known here: in the widest type of its first value's
+    /// kind.
+    pub fn into_array(self, py: Python<'_>, name: &str) -> PyResult<ArrayRef> {
+        let values = match self {
+            Self::Arrow(array) => return Ok(array),
+            Self::Objects(values) => values,
+        };
+        let floats = values.iter().any(|value| matches!(value, Value::Float64(_)));
+        let scalar = match values.iter().find(|value| !value.is_null()) {
+            Some(Value::Bool(_)) => Scalar::Bool,
+            Some(Value::Int64(_)) if !floats => Scalar::Int64,
+            Some(Value::Int64(_) | Value::Float64(_)) => Scalar::Float64,
+            Some(Value::Bytes(_)) => Scalar::Bytes,
+            Some(Value::Timestamp(_)) => Scalar::Timestamp,
+            Some(Value::List(_)) => {
+                return Err(wrong(py, &format!("`{name}` has lists: give such a column as Arrow data")));
+            }
+            _ => Scalar::String,
+        };
+        let read = Self::Objects(values).read(scalar.into());
+        read.map_err(|problem| wrong(py, &format!("`{name}` {problem}")))
+    }
+
     /// A column by its name; the error names it.
     pub fn of(name: &str, column: &Bound<'_, PyAny>) -> PyResult<Self> {
         if let Ok(list) = column.cast::<PyList>() {
             let mut values = Vec::with_capacity(list.len());
-            for (row, value) in list.iter().enumerate() {
-                let json = json(&value).map_err(|error| {
-                    PyTypeError::new_err(format!("`{name}`, row {}: {}", row + 1, error.value(value.py())))
-                })?;
-                values.push(json);
+            for (row, object) in list.iter().enumerate() {
+                values.push(value(&object).map_err(|error| {
+                    let py = object.py();
+                    wrong(py, &format!("`{name}`, row {}: {}", row + 1, error.value(py)))
+                })?);
             }
             return Ok(Self::Objects(values));
         }
@@ -60,44 +86,40 @@ impl Column {
     }
 }
 
-/// An object as JSON writes it in a request: NaN and infinities as text, bytes in base64, times as RFC 3339.
-fn json(value: &Bound<'_, PyAny>) -> PyResult<Json> {
-    if value.is_none() {
-        return Ok(Json::Null);
+/// An object as a value of the widest type of its kind.
+fn value(object: &Bound<'_, PyAny>) -> PyResult<Value> {
+    if object.is_none() {
+        return Ok(Value::Null);
     }
-    if let Ok(text) = value.cast::<PyString>() {
-        return Ok(Json::String(text.to_str()?.to_owned()));
+    if let Ok(text) = object.cast::<PyString>() {
+        return Ok(Value::String(text.to_str()?.into()));
     }
-    if let Ok(truth) = value.cast::<PyBool>() {
-        return Ok(Json::Bool(truth.is_true()));
+    if let Ok(truth) = object.cast::<PyBool>() {
+        return Ok(Value::Bool(truth.is_true()));
     }
-    if value.is_instance_of::<PyInt>() {
+    if object.is_instance_of::<PyInt>() {
         // One that is larger is no value of any type; its text says so.
-        return Ok(match value.extract::<i64>() {
-            Ok(number) => number.into(),
-            Err(_) => Json::String(value.str()?.to_str()?.to_owned()),
+        return Ok(match object.extract::<i64>() {
+            Ok(number) => Value::Int64(number),
+            Err(_) => Value::String(object.str()?.to_str()?.into()),
         });
     }
-    if let Ok(number) = value.cast::<PyFloat>() {
-        let number = number.value();
-        let special = || {
-            if number.is_nan() {
-                "NaN"
-            } else if number > 0.0 {
-                "Infinity"
-            } else {
-                "-Infinity"
-            }
-        };
-        return Ok(serde_json::Number::from_f64(number).map_or_else(|| special().into(), Json::Number));
+    if let Ok(number) = object.cast::<PyFloat>() {
+        return Ok(Value::Float64(number.value()));
     }
-    if let Ok(bytes) = value.cast::<PyBytes>() {
-        return Ok(Json::String(STANDARD.encode(bytes.as_bytes())));
+    if let Ok(bytes) = object.cast::<PyBytes>() {
+        return Ok(Value::Bytes(bytes.as_bytes().into()));
     }
-    if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
-        return value.try_iter()?.map(|item| json(&item?)).collect::<PyResult<Vec<_>>>().map(Json::Array);
+    if object.is_instance_of::<PyList>() || object.is_instance_of::<PyTuple>() {
+        let items = object.try_iter()?.map(|item| value(&item?));
+        return items.collect::<PyResult<Vec<_>>>().map(|items| Value::List(items.into()));
     }
-    // Times, the scalars of NumPy and pandas: said by Python what they are.
-    let plain = value.py().import("twinstore._values")?.getattr("plain")?.call1((value,))?;
-    json(&plain)
+    // Times, and the scalars of NumPy and pandas: Python says what they are.
+    let (kind, plain): (String, Bound<'_, PyAny>) =
+        object.py().import("twinstore._values")?.getattr("plain")?.call1((object,))?.extract()?;
+    if kind != "moment" {
+        return value(&plain);
+    }
+    let moment = Micros::new(plain.extract()?).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    Ok(Value::Timestamp(moment))
 }

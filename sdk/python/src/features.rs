@@ -11,51 +11,53 @@ use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use pyo3_arrow::PyTable;
-use read::FeatureColumn;
-use twinstore::Answered;
+use read::{FeatureColumn, Features as Read};
 
 /// The features of some entities at one moment.
 #[pyclass(frozen, module = "twinstore._twinstore")]
-pub struct Features(pub Answered);
+pub struct Features {
+    pub features: Read,
+    pub notice: Option<String>,
+}
 
 #[pymethods]
 impl Features {
     /// The version of the service that was read.
     #[getter]
     fn service(&self) -> String {
-        self.0.features.service.to_string()
+        self.features.service.to_string()
     }
 
     /// The moment, in microseconds since 1970.
     #[getter]
     fn at_us(&self) -> i64 {
-        self.0.features.at.get()
+        self.features.at.get()
     }
 
     /// How many entities there are.
     #[getter]
     fn rows(&self) -> usize {
-        self.0.features.rows
+        self.features.rows
     }
 
     /// What is said of deprecated versions among those that were read.
     #[getter]
     fn notice(&self) -> Option<String> {
-        self.0.notice.as_ref().map(|notice| notice.sentence.clone())
+        self.notice.clone()
     }
 
     /// The names of the features.
     #[getter]
     fn names(&self) -> Vec<String> {
-        self.0.features.columns.iter().map(|column| column.name.clone()).collect()
+        self.features.columns.iter().map(|column| column.name.clone()).collect()
     }
 
     /// The values of each feature, by its name.
     fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let all = PyDict::new(py);
-        for column in &self.0.features.columns {
+        for column in &self.features.columns {
             let value = |row| object(py, &transform_value(column, row));
-            let values: Vec<_> = (0..self.0.features.rows).map(value).collect::<PyResult<_>>()?;
+            let values: Vec<_> = (0..self.features.rows).map(value).collect::<PyResult<_>>()?;
             all.set_item(&column.name, PyList::new(py, values)?)?;
         }
         Ok(all)
@@ -64,7 +66,7 @@ impl Features {
     /// The statuses of each feature, by its name.
     fn statuses<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let all = PyDict::new(py);
-        for column in &self.0.features.columns {
+        for column in &self.features.columns {
             let statuses = column.statuses.iter().map(|status| status.name());
             all.set_item(&column.name, PyList::new(py, statuses.collect::<Vec<_>>())?)?;
         }
@@ -74,7 +76,7 @@ impl Features {
     /// For each row of a feature when it happened, when it could first be read, both in microseconds since 1970, and its age
     /// in seconds; none where there is no row.
     fn times(&self, name: &str) -> PyResult<Vec<Option<(i64, i64, f64)>>> {
-        let features = &self.0.features;
+        let features = &self.features;
         let times = features.times_of(self.column(name)?).iter();
         Ok(times
             .map(|times| {
@@ -85,7 +87,7 @@ impl Features {
 
     /// The features as Arrow data; with `details`, each as a struct of value, status and times.
     fn table(&self, details: bool) -> PyResult<PyTable> {
-        let features = &self.0.features;
+        let features = &self.features;
         let columns: Vec<(String, ArrayRef)> = features
             .columns
             .iter()
@@ -107,13 +109,13 @@ impl Features {
 
 impl Features {
     fn column(&self, name: &str) -> PyResult<&FeatureColumn> {
-        let found = self.0.features.columns.iter().find(|column| column.name == name);
+        let found = self.features.columns.iter().find(|column| column.name == name);
         found.ok_or_else(|| PyKeyError::new_err(name.to_owned()))
     }
 
     /// A column with everything that is known of each value.
     fn detailed(&self, column: &FeatureColumn) -> ArrayRef {
-        let features = &self.0.features;
+        let features = &self.features;
         let times = features.times_of(column);
         let moment = |of: fn(&Times) -> Micros| -> ArrayRef {
             let moments = times.iter().map(|times| times.as_ref().map(|times| of(times).get()));

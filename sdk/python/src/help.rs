@@ -38,7 +38,7 @@ pub fn in_python(topic: &HelpTopic) -> String {
         HelpTopic::ServeAgain => "restart `twinstore serve`".to_owned(),
         HelpTopic::OtherOutput => "name another file with `out`".to_owned(),
         HelpTopic::ListRegistered => "`store.views()` and `store.services()` name them".to_owned(),
-        HelpTopic::ShowRegistered(name) => format!("`twinstore registry show {name}` in a shell shows it"),
+        HelpTopic::ShowRegistered(name) => format!("`store.service(\"{name}\")` or `store.view(…)` shows it"),
         HelpTopic::TrainingSet => "`store.training_set(…)` does so".to_owned(),
         HelpTopic::RebuildAll => "run `twinstore online rebuild` in a shell".to_owned(),
         HelpTopic::CatchUp(view) => format!(

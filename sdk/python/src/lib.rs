@@ -13,5 +13,6 @@ mod module;
 mod online;
 mod project;
 mod runtime;
+mod server;
 mod spine;
 mod watched;

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 
 use crate::features::Features;
 use crate::project::Project;
+use crate::server::Server;
 
 /// Runs the command with these arguments, the program's name first, and gives its exit code.
 #[pyfunction]
@@ -20,5 +21,6 @@ fn _twinstore(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<Features>()?;
     module.add_class::<Project>()?;
+    module.add_class::<Server>()?;
     module.add_function(wrap_pyfunction!(main, module)?)
 }

@@ -31,11 +31,11 @@ pub struct Project {
 }
 
 /// A text as what it is to be; the error says what it is not.
-fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(py: Python<'_>, text: &str) -> PyResult<T> {
+pub fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(py: Python<'_>, text: &str) -> PyResult<T> {
     text.parse().map_err(|error: T::Err| wrong(py, &error.to_string()))
 }
 
-fn parsed_if<T: std::str::FromStr<Err: std::fmt::Display>>(
+pub fn parsed_if<T: std::str::FromStr<Err: std::fmt::Display>>(
     py: Python<'_>,
     text: Option<&str>,
 ) -> PyResult<Option<T>> {
@@ -43,7 +43,7 @@ fn parsed_if<T: std::str::FromStr<Err: std::fmt::Display>>(
 }
 
 /// A result as JSON.
-fn text(py: Python<'_>, result: &impl Serialize) -> PyResult<String> {
+pub fn text(py: Python<'_>, result: &impl Serialize) -> PyResult<String> {
     serde_json::to_string(result).map_err(|error| fault(py, &error.to_string()))
 }
 
@@ -271,7 +271,9 @@ impl Project {
             }
         }
         let read = ReadEntities { service, request, at, trained_on };
-        wait_here(py, reads.read(read)).map(Features)
+        let answered = wait_here(py, reads.read(read))?;
+        let notice = answered.notice.map(|notice| notice.sentence.clone());
+        Ok(Features { features: answered.features, notice })
     }
 
     /// Pushes rows, a JSON object on each line.

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import os
 import threading
-from typing import Any, Callable, Sequence, TypeVar
+from typing import Any, Callable, Mapping, Sequence, TypeVar
 
 from twinstore import _explore, _results
 from twinstore._features import Features
@@ -27,8 +27,8 @@ class AsyncStore:
     4.5
     """
 
-    def __init__(self, folder: str | os.PathLike[str] = ".") -> None:
-        self.store = Store(folder)
+    def __init__(self, target: str | os.PathLike[str] = ".") -> None:
+        self.store = Store(target)
 
     async def __aenter__(self) -> AsyncStore:
         return self
@@ -37,7 +37,7 @@ class AsyncStore:
         self.store.close()
 
     def __repr__(self) -> str:
-        return f"twinstore.AsyncStore({self.store.folder!r})"
+        return repr(self.store).replace("Store", "AsyncStore")
 
     async def plan(self) -> _results.Plan:
         """As :meth:`Store.plan`."""
@@ -105,12 +105,14 @@ class AsyncStore:
         service: str,
         entities: Any,
         *,
+        request: Mapping[str, Any] | None = None,
         features: Sequence[str] = (),
         at: Any = None,
         trained_on: str | None = None,
     ) -> Features:
         """As :meth:`Store.features`."""
-        read = functools.partial(self.store.features, features=features, at=at, trained_on=trained_on)
+        options: dict[str, Any] = {"request": request, "features": features, "at": at, "trained_on": trained_on}
+        read = functools.partial(self.store.features, **options)
         return await in_thread(read, service, entities)
 
     async def verify(self, deep: bool = False) -> _results.Verified:

@@ -12,14 +12,19 @@ from typing import Any, Callable, Iterable, Mapping, Sequence
 from twinstore import _errors, _explore, _frames, _progress, _results, _twinstore
 from twinstore._errors import InputError, NaiveTimeWarning
 from twinstore._features import Features
-from twinstore._values import plain, time_text
+from twinstore._values import moment, plain, time_text
 
 #: What may show how far a call is: it takes the rows that are done and those that there are, 0 where that is not known.
 Progress = Callable[[int, int], None]
 
 
+#: How the address of a server begins.
+SCHEME = "grpc://"
+
+
 class Store:
     """A project, opened in this process: the folder with definitions in ``features/`` and settings in ``twinstore.toml``.
+    Or, as ``grpc://host:port``, a server, which reads features and takes pushes.
 
     >>> store = ts.Store(project)
     >>> store.plan().ok
@@ -29,8 +34,18 @@ class Store:
     where it is interrupted; what it committed stays. A store may be used by several threads.
     """
 
-    def __init__(self, folder: str | os.PathLike[str] = ".") -> None:
-        self._project = _twinstore.Project(os.fspath(folder))
+    def __init__(self, target: str | os.PathLike[str] = ".") -> None:
+        text = os.fspath(target)
+        self._server = _twinstore.Server(text.removeprefix(SCHEME)) if text.startswith(SCHEME) else None
+        self._opened = None if self._server else _twinstore.Project(text)
+
+    @property
+    def _project(self) -> _twinstore.Project:
+        if self._opened is None:
+            raise InputError(
+                f"{self!r} is a server, which reads features and takes pushes: open the project's folder for this"
+            )
+        return self._opened
 
     @property
     def folder(self) -> str:
@@ -38,8 +53,11 @@ class Store:
         return os.fspath(self._project.folder)
 
     def close(self) -> None:
-        """Closes the online store. The next read opens it again."""
-        self._project.close()
+        """Closes the online store, or the connection to the server. The next read opens it again."""
+        if self._server is not None:
+            self._server.close()
+        else:
+            self._project.close()
 
     def __enter__(self) -> Store:
         return self
@@ -48,7 +66,8 @@ class Store:
         self.close()
 
     def __repr__(self) -> str:
-        return f"twinstore.Store({self.folder!r})"
+        target = self.folder if self._server is None else SCHEME + self._server.address
+        return f"twinstore.Store({target!r})"
 
     # Definitions.
 
@@ -119,6 +138,8 @@ class Store:
     def push(self, source: str, rows: Any) -> _results.Pushed:
         """Pushes rows into the stream of a source: dicts, or a frame of pandas, polars or pyarrow. Those that are taken are
         durable once it returns; those that are refused are named in the result."""
+        if self._server is not None:
+            return _results.Pushed(json.loads(self._server.push(source, columns_of(rows))))
         return _results.Pushed(json.loads(self._project.push(source, lines(rows))))
 
     # Training.
@@ -140,8 +161,8 @@ class Store:
 
         The spine is a frame of pandas, polars or pyarrow, and what is given back is one, too: its columns as they were, the
         features behind them. :func:`twinstore.summary` says what there is to say of it. Where it is a file's path, ``out``
-        names the file to write, and the summary is given back; neither is held in memory as a whole, and beside the file
-        lies a manifest from which it can be made again.
+        names the file to write, both from the project's folder, and the summary is given back. Neither is held in memory as
+        a whole, and beside the file lies a manifest from which the training set can be made again.
 
         ``time`` is the column of label times. Without a zone they are read as UTC, and times among the features come back
         without one. ``as_of="available"`` shows a label what could have been read then; ``"event"`` shows what had
@@ -213,14 +234,16 @@ class Store:
         service: str,
         entities: Any,
         *,
+        request: Mapping[str, Any] | None = None,
         features: Sequence[str] = (),
         at: Any = None,
         trained_on: str | None = None,
     ) -> Features:
-        """Reads features online, from the store itself.
+        """Reads features online, from the store itself or from the server.
 
         ``entities`` has the join keys and the request columns of the service: a dict of values for one entity, a dict of
-        lists for several, or a frame, whose other columns are left alone. ``features`` chooses some of them. ``at`` reads as
+        lists for several, or a frame, whose other columns are left alone. A server does not say which columns are which:
+        there request columns stand in ``request``, and a frame has the join keys alone. ``features`` chooses some of them. ``at`` reads as
         of a time instead of now. ``trained_on`` is the service's hash in a training set's manifest: another version than
         the one that it was built from is refused.
 
@@ -228,7 +251,17 @@ class Store:
         {'last_delay': [4.5, None], 'arrivals_1h': [0, None]}
         """
         columns, single, others = entity_columns(entities)
-        read = self._project.features(service, list(features), columns, others, time_text(at), trained_on)
+        beside: dict[str, Any] = {}
+        if request:
+            beside, single_request, _ = entity_columns(request)
+            if single_request != single:
+                raise InputError("`entities` and `request` have to be of the same entities: one value in each, or lists")
+        if self._server is not None:
+            choice = (time_text(at), trained_on)
+            read = self._server.features(service, list(features), columns, beside, *choice)
+        else:
+            columns |= beside
+            read = self._project.features(service, list(features), columns, others, time_text(at), trained_on)
         if read.notice:
             warnings.warn(read.notice, DeprecationWarning, stacklevel=2)
         return Features(read, single)
@@ -336,17 +369,38 @@ def as_list(value: Any) -> Any:
     return None
 
 
-def lines(rows: Any) -> bytes:
-    """Rows as JSON objects, one on each line."""
+def columns_of(rows: Any) -> dict[str, Any]:
+    """Rows as columns; a value that a row does not have is null."""
+    listed = as_rows(rows)
+    if not isinstance(listed, list):
+        return {name: LazyColumn(listed, name) for name in listed.names}
+    names = dict.fromkeys(str(name) for row in listed for name in row)
+    return {name: [row.get(name) for row in listed] for name in names}
+
+
+def as_rows(rows: Any) -> "list[Any] | _frames.Frame":
+    """Rows as dicts, or the frame that has them."""
     if isinstance(rows, Mapping):
         raise InputError("rows are a list of dicts or a frame: put this one into a list")
     if isinstance(rows, (str, bytes)):
         raise InputError("rows are a list of dicts or a frame, and not a text")
     if not isinstance(rows, Iterable) or hasattr(rows, "__arrow_c_stream__") or "DataFrame" in type(rows).__name__:
-        frame = _frames.adapter(rows)
-        rows = _frames.library_of("pyarrow", "a frame of rows").table(frame.select(frame.names)).to_pylist()
+        return _frames.adapter(rows)
+    listed = list(rows)
+    for number, row in enumerate(listed, 1):
+        if not isinstance(row, Mapping):
+            raise InputError(f"row {number} is a {type(row).__name__}: a row is a dict of the source's columns")
+    return listed
+
+
+def lines(rows: Any) -> bytes:
+    """Rows as JSON objects, one on each line."""
+    listed = as_rows(rows)
+    if not isinstance(listed, list):
+        table = _frames.library_of("pyarrow", "a frame of rows").table(listed.select(listed.names))
+        listed = table.to_pylist()
     text = []
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(listed, 1):
         try:
             text.append(json.dumps(finite(row), default=json_value, allow_nan=False))
         except (TypeError, ValueError) as error:
@@ -371,7 +425,8 @@ def json_value(value: Any) -> Any:
 
     if isinstance(value, (bytes, bytearray)):
         return base64.b64encode(value).decode()
-    return finite(plain(value))
+    kind, value = plain(value)
+    return time_text(moment(value)) if kind == "moment" else finite(value)
 
 
 def command() -> int:

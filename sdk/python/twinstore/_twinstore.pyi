@@ -4,7 +4,7 @@ import os
 import pathlib
 from typing import Any, Callable, final
 
-__all__ = ["__version__", "Features", "Project", "main"]
+__all__ = ["__version__", "Features", "Project", "Server", "main"]
 
 __version__: str
 
@@ -74,3 +74,20 @@ class Project:
     ) -> tuple[str, str, str | None]: ...
     def cutover(self, to: str, percent: str | None, reason: str | None, overriding: str | None) -> str: ...
     def rollback(self, service: str, reason: str | None) -> str: ...
+
+@final
+class Server:
+    def __new__(cls, address: str) -> Server: ...
+    @property
+    def address(self) -> str: ...
+    def close(self) -> None: ...
+    def features(
+        self,
+        service: str,
+        features: list[str],
+        entities: dict[str, Any],
+        request: dict[str, Any],
+        at: str | None,
+        trained_on: str | None,
+    ) -> Features: ...
+    def push(self, source: str, columns: dict[str, Any]) -> str: ...

@@ -24,22 +24,33 @@ def time_text(time: "str | dt.date | dt.datetime | None") -> "str | None":
     raise TypeError(f"{time!r} is not a time: pass a datetime, or a text as in 2013-06-01T12:00:00Z")
 
 
-def plain(value: Any) -> Any:
-    """A value of another type as one of Python's own that a request takes."""
+def micros(time: dt.datetime) -> int:
+    """The microseconds from 1970 to a moment; one without a zone is UTC."""
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=dt.timezone.utc)
+    return (time - EPOCH) // dt.timedelta(microseconds=1)
+
+
+def plain(value: Any) -> tuple[str, Any]:
+    """A value of another type as one of Python's own that a request takes: a moment by its microseconds since 1970, and
+    everything else as it is."""
     kind = type(value).__name__
     if kind in ("NaTType", "NAType"):
-        return None
-    if isinstance(value, dt.date):
-        return time_text(value)
-    if isinstance(value, (bytearray, memoryview)):
-        return bytes(value)
+        return "value", None
     if kind == "datetime64":
-        return time_text(value.astype("datetime64[us]").item())
-    if type(value).__module__ == "numpy":
-        if hasattr(value, "tolist"):
-            converted = value.tolist()
-            if type(converted) in (bool, int, float, str, bytes, list, type(None)):
-                return converted
+        value = value.astype("datetime64[us]").item()
+        if value is None:
+            return "value", None
+    if isinstance(value, dt.datetime):
+        return "moment", micros(value)
+    if isinstance(value, dt.date):
+        return "moment", micros(dt.datetime(value.year, value.month, value.day))
+    if isinstance(value, (bytearray, memoryview)):
+        return "value", bytes(value)
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
+        converted = value.tolist()
+        if type(converted) in (bool, int, float, str, bytes, list, type(None)):
+            return "value", converted
     raise TypeError(
         f"{value!r} is a {type(value).__module__}.{kind}: pass a number, a text, bytes, a truth value or a datetime"
     )

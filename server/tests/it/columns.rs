@@ -6,7 +6,7 @@ use feature::{Computation, Lookup, Micros, Origin, Output, Scalar, ServicePlan};
 use proto::v1::column::Status;
 use proto::v1::values::Kind;
 use proto::v1::{
-    Bools, ByteStrings, Float32s, Float64s, GetFeaturesRequest, Int32s, Lists, Timestamps, Values,
+    Bools, ByteStrings, Float32s, Float64s, GetFeaturesRequest, Int32s, Int64s, Lists, Timestamps, Values,
 };
 use read::FeatureReader;
 use tonic::Code;
@@ -157,6 +157,38 @@ async fn columns_that_contradict_themselves_are_refused() {
             ..Default::default()
         };
         let status = ask(&server, request).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert!(status.message().contains(part), "{part}: {status:?}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_number_of_another_width_is_read_where_it_is_in_range() {
+    let server = echo_server().await;
+    let read = async |name: &str, given| {
+        let request = GetFeaturesRequest {
+            service: "echo".to_owned(),
+            features: vec![format!("{name}_back")],
+            request: columns([(name, given)]),
+            ..Default::default()
+        };
+        Ok::<_, tonic::Status>(ask(&server, request).await?.columns.swap_remove(0).values)
+    };
+    let int64s = |numbers: &[i64]| values(Kind::Int64s(Int64s { values: numbers.to_vec() }), &[]);
+    let back = read("i", int64s(&[7, -1])).await.unwrap();
+    assert_eq!(back, Some(values(Kind::Int32s(Int32s { values: vec![7, -1] }), &[])));
+    let float32s = values(Kind::Float32s(Float32s { values: vec![0.5] }), &[]);
+    let back = read("d", float32s).await.unwrap();
+    assert_eq!(back, Some(values(Kind::Float64s(Float64s { values: vec![0.5] }), &[])));
+    let back = read("d", int64s(&[3])).await.unwrap();
+    assert_eq!(back, Some(values(Kind::Float64s(Float64s { values: vec![3.0] }), &[])));
+    for (name, given, part) in [
+        ("i", int64s(&[0, 1 << 31]), "holds 2147483648, where a whole number"),
+        ("d", int64s(&[(1 << 53) + 1]), "holds 9007199254740993, where a number"),
+        ("b", int64s(&[1]), "is a column of int64, where one of bool is needed"),
+    ] {
+        let status = read(name, given).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument);
         assert!(status.message().contains(part), "{part}: {status:?}");
     }

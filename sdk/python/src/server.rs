@@ -1,0 +1,115 @@
+//! A server as Python reads it: features of many requests over one connection, and pushes.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::ArrayRef;
+use feature::Micros;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use read::FeatureRequest;
+use serde_json::{Value as Json, json};
+use twinstore::{ReadEntities, RemoteReads};
+
+use crate::columns::Column;
+use crate::features::Features;
+use crate::project::{parsed_if, text};
+use crate::runtime::wait_here;
+
+/// A server, by the address of its gRPC.
+#[pyclass(frozen, module = "twinstore._twinstore")]
+pub struct Server {
+    address: String,
+    /// The connection, beside the process that opened it.
+    reads: Mutex<Option<(u32, Arc<RemoteReads>)>>,
+}
+
+#[pymethods]
+impl Server {
+    #[new]
+    fn new(address: String) -> Self {
+        Self { address, reads: Mutex::default() }
+    }
+
+    /// Its address.
+    #[getter]
+    fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Closes the connection, where one is open.
+    fn close(&self) {
+        forget_a_parents(self.reads.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// Reads features online.
+    #[pyo3(signature = (service, features, entities, request, at, trained_on))]
+    #[expect(clippy::too_many_arguments, reason = "they are the arguments of one method of Python")]
+    fn features(
+        &self,
+        py: Python<'_>,
+        service: String,
+        features: Vec<String>,
+        entities: &Bound<'_, PyDict>,
+        request: &Bound<'_, PyDict>,
+        at: Option<&str>,
+        trained_on: Option<String>,
+    ) -> PyResult<Features> {
+        let at: Option<Micros> = parsed_if(py, at)?;
+        let (entities, request) = (arrays(entities)?, arrays(request)?);
+        let request = FeatureRequest { features, entities, request };
+        let reads = self.reads();
+        let answer = wait_here(py, reads.read(ReadEntities { service, request, at, trained_on }))?;
+        Ok(Features { features: answer.features, notice: answer.notice })
+    }
+
+    /// Pushes rows, as columns.
+    fn push(&self, py: Python<'_>, source: String, columns: &Bound<'_, PyDict>) -> PyResult<String> {
+        let columns = arrays(columns)?;
+        let reads = self.reads();
+        let pushed = wait_here(py, reads.push(source.clone(), columns))?;
+        let refused: Vec<Json> =
+            pushed.refused.iter().map(|(row, reason)| json!({"row": row, "reason": reason})).collect();
+        let filtered: serde_json::Map<String, Json> =
+            pushed.filtered.into_iter().map(|(view, rows)| (view, rows.into())).collect();
+        text(
+            py,
+            &json!({
+                "source": source, "topic": pushed.topic, "first_offset": pushed.first_offset, "rows": pushed.taken,
+                "refused": refused, "filtered": filtered,
+            }),
+        )
+    }
+}
+
+impl Server {
+    /// The connection of this process.
+    fn reads(&self) -> Arc<RemoteReads> {
+        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        let process = std::process::id();
+        match &*reads {
+            Some((owner, reads)) if *owner == process => reads.clone(),
+            _ => {
+                let opened = Arc::new(RemoteReads::at(&self.address));
+                forget_a_parents(reads.replace((process, opened.clone())));
+                opened
+            }
+        }
+    }
+}
+
+/// A connection that a parent opened is the parent's: it is not closed here.
+fn forget_a_parents(reads: Option<(u32, Arc<RemoteReads>)>) {
+    if let Some(reads) = reads.filter(|(owner, _)| *owner != std::process::id()) {
+        std::mem::forget(reads);
+    }
+}
+
+/// Columns by their names.
+fn arrays(columns: &Bound<'_, PyDict>) -> PyResult<Vec<(String, ArrayRef)>> {
+    let array = |(name, column): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
+        let name: String = name.extract()?;
+        let array = Column::of(&name, &column)?.into_array(column.py(), &name)?;
+        Ok((name, array))
+    };
+    columns.iter().map(array).collect()
+}
