@@ -96,7 +96,7 @@ without-faults: build ## a binary of `twinstore-cli` alone ignores the variables
 
 incidents: build ## injected incidents, each with the time until it is named: a stopped source, a wrong clock, a store that stops or loses rows
 	scripts/install-test-needs
-	cargo test --locked --workspace incidents:: -- --nocapture --test-threads=1 2>/dev/null | grep '^incident'
+	cargo test --locked --workspace incidents:: -- --nocapture --test-threads=1 | grep -o 'incident: .*'
 
 batch-faults: build ## batch commands beside each other, killed and stopped at drawn steps; BATCH="TRIALS SEED SCENE"
 	scripts/install-test-needs

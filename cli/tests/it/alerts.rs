@@ -203,7 +203,7 @@ fn openslo_comes_back_as_it_went_out_and_a_difference_is_shown_as_the_line_to_wr
     for one in compared {
         assert_eq!(one["line"], one["registered"], "{one}");
     }
-    project.write("objectives.yaml", written.replace("target: 0.999", "target: 0.995"));
+    project.write("objectives.yaml", written.replace("target: 0.999\n", "target: 0.995\n"));
     let said = project.ok("slo --from-openslo objectives.yaml");
     says(&said, &["visits@1", "differs", "freshness: {objective: 1m, target: 99.5}", "target: 99.9}"]);
     project.write("objectives.yaml", "apiVersion: openslo/v1\nkind: SLO\nmetadata: {name: x}\n");

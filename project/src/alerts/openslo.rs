@@ -47,6 +47,8 @@ fn document(
     if let Some(within) = within {
         annotations.insert(WITHIN.to_owned(), within.to_string().into());
     }
+    // As people write it: 99.9 by a hundred is not 0.999 to the last bit.
+    let share = (target * 1e7).round() / 1e9;
     json!({
         "apiVersion": "openslo/v1",
         "kind": "SLO",
@@ -68,7 +70,7 @@ fn document(
             },
             "timeWindow": [{"duration": "30d", "isRolling": true}],
             "budgetingMethod": "Occurrences",
-            "objectives": [{"displayName": format!("within {within_text}"), "target": target / 100.0}],
+            "objectives": [{"displayName": format!("within {within_text}"), "target": share}],
         },
     })
 }
