@@ -13,7 +13,7 @@ use crate::targets::ViewName;
 
 /// What has a text in its name, its description or the names of its features.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Found {
+pub struct SearchResult {
     /// Definitions.
     pub definitions: Vec<Listed>,
     /// Features, where each is defined or given.
@@ -37,7 +37,7 @@ pub struct ViewLog {
     pub rows: u64,
 }
 
-pub(crate) async fn search(project: &Project, text: &str) -> Result<Found, ProjectError> {
+pub(crate) async fn search(project: &Project, text: &str) -> Result<SearchResult, ProjectError> {
     let registered = project.registered().await?;
     let text = text.to_lowercase();
     let holds = |other: &str| other.to_lowercase().contains(&text);
@@ -46,7 +46,7 @@ pub(crate) async fn search(project: &Project, text: &str) -> Result<Found, Proje
         let said = one.description.iter().chain(&one.owner);
         holds(one.name.as_str()) || said.into_iter().any(|said| holds(said))
     });
-    Ok(Found { definitions, features: registered.features_where(holds)? })
+    Ok(SearchResult { definitions, features: registered.features_where(holds)? })
 }
 
 pub(crate) async fn log(project: &Project, view: &ViewName) -> Result<ViewLog, ProjectError> {

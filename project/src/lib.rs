@@ -112,7 +112,7 @@ pub use definitions::{Meaning, RemovedDefinition};
 pub use doctor::{Examination, Found};
 pub use ending::{Retire, RetiredVersions, Sunset};
 pub use error::ProjectError;
-pub use exploring::{Found, ViewLog};
+pub use exploring::{SearchResult, ViewLog};
 pub use feature::{Advice, Canary, EventDate, HelpTopic, Percent};
 pub use lineage::{LineageReport, SchemaField, ViewLineage};
 pub use load::{Backfill, FailedLoad, Loaded, Loads, Materialize};

@@ -15,7 +15,7 @@ use crate::definitions::{Meaning, RemovedDefinition};
 use crate::doctor::Examination;
 use crate::ending::{Retire, RetiredVersions, Sunset};
 use crate::error::ProjectError;
-use crate::exploring::{Found, ViewLog};
+use crate::exploring::{SearchResult, ViewLog};
 
 use crate::lineage::LineageReport;
 use crate::load::{Backfill, Loads, Materialize};
@@ -115,7 +115,7 @@ impl Project {
     }
 
     /// What has a text in its name, its description, its owner or the names of its features, whatever the case.
-    pub fn search<'a>(&'a self, text: &'a str) -> Work<'a, Found> {
+    pub fn search<'a>(&'a self, text: &'a str) -> Work<'a, SearchResult> {
         Box::pin(exploring::search(self, text))
     }
 

@@ -15,6 +15,7 @@ use super::serve::{begin_use, services};
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::pushing::PushSources;
+use crate::slo::ReadWatch;
 
 /// For how long what the registry said is not looked up again.
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
@@ -28,6 +29,7 @@ pub struct OnlineReads {
     catalog: Arc<Catalog>,
     serving: Serving<Store>,
     sources: PushSources,
+    watch: Arc<ReadWatch>,
     followed: Mutex<Followed>,
 }
 
@@ -56,13 +58,15 @@ impl OnlineReads {
         let (registry, registered) = project.registry_in_use().await?;
         let generation = registered.generation();
         let sources = PushSources::new(project);
-        let catalog = Arc::new(Catalog::new(services(registered, &Services::default(), &sources)?));
+        // Only servers carry their counts into the registry.
+        let watch = Arc::<ReadWatch>::default();
+        let catalog = Arc::new(Catalog::new(services(registered, &Services::default(), &sources, &watch)?));
         let limits = Limits { max_entities: MOST_ENTITIES, ..Limits::default() };
         let store = project.online().await?;
         let serving = Serving::new(catalog.clone(), store, project.clock, limits)
             .with_first_use(begin_use(project.clone(), "features"));
         let followed = Mutex::new(Followed { registry, generation, looked: Instant::now() });
-        Ok(Self { project: project.clone(), catalog, serving, sources, followed })
+        Ok(Self { project: project.clone(), catalog, serving, sources, watch, followed })
     }
 
     /// What a service reads and gives: by its name, its live version.
@@ -99,7 +103,7 @@ impl OnlineReads {
         if generation != Some(followed.generation) {
             let registered = followed.registry.registered().await?;
             let generation = registered.generation();
-            self.catalog.replace(services(registered, &self.catalog.services(), &self.sources)?);
+            self.catalog.replace(services(registered, &self.catalog.services(), &self.sources, &self.watch)?);
             followed.generation = generation;
         }
         followed.looked = Instant::now();
