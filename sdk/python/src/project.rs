@@ -8,15 +8,15 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3_arrow::PyTable;
 use read::FeatureRequest;
-use serde::Serialize;
 use serde_json::{Value as Json, json};
 use twinstore::{
-    Backfill, BuildTrainingSet, CompareVersions, CutOver, EventRange, Loads, Materialize, Project as Opened,
+    Backfill, BuildTrainingSet, CompareVersions, CutOver, EventRange, Materialize, Project as Opened,
     ReadEntities, Reason, ViewName,
 };
 
+use crate::answers::{loads, parsed, parsed_if, service, text};
 use crate::columns::Column;
-use crate::error::{class, fault, raised, sentence, wrong};
+use crate::error::{raised, wrong};
 use crate::features::Features;
 use crate::online::{Sessions, refuse_forked};
 use crate::runtime::{wait, wait_here};
@@ -28,45 +28,6 @@ use crate::watched::Watched;
 pub struct Project {
     opened: Opened,
     sessions: Sessions,
-}
-
-/// A text as what it is to be; the error says what it is not.
-pub fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(py: Python<'_>, text: &str) -> PyResult<T> {
-    text.parse().map_err(|error: T::Err| wrong(py, &error.to_string()))
-}
-
-pub fn parsed_if<T: std::str::FromStr<Err: std::fmt::Display>>(
-    py: Python<'_>,
-    text: Option<&str>,
-) -> PyResult<Option<T>> {
-    text.map(|text| parsed(py, text)).transpose()
-}
-
-/// A result as JSON.
-pub fn text(py: Python<'_>, result: &impl Serialize) -> PyResult<String> {
-    serde_json::to_string(result).map_err(|error| fault(py, &error.to_string()))
-}
-
-/// What a load did: the views that were loaded, and those that failed with the exception that each would raise.
-fn loads(py: Python<'_>, loads: &Loads) -> PyResult<String> {
-    let loaded: Vec<Json> = loads
-        .loaded
-        .iter()
-        .map(|one| {
-            let report = serde_json::to_value(&one.report);
-            let report = report.map_err(|error| fault(py, &error.to_string()))?;
-            Ok(json!({"report": report, "seconds": one.took.as_secs_f64(), "refused_rows": one.report.refused_rows(), "left_out": one.report.left_out()}))
-        })
-        .collect::<PyResult<_>>()?;
-    let failed: Vec<Json> = loads
-        .failed
-        .iter()
-        .map(|failed| {
-            let said = sentence(&failed.to_string(), failed.error.help().as_ref());
-            json!({"view": failed.view, "raises": class(failed.error.advice()), "message": said})
-        })
-        .collect();
-    text(py, &json!({"loaded": loaded, "failed": failed, "seconds": loads.took.as_secs_f64()}))
 }
 
 #[pymethods]
@@ -139,33 +100,10 @@ impl Project {
     }
 
     /// What a service takes and gives.
-    fn service(&self, py: Python<'_>, service: &str) -> PyResult<String> {
-        let (project, service) = (self.opened.clone(), parsed(py, service)?);
-        let plan = wait(py, &Watched::by_nobody(), async move { project.service(&service).await })?;
-        let fields = |fields: &[feature::Field]| -> Vec<Json> {
-            fields
-                .iter()
-                .map(|field| json!({"name": field.name.as_str(), "type": field.data_type.to_string()}))
-                .collect()
-        };
-        let outputs: Vec<Json> = plan
-            .outputs
-            .iter()
-            .map(|output| json!({"name": output.name, "type": output.data_type.to_string()}))
-            .collect();
-        let key = |key: &usize| plan.keys.get(*key).map(|key| key.name.as_str());
-        let lookup = |lookup: &feature::Lookup| {
-            let keys: Vec<&str> = lookup.keys.iter().filter_map(key).collect();
-            json!({"view": lookup.view.id, "keys": keys})
-        };
-        let lookups: Vec<Json> = plan.lookups.iter().map(lookup).collect();
-        text(
-            py,
-            &json!({
-                "service": plan.id, "hash": plan.hash, "keys": fields(&plan.keys), "request": fields(&plan.request),
-                "features": outputs, "lookups": lookups,
-            }),
-        )
+    fn service(&self, py: Python<'_>, named: &str) -> PyResult<String> {
+        let (project, named) = (self.opened.clone(), parsed(py, named)?);
+        let plan = wait(py, &Watched::by_nobody(), async move { project.service(&named).await })?;
+        text(py, &service(&plan))
     }
 
     /// Everything that is defined.

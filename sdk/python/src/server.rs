@@ -10,9 +10,9 @@ use read::FeatureRequest;
 use serde_json::{Value as Json, json};
 use twinstore::{ReadEntities, RemoteReads};
 
+use crate::answers::{parsed_if, text};
 use crate::columns::Column;
 use crate::features::Features;
-use crate::project::{parsed_if, text};
 use crate::runtime::wait_here;
 
 /// A server, by the address of its gRPC.

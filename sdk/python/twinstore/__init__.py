@@ -17,22 +17,11 @@ from twinstore._asyncio import AsyncStore
 from twinstore._errors import Error, FatalError, InputError, NaiveTimeWarning, TransientError
 from twinstore._explore import Definitions, Found, Statistics, View
 from twinstore._features import Features
-from twinstore._results import (
-    Applied,
-    Cutover,
-    Lineage,
-    Loads,
-    Parity,
-    Plan,
-    Pushed,
-    Rollback,
-    Service,
-    Summary,
-    Verified,
-)
+from twinstore._results import Applied, Loads, Plan, Pushed, Service, Summary
 from twinstore._store import Store
 from twinstore._summaries import summary
 from twinstore._twinstore import __version__
+from twinstore._versions import Cutover, Lineage, Parity, Rollback, Verified
 
 __all__ = [
     "Applied",

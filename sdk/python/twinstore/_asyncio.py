@@ -8,7 +8,7 @@ import os
 import threading
 from typing import Any, Callable, Mapping, Sequence, TypeVar
 
-from twinstore import _explore, _results
+from twinstore import _explore, _results, _versions
 from twinstore._features import Features
 from twinstore._store import Store
 
@@ -115,11 +115,11 @@ class AsyncStore:
         read = functools.partial(self.store.features, **options)
         return await in_thread(read, service, entities)
 
-    async def verify(self, deep: bool = False) -> _results.Verified:
+    async def verify(self, deep: bool = False) -> _versions.Verified:
         """As :meth:`Store.verify`."""
         return await in_thread(self.store.verify, deep)
 
-    async def lineage(self, name: str) -> _results.Lineage:
+    async def lineage(self, name: str) -> _versions.Lineage:
         """As :meth:`Store.lineage`."""
         return await in_thread(self.store.lineage, name)
 
@@ -131,18 +131,18 @@ class AsyncStore:
         rows: int = 100_000,
         spine: str | os.PathLike[str] | None = None,
         time: str | None = None,
-    ) -> _results.Parity:
+    ) -> _versions.Parity:
         """As :meth:`Store.parity`."""
         return await in_thread(functools.partial(self.store.parity, old, new, rows=rows, spine=spine, time=time))
 
     async def cutover(
         self, to: str, *, percent: int | str | None = None, reason: str | None = None, override: str | None = None
-    ) -> _results.Cutover:
+    ) -> _versions.Cutover:
         """As :meth:`Store.cutover`."""
         move = functools.partial(self.store.cutover, to, percent=percent, reason=reason, override=override)
         return await in_thread(move)
 
-    async def rollback(self, service: str, *, reason: str | None = None) -> _results.Rollback:
+    async def rollback(self, service: str, *, reason: str | None = None) -> _versions.Rollback:
         """As :meth:`Store.rollback`."""
         return await in_thread(functools.partial(self.store.rollback, service, reason=reason))
 

@@ -1,0 +1,118 @@
+"""What reads and pushes take, from dicts and from frames: columns by name, and rows as lines of JSON."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from typing import Any, Iterable, Mapping
+
+from twinstore import _frames
+from twinstore._errors import InputError
+from twinstore._values import moment, plain, time_text
+
+
+def entity_columns(entities: Any) -> tuple[dict[str, Any], bool, bool]:
+    """The columns of a read by name, whether it is of one entity, and whether it may have columns that are not read."""
+    if not isinstance(entities, Mapping):
+        frame = _frames.adapter(entities)
+        if isinstance(frame, _frames.PandasFrame):
+            names = [*frame.names, *(level for level in frame.levels if level not in frame.names)]
+            return {name: LazyColumn(frame, name) for name in names}, False, True
+        return {name: LazyColumn(frame, name) for name in frame.names}, False, True
+    lists = {name: as_list(value) for name, value in entities.items()}
+    single = all(value is None for value in lists.values())
+    if single:
+        return {str(name): [value] for name, value in entities.items()}, True, False
+    scalars = [name for name, value in lists.items() if value is None]
+    if scalars:
+        raise InputError(f"`{scalars[0]}` is one value and other columns are lists: give a list of it, too")
+    return {str(name): value for name, value in lists.items()}, False, False
+
+
+class LazyColumn:
+    """A column of a frame that leaves it only where it is read."""
+
+    def __init__(self, frame: _frames.Frame, name: str) -> None:
+        self.frame = frame
+        self.name = name
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        if self.frame.names.count(self.name) > 1:
+            raise InputError(f"there are several columns named `{self.name}`: leave one of them")
+        table = _frames.library_of("pyarrow", "a frame of entities").table(self.frame.select([self.name]))
+        return table.column(0).__arrow_c_stream__(requested_schema)
+
+
+def as_list(value: Any) -> Any:
+    """A column as a list or as Arrow data; none where it is one value."""
+    if isinstance(value, (list, tuple, range)):
+        return list(value)
+    if isinstance(value, (str, bytes, bytearray, Mapping)):
+        return None
+    library = type(value).__module__.split(".")[0]
+    if library == "numpy" and getattr(value, "ndim", 0) > 0:
+        return value.tolist() if value.dtype.kind not in "mM" else list(value)
+    if library == "pandas" and hasattr(value, "to_list"):
+        return [None if item != item else item for item in value.to_list()] if value.dtype.kind != "O" else value.to_list()
+    if hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__"):
+        return value
+    return None
+
+
+def columns_of(rows: Any) -> dict[str, Any]:
+    """Rows as columns; a value that a row does not have is null."""
+    listed = as_rows(rows)
+    if not isinstance(listed, list):
+        return {name: LazyColumn(listed, name) for name in listed.names}
+    names = dict.fromkeys(str(name) for row in listed for name in row)
+    return {name: [row.get(name) for row in listed] for name in names}
+
+
+def as_rows(rows: Any) -> "list[Any] | _frames.Frame":
+    """Rows as dicts, or the frame that has them."""
+    if isinstance(rows, Mapping):
+        raise InputError("rows are a list of dicts or a frame: put this one into a list")
+    if isinstance(rows, (str, bytes)):
+        raise InputError("rows are a list of dicts or a frame, and not a text")
+    if not isinstance(rows, Iterable) or hasattr(rows, "__arrow_c_stream__") or "DataFrame" in type(rows).__name__:
+        return _frames.adapter(rows)
+    listed = list(rows)
+    for number, row in enumerate(listed, 1):
+        if not isinstance(row, Mapping):
+            raise InputError(f"row {number} is a {type(row).__name__}: a row is a dict of the source's columns")
+    return listed
+
+
+def lines(rows: Any) -> bytes:
+    """Rows as JSON objects, one on each line."""
+    listed = as_rows(rows)
+    if not isinstance(listed, list):
+        table = _frames.library_of("pyarrow", "a frame of rows").table(listed.select(listed.names))
+        listed = table.to_pylist()
+    text = []
+    for number, row in enumerate(listed, 1):
+        try:
+            text.append(json.dumps(finite(row), default=json_value, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise InputError(f"row {number} cannot be pushed: {error}") from None
+    return "\n".join(text).encode()
+
+
+def finite(value: Any) -> Any:
+    """The same, with NaN and the infinities as the texts that JSON has for them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, Mapping):
+        return {str(name): finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return value
+
+
+def json_value(value: Any) -> Any:
+    """A value that JSON does not have."""
+    if isinstance(value, (bytes, bytearray)):
+        return base64.b64encode(value).decode()
+    kind, value = plain(value)
+    return time_text(moment(value)) if kind == "moment" else finite(value)
