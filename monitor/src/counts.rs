@@ -70,6 +70,21 @@ impl Counts {
         self.fit();
     }
 
+    /// Adds keys of the old side in ascending order, as if they were added one by one.
+    pub(crate) fn add_sorted(&mut self, keys: &[u64]) {
+        let mut rest = keys;
+        while let Some(first) = rest.first() {
+            let key = first >> self.lost_bits;
+            let count = rest.iter().take_while(|other| **other >> self.lost_bits == key).count();
+            let (run, after) = rest.split_at(count);
+            let greatest = run.last().copied().unwrap_or(*first);
+            let seen = Bucket { least: *first, greatest, old: count as u64, new: 0 };
+            self.buckets.entry(key).and_modify(|bucket| bucket.merge(seen)).or_insert(seen);
+            self.fit();
+            rest = after;
+        }
+    }
+
     /// Loses as many bits as it takes for the buckets to be few enough.
     fn fit(&mut self) {
         if self.buckets.len() <= self.most {

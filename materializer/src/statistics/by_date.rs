@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::Date32Type;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{
+    ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+};
 use feature::{EventDate, Value, View};
 use monitor::{Observed, Statistics};
 use offline::{CountedColumn, DATE, DELETED};
@@ -35,6 +37,9 @@ impl StatisticsByDate {
             let counted = self.0.entry(day).or_insert_with(none);
             for (column, statistics) in view.columns.iter().zip(counted) {
                 let Some(array) = batch.column_by_name(column.name.as_str()) else { continue };
+                if add_numbers(statistics, array, &rows) {
+                    continue;
+                }
                 // Of lists, whose form in the log is another, only nulls are counted.
                 let values = column.data_type.scalar().map(|_| ObservedColumn::of(array, column.data_type));
                 for row in &rows {
@@ -74,6 +79,31 @@ impl StatisticsByDate {
         };
         self.0.iter().flat_map(of_day).collect()
     }
+}
+
+/// Adds the rows of a column of numbers or times; false if it is of something else.
+fn add_numbers(statistics: &mut Statistics, array: &ArrayRef, rows: &[usize]) -> bool {
+    fn values<T: ArrowPrimitiveType, N: From<T::Native>>(array: &ArrayRef, rows: &[usize]) -> Option<Vec<N>> {
+        let array = array.as_primitive_opt::<T>()?;
+        Some(rows.iter().filter(|row| array.is_valid(**row)).map(|row| N::from(array.value(*row))).collect())
+    }
+    let ints = values::<Int32Type, i64>(array, rows)
+        .or_else(|| values::<Int64Type, i64>(array, rows))
+        .or_else(|| values::<TimestampMicrosecondType, i64>(array, rows));
+    let floats = values::<Float32Type, f64>(array, rows).or_else(|| values::<Float64Type, f64>(array, rows));
+    let valid = match (ints, floats) {
+        (Some(ints), _) => {
+            statistics.add_ints(&ints);
+            ints.len()
+        }
+        (None, Some(floats)) => {
+            statistics.add_floats(&floats);
+            floats.len()
+        }
+        (None, None) => return false,
+    };
+    statistics.add_nulls((rows.len() - valid) as u64);
+    true
 }
 
 fn counted_column(date: EventDate, column: &str, statistics: &Statistics) -> CountedColumn {
