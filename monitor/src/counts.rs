@@ -67,32 +67,74 @@ impl Counts {
         };
         let seen = Bucket { least: key, greatest: key, old, new };
         self.buckets.entry(key >> self.lost_bits).and_modify(|bucket| bucket.merge(seen)).or_insert(seen);
-        while self.buckets.len() > self.most {
-            self.coarsen();
+        self.fit();
+    }
+
+    /// Adds keys of the old side in ascending order, as if they were added one by one.
+    pub(crate) fn add_sorted(&mut self, keys: &[u64]) {
+        let mut rest = keys;
+        while let Some(first) = rest.first() {
+            let key = first >> self.lost_bits;
+            let count = rest.iter().take_while(|other| **other >> self.lost_bits == key).count();
+            let (run, after) = rest.split_at(count);
+            let greatest = run.last().copied().unwrap_or(*first);
+            let seen = Bucket { least: *first, greatest, old: count as u64, new: 0 };
+            self.buckets.entry(key).and_modify(|bucket| bucket.merge(seen)).or_insert(seen);
+            self.fit();
+            rest = after;
         }
     }
 
-    fn coarsen(&mut self) {
-        self.lost_bits += 1;
-        let mut coarser: HashMap<u64, Bucket> = HashMap::with_capacity(self.buckets.len());
+    /// Loses as many bits as it takes for the buckets to be few enough.
+    fn fit(&mut self) {
+        if self.buckets.len() <= self.most {
+            return;
+        }
+        let mut keys: Vec<u64> = self.buckets.keys().copied().collect();
+        keys.sort_unstable();
+        // How many neighbours first differ in each bit, from the lowest: those become one bucket once it is lost.
+        let mut first_differs = [0_usize; 64];
+        for (a, b) in keys.iter().zip(keys.iter().skip(1)) {
+            let highest = 63 - (a ^ b).leading_zeros() as usize;
+            if let Some(pairs) = first_differs.get_mut(highest) {
+                *pairs += 1;
+            }
+        }
+        let (mut left, mut bits) = (keys.len(), 0);
+        for pairs in first_differs {
+            if left <= self.most {
+                break;
+            }
+            left -= pairs;
+            bits += 1;
+        }
+        self.coarsen(bits);
+    }
+
+    fn coarsen(&mut self, bits: u32) {
+        self.lost_bits += bits;
+        let mut coarser: HashMap<u64, Bucket> = HashMap::with_capacity(self.most + 1);
         for (key, bucket) in self.buckets.drain() {
-            coarser.entry(key >> 1).and_modify(|other| other.merge(bucket)).or_insert(bucket);
+            coarser.entry(key >> bits).and_modify(|other| other.merge(bucket)).or_insert(bucket);
         }
         self.buckets = coarser;
     }
 
+    /// Whether each bucket is one key.
+    pub(crate) const fn is_exact(&self) -> bool {
+        self.lost_bits == 0
+    }
+
     /// Adds what others count, as if its keys had been added one by one.
     pub(crate) fn merge(&mut self, other: &Counts) {
-        while self.lost_bits < other.lost_bits {
-            self.coarsen();
+        if self.lost_bits < other.lost_bits {
+            self.coarsen(other.lost_bits - self.lost_bits);
         }
         for bucket in other.buckets.values() {
             let key = bucket.least >> self.lost_bits;
             self.buckets.entry(key).and_modify(|mine| mine.merge(*bucket)).or_insert(*bucket);
         }
-        while self.buckets.len() > self.most {
-            self.coarsen();
-        }
+        self.fit();
     }
 
     /// The counts of two sides of which each was counted as the old one, as buckets in the order of their keys.
@@ -121,11 +163,6 @@ impl Counts {
     /// How many low bits of keys are lost.
     pub(crate) const fn lost_bits(&self) -> u32 {
         self.lost_bits
-    }
-
-    /// Whether each bucket is one key.
-    pub(crate) const fn is_exact(&self) -> bool {
-        self.lost_bits == 0
     }
 
     /// The buckets in the order of their keys.

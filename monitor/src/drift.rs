@@ -101,3 +101,50 @@ impl Drift {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use feature::Scalar;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::observed::Observed;
+
+    fn of(values: &[f64]) -> Statistics {
+        let mut statistics = Statistics::of(Scalar::Float64.into());
+        values.iter().for_each(|x| statistics.add(Observed::Float(*x)));
+        statistics
+    }
+
+    /// The greatest difference of both cumulative shares, by its definition.
+    fn ks(old: &[f64], new: &[f64]) -> f64 {
+        let share =
+            |side: &[f64], x: f64| side.iter().filter(|y| **y <= x).count() as f64 / side.len() as f64;
+        old.iter().chain(new).map(|x| (share(old, *x) - share(new, *x)).abs()).fold(0.0, f64::max)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn of_more_values_than_buckets_the_distance_is_within_the_error_that_it_states(
+            old in prop::collection::vec(-1e6..1e6_f64, 1100..1500), shift in 0.0..1e6_f64,
+        ) {
+            let new: Vec<f64> = old.iter().rev().map(|x| x / 2.0 + shift).collect();
+            let drift = Drift::between(&of(&old), &of(&new));
+            let (found, error) = (drift.ks.unwrap(), drift.ks_error.unwrap());
+            let exact = ks(&old, &new);
+            prop_assert!(error > 0.0 && found <= exact + 1e-9 && exact <= found + error + 1e-9, "{found} ± {error}, not {exact}");
+        }
+    }
+
+    #[test]
+    fn the_verdict_follows_the_bounds_of_the_index() {
+        let verdict = |psi| Drift { psi, ..Drift::between(&of(&[1.0]), &of(&[1.0])) }.verdict();
+        assert_eq!(verdict(None), DriftVerdict::Unknown);
+        assert_eq!(verdict(Some(0.099)), DriftVerdict::Stable);
+        assert_eq!(verdict(Some(0.1)), DriftVerdict::Moved);
+        assert_eq!(verdict(Some(0.25)), DriftVerdict::Moved);
+        assert_eq!(verdict(Some(0.251)), DriftVerdict::Drifted);
+        assert_eq!(Drift::between(&of(&[]), &of(&[1.0])).verdict(), DriftVerdict::Unknown);
+    }
+}

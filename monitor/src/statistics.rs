@@ -87,6 +87,39 @@ impl Statistics {
         self.distinct.add_hash(XxHash64::oneshot(0, &key.to_le_bytes()));
     }
 
+    /// Adds rows that are null.
+    pub fn add_nulls(&mut self, rows: u64) {
+        self.rows += rows;
+        self.nulls += rows;
+    }
+
+    /// Adds the floats of rows, as [`Statistics::add`] does one by one, and faster.
+    pub fn add_floats(&mut self, values: &[f64]) {
+        self.add_numbers(values.iter().map(|x| (*x, key::of_float(*x))));
+    }
+
+    /// The same for integers, and for timestamps as their microseconds.
+    pub fn add_ints(&mut self, values: &[i64]) {
+        self.add_numbers(values.iter().map(|x| (*x as f64, key::of_int(*x))));
+    }
+
+    fn add_numbers(&mut self, numbers: impl ExactSizeIterator<Item = (f64, u64)>) {
+        self.rows += numbers.len() as u64;
+        let mut keys = Vec::with_capacity(numbers.len());
+        for (x, key) in numbers {
+            if x.is_finite() {
+                self.finite += 1;
+                self.sum.add(x);
+            }
+            keys.push(key);
+        }
+        keys.sort_unstable();
+        for key in keys.chunk_by(|a, b| a == b).filter_map(|run| run.first()) {
+            self.distinct.add_hash(XxHash64::oneshot(0, &key.to_le_bytes()));
+        }
+        self.counts.add_sorted(&keys);
+    }
+
     fn add_category(&mut self, bytes: &[u8]) {
         let key = XxHash64::oneshot(0, bytes);
         self.counts.add(key, Side::Old);
@@ -224,6 +257,21 @@ mod tests {
             let mut merged = Statistics::of(Scalar::Float64.into());
             parts.iter().rev().for_each(|part| merged.merge(&of_floats(part)));
             prop_assert_eq!(merged.stored(), of_floats(&all).stored());
+        }
+
+        #[test]
+        fn numbers_that_are_added_together_count_as_those_that_are_added_one_by_one(
+            floats in prop::collection::vec(any::<f64>(), 0..1500), ints in prop::collection::vec(-40_i64..40, 0..90),
+        ) {
+            let mut together = Statistics::of(Scalar::Float64.into());
+            floats.chunks(700).for_each(|floats| together.add_floats(floats));
+            prop_assert_eq!(together.stored(), of_floats(&floats).stored());
+            let [mut together, mut alone] = [(); 2].map(|()| Statistics::of(Scalar::Int64.into()));
+            together.add_ints(&ints);
+            together.add_nulls(2);
+            ints.iter().for_each(|x| alone.add(Observed::Int(*x)));
+            (0..2).for_each(|_| alone.add(Observed::Null));
+            prop_assert_eq!(together.stored(), alone.stored());
         }
 
         #[test]

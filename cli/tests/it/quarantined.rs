@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::delta_source::DeltaProject;
 use crate::landings::{Landing, batch, landing, write_parquet};
 use crate::project::{Done, Project, says};
 use crate::stored::{self, Row};
@@ -256,6 +257,64 @@ fn a_batch_waits_although_later_files_are_loaded() {
     write(&project, "b", 1000, 10, 0);
     assert_eq!(project.json("materialize airport_arrivals")["views"][0]["rows_loaded"], 10);
     assert_eq!(project.json("quality quarantine release airport_arrivals 0")["views"][0]["rows_loaded"], 8);
+}
+
+#[test]
+fn a_file_of_a_delta_table_waits_and_is_found_again_after_later_versions() {
+    let mut delta = DeltaProject::new(&[landing(1, 0, 1.0)]);
+    delta.project.edit("features/flights.yaml", BETWEEN, QUARANTINES);
+    delta.project.ok("apply");
+    assert_eq!(delta.loads("backfill airport_arrivals"), 1);
+    let bad = delta.add("bad.parquet", &[landing(2, 1, 9999.0), landing(3, 2, 3.0)], true);
+    delta.commit(&[bad]);
+    let good = delta.add("good.parquet", &[landing(4, 3, 4.0)], true);
+    delta.commit(&[good]);
+    assert_eq!(delta.loads("materialize airport_arrivals"), 1);
+    let more = delta.add("more.parquet", &[landing(5, 4, 5.0)], true);
+    delta.commit(&[more]);
+    assert_eq!(delta.loads("materialize airport_arrivals"), 1);
+    assert_eq!(delta.loads("quality quarantine release airport_arrivals 1"), 1);
+    assert_eq!(delta.loads("materialize airport_arrivals"), 0);
+    let last = delta.add("last.parquet", &[landing(6, 5, 6.0)], true);
+    delta.commit(&[last]);
+    assert_eq!(
+        (delta.loads("materialize airport_arrivals"), delta.loads("backfill airport_arrivals")),
+        (1, 0)
+    );
+    assert_eq!(log(&delta.project).len(), 5);
+}
+
+#[test]
+fn a_training_set_names_the_batches_that_were_in_quarantine_when_it_was_begun() {
+    let project = expecting(QUARANTINES);
+    write(&project, "a", 0, 10, 0);
+    write(&project, "b", 1000, 10, 2);
+    project.ok("backfill --all");
+    let quarantined = |project: &Project| {
+        arrivals_at(project, &["2013-06-08T01:00:00Z"]);
+        let manifest: Value = serde_json::from_str(&project.read("o.csv.manifest.json")).unwrap();
+        manifest["quarantined"].clone()
+    };
+    let named =
+        serde_json::json!([{"view": "airport_arrivals@1", "batch": 1, "file": "b.parquet", "rows": 10}]);
+    assert_eq!(quarantined(&project), named);
+    says(&project.ok("training-set verify o.csv"), &["equal"]);
+    project.ok("quality quarantine release airport_arrivals 1");
+    assert_eq!(quarantined(&project), Value::Null);
+}
+
+#[test]
+fn in_a_backfill_by_dates_a_date_with_too_many_failing_rows_is_set_aside() {
+    let project = expecting(QUARANTINES);
+    write(&project, "a", 0, 100, 6);
+    write(&project, "b", 86_400, 100, 5);
+    let started = project.run("backfill start airport_arrivals --format json");
+    assert_eq!(started.code, Some(1), "{}", started.stdout);
+    let status = project.json("backfill status airport_arrivals");
+    says(&status.to_string(), &["6 of its 100 rows fail", "and 5% may"]);
+    assert_eq!(log(&project).len(), 95);
+    project.ok("backfill resume airport_arrivals --accept 2013-06-08");
+    assert_eq!(log(&project).len(), 189);
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::landings::{Landing, batch, landing, write_parquet};
 use crate::project::{Done, Project, says};
+use crate::pushed::{clicks, now};
 use crate::stored;
 
 const LOG: &str = ".twinstore/offline/log/airport_arrivals/v1";
@@ -98,6 +99,35 @@ fn statistics_of_loads_that_were_killed_are_those_of_loads_that_were_not() {
 }
 
 #[test]
+fn rows_of_a_stream_that_was_killed_after_any_step_are_counted_once() {
+    for point in ["transformed", "written", "file-written", "committed", "acknowledged"] {
+        let project = clicks();
+        let rows = |from: i64, to: i64| {
+            let row = |id: i64| {
+                json!({"visitor": id % 7, "at": now(), "id": id, "page": "p", "ms": id}).to_string()
+            };
+            (from..to).map(row).collect::<Vec<_>>().join("\n")
+        };
+        project.write("first.jsonl", rows(0, 40));
+        project.write("second.jsonl", rows(40, 100));
+        project.ok("push clicks first.jsonl");
+        let mut command = project.command("stream visits --until-caught-up --flush-rows 10");
+        Done::of(command.env("TWINSTORE_TRIAL_END", format!("{point}:2")).output().unwrap());
+        project.ok("stream visits --until-caught-up");
+        project.ok("push clicks second.jsonl");
+        project.ok("stream visits --until-caught-up --flush-rows 10");
+        let found = statistics(&project, "visits");
+        let ids: Vec<&Value> = found.iter().filter(|day| day["column"] == "id").collect();
+        assert_eq!(
+            ids.iter().map(|day| day["rows"].as_u64().unwrap()).sum::<u64>(),
+            100,
+            "{point}: {found:?}"
+        );
+        assert_eq!(ids.iter().map(|day| day["distinct"].as_u64().unwrap()).sum::<u64>(), 100, "{point}");
+    }
+}
+
+#[test]
 fn statistics_that_were_lost_are_counted_again_from_the_log() {
     let project = Project::loaded();
     let before = statistics(&project, "airport_arrivals");
@@ -123,7 +153,7 @@ fn a_change_of_unit_has_drifted_and_the_same_values_are_stable() {
     let column = &stable["columns"][0];
     assert_eq!((&column["verdict"], &column["column"]), (&"stable".into(), &"arr_delay".into()), "{stable}");
     assert_eq!((&column["reference_rows"], &column["live_rows"]), (&1440.into(), &1440.into()));
-    assert_eq!(column["features"], serde_json::json!(["last_delay", "mean_delay_1d"]));
+    assert_eq!(column["features"], json!(["last_delay", "mean_delay_1d"]));
     // Minutes as seconds.
     write_day(&project, 2, |minute| delay(minute) * 60.0);
     project.ok("materialize");

@@ -76,8 +76,6 @@ pub(crate) struct Chunk {
     pub(super) writer: Option<RowsWriter>,
     /// How many of those are late.
     pub(super) late: u64,
-    /// The statistics of those.
-    pub(super) counted: StatisticsByDate,
     pub(super) dead_letters: Vec<DeadLetter>,
     pub(super) markers: Vec<Marker>,
     /// Fingerprints of its files.
@@ -191,6 +189,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
         }
         let rows = blocking::ended(reading).await??;
         self.report.files_read.push(file_read);
+        self.statistics.counted(rows.counted);
         self.waiting = rows.waiting.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.loaded_rows.extend(rows.loaded_rows.map(|loaded| (file.file.replaces.clone(), loaded)));
         BatchPoint::Read.pass();
@@ -203,13 +202,13 @@ impl<W: Mender> HistoryLoad<'_, W> {
 
     /// Takes rows into the chunk.
     async fn add_rows(&mut self, rows: NewRows) -> Result<(), MaterializerError> {
-        let (batch, late, counted) = match rows {
+        let (batch, late) = match rows {
             NewRows::Accepted(accepted) => {
                 self.chunk.rows += accepted.len();
                 self.chunk.accepted.push(accepted);
                 return Ok(());
             }
-            NewRows::OfLog { batch, late, counted } => (batch, late, counted),
+            NewRows::OfLog { batch, late } => (batch, late),
         };
         if batch.num_rows() == 0 {
             return Ok(());
@@ -223,7 +222,6 @@ impl<W: Mender> HistoryLoad<'_, W> {
         };
         self.chunk.rows += batch.num_rows();
         self.chunk.late += late;
-        self.chunk.counted.merge(counted);
         writer.write(batch);
         Ok(())
     }
@@ -244,7 +242,13 @@ impl<W: Mender> HistoryLoad<'_, W> {
         let (batch_source, columns) = (self.batch_source.clone(), self.transform.input().to_vec());
         let opened = file.file.clone();
         let reader = blocking::run(move || batch_source.open(&columns, &opened, None)).await??;
-        Ok(FileRows { reader, validator, waiting: std::mem::take(&mut self.waiting).into(), loaded_rows })
+        Ok(FileRows {
+            reader,
+            validator,
+            waiting: std::mem::take(&mut self.waiting).into(),
+            loaded_rows,
+            counted: StatisticsByDate::default(),
+        })
     }
 
     /// A validator of all rows of a file, none of which is in the log.

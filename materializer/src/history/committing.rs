@@ -14,7 +14,6 @@ use crate::fold::sync;
 use crate::markers::LOAD_READS;
 use crate::materializer::{Materializer, Target};
 use crate::rows::accepted::Availability;
-use crate::statistics::StatisticsByDate;
 
 impl<W: Mender> HistoryLoad<'_, W> {
     /// Writes what is left, brings the online store up to the log, and reports the outcome for all rows.
@@ -123,7 +122,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
             None => self.log.rows_writer().await?.finish().await?,
         };
         self.log.commit(&rows, &chunk.markers, &LOAD_READS).await?;
-        self.statistics.committed(&rows, std::mem::take(&mut chunk.counted));
+        self.statistics.committed(&rows);
         if chunk.rows > 0 {
             self.turn.mark_taken();
         }
@@ -146,10 +145,10 @@ impl<W: Mender> HistoryLoad<'_, W> {
         let stamp = clock();
         // Raised before the commit: a reader may be refused too early, never too late.
         online.replace(&view.id, &[], (!view.is_static).then_some(stamp)).await?;
-        let (rows, counted) = self.written(chunk, Availability::Measured(stamp)).await?;
+        let rows = self.written(chunk, Availability::Measured(stamp)).await?;
         let settling = self.turn.settling().filter(|_| is_last);
         let written = first.commit(&mut self.log, &rows, &chunk.markers, settling).await?;
-        self.statistics.committed(&rows, counted);
+        self.statistics.committed(&rows);
         self.committed.entities_written += written;
         self.committed.rows += chunk.rows as u64;
         Ok(())
@@ -160,18 +159,18 @@ impl<W: Mender> HistoryLoad<'_, W> {
         &mut self,
         chunk: &Chunk,
         availability: Availability,
-    ) -> Result<(Written, StatisticsByDate), MaterializerError> {
+    ) -> Result<Written, MaterializerError> {
         let Target { view, source, .. } = self.target;
         let mut writer = self.log.rows_writer().await?;
-        let (mut late_rows, mut counted) = (0, StatisticsByDate::default());
+        let mut late_rows = 0;
         for accepted in chunk.accepted.iter().filter(|accepted| accepted.len() > 0) {
             let (batch, late) = accepted.log_batch(source, view, availability)?;
-            counted.merge(StatisticsByDate::of(view, &batch, None));
+            self.statistics.count(view, &batch);
             writer.write(batch);
             late_rows += late;
         }
         let written = writer.finish().await?;
         self.committed.late += late_rows;
-        Ok((written, counted))
+        Ok(written)
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct FileRows {
     pub(super) validator: FileValidator,
     pub(super) waiting: Mutex<WaitingRows>,
     pub(super) loaded_rows: Option<LoadedRows>,
+    /// The statistics of the rows that were brought into the log's form.
+    pub(super) counted: StatisticsByDate,
 }
 
 /// Rows of one batch of a file.
@@ -43,7 +45,6 @@ pub(super) enum NewRows {
         batch: RecordBatch,
         /// How many of them are late.
         late: u64,
-        counted: StatisticsByDate,
     },
 }
 
@@ -72,8 +73,8 @@ impl FileRows {
             true => {
                 let (batch, late) =
                     accepted.log_batch(&target.source, &target.view, Availability::History)?;
-                let counted = StatisticsByDate::of(&target.view, &batch, None);
-                NewRows::OfLog { batch, late, counted }
+                self.counted.add(&target.view, &batch, None);
+                NewRows::OfLog { batch, late }
             }
             false => NewRows::Accepted(accepted),
         };

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::Date32Type;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{
+    ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+};
 use feature::{EventDate, Value, View};
 use monitor::{Observed, Statistics};
 use offline::{CountedColumn, DATE, DELETED};
@@ -15,9 +17,9 @@ use crate::observed_column::ObservedColumn;
 pub(crate) struct StatisticsByDate(BTreeMap<i32, Vec<Statistics>>);
 
 impl StatisticsByDate {
-    /// Of the rows of one batch of the log. Tombstones hold no values and are passed over.
-    pub(crate) fn of(view: &View, batch: &RecordBatch, date: Option<i32>) -> Self {
-        let mut counted = Self::default();
+    /// Counts the rows of one batch of the log; `date` is their date, if the batch does not say it. Tombstones hold no
+    /// values and are passed over.
+    pub(crate) fn add(&mut self, view: &View, batch: &RecordBatch, date: Option<i32>) {
         let dates = batch.column_by_name(DATE).and_then(|dates| dates.as_primitive_opt::<Date32Type>());
         let deleted = batch.column_by_name(DELETED).and_then(|deleted| deleted.as_boolean_opt());
         // The rows of each date, so that a column is read once for each of them.
@@ -29,24 +31,26 @@ impl StatisticsByDate {
                 rows.entry(day).or_default().push(row);
             }
         }
+        let none = || view.columns.iter().map(|column| Statistics::of(column.data_type)).collect();
         let mut bytes = Vec::new();
-        for column in &view.columns {
-            let Some(array) = batch.column_by_name(column.name.as_str()) else { continue };
-            // Of lists, whose form in the log is another, only nulls are counted.
-            let values = column.data_type.scalar().map(|_| ObservedColumn::of(array, column.data_type));
-            for (day, rows) in &rows {
-                let mut statistics = Statistics::of(column.data_type);
-                for row in rows {
+        for (day, rows) in rows {
+            let counted = self.0.entry(day).or_insert_with(none);
+            for (column, statistics) in view.columns.iter().zip(counted) {
+                let Some(array) = batch.column_by_name(column.name.as_str()) else { continue };
+                if add_numbers(statistics, array, &rows) {
+                    continue;
+                }
+                // Of lists, whose form in the log is another, only nulls are counted.
+                let values = column.data_type.scalar().map(|_| ObservedColumn::of(array, column.data_type));
+                for row in &rows {
                     statistics.add(match &values {
                         Some(values) => values.at(*row, &mut bytes),
                         None if array.is_null(*row) => Observed::Null,
                         None => Observed::Bytes(&[]),
                     });
                 }
-                counted.0.entry(*day).or_default().push(statistics);
             }
         }
-        counted
     }
 
     /// Adds what others count of rows of the same view.
@@ -75,6 +79,31 @@ impl StatisticsByDate {
         };
         self.0.iter().flat_map(of_day).collect()
     }
+}
+
+/// Adds the rows of a column of numbers or times; false if it is of something else.
+fn add_numbers(statistics: &mut Statistics, array: &ArrayRef, rows: &[usize]) -> bool {
+    fn values<T: ArrowPrimitiveType, N: From<T::Native>>(array: &ArrayRef, rows: &[usize]) -> Option<Vec<N>> {
+        let array = array.as_primitive_opt::<T>()?;
+        Some(rows.iter().filter(|row| array.is_valid(**row)).map(|row| N::from(array.value(*row))).collect())
+    }
+    let ints = values::<Int32Type, i64>(array, rows)
+        .or_else(|| values::<Int64Type, i64>(array, rows))
+        .or_else(|| values::<TimestampMicrosecondType, i64>(array, rows));
+    let floats = values::<Float32Type, f64>(array, rows).or_else(|| values::<Float64Type, f64>(array, rows));
+    let valid = match (ints, floats) {
+        (Some(ints), _) => {
+            statistics.add_ints(&ints);
+            ints.len()
+        }
+        (None, Some(floats)) => {
+            statistics.add_floats(&floats);
+            floats.len()
+        }
+        (None, None) => return false,
+    };
+    statistics.add_nulls((rows.len() - valid) as u64);
+    true
 }
 
 fn counted_column(date: EventDate, column: &str, statistics: &Statistics) -> CountedColumn {

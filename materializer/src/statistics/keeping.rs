@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 
+use arrow::array::RecordBatch;
 use feature::View;
 use futures::TryStreamExt;
 use offline::{DELETED, Log, OfflineError, OfflineStore, StatisticsTable, Uncounted, Written};
@@ -20,20 +21,51 @@ const MOST_IN_MEMORY: usize = 4000;
 const TRIES: usize = 20;
 
 /// Statistics of rows that are committed, and not kept yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct StatisticsKeeper {
     pending: StatisticsByDate,
+    /// Whether they count exactly the rows in these files; else those are counted from the log.
+    is_kept: bool,
     /// The files that hold the rows that they count.
     files: HashSet<String>,
 }
 
+impl Default for StatisticsKeeper {
+    fn default() -> Self {
+        Self { pending: StatisticsByDate::default(), is_kept: true, files: HashSet::new() }
+    }
+}
+
 impl StatisticsKeeper {
-    /// Takes what was counted of rows that are committed in these files.
-    pub(crate) fn committed(&mut self, written: &Written, counted: StatisticsByDate) {
+    /// Counts rows that are about to be committed.
+    pub(crate) fn count(&mut self, view: &View, batch: &RecordBatch) {
+        if self.is_kept {
+            self.pending.add(view, batch, None);
+        }
+        self.bound();
+    }
+
+    /// Takes what was counted of rows that are about to be committed.
+    pub(crate) fn counted(&mut self, counted: StatisticsByDate) {
+        if self.is_kept {
+            self.pending.merge(counted);
+        }
+        self.bound();
+    }
+
+    /// The rows that were counted are committed in these files.
+    pub(crate) fn committed(&mut self, written: &Written) {
         self.files.extend(written.file_names().map(str::to_owned));
-        self.pending.merge(counted);
+    }
+
+    /// It is not known whether rows that were counted are committed: all are counted from the log.
+    pub(crate) fn forget(&mut self) {
+        (self.is_kept, self.pending) = (false, StatisticsByDate::default());
+    }
+
+    fn bound(&mut self) {
         if self.pending.len() > MOST_IN_MEMORY {
-            *self = Self::default();
+            self.forget();
         }
     }
 
@@ -54,6 +86,9 @@ impl StatisticsKeeper {
         scans: bool,
     ) -> Result<(), MaterializerError> {
         let view = log.view().clone();
+        if !self.is_kept {
+            *self = Self::default();
+        }
         let mut table = offline.statistics(&view.id).await?;
         for _ in 0..TRIES {
             table.refresh().await?;
@@ -99,7 +134,7 @@ impl StatisticsKeeper {
             let mut counted = StatisticsByDate::default();
             let mut batches = log.scan_added(added, &columns)?;
             while let Some(batch) = batches.try_next().await.map_err(OfflineError::from)? {
-                counted.merge(StatisticsByDate::of(view, &batch, Some(day)));
+                counted.add(view, &batch, Some(day));
             }
             writer.write(&counted.counted(view)).await?;
         }

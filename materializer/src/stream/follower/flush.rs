@@ -10,7 +10,6 @@ use super::state::{Flush, Follower, FollowerStart};
 use crate::error::MaterializerError;
 use crate::markers::{HISTORY_READS, next_offset};
 use crate::rows::reason::RefusalReason;
-use crate::statistics::StatisticsByDate;
 use crate::stream::committed;
 use crate::stream::fault_injection::{FaultPoint, Guard};
 use crate::stream::feed::Feed;
@@ -174,7 +173,11 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
     }
 
     pub(super) async fn commit(&mut self, moves: &[Move]) -> Result<Event, MaterializerError> {
-        match self.try_commit(moves).await {
+        let committed = self.try_commit(moves).await;
+        if committed.is_err() {
+            self.statistics.forget();
+        }
+        match committed {
             Ok(()) => Ok(Event::Committed),
             Err(MaterializerError::Offline(error)) => {
                 tracing::warn!(
@@ -196,11 +199,10 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         let owned: Vec<String> = self.protocol.owned().keys().map(|one| next_offset(*one)).collect();
         let history: &[&str] = if self.decides_start() { &HISTORY_READS } else { &[] };
         let reads: Vec<&str> = owned.iter().map(String::as_str).chain(history.iter().copied()).collect();
-        let mut counted = StatisticsByDate::default();
         let mut appender = self.log.appender().await?;
         if let Some(accepted) = self.flush.accepted.as_ref().filter(|accepted| accepted.len() > 0) {
             let (batch, late) = self.validator.log_batch(accepted, stamp)?;
-            counted = StatisticsByDate::of(&self.target.view, &batch, None);
+            self.statistics.count(&self.target.view, &batch);
             appender.write(batch);
             self.flush.times.late = late;
             if !self.options.faults.has(Guard::OneCommit) {
@@ -213,7 +215,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         markers.extend(self.start.from.filter(|_| !self.start.is_recorded).map(stream_start::marker));
         let written = appender.finish().await?;
         self.log.commit(&written, &markers, &reads).await?;
-        self.statistics.committed(&written, counted);
+        self.statistics.committed(&written);
         self.start.is_recorded = self.start.from.is_some();
         Ok(())
     }
