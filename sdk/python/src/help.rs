@@ -20,6 +20,12 @@ pub fn in_python(topic: &HelpTopic) -> String {
         }
         HelpTopic::WholeSource => "leave out `start` and `end`".to_owned(),
         HelpTopic::Backfill(view) => format!("call `store.backfill(\"{view}\")` first"),
+        HelpTopic::LoadNew(view) => format!("call `store.materialize(\"{view}\")`"),
+        HelpTopic::Diagnose => "`twinstore doctor` in a shell looks for the cause".to_owned(),
+        HelpTopic::Objectives => "`twinstore slo` in a shell shows them".to_owned(),
+        HelpTopic::Quarantine(view) => {
+            format!("`twinstore quality quarantine list {view}` in a shell has them")
+        }
         HelpTopic::StartBackfill(view) => format!("`twinstore backfill start {view}` in a shell begins one"),
         HelpTopic::ResumeBackfill(view) => format!(
             "`twinstore backfill status {view}` in a shell shows it, `resume` goes on with one that stopped, and `cancel` ends it"
