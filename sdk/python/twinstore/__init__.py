@@ -13,7 +13,6 @@ A :class:`Store` is a project, opened in this process. What it raises is an :cla
 :class:`InputError` (correct something), :class:`TransientError` (try again), :class:`FatalError` (stop).
 """
 
-from twinstore import _fork
 from twinstore._asyncio import AsyncStore
 from twinstore._errors import Error, FatalError, InputError, NaiveTimeWarning, TransientError
 from twinstore._explore import Definitions, Found, Statistics, View
@@ -23,8 +22,6 @@ from twinstore._store import Store
 from twinstore._summaries import summary
 from twinstore._twinstore import __version__
 from twinstore._versions import Cutover, Lineage, Parity, Rollback, Verified
-
-_fork.register()
 
 __all__ = [
     "Applied",
