@@ -8,7 +8,7 @@ import sys
 import warnings
 from typing import Any, Callable, Mapping, Sequence
 
-from twinstore import _errors, _explore, _frames, _progress, _results, _twinstore, _versions
+from twinstore import _errors, _explore, _fork, _frames, _progress, _results, _twinstore, _versions
 from twinstore._errors import InputError, NaiveTimeWarning
 from twinstore._features import Features
 from twinstore._rows import columns_of, entity_columns, lines
@@ -37,6 +37,8 @@ class Store:
     def __init__(self, target: str | os.PathLike[str] = ".") -> None:
         text = os.fspath(target)
         self._server = _twinstore.Server(text.removeprefix(SCHEME)) if text.startswith(SCHEME) else None
+        if self._server is None:
+            _fork.opened()
         self._opened = None if self._server else _twinstore.Project(text)
 
     @property
@@ -45,6 +47,7 @@ class Store:
             raise InputError(
                 f"{self!r} is a server, which reads features and takes pushes: open the project's folder for this"
             )
+        _fork.refuse_forked()
         return self._opened
 
     @property

@@ -167,26 +167,25 @@ async fn columns_that_contradict_themselves_are_refused() {
 async fn a_number_of_another_width_is_read_where_it_is_in_range() {
     let server = echo_server().await;
     let read = async |name: &str, given| {
-        let request = GetFeaturesRequest {
-            service: "echo".to_owned(),
-            features: vec![format!("{name}_back")],
-            request: columns([(name, given)]),
-            ..Default::default()
-        };
+        let mut request = columns(every_type());
+        request.extend(columns([(name, given)]));
+        let features = vec![format!("{name}_back")];
+        let request =
+            GetFeaturesRequest { service: "echo".to_owned(), features, request, ..Default::default() };
         Ok::<_, tonic::Status>(ask(&server, request).await?.columns.swap_remove(0).values)
     };
     let int64s = |numbers: &[i64]| values(Kind::Int64s(Int64s { values: numbers.to_vec() }), &[]);
-    let back = read("i", int64s(&[7, -1])).await.unwrap();
-    assert_eq!(back, Some(values(Kind::Int32s(Int32s { values: vec![7, -1] }), &[])));
-    let float32s = values(Kind::Float32s(Float32s { values: vec![0.5] }), &[]);
+    let back = read("i", int64s(&[7, -1, 0])).await.unwrap();
+    assert_eq!(back, Some(values(Kind::Int32s(Int32s { values: vec![7, -1, 0] }), &[])));
+    let float32s = values(Kind::Float32s(Float32s { values: vec![0.5; 3] }), &[]);
     let back = read("d", float32s).await.unwrap();
-    assert_eq!(back, Some(values(Kind::Float64s(Float64s { values: vec![0.5] }), &[])));
-    let back = read("d", int64s(&[3])).await.unwrap();
-    assert_eq!(back, Some(values(Kind::Float64s(Float64s { values: vec![3.0] }), &[])));
+    assert_eq!(back, Some(values(Kind::Float64s(Float64s { values: vec![0.5; 3] }), &[])));
+    let back = read("d", int64s(&[3; 3])).await.unwrap();
+    assert_eq!(back, Some(values(Kind::Float64s(Float64s { values: vec![3.0; 3] }), &[])));
     for (name, given, part) in [
-        ("i", int64s(&[0, 1 << 31]), "holds 2147483648, where a whole number"),
-        ("d", int64s(&[(1 << 53) + 1]), "holds 9007199254740993, where a number"),
-        ("b", int64s(&[1]), "is a column of int64, where one of bool is needed"),
+        ("i", int64s(&[0, 1 << 31, 0]), "holds 2147483648, where a whole number"),
+        ("d", int64s(&[(1 << 53) + 1; 3]), "holds 9007199254740993, where a number"),
+        ("b", int64s(&[1; 3]), "is a column of int64, where one of bool is needed"),
     ] {
         let status = read(name, given).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument);
