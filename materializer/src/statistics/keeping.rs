@@ -74,7 +74,7 @@ impl StatisticsKeeper {
     pub(crate) async fn keep(&mut self, offline: &OfflineStore, log: &Log, scans: bool) {
         let kept = self.try_keep(offline, log, scans).await;
         if let Err(error) = kept {
-            tracing::warn!("{}: its statistics are not up to date: {error}", log.view().id);
+            tracing::info!("{}: its statistics are not up to date: {error}", log.view().id);
         }
     }
 

@@ -140,8 +140,12 @@ impl Table {
                 self.delta = delta;
                 self.sync_folders().await?;
             }
-            // Another process made it first: what it committed since is not what was decided on.
-            Err(_) => self.delta.load_version(0).await.map_err(|error| self.failed(error))?,
+            // Another process made it first: what it committed since is not what was decided on. If none did, it is said
+            // why it was not made.
+            Err(error) => match self.delta.load_version(0).await {
+                Ok(()) => {}
+                Err(_) => return Err(self.failed(error)),
+            },
         }
         match self.version() {
             Some(_) => self.check_definition(),
