@@ -117,6 +117,11 @@ impl Rollout {
     pub(crate) fn without(&self, version: &VersionId) -> Rollout {
         let mut next = self.clone();
         next.before.retain(|before| before != version);
+        // A version is no return from itself.
+        next.before.dedup();
+        while next.before.last() == Some(&next.live) {
+            next.before.pop();
+        }
         next
     }
 }
@@ -147,6 +152,15 @@ mod tests {
         assert_eq!(three.cut_over(&id("s@3"), Percent::ALL).unwrap(), three);
         let error = one().rolled_back().unwrap_err().to_string();
         assert!(error.contains("s@1 is live, and no version was live before it"), "{error}");
+    }
+
+    #[test]
+    fn what_was_live_before_a_version_that_is_gone_is_returned_to_unless_it_is_live() {
+        let back =
+            one().cut_over(&id("s@2"), Percent::ALL).unwrap().cut_over(&id("s@1"), Percent::ALL).unwrap();
+        assert_eq!(back.without(&id("s@2")), one());
+        let three = back.cut_over(&id("s@3"), Percent::ALL).unwrap().without(&id("s@2"));
+        assert_eq!(three.rolled_back().unwrap(), one());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use feature::VersionId;
-use materializer::{LoadReport, Target};
+use materializer::{EventRange, LoadReport, Target};
 use online::Store;
 use registry::{Job, Registered, RowCounts, RunOutcome};
 use tokio_util::sync::CancellationToken;
@@ -142,15 +142,21 @@ impl Deriving {
         let mut turns = LoadOrder::new(&registered, targets)?;
         while let Some((_, target)) = turns.next() {
             let id = target.view.id.clone();
-            let loaded = materializer.materialize(&target, |_| ()).await.map_err(ProjectError::from);
-            match loaded {
+            // At first its rows are history: available when the rows of the input were.
+            let is_first = self.project.offline()?.log(&target.view).await?.version().is_none();
+            let loaded = match is_first {
+                true => materializer.backfill(&target, EventRange::default(), |_| ()).await,
+                false => materializer.materialize(&target, |_| ()).await,
+            };
+            let job = if is_first { Job::Backfill } else { Job::Materialize };
+            match loaded.map_err(ProjectError::from) {
                 Ok(report) => {
                     turns.is_loaded(&id);
                     self.failures.remove(&id);
                     if report.rows_loaded == 0 {
                         continue;
                     }
-                    if let Err(error) = self.record(&registry, &registered, &target, &report).await {
+                    if let Err(error) = self.record(&registry, &registered, &target, (job, &report)).await {
                         tracing::warn!("that {id} was loaded was not recorded: {error}");
                     }
                     if let Err(error) = materializer.compact(&target.view, FILES_BEFORE_COMPACTING).await {
@@ -207,9 +213,9 @@ impl Deriving {
         registry: &registry::Registry,
         registered: &Registered,
         target: &Target,
-        report: &LoadReport,
+        (job, report): (Job, &LoadReport),
     ) -> Result<(), ProjectError> {
-        let mut outcome = load_outcome(Job::Materialize, target, report);
+        let mut outcome = load_outcome(job, target, report);
         let id = &target.view.id;
         if !self.loaded.contains_key(id) {
             let subject = Subject::view(Job::Materialize, &target.view);
