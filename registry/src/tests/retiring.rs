@@ -110,7 +110,7 @@ async fn an_override_retires_what_reads_it_too_and_records_all_of_it() {
     }
     // A rollback does not return to what is retired.
     let error = registry.roll_back(&"late_arrival".parse().unwrap(), None, at(3)).await.unwrap_err();
-    assert!(matches!(error, RegistryError::NoVersionBefore { .. }), "{error}");
+    assert!(matches!(error, RegistryError::VersionBeforeRetired { .. }), "{error}");
     // Once more it changes nothing, and what takes storage is known until it is freed.
     let again = registry.retire(&view("airport_arrivals@1"), None, None, at(3)).await.unwrap();
     assert!(again.versions.is_empty());
