@@ -31,6 +31,12 @@ def bits(column):
     return [of(value) for value in column.to_pylist()]
 
 
+def with_nan_for_null(lists):
+    """Lists of floats by their bits, with NaN instead of null."""
+    nan = struct.pack("<d", float("nan"))
+    return [one and [nan if value is None else value for value in one] for one in lists]
+
+
 def assert_same(got, expected):
     assert got.column_names == expected.column_names
     for name in expected.column_names:
@@ -163,5 +169,9 @@ def test_on_drawn_histories(command, history, spine, as_of, explain):
                 expected_here = expected.column(name)
                 if isinstance(frame, pd.DataFrame) and pa.types.is_floating(expected_here.type):
                     column, expected_here = column.fill_null(float("nan")), expected_here.fill_null(float("nan"))
-                assert bits(column.cast(expected_here.type)) == bits(expected_here), name
+                found, known = bits(column.cast(expected_here.type)), bits(expected_here)
+                if isinstance(frame, pd.DataFrame) and pa.types.is_list(expected_here.type):
+                    # So is one in a list, once pyarrow reads the frame.
+                    found, known = (with_nan_for_null(values) for values in (found, known))
+                assert found == known, name
         store.close()
