@@ -86,7 +86,7 @@ def project(folder, files, view, online=None):
         DEFINITIONS.format(path=files.resolve() / "*.parquet", features=FEATURES[view])
     )
     if online:
-        (folder / "twinstore.toml").write_text(f'[online]\nstore = "{online}"\n')
+        (folder / "twinstore.toml").write_text(f'[online]\nurl = "{online}"\n')
 
 
 class Case:

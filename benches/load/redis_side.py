@@ -26,13 +26,20 @@ def cli(port, *command):
     return subprocess.run(["redis-cli", "-p", port, *command], capture_output=True, text=True).stdout
 
 
+# Keys are bytes, so the server measures them: the begin of one, its length, and that of its value, -1 if it is no string.
+MEASURE = """
+local key = redis.call('randomkey')
+local is_string = redis.call('type', key)['ok'] == 'string'
+return {string.sub(key, 1, 3), string.len(key), is_string and redis.call('strlen', key) or -1}
+"""
+
+
 def sizes(port):
     """The bytes of a row's key and of its value."""
     for _ in range(1000):
-        key = cli(port, "randomkey").strip()
-        length = cli(port, "strlen", key).strip()
-        if length.isdigit() and key.startswith("tw:"):
-            return len(key), int(length)
+        begin, key_bytes, value_bytes = cli(port, "eval", MEASURE, "0").split()
+        if begin == "tw:" and int(value_bytes) >= 0:
+            return int(key_bytes), int(value_bytes)
     raise SystemExit("no row was found in Redis")
 
 

@@ -247,7 +247,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
             validator,
             waiting: std::mem::take(&mut self.waiting).into(),
             loaded_rows,
-            counted: StatisticsByDate::default(),
+            counted: Some((StatisticsByDate::default(), self.statistics.left())),
         })
     }
 

@@ -14,6 +14,7 @@ use crate::fold::sync;
 use crate::markers::LOAD_READS;
 use crate::materializer::{Materializer, Target};
 use crate::rows::accepted::Availability;
+use crate::statistics::Scans;
 
 impl<W: Mender> HistoryLoad<'_, W> {
     /// Writes what is left, brings the online store up to the log, and reports the outcome for all rows.
@@ -31,7 +32,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
             }
             Mode::Materialize | Mode::Release(_) => self.turn.end(&mut self.log, online, *clock).await?,
         };
-        self.statistics.keep(&self.materializer.offline, &self.log, true).await;
+        self.statistics.keep(&self.materializer.offline, &self.log, Scans::Few).await;
         Ok(self.report)
     }
 

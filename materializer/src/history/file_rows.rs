@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 
 use arrow::array::RecordBatch;
-use feature::Micros;
+use feature::{Micros, View};
 use offline::DeadLetter;
 use tokio::sync::mpsc;
 
@@ -21,8 +21,9 @@ pub(super) struct FileRows {
     pub(super) validator: FileValidator,
     pub(super) waiting: Mutex<WaitingRows>,
     pub(super) loaded_rows: Option<LoadedRows>,
-    /// The statistics of the rows that were brought into the log's form.
-    pub(super) counted: StatisticsByDate,
+    /// The statistics of the rows that were brought into the log's form, and how many more rows are counted; `None` once
+    /// there are more.
+    pub(super) counted: Option<(StatisticsByDate, u64)>,
 }
 
 /// Rows of one batch of a file.
@@ -73,11 +74,23 @@ impl FileRows {
             true => {
                 let (batch, late) =
                     accepted.log_batch(&target.source, &target.view, Availability::History)?;
-                self.counted.add(&target.view, &batch, None);
+                count(&mut self.counted, &target.view, &batch);
                 NewRows::OfLog { batch, late }
             }
             false => NewRows::Accepted(accepted),
         };
         Ok(Some(ReadRows { read: rows.batch.num_rows(), rows: new, newest, dead_letters, counts }))
+    }
+}
+
+/// Counts rows, unless there are more than are counted.
+fn count(counted: &mut Option<(StatisticsByDate, u64)>, view: &View, batch: &RecordBatch) {
+    let Some((statistics, left)) = counted else { return };
+    match left.checked_sub(batch.num_rows() as u64) {
+        Some(fewer) => {
+            *left = fewer;
+            statistics.add(view, batch, None);
+        }
+        None => *counted = None,
     }
 }

@@ -133,7 +133,7 @@ impl<W: Mender> Materializer<W> {
             waiting: WaitingRows::new(),
             loaded_rows: BTreeMap::new(),
             chunk: Chunk::default(),
-            statistics: StatisticsKeeper::default(),
+            statistics: StatisticsKeeper::of_load(),
             encoding: None,
         };
         if load.turn.follows_unsettled() {

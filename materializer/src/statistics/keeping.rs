@@ -17,8 +17,22 @@ use crate::error::MaterializerError;
 
 /// Statistics in memory; with more, what they count is counted again from the log, date by date.
 const MOST_IN_MEMORY: usize = 4000;
+/// Rows of one load that are counted as they are written; counting more would hold the load up, so those are counted from
+/// the log once somebody asks.
+const MOST_ROWS_OF_A_LOAD: u64 = 100_000;
 /// How often the table is written again because others counted meanwhile.
 const TRIES: usize = 20;
+
+/// Which rows that nobody counted are counted from the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Scans {
+    /// None: where there are any, nothing is kept.
+    Nothing,
+    /// As many as one load counts; where there are more, nothing is kept.
+    Few,
+    /// All of them.
+    All,
+}
 
 /// Statistics of rows that are committed, and not kept yet.
 #[derive(Debug)]
@@ -26,31 +40,53 @@ pub(crate) struct StatisticsKeeper {
     pending: StatisticsByDate,
     /// Whether they count exactly the rows in these files; else those are counted from the log.
     is_kept: bool,
+    /// How many more rows are counted as they are written.
+    left: u64,
     /// The files that hold the rows that they count.
     files: HashSet<String>,
 }
 
 impl Default for StatisticsKeeper {
     fn default() -> Self {
-        Self { pending: StatisticsByDate::default(), is_kept: true, files: HashSet::new() }
+        Self { pending: StatisticsByDate::default(), is_kept: true, left: u64::MAX, files: HashSet::new() }
     }
 }
 
 impl StatisticsKeeper {
-    /// Counts rows that are about to be committed.
-    pub(crate) fn count(&mut self, view: &View, batch: &RecordBatch) {
-        if self.is_kept {
-            self.pending.add(view, batch, None);
-        }
-        self.bound();
+    /// Of a load.
+    pub(crate) fn of_load() -> Self {
+        Self { left: MOST_ROWS_OF_A_LOAD, ..Self::default() }
     }
 
-    /// Takes what was counted of rows that are about to be committed.
-    pub(crate) fn counted(&mut self, counted: StatisticsByDate) {
-        if self.is_kept {
-            self.pending.merge(counted);
+    /// How many more rows are counted as they are written.
+    pub(crate) fn left(&self) -> u64 {
+        if self.is_kept { self.left } else { 0 }
+    }
+
+    /// Counts rows that are about to be committed.
+    pub(crate) fn count(&mut self, view: &View, batch: &RecordBatch) {
+        match self.left().checked_sub(batch.num_rows() as u64) {
+            Some(left) => {
+                self.left = left;
+                self.pending.add(view, batch, None);
+                self.bound();
+            }
+            None => self.forget(),
         }
-        self.bound();
+    }
+
+    /// Takes what was counted of rows that are about to be committed, and how many more may be; `None` if they were more
+    /// than are counted.
+    pub(crate) fn counted(&mut self, counted: Option<(StatisticsByDate, u64)>) {
+        match counted {
+            Some((counted, left)) if self.is_kept => {
+                self.left = left;
+                self.pending.merge(counted);
+                self.bound();
+            }
+            Some(_) => {}
+            None => self.forget(),
+        }
     }
 
     /// The rows that were counted are committed in these files.
@@ -69,9 +105,8 @@ impl StatisticsKeeper {
         }
     }
 
-    /// Keeps what is counted. With `scans`, rows that nobody counted are counted from the log; else nothing is kept
-    /// while there are any. A failure leaves them to be counted later, and is only logged: the rows are committed.
-    pub(crate) async fn keep(&mut self, offline: &OfflineStore, log: &Log, scans: bool) {
+    /// Keeps what is counted. A failure leaves it to be counted later, and is only logged: the rows are committed.
+    pub(crate) async fn keep(&mut self, offline: &OfflineStore, log: &Log, scans: Scans) {
         let kept = self.try_keep(offline, log, scans).await;
         if let Err(error) = kept {
             tracing::info!("{}: its statistics are not up to date: {error}", log.view().id);
@@ -83,7 +118,7 @@ impl StatisticsKeeper {
         &mut self,
         offline: &OfflineStore,
         log: &Log,
-        scans: bool,
+        scans: Scans,
     ) -> Result<(), MaterializerError> {
         let view = log.view().clone();
         if !self.is_kept {
@@ -100,7 +135,15 @@ impl StatisticsKeeper {
             if self.files.is_empty() && uncounted.by_date.is_empty() {
                 return Ok(());
             }
-            if !scans && !uncounted.by_date.is_empty() {
+            let is_scanned = match scans {
+                Scans::Nothing => uncounted.by_date.is_empty(),
+                Scans::Few => {
+                    let rows = uncounted.by_date.values().filter_map(|added| Some(log.added(added)?.rows()));
+                    rows.sum::<u64>() <= MOST_ROWS_OF_A_LOAD
+                }
+                Scans::All => true,
+            };
+            if !is_scanned {
                 return Ok(());
             }
             match self.write(&mut table, log, &uncounted, &view).await {

@@ -7,7 +7,7 @@ use feature::{EventDate, View};
 use monitor::Statistics;
 use offline::{OfflineError, OfflineStore};
 
-use super::keeping::StatisticsKeeper;
+use super::keeping::{Scans, StatisticsKeeper};
 use crate::error::MaterializerError;
 
 /// What a column holds of one date.
@@ -26,7 +26,7 @@ pub struct ColumnDay {
 /// Counts the rows of a log that are not counted yet.
 pub async fn count_statistics(offline: &OfflineStore, view: &Arc<View>) -> Result<(), MaterializerError> {
     let log = offline.log(view).await?;
-    StatisticsKeeper::default().try_keep(offline, &log, true).await
+    StatisticsKeeper::default().try_keep(offline, &log, Scans::All).await
 }
 
 /// The statistics of the columns of a view, by date and column: of the rows up to a version of its log, and of those after

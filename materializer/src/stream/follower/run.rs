@@ -13,7 +13,7 @@ use crate::error::{FeedError, Halt, MaterializerError};
 use crate::fold::sync;
 use crate::maintenance;
 use crate::materializer::{Materializer, Target};
-use crate::statistics::StatisticsKeeper;
+use crate::statistics::{Scans, StatisticsKeeper};
 use crate::stream::committed;
 use crate::stream::fault_injection::{FaultPoint, Guard};
 use crate::stream::feed::{Arrival, Feed};
@@ -82,7 +82,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
             }
             let event = match self.protocol.step() {
                 Step::Done => {
-                    self.statistics.keep(self.offline, &self.log, false).await;
+                    self.statistics.keep(self.offline, &self.log, Scans::Nothing).await;
                     return Ok(());
                 }
                 Step::Halt(halt) => return Err(self.halted(halt)),
@@ -266,7 +266,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         let kept_at = *self.statistics_kept_at.get_or_insert(now);
         if now.since(kept_at) >= STATISTICS_EVERY_US {
             self.statistics_kept_at = Some(now);
-            self.statistics.keep(self.offline, &self.log, false).await;
+            self.statistics.keep(self.offline, &self.log, Scans::Nothing).await;
         }
     }
 
