@@ -198,7 +198,8 @@ impl Table {
     fn data_file(&self, add: Add) -> Result<DataFile, OfflineError> {
         let path = Path::parse(&add.path).map_err(|error| self.failed(DeltaTableError::from(error)))?;
         let partition = self.partition.and_then(|column| add.partition_values.get(column).cloned()).flatten();
-        Ok(DataFile { path, bytes: length(add.size), rows: None, partition })
+        let rows = add.get_stats().ok().flatten().and_then(|stats| u64::try_from(stats.num_records).ok());
+        Ok(DataFile { path, bytes: length(add.size), rows, partition })
     }
 
     pub(crate) fn conflict(&self, why: &str) -> OfflineError {
