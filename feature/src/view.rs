@@ -275,11 +275,7 @@ impl View {
 
     /// The type of a feature's argument; `None` for a count of rows.
     pub fn argument(&self, feature: &Feature) -> Option<DataType> {
-        let column = match feature.fold {
-            Fold::Latest { column } => Some(column),
-            Fold::Aggregate { column, .. } => column,
-        };
-        self.columns.get(column?).map(|column| column.data_type)
+        self.columns.get(feature.fold.column()?).map(|column| column.data_type)
     }
 }
 
@@ -330,6 +326,16 @@ pub enum Fold {
         /// The window; `None` means the whole history.
         window: Option<Window>,
     },
+}
+
+impl Fold {
+    /// Which of the view's columns it reads; `None` for a count of rows.
+    pub const fn column(&self) -> Option<usize> {
+        match self {
+            Fold::Latest { column } => Some(*column),
+            Fold::Aggregate { column, .. } => *column,
+        }
+    }
 }
 
 /// How long the rows of a view are kept.

@@ -6,6 +6,5 @@ mod by_date;
 mod keeping;
 mod kept;
 
-pub(crate) use by_date::StatisticsByDate;
 pub(crate) use keeping::{Scans, StatisticsKeeper};
 pub use kept::{ColumnDay, count_statistics, statistics};

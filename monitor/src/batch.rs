@@ -47,6 +47,8 @@ impl BatchFacts {
 pub struct BatchVerdict {
     /// Why the batch is quarantined, a clause each; it is not where there is none.
     pub reasons: Vec<String>,
+    /// How many rows fail an expectation which quarantines, repeated ones included where that does.
+    pub failing: u64,
     /// What is only counted: an expectation, and how many rows are against it; 1 for a check of the batch as a whole.
     pub warned: Vec<(String, u64)>,
 }
@@ -76,6 +78,7 @@ impl BatchVerdict {
         }
         // A row may fail in both ways, and is one row.
         let failing = failing.min(facts.rows);
+        verdict.failing = failing;
         let most = limits.max_bad_share();
         if failing as f64 > most * facts.rows as f64 {
             let named = by_expectation.iter().filter(|(_, rows)| **rows > 0);
@@ -146,7 +149,8 @@ mod tests {
     #[test]
     fn a_batch_is_quarantined_beyond_the_share_and_not_at_it() {
         let failing = |rows| BatchFacts { failing: rows, ..facts(100) };
-        assert_eq!(BatchVerdict::of(&failing(5), &BatchLimits::default()), BatchVerdict::default());
+        let within = BatchVerdict::of(&failing(5), &BatchLimits::default());
+        assert_eq!(within, BatchVerdict { failing: 5, ..BatchVerdict::default() });
         let beyond = BatchVerdict::of(&failing(6), &BatchLimits::default());
         assert_eq!(beyond.reasons, ["6 of its 100 rows fail (), and 5% may"]);
         let most = BatchLimits { max_bad_share: Bound::new(0.5), ..BatchLimits::default() };
@@ -161,6 +165,7 @@ mod tests {
         let quarantined = BatchVerdict::of(&repeated, &limits(BatchCheck::Unique, true));
         assert_eq!(quarantined.reasons, ["6 of its 100 rows fail (6 `n`), and 5% may"]);
         let warned = BatchVerdict::of(&repeated, &limits(BatchCheck::Unique, false));
+        assert_eq!((quarantined.failing, warned.failing), (6, 0));
         assert_eq!((warned.reasons.len(), warned.warned), (0, vec![("n".to_owned(), 6)]));
     }
 

@@ -117,18 +117,17 @@ impl Finding {
 
 /// The probable cause: what is wrong deepest down, the first of it. Where nothing is wrong, `None`.
 pub fn probable_cause(findings: &[Finding]) -> Option<&Finding> {
-    let wrong = findings.iter().filter(|finding| finding.condition == Condition::Wrong);
-    let deepest = wrong.clone().map(|finding| finding.area).max()?;
-    let mut of_deepest = wrong.filter(|finding| finding.area == deepest);
-    of_deepest.next()
+    first_of_deepest(findings, |finding| finding.condition == Condition::Wrong)
 }
 
 /// Where nothing is wrong, what to do next: the help of the first note that has one, looked for from below.
 pub fn next_step(findings: &[Finding]) -> Option<&Finding> {
-    let helped = findings.iter().filter(|f| f.condition == Condition::Noted && f.help.is_some());
-    let deepest = helped.clone().map(|finding| finding.area).max()?;
-    let mut of_deepest = helped.filter(|finding| finding.area == deepest);
-    of_deepest.next()
+    first_of_deepest(findings, |finding| finding.condition == Condition::Noted && finding.help.is_some())
+}
+
+fn first_of_deepest(findings: &[Finding], is_meant: impl Fn(&&Finding) -> bool) -> Option<&Finding> {
+    let deepest = findings.iter().filter(&is_meant).map(|finding| finding.area).max()?;
+    findings.iter().filter(is_meant).find(|finding| finding.area == deepest)
 }
 
 #[cfg(test)]

@@ -14,10 +14,10 @@ mod pipeline;
 mod standing;
 mod windows;
 
-pub use burn::{BurnAlert, BurnRule, Severity};
+pub use burn::{BurnRule, Severity};
 pub use missing::MissingRise;
 pub use objective::Objective;
 pub use outcome::{Pipeline, ReadOutcome};
 pub use pipeline::{Cause, PartitionProgress, PipelineFacts, Stage, StageTime};
-pub use standing::{BUDGET_WINDOW, Burn, Standing};
+pub use standing::{Burn, Standing};
 pub use windows::{CountedSlot, ReadCounts};

@@ -55,8 +55,8 @@ pub use diagnosis::{Area, Condition, Finding, next_step, probable_cause};
 pub use drift::{Drift, DriftVerdict};
 pub use figures::{Figures, MeanShift, Nulls, StatusChange};
 pub use freshness::{
-    BUDGET_WINDOW, Burn, BurnAlert, BurnRule, Cause, CountedSlot, MissingRise, Objective, PartitionProgress,
-    Pipeline, PipelineFacts, ReadCounts, ReadOutcome, Severity, Stage, StageTime, Standing,
+    Burn, BurnRule, Cause, CountedSlot, MissingRise, Objective, PartitionProgress, Pipeline, PipelineFacts,
+    ReadCounts, ReadOutcome, Severity, Stage, StageTime, Standing,
 };
 pub use largest::Largest;
 pub use observed::{Measure, Observed, Pair};

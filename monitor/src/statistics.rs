@@ -71,8 +71,10 @@ impl Statistics {
             (Measure::Equality, _) => {}
             (Measure::Floats, Observed::Float(x)) => self.add_number(x, key::of_float(x)),
             (Measure::Ints | Measure::Times, Observed::Int(x)) => self.add_number(x as f64, key::of_int(x)),
-            (_, Observed::Text(text)) => self.add_category(text.as_bytes()),
-            (_, Observed::Bytes(bytes)) => self.add_category(bytes),
+            (_, Observed::Text(text)) => {
+                self.add_category(text.as_bytes(), text.floor_char_boundary(MOST_NAME_BYTES));
+            }
+            (_, Observed::Bytes(bytes)) => self.add_category(bytes, MOST_NAME_BYTES),
             // Of another type than the column's: the measure comes from its type.
             (_, Observed::Int(_) | Observed::Float(_)) => {}
         }
@@ -120,14 +122,15 @@ impl Statistics {
         self.counts.add_sorted(&keys);
     }
 
-    fn add_category(&mut self, bytes: &[u8]) {
+    /// `kept` bytes are kept of its name.
+    fn add_category(&mut self, bytes: &[u8], kept: usize) {
         let key = XxHash64::oneshot(0, bytes);
         self.counts.add(key, Side::Old);
         self.distinct.add_hash(key);
         if !self.counts.is_exact() {
             self.names.clear();
         } else if self.measure == Measure::Categories && !self.names.contains_key(&key) {
-            self.names.insert(key, bytes.get(..MOST_NAME_BYTES).unwrap_or(bytes).to_vec());
+            self.names.insert(key, bytes.get(..kept).unwrap_or(bytes).to_vec());
         }
     }
 
@@ -138,11 +141,7 @@ impl Statistics {
         self.finite += other.finite;
         self.sum.merge(&other.sum);
         self.counts.merge(&other.counts);
-        let mut distinct = State::Distinct(std::mem::take(&mut self.distinct));
-        distinct.merge(&State::Distinct(other.distinct.clone()));
-        if let State::Distinct(distinct) = distinct {
-            self.distinct = distinct;
-        }
+        self.distinct.merge(&other.distinct);
         match self.counts.is_exact() {
             true => self.names.extend(other.names.iter().map(|(key, name)| (*key, name.clone()))),
             false => self.names.clear(),
@@ -214,23 +213,9 @@ impl Statistics {
         bytes
     }
 
-    /// Its registers as the laws store them.
-    pub(crate) fn distinct_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        State::Distinct(self.distinct.clone()).write(&mut bytes);
-        bytes
-    }
-
     pub(crate) fn sum_of(bytes: &[u8]) -> Option<FloatSum> {
         match State::read(Component::Sum, Some(Scalar::Float64.into()), true, bytes)? {
             State::FloatSum(sum) => Some(sum),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn distinct_of(bytes: &[u8]) -> Option<DistinctCount> {
-        match State::read(Component::Distinct, None, true, bytes)? {
-            State::Distinct(distinct) => Some(distinct),
             _ => None,
         }
     }

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use feature::DistinctCount;
+
 use crate::counts::{Bucket, Counts};
 use crate::observed::Measure;
 use crate::statistics::{MOST_BUCKETS, Statistics};
@@ -24,7 +26,9 @@ impl Statistics {
             write_number(number, &mut out);
         }
         write_bytes(&self.sum_bytes(), &mut out);
-        write_bytes(&self.distinct_bytes(), &mut out);
+        let mut distinct = Vec::new();
+        self.distinct.write(&mut distinct);
+        write_bytes(&distinct, &mut out);
         write_number(u64::from(self.counts.lost_bits()), &mut out);
         let buckets = self.counts.sorted();
         write_number(buckets.len() as u64, &mut out);
@@ -54,7 +58,7 @@ impl Statistics {
         read.nulls = number(&mut bytes)?;
         read.finite = number(&mut bytes)?;
         read.sum = Statistics::sum_of(part(&mut bytes)?)?;
-        read.distinct = Statistics::distinct_of(part(&mut bytes)?)?;
+        read.distinct = DistinctCount::read(part(&mut bytes)?)?;
         let lost_bits = u32::try_from(number(&mut bytes)?).ok().filter(|bits| *bits < 64)?;
         let count = usize::try_from(number(&mut bytes)?).ok().filter(|count| *count <= MOST_BUCKETS)?;
         let mut buckets = Vec::with_capacity(count);

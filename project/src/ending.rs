@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use feature::{Micros, VersionId};
+use feature::{Micros, VersionId, View};
 use offline::BatchPoint;
 use registry::{Body, DefinitionId, Deprecation, Kind, Reason, Registered};
 
@@ -66,10 +66,11 @@ pub(crate) async fn retire(project: &Project, retire: &Retire) -> Result<Retired
     let registered = registry.registered().await?;
     let mut unfreed = registry.unfreed().await?;
     // What a process wrote that ended in the middle of it is freed when the command is repeated.
-    if let Some(view) = left_over(project, &registered, &version).await?
-        && !unfreed.contains(&view)
+    if let Some(Body::FeatureView(view)) = registered.definition(&version).map(|found| &found.body)
+        && !unfreed.contains(&view.id)
+        && has_log(project, view).await?
     {
-        unfreed.push(view);
+        unfreed.push(view.id.clone());
     }
     if unfreed.is_empty() {
         return Ok(RetiredVersions { version, retired, freed: Vec::new() });
@@ -85,17 +86,10 @@ pub(crate) async fn retire(project: &Project, retire: &Retire) -> Result<Retired
     Ok(RetiredVersions { version, retired, freed: unfreed })
 }
 
-/// The view, if it is one that has a log.
-async fn left_over(
-    project: &Project,
-    registered: &Registered,
-    version: &DefinitionId,
-) -> Result<Option<VersionId>, ProjectError> {
-    let Some(Body::FeatureView(view)) = registered.definition(version).map(|found| &found.body) else {
-        return Ok(None);
-    };
-    let log = project.offline()?.log(&Arc::new(view.clone())).await?;
-    Ok(log.version().map(|_| view.id.clone()))
+/// Whether something is left of a view's log. One that was removed in part cannot be opened.
+async fn has_log(project: &Project, view: &View) -> Result<bool, ProjectError> {
+    let log = project.offline()?.log(&Arc::new(view.clone())).await;
+    Ok(log.map_or(true, |log| log.version().is_some()))
 }
 
 /// The definition of this name and version.

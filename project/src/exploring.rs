@@ -4,12 +4,12 @@
 use std::path::PathBuf;
 
 use feature::{Field, VersionId};
-use registry::{FoundFeature, Kind, Listed};
+use registry::{FoundFeature, Listed};
 use serde::Serialize;
 
 use crate::error::ProjectError;
 use crate::project::Project;
-use crate::targets::ViewName;
+use crate::targets::{ViewName, named_view};
 
 /// What has a text in its name, its description or the names of its features.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -51,14 +51,10 @@ pub(crate) async fn search(project: &Project, text: &str) -> Result<SearchResult
 
 pub(crate) async fn log(project: &Project, view: &ViewName) -> Result<ViewLog, ProjectError> {
     let registered = project.registered().await?;
-    let view = match view {
-        ViewName::Exact(id) => registered.view(id)?,
-        ViewName::Only(name) => registered.only_view(name)?,
-    };
+    let view = named_view(&registered, view)?;
     project.check_logs().await?;
     let snapshot = project.offline()?.log(&view).await?.snapshot()?;
-    let mut features = registered.features_where(|_| true)?;
-    features.retain(|one| one.of.kind == Kind::FeatureView && one.of.version_id().as_ref() == Some(&view.id));
+    let features = FoundFeature::of_view(&view).collect();
     let (mut files, mut version, mut rows) = (Vec::new(), None, 0);
     if let Some(snapshot) = &snapshot {
         let folder = snapshot.location.folder()?;

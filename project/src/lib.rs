@@ -78,6 +78,7 @@ mod error;
 mod exploring;
 pub mod fault_injection;
 mod first_use;
+mod followed_registry;
 mod get;
 mod lineage;
 mod load;

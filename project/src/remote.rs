@@ -83,18 +83,8 @@ async fn connect(address: &str) -> Result<Channel, tonic::transport::Error> {
 
 /// Values of one type as a message packs them.
 fn packed_values(values: &[Value]) -> v1::Values {
-    const SCALARS: [Scalar; 8] = [
-        Scalar::Bool,
-        Scalar::Int32,
-        Scalar::Int64,
-        Scalar::Float32,
-        Scalar::Float64,
-        Scalar::String,
-        Scalar::Bytes,
-        Scalar::Timestamp,
-    ];
     let first = values.iter().find(|value| !value.is_null());
-    let scalar = first.and_then(|value| SCALARS.into_iter().find(|scalar| value.is_of((*scalar).into())));
+    let scalar = first.and_then(|value| Scalar::ALL.into_iter().find(|scalar| value.is_of((*scalar).into())));
     match scalar {
         Some(scalar) => pack(values, scalar),
         // Null has no type, and neither has a list here.

@@ -7,7 +7,9 @@ mod read_watch;
 
 pub(crate) use cause::{before, help as cause_help, sentence as cause_sentence};
 pub(crate) use counting::Counting;
-pub(crate) use objectives::{moment_text, pipelines, rises_of_missing, slo, stage_of_latency};
+pub(crate) use objectives::{
+    moment_text, pipelines, reached, rises_of_missing, slo, stage_of_latency, standings,
+};
 pub(crate) use read_watch::ReadWatch;
 
 pub use objectives::{BurnRate, ObjectiveStanding, SloReport};

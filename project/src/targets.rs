@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use feature::{Name, NameError, VersionId, View};
 use materializer::{Input, Target};
-use registry::Registered;
+use registry::{Registered, RegistryError};
 
 use crate::error::ProjectError;
 
@@ -47,6 +47,14 @@ pub(crate) fn has_stream(target: &Target) -> bool {
     target.source.stream.is_some()
 }
 
+/// The view that a user names.
+pub(crate) fn named_view(registered: &Registered, name: &ViewName) -> Result<Arc<View>, RegistryError> {
+    match name {
+        ViewName::Exact(id) => registered.view(id),
+        ViewName::Only(name) => registered.only_view(name),
+    }
+}
+
 /// A view with what it reads.
 pub(crate) fn target(registered: &Registered, view: Arc<View>) -> Result<Target, ProjectError> {
     let source = Arc::new(registered.source_of(&view)?.into_owned());
@@ -68,13 +76,7 @@ pub(crate) fn targets_with(
 ) -> Result<Vec<Target>, ProjectError> {
     let views = match named {
         [] => registered.views().cloned().collect(),
-        named => named
-            .iter()
-            .map(|name| match name {
-                ViewName::Exact(id) => registered.view(id),
-                ViewName::Only(name) => registered.only_view(name),
-            })
-            .collect::<Result<Vec<_>, _>>()?,
+        named => named.iter().map(|name| named_view(registered, name)).collect::<Result<Vec<_>, _>>()?,
     };
     let mut targets = Vec::new();
     for view in views {

@@ -16,7 +16,7 @@ pub(crate) const MIGRATIONS: [&[&str]; 10] = [
     &[RUNS, RUNS_OF_A_SUBJECT, RUN_VIEWS, RUN_VIEWS_OF_A_VIEW],
     &[DEPRECATIONS, RETIREMENTS],
     &[BACKFILLS, BACKFILL_DATES],
-    &[FRESHNESS_READS, PROGRESS],
+    &[FRESHNESS_READS, FRESHNESS_READS_BY_SLOT, PROGRESS],
 ];
 
 /// The first schema whose contents have checksums.
@@ -178,6 +178,8 @@ const FRESHNESS_READS: &str = "CREATE TABLE freshness_reads (
         missing BIGINT NOT NULL,
         PRIMARY KEY (kind, name, version, slot, began)
     )";
+/// All slots of one length from a moment on are read and removed together.
+const FRESHNESS_READS_BY_SLOT: &str = "CREATE INDEX freshness_reads_by_slot ON freshness_reads (slot, began)";
 /// How far the pipeline of each view is; `part` is a partition, or -1 for loads.
 const PROGRESS: &str = "CREATE TABLE progress (
         name TEXT NOT NULL,

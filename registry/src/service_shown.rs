@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::body::{Body, DefinitionId};
 use crate::definition::Definition;
 use crate::error::RegistryError;
+use crate::keys::Kind;
 use crate::registered::Registered;
 
 /// What a service takes and gives.
@@ -72,6 +73,20 @@ pub struct FoundFeature {
     pub what: String,
 }
 
+impl FoundFeature {
+    /// Every feature that a view defines, in its order.
+    pub fn of_view(view: &View) -> impl Iterator<Item = FoundFeature> {
+        let of = DefinitionId::versioned(Kind::FeatureView, &view.id);
+        view.features.iter().map(move |f| FoundFeature {
+            of: of.clone(),
+            name: f.name.to_string(),
+            data_type: f.data_type,
+            unit: f.unit.clone(),
+            what: fold_text(view, f),
+        })
+    }
+}
+
 fn id_text<S: serde::Serializer>(id: &DefinitionId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(id)
 }
@@ -93,15 +108,7 @@ impl Registered {
             let of = definition.id();
             match &definition.body {
                 Body::FeatureView(view) => {
-                    found.extend(view.features.iter().filter(|f| is_meant(f.name.as_str())).map(|f| {
-                        FoundFeature {
-                            of: of.clone(),
-                            name: f.name.to_string(),
-                            data_type: f.data_type,
-                            unit: f.unit.clone(),
-                            what: fold_text(view, f),
-                        }
-                    }));
+                    found.extend(FoundFeature::of_view(view).filter(|f| is_meant(&f.name)));
                 }
                 Body::OnDemandView(view) => {
                     found.extend(view.features.iter().filter(|f| is_meant(f.name.as_str())).map(|f| {

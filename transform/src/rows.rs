@@ -87,8 +87,8 @@ pub struct Transformed {
 /// The rows that fail expectations which quarantine: also those that are bad for another reason too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AgainstBatch {
-    /// How many rows fail at least one.
-    pub rows: u64,
+    /// The indices in the input of those that fail at least one, ascending.
+    pub rows: Vec<u32>,
     /// How many rows fail each.
     pub by_expectation: Vec<(String, u64)>,
 }
@@ -239,10 +239,11 @@ impl ViewTransform {
                 against.extend(failing);
             }
         }
+        let rows = against.into_iter().filter_map(|row| kept.origins.get(row).copied()).collect();
         if let Some(mask) = kept.reject(verdicts) {
             kept.select(&mask)?;
         }
-        Ok(AgainstBatch { rows: against.len() as u64, by_expectation })
+        Ok(AgainstBatch { rows, by_expectation })
     }
 
     /// An expectation that only warns takes no row away, also where it cannot be computed: a row

@@ -1,5 +1,6 @@
 //! `drift`: how far what a view's columns hold lies from a reference.
 
+use feature::EventDate;
 use serde_json::{Value, json};
 use twinstore::{ColumnDrift, DriftReference, DriftReport, MeasureDrift, Project};
 
@@ -11,10 +12,11 @@ use crate::shown_figures::three;
 
 pub async fn drift(project: &Project, args: &DriftArgs) -> Result<(), Failure> {
     let reference = match args.reference.split_once("..") {
-        Some(_) => days(&args.reference)
+        // The path of a training set may have two dots as well.
+        Some((from, _)) if from.parse::<EventDate>().is_ok() => days(&args.reference)
             .map(|(from, to)| DriftReference::Days(from, to))
             .map_err(|error| Failure::new(format!("--reference {}: {error}", args.reference)))?,
-        None => DriftReference::TrainingSet(args.reference.clone().into()),
+        _ => DriftReference::TrainingSet(args.reference.clone().into()),
     };
     let measure = MeasureDrift { view: args.view.clone(), reference, live: args.live };
     let report = project.drift(&measure).await?;

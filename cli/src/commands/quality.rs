@@ -10,6 +10,7 @@ use crate::arguments::{DecideArgs, Format, QualityCommand, QuarantineCommand, St
 use crate::failure::Failure;
 use crate::headings;
 use crate::output::{self, count};
+use crate::shown_figures::three;
 
 pub async fn quality(project: &Project, command: &QualityCommand, run: &Run) -> Result<(), Failure> {
     match command {
@@ -110,7 +111,7 @@ async fn statistics(project: &Project, args: &StatisticsArgs) -> Result<(), Fail
             count(statistics.rows()),
             count(statistics.nulls()),
             count(statistics.distinct()),
-            statistics.mean().map_or_else(|| "-".to_owned(), |mean| format!("{mean:.3}")),
+            three(statistics.mean()),
             text(0),
             text(500),
             text(1000),

@@ -212,6 +212,10 @@ fn a_retired_version_is_named_as_such_and_what_was_built_by_it_is_known() {
     says(&project.ok("registry show s@2"), &["retired", "`m`"][..1]);
     says(&project.refused("parity s@1 s@2"), &["s@2 was retired"]);
     project.ok("retire a@2");
+    // What a process that was killed has left of its log cannot be opened, and is freed all the same.
+    project.write(".twinstore/offline/log/a/v2/_delta_log/00000000000000000003.json", "{}\n");
+    says(&project.ok("retire a@2"), &["a@2"]);
+    assert!(!project.path(".twinstore/offline/log/a/v2").exists());
     says(&project.refused("parity a@1 a@2"), &["a@2 was retired"]);
     says(&project.refused("rollback s"), &["s@1 is live, and what was live before it was retired (s@2)"]);
 }

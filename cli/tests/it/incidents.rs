@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use test_support::{RedisServer, eventually};
 
 use crate::project::{Project, says};
-use crate::pushed::{micros_now, with};
+use crate::pushed::{micros_now, now, with};
 use crate::served::Server;
-use crate::slo::{DEFINITIONS, follow, push, standings};
+use crate::slo::{self, DEFINITIONS, follow, push, standings};
 
 /// A second view of the same source, with its own consumer.
 const MORE: &str = "
@@ -39,12 +39,6 @@ fn read(server: &Server, service: &str, visitors: usize) {
     assert_eq!(server.post("/v1/features", &body).0, 200);
 }
 
-/// Reads the same visitor so many times in one request.
-fn read_again(server: &Server, service: &str, times: usize) {
-    let body = json!({"service": service, "entities": {"visitor": vec![1; times]}});
-    assert_eq!(server.post("/v1/features", &body).0, 200);
-}
-
 /// What doctor calls the probable cause; empty if nothing is wrong.
 fn cause(project: &Project) -> String {
     let report: Value = serde_json::from_str(&project.run("doctor --format json").stdout).unwrap();
@@ -61,7 +55,7 @@ fn a_source_that_stops_is_one_finding_that_names_what_it_reaches_and_is_over_whe
     let project = with(&format!("{DEFINITIONS}{MORE}"));
     let server = Server::start(&project);
     let reads = |server: &Server, times| {
-        ["visit", "engagement"].iter().for_each(|service| read_again(server, service, times));
+        ["visit", "engagement"].iter().for_each(|service| slo::read(server, service, times));
     };
     eventually("reads are fresh", || {
         push(&server);
@@ -113,7 +107,7 @@ fn an_online_store_that_stops_answering_is_named_and_is_over_when_it_answers() {
     let project = with(DEFINITIONS);
     project.edit("twinstore.toml", "embedded://.twinstore/online", &redis.url());
     let pushed = |page: &str| {
-        let at = Micros::new(micros_now()).unwrap().to_string();
+        let at = now();
         project.write("click.json", json!({"visitor": 1, "at": at, "page": page}).to_string());
         project.ok("push clicks click.json");
     };
@@ -138,7 +132,7 @@ fn a_redis_that_loses_a_tenth_of_its_keys_is_named_and_is_over_after_a_rebuild()
     let project = with(DEFINITIONS);
     project.edit("twinstore.toml", "embedded://.twinstore/online", &redis.url());
     let server = Server::start(&project);
-    let at = Micros::new(micros_now()).unwrap().to_string();
+    let at = now();
     let rows: Vec<Value> =
         (1..=VISITORS).map(|visitor| json!({"visitor": visitor, "at": at, "page": "home"})).collect();
     let push = json!({"source": "clicks", "rows": rows, "wait": "online"});

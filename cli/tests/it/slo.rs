@@ -45,8 +45,8 @@ pub fn push(server: &Server) {
 }
 
 /// Reads the same visitor so many times in one request.
-fn read(server: &Server, rows: usize) {
-    let body = json!({"service": "visit", "entities": {"visitor": vec![1; rows]}});
+pub fn read(server: &Server, service: &str, rows: usize) {
+    let body = json!({"service": service, "entities": {"visitor": vec![1; rows]}});
     let (status, answer) = server.post("/v1/features", &body);
     assert_eq!(status, 200, "{answer}");
 }
@@ -76,7 +76,7 @@ fn a_stream_that_stops_burns_the_budgets_of_view_and_consumer_until_it_is_follow
     let mut stream = follow(&project);
     let step = |server: &Server, rows| {
         push(server);
-        read(server, rows);
+        read(server, "visit", rows);
         standings(&project)
     };
     eventually("reads are counted", || {

@@ -1,6 +1,7 @@
 //! What columns hold, counted as rows are written: once for each row, whatever happens to the process; and its drift.
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use serde_json::{Value, json};
 
@@ -10,6 +11,7 @@ use crate::pushed::{clicks, now};
 use crate::stored;
 
 const LOG: &str = ".twinstore/offline/log/airport_arrivals/v1";
+const TABLE: &str = ".twinstore/offline/statistics/airport_arrivals/v1/_delta_log";
 const DAY: i64 = 86_400;
 
 fn statistics(project: &Project, view: &str) -> Vec<Value> {
@@ -131,7 +133,7 @@ fn rows_of_a_stream_that_was_killed_after_any_step_are_counted_once() {
 fn statistics_that_were_lost_are_counted_again_from_the_log() {
     let project = Project::loaded();
     let before = statistics(&project, "airport_arrivals");
-    std::fs::remove_dir_all(project.path(".twinstore/offline/statistics/airport_arrivals")).unwrap();
+    fs::remove_dir_all(project.path(".twinstore/offline/statistics/airport_arrivals")).unwrap();
     assert_eq!(statistics(&project, "airport_arrivals"), before);
     // Compacting moves rows into other files, and counts none twice.
     project.ok("offline optimize");
@@ -169,6 +171,36 @@ fn a_change_of_unit_has_drifted_and_the_same_values_are_stable() {
         &["2013-06-09 is after"],
     );
     says(&project.run("drift airport_arrivals --reference none.csv").stderr, &["none.csv"]);
+}
+
+#[test]
+fn what_a_large_load_brought_is_counted_when_somebody_asks_and_is_the_reference_of_its_training_set() {
+    const ROWS: i64 = 101_000;
+    let project = folder();
+    let day: Vec<Landing> = (0..ROWS).map(|row| landing(row, row % DAY, (row % 200) as f32 / 10.0)).collect();
+    write_parquet(&project.path("data/landings/large.parquet"), &batch(&day));
+    project.ok("backfill --all");
+    assert!(!project.path(".twinstore/offline/statistics/airport_arrivals").exists());
+    project.write("s.csv", "dest,tailnum,distance,t\nLAX,N1,1,2013-06-08T12:00:00Z\n");
+    project.ok("training-set --service late_arrival --spine s.csv --time t --out o.csv");
+    let landings: Vec<Landing> = (0..1440)
+        .map(|minute| landing(ROWS + minute, DAY + minute * 60, (minute % 200) as f32 / 10.0))
+        .collect();
+    write_parquet(&project.path("data/landings/next.parquet"), &batch(&landings));
+    project.ok("materialize");
+    // A path with two dots is no range of dates.
+    let report = project.json("drift airport_arrivals --reference data/../o.csv");
+    let column = &report["columns"][0];
+    assert_eq!((&column["reference_rows"], &column["live_rows"]), (&ROWS.into(), &1440.into()), "{report}");
+    let rows: u64 =
+        statistics(&project, "airport_arrivals").iter().map(|day| day["rows"].as_u64().unwrap()).sum();
+    assert_eq!(rows, ROWS as u64 + 1440);
+    // From then on, what a load brings is counted with it.
+    let commits = || fs::read_dir(project.path(TABLE)).unwrap().count();
+    let before = commits();
+    write_day(&project, 3, |_| 1.0);
+    project.ok("materialize");
+    assert_eq!(commits(), before + 1);
 }
 
 #[test]

@@ -78,7 +78,8 @@ impl DistinctCount {
         }
     }
 
-    pub(super) fn merge(&mut self, other: &DistinctCount) {
+    /// Adds the values of another.
+    pub fn merge(&mut self, other: &DistinctCount) {
         match (&mut self.0, &other.0) {
             (_, Kept::Hashes(hashes)) => hashes.iter().for_each(|hash| self.add_hash(*hash)),
             (Kept::Registers(registers), Kept::Registers(others)) => {
@@ -105,9 +106,9 @@ impl DistinctCount {
         }
     }
 
-    /// At most [`EXACT`] hashes of 8 bytes in ascending order, or [`MOST_BYTES`]: registers of 6 bits,
+    /// At most `EXACT` hashes of 8 bytes in ascending order, or `MOST_BYTES`: registers of 6 bits,
     /// four in three bytes, the first in the lowest bits.
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
+    pub fn write(&self, out: &mut Vec<u8>) {
         match &self.0 {
             Kept::Hashes(hashes) => hashes.iter().for_each(|hash| out.extend_from_slice(&hash.to_le_bytes())),
             Kept::Registers(registers) => {
@@ -120,7 +121,8 @@ impl DistinctCount {
         }
     }
 
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+    /// What [`DistinctCount::write`] wrote; `None` of anything else.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
         if bytes.len() != MOST_BYTES {
             let (hashes, rest) = bytes.as_chunks::<8>();
             let hashes: Vec<u64> = hashes.iter().map(|hash| u64::from_le_bytes(*hash)).collect();

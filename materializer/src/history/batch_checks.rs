@@ -82,12 +82,12 @@ impl CheckedFile {
         Ok(BatchVerdict::of(&self.facts, &view.batches))
     }
 
-    /// The batch that is set aside for these reasons.
+    /// The batch that is set aside by this verdict.
     pub(super) fn quarantined(
         self,
         number: u32,
         (origin, content): (&str, i64),
-        reasons: &[String],
+        verdict: &BatchVerdict,
         recorded_at: Micros,
     ) -> QuarantinedBatch {
         let CheckedFile { facts, examples, .. } = self;
@@ -96,8 +96,8 @@ impl CheckedFile {
             origin: origin.to_owned(),
             content,
             rows: facts.rows,
-            failing: (facts.failing + facts.repeated).min(facts.rows),
-            why: reasons.join("; "),
+            failing: verdict.failing,
+            why: verdict.reasons.join("; "),
             examples: Json::Array(examples).to_string(),
             recorded_at,
         }

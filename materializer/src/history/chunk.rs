@@ -28,7 +28,7 @@ use crate::error::MaterializerError;
 use crate::load_turn::LoadTurn;
 use crate::materializer::{Materializer, Target};
 use crate::rows::accepted::AcceptedRows;
-use crate::statistics::{StatisticsByDate, StatisticsKeeper};
+use crate::statistics::StatisticsKeeper;
 
 /// Rows that are held in memory before they are committed.
 const ROWS_A_COMMIT: usize = 1_000_000;
@@ -189,7 +189,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
         }
         let rows = blocking::ended(reading).await??;
         self.report.files_read.push(file_read);
-        self.statistics.counted(rows.counted);
+        self.statistics.merge(rows.statistics);
         self.waiting = rows.waiting.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.loaded_rows.extend(rows.loaded_rows.map(|loaded| (file.file.replaces.clone(), loaded)));
         BatchPoint::Read.pass();
@@ -247,7 +247,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
             validator,
             waiting: std::mem::take(&mut self.waiting).into(),
             loaded_rows,
-            counted: Some((StatisticsByDate::default(), self.statistics.left())),
+            statistics: self.statistics.part(),
         })
     }
 

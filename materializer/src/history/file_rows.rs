@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 
 use arrow::array::RecordBatch;
-use feature::{Micros, View};
+use feature::Micros;
 use offline::DeadLetter;
 use tokio::sync::mpsc;
 
@@ -13,7 +13,7 @@ use super::file_validator::{FileCounts, FileValidator, ValidatedRows, WaitingRow
 use super::loaded_rows::LoadedRows;
 use crate::error::MaterializerError;
 use crate::rows::accepted::{AcceptedRows, Availability};
-use crate::statistics::StatisticsByDate;
+use crate::statistics::StatisticsKeeper;
 
 /// A file that is being read.
 pub(super) struct FileRows {
@@ -21,9 +21,8 @@ pub(super) struct FileRows {
     pub(super) validator: FileValidator,
     pub(super) waiting: Mutex<WaitingRows>,
     pub(super) loaded_rows: Option<LoadedRows>,
-    /// The statistics of the rows that were brought into the log's form, and how many more rows are counted; `None` once
-    /// there are more.
-    pub(super) counted: Option<(StatisticsByDate, u64)>,
+    /// The statistics of the rows that were brought into the log's form.
+    pub(super) statistics: StatisticsKeeper,
 }
 
 /// Rows of one batch of a file.
@@ -74,23 +73,11 @@ impl FileRows {
             true => {
                 let (batch, late) =
                     accepted.log_batch(&target.source, &target.view, Availability::History)?;
-                count(&mut self.counted, &target.view, &batch);
+                self.statistics.count(&target.view, &batch);
                 NewRows::OfLog { batch, late }
             }
             false => NewRows::Accepted(accepted),
         };
         Ok(Some(ReadRows { read: rows.batch.num_rows(), rows: new, newest, dead_letters, counts }))
-    }
-}
-
-/// Counts rows, unless there are more than are counted.
-fn count(counted: &mut Option<(StatisticsByDate, u64)>, view: &View, batch: &RecordBatch) {
-    let Some((statistics, left)) = counted else { return };
-    match left.checked_sub(batch.num_rows() as u64) {
-        Some(fewer) => {
-            *left = fewer;
-            statistics.add(view, batch, None);
-        }
-        None => *counted = None,
     }
 }

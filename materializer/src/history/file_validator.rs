@@ -92,6 +92,8 @@ pub(crate) struct DateCounts {
     pub(crate) of_stream: u64,
     pub(crate) accepted: u64,
     pub(crate) refused: u64,
+    /// Of the refused rows, those that count against their batch.
+    pub(crate) against_batch: u64,
 }
 
 impl DateCounts {
@@ -101,6 +103,7 @@ impl DateCounts {
         self.of_stream += more.of_stream;
         self.accepted += more.accepted;
         self.refused += more.refused;
+        self.against_batch += more.against_batch;
     }
 
     /// Rows that are neither in the log nor refused: by `where`, by a null in their key, or as the stream's.
@@ -153,7 +156,7 @@ impl FileValidator {
         counts.rows.read = (selected.batch.num_rows() + selected.unreadable.len()) as u64;
         (counts.rows.filtered, counts.rows.null_keys) = (filtered, null_keys);
         add_counts(&mut counts.rows.warned, warned);
-        counts.rows.against_batch = against_batch.rows;
+        counts.rows.against_batch = against_batch.rows.len() as u64;
         add_counts(&mut counts.rows.against_batch_by, against_batch.by_expectation);
         let mut refused: Vec<Refused> = bad
             .iter()
@@ -182,8 +185,10 @@ impl FileValidator {
         let accepted = candidates.filtered(&keep)?;
         counts.rows.accepted = accepted.len() as u64;
         let dates = std::mem::take(&mut selected.dates);
-        let by_date =
-            self.by_date(source_rows.first_row, selected.by_date, &dates, &accepted, &dead_letters)?;
+        let against_batch = against_batch.rows.iter().filter_map(|row| selected.positions.get(*row as usize));
+        let against_batch: Vec<Position> = against_batch.copied().collect();
+        let (first_row, counted) = (source_rows.first_row, selected.by_date);
+        let by_date = self.by_date(first_row, counted, &dates, &accepted, (&dead_letters, &against_batch))?;
         let left_out: u64 = by_date.values().map(|date| date.left_out() - date.of_stream).sum();
         if self.dates.is_some() && left_out != filtered + null_keys {
             return Err(self.broken("the rows of dates are not those of their batch"));
@@ -198,7 +203,7 @@ impl FileValidator {
         mut by_date: BTreeMap<EventDate, DateCounts>,
         dates: &[EventDate],
         accepted: &AcceptedRows,
-        dead_letters: &[DeadLetter],
+        (dead_letters, against_batch): (&[DeadLetter], &[Position]),
     ) -> Result<BTreeMap<EventDate, DateCounts>, MaterializerError> {
         if self.dates.is_none() {
             return Ok(by_date);
@@ -206,11 +211,16 @@ impl FileValidator {
         for time in &accepted.event_times {
             by_date.entry(EventDate::of(Some(*time))).or_default().accepted += 1;
         }
-        for dead_letter in dead_letters {
-            let (_, _, row) = dead_letter.position.parts();
+        let date_of = |position: Position| {
+            let (_, _, row) = position.parts();
             let date = usize::try_from(row - first_row).ok().and_then(|row| dates.get(row));
-            let date = date.ok_or_else(|| self.broken("a refused row comes from none of the batch"))?;
-            by_date.entry(*date).or_default().refused += 1;
+            date.copied().ok_or_else(|| self.broken("a refused row comes from none of the batch"))
+        };
+        for dead_letter in dead_letters {
+            by_date.entry(date_of(dead_letter.position)?).or_default().refused += 1;
+        }
+        for position in against_batch {
+            by_date.entry(date_of(*position)?).or_default().against_batch += 1;
         }
         Ok(by_date)
     }

@@ -89,13 +89,18 @@ impl FilesToLoad {
         };
         let read = |file: SourceFile| async move {
             let before = loaded_files::file(log, &file.name).await?;
+            // Of a release only its own file is read.
+            if released.is_some() && before.map(|before| before.number) != released {
+                return Ok(None);
+            }
             let recorded = before.and_then(|before| before.content);
             let content = content(&file, recorded, now).await?;
-            Ok::<_, MaterializerError>((file, before, content))
+            Ok::<_, MaterializerError>(Some((file, before, content)))
         };
         // Several files are read at a time, and compared in their order.
         let mut contents = stream::iter(found.files).map(read).buffered(READ_AT_ONCE);
-        while let Some((file, before, content)) = contents.next().await.transpose()? {
+        while let Some(read) = contents.next().await.transpose()? {
+            let Some((file, before, content)) = read else { continue };
             let is_known = choice.add(file, before, content).await?;
             report.files_known += usize::from(is_known);
         }

@@ -10,6 +10,11 @@ use super::source_file::{SourceFile, TableVersions};
 use crate::error::MaterializerError;
 use crate::markers::{self, FILE_NUMBERS, FIRST_LOAD, FIRST_TABLE_VERSION, TABLE_ID, TABLE_VERSION};
 
+/// What is recorded of a file: the release of a quarantined file has begun, all of its rows are loaded, or it is quarantined.
+const INCOMPLETE: i64 = 0;
+const COMPLETE: i64 = 1;
+const SET_ASIDE: i64 = 2;
+
 /// A file that has a number: loaded before, wholly or in part, or about to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct LoadedFile {
@@ -64,7 +69,7 @@ pub(crate) async fn quarantine(log: &Log, number: u32) -> Result<Option<Quaranti
 pub(crate) fn released(number: u32, at: Micros) -> [Marker; 3] {
     [
         QuarantineState::Released.of_file(number),
-        markers::marker(markers::file_complete(number), 0),
+        markers::marker(markers::file_complete(number), INCOMPLETE),
         markers::marker(markers::load_started(number), at.get()),
     ]
 }
@@ -75,16 +80,20 @@ pub(crate) async fn file(log: &Log, name: &str) -> Result<Option<LoadedFile>, Ma
     let hash = markers::read(log, &markers::file_content(name)).await?;
     // 0 says that there was none to record.
     let fingerprint = markers::read(log, &markers::file_identity(name)).await?.filter(|value| *value != 0);
-    let is_complete = is_complete(log, number).await?;
-    let quarantine = quarantine(log, number).await?;
+    let complete = markers::read(log, &markers::file_complete(number)).await?;
+    // Most files were never quarantined, and nothing more is looked up of them.
+    let quarantine = match complete {
+        None | Some(COMPLETE) => None,
+        Some(_) => quarantine(log, number).await?,
+    };
+    let is_complete = complete.is_some_and(|value| value != INCOMPLETE);
     let content = hash.map(|hash| RecordedContent { hash, fingerprint });
     Ok(Some(LoadedFile { number, content, is_complete, quarantine }))
 }
 
 /// Whether all rows of the file with this number were loaded, or it was quarantined.
 pub(crate) async fn is_complete(log: &Log, number: u32) -> Result<bool, MaterializerError> {
-    // 0 from the release of a quarantined file on until it is loaded.
-    Ok(markers::read(log, &markers::file_complete(number)).await?.is_some_and(|value| value != 0))
+    Ok(markers::read(log, &markers::file_complete(number)).await?.is_some_and(|value| value != INCOMPLETE))
 }
 
 /// Whether rows were committed under a number. A load of new content that was interrupted has given its file the
@@ -213,5 +222,10 @@ pub(crate) fn refused(number: u32, content: FileContent, started_at: Micros) -> 
 
 /// The marker of the commit with a file's last rows.
 pub(crate) fn completed(number: u32) -> Marker {
-    markers::marker(markers::file_complete(number), 1)
+    markers::marker(markers::file_complete(number), COMPLETE)
+}
+
+/// The marker of the commit with which a file is quarantined: complete without a row of it.
+pub(crate) fn set_aside(number: u32) -> Marker {
+    markers::marker(markers::file_complete(number), SET_ASIDE)
 }

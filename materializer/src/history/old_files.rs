@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
-use feature::{BatchLimits, Fold, Micros, Span, View};
+use feature::{Fold, Micros, Span, View};
 use transform::{EVENT_TIME, ViewTransform};
 
 use super::batch_source::BatchSource;
@@ -69,7 +69,6 @@ fn newest(
         columns: Vec::new(),
         features: Vec::new(),
         expectations: Vec::new(),
-        batches: BatchLimits::default(),
         ..(**view).clone()
     };
     let transform = ViewTransform::compile(source, &only_times)?;

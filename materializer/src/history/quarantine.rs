@@ -86,7 +86,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
         }
         let origin = (file.file.name.as_str(), file.content.hash);
         let now = (self.materializer.clock)();
-        let batch = checked.quarantined(file.number, origin, &verdict.reasons, now);
+        let batch = checked.quarantined(file.number, origin, &verdict, now);
         // Everything of earlier files first: what is written elsewhere needs the turn, and their numbers.
         self.take_turn().await?;
         self.materializer.offline.quarantine(&self.target.view.id).await?.append(&batch).await?;
@@ -94,7 +94,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
         self.numbers = self.numbers.max(file.number + 1);
         self.chunk.markers.extend(loaded_files::begun(&file.file, file.number, file.content, started_at));
         self.fingerprints.push(loaded_files::fingerprint(&file.file, file.content));
-        self.chunk.markers.push(loaded_files::completed(file.number));
+        self.chunk.markers.push(loaded_files::set_aside(file.number));
         self.chunk.markers.push(QuarantineState::Waiting.of_file(file.number));
         self.report.quarantined.push(QuarantineReport {
             batch: batch.number,

@@ -2,8 +2,8 @@
 //! commit that says up to which version of the log all rows are counted.
 //!
 //! Rows are known by the files that hold them. Rows of other writers that are not counted, and rows of a commit of which
-//! it was not known whether it was made, are counted from the log, date by date; a stream, which must not wait for that,
-//! leaves it to the next load or to whoever asks.
+//! it was not known whether it was made, are counted from the log, date by date, if they are few. Where they are not, nothing
+//! is counted until somebody who asks has had them counted.
 
 use std::collections::HashSet;
 
@@ -20,15 +20,15 @@ const MOST_IN_MEMORY: usize = 4000;
 /// Rows of one load that are counted as they are written; counting more would hold the load up, so those are counted from
 /// the log once somebody asks.
 const MOST_ROWS_OF_A_LOAD: u64 = 100_000;
+/// Commits that are looked through for rows that nobody counted.
+const MOST_COMMITS: u64 = 10_000;
 /// How often the table is written again because others counted meanwhile.
 const TRIES: usize = 20;
 
 /// Which rows that nobody counted are counted from the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Scans {
-    /// None: where there are any, nothing is kept.
-    Nothing,
-    /// As many as one load counts; where there are more, nothing is kept.
+    /// As many as one load counts; where there are more, nothing is counted any more until somebody had all counted.
     Few,
     /// All of them.
     All,
@@ -44,11 +44,19 @@ pub(crate) struct StatisticsKeeper {
     left: u64,
     /// The files that hold the rows that they count.
     files: HashSet<String>,
+    /// The version up to which all rows were counted when there were too many others; `None` if there were not.
+    gave_up_at: Option<u64>,
 }
 
 impl Default for StatisticsKeeper {
     fn default() -> Self {
-        Self { pending: StatisticsByDate::default(), is_kept: true, left: u64::MAX, files: HashSet::new() }
+        Self {
+            pending: StatisticsByDate::default(),
+            is_kept: true,
+            left: u64::MAX,
+            files: HashSet::new(),
+            gave_up_at: None,
+        }
     }
 }
 
@@ -63,6 +71,11 @@ impl StatisticsKeeper {
         if self.is_kept { self.left } else { 0 }
     }
 
+    /// Counts nothing more until all rows up to another version than this one are counted.
+    fn give_up(&mut self, counted_up_to: u64) {
+        *self = Self { is_kept: false, gave_up_at: Some(counted_up_to), ..Self::default() };
+    }
+
     /// Counts rows that are about to be committed.
     pub(crate) fn count(&mut self, view: &View, batch: &RecordBatch) {
         match self.left().checked_sub(batch.num_rows() as u64) {
@@ -75,28 +88,34 @@ impl StatisticsKeeper {
         }
     }
 
-    /// Takes what was counted of rows that are about to be committed, and how many more may be; `None` if they were more
-    /// than are counted.
-    pub(crate) fn counted(&mut self, counted: Option<(StatisticsByDate, u64)>) {
-        match counted {
-            Some((counted, left)) if self.is_kept => {
-                self.left = left;
-                self.pending.merge(counted);
+    /// One that counts as many more rows as this one may, to be merged into it.
+    pub(crate) fn part(&self) -> Self {
+        Self { left: self.left(), ..Self::default() }
+    }
+
+    /// Takes what a part has counted of rows that are about to be committed.
+    pub(crate) fn merge(&mut self, part: Self) {
+        match self.is_kept && part.is_kept {
+            true => {
+                self.left = part.left;
+                self.pending.merge(part.pending);
                 self.bound();
             }
-            Some(_) => {}
-            None => self.forget(),
+            false => self.forget(),
         }
     }
 
     /// The rows that were counted are committed in these files.
     pub(crate) fn committed(&mut self, written: &Written) {
-        self.files.extend(written.file_names().map(str::to_owned));
+        if self.is_kept {
+            self.files.extend(written.file_names().map(str::to_owned));
+        }
     }
 
     /// It is not known whether rows that were counted are committed: all are counted from the log.
     pub(crate) fn forget(&mut self) {
         (self.is_kept, self.pending) = (false, StatisticsByDate::default());
+        self.files.clear();
     }
 
     fn bound(&mut self) {
@@ -121,11 +140,19 @@ impl StatisticsKeeper {
         scans: Scans,
     ) -> Result<(), MaterializerError> {
         let view = log.view().clone();
+        let mut table = offline.statistics(&view.id).await?;
+        let counted_up_to = table.counted_up_to().await?;
+        if scans == Scans::Few && self.gave_up_at == Some(counted_up_to) {
+            return Ok(());
+        }
+        if scans == Scans::Few && log.version().unwrap_or(0).saturating_sub(counted_up_to) > MOST_COMMITS {
+            self.give_up(counted_up_to);
+            return Ok(());
+        }
         if !self.is_kept {
             *self = Self::default();
         }
-        let mut table = offline.statistics(&view.id).await?;
-        for _ in 0..TRIES {
+        for tries in 1..=TRIES {
             table.refresh().await?;
             let Some(uncounted) = table.uncounted(log, &self.files).await? else {
                 // Another process counted them.
@@ -135,19 +162,13 @@ impl StatisticsKeeper {
             if self.files.is_empty() && uncounted.by_date.is_empty() {
                 return Ok(());
             }
-            let is_scanned = match scans {
-                Scans::Nothing => uncounted.by_date.is_empty(),
-                Scans::Few => {
-                    let rows = uncounted.by_date.values().filter_map(|added| Some(log.added(added)?.rows()));
-                    rows.sum::<u64>() <= MOST_ROWS_OF_A_LOAD
-                }
-                Scans::All => true,
-            };
-            if !is_scanned {
+            let rows = uncounted.by_date.values().filter_map(|added| Some(log.added(added)?.rows()));
+            if scans == Scans::Few && rows.sum::<u64>() > MOST_ROWS_OF_A_LOAD {
+                self.give_up(table.counted_up_to().await?);
                 return Ok(());
             }
             match self.write(&mut table, log, &uncounted, &view).await {
-                Err(MaterializerError::Offline(OfflineError::Conflict { .. })) => {}
+                Err(MaterializerError::Offline(OfflineError::Conflict { .. })) if tries < TRIES => {}
                 done => {
                     *self = Self::default();
                     return done;

@@ -17,16 +17,21 @@ pub struct ColumnDay {
     pub date: EventDate,
     /// The column of the view's log.
     pub column: String,
-    /// The version of the log up to which these rows were committed.
-    pub log_version: u64,
     /// What was counted.
     pub statistics: Statistics,
 }
 
-/// Counts the rows of a log that are not counted yet.
-pub async fn count_statistics(offline: &OfflineStore, view: &Arc<View>) -> Result<(), MaterializerError> {
-    let log = offline.log(view).await?;
-    StatisticsKeeper::default().try_keep(offline, &log, Scans::All).await
+/// Counts the rows of a log that are not counted yet: first those up to a version, so that they are told from those after it.
+pub async fn count_statistics(
+    offline: &OfflineStore,
+    view: &Arc<View>,
+    up_to: Option<u64>,
+) -> Result<(), MaterializerError> {
+    let mut keeper = StatisticsKeeper::default();
+    if let Some(version) = up_to {
+        keeper.try_keep(offline, &offline.log_at(view, version).await?, Scans::All).await?;
+    }
+    keeper.try_keep(offline, &offline.log(view).await?, Scans::All).await
 }
 
 /// The statistics of the columns of a view, by date and column: of the rows up to a version of its log, and of those after
@@ -46,13 +51,10 @@ pub async fn statistics(
         let side = if up_to.is_none_or(|version| counted.log_version <= version) { first } else { second };
         let key = (counted.date, counted.column.clone());
         match side.get_mut(&key) {
-            Some(day) => {
-                day.statistics.merge(&statistics);
-                day.log_version = day.log_version.max(counted.log_version);
-            }
+            Some(day) => day.statistics.merge(&statistics),
             None => {
-                let (date, column, log_version) = (counted.date, counted.column, counted.log_version);
-                side.insert(key, ColumnDay { date, column, log_version, statistics });
+                let (date, column) = (counted.date, counted.column);
+                side.insert(key, ColumnDay { date, column, statistics });
             }
         }
     }

@@ -56,6 +56,14 @@ impl BurnRule {
         },
     ];
 
+    /// The windows of all rules, the shortest first.
+    pub fn windows() -> Vec<Span> {
+        let mut windows: Vec<Span> = Self::ALL.iter().flat_map(|rule| [rule.long, rule.short]).collect();
+        windows.sort_unstable();
+        windows.dedup();
+        windows
+    }
+
     /// The share of bad reads, from 0 to 1, from which on it fires with a target in percent. With a low target not even
     /// bad reads alone burn as fast as the rule says: it fires when all reads are bad.
     pub fn bad_share(&self, target: f64) -> f64 {
@@ -67,15 +75,6 @@ impl BurnRule {
         let bound = self.bad_share(target);
         [long, short].into_iter().all(|counts| counts.bad_share().is_some_and(|share| share >= bound))
     }
-}
-
-/// An alert that fires.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct BurnAlert {
-    /// By which rule.
-    pub rule: BurnRule,
-    /// How many times as fast as it may the budget burns over its long window.
-    pub rate: f64,
 }
 
 /// How many times as fast as a target in percent allows its budget burns; `None` if no read counts.

@@ -90,7 +90,7 @@ proptest! {
         let burns = |window: Span, rate: f64| standing.burn(window).is_some_and(|burn| burn >= rate);
         let fires = |rule: &BurnRule| burns(rule.long, rule.rate) && burns(rule.short, rule.rate);
         let expected = BurnRule::ALL.iter().find(|rule| fires(rule)).map(|rule| rule.severity);
-        prop_assert_eq!(standing.severity(), expected);
+        prop_assert_eq!(standing.severity, expected);
     }
 }
 
@@ -103,13 +103,13 @@ fn steady(bad_s: std::ops::Range<i64>) -> Vec<OneRead> {
 fn an_outage_pages_in_minutes_says_since_when_and_clears_once_it_is_mended() {
     let reads = steady(3 * 3_600..3 * 3_600 + 1_800);
     let began = 3 * 3_600;
-    assert_eq!(standing(&reads, began - 1).alert, None);
-    let pages = |now: &i64| standing(&reads, *now).severity() == Some(Severity::Page);
+    assert_eq!(standing(&reads, began - 1).severity, None);
+    let pages = |now: &i64| standing(&reads, *now).severity == Some(Severity::Page);
     let first = (began..began + 1_800).find(pages).unwrap();
     // 14.4% of an hour's reads are bad after 8 minutes and 38 seconds, less those of a part of a minute.
     assert!((518..=528).contains(&(first - began)), "{} s", first - began);
     let paging = standing(&reads, first);
-    assert_eq!((paging.severity(), paging.since), (Some(Severity::Page), Some(at(began))));
+    assert_eq!((paging.severity, paging.since), (Some(Severity::Page), Some(at(began))));
     let mended = began + 1_800;
     let cleared = (mended..).find(|now| !pages(now)).unwrap();
     assert!(cleared - mended <= 30 * 60, "{} s", cleared - mended);

@@ -3,12 +3,12 @@
 
 use feature::{Micros, Span};
 
-use super::burn::{self, BurnAlert, BurnRule, Severity};
+use super::burn::{self, BurnRule, Severity};
 use super::objective::allowed;
 use super::windows::{CountedSlot, ReadCounts, sum};
 
 /// The rolling window that a budget is for.
-pub const BUDGET_WINDOW: Span = Span::DAY.times(30);
+const BUDGET_WINDOW: Span = Span::DAY.times(30);
 
 /// Windows up to this one are summed from minutes, longer ones from hours.
 const MINUTES_UP_TO: Span = Span::HOUR.times(6);
@@ -36,8 +36,8 @@ pub struct Standing {
     pub budget_left: Option<f64>,
     /// How fast the budget burns, by window, the shortest first.
     pub burns: Vec<Burn>,
-    /// The most severe alert that fires.
-    pub alert: Option<BurnAlert>,
+    /// Who is to act, by the most severe alert that fires; `None` if nobody.
+    pub severity: Option<Severity>,
     /// Since when reads have been worse than the budget allows, minute for minute; `None` if they are not now.
     pub since: Option<Micros>,
 }
@@ -54,33 +54,23 @@ impl Standing {
             }
         };
         let counts = over(BUDGET_WINDOW);
-        let mut windows: Vec<Span> = BurnRule::ALL.iter().flat_map(|rule| [rule.long, rule.short]).collect();
-        windows.sort_unstable();
-        windows.dedup();
-        let burns = windows.into_iter();
+        let burns = BurnRule::windows().into_iter();
         let burns = burns.map(|window| Burn { window, rate: burn::rate(target, &over(window)) });
         let fires = |rule: &&BurnRule| rule.fires(target, &over(rule.long), &over(rule.short));
-        let alert = BurnRule::ALL
-            .iter()
-            .find(fires)
-            .and_then(|rule| Some(BurnAlert { rule: *rule, rate: burn::rate(target, &over(rule.long))? }));
+        let severity = BurnRule::ALL.iter().find(fires).map(|rule| rule.severity);
         Self {
             attained: counts.bad_share().map(|bad| 1.0 - bad),
             budget_left: counts.bad_share().map(|bad| 1.0 - bad / allowed(target)),
             burns: burns.collect(),
-            alert,
+            severity,
             since: since(target, minutes, now),
             counts,
         }
     }
 
-    /// Who is to act; `None` if nobody.
-    pub fn severity(&self) -> Option<Severity> {
-        self.alert.map(|alert| alert.rule.severity)
-    }
-
     /// How fast the budget burns over one window.
-    pub fn burn(&self, window: Span) -> Option<f64> {
+    #[cfg(test)]
+    pub(super) fn burn(&self, window: Span) -> Option<f64> {
         self.burns.iter().find(|burn| burn.window == window)?.rate
     }
 }

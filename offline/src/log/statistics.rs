@@ -77,6 +77,12 @@ impl StatisticsTable {
         self.table.refresh().await
     }
 
+    /// The version of the log from which on rows may not be counted.
+    pub async fn counted_up_to(&self) -> Result<u64, OfflineError> {
+        let counted = self.table.marker(COUNTED).await?;
+        Ok(counted.and_then(|version| u64::try_from(version).ok()).unwrap_or(0))
+    }
+
     /// The rows of the log's snapshot that are not counted, but for those in the files of these names. `None` if those
     /// are counted already, at least in part: whoever counted them has to forget them.
     pub async fn uncounted(
@@ -85,8 +91,7 @@ impl StatisticsTable {
         counted: &HashSet<String>,
     ) -> Result<Option<Uncounted>, OfflineError> {
         let Some(version) = log.version() else { return Ok(Some(Uncounted::default())) };
-        let after = self.table.marker(COUNTED).await?.unwrap_or(0);
-        let after = u64::try_from(after).unwrap_or(0);
+        let after = self.counted_up_to().await?;
         let mut uncounted = Uncounted { version, by_date: BTreeMap::new() };
         let mut found = 0;
         for file in log.added_from(after).await?.files {

@@ -154,6 +154,21 @@ impl Log {
         }
     }
 
+    /// How many rows the log has of a date: by the statistics of its files, where all have some.
+    pub async fn rows_of_date(&self, date: &str) -> Result<u64, OfflineError> {
+        let files = self.table.files().into_iter().filter(|file| file.partition.as_deref() == Some(date));
+        if let Some(rows) = files.map(|file| file.rows).sum::<Option<u64>>() {
+            return Ok(rows);
+        }
+        let mut rows = 0;
+        let mut batches = self.scan_date(date, &[EVENT_TIME])?;
+        while let Some(batch) = batches.next().await {
+            let batch = batch?;
+            rows += batch.num_rows() as u64;
+        }
+        Ok(rows)
+    }
+
     /// Reads these columns of all rows, in no order.
     pub fn scan(&self, columns: &[&str]) -> Result<SendableRecordBatchStream, OfflineError> {
         scan::stream(&self.table, &self.table.files(), columns)

@@ -54,14 +54,6 @@ pub(super) fn rules(watched: &Watched, help: &str) -> Value {
     ]})
 }
 
-/// The windows of all rules, the shortest first.
-fn windows() -> Vec<Span> {
-    let mut windows: Vec<Span> = BurnRule::ALL.iter().flat_map(|rule| [rule.long, rule.short]).collect();
-    windows.sort_unstable();
-    windows.dedup();
-    windows
-}
-
 fn share_name(subject: Subject, window: Span) -> String {
     format!("twinstore:freshness_{}_bad:ratio_rate{window}", subject.name())
 }
@@ -79,7 +71,7 @@ fn shares(subject: Subject) -> Vec<Value> {
         let expression = format!("{} / {}", rate("outcome=\"bad\""), rate("outcome=~\"good|bad\""));
         json!({"record": share_name(subject, window), "expr": expression})
     };
-    windows().into_iter().map(share).collect()
+    BurnRule::windows().into_iter().map(share).collect()
 }
 
 /// Which of them burn their budgets, by severity: a sample for each.

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use feature::{ServiceRef, Span, VersionId};
-use registry::{DefinitionId, Kind, Registered};
+use registry::Registered;
 
 use crate::error::ProjectError;
+use crate::slo::reached;
 
 /// Everything that alerts are about.
 pub(super) struct Watched {
@@ -53,7 +54,6 @@ impl Watched {
             let name = registered.first_source_of(view)?.name.to_string();
             let source = sources.entry(name.clone());
             let source = source.or_insert_with(|| WatchedSource { name, views: vec![], reaches: vec![] });
-            source.reaches.push(view.id.to_string());
             let description = view.about.description.clone();
             source.views.push(WatchedView {
                 id: view.id.clone(),
@@ -63,7 +63,7 @@ impl Watched {
             });
         }
         for source in sources.values_mut() {
-            source.add_readers(registered);
+            source.reaches = reached(registered, source.views.iter().map(|view| &view.id));
         }
         let mut consumers = Vec::new();
         for service in registered.services() {
@@ -80,21 +80,5 @@ impl Watched {
             });
         }
         Ok(Self { sources: sources.into_values().collect(), consumers })
-    }
-}
-
-impl WatchedSource {
-    /// Adds the services that read its views, each with its model.
-    fn add_readers(&mut self, registered: &Registered) {
-        for view in &self.views {
-            let readers = registered.dependents(&DefinitionId::versioned(Kind::FeatureView, &view.id));
-            for reader in readers.into_iter().filter(|reader| reader.kind == Kind::FeatureService) {
-                let model = reader.consumer.map(|model| format!(" (model {model})")).unwrap_or_default();
-                let name = format!("{}{model}", reader.id);
-                if !self.reaches.contains(&name) {
-                    self.reaches.push(name);
-                }
-            }
-        }
     }
 }

@@ -9,24 +9,24 @@ use registry::{DefinitionId, Kind, Registered, Registry};
 
 use super::failed::failed;
 use crate::project::Project;
-use crate::slo::{ObjectiveStanding, cause_help, cause_sentence, pipelines, slo};
+use crate::slo::{ObjectiveStanding, cause_help, cause_sentence, pipelines, reached, standings};
 
 /// Most views and services that a sentence names.
 const MOST_NAMED: usize = 4;
 
 pub(super) async fn examine(project: &Project, registry: &Registry, registered: &Registered) -> Vec<Finding> {
-    let objectives = match slo(project, None).await {
-        Ok(report) => report.objectives,
+    let now = project.now();
+    let facts = match pipelines(registry, registered, now).await {
+        Ok(facts) => facts,
+        Err(error) => return vec![failed(Area::Pipeline, &error)],
+    };
+    let objectives = match standings(registry, registered, &facts, now).await {
+        Ok(objectives) => objectives,
         Err(error) => return vec![failed(Area::Freshness, &error)],
     };
+    let burning = burning(registered, &objectives);
     let mut findings = vec![freshness(&objectives)];
-    match pipelines(registry, registered, project.now()).await {
-        Ok(facts) => {
-            let burning = burning(registered, &objectives);
-            findings.extend(by_source(registered, &facts, &burning, project.now()));
-        }
-        Err(error) => findings.push(failed(Area::Pipeline, &error)),
-    }
+    findings.extend(by_source(registered, &facts, &burning, now));
     findings
 }
 
@@ -106,7 +106,7 @@ fn by_source(
     let finding = |((source, ..), behind): (&(String, Stage, bool), &Behind<'_>)| {
         let first = behind.views.first()?;
         let sentence = cause_sentence(first, source, &behind.cause);
-        let reached = reached(registered, &behind.views);
+        let reached = reached(registered, behind.views.iter().map(|view| &view.id));
         let said = format!("{sentence}; it reaches {}", some(reached));
         let finding = Finding::noted(Area::Pipeline, said);
         let condition = if behind.is_wrong { Condition::Wrong } else { Condition::Noted };
@@ -115,25 +115,6 @@ fn by_source(
         Some(Finding { condition, ..finding }.helped_by(help.filter(|help| *help != HelpTopic::Diagnose)))
     };
     groups.iter().filter_map(finding).collect()
-}
-
-/// The views themselves, and the services that read them with their models.
-fn reached(registered: &Registered, views: &[&View]) -> Vec<String> {
-    let mut names: Vec<String> = views.iter().map(|view| view.id.to_string()).collect();
-    for view in views {
-        let id = DefinitionId::versioned(Kind::FeatureView, &view.id);
-        for reach in registered.dependents(&id) {
-            if reach.kind != Kind::FeatureService {
-                continue;
-            }
-            let model = reach.consumer.map(|model| format!(" (model {model})")).unwrap_or_default();
-            let name = format!("{}{model}", reach.id);
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-    }
-    names
 }
 
 /// The first few of some names.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use feature::{EventDate, Fold, Name, VersionId, View};
+use feature::{EventDate, Name, VersionId, View};
 use materializer::{ColumnDay, count_statistics, statistics};
 use monitor::{Drift, DriftVerdict, Statistics};
 use offline::Manifest;
@@ -11,7 +11,7 @@ use offline::Manifest;
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::run::blocking;
-use crate::targets::{ViewName, targets_with};
+use crate::targets::{ViewName, named_view};
 
 /// What the drift of a view is measured against.
 #[derive(Clone, Debug)]
@@ -67,38 +67,36 @@ impl DriftReport {
 
 pub(crate) async fn measure(project: &Project, measure: &MeasureDrift) -> Result<DriftReport, ProjectError> {
     let registered = project.registered().await?;
-    let target = targets_with(&registered, std::slice::from_ref(&measure.view), |_| true)?.into_iter().next();
-    let view = target.ok_or(ProjectError::NoHistory)?.view;
+    let view = named_view(&registered, &measure.view)?;
     let store = project.offline()?;
     let up_to = match &measure.reference {
         DriftReference::Days(..) => None,
         DriftReference::TrainingSet(file) => Some(log_version(project, file, &view.id).await?),
     };
-    count_statistics(&store, &view).await?;
+    count_statistics(&store, &view, up_to).await?;
     let [first, second] = statistics(&store, &view, up_to).await?;
     let within = |days: Option<(EventDate, EventDate)>, date: EventDate| {
         days.is_none_or(|(from, to)| (from..=to).contains(&date))
     };
     let (reference, live) = match measure.reference {
         DriftReference::TrainingSet(_) => {
-            (merged(first, |_| true), merged(second, |day| within(measure.live, day)))
+            (merged(&first, |_| true), merged(&second, |day| within(measure.live, day)))
         }
         DriftReference::Days(from, to) => (
-            merged(first.clone(), |day| (from..=to).contains(&day)),
-            merged(first, |day| within(measure.live, day) && (measure.live.is_some() || day > to)),
+            merged(&first, |day| (from..=to).contains(&day)),
+            merged(&first, |day| within(measure.live, day) && (measure.live.is_some() || day > to)),
         ),
     };
     let columns = view.columns.iter().map(|column| {
         let none = Statistics::of(column.data_type);
-        let side =
-            |side: &BTreeMap<String, Statistics>| side.get(column.name.as_str()).unwrap_or(&none).clone();
-        let (reference, live) = (side(&reference), side(&live));
+        let name = column.name.as_str();
+        let (reference, live) = (reference.get(name).unwrap_or(&none), live.get(name).unwrap_or(&none));
         ColumnDrift {
             column: column.name.to_string(),
             features: features_of(&view, &column.name),
             reference_rows: reference.rows(),
             live_rows: live.rows(),
-            drift: Drift::between(&reference, &live),
+            drift: Drift::between(reference, live),
         }
     });
     Ok(DriftReport { view: view.id.clone(), columns: columns.collect() })
@@ -124,12 +122,12 @@ async fn log_version(
 }
 
 /// The statistics of columns over the dates that are meant.
-fn merged(days: Vec<ColumnDay>, is_meant: impl Fn(EventDate) -> bool) -> BTreeMap<String, Statistics> {
+fn merged(days: &[ColumnDay], is_meant: impl Fn(EventDate) -> bool) -> BTreeMap<String, Statistics> {
     let mut columns: BTreeMap<String, Statistics> = BTreeMap::new();
-    for day in days.into_iter().filter(|day| is_meant(day.date)) {
+    for day in days.iter().filter(|day| is_meant(day.date)) {
         match columns.get_mut(&day.column) {
             Some(statistics) => statistics.merge(&day.statistics),
-            None => drop(columns.insert(day.column, day.statistics)),
+            None => drop(columns.insert(day.column.clone(), day.statistics.clone())),
         }
     }
     columns
@@ -138,10 +136,6 @@ fn merged(days: Vec<ColumnDay>, is_meant: impl Fn(EventDate) -> bool) -> BTreeMa
 /// The features of a view that are computed from a column of its log.
 fn features_of(view: &View, column: &Name) -> Vec<Name> {
     let index = view.columns.iter().position(|one| one.name == *column);
-    let reads = |fold: &Fold| match fold {
-        Fold::Latest { column } => Some(*column),
-        Fold::Aggregate { column, .. } => *column,
-    };
-    let of_column = view.features.iter().filter(|feature| reads(&feature.fold) == index && index.is_some());
+    let of_column = view.features.iter().filter(|feature| index.is_some() && feature.fold.column() == index);
     of_column.map(|feature| feature.name.clone()).collect()
 }

@@ -5,7 +5,7 @@ use materializer::{ColumnDay, count_statistics, statistics};
 
 use crate::error::ProjectError;
 use crate::project::Project;
-use crate::targets::{ViewName, targets_with};
+use crate::targets::{ViewName, named_view};
 
 /// Which statistics to show.
 #[derive(Clone, Debug)]
@@ -18,12 +18,9 @@ pub struct ShowStatistics {
 
 /// The statistics by date and column. Rows that nobody has counted yet are counted first.
 pub(crate) async fn show(project: &Project, show: &ShowStatistics) -> Result<Vec<ColumnDay>, ProjectError> {
-    let store = project.offline()?;
-    let mut found = Vec::new();
-    for target in targets_with(&project.registered().await?, std::slice::from_ref(&show.view), |_| true)? {
-        count_statistics(&store, &target.view).await?;
-        let [all, _] = statistics(&store, &target.view, None).await?;
-        found.extend(all.into_iter().filter(|day| show.day.is_none_or(|wanted| wanted == day.date)));
-    }
-    Ok(found)
+    let (store, view) = (project.offline()?, named_view(&project.registered().await?, &show.view)?);
+    count_statistics(&store, &view, None).await?;
+    let [mut days, _] = statistics(&store, &view, None).await?;
+    days.retain(|day| show.day.is_none_or(|wanted| wanted == day.date));
+    Ok(days)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType as ArrowType, TimeUnit};
+use arrow::datatypes::DataType as ArrowType;
 use arrow::error::ArrowError;
 use feature::{DataType, Micros, Scalar, Status, Value};
 use proto::v1::{self, values::Kind};
@@ -20,30 +20,18 @@ pub(super) fn packed(columns: Vec<(String, ArrayRef)>) -> Result<HashMap<String,
     columns.into_iter().map(pack_one).collect()
 }
 
-/// An array in the type of ours that holds all of its values; text where there is none.
+/// An array in the type of ours that holds all of its values; text where there is none, and of lists.
 fn natural(array: &ArrayRef) -> Result<(ArrayRef, Scalar), ArrowError> {
-    use ArrowType as A;
     let exactly = CastOptions { safe: false, ..CastOptions::default() };
     let cast = |array: &ArrayRef, to: &ArrowType| cast_with_options(array, to, &exactly);
-    let scalar = match array.data_type() {
-        A::Dictionary(_, values) => return natural(&cast(array, values)?),
-        A::Boolean => Scalar::Bool,
-        A::Int8 | A::Int16 | A::Int32 | A::UInt8 | A::UInt16 => Scalar::Int32,
-        A::Int64 | A::UInt32 | A::UInt64 => Scalar::Int64,
-        A::Float16 | A::Float32 => Scalar::Float32,
-        A::Float64 => Scalar::Float64,
-        A::Binary | A::LargeBinary | A::BinaryView | A::FixedSizeBinary(_) => Scalar::Bytes,
-        A::Timestamp(..) | A::Date32 | A::Date64 => Scalar::Timestamp,
-        _ => Scalar::String,
-    };
-    // A time without a zone is UTC.
-    let array = match array.data_type() {
-        A::Timestamp(_, None) | A::Date32 | A::Date64 => {
-            &cast(array, &A::Timestamp(TimeUnit::Microsecond, None))?
-        }
-        _ => array,
-    };
-    Ok((cast(array, &transform::arrow_type(scalar.into()))?, scalar))
+    if let ArrowType::Dictionary(_, values) = array.data_type() {
+        return natural(&cast(array, values)?);
+    }
+    Ok(match transform::declarable(array.data_type()).and_then(|data_type| data_type.scalar()) {
+        Some(Scalar::Timestamp) => (Arc::new(transform::moments(array)), Scalar::Timestamp),
+        Some(scalar) => (cast(array, &transform::arrow_type(scalar.into()))?, scalar),
+        None => (cast(array, &ArrowType::Utf8)?, Scalar::String),
+    })
 }
 
 /// Scalars of a type as a message packs them: nothing of a null but that it is one.

@@ -7,15 +7,14 @@ use std::time::{Duration, Instant};
 use feature::{Micros, ServicePlan};
 use online::Store;
 use read::{FeatureRequest, RequestColumn};
-use registry::{Registry, RegistryError};
 use server::{Answered, Catalog, Limits, ServiceRequest, Services, Serving};
 use tokio::sync::Mutex;
 
 use super::serve::{begin_use, services};
 use crate::error::ProjectError;
+use crate::followed_registry::FollowedRegistry;
 use crate::project::Project;
 use crate::pushing::PushSources;
-use crate::slo::ReadWatch;
 
 /// For how long what the registry said is not looked up again.
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
@@ -29,14 +28,12 @@ pub struct OnlineReads {
     catalog: Arc<Catalog>,
     serving: Serving<Store>,
     sources: PushSources,
-    watch: Arc<ReadWatch>,
     followed: Mutex<Followed>,
 }
 
-/// What the registry said last.
+/// The registry, and when it was looked at last.
 struct Followed {
-    registry: Registry,
-    generation: u64,
+    registry: FollowedRegistry,
     looked: Instant,
 }
 
@@ -56,17 +53,16 @@ pub struct ReadEntities<C> {
 impl OnlineReads {
     pub(crate) async fn open(project: &Project) -> Result<Self, ProjectError> {
         let (registry, registered) = project.registry_in_use().await?;
-        let generation = registered.generation();
+        let mut registry = FollowedRegistry::new(registry);
+        registry.takes_on(&registered);
         let sources = PushSources::new(project);
-        // Only servers carry their counts into the registry.
-        let watch = Arc::<ReadWatch>::default();
-        let catalog = Arc::new(Catalog::new(services(registered, &Services::default(), &sources, &watch)?));
+        let catalog = Arc::new(Catalog::new(services(registered, &Services::default(), &sources, None)?));
         let limits = Limits { max_entities: MOST_ENTITIES, ..Limits::default() };
         let store = project.online().await?;
         let serving = Serving::new(catalog.clone(), store, project.clock, limits)
             .with_first_use(begin_use(project.clone(), "features"));
-        let followed = Mutex::new(Followed { registry, generation, looked: Instant::now() });
-        Ok(Self { project: project.clone(), catalog, serving, sources, watch, followed })
+        let followed = Mutex::new(Followed { registry, looked: Instant::now() });
+        Ok(Self { project: project.clone(), catalog, serving, sources, followed })
     }
 
     /// What a service reads and gives: by its name, its live version.
@@ -93,18 +89,10 @@ impl OnlineReads {
         if followed.looked.elapsed() < FOLLOW_EVERY {
             return Ok(());
         }
-        let generation = match followed.registry.generation().await {
-            Err(error @ RegistryError::Gone { .. }) => {
-                followed.registry = self.project.registry_so_far().await?.ok_or(error)?;
-                None
-            }
-            generation => Some(generation?),
-        };
-        if generation != Some(followed.generation) {
-            let registered = followed.registry.registered().await?;
-            let generation = registered.generation();
-            self.catalog.replace(services(registered, &self.catalog.services(), &self.sources, &self.watch)?);
-            followed.generation = generation;
+        if let Some(registered) = followed.registry.changed(&self.project).await? {
+            let services = services(registered.clone(), &self.catalog.services(), &self.sources, None)?;
+            self.catalog.replace(services);
+            followed.registry.takes_on(&registered);
         }
         followed.looked = Instant::now();
         Ok(())

@@ -12,7 +12,7 @@ use feature::{Canary, Micros, Name, ServicePlan, ServiceRef, Span, VersionId};
 use materializer::BadRowLimit;
 use online::{HotTier, Reader, Store};
 use read::FeatureReader;
-use registry::{Kind, Registered, Registry, RegistryError, Using};
+use registry::{Kind, Registered, RegistryError, Using};
 use server::{
     Addresses, BeginUse, Catalog, Ended, Limits, NotRecorded, Notice, Served, Server, Services, Serving,
     Views,
@@ -22,6 +22,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::hot;
 use crate::error::ProjectError;
+use crate::followed_registry::FollowedRegistry;
 use crate::project::Project;
 use crate::pushing::{PushSources, ServedAt, Topics};
 use crate::run::{Event, Run};
@@ -97,15 +98,16 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
     };
     let sources = PushSources::new(project);
     let watch = Arc::<ReadWatch>::default();
-    let services = services(registered.clone(), &Services::default(), &sources, &watch)?;
+    let services = services(registered.clone(), &Services::default(), &sources, Some(&watch))?;
     let stream_status = Arc::<StreamStatus>::default();
     let topics = Arc::new(Topics::new(project, stream_status.clone()));
     topics.follow(&registered)?;
+    let mut registry = FollowedRegistry::new(registry);
+    registry.takes_on(&registered);
     let applied = Applied {
         project: project.clone(),
         topics,
         registry,
-        generation: registered.generation(),
         catalog: Arc::new(Catalog::new(services)),
         sources,
         watch,
@@ -166,8 +168,12 @@ async fn answer<R: Reader + 'static>(
     if let Some(streams) = &mut applied.streams {
         streams.follow(registered).await?;
     }
-    let counting =
-        Counting::begin(&applied.project, &applied.registry, &applied.watch, &applied.stream_status);
+    let counting = Counting::begin(
+        &applied.project,
+        applied.registry.registry(),
+        &applied.watch,
+        &applied.stream_status,
+    );
     let stop = {
         let run = run.clone();
         async move {
@@ -194,8 +200,7 @@ async fn answer<R: Reader + 'static>(
 /// What was applied, as it is served.
 struct Applied {
     project: Project,
-    registry: Registry,
-    generation: u64,
+    registry: FollowedRegistry,
     catalog: Arc<Catalog>,
     sources: PushSources,
     /// Counts reads for freshness objectives.
@@ -256,17 +261,7 @@ impl Applied {
 
     /// Takes on what the registry holds, if it has changed. One that replaced it is opened again.
     async fn next(&mut self) -> Result<(), ProjectError> {
-        match self.registry.generation().await {
-            Err(error @ RegistryError::Gone { .. }) => {
-                self.registry = self.project.registry_so_far().await?.ok_or(error)?;
-            }
-            generation => {
-                if generation? == self.generation {
-                    return Ok(());
-                }
-            }
-        }
-        let registered = self.registry.registered().await?;
+        let Some(registered) = self.registry.changed(&self.project).await? else { return Ok(()) };
         let generation = registered.generation();
         if let Some(tier) = &self.tier {
             hot::allow(tier, &registered);
@@ -275,7 +270,7 @@ impl Applied {
         let watch = self.watch.clone();
         // Expressions are compiled meanwhile, and requests are not to wait for that.
         let services =
-            tokio::task::spawn_blocking(move || services(defined, &before, &sources, &watch)).await;
+            tokio::task::spawn_blocking(move || services(defined, &before, &sources, Some(&watch))).await;
         let services = services.map_err(ProjectError::NotCompiled)?;
         self.topics.follow(&registered)?;
         self.catalog.replace(services?);
@@ -283,7 +278,7 @@ impl Applied {
             streams.follow(&registered).await?;
         }
         tracing::info!(generation, "the registry has changed: serving what it says now");
-        self.generation = generation;
+        self.registry.takes_on(&registered);
         Ok(())
     }
 }
@@ -312,11 +307,13 @@ pub(super) fn services(
     registered: Registered,
     before: &Services,
     sources: &PushSources,
-    watch: &Arc<ReadWatch>,
+    watch: Option<&Arc<ReadWatch>>,
 ) -> Result<Services, ProjectError> {
     let mut readers = Vec::new();
     let mut live = Vec::new();
-    watch.follow(&registered);
+    if let Some(watch) = watch {
+        watch.follow(&registered);
+    }
     for service in registered.services() {
         let plan = registered.service_plan(&ServiceRef::Exact(service.id.clone()))?;
         if registered.live(&service.id.name) == Some(service.id.version) {
@@ -328,8 +325,11 @@ pub(super) fn services(
             Some(reader) => reader.with_notice(notice),
             None => Served::new(FeatureReader::new(Arc::new(plan))?).with_notice(notice),
         };
-        let watched = watch.of(reader.plan(), service.consumer.as_ref());
-        readers.push(Arc::new(reader.watched_by(watched)));
+        let watched = watch.map(|watch| watch.of(reader.plan(), service.consumer.as_ref()));
+        readers.push(Arc::new(match watched {
+            Some(watched) => reader.watched_by(watched),
+            None => reader,
+        }));
     }
     if readers.is_empty() {
         return Err(ProjectError::NoService);
@@ -349,8 +349,10 @@ pub(super) fn services(
         let notice = notice(&registered, &plan);
         Ok((plan, notice))
     });
-    let watch = watch.clone();
-    let views = views.watched_by(move |plan| watch.of(plan, None));
+    let views = match watch.cloned() {
+        Some(watch) => views.watched_by(move |plan| watch.of(plan, None)),
+        None => views,
+    };
     let services = Services::new(readers, live).with_canaries(canaries).with_retired(retired);
     Ok(services.with_views(views).with_sources(sources))
 }

@@ -8,7 +8,7 @@ use monitor::{
     CountedSlot, MissingRise, PartitionProgress, PipelineFacts, ReadCounts, Severity, Stage, StageTime,
     Standing,
 };
-use registry::{CountedReads, Kind, Registered, Registry};
+use registry::{CountedReads, DefinitionId, Kind, Registered, Registry};
 use serde::{Serialize, Serializer};
 
 use super::cause::{self, before};
@@ -108,8 +108,26 @@ pub(crate) async fn slo(project: &Project, name: Option<&str>) -> Result<SloRepo
     let (registry, registered) = project.registry_in_use().await?;
     let now = project.now();
     let pipelines = pipelines(&registry, &registered, now).await?;
-    let counted = Counted::read(&registry, now).await?;
-    let facts = Facts { registered: &registered, pipelines: &pipelines, counted: &counted, now };
+    let mut objectives = standings(&registry, &registered, &pipelines, now).await?;
+    if let Some(name) = name {
+        let known: Vec<String> = objectives.iter().map(|one| one.id.to_string()).collect();
+        objectives.retain(|one| one.id.to_string() == name || one.id.name.as_str() == name);
+        if objectives.is_empty() {
+            return Err(ProjectError::NoObjective { name: name.to_owned(), known });
+        }
+    }
+    Ok(SloReport { at: now, objectives })
+}
+
+/// How all objectives stand.
+pub(crate) async fn standings(
+    registry: &Registry,
+    registered: &Registered,
+    pipelines: &BTreeMap<VersionId, PipelineFacts>,
+    now: Micros,
+) -> Result<Vec<ObjectiveStanding>, ProjectError> {
+    let counted = Counted::read(registry, now).await?;
+    let facts = Facts { registered, pipelines, counted: &counted, now };
     let views = registered.views().filter_map(|view| facts.of_view(view));
     let services = registered.services().filter_map(|service| {
         let consumer = service.consumer.as_ref()?;
@@ -119,14 +137,26 @@ pub(crate) async fn slo(project: &Project, name: Option<&str>) -> Result<SloRepo
     for service in services {
         objectives.push(service?);
     }
-    if let Some(name) = name {
-        let known: Vec<String> = objectives.iter().map(|one| one.id.to_string()).collect();
-        objectives.retain(|one| one.id.to_string() == name || one.id.name.as_str() == name);
-        if objectives.is_empty() {
-            return Err(ProjectError::NoObjective { name: name.to_owned(), known });
+    Ok(objectives)
+}
+
+/// These views, and the services that read them with their models.
+pub(crate) fn reached<'v>(
+    registered: &Registered,
+    views: impl Iterator<Item = &'v VersionId> + Clone,
+) -> Vec<String> {
+    let mut names: Vec<String> = views.clone().map(VersionId::to_string).collect();
+    for view in views {
+        let readers = registered.dependents(&DefinitionId::versioned(Kind::FeatureView, view));
+        for reader in readers.into_iter().filter(|reader| reader.kind == Kind::FeatureService) {
+            let model = reader.consumer.map(|model| format!(" (model {model})")).unwrap_or_default();
+            let name = format!("{}{model}", reader.id);
+            if !names.contains(&name) {
+                names.push(name);
+            }
         }
     }
-    Ok(SloReport { at: now, objectives })
+    names
 }
 
 /// What is known of the pipeline of each view.
@@ -285,7 +315,7 @@ impl Facts<'_> {
             missing: standing.counts.missing,
             attained: percent(standing.attained),
             budget_left: percent(standing.budget_left),
-            alert: standing.severity().map(Severity::name),
+            alert: standing.severity.map(Severity::name),
             since: standing.since,
             burn: standing.burns.iter().map(|b| BurnRate { window: b.window, rate: b.rate }).collect(),
             newest_event: None,

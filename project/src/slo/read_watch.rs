@@ -81,11 +81,11 @@ impl ReadWatch {
         self.watched().views.iter().map(|(id, view)| (id.clone(), view.clone())).collect()
     }
 
-    /// What was counted so far of everything with an objective.
+    /// What was counted so far of everything. What has no objective is not counted, and goes on once it has one again.
     pub(super) fn counts(&self) -> Vec<(Subject, ReadCounts)> {
         let watched = self.watched();
-        let views = watched.views.iter().filter(|(_, view)| view.within.is_some());
-        let views = views.map(|(id, view)| ((Kind::FeatureView, id.clone()), view.reads.counts()));
+        let views =
+            watched.views.iter().map(|(id, view)| ((Kind::FeatureView, id.clone()), view.reads.counts()));
         let consumers = watched.consumers.iter();
         let consumers = consumers.map(|(id, reads)| ((Kind::FeatureService, id.clone()), reads.counts()));
         views.chain(consumers).collect()

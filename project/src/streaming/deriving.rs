@@ -1,19 +1,20 @@
 //! Rows of derived views: while the stream of a view is followed, the views that are derived from it, directly or through
 //! others, are loaded again and again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use feature::VersionId;
 use materializer::{EventRange, LoadReport, Target};
 use online::Store;
-use registry::{Job, Registered, RowCounts, RunOutcome};
+use registry::{Job, Registered, Registry, RowCounts, RunOutcome};
 use tokio_util::sync::CancellationToken;
 
 use super::compacting::FILES_BEFORE_COMPACTING;
 use super::stream_status::StreamStatus;
 use crate::error::ProjectError;
+use crate::followed_registry::FollowedRegistry;
 use crate::lineage::{Ended, Recorder, Subject};
 use crate::load::load_outcome;
 use crate::load_order::LoadOrder;
@@ -41,6 +42,9 @@ pub struct DerivedRows {
 /// What is loaded beside streams, and what was already.
 pub(super) struct Deriving {
     project: Project,
+    registry: FollowedRegistry,
+    /// What it holds.
+    registered: Registered,
     online: Store,
     stream_status: Arc<StreamStatus>,
     /// The command, as first uses are recorded.
@@ -76,12 +80,14 @@ impl Deriving {
     /// Nothing was yet.
     pub(super) fn new(
         project: &Project,
+        registry: Registry,
         online: Store,
         stream_status: Arc<StreamStatus>,
         by: &'static str,
     ) -> Self {
-        let (streamed, loaded, failures) = Default::default();
-        Self { project: project.clone(), online, stream_status, by, streamed, loaded, failures }
+        let (project, registry) = (project.clone(), FollowedRegistry::new(registry));
+        let (registered, streamed, loaded, failures) = Default::default();
+        Self { project, registry, registered, online, stream_status, by, streamed, loaded, failures }
     }
 
     /// Loads until it is stopped; if it is to catch up, once more after that. Streams go on where a load fails: it is
@@ -132,18 +138,20 @@ impl Deriving {
 
     /// Loads all derived views, each after its input.
     async fn derive(&mut self) -> Result<(), ProjectError> {
-        let registry = self.project.registry().await?;
-        let registered = registry.registered().await?;
-        let targets = self.targets(&registered).await?;
+        if let Some(registered) = self.registry.changed(&self.project).await? {
+            self.registry.takes_on(&registered);
+            self.registered = registered;
+        }
+        let (targets, never_loaded) = self.targets().await?;
         if targets.is_empty() {
             return Ok(());
         }
         let materializer = self.project.materializer(self.online.clone(), &targets, self.by).await?;
-        let mut turns = LoadOrder::new(&registered, targets)?;
+        let mut turns = LoadOrder::new(&self.registered, targets)?;
         while let Some((_, target)) = turns.next() {
             let id = target.view.id.clone();
             // At first its rows are history: available when the rows of the input were.
-            let is_first = self.project.offline()?.log(&target.view).await?.version().is_none();
+            let is_first = never_loaded.contains(&id);
             let loaded = match is_first {
                 true => materializer.backfill(&target, EventRange::default(), |_| ()).await,
                 false => materializer.materialize(&target, |_| ()).await,
@@ -156,7 +164,7 @@ impl Deriving {
                     if report.rows_loaded == 0 {
                         continue;
                     }
-                    if let Err(error) = self.record(&registry, &registered, &target, (job, &report)).await {
+                    if let Err(error) = self.record(&target, (job, &report)).await {
                         tracing::warn!("that {id} was loaded was not recorded: {error}");
                     }
                     if let Err(error) = materializer.compact(&target.view, FILES_BEFORE_COMPACTING).await {
@@ -185,11 +193,13 @@ impl Deriving {
 
     /// The views to load: derived from a view whose stream is followed here, and loaded once already where that view has
     /// history: only a backfill knows from when on history was available. One that failed is left out for a while.
-    async fn targets(&self, registered: &Registered) -> Result<Vec<Target>, ProjectError> {
+    /// Gives with them which of them have no row yet.
+    async fn targets(&self) -> Result<(Vec<Target>, BTreeSet<VersionId>), ProjectError> {
+        let registered = &self.registered;
         let followed: Vec<VersionId> =
             self.stream_status.watched().into_iter().map(|(view, _)| view).collect();
         let offline = self.project.offline()?;
-        let mut targets = Vec::new();
+        let (mut targets, mut never_loaded) = (Vec::new(), BTreeSet::new());
         for target in targets_with(registered, &[], |target| target.input.is_some())? {
             let mut root = target.view.clone();
             while let Some(input) = registered.input_of(&root)? {
@@ -200,18 +210,19 @@ impl Deriving {
                 continue;
             }
             let has_history = registered.source_of(&root)?.batch.is_some();
-            if !has_history || offline.log(&target.view).await?.version().is_some() {
-                targets.push(target);
+            let is_new = offline.log(&target.view).await?.version().is_none();
+            if has_history && is_new {
+                continue;
             }
+            never_loaded.extend(is_new.then(|| target.view.id.clone()));
+            targets.push(target);
         }
-        Ok(targets)
+        Ok((targets, never_loaded))
     }
 
     /// Adds a load to the run of its view, which begins with its first rows.
     async fn record(
         &mut self,
-        registry: &registry::Registry,
-        registered: &Registered,
         target: &Target,
         (job, report): (Job, &LoadReport),
     ) -> Result<(), ProjectError> {
@@ -219,7 +230,8 @@ impl Deriving {
         let id = &target.view.id;
         if !self.loaded.contains_key(id) {
             let subject = Subject::view(Job::Materialize, &target.view);
-            let recorder = Recorder::begin(&self.project, registry, registered, subject).await?;
+            let recorder =
+                Recorder::begin(&self.project, self.registry.registry(), &self.registered, subject).await?;
             let loaded = Loaded { recorder, rows: RowCounts::default(), outcome: outcome.clone() };
             self.loaded.insert(id.clone(), loaded);
         }

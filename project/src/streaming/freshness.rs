@@ -86,6 +86,20 @@ impl Carrying {
             });
             let stuck = stuck.map(|(stage, why)| (stage.name().to_owned(), why));
             let partitions = metrics.report().map(|report| report.partitions).unwrap_or_default();
+            if partitions.is_empty() && stuck.is_some() {
+                // It was held up before it knew of any.
+                let (partition, newest, received_at) = (Some(0), None, None);
+                let (view, stuck) = (view.clone(), stuck.clone());
+                progress.push(Progress {
+                    view,
+                    partition,
+                    newest,
+                    received_at,
+                    lag: 0,
+                    updated_at: now,
+                    stuck,
+                });
+            }
             progress.extend(partitions.into_iter().map(|(partition, at)| Progress {
                 view: view.clone(),
                 partition: Some(partition),

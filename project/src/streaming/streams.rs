@@ -98,13 +98,14 @@ struct Followed {
 impl Streams {
     /// None yet.
     pub(crate) async fn new(project: &Project, setup: StreamSetup, run: &Run) -> Result<Self, ProjectError> {
-        let carrying = Carrying::new(project.clone(), project.registry().await?, setup.stream_status.clone());
+        let registry = project.registry().await?;
+        let carrying = Carrying::new(project.clone(), registry.clone(), setup.stream_status.clone());
         let stop = CancellationToken::new();
         let carrying = (stop.clone().drop_guard(), tokio::spawn(carrying.run(stop)));
         let deriving = setup.derives.then(|| {
             let stop = CancellationToken::new();
             let deriving =
-                Deriving::new(project, setup.online.clone(), setup.stream_status.clone(), setup.by);
+                Deriving::new(project, registry, setup.online.clone(), setup.stream_status.clone(), setup.by);
             let deriving = deriving.run(stop.clone(), setup.options.until_caught_up);
             (stop.drop_guard(), tokio::spawn(deriving))
         });

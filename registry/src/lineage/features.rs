@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use feature::{
-    Column, Feature, Field, Fold, Input, Name, OnDemandView, Origin, Service, ServicePlan, ServiceRef,
-    Source, View, ViewSource,
+    Column, Feature, Field, Input, Name, OnDemandView, Origin, Service, ServicePlan, ServiceRef, Source,
+    View, ViewSource,
 };
 use transform::Expression;
 
@@ -53,11 +53,7 @@ pub(super) fn view(graph: &mut Graph, view: &View) {
 
 /// The column that a feature folds; `None` for a count of rows.
 fn argument<'v>(view: &'v View, feature: &Feature) -> Option<&'v Column> {
-    let index = match feature.fold {
-        Fold::Latest { column } => Some(column),
-        Fold::Aggregate { column, .. } => column,
-    };
-    view.columns.get(index?)
+    view.columns.get(feature.fold.column()?)
 }
 
 /// The columns of its source that a feature of a view comes from.

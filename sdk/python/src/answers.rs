@@ -4,7 +4,7 @@ use feature::ServicePlan;
 use pyo3::prelude::*;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
-use twinstore::Loads;
+use twinstore::{Deprecated, Loads};
 
 use crate::error::{class, fault, sentence, wrong};
 
@@ -74,4 +74,10 @@ pub fn service(plan: &ServicePlan) -> Json {
         "service": plan.id, "hash": plan.hash, "keys": fields(&plan.keys), "request": fields(&plan.request),
         "features": outputs, "lookups": lookups,
     })
+}
+
+/// What there is to say of a training set, with the deprecated versions that it was built by.
+pub fn with_notices(py: Python<'_>, summary: &Json, deprecated: &[Deprecated]) -> PyResult<String> {
+    let deprecated: Vec<String> = deprecated.iter().map(ToString::to_string).collect();
+    text(py, &json!({"summary": summary, "deprecated": deprecated}))
 }

@@ -31,6 +31,8 @@ impl RequestColumn for Column {
 
     fn read(self, data_type: DataType) -> Result<ArrayRef, String> {
         match self {
+            // JSON has texts for what is none, such as bytes and times.
+            Self::Objects(values) if data_type == Scalar::String.into() => values.read(data_type),
             Self::Objects(values) => {
                 let json = values.iter().map(|value| serde_json::to_value(AsJson(value)));
                 json.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?.read(data_type)

@@ -14,11 +14,11 @@ use twinstore::{
     ReadEntities, Reason, ViewName,
 };
 
-use crate::answers::{loads, parsed, parsed_if, service, text};
+use crate::answers::{loads, parsed, parsed_if, service, text, with_notices};
 use crate::columns::Column;
 use crate::error::{raised, wrong};
 use crate::features::Features;
-use crate::online::{Sessions, refuse_forked};
+use crate::online::Sessions;
 use crate::runtime::{wait, wait_here};
 use crate::spine::{JoinOptions, added, summary};
 use crate::watched::Watched;
@@ -76,7 +76,6 @@ impl Project {
         end: Option<&str>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<String> {
-        refuse_forked(py, &self.opened)?;
         let range = EventRange { from: parsed_if(py, start)?, to: parsed_if(py, end)? };
         let backfill = Backfill { views: self.views(py, &views)?, range };
         let (project, watched) = (self.opened.clone(), Watched::by(progress));
@@ -91,7 +90,6 @@ impl Project {
         views: Vec<String>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<String> {
-        refuse_forked(py, &self.opened)?;
         let materialize = Materialize { views: self.views(py, &views)? };
         let (project, watched) = (self.opened.clone(), Watched::by(progress));
         let run = watched.run();
@@ -143,9 +141,7 @@ impl Project {
             &joined.summary,
             joined.took.as_secs_f64(),
         );
-        let deprecated: Vec<String> = joined.deprecated.iter().map(ToString::to_string).collect();
-        let said = text(py, &json!({"summary": said, "deprecated": deprecated}))?;
-        Ok((added(py, &joined)?, said, joined.naive))
+        Ok((added(py, &joined)?, with_notices(py, &said, &joined.deprecated)?, joined.naive))
     }
 
     /// A training set from a file into a file.
@@ -173,8 +169,7 @@ impl Project {
         let run = watched.run();
         let built = wait(py, &watched, async move { project.training_set(&build, &run).await })?;
         let said = summary(&built.service.to_string(), as_of, &built.summary, built.took.as_secs_f64());
-        let deprecated: Vec<String> = built.deprecated.iter().map(ToString::to_string).collect();
-        Ok((text(py, &json!({"summary": said, "deprecated": deprecated}))?, watched.times_were_naive()))
+        Ok((with_notices(py, &said, &built.deprecated)?, watched.times_were_naive()))
     }
 
     /// Reads features online. Columns go where the service takes them; others are refused, unless `others` may be there.
@@ -216,7 +211,6 @@ impl Project {
 
     /// Pushes rows, a JSON object on each line.
     fn push(&self, py: Python<'_>, source: &str, lines: Vec<u8>) -> PyResult<String> {
-        refuse_forked(py, &self.opened)?;
         let (project, source, watched) = (self.opened.clone(), parsed(py, source)?, Watched::by_nobody());
         let run = watched.run();
         let pushed =
@@ -245,7 +239,7 @@ impl Project {
         Ok((text(py, &report)?, report.lineage.mermaid()))
     }
 
-    /// The report as JSON and as a page, and why it did not pass.
+    /// The report as JSON and as a page.
     fn parity(
         &self,
         py: Python<'_>,
@@ -253,7 +247,7 @@ impl Project {
         new: &str,
         rows: u64,
         spine: Option<(PathBuf, String)>,
-    ) -> PyResult<(String, String, Option<String>)> {
+    ) -> PyResult<(String, String)> {
         let most = CompareVersions::MOST_ROWS;
         if !(1..=most).contains(&rows) {
             return Err(wrong(py, &format!("`rows` is {rows}: name a number from 1 to {most}")));
@@ -262,7 +256,7 @@ impl Project {
         let (project, watched) = (self.opened.clone(), Watched::by_nobody());
         let run = watched.run();
         let report = wait(py, &watched, async move { project.parity(&compare, &run).await })?;
-        Ok((text(py, &report.json())?, cli::parity_page(&report), report.failure()))
+        Ok((text(py, &report.json())?, cli::parity_page(&report)))
     }
 
     #[pyo3(signature = (to, percent, reason, overriding))]
@@ -274,7 +268,6 @@ impl Project {
         reason: Option<&str>,
         overriding: Option<&str>,
     ) -> PyResult<String> {
-        refuse_forked(py, &self.opened)?;
         let cutover = CutOver {
             to: parsed(py, to)?,
             percent: parsed_if::<Percent>(py, percent)?.unwrap_or(Percent::ALL),

@@ -11,6 +11,7 @@ use pyo3_arrow::PyTable;
 use serde_json::{Value as Json, json};
 use twinstore::{JoinRows, JoinedRows, LogRange, Summary};
 
+use crate::answers::parsed;
 use crate::error::{fault, wrong};
 
 /// What a join takes beside its rows.
@@ -33,7 +34,7 @@ pub struct JoinOptions {
 
 impl JoinOptions {
     pub fn service(&self, py: Python<'_>) -> PyResult<ServiceRef> {
-        self.service.parse().map_err(|error: feature::NameError| wrong(py, &error.to_string()))
+        parsed(py, &self.service)
     }
 
     pub fn as_of(&self, py: Python<'_>) -> PyResult<AsOf> {

@@ -103,6 +103,7 @@ def test_object_columns_of_several_types_are_refused_only_where_they_are_read(lo
 def test_a_null_key_is_the_key_of_nobody(loaded):
     assert last_delay(loaded, frame().assign(dest=["BOS", None])) == [-3.25, None]
     assert last_delay(loaded, frame().assign(dest=["BOS", np.nan])) == [-3.25, None]
+    assert loaded.features("late_arrival", {"dest": pd.Series(["BOS", None], dtype="string")})["last_delay"] == [-3.25, None]
 
 
 def test_keys_of_numbers_are_read_value_by_value(store, command):
@@ -151,6 +152,8 @@ def test_entities_that_do_not_fit_are_named(loaded):
         ({"dst": "LAX"}, "the join key `dst` is unknown, did you mean `dest`?"),
         ({"dest": 7}, "`dest` holds 7, where a string is needed"),
         ({"dest": ["LAX", 7]}, r"`dest` holds 7, where a string is needed \(row 2\)"),
+        ({"dest": b"LAX"}, "`dest` holds .*, where a string is needed"),
+        ({"dest": dt.datetime(2030, 1, 1, tzinfo=dt.timezone.utc)}, "`dest` holds .*, where a string is needed"),
         ({"dest": ["LAX"], "more": ["x", "y"]}, "`more`"),
         ({"dest": object()}, "`dest`"),
         (pd.DataFrame({"other": [1]}), "the join key `dest` is missing"),

@@ -54,6 +54,8 @@ def test_a_process_that_is_forked_after_a_project_was_opened_says_what_to_do(sto
     ]:
         said = in_fork(work)
         assert said.startswith("InputError: this process was forked after") and "spawn" in said
+    # What was opened can be shown and left, and an exception under way is not replaced.
+    assert in_fork(lambda: (store.close(), repr(store))[1]) == repr(repr(store))
     assert store.features("late_arrival", {"dest": "LAX"})["last_delay"] == 4.5
 
 

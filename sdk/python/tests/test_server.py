@@ -55,6 +55,7 @@ def test_a_server_answers_what_the_store_answers(store, serving):
     for entities in [
         {"dest": "LAX"},
         {"dest": ["BOS", "XXX", None]},
+        {"dest": [None]},
         pd.DataFrame({"dest": ["BOS", "LAX"]}),
         pl.DataFrame({"dest": ["BOS", "LAX"]}),
     ]:
@@ -74,6 +75,9 @@ def test_rows_are_pushed_into_a_server_and_read_from_it(serving):
     frame = pd.DataFrame({"at": [now], "user": [7], "price": [2.5]})
     assert remote.push("clicks", frame).taken == 1
     until(lambda: remote.features("prices", {"user": [7, 8]})["clicks"] == [3, None])
+    # Columns without a value have the type of the server's.
+    assert remote.features("prices", {"user": [None]})["clicks"] == [None]
+    assert remote.push("clicks", [{"at": now, "user": 9, "price": None}]).taken == 1
 
 
 def test_what_a_server_refuses_is_said(serving):

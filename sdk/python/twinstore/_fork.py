@@ -20,9 +20,14 @@ def opened() -> None:
         _opened_by = os.getpid()
 
 
+def is_forked() -> bool:
+    """Whether the parent of this process had opened a project."""
+    return _opened_by not in (None, os.getpid())
+
+
 def refuse_forked() -> None:
     """Refuses to go on in a process whose parent had opened a project."""
-    if _opened_by not in (None, os.getpid()):
+    if is_forked():
         raise InputError(
             "this process was forked after its parent had opened a project, whose threads and locks it does not have: start it "
             "with the `spawn` method (`multiprocessing.get_context(\"spawn\")`), or open projects in the child alone"

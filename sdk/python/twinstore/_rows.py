@@ -54,7 +54,9 @@ def as_list(value: Any) -> Any:
     if library == "numpy" and getattr(value, "ndim", 0) > 0:
         return value.tolist() if value.dtype.kind not in "mM" else list(value)
     if library == "pandas" and hasattr(value, "to_list"):
-        return [None if item != item else item for item in value.to_list()] if value.dtype.kind != "O" else value.to_list()
+        if value.dtype.kind == "O":
+            return value.to_list()
+        return [None if gone else item for item, gone in zip(value.to_list(), value.isna())]
     if hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__"):
         return value
     return None

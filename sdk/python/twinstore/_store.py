@@ -59,7 +59,8 @@ class Store:
         """Closes the online store, or the connection to the server. The next read opens it again."""
         if self._server is not None:
             self._server.close()
-        else:
+        elif not _fork.is_forked():
+            # What a parent has opened stays its own.
             self._project.close()
 
     def __enter__(self) -> Store:
@@ -69,7 +70,8 @@ class Store:
         self.close()
 
     def __repr__(self) -> str:
-        target = self.folder if self._server is None else SCHEME + self._server.address
+        opened, server = self._opened, self._server
+        target = os.fspath(opened.folder) if opened is not None else SCHEME + (server.address if server else "")
         return f"twinstore.Store({target!r})"
 
     # Definitions.
@@ -295,7 +297,7 @@ class Store:
         if (spine is None) != (time is None):
             raise InputError("name both `spine` and `time`, its column of moments, or neither")
         moments = None if spine is None or time is None else (os.fspath(spine), time)
-        data, page, _ = self._project.parity(old, new, rows, moments)
+        data, page = self._project.parity(old, new, rows, moments)
         return _versions.Parity(json.loads(data), page)
 
     def cutover(

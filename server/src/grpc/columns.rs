@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::types::{Float32Type, Float64Type, Int32Type, Int64Type};
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, PrimitiveArray, StringArray, TimestampMicrosecondArray,
+    new_null_array,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use feature::{DataType, Micros, Scalar, Value};
@@ -95,6 +96,11 @@ fn scalars(kind: Kind, scalar: Scalar, nulls: Option<NullBuffer>) -> Result<Give
 /// one.
 fn number(kind: Kind, scalar: Scalar, nulls: Option<NullBuffer>) -> Result<ArrayRef, String> {
     let refused = misfit(&kind, scalar.into());
+    let rows = rows_of(&kind);
+    // A column without a value has no type of its own.
+    if nulls.as_ref().is_some_and(|nulls| nulls.null_count() == rows) {
+        return Ok(new_null_array(&transform::arrow_type(scalar.into()), rows));
+    }
     let is_number = matches!(scalar, Scalar::Int32 | Scalar::Int64 | Scalar::Float32 | Scalar::Float64);
     let array: ArrayRef = match kind {
         Kind::Int32s(column) => Arc::new(PrimitiveArray::<Int32Type>::new(column.values.into(), nulls)),

@@ -272,7 +272,8 @@ mod tests {
 
     #[test]
     fn every_row_of_the_source_is_accounted_for() {
-        let counts = DateCounts { read: 10, known: 1, of_stream: 2, accepted: 4, refused: 1 };
+        let counts =
+            DateCounts { read: 10, known: 1, of_stream: 2, accepted: 4, refused: 1, ..DateCounts::default() };
         assert_eq!((counts.left_out(), check_counts(10, counts, 4)), (4, Vec::new()));
         assert_eq!(
             check_counts(11, counts, 3),

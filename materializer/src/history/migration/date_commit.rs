@@ -1,8 +1,7 @@
 //! The commit of a date, after its checks; and the end of a load: the log is declared whole, then everything goes online.
 
 use feature::{EventDate, Micros, OnFailure, Span, counted};
-use futures::TryStreamExt;
-use offline::{BatchPoint, DeadLetter, EVENT_TIME, Marker, OfflineError, Written};
+use offline::{BatchPoint, Marker, Written};
 use online::Mender;
 
 use super::checks::{ColumnSummary, Reference, check_counts, check_rows};
@@ -68,18 +67,17 @@ impl<W: Mender> DateLoad<'_, W> {
     /// Why too many rows of a date fail expectations that quarantine: a date is the batch of this load.
     fn check_bad_share(&self, date: EventDate, rows: &DateRows) -> Option<String> {
         let view = &self.target.view;
-        let quarantining = view.expectations.iter().filter(|one| one.on_failure == OnFailure::Quarantine);
-        let names: Vec<String> = quarantining.map(|one| format!("the expectation `{}`", one.name)).collect();
-        let fails = |bad: &&DeadLetter| names.iter().any(|name| bad.detail.starts_with(name));
-        let failing = rows.dead_letters.iter().filter(fails).count() as u64;
+        let failing = rows.counts.against_batch;
         let checked = rows.counts.accepted + rows.counts.refused;
         let most = view.batches.max_bad_share();
         let is_over = failing as f64 > most * checked as f64 && !self.migration.accepted.contains(&date);
         is_over.then(|| {
+            let quarantining = view.expectations.iter().filter(|one| one.on_failure == OnFailure::Quarantine);
+            let names = quarantining.map(|one| format!("the expectation `{}`", one.name));
             format!(
                 "{failing} of its {} fail {}, and {}% may",
                 counted(checked, "row"),
-                names.join(" or "),
+                names.collect::<Vec<_>>().join(" or "),
                 100.0 * most
             )
         })
@@ -124,11 +122,7 @@ impl<W: Mender> DateLoad<'_, W> {
         if (&old.source, &old.filter) != (&new.source, &new.filter) || !is_whole || !is_history {
             return Ok(None);
         }
-        let mut before = 0;
-        let mut batches = previous.scan_date(&date.to_string(), &[EVENT_TIME])?;
-        while let Some(batch) = batches.try_next().await.map_err(OfflineError::from)? {
-            before += batch.num_rows() as u64;
-        }
+        let before = previous.rows_of_date(&date.to_string()).await?;
         Ok(check_rows(rows.counts.accepted + rows.counts.known, before, &old.id))
     }
 

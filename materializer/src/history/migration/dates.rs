@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::TimestampMicrosecondType;
-use feature::{BatchLimits, EventDate, Micros, View};
+use feature::{EventDate, Micros, View};
 use transform::ViewTransform;
 
 use crate::blocking;
@@ -68,7 +68,6 @@ fn event_times_only(target: &Target) -> Result<ViewTransform, MaterializerError>
         columns: Vec::new(),
         features: Vec::new(),
         expectations: Vec::new(),
-        batches: BatchLimits::default(),
         ..(**view).clone()
     };
     Ok(ViewTransform::compile(source, &only_times)?)

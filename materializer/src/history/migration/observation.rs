@@ -46,7 +46,7 @@ impl MatchedColumns {
             if is_expected && !is_same(new, feature, old, before) {
                 continue;
             }
-            if let (Some(column), Some(before)) = (column_of(feature), column_of(before))
+            if let (Some(column), Some(before)) = (feature.fold.column(), before.fold.column())
                 && let Some(slot) = matched.get_mut(column)
             {
                 *slot = Some(before);
@@ -61,18 +61,10 @@ impl MatchedColumns {
     }
 }
 
-/// The index of the column that a feature folds; `None` if it counts rows.
-fn column_of(feature: &Feature) -> Option<usize> {
-    match feature.fold {
-        Fold::Latest { column } => Some(column),
-        Fold::Aggregate { column, .. } => column,
-    }
-}
-
 /// Whether a feature computes the same in two versions.
 fn is_same(new: &View, feature: &Feature, old: &View, before: &Feature) -> bool {
     let expression = |view: &View, feature: &Feature| {
-        let column = column_of(feature).and_then(|column| view.columns.get(column));
+        let column = feature.fold.column().and_then(|column| view.columns.get(column));
         column.map(|column| (column.expression.clone(), column.data_type))
     };
     let is_same_fold = match (&feature.fold, &before.fold) {

@@ -82,7 +82,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
             }
             let event = match self.protocol.step() {
                 Step::Done => {
-                    self.statistics.keep(self.offline, &self.log, Scans::Nothing).await;
+                    self.statistics.keep(self.offline, &self.log, Scans::Few).await;
                     return Ok(());
                 }
                 Step::Halt(halt) => return Err(self.halted(halt)),
@@ -119,17 +119,25 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
     }
 
     async fn step(&mut self, step: Step) -> Result<Event, MaterializerError> {
-        if !matches!(step, Step::Refuse | Step::Write | Step::Commit(_)) {
-            return self.take_step(step).await;
+        if matches!(step, Step::Refuse | Step::Write | Step::Commit(_)) {
+            self.begin_use().await?;
         }
-        self.first_use.begin(&self.target.view).await?;
+        let is_last = matches!(step, Step::Commit(_));
         let event = self.take_step(step).await;
-        // A version that was retired meanwhile is freed by whoever retired it, perhaps before this step.
+        // What precedes another write is checked there.
+        if is_last {
+            self.begin_use().await?;
+        }
+        event
+    }
+
+    /// Refused where the version is retired. Whoever retired it frees it, perhaps before the last step wrote.
+    async fn begin_use(&self) -> Result<(), MaterializerError> {
         let used = self.first_use.begin(&self.target.view).await;
         if matches!(used, Err(MaterializerError::NotUsable { is_retired: true, .. })) {
             maintenance::remove(self.offline, self.online, &self.target.view).await?;
         }
-        used.and(event)
+        used
     }
 
     async fn take_step(&mut self, step: Step) -> Result<Event, MaterializerError> {
@@ -193,7 +201,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         if !error.may_pass() {
             return Err(error);
         }
-        self.options.metrics.note_stuck(Some((stage, error.to_string())));
+        self.options.metrics.note_stuck(Some((stage_of_error(&error).unwrap_or(stage), error.to_string())));
         tracing::warn!("{}: {error}; trying again", self.target.view.id);
         Ok(Event::Failed((self.clock)()))
     }
@@ -266,7 +274,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         let kept_at = *self.statistics_kept_at.get_or_insert(now);
         if now.since(kept_at) >= STATISTICS_EVERY_US {
             self.statistics_kept_at = Some(now);
-            self.statistics.keep(self.offline, &self.log, Scans::Nothing).await;
+            self.statistics.keep(self.offline, &self.log, Scans::Few).await;
         }
     }
 
@@ -308,5 +316,15 @@ fn stage_of(step: &Step) -> LatencyStage {
         Step::Write | Step::Stamp => LatencyStage::Acknowledged,
         Step::Commit(_) | Step::Compare(_) | Step::Acknowledge(_) => LatencyStage::Committed,
         _ => LatencyStage::Received,
+    }
+}
+
+/// The stage whose part does not answer, whatever the step that asks it; `None` if the error does not say.
+fn stage_of_error(error: &MaterializerError) -> Option<LatencyStage> {
+    match error {
+        MaterializerError::Online(_) => Some(LatencyStage::Acknowledged),
+        MaterializerError::Offline(_) => Some(LatencyStage::Committed),
+        MaterializerError::Feed { .. } => Some(LatencyStage::Received),
+        _ => None,
     }
 }
