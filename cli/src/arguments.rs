@@ -135,7 +135,9 @@ pub enum Command {
     ///
     /// Commits of logs are read, and the files that they name have to be there in their length. With
     /// --deep every file is read: logs and their checkpoints, refused rows, topics on disk, training sets
-    /// and their manifests, the registry. Nothing is changed. Exit code 1 where something is damaged.
+    /// and their manifests, the registry. With a name, --values or --served, what is served is compared with the
+    /// log instead: rows are folded again at the positions that online rows name. Nothing is changed. Exit code 1
+    /// where something is damaged or differs.
     Verify(VerifyArgs),
     /// Show how freshness objectives stand: attained, error budget left, how fast it burns, since when, and which stage
     ///
@@ -434,6 +436,18 @@ pub struct GetArgs {
 /// What `verify` takes.
 #[derive(Args, Debug)]
 pub struct VerifyArgs {
+    /// Compare online values of this view, or of the views of this service, with the log, to the bit
+    #[arg(value_name = "NAME[@V]", conflicts_with = "deep")]
+    pub name: Option<String>,
+    /// Compare online values of all views with the log
+    #[arg(long, conflicts_with_all = ["deep", "name"])]
+    pub values: bool,
+    /// Compare the sample of what servers answered in the last day, and not what is online now
+    #[arg(long, conflicts_with = "deep")]
+    pub served: bool,
+    /// How many entities to draw from the log of each view
+    #[arg(long, default_value_t = twinstore::DEFAULT_ENTITIES, value_name = "N")]
+    pub entities: usize,
     /// Read every file
     #[arg(long)]
     pub deep: bool,

@@ -57,6 +57,24 @@ pub const QUARANTINED_ROWS: Printed = Printed {
     ],
 };
 
+pub const COMPARED_VALUES: Printed = Printed {
+    by: "`verify --values`, `verify NAME`, `verify --served`",
+    columns: &[
+        VIEW,
+        (
+            "entities",
+            "entities that were drawn from the view's log and read online; with `--served`, answers of the sample",
+        ),
+        (
+            "same",
+            "of these, entities whose values, statuses and event times are what the log gives, to the bit",
+        ),
+        ("differ", "entities of which one is another: the first are listed below"),
+        ("not known", "entities whose online row has folded rows that the log does not have yet"),
+        ("passed over", "why nothing was compared"),
+    ],
+};
+
 pub const STATISTICS: Printed = Printed {
     by: "`quality statistics`",
     columns: &[
@@ -356,7 +374,7 @@ pub const AUDITED: Printed = Printed {
 };
 
 /// Every table, in the order of the documentation.
-pub const ALL: [&Printed; 24] = [
+pub const ALL: [&Printed; 25] = [
     &LOADED,
     &QUARANTINED,
     &QUARANTINED_ROWS,
@@ -377,6 +395,7 @@ pub const ALL: [&Printed; 24] = [
     &FEATURES,
     &FOUND,
     &CHECKED,
+    &COMPARED_VALUES,
     &OBJECTIVES,
     &IMPORTED,
     &EXAMINED,

@@ -10,6 +10,7 @@ mod packed;
 mod packing;
 mod passes;
 pub(crate) mod rebuild;
+pub(crate) mod refold;
 mod selection;
 mod shard;
 mod shards;

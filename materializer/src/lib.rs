@@ -51,6 +51,7 @@ mod stream_start;
 
 pub use error::{FeedError, Halt, MaterializerError};
 pub use first_use::{BeginningUse, FirstUse, NotUsable};
+pub use fold::refold::{FoldedAgain, OnlineRead, Refolded, refold};
 #[cfg(any(test, feature = "contract"))]
 pub use history::contract;
 pub use history::{

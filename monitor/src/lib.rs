@@ -41,6 +41,7 @@ mod largest;
 mod moments;
 mod observed;
 mod quantiles;
+mod served;
 mod statistics;
 mod statistics_stored;
 #[cfg(test)]
@@ -61,4 +62,5 @@ pub use freshness::{
 pub use largest::Largest;
 pub use observed::{Measure, Observed, Pair};
 pub use quantiles::QuantilePair;
+pub use served::{ServedDifference, served_differences};
 pub use statistics::{MOST_BUCKETS, Statistics, TopValue};

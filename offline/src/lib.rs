@@ -1,6 +1,6 @@
 //! The offline store: the log of every view version as a Delta table (`log/`), the point-in-time join of a spine
-//! with logs (`join/`), the rows of a log with their features (`feature_rows.rs`), and the training sets that the join
-//! gives (`training_set/`). Each uses only those before it.
+//! with logs (`join/`), the rows of a log with their features (`feature_rows.rs`) and those of some entities
+//! (`entity_rows.rs`), and the training sets that the join gives (`training_set/`). Each uses only those before it.
 //!
 //! The log is the only durable truth. This crate reads it and appends to it. What is appended and when is decided in
 //! `materializer`, and what a definition means in `registry`.
@@ -20,6 +20,7 @@
 
 mod blocking;
 mod damage;
+mod entity_rows;
 mod error;
 mod fault_injection;
 mod feature_rows;
@@ -29,6 +30,7 @@ mod parquet_file;
 mod training_set;
 
 pub use damage::Damaged;
+pub use entity_rows::{draw_entities, entity_rows};
 pub use error::OfflineError;
 #[cfg(feature = "fault-injection")]
 pub use fault_injection::{BatchFaults, suspend};

@@ -97,6 +97,7 @@ mod read_features;
 mod remote;
 mod rollout;
 mod run;
+mod served;
 mod serving;
 mod settings;
 mod slo;
@@ -151,6 +152,9 @@ pub use registry::{
 pub use remote::{RemoteAnswer, RemotePushed, RemoteReads};
 pub use rollout::{CutOver, CutOverDone, Gate, GateKind};
 pub use run::{Event, Progress, Run, Work};
+pub use served::{
+    ComparedView, DEFAULT_ENTITIES, DifferingEntity, DifferingFeature, ServedCell, ValuesReport, VerifyValues,
+};
 pub use server::Answered;
 pub use serving::{OnlineReads, ReadEntities, Serve};
 pub use settings::{LineageSettings, Location, SETTINGS, ServeSettings, Setting, Settings, StreamSettings};

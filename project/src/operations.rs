@@ -29,6 +29,7 @@ use crate::quarantine::{DecideBatch, QuarantinedOfView};
 use crate::read_features::{Get, ReadFeatures};
 use crate::rollout::{CutOver, CutOverDone};
 use crate::run::{Run, Work};
+use crate::served::{self, ValuesReport, VerifyValues};
 use crate::serving::{OnlineReads, Serve};
 use crate::slo::SloReport;
 use crate::streaming::{FollowStreams, StreamOutcome};
@@ -290,6 +291,11 @@ impl Project {
     /// Checks what is stored, and says all that is damaged in it; where `deep`, every file is read.
     pub fn verify<'a>(&'a self, deep: bool, run: &'a Run) -> Work<'a, Verified> {
         Box::pin(run.until_cancelled(verify::verify(self, deep)))
+    }
+
+    /// Reads entities of views online, and compares all that they give with their logs, to the bit.
+    pub fn verify_values<'a>(&'a self, verify: &'a VerifyValues, run: &'a Run) -> Work<'a, ValuesReport> {
+        Box::pin(run.until_cancelled(served::verify_values(self, verify)))
     }
 
     /// Pushes rows into the stream of a source, a JSON object on each line. All that are taken are durable once it

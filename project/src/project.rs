@@ -36,6 +36,11 @@ impl Project {
         self
     }
 
+    /// Where the sample of what servers answered lies.
+    pub(crate) fn served_folder(&self) -> PathBuf {
+        self.folder.join(".twinstore/served")
+    }
+
     /// Its folder.
     pub fn folder(&self) -> &Path {
         &self.folder

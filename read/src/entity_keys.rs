@@ -31,6 +31,16 @@ pub(crate) enum KeyIndices {
     Picked(Vec<Option<u32>>),
 }
 
+impl KeyIndices {
+    /// Where the entity of a row of the request lies; `None` for a key that can have no row.
+    pub fn at(&self, row: usize) -> Option<usize> {
+        match self {
+            KeyIndices::InOrder => Some(row),
+            KeyIndices::Picked(indices) => (*indices.get(row)?).map(|index| index as usize),
+        }
+    }
+}
+
 impl EntityKeys {
     /// The indices among [`EntityKeys::keys`] of the entities that these key columns name, by their indices
     /// in the plan; none for a key that can have no row: one with a null, and one longer than a store

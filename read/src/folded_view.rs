@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use feature::{Micros, Times};
+use feature::{Answer, Cell, Micros, Status, Times, Value};
 use online::{Column, Columns, Layout, PackedRow, PackedRows};
 
 use crate::entity_keys::KeyIndices;
@@ -59,10 +59,20 @@ impl FoldedView {
 
     /// The times of the entity of one row of the request, by these indices.
     pub fn times_at(&self, row: usize, indices: &KeyIndices) -> Option<Times> {
-        let index = match indices {
-            KeyIndices::InOrder => row,
-            KeyIndices::Picked(indices) => (*indices.get(row)?)? as usize,
+        self.0.times.get(indices.at(row)?).copied().flatten()
+    }
+
+    /// What is answered of the entity at an index: a cell for each feature.
+    pub fn answer_at(&self, index: usize) -> Answer {
+        let cell = |column: &Column| {
+            let status = column.statuses.get(index).copied().unwrap_or(Status::NotFound);
+            let is_there = status == Status::Present || column.has_default && status == Status::NullValue;
+            let value = column.values.value(index).filter(|_| is_there).unwrap_or(Value::Null);
+            Cell { value, status }
         };
-        self.0.times.get(index).copied().flatten()
+        Answer {
+            cells: self.0.columns.iter().map(cell).collect(),
+            times: self.0.times.get(index).copied().flatten(),
+        }
     }
 }

@@ -47,4 +47,4 @@ pub use features::{FeatureCell, FeatureColumn, Features};
 pub use reader::{FeatureReader, Moment, ReadStage};
 pub use request::{FeatureRequest, ValidatedRequest};
 pub use request_column::{Given, RequestColumn};
-pub use result::ReadResult;
+pub use result::{LookedUp, ReadResult};

@@ -164,12 +164,15 @@ impl FeatureReader {
         let found = if reads.is_empty() { Vec::new() } else { store.read(&reads).await? };
         end_of(ReadStage::Probe);
         let at = readable_at(&reads, &found, moment)?;
+        drop(reads);
         let mut result = ReadResult {
             plan: Arc::clone(&self.plan),
             scope: Arc::clone(&request.scope),
             at,
             rows: request.rows,
             folded: self.folded(scope, &found, at)?,
+            found,
+            entities,
             indices,
             computed: Vec::new(),
         };

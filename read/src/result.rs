@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use feature::{DataType, Micros, Output, ServicePlan, Times};
-use online::Column;
+use feature::{Answer, DataType, EntityKey, Micros, Output, ServicePlan, Times, View};
+use online::{Column, PackedRows};
 use transform::ComputedColumn;
 
 use crate::arrays;
-use crate::entity_keys::KeyIndices;
+use crate::entity_keys::{EntityKeys, KeyIndices};
 use crate::features::{FeatureColumn, Features};
 use crate::folded_view::FoldedView;
 use crate::scope::Scope;
@@ -27,10 +27,29 @@ pub struct ReadResult {
     pub(crate) scope: Arc<Scope>,
     /// One for each of the scope's views.
     pub(crate) folded: Vec<FoldedView>,
+    /// The packed rows that these were folded from.
+    pub(crate) found: Vec<PackedRows>,
+    /// One for each of the scope's sets of entities.
+    pub(crate) entities: Vec<EntityKeys>,
     /// One for each list of key columns.
     pub(crate) indices: Vec<KeyIndices>,
     /// The columns of the computations so far, in the scope's order.
     pub(crate) computed: Vec<ComputedColumn>,
+}
+
+/// What one lookup read for one row of a request, and what was made of it.
+#[derive(Debug)]
+pub struct LookedUp<'a> {
+    /// The view.
+    pub view: &'a Arc<View>,
+    /// The entity.
+    pub key: &'a EntityKey,
+    /// Its packed row; `None` if it has none.
+    pub packed: Option<&'a [u8]>,
+    /// The features that were read, by their indices in the view.
+    pub features: &'a [usize],
+    /// A cell for each of them.
+    pub answer: Answer,
 }
 
 impl ReadResult {
@@ -61,6 +80,22 @@ impl ReadResult {
         self.scope.lookups.iter().filter_map(move |scoped| {
             let folded = self.folded.get(scoped.view)?;
             Some((scoped.lookup, folded.times_at(row, self.indices.get(scoped.list)?)))
+        })
+    }
+
+    /// What was looked up for one row of the request, each with the packed row that it was answered from. A key that can
+    /// have no row is left out.
+    pub fn looked_up(&self, row: usize) -> impl Iterator<Item = LookedUp<'_>> {
+        self.scope.lookups.iter().filter_map(move |scoped| {
+            let index = self.indices.get(scoped.list)?.at(row)?;
+            let of_view = self.scope.views.get(scoped.view)?;
+            Some(LookedUp {
+                view: &self.plan.lookups.get(scoped.lookup)?.view,
+                key: self.entities.get(of_view.entities)?.keys.get(index)?,
+                packed: self.found.get(scoped.view)?.row(index),
+                features: &of_view.features,
+                answer: self.folded.get(scoped.view)?.answer_at(index),
+            })
         })
     }
 

@@ -42,6 +42,7 @@ mod metrics;
 mod notice;
 mod push;
 mod request_fault;
+mod sampling;
 mod served;
 mod server;
 mod server_fault;
@@ -60,6 +61,7 @@ pub use push::{
     Validated, Validating, push_rows,
 };
 pub use request_fault::RequestFault;
+pub use sampling::{Sampling, ServedRow};
 pub use served::Served;
 pub use server::{Addresses, Ended, Server};
 pub use server_fault::ServerFault;

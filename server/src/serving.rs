@@ -25,6 +25,7 @@ use crate::metrics::{DeprecatedCounts, Metrics, Protocol, PushCounts, ServiceMet
 use crate::notice::Notice;
 use crate::push::Sink;
 use crate::request_fault::RequestFault;
+use crate::sampling::Sampling;
 use crate::served::Served;
 use crate::server_fault::ServerFault;
 
@@ -77,6 +78,7 @@ pub struct Serving<R> {
     of_pushes: Arc<ServiceMetrics>,
     counts: PushCounts,
     sink: Option<Arc<dyn Sink>>,
+    sampling: Option<Arc<Sampling>>,
     more: Option<MoreText>,
     samples: Option<Samples>,
     stand_in: Option<StandIn>,
@@ -103,6 +105,7 @@ impl<R: Reader> Serving<R> {
             of_pushes: Arc::default(),
             counts: PushCounts::default(),
             sink: None,
+            sampling: None,
             more: None,
             samples: None,
             stand_in: None,
@@ -171,6 +174,12 @@ impl<R: Reader> Serving<R> {
     #[must_use]
     pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
         Self { sink: Some(sink), ..self }
+    }
+
+    /// Takes a sample of what is served as of now.
+    #[must_use]
+    pub fn with_sampling(self, sampling: Arc<Sampling>) -> Self {
+        Self { sampling: Some(sampling), ..self }
     }
 
     pub(crate) fn sink(&self) -> Option<&dyn Sink> {
@@ -296,8 +305,9 @@ impl<R: Reader> Serving<R> {
         self.begin_use(served).await?;
         call.is_answered_by(served);
         // A read as of a named moment is no consumer's.
-        if let (None, Some(watched)) = (at, served.watched()) {
-            watched.count(&features);
+        if at.is_none() {
+            served.watched().inspect(|watched| watched.count(&features));
+            self.sampling.as_ref().inspect(|sampling| sampling.look_at(&features));
         }
         if let Some(notice) = served.notice() {
             self.deprecated.answered(served.plan(), notice);

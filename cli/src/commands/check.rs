@@ -1,6 +1,6 @@
-//! `verify`: reads what is stored, and says all that is damaged in it.
+//! `verify`: reads what is stored, and says all that is damaged in it; or compares online values with the log.
 
-use twinstore::{Checked, Project, Run};
+use twinstore::{AsJson, Checked, ComparedView, DifferingEntity, Project, Run, ServedCell, VerifyValues};
 
 use crate::arguments::{Format, VerifyArgs};
 use crate::failure::Failure;
@@ -8,6 +8,9 @@ use crate::headings;
 use crate::output::{self, count, counted};
 
 pub async fn check(project: &Project, args: &VerifyArgs, run: &Run) -> Result<(), Failure> {
+    if args.values || args.served || args.name.is_some() {
+        return check_values(project, args, run).await;
+    }
     let found = project.verify(args.deep, run).await?;
     match args.format.format {
         Format::Json => output::json(&found)?,
@@ -38,4 +41,69 @@ fn show(checked: &[Checked], deep: bool) {
     if !deep {
         println!("\nfiles of rows are there, and were not read: --deep reads everything");
     }
+}
+
+async fn check_values(project: &Project, args: &VerifyArgs, run: &Run) -> Result<(), Failure> {
+    let verify = VerifyValues { of: args.name.clone(), entities: args.entities, served: args.served };
+    let report = project.verify_values(&verify, run).await?;
+    match args.format.format {
+        Format::Json => output::json(&report)?,
+        Format::Table => show_values(&report.views),
+    }
+    let differing: Vec<String> =
+        report.views.iter().filter(|view| view.differing > 0).map(|view| view.view.to_string()).collect();
+    match report.differing() {
+        0 => Ok(()),
+        answers if args.served => Err(Failure::new(format!(
+            "{} that were served are not what the log gives: `twinstore verify --values` says whether they are online now",
+            counted(answers, "answer"),
+        ))),
+        entities => Err(Failure::new(format!(
+            "{} online are not what the log gives: `twinstore online rebuild {}` writes them again",
+            counted(entities, "entity"),
+            differing.join(" ")
+        ))),
+    }
+}
+
+fn show_values(views: &[ComparedView]) {
+    let rows = views.iter().map(|view| {
+        vec![
+            view.view.to_string(),
+            count(view.entities),
+            count(view.same),
+            count(view.differing),
+            count(view.unknown),
+            view.passed_over.clone().unwrap_or_default(),
+        ]
+    });
+    println!("{}", output::table(&headings::COMPARED_VALUES, &[1, 2, 3, 4], rows));
+    for view in views {
+        view.differences.iter().for_each(|entity| show_entity(view, entity));
+    }
+}
+
+fn show_entity(view: &ComparedView, entity: &DifferingEntity) {
+    let keys: Vec<String> =
+        entity.entity.iter().map(|(name, value)| format!("{name}={}", json(&AsJson(value)))).collect();
+    println!("\n{} {} at {}: {}", view.view, keys.join(" "), entity.at, entity.why);
+    for feature in &entity.features {
+        println!(
+            "  {}: {}, and the log gives {}",
+            feature.feature,
+            cell(&feature.served),
+            cell(&feature.folded)
+        );
+    }
+}
+
+fn cell(cell: &ServedCell) -> String {
+    match cell.status {
+        feature::Status::Present => json(&AsJson(&cell.value)),
+        status => status.name().to_owned(),
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }

@@ -10,6 +10,7 @@ use test_support::{RedisServer, eventually};
 use crate::project::{Project, says};
 use crate::pushed::{micros_now, now, with};
 use crate::served::Server;
+use crate::served_values;
 use crate::slo::{self, DEFINITIONS, follow, push, standings};
 
 /// A second view of the same source, with its own consumer.
@@ -168,4 +169,9 @@ fn a_redis_that_loses_a_tenth_of_its_keys_is_named_and_is_over_after_a_rebuild()
         !cause(&project).contains("found no row")
     });
     assert_eq!(server.terminate().0, Some(0));
+}
+
+#[test]
+fn a_feature_that_another_version_computes_online_is_named_and_is_over_after_a_rebuild() {
+    served_values::incidents::a_feature_that_another_version_computes_online(named);
 }

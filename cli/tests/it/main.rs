@@ -99,6 +99,8 @@ mod rolled_out;
 #[cfg(test)]
 mod served;
 #[cfg(test)]
+mod served_values;
+#[cfg(test)]
 mod slo;
 #[cfg(test)]
 mod spine_types;

@@ -36,6 +36,11 @@ impl Folded {
             Folded::Ahead(version) => 2 * version + 1,
         }
     }
+
+    /// The version of the log that has all rows of a fold with this position.
+    pub(crate) fn version_of(position: u64) -> u64 {
+        position.div_ceil(2)
+    }
 }
 
 /// The fold of the log at one version, for some or all entities. Clones share it.

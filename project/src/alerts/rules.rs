@@ -207,6 +207,13 @@ fn serving(help: &str) -> Vec<Value> {
             "requests are refused because online rows are damaged or lost",
         ),
         alert(
+            "TwinstoreServedValuesDiffer",
+            "sum by (view) (increase(twinstore_served_values_total{outcome=\"differs\"}[15m])) > 0",
+            "0m",
+            page,
+            "values of {{ $labels.view }} are served that its log does not give",
+        ),
+        alert(
             "TwinstoreRegistryDown",
             "min(twinstore_serve_registry_up) == 0",
             "5m",

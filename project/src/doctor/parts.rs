@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use feature::{HelpTopic, Micros, VersionId, View, counted};
+use feature::{HelpTopic, Micros, Span, VersionId, View, counted, thousands};
 use monitor::{Area, Finding, MissingRise};
 use online::Reader;
 use registry::{Registered, Registry};
@@ -13,7 +13,8 @@ use tokio::time::timeout;
 use super::failed::failed;
 use crate::error::ProjectError;
 use crate::project::Project;
-use crate::slo::rises_of_missing;
+use crate::served::{DifferingReads, compared_since};
+use crate::slo::{before, rises_of_missing};
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -130,6 +131,25 @@ pub(super) async fn missing(registry: &Registry, now: Micros) -> Vec<Finding> {
         Finding::wrong(Area::Store, said).helped_by(Some(HelpTopic::Rebuild(view)))
     };
     rises.into_iter().map(finding).collect()
+}
+
+/// Views of which a server gave values lately that their logs do not give.
+pub(super) fn served(project: &Project) -> Vec<Finding> {
+    const LATELY: Span = Span::MINUTE.times(5);
+    let folder = project.served_folder();
+    let compared = match compared_since(&folder, before(project.now(), LATELY)) {
+        Ok(compared) => compared,
+        Err(error) => return vec![failed(Area::Disk, &ProjectError::file("read", &folder)(error))],
+    };
+    let finding = |(view, reads): (VersionId, DifferingReads)| {
+        let said = format!(
+            "{} of the {} compared in the last 5 minutes give values of {view} that its log does not give",
+            thousands(reads.differing),
+            counted(reads.compared, "answer")
+        );
+        Finding::wrong(Area::Store, said).helped_by(Some(HelpTopic::Rebuild(view)))
+    };
+    compared.into_iter().filter(|(_, reads)| reads.differing > 0).map(finding).collect()
 }
 
 /// How many rows the log of a view has; none where it cannot be read, which whoever reads it says.

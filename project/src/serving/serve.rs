@@ -26,6 +26,7 @@ use crate::followed_registry::FollowedRegistry;
 use crate::project::Project;
 use crate::pushing::{PushSources, ServedAt, Topics};
 use crate::run::{Event, Run};
+use crate::served::Verifier;
 use crate::slo::{Counting, ReadWatch};
 use crate::streaming::{StreamSetup, StreamStatus, Streams, ViewStreamOptions, bad_row_limit};
 
@@ -111,6 +112,7 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
         catalog: Arc::new(Catalog::new(services)),
         sources,
         watch,
+        verifier: Verifier::begin(project),
         streams: streams(project, options.follows_streams.then_some(bad_row_limit), &stream_status, run)
             .await?,
         stream_status,
@@ -187,6 +189,7 @@ async fn answer<R: Reader + 'static>(
         never = store_is_followed => match never {},
     };
     counting.stop().await;
+    applied.verifier.stop().await;
     if let Some(streams) = applied.streams {
         // One that panicked has said so, and what it read is read again.
         let _ = streams.stop().await;
@@ -205,6 +208,8 @@ struct Applied {
     sources: PushSources,
     /// Counts reads for freshness objectives.
     watch: Arc<ReadWatch>,
+    /// Compares a sample of what is served with the log.
+    verifier: Verifier,
     streams: Option<Streams>,
     stream_status: Arc<StreamStatus>,
     topics: Arc<Topics>,
@@ -218,11 +223,15 @@ impl Applied {
     fn serving<R: Reader>(&self, store: R) -> Serving<R> {
         let (stream_status, degraded, clock) =
             (self.stream_status.clone(), self.stream_status.clone(), self.project.clock);
-        let (unfollowed, watch) = (self.unfollowed.clone(), self.watch.clone());
+        let (unfollowed, watch, served) =
+            (self.unfollowed.clone(), self.watch.clone(), self.verifier.counts.clone());
         Serving::new(self.catalog.clone(), store, clock, Limits::default())
             .with_sink(self.topics.clone())
             .with_degraded(move || degraded.degraded())
-            .with_families(move || stream_status.prometheus() + &watch.prometheus(clock()))
+            .with_sampling(self.verifier.sampling.clone())
+            .with_families(move || {
+                stream_status.prometheus() + &watch.prometheus(clock()) + &served.prometheus()
+            })
             .with_unfollowed(move || unfollowed.lock().unwrap_or_else(PoisonError::into_inner).clone())
             .with_first_use(begin_use(self.project.clone(), "serve"))
     }

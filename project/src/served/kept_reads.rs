@@ -1,0 +1,253 @@
+//! The sample of what servers answered, as it lies on disk: a JSON object on each line, with the positions that each
+//! answer folds and what came of its comparison with the log. A file for each hour and process, kept for a day.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use feature::{Answer, Cell, EntityKey, Micros, Name, Span, Status, Times, Value, VersionId, View};
+use online::Positions;
+use read::json::{AsJson, from_json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use super::comparing::{Answered, DIFFERS};
+
+/// How long a sample is kept, in hours.
+const KEPT_HOURS: i64 = 24;
+/// Bytes of one file; what is more in an hour is not kept.
+const MOST_BYTES: u64 = 32 << 20;
+
+/// One answer of the sample.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct KeptRead {
+    at: String,
+    service: VersionId,
+    pub(super) view: VersionId,
+    /// The semantic hash of the view.
+    hash: String,
+    entity: BTreeMap<Name, Json>,
+    positions: Option<KeptPositions>,
+    event_time: Option<String>,
+    features: BTreeMap<Name, KeptCell>,
+    outcome: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct KeptPositions {
+    history: Option<u64>,
+    partitions: Vec<(u32, u64)>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct KeptCell {
+    value: Json,
+    status: String,
+}
+
+impl KeptRead {
+    /// An answer as it is kept.
+    pub(super) fn new(service: &VersionId, view: &View, one: &Answered, outcome: &str) -> Self {
+        let json = |value: &Value| serde_json::to_value(AsJson(value)).unwrap_or(Json::Null);
+        let keys = one.key.decode(&view.keys).unwrap_or_default();
+        let cells = one.features.iter().zip(&one.answer.cells).filter_map(|(index, cell)| {
+            let kept = KeptCell { value: json(&cell.value), status: cell.status.name().to_owned() };
+            Some((view.features.get(*index)?.name.clone(), kept))
+        });
+        Self {
+            at: one.at.to_string(),
+            service: service.clone(),
+            view: view.id.clone(),
+            hash: view.hash.clone(),
+            entity: view.keys.iter().map(|key| key.name.clone()).zip(keys.iter().map(json)).collect(),
+            positions: one.positions.as_ref().map(|positions| KeptPositions {
+                history: positions.history(),
+                partitions: positions.partitions().to_vec(),
+            }),
+            event_time: one.answer.times.map(|times| times.event_time.to_string()),
+            features: cells.collect(),
+            outcome: outcome.to_owned(),
+        }
+    }
+
+    /// The answer again; `None` if it is not of this definition of the view.
+    pub(super) fn answered(&self, view: &View) -> Option<Answered> {
+        if self.hash != view.hash {
+            return None;
+        }
+        let keys = view.keys.iter().map(|key| from_json(self.entity.get(&key.name)?, key.data_type).ok());
+        let key = EntityKey::encode(&view.keys, &keys.collect::<Option<Vec<Value>>>()?).ok()?;
+        let (mut features, mut cells) = (Vec::new(), Vec::new());
+        for (name, kept) in &self.features {
+            let index = view.feature(name.as_str())?;
+            let value = from_json(&kept.value, view.features.get(index)?.data_type).ok()?;
+            features.push(index);
+            cells.push(Cell { value, status: status(&kept.status)? });
+        }
+        let at: Micros = self.at.parse().ok()?;
+        let event_time: Option<Micros> =
+            self.event_time.as_ref().map(|text| text.parse()).transpose().ok()?;
+        // Whoever compares answers looks at event times alone.
+        let times = event_time.map(|event_time| Times { event_time, available_at: event_time });
+        let positions = self.positions.as_ref().map(KeptPositions::positions);
+        Some(Answered { key, at, positions, features, answer: Answer { cells, times } })
+    }
+}
+
+impl KeptPositions {
+    fn positions(&self) -> Positions {
+        let mut positions = Positions::default();
+        self.history.into_iter().for_each(|version| positions.set_history(version));
+        for (partition, offset) in &self.partitions {
+            positions.note(feature::Position::Stream { partition: *partition, offset: *offset });
+        }
+        positions
+    }
+}
+
+fn status(name: &str) -> Option<Status> {
+    let all = [Status::Present, Status::NullValue, Status::NotFound, Status::OutsideMaxAge];
+    all.into_iter().find(|status| status.name() == name)
+}
+
+/// Adds answers to the file of this hour, and removes files of hours that are no longer kept.
+pub(super) fn add(folder: &Path, reads: &[KeptRead], now: Micros) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let hour = now.floor(Span::HOUR) / Span::HOUR.micros();
+    let path = folder.join(format!("{hour}-{}.jsonl", std::process::id()));
+    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
+    if file.metadata()?.len() == 0 {
+        remove_old(folder, hour - KEPT_HOURS)?;
+    }
+    let mut lines = Vec::new();
+    for read in reads {
+        serde_json::to_writer(&mut lines, read)?;
+        lines.push(b'\n');
+    }
+    match file.metadata()?.len() + lines.len() as u64 <= MOST_BYTES {
+        true => file.write_all(&lines),
+        false => Ok(()),
+    }
+}
+
+fn remove_old(folder: &Path, before: i64) -> io::Result<()> {
+    for file in files(folder)? {
+        if hour_of(&file).is_some_and(|hour| hour < before) {
+            fs::remove_file(file)?;
+        }
+    }
+    Ok(())
+}
+
+/// Answers of one view that differ.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct DifferingReads {
+    /// Answers that were compared.
+    pub(crate) compared: u64,
+    /// Of these, answers that are not what the log gives.
+    pub(crate) differing: u64,
+}
+
+/// What came of the answers from a moment on, by view.
+pub(crate) fn compared_since(
+    folder: &Path,
+    since: Micros,
+) -> io::Result<BTreeMap<VersionId, DifferingReads>> {
+    let first = since.floor(Span::HOUR) / Span::HOUR.micros();
+    let mut by_view: BTreeMap<VersionId, DifferingReads> = BTreeMap::new();
+    for path in files(folder)?.iter().filter(|path| hour_of(path).is_some_and(|hour| hour >= first)) {
+        for read in read_file(path)? {
+            if read.at.parse::<Micros>().is_ok_and(|at| at >= since) {
+                let of_view = by_view.entry(read.view).or_default();
+                of_view.compared += 1;
+                of_view.differing += u64::from(read.outcome == DIFFERS);
+            }
+        }
+    }
+    Ok(by_view)
+}
+
+/// Every answer that is kept, the oldest first. A line that was cut short is left out.
+pub(super) fn read_all(folder: &Path) -> io::Result<Vec<KeptRead>> {
+    let mut reads = Vec::new();
+    for path in files(folder)? {
+        reads.extend(read_file(&path)?);
+    }
+    Ok(reads)
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<KeptRead>> {
+    let mut reads = Vec::new();
+    for line in BufReader::new(File::open(path)?).lines() {
+        reads.extend(serde_json::from_str::<KeptRead>(&line?).ok());
+    }
+    Ok(reads)
+}
+
+/// The files of a folder by hour; none where there is no folder.
+fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let paths: io::Result<Vec<PathBuf>> =
+        fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect();
+    let mut paths: Vec<PathBuf> = paths?.into_iter().filter(|path| hour_of(path).is_some()).collect();
+    paths.sort_by_key(|path| hour_of(path));
+    Ok(paths)
+}
+
+/// The hour of a file, counted from 1970.
+fn hour_of(path: &Path) -> Option<i64> {
+    path.file_name()?.to_str()?.strip_suffix(".jsonl")?.split_once('-')?.0.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use feature::oracle::{self, History};
+    use feature::{AsOf, Position};
+
+    use super::*;
+
+    #[test]
+    fn an_answer_of_every_type_is_read_back_as_it_was_and_not_of_another_definition() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::generate(11, 40);
+        let view = View { hash: "abc".to_owned(), ..history.view.clone() };
+        let at: Micros = "2026-01-01T00:00:00Z".parse().unwrap();
+        let mut positions = Positions::default();
+        positions.set_history(4);
+        positions.note(Position::Stream { partition: 3, offset: 9 });
+        let answered: Vec<Answered> = history
+            .entities
+            .iter()
+            .map(|(keys, rows)| Answered {
+                key: EntityKey::encode(&view.keys, keys).unwrap(),
+                at,
+                positions: Some(positions.clone()).filter(|_| !rows.is_empty()),
+                features: (0..view.features.len()).collect(),
+                answer: oracle::answer(&view, rows, at, AsOf::Event),
+            })
+            .collect();
+        let service: VersionId = "s@1".parse().unwrap();
+        let kept: Vec<KeptRead> =
+            answered.iter().map(|one| KeptRead::new(&service, &view, one, "same")).collect();
+        add(folder.path(), &kept, at).unwrap();
+        let read = read_all(folder.path()).unwrap();
+        assert_eq!(read.len(), answered.len());
+        for (read, one) in read.iter().zip(&answered) {
+            let again = read.answered(&view).unwrap();
+            let cells = |one: &Answered| -> BTreeMap<usize, Cell> {
+                one.features.iter().copied().zip(one.answer.cells.iter().cloned()).collect()
+            };
+            assert_eq!((cells(&again), &again.key, again.at), (cells(one), &one.key, one.at));
+            assert_eq!(again.positions, one.positions);
+            assert!(read.answered(&history.view).is_none());
+        }
+        // A day and an hour later the file is gone.
+        let later = at.saturating_add(Span::HOUR.times(25));
+        add(folder.path(), &kept[..1], later).unwrap();
+        assert_eq!(read_all(folder.path()).unwrap().len(), 1);
+    }
+}

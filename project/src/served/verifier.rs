@@ -1,0 +1,283 @@
+//! What goes on beside a server: a sample of what it serves is compared with the log, all day. A comparison reads the log
+//! of a view, so it rests many times as long as it took.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use exposition::Page;
+use feature::{EntityKey, VersionId, View};
+use offline::Log;
+use online::{Read, Reader};
+use server::{Sampling, ServedRow};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle as Task;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::comparing::{Answered, Comparison, compare};
+use super::kept_reads::{self, KeptRead};
+use crate::error::ProjectError;
+use crate::project::Project;
+use crate::run::blocking;
+
+/// How long a row waits at least: its stream commits meanwhile.
+const SETTLES: Duration = Duration::from_secs(2);
+/// How long a row waits for the log to have what was served; then it is not known.
+const GIVES_UP: Duration = Duration::from_secs(600);
+/// The shortest time between two comparisons.
+const EVERY: Duration = Duration::from_secs(5);
+/// A comparison rests so many times as long as it took: it takes a twentieth of one core at most.
+const RESTS: u32 = 20;
+/// Rows that wait; of more the oldest are left out.
+const MOST_WAITING: usize = 20_000;
+
+/// What was compared of a view.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Counts {
+    same: u64,
+    differs: u64,
+    unknown: u64,
+}
+
+/// How what was served compares with the log, by view.
+#[derive(Debug)]
+pub(crate) struct ServedCounts {
+    by_view: Mutex<BTreeMap<VersionId, Counts>>,
+    sampling: Arc<Sampling>,
+}
+
+impl ServedCounts {
+    fn add(&self, view: &VersionId, add: impl FnOnce(&mut Counts)) {
+        let mut by_view = self.by_view.lock().unwrap_or_else(PoisonError::into_inner);
+        add(by_view.entry(view.clone()).or_default());
+    }
+
+    /// All of it, as Prometheus reads it.
+    pub(crate) fn prometheus(&self) -> String {
+        let mut page = Page::default();
+        let by_view = self.by_view.lock().unwrap_or_else(PoisonError::into_inner);
+        let values = "twinstore_served_values_total";
+        if !by_view.is_empty() {
+            page.family(values, "counter", "Served rows that were compared with the log, by what came of it");
+        }
+        for (view, counts) in by_view.iter() {
+            let view = view.to_string();
+            let outcomes = [("same", counts.same), ("differs", counts.differs), ("unknown", counts.unknown)];
+            for (outcome, count) in outcomes {
+                page.sample(values, &[("view", &view), ("outcome", outcome)], count as f64);
+            }
+        }
+        let left_out = "twinstore_served_values_left_out_total";
+        page.family(left_out, "counter", "Served rows that were to be compared, and were too many");
+        page.sample(left_out, &[], self.sampling.left_out() as f64);
+        page.into_text()
+    }
+}
+
+/// The task beside a server.
+pub(crate) struct Verifier {
+    /// Takes the sample.
+    pub(crate) sampling: Arc<Sampling>,
+    /// What was found so far.
+    pub(crate) counts: Arc<ServedCounts>,
+    stop: DropGuard,
+    task: Task<()>,
+}
+
+impl Verifier {
+    /// Begins.
+    pub(crate) fn begin(project: &Project) -> Self {
+        let (sampling, queue) = Sampling::new();
+        let counts = Arc::new(ServedCounts { by_view: Mutex::default(), sampling: sampling.clone() });
+        let stop = CancellationToken::new();
+        let (project, waiting) = (project.clone(), VecDeque::new());
+        let work = Work { project, counts: counts.clone(), waiting, said: BTreeMap::new(), not_kept: None };
+        let task = tokio::spawn(work.run(queue, stop.clone()));
+        Self { sampling, counts, stop: stop.drop_guard(), task }
+    }
+
+    /// Ends; what waits is not compared.
+    pub(crate) async fn stop(self) {
+        drop(self.stop);
+        // It does not panic, and is aborted by nobody.
+        let _ = self.task.await;
+    }
+}
+
+/// A row that is to be compared.
+struct Waiting {
+    since: Instant,
+    row: ServedRow,
+}
+
+fn answered(waiting: &Waiting) -> Answered {
+    let row = &waiting.row;
+    Answered {
+        key: row.key.clone(),
+        at: row.at,
+        positions: row.positions.clone(),
+        features: row.features.clone(),
+        answer: row.answer.clone(),
+    }
+}
+
+struct Work {
+    project: Project,
+    counts: Arc<ServedCounts>,
+    waiting: VecDeque<Waiting>,
+    /// When it was last said of a view that something differs.
+    said: BTreeMap<VersionId, Instant>,
+    /// Why the sample is not kept, if so.
+    not_kept: Option<String>,
+}
+
+impl Work {
+    async fn run(mut self, mut queue: mpsc::Receiver<ServedRow>, stop: CancellationToken) {
+        let mut next = tokio::time::Instant::now() + EVERY;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                row = queue.recv() => match row {
+                    Some(row) => self.takes(row),
+                    None => return,
+                },
+                () = tokio::time::sleep_until(next) => {
+                    let began = Instant::now();
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = self.compare() => {}
+                    }
+                    next = tokio::time::Instant::now() + (began.elapsed() * RESTS).max(EVERY);
+                }
+            }
+        }
+    }
+
+    fn takes(&mut self, row: ServedRow) {
+        if self.waiting.len() >= MOST_WAITING
+            && let Some(oldest) = self.waiting.pop_front()
+        {
+            self.counts.add(&oldest.row.view.id, |counts| counts.unknown += 1);
+        }
+        self.waiting.push_back(Waiting { since: Instant::now(), row });
+    }
+
+    /// Compares the rows that have waited long enough, view by view.
+    async fn compare(&mut self) {
+        let settled = self.waiting.iter().take_while(|waiting| waiting.since.elapsed() >= SETTLES).count();
+        let mut by_view: BTreeMap<VersionId, (Arc<View>, Vec<Waiting>)> = BTreeMap::new();
+        for waiting in self.waiting.drain(..settled) {
+            let view = waiting.row.view.clone();
+            by_view.entry(view.id.clone()).or_insert_with(|| (view, Vec::new())).1.push(waiting);
+        }
+        for (id, (view, waiting)) in by_view {
+            match self.compare_view(&view, &waiting).await {
+                Ok(compared) => self.count(&id, waiting, compared).await,
+                Err(error) => {
+                    tracing::warn!("what was served of {id} cannot be compared with its log: {error}");
+                    self.wait_again(waiting);
+                }
+            }
+        }
+    }
+
+    async fn compare_view(
+        &self,
+        view: &Arc<View>,
+        waiting: &[Waiting],
+    ) -> Result<Vec<Comparison>, ProjectError> {
+        let log = self.project.offline()?.log(view).await?;
+        let answered: Vec<Answered> = waiting.iter().map(answered).collect();
+        let mut compared = compare(&log, &answered).await?;
+        let lost = |(waiting, comparison): &(&Waiting, &mut Comparison)| {
+            waiting.row.positions.is_none() && matches!(comparison, Comparison::Differs(_))
+        };
+        let lost: Vec<_> = waiting.iter().zip(&mut compared).filter(lost).collect();
+        if !lost.is_empty() {
+            self.look_again(view, &log, lost).await?;
+        }
+        Ok(compared)
+    }
+
+    /// Reads entities again that had no online row. When history that came by a load went online, no position says: of
+    /// an entity that has a row now it is not known whether it had to have one.
+    async fn look_again(
+        &self,
+        view: &Arc<View>,
+        log: &Log,
+        lost: Vec<(&Waiting, &mut Comparison)>,
+    ) -> Result<(), ProjectError> {
+        let keys: Vec<EntityKey> = lost.iter().map(|(waiting, _)| waiting.row.key.clone()).collect();
+        let found = self.project.online().await?.read(&[Read { view: &view.id, keys: &keys }]).await?;
+        let at = self.project.now();
+        let answered: Vec<Answered> =
+            lost.iter().map(|(waiting, _)| Answered { at, ..answered(waiting) }).collect();
+        let now = compare(log, &answered).await?;
+        for ((index, (_, comparison)), now) in lost.into_iter().enumerate().zip(now) {
+            let is_there = found.first().is_none_or(|found| found.row(index).is_some());
+            *comparison = if is_there { Comparison::Unknown } else { now };
+        }
+        Ok(())
+    }
+
+    async fn count(&mut self, view: &VersionId, waiting: Vec<Waiting>, compared: Vec<Comparison>) {
+        let (mut ahead, mut kept) = (Vec::new(), Vec::new());
+        for (waiting, comparison) in waiting.into_iter().zip(compared) {
+            if let Some(outcome) = comparison.outcome() {
+                let row = &waiting.row;
+                kept.push(KeptRead::new(&row.service, &row.view, &answered(&waiting), outcome));
+            }
+            match comparison {
+                Comparison::Same => self.counts.add(view, |counts| counts.same += 1),
+                Comparison::Ahead => ahead.push(waiting),
+                Comparison::Unknown => self.counts.add(view, |counts| counts.unknown += 1),
+                Comparison::Differs(entity) => {
+                    self.counts.add(view, |counts| counts.differs += 1);
+                    self.say(view, &waiting.row.service, &entity.features);
+                }
+            }
+        }
+        self.wait_again(ahead);
+        self.keep(kept).await;
+    }
+
+    /// Keeps what was compared. A server that cannot write goes on comparing.
+    async fn keep(&mut self, kept: Vec<KeptRead>) {
+        let (folder, now) = (self.project.served_folder(), self.project.now());
+        let written = blocking(move || kept_reads::add(&folder, &kept, now)).await;
+        let why = match written {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        if why != self.not_kept {
+            why.iter().for_each(|why| tracing::warn!("the sample of what is served is not kept: {why}"));
+            self.not_kept = why;
+        }
+    }
+
+    /// Puts rows back, before those that came meanwhile; of those that have waited too long it is not known.
+    fn wait_again(&mut self, rows: Vec<Waiting>) {
+        for waiting in rows.into_iter().rev() {
+            if waiting.since.elapsed() < GIVES_UP {
+                self.waiting.push_front(waiting);
+            } else {
+                self.counts.add(&waiting.row.view.id, |counts| counts.unknown += 1);
+            }
+        }
+    }
+
+    /// Says once a minute of a view that something differs; the log of a server names no entity.
+    fn say(&mut self, view: &VersionId, service: &VersionId, features: &[super::DifferingFeature]) {
+        let is_new = self.said.get(view).is_none_or(|said| said.elapsed() >= Duration::from_secs(60));
+        if !is_new {
+            return;
+        }
+        self.said.insert(view.clone(), Instant::now());
+        let names: Vec<String> = features.iter().map(|feature| feature.feature.to_string()).collect();
+        tracing::error!(
+            "{service} was answered with values of {view} that its log does not give, of {}: compare them now, and write the online rows again",
+            if names.is_empty() { "another time".to_owned() } else { names.join(", ") }
+        );
+    }
+}
