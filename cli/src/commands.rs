@@ -38,6 +38,9 @@ use crate::interruption;
 use crate::progress::Shown;
 use crate::user;
 
+pub use drift::{drift_json, reference as drift_reference};
+pub use quality::{contract_json, quarantined_json, statistics_json};
+
 /// Runs the command.
 pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let project = || {

@@ -22,7 +22,9 @@ mod progress;
 mod shown_figures;
 mod user;
 
+pub use arguments::days;
 pub use clock::now;
+pub use commands::{contract_json, drift_json, drift_reference, quarantined_json, statistics_json};
 pub use entry::main;
 pub use parity_page::page as parity_page;
 pub use user::name as user_name;

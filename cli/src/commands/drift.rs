@@ -11,20 +11,12 @@ use crate::output::{self, count};
 use crate::shown_figures::three;
 
 pub async fn drift(project: &Project, args: &DriftArgs) -> Result<(), Failure> {
-    let reference = match args.reference.split_once("..") {
-        // The path of a training set may have two dots as well.
-        Some((from, _)) if from.parse::<EventDate>().is_ok() => days(&args.reference)
-            .map(|(from, to)| DriftReference::Days(from, to))
-            .map_err(|error| Failure::new(format!("--reference {}: {error}", args.reference)))?,
-        _ => DriftReference::TrainingSet(args.reference.clone().into()),
-    };
+    let reference =
+        reference(&args.reference).map_err(|error| Failure::new(format!("--reference {error}")))?;
     let measure = MeasureDrift { view: args.view.clone(), reference, live: args.live };
     let report = project.drift(&measure).await?;
     match args.format.format {
-        Format::Json => {
-            let columns: Vec<Value> = report.columns.iter().map(as_json).collect();
-            output::json(&json!({"view": report.view, "columns": columns}))?;
-        }
+        Format::Json => output::json(&drift_json(&report))?,
         Format::Table => show(&report),
     }
     let drifted: Vec<&str> = report.drifted().map(|column| column.column.as_str()).collect();
@@ -36,6 +28,22 @@ pub async fn drift(project: &Project, args: &DriftArgs) -> Result<(), Failure> {
             drifted.join(", ")
         ))),
     }
+}
+
+/// What a text names as a reference: days, as in `2026-01-01..2026-01-31`, or a training set's file.
+pub fn reference(text: &str) -> Result<DriftReference, String> {
+    match text.split_once("..") {
+        // The path of a training set may have two dots as well.
+        Some((from, _)) if from.parse::<EventDate>().is_ok() => days(text)
+            .map(|(from, to)| DriftReference::Days(from, to))
+            .map_err(|error| format!("{text}: {error}")),
+        _ => Ok(DriftReference::TrainingSet(text.into())),
+    }
+}
+
+/// A drift, as JSON.
+pub fn drift_json(report: &DriftReport) -> Value {
+    json!({"view": report.view, "columns": report.columns.iter().map(as_json).collect::<Vec<_>>()})
 }
 
 fn show(report: &DriftReport) {

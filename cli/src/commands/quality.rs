@@ -45,8 +45,7 @@ fn decided(args: &DecideArgs) -> DecideBatch {
 
 fn list(found: &[QuarantinedOfView], format: Format) -> Result<(), Failure> {
     if format == Format::Json {
-        let listed: Vec<Value> = found.iter().map(as_json).collect();
-        return output::json(&json!({"quarantined": listed}));
+        return output::json(&quarantined_json(found));
     }
     let rows = found.iter().map(|QuarantinedOfView { view, file }| {
         vec![
@@ -95,8 +94,7 @@ async fn statistics(project: &Project, args: &StatisticsArgs) -> Result<(), Fail
     let show = ShowStatistics { view: args.view.clone(), day: args.day };
     let found = project.statistics(&show).await?;
     if args.format.format == Format::Json {
-        let listed: Vec<Value> = found.iter().map(statistics_json).collect();
-        return output::json(&json!({"statistics": listed}));
+        return output::json(&statistics_json(&found));
     }
     let rows = found.iter().map(|ColumnDay { date, column, statistics, .. }| {
         let top = statistics.top(3);
@@ -122,7 +120,12 @@ async fn statistics(project: &Project, args: &StatisticsArgs) -> Result<(), Fail
     Ok(())
 }
 
-fn statistics_json(day: &ColumnDay) -> Value {
+/// Statistics by date and column, as JSON.
+pub fn statistics_json(found: &[ColumnDay]) -> Value {
+    json!({"statistics": found.iter().map(column_day_json).collect::<Vec<_>>()})
+}
+
+fn column_day_json(day: &ColumnDay) -> Value {
     let ColumnDay { date, column, statistics, .. } = day;
     let quantiles =
         [0, 10, 50, 250, 500, 750, 950, 990, 1000].map(|per_mille| statistics.quantile(per_mille));
@@ -141,32 +144,37 @@ fn statistics_json(day: &ColumnDay) -> Value {
     })
 }
 
+/// What a source promises, as JSON.
+pub fn contract_json(contract: &SourceContract) -> Value {
+    let promises: Vec<Value> = contract
+        .promises
+        .iter()
+        .map(|promise| {
+            json!({
+                "view": promise.view,
+                "name": promise.name,
+                "what": promise.what,
+                "on_failure": promise.on_failure.name(),
+            })
+        })
+        .collect();
+    let schema = contract.schema.iter().map(|field| (field.name.to_string(), json!(field.data_type)));
+    let waiting = contract.waiting.iter().map(|(view, files)| json!({"view": view, "files": files}));
+    json!({
+        "source": contract.source,
+        "owner": contract.owner,
+        "description": contract.description,
+        "schema": schema.collect::<serde_json::Map<_, _>>(),
+        "event_time": contract.event_time,
+        "promises": promises,
+        "consumers": contract.consumers,
+        "quarantined": waiting.collect::<Vec<_>>(),
+    })
+}
+
 fn contract(contract: &SourceContract, format: Format) -> Result<(), Failure> {
     if format == Format::Json {
-        let promises: Vec<Value> = contract
-            .promises
-            .iter()
-            .map(|promise| {
-                json!({
-                    "view": promise.view,
-                    "name": promise.name,
-                    "what": promise.what,
-                    "on_failure": promise.on_failure.name(),
-                })
-            })
-            .collect();
-        let schema = contract.schema.iter().map(|field| (field.name.to_string(), json!(field.data_type)));
-        let waiting = contract.waiting.iter().map(|(view, files)| json!({"view": view, "files": files}));
-        return output::json(&json!({
-            "source": contract.source,
-            "owner": contract.owner,
-            "description": contract.description,
-            "schema": schema.collect::<serde_json::Map<_, _>>(),
-            "event_time": contract.event_time,
-            "promises": promises,
-            "consumers": contract.consumers,
-            "quarantined": waiting.collect::<Vec<_>>(),
-        }));
+        return output::json(&contract_json(contract));
     }
     let owner = contract.owner.as_deref().unwrap_or("nobody is named as its owner");
     println!("source {} ({owner})", contract.source);
@@ -191,6 +199,11 @@ fn contract(contract: &SourceContract, format: Format) -> Result<(), Failure> {
         println!("{view}: {} in quarantine", output::counted(*files, "file"));
     }
     Ok(())
+}
+
+/// Quarantined batches, as JSON.
+pub fn quarantined_json(found: &[QuarantinedOfView]) -> Value {
+    json!({"quarantined": found.iter().map(as_json).collect::<Vec<_>>()})
 }
 
 fn as_json(found: &QuarantinedOfView) -> Value {

@@ -10,13 +10,13 @@ use pyo3_arrow::PyTable;
 use read::FeatureRequest;
 use serde_json::{Value as Json, json};
 use twinstore::{
-    Backfill, BuildTrainingSet, CompareVersions, CutOver, EventRange, Materialize, Project as Opened,
-    ReadEntities, Reason, ViewName,
+    Backfill, BuildTrainingSet, CompareVersions, CutOver, EventRange, Materialize, MeasureDrift,
+    Project as Opened, ReadEntities, Reason, ShowStatistics, VerifyValues, ViewName,
 };
 
 use crate::answers::{loads, parsed, parsed_if, service, text, with_notices};
 use crate::columns::Column;
-use crate::error::{raised, wrong};
+use crate::error::{raised, sentence, wrong};
 use crate::features::Features;
 use crate::online::Sessions;
 use crate::runtime::{wait, wait_here};
@@ -231,6 +231,69 @@ impl Project {
         let run = watched.run();
         let verified = wait(py, &watched, async move { project.verify(deep, &run).await })?;
         text(py, &verified)
+    }
+
+    /// Online values compared with the log.
+    fn verify_values(
+        &self,
+        py: Python<'_>,
+        of: Option<String>,
+        entities: usize,
+        served: bool,
+    ) -> PyResult<String> {
+        let verify = VerifyValues { of, entities, served };
+        let (project, watched) = (self.opened.clone(), Watched::by_nobody());
+        let run = watched.run();
+        text(py, &wait(py, &watched, async move { project.verify_values(&verify, &run).await })?)
+    }
+
+    /// How freshness objectives stand.
+    fn slo(&self, py: Python<'_>, name: Option<String>) -> PyResult<String> {
+        let project = self.opened.clone();
+        text(py, &wait(py, &Watched::by_nobody(), async move { project.slo(name.as_deref()).await })?)
+    }
+
+    /// A walk through the project, and the sentences that say what to do.
+    fn doctor(&self, py: Python<'_>) -> PyResult<(String, Option<String>)> {
+        let project = self.opened.clone();
+        let found = wait(py, &Watched::by_nobody(), async move { Ok(project.doctor().await) })?;
+        let cause = found.cause.as_ref().map(|cause| sentence(&cause.said, cause.help.as_ref()));
+        Ok((text(py, &found)?, cause))
+    }
+
+    /// What the columns of a view hold, by the date on which their rows happened.
+    fn statistics(&self, py: Python<'_>, view: &str, day: Option<&str>) -> PyResult<String> {
+        let show = ShowStatistics { view: parsed(py, view)?, day: parsed_if(py, day)? };
+        let project = self.opened.clone();
+        let found = wait(py, &Watched::by_nobody(), async move { project.statistics(&show).await })?;
+        text(py, &cli::statistics_json(&found))
+    }
+
+    /// Quarantined batches.
+    fn quarantined(&self, py: Python<'_>, views: Vec<String>) -> PyResult<String> {
+        let (project, views) = (self.opened.clone(), self.views(py, &views)?);
+        let found = wait(py, &Watched::by_nobody(), async move { project.quarantined(&views).await })?;
+        text(py, &cli::quarantined_json(&found))
+    }
+
+    /// What a source promises.
+    fn contract(&self, py: Python<'_>, source: &str) -> PyResult<String> {
+        let (project, source) = (self.opened.clone(), parsed(py, source)?);
+        let contract = wait(py, &Watched::by_nobody(), async move { project.contract(&source).await })?;
+        text(py, &cli::contract_json(&contract))
+    }
+
+    /// How far the columns of a view lie from a reference.
+    fn drift(&self, py: Python<'_>, view: &str, reference: &str, live: Option<&str>) -> PyResult<String> {
+        let named = |what: &str, error: String| wrong(py, &format!("`{what}` is {error}"));
+        let measure = MeasureDrift {
+            view: parsed(py, view)?,
+            reference: cli::drift_reference(reference).map_err(|error| named("reference", error))?,
+            live: live.map(cli::days).transpose().map_err(|error| named("live", error))?,
+        };
+        let project = self.opened.clone();
+        let report = wait(py, &Watched::by_nobody(), async move { project.drift(&measure).await })?;
+        text(py, &cli::drift_json(&report))
     }
 
     fn lineage(&self, py: Python<'_>, name: String) -> PyResult<(String, String)> {

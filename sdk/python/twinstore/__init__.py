@@ -17,6 +17,7 @@ from twinstore._asyncio import AsyncStore
 from twinstore._errors import Error, FatalError, InputError, NaiveTimeWarning, TransientError
 from twinstore._explore import Definitions, Found, Statistics, View
 from twinstore._features import Features
+from twinstore._monitoring import ColumnDays, Contract, Drift, Examination, Objectives, Quarantined, Values
 from twinstore._results import Applied, Loads, Plan, Pushed, Service, Summary
 from twinstore._store import Store
 from twinstore._summaries import summary
@@ -26,9 +27,13 @@ from twinstore._versions import Cutover, Lineage, Parity, Rollback, Verified
 __all__ = [
     "Applied",
     "AsyncStore",
+    "ColumnDays",
+    "Contract",
     "Cutover",
     "Definitions",
+    "Drift",
     "Error",
+    "Examination",
     "FatalError",
     "Features",
     "Found",
@@ -36,17 +41,20 @@ __all__ = [
     "Lineage",
     "Loads",
     "NaiveTimeWarning",
+    "Objectives",
     "Parity",
     "Plan",
     "Pushed",
+    "Quarantined",
     "Rollback",
     "Service",
     "Statistics",
     "Store",
     "Summary",
     "TransientError",
+    "Values",
     "Verified",
     "View",
-    "__version__",
     "summary",
+    "__version__",
 ]

@@ -8,7 +8,7 @@ import os
 import threading
 from typing import Any, Callable, Mapping, Sequence, TypeVar
 
-from twinstore import _explore, _results, _versions
+from twinstore import _explore, _monitoring, _results, _versions
 from twinstore._features import Features
 from twinstore._store import Store
 
@@ -118,6 +118,38 @@ class AsyncStore:
     async def verify(self, deep: bool = False) -> _versions.Verified:
         """As :meth:`Store.verify`."""
         return await in_thread(self.store.verify, deep)
+
+    async def verify_values(
+        self, of: str | None = None, *, entities: int = 1000, served: bool = False
+    ) -> _monitoring.Values:
+        """As :meth:`Store.verify_values`."""
+        return await in_thread(functools.partial(self.store.verify_values, of, entities=entities, served=served))
+
+    async def slo(self, name: str | None = None) -> _monitoring.Objectives:
+        """As :meth:`Store.slo`."""
+        return await in_thread(self.store.slo, name)
+
+    async def doctor(self) -> _monitoring.Examination:
+        """As :meth:`Store.doctor`."""
+        return await in_thread(self.store.doctor)
+
+    async def quality(self, view: str, *, day: Any = None) -> _monitoring.ColumnDays:
+        """As :meth:`Store.quality`."""
+        return await in_thread(functools.partial(self.store.quality, view, day=day))
+
+    async def contract(self, source: str) -> _monitoring.Contract:
+        """As :meth:`Store.contract`."""
+        return await in_thread(self.store.contract, source)
+
+    async def quarantined(self, *views: str) -> _monitoring.Quarantined:
+        """As :meth:`Store.quarantined`."""
+        return await in_thread(self.store.quarantined, *views)
+
+    async def drift(
+        self, view: str, reference: str | os.PathLike[str], *, live: str | None = None
+    ) -> _monitoring.Drift:
+        """As :meth:`Store.drift`."""
+        return await in_thread(functools.partial(self.store.drift, view, reference, live=live))
 
     async def lineage(self, name: str) -> _versions.Lineage:
         """As :meth:`Store.lineage`."""

@@ -8,7 +8,7 @@ import sys
 import warnings
 from typing import Any, Callable, Mapping, Sequence
 
-from twinstore import _errors, _explore, _fork, _frames, _progress, _results, _twinstore, _versions
+from twinstore import _errors, _explore, _fork, _frames, _monitoring, _progress, _results, _twinstore, _versions
 from twinstore._errors import InputError, NaiveTimeWarning
 from twinstore._features import Features
 from twinstore._rows import columns_of, entity_columns, lines
@@ -276,6 +276,61 @@ class Store:
     def verify(self, deep: bool = False) -> _versions.Verified:
         """Checks what is stored; where ``deep``, every file is read. Nothing is changed."""
         return _versions.Verified(json.loads(self._project.verify(deep)))
+
+    def verify_values(
+        self, of: str | None = None, *, entities: int = 1000, served: bool = False
+    ) -> _monitoring.Values:
+        """Compares what is online with the log, to the bit: of entities that are drawn from the logs of all views, of one
+        view, or of those that a service reads. Where ``served``, the sample of what servers answered in the last day.
+
+        >>> bool(store.verify_values("late_arrival"))
+        True
+        """
+        return _monitoring.Values(json.loads(self._project.verify_values(of, entities, served)))
+
+    # How it is.
+
+    def slo(self, name: str | None = None) -> _monitoring.Objectives:
+        """How freshness objectives stand: attained, error budget left, since when, and which stage ate the time."""
+        return _monitoring.Objectives(json.loads(self._project.slo(name)))
+
+    def doctor(self) -> _monitoring.Examination:
+        """Walks through the project, from what people see down to what everything stands on, and names the probable cause
+        of what is wrong. Nothing is changed.
+
+        >>> store.doctor().cause is None
+        True
+        """
+        data, cause = self._project.doctor()
+        return _monitoring.Examination(json.loads(data), cause)
+
+    def quality(self, view: str, *, day: Any = None) -> _monitoring.ColumnDays:
+        """What the columns of a view hold, by the date on which their rows happened: nulls, quantiles, distinct values, the
+        most frequent ones. ``day`` chooses one date.
+
+        >>> [one["rows"] for one in store.quality("airport_arrivals").days if one["column"] == "arr_delay"]
+        [3]
+        """
+        chosen = None if day is None else str(day)
+        data = json.loads(self._project.statistics(view, chosen))
+        return _monitoring.ColumnDays({"view": view, **data})
+
+    def contract(self, source: str) -> _monitoring.Contract:
+        """What a source promises, who depends on it, and whether it keeps that."""
+        return _monitoring.Contract(json.loads(self._project.contract(source)))
+
+    def quarantined(self, *views: str) -> _monitoring.Quarantined:
+        """The quarantined batches of views, of all where none is named."""
+        return _monitoring.Quarantined(json.loads(self._project.quarantined(list(views))))
+
+    def drift(self, view: str, reference: str | os.PathLike[str], *, live: str | None = None) -> _monitoring.Drift:
+        """How far what the columns of a view hold lies from a reference: a training set's file, or days of the log as in
+        ``"2026-01-01..2026-01-31"``. ``live`` chooses the days that are compared; without it all that came after.
+
+        >>> store.drift("airport_arrivals", "2026-01-01..2026-01-01", live="2026-01-01").drifted
+        []
+        """
+        return _monitoring.Drift(json.loads(self._project.drift(view, os.fspath(reference), live)))
 
     def lineage(self, name: str) -> _versions.Lineage:
         """What a name comes from and what comes from it: a definition by ``name`` or ``name@version``, a feature or a column

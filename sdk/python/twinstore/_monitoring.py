@@ -1,0 +1,237 @@
+"""How a project is: the results of slo, doctor, quality, contract, quarantined, drift and verify_values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twinstore._results import TableResult
+from twinstore._tables import counted
+
+
+class Objectives(TableResult):
+    """How freshness objectives stand."""
+
+    header = ("of", "objective", "reads", "attained", "budget left", "state", "since", "stage")
+
+    @property
+    def objectives(self) -> list[dict[str, Any]]:
+        """Each of them, views first."""
+        return list(self.data["objectives"])
+
+    @property
+    def kept(self) -> bool:
+        """Whether no error budget burns so fast that somebody has to know."""
+        return not any(one["alert"] for one in self.objectives)
+
+    def __bool__(self) -> bool:
+        return self.kept
+
+    def __getitem__(self, of: str) -> dict[str, Any]:
+        return next(one for one in self.objectives if of in (one["id"], one["id"].split("@")[0]))
+
+    @property
+    def caption(self) -> str:
+        said = counted(len(self.objectives), "freshness objective")
+        return said if self.objectives else f"{said}: give a view or a consumer one, `freshness: {{objective: 1m}}`"
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        def percent(share: float | None) -> str | None:
+            return None if share is None else f"{share:.2f}%"
+
+        return [
+            (
+                one["id"] + (f" ({one['consumer']})" if one["consumer"] else ""),
+                f"{one['target']}% within " + (one["within"] or "each view's"),
+                one["reads"],
+                percent(one["attained"]),
+                percent(one["budget_left"]),
+                one["alert"] or ("ok" if one["reads"] else "no reads"),
+                one["since"],
+                one["stage"],
+            )
+            for one in self.objectives
+        ]
+
+    def notes(self) -> list[str]:
+        return list(dict.fromkeys(one["cause"] for one in self.objectives if one["cause"]))
+
+
+class Examination(TableResult):
+    """What a walk through a project found."""
+
+    header = ("area", "is", "found")
+
+    def __init__(self, data: dict[str, Any], cause: str | None) -> None:
+        super().__init__(data)
+        #: The probable cause of what is wrong, and what to do; ``None`` if nothing is wrong.
+        self.cause = cause
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.cause is None
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """Everything that was looked at."""
+        return list(self.data["findings"])
+
+    @property
+    def caption(self) -> str:
+        return "nothing is wrong" if self.cause is None else f"the probable cause: {self.cause}"
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        return [(one["area"], one["condition"], one["said"]) for one in self.findings]
+
+
+class ColumnDays(TableResult):
+    """What the columns of a view hold, by the date on which their rows happened."""
+
+    header = ("date", "column", "rows", "null", "distinct", "mean", "least", "median", "greatest")
+
+    @property
+    def days(self) -> list[dict[str, Any]]:
+        """The statistics of each column on each date."""
+        return list(self.data["statistics"])
+
+    @property
+    def caption(self) -> str:
+        return f"{self.data['view']}: {counted(len({one['date'] for one in self.days}), 'date')}"
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        def quantile(one: dict[str, Any], per_mille: int) -> Any:
+            return one["quantiles"][one["per_mille"].index(per_mille)]
+
+        return [
+            (
+                one["date"],
+                one["column"],
+                one["rows"],
+                one["nulls"],
+                one["distinct"],
+                one["mean"],
+                *(quantile(one, per_mille) for per_mille in (0, 500, 1000)),
+            )
+            for one in self.days
+        ]
+
+
+class Quarantined(TableResult):
+    """The quarantined batches of views, and what was decided of them."""
+
+    header = ("view", "batch", "file", "decision", "rows", "failing", "why")
+
+    @property
+    def batches(self) -> list[dict[str, Any]]:
+        """Each of them."""
+        return list(self.data["quarantined"])
+
+    @property
+    def caption(self) -> str:
+        count = len(self.batches)
+        return "no batch is quarantined" if not count else f"{count:,} {'batch' if count == 1 else 'batches'} quarantined"
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        return [tuple(one[name] for name in self.header) for one in self.batches]
+
+
+class Contract(TableResult):
+    """What a source promises, who depends on it, and whether it keeps that."""
+
+    header = ("view", "name", "what", "on failure")
+
+    @property
+    def schema(self) -> dict[str, str]:
+        """Its columns and their types."""
+        return dict(self.data["schema"])
+
+    @property
+    def caption(self) -> str:
+        owner = self.data["owner"] or "nobody is named as its owner"
+        return f"source {self.data['source']} ({owner}): {', '.join(f'{name} {kind}' for name, kind in self.schema.items())}"
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        return [(one["view"], one["name"], one["what"], one["on_failure"]) for one in self.data["promises"]]
+
+    def notes(self) -> list[str]:
+        return [f"{one['view']}: {counted(one['files'], 'file')} in quarantine" for one in self.data["quarantined"]]
+
+
+class Drift(TableResult):
+    """How far what the columns of a view hold lies from a reference."""
+
+    header = ("column", "verdict", "psi", "ks", "jensen-shannon", "reference rows", "live rows")
+
+    @property
+    def columns(self) -> dict[str, dict[str, Any]]:
+        """The figures of each column, by its name."""
+        return {one["column"]: one for one in self.data["columns"]}
+
+    @property
+    def drifted(self) -> list[str]:
+        """The columns that have drifted."""
+        return [name for name, one in self.columns.items() if one["verdict"] == "drifted"]
+
+    def __bool__(self) -> bool:
+        return not self.drifted
+
+    @property
+    def caption(self) -> str:
+        return f"{self.data['view']}: {', '.join(self.drifted) or 'nothing'} drifted"
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        return [
+            (
+                one["column"],
+                one["verdict"],
+                one["psi"],
+                one["ks"],
+                one["jensen_shannon"],
+                one["reference_rows"],
+                one["live_rows"],
+            )
+            for one in self.data["columns"]
+        ]
+
+
+class Values(TableResult):
+    """How online values compare with the log."""
+
+    header = ("view", "entities", "same", "differ", "not known", "passed over")
+
+    @property
+    def ok(self) -> bool:
+        """Whether none differs."""
+        return not self.differences and not any(one["differing"] for one in self.data["views"])
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    @property
+    def differences(self) -> list[dict[str, Any]]:
+        """The first entities of each view that differ, with both values and why."""
+        return [{"view": one["view"], **entity} for one in self.data["views"] for entity in one["differences"]]
+
+    @property
+    def caption(self) -> str:
+        said = "every value is what the log gives, to the bit" if self.ok else "values are not what the log gives"
+        return f"{self.data['at']}: {said}"
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        return [
+            (one["view"], one["entities"], one["same"], one["differing"], one["unknown"], one["passed_over"])
+            for one in self.data["views"]
+        ]
+
+    def notes(self) -> list[str]:
+        return [
+            f"{one['view']} {one['entity']}: {one['why']}"
+            + "".join(
+                f"; {cell['feature']} {cell['served']['value']!r}, and the log gives {cell['folded']['value']!r}"
+                for cell in one["features"]
+            )
+            for one in self.differences
+        ]
