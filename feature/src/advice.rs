@@ -64,6 +64,8 @@ pub enum HelpTopic {
     Rebuild(VersionId),
     /// Look at the rows of a view that were refused.
     DeadLetters(VersionId),
+    /// Look at what the columns of a view hold, date by date.
+    ColumnStatistics(VersionId),
     /// Look at the quarantined batches of a view.
     Quarantine(VersionId),
     /// Compare two versions.

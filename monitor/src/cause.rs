@@ -54,6 +54,16 @@ const UNITS: [(f64, &str); 12] = [
     (1.0 / 1.609_344, "as from kilometres to miles"),
 ];
 
+impl LikelyCause {
+    /// The factor between two units where one is within this share of a factor, and the factor itself elsewhere.
+    pub(crate) fn nearest_unit(factor: f64, within: f64) -> f64 {
+        let distance = |unit: f64| (factor / unit - 1.0).abs();
+        let nearest =
+            UNITS.iter().map(|(unit, _)| *unit).min_by(|a, b| distance(*a).total_cmp(&distance(*b)));
+        nearest.filter(|unit| distance(*unit) <= within).unwrap_or(factor)
+    }
+}
+
 impl fmt::Display for LikelyCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = |x: f64| format!("{:.1}%", x * 100.0);

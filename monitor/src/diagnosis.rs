@@ -11,6 +11,8 @@ pub enum Area {
     Changes,
     /// Freshness objectives.
     Freshness,
+    /// What values came lately, beside the dates before.
+    Values,
     /// The ways of rows from their sources into both stores.
     Pipeline,
     /// Where streams come from.
@@ -29,9 +31,10 @@ pub enum Area {
 
 impl Area {
     /// Every area, in the order of the walk.
-    pub const ALL: [Area; 9] = [
+    pub const ALL: [Area; 10] = [
         Area::Changes,
         Area::Freshness,
+        Area::Values,
         Area::Pipeline,
         Area::Broker,
         Area::Store,
@@ -46,6 +49,7 @@ impl Area {
         match self {
             Area::Changes => "changes",
             Area::Freshness => "freshness",
+            Area::Values => "values",
             Area::Pipeline => "pipeline",
             Area::Broker => "broker",
             Area::Store => "online store",

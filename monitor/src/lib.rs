@@ -46,6 +46,7 @@ mod statistics;
 mod statistics_stored;
 #[cfg(test)]
 mod tests;
+mod value_change;
 
 pub use bars::Bar;
 pub use batch::{BatchFacts, BatchVerdict};
@@ -64,3 +65,4 @@ pub use observed::{Measure, Observed, Pair};
 pub use quantiles::QuantilePair;
 pub use served::{ServedDifference, served_differences};
 pub use statistics::{MOST_BUCKETS, Statistics, TopValue};
+pub use value_change::{ValueChange, fewer_rows, value_changes};

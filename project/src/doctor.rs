@@ -1,5 +1,5 @@
 //! Doctor: a walk through a project from what people see down to what everything stands on: what was changed, freshness,
-//! pipelines, broker, store, registry, ports, clock, disk. Nothing is changed. It ends in the probable cause, and what to do.
+//! values, pipelines, broker, store, registry, ports, clock, disk. Nothing is changed. It ends in the probable cause, and what to do.
 
 mod failed;
 mod folders;
@@ -15,6 +15,7 @@ use failed::failed;
 
 use crate::error::ProjectError;
 use crate::project::Project;
+use crate::quality::changes as value_changes;
 use crate::slo::{before, moment_text};
 
 /// How far back changes are looked at.
@@ -72,6 +73,7 @@ pub(crate) async fn examine(project: &Project) -> Examination {
             findings.push(parts::registry(registry, registered).await);
             findings.push(changes(registry, project.now()).await);
             findings.extend(pipelines::examine(project, registry, registered).await);
+            findings.extend(value_changes::findings(project, registered).await);
             findings.extend(parts::broker(project, registered).await);
             findings.extend(parts::store(project, registered).await);
             findings.extend(parts::missing(registry, project.now()).await);

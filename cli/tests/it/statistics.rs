@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use serde_json::{Value, json};
+use test_support::eventually;
 
 use crate::landings::{Landing, batch, landing, write_parquet};
 use crate::project::{Done, Project, says};
 use crate::pushed::{clicks, now};
+use crate::served::Server;
 use crate::stored;
 
 const LOG: &str = ".twinstore/offline/log/airport_arrivals/v1";
@@ -221,4 +223,70 @@ fn the_contract_of_a_source_says_what_is_checked_and_who_depends_on_it() {
     assert_eq!(promises, [("plausible", "quarantine"), ("at least 5 rows", "warn")]);
     says(&project.ok("quality contract landings"), &["late_arrival@1", "arr_delay: float32"]);
     says(&project.refused("quality contract landing"), &["landing", "landings"]);
+}
+
+/// A view of eight days like each other, and a ninth.
+fn nine_days(ninth: impl Fn(i64) -> f32, minutes: i64) -> Project {
+    let project = folder();
+    let delay = |minute: i64| ((minute * 37) % 200) as f32 / 2.0 - 10.0;
+    for day in 0..8 {
+        write_day(&project, day, |minute| delay(minute + day));
+    }
+    project.ok("backfill --all");
+    let landings: Vec<Landing> =
+        (0..minutes).map(|minute| landing(8 * 1440 + minute, 8 * DAY + minute * 60, ninth(minute))).collect();
+    write_parquet(&project.path("data/landings/8.parquet"), &batch(&landings));
+    project.ok("backfill --all");
+    project
+}
+
+/// What doctor says is wrong with values, and the metric of a server.
+fn changed(project: &Project) -> (String, String) {
+    let report: Value = serde_json::from_str(&project.run("doctor --format json").stdout).unwrap();
+    let wrong = report["findings"].as_array().unwrap().iter();
+    let wrong = wrong.filter(|one| one["area"] == "values" && one["condition"] == "WRONG");
+    let said: Vec<&str> = wrong.map(|one| one["said"].as_str().unwrap()).collect();
+    let server = Server::start(project);
+    let mut metrics = String::new();
+    if !said.is_empty() {
+        eventually("the metric is there", || {
+            metrics = server.get("/metrics");
+            metrics.contains("twinstore_value_changes{")
+        });
+    }
+    assert_eq!(server.terminate().0, Some(0));
+    (said.join("\n"), metrics)
+}
+
+#[test]
+fn another_unit_is_found_after_its_load_and_is_over_with_the_next_day_as_before() {
+    let delay = |minute: i64| ((minute * 37) % 200) as f32 / 2.0 - 10.0;
+    let project = nine_days(|minute| delay(minute) * 60.0, 1440);
+    let (said, metrics) = changed(&project);
+    says(
+        &said,
+        &[
+            "`arr_delay` of airport_arrivals@1 is not as before since 2013-06-16",
+            "the new values are 60 times the old ones, as from minutes to seconds",
+            "it reaches last_delay, mean_delay_1d",
+        ],
+    );
+    says(&metrics, &["{view=\"airport_arrivals@1\",column=\"arr_delay\",change=\"multiple\"} 1"]);
+    says(&project.run("doctor").stderr, &["the probable cause: `arr_delay` of", "`twinstore quality statistics"]);
+    write_day(&project, 9, delay);
+    project.ok("backfill --all");
+    assert_eq!(changed(&project).0, "");
+}
+
+#[test]
+fn a_sentinel_missing_rows_and_another_distribution_are_found_and_a_day_like_the_others_is_not() {
+    let delay = |minute: i64| ((minute * 37) % 200) as f32 / 2.0 - 10.0;
+    let (said, _) = changed(&nine_days(|minute| if minute % 20 == 0 { 999.0 } else { delay(minute) }, 1440));
+    says(&said, &["999 is 5.0% of the new values and 0.0% of the old ones"]);
+    says(
+        &changed(&nine_days(delay, 1180)).0,
+        &["of 2013-06-16 fewer rows of airport_arrivals@1 are there", "1,180 rows came, 18% fewer"],
+    );
+    says(&changed(&nine_days(|minute| delay(minute) + 70.0, 1440)).0, &["the distribution is another one"]);
+    assert_eq!(changed(&nine_days(|minute| delay(minute + 3), 1440)).0, "");
 }

@@ -214,6 +214,13 @@ fn serving(help: &str) -> Vec<Value> {
             "values of {{ $labels.view }} are served that its log does not give",
         ),
         alert(
+            "TwinstoreValuesChanged",
+            "max by (view, column, change) (twinstore_value_changes) > 0",
+            "0m",
+            ticket,
+            "values of {{ $labels.view }} are other than on the dates before: {{ $labels.column }} {{ $labels.change }}",
+        ),
+        alert(
             "TwinstoreRegistryDown",
             "min(twinstore_serve_registry_up) == 0",
             "5m",

@@ -134,7 +134,7 @@ fn merged(days: &[ColumnDay], is_meant: impl Fn(EventDate) -> bool) -> BTreeMap<
 }
 
 /// The features of a view that are computed from a column of its log.
-fn features_of(view: &View, column: &Name) -> Vec<Name> {
+pub(super) fn features_of(view: &View, column: &Name) -> Vec<Name> {
     let index = view.columns.iter().position(|one| one.name == *column);
     let of_column = view.features.iter().filter(|feature| index.is_some() && feature.fold.column() == index);
     of_column.map(|feature| feature.name.clone()).collect()

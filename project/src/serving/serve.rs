@@ -25,6 +25,7 @@ use crate::error::ProjectError;
 use crate::followed_registry::FollowedRegistry;
 use crate::project::Project;
 use crate::pushing::{PushSources, ServedAt, Topics};
+use crate::quality::value_watch::ValueWatch;
 use crate::run::{Event, Run};
 use crate::served::Verifier;
 use crate::slo::{Counting, ReadWatch};
@@ -113,6 +114,7 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
         sources,
         watch,
         verifier: Verifier::begin(project),
+        value_watch: ValueWatch::begin(project),
         streams: streams(project, options.follows_streams.then_some(bad_row_limit), &stream_status, run)
             .await?,
         stream_status,
@@ -190,6 +192,7 @@ async fn answer<R: Reader + 'static>(
     };
     counting.stop().await;
     applied.verifier.stop().await;
+    applied.value_watch.stop().await;
     if let Some(streams) = applied.streams {
         // One that panicked has said so, and what it read is read again.
         let _ = streams.stop().await;
@@ -210,6 +213,8 @@ struct Applied {
     watch: Arc<ReadWatch>,
     /// Compares a sample of what is served with the log.
     verifier: Verifier,
+    /// Looks for what changed in the values that come in.
+    value_watch: ValueWatch,
     streams: Option<Streams>,
     stream_status: Arc<StreamStatus>,
     topics: Arc<Topics>,
@@ -223,6 +228,7 @@ impl Applied {
     fn serving<R: Reader>(&self, store: R) -> Serving<R> {
         let (stream_status, degraded, clock) =
             (self.stream_status.clone(), self.stream_status.clone(), self.project.clock);
+        let values = self.value_watch.exposition();
         let (unfollowed, watch, served) =
             (self.unfollowed.clone(), self.watch.clone(), self.verifier.counts.clone());
         Serving::new(self.catalog.clone(), store, clock, Limits::default())
@@ -230,7 +236,7 @@ impl Applied {
             .with_degraded(move || degraded.degraded())
             .with_sampling(self.verifier.sampling.clone())
             .with_families(move || {
-                stream_status.prometheus() + &watch.prometheus(clock()) + &served.prometheus()
+                stream_status.prometheus() + &watch.prometheus(clock()) + &served.prometheus() + &values()
             })
             .with_unfollowed(move || unfollowed.lock().unwrap_or_else(PoisonError::into_inner).clone())
             .with_first_use(begin_use(self.project.clone(), "serve"))

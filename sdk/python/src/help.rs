@@ -23,6 +23,7 @@ pub fn in_python(topic: &HelpTopic) -> String {
         HelpTopic::LoadNew(view) => format!("call `store.materialize(\"{view}\")`"),
         HelpTopic::Diagnose => "`twinstore doctor` in a shell looks for the cause".to_owned(),
         HelpTopic::Objectives => "`twinstore slo` in a shell shows them".to_owned(),
+        HelpTopic::ColumnStatistics(view) => format!("`store.quality(\"{view}\")` shows them"),
         HelpTopic::Quarantine(view) => {
             format!("`twinstore quality quarantine list {view}` in a shell has them")
         }
