@@ -23,6 +23,7 @@ use crate::first_use::{BeginUse, NotRecorded};
 use crate::limits::Limits;
 use crate::metrics::{DeprecatedCounts, Metrics, Protocol, PushCounts, ServiceMetrics, Stage};
 use crate::notice::Notice;
+use crate::pages::Pages;
 use crate::push::Sink;
 use crate::request_fault::RequestFault;
 use crate::served::Served;
@@ -77,6 +78,7 @@ pub struct Serving<R> {
     of_pushes: Arc<ServiceMetrics>,
     counts: PushCounts,
     sink: Option<Arc<dyn Sink>>,
+    pages: Option<Arc<dyn Pages>>,
     more: Option<MoreText>,
     samples: Option<Samples>,
     stand_in: Option<StandIn>,
@@ -103,6 +105,7 @@ impl<R: Reader> Serving<R> {
             of_pushes: Arc::default(),
             counts: PushCounts::default(),
             sink: None,
+            pages: None,
             more: None,
             samples: None,
             stand_in: None,
@@ -171,6 +174,16 @@ impl<R: Reader> Serving<R> {
     #[must_use]
     pub fn with_sink(self, sink: Arc<dyn Sink>) -> Self {
         Self { sink: Some(sink), ..self }
+    }
+
+    /// Shows these pages to people.
+    #[must_use]
+    pub fn with_pages(self, pages: Arc<dyn Pages>) -> Self {
+        Self { pages: Some(pages), ..self }
+    }
+
+    pub(crate) fn pages(&self) -> Option<&dyn Pages> {
+        self.pages.as_deref()
     }
 
     pub(crate) fn sink(&self) -> Option<&dyn Sink> {

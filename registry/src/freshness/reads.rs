@@ -2,6 +2,8 @@
 //! servers add up.
 
 use feature::{Micros, Span, VersionId};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
 
 use crate::error::RegistryError;
 use crate::keys::Kind;
@@ -70,31 +72,64 @@ impl Registry {
     /// What was counted in slots of a minute or an hour that began from a moment on, of all views and services; by kind,
     /// name, version and begin.
     pub async fn reads(&self, slot: Span, from: Micros) -> Result<Vec<CountedReads>, RegistryError> {
-        let rows = sqlx::query(
-            "SELECT kind, name, version, began, good, bad, unknown, missing FROM freshness_reads
-             WHERE slot = $1 AND began >= $2 ORDER BY kind, name, version, began",
-        );
-        let rows = rows.bind(slot.micros()).bind(from.floor(slot)).fetch_all(self.pool()).await;
-        let counted = |row: &sqlx::sqlite::SqliteRow| {
-            use sqlx::Row;
-            let what = |error: &dyn std::fmt::Display| damaged("counted reads", error);
-            let text = |column: &str| row.try_get::<String, _>(column).map_err(|error| what(&error));
-            let kind = text("kind")?;
-            let name = text("name")?.parse().map_err(|error| what(&error))?;
-            Ok(CountedReads {
-                kind: Kind::named(&kind).ok_or_else(|| what(&format!("`{kind}` is not a kind")))?,
-                id: VersionId { name, version: number(row, "version")? },
-                at: Micros::new(number(row, "began")?).map_err(|error| what(&error))?,
-                good: number(row, "good")?,
-                bad: number(row, "bad")?,
-                unknown: number(row, "unknown")?,
-                missing: number(row, "missing")?,
-            })
-        };
-        let rows = rows.map_err(self.failed("be read"))?;
+        self.reads_between(slot, from, Micros::MAX).await
+    }
+
+    /// The same of slots that began before another moment. Both are taken at the begin of their slots.
+    pub async fn reads_between(
+        &self,
+        slot: Span,
+        from: Micros,
+        to: Micros,
+    ) -> Result<Vec<CountedReads>, RegistryError> {
+        let query = "SELECT kind, name, version, began, good, bad, unknown, missing FROM freshness_reads
+             WHERE slot = $1 AND began >= $2 AND began < $3 ORDER BY kind, name, version, began";
+        self.counted(query, slot, from, to).await
+    }
+
+    /// The sums of these slots, one for each view and service, with the begin of the first.
+    pub async fn reads_summed(
+        &self,
+        slot: Span,
+        from: Micros,
+        to: Micros,
+    ) -> Result<Vec<CountedReads>, RegistryError> {
+        let query = "SELECT kind, name, version, MIN(began) AS began, SUM(good) AS good, SUM(bad) AS bad,
+                SUM(unknown) AS unknown, SUM(missing) AS missing FROM freshness_reads
+             WHERE slot = $1 AND began >= $2 AND began < $3
+             GROUP BY kind, name, version ORDER BY kind, name, version";
+        self.counted(query, slot, from, to).await
+    }
+
+    async fn counted(
+        &self,
+        query: &'static str,
+        slot: Span,
+        from: Micros,
+        to: Micros,
+    ) -> Result<Vec<CountedReads>, RegistryError> {
+        let rows = sqlx::query(query).bind(slot.micros()).bind(from.floor(slot)).bind(to.floor(slot));
+        let rows = rows.fetch_all(self.pool()).await.map_err(self.failed("be read"))?;
         let counted: Result<_, _> = rows.iter().map(counted).collect();
         counted.map_err(|error| self.in_file(error))
     }
+}
+
+/// Counts from a row of `freshness_reads`.
+fn counted(row: &SqliteRow) -> Result<CountedReads, RegistryError> {
+    let what = |error: &dyn std::fmt::Display| damaged("counted reads", error);
+    let text = |column: &str| row.try_get::<String, _>(column).map_err(|error| what(&error));
+    let kind = text("kind")?;
+    let name = text("name")?.parse().map_err(|error| what(&error))?;
+    Ok(CountedReads {
+        kind: Kind::named(&kind).ok_or_else(|| what(&format!("`{kind}` is not a kind")))?,
+        id: VersionId { name, version: number(row, "version")? },
+        at: Micros::new(number(row, "began")?).map_err(|error| what(&error))?,
+        good: number(row, "good")?,
+        bad: number(row, "bad")?,
+        unknown: number(row, "unknown")?,
+        missing: number(row, "missing")?,
+    })
 }
 
 #[cfg(test)]
