@@ -17,12 +17,10 @@ mod fault;
 mod headings;
 mod help;
 mod interruption;
-mod parity_page;
 mod progress;
-mod shown_figures;
 mod user;
 
 pub use clock::now;
 pub use entry::main;
-pub use parity_page::page as parity_page;
+pub use pages::parity_page;
 pub use user::name as user_name;
