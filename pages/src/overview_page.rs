@@ -181,7 +181,7 @@ fn turning(choice: &Choice, page: usize, pages: usize) -> Markup {
 const COLUMNS: [&str; 9] = [
     "View, status",
     "Why",
-    "Freshest event",
+    "Newest event",
     "Attained of objective",
     "Budget left",
     "Burn 1h / 3d",
@@ -329,7 +329,7 @@ fn services(services: &[ServiceSummary], now: Micros) -> Markup {
                 th.left scope="col" { "State" }
                 th.left scope="col" { "Model" }
                 th scope="col" { "Features" }
-                th scope="col" { "Freshest event" }
+                th scope="col" { "Newest event" }
                 th scope="col" { "Attained of objective" }
                 th scope="col" { "Budget left" }
                 th scope="col" { "Burn 1h / 3d" }

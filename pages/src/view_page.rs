@@ -127,7 +127,7 @@ pub fn freshness(objective: &ObjectiveStanding, help: Help<'_>, now: Micros) -> 
                 dt { "Budget left" } dd { (budget(objective)) }
                 dt { "Alert" } dd { @match objective.alert { Some(alert) => { span.bad { (alert) } } None => "none" } }
                 @if let Some(since) = objective.since { dt { "Worse than promised" } dd { "since " (moment_and_age(since, now)) } }
-                dt { "Freshest event" }
+                dt { "Newest event" }
                 dd { @match objective.newest_event { Some(at) => (moment_and_age(at, now)), None => "none is known" } }
                 @if objective.unknown > 0 { dt { "Not known" } dd { (counted(objective.unknown, "read")) } }
                 @if objective.missing > 0 { dt { "Without a row" } dd { (counted(objective.missing, "read")) } }

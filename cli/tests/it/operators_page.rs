@@ -1,12 +1,16 @@
 //! The operators' page over the real binary: each page says what the commands say, and is right soon after a source stops.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use test_support::eventually;
 
+use crate::parity::{PARITY, SAME, versions};
 use crate::project::{GET, Project, says};
 use crate::pushed::with;
+use crate::quarantined::{QUARANTINES, expecting, write};
 use crate::served::Server;
 use crate::slo::{self, DEFINITIONS, push};
 
@@ -160,6 +164,105 @@ fn what_is_not_there_is_a_page_for_people_and_an_error_for_programs() {
     for path in ["/", "/changes", "/style.css"] {
         says(&server.get(path), &["HTTP/1.1 404 ", "application/json"]);
     }
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+/// The whole answer to a request with these lines.
+fn answer_to(server: &Server, lines: &str) -> String {
+    let mut connection = TcpStream::connect(&server.http).unwrap();
+    write!(connection, "{lines}\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_browser_gets_heads_alone_and_pages_for_what_is_not_there() {
+    let project = Project::loaded();
+    let server = Server::start(&project);
+    let head = answer_to(&server, "HEAD / HTTP/1.1");
+    says(&head, &["HTTP/1.1 200 ", "content-type: text/html", "content-security-policy: default-src 'none'"]);
+    assert!(!head.contains("<html"), "{head}");
+    let missing = answer_to(&server, "GET /nothing HTTP/1.1\r\naccept: text/html,*/*");
+    says(&missing, &["HTTP/1.1 404 ", "There is no such page", "Search for nothing"]);
+    let posted = answer_to(&server, "POST / HTTP/1.1\r\ncontent-length: 0");
+    says(&posted, &["HTTP/1.1 405 ", "application/json"]);
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+#[test]
+fn many_who_look_at_once_wait_or_are_refused_and_reads_go_on() {
+    const VIEWERS: usize = 60;
+    let project = Project::loaded();
+    let server = Server::start(&project);
+    let address = server.http.clone();
+    let viewer = |_| {
+        let address = address.clone();
+        std::thread::spawn(move || {
+            let mut connection = TcpStream::connect(address).unwrap();
+            let path = "/features/airport_arrivals@1/mean_delay_1d";
+            write!(connection, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+            let mut answer = String::new();
+            connection.read_to_string(&mut answer).unwrap();
+            answer
+        })
+    };
+    let viewers: Vec<_> = (0..VIEWERS).map(viewer).collect();
+    let body = json!({"service": "late_arrival", "entities": {"dest": ["LAX"], "tailnum": ["N338AA"]}, "request": {"distance": [2475]}});
+    for _ in 0..20 {
+        let (status, answer) = server.post("/v1/features", &body);
+        assert_eq!(status, 200, "{answer}");
+    }
+    let answers: Vec<String> = viewers.into_iter().map(|viewer| viewer.join().unwrap()).collect();
+    let with = |status: &str| answers.iter().filter(|answer| answer.starts_with(status)).count();
+    let (made, refused) = (with("HTTP/1.1 200 "), with("HTTP/1.1 503 "));
+    assert_eq!(made + refused, VIEWERS, "{answers:?}");
+    assert!(made >= 1, "{answers:?}");
+    for answer in answers.iter().filter(|answer| answer.starts_with("HTTP/1.1 503 ")) {
+        says(answer, &["Too many look at once", "Reload in a few seconds"]);
+    }
+    says(&page(&server, "/"), &["Overview of flights"]);
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+#[test]
+fn a_quarantined_file_is_on_the_page_until_it_is_dropped() {
+    let project = expecting(QUARANTINES);
+    write(&project, "a", 0, 100, 0);
+    write(&project, "b", 1000, 100, 90);
+    project.ok("backfill airport_arrivals");
+    let server = Server::start(&project);
+    let said = "1 file of it in quarantine: release or drop them";
+    let (view, overview) = (page(&server, "/views/airport_arrivals@1"), page(&server, "/"));
+    says(&view, &[said, "<dd>1 file</dd>"]);
+    says(&overview, &[said, ">1 file in quarantine<"]);
+    let overview: Value = serde_json::from_str(&project.run("overview --format json").stdout).unwrap();
+    let quality =
+        overview["views"].as_array().unwrap().iter().find(|view| view["id"] == "airport_arrivals@1");
+    assert_eq!(quality.unwrap()["quality"]["quarantined"], 1, "{overview}");
+    project.ok("quality quarantine drop airport_arrivals 1 --reason broken");
+    let view = page(&server, "/views/airport_arrivals@1");
+    assert!(!view.contains(said), "{view}");
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+#[test]
+fn how_a_version_compares_with_the_one_before_is_on_its_page() {
+    let same = versions(SAME, "");
+    same.ok(PARITY);
+    let server = Server::start(&same);
+    says(&page(&server, "/views/airport_arrivals@2"), &["within bounds of airport_arrivals@1"]);
+    let feature = page(&server, "/features/airport_arrivals@2/mean_delay_1d");
+    says(&feature, &["the same expression", "/features/airport_arrivals@1/mean_delay_1d"]);
+    assert_eq!(server.terminate().0, Some(0));
+
+    let other = versions(&SAME.replace("count, window: 1d", "count, window: 3d"), "");
+    assert_eq!(other.run(PARITY).code, Some(1));
+    let server = Server::start(&other);
+    says(&page(&server, "/"), &["outside bounds of airport_arrivals@1"]);
+    let view = page(&server, "/views/airport_arrivals@2");
+    says(&view, &["it is outside its bounds beside airport_arrivals@1"]);
+    says(&page(&server, "/features/airport_arrivals@2/arrivals_1d"), &["another one", "count over 3d"]);
     assert_eq!(server.terminate().0, Some(0));
 }
 

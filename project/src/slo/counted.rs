@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use feature::{Micros, Span};
 use monitor::{CountedSlot, ReadCounts, Standing};
-use registry::{CountedReads, Registry};
+use registry::{CountedReads, ReadSlot, ReadsOf, Registry};
 
 use super::cause::before;
 use super::read_watch::Subject;
@@ -41,11 +41,15 @@ impl Counted {
     /// Everything that was counted.
     pub(super) async fn read(registry: &Registry, now: Micros) -> Result<Self, ProjectError> {
         let (from, to) = (before(now, SUMMED_FROM), before(now, SUMMED_TO));
-        let mut hours = registry.reads_between(Span::HOUR, before(now, HOURS_BACK), from).await?;
-        hours.extend(registry.reads_summed(Span::HOUR, from, to).await?);
-        hours.extend(registry.reads(Span::HOUR, to).await?);
-        let minutes = registry.reads(Span::MINUTE, before(now, MINUTES_BACK)).await?;
-        Ok(Self { minutes: by_subject(minutes), hours: by_subject(hours), looked: Some((now, now)) })
+        let (mut minutes, mut hours) = (Slots::new(), Slots::new());
+        add(&mut hours, registry.reads_between(Span::HOUR, before(now, HOURS_BACK), from).await?);
+        for (subject, summed) in by_subject(registry.reads_summed(Span::HOUR, from, to).await?) {
+            hours.entry(subject).or_default().extend(summed);
+        }
+        add(&mut hours, registry.reads_between(Span::HOUR, to, Micros::MAX).await?);
+        let from = before(now, MINUTES_BACK);
+        add(&mut minutes, registry.reads_between(Span::MINUTE, from, Micros::MAX).await?);
+        Ok(Self { minutes, hours, looked: Some((now, now)) })
     }
 
     /// Takes on what was counted since the last look; everything at the first, and twice a day.
@@ -57,10 +61,10 @@ impl Counted {
             return Ok(());
         };
         let [minutes, hours] = MAY_HAVE_GROWN.map(|span| before(last, span));
-        let newest = registry.reads(Span::MINUTE, minutes).await?;
+        let newest = registry.reads_between(Span::MINUTE, minutes, Micros::MAX).await?;
         let needed = before(now, MINUTES_BACK).get()..minutes.floor(Span::MINUTE);
         grow(&mut self.minutes, &needed, newest);
-        let newest = registry.reads(Span::HOUR, hours).await?;
+        let newest = registry.reads_between(Span::HOUR, hours, Micros::MAX).await?;
         let needed = before(now, HOURS_BACK).get()..hours.floor(Span::HOUR);
         grow(&mut self.hours, &needed, newest);
         self.looked = Some((whole, now));
@@ -69,18 +73,28 @@ impl Counted {
 
     /// How the reads of a subject stand against a target in percent.
     pub(super) fn standing(&self, subject: &Subject, target: f64, now: Micros) -> Standing {
-        let of = |slots: &'_ Slots| slots.get(subject).map(Vec::as_slice).unwrap_or_default().to_vec();
-        Standing::at(target, &of(&self.minutes), &of(&self.hours), now)
+        let minutes = self.minutes.get(subject).map(Vec::as_slice).unwrap_or_default();
+        let hours = self.hours.get(subject).map(Vec::as_slice).unwrap_or_default();
+        Standing::at(target, minutes, hours, now)
     }
 }
 
 /// Keeps the slots that began in this range of microseconds, and adds the newest.
-fn grow(slots: &mut Slots, kept: &Range<i64>, newest: Vec<CountedReads>) {
+fn grow(slots: &mut Slots, kept: &Range<i64>, newest: Vec<ReadsOf>) {
     for of_subject in slots.values_mut() {
         of_subject.retain(|one| kept.contains(&one.from.get()));
     }
-    for (subject, newest) in by_subject(newest) {
-        slots.entry(subject).or_default().extend(newest);
+    add(slots, newest);
+}
+
+/// Adds slots that are later than those that are there.
+fn add(slots: &mut Slots, later: Vec<ReadsOf>) {
+    for ReadsOf { kind, id, slots: of_subject } in later {
+        let slot = |ReadSlot { at, good, bad, unknown, missing }| CountedSlot {
+            from: at,
+            counts: ReadCounts { good, bad, unknown, missing },
+        };
+        slots.entry((kind, id)).or_default().extend(of_subject.into_iter().map(slot));
     }
 }
 
