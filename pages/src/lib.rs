@@ -11,6 +11,7 @@
 //! [`Observer`]: twinstore::Observer
 //!
 //! ```no_run
+//! # use twinstore_pages as pages;
 //! # fn clock() -> feature::Micros { feature::Micros::MIN }
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::sync::Arc;
