@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export TWINSTORE_BIN := $(abspath $(TARGET))/debug/twinstore
 
-.PHONY: incidents python-test wheel bench-parity bench-versions openlineage without-faults bench-flights bench-load bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
+.PHONY: pages-check bench-pages incidents python-test wheel bench-parity bench-versions openlineage without-faults bench-flights bench-load bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -94,6 +94,9 @@ faults: build ## streams over a real broker, killed, put to sleep and cut off; A
 without-faults: build ## a binary of `twinstore-cli` alone ignores the variables of fault injection
 	scripts/without-faults
 
+pages-check: build ## every kind of page of `serve` in headless Chromium: axe, a phone's width, no JavaScript; SHOTS=FOLDER keeps screenshots
+	scripts/check-pages $(SHOTS)
+
 incidents: build ## injected incidents, each with the time until it is named: a stopped source, a wrong clock, a store that stops or loses rows
 	scripts/install-test-needs
 	cargo test --locked --workspace incidents:: -- --nocapture --test-threads=1 | grep -o 'incident: .*'
@@ -126,6 +129,10 @@ bench-stream: ## streams over a real broker beside a bare loop; ARGS="--help" sa
 bench-parity: ## two versions compared at a million entities with ten features; ARGS="ROWS"
 	cargo build --locked --release --workspace --bins
 	TWINSTORE_BIN=$(TARGET)/release/twinstore benches/parity/run $(ARGS)
+
+bench-pages: ## pages with 10,000 features until the first byte and the first paint; ARGS="VIEWS FEATURES_OF_A_VIEW"
+	cargo build --locked --release --workspace --bins
+	TWINSTORE_BIN=$(TARGET)/release/twinstore benches/pages/run $(ARGS)
 
 bench-versions: ## a cutover and a rollback under steady reads, and pushes beside a backfill; ARGS="READS_A_SECOND ROWS"
 	cargo build --locked --release --workspace --bins

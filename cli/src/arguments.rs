@@ -139,6 +139,11 @@ pub enum Command {
     /// log instead: rows are folded again at the positions that online rows name. Nothing is changed. Exit code 1
     /// where something is damaged or differs.
     Verify(VerifyArgs),
+    /// Show every view and service at a glance, what is bad first
+    ///
+    /// Each with its objective, its delays, its newest load, the quality and the drift of its rows, and how it compares
+    /// with its version before. `serve` shows the same as a page. Exit code 1 where something is wrong.
+    Overview(FormatArg),
     /// Show how freshness objectives stand: attained, error budget left, how fast it burns, since when, and which stage
     ///
     /// An objective is the `freshness` of a view, or of a service's consumer. Servers count their reads at the moment
@@ -273,6 +278,9 @@ pub struct ServeArgs {
     /// The share of bad rows, from 0 to 1, beyond which `/health` names a view
     #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
     pub max_bad_share: f64,
+    /// Show no pages for operators at the address of HTTP
+    #[arg(long)]
+    pub no_pages: bool,
 }
 
 /// What `push` takes.
@@ -677,8 +685,15 @@ pub enum KindArg {
 /// What `registry` does.
 #[derive(Subcommand, Debug)]
 pub enum RegistryCommand {
-    /// List everything that is defined
-    List(FormatArg),
+    /// List everything that is defined, or what has a text in its name
+    List {
+        /// Only what has this text in its name, its owner, its description, or the names of its features
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
+        /// How the result is written
+        #[command(flatten)]
+        format: FormatArg,
+    },
     /// Show one definition: its text, its revisions and who reads it; of a service what it takes and gives
     Show {
         /// A name, or name@version, or the name of a feature

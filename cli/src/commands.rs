@@ -15,6 +15,7 @@ mod load;
 mod migration;
 mod offline;
 mod online;
+mod overview;
 mod parity;
 mod push;
 mod quality;
@@ -81,6 +82,7 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Deprecate(args) => ending::deprecate(&project()?, args).await,
         Command::Retire(args) => ending::retire(&project()?, args).await,
         Command::Audit(args) => audit::audit(&project()?, args).await,
+        Command::Overview(format) => overview::overview(&project()?, *format).await,
         Command::Slo(SloArgs { from_openslo: Some(file), format, .. }) => {
             alerts::compare(&project()?, file, format.format).await
         }

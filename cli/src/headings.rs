@@ -322,6 +322,27 @@ pub const CHECKED: Printed = Printed {
     ],
 };
 
+pub const OVERVIEW: Printed = Printed {
+    by: "`overview`",
+    columns: &[
+        ("of", "the view or the service; the worst come first"),
+        ("status", "`ok`, `note` for what is worth a look, `WRONG`"),
+        ("newest event", "how old the newest event is that is online"),
+        ("objective", "which share of the reads is to be at most how stale"),
+        ("attained", "the share of the reads of the last 30 days that were fresh"),
+        ("budget left", "the share of the error budget that is left; below 0% where it is overspent"),
+        ("burn 1h", "how many times as fast as it may the budget burned over the last hour"),
+        (
+            "delay",
+            "how long the average row took on its way in the last ten minutes, and the stage that took most of it",
+        ),
+        ("refused", "rows that were refused and not loaded since"),
+        ("quarantine", "files that wait in quarantine"),
+        ("drifted", "columns whose values of the last seven days have drifted from the 28 days before"),
+        ("before", "how it compares with the version before: `within` its bounds or `outside`"),
+    ],
+};
+
 pub const OBJECTIVES: Printed = Printed {
     by: "`slo`",
     columns: &[
@@ -374,7 +395,7 @@ pub const AUDITED: Printed = Printed {
 };
 
 /// Every table, in the order of the documentation.
-pub const ALL: [&Printed; 25] = [
+pub const ALL: [&Printed; 26] = [
     &LOADED,
     &QUARANTINED,
     &QUARANTINED_ROWS,
@@ -396,6 +417,7 @@ pub const ALL: [&Printed; 25] = [
     &FOUND,
     &CHECKED,
     &COMPARED_VALUES,
+    &OVERVIEW,
     &OBJECTIVES,
     &IMPORTED,
     &EXAMINED,

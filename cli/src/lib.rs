@@ -17,14 +17,12 @@ mod fault;
 mod headings;
 mod help;
 mod interruption;
-mod parity_page;
 mod progress;
-mod shown_figures;
 mod user;
 
 pub use arguments::days;
 pub use clock::now;
 pub use commands::{contract_json, drift_json, drift_reference, quarantined_json, statistics_json};
 pub use entry::main;
-pub use parity_page::page as parity_page;
+pub use pages::parity_page;
 pub use user::name as user_name;

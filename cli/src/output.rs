@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Write};
 use std::sync::OnceLock;
 
 pub use feature::{counted, excerpt, thousands as count};
+pub use pages::age;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
@@ -104,29 +105,13 @@ pub fn share(part: u64, whole: u64) -> String {
     }
 }
 
-/// A duration of reading, in words that fit its size: `12s`, `3m 20s`, `2h 5m`, `4d 1h`.
-pub fn age(seconds: f64) -> String {
-    let whole = seconds.abs() as u64;
-    let sign = if seconds < 0.0 { "-" } else { "" };
-    let (days, hours, minutes) = (whole / 86_400, whole / 3_600 % 24, whole / 60 % 60);
-    match whole {
-        0..60 => format!("{seconds:.1}s"),
-        60..3_600 => format!("{sign}{minutes}m {}s", whole % 60),
-        3_600..86_400 => format!("{sign}{hours}h {minutes}m"),
-        _ => format!("{sign}{days}d {hours}h"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn shares_and_ages_read_as_people_write_them() {
+    fn shares_read_as_people_write_them() {
         assert_eq!(share(1, 3), "33.3%");
         assert_eq!(share(1, 100_000), "<0.1%");
-        assert_eq!(age(90.0), "1m 30s");
-        assert_eq!(age(90_000.0), "1d 1h");
-        assert_eq!(age(12.54), "12.5s");
     }
 }

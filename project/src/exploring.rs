@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use feature::{Field, VersionId};
-use registry::{FoundFeature, Listed};
+use registry::{FoundFeature, Listed, Registered};
 use serde::Serialize;
 
 use crate::error::ProjectError;
@@ -38,7 +38,11 @@ pub struct ViewLog {
 }
 
 pub(crate) async fn search(project: &Project, text: &str) -> Result<SearchResult, ProjectError> {
-    let registered = project.registered().await?;
+    search_in(&project.registered().await?, text)
+}
+
+/// The same among what is registered at one generation.
+pub(crate) fn search_in(registered: &Registered, text: &str) -> Result<SearchResult, ProjectError> {
     let text = text.to_lowercase();
     let holds = |other: &str| other.to_lowercase().contains(&text);
     let mut definitions = registered.list();

@@ -87,6 +87,7 @@ mod migration;
 mod missing_logs;
 mod operations;
 mod outline;
+mod overview;
 mod parity;
 mod plan;
 mod project;
@@ -124,11 +125,15 @@ pub use materializer::{
 };
 pub use migration::{BackfillOutcome, BackfillStatus, StartBackfill};
 pub use monitor::{
-    Bar, Bounds, Drift, DriftVerdict, Exceeded, Figure, Figures, Judgement, LikelyCause, Measure,
+    Bar, Bounds, Condition, Drift, DriftVerdict, Exceeded, Figure, Figures, Judgement, LikelyCause, Measure,
     QuantilePair, Statistics, TopValue, Verdict,
 };
 pub use offline::{FeatureSummary, LogRange, Summary, end_files};
 pub use outline::{OutlineFiles, OutlinedFiles, outline};
+pub use overview::{
+    DriftedColumn, FeatureDetail, FeatureVersion, GivenBy, NewestLoad, Observer, Overview, ParitySummary,
+    PipelineKind, ServiceDetail, ServiceSummary, StageDelay, ViewDetail, ViewQuality, ViewSummary,
+};
 pub use parity::{
     CompareVersions, ComparedFeature, DifferingRow, InputRow, Moments, NotCompared, ParityReport,
 };
@@ -155,7 +160,7 @@ pub use run::{Event, Progress, Run, Work};
 pub use served::{
     ComparedView, DEFAULT_ENTITIES, DifferingEntity, DifferingFeature, ServedCell, ValuesReport, VerifyValues,
 };
-pub use server::Answered;
+pub use server::{Answered, MakingPage, Page, PageRequest, Pages};
 pub use serving::{OnlineReads, ReadEntities, Serve};
 pub use settings::{LineageSettings, Location, SETTINGS, ServeSettings, Setting, Settings, StreamSettings};
 pub use slo::{BurnRate, ObjectiveStanding, SloReport};

@@ -20,6 +20,7 @@ use crate::exploring::{SearchResult, ViewLog};
 use crate::lineage::LineageReport;
 use crate::load::{Backfill, Loads, Materialize};
 use crate::migration::{BackfillOutcome, BackfillStatus, StartBackfill};
+use crate::overview::{Observer, Overview};
 use crate::parity::{CompareVersions, ParityReport};
 use crate::plan::{AppliedPlan, PlannedChanges};
 use crate::project::Project;
@@ -39,8 +40,8 @@ use crate::upkeep::{OptimizedView, RebuiltView};
 use crate::verify::Verified;
 use crate::{
     alerts, audit, dead_letters, definitions, doctor, ending, exploring, get, lineage, load, migration,
-    parity, plan, pushing, quality, quarantine, rollout, serving, slo, streaming, training_set, upkeep,
-    verify,
+    overview, parity, plan, pushing, quality, quarantine, rollout, serving, slo, streaming, training_set,
+    upkeep, verify,
 };
 
 impl Project {
@@ -171,6 +172,16 @@ impl Project {
     /// Retires a version that nothing needs: it is not used any more, and what it took in both stores is freed.
     pub async fn retire(&self, retire: &Retire) -> Result<RetiredVersions, ProjectError> {
         ending::retire(self, retire).await
+    }
+
+    /// The project at a glance: every view and service with its objective, delays, newest load and quality, worst first.
+    pub fn overview(&self) -> Work<'_, Overview> {
+        Box::pin(overview::overview(self))
+    }
+
+    /// Opens the project for looking at it again and again.
+    pub fn observer(&self) -> Work<'_, Observer> {
+        Box::pin(Observer::open(self))
     }
 
     /// Who changed what is registered, when and why, oldest first; with what of it is not as it was written.

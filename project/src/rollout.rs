@@ -7,6 +7,7 @@ mod gates;
 use feature::{Name, Percent, ServiceRef, VersionId};
 use registry::{Cutover, Moved, Overridden, Reason};
 
+pub(crate) use facts::refused;
 pub use gates::{Gate, GateKind};
 
 use crate::error::ProjectError;

@@ -114,6 +114,11 @@ async fn insert(transaction: &mut Transaction<'_, Sqlite>, entry: &AuditEntry) -
         .map(|_| ())
 }
 
+/// Entries from rows of `audit`, in their order.
+pub(crate) fn entries(rows: &[SqliteRow]) -> Result<Vec<AuditEntry>, RegistryError> {
+    rows.iter().map(entry).collect()
+}
+
 /// An entry from a row of `audit`.
 fn entry(row: &SqliteRow) -> Result<AuditEntry, RegistryError> {
     let number_of: i64 = number(row, "entry")?;

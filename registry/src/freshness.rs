@@ -6,13 +6,15 @@ mod reads;
 
 use feature::{Micros, VersionId};
 use serde::Serialize;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
 
 use crate::error::RegistryError;
 use crate::store::Registry;
 use crate::stored::{damaged, number};
 
 pub use progress::Progress;
-pub use reads::CountedReads;
+pub use reads::{CountedReads, ReadSlot, ReadsOf};
 
 /// How long minutes are kept: what burn rates over three days need, and a week's look back.
 const KEPT_US: i64 = 8 * 24 * 3_600_000_000;
@@ -85,21 +87,40 @@ impl Registry {
         );
         let rows = rows.bind(view.name.as_str()).bind(i64::from(view.version)).bind(from.get());
         let rows = rows.bind(to.get()).fetch_all(self.pool()).await.map_err(self.failed("be read"))?;
-        let counted = |row: &sqlx::sqlite::SqliteRow| {
-            use sqlx::Row;
-            let what = |error: &dyn std::fmt::Display| damaged("freshness", error);
-            let edge: i64 = number(row, "edge")?;
-            Ok(Freshness {
-                view: view.clone(),
-                minute: Micros::new(number(row, "minute")?).map_err(|error| what(&error))?,
-                stage: row.try_get("stage").map_err(|error| what(&error))?,
-                edge_us: Some(edge).filter(|edge| *edge != BEYOND),
-                rows: number(row, "row_count")?,
-            })
-        };
-        let counted: Result<_, _> = rows.iter().map(counted).collect();
+        let counted: Result<_, _> = rows.iter().map(|row| counted(row, view.clone())).collect();
         counted.map_err(|error| self.in_file(error))
     }
+
+    /// The same of every view, by view, minute, stage and edge, in one query.
+    pub async fn freshness_of_all(&self, from: Micros, to: Micros) -> Result<Vec<Freshness>, RegistryError> {
+        let rows = sqlx::query(
+            "SELECT name, version, minute, stage, edge, row_count FROM freshness
+             WHERE minute >= $1 AND minute < $2 ORDER BY name, version, minute, stage, edge",
+        );
+        let rows = rows.bind(from.get()).bind(to.get()).fetch_all(self.pool()).await;
+        let rows = rows.map_err(self.failed("be read"))?;
+        let of_row = |row: &SqliteRow| {
+            let what = |error: &dyn std::fmt::Display| damaged("freshness", error);
+            let name: String = row.try_get("name").map_err(|error| what(&error))?;
+            let name = name.parse().map_err(|error| what(&error))?;
+            counted(row, VersionId { name, version: number(row, "version")? })
+        };
+        let counted: Result<_, _> = rows.iter().map(of_row).collect();
+        counted.map_err(|error| self.in_file(error))
+    }
+}
+
+/// Counts of a view from a row of `freshness`.
+fn counted(row: &SqliteRow, view: VersionId) -> Result<Freshness, RegistryError> {
+    let what = |error: &dyn std::fmt::Display| damaged("freshness", error);
+    let edge: i64 = number(row, "edge")?;
+    Ok(Freshness {
+        view,
+        minute: Micros::new(number(row, "minute")?).map_err(|error| what(&error))?,
+        stage: row.try_get("stage").map_err(|error| what(&error))?,
+        edge_us: Some(edge).filter(|edge| *edge != BEYOND),
+        rows: number(row, "row_count")?,
+    })
 }
 
 #[cfg(test)]
@@ -127,6 +148,7 @@ mod tests {
         let found = registry.freshness(&view, at(0), at(120)).await.unwrap();
         assert_eq!(found, [counted(0, Some(100_000), 7), counted(60, None, 1)]);
         assert_eq!(registry.freshness(&view, at(0), at(60)).await.unwrap().len(), 1);
+        assert_eq!(registry.freshness_of_all(at(0), at(120)).await.unwrap(), found);
         registry.add_freshness(&[], at(9 * 24 * 3_600)).await.unwrap();
         assert_eq!(registry.freshness(&view, at(0), at(120)).await.unwrap(), []);
     }

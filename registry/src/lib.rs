@@ -83,7 +83,7 @@ pub use definitions::Definitions;
 pub use difference::Difference;
 pub use error::RegistryError;
 pub use first_use::{FirstUse, UNKNOWN};
-pub use freshness::{CountedReads, Freshness, Progress};
+pub use freshness::{CountedReads, Freshness, Progress, ReadSlot, ReadsOf};
 pub use keys::Kind;
 pub use lifecycle::{Deprecated, Deprecation, Retired, Retirement};
 pub use lineage::{

@@ -205,13 +205,18 @@ impl Registry {
 
     /// Reads every report; refused where one is not what was written.
     pub(crate) async fn check_parities(&self) -> Result<(), RegistryError> {
+        self.parities().await.map(|_| ())
+    }
+
+    /// Every report, the newest of each two versions. Refused where one is damaged.
+    pub async fn parities(&self) -> Result<Vec<KeptParity>, RegistryError> {
         let rows = sqlx::query("SELECT * FROM parities").fetch_all(self.pool()).await;
         let rows = rows.map_err(self.failed("be read"))?;
-        let check = |row: &SqliteRow| {
+        let read = |row: &SqliteRow| {
             let (kind, old, new) = versions(row)?;
-            kept(row, kind, old, new).map(|_| ())
+            kept(row, kind, old, new)
         };
-        rows.iter().try_for_each(check).map_err(|error| self.in_file(error))
+        rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| self.in_file(error))
     }
 
     /// The newest report of two versions; `None` if they were never compared. Refused where it is damaged.

@@ -1,7 +1,8 @@
 //! The HTTP protocol: `POST /v1/features`, `POST /v1/push` and `GET /health`, in JSON, and `GET /metrics`. The
-//! routes of a Feast server are beside them.
+//! routes of a Feast server and of pages for people are beside them.
 
 mod exchange;
+mod page;
 mod push;
 
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use feature::{Micros, excerpt};
+use feature::Micros;
 use online::Reader;
 use read::{FeatureColumn, FeatureRequest, Features, json::AsJson};
 use serde::de::{Deserializer, Error as _};
@@ -20,7 +21,7 @@ use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::exchange::{Columns, HttpState, body, json, status, waits, with_headers};
-use self::exchange::{answered, parsed, refusal};
+use self::exchange::{answered, parsed, refusal, unknown};
 use crate::call::Call;
 use crate::error::ServeError;
 use crate::feast;
@@ -37,7 +38,8 @@ pub(crate) fn routes<R: Reader + 'static>(serving: Arc<Serving<R>>, stopping: Ar
         .route("/health", get(health::<R>))
         .route("/metrics", get(metrics::<R>))
         .merge(feast::routes())
-        .fallback(unknown)
+        .merge(page::routes())
+        .fallback(page::missing::<R>)
         .method_not_allowed_fallback(wrong_method)
         .layer(limit)
         .with_state(Arc::new(HttpState { serving, stopping }))
@@ -100,14 +102,8 @@ async fn health<R: Reader + 'static>(State(state): State<Arc<HttpState<R>>>) -> 
     json(StatusCode::SERVICE_UNAVAILABLE, &body)
 }
 
-async fn unknown(method: Method, uri: Uri) -> ServeError {
-    const LONGEST_CHARS: usize = 80;
-    RequestFault::UnknownRoute(excerpt(&format!("{method} {}", uri.path()), LONGEST_CHARS).into_owned())
-        .into()
-}
-
 async fn wrong_method(method: Method, uri: Uri) -> Response {
-    refusal(StatusCode::METHOD_NOT_ALLOWED, &unknown(method, uri).await)
+    refusal(StatusCode::METHOD_NOT_ALLOWED, &unknown(&method, &uri))
 }
 
 /// The body of a request for features.

@@ -40,6 +40,7 @@ mod http;
 mod limits;
 mod metrics;
 mod notice;
+mod pages;
 mod push;
 mod request_fault;
 mod sampling;
@@ -56,6 +57,7 @@ pub use first_use::{BeginUse, BeginningUse, NotRecorded};
 pub use freshness::{PipelineTime, ReadCounter, WatchedConsumer, WatchedReads, WatchedView};
 pub use limits::Limits;
 pub use notice::Notice;
+pub use pages::{MakingPage, Page, PageRequest, Pages};
 pub use push::{
     Appending, PushSource, PushView, PushedRows, RefusedByView, RefusedRow, Sink, SinkError, Taken,
     Validated, Validating, push_rows,

@@ -23,6 +23,7 @@ use crate::first_use::{BeginUse, NotRecorded};
 use crate::limits::Limits;
 use crate::metrics::{DeprecatedCounts, Metrics, Protocol, PushCounts, ServiceMetrics, Stage};
 use crate::notice::Notice;
+use crate::pages::Pages;
 use crate::push::Sink;
 use crate::request_fault::RequestFault;
 use crate::sampling::Sampling;
@@ -79,6 +80,7 @@ pub struct Serving<R> {
     counts: PushCounts,
     sink: Option<Arc<dyn Sink>>,
     sampling: Option<Arc<Sampling>>,
+    pages: Option<Arc<dyn Pages>>,
     more: Option<MoreText>,
     samples: Option<Samples>,
     stand_in: Option<StandIn>,
@@ -106,6 +108,7 @@ impl<R: Reader> Serving<R> {
             counts: PushCounts::default(),
             sink: None,
             sampling: None,
+            pages: None,
             more: None,
             samples: None,
             stand_in: None,
@@ -180,6 +183,16 @@ impl<R: Reader> Serving<R> {
     #[must_use]
     pub fn with_sampling(self, sampling: Arc<Sampling>) -> Self {
         Self { sampling: Some(sampling), ..self }
+    }
+
+    /// Shows these pages to people.
+    #[must_use]
+    pub fn with_pages(self, pages: Arc<dyn Pages>) -> Self {
+        Self { pages: Some(pages), ..self }
+    }
+
+    pub(crate) fn pages(&self) -> Option<&dyn Pages> {
+        self.pages.as_deref()
     }
 
     pub(crate) fn sink(&self) -> Option<&dyn Sink> {

@@ -1,6 +1,7 @@
 //! `drift`: how far what a view's columns hold lies from a reference.
 
 use feature::EventDate;
+use pages::three;
 use serde_json::{Value, json};
 use twinstore::{ColumnDrift, DriftReference, DriftReport, MeasureDrift, Project};
 
@@ -8,7 +9,6 @@ use crate::arguments::{DriftArgs, Format, days};
 use crate::failure::Failure;
 use crate::headings;
 use crate::output::{self, count};
-use crate::shown_figures::three;
 
 pub async fn drift(project: &Project, args: &DriftArgs) -> Result<(), Failure> {
     let reference =

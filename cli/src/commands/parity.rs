@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
+use pages::{changed_nulls, entity, few_rows, number, parity_page, percent, shift, three};
 use twinstore::{CompareVersions, ComparedFeature, InputRow, Moments, ParityReport, Project, Run, Verdict};
 
 use crate::arguments::{Format, ParityArgs};
 use crate::failure::Failure;
 use crate::headings;
 use crate::output::{self, counted};
-use crate::parity_page;
-use crate::shown_figures::{changed_nulls, entity, few_rows, number, percent, shift, three};
 
 pub async fn parity(project: &Project, args: &ParityArgs, run: &Run) -> Result<(), Failure> {
     let compare = CompareVersions {
@@ -37,7 +36,7 @@ pub async fn parity(project: &Project, args: &ParityArgs, run: &Run) -> Result<(
 }
 
 fn write(file: &Path, report: &ParityReport) -> Result<(), Failure> {
-    std::fs::write(file, parity_page::page(report)).map_err(|error| {
+    std::fs::write(file, parity_page(report)).map_err(|error| {
         Failure::new(format!("cannot write {}: {error}: name another file with --html", file.display()))
     })
 }

@@ -1,5 +1,6 @@
 //! `quality`: quarantined batches and what is decided of them, statistics of columns, and what sources promise.
 
+use pages::three;
 use serde_json::{Value, json};
 use twinstore::{
     AsJson, ColumnDay, DecideBatch, Project, QuarantinedOfView, Run, ShowStatistics, SourceContract, ViewName,
@@ -10,7 +11,6 @@ use crate::arguments::{DecideArgs, Format, QualityCommand, QuarantineCommand, St
 use crate::failure::Failure;
 use crate::headings;
 use crate::output::{self, count};
-use crate::shown_figures::three;
 
 pub async fn quality(project: &Project, command: &QualityCommand, run: &Run) -> Result<(), Failure> {
     match command {

@@ -13,7 +13,8 @@ use crate::output;
 
 pub async fn registry(project: &Project, command: &RegistryCommand) -> Result<(), Failure> {
     match command {
-        RegistryCommand::List(format) => list(project, format.format).await,
+        RegistryCommand::List { search: None, format } => list(project, format.format).await,
+        RegistryCommand::List { search: Some(text), format } => search(project, text, format.format).await,
         RegistryCommand::Show { name, format } => show(project, name, format.format).await,
         RegistryCommand::Remove { name, kind, format } => {
             remove(project, name, kind.map(kind_of), format.format).await
@@ -49,6 +50,33 @@ async fn list(project: &Project, format: Format) -> Result<(), Failure> {
     if format == Format::Json {
         return output::json(&listed);
     }
+    print_listed(&listed);
+    Ok(())
+}
+
+/// What has a text in its name: definitions first, then features.
+async fn search(project: &Project, text: &str, format: Format) -> Result<(), Failure> {
+    let found = project.search(text).await?;
+    if format == Format::Json {
+        return output::json(&found);
+    }
+    if found.definitions.is_empty() && found.features.is_empty() {
+        println!("nothing has `{text}` in its name: a shorter part of it may find more");
+        return Ok(());
+    }
+    if !found.definitions.is_empty() {
+        print_listed(&found.definitions);
+    }
+    if !found.features.is_empty() {
+        if !found.definitions.is_empty() {
+            println!();
+        }
+        print_features(&found.features);
+    }
+    Ok(())
+}
+
+fn print_listed(listed: &[Listed]) {
     let none = || "-".to_owned();
     let rows = listed.iter().map(|one| {
         let name = match one.version {
@@ -66,7 +94,6 @@ async fn list(project: &Project, format: Format) -> Result<(), Failure> {
         ]
     });
     println!("{}", output::table(&headings::DEFINED, &[3, 4], rows));
-    Ok(())
 }
 
 /// Whether a version is live, or comes to its end.

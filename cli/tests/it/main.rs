@@ -67,6 +67,8 @@ mod new_rows;
 #[cfg(test)]
 mod numbers;
 #[cfg(test)]
+mod operators_page;
+#[cfg(test)]
 mod overlapping;
 #[cfg(test)]
 mod parity;

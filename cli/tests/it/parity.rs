@@ -16,11 +16,11 @@ fn second(features: &str, more: &str) -> String {
     )
 }
 
-const SAME: &str = "  last_delay: {latest: arr_delay, unit: minutes}\n  arrivals_1d: {aggregate: count, window: 1d}\n  \
+pub const SAME: &str = "  last_delay: {latest: arr_delay, unit: minutes}\n  arrivals_1d: {aggregate: count, window: 1d}\n  \
                     mean_delay_1d: {aggregate: mean(arr_delay), window: 1d, unit: minutes}\n";
 
 /// The sample with this second version of its view, both loaded.
-fn versions(features: &str, more: &str) -> Project {
+pub fn versions(features: &str, more: &str) -> Project {
     let project = Project::sample();
     project.write("features/second.yaml", second(features, more));
     project.ok("apply");
@@ -28,7 +28,7 @@ fn versions(features: &str, more: &str) -> Project {
     project
 }
 
-const PARITY: &str = "parity airport_arrivals@1 airport_arrivals@2";
+pub const PARITY: &str = "parity airport_arrivals@1 airport_arrivals@2";
 
 fn feature<'a>(report: &'a Value, name: &str) -> &'a Value {
     let features = report["features"].as_array().unwrap();

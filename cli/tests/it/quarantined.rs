@@ -9,10 +9,10 @@ use crate::stored::{self, Row};
 
 const LOG: &str = ".twinstore/offline/log/airport_arrivals/v1";
 const BETWEEN: &str = "{column: arr_delay, between: [-120, 1500]}";
-const QUARANTINES: &str = "{column: arr_delay, between: [-120, 1500], on_failure: quarantine}";
+pub const QUARANTINES: &str = "{column: arr_delay, between: [-120, 1500], on_failure: quarantine}";
 
 /// The sample with a folder as its source, and with this expectation instead of its own.
-fn expecting(expectation: &str) -> Project {
+pub fn expecting(expectation: &str) -> Project {
     let project = Project::sample();
     project.edit("features/flights.yaml", "data/landings.parquet", "data/landings");
     project.without_ttl();
@@ -22,7 +22,7 @@ fn expecting(expectation: &str) -> Project {
 }
 
 /// Writes a file of `rows` landings, from a second on, of which the first `bad` are implausible.
-fn write(project: &Project, name: &str, second: i64, rows: i64, bad: i64) {
+pub fn write(project: &Project, name: &str, second: i64, rows: i64, bad: i64) {
     let delay = |row: i64| if row < bad { 9999.0 } else { 5.0 };
     let landings: Vec<Landing> =
         (0..rows).map(|row| landing(second * 1000 + row, second + row, delay(row))).collect();

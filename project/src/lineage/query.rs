@@ -61,7 +61,7 @@ pub(crate) async fn lineage(project: &Project, name: &str) -> Result<LineageRepo
     lineage_in(&registry, &registered, name).await
 }
 
-async fn lineage_in(
+pub(crate) async fn lineage_in(
     registry: &Registry,
     registered: &Registered,
     name: &str,

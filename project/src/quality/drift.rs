@@ -87,19 +87,43 @@ pub(crate) async fn measure(project: &Project, measure: &MeasureDrift) -> Result
             merged(&first, |day| within(measure.live, day) && (measure.live.is_some() || day > to)),
         ),
     };
+    Ok(between(&view, &reference, &live))
+}
+
+/// The days that are watched without a request: the last of those that have rows.
+const WATCHED_DAYS: i64 = 7;
+/// The days before them that they are measured against.
+const REFERENCE_DAYS: i64 = 28;
+
+/// The drift of the last seven days of a view's rows against the 28 days before them; `None` if its rows have no days.
+pub(crate) fn of_last_days(view: &View, days: &[ColumnDay]) -> Option<DriftReport> {
+    let last = days.iter().filter(|day| day.date.start().is_some()).map(|day| day.date.number()).max()?;
+    let live = merged(days, |date| date.number() > last - WATCHED_DAYS);
+    let reference = merged(days, |date| {
+        let ago = last.saturating_sub(date.number());
+        (WATCHED_DAYS..WATCHED_DAYS + REFERENCE_DAYS).contains(&ago)
+    });
+    Some(between(view, &reference, &live))
+}
+
+fn between(
+    view: &View,
+    reference: &BTreeMap<String, Statistics>,
+    live: &BTreeMap<String, Statistics>,
+) -> DriftReport {
     let columns = view.columns.iter().map(|column| {
         let none = Statistics::of(column.data_type);
         let name = column.name.as_str();
         let (reference, live) = (reference.get(name).unwrap_or(&none), live.get(name).unwrap_or(&none));
         ColumnDrift {
             column: column.name.to_string(),
-            features: features_of(&view, &column.name),
+            features: features_of(view, &column.name),
             reference_rows: reference.rows(),
             live_rows: live.rows(),
             drift: Drift::between(reference, live),
         }
     });
-    Ok(DriftReport { view: view.id.clone(), columns: columns.collect() })
+    DriftReport { view: view.id.clone(), columns: columns.collect() }
 }
 
 /// The version of the view's log that a training set was made from.
@@ -138,4 +162,48 @@ pub(super) fn features_of(view: &View, column: &Name) -> Vec<Name> {
     let index = view.columns.iter().position(|one| one.name == *column);
     let of_column = view.features.iter().filter(|feature| index.is_some() && feature.fold.column() == index);
     of_column.map(|feature| feature.name.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use feature::{Column, DataType, Field, Scalar};
+    use monitor::Observed;
+
+    fn day(date: EventDate, value: f64) -> ColumnDay {
+        let mut statistics = Statistics::of(DataType::Scalar(Scalar::Float64));
+        (0..100).for_each(|n| statistics.add(Observed::Float(value + f64::from(n) / 100.0)));
+        ColumnDay { date, column: "amount".to_owned(), statistics }
+    }
+
+    fn view() -> View {
+        let key = Field { name: "visitor".parse().unwrap(), data_type: DataType::Scalar(Scalar::Int64) };
+        let mut view = View::bare(
+            "visits@1".parse().unwrap(),
+            "visitor".parse().unwrap(),
+            vec![key],
+            "clicks".parse().unwrap(),
+        );
+        view.columns.push(Column {
+            name: "amount".parse().unwrap(),
+            expression: "amount".to_owned(),
+            data_type: DataType::Scalar(Scalar::Float64),
+        });
+        view
+    }
+
+    #[test]
+    fn the_last_seven_days_are_measured_against_the_28_before_them() {
+        // What is older than both, and what has no date, would make the reference look like the last days.
+        let mut days = vec![day(EventDate::None, 50.0), day(EventDate::Day(964), 50.0)];
+        days.extend((965..993).map(|date| day(EventDate::Day(date), 0.0)));
+        days.extend((993..1_000).map(|date| day(EventDate::Day(date), 50.0)));
+        let report = of_last_days(&view(), &days).unwrap();
+        let [column] = report.columns.as_slice() else { panic!("{report:?}") };
+        assert_eq!((column.reference_rows, column.live_rows), (2_800, 700));
+        assert_eq!(column.drift.verdict(), DriftVerdict::Drifted);
+        let steady: Vec<ColumnDay> = (965..1_000).map(|date| day(EventDate::Day(date), 7.0)).collect();
+        assert_eq!(of_last_days(&view(), &steady).unwrap().drifted().count(), 0);
+        assert_eq!(of_last_days(&view(), &[day(EventDate::None, 1.0)]), None);
+    }
 }

@@ -81,7 +81,7 @@ async fn stored(
 }
 
 /// Rows that were refused and not loaded since.
-async fn refused(offline: &OfflineStore, view: &Arc<View>) -> Result<u64, ProjectError> {
+pub(crate) async fn refused(offline: &OfflineStore, view: &Arc<View>) -> Result<u64, ProjectError> {
     let newest = offline.dead_letters(&view.id).await?.read(MOST_REFUSED).await?;
     if newest.is_empty() {
         return Ok(0);

@@ -14,8 +14,8 @@ use online::{HotTier, Reader, Store};
 use read::FeatureReader;
 use registry::{Kind, Registered, RegistryError, Using};
 use server::{
-    Addresses, BeginUse, Catalog, Ended, Limits, NotRecorded, Notice, Served, Server, Services, Serving,
-    Views,
+    Addresses, BeginUse, Catalog, Ended, Limits, NotRecorded, Notice, Pages, Served, Server, Services,
+    Serving, Views,
 };
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
@@ -48,11 +48,13 @@ pub struct Serve {
     pub follows_streams: bool,
     /// The share of bad rows, from 0 to 1, beyond which the server says of a view that it is degraded.
     pub max_bad_share: f64,
+    /// The pages that people see, if there are any.
+    pub pages: Option<Arc<dyn Pages>>,
 }
 
 impl Default for Serve {
     fn default() -> Self {
-        Self { follows_streams: true, max_bad_share: 0.1 }
+        Self { follows_streams: true, max_bad_share: 0.1, pages: None }
     }
 }
 
@@ -120,6 +122,7 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
         stream_status,
         tier: None,
         unfollowed: Arc::default(),
+        pages: options.pages.clone(),
     };
     let read = hot::before(project.online().await?, settings, project.clock)?;
     Ok(Began { addresses, applied, registered, read })
@@ -221,6 +224,7 @@ struct Applied {
     /// It learns what views allow.
     tier: Option<Arc<HotTier<Store>>>,
     unfollowed: Arc<Mutex<Option<(Micros, String)>>>,
+    pages: Option<Arc<dyn Pages>>,
 }
 
 impl Applied {
@@ -231,7 +235,7 @@ impl Applied {
         let values = self.value_watch.exposition();
         let (unfollowed, watch, served) =
             (self.unfollowed.clone(), self.watch.clone(), self.verifier.counts.clone());
-        Serving::new(self.catalog.clone(), store, clock, Limits::default())
+        let serving = Serving::new(self.catalog.clone(), store, clock, Limits::default())
             .with_sink(self.topics.clone())
             .with_degraded(move || degraded.degraded())
             .with_sampling(self.verifier.sampling.clone())
@@ -239,7 +243,11 @@ impl Applied {
                 stream_status.prometheus() + &watch.prometheus(clock()) + &served.prometheus() + &values()
             })
             .with_unfollowed(move || unfollowed.lock().unwrap_or_else(PoisonError::into_inner).clone())
-            .with_first_use(begin_use(self.project.clone(), "serve"))
+            .with_first_use(begin_use(self.project.clone(), "serve"));
+        match &self.pages {
+            Some(pages) => serving.with_pages(Arc::clone(pages)),
+            None => serving,
+        }
     }
 
     /// Takes on what is applied from now on, and which versions are made live. What cannot be taken on is

@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 
 use feature::{Freshness, HelpTopic, Micros, Span, VersionId, View};
 use materializer::LatencyStage;
-use monitor::{
-    CountedSlot, MissingRise, PartitionProgress, PipelineFacts, ReadCounts, Severity, Stage, StageTime,
-    Standing,
-};
-use registry::{CountedReads, DefinitionId, Kind, Registered, Registry};
+use monitor::{MissingRise, PartitionProgress, PipelineFacts, Severity, Stage, StageTime};
+use registry::{DefinitionId, Kind, Registered, Registry};
 use serde::{Serialize, Serializer};
 
 use super::cause::{self, before};
+use super::counted::{Counted, by_subject};
 use super::read_watch::Subject;
 use crate::error::ProjectError;
 use crate::project::Project;
@@ -96,7 +94,10 @@ pub(crate) fn moment_text<S: Serializer>(moment: &Micros, serializer: S) -> Resu
     serializer.collect_str(moment)
 }
 
-fn some_moment_text<S: Serializer>(moment: &Option<Micros>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn some_moment_text<S: Serializer>(
+    moment: &Option<Micros>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match moment {
         Some(moment) => moment_text(moment, serializer),
         None => serializer.serialize_none(),
@@ -126,8 +127,17 @@ pub(crate) async fn standings(
     pipelines: &BTreeMap<VersionId, PipelineFacts>,
     now: Micros,
 ) -> Result<Vec<ObjectiveStanding>, ProjectError> {
-    let counted = Counted::read(registry, now).await?;
-    let facts = Facts { registered, pipelines, counted: &counted, now };
+    standings_of(&Counted::read(registry, now).await?, registered, pipelines, now)
+}
+
+/// How all objectives stand by what was counted.
+pub(crate) fn standings_of(
+    counted: &Counted,
+    registered: &Registered,
+    pipelines: &BTreeMap<VersionId, PipelineFacts>,
+    now: Micros,
+) -> Result<Vec<ObjectiveStanding>, ProjectError> {
+    let facts = Facts { registered, pipelines, counted, now };
     let views = registered.views().filter_map(|view| facts.of_view(view));
     let services = registered.services().filter_map(|service| {
         let consumer = service.consumer.as_ref()?;
@@ -166,8 +176,12 @@ pub(crate) async fn pipelines(
     now: Micros,
 ) -> Result<BTreeMap<VersionId, PipelineFacts>, ProjectError> {
     let mut pipelines = BTreeMap::new();
+    let mut counted: BTreeMap<VersionId, Vec<registry::Freshness>> = BTreeMap::new();
+    for times in registry.freshness_of_all(before(now, STAGES_OVER), now).await? {
+        counted.entry(times.view.clone()).or_default().push(times);
+    }
     for view in registered.views().filter(|view| !view.is_static) {
-        let times = registry.freshness(&view.id, before(now, STAGES_OVER), now).await?;
+        let times = counted.remove(&view.id).unwrap_or_default();
         let mut facts = PipelineFacts {
             is_streamed: registered.source_of(view)?.stream.is_some(),
             ..PipelineFacts::default()
@@ -228,35 +242,6 @@ pub(crate) async fn rises_of_missing(
         Some((id, MissingRise::at(&minutes, now)?))
     });
     Ok(rises.collect())
-}
-
-/// What servers counted, by subject.
-struct Counted {
-    minutes: BTreeMap<Subject, Vec<CountedSlot>>,
-    hours: BTreeMap<Subject, Vec<CountedSlot>>,
-}
-
-impl Counted {
-    async fn read(registry: &Registry, now: Micros) -> Result<Self, ProjectError> {
-        let minutes = registry.reads(Span::MINUTE, before(now, Span::HOUR.times(7))).await?;
-        let hours = registry.reads(Span::HOUR, before(now, Span::DAY.times(31))).await?;
-        Ok(Self { minutes: by_subject(minutes), hours: by_subject(hours) })
-    }
-
-    fn standing(&self, subject: &Subject, target: f64, now: Micros) -> Standing {
-        let of =
-            |slots: &'_ BTreeMap<Subject, Vec<CountedSlot>>| slots.get(subject).cloned().unwrap_or_default();
-        Standing::at(target, &of(&self.minutes), &of(&self.hours), now)
-    }
-}
-
-fn by_subject(counted: Vec<CountedReads>) -> BTreeMap<Subject, Vec<CountedSlot>> {
-    let mut slots: BTreeMap<Subject, Vec<CountedSlot>> = BTreeMap::new();
-    for CountedReads { kind, id, at, good, bad, unknown, missing } in counted {
-        let counts = ReadCounts { good, bad, unknown, missing };
-        slots.entry((kind, id)).or_default().push(CountedSlot { from: at, counts });
-    }
-    slots
 }
 
 /// What standings are made of.

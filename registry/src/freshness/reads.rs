@@ -2,6 +2,8 @@
 //! servers add up.
 
 use feature::{Micros, Span, VersionId};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
 
 use crate::error::RegistryError;
 use crate::keys::Kind;
@@ -20,6 +22,32 @@ pub struct CountedReads {
     /// Which.
     pub id: VersionId,
     /// A moment in the slot; read back, its begin.
+    pub at: Micros,
+    /// Reads that were as fresh as promised.
+    pub good: u64,
+    /// Reads that were staler.
+    pub bad: u64,
+    /// Reads of which it is not known.
+    pub unknown: u64,
+    /// Reads of entities that were never seen.
+    pub missing: u64,
+}
+
+/// What was counted of the reads of one view or service.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReadsOf {
+    /// Whether it is a view or a service.
+    pub kind: Kind,
+    /// Which.
+    pub id: VersionId,
+    /// By slot of time, the first first.
+    pub slots: Vec<ReadSlot>,
+}
+
+/// What was counted in one slot of time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReadSlot {
+    /// Its begin.
     pub at: Micros,
     /// Reads that were as fresh as promised.
     pub good: u64,
@@ -70,31 +98,97 @@ impl Registry {
     /// What was counted in slots of a minute or an hour that began from a moment on, of all views and services; by kind,
     /// name, version and begin.
     pub async fn reads(&self, slot: Span, from: Micros) -> Result<Vec<CountedReads>, RegistryError> {
-        let rows = sqlx::query(
-            "SELECT kind, name, version, began, good, bad, unknown, missing FROM freshness_reads
-             WHERE slot = $1 AND began >= $2 ORDER BY kind, name, version, began",
-        );
-        let rows = rows.bind(slot.micros()).bind(from.floor(slot)).fetch_all(self.pool()).await;
-        let counted = |row: &sqlx::sqlite::SqliteRow| {
-            use sqlx::Row;
-            let what = |error: &dyn std::fmt::Display| damaged("counted reads", error);
-            let text = |column: &str| row.try_get::<String, _>(column).map_err(|error| what(&error));
-            let kind = text("kind")?;
-            let name = text("name")?.parse().map_err(|error| what(&error))?;
-            Ok(CountedReads {
-                kind: Kind::named(&kind).ok_or_else(|| what(&format!("`{kind}` is not a kind")))?,
-                id: VersionId { name, version: number(row, "version")? },
-                at: Micros::new(number(row, "began")?).map_err(|error| what(&error))?,
-                good: number(row, "good")?,
-                bad: number(row, "bad")?,
-                unknown: number(row, "unknown")?,
-                missing: number(row, "missing")?,
-            })
-        };
-        let rows = rows.map_err(self.failed("be read"))?;
+        let query = "SELECT kind, name, version, began, good, bad, unknown, missing FROM freshness_reads
+             WHERE slot = $1 AND began >= $2 AND began < $3 ORDER BY kind, name, version, began";
+        self.counted(query, slot, from, Micros::MAX).await
+    }
+
+    /// What was counted in slots that began from a moment on and before another, both taken at the begin of their slots; by
+    /// view and service. The database makes one row of all slots of each: many slots are read some ten times as fast.
+    pub async fn reads_between(
+        &self,
+        slot: Span,
+        from: Micros,
+        to: Micros,
+    ) -> Result<Vec<ReadsOf>, RegistryError> {
+        let query = "SELECT kind, name, version,
+                group_concat(began || ',' || good || ',' || bad || ',' || unknown || ',' || missing, ';') AS slots
+             FROM freshness_reads WHERE slot = $1 AND began >= $2 AND began < $3
+             GROUP BY kind, name, version ORDER BY kind, name, version";
+        let rows = sqlx::query(query).bind(slot.micros()).bind(from.floor(slot)).bind(to.floor(slot));
+        let rows = rows.fetch_all(self.pool()).await.map_err(self.failed("be read"))?;
+        let read: Result<_, _> = rows.iter().map(reads_of).collect();
+        read.map_err(|error| self.in_file(error))
+    }
+
+    /// The sums of such slots, one for each view and service, with the begin of the first.
+    pub async fn reads_summed(
+        &self,
+        slot: Span,
+        from: Micros,
+        to: Micros,
+    ) -> Result<Vec<CountedReads>, RegistryError> {
+        let query = "SELECT kind, name, version, MIN(began) AS began, SUM(good) AS good, SUM(bad) AS bad,
+                SUM(unknown) AS unknown, SUM(missing) AS missing FROM freshness_reads
+             WHERE slot = $1 AND began >= $2 AND began < $3
+             GROUP BY kind, name, version ORDER BY kind, name, version";
+        self.counted(query, slot, from, to).await
+    }
+
+    async fn counted(
+        &self,
+        query: &'static str,
+        slot: Span,
+        from: Micros,
+        to: Micros,
+    ) -> Result<Vec<CountedReads>, RegistryError> {
+        let rows = sqlx::query(query).bind(slot.micros()).bind(from.floor(slot)).bind(to.floor(slot));
+        let rows = rows.fetch_all(self.pool()).await.map_err(self.failed("be read"))?;
         let counted: Result<_, _> = rows.iter().map(counted).collect();
         counted.map_err(|error| self.in_file(error))
     }
+}
+
+/// Counts from a row of `freshness_reads`.
+fn counted(row: &SqliteRow) -> Result<CountedReads, RegistryError> {
+    let (kind, id) = subject(row)?;
+    Ok(CountedReads {
+        kind,
+        id,
+        at: Micros::new(number(row, "began")?).map_err(|error| damaged("counted reads", &error))?,
+        good: number(row, "good")?,
+        bad: number(row, "bad")?,
+        unknown: number(row, "unknown")?,
+        missing: number(row, "missing")?,
+    })
+}
+
+/// The view or the service that a row is about.
+fn subject(row: &SqliteRow) -> Result<(Kind, VersionId), RegistryError> {
+    let what = |error: &dyn std::fmt::Display| damaged("counted reads", error);
+    let text = |column: &str| row.try_get::<String, _>(column).map_err(|error| what(&error));
+    let kind = text("kind")?;
+    let kind = Kind::named(&kind).ok_or_else(|| what(&format!("`{kind}` is not a kind")))?;
+    let name = text("name")?.parse().map_err(|error| what(&error))?;
+    Ok((kind, VersionId { name, version: number(row, "version")? }))
+}
+
+/// All slots of a view or a service from a row that has them as one text.
+fn reads_of(row: &SqliteRow) -> Result<ReadsOf, RegistryError> {
+    let (kind, id) = subject(row)?;
+    let text: &str = row.try_get("slots").map_err(|error| damaged("counted reads", &error))?;
+    let slots = text.split(';').map(read_slot).collect::<Option<Vec<ReadSlot>>>();
+    let unreadable = || damaged("counted reads", &format!("those of {id} are no numbers"));
+    let mut slots = slots.ok_or_else(unreadable)?;
+    slots.sort_unstable_by_key(|slot| slot.at);
+    Ok(ReadsOf { kind, id, slots })
+}
+
+fn read_slot(text: &str) -> Option<ReadSlot> {
+    let mut numbers = text.split(',');
+    let at = Micros::new(numbers.next()?.parse().ok()?).ok()?;
+    let mut count = || numbers.next()?.parse::<u64>().ok();
+    Some(ReadSlot { at, good: count()?, bad: count()?, unknown: count()?, missing: count()? })
 }
 
 #[cfg(test)]
@@ -133,5 +227,33 @@ mod tests {
         assert_eq!(registry.reads(Span::HOUR, at(0)).await.unwrap().len(), 1);
         registry.add_reads(&[], at(32 * 24 * 3_600)).await.unwrap();
         assert_eq!(registry.reads(Span::HOUR, at(0)).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn slots_of_each_subject_come_together_in_their_order_and_add_up_to_their_sum() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = Registry::open(&format!("sqlite://{}/r.db", folder.path().display())).await.unwrap();
+        let other = |seconds| CountedReads { id: "clicks@10".parse().unwrap(), ..counted(seconds, 7, 0) };
+        for reads in [counted(120, 1, 2), counted(0, 3, 4), other(60), counted(60, 5, 6), counted(180, 9, 9)]
+        {
+            registry.add_reads(&[reads], counted(0, 0, 0).at).await.unwrap();
+        }
+        let [from, to] = [0, 180].map(|seconds| counted(seconds, 0, 0).at);
+        let read = registry.reads_between(Span::MINUTE, from, to).await.unwrap();
+        let slot = |seconds, good, bad| ReadSlot {
+            at: counted(seconds, 0, 0).at,
+            good,
+            bad,
+            unknown: 1,
+            missing: 0,
+        };
+        let found: Vec<_> = read.iter().map(|of| (of.id.version, of.slots.clone())).collect();
+        assert_eq!(
+            found,
+            [(2, vec![slot(0, 3, 4), slot(60, 5, 6), slot(120, 1, 2)]), (10, vec![slot(60, 7, 0)])]
+        );
+        let summed = registry.reads_summed(Span::MINUTE, from, to).await.unwrap();
+        let found: Vec<_> = summed.iter().map(|one| (one.id.version, one.at, one.good, one.bad)).collect();
+        assert_eq!(found, [(2, from, 9, 12), (10, counted(60, 0, 0).at, 7, 0)]);
     }
 }

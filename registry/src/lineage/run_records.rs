@@ -76,6 +76,16 @@ impl Registry {
         self.runs(query, view, limit).await
     }
 
+    /// Of each view the newest run that loaded or followed it.
+    pub async fn newest_loads(&self) -> Result<Vec<RunRecord>, RegistryError> {
+        let query = "SELECT runs.* FROM runs JOIN (
+                SELECT id, row_number() OVER (PARTITION BY name, version ORDER BY started_at DESC, id DESC) AS newest
+                FROM runs WHERE job <> 'training_set'
+            ) AS ranked ON ranked.id = runs.id WHERE newest = 1 ORDER BY runs.name, runs.version";
+        let rows = sqlx::query(query).fetch_all(self.pool()).await.map_err(self.failed("be read"))?;
+        rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| self.in_file(error))
+    }
+
     /// The newest training sets of a service, newest first; at most `limit`.
     pub async fn training_sets_of(
         &self,

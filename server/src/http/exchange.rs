@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use feature::excerpt;
 use online::Reader;
@@ -171,4 +171,11 @@ pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
         Ok(body) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
+}
+
+/// The error of a path that is not served.
+pub(super) fn unknown(method: &Method, uri: &Uri) -> ServeError {
+    const LONGEST_CHARS: usize = 80;
+    RequestFault::UnknownRoute(excerpt(&format!("{method} {}", uri.path()), LONGEST_CHARS).into_owned())
+        .into()
 }

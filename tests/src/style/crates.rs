@@ -4,7 +4,7 @@ use super::tree::{File, Tree, Violation};
 use super::{hold, in_sample, in_samples};
 
 /// Each crate with the crates that it may depend on. A new crate gets a line here.
-const CRATES: [(&str, &[&str]); 27] = [
+const CRATES: [(&str, &[&str]); 28] = [
     ("feature", &[]),
     ("exposition", &[]),
     ("locks", &["feature"]),
@@ -33,7 +33,8 @@ const CRATES: [(&str, &[&str]); 27] = [
             "server",
         ],
     ),
-    ("cli", &["feature", "project"]),
+    ("pages", &["feature", "project"]),
+    ("cli", &["feature", "pages", "project"]),
     ("sdk/python", &["feature", "transform", "read", "project", "cli"]),
     ("tests", &["materializer", "online"]),
     ("test-support", &[]),

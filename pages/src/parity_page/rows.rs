@@ -6,8 +6,7 @@ use feature::Value;
 use twinstore::{ComparedFeature, DifferingRow, InputRow, ParityReport};
 
 use super::escape::Escaped;
-use crate::output::age;
-use crate::shown_figures::{entity, number};
+use crate::shown_figures::{age, entity, number};
 
 /// Quantiles that are in the table, in thousandths, and what they are called.
 const SHOWN: [(u64, &str); 7] =

@@ -71,6 +71,19 @@ pub fn entity(row: &DifferingRow) -> String {
     row.entity.iter().map(key).collect::<Vec<_>>().join(" ")
 }
 
+/// A duration of reading, in words that fit its size: `12s`, `3m 20s`, `2h 5m`, `4d 1h`.
+pub fn age(seconds: f64) -> String {
+    let whole = seconds.abs() as u64;
+    let sign = if seconds < 0.0 { "-" } else { "" };
+    let (days, hours, minutes) = (whole / 86_400, whole / 3_600 % 24, whole / 60 % 60);
+    match whole {
+        0..60 => format!("{seconds:.1}s"),
+        60..3_600 => format!("{sign}{minutes}m {}s", whole % 60),
+        3_600..86_400 => format!("{sign}{hours}h {minutes}m"),
+        _ => format!("{sign}{days}d {hours}h"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,5 +103,12 @@ mod tests {
         for (share, shown) in [(1.0, "100.0%"), (0.99999, ">99.9%"), (0.0001, "<0.1%"), (0.0, "0.0%")] {
             assert_eq!(percent(Some(share)), shown);
         }
+    }
+
+    #[test]
+    fn ages_read_as_people_write_them() {
+        assert_eq!(age(90.0), "1m 30s");
+        assert_eq!(age(90_000.0), "1d 1h");
+        assert_eq!(age(12.54), "12.5s");
     }
 }

@@ -4,19 +4,18 @@
 mod escape;
 mod plots;
 mod rows;
-mod stylesheet;
 
 use std::fmt::Write;
 
+use feature::{counted, thousands as count};
 use twinstore::{ComparedFeature, Moments, ParityReport, Verdict};
 
-use crate::output::{count, counted};
 use crate::shown_figures::{changed_nulls, few_rows, percent, shift, three};
+use crate::stylesheet::STYLE;
 use escape::Escaped;
-use stylesheet::STYLE;
 
-/// The page.
-pub fn page(report: &ParityReport) -> String {
+/// The page that shows a comparison.
+pub fn parity_page(report: &ParityReport) -> String {
     let title = format!("{} beside {}", report.new, report.old);
     let mut page = String::new();
     let _ = write!(

@@ -1,0 +1,86 @@
+//! What is known of the quality of a view's rows, from what is kept beside its log: nothing is counted for it, and no row is
+//! read.
+
+use std::sync::Arc;
+
+use feature::{Micros, View};
+use materializer::{Decision, quarantined, statistics};
+use monitor::DriftVerdict;
+use offline::OfflineStore;
+use serde::Serialize;
+
+use crate::error::ProjectError;
+use crate::quality::drift;
+use crate::rollout::refused;
+use crate::slo::moment_text;
+
+/// The quality of a view's rows.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct ViewQuality {
+    /// When it was measured.
+    #[serde(serialize_with = "moment_text")]
+    pub measured_at: Micros,
+    /// Files that wait in quarantine.
+    pub quarantined: u64,
+    /// Rows that were refused and not loaded since, of the newest 100,000.
+    pub refused: u64,
+    /// Columns of which the drift is known: both the last seven days and the 28 days before have values.
+    pub columns: u64,
+    /// Columns whose values of the last seven days have drifted from the 28 days before, the worst first.
+    pub drifted: Vec<DriftedColumn>,
+    /// Why it could not be measured.
+    pub unknown: Option<String>,
+}
+
+/// A column whose values have drifted.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct DriftedColumn {
+    /// The column of the view's log.
+    pub column: String,
+    /// The population stability index.
+    pub psi: f64,
+}
+
+impl ViewQuality {
+    /// Nothing bad, at a moment.
+    pub fn at(measured_at: Micros) -> Self {
+        Self { measured_at, quarantined: 0, refused: 0, columns: 0, drifted: Vec::new(), unknown: None }
+    }
+}
+
+/// Measures it. What cannot be read is said in it.
+pub(super) async fn measure(
+    store: Result<OfflineStore, ProjectError>,
+    view: &Arc<View>,
+    now: Micros,
+) -> ViewQuality {
+    let measured = async { of(&store?, view, now).await };
+    match measured.await {
+        Ok(quality) => quality,
+        Err(error) => ViewQuality { unknown: Some(error.to_string()), ..ViewQuality::at(now) },
+    }
+}
+
+async fn of(store: &OfflineStore, view: &Arc<View>, now: Micros) -> Result<ViewQuality, ProjectError> {
+    let mut quality = ViewQuality::at(now);
+    if view.checks_batches() {
+        let files = quarantined(store, view).await?;
+        quality.quarantined = files.iter().filter(|file| file.decision == Decision::Waiting).count() as u64;
+    }
+    quality.refused = refused(store, view).await?;
+    let [days, _] = statistics(store, view, None).await?;
+    if let Some(report) = drift::of_last_days(view, &days) {
+        quality.columns = report.columns.iter().filter(|column| column.drift.psi.is_some()).count() as u64;
+        let mut drifted: Vec<DriftedColumn> = report
+            .columns
+            .iter()
+            .filter(|column| column.drift.verdict() == DriftVerdict::Drifted)
+            .filter_map(|column| {
+                Some(DriftedColumn { column: column.column.clone(), psi: column.drift.psi? })
+            })
+            .collect();
+        drifted.sort_by(|a, b| b.psi.total_cmp(&a.psi));
+        quality.drifted = drifted;
+    }
+    Ok(quality)
+}
