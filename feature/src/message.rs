@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::shown::visible_line;
+
 /// A longer text is not a misspelled name, and comparing it would take long.
 const LONGEST_NAME_CHARS: usize = 80;
 /// Only so many candidates are compared.
@@ -32,11 +34,11 @@ pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -
     best.map(|(_, candidate)| candidate)
 }
 
-/// The text, or its first characters and an ellipsis.
+/// The text, or its first characters and an ellipsis, as it can be shown: on one line, and nothing in it unseen.
 pub fn excerpt(text: &str, longest_chars: usize) -> Cow<'_, str> {
     match text.char_indices().nth(longest_chars) {
-        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
-        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}…", visible_line(text.get(..end).unwrap_or_default()))),
+        None => visible_line(text),
     }
 }
 

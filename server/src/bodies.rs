@@ -131,7 +131,7 @@ impl Bodies {
     }
 
     fn full(&self) -> ServeError {
-        ServerFault::NoRoom { limit: self.limits.max_body_bytes }.into()
+        ServerFault::NoSpace { limit: self.limits.max_body_bytes }.into()
     }
 }
 

@@ -1,5 +1,5 @@
-//! The connections of one protocol: up to a bound, over all and of each peer. Where there is no room for one more, the
-//! one that has been without a request for longest makes room, so that idle connections never keep others out. Those
+//! The connections of one protocol: up to a bound, over all and of each peer. Where there is no space for one more, the
+//! one that has been without a request for longest is ended, so that idle connections never keep others out. Those
 //! that say nothing, or too slowly, are ended.
 
 use std::collections::HashMap;
@@ -21,7 +21,7 @@ use crate::limits::Limits;
 /// How often connections are checked.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often it is checked whether one that is in use has become free, at least.
-const ROOM_EVERY: Duration = Duration::from_millis(20);
+const SPACE_EVERY: Duration = Duration::from_millis(20);
 /// What HTTP/2 begins with, in bytes, and less than a request of HTTP/1.1 has.
 const OPENING_BYTES: u64 = 24;
 
@@ -57,7 +57,7 @@ pub(crate) struct Book {
     counts: Arc<ConnectionCounts>,
     open: Mutex<HashMap<u64, Arc<Open>>>,
     /// One has become free, or is gone.
-    room: Notify,
+    space: Notify,
 }
 
 /// A connection that is open.
@@ -88,8 +88,8 @@ pub(crate) struct Tracked {
     book: Arc<Book>,
 }
 
-/// Whether there is room for one more.
-enum Room {
+/// Whether there is space for one more.
+enum Space {
     Taken(Arc<Open>),
     /// Once another is free.
     Later,
@@ -101,7 +101,7 @@ impl Connections {
     /// Takes on as many connections at once as the limits say.
     pub fn new(listener: TcpListener, limits: Limits, counts: Arc<ConnectionCounts>) -> Self {
         let book =
-            Book { limits, began: Instant::now(), counts, open: Mutex::default(), room: Notify::new() };
+            Book { limits, began: Instant::now(), counts, open: Mutex::default(), space: Notify::new() };
         Self { listener, book: Arc::new(book) }
     }
 
@@ -120,7 +120,7 @@ impl Connections {
                     continue;
                 }
             };
-            let Some(open) = self.room_for(address).await else { continue };
+            let Some(open) = self.space_for(address).await else { continue };
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%address, %error, "a connection keeps its delay");
             }
@@ -128,13 +128,13 @@ impl Connections {
         }
     }
 
-    async fn room_for(&self, address: SocketAddr) -> Option<Arc<Open>> {
+    async fn space_for(&self, address: SocketAddr) -> Option<Arc<Open>> {
         loop {
             match self.book.enter(address.ip()) {
-                Room::Taken(open) => return Some(open),
-                Room::Never => return None,
-                Room::Later => {
-                    let _ = timeout(ROOM_EVERY, self.book.room.notified()).await;
+                Space::Taken(open) => return Some(open),
+                Space::Never => return None,
+                Space::Later => {
+                    let _ = timeout(SPACE_EVERY, self.book.space.notified()).await;
                 }
             }
         }
@@ -151,17 +151,17 @@ impl Book {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
     }
 
-    /// Takes on a connection of this peer, if there is room, or another one makes some.
-    fn enter(&self, peer: IpAddr) -> Room {
+    /// Takes on a connection of this peer, if there is space, or an idle one can be ended.
+    fn enter(&self, peer: IpAddr) -> Space {
         let mut open = self.open();
         let of_peer = open.values().filter(|other| other.peer == peer).count();
         if of_peer >= self.limits.max_connections_per_peer {
             if !self.end_an_idle_one(&mut open, |other| other.peer == peer) {
                 self.counts.ended.fetch_add(1, Ordering::Relaxed);
-                return Room::Never;
+                return Space::Never;
             }
         } else if open.len() >= self.limits.max_connections && !self.end_an_idle_one(&mut open, |_| true) {
-            return Room::Later;
+            return Space::Later;
         }
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -177,7 +177,7 @@ impl Book {
         let one = Arc::new(one);
         open.insert(id, Arc::clone(&one));
         self.counts.open.fetch_add(1, Ordering::Relaxed);
-        Room::Taken(one)
+        Space::Taken(one)
     }
 
     /// Ends the connection that has been without a request and without a byte for longest.
@@ -186,7 +186,7 @@ impl Book {
         let Some(longest) = idle.min_by_key(|other| other.heard_ms.load(Ordering::Relaxed)).cloned() else {
             return false;
         };
-        // Its task ends in a moment; its place is free from now on.
+        // Its task ends in a moment; its slot is free from now on.
         self.remove(open, longest.id);
         self.end(&longest);
         true
@@ -200,7 +200,7 @@ impl Book {
     fn remove(&self, open: &mut HashMap<u64, Arc<Open>>, id: u64) {
         if open.remove(&id).is_some() {
             self.counts.open.fetch_sub(1, Ordering::Relaxed);
-            self.room.notify_one();
+            self.space.notify_one();
         }
     }
 
@@ -275,13 +275,13 @@ impl Drop for InProgress {
         self.0.is_heard();
         self.0.open.head_ms.store(0, Ordering::Relaxed);
         if self.0.open.requests.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.0.book.room.notify_one();
+            self.0.book.space.notify_one();
         }
     }
 }
 
 impl Connection {
-    /// Its place among the others.
+    /// Itself among the others.
     pub fn tracked(&self) -> Tracked {
         self.tracked.clone()
     }

@@ -1,5 +1,5 @@
 //! What every request passes before its body is read, in both protocols: its deadline, whether the server is
-//! overloaded, and room for its body. What does not pass costs next to nothing.
+//! overloaded, and space for its body. What does not pass costs next to nothing.
 //!
 //! A request with a large body is answered outside the tasks of the runtime: what is parsed and computed for it holds
 //! up nobody else.
@@ -52,15 +52,23 @@ impl<R: Reader + 'static> Gate<R> {
         self.serving.limits()
     }
 
-    /// Answers a request by these routes, if it passes.
-    pub async fn answer(&self, mut routes: Router, request: Request<Body>) -> Result<Response, Infallible> {
+    /// Answers a request whose head came then by these routes, if it passes.
+    pub async fn answer(
+        &self,
+        mut routes: Router,
+        request: Request<Body>,
+        at: Instant,
+    ) -> Result<Response, Infallible> {
         let Some(protocol) = protocol(&request) else { return routes.call(request).await };
         let waits = match protocol {
-            Protocol::Grpc | Protocol::FeastGrpc => grpc::waits(request.headers()),
+            Protocol::Grpc | Protocol::FeastGrpc => {
+                self.serving.overload().waited(at.elapsed());
+                grpc::waits(request.headers())
+            }
             // What is wrong with the header is said by the route.
             Protocol::Http | Protocol::FeastHttp => http::waits(request.headers()).ok().flatten(),
         };
-        let arrived = Arrived { at: Instant::now(), waits };
+        let arrived = Arrived { at, waits };
         let (parts, HeldBody { bytes, held }) = match self.pass(request, arrived).await {
             Ok(passed) => passed,
             Err(error) => return Ok(self.refusal(protocol, arrived, &error)),
@@ -83,8 +91,8 @@ impl<R: Reader + 'static> Gate<R> {
         arrived: Arrived,
     ) -> Result<(Parts, HeldBody<'_>), ServeError> {
         let allowed = self.serving.allowed(arrived);
-        if allowed.is_zero() {
-            return Err(ServerFault::Late { millis: 0 }.into());
+        if arrived.at.elapsed() >= allowed {
+            return Err(ServerFault::Late { millis: allowed.as_millis() }.into());
         }
         if self.serving.overload().refuses() {
             return Err(ServerFault::Queued { millis: self.limits().target_wait.as_millis() }.into());

@@ -13,6 +13,7 @@ use hyper_util::server::conn::auto::Builder;
 use online::Reader;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::connections::{Connection, Connections};
 use crate::gate::Gate;
@@ -108,8 +109,10 @@ async fn converse<R: Reader + 'static>(
     let open = Arc::clone(&tracked.open);
     let service = service_fn(move |request: Request<Incoming>| {
         let (routes, gate, request_in_progress) = (routes.clone(), Arc::clone(&gate), tracked.request());
+        // A request of HTTP/2 goes on in a task of its own, which may wait for a thread.
+        let arrived = Instant::now();
         async move {
-            let response = gate.answer(routes, request.map(Body::new)).await;
+            let response = gate.answer(routes, request.map(Body::new), arrived).await;
             drop(request_in_progress);
             response
         }

@@ -75,7 +75,7 @@ pub enum ServerFault {
     },
     /// Other requests hold all the memory that there is for them.
     #[error("the server holds as many bytes of other requests as it takes on, {limit}")]
-    NoRoom {
+    NoSpace {
         /// How many bytes it holds at once.
         limit: usize,
     },
@@ -116,7 +116,7 @@ impl ServerFault {
             ServerFault::Read(ReadFailure::GivenUp) => Code::DeadlineExceeded,
             ServerFault::Busy { .. }
             | ServerFault::Queued { .. }
-            | ServerFault::NoRoom { .. }
+            | ServerFault::NoSpace { .. }
             | ServerFault::Full { .. } => Code::Overloaded,
             ServerFault::Late { .. } | ServerFault::Unsure { .. } => Code::DeadlineExceeded,
             ServerFault::NotReadable { .. } => Code::FailedPrecondition,
@@ -164,7 +164,7 @@ impl ServerFault {
                 "look whether the rows are there before you push them again: twice counts twice"
             }
             ServerFault::NotReadable { .. } => "do not push them again; look after the stream of the view",
-            ServerFault::Busy { .. } | ServerFault::Queued { .. } | ServerFault::NoRoom { .. } => {
+            ServerFault::Busy { .. } | ServerFault::Queued { .. } | ServerFault::NoSpace { .. } => {
                 "ask again a little later, or run one more server"
             }
             ServerFault::Late { .. } => "ask again, for fewer entities at once",

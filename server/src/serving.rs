@@ -416,7 +416,7 @@ impl<R: Reader> Serving<R> {
             ),
             gauge(
                 "twinstore_serve_delay_seconds",
-                "How late tasks of the server run at least, in the last window",
+                "How long requests waited for a thread, in the last window",
                 self.overload.delay_s(),
             ),
             gauge(

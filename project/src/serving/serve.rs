@@ -26,6 +26,7 @@ use crate::followed_registry::FollowedRegistry;
 use crate::project::Project;
 use crate::pushing::{PushSources, ServedAt, Topics};
 use crate::run::{Event, Run};
+use crate::settings::ServeSettings;
 use crate::slo::{Counting, ReadWatch};
 use crate::streaming::{StreamSetup, StreamStatus, Streams, ViewStreamOptions, bad_row_limit};
 
@@ -219,7 +220,7 @@ impl Applied {
         let (stream_status, degraded, clock) =
             (self.stream_status.clone(), self.stream_status.clone(), self.project.clock);
         let (unfollowed, watch) = (self.unfollowed.clone(), self.watch.clone());
-        Serving::new(self.catalog.clone(), store, clock, Limits::default())
+        Serving::new(self.catalog.clone(), store, clock, limits(&self.project.settings.serve))
             .with_sink(self.topics.clone())
             .with_degraded(move || degraded.degraded())
             .with_families(move || stream_status.prometheus() + &watch.prometheus(clock()))
@@ -357,6 +358,15 @@ pub(super) fn services(
     Ok(services.with_views(views).with_sources(sources))
 }
 
+/// The bounds of the server, as far as the settings say them.
+fn limits(settings: &ServeSettings) -> Limits {
+    Limits {
+        max_body_bytes: settings.body_bytes,
+        max_connections_per_peer: settings.connections_per_peer.max(1),
+        ..Limits::default()
+    }
+}
+
 /// What answers of a service say, where it or what it reads is deprecated.
 fn notice(registered: &Registered, plan: &ServicePlan) -> Option<Notice> {
     let deprecated = registered.deprecated_of(plan);
@@ -372,5 +382,5 @@ fn notice(registered: &Registered, plan: &ServicePlan) -> Option<Notice> {
 
 fn address(key: &'static str, text: &str) -> Result<SocketAddr, ProjectError> {
     let found = text.to_socket_addrs().ok().and_then(|mut found| found.next());
-    found.ok_or_else(|| ProjectError::Address { key, text: text.to_owned() })
+    found.ok_or_else(|| ProjectError::Address { key, text: feature::redacted(text).into_owned() })
 }
