@@ -1,6 +1,5 @@
 //! Where the command begins: its arguments are parsed, logs and signals set up, and the outcome is an exit code.
 
-use std::borrow::Cow;
 use std::ffi::OsString;
 
 use clap::Parser;
@@ -23,14 +22,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(arguments) => arguments,
         // What is wrong goes to stderr, and an argument is shown on one line.
         Err(said) if said.use_stderr() => {
-            let text = given.iter().map(|argument| argument.to_string_lossy()).fold(
-                said.render().to_string(),
-                |text, argument| match visible_line(&argument) {
-                    Cow::Borrowed(_) => text,
-                    Cow::Owned(shown) => text.replace(&*argument, &shown),
-                },
-            );
-            eprintln!("{}", text.trim_end());
+            let shown = given.iter().map(|argument| visible_line(&argument.to_string_lossy()).into_owned());
+            let said = Arguments::try_parse_from(shown).err().unwrap_or(said);
+            eprintln!("{}", said.render().to_string().trim_end());
             return u8::try_from(said.exit_code()).unwrap_or(FAILED);
         }
         Err(said) => {
