@@ -21,7 +21,7 @@ pub struct ColumnDay {
     pub statistics: Statistics,
 }
 
-/// Counts the rows of a log that are not counted yet: first those up to a version, so that they are told from those after it.
+/// Counts the rows of a log that are not counted yet: first those up to a version, so that they are distinguished from those after it.
 pub async fn count_statistics(
     offline: &OfflineStore,
     view: &Arc<View>,
