@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -22,6 +22,8 @@ use crate::limits::Limits;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often it is checked whether one that is in use has become free, at least.
 const SPACE_EVERY: Duration = Duration::from_millis(20);
+/// How long after the last byte of an answer a connection counts as idle, in milliseconds.
+const WRITTEN_AFTER_MS: u64 = 1_000;
 /// What HTTP/2 begins with, in bytes, and less than a request of HTTP/1.1 has.
 const OPENING_BYTES: u64 = 24;
 
@@ -72,6 +74,8 @@ pub(crate) struct Open {
     /// When the first byte came that is of no request yet; 0 where there is none.
     head_ms: AtomicU64,
     requests: AtomicUsize,
+    /// Whether there was a request: its answer may still be on its way.
+    had_request: AtomicBool,
     end: Notify,
 }
 
@@ -172,6 +176,7 @@ impl Book {
             heard_ms: AtomicU64::new(self.now_ms()),
             head_ms: AtomicU64::new(0),
             requests: AtomicUsize::new(0),
+            had_request: AtomicBool::new(false),
             end: Notify::new(),
         };
         let one = Arc::new(one);
@@ -182,7 +187,8 @@ impl Book {
 
     /// Ends the connection that has been without a request and without a byte for longest.
     fn end_an_idle_one(&self, open: &mut HashMap<u64, Arc<Open>>, is_meant: impl Fn(&Open) -> bool) -> bool {
-        let idle = open.values().filter(|other| other.is_idle() && is_meant(other));
+        let now = self.now_ms();
+        let idle = open.values().filter(|other| other.may_be_ended(now) && is_meant(other));
         let Some(longest) = idle.min_by_key(|other| other.heard_ms.load(Ordering::Relaxed)).cloned() else {
             return false;
         };
@@ -226,6 +232,12 @@ impl Open {
         self.requests.load(Ordering::Relaxed) == 0
     }
 
+    /// Whether no request is lost where it is ended: there was none, or its answer has been written for a while.
+    fn may_be_ended(&self, now_ms: u64) -> bool {
+        let silent_ms = now_ms.saturating_sub(self.heard_ms.load(Ordering::Relaxed));
+        self.is_idle() && (!self.had_request.load(Ordering::Relaxed) || silent_ms >= WRITTEN_AFTER_MS)
+    }
+
     fn is_late(&self, now_ms: u64, limits: &Limits, idle_ends: bool) -> bool {
         let since = |moment: &AtomicU64| u128::from(now_ms.saturating_sub(moment.load(Ordering::Relaxed)));
         if !self.is_idle() {
@@ -250,6 +262,7 @@ impl Tracked {
     /// A request has begun; it has ended once this is dropped.
     pub fn request(&self) -> InProgress {
         self.open.requests.fetch_add(1, Ordering::Relaxed);
+        self.open.had_request.store(true, Ordering::Relaxed);
         self.open.head_ms.store(0, Ordering::Relaxed);
         InProgress(self.clone())
     }
