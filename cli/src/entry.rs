@@ -1,12 +1,13 @@
 //! Where the command begins: its arguments are parsed, logs and signals set up, and the outcome is an exit code.
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
 
 use clap::Parser;
+use feature::visible_line;
 
 use crate::arguments::{Arguments, LogFormat};
 use crate::failure::Failure;
+use crate::log_line::LogLine;
 use crate::{commands, fault, interruption, output};
 
 /// The exit codes of a command that did its work, and of one that was refused or failed.
@@ -16,10 +17,18 @@ const FAILED: u8 = 1;
 /// Runs the command that these arguments spell, the program's own name first. Gives its exit code; of a command line that
 /// is wrong 2. It obeys SIGINT and SIGTERM, and sets what is logged, so a process calls it once.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let given: Vec<OsString> = arguments.into_iter().collect();
+    let arguments = match Arguments::try_parse_from(&given) {
         Ok(arguments) => arguments,
+        // What is wrong goes to stderr, and an argument is shown on one line.
+        Err(said) if said.use_stderr() => {
+            let shown = given.iter().map(|argument| visible_line(&argument.to_string_lossy()).into_owned());
+            let said = Arguments::try_parse_from(shown).err().unwrap_or(said);
+            eprintln!("{}", said.render().to_string().trim_end());
+            return u8::try_from(said.exit_code()).unwrap_or(FAILED);
+        }
         Err(said) => {
-            // Help goes to stdout, and what is wrong to stderr; nobody is left to read what cannot be written.
+            // Help goes to stdout; nobody is left to read what cannot be written.
             let _ = said.print();
             return u8::try_from(said.exit_code()).unwrap_or(FAILED);
         }
@@ -64,8 +73,8 @@ fn start_log(arguments: &Arguments) {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(LogLine::default)
+        .with_ansi(false)
         .log_internal_errors(false);
     match arguments.log_format {
         LogFormat::Text => log.init(),

@@ -17,6 +17,7 @@ mod fault;
 mod headings;
 mod help;
 mod interruption;
+mod log_line;
 mod progress;
 mod user;
 

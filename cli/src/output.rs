@@ -11,6 +11,8 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde::Serialize;
 
+use feature::{visible, without_backtrace, without_logins};
+
 use crate::failure::Failure;
 use crate::headings::Printed;
 
@@ -33,6 +35,12 @@ macro_rules! eprintln {
     ($($text:tt)*) => { $crate::output::error_line(::std::format_args!($($text)*)) };
 }
 
+/// What is written of a text, whoever wrote what is in it: nothing that a terminal obeys or that is unseen, no login
+/// of a URL, and no backtrace of a library.
+pub fn shown(text: &str) -> String {
+    without_logins(&visible(&without_backtrace(text))).into_owned()
+}
+
 /// Writes a line on stdout.
 pub fn line(text: Arguments<'_>) {
     self::text(format_args!("{text}\n"));
@@ -41,7 +49,7 @@ pub fn line(text: Arguments<'_>) {
 /// Writes a text on stdout.
 pub fn text(text: Arguments<'_>) {
     let mut out = io::stdout().lock();
-    if let Err(error) = write!(out, "{text}").and_then(|()| out.flush())
+    if let Err(error) = out.write_all(shown(&text.to_string()).as_bytes()).and_then(|()| out.flush())
         && error.kind() != ErrorKind::BrokenPipe
     {
         UNWRITTEN.get_or_init(|| error.to_string());
@@ -51,7 +59,7 @@ pub fn text(text: Arguments<'_>) {
 /// Writes a line on stderr, if it can be written.
 pub fn error_line(text: Arguments<'_>) {
     // Nobody is left to read it.
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", shown(&text.to_string()));
 }
 
 /// Fails where a result could not be written.

@@ -35,6 +35,7 @@ pub mod oracle;
 mod row;
 mod separator;
 mod service;
+mod shown;
 mod time;
 mod time_error;
 mod time_text;
@@ -63,6 +64,7 @@ pub use separator::csv_separator;
 pub use service::{
     Computation, Consumer, Input, Lookup, Needs, Origin, Output, Service, ServicePlan, ServiceRef,
 };
+pub use shown::{redacted, visible, visible_line, without_backtrace, without_logins};
 pub use time::{Micros, Span, floor};
 pub use time_error::TimeError;
 pub use value::{DataType, Field, Scalar, TypeError, Value};

@@ -3,17 +3,24 @@
 
 use std::borrow::Cow;
 
+use crate::shown::visible_line;
+
 /// A longer text is not a misspelled name, and comparing it would take long.
 const LONGEST_NAME_CHARS: usize = 80;
+/// Only so many candidates are compared.
+const MOST_CANDIDATES: usize = 1_000;
 
-/// The candidate nearest to `given`; `None` if nothing is near.
+/// The candidate nearest to `given`; `None` if nothing is near. It takes bounded time: of longer texts nothing is
+/// near, they are near to nothing, and beyond the first thousand candidates none is compared.
 pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    if given.chars().nth(LONGEST_NAME_CHARS).is_some() {
+    let is_too_long = |text: &str| text.chars().nth(LONGEST_NAME_CHARS).is_some();
+    if is_too_long(given) {
         return None;
     }
     let given = given.to_lowercase();
     let mut best = None;
-    for candidate in candidates {
+    for candidate in candidates.into_iter().take(MOST_CANDIDATES).filter(|candidate| !is_too_long(candidate))
+    {
         let folded = candidate.to_lowercase();
         let mut likeness = strsim::normalized_damerau_levenshtein(&given, &folded);
         let prefixed = given.starts_with(&folded) || folded.starts_with(given.as_str());
@@ -27,11 +34,11 @@ pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -
     best.map(|(_, candidate)| candidate)
 }
 
-/// The text, or its first characters and an ellipsis.
+/// The text, or its first characters and an ellipsis, as it can be shown: on one line, and nothing in it unseen.
 pub fn excerpt(text: &str, longest_chars: usize) -> Cow<'_, str> {
     match text.char_indices().nth(longest_chars) {
-        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
-        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}…", visible_line(text.get(..end).unwrap_or_default()))),
+        None => visible_line(text),
     }
 }
 
@@ -89,6 +96,10 @@ mod tests {
         }
         assert_eq!(nearest("x", []), None);
         assert_eq!(nearest(&"window".repeat(20), names), None);
+        let long = "window".repeat(20);
+        assert_eq!(nearest("window", [long.as_str()]), None);
+        let many = std::iter::repeat_n("other", 1_000).chain(["window"]);
+        assert_eq!(nearest("windo", many), None);
     }
 
     #[test]

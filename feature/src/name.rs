@@ -6,6 +6,11 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::message::excerpt;
+
+/// As much of a text as a message shows.
+const LONGEST_SHOWN_CHARS: usize = 80;
+
 /// A name that definitions use: `[a-z][a-z0-9_]{0,62}`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -42,7 +47,7 @@ impl FromStr for Name {
         if starts_well && goes_on_well && text.len() <= 63 {
             Ok(Self(text.into()))
         } else {
-            Err(NameError::NotAName(text.to_owned()))
+            Err(NameError::NotAName(excerpt(text, LONGEST_SHOWN_CHARS).into_owned()))
         }
     }
 }
@@ -87,7 +92,7 @@ impl FromStr for VersionId {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let not_a_version = || NameError::NotAVersion(text.to_owned());
+        let not_a_version = || NameError::NotAVersion(excerpt(text, LONGEST_SHOWN_CHARS).into_owned());
         let (name, version) = text.split_once('@').ok_or_else(not_a_version)?;
         let name = name.parse()?;
         let version = version.parse().map_err(|_| not_a_version())?;

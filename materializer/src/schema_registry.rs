@@ -61,7 +61,10 @@ impl SchemaRegistry {
     /// The registry at an address: `http://host:port` or `https://user:password@host/path`. Nothing is
     /// requested yet.
     pub fn at(address: &str) -> Result<Self, MaterializerError> {
-        let refused = |why: String| MaterializerError::SchemaRegistryRefused { url: shown(address), why };
+        let refused = |why: String| MaterializerError::SchemaRegistryRefused {
+            url: feature::redacted(address).into_owned(),
+            why,
+        };
         let mut url = Url::parse(address).map_err(|error| refused(error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
             return Err(refused("it is no http or https address".to_owned()));
@@ -146,9 +149,4 @@ impl SchemaRegistry {
     fn refused(&self, why: String) -> MaterializerError {
         MaterializerError::SchemaRegistryRefused { url: self.url.to_string(), why }
     }
-}
-
-/// An address without what lies before its host: a password may be there.
-fn shown(address: &str) -> String {
-    address.rsplit_once('@').map_or(address, |(_, host)| host).to_owned()
 }

@@ -54,7 +54,7 @@ pub enum OfflineError {
         why: String,
     },
     /// A location that no store of this build can be opened at.
-    #[error("`{url}` is not an offline store: {why}")]
+    #[error("`{}` is not an offline store: {why}", feature::redacted(.url))]
     Location {
         /// The location.
         url: String,

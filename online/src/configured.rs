@@ -8,7 +8,7 @@ use feature::{EntityKey, Micros, Span, VersionId};
 use crate::embedded::{Condition, Embedded};
 use crate::error::OnlineError;
 use crate::mending::{Entities, Mender, Mending};
-use crate::redis::{Redis, RedisUrl, masked};
+use crate::redis::{Redis, RedisUrl};
 use crate::store::{Change, Changed, Followed, Outcome, PackedRows, Read, Reader, RowWrite, Stats, Writer};
 
 /// Which online store a project uses, as its configuration names it.
@@ -40,7 +40,7 @@ impl FromStr for StoreUrl {
             Some(path) => Some(StoreUrl::Embedded(path.into())),
             None => RedisUrl::parse(url).map(StoreUrl::Redis),
         };
-        store.ok_or_else(|| OnlineError::Url { url: masked(url) })
+        store.ok_or_else(|| OnlineError::Url { url: feature::redacted(url).into_owned() })
     }
 }
 

@@ -62,5 +62,5 @@ pub use hot::{
 pub use mending::{Entities, Mender, Mending};
 pub use packed::{LAYOUT_VERSION, Layout, MAX_ROW_BYTES, PENDING_BOUND, PackedRow, RowIdentity};
 pub use positions::Positions;
-pub use redis::{Redis, RedisUrl, masked};
+pub use redis::{Redis, RedisUrl};
 pub use store::{Change, Changed, Followed, Outcome, PackedRows, Read, Reader, RowWrite, Stats, Writer};

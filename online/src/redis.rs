@@ -35,7 +35,7 @@ use redis::{Cmd, Value, cmd};
 use crate::error::OnlineError;
 use crate::mending::{Entities, Mender, Mending};
 use crate::store::{Change, Followed, Outcome, PackedRows, Read, Reader, RowWrite, Stats, Writer};
-pub use address::{RedisUrl, masked};
+pub use address::RedisUrl;
 use calls::{Calls, Patience, Request, To, command};
 use keys::{FORMAT, Keys};
 use topology::Dialer;

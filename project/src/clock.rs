@@ -19,7 +19,7 @@ pub(crate) async fn check(project: &Project, store: &Store) -> Result<(), Projec
 
 /// The same of the logs' storage alone.
 pub(crate) fn check_logs(project: &Project) -> Result<(), ProjectError> {
-    let whose = format!("the storage of the logs ({})", project.settings.offline.url);
+    let whose = format!("the storage of the logs ({})", feature::redacted(&project.settings.offline.url));
     compare(project.now(), whose, project.offline()?.moment()?)
 }
 

@@ -128,7 +128,9 @@ async fn ports(project: &Project) -> Finding {
     let mut said = Vec::new();
     let settings = &project.settings.serve;
     for (key, address) in [("serve.grpc", &settings.grpc), ("serve.http", &settings.http)] {
-        match tokio::net::TcpListener::bind(address).await {
+        let bound = tokio::net::TcpListener::bind(address).await;
+        let address = feature::redacted(address);
+        match bound {
             Ok(_) => said.push(format!("{key} {address} is free")),
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
                 said.push(format!("{key} {address} is in use"));

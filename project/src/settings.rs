@@ -1,15 +1,20 @@
 //! The settings of a project: `twinstore.toml`, each key with a twin in the environment.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use feature::Span;
 use figment::Figment;
+use figment::error::{Actual, Kind};
 use figment::providers::{Env, Format, Serialized, Toml};
 use figment::value::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ProjectError;
+
+/// The largest file of settings, in bytes.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// Everything that `twinstore.toml` may say.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -54,6 +59,10 @@ pub struct ServeSettings {
     pub hot_bytes: usize,
     /// How long rows that are held there are answered while the online store is out of reach.
     pub longest_outage: Span,
+    /// Memory for the bodies of requests.
+    pub body_bytes: usize,
+    /// Connections that one address may have.
+    pub connections_per_peer: usize,
 }
 
 /// Where streams come from.
@@ -89,7 +98,7 @@ pub struct Setting {
 }
 
 /// Every key. Its twin in the environment is `TWINSTORE_` and the key in capitals, with `_` for `.`.
-pub const SETTINGS: [Setting; 12] = [
+pub const SETTINGS: [Setting; 14] = [
     Setting { key: "project", default: "twinstore", meaning: "what the project is called" },
     Setting {
         key: "actor",
@@ -130,6 +139,16 @@ pub const SETTINGS: [Setting; 12] = [
         meaning: "how long the server answers rows that it keeps while the online store is out of reach; less for a view whose freshness objective or ttl is shorter",
     },
     Setting {
+        key: "serve.body_bytes",
+        default: "100663296",
+        meaning: "memory for the bodies of requests, over all connections; one more is refused with 429 or RESOURCE_EXHAUSTED",
+    },
+    Setting {
+        key: "serve.connections_per_peer",
+        default: "1024",
+        meaning: "connections that one address may have to each protocol; for one more the longest idle one is ended",
+    },
+    Setting {
         key: "lineage.url",
         default: "",
         meaning: "where OpenLineage events of loads, streams and training sets go: a file, which they are appended to, or an `http` or `https` URL, which they are posted to",
@@ -149,7 +168,12 @@ impl Settings {
         let twins: Vec<&str> = twins.iter().map(String::as_str).collect();
         let environment =
             Env::prefixed("TWINSTORE_").only(&twins).map(|key| key.as_str().replacen('_', ".", 1).into());
-        let said = if file.is_file() { defaults.merge(Toml::file_exact(&file)) } else { defaults };
+        let text = match files::read_text(&file, MOST_BYTES) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(ProjectError::file("read", &file)(error)),
+        };
+        let said = text.map_or(defaults.clone(), |text| defaults.merge(Toml::string(&text)));
         said.merge(environment).extract().map_err(|error: figment::Error| {
             let problems = sentence(&file, error.clone());
             ProjectError::Settings { problems, source: Box::new(error) }
@@ -174,7 +198,13 @@ fn actor<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D:
 fn sentence(file: &Path, error: figment::Error) -> String {
     let problem = |error: figment::Error| {
         // A syntax error of TOML is drawn over several lines: its first says where, its last what.
-        let what = error.kind.to_string().replace("``", "`");
+        let what = match &error.kind {
+            // It may hold a password.
+            Kind::InvalidType(Actual::Str(_), expected) => format!("a text, where {expected} is needed"),
+            Kind::InvalidValue(Actual::Str(_), expected) => format!("its text is not {expected}"),
+            kind => kind.to_string(),
+        };
+        let what = what.replace("``", "`");
         let mut lines = what.lines().map(str::trim).filter(|line| !line.is_empty());
         let ends = [lines.next(), lines.next_back()].into_iter().flatten().collect::<Vec<_>>().join(": ");
         match error.path.as_slice() {

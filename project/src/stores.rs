@@ -6,9 +6,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use feature::VersionId;
+use feature::redacted;
 use materializer::{Materializer, SchemaRegistry, Target};
 use offline::OfflineStore;
-use online::{Condition, Store, StoreUrl, masked};
+use online::{Condition, Store, StoreUrl};
 use registry::{Registered, Registry};
 
 use crate::error::ProjectError;
@@ -92,7 +93,7 @@ impl Project {
             (Ok(own), Ok(other)) if own == other => Ok(true),
             (_, Ok(_)) if own != other => Err(ProjectError::OtherOwner {
                 project: self.settings.project.clone(),
-                url: masked(&self.settings.online.url).to_string(),
+                url: redacted(&self.settings.online.url).into_owned(),
                 owner: other,
                 own,
             }),

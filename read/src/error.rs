@@ -35,6 +35,16 @@ pub enum RequestError {
         /// How many there may be.
         limit: usize,
     },
+    /// It names more than a request may.
+    #[error("the request names {given} {what}, more than the {limit} that one request may name")]
+    TooManyNames {
+        /// How many there are.
+        given: usize,
+        /// How many there may be.
+        limit: usize,
+        /// Of what.
+        what: &'static str,
+    },
     /// The online store has moved on: ask for a later moment.
     #[error("{at} is too early for the online store: it has what was available of {view} up to {applied}")]
     TooEarly {
@@ -62,6 +72,9 @@ pub enum ReadFailure {
         /// Why.
         reason: String,
     },
+    /// Nobody waits for the answer any more.
+    #[error("the read was given up, as nobody waits for it any more")]
+    GivenUp,
     /// Stop: the columns of an answer cannot be put together.
     #[error("the columns of the answer cannot be put together: {0}")]
     Assemble(#[from] arrow::error::ArrowError),

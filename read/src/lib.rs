@@ -45,6 +45,6 @@ pub use entity_keys::first_key;
 pub use error::{ReadError, ReadFailure, RequestError};
 pub use features::{FeatureCell, FeatureColumn, Features};
 pub use reader::{FeatureReader, Moment, ReadStage};
-pub use request::{FeatureRequest, ValidatedRequest};
+pub use request::{FeatureRequest, MOST_COLUMNS, MOST_FEATURES, ValidatedRequest};
 pub use request_column::{Given, RequestColumn};
 pub use result::{LookedUp, ReadResult};

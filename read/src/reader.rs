@@ -139,16 +139,16 @@ impl FeatureReader {
         request: &ValidatedRequest,
         moment: Moment,
     ) -> Result<Features, ReadError> {
-        self.read_in_stages(store, request, moment, &|_| {}).await.map(ReadResult::into_features)
+        self.read_in_stages(store, request, moment, &|_| true).await.map(ReadResult::into_features)
     }
 
-    /// Reads the features, and tells when each stage has ended.
+    /// Reads the features, and tells when each stage has ended; where that gives false, the read is given up.
     pub async fn read_in_stages<R: Reader>(
         &self,
         store: &R,
         request: &ValidatedRequest,
         moment: Moment,
-        end_of: &(dyn Fn(ReadStage) + Sync),
+        end_of: &(dyn Fn(ReadStage) -> bool + Sync),
     ) -> Result<ReadResult, ReadError> {
         let scope = &*request.scope;
         let (entities, indices) = self.entity_keys(request)?;
@@ -160,9 +160,9 @@ impl FeatureReader {
                 Some(Read { view: &self.views.get(scoped.view)?.0.id, keys: &entities.keys })
             })
             .collect();
-        end_of(ReadStage::Keys);
+        go_on(end_of(ReadStage::Keys))?;
         let found = if reads.is_empty() { Vec::new() } else { store.read(&reads).await? };
-        end_of(ReadStage::Probe);
+        go_on(end_of(ReadStage::Probe))?;
         let at = readable_at(&reads, &found, moment)?;
         drop(reads);
         let mut result = ReadResult {
@@ -176,13 +176,13 @@ impl FeatureReader {
             indices,
             computed: Vec::new(),
         };
-        end_of(ReadStage::Merge);
+        go_on(end_of(ReadStage::Merge))?;
         for computation in &scope.computations {
             let computed = self.compute(computation, request, &result)?;
             result.computed.extend(computed);
         }
         if !scope.computations.is_empty() {
-            end_of(ReadStage::Expressions);
+            go_on(end_of(ReadStage::Expressions))?;
         }
         if scope.outputs.iter().all(|output| result.holds(output.column)) {
             Ok(result)
@@ -242,6 +242,10 @@ impl FeatureReader {
         let reason = format!("its plan names {what} that it does not hold");
         ReadFailure::Evaluate { view: self.plan.id.clone(), reason }.into()
     }
+}
+
+fn go_on(is_awaited: bool) -> Result<(), ReadError> {
+    if is_awaited { Ok(()) } else { Err(ReadFailure::GivenUp.into()) }
 }
 
 fn compile(plan: &ServicePlan, computation: &Computation) -> Result<OnDemand, ReadError> {

@@ -11,6 +11,13 @@ use crate::error::RequestError;
 use crate::request_column::RequestColumn;
 use crate::scope::Scope;
 
+/// Columns that one request may bring.
+pub const MOST_COLUMNS: usize = 1_024;
+/// Features that one request may name.
+pub const MOST_FEATURES: usize = 4_096;
+/// The longest of what a message shows of a name.
+const LONGEST_SHOWN_CHARS: usize = 80;
+
 /// The body of a request, its columns as they arrived.
 #[derive(Clone, Debug)]
 pub struct FeatureRequest<C> {
@@ -44,6 +51,14 @@ impl ValidatedRequest {
         requested: FeatureRequest<C>,
         max_entities: usize,
     ) -> Result<ValidatedRequest, RequestError> {
+        let columns = requested.entities.len() + requested.request.len();
+        for (given, limit, what) in
+            [(columns, MOST_COLUMNS, "columns"), (requested.features.len(), MOST_FEATURES, "features")]
+        {
+            if given > limit {
+                return Err(RequestError::TooManyNames { given, limit, what });
+            }
+        }
         let given = requested.entities.iter().chain(&requested.request);
         let longest = given.map(|(_, column)| column.rows()).max().unwrap_or(0);
         if longest > max_entities {
@@ -102,9 +117,10 @@ impl Side<'_> {
             let other = if *at == "entities" { "request" } else { "entities" };
             return format!("`{}` is no {kind}: move it from `{at}` to `{other}`", field.name);
         }
+        let shown = excerpt(name, LONGEST_SHOWN_CHARS);
         match nearest(name, self.fields.iter().map(|field| field.name.as_str())) {
-            Some(meant) => format!("the {kind} `{name}` is unknown, did you mean `{meant}`?"),
-            None => format!("the {kind} `{name}` is unknown"),
+            Some(meant) => format!("the {kind} `{shown}` is unknown, did you mean `{meant}`?"),
+            None => format!("the {kind} `{shown}` is unknown"),
         }
     }
 }
@@ -148,9 +164,12 @@ impl Problems {
         };
         let names = || plan.outputs.iter().map(|output| output.name.as_str());
         for name in &unknown {
-            self.push_with(|| match nearest(name, names()) {
-                Some(meant) => format!("the feature `{name}` is unknown, did you mean `{meant}`?"),
-                None => format!("the feature `{name}` is unknown"),
+            self.push_with(|| {
+                let shown = excerpt(name, LONGEST_SHOWN_CHARS);
+                match nearest(name, names()) {
+                    Some(meant) => format!("the feature `{shown}` is unknown, did you mean `{meant}`?"),
+                    None => format!("the feature `{shown}` is unknown"),
+                }
             });
         }
         let unknown: HashSet<String> = unknown.into_iter().collect();
@@ -164,9 +183,13 @@ impl Problems {
             requested.entities.iter().chain(&requested.request).map(|(name, column)| (name, column.rows()));
         if let Some((first, rows)) = given.next() {
             for (name, other) in given.filter(|(_, other)| *other != rows) {
-                self.push(format!(
-                    "`{first}` has {rows} rows and `{name}` has {other}: each entity takes one row of every column"
-                ));
+                self.push_with(|| {
+                    let (first, name) =
+                        (excerpt(first, LONGEST_SHOWN_CHARS), excerpt(name, LONGEST_SHOWN_CHARS));
+                    format!(
+                        "`{first}` has {rows} rows and `{name}` has {other}: each entity takes one row of every column"
+                    )
+                });
             }
         }
     }

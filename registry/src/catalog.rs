@@ -1,7 +1,7 @@
 //! What can be read, by name and version, and how a service over it is resolved into a plan of
 //! lookups and computations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use feature::{
@@ -37,11 +37,32 @@ impl Readable {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Catalog {
     readable: BTreeMap<VersionId, Readable>,
+    /// What on-demand views need that were resolved from files.
+    needed: BTreeMap<VersionId, Arc<NeededColumns>>,
+}
+
+/// The columns that an on-demand view needs, by itself or through those that it reads.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(crate) struct NeededColumns {
+    keys: Vec<Field>,
+    request: Vec<Field>,
 }
 
 impl Catalog {
     pub(crate) fn insert_view(&mut self, view: View) {
         self.readable.insert(view.id.clone(), Readable::View(Arc::new(view)));
+    }
+
+    /// Inserts an on-demand view whose inputs are there. What it needs is worked out once: a view that reads it does
+    /// not look through all that lies below.
+    pub(crate) fn insert_resolved(&mut self, view: OnDemandView) {
+        let mut planner = Planner::of_columns(self);
+        let view = Arc::new(view);
+        if planner.computation(&view).is_ok() {
+            let needed = NeededColumns { keys: planner.keys, request: planner.request };
+            self.needed.insert(view.id.clone(), Arc::new(needed));
+        }
+        self.readable.insert(view.id.clone(), Readable::OnDemand(view));
     }
 
     pub(crate) fn insert_on_demand(&mut self, view: OnDemandView) {
@@ -62,6 +83,7 @@ impl Catalog {
 
     pub(crate) fn remove(&mut self, id: &VersionId) {
         self.readable.remove(id);
+        self.needed.remove(id);
     }
 }
 
@@ -75,12 +97,29 @@ pub(crate) struct Planner<'a> {
     pub(crate) request: Vec<Field>,
     lookups: Vec<Lookup>,
     computations: Vec<Computation>,
+    /// The index of each on-demand view among the computations.
+    computed: HashMap<VersionId, usize>,
+    /// Whether only the columns are requested that are needed.
+    is_of_columns: bool,
 }
 
 impl<'a> Planner<'a> {
     pub(crate) fn new(catalog: &'a Catalog) -> Planner<'a> {
         let (keys, request) = (Vec::new(), Vec::new());
-        Planner { catalog, keys, request, lookups: Vec::new(), computations: Vec::new() }
+        Planner {
+            catalog,
+            keys,
+            request,
+            lookups: Vec::new(),
+            computations: Vec::new(),
+            computed: HashMap::new(),
+            is_of_columns: false,
+        }
+    }
+
+    /// One that finds out which columns are needed, and makes no plan.
+    pub(crate) fn of_columns(catalog: &'a Catalog) -> Planner<'a> {
+        Planner { is_of_columns: true, ..Planner::new(catalog) }
     }
 
     /// Adds a choice of features; the error says in one sentence what cannot go together.
@@ -135,8 +174,65 @@ impl<'a> Planner<'a> {
 
     /// An on-demand view brings its own roles, so it is computed once however often it is chosen.
     fn computation(&mut self, view: &Arc<OnDemandView>) -> Result<usize, String> {
-        if let Some(found) = self.computations.iter().position(|c| c.view.id == view.id) {
-            return Ok(found);
+        let mut last = 0;
+        for view in self.not_computed(view) {
+            last = self.one_computation(&view)?;
+        }
+        Ok(self.computed.get(&view.id).copied().unwrap_or(last))
+    }
+
+    /// The on-demand views that have to be computed for this one, each behind those that it reads, itself last. A
+    /// chain of any length takes no stack.
+    fn not_computed(&self, view: &Arc<OnDemandView>) -> Vec<Arc<OnDemandView>> {
+        let mut found = Vec::new();
+        let mut seen: HashSet<VersionId> = HashSet::new();
+        let mut open = vec![(view.clone(), false)];
+        while let Some((view, is_entered)) = open.pop() {
+            if is_entered {
+                found.push(view);
+                continue;
+            }
+            if self.computed.contains_key(&view.id) || !seen.insert(view.id.clone()) {
+                continue;
+            }
+            open.push((view.clone(), true));
+            if self.is_of_columns && self.catalog.needed.contains_key(&view.id) {
+                continue;
+            }
+            for take in view.inputs.iter().rev() {
+                if let Some(Readable::OnDemand(input)) = self.catalog.get(&take.from) {
+                    open.push((input.clone(), false));
+                }
+            }
+        }
+        found
+    }
+
+    /// Adds the columns that a view needs of which that is known.
+    fn add_columns(&mut self, needed: &NeededColumns) -> Result<(), String> {
+        for key in &needed.keys {
+            if self.request.iter().any(|request| request.name == key.name) {
+                return Err(both(&key.name));
+            }
+            index(&mut self.keys, key.clone(), "key column")?;
+        }
+        for field in &needed.request {
+            if self.keys.iter().any(|key| key.name == field.name) {
+                return Err(both(&field.name));
+            }
+            index(&mut self.request, field.clone(), "request column")?;
+        }
+        Ok(())
+    }
+
+    fn one_computation(&mut self, view: &Arc<OnDemandView>) -> Result<usize, String> {
+        if self.is_of_columns
+            && let Some(needed) = self.catalog.needed.get(&view.id).cloned()
+        {
+            self.add_columns(&needed)?;
+            let next = self.computed.len();
+            self.computed.insert(view.id.clone(), next);
+            return Ok(next);
         }
         let mut inputs = Vec::new();
         for take in &view.inputs {
@@ -153,7 +249,9 @@ impl<'a> Planner<'a> {
             request.push(index(&mut self.request, field.clone(), "request column")?);
         }
         self.computations.push(Computation { view: view.clone(), inputs, request });
-        Ok(self.computations.len() - 1)
+        let next = self.computed.len();
+        self.computed.insert(view.id.clone(), next);
+        Ok(next)
     }
 
     /// The plan of a service with these outputs.

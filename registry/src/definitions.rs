@@ -21,6 +21,10 @@ const FOLDER: &str = "features";
 /// The largest definition file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 8 << 20;
 
+/// The most bytes of all definition files, and the most definitions.
+const MAX_BYTES: usize = 64 << 20;
+const MAX_DEFINITIONS: usize = 20_000;
+
 /// The definitions of a project, resolved and checked.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Definitions {
@@ -71,7 +75,18 @@ impl Definitions {
         files.sort();
         let mut is_complete = problems.is_empty();
         let mut found = Vec::new();
+        let mut bytes = 0;
         for (file, text) in &files {
+            bytes += text.len();
+            // Each begins with a line of its own.
+            if bytes > MAX_BYTES || found.len() + text.matches("\n---").count() > MAX_DEFINITIONS {
+                let what = format!(
+                    "with this file there are more than {MAX_BYTES} bytes or {MAX_DEFINITIONS} definitions: divide the project"
+                );
+                problems.push(whole_file(file, what));
+                is_complete = false;
+                break;
+            }
             let (documents, is_whole) = documents(file, text, &mut Report::new(file, &mut problems));
             found.extend(documents);
             is_complete &= is_whole;
@@ -101,6 +116,14 @@ impl Definitions {
     /// Whether nothing is defined.
     pub fn is_empty(&self) -> bool {
         self.resolved.is_empty()
+    }
+
+    pub(crate) fn with_positions_of(
+        &self,
+        id: &DefinitionId,
+    ) -> Option<(&DefinitionId, &Definition, &KeyPositions)> {
+        let (id, (definition, positions)) = self.resolved.get_key_value(id)?;
+        Some((id, definition, positions))
     }
 
     pub(crate) fn with_positions(&self) -> impl Iterator<Item = (&DefinitionId, &Definition, &KeyPositions)> {
@@ -143,11 +166,11 @@ fn read_folder(folder: &Path, shown: &str, files: &mut Vec<(Arc<str>, String)>, 
 }
 
 fn read_file(path: &Path) -> io::Result<String> {
-    let bytes = fs::metadata(path)?.len();
-    if bytes > MAX_FILE_BYTES {
-        let what =
-            format!("it has {bytes} bytes, more than the {MAX_FILE_BYTES} that a definition file may have");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
-    }
-    fs::read_to_string(path)
+    files::read_text(path, MAX_FILE_BYTES).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => {
+            let what = format!("it has more than the {MAX_FILE_BYTES} bytes that a definition file may have");
+            io::Error::new(io::ErrorKind::FileTooLarge, what)
+        }
+        _ => error,
+    })
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use feature::{About, Name, VersionId};
+use feature::{About, Name, VersionId, excerpt};
 
 use crate::body::DefinitionId;
 use crate::foreign;
@@ -12,6 +12,9 @@ use crate::nearest::did_you_mean_or_list;
 use crate::problem::{Mark, Problem, Report};
 use crate::shape::check_record;
 use crate::yaml::{Document, Node};
+
+/// The longest of what a message shows of a name.
+const LONGEST_SHOWN_CHARS: usize = 80;
 
 /// A document that says what it defines. What it says beyond that may still be wrong.
 pub(crate) struct Draft {
@@ -114,7 +117,7 @@ fn draft(document: Document, report: &mut Report<'_>) -> Option<Draft> {
         report.at(kind.at, format!("unknown kind `{given}`{near}"));
         return None;
     };
-    let name = root.string("name");
+    let name = root.string("name").map(|name| excerpt(&name, LONGEST_SHOWN_CHARS).into_owned());
     let context = match &name {
         Some(name) => format!("{} `{name}`", known.name()),
         None => format!("this {}", known.name()),

@@ -173,7 +173,7 @@ pub enum RegistryError {
         known: i64,
     },
     /// The address is none that this version opens: the caller changes it.
-    #[error("`{url}` is no registry: {reason}")]
+    #[error("`{}` is no registry: {reason}", feature::redacted(.url))]
     Address {
         /// What was given.
         url: String,

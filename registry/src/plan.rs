@@ -136,6 +136,8 @@ impl fmt::Display for Plan {
     }
 }
 
+/// Views and services that are named of those that one change reaches; of more, the number is.
+const MOST_REACHED: usize = 100;
 /// Training sets that are named of one change; of more, the number is.
 const MOST_NAMED: usize = 5;
 
@@ -185,12 +187,15 @@ impl fmt::Display for Change {
         if !self.differences.is_empty() && self.action != Action::Refuse {
             write!(f, ": {}", sentence(&self.differences))?;
         }
-        for (i, reach) in self.reaches.iter().enumerate() {
+        for (i, reach) in self.reaches.iter().take(MOST_REACHED).enumerate() {
             f.write_str(if i == 0 { " → " } else { ", " })?;
             write!(f, "{}", reach.id)?;
             if let Some(consumer) = &reach.consumer {
                 write!(f, " ({consumer})")?;
             }
+        }
+        if let more @ 1.. = self.reaches.len().saturating_sub(MOST_REACHED) {
+            write!(f, " and {more} more")?;
         }
         training_sets(f, &self.training_sets)
     }

@@ -15,7 +15,7 @@ use crate::keys::Kind;
 use crate::lifecycle::Deprecated;
 use crate::plan::{Action, Change, LargestRow, Plan, RowBound};
 use crate::problem::{Problem, Problems};
-use crate::reach::{Reach, reaches, reads};
+use crate::reach::{Reach, Readers, reads};
 use crate::registered::Registered;
 
 impl Plan {
@@ -43,6 +43,7 @@ struct Planning<'a> {
     definitions: &'a Definitions,
     registered: &'a Registered,
     bound: &'a RowBound,
+    readers: Readers,
     refused: Vec<Problem>,
     notes: Vec<Problem>,
     largest_rows: Vec<LargestRow>,
@@ -59,10 +60,14 @@ struct Planned {
 
 impl<'a> Planning<'a> {
     fn new(definitions: &'a Definitions, registered: &'a Registered, bound: &'a RowBound) -> Planning<'a> {
+        // Every definition as it would be, those without a file included.
+        let files = definitions.iter().map(|definition| &definition.body);
+        let gone = registered.definitions().filter(|d| definitions.get(&d.id()).is_none());
         Planning {
             definitions,
             registered,
             bound,
+            readers: Readers::new(files.chain(gone.map(|definition| &definition.body))),
             refused: Vec::new(),
             notes: Vec::new(),
             largest_rows: Vec::new(),
@@ -176,8 +181,7 @@ impl<'a> Planning<'a> {
         if self.registered.retirement(&new.id()).is_some() {
             return;
         }
-        for read in self.registered.ids().filter(|id| reads(&new.body, id)) {
-            let Some(deprecation) = self.registered.deprecation(read) else { continue };
+        for (read, deprecation) in self.registered.deprecations().filter(|(id, _)| reads(&new.body, id)) {
             let deprecated = Deprecated { version: read.clone(), deprecation: deprecation.clone() };
             let message = format!("{} reads a deprecated version: {deprecated}", new.id().reference());
             self.notes.push(Problem { file: new.file.clone(), at: positions.at(&[]), message });
@@ -257,14 +261,7 @@ impl<'a> Planning<'a> {
     }
 
     fn reaches(&self, id: &DefinitionId) -> Vec<Reach> {
-        reaches(self.bodies(), id)
-    }
-
-    /// Every definition as it would be, those without a file included.
-    fn bodies(&self) -> impl Iterator<Item = &Body> + Clone {
-        let files = self.definitions.iter().map(|definition| &definition.body);
-        let gone = self.registered.definitions().filter(|d| self.definitions.get(&d.id()).is_none());
-        files.chain(gone.map(|definition| &definition.body))
+        self.readers.reached_from(id)
     }
 
     /// Refuses an edit of a version, but for what comes of an edit of its source, its entity or

@@ -3,7 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use feature::excerpt;
 use serde::Serialize;
+
+/// The longest message.
+const LONGEST_CHARS: usize = 2_000;
+/// Problems that are shown at once.
+const MOST_SHOWN: usize = 500;
 
 /// A position in a definition file, both counted from 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
@@ -64,15 +70,18 @@ impl Problems {
 }
 
 impl fmt::Display for Problems {
-    /// One problem a line.
+    /// One problem a line, and how many more there are.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, problem) in self.0.iter().enumerate() {
+        for (i, problem) in self.0.iter().take(MOST_SHOWN).enumerate() {
             if i > 0 {
                 f.write_str("\n")?;
             }
             problem.fmt(f)?;
         }
-        Ok(())
+        match self.0.len().saturating_sub(MOST_SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more problems"),
+        }
     }
 }
 
@@ -92,8 +101,9 @@ impl<'a> Report<'a> {
 
     pub(crate) fn at(&mut self, at: Mark, message: impl Into<String>) {
         self.found += 1;
-        // What the author wrote may have line breaks; a problem is one line.
+        // What the author wrote may have line breaks, or no end; a problem is one line.
         let message = message.into().replace(['\n', '\r'], " ");
+        let message = excerpt(&message, LONGEST_CHARS).into_owned();
         self.problems.push(Problem { file: self.file.clone(), at, message });
     }
 

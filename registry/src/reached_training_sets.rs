@@ -33,7 +33,7 @@ impl Plan {
             change.training_sets = sets.iter().filter(|set| is_reached(set, change)).cloned().collect();
             let pinning: Vec<&str> =
                 sets.iter().filter(|set| set.pins(&change.id)).map(|set| set.file.as_str()).collect();
-            let definition = definitions.with_positions().find(|(id, ..)| **id == change.id);
+            let definition = definitions.with_positions_of(&change.id);
             if let (Action::Edit, false, Some((id, definition, positions))) =
                 (change.action, pinning.is_empty(), definition)
             {

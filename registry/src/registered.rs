@@ -15,7 +15,7 @@ use crate::first_use::{FirstUse, UNKNOWN};
 use crate::keys::Kind;
 use crate::lifecycle::{Deprecated, Deprecation, Retirement};
 use crate::nearest::did_you_mean_or_list;
-use crate::reach::{Reach, reaches};
+use crate::reach::{Reach, Readers};
 use crate::rollout::Rollout;
 use crate::using::Using;
 
@@ -108,6 +108,11 @@ impl Registered {
     /// Until when a version is to be used; `None` if it is not deprecated.
     pub fn deprecation(&self, id: &DefinitionId) -> Option<&Deprecation> {
         self.deprecations.get(id).filter(|_| self.retirement(id).is_none())
+    }
+
+    /// The versions that are deprecated and not retired yet.
+    pub(crate) fn deprecations(&self) -> impl Iterator<Item = (&DefinitionId, &Deprecation)> {
+        self.deprecations.iter().filter(|(id, _)| self.retirement(id).is_none())
     }
 
     /// Since when a version is not used any more; `None` if it is in use.
@@ -379,7 +384,7 @@ impl Registered {
     /// The views and services that read a definition, directly or through others.
     pub fn dependents(&self, id: &DefinitionId) -> Vec<Reach> {
         let in_use = self.definitions.iter().filter(|(id, _)| self.retirement(id).is_none());
-        reaches(in_use.map(|(_, definition)| &definition.body), id)
+        Readers::new(in_use.map(|(_, definition)| &definition.body)).reached_from(id)
     }
 
     /// The feature views that a service or an on-demand view reads, directly or through others; none where

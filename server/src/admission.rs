@@ -1,9 +1,11 @@
-//! How many requests are answered at once, over all connections, and how many may wait for a permit.
+//! How many requests are answered at once, over all connections, and how many may wait for a permit, and for how long.
 //! One more than that is refused at once: what cannot be answered in time is not taken on.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout};
 
 use crate::error::ServeError;
 use crate::limits::Limits;
@@ -15,6 +17,11 @@ pub(crate) struct Admission {
     waiting: AtomicUsize,
     max_in_flight: usize,
     max_waiting: usize,
+    max_wait: Duration,
+    target_wait: Duration,
+    began: Instant,
+    /// When a request last found a permit without waiting, in milliseconds from `began`.
+    was_free_ms: AtomicU64,
 }
 
 impl Admission {
@@ -26,6 +33,10 @@ impl Admission {
             waiting: AtomicUsize::new(0),
             max_in_flight,
             max_waiting: limits.max_waiting,
+            max_wait: limits.max_wait,
+            target_wait: limits.target_wait,
+            began: Instant::now(),
+            was_free_ms: AtomicU64::new(0),
         }
     }
 
@@ -33,10 +44,26 @@ impl Admission {
     pub async fn enter(&self) -> Result<SemaphorePermit<'_>, ServeError> {
         // A permit is only free where nobody waits: one that is given back goes to the first who does.
         if let Ok(permit) = self.permits.try_acquire() {
+            self.was_free_ms.store(self.now_ms(), Ordering::Relaxed);
             return Ok(permit);
         }
         let _waiting = Waiting::join(self)?;
-        self.permits.acquire().await.map_err(|_| self.busy())
+        let patience = self.patience();
+        match timeout(patience, self.permits.acquire()).await {
+            Ok(permit) => permit.map_err(|_| self.busy()),
+            Err(_) => Err(ServerFault::Queued { millis: patience.as_millis() }.into()),
+        }
+    }
+
+    /// How long a request waits: a burst may, and a queue that does not empty is kept short, so that who is answered
+    /// is answered in time.
+    fn patience(&self) -> Duration {
+        let since = self.now_ms().saturating_sub(self.was_free_ms.load(Ordering::Relaxed));
+        if u128::from(since) < self.max_wait.as_millis() { self.max_wait } else { self.target_wait }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// How many requests are answered now.

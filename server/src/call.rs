@@ -15,6 +15,21 @@ use crate::notice::{Notice, SERVICE};
 use crate::served::Served;
 use crate::server_fault::ServerFault;
 
+/// When the head of a request arrived, and how long its caller waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrived {
+    pub at: Instant,
+    /// `None` where the caller does not say.
+    pub waits: Option<Duration>,
+}
+
+impl Arrived {
+    /// What the gate noted of a request; of one that did not pass it, that it arrives now.
+    pub fn of(noted: Option<&Self>) -> Self {
+        noted.copied().unwrap_or_else(|| Self { at: Instant::now(), waits: None })
+    }
+}
+
 /// A request that is being answered.
 pub(crate) struct Call {
     protocol: Protocol,
@@ -39,13 +54,13 @@ struct Head {
 }
 
 impl Call {
-    /// A request that begins now and may take this long.
-    pub fn begin(protocol: Protocol, metrics: &Arc<Metrics>, allowed: Duration) -> Self {
+    /// A request whose head arrived then, and that may take this long from there.
+    pub fn begin(protocol: Protocol, metrics: &Arc<Metrics>, allowed: Duration, arrived: Instant) -> Self {
         Self {
             protocol,
             metrics: Arc::clone(metrics),
             allowed,
-            began: Instant::now(),
+            began: arrived,
             lap_nanos: AtomicU64::new(0),
             stages_nanos: [const { AtomicU64::new(0) }; Stage::COUNT],
             service: OnceLock::new(),
@@ -58,6 +73,11 @@ impl Call {
     /// The moment from which on nobody waits for the answer.
     pub fn deadline(&self) -> Instant {
         self.began + self.allowed
+    }
+
+    /// Refuses the call once that moment has come: work that is not begun is not done.
+    pub fn in_time(&self) -> Result<(), ServeError> {
+        if Instant::now() < self.deadline() { Ok(()) } else { Err(self.late()) }
     }
 
     /// That the moment has come.

@@ -13,9 +13,10 @@ mod write;
 use std::collections::HashMap;
 
 use arrow::array::ArrayRef;
+use axum::response::Response;
 use feature::{DataType, VersionId};
 use online::Reader;
-use read::{FeatureColumn, FeatureRequest, Features, RequestColumn};
+use read::{FeatureColumn, FeatureRequest, Features, MOST_COLUMNS, RequestColumn, RequestError};
 
 use self::choice::Choice;
 pub(crate) use self::choice::{FeastRequest, Selection};
@@ -66,6 +67,11 @@ impl FeastAnswer {
     }
 }
 
+/// That a request is not answered, as Feast's client reads it.
+pub(crate) fn refusal_response(error: &ServeError) -> Response {
+    refusal::of_error(error)
+}
+
 /// Reads what a Feast client asks for, now.
 pub(crate) async fn answer<R: Reader, C: RequestColumn + Clone>(
     serving: &Serving<R>,
@@ -77,6 +83,10 @@ pub(crate) async fn answer<R: Reader, C: RequestColumn + Clone>(
         Selection::Features(_) => "views".to_owned(),
     };
     let read = async {
+        if request.columns.len() > MOST_COLUMNS {
+            let (given, limit) = (request.columns.len(), MOST_COLUMNS);
+            return Err(RequestError::TooManyNames { given, limit, what: "columns" }.into());
+        }
         let services = serving.catalog().services();
         let choice = Choice::of(&services, &request)?;
         match &request.selection {

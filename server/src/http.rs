@@ -20,8 +20,10 @@ use serde::de::{Deserializer, Error as _};
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::exchange::{Columns, HttpState, body, json, status, waits, with_headers};
-use self::exchange::{answered, parsed, refusal, unknown};
+pub(crate) use self::exchange::{
+    Columns, HttpState, body, json, refusal, status, waits, with_headers, with_hint,
+};
+use self::exchange::{answered, parsed, unknown};
 use crate::call::Call;
 use crate::error::ServeError;
 use crate::feast;

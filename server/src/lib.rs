@@ -27,6 +27,7 @@
 
 mod admission;
 mod availability;
+mod bodies;
 mod call;
 mod catalog;
 mod code;
@@ -35,15 +36,18 @@ mod error;
 mod feast;
 mod first_use;
 mod freshness;
+mod gate;
 mod grpc;
 mod http;
 mod limits;
 mod metrics;
 mod notice;
+mod overload;
 mod pages;
 mod push;
 mod request_fault;
 mod sampling;
+mod serve;
 mod served;
 mod server;
 mod server_fault;

@@ -121,6 +121,7 @@ async fn take<R: Reader>(
     if rows.is_empty() {
         return Ok(Pushed { source, taken: 0, refused, filtered, first_offset: 0 });
     }
+    call.in_time()?;
     let count = rows.len();
     // Whoever gives up while rows are synced cannot know whether they were taken.
     let taken = match timeout_at(call.deadline(), sink.append(&source, rows)).await {

@@ -117,6 +117,12 @@ pub enum RequestFault {
     /// The server answers nothing at this address.
     #[error("there is nothing at {0}")]
     UnknownRoute(String),
+    /// The body of the request comes too slowly.
+    #[error("the body of the request did not arrive in time: {bytes} bytes of it are there")]
+    SlowBody {
+        /// How many bytes arrived.
+        bytes: usize,
+    },
     /// The request is too large.
     #[error("the request has more than the {limit} bytes that one request may have")]
     TooManyBytes {
@@ -129,7 +135,7 @@ impl RequestFault {
     /// What the caller does next.
     pub const fn code(&self) -> Code {
         match self {
-            RequestFault::Read(RequestError::TooManyEntities { .. })
+            RequestFault::Read(RequestError::TooManyEntities { .. } | RequestError::TooManyNames { .. })
             | RequestFault::TooManyBytes { .. }
             | RequestFault::TooManyRows { .. } => Code::ResourceExhausted,
             RequestFault::Read(RequestError::TooEarly { .. })
@@ -149,6 +155,7 @@ impl RequestFault {
             | RequestFault::UnknownSource { .. }
             | RequestFault::UnknownRoute(_) => Code::NotFound,
             RequestFault::NotHere(_) => Code::Unimplemented,
+            RequestFault::SlowBody { .. } => Code::DeadlineExceeded,
         }
     }
 
@@ -219,6 +226,7 @@ impl RequestFault {
             }
             RequestFault::UnknownRoute(_) => "use POST /v1/features, POST /v1/push or GET /health".to_owned(),
             RequestFault::TooManyBytes { .. } => "split it into several requests".to_owned(),
+            RequestFault::SlowBody { .. } => "send it at once, and faster than 64 KiB a second".to_owned(),
         }
     }
 

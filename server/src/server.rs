@@ -5,7 +5,6 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use online::Reader;
 use proto::feast::serving::serving_service_server::SERVICE_NAME as FEAST_SERVICE_NAME;
@@ -19,13 +18,12 @@ use tonic_health::server::HealthReporter;
 
 use crate::connections::Connections;
 use crate::error::ServeError;
+use crate::gate::Gate;
 use crate::grpc;
 use crate::http;
+use crate::serve::{Spoken, serve};
 use crate::server_fault::ServerFault;
 use crate::serving::Serving;
-
-/// How often a silent gRPC connection is checked.
-const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Where a server listens. Port 0 takes a free one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,22 +75,14 @@ impl<R: Reader + 'static> Server<R> {
         set_health(&health, ServingStatus::Serving).await;
 
         let mut protocols = JoinSet::new();
-        let routes = grpc::routes(&self.serving, health_service)?;
-        let streams = limits.max_in_flight.saturating_add(limits.max_waiting);
-        let grpc = tonic::transport::Server::builder()
-            .http2_keepalive_interval(Some(KEEPALIVE))
-            .max_concurrent_streams(u32::try_from(streams).unwrap_or(u32::MAX))
-            .add_routes(routes)
-            .serve_with_incoming_shutdown(
-                Connections::new(self.grpc, limits.max_connections).into_stream(),
-                stop_requested(stopped.clone()),
-            );
-        protocols.spawn(async move { grpc.await.map_err(|error| format!("gRPC: {error}")) });
-        let serving = Arc::clone(&self.serving);
+        let gate = Arc::new(Gate::new(Arc::clone(&self.serving)));
+        let counts = self.serving.connections();
+        let over = |listener| Connections::new(listener, limits, Arc::clone(counts));
+        let routes = grpc::routes(&self.serving, health_service)?.prepare().into_axum_router();
+        protocols.spawn(serve(Spoken::Http2, over(self.grpc), routes, Arc::clone(&gate), stopped.clone()));
         let routes = http::routes(Arc::clone(&self.serving), Arc::clone(&stopping));
-        let http = axum::serve(Connections::new(self.http, limits.max_connections), routes)
-            .with_graceful_shutdown(stop_requested(stopped));
-        protocols.spawn(async move { http.await.map_err(|error| format!("HTTP: {error}")) });
+        protocols.spawn(serve(Spoken::Http1, over(self.http), routes, gate, stopped));
+        let serving = Arc::clone(&self.serving);
 
         let watched = async {
             loop {
@@ -102,6 +92,7 @@ impl<R: Reader + 'static> Server<R> {
         tokio::select! {
             () = shutdown => {}
             () = watched => {}
+            () = serving.overload().watch(limits.target_wait) => {}
             Some(ended) = protocols.join_next() => return Err(ServerFault::Stopped(reason(ended)).into()),
         }
         stopping.store(true, Ordering::Relaxed);
@@ -126,11 +117,6 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeE
     Ok((listener, bound))
 }
 
-/// Resolves once the server is stopped, or is gone.
-async fn stop_requested(mut stopped: watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
 async fn report(health: &HealthReporter, is_ill: bool) {
     let status = if is_ill { ServingStatus::NotServing } else { ServingStatus::Serving };
     set_health(health, status).await;
@@ -142,10 +128,9 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
     }
 }
 
-fn reason(ended: Result<Result<(), String>, tokio::task::JoinError>) -> String {
+fn reason(ended: Result<(), tokio::task::JoinError>) -> String {
     match ended {
-        Ok(Ok(())) => "a protocol ended by itself".to_owned(),
-        Ok(Err(reason)) => reason,
+        Ok(()) => "a protocol ended by itself".to_owned(),
         Err(error) => error.to_string(),
     }
 }

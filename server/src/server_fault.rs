@@ -65,6 +65,20 @@ pub enum ServerFault {
         /// How many may wait beside them.
         waiting: usize,
     },
+    /// Requests come faster than they are answered.
+    #[error(
+        "the server is overloaded: a request waited longer than the {millis} ms that it may wait for others"
+    )]
+    Queued {
+        /// How long one waits at most.
+        millis: u128,
+    },
+    /// Other requests hold all the memory that there is for them.
+    #[error("the server holds as many bytes of other requests as it takes on, {limit}")]
+    NoSpace {
+        /// How many bytes it holds at once.
+        limit: usize,
+    },
     /// The answer took too long.
     #[error("the answer was not there within {millis} ms")]
     Late {
@@ -99,7 +113,11 @@ impl ServerFault {
         match self {
             ServerFault::Read(ReadFailure::Store(error)) if !error.is_of_rows() => Code::Unavailable,
             ServerFault::NotTaken { .. } | ServerFault::Moved { .. } => Code::Unavailable,
-            ServerFault::Busy { .. } | ServerFault::Full { .. } => Code::Overloaded,
+            ServerFault::Read(ReadFailure::GivenUp) => Code::DeadlineExceeded,
+            ServerFault::Busy { .. }
+            | ServerFault::Queued { .. }
+            | ServerFault::NoSpace { .. }
+            | ServerFault::Full { .. } => Code::Overloaded,
             ServerFault::Late { .. } | ServerFault::Unsure { .. } => Code::DeadlineExceeded,
             ServerFault::NotReadable { .. } => Code::FailedPrecondition,
             ServerFault::Read(_)
@@ -146,7 +164,9 @@ impl ServerFault {
                 "look whether the rows are there before you push them again: twice counts twice"
             }
             ServerFault::NotReadable { .. } => "do not push them again; look after the stream of the view",
-            ServerFault::Busy { .. } => "ask again a little later, or run one more server",
+            ServerFault::Busy { .. } | ServerFault::Queued { .. } | ServerFault::NoSpace { .. } => {
+                "ask again a little later, or run one more server"
+            }
             ServerFault::Late { .. } => "ask again, for fewer entities at once",
             ServerFault::Moved { .. } => "ask again: the server takes it on within a second",
             ServerFault::Bind { .. } => {

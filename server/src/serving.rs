@@ -5,24 +5,30 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use exposition::{Page, Sample, SampleKind};
 use feature::{Micros, VersionId, excerpt};
 use futures::FutureExt;
 use online::{OnlineError, Reader};
-use read::{FeatureRequest, Features, Moment, ReadFailure, ReadResult, RequestColumn, ValidatedRequest};
+use read::{
+    FeatureRequest, Features, Moment, ReadError, ReadFailure, ReadResult, RequestColumn, ValidatedRequest,
+};
 use tokio::time::timeout_at;
 
 use crate::admission::Admission;
 use crate::availability::Availability;
-use crate::call::Call;
+use crate::bodies::Bodies;
+use crate::call::{Arrived, Call};
 use crate::catalog::{Catalog, Services};
 use crate::code::Code;
+use crate::connections::ConnectionCounts;
 use crate::error::ServeError;
 use crate::first_use::{BeginUse, NotRecorded};
 use crate::limits::Limits;
 use crate::metrics::{DeprecatedCounts, Metrics, Protocol, PushCounts, ServiceMetrics, Stage};
 use crate::notice::Notice;
+use crate::overload::Overload;
 use crate::pages::Pages;
 use crate::push::Sink;
 use crate::request_fault::RequestFault;
@@ -73,6 +79,9 @@ pub struct Serving<R> {
     clock: fn() -> Micros,
     limits: Limits,
     admission: Admission,
+    bodies: Bodies,
+    overload: Overload,
+    connections: Arc<ConnectionCounts>,
     availability: Availability,
     metrics: Arc<Metrics>,
     of_views: Arc<ServiceMetrics>,
@@ -101,6 +110,9 @@ impl<R: Reader> Serving<R> {
             clock,
             limits,
             admission: Admission::new(&limits),
+            bodies: Bodies::new(&limits),
+            overload: Overload::default(),
+            connections: Arc::default(),
             availability: Availability::default(),
             metrics: Arc::default(),
             of_views: Arc::default(),
@@ -224,10 +236,30 @@ impl<R: Reader> Serving<R> {
         &self.counts
     }
 
-    /// A request that begins now; its caller waits this long, or does not say.
-    pub(crate) fn begin(&self, protocol: Protocol, waits: Option<std::time::Duration>) -> Call {
+    /// A request that has arrived.
+    pub(crate) fn begin(&self, protocol: Protocol, arrived: Arrived) -> Call {
+        Call::begin(protocol, &self.metrics, self.allowed(arrived), arrived.at)
+    }
+
+    /// How long the answer to a request may take.
+    pub(crate) fn allowed(&self, arrived: Arrived) -> Duration {
         let most = self.limits.request_timeout;
-        Call::begin(protocol, &self.metrics, waits.map_or(most, |waits| waits.min(most)))
+        arrived.waits.map_or(most, |waits| waits.min(most))
+    }
+
+    /// The bodies of requests.
+    pub(crate) fn bodies(&self) -> &Bodies {
+        &self.bodies
+    }
+
+    /// Whether requests come faster than they are answered.
+    pub(crate) fn overload(&self) -> &Overload {
+        &self.overload
+    }
+
+    /// What is counted of connections.
+    pub(crate) fn connections(&self) -> &Arc<ConnectionCounts> {
+        &self.connections
     }
 
     /// Answers a request of the same process by the rules of those that come over a network. It waits for no turn, has
@@ -274,7 +306,9 @@ impl<R: Reader> Serving<R> {
         answer: impl Future<Output = Result<T, ServeError>>,
     ) -> Result<T, ServeError> {
         let in_turn = async {
+            call.in_time()?;
             let _permit = self.admission.enter().await?;
+            call.in_time()?;
             call.end_of(Stage::Wait);
             answer.await
         };
@@ -302,9 +336,15 @@ impl<R: Reader> Serving<R> {
     ) -> Result<ReadResult, ServeError> {
         call.asks_about(request.rows());
         let moment = at.map_or_else(|| Moment::Now((self.clock)()), Moment::At);
-        let end_of = |stage| call.end_of(Stage::of_read(stage));
+        let end_of = |stage| {
+            call.end_of(Stage::of_read(stage));
+            call.in_time().is_ok()
+        };
         let features = served.reader().read_in_stages(&self.store, request, moment, &end_of).await;
-        let features = features.map_err(ServeError::from);
+        let features = features.map_err(|error| match error {
+            ReadError::Failed(ReadFailure::GivenUp) => call.late(),
+            error => error.into(),
+        });
         if features.as_ref().is_err_and(|error| error.code() == Code::Unavailable) {
             self.availability.doubt();
         }
@@ -392,6 +432,32 @@ impl<R: Reader> Serving<R> {
                 "Requests that wait until others are answered",
                 self.admission.waiting() as f64,
             ),
+            gauge(
+                "twinstore_serve_body_bytes",
+                "Bytes of request bodies that are held now",
+                self.bodies.bytes() as f64,
+            ),
+            gauge(
+                "twinstore_serve_delay_seconds",
+                "How long requests waited for a thread, in the last window",
+                self.overload.delay_s(),
+            ),
+            gauge(
+                "twinstore_serve_refused_share",
+                "The share of requests that is refused because the server is overloaded",
+                self.overload.share(),
+            ),
+            gauge(
+                "twinstore_serve_connections",
+                "Connections that are open now, over both protocols",
+                self.connections.open() as f64,
+            ),
+            Sample {
+                name: "twinstore_serve_connections_ended_total",
+                help: "Connections that the server ended: idle ones, slow ones, and those beyond a bound",
+                kind: SampleKind::Counter,
+                value: self.connections.ended() as f64,
+            },
             gauge(
                 "twinstore_serve_store_up",
                 "1 where the last probe of the online store was answered, else 0",

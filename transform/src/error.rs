@@ -31,6 +31,14 @@ pub enum ExpressionError {
         /// How deep it may be.
         max: usize,
     },
+    /// It calls functions of text too often that take long on long texts.
+    #[error(
+        "the expression calls functions such as replace, levenshtein and regexp_replace more than {max} times: divide it over several views"
+    )]
+    TooCostly {
+        /// How often it may.
+        max: usize,
+    },
     /// A column that is not there.
     #[error("unknown column `{name}`{}", hint(.nearest))]
     UnknownColumn {

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
@@ -24,9 +24,15 @@ pub struct Expression {
     physical: Arc<dyn PhysicalExpr>,
     fields: Vec<Field>,
     columns: Vec<Name>,
+    /// How often it reads a column.
+    reads: usize,
     schema: SchemaRef,
     data_type: DataType,
 }
+
+/// The most bytes of texts that an expression makes of a batch, as far as its columns say: those of the batch, as often
+/// as columns are read.
+const MOST_TEXT_BYTES: usize = 256 << 20;
 
 /// What an expression gives for a batch.
 #[derive(Clone, Debug)]
@@ -48,6 +54,7 @@ impl Expression {
 
     fn compiled(schema: &[Field], sql: &str) -> Result<Self, ExpressionError> {
         let parsed = syntax::parse(sql, schema)?;
+        let reads = parsed.reads;
         let fields: Vec<Field> = parsed.columns.into_iter().cloned().collect();
         let schema = arrow_schema(&fields);
         let type_error = |error| blame(sql, &fields, &schema, error);
@@ -55,7 +62,7 @@ impl Expression {
         let found = physical.data_type(&schema).map_err(type_error)?;
         let data_type = widen::natural(&found).ok_or(ExpressionError::NoSuchType { found })?;
         let columns = fields.iter().map(|field| field.name.clone()).collect();
-        let expression = Self { physical, fields, columns, schema, data_type };
+        let expression = Self { physical, fields, columns, reads, schema, data_type };
         match expression.always_fails() {
             Some(reason) => Err(ExpressionError::AlwaysFails(reason)),
             None => Ok(expression),
@@ -124,6 +131,13 @@ impl Expression {
     /// row that it panics on, and not its process.
     fn attempt(&self, batch: &RecordBatch) -> Attempt {
         let length = batch.num_rows();
+        let bytes: usize = batch.columns().iter().map(text_bytes).sum();
+        if bytes.saturating_mul(self.reads) > MOST_TEXT_BYTES {
+            return Err(format!(
+                "its texts have {bytes} bytes, and the expression reads columns {} times",
+                self.reads
+            ));
+        }
         let evaluate = || self.physical.evaluate(batch).and_then(|values| values.into_array(length));
         let values = catch_unwind(AssertUnwindSafe(evaluate))
             .map_err(|panic| said(&*panic))?
@@ -134,6 +148,16 @@ impl Expression {
         let values = widen::widen(&values, self.data_type).map_err(|error| plain(&error.into()))?;
         settle(values, self.data_type)
     }
+}
+
+/// Bytes of the texts of a column; of other columns none.
+fn text_bytes(column: &ArrayRef) -> usize {
+    let bytes = |offsets: &[i32]| match offsets {
+        [first, .., last] => usize::try_from(last - first).unwrap_or(0),
+        _ => 0,
+    };
+    let texts = column.as_string_opt::<i32>().map(|texts| bytes(texts.value_offsets()));
+    texts.or_else(|| column.as_binary_opt::<i32>().map(|texts| bytes(texts.value_offsets()))).unwrap_or(0)
 }
 
 /// The error of the smallest part of an expression that does not compile by itself.

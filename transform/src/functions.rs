@@ -1,12 +1,14 @@
 //! The allow list: the functions that an expression may call.
 //!
 //! Each gives the same for the same arguments, whenever and wherever it runs, and no more memory
-//! than its arguments account for; so `now`, `random`, `repeat` and `lpad` are not on it.
+//! than its arguments account for; so `now`, `random`, `repeat` and `lpad` are not on it, and `replace` has a bound.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::functions;
 use datafusion::logical_expr::ScalarUDF;
+
+use crate::bounded::bounded;
 
 const ALLOWED: [&str; 90] = [
     // conditional
@@ -106,6 +108,18 @@ const ALLOWED: [&str; 90] = [
     "trunc",
 ];
 
+/// Functions whose work is more than a look at their arguments. An expression calls few of them.
+pub(crate) const COSTLY: [&str; 8] = [
+    "levenshtein",
+    "regexp_count",
+    "regexp_instr",
+    "regexp_like",
+    "regexp_match",
+    "regexp_replace",
+    "replace",
+    "translate",
+];
+
 /// Functions that users of SQL expect and that an expression may not call, and why not.
 const REFUSED: [(&str, &str); 14] = [
     ("now", CLOCK),
@@ -184,10 +198,11 @@ fn document(function: &ScalarUDF) -> FunctionDoc {
 
 /// DataFusion's implementations of the functions that are allowed.
 pub(crate) fn allowed() -> Vec<Arc<ScalarUDF>> {
-    functions::all_default_functions()
-        .into_iter()
-        .filter(|function| ALLOWED.contains(&function.name()))
-        .collect()
+    static KEPT: LazyLock<Vec<Arc<ScalarUDF>>> = LazyLock::new(|| {
+        let all = functions::all_default_functions().into_iter();
+        all.filter(|function| ALLOWED.contains(&function.name())).map(bounded).collect()
+    });
+    KEPT.clone()
 }
 
 /// Why a function that exists elsewhere is refused, in words that follow its name.

@@ -19,6 +19,7 @@
 
 mod arrow_types;
 mod bad_row;
+mod bounded;
 mod column_names;
 mod comparison;
 mod conform;

@@ -20,6 +20,8 @@ use crate::functions;
 const MAX_CHARACTERS: usize = 16_384;
 /// Operators and calls are nested no deeper than this.
 const MAX_DEPTH: usize = 128;
+/// An expression calls functions that take long on long texts no more often than this.
+const MAX_COSTLY_CALLS: usize = 16;
 
 /// The text of an expression by its tokens: two texts that differ only in layout, comments and the
 /// case of keywords and unquoted names have the same.
@@ -37,6 +39,8 @@ pub fn canonical(sql: &str) -> Result<String, ExpressionError> {
 pub(crate) struct Parsed<'a> {
     pub(crate) expr: Expr,
     pub(crate) columns: Vec<&'a Field>,
+    /// How often it reads a column.
+    pub(crate) reads: usize,
 }
 
 /// Parses an expression over these columns.
@@ -49,12 +53,12 @@ pub(crate) fn parse<'a>(sql: &str, schema: &'a [Field]) -> Result<Parsed<'a>, Ex
         Some(name) => Expr::Identifier(Ident::with_quote('"', name)),
         None => whole(sql)?,
     };
-    let mut check = Check { schema, reads: vec![false; schema.len()], depth: 0 };
+    let mut check = Check { schema, reads: vec![false; schema.len()], depth: 0, column_reads: 0, costly: 0 };
     if let ControlFlow::Break(error) = VisitMut::visit(&mut expr, &mut check) {
         return Err(*error);
     }
     let columns = schema.iter().zip(check.reads).filter_map(|(field, read)| read.then_some(field));
-    Ok(Parsed { expr, columns: columns.collect() })
+    Ok(Parsed { expr, columns: columns.collect(), reads: check.column_reads })
 }
 
 /// A text that is one expression.
@@ -129,6 +133,10 @@ struct Check<'a> {
     schema: &'a [Field],
     reads: Vec<bool>,
     depth: usize,
+    /// How often a column is read.
+    column_reads: usize,
+    /// Calls that take long on long texts.
+    costly: usize,
 }
 
 type Flow = ControlFlow<Box<ExpressionError>>;
@@ -151,7 +159,14 @@ impl VisitorMut for Check<'_> {
         }
         match expr {
             Expr::Identifier(name) => self.column(name),
-            Expr::Function(function) => call(function),
+            Expr::Function(function) => {
+                let name = function.name.to_string().to_ascii_lowercase();
+                self.costly += usize::from(functions::COSTLY.contains(&name.as_str()));
+                if self.costly > MAX_COSTLY_CALLS {
+                    return refuse(ExpressionError::TooCostly { max: MAX_COSTLY_CALLS });
+                }
+                call(function)
+            }
             Expr::BinaryOp { op, .. } => operator(op),
             Expr::Cast { data_type, array: false, format: None, .. } => {
                 *data_type = sql_type(data_type);
@@ -208,6 +223,7 @@ impl Check<'_> {
         match index.and_then(|index| self.reads.get_mut(index)) {
             Some(read) => {
                 *read = true;
+                self.column_reads += 1;
                 ControlFlow::Continue(())
             }
             None => {

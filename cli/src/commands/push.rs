@@ -1,6 +1,5 @@
 //! `push`: rows into a topic on disk, and the outcome for them.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, stdin};
 
 use serde_json::{Value, json};
@@ -16,7 +15,7 @@ const NAMED: usize = 20;
 pub async fn push(project: &Project, args: &PushArgs, run: &Run) -> Result<(), Failure> {
     let lines: Box<dyn BufRead + Send> = match &args.file {
         Some(path) => Box::new(BufReader::new(
-            File::open(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?,
+            files::open(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?,
         )),
         None => Box::new(BufReader::new(stdin())),
     };

@@ -7,6 +7,8 @@ mod answered_by;
 #[cfg(test)]
 mod arrow_columns;
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod backfilled_by_date;
 #[cfg(test)]
 mod backup;

@@ -272,7 +272,10 @@ fn another_unit_is_found_after_its_load_and_is_over_with_the_next_day_as_before(
         ],
     );
     says(&metrics, &["{view=\"airport_arrivals@1\",column=\"arr_delay\",change=\"multiple\"} 1"]);
-    says(&project.run("doctor").stderr, &["the probable cause: `arr_delay` of", "`twinstore quality statistics"]);
+    says(
+        &project.run("doctor").stderr,
+        &["the probable cause: `arr_delay` of", "`twinstore quality statistics"],
+    );
     write_day(&project, 9, delay);
     project.ok("backfill --all");
     assert_eq!(changed(&project).0, "");

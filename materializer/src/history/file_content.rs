@@ -6,7 +6,7 @@
 //! A change within the resolution of those times would not show, so of a file that was changed less than two
 //! seconds before it was hashed no fingerprint is recorded, and it is hashed again the next time.
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use feature::Micros;
@@ -110,12 +110,13 @@ impl FileIdentity {
 /// The first 63 bits of the SHA-256 of a file's bytes.
 fn hash(file: &SourceFile) -> Result<i64, MaterializerError> {
     let failed = |error: std::io::Error| MaterializerError::file(&file.path, error);
-    let digest = File::open(&file.path).and_then(offline::digest_of);
+    let digest = files::open(&file.path).and_then(offline::digest_of);
     digest.map(|digest| first_63_bits(&digest)).map_err(failed)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::path::Path;
     use std::time::{Duration, UNIX_EPOCH};
 

@@ -17,7 +17,9 @@ pub(crate) fn every(project: &Path, path: &str) -> Result<Vec<(String, PathBuf)>
         let mut found = Vec::new();
         below(&at, &at, &mut found).map_err(|error| error.to_string())?;
         found
-    } else if at.is_file() {
+    } else if at.exists() && !has_wildcard(path) {
+        // What is no regular file is refused by what it is.
+        files::open(&at).map_err(|error| error.to_string())?;
         vec![(at.file_name().unwrap_or_default().to_string_lossy().into_owned(), at)]
     } else if has_wildcard(path) {
         matching(project, path)?

@@ -1,6 +1,5 @@
 //! The format and the compression of a file, by its name, and its text without the compression.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
@@ -29,7 +28,7 @@ pub(crate) fn format_of(path: &Path) -> Option<BatchFormat> {
 
 /// The text of a file, decompressed if its name says that it is compressed.
 pub(crate) fn text(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
-    let file = BufReader::with_capacity(BUFFER_BYTES, File::open(path)?);
+    let file = BufReader::with_capacity(BUFFER_BYTES, files::open(path)?);
     let name = path.to_string_lossy().to_lowercase();
     let plain: Box<dyn Read + Send> = if name.ends_with(".gz") {
         Box::new(MultiGzDecoder::new(file))

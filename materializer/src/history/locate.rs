@@ -42,6 +42,10 @@ pub(crate) fn batch_source(
     if batch.format == Some(BatchFormat::Delta) {
         return Err(wrong("there is no Delta table, which has a folder `_delta_log`".to_owned()));
     }
+    if path.exists() && !path.is_dir() {
+        // What is no regular file is refused by what it is.
+        files::open(&path).map_err(|error| wrong(error.to_string()))?;
+    }
     let (format, files) = if path.is_file() {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let format = batch.format.or_else(|| file_text::format_of(&path)).unwrap_or(BatchFormat::Parquet);

@@ -2,7 +2,6 @@
 //! source declares.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -82,7 +81,7 @@ impl ParquetReader {
         file: &SourceFile,
         max_rows: Option<usize>,
     ) -> Result<Self, MaterializerError> {
-        let opened = File::open(&file.path).map_err(|error| MaterializerError::file(&file.path, error))?;
+        let opened = files::open(&file.path).map_err(|error| MaterializerError::file(&file.path, error))?;
         let failed = |error: String| damaged(&file.path, error);
         let builder = guarded(|| open_parquet(opened)).map_err(&failed)?;
         let stored = builder.schema().clone();

@@ -2,7 +2,6 @@
 //! their values. How definitions are derived from it is decided elsewhere.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, ArrayRef};
@@ -228,7 +227,7 @@ fn json_value(value: serde_json::Value) -> Result<Value, &'static str> {
 
 fn sample_parquet(file: &SourceFile, rows: usize) -> Result<Surveyed, MaterializerError> {
     let failed = |error: String| damaged(&file.path, error);
-    let opened = File::open(&file.path).map_err(|error| MaterializerError::file(&file.path, error))?;
+    let opened = files::open(&file.path).map_err(|error| MaterializerError::file(&file.path, error))?;
     let builder = guarded(|| open_parquet(opened)).map_err(failed)?;
     let schema = builder.schema().clone();
     refuse_repeated(schema.fields().iter().map(|field| field.name().as_str()), file)?;

@@ -20,6 +20,9 @@ pub(crate) use decode_error::DecodeError;
 use framed::{Framed, Kind};
 pub(crate) use key::tombstone_key;
 
+/// The largest file of a schema, in bytes.
+const MOST_SCHEMA_BYTES: u64 = 8 << 20;
+
 /// Reads records of one format.
 #[derive(Debug)]
 pub(crate) struct Decoder {
@@ -67,7 +70,8 @@ impl Decoder {
             StreamFormat::Avro => {
                 let path = path(&stream.schema)?;
                 let at_path = |error: String| format!("{}: {error}", path.display());
-                let text = std::fs::read_to_string(&path).map_err(|error| at_path(error.to_string()))?;
+                let text =
+                    files::read_text(&path, MOST_SCHEMA_BYTES).map_err(|error| at_path(error.to_string()))?;
                 Format::Avro(avro::Schema::parse(&text).map_err(at_path)?)
             }
             StreamFormat::Protobuf => {

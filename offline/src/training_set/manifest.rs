@@ -15,6 +15,9 @@ use crate::training_set::options::Options;
 use crate::training_set::partial::MANIFEST;
 use crate::training_set::summary::Summary;
 
+/// The largest manifest, in bytes.
+const MOST_BYTES: u64 = 64 << 20;
+
 /// A training set's manifest: `FILE.manifest.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -159,7 +162,7 @@ impl Manifest {
     pub fn read(training_set: &Path) -> Result<Self, OfflineError> {
         let path = Self::path_of(training_set);
         let failed = |error: Cause| OfflineError::file("read", &path, error);
-        let text = std::fs::read_to_string(&path).map_err(|error| match error.kind() {
+        let text = files::read_text(&path, MOST_BYTES).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound if training_set.exists() => failed(
                 "there is no such file beside the training set, as when its command was killed in its last moment: make the training set again".into(),
             ),

@@ -26,7 +26,7 @@ pub(crate) struct OpenedFile {
 impl OpenedFile {
     pub(crate) fn open(path: &Path) -> Result<Self, OfflineError> {
         let failed = |error: io::Error| OfflineError::file("read", path, error);
-        let file = File::open(path).map_err(failed)?;
+        let file = files::open(path).map_err(failed)?;
         let about = file.metadata().map_err(failed)?;
         if about.is_dir() {
             return Err(failed(io::ErrorKind::IsADirectory.into()));

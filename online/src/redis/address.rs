@@ -139,15 +139,6 @@ impl fmt::Debug for RedisUrl {
     }
 }
 
-/// An address that may be none, without what may be a password in it.
-pub fn masked(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
-        (None, Some((_, rest))) => format!("…@{rest}"),
-        _ => url.to_owned(),
-    }
-}
-
 fn decoded(text: &str) -> Option<String> {
     percent_decode_str(text).decode_utf8().ok().map(String::from)
 }
@@ -195,7 +186,7 @@ mod tests {
         let url = RedisUrl::parse("redis://ann:secret@cache").unwrap();
         assert!(!format!("{url} {url:?}").contains("secret"));
         for bad in ["redis://ann:sec@ret@cache:x", "ann:secret@cache", "redis://:secret@a,b"] {
-            let shown = masked(bad);
+            let shown = feature::redacted(bad);
             assert!(!shown.contains("sec") && shown.contains('…'), "{shown}");
         }
     }

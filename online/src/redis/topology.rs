@@ -17,6 +17,9 @@ use super::failure::Failure;
 use super::server::{Expected, Refusal, check};
 use crate::error::OnlineError;
 
+/// The largest file of certificates, in bytes.
+const MOST_CA_BYTES: u64 = 1 << 20;
+
 /// The servers at one time, each with a connection that all calls share.
 #[derive(Clone)]
 pub(super) struct Topology {
@@ -71,7 +74,8 @@ impl Dialer {
             path: address.clone().into(),
             reason: format!("the file that `ca` names cannot be read ({error}): correct `online.url`"),
         };
-        let root_cert = url.ca.as_ref().map(std::fs::read).transpose().map_err(unreadable)?;
+        let root_cert =
+            url.ca.as_ref().map(|path| files::read(path, MOST_CA_BYTES)).transpose().map_err(unreadable)?;
         if url.tls {
             // Of the two providers in the tree one has to be chosen; another choice before this one stands.
             let _ = rustls::crypto::ring::default_provider().install_default();

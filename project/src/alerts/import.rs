@@ -9,6 +9,9 @@ use super::openslo::{self, ImportedObjective};
 use crate::error::ProjectError;
 use crate::project::Project;
 
+/// The largest file of objectives, in bytes.
+const MOST_BYTES: u64 = 8 << 20;
+
 /// An objective of a file, and the one that is registered.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct ComparedObjective {
@@ -23,7 +26,7 @@ pub struct ComparedObjective {
 
 /// Reads a file, and compares it with what is registered.
 pub(crate) async fn compare(project: &Project, file: &Path) -> Result<Vec<ComparedObjective>, ProjectError> {
-    let text = std::fs::read_to_string(file).map_err(ProjectError::file("read", file))?;
+    let text = files::read_text(file, MOST_BYTES).map_err(ProjectError::file("read", file))?;
     let registered = project.registered().await?;
     let mut compared = Vec::new();
     for imported in openslo::import(&text)? {

@@ -49,7 +49,10 @@ pub(super) async fn broker(project: &Project, registered: &Registered) -> Option
     }
     let brokers = &project.settings.stream.brokers;
     if project.has_topics_on_disk() {
-        return Some(Finding::fine(Area::Broker, format!("topics lie on disk at {brokers}")));
+        return Some(Finding::fine(
+            Area::Broker,
+            format!("topics lie on disk at {}", feature::redacted(brokers)),
+        ));
     }
     let mut refused = Vec::new();
     for address in brokers.split(',').map(str::trim) {
@@ -70,7 +73,7 @@ pub(super) async fn broker(project: &Project, registered: &Registered) -> Option
 
 /// Whether the online store answers, keeps what it is given, and has the rows of every log.
 pub(super) async fn store(project: &Project, registered: &Registered) -> Vec<Finding> {
-    let url = online::masked(&project.settings.online.url).to_string();
+    let url = feature::redacted(&project.settings.online.url).into_owned();
     let on_disk = project.settings.online.url.strip_prefix("embedded://");
     if on_disk.is_some_and(|path| !project.folder.join(path).exists()) {
         return vec![Finding::noted(Area::Store, format!("{url} is made by the first load"))];

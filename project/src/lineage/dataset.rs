@@ -186,7 +186,7 @@ fn topic(project: &Project, source: &Source) -> (String, String) {
     if let Some(folder) = project.topics_folder() {
         return file(project, &folder.join(topic).display().to_string());
     }
-    let brokers = &project.settings.stream.brokers;
+    let brokers = &*feature::redacted(&project.settings.stream.brokers);
     (format!("kafka://{}", brokers.split(',').next().unwrap_or(brokers)), topic.to_owned())
 }
 

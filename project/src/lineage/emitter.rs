@@ -24,7 +24,7 @@ pub(crate) enum Emitter {
 pub(crate) enum Lost {
     #[error("it cannot be written to {}: {source}", .file.display())]
     File { file: PathBuf, source: std::io::Error },
-    #[error("{url} did not take it: {source}", url = online::masked(.url))]
+    #[error("{url} did not take it: {source}", url = feature::redacted(.url))]
     Url { url: String, source: reqwest::Error },
 }
 
@@ -36,7 +36,7 @@ impl Emitter {
             None => Self::File(folder.join(setting)),
             Some(("file", path)) => Self::File(folder.join(path)),
             Some(("http" | "https", _)) => Self::Url(setting.to_owned()),
-            Some(_) => return Err(ProjectError::LineageUrl { url: online::masked(setting).to_string() }),
+            Some(_) => return Err(ProjectError::LineageUrl { url: feature::redacted(setting).into_owned() }),
         }))
     }
 

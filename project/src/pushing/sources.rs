@@ -61,7 +61,8 @@ impl PushSources {
         };
         if let Some(brokers) = &self.brokers {
             return Some(format!(
-                "topics are those of the brokers at {brokers}: produce to `{}` there, or set `stream.brokers` to embedded://FOLDER",
+                "topics are those of the brokers at {}: produce to `{}` there, or set `stream.brokers` to embedded://FOLDER",
+                feature::redacted(brokers),
                 stream.topic
             ));
         }

@@ -28,6 +28,7 @@ use crate::pushing::{PushSources, ServedAt, Topics};
 use crate::quality::value_watch::ValueWatch;
 use crate::run::{Event, Run};
 use crate::served::Verifier;
+use crate::settings::ServeSettings;
 use crate::slo::{Counting, ReadWatch};
 use crate::streaming::{StreamSetup, StreamStatus, Streams, ViewStreamOptions, bad_row_limit};
 
@@ -235,7 +236,7 @@ impl Applied {
         let values = self.value_watch.exposition();
         let (unfollowed, watch, served) =
             (self.unfollowed.clone(), self.watch.clone(), self.verifier.counts.clone());
-        let serving = Serving::new(self.catalog.clone(), store, clock, Limits::default())
+        let serving = Serving::new(self.catalog.clone(), store, clock, limits(&self.project.settings.serve))
             .with_sink(self.topics.clone())
             .with_degraded(move || degraded.degraded())
             .with_sampling(self.verifier.sampling.clone())
@@ -380,6 +381,15 @@ pub(super) fn services(
     Ok(services.with_views(views).with_sources(sources))
 }
 
+/// The bounds of the server, as far as the settings say them.
+fn limits(settings: &ServeSettings) -> Limits {
+    Limits {
+        max_body_bytes: settings.body_bytes,
+        max_connections_per_peer: settings.connections_per_peer.max(1),
+        ..Limits::default()
+    }
+}
+
 /// What answers of a service say, where it or what it reads is deprecated.
 fn notice(registered: &Registered, plan: &ServicePlan) -> Option<Notice> {
     let deprecated = registered.deprecated_of(plan);
@@ -395,5 +405,5 @@ fn notice(registered: &Registered, plan: &ServicePlan) -> Option<Notice> {
 
 fn address(key: &'static str, text: &str) -> Result<SocketAddr, ProjectError> {
     let found = text.to_socket_addrs().ok().and_then(|mut found| found.next());
-    found.ok_or_else(|| ProjectError::Address { key, text: text.to_owned() })
+    found.ok_or_else(|| ProjectError::Address { key, text: feature::redacted(text).into_owned() })
 }

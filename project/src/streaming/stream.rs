@@ -103,7 +103,7 @@ pub(crate) async fn stream(
         Err(error) => return Err(error),
     };
     let Started { streams, stream_status, mut endings, views, metrics } = started;
-    let brokers = project.settings.stream.brokers.clone();
+    let brokers = feature::redacted(&project.settings.stream.brokers).into_owned();
     run.report(Event::Following { views: views.clone(), brokers });
     let mut outcome = StreamOutcome::default();
     let (mut running, mut is_stopping) = (views.len(), false);

@@ -28,7 +28,7 @@ pub(super) fn reads(draft: &Draft) -> Vec<(VersionId, Mark)> {
 pub(super) fn on_demand(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>) -> Option<Definition> {
     let (root, context) = (draft.root(), draft.context());
     let request = fields(root.get("request"));
-    let mut planner = Planner::new(&known.catalog);
+    let mut planner = Planner::of_columns(&known.catalog);
     let choices = choices(root, "inputs", &context, known, &mut planner, report)?;
 
     let mut inputs: Vec<Field> = Vec::new();

@@ -27,9 +27,9 @@ pub(super) fn in_order<'d>(
     let views = drafts.iter().filter(|draft| draft.id.kind == reading.kind);
     let views: BTreeMap<VersionId, &Draft> = views.map(|draft| (draft.version_id(), draft)).collect();
     let (found, broken) = (Vec::new(), Vec::new());
-    let mut order = Order { views: &views, reading, done: BTreeSet::new(), found, broken, problems };
+    let mut order = Order { views: &views, reading, done: BTreeMap::new(), found, broken, problems };
     for id in views.keys() {
-        order.visit(id, &mut Vec::new());
+        order.visit(id);
     }
     (order.found, order.broken)
 }
@@ -37,39 +37,85 @@ pub(super) fn in_order<'d>(
 struct Order<'d, 'r> {
     views: &'r BTreeMap<VersionId, &'d Draft>,
     reading: &'r Reading,
-    done: BTreeSet<VersionId>,
+    /// Those that were followed, with the length of their longest chain.
+    done: BTreeMap<VersionId, usize>,
     found: Vec<&'d Draft>,
     broken: Vec<&'d Draft>,
     problems: &'r mut Vec<Problem>,
 }
 
-impl Order<'_, '_> {
-    fn visit(&mut self, id: &VersionId, path: &mut Vec<VersionId>) {
-        let Some(draft) = self.views.get(id).copied() else { return };
-        if self.done.contains(id) {
-            return;
-        }
-        path.push(id.clone());
-        let mut is_broken = false;
-        for (from, at) in (self.reading.of)(draft) {
-            match path.iter().position(|seen| *seen == from) {
-                Some(start) => {
-                    is_broken = true;
-                    let mut round: Vec<String> = path.iter().skip(start).map(ToString::to_string).collect();
+/// The longest chain of views each of which reads the one before.
+const LONGEST_CHAIN: usize = 2_500;
+
+/// A view whose reads are being followed.
+struct Visit<'d> {
+    draft: &'d Draft,
+    id: VersionId,
+    reads: std::vec::IntoIter<(VersionId, Mark)>,
+    is_broken: bool,
+    /// The views below it, in the longest chain.
+    below: usize,
+}
+
+impl<'d> Order<'d, '_> {
+    fn enter(&self, id: &VersionId) -> Option<Visit<'d>> {
+        let draft = self.views.get(id).copied().filter(|_| !self.done.contains_key(id))?;
+        let reads = (self.reading.of)(draft).into_iter();
+        Some(Visit { draft, id: id.clone(), reads, is_broken: false, below: 0 })
+    }
+
+    /// Follows what a view reads, without the stack: a chain may be long.
+    fn visit(&mut self, id: &VersionId) {
+        let mut path: Vec<Visit<'d>> = self.enter(id).into_iter().collect();
+        let mut on_path: BTreeSet<VersionId> = path.iter().map(|visit| visit.id.clone()).collect();
+        while let Some(visit) = path.last_mut() {
+            match visit.reads.next() {
+                Some((from, at)) if on_path.contains(&from) => {
+                    visit.is_broken = true;
+                    let draft = visit.draft;
+                    let round = path.iter().map(|visit| &visit.id).skip_while(|id| **id != from);
+                    let mut round: Vec<String> = round.map(ToString::to_string).collect();
                     round.push(from.to_string());
                     let (called, round) = (self.reading.called, round.join(" reads "));
                     let what = format!("a cycle of {called}: {round}: take one of them out");
                     Report::new(&draft.document.file, self.problems).at(at, what);
                 }
-                None => self.visit(&from, path),
+                Some((from, _)) => match self.enter(&from) {
+                    Some(next) => {
+                        on_path.insert(from);
+                        path.push(next);
+                    }
+                    None => visit.below = visit.below.max(self.done.get(&from).copied().unwrap_or(0)),
+                },
+                None => {
+                    let Some(visit) = path.pop() else { break };
+                    on_path.remove(&visit.id);
+                    let length = self.leave(visit);
+                    if let Some(reader) = path.last_mut() {
+                        reader.below = reader.below.max(length);
+                    }
+                }
             }
         }
-        path.pop();
-        self.done.insert(id.clone());
-        if is_broken {
-            self.broken.push(draft);
-        } else {
-            self.found.push(draft);
+    }
+
+    /// All that a view reads is followed; gives the length of its longest chain.
+    fn leave(&mut self, visit: Visit<'d>) -> usize {
+        let length = visit.below + 1;
+        let is_too_long = length == LONGEST_CHAIN + 1;
+        if is_too_long {
+            let what = format!(
+                "{} is the end of a chain of more than {LONGEST_CHAIN} {}: let it read one nearer to the source",
+                visit.id, self.reading.called
+            );
+            Report::new(&visit.draft.document.file, self.problems).at(visit.draft.at(), what);
         }
+        self.done.insert(visit.id, length);
+        if visit.is_broken || length > LONGEST_CHAIN {
+            self.broken.push(visit.draft);
+        } else {
+            self.found.push(visit.draft);
+        }
+        length
     }
 }

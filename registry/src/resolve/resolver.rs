@@ -100,7 +100,7 @@ impl Resolver<'_, '_> {
                 self.known.sources.insert(name, None);
             }
             (_, Some(Body::FeatureView(view))) => self.known.catalog.insert_view(view.clone()),
-            (_, Some(Body::OnDemandView(view))) => self.known.catalog.insert_on_demand(view.clone()),
+            (_, Some(Body::OnDemandView(view))) => self.known.catalog.insert_resolved(view.clone()),
             (Kind::FeatureView | Kind::OnDemandView, _) => {
                 self.known.broken.insert(draft.version_id());
             }

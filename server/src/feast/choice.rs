@@ -1,11 +1,11 @@
 //! From Feast's names to features: a service by its name, or features of views as `view:feature`,
 //! where a bare name means the highest version of the view and `view@2:feature` exactly that one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use feature::{Origin, ServicePlan, VersionId, excerpt, nearest};
-use read::RequestColumn;
+use read::{MOST_FEATURES, RequestColumn, RequestError};
 
 use crate::catalog::Services;
 use crate::error::ServeError;
@@ -64,6 +64,10 @@ impl Choice {
     }
 
     fn of_views(services: &Services, texts: &[String], full_names: bool) -> Result<Self, ServeError> {
+        if texts.len() > MOST_FEATURES {
+            let (given, limit) = (texts.len(), MOST_FEATURES);
+            return Err(RequestError::TooManyNames { given, limit, what: "features" }.into());
+        }
         let references: Vec<Reference<'_>> =
             texts.iter().map(|text| Reference::parse(text)).collect::<Result<_, _>>()?;
         let Some(views) = services.views() else {
@@ -75,6 +79,7 @@ impl Choice {
         let distinct: BTreeSet<&VersionId> = ids.iter().copied().collect();
         let reader = views.reader(&distinct)?;
         let mut outputs: Vec<(String, String)> = Vec::with_capacity(texts.len());
+        let mut given = HashSet::new();
         for (reference, id) in references.iter().zip(ids) {
             let output = format!("{id}:{}", reference.feature);
             if reader.reader().output(&output).is_none() {
@@ -87,7 +92,7 @@ impl Choice {
             };
             // What is requested twice is given once.
             let named = (name, output);
-            if !outputs.contains(&named) {
+            if given.insert(named.clone()) {
                 outputs.push(named);
             }
         }
@@ -97,11 +102,10 @@ impl Choice {
     /// The views of the features, each once, in their order.
     pub fn views(&self) -> Vec<VersionId> {
         let mut views: Vec<VersionId> = Vec::new();
+        let mut seen = HashSet::new();
         let indices = self.outputs.iter().filter_map(|(_, output)| self.reader.reader().output(output));
         for output in indices.filter_map(|index| self.reader.plan().outputs.get(index)) {
-            if let Some(view) =
-                view_of(self.reader.plan(), output.origin).filter(|view| !views.contains(view))
-            {
+            if let Some(view) = view_of(self.reader.plan(), output.origin).filter(|view| seen.insert(*view)) {
                 views.push(view.clone());
             }
         }

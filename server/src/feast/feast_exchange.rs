@@ -6,7 +6,7 @@ use online::Reader;
 use serde::de::DeserializeOwned;
 
 use super::refusal::Refusal;
-use crate::call::Call;
+use crate::call::{Arrived, Call};
 use crate::http::{HttpState, body, waits};
 use crate::metrics::{Protocol, Stage};
 
@@ -17,7 +17,8 @@ pub(super) async fn answered<R: Reader>(
     answer: impl AsyncFnOnce(&Call, Request) -> Result<Response, Refusal>,
 ) -> Response {
     let waits = waits(request.headers());
-    let call = state.serving.begin(Protocol::FeastHttp, waits.as_ref().ok().copied().flatten());
+    let arrived = Arrived::of(request.extensions().get());
+    let call = state.serving.begin(Protocol::FeastHttp, arrived);
     let response = match waits {
         Ok(_) => answer(&call, request).await,
         Err(error) => Err(error.into()),
@@ -42,6 +43,7 @@ pub(super) async fn parsed<R: Reader, B: DeserializeOwned>(
     required: &[&str],
 ) -> Result<B, Refusal> {
     let bytes = body(state.serving.limits(), call, request).await?;
+    call.in_time()?;
     let body = serde_json::from_slice(&bytes).map_err(|error| Refusal::of_body(&bytes, &error, required))?;
     call.end_of(Stage::Parse);
     Ok(body)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use feature::{Micros, Status as FeatureStatus};
+use feature::{Micros, Status as FeatureStatus, visible};
 use online::Reader;
 use prost_types::Timestamp;
 use proto::feast::serving::get_online_features_request::Kind;
@@ -17,9 +17,9 @@ use tonic::{Request, Response, Status};
 use super::refusal::sentence;
 use super::values::{FeastColumn, to_feast};
 use super::{FeastAnswer, FeastRequest, Selection, answer};
-use crate::call::Call;
+use crate::call::{Arrived, Call};
 use crate::error::ServeError;
-use crate::grpc::{to_status, waits, with_metadata};
+use crate::grpc::{to_status, with_metadata};
 use crate::metrics::{Protocol, Stage};
 use crate::request_fault::RequestFault;
 use crate::serving::Serving;
@@ -41,12 +41,13 @@ impl<R: Reader + 'static> ServingService for FeastMethods<R> {
         &self,
         request: Request<GetOnlineFeaturesRequest>,
     ) -> Result<Response<GetOnlineFeaturesResponse>, Status> {
-        let call = self.0.begin(Protocol::FeastGrpc, waits(request.metadata()));
+        let arrived = Arrived::of(request.extensions().get());
+        let call = self.0.begin(Protocol::FeastGrpc, arrived);
         let answer = self.answer(&call, request.into_inner()).await;
         call.ended(&answer);
         answer.map(|answer| with_metadata(&call, answer)).map_err(|error| {
             let status = to_status(&error);
-            Status::new(status.code(), sentence(&error))
+            Status::with_metadata(status.code(), visible(&sentence(&error)), status.metadata().clone())
         })
     }
 }

@@ -3,13 +3,13 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use feature::excerpt;
+use feature::{excerpt, visible, without_backtrace, without_logins};
 use read::RequestError;
 use serde_json::{Value as Json, json};
 
 use crate::code::Code;
 use crate::error::ServeError;
-use crate::http::{json as json_response, status as http_status};
+use crate::http::{json as json_response, status as http_status, with_hint};
 use crate::request_fault::RequestFault;
 
 /// Why a request of a Feast client is not answered.
@@ -38,8 +38,14 @@ impl Refusal {
     /// What is wrong with a body that could not be read.
     pub fn of_body(body: &[u8], error: &serde_json::Error, required: &[&str]) -> Self {
         const LONGEST_CHARS: usize = 240;
+        /// A longer body is not looked at again, and is not sent back.
+        const MOST_BYTES: usize = 4 << 10;
         let said = error.to_string();
         let said = excerpt(&said, LONGEST_CHARS);
+        if body.len() > MOST_BYTES {
+            let problem = json!({"type": "value_error", "loc": ["body"], "msg": said, "input": {}});
+            return Refusal::Unprocessable(json!({"detail": [problem]}));
+        }
         let problems = match serde_json::from_slice::<Json>(body) {
             Err(_) => {
                 vec![json!({"type": "json_invalid", "loc": ["body"], "msg": "JSON decode error",
@@ -73,13 +79,19 @@ impl Refusal {
         match self {
             Refusal::Unprocessable(detail) => json_response(StatusCode::UNPROCESSABLE_ENTITY, &detail),
             Refusal::Said(status, class, message) => raised(status, class, &message),
-            Refusal::Refused(error) => raised(http_status(error.code()), class(&error), &sentence(&error)),
+            Refusal::Refused(error) => of_error(&error),
         }
     }
 }
 
+/// The response to what is not answered.
+pub(super) fn of_error(error: &ServeError) -> Response {
+    with_hint(raised(http_status(error.code()), class(error), &sentence(error)))
+}
+
 /// What Feast's client raises again.
 fn raised(status: StatusCode, class: &str, message: &str) -> Response {
+    let message = without_logins(&visible(&without_backtrace(message))).into_owned();
     let detail = json!({"module": "feast.errors", "class": class, "message": message});
     json_response(status, &Json::String(detail.to_string()))
 }

@@ -118,6 +118,7 @@ fn table(source: &PushSource, view: Option<&VersionId>, df: Columns) -> Result<T
     let mut problems = Vec::new();
     for (name, values) in df.0 {
         let Some(column) = meant(source, view, &name, &mut problems) else { continue };
+        // As many as the source has, at most.
         match columns.iter().find(|(known, _)| *known == column.as_str()) {
             None => columns.push((column.to_string(), FeastJson(values))),
             Some((_, known)) if known.0 == values => {}

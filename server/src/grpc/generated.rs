@@ -102,7 +102,7 @@ proptest! {
             request: Vec::new(),
         };
         let validated = reader.validate(requested, usize::MAX).unwrap();
-        let read = || reader.read_in_stages(&store, &validated, Moment::At(now), &|_| {});
+        let read = || reader.read_in_stages(&store, &validated, Moment::At(now), &|_| true);
         let answered = read().now_or_never().unwrap().unwrap();
         let mut written = Vec::new();
         let mut reserved = 0;

@@ -10,8 +10,8 @@ use tonic::{Request, Status};
 
 use super::push;
 use super::requests::{FeaturesRequest, NamedColumn, RowsRequest};
-use super::status::{to_status, waits};
-use crate::call::Call;
+use super::status::to_status;
+use crate::call::{Arrived, Call};
 use crate::error::ServeError;
 use crate::metrics::Protocol;
 use crate::request_fault::RequestFault;
@@ -26,7 +26,7 @@ impl<R: Reader> GrpcMethods<R> {
     }
 
     pub(super) async fn get_features(&self, request: Request<FeaturesRequest>) -> Result<Reply, Status> {
-        let call = self.0.begin(Protocol::Grpc, waits(request.metadata()));
+        let call = self.begin(&request);
         match self.answer(&call, request.into_inner()).await {
             Ok(answered) => Ok(Reply { answered, call }),
             Err(error) => {
@@ -37,10 +37,14 @@ impl<R: Reader> GrpcMethods<R> {
     }
 
     pub(super) async fn push(&self, request: Request<RowsRequest>) -> Result<PushResponse, Status> {
-        let call = self.0.begin(Protocol::Grpc, waits(request.metadata()));
+        let call = self.begin(&request);
         let answer = push::answer(&self.0, &call, request.into_inner()).await;
         call.ended(&answer);
         answer.map_err(|error| to_status(&error))
+    }
+
+    fn begin<T>(&self, request: &Request<T>) -> Call {
+        self.0.begin(Protocol::Grpc, Arrived::of(request.extensions().get()))
     }
 
     async fn answer(&self, call: &Call, request: FeaturesRequest) -> Result<ReadResult, ServeError> {

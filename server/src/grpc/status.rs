@@ -3,18 +3,25 @@
 
 use std::time::Duration;
 
-use tonic::metadata::MetadataMap;
+use feature::{visible, without_backtrace, without_logins};
+use tonic::codegen::http::HeaderMap;
+use tonic::metadata::MetadataValue;
 use tonic::{Response, Status};
 
 use crate::call::Call;
 use crate::code::Code;
 use crate::error::ServeError;
 
+/// When a caller that was refused as the server is busy may try again, as clients of gRPC read it, and in
+/// milliseconds.
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
+const RETRY_AFTER_MS: &str = "1000";
+
 /// How long the caller waits, where it says so: a little less than that, so that the refusal arrives
 /// before it has left.
-pub(crate) fn waits(metadata: &MetadataMap) -> Option<Duration> {
+pub(crate) fn waits(headers: &HeaderMap) -> Option<Duration> {
     const LONGEST_MARGIN: Duration = Duration::from_millis(20);
-    let text = metadata.get("grpc-timeout")?.to_str().ok()?;
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (unit_at, unit) = text.char_indices().next_back()?;
     // The protocol allows eight digits.
     let number = text.get(..unit_at).filter(|digits| (1..=8).contains(&digits.len()))?;
@@ -58,5 +65,9 @@ pub(crate) fn to_status(error: &ServeError) -> Status {
         Code::Unimplemented => tonic::Code::Unimplemented,
         Code::Internal => tonic::Code::Internal,
     };
-    Status::new(code, error.sentence())
+    let mut status = Status::new(code, without_logins(&visible(&without_backtrace(&error.sentence()))));
+    if error.code() == Code::Overloaded {
+        status.metadata_mut().insert(PUSHBACK, MetadataValue::from_static(RETRY_AFTER_MS));
+    }
+    status
 }

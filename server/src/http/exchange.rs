@@ -1,5 +1,6 @@
 //! What all routes share: their state, the body of a request and how long its caller waits, and refusals as JSON.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -10,19 +11,26 @@ use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use feature::excerpt;
+use feature::{excerpt, visible, without_backtrace, without_logins};
 use online::Reader;
+use read::MOST_COLUMNS;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout_at;
 
-use crate::call::Call;
+use crate::call::{Arrived, Call};
 use crate::code::Code;
 use crate::error::ServeError;
 use crate::limits::Limits;
 use crate::metrics::{Protocol, Stage};
 use crate::request_fault::RequestFault;
 use crate::serving::Serving;
+
+/// The longest name of a column that a message shows.
+const LONGEST_NAME_CHARS: usize = 80;
+
+/// When a caller that was refused as the server is busy may try again, in seconds.
+const RETRY_AFTER_S: &str = "1";
 
 /// The header that says how many milliseconds the caller waits.
 const TIMEOUT: &str = "x-request-timeout-ms";
@@ -40,7 +48,8 @@ pub(super) async fn answered<R: Reader>(
     answer: impl AsyncFnOnce(&Call, Request) -> Result<Response, ServeError>,
 ) -> Result<Response, ServeError> {
     let waits = waits(request.headers());
-    let call = serving.begin(Protocol::Http, waits.as_ref().ok().copied().flatten());
+    let arrived = Arrived::of(request.extensions().get());
+    let call = serving.begin(Protocol::Http, arrived);
     let answer = match waits {
         Ok(_) => answer(&call, request).await,
         Err(error) => Err(error),
@@ -58,6 +67,7 @@ pub(super) async fn parsed<B: DeserializeOwned>(
 ) -> Result<B, ServeError> {
     const LONGEST_CHARS: usize = 240;
     let body = body(limits, call, request).await?;
+    call.in_time()?;
     let parsed = serde_json::from_slice(&body)
         .map_err(|error| malformed(excerpt(&error.to_string(), LONGEST_CHARS).into_owned()))?;
     call.end_of(Stage::Parse);
@@ -105,12 +115,19 @@ impl<'de> Deserialize<'de> for Columns {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Columns, A::Error> {
                 let mut columns: Vec<(String, Vec<serde_json::Value>)> = Vec::new();
+                let mut known: HashSet<String> = HashSet::new();
                 while let Some(name) = map.next_key::<String>()? {
-                    if columns.iter().any(|(known, _)| *known == name) {
-                        return Err(A::Error::custom(format!("the column `{name}` is given twice")));
+                    if columns.len() == MOST_COLUMNS {
+                        return Err(A::Error::custom(format!(
+                            "it has more than the {MOST_COLUMNS} columns that one request may have"
+                        )));
+                    }
+                    let shown = excerpt(&name, LONGEST_NAME_CHARS);
+                    if !known.insert(name.clone()) {
+                        return Err(A::Error::custom(format!("the column `{shown}` is given twice")));
                     }
                     let values = map.next_value().map_err(|error: A::Error| {
-                        A::Error::custom(format!("the column `{name}`: {error}"))
+                        A::Error::custom(format!("the column `{shown}`: {error}"))
                     })?;
                     columns.push((name, values));
                 }
@@ -142,17 +159,25 @@ pub(crate) fn status(code: Code) -> StatusCode {
     }
 }
 
-pub(super) fn refusal(status: StatusCode, error: &ServeError) -> Response {
+pub(crate) fn refusal(status: StatusCode, error: &ServeError) -> Response {
     let refused = error.refused();
     let error = serde_json::json!({
         "code": error.code().name(),
-        "message": error.to_string(),
+        "message": without_logins(&visible(&without_backtrace(&error.to_string()))),
         "help": error.help(),
     });
     if refused.is_empty() {
-        return json(status, &serde_json::json!({"error": error}));
+        return with_hint(json(status, &serde_json::json!({"error": error})));
     }
     json(status, &serde_json::json!({"error": error, "taken": 0, "refused": refused}))
+}
+
+/// A refusal that says when to try again, where that helps.
+pub(crate) fn with_hint(mut response: Response) -> Response {
+    if response.status() == StatusCode::TOO_MANY_REQUESTS {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+    }
+    response
 }
 
 /// An answer with what its head says.

@@ -6,7 +6,7 @@ use std::fmt;
 
 use feature::{Field, Value, excerpt, nearest};
 use read::{
-    RequestColumn,
+    MOST_COLUMNS, RequestColumn, RequestError,
     json::{AsJson, from_json, needed},
 };
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -20,7 +20,7 @@ use crate::error::ServeError;
 use crate::request_fault::RequestFault;
 
 /// What is said of a row at most: of so many of its columns, and of each so many characters.
-const MOST_COLUMNS: usize = 20;
+const MOST_COLUMNS_NAMED: usize = 20;
 const LONGEST_CHARS: usize = 240;
 
 /// Rows by the columns of their source, in its order, or what is wrong with each.
@@ -44,19 +44,25 @@ impl Table {
         source: &PushSource,
         columns: Vec<(String, C)>,
     ) -> Result<Self, ServeError> {
+        if columns.len() > MOST_COLUMNS {
+            let (given, limit) = (columns.len(), MOST_COLUMNS);
+            return Err(RequestError::TooManyNames { given, limit, what: "columns" }.into());
+        }
         let mut problems = Vec::new();
         let rows = columns.first().map_or(0, |(_, column)| column.rows());
         let mut arrays = vec![None; source.schema.len()];
         let mut misfits: BTreeMap<usize, Vec<String>> = BTreeMap::new();
         for (name, column) in columns {
             if column.rows() != rows {
+                let name = excerpt(&name, LONGEST_CHARS);
                 problems
                     .push(format!("`{name}` has {} rows, and the first column has {rows}", column.rows()));
                 continue;
             }
             let index = source.index_of(&name);
             match index.and_then(|index| Some((source.schema.get(index)?, arrays.get_mut(index)?))) {
-                None => problems.push(unknown(source, &name)),
+                None if problems.len() < MOST_COLUMNS_NAMED => problems.push(unknown(source, &name)),
+                None => problems.push(format!("the column `{}` is unknown", excerpt(&name, LONGEST_CHARS))),
                 Some((field, Some(_))) => problems.push(twice(field)),
                 Some((field, slot)) => match column.read_rows(field.data_type) {
                     Ok(given) => {
@@ -108,7 +114,7 @@ impl Table {
     }
 }
 
-/// The fields of an object, each as it is written.
+/// The fields of an object, each as it is written, as many as a row may have and one more.
 struct Written<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Written<'a> {
@@ -125,7 +131,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Written<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Written<'de>, A::Error> {
                 let mut fields = Vec::new();
                 while let Some(field) = map.next_entry()? {
-                    fields.push(field);
+                    if fields.len() <= MOST_COLUMNS {
+                        fields.push(field);
+                    }
                 }
                 Ok(Written(fields))
             }
@@ -139,12 +147,24 @@ fn object(source: &PushSource, row: &RawValue) -> Result<Vec<Value>, Vec<String>
     let Written(fields) = serde_json::from_str(row.get()).map_err(|_| {
         vec![format!("it is {}, where an object with the source's columns is needed", shown(row))]
     })?;
+    if fields.len() > MOST_COLUMNS {
+        return Err(vec![format!("it has more than the {MOST_COLUMNS} columns that a row may have")]);
+    }
     let mut problems = Vec::new();
+    let mut unknowns = 0;
     let mut given: Vec<Option<&RawValue>> = vec![None; source.schema.len()];
     for (name, value) in fields {
         let index = source.index_of(&name);
         match index.and_then(|index| Some((source.schema.get(index)?, given.get_mut(index)?))) {
-            None => problems.push(unknown(source, &name)),
+            None => {
+                // What follows those that are named is counted alone.
+                unknowns += 1;
+                problems.push(if unknowns > MOST_COLUMNS_NAMED {
+                    String::new()
+                } else {
+                    unknown(source, &name)
+                });
+            }
             Some((field, Some(_))) => problems.push(twice(field)),
             Some((_, slot)) => *slot = Some(value),
         }
@@ -161,8 +181,8 @@ fn object(source: &PushSource, row: &RawValue) -> Result<Vec<Value>, Vec<String>
 
 /// Everything that is wrong with a row, column by column.
 fn reason(problems: &[String]) -> String {
-    let named = problems.iter().take(MOST_COLUMNS).map(|problem| excerpt(problem, LONGEST_CHARS));
-    let more = problems.len().saturating_sub(MOST_COLUMNS);
+    let named = problems.iter().take(MOST_COLUMNS_NAMED).map(|problem| excerpt(problem, LONGEST_CHARS));
+    let more = problems.len().saturating_sub(MOST_COLUMNS_NAMED);
     named.chain((more > 0).then(|| format!("and {more} more").into())).collect::<Vec<_>>().join("; ")
 }
 

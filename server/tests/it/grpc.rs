@@ -187,7 +187,7 @@ async fn a_request_of_too_many_bytes_is_refused() {
     let server = start_with(store, Limits { max_request_bytes: 1_000, ..Limits::default() }).await;
     let mut request = request("late_arrival");
     request.features = vec!["x".repeat(2_000)];
-    assert_eq!(ask(&server, request).await.unwrap_err().code(), Code::OutOfRange);
+    assert_eq!(ask(&server, request).await.unwrap_err().code(), Code::ResourceExhausted);
     server.stop().await;
 }
 

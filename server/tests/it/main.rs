@@ -1,6 +1,7 @@
 //! The server over a real store and real sockets: both protocols, and how it stops.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod attacks;
 mod columns;
 mod feast;
 #[path = "../../../read/tests/it/flights.rs"]

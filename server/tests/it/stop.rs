@@ -168,7 +168,8 @@ async fn one_request_more_than_the_server_takes_on_is_refused_at_once() {
 #[tokio::test]
 async fn a_request_waits_in_its_turn_while_the_queue_is_not_full() {
     let (_folder, watch, server) =
-        watched(0, Limits { max_in_flight: 1, max_waiting: 1, ..Limits::default() }).await;
+        watched(0, Limits { max_in_flight: 1, max_waiting: 1, max_wait: PATIENCE, ..Limits::default() })
+            .await;
     let first = asking(&server);
     patiently(watch.begun.notified()).await;
     let second = asking(&server);

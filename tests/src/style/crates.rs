@@ -4,17 +4,21 @@ use super::tree::{File, Tree, Violation};
 use super::{hold, in_sample, in_samples};
 
 /// Each crate with the crates that it may depend on. A new crate gets a line here.
-const CRATES: [(&str, &[&str]); 28] = [
+const CRATES: [(&str, &[&str]); 29] = [
     ("feature", &[]),
     ("exposition", &[]),
+    ("files", &[]),
     ("locks", &["feature"]),
     ("monitor", &["feature"]),
     ("proto", &[]),
     ("transform", &["feature"]),
-    ("registry", &["feature", "locks", "transform"]),
-    ("offline", &["feature", "locks", "transform"]),
-    ("online", &["feature", "locks"]),
-    ("materializer", &["exposition", "feature", "locks", "monitor", "transform", "offline", "online"]),
+    ("registry", &["feature", "files", "locks", "transform"]),
+    ("offline", &["feature", "files", "locks", "transform"]),
+    ("online", &["feature", "files", "locks"]),
+    (
+        "materializer",
+        &["exposition", "feature", "files", "locks", "monitor", "transform", "offline", "online"],
+    ),
     ("read", &["feature", "transform", "online"]),
     ("server", &["exposition", "feature", "monitor", "transform", "online", "read", "proto"]),
     (
@@ -22,6 +26,7 @@ const CRATES: [(&str, &[&str]); 28] = [
         &[
             "exposition",
             "feature",
+            "files",
             "monitor",
             "transform",
             "registry",
@@ -34,7 +39,7 @@ const CRATES: [(&str, &[&str]); 28] = [
         ],
     ),
     ("pages", &["feature", "project"]),
-    ("cli", &["feature", "pages", "project"]),
+    ("cli", &["feature", "files", "pages", "project"]),
     ("sdk/python", &["feature", "transform", "read", "project", "cli"]),
     ("tests", &["materializer", "online"]),
     ("test-support", &[]),

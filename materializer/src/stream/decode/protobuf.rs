@@ -16,6 +16,7 @@ const TIMESTAMP: &str = "google.protobuf.Timestamp";
 
 /// The message named, or the first of the file where none is; else what is wrong with the file, in words.
 pub(super) fn message(path: &std::path::Path, name: Option<&str>) -> Result<MessageDescriptor, String> {
+    files::open(path).map_err(|error| error.to_string())?;
     let folder = path.parent().unwrap_or(std::path::Path::new("."));
     let files = protox::compile([path], [folder]).map_err(|error| error.to_string())?;
     // Imports come before the file itself.

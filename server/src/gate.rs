@@ -1,0 +1,156 @@
+//! What every request passes before its body is read, in both protocols: its deadline, whether the server is
+//! overloaded, and space for its body. What does not pass costs next to nothing.
+//!
+//! A request with a large body is answered outside the tasks of the runtime: what is parsed and computed for it holds
+//! up nobody else.
+
+use std::convert::Infallible;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::request::Parts;
+use axum::http::{Method, Request, header};
+use axum::response::Response;
+use online::Reader;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
+use tonic::codegen::Service;
+
+use crate::bodies::{HeldBody, SMALL_BYTES};
+use crate::call::Arrived;
+use crate::error::ServeError;
+use crate::feast;
+use crate::grpc::{self, to_status};
+use crate::http;
+use crate::limits::Limits;
+use crate::metrics::Protocol;
+use crate::server_fault::ServerFault;
+use crate::serving::Serving;
+
+/// gRPC's own services, of health and reflection: they pass as they are.
+const OWN_OF_GRPC: &str = "/grpc.";
+/// The gate of a server.
+pub(crate) struct Gate<R> {
+    serving: Arc<Serving<R>>,
+    /// Requests with large bodies that are answered at once.
+    large: Arc<Semaphore>,
+}
+
+impl<R: Reader + 'static> Gate<R> {
+    pub fn new(serving: Arc<Serving<R>>) -> Self {
+        let cores = available_parallelism().map_or(1, NonZeroUsize::get);
+        Self { serving, large: Arc::new(Semaphore::new(cores.max(2))) }
+    }
+
+    /// The bounds of the server.
+    pub fn limits(&self) -> &Limits {
+        self.serving.limits()
+    }
+
+    /// Answers a request whose head came then by these routes, if it passes.
+    pub async fn answer(
+        &self,
+        mut routes: Router,
+        request: Request<Body>,
+        at: Instant,
+    ) -> Result<Response, Infallible> {
+        let Some(protocol) = protocol(&request) else { return routes.call(request).await };
+        let waits = match protocol {
+            Protocol::Grpc | Protocol::FeastGrpc => {
+                self.serving.overload().waited(at.elapsed());
+                grpc::waits(request.headers())
+            }
+            // What is wrong with the header is said by the route.
+            Protocol::Http | Protocol::FeastHttp => http::waits(request.headers()).ok().flatten(),
+        };
+        let arrived = Arrived { at, waits };
+        let (parts, HeldBody { bytes, held }) = match self.pass(request, arrived).await {
+            Ok(passed) => passed,
+            Err(error) => return Ok(self.refusal(protocol, arrived, &error)),
+        };
+        let is_large = bytes.len() > SMALL_BYTES;
+        let mut request = Request::from_parts(parts, Body::from(bytes));
+        request.extensions_mut().insert(arrived);
+        let answered = if is_large {
+            self.apart(routes, request, arrived).await
+        } else {
+            routes.call(request).await.map_err(|never| match never {})
+        };
+        drop(held);
+        Ok(answered.unwrap_or_else(|error| self.refusal(protocol, arrived, &error)))
+    }
+
+    async fn pass(
+        &self,
+        request: Request<Body>,
+        arrived: Arrived,
+    ) -> Result<(Parts, HeldBody<'_>), ServeError> {
+        let allowed = self.serving.allowed(arrived);
+        if arrived.at.elapsed() >= allowed {
+            return Err(ServerFault::Late { millis: allowed.as_millis() }.into());
+        }
+        if self.serving.overload().refuses() {
+            return Err(ServerFault::Queued { millis: self.limits().target_wait.as_millis() }.into());
+        }
+        let (parts, body) = request.into_parts();
+        let deadline = arrived.at + allowed;
+        let body = self.serving.bodies().read(&parts.headers, body, arrived.at, deadline).await?;
+        Ok((parts, body))
+    }
+
+    /// Answers a request on a thread of its own, of which there are few.
+    async fn apart(
+        &self,
+        mut routes: Router,
+        request: Request<Body>,
+        arrived: Arrived,
+    ) -> Result<Response, ServeError> {
+        let allowed = self.serving.allowed(arrived);
+        let permit = timeout_at(arrived.at + allowed, Arc::clone(&self.large).acquire_owned()).await;
+        let permit = permit.map_err(|_| ServerFault::Late { millis: allowed.as_millis() })?;
+        let runtime = Handle::current();
+        let answering = spawn_blocking(move || {
+            let response = runtime.block_on(routes.call(request));
+            // Also where its caller is gone meanwhile, there are no more than these.
+            drop(permit);
+            response
+        });
+        match answering.await {
+            Ok(response) => response.map_err(|never| match never {}),
+            Err(error) => Err(ServerFault::Broken(format!("its thread ended: {error}")).into()),
+        }
+    }
+
+    /// Counts a request that is refused, and says so as its protocol does.
+    fn refusal(&self, protocol: Protocol, arrived: Arrived, error: &ServeError) -> Response {
+        self.serving.begin(protocol, arrived).refused(error.code());
+        match protocol {
+            Protocol::Grpc | Protocol::FeastGrpc => to_status(error).into_http(),
+            Protocol::Http => http::refusal(http::status(error.code()), error),
+            Protocol::FeastHttp => feast::refusal_response(error),
+        }
+    }
+}
+
+/// How a request came that has a body to read; `None` of one that passes as it is.
+fn protocol(request: &Request<Body>) -> Option<Protocol> {
+    let path = request.uri().path();
+    if request.method() != Method::POST || path.starts_with(OWN_OF_GRPC) {
+        return None;
+    }
+    let is_grpc = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+    Some(match (is_grpc, path) {
+        (true, path) if path.starts_with("/feast.") => Protocol::FeastGrpc,
+        (true, _) => Protocol::Grpc,
+        (false, path) if path.starts_with("/v1/") => Protocol::Http,
+        (false, _) => Protocol::FeastHttp,
+    })
+}

@@ -1,0 +1,137 @@
+//! One protocol on its listener: each connection in a task of its own, until the server stops.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use online::Reader;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::connections::{Connection, Connections};
+use crate::gate::Gate;
+
+/// How often a silent connection of HTTP/2 is checked, and how long its answer may take.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Bytes of the heads of a request.
+const HEAD_BYTES: usize = 32 << 10;
+/// Streams that a peer may reset before they are taken on, and errors of its own that it may make, before the
+/// connection is ended: the bound against rapid resets.
+const RESET_STREAMS: usize = 20;
+const FAULTY_STREAMS: usize = 256;
+
+/// What a listener speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Spoken {
+    /// HTTP/2, as gRPC does.
+    Http2,
+    /// HTTP/1.1.
+    Http1,
+}
+
+/// Answers what comes in until the server stops, and then what is in flight.
+pub(crate) async fn serve<R: Reader + 'static>(
+    spoken: Spoken,
+    connections: Connections,
+    routes: Router,
+    gate: Arc<Gate<R>>,
+    stopped: watch::Receiver<bool>,
+) {
+    let builder = builder(spoken, &gate);
+    let book = connections.book();
+    let mut open = JoinSet::new();
+    let mut stop = stopped.clone();
+    let accepting = async {
+        loop {
+            tokio::select! {
+                connection = connections.next() => {
+                    let (builder, routes, gate) = (builder.clone(), routes.clone(), Arc::clone(&gate));
+                    open.spawn(converse(builder, connection, routes, gate, stopped.clone()));
+                }
+                // What has ended is forgotten.
+                Some(_) = open.join_next() => {}
+            }
+        }
+    };
+    tokio::select! {
+        () = accepting => {}
+        () = book.watch(spoken == Spoken::Http1) => {}
+        () = stop_requested(&mut stop) => {}
+    }
+    // From now on nobody can connect.
+    drop(connections);
+    while open.join_next().await.is_some() {}
+}
+
+fn builder<R: Reader + 'static>(spoken: Spoken, gate: &Gate<R>) -> Builder<TokioExecutor> {
+    let builder = Builder::new(TokioExecutor::new());
+    match spoken {
+        Spoken::Http1 => {
+            let mut builder = builder.http1_only();
+            builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD_BYTES);
+            builder
+        }
+        Spoken::Http2 => {
+            let mut builder = builder.http2_only();
+            let limits = gate.limits();
+            let streams = limits.max_in_flight.saturating_add(limits.max_waiting);
+            builder
+                .http2()
+                .timer(TokioTimer::new())
+                .keep_alive_interval(Some(KEEPALIVE))
+                .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+                .max_concurrent_streams(u32::try_from(streams).unwrap_or(u32::MAX))
+                .max_header_list_size(HEAD_BYTES as u32)
+                .max_pending_accept_reset_streams(Some(RESET_STREAMS))
+                .max_local_error_reset_streams(Some(FAULTY_STREAMS));
+            builder
+        }
+    }
+}
+
+/// Answers the requests of a connection until it ends, or the server does and they are answered.
+async fn converse<R: Reader + 'static>(
+    builder: Builder<TokioExecutor>,
+    connection: Connection,
+    routes: Router,
+    gate: Arc<Gate<R>>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let tracked = connection.tracked();
+    let open = Arc::clone(&tracked.open);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (routes, gate, request_in_progress) = (routes.clone(), Arc::clone(&gate), tracked.request());
+        // A request of HTTP/2 goes on in a task of its own, which may wait for a thread.
+        let arrived = Instant::now();
+        async move {
+            let response = gate.answer(routes, request.map(Body::new), arrived).await;
+            drop(request_in_progress);
+            response
+        }
+    });
+    let served = builder.serve_connection(TokioIo::new(connection), service);
+    tokio::pin!(served);
+    // What a peer does wrong on its connection ends it, and is nobody else's concern.
+    tokio::select! {
+        _ = served.as_mut() => return,
+        () = open.ended() => return,
+        () = stop_requested(&mut stopped) => served.as_mut().graceful_shutdown(),
+    }
+    tokio::select! {
+        _ = served.as_mut() => {}
+        () = open.ended() => {}
+    }
+}
+
+/// Resolves once the server is stopped, or is gone.
+async fn stop_requested(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
