@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export TWINSTORE_BIN := $(abspath $(TARGET))/debug/twinstore
 
-.PHONY: attack pages-check bench-pages incidents python-test wheel bench-parity bench-versions openlineage without-faults bench-flights bench-load bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
+.PHONY: bench-python attack pages-check bench-pages incidents python-test wheel bench-parity bench-versions openlineage without-faults bench-flights bench-load bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -136,6 +136,9 @@ bench-parity: ## two versions compared at a million entities with ten features; 
 bench-pages: ## pages with 10,000 features until the first byte and the first paint; ARGS="VIEWS FEATURES_OF_A_VIEW"
 	cargo build --locked --release --workspace --bins
 	TWINSTORE_BIN=$(TARGET)/release/twinstore benches/pages/run $(ARGS)
+
+bench-python: wheel ## the wheel in an empty environment: size, import, a training set, reads in process
+	benches/python/run
 
 bench-versions: ## a cutover and a rollback under steady reads, and pushes beside a backfill; ARGS="READS_A_SECOND ROWS"
 	cargo build --locked --release --workspace --bins
