@@ -51,14 +51,12 @@ pub(crate) async fn serve<R: Reader + 'static>(
     let mut stop = stopped.clone();
     let accepting = async {
         loop {
-            tokio::select! {
-                connection = connections.next() => {
-                    let (builder, routes, gate) = (builder.clone(), routes.clone(), Arc::clone(&gate));
-                    open.spawn(converse(builder, connection, routes, gate, stopped.clone()));
-                }
-                // What has ended is forgotten.
-                Some(_) = open.join_next() => {}
-            }
+            // Nothing may interrupt this: a connection that waits for space would be lost.
+            let connection = connections.next().await;
+            // What has ended is forgotten.
+            while open.try_join_next().is_some() {}
+            let (builder, routes, gate) = (builder.clone(), routes.clone(), Arc::clone(&gate));
+            open.spawn(converse(builder, connection, routes, gate, stopped.clone()));
         }
     };
     tokio::select! {
