@@ -42,8 +42,10 @@ def test_doctor_names_the_cause(store, folder):
     found = store.doctor()
     assert found and found.cause is None and "nothing is wrong" in repr(found)
     assert {one["area"] for one in found.findings} >= {"online store", "registry", "disk"}
-    registry = next((folder / ".twinstore").glob("registry*"))
-    registry.write_bytes(b"no database" * 100)
+    store.close()
+    for beside in (folder / ".twinstore").glob("registry.db-*"):
+        beside.unlink()
+    (folder / ".twinstore" / "registry.db").write_bytes(b"no database" * 100)
     broken = ts.Store(folder).doctor()
     assert not broken and "registry" in str(broken.cause) and str(broken.cause) in broken._repr_html_().replace("&#x27;", "'")
 
