@@ -14,7 +14,7 @@ use crate::quantiles::number;
 use crate::statistics::Statistics;
 
 /// Rows that a date needs before anything is said of its values.
-const LEAST_ROWS: u64 = 200;
+pub const LEAST_ROWS: u64 = 200;
 /// Dates before that it takes to know how much dates differ by themselves.
 const LEAST_DATES: usize = 3;
 /// A factor from which on values are another multiple.
@@ -93,8 +93,9 @@ impl fmt::Display for ValueChange {
     }
 }
 
-/// What changed in the values of a column on a date; nothing where there are too few rows or dates to say so.
-pub fn value_changes(before: &[&Statistics], now: &Statistics) -> Vec<ValueChange> {
+/// What changed in the values of a column on a date; nothing where there are too few rows or dates to say so. The
+/// distribution is compared where the date is `over`: some hours of a date are not like all of another.
+pub fn value_changes(before: &[&Statistics], now: &Statistics, over: bool) -> Vec<ValueChange> {
     let before: Vec<&Statistics> = before.iter().copied().filter(|day| day.rows() >= LEAST_ROWS).collect();
     let Some(all) = merged(&before).filter(|_| before.len() >= LEAST_DATES && now.rows() >= LEAST_ROWS)
     else {
@@ -110,7 +111,7 @@ pub fn value_changes(before: &[&Statistics], now: &Statistics) -> Vec<ValueChang
     if share(now) >= most + NAMED_NULLS && share(now) >= 2.0 * most {
         changes.push(ValueChange::Nulls { before: most, now: share(now) });
     }
-    if changes.is_empty() {
+    if over && changes.is_empty() {
         changes.extend(distribution(&before, &all, now));
     }
     changes
@@ -199,7 +200,7 @@ mod tests {
     fn changes(now: &Statistics) -> Vec<String> {
         let before: Vec<Statistics> = (0..7).map(|number| day(number, 900, |delay| delay)).collect();
         let before: Vec<&Statistics> = before.iter().collect();
-        value_changes(&before, now).iter().map(ToString::to_string).collect()
+        value_changes(&before, now, true).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -235,6 +236,10 @@ mod tests {
         assert_eq!(changes(&nulls), ["18.2% of rows are null, and 0.0% before"]);
         let said = changes(&day(9, 900, |delay| delay + 60.0));
         assert!(said[0].starts_with("the distribution is another one"), "{said:?}");
+        let before: Vec<Statistics> = (0..7).map(|number| day(number, 900, |delay| delay)).collect();
+        let before: Vec<&Statistics> = before.iter().collect();
+        let morning = day(9, 300, |delay| delay + 60.0);
+        assert_eq!(value_changes(&before, &morning, false), []);
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! What changed lately in the values of views, from their statistics by date: nothing is counted for it, and no log is read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use feature::{EventDate, HelpTopic, Micros, Name, Span, VersionId, View, counted};
+use feature::{EventDate, HelpTopic, Name, VersionId, View, counted};
 use materializer::{ColumnDay, statistics};
-use monitor::{Area, Finding, Statistics, ValueChange, fewer_rows, value_changes};
+use monitor::{Area, Finding, LEAST_ROWS, Statistics, ValueChange, fewer_rows, value_changes};
 use registry::Registered;
 
 use super::drift::features_of;
@@ -16,8 +16,6 @@ use crate::project::Project;
 const DATES_BEFORE: usize = 7;
 /// The same dates of so many weeks before are compared where rows are counted.
 const WEEKS_BEFORE: i32 = 4;
-/// A date is over for its rows once so much time has passed since its end.
-const SETTLES: Span = Span::HOUR;
 
 /// Something that changed in the values of a view.
 #[derive(Clone, PartialEq, Debug)]
@@ -55,7 +53,7 @@ impl FoundChange {
 /// What changed lately in the values of a view.
 pub(crate) async fn changes(project: &Project, view: &Arc<View>) -> Result<Vec<FoundChange>, ProjectError> {
     let [days, _] = statistics(&project.offline()?, view, None).await?;
-    Ok(changes_of(view, &days, project.now()))
+    Ok(changes_of(view, &days))
 }
 
 /// What changed lately in the values of all views, for whoever looks for a cause.
@@ -84,27 +82,50 @@ pub(crate) async fn findings(project: &Project, registered: &Registered) -> Vec<
     findings
 }
 
-fn changes_of(view: &View, days: &[ColumnDay], now: Micros) -> Vec<FoundChange> {
+fn changes_of(view: &View, days: &[ColumnDay]) -> Vec<FoundChange> {
     let mut columns: BTreeMap<&str, BTreeMap<EventDate, &Statistics>> = BTreeMap::new();
     for day in days.iter().filter(|day| day.date != EventDate::None) {
         columns.entry(&day.column).or_default().insert(day.date, &day.statistics);
     }
     let mut found = Vec::new();
     for (column, by_date) in &columns {
-        let Some((date, newest)) = by_date.last_key_value() else { continue };
+        let name = view.columns.iter().map(|one| &one.name).find(|name| name.as_str() == *column);
+        let features = name.map(|name| features_of(view, name)).unwrap_or_default();
+        for (date, change) in of_column(by_date) {
+            found.push(FoundChange {
+                view: view.id.clone(),
+                column: Some((*column).to_owned()),
+                features: features.clone(),
+                date,
+                change,
+            });
+        }
+    }
+    found.extend(missing_rows(view, &columns));
+    found
+}
+
+/// What changed on the newest date of a column that has enough rows, and, while that one goes on, in the distribution of the
+/// one before. A date is over once there are rows of a later one: loads bring dates when they do.
+fn of_column(by_date: &BTreeMap<EventDate, &Statistics>) -> Vec<(EventDate, ValueChange)> {
+    let Some((newest, _)) = by_date.last_key_value() else { return Vec::new() };
+    let enough = || by_date.iter().rev().filter(|(_, statistics)| statistics.rows() >= LEAST_ROWS);
+    let changes = |date: EventDate, statistics: &Statistics| {
         let before: Vec<&Statistics> =
             by_date.range(..date).rev().take(DATES_BEFORE).map(|(_, statistics)| *statistics).collect();
-        let name = view.columns.iter().map(|one| &one.name).find(|name| name.as_str() == *column);
-        let change = |change| FoundChange {
-            view: view.id.clone(),
-            column: Some((*column).to_owned()),
-            features: name.map(|name| features_of(view, name)).unwrap_or_default(),
-            date: *date,
-            change,
-        };
-        found.extend(value_changes(&before, newest).into_iter().map(change));
+        value_changes(&before, statistics, date < *newest)
+    };
+    let Some((latest, statistics)) = enough().next() else { return Vec::new() };
+    let mut found: Vec<(EventDate, ValueChange)> =
+        changes(*latest, statistics).into_iter().map(|change| (*latest, change)).collect();
+    if latest == newest
+        && found.is_empty()
+        && let Some((date, statistics)) = enough().nth(1)
+    {
+        let is_distribution = |change: &ValueChange| matches!(change, ValueChange::Distribution { .. });
+        let of_date = changes(*date, statistics).into_iter().filter(is_distribution);
+        found.extend(of_date.map(|change| (*date, change)));
     }
-    found.extend(missing_rows(view, &columns, now));
     found
 }
 
@@ -113,26 +134,17 @@ fn changes_of(view: &View, days: &[ColumnDay], now: Micros) -> Vec<FoundChange> 
 fn missing_rows(
     view: &View,
     columns: &BTreeMap<&str, BTreeMap<EventDate, &Statistics>>,
-    now: Micros,
 ) -> Option<FoundChange> {
     let by_date = columns.values().next()?;
     let rows: BTreeMap<EventDate, u64> = by_date.iter().map(|(date, one)| (*date, one.rows())).collect();
-    let dates: BTreeSet<EventDate> = rows.keys().copied().collect();
-    let newest = *dates.last()?;
-    let is_over = |date: EventDate| {
-        date < newest
-            || date
-                .start()
-                .is_some_and(|start| start.saturating_add(Span::DAY).saturating_add(SETTLES) <= now)
-    };
-    let date = dates.into_iter().rev().find(|date| is_over(*date))?;
-    let EventDate::Day(day) = date else { return None };
+    let (date, of_date) = rows.iter().rev().nth(1)?;
+    let EventDate::Day(day) = *date else { return None };
     let weeks: Vec<u64> =
         (1..=WEEKS_BEFORE).filter_map(|week| rows.get(&EventDate::Day(day - 7 * week)).copied()).collect();
     let before = match weeks.len() {
         3.. => weeks,
-        _ => rows.range(..date).rev().take(DATES_BEFORE).map(|(_, rows)| *rows).collect(),
+        _ => rows.range(..*date).rev().take(DATES_BEFORE).map(|(_, rows)| *rows).collect(),
     };
-    let change = fewer_rows(&before, *rows.get(&date)?)?;
-    Some(FoundChange { view: view.id.clone(), column: None, features: Vec::new(), date, change })
+    let change = fewer_rows(&before, *of_date)?;
+    Some(FoundChange { view: view.id.clone(), column: None, features: Vec::new(), date: *date, change })
 }
