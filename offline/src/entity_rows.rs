@@ -3,13 +3,13 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::thread;
 
 use feature::{EntityKey, Row};
 
 use crate::error::OfflineError;
 use crate::join::{OfferedRows, RowFacts, RowFold, WholeRows, fold_rows};
 use crate::log::{Added, Log};
+use crate::threads::threads;
 
 /// The rows of these entities in a log, or of what commits added to it, in no order. An entity without rows is not among
 /// them. Blocks.
@@ -37,10 +37,6 @@ pub fn draw_entities(log: &Log, most: usize, seed: u64) -> Result<Vec<EntityKey>
     let drawn = fold_rows(log, None, folds)?.into_iter().flat_map(|drawing| drawing.drawn);
     let drawn: BTreeSet<(u64, EntityKey)> = drawn.collect();
     Ok(drawn.into_iter().take(most).map(|(_, key)| key).collect())
-}
-
-fn threads() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The key of an entity by its bytes in a log.

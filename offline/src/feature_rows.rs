@@ -21,6 +21,7 @@ use crate::log::{
     AVAILABLE_AT, Added, EVENT_TIME, Log, LogSnapshot, POSITION_KIND, POSITION_MAJOR, POSITION_MINOR,
     positions,
 };
+use crate::threads::threads;
 
 /// From when on a row is visible: the label at which its features are read.
 const VISIBLE_AT: &str = "_visible_at";
@@ -86,7 +87,7 @@ impl FeatureRows {
             as_of: AsOf::Available,
             leaks: false,
             lookups: vec![lookup],
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            threads: threads(),
             max_memory: Some(JOINED_BYTES),
         }
     }

@@ -27,6 +27,7 @@ mod feature_rows;
 mod join;
 mod log;
 mod parquet_file;
+mod threads;
 mod training_set;
 
 pub use damage::Damaged;
@@ -48,6 +49,7 @@ pub use log::{
     log_batch, log_schema, row_columns, rows, source_table,
 };
 pub use parquet_file::open_parquet;
+pub use threads::threads;
 pub use training_set::{
     BuildInfo, CheckedTrainingSets, ColumnHash, ContentHash, FeatureSummary, FileContent, FileFormat,
     FileWriter, FinishedFile, LogRange, Manifest, ManifestHash, ManifestSpine, ManifestView, Options,

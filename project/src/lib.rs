@@ -69,6 +69,7 @@
 mod advice;
 mod alerts;
 mod audit;
+mod background;
 mod clock;
 mod dead_letters;
 mod definitions;

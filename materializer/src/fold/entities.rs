@@ -6,7 +6,7 @@ use std::thread;
 
 use arrow::array::RecordBatch;
 use feature::{EntityKey, Micros, View};
-use offline::{Added, Log, OfflineError, fold_batches, fold_rows};
+use offline::{Added, Log, OfflineError, fold_batches, fold_rows, threads};
 use online::{Layout, OnlineError};
 
 use super::folding::Folding;
@@ -229,11 +229,6 @@ pub(crate) fn keys(view: &View, batches: &[RecordBatch]) -> Result<HashSet<Entit
         }
     }
     Ok(keys)
-}
-
-/// Threads of a fold.
-pub(super) fn threads() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// A number that is in the order of keys, as far as their first bytes say.

@@ -6,10 +6,9 @@ use std::hash::BuildHasher;
 
 use feature::{Micros, Span};
 use foldhash::fast::FixedState;
-use offline::{Log, LogSnapshot, OfferedRows, OfflineError, RowFold, WholeRows, fold_rows};
+use offline::{Log, LogSnapshot, OfferedRows, OfflineError, RowFold, WholeRows, fold_rows, threads};
 use online::{Layout, RowState};
 
-use super::entities::threads;
 use super::selection::KeyRange;
 use crate::blocking;
 use crate::error::MaterializerError;

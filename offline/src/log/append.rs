@@ -3,8 +3,6 @@
 //! An append reads the counters that it compares and commits on the same snapshot, so two writers of the same
 //! positions cannot both win ([`crate::log::commit`] sees the same counter).
 
-use std::thread;
-
 use arrow::array::RecordBatch;
 use deltalake_core::kernel::{Action, Add};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
@@ -17,6 +15,7 @@ use crate::log::commit::{Committed, Intent};
 use crate::log::encodings::writer_properties;
 use crate::log::partition_files::PartitionFiles;
 use crate::log::table::{DataFile, Marker, Table};
+use crate::threads::threads;
 
 impl Table {
     /// Begins an append to this snapshot.
@@ -122,7 +121,7 @@ impl RowsWriter {
         let (table, batches) = (&self.table, std::mem::take(&mut self.batches));
         let partition = table.partition;
         let files = blocking(move || Ok::<_, OfflineError>(PartitionFiles::new(batches, partition)?)).await?;
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(files.len());
+        let threads = threads().min(files.len());
         let threads = (0..threads).map(|_| {
             let (delta, properties) = (table.delta.clone(), writer_properties(table.schema()));
             files.clone().write(move || {

@@ -22,6 +22,7 @@ use crate::blocking::blocking;
 use crate::error::OfflineError;
 use crate::join::{JoinLookup, JoinSpec, PointInTime, PointInTimePlanner, Reading};
 use crate::log::OfflineStore;
+use crate::threads::threads;
 use crate::training_set::batch::BatchBuilder;
 use crate::training_set::layout::Layout;
 use crate::training_set::log_range::LogRange;
@@ -90,9 +91,7 @@ impl TrainingSetStream {
             as_of: options.as_of,
             leaks,
             lookups,
-            threads: options
-                .threads
-                .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)),
+            threads: options.threads.unwrap_or_else(threads),
             max_memory: options.max_memory,
         };
         let log_rows = spec.lookups.iter().map(|lookup| lookup.log.rows()).sum();

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use exposition::Page;
-use tokio::task::JoinHandle as Task;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 use super::changes::{FoundChange, changes};
+use crate::background::Background;
 use crate::error::ProjectError;
 use crate::project::Project;
 
@@ -20,16 +20,15 @@ const RESTS: u32 = 20;
 /// The task beside a server.
 pub(crate) struct ValueWatch {
     found: Arc<Mutex<Vec<FoundChange>>>,
-    stop: DropGuard,
-    task: Task<()>,
+    task: Background<()>,
 }
 
 impl ValueWatch {
     /// Begins.
     pub(crate) fn begin(project: &Project) -> Self {
-        let (found, stop) = (Arc::<Mutex<Vec<FoundChange>>>::default(), CancellationToken::new());
-        let task = tokio::spawn(watch(project.clone(), found.clone(), stop.clone()));
-        Self { found, stop: stop.drop_guard(), task }
+        let found = Arc::<Mutex<Vec<FoundChange>>>::default();
+        let task = Background::begin(|stop| watch(project.clone(), found.clone(), stop));
+        Self { found, task }
     }
 
     /// What shows what was found, as Prometheus reads it.
@@ -56,9 +55,7 @@ impl ValueWatch {
 
     /// Ends.
     pub(crate) async fn stop(self) {
-        drop(self.stop);
-        // It does not panic, and is aborted by nobody.
-        let _ = self.task.await;
+        self.task.stop().await;
     }
 }
 

@@ -11,11 +11,11 @@ use offline::Log;
 use online::{Read, Reader};
 use server::{Sampling, ServedRow};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle as Task;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 use super::comparing::{Answered, Comparison, compare};
 use super::kept_reads::{self, KeptRead};
+use crate::background::Background;
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::run::blocking;
@@ -80,8 +80,7 @@ pub(crate) struct Verifier {
     pub(crate) sampling: Arc<Sampling>,
     /// What was found so far.
     pub(crate) counts: Arc<ServedCounts>,
-    stop: DropGuard,
-    task: Task<()>,
+    task: Background<()>,
 }
 
 impl Verifier {
@@ -89,18 +88,15 @@ impl Verifier {
     pub(crate) fn begin(project: &Project) -> Self {
         let (sampling, queue) = Sampling::new();
         let counts = Arc::new(ServedCounts { by_view: Mutex::default(), sampling: sampling.clone() });
-        let stop = CancellationToken::new();
         let (project, waiting) = (project.clone(), VecDeque::new());
         let work = Work { project, counts: counts.clone(), waiting, said: BTreeMap::new(), not_kept: None };
-        let task = tokio::spawn(work.run(queue, stop.clone()));
-        Self { sampling, counts, stop: stop.drop_guard(), task }
+        let task = Background::begin(|stop| work.run(queue, stop));
+        Self { sampling, counts, task }
     }
 
     /// Ends; what waits is not compared.
     pub(crate) async fn stop(self) {
-        drop(self.stop);
-        // It does not panic, and is aborted by nobody.
-        let _ = self.task.await;
+        self.task.stop().await;
     }
 }
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 use feature::{Micros, VersionId};
 use monitor::{Pipeline, ReadCounts, ReadOutcome};
 use registry::{CountedReads, Kind, Progress, Registry};
-use tokio::task::JoinHandle as Task;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 use super::read_watch::{ReadWatch, Subject};
+use crate::background::Background;
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::streaming::StreamStatus;
@@ -24,10 +24,7 @@ const CARRY_AT: u32 = 5;
 const MOST_FAILURES: u32 = 5;
 
 /// The task beside a server.
-pub(crate) struct Counting {
-    stop: DropGuard,
-    task: Task<()>,
-}
+pub(crate) struct Counting(Background<()>);
 
 struct Carrier {
     project: Project,
@@ -54,16 +51,12 @@ impl Counting {
             carried: BTreeMap::new(),
             failures: 0,
         };
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(carrier.run(stop.clone()));
-        Self { stop: stop.drop_guard(), task }
+        Self(Background::begin(|stop| carrier.run(stop)))
     }
 
     /// Ends; what was counted is in the registry.
     pub(crate) async fn stop(self) {
-        drop(self.stop);
-        // It does not panic, and is aborted by nobody.
-        let _ = self.task.await;
+        self.0.stop().await;
     }
 }
 

@@ -17,12 +17,12 @@ use registry::Registered;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle as Task;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::compacting::compact;
 use super::deriving::{DerivedRows, Deriving};
 use super::freshness::Carrying;
 use super::stream_status::StreamStatus;
+use crate::background::Background;
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::run::{Event, Run};
@@ -82,9 +82,9 @@ pub(crate) struct Streams {
     setup: StreamSetup,
     followed: BTreeMap<VersionId, Followed>,
     /// Dropped, it ends what carries freshness into the registry.
-    carrying: (DropGuard, Task<()>),
+    carrying: Background<()>,
     /// Dropped, it ends the loads of derived views.
-    deriving: Option<(DropGuard, Task<Vec<DerivedRows>>)>,
+    deriving: Option<Background<Vec<DerivedRows>>>,
 }
 
 struct Followed {
@@ -100,14 +100,11 @@ impl Streams {
     pub(crate) async fn new(project: &Project, setup: StreamSetup, run: &Run) -> Result<Self, ProjectError> {
         let registry = project.registry().await?;
         let carrying = Carrying::new(project.clone(), registry.clone(), setup.stream_status.clone());
-        let stop = CancellationToken::new();
-        let carrying = (stop.clone().drop_guard(), tokio::spawn(carrying.run(stop)));
+        let carrying = Background::begin(|stop| carrying.run(stop));
         let deriving = setup.derives.then(|| {
-            let stop = CancellationToken::new();
             let deriving =
                 Deriving::new(project, registry, setup.online.clone(), setup.stream_status.clone(), setup.by);
-            let deriving = deriving.run(stop.clone(), setup.options.until_caught_up);
-            (stop.drop_guard(), tokio::spawn(deriving))
+            Background::begin(|stop| deriving.run(stop, setup.options.until_caught_up))
         });
         let (project, run, followed) = (project.clone(), run.clone(), BTreeMap::new());
         Ok(Self { project, run, setup, followed, carrying, deriving })
@@ -202,15 +199,11 @@ impl Streams {
         for (_, one) in self.followed {
             ended = one.end().await.and(ended);
         }
-        let mut derived = Vec::new();
-        // Neither of the two panics, and both are aborted by nobody.
-        if let Some((stop_deriving, deriving)) = self.deriving {
-            drop(stop_deriving);
-            derived = deriving.await.unwrap_or_default();
-        }
-        let (stop_carrying, carrying) = self.carrying;
-        drop(stop_carrying);
-        let _ = carrying.await;
+        let derived = match self.deriving {
+            Some(deriving) => deriving.stop().await,
+            None => Vec::new(),
+        };
+        self.carrying.stop().await;
         ended.map(|()| derived)
     }
 }

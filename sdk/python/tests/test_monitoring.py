@@ -8,17 +8,6 @@ import pytest
 import twinstore as ts
 
 
-def command(folder, *words):
-    """What the command's JSON says."""
-    import subprocess
-    import sys
-
-    done = subprocess.run(
-        [sys.executable, "-m", "twinstore", *words, "--format", "json"], cwd=folder, capture_output=True, text=True
-    )
-    return json.loads(done.stdout)
-
-
 def test_objectives_say_how_fresh_reads_were(folder):
     flights = folder / "features" / "flights.yaml"
     flights.write_text(
@@ -50,19 +39,19 @@ def test_doctor_names_the_cause(store, folder):
     assert not broken and "registry" in str(broken.cause) and str(broken.cause) in broken._repr_html_().replace("&#x27;", "'")
 
 
-def test_statistics_by_date_are_those_of_the_command(store, folder):
+def test_statistics_by_date_are_those_of_the_command(store, folder, command):
     days = store.quality("airport_arrivals")
-    assert days.days == command(folder, "quality", "statistics", "airport_arrivals")["statistics"]
+    assert days.days == json.loads(command(folder, "quality", "statistics", "airport_arrivals", "--format", "json"))["statistics"]
     delay = next(one for one in days.days if one["column"] == "arr_delay")
     assert (delay["date"], delay["rows"], delay["nulls"]) == ("2026-01-01", 3, 1)
     assert store.quality("airport_arrivals", day="2026-01-02").days == []
     assert "2026-01-01" in repr(days) and "ARR_DELAY" not in repr(days)
 
 
-def test_a_contract_and_quarantine_are_shown(store, folder):
+def test_a_contract_and_quarantine_are_shown(store, folder, command):
     contract = store.contract("landings")
     assert contract.schema["arr_delay"] == "float64" and "landings" in repr(contract)
-    assert contract.data == command(folder, "quality", "contract", "landings")
+    assert contract.data == json.loads(command(folder, "quality", "contract", "landings", "--format", "json"))
     assert store.quarantined().batches == [] and "no batch is quarantined" in repr(store.quarantined())
 
 
