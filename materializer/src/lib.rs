@@ -62,6 +62,7 @@ pub use history::{
     TableVersions, UnreadableRow, check_has_dates, heads, is_loaded_as_a_whole, quarantined, source_paths,
     survey,
 };
+pub use load_turn::online_may_lack_rows;
 pub use materializer::{Input, Materializer, Target};
 pub use observed_column::ObservedColumn;
 pub use rows::record::Record;

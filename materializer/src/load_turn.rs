@@ -23,6 +23,11 @@ pub(crate) struct LoadTurn {
     follows_unsettled: bool,
 }
 
+/// Whether the online store may lack rows that this snapshot of the log has: a load is running, or was interrupted.
+pub async fn online_may_lack_rows(log: &Log) -> Result<bool, OfflineError> {
+    Ok(LoadTurn::next(log).await?.follows_unsettled())
+}
+
 impl LoadTurn {
     /// The next turn by this snapshot.
     pub(crate) async fn next(log: &Log) -> Result<Self, OfflineError> {

@@ -1,4 +1,4 @@
-//! All rows that a log has of some entities, and entities drawn from it. Each reads the log once, by several threads.
+//! All rows that a log has of some entities, and entities drawn from it. Each reads the log once, by so many threads.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,7 +9,6 @@ use feature::{EntityKey, Row};
 use crate::error::OfflineError;
 use crate::join::{OfferedRows, RowFacts, RowFold, WholeRows, fold_rows};
 use crate::log::{Added, Log};
-use crate::threads::threads;
 
 /// The rows of these entities in a log, or of what commits added to it, in no order. An entity without rows is not among
 /// them. Blocks.
@@ -17,12 +16,13 @@ pub fn entity_rows(
     log: &Log,
     added: Option<&Added>,
     keys: &Arc<HashSet<EntityKey>>,
+    threads: usize,
 ) -> Result<HashMap<EntityKey, Vec<Row>>, OfflineError> {
     let mut rows: HashMap<EntityKey, Vec<Row>> = HashMap::new();
     if keys.is_empty() {
         return Ok(rows);
     }
-    let folds = (0..threads()).map(|_| Gathering::new(keys.clone())).collect();
+    let folds = (0..threads).map(|_| Gathering::new(keys.clone())).collect();
     for gathered in fold_rows(log, added, folds)? {
         for (key, of_entity) in gathered.rows {
             rows.entry(key).or_default().extend(of_entity);
@@ -32,8 +32,13 @@ pub fn entity_rows(
 }
 
 /// Entities of a log, drawn so that each has the same chance whatever rows it has; another seed draws others. Blocks.
-pub fn draw_entities(log: &Log, most: usize, seed: u64) -> Result<Vec<EntityKey>, OfflineError> {
-    let folds = (0..threads()).map(|_| Drawing { most, seed, drawn: BTreeSet::new() }).collect();
+pub fn draw_entities(
+    log: &Log,
+    most: usize,
+    seed: u64,
+    threads: usize,
+) -> Result<Vec<EntityKey>, OfflineError> {
+    let folds = (0..threads).map(|_| Drawing { most, seed, drawn: BTreeSet::new() }).collect();
     let drawn = fold_rows(log, None, folds)?.into_iter().flat_map(|drawing| drawing.drawn);
     let drawn: BTreeSet<(u64, EntityKey)> = drawn.collect();
     Ok(drawn.into_iter().take(most).map(|(_, key)| key).collect())

@@ -77,7 +77,7 @@ pub(crate) async fn examine(project: &Project) -> Examination {
             findings.extend(parts::broker(project, registered).await);
             findings.extend(parts::store(project, registered).await);
             findings.extend(parts::missing(registry, project.now()).await);
-            findings.extend(parts::served(project));
+            findings.extend(parts::served(project).await);
         }
         Ok(None) => {
             let nothing = Finding::noted(Area::Registry, "nothing is registered yet");

@@ -95,7 +95,6 @@ pub struct ServedCell {
     #[serde(serialize_with = "as_json")]
     pub value: Value,
     /// Why.
-    #[serde(serialize_with = "status_name")]
     pub status: Status,
 }
 
@@ -121,10 +120,6 @@ impl ValuesReport {
 
 fn as_json<S: Serializer>(value: &Value, serializer: S) -> Result<S::Ok, S::Error> {
     AsJson(value).serialize(serializer)
-}
-
-fn status_name<S: Serializer>(status: &Status, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(status.name())
 }
 
 fn keys_as_json<S: Serializer>(keys: &BTreeMap<Name, Value>, serializer: S) -> Result<S::Ok, S::Error> {

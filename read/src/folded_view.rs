@@ -66,8 +66,11 @@ impl FoldedView {
     pub fn answer_at(&self, index: usize) -> Answer {
         let cell = |column: &Column| {
             let status = column.statuses.get(index).copied().unwrap_or(Status::NotFound);
-            let is_there = status == Status::Present || column.has_default && status == Status::NullValue;
-            let value = column.values.value(index).filter(|_| is_there).unwrap_or(Value::Null);
+            let value = column
+                .values
+                .value(index)
+                .filter(|_| status.has_value(column.has_default))
+                .unwrap_or(Value::Null);
             Cell { value, status }
         };
         Answer {

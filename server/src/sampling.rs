@@ -4,7 +4,8 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use feature::{Answer, EntityKey, Micros, VersionId, View};
 use online::{Positions, RowIdentity};
@@ -40,8 +41,10 @@ pub struct ServedRow {
 /// Takes a sample of what is served.
 pub struct Sampling {
     sender: mpsc::Sender<ServedRow>,
+    began: Instant,
     rows: AtomicU64,
-    second: AtomicI64,
+    /// The last second in which a row was read, counted from 1 since it began.
+    second: AtomicU64,
     in_second: AtomicU64,
     left_out: AtomicU64,
 }
@@ -52,8 +55,9 @@ impl Sampling {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let sampling = Self {
             sender,
+            began: Instant::now(),
             rows: AtomicU64::new(0),
-            second: AtomicI64::new(i64::MIN),
+            second: AtomicU64::new(0),
             in_second: AtomicU64::new(0),
             left_out: AtomicU64::new(0),
         };
@@ -72,10 +76,10 @@ impl Sampling {
             return;
         }
         let before = self.rows.fetch_add(rows, Ordering::Relaxed);
-        let second = result.at.get().div_euclid(1_000_000);
+        let second = self.began.elapsed().as_secs() + 1;
         // Most reads find it as it is, and write nothing that others read.
-        let is_first = self.second.load(Ordering::Relaxed) != second
-            && self.second.swap(second, Ordering::Relaxed) != second;
+        let is_first = self.second.load(Ordering::Relaxed) < second
+            && self.second.fetch_max(second, Ordering::Relaxed) < second;
         if is_first {
             self.in_second.store(0, Ordering::Relaxed);
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use test_support::eventually;
 
 use crate::landings::{Landing, batch, landing, write_parquet};
-use crate::project::{Project, says};
+use crate::project::{Done, Project, says};
 use crate::pushed::{clicks, now};
 use crate::served::Server;
 
@@ -133,6 +133,22 @@ fn entities_that_are_lost_online_are_named() {
     assert_eq!((&visits["differing"], &visits["same"]), (&10.into(), &29.into()), "{report}");
     let why = visits["differences"][0]["why"].as_str().unwrap();
     says(why, &["the online store has no row of it", "the log of visits@1 has 1 row"]);
+}
+
+#[test]
+fn rows_that_an_interrupted_load_has_not_brought_online_are_not_called_lost() {
+    let project = Project::applied();
+    let mut command = project.command("backfill airport_arrivals");
+    let killed = Done::of(command.env("TWINSTORE_TRIAL_BATCH_END", "half-online").output().unwrap());
+    assert_ne!(killed.code, Some(0), "{}", killed.stderr);
+    let report = project.json("verify airport_arrivals");
+    let view = of_view(&report, "airport_arrivals@1");
+    assert!(view["unknown"].as_u64() > Some(0), "{report}");
+    assert_eq!(view["differing"], 0, "{report}");
+    project.ok("backfill airport_arrivals");
+    let report = project.json("verify airport_arrivals");
+    let view = of_view(&report, "airport_arrivals@1");
+    assert_eq!(view["same"], view["entities"], "{report}");
 }
 
 /// A metric of a view and an outcome.

@@ -47,11 +47,15 @@ pub struct FoldedAgain {
 /// How long after a read a row may be stamped that the read has seen, in microseconds.
 const STAMPED_WITHIN_US: i64 = 60_000_000;
 
-/// Folds reads again. The log is read once, and once more what was added since each version that online rows name.
-pub async fn refold(log: &Log, reads: &[OnlineRead]) -> Result<Vec<Refolded>, MaterializerError> {
+/// Folds reads again. The log is read once, by so many threads, and once more what was added since each version that online rows name.
+pub async fn refold(
+    log: &Log,
+    reads: &[OnlineRead],
+    threads: usize,
+) -> Result<Vec<Refolded>, MaterializerError> {
     let keys: HashSet<EntityKey> = reads.iter().map(|read| read.key.clone()).collect();
     let (whole, keys) = (log.clone(), Arc::new(keys));
-    let rows = blocking::run(move || entity_rows(&whole, None, &keys)).await??;
+    let rows = blocking::run(move || entity_rows(&whole, None, &keys, threads)).await??;
     let mut by_version: BTreeMap<Option<u64>, Vec<usize>> = BTreeMap::new();
     for (index, read) in reads.iter().enumerate() {
         by_version.entry(folded_version(read)).or_default().push(index);
@@ -62,7 +66,7 @@ pub async fn refold(log: &Log, reads: &[OnlineRead]) -> Result<Vec<Refolded>, Ma
             continue;
         }
         let later = match version {
-            Some(version) => positions_since(log, version, reads, &indices).await?,
+            Some(version) => positions_since(log, version, reads, &indices, threads).await?,
             None => HashMap::new(),
         };
         for index in indices {
@@ -87,6 +91,7 @@ async fn positions_since(
     version: u64,
     reads: &[OnlineRead],
     indices: &[usize],
+    threads: usize,
 ) -> Result<HashMap<EntityKey, HashSet<Position>>, MaterializerError> {
     let added = log.added_since(version).await?;
     if added.is_empty() {
@@ -94,7 +99,7 @@ async fn positions_since(
     }
     let keys = indices.iter().filter_map(|index| Some(reads.get(*index)?.key.clone()));
     let (log, keys) = (log.clone(), Arc::new(keys.collect::<HashSet<EntityKey>>()));
-    let rows = blocking::run(move || entity_rows(&log, Some(&added), &keys)).await??;
+    let rows = blocking::run(move || entity_rows(&log, Some(&added), &keys, threads)).await??;
     let positions = |(key, rows): (EntityKey, Vec<Row>)| (key, rows.iter().map(|row| row.position).collect());
     Ok(rows.into_iter().map(positions).collect())
 }

@@ -72,6 +72,11 @@ impl StatisticsTable {
         Ok(Self { view: view.clone(), table })
     }
 
+    /// The version of the snapshot; `None` if nothing was ever counted.
+    pub fn version(&self) -> Option<u64> {
+        self.table.version()
+    }
+
     /// Brings the snapshot up to the newest version.
     pub async fn refresh(&mut self) -> Result<(), OfflineError> {
         self.table.refresh().await

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::failed::failed;
 use crate::error::ProjectError;
 use crate::project::Project;
+use crate::run::blocking;
 use crate::served::{DifferingReads, compared_since};
 use crate::slo::{before, rises_of_missing};
 
@@ -137,12 +138,17 @@ pub(super) async fn missing(registry: &Registry, now: Micros) -> Vec<Finding> {
 }
 
 /// Views of which a server gave values lately that their logs do not give.
-pub(super) fn served(project: &Project) -> Vec<Finding> {
+pub(super) async fn served(project: &Project) -> Vec<Finding> {
     const LATELY: Span = Span::MINUTE.times(5);
-    let folder = project.served_folder();
-    let compared = match compared_since(&folder, before(project.now(), LATELY)) {
+    let (folder, since) = (project.served_folder(), before(project.now(), LATELY));
+    let compared = {
+        let folder = folder.clone();
+        blocking(move || compared_since(&folder, since)).await
+    };
+    let compared = compared.and_then(|compared| compared.map_err(ProjectError::file("read", &folder)));
+    let compared = match compared {
         Ok(compared) => compared,
-        Err(error) => return vec![failed(Area::Disk, &ProjectError::file("read", &folder)(error))],
+        Err(error) => return vec![failed(Area::Disk, &error)],
     };
     let finding = |(view, reads): (VersionId, DifferingReads)| {
         let said = format!(

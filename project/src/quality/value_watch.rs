@@ -1,15 +1,19 @@
 //! What goes on beside a server for the values that come in: what changed in them lately is looked for again and again,
 //! and shown as a metric.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use exposition::Page;
+use feature::{VersionId, View};
+use registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 use super::changes::{FoundChange, changes};
 use crate::background::Background;
 use crate::error::ProjectError;
+use crate::followed_registry::FollowedRegistry;
 use crate::project::Project;
 
 /// The shortest time between two looks.
@@ -25,9 +29,15 @@ pub(crate) struct ValueWatch {
 
 impl ValueWatch {
     /// Begins.
-    pub(crate) fn begin(project: &Project) -> Self {
+    pub(crate) fn begin(project: &Project, registry: &Registry) -> Self {
         let found = Arc::<Mutex<Vec<FoundChange>>>::default();
-        let task = Background::begin(|stop| watch(project.clone(), found.clone(), stop));
+        let watching = Watching {
+            project: project.clone(),
+            registry: FollowedRegistry::new(registry.clone()),
+            views: Vec::new(),
+            known: BTreeMap::new(),
+        };
+        let task = Background::begin(|stop| watch(watching, found.clone(), stop));
         Self { found, task }
     }
 
@@ -59,13 +69,13 @@ impl ValueWatch {
     }
 }
 
-async fn watch(project: Project, found: Arc<Mutex<Vec<FoundChange>>>, stop: CancellationToken) {
+async fn watch(mut watching: Watching, found: Arc<Mutex<Vec<FoundChange>>>, stop: CancellationToken) {
     let mut said = String::new();
     loop {
         let began = Instant::now();
         let looked = tokio::select! {
             () = stop.cancelled() => return,
-            looked = look(&project) => looked,
+            looked = watching.look() => looked,
         };
         match looked {
             Ok(changes) => {
@@ -87,10 +97,29 @@ async fn watch(project: Project, found: Arc<Mutex<Vec<FoundChange>>>, stop: Canc
     }
 }
 
-async fn look(project: &Project) -> Result<Vec<FoundChange>, ProjectError> {
-    let mut found = Vec::new();
-    for view in project.registered().await?.views().filter(|view| !view.is_static) {
-        found.extend(changes(project, view).await?);
+struct Watching {
+    project: Project,
+    registry: FollowedRegistry,
+    views: Vec<Arc<View>>,
+    /// Of each view what was found in its statistics at one version.
+    known: BTreeMap<VersionId, (Option<u64>, Vec<FoundChange>)>,
+}
+
+impl Watching {
+    /// What changed lately; statistics that are as they were are not read again.
+    async fn look(&mut self) -> Result<Vec<FoundChange>, ProjectError> {
+        if let Some(registered) = self.registry.changed(&self.project).await? {
+            self.views = registered.views().filter(|view| !view.is_static).cloned().collect();
+            self.known.clear();
+            self.registry.takes_on(&registered);
+        }
+        let store = self.project.offline()?;
+        for view in &self.views {
+            let version = store.statistics(&view.id).await?.version();
+            if self.known.get(&view.id).is_none_or(|(known, _)| *known != version) {
+                self.known.insert(view.id.clone(), (version, changes(&self.project, view).await?));
+            }
+        }
+        Ok(self.known.values().flat_map(|(_, found)| found).cloned().collect())
     }
-    Ok(found)
 }

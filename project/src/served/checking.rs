@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use feature::{Answer, EntityKey, ServiceRef, VersionId, View};
-use offline::{Log, OfflineStore, draw_entities};
+use offline::{Log, OfflineStore, draw_entities, threads};
 use online::{Layout, PackedRow, Read, Reader, Store};
 use registry::{Registered, Registry};
 
@@ -113,7 +113,7 @@ impl Checked<'_> {
             return Ok(ComparedView { passed_over: Some("nothing was loaded yet".to_owned()), ..found });
         }
         let seed = self.project.now().get() as u64;
-        let mut left = blocking(move || draw_entities(&log, entities, seed)).await??;
+        let mut left = blocking(move || draw_entities(&log, entities, seed, threads())).await??;
         found.entities = left.len() as u64;
         for look in 1..=LOOKS {
             let is_last = look == LOOKS;
@@ -141,11 +141,11 @@ impl Checked<'_> {
         let answered: Vec<Answered> = served.iter().filter_map(|read| read.answered(&self.view)).collect();
         found.unknown = found.entities - answered.len() as u64;
         let log = self.offline.log(&self.view).await?;
-        for (one, comparison) in answered.iter().zip(compare(&log, &answered).await?) {
+        for (one, comparison) in answered.iter().zip(compare(&log, &answered, threads()).await?) {
             match comparison {
                 Comparison::Same => found.same += 1,
                 // When history that came by a load went online, no position says.
-                Comparison::Differs(_) if one.positions.is_none() => found.unknown += 1,
+                lost if lost.is_lost(one) => found.unknown += 1,
                 Comparison::Differs(entity) => found.differs(entity),
                 Comparison::Ahead | Comparison::Unknown => found.unknown += 1,
             }
@@ -161,7 +161,7 @@ impl Checked<'_> {
             self.read(&layout, part, &mut answered).await?;
         }
         let log: Log = self.offline.log(&self.view).await?;
-        let compared = compare(&log, &answered).await?;
+        let compared = compare(&log, &answered, threads()).await?;
         Ok(answered.into_iter().map(|one| one.key).zip(compared).collect())
     }
 

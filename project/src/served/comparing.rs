@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use feature::{Answer, Cell, EntityKey, Micros, View};
-use materializer::{FoldedAgain, OnlineRead, Refolded, refold};
+use materializer::{FoldedAgain, OnlineRead, Refolded, online_may_lack_rows, refold};
 use monitor::{ServedDifference, served_differences};
 use offline::Log;
 use online::Positions;
@@ -38,6 +38,11 @@ pub(super) enum Comparison {
 pub(super) const DIFFERS: &str = "differs";
 
 impl Comparison {
+    /// Whether an answer differs as there was no online row.
+    pub(super) fn is_lost(&self, one: &Answered) -> bool {
+        one.positions.is_none() && matches!(self, Comparison::Differs(_))
+    }
+
     /// What came of it, as metrics call it; `None` while the log may still get what it lacks.
     pub(super) fn outcome(&self) -> Option<&'static str> {
         match self {
@@ -49,17 +54,31 @@ impl Comparison {
     }
 }
 
-/// Compares answers with the log.
-pub(super) async fn compare(log: &Log, answered: &[Answered]) -> Result<Vec<Comparison>, ProjectError> {
+/// Compares answers with the log, which so many threads read. Of an answer without an online row it is not known whether
+/// there had to be one while a load brings its rows online at its end.
+pub(super) async fn compare(
+    log: &Log,
+    answered: &[Answered],
+    threads: usize,
+) -> Result<Vec<Comparison>, ProjectError> {
     let read =
         |one: &Answered| OnlineRead { key: one.key.clone(), at: one.at, positions: one.positions.clone() };
     let reads: Vec<OnlineRead> = answered.iter().map(read).collect();
-    let refolded = refold(log, &reads).await?;
+    let refolded = refold(log, &reads, threads).await?;
     let compared = answered.iter().zip(refolded).map(|(one, refolded)| match refolded {
         Refolded::Ahead => Comparison::Ahead,
         Refolded::Whole(folded) => compared(log.view(), one, &folded),
     });
-    Ok(compared.collect())
+    let mut compared: Vec<Comparison> = compared.collect();
+    let mut lost: Vec<&mut Comparison> = answered
+        .iter()
+        .zip(&mut compared)
+        .filter_map(|(one, comparison)| comparison.is_lost(one).then_some(comparison))
+        .collect();
+    if !lost.is_empty() && online_may_lack_rows(log).await? {
+        lost.iter_mut().for_each(|comparison| **comparison = Comparison::Unknown);
+    }
+    Ok(compared)
 }
 
 fn compared(view: &View, one: &Answered, folded: &FoldedAgain) -> Comparison {

@@ -44,7 +44,7 @@ struct KeptPositions {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct KeptCell {
     value: Json,
-    status: String,
+    status: Status,
 }
 
 impl KeptRead {
@@ -53,7 +53,7 @@ impl KeptRead {
         let json = |value: &Value| serde_json::to_value(AsJson(value)).unwrap_or(Json::Null);
         let keys = one.key.decode(&view.keys).unwrap_or_default();
         let cells = one.features.iter().zip(&one.answer.cells).filter_map(|(index, cell)| {
-            let kept = KeptCell { value: json(&cell.value), status: cell.status.name().to_owned() };
+            let kept = KeptCell { value: json(&cell.value), status: cell.status };
             Some((view.features.get(*index)?.name.clone(), kept))
         });
         Self {
@@ -84,7 +84,7 @@ impl KeptRead {
             let index = view.feature(name.as_str())?;
             let value = from_json(&kept.value, view.features.get(index)?.data_type).ok()?;
             features.push(index);
-            cells.push(Cell { value, status: status(&kept.status)? });
+            cells.push(Cell { value, status: kept.status });
         }
         let at: Micros = self.at.parse().ok()?;
         let event_time: Option<Micros> =
@@ -107,35 +107,28 @@ impl KeptPositions {
     }
 }
 
-fn status(name: &str) -> Option<Status> {
-    let all = [Status::Present, Status::NullValue, Status::NotFound, Status::OutsideMaxAge];
-    all.into_iter().find(|status| status.name() == name)
-}
-
 /// Adds answers to the file of this hour, and removes files of hours that are no longer kept.
 pub(super) fn add(folder: &Path, reads: &[KeptRead], now: Micros) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let hour = now.floor(Span::HOUR) / Span::HOUR.micros();
     let path = folder.join(format!("{hour}-{}.jsonl", std::process::id()));
     let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
-    if file.metadata()?.len() == 0 {
-        remove_old(folder, hour - KEPT_HOURS)?;
-    }
+    let bytes = file.metadata()?.len();
     let mut lines = Vec::new();
     for read in reads {
         serde_json::to_writer(&mut lines, read)?;
         lines.push(b'\n');
     }
-    match file.metadata()?.len() + lines.len() as u64 <= MOST_BYTES {
-        true => file.write_all(&lines),
-        false => Ok(()),
+    if bytes + lines.len() as u64 <= MOST_BYTES {
+        file.write_all(&lines)?;
     }
+    if bytes == 0 { remove_old(folder, hour - KEPT_HOURS) } else { Ok(()) }
 }
 
 fn remove_old(folder: &Path, before: i64) -> io::Result<()> {
     for file in files(folder)? {
         if hour_of(&file).is_some_and(|hour| hour < before) {
-            fs::remove_file(file)?;
+            unless_gone(fs::remove_file(file))?;
         }
     }
     Ok(())
@@ -179,11 +172,21 @@ pub(super) fn read_all(folder: &Path) -> io::Result<Vec<KeptRead>> {
 }
 
 fn read_file(path: &Path) -> io::Result<Vec<KeptRead>> {
+    let Some(file) = unless_gone(File::open(path))? else { return Ok(Vec::new()) };
     let mut reads = Vec::new();
-    for line in BufReader::new(File::open(path)?).lines() {
-        reads.extend(serde_json::from_str::<KeptRead>(&line?).ok());
+    for line in BufReader::new(file).split(b'\n') {
+        reads.extend(serde_json::from_slice::<KeptRead>(&line?).ok());
     }
     Ok(reads)
+}
+
+/// An outcome for a file; `None` where another server has removed it.
+fn unless_gone<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The files of a folder by hour; none where there is no folder.
@@ -245,6 +248,11 @@ mod tests {
             assert_eq!(again.positions, one.positions);
             assert!(read.answered(&history.view).is_none());
         }
+        // What a write left that was cut short within a character is left out alone.
+        let file = files(folder.path()).unwrap().remove(0);
+        let cut = [fs::read(&file).unwrap(), b"{\"at\": \"\xc3".to_vec()].concat();
+        fs::write(&file, cut).unwrap();
+        assert_eq!(read_all(folder.path()).unwrap().len(), answered.len());
         // A day and an hour later the file is gone.
         let later = at.saturating_add(Span::HOUR.times(25));
         add(folder.path(), &kept[..1], later).unwrap();

@@ -28,6 +28,8 @@ const GIVES_UP: Duration = Duration::from_secs(600);
 const EVERY: Duration = Duration::from_secs(5);
 /// A comparison rests so many times as long as it took: it takes a twentieth of one core at most.
 const RESTS: u32 = 20;
+/// Threads that read a log: the others are for those who read features.
+const THREADS: usize = 1;
 /// Rows that wait; of more the oldest are left out.
 const MOST_WAITING: usize = 20_000;
 
@@ -121,7 +123,7 @@ struct Work {
     project: Project,
     counts: Arc<ServedCounts>,
     waiting: VecDeque<Waiting>,
-    /// When it was last said of a view that something differs.
+    /// When something was last said of a view.
     said: BTreeMap<VersionId, Instant>,
     /// Why the sample is not kept, if so.
     not_kept: Option<String>,
@@ -170,7 +172,9 @@ impl Work {
             match self.compare_view(&view, &waiting).await {
                 Ok(compared) => self.count(&id, waiting, compared).await,
                 Err(error) => {
-                    tracing::warn!("what was served of {id} cannot be compared with its log: {error}");
+                    if self.is_to_be_said(&id) {
+                        tracing::warn!("what was served of {id} cannot be compared with its log: {error}");
+                    }
                     self.wait_again(waiting);
                 }
             }
@@ -184,13 +188,21 @@ impl Work {
     ) -> Result<Vec<Comparison>, ProjectError> {
         let log = self.project.offline()?.log(view).await?;
         let answered: Vec<Answered> = waiting.iter().map(answered).collect();
-        let mut compared = compare(&log, &answered).await?;
-        let lost = |(waiting, comparison): &(&Waiting, &mut Comparison)| {
-            waiting.row.positions.is_none() && matches!(comparison, Comparison::Differs(_))
+        let mut compared = compare(&log, &answered, THREADS).await?;
+        let is_lost = |index: &usize| {
+            answered
+                .get(*index)
+                .zip(compared.get(*index))
+                .is_some_and(|(one, comparison)| comparison.is_lost(one))
         };
-        let lost: Vec<_> = waiting.iter().zip(&mut compared).filter(lost).collect();
+        let lost: Vec<usize> = (0..answered.len()).filter(is_lost).collect();
         if !lost.is_empty() {
-            self.look_again(view, &log, lost).await?;
+            let lost = lost.into_iter().filter_map(|index| Some((index, answered.get(index)?.clone())));
+            for (index, comparison) in self.look_again(view, &log, lost.collect()).await? {
+                if let Some(compared) = compared.get_mut(index) {
+                    *compared = comparison;
+                }
+            }
         }
         Ok(compared)
     }
@@ -201,19 +213,26 @@ impl Work {
         &self,
         view: &Arc<View>,
         log: &Log,
-        lost: Vec<(&Waiting, &mut Comparison)>,
-    ) -> Result<(), ProjectError> {
-        let keys: Vec<EntityKey> = lost.iter().map(|(waiting, _)| waiting.row.key.clone()).collect();
+        lost: Vec<(usize, Answered)>,
+    ) -> Result<Vec<(usize, Comparison)>, ProjectError> {
+        let keys: Vec<EntityKey> = lost.iter().map(|(_, one)| one.key.clone()).collect();
         let found = self.project.online().await?.read(&[Read { view: &view.id, keys: &keys }]).await?;
+        let found = found.into_iter().next().unwrap_or_default();
         let at = self.project.now();
-        let answered: Vec<Answered> =
-            lost.iter().map(|(waiting, _)| Answered { at, ..answered(waiting) }).collect();
-        let now = compare(log, &answered).await?;
-        for ((index, (_, comparison)), now) in lost.into_iter().enumerate().zip(now) {
-            let is_there = found.first().is_none_or(|found| found.row(index).is_some());
-            *comparison = if is_there { Comparison::Unknown } else { now };
+        let (mut indices, mut still_lost, mut looked) = (Vec::new(), Vec::new(), Vec::new());
+        for ((index, one), row) in lost.into_iter().zip(found.rows()) {
+            match row {
+                Some(_) => looked.push((index, Comparison::Unknown)),
+                None => {
+                    indices.push(index);
+                    still_lost.push(Answered { at, ..one });
+                }
+            }
         }
-        Ok(())
+        if !still_lost.is_empty() {
+            looked.extend(indices.into_iter().zip(compare(log, &still_lost, THREADS).await?));
+        }
+        Ok(looked)
     }
 
     async fn count(&mut self, view: &VersionId, waiting: Vec<Waiting>, compared: Vec<Comparison>) {
@@ -239,6 +258,9 @@ impl Work {
 
     /// Keeps what was compared. A server that cannot write goes on comparing.
     async fn keep(&mut self, kept: Vec<KeptRead>) {
+        if kept.is_empty() {
+            return;
+        }
         let (folder, now) = (self.project.served_folder(), self.project.now());
         let written = blocking(move || kept_reads::add(&folder, &kept, now)).await;
         let why = match written {
@@ -263,13 +285,20 @@ impl Work {
         }
     }
 
-    /// Says once a minute of a view that something differs; the log of a server names no entity.
-    fn say(&mut self, view: &VersionId, service: &VersionId, features: &[super::DifferingFeature]) {
+    /// Whether nothing was said of a view in the last minute.
+    fn is_to_be_said(&mut self, view: &VersionId) -> bool {
         let is_new = self.said.get(view).is_none_or(|said| said.elapsed() >= Duration::from_secs(60));
-        if !is_new {
+        if is_new {
+            self.said.insert(view.clone(), Instant::now());
+        }
+        is_new
+    }
+
+    /// Says of a view that something differs; the log of a server names no entity.
+    fn say(&mut self, view: &VersionId, service: &VersionId, features: &[super::DifferingFeature]) {
+        if !self.is_to_be_said(view) {
             return;
         }
-        self.said.insert(view.clone(), Instant::now());
         let names: Vec<String> = features.iter().map(|feature| feature.feature.to_string()).collect();
         tracing::error!(
             "{service} was answered with values of {view} that its log does not give, of {}: compare them now, and write the online rows again",

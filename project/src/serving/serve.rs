@@ -109,6 +109,7 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
     topics.follow(&registered)?;
     let mut registry = FollowedRegistry::new(registry);
     registry.takes_on(&registered);
+    let value_watch = ValueWatch::begin(project, registry.registry());
     let applied = Applied {
         project: project.clone(),
         topics,
@@ -117,7 +118,7 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
         sources,
         watch,
         verifier: Verifier::begin(project),
-        value_watch: ValueWatch::begin(project),
+        value_watch,
         streams: streams(project, options.follows_streams.then_some(bad_row_limit), &stream_status, run)
             .await?,
         stream_status,

@@ -19,6 +19,8 @@ def test_objectives_say_how_fresh_reads_were(folder):
     one = objectives["airport_arrivals"]
     assert (one["id"], one["target"], one["reads"]) == ("airport_arrivals@1", 99.0, 0)
     assert objectives and "99.0% within 1h" in repr(objectives) and "no reads" in repr(objectives)
+    with pytest.raises(KeyError, match="nothing_here"):
+        objectives["nothing_here"]
     with pytest.raises(ts.InputError, match="nothing_here"):
         store.slo("nothing_here")
 
