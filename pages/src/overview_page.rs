@@ -371,23 +371,13 @@ mod tests {
 
     fn view(name: &str, condition: Condition, source: &str) -> ViewSummary {
         ViewSummary {
-            id: name.parse().unwrap(),
             condition,
             reasons: vec!["<b>because</b>".to_owned()],
             entity: Some("visitor".to_owned()),
-            source: source.to_owned(),
-            pipeline: PipelineKind::Batch,
             owner: Some("\"><img src=x onerror=alert(1)>".to_owned()),
             tags: BTreeMap::from([("<i>".to_owned(), "&amp;".to_owned())]),
             features: 2,
-            deprecated: None,
-            objective: None,
-            newest_event: None,
-            held_up: None,
-            delays: Vec::new(),
-            newest_load: None,
-            quality: None,
-            parity: None,
+            ..ViewSummary::bare(name.parse().unwrap(), source.to_owned(), PipelineKind::Batch)
         }
     }
 

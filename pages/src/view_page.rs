@@ -330,25 +330,9 @@ mod tests {
     #[test]
     fn delays_stand_by_stage_in_the_order_of_a_rows_way() {
         let delay = |stage, mean_s| StageDelay { stage, mean_s, rows: 12 };
-        let mut summary = ViewSummary {
-            id: "visits@1".parse().unwrap(),
-            condition: Condition::Fine,
-            reasons: Vec::new(),
-            entity: None,
-            source: "clicks".to_owned(),
-            pipeline: PipelineKind::Stream,
-            owner: None,
-            tags: std::collections::BTreeMap::new(),
-            features: 1,
-            deprecated: None,
-            objective: None,
-            newest_event: None,
-            held_up: None,
-            delays: vec![delay("broker lag", 0.25), delay("online write", 90.0)],
-            newest_load: None,
-            quality: None,
-            parity: None,
-        };
+        let id = "visits@1".parse().unwrap();
+        let mut summary = ViewSummary::bare(id, "clicks".to_owned(), PipelineKind::Stream);
+        summary.delays = vec![delay("broker lag", 0.25), delay("online write", 90.0)];
         let markup = delays(&summary).into_string();
         let at = |text: &str| markup.find(text).unwrap_or_else(|| panic!("no {text} in {markup}"));
         assert!(at(">broker lag<") < at("250ms") && at("250ms") < at("1m 30s"), "{markup}");

@@ -144,25 +144,7 @@ mod tests {
     use registry::Job;
 
     fn view() -> ViewSummary {
-        ViewSummary {
-            id: "visits@1".parse().unwrap(),
-            condition: Condition::Fine,
-            reasons: Vec::new(),
-            entity: None,
-            source: "clicks".to_owned(),
-            pipeline: PipelineKind::Stream,
-            owner: None,
-            tags: std::collections::BTreeMap::new(),
-            features: 1,
-            deprecated: None,
-            objective: None,
-            newest_event: None,
-            held_up: None,
-            delays: Vec::new(),
-            newest_load: None,
-            quality: None,
-            parity: None,
-        }
+        ViewSummary::bare("visits@1".parse().unwrap(), "clicks".to_owned(), PipelineKind::Stream)
     }
 
     fn load(state: RunState) -> Option<NewestLoad> {

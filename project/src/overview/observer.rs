@@ -164,12 +164,7 @@ impl Gathered<'_> {
             None => view.source.name().map(ToString::to_string).unwrap_or_default(),
         };
         let mut summary = ViewSummary {
-            id: view.id.clone(),
-            condition: monitor::Condition::Fine,
-            reasons: Vec::new(),
             entity: Some(view.entity.to_string()),
-            source,
-            pipeline,
             owner: view.about.owner.clone(),
             tags: view.about.tags.clone(),
             features: view.features.len(),
@@ -179,8 +174,8 @@ impl Gathered<'_> {
             held_up: facts.and_then(|facts| self.held_up(view, facts)),
             delays: facts.map(|facts| facts.times.iter().filter_map(delay).collect()).unwrap_or_default(),
             newest_load: self.loads.get(&view.id).map(newest_load),
-            quality: None,
             parity: self.parities.get(&subject).cloned(),
+            ..ViewSummary::bare(view.id.clone(), source, pipeline)
         };
         (summary.condition, summary.reasons) = condition::of_view(&summary);
         summary
@@ -190,23 +185,12 @@ impl Gathered<'_> {
         let subject = (Kind::OnDemandView, view.id.clone());
         let inputs: Vec<String> = view.inputs.iter().map(|take| take.from.to_string()).collect();
         let mut summary = ViewSummary {
-            id: view.id.clone(),
-            condition: monitor::Condition::Fine,
-            reasons: Vec::new(),
-            entity: None,
-            source: inputs.join(", "),
-            pipeline: PipelineKind::OnDemand,
             owner: view.about.owner.clone(),
             tags: view.about.tags.clone(),
             features: view.features.len(),
             deprecated: self.deprecated(&subject),
-            objective: None,
-            newest_event: None,
-            held_up: None,
-            delays: Vec::new(),
-            newest_load: None,
-            quality: None,
             parity: self.parities.get(&subject).cloned(),
+            ..ViewSummary::bare(view.id.clone(), inputs.join(", "), PipelineKind::OnDemand)
         };
         (summary.condition, summary.reasons) = condition::of_view(&summary);
         summary

@@ -71,6 +71,31 @@ pub struct ViewSummary {
     pub parity: Option<ParitySummary>,
 }
 
+impl ViewSummary {
+    /// A view of which nothing is known but where its rows come from.
+    pub fn bare(id: VersionId, source: String, pipeline: PipelineKind) -> Self {
+        Self {
+            id,
+            condition: Condition::Fine,
+            reasons: Vec::new(),
+            entity: None,
+            source,
+            pipeline,
+            owner: None,
+            tags: BTreeMap::new(),
+            features: 0,
+            deprecated: None,
+            objective: None,
+            newest_event: None,
+            held_up: None,
+            delays: Vec::new(),
+            newest_load: None,
+            quality: None,
+            parity: None,
+        }
+    }
+}
+
 /// A service at a glance.
 #[derive(Clone, Debug, Serialize)]
 pub struct ServiceSummary {
