@@ -2,8 +2,8 @@
 //! thread of their own, and those that would have to wait too long are refused.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use feature::{HelpTopic, ServiceRef};
@@ -192,11 +192,11 @@ impl Site {
             return;
         }
         // Once the server is gone it ends with the view that is measured then.
-        let site = Arc::downgrade(self);
+        let measuring = Measuring(Arc::downgrade(self));
         let measure = move || {
             let began = Instant::now();
             Handle::current().block_on(async {
-                while let Some(site) = site.upgrade().filter(|_| began.elapsed() < MEASURES_ON) {
+                while let Some(site) = measuring.0.upgrade().filter(|_| began.elapsed() < MEASURES_ON) {
                     let mut gathering = site.gathering.lock().await;
                     let Ok(overview) = gathering.overview().await else { break };
                     match gathering.measure_next(&overview).await {
@@ -205,11 +205,19 @@ impl Site {
                     }
                 }
             });
-            if let Some(site) = site.upgrade() {
-                site.is_measuring.store(false, Ordering::Release);
-            }
         };
         drop(tokio::task::spawn_blocking(measure));
+    }
+}
+
+/// Somebody measures; the next may once it is dropped, also by a panic.
+struct Measuring(Weak<Site>);
+
+impl Drop for Measuring {
+    fn drop(&mut self) {
+        if let Some(site) = self.0.upgrade() {
+            site.is_measuring.store(false, Ordering::Release);
+        }
     }
 }
 

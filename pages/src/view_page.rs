@@ -181,7 +181,10 @@ fn quality(detail: &ViewDetail) -> Markup {
             dt { "Refused" } dd { (counted(quality.refused, "row")) " that were not loaded since" }
         }
         @match &detail.drift {
-            None => { p { "No statistics are kept of its rows by date, so drift is not measured." } }
+            None if quality.unknown.is_none() => {
+                p { "No statistics are kept of its rows by date, so drift is not measured." }
+            }
+            None => {}
             Some(report) => { (drift_table(&report.columns)) }
         }
     }

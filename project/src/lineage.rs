@@ -9,6 +9,6 @@ mod recorder;
 mod subject;
 
 pub use query::{LineageReport, SchemaField, ViewLineage};
-pub(crate) use query::{events, lineage, lineage_in, loads};
+pub(crate) use query::{events, graph_in, lineage, loads};
 pub(crate) use recorder::{Ended, Recorder};
 pub(crate) use subject::Subject;

@@ -61,19 +61,28 @@ pub(crate) async fn lineage(project: &Project, name: &str) -> Result<LineageRepo
     lineage_in(&registry, &registered, name).await
 }
 
-pub(crate) async fn lineage_in(
+/// What a name comes from and what comes from it, without the runs of what is reached.
+pub(crate) async fn graph_in(
+    registry: &Registry,
+    registered: &Registered,
+    name: &str,
+) -> Result<Lineage, ProjectError> {
+    let mut training_sets = Vec::new();
+    // What was built by retired versions is still known.
+    for service in registered.with_retired().services() {
+        training_sets.extend(registry.training_sets_of(&service.id, RUNS_OF_A_VIEW).await?);
+    }
+    Ok(registered.lineage(name, &training_sets)?)
+}
+
+async fn lineage_in(
     registry: &Registry,
     registered: &Registered,
     name: &str,
 ) -> Result<LineageReport, ProjectError> {
-    let mut training_sets = Vec::new();
-    // Retired versions count among the schemas of a view, and their runs and what was built by them are still known.
-    let all = registered.with_retired();
-    for service in all.services() {
-        training_sets.extend(registry.training_sets_of(&service.id, RUNS_OF_A_VIEW).await?);
-    }
-    let lineage = registered.lineage(name, &training_sets)?;
-    let registered = &all;
+    let lineage = graph_in(registry, registered, name).await?;
+    // Retired versions count among the schemas of a view, and their runs are still known.
+    let registered = &registered.with_retired();
     let mut views = Vec::new();
     for view in registered.views() {
         let is_reached = |kind: LineageKind| {

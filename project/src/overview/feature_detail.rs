@@ -7,7 +7,7 @@ use registry::{DefinitionId, FoundFeature, Kind, Lineage, Registered, Shown};
 use super::observer::Observer;
 use super::view_detail::kind_of;
 use crate::error::ProjectError;
-use crate::lineage::lineage_in;
+use crate::lineage::graph_in;
 use crate::quality::drift::{self, ColumnDrift};
 
 /// Everything about one feature of a view.
@@ -105,7 +105,7 @@ impl Observer {
             drift = report.and_then(|report| report.columns.into_iter().find(|one| one.column == *column));
             days = all.into_iter().filter(|day| day.column == *column).collect();
         }
-        let lineage = lineage_in(&registry, &registered, &format!("{view}:{name}")).await?.lineage;
+        let lineage = graph_in(&registry, &registered, &format!("{view}:{name}")).await?;
         Ok(Some(FeatureDetail {
             versions: versions(&registered, kind, view, &named),
             given_by: given_by(&registered, view, name)?,

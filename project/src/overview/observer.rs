@@ -18,6 +18,7 @@ use crate::error::ProjectError;
 use crate::exploring::{SearchResult, search_in};
 use crate::followed_registry::FollowedRegistry;
 use crate::project::Project;
+use crate::quality::drift::DriftReport;
 use crate::slo::{Counted, ObjectiveStanding, cause_sentence, pipelines, standings_of};
 
 /// Changes that an overview shows.
@@ -100,10 +101,15 @@ impl Observer {
 
     /// What is known of the quality of a view's rows; nothing bad of a view that has none.
     pub async fn quality_of(&mut self, view: &VersionId) -> ViewQuality {
+        self.quality_and_drift(view).await.0
+    }
+
+    /// The same with the drift of each column, where statistics are kept.
+    pub(super) async fn quality_and_drift(&self, view: &VersionId) -> (ViewQuality, Option<DriftReport>) {
         let now = self.project.now();
         match self.registered.view(view) {
             Ok(view) => view_quality::measure(self.project.offline(), &view, now).await,
-            Err(_) => ViewQuality::at(now),
+            Err(_) => (ViewQuality::at(now), None),
         }
     }
 

@@ -6,7 +6,7 @@ use registry::{AuditEntry, DefinitionId, Kind, Lineage, Rollout, Shown};
 use super::observer::Observer;
 use super::summary::ServiceSummary;
 use crate::error::ProjectError;
-use crate::lineage::lineage_in;
+use crate::lineage::graph_in;
 
 /// Changes that are given.
 const MOST_CHANGES: u32 = 10;
@@ -57,7 +57,7 @@ impl Observer {
             rollout: registered.rollout(&id.name).cloned(),
             versions,
             takes: plan.keys.iter().chain(&plan.request).cloned().collect(),
-            lineage: lineage_in(&registry, &registered, &id.to_string()).await?.lineage,
+            lineage: graph_in(&registry, &registered, &id.to_string()).await?,
             changes,
         }))
     }

@@ -143,15 +143,6 @@ pub enum PipelineKind {
 }
 
 impl PipelineKind {
-    /// Every kind.
-    pub const ALL: [PipelineKind; 5] = [
-        PipelineKind::Batch,
-        PipelineKind::Stream,
-        PipelineKind::Static,
-        PipelineKind::Derived,
-        PipelineKind::OnDemand,
-    ];
-
     /// What people call it.
     pub const fn name(self) -> &'static str {
         match self {

@@ -6,8 +6,8 @@ use registry::{AuditEntry, DefinitionId, FoundFeature, Kind, Lineage, Registered
 use super::observer::Observer;
 use super::summary::ViewSummary;
 use crate::error::ProjectError;
-use crate::lineage::lineage_in;
-use crate::quality::drift::{self, DriftReport};
+use crate::lineage::graph_in;
+use crate::quality::drift::DriftReport;
 
 /// Runs and changes that are given.
 const MOST_NEWEST: u32 = 10;
@@ -57,14 +57,8 @@ impl Observer {
         let versions = overview.views.iter().map(|view| &view.id).filter(|other| other.name == id.name);
         let mut versions: Vec<VersionId> = versions.cloned().collect();
         versions.sort();
-        let summary = summary.with_quality(self.quality_of(id).await);
-        let drift = match registered.view(id) {
-            Ok(view) => {
-                let [days, _] = materializer::statistics(&self.project().offline()?, &view, None).await?;
-                drift::of_last_days(&view, &days)
-            }
-            Err(_) => None,
-        };
+        let (quality, drift) = self.quality_and_drift(id).await;
+        let summary = summary.with_quality(quality);
         let runs = registry.runs_of_view(id, MOST_NEWEST).await?;
         let runs = runs.into_iter().map(|run| RunRecord { state: run.state_now(), ..run });
         Ok(Some(ViewDetail {
@@ -74,7 +68,7 @@ impl Observer {
             versions,
             runs: runs.take(MOST_NEWEST as usize).collect(),
             drift,
-            lineage: lineage_in(&registry, &registered, &id.to_string()).await?.lineage,
+            lineage: graph_in(&registry, &registered, &id.to_string()).await?,
             changes: registry.newest_changes_of(&definition_id, MOST_NEWEST).await?,
         }))
     }

@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use feature::{Micros, View};
 use materializer::{Decision, quarantined, statistics};
-use monitor::DriftVerdict;
 use offline::OfflineStore;
 use serde::Serialize;
 
 use crate::error::ProjectError;
-use crate::quality::drift;
+use crate::quality::drift::{self, DriftReport};
 use crate::rollout::refused;
 use crate::slo::moment_text;
 
@@ -48,20 +47,24 @@ impl ViewQuality {
     }
 }
 
-/// Measures it. What cannot be read is said in it.
+/// Measures it, and gives the drift of which it is made. What cannot be read is said in it.
 pub(super) async fn measure(
     store: Result<OfflineStore, ProjectError>,
     view: &Arc<View>,
     now: Micros,
-) -> ViewQuality {
+) -> (ViewQuality, Option<DriftReport>) {
     let measured = async { of(&store?, view, now).await };
     match measured.await {
-        Ok(quality) => quality,
-        Err(error) => ViewQuality { unknown: Some(error.to_string()), ..ViewQuality::at(now) },
+        Ok(measured) => measured,
+        Err(error) => (ViewQuality { unknown: Some(error.to_string()), ..ViewQuality::at(now) }, None),
     }
 }
 
-async fn of(store: &OfflineStore, view: &Arc<View>, now: Micros) -> Result<ViewQuality, ProjectError> {
+async fn of(
+    store: &OfflineStore,
+    view: &Arc<View>,
+    now: Micros,
+) -> Result<(ViewQuality, Option<DriftReport>), ProjectError> {
     let mut quality = ViewQuality::at(now);
     if view.checks_batches() {
         let files = quarantined(store, view).await?;
@@ -69,18 +72,14 @@ async fn of(store: &OfflineStore, view: &Arc<View>, now: Micros) -> Result<ViewQ
     }
     quality.refused = refused(store, view).await?;
     let [days, _] = statistics(store, view, None).await?;
-    if let Some(report) = drift::of_last_days(view, &days) {
+    let report = drift::of_last_days(view, &days);
+    if let Some(report) = &report {
         quality.columns = report.columns.iter().filter(|column| column.drift.psi.is_some()).count() as u64;
-        let mut drifted: Vec<DriftedColumn> = report
-            .columns
-            .iter()
-            .filter(|column| column.drift.verdict() == DriftVerdict::Drifted)
-            .filter_map(|column| {
-                Some(DriftedColumn { column: column.column.clone(), psi: column.drift.psi? })
-            })
-            .collect();
-        drifted.sort_by(|a, b| b.psi.total_cmp(&a.psi));
-        quality.drifted = drifted;
+        let drifted = report.drifted().filter_map(|column| {
+            Some(DriftedColumn { column: column.column.clone(), psi: column.drift.psi? })
+        });
+        quality.drifted = drifted.collect();
+        quality.drifted.sort_by(|a, b| b.psi.total_cmp(&a.psi));
     }
-    Ok(quality)
+    Ok((quality, report))
 }

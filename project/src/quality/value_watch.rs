@@ -36,6 +36,7 @@ impl ValueWatch {
             registry: FollowedRegistry::new(registry.clone()),
             views: Vec::new(),
             known: BTreeMap::new(),
+            unread: BTreeMap::new(),
         };
         let task = Background::begin(|stop| watch(watching, found.clone(), stop));
         Self { found, task }
@@ -103,6 +104,8 @@ struct Watching {
     views: Vec<Arc<View>>,
     /// Of each view what was found in its statistics at one version.
     known: BTreeMap<VersionId, (Option<u64>, Vec<FoundChange>)>,
+    /// Why a view could not be looked at.
+    unread: BTreeMap<VersionId, String>,
 }
 
 impl Watching {
@@ -113,13 +116,25 @@ impl Watching {
             self.known.clear();
             self.registry.takes_on(&registered);
         }
-        let store = self.project.offline()?;
-        for view in &self.views {
-            let version = store.statistics(&view.id).await?.version();
-            if self.known.get(&view.id).is_none_or(|(known, _)| *known != version) {
-                self.known.insert(view.id.clone(), (version, changes(&self.project, view).await?));
+        for view in self.views.clone() {
+            // What was known of a view that cannot be read now stays, and the others are looked at.
+            if let Err(error) = self.look_at(&view).await {
+                let why = error.to_string();
+                if self.unread.insert(view.id.clone(), why.clone()).is_none_or(|before| before != why) {
+                    tracing::warn!("what changed in the values of {} is not known: {why}", view.id);
+                }
+            } else {
+                self.unread.remove(&view.id);
             }
         }
         Ok(self.known.values().flat_map(|(_, found)| found).cloned().collect())
+    }
+
+    async fn look_at(&mut self, view: &Arc<View>) -> Result<(), ProjectError> {
+        let version = self.project.offline()?.statistics(&view.id).await?.version();
+        if self.known.get(&view.id).is_none_or(|(known, _)| *known != version) {
+            self.known.insert(view.id.clone(), (version, changes(&self.project, view).await?));
+        }
+        Ok(())
     }
 }
