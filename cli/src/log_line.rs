@@ -2,9 +2,7 @@
 
 use std::io::{self, Write};
 
-use feature::{visible_line, without_backtrace};
-
-use crate::output;
+use feature::{visible_line, without_backtrace, without_logins};
 
 /// The bytes of one event, which are written as one line once all are there.
 #[derive(Debug, Default)]
@@ -13,7 +11,7 @@ pub struct LogLine(Vec<u8>);
 impl LogLine {
     fn line(&self) -> String {
         let text = String::from_utf8_lossy(&self.0);
-        output::shown(&visible_line(without_backtrace(&text).trim_end_matches('\n')))
+        without_logins(&visible_line(without_backtrace(&text).trim_end_matches('\n'))).into_owned()
     }
 }
 

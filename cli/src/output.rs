@@ -11,7 +11,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde::Serialize;
 
-use feature::{visible, without_backtrace, without_logins};
+use feature::shown;
 
 use crate::failure::Failure;
 use crate::headings::Printed;
@@ -33,12 +33,6 @@ macro_rules! print {
 /// `eprintln!`, likewise.
 macro_rules! eprintln {
     ($($text:tt)*) => { $crate::output::error_line(::std::format_args!($($text)*)) };
-}
-
-/// What is written of a text, whoever wrote what is in it: nothing that a terminal obeys or that is unseen, no login
-/// of a URL, and no backtrace of a library.
-pub fn shown(text: &str) -> String {
-    without_logins(&visible(&without_backtrace(text))).into_owned()
 }
 
 /// Writes a line on stdout.

@@ -64,7 +64,7 @@ pub use separator::csv_separator;
 pub use service::{
     Computation, Consumer, Input, Lookup, Needs, Origin, Output, Service, ServicePlan, ServiceRef,
 };
-pub use shown::{redacted, visible, visible_line, without_backtrace, without_logins};
+pub use shown::{redacted, shown, visible, visible_line, without_backtrace, without_logins};
 pub use time::{Micros, Span, floor};
 pub use time_error::TimeError;
 pub use value::{DataType, Field, Scalar, TypeError, Value};

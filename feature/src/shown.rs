@@ -86,6 +86,12 @@ pub fn without_logins(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// What is written of a text, whoever wrote what is in it: nothing that a terminal obeys or that is unseen, no login of a
+/// URL, and no backtrace of a library.
+pub fn shown(text: &str) -> String {
+    without_logins(&visible(&without_backtrace(text))).into_owned()
+}
+
 /// A text without the frames of a backtrace, which libraries put into their errors where `RUST_BACKTRACE` is set.
 pub fn without_backtrace(text: &str) -> Cow<'_, str> {
     let is_frame = |line: &str| {

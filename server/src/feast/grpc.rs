@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use feature::{Micros, Status as FeatureStatus, visible};
+use feature::{Micros, Status as FeatureStatus, shown};
 use online::Reader;
 use prost_types::Timestamp;
 use proto::feast::serving::get_online_features_request::Kind;
@@ -47,7 +47,7 @@ impl<R: Reader + 'static> ServingService for FeastMethods<R> {
         call.ended(&answer);
         answer.map(|answer| with_metadata(&call, answer)).map_err(|error| {
             let status = to_status(&error);
-            Status::with_metadata(status.code(), visible(&sentence(&error)), status.metadata().clone())
+            Status::with_metadata(status.code(), shown(&sentence(&error)), status.metadata().clone())
         })
     }
 }

@@ -3,7 +3,7 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use feature::{excerpt, visible, without_backtrace, without_logins};
+use feature::{excerpt, shown};
 use read::RequestError;
 use serde_json::{Value as Json, json};
 
@@ -91,7 +91,7 @@ pub(super) fn of_error(error: &ServeError) -> Response {
 
 /// What Feast's client raises again.
 fn raised(status: StatusCode, class: &str, message: &str) -> Response {
-    let message = without_logins(&visible(&without_backtrace(message))).into_owned();
+    let message = shown(message);
     let detail = json!({"module": "feast.errors", "class": class, "message": message});
     json_response(status, &Json::String(detail.to_string()))
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use feature::{visible, without_backtrace, without_logins};
+use feature::shown;
 use tonic::codegen::http::HeaderMap;
 use tonic::metadata::MetadataValue;
 use tonic::{Response, Status};
@@ -65,7 +65,7 @@ pub(crate) fn to_status(error: &ServeError) -> Status {
         Code::Unimplemented => tonic::Code::Unimplemented,
         Code::Internal => tonic::Code::Internal,
     };
-    let mut status = Status::new(code, without_logins(&visible(&without_backtrace(&error.sentence()))));
+    let mut status = Status::new(code, shown(&error.sentence()));
     if error.code() == Code::Overloaded {
         status.metadata_mut().insert(PUSHBACK, MetadataValue::from_static(RETRY_AFTER_MS));
     }

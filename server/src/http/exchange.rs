@@ -11,7 +11,7 @@ use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use feature::{excerpt, visible, without_backtrace, without_logins};
+use feature::{excerpt, shown};
 use online::Reader;
 use read::MOST_COLUMNS;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, Visitor};
@@ -163,7 +163,7 @@ pub(crate) fn refusal(status: StatusCode, error: &ServeError) -> Response {
     let refused = error.refused();
     let error = serde_json::json!({
         "code": error.code().name(),
-        "message": without_logins(&visible(&without_backtrace(&error.to_string()))),
+        "message": shown(&error.to_string()),
         "help": error.help(),
     });
     if refused.is_empty() {
