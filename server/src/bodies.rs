@@ -4,6 +4,7 @@
 //! A quarter of the budget is for small bodies, each of which counts as the largest of them; the rest is for what
 //! larger ones hold beyond that, taken as it arrives. So a few senders of large bodies cannot keep small ones out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -11,7 +12,7 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_LENGTH;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::ServeError;
@@ -28,8 +29,8 @@ const BYTES_A_SECOND: u64 = 64 << 10;
 
 /// The bytes of bodies that are held.
 pub(crate) struct Bodies {
-    small: Semaphore,
-    large: Semaphore,
+    small: Arc<Semaphore>,
+    large: Arc<Semaphore>,
     smalls: usize,
     larges: usize,
     limits: Limits,
@@ -37,15 +38,15 @@ pub(crate) struct Bodies {
 
 /// The part of the budget that a body has, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Held<'a> {
-    _small: SemaphorePermit<'a>,
-    large: Option<SemaphorePermit<'a>>,
+pub(crate) struct Held {
+    _small: OwnedSemaphorePermit,
+    large: Option<OwnedSemaphorePermit>,
 }
 
 /// A body, and its part of the budget.
-pub(crate) struct HeldBody<'a> {
+pub(crate) struct HeldBody {
     pub bytes: Bytes,
-    pub held: Held<'a>,
+    pub held: Held,
 }
 
 impl Bodies {
@@ -54,7 +55,8 @@ impl Bodies {
         // One of the largest always fits.
         let large = (limits.max_body_bytes / 4 * 3).max(limits.max_request_bytes);
         let larges = large.div_ceil(UNIT_BYTES).min(u32::MAX as usize);
-        Self { small: Semaphore::new(smalls), large: Semaphore::new(larges), smalls, larges, limits: *limits }
+        let semaphore = |permits| Arc::new(Semaphore::new(permits));
+        Self { small: semaphore(smalls), large: semaphore(larges), smalls, larges, limits: *limits }
     }
 
     /// How many bytes are held now, a small body counted as the largest of them.
@@ -70,7 +72,7 @@ impl Bodies {
         body: Body,
         arrived: Instant,
         deadline: Instant,
-    ) -> Result<HeldBody<'_>, ServeError> {
+    ) -> Result<HeldBody, ServeError> {
         let length = headers.get(CONTENT_LENGTH);
         let length: usize = length.and_then(|text| text.to_str().ok()?.parse().ok()).unwrap_or(0);
         self.fits(length)?;
@@ -78,7 +80,7 @@ impl Bodies {
         if length > SMALL_BYTES + free {
             return Err(self.full());
         }
-        let small = self.small.try_acquire().map_err(|_| self.full())?;
+        let small = Arc::clone(&self.small).try_acquire_owned().map_err(|_| self.full())?;
         let mut held = Held { _small: small, large: None };
         let mut parts = body.into_data_stream();
         let mut first = Bytes::new();
@@ -96,16 +98,15 @@ impl Bodies {
             };
             self.fits(so_far + part.len())?;
             self.hold(&mut held, so_far + part.len())?;
-            if first.is_empty() {
+            if so_far == 0 {
                 first = part;
             } else {
-                if rest.is_empty() {
-                    rest.reserve(length.min(self.limits.max_request_bytes).saturating_sub(first.len()) / 8);
-                }
+                // All parts lie in one buffer once there is a second one.
+                rest.extend_from_slice(&std::mem::take(&mut first));
                 rest.extend_from_slice(&part);
             }
         }
-        let bytes = if rest.is_empty() { first } else { [first, rest.freeze()].concat().into() };
+        let bytes = if rest.is_empty() { first } else { rest.freeze() };
         Ok(HeldBody { bytes, held })
     }
 
@@ -115,14 +116,14 @@ impl Bodies {
     }
 
     /// Takes what a body of so many bytes needs beyond what it has.
-    fn hold<'a>(&'a self, held: &mut Held<'a>, bytes: usize) -> Result<(), ServeError> {
+    fn hold(&self, held: &mut Held, bytes: usize) -> Result<(), ServeError> {
         let needed = bytes.saturating_sub(SMALL_BYTES).div_ceil(UNIT_BYTES);
-        let has = held.large.as_ref().map_or(0, SemaphorePermit::num_permits);
+        let has = held.large.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         if needed <= has {
             return Ok(());
         }
         let more = u32::try_from(needed - has).map_err(|_| self.full())?;
-        let more = self.large.try_acquire_many(more).map_err(|_| self.full())?;
+        let more = Arc::clone(&self.large).try_acquire_many_owned(more).map_err(|_| self.full())?;
         match &mut held.large {
             Some(large) => large.merge(more),
             None => held.large = Some(more),

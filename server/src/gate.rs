@@ -21,7 +21,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 use tonic::codegen::Service;
 
-use crate::bodies::{HeldBody, SMALL_BYTES};
+use crate::bodies::{Held, HeldBody, SMALL_BYTES};
 use crate::call::Arrived;
 use crate::error::ServeError;
 use crate::feast;
@@ -77,19 +77,16 @@ impl<R: Reader + 'static> Gate<R> {
         let mut request = Request::from_parts(parts, Body::from(bytes));
         request.extensions_mut().insert(arrived);
         let answered = if is_large {
-            self.apart(routes, request, arrived).await
+            self.apart(routes, request, held, arrived).await
         } else {
-            routes.call(request).await.map_err(|never| match never {})
+            let answered = routes.call(request).await.map_err(|never| match never {});
+            drop(held);
+            answered
         };
-        drop(held);
         Ok(answered.unwrap_or_else(|error| self.refusal(protocol, arrived, &error)))
     }
 
-    async fn pass(
-        &self,
-        request: Request<Body>,
-        arrived: Arrived,
-    ) -> Result<(Parts, HeldBody<'_>), ServeError> {
+    async fn pass(&self, request: Request<Body>, arrived: Arrived) -> Result<(Parts, HeldBody), ServeError> {
         let allowed = self.serving.allowed(arrived);
         if arrived.at.elapsed() >= allowed {
             return Err(ServerFault::Late { millis: allowed.as_millis() }.into());
@@ -108,6 +105,7 @@ impl<R: Reader + 'static> Gate<R> {
         &self,
         mut routes: Router,
         request: Request<Body>,
+        held: Held,
         arrived: Arrived,
     ) -> Result<Response, ServeError> {
         let allowed = self.serving.allowed(arrived);
@@ -116,8 +114,8 @@ impl<R: Reader + 'static> Gate<R> {
         let runtime = Handle::current();
         let answering = spawn_blocking(move || {
             let response = runtime.block_on(routes.call(request));
-            // Also where its caller is gone meanwhile, there are no more than these.
-            drop(permit);
+            // Also where its caller is gone meanwhile, there are no more than these, and its bytes count.
+            drop((permit, held));
             response
         });
         match answering.await {

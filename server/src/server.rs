@@ -83,6 +83,10 @@ impl<R: Reader + 'static> Server<R> {
         let routes = http::routes(Arc::clone(&self.serving), Arc::clone(&stopping));
         protocols.spawn(serve(Spoken::Http1, over(self.http), routes, gate, stopped));
         let serving = Arc::clone(&self.serving);
+        // In a task of its own, wherever this is awaited: what waits in the queue of the workers is measured there alone.
+        let mut overload = JoinSet::new();
+        let overloaded = Arc::clone(&serving);
+        overload.spawn(async move { overloaded.overload().watch(limits.target_wait).await });
 
         let watched = async {
             loop {
@@ -92,7 +96,6 @@ impl<R: Reader + 'static> Server<R> {
         tokio::select! {
             () = shutdown => {}
             () = watched => {}
-            () = serving.overload().watch(limits.target_wait) => {}
             Some(ended) = protocols.join_next() => return Err(ServerFault::Stopped(reason(ended)).into()),
         }
         stopping.store(true, Ordering::Relaxed);

@@ -309,3 +309,39 @@ async fn a_store_that_comes_back_is_served_from_again() {
     assert_eq!(patiently(asking(&server)).await.unwrap().0, 200);
     server.stop().await;
 }
+
+#[test]
+fn what_waits_for_a_worker_is_measured_also_where_the_server_is_awaited_beside_the_workers() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (_folder, store) = flights::store().await;
+        let live = "late_arrival@1".parse().unwrap();
+        let catalog = Arc::new(Catalog::new(Services::new([crate::served_flights()], [live])));
+        let serving = Serving::new(catalog, store, flights::noon, Limits::default());
+        let server = Server::bind(FREE, serving).await.unwrap();
+        let http = server.addresses().http;
+        // Whatever comes to the only worker waits behind these.
+        for _ in 0..4 {
+            tokio::spawn(async {
+                loop {
+                    std::thread::sleep(Duration::from_millis(30));
+                    tokio::task::yield_now().await;
+                }
+            });
+        }
+        let refuses = async {
+            loop {
+                let (_, page) = send_with(http, "GET", "/metrics", "", "").await;
+                let share = page.lines().find_map(|line| line.strip_prefix("twinstore_serve_refused_share "));
+                if share.is_some_and(|share| share.parse::<f64>().unwrap() > 0.0) {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            ended = server.run(std::future::pending()) => panic!("{ended:?}"),
+            () = patiently(refuses) => {}
+        }
+    });
+    runtime.shutdown_background();
+}
