@@ -1,16 +1,22 @@
 //! What can be written on the command line. Its documentation is generated from here.
 
 mod backfill;
+mod lifecycle_arguments;
+mod memory_size;
 mod quality_arguments;
+mod training_set_arguments;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use feature::{Micros, Name, Percent, ServiceRef, Span, VersionId};
-use twinstore::{CompareVersions, Reason, ViewName};
+use feature::{Micros, Name, ServiceRef, Span};
+use twinstore::ViewName;
 
 pub use backfill::{BackfillArgs, BackfillCommand, DatedBackfill};
+pub use lifecycle_arguments::{AuditArgs, CutoverArgs, DeprecateArgs, ParityArgs, RetireArgs, RollbackArgs};
+use memory_size::memory_size;
 pub use quality_arguments::{DecideArgs, DriftArgs, QualityCommand, QuarantineCommand, StatisticsArgs, days};
+pub use training_set_arguments::{AsOfArg, TrainingSetArgs, TrainingSetCommand, TrainingSetOther};
 
 /// A feature store: training sets that cannot leak, and the same features online.
 #[derive(Parser, Debug)]
@@ -262,7 +268,7 @@ pub struct StreamArgs {
     #[arg(long, value_name = "HOST:PORT")]
     pub metrics: Option<String>,
     /// How much memory the folds of each view may take
-    #[arg(long, value_name = "SIZE", value_parser = bytes, default_value = "256MB")]
+    #[arg(long, value_name = "SIZE", value_parser = memory_size, default_value = "256MB")]
     pub fold_memory: u64,
     /// How the result is written
     #[command(flatten)]
@@ -291,105 +297,6 @@ pub struct PushArgs {
     /// A file with a JSON object on each line; stdin where none is named
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// How the result is written
-    #[command(flatten)]
-    pub format: FormatArg,
-}
-
-/// Which rows a training set may see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum AsOfArg {
-    /// Those that could have been read at the label's moment
-    Available,
-    /// Those that had happened, read or not: this leaks
-    Event,
-}
-
-/// What `training-set` does.
-#[derive(Args, Debug)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-pub struct TrainingSetCommand {
-    /// Something else than building
-    #[command(subcommand)]
-    pub other: Option<TrainingSetOther>,
-    /// What building takes
-    #[command(flatten)]
-    pub build: TrainingSetArgs,
-}
-
-/// What is done with a training set that was built.
-#[derive(Subcommand, Debug)]
-pub enum TrainingSetOther {
-    /// Make a training set again from its manifest, and say whether it is equal, or where not
-    ///
-    /// The logs are read at the versions that the manifest names.
-    Verify {
-        /// The training set; its manifest lies beside it
-        file: PathBuf,
-        /// How the result is written
-        #[command(flatten)]
-        format: FormatArg,
-    },
-}
-
-/// What building a training set takes.
-#[derive(Args, Debug)]
-pub struct TrainingSetArgs {
-    /// The service whose features are wanted: a name for its live version, or name@version
-    #[arg(long, value_name = "S[@V]", required = true)]
-    pub service: Option<ServiceRef>,
-    /// The file of entities and label times: .parquet, .csv or .arrow
-    #[arg(long, value_name = "FILE", required = true)]
-    pub spine: Option<PathBuf>,
-    /// The spine's column of label times
-    #[arg(long, value_name = "COLUMN", required = true)]
-    pub time: Option<String>,
-    /// The file to write: .parquet, .csv or .arrow
-    #[arg(long, value_name = "FILE", required = true)]
-    pub out: Option<PathBuf>,
-    /// Which rows a label may see
-    #[arg(long, value_enum, default_value_t = AsOfArg::Available)]
-    pub as_of: AsOfArg,
-    /// Add the event time, availability and age of each view
-    #[arg(long)]
-    pub explain: bool,
-    /// Read logs with this many threads; one for each core where it is not given
-    #[arg(long, value_name = "N")]
-    pub threads: Option<std::num::NonZeroUsize>,
-    /// Keep within this much memory, as in 512MB or 4GB: a spine beyond it is joined in several parts,
-    /// each of which reads the logs again
-    #[arg(long, value_name = "SIZE", value_parser = bytes)]
-    pub max_memory: Option<u64>,
-    /// Show this many rows of the result, from the first on at equal steps
-    #[arg(long, value_name = "ROWS", default_value_t = 0)]
-    pub preview: usize,
-    /// How the result is written
-    #[command(flatten)]
-    pub format: FormatArg,
-}
-
-/// What `parity` takes.
-#[derive(Args, Debug)]
-pub struct ParityArgs {
-    /// The version that is used now, as in `late_arrival@1`
-    #[arg(value_name = "OLD@V")]
-    pub old: VersionId,
-    /// The version that is to replace it
-    #[arg(value_name = "NEW@V")]
-    pub new: VersionId,
-    /// Compare at so many rows of the old version's logs, at most
-    #[arg(long, value_name = "N", default_value_t = CompareVersions::DEFAULT_ROWS, conflicts_with = "spine",
-          value_parser = clap::value_parser!(u64).range(1..=CompareVersions::MOST_ROWS))]
-    pub rows: u64,
-    /// Compare at the entities and moments of this file instead: .parquet, .csv or .arrow
-    #[arg(long, value_name = "FILE", requires = "time")]
-    pub spine: Option<PathBuf>,
-    /// The spine's column of moments
-    #[arg(long, value_name = "COLUMN", requires = "spine")]
-    pub time: Option<String>,
-    /// Write the report as one HTML page with plots, too
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
     /// How the result is written
     #[command(flatten)]
     pub format: FormatArg,
@@ -495,91 +402,6 @@ pub enum AlertFormatArg {
     Grafana,
     /// Service level objectives of OpenSLO v1, YAML
     Openslo,
-}
-
-/// What `cutover` takes.
-#[derive(Args, Debug)]
-pub struct CutoverArgs {
-    /// The version that is to answer its service's own name
-    #[arg(value_name = "S@V")]
-    pub to: VersionId,
-    /// Answer for this share of the entities, in whole per cent: 0 ends the canary, 100 makes the version live
-    #[arg(long, value_name = "N", default_value_t = Percent::ALL)]
-    pub percent: Percent,
-    /// Why, for the audit log
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<Reason>,
-    /// Cut over although gates fail, for this reason, which the audit log keeps with what they say
-    #[arg(long = "override", value_name = "REASON")]
-    pub overriding: Option<Reason>,
-    /// How the result is written
-    #[command(flatten)]
-    pub format: FormatArg,
-}
-
-/// What `deprecate` takes.
-#[derive(Args, Debug)]
-pub struct DeprecateArgs {
-    /// The version of a view or of a service
-    #[arg(value_name = "NAME@V")]
-    pub version: VersionId,
-    /// When it is to be retired
-    #[arg(long, value_name = "DATE", required_unless_present = "undo")]
-    pub sunset: Option<Micros>,
-    /// Why, and what to use instead
-    #[arg(long, value_name = "TEXT", required_unless_present = "undo")]
-    pub reason: Option<Reason>,
-    /// It is not to be retired after all
-    #[arg(long, conflicts_with_all = ["sunset", "reason"])]
-    pub undo: bool,
-    /// What it is, where a name and version mean several things
-    #[arg(long, value_name = "KIND")]
-    pub kind: Option<KindArg>,
-}
-
-/// What `retire` takes.
-#[derive(Args, Debug)]
-pub struct RetireArgs {
-    /// The version of a view or of a service
-    #[arg(value_name = "NAME@V")]
-    pub version: VersionId,
-    /// Why, for the audit log
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<Reason>,
-    /// In an emergency, retire what reads it too, for this reason; not what a service's own name means
-    #[arg(long = "override", value_name = "REASON")]
-    pub overriding: Option<Reason>,
-    /// What it is, where a name and version mean several things
-    #[arg(long, value_name = "KIND")]
-    pub kind: Option<KindArg>,
-    /// How the result is written
-    #[command(flatten)]
-    pub format: FormatArg,
-}
-
-/// What `rollback` takes.
-#[derive(Args, Debug)]
-pub struct RollbackArgs {
-    /// The service
-    #[arg(value_name = "S")]
-    pub service: Name,
-    /// Why, for the audit log
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<Reason>,
-    /// How the result is written
-    #[command(flatten)]
-    pub format: FormatArg,
-}
-
-/// What `audit` takes.
-#[derive(Args, Debug)]
-pub struct AuditArgs {
-    /// Only entries about this name, or name@version
-    #[arg(value_name = "NAME[@V]")]
-    pub subject: Option<String>,
-    /// How the result is written
-    #[command(flatten)]
-    pub format: FormatArg,
 }
 
 /// What `offline` does.
@@ -716,19 +538,4 @@ pub enum RegistryCommand {
         #[command(flatten)]
         format: FormatArg,
     },
-}
-
-/// A size in bytes, as in `512MB`.
-fn bytes(text: &str) -> Result<u64, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (count, unit) = text.split_at(digits);
-    let unit: u64 = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "kb" | "kib" => 1 << 10,
-        "mb" | "mib" => 1 << 20,
-        "gb" | "gib" => 1 << 30,
-        _ => return Err("write it as 512MB or 4GB".to_owned()),
-    };
-    let count: u64 = count.parse().map_err(|_| "write it as 512MB or 4GB".to_owned())?;
-    count.checked_mul(unit).ok_or_else(|| "it is too large".to_owned())
 }

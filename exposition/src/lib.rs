@@ -13,8 +13,10 @@
 //! assert!(page.into_text().contains("wait_seconds_bucket{queue=\"reads\",le=\"0.01\"} 1"));
 //! ```
 
+mod families;
 mod histogram;
 mod page;
 
+pub use families::{Family, FamilySample, families};
 pub use histogram::{Counts, Histogram};
 pub use page::{Page, Sample, SampleKind};

@@ -39,6 +39,7 @@ mod shown;
 mod time;
 mod time_error;
 mod time_text;
+mod trace_parent;
 mod value;
 mod view;
 mod view_source;
@@ -67,6 +68,7 @@ pub use service::{
 pub use shown::{redacted, shown, visible, visible_line, without_backtrace, without_logins};
 pub use time::{Micros, Span, floor};
 pub use time_error::TimeError;
+pub use trace_parent::TraceParent;
 pub use value::{DataType, Field, Scalar, TypeError, Value};
 pub use view::{
     About, Batch, BatchFormat, Column, Computed, Feature, Fold, Freshness, OnDemandView, Retention, Source,

@@ -15,6 +15,7 @@ mod push;
 mod push_validator;
 mod record_validator;
 mod replay;
+mod row_traces;
 mod stream_metrics;
 mod stream_report;
 
@@ -28,5 +29,6 @@ pub use push::{
 };
 pub use push_validator::{PushOutcome, PushValidator, RefusedRow};
 pub use replay::{ReplayReport, unsettled};
+pub use row_traces::{RowTraces, TracedRow};
 pub use stream_metrics::{LatencyStage, StreamMetrics, expose as expose_streams};
 pub use stream_report::{PartitionReport, StreamReport};

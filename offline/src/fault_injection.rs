@@ -51,6 +51,8 @@ pub enum BatchPoint {
     Retired,
     /// The online rows of a retired view are gone.
     OnlineFreed,
+    /// A table of a retired view has the name under which it is removed, and its files are there.
+    LogSetAside,
     /// The log of a retired view is gone.
     LogFreed,
 }

@@ -16,9 +16,9 @@ pub enum OnlineError {
         /// Why it does not answer.
         reason: String,
     },
-    /// Tell the user: there is no space, and nothing was changed.
+    /// Tell the user: there is no space. Transactions before this one stay, and none is written in part.
     #[error(
-        "the online store at {path} has no space left ({reason}): free some space and run this again; nothing was changed"
+        "the online store at {path} has no space left ({reason}): free some space and run this again, which goes on from what is written"
     )]
     Full {
         /// Where the store is.

@@ -96,6 +96,19 @@ pub enum ProjectError {
         /// The setting, without a password.
         url: String,
     },
+    /// Traces and metrics cannot go there, or not for that share of requests.
+    #[error(
+        "`telemetry.url` is {url} and `telemetry.sample` {sample}: name an `http` or `https` URL of a collector, and a share of requests from 0 to 1"
+    )]
+    Telemetry {
+        /// The setting, without a password.
+        url: String,
+        /// The share.
+        sample: f64,
+    },
+    /// Nothing can be sent to a collector.
+    #[error("telemetry cannot be sent from this machine ({0}): leave `telemetry.url` empty")]
+    Collector(#[source] reqwest::Error),
     /// The clock is wrong, or that of a store is.
     #[error(
         "nothing was written: the clock of this machine ({here}) is {} seconds {} that of {whose} ({there}): set it right and run this again",

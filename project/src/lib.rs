@@ -106,6 +106,7 @@ mod slo;
 mod stores;
 mod streaming;
 mod targets;
+mod telemetry;
 mod training_set;
 mod upkeep;
 mod verify;

@@ -17,7 +17,7 @@ use crate::error::ProjectError;
 const MOST_BYTES: u64 = 1 << 20;
 
 /// Everything that `twinstore.toml` may say.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// What the project is called.
@@ -37,6 +37,8 @@ pub struct Settings {
     pub stream: StreamSettings,
     /// Who is notified of runs.
     pub lineage: LineageSettings,
+    /// Where traces and metrics go.
+    pub telemetry: TelemetrySettings,
 }
 
 /// The address of one part.
@@ -87,6 +89,16 @@ pub struct LineageSettings {
     pub url: String,
 }
 
+/// Where traces and metrics go.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TelemetrySettings {
+    /// A collector that takes OTLP over HTTP; empty where there is none.
+    pub url: String,
+    /// The share of requests that are traced whose callers are in no trace.
+    pub sample: f64,
+}
+
 /// One key of the settings, for the documentation.
 pub struct Setting {
     /// The key.
@@ -98,7 +110,7 @@ pub struct Setting {
 }
 
 /// Every key. Its twin in the environment is `TWINSTORE_` and the key in capitals, with `_` for `.`.
-pub const SETTINGS: [Setting; 14] = [
+pub const SETTINGS: [Setting; 16] = [
     Setting { key: "project", default: "twinstore", meaning: "what the project is called" },
     Setting {
         key: "actor",
@@ -152,6 +164,16 @@ pub const SETTINGS: [Setting; 14] = [
         key: "lineage.url",
         default: "",
         meaning: "where OpenLineage events of loads, streams and training sets go: a file, which they are appended to, or an `http` or `https` URL, which they are posted to",
+    },
+    Setting {
+        key: "telemetry.url",
+        default: "",
+        meaning: "where traces and metrics of `serve` and `stream` go: a collector that takes OTLP over HTTP, as `http://127.0.0.1:4318`",
+    },
+    Setting {
+        key: "telemetry.sample",
+        default: "0.01",
+        meaning: "the share of requests, from 0 to 1, that are traced whose callers are in no trace; in one, the caller decides",
     },
 ];
 

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use feature::VersionId;
+use feature::{TraceParent, VersionId};
 use tokio::time::Instant;
 
 use crate::code::Code;
 use crate::error::ServeError;
 use crate::metrics::{Ended, Metrics, Outcome, Protocol, ServiceMetrics, Stage};
 use crate::notice::{Notice, SERVICE};
+use crate::request_traces::{RequestTraces, TracedRequest, TracedStage};
 use crate::served::Served;
 use crate::server_fault::ServerFault;
 
@@ -21,12 +22,14 @@ pub(crate) struct Arrived {
     pub at: Instant,
     /// `None` where the caller does not say.
     pub waits: Option<Duration>,
+    /// The trace that the caller is in.
+    pub trace: Option<TraceParent>,
 }
 
 impl Arrived {
     /// What the gate noted of a request; of one that did not pass it, that it arrives now.
     pub fn of(noted: Option<&Self>) -> Self {
-        noted.copied().unwrap_or_else(|| Self { at: Instant::now(), waits: None })
+        noted.copied().unwrap_or_else(|| Self { at: Instant::now(), waits: None, trace: None })
     }
 }
 
@@ -39,10 +42,20 @@ pub(crate) struct Call {
     /// When the last stage ended, from the beginning.
     lap_nanos: AtomicU64,
     stages_nanos: [AtomicU64; Stage::COUNT],
+    /// Where it is recorded.
+    trace: Option<CallTrace>,
     service: OnceLock<Arc<ServiceMetrics>>,
     entities: OnceLock<u64>,
     outcome: OnceLock<Outcome>,
     head: OnceLock<Head>,
+}
+
+/// A call that is recorded.
+struct CallTrace {
+    traces: Arc<dyn RequestTraces>,
+    parent: Option<TraceParent>,
+    /// When each stage first began, from the beginning.
+    began_nanos: [AtomicU64; Stage::COUNT],
 }
 
 /// What the head of its answer says.
@@ -63,11 +76,20 @@ impl Call {
             began: arrived,
             lap_nanos: AtomicU64::new(0),
             stages_nanos: [const { AtomicU64::new(0) }; Stage::COUNT],
+            trace: None,
             service: OnceLock::new(),
             entities: OnceLock::new(),
             outcome: OnceLock::new(),
             head: OnceLock::new(),
         }
+    }
+
+    /// Records the call, under the span of its caller.
+    #[must_use]
+    pub fn traced(mut self, traces: Arc<dyn RequestTraces>, parent: Option<TraceParent>) -> Self {
+        let began_nanos = [const { AtomicU64::new(0) }; Stage::COUNT];
+        self.trace = Some(CallTrace { traces, parent, began_nanos });
+        self
     }
 
     /// The moment from which on nobody waits for the answer.
@@ -88,9 +110,13 @@ impl Call {
     /// A stage has ended: what has passed since the last one did is its own.
     pub fn end_of(&self, stage: Stage) {
         let now = self.nanos();
-        let since = now.saturating_sub(self.lap_nanos.swap(now, Ordering::Relaxed));
-        if let Some(nanos) = self.stages_nanos.get(stage as usize) {
-            nanos.fetch_add(since, Ordering::Relaxed);
+        let last = self.lap_nanos.swap(now, Ordering::Relaxed);
+        let since = now.saturating_sub(last);
+        let Some(nanos) = self.stages_nanos.get(stage as usize) else { return };
+        let is_first = nanos.fetch_add(since, Ordering::Relaxed) == 0;
+        let began = self.trace.as_ref().filter(|_| is_first);
+        if let Some(began) = began.and_then(|trace| trace.began_nanos.get(stage as usize)) {
+            began.store(last, Ordering::Relaxed);
         }
     }
 
@@ -141,16 +167,43 @@ impl Call {
     }
 }
 
+impl CallTrace {
+    fn ended(&self, ended: &Ended<'_>, service: Option<&VersionId>) {
+        let stages = Stage::ALL.iter().zip(&self.began_nanos).zip(ended.stages_nanos);
+        let mut stages: Vec<TracedStage> = stages
+            .filter(|(_, nanos)| *nanos > 0)
+            .map(|((stage, began), nanos)| TracedStage {
+                name: stage.name(),
+                began: Duration::from_nanos(began.load(Ordering::Relaxed)),
+                took: Duration::from_nanos(nanos),
+            })
+            .collect();
+        stages.sort_by_key(|stage| stage.began);
+        self.traces.ended(&TracedRequest {
+            parent: self.parent,
+            protocol: ended.protocol.name(),
+            service,
+            code: ended.outcome.name(),
+            entities: ended.entities,
+            took: Duration::from_nanos(ended.nanos),
+            stages,
+        });
+    }
+}
+
 impl Drop for Call {
     fn drop(&mut self) {
-        let outcome = self.outcome.get().copied().unwrap_or(Outcome::Abandoned);
-        self.metrics.record(&Ended {
+        let ended = Ended {
             protocol: self.protocol,
             service: self.service.get().map(Arc::as_ref),
-            outcome,
+            outcome: self.outcome.get().copied().unwrap_or(Outcome::Abandoned),
             nanos: self.nanos(),
             stages_nanos: self.stages_nanos.each_ref().map(|nanos| nanos.load(Ordering::Relaxed)),
             entities: self.entities.get().copied(),
-        });
+        };
+        self.metrics.record(&ended);
+        if let Some(trace) = &self.trace {
+            trace.ended(&ended, self.head.get().and_then(|head| head.service.as_ref()));
+        }
     }
 }

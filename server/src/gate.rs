@@ -12,8 +12,9 @@ use std::thread::available_parallelism;
 use axum::Router;
 use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{Method, Request, header};
+use axum::http::{HeaderMap, Method, Request, header};
 use axum::response::Response;
+use feature::TraceParent;
 use online::Reader;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -68,7 +69,7 @@ impl<R: Reader + 'static> Gate<R> {
             // What is wrong with the header is said by the route.
             Protocol::Http | Protocol::FeastHttp => http::waits(request.headers()).ok().flatten(),
         };
-        let arrived = Arrived { at, waits };
+        let arrived = Arrived { at, waits, trace: trace(request.headers()) };
         let (parts, HeldBody { bytes, held }) = match self.pass(request, arrived).await {
             Ok(passed) => passed,
             Err(error) => return Ok(self.refusal(protocol, arrived, &error)),
@@ -133,6 +134,11 @@ impl<R: Reader + 'static> Gate<R> {
             Protocol::FeastHttp => feast::refusal_response(error),
         }
     }
+}
+
+/// The trace that a caller is in. A header that is malformed is passed over.
+fn trace(headers: &HeaderMap) -> Option<TraceParent> {
+    TraceParent::parse(headers.get(TraceParent::HEADER)?.to_str().ok()?)
 }
 
 /// How a request came that has a body to read; `None` of one that passes as it is.

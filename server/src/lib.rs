@@ -46,6 +46,7 @@ mod overload;
 mod pages;
 mod push;
 mod request_fault;
+mod request_traces;
 mod sampling;
 mod serve;
 mod served;
@@ -67,6 +68,7 @@ pub use push::{
     Validated, Validating, push_rows,
 };
 pub use request_fault::RequestFault;
+pub use request_traces::{RequestTraces, TracedRequest, TracedStage};
 pub use sampling::{Sampling, ServedRow};
 pub use served::Served;
 pub use server::{Addresses, Ended, Server};

@@ -25,7 +25,7 @@ pub(crate) enum Protocol {
 impl Protocol {
     const ALL: [Protocol; 4] = [Protocol::Grpc, Protocol::Http, Protocol::FeastGrpc, Protocol::FeastHttp];
 
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Protocol::Grpc => "grpc",
             Protocol::Http => "http",
@@ -60,7 +60,7 @@ pub(crate) enum Stage {
 
 impl Stage {
     pub const COUNT: usize = 9;
-    const ALL: [Stage; Stage::COUNT] = [
+    pub const ALL: [Stage; Stage::COUNT] = [
         Stage::Parse,
         Stage::Wait,
         Stage::Decode,
@@ -82,7 +82,7 @@ impl Stage {
         }
     }
 
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Stage::Parse => "parse",
             Stage::Wait => "wait",
@@ -111,7 +111,16 @@ impl Outcome {
 
     /// The names of all, in the order of their indices.
     fn names() -> impl Iterator<Item = &'static str> {
-        ["OK", "CANCELLED"].into_iter().chain(Code::ALL.map(Code::name))
+        let refused = Code::ALL.map(|code| Outcome::Refused(code).name());
+        [Outcome::Answered, Outcome::Abandoned].map(Outcome::name).into_iter().chain(refused)
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Answered => "OK",
+            Outcome::Abandoned => "CANCELLED",
+            Outcome::Refused(code) => code.name(),
+        }
     }
 
     fn index(self) -> usize {

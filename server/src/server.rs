@@ -65,6 +65,12 @@ impl<R: Reader + 'static> Server<R> {
         self.bound
     }
 
+    /// What gives all metrics, as Prometheus reads them, as long as the server is there.
+    pub fn metrics(&self) -> impl Fn() -> String + Send + Sync + 'static {
+        let serving = Arc::clone(&self.serving);
+        move || serving.exposition()
+    }
+
     /// Answers until `shutdown` comes. Then health says so first, no connection is taken on any
     /// more, and what is in flight is answered, as far as the time to drain goes.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Ended, ServeError> {

@@ -32,6 +32,7 @@ use crate::overload::Overload;
 use crate::pages::Pages;
 use crate::push::Sink;
 use crate::request_fault::RequestFault;
+use crate::request_traces::RequestTraces;
 use crate::sampling::Sampling;
 use crate::served::Served;
 use crate::server_fault::ServerFault;
@@ -90,6 +91,7 @@ pub struct Serving<R> {
     sink: Option<Arc<dyn Sink>>,
     sampling: Option<Arc<Sampling>>,
     pages: Option<Arc<dyn Pages>>,
+    traces: Option<Arc<dyn RequestTraces>>,
     more: Option<MoreText>,
     samples: Option<Samples>,
     stand_in: Option<StandIn>,
@@ -121,6 +123,7 @@ impl<R: Reader> Serving<R> {
             sink: None,
             sampling: None,
             pages: None,
+            traces: None,
             more: None,
             samples: None,
             stand_in: None,
@@ -197,6 +200,12 @@ impl<R: Reader> Serving<R> {
         Self { sampling: Some(sampling), ..self }
     }
 
+    /// Records requests there, as far as it wants them.
+    #[must_use]
+    pub fn with_traces(self, traces: Arc<dyn RequestTraces>) -> Self {
+        Self { traces: Some(traces), ..self }
+    }
+
     /// Shows these pages to people.
     #[must_use]
     pub fn with_pages(self, pages: Arc<dyn Pages>) -> Self {
@@ -238,7 +247,13 @@ impl<R: Reader> Serving<R> {
 
     /// A request that has arrived.
     pub(crate) fn begin(&self, protocol: Protocol, arrived: Arrived) -> Call {
-        Call::begin(protocol, &self.metrics, self.allowed(arrived), arrived.at)
+        let call = Call::begin(protocol, &self.metrics, self.allowed(arrived), arrived.at);
+        match &self.traces {
+            Some(traces) if traces.records(arrived.trace.as_ref()) => {
+                call.traced(Arc::clone(traces), arrived.trace)
+            }
+            _ => call,
+        }
     }
 
     /// How long the answer to a request may take.

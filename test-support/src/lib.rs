@@ -1,5 +1,5 @@
 //! Real servers and definitions for tests: Redis (one server, a cluster, behind Sentinel, with TLS), a Kafka broker, and TCP proxies in
-//! front of them. Each has a port and a folder of its own and ends with the test, also if the test's process is killed.
+//! front of them, and a collector of OpenTelemetry that keeps what it gets. Each has a port and a folder of its own and ends with the test, also if the test's process is killed.
 //!
 //! The tests of all crates start servers here and nowhere else, and projects of one view begin with its definitions. This
 //! crate depends on no part of the product.
@@ -19,6 +19,7 @@
     reason = "a harness of tests: what goes wrong in it ends the test aloud"
 )]
 
+mod collector;
 mod definitions;
 mod kafka;
 mod port;
@@ -28,6 +29,7 @@ mod redis_deployments;
 mod varint;
 mod wait;
 
+pub use collector::Collector;
 pub use definitions::{user_events, visitor_clicks};
 pub use kafka::KafkaBroker;
 pub use port::free_port;

@@ -6,7 +6,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use feature::Micros;
 use twinstore::{DateOrder, EventDate, StartBackfill, ViewName};
 
-use super::{FormatArg, bytes};
+use super::FormatArg;
+use super::memory_size::memory_size;
 
 /// What `backfill` does.
 #[derive(Args, Debug)]
@@ -131,7 +132,7 @@ pub struct StartArgs {
     #[arg(long, value_name = "N")]
     pub max_rows_per_second: Option<NonZeroU64>,
     /// How much memory rows may take, as in 256MB: dates that fit are read together, a larger one is written in parts
-    #[arg(long, value_name = "SIZE", value_parser = bytes, default_value = "256MB")]
+    #[arg(long, value_name = "SIZE", value_parser = memory_size, default_value = "256MB")]
     pub max_memory: u64,
     /// Read so many files side by side
     #[arg(long, value_name = "N", default_value = "1")]

@@ -119,6 +119,7 @@ mod statistics;
 #[cfg(test)]
 mod stored;
 #[cfg(test)]
+mod telemetry;
 mod text_sources;
 #[cfg(test)]
 mod until_first_use;

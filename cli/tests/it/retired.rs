@@ -17,6 +17,16 @@ fn log_of(project: &Project, version: u32) -> std::path::PathBuf {
     project.path(&format!(".twinstore/offline/log/airport_arrivals/v{version}"))
 }
 
+/// The folders that are left of the view's logs.
+fn versions_of_the_log(project: &Project) -> Vec<String> {
+    let folder = project.path(".twinstore/offline/log/airport_arrivals");
+    let found = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        found.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
 fn is_freed(project: &Project) -> bool {
     let shown = project.json("registry show airport_arrivals@1");
     shown[0]["retired"]["is_freed"] == json!(true)
@@ -88,21 +98,61 @@ fn replaced() -> Project {
     project
 }
 
+/// A fourth version, for another model than the second one says.
+const VERSION_4: &str = "kind: feature_service
+name: late_arrival
+version: 4
+consumer: {model: late-arrival-net, owner: delay-team}
+features:
+  - {from: airport_arrivals@2, on: {airport: dest}, prefix: dest_}
+";
+
+#[test]
+fn a_version_whose_model_the_live_version_does_not_name_is_retired_only_with_a_reason() {
+    let project = two_versions();
+    project.write("features/version_4.yaml", VERSION_4);
+    project.ok("apply");
+    cut_over(&project, "4", 100);
+    // The first version names no model; the second one names a model that the live version does not.
+    project.ok("retire late_arrival@1 --reason replaced");
+    says(
+        &project.refused("retire late_arrival@2 --reason replaced"),
+        &["late_arrival@2 is read by the model late-arrival-xgb (owner delay-team)", "late_arrival@4"],
+    );
+    project.ok("retire late_arrival@2 --override the-model-is-gone");
+    let log = project.json("audit late_arrival@2");
+    let entries = log["entries"].as_array().unwrap();
+    let overridden = entries.iter().find(|entry| entry["action"] == "override").unwrap();
+    assert_eq!(overridden["reason"], "the-model-is-gone");
+    says(&overridden["detail"].to_string(), &["late-arrival-xgb"]);
+}
+
+#[test]
+fn a_version_is_retired_once_the_live_one_names_its_model() {
+    let project = two_versions();
+    project.write("features/version_3.yaml", VERSION_3);
+    project.ok("apply");
+    cut_over(&project, "3", 100);
+    project.ok("retire late_arrival@2 --reason replaced");
+}
+
 const RETIRE: &str = "retire airport_arrivals@1 --override incident";
 
 #[test]
 fn a_retirement_that_is_killed_anywhere_is_finished_when_it_is_run_again() {
-    for point in ["retired", "online-freed", "log-freed"] {
+    for point in ["retired", "online-freed", "log-set-aside", "log-freed"] {
         let project = replaced();
         let killed = project.command(RETIRE).env("TWINSTORE_TRIAL_BATCH_END", point).output().unwrap();
         assert!(!killed.status.success(), "{point}");
         // Nothing uses it from the first moment on, and what is there of it harms nothing.
         says(&project.refused(OLD), &["was retired on "]);
         project.ok("backfill --all");
+        project.ok("verify --deep");
         assert!(!is_freed(&project), "{point}");
         says(&project.ok("registry show airport_arrivals@1"), &["its storage is not freed yet"]);
         project.ok(RETIRE);
         assert!(is_freed(&project) && !log_of(&project, 1).exists(), "{point}");
+        assert_eq!(versions_of_the_log(&project), ["v2"], "{point}");
         let log = project.json("audit airport_arrivals@1");
         let actions: Vec<&str> =
             log["entries"].as_array().unwrap().iter().filter_map(|e| e["action"].as_str()).collect();

@@ -1,6 +1,6 @@
 //! One record of a stream, as its topic gives it.
 
-use feature::Micros;
+use feature::{Micros, TraceParent};
 
 /// One record of a stream.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,6 +17,8 @@ pub struct Record {
     pub key: Option<Vec<u8>>,
     /// The record's value in bytes; `None` in a tombstone.
     pub value: Option<Vec<u8>>,
+    /// The trace that its producer records it in, if it does.
+    pub trace: Option<TraceParent>,
 }
 
 impl Record {

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use feature::Micros;
+use feature::{Micros, TraceParent};
 use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message, Timestamp};
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers, Message, Timestamp};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -121,6 +121,7 @@ impl Kafka {
             received_at: appended.max(Some(now)).unwrap_or(now),
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
+            trace: message.headers().and_then(trace),
         }
     }
 }
@@ -257,4 +258,10 @@ fn failed(error: KafkaError) -> FeedError {
             _ => FeedError::Unreachable(sentence),
         },
     }
+}
+
+/// The trace that a record's producer records it in.
+fn trace(headers: &BorrowedHeaders) -> Option<TraceParent> {
+    let header = headers.iter().find(|header| header.key.eq_ignore_ascii_case(TraceParent::HEADER))?;
+    TraceParent::parse(std::str::from_utf8(header.value?).ok()?).filter(|parent| parent.is_sampled)
 }

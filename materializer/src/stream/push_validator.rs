@@ -83,6 +83,7 @@ impl PushValidator {
             received_at: at,
             key: None,
             value: Some(value.clone()),
+            trace: None,
         };
         let records: Vec<Record> = rows.iter().enumerate().map(record).collect();
         let mut outcome =

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use exposition::{Histogram, Page};
 use feature::{Micros, VersionId};
 
+use super::row_traces::{MOST_OF_A_FLUSH, RowTraces, TracedRow};
 use super::stream_report::{PartitionReport, StreamReport};
 use crate::rows::accepted::AcceptedRows;
 use crate::rows::record::Record;
@@ -81,6 +82,7 @@ pub struct StreamMetrics {
     stages: [Histogram; LatencyStage::ALL.len()],
     report: Mutex<Option<StreamReport>>,
     stuck: Mutex<Option<(LatencyStage, String)>>,
+    traces: Option<Arc<dyn RowTraces>>,
 }
 
 impl Default for StreamMetrics {
@@ -89,6 +91,7 @@ impl Default for StreamMetrics {
             stages: LatencyStage::ALL.map(|_| Histogram::new(EDGES)),
             report: Mutex::default(),
             stuck: Mutex::default(),
+            traces: None,
         }
     }
 }
@@ -112,6 +115,19 @@ impl FlushTimes {
 }
 
 impl StreamMetrics {
+    /// Those of a stream that reports rows which their producers trace.
+    #[must_use]
+    pub fn with_traces(self, traces: Arc<dyn RowTraces>) -> Self {
+        Self { traces: Some(traces), ..self }
+    }
+
+    /// Reports the traced rows of a flush.
+    fn trace(&self, rows: impl Iterator<Item = TracedRow>) {
+        if let Some(traces) = &self.traces {
+            rows.take(MOST_OF_A_FLUSH).for_each(|row| traces.committed(&row));
+        }
+    }
+
     pub(crate) fn count(
         &self,
         times: &FlushTimes,
@@ -124,6 +140,19 @@ impl StreamMetrics {
         else {
             return;
         };
+        self.trace(accepted.origins.iter().filter_map(|origin| {
+            let record = records.get(*origin)?;
+            Some(TracedRow {
+                parent: record.trace?,
+                partition: record.partition,
+                offset: record.offset,
+                appended_at: record.timestamp,
+                received_at: record.received_at,
+                transformed_at: transformed,
+                acknowledged_at: acknowledged,
+                committed_at,
+            })
+        }));
         for (origin, event_time) in accepted.origins.iter().zip(&accepted.event_times) {
             let Some(record) = records.get(*origin) else { continue };
             let Record { timestamp, received_at, .. } = record;

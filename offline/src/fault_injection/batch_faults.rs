@@ -10,7 +10,7 @@ use super::{BatchGuard, BatchPoint};
 
 static FAULTS: OnceLock<BatchFaults> = OnceLock::new();
 
-const POINTS: [(&str, BatchPoint); 21] = [
+const POINTS: [(&str, BatchPoint); 22] = [
     ("hashed", BatchPoint::Hashed),
     ("read", BatchPoint::Read),
     ("turn-taken", BatchPoint::TurnTaken),
@@ -31,6 +31,7 @@ const POINTS: [(&str, BatchPoint); 21] = [
     ("data-named", BatchPoint::DataNamed),
     ("retired", BatchPoint::Retired),
     ("online-freed", BatchPoint::OnlineFreed),
+    ("log-set-aside", BatchPoint::LogSetAside),
     ("log-freed", BatchPoint::LogFreed),
 ];
 

@@ -15,7 +15,7 @@ use crate::damage::Damaged;
 use crate::error::OfflineError;
 use crate::log::commit_list::{self, Listed};
 use crate::log::storage::{COMMITS, CheckedFile, LAST_CHECKPOINT, LastCommit, Storage, check_length};
-use crate::log::store::{OfflineStore, TABLES};
+use crate::log::store::{OfflineStore, REMOVED, TABLES};
 
 /// What a check of one table found.
 #[derive(Clone, Debug)]
@@ -42,7 +42,9 @@ impl OfflineStore {
         let mut checked = Vec::new();
         for kind in TABLES {
             for folder in folders(&root.join(kind))?.iter().map(|view| folders(view)) {
-                for table in folder? {
+                // What a removal left behind that was interrupted is no table any more.
+                let tables = folder?.into_iter().filter(|table| table.extension() != Some(REMOVED.as_ref()));
+                for table in tables {
                     let name = table.strip_prefix(&root).unwrap_or(&table).display().to_string();
                     checked.push(Check::new(name, table, deep).run()?);
                 }

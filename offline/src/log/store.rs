@@ -6,6 +6,7 @@ use std::sync::Arc;
 use feature::{VersionId, View};
 
 use crate::error::OfflineError;
+use crate::fault_injection::BatchPoint;
 use crate::log::dead_letters::DeadLetters;
 use crate::log::quarantine::Quarantine;
 use crate::log::statistics::StatisticsTable;
@@ -14,6 +15,9 @@ use crate::log::view_log::Log;
 
 /// The kinds of tables that a view version has.
 pub(crate) const TABLES: [&str; 4] = ["log", "dead_letters", "quarantine", "statistics"];
+
+/// The extension of the folder of a table that is being removed.
+pub(crate) const REMOVED: &str = "removed";
 
 /// The folder, or later the bucket, that holds a table for each view version.
 #[derive(Debug, Clone)]
@@ -60,17 +64,19 @@ impl OfflineStore {
         StatisticsTable::open(view, self.table(view, "statistics")?).await
     }
 
-    /// Removes all tables of a view version. One that is not there is no error, so that an
-    /// interrupted removal goes on when it is repeated.
+    /// Removes all tables of a view version. Each gets another name first, so that none is ever there in part. One that
+    /// is not there is no error, so that an interrupted removal goes on when it is repeated.
     pub fn remove(&self, view: &VersionId) -> Result<(), OfflineError> {
         for kind in TABLES.into_iter().rev() {
             let folder = self.table(view, kind)?.folder()?;
-            match std::fs::remove_dir_all(&folder) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(OfflineError::file("remove", &folder, error));
-                }
-                _ => {}
+            let removed = folder.with_extension(REMOVED);
+            remove_folder(&removed)?;
+            match std::fs::rename(&folder, &removed) {
+                Ok(()) => BatchPoint::LogSetAside.pass(),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(OfflineError::file("remove", &folder, error)),
             }
+            remove_folder(&removed)?;
         }
         Ok(())
     }
@@ -82,5 +88,15 @@ impl OfflineStore {
 
     fn table(&self, view: &VersionId, kind: &str) -> Result<TableLocation, OfflineError> {
         self.root.join(&format!("{kind}/{}/v{}/", view.name, view.version))
+    }
+}
+
+/// Removes a folder with all that is in it, if it is there.
+fn remove_folder(folder: &Path) -> Result<(), OfflineError> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(OfflineError::file("remove", folder, error))
+        }
+        _ => Ok(()),
     }
 }

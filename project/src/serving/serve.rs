@@ -31,6 +31,7 @@ use crate::served::Verifier;
 use crate::settings::ServeSettings;
 use crate::slo::{Counting, ReadWatch};
 use crate::streaming::{StreamSetup, StreamStatus, Streams, ViewStreamOptions, bad_row_limit};
+use crate::telemetry::{RowTracer, Telemetry};
 
 /// How often the registry is checked for changes.
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
@@ -110,6 +111,8 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
     let mut registry = FollowedRegistry::new(registry);
     registry.takes_on(&registered);
     let value_watch = ValueWatch::begin(project, registry.registry());
+    let telemetry = Telemetry::begin(project, "serve")?;
+    let rows = telemetry.as_ref().map(Telemetry::rows);
     let applied = Applied {
         project: project.clone(),
         topics,
@@ -119,8 +122,15 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
         watch,
         verifier: Verifier::begin(project),
         value_watch,
-        streams: streams(project, options.follows_streams.then_some(bad_row_limit), &stream_status, run)
-            .await?,
+        streams: streams(
+            project,
+            options.follows_streams.then_some(bad_row_limit),
+            &stream_status,
+            rows,
+            run,
+        )
+        .await?,
+        telemetry,
         stream_status,
         tier: None,
         unfollowed: Arc::default(),
@@ -135,6 +145,7 @@ async fn streams(
     project: &Project,
     follows: Option<BadRowLimit>,
     stream_status: &Arc<StreamStatus>,
+    rows: Option<RowTracer>,
     run: &Run,
 ) -> Result<Option<Streams>, ProjectError> {
     let Some(bad_row_limit) = follows.filter(|_| project.has_topics_on_disk()) else { return Ok(None) };
@@ -154,6 +165,7 @@ async fn streams(
         options: each,
         derives: true,
         stream_status: stream_status.clone(),
+        traces: rows,
         endings,
     };
     Streams::new(project, setup, run).await.map(Some)
@@ -172,6 +184,9 @@ async fn answer<R: Reader + 'static>(
     let services = applied.catalog.services().ids().cloned().collect();
     let server = Server::bind(addresses, serving).await?;
     let bound = server.addresses();
+    if let Some(telemetry) = &applied.telemetry {
+        telemetry.exposes(server.metrics());
+    }
     let _served_at = ServedAt::note(&applied.project, bound.http)?;
     run.report(Event::Serving { services, grpc: bound.grpc, http: bound.http });
     if let Some(streams) = &mut applied.streams {
@@ -202,6 +217,9 @@ async fn answer<R: Reader + 'static>(
         // One that panicked has said so, and what it read is read again.
         let _ = streams.stop().await;
     }
+    if let Some(telemetry) = applied.telemetry {
+        telemetry.stop().await;
+    }
     match ended {
         Ended::Drained => Ok(()),
         Ended::CutOff => Err(ProjectError::CutOff),
@@ -227,6 +245,8 @@ struct Applied {
     tier: Option<Arc<HotTier<Store>>>,
     unfollowed: Arc<Mutex<Option<(Micros, String)>>>,
     pages: Option<Arc<dyn Pages>>,
+    /// What goes to a collector.
+    telemetry: Option<Telemetry>,
 }
 
 impl Applied {
@@ -246,6 +266,10 @@ impl Applied {
             })
             .with_unfollowed(move || unfollowed.lock().unwrap_or_else(PoisonError::into_inner).clone())
             .with_first_use(begin_use(self.project.clone(), "serve"));
+        let serving = match &self.telemetry {
+            Some(telemetry) => serving.with_traces(telemetry.requests()),
+            None => serving,
+        };
         match &self.pages {
             Some(pages) => serving.with_pages(Arc::clone(pages)),
             None => serving,

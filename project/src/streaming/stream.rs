@@ -15,6 +15,7 @@ use crate::fault_injection;
 use crate::project::Project;
 use crate::run::{Event, Run};
 use crate::targets::{ViewName, has_stream, targets_with};
+use crate::telemetry::Telemetry;
 
 /// Which streams to follow, and how.
 #[derive(Clone, Debug)]
@@ -89,6 +90,8 @@ struct Started {
     endings: mpsc::UnboundedReceiver<Ending>,
     views: Vec<VersionId>,
     metrics: Option<tokio::task::JoinHandle<()>>,
+    /// What goes to a collector.
+    telemetry: Option<Telemetry>,
 }
 
 pub(crate) async fn stream(
@@ -102,7 +105,7 @@ pub(crate) async fn stream(
         Err(ProjectError::Cancelled) => return Ok(StreamOutcome::default()),
         Err(error) => return Err(error),
     };
-    let Started { streams, stream_status, mut endings, views, metrics } = started;
+    let Started { streams, stream_status, mut endings, views, metrics, telemetry } = started;
     let brokers = feature::redacted(&project.settings.stream.brokers).into_owned();
     run.report(Event::Following { views: views.clone(), brokers });
     let mut outcome = StreamOutcome::default();
@@ -123,7 +126,11 @@ pub(crate) async fn stream(
     if let Some(metrics) = metrics {
         metrics.abort();
     }
-    match streams.stop().await {
+    let derived = streams.stop().await;
+    if let Some(telemetry) = telemetry {
+        telemetry.stop().await;
+    }
+    match derived {
         Ok(derived) => outcome.derived = derived,
         Err(panic) => std::panic::resume_unwind(panic),
     }
@@ -156,12 +163,18 @@ async fn start(project: &Project, options: &FollowStreams, run: &Run) -> Result<
     };
     let stream_status = Arc::<StreamStatus>::default();
     let (ended, endings) = mpsc::unbounded_channel();
+    let telemetry = Telemetry::begin(project, "stream")?;
+    if let Some(telemetry) = &telemetry {
+        let stream_status = stream_status.clone();
+        telemetry.exposes(move || stream_status.prometheus());
+    }
     let setup = StreamSetup {
         by: "stream",
         online,
         options: each,
         derives: options.views.is_empty(),
         stream_status: stream_status.clone(),
+        traces: telemetry.as_ref().map(Telemetry::rows),
         endings: ended,
     };
     let mut streams = Streams::new(project, setup, run).await?;
@@ -170,7 +183,7 @@ async fn start(project: &Project, options: &FollowStreams, run: &Run) -> Result<
         streams.begin(target).await?;
     }
     let metrics = listener.map(|listener| tokio::spawn(metrics::serve(listener, stream_status.clone())));
-    Ok(Started { streams, stream_status, endings, views, metrics })
+    Ok(Started { streams, stream_status, endings, views, metrics, telemetry })
 }
 
 impl StreamOutcome {

@@ -27,6 +27,7 @@ use crate::error::ProjectError;
 use crate::project::Project;
 use crate::run::{Event, Run};
 use crate::targets::{has_stream, targets_with};
+use crate::telemetry::RowTracer;
 
 /// Bytes of the records of one flush.
 const FLUSH_BYTES: usize = 16 << 20;
@@ -64,6 +65,8 @@ pub(crate) struct StreamSetup {
     pub(crate) derives: bool,
     /// Shows how they are going.
     pub(crate) stream_status: Arc<StreamStatus>,
+    /// Takes rows that their producers trace.
+    pub(crate) traces: Option<RowTracer>,
     /// Notified of each that ends.
     pub(crate) endings: mpsc::UnboundedSender<Ending>,
 }
@@ -142,7 +145,11 @@ impl Streams {
         let materializer =
             self.project.materializer(self.setup.online.clone(), targets, self.setup.by).await?;
         let materializer = Arc::new(materializer);
-        let (watch, stop): (Arc<StreamMetrics>, Arc<AtomicBool>) = Default::default();
+        let (metrics, stop): (StreamMetrics, Arc<AtomicBool>) = Default::default();
+        let watch = Arc::new(match &self.setup.traces {
+            Some(traces) => metrics.with_traces(traces.of(&target.view.id)),
+            None => metrics,
+        });
         let following = self.following(&feed, &watch, &stop)?;
         let (view, source) = (target.view.clone(), target.source.clone());
         self.setup.stream_status.begins(view.id.clone(), watch);

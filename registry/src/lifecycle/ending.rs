@@ -76,6 +76,9 @@ impl Registry {
             return Err(RegistryError::Moved { what: id.to_string(), how: "changed" });
         }
         let mut records = Vec::new();
+        if let Some((overriding, model)) = overriding.zip(registered.model_left(id)) {
+            records.push(Record::of(AuditAction::Override, id).because(Some(overriding)).detail(model));
+        }
         if let (Some(overriding), [_, with @ ..]) = (overriding, versions.as_slice())
             && !with.is_empty()
         {

@@ -35,6 +35,13 @@ impl Registered {
                 "{shown} answers its service's own name: cut over to another version first"
             )));
         }
+        if let Some(model) = self.model_left(id)
+            && !overrides
+        {
+            return Err(refused(format!(
+                "{model}: name the model as the consumer of the version that replaces it, or give a reason to override"
+            )));
+        }
         let readers = self.dependents(id).into_iter();
         let readers: Vec<Holder> =
             readers.map(|reach| self.holder(DefinitionId::versioned(reach.kind, &reach.id))).collect();
@@ -50,6 +57,26 @@ impl Registered {
             return Err(refused(format!("{shown} read it: retire those first")));
         }
         Ok(std::iter::once(id.clone()).chain(readers.into_iter().map(|reader| reader.id)).collect())
+    }
+
+    /// That a model reads this version of a service by its own word, unless the live version names the model too.
+    pub(super) fn model_left(&self, id: &DefinitionId) -> Option<String> {
+        let consumer = |id: &DefinitionId| match self.definition(id).map(|definition| &definition.body) {
+            Some(Body::FeatureService(service)) => service.consumer.as_ref(),
+            _ => None,
+        };
+        let left = consumer(id)?;
+        let live = self.rollout(&id.name).map(|rollout| &rollout.live)?;
+        let live = DefinitionId::versioned(Kind::FeatureService, live);
+        if consumer(&live).is_some_and(|consumer| consumer.model == left.model) {
+            return None;
+        }
+        let owner = left.owner.as_ref().map(|owner| format!(" (owner {owner})")).unwrap_or_default();
+        let (version, live) = (id.reference(), live.reference());
+        Some(format!(
+            "{version} is read by the model {}{owner}, which {live}, the live version, does not name",
+            left.model
+        ))
     }
 
     fn holder(&self, id: DefinitionId) -> Holder {

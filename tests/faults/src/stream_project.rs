@@ -21,7 +21,7 @@ use crate::redis::Redis;
 use crate::schemas::{Schemas, Written};
 use crate::topic::{Topic, now};
 use crate::witness::{Seen, Witness};
-use test_support::KafkaBroker;
+use test_support::{Collector, KafkaBroker};
 
 /// How long a stream may take to bring everything into the log.
 const BOUND: Duration = Duration::from_secs(180);
@@ -165,6 +165,11 @@ impl StreamProject {
         let done = self.command(words).output().unwrap();
         assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).unwrap()
+    }
+
+    /// Has all commands that start from now on report to a collector.
+    pub fn report_to(&mut self, collector: &Collector) {
+        self.settings.push(("TWINSTORE_TELEMETRY_URL", collector.url()));
     }
 
     /// Sets the clock of all streams that start from now on wrong by so many seconds.

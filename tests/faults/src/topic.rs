@@ -12,6 +12,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -55,6 +56,8 @@ pub struct Topic {
     pub has_twins: bool,
     /// How its values are written.
     pub written: Written,
+    /// The header `traceparent` of the records that are sent.
+    traceparent: Option<String>,
 }
 
 impl Topic {
@@ -106,6 +109,7 @@ impl Topic {
             records: 0,
             has_twins: true,
             written: Written::Json,
+            traceparent: None,
         }
     }
 
@@ -214,6 +218,13 @@ impl Topic {
         runtime.block_on(admin.delete_records(&list, &AdminOptions::new())).unwrap();
     }
 
+    /// Produces clicks under a header `traceparent`.
+    pub fn produce_under(&mut self, traceparent: &str, clicks: u64) {
+        self.traceparent = Some(traceparent.to_owned());
+        self.produce(clicks);
+        self.traceparent = None;
+    }
+
     /// Sends a record whose key is a user. By the user's number, so that a partition has a user's clicks.
     fn send(&mut self, user: u64, value: Option<&[u8]>) {
         self.records += 1;
@@ -229,6 +240,10 @@ impl Topic {
         let mut record = BaseRecord::to(&self.name).key(&key).partition(partition);
         if let Some(value) = value {
             record = record.payload(value);
+        }
+        if let Some(traceparent) = &self.traceparent {
+            let header = Header { key: "traceparent", value: Some(traceparent) };
+            record = record.headers(OwnedHeaders::new().insert(header));
         }
         while let Err((error, unsent)) = producer.send(record) {
             let is_full = matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));

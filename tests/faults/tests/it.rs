@@ -6,6 +6,9 @@ mod accounted;
 #[cfg(test)]
 #[path = "it/batch.rs"]
 mod batch;
+#[cfg(test)]
+#[path = "it/traced.rs"]
+mod traced;
 
 use std::time::Duration;
 

@@ -89,6 +89,6 @@ impl Frame {
 
     pub(super) fn into_record(self, received_at: Micros) -> Record {
         let Frame { offset, timestamp, key, value, begins: _ } = self;
-        Record { partition: 0, offset, timestamp, received_at, key, value }
+        Record { partition: 0, offset, timestamp, received_at, key, value, trace: None }
     }
 }

@@ -60,7 +60,15 @@ fn at() -> Micros {
 
 fn record(offset: u64, key: Option<&str>, value: Option<&str>) -> Record {
     let bytes = |text: Option<&str>| text.map(|text| text.as_bytes().to_vec());
-    Record { partition: 2, offset, timestamp: at(), received_at: at(), key: bytes(key), value: bytes(value) }
+    Record {
+        partition: 2,
+        offset,
+        timestamp: at(),
+        received_at: at(),
+        key: bytes(key),
+        value: bytes(value),
+        trace: None,
+    }
 }
 
 fn validated(records: &[Record], refused_before: &[(u32, u64)]) -> (Vec<KeyAndRow>, Vec<(u64, String)>) {
