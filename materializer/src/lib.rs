@@ -72,5 +72,6 @@ pub use stream::{
     Appended, Arrival, BadRowLimit, BadRows, Bounds, CheckedTopic, Event, FaultInjection, FaultPoint, Feed,
     Guard, Kafka, KafkaSettings, LatencyStage, PartitionReport, PushError, PushFeed, PushLog, PushOutcome,
     PushValidator, PushWriter, Pushed, Refused, RefusedRow, ReplayReport, RowTraces, StreamMetrics,
-    StreamOptions, StreamReport, TracedRow, check_topic, expose_streams, follow, read_up_to, unsettled,
+    StreamOptions, StreamReport, TracedRow, check_topic, expose_streams, follow, leave_topic, read_up_to,
+    unsettled,
 };

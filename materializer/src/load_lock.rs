@@ -24,6 +24,16 @@ impl LoadLock {
     /// Waits until no other load of the view is running. A suspended holder is ignored: when it resumes, it finds that
     /// another load took its turn.
     pub(crate) async fn acquire(log: &Log) -> Result<Self, MaterializerError> {
+        Self::wait(log, true).await
+    }
+
+    /// The same of one who removes the log: a suspended holder would go on in what is not there any more, so it has to end
+    /// first.
+    pub(crate) async fn acquire_to_remove(log: &Log) -> Result<Self, MaterializerError> {
+        Self::wait(log, false).await
+    }
+
+    async fn wait(log: &Log, passes_suspended: bool) -> Result<Self, MaterializerError> {
         if !BatchGuard::LoadLock.is_on() {
             return Ok(Self(None));
         }
@@ -35,7 +45,7 @@ impl LoadLock {
         let mut wait = Wait::begin(format!("the load of {view}"), PATIENCE);
         while file.try_lock().is_err() {
             let holder = holder(&path);
-            if let Some(holder) = holder.as_ref().filter(|holder| holder.is_stopped) {
+            if let Some(holder) = holder.as_ref().filter(|holder| holder.is_stopped && passes_suspended) {
                 tracing::warn!("{view}: {holder} loads it; going on without it");
                 return Ok(Self(None));
             }

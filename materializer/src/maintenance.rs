@@ -51,7 +51,7 @@ impl<W: Mender> Materializer<W> {
     pub async fn free(&self, view: &Arc<View>) -> Result<(), MaterializerError> {
         // A log that was removed in part cannot be opened, and nothing loads it.
         let _lock = match self.offline.log(view).await {
-            Ok(log) => Some(LoadLock::acquire(&log).await?),
+            Ok(log) => Some(LoadLock::acquire_to_remove(&log).await?),
             Err(_) => None,
         };
         remove(&self.offline, &self.online, view).await

@@ -34,6 +34,8 @@ pub(crate) const DERIVED_UNTIL: &str = "derived-until";
 pub(crate) const DERIVED_NEWEST: &str = "derived-newest";
 /// Of a derived view: how many rows of its input were not visible yet when the others were taken.
 pub(crate) const DERIVED_WAITING: &str = "derived-waiting";
+/// The number after that of the newest file that was quarantined.
+pub(crate) const QUARANTINED_UP_TO: &str = "quarantined-up-to";
 /// The number of the newest backfill by dates that began.
 pub(crate) const MIGRATION: &str = "migration";
 /// The number of the newest backfill by dates of which all dates are in the log.
@@ -87,6 +89,12 @@ pub(crate) fn file_content(name: &str) -> String {
     format!("content:{name}")
 }
 
+/// The number of the file whose rows these are: the first 63 bits of the hash of its bytes and of the values that the names
+/// of its folders give.
+pub(crate) fn number_of_rows(hash: i64) -> String {
+    format!("rows:{hash}")
+}
+
 /// A fingerprint of the identity, size and times of a loaded file, recorded beside its hash; 0 if it was changed too
 /// recently for them to tell a later change.
 pub(crate) fn file_identity(name: &str) -> String {
@@ -106,6 +114,11 @@ pub(crate) fn file_complete(number: u32) -> String {
 /// What is decided of a file that was quarantined: 1 while it waits, 2 once it is released, 3 once it is dropped.
 pub(crate) fn quarantined(number: u32) -> String {
     format!("quarantined:{number}")
+}
+
+/// The number after that of the file that was quarantined before this one; 0 of the first.
+pub(crate) fn quarantined_before(number: u32) -> String {
+    format!("quarantined-before:{number}")
 }
 
 /// When the load of the file with this number began: the limit for rows too far ahead depends on it.
@@ -201,6 +214,7 @@ mod tests {
             DERIVED_UNTIL,
             DERIVED_NEWEST,
             DERIVED_WAITING,
+            QUARANTINED_UP_TO,
             MIGRATION,
             MIGRATION_LOADED,
             MIGRATION_WHOLE,
@@ -226,6 +240,7 @@ mod tests {
             "derived-until",
             "derived-newest",
             "derived-waiting",
+            "quarantined-up-to",
             "migration",
             "migration-loaded",
             "migration-whole",
@@ -245,6 +260,8 @@ mod tests {
         assert_eq!(of_names, stored);
         assert_eq!(migration_dates(2, -3), "migration-dates:2:-3");
         assert_eq!(migration_undated(2), "migration-undated:2");
+        assert_eq!(number_of_rows(7), "rows:7");
+        assert_eq!(quarantined_before(7), "quarantined-before:7");
         let of_numbers = [
             refused_content,
             file_complete,

@@ -65,4 +65,4 @@ pub use observed::{Measure, Observed, Pair};
 pub use quantiles::QuantilePair;
 pub use served::{ServedDifference, served_differences};
 pub use statistics::{MOST_BUCKETS, Statistics, TopValue};
-pub use value_change::{LEAST_ROWS, ValueChange, fewer_rows, value_changes};
+pub use value_change::{LEAST_ROWS, ValueChange, fewer_rows, slow_drift, value_changes};

@@ -17,6 +17,8 @@ use crate::statistics::Statistics;
 pub const LEAST_ROWS: u64 = 200;
 /// Dates before that it takes to know how much dates differ by themselves.
 const LEAST_DATES: usize = 3;
+/// Weeks of a reference that it takes to know how much weeks differ by themselves.
+const LEAST_WEEKS: usize = 3;
 /// A factor from which on values are another multiple.
 const LEAST_FACTOR: f64 = 1.5;
 /// Ratios of quantiles that agree within this share of their factor are one multiple.
@@ -51,6 +53,11 @@ pub enum ValueChange {
         /// The population stability index.
         psi: f64,
     },
+    /// The distribution has become another one over weeks, without a date on which it changed.
+    SlowDrift {
+        /// The population stability index between the weeks of the reference and the newest week.
+        psi: f64,
+    },
     /// Fewer rows came.
     FewerRows {
         /// The fewest of the dates before.
@@ -68,6 +75,7 @@ impl ValueChange {
             ValueChange::Likely(_) => "new_value",
             ValueChange::Nulls { .. } => "nulls",
             ValueChange::Distribution { .. } => "distribution",
+            ValueChange::SlowDrift { .. } => "slow_drift",
             ValueChange::FewerRows { .. } => "fewer_rows",
         }
     }
@@ -83,6 +91,11 @@ impl fmt::Display for ValueChange {
             ValueChange::Distribution { psi } => {
                 write!(f, "the distribution is another one, with a population stability index of {psi:.2}")
             }
+            ValueChange::SlowDrift { psi } => write!(
+                f,
+                "the week up to then is not like those of a month before, with a population stability index of {psi:.2}, \
+                 although no date differs as much from those before it"
+            ),
             ValueChange::FewerRows { before, now } => write!(
                 f,
                 "{} rows came, {:.0}% fewer than on any of the dates before",
@@ -115,6 +128,15 @@ pub fn value_changes(before: &[&Statistics], now: &Statistics, over: bool) -> Ve
         changes.extend(distribution(&before, &all, now));
     }
     changes
+}
+
+/// Whether a week is unlike the weeks of a reference, by more than these differ from each other; nothing where there are
+/// too few rows or weeks to say so. What comes slowly is not seen from one date to the next.
+pub fn slow_drift(reference: &[&Statistics], week: &Statistics) -> Option<ValueChange> {
+    let enough = |one: &&Statistics| one.rows() >= 7 * LEAST_ROWS;
+    let reference: Vec<&Statistics> = reference.iter().copied().filter(enough).collect();
+    let all = merged(&reference).filter(|_| reference.len() >= LEAST_WEEKS && enough(&week))?;
+    distance(&reference, &all, week).map(|psi| ValueChange::SlowDrift { psi })
 }
 
 /// Whether fewer rows came than on any of these dates; nothing where these are too few to say so.
@@ -170,6 +192,12 @@ fn new_value(before: &Statistics, now: &Statistics) -> Option<LikelyCause> {
 
 /// Another distribution: farther from the dates before than any of these is from the others.
 fn distribution(before: &[&Statistics], all: &Statistics, now: &Statistics) -> Option<ValueChange> {
+    distance(before, all, now).map(|psi| ValueChange::Distribution { psi })
+}
+
+/// The population stability index of a part beside others, all of them together, where it is farther from these than any
+/// of them is from the rest.
+fn distance(before: &[&Statistics], all: &Statistics, now: &Statistics) -> Option<f64> {
     let psi = Drift::between(all, now).psi.filter(|psi| *psi > DriftVerdict::DRIFTED)?;
     let farthest = (0..before.len()).filter_map(|index| {
         let others: Vec<&Statistics> =
@@ -177,7 +205,7 @@ fn distribution(before: &[&Statistics], all: &Statistics, now: &Statistics) -> O
         Drift::between(&merged(&others)?, before.get(index)?).psi
     });
     let farthest = farthest.fold(0.0, f64::max);
-    (psi > FARTHER * farthest).then_some(ValueChange::Distribution { psi })
+    (psi > FARTHER * farthest).then_some(psi)
 }
 
 #[cfg(test)]
@@ -240,6 +268,21 @@ mod tests {
         let before: Vec<&Statistics> = before.iter().collect();
         let morning = day(9, 300, |delay| delay + 60.0);
         assert_eq!(value_changes(&before, &morning, false), []);
+    }
+
+    #[test]
+    fn a_week_that_is_unlike_those_of_a_reference_has_drifted() {
+        let week = |number: u64, shift: f64| day(number, 2_000, |delay| delay + shift);
+        let reference: Vec<Statistics> = (0..4).map(|number| week(number, 0.0)).collect();
+        let reference: Vec<&Statistics> = reference.iter().collect();
+        assert_eq!(slow_drift(&reference, &week(9, 0.0)), None);
+        let drifted = slow_drift(&reference, &week(9, 40.0)).unwrap();
+        assert_eq!(drifted.name(), "slow_drift");
+        assert!(drifted.to_string().starts_with("the week up to then is not like those of a month before"));
+        // Weeks that differ as much from each other say nothing.
+        let seasons: Vec<Statistics> = (0..4).map(|number| week(number, number as f64 * 30.0)).collect();
+        assert_eq!(slow_drift(&seasons.iter().collect::<Vec<_>>(), &week(9, 110.0)), None);
+        assert_eq!(slow_drift(&reference[..2], &week(9, 40.0)), None);
     }
 
     #[test]

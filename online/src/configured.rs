@@ -102,18 +102,26 @@ impl Store {
         }
     }
 
-    /// Whose rows these are where several projects may share the store, as their writer said.
+    /// The folder of a store on disk.
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Store::Embedded(store) => Some(store.folder()),
+            Store::Redis(_) => None,
+        }
+    }
+
+    /// Whose rows these are, as their writer said.
     pub async fn owner(&self) -> Result<Option<String>, OnlineError> {
         match self {
-            Store::Embedded(_) => Ok(None),
+            Store::Embedded(store) => store.owner(),
             Store::Redis(store) => store.owner().await,
         }
     }
 
-    /// Says whose rows these are, where several projects may share the store.
+    /// Says whose rows these are.
     pub async fn set_owner(&self, owner: &str) -> Result<(), OnlineError> {
         match self {
-            Store::Embedded(_) => Ok(()),
+            Store::Embedded(store) => store.set_owner(owner),
             Store::Redis(store) => store.set_owner(owner).await,
         }
     }

@@ -17,6 +17,7 @@ mod golden;
 mod lock_blocks;
 mod mending;
 mod opening;
+mod owner;
 mod page;
 mod record;
 mod records;
@@ -107,6 +108,21 @@ impl Embedded {
     pub fn repair(path: &Path, suffix: &str) -> Result<(Self, Condition), OnlineError> {
         let (shared, condition) = shared::repair(path, suffix)?;
         Ok((Self { shared, comparison: Comparison::Positions }, condition))
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        self.shared.folder()
+    }
+
+    /// Whose rows these are, as their writer said.
+    pub fn owner(&self) -> Result<Option<String>, OnlineError> {
+        owner::owner(self.folder())
+    }
+
+    /// Says whose rows these are.
+    pub fn set_owner(&self, owner: &str) -> Result<(), OnlineError> {
+        owner::set_owner(self.folder(), owner)
     }
 
     /// Says that a store that was unfinished is filled: from now on, whoever is not found in it is absent.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use feature::{Micros, VersionId, View};
+use materializer::leave_topic as leave_topic_of;
 use offline::BatchPoint;
 use registry::{Body, DefinitionId, Deprecation, Kind, Reason, Registered};
 
@@ -80,10 +81,20 @@ pub(crate) async fn retire(project: &Project, retire: &Retire) -> Result<Retired
         let id = DefinitionId::versioned(Kind::FeatureView, view);
         if let Some(Body::FeatureView(stored)) = registered.definition(&id).map(|found| &found.body) {
             materializer.free(&Arc::new(stored.clone())).await?;
+            leave_topic(project, &registered, stored)?;
         }
         registry.freed(view, project.now()).await?;
     }
     Ok(RetiredVersions { version, retired, freed: unfreed })
+}
+
+/// What a topic on disk keeps until a view has read it is kept for the others alone from now on.
+fn leave_topic(project: &Project, registered: &Registered, view: &View) -> Result<(), ProjectError> {
+    let Some(topic) = registered.first_source_of(view)?.stream.as_ref().map(|stream| &stream.topic) else {
+        return Ok(());
+    };
+    let Some(folder) = project.topic_on_disk(topic)? else { return Ok(()) };
+    Ok(leave_topic_of(&folder, &project.group_on_disk(&view.id))?)
 }
 
 /// Whether something is left of a view's log. One that was removed in part cannot be opened.

@@ -45,10 +45,12 @@ pub enum ProjectError {
         /// The project's folder.
         folder: PathBuf,
     },
-    /// The online store holds the rows of another project of the same name.
+    /// The online store holds the rows of another project.
     #[error(
-        "the online rows of the project `{project}` at {url} are those of the logs in {}, and this project's are in {}: give this project another name with `project` in twinstore.toml",
-        .owner.display(), .own.display()
+        "the online rows of the project `{project}` at {url} are those of the logs in {}, and this project's are in {}: {}",
+        .owner.display(), .own.display(),
+        if *.is_on_disk { "give each project a folder of its own with `online.url` in twinstore.toml" }
+        else { "give this project another name with `project` in twinstore.toml" }
     )]
     OtherOwner {
         /// The name of both projects.
@@ -59,6 +61,8 @@ pub enum ProjectError {
         owner: PathBuf,
         /// This project's logs.
         own: PathBuf,
+        /// Whether they lie on disk, in a folder that has no names of projects.
+        is_on_disk: bool,
     },
     /// The folder of all logs does not exist, and views were loaded into it.
     #[error(

@@ -5,6 +5,7 @@ use feature::VersionId;
 use materializer::{Decision, MaterializerError, QuarantinedFile, Target, quarantined};
 use registry::{BatchDecision, Reason};
 
+use crate::clock;
 use crate::error::ProjectError;
 use crate::load::{self, Loads};
 use crate::project::Project;
@@ -49,19 +50,36 @@ pub(crate) async fn release(
     decide: &DecideBatch,
     run: &Run,
 ) -> Result<Loads, ProjectError> {
-    let target = record(project, decide, BatchDecision::Release).await?;
+    let target = decidable(project, decide, BatchDecision::Release).await?;
+    let store = project.online().await?;
+    clock::check(project, &store).await?;
+    let materializer = project.materializer(store, std::slice::from_ref(&target), "quality").await?;
+    materializer.check_release(&target, decide.batch).await?;
+    record(project, &target, decide, BatchDecision::Release).await?;
     load::release(project, &target.view.id.clone().into(), decide.batch, run).await
 }
 
 pub(crate) async fn drop_batch(project: &Project, decide: &DecideBatch) -> Result<(), ProjectError> {
-    let target = record(project, decide, BatchDecision::Drop).await?;
+    let target = decidable(project, decide, BatchDecision::Drop).await?;
     let store = project.online().await?;
     let materializer = project.materializer(store, std::slice::from_ref(&target), "quality").await?;
+    record(project, &target, decide, BatchDecision::Drop).await?;
     Ok(materializer.drop_quarantined(&target.view, decide.batch).await?)
 }
 
-/// Records a decision that can be made, and gives whose it is.
+/// Records a decision that is about to be carried out.
 async fn record(
+    project: &Project,
+    target: &Target,
+    decide: &DecideBatch,
+    decision: BatchDecision,
+) -> Result<(), ProjectError> {
+    let (registry, view, reason) = (project.registry().await?, &target.view.id, decide.reason.as_ref());
+    Ok(registry.batch_decided(view, decide.batch, decision, reason, project.now()).await?)
+}
+
+/// Whose batch it is, if the decision is still open.
+async fn decidable(
     project: &Project,
     decide: &DecideBatch,
     decision: BatchDecision,
@@ -78,6 +96,8 @@ async fn record(
         // The command is repeated.
         (Some(Decision::Releasing | Decision::Released), BatchDecision::Release) => true,
         (Some(Decision::Dropped), BatchDecision::Drop) => true,
+        // Of an interrupted release only one that loaded no row can be dropped, which the log decides.
+        (Some(Decision::Releasing), BatchDecision::Drop) => true,
         _ => false,
     };
     if !is_open {
@@ -85,7 +105,5 @@ async fn record(
         let error = MaterializerError::NotQuarantined { view: view.clone(), batch: decide.batch, decision };
         return Err(error.into());
     }
-    let registry = project.registry().await?;
-    registry.batch_decided(view, decide.batch, decision, decide.reason.as_ref(), project.now()).await?;
     Ok(target)
 }

@@ -83,28 +83,33 @@ impl Project {
         Ok(StoreUrl::from_str(&self.settings.online.url)?.in_folder(&self.folder))
     }
 
-    /// Whether the rows of a store that several projects may share are those of this project's logs, or of nobody.
+    /// Whether the rows of a store, which several projects may share, are those of this project's logs, or of nobody.
     /// Refused where they are those of other logs that are there: of another project of the same name, or of the
     /// one that this is a copy of. A folder that is not there any more was moved here, or is another machine's.
     async fn is_owner(&self, store: &Store) -> Result<bool, ProjectError> {
         let Some(owner) = store.owner().await? else { return Ok(false) };
-        let (own, other) = (self.offline()?.folder()?, PathBuf::from(&owner));
+        // A store on disk names its logs from its own folder: it is moved and copied with a project that it lies in.
+        let other = store.folder().map_or_else(|| PathBuf::from(&owner), |folder| folder.join(&owner));
+        let own = self.offline()?.folder()?;
         match (own.canonicalize(), other.canonicalize()) {
             (Ok(own), Ok(other)) if own == other => Ok(true),
             (_, Ok(_)) if own != other => Err(ProjectError::OtherOwner {
                 project: self.settings.project.clone(),
                 url: redacted(&self.settings.online.url).into_owned(),
-                owner: other,
+                owner: resolved(&other),
                 own,
+                is_on_disk: store.folder().is_some(),
             }),
             _ => Ok(own == other),
         }
     }
 
-    /// Says in a store that several projects may share that its rows are those of this project's logs.
+    /// Says in a store, which several projects may share, that its rows are those of this project's logs.
     async fn own(&self, store: &Store) -> Result<(), ProjectError> {
         if !self.is_owner(store).await? {
-            store.set_owner(&self.offline()?.folder()?.display().to_string()).await?;
+            let own = self.offline()?.folder()?;
+            let named = store.folder().map_or_else(|| own.clone(), |folder| path_from(folder, &own));
+            store.set_owner(&named.display().to_string()).await?;
         }
         Ok(())
     }
@@ -160,5 +165,43 @@ impl Project {
         let project = self.folder.clone();
         let (offline, clock, first_use) = (self.offline()?, self.clock, self.first_use(by).await?);
         Ok(Materializer { offline, online, project, schema_registry, clock, first_use })
+    }
+}
+
+/// A path without links and dots, as far as it is there.
+fn resolved(path: &Path) -> PathBuf {
+    match (path.canonicalize(), path.parent(), path.file_name()) {
+        (Ok(resolved), ..) => resolved,
+        (Err(_), Some(parent), Some(name)) => resolved(parent).join(name),
+        _ => path.to_owned(),
+    }
+}
+
+/// The way from a folder to a path.
+fn path_from(folder: &Path, path: &Path) -> PathBuf {
+    let (folder, path) = (resolved(folder), resolved(path));
+    let mut common = folder.as_path();
+    while !path.starts_with(common) {
+        let Some(parent) = common.parent() else { return path };
+        common = parent;
+    }
+    let up = folder.strip_prefix(common).map_or(0, |below| below.components().count());
+    let down = path.strip_prefix(common).unwrap_or(&path);
+    std::iter::repeat_n("..", up).collect::<PathBuf>().join(down)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_from_a_folder_leads_to_what_is_not_there_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        std::fs::create_dir_all(at("a/online")).unwrap();
+        assert_eq!(path_from(&at("a/online"), &at("a/offline")), PathBuf::from("../offline"));
+        assert_eq!(path_from(&at("a/online"), &at("b/c/offline")), PathBuf::from("../../b/c/offline"));
+        assert_eq!(path_from(&at("a/online"), &at("a/online/logs")), PathBuf::from("logs"));
+        assert_eq!(resolved(&at("a/online/../offline")), at("a").canonicalize().unwrap().join("offline"));
     }
 }

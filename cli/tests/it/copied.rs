@@ -61,3 +61,34 @@ fn a_copy_in_redis_and_another_project_of_the_same_name_are_refused_and_a_moved_
     fs::rename(&moved, &first).unwrap();
     ok(&first, "backfill --all", &in_redis);
 }
+
+#[test]
+fn two_projects_in_one_online_folder_are_refused_and_one_that_is_copied_or_moved_with_it_goes_on() {
+    let around = tempfile::tempdir().unwrap();
+    let shared = format!("embedded://{}", around.path().join("online").display());
+    let in_it = [("TWINSTORE_ONLINE_URL", shared.as_str())];
+    let (first, second) = (Project::applied(), Project::applied());
+    let (first, second) = (first.path(""), second.path(""));
+    ok(&first, "backfill --all", &in_it);
+    let before = read(&first, &in_it);
+    for words in ["backfill --all", "materialize", "online rebuild", GET_NOW] {
+        let done = run(&second, words, &in_it);
+        assert_eq!(done.code, Some(1), "{words}");
+        says(&done.stderr, &["a folder of its own with `online.url`", &first.display().to_string()]);
+    }
+    assert_eq!(read(&first, &in_it), before);
+    // A project whose online rows lie in it is copied and moved with them.
+    ok(&second, "backfill --all", &[]);
+    let copy = around.path().join("copy");
+    assert!(Command::new("cp").arg("-r").arg(&second).arg(&copy).status().unwrap().success());
+    for folder in [&copy, &second] {
+        ok(folder, "online rebuild", &[]);
+        assert_eq!(read(folder, &[]), before);
+    }
+    // Where the logs are gone whose rows these were, they are another's to take.
+    let moved = around.path().join("moved");
+    fs::rename(&first, &moved).unwrap();
+    assert_eq!(read(&moved, &in_it), before);
+    ok(&moved, "online rebuild", &in_it);
+    assert_eq!(read(&moved, &in_it), before);
+}

@@ -177,3 +177,96 @@ fn files_whose_newest_row_no_read_of_today_sees_are_refused_as_history() {
     let done = project.run("materialize airport_arrivals@1");
     assert_eq!((done.code, done.stderr.contains("half of")), (Some(0), false), "{}", done.stderr);
 }
+
+#[test]
+fn a_file_that_has_another_name_or_is_found_by_another_path_stays_loaded_and_a_copy_is_a_file_of_its_own() {
+    let project = Project::sample();
+    project.edit("features/flights.yaml", "data/landings.parquet", "data/landings/*.parquet");
+    project.without_ttl();
+    let file = |second: i64| batch(&[landing(second + 1, second, 5.0)]);
+    write_parquet(&project.path("data/landings/a.parquet"), &file(0));
+    write_parquet(&project.path("data/landings/b.parquet"), &file(60));
+    project.ok("apply");
+    project.ok("backfill --all");
+    let before = log(&project);
+    assert_eq!(before.len(), 2);
+    let is_as_before = |words: &str| {
+        let loads = project.json(words);
+        assert_eq!(loads["views"][0]["rows_loaded"], 0, "{words}: {loads}");
+        assert_eq!(log(&project), before, "{words}");
+    };
+    let rename = |from: &str, to: &str| {
+        std::fs::rename(
+            project.path(&format!("data/landings/{from}")),
+            project.path(&format!("data/landings/{to}")),
+        )
+        .unwrap();
+    };
+    rename("a.parquet", "z.parquet");
+    is_as_before("materialize");
+    is_as_before("backfill --all");
+    // The same folder by another path, and below another folder.
+    project.edit("features/flights.yaml", "data/landings/*.parquet", "data");
+    std::fs::remove_file(project.path("data/landings.parquet")).unwrap();
+    std::fs::remove_file(project.path("data/departures.parquet")).unwrap();
+    project.ok("apply");
+    is_as_before("materialize");
+    rename("b.parquet", "c.parquet");
+    is_as_before("materialize");
+    std::fs::copy(project.path("data/landings/c.parquet"), project.path("data/landings/d.parquet")).unwrap();
+    assert_eq!(project.json("materialize")["views"][0]["rows_loaded"], 1);
+    assert_eq!(log(&project).len(), 3);
+}
+
+#[test]
+fn a_file_below_another_folder_that_gives_a_column_has_other_rows() {
+    let project = Project::empty();
+    project.write(
+        "features/sales.yaml",
+        "kind: entity
+name: shop
+keys: {shop: string}
+---
+kind: source
+name: sales
+schema: {at: timestamp, amount: float64, shop: string}
+event_time: at
+batch: {path: data}
+assumed_delay: 1m
+---
+kind: feature_view
+name: turnover
+version: 1
+entity: shop
+source: sales
+features: {total: {aggregate: sum(amount)}}
+---
+kind: feature_service
+name: totals
+version: 1
+features: [{from: turnover@1}]
+",
+    );
+    project.write("data/shop=a/1.csv", "at,amount\n2024-01-01T00:00:00Z,5\n");
+    project.ok("apply");
+    project.ok("backfill --all");
+    std::fs::create_dir(project.path("data/shop=b")).unwrap();
+    std::fs::rename(project.path("data/shop=a/1.csv"), project.path("data/shop=b/1.csv")).unwrap();
+    assert_eq!(project.json("backfill --all")["views"][0]["rows_loaded"], 1);
+    says(&project.ok("get totals shop=b"), &["5"]);
+    // Renamed in its folder it is the same.
+    std::fs::rename(project.path("data/shop=b/1.csv"), project.path("data/shop=b/2.csv")).unwrap();
+    assert_eq!(project.json("backfill --all")["views"][0]["rows_loaded"], 0);
+}
+
+#[test]
+fn a_folder_that_a_pattern_matches_is_named_as_not_read() {
+    let project = folder_of_landings();
+    project.edit("features/flights.yaml", "path: data/landings}", "path: 'data/landings/*'}");
+    std::fs::create_dir(project.path("data/landings/more")).unwrap();
+    write_parquet(&project.path("data/landings/more/b.parquet"), &batch(&[landing(2, 60, 5.0)]));
+    project.ok("apply");
+    let loads = project.json("backfill airport_arrivals");
+    assert_eq!(loads["views"][0]["files_unread"][0], "more/", "{loads}");
+    assert_eq!(loads["views"][0]["rows_loaded"], 1);
+}

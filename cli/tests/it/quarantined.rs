@@ -347,3 +347,47 @@ fn every_check_of_rows_refuses_the_rows_that_do_not_meet_it() {
         assert_eq!(of(expectation), refused, "{expectation}");
     }
 }
+
+#[test]
+fn a_release_that_is_refused_leaves_nothing_in_the_audit_log() {
+    let project = expecting(QUARANTINES);
+    write(&project, "a", 0, 10, 0);
+    write(&project, "b", 1000, 10, 10);
+    project.ok("backfill airport_arrivals");
+    let file = project.path("data/landings/b.parquet");
+    std::fs::rename(&file, project.path("b.aside")).unwrap();
+    project.run("quality quarantine release airport_arrivals 1 --reason wrong");
+    let decisions = || {
+        let log = project.json("audit airport_arrivals@1");
+        log["entries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|entry| entry.to_string().contains("released"))
+            .count()
+    };
+    assert_eq!(decisions(), 0);
+    assert_eq!(list(&project)[0]["decision"], "waiting");
+    std::fs::rename(project.path("b.aside"), &file).unwrap();
+    project.ok("quality quarantine release airport_arrivals 1 --reason right");
+    assert_eq!(decisions(), 1);
+}
+
+#[test]
+fn what_is_in_quarantine_is_known_by_the_log_where_its_description_is_lost() {
+    let project = expecting(QUARANTINES);
+    write(&project, "a", 0, 10, 0);
+    write(&project, "b", 1000, 10, 10);
+    project.ok("backfill airport_arrivals");
+    let table = project.path(".twinstore/offline/quarantine/airport_arrivals/v1");
+    // Rows without the commits that name them are damage; a table that is gone has lost what it described.
+    std::fs::rename(table.join("_delta_log"), project.path("aside")).unwrap();
+    assert_ne!(project.run("verify --deep").code, Some(0));
+    says(&project.refused("quality quarantine list"), &["its commits are missing"]);
+    std::fs::remove_dir_all(&table).unwrap();
+    let found = list(&project);
+    assert_eq!(found.len(), 1, "{found:?}");
+    says(&found[0].to_string(), &["waiting", "what was found in it is lost"]);
+    project.ok("quality quarantine release airport_arrivals 1 --reason known");
+    assert_eq!(list(&project)[0]["decision"], "released");
+}

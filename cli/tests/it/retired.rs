@@ -1,10 +1,12 @@
 //! A version comes to its end: it is deprecated where it is read, retired once nothing needs it, and what it took in both
 //! stores is freed, whenever the command is killed and in either online store.
 
+use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::json;
-use test_support::RedisServer;
+use test_support::{RedisServer, eventually};
 
 use crate::project::{Project, says};
 use crate::rolled_out::{cut_over, two_versions};
@@ -20,7 +22,7 @@ fn log_of(project: &Project, version: u32) -> std::path::PathBuf {
 /// The folders that are left of the view's logs.
 fn versions_of_the_log(project: &Project) -> Vec<String> {
     let folder = project.path(".twinstore/offline/log/airport_arrivals");
-    let found = std::fs::read_dir(folder).unwrap();
+    let found = fs::read_dir(folder).unwrap();
     let mut names: Vec<String> =
         found.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
@@ -194,4 +196,23 @@ fn a_server_stops_answering_for_what_is_retired_and_says_so() {
     says(&refused["error"]["message"].to_string(), &["late_arrival@1 was retired on ", "(incident)"]);
     assert_eq!(server.terminate().0, Some(0));
     assert!(!Path::new(&log_of(&project, 1)).exists());
+}
+
+#[test]
+fn nothing_of_a_retired_view_is_freed_while_a_suspended_load_may_go_on_with_it() {
+    let project = replaced();
+    let mut rebuild = project.command("online rebuild airport_arrivals@1");
+    let mut rebuild = rebuild.env("TWINSTORE_TRIAL_BATCH_SLEEP", "rebuilding").spawn().unwrap();
+    let status = format!("/proc/{}/status", rebuild.id());
+    eventually("it is suspended", || {
+        fs::read_to_string(&status).is_ok_and(|said| said.contains("State:\tT"))
+    });
+    let said = project.refused(RETIRE);
+    says(&said, &["the load of airport_arrivals@1", &rebuild.id().to_string()]);
+    assert!(log_of(&project, 1).exists() && !is_freed(&project));
+    let woken = Command::new("kill").args(["-CONT", &rebuild.id().to_string()]).status().unwrap();
+    assert!(woken.success() && rebuild.wait().unwrap().success());
+    project.ok(RETIRE);
+    assert!(is_freed(&project) && !log_of(&project, 1).exists());
+    project.ok("verify --deep");
 }

@@ -310,3 +310,35 @@ fn a_sentinel_missing_rows_and_another_distribution_are_found_and_a_day_like_the
     says(&changed(&project).0, &["the distribution is another one"]);
     assert_eq!(changed(&nine_days(|minute| delay(minute + 3), 1440)).0, "");
 }
+
+/// A view of sixty days; each day's delays are so many minutes longer than those of the day before.
+fn sixty_days(minutes_a_day: f32) -> Project {
+    let project = folder();
+    let delay = |minute: i64| ((minute * 37) % 200) as f32 / 2.0 - 10.0;
+    for day in 0..60 {
+        let landings: Vec<Landing> = (0..300)
+            .map(|row| {
+                let delay = delay(row * 5 + day) + minutes_a_day * day as f32;
+                landing(day * 1440 + row, day * DAY + row * 280, delay)
+            })
+            .collect();
+        write_parquet(&project.path(&format!("data/landings/{day:02}.parquet")), &batch(&landings));
+    }
+    project.ok("backfill --all");
+    project
+}
+
+#[test]
+fn a_drift_that_no_date_shows_is_found_from_week_to_week_and_weeks_like_each_other_are_not() {
+    let (said, metrics) = changed(&sixty_days(0.8));
+    says(
+        &said,
+        &[
+            "`arr_delay` of airport_arrivals@1 is not as before since 2013-08-05",
+            "the week up to then is not like those of a month before",
+            "it reaches last_delay, mean_delay_1d",
+        ],
+    );
+    says(&metrics, &["{view=\"airport_arrivals@1\",column=\"arr_delay\",change=\"slow_drift\"} 1"]);
+    assert_eq!(changed(&sixty_days(0.0)).0, "");
+}

@@ -107,6 +107,26 @@ impl FileIdentity {
     }
 }
 
+impl FileContent {
+    /// The first 63 bits of a hash of its bytes and of the values that the names of its folders give: of its rows.
+    pub(crate) fn of_rows(&self, file: &SourceFile) -> i64 {
+        if file.partition.is_empty() {
+            return self.hash;
+        }
+        let mut hash = Sha256::new();
+        hash.update(self.hash.to_le_bytes());
+        for (name, value) in &file.partition {
+            for text in [Some(name), value.as_ref()] {
+                // A null is no text, and no text ends where another begins.
+                hash.update([u8::from(text.is_some())]);
+                hash.update((text.map_or(0, String::len) as u64).to_le_bytes());
+                hash.update(text.map_or(&[][..], |text| text.as_bytes()));
+            }
+        }
+        first_63_bits(&hash.finalize().into())
+    }
+}
+
 /// The first 63 bits of the SHA-256 of a file's bytes.
 fn hash(file: &SourceFile) -> Result<i64, MaterializerError> {
     let failed = |error: std::io::Error| MaterializerError::file(&file.path, error);

@@ -1,6 +1,6 @@
 //! Which files a path, a folder or a pattern leads to, in the order in which they are numbered: by path.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,10 @@ use super::source_file::{SourceFile, SourceFiles};
 pub(crate) fn every(project: &Path, path: &str) -> Result<Vec<(String, PathBuf)>, String> {
     let at = project.join(path);
     let mut found = if at.is_dir() {
-        let mut found = Vec::new();
-        below(&at, &at, &mut found).map_err(|error| error.to_string())?;
+        let mut found = Walk::below(&at, usize::MAX)?;
+        found.retain(|(name, _)| !name.ends_with('/'));
         found
-    } else if at.exists() && !has_wildcard(path) {
+    } else if at.exists() {
         // What is no regular file is refused by what it is.
         files::open(&at).map_err(|error| error.to_string())?;
         vec![(at.file_name().unwrap_or_default().to_string_lossy().into_owned(), at)]
@@ -56,7 +56,7 @@ pub(crate) fn of_one_format(
         let of_name = file_text::format_of(path);
         let fits =
             of_name == format || (of_name.is_none() && batch.format.is_some() && path.extension().is_none());
-        !is_hidden(name) && format.is_some() && fits
+        !is_hidden(name) && !name.ends_with('/') && format.is_some() && fits
     };
     let (read, unread): (Vec<_>, Vec<_>) = found.into_iter().partition(|(name, path)| is_read(name, path));
     let unread: Vec<String> = unread.into_iter().map(|(name, _)| name).collect();
@@ -67,23 +67,50 @@ pub(crate) fn of_one_format(
         };
         return Err(format!("it leads to no Parquet, CSV or JSON file{beside}"));
     };
-    let files = read.into_iter().map(|(name, path)| source_file(project, name, path)).collect();
+    let base = base_of_columns(project, &batch.path);
+    let files = read.into_iter().map(|(name, path)| source_file(&base, name, path));
+    let files = files.collect::<Result<Vec<_>, _>>()?;
+    refuse_misread(project, &files)?;
     Ok((format, SourceFiles { files, unread, ..SourceFiles::default() }))
 }
 
-/// A file with the columns that the names of its folders give, as in `year=2013/`.
-pub(crate) fn source_file(project: &Path, name: String, path: PathBuf) -> SourceFile {
-    let folders = path.strip_prefix(project).unwrap_or(&path).parent();
+/// The folder below which the names of folders give columns: the project's, or, of a source that lies elsewhere, the one that
+/// its path names.
+pub(crate) fn base_of_columns(project: &Path, path: &str) -> PathBuf {
+    let parts = Path::new(path).components();
+    let fixed = parts.take_while(|part| !has_wildcard(&part.as_os_str().to_string_lossy()));
+    let fixed = project.join(fixed.collect::<PathBuf>());
+    if fixed.starts_with(project) && !project.as_os_str().is_empty() {
+        return project.to_owned();
+    }
+    match fixed.is_dir() {
+        true => fixed,
+        false => fixed.parent().map(Path::to_owned).unwrap_or_default(),
+    }
+}
+
+/// A file with the columns that the names of its folders below `base` give, as in `year=2013/`.
+pub(crate) fn source_file(base: &Path, name: String, path: PathBuf) -> Result<SourceFile, String> {
+    let folders = path.strip_prefix(base).unwrap_or(&path).parent();
     let parts = folders.into_iter().flat_map(Path::components);
+    let parts = parts.filter(|part| part.as_os_str().as_encoded_bytes().contains(&b'='));
     let column = |part: std::path::Component<'_>| {
-        let part = part.as_os_str().to_string_lossy().into_owned();
-        let (name, value) = part.split_once('=')?;
-        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-        let is_null = value == "__HIVE_DEFAULT_PARTITION__";
-        Some((decoded(name), (!is_null).then(|| decoded(value))))
+        let not_utf8 =
+            || format!("the folder `{}` of {} is not UTF-8", part.as_os_str().display(), path.display());
+        let part = part.as_os_str().to_str().ok_or_else(not_utf8)?;
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        let decoded = |text| percent_decode_str(text).decode_utf8().map_err(|_| not_utf8());
+        let value = match value {
+            "__HIVE_DEFAULT_PARTITION__" => None,
+            value => Some(decoded(value)?.into_owned()),
+        };
+        Ok((decoded(name)?.into_owned(), value))
     };
-    let partition = parts.filter_map(column).collect();
-    SourceFile { name, path, partition, table_columns: BTreeSet::new(), replaces: BTreeSet::new() }
+    let partition = parts.map(column).collect::<Result<Vec<_>, String>>()?;
+    if let Some(name) = transform::repeated_names(partition.iter().map(|(name, _)| name.as_str())).first() {
+        return Err(format!("two folders of {} give the column `{name}`: rename one", path.display()));
+    }
+    Ok(SourceFile { name, path, partition, table_columns: BTreeSet::new(), replaces: BTreeSet::new() })
 }
 
 /// What definitions call a format.
@@ -101,40 +128,96 @@ pub(crate) fn is_hidden(name: &str) -> bool {
     name.split('/').any(|part| part.starts_with('.') || (part.starts_with('_') && !part.contains('=')))
 }
 
-/// All files below a folder, with their paths in it.
-fn below(folder: &Path, root: &Path, found: &mut Vec<(String, PathBuf)>) -> std::io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-        if path.is_dir() {
-            below(&path, root, found)?;
-        } else {
-            found.push((name, path));
+/// Everything below a folder, so many folders deep, with its path in it; folders end in `/`. Links to folders are followed,
+/// but never to one in which they lie.
+struct Walk<'a> {
+    root: &'a Path,
+    deepest: usize,
+    found: Vec<(String, PathBuf)>,
+    /// The folders that it is in.
+    within: Vec<PathBuf>,
+}
+
+impl<'a> Walk<'a> {
+    fn below(root: &'a Path, deepest: usize) -> Result<Vec<(String, PathBuf)>, String> {
+        let mut walk = Self { root, deepest, found: Vec::new(), within: Vec::new() };
+        walk.folder(root)?;
+        Ok(walk.found)
+    }
+
+    fn folder(&mut self, folder: &Path) -> Result<(), String> {
+        let failed = |error: std::io::Error| format!("{} cannot be read: {error}", folder.display());
+        let real = folder.canonicalize().map_err(failed)?;
+        if self.within.contains(&real) {
+            return Err(format!("{} is a link to a folder that it lies in: remove it", folder.display()));
+        }
+        self.within.push(real);
+        for entry in fs::read_dir(folder).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let name = path.strip_prefix(self.root).unwrap_or(&path).to_string_lossy().into_owned();
+            if !path.is_dir() {
+                self.found.push((name, path));
+                continue;
+            }
+            if self.within.len() < self.deepest {
+                self.folder(&path)?;
+            }
+            self.found.push((format!("{name}/"), path));
+        }
+        self.within.pop();
+        Ok(())
+    }
+}
+
+/// What a pattern matches, known by its path below the pattern's part without wildcards. Of a folder that matches, only what
+/// matches itself is read: it is listed if nothing in it does.
+fn matching(project: &Path, pattern: &str) -> Result<Vec<(String, PathBuf)>, String> {
+    let is_fixed = |part: &std::path::Component<'_>| !has_wildcard(&part.as_os_str().to_string_lossy());
+    let fixed: PathBuf = Path::new(pattern).components().take_while(is_fixed).collect();
+    let rest: PathBuf = Path::new(pattern).components().skip_while(is_fixed).collect();
+    let rest = rest.to_string_lossy();
+    let compiled = glob::Pattern::new(&rest).map_err(|error| error.to_string())?;
+    let root = project.join(&fixed);
+    let root = if root.as_os_str().is_empty() { PathBuf::from(".") } else { root };
+    if !root.is_dir() {
+        return Ok(Vec::new());
+    }
+    let deepest = if rest.contains("**") { usize::MAX } else { Path::new(&*rest).components().count() };
+    let options = glob::MatchOptions { require_literal_separator: true, ..glob::MatchOptions::new() };
+    let matches = |(name, _): &(String, PathBuf)| compiled.matches_with(name.trim_end_matches('/'), options);
+    let found: Vec<(String, PathBuf)> = Walk::below(&root, deepest)?.into_iter().filter(matches).collect();
+    let (folders, mut files): (Vec<_>, Vec<_>) = found.into_iter().partition(|(name, _)| name.ends_with('/'));
+    let is_read = |folder: &Path| files.iter().any(|(_, file)| file.starts_with(folder));
+    let unread: Vec<_> = folders.into_iter().filter(|(_, folder)| !is_read(folder)).collect();
+    files.extend(unread);
+    Ok(files)
+}
+
+/// Refuses files that are not to be read one by one: those of a Delta table, of which some are deleted and some are not
+/// committed, and two that are one, whose rows would count twice.
+pub(crate) fn refuse_misread(project: &Path, files: &[SourceFile]) -> Result<(), String> {
+    let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.path.parent()).collect();
+    let folders = folders.into_iter().flat_map(|folder| folder.ancestors().take_while(|one| *one != project));
+    if let Some(table) = folders.into_iter().find(|folder| folder.join("_delta_log").is_dir()) {
+        return Err(format!(
+            "it leads into the Delta table {}, whose files are not to be read one by one: name that folder as the path \
+             of a source of its own, or give a pattern that passes it over",
+            table.display()
+        ));
+    }
+    let mut real: BTreeMap<PathBuf, &Path> = BTreeMap::new();
+    for file in files {
+        let Ok(path) = file.path.canonicalize() else { continue };
+        if let Some(other) = real.insert(path, &file.path) {
+            return Err(format!(
+                "{} and {} are one file by a link, whose rows would count twice: remove the link, or give a pattern that \
+                 passes it over",
+                other.display(),
+                file.path.display()
+            ));
         }
     }
     Ok(())
-}
-
-/// The files that a pattern matches, known by their paths below its part without wildcards.
-fn matching(project: &Path, pattern: &str) -> Result<Vec<(String, PathBuf)>, String> {
-    let fixed: PathBuf = Path::new(pattern)
-        .components()
-        .take_while(|part| !has_wildcard(&part.as_os_str().to_string_lossy()))
-        .collect();
-    let root = project.join(&fixed);
-    // Only the source's own path is a pattern: the project's folder may have any character in its name.
-    let folder = glob::Pattern::escape(&project.to_string_lossy());
-    let paths =
-        glob::glob(&Path::new(&folder).join(pattern).to_string_lossy()).map_err(|error| error.to_string())?;
-    let mut files = Vec::new();
-    for path in paths {
-        let path = path.map_err(|error| error.to_string())?;
-        if path.is_file() {
-            let name = path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().into_owned();
-            files.push((name, path));
-        }
-    }
-    Ok(files)
 }
 
 /// Whether a path, or a part of one, is a pattern.
@@ -157,6 +240,16 @@ mod tests {
         found.sort();
         let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["2013/a.parquet", "2013/b.parquet"]);
+        // A folder that matches is named, unless files in it match as well.
+        let named = |pattern: &str| {
+            let mut names: Vec<String> =
+                matching(folder.path(), pattern).unwrap().into_iter().map(|(name, _)| name).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(named("data/*"), ["2013/"]);
+        assert_eq!(named("data/**/*.parquet"), ["2013/a.parquet", "2013/b.parquet"]);
+        assert!(!named("data/**/*").contains(&"2013/".to_owned()));
     }
 
     fn batch(format: Option<BatchFormat>) -> Batch {
@@ -189,10 +282,57 @@ mod tests {
     }
 
     #[test]
+    fn links_are_followed_but_no_file_is_read_twice_and_no_link_in_circles() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        fs::create_dir_all(at("data/day1")).unwrap();
+        fs::write(at("data/day1/a.csv"), b"x\n1\n").unwrap();
+        let listed = |path: &str| {
+            let found = every(folder.path(), path)?;
+            of_one_format(folder.path(), &Batch { path: path.to_owned(), format: None }, found)
+        };
+        assert_eq!(listed("data").unwrap().1.files.len(), 1);
+        std::os::unix::fs::symlink(at("data/day1"), at("data/latest")).unwrap();
+        for path in ["data", "data/*/*.csv"] {
+            let said = listed(path).unwrap_err();
+            assert!(said.contains("one file by a link") && said.contains("latest"), "{said}");
+        }
+        assert_eq!(listed("data/day*/*.csv").unwrap().1.files.len(), 1);
+        fs::remove_file(at("data/latest")).unwrap();
+        std::os::unix::fs::symlink(at("data"), at("data/day1/up")).unwrap();
+        assert!(listed("data").unwrap_err().contains("a link to a folder that it lies in"));
+        fs::remove_file(at("data/day1/up")).unwrap();
+        // A link to what is not there is a file that cannot be read, by whatever path.
+        std::os::unix::fs::symlink(at("gone.csv"), at("data/day1/b.csv")).unwrap();
+        for path in ["data", "data/*/*.csv"] {
+            assert_eq!(listed(path).unwrap().1.files.len(), 2, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_files_of_a_delta_table_are_not_read_one_by_one() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("data/t/_delta_log")).unwrap();
+        fs::create_dir_all(folder.path().join("data/t/day=1")).unwrap();
+        fs::write(folder.path().join("data/t/day=1/a.parquet"), b"").unwrap();
+        for path in ["data", "data/t/*/*.parquet"] {
+            let found = every(folder.path(), path).unwrap();
+            let batch = Batch { path: path.to_owned(), format: None };
+            let said = of_one_format(folder.path(), &batch, found).unwrap_err();
+            assert!(said.contains("the Delta table") && said.contains("data/t"), "{said}");
+        }
+    }
+
+    #[test]
     fn folders_give_columns() {
         let path = PathBuf::from("/p/data/country=C%C3%B4te/day=__HIVE_DEFAULT_PARTITION__/a.csv");
-        let file = source_file(Path::new("/p"), "a.csv".to_owned(), path);
+        let file = source_file(Path::new("/p"), "a.csv".to_owned(), path).unwrap();
         let expected = [("country".to_owned(), Some("Côte".to_owned())), ("day".to_owned(), None)];
         assert_eq!(file.partition, expected);
+        for (folders, said) in [("day=%FF", "not UTF-8"), ("day=1/day=2", "give the column `day`")] {
+            let path = PathBuf::from(format!("/p/data/{folders}/a.csv"));
+            let refused = source_file(Path::new("/p"), "a.csv".to_owned(), path).unwrap_err();
+            assert!(refused.contains(said), "{refused}");
+        }
     }
 }

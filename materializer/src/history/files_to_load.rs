@@ -7,6 +7,7 @@ use std::sync::Arc;
 use feature::Micros;
 use futures::stream::{self, StreamExt};
 use offline::{DeadLetters, Log, Marker};
+use tokio::sync::OnceCell;
 
 use super::batch_source::BatchSource;
 use super::file_content::{FileContent, RecordedContent};
@@ -76,6 +77,10 @@ impl FilesToLoad {
             unfinished,
             released,
             changed: Vec::new(),
+            is_table: found.table_version.is_some(),
+            names: found.files.iter().map(|file| file.name.clone()).collect(),
+            listed: OnceCell::new(),
+            adopted: BTreeSet::new(),
             files: Self {
                 files: Vec::new(),
                 numbered: Vec::new(),
@@ -147,6 +152,14 @@ struct Choice<'a> {
     released: Option<u32>,
     /// Loaded files that hold something else now.
     changed: Vec<String>,
+    /// Whether the files are those of a table.
+    is_table: bool,
+    /// The names of all files that are there.
+    names: BTreeSet<String>,
+    /// The numbers that these had before.
+    listed: OnceCell<BTreeSet<u32>>,
+    /// The numbers of files that have another name now.
+    adopted: BTreeSet<u32>,
     files: FilesToLoad,
 }
 
@@ -158,6 +171,8 @@ enum Load {
         resumes: bool,
     },
     UnderNewNumber,
+    /// It was loaded under another name, and under this number.
+    Renamed(u32),
     /// It is loaded already.
     Known,
     /// It was loaded, and holds something else now.
@@ -174,6 +189,9 @@ impl Choice<'_> {
     ) -> Result<bool, MaterializerError> {
         let recorded = before.and_then(|before| before.content);
         let load = self.load(&file, before, content).await?;
+        if let (None, Load::Renamed(number) | Load::Under { number, .. }) = (before, &load) {
+            self.adopted.insert(*number);
+        }
         let is_undecided = |before: loaded_files::LoadedFile| match before.quarantine {
             Some(QuarantineState::Waiting) => true,
             Some(QuarantineState::Released) => !before.is_complete,
@@ -193,6 +211,12 @@ impl Choice<'_> {
             Load::Changed => {
                 self.changed.push(format!("`{}`", file.path.display()));
                 return Ok(false);
+            }
+            Load::Renamed(number) => {
+                tracing::info!("{} was loaded under another name", file.path.display());
+                self.files.fingerprints.extend(loaded_files::renamed(&file, number, content));
+                self.files.fingerprints.push(loaded_files::fingerprint(&file, content));
+                return Ok(true);
             }
             Load::Under { number, resumes } => (number, resumes),
             Load::UnderNewNumber => {
@@ -232,7 +256,7 @@ impl Choice<'_> {
         content: FileContent,
     ) -> Result<Load, MaterializerError> {
         let is_static = self.target.view.is_static;
-        let Some(before) = before else { return Ok(Load::UnderNewNumber) };
+        let Some(before) = before else { return self.new_name(file, content).await };
         let number = before.number;
         if let (Some(state), Some(recorded)) = (before.quarantine, before.content) {
             return Ok(self.quarantined(number, state, before.is_complete, recorded.hash == content.hash));
@@ -254,6 +278,33 @@ impl Choice<'_> {
             },
             Some(_) if is_static => Load::UnderNewNumber,
             Some(_) => Load::Changed,
+        })
+    }
+}
+
+impl Choice<'_> {
+    /// How a file is loaded whose name is new. If its rows are those of a file that is not there any more, it was renamed, or
+    /// the source's path leads to it from another folder. A file of a table has its name for good; what a static source
+    /// says again is a new load.
+    async fn new_name(&self, file: &SourceFile, content: FileContent) -> Result<Load, MaterializerError> {
+        if self.is_table || self.target.view.is_static {
+            return Ok(Load::UnderNewNumber);
+        }
+        let Some(number) = loaded_files::number_of_rows(self.log, file, content).await? else {
+            return Ok(Load::UnderNewNumber);
+        };
+        let listed = self.listed.get_or_try_init(async || {
+            Ok::<_, MaterializerError>(
+                loaded_files::numbers_of(self.log, &self.names).await?.into_iter().collect(),
+            )
+        });
+        let listed: &BTreeSet<u32> = listed.await?;
+        let taken = self.adopted.contains(&number) || listed.contains(&number);
+        Ok(match (taken, loaded_files::is_complete(self.log, number).await?) {
+            // A copy beside it is a file of its own.
+            (true, _) => Load::UnderNewNumber,
+            (false, true) => Load::Renamed(number),
+            (false, false) => Load::Under { number, resumes: true },
         })
     }
 }

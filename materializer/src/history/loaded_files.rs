@@ -198,12 +198,33 @@ pub(crate) fn numbered(file: &SourceFile, number: u32) -> Marker {
 }
 
 /// The markers of the commit with a file's first rows, beside its fingerprint.
-pub(crate) fn begun(file: &SourceFile, number: u32, content: FileContent, started_at: Micros) -> [Marker; 3] {
+pub(crate) fn begun(file: &SourceFile, number: u32, content: FileContent, started_at: Micros) -> [Marker; 4] {
+    let rows = markers::number_of_rows(content.of_rows(file));
     [
         numbered(file, number),
+        markers::marker(rows, i64::from(number)),
         markers::marker(markers::file_content(&file.name), content.hash),
         markers::marker(markers::load_started(number), started_at.get()),
     ]
+}
+
+/// The markers of a file that was loaded under another name.
+pub(crate) fn renamed(file: &SourceFile, number: u32, content: FileContent) -> [Marker; 2] {
+    [numbered(file, number), markers::marker(markers::file_content(&file.name), content.hash)]
+}
+
+/// The number of a file that was loaded with these rows; `None` if there is none, or if it was quarantined.
+pub(crate) async fn number_of_rows(
+    log: &Log,
+    file: &SourceFile,
+    content: FileContent,
+) -> Result<Option<u32>, MaterializerError> {
+    let key = markers::number_of_rows(content.of_rows(file));
+    let Some(number) = markers::read_number::<u32>(log, &key).await? else { return Ok(None) };
+    Ok(match quarantine(log, number).await? {
+        None => Some(number),
+        Some(_) => None,
+    })
 }
 
 /// The marker of a file's fingerprint, so that it is not read again while it has that. It is recorded in a commit

@@ -49,7 +49,9 @@ pub(crate) fn batch_source(
     let (format, files) = if path.is_file() {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let format = batch.format.or_else(|| file_text::format_of(&path)).unwrap_or(BatchFormat::Parquet);
-        let files = vec![file_listing::source_file(project, name, path)];
+        let base = file_listing::base_of_columns(project, &batch.path);
+        let files = vec![file_listing::source_file(&base, name, path).map_err(wrong)?];
+        file_listing::refuse_misread(project, &files).map_err(wrong)?;
         (format, SourceFiles { files, ..SourceFiles::default() })
     } else if path.is_dir() || file_listing::has_wildcard(&batch.path) {
         let found = file_listing::every(project, &batch.path).map_err(wrong)?;

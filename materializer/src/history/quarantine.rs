@@ -5,6 +5,7 @@
 //! no label before the release sees them. Where it is interrupted, the marker says what is left to do, and the release is
 //! repeated: it goes on by the rows that the log has.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use feature::{Micros, VersionId, View};
@@ -14,13 +15,14 @@ use serde::Serialize;
 
 use super::batch_checks;
 use super::chunk::{HistoryLoad, Mode};
-use super::files_to_load::FileToLoad;
+use super::files_to_load::{FileToLoad, FilesToLoad};
+use super::known_rows::known_rows;
 use super::load_report::{LoadReport, QuarantineReport};
 use super::loaded_files::{self, QuarantineState};
 use crate::blocking;
 use crate::error::MaterializerError;
 use crate::load_lock::LoadLock;
-use crate::markers::LOAD_READS;
+use crate::markers::{self, LOAD_READS, QUARANTINED_UP_TO};
 use crate::materializer::{Materializer, Target};
 
 /// A batch that was quarantined, and what is decided of it.
@@ -96,6 +98,12 @@ impl<W: Mender> HistoryLoad<'_, W> {
         self.fingerprints.push(loaded_files::fingerprint(&file.file, file.content));
         self.chunk.markers.push(loaded_files::set_aside(file.number));
         self.chunk.markers.push(QuarantineState::Waiting.of_file(file.number));
+        let before = self.quarantined_before().await?;
+        let own = i64::from(file.number) + 1;
+        if before != own {
+            self.chunk.markers.push(markers::marker(markers::quarantined_before(file.number), before));
+            self.chunk.markers.push(markers::marker(QUARANTINED_UP_TO, own));
+        }
         self.report.quarantined.push(QuarantineReport {
             batch: batch.number,
             origin: batch.origin,
@@ -103,6 +111,17 @@ impl<W: Mender> HistoryLoad<'_, W> {
             why: batch.why,
         });
         Ok(true)
+    }
+}
+
+impl<W: Mender> HistoryLoad<'_, W> {
+    /// The number after that of the newest file that is quarantined in the log or by this load.
+    async fn quarantined_before(&self) -> Result<i64, MaterializerError> {
+        let pending = self.chunk.markers.iter().rev().find(|marker| marker.app == QUARANTINED_UP_TO);
+        match pending {
+            Some(marker) => Ok(marker.version),
+            None => Ok(markers::read(&self.log, QUARANTINED_UP_TO).await?.unwrap_or(0)),
+        }
     }
 }
 
@@ -117,6 +136,23 @@ impl<W: Mender> Materializer<W> {
         self.load(target, Mode::Release(number), &progress).await
     }
 
+    /// Refuses the release of a batch whose file is not there as it was quarantined.
+    pub async fn check_release(&self, target: &Target, number: u32) -> Result<(), MaterializerError> {
+        let view = &target.view.id;
+        let log = self.offline.log(&target.view).await?;
+        let dead_letters = self.offline.dead_letters(view).await?;
+        let source = self.batch_source(target, &log).await?;
+        let (now, mut report) = ((self.clock)(), LoadReport::new(view.clone()));
+        let files =
+            FilesToLoad::find(target, &source, &log, &dead_letters, (now, Some(number)), &mut report).await?;
+        match decision(&log, number).await? {
+            Some(Decision::Waiting | Decision::Releasing) if files.files.is_empty() => {
+                Err(MaterializerError::QuarantinedFileGone { view: view.clone(), batch: number })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Decides that the rows of a quarantined batch are never loaded. One that was dropped before is left as it is.
     pub async fn drop_quarantined(&self, view: &Arc<View>, number: u32) -> Result<(), MaterializerError> {
         let _lock = LoadLock::acquire(&self.offline.log(view).await?).await?;
@@ -129,6 +165,14 @@ impl<W: Mender> Materializer<W> {
                 log.appender().await?.commit(&[marker], &[&key]).await?;
                 Ok(())
             }
+            // A release that was interrupted before its first row, and whose file is another one now.
+            Some(Decision::Releasing) if known_rows(&log, number).await?.is_empty() => {
+                let marker = QuarantineState::Dropped.of_file(number);
+                let key = marker.app.clone();
+                let markers = [marker, loaded_files::set_aside(number)];
+                log.appender().await?.commit(&markers, &[&key]).await?;
+                Ok(())
+            }
             decided => Err(not_waiting(&view.id, number, decided)),
         }
     }
@@ -139,8 +183,9 @@ pub async fn quarantined(
     offline: &offline::OfflineStore,
     view: &Arc<View>,
 ) -> Result<Vec<QuarantinedFile>, MaterializerError> {
-    let batches = offline.quarantine(&view.id).await?.read().await?;
+    let mut batches = offline.quarantine(&view.id).await?.read().await?;
     let log = offline.log(view).await?;
+    undescribed(&log, &mut batches).await?;
     let mut found = Vec::new();
     for (number, batch) in batches {
         // A load that was killed before its commit has kept the batch, and will decide again.
@@ -152,6 +197,37 @@ pub async fn quarantined(
         found.push(QuarantinedFile { batch, decision: decided });
     }
     Ok(found)
+}
+
+/// Adds the batches of which the log knows and that no table describes any more: what was decided of each is in the log, and
+/// each can be decided. The log has them as a list, the newest first.
+async fn undescribed(
+    log: &Log,
+    batches: &mut BTreeMap<u32, QuarantinedBatch>,
+) -> Result<(), MaterializerError> {
+    let mut next = markers::read_number::<u32>(log, QUARANTINED_UP_TO).await?.unwrap_or(0);
+    // A number that was quarantined again may be named by two.
+    let mut seen = BTreeSet::new();
+    while let Some(number) = next.checked_sub(1).filter(|number| seen.insert(*number)) {
+        let began = markers::read_moment(log, &markers::load_started(number)).await?;
+        if let (Some(recorded_at), false) = (began, batches.contains_key(&number)) {
+            let lost =
+                "what was found in it is lost: its description is not in the quarantine table any more";
+            let batch = QuarantinedBatch {
+                number,
+                origin: format!("file {number} of the source"),
+                content: 0,
+                rows: 0,
+                failing: 0,
+                why: lost.to_owned(),
+                examples: "[]".to_owned(),
+                recorded_at,
+            };
+            batches.insert(number, batch);
+        }
+        next = markers::read_number(log, &markers::quarantined_before(number)).await?.unwrap_or(0);
+    }
+    Ok(())
 }
 
 /// What the log says of a batch; `None` if it was never quarantined.

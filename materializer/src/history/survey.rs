@@ -77,6 +77,9 @@ pub async fn survey(path: &Path) -> Result<(Vec<Surveyed>, Vec<String>), Materia
         Ok(all) => all,
         Err(why) => return Err(MaterializerError::file(path, why)),
     };
+    // What lies in a folder that is named relatively may become a project with it.
+    let base =
+        if path.is_absolute() { file_listing::base_of_columns(Path::new(""), &text) } else { PathBuf::new() };
     let mut unread = Vec::new();
     let mut surveyed = Vec::new();
     let mut tables: BTreeSet<PathBuf> = BTreeSet::new();
@@ -92,7 +95,8 @@ pub async fn survey(path: &Path) -> Result<(Vec<Surveyed>, Vec<String>), Materia
             unread.push(name);
             continue;
         };
-        let file = file_listing::source_file(Path::new(""), name, file);
+        let named = file_listing::source_file(&base, name, file.clone());
+        let file = named.map_err(|why| MaterializerError::file(&file, why))?;
         let rows = if surveyed.len() < SAMPLED_FILES { SAMPLE_ROWS } else { 0 };
         surveyed.push(blocking::run(move || one(&file, format, rows)).await??);
     }

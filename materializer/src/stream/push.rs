@@ -21,5 +21,5 @@ pub use push_feed::PushFeed;
 pub use topic::{PushLog, Pushed};
 pub use topic_check::{CheckedTopic, check_topic};
 pub(super) use topic_end::end_of;
-pub use topic_end::read_up_to;
+pub use topic_end::{leave_topic, read_up_to};
 pub use writer::{Appended, PushWriter};

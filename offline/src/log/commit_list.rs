@@ -116,10 +116,12 @@ fn lost(table: &Path, version: u64) -> Damaged {
     ))
 }
 
-/// Refuses a folder of rows that no commit names: it was made after the first commit.
+/// Refuses rows that no commit names, in folders by date or beside the commits: they were written after the first commit.
 fn refuse_rows_without_commits(table: &Path) -> Result<(), OfflineError> {
     let Ok(mut entries) = std::fs::read_dir(table) else { return Ok(()) };
-    let is_of_rows = |name: &str| name.starts_with(&format!("{}=", crate::log::columns::DATE));
+    let is_of_rows = |name: &str| {
+        name.starts_with(&format!("{}=", crate::log::columns::DATE)) || name.ends_with(".parquet")
+    };
     let rows = entries.any(|entry| entry.is_ok_and(|entry| is_of_rows(&entry.file_name().to_string_lossy())));
     // Another process may have made the table meanwhile.
     match rows && Listed::of(table)?.commits.is_empty() {

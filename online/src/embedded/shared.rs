@@ -32,6 +32,11 @@ pub(super) struct Shared {
 static OPEN: Mutex<Option<HashMap<PathBuf, Weak<Shared>>>> = Mutex::new(None);
 
 impl Shared {
+    /// The folder of the store.
+    pub(super) fn folder(&self) -> &Path {
+        &self.path
+    }
+
     pub(super) fn open(path: &Path) -> Result<Arc<Shared>, OnlineError> {
         fs::create_dir_all(path).map_err(|error| of_io(path, error))?;
         let path = path.canonicalize().map_err(|error| of_io(path, error))?;

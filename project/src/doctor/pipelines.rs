@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use feature::{HelpTopic, Micros, Span, VersionId, View};
 use monitor::{Area, Cause, Condition, Finding, PipelineFacts, Stage};
-use registry::{DefinitionId, Kind, Registered, Registry};
+use registry::{DefinitionId, Kind, Registered, Registry, RunRecord, RunState};
 
 use super::failed::failed;
 use crate::project::Project;
@@ -27,7 +27,28 @@ pub(super) async fn examine(project: &Project, registry: &Registry, registered: 
     let burning = burning(registered, &objectives);
     let mut findings = vec![freshness(&objectives)];
     findings.extend(by_source(registered, &facts, &burning, now));
+    findings.extend(failed_loads(registry, registered).await);
     findings
+}
+
+/// Views whose newest load or stream failed: what came since is in no store.
+async fn failed_loads(registry: &Registry, registered: &Registered) -> Vec<Finding> {
+    let runs = match registry.newest_loads().await {
+        Ok(runs) => runs,
+        Err(error) => return vec![failed(Area::Pipeline, &error.into())],
+    };
+    let is_there = |run: &RunRecord| registered.views().any(|view| view.id == run.subject);
+    let runs = runs.into_iter().filter(|run| run.state_now() == RunState::Failed && is_there(run));
+    let finding = |run: RunRecord| {
+        let why = run.error.as_deref().unwrap_or("its error is not recorded");
+        let (job, view) = (run.job.name(), &run.subject);
+        let reached = some(reached(registered, std::iter::once(view)));
+        Finding::wrong(
+            Area::Pipeline,
+            format!("the newest {job} of {view} failed: {why}; it reaches {reached}"),
+        )
+    };
+    runs.map(finding).collect()
 }
 
 /// The views whose reads are worse than promised to somebody.

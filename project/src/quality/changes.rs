@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use feature::{EventDate, HelpTopic, Name, VersionId, View, counted};
 use materializer::{ColumnDay, statistics};
-use monitor::{Area, Finding, LEAST_ROWS, Statistics, ValueChange, fewer_rows, value_changes};
+use monitor::{Area, Finding, LEAST_ROWS, Statistics, ValueChange, fewer_rows, slow_drift, value_changes};
 use registry::Registered;
 
 use super::drift::features_of;
@@ -16,6 +16,11 @@ use crate::project::Project;
 const DATES_BEFORE: usize = 7;
 /// The same dates of so many weeks before are compared where rows are counted.
 const WEEKS_BEFORE: i32 = 4;
+
+/// The weeks, counted back from the newest date that is over, with which the week that ends there is compared.
+const WEEKS_OF_REFERENCE: std::ops::RangeInclusive<i32> = 4..=7;
+/// Dates of a week that have to be there.
+const LEAST_DATES_OF_A_WEEK: usize = 5;
 
 /// Something that changed in the values of a view.
 #[derive(Clone, PartialEq, Debug)]
@@ -126,7 +131,30 @@ fn of_column(by_date: &BTreeMap<EventDate, &Statistics>) -> Vec<(EventDate, Valu
         let of_date = changes(*date, statistics).into_iter().filter(is_distribution);
         found.extend(of_date.map(|change| (*date, change)));
     }
+    if found.is_empty() {
+        found.extend(drifted_slowly(by_date));
+    }
     found
+}
+
+/// Whether the week up to the newest date that is over is unlike those of a month before.
+fn drifted_slowly(by_date: &BTreeMap<EventDate, &Statistics>) -> Option<(EventDate, ValueChange)> {
+    let (date, _) = by_date.iter().rev().nth(1)?;
+    let EventDate::Day(end) = *date else { return None };
+    let week = |back: i32| {
+        let last = end - 7 * back;
+        let dates = by_date.range(EventDate::Day(last - 6)..=EventDate::Day(last));
+        let mut dates = dates.map(|(_, statistics)| *statistics);
+        let (mut all, mut count) = (dates.next()?.clone(), 1);
+        dates.for_each(|one| {
+            all.merge(one);
+            count += 1;
+        });
+        (count >= LEAST_DATES_OF_A_WEEK).then_some(all)
+    };
+    let reference: Vec<Statistics> = WEEKS_OF_REFERENCE.filter_map(week).collect();
+    let change = slow_drift(&reference.iter().collect::<Vec<_>>(), &week(0)?)?;
+    Some((*date, change))
 }
 
 /// Whether the newest date that is over has fewer rows than the same days of the weeks before, or, where these are not

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use feature::{Answer, EntityKey, ServiceRef, VersionId, View};
+use materializer::MigrationState;
 use offline::{Log, OfflineStore, draw_entities, threads};
 use online::{Layout, PackedRow, Read, Reader, Store};
-use registry::{Registered, Registry};
+use registry::Registered;
 
 use super::comparing::{Answered, Comparison, compare};
 use super::kept_reads::{self, KeptRead};
@@ -28,7 +29,7 @@ pub(crate) async fn verify_values(
     project: &Project,
     verify: &VerifyValues,
 ) -> Result<ValuesReport, ProjectError> {
-    let (registry, registered) = project.registry_in_use().await?;
+    let (_, registered) = project.registry_in_use().await?;
     project.check_logs().await?;
     let (offline, online) = (project.offline()?, project.online().await?);
     let at = project.now();
@@ -43,7 +44,7 @@ pub(crate) async fn verify_values(
             views.push(checked.compared_again(served.remove(&checked.view.id).unwrap_or_default()).await?);
             continue;
         }
-        views.push(match passed_over(&registry, &checked.view).await? {
+        views.push(match passed_over(&offline, &checked.view).await? {
             Some(why) => ComparedView { passed_over: Some(why), ..checked.nothing() },
             None => checked.compared(verify.entities).await?,
         });
@@ -79,10 +80,11 @@ fn named(registered: &Registered, of: Option<&str>) -> Result<Vec<Arc<View>>, Pr
     Ok(views)
 }
 
-/// Why a view cannot be compared now, if so.
-async fn passed_over(registry: &Registry, view: &View) -> Result<Option<String>, ProjectError> {
-    let backfill = registry.backfill(&view.id).await?;
-    let is_open = backfill.is_some_and(|kept| kept.record.state_now().is_open());
+/// Why a view cannot be compared now, if so. The log says so: one that ended before its first commit left nothing, whatever
+/// the registry has of it.
+async fn passed_over(offline: &OfflineStore, view: &Arc<View>) -> Result<Option<String>, ProjectError> {
+    let state = MigrationState::of(&offline.log(view).await?).await?;
+    let is_open = state.is_some_and(MigrationState::is_under_way);
     Ok(is_open.then(|| "its backfill by dates goes online at its end".to_owned()))
 }
 

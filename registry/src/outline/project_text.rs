@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use feature::{BatchFormat, DataType, Micros, Name, Scalar, Value};
+use feature::{BatchFormat, DataType, Micros, Name, Scalar, Span, Value};
 
 use super::legal_name::legal_name;
 use super::outlined_column::OutlinedColumn;
@@ -169,12 +169,26 @@ fn times_text(source: &OutlinedSource, text: &mut String) {
     let _ = writeln!(text, "event_time: {}{how}", value(time, column));
     match source.available.as_ref().and_then(|time| Some((time, source.columns.get(time.index)?))) {
         Some((time, column)) => {
-            let _ = writeln!(text, "# When a row could first be read: no label before that sees it.\navailable_at: {}", value(time, column));
+            let _ = writeln!(
+                text,
+                "# When a row could first be read: no label before that sees it.\navailable_at: {}",
+                value(time, column)
+            );
         }
-        None => text.push_str(
-            "# How long after it happened a row of history could first be read: no label before that sees it. A guess: write what\n# your data takes, or name the column that says it as `available_at`.\nassumed_delay: 5m\n",
-        ),
+        None => {
+            let delay = if are_dates(time) { "1d" } else { "5m" };
+            let _ = writeln!(
+                text,
+                "# How long after it happened a row of history could first be read: no label before that sees it. A guess: write what\n# your data takes, or name the column that says it as `available_at`.\nassumed_delay: {delay}"
+            );
+        }
     }
+}
+
+/// Whether times are dates alone: what happened in the course of a date is not known at its beginning.
+fn are_dates(time: &Time) -> bool {
+    let mut moments = time.moments.iter().flatten().peekable();
+    moments.peek().is_some() && moments.all(|at| at.rem_euclid(Span::DAY.micros()) == 0)
 }
 
 fn view_text(source: &OutlinedSource, text: &mut String) {

@@ -202,7 +202,7 @@ fn epoch(values: &[i64]) -> Option<(&'static str, &'static str, bool)> {
 }
 
 /// How texts write times where that is not RFC 3339, in the order in which they are tried.
-const FORMATS: [&str; 22] = [
+const FORMATS: [&str; 25] = [
     "%Y/%m/%d %H:%M:%S",
     "%Y/%m/%d %H:%M",
     "%Y/%m/%d",
@@ -225,7 +225,13 @@ const FORMATS: [&str; 22] = [
     "%d %b %Y",
     "%b %d, %Y",
     "%Y%m%d",
+    "%d.%m.%y",
+    "%m/%d/%y",
+    "%d/%m/%y",
 ];
+
+/// Years of which a text says what happened: a year of two digits is no year of the first century.
+const YEARS: std::ops::Range<i64> = 1900..2200;
 
 /// The expression that reads all texts of a column as times, and how it reads them.
 fn of_text(column: &OutlinedColumn, quoted: &str) -> Option<(String, String)> {
@@ -241,7 +247,7 @@ fn of_text(column: &OutlinedColumn, quoted: &str) -> Option<(String, String)> {
     let sql = |format: &str| {
         let moment = format!("to_timestamp({quoted}, '{format}')");
         let day = format!("cast(to_date({quoted}, '{format}') AS timestamp)");
-        [moment, day].into_iter().find(|sql| evaluated(column, sql, TRIED).is_some())
+        [moment, day].into_iter().find(|sql| evaluated(column, sql, TRIED).is_some_and(are_plausible))
     };
     let fitting: Vec<(&str, String)> =
         FORMATS.iter().filter_map(|format| Some((*format, sql(format)?))).take(2).collect();
@@ -251,6 +257,13 @@ fn of_text(column: &OutlinedColumn, quoted: &str) -> Option<(String, String)> {
         how.push_str(&format!("; {other} fits the sample as well"));
     }
     Some((sql, how))
+}
+
+/// Whether moments are of years in which something can have happened.
+fn are_plausible(moments: Vec<Option<i64>>) -> bool {
+    /// Of the Gregorian calendar.
+    const MICROS_A_YEAR: i64 = 31_556_952_000_000;
+    moments.into_iter().flatten().all(|at| YEARS.contains(&(1970 + at.div_euclid(MICROS_A_YEAR))))
 }
 
 /// The moments that an expression over one column gives; `None` if it fails or gives none for a value.

@@ -39,4 +39,4 @@ pub use faults::{Extent, Fault, Outcome, restart, run};
 pub use redis::Redis;
 pub use schemas::{Schemas, Written};
 pub use stream_project::{StreamProject, Streaming};
-pub use topic::Topic;
+pub use topic::{Topic, now};

@@ -261,7 +261,7 @@ impl Topic {
 }
 
 /// What time it is.
-pub(crate) fn now() -> Micros {
+pub fn now() -> Micros {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     Micros::new(since.as_micros() as i64).unwrap()
 }

@@ -7,6 +7,9 @@ mod accounted;
 #[path = "it/batch.rs"]
 mod batch;
 #[cfg(test)]
+#[path = "it/incidents.rs"]
+mod incidents;
+#[cfg(test)]
 #[path = "it/traced.rs"]
 mod traced;
 

@@ -87,8 +87,11 @@ impl Frame {
         })
     }
 
+    /// The record that is received at this moment, and never before it was appended: a clock that went back since makes
+    /// no row available earlier.
     pub(super) fn into_record(self, received_at: Micros) -> Record {
         let Frame { offset, timestamp, key, value, begins: _ } = self;
+        let received_at = received_at.max(timestamp);
         Record { partition: 0, offset, timestamp, received_at, key, value, trace: None }
     }
 }

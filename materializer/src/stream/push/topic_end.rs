@@ -1,7 +1,7 @@
 //! How far a topic was acknowledged and how far its groups have read it, by its files.
 
-use std::fs;
 use std::path::Path;
+use std::{fs, io};
 
 use super::number::{self, Number};
 use super::push_error::PushError;
@@ -14,6 +14,16 @@ pub fn read_up_to(folder: &Path, group: &str) -> u64 {
         Ok(Number::Is(read)) => read,
         // It is written again with the group's next commit.
         Ok(Number::None | Number::Damaged) | Err(_) => 0,
+    }
+}
+
+/// Forgets a group that reads no more of the topic in this folder, so that nothing is kept for it. One that is not known
+/// there is no error.
+pub fn leave_topic(folder: &Path, group: &str) -> Result<(), PushError> {
+    let path = folder.join("groups").join(group);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(PushError::disk(&path)(error)),
+        _ => Ok(()),
     }
 }
 
