@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export TWINSTORE_BIN := $(abspath $(TARGET))/debug/twinstore
 
-.PHONY: bench-python attack pages-check bench-pages incidents python-test wheel bench-parity bench-versions openlineage without-faults bench-flights bench-load bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
+.PHONY: deploy-check deploy-quick bench-python attack pages-check bench-pages incidents python-test wheel bench-parity bench-versions openlineage without-faults bench-flights bench-load bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -35,7 +35,7 @@ check: export RUSTC_WORKSPACE_WRAPPER := $(abspath scripts/checked-rustc)
 check: export CLIPPY_ARGS := -Dwarnings__CLIPPY_HACKERY__
 # What incremental compilation keeps for a next build, a first one only pays for.
 check: export CARGO_INCREMENTAL ?= 0
-check: fmt-check deny checked-build docs-check shell-check test demo tour openlineage feast-client ## all that CI runs
+check: fmt-check deny checked-build docs-check shell-check deploy-quick test demo tour openlineage feast-client ## all that CI runs
 
 checked-build:
 	cargo build --locked --workspace --all-targets
@@ -66,6 +66,13 @@ docs-check: build ## the generated pages of docs/ say what the code says
 
 shell-check: ## the scripts parse; shellcheck reads them where it is installed
 	scripts/check-scripts
+
+deploy-check: build ## units, image, chart, manifests and compose file of deploy/, with the tools that read them
+	scripts/check-deploy $(ARGS)
+
+# What needs neither buildah nor Go.
+deploy-quick: build
+	scripts/check-deploy --quick
 
 python-test: build ## the tests of the Python package alone; ARGS="-k NAME"
 	scripts/install-test-needs

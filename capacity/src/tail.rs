@@ -1,0 +1,118 @@
+//! How slow the slowest answers of a serving tier are while servers fail, at some utilisations: a cell of the tier is
+//! simulated, with the share of servers failing that fails of all.
+
+use serde::Serialize;
+
+use crate::demand::Demand;
+use crate::figures::REDIS_WAIT_S;
+use crate::simulation::{Balance, Failure, Outcome, Service, Tier, simulate};
+
+/// Utilisations that are simulated beside the demand's own.
+const UTILISATIONS: [f64; 4] = [0.3, 0.5, 0.7, 0.85];
+/// Servers of a cell at most, and workers of each; more of either make the tail shorter, so that it is overstated.
+const CELL: usize = 20;
+const WORKERS: usize = 8;
+/// Requests that arrive in each phase, about.
+const REQUESTS: f64 = 40_000.0;
+/// How long a client waits for a server that says nothing: a deadline of a caller in a hurry.
+const SILENCE_S: f64 = 0.01;
+/// What a server does with what it cannot answer at once: see `how-to/serve.md`.
+const WAITING: usize = 1_024;
+const LONGEST_WAIT_S: f64 = 0.1;
+
+/// The tail of one phase at one utilisation. Times are milliseconds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Tail {
+    /// The share of all cores that is busy while nothing fails.
+    pub utilisation: f64,
+    /// What goes on.
+    pub phase: &'static str,
+    /// Half of the answers are not slower; `None` where more is requested than can be answered, and waits grow up to
+    /// their bound.
+    pub p50_ms: Option<f64>,
+    /// 99% of the answers.
+    pub p99_ms: Option<f64>,
+    /// 99.9%.
+    pub p999_ms: Option<f64>,
+    /// The share of requests that is refused or not answered.
+    pub refused: f64,
+    /// The share of requests for which a client tried another server.
+    pub retried: f64,
+}
+
+/// The tails of a tier of so many servers, of which the demand's failures may be gone.
+pub(crate) fn tails(demand: &Demand, servers: f64, request_seconds: f64) -> Vec<Tail> {
+    let mut utilisations = UTILISATIONS.to_vec();
+    if !utilisations.contains(&demand.utilisation) {
+        utilisations.push(demand.utilisation);
+        utilisations.sort_by(f64::total_cmp);
+    }
+    let cell = (servers as usize).clamp(2, CELL);
+    let failing = ((demand.failures / servers * cell as f64).ceil() as usize).min(cell - 1);
+    let workers = (demand.cores as usize).clamp(1, WORKERS);
+    let all = utilisations.into_iter().flat_map(|utilisation| {
+        let cores = (cell * workers) as f64;
+        let tier = tier(demand, Cell { servers: cell, workers, failing, utilisation, request_seconds });
+        let left = cores * (cell - failing) as f64 / cell as f64;
+        shown(utilisation, utilisation * cores / left, simulate(&tier))
+    });
+    all.collect()
+}
+
+/// A cell of the tier.
+struct Cell {
+    servers: usize,
+    workers: usize,
+    failing: usize,
+    utilisation: f64,
+    request_seconds: f64,
+}
+
+fn tier(demand: &Demand, cell: Cell) -> Tier {
+    let arrivals = (cell.servers * cell.workers) as f64 * cell.utilisation / cell.request_seconds;
+    // What a client waits for a silent server passes within a phase.
+    let phase = (REQUESTS / arrivals).max(3.0 * SILENCE_S);
+    let failure = Failure {
+        servers: cell.failing,
+        at: 1.5 * phase,
+        detected: 2.5 * phase,
+        back: 3.5 * phase,
+        silence: SILENCE_S,
+    };
+    let rows = demand.entities_per_request * demand.views;
+    Tier {
+        servers: cell.servers,
+        workers: cell.workers,
+        arrivals,
+        service: Service::Exponential(cell.request_seconds),
+        store: (1.0 - (1.0 - demand.misses).powf(rows), REDIS_WAIT_S),
+        balance: Balance::LeastOfTwo,
+        waiting: WAITING,
+        longest_wait: LONGEST_WAIT_S,
+        failure: (cell.failing > 0).then_some(failure),
+        warm_up: 0.5 * phase,
+        until: if cell.failing > 0 { 4.5 * phase } else { 1.5 * phase },
+        seed: demand.seed,
+    }
+}
+
+/// What is shown of an outcome: not the warm-up, and not the times of a tier that cannot answer what it is sent.
+fn shown(utilisation: f64, after: f64, outcome: Outcome) -> Vec<Tail> {
+    let phases = outcome.phases.into_iter().skip(1);
+    let tail = |phase: crate::Phase| {
+        let is_overloaded = after >= 1.0 && phase.name != "nothing fails";
+        let shown = |seconds: f64| (!is_overloaded).then_some(seconds * 1e3);
+        let refused = (phase.refused + phase.given_up) as f64 / phase.arrived as f64;
+        Tail {
+            utilisation,
+            phase: phase.name,
+            p50_ms: shown(phase.p50),
+            p99_ms: shown(phase.p99),
+            p999_ms: shown(phase.p999),
+            // Beyond its capacity a tier refuses the rest, in the end.
+            refused: if is_overloaded { refused.max(1.0 - 1.0 / after) } else { refused },
+            retried: phase.retried as f64 / phase.arrived as f64,
+        }
+    };
+    phases.map(tail).collect()
+}
