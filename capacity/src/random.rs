@@ -1,4 +1,4 @@
-//! Numbers that a seed determines, the same on every machine and in every version: splitmix64 (Steele, Lea and Flood
+//! Numbers that a seed determines, the same in every version: splitmix64 (Steele, Lea and Flood
 //! 2014).
 
 /// A sequence of numbers.

@@ -1,6 +1,7 @@
 //! What can be written on the command line. Its documentation is generated from here.
 
 mod backfill;
+mod capacity_arguments;
 mod quality_arguments;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use feature::{Micros, Name, Percent, ServiceRef, Span, VersionId};
 use twinstore::{CompareVersions, Reason, ViewName};
 
 pub use backfill::{BackfillArgs, BackfillCommand, DatedBackfill};
+pub use capacity_arguments::CapacityArgs;
 pub use quality_arguments::{DecideArgs, DriftArgs, QualityCommand, QuarantineCommand, StatisticsArgs, days};
 
 /// A feature store: training sets that cannot leak, and the same features online.
@@ -194,6 +196,11 @@ pub enum Command {
     /// Upstream are columns, sources, files and topics; downstream are views, services, models and training sets. Of a
     /// feature or a column the columns and features are followed, of anything else the definitions.
     Lineage(LineageArgs),
+    /// Estimate what a demand takes: cores, servers, memory, disks, what breaks first, and the tail while servers fail
+    ///
+    /// It needs no project. Everything is computed from figures that were measured on one core (--figures), and the
+    /// tail is simulated, request by request. Numbers may be written as 11.6k, 1.16M, 2G or 30T.
+    Capacity(CapacityArgs),
     /// Print the reference pages of the documentation, as Markdown
     #[command(hide = true)]
     Reference {
