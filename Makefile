@@ -100,7 +100,7 @@ wheel: ## the Python package as a wheel, with the release profile, in target/whe
 style: ## only the style test
 	cargo test --locked --workspace style::
 
-tour: build ## run the commands of README.md, docs/how-to and docs/operating.md
+tour: build ## run the commands of README.md, docs/how-to and docs/operating
 	scripts/tour
 
 feast-client: build ## Feast's own client reads from a server and writes to it, every value compared with pandas

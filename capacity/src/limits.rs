@@ -37,7 +37,7 @@ pub(crate) fn limits(demand: &Demand) -> Vec<Limit> {
             requests * request_seconds(demand),
             demand.cores * demand.utilisation,
             "cores",
-            "more servers; the registry and the log are files of one machine today, so servers elsewhere need copies of both",
+            "more servers; today they share the machine that has registry and log",
         ),
         limit(
             "network of one machine",
@@ -51,21 +51,21 @@ pub(crate) fn limits(demand: &Demand) -> Vec<Limit> {
             online_bytes(demand) / 1e9,
             demand.memory_bytes * REDIS_UTILISATION / 1e9,
             "GB",
-            "a cluster; shorter windows or longer hops make packed rows smaller",
+            "a cluster; fewer tiles make packed rows smaller",
         ),
         limit(
             "thread of one Redis",
             redis_seconds(demand, peak),
             REDIS_UTILISATION,
-            "seconds a second",
-            "a cluster; larger hot tiers have fewer misses",
+            "threads",
+            "a cluster; larger hot tiers miss less",
         ),
         limit(
             "disk of one machine, for the log",
             kept(demand).log_bytes / 1e12,
             demand.disk_bytes / 1e12,
             "TB",
-            "shorter retention, larger disks; the log is in a folder of one machine today",
+            "shorter retention; today the log is on one machine",
         ),
     ];
     if rows_written(demand) > 0.0 {
@@ -74,7 +74,7 @@ pub(crate) fn limits(demand: &Demand) -> Vec<Limit> {
             rows_written(demand) * peak,
             STREAM_ROWS_PER_S,
             "rows/s",
-            "more processes, up to the partitions of the topics",
+            "more processes, as many as partitions",
         ));
     }
     limits.sort_by(|one, other| one.headroom.total_cmp(&other.headroom));

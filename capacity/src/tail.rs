@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::demand::Demand;
 use crate::figures::REDIS_WAIT_S;
-use crate::simulation::{Balance, Failure, Outcome, Service, Tier, simulate};
+use crate::simulation::{Balance, Failure, Outcome, Phase, Service, Tier, simulate};
 
 /// Utilisations that are simulated beside the demand's own.
 const UTILISATIONS: [f64; 4] = [0.3, 0.5, 0.7, 0.85];
@@ -34,6 +34,8 @@ pub struct Tail {
     pub p99_ms: Option<f64>,
     /// 99.9%.
     pub p999_ms: Option<f64>,
+    /// 99.9% where clients choose servers at random, and know nothing of what these are busy with.
+    pub p999_random_ms: Option<f64>,
     /// The share of requests that is refused or not answered.
     pub refused: f64,
     /// The share of requests for which a client tried another server.
@@ -54,7 +56,8 @@ pub(crate) fn tails(demand: &Demand, servers: f64, request_seconds: f64) -> Vec<
         let cores = (cell * workers) as f64;
         let tier = tier(demand, Cell { servers: cell, workers, failing, utilisation, request_seconds });
         let left = cores * (cell - failing) as f64 / cell as f64;
-        shown(utilisation, utilisation * cores / left, simulate(&tier))
+        let random = simulate(&Tier { balance: Balance::Random, ..tier.clone() });
+        shown(utilisation, utilisation * cores / left, simulate(&tier), random)
     });
     all.collect()
 }
@@ -97,9 +100,9 @@ fn tier(demand: &Demand, cell: Cell) -> Tier {
 }
 
 /// What is shown of an outcome: not the warm-up, and not the times of a tier that cannot answer what it is sent.
-fn shown(utilisation: f64, after: f64, outcome: Outcome) -> Vec<Tail> {
-    let phases = outcome.phases.into_iter().skip(1);
-    let tail = |phase: crate::Phase| {
+fn shown(utilisation: f64, after: f64, outcome: Outcome, random: Outcome) -> Vec<Tail> {
+    let phases = outcome.phases.into_iter().zip(random.phases).skip(1);
+    let tail = |(phase, random): (Phase, Phase)| {
         let is_overloaded = after >= 1.0 && phase.name != "nothing fails";
         let shown = |seconds: f64| (!is_overloaded).then_some(seconds * 1e3);
         let refused = (phase.refused + phase.given_up) as f64 / phase.arrived as f64;
@@ -109,6 +112,7 @@ fn shown(utilisation: f64, after: f64, outcome: Outcome) -> Vec<Tail> {
             p50_ms: shown(phase.p50),
             p99_ms: shown(phase.p99),
             p999_ms: shown(phase.p999),
+            p999_random_ms: shown(random.p999),
             // Beyond its capacity a tier refuses the rest, in the end.
             refused: if is_overloaded { refused.max(1.0 - 1.0 / after) } else { refused },
             retried: phase.retried as f64 / phase.arrived as f64,

@@ -433,6 +433,7 @@ pub const TAILS: Printed = Printed {
         ),
         ("p99", "of 99%"),
         ("p99.9", "of 99.9%"),
+        ("at random", "of 99.9% where clients choose servers at random, and not the less busy of two"),
         ("refused", "requests that are refused, or that no server answers"),
         ("retried", "how often a client tried another server, of all requests"),
     ],

@@ -23,7 +23,7 @@ READERS = 4
 PAUSE_S = 0.02
 STEADY_S = 3.0
 DRAIN_S = 1.0
-ASKED = {
+REQUEST = {
     "service": "late_arrival",
     "entities": {"dest": ["LAX", "XXX"], "tailnum": ["N338AA", "N338AA"]},
     "request": {"distance": [2475, 100]},
@@ -95,7 +95,7 @@ class Readers:
             time.sleep(PAUSE_S)
             started = time.monotonic()
             try:
-                status, body = ask(server.port, "/v1/features", ASKED)
+                status, body = ask(server.port, "/v1/features", REQUEST)
                 if status == 429:
                     with self.lock:
                         self.overloaded += 1

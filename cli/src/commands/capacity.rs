@@ -20,7 +20,7 @@ pub fn capacity(args: &CapacityArgs) -> Result<(), Failure> {
     let needs = estimate.needs.iter().map(needs_row);
     println!("{}\n", output::table(&headings::NEEDS, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], needs));
     println!("{}\n", output::table(&headings::LIMITS, &[1, 2, 3], estimate.limits.iter().map(limit_row)));
-    println!("{}", output::table(&headings::TAILS, &[0, 2, 3, 4, 5, 6], estimate.tails.iter().map(tail_row)));
+    println!("{}", output::table(&headings::TAILS, &[0, 2, 3, 4, 5, 6, 7], estimate.tails.iter().map(tail_row)));
     Ok(())
 }
 
@@ -37,13 +37,17 @@ fn figures(format: Format) -> Result<(), Failure> {
 /// What does not depend on the peak, in sentences.
 fn summary(estimate: &Estimate) -> String {
     let (demand, kept) = (&estimate.demand, &estimate.kept);
+    let entities = match demand.entities_per_request {
+        1.0 => "one entity".to_owned(),
+        several => format!("{several} entities"),
+    };
     format!(
-        "a request of {} entities × {} features takes {:.1} µs of a core and answers {}\n\
+        "a request for {} features of {} takes {:.1} µs of a core, and its answer {}\n\
          online: {} of packed rows, which {} cores fold from the log in {}\n\
          log: {} more each year, {} in {} years, on {} disks\n\
          training sets: all rows of one view are read in {} on {} cores",
-        demand.entities_per_request,
         demand.features,
+        entities,
         kept.request_us,
         bytes(kept.answer_bytes),
         bytes(kept.online_bytes),
@@ -88,6 +92,7 @@ fn tail_row(tail: &Tail) -> Vec<String> {
         time(tail.p50_ms),
         time(tail.p99_ms),
         time(tail.p999_ms),
+        time(tail.p999_random_ms),
         share(tail.refused),
         share(tail.retried),
     ]
