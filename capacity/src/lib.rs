@@ -25,6 +25,7 @@ mod queue;
 mod random;
 mod simulation;
 mod tail;
+mod tier;
 
 pub use demand::{Demand, DemandError};
 pub use estimate::{Estimate, estimate};
@@ -32,5 +33,6 @@ pub use figures::{FIGURES, Figure};
 pub use limits::Limit;
 pub use needs::Needs;
 pub use queue::{delay_probability, mean_sojourn_of_two_choices, mean_wait, mean_wait_fixed, wait_quantile};
-pub use simulation::{Balance, Failure, Outcome, Phase, Service, Tier, simulate};
+pub use simulation::{Outcome, Phase, simulate};
 pub use tail::Tail;
+pub use tier::{Balance, Failure, Service, Tier};

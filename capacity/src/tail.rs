@@ -5,20 +5,25 @@ use serde::Serialize;
 
 use crate::demand::Demand;
 use crate::figures::REDIS_WAIT_S;
-use crate::simulation::{Balance, Failure, Outcome, Phase, Service, Tier, simulate};
+use crate::simulation::{Outcome, Phase, simulate};
+use crate::tier::{Balance, Failure, Service, Tier};
 
 /// Utilisations that are simulated beside the demand's own.
 const UTILISATIONS: [f64; 4] = [0.3, 0.5, 0.7, 0.85];
 /// Servers of a cell at most, and workers of each; more of either make the tail shorter, so that it is overstated.
 const CELL: usize = 20;
-const WORKERS: usize = 8;
+const WORKERS: usize = 4;
 /// Requests that arrive in each phase, about.
-const REQUESTS: f64 = 40_000.0;
+const REQUESTS: f64 = 25_000.0;
 /// How long a client waits for a server that says nothing: a deadline of a caller in a hurry.
 const SILENCE_S: f64 = 0.01;
 /// What a server does with what it cannot answer at once: see `how-to/serve.md`.
 const WAITING: usize = 1_024;
 const LONGEST_WAIT_S: f64 = 0.1;
+
+/// Which phase of an outcome is the one before the failure; and the one after it.
+const NOTHING_FAILS: usize = 1;
+const BACK: usize = 4;
 
 /// The tail of one phase at one utilisation. Times are milliseconds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -99,12 +104,14 @@ fn tier(demand: &Demand, cell: Cell) -> Tier {
     }
 }
 
-/// What is shown of an outcome: not the warm-up, and not the times of a tier that cannot answer what it is sent.
+/// What is shown of an outcome: not the warm-up, and from a failure on not the times of a tier that then cannot answer what
+/// it is sent; `after` is the share of the cores that are left which would be busy.
 fn shown(utilisation: f64, after: f64, outcome: Outcome, random: Outcome) -> Vec<Tail> {
-    let phases = outcome.phases.into_iter().zip(random.phases).skip(1);
-    let tail = |(phase, random): (Phase, Phase)| {
-        let is_overloaded = after >= 1.0 && phase.name != "nothing fails";
-        let shown = |seconds: f64| (!is_overloaded).then_some(seconds * 1e3);
+    let is_overloaded = after >= 1.0;
+    let tail = |(number, (phase, random)): (usize, (Phase, Phase))| {
+        let has_failed = number > NOTHING_FAILS;
+        let is_failing = has_failed && number < BACK;
+        let shown = |seconds: f64| (!is_overloaded || !has_failed).then_some(seconds * 1e3);
         let refused = (phase.refused + phase.given_up) as f64 / phase.arrived as f64;
         Tail {
             utilisation,
@@ -114,9 +121,9 @@ fn shown(utilisation: f64, after: f64, outcome: Outcome, random: Outcome) -> Vec
             p999_ms: shown(phase.p999),
             p999_random_ms: shown(random.p999),
             // Beyond its capacity a tier refuses the rest, in the end.
-            refused: if is_overloaded { refused.max(1.0 - 1.0 / after) } else { refused },
+            refused: if is_overloaded && is_failing { refused.max(1.0 - 1.0 / after) } else { refused },
             retried: phase.retried as f64 / phase.arrived as f64,
         }
     };
-    phases.map(tail).collect()
+    outcome.phases.into_iter().zip(random.phases).enumerate().skip(NOTHING_FAILS).map(tail).collect()
 }

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::{Balance, Tier};
 use crate::random::Random;
+use crate::tier::{Balance, Tier};
 
 /// What a server does with a request that it is sent.
 pub enum Taken {

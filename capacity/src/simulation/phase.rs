@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Tier;
+use crate::tier::Tier;
 
 /// The requests that arrived in one phase.
 #[derive(Clone, Debug, PartialEq, Serialize)]

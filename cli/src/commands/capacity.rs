@@ -20,7 +20,10 @@ pub fn capacity(args: &CapacityArgs) -> Result<(), Failure> {
     let needs = estimate.needs.iter().map(needs_row);
     println!("{}\n", output::table(&headings::NEEDS, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], needs));
     println!("{}\n", output::table(&headings::LIMITS, &[1, 2, 3], estimate.limits.iter().map(limit_row)));
-    println!("{}", output::table(&headings::TAILS, &[0, 2, 3, 4, 5, 6, 7], estimate.tails.iter().map(tail_row)));
+    println!(
+        "{}",
+        output::table(&headings::TAILS, &[0, 2, 3, 4, 5, 6, 7], estimate.tails.iter().map(tail_row))
+    );
     Ok(())
 }
 

@@ -87,6 +87,10 @@ workingDir: /project
 env:
   - name: TWINSTORE_PROJECT
     value: {{ .Values.project | quote }}
+  {{- range $name, $value := .Values.env }}
+  - name: {{ $name }}
+    value: {{ $value | quote }}
+  {{- end }}
   {{- /* A variable that is named here wins over the secret's: one of them is left out. */}}
   {{- if not .Values.secret }}
   {{- with .Values.onlineUrl }}
