@@ -29,10 +29,11 @@ pub struct Estimate {
 pub fn estimate(demand: &Demand) -> Result<Estimate, DemandError> {
     demand.check()?;
     let needs: Vec<Needs> = demand.peaks.iter().map(|peak| needs(demand, *peak)).collect();
-    let servers = needs.iter().map(|needs| needs.servers).fold(1.0, f64::max);
+    let largest = needs.iter().max_by(|one, other| one.peak.total_cmp(&other.peak));
+    let largest = largest.expect("invariant: a demand that was checked has a peak");
     Ok(Estimate {
         demand: demand.clone(),
-        tails: tails(demand, servers, request_seconds(demand)),
+        tails: tails(demand, largest, request_seconds(demand)),
         needs,
         kept: kept(demand),
         limits: limits(demand),

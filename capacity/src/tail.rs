@@ -5,11 +5,12 @@ use serde::Serialize;
 
 use crate::demand::Demand;
 use crate::figures::REDIS_WAIT_S;
+use crate::needs::Needs;
 use crate::simulation::{Outcome, Phase, simulate};
 use crate::tier::{Balance, Failure, Service, Tier};
 
-/// Utilisations that are simulated beside the demand's own.
-const UTILISATIONS: [f64; 4] = [0.3, 0.5, 0.7, 0.85];
+/// Utilisations that are simulated beside that of the highest peak.
+const UTILISATIONS: [f64; 3] = [0.5, 0.7, 0.85];
 /// Servers of a cell at most, and workers of each; more of either make the tail shorter, so that it is overstated.
 const CELL: usize = 20;
 const WORKERS: usize = 4;
@@ -47,13 +48,15 @@ pub struct Tail {
     pub retried: f64,
 }
 
-/// The tails of a tier of so many servers, of which the demand's failures may be gone.
-pub(crate) fn tails(demand: &Demand, servers: f64, request_seconds: f64) -> Vec<Tail> {
+/// The tails of a tier as the highest peak needs it, of which the demand's failures may be gone.
+pub(crate) fn tails(demand: &Demand, peak: &Needs, request_seconds: f64) -> Vec<Tail> {
+    // In hundredths: more digits would say nothing. An idle tier is simulated as one that is hardly used.
+    let own = (peak.busy_cores / (peak.servers * demand.cores) * 100.0).round().max(1.0) / 100.0;
     let mut utilisations = UTILISATIONS.to_vec();
-    if !utilisations.contains(&demand.utilisation) {
-        utilisations.push(demand.utilisation);
-        utilisations.sort_by(f64::total_cmp);
-    }
+    utilisations.push(own);
+    utilisations.sort_by(f64::total_cmp);
+    utilisations.dedup();
+    let servers = peak.servers;
     let cell = (servers as usize).clamp(2, CELL);
     let failing = ((demand.failures / servers * cell as f64).ceil() as usize).min(cell - 1);
     let workers = (demand.cores as usize).clamp(1, WORKERS);

@@ -425,7 +425,10 @@ pub const LIMITS: Printed = Printed {
 pub const TAILS: Printed = Printed {
     by: "`capacity`, the tail",
     columns: &[
-        ("busy", "the share of all cores that is busy while nothing fails"),
+        (
+            "busy",
+            "the share of all cores that is busy while nothing fails: that of the highest peak, and 50%, 70% and 85%",
+        ),
         ("while", "what goes on"),
         (
             "p50",
