@@ -85,7 +85,7 @@ release-check: ## a release build gives the same bytes in two folders: two whole
 	scripts/release check $(PACKAGE)
 
 upgrade-check: build ## a server replaced by another binary under steady reads and pushes, and back; OLD=BINARY NEW=BINARY
-	OLD=$(OLD) NEW=$(NEW) scripts/check-upgrade
+	OLD=$(OLD) NEW=$(NEW) scripts/check-upgrade $(ARGS)
 
 drills: build ## disasters on a real project, and what ends each; ARGS="DRILL…"
 	scripts/drills $(ARGS)

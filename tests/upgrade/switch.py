@@ -1,10 +1,11 @@
 """Replaces a running server by another binary on the same stores, under steady reads and pushes.
 
-    switch.py OLD NEW PROJECT
+    switch.py OLD NEW PROJECT [forward]
 
 OLD and NEW are binaries, PROJECT a loaded sample whose landings also come from a topic. A reader does what a load
 balancer does: it takes a server into rotation once its /health says so, and takes it out before it is stopped. Nothing is
-tried twice but what a busy machine refuses with a hint (429): a read that fails is a failed read. Then the same the other way round, as a rollback is done.
+tried twice but what a busy machine refuses with a hint (429): a read that fails is a failed read. Then the same the other way round, as a rollback is done, unless
+it is `forward` only.
 """
 
 import http.client
@@ -175,7 +176,8 @@ def replace(old, new, readers, pusher):
 
 
 def main():
-    old_binary, new_binary, project = sys.argv[1:]
+    old_binary, new_binary, project = sys.argv[1:4]
+    steps = [("new", new_binary)] if sys.argv[4:] == ["forward"] else [("new", new_binary), ("old again", old_binary)]
     readers, pusher = Readers(), Pusher()
     servers = [Server("old", old_binary, project)]
     try:
@@ -187,7 +189,7 @@ def main():
         readers.rotate([servers[0]])
         readers.start()
         time.sleep(STEADY_S)
-        for name, binary in [("new", new_binary), ("old again", old_binary)]:
+        for name, binary in steps:
             servers.append(Server(name, binary, project))
             healthy_s = replace(servers[-2], servers[-1], readers, pusher)
             print(f"{name}: healthy after {healthy_s:.1f} s")
@@ -205,7 +207,7 @@ def main():
     for failure in readers.failed[:5]:
         print(f"  {failure}", file=sys.stderr)
     print(f"acknowledged={pusher.acknowledged}")
-    if readers.failed or len(readers.done) != 3 or min(readers.done.values()) < 100 or pusher.acknowledged < 50:
+    if readers.failed or len(readers.done) != len(steps) + 1 or min(readers.done.values()) < 100 or pusher.acknowledged < 50:
         sys.exit(1)
 
 
