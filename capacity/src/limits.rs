@@ -67,16 +67,16 @@ pub(crate) fn limits(demand: &Demand) -> Vec<Limit> {
             "TB",
             "shorter retention; today the log is on one machine",
         ),
-    ];
-    if rows_written(demand) > 0.0 {
-        limits.push(limit(
+        limit(
             "one process of a stream",
             rows_written(demand) * peak,
             STREAM_ROWS_PER_S,
             "rows/s",
             "more processes, as many as partitions",
-        ));
-    }
+        ),
+    ];
+    // What nothing is needed of cannot break.
+    limits.retain(|limit| limit.needed > 0.0);
     limits.sort_by(|one, other| one.headroom.total_cmp(&other.headroom));
     limits
 }

@@ -44,24 +44,25 @@ fn summary(estimate: &Estimate) -> String {
         1.0 => "one entity".to_owned(),
         several => format!("{several} entities"),
     };
+    let cores = if demand.cores == 1.0 { "one core".to_owned() } else { format!("{} cores", demand.cores) };
     format!(
         "a request for {} features of {} takes {:.1} µs of a core, and its answer {}\n\
-         online: {} of packed rows, which {} cores fold from the log in {}\n\
+         online: {} of packed rows, which {} fold from the log in {}\n\
          log: {} more each year, {} in {} years, on {} disks\n\
-         training sets: all rows of one view are read in {} on {} cores",
+         training sets: all rows of one view are read in {} on {}",
         demand.features,
         entities,
         kept.request_us,
         bytes(kept.answer_bytes),
         bytes(kept.online_bytes),
-        demand.cores,
+        cores,
         hours(kept.rebuild_hours),
         bytes(kept.log_bytes_per_year),
         bytes(kept.log_bytes),
         demand.years,
         kept.log_disks,
         hours(kept.training_set_hours),
-        demand.cores,
+        cores,
     )
 }
 
@@ -113,6 +114,7 @@ fn percent(share: f64) -> String {
 /// A number with two digits that say something, or in whole.
 fn short(value: f64) -> String {
     match value {
+        0.0 => "0".to_owned(),
         value if value >= 100.0 => rate(value),
         value if value >= 10.0 => format!("{value:.1}"),
         value if value >= 0.01 => format!("{value:.2}"),
@@ -150,5 +152,6 @@ mod tests {
         assert_eq!(hours(26.0), "26.0 h");
         assert_eq!(short(12_345.6), "12,346");
         assert_eq!(short(0.000_12), "1.2e-4");
+        assert_eq!(short(0.0), "0");
     }
 }
