@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export TWINSTORE_BIN := $(abspath $(TARGET))/debug/twinstore
 
-.PHONY: bench-python attack pages-check bench-pages incidents python-test wheel bench-parity bench-versions openlineage without-faults bench-flights bench-load bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
+.PHONY: deploy-check deploy-quick upgrade-check drills sbom audit release-check bench-python attack pages-check bench-pages incidents python-test wheel bench-parity bench-versions openlineage without-faults bench-flights bench-load bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -35,7 +35,7 @@ check: export RUSTC_WORKSPACE_WRAPPER := $(abspath scripts/checked-rustc)
 check: export CLIPPY_ARGS := -Dwarnings__CLIPPY_HACKERY__
 # What incremental compilation keeps for a next build, a first one only pays for.
 check: export CARGO_INCREMENTAL ?= 0
-check: fmt-check deny checked-build docs-check shell-check test demo tour openlineage feast-client ## all that CI runs
+check: fmt-check deny checked-build docs-check shell-check sbom test deploy-quick demo tour openlineage feast-client ## all that CI runs
 
 checked-build:
 	cargo build --locked --workspace --all-targets
@@ -67,6 +67,29 @@ docs-check: build ## the generated pages of docs/ say what the code says
 shell-check: ## the scripts parse; shellcheck reads them where it is installed
 	scripts/check-scripts
 
+deploy-check: build ## units, image, chart, manifests and compose file of deploy/, with the tools that read them
+	scripts/check-deploy $(ARGS)
+
+# What needs neither buildah nor Go.
+deploy-quick: build
+	scripts/check-deploy --quick
+
+sbom: ## a bill of materials (CycloneDX) of the binary in target/twinstore.cdx.json, checked to be complete
+	scripts/sbom check
+	scripts/sbom write $(TARGET)/twinstore.cdx.json
+
+audit: ## published advisories about dependencies; DB=FOLDER is a clone of RustSec's advisory-db
+	scripts/audit $(DB)
+
+release-check: ## a release build gives the same bytes in two folders: two whole builds; PACKAGE=… for one small crate
+	scripts/release check $(PACKAGE)
+
+upgrade-check: build ## a server replaced by another binary under steady reads and pushes, and back; OLD=BINARY NEW=BINARY
+	OLD=$(OLD) NEW=$(NEW) scripts/check-upgrade $(ARGS)
+
+drills: build ## disasters on a real project, and what ends each; ARGS="DRILL…"
+	scripts/drills $(ARGS)
+
 python-test: build ## the tests of the Python package alone; ARGS="-k NAME"
 	scripts/install-test-needs
 	scripts/python -m pytest sdk/python $(ARGS)
@@ -77,7 +100,7 @@ wheel: ## the Python package as a wheel, with the release profile, in target/whe
 style: ## only the style test
 	cargo test --locked --workspace style::
 
-tour: build ## run the commands of README.md, docs/how-to and docs/operating.md
+tour: build ## run the commands of README.md, docs/how-to and docs/operating
 	scripts/tour
 
 feast-client: build ## Feast's own client reads from a server and writes to it, every value compared with pandas

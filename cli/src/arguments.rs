@@ -3,6 +3,7 @@
 mod backfill;
 mod lifecycle_arguments;
 mod memory_size;
+mod capacity_arguments;
 mod quality_arguments;
 mod training_set_arguments;
 
@@ -15,6 +16,7 @@ use twinstore::ViewName;
 pub use backfill::{BackfillArgs, BackfillCommand, DatedBackfill};
 pub use lifecycle_arguments::{AuditArgs, CutoverArgs, DeprecateArgs, ParityArgs, RetireArgs, RollbackArgs};
 use memory_size::memory_size;
+pub use capacity_arguments::CapacityArgs;
 pub use quality_arguments::{DecideArgs, DriftArgs, QualityCommand, QuarantineCommand, StatisticsArgs, days};
 pub use training_set_arguments::{AsOfArg, TrainingSetArgs, TrainingSetCommand, TrainingSetOther};
 
@@ -200,6 +202,11 @@ pub enum Command {
     /// Upstream are columns, sources, files and topics; downstream are views, services, models and training sets. Of a
     /// feature or a column the columns and features are followed, of anything else the definitions.
     Lineage(LineageArgs),
+    /// Estimate what a demand takes: cores, servers, memory, disks, what breaks first, and the tail while servers fail
+    ///
+    /// It needs no project. Everything is computed from figures that were measured on one core (--figures), and the
+    /// tail is simulated, request by request. Numbers may be written as 11.6k, 1.16M, 2G or 30T.
+    Capacity(CapacityArgs),
     /// Print the reference pages of the documentation, as Markdown
     #[command(hide = true)]
     Reference {

@@ -3,6 +3,7 @@
 mod alerts;
 mod apply;
 mod audit;
+mod capacity;
 mod check;
 mod dead_letter;
 mod doctor;
@@ -90,6 +91,7 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Alerts(args) => alerts::alerts(&project()?, args).await,
         Command::Doctor(format) => doctor::doctor(&project()?, *format).await,
         Command::Registry(command) => registry::registry(&project()?, command).await,
+        Command::Capacity(args) => capacity::capacity(args),
         Command::Lineage(args) => lineage::lineage(&project()?, args).await,
         Command::Reference { page } => reference::reference(*page),
     }

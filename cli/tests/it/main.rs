@@ -19,6 +19,8 @@ mod bad_files;
 #[cfg(test)]
 mod bad_reads;
 #[cfg(test)]
+mod capacity;
+#[cfg(test)]
 mod copied;
 #[cfg(test)]
 mod damaged_files;
