@@ -1,0 +1,334 @@
+//! From the description of a repository to definitions that the registry takes: what it refuses is taken out, and
+//! listed with its reason.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use feature::{Name, Scalar};
+use serde::Serialize;
+
+use crate::definitions::Definitions;
+use crate::error::RegistryError;
+use crate::keys::Kind;
+use crate::problem::Problems;
+use crate::registered::Registered;
+
+use super::carried::{Carried, CarriedBody, CarriedDefinition};
+use super::carried_text::{CarriedFile, LineOf, files};
+use super::feast_functions::{self, FunctionContext};
+use super::feast_services;
+use super::feast_sources::{self, SourceColumns};
+use super::feast_types;
+use super::feast_views::{self, DUMMY, JoinKey, ViewContext};
+use super::finding::{FeastFinding, FeastOutcome};
+use super::naming::Naming;
+use super::repository::{CodeLine, Described, FORMAT, FeastEntity, FeastSource, Head, Repository};
+
+/// Definitions from a Feast repository, which the registry has checked.
+#[derive(Clone, Debug, Serialize)]
+pub struct FeastImport {
+    /// The version of Feast that read the repository.
+    pub feast: String,
+    /// The name of the repository's project; empty if it has none.
+    pub project: String,
+    /// The brokers of its topics.
+    pub brokers: Vec<String>,
+    /// Whether rows are pushed into a source.
+    pub is_pushed_to: bool,
+    /// The files by their paths: definitions, and schemas that they name.
+    #[serde(skip)]
+    pub files: BTreeMap<String, String>,
+    /// What has a definition.
+    pub carried: Vec<CarriedObject>,
+    /// What has none, or another meaning, in the order of the repository's files.
+    pub findings: Vec<FeastFinding>,
+}
+
+/// An object of Feast with a definition.
+#[derive(Clone, Debug, Serialize)]
+pub struct CarriedObject {
+    /// Where it is in the repository.
+    pub at: Option<CodeLine>,
+    /// What Feast calls it.
+    pub object: String,
+    /// The kind of its definition.
+    pub kind: Kind,
+    /// The name of its definition, with a version where it has one.
+    pub name: String,
+}
+
+/// Reads the description of a repository, and makes definitions of what it can. `path_of` says where a path of the
+/// repository lies, as definitions name it.
+pub fn import_feast(document: &str, path_of: &dyn Fn(&str) -> String) -> Result<FeastImport, RegistryError> {
+    let unreadable = |error: serde_json::Error| {
+        RegistryError::Feast(format!("what it was described as cannot be read: {error}"))
+    };
+    let head: Head = serde_json::from_str(document).map_err(unreadable)?;
+    if head.format != FORMAT {
+        let what = format!("it was described in format {}, and format {FORMAT} is read here", head.format);
+        return Err(RegistryError::Feast(what));
+    }
+    if let Some(failed) = head.failed {
+        let at = failed.at.map(|at| format!(" at {at}")).unwrap_or_default();
+        return Err(RegistryError::Feast(format!(
+            "its Python code failed{at} with {}: {}",
+            failed.error, failed.message
+        )));
+    }
+    let repository: Repository = serde_json::from_str(document).map_err(unreadable)?;
+    let mut carried = convert(&repository, path_of);
+    let definitions = check(&mut carried)?;
+    Ok(imported(&repository, carried, definitions))
+}
+
+fn convert(repository: &Repository, path_of: &dyn Fn(&str) -> String) -> Carried {
+    let mut carried = Carried::default();
+    let (mut views, mut key_names) = (Naming::default(), Naming::default());
+    let keys = join_keys(repository, &mut key_names, &mut carried);
+    let entities = entities(repository, &keys, &mut carried);
+    read_views(repository, &keys, &entities, &mut views, path_of, &mut carried);
+    for view in &repository.on_demand_views {
+        let context = FunctionContext { views: &mut views, keys: &key_names, feast_views: &repository.views };
+        feast_functions::add(view, context, &mut carried);
+    }
+    let mut services = Naming::default();
+    for service in &repository.services {
+        feast_services::add(service, &mut services, &views, &key_names, &mut carried);
+    }
+    for view in &repository.label_views {
+        let (object, what) = (
+            format!("label view `{}`", view.name),
+            "labels are columns of a spine here: write them to a file, with the join keys and a time",
+        );
+        carried.note(&view.at, &object, FeastOutcome::NotCarried, what);
+    }
+    if repository.permissions > 0 {
+        carried.note(
+            &None,
+            "permissions",
+            FeastOutcome::NotCarried,
+            "who may read what is not a part of definitions",
+        );
+    }
+    for (kind, naming) in [("view", &views), ("service", &services), ("join key", &key_names)] {
+        for (given, name) in naming.changed() {
+            let object = format!("{kind} `{given}`");
+            carried.note(&None, &object, FeastOutcome::Differs, format!("it is called `{name}` here"));
+        }
+    }
+    carried
+}
+
+/// The join key of each entity, by the entity's name. Its type is that of the entity, of a view's schema or of a file,
+/// the first that says one.
+fn join_keys(
+    repository: &Repository,
+    names: &mut Naming,
+    carried: &mut Carried,
+) -> BTreeMap<String, JoinKey> {
+    let mut keys = BTreeMap::new();
+    for entity in repository.entities.iter().filter(|entity| entity.described.name != DUMMY) {
+        let key = &entity.join_key;
+        let own = feast_types::of_feast(&entity.value_type, 0);
+        let fields = repository.views.iter().flat_map(|view| &view.key_fields);
+        let of_field = fields
+            .into_iter()
+            .filter(|field| field.name == *key)
+            .find_map(|field| feast_types::of_feast(&field.value_type, 0));
+        let columns = repository.sources.iter().filter_map(|source| source.columns.as_ref()).flatten();
+        let of_file = columns
+            .into_iter()
+            .filter(|(name, _)| name == key)
+            .find_map(|(_, arrow)| feast_types::of_arrow(arrow));
+        let data_type = own.or(of_field).or(of_file).unwrap_or_else(|| {
+            let what =
+                format!("nothing says the type of its join key `{key}`: string is assumed, as Feast does");
+            carried.note(&entity.described.at, &object(entity), FeastOutcome::Differs, what);
+            Scalar::String.into()
+        });
+        let (feast, name) = (key.clone(), names.of(key, "key"));
+        keys.insert(entity.described.name.clone(), JoinKey { feast, name, data_type });
+    }
+    keys
+}
+
+fn object(entity: &FeastEntity) -> String {
+    format!("entity `{}`", entity.described.name)
+}
+
+/// The definitions of entities: those of Feast, and one for each set of several that a view has.
+fn entities(
+    repository: &Repository,
+    keys: &BTreeMap<String, JoinKey>,
+    carried: &mut Carried,
+) -> BTreeMap<Vec<String>, Name> {
+    let mut naming = Naming::default();
+    let mut found = BTreeMap::new();
+    for entity in repository.entities.iter().filter(|entity| entity.described.name != DUMMY) {
+        let name = naming.of(&entity.described.name, "entity");
+        let key = keys.get(&entity.described.name).map(|key| (key.name.clone(), key.data_type));
+        found.insert(vec![entity.described.name.clone()], name.clone());
+        carried.definitions.push(CarriedDefinition {
+            name,
+            object: object(entity),
+            described: entity.described.clone(),
+            notes: Vec::new(),
+            body: CarriedBody::Entity { keys: key.into_iter().collect() },
+        });
+    }
+    for view in repository.views.iter().filter(|view| view.entities.len() > 1) {
+        if found.contains_key(&view.entities) || !view.entities.iter().all(|entity| keys.contains_key(entity))
+        {
+            continue;
+        }
+        let name = naming.of(&view.entities.join("_"), "entity");
+        found.insert(view.entities.clone(), name.clone());
+        let described = Described {
+            name: name.to_string(),
+            description: String::new(),
+            owner: String::new(),
+            tags: BTreeMap::new(),
+            at: view.described.at.clone(),
+        };
+        let keys = view.entities.iter().filter_map(|entity| keys.get(entity));
+        carried.definitions.push(CarriedDefinition {
+            name,
+            object: format!(
+                "entities {}",
+                view.entities.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ")
+            ),
+            described,
+            notes: vec!["Several entities of one view are one with several join keys.".to_owned()],
+            body: CarriedBody::Entity { keys: keys.map(|key| (key.name.clone(), key.data_type)).collect() },
+        });
+    }
+    found
+}
+
+fn read_views(
+    repository: &Repository,
+    keys: &BTreeMap<String, JoinKey>,
+    entities: &BTreeMap<Vec<String>, Name>,
+    views: &mut Naming,
+    path_of: &dyn Fn(&str) -> String,
+    carried: &mut Carried,
+) {
+    let mut naming = Naming::default();
+    let mut sources: BTreeMap<String, SourceColumns<'_>> = BTreeMap::new();
+    let mut read = BTreeSet::new();
+    let source = |name: &Option<String>| -> Option<&FeastSource> {
+        let name = name.as_ref()?;
+        repository.sources.iter().find(|source| source.described.name == *name)
+    };
+    for view in &repository.views {
+        let refused = |why: &str, carried: &mut Carried| {
+            carried.note(&view.described.at, &feast_views::object(view), FeastOutcome::NotCarried, why);
+        };
+        if let Some(why) = feast_views::refused(view) {
+            refused(why, carried);
+            continue;
+        }
+        let Some(entity) = entities.get(&view.entities) else {
+            refused("an entity of it is not in the repository", carried);
+            continue;
+        };
+        let stream = source(&view.stream);
+        let batch = source(&view.batch).or_else(|| source(&stream?.batch));
+        let Some(main) = stream.or(batch) else {
+            refused("its source is not in the repository", carried);
+            continue;
+        };
+        read.extend([stream, batch].into_iter().flatten().map(|source| source.described.name.clone()));
+        let name = &main.described.name;
+        let columns = sources.entry(name.clone()).or_insert_with(|| {
+            SourceColumns::new(naming.of(name, "source"), batch, stream, &view.event_time)
+        });
+        feast_views::add(view, entity.clone(), columns, ViewContext { views, keys }, carried);
+    }
+    sources.into_values().for_each(|columns| columns.finish(path_of, carried));
+    feast_sources::unread(&repository.sources, &read, carried);
+}
+
+/// Definitions as the registry takes them; what it refuses is taken out of them.
+fn check(carried: &mut Carried) -> Result<BTreeMap<String, CarriedFile>, RegistryError> {
+    loop {
+        carried.settle();
+        let files = files(&carried.definitions);
+        let texts = files.iter().map(|(name, file)| (name.as_str(), file.text.as_str()));
+        let problems = match Definitions::of(texts, &Registered::default()) {
+            Ok(_) => return Ok(files),
+            Err(problems) => problems,
+        };
+        // What reads a definition that is refused may be refused for that alone.
+        let found = refused(&problems, &files);
+        let first = found
+            .iter()
+            .filter_map(|(of, _)| carried.definitions.get(of.0))
+            .map(CarriedDefinition::kind)
+            .min();
+        let mut found: Vec<(LineOf, String)> = found
+            .into_iter()
+            .filter(|(of, _)| carried.definitions.get(of.0).map(CarriedDefinition::kind) == first)
+            .collect();
+        if found.is_empty() {
+            return Err(RegistryError::Feast(format!("its definitions are refused: {problems}")));
+        }
+        // From the last to the first, so that no index moves.
+        found.sort_by_key(|(of, _)| std::cmp::Reverse(*of));
+        found.dedup_by_key(|(of, _)| *of);
+        let whole: BTreeSet<usize> =
+            found.iter().filter(|(of, _)| of.1.is_none()).map(|(of, _)| of.0).collect();
+        for ((definition, feature), why) in found {
+            if feature.is_none() || !whole.contains(&definition) {
+                carried.take_out(definition, feature, &why);
+            }
+        }
+    }
+}
+
+fn refused(problems: &Problems, files: &BTreeMap<String, CarriedFile>) -> Vec<(LineOf, String)> {
+    let of = |problem: &crate::problem::Problem| {
+        let file = files.get(&*problem.file)?;
+        let line = usize::try_from(problem.at.line).ok()?.checked_sub(1)?;
+        Some(((*file.lines.get(line)?)?, problem.message.clone()))
+    };
+    problems.iter().filter_map(of).collect()
+}
+
+fn imported(repository: &Repository, carried: Carried, files: BTreeMap<String, CarriedFile>) -> FeastImport {
+    let mut texts: BTreeMap<String, String> =
+        files.into_iter().map(|(name, file)| (name, file.text)).collect();
+    let mut is_pushed_to = false;
+    for definition in &carried.definitions {
+        let CarriedBody::Source(source) = &definition.body else { continue };
+        let Some(stream) = &source.stream else { continue };
+        is_pushed_to |= definition.object.starts_with("PushSource");
+        if let Some((file, text)) = stream.schema.as_ref().filter(|(_, text)| !text.is_empty()) {
+            texts.insert(file.clone(), text.clone());
+        }
+    }
+    let brokers: BTreeSet<&String> =
+        repository.sources.iter().filter_map(|source| source.brokers.as_ref()).collect();
+    let mut objects: Vec<CarriedObject> = carried
+        .definitions
+        .iter()
+        .map(|definition| CarriedObject {
+            at: definition.described.at.clone(),
+            object: definition.object.clone(),
+            kind: definition.kind(),
+            name: definition.reference(),
+        })
+        .collect();
+    objects.sort_by(|a, b| (&a.at, a.kind, &a.name).cmp(&(&b.at, b.kind, &b.name)));
+    let mut findings = carried.findings;
+    findings.sort();
+    findings.dedup();
+    FeastImport {
+        feast: repository.feast.clone(),
+        project: repository.project.clone(),
+        brokers: brokers.into_iter().cloned().collect(),
+        is_pushed_to,
+        files: texts,
+        carried: objects,
+        findings,
+    }
+}
