@@ -44,10 +44,12 @@ def failure(error, root):
 
 
 def position_in(root, file, line):
-    """A file of the repository, relative to its folder; none for any other file, or one of an environment in it."""
+    """A line of a file of the repository, by its path below the folder; none for any other file, or of an environment."""
     try:
         below = Path(file).resolve().relative_to(root)
     except ValueError:
+        return None
+    if not Path(file).is_file():
         return None
     inside_environment = {"site-packages", ".venv", "venv"} & set(below.parts)
     return None if inside_environment else {"file": below.as_posix(), "line": line}
@@ -120,7 +122,7 @@ class Repository:
             "views": [self.view(view) for view in views],
             "on_demand_views": [self.on_demand(view) for view in found.on_demand_feature_views],
             "services": [self.service(service) for service in found.feature_services],
-            "label_views": [self.about(view) for view in found.label_views],
+            "label_views": [self.label_view(view) for view in found.label_views],
             "permissions": len(found.permissions),
         }
 
@@ -225,6 +227,9 @@ class Repository:
             "references": [str(ref) for ref in getattr(service, "_pending_feature_refs", None) or []],
             "logged": service.logging_config is not None,
         }
+
+    def label_view(self, view):
+        return {**self.about(view), "source": view.source and view.source.name}
 
     def function(self, view):
         """The function that transforms a view's rows: its tree, its line, and what names outside of it mean."""

@@ -12,7 +12,7 @@ use super::carried::{
 use super::column_sql::ColumnSql;
 use super::feast_types;
 use super::finding::FeastOutcome;
-use super::repository::FeastSource;
+use super::repository::{FeastSource, Repository};
 
 /// A source that views are read from, while its columns are collected.
 pub(crate) struct SourceColumns<'a> {
@@ -124,11 +124,11 @@ impl<'a> SourceColumns<'a> {
             self.column(&name, Some(Scalar::Timestamp.into())).ok()?;
             self.columns.last().filter(|column| column.stored == name).map(|column| column.name.clone())
         });
-        if let Some(created) = &created {
+        if let (Some(created), Some(source)) = (&created, self.batch.or(self.stream)) {
             let what = format!(
                 "`created_timestamp_column`: Feast takes the row with the latest `{created}` of several with one event time, and here the one that comes last in the files counts; if the column says when a row could first be read, name it as `available_at`"
             );
-            carried.note(&at, &object, FeastOutcome::Differs, what);
+            carried.note(&source.described.at, &self::object(source), FeastOutcome::Differs, what);
         }
         let batch = self.batch.map(|batch| batch_of(batch, path_of, carried));
         let stream = self.stream.and_then(|stream| stream_of(stream, carried));
@@ -272,11 +272,15 @@ fn stream_of(source: &FeastSource, carried: &mut Carried) -> Option<CarriedStrea
     Some(CarriedStream { topic, format, schema })
 }
 
-/// Sources that no view reads have no definition.
-pub(crate) fn unread(sources: &[FeastSource], read: &BTreeSet<String>, carried: &mut Carried) {
-    for source in sources.iter().filter(|source| !read.contains(&source.described.name)) {
+/// Sources that no view reads have no definition. Those of a view that is not carried go without a word of their own.
+pub(crate) fn unread(repository: &Repository, carried: &mut Carried) {
+    let of_views = repository.views.iter().flat_map(|view| [&view.batch, &view.stream]).flatten();
+    let of_labels = repository.label_views.iter().filter_map(|view| view.source.as_ref());
+    let mut read: BTreeSet<&String> = of_views.chain(of_labels).collect();
+    read.extend(repository.sources.iter().filter_map(|source| source.batch.as_ref()));
+    for source in repository.sources.iter().filter(|source| !read.contains(&source.described.name)) {
         if source.class != "RequestSource" {
-            let what = "no view that is carried reads it".to_owned();
+            let what = "no view reads it".to_owned();
             carried.note(&source.described.at, &object(source), FeastOutcome::NotCarried, what);
         }
     }

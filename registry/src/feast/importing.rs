@@ -96,10 +96,10 @@ fn convert(repository: &Repository, path_of: &dyn Fn(&str) -> String) -> Carried
     }
     for view in &repository.label_views {
         let (object, what) = (
-            format!("label view `{}`", view.name),
+            format!("label view `{}`", view.described.name),
             "labels are columns of a spine here: write them to a file, with the join keys and a time",
         );
-        carried.note(&view.at, &object, FeastOutcome::NotCarried, what);
+        carried.note(&view.described.at, &object, FeastOutcome::NotCarried, what);
     }
     if repository.permissions > 0 {
         carried.note(
@@ -214,7 +214,6 @@ fn read_views(
 ) {
     let mut naming = Naming::default();
     let mut sources: BTreeMap<String, SourceColumns<'_>> = BTreeMap::new();
-    let mut read = BTreeSet::new();
     let source = |name: &Option<String>| -> Option<&FeastSource> {
         let name = name.as_ref()?;
         repository.sources.iter().find(|source| source.described.name == *name)
@@ -237,7 +236,6 @@ fn read_views(
             refused("its source is not in the repository", carried);
             continue;
         };
-        read.extend([stream, batch].into_iter().flatten().map(|source| source.described.name.clone()));
         let name = &main.described.name;
         let columns = sources.entry(name.clone()).or_insert_with(|| {
             SourceColumns::new(naming.of(name, "source"), batch, stream, &view.event_time)
@@ -245,7 +243,7 @@ fn read_views(
         feast_views::add(view, entity.clone(), columns, ViewContext { views, keys }, carried);
     }
     sources.into_values().for_each(|columns| columns.finish(path_of, carried));
-    feast_sources::unread(&repository.sources, &read, carried);
+    feast_sources::unread(repository, carried);
 }
 
 /// Definitions as the registry takes them; what it refuses is taken out of them.

@@ -51,7 +51,7 @@ pub(crate) struct Repository {
     pub(crate) views: Vec<FeastView>,
     pub(crate) on_demand_views: Vec<FeastOnDemand>,
     pub(crate) services: Vec<FeastService>,
-    pub(crate) label_views: Vec<Described>,
+    pub(crate) label_views: Vec<FeastLabelView>,
     pub(crate) permissions: u32,
 }
 
@@ -72,6 +72,13 @@ pub(crate) struct FeastEntity {
     pub(crate) join_key: String,
     #[serde(rename = "type")]
     pub(crate) value_type: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct FeastLabelView {
+    #[serde(flatten)]
+    pub(crate) described: Described,
+    pub(crate) source: Option<String>,
 }
 
 #[derive(Deserialize)]

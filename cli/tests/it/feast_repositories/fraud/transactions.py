@@ -9,8 +9,6 @@ from feast.aggregation import Aggregation
 from feast.on_demand_feature_view import on_demand_feature_view
 from feast.types import Array, Bool, Float32, Float64, Int64, String, UnixTimestamp
 
-LARGE = 500.0
-
 user = Entity(name="user", join_keys=["user_id"])
 
 counts = FileSource(
@@ -81,7 +79,7 @@ def scored(inputs: pd.DataFrame) -> pd.DataFrame:
     df = pd.DataFrame()
     spent = inputs["spent_7d"].fillna(0.0)
     df["amount_share"] = inputs["amount"] / (spent + inputs["amount"])
-    df["is_large"] = inputs["amount"] > LARGE
+    df["is_large"] = inputs["amount"] > 500.0
     young = inputs["account_age_days"] < 30
     df["risk"] = np.where(young & ~inputs["has_2fa"], 2, np.where(inputs["credit_score"] < 600, 1, 0))
     df["home"] = inputs["country"].str.lower()

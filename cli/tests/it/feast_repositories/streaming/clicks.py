@@ -29,6 +29,7 @@ orders = KafkaSource(
     kafka_bootstrap_servers="localhost:9092",
     topic="orders",
     timestamp_field="ordered_at",
+    batch_source=FileSource(name="order_history", path="s3://shop/orders", timestamp_field="ordered_at"),
     message_format=AvroFormat(
         schema_json='{"type": "record", "name": "order", "fields": ['
         '{"name": "visitor_id", "type": "string"}, '
@@ -42,6 +43,7 @@ searches = KinesisSource(
     stream_name="searches",
     record_format=JsonFormat(schema_json="visitor_id string, at timestamp, words int"),
     timestamp_field="at",
+    batch_source=FileSource(name="search_history", path="gs://shop/searches", timestamp_field="at"),
 )
 
 last_click = FeatureView(
@@ -97,6 +99,7 @@ def click_minutes(df):
 
 @stream_feature_view(
     entities=[visitor],
+    ttl=timedelta(0),
     mode="spark",
     schema=[Field(name="pages", dtype=Int64)],
     timestamp_field="event_timestamp",
