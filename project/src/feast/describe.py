@@ -313,9 +313,7 @@ def message_format(given):
 
 
 def meaning(value):
-    """What a global name stands for: a constant, or the module or function of that path."""
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return {"constant": constant(value)}
+    """What a global name stands for: the module or function of that path. Feast runs no function with other globals."""
     if isinstance(value, types.ModuleType):
         return {"path": value.__name__}
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)

@@ -274,16 +274,27 @@ impl ColumnSql {
         Ok(Self::new(format!("coalesce({}, {})", value.sql, other.sql), data_type))
     }
 
-    /// The greater or smaller one; null where one is.
-    pub(crate) fn extreme(&self, function: &str, other: &Self) -> Result<Self, Refusal> {
-        let (a, b) = alike(&self.number()?, &other.number()?)?;
-        let found = format!("{function}({}, {})", a.sql, b.sql);
-        let sql = format!(
-            "CASE WHEN {} IS NULL OR {} IS NULL THEN NULL ELSE {found} END",
-            a.within(Binding::Sum),
-            b.within(Binding::Sum)
-        );
-        Ok(Self::new(sql, a.data_type))
+    /// The greater or smaller one of it and each other, by the function `greatest` or `least`; null where one is.
+    pub(crate) fn bounded(&self, bounds: &[(&str, Self)]) -> Result<Self, Refusal> {
+        let mut all = vec![self.number()?];
+        for (_, bound) in bounds {
+            all.push(bound.number()?);
+        }
+        if !all.iter().all(Self::is_whole_number) {
+            all = all.iter().map(Self::double).collect::<Result<_, _>>()?;
+        }
+        let data_type = all.first().map_or(Scalar::Int64.into(), |first| first.data_type);
+        let is_null = |x: &&Self| !x.sql.chars().all(|c| c.is_ascii_digit() || c == '.');
+        let nulls: Vec<String> = all.iter().filter(is_null).map(|x| x.is_null().sql).collect();
+        let mut found = all.first().map(|first| first.sql.clone()).unwrap_or_default();
+        for ((function, _), bound) in bounds.iter().zip(all.iter().skip(1)) {
+            found = format!("{function}({found}, {})", bound.sql);
+        }
+        let sql = match nulls.is_empty() {
+            true => found,
+            false => format!("CASE WHEN {} THEN NULL ELSE {found} END", nulls.join(" OR ")),
+        };
+        Ok(Self::new(sql, data_type))
     }
 
     /// As a feature of a declared type.

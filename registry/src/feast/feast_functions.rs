@@ -37,8 +37,10 @@ pub(crate) fn add(view: &FeastOnDemand, context: FunctionContext<'_>, carried: &
         carried.note(at, &object, FeastOutcome::Differs, what);
     }
     let (mut frame, mut inputs) = (Frame::default(), Vec::new());
+    let reading = Reading { view, context: &context };
     for projection in &view.inputs {
-        input(projection, view, &context, carried, &mut frame)
+        reading
+            .input(projection, carried, &mut frame)
             .map_or_else(|why| lost(&why, carried), |choice| inputs.push(choice));
     }
     if inputs.len() < view.inputs.len() {
@@ -105,45 +107,50 @@ pub(crate) fn add(view: &FeastOnDemand, context: FunctionContext<'_>, carried: &
     });
 }
 
-/// A choice of the features of a view; they are columns of the frame by the names that Feast gives them.
-fn input(
-    projection: &Projection,
-    view: &FeastOnDemand,
-    context: &FunctionContext<'_>,
-    carried: &Carried,
-    frame: &mut Frame,
-) -> Result<Choice, String> {
-    let from = context.views.known(&projection.view).filter(|name| carried.view(name.as_str()).is_some());
-    let from = from.ok_or_else(|| format!("`{}`, which it reads, is not carried", projection.view))?;
-    let there = carried.view(from.as_str()).map(CarriedDefinition::features).unwrap_or_default();
-    let feast = context.feast_views.iter().find(|feast| feast.described.name == projection.view);
-    let others = || view.inputs.iter().filter(|other| other.view != projection.view);
-    let is_shared = |feature: &str| others().any(|other| other.features.iter().any(|name| name == feature));
-    let is_prefixed = projection.features.iter().any(|feature| is_shared(feature));
-    let alias = if projection.alias.is_empty() { &projection.view } else { &projection.alias };
-    let prefix = if is_prefixed {
-        format!("{}__", legal_name_or_same(alias, "view", &mut BTreeSet::new()))
-    } else {
-        String::new()
-    };
-    let mut take: Vec<Name> = Vec::new();
-    for feature in
-        there.iter().filter(|f| projection.features.is_empty() || projection.features.contains(&f.feast))
-    {
-        let field = feast.and_then(|feast| feast.fields.iter().find(|field| field.name == feature.feast));
-        let data_type = field.and_then(|field| feast_types::of_feast(&field.value_type, field.length));
-        take.push(feature.name.clone());
-        let (Some(data_type), Ok(name)) = (data_type, format!("{prefix}{}", feature.name).parse::<Name>())
-        else {
-            continue;
+/// An on-demand view whose inputs are read.
+struct Reading<'a> {
+    view: &'a FeastOnDemand,
+    context: &'a FunctionContext<'a>,
+}
+
+impl Reading<'_> {
+    /// A choice of the features of a view; they are columns of the frame by the names that Feast gives them.
+    fn input(&self, projection: &Projection, carried: &Carried, frame: &mut Frame) -> Result<Choice, String> {
+        let Reading { view, context } = self;
+        let from = context.views.known(&projection.view).filter(|name| carried.view(name.as_str()).is_some());
+        let from = from.ok_or_else(|| format!("`{}`, which it reads, is not carried", projection.view))?;
+        let there = carried.view(from.as_str()).map(CarriedDefinition::features).unwrap_or_default();
+        let feast = context.feast_views.iter().find(|feast| feast.described.name == projection.view);
+        let others = || view.inputs.iter().filter(|other| other.view != projection.view);
+        let is_shared =
+            |feature: &str| others().any(|other| other.features.iter().any(|name| name == feature));
+        let is_prefixed = projection.features.iter().any(|feature| is_shared(feature));
+        let alias = if projection.alias.is_empty() { &projection.view } else { &projection.alias };
+        let prefix = if is_prefixed {
+            format!("{}__", legal_name_or_same(alias, "view", &mut BTreeSet::new()))
+        } else {
+            String::new()
         };
-        let column = ColumnSql::column(&name, data_type);
-        frame.set(&format!("{}__{}", projection.view, feature.feast), Ok(column.clone()));
-        if !is_shared(&feature.feast) {
-            frame.set(&feature.feast, Ok(column));
+        let mut take: Vec<Name> = Vec::new();
+        for feature in
+            there.iter().filter(|f| projection.features.is_empty() || projection.features.contains(&f.feast))
+        {
+            let field = feast.and_then(|feast| feast.fields.iter().find(|field| field.name == feature.feast));
+            let data_type = field.and_then(|field| feast_types::of_feast(&field.value_type, field.length));
+            take.push(feature.name.clone());
+            let (Some(data_type), Ok(name)) =
+                (data_type, format!("{prefix}{}", feature.name).parse::<Name>())
+            else {
+                continue;
+            };
+            let column = ColumnSql::column(&name, data_type);
+            frame.set(&format!("{}__{}", projection.view, feature.feast), Ok(column.clone()));
+            if !is_shared(&feature.feast) {
+                frame.set(&feature.feast, Ok(column));
+            }
         }
+        Ok(Choice { from: from.clone(), on: roles(projection, context.keys), take, prefix })
     }
-    Ok(Choice { from: from.clone(), on: roles(projection, context.keys), take, prefix })
 }
 
 /// For each join key the column that holds it, where it is another.

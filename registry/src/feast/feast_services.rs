@@ -9,14 +9,16 @@ use super::finding::FeastOutcome;
 use super::naming::Naming;
 use super::repository::{FeastService, Projection};
 
+/// How things are called here.
+pub(crate) struct ServiceNames<'a> {
+    pub(crate) services: &'a mut Naming,
+    pub(crate) views: &'a Naming,
+    pub(crate) keys: &'a Naming,
+}
+
 /// Adds the definition of a service.
-pub(crate) fn add(
-    service: &FeastService,
-    names: &mut Naming,
-    views: &Naming,
-    keys: &Naming,
-    carried: &mut Carried,
-) {
+pub(crate) fn add(service: &FeastService, names: ServiceNames<'_>, carried: &mut Carried) {
+    let ServiceNames { services, views, keys } = names;
     let object = format!("feature service `{}`", service.described.name);
     let at = &service.described.at;
     let mut projections: Vec<Projection> = Vec::new();
@@ -91,7 +93,7 @@ pub(crate) fn add(
         );
     }
     carried.definitions.push(CarriedDefinition {
-        name: names.of(&service.described.name, "service"),
+        name: services.of(&service.described.name, "service"),
         object,
         described: service.described.clone(),
         notes: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use feature::{DataType, Name, Span, Window};
+use feature::{DataType, Name, Scalar, Span, Window};
 
 use super::carried::{Carried, CarriedBody, CarriedDefinition, CarriedFeature, CarriedView, FeatureValue};
 use super::column_sql::ColumnSql;
@@ -17,8 +17,9 @@ use super::repository::{FeastAggregation, FeastField, FeastView};
 /// The entity of views that have none.
 pub(crate) const DUMMY: &str = "__dummy";
 
-/// The names and types that views share.
+/// The entity of a view, and the names and types that views share.
 pub(crate) struct ViewContext<'a> {
+    pub(crate) entity: Name,
     pub(crate) views: &'a mut Naming,
     /// For each entity of Feast its join key as Feast calls it, and here with its type.
     pub(crate) keys: &'a BTreeMap<String, JoinKey>,
@@ -61,7 +62,6 @@ pub(crate) fn refused(view: &FeastView) -> Option<&'static str> {
 /// Adds the definition of a view, whose columns are added to those of its source.
 pub(crate) fn add(
     view: &FeastView,
-    entity: Name,
     source: &mut SourceColumns<'_>,
     context: ViewContext<'_>,
     carried: &mut Carried,
@@ -89,12 +89,15 @@ pub(crate) fn add(
         Ok(frame) => frame,
         Err(why) => return carried.note(at, &object, FeastOutcome::NotCarried, why),
     };
-    let mut features = Features { view, object: &object, taken: BTreeSet::new(), found: Vec::new() };
-    features.taken.extend(context.keys.values().map(|key| key.name.to_string()));
+    let mut features =
+        Features { view, object: &object, taken: BTreeSet::new(), found: Vec::new(), windows: Vec::new() };
+    let own_keys = view.entities.iter().filter_map(|entity| context.keys.get(entity));
+    features.taken.extend(own_keys.map(|key| key.name.to_string()));
     match view.aggregations.as_slice() {
         [] => features.latest(source, frame.as_ref(), context.keys, carried),
         aggregations => {
-            aggregations.iter().for_each(|a| features.aggregate(a, source, frame.as_ref(), carried))
+            aggregations.iter().for_each(|a| features.aggregate(a, source, frame.as_ref(), carried));
+            features.say_of_windows(carried);
         }
     }
     let is_latest = view.aggregations.is_empty();
@@ -104,7 +107,7 @@ pub(crate) fn add(
         described: view.described.clone(),
         notes: Vec::new(),
         body: CarriedBody::View(CarriedView {
-            entity,
+            entity: context.entity,
             source: source.name.clone(),
             keys,
             ttl: ttl.map(|ttl| ttl.to_string()),
@@ -146,6 +149,8 @@ struct Features<'a> {
     object: &'a str,
     taken: BTreeSet<String>,
     found: Vec<CarriedFeature>,
+    /// Those with a window.
+    windows: Vec<String>,
 }
 
 impl Features<'_> {
@@ -157,6 +162,16 @@ impl Features<'_> {
     fn differs(&self, name: &str, how: &str, carried: &mut Carried) {
         let what = format!("feature `{name}`: {how}");
         carried.note(&self.view.described.at, self.object, FeastOutcome::Differs, what);
+    }
+
+    fn say_of_windows(&self, carried: &mut Carried) {
+        if !self.windows.is_empty() {
+            let what = format!(
+                "the windows of {} end at the moment of the read and their tails move in hops, where Feast's end with their last slide",
+                self.windows.join(", ")
+            );
+            carried.note(&self.view.described.at, self.object, FeastOutcome::Differs, what);
+        }
     }
 
     fn push(&mut self, feast: &str, description: &str, value: FeatureValue, carried: &mut Carried) {
@@ -178,7 +193,14 @@ impl Features<'_> {
         for field in &self.view.fields {
             match column(field, source, frame) {
                 Ok(column) => {
-                    self.push(&field.name, &field.description, FeatureValue::Latest(column.sql), carried)
+                    let stored = source.column(&field.name, None).ok().and_then(|column| column.scalar());
+                    let is_narrowed =
+                        stored == Some(Scalar::Float64) && column.scalar() == Some(Scalar::Float32);
+                    if frame.is_none() && is_narrowed {
+                        let how = "its files have float64: a training set has the float32 that is served, where Feast's has what the files have";
+                        self.differs(&field.name, how, carried);
+                    }
+                    self.push(&field.name, &field.description, FeatureValue::Latest(column.sql), carried);
                 }
                 Err(why) => self.lost(&field.name, &why, carried),
             }
@@ -219,7 +241,7 @@ impl Features<'_> {
                         &format!("{why}: float64 is assumed, correct it in the source"),
                         carried,
                     );
-                    source.column(&given.column, Some(feature::Scalar::Float64.into()))
+                    source.column(&given.column, Some(Scalar::Float64.into()))
                 }
                 false => Err(why),
             }),
@@ -239,14 +261,7 @@ impl Features<'_> {
         let slide = given.slide_us.filter(|slide| Some(*slide) != given.window_us);
         let hop = length.and_then(|length| hop(length, slide.and_then(|us| Span::of(us, Span::MICROSECOND))));
         if length.is_some() {
-            let tail = hop.map_or_else(
-                || "in the default hop of its length".to_owned(),
-                |hop| format!("in hops of {hop}"),
-            );
-            let how = format!(
-                "its window ends at the moment of the read and its tail moves {tail}, where Feast's ends with its last slide"
-            );
-            self.differs(&name, &how, carried);
+            self.windows.push(name.clone());
         }
         let (window, hop) = (length.map(|span| span.to_string()), hop.map(|span| span.to_string()));
         let fields = &self.view.fields;

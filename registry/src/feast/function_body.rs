@@ -3,20 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use feature::Scalar;
-
 use super::column_sql::{ColumnSql, Missing, Refusal};
 use super::python_calls::{column_method, converted, function, text_method, time_part};
-use super::python_literal::{constant, last_name, text_of, texts_of};
+use super::python_literal::{constant, is_without_effect, last_name, module_attribute, text_of, texts_of};
 use super::python_tree::{
     Alias, Argument, Expression, Generator, Keyword, Node, Operator, PythonFunction, Statement, StatementNode,
 };
-use super::python_value::{Frame, Refused, Value};
+use super::python_value::{
+    Found, Frame, Refused, Value, as_column, called, chosen, column_of, made, unknown,
+};
 
-type Found<'a> = Result<Value<'a>, Refused>;
-
-/// Functions that are called for what they print.
-const WITHOUT_EFFECT: [&str; 4] = ["print", "logging", "warnings", "logger"];
 /// Python's own names that are known here.
 const BUILT_IN: [&str; 12] =
     ["float", "int", "str", "bool", "abs", "len", "min", "max", "pow", "zip", "list", "round"];
@@ -43,6 +39,21 @@ pub(crate) fn returned(python: &PythonFunction, inputs: Frame) -> Result<Frame, 
         }
     }
     Err(Refused { line, what: "a function that returns nothing".to_owned() })
+}
+
+/// A call, and what it is called with.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    node: &'a Node,
+    args: &'a [Node],
+    keywords: &'a [Keyword],
+}
+
+impl<'a> Call<'a> {
+    fn keyword(&self, name: &str) -> Option<&'a Node> {
+        let named = |keyword: &&Keyword| keyword.arg.as_deref() == Some(name);
+        self.keywords.iter().find(named).map(|keyword| &keyword.value)
+    }
 }
 
 #[derive(Clone)]
@@ -75,7 +86,7 @@ impl<'a> Body<'a> {
                 });
                 self.assign(target, result)?;
             }
-            Statement::Expr { value } if self.is_without_effect(value) => {}
+            Statement::Expr { value } if is_without_effect(value) => {}
             Statement::Return { value: Some(value) } => return self.value(value).map(Some),
             Statement::Import { names } => names.iter().for_each(|alias| self.import(alias, None)),
             Statement::ImportFrom { module: Some(module), names } => {
@@ -84,16 +95,6 @@ impl<'a> Body<'a> {
             _ => return Err(refused()),
         }
         Ok(None)
-    }
-
-    fn is_without_effect(&self, node: &Node) -> bool {
-        match &node.expression {
-            Expression::Constant { .. } => true,
-            Expression::Call { func, .. } => WITHOUT_EFFECT
-                .iter()
-                .any(|name| func.text == *name || func.text.starts_with(&format!("{name}."))),
-            _ => false,
-        }
     }
 
     fn import(&mut self, alias: &Alias, module: Option<&String>) {
@@ -114,7 +115,7 @@ impl<'a> Body<'a> {
             Expression::Subscript { value: owner, slice } => {
                 let Expression::Name { id } = &owner.expression else { return Err(Refused::node(target)) };
                 let Some(column) = text_of(slice) else { return Err(Refused::node(target)) };
-                let value = value.and_then(|value| self.as_column(target, value));
+                let value = value.and_then(|value| as_column(target, value));
                 match self.names.get_mut(id) {
                     Some(Ok(Value::Frame(frame))) => frame.set(&column, value),
                     Some(Err(refused)) => return Err(refused.clone()),
@@ -126,28 +127,15 @@ impl<'a> Body<'a> {
         }
     }
 
-    fn as_column(&self, node: &Node, value: Value<'a>) -> Result<ColumnSql, Refused> {
-        match value {
-            Value::Column(column) | Value::Named(_, column) => Ok(column),
-            // `[x]` of a function that is called with one row.
-            Value::List(items) => match <[Value<'a>; 1]>::try_from(items) {
-                Ok([item]) => self.as_column(node, item),
-                Err(_) => Err(Refused::node(node)),
-            },
-            Value::Cases(cases) => chosen(&cases, None).map_err(|why| Refused::because(node, &why)),
-            _ => Err(Refused::node(node)),
-        }
-    }
-
     fn column(&self, node: &'a Node) -> Result<ColumnSql, Refused> {
-        self.as_column(node, self.value(node)?)
+        as_column(node, self.value(node)?)
     }
 
     /// A column, or nothing where it is missing.
     fn optional(&self, node: &'a Node) -> Result<Option<ColumnSql>, Refused> {
         match self.value(node)? {
             Value::Missing => Ok(None),
-            value => self.as_column(node, value).map(Some),
+            value => as_column(node, value).map(Some),
         }
     }
 
@@ -157,7 +145,7 @@ impl<'a> Body<'a> {
             Expression::Constant { value } => constant(value).ok_or_else(|| Refused::node(node)),
             Expression::Attribute { value, attr } => self.attribute(node, value, attr),
             Expression::Subscript { value, slice } => self.subscript(node, value, slice),
-            Expression::Call { func, args, keywords } => self.call(node, func, args, keywords),
+            Expression::Call { func, args, keywords } => self.call(func, Call { node, args, keywords }),
             Expression::BinOp { left, op, right } => {
                 let (left, right) = (self.value(left)?, self.value(right)?);
                 self.binary(node, left, &op.node, right)
@@ -201,13 +189,8 @@ impl<'a> Body<'a> {
         if let Some(value) = self.names.get(id) {
             return value.clone();
         }
-        if let Some(meaning) = self.python.names.get(id) {
-            if let Some(value) = meaning.constant.as_ref().and_then(constant) {
-                return Ok(value);
-            }
-            if let Some(path) = &meaning.path {
-                return Ok(Value::Path(path.clone()));
-            }
+        if let Some(path) = self.python.names.get(id).and_then(|meaning| meaning.path.as_ref()) {
+            return Ok(Value::Path(path.clone()));
         }
         match BUILT_IN.contains(&id) {
             true => Ok(Value::Path(id.to_owned())),
@@ -217,13 +200,7 @@ impl<'a> Body<'a> {
 
     fn attribute(&self, node: &'a Node, owner: &'a Node, attribute: &str) -> Found<'a> {
         match self.value(owner)? {
-            Value::Path(path) => match (path.as_str(), attribute) {
-                ("numpy", "nan" | "NaN") | ("math", "nan") | ("pandas", "NA" | "NaT") => Ok(Value::Missing),
-                ("numpy" | "math", "pi") => {
-                    Ok(Value::Column(ColumnSql::new(std::f64::consts::PI.to_string(), Scalar::Float64)))
-                }
-                _ => Ok(Value::Path(format!("{path}.{attribute}"))),
-            },
+            Value::Path(path) => Ok(module_attribute(&path, attribute)),
             Value::Frame(frame) => column_of(node, &frame, attribute),
             Value::Column(column) if ["str", "dt"].contains(&attribute) => {
                 Ok(Value::Accessor(column, attribute.to_owned()))
@@ -262,7 +239,7 @@ impl<'a> Body<'a> {
     }
 
     fn binary(&self, node: &Node, left: Value<'a>, operator: &str, right: Value<'a>) -> Found<'a> {
-        let (left, right) = (self.as_column(node, left)?, self.as_column(node, right)?);
+        let (left, right) = (as_column(node, left)?, as_column(node, right)?);
         let result = match operator {
             "Add" => left.add(&right),
             "Sub" => left.subtract(&right),
@@ -295,7 +272,7 @@ impl<'a> Body<'a> {
                 ("IsNot" | "NotEq", Value::Missing) => (Ok(a.is_not_null()), None),
                 ("In" | "NotIn", Value::List(items)) => {
                     let items: Vec<ColumnSql> =
-                        items.into_iter().map(|item| self.as_column(node, item)).collect::<Result<_, _>>()?;
+                        items.into_iter().map(|item| as_column(node, item)).collect::<Result<_, _>>()?;
                     let among = a.among(&items, self.missing);
                     (if operator.node == "NotIn" { among.and_then(|among| among.not()) } else { among }, None)
                 }
@@ -309,7 +286,7 @@ impl<'a> Body<'a> {
                         "GtE" => ">=",
                         _ => return Err(Refused::node(node)),
                     };
-                    let b = self.as_column(node, value)?;
+                    let b = as_column(node, value)?;
                     (a.compare(sql, &b, self.missing), Some(b))
                 }
             };
@@ -353,13 +330,14 @@ impl<'a> Body<'a> {
         inner.column(element).map(Value::Column)
     }
 
-    fn call(&self, node: &'a Node, func: &'a Node, args: &'a [Node], keywords: &'a [Keyword]) -> Found<'a> {
+    fn call(&self, func: &'a Node, call: Call<'a>) -> Found<'a> {
+        let Call { node, args, keywords } = call;
         if let Expression::Attribute { value: owner, attr } = &func.expression {
             match self.value(owner)? {
                 Value::Path(_) => {}
-                Value::Frame(frame) => return self.frame_method(node, frame, attr, args, keywords),
+                Value::Frame(frame) => return self.frame_method(frame, attr, call),
                 Value::Column(column) | Value::Named(_, column) => {
-                    return self.method(node, &column, attr, args, keywords);
+                    return self.method(&column, attr, call);
                 }
                 Value::Accessor(column, accessor) if accessor == "str" => {
                     let arguments: Vec<ColumnSql> = self.columns(args)?;
@@ -400,15 +378,8 @@ impl<'a> Body<'a> {
         nodes.iter().map(|node| self.column(node)).collect()
     }
 
-    fn method(
-        &self,
-        node: &'a Node,
-        column: &ColumnSql,
-        method: &str,
-        args: &'a [Node],
-        keywords: &'a [Keyword],
-    ) -> Found<'a> {
-        let keyword = |name: &str| keywords.iter().find(|keyword| keyword.arg.as_deref() == Some(name));
+    fn method(&self, column: &ColumnSql, method: &str, call: Call<'a>) -> Found<'a> {
+        let Call { node, args, .. } = call;
         match (method, args) {
             ("alias" | "name", [name]) => {
                 let name = text_of(name).ok_or_else(|| Refused::node(node))?;
@@ -431,15 +402,15 @@ impl<'a> Body<'a> {
             },
             ("isin", [of]) => match self.value(of)? {
                 Value::List(items) => {
-                    let items = items.into_iter().map(|item| self.as_column(node, item));
+                    let items = items.into_iter().map(|item| as_column(node, item));
                     made(node, column.among(&items.collect::<Result<Vec<_>, _>>()?, self.missing))
                 }
                 _ => Err(Refused::node(node)),
             },
             ("clip", _) => {
-                let lower = args.first().or_else(|| keyword("lower").map(|keyword| &keyword.value));
-                let upper = args.get(1).or_else(|| keyword("upper").map(|keyword| &keyword.value));
-                self.clipped(node, column, lower, upper)
+                let lower = args.first().or_else(|| call.keyword("lower"));
+                let upper = args.get(1).or_else(|| call.keyword("upper"));
+                self.clipped(node, column, [lower, upper])
             }
             ("where" | "mask", [test, other]) => {
                 let (test, other) = (self.column(test)?, self.optional(other)?);
@@ -455,20 +426,14 @@ impl<'a> Body<'a> {
         }
     }
 
-    fn clipped(
-        &self,
-        node: &'a Node,
-        column: &ColumnSql,
-        lower: Option<&'a Node>,
-        upper: Option<&'a Node>,
-    ) -> Found<'a> {
-        let mut result = column.clone();
-        for (bound, function) in [(lower, "greatest"), (upper, "least")] {
+    fn clipped(&self, node: &Node, column: &ColumnSql, bounds: [Option<&'a Node>; 2]) -> Found<'a> {
+        let mut found = Vec::new();
+        for (bound, function) in bounds.into_iter().zip(["greatest", "least"]) {
             if let Some(bound) = bound.map(|bound| self.optional(bound)).transpose()?.flatten() {
-                result = result.extreme(function, &bound).map_err(|why| Refused::because(node, &why))?;
+                found.push((function, bound));
             }
         }
-        Ok(Value::Column(result))
+        made(node, column.bounded(&found))
     }
 
     fn applied(
@@ -501,21 +466,13 @@ impl<'a> Body<'a> {
         }
     }
 
-    fn frame_method(
-        &self,
-        node: &'a Node,
-        mut frame: Frame,
-        method: &str,
-        args: &'a [Node],
-        keywords: &'a [Keyword],
-    ) -> Found<'a> {
+    fn frame_method(&self, mut frame: Frame, method: &str, call: Call<'a>) -> Found<'a> {
+        let Call { node, args, keywords } = call;
         let inner = Body { current: Some(frame.clone()), ..self.clone() };
         match (method, args) {
             ("copy" | "reset_index" | "toDF", []) => {}
             // A row of `apply` is a frame of which each column is one value.
-            ("apply", [of])
-                if keywords.iter().any(|k| k.arg.as_deref() == Some("axis") && k.value.text == "1") =>
-            {
+            ("apply", [of]) if call.keyword("axis").is_some_and(|axis| axis.text == "1") => {
                 let Value::Lambda(arguments, body) = self.value(of)? else { return Err(Refused::node(node)) };
                 return self.applied(node, arguments, Value::Frame(frame), body);
             }
@@ -544,8 +501,8 @@ impl<'a> Body<'a> {
                     let column = match self.value(value) {
                         Ok(Value::Lambda(arguments, body)) => self
                             .applied(node, arguments, Value::Frame(frame.clone()), body)
-                            .and_then(|value| self.as_column(node, value)),
-                        found => found.and_then(|value| self.as_column(node, value)),
+                            .and_then(|value| as_column(node, value)),
+                        found => found.and_then(|value| as_column(node, value)),
                     };
                     frame.set(name, column);
                 }
@@ -575,33 +532,4 @@ impl<'a> Body<'a> {
         }
         Ok(Value::Frame(frame))
     }
-}
-
-fn made<'a>(node: &Node, made: Result<ColumnSql, Refusal>) -> Found<'a> {
-    made.map(Value::Column).map_err(|why| Refused::because(node, &why))
-}
-
-fn called<'a>(node: &Node, called: Option<Result<ColumnSql, Refusal>>) -> Found<'a> {
-    called.map_or_else(|| Err(Refused::node(node)), |result| made(node, result))
-}
-
-fn column_of<'a>(node: &Node, frame: &Frame, name: &str) -> Found<'a> {
-    frame.get(name).ok_or_else(|| unknown(node, frame, name))?.clone().map(Value::Column)
-}
-
-fn unknown(node: &Node, frame: &Frame, name: &str) -> Refused {
-    let known: Vec<&str> = frame.names().collect();
-    Refused::because(node, &format!("there is no column `{name}`, only {}", known.join(", ")))
-}
-
-/// The cases one within the other, from the last to the first.
-fn chosen(
-    cases: &[(ColumnSql, Option<ColumnSql>)],
-    otherwise: Option<ColumnSql>,
-) -> Result<ColumnSql, Refusal> {
-    let mut rest = otherwise;
-    for (test, then) in cases.iter().rev() {
-        rest = Some(test.choose(then.as_ref(), rest.as_ref())?);
-    }
-    rest.ok_or_else(|| "a choice of nothing".to_owned())
 }

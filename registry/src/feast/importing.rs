@@ -15,7 +15,7 @@ use crate::registered::Registered;
 use super::carried::{Carried, CarriedBody, CarriedDefinition};
 use super::carried_text::{CarriedFile, LineOf, files};
 use super::feast_functions::{self, FunctionContext};
-use super::feast_services;
+use super::feast_services::{self, ServiceNames};
 use super::feast_sources::{self, SourceColumns};
 use super::feast_types;
 use super::feast_views::{self, DUMMY, JoinKey, ViewContext};
@@ -85,14 +85,16 @@ fn convert(repository: &Repository, path_of: &dyn Fn(&str) -> String) -> Carried
     let (mut views, mut key_names) = (Naming::default(), Naming::default());
     let keys = join_keys(repository, &mut key_names, &mut carried);
     let entities = entities(repository, &keys, &mut carried);
-    read_views(repository, &keys, &entities, &mut views, path_of, &mut carried);
+    let shared = Shared { keys: &keys, entities: &entities, path_of };
+    read_views(repository, shared, &mut views, &mut carried);
     for view in &repository.on_demand_views {
         let context = FunctionContext { views: &mut views, keys: &key_names, feast_views: &repository.views };
         feast_functions::add(view, context, &mut carried);
     }
     let mut services = Naming::default();
     for service in &repository.services {
-        feast_services::add(service, &mut services, &views, &key_names, &mut carried);
+        let names = ServiceNames { services: &mut services, views: &views, keys: &key_names };
+        feast_services::add(service, names, &mut carried);
     }
     for view in &repository.label_views {
         let (object, what) = (
@@ -204,14 +206,16 @@ fn entities(
     found
 }
 
-fn read_views(
-    repository: &Repository,
-    keys: &BTreeMap<String, JoinKey>,
-    entities: &BTreeMap<Vec<String>, Name>,
-    views: &mut Naming,
-    path_of: &dyn Fn(&str) -> String,
-    carried: &mut Carried,
-) {
+/// What all views are read with.
+struct Shared<'a> {
+    keys: &'a BTreeMap<String, JoinKey>,
+    entities: &'a BTreeMap<Vec<String>, Name>,
+    /// Where a path of the repository lies.
+    path_of: &'a dyn Fn(&str) -> String,
+}
+
+fn read_views(repository: &Repository, shared: Shared<'_>, views: &mut Naming, carried: &mut Carried) {
+    let Shared { keys, entities, path_of } = shared;
     let mut naming = Naming::default();
     let mut sources: BTreeMap<String, SourceColumns<'_>> = BTreeMap::new();
     let source = |name: &Option<String>| -> Option<&FeastSource> {
@@ -240,7 +244,7 @@ fn read_views(
         let columns = sources.entry(name.clone()).or_insert_with(|| {
             SourceColumns::new(naming.of(name, "source"), batch, stream, &view.event_time)
         });
-        feast_views::add(view, entity.clone(), columns, ViewContext { views, keys }, carried);
+        feast_views::add(view, columns, ViewContext { entity: entity.clone(), views, keys }, carried);
     }
     sources.into_values().for_each(|columns| columns.finish(path_of, carried));
     feast_sources::unread(repository, carried);
@@ -328,5 +332,77 @@ fn imported(repository: &Repository, carried: Carried, files: BTreeMap<String, C
         files: texts,
         carried: objects,
         findings,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A repository as the first format described it: its files could not be read.
+    const FORMAT_1: &str = include_str!("format_1.json");
+
+    fn import(document: &str) -> Result<FeastImport, RegistryError> {
+        import_feast(document, &|path| format!("there/{path}"))
+    }
+
+    #[test]
+    fn a_description_in_the_first_format_is_still_read() {
+        let imported = import(FORMAT_1).unwrap();
+        let [(file, text)] =
+            <[(String, String); 1]>::try_from(imported.files.into_iter().collect::<Vec<_>>()).unwrap();
+        assert_eq!(file, "features/transactions.yaml");
+        for line in [
+            "keys: {user_id: string}",
+            "batch: {path: \"there/data/user_counts.parquet\"}",
+            "ttl: 7d",
+            "  risk_vector: {latest: risk_vector}",
+            "  merchants: {aggregate: approx_count_distinct(merchant), window: 7d}",
+            "  amount_share: {expression: \"amount / (coalesce(spent_7d, 0.0) + amount)\"}",
+            "  is_large: {expression: \"coalesce(amount > 500.0, false)\"}",
+            "  home: {expression: lower(country)}",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        let listed: Vec<String> = imported
+            .findings
+            .iter()
+            .filter(|finding| finding.outcome == FeastOutcome::NotCarried)
+            .map(|finding| format!("{} {}", finding.at.as_ref().unwrap(), finding.what))
+            .collect();
+        let has = |part: &str| listed.iter().any(|finding| finding.contains(part));
+        assert!(has("line 86: `inputs['amount'].rank(pct=True)` has no translation"), "{listed:?}");
+        assert!(has("there is no aggregate `skew`") && has("it has no entity"), "{listed:?}");
+    }
+
+    #[test]
+    fn what_the_registry_refuses_is_taken_out_and_listed() {
+        // A request column of the name of an input: Feast takes the one, and there is no telling which.
+        let document = FORMAT_1.replace(
+            "\"name\": \"merchant\", \"type\": \"STRING\"",
+            "\"name\": \"country\", \"type\": \"STRING\"",
+        );
+        let imported = import(&document).unwrap();
+        assert!(!imported.carried.iter().any(|object| object.name == "scored@1"), "{:?}", imported.carried);
+        let refused =
+            imported.findings.iter().find(|finding| finding.what.contains("has the name of an input"));
+        assert_eq!(refused.unwrap().object, "on-demand view `scored`");
+        let of_service =
+            imported.findings.iter().filter(|finding| finding.object == "feature service `fraud_v1`");
+        let said: Vec<&str> = of_service.map(|finding| finding.what.as_str()).collect();
+        assert!(said.contains(&"it is without the views that are not carried"), "{said:?}");
+    }
+
+    #[test]
+    fn a_description_that_cannot_be_read_says_why() {
+        let said = |document: &str| import(document).unwrap_err().to_string();
+        assert!(said("{\"format\": 2}").contains("it was described in format 2, and format 1 is read here"));
+        assert!(said("").contains("cannot be read"));
+        let failed = "{\"format\": 1, \"failed\": {\"error\": \"ImportError\", \"message\": \"no x\", \"at\": {\"file\": \"a.py\", \"line\": 3}}}";
+        assert!(
+            said(failed).ends_with("its Python code failed at a.py:3 with ImportError: no x"),
+            "{}",
+            said(failed)
+        );
     }
 }

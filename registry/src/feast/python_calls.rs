@@ -73,8 +73,8 @@ fn of_one(module: &str, name: &str, x: &ColumnSql) -> Called {
 
 fn of_two(module: &str, name: &str, x: &ColumnSql, y: &ColumnSql) -> Called {
     Some(match (module, name) {
-        ("numpy", "maximum" | "fmax") | ("", "max") => x.extreme("greatest", y),
-        ("numpy", "minimum" | "fmin") | ("", "min") => x.extreme("least", y),
+        ("numpy", "maximum" | "fmax") | ("", "max") => x.bounded(&[("greatest", y.clone())]),
+        ("numpy", "minimum" | "fmin") | ("", "min") => x.bounded(&[("least", y.clone())]),
         ("numpy" | "math", "power" | "pow") | ("", "pow") => x.power(y),
         ("numpy", "add") => x.add(y),
         ("numpy", "subtract") => x.subtract(y),

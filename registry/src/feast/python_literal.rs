@@ -1,4 +1,4 @@
-//! Literals of Python: numbers, texts and names of columns.
+//! What stands in a function for itself: numbers, texts, names of columns, and calls of what prints.
 
 use feature::Scalar;
 
@@ -57,5 +57,28 @@ pub(crate) fn last_name(node: &Node) -> Option<String> {
         Expression::Subscript { slice, .. } => text_of(slice),
         Expression::Call { args, .. } => args.first().and_then(text_of),
         _ => None,
+    }
+}
+
+/// An attribute of a module: a number, or what lies under a longer path.
+pub(crate) fn module_attribute<'a>(path: &str, attribute: &str) -> Value<'a> {
+    match (path, attribute) {
+        ("numpy", "nan" | "NaN") | ("math", "nan") | ("pandas", "NA" | "NaT") => Value::Missing,
+        ("numpy" | "math", "pi") => {
+            Value::Column(ColumnSql::new(std::f64::consts::PI.to_string(), Scalar::Float64))
+        }
+        _ => Value::Path(format!("{path}.{attribute}")),
+    }
+}
+
+/// Whether an expression stands for itself: a text that documents, or a call of what prints.
+pub(crate) fn is_without_effect(node: &Node) -> bool {
+    const PRINTING: [&str; 4] = ["print", "logging", "warnings", "logger"];
+    match &node.expression {
+        Expression::Constant { .. } => true,
+        Expression::Call { func, .. } => {
+            PRINTING.iter().any(|name| func.text == *name || func.text.starts_with(&format!("{name}.")))
+        }
+        _ => false,
     }
 }

@@ -22,7 +22,6 @@ pub(crate) struct PythonFunction {
 /// What a name outside of a function stands for.
 #[derive(Clone, Deserialize)]
 pub(crate) struct Meaning {
-    pub(crate) constant: Option<Constant>,
     /// A module or a function by its path, as `numpy` or `pyspark.sql.functions.col`.
     pub(crate) path: Option<String>,
 }

@@ -2,7 +2,7 @@
 
 use feature::excerpt;
 
-use super::column_sql::ColumnSql;
+use super::column_sql::{ColumnSql, Refusal};
 use super::python_tree::Node;
 
 /// As much of the code as a message shows.
@@ -33,6 +33,9 @@ impl Refused {
 fn shown(text: &str) -> String {
     format!("`{}`", excerpt(text, LONGEST_SHOWN_CHARS))
 }
+
+/// The value of an expression, or the code that stands in the way.
+pub(crate) type Found<'a> = Result<Value<'a>, Refused>;
 
 /// The value of an expression.
 #[derive(Clone)]
@@ -86,5 +89,51 @@ impl Frame {
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().map(|(name, _)| name.as_str())
+    }
+}
+
+/// A column, or why there is none.
+pub(crate) fn made<'a>(node: &Node, made: Result<ColumnSql, Refusal>) -> Found<'a> {
+    made.map(Value::Column).map_err(|why| Refused::because(node, &why))
+}
+
+/// The same of a call, whose function may not be known.
+pub(crate) fn called<'a>(node: &Node, called: Option<Result<ColumnSql, Refusal>>) -> Found<'a> {
+    called.map_or_else(|| Err(Refused::node(node)), |result| made(node, result))
+}
+
+/// A column of a frame.
+pub(crate) fn column_of<'a>(node: &Node, frame: &Frame, name: &str) -> Found<'a> {
+    frame.get(name).ok_or_else(|| unknown(node, frame, name))?.clone().map(Value::Column)
+}
+
+pub(crate) fn unknown(node: &Node, frame: &Frame, name: &str) -> Refused {
+    let known: Vec<&str> = frame.names().collect();
+    Refused::because(node, &format!("there is no column `{name}`, only {}", known.join(", ")))
+}
+
+/// The cases one within the other, from the last to the first.
+pub(crate) fn chosen(
+    cases: &[(ColumnSql, Option<ColumnSql>)],
+    otherwise: Option<ColumnSql>,
+) -> Result<ColumnSql, Refusal> {
+    let mut rest = otherwise;
+    for (test, then) in cases.iter().rev() {
+        rest = Some(test.choose(then.as_ref(), rest.as_ref())?);
+    }
+    rest.ok_or_else(|| "a choice of nothing".to_owned())
+}
+
+/// A value as a column.
+pub(crate) fn as_column(node: &Node, value: Value<'_>) -> Result<ColumnSql, Refused> {
+    match value {
+        Value::Column(column) | Value::Named(_, column) => Ok(column),
+        // `[x]` of a function that is called with one row.
+        Value::List(items) => match <[Value<'_>; 1]>::try_from(items) {
+            Ok([item]) => as_column(node, item),
+            Err(_) => Err(Refused::node(node)),
+        },
+        Value::Cases(cases) => chosen(&cases, None).map_err(|why| Refused::because(node, &why)),
+        _ => Err(Refused::node(node)),
     }
 }

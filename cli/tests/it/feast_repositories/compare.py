@@ -41,8 +41,15 @@ CASES = {
         },
     },
     "fraud": {"fraud_v1": {"user_id": users[:8], "amount": [1.5, 499.0, 500.5], "merchant": ["a", "b"]}},
-    "functions": {"forms": {"shop_id": range(1, 9), "wanted": range(1, 9), "offer": [0.5, 2.25, 7.75]}},
-}
+    "functions": {
+        service: {"shop_id": range(1, 9), "wanted": range(1, 9), "offer": [0.5, 2.25, 7.75]}
+        for service in ["forms", "singly"]
+    },
+}# Services that read one feature twice: Feast reads them only with the full names.
+FULL_NAMES = {"ride_zones"}
+# Services that it reads online alone: their function takes one row at a time.
+ONLINE_ONLY = {"singly"}
+
 
 def run(*words):
     done = subprocess.run([twinstore, "--project", project, *words], capture_output=True, text=True)
@@ -80,12 +87,15 @@ def compare_training(store, service, columns):
     spine["event_timestamp"] = pd.Timestamp("2024-03-01", tz="UTC") + pd.to_timedelta(seconds, unit="s")
     spine["label"] = range(ROWS)
     spine.to_parquet(Path(project) / "spine.parquet", index=False)
-    theirs = store.get_historical_features(spine, store.get_feature_service(service)).to_df()
-    theirs = theirs.sort_values("label").reset_index(drop=True)
+    full = {"full_feature_names": service in FULL_NAMES}
+    theirs = store.get_historical_features(spine, store.get_feature_service(service), **full).to_df()
     words = ["--service", service, "--spine", "spine.parquet", "--time", "event_timestamp"]
     out = Path(project) / f"{service}.parquet"
     run("training-set", *words, "--out", f"{service}.parquet")
-    ours = pd.read_parquet(out).sort_values("label").reset_index(drop=True)
+    ours = pd.read_parquet(out).set_index("label")
+    # Feast drops a label whose entity has rows, but none before it.
+    theirs = theirs.set_index("label").sort_index()
+    dropped, ours = len(ours) - len(theirs), ours.loc[theirs.index]
     # Feast leaves the inputs of functions in the frame.
     names = [name for name in ours.columns if name not in spine.columns]
     assert set(names) <= set(theirs.columns), (names, list(theirs.columns))
@@ -98,7 +108,10 @@ def compare_training(store, service, columns):
         for row, (one, other) in enumerate(zip(ours[name], expected)):
             same(one, other, f"{service}, {name}, row {row}")
             compared += plain(other) is not None
-    print(f"{service}: {len(ours)} rows, {len(names)} features, {compared} values that are not null are equal")
+    print(
+        f"{service}: {len(ours)} rows ({dropped} that Feast drops), {len(names)} features,"
+        f" {compared} values that are not null are equal"
+    )
     assert compared > ROWS
 
 
@@ -107,7 +120,8 @@ def compare_online(store, service, columns):
     most = max(len(values) for values in entities.values())
     entities = {name: [values[n % len(values)] for n in range(most)] for name, values in entities.items()}
     rows = [{name: values[n] for name, values in entities.items()} for n in range(most)]
-    theirs = store.get_online_features(store.get_feature_service(service), entity_rows=rows).to_dict()
+    full = {"full_feature_names": service in FULL_NAMES}
+    theirs = store.get_online_features(store.get_feature_service(service), rows, **full).to_dict()
     compared = 0
     for n, row in enumerate(rows):
         given = [f"{name}={value}" for name, value in row.items()]
@@ -136,7 +150,8 @@ def main():
         views = [view for view in found.feature_views if view.name in read | inputs]
         store.apply([*found.entities, *views, *computed, defined])
         store.materialize(datetime(2024, 2, 1, tzinfo=timezone.utc), datetime(2024, 4, 1, tzinfo=timezone.utc))
-        compare_training(store, service, columns)
+        if service not in ONLINE_ONLY:
+            compare_training(store, service, columns)
         compare_online(store, service, columns)
 
 

@@ -1,6 +1,5 @@
 """The forms in which functions of on-demand views are written, each of them as SQL here, and some that are not."""
 
-import math
 from datetime import timedelta
 
 import numpy as np
@@ -101,7 +100,7 @@ def conditions(inputs: pd.DataFrame) -> pd.DataFrame:
         Field(name="greater", dtype=Float64),
         Field(name="floored", dtype=Float64),
         Field(name="as_int", dtype=Int64),
-        Field(name="as_flag", dtype=Int32),
+        Field(name="as_flag", dtype=Int64),
         Field(name="applied", dtype=Float64),
         Field(name="ranked", dtype=Float64),
         Field(name="after_ranked", dtype=Float64),
@@ -136,8 +135,8 @@ def functions(inputs: pd.DataFrame) -> pd.DataFrame:
         Field(name="begins", dtype=Bool),
         Field(name="replaced", dtype=String),
         Field(name="joined", dtype=String),
-        Field(name="hour", dtype=Int64),
-        Field(name="weekday", dtype=Int64),
+        Field(name="hour", dtype=Int32),
+        Field(name="weekday", dtype=Int32),
     ],
 )
 def texts(inputs: pd.DataFrame) -> pd.DataFrame:
@@ -165,6 +164,8 @@ def texts(inputs: pd.DataFrame) -> pd.DataFrame:
     mode="python",
 )
 def lists(inputs: dict) -> dict:
+    import math
+
     output: dict = {"doubled": [x * 2 for x in inputs["offer"]]}
     output["per_piece"] = [offer / wanted for offer, wanted in zip(inputs["offer"], inputs["wanted"])]
     output["level"] = ["high" if sold > 60 else "middle" if sold > 30 else "low" for sold in inputs["sold"]]
@@ -199,5 +200,6 @@ def loops(inputs: dict) -> dict:
 
 
 forms = FeatureService(
-    name="forms", features=[figures, arithmetic, conditions, functions, texts, lists, singles, loops]
+    name="forms", features=[figures, arithmetic, conditions, functions, texts, lists, loops]
 )
+singly = FeatureService(name="singly", features=[singles])
