@@ -110,7 +110,7 @@ fn streams_with_windows_and_functions_of_spark_become_definitions() {
         &said,
         &[
             "1 entity, 3 sources, 5 feature views, 1 feature service",
-            "clicks.py:101: stream feature view `pages_seen`: line 110: `df.groupBy('visitor_id')` has no translation",
+            "clicks.py:100: stream feature view `pages_seen`: line 109: `df.groupBy('visitor_id')` has no translation",
             "rows of a KinesisSource are not followed",
             "gs://shop/searches cannot be read from here",
             "the windows of mean_dwell_3600s, clicks_1d, max_price_600s, stddev_dwell end at the moment of the read",
