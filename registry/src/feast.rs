@@ -3,6 +3,7 @@
 
 mod carried;
 mod carried_text;
+mod code_line;
 mod column_sql;
 mod feast_functions;
 mod feast_services;
@@ -19,6 +20,6 @@ mod python_tree;
 mod python_value;
 mod repository;
 
+pub use code_line::CodeLine;
 pub use finding::{FeastFinding, FeastOutcome};
 pub use importing::{CarriedObject, FeastImport, import_feast};
-pub use repository::CodeLine;

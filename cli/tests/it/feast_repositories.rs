@@ -131,6 +131,35 @@ fn streams_with_windows_and_functions_of_spark_become_definitions() {
     project.ok("--project project plan");
 }
 
+/// The first block of this language behind the words "One project in both".
+fn documented(page: &str, language: &str) -> String {
+    let behind = page.split_once("One project in both:").unwrap().1;
+    let block = behind.split_once(&format!("```{language}\n")).unwrap().1;
+    block.split_once("```").unwrap().0.to_owned()
+}
+
+#[test]
+fn the_project_of_the_documentation_is_imported_as_it_says() {
+    const IMPORTS: &str = "import numpy as np\nimport pandas as pd\nfrom datetime import timedelta\nfrom feast import *\n\
+         from feast.on_demand_feature_view import on_demand_feature_view\nfrom feast.types import *\n";
+    const HOURLY: &str = "import sys, numpy, pandas\n\
+         pandas.DataFrame({'event_timestamp': pandas.to_datetime(['2024-01-01'], utc=True), 'driver_id': [1],\n\
+         'conv_rate': numpy.array([0.5], 'float32'), 'trips': [4]}).to_parquet(sys.argv[1])\n";
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/from-feast.md")).unwrap();
+    let project = Project::empty();
+    project.write("feature_repo/feature_store.yaml", "project: drivers\nregistry: r.db\nprovider: local\n");
+    project.write("feature_repo/drivers.py", format!("{IMPORTS}{}", documented(&page, "python")));
+    project.write("feature_repo/data/.gitkeep", "");
+    project.write("hourly.py", HOURLY);
+    run_python(&[&project.path("hourly.py"), &project.path("feature_repo/data/hourly.parquet")]);
+    // The repository is found in the folder around it.
+    project.ok(&format!("import feast . --out project --python {}", python().display()));
+    let written = project.read("project/features/drivers.yaml");
+    let (_, definitions) = written.split_once("---\n").unwrap();
+    let folder = std::fs::canonicalize(project.path("feature_repo")).unwrap();
+    assert_eq!(definitions.replace(folder.to_str().unwrap(), "/srv/feature_repo"), documented(&page, "yaml"));
+}
+
 #[test]
 fn the_list_is_given_as_json_with_the_lines_of_the_repository() {
     let project = copied("quick_start");

@@ -5,8 +5,9 @@ use feature::{DataType, Name};
 
 use crate::keys::Kind;
 
+use super::code_line::CodeLine;
 use super::finding::{FeastFinding, FeastOutcome};
-use super::repository::{CodeLine, Described};
+use super::repository::Described;
 
 /// A definition, and the object that it was made of.
 pub(crate) struct CarriedDefinition {

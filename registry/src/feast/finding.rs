@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::repository::CodeLine;
+use super::code_line::CodeLine;
 
 /// What a finding asks of its reader.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]

@@ -26,8 +26,11 @@ pub(crate) fn returned(python: &PythonFunction, inputs: Frame) -> Result<Frame, 
     let [parameter] = tree.args.args.as_slice() else {
         return Err(Refused { line, what: "a function of several parameters".to_owned() });
     };
-    let is_sql = python.mode.starts_with("spark") || python.mode == "substrait" || python.mode == "flink";
-    let missing = if is_sql { Missing::IsNull } else { Missing::IsFalse };
+    let missing = match python.mode.as_str() {
+        "pandas" | "python" => Missing::IsFalse,
+        "spark" => Missing::IsNull,
+        mode => return Err(Refused { line, what: format!("a function of the mode `{mode}`") }),
+    };
     let mut body = Body { python, names: BTreeMap::new(), missing, current: None };
     body.names.insert(parameter.arg.clone(), Ok(Value::Frame(inputs)));
     for statement in &tree.body {
@@ -381,7 +384,7 @@ impl<'a> Body<'a> {
     fn method(&self, column: &ColumnSql, method: &str, call: Call<'a>) -> Found<'a> {
         let Call { node, args, .. } = call;
         match (method, args) {
-            ("alias" | "name", [name]) => {
+            ("alias", [name]) => {
                 let name = text_of(name).ok_or_else(|| Refused::node(node))?;
                 Ok(Value::Named(name, column.clone()))
             }
@@ -495,7 +498,7 @@ impl<'a> Body<'a> {
                     frame.remove(&name);
                 }
             }
-            ("assign" | "mutate", []) => {
+            ("assign", []) => {
                 for Keyword { arg, value } in keywords {
                     let name = arg.as_deref().ok_or_else(|| Refused::node(node))?;
                     let column = match self.value(value) {

@@ -14,6 +14,7 @@ use crate::registered::Registered;
 
 use super::carried::{Carried, CarriedBody, CarriedDefinition};
 use super::carried_text::{CarriedFile, LineOf, files};
+use super::code_line::CodeLine;
 use super::feast_functions::{self, FunctionContext};
 use super::feast_services::{self, ServiceNames};
 use super::feast_sources::{self, SourceColumns};
@@ -21,7 +22,7 @@ use super::feast_types;
 use super::feast_views::{self, DUMMY, JoinKey, ViewContext};
 use super::finding::{FeastFinding, FeastOutcome};
 use super::naming::Naming;
-use super::repository::{CodeLine, Described, FORMAT, FeastEntity, FeastSource, Head, Repository};
+use super::repository::{Described, FORMAT, FeastEntity, FeastSource, Head, Repository};
 
 /// Definitions from a Feast repository, which the registry has checked.
 #[derive(Clone, Debug, Serialize)]

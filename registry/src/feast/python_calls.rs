@@ -1,4 +1,4 @@
-//! Which functions and methods of Python, numpy, pandas, ibis and Spark are which SQL.
+//! Which functions and methods of Python, numpy, pandas and Spark are which SQL.
 
 use feature::Scalar;
 
@@ -132,14 +132,12 @@ pub(crate) fn column_method(
     missing: Missing,
 ) -> Called {
     Some(match (method, arguments) {
-        ("copy" | "tolist" | "to_list" | "to_numpy" | "rename" | "alias" | "infer_objects", []) => {
-            Ok(x.settled())
-        }
+        ("copy" | "tolist" | "to_list" | "to_numpy" | "infer_objects", []) => Ok(x.settled()),
         ("abs", []) => absolute(x),
         ("isna" | "isnull" | "isNull", []) => Ok(x.is_null()),
         ("notna" | "notnull" | "isNotNull", []) => Ok(x.is_not_null()),
         ("round", _) => Err(ROUNDS.to_owned()),
-        ("fillna" | "fill_null" | "coalesce", [other]) => x.or_else(other),
+        ("fillna", [other]) => x.or_else(other),
         ("add", [y]) => x.add(y),
         ("sub" | "subtract", [y]) => x.subtract(y),
         ("mul" | "multiply", [y]) => x.multiply(y),
@@ -153,7 +151,7 @@ pub(crate) fn column_method(
         ("between", [low, high]) => {
             x.compare(">=", low, missing).and_then(|above| above.and(&x.compare("<=", high, missing)?))
         }
-        ("log" | "ln", []) => function("numpy.log", std::slice::from_ref(x))?,
+        ("log", []) => function("numpy.log", std::slice::from_ref(x))?,
         ("exp" | "sqrt", []) => function(&format!("numpy.{method}"), std::slice::from_ref(x))?,
         _ => return text_method(x, method, arguments),
     })
@@ -175,7 +173,7 @@ pub(crate) fn text_method(x: &ColumnSql, method: &str, arguments: &[ColumnSql]) 
         ("strip", []) => {
             ColumnSql::new(format!("regexp_replace({}, '^\\s+|\\s+$', '', 'g')", x.sql), Scalar::String)
         }
-        ("len" | "length", []) => with("character_length", Scalar::Int32).cast(Scalar::Int64),
+        ("len", []) => with("character_length", Scalar::Int32).cast(Scalar::Int64),
         ("startswith", [part]) if literal(part).is_some() => with("starts_with", Scalar::Bool),
         ("endswith", [part]) if literal(part).is_some() => with("ends_with", Scalar::Bool),
         ("contains", [part]) if literal(part).is_some_and(|part| is_plain(&part)) => {

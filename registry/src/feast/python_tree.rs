@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::repository::CodeLine;
+use super::code_line::CodeLine;
 
 /// A function that transforms the rows of a view.
 #[derive(Deserialize)]
 pub(crate) struct PythonFunction {
-    /// What it is called with: `pandas`, `python`, `substrait`, `spark`, …
+    /// What runs it: `pandas`, `python`, `spark`, …
     pub(crate) mode: String,
     pub(crate) at: Option<CodeLine>,
     /// Absent where its text is not that of one function.

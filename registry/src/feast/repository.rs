@@ -1,10 +1,10 @@
 //! A Feast repository as Feast's own code describes it: the document that a small Python program writes, format 1.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use super::code_line::CodeLine;
 use super::python_tree::PythonFunction;
 
 /// The format of the document that is read here.
@@ -24,21 +24,6 @@ pub(crate) struct Failed {
     pub(crate) error: String,
     pub(crate) message: String,
     pub(crate) at: Option<CodeLine>,
-}
-
-/// A line of the repository.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Deserialize, Serialize)]
-pub struct CodeLine {
-    /// The file, relative to the repository's folder.
-    pub file: String,
-    /// Its line, from 1.
-    pub line: u32,
-}
-
-impl fmt::Display for CodeLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
-    }
 }
 
 /// Everything that a repository defines.
