@@ -145,7 +145,8 @@ fn the_project_of_the_documentation_is_imported_as_it_says() {
     const HOURLY: &str = "import sys, numpy, pandas\n\
          pandas.DataFrame({'event_timestamp': pandas.to_datetime(['2024-01-01'], utc=True), 'driver_id': [1],\n\
          'conv_rate': numpy.array([0.5], 'float32'), 'trips': [4]}).to_parquet(sys.argv[1])\n";
-    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/from-feast.md")).unwrap();
+    let page =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/from-feast.md")).unwrap();
     let project = Project::empty();
     project.write("feature_repo/feature_store.yaml", "project: drivers\nregistry: r.db\nprovider: local\n");
     project.write("feature_repo/drivers.py", format!("{IMPORTS}{}", documented(&page, "python")));

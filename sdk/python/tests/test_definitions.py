@@ -262,6 +262,21 @@ def test_a_view_over_a_source_that_is_nowhere_yet_is_tried(folder):
     assert tried["doubled"].tolist() == [10.0, -6.5]
 
 
+def test_what_a_tried_view_reads_is_loaded_first(folder):
+    busy = ts.FeatureView(
+        "busy",
+        1,
+        entity="airport",
+        source=ts.Input("airport_arrivals@1"),
+        features={"most": ts.Aggregate("max(arrivals_1h)", window="1d")},
+    )
+    doubled = ts.OnDemandView("doubled", 1, inputs=[ts.Take(busy)], features={"twice": ts.Expression("most * 2")})
+    again = ts.OnDemandView("again", 1, inputs=[ts.Take(doubled)], features={"more": ts.Expression("twice + 1")})
+    store = ts.Store(folder)
+    assert store.try_view(busy, SPINE, time="at")["most"].tolist() == [1, 2]
+    assert store.try_view(again, SPINE, busy, doubled, time="at")["more"].tolist() == [3, 5]
+
+
 def test_what_is_wrong_with_a_tried_view_is_said_as_by_plan(folder):
     view = ts.FeatureView("wrong", 1, entity="airport", source="landings", features={"x": ts.Latest("nothing")})
     with pytest.raises(ts.InputError, match="nothing"):

@@ -244,9 +244,9 @@ class Store:
         """
         with _trial.scratch_project(self.folder, view, definitions) as folder, Store(folder) as scratch:
             scratch.apply()
-            loaded_views = _trial.inputs_of(view)
-            if loaded_views:
-                scratch.backfill(*loaded_views, progress=False)
+            needed = _trial.views_to_load(scratch.lineage(view.reference).data)
+            if needed:
+                scratch.backfill(*needed, progress=False)
             return scratch.training_set(_trial.SERVICE, spine, time=time, as_of=as_of, progress=False)
 
     def _said(self, text: str, naive: bool, time: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pathlib
 import shutil
 import tempfile
 from contextlib import contextmanager
-from typing import Iterator
+from typing import Any, Iterator
 
 from twinstore._definitions import Definition, FeatureService, FeatureView, OnDemandView, Take, to_yaml
 from twinstore._errors import InputError
@@ -41,9 +41,6 @@ def scratch_project(folder: str, view: FeatureView | OnDemandView, others: tuple
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def inputs_of(view: FeatureView | OnDemandView) -> list[str]:
-    """The feature views that have to be loaded for a view, by their references."""
-    if isinstance(view, FeatureView):
-        return [view.reference]
-    named = [take.from_ if isinstance(take.from_, str) else take.from_.reference for take in view.inputs]
-    return named
+def views_to_load(lineage: dict[str, Any]) -> list[str]:
+    """The feature views that have to be loaded for a view, itself among them, by their references."""
+    return [node["name"] for node in lineage["nodes"] if node["kind"] == "feature_view"]
