@@ -77,6 +77,9 @@ pub enum Command {
     /// view and a service, and a spine for a first training set. What was chosen is said in comments. No file is
     /// overwritten.
     Init(InitArgs),
+    /// Make definitions of those of another feature store
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// Show what `apply` would change, and the views, services, consumers and training sets that each change reaches
     Plan(FormatArg),
     /// Register the definitions, in one transaction
@@ -240,6 +243,33 @@ pub struct InitArgs {
     /// The column of the files that says whose a row is
     #[arg(long, value_name = "COLUMN", requires = "from")]
     pub key: Option<String>,
+}
+
+/// What is imported.
+#[derive(Subcommand, Debug)]
+pub enum ImportCommand {
+    /// Write definitions for a Feast repository, and list what has no counterpart
+    ///
+    /// Runs the Python code of the repository, with the Feast of an environment that you name or that is found. For each
+    /// file of it a file of definitions is written; no file is overwritten. What is not carried over, what is to be done
+    /// first, and what gives other values than in Feast is listed, each with its line in the repository.
+    Feast(ImportFeastArgs),
+}
+
+/// What `import feast` takes.
+#[derive(Args, Debug)]
+pub struct ImportFeastArgs {
+    /// The folder of the repository, which has a `feature_store.yaml`
+    pub repository: PathBuf,
+    /// The folder of the project to write the definitions to; it is made where there is none
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub out: PathBuf,
+    /// The Python that has Feast; without it, that of the active environment, of one beside the repository, or `python3`
+    #[arg(long, value_name = "FILE")]
+    pub python: Option<PathBuf>,
+    /// How the list of what was carried and what was not is written
+    #[command(flatten)]
+    pub format: FormatArg,
 }
 
 /// What `materialize` takes.

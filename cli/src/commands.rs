@@ -10,10 +10,12 @@ mod doctor;
 mod drift;
 mod ending;
 mod get;
+mod import_feast;
 mod init;
 mod lineage;
 mod load;
 mod migration;
+mod new_files;
 mod offline;
 mod online;
 mod overview;
@@ -33,7 +35,7 @@ use std::sync::Arc;
 
 use twinstore::{CancellationToken, Project, Run};
 
-use crate::arguments::{Arguments, BackfillCommand, Command, SloArgs};
+use crate::arguments::{Arguments, BackfillCommand, Command, ImportCommand, SloArgs};
 use crate::clock;
 use crate::failure::Failure;
 use crate::interruption;
@@ -51,6 +53,9 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let run = Run::new(Arc::new(Shown::default()), CancellationToken::new());
     match &arguments.command {
         Command::Init(args) => init::init(&arguments.project, args).await,
+        Command::Import(ImportCommand::Feast(args)) => {
+            import_feast::import_feast(&arguments.project, args).await
+        }
         Command::Plan(format) => apply::plan(&project()?, format.format).await,
         Command::Apply(format) => apply::apply(&project()?, format.format).await,
         Command::Backfill(BackfillCommand { dated: Some(dated), .. }) => {

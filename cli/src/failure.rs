@@ -35,6 +35,7 @@ impl Failure {
             }
             ProjectError::Registry(RegistryError::Outline(problems)) => Some(outline(problems)),
             ProjectError::GatesFailed { to, failed } => Some(gates(to, failed)),
+            ProjectError::NoFeastPython { .. } => Some(format!("{error} with --python")),
             ProjectError::BadShare => Some("--max-bad-share is a share: a number from 0 to 1".to_owned()),
             ProjectError::Metrics { address, source } => {
                 Some(format!("--metrics {address}: {source}: name a free HOST:PORT"))

@@ -1,13 +1,15 @@
 """Will a flight arrive late? What leakage promises, and what it delivers.
 
-    python late_arrival.py [FOLDER]     the flights example, or a copy of it; the current folder where none is named
+    python late_arrival.py [FOLDER [PLOT]]     the flights example, or a copy of it; the current folder where none is named
+
+`late_arrival.ipynb` is the same as a notebook. PLOT is a file for the plot, such as promises.svg.
 
 Two training sets are built from the same definitions: as a server would have answered (`as_of="available"`), and as a join
 on event times gives it (`as_of="event"`), which sees landings before anybody could. A gradient-boosted model is trained on
 each, scored on data of its own kind, which is what it promises, and on what is served, which is what it delivers. Last, served
 features are compared with a training set at the same moment: they are equal to the bit.
 
-It needs pandas, pyarrow and scikit-learn.
+It needs pandas, pyarrow and scikit-learn, and matplotlib for the plot.
 """
 
 import datetime as dt
@@ -29,7 +31,7 @@ KEYS = ["tailnum", "origin", "dest"]
 ROWS = 40_000
 
 
-def main(folder: str) -> None:
+def main(folder: str, plot: str | None = None) -> None:
     store = ts.Store(folder)
     store.apply()
     store.backfill()
@@ -56,9 +58,27 @@ def main(folder: str) -> None:
     print(f"\n{'AUC, trained on':<20}{'it promises':>12}{'it delivers':>12}")
     for as_of in promises:
         print(f"{as_of:<20}{promises[as_of]:>12.3f}{delivers[as_of]:>12.3f}")
+    if plot is not None:
+        draw(promises, delivers, plot)
 
     compared = equal_to_the_bit(store, test.head(200))
     print(f"\n{compared:,} served values are those of a training set, to the bit")
+
+
+def draw(promises: dict[str, float], delivers: dict[str, float], file: str) -> None:
+    """One plot of what each model promises and what it delivers."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3.5), layout="constrained")
+    axes = figure.subplots()
+    for shift, (what, scores) in zip([-0.2, 0.2], {"promises": promises, "delivers": delivers}.items()):
+        bars = axes.bar([index + shift for index in range(len(scores))], list(scores.values()), 0.36, label=what)
+        axes.bar_label(bars, fmt="%.3f")
+    axes.set_xticks(range(len(promises)), [f"trained as of {as_of}" for as_of in promises])
+    axes.set_ylim(0.5, 1.0)
+    axes.set_ylabel("AUC on flights of the last quarter")
+    axes.legend()
+    figure.savefig(file)
 
 
 def sample(rows: pd.DataFrame) -> pd.DataFrame:
@@ -101,4 +121,4 @@ def bits(value: object) -> object:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else ".")
+    main(*(sys.argv[1:] or ["."]))

@@ -184,6 +184,29 @@ pub enum ProjectError {
         /// What is wrong with each.
         problems: Vec<materializer::MaterializerError>,
     },
+    /// A folder holds no Feast repository.
+    #[error("{} holds no `feature_store.yaml`: name the folder of a Feast repository", .folder.display())]
+    NoFeastRepository {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// No interpreter has Feast.
+    #[error(
+        "Feast is not installed for {}: name the Python in whose environment the repository is used",
+        .candidates.iter().map(|python| python.display().to_string()).collect::<Vec<_>>().join(", ")
+    )]
+    NoFeastPython {
+        /// Those that were tried.
+        candidates: Vec<PathBuf>,
+    },
+    /// The interpreter that was to describe a Feast repository failed.
+    #[error("{} did not describe the repository: {why}", .python.display())]
+    FeastPython {
+        /// The interpreter.
+        python: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// No server answers.
     #[error("no server answers at {address} ({source})")]
     Unreachable {

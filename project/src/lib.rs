@@ -78,6 +78,7 @@ mod ending;
 mod error;
 mod exploring;
 pub mod fault_injection;
+mod feast;
 mod first_use;
 mod followed_registry;
 mod get;
@@ -118,6 +119,7 @@ pub use doctor::{Examination, Found};
 pub use ending::{Retire, RetiredVersions, Sunset};
 pub use error::ProjectError;
 pub use exploring::{SearchResult, ViewLog};
+pub use feast::FeastRepository;
 pub use feature::{Advice, Canary, EventDate, HelpTopic, Percent};
 pub use lineage::{LineageReport, SchemaField, ViewLineage};
 pub use load::{Backfill, FailedLoad, Loaded, Loads, Materialize};
@@ -150,11 +152,12 @@ pub use read::json::AsJson;
 pub use read_features::{Get, Input, NeverLoaded, ReadFeature, ReadFeatures};
 pub use registry::{
     Action, AuditAction, AuditEntry, AuditLog, BackInTime, BackfillDate, BackfillDateState, BackfillDelay,
-    BackfillRecord, BackfillState, DefinitionId, Deprecated, Deprecation, FoundFeature, Job, Kind, Lineage,
-    LineageEdge, LineageKind, LineageNode, Listed, LoadedFile, MeasuredRows, Moved, NotAReason,
-    OutlineProblem, PartitionRead, Plan, Reach, ReadView, Reason, RegistryError, Rollout, RowCounts, RunId,
-    RunOutcome, RunRecord, RunState, Runtime, ServiceShown, Shown, ShownFeature,
-    UNKNOWN as USED_BEFORE_RECORDS, reference as definitions_reference,
+    BackfillRecord, BackfillState, CarriedObject, CodeLine, DefinitionId, Deprecated, Deprecation,
+    FeastFinding, FeastImport, FeastOutcome, FoundFeature, Job, Kind, Lineage, LineageEdge, LineageKind,
+    LineageNode, Listed, LoadedFile, MeasuredRows, Moved, NotAReason, OutlineProblem, PartitionRead, Plan,
+    Reach, ReadView, Reason, RegistryError, Rollout, RowCounts, RunId, RunOutcome, RunRecord, RunState,
+    Runtime, ServiceShown, Shown, ShownFeature, UNKNOWN as USED_BEFORE_RECORDS,
+    reference as definitions_reference,
 };
 pub use remote::{RemoteAnswer, RemotePushed, RemoteReads};
 pub use rollout::{CutOver, CutOverDone, Gate, GateKind};

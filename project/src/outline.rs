@@ -68,7 +68,7 @@ pub async fn outline(
 }
 
 /// A path from the root, without `.` and `..`, whether or not it is there.
-fn absolute(path: &Path) -> Result<PathBuf, ProjectError> {
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, ProjectError> {
     let whole = std::path::absolute(path).map_err(ProjectError::file("find", path))?;
     let mut plain = PathBuf::new();
     for part in whole.components() {
@@ -83,7 +83,7 @@ fn absolute(path: &Path) -> Result<PathBuf, ProjectError> {
 }
 
 /// A path as a definition of the project names it: from the project's folder where it lies below, else from the root.
-fn named(path: &Path, project: &Path) -> Result<String, ProjectError> {
+pub(crate) fn named(path: &Path, project: &Path) -> Result<String, ProjectError> {
     let whole = absolute(path)?;
     let below = whole.strip_prefix(project).ok().filter(|below| !below.as_os_str().is_empty());
     Ok(below.unwrap_or(&whole).to_string_lossy().into_owned())

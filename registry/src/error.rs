@@ -74,6 +74,9 @@ pub enum RegistryError {
     /// Files of which no definitions can be made: the caller shows what each lacks.
     #[error("{}", lines(.0))]
     Outline(Vec<OutlineProblem>),
+    /// A Feast repository of which no definitions can be made: the caller corrects it.
+    #[error("the Feast repository cannot be read: {0}")]
+    Feast(String),
     /// The plan holds changes that are refused: the caller shows them.
     #[error("nothing was applied:\n{0}")]
     Refused(Problems),
@@ -243,6 +246,7 @@ impl RegistryError {
             | Self::Apart(_)
             | Self::NotComparable { .. }
             | Self::Outline(_)
+            | Self::Feast(_)
             | Self::Refused(_)
             | Self::Kept { .. }
             | Self::NotMoved { .. }

@@ -3,13 +3,14 @@
 
 mod column_type;
 mod grouping;
-mod legal_name;
+pub(crate) mod legal_name;
 pub(crate) mod outline_problem;
 mod outlined_column;
 mod outlined_source;
 mod project_text;
 mod roles;
 mod sample;
+pub(crate) mod yaml_text;
 
 use std::collections::BTreeSet;
 

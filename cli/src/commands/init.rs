@@ -1,11 +1,10 @@
 //! `init`: a small working project, with a week of real flights or for files of the user's.
 
 mod from_files;
-mod new_files;
 
 use std::path::{Path, PathBuf};
 
-use self::new_files::{GITIGNORE, write};
+use super::new_files::{GITIGNORE, write};
 use crate::arguments::InitArgs;
 use crate::failure::Failure;
 
@@ -32,7 +31,9 @@ pub async fn init(project: &Path, args: &InitArgs) -> Result<(), Failure> {
     if !args.from.is_empty() {
         return from_files::init(&dir, args).await;
     }
-    write(&dir, &SAMPLE)?;
+    for path in write(&dir, &SAMPLE)? {
+        println!("wrote {}", path.display());
+    }
     println!("\na week of flights that left JFK in June 2013. Next, in {}:\n\n{NEXT}", dir.display());
     Ok(())
 }

@@ -39,6 +39,8 @@ mod dictionary_columns;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod feast_repositories;
+#[cfg(test)]
 mod first_steps;
 #[cfg(test)]
 mod from_files;

@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use feature::{BatchFormat, DataType, Micros, Name, Scalar, Span, Value};
+use feature::{BatchFormat, Micros, Name, Scalar, Span, Value};
 
 use super::legal_name::legal_name;
 use super::outlined_column::OutlinedColumn;
 use super::outlined_source::OutlinedSource;
 use super::roles::{Time, sounds_like_key};
+use super::yaml_text::{one_line, quoted, quoted_type, sql_value, yaml_key};
 
 /// Definitions and what goes with them.
 #[derive(Clone, Debug)]
@@ -141,14 +142,6 @@ fn source_text(source: &OutlinedSource, text: &mut String) {
     }
     times_text(source, text);
     let _ = writeln!(text, "batch: {{path: {}}}", quoted(&source.group.path));
-}
-
-/// A list's type ends a flow map where it stands bare.
-fn quoted_type(data_type: DataType) -> String {
-    match data_type {
-        DataType::Scalar(scalar) => scalar.name().to_owned(),
-        list => quoted(&list.to_string()),
-    }
 }
 
 fn times_text(source: &OutlinedSource, text: &mut String) {
@@ -325,27 +318,4 @@ fn csv_field(text: &str) -> String {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text.to_owned(),
     }
-}
-
-/// A key, or a name as a value: in quotes where YAML reads it as something else.
-fn yaml_key(name: &str) -> String {
-    match ["null", "true", "false", "yes", "no", "on", "off", "y", "n"].contains(&name) {
-        true => quoted(name),
-        false => name.to_owned(),
-    }
-}
-
-/// An expression as a value of a map in braces.
-fn sql_value(sql: &str) -> String {
-    let is_plain = sql.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '(' | ')'));
-    if is_plain { yaml_key(sql) } else { quoted(sql) }
-}
-
-/// A text in double quotes, as YAML reads what JSON writes.
-fn quoted(text: &str) -> String {
-    serde_json::Value::String(text.to_owned()).to_string()
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -9,6 +9,7 @@ import threading
 from typing import Any, Callable, Mapping, Sequence, TypeVar
 
 from twinstore import _explore, _monitoring, _results, _versions
+from twinstore._definitions import Definition, FeatureView, OnDemandView
 from twinstore._features import Features
 from twinstore._store import Store
 
@@ -99,6 +100,18 @@ class AsyncStore:
     async def batch_features(self, service: str, *, at: Any = None, explain: bool = False) -> Any:
         """As :meth:`Store.batch_features`."""
         return await cancellable(functools.partial(self.store.batch_features, service, at=at, explain=explain))
+
+    async def try_view(
+        self,
+        view: FeatureView | OnDemandView,
+        spine: Any,
+        *definitions: Definition,
+        time: str,
+        as_of: str = "available",
+    ) -> Any:
+        """As :meth:`Store.try_view`."""
+        tried = functools.partial(self.store.try_view, view, spine, *definitions, time=time, as_of=as_of)
+        return await cancellable(tried)
 
     async def features(
         self,

@@ -170,6 +170,44 @@ class PandasFrame(Frame):
         return result
 
 
+def columns_with_types(frame: Any) -> dict[str, str]:
+    """The columns of a frame, each with the type that definitions call it by."""
+    given = adapter(frame)
+    pyarrow = library_of("pyarrow", "this frame")
+    schema = pyarrow.table(given.select(given.names)).schema
+    found: dict[str, str] = {}
+    for column in schema:
+        kind = type_name(pyarrow, column.type)
+        if kind is None:
+            raise InputError(
+                f"the column `{column.name}` is {column.type}, which no definition has: leave it out, or convert it"
+            )
+        found[column.name] = kind
+    return found
+
+
+def type_name(pyarrow: Any, kind: Any) -> str | None:
+    """The type of a definition that holds all values of an Arrow type."""
+    are = pyarrow.types
+    if are.is_dictionary(kind):
+        return type_name(pyarrow, kind.value_type)
+    if are.is_list(kind) or are.is_large_list(kind) or are.is_fixed_size_list(kind):
+        item = type_name(pyarrow, kind.value_type)
+        length = f"[{kind.list_size}]" if are.is_fixed_size_list(kind) else ""
+        return None if item is None or item.startswith("list") else f"list<{item}>{length}"
+    names = (
+        (are.is_boolean, "bool"),
+        (lambda kind: are.is_integer(kind) and kind.bit_width < 32 or kind in (pyarrow.int32(),), "int32"),
+        (are.is_integer, "int64"),
+        (lambda kind: are.is_floating(kind) and kind.bit_width <= 32, "float32"),
+        (lambda kind: are.is_floating(kind) or are.is_decimal(kind), "float64"),
+        (lambda kind: are.is_string(kind) or are.is_large_string(kind) or are.is_string_view(kind), "string"),
+        (lambda kind: are.is_binary(kind) or are.is_large_binary(kind), "bytes"),
+        (lambda kind: are.is_timestamp(kind) or are.is_date(kind), "timestamp"),
+    )
+    return next((name for holds, name in names if holds(kind)), None)
+
+
 def moments(name: str, column: Any) -> Any:
     """A column of datetime objects as moments: all with a zone, or all without one."""
     import datetime as dt

@@ -8,7 +8,9 @@ import sys
 import warnings
 from typing import Any, Callable, Mapping, Sequence
 
-from twinstore import _errors, _explore, _fork, _frames, _monitoring, _progress, _results, _twinstore, _versions
+from twinstore import _errors, _explore, _fork, _frames, _monitoring, _progress, _results, _trial, _twinstore
+from twinstore import _versions
+from twinstore._definitions import Definition, FeatureView, OnDemandView
 from twinstore._errors import InputError, NaiveTimeWarning
 from twinstore._features import Features
 from twinstore._rows import columns_of, entity_columns, lines
@@ -217,6 +219,35 @@ class Store:
         entities, time = _explore.every_entity(self._project, service, at)
         table = self.training_set(service, entities, time=time, explain=explain, progress=progress)
         return table.drop_columns([time])
+
+    def try_view(
+        self,
+        view: FeatureView | OnDemandView,
+        spine: Any,
+        *definitions: Definition,
+        time: str,
+        as_of: str = "available",
+    ) -> Any:
+        """What a view would give for a spine, before it is registered: the spine with the view's features. The view may
+        read what the files of the project define, and further ``definitions``.
+
+        The history that it reads is loaded into a scratch folder, which is removed at the end. Nothing is registered, and
+        nothing is written into the project.
+
+        >>> seats = ts.FeatureView(
+        ...     "seats", 1, entity="airport", source="landings", keys={"airport": "dest"},
+        ...     features={"seats_1d": ts.Aggregate("sum(seats)", window="1d")},
+        ... )
+        >>> tried = store.try_view(seats, spine.rename(columns={"dest": "airport"}), time="at")
+        >>> tried["seats_1d"].tolist()
+        [180]
+        """
+        with _trial.scratch_project(self.folder, view, definitions) as folder, Store(folder) as scratch:
+            scratch.apply()
+            needed = _trial.views_to_load(scratch.lineage(view.reference).data)
+            if needed:
+                scratch.backfill(*needed, progress=False)
+            return scratch.training_set(_trial.SERVICE, spine, time=time, as_of=as_of, progress=False)
 
     def _said(self, text: str, naive: bool, time: str) -> dict[str, Any]:
         said = json.loads(text)

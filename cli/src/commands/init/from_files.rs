@@ -8,7 +8,7 @@ use crate::arguments::InitArgs;
 use crate::clock;
 use crate::failure::Failure;
 
-use super::new_files::{GITIGNORE, write};
+use crate::commands::new_files::{GITIGNORE, settings, write};
 
 const DEFINITIONS: &str = "features/features.yaml";
 /// In a folder of its own: no pattern of the project's folder leads there.
@@ -22,10 +22,7 @@ pub async fn init(dir: &Path, args: &InitArgs) -> Result<(), Failure> {
     }
     let (project, outline) = (&outlined.folder, &outlined.outline);
     let title = project.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let settings = format!(
-        "# Settings of this project: docs/commands.md lists every key. Relative paths are taken from this folder.\n\nproject = \"{}\"\n",
-        project_name(&title)
-    );
+    let settings = settings(&title);
     let mut written: Vec<(&str, &[u8])> = vec![
         ("twinstore.toml", settings.as_bytes()),
         (DEFINITIONS, outline.definitions.as_bytes()),
@@ -35,7 +32,9 @@ pub async fn init(dir: &Path, args: &InitArgs) -> Result<(), Failure> {
     if !dir.join(".gitignore").exists() {
         written.push((".gitignore", GITIGNORE));
     }
-    write(dir, &written)?;
+    for path in write(dir, &written)? {
+        println!("wrote {}", path.display());
+    }
     println!();
     outline.choices.iter().for_each(|choice| println!("{choice}"));
     if outline.is_without_time {
@@ -63,10 +62,4 @@ pub async fn init(dir: &Path, args: &InitArgs) -> Result<(), Failure> {
 fn shell(word: &str) -> String {
     let is_plain = word.chars().all(|c| c.is_alphanumeric() || "=_-.:/@+,".contains(c));
     if is_plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
-}
-
-fn project_name(title: &str) -> String {
-    let plain: String =
-        title.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')).collect();
-    if plain.is_empty() { "twinstore".to_owned() } else { plain }
 }
