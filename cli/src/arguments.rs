@@ -1,5 +1,6 @@
 //! What can be written on the command line. Its documentation is generated from here.
 
+mod access_arguments;
 mod backfill;
 mod quality_arguments;
 
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use feature::{Micros, Name, Percent, ServiceRef, Span, VersionId};
 use twinstore::{CompareVersions, Reason, ViewName};
 
+pub use access_arguments::{AccessCommand, CreateTokenArgs, TokenCommand, WhichToken};
 pub use backfill::{BackfillArgs, BackfillCommand, DatedBackfill};
 pub use quality_arguments::{DecideArgs, DriftArgs, QualityCommand, QuarantineCommand, StatisticsArgs, days};
 
@@ -189,6 +191,14 @@ pub enum Command {
     /// checked: an entry that was changed, removed or moved is named, and the exit code is 1. Whoever can write the
     /// registry's file can write all of it again, so note the last hash elsewhere where that matters.
     Audit(AuditArgs),
+    /// Create, list and end the tokens by which programs come to a server
+    ///
+    /// What they may do is said by the policy, `access.yaml`, and by the roles that they are created with.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Say who may do what by the policy, and who came
+    #[command(subcommand)]
+    Access(AccessCommand),
     /// Show what a feature, a view, a source or a service comes from, and what comes from it
     ///
     /// Upstream are columns, sources, files and topics; downstream are views, services, models and training sets. Of a

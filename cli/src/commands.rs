@@ -1,5 +1,6 @@
 //! One module for each command: what it opens, what it calls, and how the result looks.
 
+mod access;
 mod alerts;
 mod apply;
 mod audit;
@@ -25,6 +26,7 @@ mod rollout;
 mod serve;
 mod slo;
 mod stream;
+mod token;
 mod training_set;
 mod verify;
 
@@ -90,6 +92,8 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Alerts(args) => alerts::alerts(&project()?, args).await,
         Command::Doctor(format) => doctor::doctor(&project()?, *format).await,
         Command::Registry(command) => registry::registry(&project()?, command).await,
+        Command::Token(command) => token::token(&project()?, command).await,
+        Command::Access(command) => access::access(&project()?, command).await,
         Command::Lineage(args) => lineage::lineage(&project()?, args).await,
         Command::Reference { page } => reference::reference(*page),
     }

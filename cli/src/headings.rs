@@ -394,8 +394,30 @@ pub const AUDITED: Printed = Printed {
     ],
 };
 
+pub const TOKENS: Printed = Printed {
+    by: "`token`",
+    columns: &[
+        ("id", "the token's id, which is no secret"),
+        ("name", "what it is called: `token: NAME` in the policy"),
+        ("roles", "the roles that it has beside those"),
+        ("counts", "until when it counts, or since when no more"),
+        ("created", "when it was created"),
+        ("by", "by whom"),
+    ],
+};
+
+pub const ALLOWED: Printed = Printed {
+    by: "`access usage`",
+    columns: &[
+        ("subject", "who, as in the policy"),
+        ("action", "what they did"),
+        ("resource", "with what"),
+        ("times", "how often, over all servers"),
+    ],
+};
+
 /// Every table, in the order of the documentation.
-pub const ALL: [&Printed; 26] = [
+pub const ALL: [&Printed; 28] = [
     &LOADED,
     &QUARANTINED,
     &QUARANTINED_ROWS,
@@ -422,4 +444,6 @@ pub const ALL: [&Printed; 26] = [
     &IMPORTED,
     &EXAMINED,
     &AUDITED,
+    &TOKENS,
+    &ALLOWED,
 ];

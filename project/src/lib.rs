@@ -90,6 +90,7 @@ mod operations;
 mod outline;
 mod overview;
 mod parity;
+mod permission;
 mod plan;
 mod project;
 mod pushing;
@@ -110,6 +111,7 @@ mod training_set;
 mod upkeep;
 mod verify;
 
+pub use access::{Action as AccessAction, Decision, KnownToken, Resource, Subject, Token, TokenName};
 pub use alerts::{AlertFormat, ComparedObjective, ImportedObjective};
 pub use dead_letters::{DeadLetterChoice, RefusedRow};
 pub use definitions::{Meaning, RemovedDefinition};
@@ -138,6 +140,9 @@ pub use overview::{
 pub use parity::{
     CompareVersions, ComparedFeature, DifferingRow, InputRow, Moments, NotCompared, ParityReport,
 };
+pub use permission::{
+    CheckAccess, CheckedAccess, CreateToken, CreatedToken, NamedResource, NotAResource, NotASubject,
+};
 pub use plan::{AppliedPlan, BOUNDED_PARTITIONS, BOUNDED_VALUE_BYTES, PlannedChanges, SourceMisfit};
 pub use project::{Clock, Project};
 pub use pushing::{Pushed, RefusedLine};
@@ -149,8 +154,8 @@ pub use read::json::AsJson;
 pub use read_features::{Get, Input, NeverLoaded, ReadFeature, ReadFeatures};
 pub use registry::{
     Action, AuditAction, AuditEntry, AuditLog, BackInTime, BackfillDate, BackfillDateState, BackfillDelay,
-    BackfillRecord, BackfillState, DefinitionId, Deprecated, Deprecation, FoundFeature, Job, Kind, Lineage,
-    LineageEdge, LineageKind, LineageNode, Listed, LoadedFile, MeasuredRows, Moved, NotAReason,
+    BackfillRecord, BackfillState, DefinitionId, Deprecated, Deprecation, FoundFeature, Job, KeptToken, Kind,
+    Lineage, LineageEdge, LineageKind, LineageNode, Listed, LoadedFile, MeasuredRows, Moved, NotAReason,
     OutlineProblem, PartitionRead, Plan, Reach, ReadView, Reason, RegistryError, Rollout, RowCounts, RunId,
     RunOutcome, RunRecord, RunState, Runtime, ServiceShown, Shown, ShownFeature,
     UNKNOWN as USED_BEFORE_RECORDS, reference as definitions_reference,
@@ -163,7 +168,10 @@ pub use served::{
 };
 pub use server::{Answered, MakingPage, Page, PageRequest, Pages};
 pub use serving::{OnlineReads, ReadEntities, Serve};
-pub use settings::{LineageSettings, Location, SETTINGS, ServeSettings, Setting, Settings, StreamSettings};
+pub use settings::{
+    AccessSettings, ClientSettings, ClientToken, LineageSettings, Location, SETTINGS, ServeSettings, Setting,
+    Settings, StreamSettings,
+};
 pub use slo::{BurnRate, ObjectiveStanding, SloReport};
 pub use streaming::{DerivedRows, FollowStreams, FollowedView, StreamFailure, StreamOutcome};
 pub use targets::ViewName;

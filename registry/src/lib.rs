@@ -45,6 +45,7 @@ mod lineage;
 mod nearest;
 mod outline;
 mod parity;
+mod permission;
 mod pinned;
 mod plan;
 mod planning;
@@ -94,6 +95,7 @@ pub use outline::{
     Outline, OutlineProblem, SampledColumn, SampledFile, SampledKind, Surroundings, Wishes, outline,
 };
 pub use parity::{KeptParity, LogRead, ParityStanding, StaleParity};
+pub use permission::{Denial, KeptToken, MOST_TOKENS, policy_of, read_policy};
 pub use pinned::PinnedTrainingSet;
 pub use plan::{Action, Change, LargestRow, Plan, RowBound};
 pub use problem::{Mark, Problem, Problems};

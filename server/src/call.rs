@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use access::Identity;
 use feature::VersionId;
 use tokio::time::Instant;
 
@@ -15,18 +16,20 @@ use crate::notice::{Notice, SERVICE};
 use crate::served::Served;
 use crate::server_fault::ServerFault;
 
-/// When the head of a request arrived, and how long its caller waits.
-#[derive(Clone, Copy, Debug)]
+/// When the head of a request arrived, how long its caller waits, and who that is.
+#[derive(Clone, Debug)]
 pub(crate) struct Arrived {
     pub at: Instant,
     /// `None` where the caller does not say.
     pub waits: Option<Duration>,
+    /// `None` where nobody has to say so.
+    pub caller: Option<Arc<Identity>>,
 }
 
 impl Arrived {
     /// What the gate noted of a request; of one that did not pass it, that it arrives now.
     pub fn of(noted: Option<&Self>) -> Self {
-        noted.copied().unwrap_or_else(|| Self { at: Instant::now(), waits: None })
+        noted.cloned().unwrap_or_else(|| Self { at: Instant::now(), waits: None, caller: None })
     }
 }
 
@@ -34,6 +37,7 @@ impl Arrived {
 pub(crate) struct Call {
     protocol: Protocol,
     metrics: Arc<Metrics>,
+    caller: Option<Arc<Identity>>,
     allowed: Duration,
     began: Instant,
     /// When the last stage ended, from the beginning.
@@ -54,13 +58,14 @@ struct Head {
 }
 
 impl Call {
-    /// A request whose head arrived then, and that may take this long from there.
-    pub fn begin(protocol: Protocol, metrics: &Arc<Metrics>, allowed: Duration, arrived: Instant) -> Self {
+    /// A request that arrived so, and that may take this long from there.
+    pub fn begin(protocol: Protocol, metrics: &Arc<Metrics>, allowed: Duration, arrived: &Arrived) -> Self {
         Self {
             protocol,
             metrics: Arc::clone(metrics),
+            caller: arrived.caller.clone(),
             allowed,
-            began: arrived,
+            began: arrived.at,
             lap_nanos: AtomicU64::new(0),
             stages_nanos: [const { AtomicU64::new(0) }; Stage::COUNT],
             service: OnceLock::new(),
@@ -68,6 +73,11 @@ impl Call {
             outcome: OnceLock::new(),
             head: OnceLock::new(),
         }
+    }
+
+    /// Who waits for the answer; `None` where nobody has to say so.
+    pub fn caller(&self) -> Option<&Identity> {
+        self.caller.as_deref()
     }
 
     /// The moment from which on nobody waits for the answer.

@@ -19,6 +19,7 @@
     reason = "a harness of tests: what goes wrong in it ends the test aloud"
 )]
 
+mod authority;
 mod definitions;
 mod kafka;
 mod port;
@@ -28,6 +29,7 @@ mod redis_deployments;
 mod varint;
 mod wait;
 
+pub use authority::{Authority, Signed};
 pub use definitions::{user_events, visitor_clicks};
 pub use kafka::KafkaBroker;
 pub use port::free_port;
