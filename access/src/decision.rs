@@ -5,7 +5,7 @@ use std::fmt;
 use feature::Name;
 
 use crate::pattern::Pattern;
-use crate::policy::ProtectedTag;
+use crate::protected_tag::ProtectedTag;
 
 /// Whether somebody may do something.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -174,7 +174,8 @@ fn a_protected_tag_is_found_behind_everything_that_is_made_from_it() {
     let feast = |feature: &str| json!({"features": [feature], "entities": of_aircraft}).to_string();
     let on_demand =
         json!({"service": "through_an_on_demand_view", "entities": of_aircraft, "request": {"seats": [2]}});
-    let chosen = json!({"service": "late_arrival", "features": ["aircraft_last_dest"], "entities": of_aircraft});
+    let chosen =
+        json!({"service": "late_arrival", "features": ["aircraft_last_dest"], "entities": of_aircraft});
     for (what, path, body) in [
         ("a protected view, read directly", "/get-online-features", feast("aircraft_last_flight:last_dest")),
         ("a protected view through a derived view", "/get-online-features", feast("aircraft_days:days")),

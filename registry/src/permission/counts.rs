@@ -84,7 +84,7 @@ impl Registry {
         transaction.commit().await.map_err(&failed)
     }
 
-    /// What was allowed since a time, over all minutes: who, what, with what, and how often.
+    /// What was allowed since a time, from the begin of its minute on, over all minutes: who, what, with what, and how often.
     pub async fn allowed_since(
         &self,
         since: Micros,
@@ -92,7 +92,7 @@ impl Registry {
         let query = "SELECT subject, action, resource, SUM(allowed) FROM access_counts WHERE minute >= $1
             GROUP BY subject, action, resource ORDER BY subject, action, resource";
         let rows: Vec<(String, String, String, i64)> = sqlx::query_as(query)
-            .bind(since.get())
+            .bind(feature::floor(since.get(), Span::MINUTE))
             .fetch_all(self.pool())
             .await
             .map_err(self.failed("be read"))?;

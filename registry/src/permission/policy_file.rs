@@ -113,15 +113,15 @@ fn grant(node: &Node, protected: &[ProtectedTag], report: &mut Report<'_>) -> Gr
     if actions.is_empty() {
         report.at(node.at, "this grant has no action: name at least one under `actions`");
     }
+    let names_nothing = ["services", "views", "sources"]
+        .iter()
+        .all(|key| node.get(key).map(Node::items).unwrap_or_default().is_empty());
     let of_resources = actions.iter().find(|action| !action.is_of_the_project());
-    match of_resources {
-        Some(action) if services.is_empty() && views.is_empty() && sources.is_empty() => {
-            let what = format!(
-                "`{action}` is granted on nothing: name `services`, `views` or `sources` (`[\"*\"]` for all)"
-            );
-            report.at(node.at, what);
-        }
-        _ => {}
+    if let Some(action) = of_resources.filter(|_| names_nothing) {
+        let what = format!(
+            "`{action}` is granted on nothing: name `services`, `views` or `sources` (`[\"*\"]` for all)"
+        );
+        report.at(node.at, what);
     }
     for tag in tags.iter().filter(|tag| !protected.contains(tag)) {
         let names: Vec<String> = protected.iter().map(ToString::to_string).collect();
@@ -275,7 +275,6 @@ consumers:
             "access.yaml:4: `read_online` is granted on nothing",
             "access.yaml:5: the tag `pii` is not protected",
             "access.yaml:6: `Landings` is not a pattern of names",
-            "access.yaml:6: `write` is granted on nothing",
             "access.yaml:8: there is no role `raeder`, did you mean `reader`?",
             "access.yaml:9: `token scoring` is a member twice, first on line 8",
             "access.yaml:9: there is no consumer `models`",
