@@ -1,5 +1,6 @@
 //! What can be written on the command line. Its documentation is generated from here.
 
+mod access_arguments;
 mod backfill;
 mod lifecycle_arguments;
 mod memory_size;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use feature::{Micros, Name, ServiceRef, Span};
 use twinstore::ViewName;
 
+pub use access_arguments::{AccessCommand, CreateTokenArgs, TokenCommand, WhichToken};
 pub use backfill::{BackfillArgs, BackfillCommand, DatedBackfill};
 pub use lifecycle_arguments::{AuditArgs, CutoverArgs, DeprecateArgs, ParityArgs, RetireArgs, RollbackArgs};
 use memory_size::memory_size;
@@ -200,6 +202,14 @@ pub enum Command {
     /// checked: an entry that was changed, removed or moved is named, and the exit code is 1. Whoever can write the
     /// registry's file can write all of it again, so note the last hash elsewhere where that matters.
     Audit(AuditArgs),
+    /// Create, list and end the tokens by which programs come to a server
+    ///
+    /// What they may do is said by the policy, `access.yaml`, and by the roles that they are created with.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Say who may do what by the policy, and who came
+    #[command(subcommand)]
+    Access(AccessCommand),
     /// Show what a feature, a view, a source or a service comes from, and what comes from it
     ///
     /// Upstream are columns, sources, files and topics; downstream are views, services, models and training sets. Of a

@@ -1,5 +1,6 @@
 //! One module for each command: what it opens, what it calls, and how the result looks.
 
+mod access;
 mod alerts;
 mod apply;
 mod audit;
@@ -28,6 +29,7 @@ mod rollout;
 mod serve;
 mod slo;
 mod stream;
+mod token;
 mod training_set;
 mod verify;
 
@@ -97,6 +99,8 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Doctor(format) => doctor::doctor(&project()?, *format).await,
         Command::Registry(command) => registry::registry(&project()?, command).await,
         Command::Capacity(args) => capacity::capacity(args),
+        Command::Token(command) => token::token(&project()?, command).await,
+        Command::Access(command) => access::access(&project()?, command).await,
         Command::Lineage(args) => lineage::lineage(&project()?, args).await,
         Command::Reference { page } => reference::reference(*page),
     }

@@ -394,6 +394,28 @@ pub const AUDITED: Printed = Printed {
     ],
 };
 
+pub const TOKENS: Printed = Printed {
+    by: "`token`",
+    columns: &[
+        ("id", "the token's id, which is no secret"),
+        ("name", "what it is called: `token: NAME` in the policy"),
+        ("roles", "the roles that it has beside those"),
+        ("counts", "until when it counts, or since when no more"),
+        ("created", "when it was created"),
+        ("by", "by whom"),
+    ],
+};
+
+pub const ALLOWED: Printed = Printed {
+    by: "`access usage`",
+    columns: &[
+        ("subject", "who, as in the policy"),
+        ("action", "what they did"),
+        ("resource", "with what"),
+        ("times", "how often, over all servers"),
+    ],
+};
+
 /// Every table, in the order of the documentation.
 pub const NEEDS: Printed = Printed {
     by: "`capacity`",
@@ -451,7 +473,7 @@ pub const FIGURES: Printed = Printed {
     ],
 };
 
-pub const ALL: [&Printed; 30] = [
+pub const ALL: [&Printed; 32] = [
     &LOADED,
     &QUARANTINED,
     &QUARANTINED_ROWS,
@@ -482,4 +504,6 @@ pub const ALL: [&Printed; 30] = [
     &LIMITS,
     &TAILS,
     &FIGURES,
+    &TOKENS,
+    &ALLOWED,
 ];

@@ -1,6 +1,7 @@
 //! What is defined: listed, shown, and removed where nothing reads it.
 
-use registry::{FoundFeature, Kind, Listed, RegistryError, Removed, Shown};
+use access::Action;
+use registry::{Definition, DefinitionId, FoundFeature, Kind, Listed, RegistryError, Removed, Shown};
 
 use crate::error::ProjectError;
 use crate::project::Project;
@@ -48,6 +49,14 @@ pub(crate) async fn remove(
 ) -> Result<RemovedDefinition, ProjectError> {
     let registry = project.registry().await?;
     project.settle_uses(&registry).await?;
+    let registered = registry.registered().await?;
+    let ids = registered.definitions().map(Definition::id);
+    let is_meant = |id: &DefinitionId| {
+        (id.name.as_str() == name || id.reference() == name) && kind.is_none_or(|kind| kind == id.kind)
+    };
+    for id in ids.filter(is_meant) {
+        project.permit_definition(Action::Apply, &id).await?;
+    }
     let removed = registry.remove(name, kind, project.now()).await?;
     let has_file = project.folder.join(&removed.file).is_file();
     Ok(RemovedDefinition { removed, has_file })

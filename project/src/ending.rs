@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use access::Action;
 use feature::{Micros, VersionId, View};
 use materializer::leave_topic as leave_topic_of;
 use offline::BatchPoint;
@@ -51,6 +52,7 @@ pub(crate) async fn deprecate(
     sunset: Option<&Sunset>,
 ) -> Result<DefinitionId, ProjectError> {
     let id = meant(&project.registered().await?, version, kind)?;
+    project.permit_definition(Action::Apply, &id).await?;
     let now = project.now();
     let deprecation =
         sunset.map(|Sunset { at, reason }| Deprecation { since: now, sunset: *at, reason: reason.clone() });
@@ -60,6 +62,7 @@ pub(crate) async fn deprecate(
 
 pub(crate) async fn retire(project: &Project, retire: &Retire) -> Result<RetiredVersions, ProjectError> {
     let version = meant(&project.registered().await?, &retire.version, retire.kind)?;
+    project.permit_definition(Action::Apply, &version).await?;
     let registry = project.registry().await?;
     let (reason, overriding) = (retire.reason.as_ref(), retire.overriding.as_ref());
     let retired = registry.retire(&version, reason, overriding, project.now()).await?.versions;

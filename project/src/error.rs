@@ -207,6 +207,70 @@ pub enum ProjectError {
         /// Why.
         why: String,
     },
+    /// The policy says what it may not.
+    #[error("{0}")]
+    Policy(registry::Problems),
+    /// There is no policy.
+    #[error("there is no policy in {policy}: everybody may do everything")]
+    NoPolicy {
+        /// Where it would lie.
+        policy: String,
+    },
+    /// The policy does not allow a command to who runs it.
+    #[error("`{subject}` may not {action} {resource}: {missing}; {policy} says who may do what")]
+    Denied {
+        /// Who.
+        subject: String,
+        /// What they wanted to do.
+        action: access::Action,
+        /// With what.
+        resource: String,
+        /// What is missing.
+        missing: access::Missing,
+        /// The file of the policy.
+        policy: String,
+    },
+    /// A token is to have a role that the policy does not have.
+    #[error(
+        "there is no role `{role}` in {policy}{}",
+        if .known.is_empty() { ": write it there first".to_owned() } else { format!(": there is {}", .known.join(", ")) }
+    )]
+    NoSuchRole {
+        /// What was named.
+        role: Name,
+        /// Those that there are.
+        known: Vec<String>,
+        /// The file of the policy.
+        policy: String,
+    },
+    /// Others than this machine would be answered, and nothing says who may read.
+    #[error(
+        "`{key}` is {address}, which others than this machine reach, and there is no policy that says who may read: write {policy}, or set `serve.unprotected` to true where the network keeps others out"
+    )]
+    Unprotected {
+        /// The setting.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// The file of the policy.
+        policy: String,
+    },
+    /// The setting `token` holds no token.
+    #[error(
+        "the setting `token` cannot be sent to a server: it has a line break or another character that no token has"
+    )]
+    NotAToken,
+    /// The settings name an issuer in part.
+    #[error(
+        "`access.oidc_issuer`, `access.oidc_audience` and `access.oidc_keys` belong together: name all three"
+    )]
+    IssuerInPart,
+    /// The server cannot speak TLS.
+    #[error("TLS cannot begin: {why}")]
+    Tls {
+        /// What is wrong with the certificate, its key or the authorities.
+        why: String,
+    },
     /// No server answers.
     #[error("no server answers at {address} ({source})")]
     Unreachable {

@@ -24,7 +24,7 @@ pub(crate) async fn get(project: &Project, get: &Get) -> Result<ReadFeatures, Pr
     let request = request(&live, &get.values)?;
     let trained_on = trained_on(project, get).await?;
     let mut read = match &get.server {
-        Some(address) => remote::get(address, get, request, trained_on).await?,
+        Some(address) => remote::get(address, get, request, trained_on, &project.client_access()).await?,
         None => {
             let (plan, request) = answering(&registered, get, live, request)?;
             if let Some(trained_on) = trained_on.filter(|trained_on| *trained_on != plan.hash) {

@@ -91,6 +91,7 @@ mod operations;
 mod outline;
 mod overview;
 mod parity;
+mod permission;
 mod plan;
 mod project;
 mod pushing;
@@ -112,6 +113,7 @@ mod training_set;
 mod upkeep;
 mod verify;
 
+pub use access::{Action as AccessAction, Decision, KnownToken, Resource, Subject, Token, TokenName};
 pub use alerts::{AlertFormat, ComparedObjective, ImportedObjective};
 pub use dead_letters::{DeadLetterChoice, RefusedRow};
 pub use definitions::{Meaning, RemovedDefinition};
@@ -141,6 +143,9 @@ pub use overview::{
 pub use parity::{
     CompareVersions, ComparedFeature, DifferingRow, InputRow, Moments, NotCompared, ParityReport,
 };
+pub use permission::{
+    CheckAccess, CheckedAccess, CreateToken, CreatedToken, NamedResource, NotAResource, NotASubject,
+};
 pub use plan::{AppliedPlan, BOUNDED_PARTITIONS, BOUNDED_VALUE_BYTES, PlannedChanges, SourceMisfit};
 pub use project::{Clock, Project};
 pub use pushing::{Pushed, RefusedLine};
@@ -153,7 +158,7 @@ pub use read_features::{Get, Input, NeverLoaded, ReadFeature, ReadFeatures};
 pub use registry::{
     Action, AuditAction, AuditEntry, AuditLog, BackInTime, BackfillDate, BackfillDateState, BackfillDelay,
     BackfillRecord, BackfillState, CarriedObject, CodeLine, DefinitionId, Deprecated, Deprecation,
-    FeastFinding, FeastImport, FeastOutcome, FoundFeature, Job, Kind, Lineage, LineageEdge, LineageKind,
+    FeastFinding, FeastImport, FeastOutcome, FoundFeature, Job, KeptToken, Kind, Lineage, LineageEdge, LineageKind,
     LineageNode, Listed, LoadedFile, MeasuredRows, Moved, NotAReason, OutlineProblem, PartitionRead, Plan,
     Reach, ReadView, Reason, RegistryError, Rollout, RowCounts, RunId, RunOutcome, RunRecord, RunState,
     Runtime, ServiceShown, Shown, ShownFeature, UNKNOWN as USED_BEFORE_RECORDS,
@@ -167,7 +172,10 @@ pub use served::{
 };
 pub use server::{Answered, MakingPage, Page, PageRequest, Pages};
 pub use serving::{OnlineReads, ReadEntities, Serve};
-pub use settings::{LineageSettings, Location, SETTINGS, ServeSettings, Setting, Settings, StreamSettings};
+pub use settings::{
+    AccessSettings, ClientSettings, ClientToken, LineageSettings, Location, SETTINGS, ServeSettings, Setting,
+    Settings, StreamSettings,
+};
 pub use slo::{BurnRate, ObjectiveStanding, SloReport};
 pub use streaming::{DerivedRows, FollowStreams, FollowedView, StreamFailure, StreamOutcome};
 pub use targets::ViewName;

@@ -5,9 +5,10 @@ use std::io::BufRead;
 use std::path::Path;
 use std::sync::Arc;
 
-use feature::{EventDate, Name, ServicePlan, ServiceRef, VersionId};
+use access::Token;
+use feature::{EventDate, Name, ServicePlan, ServiceRef, Span, VersionId};
 use materializer::{ColumnDay, ReplayReport};
-use registry::{AuditLog, DefinitionId, Kind, Listed, Moved, Reason, RunRecord};
+use registry::{AuditLog, DefinitionId, KeptToken, Kind, Listed, Moved, Reason, RunRecord};
 
 use crate::alerts::{AlertFormat, ComparedObjective};
 use crate::dead_letters::{DeadLetterChoice, RefusedRow};
@@ -22,6 +23,7 @@ use crate::load::{Backfill, Loads, Materialize};
 use crate::migration::{BackfillOutcome, BackfillStatus, StartBackfill};
 use crate::overview::{Observer, Overview};
 use crate::parity::{CompareVersions, ParityReport};
+use crate::permission::{CheckAccess, CheckedAccess, CreateToken, CreatedToken};
 use crate::plan::{AppliedPlan, PlannedChanges};
 use crate::project::Project;
 use crate::pushing::Pushed;
@@ -40,8 +42,8 @@ use crate::upkeep::{OptimizedView, RebuiltView};
 use crate::verify::Verified;
 use crate::{
     alerts, audit, dead_letters, definitions, doctor, ending, exploring, get, lineage, load, migration,
-    overview, parity, plan, pushing, quality, quarantine, rollout, serving, slo, streaming, training_set,
-    upkeep, verify,
+    overview, parity, permission, plan, pushing, quality, quarantine, rollout, serving, slo, streaming,
+    training_set, upkeep, verify,
 };
 
 impl Project {
@@ -187,6 +189,40 @@ impl Project {
     /// Who changed what is registered, when and why, oldest first; with what of it is not as it was written.
     pub fn audit(&self) -> Work<'_, AuditLog> {
         Box::pin(audit::audit(self))
+    }
+
+    /// Creates a token of random bytes that nobody can guess; its secret is in the result alone.
+    pub fn create_token<'a>(
+        &'a self,
+        create: &'a CreateToken,
+        random: [u8; Token::RANDOM_BYTES],
+    ) -> Work<'a, CreatedToken> {
+        Box::pin(permission::create(self, create, random))
+    }
+
+    /// All tokens, without their secrets, the oldest first.
+    pub fn tokens(&self) -> Work<'_, Vec<KeptToken>> {
+        Box::pin(permission::tokens(self))
+    }
+
+    /// Refuses tokens from now on: the one of this id, or all of this name. Gives those that counted until now.
+    pub fn revoke_tokens<'a>(&'a self, which: &'a str) -> Work<'a, Vec<KeptToken>> {
+        Box::pin(permission::revoke(self, which))
+    }
+
+    /// Refuses tokens after a while: the one of this id, or all of this name.
+    pub fn expire_tokens<'a>(&'a self, which: &'a str, after: Span) -> Work<'a, Vec<KeptToken>> {
+        Box::pin(permission::expire(self, which, after))
+    }
+
+    /// Whether somebody may do something by the policy, and why.
+    pub fn check_access<'a>(&'a self, check: &'a CheckAccess) -> Work<'a, CheckedAccess> {
+        Box::pin(permission::check(self, check))
+    }
+
+    /// What servers allowed in the last while: who, what, with what, and how often.
+    pub fn allowed(&self, last: Span) -> Work<'_, Vec<(String, String, String, u64)>> {
+        Box::pin(permission::allowed(self, last))
     }
 
     /// How freshness objectives stand: those of this name, as `name` or `name@version`, or all of them.

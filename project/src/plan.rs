@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use access::Action;
 use feature::{Name, View, thousands};
 use materializer::Misfit;
 use online::{Layout, MAX_ROW_BYTES};
@@ -88,6 +89,12 @@ pub(crate) async fn apply(project: &Project) -> Result<AppliedPlan, ProjectError
     let definitions = Definitions::read(&project.folder, &registered)?;
     let sets = registry.training_sets().await?;
     let plan = Plan::of(&definitions, &registered, &ROW_BOUND).with_training_sets(&definitions, &sets);
+    let is_written = |change: &&registry::Change| {
+        matches!(change.action, registry::Action::Add | registry::Action::Revise | registry::Action::Edit)
+    };
+    for change in plan.changes.iter().filter(is_written) {
+        project.permit_definition(Action::Apply, &change.id).await?;
+    }
     let applied = registry.apply(&plan, project.now()).await?;
     Ok(AppliedPlan { applied, plan })
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use feature::Micros;
 
 use crate::error::ProjectError;
+use crate::remote::ClientAccess;
 use crate::settings::Settings;
 
 /// What time it is, in UTC microseconds. The library reads no clock of its own.
@@ -39,6 +40,13 @@ impl Project {
     /// Where the sample of what servers answered lies.
     pub(crate) fn served_folder(&self) -> PathBuf {
         self.folder.join(".twinstore/served")
+    }
+
+    /// What its commands show to a server, and by what they trust one.
+    pub(crate) fn client_access(&self) -> ClientAccess {
+        let ca = &self.settings.client.ca;
+        let ca = if ca.is_empty() { String::new() } else { self.folder.join(ca).display().to_string() };
+        ClientAccess { token: self.settings.token.clone(), ca }
     }
 
     /// Its folder.

@@ -1,5 +1,6 @@
 //! Reads from a server over gRPC: one request for the command `get`, and many over one connection for programs.
 
+mod dial;
 mod packed;
 mod reads;
 
@@ -8,20 +9,25 @@ use std::error::Error;
 use feature::{Micros, Scalar, Value};
 use proto::v1::{self, feature_store_client::FeatureStoreClient};
 use read::FeatureRequest;
-use tonic::transport::{Channel, Endpoint};
+use tonic::Request;
+use tonic::metadata::{Ascii, MetadataValue};
 
 pub use reads::{RemoteAnswer, RemotePushed, RemoteReads};
 
+pub(crate) use dial::ClientAccess;
+use dial::connect;
 use packed::{pack, status, unpack};
 
 use crate::error::ProjectError;
 use crate::read_features::{Get, ReadFeature, ReadFeatures};
+use crate::settings::ClientToken;
 
 pub(crate) async fn get(
     address: &str,
     get: &Get,
     request: FeatureRequest<Vec<Value>>,
     trained_on: Option<String>,
+    access: &ClientAccess,
 ) -> Result<ReadFeatures, ProjectError> {
     let packed = |columns: Vec<(String, Vec<Value>)>| {
         columns.into_iter().map(|(name, values)| (name, packed_values(&values))).collect()
@@ -34,11 +40,9 @@ pub(crate) async fn get(
         at_us: get.at.map(Micros::get),
         trained_on,
     };
-    let unreachable =
-        |source| ProjectError::Unreachable { address: address.to_owned(), source: Box::new(source) };
-    let channel = connect(address).await.map_err(unreachable)?;
+    let channel = connect(address, access).await?;
     let response = FeatureStoreClient::new(channel)
-        .get_features(request)
+        .get_features(shown_by(request, &access.token)?)
         .await
         .map_err(|status| ProjectError::RefusedByServer { status: Box::new(status) })?
         .into_inner();
@@ -77,8 +81,16 @@ pub(crate) async fn get(
     })
 }
 
-async fn connect(address: &str) -> Result<Channel, tonic::transport::Error> {
-    Endpoint::from_shared(format!("http://{address}"))?.connect().await
+/// A request that shows this token, where there is one.
+fn shown_by<T>(message: T, token: &ClientToken) -> Result<Request<T>, ProjectError> {
+    let mut request = Request::new(message);
+    if let Some(token) = token.get() {
+        let mut shown: MetadataValue<Ascii> =
+            format!("Bearer {token}").parse().map_err(|_| ProjectError::NotAToken)?;
+        shown.set_sensitive(true);
+        request.metadata_mut().insert("authorization", shown);
+    }
+    Ok(request)
 }
 
 /// Values of one type as a message packs them.

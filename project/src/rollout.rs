@@ -4,8 +4,9 @@
 mod facts;
 mod gates;
 
+use access::Action;
 use feature::{Name, Percent, ServiceRef, VersionId};
-use registry::{Cutover, Moved, Overridden, Reason};
+use registry::{Cutover, DefinitionId, Kind, Moved, Overridden, Reason};
 
 pub(crate) use facts::refused;
 pub use gates::{Gate, GateKind};
@@ -44,6 +45,9 @@ pub struct CutOverDone {
 
 pub(crate) async fn cut_over(project: &Project, cutover: &CutOver) -> Result<CutOverDone, ProjectError> {
     let (registry, registered) = project.registry_in_use().await?;
+    project
+        .permit_definition(Action::CutOver, &DefinitionId::versioned(Kind::FeatureService, &cutover.to))
+        .await?;
     let new = registered.service_plan(&ServiceRef::Exact(cutover.to.clone()))?;
     let old = registered.service_plan(&ServiceRef::Live(cutover.to.name.clone()))?;
     let adds_answers = cutover.percent != Percent::NONE && new.id != old.id;
@@ -75,6 +79,8 @@ pub(crate) async fn roll_back(
     service: &Name,
     reason: Option<&Reason>,
 ) -> Result<Moved, ProjectError> {
-    let (registry, _) = project.registry_in_use().await?;
+    let (registry, registered) = project.registry_in_use().await?;
+    let id = &registered.service(&ServiceRef::Live(service.clone()))?.id;
+    project.permit_definition(Action::CutOver, &DefinitionId::versioned(Kind::FeatureService, id)).await?;
     Ok(registry.roll_back(service, reason, project.now()).await?)
 }

@@ -1,6 +1,7 @@
 //! The settings of a project: `twinstore.toml`, each key with a twin in the environment.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -25,6 +26,12 @@ pub struct Settings {
     /// Who changes the registry, as its audit log says; empty for whoever runs the process.
     #[serde(deserialize_with = "actor")]
     pub actor: String,
+    /// The token that this project's commands show to a server; empty for none.
+    pub token: ClientToken,
+    /// By what this project's commands trust a server.
+    pub client: ClientSettings,
+    /// Who may do what.
+    pub access: AccessSettings,
     /// Where definitions are kept.
     pub registry: Location,
     /// Where the logs lie.
@@ -39,6 +46,51 @@ pub struct Settings {
     pub lineage: LineageSettings,
     /// Where traces and metrics go.
     pub telemetry: TelemetrySettings,
+}
+
+/// A token, which is never shown.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClientToken(String);
+
+impl ClientToken {
+    /// This token; none where it is empty.
+    pub(crate) fn new(token: impl Into<String>) -> Self {
+        Self(token.into())
+    }
+
+    /// The token; `None` where there is none.
+    pub fn get(&self) -> Option<&str> {
+        (!self.0.is_empty()).then_some(&self.0)
+    }
+}
+
+impl fmt::Debug for ClientToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "none" } else { "…" })
+    }
+}
+
+/// By what commands trust a server.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientSettings {
+    /// The file of the authorities; empty for those of the system.
+    pub ca: String,
+}
+
+/// Who may do what.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessSettings {
+    /// The file of the policy.
+    pub policy: String,
+    /// The `iss` of an OpenID issuer; empty for none.
+    pub oidc_issuer: String,
+    /// The `aud` of its tokens.
+    pub oidc_audience: String,
+    /// Its keys: a file, or a URL.
+    pub oidc_keys: String,
 }
 
 /// The address of one part.
@@ -65,6 +117,14 @@ pub struct ServeSettings {
     pub body_bytes: usize,
     /// Connections that one address may have.
     pub connections_per_peer: usize,
+    /// The file of the certificate; empty without TLS.
+    pub tls_certificate: String,
+    /// The file of its private key.
+    pub tls_key: String,
+    /// The file of the authorities of clients' certificates; empty where clients need none.
+    pub tls_client_ca: String,
+    /// Whether others than this machine are answered though there is no policy.
+    pub unprotected: bool,
 }
 
 /// Where streams come from.
@@ -110,12 +170,42 @@ pub struct Setting {
 }
 
 /// Every key. Its twin in the environment is `TWINSTORE_` and the key in capitals, with `_` for `.`.
-pub const SETTINGS: [Setting; 16] = [
+pub const SETTINGS: [Setting; 26] = [
     Setting { key: "project", default: "twinstore", meaning: "what the project is called" },
     Setting {
         key: "actor",
         default: "",
         meaning: "who changes the registry, as the audit log says; where it is empty, the user of the operating system who runs the command",
+    },
+    Setting {
+        key: "token",
+        default: "",
+        meaning: "the token that `get`, `push` and the Python client show to a server; better given by the environment than written down",
+    },
+    Setting {
+        key: "client.ca",
+        default: "",
+        meaning: "the file of the authorities, in PEM, that `get` trusts of a server at `grpcs://host:port`; those of the system where it is empty",
+    },
+    Setting {
+        key: "access.policy",
+        default: "access.yaml",
+        meaning: "the file of the policy: who may do what. Without the file, and with the default, nobody has to say who they are",
+    },
+    Setting {
+        key: "access.oidc_issuer",
+        default: "",
+        meaning: "the `iss` of an OpenID issuer whose tokens count as those of this project do; with it the two keys below",
+    },
+    Setting {
+        key: "access.oidc_audience",
+        default: "",
+        meaning: "what has to be among the `aud` of its tokens",
+    },
+    Setting {
+        key: "access.oidc_keys",
+        default: "",
+        meaning: "its keys (JWKS): a file, or an `http` or `https` URL; fetched in the background every 5 minutes, and when a token names a key that is not known",
     },
     Setting {
         key: "registry.url",
@@ -159,6 +249,26 @@ pub const SETTINGS: [Setting; 16] = [
         key: "serve.connections_per_peer",
         default: "1024",
         meaning: "connections that one address may have to each protocol; for one more the longest idle one is ended",
+    },
+    Setting {
+        key: "serve.tls_certificate",
+        default: "",
+        meaning: "the file of the server's certificate and of those that lead from it to an authority, in PEM; with it both protocols speak TLS alone. It is read again when it changes",
+    },
+    Setting {
+        key: "serve.tls_key",
+        default: "",
+        meaning: "the file of the certificate's private key, in PEM",
+    },
+    Setting {
+        key: "serve.tls_client_ca",
+        default: "",
+        meaning: "the file of the authorities of clients' certificates, in PEM; with it every client has to show one",
+    },
+    Setting {
+        key: "serve.unprotected",
+        default: "false",
+        meaning: "whether the server answers others than this machine though there is no policy that says who may read",
     },
     Setting {
         key: "lineage.url",

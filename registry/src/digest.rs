@@ -9,7 +9,7 @@ use crate::canonical::hexadecimal;
 
 /// What every read of the registry depends on: what is registered, what is live, what was used. A table with the query of
 /// its lines; one that an older schema does not have has none.
-const REGISTERED: [(&str, &str); 8] = [
+const REGISTERED: [(&str, &str); 9] = [
     ("registry", "SELECT 'registry ' || quote(schema_version) || quote(generation) AS line FROM registry"),
     (
         "definitions",
@@ -38,6 +38,11 @@ const REGISTERED: [(&str, &str); 8] = [
         "retirements",
         "SELECT 'retirement ' || quote(kind) || quote(name) || quote(version) || quote(since) || quote(reason)
         || quote(freed) AS line FROM retirements",
+    ),
+    (
+        "tokens",
+        "SELECT 'token ' || quote(id) || quote(name) || quote(hash) || quote(roles) || quote(created_at)
+        || quote(created_by) || quote(expires_at) || quote(revoked_at) AS line FROM tokens",
     ),
     (
         "versions_before",

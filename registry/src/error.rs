@@ -112,6 +112,12 @@ pub enum RegistryError {
         /// Why, and what to do.
         why: String,
     },
+    /// There are as many tokens as there may be: the caller revokes some.
+    #[error("there are {limit} tokens, as many as there may be: revoke those that nobody needs")]
+    TooManyTokens {
+        /// How many there may be.
+        limit: usize,
+    },
     /// Another apply came between: the caller plans again.
     #[error("the registry changed since this plan was made")]
     Stale,
@@ -255,6 +261,7 @@ impl RegistryError {
             | Self::NoVersionBefore { .. }
             | Self::VersionBeforeRetired { .. }
             | Self::Newer { .. }
+            | Self::TooManyTokens { .. }
             | Self::Address { .. } => Advice::Correct,
             Self::Damaged { .. } | Self::File { .. } => Advice::Stop,
         }

@@ -46,6 +46,7 @@ mod lineage;
 mod nearest;
 mod outline;
 mod parity;
+mod permission;
 mod pinned;
 mod plan;
 mod planning;
@@ -96,6 +97,7 @@ pub use outline::{
     Outline, OutlineProblem, SampledColumn, SampledFile, SampledKind, Surroundings, Wishes, outline,
 };
 pub use parity::{KeptParity, LogRead, ParityStanding, StaleParity};
+pub use permission::{Denial, KeptToken, MOST_TOKENS, policy_of, read_policy};
 pub use pinned::PinnedTrainingSet;
 pub use plan::{Action, Change, LargestRow, Plan, RowBound};
 pub use problem::{Mark, Problem, Problems};

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use feature::{DataType, Function, Scalar, Span, Window};
 
 use crate::keys::{Kind, record_of};
+use crate::permission::POLICY;
 use crate::record::{Need, Record, Shape};
 use crate::shape::noun;
 
@@ -15,6 +16,7 @@ pub fn reference() -> String {
     for kind in Kind::ALL {
         record(&mut text, record_of(kind), 2);
     }
+    record(&mut text, &POLICY, 2);
     text.push_str(TYPES);
     for scalar in Scalar::ALL {
         let key = if scalar.is_key() { "yes" } else { "no" };

@@ -2,11 +2,11 @@
 
 /// The schema that this version writes. A registry with a greater one was written by a newer
 /// version and is refused.
-pub(crate) const SCHEMA: i64 = 11;
+pub(crate) const SCHEMA: i64 = 12;
 
 /// What brings each schema to the next, the first of them schema 1 to 2: a new registry is made as schema
 /// 1 and brought on the same way.
-pub(crate) const MIGRATIONS: [&[&str]; 10] = [
+pub(crate) const MIGRATIONS: [&[&str]; 11] = [
     &[FRESHNESS],
     &[USES, USES_OF_BEFORE],
     &[DIGEST, REVISIONS_DIGEST],
@@ -17,6 +17,7 @@ pub(crate) const MIGRATIONS: [&[&str]; 10] = [
     &[DEPRECATIONS, RETIREMENTS],
     &[BACKFILLS, BACKFILL_DATES],
     &[FRESHNESS_READS, FRESHNESS_READS_BY_SLOT, PROGRESS],
+    &[TOKENS, ACCESS_GENERATION, ACCESS_COUNTS],
 ];
 
 /// The first schema whose contents have checksums.
@@ -114,6 +115,29 @@ const RETIREMENTS: &str = "CREATE TABLE retirements (
         reason TEXT NOT NULL,
         freed BIGINT NOT NULL,
         PRIMARY KEY (kind, name, version)
+    )";
+
+/// Tokens by what is kept of their secrets. `roles` is a list of names in JSON.
+const TOKENS: &str = "CREATE TABLE tokens (
+        id TEXT NOT NULL PRIMARY KEY,
+        name TEXT NOT NULL,
+        hash TEXT NOT NULL,
+        roles TEXT NOT NULL,
+        created_at BIGINT NOT NULL,
+        created_by TEXT NOT NULL,
+        expires_at BIGINT,
+        revoked_at BIGINT
+    )";
+/// How many times tokens changed: what servers look at, apart from definitions.
+const ACCESS_GENERATION: &str = "ALTER TABLE registry ADD COLUMN access_generation BIGINT NOT NULL DEFAULT 0";
+/// What servers allowed, counted by minute.
+const ACCESS_COUNTS: &str = "CREATE TABLE access_counts (
+        minute BIGINT NOT NULL,
+        subject TEXT NOT NULL,
+        action TEXT NOT NULL,
+        resource TEXT NOT NULL,
+        allowed BIGINT NOT NULL,
+        PRIMARY KEY (minute, subject, action, resource)
     )";
 
 /// The checksums of what the registry holds.

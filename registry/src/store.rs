@@ -374,6 +374,16 @@ impl Registry {
         Ok(())
     }
 
+    /// Who changes it.
+    pub(crate) fn actor(&self) -> &str {
+        &self.actor
+    }
+
+    /// The file as it was opened.
+    pub(crate) fn opened(&self) -> Option<(u64, u64)> {
+        self.opened
+    }
+
     /// Its file.
     pub(crate) fn path(&self) -> &Path {
         &self.path

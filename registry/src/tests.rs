@@ -11,6 +11,7 @@ mod recording;
 mod registering;
 mod retiring;
 mod rolling_out;
+mod tokens;
 mod uses;
 mod versions;
 

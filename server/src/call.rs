@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use access::Identity;
 use feature::{TraceParent, VersionId};
 use tokio::time::Instant;
 
@@ -16,20 +17,22 @@ use crate::request_traces::{RequestTraces, TracedRequest, TracedStage};
 use crate::served::Served;
 use crate::server_fault::ServerFault;
 
-/// When the head of a request arrived, and how long its caller waits.
-#[derive(Clone, Copy, Debug)]
+/// When the head of a request arrived, how long its caller waits, and who that is.
+#[derive(Clone, Debug)]
 pub(crate) struct Arrived {
     pub at: Instant,
     /// `None` where the caller does not say.
     pub waits: Option<Duration>,
     /// The trace that the caller is in.
     pub trace: Option<TraceParent>,
+    /// `None` where nobody has to say so.
+    pub caller: Option<Arc<Identity>>,
 }
 
 impl Arrived {
     /// What the gate noted of a request; of one that did not pass it, that it arrives now.
     pub fn of(noted: Option<&Self>) -> Self {
-        noted.copied().unwrap_or_else(|| Self { at: Instant::now(), waits: None, trace: None })
+        noted.cloned().unwrap_or_else(|| Self { at: Instant::now(), waits: None, trace: None, caller: None })
     }
 }
 
@@ -37,6 +40,7 @@ impl Arrived {
 pub(crate) struct Call {
     protocol: Protocol,
     metrics: Arc<Metrics>,
+    caller: Option<Arc<Identity>>,
     allowed: Duration,
     began: Instant,
     /// When the last stage ended, from the beginning.
@@ -67,13 +71,14 @@ struct Head {
 }
 
 impl Call {
-    /// A request whose head arrived then, and that may take this long from there.
-    pub fn begin(protocol: Protocol, metrics: &Arc<Metrics>, allowed: Duration, arrived: Instant) -> Self {
+    /// A request that arrived so, and that may take this long from there.
+    pub fn begin(protocol: Protocol, metrics: &Arc<Metrics>, allowed: Duration, arrived: &Arrived) -> Self {
         Self {
             protocol,
             metrics: Arc::clone(metrics),
+            caller: arrived.caller.clone(),
             allowed,
-            began: arrived,
+            began: arrived.at,
             lap_nanos: AtomicU64::new(0),
             stages_nanos: [const { AtomicU64::new(0) }; Stage::COUNT],
             trace: None,
@@ -90,6 +95,11 @@ impl Call {
         let began_nanos = [const { AtomicU64::new(0) }; Stage::COUNT];
         self.trace = Some(CallTrace { traces, parent, began_nanos });
         self
+    }
+
+    /// Who waits for the answer; `None` where nobody has to say so.
+    pub fn caller(&self) -> Option<&Identity> {
+        self.caller.as_deref()
     }
 
     /// The moment from which on nobody waits for the answer.

@@ -21,11 +21,15 @@ pub enum Code {
     Unimplemented,
     /// Tell the operator.
     Internal,
+    /// Say who you are.
+    Unauthenticated,
+    /// Have somebody allow it.
+    PermissionDenied,
 }
 
 impl Code {
     /// Each once, in the order of their declaration.
-    pub(crate) const ALL: [Code; 9] = [
+    pub(crate) const ALL: [Code; 11] = [
         Code::InvalidArgument,
         Code::NotFound,
         Code::FailedPrecondition,
@@ -35,6 +39,8 @@ impl Code {
         Code::DeadlineExceeded,
         Code::Unimplemented,
         Code::Internal,
+        Code::Unauthenticated,
+        Code::PermissionDenied,
     ];
 
     /// The name that HTTP shows.
@@ -49,6 +55,8 @@ impl Code {
             Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Code::Unimplemented => "UNIMPLEMENTED",
             Code::Internal => "INTERNAL",
+            Code::Unauthenticated => "UNAUTHENTICATED",
+            Code::PermissionDenied => "PERMISSION_DENIED",
         }
     }
 }

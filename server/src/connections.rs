@@ -267,6 +267,13 @@ impl Tracked {
         InProgress(self.clone())
     }
 
+    /// Its handshake is done: what came so far was no request.
+    pub fn is_encrypted(&self) {
+        self.open.bytes.store(0, Ordering::Relaxed);
+        self.open.head_ms.store(0, Ordering::Relaxed);
+        self.is_heard();
+    }
+
     fn is_heard(&self) {
         self.open.heard_ms.store(self.book.now_ms(), Ordering::Relaxed);
     }

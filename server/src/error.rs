@@ -1,9 +1,12 @@
 //! Why features are not served: a fault of the request, which its caller corrects, or of the server.
 
+use std::time::Duration;
+
 use feature::{Advice, HelpTopic, Name};
 use read::{ReadError, ReadFailure, RequestError};
 use thiserror::Error;
 
+use crate::access_fault::AccessFault;
 use crate::code::Code;
 use crate::push::{RefusedRow, SinkError};
 use crate::request_fault::RequestFault;
@@ -18,6 +21,9 @@ pub enum ServeError {
     /// Ask again later, or tell the operator.
     #[error(transparent)]
     Server(#[from] ServerFault),
+    /// Show who you are, have it allowed, or ask for less.
+    #[error(transparent)]
+    Access(#[from] AccessFault),
 }
 
 impl From<ReadError> for ServeError {
@@ -47,6 +53,7 @@ impl ServeError {
         match self {
             ServeError::Request(fault) => fault.code(),
             ServeError::Server(fault) => fault.code(),
+            ServeError::Access(fault) => fault.code(),
         }
     }
 
@@ -55,6 +62,8 @@ impl ServeError {
         match self {
             ServeError::Request(_) => Advice::Correct,
             ServeError::Server(fault) => fault.advice(),
+            ServeError::Access(AccessFault::OverQuota { .. }) => Advice::Retry,
+            ServeError::Access(_) => Advice::Correct,
         }
     }
 
@@ -63,6 +72,7 @@ impl ServeError {
         match self {
             ServeError::Request(fault) => fault.help_topic(),
             ServeError::Server(fault) => fault.help_topic(),
+            ServeError::Access(_) => None,
         }
     }
 
@@ -71,6 +81,17 @@ impl ServeError {
         match self {
             ServeError::Request(fault) => fault.help(),
             ServeError::Server(fault) => fault.help(),
+            ServeError::Access(fault) => fault.help(),
+        }
+    }
+
+    /// How long to wait before the same request is sent again, where that helps.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        /// Of a server that has too much to do.
+        const BUSY: Duration = Duration::from_secs(1);
+        match self {
+            ServeError::Access(AccessFault::OverQuota { wait, .. }) => Some(*wait),
+            error => (error.code() == Code::Overloaded).then_some(BUSY),
         }
     }
 

@@ -12,6 +12,7 @@ mod write;
 
 use std::collections::HashMap;
 
+use access::Action;
 use arrow::array::ArrayRef;
 use axum::response::Response;
 use feature::{DataType, VersionId};
@@ -88,7 +89,9 @@ pub(crate) async fn answer<R: Reader, C: RequestColumn + Clone>(
             return Err(RequestError::TooManyNames { given, limit, what: "columns" }.into());
         }
         let services = serving.catalog().services();
-        let choice = Choice::of(&services, &request)?;
+        let choice = Choice::of(&services, &request);
+        let choice = choice.map_err(|error| serving.unknown(call, Action::ReadOnline, &label, error))?;
+        serving.permit(call, Action::ReadOnline, choice.reader.resources())?;
         match &request.selection {
             Selection::Service(_) => call.is_of(choice.reader.metrics()),
             Selection::Features(_) => call.is_of(serving.of_views()),

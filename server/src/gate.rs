@@ -1,5 +1,5 @@
-//! What every request passes before its body is read, in both protocols: its deadline, whether the server is
-//! overloaded, and space for its body. What does not pass costs next to nothing.
+//! What every request passes before its body is read, in both protocols: its deadline, who sends it and whether they have
+//! taken their share, whether the server is overloaded, and space for its body. What does not pass costs next to nothing.
 //!
 //! A request with a large body is answered outside the tasks of the runtime: what is parsed and computed for it holds
 //! up nobody else.
@@ -9,10 +9,11 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
+use access::{Action, Identity, Priority, Resource};
 use axum::Router;
 use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, Request, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, header};
 use axum::response::Response;
 use feature::TraceParent;
 use online::Reader;
@@ -24,6 +25,7 @@ use tonic::codegen::Service;
 
 use crate::bodies::{Held, HeldBody, SMALL_BYTES};
 use crate::call::Arrived;
+use crate::code::Code;
 use crate::error::ServeError;
 use crate::feast;
 use crate::grpc::{self, to_status};
@@ -33,8 +35,14 @@ use crate::metrics::Protocol;
 use crate::server_fault::ServerFault;
 use crate::serving::Serving;
 
-/// gRPC's own services, of health and reflection: they pass as they are.
+/// gRPC's own services, of health and reflection: their bodies are not read here.
 const OWN_OF_GRPC: &str = "/grpc.";
+/// What everybody may read.
+const HEALTH: &str = "/health";
+const HEALTH_OF_GRPC: &str = "/grpc.health.";
+/// How a browser sends a token: as a password, for any user.
+const LOGIN: HeaderValue = HeaderValue::from_static("Basic realm=\"twinstore\", charset=\"UTF-8\"");
+
 /// The gate of a server.
 pub(crate) struct Gate<R> {
     serving: Arc<Serving<R>>,
@@ -57,10 +65,19 @@ impl<R: Reader + 'static> Gate<R> {
     pub async fn answer(
         &self,
         mut routes: Router,
-        request: Request<Body>,
+        mut request: Request<Body>,
         at: Instant,
+        certificate: &[String],
     ) -> Result<Response, Infallible> {
-        let Some(protocol) = protocol(&request) else { return routes.call(request).await };
+        let Some(protocol) = protocol(&request) else {
+            return match self.look(&request, certificate) {
+                Ok(caller) => {
+                    request.extensions_mut().insert(Arrived { at, waits: None, caller });
+                    routes.call(request).await
+                }
+                Err(error) => Ok(refused_look(&request, &error)),
+            };
+        };
         let waits = match protocol {
             Protocol::Grpc | Protocol::FeastGrpc => {
                 self.serving.overload().waited(at.elapsed());
@@ -69,30 +86,59 @@ impl<R: Reader + 'static> Gate<R> {
             // What is wrong with the header is said by the route.
             Protocol::Http | Protocol::FeastHttp => http::waits(request.headers()).ok().flatten(),
         };
-        let arrived = Arrived { at, waits, trace: trace(request.headers()) };
-        let (parts, HeldBody { bytes, held }) = match self.pass(request, arrived).await {
+        let mut arrived = Arrived { at, waits, trace: trace(request.headers()), caller: None };
+        let (parts, HeldBody { bytes, held }) = match self.pass(request, &mut arrived, certificate).await {
             Ok(passed) => passed,
-            Err(error) => return Ok(self.refusal(protocol, arrived, &error)),
+            Err(error) => return Ok(self.refusal(protocol, &arrived, &error)),
         };
         let is_large = bytes.len() > SMALL_BYTES;
         let mut request = Request::from_parts(parts, Body::from(bytes));
-        request.extensions_mut().insert(arrived);
+        request.extensions_mut().insert(arrived.clone());
         let answered = if is_large {
-            self.apart(routes, request, held, arrived).await
+            self.apart(routes, request, held, &arrived).await
         } else {
             let answered = routes.call(request).await.map_err(|never| match never {});
             drop(held);
             answered
         };
-        Ok(answered.unwrap_or_else(|error| self.refusal(protocol, arrived, &error)))
+        Ok(answered.unwrap_or_else(|error| self.refusal(protocol, &arrived, &error)))
     }
 
-    async fn pass(&self, request: Request<Body>, arrived: Arrived) -> Result<(Parts, HeldBody), ServeError> {
+    /// Whether a request passes that reads what there is and how it is, and who sends it. Health is for everybody.
+    fn look(
+        &self,
+        request: &Request<Body>,
+        certificate: &[String],
+    ) -> Result<Option<Arc<Identity>>, ServeError> {
+        let Some(access) = self.serving.access() else { return Ok(None) };
+        let path = request.uri().path();
+        if path == HEALTH || path.starts_with(HEALTH_OF_GRPC) {
+            return Ok(None);
+        }
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        let caller = access.authenticate(request.headers(), certificate, reads)?;
+        access.takes_request(&caller)?;
+        access.permit(Some(&caller), Action::Describe, &Resource::project())?;
+        Ok(Some(caller))
+    }
+
+    async fn pass(
+        &self,
+        request: Request<Body>,
+        arrived: &mut Arrived,
+        certificate: &[String],
+    ) -> Result<(Parts, HeldBody), ServeError> {
         let allowed = self.serving.allowed(arrived);
         if arrived.at.elapsed() >= allowed {
             return Err(ServerFault::Late { millis: allowed.as_millis() }.into());
         }
-        if self.serving.overload().refuses() {
+        if let Some(access) = self.serving.access() {
+            let caller = access.authenticate(request.headers(), certificate, false)?;
+            access.takes_request(&caller)?;
+            arrived.caller = Some(caller);
+        }
+        let priority = arrived.caller.as_ref().map_or(Priority::Normal, |caller| caller.share.priority);
+        if self.serving.overload().refuses(priority) {
             return Err(ServerFault::Queued { millis: self.limits().target_wait.as_millis() }.into());
         }
         let (parts, body) = request.into_parts();
@@ -107,7 +153,7 @@ impl<R: Reader + 'static> Gate<R> {
         mut routes: Router,
         request: Request<Body>,
         held: Held,
-        arrived: Arrived,
+        arrived: &Arrived,
     ) -> Result<Response, ServeError> {
         let allowed = self.serving.allowed(arrived);
         let permit = timeout_at(arrived.at + allowed, Arc::clone(&self.large).acquire_owned()).await;
@@ -126,7 +172,7 @@ impl<R: Reader + 'static> Gate<R> {
     }
 
     /// Counts a request that is refused, and says so as its protocol does.
-    fn refusal(&self, protocol: Protocol, arrived: Arrived, error: &ServeError) -> Response {
+    fn refusal(&self, protocol: Protocol, arrived: &Arrived, error: &ServeError) -> Response {
         self.serving.begin(protocol, arrived).refused(error.code());
         match protocol {
             Protocol::Grpc | Protocol::FeastGrpc => to_status(error).into_http(),
@@ -141,17 +187,30 @@ fn trace(headers: &HeaderMap) -> Option<TraceParent> {
     TraceParent::parse(headers.get(TraceParent::HEADER)?.to_str().ok()?)
 }
 
+/// Says why a request may not look, so that a browser lets its user log in.
+fn refused_look(request: &Request<Body>, error: &ServeError) -> Response {
+    if is_grpc(request) {
+        return to_status(error).into_http();
+    }
+    let mut response = http::refusal(http::status(error.code()), error);
+    if error.code() == Code::Unauthenticated {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, LOGIN);
+    }
+    response
+}
+
+fn is_grpc(request: &Request<Body>) -> bool {
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
 /// How a request came that has a body to read; `None` of one that passes as it is.
 fn protocol(request: &Request<Body>) -> Option<Protocol> {
     let path = request.uri().path();
     if request.method() != Method::POST || path.starts_with(OWN_OF_GRPC) {
         return None;
     }
-    let is_grpc = request
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
-    Some(match (is_grpc, path) {
+    Some(match (is_grpc(request), path) {
         (true, path) if path.starts_with("/feast.") => Protocol::FeastGrpc,
         (true, _) => Protocol::Grpc,
         (false, path) if path.starts_with("/v1/") => Protocol::Http,

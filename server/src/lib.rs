@@ -1,6 +1,7 @@
 //! Online features over gRPC (`twinstore.v1.FeatureStore`) and HTTP/JSON, the same as a Feast server
 //! gives them (`feast.serving.ServingService`, `POST /get-online-features`). Rows that are pushed are
-//! checked here, and handed to whoever makes them durable.
+//! checked here, and handed to whoever makes them durable. Where there is an [`AccessControl`], it is known who sends each request,
+//! and nothing is answered that they may not read.
 //!
 //! A [`read::FeatureReader`] reads one version of a service. A [`Catalog`] says which of them are [`Served`], a
 //! [`Server`] answers for them.
@@ -25,6 +26,8 @@
 //! # }
 //! ```
 
+mod access_control;
+mod access_fault;
 mod admission;
 mod availability;
 mod bodies;
@@ -53,8 +56,11 @@ mod served;
 mod server;
 mod server_fault;
 mod serving;
+mod tls;
 mod views;
 
+pub use access_control::{AccessControl, AllowedCount, Decided, DeniedCount};
+pub use access_fault::AccessFault;
 pub use catalog::{Catalog, Services};
 pub use code::Code;
 pub use error::ServeError;
@@ -74,4 +80,5 @@ pub use served::Served;
 pub use server::{Addresses, Ended, Server};
 pub use server_fault::ServerFault;
 pub use serving::{Answered, ServiceRequest, Serving};
+pub use tls::{Tls, TlsFiles};
 pub use views::Views;

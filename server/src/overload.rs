@@ -9,6 +9,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use access::Priority;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
@@ -25,7 +26,8 @@ const MOST: u32 = WHOLE / 100 * 98;
 #[derive(Debug, Default)]
 pub(crate) struct Overload {
     share: AtomicU32,
-    turn: AtomicU32,
+    /// One for each priority, the lowest first.
+    turns: [AtomicU32; 3],
     delay_micros: AtomicU64,
     /// Of the requests of this window.
     waited_micros: AtomicU64,
@@ -39,13 +41,20 @@ impl Overload {
         self.waits.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether this request is refused. Those that are lie evenly among the others.
-    pub fn refuses(&self) -> bool {
+    /// Whether this request is refused. Those that are lie evenly among the others of their priority.
+    pub fn refuses(&self, priority: Priority) -> bool {
         let share = self.share.load(Ordering::Relaxed);
         if share == 0 {
             return false;
         }
-        let before = self.turn.fetch_add(share, Ordering::Relaxed) % WHOLE;
+        let share = share_of(priority, share);
+        let [low, normal, high] = &self.turns;
+        let turn = match priority {
+            Priority::Low => low,
+            Priority::Normal => normal,
+            Priority::High => high,
+        };
+        let before = turn.fetch_add(share, Ordering::Relaxed) % WHOLE;
         before + share >= WHOLE
     }
 
@@ -90,6 +99,16 @@ impl Overload {
     }
 }
 
+/// The share of the requests of a priority: of low ones twice as many are refused as of normal ones, and of high ones none
+/// until most of the normal ones are.
+fn share_of(priority: Priority, share: u32) -> u32 {
+    match priority {
+        Priority::Low => (2 * share).min(MOST),
+        Priority::Normal => share,
+        Priority::High => (2 * share).saturating_sub(WHOLE),
+    }
+}
+
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
@@ -101,7 +120,23 @@ mod tests {
     const TARGET: Duration = Duration::from_millis(25);
 
     fn refused(overload: &Overload) -> usize {
-        (0..1_024).filter(|_| overload.refuses()).count()
+        refused_of(overload, Priority::Normal)
+    }
+
+    fn refused_of(overload: &Overload, priority: Priority) -> usize {
+        (0..1_024).filter(|_| overload.refuses(priority)).count()
+    }
+
+    #[test]
+    fn the_lower_priority_is_refused_first() {
+        let overload = Overload::default();
+        overload.saw(TARGET * 2, TARGET);
+        let refused =
+            || [Priority::Low, Priority::Normal, Priority::High].map(|each| refused_of(&overload, each));
+        assert_eq!(refused(), [512, 256, 0]);
+        (0..2).for_each(|_| overload.saw(TARGET * 2, TARGET));
+        let [low, normal, high] = refused();
+        assert!(low > normal && normal > high && high > 0, "{low} {normal} {high}");
     }
 
     #[test]

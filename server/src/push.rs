@@ -11,6 +11,7 @@ mod sink;
 use std::sync::Arc;
 use std::time::Duration;
 
+use access::{Action, Resource, ResourceKind};
 use feature::{VersionId, excerpt};
 use online::Reader;
 use tokio::time::{sleep, timeout_at};
@@ -104,7 +105,10 @@ async fn take<R: Reader>(
     options: &PushOptions<'_>,
     table: impl FnOnce(&PushSource) -> Result<Table, ServeError>,
 ) -> Result<Pushed, ServeError> {
-    let source = source(serving, options.source)?;
+    let action = Action::Write;
+    let source = source(serving, options.source);
+    let source = source.map_err(|error| serving.unknown(call, action, options.source, error))?;
+    serving.permit(call, action, [&Resource::new(ResourceKind::Source, source.name.as_str())])?;
     let Some(sink) = serving.sink() else {
         return Err(RequestFault::NotHere("pushing rows").into());
     };
@@ -113,7 +117,7 @@ async fn take<R: Reader>(
     if table.rows() > limit {
         return Err(RequestFault::TooManyRows { given: table.rows(), limit }.into());
     }
-    call.asks_about(table.rows());
+    serving.takes_on(call, table.rows())?;
     let checked = table.check(&source);
     call.end_of(Stage::Decode);
     let Door { rows, refused, filtered } =

@@ -11,12 +11,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use online::Reader;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use crate::connections::{Connection, Connections};
+use crate::access_control::CertificateNames;
+use crate::connections::{Connection, Connections, Tracked};
 use crate::gate::Gate;
+use crate::tls::{Tls, names_of};
 
 /// How often a silent connection of HTTP/2 is checked, and how long its answer may take.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -37,15 +40,28 @@ pub(crate) enum Spoken {
     Http1,
 }
 
+/// What the requests of all connections are answered by.
+pub(crate) struct Answering<R> {
+    pub routes: Router,
+    pub gate: Arc<Gate<R>>,
+    /// `None` where connections are not encrypted.
+    pub tls: Option<Arc<Tls>>,
+}
+
+impl<R> Clone for Answering<R> {
+    fn clone(&self) -> Self {
+        Self { routes: self.routes.clone(), gate: Arc::clone(&self.gate), tls: self.tls.clone() }
+    }
+}
+
 /// Answers what comes in until the server stops, and then what is in flight.
 pub(crate) async fn serve<R: Reader + 'static>(
     spoken: Spoken,
     connections: Connections,
-    routes: Router,
-    gate: Arc<Gate<R>>,
+    answering: Answering<R>,
     stopped: watch::Receiver<bool>,
 ) {
-    let builder = builder(spoken, &gate);
+    let builder = builder(spoken, &answering.gate);
     let book = connections.book();
     let mut open = JoinSet::new();
     let mut stop = stopped.clone();
@@ -55,8 +71,7 @@ pub(crate) async fn serve<R: Reader + 'static>(
             let connection = connections.next().await;
             // What has ended is forgotten.
             while open.try_join_next().is_some() {}
-            let (builder, routes, gate) = (builder.clone(), routes.clone(), Arc::clone(&gate));
-            open.spawn(converse(builder, connection, routes, gate, stopped.clone()));
+            open.spawn(begin(spoken, builder.clone(), connection, answering.clone(), stopped.clone()));
         }
     };
     tokio::select! {
@@ -95,22 +110,56 @@ fn builder<R: Reader + 'static>(spoken: Spoken, gate: &Gate<R>) -> Builder<Tokio
     }
 }
 
+/// Begins a connection, with TLS where it has that, within the time that a head has.
+async fn begin<R: Reader + 'static>(
+    spoken: Spoken,
+    builder: Builder<TokioExecutor>,
+    connection: Connection,
+    answering: Answering<R>,
+    stopped: watch::Receiver<bool>,
+) {
+    let tracked = connection.tracked();
+    let Some(tls) = &answering.tls else {
+        let peer = Peer { tracked, certificate: Arc::default() };
+        return converse(builder, connection, peer, answering, stopped).await;
+    };
+    let handshake = tls.acceptor(spoken == Spoken::Http2).accept(connection);
+    let open = Arc::clone(&tracked.open);
+    let encrypted = tokio::select! {
+        encrypted = timeout(answering.gate.limits().head_timeout, handshake) => encrypted,
+        () = open.ended() => return,
+    };
+    // Who speaks no TLS, shows no good certificate or takes too long ends its own connection alone.
+    let Ok(Ok(encrypted)) = encrypted else { return };
+    tracked.is_encrypted();
+    let shown = encrypted.get_ref().1.peer_certificates().and_then(|shown| shown.first());
+    let peer = Peer { tracked, certificate: names_of(shown) };
+    converse(builder, encrypted, peer, answering, stopped).await;
+}
+
+/// Whose connection it is.
+struct Peer {
+    tracked: Tracked,
+    certificate: CertificateNames,
+}
+
 /// Answers the requests of a connection until it ends, or the server does and they are answered.
 async fn converse<R: Reader + 'static>(
     builder: Builder<TokioExecutor>,
-    connection: Connection,
-    routes: Router,
-    gate: Arc<Gate<R>>,
+    connection: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    peer: Peer,
+    answering: Answering<R>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let tracked = connection.tracked();
+    let Peer { tracked, certificate } = peer;
+    let Answering { routes, gate, .. } = answering;
     let open = Arc::clone(&tracked.open);
     let service = service_fn(move |request: Request<Incoming>| {
         let (routes, gate, request_in_progress) = (routes.clone(), Arc::clone(&gate), tracked.request());
         // A request of HTTP/2 goes on in a task of its own, which may wait for a thread.
-        let arrived = Instant::now();
+        let (arrived, certificate) = (Instant::now(), Arc::clone(&certificate));
         async move {
-            let response = gate.answer(routes, request.map(Body::new), arrived).await;
+            let response = gate.answer(routes, request.map(Body::new), arrived, &certificate).await;
             drop(request_in_progress);
             response
         }

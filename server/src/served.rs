@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use access::{Resource, ResourceKind};
 use feature::ServicePlan;
 use read::FeatureReader;
 
@@ -15,6 +16,8 @@ use crate::notice::Notice;
 #[derive(Debug)]
 pub struct Served {
     reader: Arc<FeatureReader>,
+    /// What somebody has to be allowed to read.
+    resources: Arc<[Resource]>,
     notice: Option<Arc<Notice>>,
     metrics: Arc<ServiceMetrics>,
     watched: Option<Arc<WatchedReads>>,
@@ -25,7 +28,9 @@ pub struct Served {
 impl Served {
     /// Serves what this reads; nothing is counted yet.
     pub fn new(reader: FeatureReader) -> Self {
+        let service = Resource::new(ResourceKind::Service, reader.plan().id.to_string());
         Self {
+            resources: [service].into(),
             reader: Arc::new(reader),
             notice: None,
             metrics: Arc::default(),
@@ -39,11 +44,23 @@ impl Served {
     pub fn with_notice(&self, notice: Option<Notice>) -> Self {
         Self {
             reader: Arc::clone(&self.reader),
+            resources: Arc::clone(&self.resources),
             notice: notice.map(Arc::new),
             metrics: Arc::clone(&self.metrics),
             watched: self.watched.clone(),
             is_used: AtomicBool::new(self.is_used()),
         }
+    }
+
+    /// The same, for whoever may read all of these.
+    #[must_use]
+    pub fn guarded_by(self, resources: impl IntoIterator<Item = Resource>) -> Self {
+        Self { resources: resources.into_iter().collect(), ..self }
+    }
+
+    /// What somebody has to be allowed to read.
+    pub(crate) fn resources(&self) -> &[Resource] {
+        &self.resources
     }
 
     /// The same, whose reads are counted for freshness objectives.

@@ -21,9 +21,10 @@ use crate::error::ServeError;
 use crate::gate::Gate;
 use crate::grpc;
 use crate::http;
-use crate::serve::{Spoken, serve};
+use crate::serve::{Answering, Spoken, serve};
 use crate::server_fault::ServerFault;
 use crate::serving::Serving;
+use crate::tls::Tls;
 
 /// Where a server listens. Port 0 takes a free one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +50,7 @@ pub struct Server<R> {
     grpc: TcpListener,
     http: TcpListener,
     bound: Addresses,
+    tls: Option<Arc<Tls>>,
 }
 
 impl<R: Reader + 'static> Server<R> {
@@ -57,7 +59,13 @@ impl<R: Reader + 'static> Server<R> {
         let (grpc, grpc_address) = listen(addresses.grpc).await?;
         let (http, http_address) = listen(addresses.http).await?;
         let bound = Addresses { grpc: grpc_address, http: http_address };
-        Ok(Self { serving: Arc::new(serving), grpc, http, bound })
+        Ok(Self { serving: Arc::new(serving), grpc, http, bound, tls: None })
+    }
+
+    /// The same, over TLS alone.
+    #[must_use]
+    pub fn with_tls(self, tls: Arc<Tls>) -> Self {
+        Self { tls: Some(tls), ..self }
     }
 
     /// The addresses that were taken.
@@ -85,9 +93,10 @@ impl<R: Reader + 'static> Server<R> {
         let counts = self.serving.connections();
         let over = |listener| Connections::new(listener, limits, Arc::clone(counts));
         let routes = grpc::routes(&self.serving, health_service)?.prepare().into_axum_router();
-        protocols.spawn(serve(Spoken::Http2, over(self.grpc), routes, Arc::clone(&gate), stopped.clone()));
+        let answering = |routes| Answering { routes, gate: Arc::clone(&gate), tls: self.tls.clone() };
+        protocols.spawn(serve(Spoken::Http2, over(self.grpc), answering(routes), stopped.clone()));
         let routes = http::routes(Arc::clone(&self.serving), Arc::clone(&stopping));
-        protocols.spawn(serve(Spoken::Http1, over(self.http), routes, gate, stopped));
+        protocols.spawn(serve(Spoken::Http1, over(self.http), answering(routes), stopped));
         let serving = Arc::clone(&self.serving);
         // In a task of its own, wherever this is awaited: what waits in the queue of the workers is measured there alone.
         let mut overload = JoinSet::new();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use access::{Action, Missing, Resource, Unauthenticated};
 use exposition::{Page, Sample, SampleKind};
 use feature::{Micros, VersionId, excerpt};
 use futures::FutureExt;
@@ -16,6 +17,8 @@ use read::{
 };
 use tokio::time::timeout_at;
 
+use crate::access_control::AccessControl;
+use crate::access_fault::AccessFault;
 use crate::admission::Admission;
 use crate::availability::Availability;
 use crate::bodies::Bodies;
@@ -89,6 +92,7 @@ pub struct Serving<R> {
     of_pushes: Arc<ServiceMetrics>,
     counts: PushCounts,
     sink: Option<Arc<dyn Sink>>,
+    access: Option<Arc<AccessControl>>,
     sampling: Option<Arc<Sampling>>,
     pages: Option<Arc<dyn Pages>>,
     traces: Option<Arc<dyn RequestTraces>>,
@@ -121,6 +125,7 @@ impl<R: Reader> Serving<R> {
             of_pushes: Arc::default(),
             counts: PushCounts::default(),
             sink: None,
+            access: None,
             sampling: None,
             pages: None,
             traces: None,
@@ -194,6 +199,58 @@ impl<R: Reader> Serving<R> {
         Self { sink: Some(sink), ..self }
     }
 
+    /// Answers nobody who is not known, and nothing that they may not read.
+    #[must_use]
+    pub fn with_access(self, access: Arc<AccessControl>) -> Self {
+        Self { access: Some(access), ..self }
+    }
+
+    /// Who may be answered; `None` where everybody is.
+    pub(crate) fn access(&self) -> Option<&AccessControl> {
+        self.access.as_deref()
+    }
+
+    /// Refuses a call whose caller may not do this with all of these.
+    pub(crate) fn permit<'a>(
+        &self,
+        call: &Call,
+        action: Action,
+        resources: impl IntoIterator<Item = &'a Resource>,
+    ) -> Result<(), ServeError> {
+        let Some(access) = self.access() else { return Ok(()) };
+        for resource in resources {
+            access.permit(call.caller(), action, resource)?;
+        }
+        Ok(())
+    }
+
+    /// The refusal of a name that is not there: to who may not look at what there is, as that of one which they may not
+    /// use, so that nothing is learned from it.
+    pub(crate) fn unknown(&self, call: &Call, action: Action, name: &str, error: ServeError) -> ServeError {
+        const LONGEST_CHARS: usize = 80;
+        let Some(access) = self.access().filter(|_| error.code() == Code::NotFound) else { return error };
+        match call.caller() {
+            None => AccessFault::from(Unauthenticated::Missing).into(),
+            Some(caller) if access.describes(Some(caller)) => error,
+            Some(caller) => {
+                let missing = match caller.roles.is_empty() {
+                    true => Missing::Role,
+                    false => Missing::Grant { roles: caller.roles.iter().cloned().collect() },
+                };
+                access.denied(caller, action, excerpt(name, LONGEST_CHARS).into_owned(), missing).into()
+            }
+        }
+    }
+
+    /// Takes on a call for so many entities or rows, from the share of its caller.
+    pub(crate) fn takes_on(&self, call: &Call, keys: usize) -> Result<(), ServeError> {
+        call.asks_about(keys);
+        match (self.access(), call.caller()) {
+            (Some(access), Some(caller)) => Ok(access.takes_keys(caller, keys)?),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes a sample of what is served as of now.
     #[must_use]
     pub fn with_sampling(self, sampling: Arc<Sampling>) -> Self {
@@ -246,8 +303,8 @@ impl<R: Reader> Serving<R> {
     }
 
     /// A request that has arrived.
-    pub(crate) fn begin(&self, protocol: Protocol, arrived: Arrived) -> Call {
-        let call = Call::begin(protocol, &self.metrics, self.allowed(arrived), arrived.at);
+    pub(crate) fn begin(&self, protocol: Protocol, arrived: &Arrived) -> Call {
+        let call = Call::begin(protocol, &self.metrics, self.allowed(arrived), arrived);
         match &self.traces {
             Some(traces) if traces.records(arrived.trace.as_ref()) => {
                 call.traced(Arc::clone(traces), arrived.trace)
@@ -257,7 +314,7 @@ impl<R: Reader> Serving<R> {
     }
 
     /// How long the answer to a request may take.
-    pub(crate) fn allowed(&self, arrived: Arrived) -> Duration {
+    pub(crate) fn allowed(&self, arrived: &Arrived) -> Duration {
         let most = self.limits.request_timeout;
         arrived.waits.map_or(most, |waits| waits.min(most))
     }
@@ -303,7 +360,9 @@ impl<R: Reader> Serving<R> {
         let ServiceRequest { service, request, at, trained_on } = service_request;
         let answer = async {
             let services = self.catalog.services();
-            let served = services.answering(&service, &request.entities)?;
+            let served = services.answering(&service, &request.entities);
+            let served = served.map_err(|error| self.unknown(call, Action::ReadOnline, &service, error))?;
+            self.permit(call, Action::ReadOnline, served.resources())?;
             call.is_of(served.metrics());
             refuse_another(&services, &served, trained_on.as_deref())?;
             let request = served.reader().validate(request, self.limits.max_entities)?;
@@ -349,7 +408,7 @@ impl<R: Reader> Serving<R> {
         request: &ValidatedRequest,
         at: Option<Micros>,
     ) -> Result<ReadResult, ServeError> {
-        call.asks_about(request.rows());
+        self.takes_on(call, request.rows())?;
         let moment = at.map_or_else(|| Moment::Now((self.clock)()), Moment::At);
         let end_of = |stage| {
             call.end_of(Stage::of_read(stage));

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use access::{Resource, ResourceKind, Tags};
 use feature::{Name, ServicePlan, VersionId};
 use read::FeatureReader;
 
@@ -23,6 +24,9 @@ const MOST_COMPILED: usize = 256;
 /// sentence why the views cannot be read together.
 type PlanOf = dyn Fn(&[VersionId]) -> Result<(ServicePlan, Option<Notice>), String> + Send + Sync;
 
+/// What guards a view; the error says in a sentence why that is not known.
+type TagsOf = dyn Fn(&VersionId) -> Result<Tags, String> + Send + Sync;
+
 /// What counts the reads of a plan for freshness objectives.
 type WatchedBy = dyn Fn(&ServicePlan) -> Arc<WatchedReads> + Send + Sync;
 
@@ -31,6 +35,7 @@ pub struct Views {
     ids: BTreeSet<VersionId>,
     plan_of: Box<PlanOf>,
     watched_by: Option<Box<WatchedBy>>,
+    tags_of: Option<Box<TagsOf>>,
     compiled: RwLock<HashMap<Vec<VersionId>, Arc<Served>>>,
 }
 
@@ -43,7 +48,7 @@ impl Views {
         plan_of: impl Fn(&[VersionId]) -> Result<(ServicePlan, Option<Notice>), String> + Send + Sync + 'static,
     ) -> Self {
         let (ids, plan_of) = (ids.into_iter().collect(), Box::new(plan_of));
-        Self { ids, plan_of, watched_by: None, compiled: RwLock::default() }
+        Self { ids, plan_of, watched_by: None, tags_of: None, compiled: RwLock::default() }
     }
 
     /// The same, whose reads are counted by what this gives for each plan.
@@ -53,6 +58,22 @@ impl Views {
         watched_by: impl Fn(&ServicePlan) -> Arc<WatchedReads> + Send + Sync + 'static,
     ) -> Self {
         Self { watched_by: Some(Box::new(watched_by)), ..self }
+    }
+
+    /// The same, each guarded by the tags that this gives for it.
+    #[must_use]
+    pub fn guarded_by(
+        self,
+        tags_of: impl Fn(&VersionId) -> Result<Tags, String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { tags_of: Some(Box::new(tags_of)), ..self }
+    }
+
+    /// What somebody has to be allowed to read of a view.
+    pub(crate) fn resource(&self, view: &VersionId) -> Result<Resource, RequestFault> {
+        let tags = self.tags_of.as_ref().map(|tags_of| tags_of(view)).transpose();
+        let tags = tags.map_err(RequestFault::Apart)?.unwrap_or_default();
+        Ok(Resource::new(ResourceKind::View, view.to_string()).tagged(tags))
     }
 
     /// A view by its name: this version, or the highest.
@@ -78,7 +99,9 @@ impl Views {
             return Ok(reader);
         }
         let (plan, notice) = (self.plan_of)(&views).map_err(RequestFault::Apart)?;
-        let mut reader = Served::new(FeatureReader::new(Arc::new(plan))?).with_notice(notice);
+        let reader = Served::new(FeatureReader::new(Arc::new(plan))?).with_notice(notice);
+        let resources: Result<Vec<Resource>, _> = views.iter().map(|view| self.resource(view)).collect();
+        let mut reader = reader.guarded_by(resources?);
         if let Some(watched_by) = &self.watched_by {
             let watched = watched_by(reader.plan());
             reader = reader.watched_by(watched);

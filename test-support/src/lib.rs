@@ -19,6 +19,7 @@
     reason = "a harness of tests: what goes wrong in it ends the test aloud"
 )]
 
+mod authority;
 mod collector;
 mod definitions;
 mod kafka;
@@ -29,6 +30,7 @@ mod redis_deployments;
 mod varint;
 mod wait;
 
+pub use authority::{Authority, Signed};
 pub use collector::Collector;
 pub use definitions::{user_events, visitor_clicks};
 pub use kafka::KafkaBroker;

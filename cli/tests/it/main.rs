@@ -1,6 +1,8 @@
 //! The command, tested as its users use it: the real binary, in a folder of its own, on files.
 
 #[cfg(test)]
+mod access_attacks;
+#[cfg(test)]
 mod alerts;
 #[cfg(test)]
 mod answered_by;

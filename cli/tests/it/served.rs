@@ -135,6 +135,31 @@ pub fn send_to(http: &str, path: &str, body: &str) -> std::io::Result<(u16, Stri
     Ok((head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned()))
 }
 
+/// The status of a page, for who has a token.
+pub fn get_as(http: &str, token: &str, path: &str) -> u16 {
+    let mut connection = connection(http).unwrap();
+    let head = "accept: text/html\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer";
+    write!(connection, "GET {path} HTTP/1.1\r\n{head} {token}\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+/// The same with a token; without one where it is empty.
+pub fn send_as(http: &str, token: &str, path: &str, body: &str) -> (u16, String) {
+    let shown = match token {
+        "" => String::new(),
+        token => format!("authorization: Bearer {token}\r\n"),
+    };
+    let mut connection = connection(http).unwrap();
+    let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{shown}");
+    write!(connection, "{head}content-length: {}\r\n\r\n{body}", body.len()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         // It has ended already where the test went well.

@@ -17,6 +17,7 @@ use super::sources::PushSources;
 use super::topics::Topics;
 use crate::error::ProjectError;
 use crate::project::Project;
+use crate::settings::ClientToken;
 
 /// Rows that are made durable together.
 const ROWS_AT_ONCE: usize = 5_000;
@@ -103,7 +104,7 @@ impl Pushing {
             return Err(ProjectError::NotPushable { source_name: name, why: why.clone() });
         }
         let receiver = match served_at(project)? {
-            Some(address) => Receiver::Server(Server::at(address)?),
+            Some(address) => Receiver::Server(Server::at(address, project.settings.token.clone())?),
             None => {
                 let topics = Topics::new(project, Arc::default());
                 topics.follow(&registered)?;
@@ -159,6 +160,7 @@ impl Pushing {
 struct Server {
     address: SocketAddr,
     client: reqwest::Client,
+    token: ClientToken,
 }
 
 /// What is pushed.
@@ -196,9 +198,9 @@ struct Refusal {
 }
 
 impl Server {
-    fn at(address: SocketAddr) -> Result<Self, ProjectError> {
+    fn at(address: SocketAddr, token: ClientToken) -> Result<Self, ProjectError> {
         let client = reqwest::Client::builder().timeout(ANSWERING).no_proxy().build();
-        Ok(Self { address, client: client.map_err(ProjectError::NoClient)? })
+        Ok(Self { address, client: client.map_err(ProjectError::NoClient)?, token })
     }
 
     async fn push(&self, source: &PushSource, rows: &[Box<RawValue>]) -> Result<PushedRows, ProjectError> {
@@ -207,6 +209,10 @@ impl Server {
         let body = body.map_err(|error| self.failed(error.into()))?;
         let request = self.client.post(format!("http://{}/v1/push", self.address)).body(body);
         let request = request.header("content-type", "application/json");
+        let request = match self.token.get() {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
         let body = request.send().await.map_err(failed)?.bytes().await.map_err(failed)?;
         let answer: Answer = serde_json::from_slice(&body).map_err(|error| self.failed(error.into()))?;
         match answer.error {

@@ -11,10 +11,12 @@ use tokio::sync::Mutex;
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
-use super::connect;
+use super::dial::{ClientAccess, connect};
 use super::packed::{packed, status, unpacked};
+use super::shown_by;
 use crate::error::ProjectError;
 use crate::serving::ReadEntities;
+use crate::settings::ClientToken;
 
 /// The header in which a server says that something in an answer is deprecated.
 const DEPRECATED: &str = "x-twinstore-deprecated";
@@ -26,6 +28,7 @@ const MOST_BYTES: usize = 1 << 30;
 #[derive(Debug)]
 pub struct RemoteReads {
     address: String,
+    access: ClientAccess,
     channel: Mutex<Option<Channel>>,
 }
 
@@ -54,9 +57,22 @@ pub struct RemotePushed {
 }
 
 impl RemoteReads {
-    /// The server at this `HOST:PORT`. No connection is made yet.
+    /// The server at this `HOST:PORT`, or over TLS at this `grpcs://HOST:PORT`. No connection is made yet.
     pub fn at(address: impl Into<String>) -> Self {
-        Self { address: address.into(), channel: Mutex::default() }
+        Self { address: address.into(), access: ClientAccess::default(), channel: Mutex::default() }
+    }
+
+    /// The same, which shows this token; none where it is empty.
+    #[must_use]
+    pub fn with_token(self, token: impl Into<String>) -> Self {
+        Self { access: ClientAccess { token: ClientToken::new(token), ..self.access }, ..self }
+    }
+
+    /// The same, which trusts the authorities of this file, where the address is one of TLS; those of the system where it is
+    /// empty.
+    #[must_use]
+    pub fn with_authorities(self, ca: impl Into<String>) -> Self {
+        Self { access: ClientAccess { ca: ca.into(), ..self.access }, ..self }
     }
 
     /// Reads the features of entities.
@@ -70,7 +86,7 @@ impl RemoteReads {
             trained_on: read.trained_on,
         };
         let mut client = self.client().await?;
-        let answer = self.answered(client.get_features(request).await).await?;
+        let answer = self.answered(client.get_features(shown_by(request, &self.access.token)?).await).await?;
         let notice = answer.metadata().get(DEPRECATED).and_then(|said| said.to_str().ok()).map(str::to_owned);
         Ok(RemoteAnswer { features: self.features(answer.into_inner())?, notice })
     }
@@ -83,7 +99,8 @@ impl RemoteReads {
     ) -> Result<RemotePushed, ProjectError> {
         let request = v1::PushRequest { source, columns: packed(columns)?, wait: 0 };
         let mut client = self.client().await?;
-        let answer = self.answered(client.push(request).await).await?.into_inner();
+        let answer =
+            self.answered(client.push(shown_by(request, &self.access.token)?).await).await?.into_inner();
         let refused = answer.refused.into_iter().map(|row| {
             let view = if row.view.is_empty() { String::new() } else { format!("{}: ", row.view) };
             (row.index as usize + 1, format!("{view}{}", row.reason))
@@ -101,13 +118,7 @@ impl RemoteReads {
         let mut channel = self.channel.lock().await;
         let channel = match &*channel {
             Some(channel) => channel.clone(),
-            None => {
-                let unreachable = |source| ProjectError::Unreachable {
-                    address: self.address.clone(),
-                    source: Box::new(source),
-                };
-                channel.insert(connect(&self.address).await.map_err(unreachable)?).clone()
-            }
+            None => channel.insert(connect(&self.address, &self.access).await?).clone(),
         };
         Ok(FeatureStoreClient::new(channel).max_decoding_message_size(MOST_BYTES))
     }

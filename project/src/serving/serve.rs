@@ -8,6 +8,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use access::{Resource, ResourceKind};
 use feature::{Canary, Micros, Name, ServicePlan, ServiceRef, Span, VersionId};
 use materializer::BadRowLimit;
 use online::{HotTier, Reader, Store};
@@ -23,6 +24,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::hot;
 use crate::error::ProjectError;
 use crate::followed_registry::FollowedRegistry;
+use crate::permission::{FollowedTls, Following};
 use crate::project::Project;
 use crate::pushing::{PushSources, ServedAt, Topics};
 use crate::quality::value_watch::ValueWatch;
@@ -68,6 +70,7 @@ pub(crate) async fn serve(project: &Project, options: &Serve, run: &Run) -> Resu
         began => began?,
     };
     let Began { addresses, mut applied, registered, read } = began;
+
     match read {
         hot::Read::Direct(store) => {
             let serving = applied.serving(store);
@@ -102,6 +105,9 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
         grpc: address("serve.grpc", &settings.grpc)?,
         http: address("serve.http", &settings.http)?,
     };
+    let access = Following::begin(project, &registry).await?;
+    let tls = FollowedTls::begin(project)?;
+    protected(project, &addresses, access.is_some(), tls.is_some())?;
     let sources = PushSources::new(project);
     let watch = Arc::<ReadWatch>::default();
     let services = services(registered.clone(), &Services::default(), &sources, Some(&watch))?;
@@ -135,6 +141,8 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
         tier: None,
         unfollowed: Arc::default(),
         pages: options.pages.clone(),
+        access,
+        tls,
     };
     let read = hot::before(project.online().await?, settings, project.clock)?;
     Ok(Began { addresses, applied, registered, read })
@@ -183,6 +191,10 @@ async fn answer<R: Reader + 'static>(
 ) -> Result<(), ProjectError> {
     let services = applied.catalog.services().ids().cloned().collect();
     let server = Server::bind(addresses, serving).await?;
+    let server = match &applied.tls {
+        Some(tls) => server.with_tls(tls.tls()),
+        None => server,
+    };
     let bound = server.addresses();
     if let Some(telemetry) = &applied.telemetry {
         telemetry.exposes(server.metrics());
@@ -213,6 +225,9 @@ async fn answer<R: Reader + 'static>(
     counting.stop().await;
     applied.verifier.stop().await;
     applied.value_watch.stop().await;
+    if let Some(access) = &mut applied.access {
+        access.write_down(&applied.project, applied.registry.registry()).await;
+    }
     if let Some(streams) = applied.streams {
         // One that panicked has said so, and what it read is read again.
         let _ = streams.stop().await;
@@ -247,6 +262,9 @@ struct Applied {
     pages: Option<Arc<dyn Pages>>,
     /// What goes to a collector.
     telemetry: Option<Telemetry>,
+    /// Who may be answered; `None` where everybody is.
+    access: Option<Following>,
+    tls: Option<FollowedTls>,
 }
 
 impl Applied {
@@ -266,6 +284,10 @@ impl Applied {
             })
             .with_unfollowed(move || unfollowed.lock().unwrap_or_else(PoisonError::into_inner).clone())
             .with_first_use(begin_use(self.project.clone(), "serve"));
+        let serving = match &self.access {
+            Some(access) => serving.with_access(access.control()),
+            None => serving,
+        };
         let serving = match &self.telemetry {
             Some(telemetry) => serving.with_traces(telemetry.requests()),
             None => serving,
@@ -284,6 +306,9 @@ impl Applied {
         let mut said = String::new();
         loop {
             ticks.tick().await;
+            if let Some(tls) = &mut self.tls {
+                tls.follow();
+            }
             match self.next().await {
                 Ok(()) => {
                     said.clear();
@@ -308,9 +333,13 @@ impl Applied {
         *unfollowed = Some((since, why.to_owned()));
     }
 
-    /// Takes on what the registry holds, if it has changed. One that replaced it is opened again.
+    /// Takes on what the registry holds, if it has changed, and who may read it. One that replaced it is opened again.
     async fn next(&mut self) -> Result<(), ProjectError> {
-        let Some(registered) = self.registry.changed(&self.project).await? else { return Ok(()) };
+        let changed = self.registry.changed(&self.project).await?;
+        if let Some(access) = &mut self.access {
+            access.follow(&self.project, self.registry.registry()).await?;
+        }
+        let Some(registered) = changed else { return Ok(()) };
         let generation = registered.generation();
         if let Some(tier) = &self.tier {
             hot::allow(tier, &registered);
@@ -370,10 +399,13 @@ pub(super) fn services(
         }
         let compiled = before.exact(&service.id).filter(|reader| **reader.plan() == plan).cloned();
         let notice = notice(&registered, &plan);
+        let resource = Resource::new(ResourceKind::Service, plan.id.to_string());
+        let resource = resource.tagged(registered.tags_of_service(&plan));
         let reader = match compiled {
             Some(reader) => reader.with_notice(notice),
             None => Served::new(FeatureReader::new(Arc::new(plan))?).with_notice(notice),
         };
+        let reader = reader.guarded_by([resource]);
         let watched = watch.map(|watch| watch.of(reader.plan(), service.consumer.as_ref()));
         readers.push(Arc::new(match watched {
             Some(watched) => reader.watched_by(watched),
@@ -393,17 +425,45 @@ pub(super) fn services(
         .filter(|(id, _)| id.kind == Kind::FeatureService)
         .filter_map(|(id, retirement)| Some((id.version_id()?, retirement.to_string())))
         .collect();
+    let registered = Arc::new(registered);
+    let tagged = Arc::clone(&registered);
     let views = Views::new(ids, move |views| {
         let plan = registered.views_plan(id.clone(), views).map_err(|error| error.to_string())?;
         let notice = notice(&registered, &plan);
         Ok((plan, notice))
     });
+    let views = views.guarded_by(move |view| tagged.tags_of_view(view).map_err(|error| error.to_string()));
     let views = match watch.cloned() {
         Some(watch) => views.watched_by(move |plan| watch.of(plan, None)),
         None => views,
     };
     let services = Services::new(readers, live).with_canaries(canaries).with_retired(retired);
     Ok(services.with_views(views).with_sources(sources))
+}
+
+/// Refuses to answer others than this machine where nothing says who may read, unless that is set so.
+fn protected(
+    project: &Project,
+    addresses: &Addresses,
+    has_policy: bool,
+    has_tls: bool,
+) -> Result<(), ProjectError> {
+    let settings = &project.settings;
+    for (key, address) in [("serve.grpc", addresses.grpc), ("serve.http", addresses.http)] {
+        if address.ip().is_loopback() {
+            continue;
+        }
+        if !has_policy && !settings.serve.unprotected {
+            let policy = settings.access.policy.clone();
+            return Err(ProjectError::Unprotected { key, address, policy });
+        }
+        if has_policy && !has_tls {
+            tracing::warn!(
+                "tokens go to {address} as they are: set `serve.tls_certificate` and `serve.tls_key`, or end TLS before the server"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The bounds of the server, as far as the settings say them.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use access::Action;
 use arrow::array::RecordBatch;
 use feature::{AsOf, ServicePlan, ServiceRef, VersionId};
 use materializer::{Decision, QuarantinedFile, quarantined};
@@ -88,6 +89,7 @@ pub(crate) async fn build(
 ) -> Result<BuiltTrainingSet, ProjectError> {
     let began = Instant::now();
     let (registry, registered) = project.registry_in_use().await?;
+    project.permit_service(Action::ReadOffline, &registered, &build.service).await?;
     let plan = Arc::new(registered.service_plan(&build.service)?);
     let deprecated = registered.deprecated_of(&plan);
     project.check_logs().await?;

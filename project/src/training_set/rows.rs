@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use access::Action;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use feature::{AsOf, ServicePlan, ServiceRef};
@@ -61,6 +62,7 @@ pub struct JoinedRows {
 pub(crate) async fn join(project: &Project, rows: JoinRows, run: &Run) -> Result<JoinedRows, ProjectError> {
     let began = Instant::now();
     let (_, registered) = project.registry_in_use().await?;
+    project.permit_service(Action::ReadOffline, &registered, &rows.service).await?;
     let plan = Arc::new(registered.service_plan(&rows.service)?);
     let deprecated = registered.deprecated_of(&plan);
     project.check_logs().await?;

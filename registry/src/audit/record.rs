@@ -71,6 +71,14 @@ actions! {
     Drop = "drop",
     /// What a retired version took in both stores is freed.
     Free = "free",
+    /// A token was created.
+    TokenCreate = "token_create",
+    /// A token is refused from now on.
+    TokenRevoke = "token_revoke",
+    /// A token is refused from a time on.
+    TokenExpire = "token_expire",
+    /// Somebody was refused by the policy, or was not known.
+    Deny = "deny",
 }
 
 /// A change that is to be recorded.
@@ -88,7 +96,11 @@ pub(crate) struct Record {
 impl Record {
     /// A change of this, of which nothing more is said yet.
     pub(crate) fn of(action: AuditAction, subject: &DefinitionId) -> Record {
-        let subject = subject.to_string();
+        Record::about(action, subject.to_string())
+    }
+
+    /// The same of what is no definition.
+    pub(crate) fn about(action: AuditAction, subject: String) -> Record {
         Record { action, subject, from: None, to: None, reason: None, detail: None }
     }
 

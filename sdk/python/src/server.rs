@@ -19,6 +19,9 @@ use crate::runtime::wait_here;
 #[pyclass(frozen, module = "twinstore._twinstore")]
 pub struct Server {
     address: String,
+    token: String,
+    /// The file of the authorities by which it is trusted.
+    ca: String,
     /// The connection, beside the process that opened it.
     reads: Mutex<Option<(u32, Arc<RemoteReads>)>>,
 }
@@ -26,8 +29,9 @@ pub struct Server {
 #[pymethods]
 impl Server {
     #[new]
-    fn new(address: String) -> Self {
-        Self { address, reads: Mutex::default() }
+    #[pyo3(signature = (address, token = String::new(), ca = String::new()))]
+    fn new(address: String, token: String, ca: String) -> Self {
+        Self { address, token, ca, reads: Mutex::default() }
     }
 
     /// Its address.
@@ -89,7 +93,9 @@ impl Server {
         match &*reads {
             Some((owner, reads)) if *owner == process => reads.clone(),
             _ => {
-                let opened = Arc::new(RemoteReads::at(&self.address));
+                let opened = Arc::new(
+                    RemoteReads::at(&self.address).with_token(&self.token).with_authorities(&self.ca),
+                );
                 forget_a_parents(reads.replace((process, opened.clone())));
                 opened
             }

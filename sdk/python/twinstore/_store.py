@@ -22,11 +22,20 @@ Progress = Callable[[int, int], None]
 
 #: How the address of a server begins.
 SCHEME = "grpc://"
+#: The same, over TLS.
+TLS_SCHEME = "grpcs://"
+
+
+def _connected(address: str) -> _twinstore.Server:
+    token, ca = (os.environ.get(name, "") for name in ("TWINSTORE_TOKEN", "TWINSTORE_CLIENT_CA"))
+    return _twinstore.Server(address, token, ca)
 
 
 class Store:
     """A project, opened in this process: the folder with definitions in ``features/`` and settings in ``twinstore.toml``.
-    Or, as ``grpc://host:port``, a server, which reads features and takes pushes.
+    Or, as ``grpc://host:port``, a server, which reads features and takes pushes. It is shown the token of the environment
+    variable ``TWINSTORE_TOKEN``, where there is one. ``grpcs://host:port`` is one over TLS, trusted by the authorities of the file
+    in ``TWINSTORE_CLIENT_CA``, or by those of the system.
 
     >>> store = ts.Store(project)
     >>> store.plan().ok
@@ -38,7 +47,7 @@ class Store:
 
     def __init__(self, target: str | os.PathLike[str] = ".") -> None:
         text = os.fspath(target)
-        self._server = _twinstore.Server(text.removeprefix(SCHEME)) if text.startswith(SCHEME) else None
+        self._server = _connected(text.removeprefix(SCHEME)) if text.startswith((SCHEME, TLS_SCHEME)) else None
         if self._server is None:
             _fork.opened()
         self._opened = None if self._server else _twinstore.Project(text)
@@ -73,7 +82,9 @@ class Store:
 
     def __repr__(self) -> str:
         opened, server = self._opened, self._server
-        target = os.fspath(opened.folder) if opened is not None else SCHEME + (server.address if server else "")
+        address = server.address if server else ""
+        remote = address if address.startswith(TLS_SCHEME) else SCHEME + address
+        target = os.fspath(opened.folder) if opened is not None else remote
         return f"twinstore.Store({target!r})"
 
     # Definitions.

@@ -17,8 +17,7 @@ pub(super) async fn answered<R: Reader>(
     answer: impl AsyncFnOnce(&Call, Request) -> Result<Response, Refusal>,
 ) -> Response {
     let waits = waits(request.headers());
-    let arrived = Arrived::of(request.extensions().get());
-    let call = state.serving.begin(Protocol::FeastHttp, arrived);
+    let call = state.serving.begin(Protocol::FeastHttp, &Arrived::of(request.extensions().get()));
     let response = match waits {
         Ok(_) => answer(&call, request).await,
         Err(error) => Err(error.into()),

@@ -7,6 +7,7 @@ use feature::{excerpt, shown};
 use read::RequestError;
 use serde_json::{Value as Json, json};
 
+use crate::access_fault::AccessFault;
 use crate::code::Code;
 use crate::error::ServeError;
 use crate::http::{json as json_response, status as http_status, with_hint};
@@ -86,7 +87,7 @@ impl Refusal {
 
 /// The response to what is not answered.
 pub(super) fn of_error(error: &ServeError) -> Response {
-    with_hint(raised(http_status(error.code()), class(error), &sentence(error)))
+    with_hint(error, raised(http_status(error.code()), class(error), &sentence(error)))
 }
 
 /// What Feast's client raises again.
@@ -98,7 +99,11 @@ fn raised(status: StatusCode, class: &str, message: &str) -> Response {
 
 /// The class of `feast.errors` that Feast's client raises.
 fn class(error: &ServeError) -> &'static str {
-    let ServeError::Request(fault) = error else { return "FeastError" };
+    let fault = match error {
+        ServeError::Request(fault) => fault,
+        ServeError::Access(AccessFault::Denied { .. }) => return "FeastPermissionError",
+        _ => return "FeastError",
+    };
     match fault {
         RequestFault::UnknownView { view, .. } if view.contains('@') => "FeatureViewVersionNotFound",
         RequestFault::UnknownView { .. } => "FeatureViewNotFoundException",

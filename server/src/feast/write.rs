@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use access::Action;
 use axum::body::Body as Empty;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -16,6 +17,7 @@ use super::choice::view_and_version;
 use super::feast_exchange::{answered, parsed};
 use super::json::FeastJson;
 use super::refusal::Refusal;
+use crate::call::Call;
 use crate::error::ServeError;
 use crate::http::{Columns, HttpState, json as json_response};
 use crate::push::{self, PushOptions, PushSource, PushView, Table, Wait};
@@ -54,10 +56,11 @@ pub(super) async fn push<R: Reader + 'static>(
             state.serving.catalog().services().source(name)
         {
             let message = format!("Unable to find push source '{source_name}'.");
-            return Err(Refusal::Said(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "PushSourceNotFoundException",
-                message,
+            return Err(hidden(
+                &state,
+                call,
+                name,
+                Refusal::Said(StatusCode::UNPROCESSABLE_ENTITY, "PushSourceNotFoundException", message),
             ));
         }
         let options = PushOptions { source: name, wait: Wait::Online, is_whole: true, view: None };
@@ -74,7 +77,11 @@ pub(super) async fn write_to_online_store<R: Reader + 'static>(
 ) -> Response {
     answered(&state, request, async |call, request| {
         let body: WriteBody = parsed(&state, call, request, &["feature_view_name", "df"]).await?;
-        let id = view(&state, &body.feature_view_name)?;
+        let written = &body.feature_view_name;
+        let id = view(&state, written).map_err(|refusal| match refusal {
+            Refusal::Said(..) => hidden(&state, call, written, refusal),
+            refusal => refusal,
+        })?;
         let Some(source) = state.serving.catalog().services().source_of(&id) else {
             return Err(RequestFault::NotHere("writing to an on-demand view").into());
         };
@@ -95,6 +102,15 @@ fn no_destination(to: &str) -> Refusal {
     );
     let problem = json!({"type": "value_error", "loc": ["body", "to"], "msg": said, "input": to});
     Refusal::Unprocessable(json!({"detail": [problem]}))
+}
+
+/// What is said of a view that is not there; to who may not look at what there is, that they may not write to it.
+fn hidden<R: Reader>(state: &HttpState<R>, call: &Call, written: &str, refusal: Refusal) -> Refusal {
+    let missing = RequestFault::unknown_view(written, []).into();
+    match state.serving.unknown(call, Action::Write, written, missing) {
+        ServeError::Access(fault) => ServeError::from(fault).into(),
+        _ => refusal,
+    }
 }
 
 /// The view of this name: its highest version, or the one that is named.

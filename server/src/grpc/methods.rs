@@ -44,7 +44,7 @@ impl<R: Reader> GrpcMethods<R> {
     }
 
     fn begin<T>(&self, request: &Request<T>) -> Call {
-        self.0.begin(Protocol::Grpc, Arrived::of(request.extensions().get()))
+        self.0.begin(Protocol::Grpc, &Arrived::of(request.extensions().get()))
     }
 
     async fn answer(&self, call: &Call, request: FeaturesRequest) -> Result<ReadResult, ServeError> {

@@ -12,10 +12,8 @@ use crate::call::Call;
 use crate::code::Code;
 use crate::error::ServeError;
 
-/// When a caller that was refused as the server is busy may try again, as clients of gRPC read it, and in
-/// milliseconds.
+/// When a caller that was refused as the server is busy may try again, as clients of gRPC read it, in milliseconds.
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
-const RETRY_AFTER_MS: &str = "1000";
 
 /// How long the caller waits, where it says so: a little less than that, so that the refusal arrives
 /// before it has left.
@@ -64,10 +62,13 @@ pub(crate) fn to_status(error: &ServeError) -> Status {
         Code::DeadlineExceeded => tonic::Code::DeadlineExceeded,
         Code::Unimplemented => tonic::Code::Unimplemented,
         Code::Internal => tonic::Code::Internal,
+        Code::Unauthenticated => tonic::Code::Unauthenticated,
+        Code::PermissionDenied => tonic::Code::PermissionDenied,
     };
     let mut status = Status::new(code, shown(&error.sentence()));
-    if error.code() == Code::Overloaded {
-        status.metadata_mut().insert(PUSHBACK, MetadataValue::from_static(RETRY_AFTER_MS));
+    if let Some(wait) = error.retry_after() {
+        let millis = i32::try_from(wait.as_millis().max(1)).unwrap_or(i32::MAX);
+        status.metadata_mut().insert(PUSHBACK, MetadataValue::from(millis));
     }
     status
 }

@@ -29,8 +29,8 @@ use crate::serving::Serving;
 /// The longest name of a column that a message shows.
 const LONGEST_NAME_CHARS: usize = 80;
 
-/// When a caller that was refused as the server is busy may try again, in seconds.
-const RETRY_AFTER_S: &str = "1";
+/// How a caller that is not known shows who it is.
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"twinstore\"");
 
 /// The header that says how many milliseconds the caller waits.
 const TIMEOUT: &str = "x-request-timeout-ms";
@@ -48,8 +48,7 @@ pub(super) async fn answered<R: Reader>(
     answer: impl AsyncFnOnce(&Call, Request) -> Result<Response, ServeError>,
 ) -> Result<Response, ServeError> {
     let waits = waits(request.headers());
-    let arrived = Arrived::of(request.extensions().get());
-    let call = serving.begin(Protocol::Http, arrived);
+    let call = serving.begin(Protocol::Http, &Arrived::of(request.extensions().get()));
     let answer = match waits {
         Ok(_) => answer(&call, request).await,
         Err(error) => Err(error),
@@ -156,10 +155,13 @@ pub(crate) fn status(code: Code) -> StatusCode {
         Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
         Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Code::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Code::PermissionDenied => StatusCode::FORBIDDEN,
     }
 }
 
-pub(crate) fn refusal(status: StatusCode, error: &ServeError) -> Response {
+pub(crate) fn refusal(status: StatusCode, serve_error: &ServeError) -> Response {
+    let error = serve_error;
     let refused = error.refused();
     let error = serde_json::json!({
         "code": error.code().name(),
@@ -167,15 +169,21 @@ pub(crate) fn refusal(status: StatusCode, error: &ServeError) -> Response {
         "help": error.help(),
     });
     if refused.is_empty() {
-        return with_hint(json(status, &serde_json::json!({"error": error})));
+        return with_hint(serve_error, json(status, &serde_json::json!({"error": error})));
     }
     json(status, &serde_json::json!({"error": error, "taken": 0, "refused": refused}))
 }
 
-/// A refusal that says when to try again, where that helps.
-pub(crate) fn with_hint(mut response: Response) -> Response {
-    if response.status() == StatusCode::TOO_MANY_REQUESTS {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+/// A refusal that says when to try again, or how to show who sends a request, where that helps.
+pub(crate) fn with_hint(error: &ServeError, mut response: Response) -> Response {
+    if let Some(wait) = error.retry_after() {
+        let seconds = wait.as_millis().div_ceil(1_000).max(1);
+        if let Ok(seconds) = HeaderValue::from_str(&seconds.to_string()) {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+    }
+    if error.code() == Code::Unauthenticated {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, BEARER);
     }
     response
 }

@@ -28,7 +28,7 @@ use crate::watched::{Watch, Watched};
 const OTHERS_WAIT: Duration = Duration::from_secs(2);
 
 /// Says what an attack came to.
-fn withstood(attack: &str, outcome: &str) {
+pub fn withstood(attack: &str, outcome: &str) {
     println!("attack: {attack}: {outcome}");
 }
 

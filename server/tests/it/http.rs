@@ -34,6 +34,14 @@ pub async fn send_with(
     headers: &str,
     body: &str,
 ) -> (u16, String) {
+    let answer = answer_with(address, method, path, headers, body).await;
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    let body = answer.split_once("\r\n\r\n").unwrap().1;
+    (status, body.to_owned())
+}
+
+/// The same, and the answer as it came.
+pub async fn answer_with(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> String {
     let mut connection = TcpStream::connect(address).await.unwrap();
     let head = format!(
         "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
@@ -43,9 +51,7 @@ pub async fn send_with(
     let _ = connection.write_all(format!("{head}{body}").as_bytes()).await;
     let mut answer = String::new();
     connection.read_to_string(&mut answer).await.unwrap();
-    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-    let body = answer.split_once("\r\n\r\n").unwrap().1;
-    (status, body.to_owned())
+    answer
 }
 
 async fn features(server: &Running, body: &Json) -> (u16, Json) {

@@ -1,6 +1,7 @@
 //! The server over a real store and real sockets: both protocols, and how it stops.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod access_attacks;
 mod attacks;
 mod columns;
 mod feast;
@@ -10,6 +11,7 @@ mod grpc;
 mod http;
 mod metrics;
 mod stop;
+mod tls_attacks;
 #[path = "../../../read/tests/it/watched.rs"]
 mod watched;
 

@@ -17,7 +17,7 @@ use tonic::codegen::http;
 use tonic::transport::Channel;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus};
-use twinstore_server::{Addresses, Catalog, Ended, Limits, ServeError, Server, Services, Serving};
+use twinstore_server::{Addresses, Catalog, Ended, Limits, ServeError, Server, Services, Serving, Tls};
 
 use crate::flights;
 use crate::grpc::{channel, columns, strings};
@@ -68,7 +68,15 @@ pub async fn start_catalog<R: Reader + 'static>(catalog: Arc<Catalog>, store: R,
 }
 
 pub async fn start_serving<R: Reader + 'static>(serving: Serving<R>) -> Running {
+    start_serving_over(serving, None).await
+}
+
+pub async fn start_serving_over<R: Reader + 'static>(serving: Serving<R>, tls: Option<Arc<Tls>>) -> Running {
     let server = Server::bind(FREE, serving).await.unwrap();
+    let server = match tls {
+        Some(tls) => server.with_tls(tls),
+        None => server,
+    };
     let addresses = server.addresses();
     let (stop, stopped) = oneshot::channel();
     let ended = tokio::spawn(server.run(async {

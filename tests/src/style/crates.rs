@@ -4,16 +4,17 @@ use super::tree::{File, Tree, Violation};
 use super::{hold, in_sample, in_samples};
 
 /// Each crate with the crates that it may depend on. A new crate gets a line here.
-const CRATES: [(&str, &[&str]); 30] = [
+const CRATES: [(&str, &[&str]); 31] = [
     ("capacity", &[]),
     ("feature", &[]),
     ("exposition", &[]),
     ("files", &[]),
     ("locks", &["feature"]),
+    ("access", &["feature"]),
     ("monitor", &["feature"]),
     ("proto", &[]),
     ("transform", &["feature"]),
-    ("registry", &["feature", "files", "locks", "transform"]),
+    ("registry", &["access", "feature", "files", "locks", "transform"]),
     ("offline", &["feature", "files", "locks", "transform"]),
     ("online", &["feature", "files", "locks"]),
     (
@@ -21,10 +22,11 @@ const CRATES: [(&str, &[&str]); 30] = [
         &["exposition", "feature", "files", "locks", "monitor", "transform", "offline", "online"],
     ),
     ("read", &["feature", "transform", "online"]),
-    ("server", &["exposition", "feature", "monitor", "transform", "online", "read", "proto"]),
+    ("server", &["access", "exposition", "feature", "monitor", "transform", "online", "read", "proto"]),
     (
         "project",
         &[
+            "access",
             "exposition",
             "feature",
             "files",
