@@ -183,6 +183,13 @@ pub enum Command {
     /// version stays in the registry as a record, and is never used again. Where the command is interrupted, running
     /// it again goes on from there.
     Retire(RetireArgs),
+    /// Remove everything that is stored of an entity, and search for it again
+    ///
+    /// Its rows go from the logs of all views of the entity, in every version, and from what was made of them: online
+    /// rows, refused rows, topics on disk, served answers, reports. Rows that happened up to now stay out, whatever loads
+    /// them. Files of sources and training sets are yours: they stay, and are named. With --dry-run nothing is changed.
+    /// Exit code 1 where something is left. Where the command is interrupted, running it again goes on from there.
+    Forget(ForgetArgs),
     /// Show who changed what is registered, when and why
     ///
     /// Every change is an entry, written together with it and hashed over the entry before. The whole log is
@@ -563,6 +570,29 @@ pub struct RollbackArgs {
     /// The service
     #[arg(value_name = "S")]
     pub service: Name,
+    /// Why, for the audit log
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<Reason>,
+    /// How the result is written
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
+/// What `forget` takes.
+#[derive(Args, Debug)]
+pub struct ForgetArgs {
+    /// The entity with its key, as in `airport=LAX`; of an entity with several join keys each of them by its name
+    #[arg(value_name = "NAME=VALUE", required = true)]
+    pub keys: Vec<String>,
+    /// The entity, where several have these join keys
+    #[arg(long, value_name = "ENTITY")]
+    pub entity: Option<Name>,
+    /// Only say what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Remove it: there is no way back
+    #[arg(long, conflicts_with = "dry_run")]
+    pub yes: bool,
     /// Why, for the audit log
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<Reason>,

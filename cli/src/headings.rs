@@ -186,6 +186,17 @@ pub const OPTIMIZED: Printed = Printed {
     ],
 };
 
+pub const FORGOTTEN: Printed = Printed {
+    by: "`forget`",
+    columns: &[
+        ("part", "what was searched"),
+        ("searched", "how much of it"),
+        ("found", "rows, records or answers of the entity"),
+        ("removed", "of these, those that were removed"),
+        ("left", "what a last search of it still found; `-` with `--dry-run`"),
+    ],
+};
+
 pub const LOADS: Printed = Printed {
     by: "`offline loads`, `lineage`",
     columns: &[
@@ -395,7 +406,7 @@ pub const AUDITED: Printed = Printed {
 };
 
 /// Every table, in the order of the documentation.
-pub const ALL: [&Printed; 26] = [
+pub const ALL: [&Printed; 27] = [
     &LOADED,
     &QUARANTINED,
     &QUARANTINED_ROWS,
@@ -411,6 +422,7 @@ pub const ALL: [&Printed; 26] = [
     &READ,
     &REBUILT,
     &OPTIMIZED,
+    &FORGOTTEN,
     &LOADS,
     &DEFINED,
     &FEATURES,

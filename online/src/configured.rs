@@ -102,6 +102,15 @@ impl Store {
         }
     }
 
+    /// Leaves nothing of removed rows in the store's own files, as far as it has some. `false` where another program keeps
+    /// them: Redis does, in its memory, its snapshots and its log of commands.
+    pub fn purge(&self) -> Result<bool, OnlineError> {
+        match self {
+            Store::Embedded(store) => store.purge().map(|()| true),
+            Store::Redis(_) => Ok(false),
+        }
+    }
+
     /// Whose rows these are where several projects may share the store, as their writer said.
     pub async fn owner(&self) -> Result<Option<String>, OnlineError> {
         match self {

@@ -80,6 +80,7 @@ mod exploring;
 pub mod fault_injection;
 mod first_use;
 mod followed_registry;
+mod forgetting;
 mod get;
 mod lineage;
 mod load;
@@ -118,6 +119,7 @@ pub use ending::{Retire, RetiredVersions, Sunset};
 pub use error::ProjectError;
 pub use exploring::{SearchResult, ViewLog};
 pub use feature::{Advice, Canary, EventDate, HelpTopic, Percent};
+pub use forgetting::{Forget, ForgetReport, HoldingSource, HoldingTrainingSet, NamingView, SearchedPart};
 pub use lineage::{LineageReport, SchemaField, ViewLineage};
 pub use load::{Backfill, FailedLoad, Loaded, Loads, Materialize};
 pub use materializer::{

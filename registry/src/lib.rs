@@ -36,6 +36,7 @@ mod error;
 mod file;
 mod first_use;
 mod foreign;
+mod forgetting;
 mod freshness;
 mod key_positions;
 mod keys;

@@ -39,6 +39,8 @@ mod doctor;
 #[cfg(test)]
 mod first_steps;
 #[cfg(test)]
+mod forgotten;
+#[cfg(test)]
 mod from_files;
 #[cfg(test)]
 mod held_back;

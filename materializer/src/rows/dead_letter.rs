@@ -77,6 +77,7 @@ pub(crate) fn record(dead_letter: &DeadLetter) -> Option<Record> {
         received_at: timestamp,
         key: bytes("key"),
         value: bytes("value"),
+        is_forgotten: false,
     })
 }
 
@@ -94,6 +95,7 @@ mod tests {
             received_at: at,
             key: Some(b"k".to_vec()),
             value: Some(vec![0xff, 0]),
+            is_forgotten: false,
         };
         let dead_letter = |record: &Record| {
             of_record("landings", record, RefusalReason::Undecodable, "it is not JSON".to_owned())

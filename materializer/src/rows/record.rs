@@ -17,6 +17,8 @@ pub struct Record {
     pub key: Option<Vec<u8>>,
     /// The record's value in bytes; `None` in a tombstone.
     pub value: Option<Vec<u8>>,
+    /// Whether its key and value were taken out of its topic, because its entity was forgotten.
+    pub is_forgotten: bool,
 }
 
 impl Record {

@@ -121,6 +121,7 @@ impl Kafka {
             received_at: appended.max(Some(now)).unwrap_or(now),
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
+            is_forgotten: false,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::data_file::{check_head, damaged, data_file, lock_file};
+use super::data_file::{check_head, damaged, data_file, lock_file, remove_if_there, whole_file};
 use super::environment::{Environment, FORMAT, new_tables, open_env, read_contents};
 use super::failed::{of_heed, of_io};
 use super::{conversion, cut_short};
@@ -21,6 +21,10 @@ pub(super) fn open(path: &Path) -> Result<Environment, OnlineError> {
     let data = data_file(path);
     if !data.exists() {
         let _alone = alone(path)?;
+        if !data.exists() && whole_file(path).exists() {
+            // Whoever put it there was cut off.
+            name_whole(path).map_err(|error| of_io(path, error))?;
+        }
         if !data.exists() {
             if lock_file(path).exists() {
                 return Err(damaged(&data, "it is missing, and it was there"));
@@ -46,6 +50,23 @@ pub(super) fn open(path: &Path) -> Result<Environment, OnlineError> {
     };
     environment.note(contents);
     Ok(environment)
+}
+
+/// Gives the store's name to the copy that is to replace its data file, which is aside. Its readers and writers are those of
+/// the file before. Only one who is alone does so.
+pub(super) fn name_whole(path: &Path) -> io::Result<()> {
+    remove_if_there(&lock_file(path))?;
+    fs::rename(whole_file(path), data_file(path))
+}
+
+/// Notes in a copy of a store's file the number of its own state: LMDB counts from the beginning in a copy.
+pub(super) fn number_again(folder: &Path) -> Result<(), OnlineError> {
+    let environment = Environment::with_tables(open_env(folder)?, folder)?;
+    let numbered = environment.write_txn().and_then(|txn| environment.commit(txn));
+    numbered.map_err(|failed| environment.error(failed))?;
+    let Environment { env, .. } = environment;
+    env.prepare_for_closing().wait();
+    Ok(())
 }
 
 /// Waits until no other process makes or replaces the files of this folder, and says for whom.

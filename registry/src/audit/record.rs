@@ -71,6 +71,8 @@ actions! {
     Drop = "drop",
     /// What a retired version took in both stores is freed.
     Free = "free",
+    /// Everything that was stored of an entity was removed. A hash stands for its key.
+    Forget = "forget",
 }
 
 /// A change that is to be recorded.

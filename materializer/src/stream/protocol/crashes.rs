@@ -31,7 +31,15 @@ fn protocol(limit: BadRowLimit) -> Protocol {
 }
 
 fn record(partition: u32, offset: u64) -> Record {
-    Record { partition, offset, timestamp: at(0), received_at: at(0), key: None, value: Some(vec![0; 10]) }
+    Record {
+        partition,
+        offset,
+        timestamp: at(0),
+        received_at: at(0),
+        key: None,
+        value: Some(vec![0; 10]),
+        is_forgotten: false,
+    }
 }
 
 fn located(partition: u32, committed: Option<u64>) -> Event {
