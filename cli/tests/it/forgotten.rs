@@ -454,7 +454,8 @@ fn rows_that_were_made_of_its_rows_for_another_entity_go_with_it() {
     let of_own = stored::positions(&own);
     let before = stored::positions(&rows("visits"));
     assert!(!of_own.is_empty() && of_own.iter().all(|position| before.contains(position)));
-    let dest = rows("visits").into_iter().find(|row| stored::positions(&[row.clone()])[0] == of_own[0]);
+    let dest =
+        rows("visits").into_iter().find(|row| stored::positions(std::slice::from_ref(row))[0] == of_own[0]);
     let dest = dest.unwrap()["airport"].clone();
     let count = || project.json(&format!("get visited dest={dest}"))["features"]["count"]["value"].clone();
     let counted = count().as_u64().unwrap();

@@ -8,12 +8,15 @@ use std::time::Duration;
 
 use super::data_file::{check_head, damaged, data_file, lock_file, remove_if_there, whole_file};
 use super::environment::{Environment, FORMAT, new_tables, open_env, read_contents};
-use super::failed::{of_heed, of_io};
+use super::failed::{Failed, of_heed, of_io};
 use super::{conversion, cut_short};
 use crate::error::OnlineError;
 
 /// How long another process may take to make or replace the files.
 const MAKING: Duration = Duration::from_secs(60);
+
+/// Entries that are copied in one transaction.
+const COPIED_AT_ONCE: usize = 100_000;
 
 /// Opens the files in a folder, and makes them where there are none. Nothing of them is mapped before
 /// it is checked.
@@ -59,13 +62,41 @@ pub(super) fn name_whole(path: &Path) -> io::Result<()> {
     fs::rename(whole_file(path), data_file(path))
 }
 
-/// Notes in a copy of a store's file the number of its own state: LMDB counts from the beginning in a copy.
-pub(super) fn number_again(folder: &Path) -> Result<(), OnlineError> {
-    let environment = Environment::with_tables(open_env(folder)?, folder)?;
-    let numbered = environment.write_txn().and_then(|txn| environment.commit(txn));
-    numbered.map_err(|failed| environment.error(failed))?;
-    let Environment { env, .. } = environment;
+/// Writes all that a store has into new files in a folder.
+pub(super) fn copy(from: &Environment, folder: &Path) -> Result<(), OnlineError> {
+    let env = open_env(folder)?;
+    new_tables(&env, false).map_err(|error| of_heed(folder, error))?;
+    let to = Environment::with_tables(env, folder)?;
+    copy_tables(from, &to).map_err(|failed| from.error(failed))?;
+    let Environment { env, .. } = to;
     env.prepare_for_closing().wait();
+    Ok(())
+}
+
+fn copy_tables(from: &Environment, to: &Environment) -> Result<(), Failed> {
+    let reading = from.env.read_txn()?;
+    let tables = [
+        (from.about, to.about),
+        (from.views, to.views),
+        (from.rows, to.rows),
+        (from.dropped, to.dropped),
+        (from.changes, to.changes),
+    ];
+    for (old, new) in tables {
+        let mut entries = old.iter(&reading)?.peekable();
+        loop {
+            let mut writing = to.write_txn()?;
+            for entry in entries.by_ref().take(COPIED_AT_ONCE) {
+                let (key, value) = entry?;
+                new.put(&mut writing, key, value)?;
+            }
+            // It notes the number of its own state, and not of the one that is copied.
+            to.commit(writing)?;
+            if entries.peek().is_none() {
+                break;
+            }
+        }
+    }
     Ok(())
 }
 

@@ -9,8 +9,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Instant;
 
-use heed::CompactionOption;
-
 use super::changes;
 use super::contents::REBUILDING;
 use super::data_file::{data_file, lock_file, remove_if_there, replaced_file, whole_file};
@@ -86,9 +84,9 @@ impl Shared {
 }
 
 impl Shared {
-    /// Replaces the files by a copy that has what is in the tables now and nothing else: in LMDB's own files the bytes of
-    /// removed rows stay in pages that are free, and between those that are there. Readers go on in the old files for a
-    /// moment; writers wait, and then write to the new ones.
+    /// Replaces the files by others into which everything that is in the tables now is written: in LMDB's own files the
+    /// bytes of removed rows stay in pages that are free, and their keys in branches, where they divide others. A copy of
+    /// its pages has these, too. Readers go on in the old files for a moment; writers wait, and then write to the new ones.
     pub(super) fn purge(&self) -> Result<(), OnlineError> {
         let path = &self.path;
         let failed = |error| of_io(path, error);
@@ -108,9 +106,7 @@ impl Shared {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => fs::create_dir_all(&new).map_err(failed)?,
         }
-        let copied = environment.env.copy_to_path(data_file(&new), CompactionOption::Enabled);
-        drop(copied.map_err(|error| of_failed(error.into()))?);
-        opening::number_again(&new)?;
+        opening::copy(&environment, &new)?;
         let replace = || {
             File::open(data_file(&new))?.sync_all()?;
             fs::rename(data_file(&new), whole_file(path))?;
