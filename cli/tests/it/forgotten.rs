@@ -18,7 +18,7 @@ use crate::stored;
 const FORGET: &str = "forget aircraft=N338AA --yes --reason ticket";
 /// The aircraft that is forgotten, and one that is not.
 const GONE: &str = "N338AA";
-const KEPT: &str = "N325AA";
+const KEPT: &str = "N583JB";
 const AT: &str = "--at 2013-06-08T01:00:00Z";
 /// A second version of the view, which has no log yet.
 const VERSION_2: &str = "kind: feature_view

@@ -174,6 +174,8 @@ impl Table {
     /// Removes the files of a commit that is not made: they may hold rows of an entity that was forgotten meanwhile. What
     /// cannot be removed is no part of the table, and is found by the next search.
     fn discard(&self, intent: &Intent<'_>) {
+        // Whoever decides again reads the files as they are now.
+        self.checked_storage().close_files();
         let Ok(folder) = self.folder() else { return };
         for action in &intent.actions {
             let Action::Add(add) = action else { continue };

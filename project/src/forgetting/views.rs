@@ -162,12 +162,19 @@ impl Search<'_> {
                 let file = format!("the topic {} of Kafka, which was not searched", stream.topic);
                 found.push(HoldingSource { source: target.source.name.clone(), file, rows: 0 });
             }
-            let rows = rows_of_source(&self.project.folder, &target, &self.subject.key).await?;
-            found.extend(rows.into_iter().map(|(file, rows)| HoldingSource {
-                source: target.source.name.clone(),
-                file,
-                rows,
-            }));
+            let name = &target.source.name;
+            match rows_of_source(&self.project.folder, &target, &self.subject.key).await {
+                Ok(rows) => found.extend(rows.into_iter().map(|(file, rows)| HoldingSource {
+                    source: name.clone(),
+                    file,
+                    rows,
+                })),
+                // The entity is gone from the stores whether its sources can be read or not.
+                Err(error) => {
+                    let file = format!("it could not be searched: {error}");
+                    found.push(HoldingSource { source: name.clone(), file, rows: 0 });
+                }
+            }
         }
         found.sort_by(|a, b| (&a.source, &a.file).cmp(&(&b.source, &b.file)));
         found.dedup_by(|a, b| (&a.source, &a.file) == (&b.source, &b.file));
