@@ -137,7 +137,9 @@ impl Subject {
 
     fn is_value(&self, index: usize, json: &Json) -> bool {
         let (Some(key), Some(value)) = (self.keys.get(index), self.values.get(index)) else { return false };
-        from_json(json, key.data_type).is_ok_and(|found| found == *value)
+        // Refused rows of files are kept as texts.
+        let of_text = || json.as_str().and_then(|text| from_text(text, key.data_type).ok());
+        from_json(json, key.data_type).ok().or_else(of_text).as_ref() == Some(value)
     }
 
     /// Parts of the key that are strings, as JSON writes them.
