@@ -2,6 +2,7 @@
 
 mod access_arguments;
 mod backfill;
+mod forget_arguments;
 mod lifecycle_arguments;
 mod memory_size;
 mod capacity_arguments;
@@ -16,6 +17,7 @@ use twinstore::ViewName;
 
 pub use access_arguments::{AccessCommand, CreateTokenArgs, TokenCommand, WhichToken};
 pub use backfill::{BackfillArgs, BackfillCommand, DatedBackfill};
+pub use forget_arguments::ForgetArgs;
 pub use lifecycle_arguments::{AuditArgs, CutoverArgs, DeprecateArgs, ParityArgs, RetireArgs, RollbackArgs};
 use memory_size::memory_size;
 pub use capacity_arguments::CapacityArgs;
@@ -196,6 +198,13 @@ pub enum Command {
     /// version stays in the registry as a record, and is never used again. Where the command is interrupted, running
     /// it again goes on from there.
     Retire(RetireArgs),
+    /// Remove everything that is stored of an entity, and search for it again
+    ///
+    /// Its rows go from the logs of all views of the entity, in every version, and from what was made of them: online
+    /// rows, refused rows, topics on disk, served answers, reports. Rows that happened up to now stay out, whatever loads
+    /// them. Files of sources and training sets are yours: they stay, and are named. With --dry-run nothing is changed.
+    /// Exit code 1 where something is left. Where the command is interrupted, running it again goes on from there.
+    Forget(ForgetArgs),
     /// Show who changed what is registered, when and why
     ///
     /// Every change is an entry, written together with it and hashed over the entry before. The whole log is

@@ -10,6 +10,7 @@ mod dead_letter;
 mod doctor;
 mod drift;
 mod ending;
+mod forget;
 mod get;
 mod import_feast;
 mod init;
@@ -89,6 +90,7 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Rollback(args) => rollout::rollback(&project()?, args).await,
         Command::Deprecate(args) => ending::deprecate(&project()?, args).await,
         Command::Retire(args) => ending::retire(&project()?, args).await,
+        Command::Forget(args) => forget::forget(&project()?, args, &run).await,
         Command::Audit(args) => audit::audit(&project()?, args).await,
         Command::Overview(format) => overview::overview(&project()?, *format).await,
         Command::Slo(SloArgs { from_openslo: Some(file), format, .. }) => {

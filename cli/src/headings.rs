@@ -186,6 +186,17 @@ pub const OPTIMIZED: Printed = Printed {
     ],
 };
 
+pub const FORGOTTEN: Printed = Printed {
+    by: "`forget`",
+    columns: &[
+        ("part", "what was searched"),
+        ("searched", "how much of it"),
+        ("found", "rows, records or answers of the entity"),
+        ("removed", "of these, those that were removed"),
+        ("left", "what a last search of it still found; `-` with `--dry-run`"),
+    ],
+};
+
 pub const LOADS: Printed = Printed {
     by: "`offline loads`, `lineage`",
     columns: &[
@@ -473,7 +484,7 @@ pub const FIGURES: Printed = Printed {
     ],
 };
 
-pub const ALL: [&Printed; 32] = [
+pub const ALL: [&Printed; 33] = [
     &LOADED,
     &QUARANTINED,
     &QUARANTINED_ROWS,
@@ -489,6 +500,7 @@ pub const ALL: [&Printed; 32] = [
     &READ,
     &REBUILT,
     &OPTIMIZED,
+    &FORGOTTEN,
     &LOADS,
     &DEFINED,
     &FEATURES,

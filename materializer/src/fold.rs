@@ -1,5 +1,6 @@
 //! The online store as a view of the log: entities folded from it, written by compare-and-set, and all written again.
 
+pub(crate) mod again;
 #[cfg(test)]
 mod against_oracle;
 mod ahead;

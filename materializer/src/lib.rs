@@ -10,6 +10,7 @@
 //! | `history/` | batch sources, which of their rows are new, and the load of those |
 //! | `stream/` | the write protocol of a stream, its sources and decoders, and the topic on disk |
 //! | `fold/` | entities folded from the log and written online |
+//! | `forgetting.rs` | a view freed of a forgotten entity |
 //! | `markers.rs` | every key that is stored beside rows |
 //!
 //! ```no_run
@@ -36,6 +37,7 @@ mod blocking;
 mod error;
 mod first_use;
 mod fold;
+mod forgetting;
 mod history;
 mod load_lock;
 mod load_turn;
@@ -52,6 +54,7 @@ mod stream_start;
 pub use error::{FeedError, Halt, MaterializerError};
 pub use first_use::{BeginningUse, FirstUse, NotUsable};
 pub use fold::refold::{FoldedAgain, OnlineRead, Refolded, refold};
+pub use forgetting::ForgottenOfView;
 #[cfg(any(test, feature = "contract"))]
 pub use history::contract;
 pub use history::{
@@ -59,8 +62,8 @@ pub use history::{
     FileRead, Heads, HistoryDelay, LoadReport, MeasuredDelay, Migration, MigrationEnd, MigrationEvent,
     MigrationReport, MigrationState, MigrationWatch, Misfit, Pace, QuarantineReport, QuarantinedFile,
     RowProblem, RowReader, SourceFile, SourceFiles, SourceRows, StopRequest, Surveyed, SurveyedColumn,
-    TableVersions, UnreadableRow, check_has_dates, heads, is_loaded_as_a_whole, quarantined, source_paths,
-    survey,
+    TableVersions, UnreadableRow, check_has_dates, heads, is_loaded_as_a_whole, quarantined, rows_of_source,
+    source_paths, survey,
 };
 pub use load_turn::online_may_lack_rows;
 pub use materializer::{Input, Materializer, Target};
@@ -71,7 +74,7 @@ pub use statistics::{ColumnDay, count_statistics, statistics};
 pub use stream::{
     Appended, Arrival, BadRowLimit, BadRows, Bounds, CheckedTopic, Event, FaultInjection, FaultPoint, Feed,
     Guard, Kafka, KafkaSettings, LatencyStage, PartitionReport, PushError, PushFeed, PushLog, PushOutcome,
-    PushValidator, PushWriter, Pushed, Refused, RefusedRow, ReplayReport, RowTraces, StreamMetrics,
-    StreamOptions, StreamReport, TracedRow, check_topic, expose_streams, follow, leave_topic, read_up_to,
-    unsettled,
+    PushValidator, PushWriter, Pushed, Refused, RefusedRow, ReplayReport, RowTraces, SearchedTopic, StreamMetrics,
+    StreamOptions, StreamReport, TracedRow, check_topic, expose_streams, follow, forget_pushed, leave_topic,
+    read_up_to, unsettled,
 };

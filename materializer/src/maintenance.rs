@@ -39,7 +39,15 @@ impl<W: Mender> Materializer<W> {
             Some(_) => Some(LoadTurn::begin(&mut log).await?),
             None => None,
         };
-        let entities = rebuild::rebuild(&mut log, &self.online, self.clock).await?;
+        let entities = loop {
+            let forgotten = self.offline.forgotten()?;
+            let entities = rebuild::rebuild(&mut log, &self.online, self.clock).await?;
+            if self.offline.check_forgotten(&forgotten, &log).is_ok() {
+                break entities;
+            }
+            // What was folded may have been read before; whoever is not in the log any more is removed.
+            log = self.offline.log(view).await?;
+        };
         if let Some(turn) = turn {
             turn.settle(&mut log).await?;
         }

@@ -5,7 +5,7 @@
 //! pins them. A file is known by its name below its source's folder, or by the number in its rows' positions.
 
 use feature::{Micros, VersionId};
-use offline::{Log, Marker};
+use offline::{FORGOTTEN, FORGOTTEN_WHOLE, Log, Marker};
 
 use crate::error::MaterializerError;
 
@@ -64,7 +64,7 @@ pub(crate) const HISTORY_READS: [&str; 2] = [FILE_NUMBERS, FIRST_LOAD];
 
 /// The keys on which a load is decided: if another writer moves one of them before a commit, the commit is a
 /// conflict and the load is decided again.
-pub(crate) const LOAD_READS: [&str; 12] = [
+pub(crate) const LOAD_READS: [&str; 14] = [
     FILE_NUMBERS,
     FIRST_LOAD,
     TABLE_VERSION,
@@ -77,6 +77,8 @@ pub(crate) const LOAD_READS: [&str; 12] = [
     DERIVED_UNTIL,
     DERIVED_NEWEST,
     DERIVED_WAITING,
+    FORGOTTEN,
+    FORGOTTEN_WHOLE,
 ];
 
 /// The number of a file.
@@ -226,6 +228,8 @@ mod tests {
             MIGRATION_HISTORY_END,
             MIGRATION_FILES,
             MIGRATION_TABLE_VERSION,
+            FORGOTTEN,
+            FORGOTTEN_WHOLE,
         ];
         let stored = [
             "first-load",
@@ -252,6 +256,8 @@ mod tests {
             "migration-history-end",
             "migration-files",
             "migration-source-version",
+            "forgotten",
+            "forgotten-whole",
         ];
         assert_eq!(constants, stored);
         let of_names =

@@ -4,6 +4,7 @@
 pub(crate) mod accepted;
 pub(crate) mod counts;
 pub(crate) mod dead_letter;
+pub(crate) mod forgotten;
 pub(crate) mod json_object;
 pub(crate) mod reason;
 pub(crate) mod record;

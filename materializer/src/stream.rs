@@ -25,8 +25,8 @@ pub use follower::{StreamOptions, follow};
 pub use kafka::{Kafka, KafkaSettings};
 pub use protocol::{BadRowLimit, BadRows, Bounds, Event, Refused};
 pub use push::{
-    Appended, CheckedTopic, PushError, PushFeed, PushLog, PushWriter, Pushed, check_topic, leave_topic,
-    read_up_to,
+    Appended, CheckedTopic, PushError, PushFeed, PushLog, PushWriter, Pushed, SearchedTopic, check_topic,
+    forget_pushed, leave_topic, read_up_to,
 };
 pub use push_validator::{PushOutcome, PushValidator, RefusedRow};
 pub use replay::{ReplayReport, unsettled};

@@ -55,6 +55,20 @@ pub enum BatchPoint {
     LogSetAside,
     /// The log of a retired view is gone.
     LogFreed,
+    /// A forgotten entity is in the list, and all its rows are there.
+    ForgettingNoted,
+    /// A file of rows is without those of a forgotten entity.
+    FileForgotten,
+    /// A commit is without what it said of the rows of a forgotten entity.
+    CommitForgotten,
+    /// The checkpoints that said something of them are gone.
+    CheckpointsForgotten,
+    /// A forgotten entity is in no log, and its online rows are there.
+    RowsForgotten,
+    /// Its online rows are gone.
+    OnlineForgotten,
+    /// Everything is gone, and not reported yet.
+    Forgotten,
 }
 
 /// A rule that keeps the log, the online store and training sets right.
@@ -74,6 +88,8 @@ pub enum BatchGuard {
     ManifestFirst,
     /// One load of a view at a time.
     LoadLock,
+    /// The rows of a forgotten entity are left out by every load.
+    Forgotten,
 }
 
 #[cfg(not(feature = "fault-injection"))]

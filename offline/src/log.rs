@@ -8,6 +8,9 @@ mod commit_list;
 mod compaction;
 mod dead_letters;
 mod encodings;
+mod forgetting;
+mod forgotten;
+mod forgotten_list;
 pub(crate) mod keys;
 mod latest_rows;
 mod partition_files;
@@ -34,6 +37,8 @@ pub use columns::{
 pub use commit::{Added, Committed};
 pub use compaction::Optimized;
 pub use dead_letters::{DeadLetter, DeadLetters};
+pub use forgetting::{ForgetRows, SearchedTable};
+pub use forgotten::{FORGOTTEN, FORGOTTEN_WHOLE, Forgotten};
 pub use keys::EncodedKeys;
 pub use quarantine::{Quarantine, QuarantinedBatch};
 pub(crate) use rows::positions;

@@ -30,7 +30,7 @@ pub use file_format::FileFormat;
 pub use file_writer::{FileWriter, write_file};
 pub use hashing::digest_of;
 pub use log_range::LogRange;
-pub use manifest::{BuildInfo, Manifest, ManifestSpine, ManifestView, QuarantinedRows};
+pub use manifest::{BuildInfo, Manifest, ManifestForgotten, ManifestSpine, ManifestView, QuarantinedRows};
 pub use manifest_hash::ManifestHash;
 pub use opened_file::file_sha256;
 pub use options::Options;

@@ -102,6 +102,15 @@ impl Store {
         }
     }
 
+    /// Leaves nothing of removed rows in the store's own files, as far as it has some. `false` where another program keeps
+    /// them: Redis does, in its memory, its snapshots and its log of commands.
+    pub fn purge(&self) -> Result<bool, OnlineError> {
+        match self {
+            Store::Embedded(store) => store.purge().map(|()| true),
+            Store::Redis(_) => Ok(false),
+        }
+    }
+
     /// The folder of a store on disk.
     pub fn folder(&self) -> Option<&Path> {
         match self {

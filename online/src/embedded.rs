@@ -137,6 +137,11 @@ impl Embedded {
         self.opened_to_write()?.environment.read_whole().map(|contents| contents.damaged_rows)
     }
 
+    /// Leaves nothing of removed rows in the store's files: they are replaced by a copy. Other processes go on.
+    pub fn purge(&self) -> Result<(), OnlineError> {
+        self.shared.purge()
+    }
+
     #[cfg(feature = "fault-injection")]
     pub(crate) fn without_compare(self) -> Self {
         Self { comparison: Comparison::Skipped, ..self }
@@ -164,9 +169,17 @@ impl Embedded {
         }
     }
 
-    fn writing<T>(&self, write: impl FnOnce(&Opened) -> Result<T, Failed>) -> Result<T, OnlineError> {
+    /// What a write gives; once more where the files that it went into were replaced: nothing of it is there.
+    fn writing<T>(&self, write: impl Fn(&Opened) -> Result<T, Failed>) -> Result<T, OnlineError> {
         let opened = self.opened_to_write()?;
-        write(&opened).map_err(|failed| opened.environment.error(failed))
+        match write(&opened) {
+            Err(failed) if opened.environment.is_replaced() => {
+                drop((opened, failed));
+                let opened = self.opened_to_write()?;
+                write(&opened).map_err(|failed| opened.environment.error(failed))
+            }
+            written => written.map_err(|failed| opened.environment.error(failed)),
+        }
     }
 }
 

@@ -495,6 +495,29 @@ pub enum ProjectError {
         /// The versions of that name.
         versions: Vec<String>,
     },
+    /// No entity has these join keys, or several have.
+    #[error(
+        "{} {} the join keys: {}",
+        .given.join(", "),
+        if *.is_ambiguous { "are of several entities, so name the one of which these are" } else { "are of no entity; these are" },
+        .entities.join(", ")
+    )]
+    NoSuchEntity {
+        /// What was named.
+        given: Vec<String>,
+        /// The entities, each with its join keys.
+        entities: Vec<String>,
+        /// Whether several are meant.
+        is_ambiguous: bool,
+    },
+    /// A value that a join key cannot have.
+    #[error("the join key `{key}` cannot be that: {why}")]
+    KeyValue {
+        /// The join key.
+        key: Name,
+        /// Why.
+        why: String,
+    },
     /// Nothing of this name has a freshness objective.
     #[error(
         "nothing of the name `{name}` has a freshness objective{}",

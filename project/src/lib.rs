@@ -81,6 +81,7 @@ pub mod fault_injection;
 mod feast;
 mod first_use;
 mod followed_registry;
+mod forgetting;
 mod get;
 mod lineage;
 mod load;
@@ -123,6 +124,7 @@ pub use error::ProjectError;
 pub use exploring::{SearchResult, ViewLog};
 pub use feast::FeastRepository;
 pub use feature::{Advice, Canary, EventDate, HelpTopic, Percent};
+pub use forgetting::{Forget, ForgetReport, HoldingSource, HoldingTrainingSet, NamingView, SearchedPart};
 pub use lineage::{LineageReport, SchemaField, ViewLineage};
 pub use load::{Backfill, FailedLoad, Loaded, Loads, Materialize};
 pub use materializer::{

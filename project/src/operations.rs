@@ -17,6 +17,7 @@ use crate::doctor::Examination;
 use crate::ending::{Retire, RetiredVersions, Sunset};
 use crate::error::ProjectError;
 use crate::exploring::{SearchResult, ViewLog};
+use crate::forgetting::{Forget, ForgetReport};
 
 use crate::lineage::LineageReport;
 use crate::load::{Backfill, Loads, Materialize};
@@ -41,8 +42,8 @@ use crate::training_set::{BuildTrainingSet, BuiltTrainingSet, JoinRows, JoinedRo
 use crate::upkeep::{OptimizedView, RebuiltView};
 use crate::verify::Verified;
 use crate::{
-    alerts, audit, dead_letters, definitions, doctor, ending, exploring, get, lineage, load, migration,
-    overview, parity, permission, plan, pushing, quality, quarantine, rollout, serving, slo, streaming,
+    alerts, audit, dead_letters, definitions, doctor, ending, exploring, forgetting, get, lineage, load,
+    migration, overview, parity, permission, plan, pushing, quality, quarantine, rollout, serving, slo, streaming,
     training_set, upkeep, verify,
 };
 
@@ -304,6 +305,11 @@ impl Project {
     /// Reads every page and every row of the online store on disk. Gives how many rows are damaged.
     pub fn verify_online(&self) -> Work<'_, u64> {
         Box::pin(upkeep::verify_online(self))
+    }
+
+    /// Removes everything that is stored of an entity, and searches for it again.
+    pub fn forget<'a>(&'a self, forget: &'a Forget, run: &'a Run) -> Work<'a, ForgetReport> {
+        Box::pin(run.until_cancelled(forgetting::forget(self, forget)))
     }
 
     /// Builds a training set: the point-in-time join of a spine with the features of a service, and its manifest.

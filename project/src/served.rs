@@ -3,7 +3,7 @@
 
 mod checking;
 mod comparing;
-mod kept_reads;
+pub(crate) mod kept_reads;
 mod verifier;
 
 use std::collections::BTreeMap;

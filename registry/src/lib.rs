@@ -37,6 +37,7 @@ mod feast;
 mod file;
 mod first_use;
 mod foreign;
+mod forgetting;
 mod freshness;
 mod key_positions;
 mod keys;

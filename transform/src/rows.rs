@@ -154,6 +154,11 @@ impl ViewTransform {
         Ok(times.map(|evaluated| evaluated.values))
     }
 
+    /// The join keys of each row of such a batch, in the order of the entity's; null where a row does not say one.
+    pub fn keys(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>, TransformError> {
+        self.keys.iter().map(|(_, expression)| Ok(expression.evaluate(batch)?.values)).collect()
+    }
+
     /// The rows of a batch that holds, by name, the columns of [`ViewTransform::input`].
     pub fn apply(&self, batch: &RecordBatch) -> Result<Transformed, TransformError> {
         let mut kept = Kept::all(batch);

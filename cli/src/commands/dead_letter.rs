@@ -72,7 +72,7 @@ fn replayed(reports: &[ReplayReport], format: Format) -> Result<(), Failure> {
             count(report.dead_letters),
             count(report.replayed),
             count(report.still_refused.values().sum()),
-            count(report.filtered + report.null_keys),
+            count(report.filtered + report.null_keys + report.forgotten),
             count(report.not_replayable),
         ]
     });

@@ -108,5 +108,8 @@ fn notes(report: &LoadReport) -> Vec<String> {
     if report.null_keys > 0 {
         notes.push(format!("{} left out: a null in the key", counted(report.null_keys, "row")));
     }
+    if report.forgotten > 0 {
+        notes.push(format!("{} left out: their entity was forgotten", counted(report.forgotten, "row")));
+    }
     notes
 }

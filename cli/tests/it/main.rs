@@ -45,6 +45,8 @@ mod feast_repositories;
 #[cfg(test)]
 mod first_steps;
 #[cfg(test)]
+mod forgotten;
+#[cfg(test)]
 mod from_files;
 #[cfg(test)]
 mod held_back;

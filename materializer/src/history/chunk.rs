@@ -6,7 +6,8 @@ use std::sync::{Arc, PoisonError};
 
 use feature::Micros;
 use offline::{
-    BatchGuard, BatchPoint, DeadLetter, DeadLetters, Log, Marker, OfflineError, RowsWriter, Written,
+    BatchGuard, BatchPoint, DeadLetter, DeadLetters, Forgotten, Log, Marker, OfflineError, RowsWriter,
+    Written,
 };
 use online::Mender;
 use roaring::RoaringTreemap;
@@ -113,6 +114,8 @@ pub(crate) struct HistoryLoad<'a, W> {
     pub(crate) mode: Mode,
     pub(crate) batch_source: Arc<dyn BatchSource>,
     pub(crate) transform: ViewTransform,
+    /// The entities whose rows are left out.
+    pub(crate) forgotten: Arc<Forgotten>,
     /// Whether nothing was ever loaded for the view.
     pub(crate) is_first: bool,
     /// Where the view's stream starts: later rows are not history's.
@@ -256,6 +259,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
         FileValidator {
             target: self.target.clone(),
             transform: self.transform.clone(),
+            forgotten: self.forgotten.clone(),
             origin: file.file.name.clone(),
             number: file.number,
             known: RoaringTreemap::new(),

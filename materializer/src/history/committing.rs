@@ -9,6 +9,7 @@ use super::load_report::LoadReport;
 use super::loaded_files;
 use crate::blocking;
 use crate::error::MaterializerError;
+use crate::fold::again;
 use crate::fold::online_first::OnlineFirst;
 use crate::fold::sync;
 use crate::markers::LOAD_READS;
@@ -32,6 +33,16 @@ impl<W: Mender> HistoryLoad<'_, W> {
             }
             Mode::Materialize | Mode::Release(_) => self.turn.end(&mut self.log, online, *clock).await?,
         };
+        if self.materializer.offline.check_forgotten(&self.forgotten, &self.log).is_err() {
+            // What was folded may have been read before; whoever is not in the log any more is removed.
+            let mut log = self.materializer.offline.log(&self.target.view).await?;
+            sync::sync_and_take_back(&mut log, online, *clock).await?;
+        }
+        if !self.report.forgotten_keys.is_empty() {
+            // A load that was overtaken by the forgetting, this one's first try or another, may have left them online.
+            let keys = self.report.forgotten_keys.iter().cloned().collect();
+            again::fold_again(&mut self.log, online, keys, *clock).await?;
+        }
         self.statistics.keep(&self.materializer.offline, &self.log, Scans::Few).await;
         Ok(self.report)
     }
@@ -113,6 +124,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
         }
         chunk.markers.append(&mut chunk.fingerprints);
         self.materializer.first_use.begin(&self.target.view).await?;
+        self.materializer.offline.check_forgotten(&self.forgotten, &self.log)?;
         if is_online_first {
             return self.commit_online_first(&chunk, is_last).await;
         }

@@ -8,7 +8,7 @@ use arrow::array::{Array, AsArray, RecordBatch, UInt64Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::TimestampMicrosecondType;
 use feature::{EventDate, Micros, Position, Span, Value, View};
-use offline::DeadLetter;
+use offline::{DeadLetter, Forgotten};
 use online::PENDING_BOUND;
 use roaring::RoaringTreemap;
 use transform::{DECLARED_AT, EVENT_TIME, Transformed, ViewTransform};
@@ -21,6 +21,7 @@ use crate::materializer::Target;
 use crate::rows::accepted::{AcceptedRows, micros};
 use crate::rows::counts::{RowCounts, add_counts};
 use crate::rows::dead_letter;
+use crate::rows::forgotten::forgotten_rows;
 use crate::rows::reason::RefusalReason;
 
 /// For each entity the rows of a load that are not visible yet: law 6 bounds them.
@@ -30,6 +31,8 @@ pub(crate) type WaitingRows = BTreeMap<Vec<Value>, usize>;
 pub(crate) struct FileValidator {
     pub(crate) target: Target,
     pub(crate) transform: ViewTransform,
+    /// The entities whose rows are left out.
+    pub(crate) forgotten: Arc<Forgotten>,
     /// The name of the file, for dead letters.
     pub(crate) origin: String,
     /// Its number in positions.
@@ -106,7 +109,7 @@ impl DateCounts {
         self.against_batch += more.against_batch;
     }
 
-    /// Rows that are neither in the log nor refused: by `where`, by a null in their key, or as the stream's.
+    /// Rows that are neither in the log nor refused: by `where`, by a null in their key, as forgotten, or as the stream's.
     pub(crate) fn left_out(self) -> u64 {
         self.read.saturating_sub(self.known + self.accepted + self.refused)
     }
@@ -153,7 +156,8 @@ impl FileValidator {
         let mut selected = self.select(source_rows, &mut counts)?;
         let Transformed { rows, origins, bad, filtered, null_keys, warned, against_batch, .. } =
             self.transform.apply(&selected.batch)?;
-        counts.rows.read = (selected.batch.num_rows() + selected.unreadable.len()) as u64;
+        let forgotten = counts.rows.forgotten;
+        counts.rows.read = (selected.batch.num_rows() + selected.unreadable.len()) as u64 + forgotten;
         (counts.rows.filtered, counts.rows.null_keys) = (filtered, null_keys);
         add_counts(&mut counts.rows.warned, warned);
         counts.rows.against_batch = against_batch.rows.len() as u64;
@@ -190,7 +194,7 @@ impl FileValidator {
         let (first_row, counted) = (source_rows.first_row, selected.by_date);
         let by_date = self.by_date(first_row, counted, &dates, &accepted, (&dead_letters, &against_batch))?;
         let left_out: u64 = by_date.values().map(|date| date.left_out() - date.of_stream).sum();
-        if self.dates.is_some() && left_out != filtered + null_keys {
+        if self.dates.is_some() && left_out != filtered + null_keys + forgotten {
             return Err(self.broken("the rows of dates are not those of their batch"));
         }
         Ok(ValidatedRows { accepted, dead_letters, counts, by_date, dates })
@@ -243,6 +247,8 @@ impl FileValidator {
         let mut refused = Vec::new();
         let mut by_date: BTreeMap<EventDate, DateCounts> = BTreeMap::new();
         let mut dates = Vec::new();
+        let forgotten = forgotten_rows(&self.forgotten, &self.target.view, &self.transform, batch)?;
+        let forgotten = |row: usize| forgotten.as_ref()?.get(row)?.clone();
         for row in 0..batch.num_rows() {
             let unreadable = unread.next_if(|bad| bad.row == row);
             let event_time = event_time(row);
@@ -268,6 +274,9 @@ impl FileValidator {
             } else if self.known.contains(first_row + row as u64) {
                 counts.known += 1;
                 of_date.known += 1;
+            } else if let Some(key) = forgotten(row) {
+                counts.rows.forgotten += 1;
+                counts.rows.forgotten_keys.insert(key);
             } else if let Some(unreadable) = unreadable {
                 refused.push(unreadable);
             } else {

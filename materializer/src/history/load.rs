@@ -119,6 +119,7 @@ impl<W: Mender> Materializer<W> {
             mode,
             batch_source: source,
             transform: ViewTransform::compile(&target.source, view)?,
+            forgotten: Arc::new(self.offline.forgotten_as_of(&log).await?),
             is_first: released.is_none() && !loaded_files::has_first_load(&log).await?,
             dead_letters,
             turn: LoadTurn::next(&log).await?,

@@ -1,8 +1,8 @@
 //! What a load did, for the user to read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use feature::{Micros, VersionId};
+use feature::{EntityKey, Micros, VersionId};
 use serde::Serialize;
 
 use super::file_validator::FileCounts;
@@ -57,6 +57,8 @@ pub struct LoadReport {
     pub filtered: u64,
     /// Rows with a null in their key, left out.
     pub null_keys: u64,
+    /// Rows of forgotten entities, left out.
+    pub forgotten: u64,
     /// Of the loaded rows, those that arrived later than the source allows.
     pub late: u64,
     /// Rows in the dead-letter table, by reason.
@@ -79,6 +81,9 @@ pub struct LoadReport {
     /// Of a Delta source: the version up to which all of it is loaded.
     #[serde(skip)]
     pub table_version: Option<u64>,
+    /// The keys of rows that were left out as forgotten.
+    #[serde(skip)]
+    pub(crate) forgotten_keys: BTreeSet<EntityKey>,
     /// The newest event time of the rows that are new in the log; `None` for a static source.
     #[serde(skip)]
     pub newest_event_time: Option<Micros>,
@@ -98,6 +103,7 @@ impl LoadReport {
             of_stream: 0,
             filtered: 0,
             null_keys: 0,
+            forgotten: 0,
             late: 0,
             refused: BTreeMap::new(),
             warned: BTreeMap::new(),
@@ -108,6 +114,7 @@ impl LoadReport {
             entities: 0,
             files_read: Vec::new(),
             table_version: None,
+            forgotten_keys: BTreeSet::new(),
             newest_event_time: None,
         }
     }
@@ -121,6 +128,8 @@ impl LoadReport {
         self.of_stream += of_stream;
         self.filtered += rows.filtered;
         self.null_keys += rows.null_keys;
+        self.forgotten += rows.forgotten;
+        self.forgotten_keys.extend(rows.forgotten_keys);
         add_counts(&mut self.refused, rows.refused);
         add_counts(&mut self.warned, rows.warned);
     }
@@ -130,9 +139,9 @@ impl LoadReport {
         add_counts(&mut self.warned, warned);
     }
 
-    /// Rows that are not loaded, and not bad: by `where`, a null in their key, the range, or as the stream's.
+    /// Rows that are not loaded, and not bad: by `where`, a null in their key, as forgotten, the range, or as the stream's.
     pub fn left_out(&self) -> u64 {
-        self.filtered + self.null_keys + self.outside_range + self.of_stream
+        self.filtered + self.null_keys + self.forgotten + self.outside_range + self.of_stream
     }
 
     /// Rows that were refused, whatever the reason.

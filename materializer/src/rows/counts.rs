@@ -1,7 +1,8 @@
 //! How validated rows are counted, the same for history and for streams.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use feature::EntityKey;
 use offline::DeadLetter;
 
 use super::reason::RefusalReason;
@@ -17,6 +18,10 @@ pub(crate) struct RowCounts {
     pub(crate) filtered: u64,
     /// Rows with a null in their key.
     pub(crate) null_keys: u64,
+    /// Rows of forgotten entities.
+    pub(crate) forgotten: u64,
+    /// Their keys.
+    pub(crate) forgotten_keys: BTreeSet<EntityKey>,
     /// Rows that an expectation only warns of, by expectation.
     pub(crate) warned: BTreeMap<String, u64>,
     /// Refused rows by reason.

@@ -78,6 +78,7 @@ pub(crate) fn record(dead_letter: &DeadLetter) -> Option<Record> {
         key: bytes("key"),
         value: bytes("value"),
         trace: None,
+        is_forgotten: false,
     })
 }
 
@@ -96,6 +97,7 @@ mod tests {
             key: Some(b"k".to_vec()),
             value: Some(vec![0xff, 0]),
             trace: None,
+            is_forgotten: false,
         };
         let dead_letter = |record: &Record| {
             of_record("landings", record, RefusalReason::Undecodable, "it is not JSON".to_owned())

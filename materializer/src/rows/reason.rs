@@ -33,6 +33,8 @@ pub(crate) enum RefusalReason {
     RowTooLarge,
     /// A null in its key. Such a row is left out and counted; only the answer to a push names it as refused.
     NullKey,
+    /// Its entity was forgotten later than it happened. It is left out and counted likewise.
+    Forgotten,
 }
 
 impl RefusalReason {
@@ -53,6 +55,7 @@ impl RefusalReason {
             Self::TooManyWaiting => "too_many_waiting",
             Self::RowTooLarge => "row_too_large",
             Self::NullKey => "null_key",
+            Self::Forgotten => "forgotten",
         }
     }
 
@@ -90,6 +93,7 @@ mod tests {
             (RefusalReason::TooManyWaiting, "too_many_waiting"),
             (RefusalReason::RowTooLarge, "row_too_large"),
             (RefusalReason::NullKey, "null_key"),
+            (RefusalReason::Forgotten, "forgotten"),
         ] {
             assert_eq!(reason.as_str(), stored);
         }

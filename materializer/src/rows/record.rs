@@ -19,6 +19,8 @@ pub struct Record {
     pub value: Option<Vec<u8>>,
     /// The trace that its producer records it in, if it does.
     pub trace: Option<TraceParent>,
+    /// Whether its key and value were taken out of its topic, because its entity was forgotten.
+    pub is_forgotten: bool,
 }
 
 impl Record {

@@ -122,6 +122,7 @@ impl Kafka {
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
             trace: message.headers().and_then(trace),
+            is_forgotten: false,
         }
     }
 }

@@ -6,6 +6,7 @@
 //! its log is at, which is locked by its reader. docs/push-log.md describes it byte by byte.
 
 mod disk;
+mod forgetting;
 mod frame;
 mod number;
 mod push_error;
@@ -16,6 +17,7 @@ mod topic_check;
 mod topic_end;
 mod writer;
 
+pub use forgetting::{SearchedTopic, forget_pushed};
 pub use push_error::PushError;
 pub use push_feed::PushFeed;
 pub use topic::{PushLog, Pushed};

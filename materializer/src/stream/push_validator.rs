@@ -84,6 +84,7 @@ impl PushValidator {
             key: None,
             value: Some(value.clone()),
             trace: None,
+            is_forgotten: false,
         };
         let records: Vec<Record> = rows.iter().enumerate().map(record).collect();
         let mut outcome =
@@ -105,7 +106,9 @@ impl PushedView {
         at: Micros,
     ) -> Result<ValidatedRecords, MaterializerError> {
         let none_before = BTreeSet::new();
-        let validated = |start| self.validator.validate(records, &Before { refused: &none_before, start });
+        let forgotten = offline.forgotten()?;
+        let before = |start| Before { refused: &none_before, start, forgotten: &forgotten };
+        let validated = |start| self.validator.validate(records, &before(start));
         if let Some(start) = self.start.get() {
             return validated(*start);
         }
@@ -142,7 +145,7 @@ async fn check_topic(folder: &Path, name: &str, log: &Log) -> Result<(), Materia
 
 impl PushOutcome {
     fn add(&mut self, view: &VersionId, rows: usize, validated: ValidatedRecords) {
-        let ValidatedRecords { dead_letters, null_keys, counts, .. } = validated;
+        let ValidatedRecords { dead_letters, null_keys, forgotten, counts, .. } = validated;
         let mut is_refused = vec![false; rows];
         let refused_for = |index: usize, reason: &str, detail: String| RefusedRow {
             index,
@@ -157,7 +160,11 @@ impl PushOutcome {
         let of_keys = null_keys.into_iter().map(|index| {
             refused_for(index, RefusalReason::NullKey.as_str(), format!("a null in the key of {view}"))
         });
-        for refused in of_dead_letters.chain(of_keys) {
+        let of_forgotten = forgotten.into_iter().map(|index| {
+            let detail = format!("its entity was forgotten in {view} after it happened");
+            refused_for(index, RefusalReason::Forgotten.as_str(), detail)
+        });
+        for refused in of_dead_letters.chain(of_keys).chain(of_forgotten) {
             if let Some(is_refused) = is_refused.get_mut(refused.index) {
                 *is_refused = true;
             }

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array, new_null_array};
-use arrow::compute::{concat_batches, take_record_batch};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array, new_null_array};
+use arrow::compute::{concat_batches, filter_record_batch, take_record_batch};
 use arrow::datatypes::Schema;
-use feature::{Micros, Position, Value};
-use offline::DeadLetter;
+use feature::{EntityKey, Micros, Position, Value};
+use offline::{DeadLetter, Forgotten};
 use transform::{EVENT_TIME, Transformed, ViewTransform};
 
 use super::decode::{Decoder, tombstone_key};
@@ -18,6 +18,7 @@ use crate::materializer::Target;
 use crate::rows::accepted::{AcceptedRows, Availability, micros};
 use crate::rows::counts::{RowCounts, add_counts};
 use crate::rows::dead_letter;
+use crate::rows::forgotten::{forgotten_rows, is_forgotten};
 use crate::rows::reason::RefusalReason;
 use crate::rows::record::Record;
 use crate::schema_registry::SchemaRegistry;
@@ -40,6 +41,8 @@ pub(crate) struct Before<'a> {
     pub(crate) refused: &'a BTreeSet<(u32, u64)>,
     /// Where the stream starts: earlier events are history's.
     pub(crate) start: Option<Micros>,
+    /// The entities whose rows are left out.
+    pub(crate) forgotten: &'a Forgotten,
 }
 
 /// The outcome for the records of one flush.
@@ -50,6 +53,8 @@ pub(crate) struct ValidatedRecords {
     pub(crate) dead_letters: Vec<DeadLetter>,
     /// The indexes of the records that are left out because of a null in their key.
     pub(crate) null_keys: Vec<usize>,
+    /// The indexes of the records that are left out because their entities were forgotten.
+    pub(crate) forgotten: Vec<usize>,
     pub(crate) counts: RowCounts,
 }
 
@@ -61,6 +66,8 @@ struct Decoded {
     origins: Vec<usize>,
     /// The index and the join keys of each tombstone.
     tombstones: Vec<(usize, Vec<Value>)>,
+    /// The indexes of records whose key and value were taken out of their topic.
+    forgotten: Vec<usize>,
 }
 
 impl RecordValidator {
@@ -103,12 +110,13 @@ impl RecordValidator {
         before: &Before<'_>,
     ) -> Result<ValidatedRecords, MaterializerError> {
         let mut dead_letters = Vec::new();
-        let decoded = self.decode(records, before, &mut dead_letters);
-        let batch = self.batch(&decoded.columns)?;
+        let mut decoded = self.decode(records, before, &mut dead_letters);
+        let (batch, forgotten, keys) = self.without_forgotten(records, &mut decoded, before.forgotten)?;
         let Transformed { rows, origins, filtered, null_keys, null_key_rows, bad, warned, .. } =
             self.transform.apply(&batch)?;
         let mut counts =
             RowCounts { read: records.len() as u64, filtered, null_keys, ..RowCounts::default() };
+        (counts.forgotten, counts.forgotten_keys) = (forgotten.len() as u64, keys);
         add_counts(&mut counts.warned, warned);
         let record_of = |row: u32| self.record_of(records, &decoded.origins, row);
         for bad in &bad {
@@ -134,7 +142,7 @@ impl RecordValidator {
         let rows = take_record_batch(&self.projected(&rows)?, &UInt32Array::from(keep))?;
         let accepted = self.with_tombstones(records, rows, kept, &decoded.tombstones)?;
         counts.accepted = accepted.len() as u64;
-        Ok(ValidatedRecords { accepted, dead_letters, null_keys, counts })
+        Ok(ValidatedRecords { accepted, dead_letters, null_keys, forgotten, counts })
     }
 
     /// The dead letter of a record.
@@ -161,9 +169,14 @@ impl RecordValidator {
             columns: vec![Vec::new(); self.decoder.fields().len()],
             origins: Vec::new(),
             tombstones: Vec::new(),
+            forgotten: Vec::new(),
         };
         for (index, record) in records.iter().enumerate() {
             if before.refused.contains(&(record.partition, record.offset)) {
+                continue;
+            }
+            if record.is_forgotten {
+                decoded.forgotten.push(index);
                 continue;
             }
             let mut refuse = |reason, detail| dead_letters.push(self.refuse(record, reason, detail));
@@ -186,6 +199,36 @@ impl RecordValidator {
             }
         }
         decoded
+    }
+
+    /// The decoded rows as a batch, and tombstones, without those of forgotten entities; and the indexes of
+    /// their records, and their keys.
+    fn without_forgotten(
+        &self,
+        records: &[Record],
+        decoded: &mut Decoded,
+        list: &Forgotten,
+    ) -> Result<(RecordBatch, Vec<usize>, BTreeSet<EntityKey>), MaterializerError> {
+        let view = &self.target.view;
+        let mut left_out = decoded.forgotten.clone();
+        decoded.tombstones.retain(|(index, key)| {
+            let at = records.get(*index).map_or(Micros::MIN, |record| record.timestamp);
+            let is_left_out = is_forgotten(list, view, key, at);
+            left_out.extend(is_left_out.then_some(*index));
+            !is_left_out
+        });
+        let batch = self.batch(&decoded.columns)?;
+        let Some(forgotten) = forgotten_rows(list, view, &self.transform, &batch)? else {
+            return Ok((batch, left_out, BTreeSet::new()));
+        };
+        let mut kept = Vec::new();
+        for (index, key) in decoded.origins.iter().zip(&forgotten) {
+            if key.is_some() { left_out.push(*index) } else { kept.push(*index) }
+        }
+        decoded.origins = kept;
+        let is_kept: BooleanArray = forgotten.iter().map(|key| Some(key.is_none())).collect();
+        let keys = forgotten.into_iter().flatten().collect();
+        Ok((filter_record_batch(&batch, &is_kept)?, left_out, keys))
     }
 
     /// The record of a row of the decoded batch, and its index.

@@ -42,6 +42,8 @@ pub struct ReplayReport {
     pub filtered: u64,
     /// Rows with a null in their key, left out likewise.
     pub null_keys: u64,
+    /// Rows of forgotten entities, left out likewise.
+    pub forgotten: u64,
 }
 
 /// The dead letters whose rows the log does not have, one for each position, in their order.
@@ -92,8 +94,12 @@ impl<W: Mender> Materializer<W> {
         let dead_letters = self.offline.dead_letters(&view.id).await?.read(limit).await?;
         let dead_letters = unsettled(&log, dead_letters).await?;
         let records: Vec<Record> = dead_letters.iter().filter_map(dead_letter::record).collect();
-        let before =
-            Before { refused: &BTreeSet::new(), start: stream_start::find(&log, &target.source).await? };
+        let forgotten = self.offline.forgotten_as_of(&log).await?;
+        let before = Before {
+            refused: &BTreeSet::new(),
+            start: stream_start::find(&log, &target.source).await?,
+            forgotten: &forgotten,
+        };
         validator.prepare(&records).await?;
         let ValidatedRecords { accepted, counts, .. } = validator.validate(&records, &before)?;
         let report = ReplayReport {
@@ -104,6 +110,7 @@ impl<W: Mender> Materializer<W> {
             still_refused: counts.refused,
             filtered: counts.filtered,
             null_keys: counts.null_keys,
+            forgotten: counts.forgotten,
         };
         if accepted.len() == 0 {
             return Ok(Some(report));

@@ -251,12 +251,13 @@ type Counter = (&'static str, &'static str, fn(&StreamReport) -> u64);
 type Gauge = (&'static str, &'static str, fn(&PartitionReport) -> Option<f64>);
 type Labels = Vec<(&'static str, String)>;
 
-const COUNTERS: [Counter; 8] = [
+const COUNTERS: [Counter; 9] = [
     ("records", "Records that were read", |report| report.records),
     ("rows", "Rows that are new in the log", |report| report.rows_loaded),
     ("late", "Rows that came later than the source allows", |report| report.late),
     ("filtered", "Rows that did not pass the view's condition", |report| report.filtered),
     ("null_keys", "Rows that were left out because of a null in their key", |report| report.null_keys),
+    ("forgotten", "Rows that were left out because their entity was forgotten", |report| report.forgotten),
     ("commits", "Commits of the log", |report| report.flushes),
     ("folded_again", "Online rows that were folded again because another process changed them", |report| {
         report.folded_again

@@ -27,6 +27,8 @@ pub struct StreamReport {
     pub filtered: u64,
     /// Rows with a null in their key, left out.
     pub null_keys: u64,
+    /// Rows of forgotten entities, left out.
+    pub forgotten: u64,
     /// Rows in the dead-letter table, by reason.
     pub refused: BTreeMap<String, u64>,
     /// Rows that an expectation only warns of, by expectation.
@@ -77,6 +79,7 @@ impl StreamReport {
             late: 0,
             filtered: 0,
             null_keys: 0,
+            forgotten: 0,
             refused: BTreeMap::new(),
             warned: BTreeMap::new(),
             entities_written: 0,
@@ -87,9 +90,9 @@ impl StreamReport {
         }
     }
 
-    /// Rows that are not loaded, and not bad: by `where` or a null in their key.
+    /// Rows that are not loaded, and not bad: by `where`, a null in their key, or as forgotten.
     pub fn left_out(&self) -> u64 {
-        self.filtered + self.null_keys
+        self.filtered + self.null_keys + self.forgotten
     }
 
     /// Rows that were refused, whatever the reason.
@@ -120,6 +123,7 @@ impl StreamReport {
         self.records += counts.read;
         self.filtered += counts.filtered;
         self.null_keys += counts.null_keys;
+        self.forgotten += counts.forgotten;
         add_counts(&mut self.refused, counts.refused);
         add_counts(&mut self.warned, counts.warned);
         for (partition, end) in ends {

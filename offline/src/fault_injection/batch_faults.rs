@@ -10,7 +10,7 @@ use super::{BatchGuard, BatchPoint};
 
 static FAULTS: OnceLock<BatchFaults> = OnceLock::new();
 
-const POINTS: [(&str, BatchPoint); 22] = [
+const POINTS: [(&str, BatchPoint); 29] = [
     ("hashed", BatchPoint::Hashed),
     ("read", BatchPoint::Read),
     ("turn-taken", BatchPoint::TurnTaken),
@@ -33,9 +33,16 @@ const POINTS: [(&str, BatchPoint); 22] = [
     ("online-freed", BatchPoint::OnlineFreed),
     ("log-set-aside", BatchPoint::LogSetAside),
     ("log-freed", BatchPoint::LogFreed),
+    ("forgetting-noted", BatchPoint::ForgettingNoted),
+    ("file-forgotten", BatchPoint::FileForgotten),
+    ("commit-forgotten", BatchPoint::CommitForgotten),
+    ("checkpoints-forgotten", BatchPoint::CheckpointsForgotten),
+    ("rows-forgotten", BatchPoint::RowsForgotten),
+    ("online-forgotten", BatchPoint::OnlineForgotten),
+    ("forgotten", BatchPoint::Forgotten),
 ];
 
-const GUARDS: [(&str, BatchGuard); 7] = [
+const GUARDS: [(&str, BatchGuard); 8] = [
     ("snapshot", BatchGuard::Snapshot),
     ("removed-files", BatchGuard::RemovedFiles),
     ("content", BatchGuard::Content),
@@ -43,6 +50,7 @@ const GUARDS: [(&str, BatchGuard); 7] = [
     ("rename", BatchGuard::Rename),
     ("manifest-first", BatchGuard::ManifestFirst),
     ("load-lock", BatchGuard::LoadLock),
+    ("forgotten", BatchGuard::Forgotten),
 ];
 
 /// The faults of the batch command of this process; by default none.

@@ -13,6 +13,7 @@ use crate::blocking::{blocking, blocking_future};
 use crate::error::OfflineError;
 use crate::log::commit::{Committed, Intent};
 use crate::log::encodings::writer_properties;
+use crate::log::forgotten::{FORGOTTEN, FORGOTTEN_WHOLE};
 use crate::log::partition_files::PartitionFiles;
 use crate::log::table::{DataFile, Marker, Table};
 use crate::threads::threads;
@@ -58,7 +59,9 @@ impl Table {
             return Err(self.conflict("another compaction replaced some of the same files"));
         }
         let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
-        let intent = Intent { actions, operation, markers: &[], reads: &[], reads_rows: false };
+        // Files that were read before an entity was taken out of them bring it back.
+        let reads = &[FORGOTTEN, FORGOTTEN_WHOLE];
+        let intent = Intent { actions, operation, markers: &[], reads, reads_rows: false };
         Ok(self.commit(&intent).await?.version)
     }
 

@@ -55,7 +55,7 @@ impl OfflineStore {
 }
 
 /// The folders in a folder, in the order of their names; `None` if it is not there.
-fn folders(folder: &Path) -> Result<Vec<PathBuf>, OfflineError> {
+pub(crate) fn folders(folder: &Path) -> Result<Vec<PathBuf>, OfflineError> {
     let failed = |error: io::Error| OfflineError::file("read", folder, error);
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -73,10 +73,14 @@ fn folders(folder: &Path) -> Result<Vec<PathBuf>, OfflineError> {
     Ok(found)
 }
 
-/// The files of rows in the folders of a table.
-fn parquet_files(table: &Path) -> Result<Vec<PathBuf>, OfflineError> {
+/// The files of rows of a table: in its folder, and in those of its partitions.
+pub(crate) fn parquet_files(table: &Path) -> Result<Vec<PathBuf>, OfflineError> {
     let mut found = Vec::new();
-    for folder in folders(table)?.into_iter().filter(|folder| !folder.ends_with(COMMITS)) {
+    if !table.is_dir() {
+        return Ok(found);
+    }
+    let partitions = folders(table)?.into_iter().filter(|folder| !folder.ends_with(COMMITS));
+    for folder in partitions.chain([table.to_owned()]) {
         let failed = |error: io::Error| OfflineError::file("read", &folder, error);
         for entry in std::fs::read_dir(&folder).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
@@ -85,6 +89,7 @@ fn parquet_files(table: &Path) -> Result<Vec<PathBuf>, OfflineError> {
             }
         }
     }
+    found.sort();
     Ok(found)
 }
 

@@ -15,6 +15,7 @@ use deltalake_core::{DeltaTableError, Path};
 
 use crate::error::OfflineError;
 use crate::fault_injection::{BatchGuard, BatchPoint};
+use crate::log::forgotten::{FORGOTTEN, FORGOTTEN_WHOLE};
 use crate::log::table::{DataFile, Marker, Table, length, without_retries};
 
 /// How often a commit is tried again because harmless ones keep taking the version.
@@ -143,6 +144,9 @@ impl Table {
                     Action::Txn(moved)
                         if counters.contains(moved.app_id.as_str()) && BatchGuard::Snapshot.is_on() =>
                     {
+                        if [FORGOTTEN, FORGOTTEN_WHOLE].contains(&moved.app_id.as_str()) {
+                            self.discard(intent);
+                        }
                         return Err(self.conflict(&format!("version {version} moved `{}`", moved.app_id)));
                     }
                     Action::Remove(_)
@@ -165,6 +169,21 @@ impl Table {
             }
         }
         Ok(added)
+    }
+
+    /// Removes the files of a commit that is not made: they may hold rows of an entity that was forgotten meanwhile. What
+    /// cannot be removed is no part of the table, and is found by the next search.
+    fn discard(&self, intent: &Intent<'_>) {
+        // Whoever decides again reads the files as they are now.
+        self.checked_storage().close_files();
+        let Ok(folder) = self.folder() else { return };
+        for action in &intent.actions {
+            let Action::Add(add) = action else { continue };
+            let Ok(path) = Path::parse(&add.path) else { continue };
+            if let Err(error) = std::fs::remove_file(folder.join(path.as_ref())) {
+                tracing::debug!("`{}` was not removed: {error}", folder.join(path.as_ref()).display());
+            }
+        }
     }
 
     /// The files whose rows the commits after a version added, up to the snapshot. Compactions add no rows.

@@ -47,6 +47,10 @@ pub struct DeadLetters {
 }
 
 impl DeadLetters {
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
+    }
+
     pub(crate) async fn open(view: &VersionId, location: TableLocation) -> Result<Self, OfflineError> {
         let table =
             Table::open(format!("dead letters of {view}"), location, schema(), None, None, None).await?;

@@ -46,6 +46,10 @@ pub struct Quarantine {
 }
 
 impl Quarantine {
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
+    }
+
     pub(crate) async fn open(view: &VersionId, location: TableLocation) -> Result<Self, OfflineError> {
         let table =
             Table::open(format!("quarantine of {view}"), location, schema(), None, None, None).await?;

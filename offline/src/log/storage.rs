@@ -3,7 +3,7 @@
 pub(crate) mod block_sums;
 mod checked_file;
 mod checked_storage;
-mod commit_sum;
+pub(crate) mod commit_sum;
 pub(crate) mod durable;
 mod file_kind;
 mod last_commit;

@@ -86,7 +86,7 @@ impl OfflineStore {
         self.root.folder()
     }
 
-    fn table(&self, view: &VersionId, kind: &str) -> Result<TableLocation, OfflineError> {
+    pub(crate) fn table(&self, view: &VersionId, kind: &str) -> Result<TableLocation, OfflineError> {
         self.root.join(&format!("{kind}/{}/v{}/", view.name, view.version))
     }
 }

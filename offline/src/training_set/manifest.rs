@@ -1,9 +1,10 @@
 //! What lies beside each training set: everything from which it can be made again, and what it holds.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use arrow::datatypes::{Schema, SchemaRef};
-use feature::{AsOf, ServicePlan, VersionId};
+use feature::{AsOf, Micros, Name, ServicePlan, VersionId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -34,6 +35,9 @@ pub struct Manifest {
     /// The batches of these views that were in quarantine when it was begun: no label sees their rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quarantined: Vec<QuarantinedRows>,
+    /// Entities in it that were forgotten since: it cannot be made again to the bit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forgotten: Vec<ManifestForgotten>,
     /// The spine that it was made for.
     pub spine: ManifestSpine,
     /// Which rows a label may see.
@@ -57,6 +61,19 @@ pub struct ManifestView {
     pub hash: String,
     /// The version of its log.
     pub log_version: u64,
+}
+
+/// An entity of a training set that was forgotten after it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestForgotten {
+    /// The entity.
+    pub entity: Name,
+    /// What stands for its key: the same as in the audit log.
+    pub hash: String,
+    /// The moment up to which its rows are gone, in microseconds since 1970.
+    pub until: Micros,
+    /// How many rows of the training set are of it.
+    pub rows: u64,
 }
 
 /// A quarantined batch of a view.
@@ -119,6 +136,7 @@ impl Manifest {
             service_hash: plan.hash.clone(),
             views,
             quarantined: built.quarantined,
+            forgotten: Vec::new(),
             spine: built.spine,
             as_of: options.as_of,
             explain: options.explain,
@@ -141,6 +159,37 @@ impl Manifest {
             .text()
             .map_err(|error| OfflineError::file("write", Path::new(MANIFEST), Cause::from(error)))?;
         Ok(hex(&Sha256::digest(text)))
+    }
+
+    /// The manifest with one forgotten entity more, or with a later moment; `None` if it says so already.
+    #[must_use]
+    pub fn marked(&self, forgotten: ManifestForgotten) -> Option<Self> {
+        if self.forgotten.contains(&forgotten) {
+            return None;
+        }
+        let mut marked = self.clone();
+        marked.forgotten.retain(|other| other.hash != forgotten.hash);
+        marked.forgotten.push(forgotten);
+        Some(marked)
+    }
+
+    /// Writes the manifest of a training set instead of the one that lies there, at once.
+    pub fn replace(&self, training_set: &Path) -> Result<(), OfflineError> {
+        let path = Self::path_of(training_set);
+        let failed = |error: Cause| OfflineError::file("write", &path, error);
+        let text = self.text().map_err(|error| failed(error.into()))?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut staged = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(error.into()))?;
+        let write = |file: &mut std::fs::File| {
+            if let Ok(before) = path.metadata() {
+                file.set_permissions(before.permissions())?;
+            }
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        };
+        write(staged.as_file_mut()).map_err(|error| failed(error.into()))?;
+        staged.persist(&path).map_err(|error| failed(error.error.into()))?;
+        Ok(())
     }
 
     /// The manifest as it lies beside its training set.

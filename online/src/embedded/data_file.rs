@@ -30,6 +30,23 @@ pub(super) fn lock_file(folder: &Path) -> PathBuf {
     folder.join(LOCK)
 }
 
+/// A whole copy of the data file, on its way to replace it.
+pub(super) fn whole_file(folder: &Path) -> PathBuf {
+    folder.join("data.mdb.whole")
+}
+
+/// The data file that such a copy replaces.
+pub(super) fn replaced_file(folder: &Path) -> PathBuf {
+    folder.join("data.mdb.replaced")
+}
+
+pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// A file, whatever its name becomes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct FileId(u64, u64);

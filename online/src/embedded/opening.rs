@@ -6,14 +6,17 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::data_file::{check_head, damaged, data_file, lock_file};
+use super::data_file::{check_head, damaged, data_file, lock_file, remove_if_there, whole_file};
 use super::environment::{Environment, FORMAT, new_tables, open_env, read_contents};
-use super::failed::{of_heed, of_io};
+use super::failed::{Failed, of_heed, of_io};
 use super::{conversion, cut_short};
 use crate::error::OnlineError;
 
 /// How long another process may take to make or replace the files.
 const MAKING: Duration = Duration::from_secs(60);
+
+/// Entries that are copied in one transaction.
+const COPIED_AT_ONCE: usize = 100_000;
 
 /// Opens the files in a folder, and makes them where there are none. Nothing of them is mapped before
 /// it is checked.
@@ -21,6 +24,10 @@ pub(super) fn open(path: &Path) -> Result<Environment, OnlineError> {
     let data = data_file(path);
     if !data.exists() {
         let _alone = alone(path)?;
+        if !data.exists() && whole_file(path).exists() {
+            // Whoever put it there was cut off.
+            name_whole(path).map_err(|error| of_io(path, error))?;
+        }
         if !data.exists() {
             if lock_file(path).exists() {
                 return Err(damaged(&data, "it is missing, and it was there"));
@@ -46,6 +53,51 @@ pub(super) fn open(path: &Path) -> Result<Environment, OnlineError> {
     };
     environment.note(contents);
     Ok(environment)
+}
+
+/// Gives the store's name to the copy that is to replace its data file, which is aside. Its readers and writers are those of
+/// the file before. Only one who is alone does so.
+pub(super) fn name_whole(path: &Path) -> io::Result<()> {
+    remove_if_there(&lock_file(path))?;
+    fs::rename(whole_file(path), data_file(path))
+}
+
+/// Writes all that a store has into new files in a folder.
+pub(super) fn copy(from: &Environment, folder: &Path) -> Result<(), OnlineError> {
+    let env = open_env(folder)?;
+    new_tables(&env, false).map_err(|error| of_heed(folder, error))?;
+    let to = Environment::with_tables(env, folder)?;
+    copy_tables(from, &to).map_err(|failed| from.error(failed))?;
+    let Environment { env, .. } = to;
+    env.prepare_for_closing().wait();
+    Ok(())
+}
+
+fn copy_tables(from: &Environment, to: &Environment) -> Result<(), Failed> {
+    let reading = from.env.read_txn()?;
+    let tables = [
+        (from.about, to.about),
+        (from.views, to.views),
+        (from.rows, to.rows),
+        (from.dropped, to.dropped),
+        (from.changes, to.changes),
+    ];
+    for (old, new) in tables {
+        let mut entries = old.iter(&reading)?.peekable();
+        loop {
+            let mut writing = to.write_txn()?;
+            for entry in entries.by_ref().take(COPIED_AT_ONCE) {
+                let (key, value) = entry?;
+                new.put(&mut writing, key, value)?;
+            }
+            // It notes the number of its own state, and not of the one that is copied.
+            to.commit(writing)?;
+            if entries.peek().is_none() {
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Waits until no other process makes or replaces the files of this folder, and says for whom.

@@ -2,14 +2,16 @@
 //! Where its files are replaced, as a rebuild of a damaged store does, all go on with those that are there.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Instant;
 
+use super::changes;
 use super::contents::REBUILDING;
-use super::data_file::{data_file, lock_file};
+use super::data_file::{data_file, lock_file, remove_if_there, replaced_file, whole_file};
 use super::environment::Environment;
 use super::failed::{Failed, of_io};
 use super::opening::{self, alone, create};
@@ -83,6 +85,48 @@ impl Shared {
             Some(environment) => Ok(Arc::clone(environment)),
             None => Ok(Arc::clone(current.insert(Arc::new(opening::open(&self.path)?)))),
         }
+    }
+}
+
+impl Shared {
+    /// Replaces the files by others into which everything that is in the tables now is written: in LMDB's own files the
+    /// bytes of removed rows stay in pages that are free, and their keys in branches, where they divide others. A copy of
+    /// its pages has these, too. Readers go on in the old files for a moment; writers wait, and then write to the new ones.
+    pub(super) fn purge(&self) -> Result<(), OnlineError> {
+        let path = &self.path;
+        let failed = |error| of_io(path, error);
+        let _alone = alone(path)?;
+        remove_if_there(&replaced_file(path)).map_err(failed)?;
+        remove_if_there(&whole_file(path)).map_err(failed)?;
+        let environment = self.newest()?;
+        let of_failed = |error: Failed| environment.error(error);
+        // The list of changes holds keys, too.
+        let mut txn = environment.write_txn().map_err(of_failed)?;
+        changes::forget(&environment, &mut txn).map_err(|error| of_failed(error.into()))?;
+        environment.commit(txn).map_err(of_failed)?;
+        // Nobody writes until the new files are in place.
+        let turn = environment.write_txn().map_err(of_failed)?;
+        let new = path.join("new");
+        match fs::remove_dir_all(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => fs::create_dir_all(&new).map_err(failed)?,
+        }
+        opening::copy(&environment, &new)?;
+        let replace = || {
+            File::open(data_file(&new))?.sync_all()?;
+            fs::rename(data_file(&new), whole_file(path))?;
+            fs::remove_dir_all(&new)?;
+            File::open(path)?.sync_all()?;
+            fs::rename(data_file(path), replaced_file(path))?;
+            opening::name_whole(path)?;
+            remove_if_there(&replaced_file(path))?;
+            File::open(path)?.sync_all()
+        };
+        replace().map_err(failed)?;
+        // LMDB opens one path once in a process: the old files are closed first.
+        drop(turn);
+        drop(environment);
+        self.newest().map(drop)
     }
 }
 

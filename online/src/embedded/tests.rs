@@ -10,7 +10,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::contract::{Sample, key, read, wait_for, write};
+use crate::mending::Mender;
 use crate::packed::PackedRow;
+use crate::store::Followed;
 use crate::{contract_tests, mending_tests};
 
 fn empty() -> (TempDir, Embedded) {
@@ -303,4 +305,55 @@ fn a_full_disk_is_said_and_leaves_what_was_there() {
     let store = Embedded::open(folder.path()).unwrap();
     assert_eq!(offsets(&store, &sample)[0], last);
     write_all(&store, &sample, &[key("0")], 1 << 40).unwrap();
+}
+
+#[test]
+fn a_purged_store_has_no_byte_of_removed_rows_and_all_others_while_another_opening_reads_and_writes() {
+    let folder = TempDir::new().unwrap();
+    let store = Embedded::open(folder.path()).unwrap();
+    let sample = Sample::new();
+    let view = sample.view.id.clone();
+    let name = |number: u32| format!("entity-number-{number:05}");
+    let rows: Vec<_> = (0..500).map(|number| (key(&name(number)), sample.row(Some(1), &[]))).collect();
+    let writes: Vec<RowWrite<'_>> = rows.iter().map(|(key, bytes)| RowWrite { key, bytes }).collect();
+    wait_for(store.replace(&view, &writes, None)).unwrap();
+    let mark = store.changed(None).unwrap().unwrap().mark;
+    let gone: Vec<_> = rows.iter().step_by(50).cloned().collect();
+    assert_eq!(wait_for(store.remove(&view, &gone)).unwrap(), 10);
+    let holds = |number: u32| {
+        let bytes = std::fs::read(folder.path().join("data.mdb")).unwrap();
+        bytes.windows(name(number).len()).any(|window| window == name(number).as_bytes())
+    };
+    assert!(holds(0) && holds(1));
+    let other = store.clone();
+    store.purge().unwrap();
+    assert!((0..500).step_by(50).all(|number| !holds(number)) && holds(1));
+    let keys = [key(&name(0)), key(&name(1))];
+    let found = wait_for(other.read(&[Read { view: &view, keys: &keys }])).unwrap();
+    assert_eq!((found[0].row(0), found[0].row(1)), (None, Some(rows[1].1.as_slice())));
+    let late = key("late");
+    wait_for(write(&other, &view, &late, &sample.row(Some(2), &[])));
+    assert_eq!(wait_for(store.stats(&view)).unwrap().rows, 491);
+    let changed = store.changed(Some(mark)).unwrap().unwrap();
+    assert!(changed.changes.contains(&Change::Everything), "{changed:?}");
+    assert_eq!(store.verify().unwrap(), 0);
+}
+
+#[test]
+fn a_store_whose_purge_was_cut_off_goes_on_with_the_copy() {
+    let folder = TempDir::new().unwrap();
+    let sample = Sample::new();
+    let view = sample.view.id.clone();
+    let row = sample.row(Some(1), &[]);
+    {
+        let store = Embedded::open(folder.path()).unwrap();
+        wait_for(write(&store, &view, &key("a"), &row));
+    }
+    let in_folder = |name: &str| folder.path().join(name);
+    std::fs::rename(in_folder("data.mdb"), in_folder("data.mdb.whole")).unwrap();
+    let store = Embedded::open(folder.path()).unwrap();
+    assert_eq!(wait_for(read(&store, &view, &key("a"))), Some(row));
+    assert!(!in_folder("data.mdb.whole").exists());
+    store.purge().unwrap();
+    assert_eq!(wait_for(store.stats(&view)).unwrap().rows, 1);
 }

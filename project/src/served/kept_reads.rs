@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use feature::{Answer, Cell, EntityKey, Micros, Name, Span, Status, Times, Value, VersionId, View};
@@ -160,6 +160,36 @@ pub(crate) fn compared_since(
         }
     }
     Ok(by_view)
+}
+
+/// Removes the answers of which this holds, or only counts them; gives how many there are, and of how many it holds. A
+/// server may add answers meanwhile.
+pub(crate) fn forget(folder: &Path, removes: bool, is_one: impl Fn(&[u8]) -> bool) -> io::Result<(u64, u64)> {
+    let (mut answers, mut found) = (0, 0);
+    for path in files(folder)? {
+        let Some(bytes) = unless_gone(fs::read(&path))? else { continue };
+        let lines = || bytes.split_inclusive(|byte| *byte == b'\n');
+        let of_entity = lines().filter(|line| is_one(line.trim_ascii())).count() as u64;
+        answers += lines().filter(|line| !line.trim_ascii().is_empty()).count() as u64;
+        found += of_entity;
+        if removes && of_entity > 0 {
+            clear(&path, &bytes, &is_one)?;
+        }
+    }
+    Ok((answers, found))
+}
+
+/// Writes spaces over lines where they lie: a server has the file open, and adds others behind them.
+fn clear(path: &Path, bytes: &[u8], is_one: &impl Fn(&[u8]) -> bool) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).open(path)?;
+    let mut at = 0;
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        if is_one(line.trim_ascii()) {
+            file.write_all_at(&vec![b' '; line.trim_ascii_end().len()], at)?;
+        }
+        at += line.len() as u64;
+    }
+    file.sync_all()
 }
 
 /// Every answer that is kept, the oldest first. A line that was cut short is left out.

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use feature::ServiceRef;
+use feature::{ServiceRef, counted};
 use offline::{ColumnHash, FileFormat, Manifest, Spine, TrainingSetStream, file_sha256, read_file};
 
 use crate::error::ProjectError;
+use crate::forgetting::rows_forgotten_in;
 use crate::project::Project;
 use crate::run::blocking;
 
@@ -50,12 +51,39 @@ pub(crate) async fn verify(project: &Project, file: &Path) -> Result<TrainingSet
         rebuilt.add(&batch)?;
     }
     let (columns, rows) = rebuilt.finish();
-    differences.extend(compared("what is built again", &columns, &manifest.columns));
+    let of_columns = compared("what is built again", &columns, &manifest.columns);
+    let list = store.forgotten()?;
+    let forgotten = match of_columns.is_empty() {
+        true => 0,
+        false => {
+            let (file, plan) = (file.clone(), plan.clone());
+            blocking(move || Ok::<_, ProjectError>(rows_forgotten_in(&read_file(&file)?, &plan, &list)))
+                .await??
+        }
+    };
+    match forgotten {
+        0 => differences.extend(of_columns),
+        rows => differences.push(cannot_be_built(rows, &manifest, of_columns.len())),
+    }
     if rows != manifest.rows {
         differences
             .push(format!("what is built again has {rows} rows, and its manifest says {}", manifest.rows));
     }
     Ok(TrainingSetCheck { file, rows, columns: columns.len(), differences })
+}
+
+/// Why a training set with rows of forgotten entities is not made again as it was.
+fn cannot_be_built(rows: u64, manifest: &Manifest, columns: usize) -> String {
+    let until = manifest.forgotten.iter().map(|one| one.until).max();
+    let until = until.map(|until| format!(" up to {until}")).unwrap_or_default();
+    format!(
+        "it cannot be built again to the bit: {} of it {} of entities that were forgotten since{until}, and the logs have \
+         nothing of them, so {} {}",
+        counted(rows, "row"),
+        if rows == 1 { "is" } else { "are" },
+        counted(columns as u64, "column"),
+        if columns == 1 { "is not what it was" } else { "are not what they were" },
+    )
 }
 
 /// The manifest of a file, and where the file is not what it says.

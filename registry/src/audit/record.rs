@@ -79,6 +79,8 @@ actions! {
     TokenExpire = "token_expire",
     /// Somebody was refused by the policy, or was not known.
     Deny = "deny",
+    /// Everything that was stored of an entity was removed. A hash stands for its key.
+    Forget = "forget",
 }
 
 /// A change that is to be recorded.

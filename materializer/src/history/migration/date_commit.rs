@@ -149,6 +149,7 @@ impl<W: Mender> DateLoad<'_, W> {
             BatchPoint::Refused.pass();
         }
         self.materializer.first_use.begin(&self.target.view).await?;
+        self.materializer.offline.check_forgotten(&self.forgotten, &self.log)?;
         self.log.commit(written, &markers, &LOAD_READS).await?;
         Ok(())
     }

@@ -8,7 +8,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int8Type;
 use feature::{EventDate, Micros, Position, Provenance, Source, View};
 use futures::TryStreamExt;
-use offline::{BatchPoint, DeadLetters, Log, OfflineError, POSITION_KIND};
+use offline::{BatchPoint, DeadLetters, Forgotten, Log, OfflineError, POSITION_KIND};
 use online::Mender;
 use roaring::RoaringTreemap;
 use transform::ViewTransform;
@@ -57,6 +57,8 @@ pub(super) struct DateLoad<'a, W> {
     pub(super) matched: MatchedColumns,
     pub(super) batch_source: Arc<dyn BatchSource>,
     pub(super) transform: ViewTransform,
+    /// The entities whose rows are left out.
+    pub(super) forgotten: Arc<Forgotten>,
     pub(super) stream_start: Option<Micros>,
     /// For each file the numbers of the rows that the log has of it.
     pub(super) known: BTreeMap<u32, RoaringTreemap>,
@@ -144,6 +146,7 @@ impl<'a, W: Mender> DateLoad<'a, W> {
         report.delay = begun.delay.clone();
         let limit = begun.started_at.saturating_add(target.source.max_ahead);
         let dates = SourceDates::of(target, &batch_source, &members, migration.range, limit).await?;
+        let forgotten = Arc::new(materializer.offline.forgotten_as_of(&log).await?);
         let mut turn = LoadTurn::next(&log).await?;
         materializer.first_use.begin(view).await?;
         let mut markers = Vec::new();
@@ -170,6 +173,7 @@ impl<'a, W: Mender> DateLoad<'a, W> {
             known: known(&log, &members).await?,
             stream_start: stream_start::find(&log, &target.source).await?,
             transform: ViewTransform::compile(&target.source, view)?,
+            forgotten,
             bucket: migration.max_rows_per_second.map(|rate| TokenBucket::new(rate, now)),
             bytes_a_row: bytes_a_row(view),
             before: migration.loaded.clone(),

@@ -101,6 +101,7 @@ impl<W: Mender> DateLoad<'_, W> {
             let validator = FileValidator {
                 target: self.target.clone(),
                 transform: self.transform.clone(),
+                forgotten: self.forgotten.clone(),
                 origin: file.name.clone(),
                 number: *number,
                 known: self.known.get(number).cloned().unwrap_or_default(),

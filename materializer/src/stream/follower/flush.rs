@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use feature::Micros;
-use offline::DeadLetter;
-use online::{Reader, Writer};
+use feature::{EntityKey, Micros};
+use offline::{DeadLetter, FORGOTTEN, FORGOTTEN_WHOLE};
+use online::Mender;
 
 use super::state::{Flush, Follower, FollowerStart};
 use crate::error::MaterializerError;
+use crate::fold::again;
 use crate::markers::{HISTORY_READS, next_offset};
 use crate::rows::reason::RefusalReason;
 use crate::stream::committed;
@@ -19,7 +20,7 @@ use crate::stream::record_validator::{Before, ValidatedRecords};
 use crate::stream::stream_report::Flushed;
 use crate::stream_start;
 
-impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
+impl<W: Mender, F: Feed> Follower<'_, W, F> {
     /// The current time, and never before the flush's records were received: a clock that is behind makes no row
     /// available earlier than its broker had it.
     fn no_earlier_than_received(&self) -> Micros {
@@ -30,12 +31,17 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
     pub(super) async fn transform(&mut self) -> Result<Event, MaterializerError> {
         let now = self.no_earlier_than_received();
         let mut flush = Flush { folded_at: Some(now), ..Flush::default() };
+        if self.has_forgotten_more()? {
+            return Ok(Event::Overtaken);
+        }
         self.settle_start().await?;
         self.validator.prepare(self.protocol.records()).await?;
-        let before = Before { refused: &self.refused_before, start: self.start.from };
+        let before =
+            Before { refused: &self.refused_before, start: self.start.from, forgotten: &self.forgotten };
         let ValidatedRecords { accepted, dead_letters, counts, .. } =
             self.validator.validate(self.protocol.records(), &before)?;
         (flush.dead_letters, flush.counts) = (dead_letters, counts);
+        self.take_back(&flush.counts.forgotten_keys).await?;
         let (batch, _) = self.validator.log_batch(&accepted, now)?;
         flush.by_entity = RowsByEntity::of(&self.target.view, &batch)?;
         let Some(refused) = self.cache.fold(self.online, &flush.by_entity, now).await? else {
@@ -122,6 +128,9 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
 
     pub(super) async fn write(&mut self) -> Result<Event, MaterializerError> {
         let now = self.folded_at()?;
+        if self.has_forgotten_more()? {
+            return Ok(Event::Overtaken);
+        }
         if self.options.faults.strikes_at(FaultPoint::HalfWritten) {
             self.cache.write(self.online, &self.flush.by_entity.half(), now).await?;
             self.options.faults.strike_now();
@@ -198,7 +207,9 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
             self.flush.stamp.ok_or_else(|| self.broken("a flush is committed before it is stamped"))?;
         let owned: Vec<String> = self.protocol.owned().keys().map(|one| next_offset(*one)).collect();
         let history: &[&str] = if self.decides_start() { &HISTORY_READS } else { &[] };
-        let reads: Vec<&str> = owned.iter().map(String::as_str).chain(history.iter().copied()).collect();
+        let forgotten = [FORGOTTEN, FORGOTTEN_WHOLE];
+        let reads = owned.iter().map(String::as_str).chain(history.iter().copied()).chain(forgotten);
+        let reads: Vec<&str> = reads.collect();
         let mut appender = self.log.appender().await?;
         if let Some(accepted) = self.flush.accepted.as_ref().filter(|accepted| accepted.len() > 0) {
             let (batch, late) = self.validator.log_batch(accepted, stamp)?;
@@ -214,6 +225,7 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
         let mut markers = committed::markers(self.validator.topic(), moves, self.flush.applied_at);
         markers.extend(self.start.from.filter(|_| !self.start.is_recorded).map(stream_start::marker));
         let written = appender.finish().await?;
+        self.offline.check_forgotten(&self.forgotten, &self.log)?;
         self.log.commit(&written, &markers, &reads).await?;
         self.statistics.committed(&written);
         self.start.is_recorded = self.start.from.is_some();
@@ -227,6 +239,9 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
 
     pub(super) async fn compare(&mut self, moves: &[Move]) -> Result<Event, MaterializerError> {
         self.log.refresh().await?;
+        if self.has_forgotten_more()? {
+            return Ok(Event::Overtaken);
+        }
         // Another process may have been the first to record where the stream starts.
         let recorded = stream_start::recorded(&self.log).await?;
         if recorded.is_some() && recorded != self.start.from {
@@ -260,6 +275,24 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
             tracing::warn!("{}: another process has these partitions now", self.target.view.id);
             Event::Overtaken
         })
+    }
+
+    /// Whether a key of the view's entity was forgotten since the partitions were located: what is under way may hold
+    /// rows of it.
+    pub(super) fn has_forgotten_more(&self) -> Result<bool, MaterializerError> {
+        Ok(!self.offline.forgotten()?.is_same_of(&self.target.view.entity, &self.forgotten))
+    }
+
+    /// Removes the online rows that a flush wrote which was overtaken by a forgetting, this process's or another's: its
+    /// records are those of the first flush after that.
+    async fn take_back(&mut self, keys: &BTreeSet<EntityKey>) -> Result<(), MaterializerError> {
+        if std::mem::take(&mut self.may_replay_forgotten) && !keys.is_empty() {
+            let keys = keys.iter().cloned().collect();
+            // The follower's own snapshot stays: commits are decided on it.
+            let mut log = self.offline.log(&self.target.view).await?;
+            again::fold_again(&mut log, self.online, keys, self.clock).await?;
+        }
+        Ok(())
     }
 
     /// The moment at which the flush's rows are folded.

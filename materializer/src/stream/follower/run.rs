@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use feature::Micros;
-use online::{Reader, Writer};
+use offline::Forgotten;
+use online::Mender;
 
 use super::state::{Flush, Follower, FollowerStart};
 use super::stream_options::StreamOptions;
@@ -35,7 +36,7 @@ const STATISTICS_EVERY_US: i64 = 60_000_000;
 
 /// Follows one view's stream into both stores until it is stopped or cannot go on. Its steps block on disks and on the
 /// source: call it on a thread of its own.
-pub async fn follow<W: Reader + Writer, F: Feed>(
+pub async fn follow<W: Mender, F: Feed>(
     materializer: &Materializer<W>,
     target: &Target,
     feed: F,
@@ -61,6 +62,8 @@ pub async fn follow<W: Reader + Writer, F: Feed>(
         dead_letters: materializer.offline.dead_letters(&view.id).await?,
         refused_before: BTreeSet::new(),
         start: FollowerStart::default(),
+        forgotten: Forgotten::default(),
+        may_replay_forgotten: false,
         cache: FoldCache::new(view, options.max_fold_bytes, options.faults.has(Guard::Positions)),
         flush: Flush::default(),
         statistics: StatisticsKeeper::default(),
@@ -74,7 +77,7 @@ pub async fn follow<W: Reader + Writer, F: Feed>(
     Ok(follower.report)
 }
 
-impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
+impl<W: Mender, F: Feed> Follower<'_, W, F> {
     async fn run(&mut self) -> Result<(), MaterializerError> {
         loop {
             if self.options.stop.load(Ordering::Relaxed) || self.is_caught_up() {
@@ -207,7 +210,10 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
     }
 
     async fn locate(&mut self, partitions: &[u32]) -> Result<Event, MaterializerError> {
-        self.log.refresh().await?;
+        // Files that are open are as they were before an entity was taken out of them.
+        self.log = self.offline.log(&self.target.view).await?;
+        self.forgotten = self.offline.forgotten_as_of(&self.log).await?;
+        self.may_replay_forgotten = true;
         self.start = FollowerStart {
             from: stream_start::find(&self.log, &self.target.source).await?,
             is_recorded: stream_start::recorded(&self.log).await?.is_some(),
@@ -259,7 +265,17 @@ impl<W: Reader + Writer, F: Feed> Follower<'_, W, F> {
             let committed = committed::partition(&self.log, self.validator.topic(), *partition).await?;
             now = committed.stamp.map_or(now, |stamp| stamp.max(now));
         }
+        self.log = self.offline.log(&self.target.view).await?;
         let entities = sync::sync(&mut self.log, self.online, || now).await?;
+        if self.has_forgotten_more()? {
+            // What was folded may have been read before.
+            sync::sync_and_take_back(
+                &mut self.offline.log(&self.target.view).await?,
+                self.online,
+                self.clock,
+            )
+            .await?;
+        }
         self.online.replace(&self.target.view.id, &[], Some(now)).await?;
         self.cache.observe(self.online, None).await?;
         self.report.rebuilt += 1;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use feature::Micros;
-use offline::{DeadLetter, DeadLetters, Log, OfflineStore};
+use offline::{DeadLetter, DeadLetters, Forgotten, Log, OfflineStore};
 
 use super::stream_options::StreamOptions;
 use crate::first_use::FirstUse;
@@ -32,6 +32,10 @@ pub(super) struct Follower<'a, W, F> {
     /// The positions of dead letters beyond the log's offsets: what was refused before a crash stays refused.
     pub(super) refused_before: BTreeSet<(u32, u64)>,
     pub(super) start: FollowerStart,
+    /// The entities whose rows are left out, by the snapshot at which the partitions were located.
+    pub(super) forgotten: Forgotten,
+    /// Whether the next flush may replay rows of forgotten entities that another process put online.
+    pub(super) may_replay_forgotten: bool,
     pub(super) cache: FoldCache,
     pub(super) flush: Flush,
     /// The statistics of rows that are committed, and when they were kept last.

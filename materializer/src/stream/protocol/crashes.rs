@@ -39,6 +39,7 @@ fn record(partition: u32, offset: u64) -> Record {
         key: None,
         value: Some(vec![0; 10]),
         trace: None,
+        is_forgotten: false,
     }
 }
 

@@ -229,10 +229,10 @@ impl World {
         let Some((partition, offset, entity)) = next else { return Event::Idle(at) };
         self.processes[who].reads.insert(partition, offset + 1);
         let key = Some(entity.to_le_bytes().to_vec());
-        Event::Received(
-            Record { partition, offset, timestamp: at, received_at: at, key, value: None, trace: None },
-            at,
-        )
+        let (timestamp, received_at) = (at, at);
+        let record =
+            Record { partition, offset, timestamp, received_at, key, value: None, trace: None, is_forgotten: false };
+        Event::Received(record, at)
     }
 
     fn locate(&mut self, who: usize, partitions: &[u32]) -> Vec<Located> {

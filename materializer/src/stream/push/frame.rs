@@ -14,6 +14,7 @@ const FIXED: usize = 8 + 8 + 1 + 4;
 const HAS_KEY: u8 = 1;
 const HAS_VALUE: u8 = 2;
 const BEGINS: u8 = 4;
+const FORGOTTEN: u8 = 8;
 
 /// A record and its offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(super) struct Frame {
     pub(super) value: Option<Vec<u8>>,
     /// Whether it is the first of an append: everything before it was synced when it was written.
     pub(super) begins: bool,
+    /// Whether its key and value are zeros now, because its entity was forgotten.
+    pub(super) is_forgotten: bool,
 }
 
 impl Frame {
@@ -36,7 +39,8 @@ impl Frame {
         out.push(
             flag(self.key.is_some(), HAS_KEY)
                 | flag(self.value.is_some(), HAS_VALUE)
-                | flag(self.begins, BEGINS),
+                | flag(self.begins, BEGINS)
+                | flag(self.is_forgotten, FORGOTTEN),
         );
         let key = self.key.as_deref().unwrap_or_default();
         out.extend_from_slice(&(key.len() as u32).to_le_bytes());
@@ -74,6 +78,7 @@ impl Frame {
             key: kept(HAS_KEY, key),
             value: kept(HAS_VALUE, value),
             begins: flags & BEGINS != 0,
+            is_forgotten: flags & FORGOTTEN != 0,
         })
     }
 
@@ -90,8 +95,8 @@ impl Frame {
     /// The record that is received at this moment, and never before it was appended: a clock that went back since makes
     /// no row available earlier.
     pub(super) fn into_record(self, received_at: Micros) -> Record {
-        let Frame { offset, timestamp, key, value, begins: _ } = self;
+        let Frame { offset, timestamp, key, value, begins: _, is_forgotten } = self;
         let received_at = received_at.max(timestamp);
-        Record { partition: 0, offset, timestamp, received_at, key, value, trace: None }
+        Record { partition: 0, offset, timestamp, received_at, key, value, trace: None, is_forgotten }
     }
 }

@@ -198,6 +198,11 @@ impl SegmentReader {
         Ok(frame)
     }
 
+    /// Where the frame behind the one that was read last begins.
+    pub(super) fn at(&self) -> u64 {
+        self.at
+    }
+
     /// Reads all whole frames, of which the first has this offset; gives the offset that is next.
     fn walk(&mut self, first: u64) -> Result<u64, PushError> {
         let mut next = first;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use feature::Micros;
 
 use super::disk::{file, sync_folder};
+use super::forgetting;
 use super::frame::{Frame, MAX_RECORD_BYTES};
 use super::number;
 use super::push_error::{MAX_BYTES, PushError};
@@ -46,6 +47,7 @@ impl PushLog {
         if lock.try_lock().is_err() {
             return Err(PushError::Locked { path: folder.display().to_string() });
         }
+        forgetting::finish(folder)?;
         let acknowledged = acknowledged(folder)?;
         let all = segments(folder)?;
         let read = read_by_all(folder)?.unwrap_or(0);
@@ -89,7 +91,8 @@ impl PushLog {
         let mut next = first;
         for record in records {
             let (key, value) = (record.key.clone(), record.value.clone());
-            let frame = Frame { offset: next, timestamp: at, key, value, begins: next == first };
+            let (begins, is_forgotten) = (next == first, false);
+            let frame = Frame { offset: next, timestamp: at, key, value, begins, is_forgotten };
             frame.write(&mut frames);
             next += 1;
         }

@@ -68,13 +68,14 @@ fn record(offset: u64, key: Option<&str>, value: Option<&str>) -> Record {
         key: bytes(key),
         value: bytes(value),
         trace: None,
+        is_forgotten: false,
     }
 }
 
 fn validated(records: &[Record], refused_before: &[(u32, u64)]) -> (Vec<KeyAndRow>, Vec<(u64, String)>) {
     let validator = validator();
     let refused = refused_before.iter().copied().collect();
-    let before = Before { refused: &refused, start: None };
+    let before = Before { refused: &refused, start: None, forgotten: &Forgotten::default() };
     let ValidatedRecords { accepted, dead_letters, .. } = validator.validate(records, &before).unwrap();
     let (batch, _) = validator.log_batch(&accepted, at()).unwrap();
     let rows = offline::rows(&validator.target.view, &batch).unwrap();
@@ -161,7 +162,7 @@ fn what_happened_before_the_stream_starts_is_refused_and_says_so() {
         record(1, None, Some(r#"{"id": 2, "at": "2013-06-01T12:00:00.000001Z", "visitor": 7}"#)),
         record(2, Some("7"), None),
     ];
-    let before = Before { refused: &BTreeSet::new(), start: Some(start) };
+    let before = Before { refused: &BTreeSet::new(), start: Some(start), forgotten: &Forgotten::default() };
     let validated = validator.validate(&records, &before).unwrap();
     assert_eq!(validated.accepted.origins, [1]);
     let reasons: Vec<_> = validated
@@ -191,7 +192,8 @@ fn every_record_is_accepted_or_refused_or_counted_as_left_out() {
         record(6, None, Some(r#"{"id": 4, "at": "2013-06-01T10:00:00Z", "visitor": 7}"#)),
     ];
     let start = Some("2013-06-01T10:30:00Z".parse().unwrap());
-    let validated = validator.validate(&records, &Before { refused: &BTreeSet::new(), start }).unwrap();
+    let before = Before { refused: &BTreeSet::new(), start, forgotten: &Forgotten::default() };
+    let validated = validator.validate(&records, &before).unwrap();
     assert_eq!(validated.null_keys, [2]);
     let counts = validated.counts;
     let refused: u64 = counts.refused.values().sum();

@@ -45,16 +45,48 @@ pub(crate) fn add(file: &File, name: &str) -> io::Result<u64> {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it has no footer of Parquet"));
     };
     let end = read(file, footer..length)?;
-    let mut added = sums_of(file, footer)?;
-    added.extend(footer.to_le_bytes());
-    added.extend((BLOCK_BYTES as u32).to_le_bytes());
-    added.extend(crc32fast::hash(&end).to_le_bytes());
-    added.extend(own_sum(name, &added).to_le_bytes());
-    added.extend(MAGIC);
+    let mut added = trailed(name, sums_of(file, footer)?, footer, &end);
     added.extend(&end);
     let mut at = FileAt { file, at: footer };
     at.write_all(&added)?;
     Ok(at.at)
+}
+
+/// The Parquet file with these bytes in another length, with its checksums where it is to have some: zeros lie behind its
+/// body. `None` where it is longer than that, or no number of zeros gives exactly that length.
+pub(crate) fn of_length(parquet: &[u8], name: &str, length: u64, has_sums: bool) -> Option<Vec<u8>> {
+    let size = parquet.last_chunk::<8>()?.first_chunk::<4>().copied().map(u32::from_le_bytes)?;
+    let footer = parquet.len().checked_sub(END_BYTES as usize)?.checked_sub(size as usize)?;
+    let (body, end) = parquet.split_at_checked(footer)?;
+    let rest = length.checked_sub(end.len() as u64)?;
+    if !has_sums {
+        let padding = usize::try_from(rest.checked_sub(body.len() as u64)?).ok()?;
+        return Some([body, &vec![0; padding], end].concat());
+    }
+    let rest = rest.checked_sub(TRAILER_BYTES)?;
+    // Each block of the body takes four bytes more.
+    let blocks = rest.div_ceil(BLOCK_BYTES + 4);
+    let padded = rest.checked_sub(4 * blocks)?;
+    if padded.div_ceil(BLOCK_BYTES) != blocks || padded < body.len() as u64 {
+        return None;
+    }
+    let mut bytes = body.to_vec();
+    bytes.resize(usize::try_from(padded).ok()?, 0);
+    let sums: Vec<u8> =
+        bytes.chunks(BLOCK_BYTES as usize).flat_map(|block| crc32fast::hash(block).to_le_bytes()).collect();
+    bytes.extend(trailed(name, sums, padded, end));
+    bytes.extend(end);
+    Some(bytes)
+}
+
+/// Checksums of blocks with all that follows them before the footer.
+fn trailed(name: &str, mut sums: Vec<u8>, body: u64, end: &[u8]) -> Vec<u8> {
+    sums.extend(body.to_le_bytes());
+    sums.extend((BLOCK_BYTES as u32).to_le_bytes());
+    sums.extend(crc32fast::hash(end).to_le_bytes());
+    sums.extend(own_sum(name, &sums).to_le_bytes());
+    sums.extend(MAGIC);
+    sums
 }
 
 /// What is wrong with a file, or the reading of it.

@@ -57,6 +57,11 @@ impl Storage {
         self.0.damaged.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// Lets go of the files that are open: they may have been written again under their names.
+    pub(crate) fn close_files(&self) {
+        self.0.cached.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// The checksum of all bytes of a commit, where that was read or written lately.
     pub(crate) fn commit_sum(&self, version: u64) -> Option<u32> {
         self.0.chain.whole(version)

@@ -3,6 +3,9 @@
 //! It stands first in what the commit says of itself (`commitInfo`), which may hold anything, and covers the commit's
 //! name and every byte of it. Beside it stands the checksum of all bytes of the commit before: so one that was
 //! replaced by another, or had its checksum taken away, is seen by the next.
+//!
+//! A commit that was written again because an entity was forgotten says what the checksum of all its bytes was before:
+//! that is what the next one follows, which stays as it is.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -14,6 +17,7 @@ use serde_json::Value;
 const INFO: &str = "{\"commitInfo\":{";
 const SUM: &str = "\"twinstoreCrc32\":";
 const PREVIOUS: &str = "\"twinstorePrevious\":";
+const BEFORE: &str = "\"twinstoreBefore\":";
 /// What replaces a checksum while it is taken.
 const UNKNOWN: &str = "00000000";
 /// Commits whose checksums are remembered.
@@ -22,7 +26,7 @@ const REMEMBERED: usize = 4096;
 /// What a commit's own bytes say of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CommitSum {
-    /// The checksum of all its bytes, its own checksum too.
+    /// The checksum of all its bytes, its own checksum too; of a commit that was written again, of those before.
     pub(crate) whole: u32,
     /// The same of the commit before, where it says so.
     pub(crate) previous: Option<u32>,
@@ -32,11 +36,27 @@ pub(crate) struct CommitSum {
 
 /// The commit with its checksum in it; as it is where it says nothing of itself.
 pub(crate) fn signed(name: &str, commit: &[u8], previous: Option<u32>) -> Vec<u8> {
+    signed_with(name, commit, previous, None)
+}
+
+/// A commit that was written with this checksum, with other lines instead of its own: the next one still follows it.
+pub(crate) fn rewritten(name: &str, lines: &[u8], sum: CommitSum) -> Vec<u8> {
+    let mut bare = without_sums(lines);
+    if info_at(&bare).is_none() {
+        // Another program's, that says nothing of itself.
+        bare = [format!("{INFO}}}}}\n").as_bytes(), &bare].concat();
+    }
+    signed_with(name, &bare, sum.previous, Some(sum.whole))
+}
+
+fn signed_with(name: &str, commit: &[u8], previous: Option<u32>, stood: Option<u32>) -> Vec<u8> {
     let Some(at) = info_at(commit) else { return commit.to_vec() };
     let (before, after) = commit.split_at(at + INFO.len());
     let mut info = format!("{SUM}\"{UNKNOWN}\"");
-    if let Some(previous) = previous {
-        info.push_str(&format!(",{PREVIOUS}\"{previous:08x}\""));
+    for (key, sum) in [(PREVIOUS, previous), (BEFORE, stood)] {
+        if let Some(sum) = sum {
+            info.push_str(&format!(",{key}\"{sum:08x}\""));
+        }
     }
     if !after.starts_with(b"}") {
         info.push(',');
@@ -71,7 +91,19 @@ pub(crate) fn checked(name: &str, commit: &[u8]) -> Result<CommitSum, &'static s
     if stored != Some(format!("{:08x}", sum(name, &bytes)).into_bytes()) {
         return Err("it does not match its checksum: it was cut, changed or has the name of another");
     }
-    Ok(CommitSum { whole, previous: previous(info), is_signed: true })
+    let (previous, stood) = (sum_after(info, PREVIOUS), sum_after(info, BEFORE));
+    Ok(CommitSum { whole: stood.unwrap_or(whole), previous, is_signed: true })
+}
+
+/// The commit as it was before it got checksums.
+fn without_sums(commit: &[u8]) -> Vec<u8> {
+    let Some(at) = info_at(commit) else { return commit.to_vec() };
+    let (before, mut after) = commit.split_at(at + INFO.len());
+    for key in [SUM, PREVIOUS, BEFORE] {
+        let value = after.strip_prefix(key.as_bytes()).and_then(|rest| rest.get(UNKNOWN.len() + 2..));
+        after = value.map_or(after, |rest| rest.strip_prefix(b",").unwrap_or(rest));
+    }
+    [before, after].concat()
 }
 
 /// A commit without a checksum is one of another program, or of an earlier version: whole lines of JSON, and no
@@ -89,10 +121,19 @@ fn unsigned(commit: &[u8]) -> Result<(), &'static str> {
     }
 }
 
-fn previous(info: &[u8]) -> Option<u32> {
-    let at = SUM.len() + UNKNOWN.len() + 3;
-    let text = info.get(at..)?.strip_prefix(PREVIOUS.as_bytes())?.get(1..1 + UNKNOWN.len())?;
-    u32::from_str_radix(std::str::from_utf8(text).ok()?, 16).ok()
+/// The checksum under a key among those that stand first in what a commit says of itself.
+fn sum_after(info: &[u8], key: &str) -> Option<u32> {
+    const LENGTH: usize = UNKNOWN.len() + 3;
+    let mut rest = info.get(SUM.len() + LENGTH..)?;
+    for other in [PREVIOUS, BEFORE] {
+        let Some(value) = rest.strip_prefix(other.as_bytes()) else { continue };
+        if other == key {
+            let text = value.get(1..=UNKNOWN.len())?;
+            return u32::from_str_radix(std::str::from_utf8(text).ok()?, 16).ok();
+        }
+        rest = value.get(LENGTH..).unwrap_or_default();
+    }
+    None
 }
 
 /// Where the line begins in which a commit says something of itself.
@@ -187,6 +228,26 @@ mod tests {
             }
         }
         assert!(seen > commit.len() * 6, "{seen} of {}", commit.len() * 8);
+    }
+
+    #[test]
+    fn a_commit_that_was_written_again_stands_for_the_one_before_however_often() {
+        for (commit, previous) in [(COMMIT, Some(0xdead_beef)), (COMMIT, None), ("{\"txn\":{}}\n", None)] {
+            let before = signed(NAME, commit.as_bytes(), previous);
+            let sum = checked(NAME, &before).unwrap();
+            let lines = String::from_utf8(before.clone()).unwrap().replace("\"txn\"", "\"add\"");
+            let after = rewritten(NAME, lines.as_bytes(), sum);
+            let again = rewritten(NAME, &after, checked(NAME, &after).unwrap());
+            assert_ne!(after, before);
+            assert_eq!(again, after);
+            let found = checked(NAME, &after).unwrap();
+            assert_eq!((found.whole, found.previous), (sum.whole, previous));
+            for line in after.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                assert!(serde_json::from_slice::<Value>(line).is_ok(), "{}", String::from_utf8_lossy(&after));
+            }
+            let edited = String::from_utf8(after).unwrap().replace("\"add\"", "\"abb\"");
+            assert!(checked(NAME, edited.as_bytes()).is_err());
+        }
     }
 
     #[test]
