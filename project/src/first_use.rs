@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use feature::{ServicePlan, VersionId};
 use materializer::{FirstUse, NotUsable};
+use online::Store;
 use registry::{DefinitionId, Kind, Registry, RegistryError, Using};
 
 use crate::error::ProjectError;
@@ -20,12 +21,15 @@ impl Project {
 
     /// Tells the registry before rows of a view are written, by this command: of the first of them, and of the next ones
     /// once the registry has changed. A registry that cannot be reached holds up no view that was written before.
-    pub(crate) async fn first_use(&self, by: &'static str) -> Result<FirstUse, ProjectError> {
+    /// Whose rows the online store has is said at the same time.
+    pub(crate) async fn first_use(&self, by: &'static str, online: &Store) -> Result<FirstUse, ProjectError> {
         let (registry, clock) = (self.registry().await?, self.clock);
+        let (project, online) = (self.clone(), online.clone());
         let allowed: Arc<Mutex<BTreeMap<VersionId, u64>>> = Arc::default();
         Ok(FirstUse::notify(move |view| {
             let (registry, using, id) = (registry.clone(), [Using::view(view)], view.id.clone());
             let allowed = allowed.clone();
+            let (project, online) = (project.clone(), online.clone());
             Box::pin(async move {
                 let generation = registry.generation().await;
                 let before = allowed.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied();
@@ -37,6 +41,12 @@ impl Project {
                 };
                 match begun {
                     Ok(generation) => {
+                        let owned = project.own(&online).await;
+                        owned.map_err(|error| NotUsable {
+                            may_pass: false,
+                            is_retired: false,
+                            why: error.to_string(),
+                        })?;
                         let mut allowed = allowed.lock().unwrap_or_else(PoisonError::into_inner);
                         allowed.insert(id, generation);
                         Ok(())

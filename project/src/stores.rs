@@ -105,7 +105,7 @@ impl Project {
     }
 
     /// Says in a store, which several projects may share, that its rows are those of this project's logs.
-    async fn own(&self, store: &Store) -> Result<(), ProjectError> {
+    pub(crate) async fn own(&self, store: &Store) -> Result<(), ProjectError> {
         if !self.is_owner(store).await? {
             let own = self.offline()?.folder()?;
             let named = store.folder().map_or_else(|| own.clone(), |folder| path_from(folder, &own));
@@ -151,7 +151,11 @@ impl Project {
         targets: &[Target],
         by: &'static str,
     ) -> Result<Materializer<Store>, ProjectError> {
-        self.own(&online).await?;
+        // A folder is not written to before the first row is, which says whose it is.
+        match online.folder() {
+            Some(_) => drop(self.is_owner(&online).await?),
+            None => self.own(&online).await?,
+        }
         self.make_folder_of_logs(targets, &online).await?;
         for Target { view, .. } in targets {
             if let Some(kept) = view.retention.and_then(|retention| retention.online) {
@@ -163,7 +167,7 @@ impl Project {
             address => Some(Arc::new(SchemaRegistry::at(address)?)),
         };
         let project = self.folder.clone();
-        let (offline, clock, first_use) = (self.offline()?, self.clock, self.first_use(by).await?);
+        let (offline, clock, first_use) = (self.offline()?, self.clock, self.first_use(by, &online).await?);
         Ok(Materializer { offline, online, project, schema_registry, clock, first_use })
     }
 }

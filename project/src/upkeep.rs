@@ -70,6 +70,7 @@ pub(crate) async fn rebuild(
     let targets = if is_sound { named } else { targets_with(&registered, &[], |_| true)? };
     project.check_logs_of(&targets, &store).await?;
     let materializer = project.materializer(store, &targets, "online rebuild").await?;
+    project.own(&materializer.online).await?;
     let mut rebuilt = Vec::new();
     for target in targets {
         let began = Instant::now();

@@ -71,6 +71,9 @@ fn two_projects_in_one_online_folder_are_refused_and_one_that_is_copied_or_moved
     let (first, second) = (first.path(""), second.path(""));
     ok(&first, "backfill --all", &in_it);
     let before = read(&first, &in_it);
+    // Before it has logs of its own, too.
+    assert_eq!(run(&second, "backfill --all", &in_it).code, Some(1));
+    ok(&second, "backfill --all", &[]);
     for words in ["backfill --all", "materialize", "online rebuild", GET_NOW] {
         let done = run(&second, words, &in_it);
         assert_eq!(done.code, Some(1), "{words}");
@@ -78,7 +81,6 @@ fn two_projects_in_one_online_folder_are_refused_and_one_that_is_copied_or_moved
     }
     assert_eq!(read(&first, &in_it), before);
     // A project whose online rows lie in it is copied and moved with them.
-    ok(&second, "backfill --all", &[]);
     let copy = around.path().join("copy");
     assert!(Command::new("cp").arg("-r").arg(&second).arg(&copy).status().unwrap().success());
     for folder in [&copy, &second] {

@@ -207,8 +207,10 @@ fn nothing_of_a_retired_view_is_freed_while_a_suspended_load_may_go_on_with_it()
     eventually("it is suspended", || {
         fs::read_to_string(&status).is_ok_and(|said| said.contains("State:\tT"))
     });
-    let said = project.refused(RETIRE);
-    says(&said, &["the load of airport_arrivals@1", &rebuild.id().to_string()]);
+    // Retired it is: nothing begins to use it any more.
+    let ended = project.run(RETIRE);
+    assert_eq!(ended.code, Some(1));
+    says(&ended.stderr, &["the load of airport_arrivals@1", &rebuild.id().to_string()]);
     assert!(log_of(&project, 1).exists() && !is_freed(&project));
     let woken = Command::new("kill").args(["-CONT", &rebuild.id().to_string()]).status().unwrap();
     assert!(woken.success() && rebuild.wait().unwrap().success());

@@ -272,7 +272,9 @@ fn service_text(sources: &[OutlinedSource], service: &str, text: &mut String) {
 fn after_all(sources: &[OutlinedSource]) -> Option<Micros> {
     let moments = sources.iter().flat_map(|source| source.times.first().into_iter().chain(&source.available));
     let last = moments.flat_map(|time| &time.moments).flatten().max().copied()?;
-    Micros::new(last.saturating_add(2 * DELAY_US)).ok()
+    let are_dates = sources.iter().filter_map(|source| source.times.first()).any(are_dates);
+    let delay = if are_dates { Span::DAY.micros() } else { DELAY_US };
+    Micros::new(last.saturating_add(2 * delay)).ok()
 }
 
 /// A spine of some keys, with one time for all of them. And the keys of its first row.
