@@ -2,10 +2,10 @@
 
 mod access_arguments;
 mod backfill;
+mod capacity_arguments;
 mod forget_arguments;
 mod lifecycle_arguments;
 mod memory_size;
-mod capacity_arguments;
 mod quality_arguments;
 mod training_set_arguments;
 
@@ -17,10 +17,10 @@ use twinstore::ViewName;
 
 pub use access_arguments::{AccessCommand, CreateTokenArgs, TokenCommand, WhichToken};
 pub use backfill::{BackfillArgs, BackfillCommand, DatedBackfill};
+pub use capacity_arguments::CapacityArgs;
 pub use forget_arguments::ForgetArgs;
 pub use lifecycle_arguments::{AuditArgs, CutoverArgs, DeprecateArgs, ParityArgs, RetireArgs, RollbackArgs};
 use memory_size::memory_size;
-pub use capacity_arguments::CapacityArgs;
 pub use quality_arguments::{DecideArgs, DriftArgs, QualityCommand, QuarantineCommand, StatisticsArgs, days};
 pub use training_set_arguments::{AsOfArg, TrainingSetArgs, TrainingSetCommand, TrainingSetOther};
 

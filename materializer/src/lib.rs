@@ -74,7 +74,7 @@ pub use statistics::{ColumnDay, count_statistics, statistics};
 pub use stream::{
     Appended, Arrival, BadRowLimit, BadRows, Bounds, CheckedTopic, Event, FaultInjection, FaultPoint, Feed,
     Guard, Kafka, KafkaSettings, LatencyStage, PartitionReport, PushError, PushFeed, PushLog, PushOutcome,
-    PushValidator, PushWriter, Pushed, Refused, RefusedRow, ReplayReport, RowTraces, SearchedTopic, StreamMetrics,
-    StreamOptions, StreamReport, TracedRow, check_topic, expose_streams, follow, forget_pushed, leave_topic,
-    read_up_to, unsettled,
+    PushValidator, PushWriter, Pushed, Refused, RefusedRow, ReplayReport, RowTraces, SearchedTopic,
+    StreamMetrics, StreamOptions, StreamReport, TracedRow, check_topic, expose_streams, follow,
+    forget_pushed, leave_topic, read_up_to, unsettled,
 };

@@ -160,10 +160,10 @@ pub use read_features::{Get, Input, NeverLoaded, ReadFeature, ReadFeatures};
 pub use registry::{
     Action, AuditAction, AuditEntry, AuditLog, BackInTime, BackfillDate, BackfillDateState, BackfillDelay,
     BackfillRecord, BackfillState, CarriedObject, CodeLine, DefinitionId, Deprecated, Deprecation,
-    FeastFinding, FeastImport, FeastOutcome, FoundFeature, Job, KeptToken, Kind, Lineage, LineageEdge, LineageKind,
-    LineageNode, Listed, LoadedFile, MeasuredRows, Moved, NotAReason, OutlineProblem, PartitionRead, Plan,
-    Reach, ReadView, Reason, RegistryError, Rollout, RowCounts, RunId, RunOutcome, RunRecord, RunState,
-    Runtime, ServiceShown, Shown, ShownFeature, UNKNOWN as USED_BEFORE_RECORDS,
+    FeastFinding, FeastImport, FeastOutcome, FoundFeature, Job, KeptToken, Kind, Lineage, LineageEdge,
+    LineageKind, LineageNode, Listed, LoadedFile, MeasuredRows, Moved, NotAReason, OutlineProblem,
+    PartitionRead, Plan, Reach, ReadView, Reason, RegistryError, Rollout, RowCounts, RunId, RunOutcome,
+    RunRecord, RunState, Runtime, ServiceShown, Shown, ShownFeature, UNKNOWN as USED_BEFORE_RECORDS,
     reference as definitions_reference,
 };
 pub use remote::{RemoteAnswer, RemotePushed, RemoteReads};

@@ -43,8 +43,8 @@ use crate::upkeep::{OptimizedView, RebuiltView};
 use crate::verify::Verified;
 use crate::{
     alerts, audit, dead_letters, definitions, doctor, ending, exploring, forgetting, get, lineage, load,
-    migration, overview, parity, permission, plan, pushing, quality, quarantine, rollout, serving, slo, streaming,
-    training_set, upkeep, verify,
+    migration, overview, parity, permission, plan, pushing, quality, quarantine, rollout, serving, slo,
+    streaming, training_set, upkeep, verify,
 };
 
 impl Project {

@@ -72,7 +72,7 @@ impl<R: Reader + 'static> Gate<R> {
         let Some(protocol) = protocol(&request) else {
             return match self.look(&request, certificate) {
                 Ok(caller) => {
-                    request.extensions_mut().insert(Arrived { at, waits: None, caller });
+                    request.extensions_mut().insert(Arrived { at, waits: None, trace: None, caller });
                     routes.call(request).await
                 }
                 Err(error) => Ok(refused_look(&request, &error)),

@@ -230,8 +230,16 @@ impl World {
         self.processes[who].reads.insert(partition, offset + 1);
         let key = Some(entity.to_le_bytes().to_vec());
         let (timestamp, received_at) = (at, at);
-        let record =
-            Record { partition, offset, timestamp, received_at, key, value: None, trace: None, is_forgotten: false };
+        let record = Record {
+            partition,
+            offset,
+            timestamp,
+            received_at,
+            key,
+            value: None,
+            trace: None,
+            is_forgotten: false,
+        };
         Event::Received(record, at)
     }
 
