@@ -117,9 +117,9 @@ async fn a_compaction_that_read_before_an_entity_was_forgotten_is_a_conflict_and
     let logged = Logged::new(&history).await;
     let mut log = logged.store.log(&logged.view).await.unwrap();
     for rows in [&history.entities[0], &history.entities[0]] {
-        let mut appender = log.appender().await.unwrap();
         let mut row = rows.1[0].clone();
         row.position = Position::History { file: 9, row: log.version().unwrap() };
+        let mut appender = log.appender().await.unwrap();
         appender.write(batch(&logged.view, &[(rows.0.as_slice(), &row)]));
         appender.commit(&[], &[]).await.unwrap();
     }
