@@ -35,6 +35,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if .Values.materialize.enabled }}{{ fail "the online store on disk belongs to one server: give onlineUrl a Redis, or set materialize.enabled to false" }}{{ end -}}
 {{- end -}}
 {{- if and .Values.stream.enabled (not .Values.brokers) }}{{ fail "stream.enabled needs brokers: topics on disk are followed by the server itself" }}{{ end -}}
+{{- if not (or .Values.access.policy .Values.access.unprotected) }}{{ fail "nothing says who may read: give access.policy the text of a policy, or set access.unprotected to true where the network keeps others out" }}{{ end -}}
 {{- if and .Values.definitions .Values.definitionsConfigMap }}{{ fail "definitions and definitionsConfigMap are both given: choose one" }}{{ end -}}
 {{- end -}}
 
@@ -91,6 +92,10 @@ env:
   - name: {{ $name }}
     value: {{ $value | quote }}
   {{- end }}
+  {{- if and .Values.access.unprotected (not .Values.access.policy) }}
+  - name: TWINSTORE_SERVE_UNPROTECTED
+    value: "true"
+  {{- end }}
   {{- /* A variable that is named here wins over the secret's: one of them is left out. */}}
   {{- if not .Values.secret }}
   {{- with .Values.onlineUrl }}
@@ -113,6 +118,9 @@ securityContext:
   capabilities: {drop: [ALL]}
 volumeMounts:
   - {name: settings, mountPath: /project/twinstore.toml, subPath: twinstore.toml, readOnly: true}
+  {{- if .Values.access.policy }}
+  - {name: settings, mountPath: /project/access.yaml, subPath: access.yaml, readOnly: true}
+  {{- end }}
   - {name: definitions, mountPath: /project/features, readOnly: true}
   - {name: project, mountPath: /project/.twinstore}
   - {name: tmp, mountPath: /tmp}
