@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::failed::of_io;
 use crate::error::OnlineError;
@@ -20,8 +21,11 @@ pub(super) fn owner(folder: &Path) -> Result<Option<String>, OnlineError> {
 
 /// Says whose rows these are: the file is there whole, or not at all.
 pub(super) fn set_owner(folder: &Path, owner: &str) -> Result<(), OnlineError> {
+    /// Several views are written side by side.
+    static WRITTEN: AtomicU64 = AtomicU64::new(0);
     let write = || {
-        let new = folder.join(format!("{FILE}.{}", std::process::id()));
+        let count = WRITTEN.fetch_add(1, Ordering::Relaxed);
+        let new = folder.join(format!("{FILE}.{}.{count}", std::process::id()));
         let mut file = File::create(&new)?;
         file.write_all(owner.as_bytes())?;
         file.sync_all()?;
