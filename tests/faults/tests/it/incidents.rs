@@ -64,11 +64,13 @@ fn a_slow_broker_is_named_and_is_over_when_it_is_fast_again() {
     std::fs::write(project.path().join("twinstore.toml"), patience).unwrap();
     let stream = project.stream(&[]);
     await_fine(&project, &mut topic);
-    broker.proxy.set(Way::Slow(Duration::from_secs(12)));
+    broker.proxy.set(Way::Slow(Duration::from_secs(9)));
     let began = Instant::now();
     let mut heard = String::new();
     let is_named = |heard: &str| {
-        heard.contains("at the stage `broker`") || heard.contains("the time goes by before they are received")
+        heard.contains("at the stage `broker lag`")
+            || heard.contains("at its stage `broker lag`")
+            || heard.contains("the time goes by before they are received")
     };
     while !is_named(&heard) {
         produce(&mut topic, 1);
@@ -76,7 +78,7 @@ fn a_slow_broker_is_named_and_is_over_when_it_is_fast_again() {
         assert!(began.elapsed() < BOUND, "{heard}");
     }
     println!("incident: a slow broker, objective 6 s: named after {:.0} s", began.elapsed().as_secs_f64());
-    assert!(heard.contains("`clicks`") && heard.contains("it reaches user_clicks@1, clicks@1"), "{heard}");
+    assert!(heard.contains("it reaches user_clicks@1, clicks@1"), "{heard}");
     broker.proxy.set(Way::Open);
     await_fine(&project, &mut topic);
     stream.stop();
