@@ -37,6 +37,8 @@ pub(crate) struct Following {
     shown: String,
     version: Version,
     generation: u64,
+    /// Whether the rules are not yet those of the policy and the keys that were read.
+    is_behind: bool,
     wrote: Instant,
     said: String,
 }
@@ -54,7 +56,8 @@ impl Following {
         let rules = rules(&policy, keys.as_ref(), registry).await?;
         let control = Arc::new(AccessControl::new(rules, project.clock));
         let (wrote, said) = (Instant::now(), String::new());
-        Ok(Some(Self { control, policy, keys, path, shown, version, generation, wrote, said }))
+        let is_behind = false;
+        Ok(Some(Self { control, policy, keys, path, shown, version, generation, is_behind, wrote, said }))
     }
 
     /// What the server asks.
@@ -74,9 +77,11 @@ impl Following {
             Some(keys) => keys.follow(self.control.misses_key()).await,
             None => false,
         };
-        if is_other_policy || has_other_keys || generation != self.generation {
+        // Where the registry cannot be read now, the next look goes on from here.
+        self.is_behind |= is_other_policy || has_other_keys || generation != self.generation;
+        if self.is_behind {
             self.control.replace(rules(&self.policy, self.keys.as_ref(), registry).await?);
-            self.generation = generation;
+            (self.generation, self.is_behind) = (generation, false);
             tracing::info!("the policy, the tokens or the keys have changed: keeping to what they say now");
         }
         if self.wrote.elapsed() >= WRITTEN_EVERY {
