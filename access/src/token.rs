@@ -1,15 +1,15 @@
 //! Tokens: `tws_`, an id of 16 hexadecimal digits, `_`, and a secret of 256 bits in 64. What is kept of one is its id and
 //! the SHA-256 of its secret. The secret is random in all of its bits, so a slow hash would add nothing.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::str::FromStr;
 
+use feature::{from_hexadecimal, hexadecimal};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 const PREFIX: &str = "tws_";
 const ID_DIGITS: usize = 16;
-const SECRET_DIGITS: usize = 64;
 
 /// Which token, for lists and logs. It is no secret.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -107,7 +107,7 @@ impl FromStr for Token {
     fn from_str(text: &str) -> Result<Self, NotAToken> {
         let (id, secret) =
             text.strip_prefix(PREFIX).and_then(|rest| rest.split_once('_')).ok_or(NotAToken)?;
-        Ok(Self { id: id.parse()?, secret: bytes(secret).ok_or(NotAToken)? })
+        Ok(Self { id: id.parse()?, secret: from_hexadecimal(secret).ok_or(NotAToken)? })
     }
 }
 
@@ -158,31 +158,13 @@ impl FromStr for TokenHash {
     type Err = NotAToken;
 
     fn from_str(text: &str) -> Result<Self, NotAToken> {
-        bytes(text).map(TokenHash).ok_or(NotAToken)
+        from_hexadecimal(text).map(TokenHash).ok_or(NotAToken)
     }
 }
 
 /// Capitals are not: a token has one spelling.
 fn is_digit(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'f')
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn bytes(text: &str) -> Option<[u8; 32]> {
-    if text.len() != SECRET_DIGITS || !text.bytes().all(is_digit) {
-        return None;
-    }
-    let mut bytes = [0; 32];
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

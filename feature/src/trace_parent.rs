@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::hexadecimal::{from_hexadecimal, hexadecimal};
+
 /// Where in a trace a request or a row begins (<https://www.w3.org/TR/trace-context/>).
 ///
 /// ```
@@ -30,9 +32,10 @@ impl TraceParent {
     /// What a header says; `None` of one that is malformed, which is to be passed over. Versions after 00 may say more.
     pub fn parse(header: &str) -> Option<Self> {
         let mut parts = header.trim().splitn(5, '-');
-        let [version] = hex(parts.next()?)?;
-        let (trace, span): ([u8; 16], [u8; 8]) = (hex(parts.next()?)?, hex(parts.next()?)?);
-        let [flags] = hex(parts.next()?)?;
+        let [version] = from_hexadecimal(parts.next()?)?;
+        let (trace, span): ([u8; 16], [u8; 8]) =
+            (from_hexadecimal(parts.next()?)?, from_hexadecimal(parts.next()?)?);
+        let [flags] = from_hexadecimal(parts.next()?)?;
         let says_more = parts.next().is_some();
         let is_known = version != 0xff && (version != 0 || !says_more);
         let is_set = trace != [0; 16] && span != [0; 8];
@@ -42,30 +45,9 @@ impl TraceParent {
 
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("00-")?;
-        self.trace.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
-        f.write_str("-")?;
-        self.span.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
-        write!(f, "-{:02x}", u8::from(self.is_sampled))
+        let (trace, span) = (hexadecimal(&self.trace), hexadecimal(&self.span));
+        write!(f, "00-{trace}-{span}-{:02x}", u8::from(self.is_sampled))
     }
-}
-
-/// Bytes in lower-case hexadecimal, exactly so many.
-fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if pairs.len() != N || !rest.is_empty() {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = digit(*high)? << 4 | digit(*low)?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::hexadecimal::hexadecimal;
 use crate::name::Name;
 use crate::time::Micros;
 
@@ -294,10 +295,7 @@ impl fmt::Display for Value {
             Value::Float32(x) => write!(f, "{x}"),
             Value::Float64(x) => write!(f, "{x}"),
             Value::String(x) => f.write_str(x),
-            Value::Bytes(x) => {
-                f.write_str("0x")?;
-                x.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-            }
+            Value::Bytes(x) => write!(f, "0x{}", hexadecimal(x)),
             Value::Timestamp(x) => write!(f, "{x}"),
             Value::List(items) => {
                 f.write_str("[")?;

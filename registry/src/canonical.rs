@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use feature::{DataType, Fold, Name, OnDemandView, Source, SourceTime, Take, View};
+use feature::{DataType, Fold, Name, OnDemandView, Source, SourceTime, Take, View, hexadecimal};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -20,11 +20,6 @@ const FORMAT: u64 = 1;
 /// A canonical form: JSON with sorted keys and no spaces.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Canonical(Value);
-
-/// Bytes as two digits each.
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 impl Canonical {
     pub(crate) fn parse(text: &str) -> Result<Canonical, serde_json::Error> {

@@ -1,11 +1,10 @@
 //! What the registry holds, as one checksum that is kept beside it: SQLite's file has none of its own, and a
 //! damaged one must never read as another definition, or as fewer of them.
 
+use feature::hexadecimal;
 use sha2::{Digest, Sha256};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
-
-use crate::canonical::hexadecimal;
 
 /// What every read of the registry depends on: what is registered, what is live, what was used. A table with the query of
 /// its lines; one that an older schema does not have has none.

@@ -3,14 +3,13 @@
 
 use std::fmt;
 
-use feature::{Micros, VersionId};
+use feature::{Micros, VersionId, hexadecimal};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use crate::body::DefinitionId;
-use crate::canonical::hexadecimal;
 use crate::error::RegistryError;
 use crate::keys::Kind;
 use crate::registered::Registered;

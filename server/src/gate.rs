@@ -86,7 +86,8 @@ impl<R: Reader + 'static> Gate<R> {
             // What is wrong with the header is said by the route.
             Protocol::Http | Protocol::FeastHttp => http::waits(request.headers()).ok().flatten(),
         };
-        let mut arrived = Arrived { at, waits, trace: trace(request.headers()), caller: None };
+        let trace = self.serving.has_traces().then(|| trace(request.headers())).flatten();
+        let mut arrived = Arrived { at, waits, trace, caller: None };
         let (parts, HeldBody { bytes, held }) = match self.pass(request, &mut arrived, certificate).await {
             Ok(passed) => passed,
             Err(error) => return Ok(self.refusal(protocol, &arrived, &error)),

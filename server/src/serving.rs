@@ -263,6 +263,11 @@ impl<R: Reader> Serving<R> {
         Self { traces: Some(traces), ..self }
     }
 
+    /// Whether requests may be recorded.
+    pub(crate) fn has_traces(&self) -> bool {
+        self.traces.is_some()
+    }
+
     /// Shows these pages to people.
     #[must_use]
     pub fn with_pages(self, pages: Arc<dyn Pages>) -> Self {

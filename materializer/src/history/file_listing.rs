@@ -77,9 +77,7 @@ pub(crate) fn of_one_format(
 /// The folder below which the names of folders give columns: the project's, or, of a source that lies elsewhere, the one that
 /// its path names.
 pub(crate) fn base_of_columns(project: &Path, path: &str) -> PathBuf {
-    let parts = Path::new(path).components();
-    let fixed = parts.take_while(|part| !has_wildcard(&part.as_os_str().to_string_lossy()));
-    let fixed = project.join(fixed.collect::<PathBuf>());
+    let fixed = project.join(at_wildcard(path).0);
     if fixed.starts_with(project) && !project.as_os_str().is_empty() {
         return project.to_owned();
     }
@@ -172,9 +170,7 @@ impl<'a> Walk<'a> {
 /// What a pattern matches, known by its path below the pattern's part without wildcards. Of a folder that matches, only what
 /// matches itself is read: it is listed if nothing in it does.
 fn matching(project: &Path, pattern: &str) -> Result<Vec<(String, PathBuf)>, String> {
-    let is_fixed = |part: &std::path::Component<'_>| !has_wildcard(&part.as_os_str().to_string_lossy());
-    let fixed: PathBuf = Path::new(pattern).components().take_while(is_fixed).collect();
-    let rest: PathBuf = Path::new(pattern).components().skip_while(is_fixed).collect();
+    let (fixed, rest) = at_wildcard(pattern);
     let rest = rest.to_string_lossy();
     let compiled = glob::Pattern::new(&rest).map_err(|error| error.to_string())?;
     let root = project.join(&fixed);
@@ -196,8 +192,9 @@ fn matching(project: &Path, pattern: &str) -> Result<Vec<(String, PathBuf)>, Str
 /// Refuses files that are not to be read one by one: those of a Delta table, of which some are deleted and some are not
 /// committed, and two that are one, whose rows would count twice.
 pub(crate) fn refuse_misread(project: &Path, files: &[SourceFile]) -> Result<(), String> {
-    let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.path.parent()).collect();
-    let folders = folders.into_iter().flat_map(|folder| folder.ancestors().take_while(|one| *one != project));
+    let above = files.iter().flat_map(|file| file.path.ancestors().skip(1).take_while(|one| *one != project));
+    // Each folder is looked into once.
+    let folders: BTreeSet<&Path> = above.collect();
     if let Some(table) = folders.into_iter().find(|folder| folder.join("_delta_log").is_dir()) {
         return Err(format!(
             "it leads into the Delta table {}, whose files are not to be read one by one: name that folder as the path \
@@ -218,6 +215,13 @@ pub(crate) fn refuse_misread(project: &Path, files: &[SourceFile]) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// The parts of a path before the first that is a pattern, and the others.
+fn at_wildcard(path: &str) -> (PathBuf, PathBuf) {
+    let is_fixed = |part: &std::path::Component<'_>| !has_wildcard(&part.as_os_str().to_string_lossy());
+    let parts = || Path::new(path).components();
+    (parts().take_while(is_fixed).collect(), parts().skip_while(is_fixed).collect())
 }
 
 /// Whether a path, or a part of one, is a pattern.

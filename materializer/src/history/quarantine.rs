@@ -112,9 +112,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
         });
         Ok(true)
     }
-}
 
-impl<W: Mender> HistoryLoad<'_, W> {
     /// The number after that of the newest file that is quarantined in the log or by this load.
     async fn quarantined_before(&self) -> Result<i64, MaterializerError> {
         let pending = self.chunk.markers.iter().rev().find(|marker| marker.app == QUARANTINED_UP_TO);

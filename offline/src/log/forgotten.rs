@@ -11,7 +11,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use feature::{Micros, Name};
+use feature::{Micros, Name, hexadecimal};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -88,11 +88,8 @@ impl Forgotten {
 
     /// Whether another list has the same keys of an entity.
     pub fn is_same_of(&self, entity: &Name, other: &Self) -> bool {
-        let of_entity = |list: &Self| -> BTreeMap<String, Micros> {
-            let entries = list.until.iter().filter(|((of, _), _)| of == entity);
-            entries.map(|((_, hash), until)| (hash.clone(), *until)).collect()
-        };
-        of_entity(self) == of_entity(other)
+        let theirs = other.until.iter().filter(|((of, _), _)| of == entity);
+        self.until.iter().filter(|((of, _), _)| of == entity).eq(theirs)
     }
 
     /// Up to which moment the rows of an encoded key are forgotten; `None` if they are not.
@@ -113,7 +110,10 @@ impl Forgotten {
             digest.update(part);
         }
         digest.update(key);
-        digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        // 128 bits.
+        let mut hash = hexadecimal(&digest.finalize());
+        hash.truncate(32);
+        hash
     }
 
     pub(super) fn read(path: &Path) -> Result<Self, OfflineError> {
@@ -178,5 +178,5 @@ impl Stored {
 fn salt() -> io::Result<String> {
     let mut bytes = [0; 32];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(&bytes))
 }

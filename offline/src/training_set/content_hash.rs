@@ -6,11 +6,12 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBat
 use arrow::compute::{cast, filter, take};
 use arrow::datatypes::{DataType, Schema};
 use arrow::error::ArrowError;
+use feature::hexadecimal;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::training_set::content_hash_format_1;
-use crate::training_set::hashing::{add_bytes, add_primitives, hex};
+use crate::training_set::hashing::{add_bytes, add_primitives};
 
 /// The hash of one column.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +65,7 @@ impl ContentHash {
             let mut whole = Sha256::new();
             whole.update(rows.to_le_bytes());
             column.finish_into(&mut whole);
-            ColumnHash { name, sha256: hex(&whole.finalize()) }
+            ColumnHash { name, sha256: hexadecimal(&whole.finalize()) }
         });
         (columns.collect(), self.rows)
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::writer::{DictionaryHandling, IpcWriteOptions};
+use feature::hexadecimal;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -17,7 +18,6 @@ use crate::error::{Cause, OfflineError};
 use crate::training_set::csv_writer::CsvWriter;
 use crate::training_set::dictionaries::Dictionaries;
 use crate::training_set::file_format::FileFormat;
-use crate::training_set::hashing::hex;
 use crate::training_set::partial::Partial;
 use crate::training_set::written_columns::WrittenColumns;
 
@@ -133,7 +133,7 @@ impl FileWriter {
             }
         };
         hashed.file.sync_all().map_err(|error| failed(error.into()))?;
-        Ok((hex(&hashed.hash.finalize()), self.partial))
+        Ok((hexadecimal(&hashed.hash.finalize()), self.partial))
     }
 }
 

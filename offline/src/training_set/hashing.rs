@@ -1,6 +1,5 @@
-//! What hashes of files and of columns share: values as bytes, and digests as hexadecimal digits.
+//! What hashes of files and of columns share: values as bytes.
 
-use std::fmt::Write;
 use std::io::{self, Read};
 
 use arrow::array::{Array, ArrayRef};
@@ -8,15 +7,6 @@ use sha2::{Digest, Sha256};
 
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 1 << 20;
-
-/// Bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
 
 pub(crate) fn add_bytes(hash: &mut Sha256, bytes: &[u8]) {
     hash.update((bytes.len() as u64).to_le_bytes());

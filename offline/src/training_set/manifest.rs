@@ -4,13 +4,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use arrow::datatypes::{Schema, SchemaRef};
-use feature::{AsOf, Micros, Name, ServicePlan, VersionId};
+use feature::{AsOf, Micros, Name, ServicePlan, VersionId, hexadecimal};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Cause, OfflineError};
 use crate::training_set::content_hash::ColumnHash;
-use crate::training_set::hashing::hex;
 use crate::training_set::manifest_hash::{FORMAT, ManifestHash};
 use crate::training_set::options::Options;
 use crate::training_set::partial::MANIFEST;
@@ -158,7 +157,7 @@ impl Manifest {
         let text = self
             .text()
             .map_err(|error| OfflineError::file("write", Path::new(MANIFEST), Cause::from(error)))?;
-        Ok(hex(&Sha256::digest(text)))
+        Ok(hexadecimal(&Sha256::digest(text)))
     }
 
     /// The manifest with one forgotten entity more, or with a later moment; `None` if it says so already.

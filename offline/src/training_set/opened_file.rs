@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use feature::hexadecimal;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
 use crate::error::OfflineError;
-use crate::training_set::hashing::{digest_of, hex};
+use crate::training_set::hashing::digest_of;
 
 /// An open file. Clones share the handle, and each reader has an offset of its own.
 #[derive(Clone, Debug)]
@@ -54,7 +55,9 @@ impl OpenedFile {
     /// The SHA-256 of the file's bytes, in hexadecimal.
     pub(crate) fn sha256(&self) -> Result<String, OfflineError> {
         let digest = digest_of(self.reader(0));
-        digest.map(|digest| hex(&digest)).map_err(|error| OfflineError::file("read", &self.path, error))
+        digest
+            .map(|digest| hexadecimal(&digest))
+            .map_err(|error| OfflineError::file("read", &self.path, error))
     }
 }
 

@@ -85,7 +85,8 @@ impl Search<'_> {
         let read = materializer.online.read(&[Read { view: &view.id, keys: &keys }]).await?;
         let rows = read.iter().flat_map(|read| read.rows()).flatten().count() as u64;
         // Rows that happened later are the entity's new ones.
-        let rows = if pass == Pass::Prove && self.is_back(view, materializer).await? { 0 } else { rows };
+        let is_new = rows > 0 && pass == Pass::Prove && self.is_back(view, materializer).await?;
+        let rows = if is_new { 0 } else { rows };
         found.parts.push(SearchedPart {
             part: online,
             searched: "1 key".to_owned(),

@@ -5,12 +5,11 @@
 //! number (i64), the time (i64), and each text as a byte 1, its length (u64) and its bytes, or a byte 0 where there is
 //! none; all numbers little-endian. No two different entries have one encoding.
 
-use feature::Micros;
+use feature::{Micros, hexadecimal};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::record::{AuditAction, Record};
-use crate::canonical::hexadecimal;
 
 /// The format of the encoding that entries are hashed in.
 const FORMAT: u32 = 1;

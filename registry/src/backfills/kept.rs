@@ -1,7 +1,7 @@
 //! Backfills in the registry's database. They are no part of what is registered: one that is kept moves no generation.
 //! Each row has a checksum of its own, but for what is wanted of a backfill, which another process writes.
 
-use feature::{EventDate, VersionId};
+use feature::{EventDate, VersionId, hexadecimal};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -11,7 +11,6 @@ use sqlx::{Row, Sqlite, Transaction};
 use super::record::{BackfillDate, BackfillRecord, BackfillRequest, BackfillState, KeptBackfill};
 use crate::audit::{AuditAction, Record};
 use crate::body::DefinitionId;
-use crate::canonical::hexadecimal;
 use crate::error::RegistryError;
 use crate::keys::Kind;
 use crate::store::Registry;

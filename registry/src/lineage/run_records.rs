@@ -1,14 +1,13 @@
 //! Runs in the registry's database. They are no part of what is registered: a run that is recorded moves no
 //! generation. Each is kept with a checksum of its own, and a damaged one is refused by its identity.
 
-use feature::{Micros, VersionId};
+use feature::{Micros, VersionId, hexadecimal};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::run::{Job, RunId, RunRecord, RunState};
-use crate::canonical::hexadecimal;
 use crate::error::RegistryError;
 use crate::store::Registry;
 use crate::stored::{damaged, number};
