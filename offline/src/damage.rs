@@ -8,6 +8,9 @@ use thiserror::Error;
 
 /// What to do where nothing else is known of a file: only the log has its rows.
 const RESTORE: &str = "restore it from a copy";
+/// The same of an object of a bucket, whose copy on this machine may be what is damaged.
+const RESTORE_OBJECT: &str =
+    "delete `.twinstore/copies`, and where it is still damaged then, restore the object from a copy";
 
 /// A file that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -24,11 +27,13 @@ pub struct Damaged {
 impl Damaged {
     pub(crate) fn new(path: &Path, why: impl Into<String>) -> Self {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let help = match name.contains(".checkpoint.") {
-            true => "delete it: the commits beside it say the same".to_owned(),
-            false => RESTORE.to_owned(),
+        let object = object_of(path);
+        let help = match (name.contains(".checkpoint."), &object) {
+            (true, _) => "delete it: the commits beside it say the same",
+            (false, Some(_)) => RESTORE_OBJECT,
+            (false, None) => RESTORE,
         };
-        Self { path: path.to_owned(), why: why.into(), help }
+        Self { path: object.unwrap_or_else(|| path.to_owned()), why: why.into(), help: help.to_owned() }
     }
 
     pub(crate) fn with_help(self, help: impl Into<String>) -> Self {
@@ -52,8 +57,30 @@ impl Damaged {
     }
 }
 
+/// The address of the object that a file is a copy of, where it lies among copies.
+fn object_of(path: &Path) -> Option<PathBuf> {
+    let (_, copied) = path.to_str()?.rsplit_once("/.twinstore/copies/")?;
+    let (scheme, object) = copied.split_once('/')?;
+    Some(PathBuf::from(format!("{scheme}://{object}")))
+}
+
 impl From<Damaged> for io::Error {
     fn from(damaged: Damaged) -> Self {
         io::Error::new(io::ErrorKind::InvalidData, damaged)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_copy_the_object_is_named() {
+        let copy = Path::new("/p/.twinstore/copies/s3/features/team/log/v/v1/part.parquet");
+        let damaged = Damaged::new(copy, "it is empty");
+        assert_eq!(damaged.path, Path::new("s3://features/team/log/v/v1/part.parquet"));
+        assert!(damaged.to_string().contains("delete `.twinstore/copies`"), "{damaged}");
+        let file = Path::new("/p/.twinstore/offline/log/v/v1/part.parquet");
+        assert_eq!(Damaged::new(file, "it is empty").path, file);
     }
 }

@@ -42,12 +42,12 @@ pub use join::{
     Reading, RowFacts, RowFold, WholeRows, fold_batches, fold_rows,
 };
 pub use log::{
-    ASSUMED_DELAY, AVAILABLE_AT, Added, Appender, CheckedTable, Committed, CountedColumn, DATE, DELETED,
-    DeadLetter, DeadLetters, EVENT_TIME, EncodedKeys, FORGOTTEN, FORGOTTEN_WHOLE, Facts, ForgetRows,
-    Forgotten, LATE, Log, LogFile, LogSnapshot, Marker, OfflineStore, Optimized, POSITION_KIND,
-    POSITION_MAJOR, POSITION_MINOR, PROVENANCE, Quarantine, QuarantinedBatch, RowsWriter, SearchedTable,
-    StatisticsTable, StatisticsWriter, TableLocation, Uncounted, Written, log_batch, log_schema, row_columns,
-    rows, source_table,
+    ASSUMED_DELAY, AVAILABLE_AT, Added, Appender, BucketRequests, COPIED_BYTES, CheckedTable, Committed,
+    CountedColumn, DATE, DELETED, DeadLetter, DeadLetters, EVENT_TIME, EncodedKeys, FORGOTTEN,
+    FORGOTTEN_WHOLE, Facts, ForgetRows, Forgotten, LATE, Log, LogFile, LogSnapshot, Marker, OfflineStore,
+    Optimized, POSITION_KIND, POSITION_MAJOR, POSITION_MINOR, PROVENANCE, Quarantine, QuarantinedBatch,
+    RowsWriter, SearchedTable, StatisticsTable, StatisticsWriter, TableLocation, Uncounted, Written,
+    log_batch, log_schema, row_columns, rows, source_table,
 };
 pub use parquet_file::open_parquet;
 pub use threads::threads;

@@ -13,14 +13,14 @@ const BOUND_US: i64 = 60_000_000;
 /// What is loaded is stamped by it, and what readers see now is decided by it: rows would be seen too early, or
 /// readers would be refused until the time has come.
 pub(crate) async fn check(project: &Project, store: &Store) -> Result<(), ProjectError> {
-    check_logs(project)?;
+    check_logs(project).await?;
     check_store(project, store).await
 }
 
 /// The same of the logs' storage alone.
-pub(crate) fn check_logs(project: &Project) -> Result<(), ProjectError> {
+pub(crate) async fn check_logs(project: &Project) -> Result<(), ProjectError> {
     let whose = format!("the storage of the logs ({})", feature::redacted(&project.settings.offline.url));
-    compare(project.now(), whose, project.offline()?.moment()?)
+    compare(project.now(), whose, project.offline()?.moment().await?)
 }
 
 /// The same of the online store alone.

@@ -158,9 +158,12 @@ async fn ports(project: &Project) -> Finding {
 
 /// Whether the clock is that of the storage and of the online store.
 async fn clock(project: &Project) -> Finding {
-    match crate::clock::check_logs(project) {
+    match crate::clock::check_logs(project).await {
         Ok(()) => Finding::fine(Area::Clock, format!("it is {}, as the storage says", project.now())),
         Err(error @ ProjectError::WrongClock { .. }) => failed(Area::Clock, &error),
+        Err(error) if project.offline().is_ok_and(|offline| offline.is_in_bucket()) => {
+            failed(Area::Clock, &error)
+        }
         // What cannot be read is found by whoever looks at the disk.
         Err(error) => {
             Finding::noted(Area::Clock, format!("the storage does not say what time it is: {error}"))

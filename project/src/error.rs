@@ -66,8 +66,13 @@ pub enum ProjectError {
     },
     /// The folder of all logs does not exist, and views were loaded into it.
     #[error(
-        "the folder of the logs, {}, does not exist, and {} loaded into it: mount its disk, or set `offline.url` right; if the logs are lost, make an empty folder there and load again",
-        .folder.display(), were(.views)
+        "the {} of the logs, {}, {}, and {} loaded into it: {}set `offline.url` right; if the logs are lost, {} there and load again",
+        if is_bucket(.folder) { "bucket" } else { "folder" },
+        .folder.display(),
+        if is_bucket(.folder) { "has no object `.twinstore`" } else { "does not exist" },
+        were(.views),
+        if is_bucket(.folder) { "" } else { "mount its disk, or " },
+        if is_bucket(.folder) { "put an empty object of that name" } else { "make an empty folder" },
     )]
     LogsAreGone {
         /// The folder.
@@ -621,6 +626,10 @@ impl From<read::RequestError> for ProjectError {
 }
 
 /// Views that were loaded, the first of them by name.
+fn is_bucket(folder: &Path) -> bool {
+    folder.to_str().is_some_and(|folder| folder.contains("://"))
+}
+
 fn were(views: &[VersionId]) -> String {
     match views {
         [view] => format!("{view} was"),

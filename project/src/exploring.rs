@@ -61,6 +61,7 @@ pub(crate) async fn log(project: &Project, view: &ViewName) -> Result<ViewLog, P
     let features = FoundFeature::of_view(&view).collect();
     let (mut files, mut version, mut rows) = (Vec::new(), None, 0);
     if let Some(snapshot) = &snapshot {
+        snapshot.fetch().await?;
         let folder = snapshot.location.folder()?;
         files = snapshot.files.iter().map(|file| folder.join(&file.path)).collect();
         (version, rows) = (Some(snapshot.version), snapshot.rows());

@@ -44,7 +44,7 @@ pub(crate) async fn forget(project: &Project, forget: &Forget) -> Result<ForgetR
     let newest = found.newest;
     report.parts = found.parts;
     if !forget.dry_run {
-        clock::check_logs(project)?;
+        clock::check_logs(project).await?;
         let until = newest.map_or(project.now(), |newest| newest.max(project.now()));
         let list = offline.note_forgotten(&subject.entity, subject.key.as_bytes(), until)?;
         BatchPoint::ForgettingNoted.pass();

@@ -124,7 +124,7 @@ async fn never_loaded(
         {
             continue;
         }
-        project.check_logs_of_registered(registered)?;
+        project.check_logs_of_registered(registered).await?;
         let target = target(registered, Arc::clone(view))?;
         found.push(NeverLoaded {
             view: view.id.clone(),

@@ -1,8 +1,6 @@
 //! Logs that are not where the settings say, though views were loaded into them: a disk that is not mounted, or another
 //! folder. Going on would empty the online store, or begin new logs without the rows of the old ones.
 
-use std::fs;
-
 use feature::{VersionId, View};
 use materializer::Target;
 use online::{Reader, Store};
@@ -17,25 +15,21 @@ const LOADS: [&str; 3] = ["backfill", "materialize", "stream"];
 impl Project {
     /// Refuses to go on where the folder of all logs is gone.
     pub(crate) async fn check_logs(&self) -> Result<(), ProjectError> {
-        if self.has_folder_of_logs()? {
+        if self.offline()?.is_there().await? {
             return Ok(());
         }
-        self.check_logs_of_registered(&self.registered_so_far().await?)
+        self.check_logs_of_registered(&self.registered_so_far().await?).await
     }
 
     /// The same, for who has read what is registered.
-    pub(crate) fn check_logs_of_registered(&self, registered: &Registered) -> Result<(), ProjectError> {
-        if self.has_folder_of_logs()? {
+    pub(crate) async fn check_logs_of_registered(&self, registered: &Registered) -> Result<(), ProjectError> {
+        if self.offline()?.is_there().await? {
             return Ok(());
         }
         let loaded = registered.views().filter(|view| was_loaded(registered, view));
         let views: Vec<VersionId> = loaded.map(|view| view.id.clone()).collect();
-        let folder = self.offline()?.folder()?;
+        let folder = self.offline()?.named()?;
         if views.is_empty() { Ok(()) } else { Err(ProjectError::LogsAreGone { folder, views }) }
-    }
-
-    pub(crate) fn has_folder_of_logs(&self) -> Result<bool, ProjectError> {
-        Ok(self.offline()?.folder()?.exists())
     }
 
     /// Makes the folder of all logs before the first use of a version is recorded: from then on it is there, or gone.
@@ -44,13 +38,13 @@ impl Project {
         targets: &[Target],
         online: &Store,
     ) -> Result<(), ProjectError> {
-        let folder = self.offline()?.folder()?;
-        if folder.exists() {
+        let offline = self.offline()?;
+        if offline.is_there().await? {
             return Ok(());
         }
         self.check_logs().await?;
         self.check_logs_of(targets, online).await?;
-        fs::create_dir_all(&folder).map_err(ProjectError::file("make", &folder))
+        Ok(offline.make().await?)
     }
 
     /// Refuses to go on where one of these views has rows online and no log.
@@ -60,7 +54,7 @@ impl Project {
             // What cannot be read is said by whoever reads it.
             let rows = online.stats(&view.id).await.map_or(0, |stats| stats.rows);
             if rows > 0 && offline.log(view).await?.version().is_none() {
-                let folder = offline.folder()?;
+                let folder = offline.named()?;
                 return Err(ProjectError::LogIsGone { view: view.id.clone(), rows, folder });
             }
         }

@@ -35,7 +35,7 @@ pub struct Settings {
     /// Where definitions are kept.
     pub registry: Location,
     /// Where the logs lie.
-    pub offline: Location,
+    pub offline: OfflineSettings,
     /// Where the packed rows lie.
     pub online: Location,
     /// How the server answers.
@@ -99,6 +99,16 @@ pub struct AccessSettings {
 pub struct Location {
     /// Its address.
     pub url: String,
+}
+
+/// Where the logs lie.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfflineSettings {
+    /// Their folder, or their bucket.
+    pub url: String,
+    /// Disk for copies of files that lie in a bucket.
+    pub copied_bytes: u64,
 }
 
 /// How the server answers.
@@ -170,7 +180,7 @@ pub struct Setting {
 }
 
 /// Every key. Its twin in the environment is `TWINSTORE_` and the key in capitals, with `_` for `.`.
-pub const SETTINGS: [Setting; 26] = [
+pub const SETTINGS: [Setting; 27] = [
     Setting { key: "project", default: "twinstore", meaning: "what the project is called" },
     Setting {
         key: "actor",
@@ -212,7 +222,16 @@ pub const SETTINGS: [Setting; 26] = [
         default: "sqlite://.twinstore/registry.db",
         meaning: "where definitions are kept",
     },
-    Setting { key: "offline.url", default: ".twinstore/offline", meaning: "the folder of the logs" },
+    Setting {
+        key: "offline.url",
+        default: ".twinstore/offline",
+        meaning: "where the logs lie: a folder, or a bucket as s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX, with the credentials of the environment",
+    },
+    Setting {
+        key: "offline.copied_bytes",
+        default: "17179869184",
+        meaning: "disk for copies of the logs' files that lie in a bucket, in `.twinstore/copies`; the oldest go first",
+    },
     Setting {
         key: "online.url",
         default: "embedded://.twinstore/online",

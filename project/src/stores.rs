@@ -63,7 +63,8 @@ impl Project {
 
     /// The offline store.
     pub(crate) fn offline(&self) -> Result<OfflineStore, ProjectError> {
-        Ok(OfflineStore::open(&self.settings.offline.url, &self.folder)?)
+        let offline = &self.settings.offline;
+        Ok(OfflineStore::with_copies(&offline.url, &self.folder, offline.copied_bytes)?)
     }
 
     /// The online store.
@@ -89,9 +90,17 @@ impl Project {
     async fn is_owner(&self, store: &Store) -> Result<bool, ProjectError> {
         let Some(owner) = store.owner().await? else { return Ok(false) };
         // A store on disk names its logs from its own folder: it is moved and copied with a project that it lies in.
-        let other = store.folder().map_or_else(|| PathBuf::from(&owner), |folder| folder.join(&owner));
-        let own = self.offline()?.folder()?;
-        match (own.canonicalize(), other.canonicalize()) {
+        let other = match store.folder() {
+            Some(folder) if !is_url(Path::new(&owner)) => folder.join(&owner),
+            _ => PathBuf::from(&owner),
+        };
+        let own = self.offline()?.named()?;
+        // Logs in a bucket are there whichever machine asks.
+        let is_there = |path: &Path| match is_url(path) {
+            true => Ok(path.to_owned()),
+            false => path.canonicalize(),
+        };
+        match (is_there(&own), is_there(&other)) {
             (Ok(own), Ok(other)) if own == other => Ok(true),
             (_, Ok(_)) if own != other => Err(ProjectError::OtherOwner {
                 project: self.settings.project.clone(),
@@ -107,8 +116,9 @@ impl Project {
     /// Says in a store, which several projects may share, that its rows are those of this project's logs.
     pub(crate) async fn own(&self, store: &Store) -> Result<(), ProjectError> {
         if !self.is_owner(store).await? {
-            let own = self.offline()?.folder()?;
-            let named = store.folder().map_or_else(|| own.clone(), |folder| path_from(folder, &own));
+            let own = self.offline()?.named()?;
+            let folder = store.folder().filter(|_| !is_url(&own));
+            let named = folder.map_or_else(|| own.clone(), |folder| path_from(folder, &own));
             store.set_owner(&named.display().to_string()).await?;
         }
         Ok(())
@@ -172,8 +182,16 @@ impl Project {
     }
 }
 
+/// Whether a path is the address of a bucket.
+fn is_url(path: &Path) -> bool {
+    path.to_str().is_some_and(|path| path.contains("://"))
+}
+
 /// A path without links and dots, as far as it is there.
 fn resolved(path: &Path) -> PathBuf {
+    if is_url(path) {
+        return path.to_owned();
+    }
     match (path.canonicalize(), path.parent(), path.file_name()) {
         (Ok(resolved), ..) => resolved,
         (Err(_), Some(parent), Some(name)) => resolved(parent).join(name),

@@ -38,7 +38,7 @@ pub(crate) async fn optimize(
     views: &[ViewName],
 ) -> Result<Vec<OptimizedView>, ProjectError> {
     project.check_logs().await?;
-    clock::check_logs(project)?;
+    clock::check_logs(project).await?;
     let store = project.offline()?;
     let mut done = Vec::new();
     for target in targets(&project.registered().await?, views)? {
@@ -60,7 +60,7 @@ pub(crate) async fn rebuild(
     let registered = project.registered().await?;
     project.check_logs().await?;
     let named = targets_with(&registered, views, |_| true)?;
-    clock::check_logs(project)?;
+    clock::check_logs(project).await?;
     let (store, condition) = project.repaired_online().await?;
     clock::check_store(project, &store).await?;
     if let Condition::Replaced { aside: Some(aside) } = &condition {

@@ -69,11 +69,10 @@ pub(crate) async fn verify(project: &Project, deep: bool) -> Result<Verified, Pr
 
 /// That the folder of all logs is gone, if it is. A registry that cannot be read says so by itself.
 async fn logs_that_are_gone(project: &Project, registry: &Registry) -> Option<String> {
-    if project.has_folder_of_logs().unwrap_or(true) {
-        return None;
-    }
     let registered = registry.registered().await.ok()?;
-    project.check_logs_of_registered(&registered).err().map(|gone| gone.to_string())
+    // What cannot be asked is said by whoever reads the logs.
+    let gone = project.check_logs_of_registered(&registered).await;
+    gone.err().filter(|error| matches!(error, ProjectError::LogsAreGone { .. })).map(|gone| gone.to_string())
 }
 
 /// What was found in the registry, which is checked even where nothing can be read of it.

@@ -1,5 +1,5 @@
-//! Real servers and definitions for tests: Redis (one server, a cluster, behind Sentinel, with TLS), a Kafka broker, and TCP proxies in
-//! front of them, and a collector of OpenTelemetry that keeps what it gets. Each has a port and a folder of its own and ends with the test, also if the test's process is killed.
+//! Real servers and definitions for tests: Redis (one server, a cluster, behind Sentinel, with TLS), a Kafka broker, a
+//! server of buckets, TCP proxies in front of them, and a collector of OpenTelemetry that keeps what it gets. Each has a port and a folder of its own and ends with the test, also if the test's process is killed.
 //!
 //! The tests of all crates start servers here and nowhere else, and projects of one view begin with its definitions. This
 //! crate depends on no part of the product.
@@ -20,6 +20,7 @@
 )]
 
 mod authority;
+mod bucket;
 mod collector;
 mod definitions;
 mod kafka;
@@ -31,6 +32,7 @@ mod varint;
 mod wait;
 
 pub use authority::{Authority, Signed};
+pub use bucket::BucketServer;
 pub use collector::Collector;
 pub use definitions::{user_events, visitor_clicks};
 pub use kafka::KafkaBroker;

@@ -4,7 +4,7 @@ use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use feature::{AsOf, Micros};
 use serde_json::json;
-use twinstore::{BuildTrainingSet, BuiltTrainingSet, LogRange, Project, Run, Summary};
+use twinstore::{BucketRequests, BuildTrainingSet, BuiltTrainingSet, LogRange, Project, Run, Summary};
 
 use crate::arguments::{AsOfArg, Format, TrainingSetArgs, TrainingSetCommand, TrainingSetOther};
 use crate::commands::verify;
@@ -56,6 +56,10 @@ fn show(build: &BuildTrainingSet, built: &BuiltTrainingSet, args: &TrainingSetAr
                 "service": built.service, "out": build.out, "as_of": build.as_of, "rows": summary.rows,
                 "seconds": seconds, "features": features, "leaked_by_event_time": leaked,
                 "outside_log": outside(summary),
+                "bucket_requests": built.bucket_requests.map(|requests| json!({
+                    "get": requests.get, "put": requests.put, "list": requests.list, "head": requests.head,
+                    "delete": requests.delete,
+                })),
             }))
         }
         Format::Table => {
@@ -70,9 +74,21 @@ fn show(build: &BuildTrainingSet, built: &BuiltTrainingSet, args: &TrainingSetAr
                 counted(summary.features.len() as u64, "feature"),
                 built.service
             );
+            if let Some(requests) = &built.bucket_requests {
+                println!("{}", of_bucket(requests));
+            }
             Ok(())
         }
     }
+}
+
+/// What the bucket of the logs was asked.
+fn of_bucket(requests: &BucketRequests) -> String {
+    let BucketRequests { get, put, list, head, delete } = requests;
+    let all = counted(get + put + list + head + delete, "request");
+    format!(
+        "{all} to the bucket of the logs: {get} to read, {list} to list, {head} whether something is there"
+    )
 }
 
 /// For each view the days of its log, and how many labels lie outside of them.

@@ -21,6 +21,7 @@ mod bad_files;
 #[cfg(test)]
 mod bad_reads;
 #[cfg(test)]
+mod buckets;
 mod capacity;
 #[cfg(test)]
 mod copied;

@@ -101,7 +101,7 @@ impl DerivedSource {
         if taken.versions.id.is_some_and(|known| known != id)
             || taken.versions.whole.is_some_and(|whole| whole > version)
         {
-            let path = log.folder()?.display().to_string();
+            let path = log.named()?;
             return Err(MaterializerError::OtherTable { view: view.clone(), path });
         }
         let ranges = ranges(offline, &log, &taken, until).await?;

@@ -61,6 +61,7 @@ pub(crate) struct Queue {
 impl Queue {
     /// The files of a log in this storage, of which the last in order are read first.
     pub(crate) fn new(storage: TableFiles, files: Vec<LogFile>, skip: Skip) -> Self {
+        storage.prefetch(files.iter().rev().map(|file| file.path.as_str()));
         Self { storage, files: Mutex::new(files.into_iter().rev().collect()), skip }
     }
 

@@ -1,7 +1,7 @@
 //! Reading all files of the logs, for nothing but to find what is damaged: everything at once, and not only the
 //! first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,9 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use crate::damage::Damaged;
 use crate::error::OfflineError;
 use crate::log::commit_list::{self, Listed};
-use crate::log::storage::{COMMITS, CheckedFile, LAST_CHECKPOINT, LastCommit, Storage, check_length};
+use crate::log::storage::{
+    COMMITS, CheckedFile, LAST_CHECKPOINT, LastCommit, Storage, TableCopy, check_length, compare_length,
+};
 use crate::log::store::{OfflineStore, REMOVED, TABLES};
 
 /// What a check of one table found.
@@ -39,6 +41,9 @@ impl OfflineStore {
     /// have to be there in the length that these say.
     pub fn check(&self, deep: bool) -> Result<Vec<CheckedTable>, OfflineError> {
         let root = self.folder()?;
+        if let Some(copy) = self.copy() {
+            copy.tables()?.iter().try_for_each(|table| copy.below(table).pull_blocking())?;
+        }
         let mut checked = Vec::new();
         for kind in TABLES {
             for folder in folders(&root.join(kind))?.iter().map(|view| folders(view)) {
@@ -46,7 +51,8 @@ impl OfflineStore {
                 let tables = folder?.into_iter().filter(|table| table.extension() != Some(REMOVED.as_ref()));
                 for table in tables {
                     let name = table.strip_prefix(&root).unwrap_or(&table).display().to_string();
-                    checked.push(Check::new(name, table, deep).run()?);
+                    let copy = self.copy().map(|copy| copy.below(&name));
+                    checked.push(Check::new(name, table, deep, copy)?.run()?);
                 }
             }
         }
@@ -105,14 +111,27 @@ struct Check {
     folder: PathBuf,
     deep: bool,
     storage: Storage,
+    /// How long the files are that lie in a bucket.
+    lengths: Option<HashMap<PathBuf, u64>>,
     found: CheckedTable,
 }
 
 impl Check {
-    fn new(table: String, folder: PathBuf, deep: bool) -> Self {
+    fn new(
+        table: String,
+        folder: PathBuf,
+        deep: bool,
+        copy: Option<TableCopy>,
+    ) -> Result<Self, OfflineError> {
         let found =
             CheckedTable { table, commits: 0, files: 0, bytes: 0, without_checksums: 0, damaged: Vec::new() };
-        Self { folder, deep, storage: Storage::default(), found }
+        let lengths = copy.as_ref().map(TableCopy::lengths).transpose()?;
+        Ok(Self { folder, deep, storage: Storage::new(copy), lengths, found })
+    }
+
+    /// Whether a file is there: in the bucket, where there is one.
+    fn has(&self, path: &Path) -> bool {
+        self.lengths.as_ref().map_or_else(|| path.exists(), |lengths| lengths.contains_key(path))
     }
 
     fn run(mut self) -> Result<CheckedTable, OfflineError> {
@@ -133,7 +152,7 @@ impl Check {
         }
         self.hints(&commits, &listed)?;
         // What was replaced is read by older versions; it may have been deleted since, by another program.
-        let is_there = |(path, _): &(String, u64)| self.folder.join(path).exists();
+        let is_there = |(path, _): &(String, u64)| self.has(&self.folder.join(path));
         let replaced: Vec<_> = named.replaced.into_iter().filter(is_there).collect();
         let mut files: BTreeMap<PathBuf, Option<u64>> = BTreeMap::new();
         if self.found.commits < listed.commits.len() as u64 || !missing.is_empty() {
@@ -182,6 +201,18 @@ impl Check {
 
     /// Checks a file of rows of this length, or a checkpoint.
     fn parquet(&mut self, path: &Path, bytes: Option<u64>) -> Result<(), OfflineError> {
+        if let Some(lengths) = &self.lengths {
+            let found = lengths.get(path).copied();
+            let compared = compare_length(path, found, bytes.or(found)).map_err(OfflineError::from);
+            if self.note(compared)?.is_none() {
+                return Ok(());
+            }
+            if !self.deep {
+                self.found.files += 1;
+                self.found.bytes += found.unwrap_or_default();
+                return Ok(());
+            }
+        }
         let checked = self.open(path, bytes).map_err(|error| OfflineError::of_file(path, error));
         let Some(file) = self.note(checked)? else { return Ok(()) };
         self.found.files += 1;
@@ -200,6 +231,7 @@ impl Check {
     }
 
     fn open(&self, path: &Path, bytes: Option<u64>) -> io::Result<CheckedFile> {
+        self.storage.fetch(path)?;
         if let Some(bytes) = bytes {
             check_length(path, bytes)?;
         }

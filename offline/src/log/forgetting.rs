@@ -38,6 +38,9 @@ use matcher::{Matcher, OfLog, OfTexts, OfValues};
 use rewritten_file::SearchedFile;
 pub use searched_table::SearchedTable;
 
+/// What is refused where the tables lie in a bucket: copies of files there may be on any machine.
+pub(crate) const FORGETS: &str = "this build forgets no entity";
+
 impl OfflineStore {
     /// Takes the rows of forgotten entities out of all files of a view's log, or counts them.
     pub async fn forget_rows(
@@ -61,6 +64,7 @@ impl OfflineStore {
         view: &Arc<View>,
         list: Arc<Forgotten>,
     ) -> Result<HashSet<Position>, OfflineError> {
+        self.only_in_folder(FORGETS)?;
         let folder = self.table(&view.id, "log")?.folder()?;
         let forget = ForgetRows { list, derived: Arc::default(), texts: Vec::new(), removes: false };
         let (view, matcher) = (view.clone(), OfLog { view: view.clone(), forget });
@@ -89,6 +93,7 @@ impl OfflineStore {
         texts: Vec<String>,
         in_keys: bool,
     ) -> Result<u64, OfflineError> {
+        self.only_in_folder(FORGETS)?;
         let folder = self.table(&view.id, "log")?.folder()?;
         let is_key = |name: &str| view.keys.iter().any(|key| key.name.as_str() == name);
         let is_text = |field: &&Arc<arrow::datatypes::Field>| {
@@ -144,6 +149,7 @@ impl OfflineStore {
 
     /// Removes the statistics of a view: they are counted again from its log when somebody asks for them.
     pub async fn forget_statistics(&self, view: &VersionId) -> Result<bool, OfflineError> {
+        self.only_in_folder(FORGETS)?;
         let folder = self.table(view, "statistics")?.folder()?;
         blocking(move || match std::fs::remove_dir_all(&folder) {
             Ok(()) => Ok(true),
@@ -155,6 +161,7 @@ impl OfflineStore {
 
     /// The tables of versions that are not among these: of views that are registered no more.
     pub fn tables_beside(&self, views: &[VersionId]) -> Result<Vec<String>, OfflineError> {
+        self.only_in_folder(FORGETS)?;
         let root = self.folder()?;
         let known: HashSet<PathBuf> =
             views.iter().map(|view| PathBuf::from(format!("{}/v{}", view.name, view.version))).collect();
@@ -180,6 +187,7 @@ impl OfflineStore {
         texts: Vec<String>,
         removes: bool,
     ) -> Result<SearchedTable, OfflineError> {
+        self.only_in_folder(FORGETS)?;
         let table = format!("{kind}/{}/v{}", view.name, view.version);
         let folder = self.table(view, kind)?.folder()?;
         blocking(move || search(table, &folder, &matcher, &texts, removes)).await

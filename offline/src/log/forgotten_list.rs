@@ -9,6 +9,7 @@ use feature::{Micros, Name};
 
 use crate::damage::Damaged;
 use crate::error::OfflineError;
+use crate::log::forgetting::FORGETS;
 use crate::log::forgotten::{FORGOTTEN, Forgotten};
 use crate::log::store::OfflineStore;
 use crate::log::view_log::Log;
@@ -30,6 +31,7 @@ impl OfflineStore {
         key: &[u8],
         until: Micros,
     ) -> Result<Forgotten, OfflineError> {
+        self.only_in_folder(FORGETS)?;
         let (folder, path) = (self.folder()?, self.list_of_forgotten()?);
         let failed = |error: io::Error| OfflineError::file("write", &path, error);
         fs::create_dir_all(&folder).map_err(failed)?;

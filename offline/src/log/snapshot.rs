@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::OfflineError;
 use crate::log::storage::TableLocation;
 
 /// The files of a log at one version.
@@ -30,6 +31,14 @@ pub struct LogFile {
 }
 
 impl LogSnapshot {
+    /// Copies all files that lie in a bucket, so that they are in the location's folder.
+    pub async fn fetch(&self) -> Result<(), OfflineError> {
+        match self.location.copy() {
+            Some(copy) => copy.fetch_all(self.files.iter().map(|file| file.path.clone())).await,
+            None => Ok(()),
+        }
+    }
+
     /// Rows of all files, as far as their statistics say.
     pub fn rows(&self) -> u64 {
         self.files.iter().filter_map(|file| file.rows).sum()

@@ -1,5 +1,5 @@
 //! What time it is where the logs lie: the time that their storage gives to a file that was just written. On a disk
-//! of this machine that is its own clock; on one that is mounted, the server's.
+//! of this machine that is its own clock; on one that is mounted, and in a bucket, the server's.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -7,23 +7,35 @@ use std::time::UNIX_EPOCH;
 
 use feature::Micros;
 
+use crate::blocking::blocking;
 use crate::error::{Cause, OfflineError};
+use crate::log::storage::plain_bucket_error;
 use crate::log::store::OfflineStore;
 
 impl OfflineStore {
     /// What time it is by the clock of the storage.
-    pub fn moment(&self) -> Result<Micros, OfflineError> {
+    pub async fn moment(&self) -> Result<Micros, OfflineError> {
+        if let Some(copy) = self.copy() {
+            let moment = copy.bucket().moment().await;
+            return moment.map_err(|error| match self.named() {
+                Ok(named) => OfflineError::file("write an object to", &named, plain_bucket_error(error)),
+                Err(unnamed) => unnamed,
+            });
+        }
         let folder = existing(self.folder()?);
-        let failed = |why: Cause| OfflineError::file("write a file to", &folder, why);
-        // A file without a name: nothing of it is left, wherever this ends.
-        let mut file = tempfile::tempfile_in(&folder).map_err(|error| failed(error.into()))?;
-        file.write_all(b".").and_then(|()| file.sync_all()).map_err(|error| failed(error.into()))?;
-        let written =
-            file.metadata().and_then(|about| about.modified()).map_err(|error| failed(error.into()))?;
-        let since = written.duration_since(UNIX_EPOCH).map_err(|error| failed(error.into()))?;
-        let micros = i64::try_from(since.as_micros()).map_err(|error| failed(error.into()))?;
-        Micros::new(micros).map_err(|error| failed(error.into()))
+        blocking(move || of_folder(&folder)).await
     }
+}
+
+fn of_folder(folder: &Path) -> Result<Micros, OfflineError> {
+    let failed = |why: Cause| OfflineError::file("write a file to", folder, why);
+    // A file without a name: nothing of it is left, wherever this ends.
+    let mut file = tempfile::tempfile_in(folder).map_err(|error| failed(error.into()))?;
+    file.write_all(b".").and_then(|()| file.sync_all()).map_err(|error| failed(error.into()))?;
+    let written = file.metadata().and_then(|about| about.modified()).map_err(|error| failed(error.into()))?;
+    let since = written.duration_since(UNIX_EPOCH).map_err(|error| failed(error.into()))?;
+    let micros = i64::try_from(since.as_micros()).map_err(|error| failed(error.into()))?;
+    Micros::new(micros).map_err(|error| failed(error.into()))
 }
 
 /// The folder, or the one around it that is there: nothing is made before the first row is written.
@@ -35,8 +47,8 @@ fn existing(folder: PathBuf) -> PathBuf {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_storage_dates_a_file_between_two_others_and_keeps_nothing_of_it() {
+    #[tokio::test]
+    async fn the_storage_dates_a_file_between_two_others_and_keeps_nothing_of_it() {
         let folder = tempfile::tempdir().unwrap();
         let store = OfflineStore::open("not/yet/there", folder.path()).unwrap();
         let other = |name: &str| {
@@ -46,7 +58,7 @@ mod tests {
             written.duration_since(UNIX_EPOCH).unwrap().as_micros() as i64
         };
         let before = other("before");
-        let moment = store.moment().unwrap().get();
+        let moment = store.moment().await.unwrap().get();
         assert!((before..=other("after")).contains(&moment), "{moment}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }

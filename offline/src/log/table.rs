@@ -67,9 +67,12 @@ impl Table {
         version: Option<u64>,
         definition: Option<String>,
     ) -> Result<Self, OfflineError> {
-        let storage = Storage::default();
+        let storage = Storage::new(location.copy().cloned());
+        if let (Some(copy), Some(_)) = (location.copy(), version) {
+            copy.pull().await?;
+        }
         let delta =
-            built(location.url().clone(), &storage).map_err(|error| OfflineError::of_table(&name, error))?;
+            built(location.folder_url()?, &storage).map_err(|error| OfflineError::of_table(&name, error))?;
         let mut table = Self { name, location, schema, partition, delta, storage, definition };
         match version {
             Some(version) => {
@@ -101,6 +104,9 @@ impl Table {
 
     /// Brings the snapshot up to the newest version.
     pub(crate) async fn refresh(&mut self) -> Result<(), OfflineError> {
+        if let Some(copy) = self.location.copy() {
+            copy.pull().await?;
+        }
         // Read before the commits are: one that is noted there is there.
         let folder = self.folder()?;
         let noted = commit_list::noted(&folder)?;
@@ -142,10 +148,14 @@ impl Table {
             }
             // Another process made it first: what it committed since is not what was decided on. If none did, it is said
             // why it was not made.
-            Err(error) => match self.delta.load_version(0).await {
-                Ok(()) => {}
-                Err(_) => return Err(self.failed(error)),
-            },
+            Err(error) => {
+                if let Some(copy) = self.location.copy() {
+                    copy.pull().await?;
+                }
+                if self.delta.load_version(0).await.is_err() {
+                    return Err(self.failed(error));
+                }
+            }
         }
         match self.version() {
             Some(_) => self.check_definition(),
@@ -155,6 +165,9 @@ impl Table {
 
     /// Syncs the folders that are new with a table.
     async fn sync_folders(&self) -> Result<(), OfflineError> {
+        if self.location.copy().is_some() {
+            return Ok(());
+        }
         let folder = self.folder()?;
         let synced = blocking(move || {
             // A table lies in `kind/view/version` of the store, whose own folder may be new, too.

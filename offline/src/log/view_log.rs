@@ -55,7 +55,16 @@ impl Log {
         self.table.version()
     }
 
-    /// The folder that the log lies in.
+    /// Where the log lies, for messages and other programs: its folder, or its URL in a bucket.
+    pub fn named(&self) -> Result<String, OfflineError> {
+        let location = self.table.location();
+        match location.copy() {
+            Some(_) => Ok(location.to_string().trim_end_matches('/').to_owned()),
+            None => Ok(location.folder()?.display().to_string()),
+        }
+    }
+
+    /// The folder that the log lies in: of a bucket, that of its copies.
     pub fn folder(&self) -> Result<PathBuf, OfflineError> {
         self.table.folder()
     }

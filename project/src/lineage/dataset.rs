@@ -167,8 +167,8 @@ fn served(plan: &ServicePlan, output: usize) -> Vec<InputColumn> {
 
 /// The log of a view: what stands in it of each feature is its fold, so its features are its fields.
 async fn log(project: &Project, view: &Arc<View>) -> Result<Dataset, ProjectError> {
-    let folder = project.offline()?.log(view).await?.folder()?;
-    let (namespace, name) = file(project, &folder.display().to_string());
+    let log = project.offline()?.log(view).await?;
+    let (namespace, name) = file(project, &log.named()?);
     let fields = view.features.iter().map(|feature| DatasetField {
         name: feature.name.to_string(),
         data_type: feature.data_type,

@@ -11,8 +11,8 @@ use arrow::array::RecordBatch;
 use feature::{AsOf, ServicePlan, ServiceRef, VersionId};
 use materializer::{Decision, QuarantinedFile, quarantined};
 use offline::{
-    BuildInfo, FinishedFile, Manifest, ManifestSpine, OfflineError, OfflineStore, Options, QuarantinedRows,
-    Spine, Summary, TrainingSetFile, TrainingSetStream,
+    BucketRequests, BuildInfo, FinishedFile, Manifest, ManifestSpine, OfflineError, OfflineStore, Options,
+    QuarantinedRows, Spine, Summary, TrainingSetFile, TrainingSetStream,
 };
 use registry::{Deprecated, Job, ReadView, RunOutcome};
 
@@ -80,6 +80,8 @@ pub struct BuiltTrainingSet {
     pub took: Duration,
     /// The deprecated versions among the service and what it reads.
     pub deprecated: Vec<Deprecated>,
+    /// What the logs' bucket was asked for it, where they lie in one. Other work of the process counts, too.
+    pub bucket_requests: Option<BucketRequests>,
 }
 
 pub(crate) async fn build(
@@ -92,8 +94,9 @@ pub(crate) async fn build(
     project.permit_service(Action::ReadOffline, &registered, &build.service).await?;
     let plan = Arc::new(registered.service_plan(&build.service)?);
     let deprecated = registered.deprecated_of(&plan);
-    project.check_logs().await?;
     let store = project.offline()?;
+    let requested = store.bucket_requests();
+    project.check_logs().await?;
     let spine = {
         let (path, time, plan) = (project.folder.join(&build.spine), build.time.clone(), plan.clone());
         blocking(move || Spine::read(&path, &time, &plan)).await??
@@ -142,7 +145,9 @@ pub(crate) async fn build(
     let outcome = built.as_ref().ok().map(|(_, _, outcome)| outcome.clone());
     recorder.end(outcome, (&built).into()).await;
     let (first, summary, _) = built?;
-    Ok(BuiltTrainingSet { service: plan.id.clone(), summary, first, took: began.elapsed(), deprecated })
+    let bucket_requests = store.bucket_requests().zip(requested).map(|(now, before)| now.since(&before));
+    let service = plan.id.clone();
+    Ok(BuiltTrainingSet { service, summary, first, took: began.elapsed(), deprecated, bucket_requests })
 }
 
 /// The batches of a plan's views whose rows are in no log.

@@ -104,16 +104,20 @@ impl CheckedFile {
 /// Refuses a file that has not the length that its commit says.
 pub(crate) fn check_length(path: &Path, length: u64) -> io::Result<()> {
     let found = match std::fs::metadata(path) {
-        Ok(found) => found.len(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(Damaged::new(path, "it is missing, and a commit names it").into());
-        }
+        Ok(found) => Some(found.len()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
-    match found == length {
-        true => Ok(()),
-        false => {
-            Err(Damaged::new(path, format!("it has {found} bytes, and its commit says {length}")).into())
+    Ok(compare_length(path, found, Some(length))?)
+}
+
+/// The same of a file whose length was found otherwise; `None` is that of one that is not there.
+pub(crate) fn compare_length(path: &Path, found: Option<u64>, length: Option<u64>) -> Result<(), Damaged> {
+    match (found, length) {
+        (Some(found), Some(length)) if found != length => {
+            Err(Damaged::new(path, format!("it has {found} bytes, and its commit says {length}")))
         }
+        (Some(_), _) => Ok(()),
+        (None, _) => Err(Damaged::new(path, "it is missing, and a commit names it")),
     }
 }

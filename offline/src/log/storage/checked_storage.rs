@@ -31,8 +31,9 @@ use crate::damage::Damaged;
 use crate::log::storage::checked_file::CheckedFile;
 use crate::log::storage::commit_sum::{self, Chain, CommitSum};
 use crate::log::storage::durable;
-use crate::log::storage::file_kind::{FileKind, commit_name, name_of};
+use crate::log::storage::file_kind::{FileKind, commit_name, is_of_commits, name_of};
 use crate::log::storage::last_commit::LastCommit;
+use crate::log::storage::table_copy::TableCopy;
 use crate::log::storage::upload::{Parts, Upload};
 
 /// Files whose checksums are held for readers that read more of them.
@@ -46,12 +47,29 @@ pub(crate) struct Storage(Arc<Shared>);
 struct Shared {
     disk: LocalFileSystem,
     chain: Chain,
+    /// Where the files are copies of those in a bucket.
+    copy: Option<TableCopy>,
     cached: Mutex<HashMap<PathBuf, CheckedFile>>,
     /// What was found damaged first since the last call: the table format keeps only the text of an error.
     damaged: Mutex<Option<Damaged>>,
 }
 
 impl Storage {
+    /// The storage of a table that may be one in a bucket.
+    pub(crate) fn new(copy: Option<TableCopy>) -> Self {
+        Self(Arc::new(Shared { copy, ..Shared::default() }))
+    }
+
+    /// Copies a file of rows that lies in a bucket.
+    pub(crate) fn fetch(&self, path: &FilePath) -> io::Result<()> {
+        self.0.copy.as_ref().map_or(Ok(()), |copy| copy.fetch(path))
+    }
+
+    /// Whether files may be missing here that lie in a bucket.
+    pub(crate) fn has_copies(&self) -> bool {
+        self.0.copy.is_some()
+    }
+
     /// What was found damaged since the last call of this.
     pub(crate) fn take_damaged(&self) -> Option<Damaged> {
         self.0.damaged.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -67,10 +85,15 @@ impl Storage {
         self.0.chain.whole(version)
     }
 
-    /// Syncs files of rows and their folders, up to this one; gives how long the files are.
+    /// Syncs files of rows and their folders, up to this one, or writes them into their bucket; gives how long the files
+    /// are.
     pub(crate) async fn sync(&self, files: Vec<PathBuf>, root: PathBuf) -> io::Result<Vec<u64>> {
+        let storage = self.clone();
         blocking(move || {
-            durable::sync_files(&files, &root)?;
+            match &storage.0.copy {
+                Some(copy) => copy.upload_all(files.clone())?,
+                None => durable::sync_files(&files, &root)?,
+            }
             files.iter().map(|file| Ok(std::fs::metadata(file)?.len())).collect()
         })
         .await
@@ -98,7 +121,10 @@ impl Storage {
         if let Some(file) = lock().get(path) {
             return Ok(file.clone());
         }
-        let file = CheckedFile::open(path)?;
+        let file = match &self.0.copy {
+            Some(copy) => copy.open(path, || CheckedFile::open(path))?,
+            None => CheckedFile::open(path)?,
+        };
         let mut cached = lock();
         if cached.len() >= CACHED_FILES {
             cached.clear();
@@ -151,7 +177,7 @@ impl Storage {
             payload.iter().try_for_each(|part| upload.write(part))?;
             upload.finish(is_new)?;
             self.0.cached.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
-            return Ok(());
+            return self.publish(path);
         };
         let previous = match version.checked_sub(1) {
             Some(previous) => Some(self.sum_of(path, previous)?),
@@ -159,12 +185,19 @@ impl Storage {
         };
         let commit = commit_sum::signed(&name_of(path), &Bytes::from(payload.clone()), previous);
         let mut upload = Upload::begin(path)?;
-        upload.write(&commit)?;
         let staged = upload.staged().to_owned();
-        upload.finish(is_new)?;
+        match &self.0.copy {
+            // Whatever was written under the other name goes with it.
+            Some(copy) => copy.commit(path, version, &commit)?,
+            None => {
+                upload.write(&commit)?;
+                upload.finish(is_new)?;
+            }
+        }
         let sum = self.chained(path, version, &commit)?;
         if let Some(folder) = path.parent() {
             let noted = LastCommit::new(version, sum.whole).write(folder, &staged);
+            let noted = noted.and_then(|()| self.publish(&folder.join(LastCommit::NAME)));
             if let Err(error) = noted {
                 // The commit is made whatever becomes of the note, which then names an older one: no news to a user.
                 tracing::debug!(
@@ -174,6 +207,14 @@ impl Storage {
             }
         }
         Ok(())
+    }
+
+    /// Writes what lies among the commits into the bucket, too, where there is one.
+    fn publish(&self, path: &FilePath) -> io::Result<()> {
+        match &self.0.copy {
+            Some(copy) if is_of_commits(path) => copy.publish(path),
+            _ => Ok(()),
+        }
     }
 
     /// The checksum of all bytes of the commit before one.
@@ -249,13 +290,21 @@ impl ObjectStore for Storage {
     ) -> Result<Box<dyn MultipartUpload>> {
         let path = self.path(location)?;
         let storage = self.clone();
-        let begun = move || Upload::begin(&path).map_err(|error| storage.failed(&path, error));
-        Ok(Box::new(Parts::new(blocking(begun).await?)))
+        let begun = {
+            let (storage, path) = (storage.clone(), path.clone());
+            move || Upload::begin(&path).map_err(|error| storage.failed(&path, error))
+        };
+        let written = move || storage.publish(&path);
+        Ok(Box::new(Parts::new(blocking(begun).await?, written)))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let path = self.path(location)?;
         let kind = FileKind::of(&path);
+        if kind == FileKind::Parquet && self.has_copies() {
+            let (storage, path) = (self.clone(), path.clone());
+            blocking(move || storage.fetch(&path).map_err(|error| storage.failed(&path, error))).await?;
+        }
         if options.head || kind == FileKind::Other {
             return self.0.disk.get_opts(location, options).await;
         }

@@ -1,5 +1,6 @@
 //! A file of a log while it is written: under another name until all of it is written, so that nobody sees a part of it.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
@@ -82,7 +83,7 @@ impl Drop for Upload {
 }
 
 /// A name that no listing of the storage gives, of this process and moment.
-fn staged(path: &Path) -> PathBuf {
+pub(super) fn staged(path: &Path) -> PathBuf {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let mut name = path.as_os_str().to_owned();
     name.push(format!("#{}{:06}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
@@ -90,16 +91,26 @@ fn staged(path: &Path) -> PathBuf {
 }
 
 /// A file that is written in parts.
-#[derive(Debug)]
 pub(crate) struct Parts {
     upload: Option<Upload>,
+    /// What is done when it has its name.
+    written: Option<Box<dyn FnOnce() -> io::Result<()> + Send + Sync>>,
     /// Where the next part begins.
     at: u64,
 }
 
 impl Parts {
-    pub(crate) fn new(upload: Upload) -> Self {
-        Self { upload: Some(upload), at: 0 }
+    pub(crate) fn new(
+        upload: Upload,
+        written: impl FnOnce() -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        Self { upload: Some(upload), written: Some(Box::new(written)), at: 0 }
+    }
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts").field("upload", &self.upload).field("at", &self.at).finish_non_exhaustive()
     }
 }
 
@@ -125,7 +136,8 @@ impl MultipartUpload for Parts {
 
     async fn complete(&mut self) -> Result<PutResult> {
         let upload = self.upload.take().ok_or_else(ended)?;
-        blocking(move || upload.finish(false)).await.map_err(failed)?;
+        let written = self.written.take().ok_or_else(ended)?;
+        blocking(move || upload.finish(false).and_then(|()| written())).await.map_err(failed)?;
         Ok(PutResult { e_tag: None, version: None })
     }
 
