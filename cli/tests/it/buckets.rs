@@ -120,7 +120,7 @@ fn the_sample_in_a_bucket_gives_what_it_gives_in_a_folder_with_copies_and_withou
     let machine = machine.with("TWINSTORE_OFFLINE_COPIED_BYTES", "1");
     assert_eq!(machine.training_set(), expected);
     assert!(files(&machine.project.path(COPIES), ".parquet").len() < 3);
-    let refused = machine.run("forget airport=LAX");
+    let refused = machine.run("forget airport=LAX --yes");
     assert_ne!(refused.code, Some(0), "{}", refused.stdout);
     says(&(refused.stdout + &refused.stderr), &["s3://features/team/logs", "forgets no entity"]);
 }
@@ -276,6 +276,7 @@ name: airport_copy
 version: 1
 entity: airport
 source: landings
+keys: {airport: dest}
 ttl: 30d
 features:
   delay: {latest: arr_delay}
