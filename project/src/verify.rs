@@ -70,7 +70,7 @@ pub(crate) async fn verify(project: &Project, deep: bool) -> Result<Verified, Pr
 /// That the folder of all logs is gone, if it is. A registry that cannot be read says so by itself.
 async fn logs_that_are_gone(project: &Project, registry: &Registry) -> Option<String> {
     let registered = registry.registered().await.ok()?;
-    // What cannot be asked is said by whoever reads the logs.
+    // A bucket that does not answer is reported by whoever reads the logs.
     let gone = project.check_logs_of_registered(&registered).await;
     gone.err().filter(|error| matches!(error, ProjectError::LogsAreGone { .. })).map(|gone| gone.to_string())
 }

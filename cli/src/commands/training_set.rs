@@ -82,7 +82,7 @@ fn show(build: &BuildTrainingSet, built: &BuiltTrainingSet, args: &TrainingSetAr
     }
 }
 
-/// What the bucket of the logs was asked.
+/// Requests to the bucket of the logs.
 fn of_bucket(requests: &BucketRequests) -> String {
     let BucketRequests { get, put, list, head, delete } = requests;
     let all = counted(get + put + list + head + delete, "request");

@@ -80,7 +80,7 @@ pub struct BuiltTrainingSet {
     pub took: Duration,
     /// The deprecated versions among the service and what it reads.
     pub deprecated: Vec<Deprecated>,
-    /// What the logs' bucket was asked for it, where they lie in one. Other work of the process counts, too.
+    /// Requests to the bucket of the logs for it, where they lie in one. Other work of the process counts, too.
     pub bucket_requests: Option<BucketRequests>,
 }
 

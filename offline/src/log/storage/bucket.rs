@@ -142,7 +142,7 @@ impl Bucket {
         Ok(Path::parse(path.trim_start_matches('/'))?)
     }
 
-    /// What was asked of the bucket so far.
+    /// Requests to the bucket so far.
     pub(crate) fn requests(&self) -> BucketRequests {
         let count = |kind: Request| self.counter(kind).map_or(0, |counter| counter.load(Ordering::Relaxed));
         BucketRequests {
@@ -348,7 +348,7 @@ impl Bucket {
         }
     }
 
-    /// Marks a file as a copy, and makes room where copies take too much.
+    /// Marks a file as a copy, and frees space where copies take too much.
     fn is_copy(&self, file: &FilePath) -> io::Result<()> {
         let about = fs::metadata(file)?;
         let mut permissions = about.permissions();
@@ -357,14 +357,14 @@ impl Bucket {
         let mut copied = self.0.copied.lock().unwrap_or_else(PoisonError::into_inner);
         match *copied {
             Some(bytes) if bytes + about.len() <= self.0.kept_bytes => *copied = Some(bytes + about.len()),
-            _ => *copied = Some(self.make_room(file)?),
+            _ => *copied = Some(self.free_space(file)?),
         }
         Ok(())
     }
 
     /// Counts the copies, and removes the oldest but for this one where they take too much. A reader that has one open
     /// keeps it.
-    fn make_room(&self, newest: &FilePath) -> io::Result<u64> {
+    fn free_space(&self, newest: &FilePath) -> io::Result<u64> {
         let mut copies = Vec::new();
         copies_in(&self.0.folder, &mut copies)?;
         let mut bytes: u64 = copies.iter().map(|(_, _, bytes)| bytes).sum();
@@ -400,7 +400,7 @@ fn copies_in(folder: &FilePath, copies: &mut Vec<(SystemTime, PathBuf, u64)>) ->
     for entry in entries {
         let path = entry?.path();
         let about = match path.symlink_metadata() {
-            // Another process made room.
+            // Another process freed space.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             about => about?,
         };

@@ -3,7 +3,7 @@
 //!
 //! A commit is made in the bucket first, by a write that fails where the name is taken, so writers on many machines
 //! agree as writers on one disk do. A note beside the copied commits says which one was the last, and by which tag:
-//! so a table that was removed and made again, or lost its end, is told from one that only grew.
+//! so a table that was removed and made again, or lost its end, is distinguished from one that only grew.
 
 use std::collections::HashMap;
 use std::fs;
@@ -155,12 +155,12 @@ impl TableCopy {
             let Some((_, bytes)) = found else {
                 return Err(generic(format!("`{location}` went away while it was read")));
             };
-            place(&commits.join(name), &bytes).map_err(generic)?;
+            write_whole(&commits.join(name), &bytes).map_err(generic)?;
         }
         now.write(commits).map_err(generic)
     }
 
-    /// Opens a file of rows, which is copied where it is not there. It blocks. Room may be made for others before it is open:
+    /// Opens a file of rows, which is copied where it is not there. It blocks. It may be removed before it is open, to free space:
     /// then it is copied again.
     pub(super) fn open<T>(&self, file: &FilePath, open: impl Fn() -> io::Result<T>) -> io::Result<T> {
         for _ in 1..TRIES {
@@ -222,7 +222,7 @@ impl TableCopy {
         let bytes = Bytes::copy_from_slice(commit);
         let made = self.bucket.wait(async move { bucket.create(&object, bytes).await })?;
         let Some(tag) = made.map_err(io_error)? else { return Err(io::ErrorKind::AlreadyExists.into()) };
-        place(file, commit)?;
+        write_whole(file, commit)?;
         let Some(commits) = file.parent() else { return Ok(()) };
         let mut copied = Copied::read(commits).unwrap_or_default();
         if version == 0 {
@@ -319,7 +319,7 @@ impl TableCopy {
 }
 
 impl Copied {
-    /// What is noted; `None` if nothing is that can be believed, so that all is copied anew.
+    /// What is noted; `None` if nothing is that can be believed, so that all is copied again.
     fn read(commits: &FilePath) -> Option<Self> {
         let copied: Self = serde_json::from_slice(&fs::read(commits.join(COPIED)).ok()?).ok()?;
         let is_there = |version: u64| commits.join(commit_name(version)).exists();
@@ -327,7 +327,7 @@ impl Copied {
     }
 
     fn write(&self, commits: &FilePath) -> io::Result<()> {
-        place(&commits.join(COPIED), &serde_json::to_vec(self)?)
+        write_whole(&commits.join(COPIED), &serde_json::to_vec(self)?)
     }
 }
 
@@ -337,7 +337,7 @@ fn commit_of(object: &ObjectMeta) -> Option<u64> {
 }
 
 /// Writes a file as a whole, replacing one of the name.
-fn place(file: &FilePath, bytes: &[u8]) -> io::Result<()> {
+fn write_whole(file: &FilePath, bytes: &[u8]) -> io::Result<()> {
     let part = staged(file);
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
