@@ -55,6 +55,11 @@ impl Log {
         self.table.version()
     }
 
+    /// The checksum of all bytes of a commit, as it was written; `None` if the commit is behind a checkpoint and gone.
+    pub async fn commit_checksum(&self, version: u64) -> Result<Option<u32>, OfflineError> {
+        self.table.commit_checksum(version).await
+    }
+
     /// The folder that the log lies in.
     pub fn folder(&self) -> Result<PathBuf, OfflineError> {
         self.table.folder()
