@@ -3,8 +3,9 @@
 //!
 //! Two rules for numbers, by how they are written. Decimal text (JSON, CSV, YAML, a command line) names a number,
 //! and a float column takes the double nearest to it, or the single nearest to that. Binary numbers (Avro, protobuf, Arrow) are the
-//! number that they are, and a column takes exactly that one. An integer column takes a float of either kind where
-//! it is whole and below 2^53 in magnitude, as many writers have one kind of number only.
+//! number that they are, and a column takes exactly that one; of decimals, which few floats are, the nearest. An integer
+//! column takes a float of either kind where it is whole and below 2^53 in magnitude, as many writers have one kind of
+//! number only.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -43,9 +44,12 @@ impl Given<'_> {
                 let narrow = value as f32;
                 (narrow.is_infinite() == value.is_infinite()).then_some(Value::Float32(narrow))?
             }
-            (Scalar::Float32 | Scalar::Float64, Given::Decimal(digits)) => {
-                Given::Double(decimal(digits)?).written(scalar)?
+            // Rounded once: the single nearest to the double is not always the one nearest to the decimal.
+            (Scalar::Float32, Given::Decimal(digits)) => {
+                let single: f32 = digits.parse().ok()?;
+                single.is_finite().then_some(Value::Float32(single))?
             }
+            (Scalar::Float64, Given::Decimal(digits)) => Given::Double(decimal(digits)?).written(scalar)?,
             (Scalar::Float32, Given::Text(text)) => Value::Float32(special(text)? as f32),
             (Scalar::Float64, Given::Text(text)) => Value::Float64(special(text)?),
             (Scalar::String, Given::Text(text)) => Value::String(text.into()),
@@ -171,7 +175,9 @@ fn decimal(text: &str) -> Option<f64> {
 pub const fn limits(data_type: DataType) -> &'static str {
     match data_type {
         DataType::Scalar(Scalar::Int32) => " (a whole number from -2147483648 to 2147483647)",
-        DataType::Scalar(Scalar::Int64) => " (a whole number from -2^63 to 2^63 - 1)",
+        DataType::Scalar(Scalar::Int64) => {
+            " (a whole number from -2^63 to 2^63 - 1; beyond 2^53 without a point and an exponent)"
+        }
         DataType::Scalar(Scalar::Float32) => " (a number up to 3.4028235e38)",
         DataType::Scalar(Scalar::Float64) => " (a number up to 1.7976931348623157e308)",
         DataType::Scalar(Scalar::Bytes) => " (in base64)",
@@ -190,6 +196,17 @@ mod tests {
 
     fn json(text: &str, data_type: &str) -> Option<Value> {
         from_json(&serde_json::from_str(text).unwrap(), data_type.parse().unwrap())
+    }
+
+    #[test]
+    fn a_decimal_is_rounded_once() {
+        // Just above the middle of two singles: the nearest double is that middle, which goes to the even one below.
+        let digits = "1.000000059604644775390625000001";
+        assert_eq!(digits.parse::<f64>().unwrap() as f32, 1.0);
+        let single = Given::Decimal(digits).written(Scalar::Float32);
+        assert_eq!(single, Some(Value::Float32(1.000_000_1)));
+        assert_eq!(Given::Decimal("-0.10").written(Scalar::Float64), Some(Value::Float64(-0.1)));
+        assert_eq!(Given::Decimal(&"9".repeat(39)).written(Scalar::Float32), None);
     }
 
     #[test]

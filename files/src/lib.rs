@@ -7,5 +7,7 @@
 //! ```
 
 mod regular;
+mod writable;
 
 pub use regular::{open, read, read_text};
+pub use writable::is_read_only;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use std::path::Path;
 
-use feature::{Advice, HelpTopic, Micros, Span, VersionId, counted};
+use feature::{Advice, EventDate, HelpTopic, Micros, Span, VersionId, counted};
 use offline::OfflineError;
 use online::OnlineError;
 use thiserror::Error;
@@ -188,6 +188,18 @@ pub enum MaterializerError {
         /// Whether it was cancelled.
         is_cancelled: bool,
     },
+    /// Dates whose columns are not to be checked, and that a backfill does not have.
+    #[error("the backfill of {view} has no rows of {}: its dates are from {first} to {last}", .dates.join(", "))]
+    NoSuchDates {
+        /// The view.
+        view: VersionId,
+        /// The dates that were named.
+        dates: Vec<String>,
+        /// Its first date.
+        first: EventDate,
+        /// Its last date.
+        last: EventDate,
+    },
     /// Files that hold something else than when a backfill by dates began.
     #[error(
         "{} changed since the backfill of {view} began: the dates that it has loaded stay in the log; put back what was there and resume it, or cancel it, define {}@{} and backfill that",
@@ -355,6 +367,39 @@ pub enum MaterializerError {
         /// How many of its entities.
         entities: usize,
     },
+    /// A log that ends before the commit up to which the online rows were folded.
+    #[error(
+        "the online rows of {view} were folded up to version {folded} of its log, which {}: the log is older than the online store, as after one of them was restored from a copy; restore the newest copy of the log, or write the online rows again from the one that is there",
+        .found.map_or_else(|| "has no commits".to_owned(), |found| format!("ends at version {found}"))
+    )]
+    LogBehindOnline {
+        /// The view.
+        view: VersionId,
+        /// The version up to which the online rows were folded.
+        folded: u64,
+        /// The log's version.
+        found: Option<u64>,
+    },
+    /// A log that has another commit than the one up to which the online rows were folded.
+    #[error(
+        "version {version} of the log of {view} is another commit than the one that its online rows were folded from: this is not the log that the online store is of, as after one of them was restored or copied; bring back the log that it is of, or write the online rows again from the one that is there"
+    )]
+    OtherLog {
+        /// The view.
+        view: VersionId,
+        /// The version of the log.
+        version: u64,
+    },
+    /// An online store that lacks rows which the log has.
+    #[error(
+        "the online rows of {view} were folded up to version {folded} of its log, and rows that were committed since are not online: the online store is older than the log, as after one of them was restored from a copy; write the online rows again from the log"
+    )]
+    OnlineBehindLog {
+        /// The view.
+        view: VersionId,
+        /// The version up to which the online rows were folded.
+        folded: u64,
+    },
     /// A stored key whose value cannot be what was written.
     #[error(
         "the log of {view} records {value} under `{key}`, which is out of range: the log is damaged, so restore it from a copy"
@@ -440,6 +485,7 @@ impl MaterializerError {
             | Self::MigrationOfStatic { .. }
             | Self::MigrationOfDerived { .. }
             | Self::MigrationUnfinished { .. }
+            | Self::NoSuchDates { .. }
             | Self::MigrationSourceChanged { .. }
             | Self::MigrationFilesGone { .. }
             | Self::NotQuarantined { .. }
@@ -453,6 +499,9 @@ impl MaterializerError {
             | Self::StreamStartCovered { .. }
             | Self::Feed { .. }
             | Self::Halted { .. }
+            | Self::LogBehindOnline { .. }
+            | Self::OtherLog { .. }
+            | Self::OnlineBehindLog { .. }
             | Self::TooManyPending { .. } => Advice::Correct,
         }
     }
@@ -478,6 +527,9 @@ impl MaterializerError {
             Self::Online(error) => error.help(),
             Self::RangeOfStatic { .. } | Self::RangeOfDerived { .. } => Some(HelpTopic::WholeSource),
             Self::AheadOfLog { view, .. } => Some(HelpTopic::CatchUp(view.clone())),
+            Self::LogBehindOnline { view, .. }
+            | Self::OtherLog { view, .. }
+            | Self::OnlineBehindLog { view, .. } => Some(HelpTopic::Rebuild(view.clone())),
             Self::Halted { view, halt: Halt::TooManyBad { .. }, .. } => {
                 Some(HelpTopic::BadRows(view.clone()))
             }
@@ -497,6 +549,11 @@ impl MaterializerError {
             }
             _ => None,
         }
+    }
+
+    /// Whether the online rows of a view are not the fold of a prefix of its log.
+    pub fn is_of_other_prefix(&self) -> bool {
+        matches!(self, Self::LogBehindOnline { .. } | Self::OtherLog { .. } | Self::OnlineBehindLog { .. })
     }
 
     /// A rule that the code relies on does not hold.

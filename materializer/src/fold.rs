@@ -10,6 +10,7 @@ pub(crate) mod online_first;
 mod packed;
 mod packing;
 mod passes;
+pub(crate) mod prefix;
 pub(crate) mod rebuild;
 pub(crate) mod refold;
 mod selection;

@@ -53,6 +53,7 @@ mod stream_start;
 
 pub use error::{FeedError, Halt, MaterializerError};
 pub use first_use::{BeginningUse, FirstUse, NotUsable};
+pub use fold::prefix::check_prefix;
 pub use fold::refold::{FoldedAgain, OnlineRead, Refolded, refold};
 pub use forgetting::ForgottenOfView;
 #[cfg(any(test, feature = "contract"))]
@@ -76,5 +77,5 @@ pub use stream::{
     Guard, Kafka, KafkaSettings, LatencyStage, PartitionReport, PushError, PushFeed, PushLog, PushOutcome,
     PushValidator, PushWriter, Pushed, Refused, RefusedRow, ReplayReport, RowTraces, SearchedTopic,
     StreamMetrics, StreamOptions, StreamReport, TracedRow, check_topic, expose_streams, follow,
-    forget_pushed, leave_topic, read_up_to, unsettled,
+    forget_pushed, is_empty_topic, leave_topic, read_up_to, streamed_up_to, unsettled,
 };

@@ -9,7 +9,7 @@ use online::{Mender, Writer};
 
 use crate::blocking;
 use crate::error::MaterializerError;
-use crate::fold::{rebuild, sync};
+use crate::fold::{prefix, rebuild, sync};
 use crate::load_lock::LoadLock;
 use crate::load_turn::LoadTurn;
 use crate::materializer::Materializer;
@@ -51,6 +51,7 @@ impl<W: Mender> Materializer<W> {
         if let Some(turn) = turn {
             turn.settle(&mut log).await?;
         }
+        prefix::note(&log, &self.online).await?;
         Ok(entities)
     }
 
@@ -68,7 +69,9 @@ impl<W: Mender> Materializer<W> {
     /// Folds the view's whole log into the online store. Returns how many entities were written.
     pub async fn sync(&self, view: &Arc<View>) -> Result<u64, MaterializerError> {
         let mut log = self.offline.log(view).await?;
-        sync::sync(&mut log, &self.online, self.clock).await
+        let written = sync::sync(&mut log, &self.online, self.clock).await?;
+        prefix::note(&log, &self.online).await?;
+        Ok(written)
     }
 
     /// Compacts the view's log if it has more files than this. Readers and writers go on.

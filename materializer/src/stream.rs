@@ -19,6 +19,7 @@ mod row_traces;
 mod stream_metrics;
 mod stream_report;
 
+pub use committed::streamed_up_to;
 pub use fault_injection::{FaultInjection, FaultPoint, Guard};
 pub use feed::{Arrival, Feed};
 pub use follower::{StreamOptions, follow};
@@ -26,7 +27,7 @@ pub use kafka::{Kafka, KafkaSettings};
 pub use protocol::{BadRowLimit, BadRows, Bounds, Event, Refused};
 pub use push::{
     Appended, CheckedTopic, PushError, PushFeed, PushLog, PushWriter, Pushed, SearchedTopic, check_topic,
-    forget_pushed, leave_topic, read_up_to,
+    forget_pushed, is_empty_topic, leave_topic, read_up_to,
 };
 pub use push_validator::{PushOutcome, PushValidator, RefusedRow};
 pub use replay::{ReplayReport, unsettled};

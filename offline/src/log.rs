@@ -13,6 +13,7 @@ mod forgotten;
 mod forgotten_list;
 pub(crate) mod keys;
 mod latest_rows;
+mod newest_rows;
 mod partition_files;
 mod quarantine;
 pub(crate) mod rows;

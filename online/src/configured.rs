@@ -7,6 +7,7 @@ use feature::{EntityKey, Micros, Span, VersionId};
 
 use crate::embedded::{Condition, Embedded};
 use crate::error::OnlineError;
+use crate::folded_commit::FoldedCommit;
 use crate::mending::{Entities, Mender, Mending};
 use crate::redis::{Redis, RedisUrl};
 use crate::store::{Change, Changed, Followed, Outcome, PackedRows, Read, Reader, RowWrite, Stats, Writer};
@@ -243,6 +244,20 @@ impl Mender for Store {
         match self {
             Store::Embedded(store) => store.recount(view).await,
             Store::Redis(store) => store.recount(view).await,
+        }
+    }
+
+    async fn folded_commit(&self, view: &VersionId) -> Result<Option<FoldedCommit>, OnlineError> {
+        match self {
+            Store::Embedded(store) => store.folded_commit(view).await,
+            Store::Redis(store) => store.folded_commit(view).await,
+        }
+    }
+
+    async fn note_folded_commit(&self, view: &VersionId, commit: FoldedCommit) -> Result<(), OnlineError> {
+        match self {
+            Store::Embedded(store) => store.note_folded_commit(view, commit).await,
+            Store::Redis(store) => store.note_folded_commit(view, commit).await,
         }
     }
 }

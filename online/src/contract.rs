@@ -27,8 +27,8 @@ use feature::oracle::History;
 use feature::{EntityKey, Micros, Position, Row, Value, VersionId, View};
 
 use crate::{
-    Entities, Layout, Mender, Mending, OnlineError, Outcome, PackedRow, Positions, Read, Reader, RowState,
-    RowWrite, Stats, Writer,
+    Entities, FoldedCommit, Layout, Mender, Mending, OnlineError, Outcome, PackedRow, Positions, Read,
+    Reader, RowState, RowWrite, Stats, Writer,
 };
 
 /// Makes a test of each promise; `$open` gives a guard and an empty store.
@@ -71,6 +71,7 @@ macro_rules! mending_tests {
             mended_rows_replace_damaged_and_wrong_ones
             a_row_that_has_folded_more_is_mended_only_over_itself
             rows_of_no_known_entity_are_found_and_removed_unless_they_change
+            the_commit_that_a_view_has_folded_is_kept_until_the_view_is_dropped
         }
     };
 }
@@ -502,4 +503,27 @@ pub async fn rows_of_no_known_entity_are_found_and_removed_unless_they_change<S:
     assert_eq!((stats(sample.id()).await.rows, stats(other.id()).await.rows), (2, 3));
     store.recount(sample.id()).await.unwrap();
     assert_eq!(stats(sample.id()).await.rows, 2);
+}
+
+/// The commit that a view has folded.
+pub async fn the_commit_that_a_view_has_folded_is_kept_until_the_view_is_dropped<S: Mender>(store: &S) {
+    let (sample, other) = (Sample::new(), Sample::named("other@1"));
+    let (first, second) = (commit(7, 0xdead_beef), commit(3, 0));
+    assert_eq!(store.folded_commit(sample.id()).await.unwrap(), None);
+    store.note_folded_commit(sample.id(), first).await.unwrap();
+    write(store, sample.id(), &key("a"), &sample.row(Some(7), &[])).await;
+    write(store, other.id(), &key("a"), &other.row(Some(7), &[])).await;
+    store.recount(sample.id()).await.unwrap();
+    assert_eq!(store.folded_commit(sample.id()).await.unwrap(), Some(first));
+    assert_eq!(store.folded_commit(other.id()).await.unwrap(), None);
+    // A log that is older is noted, too: the rows were written again from it.
+    store.note_folded_commit(sample.id(), second).await.unwrap();
+    assert_eq!(store.folded_commit(sample.id()).await.unwrap(), Some(second));
+    assert_eq!(store.stats(sample.id()).await.unwrap().rows, 1);
+    store.drop_view(sample.id()).await.unwrap();
+    assert_eq!(store.folded_commit(sample.id()).await.unwrap(), None);
+}
+
+fn commit(version: u64, checksum: u32) -> FoldedCommit {
+    FoldedCommit { version, checksum }
 }

@@ -41,7 +41,7 @@ use crate::error::OnlineError;
 use crate::packed::RowIdentity;
 use crate::store::{Change, Outcome, PackedRows, Read, Reader, RowWrite, Stats, Writer};
 use changes::Noting;
-use contents::{NEXT_VIEW, REBUILDING};
+use contents::{NEXT_VIEW, REBUILDING, folded_key};
 use data_file::{damaged, data_file};
 use environment::Environment;
 use failed::Failed;
@@ -298,6 +298,7 @@ impl Opened {
         let mut txn = environment.write_txn()?;
         if let Some(record) = self.record(&txn, view)? {
             environment.views.delete(&mut txn, view.to_string().as_bytes())?;
+            environment.about.delete(&mut txn, &folded_key(view))?;
             let number = view_prefix(record.number);
             environment.dropped.put(&mut txn, &number, &sealed(&number, &[]))?;
             changes::note(environment, &mut txn, &[Change::Dropped(view.clone())])?;

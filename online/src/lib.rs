@@ -42,6 +42,7 @@ mod decision;
 mod embedded;
 mod error;
 mod fold;
+mod folded_commit;
 mod hot;
 mod mending;
 mod packed;
@@ -55,6 +56,7 @@ pub use decision::{Decision, decide};
 pub use embedded::{Condition, Embedded};
 pub use error::OnlineError;
 pub use fold::{Applied, RowState};
+pub use folded_commit::FoldedCommit;
 pub use hot::{
     AtBound, Floor, HotTable, HotTier, Probe, Reading, Slot, TableFull, TableOptions, TableStats,
     TierOptions, TierStats, Writes, merge_window,

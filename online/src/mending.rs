@@ -7,6 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use feature::{EntityKey, Micros, VersionId};
 
 use crate::error::OnlineError;
+use crate::folded_commit::FoldedCommit;
 use crate::store::{Outcome, Reader, Writer};
 
 /// A packed row that the log gives.
@@ -80,4 +81,18 @@ pub trait Mender: Reader + Writer {
 
     /// Counts the view's rows and their bytes again, where the counts are kept apart from them.
     fn recount(&self, view: &VersionId) -> impl Future<Output = Result<(), OnlineError>> + Send;
+
+    /// The commit of the view's log up to which its rows were said to be folded; `None` if that was never said, as in
+    /// a store of an earlier release, or what is noted cannot be read.
+    fn folded_commit(
+        &self,
+        view: &VersionId,
+    ) -> impl Future<Output = Result<Option<FoldedCommit>, OnlineError>> + Send;
+
+    /// Notes the commit up to which the view's rows are folded, whatever was noted before. It goes with the view.
+    fn note_folded_commit(
+        &self,
+        view: &VersionId,
+        commit: FoldedCommit,
+    ) -> impl Future<Output = Result<(), OnlineError>> + Send;
 }

@@ -33,6 +33,7 @@ use feature::{EntityKey, Micros, Span, VersionId};
 use redis::{Cmd, Value, cmd};
 
 use crate::error::OnlineError;
+use crate::folded_commit::FoldedCommit;
 use crate::mending::{Entities, Mender, Mending};
 use crate::store::{Change, Followed, Outcome, PackedRows, Read, Reader, RowWrite, Stats, Writer};
 pub use address::RedisUrl;
@@ -218,6 +219,14 @@ impl Mender for Redis {
 
     async fn recount(&self, view: &VersionId) -> Result<(), OnlineError> {
         self.inner.recount(view).await
+    }
+
+    async fn folded_commit(&self, view: &VersionId) -> Result<Option<FoldedCommit>, OnlineError> {
+        self.inner.folded_commit(view).await
+    }
+
+    async fn note_folded_commit(&self, view: &VersionId, commit: FoldedCommit) -> Result<(), OnlineError> {
+        self.inner.note_folded_commit(view, commit).await
     }
 }
 

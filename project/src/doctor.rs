@@ -75,6 +75,7 @@ pub(crate) async fn examine(project: &Project) -> Examination {
             findings.extend(pipelines::examine(project, registry, registered).await);
             findings.extend(value_changes::findings(project, registered).await);
             findings.extend(parts::broker(project, registered).await);
+            findings.extend(parts::lost_topics(project, registry, registered).await);
             findings.extend(parts::store(project, registered).await);
             findings.extend(parts::missing(registry, project.now()).await);
             findings.extend(parts::served(project).await);

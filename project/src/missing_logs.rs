@@ -1,8 +1,12 @@
 //! Logs that are not where the settings say, though views were loaded into them: a disk that is not mounted, or another
-//! folder. Going on would empty the online store, or begin new logs without the rows of the old ones.
+//! folder. Going on would empty the online store, or begin new logs without the rows of the old ones. And logs that are
+//! not those which the online rows were folded from.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use feature::{VersionId, View};
-use materializer::Target;
+use materializer::{MaterializerError, Target};
 use online::{Reader, Store};
 use registry::{DefinitionId, Kind, Registered};
 
@@ -30,6 +34,24 @@ impl Project {
         let views: Vec<VersionId> = loaded.map(|view| view.id.clone()).collect();
         let folder = self.offline()?.named()?;
         if views.is_empty() { Ok(()) } else { Err(ProjectError::LogsAreGone { folder, views }) }
+    }
+
+    /// The views whose online rows are not the fold of a prefix of their logs, and why: one of the two was restored from a
+    /// copy, or is another's. What cannot be read is said by whoever reads it.
+    pub(crate) async fn other_prefixes(
+        &self,
+        views: &[Arc<View>],
+        online: &Store,
+    ) -> BTreeMap<VersionId, MaterializerError> {
+        let mut found = BTreeMap::new();
+        let Ok(offline) = self.offline() else { return found };
+        for view in views {
+            let checked = materializer::check_prefix(&offline, online, view).await;
+            if let Some(error) = checked.err().filter(MaterializerError::is_of_other_prefix) {
+                found.insert(view.id.clone(), error);
+            }
+        }
+        found
     }
 
     /// Makes the folder of all logs before the first use of a version is recorded: from then on it is there, or gone.
@@ -60,6 +82,11 @@ impl Project {
         }
         Ok(())
     }
+}
+
+/// Every registered view.
+pub(crate) fn all_views(registered: &Registered) -> Vec<Arc<View>> {
+    registered.views().cloned().collect()
 }
 
 /// Whether the first use of a view was to load it.

@@ -3,6 +3,7 @@
 
 mod checking;
 mod comparing;
+mod kept_line;
 pub(crate) mod kept_reads;
 mod verifier;
 
@@ -13,7 +14,7 @@ use read::json::AsJson;
 use serde::{Serialize, Serializer};
 
 pub(crate) use self::checking::verify_values;
-pub(crate) use self::kept_reads::{DifferingReads, compared_since};
+pub(crate) use self::kept_reads::{ComparedReads, DifferingReads, compared_since};
 pub(crate) use self::verifier::Verifier;
 use crate::slo::moment_text;
 
@@ -39,6 +40,9 @@ pub struct ValuesReport {
     pub at: Micros,
     /// View by view.
     pub views: Vec<ComparedView>,
+    /// Answers of the sample that are not as they were written, from which nothing was taken, and views whose online rows are
+    /// not of their logs; a sentence each.
+    pub damaged: Vec<String>,
 }
 
 /// How the online values of one view compare with its log.

@@ -80,6 +80,12 @@ impl Project {
         Ok(Store::repair(&self.online_url()?, &self.settings.project, &suffix).await?)
     }
 
+    /// Whether the online store is one on disk that is not there yet: who only reads makes none.
+    pub(crate) fn online_folder_is_missing(&self) -> bool {
+        let on_disk = self.settings.online.url.strip_prefix("embedded://");
+        on_disk.is_some_and(|path| !self.folder.join(path).exists())
+    }
+
     fn online_url(&self) -> Result<StoreUrl, ProjectError> {
         Ok(StoreUrl::from_str(&self.settings.online.url)?.in_folder(&self.folder))
     }

@@ -9,7 +9,9 @@ use registry::{Registry, RegistryError};
 use serde::Serialize;
 
 use crate::error::ProjectError;
+use crate::missing_logs::all_views;
 use crate::project::Project;
+use crate::pushing::lost_topics;
 use crate::run::blocking;
 
 /// What was checked, and what is damaged of it.
@@ -50,9 +52,13 @@ impl Checked {
 pub(crate) async fn verify(project: &Project, deep: bool) -> Result<Verified, ProjectError> {
     let opened = project.registry_so_far().await;
     let registry = opened.as_ref().ok().and_then(Option::as_ref);
-    let gone = match registry {
-        Some(registry) => logs_that_are_gone(project, registry).await,
-        None => None,
+    let (gone, online, lost) = match registry {
+        Some(registry) => (
+            logs_that_are_gone(project, registry).await,
+            check_online(project, registry).await,
+            topics_that_are_gone(project, registry).await,
+        ),
+        None => (None, None, Vec::new()),
     };
     let found = match opened {
         Ok(None) => Ok(Vec::new()),
@@ -61,10 +67,28 @@ pub(crate) async fn verify(project: &Project, deep: bool) -> Result<Verified, Pr
     };
     let (registry, mut damaged) = check_registry(found);
     damaged.extend(gone);
+    damaged.extend(lost);
     let project = project.clone();
-    let (stored, found) = blocking(move || stored(&project, deep)).await??;
+    let (mut stored, found) = blocking(move || stored(&project, deep)).await??;
     damaged.extend(found);
+    if let Some((online, others)) = online {
+        stored.push(online);
+        damaged.extend(others);
+    }
     Ok(Verified { deep, checked: [vec![registry], stored].concat(), damaged })
+}
+
+/// Whether the online rows are those of the logs, as far as it is noted what they were folded from. A store that is not
+/// there, or cannot be opened, is checked by whoever reads it.
+async fn check_online(project: &Project, registry: &Registry) -> Option<(Checked, Vec<String>)> {
+    if project.online_folder_is_missing() {
+        return None;
+    }
+    let (registered, online) = (registry.registered().await.ok()?, project.online().await.ok()?);
+    let others = project.other_prefixes(&all_views(&registered), &online).await;
+    let others: Vec<String> = others.values().map(ToString::to_string).collect();
+    let checked = Checked::of_files("online store, against the logs".to_owned(), 0, others.len());
+    (!others.is_empty()).then_some((checked, others))
 }
 
 /// That the folder of all logs is gone, if it is. A registry that cannot be read says so by itself.
@@ -73,6 +97,13 @@ async fn logs_that_are_gone(project: &Project, registry: &Registry) -> Option<St
     // A bucket that does not answer is reported by whoever reads the logs.
     let gone = project.check_logs_of_registered(&registered).await;
     gone.err().filter(|error| matches!(error, ProjectError::LogsAreGone { .. })).map(|gone| gone.to_string())
+}
+
+/// Topics into which rows were pushed, and that are gone as a whole. A log that cannot be read says so by itself.
+async fn topics_that_are_gone(project: &Project, registry: &Registry) -> Vec<String> {
+    let Ok(registered) = registry.registered().await else { return Vec::new() };
+    let lost = lost_topics(project, registry, &registered).await;
+    lost.iter().map(ToString::to_string).collect()
 }
 
 /// What was found in the registry, which is checked even where nothing can be read of it.

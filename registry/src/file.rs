@@ -65,9 +65,16 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(BUSY)
 }
 
+/// Of a file in a folder that cannot be written: SQLite makes no files beside it. Without a write-ahead log nobody writes
+/// to it, and it needs no lock either.
+fn read_only_options(path: &Path) -> SqliteConnectOptions {
+    let has_log = fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
+    SqliteConnectOptions::new().filename(path).read_only(true).immutable(!has_log).busy_timeout(BUSY)
+}
+
 /// Opens a file that is there.
-pub(crate) async fn open(path: &Path) -> Result<SqlitePool, sqlx::Error> {
-    let options = options(path);
+pub(crate) async fn open(path: &Path, is_read_only: bool) -> Result<SqlitePool, sqlx::Error> {
+    let options = if is_read_only { read_only_options(path) } else { options(path) };
     let connect = || SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options.clone());
     let mut pool = connect().await;
     for _ in 0..OPENS {

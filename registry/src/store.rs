@@ -34,6 +34,8 @@ pub struct Registry {
     actor: Arc<str>,
     /// The file as it was opened: one that replaces it is another registry.
     opened: Option<(u64, u64)>,
+    /// Whether its folder cannot be written.
+    is_read_only: bool,
 }
 
 /// Who changes a registry of which nobody said so.
@@ -105,6 +107,11 @@ impl Registry {
         Registry::open_file(url, path).await
     }
 
+    /// Whether its folder cannot be written, as on what is mounted for reading alone: nothing is recorded in it.
+    pub fn is_read_only(&self) -> bool {
+        self.is_read_only
+    }
+
     /// The same registry, whose changes are recorded as this one's.
     #[must_use]
     pub fn with_actor(self, actor: &str) -> Registry {
@@ -123,6 +130,7 @@ impl Registry {
                 pool,
                 actor: NOBODY.into(),
                 opened: None,
+                is_read_only: false,
             };
             created.make_tables(true).await?;
             let reason = |error| RegistryError::Address {
@@ -131,10 +139,11 @@ impl Registry {
             };
             new.name(&path).await.map_err(reason)?;
         }
-        let pool = file::open(&path).await.map_err(opening)?;
+        let is_read_only = files::is_read_only(path.parent().unwrap_or(&path));
+        let pool = file::open(&path, is_read_only).await.map_err(opening)?;
         let opened = file::identity(&path);
-        let registry =
-            Registry { url: url.to_owned(), path: path.clone(), pool, actor: NOBODY.into(), opened };
+        let url = url.to_owned();
+        let registry = Registry { url, path: path.clone(), pool, actor: NOBODY.into(), opened, is_read_only };
         registry.make_tables(false).await?;
         Ok(registry)
     }

@@ -23,7 +23,8 @@ impl Registry {
         let using = with_inputs(&mut reading, using, &failed).await?;
         let fresh = fresh(&mut reading, &using, &failed).await?;
         drop(reading);
-        if fresh.is_empty() {
+        // Where nothing can be recorded, nothing can be edited either: who reads there leaves no trace.
+        if fresh.is_empty() || self.is_read_only() {
             return Ok(());
         }
         let mut transaction = self.begin_changing("record a first use").await?;

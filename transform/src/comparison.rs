@@ -1,5 +1,5 @@
-//! Conversions that DataFusion makes and nobody means: a text is never compared with a number, as
-//! `'10' < 9` is true or false by which of them becomes the other, and a condition is a bool.
+//! Conversions that DataFusion makes and nobody means: a text is never compared with a number, nor given instead of
+//! one, as `'10' < 9` is true or false by which of them becomes the other, and a condition is a bool.
 
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -20,10 +20,22 @@ pub(crate) fn check(expr: &Expr, schema: &DFSchema) -> Result<()> {
             Expr::InList(list) => {
                 list.list.iter().try_for_each(|item| pair(&list.expr, item, schema))?;
             }
-            Expr::Case(case) => case.when_then_expr.iter().try_for_each(|(when, _)| match &case.expr {
-                Some(operand) => pair(operand, when, schema),
-                None => condition(when, schema),
-            })?,
+            Expr::Case(case) => {
+                case.when_then_expr.iter().try_for_each(|(when, _)| match &case.expr {
+                    Some(operand) => pair(operand, when, schema),
+                    None => condition(when, schema),
+                })?;
+                let given = case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
+                alike("CASE", given.map(AsRef::as_ref), schema)?;
+            }
+            Expr::ScalarFunction(call) => match call.func.name() {
+                name @ ("nullif" | "greatest" | "least" | "coalesce" | "nvl") => {
+                    alike(name, call.args.iter(), schema)?;
+                }
+                // The first only decides which of the others is given.
+                "nvl2" => alike("nvl2", call.args.iter().skip(1), schema)?,
+                _ => {}
+            },
             _ => {}
         }
         Ok(TreeNodeRecursion::Continue)
@@ -55,6 +67,19 @@ fn pair(left: &Expr, right: &Expr, schema: &DFSchema) -> Result<()> {
         return plan_err!("a comparison of {a} with {b}, add a cast to one of them");
     }
     Ok(())
+}
+
+/// Refuses texts beside numbers among what one of is given or compared.
+fn alike<'a>(name: &str, operands: impl Iterator<Item = &'a Expr>, schema: &DFSchema) -> Result<()> {
+    let types: Vec<DataType> = operands.filter_map(|one| one.get_type(schema).ok()).collect();
+    let text = types.iter().find(|found| found.is_string());
+    let number = types.iter().find(|found| found.is_numeric());
+    match text.zip(number) {
+        Some((text, number)) => {
+            plan_err!("{name} has {text} beside {number}, add a cast to one of them")
+        }
+        None => Ok(()),
+    }
 }
 
 fn condition(when: &Expr, schema: &DFSchema) -> Result<()> {

@@ -15,6 +15,7 @@ use crate::arrow_types::{array_of, arrow_schema, arrow_type, value_at};
 use crate::error::{ExpressionError, TransformError, in_our_types, plain};
 use crate::isolate::{self, Attempt};
 use crate::settle::settle;
+use crate::strict::Compiled;
 use crate::widen;
 use crate::{strict, syntax};
 
@@ -28,6 +29,8 @@ pub struct Expression {
     reads: usize,
     schema: SchemaRef,
     data_type: DataType,
+    /// Whether it computes integers beside singles as doubles.
+    has_mixed_numbers: bool,
 }
 
 /// The most bytes of texts that an expression makes of a batch, as far as its columns say: those of the batch, as often
@@ -58,11 +61,12 @@ impl Expression {
         let fields: Vec<Field> = parsed.columns.into_iter().cloned().collect();
         let schema = arrow_schema(&fields);
         let type_error = |error| blame(sql, &fields, &schema, error);
-        let physical = strict::compile(parsed.expr, &schema).map_err(type_error)?;
+        let Compiled { physical, has_mixed_numbers } =
+            strict::compile(parsed.expr, &schema).map_err(type_error)?;
         let found = physical.data_type(&schema).map_err(type_error)?;
         let data_type = widen::natural(&found).ok_or(ExpressionError::NoSuchType { found })?;
         let columns = fields.iter().map(|field| field.name.clone()).collect();
-        let expression = Self { physical, fields, columns, reads, schema, data_type };
+        let expression = Self { physical, fields, columns, reads, schema, data_type, has_mixed_numbers };
         match expression.always_fails() {
             Some(reason) => Err(ExpressionError::AlwaysFails(reason)),
             None => Ok(expression),
@@ -90,7 +94,10 @@ impl Expression {
     /// The same expression as a value of `declared`, where nothing can be lost; `what` says where
     /// it stands in an error, as in ``the key `airport` ``.
     pub fn widened(self, declared: DataType, what: &str) -> Result<Self, ExpressionError> {
-        if widen::is_lossless(&arrow_type(self.data_type), declared) {
+        // A version whose type was found by an earlier release keeps it: it is rounded at the end.
+        let is_earlier = self.has_mixed_numbers
+            && (self.data_type, declared) == (Scalar::Float64.into(), Scalar::Float32.into());
+        if is_earlier || widen::is_lossless(&arrow_type(self.data_type), declared) {
             return Ok(Self { data_type: declared, ..self });
         }
         Err(ExpressionError::WrongType { what: what.to_owned(), declared, found: self.data_type })

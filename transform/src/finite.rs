@@ -71,7 +71,13 @@ impl ScalarUDFImpl for FiniteCast {
 impl FiniteCast {
     fn cast(&self, from: &ArrayRef) -> Result<ArrayRef> {
         let options = CastOptions { safe: self.is_try, ..CastOptions::default() };
-        let to = cast_with_options(from, &self.to, &options)?;
+        // Arrow divides a double by a power of ten and rounds up to three times; a text is rounded once.
+        let to = match from.data_type().is_decimal() {
+            true => {
+                cast_with_options(&cast_with_options(from, &ArrowType::Utf8, &options)?, &self.to, &options)?
+            }
+            false => cast_with_options(from, &self.to, &options)?,
+        };
         let is_beyond = |row: usize| is_beyond(from, &to, row);
         match (0..to.len()).find(|row| is_beyond(*row)) {
             None => Ok(to),

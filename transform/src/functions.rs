@@ -205,6 +205,11 @@ pub(crate) fn allowed() -> Vec<Arc<ScalarUDF>> {
     KEPT.clone()
 }
 
+/// A function of the list.
+pub(crate) fn named(name: &str) -> Option<Arc<ScalarUDF>> {
+    allowed().into_iter().find(|function| function.name() == name)
+}
+
 /// Why a function that exists elsewhere is refused, in words that follow its name.
 pub(crate) fn refusal(name: &str) -> Option<String> {
     if feature::Function::ALL.iter().any(|aggregate| aggregate.name() == name) || name == "avg" {

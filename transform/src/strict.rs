@@ -17,10 +17,17 @@ use datafusion::physical_expr::expressions::{BinaryExpr, CaseExpr};
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias};
 
 use crate::physical::{SESSION, context, physical, value};
-use crate::{comparison, durations, finite, float_seconds, floor, zones};
+use crate::{comparison, durations, finite, floor, mixed_numbers, time_calls, zones};
+
+/// A physical expression.
+pub(crate) struct Compiled {
+    pub(crate) physical: Arc<dyn PhysicalExpr>,
+    /// Whether it computes integers beside singles, which earlier releases made singles, as doubles.
+    pub(crate) has_mixed_numbers: bool,
+}
 
 /// The physical expression over batches of `schema`.
-pub(crate) fn compile(sql: SqlExpr, schema: &Schema) -> Result<Arc<dyn PhysicalExpr>> {
+pub(crate) fn compile(sql: SqlExpr, schema: &Schema) -> Result<Compiled> {
     let schema = Arc::new(DFSchema::try_from(schema.clone())?);
     let context = context(&schema);
     let sql = ExprWithAlias { expr: sql, alias: None };
@@ -29,12 +36,14 @@ pub(crate) fn compile(sql: SqlExpr, schema: &Schema) -> Result<Arc<dyn PhysicalE
     zones::check(&expr)?;
     let expr = expr.transform_up(|expr| moments_in_micros(expr, &schema))?.data;
     let expr = expr.transform_up(|expr| durations::compared(expr, &schema))?.data;
+    let doubled = expr.transform_up(|expr| mixed_numbers::as_doubles(expr, &schema))?;
+    let (expr, has_mixed_numbers) = (doubled.data, doubled.transformed);
     let expr = ExprSimplifier::new(context.clone()).coerce(expr, &schema)?;
     let expr = expr.transform_up(casts_in_micros)?.data;
     let expr = expr.transform_up(|expr| finite::cast(expr, &schema).map(Transformed::yes))?.data;
     let expr = expr.transform_up(|expr| lazily(expr, &context))?.data;
     let expr = expr.transform_up(constant)?.data;
-    physical(&expr, &schema)
+    Ok(Compiled { physical: physical(&expr, &schema)?, has_mixed_numbers })
 }
 
 /// Whether some part of the expression is computed only for the rows that reach it.
@@ -50,14 +59,8 @@ const MICROS: TimeUnit = TimeUnit::Microsecond;
 
 /// DataFusion's functions give times in seconds, milliseconds or nanoseconds; ours are microseconds,
 /// towards minus infinity.
-fn moments_in_micros(mut expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
-    if let Expr::ScalarFunction(call) = &mut expr
-        && call.func.name() == "to_timestamp"
-        && let Some(seconds) = call.args.first_mut()
-        && matches!(seconds.get_type(schema), Ok(ArrowType::Float32 | ArrowType::Float64))
-    {
-        *seconds = float_seconds::checked(std::mem::take(seconds));
-    }
+fn moments_in_micros(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let expr = time_calls::floored(expr, schema)?.data;
     match &expr {
         Expr::ScalarFunction(_) => match expr.get_type(schema) {
             Ok(ArrowType::Timestamp(unit, _)) if unit != MICROS => Ok(Transformed::yes(floor::micros(expr))),

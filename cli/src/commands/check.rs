@@ -52,18 +52,20 @@ async fn check_values(project: &Project, args: &VerifyArgs, run: &Run) -> Result
     }
     let differing: Vec<String> =
         report.views.iter().filter(|view| view.differing > 0).map(|view| view.view.to_string()).collect();
-    match report.differing() {
-        0 => Ok(()),
-        answers if args.served => Err(Failure::new(format!(
+    let (answers_or_entities, mut wrong) = (report.differing(), report.damaged);
+    match answers_or_entities {
+        0 => {}
+        answers if args.served => wrong.push(format!(
             "{} that were served are not what the log gives: `twinstore verify --values` says whether they are online now",
             counted(answers, "answer"),
-        ))),
-        entities => Err(Failure::new(format!(
+        )),
+        entities => wrong.push(format!(
             "{} online are not what the log gives: `twinstore online rebuild {}` writes them again",
             counted(entities, "entity"),
             differing.join(" ")
-        ))),
+        )),
     }
+    if wrong.is_empty() { Ok(()) } else { Err(Failure::new(wrong.join("\n"))) }
 }
 
 fn show_values(views: &[ComparedView]) {

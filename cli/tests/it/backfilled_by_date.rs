@@ -296,6 +296,20 @@ fn a_date_that_does_not_look_like_the_others_is_set_aside_named_and_taken_once_i
     says(&project.ok("get late airport=A1 --format json"), &["PRESENT"]);
 }
 
+#[test]
+fn a_date_of_which_there_are_no_rows_cannot_be_accepted_and_nothing_is_loaded() {
+    let project = days(&[&usual(), &usual()]);
+    let start = "backfill start delays --accept 2024-01-02 --accept 2031-07-01";
+    says(
+        &project.refused(start),
+        &["the backfill of delays@1 has no rows of 2031-07-01: its dates are from 2024-01-01 to 2024-01-02"],
+    );
+    assert!(!project.path(&log("delays")).join("_date=2024-01-01").exists());
+    let done = project.json("backfill start delays --accept 2024-01-02");
+    assert_eq!(done["state"], "done", "{done}");
+    assert_eq!(positions(&project, "delays").len(), 400);
+}
+
 /// A second version of the view, with this feature.
 fn second(feature: &str) -> String {
     format!(

@@ -125,3 +125,26 @@ fn a_count_of_rows_that_was_edited_in_a_manifest_is_a_difference() {
     let said = format!("has {rows} rows, and its manifest says 1{rows}");
     says(&format!("{}{}", verified.stdout, verified.stderr), &[&said]);
 }
+
+#[test]
+fn a_commit_that_is_a_folder_now_is_named_as_one_wherever_it_stands() {
+    let project = Project::loaded();
+    let commits = project.path(LOG).join("_delta_log");
+    let mut names: Vec<PathBuf> =
+        fs::read_dir(&commits).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    names.sort();
+    for path in [&names[0], &names[1], names.last().unwrap()] {
+        let bytes = fs::read(path).unwrap();
+        fs::remove_file(path).unwrap();
+        fs::create_dir(path).unwrap();
+        for words in ["verify", "materialize", &format!("{TRAINING} out.parquet")] {
+            let done = project.run(words);
+            assert_eq!(done.code, Some(1), "{words}: {}{}", done.stdout, done.stderr);
+            says(&(done.stdout + &done.stderr), &[&name(path), "it is a folder, and was a file"]);
+        }
+        fs::remove_dir(path).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    project.ok("verify --deep");
+}

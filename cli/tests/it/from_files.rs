@@ -219,3 +219,29 @@ fn a_project_in_the_folder_of_its_files_does_not_read_what_it_wrote() {
     let loaded = &project.json("backfill --all")["views"][0];
     assert_eq!((&loaded["files"], &loaded["rows_loaded"]), (&2.into(), &2.into()), "{loaded}");
 }
+
+#[test]
+fn a_file_with_a_column_label_time_gets_labels_of_another_name() {
+    let project = Project::empty();
+    project.write("a.csv", "user_id,label_time,x\n1,2024-01-01T00:00:00Z,2\n2,2024-01-02T00:00:00Z,3\n");
+    let reported = project.ok("init made --from a.csv");
+    says(&reported, &["--time label_time_2 "]);
+    let features = run_next(&project, &reported);
+    assert_eq!(values(&features, ["x"]), ["2"], "{features}");
+}
+
+#[test]
+fn integers_beyond_int64_in_json_are_left_out_by_name_and_never_become_floats() {
+    let project = Project::empty();
+    project.write(
+        "a.jsonl",
+        "{\"user\": 1, \"at\": \"2024-01-01T00:00:00Z\", \"big\": 18446744073709551615, \"huge\": 99999999999999999999, \"real\": 1e20}\n\
+         {\"user\": 2, \"at\": \"2024-01-02T00:00:00Z\", \"big\": 1, \"huge\": 1, \"real\": 2.5}\n",
+    );
+    project.ok("init made --from a.jsonl");
+    let written = project.read("made/features/features.yaml");
+    says(&written, &["real: float64", "integers beyond int64"]);
+    for column in ["big", "huge"] {
+        assert!(!written.contains(&format!("{column}: float64")), "{written}");
+    }
+}

@@ -96,6 +96,8 @@ mod pushed_by_feast;
 #[cfg(test)]
 mod quarantined;
 #[cfg(test)]
+mod read_only;
+#[cfg(test)]
 mod readers_that_leave;
 #[cfg(test)]
 mod redis_lost;
@@ -105,6 +107,8 @@ mod refused_rows;
 mod replaced_table;
 #[cfg(test)]
 mod replays;
+#[cfg(test)]
+mod restored_apart;
 #[cfg(test)]
 mod retired;
 #[cfg(test)]

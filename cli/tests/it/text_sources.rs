@@ -115,3 +115,57 @@ fn a_column_that_is_called_as_a_keyword_of_sql_needs_no_quotes_where_only_a_colu
         assert_eq!(values, [2.5, 2.5], "{word}");
     }
 }
+
+/// What `plan` says of a file of the source of [`numbers`], whose columns are declared so.
+fn planned(schema: &str, file: &str, text: &str) -> String {
+    let project = Project::empty();
+    let declared = "schema: {user_id: int64, ts: timestamp, x: string}";
+    project.write(
+        "features/all.yaml",
+        numbers().replace(declared, schema).replace("path: data", &format!("path: data/{file}")),
+    );
+    project.write(&format!("data/{file}"), text);
+    project.ok("plan")
+}
+
+const SCHEMA: &str = "schema: {user_id: int64, ts: timestamp, x: string}";
+
+#[test]
+fn a_file_whose_lines_end_in_cr_alone_is_refused_as_one() {
+    let said = planned(SCHEMA, "a.csv", "user_id,ts,x\r1,2024-01-01,a\r2,2024-01-02,b\r");
+    says(&said, &["data/a.csv`", "its lines end in CR alone", "LF"]);
+    assert!(!said.contains("no column"), "{said}");
+}
+
+#[test]
+fn a_text_without_an_extension_is_not_called_a_parquet_file() {
+    let said = planned(SCHEMA, "rows", "user_id,ts,x\n1,2024-01-01,a\n");
+    says(&said, &["data/rows`", "its name does not say how it is encoded", "`format: csv`"]);
+    assert!(!said.contains("no whole Parquet file"), "{said}");
+}
+
+#[test]
+fn a_column_of_another_case_is_advised_only_where_it_helps() {
+    let said = planned(SCHEMA, "a.csv", "User_ID,ts,x\n1,2024-01-01,a\n");
+    says(&said, &["`user_id: {type: int64, column: \"User_ID\"}`"]);
+    // The definition's own name, which is not that in the file.
+    let named = "schema: {user_id: {type: int64, column: userId}, ts: timestamp, x: string}";
+    let said = planned(named, "a.csv", "userid,ts,x\n1,2024-01-01,a\n");
+    says(&said, &["no column `userId`", "`user_id: {type: int64, column: \"userid\"}`"]);
+    // A column that is another one's already.
+    let both = "schema: {user_id: {type: int64, column: X}, ts: timestamp, x: string}";
+    let said = planned(both, "a.csv", "id,ts,x\n1,2024-01-01,a\n");
+    says(&said, &["no column `X`; it has id, ts, x"]);
+    assert!(!said.contains("name it in the schema"), "{said}");
+}
+
+#[test]
+fn of_a_large_integer_with_a_point_it_is_said_how_it_has_to_be_written() {
+    for (file, text) in [
+        ("a.csv", "user_id,ts,x\n1,2024-01-01,9007199254740993.0\n"),
+        ("a.jsonl", "{\"user_id\": 1, \"ts\": \"2024-01-01\", \"x\": 9007199254740993.0}\n"),
+    ] {
+        let said = planned("schema: {user_id: int64, ts: timestamp, x: int64}", file, text);
+        says(&said, &["the column `x` is int64", "beyond 2^53 without a point and an exponent"]);
+    }
+}

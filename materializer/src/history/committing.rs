@@ -11,6 +11,7 @@ use crate::blocking;
 use crate::error::MaterializerError;
 use crate::fold::again;
 use crate::fold::online_first::OnlineFirst;
+use crate::fold::prefix;
 use crate::fold::sync;
 use crate::markers::LOAD_READS;
 use crate::materializer::{Materializer, Target};
@@ -43,6 +44,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
             let keys = self.report.forgotten_keys.iter().cloned().collect();
             again::fold_again(&mut self.log, online, keys, *clock).await?;
         }
+        prefix::note(&self.log, online).await?;
         self.statistics.keep(&self.materializer.offline, &self.log, Scans::Few).await;
         Ok(self.report)
     }

@@ -65,6 +65,12 @@ pub(crate) fn open_records(file: &SourceFile) -> Result<(Vec<String>, TextRecord
     let first = records.next_text().map_err(|error| failed(error.to_string()))?;
     let first =
         first.ok_or_else(|| failed("it is empty: its first line must name its columns".to_owned()))?;
+    if text_records::ends_lines_in_cr(&first) {
+        return Err(failed(
+            "its lines end in CR alone, so all of it is its header: convert it to lines that end in LF"
+                .to_owned(),
+        ));
+    }
     let fields = text_records::fields(&first, records.separator())
         .map_err(|why| failed(format!("its header: {why}")))?;
     let names: Vec<String> =
@@ -84,12 +90,13 @@ impl RecordFormat for CsvRecord {
         self.header.iter().position(|column| column == stored)
     }
 
-    fn missing(&self, stored: &str) -> String {
-        let same = self.header.iter().find(|column| column.to_lowercase() == stored.to_lowercase());
-        match same {
+    fn missing(&self, field: &Field, stored: &str, is_taken: &dyn Fn(&str) -> bool) -> String {
+        let is_same = |column: &&String| column.to_lowercase() == stored.to_lowercase() && !is_taken(column);
+        match self.header.iter().find(is_same) {
             Some(column) => format!(
                 "the file has no column `{stored}`, and a column `{column}`: name it in the schema, as in \
-                 `{stored}: {{type: …, column: {column}}}`"
+                 `{}: {{type: {}, column: \"{column}\"}}`",
+                field.name, field.data_type
             ),
             None => format!("the file has no column `{stored}`; it has {}", self.header.join(", ")),
         }

@@ -66,7 +66,7 @@ impl RecordFormat for JsonRecord {
         Some(index)
     }
 
-    fn missing(&self, stored: &str) -> String {
+    fn missing(&self, _: &Field, stored: &str, _: &dyn Fn(&str) -> bool) -> String {
         format!("the file has no column `{stored}`")
     }
 

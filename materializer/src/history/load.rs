@@ -23,6 +23,7 @@ use super::load_report::LoadReport;
 use super::{loaded_files, locate, migration, old_files, quarantine};
 use crate::blocking;
 use crate::error::MaterializerError;
+use crate::fold::prefix;
 use crate::load_lock::LoadLock;
 use crate::load_turn::LoadTurn;
 use crate::materializer::{Materializer, Target};
@@ -89,6 +90,7 @@ impl<W: Mender> Materializer<W> {
         let view = &target.view;
         // The decision is made on what is there once nobody else loads.
         let lock = LoadLock::acquire(&self.offline.log(view).await?).await?;
+        prefix::check_prefix(&self.offline, &self.online, view).await?;
         let mut log = self.offline.log(view).await?;
         migration::refuse_beside(&log, mode.is_online_first()).await?;
         if mode == Mode::Materialize && !view.is_static && !has_history(&log).await? {

@@ -2,6 +2,7 @@
 //! source declares.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use transform::{Conform, Mismatch, Unfit};
 
 use super::batch_source::{BatchSource, RowReader};
 use super::columns::{self, Constant, refuse_repeated};
+use super::file_text;
 use super::source_file::{SourceFile, SourceFiles, TableVersions};
 use super::source_rows::{RowProblem, SourceRows, UnreadableRow};
 use crate::error::MaterializerError;
@@ -216,7 +218,18 @@ fn with_constants(schema: &SchemaRef, constants: &[ConstantColumn]) -> SchemaRef
 }
 
 pub(crate) fn damaged(path: &Path, error: String) -> MaterializerError {
+    if file_text::format_of(path).is_none() && !begins_as_parquet(path) {
+        let why = "its name does not say how it is encoded, and it is no Parquet file: give the source `format: csv` \
+            or `format: json` if it is that, or write or copy it again";
+        return MaterializerError::file(path, why);
+    }
     MaterializerError::file(path, format!("it is no whole Parquet file ({error}): write or copy it again"))
+}
+
+/// Whether the first bytes of a file are those of every Parquet file.
+fn begins_as_parquet(path: &Path) -> bool {
+    let mut first = [0; 4];
+    files::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == *b"PAR1"
 }
 
 /// Runs a step of the Parquet reader, which a crafted file can make panic.

@@ -1,13 +1,14 @@
 //! A survey of files that no definition names yet: their columns, under the names in the files, and a sample of
 //! their values. How definitions are derived from it is decided elsewhere.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType as ArrowType;
 use feature::{BatchFormat, DataType, Field, Value, VersionId};
 use offline::open_parquet;
+use serde_json::value::RawValue;
 use transform::Conform;
 
 use super::columns::refuse_repeated;
@@ -20,6 +21,8 @@ use crate::error::MaterializerError;
 
 /// Rows that are sampled of a file.
 pub const SAMPLE_ROWS: usize = 10_000;
+/// The first double that is no int64.
+const BEYOND_INT64: f64 = 9_223_372_036_854_775_808.0;
 /// Files of a table or a folder whose rows are sampled; of others only the columns are read.
 const SAMPLED_FILES: usize = 20;
 
@@ -190,7 +193,15 @@ fn sample_json(file: &SourceFile, rows: usize) -> Result<Surveyed, MaterializerE
             });
             let Some(column) = columns.get_mut(index) else { continue };
             column.values.resize(good, Value::Null);
-            match json_value(value) {
+            let value = match json_value(value) {
+                Ok(Value::Float64(float))
+                    if float.abs() >= BEYOND_INT64 && is_large_integer(&text, &column.name) =>
+                {
+                    Err(LARGE_INTEGERS)
+                }
+                other => other,
+            };
+            match value {
                 Ok(value) => column.values.push(value),
                 Err(what) => {
                     column.kind = ColumnKind::Other(what.to_owned());
@@ -207,12 +218,23 @@ fn sample_json(file: &SourceFile, rows: usize) -> Result<Surveyed, MaterializerE
     Ok(Surveyed { path: file.path.clone(), format: BatchFormat::Json, columns, rows: good, is_whole })
 }
 
+/// What no column can be declared as: as doubles, which JSON gives, they would be other numbers.
+const LARGE_INTEGERS: &str = "integers beyond int64";
+
+/// Whether a member of a record is an integer of more digits than JSON's reader keeps.
+fn is_large_integer(record: &[u8], name: &str) -> bool {
+    let members: Option<BTreeMap<String, &RawValue>> = serde_json::from_slice(record).ok();
+    let text = members.as_ref().and_then(|members| members.get(name)).map(|value| value.get());
+    text.is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-'))
+}
+
 fn json_value(value: serde_json::Value) -> Result<Value, &'static str> {
     Ok(match value {
         serde_json::Value::Null => Value::Null,
         serde_json::Value::Bool(value) => Value::Bool(value),
         serde_json::Value::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(value), _) => Value::Int64(value),
+            (None, _) if number.is_u64() => return Err(LARGE_INTEGERS),
             (None, Some(value)) => Value::Float64(value),
             (None, None) => return Err("numbers that no type holds"),
         },

@@ -88,6 +88,15 @@ impl<R: BufRead> Records<R> {
     }
 }
 
+/// Whether a header holds a CR outside of quotes: its file ends its lines in CR alone, as old Macs did.
+pub(crate) fn ends_lines_in_cr(header: &[u8]) -> bool {
+    let mut is_quoted = false;
+    header.iter().any(|byte| {
+        is_quoted ^= *byte == b'"';
+        *byte == b'\r' && !is_quoted
+    })
+}
+
 fn refused(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
@@ -211,6 +220,13 @@ mod tests {
                 record(&[None, None]),
             ]
         );
+    }
+
+    #[test]
+    fn a_header_with_a_cr_outside_of_quotes_is_a_whole_file() {
+        assert!(ends_lines_in_cr(b"a,b\r1,2\r3,4"));
+        assert!(ends_lines_in_cr(b"\"a\",\"b\"\r\"1\",\"2\""));
+        assert!(!ends_lines_in_cr(b"\"a\r\nb\",c") && !ends_lines_in_cr(b"a,b"));
     }
 
     #[test]

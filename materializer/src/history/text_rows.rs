@@ -27,8 +27,9 @@ pub(crate) trait RecordFormat: Send {
     /// `index` is that of the column among those that are read.
     fn find(&self, stored: &str, index: usize) -> Option<usize>;
 
-    /// What is wrong with a file that lacks a column.
-    fn missing(&self, stored: &str) -> String;
+    /// What is wrong with a file that lacks a column, which has this name in it. Whether a column of the file is
+    /// another one's already is said by `is_taken`.
+    fn missing(&self, field: &Field, stored: &str, is_taken: &dyn Fn(&str) -> bool) -> String;
 
     /// Refuses a file by its first record.
     fn check_first(&self, _record: &[u8]) -> Result<(), &'static str> {
@@ -95,7 +96,10 @@ impl<F: RecordFormat> TextReader<F> {
                 (None, Some(index)) => Origin::Record(index),
                 (None, None) => {
                     if !source.is_optional(&field.name) {
-                        problems.push(format.missing(stored));
+                        let is_taken = |column: &str| {
+                            source.schema.iter().any(|f| source.stored_name(&f.name) == column)
+                        };
+                        problems.push(format.missing(field, stored, &is_taken));
                     }
                     Origin::Constant(Value::Null)
                 }

@@ -35,6 +35,15 @@ pub(crate) async fn partition(
     Ok(CommittedPartition { next, stamp })
 }
 
+/// The offset up to which a log has the one partition of a topic on disk; `None` if it was filled from no topic, or from
+/// another one.
+pub async fn streamed_up_to(log: &Log, topic: &str) -> Result<Option<u64>, MaterializerError> {
+    match partition(log, topic, 0).await {
+        Err(MaterializerError::OtherTopic { .. }) => Ok(None),
+        committed => Ok(committed?.next),
+    }
+}
+
 /// The markers of a flush's partitions. `applied_at` is what the online store's applied time was raised to;
 /// `None` if no row of the flush is visible yet.
 pub(crate) fn markers(topic: &str, moves: &[Move], applied_at: Option<Micros>) -> Vec<Marker> {

@@ -21,7 +21,7 @@ pub use forgetting::{SearchedTopic, forget_pushed};
 pub use push_error::PushError;
 pub use push_feed::PushFeed;
 pub use topic::{PushLog, Pushed};
-pub use topic_check::{CheckedTopic, check_topic};
+pub use topic_check::{CheckedTopic, check_topic, is_empty_topic};
 pub(super) use topic_end::end_of;
 pub use topic_end::{leave_topic, read_up_to};
 pub use writer::{Appended, PushWriter};

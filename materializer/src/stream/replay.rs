@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::record_validator::{Before, RecordValidator, ValidatedRecords};
 use crate::error::MaterializerError;
 use crate::fold::online_first::OnlineFirst;
+use crate::fold::prefix;
 use crate::load_lock::LoadLock;
 use crate::load_turn::LoadTurn;
 use crate::materializer::{Materializer, Target};
@@ -131,6 +132,7 @@ impl<W: Mender> Materializer<W> {
         log: &mut Log,
     ) -> Result<(), MaterializerError> {
         let view = &target.view;
+        prefix::check_prefix(&self.offline, &self.online, view).await?;
         let mut turn = LoadTurn::next(log).await?;
         turn.take(log, &[]).await?;
         let (batch, _) = validator.log_batch(accepted, (self.clock)())?;
@@ -143,6 +145,6 @@ impl<W: Mender> Materializer<W> {
         let rows = appender.finish().await?;
         first.commit(log, &rows, &[], turn.settling()).await?;
         turn.end(log, &self.online, self.clock).await?;
-        Ok(())
+        prefix::note(log, &self.online).await
     }
 }

@@ -30,7 +30,12 @@ impl Listed {
             Err(error) => return Err(failed(error)),
         };
         for entry in entries {
-            let path = entry.map_err(failed)?.path();
+            let entry = entry.map_err(failed)?;
+            // What is a folder now is no commit, whatever its name says.
+            if entry.file_type().map_err(failed)?.is_dir() {
+                continue;
+            }
+            let path = entry.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let Some((version, rest)) = name.split_once('.') else { continue };
             let Some(version) = version_of(version) else { continue };
@@ -96,6 +101,9 @@ pub(crate) fn check_end(
     }
 }
 
+/// What is wrong with a commit that is a folder.
+const A_FOLDER: &str = "it is a folder, and was a file";
+
 /// The commit that is missing where a table cannot be read up to a version.
 pub(crate) fn missing(table: &Path, up_to: Option<u64>) -> Result<Option<Damaged>, OfflineError> {
     let missing = Listed::of(table)?.missing(up_to);
@@ -104,13 +112,17 @@ pub(crate) fn missing(table: &Path, up_to: Option<u64>) -> Result<Option<Damaged
 
 /// A commit that is missing between others.
 pub(crate) fn gap(table: &Path, version: u64) -> Damaged {
-    Damaged::new(&commit(table, version), "it is missing, and later ones follow it")
+    let path = commit(table, version);
+    let what = if path.is_dir() { A_FOLDER } else { "it is missing, and later ones follow it" };
+    Damaged::new(&path, what)
 }
 
 /// The end of a log that is missing.
 fn lost(table: &Path, version: u64) -> Damaged {
     let note = table.join(COMMITS).join(LastCommit::NAME);
-    Damaged::new(&commit(table, version), "it is missing, and was committed").with_help(format!(
+    let path = commit(table, version);
+    let what = if path.is_dir() { A_FOLDER } else { "it is missing, and was committed" };
+    Damaged::new(&path, what).with_help(format!(
         "restore it from a copy; where there is none, delete `{}` to go on without its rows",
         note.display()
     ))

@@ -11,9 +11,10 @@ use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, ObjectStore
 use url::Url;
 
 use crate::blocking::blocking;
+use crate::damage::Damaged;
 use crate::error::OfflineError;
 use crate::log::commit_list;
-use crate::log::storage::{Storage, TableLocation, durable};
+use crate::log::storage::{Storage, TableLocation, commit_name, commit_sum, durable};
 
 /// The length of a file by what a commit says. One that cannot be is no length that a file has, so that the file is
 /// refused when it is opened.
@@ -117,6 +118,20 @@ impl Table {
         }
         commit_list::check_end(&folder, noted, self.version(), &self.storage)?;
         self.check_definition()
+    }
+
+    /// The checksum of all bytes of a commit, of one that was written again of those before; `None` where it is gone.
+    pub(crate) async fn commit_checksum(&self, version: u64) -> Result<Option<u32>, OfflineError> {
+        if let Some(sum) = self.storage.commit_sum(version) {
+            return Ok(Some(sum));
+        }
+        let entry = self.delta.log_store().read_commit_entry(version).await;
+        let Some(bytes) = entry.map_err(|error| self.failed(error))? else { return Ok(None) };
+        let path = commit_list::commit(&self.folder()?, version);
+        match commit_sum::checked(&commit_name(version), &bytes) {
+            Ok(sum) => Ok(Some(sum.whole)),
+            Err(why) => Err(Damaged::new(&path, why).into()),
+        }
     }
 
     /// Where a counter stands in this snapshot.

@@ -55,6 +55,11 @@ impl Log {
         self.table.version()
     }
 
+    /// The checksum of all bytes of a commit, as it was written; `None` if the commit is behind a checkpoint and gone.
+    pub async fn commit_checksum(&self, version: u64) -> Result<Option<u32>, OfflineError> {
+        self.table.commit_checksum(version).await
+    }
+
     /// Where the log lies, for messages and other programs: its folder, or its URL in a bucket.
     pub fn named(&self) -> Result<String, OfflineError> {
         let location = self.table.location();

@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use feature::VersionId;
+
 use super::page::Meta;
 use super::record::Record;
 use super::seal::{Stored, unsealed};
@@ -21,8 +23,15 @@ pub(super) const FORMAT_KEY: &[u8] = b"format";
 pub(super) const NEXT_VIEW: &[u8] = b"next_view";
 /// The number of the transaction that wrote the state.
 pub(super) const STATE: &[u8] = b"state";
+/// What the key begins with under which the commit is noted that a view's rows have folded.
+const FOLDED: &str = "log ";
 /// Noted while the store is filled again from the log.
 pub(super) const REBUILDING: &[u8] = b"rebuilding";
+
+/// The key under which the commit is noted that a view's rows have folded. It sorts behind the format.
+pub(super) fn folded_key(view: &VersionId) -> Vec<u8> {
+    format!("{FOLDED}{view}").into_bytes()
+}
 
 /// The format from which on everything is sealed.
 pub(super) const SEALED: u32 = 3;

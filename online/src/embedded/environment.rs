@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use heed::types::Bytes;
-use heed::{CommitOrAbort, Database, EnvOpenOptions, WithoutTls};
+use heed::{CommitOrAbort, Database, EnvFlags, EnvOpenOptions, WithoutTls};
 
 use super::contents::{
     ABOUT, CHANGES, Contents, DROPPED, FORMAT_KEY, REBUILDING, ROWS, SEALED, STATE, VIEWS,
@@ -162,6 +162,9 @@ pub(super) fn read_contents(env: &Env, path: &Path, leaves: Option<Leaves>) -> R
 pub(super) fn open_env(path: &Path) -> Result<Env, OnlineError> {
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options.max_dbs(5).max_readers(MAX_READERS).map_size(MAP_BYTES);
+    if files::is_read_only(path) {
+        read_only(&mut options);
+    }
     let mut map_bytes = MAP_BYTES;
     // Whoever closes it just now in this process allocated blocks before; and to close a file gives its locks up.
     if heed::env_closing_event(path).is_none() {
@@ -191,6 +194,16 @@ pub(super) fn open_env(path: &Path) -> Result<Env, OnlineError> {
             }
             Err(error) => return Err(of_heed(path, error)),
         }
+    }
+}
+
+/// Of a folder that cannot be written: no reader has a slot there, as no lock can be taken.
+#[expect(unsafe_code, reason = "without a lock a writer does not see who reads")]
+fn read_only(options: &mut EnvOpenOptions<WithoutTls>) {
+    // SAFETY: nothing is written through this folder. Where it is another's view of files that are written elsewhere,
+    // a page may be written over while it is read: pages are checked before they are used, and rows by their checksums.
+    unsafe {
+        options.flags(EnvFlags::READ_ONLY | EnvFlags::NO_LOCK);
     }
 }
 

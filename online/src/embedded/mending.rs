@@ -3,13 +3,15 @@
 use feature::{EntityKey, Micros, VersionId};
 
 use super::changes::Noting;
+use super::contents::folded_key;
 use super::failed::Failed;
 use super::record::Record;
 use super::row_key::{entity_of, row_key, view_prefix};
-use super::seal::Stored;
+use super::seal::{Stored, sealed, unsealed};
 use super::{Embedded, Opened, changes};
 use crate::decision::{Decision, decide_mending};
 use crate::error::OnlineError;
+use crate::folded_commit::FoldedCommit;
 use crate::mending::{Entities, Mender, Mending};
 use crate::store::{Change, Outcome, RowWrite};
 
@@ -90,6 +92,23 @@ impl Opened {
         self.put_record(&mut txn, view, counted)?;
         self.environment.commit(txn)
     }
+
+    fn folded_commit_now(&self, view: &VersionId) -> Result<Option<FoldedCommit>, Failed> {
+        let txn = self.environment.env.read_txn()?;
+        let key = folded_key(view);
+        let noted = self.environment.about.get(&txn, &key)?.and_then(|bytes| unsealed(&key, bytes));
+        Ok(noted.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok()))
+    }
+
+    fn note_folded_commit_now(&self, view: &VersionId, commit: FoldedCommit) -> Result<(), Failed> {
+        if self.folded_commit_now(view)? == Some(commit) {
+            return Ok(());
+        }
+        let mut txn = self.environment.write_txn()?;
+        let key = folded_key(view);
+        self.environment.about.put(&mut txn, &key, &sealed(&key, commit.text().as_bytes()))?;
+        self.environment.commit(txn)
+    }
 }
 
 impl Mender for Embedded {
@@ -116,5 +135,13 @@ impl Mender for Embedded {
 
     async fn recount(&self, view: &VersionId) -> Result<(), OnlineError> {
         self.writing(|opened| opened.recount_now(view))
+    }
+
+    async fn folded_commit(&self, view: &VersionId) -> Result<Option<FoldedCommit>, OnlineError> {
+        self.reading(|opened| opened.folded_commit_now(view))
+    }
+
+    async fn note_folded_commit(&self, view: &VersionId, commit: FoldedCommit) -> Result<(), OnlineError> {
+        self.writing(|opened| opened.note_folded_commit_now(view, commit))
     }
 }

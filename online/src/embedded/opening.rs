@@ -45,6 +45,14 @@ pub(super) fn open(path: &Path) -> Result<Environment, OnlineError> {
         return Err(OnlineError::Newer { what, found: format, known: FORMAT });
     }
     let mut environment = Environment::with_tables(env, path)?;
+    if format < FORMAT && files::is_read_only(path) {
+        return Err(OnlineError::Unusable {
+            path: path.to_owned(),
+            reason:
+                "it is of an earlier release, and its folder cannot be written: open it once where it can be"
+                    .to_owned(),
+        });
+    }
     let contents = if format < FORMAT {
         conversion::convert(&environment)?;
         read_contents(&environment.env, path, None)?

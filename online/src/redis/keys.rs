@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `tw:1:PROJECT:{ENTITY}VIEW@VERSION` | a packed row |
 //! | `tw:1:PROJECT:applied:VIEW@VERSION` | the view's applied time: 20 digits, microseconds from year 1 |
-//! | `tw:1:PROJECT:stats:VIEW@VERSION` | a hash: how many `rows`, how many `bytes` of rows and keys |
+//! | `tw:1:PROJECT:stats:VIEW@VERSION` | a hash: how many `rows`, how many `bytes` of rows and keys, and the commit of the log up to which they are `folded` |
 //! | `tw:format:PROJECT` | the version of all this |
 //! | `tw:owner:PROJECT` | where the logs lie whose rows these are, as their writer names it |
 //!

@@ -13,9 +13,13 @@ use super::keys::KeyOwner;
 use super::writing::{CALLS_AT_ONCE, DECISIONS, ROWS_A_CALL, expires};
 use crate::decision::{Decision, decide_mending};
 use crate::error::OnlineError;
+use crate::folded_commit::FoldedCommit;
 use crate::mending::{Entities, Mending};
 use crate::packed::RowIdentity;
 use crate::store::{Outcome, Stats};
+
+/// In a view's hash: the commit of its log up to which its rows are folded.
+const FOLDED: &str = "folded";
 
 /// How often rows are counted again because somebody wrote meanwhile.
 const COUNTS: usize = 3;
@@ -181,6 +185,31 @@ impl Inner {
             self.grow(&name, grown).await?;
         }
         Ok(removed)
+    }
+
+    pub(super) async fn folded_commit(&self, view: &VersionId) -> Result<Option<FoldedCommit>, OnlineError> {
+        let key = self.keys.stats(&view.to_string());
+        let mut get = cmd("HGET");
+        get.arg(&key).arg(FOLDED);
+        let answers = self.calls.ask(&[self.request(&key, get)], self.calls.patience.read).await?;
+        match answers.into_iter().next() {
+            Some(Value::BulkString(text)) => {
+                Ok(std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()))
+            }
+            Some(Value::Nil) | None => Ok(None),
+            Some(_) => Err(self.damaged()),
+        }
+    }
+
+    pub(super) async fn note_folded_commit(
+        &self,
+        view: &VersionId,
+        commit: FoldedCommit,
+    ) -> Result<(), OnlineError> {
+        let key = self.keys.stats(&view.to_string());
+        let mut set = cmd("HSET");
+        set.arg(&key).arg(FOLDED).arg(commit.text());
+        self.calls.ask(&[self.request(&key, set)], self.calls.patience.write).await.map(drop)
     }
 
     /// The counts are moved by what they are wrong by, where nobody wrote while the rows were counted.

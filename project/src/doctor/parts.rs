@@ -12,9 +12,11 @@ use tokio::time::timeout;
 
 use super::failed::failed;
 use crate::error::ProjectError;
+use crate::missing_logs::all_views;
 use crate::project::Project;
+use crate::pushing;
 use crate::run::blocking;
-use crate::served::{DifferingReads, compared_since};
+use crate::served::{ComparedReads, DifferingReads, compared_since};
 use crate::slo::{before, rises_of_missing};
 
 /// How long an answer is waited for.
@@ -72,11 +74,20 @@ pub(super) async fn broker(project: &Project, registered: &Registered) -> Option
     ))
 }
 
+/// Topics on disk that are gone, though rows were pushed into them.
+pub(super) async fn lost_topics(
+    project: &Project,
+    registry: &Registry,
+    registered: &Registered,
+) -> Vec<Finding> {
+    let lost = pushing::lost_topics(project, registry, registered).await;
+    lost.iter().map(|lost| Finding::wrong(Area::Broker, lost.to_string())).collect()
+}
+
 /// Whether the online store answers, keeps what it is given, and has the rows of every log.
 pub(super) async fn store(project: &Project, registered: &Registered) -> Vec<Finding> {
     let url = feature::redacted(&project.settings.online.url).into_owned();
-    let on_disk = project.settings.online.url.strip_prefix("embedded://");
-    if on_disk.is_some_and(|path| !project.folder.join(path).exists()) {
+    if project.online_folder_is_missing() {
         return vec![Finding::noted(Area::Store, format!("{url} is made by the first load"))];
     }
     let opened = match timeout(PATIENCE, project.online()).await {
@@ -113,6 +124,8 @@ pub(super) async fn store(project: &Project, registered: &Registered) -> Vec<Fin
                 .push(Finding::wrong(Area::Store, lost).helped_by(Some(HelpTopic::Rebuild(view.id.clone()))));
         }
     }
+    let others = project.other_prefixes(&all_views(registered), &store).await;
+    findings.extend(others.into_values().map(|error| failed(Area::Store, &error.into())));
     if findings.is_empty() {
         let said = format!("{url} answers, with {} of {}", counted(rows, "row"), counted(views, "view"));
         findings.push(Finding::fine(Area::Store, said));
@@ -146,7 +159,7 @@ pub(super) async fn served(project: &Project) -> Vec<Finding> {
         blocking(move || compared_since(&folder, since)).await
     };
     let compared = compared.and_then(|compared| compared.map_err(ProjectError::file("read", &folder)));
-    let compared = match compared {
+    let ComparedReads { by_view, damaged } = match compared {
         Ok(compared) => compared,
         Err(error) => return vec![failed(Area::Disk, &error)],
     };
@@ -158,7 +171,9 @@ pub(super) async fn served(project: &Project) -> Vec<Finding> {
         );
         Finding::wrong(Area::Store, said).helped_by(Some(HelpTopic::Rebuild(view)))
     };
-    compared.into_iter().filter(|(_, reads)| reads.differing > 0).map(finding).collect()
+    let differing = by_view.into_iter().filter(|(_, reads)| reads.differing > 0).map(finding);
+    let damaged = damaged.iter().map(|damaged| Finding::wrong(Area::Disk, damaged.to_string()));
+    differing.chain(damaged).collect()
 }
 
 /// How many rows the log of a view has; none where it cannot be read, which whoever reads it says.

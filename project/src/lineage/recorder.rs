@@ -37,7 +37,8 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Records that a run begins. It does not begin where that cannot be recorded.
+    /// Records that a run begins. It does not begin where that cannot be recorded, except of a registry that lies where
+    /// nothing can be written: that one has no runs of those who only read.
     pub(crate) async fn begin(
         project: &Project,
         registry: &Registry,
@@ -65,7 +66,9 @@ impl Recorder {
             error: None,
             outcome: None,
         };
-        registry.record_run(&record).await?;
+        if !registry.is_read_only() {
+            registry.record_run(&record).await?;
+        }
         let recorder = Self { registry: registry.clone(), events, clock: project.clock, record };
         recorder.emit().await;
         Ok(recorder)
@@ -90,6 +93,9 @@ impl Recorder {
             Ended::Cancelled => (RunState::Cancelled, None),
             Ended::Failed(why) => (RunState::Failed, Some(why)),
         };
+        if self.registry.is_read_only() {
+            return self.emit().await;
+        }
         if let Err(error) = self.registry.record_run(&self.record).await {
             let RunRecord { id, job, subject, .. } = &self.record;
             tracing::warn!("that the {} of {subject} ended was not recorded (run {id}): {error}", job.name());

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use server::{PushSource, PushedRows, RefusedRow, push_rows};
 
+use super::lost_topics::warn_of_lost_topics;
 use super::served_at::served_at;
 use super::sources::PushSources;
 use super::topics::Topics;
@@ -94,7 +95,7 @@ enum Receiver {
 
 impl Pushing {
     async fn begin(project: &Project, source: &Name) -> Result<Self, ProjectError> {
-        let registered = project.registered().await?;
+        let (registry, registered) = project.registry_in_use().await?;
         let name = registered.source(source)?.name.clone();
         let all = PushSources::new(project).of(&registered)?;
         let Some(source) = all.into_iter().find(|pushed| pushed.name == name) else {
@@ -106,6 +107,7 @@ impl Pushing {
         let receiver = match served_at(project)? {
             Some(address) => Receiver::Server(Server::at(address, project.settings.token.clone())?),
             None => {
+                warn_of_lost_topics(project, &registry, &registered).await;
                 let topics = Topics::new(project, Arc::default());
                 topics.follow(&registered)?;
                 Receiver::Topics(Box::new(topics))

@@ -11,7 +11,7 @@ use online::{Layout, PackedRow, Read, Reader, Store};
 use registry::Registered;
 
 use super::comparing::{Answered, Comparison, compare};
-use super::kept_reads::{self, KeptRead};
+use super::kept_reads::{self, KeptRead, KeptReads};
 use super::{ComparedView, ValuesReport, VerifyValues};
 use crate::error::ProjectError;
 use crate::project::Project;
@@ -33,12 +33,19 @@ pub(crate) async fn verify_values(
     project.check_logs().await?;
     let (offline, online) = (project.offline()?, project.online().await?);
     let at = project.now();
-    let mut served = match verify.served {
-        true => Some(kept(project).await?),
-        false => None,
+    let chosen = named(&registered, verify.of.as_deref())?;
+    let (mut served, mut damaged) = match verify.served {
+        true => kept(project).await.map(|(served, damaged)| (Some(served), damaged))?,
+        false => (None, Vec::new()),
     };
+    // What was served was of the log of then.
+    let others = match verify.served {
+        true => BTreeMap::new(),
+        false => project.other_prefixes(&chosen, &online).await,
+    };
+    damaged.extend(others.values().map(ToString::to_string));
     let mut views = Vec::new();
-    for view in named(&registered, verify.of.as_deref())? {
+    for view in chosen {
         let checked = Checked { project, offline: &offline, online: &online, view };
         if let Some(served) = &mut served {
             views.push(checked.compared_again(served.remove(&checked.view.id).unwrap_or_default()).await?);
@@ -49,21 +56,22 @@ pub(crate) async fn verify_values(
             None => checked.compared(verify.entities).await?,
         });
     }
-    Ok(ValuesReport { at, views })
+    Ok(ValuesReport { at, views, damaged })
 }
 
-/// The sample of what was served, by view.
-async fn kept(project: &Project) -> Result<BTreeMap<VersionId, Vec<KeptRead>>, ProjectError> {
+/// The sample of what was served, by view, and what of it is damaged.
+async fn kept(project: &Project) -> Result<(BTreeMap<VersionId, Vec<KeptRead>>, Vec<String>), ProjectError> {
     let folder = project.served_folder();
     let read = {
         let folder = folder.clone();
         blocking(move || kept_reads::read_all(&folder)).await?
     };
     let mut by_view: BTreeMap<VersionId, Vec<KeptRead>> = BTreeMap::new();
-    for read in read.map_err(ProjectError::file("read", &folder))? {
+    let KeptReads { reads, damaged } = read.map_err(ProjectError::file("read", &folder))?;
+    for read in reads {
         by_view.entry(read.view.clone()).or_default().push(read);
     }
-    Ok(by_view)
+    Ok((by_view, damaged.iter().map(ToString::to_string).collect()))
 }
 
 /// The views of a service of this name, or else the view of this name.

@@ -1,9 +1,10 @@
-//! The sample of what servers answered, as it lies on disk: a JSON object on each line, with the positions that each
-//! answer folds and what came of its comparison with the log. A file for each hour and process, kept for a day.
+//! The sample of what servers answered, as it lies on disk: an answer on each line, with the positions that it folds, what
+//! came of its comparison with the log, and a checksum. A file for each hour and process, kept for a day.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::comparing::{Answered, DIFFERS};
+use super::kept_line::{self, Line};
 
 /// How long a sample is kept, in hours.
 const KEPT_HOURS: i64 = 24;
@@ -116,8 +118,7 @@ pub(super) fn add(folder: &Path, reads: &[KeptRead], now: Micros) -> io::Result<
     let bytes = file.metadata()?.len();
     let mut lines = Vec::new();
     for read in reads {
-        serde_json::to_writer(&mut lines, read)?;
-        lines.push(b'\n');
+        kept_line::write(&mut lines, read)?;
     }
     if bytes + lines.len() as u64 <= MOST_BYTES {
         file.write_all(&lines)?;
@@ -143,33 +144,66 @@ pub(crate) struct DifferingReads {
     pub(crate) differing: u64,
 }
 
+/// What came of the answers from a moment on.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct ComparedReads {
+    /// By view.
+    pub(crate) by_view: BTreeMap<VersionId, DifferingReads>,
+    /// The lines of the same hours that are not as they were written.
+    pub(crate) damaged: Vec<DamagedLine>,
+}
+
+/// A line that is not as it was written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct DamagedLine {
+    file: PathBuf,
+    /// From 1.
+    line: usize,
+}
+
+impl fmt::Display for DamagedLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, line } = self;
+        write!(
+            f,
+            "`{}`: the served answer on line {line} is not as it was written, and is left out",
+            file.display()
+        )
+    }
+}
+
 /// What came of the answers from a moment on, by view.
-pub(crate) fn compared_since(
-    folder: &Path,
-    since: Micros,
-) -> io::Result<BTreeMap<VersionId, DifferingReads>> {
+pub(crate) fn compared_since(folder: &Path, since: Micros) -> io::Result<ComparedReads> {
     let first = since.floor(Span::HOUR) / Span::HOUR.micros();
-    let mut by_view: BTreeMap<VersionId, DifferingReads> = BTreeMap::new();
+    let mut compared = ComparedReads::default();
     for path in files(folder)?.iter().filter(|path| hour_of(path).is_some_and(|hour| hour >= first)) {
-        for read in read_file(path)? {
+        let kept = read_file(path)?;
+        compared.damaged.extend(kept.damaged);
+        for read in kept.reads {
             if read.at.parse::<Micros>().is_ok_and(|at| at >= since) {
-                let of_view = by_view.entry(read.view).or_default();
+                let of_view = compared.by_view.entry(read.view).or_default();
                 of_view.compared += 1;
                 of_view.differing += u64::from(read.outcome == DIFFERS);
             }
         }
     }
-    Ok(by_view)
+    Ok(compared)
 }
 
-/// Removes the answers of which this holds, or only counts them; gives how many there are, and of how many it holds. A
-/// server may add answers meanwhile.
+/// Removes the answers of which this holds, or only counts them; gives how many there are, and of how many it holds. Of a
+/// damaged one it may hold, so that is removed with them. A server may add answers meanwhile.
 pub(crate) fn forget(folder: &Path, removes: bool, is_one: impl Fn(&[u8]) -> bool) -> io::Result<(u64, u64)> {
     let (mut answers, mut found) = (0, 0);
     for path in files(folder)? {
         let Some(bytes) = unless_gone(fs::read(&path))? else { continue };
         let lines = || bytes.split_inclusive(|byte| *byte == b'\n');
-        let of_entity = lines().filter(|line| is_one(line.trim_ascii())).count() as u64;
+        let is_one = |line: &[u8]| match kept_line::read::<Json>(line) {
+            Line::Empty => false,
+            Line::Answer(_) => is_one(kept_line::json(line)),
+            // What a server is just writing is whole with the next look.
+            Line::Damaged => line.ends_with(b"\n") || is_one(kept_line::json(line)),
+        };
+        let of_entity = lines().filter(|line| is_one(line)).count() as u64;
         answers += lines().filter(|line| !line.trim_ascii().is_empty()).count() as u64;
         found += of_entity;
         if removes && of_entity > 0 {
@@ -184,7 +218,7 @@ fn clear(path: &Path, bytes: &[u8], is_one: &impl Fn(&[u8]) -> bool) -> io::Resu
     let file = OpenOptions::new().write(true).open(path)?;
     let mut at = 0;
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-        if is_one(line.trim_ascii()) {
+        if is_one(line) {
             file.write_all_at(&vec![b' '; line.trim_ascii_end().len()], at)?;
         }
         at += line.len() as u64;
@@ -192,22 +226,39 @@ fn clear(path: &Path, bytes: &[u8], is_one: &impl Fn(&[u8]) -> bool) -> io::Resu
     file.sync_all()
 }
 
-/// Every answer that is kept, the oldest first. A line that was cut short is left out.
-pub(super) fn read_all(folder: &Path) -> io::Result<Vec<KeptRead>> {
-    let mut reads = Vec::new();
-    for path in files(folder)? {
-        reads.extend(read_file(&path)?);
-    }
-    Ok(reads)
+/// What files of the sample hold.
+#[derive(Default)]
+pub(super) struct KeptReads {
+    /// The answers, the oldest file first.
+    pub(super) reads: Vec<KeptRead>,
+    pub(super) damaged: Vec<DamagedLine>,
 }
 
-fn read_file(path: &Path) -> io::Result<Vec<KeptRead>> {
-    let Some(file) = unless_gone(File::open(path))? else { return Ok(Vec::new()) };
-    let mut reads = Vec::new();
-    for line in BufReader::new(file).split(b'\n') {
-        reads.extend(serde_json::from_slice::<KeptRead>(&line?).ok());
+/// Every answer that is kept.
+pub(super) fn read_all(folder: &Path) -> io::Result<KeptReads> {
+    let mut all = KeptReads::default();
+    for path in files(folder)? {
+        let KeptReads { reads, damaged } = read_file(&path)?;
+        all.reads.extend(reads);
+        all.damaged.extend(damaged);
     }
-    Ok(reads)
+    Ok(all)
+}
+
+/// The answers of a file. The end of one that was cut short, or is just being written, is left out.
+fn read_file(path: &Path) -> io::Result<KeptReads> {
+    let mut kept = KeptReads::default();
+    let Some(bytes) = unless_gone(fs::read(path))? else { return Ok(kept) };
+    for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        match kept_line::read(line) {
+            Line::Answer(read) => kept.reads.push(read),
+            Line::Damaged if line.ends_with(b"\n") => {
+                kept.damaged.push(DamagedLine { file: path.to_owned(), line: index + 1 });
+            }
+            Line::Empty | Line::Damaged => {}
+        }
+    }
+    Ok(kept)
 }
 
 /// An outcome for a file; `None` where another server has removed it.
@@ -267,8 +318,8 @@ mod tests {
         let kept: Vec<KeptRead> =
             answered.iter().map(|one| KeptRead::new(&service, &view, one, "same")).collect();
         add(folder.path(), &kept, at).unwrap();
-        let read = read_all(folder.path()).unwrap();
-        assert_eq!(read.len(), answered.len());
+        let KeptReads { reads: read, damaged } = read_all(folder.path()).unwrap();
+        assert_eq!((read.len(), damaged), (answered.len(), Vec::new()));
         for (read, one) in read.iter().zip(&answered) {
             let again = read.answered(&view).unwrap();
             let cells = |one: &Answered| -> BTreeMap<usize, Cell> {
@@ -280,12 +331,36 @@ mod tests {
         }
         // What a write left that was cut short within a character is left out alone.
         let file = files(folder.path()).unwrap().remove(0);
-        let cut = [fs::read(&file).unwrap(), b"{\"at\": \"\xc3".to_vec()].concat();
-        fs::write(&file, cut).unwrap();
-        assert_eq!(read_all(folder.path()).unwrap().len(), answered.len());
+        let whole = fs::read(&file).unwrap();
+        fs::write(&file, [whole.as_slice(), b"{\"at\": \"\xc3"].concat()).unwrap();
+        let cut = read_all(folder.path()).unwrap();
+        assert_eq!((cut.reads.len(), cut.damaged), (answered.len(), Vec::new()));
+        // An answer that is not as it was written is named, and never an answer that differs.
+        let end_of_first = whole.iter().position(|byte| *byte == b'\n').unwrap();
+        let outcome = whole[..end_of_first].windows(6).position(|part| part == b"\"same\"").unwrap();
+        let mut flipped = whole.clone();
+        flipped[outcome + 1] ^= 1;
+        fs::write(&file, &flipped).unwrap();
+        let damaged = vec![DamagedLine { file: file.clone(), line: 1 }];
+        let found = read_all(folder.path()).unwrap();
+        assert_eq!((found.reads.len(), &found.damaged), (answered.len() - 1, &damaged));
+        let compared = compared_since(folder.path(), at).unwrap();
+        let of_view = DifferingReads { compared: answered.len() as u64 - 1, differing: 0 };
+        assert_eq!(compared.by_view, BTreeMap::from([(view.id.clone(), of_view)]));
+        assert_eq!(compared.damaged, damaged);
+        // It may be of any entity, so it goes when one is forgotten.
+        let all = answered.len() as u64;
+        assert_eq!(forget(folder.path(), true, |_| false).unwrap(), (all, 1));
+        assert_eq!(forget(folder.path(), false, |_| false).unwrap(), (all - 1, 0));
+        // An earlier release wrote no checksums.
+        let old: Vec<u8> =
+            kept.iter().flat_map(|one| [serde_json::to_vec(one).unwrap(), b"\n".to_vec()].concat()).collect();
+        fs::write(&file, old).unwrap();
+        let found = read_all(folder.path()).unwrap();
+        assert_eq!((found.reads.len(), found.damaged), (answered.len(), Vec::new()));
         // A day and an hour later the file is gone.
         let later = at.saturating_add(Span::HOUR.times(25));
         add(folder.path(), &kept[..1], later).unwrap();
-        assert_eq!(read_all(folder.path()).unwrap().len(), 1);
+        assert_eq!(read_all(folder.path()).unwrap().reads.len(), 1);
     }
 }

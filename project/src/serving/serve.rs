@@ -13,7 +13,7 @@ use feature::{Canary, Micros, Name, ServicePlan, ServiceRef, Span, VersionId};
 use materializer::BadRowLimit;
 use online::{HotTier, Reader, Store};
 use read::FeatureReader;
-use registry::{Kind, Registered, RegistryError, Using};
+use registry::{Kind, Registered, Registry, RegistryError, Using};
 use server::{
     Addresses, BeginUse, Catalog, Ended, Limits, NotRecorded, Notice, Pages, Served, Server, Services,
     Serving, Views,
@@ -24,9 +24,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::hot;
 use crate::error::ProjectError;
 use crate::followed_registry::FollowedRegistry;
+use crate::missing_logs::all_views;
 use crate::permission::{FollowedTls, Following};
 use crate::project::Project;
-use crate::pushing::{PushSources, ServedAt, Topics};
+use crate::pushing::{PushSources, ServedAt, Topics, lost_topics};
 use crate::quality::value_watch::ValueWatch;
 use crate::run::{Event, Run};
 use crate::served::Verifier;
@@ -105,6 +106,8 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
         grpc: address("serve.grpc", &settings.grpc)?,
         http: address("serve.http", &settings.http)?,
     };
+    let store = project.online().await?;
+    let warnings = warnings(project, &registry, &registered, &store).await;
     let access = Following::begin(project, &registry).await?;
     let tls = FollowedTls::begin(project)?;
     protected(project, &addresses, access.is_some(), tls.is_some())?;
@@ -143,9 +146,22 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
         pages: options.pages.clone(),
         access,
         tls,
+        warnings,
     };
-    let read = hot::before(project.online().await?, settings, project.clock)?;
+    let read = hot::before(store, settings, project.clock)?;
     Ok(Began { addresses, applied, registered, read })
+}
+
+/// Topics that are gone, and online rows that are not of their logs.
+async fn warnings(
+    project: &Project,
+    registry: &Registry,
+    registered: &Registered,
+    store: &Store,
+) -> Vec<String> {
+    let lost = lost_topics(project, registry, registered).await;
+    let others = project.other_prefixes(&all_views(registered), store).await;
+    lost.iter().map(ToString::to_string).chain(others.values().map(ToString::to_string)).collect()
 }
 
 /// None yet; none at all where topics are Kafka's, or are left to others.
@@ -201,6 +217,7 @@ async fn answer<R: Reader + 'static>(
     }
     let _served_at = ServedAt::note(&applied.project, bound.http)?;
     run.report(Event::Serving { services, grpc: bound.grpc, http: bound.http });
+    applied.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     if let Some(streams) = &mut applied.streams {
         streams.follow(registered).await?;
     }
@@ -265,6 +282,8 @@ struct Applied {
     /// Who may be answered; `None` where everybody is.
     access: Option<Following>,
     tls: Option<FollowedTls>,
+    /// What is wrong with what it serves from the start on; said once it serves.
+    warnings: Vec<String>,
 }
 
 impl Applied {

@@ -13,6 +13,7 @@ use super::streams::{Ending, StreamSetup, Streams, ViewStreamOptions, bad_row_li
 use crate::error::ProjectError;
 use crate::fault_injection;
 use crate::project::Project;
+use crate::pushing::warn_of_lost_topics;
 use crate::run::{Event, Run};
 use crate::targets::{ViewName, has_stream, targets_with};
 use crate::telemetry::Telemetry;
@@ -141,11 +142,12 @@ pub(crate) async fn stream(
 
 async fn start(project: &Project, options: &FollowStreams, run: &Run) -> Result<Started, ProjectError> {
     let bad_row_limit = bad_row_limit(options.max_bad_share)?;
-    let registered = project.registered().await?;
+    let (registry, registered) = project.registry_in_use().await?;
     let targets = targets_with(&registered, &options.views, has_stream)?;
     if targets.is_empty() {
         return Err(ProjectError::NoStream);
     }
+    warn_of_lost_topics(project, &registry, &registered).await;
     let faults = Arc::new(fault_injection::of_stream()?);
     let online = project.online().await?;
     let online = fault_injection::written_by(&faults, online);

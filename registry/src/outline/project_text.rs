@@ -19,6 +19,8 @@ pub struct Outline {
     pub definitions: String,
     /// A spine in CSV: the keys of some rows, each with a time.
     pub labels: String,
+    /// What its column of times is called.
+    pub label_time: String,
     /// The service's name.
     pub service: String,
     /// Join keys of a row that is there, as `get` takes them.
@@ -64,13 +66,15 @@ pub(crate) fn outline(sources: &[OutlinedSource]) -> Outline {
     };
     service_text(sources, &service, &mut text);
     let at = after_all(sources);
-    let (labels, keys) = labels(sources, at);
+    let label_time = label_time(sources);
+    let (labels, keys) = labels(sources, &label_time, at);
     // The online store answers no moment before rows that it has, and not all of them were seen.
     let is_whole = sources.iter().all(|source| source.group.files.iter().all(|file| file.is_whole));
     let is_without_time = sources.iter().any(|source| source.times.is_empty());
     Outline {
         definitions: text,
         labels,
+        label_time,
         service,
         keys,
         at: at.filter(|_| is_whole),
@@ -277,8 +281,23 @@ fn after_all(sources: &[OutlinedSource]) -> Option<Micros> {
     Micros::new(last.saturating_add(2 * delay)).ok()
 }
 
+/// A name for the times of a spine that no key and no feature has.
+fn label_time(sources: &[OutlinedSource]) -> String {
+    let is_taken = |name: &String| {
+        sources.iter().any(|source| {
+            let of_source = |column: &OutlinedColumn| {
+                column.name.as_str() == name || format!("{}_{}", source.name, column.name) == *name
+            };
+            source.entity_key.as_str() == name || source.columns.iter().any(of_source)
+        })
+    };
+    let numbered = (2_u32..).map(|number| format!("label_time_{number}"));
+    let mut names = std::iter::once("label_time".to_owned()).chain(numbered);
+    names.find(|name| !is_taken(name)).expect("invariant: sources have fewer columns than there are numbers")
+}
+
 /// A spine of some keys, with one time for all of them. And the keys of its first row.
-fn labels(sources: &[OutlinedSource], at: Option<Micros>) -> (String, Vec<(Name, String)>) {
+fn labels(sources: &[OutlinedSource], label_time: &str, at: Option<Micros>) -> (String, Vec<(Name, String)>) {
     let mut keys: BTreeMap<&Name, Vec<String>> = BTreeMap::new();
     for source in sources {
         let Some(key) = source.key() else { continue };
@@ -293,7 +312,8 @@ fn labels(sources: &[OutlinedSource], at: Option<Micros>) -> (String, Vec<(Name,
     let at = at.map_or_else(|| "2100-01-01T00:00:00Z".to_owned(), |at| at.to_string());
     let rows = keys.values().map(Vec::len).max().unwrap_or(0);
     let mut text: String = keys.keys().map(|name| format!("{name},")).collect();
-    text.push_str("label_time\n");
+    text.push_str(label_time);
+    text.push('\n');
     for row in 0..rows {
         for seen in keys.values() {
             let value = seen.get(row % seen.len().max(1)).map(String::as_str).unwrap_or_default();

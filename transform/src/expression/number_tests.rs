@@ -64,3 +64,89 @@ fn a_finite_number_never_becomes_an_infinity_in_a_cast() {
     let guarded = compile("case when double < 1e38 then cast(double as real) else 0.0 end");
     assert!(results(&guarded, &batch(&rows)).iter().all(Result::is_ok));
 }
+
+#[test]
+fn an_integer_beside_a_single_keeps_its_digits() {
+    let wide = |small: i32, big: i64, single: f32| {
+        let mut row = row();
+        (row[1], row[2], row[3]) = (Value::Int32(small), Value::Int64(big), Value::Float32(single));
+        row
+    };
+    // 2^24 is a single, and the integer after it is none.
+    let row = [wide(16_777_217, 16_777_217, 16_777_216.0)];
+    let given = |sql: &str| results(&compile(sql), &batch(&row)).remove(0);
+    for (sql, value) in [
+        ("small = single", Value::Bool(false)),
+        ("big > single", Value::Bool(true)),
+        ("single between small and big", Value::Bool(false)),
+        ("single in (small, big)", Value::Bool(false)),
+        ("case single when small then 1 else 0 end", Value::Int64(0)),
+        ("single is distinct from big", Value::Bool(true)),
+        ("nullif(single, small) is null", Value::Bool(false)),
+        ("small - single", Value::Float64(1.0)),
+        ("single * 0 + big", Value::Float64(16_777_217.0)),
+        ("greatest(single, big)", Value::Float64(16_777_217.0)),
+        ("coalesce(nullif(single, 16777216), small)", Value::Float64(16_777_217.0)),
+        ("case when flag then big else single end", Value::Float64(16_777_217.0)),
+        ("nvl2(single, small, single)", Value::Float64(16_777_217.0)),
+        ("single > 16777215", Value::Bool(true)),
+        ("single + 1 = 16777217", Value::Bool(false)),
+    ] {
+        assert_eq!(given(sql), Ok(value), "{sql}");
+    }
+    // A constant that is a single leaves a single what it is.
+    for (sql, data_type) in [
+        ("single / 60", "float32"),
+        ("-60 + single", "float32"),
+        ("case when flag then single else 0 end", "float32"),
+        ("single / small", "float64"),
+        ("single + 16777217", "float64"),
+        ("coalesce(single, null)", "float32"),
+    ] {
+        assert_eq!(compile(sql).data_type().to_string(), data_type, "{sql}");
+    }
+    // A version of an earlier release has the type that was found then, and no other expression gets it.
+    let single = "float32".parse().unwrap();
+    let before = compile("big - single").widened(single, "the column `c`").unwrap();
+    assert_eq!(results(&before, &batch(&row)), [Ok(Value::Float32(1.0))]);
+    assert!(compile("double").widened(single, "the column `c`").is_err());
+}
+
+#[test]
+fn texts_beside_numbers_are_refused_wherever_one_of_them_is_given() {
+    for sql in [
+        "nullif(text, small)",
+        "greatest(big, text)",
+        "least(double, text, big)",
+        "coalesce(text, small)",
+        "nvl(single, text)",
+        "nvl2(flag, text, small)",
+        "case when flag then text else small end",
+        "case when flag then 1 when small > 0 then text end",
+    ] {
+        let refused = refusal(sql);
+        assert!(
+            refused.contains("string beside int") || refused.contains("string beside float"),
+            "{sql}: {refused}"
+        );
+        assert!(refused.contains("`text` is string"), "{sql}: {refused}");
+    }
+    assert_eq!(result("nvl2(text, small, big)"), Ok(Value::Int64(7)));
+    assert_eq!(result("coalesce(text, cast(small as string))"), Ok(Value::String("Boston".into())));
+}
+
+#[test]
+fn a_decimal_is_the_nearest_float_rounded_once() {
+    let given = |text: &str, float: &str| {
+        let mut row = row();
+        row[5] = Value::String(text.into());
+        let cast = compile(&format!("cast(cast(text as decimal(38, 30)) as {float})"));
+        results(&cast, &batch(&[row])).remove(0)
+    };
+    // Just above the middle of two singles: the nearest double is that middle, which goes to the even one below.
+    let single: f32 = "1.000000059604644775390625000001".parse().unwrap();
+    assert_eq!(given("1.000000059604644775390625000001", "real"), Ok(Value::Float32(single)));
+    for text in ["0.1", "0.3", "-123.456789", "99999999.999999999999999999999999999999"] {
+        assert_eq!(given(text, "double"), Ok(Value::Float64(text.parse().unwrap())), "{text}");
+    }
+}

@@ -56,3 +56,57 @@ fn times_beyond_the_range_of_nanoseconds_are_times() {
     let beyond = results(&compile("at + interval '1 day'"), &batch(&[late])).remove(0);
     assert!(beyond.unwrap_err().contains("outside the years 0001 to 9999"));
 }
+
+#[test]
+fn what_is_finer_than_a_unit_is_cut_towards_minus_infinity_also_before_1970() {
+    let mut before = row();
+    before[7] = Value::Timestamp("1969-12-31T23:59:58.123456Z".parse().unwrap());
+    before[5] = Value::String("1969-12-31T23:59:58.123456789Z".into());
+    before[4] = Value::Float64(-1.5);
+    let given = |sql: &str| results(&compile(sql), &batch(&[before.clone()])).remove(0);
+    for (sql, moment_of) in [
+        ("to_timestamp_seconds(at)", "1969-12-31T23:59:58Z"),
+        ("to_timestamp_seconds(text)", "1969-12-31T23:59:58Z"),
+        ("to_timestamp_seconds(double)", "1969-12-31T23:59:58Z"),
+        ("to_timestamp_millis(at)", "1969-12-31T23:59:58.123Z"),
+        ("to_timestamp_millis(text)", "1969-12-31T23:59:58.123Z"),
+        ("to_timestamp_millis(double)", "1969-12-31T23:59:59.998Z"),
+        ("to_timestamp_micros(text)", "1969-12-31T23:59:58.123456Z"),
+        ("to_timestamp_micros(double)", "1969-12-31T23:59:59.999998Z"),
+        ("to_timestamp_nanos(double)", "1969-12-31T23:59:59.999999Z"),
+        ("to_timestamp(double)", "1969-12-31T23:59:58.5Z"),
+        ("to_timestamp(at)", "1969-12-31T23:59:58.123456Z"),
+        ("to_timestamp_seconds('1969-12-31 23:59:58.9', '%Y-%m-%d %H:%M:%S%.f')", "1969-12-31T23:59:58Z"),
+        ("date_trunc('second', at)", "1969-12-31T23:59:58Z"),
+        ("cast(cast(at as date) as timestamp)", "1969-12-31T00:00:00Z"),
+    ] {
+        assert_eq!(given(sql), moment(moment_of), "{sql}");
+    }
+    for sql in ["to_unixtime(at)", "to_unixtime(text)", "to_unixtime(double)"] {
+        assert_eq!(given(sql), Ok(Value::Int64(-2)), "{sql}");
+    }
+    assert_eq!(given("to_unixtime(7.9)"), Ok(Value::Int64(7)));
+    assert_eq!(given("to_timestamp_seconds(at) < at"), Ok(Value::Bool(true)));
+}
+
+#[test]
+fn a_time_that_no_row_may_have_fails_its_row_and_is_never_another() {
+    for sql in [
+        "to_timestamp_seconds(big * 1000000000000)",
+        "to_timestamp_millis(big * 1000000000000000)",
+        "to_timestamp_seconds(big * 1000000000000) < at",
+        "at - to_timestamp_seconds(big * 1000000000000) > interval '1 day'",
+        "to_timestamp_micros(9223372036854775807 + big)",
+        "to_timestamp(big * 1000000000000)",
+        "from_unixtime(big * 1000000000000)",
+    ] {
+        assert!(result(sql).is_err(), "{sql}: {:?}", result(sql));
+    }
+    // A time of microseconds needs no nanoseconds.
+    let mut far = row();
+    far[7] = Value::Timestamp(Micros::MAX);
+    for sql in ["to_timestamp(at)", "to_timestamp_nanos(at)", "to_timestamp_micros(at)"] {
+        let given = results(&compile(sql), &batch(&[far.clone()]));
+        assert_eq!(given, [Ok(Value::Timestamp(Micros::MAX))], "{sql}");
+    }
+}

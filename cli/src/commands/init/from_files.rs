@@ -49,10 +49,11 @@ pub async fn init(dir: &Path, args: &InitArgs) -> Result<(), Failure> {
   twinstore plan
   twinstore apply
   twinstore backfill --all
-  twinstore training-set --service {service} --spine {LABELS} --time label_time --out training.parquet --preview 5
+  twinstore training-set --service {service} --spine {LABELS} --time {} --out training.parquet --preview 5
   twinstore get {service} {}{at}
   twinstore serve",
         dir.display(),
+        outline.label_time,
         keys.join(" ")
     );
     Ok(())

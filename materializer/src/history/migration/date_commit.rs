@@ -12,7 +12,7 @@ use super::next_step::DateState;
 use super::observation::Observation;
 use super::watch::{MigrationEnd, MigrationEvent};
 use crate::error::MaterializerError;
-use crate::fold::sync;
+use crate::fold::{prefix, sync};
 use crate::history::event_range::EventRange;
 use crate::history::files_to_load::FileToLoad;
 use crate::history::load_report::FileRead;
@@ -218,6 +218,7 @@ impl<W: Mender> DateLoad<'_, W> {
         self.log.refresh().await?;
         let whole = markers::marker(MIGRATION_WHOLE, self.migration.number as i64);
         self.log.appender().await?.commit(&[whole], &[MIGRATION]).await?;
+        prefix::note(&self.log, online).await?;
         Ok(MigrationEnd::Whole)
     }
 }

@@ -24,6 +24,7 @@ use super::observation::MatchedColumns;
 use super::pace::TokenBucket;
 use super::watch::{Migration, MigrationEnd, MigrationEvent, MigrationReport, MigrationWatch};
 use crate::error::MaterializerError;
+use crate::fold::prefix;
 use crate::history::batch_source::BatchSource;
 use crate::history::file_validator::WaitingRows;
 use crate::history::files_to_load::{FileToLoad, FilesToLoad};
@@ -79,6 +80,7 @@ impl<'a, W: Mender> DateLoad<'a, W> {
         let view = &target.view;
         // The decision is made on what is there once nobody else loads.
         let _lock = LoadLock::acquire(&materializer.offline.log(view).await?).await?;
+        prefix::check_prefix(&materializer.offline, &materializer.online, view).await?;
         let log = materializer.offline.log(view).await?;
         let state = MigrationState::of(&log).await?;
         let own = state.filter(|state| state.number == migration.number);
@@ -146,6 +148,7 @@ impl<'a, W: Mender> DateLoad<'a, W> {
         report.delay = begun.delay.clone();
         let limit = begun.started_at.saturating_add(target.source.max_ahead);
         let dates = SourceDates::of(target, &batch_source, &members, migration.range, limit).await?;
+        refuse_unknown_dates(view, &migration.accepted, &dates.all())?;
         let forgotten = Arc::new(materializer.offline.forgotten_as_of(&log).await?);
         let mut turn = LoadTurn::next(&log).await?;
         materializer.first_use.begin(view).await?;
@@ -314,4 +317,20 @@ fn bytes_a_row(view: &View) -> u64 {
         None => 256,
     });
     FACTS + bytes.sum::<u64>()
+}
+
+/// Refuses dates that are to be taken as they are, and of which there are no rows.
+fn refuse_unknown_dates(
+    view: &View,
+    accepted: &BTreeSet<EventDate>,
+    all: &BTreeMap<EventDate, u64>,
+) -> Result<(), MaterializerError> {
+    let unknown = accepted.iter().filter(|date| !all.contains_key(date)).map(EventDate::to_string);
+    let dates: Vec<String> = unknown.collect();
+    match (all.first_key_value(), all.last_key_value()) {
+        (Some((first, _)), Some((last, _))) if !dates.is_empty() => {
+            Err(MaterializerError::NoSuchDates { view: view.id.clone(), dates, first: *first, last: *last })
+        }
+        _ => Ok(()),
+    }
 }

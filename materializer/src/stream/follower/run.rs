@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use feature::Micros;
 use offline::Forgotten;
-use online::Mender;
+use online::{FoldedCommit, Mender};
 
 use super::state::{Flush, Follower, FollowerStart};
 use super::stream_options::StreamOptions;
 use crate::error::{FeedError, Halt, MaterializerError};
-use crate::fold::sync;
+use crate::fold::{prefix, sync};
 use crate::maintenance;
 use crate::materializer::{Materializer, Target};
 use crate::statistics::{Scans, StatisticsKeeper};
@@ -27,6 +27,9 @@ use crate::stream_start;
 
 /// The longest wait for a source before the stop flag is checked.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
+
+/// How often it is noted up to which commit the online rows are folded, in microseconds.
+const NOTED_EVERY_US: i64 = 1_000_000;
 
 /// How often the ends of partitions are fetched from the source, in microseconds.
 const LAG_EVERY_US: i64 = 5_000_000;
@@ -68,6 +71,7 @@ pub async fn follow<W: Mender, F: Feed>(
         flush: Flush::default(),
         statistics: StatisticsKeeper::default(),
         statistics_kept_at: None,
+        folded_noted_at: None,
         report: StreamReport::new(view.id.clone()),
         ends: BTreeMap::new(),
         lag_seen_at: None,
@@ -86,6 +90,7 @@ impl<W: Mender, F: Feed> Follower<'_, W, F> {
             let event = match self.protocol.step() {
                 Step::Done => {
                     self.statistics.keep(self.offline, &self.log, Scans::Few).await;
+                    self.note_folded(0).await;
                     return Ok(());
                 }
                 Step::Halt(halt) => return Err(self.halted(halt)),
@@ -160,6 +165,7 @@ impl<W: Mender, F: Feed> Follower<'_, W, F> {
                 self.feed.acknowledge(&ends);
                 self.finish(&ends);
                 self.keep_statistics().await;
+                self.note_folded(NOTED_EVERY_US).await;
                 Ok(Event::Acknowledged)
             }
             Step::Receive { .. } | Step::Rest { .. } | Step::Done | Step::Halt(_) => {
@@ -211,7 +217,11 @@ impl<W: Mender, F: Feed> Follower<'_, W, F> {
 
     async fn locate(&mut self, partitions: &[u32]) -> Result<Event, MaterializerError> {
         // Files that are open are as they were before an entity was taken out of them.
+        let noted = self.online.folded_commit(&self.target.view.id).await?;
         self.log = self.offline.log(&self.target.view).await?;
+        if let Some(noted) = noted {
+            prefix::check_log(&self.log, noted).await?;
+        }
         self.forgotten = self.offline.forgotten_as_of(&self.log).await?;
         self.may_replay_forgotten = true;
         self.start = FollowerStart {
@@ -229,9 +239,13 @@ impl<W: Mender, F: Feed> Follower<'_, W, F> {
         let beyond = located.iter().map(|at| (at.partition, at.committed.unwrap_or(0)));
         self.refused_before.extend(self.dead_letters.beyond(&beyond.collect()).await?);
         self.cache.observe(self.online, stamped).await?;
-        if self.cache.has_lost(self.online).await? || self.is_online_empty().await? {
+        if self.cache.has_lost(self.online).await?
+            || self.is_online_empty().await?
+            || self.lacks_rows(noted).await?
+        {
             self.rebuild().await?;
         }
+        prefix::note(&self.log, self.online).await?;
         let offsets: Vec<(u32, u64)> =
             located.iter().map(|at| (at.partition, at.committed.unwrap_or(at.earliest))).collect();
         if located.iter().all(|at| at.committed.is_none_or(|next| (at.earliest..=at.end).contains(&next))) {
@@ -245,6 +259,14 @@ impl<W: Mender, F: Feed> Follower<'_, W, F> {
             self.ends.entry(at.partition).or_insert(at.end);
         }
         Ok(Event::Located(located))
+    }
+
+    /// Whether the online store is older than the log by what was noted of it.
+    async fn lacks_rows(&self, noted: Option<FoldedCommit>) -> Result<bool, MaterializerError> {
+        match noted {
+            Some(noted) => prefix::lacks_rows(&self.log, self.online, noted).await,
+            None => Ok(false),
+        }
     }
 
     /// Whether the log has rows, and the online store none.
@@ -291,6 +313,19 @@ impl<W: Mender, F: Feed> Follower<'_, W, F> {
         if now.since(kept_at) >= STATISTICS_EVERY_US {
             self.statistics_kept_at = Some(now);
             self.statistics.keep(self.offline, &self.log, Scans::Few).await;
+        }
+    }
+
+    /// Notes up to which commit the online rows are folded, if that was not done for so long.
+    async fn note_folded(&mut self, every_us: i64) {
+        let now = (self.clock)();
+        if self.folded_noted_at.is_some_and(|at| now.since(at) < every_us) {
+            return;
+        }
+        self.folded_noted_at = Some(now);
+        // A note that lags behind is looked at again when the stream starts the next time.
+        if let Err(error) = prefix::note(&self.log, self.online).await {
+            tracing::debug!("{}: the folded commit was not noted: {error}", self.target.view.id);
         }
     }
 

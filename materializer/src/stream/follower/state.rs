@@ -41,6 +41,8 @@ pub(super) struct Follower<'a, W, F> {
     /// The statistics of rows that are committed, and when they were kept last.
     pub(super) statistics: StatisticsKeeper,
     pub(super) statistics_kept_at: Option<Micros>,
+    /// When it was noted last up to which commit the online rows are folded.
+    pub(super) folded_noted_at: Option<Micros>,
     pub(super) report: StreamReport,
     /// The end of each partition when it was assigned to this process for the first time.
     pub(super) ends: BTreeMap<u32, u64>,

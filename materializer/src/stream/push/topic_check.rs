@@ -16,6 +16,15 @@ pub struct CheckedTopic {
     pub damaged: Vec<PushError>,
 }
 
+/// Whether nothing in this folder says that anything was ever appended to the topic.
+pub fn is_empty_topic(folder: &Path) -> Result<bool, PushError> {
+    if !folder.is_dir() {
+        return Ok(true);
+    }
+    let has_groups = folder.join("groups").is_dir();
+    Ok(segments(folder)?.is_empty() && (!has_groups || acknowledged(folder)?.up_to == 0))
+}
+
 /// Reads all of the topic in this folder, whoever appends to it meanwhile.
 pub fn check_topic(folder: &Path) -> Result<CheckedTopic, PushError> {
     let mut checked = CheckedTopic::default();

@@ -104,10 +104,14 @@ impl Storage {
     }
 
     fn failed(&self, path: &FilePath, error: io::Error) -> Error {
-        let path = path.display().to_string();
+        if error.kind() == io::ErrorKind::IsADirectory {
+            let damaged = Damaged::new(path, "it is a folder, and was a file");
+            self.0.damaged.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(damaged);
+        }
         if let Some(damaged) = Damaged::behind(&error) {
             self.0.damaged.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(damaged);
         }
+        let path = path.display().to_string();
         match error.kind() {
             io::ErrorKind::NotFound => Error::NotFound { path, source: Box::new(error) },
             io::ErrorKind::AlreadyExists => Error::AlreadyExists { path, source: Box::new(error) },
