@@ -49,7 +49,7 @@ pub use log::{
     StatisticsTable, StatisticsWriter, TableLocation, Uncounted, Written, log_batch, log_schema, row_columns,
     rows, source_table,
 };
-pub use parquet_file::open_parquet;
+pub use parquet_file::{WholeFile, open_parquet};
 pub use threads::threads;
 pub use training_set::{
     BuildInfo, CheckedTrainingSets, ColumnHash, ContentHash, FeatureSummary, FileContent, FileFormat,
