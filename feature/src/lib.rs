@@ -26,6 +26,8 @@ mod event_date;
 mod exact;
 mod expectation;
 mod expected_change;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod given;
 mod hexadecimal;
 mod key;

@@ -24,6 +24,8 @@ mod entity_rows;
 mod error;
 mod fault_injection;
 mod feature_rows;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod join;
 mod log;
 mod parquet_file;

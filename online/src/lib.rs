@@ -42,6 +42,8 @@ mod decision;
 mod embedded;
 mod error;
 mod fold;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod hot;
 mod mending;
 mod packed;

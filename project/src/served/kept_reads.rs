@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -203,11 +203,24 @@ pub(super) fn read_all(folder: &Path) -> io::Result<Vec<KeptRead>> {
 
 fn read_file(path: &Path) -> io::Result<Vec<KeptRead>> {
     let Some(file) = unless_gone(File::open(path))? else { return Ok(Vec::new()) };
+    read_lines(BufReader::new(file.take(MOST_BYTES)))
+}
+
+/// No server writes more than it keeps: what is behind that is not read.
+fn read_lines(lines: impl BufRead) -> io::Result<Vec<KeptRead>> {
     let mut reads = Vec::new();
-    for line in BufReader::new(file).split(b'\n') {
+    for line in lines.split(b'\n') {
         reads.extend(serde_json::from_slice::<KeptRead>(&line?).ok());
     }
     Ok(reads)
+}
+
+/// Whether any bytes are kept answers; each is read as one of a view with every type and function.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzzed_reads(data: &[u8]) -> bool {
+    let view = View { hash: "abc".to_owned(), ..feature::oracle::History::generate(0, 0).view };
+    let reads = read_lines(data).unwrap_or_default();
+    reads.iter().filter(|read| read.answered(&view).is_some()).count() > 0
 }
 
 /// An outcome for a file; `None` where another server has removed it.
