@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export TWINSTORE_BIN := $(abspath $(TARGET))/debug/twinstore
 
-.PHONY: buckets deploy-check deploy-quick upgrade-check drills sbom audit release-check bench-python attack pages-check bench-pages incidents python-test wheel bench-parity bench-versions openlineage without-faults bench-flights bench-load bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
+.PHONY: buckets fuzz deploy-check deploy-quick upgrade-check drills sbom audit release-check bench-python attack pages-check bench-pages incidents python-test wheel bench-parity bench-versions openlineage without-faults bench-flights bench-load bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -125,7 +125,10 @@ incidents: build ## injected incidents, each with the time until it is named: a 
 	cargo test --locked --workspace incidents:: -- --nocapture --test-threads=1 | grep -o 'incident: .*'
 
 attack: build ## hostile requests, connections, files and definitions, each with what comes back (docs/security.md)
-	cargo test --locked --workspace attacks:: -- --nocapture | grep -o 'attack: .*'
+	cargo test --locked --workspace -- --nocapture attacks:: fuzzing:: | grep -o 'attack: .*'
+
+fuzz: ## what reads bytes of others, under a fuzzer with a nightly toolchain, each for a minute; ARGS="TARGET…"
+	scripts/fuzz $(ARGS)
 
 buckets: build ## logs in a bucket of a real object store: the sample to the byte, machines beside each other, a slow and failing way, damage
 	scripts/versitygw install

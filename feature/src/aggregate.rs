@@ -21,7 +21,7 @@ pub use ordered::{Edge, Ordered};
 pub use parameter::{ListLength, ParameterError, Quantile};
 pub use ranked::Ranked;
 pub use sketch::QuantileSketch;
-pub use state::{State, finish};
+pub use state::{State, finish, try_finish};
 
 pub(crate) use {distinct::estimate as distinct_estimate, distinct::hash_of, distinct::register};
 pub(crate) use {sketch::bucket, sketch::estimate as bucket_estimate};

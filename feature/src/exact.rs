@@ -11,5 +11,6 @@ pub(crate) use fixed::Fixed;
 pub use float_sum::FloatSum;
 pub(crate) use float_sum::Specials;
 pub use int_square_sum::IntSquareSum;
+pub use moments::Contradiction;
 pub(crate) use moments::{float_moments, variance};
 pub(crate) use rounding::{round, round_quotient};

@@ -26,6 +26,8 @@ mod event_date;
 mod exact;
 mod expectation;
 mod expected_change;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod given;
 mod hexadecimal;
 mod key;
@@ -49,12 +51,12 @@ mod window;
 pub use advice::{Advice, HelpTopic};
 pub use aggregate::{
     AggregateError, Component, DistinctCount, Edge, Function, ListLength, Ordered, ParameterError, Quantile,
-    QuantileSketch, Ranked, State, finish,
+    QuantileSketch, Ranked, State, finish, try_finish,
 };
 pub use answer::{Answer, Cell, Status, Times, is_alive, is_kept};
 pub use canary::{Canary, NotAPercent, Percent};
 pub use event_date::EventDate;
-pub use exact::{FloatSum, IntSquareSum};
+pub use exact::{Contradiction, FloatSum, IntSquareSum};
 pub use expectation::{BatchCheck, BatchExpectation, BatchLimits, Expectation, OnFailure};
 pub use expected_change::{Bound, ExpectedChange};
 pub use given::{Given, field, from_json, limits};

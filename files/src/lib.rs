@@ -1,13 +1,15 @@
 //! How files that users name are opened and read: only regular files, reached through links or not, and where a file is
-//! read whole only up to a bound. A device or a named pipe would be read for ever, or hold up whoever opens it.
+//! read whole, or line by line, only up to a bound. A device or a named pipe would be read for ever, or hold up whoever opens it.
 //!
 //! ```
 //! let refused = twinstore_files::open("/dev/zero".as_ref()).unwrap_err();
 //! assert!(refused.to_string().contains("a device"));
 //! ```
 
+mod line;
 mod regular;
 mod writable;
 
+pub use line::{Line, append_line};
 pub use regular::{open, read, read_text};
 pub use writable::is_read_only;

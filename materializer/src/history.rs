@@ -24,6 +24,8 @@ mod file_rows;
 mod file_text;
 mod file_validator;
 mod files_to_load;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod heads;
 mod holding;
 mod json;

@@ -38,6 +38,8 @@ mod error;
 mod first_use;
 mod fold;
 mod forgetting;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod history;
 mod load_lock;
 mod load_turn;

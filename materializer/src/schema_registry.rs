@@ -12,6 +12,8 @@ use crate::error::MaterializerError;
 
 /// How long an answer may take.
 const ASKING: Duration = Duration::from_secs(10);
+/// Bytes of an answer, at most.
+const MAX_ANSWER_BYTES: usize = 8 << 20;
 /// Schemas that one schema may refer to, directly and by others.
 const MAX_REFERENCES: usize = 64;
 /// What the registry says of an id that it does not have.
@@ -121,9 +123,15 @@ impl SchemaRegistry {
             request = request.basic_auth(user, Some(password));
         }
         let down = |error: reqwest::Error| self.down(error.without_url().to_string());
-        let answered = request.send().await.map_err(down)?;
+        let mut answered = request.send().await.map_err(down)?;
         let status = answered.status();
-        let body = answered.bytes().await.map_err(down)?;
+        let mut body = Vec::new();
+        while let Some(part) = answered.chunk().await.map_err(down)? {
+            if body.len() + part.len() > MAX_ANSWER_BYTES {
+                return Err(self.refused(format!("its answer has more than {MAX_ANSWER_BYTES} bytes")));
+            }
+            body.extend_from_slice(&part);
+        }
         match status {
             StatusCode::OK => match serde_json::from_slice(&body) {
                 Ok(answer) => Ok(Some(answer)),

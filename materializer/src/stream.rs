@@ -9,6 +9,8 @@ mod fault_injection;
 mod feed;
 mod fold_cache;
 mod follower;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod kafka;
 mod protocol;
 mod push;

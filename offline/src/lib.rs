@@ -24,6 +24,8 @@ mod entity_rows;
 mod error;
 mod fault_injection;
 mod feature_rows;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod join;
 mod log;
 mod parquet_file;
@@ -49,7 +51,7 @@ pub use log::{
     RowsWriter, SearchedTable, StatisticsTable, StatisticsWriter, TableLocation, Uncounted, Written,
     log_batch, log_schema, row_columns, rows, source_table,
 };
-pub use parquet_file::open_parquet;
+pub use parquet_file::{WholeFile, open_parquet};
 pub use threads::threads;
 pub use training_set::{
     BuildInfo, CheckedTrainingSets, ColumnHash, ContentHash, FeatureSummary, FileContent, FileFormat,

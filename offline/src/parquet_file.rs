@@ -8,19 +8,50 @@ use std::fs::File;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, Schema, TimeUnit};
+use bytes::Bytes;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 use parquet::basic::Type as PhysicalType;
 use parquet::errors::ParquetError;
-use parquet::file::reader::ChunkReader;
+use parquet::file::reader::{ChunkReader, Length};
 use parquet::schema::types::Type;
 
 /// A reader of a file. Times of 96 bits, as older writers have them, are read in microseconds: in nanoseconds, which
 /// is their reader's default, those beyond 2262 become other moments.
-pub fn open_parquet(file: File) -> Result<ParquetRecordBatchReaderBuilder<File>, ParquetError> {
+pub fn open_parquet(file: File) -> Result<ParquetRecordBatchReaderBuilder<WholeFile>, ParquetError> {
+    let length = file.metadata()?.len();
+    let file = WholeFile { file, length };
     let metadata = parquet_metadata(&file)?;
     Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata))
+}
+
+/// A file that gives no bytes beyond its end: a length that a crafted file claims takes no memory.
+#[derive(Debug)]
+pub struct WholeFile {
+    file: File,
+    length: u64,
+}
+
+impl Length for WholeFile {
+    fn len(&self) -> u64 {
+        self.length
+    }
+}
+
+impl ChunkReader for WholeFile {
+    type T = <File as ChunkReader>::T;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        self.file.get_read(start)
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        if start.checked_add(length as u64).is_none_or(|end| end > self.length) {
+            return Err(ParquetError::EOF(format!("{length} bytes at {start} lie beyond its end")));
+        }
+        self.file.get_bytes(start, length)
+    }
 }
 
 /// The metadata of a file, with the types in which [`open_parquet`] reads its columns.
@@ -125,5 +156,17 @@ mod tests {
             read,
             ["1969-12-31T23:59:59.999999Z", "2500-01-01T00:00:00Z", "9999-12-31T00:00:00.000001Z"]
         );
+    }
+
+    #[test]
+    fn bytes_beyond_the_end_of_a_file_are_refused_before_memory_is_taken() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "0123456789").unwrap();
+        let whole = WholeFile { file: file.reopen().unwrap(), length: 10 };
+        assert_eq!(whole.get_bytes(4, 6).unwrap(), "456789");
+        for (start, length) in [(4, 7), (0, usize::MAX), (u64::MAX, 1)] {
+            let refused = whole.get_bytes(start, length).unwrap_err().to_string();
+            assert!(refused.contains("beyond its end"), "{refused}");
+        }
     }
 }

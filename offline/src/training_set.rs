@@ -9,6 +9,7 @@ mod csv_writer;
 mod dictionaries;
 mod file_format;
 mod file_writer;
+mod guarded;
 mod hashing;
 mod layout;
 mod log_range;

@@ -2,7 +2,8 @@
 //! are visible by then. Packed rows and the fold in memory are answered by this same code.
 
 use feature::{
-    Answer, AsOf, Cell, Micros, Position, Row, State, Times, Value, Window, finish, is_alive, is_kept,
+    Answer, AsOf, Cell, Contradiction, Micros, Position, Row, State, Times, Value, Window, is_alive, is_kept,
+    try_finish,
 };
 
 use crate::packed::{FeaturePlan, LatestSlot, Layout, RingPlan, tail_tile};
@@ -22,6 +23,9 @@ pub(crate) trait Folded {
 
     /// Makes sure that the states are those that were written, before any is merged.
     fn check(&self) -> Result<(), Self::Error>;
+
+    /// The value of a function, or that its states contradict each other.
+    fn finished(&self, value: Result<Value, Contradiction>) -> Result<Value, Self::Error>;
 
     /// Merges the states of one component of a ring in all tiles from the one numbered `tail` on.
     fn merge(&self, ring: usize, part: usize, tail: i64, into: &mut State) -> Result<(), Self::Error>;
@@ -106,7 +110,7 @@ impl<'a, F: Folded> Moment<'a, F> {
                     }
                 }
                 let states = states.get(..parts.len()).unwrap_or_default();
-                Ok(Cell::of(finish(*function, states)))
+                self.folded.finished(try_finish(*function, states)).map(Cell::of)
             }
         }
     }

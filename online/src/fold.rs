@@ -9,7 +9,7 @@ mod weight;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use feature::{Answer, AsOf, Micros, Position, Row, State, Times, Value};
+use feature::{Answer, AsOf, Contradiction, Micros, Position, Row, State, Times, Value};
 
 use crate::answer::{self, Folded};
 use crate::packed::{LatestSlot, Layout, PENDING_BOUND};
@@ -201,6 +201,10 @@ impl Folded for RowState {
 
     fn check(&self) -> Result<(), Infallible> {
         Ok(())
+    }
+
+    fn finished(&self, value: Result<Value, Contradiction>) -> Result<Value, Infallible> {
+        Ok(value.expect("invariant: the states of a fold are those of its rows"))
     }
 
     fn merge(&self, ring: usize, part: usize, tail: i64, into: &mut State) -> Result<(), Infallible> {

@@ -43,6 +43,8 @@ mod embedded;
 mod error;
 mod fold;
 mod folded_commit;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod hot;
 mod mending;
 mod packed;

@@ -15,6 +15,12 @@ pub use import::ComparedObjective;
 pub(crate) use import::compare;
 pub use openslo::ImportedObjective;
 
+/// Whether any bytes are objectives of OpenSLO.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzzed_objectives(data: &[u8]) -> bool {
+    openslo::import(&String::from_utf8_lossy(data)).is_ok_and(|objectives| !objectives.is_empty())
+}
+
 /// For whom it is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AlertFormat {

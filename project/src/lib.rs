@@ -82,6 +82,8 @@ mod feast;
 mod first_use;
 mod followed_registry;
 mod forgetting;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod get;
 mod lineage;
 mod load;

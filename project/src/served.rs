@@ -14,6 +14,8 @@ use read::json::AsJson;
 use serde::{Serialize, Serializer};
 
 pub(crate) use self::checking::verify_values;
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::kept_reads::fuzzed_reads;
 pub(crate) use self::kept_reads::{ComparedReads, DifferingReads, compared_since};
 pub(crate) use self::verifier::Verifier;
 use crate::slo::moment_text;

@@ -39,6 +39,8 @@ mod first_use;
 mod foreign;
 mod forgetting;
 mod freshness;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod key_positions;
 mod keys;
 mod kind;

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
+use tokio::task::JoinError;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::limits::Limits;
@@ -32,6 +33,7 @@ const OPENING_BYTES: u64 = 24;
 pub(crate) struct ConnectionCounts {
     open: AtomicUsize,
     ended: AtomicU64,
+    broken: AtomicU64,
 }
 
 impl ConnectionCounts {
@@ -43,6 +45,11 @@ impl ConnectionCounts {
     /// How many the server has ended.
     pub fn ended(&self) -> u64 {
         self.ended.load(Ordering::Relaxed)
+    }
+
+    /// How many ended by a fault of the server.
+    pub fn broken(&self) -> u64 {
+        self.broken.load(Ordering::Relaxed)
     }
 }
 
@@ -146,6 +153,16 @@ impl Connections {
 }
 
 impl Book {
+    /// Notes how the task of a connection ended. A panic ends its connection alone, and is not lost.
+    pub fn note(&self, ended: &Result<(), JoinError>) {
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            self.counts.broken.fetch_add(1, Ordering::Relaxed);
+            tracing::error!("a connection ended by a fault of twinstore: {error}");
+        }
+    }
+
     fn open(&self) -> MutexGuard<'_, HashMap<u64, Arc<Open>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -39,6 +39,8 @@ mod error;
 mod feast;
 mod first_use;
 mod freshness;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod gate;
 mod grpc;
 mod http;

@@ -70,7 +70,9 @@ pub(crate) async fn serve<R: Reader + 'static>(
             // Nothing may interrupt this: a connection that waits for space would be lost.
             let connection = connections.next().await;
             // What has ended is forgotten.
-            while open.try_join_next().is_some() {}
+            while let Some(ended) = open.try_join_next() {
+                book.note(&ended);
+            }
             open.spawn(begin(spoken, builder.clone(), connection, answering.clone(), stopped.clone()));
         }
     };
@@ -81,7 +83,9 @@ pub(crate) async fn serve<R: Reader + 'static>(
     }
     // From now on nobody can connect.
     drop(connections);
-    while open.join_next().await.is_some() {}
+    while let Some(ended) = open.join_next().await {
+        book.note(&ended);
+    }
 }
 
 fn builder<R: Reader + 'static>(spoken: Spoken, gate: &Gate<R>) -> Builder<TokioExecutor> {

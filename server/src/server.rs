@@ -111,6 +111,8 @@ impl<R: Reader + 'static> Server<R> {
         tokio::select! {
             () = shutdown => {}
             () = watched => {}
+            // Without it nothing would be refused early.
+            Some(ended) = overload.join_next() => return Err(ServerFault::Stopped(reason(ended)).into()),
             Some(ended) = protocols.join_next() => return Err(ServerFault::Stopped(reason(ended)).into()),
         }
         stopping.store(true, Ordering::Relaxed);
@@ -148,7 +150,7 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
 
 fn reason(ended: Result<(), tokio::task::JoinError>) -> String {
     match ended {
-        Ok(()) => "a protocol ended by itself".to_owned(),
+        Ok(()) => "a task ended by itself".to_owned(),
         Err(error) => error.to_string(),
     }
 }

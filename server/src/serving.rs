@@ -537,6 +537,12 @@ impl<R: Reader> Serving<R> {
                 kind: SampleKind::Counter,
                 value: self.connections.ended() as f64,
             },
+            Sample {
+                name: "twinstore_serve_connections_broken_total",
+                help: "Connections that ended by a fault of the server",
+                kind: SampleKind::Counter,
+                value: self.connections.broken() as f64,
+            },
             gauge(
                 "twinstore_serve_store_up",
                 "1 where the last probe of the online store was answered, else 0",

@@ -11,6 +11,8 @@ mod distributed;
 #[cfg(test)]
 mod flights;
 #[cfg(test)]
+mod fuzzing;
+#[cfg(test)]
 mod generated;
 #[cfg(test)]
 mod label;

@@ -120,6 +120,8 @@ mod served_values;
 #[cfg(test)]
 mod slo;
 #[cfg(test)]
+mod source_attacks;
+#[cfg(test)]
 mod spine_types;
 #[cfg(test)]
 mod spine_values;

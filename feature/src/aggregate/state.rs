@@ -2,7 +2,7 @@
 
 use super::component::is_float;
 use super::{Component, DistinctCount, Edge, Function, Ordered, QuantileSketch, Ranked};
-use crate::exact::{self, FloatSum, IntSquareSum};
+use crate::exact::{self, Contradiction, FloatSum, IntSquareSum};
 use crate::row::Position;
 use crate::time::Micros;
 use crate::value::{DataType, Value};
@@ -165,9 +165,14 @@ impl State {
     }
 }
 
-/// The value of a function from the states of its [`Function::components`], in their order.
+/// The value of a function from the states of its [`Function::components`], in their order, which were made of rows.
 pub fn finish(function: Function, states: &[&State]) -> Value {
-    match (function, states) {
+    try_finish(function, states).expect("invariant: a variance of rows is not negative")
+}
+
+/// The same of states that were read from somewhere: each of them is one, and together they may be none.
+pub fn try_finish(function: Function, states: &[&State]) -> Result<Value, Contradiction> {
+    Ok(match (function, states) {
         (Function::Count, [State::Count(n)]) => Value::Int64(i64::try_from(*n).unwrap_or(i64::MAX)),
         (_, [State::Count(0), ..]) => Value::Null,
         (Function::CountIf, [State::IntSum(n)]) => Value::Int64(i64::try_from(*n).unwrap_or(i64::MAX)),
@@ -177,7 +182,7 @@ pub fn finish(function: Function, states: &[&State]) -> Value {
         (Function::Mean, [State::Count(n), State::FloatSum(sum)]) => {
             Value::Float64(sum.round() / *n as f64).canonical()
         }
-        (_, [State::Count(n), sum, squares]) => finish_variance(function, *n, sum, squares),
+        (_, [State::Count(n), sum, squares]) => finish_variance(function, *n, sum, squares)?,
         (_, [State::Min(value) | State::Max(value)]) => value.clone().unwrap_or(Value::Null),
         (_, [State::First(edge) | State::Last(edge)]) => {
             edge.as_ref().map_or(Value::Null, |edge| edge.value.clone())
@@ -187,29 +192,29 @@ pub fn finish(function: Function, states: &[&State]) -> Value {
         (_, [State::Distinct(count)]) => count.finish(),
         (Function::ApproxPercentile(quantile), [State::Quantiles(sketch)]) => sketch.finish(quantile),
         _ => unreachable!("invariant: {} is finished from the states of its components", function.name()),
-    }
+    })
 }
 
-fn finish_variance(function: Function, n: u64, sum: &State, squares: &State) -> Value {
+fn finish_variance(function: Function, n: u64, sum: &State, squares: &State) -> Result<Value, Contradiction> {
     let population = matches!(function, Function::VarPop | Function::StddevPop);
     if n == 1 && !population {
-        return Value::Null;
+        return Ok(Value::Null);
     }
     let variance = match (sum, squares) {
         (State::IntSum(sum), State::IntSquares(squares)) => {
-            exact::variance(n, &(*sum).into(), &squares.exact(), 0, population)
+            exact::variance(n, &(*sum).into(), &squares.exact(), 0, population)?
         }
         (State::FloatSum(sum), State::FloatSquares(squares)) => {
             if sum.is_special() || squares.is_special() {
-                return Value::Float64(f64::NAN);
+                return Ok(Value::Float64(f64::NAN));
             }
             let (sum, squares, exponent) = exact::float_moments(sum, squares);
-            exact::variance(n, &sum, &squares, exponent, population)
+            exact::variance(n, &sum, &squares, exponent, population)?
         }
         _ => unreachable!("invariant: a variance is finished from a sum and squares of one kind of number"),
     };
     let root = matches!(function, Function::Stddev | Function::StddevPop);
-    variance.map_or(Value::Null, |x| Value::Float64(if root { x.sqrt() } else { x }))
+    Ok(variance.map_or(Value::Null, |x| Value::Float64(if root { x.sqrt() } else { x })))
 }
 
 fn integer(value: &Value) -> i64 {

@@ -49,11 +49,14 @@ impl State {
     ) -> Option<State> {
         let float = is_float(argument);
         Some(match component {
-            Component::Count => State::Count(u64::from_le_bytes(bytes.try_into().ok()?)),
+            Component::Count => {
+                State::Count(Some(u64::from_le_bytes(bytes.try_into().ok()?)).filter(|n| *n <= MOST_ROWS)?)
+            }
             Component::Sum if float => State::FloatSum(read_float_sum(bytes)?),
             Component::Sum => State::IntSum(match bytes.len() {
                 8 => i64::from_le_bytes(bytes.try_into().ok()?).into(),
-                _ => i128::from_le_bytes(bytes.try_into().ok()?),
+                _ => Some(i128::from_le_bytes(bytes.try_into().ok()?))
+                    .filter(|sum| sum.unsigned_abs() <= u128::from(MOST_ROWS) << 63)?,
             }),
             Component::Squares if float => State::FloatSquares(read_float_sum(bytes)?),
             Component::Squares => State::IntSquares(IntSquareSum::from_parts(match bytes.len() {
@@ -83,6 +86,9 @@ impl State {
         })
     }
 }
+
+/// Rows that no state has more of: so no merge of states that were read overflows, whoever wrote them.
+const MOST_ROWS: u64 = 1 << 48;
 
 /// Two doubles (16 bytes) where they hold the sum; else a byte of specials, then either the two
 /// doubles (17 bytes) or the fixed-point number (3 + 8 × limbs bytes).
@@ -117,4 +123,21 @@ fn read_float_sum(bytes: &[u8]) -> Option<FloatSum> {
 fn read_edge(argument: DataType, mut bytes: &[u8]) -> Option<Edge> {
     let (event_time, position) = Edge::read_head(&mut bytes)?;
     Some(Edge { event_time, position, value: Value::read(argument, bytes)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Scalar;
+
+    #[test]
+    fn a_state_of_more_rows_than_there_can_be_is_none() {
+        let count = |n: u64| State::read(Component::Count, None, true, &n.to_le_bytes());
+        assert!(count(MOST_ROWS).is_some() && count(MOST_ROWS + 1).is_none() && count(u64::MAX).is_none());
+        let sum =
+            |sum: i128| State::read(Component::Sum, Some(Scalar::Int64.into()), true, &sum.to_le_bytes());
+        let most = i128::from(MOST_ROWS) << 63;
+        assert!(sum(most).is_some() && sum(-most).is_some());
+        assert!(sum(most + 1).is_none() && sum(i128::MIN).is_none());
+    }
 }

@@ -9,7 +9,7 @@
 //! table under the path is refused.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use deltalake_core::kernel::{Action, Metadata};
 use deltalake_core::logstore::get_actions;
@@ -25,6 +25,9 @@ use super::parquet::ParquetReader;
 use super::source_file::{SourceFile, SourceFiles, TableVersions};
 use crate::error::MaterializerError;
 use crate::markers::first_63_bits;
+
+/// The longest name of a file that a message shows.
+const LONGEST_NAME_CHARS: usize = 200;
 
 /// A source whose history is a Delta table.
 pub(crate) struct DeltaSource {
@@ -137,11 +140,34 @@ pub(crate) async fn find(
             }
         }
     }
+    refuse_outside(path, &files)?;
     if files.iter().any(|file| !file.path.exists()) {
         files = replace_missing(path, &table, version, files, &add).await?;
+        refuse_outside(path, &files)?;
     }
     files.sort();
     Ok(SourceFiles { files, unread: Vec::new(), table_version: Some(version), table_id: Some(table_id) })
+}
+
+/// Refuses a table whose log names a file elsewhere: whoever writes the log does not decide what else is read.
+fn refuse_outside(path: &Path, files: &[SourceFile]) -> Result<(), MaterializerError> {
+    match files.iter().find(|file| !is_inside(&file.name)) {
+        None => Ok(()),
+        Some(file) => {
+            let why = format!(
+                "its log names the file `{}`, which lies outside of its folder, and only files of a table's own folder \
+                 are read: copy the table with its files",
+                feature::excerpt(&file.name, LONGEST_NAME_CHARS)
+            );
+            Err(MaterializerError::file(path, why))
+        }
+    }
+}
+
+/// Whether a path of a table's log stays in the table's folder.
+fn is_inside(name: &str) -> bool {
+    let stays = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+    !name.contains("://") && !name.is_empty() && Path::new(name).components().all(stays)
 }
 
 /// The first 63 bits of the hash of a table's id.
@@ -188,4 +214,29 @@ fn deletion_vector(path: &Path, file: &str) -> MaterializerError {
         path,
         format!("`{file}` has a deletion vector, which is not read: purge the table first"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paths_that_stay_in_the_folder_are_files_of_the_table() {
+        for inside in
+            ["part-0.parquet", "day=3/a.parquet", "./a.parquet", "a..b/c...parquet", "day=%2F/a.parquet"]
+        {
+            assert!(is_inside(inside), "{inside}");
+        }
+        for outside in [
+            "",
+            "/etc/passwd",
+            "../a.parquet",
+            "day=3/../../a.parquet",
+            "day=3/..",
+            "file:///etc/passwd",
+            "s3://bucket/a.parquet",
+        ] {
+            assert!(!is_inside(outside), "{outside}");
+        }
+    }
 }

@@ -9,6 +9,12 @@ use flate2::bufread::MultiGzDecoder;
 /// Bytes that are read from a file at once.
 const BUFFER_BYTES: usize = 1 << 17;
 
+/// Whatever it is compressed from, a file may come to so many bytes.
+const ALWAYS_DECOMPRESSED_BYTES: u64 = 1 << 30;
+/// One that comes to more may come to this many times its size: text does not come to so much, and what is made to fill
+/// memory or disks, or to take time, comes to more.
+const MOST_TIMES: u64 = 250;
+
 /// The format that a file's name says, without the extension of a compression; `None` if it says none.
 pub(crate) fn format_of(path: &Path) -> Option<BatchFormat> {
     let name = path.file_name()?.to_string_lossy().to_lowercase();
@@ -28,7 +34,9 @@ pub(crate) fn format_of(path: &Path) -> Option<BatchFormat> {
 
 /// The text of a file, decompressed if its name says that it is compressed.
 pub(crate) fn text(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
-    let file = BufReader::with_capacity(BUFFER_BYTES, files::open(path)?);
+    let file = files::open(path)?;
+    let stored_bytes = file.metadata()?.len();
+    let file = BufReader::with_capacity(BUFFER_BYTES, file);
     let name = path.to_string_lossy().to_lowercase();
     let plain: Box<dyn Read + Send> = if name.ends_with(".gz") {
         Box::new(MultiGzDecoder::new(file))
@@ -37,7 +45,33 @@ pub(crate) fn text(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
     } else {
         return Ok(Box::new(file));
     };
-    Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, plain)))
+    let most_bytes = stored_bytes.saturating_mul(MOST_TIMES).max(ALWAYS_DECOMPRESSED_BYTES);
+    let bounded = Decompressed { plain, stored_bytes, rest: most_bytes };
+    Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, bounded)))
+}
+
+/// What a compressed file comes to, up to a bound.
+struct Decompressed<R> {
+    plain: R,
+    stored_bytes: u64,
+    /// How many more bytes it may come to.
+    rest: u64,
+}
+
+impl<R: Read> Read for Decompressed<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.plain.read(into)?;
+        let Some(rest) = self.rest.checked_sub(read as u64) else {
+            let stored_bytes = self.stored_bytes;
+            let why = format!(
+                "its {stored_bytes} bytes come to more than 1 GiB and {MOST_TIMES} times as many when they are decompressed, \
+                 as no ordinary file does: if they are meant, decompress it and name the plain file"
+            );
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+        };
+        self.rest = rest;
+        Ok(read)
+    }
 }
 
 /// Reads a compressed file to its end: most damage shows only there. Blocks.
@@ -54,12 +88,23 @@ pub(crate) fn check_compressed(path: &Path) -> io::Result<()> {
         return Err(damaged(&"it is empty"));
     }
     let read = text(path).and_then(|mut text| io::copy(&mut text, &mut io::sink()));
-    read.map(drop).map_err(|error| damaged(&error))
+    read.map(drop).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => error,
+        _ => damaged(&error),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_decompressed_ends_at_its_bound() {
+        let bounded = |rest| Decompressed { plain: &b"abcdef"[..], stored_bytes: 7, rest };
+        assert_eq!(io::read_to_string(bounded(6)).unwrap(), "abcdef");
+        let refused = io::read_to_string(bounded(5)).unwrap_err().to_string();
+        assert!(refused.contains("its 7 bytes") && refused.contains("250 times"), "{refused}");
+    }
 
     #[test]
     fn a_compressed_file_that_was_cut_or_flipped_is_not_whole() {

@@ -8,9 +8,16 @@
 
 use std::io::{self, BufRead};
 
-/// Bytes of one record, at most: a quote that is never closed would take the rest of the file.
-const MAX_RECORD_BYTES: usize = 16 << 20;
-const TOO_LONG: &str = "a quoted field is longer than 16 MiB: its closing quote is missing";
+use files::{Line, append_line};
+
+/// Bytes of one record, at most: a quote that is never closed, or a line that never ends, would take the rest of the
+/// file.
+pub(crate) const MAX_RECORD_BYTES: usize = 16 << 20;
+/// Fields of one record, at most.
+const MAX_FIELDS: usize = 16_384;
+const NOT_CLOSED: &str = "a quoted field is longer than 16 MiB: its closing quote is missing";
+const TOO_LONG: &str = "it is longer than the 16 MiB that a row of text may have: end each row with a line break, or write \
+    what has so long values as Parquet";
 const NEVER_CLOSED: &str = "a quote opens here that is never closed, so the rows behind it cannot be distinguished from its \
     text: close it, or double it and quote the whole field if it is text";
 const CLOSED_LATE: &str = "a quote opens here that closes in the middle of a field of a later line, so the rows \
@@ -51,7 +58,10 @@ impl<R: BufRead> Records<R> {
             let mut quotes = Quotes::default();
             loop {
                 let scanned = text.len();
-                let read = self.reader.read_until(b'\n', &mut text)?;
+                let line = append_line(&mut self.reader, &mut text, MAX_RECORD_BYTES)?;
+                if line == Line::TooLong {
+                    return Err(refused(if quotes.at == At::Quoted { NOT_CLOSED } else { TOO_LONG }));
+                }
                 if std::mem::take(&mut self.is_first_line) && text.starts_with(b"\xef\xbb\xbf") {
                     text.drain(..3);
                 }
@@ -68,11 +78,8 @@ impl<R: BufRead> Records<R> {
                 if quotes.at != At::Quoted {
                     break;
                 }
-                if read == 0 {
+                if line == Line::None {
                     return Err(refused(NEVER_CLOSED));
-                }
-                if text.len() > MAX_RECORD_BYTES {
-                    return Err(refused(TOO_LONG));
                 }
             }
             if text.is_empty() {
@@ -156,6 +163,9 @@ pub(crate) fn fields(text: &[u8], separator: u8) -> Result<Vec<Field>, String> {
     let mut fields = Vec::new();
     let mut rest = text;
     loop {
+        if fields.len() == MAX_FIELDS {
+            return Err(format!("it has more than the {MAX_FIELDS} fields that a row may have"));
+        }
         let (field, after) = match rest.strip_prefix('"') {
             Some(quoted) => self::quoted(quoted)?,
             None => {
@@ -293,5 +303,35 @@ mod tests {
         let lines = "x\n".repeat(MAX_RECORD_BYTES / 2 + 2);
         let (read, error) = refused_after(&format!("a\n\"{lines}"));
         assert!(read == 1 && error.contains("16 MiB"), "{read}, {error}");
+    }
+
+    /// As many bytes as are read of it, and no line break.
+    struct Endless(usize);
+
+    impl io::Read for Endless {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            into.fill(b'x');
+            self.0 += into.len();
+            Ok(into.len())
+        }
+    }
+
+    #[test]
+    fn a_line_that_never_ends_is_refused_at_its_bound() {
+        for make in [Records::new, Records::lines] {
+            let mut records = make(io::BufReader::new(Endless(0)));
+            let error = records.next_text().unwrap_err().to_string();
+            assert!(error.contains("16 MiB"), "{error}");
+            let read = records.reader.get_ref().0;
+            assert!(read <= MAX_RECORD_BYTES + (1 << 17), "{read} bytes were read");
+        }
+    }
+
+    #[test]
+    fn a_record_of_endless_fields_is_refused_at_their_bound() {
+        let text = ",".repeat(MAX_FIELDS - 1);
+        assert_eq!(fields(text.as_bytes(), b',').unwrap().len(), MAX_FIELDS);
+        let refused = fields(format!("{text},").as_bytes(), b',').unwrap_err();
+        assert!(refused.contains("16384 fields"), "{refused}");
     }
 }

@@ -16,8 +16,10 @@ use crate::error::MaterializerError;
 /// The records of a file.
 pub(crate) type TextRecords = Records<Box<dyn BufRead + Send>>;
 
-/// Records of one batch.
+/// Records of one batch, at most.
 const BATCH_ROWS: usize = 8_192;
+/// Bytes of the records of one batch, after which no other is added.
+const BATCH_BYTES: usize = 32 << 20;
 /// Bytes of a record that its dead letter keeps.
 const SHOWN_BYTES: usize = 1_000;
 
@@ -154,7 +156,8 @@ impl<F: RecordFormat> RowReader for TextReader<F> {
         let first_row = self.next_row;
         let mut rows: Vec<Vec<Value>> = Vec::new();
         let mut unreadable = Vec::new();
-        while rows.len() < self.max_rows {
+        let mut bytes = 0;
+        while rows.len() < self.max_rows && bytes < BATCH_BYTES {
             let record = self.records.next_text();
             let record = record.map_err(|error| failed_at(&self.file, self.next_row, &error))?;
             let Some(record) = record else { break };
@@ -164,6 +167,7 @@ impl<F: RecordFormat> RowReader for TextReader<F> {
                     .map_err(|why| MaterializerError::file(&self.file.path, why))?;
             }
             self.next_row += 1;
+            bytes += record.len();
             rows.push(self.values(&record).unwrap_or_else(|problems| {
                 let shown =
                     String::from_utf8_lossy(record.get(..SHOWN_BYTES).unwrap_or(&record)).into_owned();

@@ -4,6 +4,8 @@
 mod avro;
 mod decode_error;
 mod framed;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod key;
 mod protobuf;
 
@@ -22,6 +24,9 @@ pub(crate) use key::tombstone_key;
 
 /// The largest file of a schema, in bytes.
 const MOST_SCHEMA_BYTES: u64 = 8 << 20;
+
+/// The longest value of a record, in bytes, as in a topic on disk. What it is decoded into takes many times as much.
+const MOST_VALUE_BYTES: usize = 8 << 20;
 
 /// Reads records of one format.
 #[derive(Debug)]
@@ -101,6 +106,11 @@ impl Decoder {
 
     /// One value for each column of a record that was prepared; a column that the record lacks is null.
     pub(crate) fn decode(&self, bytes: &[u8]) -> Result<Vec<Value>, DecodeError> {
+        if bytes.len() > MOST_VALUE_BYTES {
+            let why =
+                format!("its value has {} bytes, and a record may have {MOST_VALUE_BYTES}", bytes.len());
+            return Err(DecodeError::undecodable(why));
+        }
         let decoded = match &self.format {
             // No text begins with a zero: it is the frame of a schema registry, whose schema adds nothing.
             Format::Json => json_object::decode(
@@ -113,5 +123,22 @@ impl Decoder {
             Format::Framed(framed) => return framed.decode(&self.fields, &self.names, bytes),
         };
         decoded.map_err(DecodeError::undecodable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_is_longer_than_a_record_may_be_is_refused_and_not_read() {
+        let fields = [Field { name: "x".parse().unwrap(), data_type: feature::Scalar::Int32.into() }];
+        let decoder = Decoder { fields: fields.into(), names: Vec::new(), format: Format::Json };
+        let mut value = b"{\"x\": 1}".to_vec();
+        value.resize(MOST_VALUE_BYTES, b' ');
+        assert_eq!(decoder.decode(&value), Ok(vec![Value::Int32(1)]));
+        value.push(b' ');
+        let refused = decoder.decode(&value).unwrap_err();
+        assert!(refused.detail.contains("8388609 bytes"), "{refused:?}");
     }
 }

@@ -8,6 +8,8 @@
 mod disk;
 mod forgetting;
 mod frame;
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing;
 mod number;
 mod push_error;
 mod push_feed;

@@ -9,6 +9,8 @@ use arrow::array::builder::StringBuilder;
 
 /// Rows of one batch.
 const BATCH_ROWS: usize = 65_536;
+/// Columns of a file, at most.
+const MAX_COLUMNS: usize = 16_384;
 
 /// The columns of a file.
 #[derive(Debug)]
@@ -29,7 +31,8 @@ pub(crate) fn read(bytes: &[u8]) -> Result<CsvText, String> {
     let names: Vec<String> = header
         .map(|name| name.map(str::to_owned).map_err(|_| "its header is not UTF-8".to_owned()))
         .collect::<Result<_, _>>()?;
-    let mut open: Vec<StringBuilder> = names.iter().map(|_| StringBuilder::new()).collect();
+    // Each takes memory as it has text: a header alone may name thousands.
+    let mut open: Vec<StringBuilder> = names.iter().map(|_| StringBuilder::with_capacity(0, 0)).collect();
     let mut batches = Vec::new();
     let mut row = 0_usize;
     while records.next().map_err(|why| format!("row {}: {why}", row + 1))? {
@@ -85,7 +88,11 @@ impl<'a> Records<'a> {
         while !self.rest.is_empty() {
             self.text.clear();
             self.ends.clear();
-            while self.read_field()? {}
+            while self.read_field()? {
+                if self.ends.len() == MAX_COLUMNS {
+                    return Err(format!("it has more than the {MAX_COLUMNS} columns that a file may have"));
+                }
+            }
             if self.ends.as_slice() != [(0, false)] {
                 return Ok(true);
             }
@@ -217,5 +224,13 @@ mod tests {
         let read = read(text.as_bytes()).unwrap();
         let rows: Vec<usize> = read.batches.iter().map(|batch| batch[0].len()).collect();
         assert_eq!(rows, [BATCH_ROWS, 1]);
+    }
+
+    #[test]
+    fn a_row_of_endless_columns_is_refused_at_their_bound() {
+        let text = ",".repeat(MAX_COLUMNS - 1);
+        assert_eq!(read(text.as_bytes()).unwrap().names.len(), MAX_COLUMNS);
+        let refused = read(format!("{text},").as_bytes()).unwrap_err();
+        assert!(refused.contains("16384 columns"), "{refused}");
     }
 }

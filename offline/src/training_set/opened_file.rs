@@ -39,6 +39,11 @@ impl OpenedFile {
         &self.path
     }
 
+    /// How many bytes it had when it was opened.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
     /// A reader from an offset on.
     pub(crate) fn reader(&self, offset: u64) -> OpenedReader {
         OpenedReader { file: self.clone(), offset }
@@ -106,6 +111,10 @@ impl ChunkReader for OpenedFile {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        // A crafted length would take memory before it fails.
+        if start.checked_add(length as u64).is_none_or(|end| end > self.length) {
+            return Err(ParquetError::EOF(format!("{length} bytes at {start} lie beyond its end")));
+        }
         let mut bytes = vec![0; length];
         self.file.read_exact_at(&mut bytes, start)?;
         Ok(bytes.into())

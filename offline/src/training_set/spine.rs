@@ -22,6 +22,7 @@ use crate::error::OfflineError;
 use crate::join::{check_time_column, check_times};
 use crate::parquet_file::parquet_metadata;
 use crate::training_set::file_format::FileFormat;
+use crate::training_set::guarded::{Guarded, check_arrow, guarded};
 use crate::training_set::opened_file::{OpenedFile, OpenedReader};
 use crate::training_set::spine_csv;
 
@@ -251,7 +252,8 @@ impl RowFile {
                 (schema, Content::Csv(opened, batches.into()))
             }
             FileFormat::Parquet => {
-                let metadata = parquet_metadata(&opened).map_err(|error| damaged(path, &error))?;
+                let metadata =
+                    guarded(|| parquet_metadata(&opened)).map_err(|error| damaged(path, &error))?;
                 (metadata.schema().clone(), Content::Parquet(opened, metadata))
             }
             FileFormat::Arrow => (ipc(&opened, None)?.schema(), Content::Arrow(opened)),
@@ -274,9 +276,10 @@ impl RowFile {
                     None => ProjectionMask::all(),
                 };
                 let reader = reader.with_projection(mask).with_batch_size(BATCH_ROWS);
-                Box::new(reader.build().map_err(|error| damaged(&self.path, &error))?)
+                let reader = guarded(|| reader.build()).map_err(|error| damaged(&self.path, &error))?;
+                Box::new(Guarded::new(reader))
             }
-            Content::Arrow(opened) => Box::new(ipc(opened, only)?),
+            Content::Arrow(opened) => Box::new(Guarded::new(ipc(opened, only)?)),
         })
     }
 
@@ -295,7 +298,8 @@ impl RowFile {
 }
 
 fn ipc(opened: &OpenedFile, only: Option<usize>) -> Result<IpcReader<BufReader<OpenedReader>>, OfflineError> {
-    let reader = IpcReader::try_new_buffered(opened.reader(0), only.map(|column| vec![column]));
+    let open = || IpcReader::try_new_buffered(opened.reader(0), only.map(|column| vec![column]));
+    let reader = check_arrow(opened).and_then(|()| guarded(open));
     reader.map_err(|error| match other_format(opened) {
         Some(other) => OfflineError::file("read", opened.path(), other),
         None => damaged(opened.path(), &error),

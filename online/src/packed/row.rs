@@ -1,7 +1,7 @@
 //! Reading a packed row where it lies: latest values at fixed offsets, windows as a prefix of their
 //! ring's slots, the tail only where rows wait in it.
 
-use feature::{Answer, Micros, Position, Row, State, Times, Value};
+use feature::{Answer, Contradiction, Micros, Position, Row, State, Times, Value};
 
 use super::head::{check_head, check_sum};
 use super::scan::{micros_at, u32_at, u64_at};
@@ -189,6 +189,10 @@ impl Folded for PackedRow<'_> {
     /// Any bytes are a number, and a wrong one would not show: so tiles are merged only of a whole row.
     fn check(&self) -> Result<(), OnlineError> {
         self.verify()
+    }
+
+    fn finished(&self, value: Result<Value, Contradiction>) -> Result<Value, OnlineError> {
+        value.map_err(|Contradiction| self.layout.damaged("its states are those of no rows"))
     }
 
     fn merge(&self, ring: usize, part: usize, tail: i64, into: &mut State) -> Result<(), OnlineError> {

@@ -17,6 +17,7 @@ use registry::{
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 
+use crate::background::noticed;
 use crate::project::Clock;
 use crate::run::{Event, Run};
 
@@ -78,7 +79,7 @@ impl Keeper {
 
     /// Looks for requests, and renews how many rows were read, until the result is dropped.
     pub(super) fn follow(self: Arc<Self>) -> Following {
-        let task = tokio::spawn(async move {
+        let following = async move {
             let mut seen = 0;
             loop {
                 tokio::time::sleep(LOOK_EVERY).await;
@@ -93,6 +94,9 @@ impl Keeper {
                     self.keep(&mut *self.kept.lock().await, &[]).await;
                 }
             }
+        };
+        let task = tokio::spawn(async {
+            noticed::<()>("a backfill is not paused and not cancelled", following).await;
         });
         Following(task.abort_handle())
     }

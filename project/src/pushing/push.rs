@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use feature::{Name, VersionId};
+use files::{Line, append_line};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use server::{PushSource, PushedRows, RefusedRow, push_rows};
@@ -24,6 +25,8 @@ use crate::settings::ClientToken;
 const ROWS_AT_ONCE: usize = 5_000;
 /// Bytes after which rows are not waited for: a server takes no request of any length.
 const BYTES_AT_ONCE: usize = 2 << 20;
+/// Bytes of one row, at most: no topic takes a longer one.
+const MOST_LINE_BYTES: usize = 8 << 20;
 /// How long a server may take over rows.
 const ANSWERING: Duration = Duration::from_secs(60);
 
@@ -57,16 +60,25 @@ pub struct RefusedLine {
 pub(crate) async fn push(
     project: &Project,
     source: &Name,
-    lines: impl BufRead,
+    mut lines: impl BufRead,
 ) -> Result<Pushed, ProjectError> {
     let mut pushing = Pushing::begin(project, source).await?;
-    let (mut rows, mut bytes) = (Vec::new(), 0);
-    for (index, line) in lines.lines().enumerate() {
-        let line = line.map_err(ProjectError::Lines)?;
-        if !line.trim().is_empty() {
-            match serde_json::from_str::<Box<RawValue>>(&line) {
-                Ok(row) => rows.push((index + 1, row)),
-                Err(error) => pushing.refuse(index + 1, format!("it is no JSON object ({error})")),
+    let (mut rows, mut bytes, mut number) = (Vec::new(), 0, 0);
+    loop {
+        let mut line = Vec::new();
+        number += 1;
+        match append_line(&mut lines, &mut line, MOST_LINE_BYTES).map_err(ProjectError::Lines)? {
+            Line::None => break,
+            Line::Whole => match row(&line) {
+                Ok(row) => rows.extend(row.map(|row| (number, row))),
+                Err(why) => pushing.refuse(number, why),
+            },
+            Line::TooLong => {
+                pushing.refuse(
+                    number,
+                    format!("it is longer than the {MOST_LINE_BYTES} bytes that a row may have"),
+                );
+                lines.skip_until(b'\n').map_err(ProjectError::Lines)?;
             }
         }
         bytes += line.len();
@@ -78,6 +90,14 @@ pub(crate) async fn push(
     pushing.add(rows).await?;
     pushing.pushed.refused.sort();
     Ok(pushing.pushed)
+}
+
+/// The row of a line; `None` where it is blank.
+fn row(line: &[u8]) -> Result<Option<Box<RawValue>>, String> {
+    if line.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    serde_json::from_slice(line).map(Some).map_err(|error| format!("it is no JSON object ({error})"))
 }
 
 /// Who takes the rows, and the outcome so far.

@@ -38,7 +38,9 @@ impl ValueWatch {
             known: BTreeMap::new(),
             unread: BTreeMap::new(),
         };
-        let task = Background::begin(|stop| watch(watching, found.clone(), stop));
+        let task = Background::begin("what is read is not compared with what was trained on", |stop| {
+            watch(watching, found.clone(), stop)
+        });
         Self { found, task }
     }
 

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -247,8 +247,15 @@ pub(super) fn read_all(folder: &Path) -> io::Result<KeptReads> {
 
 /// The answers of a file. The end of one that was cut short, or is just being written, is left out.
 fn read_file(path: &Path) -> io::Result<KeptReads> {
+    let mut bytes = Vec::new();
+    let Some(file) = unless_gone(File::open(path))? else { return Ok(KeptReads::default()) };
+    // No server writes more than it keeps: what is behind that is not read.
+    file.take(MOST_BYTES).read_to_end(&mut bytes)?;
+    Ok(read_lines(&bytes, path))
+}
+
+fn read_lines(bytes: &[u8], path: &Path) -> KeptReads {
     let mut kept = KeptReads::default();
-    let Some(bytes) = unless_gone(fs::read(path))? else { return Ok(kept) };
     for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
         match kept_line::read(line) {
             Line::Answer(read) => kept.reads.push(read),
@@ -258,7 +265,15 @@ fn read_file(path: &Path) -> io::Result<KeptReads> {
             Line::Empty | Line::Damaged => {}
         }
     }
-    Ok(kept)
+    kept
+}
+
+/// Whether any bytes are kept answers; each is read as one of a view with every type and function.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzzed_reads(data: &[u8]) -> bool {
+    let view = View { hash: "abc".to_owned(), ..feature::oracle::History::generate(0, 0).view };
+    let KeptReads { reads, .. } = read_lines(data, Path::new("fuzzed"));
+    reads.iter().filter(|read| read.answered(&view).is_some()).count() > 0
 }
 
 /// An outcome for a file; `None` where another server has removed it.

@@ -92,7 +92,8 @@ impl Verifier {
         let counts = Arc::new(ServedCounts { by_view: Mutex::default(), sampling: sampling.clone() });
         let (project, waiting) = (project.clone(), VecDeque::new());
         let work = Work { project, counts: counts.clone(), waiting, said: BTreeMap::new(), not_kept: None };
-        let task = Background::begin(|stop| work.run(queue, stop));
+        let task =
+            Background::begin("served values are not compared with the log", |stop| work.run(queue, stop));
         Self { sampling, counts, task }
     }
 

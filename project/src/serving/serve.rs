@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::hot;
+use crate::background;
 use crate::error::ProjectError;
 use crate::followed_registry::FollowedRegistry;
 use crate::missing_logs::all_views;
@@ -299,7 +300,11 @@ impl Applied {
             .with_degraded(move || degraded.degraded())
             .with_sampling(self.verifier.sampling.clone())
             .with_families(move || {
-                stream_status.prometheus() + &watch.prometheus(clock()) + &served.prometheus() + &values()
+                stream_status.prometheus()
+                    + &watch.prometheus(clock())
+                    + &served.prometheus()
+                    + &values()
+                    + &background::exposition()
             })
             .with_unfollowed(move || unfollowed.lock().unwrap_or_else(PoisonError::into_inner).clone())
             .with_first_use(begin_use(self.project.clone(), "serve"));

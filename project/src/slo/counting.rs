@@ -51,7 +51,7 @@ impl Counting {
             carried: BTreeMap::new(),
             failures: 0,
         };
-        Self(Background::begin(|stop| carrier.run(stop)))
+        Self(Background::begin("reads are not counted for objectives", |stop| carrier.run(stop)))
     }
 
     /// Ends; what was counted is in the registry.

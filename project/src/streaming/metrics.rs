@@ -7,6 +7,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 
 use super::stream_status::StreamStatus;
+use crate::background::{self, noticed};
 use crate::error::ProjectError;
 
 /// Listens at an address.
@@ -17,8 +18,10 @@ pub(super) async fn bind(address: &str) -> Result<TcpListener, ProjectError> {
 
 /// Answers `/metrics` until it is dropped.
 pub(super) async fn serve(listener: TcpListener, stream_status: Arc<StreamStatus>) {
-    let routes = Router::new().route("/metrics", get(move || std::future::ready(stream_status.prometheus())));
-    if let Err(error) = axum::serve(listener, routes).await {
+    let exposition = move || std::future::ready(stream_status.prometheus() + &background::exposition());
+    let routes = Router::new().route("/metrics", get(exposition));
+    let serving = async { axum::serve(listener, routes).await };
+    if let Some(Err(error)) = noticed("metrics are not served", serving).await {
         tracing::warn!("metrics are not served any more: {error}");
     }
 }

@@ -22,7 +22,7 @@ use super::compacting::compact;
 use super::deriving::{DerivedRows, Deriving};
 use super::freshness::Carrying;
 use super::stream_status::StreamStatus;
-use crate::background::Background;
+use crate::background::{Background, noticed};
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::run::{Event, Run};
@@ -103,11 +103,13 @@ impl Streams {
     pub(crate) async fn new(project: &Project, setup: StreamSetup, run: &Run) -> Result<Self, ProjectError> {
         let registry = project.registry().await?;
         let carrying = Carrying::new(project.clone(), registry.clone(), setup.stream_status.clone());
-        let carrying = Background::begin(|stop| carrying.run(stop));
+        let carrying = Background::begin("freshness is not noted in the registry", |stop| carrying.run(stop));
         let deriving = setup.derives.then(|| {
             let deriving =
                 Deriving::new(project, registry, setup.online.clone(), setup.stream_status.clone(), setup.by);
-            Background::begin(|stop| deriving.run(stop, setup.options.until_caught_up))
+            Background::begin("derived views get no rows", |stop| {
+                deriving.run(stop, setup.options.until_caught_up)
+            })
         });
         let (project, run, followed) = (project.clone(), run.clone(), BTreeMap::new());
         Ok(Self { project, run, setup, followed, carrying, deriving })
@@ -153,7 +155,10 @@ impl Streams {
         let following = self.following(&feed, &watch, &stop)?;
         let (view, source) = (target.view.clone(), target.source.clone());
         self.setup.stream_status.begins(view.id.clone(), watch);
-        let compacting = tokio::spawn(compact(materializer.clone(), view.clone()));
+        let compacting = compact(materializer.clone(), view.clone());
+        let compacting = tokio::spawn(async {
+            noticed("the files of a log are not put together", compacting).await;
+        });
         let report = Report::new(self, &view.id);
         let runtime = Handle::current();
         let thread = thread::Builder::new().name(view.id.to_string()).spawn(move || {
@@ -267,6 +272,7 @@ impl Drop for Report {
                 self.run.report(Event::StreamFailed { view: self.view.clone(), error: error.clone() });
             }
             None => {
+                tracing::error!("{}: its stream stopped by a fault of twinstore", self.view);
                 self.stream_status.failed(&self.view, "its stream stopped by a fault of twinstore".to_owned())
             }
         }

@@ -83,7 +83,7 @@ impl Telemetry {
             left_out: Arc::clone(&left_out),
             is_failing: false,
         };
-        let sending = Background::begin(|stop| sender.run(waiting, stop));
+        let sending = Background::begin("nothing is sent to the collector", |stop| sender.run(waiting, stop));
         let (sample, clock) = (settings.sample, project.clock);
         let tracer = Arc::new(Tracer { spans, left_out, sample, clock, store });
         Ok(Some(Self { tracer, exposition, sending }))

@@ -1,9 +1,9 @@
 //! Refusals as Feast's client reads them: a JSON string that holds a JSON object with the class of the
 //! exception to raise. What the caller has to correct is a 4xx, since the client sends a 5xx again.
 
-use axum::http::StatusCode;
-use axum::response::Response;
-use feature::{excerpt, shown};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use feature::{excerpt, shown, visible};
 use read::RequestError;
 use serde_json::{Value as Json, json};
 
@@ -78,11 +78,17 @@ impl Refusal {
     /// The response.
     pub fn into_response(self) -> Response {
         match self {
-            Refusal::Unprocessable(detail) => json_response(StatusCode::UNPROCESSABLE_ENTITY, &detail),
+            Refusal::Unprocessable(detail) => repeated(&detail),
             Refusal::Said(status, class, message) => raised(status, class, &message),
             Refusal::Refused(error) => of_error(&error),
         }
     }
+}
+
+/// The response that repeats what a request said: a terminal obeys nothing in it, and an escape is one of JSON too.
+fn repeated(detail: &Json) -> Response {
+    let text = visible(&detail.to_string()).into_owned();
+    (StatusCode::UNPROCESSABLE_ENTITY, [(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 /// The response to what is not answered.
@@ -124,5 +130,22 @@ pub(crate) fn sentence(error: &ServeError) -> String {
             | RequestFault::MisfitRows { problems, .. },
         ) => problems.join("; "),
         error => error.sentence(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_repeated_of_a_body_moves_no_cursor_and_is_the_same_json() {
+        let body = "{\"features\": [\"a\u{202e}b\u{9b}c\"]}";
+        let error = serde_json::from_str::<bool>(body).unwrap_err();
+        let refusal = Refusal::of_body(body.as_bytes(), &error, &["entities"]);
+        let answered = axum::body::to_bytes(refusal.into_response().into_body(), 4_096).await.unwrap();
+        let text = std::str::from_utf8(&answered).unwrap();
+        assert!(text.contains("a\\u202eb\\u009bc") && !text.contains(['\u{202e}', '\u{9b}']), "{text}");
+        let json: Json = serde_json::from_str(text).unwrap();
+        assert_eq!(json["detail"][0]["input"]["features"][0], "a\u{202e}b\u{9b}c");
     }
 }

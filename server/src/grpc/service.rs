@@ -6,15 +6,16 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use feature::shown;
 use online::Reader;
 use proto::v1::feature_store_server::SERVICE_NAME;
 use proto::v1::{GetFeaturesResponse, PushResponse};
 use tonic::body::Body;
-use tonic::codec::{BufferSettings, Codec, EncodeBuf, Encoder};
+use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::{BoxFuture, Service, http};
 use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::{Request, Response, Status};
-use tonic_prost::{ProstCodec, ProstDecoder};
+use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
 
 use super::answer;
 use super::methods::{GrpcMethods, Reply};
@@ -67,7 +68,7 @@ impl<R: Reader + 'static> Service<http::Request<Body>> for FeatureStore<R> {
                 Ok(grpc.unary(service, request).await)
             }),
             PUSH => Box::pin(async move {
-                let mut grpc = Grpc::new(ProstCodec::default()).max_decoding_message_size(most);
+                let mut grpc = Grpc::new(PushedRows).max_decoding_message_size(most);
                 Ok(grpc.unary(Pushes(service), request).await)
             }),
             _ => Box::pin(async { Ok(Status::unimplemented("there is no such method").into_http()) }),
@@ -109,14 +110,52 @@ impl Codec for Features {
     type Encode = Reply;
     type Decode = FeaturesRequest;
     type Encoder = Self;
-    type Decoder = ProstDecoder<FeaturesRequest>;
+    type Decoder = Sound<ProstDecoder<FeaturesRequest>>;
 
     fn encoder(&mut self) -> Self {
         Self
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        ProstCodec::<GetFeaturesResponse, FeaturesRequest>::default().decoder()
+        Sound(ProstCodec::<GetFeaturesResponse, FeaturesRequest>::default().decoder())
+    }
+}
+
+/// Pushes and their answers as generated code has them.
+struct PushedRows;
+
+impl Codec for PushedRows {
+    type Encode = PushResponse;
+    type Decode = RowsRequest;
+    type Encoder = ProstEncoder<PushResponse>;
+    type Decoder = Sound<ProstDecoder<RowsRequest>>;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        ProstCodec::<PushResponse, RowsRequest>::default().encoder()
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        Sound(ProstCodec::<PushResponse, RowsRequest>::default().decoder())
+    }
+}
+
+/// Reads messages. What is none is its sender's fault, and not the server's, as the decoder itself says.
+struct Sound<D>(D);
+
+impl<D: Decoder<Error = Status>> Decoder for Sound<D> {
+    type Item = D::Item;
+    type Error = Status;
+
+    fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<D::Item>, Status> {
+        let malformed = |status: Status| {
+            let said = format!("the request is malformed: {}", status.message());
+            Status::invalid_argument(shown(&said))
+        };
+        self.0.decode(bytes).map_err(malformed)
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        self.0.buffer_settings()
     }
 }
 

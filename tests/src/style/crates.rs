@@ -4,7 +4,7 @@ use super::tree::{File, Tree, Violation};
 use super::{hold, in_sample, in_samples};
 
 /// Each crate with the crates that it may depend on. A new crate gets a line here.
-const CRATES: [(&str, &[&str]); 31] = [
+const CRATES: [(&str, &[&str]); 32] = [
     ("capacity", &[]),
     ("feature", &[]),
     ("exposition", &[]),
@@ -44,7 +44,8 @@ const CRATES: [(&str, &[&str]); 31] = [
     ("pages", &["feature", "project"]),
     ("cli", &["capacity", "feature", "files", "pages", "project"]),
     ("sdk/python", &["feature", "transform", "read", "project", "cli"]),
-    ("tests", &["materializer", "online"]),
+    ("tests", &["feature", "materializer", "offline", "online", "project", "registry", "server"]),
+    ("fuzz", &["feature", "materializer", "offline", "online", "project", "registry", "server"]),
     ("test-support", &[]),
     ("tests/faults", &["feature", "registry", "offline", "online", "project", "test-support"]),
     ("examples/replay", &["feature"]),

@@ -2,6 +2,7 @@
 //! waits until there is space for it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use feature::{EventDate, Field};
@@ -65,7 +66,10 @@ pub(super) fn read(
                 let next = work.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                 let Some(next) = next else { return };
                 let each = |rows| sender.blocking_send(rows).is_ok();
-                if let Err(error) = read_files(batch_source.as_ref(), &columns, next, &waiting, &each) {
+                let names =
+                    next.files.iter().map(|file| file.file.name.clone()).collect::<Vec<_>>().join("`, `");
+                let read = || read_files(batch_source.as_ref(), &columns, next, &waiting, &each);
+                if let Err(error) = whole(&names, read) {
                     each(Err(error));
                     return;
                 }
@@ -73,6 +77,15 @@ pub(super) fn read(
         });
     }
     receiver
+}
+
+/// A panic is an error: without one, the rows that were not read would look like the end of the files.
+fn whole(names: &str, read: impl FnOnce() -> Result<(), MaterializerError>) -> Result<(), MaterializerError> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        let why =
+            "reading these files ended by a fault of twinstore: report this with the log of the command";
+        Err(MaterializerError::File { path: format!("`{names}`"), problems: vec![why.to_owned()] })
+    })
 }
 
 /// Reads files one after the other, until `each` says that nobody takes their rows any more.
@@ -131,4 +144,16 @@ fn divided(
         .map(|dead_letter| Ok((date_of(&dead_letter).ok_or_else(lost)?, dead_letter)))
         .collect::<Result<_, MaterializerError>>()?;
     Ok(DatedRows { file, counts: by_date, accepted, refused, warned: counts.rows.warned })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_panics_is_an_error_and_not_the_end_of_its_files() {
+        assert!(whole("a", || Ok(())).is_ok());
+        let error = whole("a.csv", || panic!("out of luck")).unwrap_err().to_string();
+        assert!(error.contains("a.csv") && error.contains("a fault of twinstore"), "{error}");
+    }
 }

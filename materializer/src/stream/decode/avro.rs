@@ -17,24 +17,26 @@ pub(super) fn decode(
     bytes: &[u8],
 ) -> Result<Vec<Value>, String> {
     let mut values = vec![Value::Null; fields.len()];
-    let mut scan = Scan(bytes);
+    let mut scan = Scan::of(bytes);
     for (name, data_type) in schema.fields() {
         let stored =
             |at: usize, field: &Field| names.get(at).map_or(field.name.as_str(), String::as_str) == name;
         match fields.iter().enumerate().position(|(at, field)| stored(at, field)) {
             Some(index) => {
-                let read =
-                    scan.datum(schema, data_type, 0).ok_or("it ends too early, or is of another schema")?;
+                let read = scan
+                    .datum(schema, data_type, At::KEPT)
+                    .ok_or("it ends too early, or is of another schema")?;
                 if let (Some(field), Some(value)) = (fields.get(index), values.get_mut(index)) {
                     *value = conformed(&read, field)?;
                 }
             }
             None => {
-                scan.datum(schema, data_type, 0).ok_or("it ends too early, or is of another schema")?;
+                scan.datum(schema, data_type, At::PASSED)
+                    .ok_or("it ends too early, or is of another schema")?;
             }
         }
     }
-    match scan.0 {
+    match scan.rest {
         [] => Ok(values),
         rest => Err(format!("{} bytes are left after its last field: it is of another schema", rest.len())),
     }
@@ -60,22 +62,49 @@ enum Datum<'a> {
 }
 
 /// The rest of a message.
-struct Scan<'a>(&'a [u8]);
+struct Scan<'a> {
+    rest: &'a [u8],
+    /// How many values may still be read of it. Nearly all take a byte or more; a schema can name others without end.
+    values: usize,
+}
 
 /// The next zigzag integer, which is taken off the bytes.
 pub(super) fn zigzag(bytes: &mut &[u8]) -> Option<i64> {
-    let mut scan = Scan(bytes);
+    let mut scan = Scan::of(bytes);
     let value = scan.long()?;
-    *bytes = scan.0;
+    *bytes = scan.rest;
     Some(value)
 }
 
 /// How deep types may be nested in each other.
 const MAX_DEPTH: u32 = 64;
+/// Values that a message may have beside four for each of its bytes: nulls, and records of nothing.
+const MAX_EMPTY_VALUES: usize = 8_192;
+
+/// Where in a message a value is.
+#[derive(Clone, Copy)]
+struct At {
+    depth: u32,
+    /// Whether it is the value of a column, or is passed over: nothing of it is held then.
+    is_kept: bool,
+}
+
+impl At {
+    const KEPT: Self = Self { depth: 0, is_kept: true };
+    const PASSED: Self = Self { depth: 0, is_kept: false };
+
+    fn inner(self, is_kept: bool) -> Self {
+        Self { depth: self.depth + 1, is_kept }
+    }
+}
 
 impl<'a> Scan<'a> {
+    fn of(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, values: bytes.len().saturating_mul(4).saturating_add(MAX_EMPTY_VALUES) }
+    }
+
     fn bytes(&mut self, length: usize) -> Option<&'a [u8]> {
-        self.0.split_off(..length)
+        self.rest.split_off(..length)
     }
 
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
@@ -101,10 +130,11 @@ impl<'a> Scan<'a> {
     }
 
     /// The next value of a type; `None` if the bytes are not one.
-    fn datum(&mut self, schema: &'a Schema, data_type: &'a Type, depth: u32) -> Option<Datum<'a>> {
-        if depth > MAX_DEPTH {
+    fn datum(&mut self, schema: &'a Schema, data_type: &'a Type, at: At) -> Option<Datum<'a>> {
+        if at.depth > MAX_DEPTH {
             return None;
         }
+        self.values = self.values.checked_sub(1)?;
         Some(match data_type {
             Type::Null => Datum::Null,
             Type::Bool => match self.array()? {
@@ -138,19 +168,29 @@ impl<'a> Scan<'a> {
             Type::Enum(symbols) => Datum::Text(symbols.get(usize::try_from(self.long()?).ok()?)?),
             Type::Union(types) => {
                 let index = usize::try_from(self.long()?).ok()?;
-                self.datum(schema, types.get(index)?, depth + 1)?
+                self.datum(schema, types.get(index)?, at.inner(at.is_kept))?
             }
-            Type::Array(item) => Datum::List(self.blocks(|scan| scan.datum(schema, item, depth + 1))?),
+            Type::Array(item) => {
+                let mut items = Vec::new();
+                self.blocks(|scan| {
+                    let item = scan.datum(schema, item, at.inner(at.is_kept))?;
+                    if at.is_kept {
+                        items.push(item);
+                    }
+                    Some(())
+                })?;
+                if at.is_kept { Datum::List(items) } else { Datum::Other }
+            }
             Type::Map(value) => {
                 self.blocks(|scan| {
                     scan.sized()?;
-                    scan.datum(schema, value, depth + 1)
+                    scan.datum(schema, value, at.inner(false)).map(drop)
                 })?;
                 Datum::Other
             }
             Type::Record(index) => {
                 for (_, data_type) in schema.record(*index)? {
-                    self.datum(schema, data_type, depth + 1)?;
+                    self.datum(schema, data_type, at.inner(false))?;
                 }
                 Datum::Other
             }
@@ -158,29 +198,21 @@ impl<'a> Scan<'a> {
     }
 
     /// Blocks of items, each with its count; a negative one is followed by the block's bytes.
-    fn blocks<T>(&mut self, mut item: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
-        let mut items = Vec::new();
+    fn blocks(&mut self, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         loop {
             let count = self.long()?;
             if count == 0 {
-                return Some(items);
+                return Some(());
             }
             if count < 0 {
                 self.long()?;
             }
             for _ in 0..count.unsigned_abs() {
-                // An item of no bytes could be claimed without end.
-                if items.len() > MAX_ITEMS {
-                    return None;
-                }
-                items.push(item(self)?);
+                item(self)?;
             }
         }
     }
 }
-
-/// Items of a list or a map at most.
-const MAX_ITEMS: usize = 1 << 20;
 
 /// An integer in two's complement, big end first; none where it has more than 128 bits.
 fn integer(bytes: &[u8]) -> Option<i128> {

@@ -28,14 +28,14 @@ pub(super) enum Kind {
 /// Reads framed records of one kind.
 #[derive(Debug)]
 pub(super) struct Framed {
-    registry: Arc<SchemaRegistry>,
-    kind: Kind,
-    schemas: HashMap<u32, Known>,
+    pub(super) registry: Arc<SchemaRegistry>,
+    pub(super) kind: Kind,
+    pub(super) schemas: HashMap<u32, Known>,
 }
 
 /// What is known of an id.
 #[derive(Debug)]
-enum Known {
+pub(super) enum Known {
     Avro(avro::Schema),
     Protobuf(FileDescriptor),
     /// The registry does not have it.

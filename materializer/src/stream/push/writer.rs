@@ -2,6 +2,7 @@
 //! is synced by the next one, together with all others who do.
 
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -94,7 +95,20 @@ impl Appender {
                 rows += next.rows.len();
                 together.push(next);
             }
-            self.append(together);
+            self.append_or_begin_again(together);
+        }
+    }
+
+    /// Where that panics, those who wait are refused, and the topic is opened again for the next: what was written of it is
+    /// read back, as after a crash.
+    fn append_or_begin_again(&mut self, together: Vec<Waiting>) {
+        let appended = catch_unwind(AssertUnwindSafe(|| self.append(together)));
+        if appended.is_err() {
+            self.log = None;
+            tracing::error!(
+                "{}: rows were not appended by a fault of twinstore: the topic is opened again for the next",
+                self.folder.display()
+            );
         }
     }
 
@@ -155,6 +169,8 @@ impl Appender {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use futures::future::join_all;
 
     use super::*;
@@ -196,6 +212,21 @@ mod tests {
         assert_eq!(answers[0].as_ref().unwrap().offsets, 0..1);
         assert!(matches!(answers[1], Err(PushError::TooLong { .. })));
         assert_eq!(answers[2].as_ref().unwrap().offsets, 1..2);
+    }
+
+    /// Panics once.
+    fn broken_at() -> Micros {
+        static IS_MENDED: AtomicBool = AtomicBool::new(false);
+        assert!(IS_MENDED.swap(true, Ordering::Relaxed), "out of luck");
+        at()
+    }
+
+    #[tokio::test]
+    async fn a_panic_refuses_those_who_wait_and_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = PushWriter::start(folder.path(), broken_at).unwrap();
+        assert!(matches!(writer.append(vec![row("a")]).await, Err(PushError::Busy { .. })));
+        assert_eq!(writer.append(vec![row("b")]).await.unwrap().offsets, 0..1);
     }
 
     #[tokio::test]

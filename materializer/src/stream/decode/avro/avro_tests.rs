@@ -180,3 +180,23 @@ fn a_number_is_taken_exactly_or_refused_with_its_value() {
         assert!(problem.contains(&format!("`x` is {data_type}, and {value} is not")), "{problem}");
     }
 }
+
+#[test]
+fn values_of_no_bytes_are_as_many_as_a_message_may_have() {
+    let nulls = r#"{"type": "record", "name": "R", "fields": [
+        {"name": "n", "type": {"type": "array", "items": "null"}}]}"#;
+    let schema = Schema::parse(nulls).unwrap();
+    let of = |count: i64| [zigzagged(count), zigzagged(0)].concat();
+    assert_eq!(decode(&schema, &[], &[], &of(1_000)), Ok(Vec::new()));
+    assert!(decode(&schema, &[], &[], &of(1 << 20)).is_err());
+    // Each record holds the next one twice: the last is there two to the power of thirty times.
+    let mut doubled = r#"{"type": "record", "name": "R30", "fields": []}"#.to_owned();
+    for depth in (0..30).rev() {
+        doubled = format!(
+            r#"{{"type": "record", "name": "R{depth}", "fields": [
+                {{"name": "a", "type": {doubled}}}, {{"name": "b", "type": "R{}"}}]}}"#,
+            depth + 1
+        );
+    }
+    assert!(decode(&Schema::parse(&doubled).unwrap(), &[], &[], &[]).is_err());
+}

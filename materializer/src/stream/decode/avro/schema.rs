@@ -1,6 +1,7 @@
 //! A writer's schema, parsed once: its record's fields, with all names resolved.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
@@ -27,7 +28,8 @@ pub(super) enum Type {
     Fixed(usize),
     /// Bytes, of this many where it is fixed, that are a decimal of this scale.
     Decimal(Option<usize>, u32),
-    Enum(Vec<String>),
+    /// Its symbols, which are shared by all types that name it.
+    Enum(Arc<[String]>),
     Union(Vec<Type>),
     Array(Box<Type>),
     Map(Box<Type>),
