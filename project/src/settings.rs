@@ -35,7 +35,7 @@ pub struct Settings {
     /// Where definitions are kept.
     pub registry: Location,
     /// Where the logs lie.
-    pub offline: Location,
+    pub offline: OfflineSettings,
     /// Where the packed rows lie.
     pub online: Location,
     /// How the server answers.
@@ -99,6 +99,19 @@ pub struct AccessSettings {
 pub struct Location {
     /// Its address.
     pub url: String,
+}
+
+/// Where the logs lie, and how long their older versions are kept.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfflineSettings {
+    /// The folder.
+    pub url: String,
+    /// How long a version is kept that is not current any more.
+    pub keep_versions_for: Span,
+    /// How often `stream` and `serve` remove what is not kept; none for never.
+    #[serde(deserialize_with = "upkeep_every")]
+    pub upkeep_every: Option<Span>,
 }
 
 /// How the server answers.
@@ -170,7 +183,7 @@ pub struct Setting {
 }
 
 /// Every key. Its twin in the environment is `TWINSTORE_` and the key in capitals, with `_` for `.`.
-pub const SETTINGS: [Setting; 26] = [
+pub const SETTINGS: [Setting; 28] = [
     Setting { key: "project", default: "twinstore", meaning: "what the project is called" },
     Setting {
         key: "actor",
@@ -213,6 +226,16 @@ pub const SETTINGS: [Setting; 26] = [
         meaning: "where definitions are kept",
     },
     Setting { key: "offline.url", default: ".twinstore/offline", meaning: "the folder of the logs" },
+    Setting {
+        key: "offline.keep_versions_for",
+        default: "7d",
+        meaning: "how long a vacuum keeps the files of a version of a log that is not current any more; those from which training sets were built that are there are kept anyway",
+    },
+    Setting {
+        key: "offline.upkeep_every",
+        default: "",
+        meaning: "how often `serve` and `stream` drop rows beyond retention and remove files that no kept version needs, as `1d`; empty for never",
+    },
     Setting {
         key: "online.url",
         default: "embedded://.twinstore/online",
@@ -324,6 +347,19 @@ fn actor<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D:
         () => return Ok(actor),
     };
     Err(serde::de::Error::custom(format!("{why}: name who changes the registry on one short line")))
+}
+
+/// How often something is done; nothing where the text is empty.
+fn upkeep_every<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Span>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let every = text.parse::<Span>().map_err(serde::de::Error::custom)?;
+    match every < Span::SECOND {
+        true => Err(serde::de::Error::custom("name a second or more, or leave it empty for never")),
+        false => Ok(Some(every)),
+    }
 }
 
 /// Everything that is wrong with the settings, a line each: where, and what.

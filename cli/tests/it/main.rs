@@ -105,6 +105,8 @@ mod replaced_table;
 #[cfg(test)]
 mod replays;
 #[cfg(test)]
+mod retained;
+#[cfg(test)]
 mod retired;
 #[cfg(test)]
 mod rolled_out;

@@ -49,6 +49,17 @@ impl OfflineStore {
         Log::open(view.clone(), self.table(&view.id, "log")?, Some(version)).await
     }
 
+    /// An older snapshot of this log whose files are there, but for what is damaged of it.
+    pub(crate) async fn whole_log_at(&self, newest: &Log, version: u64) -> Result<Log, OfflineError> {
+        let log = self.log_at(newest.view(), version).await?;
+        let whole_from = newest.whole_from().await?;
+        if version < whole_from && !log.has_files(&log.all_rows()).await? {
+            let view = newest.view().id.clone();
+            return Err(OfflineError::Vacuumed { view, version, whole_from });
+        }
+        Ok(log)
+    }
+
     /// The rows of a view version that were refused.
     pub async fn dead_letters(&self, view: &VersionId) -> Result<DeadLetters, OfflineError> {
         DeadLetters::open(view, self.table(view, "dead_letters")?).await
