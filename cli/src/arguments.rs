@@ -6,6 +6,7 @@ mod capacity_arguments;
 mod forget_arguments;
 mod lifecycle_arguments;
 mod memory_size;
+mod offline_arguments;
 mod quality_arguments;
 mod training_set_arguments;
 
@@ -21,6 +22,7 @@ pub use capacity_arguments::CapacityArgs;
 pub use forget_arguments::ForgetArgs;
 pub use lifecycle_arguments::{AuditArgs, CutoverArgs, DeprecateArgs, ParityArgs, RetireArgs, RollbackArgs};
 use memory_size::memory_size;
+pub use offline_arguments::{CostArgs, ExpireArgs, OfflineCommand, VacuumArgs};
 pub use quality_arguments::{DecideArgs, DriftArgs, QualityCommand, QuarantineCommand, StatisticsArgs, days};
 pub use training_set_arguments::{AsOfArg, TrainingSetArgs, TrainingSetCommand, TrainingSetOther};
 
@@ -458,35 +460,6 @@ pub enum AlertFormatArg {
     Grafana,
     /// Service level objectives of OpenSLO v1, YAML
     Openslo,
-}
-
-/// What `offline` does.
-#[derive(Subcommand, Debug)]
-pub enum OfflineCommand {
-    /// Compact the small files of logs, and lay rows of one entity side by side
-    ///
-    /// What the logs say does not change. Readers and writers go on; training sets of older versions
-    /// can still be made, so no file is deleted.
-    Optimize {
-        /// The view versions whose logs are compacted; all where none is named
-        #[arg(value_name = "VIEW[@V]")]
-        views: Vec<ViewName>,
-        /// How the result is written
-        #[command(flatten)]
-        format: FormatArg,
-    },
-    /// List what was loaded into a view's log: when, from what, how many rows, and by which provenance
-    Loads {
-        /// The view version; the version may be left out where there is one
-        #[arg(value_name = "VIEW[@V]")]
-        view: ViewName,
-        /// The newest of each kind, at most so many
-        #[arg(long, value_name = "N", default_value_t = 20)]
-        last: u32,
-        /// How the result is written
-        #[command(flatten)]
-        format: FormatArg,
-    },
 }
 
 /// What `online` does.

@@ -108,6 +108,12 @@ fn what_is_left(command: &Command) -> String {
         Command::Offline(OfflineCommand::Optimize { .. }) => {
             "no row of the log changed; run it again to go on"
         }
+        Command::Offline(OfflineCommand::Expire(_)) => {
+            "what was dropped stays dropped; run it again to go on"
+        }
+        Command::Offline(OfflineCommand::Vacuum(_)) => {
+            "files that are gone were needed by no version that is kept; run it again to go on"
+        }
         Command::Online(OnlineCommand::Rebuild { .. }) => {
             "some online rows are written again and others not yet; run it again to go on"
         }

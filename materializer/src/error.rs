@@ -161,6 +161,19 @@ pub enum MaterializerError {
         /// From when on the first of them is visible.
         first: Micros,
     },
+    /// A derived view that was never loaded, of whose input retention dropped rows.
+    #[error(
+        "{view} is derived from {input}, whose retention dropped rows that happened before {before}: what its first rows would be made of is gone, so load what it is to be derived from into a new version of {}",
+        .input.name
+    )]
+    InputExpired {
+        /// The view.
+        view: VersionId,
+        /// The view whose rows it reads.
+        input: VersionId,
+        /// The midnight before which rows were dropped.
+        before: Micros,
+    },
     /// A backfill by dates of a source without any.
     #[error(
         "the source of {view} has no event time, so its rows have no dates to be loaded by: load it as a whole"
@@ -482,6 +495,7 @@ impl MaterializerError {
             | Self::RangeOfDerived { .. }
             | Self::InputNeverLoaded { .. }
             | Self::HistoryOfInput { .. }
+            | Self::InputExpired { .. }
             | Self::MigrationOfStatic { .. }
             | Self::MigrationOfDerived { .. }
             | Self::MigrationUnfinished { .. }

@@ -3,8 +3,8 @@
 pub(crate) mod again;
 #[cfg(test)]
 mod against_oracle;
-mod ahead;
-mod entities;
+pub(crate) mod ahead;
+pub(crate) mod entities;
 mod folding;
 pub(crate) mod online_first;
 mod packed;

@@ -48,17 +48,18 @@ mod text_records;
 mod text_rows;
 
 pub use batch_source::{BatchSource, RowReader};
+pub(crate) use derived::versions_to_derive_from;
 pub use event_range::EventRange;
 pub use heads::{Heads, Misfit, heads};
 pub use holding::rows_of_source;
 pub use load_report::{FileRead, LoadReport, QuarantineReport};
 pub use loaded_files::is_loaded_as_a_whole;
-pub(crate) use migration::history_end;
 pub use migration::{
     ColumnSummary, DELAY_PERCENTILE, DateOrder, DateReport, HistoryDelay, MeasuredDelay, Migration,
     MigrationEnd, MigrationEvent, MigrationReport, MigrationState, MigrationWatch, Pace, StopRequest,
     check_has_dates,
 };
+pub(crate) use migration::{history_end, refuse_beside};
 pub use quarantine::{Decision, QuarantinedFile, quarantined};
 pub use source_file::{SourceFile, SourceFiles, TableVersions};
 pub use source_rows::{RowProblem, SourceRows, UnreadableRow};

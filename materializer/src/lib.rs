@@ -11,6 +11,7 @@
 //! | `stream/` | the write protocol of a stream, its sources and decoders, and the topic on disk |
 //! | `fold/` | entities folded from the log and written online |
 //! | `forgetting.rs` | a view freed of a forgotten entity |
+//! | `expiry.rs`, `vacuuming.rs` | a view freed of rows beyond its retention, and of files that no kept version needs |
 //! | `markers.rs` | every key that is stored beside rows |
 //!
 //! ```no_run
@@ -35,6 +36,7 @@
 
 mod blocking;
 mod error;
+mod expiry;
 mod first_use;
 mod fold;
 mod forgetting;
@@ -52,8 +54,10 @@ mod schema_registry;
 mod statistics;
 mod stream;
 mod stream_start;
+mod vacuuming;
 
 pub use error::{FeedError, Halt, MaterializerError};
+pub use expiry::{ExpiredOfView, expired_before};
 pub use first_use::{BeginningUse, FirstUse, NotUsable};
 pub use fold::prefix::check_prefix;
 pub use fold::refold::{FoldedAgain, OnlineRead, Refolded, refold};
@@ -81,3 +85,4 @@ pub use stream::{
     StreamMetrics, StreamOptions, StreamReport, TracedRow, check_topic, expose_streams, follow,
     forget_pushed, is_empty_topic, leave_topic, read_up_to, streamed_up_to, unsettled,
 };
+pub use vacuuming::{Vacuum, VacuumedOfView};

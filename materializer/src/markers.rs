@@ -5,7 +5,7 @@
 //! pins them. A file is known by its name below its source's folder, or by the number in its rows' positions.
 
 use feature::{Micros, VersionId};
-use offline::{FORGOTTEN, FORGOTTEN_WHOLE, Log, Marker};
+use offline::{FORGOTTEN, FORGOTTEN_WHOLE, Log, Marker, WHOLE_FROM};
 
 use crate::error::MaterializerError;
 
@@ -64,7 +64,7 @@ pub(crate) const HISTORY_READS: [&str; 2] = [FILE_NUMBERS, FIRST_LOAD];
 
 /// The keys on which a load is decided: if another writer moves one of them before a commit, the commit is a
 /// conflict and the load is decided again.
-pub(crate) const LOAD_READS: [&str; 14] = [
+pub(crate) const LOAD_READS: [&str; 15] = [
     FILE_NUMBERS,
     FIRST_LOAD,
     TABLE_VERSION,
@@ -79,6 +79,7 @@ pub(crate) const LOAD_READS: [&str; 14] = [
     DERIVED_WAITING,
     FORGOTTEN,
     FORGOTTEN_WHOLE,
+    WHOLE_FROM,
 ];
 
 /// The number of a file.
@@ -199,6 +200,8 @@ fn out_of_range(view: &VersionId, key: &str, value: i64) -> MaterializerError {
 
 #[cfg(test)]
 mod tests {
+    use offline::EXPIRED_BEFORE;
+
     use super::*;
 
     #[test]
@@ -230,6 +233,8 @@ mod tests {
             MIGRATION_TABLE_VERSION,
             FORGOTTEN,
             FORGOTTEN_WHOLE,
+            EXPIRED_BEFORE,
+            WHOLE_FROM,
         ];
         let stored = [
             "first-load",
@@ -258,6 +263,8 @@ mod tests {
             "migration-source-version",
             "forgotten",
             "forgotten-whole",
+            "expired-before",
+            "whole-from",
         ];
         assert_eq!(constants, stored);
         let of_names =

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use deltalake_core::DeltaTableError;
-use feature::{Advice, HelpTopic, VersionId};
+use feature::{Advice, HelpTopic, Micros, VersionId};
 
 use crate::damage::Damaged;
 
@@ -81,6 +81,32 @@ pub enum OfflineError {
         /// Where the log lies.
         folder: PathBuf,
     },
+    /// Labels that would need rows that the retention of a view has dropped.
+    #[error(
+        "{labels} of the labels need rows of {view} that happened before {before}, which its retention dropped: leave out the labels before {from}"
+    )]
+    LabelsExpired {
+        /// The view.
+        view: VersionId,
+        /// How many labels.
+        labels: usize,
+        /// The midnight before which all rows were dropped.
+        before: Micros,
+        /// The first moment of labels that need none of them.
+        from: Micros,
+    },
+    /// An older version of a log whose files are gone.
+    #[error(
+        "version {version} of the log of {view} cannot be read any more: a vacuum removed files that only older versions had, and left those from {whole_from} on"
+    )]
+    Vacuumed {
+        /// The view.
+        view: VersionId,
+        /// The version.
+        version: u64,
+        /// The first version that is whole.
+        whole_from: u64,
+    },
     /// A file that is not as it was written. Nothing was taken from it.
     #[error(transparent)]
     Damaged(#[from] Damaged),
@@ -126,6 +152,8 @@ impl OfflineError {
             | Self::Column { .. }
             | Self::Location { .. }
             | Self::OtherDefinition { .. }
+            | Self::LabelsExpired { .. }
+            | Self::Vacuumed { .. }
             | Self::Expression(_) => Advice::Correct,
             Self::Corrupt { .. } | Self::Damaged(_) | Self::Transform(_) | Self::Read(_) | Self::Arrow(_) => {
                 Advice::Stop

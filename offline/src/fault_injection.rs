@@ -69,6 +69,14 @@ pub enum BatchPoint {
     OnlineForgotten,
     /// Everything is gone, and not reported yet.
     Forgotten,
+    /// Dates beyond retention are in the log no more, and their entities are online.
+    Expired,
+    /// Entities without other rows are online no more.
+    OnlineExpired,
+    /// The log says which versions a vacuum leaves whole, and every file is there.
+    VacuumNoted,
+    /// A file is gone that only older versions had.
+    FileVacuumed,
 }
 
 /// A rule that keeps the log, the online store and training sets right.
@@ -90,6 +98,8 @@ pub enum BatchGuard {
     LoadLock,
     /// The rows of a forgotten entity are left out by every load.
     Forgotten,
+    /// A commit that adds files is a conflict where a vacuum may have removed them.
+    Vacuum,
 }
 
 #[cfg(not(feature = "fault-injection"))]

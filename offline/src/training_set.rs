@@ -25,7 +25,7 @@ mod stream;
 mod summary;
 mod written_columns;
 
-pub use check_files::{CheckedTrainingSets, check_training_sets};
+pub use check_files::{CheckedTrainingSets, check_training_sets, training_sets_below};
 pub use content_hash::{ColumnHash, ContentHash};
 pub use file_format::FileFormat;
 pub use file_writer::{FileWriter, write_file};
@@ -38,6 +38,6 @@ pub use options::Options;
 pub use output::{FileContent, FinishedFile, TrainingSetFile};
 pub use partial::end_files;
 pub use spine::{Spine, read_file};
-pub use stream::{TrainingSet, TrainingSetStream, training_set};
+pub use stream::{ReadLogs, TrainingSet, TrainingSetStream, training_set};
 pub use summary::{FeatureSummary, Summary};
 pub use written_columns::WrittenColumns;

@@ -112,6 +112,15 @@ impl Store {
         }
     }
 
+    /// Bytes that a row of a view takes in the memory of a server, by a sample of its rows; none of a store on disk, or
+    /// without rows.
+    pub async fn bytes_a_row(&self, view: &VersionId) -> Result<Option<f64>, OnlineError> {
+        match self {
+            Store::Embedded(_) => Ok(None),
+            Store::Redis(store) => store.bytes_a_row(view).await,
+        }
+    }
+
     /// The folder of a store on disk.
     pub fn folder(&self) -> Option<&Path> {
         match self {

@@ -108,6 +108,11 @@ impl Redis {
         self.inner.one(&key, set, self.inner.calls.patience.write).await.map(drop)
     }
 
+    /// Bytes of memory that a row of a view takes with its key, by a sample of its rows; none without rows.
+    pub async fn bytes_a_row(&self, view: &VersionId) -> Result<Option<f64>, OnlineError> {
+        self.inner.bytes_a_row(view).await
+    }
+
     /// From now on, rows of this view that are written expire once all rows folded in them are so much
     /// older than the servers' clocks: what `retention: {online: …}` says of the view. A packed row with
     /// rows that wait in it does not expire before it is written again.

@@ -320,6 +320,14 @@ pub enum ProjectError {
         /// Why.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// A view that keeps its rows, whatever their age.
+    #[error("no row of {view} goes by its age: {why}")]
+    NotExpired {
+        /// The view.
+        view: VersionId,
+        /// Why.
+        why: String,
+    },
     /// Only an online store on disk is verified.
     #[error("the online store is in Redis, which checks its own files: only a store on disk is verified")]
     StoreNotOnDisk,

@@ -185,5 +185,7 @@ pub use streaming::{DerivedRows, FollowStreams, FollowedView, StreamFailure, Str
 pub use targets::ViewName;
 pub use tokio_util::sync::CancellationToken;
 pub use training_set::{BuildTrainingSet, BuiltTrainingSet, JoinRows, JoinedRows, TrainingSetCheck};
-pub use upkeep::{OptimizedView, RebuiltView};
+pub use upkeep::{
+    EstimateCost, Expire, ExpiredView, OptimizedView, PartCost, RebuiltView, Vacuum, VacuumedView, ViewCost,
+};
 pub use verify::{Checked, Verified};

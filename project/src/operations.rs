@@ -39,7 +39,9 @@ use crate::slo::SloReport;
 use crate::streaming::{FollowStreams, StreamOutcome};
 use crate::targets::ViewName;
 use crate::training_set::{BuildTrainingSet, BuiltTrainingSet, JoinRows, JoinedRows, TrainingSetCheck};
-use crate::upkeep::{OptimizedView, RebuiltView};
+use crate::upkeep::{
+    EstimateCost, Expire, ExpiredView, OptimizedView, RebuiltView, Vacuum, VacuumedView, ViewCost,
+};
 use crate::verify::Verified;
 use crate::{
     alerts, audit, dead_letters, definitions, doctor, ending, exploring, forgetting, get, lineage, load,
@@ -294,6 +296,21 @@ impl Project {
     /// Compacts the logs of these views; where none is named, of all whose source has history.
     pub fn optimize<'a>(&'a self, views: &'a [ViewName], run: &'a Run) -> Work<'a, Vec<OptimizedView>> {
         Box::pin(run.until_cancelled(upkeep::optimize(self, views)))
+    }
+
+    /// Drops rows beyond the retention of their views from both stores, whole dates at a time.
+    pub fn expire<'a>(&'a self, expire: &'a Expire, run: &'a Run) -> Work<'a, Vec<ExpiredView>> {
+        Box::pin(run.until_cancelled(upkeep::expire(self, expire)))
+    }
+
+    /// What views take in bytes: estimated, and measured.
+    pub fn cost<'a>(&'a self, estimate: &'a EstimateCost) -> Work<'a, Vec<ViewCost>> {
+        Box::pin(upkeep::cost(self, estimate))
+    }
+
+    /// Removes files that only older versions of logs have, but for versions that are kept.
+    pub fn vacuum<'a>(&'a self, vacuum: &'a Vacuum, run: &'a Run) -> Work<'a, Vec<VacuumedView>> {
+        Box::pin(run.until_cancelled(upkeep::vacuum(self, vacuum)))
     }
 
     /// Writes the online rows of these views again from their logs, while others read and write; of all where none is

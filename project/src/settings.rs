@@ -101,7 +101,7 @@ pub struct Location {
     pub url: String,
 }
 
-/// Where the logs lie.
+/// Where the logs lie, and how long their older versions are kept.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OfflineSettings {
@@ -109,6 +109,11 @@ pub struct OfflineSettings {
     pub url: String,
     /// Disk for copies of files that lie in a bucket.
     pub copied_bytes: u64,
+    /// How long a version is kept that is not current any more.
+    pub keep_versions_for: Span,
+    /// How often `stream` and `serve` remove what is not kept; none for never.
+    #[serde(deserialize_with = "upkeep_every")]
+    pub upkeep_every: Option<Span>,
 }
 
 /// How the server answers.
@@ -180,7 +185,7 @@ pub struct Setting {
 }
 
 /// Every key. Its twin in the environment is `TWINSTORE_` and the key in capitals, with `_` for `.`.
-pub const SETTINGS: [Setting; 27] = [
+pub const SETTINGS: [Setting; 29] = [
     Setting { key: "project", default: "twinstore", meaning: "what the project is called" },
     Setting {
         key: "actor",
@@ -231,6 +236,16 @@ pub const SETTINGS: [Setting; 27] = [
         key: "offline.copied_bytes",
         default: "17179869184",
         meaning: "disk for copies of the logs' files that lie in a bucket, in `.twinstore/copies`; the oldest go first",
+    },
+    Setting {
+        key: "offline.keep_versions_for",
+        default: "7d",
+        meaning: "how long a vacuum keeps the files of a version of a log that is not current any more; those from which training sets were built that are there are kept anyway",
+    },
+    Setting {
+        key: "offline.upkeep_every",
+        default: "",
+        meaning: "how often `serve` and `stream` drop rows beyond retention and remove files that no kept version needs, as `1d`; empty for never",
     },
     Setting {
         key: "online.url",
@@ -343,6 +358,19 @@ fn actor<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D:
         () => return Ok(actor),
     };
     Err(serde::de::Error::custom(format!("{why}: name who changes the registry on one short line")))
+}
+
+/// How often something is done; nothing where the text is empty.
+fn upkeep_every<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Span>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let every = text.parse::<Span>().map_err(serde::de::Error::custom)?;
+    match every < Span::SECOND {
+        true => Err(serde::de::Error::custom("name a second or more, or leave it empty for never")),
+        false => Ok(Some(every)),
+    }
 }
 
 /// Everything that is wrong with the settings, a line each: where, and what.

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use feature::{Name, NameError, VersionId, View};
+use feature::{Name, NameError, ServiceRef, VersionId, View};
 use materializer::{Input, Target};
 use registry::{Registered, RegistryError};
 
@@ -53,6 +53,34 @@ pub(crate) fn named_view(registered: &Registered, name: &ViewName) -> Result<Arc
         ViewName::Exact(id) => registered.view(id),
         ViewName::Only(name) => registered.only_view(name),
     }
+}
+
+/// The views of a service of this name, or else the view of this name; all where none is named.
+pub(crate) fn views_of(registered: &Registered, of: Option<&str>) -> Result<Vec<Arc<View>>, ProjectError> {
+    let Some(name) = of else { return Ok(registered.views().cloned().collect()) };
+    let bare = name.split('@').next();
+    if registered.services().all(|service| Some(service.id.name.as_str()) != bare) {
+        return Ok(vec![named_view(registered, &name.parse()?)?]);
+    }
+    let plan = registered.service_plan(&name.parse::<ServiceRef>()?)?;
+    let mut views: Vec<Arc<View>> = plan.lookups.iter().map(|lookup| lookup.view.clone()).collect();
+    views.sort_by(|a, b| a.id.cmp(&b.id));
+    views.dedup_by(|a, b| a.id == b.id);
+    Ok(views)
+}
+
+/// The views whose rows are made of those of a view, directly.
+pub(crate) fn derived_from(
+    registered: &Registered,
+    view: &VersionId,
+) -> Result<Vec<Arc<View>>, ProjectError> {
+    let mut derived = Vec::new();
+    for other in registered.views() {
+        if registered.input_of(other)?.is_some_and(|input| input.id == *view) {
+            derived.push(other.clone());
+        }
+    }
+    Ok(derived)
 }
 
 /// A view with what it reads.

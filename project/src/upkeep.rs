@@ -1,4 +1,11 @@
-//! Looking after both stores: logs compacted, online rows written again from them, and the store on disk checked.
+//! Looking after both stores: logs compacted, rows beyond retention dropped, files of older versions removed, online rows
+//! written again from logs, and the store on disk checked.
+
+mod cost;
+mod expiring;
+mod looked_after;
+mod passes;
+mod vacuuming;
 
 use std::time::{Duration, Instant};
 
@@ -11,6 +18,14 @@ use crate::error::ProjectError;
 use crate::project::Project;
 use crate::run::{Event, Run};
 use crate::targets::{ViewName, targets, targets_with};
+
+pub(crate) use cost::cost;
+pub use cost::{EstimateCost, PartCost, ViewCost};
+pub(crate) use expiring::expire;
+pub use expiring::{Expire, ExpiredView};
+pub(crate) use passes::Passes;
+pub(crate) use vacuuming::vacuum;
+pub use vacuuming::{Vacuum, VacuumedView};
 
 /// A log that was compacted.
 #[derive(Clone, Debug, PartialEq, Eq)]

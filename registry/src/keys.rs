@@ -393,7 +393,7 @@ static RETENTION: Record = Record {
             "offline",
             Shape::Duration,
             "none: forever",
-            "how long the log keeps rows; at least `online`",
+            "how long the log keeps rows; at least `online`, and none go where that is not named",
         ),
     ],
 };

@@ -29,6 +29,8 @@ mod replaced_source;
 #[cfg(test)]
 mod replay_equivalence;
 #[cfg(test)]
+mod retained_rows;
+#[cfg(test)]
 mod same_bytes;
 #[cfg(test)]
 mod serving_agrees_with_training;

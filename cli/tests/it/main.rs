@@ -110,6 +110,8 @@ mod replays;
 #[cfg(test)]
 mod restored_apart;
 #[cfg(test)]
+mod retained;
+#[cfg(test)]
 mod retired;
 #[cfg(test)]
 mod rolled_out;

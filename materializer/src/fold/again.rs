@@ -32,16 +32,30 @@ pub(crate) async fn fold_again<W: Mender>(
         let there: Vec<(EntityKey, Vec<u8>)> =
             wanted.iter().zip(rows).filter_map(|(key, row)| Some((key.clone(), row?.to_vec()))).collect();
         if there.is_empty() {
-            log.refresh().await?;
-            let mut entities = Entities::new(&view);
-            entities.fold_log(log, clock(), Selection::Keys(Arc::new(keys))).await?;
-            if entities.len() > 0 {
-                let writer = FoldWriter { online, clock, reads: &[], of: Folded::Committed };
-                writer.write(&mut entities, log, None).await?;
-            }
+            fold_present(log, online, keys, clock).await?;
             return Ok(removed);
         }
         removed += online.remove(&view.id, &there).await?;
     }
     Err(MaterializerError::OnlineConflict { view: view.id.clone() })
+}
+
+/// Writes the online rows of those of these entities of which the newest log has rows. Returns how many these are.
+pub(crate) async fn fold_present<W: Mender>(
+    log: &mut Log,
+    online: &W,
+    keys: HashSet<EntityKey>,
+    clock: fn() -> Micros,
+) -> Result<u64, MaterializerError> {
+    if keys.is_empty() {
+        return Ok(0);
+    }
+    log.refresh().await?;
+    let mut entities = Entities::new(log.view());
+    entities.fold_log(log, clock(), Selection::Keys(Arc::new(keys))).await?;
+    if entities.len() > 0 {
+        let writer = FoldWriter { online, clock, reads: &[], of: Folded::Committed };
+        writer.write(&mut entities, log, None).await?;
+    }
+    Ok(entities.len() as u64)
 }

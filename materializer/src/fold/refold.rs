@@ -28,7 +28,8 @@ pub struct OnlineRead {
 pub enum Refolded {
     /// It has every row that the online row had folded.
     Whole(FoldedAgain),
-    /// It lacks rows that the online row had folded: they may be committed yet.
+    /// It lacks rows that the online row had folded: they may be committed yet, or retention dropped them. Or a vacuum
+    /// removed the files that say which rows are newer than the online row.
     Ahead,
 }
 
@@ -66,7 +67,10 @@ pub async fn refold(
             continue;
         }
         let later = match version {
-            Some(version) => positions_since(log, version, reads, &indices, threads).await?,
+            Some(version) => match positions_since(log, version, reads, &indices, threads).await? {
+                Some(later) => later,
+                None => continue,
+            },
             None => HashMap::new(),
         };
         for index in indices {
@@ -85,23 +89,26 @@ fn folded_version(read: &OnlineRead) -> Option<u64> {
     read.positions.as_ref()?.history().map(Folded::version_of)
 }
 
-/// The positions of the rows that commits after a version added, by entity.
+/// The positions of the rows that commits after a version added, by entity; `None` where a vacuum removed some of them.
 async fn positions_since(
     log: &Log,
     version: u64,
     reads: &[OnlineRead],
     indices: &[usize],
     threads: usize,
-) -> Result<HashMap<EntityKey, HashSet<Position>>, MaterializerError> {
+) -> Result<Option<HashMap<EntityKey, HashSet<Position>>>, MaterializerError> {
     let added = log.added_since(version).await?;
     if added.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(Some(HashMap::new()));
+    }
+    if version < log.whole_from().await? && !log.has_files(&added).await? {
+        return Ok(None);
     }
     let keys = indices.iter().filter_map(|index| Some(reads.get(*index)?.key.clone()));
     let (log, keys) = (log.clone(), Arc::new(keys.collect::<HashSet<EntityKey>>()));
     let rows = blocking::run(move || entity_rows(&log, Some(&added), &keys, threads)).await??;
     let positions = |(key, rows): (EntityKey, Vec<Row>)| (key, rows.iter().map(|row| row.position).collect());
-    Ok(rows.into_iter().map(positions).collect())
+    Ok(Some(rows.into_iter().map(positions).collect()))
 }
 
 /// The rows of an entity that its online row had folded; `None` where the log lacks one of them. Where there was no

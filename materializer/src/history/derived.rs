@@ -20,7 +20,7 @@ use futures::TryStreamExt;
 use futures::future::{BoxFuture, FutureExt};
 use offline::{
     AVAILABLE_AT, Added, EVENT_TIME, FeatureRowStream, FeatureRows, Log, Marker, OfflineError, OfflineStore,
-    PROVENANCE, RowRange,
+    PROVENANCE, ReadLock, RowRange,
 };
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
@@ -47,6 +47,8 @@ pub(crate) struct DerivedSource {
     found: Found,
     /// The positions that the derived view's own log has, of a load that was interrupted.
     known: Arc<HashSet<Position>>,
+    /// No vacuum removes what is read here.
+    _reading: ReadLock,
 }
 
 /// What the log of a derived view records of its input.
@@ -92,6 +94,7 @@ impl DerivedSource {
             let _lock = LoadLock::acquire(&offline.log(&input.view).await?).await?;
             (offline.log(&input.view).await?, clock())
         };
+        let reading = ReadLock::of_reader(&log);
         let Some(version) = log.version() else { return Err(never_loaded(view, input)) };
         if input.has_history && !loaded_files::has_first_load(&log).await? {
             return Err(never_loaded(view, input));
@@ -103,6 +106,10 @@ impl DerivedSource {
         {
             let path = log.named()?;
             return Err(MaterializerError::OtherTable { view: view.clone(), path });
+        }
+        if let (None, Some(before)) = (taken.versions.whole, log.expired_before().await?) {
+            let (view, input) = (view.clone(), input.view.id.clone());
+            return Err(MaterializerError::InputExpired { view, input, before });
         }
         let ranges = ranges(offline, &log, &taken, until).await?;
         let found = found(&log, &ranges, &taken).await?;
@@ -122,7 +129,16 @@ impl DerivedSource {
         let newest = found.newest.max(taken.newest);
         let found = Found { newest, ..found };
         let ranges = ranges.into_iter().map(|(range, _)| range).collect();
-        Ok(Self { input: Arc::clone(&input.view), log, version, until, ranges, found, known })
+        Ok(Self {
+            input: Arc::clone(&input.view),
+            log,
+            version,
+            until,
+            ranges,
+            found,
+            known,
+            _reading: reading,
+        })
     }
 
     /// Whether there is nothing to take.
@@ -154,6 +170,12 @@ impl Taken {
             interrupted: deriving.checked_sub(1),
         })
     }
+}
+
+/// The versions of its input's log from which a derived view takes its next rows.
+pub(crate) async fn versions_to_derive_from(own: &Log) -> Result<Vec<u64>, MaterializerError> {
+    let taken = Taken::read(own).await?;
+    Ok([taken.versions.whole, taken.interrupted].into_iter().flatten().collect())
 }
 
 fn never_loaded(view: &VersionId, input: &Input) -> MaterializerError {

@@ -114,7 +114,7 @@ impl<W: Mender> Materializer<W> {
 
 /// Refuses another load of a view while its dates are being loaded; a load that goes on from what is in the log also after
 /// that was cancelled.
-pub(super) async fn refuse_beside(log: &Log, needs_history: bool) -> Result<(), MaterializerError> {
+pub(crate) async fn refuse_beside(log: &Log, needs_history: bool) -> Result<(), MaterializerError> {
     match MigrationState::of(log).await? {
         Some(state) if state.is_under_way() || (needs_history && !state.is_whole) => {
             Err(MaterializerError::MigrationUnfinished {

@@ -10,7 +10,7 @@ use super::{BatchGuard, BatchPoint};
 
 static FAULTS: OnceLock<BatchFaults> = OnceLock::new();
 
-const POINTS: [(&str, BatchPoint); 29] = [
+const POINTS: [(&str, BatchPoint); 33] = [
     ("hashed", BatchPoint::Hashed),
     ("read", BatchPoint::Read),
     ("turn-taken", BatchPoint::TurnTaken),
@@ -40,9 +40,13 @@ const POINTS: [(&str, BatchPoint); 29] = [
     ("rows-forgotten", BatchPoint::RowsForgotten),
     ("online-forgotten", BatchPoint::OnlineForgotten),
     ("forgotten", BatchPoint::Forgotten),
+    ("expired", BatchPoint::Expired),
+    ("online-expired", BatchPoint::OnlineExpired),
+    ("vacuum-noted", BatchPoint::VacuumNoted),
+    ("file-vacuumed", BatchPoint::FileVacuumed),
 ];
 
-const GUARDS: [(&str, BatchGuard); 8] = [
+const GUARDS: [(&str, BatchGuard); 9] = [
     ("snapshot", BatchGuard::Snapshot),
     ("removed-files", BatchGuard::RemovedFiles),
     ("content", BatchGuard::Content),
@@ -51,6 +55,7 @@ const GUARDS: [(&str, BatchGuard); 8] = [
     ("manifest-first", BatchGuard::ManifestFirst),
     ("load-lock", BatchGuard::LoadLock),
     ("forgotten", BatchGuard::Forgotten),
+    ("vacuum", BatchGuard::Vacuum),
 ];
 
 /// The faults of the batch command of this process; by default none.

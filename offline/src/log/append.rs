@@ -156,6 +156,11 @@ impl Written {
         self.adds.iter().filter_map(|add| add.path.rsplit('/').next())
     }
 
+    /// What adds its files.
+    pub(crate) fn actions(&self) -> impl Iterator<Item = Action> {
+        self.adds.iter().cloned().map(Action::Add)
+    }
+
     pub(crate) fn intent<'a>(
         &self,
         partition: Option<&str>,
@@ -167,7 +172,6 @@ impl Written {
             partition_by: partition.map(|column| vec![column.to_owned()]),
             predicate: None,
         };
-        let actions = self.adds.iter().cloned().map(Action::Add).collect();
-        Intent { actions, operation, markers, reads, reads_rows: false }
+        Intent { actions: self.actions().collect(), operation, markers, reads, reads_rows: false }
     }
 }

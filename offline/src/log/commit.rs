@@ -16,7 +16,7 @@ use deltalake_core::{DeltaTableError, Path};
 use crate::error::OfflineError;
 use crate::fault_injection::{BatchGuard, BatchPoint};
 use crate::log::forgotten::{FORGOTTEN, FORGOTTEN_WHOLE};
-use crate::log::table::{DataFile, Marker, Table, length, without_retries};
+use crate::log::table::{DataFile, Marker, Table, WHOLE_FROM, length, without_retries};
 
 /// How often a commit is tried again because harmless ones keep taking the version.
 const TRIES: usize = 1000;
@@ -137,6 +137,7 @@ impl Table {
             .chain(intent.reads.iter().copied())
             .collect();
         let removed: HashSet<&str> = intent.actions.iter().filter_map(removes).collect();
+        let adds_files = intent.actions.iter().any(|action| matches!(action, Action::Add(_)));
         let mut added = Added::default();
         for version in before.map_or(0, |before| before + 1)..=newest {
             for action in self.actions(version).await? {
@@ -148,6 +149,12 @@ impl Table {
                             self.discard(intent);
                         }
                         return Err(self.conflict(&format!("version {version} moved `{}`", moved.app_id)));
+                    }
+                    // What no commit named may be gone, and so what this one is about to name.
+                    Action::Txn(moved)
+                        if moved.app_id == WHOLE_FROM && adds_files && BatchGuard::Vacuum.is_on() =>
+                    {
+                        return Err(self.conflict(&format!("version {version} begins a vacuum")));
                     }
                     Action::Remove(_)
                         if removes(&action).is_some_and(|name| removed.contains(name))
@@ -207,7 +214,7 @@ impl Table {
         Ok(added)
     }
 
-    async fn actions(&self, version: u64) -> Result<Vec<Action>, OfflineError> {
+    pub(crate) async fn actions(&self, version: u64) -> Result<Vec<Action>, OfflineError> {
         let entry = self.delta.log_store().read_commit_entry(version).await;
         let bytes = entry.map_err(|error| self.failed(error))?;
         let bytes = bytes.ok_or_else(|| self.failed(DeltaTableError::InvalidVersion(version)))?;

@@ -7,7 +7,6 @@
 //! ([`rewritten_commits`]). Names, lengths, versions, counters and positions stay, so readers and writers of any version go
 //! on. Each step replaces one file at once; done again after it was cut off, what is left is done.
 
-mod leftovers;
 mod matcher;
 mod rewritten_commits;
 mod rewritten_file;
@@ -30,6 +29,7 @@ use crate::fault_injection::BatchPoint;
 use crate::log::check::{folders, parquet_files};
 use crate::log::columns::{EVENT_TIME, PROVENANCE, log_schema};
 use crate::log::forgotten::Forgotten;
+use crate::log::leftovers;
 use crate::log::rows::positions;
 use crate::log::store::{OfflineStore, TABLES};
 use crate::log::table::Table;

@@ -11,15 +11,16 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
 };
 use arrow::datatypes::{DataType, Date32Type, Field, Int64Type, Schema, SchemaRef};
-use feature::{EventDate, VersionId};
+use deltalake_core::protocol::DeltaOperation;
+use feature::{EventDate, Micros, VersionId};
 use futures::StreamExt;
 
 use crate::error::OfflineError;
-use crate::log::commit::Added;
-use crate::log::scan;
+use crate::log::commit::{Added, Intent};
 use crate::log::storage::TableLocation;
 use crate::log::table::{Marker, Table};
 use crate::log::view_log::Log;
+use crate::log::{expiry, scan};
 
 /// The counter: up to which version of the log rows are counted, and one.
 const COUNTED: &str = "counted";
@@ -98,16 +99,54 @@ impl StatisticsTable {
         let Some(version) = log.version() else { return Ok(Some(Uncounted::default())) };
         let after = self.counted_up_to().await?;
         let mut uncounted = Uncounted { version, by_date: BTreeMap::new() };
-        let mut found = 0;
+        let (mut found, expired_before) = (0, log.expired_before().await?);
         for file in log.added_from(after).await?.files {
             if file.path.filename().is_some_and(|name| counted.contains(name)) {
                 found += 1;
+                continue;
+            }
+            // Nobody counts what retention dropped.
+            if expiry::date(&file).zip(expired_before).is_some_and(|(date, before)| date < before) {
                 continue;
             }
             let date = file.partition.clone().unwrap_or_default();
             uncounted.by_date.entry(date).or_default().files.push(file);
         }
         Ok((found == counted.len()).then_some(uncounted))
+    }
+
+    /// Removes what was counted of dates before a midnight. A conflict where another removed some of it.
+    pub async fn drop_before(&mut self, midnight: Micros) -> Result<u64, OfflineError> {
+        let mut left: BTreeMap<u64, Vec<CountedColumn>> = BTreeMap::new();
+        let mut dropped = 0;
+        for counted in self.read().await? {
+            match counted.date < EventDate::of(Some(midnight.get())) {
+                true => dropped += 1,
+                false => left.entry(counted.log_version).or_default().push(counted),
+            }
+        }
+        if dropped == 0 {
+            return Ok(0);
+        }
+        self.table.allow_removals().await?;
+        let mut actions = self.table.removals(&self.table.files())?;
+        let mut writer = self.table.rows_writer().await?;
+        for (version, counted) in left {
+            writer.write(batch(&counted, version)?);
+        }
+        actions.extend(writer.finish().await?.actions());
+        let operation = DeltaOperation::Delete { predicate: None };
+        let intent = Intent { actions, operation, markers: &[], reads: &[], reads_rows: false };
+        self.table.commit(&intent).await?;
+        Ok(dropped)
+    }
+
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    pub(crate) fn table_mut(&mut self) -> &mut Table {
+        &mut self.table
     }
 
     /// Begins to write what was counted up to this version of the log.

@@ -110,8 +110,8 @@ impl OfflineStore {
         self.root.copy()
     }
 
-    /// Refuses what this build does to folders alone.
-    pub(crate) fn only_in_folder(&self, what: &str) -> Result<(), OfflineError> {
+    /// Refuses what this build does to folders alone, as in `this build forgets no entity`.
+    pub fn only_in_folder(&self, what: &str) -> Result<(), OfflineError> {
         match self.is_in_bucket() {
             true => Err(OfflineError::Location {
                 url: self.root.to_string(),
@@ -133,6 +133,17 @@ impl OfflineStore {
     /// The log of a view version at an older snapshot.
     pub async fn log_at(&self, view: &Arc<View>, version: u64) -> Result<Log, OfflineError> {
         Log::open(view.clone(), self.table(&view.id, "log")?, Some(version)).await
+    }
+
+    /// An older snapshot of this log whose files are there, but for what is damaged of it.
+    pub(crate) async fn whole_log_at(&self, newest: &Log, version: u64) -> Result<Log, OfflineError> {
+        let log = self.log_at(newest.view(), version).await?;
+        let whole_from = newest.whole_from().await?;
+        if version < whole_from && !log.has_files(&log.all_rows()).await? {
+            let view = newest.view().id.clone();
+            return Err(OfflineError::Vacuumed { view, version, whole_from });
+        }
+        Ok(log)
     }
 
     /// The rows of a view version that were refused.

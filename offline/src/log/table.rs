@@ -1,6 +1,7 @@
 //! One Delta table at one snapshot: opened, refreshed and created; its files and its counters.
 
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -34,6 +35,12 @@ pub(crate) struct Table {
     /// The hash of the definition whose rows these are; `None` for tables of no view.
     definition: Option<String>,
 }
+
+/// The counter of a log: the first version of which no vacuum removed a file.
+pub const WHOLE_FROM: &str = "whole-from";
+
+/// The file in the folder of a log that its readers lock.
+pub(crate) const READ_LOCK: &str = "_read.lock";
 
 /// The property of a table that holds the hash of its view's definition.
 const DEFINITION: &str = "twinstore.definition";
@@ -159,6 +166,9 @@ impl Table {
         match created {
             Ok(delta) => {
                 self.delta = delta;
+                if self.partition.is_some() {
+                    make_read_lock(&self.folder()?);
+                }
                 self.sync_folders().await?;
             }
             // Another process made it first: what it committed since is not what was decided on. If none did, it is said
@@ -293,6 +303,14 @@ pub async fn source_table(url: Url) -> Result<DeltaTable, OfflineError> {
             (Some(damaged), _) | (None, Some(damaged)) => damaged.into(),
             (None, None) => OfflineError::of_table(&name, error),
         }),
+    }
+}
+
+/// Makes the file of a log that is new, so that readers change nothing. One who finds none makes it.
+fn make_read_lock(folder: &FilePath) {
+    let path = folder.join(READ_LOCK);
+    if let Err(error) = OpenOptions::new().write(true).create(true).truncate(false).open(&path) {
+        tracing::debug!("`{}` was not made: {error}", path.display());
     }
 }
 

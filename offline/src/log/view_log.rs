@@ -9,6 +9,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use feature::{Micros, View};
 use futures::StreamExt;
 
+use crate::blocking::blocking;
 use crate::error::OfflineError;
 use crate::log::append::{Appender, RowsWriter, Written};
 use crate::log::columns::{DATE, EVENT_TIME, log_schema};
@@ -217,6 +218,12 @@ impl Log {
     /// The files whose rows the commits from this version on added, up to the snapshot.
     pub async fn added_from(&self, version: u64) -> Result<Added, OfflineError> {
         self.table.added_from(version).await
+    }
+
+    /// Whether all of these files are there: a vacuum removes those that only older versions had.
+    pub async fn has_files(&self, files: &Added) -> Result<bool, OfflineError> {
+        let (folder, files) = (self.folder()?, files.files.clone());
+        blocking(move || Ok(files.iter().all(|file| folder.join(file.path.as_ref()).exists()))).await
     }
 
     /// The identity of the table: another one under the same path has another. `None` if nothing was ever written.

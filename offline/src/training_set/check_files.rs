@@ -1,7 +1,7 @@
 //! Reading the training sets below a folder, for nothing but to find those that are not what their manifests say.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::damage::Damaged;
 use crate::error::OfflineError;
@@ -21,9 +21,21 @@ pub struct CheckedTrainingSets {
     pub damaged: Vec<Damaged>,
 }
 
-/// Checks every training set below a folder that has a manifest beside it. Hidden folders are passed over.
+/// Checks every training set below a folder that has a manifest beside it.
 pub fn check_training_sets(folder: &Path) -> Result<CheckedTrainingSets, OfflineError> {
     let mut checked = CheckedTrainingSets::default();
+    for set in training_sets_below(folder)? {
+        checked.training_sets += 1;
+        checked.damaged.extend(damage(&Manifest::path_of(&set), &set));
+    }
+    checked.damaged.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(checked)
+}
+
+/// Every training set below a folder that has a manifest beside it, whether it is there itself or not. Hidden folders are
+/// passed over.
+pub fn training_sets_below(folder: &Path) -> Result<Vec<PathBuf>, OfflineError> {
+    let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         let failed = |error: io::Error| OfflineError::file("read", &folder, error);
@@ -35,13 +47,11 @@ pub fn check_training_sets(folder: &Path) -> Result<CheckedTrainingSets, Offline
                     folders.push(entry.path());
                 }
             } else if let Some(set) = name.strip_suffix(MANIFEST) {
-                checked.training_sets += 1;
-                checked.damaged.extend(damage(&entry.path(), &entry.path().with_file_name(set)));
+                found.push(entry.path().with_file_name(set));
             }
         }
     }
-    checked.damaged.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(checked)
+    Ok(found)
 }
 
 /// What is wrong with a training set or its manifest.

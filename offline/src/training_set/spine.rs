@@ -13,7 +13,7 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::streaming::PartitionStream;
-use feature::{Field, ServicePlan};
+use feature::{Field, Micros, ServicePlan};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use transform::Conform;
@@ -79,12 +79,25 @@ impl Spine {
 
     /// Reads all label times once, so that a row without one is named before anything is built.
     fn check_times(&self) -> Result<(), OfflineError> {
+        self.for_each_times(|_| {})
+    }
+
+    /// How many labels lie before a moment. Blocks: all label times are read.
+    pub(crate) fn labels_before(&self, moment: Micros) -> Result<usize, OfflineError> {
+        let mut labels = 0;
+        self.for_each_times(|times| labels += times.iter().filter(|at| **at < moment.get()).count())?;
+        Ok(labels)
+    }
+
+    /// Visits the label times of each batch.
+    fn for_each_times(&self, mut visit: impl FnMut(&[i64])) -> Result<(), OfflineError> {
         let mut before = 0;
         for batch in self.file.batches(self.schema().index_of(&self.time).ok())? {
             let batch = batch.map_err(|error| damaged(self.path(), &error))?;
-            check_times(&batch, &self.time, before).map_err(|problem| {
+            let times = check_times(&batch, &self.time, before).map_err(|problem| {
                 OfflineError::Spine(vec![format!("{}: {problem}", self.path().display())])
             })?;
+            visit(&times);
             before += batch.num_rows();
         }
         Ok(())

@@ -15,13 +15,13 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
-use feature::{AsOf, ServicePlan};
+use feature::{AsOf, Micros, ServicePlan, View};
 use futures::StreamExt;
 
 use crate::blocking::blocking;
 use crate::error::OfflineError;
 use crate::join::{JoinLookup, JoinSpec, PointInTime, PointInTimePlanner, Reading};
-use crate::log::OfflineStore;
+use crate::log::{OfflineStore, ReadLock, labels_from};
 use crate::threads::threads;
 use crate::training_set::batch::BatchBuilder;
 use crate::training_set::layout::Layout;
@@ -64,6 +64,28 @@ pub struct TrainingSetStream {
     reading: Arc<Reading>,
     log_rows: u64,
     summary: Summary,
+    /// No vacuum removes what is read here.
+    logs: Vec<OpenedLog>,
+}
+
+/// Logs that no vacuum removes a read file of.
+#[derive(Debug)]
+pub struct ReadLogs {
+    _logs: Vec<OpenedLog>,
+}
+
+/// What is read, and what is known of each of its logs.
+struct Opened {
+    lookups: Vec<JoinLookup>,
+    locks: Vec<OpenedLog>,
+}
+
+/// A log that is read.
+#[derive(Debug)]
+struct OpenedLog {
+    view: Arc<View>,
+    expired_before: Option<Micros>,
+    _lock: ReadLock,
 }
 
 impl TrainingSetStream {
@@ -75,7 +97,8 @@ impl TrainingSetStream {
         options: &Options,
     ) -> Result<TrainingSetStream, OfflineError> {
         let builder = Arc::new(BatchBuilder::new(plan, spine, options)?);
-        let lookups = lookups(store, plan, builder.layout(), options).await?;
+        let Opened { lookups, locks } = opened(store, plan, builder.layout(), options).await?;
+        refuse_labels_without_rows(spine, &locks).await?;
         let leaks = options.as_of == AsOf::Available;
         let leaked = leaks.then_some(0);
         let feature = |name: &String| FeatureSummary { name: name.clone(), nulls: 0, leaked };
@@ -99,7 +122,7 @@ impl TrainingSetStream {
         let state = state()?;
         let physical = physical_plan(spine, spec, reading.clone(), &state).await?;
         let joined = physical.execute(0, Arc::new(TaskContext::from(&state)))?;
-        Ok(TrainingSetStream { builder, joined, physical, reading, log_rows, summary })
+        Ok(TrainingSetStream { builder, joined, physical, reading, log_rows, summary, logs: locks })
     }
 
     /// The columns of the training set.
@@ -140,6 +163,11 @@ impl TrainingSetStream {
     pub fn finish(self) -> Summary {
         self.summary
     }
+
+    /// Goes on to keep vacuums away from the logs once the rows are read, until what was built is known of.
+    pub fn logs(&mut self) -> ReadLogs {
+        ReadLogs { _logs: std::mem::take(&mut self.logs) }
+    }
 }
 
 impl fmt::Debug for TrainingSetStream {
@@ -149,19 +177,24 @@ impl fmt::Debug for TrainingSetStream {
 }
 
 /// Opens the log of each of the plan's lookups, at the version that the options name.
-async fn lookups(
+async fn opened(
     store: &OfflineStore,
     plan: &ServicePlan,
     layout: &Layout,
     options: &Options,
-) -> Result<Vec<JoinLookup>, OfflineError> {
+) -> Result<Opened, OfflineError> {
     let mut lookups = Vec::with_capacity(plan.lookups.len());
+    let mut locks = Vec::with_capacity(plan.lookups.len());
     for (index, lookup) in plan.lookups.iter().enumerate() {
         let pinned = options.log_versions.iter().find(|(view, _)| *view == lookup.view.id);
-        let log = match pinned {
-            Some((_, version)) => store.log_at(&lookup.view, *version).await?,
-            None => store.log(&lookup.view).await?,
-        };
+        let mut log = store.log(&lookup.view).await?;
+        let lock = ReadLock::of_reader(&log);
+        match pinned {
+            Some((_, version)) => log = store.whole_log_at(&log, *version).await?,
+            None => log.refresh().await?,
+        }
+        let expired_before = log.expired_before().await?;
+        locks.push(OpenedLog { view: lookup.view.clone(), expired_before, _lock: lock });
         let no_log = || OfflineError::NoLog { view: lookup.view.id.clone() };
         let key = |key: &usize| plan.keys.get(*key).map(|key| key.name.to_string());
         lookups.push(JoinLookup {
@@ -172,7 +205,20 @@ async fn lookups(
             times: options.explain.then(|| layout.times(index)),
         });
     }
-    Ok(lookups)
+    Ok(Opened { lookups, locks })
+}
+
+/// Refuses labels whose features would need rows that retention dropped: their values would be others than they were.
+async fn refuse_labels_without_rows(spine: &Spine, logs: &[OpenedLog]) -> Result<(), OfflineError> {
+    for log in logs {
+        let Some(before) = log.expired_before else { continue };
+        let (spine, from) = (spine.clone(), labels_from(&log.view, before));
+        let labels = blocking(move || spine.labels_before(from)).await?;
+        if labels > 0 {
+            return Err(OfflineError::LabelsExpired { view: log.view.id.clone(), labels, before, from });
+        }
+    }
+    Ok(())
 }
 
 /// The days of each log whose rows have event times.

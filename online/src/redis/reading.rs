@@ -178,6 +178,29 @@ impl Inner {
         Ok(Stats { rows, bytes, applied_at })
     }
 
+    /// Bytes of memory that a row of a view takes with its key, by a sample of its rows; none without rows.
+    pub(super) async fn bytes_a_row(&self, view: &VersionId) -> Result<Option<f64>, OnlineError> {
+        let (mut rows, mut bytes) = (0_u64, 0_u64);
+        let mut scan = self.scan(view).await?;
+        while rows < SAMPLED_ROWS
+            && let Some(keys) = scan.next(self).await?
+        {
+            let of_key = |key: &Vec<u8>| {
+                let mut command = cmd("MEMORY");
+                command.arg("USAGE").arg(key);
+                self.request(key, command)
+            };
+            let requests: Vec<Request> = keys.iter().map(of_key).collect();
+            for answer in self.calls.ask(&requests, self.calls.patience.read).await? {
+                if let Value::Int(taken @ 1..) = answer {
+                    rows += 1;
+                    bytes += taken as u64;
+                }
+            }
+        }
+        Ok((rows > 0).then(|| bytes as f64 / rows as f64))
+    }
+
     /// Begins to look for the keys of a view's rows.
     pub(super) async fn scan(&self, view: &VersionId) -> Result<Scan, OnlineError> {
         Ok(Scan {
@@ -188,6 +211,9 @@ impl Inner {
         })
     }
 }
+
+/// Rows whose memory is sampled, at least, where there are as many.
+const SAMPLED_ROWS: u64 = 1000;
 
 /// The cursor with which a scan of a server begins and ends.
 const START: &[u8] = b"0";

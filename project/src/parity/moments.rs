@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray, UInt32Array};
 use arrow::compute::take;
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{Field, Schema, TimestampMicrosecondType};
 use feature::{Lookup, Micros, Provenance, ServicePlan, Span};
 use offline::{AVAILABLE_AT, EVENT_TIME, OfflineError, OfflineStore, PROVENANCE, Spine};
 
@@ -64,8 +64,29 @@ pub(super) async fn drawn(
         }
         views.push(lookup.view.id.clone());
     }
+    let moments = no_earlier(moments, first_kept(store, plan).await?);
     let spine = spine(plan, columns, moments)?;
     Ok((spine, Moments::Drawn { views, seed: SEED }))
+}
+
+/// The first moment at which no log lacks rows that its view's retention dropped.
+async fn first_kept(store: &OfflineStore, plan: &ServicePlan) -> Result<Option<Micros>, ProjectError> {
+    let mut first = None;
+    for lookup in &plan.lookups {
+        first = first.max(store.log(&lookup.view).await?.labels_from().await?);
+    }
+    Ok(first)
+}
+
+/// A row that happened too early is read as of the first moment that can be: its entity is as good as another.
+fn no_earlier(moments: Option<ArrayRef>, first: Option<Micros>) -> Option<ArrayRef> {
+    let Some(first) = first else { return moments };
+    let later = |moments: ArrayRef| {
+        let times = moments.as_primitive::<TimestampMicrosecondType>().values().iter();
+        let later = TimestampMicrosecondArray::from_iter_values(times.map(|at| first.get().max(*at)));
+        Arc::new(later.with_timezone("UTC")) as ArrayRef
+    };
+    moments.map(later)
 }
 
 /// The moments of drawn rows.

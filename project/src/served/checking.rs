@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use feature::{Answer, EntityKey, ServiceRef, VersionId, View};
+use feature::{Answer, EntityKey, VersionId, View};
 use materializer::MigrationState;
 use offline::{Log, OfflineStore, draw_entities, threads};
 use online::{Layout, PackedRow, Read, Reader, Store};
-use registry::Registered;
 
 use super::comparing::{Answered, Comparison, compare};
 use super::kept_reads::{self, KeptRead, KeptReads};
@@ -16,7 +15,7 @@ use super::{ComparedView, ValuesReport, VerifyValues};
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::run::blocking;
-use crate::targets::named_view;
+use crate::targets::views_of;
 
 /// Entities that are read at a time.
 const AT_ONCE: usize = 1000;
@@ -33,7 +32,7 @@ pub(crate) async fn verify_values(
     project.check_logs().await?;
     let (offline, online) = (project.offline()?, project.online().await?);
     let at = project.now();
-    let chosen = named(&registered, verify.of.as_deref())?;
+    let chosen = views_of(&registered, verify.of.as_deref())?;
     let (mut served, mut damaged) = match verify.served {
         true => kept(project).await.map(|(served, damaged)| (Some(served), damaged))?,
         false => (None, Vec::new()),
@@ -72,20 +71,6 @@ async fn kept(project: &Project) -> Result<(BTreeMap<VersionId, Vec<KeptRead>>, 
         by_view.entry(read.view.clone()).or_default().push(read);
     }
     Ok((by_view, damaged.iter().map(ToString::to_string).collect()))
-}
-
-/// The views of a service of this name, or else the view of this name.
-fn named(registered: &Registered, of: Option<&str>) -> Result<Vec<Arc<View>>, ProjectError> {
-    let Some(name) = of else { return Ok(registered.views().cloned().collect()) };
-    let bare = name.split('@').next();
-    if registered.services().all(|service| Some(service.id.name.as_str()) != bare) {
-        return Ok(vec![named_view(registered, &name.parse()?)?]);
-    }
-    let plan = registered.service_plan(&name.parse::<ServiceRef>()?)?;
-    let mut views: Vec<Arc<View>> = plan.lookups.iter().map(|lookup| lookup.view.clone()).collect();
-    views.sort_by(|a, b| a.id.cmp(&b.id));
-    views.dedup_by(|a, b| a.id == b.id);
-    Ok(views)
 }
 
 /// Why a view cannot be compared now, if so. The log says so: one that ended before its first commit left nothing, whatever

@@ -28,6 +28,7 @@ use crate::project::Project;
 use crate::run::{Event, Run};
 use crate::targets::{has_stream, targets_with};
 use crate::telemetry::RowTracer;
+use crate::upkeep::Passes;
 
 /// Bytes of the records of one flush.
 const FLUSH_BYTES: usize = 16 << 20;
@@ -86,6 +87,8 @@ pub(crate) struct Streams {
     followed: BTreeMap<VersionId, Followed>,
     /// Dropped, it ends what carries freshness into the registry.
     carrying: Background<()>,
+    /// Dropped, it ends the passes that free storage.
+    passes: Option<Background<()>>,
     /// Dropped, it ends the loads of derived views.
     deriving: Option<Background<Vec<DerivedRows>>>,
 }
@@ -104,6 +107,10 @@ impl Streams {
         let registry = project.registry().await?;
         let carrying = Carrying::new(project.clone(), registry.clone(), setup.stream_status.clone());
         let carrying = Background::begin("freshness is not noted in the registry", |stop| carrying.run(stop));
+        let passes = Passes::of(project, &setup.online, setup.by);
+        let passes = passes.map(|passes| {
+            Background::begin("rows beyond retention are not dropped", |stop| passes.run(stop))
+        });
         let deriving = setup.derives.then(|| {
             let deriving =
                 Deriving::new(project, registry, setup.online.clone(), setup.stream_status.clone(), setup.by);
@@ -112,7 +119,7 @@ impl Streams {
             })
         });
         let (project, run, followed) = (project.clone(), run.clone(), BTreeMap::new());
-        Ok(Self { project, run, setup, followed, carrying, deriving })
+        Ok(Self { project, run, setup, followed, carrying, passes, deriving })
     }
 
     /// Follows every registered view whose source has a stream. Those that are followed go on; one that
@@ -215,6 +222,9 @@ impl Streams {
             Some(deriving) => deriving.stop().await,
             None => Vec::new(),
         };
+        if let Some(passes) = self.passes {
+            passes.stop().await;
+        }
         self.carrying.stop().await;
         ended.map(|()| derived)
     }

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use feature::{ServiceRef, counted};
-use offline::{ColumnHash, FileFormat, Manifest, Spine, TrainingSetStream, file_sha256, read_file};
+use offline::{
+    ColumnHash, FileFormat, Manifest, OfflineError, Spine, TrainingSetStream, file_sha256, read_file,
+};
 
 use crate::error::ProjectError;
 use crate::forgetting::rows_forgotten_in;
@@ -45,7 +47,13 @@ pub(crate) async fn verify(project: &Project, file: &Path) -> Result<TrainingSet
     }
     let options = manifest.options();
     let store = project.offline()?;
-    let mut stream = TrainingSetStream::new(&store, &plan, &spine, &options).await?;
+    let mut stream = match TrainingSetStream::new(&store, &plan, &spine, &options).await {
+        Err(gone @ OfflineError::Vacuumed { .. }) => {
+            differences.push(format!("it cannot be built again to the bit: {gone}"));
+            return Ok(TrainingSetCheck { file, rows: 0, columns: 0, differences });
+        }
+        opened => opened?,
+    };
     let mut rebuilt = manifest.hash_of_built(&file, stream.schema())?;
     while let Some(batch) = stream.next().await? {
         rebuilt.add(&batch)?;

@@ -113,7 +113,8 @@ pub(crate) async fn build(
     let spine_sha256 = tokio::task::spawn_blocking(move || hashed.sha256());
     // Before the logs are read: no label sees the rows of a batch that is released meanwhile.
     let quarantined = quarantined_rows(&store, &plan).await?;
-    let stream = TrainingSetStream::new(&store, &plan, &spine, &options).await?;
+    let mut stream = TrainingSetStream::new(&store, &plan, &spine, &options).await?;
+    let read_logs = stream.logs();
     project.begin_use(&plan, "training-set").await?;
     let recorder = {
         let (id, hash) = (plan.id.clone(), plan.hash.clone());
@@ -144,6 +145,7 @@ pub(crate) async fn build(
     let built = built.await;
     let outcome = built.as_ref().ok().map(|(_, _, outcome)| outcome.clone());
     recorder.end(outcome, (&built).into()).await;
+    drop(read_logs);
     let (first, summary, _) = built?;
     let bucket_requests = store.bucket_requests().zip(requested).map(|(now, before)| now.since(&before));
     let service = plan.id.clone();

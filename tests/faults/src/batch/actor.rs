@@ -19,6 +19,8 @@ const LOAD_POINTS: [&str; 9] = [
     "committed",
     "settled",
 ];
+const EXPIRY_POINTS: [&str; 4] = ["expired", "online-expired", "file-written", "committed"];
+const VACUUM_POINTS: [&str; 5] = ["vacuum-noted", "file-vacuumed", "turn-taken", "rebuilding", "committed"];
 const COMPACTION_POINTS: [&str; 3] = ["compaction-read", "file-written", "committed"];
 const REBUILD_POINTS: [&str; 3] = ["turn-taken", "rebuilding", "committed"];
 const TRAINING_POINTS: [&str; 4] = ["training-begun", "training-written", "manifest-removed", "data-named"];
@@ -42,11 +44,14 @@ pub(super) struct Actor {
 
 impl Actor {
     pub(super) fn draw(words: String, numbers: &mut Numbers) -> Self {
-        let points: &[&str] = match words.split(' ').next() {
-            Some("materialize" | "backfill") => &LOAD_POINTS,
-            Some("offline") => &COMPACTION_POINTS,
-            Some("online") => &REBUILD_POINTS,
-            Some("training-set") => &TRAINING_POINTS,
+        let (command, rest) = words.split_once(' ').unwrap_or((words.as_str(), ""));
+        let points: &[&str] = match command {
+            "materialize" | "backfill" => &LOAD_POINTS,
+            "offline" if rest.starts_with("expire") => &EXPIRY_POINTS,
+            "offline" if rest.starts_with("vacuum") => &VACUUM_POINTS,
+            "offline" => &COMPACTION_POINTS,
+            "online" => &REBUILD_POINTS,
+            "training-set" => &TRAINING_POINTS,
             _ => &[],
         };
         let (mut point, mut signal) = (None, None);

@@ -64,6 +64,16 @@ impl Findings {
         contents.iter().find(|content| content.ids.iter().all(|id| logged.ids.contains_key(id))).cloned()
     }
 
+    /// What a retention dropped is in no log any more.
+    pub fn look_for_dropped(&mut self, project: &BatchProject, sources: &Sources) {
+        for view in &project.views {
+            let logged = project.runtime.block_on(log_contents(project, view));
+            for id in logged.ids.keys().filter(|id| sources.old.contains(id)) {
+                self.note(format!("{}: row {id} is older than its retention, and in the log", view.id));
+            }
+        }
+    }
+
     /// Notes that something is wrong.
     pub fn note(&mut self, wrong: impl Into<String>) {
         self.wrong.push(wrong.into());
@@ -93,6 +103,9 @@ impl Findings {
                     path.display()
                 ));
             }
+        }
+        if name == "clicks" {
+            known.extend(&sources.old);
         }
         if name == "orders" {
             for id in &sources.pushed {

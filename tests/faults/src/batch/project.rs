@@ -18,7 +18,7 @@ use crate::redis::Redis;
 use crate::stream_project::binary;
 
 /// Every view of the project; the first one is pushed to as well.
-pub(crate) const VIEWS: [&str; 4] = ["orders@1", "trips@1", "visits@1", "accounts@1"];
+pub(crate) const VIEWS: [&str; 5] = ["orders@1", "trips@1", "visits@1", "clicks@1", "accounts@1"];
 
 /// Space on a small disk that is not full.
 const FREE_KIB: u64 = 256 << 10;
@@ -226,6 +226,24 @@ name: user
 keys: {{user: int64}}
 {}{}{}---
 kind: source
+name: clicks
+schema: {{id: int64, at: timestamp, user: int64, amount: float64}}
+event_time: at
+batch: {{path: data/clicks}}
+---
+kind: feature_view
+name: clicks
+version: 1
+entity: user
+source: clicks
+ttl: 12h
+retention: {{online: 1d, offline: 2d}}
+features:
+  last_id: {{latest: id}}
+  recent:  {{aggregate: count, window: 1h}}
+  total:   {{aggregate: sum(amount), window: 12h}}
+---
+kind: source
 name: accounts
 schema: {{id: int64, user: int64, amount: float64}}
 batch: {{path: data/accounts.parquet}}
@@ -246,6 +264,7 @@ features:
   - {{from: orders@1, prefix: orders_}}
   - {{from: trips@1, prefix: trips_}}
   - {{from: visits@1, prefix: visits_}}
+  - {{from: clicks@1, prefix: clicks_}}
   - {{from: accounts@1, prefix: accounts_}}
 ",
         timed(&orders, "orders"),

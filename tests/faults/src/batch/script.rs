@@ -143,7 +143,7 @@ impl SceneProject {
         for _ in 0..actors {
             let has_server = self.actors.iter().any(|actor| actor.words == "serve");
             let format = numbers.pick(&["parquet", "csv", "arrow"]).unwrap_or("csv");
-            let words = match numbers.below(12) {
+            let words = match numbers.below(15) {
                 0..=2 => "materialize".to_owned(),
                 3 => "materialize orders@1".to_owned(),
                 4 => "backfill --all".to_owned(),
@@ -152,6 +152,8 @@ impl SceneProject {
                 7 => "online rebuild".to_owned(),
                 8 => "stream --until-caught-up".to_owned(),
                 9 if !has_server => "serve".to_owned(),
+                10 => "offline expire --all".to_owned(),
+                11 => VACUUM.to_owned(),
                 _ => format!("{TRAINING} out.{format}"),
             };
             self.actors.push(Actor::draw(words, numbers));
@@ -294,12 +296,17 @@ impl SceneProject {
 
     /// Brings everything that was offered into both stores.
     fn settle(&mut self, findings: &mut Findings) {
-        for words in ["backfill --all", "materialize", "stream --until-caught-up"] {
+        for words in ["backfill --all", "materialize", "stream --until-caught-up", "offline expire --all"] {
             self.until_it_succeeds(words, findings);
         }
+        findings.look_for_dropped(&self.project, &self.sources);
+        // What was loaded stays known, though its rows are gone.
+        self.until_it_succeeds("backfill --all", findings);
+        findings.look_for_dropped(&self.project, &self.sources);
     }
 
-    /// Training sets are what their manifests say, and do not change when logs are compacted.
+    /// Training sets are what their manifests say, and do not change when logs are compacted and what only older versions
+    /// have is removed.
     fn look_at_training_sets(&mut self, findings: &mut Findings) {
         for format in ["parquet", "csv", "arrow"] {
             let out = format!("out.{format}");
@@ -323,10 +330,15 @@ impl SceneProject {
         }
         self.until_it_succeeds(&format!("{TRAINING} before.csv"), findings);
         self.until_it_succeeds("offline optimize", findings);
+        self.until_it_succeeds("offline vacuum --keep-versions-for 1ms", findings);
         self.until_it_succeeds(&format!("{TRAINING} after.csv"), findings);
         let read = |name: &str| fs::read(self.project.path().join(name)).unwrap_or_default();
         if read("before.csv") != read("after.csv") {
-            findings.note("a training set is another one after the logs were compacted");
+            findings.note("a training set is another one after the logs were compacted and vacuumed");
+        }
+        let verified = self.project.run("training-set verify before.csv");
+        if verified.code != Some(0) {
+            findings.note(format!("before.csv: its versions are not kept: {}", verified.stdout));
         }
         findings.wrong.extend(Findings::of(&self.project, &self.sources).wrong);
     }
@@ -336,7 +348,8 @@ impl SceneProject {
         let Some(copy) = self.project.in_copy() else { return };
         let mut sources = self.sources.in_copy(copy.path());
         let mut is_usable = true;
-        for words in ["online rebuild", "backfill --all", "materialize", "stream --until-caught-up"] {
+        let repaired = ["online rebuild", "backfill --all", "materialize", "stream --until-caught-up"];
+        for words in repaired.into_iter().chain(["offline expire --all"]) {
             let ended = copy.run(words);
             if let Some(complaint) = ended.complaint() {
                 findings.note(format!("in the copy: {complaint}"));
@@ -353,4 +366,6 @@ impl SceneProject {
     }
 }
 
+/// A process that sleeps while it reads may read a version that was replaced when it began.
+const VACUUM: &str = "offline vacuum --keep-versions-for 2s";
 const TRAINING: &str = "training-set --service all --spine spine.csv --time t --out";

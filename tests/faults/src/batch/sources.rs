@@ -1,6 +1,6 @@
 //! The files that are loaded and the rows that are pushed, each row under a number of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -15,6 +15,8 @@ use serde_json::json;
 
 /// Users that rows are of.
 pub(crate) const USERS: u64 = 24;
+/// How old rows are that a retention drops, in days.
+const OLD_DAYS: i64 = 4;
 /// How long a push is waited for: it may go to a server that is stopped.
 const PATIENCE: Duration = Duration::from_millis(400);
 
@@ -34,6 +36,8 @@ pub struct Sources {
     from: Micros,
     /// The contents that each file had, the newest last, by view.
     pub(crate) files: BTreeMap<(&'static str, PathBuf), Vec<Content>>,
+    /// Rows that are older than the retention of their view keeps them: they are in its log until they are dropped.
+    pub(crate) old: BTreeSet<i64>,
     /// Rows whose push was acknowledged.
     pub(crate) pushed: Vec<i64>,
     /// Rows whose push was not answered, and that may have been taken.
@@ -50,6 +54,7 @@ impl Sources {
             next_id: 0,
             from,
             files: BTreeMap::new(),
+            old: BTreeSet::new(),
             pushed: Vec::new(),
             unanswered: Vec::new(),
             delta_version: 0,
@@ -61,6 +66,7 @@ impl Sources {
         let number = self.next_id;
         self.write_file("orders", &format!("data/orders/{number:06}.parquet"), true);
         self.write_file("visits", &format!("data/visits/{number:06}.csv"), true);
+        self.write_file("clicks", &format!("data/clicks/{number:06}.parquet"), false);
         self.add_delta();
         self.write_file("accounts", "data/accounts.parquet", false);
     }
@@ -81,6 +87,7 @@ impl Sources {
             next_id: self.next_id,
             from: self.from,
             files: self.files.clone(),
+            old: self.old.clone(),
             pushed: Vec::new(),
             unanswered: self.unanswered.iter().chain(&self.pushed).copied().collect(),
             delta_version: self.delta_version,
@@ -119,7 +126,8 @@ impl Sources {
     fn write_file(&mut self, view: &'static str, name: &str, may_be_bad: bool) {
         let rows = 1 + self.numbers.below(60);
         let bad = if may_be_bad && self.numbers.once_in(3) { self.numbers.below(4) } else { 0 };
-        let (ids, batch) = self.rows(rows, bad, view == "accounts");
+        let (mut ids, batch) = self.rows(rows, bad, view);
+        ids.retain(|id| !self.old.contains(id));
         let path = self.folder.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         // As a job does that writes beside and renames: nobody sees half a file.
@@ -139,7 +147,8 @@ impl Sources {
         self.files.insert((view, name.to_owned()), vec![content.clone()]);
     }
 
-    fn rows(&mut self, rows: u64, bad: u64, is_static: bool) -> (Vec<i64>, RecordBatch) {
+    fn rows(&mut self, rows: u64, bad: u64, view: &str) -> (Vec<i64>, RecordBatch) {
+        let is_static = view == "accounts";
         let ids: Vec<i64> = (self.next_id..self.next_id + rows as i64).collect();
         self.next_id += rows as i64;
         let all: Vec<i64> = ids.iter().copied().chain((0..bad).map(|row| -1 - row as i64)).collect();
@@ -151,9 +160,14 @@ impl Sources {
         };
         let amounts: Float64Array =
             all.iter().map(|_| self.numbers.below(10_000) as f64 / 100.0).collect::<Vec<_>>().into();
-        let moments: TimestampMicrosecondArray = all
+        // Of each file the first row is new.
+        let mut is_old = |row: usize| view == "clicks" && row > 0 && self.numbers.once_in(2);
+        let old: Vec<bool> = (0..all.len()).map(&mut is_old).collect();
+        self.old.extend(ids.iter().zip(&old).filter(|(_, is_old)| **is_old).map(|(id, _)| *id));
+        let back = |is_old: &bool| if *is_old { OLD_DAYS * 86_400_000_000 } else { 0 };
+        let moments: TimestampMicrosecondArray = old
             .iter()
-            .map(|_| Some(self.from.get() - 1 - self.numbers.below(3_600_000_000) as i64))
+            .map(|old| Some(self.from.get() - 1 - back(old) - self.numbers.below(3_600_000_000) as i64))
             .collect();
         let mut columns: Vec<(&str, ArrayRef)> = vec![("id", Arc::new(Int64Array::from(all)))];
         if !is_static {

@@ -106,6 +106,52 @@ fn without_the_check_of_removed_files_two_compactions_double_the_log() {
     });
 }
 
+#[test]
+fn without_the_conflict_of_a_vacuum_a_compaction_that_slept_commits_a_file_that_is_gone() {
+    proves("vacuum", "is missing", |without| {
+        let (project, sources) = loaded();
+        project.ok("materialize");
+        let mut sleeper = stopped_at(&project, "offline optimize orders@1", "file-written", without);
+        project.ok("offline vacuum orders@1 --keep-versions-for 1ms");
+        sleeper.signal("CONT");
+        sleeper.ended();
+        let rebuilt = project.run("online rebuild orders@1");
+        match rebuilt.code {
+            Some(0) => found(&project, &sources),
+            _ => vec![rebuilt.stderr],
+        }
+    });
+}
+
+#[test]
+fn what_retention_drops_and_a_vacuum_removes_is_gone_whole_wherever_they_are_killed() {
+    let (project, mut sources) = loaded();
+    project.ok("materialize");
+    let expire = ["committed", "committed:2", "expired", "online-expired", "file-written"];
+    let vacuum =
+        ["vacuum-noted", "file-vacuumed", "file-vacuumed:2", "turn-taken", "rebuilding", "committed"];
+    let expire = expire.map(|point| ("offline expire clicks@1", point));
+    let vacuum = vacuum.map(|point| ("offline vacuum clicks@1 --keep-versions-for 1ms", point));
+    let mut killed = 0;
+    for (words, point) in expire.into_iter().chain(vacuum) {
+        sources.add_files();
+        project.ok("materialize");
+        project.ok("offline optimize");
+        let ended = project.start(words, &[("TWINSTORE_TRIAL_BATCH_END", point)]).ended();
+        assert_eq!(ended.complaint(), None, "{words} at {point}");
+        killed += u64::from(ended.code.is_none());
+        let before = found(&project, &sources);
+        assert!(before.is_empty(), "{words} at {point}: {before:#?}");
+        for words in [words, "offline expire clicks@1", "verify --deep", "verify clicks"] {
+            project.ok(words);
+        }
+        let mut after = Findings::of(&project, &sources);
+        after.look_for_dropped(&project, &sources);
+        assert!(after.wrong.is_empty(), "{words} at {point}: {:#?}", after.wrong);
+    }
+    assert!(killed >= 9, "only {killed} were killed");
+}
+
 /// A load is killed once its rows are online, and its file is taken away: nobody will ever commit them.
 fn cut_off(without: Option<&str>) -> Vec<String> {
     let (project, mut sources) = loaded();

@@ -10,18 +10,25 @@ use crate::log::check::folders;
 /// Removes the half-written files of processes that are gone, from a table's folder and those below it.
 pub(super) fn remove(table: &Path) -> Result<u64, OfflineError> {
     let mut removed = 0;
-    let mut of_table = folders(table)?;
-    of_table.push(table.to_owned());
-    for folder in of_table {
-        for path in half_written(&folder).map_err(|error| OfflineError::file("read", &folder, error))? {
-            match fs::remove_file(&path) {
-                Ok(()) => removed += 1,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(OfflineError::file("remove", &path, error)),
-            }
+    for path in find(table)? {
+        match fs::remove_file(&path) {
+            Ok(()) => removed += 1,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(OfflineError::file("remove", &path, error)),
         }
     }
     Ok(removed)
+}
+
+/// These files.
+pub(super) fn find(table: &Path) -> Result<Vec<PathBuf>, OfflineError> {
+    let mut found = Vec::new();
+    let mut of_table = folders(table)?;
+    of_table.push(table.to_owned());
+    for folder in of_table {
+        found.extend(half_written(&folder).map_err(|error| OfflineError::file("read", &folder, error))?);
+    }
+    Ok(found)
 }
 
 fn half_written(folder: &Path) -> io::Result<Vec<PathBuf>> {
