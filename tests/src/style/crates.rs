@@ -4,7 +4,7 @@ use super::tree::{File, Tree, Violation};
 use super::{hold, in_sample, in_samples};
 
 /// Each crate with the crates that it may depend on. A new crate gets a line here.
-const CRATES: [(&str, &[&str]); 31] = [
+const CRATES: [(&str, &[&str]); 32] = [
     ("capacity", &[]),
     ("feature", &[]),
     ("exposition", &[]),
@@ -44,6 +44,7 @@ const CRATES: [(&str, &[&str]); 31] = [
     ("pages", &["feature", "project"]),
     ("cli", &["capacity", "feature", "files", "pages", "project"]),
     ("sdk/python", &["feature", "transform", "read", "project", "cli"]),
+    ("sdk/rust", &["proto"]),
     ("tests", &["materializer", "online"]),
     ("test-support", &[]),
     ("tests/faults", &["feature", "registry", "offline", "online", "project", "test-support"]),
