@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use test_support::{Proxy, Way};
 use tokio::task::JoinSet;
-use twinstore_client::Client;
+use twinstore_client::{Client, Statistics};
 
 use crate::served::{Project, Server, flights, is_right, patient};
 
@@ -27,8 +27,8 @@ async fn read_until(client: &Client, is_done: impl Fn(&str) -> bool) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_killed_under_reads_costs_none_of_them() {
+/// Ends one of two servers under reads, none of which may fail. Gives what the client did.
+async fn survives(end: fn(&mut Server)) -> Statistics {
     let project = Project::loaded();
     let (mut first, second) = (Server::start(&project), Server::start(&project));
     let client = patient([&first.grpc, &second.grpc]).connect().await.unwrap();
@@ -52,11 +52,11 @@ async fn a_server_that_is_killed_under_reads_costs_none_of_them() {
     while read.load(Ordering::Relaxed) < 500 {
         tokio::task::yield_now().await;
     }
-    let killed = tokio::task::spawn_blocking(move || {
-        first.kill();
+    let first = tokio::task::spawn_blocking(move || {
+        end(&mut first);
         first
     });
-    let first = killed.await.unwrap();
+    let first = first.await.unwrap();
     let mut endpoints = HashSet::new();
     while let Some(reader) = readers.join_next().await {
         endpoints.extend(reader.unwrap());
@@ -65,8 +65,21 @@ async fn a_server_that_is_killed_under_reads_costs_none_of_them() {
     let features = flights(&client).read().await.unwrap();
     assert_ne!(features.endpoint(), first.grpc);
     let statistics = client.statistics();
+    assert_eq!(statistics.over_budget, 0, "{statistics:?}");
+    statistics
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_killed_under_reads_costs_none_of_them() {
+    let statistics = survives(Server::kill).await;
     println!("killed under reads: {statistics:?}");
-    assert!(statistics.over_budget == 0 && statistics.attempts > statistics.calls, "{statistics:?}");
+    assert!(statistics.attempts > statistics.calls, "{statistics:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_stopped_under_reads_costs_none_of_them() {
+    let statistics = survives(Server::terminate).await;
+    println!("stopped under reads: {statistics:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -127,6 +127,12 @@ impl Server {
         self.child.wait().unwrap();
     }
 
+    /// Has it stop as a supervisor does, and waits until it has.
+    pub fn terminate(&mut self) {
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success() && self.child.wait().unwrap().success());
+    }
+
     /// How many requests of gRPC have ended here, with an answer or without.
     pub fn requests(&self) -> u64 {
         let mut connection = TcpStream::connect(&self.http).unwrap();
