@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export TWINSTORE_BIN := $(abspath $(TARGET))/debug/twinstore
 
-.PHONY: buckets fuzz deploy-check deploy-quick upgrade-check drills sbom audit release-check bench-python attack pages-check bench-pages incidents python-test wheel bench-parity bench-versions openlineage without-faults bench-flights bench-load bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
+.PHONY: clients clients-quick buckets fuzz deploy-check deploy-quick upgrade-check drills sbom audit release-check bench-python attack pages-check bench-pages incidents python-test wheel bench-parity bench-versions openlineage without-faults bench-flights bench-load bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -35,7 +35,7 @@ check: export RUSTC_WORKSPACE_WRAPPER := $(abspath scripts/checked-rustc)
 check: export CLIPPY_ARGS := -Dwarnings__CLIPPY_HACKERY__
 # What incremental compilation keeps for a next build, a first one only pays for.
 check: export CARGO_INCREMENTAL ?= 0
-check: fmt-check deny checked-build docs-check shell-check sbom test deploy-quick demo tour openlineage feast-client ## all that CI runs
+check: fmt-check deny checked-build docs-check shell-check sbom test deploy-quick demo tour openlineage feast-client clients-quick ## all that CI runs
 
 checked-build:
 	cargo build --locked --workspace --all-targets
@@ -105,6 +105,13 @@ tour: build ## run the commands of README.md, docs/how-to and docs/operating
 
 feast-client: build ## Feast's own client reads from a server and writes to it, every value compared with pandas
 	benches/online/feast-client/run
+
+clients: build ## the example clients in Rust, Go, Java and Node.js read what the command reads; ARGS="go"
+	examples/clients/check $(ARGS)
+
+# What needs no other compiler.
+clients-quick: build
+	examples/clients/check rust node
 
 stream-demo: build ## a month of landings through Kafka into both stores, read while it runs
 	@scripts/stream-demo
