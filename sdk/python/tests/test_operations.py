@@ -112,7 +112,9 @@ def test_streams_are_followed_until_they_are_caught_up(store):
 
 def test_a_stream_that_is_followed_for_good_ends_when_it_is_interrupted(store):
     program = (
-        "import sys, twinstore as ts\n"
+        "import signal, sys, twinstore as ts\n"
+        # What was started in the background of a shell ignores it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "store = ts.Store(sys.argv[1])\n"
         "print('ready', flush=True)\n"
         "try:\n"

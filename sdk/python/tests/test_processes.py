@@ -144,7 +144,9 @@ def test_two_processes_that_push_lose_nothing_and_say_what_was_refused(store):
 def test_ctrl_c_is_honoured_within_half_a_second(store):
     program = textwrap.dedent(
         """
-        import sys, time
+        import signal, sys, time
+        # What was started in the background of a shell ignores it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         import numpy as np, pandas as pd
         import twinstore as ts
         store = ts.Store(sys.argv[1])

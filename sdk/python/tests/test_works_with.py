@@ -155,11 +155,10 @@ def test_a_suite_of_great_expectations_is_read_from_its_json(tmp_path):
                 ("expect_column_pair_values_a_to_be_greater_than_b", {"column_A": "price", "column_B": "weight", "or_equal": True}),
                 ("expect_column_value_lengths_to_be_between", {"column": "name", "max_value": 8}),
                 ("expect_column_values_to_not_be_in_set", {"column": "name", "value_set": ["banned'; --"]}),
-                ("expect_table_row_count_to_be_between", {"min_value": 1}),
             )
         )
     )
-    assert carried.left_out == [] and len(carried.expect) == 7
+    assert carried.left_out == [] and len(carried.expect) == 6
     frame = items(seed=11)
     wrong = (
         frame["price"].isna()
@@ -170,6 +169,17 @@ def test_a_suite_of_great_expectations_is_read_from_its_json(tmp_path):
         | (frame["name"] == "banned'; --")
     )
     assert refused_by_view(tmp_path, carried, frame) == set(frame.index[wrong])
+
+
+def test_a_file_with_too_few_rows_is_quarantined_as_the_suite_says(folder):
+    carried = from_great_expectations(suite(("expect_table_row_count_to_be_between", {"min_value": 4})))
+    expect = "".join(f"  {line}\n" for line in carried.to_yaml().splitlines()).lstrip()
+    flights = folder / "features" / "flights.yaml"
+    flights.write_text(flights.read_text().replace("keys: {airport: dest}\n", f"keys: {{airport: dest}}\n{expect}", 1))
+    with ts.Store(folder) as store:
+        store.apply()
+        store.backfill()
+        assert [batch["rows"] for batch in store.quarantined().batches] == [3]
 
 
 def test_what_a_suite_says_of_a_whole_table_is_listed_with_why():
