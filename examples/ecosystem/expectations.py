@@ -9,10 +9,11 @@ import importlib.util
 import pathlib
 import sys
 
+import pandas as pd
 import pandera.pandas as pa
 
 import twinstore as ts
-from twinstore.expectations import from_great_expectations, from_pandera
+from twinstore.expectations import Carried, from_great_expectations, from_pandera
 
 
 class Landings(pa.DataFrameModel):
@@ -40,23 +41,20 @@ def main(folder: str) -> None:
         load(folder, carried)
 
 
-def load(folder: str, carried) -> None:
-    """Loads a view that checks it."""
+def load(folder: str, carried: Carried) -> None:
+    """What a view gives that checks this, before it is registered."""
     view = ts.FeatureView(
         "checked_arrivals", 1, entity="airport", source="landings", keys={"airport": "dest"},
         features={"last_delay": ts.Latest("arr_delay")}, expect=carried.expect,
     )
     store = ts.Store(folder)
-    spine = store_spine(folder)
-    tried = store.try_view(view, spine, time="scheduled_departure")
+    tried = store.try_view(view, departures(folder), time="scheduled_departure")
     print(f"{int(tried['last_delay'].notna().sum()):,} of {len(tried):,} labels have a value behind these checks")
     assert tried["last_delay"].notna().sum() > 1_000
 
 
-def store_spine(folder: str):
+def departures(folder: str) -> pd.DataFrame:
     """The departures, by the name of the entity's key."""
-    import pandas as pd
-
     spine = pd.read_parquet(pathlib.Path(folder, "data", "departures.parquet"))
     return spine.rename(columns={"dest": "airport"})[["airport", "scheduled_departure"]]
 

@@ -102,7 +102,10 @@ def test_statistics_are_drawn_by_date(store):
 
 
 def test_parity_draws_each_feature_and_what_differs_first(store, folder):
-    service = "---\nkind: feature_service\nname: late_arrival\nversion: 2\nfeatures: [{from: airport_arrivals@1, on: {airport: dest}, take: [last_delay]}]\n"
+    service = (
+        "kind: feature_service\nname: late_arrival\nversion: 2\n"
+        "features: [{from: airport_arrivals@1, on: {airport: dest}, take: [last_delay]}]\n"
+    )
     (folder / "features" / "two.yaml").write_text(service)
     store.apply()
     spine = pd.DataFrame({"dest": ["BOS", "LAX"], "at": pd.to_datetime(["2026-01-01T12:00:00Z"] * 2)})
