@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export TWINSTORE_BIN := $(abspath $(TARGET))/debug/twinstore
 
-.PHONY: clients clients-quick buckets fuzz deploy-check deploy-quick upgrade-check drills sbom audit release-check bench-python attack pages-check bench-pages incidents python-test wheel bench-parity bench-versions openlineage without-faults bench-flights bench-load bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
+.PHONY: python-versions python-ecosystem python-torch clients clients-quick buckets fuzz deploy-check deploy-quick upgrade-check drills sbom audit release-check bench-python attack pages-check bench-pages incidents python-test wheel bench-parity bench-versions openlineage without-faults bench-flights bench-load bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -93,6 +93,19 @@ drills: build ## disasters on a real project, and what ends each; ARGS="DRILL…
 python-test: build ## the tests of the Python package alone; ARGS="-k NAME"
 	scripts/install-test-needs
 	scripts/python -m pytest sdk/python $(ARGS)
+
+python-versions: build ## tests of the Python package on Python 3.11 to 3.13, with pandas 2 and 3; ARGS="-k NAME"
+	scripts/python-versions $(ARGS)
+
+python-ecosystem: export PYTHON_NEEDS := ecosystem
+python-ecosystem: build ## LightGBM, XGBoost, MLflow, dbt, Great Expectations and Jupyter with the Python package; an environment of 1.5 GB
+	scripts/python install
+	scripts/python -m pytest -q examples/ecosystem --ignore examples/ecosystem/pytorch $(ARGS)
+
+python-torch: export PYTHON_NEEDS := torch
+python-torch: build ## PyTorch with the Python package; an environment of 6 GB
+	scripts/python install
+	scripts/python -m pytest -q examples/ecosystem/pytorch $(ARGS)
 
 wheel: ## the Python package as a wheel, with the release profile, in target/wheels
 	scripts/wheel

@@ -1,17 +1,32 @@
 """Writes a program of the examples as a notebook beside it: `python examples/notebook.py examples/flights/late_arrival.py`.
 
-The text of the module is the first cell, each function or class with what stands before it a cell of its own, and the last one
+Where lines of a program begin with `# %%`, each begins a cell, of text after `# %% [markdown]`. In a program without them, the
+text of the module is the first cell, each function or class with what stands before it a cell of its own, and the last one
 calls `main` for the notebook's folder. The notebook has no outputs: it is run where it is read.
 """
 
 import ast
 import json
 import pathlib
+import re
 import sys
+
+
+def marked_cells(text):
+    """The cells of a program that marks them: the kind of each, and its lines."""
+    for cell in re.split(r"^# %%", text, flags=re.MULTILINE)[1:]:
+        kind, _, source = cell.partition("\n")
+        if kind.strip() == "[markdown]":
+            yield "markdown", trimmed([re.sub("^# ?", "", line) for line in source.splitlines(keepends=True)])
+        else:
+            yield "code", trimmed([source])
 
 
 def cells(text):
     """The cells of a program: the kind of each, and its lines."""
+    if text.startswith("# %%"):
+        yield from marked_cells(text)
+        return
     module = ast.parse(text)
     lines = text.splitlines(keepends=True)
     yield "markdown", ast.get_docstring(module).splitlines(keepends=True)

@@ -1,5 +1,6 @@
 """A small project for each test, and the command beside the package."""
 
+import importlib.util
 import os
 import pathlib
 import subprocess
@@ -7,6 +8,9 @@ import subprocess
 import pytest
 
 import twinstore as ts
+
+# The only module that cannot be imported without its library: `make python-torch` tests it.
+collect_ignore = [] if importlib.util.find_spec("torch") else ["twinstore/torch.py"]
 
 DEFINITIONS = """
 kind: entity

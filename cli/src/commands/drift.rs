@@ -3,7 +3,9 @@
 use feature::EventDate;
 use pages::three;
 use serde_json::{Value, json};
-use twinstore::{ColumnDrift, DriftReference, DriftReport, MeasureDrift, Project};
+use twinstore::{
+    AsJson, ColumnDrift, DriftReference, DriftReport, MeasureDrift, Project, QuantilePair, TopValue,
+};
 
 use crate::arguments::{DriftArgs, Format, days};
 use crate::failure::Failure;
@@ -83,5 +85,16 @@ fn as_json(column: &ColumnDrift) -> Value {
         "null_shares": drift.nulls,
         "reference_rows": column.reference_rows,
         "live_rows": column.live_rows,
+        "quantiles": column.quantiles.iter().map(quantile).collect::<Vec<_>>(),
+        "reference_top": column.top[0].iter().map(frequent).collect::<Vec<_>>(),
+        "live_top": column.top[1].iter().map(frequent).collect::<Vec<_>>(),
     })
+}
+
+fn quantile(pair: &QuantilePair) -> Value {
+    json!({"q": pair.per_mille as f64 / 1000.0, "reference": AsJson(&pair.old), "live": AsJson(&pair.new)})
+}
+
+fn frequent(top: &TopValue) -> Value {
+    json!({"value": AsJson(&top.value), "rows": top.rows})
 }

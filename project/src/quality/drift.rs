@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use feature::{EventDate, Name, VersionId, View};
 use materializer::{ColumnDay, count_statistics, statistics};
-use monitor::{Drift, DriftVerdict, Statistics};
+use monitor::{Drift, DriftVerdict, QuantilePair, Statistics, TopValue};
 use offline::Manifest;
 
 use crate::error::ProjectError;
@@ -47,7 +47,16 @@ pub struct ColumnDrift {
     pub live_rows: u64,
     /// The figures.
     pub drift: Drift,
+    /// Quantiles, the old ones of the reference; null where values have no order.
+    pub quantiles: Vec<QuantilePair>,
+    /// The most frequent values of the reference, and of the rows that were measured.
+    pub top: [Vec<TopValue>; 2],
 }
+
+/// The quantiles that are reported, in thousandths.
+const PER_MILLE: [u64; 15] = [0, 10, 50, 100, 200, 300, 400, 500, 600, 700, 800, 900, 950, 990, 1000];
+/// How many frequent values are reported.
+const MOST_VALUES: usize = 10;
 
 /// The drift of a view.
 #[derive(Clone, PartialEq, Debug)]
@@ -121,9 +130,15 @@ fn between(
             reference_rows: reference.rows(),
             live_rows: live.rows(),
             drift: Drift::between(reference, live),
+            quantiles: PER_MILLE.map(|per_mille| quantile(per_mille, reference, live)).to_vec(),
+            top: [reference, live].map(|side| side.top(MOST_VALUES)),
         }
     });
     DriftReport { view: view.id.clone(), columns: columns.collect() }
+}
+
+fn quantile(per_mille: u64, reference: &Statistics, live: &Statistics) -> QuantilePair {
+    QuantilePair { per_mille, old: reference.quantile(per_mille), new: live.quantile(per_mille) }
 }
 
 /// The version of the view's log that a training set was made from.
@@ -167,7 +182,7 @@ pub(super) fn features_of(view: &View, column: &Name) -> Vec<Name> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use feature::{Column, DataType, Field, Scalar};
+    use feature::{Column, DataType, Field, Scalar, Value};
     use monitor::Observed;
 
     fn day(date: EventDate, value: f64) -> ColumnDay {
@@ -202,6 +217,13 @@ mod tests {
         let [column] = report.columns.as_slice() else { panic!("{report:?}") };
         assert_eq!((column.reference_rows, column.live_rows), (2_800, 700));
         assert_eq!(column.drift.verdict(), DriftVerdict::Drifted);
+        // Both sides are shown, each by its own values: 0.00 to 0.99, and 50 more.
+        let median = column.quantiles.iter().find(|pair| pair.per_mille == 500).unwrap();
+        let [old, new] = [&median.old, &median.new].map(|value| match value {
+            Value::Float64(value) => *value,
+            other => panic!("{other:?}"),
+        });
+        assert!((0.4..0.6).contains(&old) && (50.4..50.6).contains(&new), "{old} {new}");
         let steady: Vec<ColumnDay> = (965..1_000).map(|date| day(EventDate::Day(date), 7.0)).collect();
         assert_eq!(of_last_days(&view(), &steady).unwrap().drifted().count(), 0);
         assert_eq!(of_last_days(&view(), &[day(EventDate::None, 1.0)]), None);

@@ -1,6 +1,7 @@
 //! A server as a program reads it: one connection for many requests, opened with the first of them and again after it
 //! broke; columns go and come packed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
@@ -20,6 +21,9 @@ use crate::settings::ClientToken;
 
 /// The header in which a server says that something in an answer is deprecated.
 const DEPRECATED: &str = "x-twinstore-deprecated";
+
+/// How the library of messages begins what it says of one that it cannot decode.
+const UNDECODABLE: &str = "failed to decode Protobuf message";
 
 /// Bytes of one answer: a server takes less in a request, so this is never what bounds a read.
 const MOST_BYTES: usize = 1 << 30;
@@ -97,10 +101,18 @@ impl RemoteReads {
         source: String,
         columns: Vec<(String, ArrayRef)>,
     ) -> Result<RemotePushed, ProjectError> {
+        let rows = columns.first().map_or(0, |(_, column)| column.len());
         let request = v1::PushRequest { source, columns: packed(columns)?, wait: 0 };
         let mut client = self.client().await?;
         let answer =
             self.answered(client.push(shown_by(request, &self.access.token)?).await).await?.into_inner();
+        // A row that one view refuses and another takes is both taken and listed.
+        let refused: BTreeSet<u32> = answer.refused.iter().map(|row| row.index).collect();
+        let taken = answer.taken as usize;
+        if taken > rows || taken + refused.len() < rows {
+            let why = format!("of {rows} rows it says that {taken} were taken and {} refused", refused.len());
+            return Err(ProjectError::UnreadableAnswer { address: self.address.clone(), source: why.into() });
+        }
         let refused = answer.refused.into_iter().map(|row| {
             let view = if row.view.is_empty() { String::new() } else { format!("{}: ", row.view) };
             (row.index as usize + 1, format!("{view}{}", row.reason))
@@ -137,6 +149,10 @@ impl RemoteReads {
         }
         Err(match status.code() {
             Code::Unimplemented => ProjectError::OtherServer { address, status },
+            // One side cannot read what the other wrote.
+            Code::Internal if status.message().starts_with(UNDECODABLE) => {
+                ProjectError::OtherServer { address, status }
+            }
             _ => ProjectError::RefusedByServer { status },
         })
     }

@@ -81,14 +81,23 @@ impl OnlineReads {
         Ok(self.serving.answer(ServiceRequest { service, request, at, trained_on }).await?)
     }
 
-    /// Takes on what the registry says now, where it was not looked up a moment ago. One that was replaced is opened
-    /// again.
+    /// Takes on what the registry says now, however lately it was looked up: what the caller has just changed there.
+    pub async fn look_up(&self) -> Result<(), ProjectError> {
+        self.take_on(&mut *self.followed.lock().await).await
+    }
+
+    /// Takes on what the registry says now, where it was not looked up a moment ago.
     async fn follow(&self) -> Result<(), ProjectError> {
         // Who looks it up now does so for the others, too.
         let Ok(mut followed) = self.followed.try_lock() else { return Ok(()) };
         if followed.looked.elapsed() < FOLLOW_EVERY {
             return Ok(());
         }
+        self.take_on(&mut followed).await
+    }
+
+    /// Takes on what the registry says now. One that was replaced is opened again.
+    async fn take_on(&self, followed: &mut Followed) -> Result<(), ProjectError> {
         if let Some(registered) = followed.registry.changed(&self.project).await? {
             let services = services(registered.clone(), &self.catalog.services(), &self.sources, None)?;
             self.catalog.replace(services);

@@ -4,7 +4,7 @@ use feature::ServicePlan;
 use pyo3::prelude::*;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
-use twinstore::{Deprecated, Loads};
+use twinstore::{Deprecated, FollowedView, Loads, StreamFailure, StreamOutcome};
 
 use crate::error::{class, fault, sentence, wrong};
 
@@ -49,6 +49,27 @@ pub fn loads(py: Python<'_>, loads: &Loads) -> PyResult<String> {
         })
         .collect();
     text(py, &json!({"loaded": loaded, "failed": failed, "seconds": loads.took.as_secs_f64()}))
+}
+
+/// What streams did: the views that were followed, and those that stopped with the exception that each would raise.
+pub fn streamed(py: Python<'_>, outcome: &StreamOutcome) -> PyResult<String> {
+    let followed = |one: &FollowedView| {
+        let report = serde_json::to_value(&one.report).map_err(|error| fault(py, &error.to_string()))?;
+        Ok(json!({
+            "report": report, "refused_rows": one.report.refused_rows(), "left_out": one.report.left_out(),
+            "readable_p50_us": one.readable_p50_us, "readable_p99_us": one.readable_p99_us,
+        }))
+    };
+    let followed: Vec<Json> = outcome.followed.iter().map(followed).collect::<PyResult<_>>()?;
+    let failed = |StreamFailure { view, error }: &StreamFailure| {
+        let said = sentence(&format!("{view}: {error}"), error.help().as_ref());
+        json!({"view": view, "raises": class(error.advice()), "message": said})
+    };
+    let failed: Vec<Json> = outcome.failed.iter().map(failed).collect();
+    let derived = outcome.derived.iter();
+    let derived: Vec<Json> =
+        derived.map(|one| json!({"view": one.view, "rows_loaded": one.rows_loaded})).collect();
+    text(py, &json!({"followed": followed, "derived": derived, "failed": failed}))
 }
 
 /// What a service takes and gives.

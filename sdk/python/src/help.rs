@@ -21,12 +21,10 @@ pub fn in_python(topic: &HelpTopic) -> String {
         HelpTopic::WholeSource => "leave out `start` and `end`".to_owned(),
         HelpTopic::Backfill(view) => format!("call `store.backfill(\"{view}\")` first"),
         HelpTopic::LoadNew(view) => format!("call `store.materialize(\"{view}\")`"),
-        HelpTopic::Diagnose => "`twinstore doctor` in a shell looks for the cause".to_owned(),
-        HelpTopic::Objectives => "`twinstore slo` in a shell shows them".to_owned(),
+        HelpTopic::Diagnose => "`store.doctor()` looks for the cause".to_owned(),
+        HelpTopic::Objectives => "`store.slo()` shows them".to_owned(),
         HelpTopic::ColumnStatistics(view) => format!("`store.quality(\"{view}\")` shows them"),
-        HelpTopic::Quarantine(view) => {
-            format!("`twinstore quality quarantine list {view}` in a shell has them")
-        }
+        HelpTopic::Quarantine(view) => format!("`store.quarantined(\"{view}\")` has them"),
         HelpTopic::StartBackfill(view) => format!("`twinstore backfill start {view}` in a shell begins one"),
         HelpTopic::ResumeBackfill(view) => format!(
             "`twinstore backfill status {view}` in a shell shows it, `resume` goes on with one that stopped, and `cancel` ends it"
@@ -48,10 +46,10 @@ pub fn in_python(topic: &HelpTopic) -> String {
         HelpTopic::ShowRegistered(name) => format!("`store.service(\"{name}\")` or `store.view(…)` shows it"),
         HelpTopic::TrainingSet => "`store.training_set(…)` does so".to_owned(),
         HelpTopic::RebuildAll => "run `twinstore online rebuild` in a shell".to_owned(),
-        HelpTopic::CatchUp(view) => format!(
-            "run `twinstore stream {view} --until-caught-up` or the server in a shell, then this again"
-        ),
-        HelpTopic::FollowStreams => "start `twinstore stream` in a shell".to_owned(),
+        HelpTopic::CatchUp(view) => format!("call `store.stream(\"{view}\")`, then this again"),
+        HelpTopic::FollowStreams => {
+            "call `store.stream()`, or start `twinstore stream` in a shell".to_owned()
+        }
         HelpTopic::BadRows(view) => format!(
             "`twinstore dead-letter list {view}` in a shell shows them, and --max-bad-share of `twinstore stream` allows more"
         ),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pyo3::prelude::*;
 use twinstore::{OnlineReads, Project};
 
-use crate::runtime::wait;
+use crate::runtime::{wait, wait_here};
 use crate::watched::Watched;
 
 /// The reads of a project, if its store is open. Processes that are forked from this one are refused before they get here.
@@ -23,6 +23,15 @@ impl Sessions {
         let reads = Arc::new(reads);
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reads.clone());
         Ok(reads)
+    }
+
+    /// What this process has just changed in the registry is what its next read answers by.
+    pub fn look_up(&self, py: Python<'_>) -> PyResult<()> {
+        let opened = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match opened {
+            Some(reads) => wait_here(py, async move { reads.look_up().await }),
+            None => Ok(()),
+        }
     }
 
     /// Closes what is open.

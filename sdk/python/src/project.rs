@@ -10,11 +10,11 @@ use pyo3_arrow::PyTable;
 use read::FeatureRequest;
 use serde_json::{Value as Json, json};
 use twinstore::{
-    Backfill, BuildTrainingSet, CompareVersions, CutOver, EventRange, Materialize, MeasureDrift,
-    Project as Opened, ReadEntities, Reason, ShowStatistics, VerifyValues, ViewName,
+    Backfill, BuildTrainingSet, CompareVersions, CutOver, EventRange, FollowStreams, Materialize,
+    MeasureDrift, Project as Opened, ReadEntities, Reason, ShowStatistics, VerifyValues, ViewName,
 };
 
-use crate::answers::{loads, parsed, parsed_if, service, text, with_notices};
+use crate::answers::{loads, parsed, parsed_if, service, streamed, text, with_notices};
 use crate::columns::Column;
 use crate::error::{raised, sentence, wrong};
 use crate::features::Features;
@@ -64,6 +64,7 @@ impl Project {
     fn apply(&self, py: Python<'_>) -> PyResult<String> {
         let project = self.opened.clone();
         let done = wait(py, &Watched::by_nobody(), async move { project.apply().await })?;
+        self.sessions.look_up(py)?;
         text(py, &json!({"done": done, "shown": done.plan.to_string(), "is_empty": done.plan.is_empty()}))
     }
 
@@ -95,6 +96,22 @@ impl Project {
         let run = watched.run();
         let done = wait(py, &watched, async move { project.materialize(&materialize, &run).await })?;
         loads(py, &done)
+    }
+
+    /// Follows the streams of views until everything is read that their topics hold now, or for as long as nobody interrupts.
+    fn stream(
+        &self,
+        py: Python<'_>,
+        views: Vec<String>,
+        until_caught_up: bool,
+        watching: Option<Py<PyAny>>,
+    ) -> PyResult<String> {
+        let follow =
+            FollowStreams { views: self.views(py, &views)?, until_caught_up, ..FollowStreams::default() };
+        let (project, watched) = (self.opened.clone(), Watched::by(watching));
+        let run = watched.run();
+        let outcome = wait(py, &watched, async move { project.stream(&follow, &run).await })?;
+        streamed(py, &outcome)
     }
 
     /// What a service takes and gives.
@@ -339,6 +356,7 @@ impl Project {
         };
         let project = self.opened.clone();
         let done = wait(py, &Watched::by_nobody(), async move { project.cut_over(&cutover).await })?;
+        self.sessions.look_up(py)?;
         text(py, &json!({"moved": done.moved, "gates": done.gates}))
     }
 
@@ -352,6 +370,7 @@ impl Project {
                 &Watched::by_nobody(),
                 async move { project.roll_back(&service, reason.as_ref()).await },
             )?;
+        self.sessions.look_up(py)?;
         text(py, &json!({"moved": moved}))
     }
 }

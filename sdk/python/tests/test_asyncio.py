@@ -41,3 +41,21 @@ def test_a_training_set_ends_with_the_task_that_waits_for_it(loaded):
 
     # The loop itself is free at once; its executor has ended the call when `run` returns.
     assert asyncio.run(main()) < 0.5
+
+
+def test_a_stream_ends_with_the_task_that_waits_for_it(store):
+    async def main():
+        awaited = ts.AsyncStore(store.folder)
+        task = asyncio.create_task(awaited.stream(until_caught_up=False))
+        await awaited.push("clicks", [{"at": "2026-01-01T00:00:00Z", "user": 7, "price": 1.5}])
+        deadline = time.monotonic() + 60
+        while (await awaited.features("prices", {"user": 7}))["clicks"] != 1:
+            assert time.monotonic() < deadline and not task.done()
+            await asyncio.sleep(0.02)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    # The next one may follow.
+    assert store.stream().rows_loaded == 0

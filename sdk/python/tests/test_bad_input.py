@@ -84,6 +84,48 @@ def test_every_encoding_of_a_text_is_a_key(loaded, dest):
     assert last_delay(loaded, frame().assign(dest=dest)) == [-3.25, 4.5]
 
 
+def test_a_missing_category_is_the_key_of_nobody(loaded):
+    assert last_delay(loaded, frame().assign(dest=pd.Categorical(["BOS", None], categories=["BOS", "never"]))) == [-3.25, None]
+    for column in [
+        pd.Categorical(["BOS", None]),
+        pd.Series(["BOS", None], dtype="category"),
+        pd.CategoricalIndex(["BOS", None]),
+        pd.array(["BOS", None], dtype="string"),
+        pd.Series(["BOS", np.nan], dtype=object),
+        np.array(["BOS", None], dtype=object),
+    ]:
+        assert loaded.features("late_arrival", {"dest": column})["last_delay"] == [-3.25, None]
+
+
+def test_columns_beside_the_keys_come_back_with_the_types_of_pandas(loaded):
+    beside = {
+        "whole": pd.array([1, None], dtype="Int8"),
+        "truth": pd.array([True, None], dtype="boolean"),
+        "text": pd.array(["a", None], dtype="string"),
+        "category": pd.Categorical(["x", "y"], ordered=True),
+        "arrow": pd.array([1.5, None], dtype=pd.ArrowDtype(pa.float32())),
+        "span": pd.to_timedelta([1, None], unit="s"),
+        "object": [{"a": 1}, (1, 2)],
+        "period": pd.period_range("2026-01", periods=2, freq="M"),
+    }
+    spine = frame(**beside)
+    pd.testing.assert_frame_equal(loaded.training_set("late_arrival", spine, time="at")[list(spine.columns)], spine)
+
+
+def test_an_index_is_read_by_its_name_where_no_column_has_it(loaded):
+    spine = frame().assign(dest=["LAX", "BOS"])
+    # The index repeats a value, is out of order, and has the name of a column, which is the one that is read.
+    spine.index = pd.Index(["BOS", "BOS"], name="dest")
+    got = loaded.training_set("late_arrival", spine, time="at")
+    assert got["last_delay"].tolist() == [4.5, -3.25] and got.index.equals(spine.index)
+    levels = frame(other=1).set_index(["dest", "at"])
+    got = loaded.training_set("late_arrival", levels, time="at")
+    assert got["last_delay"].tolist() == [-3.25, 4.5] and got.index.names == ["dest", "at"]
+    unnamed = frame().set_index("dest")
+    unnamed.index.name = None
+    refused(loaded, unnamed, "no column `dest`")
+
+
 def test_chunked_arrays_are_one_column(loaded):
     table = pa.table({"dest": ["BOS", "LAX"], "at": pa.array([AT, AT], pa.timestamp("ns", "UTC"))})
     chunked = pa.concat_tables([table.slice(0, 1), table.slice(1, 1), table])
@@ -121,6 +163,7 @@ def test_keys_of_numbers_are_read_value_by_value(store, command):
     assert prices([7, np.nan]) == [1.5, None]
     assert prices(pd.array([7, None], dtype="Int64")) == [1.5, None]
     assert prices(pd.array([7, 8], dtype="int8")) == [1.5, None]
+    assert prices(pd.Categorical([7, None, 8])) == [1.5, None, None]
     refused(store, pd.DataFrame({"user": [7, 7.5], "at": [later] * 2}), "row 2", "`user` is int64, and 7.5 is not", service="prices")
     refused(store, pd.DataFrame({"user": ["7"], "at": [later]}), "`user`", "int64", service="prices")
     assert store.features("prices", pd.DataFrame({"user": [7, np.nan]})).to_dict()["last_price"] == [1.5, None]
@@ -156,6 +199,7 @@ def test_entities_that_do_not_fit_are_named(loaded):
         ({"dest": dt.datetime(2030, 1, 1, tzinfo=dt.timezone.utc)}, "`dest` holds .*, where a string is needed"),
         ({"dest": ["LAX"], "more": ["x", "y"]}, "`more`"),
         ({"dest": object()}, "`dest`"),
+        ({"dest": {"LAX", "BOS"}}, "builtins.set is neither one value nor a column"),
         (pd.DataFrame({"other": [1]}), "the join key `dest` is missing"),
     ]:
         with pytest.raises((ts.InputError, TypeError), match=words):

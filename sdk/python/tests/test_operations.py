@@ -1,5 +1,12 @@
 """The commands' twins: each gives what the command says, and prints well."""
 
+import asyncio
+import datetime as dt
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 
 import twinstore as ts
@@ -49,8 +56,6 @@ def test_a_load_that_fails_raises_with_what_was_loaded(folder):
 
 
 def test_a_range_chooses_rows_by_their_event_times(folder):
-    import datetime as dt
-
     store = ts.Store(folder)
     store.apply()
     assert store.backfill(start="2026-01-01T10:30:00Z", end=dt.datetime(2026, 1, 1, 11)).rows_loaded == 1
@@ -74,6 +79,67 @@ def test_versions_are_compared_cut_over_and_rolled_back(store, folder):
     assert back.after == "late_arrival@1" and "→" in repr(back)
 
 
+def test_a_store_that_cuts_over_reads_the_new_version_at_once(store, folder):
+    service = "kind: feature_service\nname: late_arrival\nversion: 2\nfeatures: [{from: airport_arrivals@1, on: {airport: dest}}]\n"
+    (folder / "features" / "two.yaml").write_text(service)
+    store.apply()
+    for _ in range(3):
+        assert store.features("late_arrival", {"dest": "LAX"}).service == "late_arrival@1"
+        store.cutover("late_arrival@2", override="to read it")
+        assert store.features("late_arrival", {"dest": "LAX"}).service == "late_arrival@2"
+        store.rollback("late_arrival")
+    third = service.replace("version: 2", "version: 3")
+    assert store.features("late_arrival", {"dest": "LAX"}).service == "late_arrival@1"
+    (folder / "features" / "three.yaml").write_text(third)
+    store.apply()
+    assert store.features("late_arrival@3", {"dest": "LAX"}).service == "late_arrival@3"
+
+
+def test_streams_are_followed_until_they_are_caught_up(store):
+    now = dt.datetime.now(dt.timezone.utc)
+    streamed = store.stream()
+    assert streamed.rows_loaded == 0
+    store.push("clicks", [{"at": now, "user": 7, "price": 1.5}, {"at": now, "user": 8, "price": None}])
+    streamed = store.stream()
+    assert streamed.rows_loaded == 2 and streamed.followed["user_clicks@1"]["records"] == 2
+    assert "2 rows of streams loaded" in repr(streamed) and "user_clicks@1" in streamed._repr_html_()
+    assert store.features("prices", {"user": [7, 8]}).to_dict() == {"clicks": [1, 1], "last_price": [1.5, None]}
+    assert store.stream("user_clicks@1").rows_loaded == 0
+    with pytest.raises(ts.InputError, match="airport_arrivals"):
+        store.stream("airport_arrivals@1")
+    assert asyncio.run(ts.AsyncStore(store.folder).stream()).rows_loaded == 0
+
+
+def test_a_stream_that_is_followed_for_good_ends_when_it_is_interrupted(store):
+    program = (
+        "import signal, sys, twinstore as ts\n"
+        # What was started in the background of a shell ignores it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "store = ts.Store(sys.argv[1])\n"
+        "print('ready', flush=True)\n"
+        "try:\n"
+        "    store.stream(until_caught_up=False)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted', flush=True)\n"
+        "store.push('clicks', [{'at': '2026-01-01T00:00:00Z', 'user': 9, 'price': 4.0}])\n"
+        "store.stream()\n"
+        "print(store.features('prices', {'user': [7, 9]})['clicks'])\n"
+    )
+    store.push("clicks", [{"at": "2026-01-01T00:00:00Z", "user": 7, "price": 1.5}])
+    process = subprocess.Popen([sys.executable, "-c", program, store.folder], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "ready\n"
+        deadline = time.monotonic() + 60
+        while store.features("prices", {"user": 7})["clicks"] != 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "interrupted\n"
+        assert process.stdout.readline() == "[1, 1]\n" and process.wait(60) == 0
+    finally:
+        process.kill()
+
+
 def test_lineage_says_what_comes_from_what(store):
     lineage = store.lineage("airport_arrivals@1")
     assert any("landings" in node["id"] for node in lineage.nodes) and lineage.edges
@@ -87,9 +153,6 @@ def test_what_is_stored_is_verified(store):
 
 
 def test_the_command_is_in_the_package(folder):
-    import subprocess
-    import sys
-
     done = subprocess.run(
         [sys.executable, "-m", "twinstore", "--project", str(folder), "plan"], capture_output=True, text=True
     )

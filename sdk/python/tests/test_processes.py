@@ -98,10 +98,55 @@ def test_two_processes_write_and_read_one_store(store, command):
     assert store.features("late_arrival", {"dest": "LAX"})["last_delay"] == 99.5
 
 
+def load_it(folder):
+    with ts.Store(folder) as store:
+        return store.backfill(progress=False).rows_loaded
+
+
+def test_two_processes_that_load_at_once_load_each_row_once(folder):
+    with ts.Store(folder) as store:
+        store.apply()
+        with multiprocessing.get_context("spawn").Pool(3) as pool:
+            loaded = pool.map(load_it, [str(folder)] * 3)
+        assert sum(loaded) == 3 and store.view("airport_arrivals@1").log().count_rows() == 3
+        assert store.features("late_arrival", {"dest": "BOS"}, at="2026-01-01T11:30:00Z")["arrivals_1h"] == 2
+        assert store.verify(deep=True) and store.verify_values()
+
+
+PUSH = """
+import sys, twinstore as ts
+store = ts.Store(sys.argv[1])
+try:
+    taken = store.push("clicks", [{"at": "2026-01-01T00:00:00Z", "user": 7, "price": 1.5}] * 10).taken
+    print(f"taken {taken}", flush=True)
+except ts.Error as error:
+    print(f"{type(error).__name__}: {error}", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_two_processes_that_push_lose_nothing_and_say_what_was_refused(store):
+    command = [sys.executable, "-c", PUSH, store.folder]
+    pushing = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    try:
+        said = [process.stdout.readline().strip() for process in pushing]
+    finally:
+        for process in pushing:
+            process.communicate(timeout=60)
+    taken = said.count("taken 10")
+    assert taken >= 1, said
+    for line in said:
+        assert line == "taken 10" or line.startswith("TransientError: "), said
+    store.stream()
+    assert store.features("prices", {"user": 7})["clicks"] == 10 * taken
+
+
 def test_ctrl_c_is_honoured_within_half_a_second(store):
     program = textwrap.dedent(
         """
-        import sys, time
+        import signal, sys, time
+        # What was started in the background of a shell ignores it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         import numpy as np, pandas as pd
         import twinstore as ts
         store = ts.Store(sys.argv[1])

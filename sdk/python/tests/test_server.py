@@ -3,6 +3,7 @@
 import datetime as dt
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -78,6 +79,34 @@ def test_rows_are_pushed_into_a_server_and_read_from_it(serving):
     # Columns without a value have the type of the server's.
     assert remote.features("prices", {"user": [None]})["clicks"] == [None]
     assert remote.push("clicks", [{"at": now, "user": 9, "price": None}]).taken == 1
+
+
+def test_reads_that_a_server_counts_stand_against_their_objective(folder):
+    flights = folder / "features" / "flights.yaml"
+    # Rows of January are too old for an hour, and young enough for a hundred years.
+    for objective, share in (("1h", 0.0), ("36500d", 100.0)):
+        text = flights.read_text()
+        text = re.sub(r"freshness: .*\n", "", text)
+        flights.write_text(
+            text.replace("keys: {airport: dest}\n", f"keys: {{airport: dest}}\nfreshness: {{objective: {objective}, target: 99}}\n", 1)
+        )
+        project = folder / objective
+        shutil.copytree(folder, project, ignore=shutil.ignore_patterns(".twinstore", "1h", "36500d"))
+        with ts.Store(project) as store:
+            store.apply()
+            store.backfill()
+            serving = Serving(str(project))
+            try:
+                with ts.Store(f"grpc://{serving.address}") as remote:
+                    for _ in range(20):
+                        remote.features("everything", {"dest": ["LAX", "BOS"]})
+            finally:
+                # What it counted goes into the registry before it ends.
+                serving.stop()
+            one = store.slo()["airport_arrivals"]
+            assert one["reads"] > 0 and one["attained"] == share, one
+            drawn = store.slo().plot().svg
+            assert f"{share:.2f}% of {one['reads']:,} reads, target 99.0%" in drawn and "error budget used up" in drawn
 
 
 def test_what_a_server_refuses_is_said(serving):

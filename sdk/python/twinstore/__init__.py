@@ -39,9 +39,11 @@ from twinstore._errors import Error, FatalError, InputError, NaiveTimeWarning, T
 from twinstore._explore import Definitions, Found, Statistics, View
 from twinstore._features import Features
 from twinstore._monitoring import ColumnDays, Contract, Drift, Examination, Objectives, Quarantined, Values
-from twinstore._results import Applied, Loads, Plan, Pushed, Service, Summary
+from twinstore._plots import Plot
+from twinstore._results import Applied, Loads, Plan, Pushed, Service, Streamed, Summary
 from twinstore._store import Store
 from twinstore._summaries import summary
+from twinstore._trained_on import TrainedOn
 from twinstore._twinstore import __version__
 from twinstore._versions import Cutover, Lineage, Parity, Rollback, Verified
 
@@ -78,6 +80,7 @@ __all__ = [
     "OnDemandView",
     "Parity",
     "Plan",
+    "Plot",
     "Pushed",
     "Quarantined",
     "Retention",
@@ -88,8 +91,10 @@ __all__ = [
     "Statistics",
     "Store",
     "Stream",
+    "Streamed",
     "Summary",
     "Take",
+    "TrainedOn",
     "TransientError",
     "Values",
     "Verified",

@@ -12,6 +12,7 @@ from twinstore import _explore, _monitoring, _results, _versions
 from twinstore._definitions import Definition, FeatureView, OnDemandView
 from twinstore._features import Features
 from twinstore._store import Store
+from twinstore._trained_on import TrainedOn
 
 T = TypeVar("T")
 
@@ -39,6 +40,11 @@ class AsyncStore:
 
     def __repr__(self) -> str:
         return repr(self.store).replace("Store", "AsyncStore")
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is a server."""
+        return self.store.is_remote
 
     async def plan(self) -> _results.Plan:
         """As :meth:`Store.plan`."""
@@ -80,6 +86,10 @@ class AsyncStore:
         """As :meth:`Store.push`."""
         return await in_thread(self.store.push, source, rows)
 
+    async def stream(self, *views: str, until_caught_up: bool = True) -> _results.Streamed:
+        """As :meth:`Store.stream`."""
+        return await cancellable(functools.partial(self.store.stream, *views, until_caught_up=until_caught_up))
+
     async def training_set(
         self,
         service: str,
@@ -96,6 +106,10 @@ class AsyncStore:
         options: dict[str, Any] = {"time": time, "out": out, "as_of": as_of, "explain": explain}
         options |= {"threads": threads, "max_memory": max_memory}
         return await cancellable(functools.partial(self.store.training_set, service, spine, **options))
+
+    async def trained_on(self, training: Any) -> TrainedOn:
+        """As :meth:`Store.trained_on`."""
+        return await in_thread(self.store.trained_on, training)
 
     async def batch_features(self, service: str, *, at: Any = None, explain: bool = False) -> Any:
         """As :meth:`Store.batch_features`."""

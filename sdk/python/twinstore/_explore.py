@@ -97,6 +97,11 @@ class View(_results.TableResult):
         return {one["name"]: one["type"] for one in self.data["features"]}
 
     @property
+    def files(self) -> list[str]:
+        """The Parquet files of its log, as the log was when the view was looked up."""
+        return list(self.data["files"])
+
+    @property
     def caption(self) -> str:
         return f"{self.name} of {', '.join(self.keys)}, {counted(self.data['rows'], 'row')} in its log"
 

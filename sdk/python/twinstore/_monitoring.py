@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from twinstore._results import TableResult
+from twinstore import _plots
+from twinstore._results import PlottedResult, TableResult
 from twinstore._tables import counted
+from twinstore._values import age, seconds
 
 
-class Objectives(TableResult):
+class Objectives(PlottedResult):
     """How freshness objectives stand."""
 
     header = ("of", "objective", "reads", "attained", "budget left", "state", "since", "stage")
@@ -58,6 +60,29 @@ class Objectives(TableResult):
     def notes(self) -> list[str]:
         return list(dict.fromkeys(one["cause"] for one in self.objectives if one["cause"]))
 
+    def plot(self) -> _plots.Plot:
+        """How old the newest event of each view is, as a multiple of what its objective allows; and how much of each error
+        budget is used up."""
+        stale = [
+            (one["id"], one["staleness_s"] / seconds(one["within"]), f"{age(one['staleness_s'])}, objective {one['within']}")
+            for one in self.objectives
+            if one["within"] and one["staleness_s"] is not None
+        ]
+        used = [
+            (one["id"], 100 - one["budget_left"], f"{one['attained']:.2f}% of {one['reads']:,} reads, target {one['target']}%")
+            for one in self.objectives
+            if one["budget_left"] is not None
+        ]
+        panels = []
+        if stale:
+            # What is a thousand times too old would leave nothing to see of the rest.
+            bars = [(name, min(times, 4.0), said) for name, times, said in stale]
+            panels.append(_plots.levels("the newest event that is online", bars, [(1.0, "objective")]))
+        if used:
+            bars = [(name, min(max(share, 0.0), 400.0), said) for name, share, said in used]
+            panels.append(_plots.levels("error budget used up, in percent", bars, [(100.0, "100%")]))
+        return _plots.Plot("freshness against objective", panels)
+
 
 class Examination(TableResult):
     """What a walk through a project found."""
@@ -90,7 +115,7 @@ class Examination(TableResult):
         return [(one["area"], one["condition"], one["said"]) for one in self.findings]
 
 
-class ColumnDays(TableResult):
+class ColumnDays(PlottedResult):
     """What the columns of a view hold, by the date on which their rows happened."""
 
     header = ("date", "column", "rows", "null", "distinct", "mean", "least", "median", "greatest")
@@ -120,6 +145,16 @@ class ColumnDays(TableResult):
             )
             for one in self.days
         ]
+
+
+    def plot(self) -> _plots.Plot:
+        """What each column holds, over dates: the middle half and nine tenths of its values, and the median."""
+        panels = []
+        for column in dict.fromkeys(one["column"] for one in self.days):
+            days = sorted((one for one in self.days if one["column"] == column), key=lambda one: str(one["date"]))
+            five = [[dict(zip(one["per_mille"], one["quantiles"])).get(q) for q in (50, 250, 500, 750, 950)] for one in days]
+            panels.append(_plots.over_dates(column, [str(one["date"]) for one in days], five))
+        return _plots.Plot(f"{self.data['view']}, by date", [panel for panel in panels if panel is not None])
 
 
 class Quarantined(TableResult):
@@ -163,7 +198,7 @@ class Contract(TableResult):
         return [f"{one['view']}: {counted(one['files'], 'file')} in quarantine" for one in self.data["quarantined"]]
 
 
-class Drift(TableResult):
+class Drift(PlottedResult):
     """How far what the columns of a view hold lies from a reference."""
 
     header = ("column", "verdict", "psi", "ks", "jensen-shannon", "reference rows", "live rows")
@@ -198,6 +233,37 @@ class Drift(TableResult):
             )
             for one in self.data["columns"]
         ]
+
+
+    def plot(self) -> _plots.Plot:
+        """How far each column lies from the reference, and both distributions, the farthest first."""
+        measured = [one for one in self.data["columns"] if one["psi"] is not None]
+        measured.sort(key=lambda one: -float(one["psi"]))
+        panels = []
+        if measured:
+            bars = [(one["column"], min(one["psi"], 1.0), f"{one['psi']:.3g}, {one['verdict']}") for one in measured]
+            marks = [(0.1, "moved"), (0.25, "drifted")]
+            panels.append(_plots.levels("population stability index", bars, marks))
+        for one in measured:
+            panel = self._distribution(one)
+            if panel is not None:
+                panels.append(panel)
+        return _plots.Plot(self.caption, panels)
+
+    def _distribution(self, column: dict[str, Any]) -> _plots.Panel | None:
+        title = f"{column['column']}: {column['verdict']}"
+        sides = tuple(f"{side} ({counted(column[f'{side}_rows'], 'row')})" for side in ("reference", "live"))
+        quantiles = [(one["q"], one["reference"], one["live"]) for one in column["quantiles"]]
+        lines = _plots.distributions(title, quantiles, (sides[0], sides[1]))
+        if lines is not None:
+            return lines
+        reference, live = (
+            {str(one["value"]): one["rows"] / max(column[f"{side}_rows"], 1) for one in column[f"{side}_top"]}
+            for side in ("reference", "live")
+        )
+        names = list(dict.fromkeys([*reference, *live]))[:12]
+        bars = [(_plots.label(name), reference.get(name, 0.0), live.get(name, 0.0)) for name in names]
+        return _plots.pairs(title, bars, (sides[0], sides[1]))
 
 
 class Values(TableResult):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twinstore._plots import Plot
 from twinstore._tables import counted, html_table, html_text, share, text_table
 
 
@@ -44,6 +45,17 @@ class TableResult(Result):
 
     def _repr_html_(self) -> str:
         return html_table(self.caption, self.header, self.rows(), self.notes())
+
+
+class PlottedResult(TableResult):
+    """A result that is shown as a table and as a plot."""
+
+    def plot(self) -> Plot:
+        """The plot, which a notebook shows and ``save`` writes as a file."""
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        return super()._repr_html_() + self.plot().svg
 
 
 class Summary(TableResult):
@@ -223,6 +235,49 @@ class Loads(TableResult):
         ]
 
 
+class Streamed(TableResult):
+    """The outcome for the streams of views."""
+
+    header = ("view", "read", "loaded", "late", "refused", "left out", "commits", "readable within")
+
+    @property
+    def followed(self) -> dict[str, dict[str, Any]]:
+        """The outcome for the records of each view, by its name and version."""
+        return {one["report"]["view"]: one["report"] for one in self.data["followed"]}
+
+    @property
+    def rows_loaded(self) -> int:
+        """How many rows were loaded in all."""
+        return sum(int(one["report"]["rows_loaded"]) for one in self.data["followed"])
+
+    @property
+    def caption(self) -> str:
+        return f"{counted(self.rows_loaded, 'row')} of streams loaded"
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        return [
+            (
+                one["report"]["view"],
+                one["report"]["records"],
+                one["report"]["rows_loaded"],
+                one["report"]["late"],
+                one["refused_rows"],
+                one["left_out"],
+                one["report"]["flushes"],
+                None if one["readable_p99_us"] is None else f"{one['readable_p99_us'] / 1e6:.3g} s",
+            )
+            for one in self.data["followed"]
+        ]
+
+    def notes(self) -> list[str]:
+        derived = [f"{one['view']}: {counted(one['rows_loaded'], 'row')} derived" for one in self.data["derived"]]
+        return derived + [
+            f"{one['report']['view']}: {counted(rows, 'row')} refused: {reason.replace('_', ' ')}"
+            for one in self.data["followed"]
+            for reason, rows in one["report"]["refused"].items()
+        ]
+
+
 class Service(TableResult):
     """What a service takes and gives."""
 
@@ -232,6 +287,11 @@ class Service(TableResult):
     def name(self) -> str:
         """The version, as ``name@version``."""
         return str(self.data["service"])
+
+    @property
+    def hash(self) -> str:
+        """The hash of everything that its features are computed by: what ``trained_on`` of a read takes."""
+        return str(self.data["hash"])
 
     @property
     def keys(self) -> dict[str, str]:

@@ -53,12 +53,15 @@ def as_list(value: Any) -> Any:
     library = type(value).__module__.split(".")[0]
     if library == "numpy" and getattr(value, "ndim", 0) > 0:
         return value.tolist() if value.dtype.kind not in "mM" else list(value)
-    if library == "pandas" and hasattr(value, "to_list"):
-        if value.dtype.kind == "O":
-            return value.to_list()
-        return [None if gone else item for item, gone in zip(value.to_list(), value.isna())]
+    # A series, an index, or an array such as a Categorical.
+    if library == "pandas" and hasattr(value, "tolist") and hasattr(value, "isna"):
+        return [None if gone else item for item, gone in zip(value.tolist(), value.isna())]
     if hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__"):
         return value
+    if library != "numpy" and hasattr(value, "__len__"):
+        raise InputError(
+            f"a {type(value).__module__}.{type(value).__name__} is neither one value nor a column of them: pass a list or an array"
+        )
     return None
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import warnings
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence, TypeVar
 
 from twinstore import _errors, _explore, _fork, _frames, _monitoring, _progress, _results, _trial, _twinstore
 from twinstore import _versions
@@ -14,6 +14,7 @@ from twinstore._definitions import Definition, FeatureView, OnDemandView
 from twinstore._errors import InputError, NaiveTimeWarning
 from twinstore._features import Features
 from twinstore._rows import columns_of, entity_columns, lines
+from twinstore._trained_on import TrainedOn, trained_on
 from twinstore._values import time_text
 
 #: What may show how far a call is: it takes the rows that are done and those that there are, 0 where that is not known.
@@ -65,6 +66,11 @@ class Store:
     def folder(self) -> str:
         """The project's folder."""
         return os.fspath(self._project.folder)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is a server."""
+        return self._server is not None
 
     def close(self) -> None:
         """Closes the online store, or the connection to the server. The next read opens it again."""
@@ -145,13 +151,13 @@ class Store:
         """
         with _progress.shown(progress) as show:
             done = self._project.backfill(list(views), time_text(start), time_text(end), show)
-        return loaded(done)
+        return loaded(_results.Loads(json.loads(done)))
 
     def materialize(self, *views: str, progress: bool | Progress | None = None) -> _results.Loads:
         """Loads the batch rows that are new since the last load into both stores."""
         with _progress.shown(progress) as show:
             done = self._project.materialize(list(views), show)
-        return loaded(done)
+        return loaded(_results.Loads(json.loads(done)))
 
     def push(self, source: str, rows: Any) -> _results.Pushed:
         """Pushes rows into the stream of a source: dicts, or a frame of pandas, polars or pyarrow. Those that are taken are
@@ -159,6 +165,16 @@ class Store:
         if self._server is not None:
             return _results.Pushed(json.loads(self._server.push(source, columns_of(rows))))
         return _results.Pushed(json.loads(self._project.push(source, lines(rows))))
+
+    def stream(
+        self, *views: str, until_caught_up: bool = True, progress: Progress | None = None
+    ) -> _results.Streamed:
+        """Brings the rows of streams into both stores, of all views with a stream where none is named: until everything is
+        read that their topics hold now. Else it goes on until it is interrupted, or ``progress``, which is called ten times a
+        second, raises; what was committed stays.
+        """
+        done = self._project.stream(list(views), until_caught_up, progress)
+        return loaded(_results.Streamed(json.loads(done)))
 
     # Training.
 
@@ -217,6 +233,18 @@ class Store:
         with _progress.shown(progress) as show:
             added, said, naive = self._project.join(frame.select(needed, time), beside, options, show)
         return frame.with_columns(added, self._said(said, naive, time))
+
+    def trained_on(self, training: Any) -> TrainedOn:
+        """What a training set was made from, to be kept with a model: of a frame that :meth:`training_set` gave, or of a file
+        that it wrote. A read with ``trained_on=made.service_hash`` is refused where other features are served.
+
+        >>> made = store.trained_on(training)
+        >>> made.service, made.features
+        ('late_arrival@1', ('last_delay', 'arrivals_1h'))
+        >>> store.features(made.service, {"dest": "LAX"}, trained_on=made.service_hash)["last_delay"]
+        4.5
+        """
+        return trained_on(training, self.folder, self.service)
 
     def batch_features(
         self, service: str, *, at: Any = None, explain: bool = False, progress: bool | Progress | None = None
@@ -410,9 +438,11 @@ class Store:
         return _versions.Rollback(json.loads(self._project.rollback(service, reason)))
 
 
-def loaded(text: str) -> _results.Loads:
+L = TypeVar("L", _results.Loads, _results.Streamed)
+
+
+def loaded(result: L) -> L:
     """What was loaded; an exception where a view failed, which has the result."""
-    result = _results.Loads(json.loads(text))
     failed = result.data["failed"]
     if failed:
         classes = {one["raises"] for one in failed}

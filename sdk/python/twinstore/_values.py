@@ -1,6 +1,7 @@
 """Python's values as requests write them, and back."""
 
 import datetime as dt
+import re
 from typing import Any
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
@@ -54,3 +55,20 @@ def plain(value: Any) -> tuple[str, Any]:
     raise TypeError(
         f"{value!r} is a {type(value).__module__}.{kind}: pass a number, a text, bytes, a truth value or a datetime"
     )
+
+
+UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds(span: str) -> float:
+    """A duration of definitions, such as ``1h30m``, in seconds."""
+    parts = re.findall(r"(\d+)(us|ms|s|m|h|d)", span)
+    return sum(int(count) * UNITS[unit] for count, unit in parts) or 1.0
+
+
+def age(of: float) -> str:
+    """Seconds as a person says them."""
+    for unit in ("d", "h", "m"):
+        if of >= 2 * UNITS[unit]:
+            return f"{of / UNITS[unit]:,.0f} {unit} old"
+    return f"{of:,.1f} s old"

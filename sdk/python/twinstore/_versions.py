@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from twinstore._results import Result, TableResult
+from twinstore import _plots
+from twinstore._results import PlottedResult, Result, TableResult
 from twinstore._tables import counted, html_text
 
 
@@ -69,7 +70,7 @@ class Lineage(TableResult):
         ]
 
 
-class Parity(TableResult):
+class Parity(PlottedResult):
     """Two versions compared."""
 
     header = ("feature", "verdict", "equal", "psi", "ks")
@@ -106,10 +107,35 @@ class Parity(TableResult):
     def notes(self) -> list[str]:
         return [f"{one['name']}: {cause}" for one in self.data["features"] for cause in one["likely_causes"]]
 
+    def plot(self) -> _plots.Plot:
+        """The distributions of each feature, old against new; what is not equal first."""
+        panels = [
+            _plots.pairs(f"{one['name']}: {one['verdict']}", shares(one["bars"]), (self.data["old"], self.data["new"]))
+            for one in sorted(self.data["features"], key=lambda one: bool(one["verdict"] == "equal"))
+        ]
+        title = f"{self.data['new']} beside {self.data['old']}"
+        return _plots.Plot(title, [panel for panel in panels if panel is not None])
+
     def save(self, path: str) -> None:
         """Writes the report as one HTML page with plots."""
         with open(path, "w", encoding="utf-8") as file:
             file.write(self.page)
+
+
+def shares(bars: list[dict[str, Any]]) -> list[tuple[str, float, float]]:
+    """Bars by what share of either side they have; those that neither has at an end are left out."""
+    while bars and not bars[0]["old"] + bars[0]["new"]:
+        bars = bars[1:]
+    while bars and not bars[-1]["old"] + bars[-1]["new"]:
+        bars = bars[:-1]
+    old, new = (sum(bar[side] for bar in bars) or 1 for side in ("old", "new"))
+
+    def name(bar: dict[str, Any]) -> str:
+        if bar["from"] is None:
+            return f"< {_plots.label(bar['to'])}"
+        return _plots.label(bar["from"])
+
+    return [(name(bar), bar["old"] / old, bar["new"] / new) for bar in bars]
 
 
 def answered(rollout: dict[str, Any]) -> str:
