@@ -82,18 +82,17 @@ fn zstd_of_line_breaks(bytes: usize) -> Vec<u8> {
 
 #[test]
 fn a_small_file_that_decompresses_without_end_is_refused_by_name() {
-    for name in ["data/a.jsonl.zst", "data/a.csv.zst"] {
-        let project = of_files();
-        let bomb = zstd_of_line_breaks((1 << 30) + (1 << 20));
-        assert!(bomb.len() < 40_000, "{}", bomb.len());
-        project.write(name, &bomb);
-        project.ok("apply");
-        says(&refused(&project), &[name, "more than 1 GiB", "decompress it"]);
-        // As large, and no more than is always read.
-        project.write(name, zstd_of_line_breaks(1 << 20));
-        let said = project.run("backfill --all").stderr;
-        assert!(!said.contains("1 GiB"), "{said}");
-    }
+    let name = "data/a.jsonl.zst";
+    let project = of_files();
+    let bomb = zstd_of_line_breaks((1 << 30) + (1 << 20));
+    assert!(bomb.len() < 40_000, "{}", bomb.len());
+    project.write(name, &bomb);
+    project.ok("apply");
+    says(&refused(&project), &[name, "more than 1 GiB", "decompress it"]);
+    // No more than is always read.
+    project.write(name, zstd_of_line_breaks(1 << 20));
+    let said = project.run("backfill --all").stderr;
+    assert!(!said.contains("1 GiB"), "{said}");
     withstood("a file of 33 kB that comes to more than 1 GiB", "refused by name");
 }
 
