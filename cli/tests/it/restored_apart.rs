@@ -131,7 +131,7 @@ fn a_store_in_redis_is_compared_with_the_log_and_one_without_a_note_goes_on_as_b
     // As an earlier release left it: nothing is noted, nothing is said, and the next load notes it.
     let found = redis.says("KEYS *:stats:*");
     let keys: Vec<&str> = found.lines().filter(|line| line.starts_with("tw:")).collect();
-    let is_noted = |key: &&str| !redis.says(&format!("HGET {key} folded")).starts_with("$-1");
+    let is_noted = |key: &&str| redis.says(&format!("HEXISTS {key} folded")).starts_with(":1");
     assert_eq!(keys.len(), 2, "{found}");
     assert!(keys.iter().all(is_noted));
     for key in &keys {
