@@ -54,7 +54,7 @@ pub use threads::threads;
 pub use training_set::{
     BuildInfo, CheckedTrainingSets, ColumnHash, ContentHash, FeatureSummary, FileContent, FileFormat,
     FileWriter, FinishedFile, LogRange, Manifest, ManifestForgotten, ManifestHash, ManifestSpine,
-    ManifestView, Options, QuarantinedRows, Spine, Summary, TrainingSet, TrainingSetFile, TrainingSetStream,
-    WrittenColumns, check_training_sets, digest_of, end_files, file_sha256, read_file, training_set,
-    write_file,
+    ManifestView, OpenLabels, Options, QuarantinedRows, Spine, Summary, TrainingSet, TrainingSetFile,
+    TrainingSetStream, WrittenColumns, check_training_sets, digest_of, end_files, file_sha256, read_file,
+    training_set, write_file,
 };

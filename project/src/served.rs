@@ -14,7 +14,7 @@ use serde::{Serialize, Serializer};
 
 pub(crate) use self::checking::verify_values;
 pub(crate) use self::kept_reads::{DifferingReads, compared_since};
-pub(crate) use self::verifier::Verifier;
+pub(crate) use self::verifier::{ServedCounts, Verifier};
 use crate::slo::moment_text;
 
 /// Entities of which values are compared in each view, if nothing else is said.

@@ -21,6 +21,8 @@ mod bad_files;
 #[cfg(test)]
 mod bad_reads;
 #[cfg(test)]
+mod breakers;
+#[cfg(test)]
 mod capacity;
 #[cfg(test)]
 mod copied;

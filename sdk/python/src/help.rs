@@ -27,6 +27,7 @@ pub fn in_python(topic: &HelpTopic) -> String {
         HelpTopic::Quarantine(view) => {
             format!("`twinstore quality quarantine list {view}` in a shell has them")
         }
+        HelpTopic::Breakers(view) => format!("`twinstore breaker list {view}` in a shell has them"),
         HelpTopic::StartBackfill(view) => format!("`twinstore backfill start {view}` in a shell begins one"),
         HelpTopic::ResumeBackfill(view) => format!(
             "`twinstore backfill status {view}` in a shell shows it, `resume` goes on with one that stopped, and `cancel` ends it"
