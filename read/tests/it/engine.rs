@@ -310,13 +310,15 @@ async fn what_is_served_equals_the_oracle_for_every_type_and_function() {
     }
 }
 
-/// The service, the key columns of all entities, and what the log has of each.
-fn requested(
-    history: &History,
-) -> (FeatureReader, FeatureRequest<Vec<Value>>, BTreeMap<Vec<Value>, Vec<Row>>) {
-    let key = |index: usize| history.entities.iter().map(|(keys, _)| keys[index].clone()).collect();
+/// The rows of each entity, by its key.
+type Rows = BTreeMap<Vec<Value>, Vec<Row>>;
+
+/// The service, a request for all entities, and what the log has of each.
+fn requested(history: &History) -> (FeatureReader, FeatureRequest<Vec<Value>>, Rows) {
+    let column =
+        |index: usize| history.entities.iter().filter_map(|(keys, _)| keys.get(index).cloned()).collect();
     let keys = history.view.keys.iter().enumerate();
-    let entities = keys.map(|(index, field)| (field.name.to_string(), key(index))).collect();
+    let entities = keys.map(|(index, field)| (field.name.to_string(), column(index))).collect();
     let request = FeatureRequest { features: vec![], entities, request: vec![] };
     let reader = FeatureReader::new(Arc::new(plan_of(history))).unwrap();
     (reader, request, history.entities.iter().cloned().collect())
