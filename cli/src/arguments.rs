@@ -2,6 +2,7 @@
 
 mod access_arguments;
 mod backfill;
+mod breaker_arguments;
 mod capacity_arguments;
 mod forget_arguments;
 mod lifecycle_arguments;
@@ -18,6 +19,7 @@ use twinstore::ViewName;
 
 pub use access_arguments::{AccessCommand, CreateTokenArgs, TokenCommand, WhichToken};
 pub use backfill::{BackfillArgs, BackfillCommand, DatedBackfill};
+pub use breaker_arguments::{BreakerCommand, OpenBreakerArgs};
 pub use capacity_arguments::CapacityArgs;
 pub use forget_arguments::ForgetArgs;
 pub use lifecycle_arguments::{AuditArgs, CutoverArgs, DeprecateArgs, ParityArgs, RetireArgs, RollbackArgs};
@@ -142,6 +144,9 @@ pub enum Command {
     /// The figures are of the statistics that are kept of every column: the population stability index, the
     /// Kolmogorov–Smirnov distance, χ² and the Jensen–Shannon distance. Exit code 1 where an index is above 0.25.
     Drift(DriftArgs),
+    /// Look at the circuit breakers of views, and open and close them
+    #[command(subcommand)]
+    Breaker(BreakerCommand),
     /// Look after the online store
     #[command(subcommand)]
     Online(OnlineCommand),

@@ -4,6 +4,7 @@ mod access;
 mod alerts;
 mod apply;
 mod audit;
+mod breaker;
 mod capacity;
 mod check;
 mod dead_letter;
@@ -83,6 +84,7 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::DeadLetter(command) => dead_letter::dead_letter(&project()?, command, &run).await,
         Command::Drift(args) => drift::drift(&project()?, args).await,
         Command::Quality(command) => quality::quality(&project()?, command, &run).await,
+        Command::Breaker(command) => breaker::breaker(&project()?, command, &run).await,
         Command::Online(command) => online::online(&project()?, command, &run).await,
         Command::Offline(command) => offline::offline(&project()?, command, &run).await,
         Command::Verify(args) => check::check(&project()?, args, &run).await,

@@ -114,6 +114,20 @@ pub const DRIFT: Printed = Printed {
     ],
 };
 
+pub const BREAKERS: Printed = Printed {
+    by: "`breaker list`",
+    columns: &[
+        ("number", "the opening's number among those of all views"),
+        VIEW,
+        ("answers", "`last_known_good`, `no_value` or `current`"),
+        ("good until", "the last moment whose answers are good"),
+        ("from", "from when on it held"),
+        ("until", "up to when; `open` while it is open"),
+        ("by", "the rule that opened it, or who did"),
+        ("why", "what the rule found, or the reason"),
+    ],
+};
+
 pub const PROMISES: Printed = Printed {
     by: "`quality contract`",
     columns: &[
@@ -323,7 +337,10 @@ pub const READ: Printed = Printed {
     columns: &[
         ("feature", "the feature, as the service calls it"),
         ("value", "its value"),
-        ("status", "`PRESENT`, `NULL_VALUE`, `NOT_FOUND`, or `OUTSIDE_MAX_AGE` beyond the view's ttl"),
+        (
+            "status",
+            "`PRESENT`, `NULL_VALUE`, `NOT_FOUND`, `OUTSIDE_MAX_AGE` beyond the view's ttl; `LAST_KNOWN_GOOD` or `BREAKER_OPEN` while its circuit breaker is open",
+        ),
         ("event time", "when the entity's latest row in the view happened"),
         ("age", "how long ago that was, at the moment of the read"),
         ("fresh", "whether that row could be read within the view's `freshness`; `-` where none is named"),
@@ -532,13 +549,14 @@ pub const FIGURES: Printed = Printed {
     ],
 };
 
-pub const ALL: [&Printed; 36] = [
+pub const ALL: [&Printed; 37] = [
     &LOADED,
     &QUARANTINED,
     &QUARANTINED_ROWS,
     &STATISTICS,
     &PROMISES,
     &DRIFT,
+    &BREAKERS,
     &BACKFILLS,
     &STREAMED,
     &DEAD_LETTERS,

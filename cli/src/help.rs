@@ -28,6 +28,7 @@ pub fn in_commands(topic: &HelpTopic) -> String {
         HelpTopic::Rebuild(view) => format!("run `twinstore online rebuild {view}` first"),
         HelpTopic::DeadLetters(view) => format!("`twinstore dead-letter list {view}` has them"),
         HelpTopic::ColumnStatistics(view) => format!("`twinstore quality statistics {view}` shows them"),
+        HelpTopic::Breakers(view) => format!("`twinstore breaker list {view}` has them"),
         HelpTopic::Quarantine(view) => format!("`twinstore quality quarantine list {view}` has them"),
         HelpTopic::Compare { old, new } => format!("run `twinstore parity {old} {new}`"),
         HelpTopic::StreamMetrics => {

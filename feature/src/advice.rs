@@ -68,6 +68,8 @@ pub enum HelpTopic {
     ColumnStatistics(VersionId),
     /// Look at the quarantined batches of a view.
     Quarantine(VersionId),
+    /// Look at the times that the circuit breaker of a view was open.
+    Breakers(VersionId),
     /// Compare two versions.
     Compare {
         /// The version that is used now.

@@ -19,6 +19,10 @@ pub enum Status {
     NotFound,
     /// The latest row is older than the view's ttl.
     OutsideMaxAge,
+    /// The view's circuit breaker is open, and this is what was answered at the last moment that was good (law 8).
+    LastKnownGood,
+    /// The view's circuit breaker is open, and nothing is answered of it meanwhile (law 8).
+    BreakerOpen,
 }
 
 impl Status {
@@ -29,15 +33,17 @@ impl Status {
             Status::NullValue => "NULL_VALUE",
             Status::NotFound => "NOT_FOUND",
             Status::OutsideMaxAge => "OUTSIDE_MAX_AGE",
+            Status::LastKnownGood => "LAST_KNOWN_GOOD",
+            Status::BreakerOpen => "BREAKER_OPEN",
         }
     }
 
     /// Law 3: whether there is a value, of a feature that has a default or has none.
     pub const fn has_value(self, has_default: bool) -> bool {
         match self {
-            Status::Present => true,
+            Status::Present | Status::LastKnownGood => true,
             Status::NullValue => has_default,
-            Status::NotFound | Status::OutsideMaxAge => false,
+            Status::NotFound | Status::OutsideMaxAge | Status::BreakerOpen => false,
         }
     }
 

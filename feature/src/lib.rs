@@ -19,6 +19,7 @@
 mod advice;
 mod aggregate;
 mod answer;
+mod breaker;
 mod bytes;
 mod canary;
 mod derived;
@@ -34,6 +35,7 @@ mod key;
 mod literal;
 mod message;
 mod name;
+mod opening;
 pub mod oracle;
 mod row;
 mod separator;
@@ -54,6 +56,7 @@ pub use aggregate::{
     QuantileSketch, Ranked, State, finish, try_finish,
 };
 pub use answer::{Answer, Cell, Status, Times, is_alive, is_kept};
+pub use breaker::{Breaker, OpenAnswer};
 pub use canary::{Canary, NotAPercent, Percent};
 pub use event_date::EventDate;
 pub use exact::{Contradiction, FloatSum, IntSquareSum};
@@ -64,6 +67,7 @@ pub use hexadecimal::{from_hexadecimal, hexadecimal};
 pub use key::{EntityKey, KeyError};
 pub use message::{counted, excerpt, nearest, thousands};
 pub use name::{Name, NameError, VersionId};
+pub use opening::{Opening, Openings};
 pub use row::{AsOf, Position, Provenance, Row};
 pub use separator::csv_separator;
 pub use service::{

@@ -88,6 +88,11 @@ pub struct VersionId {
     pub version: u32,
 }
 
+impl VersionId {
+    /// The greatest version that a definition may have. Stores use greater ones for themselves.
+    pub const MOST_VERSIONS: u32 = i32::MAX as u32;
+}
+
 impl FromStr for VersionId {
     type Err = NameError;
 

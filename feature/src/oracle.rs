@@ -11,7 +11,9 @@ use num_bigint::{BigInt, BigUint};
 
 use crate::aggregate::Function;
 use crate::answer::{Answer, Cell, Status, Times};
+use crate::breaker::OpenAnswer;
 use crate::exact::{round, round_quotient};
+use crate::opening::Opening;
 use crate::row::{AsOf, Row};
 use crate::time::Micros;
 use crate::value::{DataType, Scalar, Value};
@@ -52,6 +54,15 @@ pub fn answer(view: &View, rows: &[Row], at: Micros, as_of: AsOf) -> Answer {
         .collect();
     let times = Times { event_time: latest.event_time, available_at: latest.available_at };
     Answer { cells, times: Some(times) }
+}
+
+/// Law 8: all features of `view` while its breaker is open as `opening` says, for a reader at `at`.
+pub fn answer_while_open(view: &View, rows: &[Row], at: Micros, opening: &Opening) -> Answer {
+    match opening.answers {
+        OpenAnswer::Current => answer(view, rows, at, AsOf::Available),
+        OpenAnswer::NoValue => Answer { cells: vec![Cell::BREAKER_OPEN; view.features.len()], times: None },
+        OpenAnswer::LastKnownGood => answer(view, rows, opening.good_until, AsOf::Available).kept(view, at),
+    }
 }
 
 fn value(row: &Row, column: usize) -> Value {

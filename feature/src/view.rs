@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::Function;
+use crate::breaker::Breaker;
 use crate::expectation::{BatchLimits, Expectation, OnFailure};
 use crate::expected_change::ExpectedChange;
 use crate::name::{Name, VersionId};
@@ -222,6 +223,9 @@ pub struct View {
     pub retention: Option<Retention>,
     /// How fresh it is to be kept.
     pub freshness: Option<Freshness>,
+    /// When readers are kept from what its rows give; `None` means only by a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<Breaker>,
     /// Who answers for it, and what it is.
     pub about: About,
     /// The semantic hash of what it computes, in hexadecimal.
@@ -247,6 +251,7 @@ impl View {
             is_static: false,
             retention: None,
             freshness: None,
+            breaker: None,
             about: About::default(),
             hash: String::new(),
         }

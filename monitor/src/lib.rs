@@ -26,6 +26,7 @@
 mod bars;
 mod batch;
 mod bounds;
+mod breaker;
 mod cause;
 mod comparison;
 mod counts;
@@ -51,6 +52,7 @@ mod value_change;
 pub use bars::Bar;
 pub use batch::{BatchFacts, BatchVerdict};
 pub use bounds::{Bounds, Exceeded, Figure, Judgement, Verdict};
+pub use breaker::{BadShare, BreakerStep, ShareWindow, breaker_step};
 pub use cause::LikelyCause;
 pub use comparison::Comparison;
 pub use diagnosis::{Area, Condition, Finding, next_step, probable_cause};

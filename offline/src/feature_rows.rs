@@ -80,6 +80,8 @@ impl FeatureRows {
             log,
             features: self.features.iter().filter_map(name).collect(),
             times: None,
+            // What a derived view is made of is what the rows give, whatever was answered of them.
+            openings: Vec::new(),
         };
         JoinSpec {
             format: JoinSpec::FORMAT,

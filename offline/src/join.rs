@@ -23,6 +23,7 @@ mod row_fold;
 mod skip;
 mod spec;
 mod view_fold;
+mod while_open;
 mod windows;
 mod work;
 
@@ -34,3 +35,4 @@ pub use logical::{PointInTime, PointInTimePlanner};
 pub use row_fold::{OfferedRows, RowFacts, RowFold, WholeRows, fold_batches, fold_rows};
 pub(crate) use spec::leak_name;
 pub use spec::{JoinLookup, JoinSpec};
+pub(crate) use while_open::labels_in;

@@ -51,7 +51,7 @@ pub use threads::threads;
 pub use training_set::{
     BuildInfo, CheckedTrainingSets, ColumnHash, ContentHash, FeatureSummary, FileContent, FileFormat,
     FileWriter, FinishedFile, LogRange, Manifest, ManifestForgotten, ManifestHash, ManifestSpine,
-    ManifestView, Options, QuarantinedRows, ReadLogs, Spine, Summary, TrainingSet, TrainingSetFile,
+    ManifestView, OpenLabels, Options, QuarantinedRows, ReadLogs, Spine, Summary, TrainingSet, TrainingSetFile,
     TrainingSetStream, WrittenColumns, check_training_sets, digest_of, end_files, file_sha256, read_file,
     training_set, training_sets_below, write_file,
 };

@@ -39,5 +39,5 @@ pub use output::{FileContent, FinishedFile, TrainingSetFile};
 pub use partial::end_files;
 pub use spine::{Spine, read_file};
 pub use stream::{ReadLogs, TrainingSet, TrainingSetStream, training_set};
-pub use summary::{FeatureSummary, Summary};
+pub use summary::{FeatureSummary, OpenLabels, Summary};
 pub use written_columns::WrittenColumns;

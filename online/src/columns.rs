@@ -2,7 +2,7 @@
 //! the packed row into their column without a value being made of them, and without an allocation once
 //! the columns have their size.
 
-use feature::{Answer, Cell, DataType, Micros, Scalar, Status, Times, Value, is_alive, is_kept};
+use feature::{Answer, Cell, DataType, Micros, Scalar, Span, Status, Times, Value, is_alive, is_kept};
 
 use crate::answer::Folded;
 use crate::error::OnlineError;
@@ -108,6 +108,27 @@ impl Values {
             (Values::Timestamp(values), Value::Timestamp(x)) => values.push(x.get()),
             (Values::Other(values), value) => values.push(value.clone()),
             _ => self.push_nothing(),
+        }
+    }
+
+    /// Replaces the value at an index by the zero of the type.
+    fn clear_at(&mut self, index: usize) {
+        fn set<T: Default>(values: &mut [T], index: usize) {
+            if let Some(value) = values.get_mut(index) {
+                *value = T::default();
+            }
+        }
+        match self {
+            Values::Bool(values) => set(values, index),
+            Values::Int32(values) => set(values, index),
+            Values::Int64(values) | Values::Timestamp(values) => set(values, index),
+            Values::Float32(values) => set(values, index),
+            Values::Float64(values) => set(values, index),
+            Values::Other(values) => {
+                if let Some(value) = values.get_mut(index) {
+                    *value = Value::Null;
+                }
+            }
         }
     }
 
@@ -286,6 +307,31 @@ impl Columns {
         Ok(())
     }
 
+    /// Adds an entity of a view whose breaker is open, and whose answer is null.
+    pub fn push_breaker_open(&mut self) {
+        self.times.push(None);
+        self.columns.iter_mut().for_each(|column| column.push_nothing(Status::BreakerOpen));
+    }
+
+    /// Law 8: makes the answers of the last good moment those that a reader at `at` gets.
+    pub fn keep(&mut self, ttl: Option<Span>, at: Micros) {
+        let is_dead: Vec<bool> = self
+            .times
+            .iter()
+            .map(|times| times.is_some_and(|times| !is_alive(ttl, times.event_time, at)))
+            .collect();
+        for (planned, column) in self.features.iter().zip(&mut self.columns) {
+            for (index, (status, is_dead)) in column.statuses.iter_mut().zip(&is_dead).enumerate() {
+                let is_dead = planned.slot.is_some() && *is_dead;
+                let had_value = status.has_value(column.has_default);
+                *status = status.kept(is_dead);
+                if had_value && !status.has_value(column.has_default) {
+                    column.values.clear_at(index);
+                }
+            }
+        }
+    }
+
     fn push_answer(&mut self, answer: &Answer) {
         self.times.push(answer.times);
         for (column, cell) in self.columns.iter_mut().zip(&answer.cells) {
@@ -338,6 +384,39 @@ mod tests {
                         let has_value = column.has_values().nth(entity + 1).unwrap();
                         prop_assert_eq!(if has_value { value } else { Value::Null }, cell.value.clone());
                     }
+                }
+            }
+        }
+
+        #[test]
+        fn kept_columns_hold_what_each_kept_row_answers(seed in any::<u64>(), rows in 0_usize..40, later in 0_i64..90_000_000) {
+            let mut history = History::generate(seed, rows);
+            history.view.ttl = Some("1m".parse().unwrap());
+            let view = &history.view;
+            let layout = Arc::new(Layout::new(view));
+            let good_until = *history.moments.last().unwrap();
+            let at = Micros::new(good_until.get() + later).unwrap();
+            let features: Vec<usize> = (0..layout.features()).collect();
+            let mut columns = Columns::new(&layout, &features, 3);
+            let mut expected = Vec::new();
+            for (_, rows) in &history.entities {
+                let mut state = RowState::new(&layout);
+                for row in rows.iter().take(30) {
+                    state.fold(row, good_until);
+                }
+                let mut bytes = Vec::new();
+                state.encode(&mut bytes).unwrap();
+                let row = PackedRow::new(&layout, &bytes).unwrap();
+                columns.push(&row, good_until).unwrap();
+                expected.push(row.answer(good_until).unwrap().kept(view, at));
+            }
+            columns.keep(view.ttl, at);
+            for (entity, answer) in expected.iter().enumerate() {
+                for (column, cell) in columns.columns.iter().zip(&answer.cells) {
+                    prop_assert_eq!(column.statuses[entity], cell.status);
+                    let has_value = column.has_values().nth(entity).unwrap();
+                    let value = column.values.value(entity).unwrap();
+                    prop_assert_eq!(if has_value { value } else { Value::Null }, cell.value.clone());
                 }
             }
         }

@@ -6,13 +6,14 @@ mod folders;
 mod parts;
 mod pipelines;
 
-use feature::{HelpTopic, Micros, Span};
+use feature::{HelpTopic, Micros, Span, VersionId};
 use monitor::{Area, Condition, Finding, next_step, probable_cause};
 use registry::{Registered, Registry};
 use serde::Serialize;
 
 use failed::failed;
 
+use crate::breakers::open_breakers;
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::quality::changes as value_changes;
@@ -73,6 +74,7 @@ pub(crate) async fn examine(project: &Project) -> Examination {
             findings.push(parts::registry(registry, registered).await);
             findings.push(changes(registry, project.now()).await);
             findings.extend(pipelines::examine(project, registry, registered).await);
+            findings.extend(breakers(registry, project.now()).await);
             findings.extend(value_changes::findings(project, registered).await);
             findings.extend(parts::broker(project, registered).await);
             findings.extend(parts::lost_topics(project, registry, registered).await);
@@ -122,6 +124,20 @@ async fn changes(registry: &Registry, now: Micros) -> Finding {
     let more = lately.len().saturating_sub(MOST_CHANGES);
     let more = if more > 0 { format!(", and {more} more") } else { String::new() };
     Finding::noted(Area::Changes, format!("the newest of the last day: {}{more}", named.join("; ")))
+}
+
+/// Views whose circuit breaker is open. It keeps readers from what is wrong, and is not its cause.
+async fn breakers(registry: &Registry, now: Micros) -> Vec<Finding> {
+    match open_breakers(registry, now).await {
+        Ok(open) => {
+            let finding = |(view, said): (VersionId, String)| {
+                Finding::noted(Area::Values, format!("{view}: {said}"))
+                    .helped_by(Some(HelpTopic::Breakers(view)))
+            };
+            open.into_iter().map(finding).collect()
+        }
+        Err(error) => vec![failed(Area::Registry, &error)],
+    }
 }
 
 /// Whether a server listens, or could.

@@ -39,6 +39,28 @@ pub enum ProjectError {
         /// The views that it was made from.
         views: Vec<String>,
     },
+    /// A last good moment whose rows may not all be in the log yet.
+    #[error(
+        "rows of {view} that were readable at {good_until} may not be in its log yet: name {newest} or an earlier time"
+    )]
+    NotSettled {
+        /// The view.
+        view: VersionId,
+        /// The last good moment that was named.
+        good_until: Micros,
+        /// The newest that may be named.
+        newest: Micros,
+    },
+    /// A last good moment at which nothing was readable.
+    #[error(
+        "nothing of {view} was readable at {good_until}, so there is no last good answer: name a later time, or let no value be answered"
+    )]
+    NothingGood {
+        /// The view.
+        view: VersionId,
+        /// The last good moment.
+        good_until: Micros,
+    },
     /// Nothing was applied yet.
     #[error("nothing is registered in {}", .folder.display())]
     NothingRegistered {

@@ -7,7 +7,7 @@ use feature::{Field, ServicePlan, ServiceRef, Status, Value};
 use offline::Manifest;
 use online::{Reader, Store};
 use read::json::from_text;
-use read::{FeatureReader, FeatureRequest, Moment, first_key};
+use read::{FeatureReader, FeatureRequest, Moment, ReadAt, first_key};
 use registry::{Registered, Using};
 use server::RequestFault;
 
@@ -34,7 +34,8 @@ pub(crate) async fn get(project: &Project, get: &Get) -> Result<ReadFeatures, Pr
             let request = reader.validate(request, 1)?;
             let moment = get.at.map_or_else(|| Moment::Now(project.now()), Moment::At);
             let store = project.online().await?;
-            let features = reader.read(&store, &request, moment).await?;
+            let openings = registry.openings().await?;
+            let features = reader.read(&store, &request, ReadAt { moment, openings: &openings }).await?;
             registry.begin_use(&Using::service(&plan), "get", project.now()).await?;
             let never_loaded = never_loaded(project, &registered, &plan, &store).await?;
             let of_column = |column: &read::FeatureColumn| {

@@ -70,6 +70,7 @@ mod advice;
 mod alerts;
 mod audit;
 mod background;
+mod breakers;
 mod clock;
 mod dead_letters;
 mod definitions;
@@ -118,6 +119,7 @@ mod verify;
 
 pub use access::{Action as AccessAction, Decision, KnownToken, Resource, Subject, Token, TokenName};
 pub use alerts::{AlertFormat, ComparedObjective, ImportedObjective};
+pub use breakers::{CloseBreaker, OpenBreaker, OpenedBreaker};
 pub use dead_letters::{DeadLetterChoice, RefusedRow};
 pub use definitions::{Meaning, RemovedDefinition};
 pub use doctor::{Examination, Found};
@@ -125,7 +127,7 @@ pub use ending::{Retire, RetiredVersions, Sunset};
 pub use error::ProjectError;
 pub use exploring::{SearchResult, ViewLog};
 pub use feast::FeastRepository;
-pub use feature::{Advice, Canary, EventDate, HelpTopic, Percent};
+pub use feature::{Advice, Canary, EventDate, HelpTopic, OpenAnswer, Opening, Percent};
 pub use forgetting::{Forget, ForgetReport, HoldingSource, HoldingTrainingSet, NamingView, SearchedPart};
 pub use lineage::{LineageReport, SchemaField, ViewLineage};
 pub use load::{Backfill, FailedLoad, Loaded, Loads, Materialize};
@@ -138,7 +140,7 @@ pub use monitor::{
     Bar, Bounds, Condition, Drift, DriftVerdict, Exceeded, Figure, Figures, Judgement, LikelyCause, Measure,
     QuantilePair, Statistics, TopValue, Verdict,
 };
-pub use offline::{BucketRequests, FeatureSummary, LogRange, Summary, end_files};
+pub use offline::{BucketRequests, FeatureSummary, LogRange, OpenLabels, QuarantinedRows, Summary, end_files};
 pub use outline::{OutlineFiles, OutlinedFiles, outline};
 pub use overview::{
     DriftedColumn, FeatureDetail, FeatureVersion, GivenBy, NewestLoad, Observer, Overview, ParitySummary,
@@ -161,12 +163,12 @@ pub use read::json::AsJson;
 pub use read_features::{Get, Input, NeverLoaded, ReadFeature, ReadFeatures};
 pub use registry::{
     Action, AuditAction, AuditEntry, AuditLog, BackInTime, BackfillDate, BackfillDateState, BackfillDelay,
-    BackfillRecord, BackfillState, CarriedObject, CodeLine, DefinitionId, Deprecated, Deprecation,
-    FeastFinding, FeastImport, FeastOutcome, FoundFeature, Job, KeptToken, Kind, Lineage, LineageEdge,
-    LineageKind, LineageNode, Listed, LoadedFile, MeasuredRows, Moved, NotAReason, OutlineProblem,
-    PartitionRead, Plan, Reach, ReadView, Reason, RegistryError, Rollout, RowCounts, RunId, RunOutcome,
-    RunRecord, RunState, Runtime, ServiceShown, Shown, ShownFeature, UNKNOWN as USED_BEFORE_RECORDS,
-    reference as definitions_reference,
+    BackfillRecord, BackfillState, BreakerRecord, CarriedObject, CodeLine, DefinitionId, Deprecated,
+    Deprecation, FeastFinding, FeastImport, FeastOutcome, FoundFeature, Job, KeptToken, Kind, Lineage,
+    LineageEdge, LineageKind, LineageNode, Listed, LoadedFile, MeasuredRows, Moved, NotAReason,
+    OutlineProblem, PartitionRead, Plan, Reach, ReadView, Reason, RegistryError, Rollout, RowCounts, RunId,
+    RunOutcome, RunRecord, RunState, Runtime, ServiceShown, Shown, ShownFeature,
+    UNKNOWN as USED_BEFORE_RECORDS, reference as definitions_reference,
 };
 pub use remote::{RemoteAnswer, RemotePushed, RemoteReads};
 pub use rollout::{CutOver, CutOverDone, Gate, GateKind};

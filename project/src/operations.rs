@@ -8,9 +8,10 @@ use std::sync::Arc;
 use access::Token;
 use feature::{EventDate, Name, ServicePlan, ServiceRef, Span, VersionId};
 use materializer::{ColumnDay, ReplayReport};
-use registry::{AuditLog, DefinitionId, KeptToken, Kind, Listed, Moved, Reason, RunRecord};
+use registry::{AuditLog, BreakerRecord, DefinitionId, KeptToken, Kind, Listed, Moved, Reason, RunRecord};
 
 use crate::alerts::{AlertFormat, ComparedObjective};
+use crate::breakers::{CloseBreaker, OpenBreaker, OpenedBreaker};
 use crate::dead_letters::{DeadLetterChoice, RefusedRow};
 use crate::definitions::{Meaning, RemovedDefinition};
 use crate::doctor::Examination;
@@ -44,8 +45,8 @@ use crate::upkeep::{
 };
 use crate::verify::Verified;
 use crate::{
-    alerts, audit, dead_letters, definitions, doctor, ending, exploring, forgetting, get, lineage, load,
-    migration, overview, parity, permission, plan, pushing, quality, quarantine, rollout, serving, slo,
+    alerts, audit, breakers, dead_letters, definitions, doctor, ending, exploring, forgetting, get, lineage,
+    load, migration, overview, parity, permission, plan, pushing, quality, quarantine, rollout, serving, slo,
     streaming, training_set, upkeep, verify,
 };
 
@@ -276,6 +277,21 @@ impl Project {
     /// Decides that the rows of a quarantined batch are never loaded.
     pub fn drop_batch<'a>(&'a self, decide: &'a DecideBatch) -> Work<'a, ()> {
         Box::pin(quarantine::drop_batch(self, decide))
+    }
+
+    /// Every time that the circuit breaker of a view was open, the oldest first; of all views where none is named.
+    pub fn breakers<'a>(&'a self, view: Option<&'a ViewName>) -> Work<'a, Vec<BreakerRecord>> {
+        Box::pin(breakers::list(self, view))
+    }
+
+    /// Opens the circuit breaker of a view: from a moment on readers get its last good answers, or no value.
+    pub fn open_breaker<'a>(&'a self, open: &'a OpenBreaker, run: &'a Run) -> Work<'a, OpenedBreaker> {
+        Box::pin(run.until_cancelled(breakers::open(self, open)))
+    }
+
+    /// Closes the circuit breaker of a view: from a moment on readers get what its rows give.
+    pub fn close_breaker<'a>(&'a self, close: &'a CloseBreaker) -> Work<'a, BreakerRecord> {
+        Box::pin(breakers::close(self, close))
     }
 
     /// What the columns of a view hold, by the date on which their rows happened.

@@ -17,7 +17,7 @@ pub(crate) use self::checking::verify_values;
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::kept_reads::fuzzed_reads;
 pub(crate) use self::kept_reads::{ComparedReads, DifferingReads, compared_since};
-pub(crate) use self::verifier::Verifier;
+pub(crate) use self::verifier::{ServedCounts, Verifier};
 use crate::slo::moment_text;
 
 /// Entities of which values are compared in each view, if nothing else is said.

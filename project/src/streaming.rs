@@ -12,5 +12,5 @@ mod streams;
 pub use deriving::DerivedRows;
 pub(crate) use stream::stream;
 pub use stream::{FollowStreams, FollowedView, StreamFailure, StreamOutcome};
-pub(crate) use stream_status::StreamStatus;
+pub(crate) use stream_status::{StreamStatus, is_fault};
 pub(crate) use streams::{StreamSetup, Streams, ViewStreamOptions, bad_row_limit};

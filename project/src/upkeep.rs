@@ -13,6 +13,7 @@ use feature::VersionId;
 use offline::Optimized;
 use online::Condition;
 
+use crate::breakers;
 use crate::clock;
 use crate::error::ProjectError;
 use crate::project::Project;
@@ -90,6 +91,7 @@ pub(crate) async fn rebuild(
     for target in targets {
         let began = Instant::now();
         let entities = materializer.rebuild(&target.view).await?;
+        breakers::keep_again(project, &target.view).await?;
         rebuilt.push(RebuiltView { view: target.view.id.clone(), entities, took: began.elapsed() });
     }
     if !is_sound {

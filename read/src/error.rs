@@ -45,6 +45,16 @@ pub enum RequestError {
         /// Of what.
         what: &'static str,
     },
+    /// The view's circuit breaker was open at that moment, and what was answered then is not kept online.
+    #[error(
+        "at {at} the circuit breaker of {view} was open, and what it answered is kept online no longer: read it from the offline store"
+    )]
+    BreakerClosed {
+        /// The requested moment.
+        at: Micros,
+        /// The view.
+        view: VersionId,
+    },
     /// The online store has moved on: ask for a later moment.
     #[error("{at} is too early for the online store: it has what was available of {view} up to {applied}")]
     TooEarly {

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use feature::{Answer, Cell, Micros, Status, Times, Value};
+use feature::{Answer, Cell, Micros, Span, Status, Times, Value};
 use online::{Column, Columns, Layout, PackedRow, PackedRows};
 
 use crate::entity_keys::KeyIndices;
@@ -29,6 +29,19 @@ impl FoldedView {
             }
         }
         Ok(Self(folded))
+    }
+
+    /// Law 8: what was answered at the last good moment, as a reader at `at` gets it.
+    pub fn kept(mut self, ttl: Option<Span>, at: Micros) -> Self {
+        self.0.keep(ttl, at);
+        self
+    }
+
+    /// Law 8: these features of so many entities while nothing is answered of their view.
+    pub fn breaker_open(layout: &Layout, features: &[usize], entities: usize) -> Self {
+        let mut folded = Columns::new(layout, features, entities);
+        (0..entities).for_each(|_| folded.push_breaker_open());
+        Self(folded)
     }
 
     /// Whether there is a column at an index among the features.

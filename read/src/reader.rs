@@ -1,10 +1,10 @@
 //! One service compiled, and the path from a validated request to its features.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::ArrayRef;
-use feature::{Computation, Field, Input, Micros, ServicePlan, VersionId, View};
+use feature::{Computation, Field, Input, Micros, OpenAnswer, Openings, ServicePlan, VersionId, View};
 use online::{Layout, PackedRows, Read, Reader};
 use transform::{ComputedColumn, OnDemand};
 
@@ -12,10 +12,11 @@ use crate::entity_keys::{EntityKeys, KeyIndices};
 use crate::error::{ReadError, ReadFailure, RequestError};
 use crate::features::Features;
 use crate::folded_view::FoldedView;
+use crate::open_view::OpenView;
 use crate::request::{FeatureRequest, ValidatedRequest};
 use crate::request_column::RequestColumn;
 use crate::result::ReadResult;
-use crate::scope::{Known, Scope, ScopedComputation};
+use crate::scope::{Known, Scope, ScopedComputation, ScopedView};
 use crate::scope_cache::ScopeCache;
 
 /// The moment to read at.
@@ -26,6 +27,33 @@ pub enum Moment {
     /// The clock's. A store that was written by a clock slightly ahead of it is read at its own
     /// applied time, so that no reader is refused for the difference.
     Now(Micros),
+}
+
+impl Moment {
+    /// The moment that was meant.
+    const fn micros(self) -> Micros {
+        match self {
+            Moment::At(at) | Moment::Now(at) => at,
+        }
+    }
+}
+
+/// The moment to read at, and the openings of circuit breakers that hold then.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadAt<'a> {
+    /// The moment.
+    pub moment: Moment,
+    /// Of all views.
+    pub openings: &'a Openings,
+}
+
+/// No breaker was ever open.
+static NONE_OPEN: LazyLock<Openings> = LazyLock::new(Openings::default);
+
+impl From<Moment> for ReadAt<'static> {
+    fn from(moment: Moment) -> Self {
+        Self { moment, openings: &NONE_OPEN }
+    }
 }
 
 /// What the time of a read goes into, in this order.
@@ -137,9 +165,9 @@ impl FeatureReader {
         &self,
         store: &R,
         request: &ValidatedRequest,
-        moment: Moment,
+        at: impl Into<ReadAt<'_>>,
     ) -> Result<Features, ReadError> {
-        self.read_in_stages(store, request, moment, &|_| true).await.map(ReadResult::into_features)
+        self.read_in_stages(store, request, at, &|_| true).await.map(ReadResult::into_features)
     }
 
     /// Reads the features, and tells when each stage has ended; where that gives false, the read is given up.
@@ -147,17 +175,26 @@ impl FeatureReader {
         &self,
         store: &R,
         request: &ValidatedRequest,
-        moment: Moment,
+        at: impl Into<ReadAt<'_>>,
         end_of: &(dyn Fn(ReadStage) -> bool + Sync),
     ) -> Result<ReadResult, ReadError> {
+        let ReadAt { moment, openings } = at.into();
         let scope = &*request.scope;
         let (entities, indices) = self.entity_keys(request)?;
+        let open = self.open_views(scope, openings, moment.micros());
         let reads: Vec<Read<'_>> = scope
             .views
             .iter()
-            .filter_map(|scoped| {
-                let entities = entities.get(scoped.entities)?;
-                Some(Read { view: &self.views.get(scoped.view)?.0.id, keys: &entities.keys })
+            .zip(&open)
+            .filter_map(|(scoped, open)| {
+                let keys = &entities.get(scoped.entities)?.keys;
+                Some(match open {
+                    None => Read { view: &self.views.get(scoped.view)?.0.id, keys },
+                    Some(open) if open.opening.answers == OpenAnswer::NoValue => {
+                        Read { view: &open.rows, keys: &[] }
+                    }
+                    Some(open) => Read { view: &open.rows, keys },
+                })
             })
             .collect();
         go_on(end_of(ReadStage::Keys))?;
@@ -170,7 +207,8 @@ impl FeatureReader {
             scope: Arc::clone(&request.scope),
             at,
             rows: request.rows,
-            folded: self.folded(scope, &found, at)?,
+            folded: self.folded(scope, &entities, &found, (&open, at))?,
+            open,
             found,
             entities,
             indices,
@@ -208,11 +246,39 @@ impl FeatureReader {
         Ok((entities, indices))
     }
 
-    /// Each of the scope's views folded at the moment.
-    fn folded(&self, scope: &Scope, found: &[PackedRows], at: Micros) -> Result<Vec<FoldedView>, ReadError> {
-        let views = scope.views.iter().zip(found).map(|(scoped, found)| {
-            let layout = self.views.get(scoped.view).ok_or_else(|| self.incomplete("a view"))?;
-            FoldedView::new(&layout.1, &scoped.features, found, at)
+    /// For each of the scope's views its opening that holds at a moment.
+    fn open_views(&self, scope: &Scope, openings: &Openings, at: Micros) -> Vec<Option<OpenView>> {
+        let opening = |scoped: &ScopedView| {
+            let opening = openings.at(&self.views.get(scoped.view)?.0.id, at)?;
+            Some(OpenView { opening: opening.clone(), rows: opening.kept_rows() })
+        };
+        scope.views.iter().map(opening).collect()
+    }
+
+    /// Each of the scope's views folded at the moment, or as its opening says.
+    fn folded(
+        &self,
+        scope: &Scope,
+        entities: &[EntityKeys],
+        found: &[PackedRows],
+        (open, at): (&[Option<OpenView>], Micros),
+    ) -> Result<Vec<FoldedView>, ReadError> {
+        let views = scope.views.iter().zip(found).zip(open).map(|((scoped, found), open)| {
+            let (view, layout) = self.views.get(scoped.view).ok_or_else(|| self.incomplete("a view"))?;
+            let Some(OpenView { opening, .. }) = open else {
+                return FoldedView::new(layout, &scoped.features, found, at);
+            };
+            let is_kept = opening.answers == OpenAnswer::LastKnownGood && found.applied_at().is_some();
+            if is_kept {
+                let good = FoldedView::new(layout, &scoped.features, found, opening.good_until)?;
+                return Ok(good.kept(view.ttl, at));
+            }
+            if opening.answers == OpenAnswer::LastKnownGood && opening.until.is_some() {
+                return Err(RequestError::BreakerClosed { at, view: view.id.clone() }.into());
+            }
+            // Rows of the last good moment that are lost are never replaced by later ones.
+            let count = entities.get(scoped.entities).map_or(0, |entities| entities.keys.len());
+            Ok(FoldedView::breaker_open(layout, &scoped.features, count))
         });
         views.collect()
     }

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
-use feature::{Answer, DataType, EntityKey, Micros, Output, ServicePlan, Times, View};
+use feature::{
+    Answer, DataType, EntityKey, Micros, OpenAnswer, Opening, Output, ServicePlan, Status, Times, View,
+};
 use online::{Column, PackedRows};
 use transform::ComputedColumn;
 
@@ -13,6 +15,7 @@ use crate::arrays;
 use crate::entity_keys::{EntityKeys, KeyIndices};
 use crate::features::{FeatureColumn, Features};
 use crate::folded_view::FoldedView;
+use crate::open_view::OpenView;
 use crate::scope::Scope;
 
 /// The features of a batch of entities at one moment.
@@ -27,6 +30,8 @@ pub struct ReadResult {
     pub(crate) scope: Arc<Scope>,
     /// One for each of the scope's views.
     pub(crate) folded: Vec<FoldedView>,
+    /// For each of the scope's views its opening, if its breaker is open.
+    pub(crate) open: Vec<Option<OpenView>>,
     /// The packed rows that these were folded from.
     pub(crate) found: Vec<PackedRows>,
     /// One for each of the scope's sets of entities.
@@ -35,6 +40,17 @@ pub struct ReadResult {
     pub(crate) indices: Vec<KeyIndices>,
     /// The columns of the computations so far, in the scope's order.
     pub(crate) computed: Vec<ComputedColumn>,
+}
+
+/// How old what one lookup read for one row of a request is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReadRow {
+    /// The lookup's index among those of the plan.
+    pub lookup: usize,
+    /// The times of the entity's row; `None` if it has none.
+    pub times: Option<Times>,
+    /// The last good moment that was read, if the view's breaker is open.
+    pub good_until: Option<Micros>,
 }
 
 /// What one lookup read for one row of a request, and what was made of it.
@@ -50,6 +66,8 @@ pub struct LookedUp<'a> {
     pub features: &'a [usize],
     /// A cell for each of them.
     pub answer: Answer,
+    /// The opening that the answer was given by, if the view's breaker is open.
+    pub opening: Option<&'a Opening>,
 }
 
 impl ReadResult {
@@ -65,7 +83,7 @@ impl ReadResult {
     pub fn columns(&self) -> impl Iterator<Item = (&Output, Cow<'_, Column>, usize)> {
         self.scope.outputs.iter().filter_map(|scoped| {
             let output = self.plan.outputs.get(scoped.output)?;
-            Some((output, self.column(scoped.column, output.data_type)?, scoped.times))
+            Some((output, self.output_column(output, scoped.column)?, scoped.times))
         })
     }
 
@@ -74,29 +92,80 @@ impl ReadResult {
         self.scope.times.iter().map(|group| self.oldest(group))
     }
 
-    /// What was read for one row of the request: of each lookup its index among those of the plan, and the times of the
-    /// entity's row, `None` if it has none.
-    pub fn read_for(&self, row: usize) -> impl Iterator<Item = (usize, Option<Times>)> {
-        self.scope.lookups.iter().filter_map(move |scoped| {
-            let folded = self.folded.get(scoped.view)?;
-            Some((scoped.lookup, folded.times_at(row, self.indices.get(scoped.list)?)))
-        })
+    /// What was read for one row of the request, lookup by lookup. A view of which nothing is answered while its breaker is
+    /// open is left out.
+    pub fn read_for(&self, row: usize) -> impl Iterator<Item = ReadRow> {
+        self.scope.lookups.iter().filter(move |scoped| self.is_answered(scoped.view)).filter_map(
+            move |scoped| {
+                let folded = self.folded.get(scoped.view)?;
+                Some(ReadRow {
+                    lookup: scoped.lookup,
+                    times: folded.times_at(row, self.indices.get(scoped.list)?),
+                    good_until: self.opening(scoped.view).map(|opening| opening.good_until),
+                })
+            },
+        )
+    }
+
+    /// The openings that answers were given by.
+    pub fn openings(&self) -> impl Iterator<Item = &Opening> {
+        self.open.iter().flatten().map(|open| &open.opening)
     }
 
     /// What was looked up for one row of the request, each with the packed row that it was answered from. A key that can
-    /// have no row is left out.
+    /// have no row is left out, and so is a view of which nothing is answered while its breaker is open.
     pub fn looked_up(&self, row: usize) -> impl Iterator<Item = LookedUp<'_>> {
         self.scope.lookups.iter().filter_map(move |scoped| {
             let index = self.indices.get(scoped.list)?.at(row)?;
             let of_view = self.scope.views.get(scoped.view)?;
+            let opening = self.opening(scoped.view);
+            let found = self.found.get(scoped.view)?;
+            if !self.is_answered(scoped.view) {
+                return None;
+            }
             Some(LookedUp {
                 view: &self.plan.lookups.get(scoped.lookup)?.view,
                 key: self.entities.get(of_view.entities)?.keys.get(index)?,
-                packed: self.found.get(scoped.view)?.row(index),
+                packed: found.row(index),
                 features: &of_view.features,
                 answer: self.folded.get(scoped.view)?.answer_at(index),
+                opening,
             })
         })
+    }
+
+    fn opening(&self, view: usize) -> Option<&Opening> {
+        self.open.get(view)?.as_ref().map(|open| &open.opening)
+    }
+
+    /// Whether a view is answered from rows: its breaker is closed, or the rows of its last good moment are there.
+    fn is_answered(&self, view: usize) -> bool {
+        self.opening(view).is_none_or(|opening| {
+            let has_rows = self.found.get(view).is_some_and(|found| found.applied_at().is_some());
+            opening.answers == OpenAnswer::LastKnownGood && has_rows
+        })
+    }
+
+    /// The column of a chosen feature. A value that was computed from what was answered at a last good moment is one too.
+    fn output_column(&self, output: &Output, index: usize) -> Option<Cow<'_, Column>> {
+        let column = self.column(index, output.data_type)?;
+        if index < self.scope.stored.len() || !self.reads_kept(output) {
+            return Some(column);
+        }
+        let mut column = column.into_owned();
+        let values = column.statuses.iter_mut().filter(|status| **status == Status::Present);
+        values.for_each(|status| *status = Status::LastKnownGood);
+        Some(Cow::Owned(column))
+    }
+
+    /// Whether something that a feature reads was answered from a last good moment.
+    fn reads_kept(&self, output: &Output) -> bool {
+        if self.open.iter().all(Option::is_none) {
+            return false;
+        }
+        let is_kept = |view| self.opening(view).is_some_and(|open| open.answers == OpenAnswer::LastKnownGood);
+        let read = self.plan.lookups_of(output.origin);
+        self.scope.lookups.iter().any(|scoped| read.contains(&scoped.lookup) && is_kept(scoped.view))
     }
 
     fn column(&self, index: usize, data_type: DataType) -> Option<Cow<'_, Column>> {
@@ -154,7 +223,7 @@ impl ReadResult {
         let columns = self.scope.outputs.iter().filter_map(|scoped| {
             let output = self.plan.outputs.get(scoped.output)?;
             let (data_type, name) = (output.data_type, output.name.clone());
-            let column = self.column(scoped.column, data_type)?.into_owned();
+            let column = self.output_column(output, scoped.column)?.into_owned();
             let statuses = column.statuses.clone();
             let values = match self.computed(scoped.column) {
                 Some(computed) => Arc::clone(&computed.values),

@@ -51,6 +51,20 @@ pub enum RegistryError {
         /// Why.
         why: String,
     },
+    /// The view's breaker is open: the caller closes it first.
+    #[error("the circuit breaker of {view} is open since {since}: close it before it is opened again")]
+    BreakerIsOpen {
+        /// The view.
+        view: VersionId,
+        /// Since when.
+        since: Micros,
+    },
+    /// The view's breaker is not open.
+    #[error("the circuit breaker of {view} is not open")]
+    BreakerIsClosed {
+        /// The view.
+        view: VersionId,
+    },
     /// A backfill by dates of the view is to go on, or is over.
     #[error("backfill {number} of {view}, which was started{by} at {started_at}, is {state}")]
     BackfillOpen {
@@ -247,6 +261,8 @@ impl RegistryError {
             | Self::NoneRegistered { .. }
             | Self::SeveralKinds { .. }
             | Self::Several { .. }
+            | Self::BreakerIsOpen { .. }
+            | Self::BreakerIsClosed { .. }
             | Self::BackfillOpen { .. }
             | Self::NoBackfill { .. }
             | Self::Apart(_)

@@ -27,6 +27,13 @@ pub(crate) fn as_text<S: Serializer>(moment: &Micros, serializer: S) -> Result<S
     serializer.collect_str(moment)
 }
 
+pub(crate) fn some_as_text<S: Serializer>(moment: &Option<Micros>, serializer: S) -> Result<S::Ok, S::Error> {
+    match moment {
+        Some(moment) => as_text(moment, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 /// What used a version first; `None` if nothing did.
 pub(crate) async fn of(
     transaction: &mut Transaction<'_, Sqlite>,

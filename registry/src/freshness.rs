@@ -174,6 +174,7 @@ mod tests {
             "DROP TABLE run_views",
             "DROP TABLE tokens",
             "DROP TABLE access_counts",
+            "DROP TABLE breakers",
             "ALTER TABLE registry DROP COLUMN access_generation",
             "ALTER TABLE registry DROP COLUMN audit_entries",
             "ALTER TABLE registry DROP COLUMN audit_hash",

@@ -1,6 +1,7 @@
 //! The definition format as tables: every key of every kind, its type, default and meaning. They drive
 //! both the reader and the reference documentation.
 
+use crate::breaker_keys::BREAKER;
 pub use crate::kind::Kind;
 use crate::record::{Key, Record, Shape, optional, required};
 
@@ -227,6 +228,12 @@ static FEATURE_VIEW: Record = Record {
         ),
         optional("retention", Shape::Record(&RETENTION), "none: forever", "how long its rows are kept"),
         optional("freshness", Shape::Record(&FRESHNESS), "none", "how fresh it is to be kept"),
+        optional(
+            "breaker",
+            Shape::Record(&BREAKER),
+            "none: only a person opens it",
+            "when readers are kept from what its rows give, and what they get instead",
+        ),
         required("features", Shape::Map(&Shape::Record(&FEATURE)), "its features by their names"),
         EXPECT_CHANGE,
         OWNER,

@@ -25,6 +25,8 @@ mod audit;
 mod auditing;
 mod backfills;
 mod body;
+mod breaker_keys;
+mod breakers;
 mod canonical;
 mod catalog;
 mod definition;
@@ -82,6 +84,7 @@ pub use backfills::{
     KeptBackfill, KeptColumn,
 };
 pub use body::{Body, DefinitionId, Entity};
+pub use breakers::{BreakerRecord, RequestOpening};
 pub use canonical::Canonical;
 pub use definition::Definition;
 pub use definitions::Definitions;

@@ -443,6 +443,7 @@ fn free(body: &Body) -> Value {
             "warnings": view.expectations.iter().filter(|e| !e.rejects()).map(|e| e.condition.clone()).collect::<Vec<_>>(),
             "names of expectations": view.expectations.iter().map(|e| e.name.as_str()).collect::<Vec<_>>().join(", "),
             "expectations that quarantine": quarantining(view),
+            "breaker": view.breaker,
             "bad share of a batch": view.batches.max_bad_share.map(feature::Bound::get),
             "features": described(view.features.iter().map(|f| (&f.name, &f.description)).collect()),
         }),

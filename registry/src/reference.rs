@@ -80,6 +80,8 @@ Each value comes with the first of these that holds.
 | `NULL_VALUE` | the value is null; the feature's `default` replaces it, if it has one |
 | `PRESENT` | there is a value |
 
+While the circuit breaker of a view is open, there is `LAST_KNOWN_GOOD` instead of `PRESENT`, or `BREAKER_OPEN` instead of all of them.
+
 ";
 
 const FUNCTIONS: &str = "## Expressions

@@ -3,6 +3,7 @@
 //! something wrong is skipped without a message, so that one mistake gives one message.
 
 mod batch_limits;
+mod breaker;
 mod default_value;
 mod expectation;
 mod expected_change;

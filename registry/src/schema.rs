@@ -2,11 +2,11 @@
 
 /// The schema that this version writes. A registry with a greater one was written by a newer
 /// version and is refused.
-pub(crate) const SCHEMA: i64 = 12;
+pub(crate) const SCHEMA: i64 = 13;
 
 /// What brings each schema to the next, the first of them schema 1 to 2: a new registry is made as schema
 /// 1 and brought on the same way.
-pub(crate) const MIGRATIONS: [&[&str]; 11] = [
+pub(crate) const MIGRATIONS: [&[&str]; 12] = [
     &[FRESHNESS],
     &[USES, USES_OF_BEFORE],
     &[DIGEST, REVISIONS_DIGEST],
@@ -18,6 +18,7 @@ pub(crate) const MIGRATIONS: [&[&str]; 11] = [
     &[BACKFILLS, BACKFILL_DATES],
     &[FRESHNESS_READS, FRESHNESS_READS_BY_SLOT, PROGRESS],
     &[TOKENS, ACCESS_GENERATION, ACCESS_COUNTS],
+    &[BREAKERS, BREAKERS_BY_CHANGE],
 ];
 
 /// The first schema whose contents have checksums.
@@ -217,6 +218,26 @@ const PROGRESS: &str = "CREATE TABLE progress (
         stuck_why TEXT,
         PRIMARY KEY (name, version, part)
     )";
+
+/// Every time that the circuit breaker of a view was open, or was to be opened; `change` grows with each change of a row.
+const BREAKERS: &str = "CREATE TABLE breakers (
+        number BIGINT NOT NULL PRIMARY KEY,
+        name TEXT NOT NULL,
+        version BIGINT NOT NULL,
+        answers TEXT NOT NULL,
+        good_until BIGINT NOT NULL,
+        requested_at BIGINT NOT NULL,
+        from_at BIGINT,
+        until_at BIGINT,
+        rule TEXT,
+        why TEXT NOT NULL,
+        opened_by TEXT NOT NULL,
+        broken_at BIGINT,
+        has_rows BIGINT NOT NULL,
+        change BIGINT NOT NULL
+    )";
+/// Servers ask for the newest change many times a second.
+const BREAKERS_BY_CHANGE: &str = "CREATE INDEX breakers_by_change ON breakers (change)";
 
 /// The statements that make the tables of schema 1. `registry` has one row; `version` is 0 for
 /// what has no versions, so that it can be part of a key.

@@ -144,7 +144,7 @@ fn check_text(shape: &Shape, text: &str) -> Option<String> {
         Shape::Time => text.parse::<Micros>().err().map(|error| error.to_string()),
         Shape::Duration => text.parse::<Span>().err().map(|error| format!("{error}{}", nearest_span(text))),
         Shape::Version => match text.parse::<u32>() {
-            Ok(version) if version > 0 => None,
+            Ok(1..=VersionId::MOST_VERSIONS) => None,
             _ => Some(format!("`{text}` is not a version: write a whole number from 1")),
         },
         Shape::Percent => match text.parse::<f64>() {

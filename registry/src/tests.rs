@@ -1,6 +1,7 @@
 //! Tests of the whole crate: definitions from text to plan to registry and back.
 
 mod backfilling;
+mod breaking;
 mod cases;
 mod damage;
 mod lineages;

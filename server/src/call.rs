@@ -9,6 +9,7 @@ use access::Identity;
 use feature::{TraceParent, VersionId};
 use tokio::time::Instant;
 
+use crate::breakers::BREAKERS;
 use crate::code::Code;
 use crate::error::ServeError;
 use crate::metrics::{Ended, Metrics, Outcome, Protocol, ServiceMetrics, Stage};
@@ -68,6 +69,8 @@ struct Head {
     /// The version of the service; `None` of views that no service names.
     service: Option<VersionId>,
     notice: Option<Arc<Notice>>,
+    /// Which breakers were open.
+    breakers: Option<String>,
 }
 
 impl Call {
@@ -135,18 +138,19 @@ impl Call {
         self.service.get_or_init(|| Arc::clone(service));
     }
 
-    /// It is answered by this.
-    pub fn is_answered_by(&self, served: &Served) {
+    /// It is answered by this, while these breakers are open.
+    pub fn is_answered_by(&self, served: &Served, breakers: Option<String>) {
         let plan = served.plan();
         let service = (!plan.hash.is_empty()).then(|| plan.id.clone());
-        self.head.get_or_init(|| Head { service, notice: served.notice().cloned() });
+        self.head.get_or_init(|| Head { service, notice: served.notice().cloned(), breakers });
     }
 
     /// The headers of its answer.
     pub fn headers(&self) -> Vec<(&'static str, String)> {
-        let Some(Head { service, notice }) = self.head.get() else { return Vec::new() };
+        let Some(Head { service, notice, breakers }) = self.head.get() else { return Vec::new() };
         let service = service.iter().map(|service| (SERVICE, service.to_string()));
-        service.chain(notice.iter().flat_map(|notice| notice.headers())).collect()
+        let breakers = breakers.iter().map(|said| (BREAKERS, said.clone()));
+        service.chain(breakers).chain(notice.iter().flat_map(|notice| notice.headers())).collect()
     }
 
     /// It asks about this many entities.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 use feature::{Micros, Span};
 use monitor::{Pipeline, ReadCounts, ReadOutcome};
-use read::ReadResult;
+use read::{ReadResult, ReadRow};
 
 /// One in so many rows of a request is looked at.
 const SAMPLED: usize = 100;
@@ -124,9 +124,14 @@ impl WatchedReads {
     /// Counts one row of a request as so many reads.
     fn count_row(&self, result: &ReadResult, row: usize, reads: u64) {
         let mut worst = None;
-        for (lookup, times) in result.read_for(row) {
+        for ReadRow { lookup, times, good_until } in result.read_for(row) {
             let Some(view) = self.views.get(lookup).and_then(Option::as_ref) else { continue };
             let (event, pipeline) = (times.map(|times| times.event_time), view.pipeline.get());
+            // Whatever came after the last good moment was not read.
+            let pipeline = match good_until {
+                Some(good_until) => pipeline.map(|pipeline| pipeline.up_to(good_until)),
+                None => pipeline,
+            };
             let outcome = |within| ReadOutcome::of_read(result.at, within, event, pipeline);
             let of_view = view.within.map(outcome);
             if let Some(outcome) = of_view {

@@ -31,6 +31,7 @@ mod access_fault;
 mod admission;
 mod availability;
 mod bodies;
+mod breakers;
 mod call;
 mod catalog;
 mod code;
@@ -63,6 +64,7 @@ mod views;
 
 pub use access_control::{AccessControl, AllowedCount, Decided, DeniedCount};
 pub use access_fault::AccessFault;
+pub use breakers::Breakers;
 pub use catalog::{Catalog, Services};
 pub use code::Code;
 pub use error::ServeError;

@@ -138,7 +138,7 @@ impl RequestFault {
             RequestFault::Read(RequestError::TooManyEntities { .. } | RequestError::TooManyNames { .. })
             | RequestFault::TooManyBytes { .. }
             | RequestFault::TooManyRows { .. } => Code::ResourceExhausted,
-            RequestFault::Read(RequestError::TooEarly { .. })
+            RequestFault::Read(RequestError::TooEarly { .. } | RequestError::BreakerClosed { .. })
             | RequestFault::NotPushable { .. }
             | RequestFault::OtherThanTrained { .. } => Code::FailedPrecondition,
             RequestFault::Read(_)
@@ -162,7 +162,9 @@ impl RequestFault {
     /// The operation that ends the error, if there is one.
     pub fn help_topic(&self) -> Option<HelpTopic> {
         match self {
-            RequestFault::Read(RequestError::TooEarly { .. }) => Some(HelpTopic::TrainingSet),
+            RequestFault::Read(RequestError::TooEarly { .. } | RequestError::BreakerClosed { .. }) => {
+                Some(HelpTopic::TrainingSet)
+            }
             RequestFault::Read(RequestError::Misfit { service, .. }) => {
                 Some(HelpTopic::ShowRegistered(service.to_string()))
             }
@@ -183,7 +185,7 @@ impl RequestFault {
             RequestFault::Read(RequestError::TooManyEntities { .. }) => {
                 "split the entities over several requests".to_owned()
             }
-            RequestFault::Read(RequestError::TooEarly { .. }) => {
+            RequestFault::Read(RequestError::TooEarly { .. } | RequestError::BreakerClosed { .. }) => {
                 "ask for a later moment, or build a training set, which reads the offline store".to_owned()
             }
             RequestFault::Read(RequestError::Misfit { service, .. }) => {

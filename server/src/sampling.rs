@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use feature::{Answer, EntityKey, Micros, VersionId, View};
+use feature::{Answer, EntityKey, Micros, Opening, VersionId, View};
 use online::{Positions, RowIdentity};
 use read::ReadResult;
 use tokio::sync::mpsc;
@@ -36,6 +36,8 @@ pub struct ServedRow {
     pub features: Vec<usize>,
     /// A cell for each of them.
     pub answer: Answer,
+    /// The opening that the answer was given by, if the view's breaker was open.
+    pub opening: Option<Opening>,
 }
 
 /// Takes a sample of what is served.
@@ -107,6 +109,7 @@ impl Sampling {
                 positions,
                 features: looked_up.features.to_vec(),
                 answer: looked_up.answer,
+                opening: looked_up.opening.cloned(),
             };
             if self.sender.try_send(served).is_err() {
                 self.left_out.fetch_add(1, Ordering::Relaxed);

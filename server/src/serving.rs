@@ -13,7 +13,8 @@ use feature::{Micros, VersionId, excerpt};
 use futures::FutureExt;
 use online::{OnlineError, Reader};
 use read::{
-    FeatureRequest, Features, Moment, ReadError, ReadFailure, ReadResult, RequestColumn, ValidatedRequest,
+    FeatureRequest, Features, Moment, ReadAt, ReadError, ReadFailure, ReadResult, RequestColumn,
+    ValidatedRequest,
 };
 use tokio::time::timeout_at;
 
@@ -22,6 +23,7 @@ use crate::access_fault::AccessFault;
 use crate::admission::Admission;
 use crate::availability::Availability;
 use crate::bodies::Bodies;
+use crate::breakers::{self, Breakers};
 use crate::call::{Arrived, Call};
 use crate::catalog::{Catalog, Services};
 use crate::code::Code;
@@ -84,6 +86,7 @@ pub struct Serving<R> {
     limits: Limits,
     admission: Admission,
     bodies: Bodies,
+    breakers: Breakers,
     overload: Overload,
     connections: Arc<ConnectionCounts>,
     availability: Availability,
@@ -117,6 +120,7 @@ impl<R: Reader> Serving<R> {
             limits,
             admission: Admission::new(&limits),
             bodies: Bodies::new(&limits),
+            breakers: Breakers::default(),
             overload: Overload::default(),
             connections: Arc::default(),
             availability: Availability::default(),
@@ -138,6 +142,12 @@ impl<R: Reader> Serving<R> {
             deprecated: DeprecatedCounts::default(),
             damaged: AtomicU64::new(0),
         }
+    }
+
+    /// Keeps to these openings of circuit breakers.
+    #[must_use]
+    pub fn with_breakers(self, breakers: Breakers) -> Self {
+        Self { breakers, ..self }
     }
 
     /// Shows these values too on the page of metrics. They are computed whenever it is read.
@@ -351,7 +361,9 @@ impl<R: Reader> Serving<R> {
         refuse_another(&services, &served, trained_on.as_deref())?;
         let request = served.reader().validate(request, self.limits.max_entities)?;
         let moment = at.map_or_else(|| Moment::Now((self.clock)()), Moment::At);
-        let features = served.reader().read(&self.store, &request, moment).await?;
+        let openings = self.breakers.get();
+        let at = ReadAt { moment, openings: &openings };
+        let features = served.reader().read(&self.store, &request, at).await?;
         self.begin_use(&served).await?;
         Ok(Answered { features, notice: served.notice().cloned() })
     }
@@ -419,7 +431,9 @@ impl<R: Reader> Serving<R> {
             call.end_of(Stage::of_read(stage));
             call.in_time().is_ok()
         };
-        let features = served.reader().read_in_stages(&self.store, request, moment, &end_of).await;
+        let openings = self.breakers.get();
+        let read_at = ReadAt { moment, openings: &openings };
+        let features = served.reader().read_in_stages(&self.store, request, read_at, &end_of).await;
         let features = features.map_err(|error| match error {
             ReadError::Failed(ReadFailure::GivenUp) => call.late(),
             error => error.into(),
@@ -435,7 +449,7 @@ impl<R: Reader> Serving<R> {
         }
         let features = features?;
         self.begin_use(served).await?;
-        call.is_answered_by(served);
+        call.is_answered_by(served, breakers::said(features.openings()));
         // A read as of a named moment is no consumer's.
         if at.is_none() {
             served.watched().inspect(|watched| watched.count(&features));

@@ -45,6 +45,7 @@ async fn another_process_runs_the_plan_to_the_same_bytes() {
             log: log.snapshot().unwrap().unwrap(),
             features: (0..lookup.view.features.len()).map(|n| (n, format!("@{index}.{n}"))).collect(),
             times: Some((format!("@{index}.event_time"), format!("@{index}.available_at"))),
+            openings: Vec::new(),
         });
     }
     let time = "scheduled_departure".to_owned();

@@ -2,9 +2,12 @@
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use feature::{AsOf, Micros};
+use feature::{AsOf, Micros, VersionId};
 use serde_json::json;
-use twinstore::{BucketRequests, BuildTrainingSet, BuiltTrainingSet, LogRange, Project, Run, Summary};
+use twinstore::{
+    BucketRequests, BuildTrainingSet, BuiltTrainingSet, LogRange, OpenAnswer, OpenLabels, Project,
+    QuarantinedRows, Run, Summary,
+};
 
 use crate::arguments::{AsOfArg, Format, TrainingSetArgs, TrainingSetCommand, TrainingSetOther};
 use crate::commands::verify;
@@ -55,7 +58,8 @@ fn show(build: &BuildTrainingSet, built: &BuiltTrainingSet, args: &TrainingSetAr
             output::json(&json!({
                 "service": built.service, "out": build.out, "as_of": build.as_of, "rows": summary.rows,
                 "seconds": seconds, "features": features, "leaked_by_event_time": leaked,
-                "outside_log": outside(summary),
+                "outside_log": outside(summary), "breakers": open_labels(summary),
+                "quarantined": built.quarantined,
                 "bucket_requests": built.bucket_requests.map(|requests| json!({
                     "get": requests.get, "put": requests.put, "list": requests.list, "head": requests.head,
                     "delete": requests.delete,
@@ -67,6 +71,7 @@ fn show(build: &BuildTrainingSet, built: &BuiltTrainingSet, args: &TrainingSetAr
                 println!("{}\n", preview(first, args.preview)?);
             }
             show_summary(summary, leaked);
+            show_quarantined(&built.quarantined);
             println!(
                 "{}: {} × {} of {} in {seconds:.1}s",
                 build.out.display(),
@@ -89,6 +94,11 @@ fn of_bucket(requests: &BucketRequests) -> String {
     format!(
         "{all} to the bucket of the logs: {get} to read, {list} to list, {head} whether something is there"
     )
+}
+
+/// The openings of breakers into which labels fall.
+fn open_labels(summary: &Summary) -> Vec<&OpenLabels> {
+    summary.openings.iter().filter(|open| open.labels > 0).collect()
 }
 
 /// For each view the days of its log, and how many labels lie outside of them.
@@ -125,6 +135,18 @@ fn show_summary(summary: &Summary, leaked: Option<u64>) {
             day(range.last_day)
         );
     }
+    for OpenLabels { opening, labels } in open_labels(summary) {
+        println!(
+            "{} while the circuit breaker of {} was open, and {} what was served then: {}",
+            counted(*labels as u64, "label"),
+            opening.view,
+            if *labels == 1 { "has" } else { "have" },
+            match opening.answers {
+                OpenAnswer::LastKnownGood => format!("its answers as of {}", opening.good_until),
+                OpenAnswer::NoValue | OpenAnswer::Current => "no value".to_owned(),
+            }
+        );
+    }
     let cells = rows * summary.features.len() as u64;
     match leaked {
         Some(leaked) => println!(
@@ -136,6 +158,24 @@ fn show_summary(summary: &Summary, leaked: Option<u64>) {
         None => println!(
             "warning: --as-of event shows rows that nobody could have read yet: a model trained on it will not be served what it saw"
         ),
+    }
+}
+
+/// The rows that no label sees, by view.
+fn show_quarantined(quarantined: &[QuarantinedRows]) {
+    let mut views: Vec<&VersionId> = quarantined.iter().map(|batch| &batch.view).collect();
+    views.dedup();
+    for view in views {
+        let of_view = || quarantined.iter().filter(|batch| batch.view == *view);
+        println!(
+            "left out by quarantine: {} of {} of {view}",
+            counted(of_view().map(|batch| batch.rows).sum(), "row"),
+            if of_view().count() == 1 {
+                "a batch".to_owned()
+            } else {
+                format!("{} batches", of_view().count())
+            },
+        );
     }
 }
 

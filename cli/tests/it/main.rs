@@ -21,7 +21,10 @@ mod bad_files;
 #[cfg(test)]
 mod bad_reads;
 #[cfg(test)]
+mod breakers;
+#[cfg(test)]
 mod buckets;
+#[cfg(test)]
 mod capacity;
 #[cfg(test)]
 mod copied;

@@ -148,6 +148,22 @@ impl Entities {
         self.fold(log, None, now, selection).await
     }
 
+    /// Folds the rows of the selected entities that were visible at a moment, as if no other had come: those of the whole log,
+    /// or of what was added to it.
+    pub(crate) async fn fold_as_of(
+        &mut self,
+        log: &Log,
+        added: Option<Added>,
+        at: Micros,
+        selection: Selection,
+    ) -> Result<(), MaterializerError> {
+        let folding = || self.folding(selection.clone(), at).leaving_out_later();
+        let folds: Vec<Folding> = (0..threads()).map(|_| folding()).collect();
+        let log = log.clone();
+        blocking::run(move || fold_rows(&log, added.as_ref(), folds).map(drop)).await??;
+        self.check()
+    }
+
     /// Drops the entities that are no longer wanted.
     pub(crate) fn keep(&mut self, wants: impl Fn(&EntityKey) -> bool) {
         for mut shard in self.shards.each() {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use feature::{Micros, Row};
+use feature::{AsOf, Micros, Row};
 use offline::{OfferedRows, OfflineError, RowFacts, RowFold, WholeRows};
 
 use super::selection::Selection;
@@ -14,6 +14,8 @@ pub(super) struct Folding {
     shards: Arc<Shards>,
     selection: Selection,
     now: Micros,
+    /// Whether rows that are not visible yet are left out, and do not wait.
+    leaves_out_later: bool,
     reach: i64,
     /// The rows of the current group that may have to be folded, by shard.
     candidates: Vec<Vec<Candidate>>,
@@ -48,11 +50,17 @@ impl Folding {
             shards,
             selection,
             now,
+            leaves_out_later: false,
             candidates: (0..SHARDS).map(|_| Vec::new()).collect(),
             wanted: Vec::new(),
             folded: 0,
             of_shards: vec![Vec::new(); SHARDS],
         }
+    }
+
+    /// Leaves out the rows that are not visible yet.
+    pub(super) fn leaving_out_later(self) -> Self {
+        Self { leaves_out_later: true, ..self }
     }
 
     /// Sorts the selected rows of a batch by shard, the last first: mostly they are the newest, and once they are
@@ -78,12 +86,16 @@ impl RowFold for Folding {
             let mut shard = self.shards.shard(number);
             for (row, hash) in of_shard.drain(..) {
                 let key = rows.keys.key(row);
+                let facts = rows.facts(row)?;
+                let visible_at = AsOf::Available.visible_at(facts.event_time, facts.available_at);
+                if self.leaves_out_later && visible_at > self.now {
+                    continue;
+                }
                 let entity = match &self.selection {
                     Selection::Present => shard.find(key, hash),
                     _ => Some(self.shards.find_or_add(&mut shard, key, hash)),
                 };
                 let Some(entity) = entity else { continue };
-                let facts = rows.facts(row)?;
                 if shard.offer(entity, &facts, self.now, self.reach) {
                     candidates.push(Candidate { row: (first_row + row) as u32, entity, facts });
                 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use feature::{Answer, AsOf, EntityKey, Micros, Position, Row, View, oracle};
+use feature::{Answer, AsOf, EntityKey, Micros, Opening, Position, Row, View, oracle};
 use offline::{Log, entity_rows};
 use online::Positions;
 
@@ -21,6 +21,8 @@ pub struct OnlineRead {
     pub at: Micros,
     /// What its row had folded; `None` if it had no row.
     pub positions: Option<Positions>,
+    /// The opening that it was answered by, if the view's breaker was open.
+    pub opening: Option<Opening>,
 }
 
 /// What the log says of a read.
@@ -77,7 +79,10 @@ pub async fn refold(
             let (Some(read), Some(refolded)) = (reads.get(index), refolded.get_mut(index)) else { continue };
             let rows = rows.get(&read.key).map(Vec::as_slice).unwrap_or_default();
             if let Some(held) = held(read, version, rows, later.get(&read.key)) {
-                *refolded = Refolded::Whole(fold(log.view(), held, read.at));
+                *refolded = Refolded::Whole(match &read.opening {
+                    None => fold(log.view(), held, read.at),
+                    Some(opening) => fold_while_open(log.view(), held, read.at, opening),
+                });
             }
         }
     }
@@ -150,6 +155,18 @@ fn fold(view: &View, rows: Vec<&Row>, at: Micros) -> FoldedAgain {
     FoldedAgain { answers, rows: rows.len(), latest }
 }
 
+/// What rows give at a moment at which the view's breaker was open. Rows of the last good moment were all stamped.
+fn fold_while_open(view: &View, rows: Vec<&Row>, at: Micros, opening: &Opening) -> FoldedAgain {
+    let rows: Vec<Row> = rows.into_iter().cloned().collect();
+    let visible = rows.iter().filter(|row| row.visible_at(AsOf::Available) <= opening.good_until);
+    let latest = visible.max_by_key(|row| row.recency()).cloned();
+    FoldedAgain {
+        answers: vec![oracle::answer_while_open(view, &rows, at, opening)],
+        rows: rows.len(),
+        latest,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,7 +187,7 @@ mod tests {
         history.into_iter().for_each(|version| positions.set_history(version));
         offset.into_iter().for_each(|offset| positions.note(stream(offset)));
         let key = EntityKey::from_bytes([1].as_slice().into()).unwrap();
-        OnlineRead { key, at: Micros::new(NOON).unwrap(), positions: Some(positions) }
+        OnlineRead { key, at: Micros::new(NOON).unwrap(), positions: Some(positions), opening: None }
     }
 
     fn found(read: &OnlineRead, rows: &[Row], later: &[Position]) -> Option<Vec<Position>> {

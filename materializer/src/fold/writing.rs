@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use feature::{EntityKey, Micros, View};
+use feature::{EntityKey, Micros, VersionId};
 use offline::{BatchPoint, Log};
 use online::{Layout, Outcome, Read, Reader, RowWrite, Writer};
 
@@ -51,7 +51,7 @@ impl<W: Reader + Writer, C: Fn() -> Micros> FoldWriter<'_, W, C> {
                 MaterializerError::invariant(&view.id, "entities were folded from a log without a version")
             })?;
             let folded = (self.of)(version);
-            let written = write(entities, &view, self.online, folded, only.clone()).await?;
+            let written = write(entities, &view.id, self.online, folded, only.clone()).await?;
             count += written.count;
             if written.conflicts.is_empty() {
                 return Ok((count, log.version() == began));
@@ -107,13 +107,24 @@ impl Written {
 /// Writes the packed rows of all entities, or only some, as such a fold of the log.
 pub(crate) async fn write<W: Reader + Writer>(
     entities: &Entities,
-    view: &View,
+    view: &VersionId,
     online: &W,
     folded: Folded,
     only: Option<Arc<HashSet<EntityKey>>>,
 ) -> Result<Written, MaterializerError> {
     // Raised first: a reader may be refused too early, and never sees a row from its future.
-    online.replace(&view.id, &[], entities.applied_at()).await?;
+    online.replace(view, &[], entities.applied_at()).await?;
+    write_rows(entities, view, online, folded, only).await
+}
+
+/// The same, where the applied time of the view is not to be raised.
+pub(crate) async fn write_rows<W: Reader + Writer>(
+    entities: &Entities,
+    view: &VersionId,
+    online: &W,
+    folded: Folded,
+    only: Option<Arc<HashSet<EntityKey>>>,
+) -> Result<Written, MaterializerError> {
     let mut written = Written::default();
     let mut packing = Packing::begin(entities, folded, only, Some(BatchPoint::HalfOnline)).await?;
     while let Some(packed) = packing.next().await? {
@@ -126,13 +137,13 @@ pub(crate) async fn write<W: Reader + Writer>(
 }
 
 async fn replace<W: Reader + Writer>(
-    view: &View,
+    view: &VersionId,
     online: &W,
     packed: &[Packed],
 ) -> Result<Written, MaterializerError> {
     let rows = || packed.iter().flat_map(Packed::rows);
     let writes: Vec<RowWrite<'_>> = rows().map(|(key, bytes)| RowWrite { key, bytes }).collect();
-    let outcomes = online.replace_many(&view.id, &writes, None).await?;
+    let outcomes = online.replace_many(view, &writes, None).await?;
     let mut written = Written::default();
     for (outcome, (key, _)) in outcomes.iter().zip(rows()) {
         match outcome {

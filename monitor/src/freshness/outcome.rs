@@ -65,11 +65,32 @@ impl ReadOutcome {
 }
 
 impl Pipeline {
+    /// The same for whoever reads nothing that happened after a moment.
+    #[must_use]
+    pub fn up_to(self, moment: Micros) -> Self {
+        Self { newest: self.newest.min(moment), ..self }
+    }
+
     /// How far it is behind at a moment, in microseconds. Knowledge that is a few seconds old is taken as it was then;
     /// older knowledge means that nobody carries on, so the time since counts.
     pub fn staleness_us(&self, at: Micros) -> i64 {
         let is_current = at.since(self.as_of) <= CARRIED_WITHIN_US;
         let seen_at = if is_current { self.as_of.min(at) } else { at };
         seen_at.since(self.newest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_after_the_last_good_moment_makes_no_read_fresh() {
+        let at = |seconds: i64| Micros::new(seconds * 1_000_000).unwrap();
+        let pipeline = Pipeline { newest: at(99), as_of: at(100) };
+        let outcome = |pipeline| ReadOutcome::of_read(at(100), Span::MINUTE, Some(at(3)), Some(pipeline));
+        assert_eq!(outcome(pipeline), ReadOutcome::Good);
+        assert_eq!(outcome(pipeline.up_to(at(50))), ReadOutcome::Good);
+        assert_eq!(outcome(pipeline.up_to(at(30))), ReadOutcome::Bad);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 use feature::oracle::{self, History, Numbers};
-use feature::{AsOf, Row, Value};
+use feature::{AsOf, OpenAnswer, Opening, Row, Value};
 use proptest::prelude::*;
 
 use super::folded::Folded;
@@ -12,13 +12,14 @@ use super::labels::Labels;
 use super::latest::Best;
 use super::passes::fold_batch;
 use super::view_fold::{Ask, ViewFold};
+use super::while_open::fold_moments;
 use crate::log::sample_batch::batch;
 
 /// The entity (none for a null key) and the time of each label.
 type LabelRows = Vec<(Option<usize>, i64)>;
 
 /// Every entity at every moment, and a null key: the spine that asks everything.
-fn labels(history: &History) -> (Labels, LabelRows) {
+fn labels(history: &History, openings: &[Opening]) -> (Labels, LabelRows) {
     let mut label_rows: LabelRows = history
         .moments
         .iter()
@@ -39,11 +40,12 @@ fn labels(history: &History) -> (Labels, LabelRows) {
         })
         .collect();
     let times: Vec<i64> = label_rows.iter().map(|(_, at)| *at).collect();
-    (Labels::new(&keys, &times).unwrap(), label_rows)
+    let moments = fold_moments(&times, openings);
+    (moments.answered(Labels::new(&keys, &moments.times).unwrap()), label_rows)
 }
 
 /// The folded log, the slot of each label, and the labels.
-fn joined(history: &History, as_of: AsOf, seed: u64) -> (Folded, Vec<u32>, LabelRows) {
+fn joined(history: &History, as_of: AsOf, seed: u64, openings: &[Opening]) -> (Folded, Vec<u32>, LabelRows) {
     let mut numbers = Numbers::new(seed);
     let mut rows: Vec<(&[Value], &Row)> = history
         .entities
@@ -51,7 +53,7 @@ fn joined(history: &History, as_of: AsOf, seed: u64) -> (Folded, Vec<u32>, Label
         .flat_map(|(keys, rows)| rows.iter().map(move |row| (keys.as_slice(), row)))
         .collect();
     rows.sort_by_cached_key(|_| numbers.draw());
-    let (labels, label_rows) = labels(history);
+    let (labels, label_rows) = labels(history, openings);
     let labels = Arc::new(labels);
     let view = Arc::new(history.view.clone());
     let ask = Ask { as_of, leaks: true };
@@ -67,16 +69,21 @@ fn joined(history: &History, as_of: AsOf, seed: u64) -> (Folded, Vec<u32>, Label
     (merged.finish().unwrap(), labels.slot_of_row.clone(), label_rows)
 }
 
-fn check(history: &History, as_of: AsOf, seed: u64) {
-    let (folded, slots, label_rows) = joined(history, as_of, seed);
-    let (joined, times) = (folded.columns(&slots).unwrap(), folded.times(&slots));
+fn check(history: &History, as_of: AsOf, seed: u64, openings: &[Opening]) {
+    let (folded, slots, label_rows) = joined(history, as_of, seed, openings);
+    let moments: Vec<i64> = label_rows.iter().map(|(_, at)| *at).collect();
+    let (joined, times) = (folded.columns(&slots, &moments).unwrap(), folded.times(&slots));
     for (row, (entity, at)) in label_rows.iter().enumerate() {
         let Some(entity) = entity else {
             assert!(joined.features.iter().all(|feature| feature.is_null(row)), "a null key has nothing");
             continue;
         };
         let at = feature::Micros::new(*at).unwrap();
-        let expected = oracle::answer(&history.view, &history.entities[*entity].1, at, as_of);
+        let rows = &history.entities[*entity].1;
+        let expected = match openings.iter().find(|opening| opening.covers(at)) {
+            Some(opening) => oracle::answer_while_open(&history.view, rows, at, opening),
+            None => oracle::answer(&history.view, rows, at, as_of),
+        };
         let times = times.each_ref().map(|times| times.is_valid(row).then(|| times.value(row)));
         let shown = expected.times.filter(|_| !history.view.is_static);
         let expected_times = [shown.map(|times| times.event_time), shown.map(|times| times.available_at)];
@@ -103,8 +110,8 @@ proptest! {
     #[test]
     fn the_join_is_the_oracles_to_the_bit(seed: u64, rows in 0_usize..24) {
         let history = History::generate(seed, rows);
-        check(&history, AsOf::Available, seed);
-        check(&history, AsOf::Event, seed);
+        check(&history, AsOf::Available, seed, &[]);
+        check(&history, AsOf::Event, seed, &[]);
     }
 
     #[test]
@@ -118,15 +125,44 @@ proptest! {
         history.view.ttl = Some("30m".parse().unwrap());
         let online = Some("80m".parse().unwrap());
         history.view.retention = Some(feature::Retention { online, offline: None });
-        check(&history, AsOf::Available, seed);
-        check(&history, AsOf::Event, seed);
+        check(&history, AsOf::Available, seed, &[]);
+        check(&history, AsOf::Event, seed, &[]);
+    }
+
+    #[test]
+    fn labels_at_which_a_breaker_was_open_see_what_was_answered_then(
+        seed: u64,
+        rows in 0_usize..24,
+        bounds in prop::array::uniform5(any::<prop::sample::Index>()),
+        is_kept in prop::array::uniform2(any::<bool>()),
+        has_ttl: bool,
+    ) {
+        let mut history = History::generate(seed, rows);
+        history.view.ttl = has_ttl.then(|| "1m".parse().unwrap());
+        let mut bounds = bounds.map(|index| index.get(&history.moments).to_owned());
+        bounds.sort_unstable();
+        let [good_until, from, until, good_again, from_again] = bounds;
+        let opening = |number, is_kept, from, until, good_until| Opening {
+            number,
+            view: history.view.id.clone(),
+            answers: if is_kept { OpenAnswer::LastKnownGood } else { OpenAnswer::NoValue },
+            from,
+            until,
+            good_until,
+        };
+        let openings = [
+            opening(1, is_kept[0], from, Some(until), good_until),
+            opening(2, is_kept[1], from_again, None, good_again),
+        ];
+        check(&history, AsOf::Available, seed, &openings);
     }
 
     #[test]
     fn a_leak_is_counted_where_the_modes_use_different_rows(seed: u64, rows in 0_usize..16) {
         let history = History::generate(seed, rows);
-        let (folded, slots, label_rows) = joined(&history, AsOf::Available, seed);
-        let joined = folded.columns(&slots).unwrap();
+        let (folded, slots, label_rows) = joined(&history, AsOf::Available, seed, &[]);
+        let moments: Vec<i64> = label_rows.iter().map(|(_, at)| *at).collect();
+        let joined = folded.columns(&slots, &moments).unwrap();
         for (row, (entity, at)) in label_rows.iter().enumerate() {
             let Some(entity) = entity else { continue };
             let at = feature::Micros::new(*at).unwrap();

@@ -97,12 +97,13 @@ impl Folded {
         Ok(())
     }
 
-    /// The columns of rows of the spine whose slots these are.
-    pub(crate) fn columns(&self, slots: &[u32]) -> Result<Columns, OfflineError> {
+    /// The columns of rows of the spine whose slots and label times these are. The time of a slot is that of its fold, which
+    /// is an earlier one where the view's breaker was open.
+    pub(crate) fn columns(&self, slots: &[u32], times: &[i64]) -> Result<Columns, OfflineError> {
         let winners = Self::rows_of(slots, &self.winners);
         let early = self.early.as_ref().map(|early| Self::rows_of(slots, early)).unwrap_or_default();
-        let alive = self.only_alive(slots, &winners);
-        let early_alive = self.only_alive(slots, &early);
+        let alive = self.only_alive(times, &winners);
+        let early_alive = self.only_alive(times, &early);
         let values = self.kept.values(&alive)?;
         let early_values = match early.iter().any(|early| !early.is_none()) {
             true => self.kept.values(&early_alive)?,
@@ -169,21 +170,24 @@ impl Folded {
     fn only_retained(&self, rows: Vec<Kept>) -> Vec<Kept> {
         let Some(online) = self.view.retention.and_then(|retention| retention.online) else { return rows };
         let slots = 0..rows.len() as u32;
-        let kept = |slot, row| self.holds(slot, row, |event_time, at| is_kept(Some(online), event_time, at));
+        let at = |slot: u32| self.labels.times.get(slot as usize).copied();
+        let kept = |slot, row| {
+            at(slot)
+                .is_some_and(|at| self.holds(at, row, |event_time, at| is_kept(Some(online), event_time, at)))
+        };
         slots.zip(rows).map(|(slot, row)| if kept(slot, row) { row } else { Kept::NONE }).collect()
     }
 
-    /// Law 3: the rows that are alive at the labels of these slots.
-    fn only_alive(&self, slots: &[u32], rows: &[Kept]) -> Vec<Kept> {
+    /// Law 3: the rows that are alive at these label times.
+    fn only_alive(&self, times: &[i64], rows: &[Kept]) -> Vec<Kept> {
         let Some(ttl) = self.view.ttl else { return rows.to_vec() };
-        let alive = |slot, row| self.holds(slot, row, |event_time, at| is_alive(Some(ttl), event_time, at));
-        slots.iter().zip(rows).map(|(slot, row)| if alive(*slot, *row) { *row } else { Kept::NONE }).collect()
+        let alive = |at, row| self.holds(at, row, |event_time, at| is_alive(Some(ttl), event_time, at));
+        times.iter().zip(rows).map(|(at, row)| if alive(*at, *row) { *row } else { Kept::NONE }).collect()
     }
 
-    /// Whether something holds of a row's event time and the label time of its slot.
-    fn holds(&self, slot: u32, row: Kept, holds: impl Fn(Micros, Micros) -> bool) -> bool {
-        let at = self.labels.times.get(slot as usize).and_then(|at| Micros::new(*at).ok());
-        self.kept.facts(row).zip(at).is_some_and(|(facts, at)| holds(facts.event_time, at))
+    /// Whether something holds of a row's event time and a moment.
+    fn holds(&self, at: i64, row: Kept, holds: impl Fn(Micros, Micros) -> bool) -> bool {
+        self.kept.facts(row).zip(Micros::new(at).ok()).is_some_and(|(facts, at)| holds(facts.event_time, at))
     }
 }
 

@@ -161,7 +161,7 @@ mod tests {
         let location = TableLocation::of_folder(folder).unwrap();
         let queue = Queue::new(location.open().unwrap(), vec![file.clone()], skip);
         queue.fold(&mut fold, new, &reading).unwrap();
-        let columns = fold.unwrap().finish().unwrap().columns(&labels.slot_of_row).unwrap();
+        let columns = fold.unwrap().finish().unwrap().columns(&labels.slot_of_row, &spine.times).unwrap();
         let batch = RecordBatch::try_from_iter([("value", columns.features[0].clone())]).unwrap();
         (batch, reading.rows())
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
-use feature::{AsOf, View};
+use feature::{AsOf, Opening, View};
 use serde::{Deserialize, Serialize};
 
 use crate::log::columns::timestamp_type;
@@ -44,11 +44,14 @@ pub struct JoinLookup {
     /// What the columns of the latest row's times are called, where they are wanted:
     /// event time and availability.
     pub times: Option<(String, String)>,
+    /// When the view's circuit breaker was open, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub openings: Vec<Opening>,
 }
 
 impl JoinSpec {
     /// The format that this version writes. It reads all formats from 1 on.
-    pub const FORMAT: u32 = 2;
+    pub const FORMAT: u32 = 3;
 
     /// Reads a spec of any known format, as the newest.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, String> {
@@ -96,11 +99,16 @@ pub(crate) fn leak_name(feature: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use feature::OpenAnswer;
+
     use super::*;
     use crate::log::snapshot::LogFile;
     use crate::log::storage::TableLocation;
 
-    const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/join-spec-2.json");
+    const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/join-spec-3.json");
+
+    /// A spec as format 2 had it.
+    const FORMAT_2: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/join-spec-2.json");
 
     /// A spec as the first release of format 1 wrote it.
     const FORMAT_1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/join-spec-1.json");
@@ -123,6 +131,7 @@ mod tests {
                 files: vec![file],
             },
             times: Some(("@0.event_time".to_owned(), "@0.available_at".to_owned())),
+            openings: Vec::new(),
         };
         JoinSpec {
             format: JoinSpec::FORMAT,
@@ -135,8 +144,27 @@ mod tests {
         }
     }
 
+    fn sample_with_openings() -> JoinSpec {
+        let mut spec = sample();
+        let opening = |answers, from: &str, until: Option<&str>| Opening {
+            number: 3,
+            view: spec.lookups[0].view.id.clone(),
+            answers,
+            from: from.parse().unwrap(),
+            until: until.map(|until| until.parse().unwrap()),
+            good_until: "2013-06-01T11:55:00Z".parse().unwrap(),
+        };
+        let openings = vec![
+            opening(OpenAnswer::LastKnownGood, "2013-06-01T12:00:00Z", Some("2013-06-01T13:00:00Z")),
+            opening(OpenAnswer::NoValue, "2013-06-02T12:00:00Z", None),
+        ];
+        spec.lookups[0].openings = openings;
+        spec
+    }
+
     #[test]
     fn a_spec_of_this_format_is_read_as_it_was_written() {
+        let sample = sample_with_openings;
         let written = serde_json::to_string_pretty(&sample()).unwrap() + "\n";
         if std::env::var_os("BLESS").is_some() {
             std::fs::write(SAMPLE, &written).unwrap();
@@ -147,14 +175,16 @@ mod tests {
     }
 
     #[test]
-    fn a_spec_of_format_1_is_still_read() {
-        assert_eq!(JoinSpec::read(&std::fs::read(FORMAT_1).unwrap()).unwrap(), sample());
+    fn a_spec_of_an_older_format_is_still_read() {
+        for older in [FORMAT_1, FORMAT_2] {
+            assert_eq!(JoinSpec::read(&std::fs::read(older).unwrap()).unwrap(), sample());
+        }
     }
 
     #[test]
     fn a_spec_of_a_later_format_is_refused() {
         let later = JoinSpec { format: JoinSpec::FORMAT + 1, ..sample() };
         let error = JoinSpec::read(&serde_json::to_vec(&later).unwrap()).unwrap_err();
-        assert!(error.contains("has format 3, and this twinstore runs formats up to 2"), "{error}");
+        assert!(error.contains("has format 4, and this twinstore runs formats up to 3"), "{error}");
     }
 }

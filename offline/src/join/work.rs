@@ -19,6 +19,7 @@ use crate::join::log_reader::{Queue, Reading};
 use crate::join::skip::Skip;
 use crate::join::spec::{JoinLookup, JoinSpec};
 use crate::join::view_fold::{Ask, ViewFold};
+use crate::join::while_open::fold_moments;
 use crate::log::snapshot::LogFile;
 
 /// One view in one role while it is folded.
@@ -38,6 +39,8 @@ struct Lookup {
 pub(crate) struct Joined {
     spec: Arc<JoinSpec>,
     spine: RecordBatch,
+    /// The label time of each row, in microseconds.
+    times: Vec<i64>,
     schema: SchemaRef,
     /// One for each of the spec's lookups.
     lookups: Vec<(Arc<Labels>, Folded)>,
@@ -54,12 +57,13 @@ pub(crate) fn join(
     let lookups: Vec<Lookup> = in_turn(threads, &spec.lookups, |lookup| {
         let keys = keys_of(lookup, &spine)?;
         let view = Arc::new(narrowed(lookup));
-        let skip = Skip::new(&view, &times, &keys, lookup.times.is_some());
+        let moments = fold_moments(&times, &lookup.openings);
+        let skip = Skip::new(&view, &moments.times, &keys, lookup.times.is_some());
         let is_needed = |file: &&LogFile| !file.date.as_ref().is_some_and(|date| skip.skips_date(date));
         let files: Vec<LogFile> = lookup.log.files.iter().filter(is_needed).cloned().collect();
         let left_out = lookup.log.files.len() - files.len();
         reading.row_groups_skipped.fetch_add(left_out as u64, Ordering::Relaxed);
-        let labels = Arc::new(Labels::new(&keys, &times)?);
+        let labels = Arc::new(moments.answered(Labels::new(&keys, &moments.times)?));
         Ok(Lookup {
             view,
             best: Arc::new(Best::new(&labels)),
@@ -86,7 +90,7 @@ pub(crate) fn join(
     let folded = all_or_first_error(folded.collect())?;
     let labels = lookups.into_iter().map(|lookup| lookup.labels);
     let schema = spec.schema(&spine.schema());
-    Ok(Joined { spec: spec.clone(), spine, schema, lookups: labels.zip(folded).collect() })
+    Ok(Joined { spec: spec.clone(), spine, times, schema, lookups: labels.zip(folded).collect() })
 }
 
 impl Joined {
@@ -98,10 +102,11 @@ impl Joined {
     /// Some rows, in the spine's order.
     pub(crate) fn batch(&self, rows: Range<usize>) -> Result<RecordBatch, OfflineError> {
         let mut columns = self.spine.slice(rows.start, rows.len()).columns().to_vec();
+        let times = self.times.get(rows.clone()).expect("invariant: each row of the spine has a label time");
         for (lookup, (labels, folded)) in self.spec.lookups.iter().zip(&self.lookups) {
             let slots = labels.slot_of_row.get(rows.clone());
             let slots = slots.expect("invariant: each row of the spine has a slot");
-            let joined = folded.columns(slots)?;
+            let joined = folded.columns(slots, times)?;
             columns.extend(joined.features);
             if lookup.times.is_some() {
                 columns.extend(folded.times(slots).map(|times| Arc::new(times) as ArrayRef));

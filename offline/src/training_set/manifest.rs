@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use arrow::datatypes::{Schema, SchemaRef};
-use feature::{AsOf, Micros, Name, ServicePlan, VersionId, hexadecimal};
+use feature::{AsOf, Micros, Name, Openings, ServicePlan, VersionId, hexadecimal};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -13,7 +13,7 @@ use crate::training_set::content_hash::ColumnHash;
 use crate::training_set::manifest_hash::{FORMAT, ManifestHash};
 use crate::training_set::options::Options;
 use crate::training_set::partial::MANIFEST;
-use crate::training_set::summary::Summary;
+use crate::training_set::summary::{OpenLabels, Summary};
 
 /// The largest manifest, in bytes.
 const MOST_BYTES: u64 = 64 << 20;
@@ -34,6 +34,9 @@ pub struct Manifest {
     /// The batches of these views that were in quarantine when it was begun: no label sees their rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quarantined: Vec<QuarantinedRows>,
+    /// The openings of circuit breakers into which labels of it fall, and how many: they have what was served meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub breakers: Vec<OpenLabels>,
     /// Entities in it that were forgotten since: it cannot be made again to the bit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forgotten: Vec<ManifestForgotten>,
@@ -135,6 +138,7 @@ impl Manifest {
             service_hash: plan.hash.clone(),
             views,
             quarantined: built.quarantined,
+            breakers: summary.openings.iter().filter(|open| open.labels > 0).cloned().collect(),
             forgotten: Vec::new(),
             spine: built.spine,
             as_of: options.as_of,
@@ -230,7 +234,8 @@ impl Manifest {
     /// The options with which the training set is made again.
     pub fn options(&self) -> Options {
         let log_versions = self.views.iter().map(|view| (view.view.clone(), view.log_version)).collect();
-        Options { as_of: self.as_of, explain: self.explain, log_versions, ..Options::default() }
+        let openings = Openings::new(self.breakers.iter().map(|open| open.opening.clone()));
+        Options { as_of: self.as_of, explain: self.explain, log_versions, openings, ..Options::default() }
     }
 
     /// What of the definitions is not as it was when the training set was built.

@@ -1,6 +1,6 @@
 //! Options of a training set.
 
-use feature::{AsOf, VersionId};
+use feature::{AsOf, Openings, VersionId};
 
 /// How a training set is built.
 #[derive(Clone, Debug, Default)]
@@ -15,4 +15,6 @@ pub struct Options {
     pub max_memory: Option<u64>,
     /// The versions of logs to read, by view; the newest of those that are not named.
     pub log_versions: Vec<(VersionId, u64)>,
+    /// When circuit breakers were open. A join by event time knows none.
+    pub openings: Openings,
 }

@@ -20,7 +20,7 @@ use futures::StreamExt;
 
 use crate::blocking::blocking;
 use crate::error::OfflineError;
-use crate::join::{JoinLookup, JoinSpec, PointInTime, PointInTimePlanner, Reading};
+use crate::join::{JoinLookup, JoinSpec, PointInTime, PointInTimePlanner, Reading, labels_in};
 use crate::log::{OfflineStore, ReadLock, labels_from};
 use crate::threads::threads;
 use crate::training_set::batch::BatchBuilder;
@@ -28,7 +28,7 @@ use crate::training_set::layout::Layout;
 use crate::training_set::log_range::LogRange;
 use crate::training_set::options::Options;
 use crate::training_set::spine::Spine;
-use crate::training_set::summary::{FeatureSummary, Summary};
+use crate::training_set::summary::{FeatureSummary, OpenLabels, Summary};
 
 /// A training set in memory.
 #[derive(Debug)]
@@ -107,6 +107,7 @@ impl TrainingSetStream {
             features: plan.outputs.iter().map(|output| feature(&output.name)).collect(),
             log_versions: lookups.iter().map(|one| (one.view.id.clone(), one.log.version)).collect(),
             log_ranges: log_ranges(&lookups),
+            openings: openings(&lookups),
         };
         let spec = JoinSpec {
             format: JoinSpec::FORMAT,
@@ -151,6 +152,9 @@ impl TrainingSetStream {
         let (builder, before) = (self.builder.clone(), self.summary.rows);
         let built = blocking(move || builder.build(&joined, before)).await?;
         self.summary.log_ranges.iter_mut().for_each(|range| range.count(&built.labels));
+        for open in &mut self.summary.openings {
+            open.labels += labels_in(&built.labels, &open.opening);
+        }
         self.summary.rows += built.rows.num_rows();
         for (feature, (nulls, leaked)) in self.summary.features.iter_mut().zip(built.counts) {
             feature.nulls += nulls;
@@ -203,6 +207,10 @@ async fn opened(
             log: log.snapshot()?.ok_or_else(no_log)?,
             features: layout.features_of(index),
             times: options.explain.then(|| layout.times(index)),
+            openings: match options.as_of {
+                AsOf::Available => options.openings.of(&lookup.view.id).to_vec(),
+                AsOf::Event => Vec::new(),
+            },
         });
     }
     Ok(Opened { lookups, locks })
@@ -219,6 +227,17 @@ async fn refuse_labels_without_rows(spine: &Spine, logs: &[OpenedLog]) -> Result
         }
     }
     Ok(())
+}
+
+/// The openings of all views, each once.
+fn openings(lookups: &[JoinLookup]) -> Vec<OpenLabels> {
+    let mut all: Vec<OpenLabels> = Vec::new();
+    for opening in lookups.iter().flat_map(|lookup| &lookup.openings) {
+        if all.iter().all(|open| open.opening.number != opening.number) {
+            all.push(OpenLabels { opening: opening.clone(), labels: 0 });
+        }
+    }
+    all
 }
 
 /// The days of each log whose rows have event times.

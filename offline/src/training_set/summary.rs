@@ -1,6 +1,7 @@
 //! Counts of a training set: rows, nulls, leaks avoided, and labels outside of the logs.
 
-use feature::VersionId;
+use feature::{Opening, VersionId};
+use serde::{Deserialize, Serialize};
 
 use crate::training_set::log_range::LogRange;
 
@@ -15,6 +16,18 @@ pub struct Summary {
     pub log_versions: Vec<(VersionId, u64)>,
     /// For each view that was read and has event times, the labels outside the days of its log.
     pub log_ranges: Vec<LogRange>,
+    /// The openings of the breakers of views that were read.
+    pub openings: Vec<OpenLabels>,
+}
+
+/// The labels at which the breaker of a view was open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenLabels {
+    /// The opening.
+    #[serde(flatten)]
+    pub opening: Opening,
+    /// How many labels fall into it.
+    pub labels: usize,
 }
 
 /// Counts of one feature of a training set.

@@ -214,6 +214,13 @@ fn serving(help: &str) -> Vec<Value> {
             "values of {{ $labels.view }} are served that its log does not give",
         ),
         alert(
+            "TwinstoreBreakerOpen",
+            "max by (view, answers, rule) (twinstore_breaker_open) > 0",
+            "0m",
+            ticket,
+            "the circuit breaker of {{ $labels.view }} is open: readers get {{ $labels.answers }}",
+        ),
+        alert(
             "TwinstoreValuesChanged",
             "max by (view, column, change) (twinstore_value_changes) > 0",
             "0m",

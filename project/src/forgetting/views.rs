@@ -10,6 +10,7 @@ use online::{Read, Reader, Store};
 
 use super::report::{HoldingSource, NamingView, SearchedPart};
 use super::search::{Found, Pass, Search};
+use crate::breakers;
 use crate::error::ProjectError;
 use crate::targets::{target, targets_with};
 
@@ -64,6 +65,7 @@ impl Search<'_> {
         let online = format!("online rows of {}", view.id);
         if pass == Pass::Remove {
             let done = materializer.forget(view, key, rows).await?;
+            breakers::keep_again(self.project, view).await?;
             let note = done.statistics_removed.then(|| {
                 "its statistics were removed, and are counted again from the log once somebody asks"
                     .to_owned()
@@ -82,6 +84,17 @@ impl Search<'_> {
         found.parts.push(searched_in(&searched, format!("log of {}", view.id)));
         let Some(key) = key else { return Ok(()) };
         let keys = [key.clone()];
+        let registry = self.project.registry().await?;
+        for opening in breakers::with_rows(&registry, &view.id).await? {
+            let kept = opening.prepared().kept_rows();
+            let read = materializer.online.read(&[Read { view: &kept, keys: &keys }]).await?;
+            found.parts.push(SearchedPart {
+                part: format!("last good online rows of {}", view.id),
+                searched: "1 key".to_owned(),
+                found: read.iter().flat_map(|read| read.rows()).flatten().count() as u64,
+                ..SearchedPart::default()
+            });
+        }
         let read = materializer.online.read(&[Read { view: &view.id, keys: &keys }]).await?;
         let rows = read.iter().flat_map(|read| read.rows()).flatten().count() as u64;
         // Rows that happened later are the entity's new ones.

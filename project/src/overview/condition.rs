@@ -52,6 +52,9 @@ pub(super) fn of_view(view: &ViewSummary) -> (Condition, Vec<String>) {
     if let Some(objective) = &view.objective {
         of_objective(&mut found, objective);
     }
+    if let Some(breaker) = &view.breaker {
+        found.add(Condition::Wrong, breaker.clone());
+    }
     if let Some(held_up) = &view.held_up {
         found.add(Condition::Wrong, held_up.clone());
     }

@@ -14,6 +14,7 @@ use super::summary::{
     NewestLoad, Overview, ParitySummary, PipelineKind, ServiceSummary, StageDelay, ViewSummary,
 };
 use super::view_quality::{self, ViewQuality};
+use crate::breakers::open_breakers;
 use crate::error::ProjectError;
 use crate::exploring::{SearchResult, search_in};
 use crate::followed_registry::FollowedRegistry;
@@ -80,6 +81,7 @@ impl Observer {
             loads: registry.newest_loads().await?.into_iter().map(|run| (run.subject.clone(), run)).collect(),
             parities: by_new_version(registry.parities().await?),
             pipelines: facts,
+            breakers: open_breakers(&registry, now).await?,
             now,
         };
         let stored = registered.views().map(|view| gathered.view(view));
@@ -137,6 +139,7 @@ struct Gathered<'a> {
     loads: BTreeMap<VersionId, RunRecord>,
     parities: BTreeMap<(Kind, VersionId), ParitySummary>,
     pipelines: BTreeMap<VersionId, PipelineFacts>,
+    breakers: BTreeMap<VersionId, String>,
     now: feature::Micros,
 }
 
@@ -177,6 +180,7 @@ impl Gathered<'_> {
             deprecated: self.deprecated(&subject),
             objective: self.objectives.get(&subject).cloned(),
             newest_event: facts.and_then(PipelineFacts::newest),
+            breaker: self.breakers.get(&view.id).cloned(),
             held_up: facts.and_then(|facts| self.held_up(view, facts)),
             delays: facts.map(|facts| facts.times.iter().filter_map(delay).collect()).unwrap_or_default(),
             newest_load: self.loads.get(&view.id).map(newest_load),

@@ -61,6 +61,8 @@ pub struct ViewSummary {
     pub newest_event: Option<Micros>,
     /// Why its pipeline is held up, where no objective says it.
     pub held_up: Option<String>,
+    /// Since when and why its circuit breaker is open; `None` while it is closed.
+    pub breaker: Option<String>,
     /// How long rows took on their way in the last ten minutes, by stage; empty without any.
     pub delays: Vec<StageDelay>,
     /// The newest run that loaded or followed it; `None` if there was none.
@@ -88,6 +90,7 @@ impl ViewSummary {
             objective: None,
             newest_event: None,
             held_up: None,
+            breaker: None,
             delays: Vec::new(),
             newest_load: None,
             quality: None,

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 
 use crate::error::ProjectError;
 use crate::project::{Clock, Project};
-use crate::streaming::StreamStatus;
+use crate::streaming::{StreamStatus, is_fault};
 use crate::targets::targets_with;
 
 /// Where rows are pushed.
@@ -141,7 +141,14 @@ impl Sink for Topics {
         Box::pin(async move {
             let door = self.doors.read().unwrap_or_else(PoisonError::into_inner).get(&source.name).cloned();
             let door = door.ok_or_else(|| SinkError::NotTaken("its views changed just now".to_owned()))?;
-            validated(door, rows.clone(), self.project.clock).await
+            let validated = validated(door, rows.clone(), self.project.clock).await?;
+            for row in &validated.refused {
+                // What another view takes comes with the stream, which counts it.
+                if validated.is_taken.get(row.index) == Some(&false) && is_fault(&row.kind) {
+                    self.stream_status.refuses_push(&row.view);
+                }
+            }
+            Ok(validated)
         })
     }
 

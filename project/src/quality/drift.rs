@@ -115,6 +115,16 @@ pub(crate) fn of_last_days(view: &View, days: &[ColumnDay]) -> Option<DriftRepor
     Some(between(view, &reference, &live))
 }
 
+/// The drift of the newest date of a view's rows against the 28 dates before; `None` if its rows have no days.
+pub(crate) fn of_newest_day(view: &View, days: &[ColumnDay]) -> Option<(EventDate, DriftReport)> {
+    let newest = days.iter().map(|day| day.date).filter(|date| date.start().is_some());
+    let newest = newest.max_by_key(|date| date.number())?;
+    let live = merged(days, |date| date == newest);
+    let reference =
+        merged(days, |date| (1..=REFERENCE_DAYS).contains(&newest.number().saturating_sub(date.number())));
+    Some((newest, between(view, &reference, &live)))
+}
+
 fn between(
     view: &View,
     reference: &BTreeMap<String, Statistics>,
@@ -227,5 +237,18 @@ mod tests {
         let steady: Vec<ColumnDay> = (965..1_000).map(|date| day(EventDate::Day(date), 7.0)).collect();
         assert_eq!(of_last_days(&view(), &steady).unwrap().drifted().count(), 0);
         assert_eq!(of_last_days(&view(), &[day(EventDate::None, 1.0)]), None);
+    }
+
+    #[test]
+    fn the_newest_date_is_measured_against_the_28_before_it() {
+        let mut days = vec![day(EventDate::None, 50.0), day(EventDate::Day(969), 50.0)];
+        days.extend((970..999).map(|date| day(EventDate::Day(date), 0.0)));
+        let (date, report) = of_newest_day(&view(), &days).unwrap();
+        assert_eq!((date, report.drifted().count()), (EventDate::Day(998), 0));
+        days.push(day(EventDate::Day(999), 50.0));
+        let (date, report) = of_newest_day(&view(), &days).unwrap();
+        assert_eq!((date, report.columns[0].reference_rows), (EventDate::Day(999), 2_800));
+        assert_eq!(report.drifted().count(), 1);
+        assert_eq!(of_newest_day(&view(), &[day(EventDate::None, 1.0)]), None);
     }
 }

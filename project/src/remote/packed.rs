@@ -116,5 +116,7 @@ pub(super) fn status(status: v1::column::Status) -> Option<Status> {
         v1::column::Status::NullValue => Some(Status::NullValue),
         v1::column::Status::NotFound => Some(Status::NotFound),
         v1::column::Status::OutsideMaxAge => Some(Status::OutsideMaxAge),
+        v1::column::Status::LastKnownGood => Some(Status::LastKnownGood),
+        v1::column::Status::BreakerOpen => Some(Status::BreakerOpen),
     }
 }

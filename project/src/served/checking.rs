@@ -180,7 +180,8 @@ impl Checked<'_> {
                     (Some(row.positions()?), row.answer(at)?)
                 }
             };
-            answered.push(Answered { key: key.clone(), at, positions, features: features.clone(), answer });
+            let (key, features) = (key.clone(), features.clone());
+            answered.push(Answered { key, at, positions, features, answer, opening: None });
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use feature::{Answer, Cell, EntityKey, Micros, View};
+use feature::{Answer, Cell, EntityKey, Micros, Opening, View};
 use materializer::{FoldedAgain, OnlineRead, Refolded, online_may_lack_rows, refold};
 use monitor::{ServedDifference, served_differences};
 use offline::Log;
@@ -21,6 +21,8 @@ pub(super) struct Answered {
     /// The features, by their indices in the view, and a cell for each.
     pub(super) features: Vec<usize>,
     pub(super) answer: Answer,
+    /// The opening that it was given by, if the view's breaker was open.
+    pub(super) opening: Option<Opening>,
 }
 
 /// What the comparison of one answer says.
@@ -61,8 +63,12 @@ pub(super) async fn compare(
     answered: &[Answered],
     threads: usize,
 ) -> Result<Vec<Comparison>, ProjectError> {
-    let read =
-        |one: &Answered| OnlineRead { key: one.key.clone(), at: one.at, positions: one.positions.clone() };
+    let read = |one: &Answered| OnlineRead {
+        key: one.key.clone(),
+        at: one.at,
+        positions: one.positions.clone(),
+        opening: one.opening.clone(),
+    };
     let reads: Vec<OnlineRead> = answered.iter().map(read).collect();
     let refolded = refold(log, &reads, threads).await?;
     let compared = answered.iter().zip(refolded).map(|(one, refolded)| match refolded {

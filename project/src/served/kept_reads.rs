@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use feature::{Answer, Cell, EntityKey, Micros, Name, Span, Status, Times, Value, VersionId, View};
+use feature::{Answer, Cell, EntityKey, Micros, Name, Opening, Span, Status, Times, Value, VersionId, View};
 use online::Positions;
 use read::json::{AsJson, from_json};
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,9 @@ pub(super) struct KeptRead {
     positions: Option<KeptPositions>,
     event_time: Option<String>,
     features: BTreeMap<Name, KeptCell>,
+    /// The opening of the view's breaker by which it was answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    opening: Option<Opening>,
     outcome: String,
 }
 
@@ -70,6 +73,7 @@ impl KeptRead {
             }),
             event_time: one.answer.times.map(|times| times.event_time.to_string()),
             features: cells.collect(),
+            opening: one.opening.clone(),
             outcome: outcome.to_owned(),
         }
     }
@@ -94,7 +98,8 @@ impl KeptRead {
         // Whoever compares answers looks at event times alone.
         let times = event_time.map(|event_time| Times { event_time, available_at: event_time });
         let positions = self.positions.as_ref().map(KeptPositions::positions);
-        Some(Answered { key, at, positions, features, answer: Answer { cells, times } })
+        let (answer, opening) = (Answer { cells, times }, self.opening.clone());
+        Some(Answered { key, at, positions, features, answer, opening })
     }
 }
 
@@ -305,7 +310,7 @@ fn hour_of(path: &Path) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use feature::oracle::{self, History};
-    use feature::{AsOf, Position};
+    use feature::{AsOf, OpenAnswer, Position};
 
     use super::*;
 
@@ -318,6 +323,14 @@ mod tests {
         let mut positions = Positions::default();
         positions.set_history(4);
         positions.note(Position::Stream { partition: 3, offset: 9 });
+        let opening = Opening {
+            number: 3,
+            view: view.id.clone(),
+            answers: OpenAnswer::LastKnownGood,
+            from: at,
+            until: None,
+            good_until: at,
+        };
         let answered: Vec<Answered> = history
             .entities
             .iter()
@@ -327,6 +340,7 @@ mod tests {
                 positions: Some(positions.clone()).filter(|_| !rows.is_empty()),
                 features: (0..view.features.len()).collect(),
                 answer: oracle::answer(&view, rows, at, AsOf::Event),
+                opening: Some(opening.clone()).filter(|_| rows.len() % 2 == 0),
             })
             .collect();
         let service: VersionId = "s@1".parse().unwrap();
@@ -341,7 +355,7 @@ mod tests {
                 one.features.iter().copied().zip(one.answer.cells.iter().cloned()).collect()
             };
             assert_eq!((cells(&again), &again.key, again.at), (cells(one), &one.key, one.at));
-            assert_eq!(again.positions, one.positions);
+            assert_eq!((again.positions, again.opening), (one.positions.clone(), one.opening.clone()));
             assert!(read.answered(&history.view).is_none());
         }
         // What a write left that was cut short within a character is left out alone.

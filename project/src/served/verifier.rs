@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use exposition::Page;
 use feature::{EntityKey, VersionId, View};
+use monitor::BadShare;
 use offline::Log;
 use online::{Read, Reader};
 use server::{Sampling, ServedRow};
@@ -52,6 +53,13 @@ impl ServedCounts {
     fn add(&self, view: &VersionId, add: impl FnOnce(&mut Counts)) {
         let mut by_view = self.by_view.lock().unwrap_or_else(PoisonError::into_inner);
         add(by_view.entry(view.clone()).or_default());
+    }
+
+    /// The answers of a view that are not what its log gives, and all of which it is known.
+    pub(crate) fn compared(&self, view: &VersionId) -> BadShare {
+        let by_view = self.by_view.lock().unwrap_or_else(PoisonError::into_inner);
+        let Counts { same, differs, .. } = by_view.get(view).copied().unwrap_or_default();
+        BadShare { bad: differs, rows: same + differs }
     }
 
     /// All of it, as Prometheus reads it.
@@ -117,6 +125,7 @@ fn answered(waiting: &Waiting) -> Answered {
         positions: row.positions.clone(),
         features: row.features.clone(),
         answer: row.answer.clone(),
+        opening: row.opening.clone(),
     }
 }
 
@@ -224,6 +233,8 @@ impl Work {
         for ((index, one), row) in lost.into_iter().zip(found.rows()) {
             match row {
                 Some(_) => looked.push((index, Comparison::Unknown)),
+                // What was read by an opening is not in the row of now.
+                None if one.opening.is_some() => looked.push((index, Comparison::Unknown)),
                 None => {
                     indices.push(index);
                     still_lost.push(Answered { at, ..one });

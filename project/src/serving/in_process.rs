@@ -11,6 +11,7 @@ use server::{Answered, Catalog, Limits, ServiceRequest, Services, Serving};
 use tokio::sync::Mutex;
 
 use super::serve::{begin_use, services};
+use crate::breakers::FollowedBreakers;
 use crate::error::ProjectError;
 use crate::followed_registry::FollowedRegistry;
 use crate::project::Project;
@@ -28,6 +29,7 @@ pub struct OnlineReads {
     catalog: Arc<Catalog>,
     serving: Serving<Store>,
     sources: PushSources,
+    breakers: FollowedBreakers,
     followed: Mutex<Followed>,
 }
 
@@ -59,10 +61,13 @@ impl OnlineReads {
         let catalog = Arc::new(Catalog::new(services(registered, &Services::default(), &sources, None)?));
         let limits = Limits { max_entities: MOST_ENTITIES, ..Limits::default() };
         let store = project.online().await?;
+        let breakers = FollowedBreakers::default();
+        breakers.follow(registry.registry()).await?;
         let serving = Serving::new(catalog.clone(), store, project.clock, limits)
+            .with_breakers(breakers.breakers.clone())
             .with_first_use(begin_use(project.clone(), "features"));
         let followed = Mutex::new(Followed { registry, looked: Instant::now() });
-        Ok(Self { project: project.clone(), catalog, serving, sources, followed })
+        Ok(Self { project: project.clone(), catalog, serving, sources, breakers, followed })
     }
 
     /// What a service reads and gives: by its name, its live version.
@@ -98,7 +103,9 @@ impl OnlineReads {
 
     /// Takes on what the registry says now. One that was replaced is opened again.
     async fn take_on(&self, followed: &mut Followed) -> Result<(), ProjectError> {
-        if let Some(registered) = followed.registry.changed(&self.project).await? {
+        let changed = followed.registry.changed(&self.project).await?;
+        self.breakers.follow(followed.registry.registry()).await?;
+        if let Some(registered) = changed {
             let services = services(registered.clone(), &self.catalog.services(), &self.sources, None)?;
             self.catalog.replace(services);
             followed.registry.takes_on(&registered);

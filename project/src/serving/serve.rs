@@ -23,6 +23,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::hot;
 use crate::background;
+use crate::breakers::{BreakerWatch, Evidence, FollowedBreakers};
 use crate::error::ProjectError;
 use crate::followed_registry::FollowedRegistry;
 use crate::missing_logs::all_views;
@@ -120,6 +121,8 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
     topics.follow(&registered)?;
     let mut registry = FollowedRegistry::new(registry);
     registry.takes_on(&registered);
+    let breakers = FollowedBreakers::default();
+    breakers.follow(registry.registry()).await?;
     let value_watch = ValueWatch::begin(project, registry.registry());
     let telemetry = Telemetry::begin(project, "serve")?;
     let rows = telemetry.as_ref().map(Telemetry::rows);
@@ -131,6 +134,7 @@ async fn begin(project: &Project, options: &Serve, run: &Run) -> Result<Began, P
         sources,
         watch,
         verifier: Verifier::begin(project),
+        breakers,
         value_watch,
         streams: streams(
             project,
@@ -228,6 +232,11 @@ async fn answer<R: Reader + 'static>(
         &applied.watch,
         &applied.stream_status,
     );
+    let evidence = Evidence {
+        stream_status: applied.stream_status.clone(),
+        served: Some(applied.verifier.counts.clone()),
+    };
+    let breaker_watch = BreakerWatch::begin(&applied.project, applied.registry.registry(), evidence);
     let stop = {
         let run = run.clone();
         async move {
@@ -241,6 +250,7 @@ async fn answer<R: Reader + 'static>(
         never = store_is_followed => match never {},
     };
     counting.stop().await;
+    breaker_watch.stop().await;
     applied.verifier.stop().await;
     applied.value_watch.stop().await;
     if let Some(access) = &mut applied.access {
@@ -269,6 +279,8 @@ struct Applied {
     watch: Arc<ReadWatch>,
     /// Compares a sample of what is served with the log.
     verifier: Verifier,
+    /// The circuit breakers that are open.
+    breakers: FollowedBreakers,
     /// Looks for what changed in the values that come in.
     value_watch: ValueWatch,
     streams: Option<Streams>,
@@ -295,7 +307,9 @@ impl Applied {
         let values = self.value_watch.exposition();
         let (unfollowed, watch, served) =
             (self.unfollowed.clone(), self.watch.clone(), self.verifier.counts.clone());
+        let breakers = self.breakers.clone();
         let serving = Serving::new(self.catalog.clone(), store, clock, limits(&self.project.settings.serve))
+            .with_breakers(breakers.breakers.clone())
             .with_sink(self.topics.clone())
             .with_degraded(move || degraded.degraded())
             .with_sampling(self.verifier.sampling.clone())
@@ -305,6 +319,7 @@ impl Applied {
                     + &served.prometheus()
                     + &values()
                     + &background::exposition()
+                    + &breakers.prometheus(clock())
             })
             .with_unfollowed(move || unfollowed.lock().unwrap_or_else(PoisonError::into_inner).clone())
             .with_first_use(begin_use(self.project.clone(), "serve"));
@@ -363,6 +378,7 @@ impl Applied {
         if let Some(access) = &mut self.access {
             access.follow(&self.project, self.registry.registry()).await?;
         }
+        self.breakers.follow(self.registry.registry()).await?;
         let Some(registered) = changed else { return Ok(()) };
         let generation = registered.generation();
         if let Some(tier) = &self.tier {

@@ -10,6 +10,7 @@ use super::deriving::DerivedRows;
 use super::metrics;
 use super::stream_status::StreamStatus;
 use super::streams::{Ending, StreamSetup, Streams, ViewStreamOptions, bad_row_limit};
+use crate::breakers::{BreakerWatch, Evidence};
 use crate::error::ProjectError;
 use crate::fault_injection;
 use crate::project::Project;
@@ -93,6 +94,7 @@ struct Started {
     metrics: Option<tokio::task::JoinHandle<()>>,
     /// What goes to a collector.
     telemetry: Option<Telemetry>,
+    breaker_watch: BreakerWatch,
 }
 
 pub(crate) async fn stream(
@@ -106,7 +108,7 @@ pub(crate) async fn stream(
         Err(ProjectError::Cancelled) => return Ok(StreamOutcome::default()),
         Err(error) => return Err(error),
     };
-    let Started { streams, stream_status, mut endings, views, metrics, telemetry } = started;
+    let Started { streams, stream_status, mut endings, views, metrics, telemetry, breaker_watch } = started;
     let brokers = feature::redacted(&project.settings.stream.brokers).into_owned();
     run.report(Event::Following { views: views.clone(), brokers });
     let mut outcome = StreamOutcome::default();
@@ -127,6 +129,7 @@ pub(crate) async fn stream(
     if let Some(metrics) = metrics {
         metrics.abort();
     }
+    breaker_watch.stop().await;
     let derived = streams.stop().await;
     if let Some(telemetry) = telemetry {
         telemetry.stop().await;
@@ -185,7 +188,9 @@ async fn start(project: &Project, options: &FollowStreams, run: &Run) -> Result<
         streams.begin(target).await?;
     }
     let metrics = listener.map(|listener| tokio::spawn(metrics::serve(listener, stream_status.clone())));
-    Ok(Started { streams, stream_status, endings, views, metrics, telemetry })
+    let evidence = Evidence { stream_status: stream_status.clone(), served: None };
+    let breaker_watch = BreakerWatch::begin(project, &project.registry().await?, evidence);
+    Ok(Started { streams, stream_status, endings, views, metrics, telemetry, breaker_watch })
 }
 
 impl StreamOutcome {

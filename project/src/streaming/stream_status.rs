@@ -7,10 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use exposition::Page;
 use feature::VersionId;
 use materializer::{StreamMetrics, expose_streams};
+use monitor::BadShare;
 
 /// How the streams are going.
 #[derive(Debug, Default)]
-pub(crate) struct StreamStatus(Mutex<BTreeMap<VersionId, Entry>>);
+pub(crate) struct StreamStatus {
+    entries: Mutex<BTreeMap<VersionId, Entry>>,
+    /// Rows that views refused before they were taken into a topic, which so never has them.
+    refused_pushes: Mutex<BTreeMap<VersionId, u64>>,
+}
 
 #[derive(Debug)]
 struct Entry {
@@ -54,6 +59,23 @@ impl StreamStatus {
         self.entries().iter().map(|(view, entry)| (view.clone(), entry.watch.clone())).collect()
     }
 
+    /// Counts a row that a view refused before it was taken into the topic.
+    pub(crate) fn refuses_push(&self, view: &VersionId) {
+        let mut refused = self.refused_pushes.lock().unwrap_or_else(PoisonError::into_inner);
+        *refused.entry(view.clone()).or_default() += 1;
+    }
+
+    /// The rows of a view's stream that were refused for what is wrong with them, and all that were taken or refused;
+    /// `None` if it is not followed here.
+    pub(crate) fn refused(&self, view: &VersionId) -> Option<BadShare> {
+        let report = self.watch(view)?.report();
+        let refused = report.iter().flat_map(|report| &report.refused);
+        let of_stream: u64 = refused.filter(|(reason, _)| is_fault(reason)).map(|(_, rows)| rows).sum();
+        let pushes = self.refused_pushes.lock().unwrap_or_else(PoisonError::into_inner);
+        let bad = of_stream + pushes.get(view).copied().unwrap_or_default();
+        Some(BadShare { bad, rows: bad + report.map_or(0, |report| report.rows_loaded) })
+    }
+
     pub(crate) fn watch(&self, view: &VersionId) -> Option<Arc<StreamMetrics>> {
         Some(self.entries().get(view)?.watch.clone())
     }
@@ -74,6 +96,11 @@ impl StreamStatus {
     }
 
     fn entries(&self) -> MutexGuard<'_, BTreeMap<VersionId, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a row that is refused for this reason is wrong. One that happened before its stream starts is history's.
+pub(crate) fn is_fault(reason: &str) -> bool {
+    !["before_stream", "null_key", "forgotten"].contains(&reason)
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use access::Action;
 use arrow::array::RecordBatch;
-use feature::{AsOf, ServicePlan, ServiceRef, VersionId};
+use feature::{AsOf, Openings, ServicePlan, ServiceRef, VersionId};
 use materializer::{Decision, QuarantinedFile, quarantined};
 use offline::{
     BucketRequests, BuildInfo, FinishedFile, Manifest, ManifestSpine, OfflineError, OfflineStore, Options,
@@ -51,8 +51,9 @@ pub struct BuildTrainingSet {
 }
 
 impl BuildTrainingSet {
-    fn options(&self) -> Options {
+    fn options(&self, openings: Openings) -> Options {
         Options {
+            openings,
             as_of: self.as_of,
             explain: self.explain,
             threads: self.threads,
@@ -74,6 +75,8 @@ pub struct BuiltTrainingSet {
     pub service: VersionId,
     /// What there is to say of its rows.
     pub summary: Summary,
+    /// The batches of its views that were in quarantine: no label sees their rows.
+    pub quarantined: Vec<QuarantinedRows>,
     /// The first batch of its rows, where they were to be given back and there is one.
     pub first: Option<RecordBatch>,
     /// How long it took.
@@ -107,7 +110,7 @@ pub(crate) async fn build(
     if spine.naive {
         run.report(Event::TimesReadAsUtc { column: build.time.clone() });
     }
-    let options = build.options();
+    let options = build.options(registry.openings().await?);
     let out = project.folder.join(&build.out);
     let hashed = spine.clone();
     let spine_sha256 = tokio::task::spawn_blocking(move || hashed.sha256());
@@ -134,7 +137,7 @@ pub(crate) async fn build(
             spine,
             sha256: written.file.content.sha256.clone(),
             columns: written.file.content.columns.clone(),
-            quarantined,
+            quarantined: quarantined.clone(),
         };
         let Written { first, summary, file } = written;
         let manifest = Manifest::new(&plan, &options, &summary, how);
@@ -148,8 +151,8 @@ pub(crate) async fn build(
     drop(read_logs);
     let (first, summary, _) = built?;
     let bucket_requests = store.bucket_requests().zip(requested).map(|(now, before)| now.since(&before));
-    let service = plan.id.clone();
-    Ok(BuiltTrainingSet { service, summary, first, took: began.elapsed(), deprecated, bucket_requests })
+    let (service, took) = (plan.id.clone(), began.elapsed());
+    Ok(BuiltTrainingSet { service, summary, quarantined, first, took, deprecated, bucket_requests })
 }
 
 /// The batches of a plan's views whose rows are in no log.

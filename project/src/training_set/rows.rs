@@ -61,7 +61,7 @@ pub struct JoinedRows {
 
 pub(crate) async fn join(project: &Project, rows: JoinRows, run: &Run) -> Result<JoinedRows, ProjectError> {
     let began = Instant::now();
-    let (_, registered) = project.registry_in_use().await?;
+    let (registry, registered) = project.registry_in_use().await?;
     project.permit_service(Action::ReadOffline, &registered, &rows.service).await?;
     let plan = Arc::new(registered.service_plan(&rows.service)?);
     let deprecated = registered.deprecated_of(&plan);
@@ -72,6 +72,7 @@ pub(crate) async fn join(project: &Project, rows: JoinRows, run: &Run) -> Result
         explain: rows.explain,
         threads: rows.threads,
         max_memory: rows.max_memory.map(labels_memory),
+        openings: registry.openings().await?,
         ..Options::default()
     };
     let spine = {

@@ -182,6 +182,11 @@ pub mod column {
         NotFound = 3,
         /// The entity's latest row is older than the view's ttl. The value is null.
         OutsideMaxAge = 4,
+        /// The view's circuit breaker is open. The value is what was answered at the last moment that
+        /// was good, and its times are those of then.
+        LastKnownGood = 5,
+        /// The view's circuit breaker is open, and nothing is answered of it meanwhile. The value is null.
+        BreakerOpen = 6,
     }
     impl Status {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -195,6 +200,8 @@ pub mod column {
                 Self::NullValue => "NULL_VALUE",
                 Self::NotFound => "NOT_FOUND",
                 Self::OutsideMaxAge => "OUTSIDE_MAX_AGE",
+                Self::LastKnownGood => "LAST_KNOWN_GOOD",
+                Self::BreakerOpen => "BREAKER_OPEN",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -205,6 +212,8 @@ pub mod column {
                 "NULL_VALUE" => Some(Self::NullValue),
                 "NOT_FOUND" => Some(Self::NotFound),
                 "OUTSIDE_MAX_AGE" => Some(Self::OutsideMaxAge),
+                "LAST_KNOWN_GOOD" => Some(Self::LastKnownGood),
+                "BREAKER_OPEN" => Some(Self::BreakerOpen),
                 _ => None,
             }
         }

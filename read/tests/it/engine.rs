@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use feature::oracle::{self, History};
-use feature::{AsOf, Lookup, Micros, Origin, Output, Row, ServicePlan, Status, Value};
-use online::Embedded;
-use read::{FeatureReader, FeatureRequest, Features, Moment, ReadError, RequestError};
+use feature::{
+    AsOf, Lookup, Micros, OpenAnswer, Opening, Openings, Origin, Output, Row, ServicePlan, Status, Value,
+    View,
+};
+use online::{Embedded, Writer};
+use read::{FeatureReader, FeatureRequest, Features, Moment, ReadAt, ReadError, RequestError};
 use tempfile::TempDir;
 
 use crate::flights::{self, APPLIED, NOON, at, noon, text};
@@ -305,4 +308,87 @@ async fn what_is_served_equals_the_oracle_for_every_type_and_function() {
             assert_eq!(features.times[0][row], expected.times, "seed {seed}, {keys:?}");
         }
     }
+}
+
+/// The rows of each entity, by its key.
+type Rows = BTreeMap<Vec<Value>, Vec<Row>>;
+
+/// The service, a request for all entities, and what the log has of each.
+fn requested(history: &History) -> (FeatureReader, FeatureRequest<Vec<Value>>, Rows) {
+    let column =
+        |index: usize| history.entities.iter().filter_map(|(keys, _)| keys.get(index).cloned()).collect();
+    let keys = history.view.keys.iter().enumerate();
+    let entities = keys.map(|(index, field)| (field.name.to_string(), column(index))).collect();
+    let request = FeatureRequest { features: vec![], entities, request: vec![] };
+    let reader = FeatureReader::new(Arc::new(plan_of(history))).unwrap();
+    (reader, request, history.entities.iter().cloned().collect())
+}
+
+#[tokio::test]
+async fn what_is_served_while_a_breaker_is_open_equals_the_oracle_whatever_came_since() {
+    for seed in 0..20 {
+        let mut history = History::generate(seed, 12);
+        history.view.ttl = (seed % 2 == 0).then(|| "1m".parse().unwrap());
+        let Some(last) = history.moments.last().copied() else { continue };
+        let good_until = history.moments[history.moments.len() / 2];
+        let folder = TempDir::new().unwrap();
+        let store = Embedded::open(folder.path()).unwrap();
+        let (reader, request, rows) = requested(&history);
+        flights::fill(&store, &history.view, &rows, last).await;
+        let request = reader.validate(request, 10_000).unwrap();
+        for answers in [OpenAnswer::LastKnownGood, OpenAnswer::NoValue] {
+            let view = history.view.id.clone();
+            let opening = Opening { number: 7, view, answers, from: good_until, until: None, good_until };
+            let openings = Openings::new([opening.clone()]);
+            let read_at = || ReadAt { moment: Moment::At(last), openings: &openings };
+            if answers == OpenAnswer::LastKnownGood {
+                let lost = reader.read(&store, &request, read_at()).await.unwrap();
+                let statuses = lost.columns.iter().flat_map(|column| column.statuses.iter());
+                assert!(
+                    statuses.copied().all(|status| status == Status::BreakerOpen),
+                    "no later row is given"
+                );
+                let kept = View { id: opening.kept_rows(), ..history.view.clone() };
+                let visible = |row: &&Row| row.visible_at(AsOf::Available) <= good_until;
+                let good = rows.iter().map(|(keys, rows)| {
+                    (keys.clone(), rows.iter().filter(visible).cloned().collect::<Vec<Row>>())
+                });
+                let good = good.filter(|(_, rows)| !rows.is_empty()).collect();
+                flights::fill(&store, &kept, &good, good_until).await;
+                store.replace(&kept.id, &[], Some(good_until)).await.unwrap();
+            }
+            let features = reader.read(&store, &request, read_at()).await.unwrap();
+            for (row, (keys, rows)) in history.entities.iter().enumerate() {
+                let expected = oracle::answer_while_open(&history.view, rows, last, &opening);
+                for (column, expected) in features.columns.iter().zip(&expected.cells) {
+                    let cell = features.cell(column, row).unwrap();
+                    assert_eq!(
+                        (&cell.value, cell.status),
+                        (&expected.value, expected.status),
+                        "seed {seed}, {keys:?}, {}",
+                        column.name
+                    );
+                }
+                assert_eq!(features.times[0][row], expected.times, "seed {seed}, {keys:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_moment_of_an_opening_that_ended_is_refused_once_its_rows_are_gone() {
+    let history = History::generate(3, 12);
+    let last = *history.moments.last().unwrap();
+    let folder = TempDir::new().unwrap();
+    let store = Embedded::open(folder.path()).unwrap();
+    let (reader, request, rows) = requested(&history);
+    flights::fill(&store, &history.view, &rows, last).await;
+    let request = reader.validate(request, 10_000).unwrap();
+    let until = Some(Micros::new(last.get() + 1).unwrap());
+    let (view, answers) = (history.view.id.clone(), OpenAnswer::LastKnownGood);
+    let opening = Opening { number: 7, view, answers, from: last, until, good_until: last };
+    let openings = Openings::new([opening]);
+    let read = reader.read(&store, &request, ReadAt { moment: Moment::At(last), openings: &openings }).await;
+    let error = read.unwrap_err();
+    assert!(matches!(error, ReadError::Request(RequestError::BreakerClosed { .. })), "{error}");
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use feature::excerpt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -33,6 +34,18 @@ impl Reason {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl Reason {
+    /// What a rule found, shortened to what one may have; its control characters are spaces.
+    pub fn found(text: &str) -> Reason {
+        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let text = match text.trim() {
+            "" => "nothing is known of it",
+            text => text,
+        };
+        Reason(excerpt(text, MOST_CHARS - 1).into_owned())
     }
 }
 
@@ -84,6 +97,8 @@ mod tests {
         assert_eq!(" incident 7 ".parse::<Reason>().unwrap().as_str(), "incident 7");
         for bad in ["", "  ", "two\nlines", "an \u{1b}[31mescape", &"x".repeat(501)] {
             assert!(bad.parse::<Reason>().is_err(), "{bad}");
+            let found = Reason::found(bad);
+            assert_eq!(found.as_str().parse::<Reason>().as_ref(), Ok(&found));
         }
     }
 }

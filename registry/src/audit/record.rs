@@ -69,6 +69,10 @@ actions! {
     Release = "release",
     /// A quarantined batch of a view is dropped: its rows are never loaded.
     Drop = "drop",
+    /// The circuit breaker of a view opens: readers get its last good answers, or null.
+    BreakerOpen = "breaker_open",
+    /// The circuit breaker of a view closes.
+    BreakerClose = "breaker_close",
     /// What a retired version took in both stores is freed.
     Free = "free",
     /// A token was created.

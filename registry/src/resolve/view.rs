@@ -16,6 +16,7 @@ use crate::problem::Report;
 use crate::yaml::{Content, Node};
 
 use super::batch_limits::Ways;
+use super::breaker::breaker;
 use super::expectation::expectations;
 use super::expected_change::expected_changes;
 use super::expression::{self, Compiled};
@@ -78,6 +79,7 @@ pub(super) fn view(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>) ->
         is_static,
         retention,
         freshness: root.get("freshness").and_then(freshness),
+        breaker: breaker(root, &context, source.stream.is_some(), report),
         about: About { expect_change, ..draft.about() },
         hash: String::new(),
     };

@@ -25,6 +25,7 @@ pub fn in_python(topic: &HelpTopic) -> String {
         HelpTopic::Objectives => "`store.slo()` shows them".to_owned(),
         HelpTopic::ColumnStatistics(view) => format!("`store.quality(\"{view}\")` shows them"),
         HelpTopic::Quarantine(view) => format!("`store.quarantined(\"{view}\")` has them"),
+        HelpTopic::Breakers(view) => format!("`twinstore breaker list {view}` in a shell has them"),
         HelpTopic::StartBackfill(view) => format!("`twinstore backfill start {view}` in a shell begins one"),
         HelpTopic::ResumeBackfill(view) => format!(
             "`twinstore backfill status {view}` in a shell shows it, `resume` goes on with one that stopped, and `cancel` ends it"

@@ -53,7 +53,8 @@ class Features:
 
     @property
     def statuses(self) -> dict[str, Any]:
-        """Why each value is what it is: ``PRESENT``, ``NULL_VALUE``, ``NOT_FOUND`` or ``OUTSIDE_MAX_AGE``."""
+        """Why each value is what it is: ``PRESENT``, ``NULL_VALUE``, ``NOT_FOUND`` or ``OUTSIDE_MAX_AGE``;
+        ``LAST_KNOWN_GOOD`` or ``BREAKER_OPEN`` while its circuit breaker is open."""
         return self._each(self._read.statuses())
 
     @property

@@ -116,10 +116,11 @@ fn response(answer: &FeastAnswer, with_views: bool) -> GetOnlineFeaturesResponse
     }
 }
 
+/// Feast knows no breakers: a value is one, and null is null.
 fn to_feast_status(status: FeatureStatus) -> FieldStatus {
     match status {
-        FeatureStatus::Present => FieldStatus::Present,
-        FeatureStatus::NullValue => FieldStatus::NullValue,
+        FeatureStatus::Present | FeatureStatus::LastKnownGood => FieldStatus::Present,
+        FeatureStatus::NullValue | FeatureStatus::BreakerOpen => FieldStatus::NullValue,
         FeatureStatus::NotFound => FieldStatus::NotFound,
         FeatureStatus::OutsideMaxAge => FieldStatus::OutsideMaxAge,
     }

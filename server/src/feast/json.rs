@@ -2,7 +2,7 @@
 //! types: a float32 is printed as the float64 that it widens to, a timestamp as whole seconds.
 
 use arrow::array::ArrayRef;
-use feature::{DataType, Micros, Scalar, Times, Value, VersionId};
+use feature::{DataType, Micros, Scalar, Status, Times, Value, VersionId};
 use read::{RequestColumn, json::AsJson};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::Value as Json;
@@ -110,9 +110,19 @@ impl Serialize for Results<'_> {
         for column in answer.columns() {
             let values = Values { values: &column.values, data_type: column.data_type };
             let times = times.get(column.times).map_or(&[][..], Vec::as_slice);
-            results.serialize_element(&Vector { values, statuses: &column.statuses, times })?;
+            let statuses: Vec<&str> = column.statuses.iter().map(|status| status_name(*status)).collect();
+            results.serialize_element(&Vector { values, statuses: &statuses, times })?;
         }
         results.end()
+    }
+}
+
+/// A status by the name that Feast has for it: it knows no breakers.
+const fn status_name(status: Status) -> &'static str {
+    match status {
+        Status::LastKnownGood => Status::Present.name(),
+        Status::BreakerOpen => Status::NullValue.name(),
+        status => status.name(),
     }
 }
 

@@ -85,6 +85,8 @@ fn number(status: Status) -> u8 {
         Status::NullValue => 2,
         Status::NotFound => 3,
         Status::OutsideMaxAge => 4,
+        Status::LastKnownGood => 5,
+        Status::BreakerOpen => 6,
     }
 }
 

@@ -136,6 +136,8 @@ fn to_proto_status(status: FeatureStatus) -> v1::column::Status {
         FeatureStatus::NullValue => v1::column::Status::NullValue,
         FeatureStatus::NotFound => v1::column::Status::NotFound,
         FeatureStatus::OutsideMaxAge => v1::column::Status::OutsideMaxAge,
+        FeatureStatus::LastKnownGood => v1::column::Status::LastKnownGood,
+        FeatureStatus::BreakerOpen => v1::column::Status::BreakerOpen,
     }
 }
 

@@ -1,0 +1,425 @@
+//! Circuit breakers of views: each time that one was open, kept for as long as the registry is, since a training set has at
+//! each label what was served then. An opening is requested, its rows are prepared by whoever requested it, and then it holds
+//! from a moment on. Every opening and closing is in the audit log. The generation does not move: servers look at the
+//! number of changes, which is one small question.
+
+use feature::{Micros, OpenAnswer, Opening, Openings, Span, VersionId};
+use serde::Serialize;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, Sqlite, Transaction};
+
+use crate::audit::{AuditAction, Reason, Record};
+use crate::body::DefinitionId;
+use crate::error::RegistryError;
+use crate::first_use::{as_text, some_as_text};
+use crate::keys::Kind;
+use crate::store::Registry;
+use crate::stored::{damaged, number};
+
+/// An opening that is requested.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RequestOpening {
+    /// Of which view.
+    pub view: VersionId,
+    /// What is answered while it holds.
+    pub answers: OpenAnswer,
+    /// The last moment whose answers are good.
+    pub good_until: Micros,
+    /// The rule that opens it; `None` if a person does.
+    pub rule: Option<String>,
+    /// Why: a person's reason, or what the rule found.
+    pub why: Reason,
+}
+
+/// One time that the breaker of a view was open, or was to be opened.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct BreakerRecord {
+    /// Its number among those of all views, from 1.
+    pub number: u32,
+    /// The view.
+    pub view: VersionId,
+    /// What is answered meanwhile.
+    pub answers: OpenAnswer,
+    /// The last moment whose answers are good.
+    #[serde(serialize_with = "as_text")]
+    pub good_until: Micros,
+    /// When it was requested.
+    #[serde(serialize_with = "as_text")]
+    pub requested_at: Micros,
+    /// From when on it holds; `None` while it is prepared, or if it never held.
+    #[serde(serialize_with = "some_as_text")]
+    pub from: Option<Micros>,
+    /// Up to when; `None` while it is open.
+    #[serde(serialize_with = "some_as_text")]
+    pub until: Option<Micros>,
+    /// The rule that opened it; `None` if a person did.
+    pub rule: Option<String>,
+    /// Why.
+    pub why: String,
+    /// Who opened it.
+    pub opened_by: String,
+    /// When a rule was last broken.
+    #[serde(serialize_with = "some_as_text")]
+    pub broken_at: Option<Micros>,
+    /// Whether the online store may have rows of its last good moment.
+    pub has_rows: bool,
+}
+
+impl BreakerRecord {
+    /// The opening, if it ever held.
+    pub fn opening(&self) -> Option<Opening> {
+        Some(Opening {
+            number: self.number,
+            view: self.view.clone(),
+            answers: self.answers,
+            from: self.from?,
+            until: self.until,
+            good_until: self.good_until,
+        })
+    }
+
+    /// The opening that is about to be prepared.
+    pub fn prepared(&self) -> Opening {
+        Opening {
+            number: self.number,
+            view: self.view.clone(),
+            answers: self.answers,
+            from: self.from.unwrap_or(self.requested_at),
+            until: self.until,
+            good_until: self.good_until,
+        }
+    }
+
+    /// Whether it holds, or is to hold, at a moment.
+    pub fn is_open(&self, at: Micros) -> bool {
+        self.from.is_some() && self.until.is_none_or(|until| at < until)
+    }
+}
+
+/// How long an opening may take to be prepared before another rule gives it up.
+const PREPARED_WITHIN: Span = Span::MINUTE.times(10);
+
+const NOTE: &str = "keep the openings of breakers";
+
+impl Registry {
+    /// Requests an opening of a view's breaker. Refused where it is open. A request that was never carried out is given up.
+    pub async fn request_opening(
+        &self,
+        request: &RequestOpening,
+        at: Micros,
+    ) -> Result<BreakerRecord, RegistryError> {
+        let failed = self.failed(NOTE);
+        let mut transaction = self.begin_writing(NOTE).await?;
+        let before = self.breakers_in(&mut transaction).await?;
+        if let Some(open) = before.iter().find(|one| one.view == request.view && one.is_open(at)) {
+            let since = open.from.unwrap_or(open.requested_at);
+            return Err(RegistryError::BreakerIsOpen { view: request.view.clone(), since });
+        }
+        // A rule waits for whoever prepares it already; a person does not.
+        let is_prepared = |one: &&BreakerRecord| {
+            one.view == request.view
+                && one.from.is_none()
+                && one.until.is_none()
+                && at.since(one.requested_at) < PREPARED_WITHIN.micros()
+        };
+        if let Some(prepared) = before.iter().find(is_prepared).filter(|_| request.rule.is_some()) {
+            let since = prepared.requested_at;
+            return Err(RegistryError::BreakerIsOpen { view: request.view.clone(), since });
+        }
+        let given_up = "UPDATE breakers SET until_at = $1, change = $2
+            WHERE name = $3 AND version = $4 AND from_at IS NULL AND until_at IS NULL";
+        let change = next_change(&mut transaction).await.map_err(&failed)?;
+        sqlx::query(given_up)
+            .bind(at.get())
+            .bind(change)
+            .bind(request.view.name.as_str())
+            .bind(i64::from(request.view.version))
+            .execute(&mut *transaction)
+            .await
+            .map_err(&failed)?;
+        let record = BreakerRecord {
+            number: before.iter().map(|one| one.number).max().unwrap_or(0).saturating_add(1),
+            view: request.view.clone(),
+            answers: request.answers,
+            good_until: request.good_until,
+            requested_at: at,
+            from: None,
+            until: None,
+            rule: request.rule.clone(),
+            why: request.why.as_str().to_owned(),
+            opened_by: self.actor().to_owned(),
+            broken_at: request.rule.as_ref().map(|_| at),
+            has_rows: request.answers == OpenAnswer::LastKnownGood,
+        };
+        insert(&mut transaction, &record, change).await.map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)?;
+        Ok(record)
+    }
+
+    /// Lets an opening hold from a moment on: its rows are there. Refused where another was requested meanwhile.
+    pub async fn open_breaker(
+        &self,
+        requested: &BreakerRecord,
+        from: Micros,
+        at: Micros,
+    ) -> Result<BreakerRecord, RegistryError> {
+        let failed = self.failed(NOTE);
+        let mut transaction = self.begin_changing(NOTE).await?;
+        let change = next_change(&mut transaction).await.map_err(&failed)?;
+        let open = "UPDATE breakers SET from_at = $1, change = $2
+            WHERE number = $3 AND from_at IS NULL AND until_at IS NULL";
+        let opened = sqlx::query(open)
+            .bind(from.get())
+            .bind(change)
+            .bind(i64::from(requested.number))
+            .execute(&mut *transaction)
+            .await
+            .map_err(&failed)?;
+        if opened.rows_affected() == 0 {
+            return Err(RegistryError::BreakerIsOpen { view: requested.view.clone(), since: at });
+        }
+        let id = DefinitionId::versioned(Kind::FeatureView, &requested.view);
+        let good = match requested.answers {
+            OpenAnswer::LastKnownGood => format!(", as of {}", requested.good_until),
+            OpenAnswer::NoValue | OpenAnswer::Current => String::new(),
+        };
+        let by = requested.rule.as_ref().map(|rule| format!("by the rule {rule}")).unwrap_or_default();
+        let why: Option<Reason> = requested.why.parse().ok();
+        let record = Record::of(AuditAction::BreakerOpen, &id)
+            .from("closed")
+            .to(format!("opening {} from {from} on: answers {}{good}", requested.number, requested.answers))
+            .because(why.as_ref())
+            .detail(by);
+        self.record(&mut transaction, vec![record], at, &failed).await?;
+        self.commit(transaction, &failed).await?;
+        Ok(BreakerRecord { from: Some(from), ..requested.clone() })
+    }
+
+    /// Closes a view's breaker from a moment on. `rule` is the rule that does so; a person otherwise. Refused where it is not
+    /// open.
+    pub async fn close_breaker(
+        &self,
+        view: &VersionId,
+        until: Micros,
+        (rule, why): (Option<&str>, Option<&Reason>),
+        at: Micros,
+    ) -> Result<BreakerRecord, RegistryError> {
+        let failed = self.failed(NOTE);
+        let mut transaction = self.begin_changing(NOTE).await?;
+        let all = self.breakers_in(&mut transaction).await?;
+        let open = all.into_iter().find(|one| one.view == *view && one.from.is_some() && one.until.is_none());
+        let Some(open) = open else { return Err(RegistryError::BreakerIsClosed { view: view.clone() }) };
+        // One that is closed before it held never held, and none ends before it begins.
+        let until = open.from.map_or(until, |from| from.max(until));
+        let change = next_change(&mut transaction).await.map_err(&failed)?;
+        sqlx::query("UPDATE breakers SET until_at = $1, change = $2 WHERE number = $3")
+            .bind(until.get())
+            .bind(change)
+            .bind(i64::from(open.number))
+            .execute(&mut *transaction)
+            .await
+            .map_err(&failed)?;
+        let id = DefinitionId::versioned(Kind::FeatureView, view);
+        let record = Record::of(AuditAction::BreakerClose, &id)
+            .from(format!("opening {}", open.number))
+            .to(format!("closed from {until} on"))
+            .because(why)
+            .detail(rule.map(|rule| format!("by the rule {rule}")).unwrap_or_default());
+        self.record(&mut transaction, vec![record], at, &failed).await?;
+        self.commit(transaction, &failed).await?;
+        Ok(BreakerRecord { until: Some(until), ..open })
+    }
+
+    /// Gives up an opening that could not be prepared.
+    pub async fn give_up_opening(&self, number: u32, at: Micros) -> Result<(), RegistryError> {
+        let set = "UPDATE breakers SET until_at = $1, change = $2 WHERE number = $3 AND from_at IS NULL";
+        self.note_breaker(set, number, at.get()).await
+    }
+
+    /// Notes that a rule is broken, so that the breaker stays open.
+    pub async fn note_broken(&self, number: u32, at: Micros) -> Result<(), RegistryError> {
+        let set = "UPDATE breakers SET broken_at = $1, change = $2 WHERE number = $3";
+        self.note_breaker(set, number, at.get()).await
+    }
+
+    /// Notes that the online store has no rows of an opening's last good moment any more.
+    pub async fn opening_rows_dropped(&self, number: u32) -> Result<(), RegistryError> {
+        let set = "UPDATE breakers SET has_rows = $1, change = $2 WHERE number = $3";
+        self.note_breaker(set, number, 0).await
+    }
+
+    async fn note_breaker(&self, set: &'static str, number: u32, value: i64) -> Result<(), RegistryError> {
+        let failed = self.failed(NOTE);
+        let mut transaction = self.begin_writing(NOTE).await?;
+        let change = next_change(&mut transaction).await.map_err(&failed)?;
+        let set = sqlx::query(set).bind(value).bind(change).bind(i64::from(number));
+        set.execute(&mut *transaction).await.map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)
+    }
+
+    /// Every time that a breaker was open or was to be opened, the oldest first.
+    pub async fn breakers(&self) -> Result<Vec<BreakerRecord>, RegistryError> {
+        let rows = sqlx::query("SELECT * FROM breakers ORDER BY number").fetch_all(self.pool()).await;
+        let read: Result<_, _> = rows.map_err(self.failed("be read"))?.iter().map(read).collect();
+        read.map_err(|error| self.in_file(error))
+    }
+
+    /// What readers keep to.
+    pub async fn openings(&self) -> Result<Openings, RegistryError> {
+        Ok(Openings::new(self.breakers().await?.iter().filter_map(BreakerRecord::opening)))
+    }
+
+    /// A number that moves whenever something about breakers changes.
+    pub async fn breaker_changes(&self) -> Result<i64, RegistryError> {
+        let newest = "SELECT COALESCE(MAX(change), 0) FROM breakers";
+        sqlx::query_scalar(newest).fetch_one(self.pool()).await.map_err(self.failed("be read"))
+    }
+
+    async fn breakers_in(
+        &self,
+        transaction: &mut Transaction<'_, Sqlite>,
+    ) -> Result<Vec<BreakerRecord>, RegistryError> {
+        let rows = sqlx::query("SELECT * FROM breakers ORDER BY number").fetch_all(&mut **transaction).await;
+        let read: Result<_, _> = rows.map_err(self.failed(NOTE))?.iter().map(read).collect();
+        read.map_err(|error| self.in_file(error))
+    }
+}
+
+async fn next_change(transaction: &mut Transaction<'_, Sqlite>) -> Result<i64, sqlx::Error> {
+    let next = "SELECT COALESCE(MAX(change), 0) + 1 FROM breakers";
+    sqlx::query_scalar(next).fetch_one(&mut **transaction).await
+}
+
+async fn insert(
+    transaction: &mut Transaction<'_, Sqlite>,
+    record: &BreakerRecord,
+    change: i64,
+) -> Result<(), sqlx::Error> {
+    let insert = "INSERT INTO breakers
+        (number, name, version, answers, good_until, requested_at, from_at, until_at, rule, why, opened_by, broken_at,
+         has_rows, change)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+    sqlx::query(insert)
+        .bind(i64::from(record.number))
+        .bind(record.view.name.as_str())
+        .bind(i64::from(record.view.version))
+        .bind(record.answers.name())
+        .bind(record.good_until.get())
+        .bind(record.requested_at.get())
+        .bind(record.from.map(Micros::get))
+        .bind(record.until.map(Micros::get))
+        .bind(&record.rule)
+        .bind(&record.why)
+        .bind(&record.opened_by)
+        .bind(record.broken_at.map(Micros::get))
+        .bind(i64::from(record.has_rows))
+        .bind(change)
+        .execute(&mut **transaction)
+        .await
+        .map(|_| ())
+}
+
+fn read(row: &SqliteRow) -> Result<BreakerRecord, RegistryError> {
+    let what = |error: &dyn std::fmt::Display| damaged("opening of a breaker", error);
+    let text = |column: &str| row.try_get::<String, _>(column).map_err(|error| what(&error));
+    let moment = |column: &str| {
+        let micros: Option<i64> = row.try_get(column).map_err(|error| what(&error))?;
+        micros.map(|micros| Micros::new(micros).map_err(|error| what(&error))).transpose()
+    };
+    let known = |column: &str| moment(column)?.ok_or_else(|| what(&format!("it has no `{column}`")));
+    let name = text("name")?.parse().map_err(|error| what(&error))?;
+    let answers = text("answers")?;
+    let has_rows: i64 = number(row, "has_rows")?;
+    Ok(BreakerRecord {
+        number: number(row, "number")?,
+        view: VersionId { name, version: number(row, "version")? },
+        answers: OpenAnswer::named(&answers).ok_or_else(|| what(&format!("`{answers}` is no answer")))?,
+        good_until: known("good_until")?,
+        requested_at: known("requested_at")?,
+        from: moment("from_at")?,
+        until: moment("until_at")?,
+        rule: row.try_get("rule").map_err(|error| what(&error))?,
+        why: text("why")?,
+        opened_by: text("opened_by")?,
+        broken_at: moment("broken_at")?,
+        has_rows: has_rows != 0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Micros {
+        Micros::new(1_370_001_600_000_000 + seconds * 1_000_000).unwrap()
+    }
+
+    fn request(view: &str) -> RequestOpening {
+        RequestOpening {
+            view: view.parse().unwrap(),
+            answers: OpenAnswer::LastKnownGood,
+            good_until: at(-60),
+            rule: Some("bad_share".to_owned()),
+            why: "7 of 10 rows were refused".parse().unwrap(),
+        }
+    }
+
+    async fn registry() -> (tempfile::TempDir, Registry) {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = Registry::open(&format!("sqlite://{}/r.db", folder.path().display())).await.unwrap();
+        (folder, registry.with_actor("ann"))
+    }
+
+    #[tokio::test]
+    async fn a_breaker_is_opened_once_prepared_and_closed_once_with_both_in_the_audit_log() {
+        let (_folder, registry) = registry().await;
+        let requested = registry.request_opening(&request("clicks@2"), at(0)).await.unwrap();
+        assert!(registry.openings().await.unwrap().is_empty(), "what is prepared does not hold");
+        let opened = registry.open_breaker(&requested, at(2), at(0)).await.unwrap();
+        let openings = registry.openings().await.unwrap();
+        assert_eq!(openings.at(&opened.view, at(2)), opened.opening().as_ref());
+        let again = registry.request_opening(&request("clicks@2"), at(3)).await.unwrap_err();
+        assert!(matches!(again, RegistryError::BreakerIsOpen { .. }), "{again}");
+        registry.request_opening(&request("clicks@3"), at(3)).await.unwrap();
+
+        let before = registry.breaker_changes().await.unwrap();
+        registry.note_broken(opened.number, at(50)).await.unwrap();
+        assert!(registry.breaker_changes().await.unwrap() > before);
+        let closed = registry.close_breaker(&opened.view, at(102), (None, None), at(100)).await.unwrap();
+        assert_eq!((closed.until, closed.broken_at), (Some(at(102)), Some(at(50))));
+        let twice = registry.close_breaker(&opened.view, at(110), (None, None), at(108)).await.unwrap_err();
+        assert!(matches!(twice, RegistryError::BreakerIsClosed { .. }), "{twice}");
+        let openings = registry.openings().await.unwrap();
+        assert_eq!(openings.at(&opened.view, at(101)).map(|one| one.number), Some(opened.number));
+        assert_eq!(openings.at(&opened.view, at(102)), None);
+
+        let log = registry.audit().await.unwrap();
+        let said: Vec<_> = log
+            .entries
+            .iter()
+            .map(|entry| (entry.action, entry.actor.as_str(), entry.reason.as_deref()))
+            .collect();
+        let opening = (AuditAction::BreakerOpen, "ann", Some("7 of 10 rows were refused"));
+        assert_eq!(said, [opening, (AuditAction::BreakerClose, "ann", None)]);
+        assert!(log.damaged.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_request_that_was_never_carried_out_gives_way_to_the_next_and_cannot_open_any_more() {
+        let (_folder, registry) = registry().await;
+        let first = registry.request_opening(&request("clicks@2"), at(0)).await.unwrap();
+        let by_rule = registry.request_opening(&request("clicks@2"), at(1)).await.unwrap_err();
+        assert!(matches!(by_rule, RegistryError::BreakerIsOpen { .. }), "{by_rule}");
+        let by_hand = RequestOpening { rule: None, ..request("clicks@2") };
+        let second = registry.request_opening(&by_hand, at(1)).await.unwrap();
+        assert!(second.number > first.number);
+        assert!(registry.open_breaker(&first, at(4), at(2)).await.is_err());
+        registry.open_breaker(&second, at(4), at(2)).await.unwrap();
+        // One that is closed before it holds never held.
+        let closed = registry.close_breaker(&second.view, at(3), (None, None), at(2)).await.unwrap();
+        assert_eq!(closed.until, closed.from);
+        assert!([3, 4, 5].iter().all(|&s| !closed.opening().unwrap().covers(at(s))));
+        let third = registry.request_opening(&request("clicks@2"), at(5)).await.unwrap();
+        assert!(third.number > second.number);
+    }
+}
