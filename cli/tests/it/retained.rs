@@ -157,7 +157,7 @@ fn files(project: &Project) -> u64 {
 }
 
 #[test]
-fn a_vacuum_keeps_what_a_training_set_was_built_from_until_it_is_told_not_to_and_verify_says_so() {
+fn a_vacuum_keeps_what_a_training_set_was_built_from_until_that_is_too_old_and_verify_says_so() {
     let project = loaded();
     project.ok(&format!("{TRAINING} out.csv"));
     project.ok("offline expire spending");
