@@ -44,14 +44,20 @@ pub use join::{
     Reading, RowFacts, RowFold, WholeRows, fold_batches, fold_rows,
 };
 pub use log::{
-    ASSUMED_DELAY, AVAILABLE_AT, Added, Appender, BucketRequests, COPIED_BYTES, CheckedTable, Committed, CountedColumn, DATE, DELETED, DeadLetter, DeadLetters, EVENT_TIME, EXPIRED_BEFORE, EncodedKeys, FORGOTTEN, FORGOTTEN_WHOLE, Facts, ForgetRows, Forgotten, KeptVersions, LATE, Log, LogFile, LogSnapshot, Marker, OfflineStore, Optimized, POSITION_KIND, POSITION_MAJOR, POSITION_MINOR, PROVENANCE, Quarantine, QuarantinedBatch, ReadLock, RowsWriter, SearchedTable, StatisticsTable, StatisticsWriter, TableLocation, Uncounted, Vacuumable, Vacuumed, WHOLE_FROM, Written, log_batch, log_schema, row_columns, rows, source_table,
+    ASSUMED_DELAY, AVAILABLE_AT, Added, Appender, BucketRequests, COPIED_BYTES, CheckedTable, Committed,
+    CountedColumn, DATE, DELETED, DeadLetter, DeadLetters, EVENT_TIME, EXPIRED_BEFORE, EncodedKeys,
+    FORGOTTEN, FORGOTTEN_WHOLE, Facts, ForgetRows, Forgotten, KeptVersions, LATE, Log, LogFile, LogSnapshot,
+    Marker, OfflineStore, Optimized, POSITION_KIND, POSITION_MAJOR, POSITION_MINOR, PROVENANCE, Quarantine,
+    QuarantinedBatch, ReadLock, RowsWriter, SearchedTable, StatisticsTable, StatisticsWriter, TableLocation,
+    Uncounted, Vacuumable, Vacuumed, WHOLE_FROM, Written, log_batch, log_schema, row_columns, rows,
+    source_table,
 };
 pub use parquet_file::{WholeFile, open_parquet};
 pub use threads::threads;
 pub use training_set::{
     BuildInfo, CheckedTrainingSets, ColumnHash, ContentHash, FeatureSummary, FileContent, FileFormat,
     FileWriter, FinishedFile, LogRange, Manifest, ManifestForgotten, ManifestHash, ManifestSpine,
-    ManifestView, OpenLabels, Options, QuarantinedRows, ReadLogs, Spine, Summary, TrainingSet, TrainingSetFile,
-    TrainingSetStream, WrittenColumns, check_training_sets, digest_of, end_files, file_sha256, read_file,
-    training_set, training_sets_below, write_file,
+    ManifestView, OpenLabels, Options, QuarantinedRows, ReadLogs, Spine, Summary, TrainingSet,
+    TrainingSetFile, TrainingSetStream, WrittenColumns, check_training_sets, digest_of, end_files,
+    file_sha256, read_file, training_set, training_sets_below, write_file,
 };

@@ -140,7 +140,9 @@ pub use monitor::{
     Bar, Bounds, Condition, Drift, DriftVerdict, Exceeded, Figure, Figures, Judgement, LikelyCause, Measure,
     QuantilePair, Statistics, TopValue, Verdict,
 };
-pub use offline::{BucketRequests, FeatureSummary, LogRange, OpenLabels, QuarantinedRows, Summary, end_files};
+pub use offline::{
+    BucketRequests, FeatureSummary, LogRange, OpenLabels, QuarantinedRows, Summary, end_files,
+};
 pub use outline::{OutlineFiles, OutlinedFiles, outline};
 pub use overview::{
     DriftedColumn, FeatureDetail, FeatureVersion, GivenBy, NewestLoad, Observer, Overview, ParitySummary,

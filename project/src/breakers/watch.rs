@@ -56,7 +56,9 @@ impl BreakerWatch {
             statistics_looked: None,
             dropped: None,
         };
-        Self { task: Background::begin(|stop| watch(watching, stop)) }
+        Self {
+            task: Background::begin("no breaker opens or closes by its rules", |stop| watch(watching, stop)),
+        }
     }
 
     /// Ends.

@@ -32,6 +32,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Some(Status::NullValue) => "NULL_VALUE",
             Some(Status::NotFound) => "NOT_FOUND",
             Some(Status::OutsideMaxAge) => "OUTSIDE_MAX_AGE",
+            Some(Status::LastKnownGood) => "LAST_KNOWN_GOOD",
+            Some(Status::BreakerOpen) => "BREAKER_OPEN",
             None => return Err("the answer has no row".into()),
         };
         println!("{}\t{status}\t{}", column.name(), shown(&column)?);

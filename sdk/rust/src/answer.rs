@@ -20,6 +20,10 @@ pub enum Status {
     NotFound,
     /// The entity's latest row is older than the view's ttl. The value is null.
     OutsideMaxAge,
+    /// The view's circuit breaker is open: the value is the last good one, with its own event time and age.
+    LastKnownGood,
+    /// The view's circuit breaker is open, and nothing is answered of it meanwhile. The value is null.
+    BreakerOpen,
 }
 
 /// The features of a batch of entities, as one version of a service gave them at one moment.
@@ -243,6 +247,8 @@ fn status(status: v1::column::Status) -> Option<Status> {
         v1::column::Status::NullValue => Some(Status::NullValue),
         v1::column::Status::NotFound => Some(Status::NotFound),
         v1::column::Status::OutsideMaxAge => Some(Status::OutsideMaxAge),
+        v1::column::Status::LastKnownGood => Some(Status::LastKnownGood),
+        v1::column::Status::BreakerOpen => Some(Status::BreakerOpen),
     }
 }
 

@@ -13,6 +13,8 @@ fn status(column: &Column<'_>, row: usize) -> &'static str {
         Status::NullValue => "NULL_VALUE",
         Status::NotFound => "NOT_FOUND",
         Status::OutsideMaxAge => "OUTSIDE_MAX_AGE",
+        Status::LastKnownGood => "LAST_KNOWN_GOOD",
+        Status::BreakerOpen => "BREAKER_OPEN",
     }
 }
 
