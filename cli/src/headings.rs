@@ -450,6 +450,7 @@ pub const ALLOWED: Printed = Printed {
     ],
 };
 
+/// Every table, in the order of the documentation.
 pub const ALL: [&Printed; 37] = [
     &LOADED,
     &QUARANTINED,

@@ -25,6 +25,8 @@ impl FromStr for FoldedCommit {
     /// Reads the form in which stores keep it.
     fn from_str(text: &str) -> Result<Self, ()> {
         let (version, checksum) = text.split_once(':').ok_or(())?;
+        let has_all_digits = checksum.len() == 8 && checksum.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let checksum = Some(checksum).filter(|_| has_all_digits).ok_or(())?;
         let checksum = u32::from_str_radix(checksum, 16).map_err(|_| ())?;
         Ok(Self { version: version.parse().map_err(|_| ())?, checksum })
     }

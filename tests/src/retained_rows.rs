@@ -39,7 +39,7 @@ fn days(days: i64) -> Span {
 }
 
 fn cases() -> Config {
-    Config::with_cases(std::env::var("CASES").map_or(24, |cases| cases.parse().unwrap()))
+    Config::with_cases(std::env::var("CASES").map_or(8, |cases| cases.parse().unwrap()))
 }
 
 fn run<F: Future<Output = Result<(), TestCaseError>>>(scenario: F) -> Result<(), TestCaseError> {

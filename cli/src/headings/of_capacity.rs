@@ -2,7 +2,6 @@
 
 use super::Printed;
 
-/// Every table, in the order of the documentation.
 pub const NEEDS: Printed = Printed {
     by: "`capacity`",
     columns: &[

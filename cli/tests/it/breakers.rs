@@ -65,6 +65,14 @@ fn is(page: &str, status: &str) -> (Value, Value) {
     (json!(page), json!(status))
 }
 
+/// What time it is, as a training set in CSV writes it: all digits of its microseconds.
+fn moment() -> String {
+    let now = now();
+    let (second, fraction) =
+        now.trim_end_matches('Z').split_once('.').unwrap_or((now.trim_end_matches('Z'), ""));
+    format!("{second}.{fraction:0<6}Z")
+}
+
 /// The service's features for visitor 1 at some moments, as CSV without its header.
 fn trained(project: &Project, moments: &[String]) -> Vec<String> {
     let labels: String = moments.iter().map(|at| format!("1,{at}\n")).collect();
@@ -95,7 +103,7 @@ fn readers_and_training_sets_get_the_last_good_answers_until_it_is_closed_also_a
     let project = clicks();
     let mut server = Server::start(&project);
     push(&server, &rows(1..4, "home", 5.0));
-    let good = now();
+    let good = moment();
     push(&server, &rows(1..4, "wrong", 5.0));
     assert_eq!(page(&server), is("wrong", "PRESENT"));
     says(
@@ -117,7 +125,7 @@ fn readers_and_training_sets_get_the_last_good_answers_until_it_is_closed_also_a
     let feast = server.post("/get-online-features", &feast).1;
     assert_eq!(feast["results"][1]["statuses"][0], "PRESENT", "{feast}");
     assert_eq!(feast["results"][1]["values"][0], "home", "{feast}");
-    let during = now();
+    let during = moment();
 
     // Rows go on, a visitor who came later is not known, and a server that starts again keeps to it.
     push(&server, &rows(1..9, "later", 5.0));
@@ -148,7 +156,7 @@ fn readers_and_training_sets_get_the_last_good_answers_until_it_is_closed_also_a
     project.ok("breaker close visits --reason mended");
     says(&refused(&project, "breaker close visits --reason again"), &["is not open"]);
     eventually("readers get what the rows give", || page(&server) == is("later", "PRESENT"));
-    let after = now();
+    let after = moment();
     // What was served meanwhile stays what training sets have, and they say so.
     let labels = [good, during, after];
     let served = ["home,1,1", "home,1,1", "later,1,3"];
@@ -172,11 +180,11 @@ fn a_view_may_answer_no_value_and_then_training_sets_have_none() {
     let project = clicks();
     let server = Server::start(&project);
     push(&server, &rows(1..3, "home", 5.0));
-    let before = now();
+    let before = moment();
     project.ok("breaker open visits --answers no_value --reason x");
     let nothing = (Value::Null, json!("BREAKER_OPEN"));
     eventually("readers get no value", || page(&server) == nothing);
-    let during = now();
+    let during = moment();
     let got = project.json("get visit visitor=1");
     // Not even what is never null of a known visitor.
     assert_eq!(

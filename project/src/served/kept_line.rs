@@ -82,6 +82,6 @@ mod tests {
         assert_eq!(read(b"{\"value\":17}\n"), Line::Answer(json!({ "value": 17 })));
         assert_eq!(read::<Value>(b"{\"value\":17\n"), Line::Damaged);
         assert_eq!(read::<Value>(b"          \n"), Line::Empty);
-        assert_eq!((json(&line()), json(b"{}\n")), (&b"{\"outcome\":\"same\",\"value\":17}"[..], &b"{}"[..]));
+        assert_eq!((json(&line()), json(b"{}\n")), (&b"{\"value\":17,\"outcome\":\"same\"}"[..], &b"{}"[..]));
     }
 }

@@ -163,7 +163,7 @@ fn cut_off(without: Option<&str>) -> Vec<String> {
     let trial: Vec<_> = without.map(|guard| ("TWINSTORE_TRIAL_BATCH_WITHOUT", guard)).into_iter().collect();
     let next = project.start(LOAD, &trial).ended();
     assert_eq!(next.code, Some(0), "{}", next.stderr);
-    project.ok("materialize trips@1 visits@1 accounts@1");
+    project.ok("materialize trips@1 visits@1 clicks@1 accounts@1");
     Findings::of(&project, &sources).wrong
 }
 
