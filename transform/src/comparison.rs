@@ -6,6 +6,9 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result, plan_err};
 use datafusion::logical_expr::{Expr, ExprSchemable, Operator};
 
+/// Functions whose arguments all get one type.
+const ONE_TYPE: [&str; 6] = ["nullif", "greatest", "least", "coalesce", "nvl", "nvl2"];
+
 /// Refuses an expression with such a conversion anywhere in it.
 pub(crate) fn check(expr: &Expr, schema: &DFSchema) -> Result<()> {
     expr.apply(|expr| {
@@ -28,14 +31,10 @@ pub(crate) fn check(expr: &Expr, schema: &DFSchema) -> Result<()> {
                 let given = case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
                 alike("CASE", given.map(AsRef::as_ref), schema)?;
             }
-            Expr::ScalarFunction(call) => match call.func.name() {
-                name @ ("nullif" | "greatest" | "least" | "coalesce" | "nvl") => {
-                    alike(name, call.args.iter(), schema)?;
-                }
-                // The first only decides which of the others is given.
-                "nvl2" => alike("nvl2", call.args.iter().skip(1), schema)?,
-                _ => {}
-            },
+            // The first of `nvl2` only decides which of the others is given, and yet all three get one type.
+            Expr::ScalarFunction(call) if ONE_TYPE.contains(&call.func.name()) => {
+                alike(call.func.name(), call.args.iter(), schema)?;
+            }
             _ => {}
         }
         Ok(TreeNodeRecursion::Continue)

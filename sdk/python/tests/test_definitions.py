@@ -72,6 +72,7 @@ expect:
   - {sql: last_seats > 0, name: has_seats, severity: warn}
   - {column: last_seats, in: [70, 180]}
 freshness: {objective: 1m, target: 99.9}
+breaker: {bad_share: 0.2, window: 1m}
 owner: arrivals team
 description: "How late: flights"
 tags: {domain: operations, "on": "yes"}
@@ -102,6 +103,7 @@ RICH_BUILT = [
             ts.Expectation(column="last_seats", in_=[70, 180]),
         ],
         freshness=ts.Freshness(objective="1m", target=99.9),
+        breaker=ts.Breaker(bad_share=0.2, window="1m"),
         owner="arrivals team",
         description="How late: flights",
         tags={"domain": "operations", "on": "yes"},
@@ -155,6 +157,7 @@ def test_every_key_of_the_reference_has_a_builder():
         "`expectation`": [ts.Expectation],
         "`retention`": [ts.Retention],
         "`freshness`": [ts.Freshness],
+        "`breaker`": [ts.Breaker],
         "`feature`": [ts.Latest, ts.Aggregate, ts.Expression],
         "`on_demand_view`": [ts.OnDemandView],
         "`choice`": [ts.Take],

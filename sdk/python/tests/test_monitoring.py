@@ -35,7 +35,7 @@ def test_doctor_names_the_cause(store, folder):
     assert {one["area"] for one in found.findings} >= {"online store", "registry", "disk"}
     store.close()
     for beside in (folder / ".twinstore").glob("registry.db-*"):
-        beside.unlink()
+        beside.unlink(missing_ok=True)
     (folder / ".twinstore" / "registry.db").write_bytes(b"no database" * 100)
     broken = ts.Store(folder).doctor()
     assert not broken and "registry" in str(broken.cause) and str(broken.cause) in broken._repr_html_().replace("&#x27;", "'")

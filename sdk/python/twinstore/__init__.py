@@ -17,6 +17,7 @@ from twinstore._asyncio import AsyncStore
 from twinstore._definitions import (
     Aggregate,
     Batch,
+    Breaker,
     Column,
     Consumer,
     Entity,
@@ -52,6 +53,7 @@ __all__ = [
     "Applied",
     "AsyncStore",
     "Batch",
+    "Breaker",
     "Column",
     "ColumnDays",
     "Consumer",

@@ -199,6 +199,19 @@ class Retention(_Part):
 
 
 @dataclass(frozen=True)
+class Breaker(_Part):
+    """When readers are kept from what a view's rows give, and what they get instead."""
+
+    answers: str | None = None
+    bad_share: float | None = None
+    drift: float | None = None
+    skew: float | None = None
+    window: Duration | None = None
+    min_rows: int | None = None
+    close_after: Duration | None = None
+
+
+@dataclass(frozen=True)
 class Input(_Part):
     """The view whose rows a derived view reads."""
 
@@ -283,6 +296,7 @@ class FeatureView(Definition):
     max_bad_share: float | None = None
     retention: Retention | None = None
     freshness: Freshness | None = None
+    breaker: Breaker | None = None
     expect_change: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     owner: str | None = None
     description: str | None = None
