@@ -12,9 +12,9 @@ use feature::oracle::{self, History, Numbers};
 use feature::{Answer, AsOf, EntityKey, Micros, Row, Scalar, Value};
 use online::{Layout, PackedRow, Read, Reader};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseError};
+use proptest::test_runner::TestCaseError;
 
-use crate::generated::{self, Fact};
+use crate::generated::{self, Fact, cases, run};
 use crate::label::{LABEL_TIME, Label, spine};
 use crate::project::Project;
 
@@ -30,16 +30,8 @@ fn clock() -> Micros {
     NOW.get()
 }
 
-fn cases() -> Config {
-    Config::with_cases(std::env::var("CASES").map_or(24, |cases| cases.parse().unwrap()))
-}
-
-fn run<F: Future<Output = Result<(), TestCaseError>>>(scenario: F) -> Result<(), TestCaseError> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(scenario)
-}
-
 proptest! {
-    #![proptest_config(cases())]
+    #![proptest_config(cases(24))]
 
     #[test]
     fn a_training_set_is_the_oracles(seed: u64, rows in 1_usize..20) {

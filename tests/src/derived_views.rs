@@ -18,9 +18,9 @@ use feature::{
 use materializer::{EventRange, Input, MaterializerError, Target};
 use online::{Layout, PackedRow, Read, Reader};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseError};
+use proptest::test_runner::TestCaseError;
 
-use crate::generated::{self, Fact};
+use crate::generated::{self, Fact, cases, run};
 use crate::label::{LABEL_TIME, Label, spine};
 use crate::project::Project;
 
@@ -38,17 +38,12 @@ fn clock() -> Micros {
     NOW.get()
 }
 
-fn cases() -> Config {
-    Config::with_cases(std::env::var("CASES").map_or(10, |cases| cases.parse().unwrap()))
-}
-
 proptest! {
-    #![proptest_config(cases())]
+    #![proptest_config(cases(10))]
 
     #[test]
     fn features_on_features_are_the_oracles(seed: u64, rows in 1_usize..14) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(scenario(seed, rows))?;
+        run(scenario(seed, rows))?;
     }
 }
 

@@ -10,6 +10,7 @@ use feature::{
     Field as Column, Fold, Lookup, Micros, Origin, Output, Provenance, Row, ServicePlan, Value, View,
 };
 use offline::{Facts, log_batch};
+use proptest::test_runner::{Config, TestCaseError};
 
 use crate::label::Label;
 use crate::project::Project;
@@ -115,4 +116,14 @@ fn batch(view: &View, facts: &[Fact<'_>]) -> RecordBatch {
         deleted: facts.iter().map(|(_, row)| Some(row.deleted)).collect(),
     };
     log_batch(view, &values, facts).unwrap()
+}
+
+/// How many histories a property is tried on: so many, or what `CASES` says.
+pub(crate) fn cases(default: u32) -> Config {
+    Config::with_cases(std::env::var("CASES").map_or(default, |cases| cases.parse().unwrap()))
+}
+
+/// Runs a scenario of one history to its end.
+pub(crate) fn run<F: Future<Output = Result<(), TestCaseError>>>(scenario: F) -> Result<(), TestCaseError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(scenario)
 }

@@ -12,9 +12,9 @@ use materializer::{Vacuum, expired_before};
 use offline::{OfflineError, Options, ReadLock, Spine, write_file};
 use online::{Layout, PackedRow, Read, Reader};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseError};
+use proptest::test_runner::TestCaseError;
 
-use crate::generated::{self, Fact};
+use crate::generated::{self, Fact, cases, run};
 use crate::label::{LABEL_TIME, Label, spine};
 use crate::project::Project;
 
@@ -38,16 +38,8 @@ fn days(days: i64) -> Span {
     Span::of(days, Span::DAY).unwrap()
 }
 
-fn cases() -> Config {
-    Config::with_cases(std::env::var("CASES").map_or(8, |cases| cases.parse().unwrap()))
-}
-
-fn run<F: Future<Output = Result<(), TestCaseError>>>(scenario: F) -> Result<(), TestCaseError> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(scenario)
-}
-
 proptest! {
-    #![proptest_config(cases())]
+    #![proptest_config(cases(8))]
 
     #[test]
     fn nobody_who_asks_for_what_is_kept_misses_what_was_dropped(seed: u64, rows in 1_usize..24) {
