@@ -1,5 +1,6 @@
 //! What was decided, and by what.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use feature::Name;
@@ -44,6 +45,16 @@ pub enum Missing {
         /// The tags.
         tags: Vec<ProtectedTag>,
     },
+}
+
+impl Missing {
+    /// What somebody with these roles is missing, of whose grants none covers an action and a resource.
+    pub fn of_roles(roles: &BTreeSet<Name>) -> Self {
+        match roles.is_empty() {
+            true => Missing::Role,
+            false => Missing::Grant { roles: roles.iter().cloned().collect() },
+        }
+    }
 }
 
 impl fmt::Display for Missing {

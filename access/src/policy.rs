@@ -144,10 +144,7 @@ impl Policy {
             .filter_map(|(role, grant)| Some((role, grant, grant.covers(action, resource)?)))
             .collect();
         let Some((role, _, by)) = covering.first() else {
-            return Decision::Denied(match identity.roles.is_empty() {
-                true => Missing::Role,
-                false => Missing::Grant { roles: identity.roles.iter().cloned().collect() },
-            });
+            return Decision::Denied(Missing::of_roles(&identity.roles));
         };
         let is_named = |tag: &ProtectedTag| covering.iter().any(|(_, grant, _)| grant.tags.contains(tag));
         let missing =

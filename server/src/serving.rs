@@ -243,10 +243,7 @@ impl<R: Reader> Serving<R> {
             None => AccessFault::from(Unauthenticated::Missing).into(),
             Some(caller) if access.describes(Some(caller)) => error,
             Some(caller) => {
-                let missing = match caller.roles.is_empty() {
-                    true => Missing::Role,
-                    false => Missing::Grant { roles: caller.roles.iter().cloned().collect() },
-                };
+                let missing = Missing::of_roles(&caller.roles);
                 access.denied(caller, action, excerpt(name, LONGEST_CHARS).into_owned(), missing).into()
             }
         }

@@ -48,7 +48,7 @@ pub enum ExpressionError {
         nearest: Option<String>,
     },
     /// A text in double quotes, which are for names.
-    #[error("there is no column \"{name}\": double quotes are for names of columns, write a text in single quotes, '{}'", .name.replace('\'', "''"))]
+    #[error("there is no column \"{name}\": double quotes are for names of columns, write a text in single quotes, {}", crate::text_in_sql(.name))]
     QuotedText {
         /// What was written.
         name: String,

@@ -59,5 +59,5 @@ pub use functions::{FunctionDoc, functions};
 pub use on_demand::OnDemand;
 pub use rows::{AgainstBatch, DECLARED_AT, EVENT_TIME, Transformed, ViewTransform};
 pub use settle::settle;
-pub use syntax::{canonical, column_in_sql};
+pub use syntax::{canonical, column_in_sql, text_in_sql};
 pub use widen::{declarable, moments};

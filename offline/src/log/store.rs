@@ -173,13 +173,15 @@ impl OfflineStore {
             }
             let folder = table.folder()?;
             let removed = folder.with_extension(REMOVED);
-            remove_folder(&removed)?;
-            match std::fs::rename(&folder, &removed) {
-                Ok(()) => BatchPoint::LogSetAside.pass(),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(OfflineError::file("remove", &folder, error)),
+            let remove = |folder: &Path| {
+                files::remove_folder(folder).map_err(|error| OfflineError::file("remove", folder, error))
+            };
+            remove(&removed)?;
+            let renamed = files::unless_gone(std::fs::rename(&folder, &removed));
+            if renamed.map_err(|error| OfflineError::file("remove", &folder, error))?.is_some() {
+                BatchPoint::LogSetAside.pass();
             }
-            remove_folder(&removed)?;
+            remove(&removed)?;
         }
         Ok(())
     }
@@ -191,15 +193,5 @@ impl OfflineStore {
 
     pub(crate) fn table(&self, view: &VersionId, kind: &str) -> Result<TableLocation, OfflineError> {
         self.root.join(&format!("{kind}/{}/v{}/", view.name, view.version))
-    }
-}
-
-/// Removes a folder with all that is in it, if it is there.
-fn remove_folder(folder: &Path) -> Result<(), OfflineError> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(OfflineError::file("remove", folder, error))
-        }
-        _ => Ok(()),
     }
 }

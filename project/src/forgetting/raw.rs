@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use feature::counted;
+use files::unless_gone;
 
 use super::report::{BYTES, SearchedPart};
 use crate::error::ProjectError;
@@ -87,14 +88,6 @@ fn holds(path: &Path, patterns: &[Vec<u8>]) -> io::Result<(u64, bool)> {
         if patterns.iter().any(has) {
             return Ok((length, true));
         }
-    }
-}
-
-fn unless_gone<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
-    match outcome {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

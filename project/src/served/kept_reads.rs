@@ -9,6 +9,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use feature::{Answer, Cell, EntityKey, Micros, Name, Opening, Span, Status, Times, Value, VersionId, View};
+use files::unless_gone;
 use online::Positions;
 use read::json::{AsJson, from_json};
 use serde::{Deserialize, Serialize};
@@ -279,15 +280,6 @@ pub(crate) fn fuzzed_reads(data: &[u8]) -> bool {
     let view = View { hash: "abc".to_owned(), ..feature::oracle::History::generate(0, 0).view };
     let KeptReads { reads, .. } = read_lines(data, Path::new("fuzzed"));
     reads.iter().filter(|read| read.answered(&view).is_some()).count() > 0
-}
-
-/// An outcome for a file; `None` where another server has removed it.
-fn unless_gone<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
-    match outcome {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 /// The files of a folder by hour; none where there is no folder.

@@ -53,8 +53,7 @@ impl ColumnSql {
     }
 
     pub(crate) fn string(text: &str) -> Self {
-        let sql = format!("'{}'", text.replace('\'', "''"));
-        Self { text: Some(text.to_owned()), ..Self::new(sql, Scalar::String) }
+        Self { text: Some(text.to_owned()), ..Self::new(transform::text_in_sql(text), Scalar::String) }
     }
 
     pub(crate) fn scalar(&self) -> Option<Scalar> {

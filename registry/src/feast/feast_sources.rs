@@ -68,26 +68,39 @@ impl<'a> SourceColumns<'a> {
         if let Some(column) = self.columns.iter().find(|column| column.stored == stored) {
             return Ok(ColumnSql::column(&column.name, column.data_type));
         }
-        let of_file = match &self.stored {
-            Some(columns) => match columns.iter().find(|(name, _)| *name == stored) {
-                Some((_, Some(data_type))) => Some(*data_type),
-                Some((_, None)) => {
-                    return Err(format!("the column `{stored}` has a type that does not exist here"));
-                }
-                None => return Err(format!("there is no column `{stored}`")),
-            },
-            None => None,
-        };
-        let data_type = match (of_file, declared) {
+        let data_type = match (self.type_in_files(&stored)?, declared) {
             (Some(file), Some(declared)) if feast_types::reads(file, declared) => declared,
             (Some(file), _) => file,
             (None, Some(declared)) => declared,
-            (None, None) => return Err(format!("the type of the column `{stored}` is not known")),
+            (None, None) => return Err(unknown_type(&stored)),
         };
         let name = legal_name_or_same(given, "column", &mut self.taken);
         let column = ColumnSql::column(&name, data_type);
         self.columns.push(CarriedColumn { name, stored, data_type });
         Ok(column)
+    }
+
+    /// The same, of a type that is assumed where nothing says which it has; then with what is not known.
+    pub(crate) fn column_or(
+        &mut self,
+        given: &str,
+        assumed: DataType,
+    ) -> Result<(ColumnSql, Option<String>), String> {
+        let stored = self.stored_name(given);
+        let is_known = self.columns.iter().any(|column| column.stored == stored)
+            || self.type_in_files(&stored)?.is_some();
+        let column = self.column(given, (!is_known).then_some(assumed))?;
+        Ok((column, (!is_known).then(|| unknown_type(&stored))))
+    }
+
+    /// The type of a column in the files; `None` if none is there to look at.
+    fn type_in_files(&self, stored: &str) -> Result<Option<DataType>, String> {
+        let Some(columns) = &self.stored else { return Ok(None) };
+        match columns.iter().find(|(name, _)| *name == stored) {
+            Some((_, Some(data_type))) => Ok(Some(*data_type)),
+            Some((_, None)) => Err(format!("the column `{stored}` has a type that does not exist here")),
+            None => Err(format!("there is no column `{stored}`")),
+        }
     }
 
     /// Every column that is known to lie in the files or messages, by the name that Feast gives it.
@@ -284,4 +297,8 @@ pub(crate) fn unread(repository: &Repository, carried: &mut Carried) {
             carried.note(&source.described.at, &object(source), FeastOutcome::NotCarried, what);
         }
     }
+}
+
+fn unknown_type(stored: &str) -> String {
+    format!("the type of the column `{stored}` is not known")
 }

@@ -234,16 +234,12 @@ impl Features<'_> {
         let column = match frame.and_then(|frame| frame.get(&given.column)) {
             Some(Ok(column)) => Ok(column.clone()),
             Some(Err(refused)) => Err(format!("line {}: {} has no translation", refused.line, refused.what)),
-            None => source.column(&given.column, None).or_else(|why| match why.ends_with("is not known") {
-                true => {
-                    self.differs(
-                        &name,
-                        &format!("{why}: float64 is assumed, correct it in the source"),
-                        carried,
-                    );
-                    source.column(&given.column, Some(Scalar::Float64.into()))
+            None => source.column_or(&given.column, Scalar::Float64.into()).map(|(column, unknown)| {
+                if let Some(why) = unknown {
+                    let why = format!("{why}: float64 is assumed, correct it in the source");
+                    self.differs(&name, &why, carried);
                 }
-                false => Err(why),
+                column
             }),
         };
         let column = match column {

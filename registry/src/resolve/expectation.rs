@@ -153,7 +153,7 @@ fn condition(
         }
         (values.at, format!("{column} IN ({})", literals.join(", ")))
     } else if let Some(pattern) = node.get("matches") {
-        (pattern.at, format!("regexp_like({column}, {})", quoted(pattern.text()?)))
+        (pattern.at, format!("regexp_like({column}, {})", transform::text_in_sql(pattern.text()?)))
     } else {
         (node.at, format!("{column} IS NOT NULL"))
     };
@@ -173,9 +173,5 @@ fn literal(node: &Node, data_type: DataType) -> Option<String> {
         && text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'))
         && text.parse::<f64>().is_ok_and(f64::is_finite);
     let is_bool = data_type == Scalar::Bool.into() && matches!(text.as_str(), "true" | "false");
-    Some(if is_number || is_bool { text.clone() } else { quoted(text) })
-}
-
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
+    Some(if is_number || is_bool { text.clone() } else { transform::text_in_sql(text) })
 }

@@ -78,7 +78,8 @@ impl TableCopy {
             if !listed.iter().any(same) {
                 self.check_replaced(version, &known).await?;
                 // Another table has the name now, or none.
-                remove_folder(&self.folder).map_err(|error| self.failed("remove the copy of", error))?;
+                files::remove_folder(&self.folder)
+                    .map_err(|error| self.failed("remove the copy of", error))?;
                 known = Copied::default();
                 listed = self.listed(None).await.map_err(failed)?;
             }
@@ -253,7 +254,7 @@ impl TableCopy {
             bucket.delete(objects).await
         });
         self.answered("remove", removed)?;
-        remove_folder(&self.folder).map_err(|error| self.failed("remove the copy of", error))
+        files::remove_folder(&self.folder).map_err(|error| self.failed("remove the copy of", error))
     }
 
     /// Tables below this folder that the bucket has, as their paths in it. It blocks.
@@ -346,11 +347,4 @@ fn write_whole(file: &FilePath, bytes: &[u8]) -> io::Result<()> {
         // The error that is given says more than one of this would.
         let _ = fs::remove_file(&part);
     })
-}
-
-fn remove_folder(folder: &FilePath) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
 }
