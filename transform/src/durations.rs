@@ -54,8 +54,21 @@ pub(crate) fn compared(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr
             call.args = args;
             Ok(marked(Expr::ScalarFunction(call), is_changed))
         }
+        // One of these is given: intervals alone stay what they are, as they may be added to a time.
+        Expr::ScalarFunction(mut call) if matches!(call.func.name(), "coalesce" | "nvl" | "nvl2") => {
+            let first_given = usize::from(call.func.name() == "nvl2");
+            let given = call.args.split_off(first_given.min(call.args.len()));
+            let has_duration = given.iter().any(|one| is_duration(one, schema));
+            let (is_changed, given) = if has_duration { lengths_of(given, schema)? } else { (false, given) };
+            call.args.extend(given);
+            Ok(marked(Expr::ScalarFunction(call), is_changed))
+        }
         other => Ok(Transformed::no(other)),
     }
+}
+
+fn is_duration(expr: &Expr, schema: &DFSchema) -> bool {
+    matches!(expr.get_type(schema), Ok(ArrowType::Duration(_)))
 }
 
 fn marked(expr: Expr, is_changed: bool) -> Transformed<Expr> {

@@ -293,6 +293,8 @@ fn durations_and_intervals_are_compared_by_their_length() {
         "case when flag then at - SEEN else interval '1 day' end > interval '2 days'",
         "case when flag then interval '1 day' else interval '2 days' end < at - SEEN",
         "coalesce(at - SEEN, interval '1 day') > interval '1 day'",
+        "nvl(at - SEEN, interval '1 day') > interval '1 day'",
+        "nvl2(at, at - SEEN, interval '1 day') > interval '1 day'",
         "coalesce(case when flag then null else interval '1 day' end, interval '36 hours') < at - SEEN",
         "not (at - SEEN < interval '1 day')",
         "at - SEEN > at - at",
