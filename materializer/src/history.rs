@@ -11,6 +11,7 @@ mod columns;
 mod committing;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+mod counted_times;
 mod csv;
 mod delta;
 mod delta_rewrites;

@@ -1,6 +1,6 @@
 //! `backfill` and `materialize`: from a source's history into both stores.
 
-use feature::{EventDate, Micros};
+use feature::Micros;
 use serde_json::json;
 use twinstore::{Backfill, EventRange, LoadReport, Loaded, Loads, Materialize, Project, Run};
 
@@ -34,12 +34,11 @@ const OLD_US: i64 = 7 * 86_400_000_000;
 
 /// Says of old rows that were materialized what labels see of them.
 fn warn_of_old(report: &LoadReport, now: Micros) {
-    if let Some(day) = report.median_day.filter(|day| now.since(*day) > OLD_US) {
+    if let Some(median) = report.median_event_time.filter(|median| now.since(*median) > OLD_US) {
         eprintln!(
-            "{}: half of the new rows happened on {} or before, and are known from now on: labels between \
+            "{}: half of the new rows happened at {median} or before, and are known from now on: labels between \
              then and now do not see them with --as-of available; what was known then is loaded with `backfill`",
-            report.view,
-            EventDate::of(Some(day.get()))
+            report.view
         );
     }
 }

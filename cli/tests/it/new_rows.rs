@@ -166,7 +166,10 @@ fn files_whose_newest_row_no_read_of_today_sees_are_refused_as_history() {
     );
     let done = project.run("materialize airport_arrivals@1");
     assert_eq!(done.code, Some(0), "{}", done.stderr);
-    says(&done.stderr, &["half of the new rows happened on 2013-06-08 or before", "--as-of available"]);
+    says(
+        &done.stderr,
+        &["half of the new rows happened at 2013-06-08T00:00:03Z or before", "--as-of available"],
+    );
     write_parquet(
         &project.path("data/landings/d.parquet"),
         &batch(&[landing(7, 4, 7.0), today.clone(), today]),

@@ -154,6 +154,21 @@ fn a_plan_names_everything_that_does_not_fit_in_the_heads_of_files() {
             "`data/a.csv`, row 1: the column `amount` is int32, and \"x\" is not (a whole number from -2147483648 to 2147483647) (2 of its first 1000 rows",
         ],
     );
+    // Of a line of JSON, too, all columns are named and not only the first.
+    std::fs::remove_file(project.path("data/a.csv")).unwrap();
+    project.write(
+        "data/a.jsonl",
+        "{\"user_id\": \"x\", \"ts\": \"2024-01-01\", \"amount\": 1.5, \"tags\": [\"a\"]}\n",
+    );
+    says(
+        &project.ok("plan"),
+        &[
+            "`data/a.jsonl`, row 1: the column `user_id` is int64, and \"x\" is not",
+            "`data/a.jsonl`, row 1: the column `amount` is int32, and 1.5 is not",
+            "`data/a.jsonl`, row 1: the column `tags` is list<int64>, and \"a\" is not",
+        ],
+    );
+    std::fs::remove_file(project.path("data/a.jsonl")).unwrap();
     project.write("data/a.csv", "user_id,ts,amount,ratio,note,tags\n1,soon,1,1,,\n2,\"\",2,1,,\n");
     says(&project.ok("plan"), &["`data/a.csv`, row 1: the time `cast", "`data/a.csv`, row 2: "]);
     let misfit = &project.json("plan")["misfits"][0];

@@ -10,7 +10,7 @@ use super::file_text;
 use super::source_file::{SourceFile, SourceFiles, TableVersions};
 use super::source_rows::RowProblem;
 use super::text_records::{self, Records};
-use super::text_rows::{self, Origin, RecordFormat, TextColumn, TextReader, TextRecords};
+use super::text_rows::{self, Origin, ReadRecord, RecordFormat, TextColumn, TextReader, TextRecords};
 use crate::error::MaterializerError;
 
 /// A source whose history is CSV files.
@@ -29,19 +29,15 @@ impl BatchSource for CsvSource {
     }
 
     fn check_whole(&self, file: &SourceFile) -> Result<(), MaterializerError> {
-        let scan = || {
-            let (_, mut records) = open_records(file)?;
-            let mut row = 0;
-            while records.next_text().map_err(|error| text_rows::failed_at(file, row, &error))?.is_some() {
-                row += 1;
-            }
-            Ok(())
-        };
-        // Records that are read to the end have been decompressed to the end, too.
-        scan().map_err(|error| {
-            let damage = file_text::check_compressed(&file.path).err();
-            damage.map_or(error, |damage| MaterializerError::file(&file.path, damage))
-        })
+        // What is damaged, or made to take time, is refused before it is scanned for quotes.
+        file_text::check_compressed(&file.path)
+            .map_err(|error| MaterializerError::file(&file.path, error))?;
+        let (_, mut records) = open_records(file)?;
+        let mut row = 0;
+        while records.next_text().map_err(|error| text_rows::failed_at(file, row, &error))?.is_some() {
+            row += 1;
+        }
+        Ok(())
     }
 
     fn open(
@@ -102,13 +98,16 @@ impl RecordFormat for CsvRecord {
         }
     }
 
-    fn values(&self, columns: &[TextColumn], record: &[u8]) -> Result<Vec<Value>, Vec<RowProblem>> {
-        let of_record = |what: String| vec![RowProblem { column: None, what }];
-        let fields = text_records::fields(record, self.separator).map_err(of_record)?;
-        if fields.len() != self.header.len() {
-            let (found, expected) = (fields.len(), self.header.len());
-            return Err(of_record(format!("it has {found} fields, and the header has {expected}")));
-        }
+    fn values(&self, columns: &[TextColumn], record: &[u8]) -> ReadRecord {
+        let fields = match text_records::fields(record, self.separator) {
+            Ok(fields) if fields.len() == self.header.len() => fields,
+            Ok(fields) => {
+                let (found, expected) = (fields.len(), self.header.len());
+                let what = format!("it has {found} fields, and the header has {expected}");
+                return ReadRecord::unreadable(columns, what);
+            }
+            Err(what) => return ReadRecord::unreadable(columns, what),
+        };
         let mut problems = Vec::new();
         let mut values = Vec::with_capacity(columns.len());
         for TextColumn { field, origin } in columns {
@@ -126,7 +125,7 @@ impl RecordFormat for CsvRecord {
                 }),
             });
         }
-        if problems.is_empty() { Ok(values) } else { Err(problems) }
+        ReadRecord { values, problems }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Files with a JSON object on each line. Values are read by the rules of JSON streams.
 
-use feature::{Field, Source, Value, VersionId};
+use feature::{Field, Source, VersionId};
 use futures::future::{BoxFuture, FutureExt, ready};
 
 use super::batch_source::{BatchSource, RowReader};
@@ -8,9 +8,9 @@ use super::file_text;
 use super::source_file::{SourceFile, SourceFiles, TableVersions};
 use super::source_rows::RowProblem;
 use super::text_records::Records;
-use super::text_rows::{Origin, RecordFormat, TextColumn, TextReader, TextRecords};
+use super::text_rows::{ReadRecord, RecordFormat, TextColumn, TextReader, TextRecords};
 use crate::error::MaterializerError;
-use crate::rows::json_object;
+use crate::rows::json_object::{self, Decoded, Misfit};
 
 /// A source whose history is JSON files.
 pub(crate) struct JsonSource {
@@ -74,16 +74,9 @@ impl RecordFormat for JsonRecord {
         refuse_list(record)
     }
 
-    fn values(&self, columns: &[TextColumn], record: &[u8]) -> Result<Vec<Value>, Vec<RowProblem>> {
-        let decode = |fields: &[Field], names: &[String]| {
-            json_object::decode(fields, names, record).map_err(|what| vec![RowProblem { column: None, what }])
-        };
-        match columns {
-            // A record that cannot be read as a whole.
-            [TextColumn { field, origin: Origin::Record(index) }] if self.fields.len() > 1 => {
-                decode(std::slice::from_ref(field), self.names.get(*index..=*index).unwrap_or_default())
-            }
-            _ => decode(&self.fields, &self.names),
-        }
+    fn values(&self, _: &[TextColumn], record: &[u8]) -> ReadRecord {
+        let Decoded { values, misfits } = json_object::decode_each(&self.fields, &self.names, record);
+        let problem = |Misfit { column, what }| RowProblem { column, what };
+        ReadRecord { values, problems: misfits.into_iter().map(problem).collect() }
     }
 }

@@ -112,7 +112,7 @@ impl<W: Mender> Materializer<W> {
             let (target, source, all) = (target.clone(), source.clone(), files.files.clone());
             let now = (self.clock)();
             let checked = move || old_files::check(&target, source.as_ref(), &all, now);
-            report.median_day = blocking::run(checked).await??;
+            report.median_event_time = blocking::run(checked).await??;
         }
         let before = *committed;
         let mut load = HistoryLoad {

@@ -67,8 +67,9 @@ pub struct LoadReport {
     pub warned: BTreeMap<String, u64>,
     /// Files that were quarantined: none of their rows is loaded.
     pub quarantined: Vec<QuarantineReport>,
-    /// Of materialized rows, the day of the median one, as its first moment.
-    pub median_day: Option<Micros>,
+    /// Of materialized rows, when the median one happened; to the second, minute, hour or day if there are more than a
+    /// million different times.
+    pub median_event_time: Option<Micros>,
     /// The version of the log afterwards; `None` if nothing was ever loaded.
     pub log_version: Option<u64>,
     /// Entities whose online rows were written.
@@ -108,7 +109,7 @@ impl LoadReport {
             refused: BTreeMap::new(),
             warned: BTreeMap::new(),
             quarantined: Vec::new(),
-            median_day: None,
+            median_event_time: None,
             log_version: None,
             entities_written: 0,
             entities: 0,

@@ -2,19 +2,16 @@
 //! of today reaches would be seen by no label at all, so it is refused as history; of others it is reported how old
 //! they are.
 
-use std::collections::BTreeMap;
-
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
 use feature::{Fold, Micros, Span, View};
 use transform::{EVENT_TIME, ViewTransform};
 
 use super::batch_source::BatchSource;
+use super::counted_times::CountedTimes;
 use super::files_to_load::FileToLoad;
 use crate::error::MaterializerError;
 use crate::materializer::Target;
-
-const DAY_US: i64 = 86_400_000_000;
 
 /// How far back a read of the view sees: its ttl or the longest window, with its hop. `None` if it sees everything.
 fn reach(view: &View) -> Option<Span> {
@@ -26,8 +23,8 @@ fn reach(view: &View) -> Option<Span> {
     reaches.and_then(|reaches| reaches.into_iter().max())
 }
 
-/// Refuses files whose newest row the view does not see any more. Else returns the day, as its first moment, on
-/// which the median of their rows happened; `None` if they have no rows. Blocks: reads all of them.
+/// Refuses files whose newest row the view does not see any more. Else returns when the median of their rows
+/// happened; `None` if they have no rows. Blocks: reads all of them.
 pub(crate) fn check(
     target: &Target,
     batch_source: &dyn BatchSource,
@@ -35,10 +32,10 @@ pub(crate) fn check(
     now: Micros,
 ) -> Result<Option<Micros>, MaterializerError> {
     let reach = reach(&target.view);
-    let mut days: BTreeMap<i64, u64> = BTreeMap::new();
+    let mut times = CountedTimes::default();
     let mut old = Vec::new();
     for file in files {
-        let Some(newest) = newest(target, batch_source, file, &mut days)? else { continue };
+        let Some(newest) = newest(target, batch_source, file, &mut times)? else { continue };
         if reach.is_some_and(|reach| newest.saturating_add(reach) < now) {
             let shown = match target.input {
                 Some(_) => file.file.name.clone(),
@@ -51,16 +48,16 @@ pub(crate) fn check(
         Some(reach) if !old.is_empty() => {
             Err(MaterializerError::History { view: target.view.id.clone(), files: old, reach })
         }
-        _ => Ok(median(&days)),
+        _ => Ok(times.median()),
     }
 }
 
-/// The newest event of the file's rows that pass the view's `where`. Adds how many happened on each day.
+/// The newest event of the file's rows that pass the view's `where`. Counts when all of them happened.
 fn newest(
     target: &Target,
     batch_source: &dyn BatchSource,
     file: &FileToLoad,
-    days: &mut BTreeMap<i64, u64>,
+    counted: &mut CountedTimes,
 ) -> Result<Option<Micros>, MaterializerError> {
     let Target { view, source, .. } = target;
     let only_times = View {
@@ -83,7 +80,7 @@ fn newest(
         })?;
         for time in times.values() {
             newest = newest.max(Some(*time));
-            *days.entry(time.div_euclid(DAY_US)).or_default() += 1;
+            counted.add(*time);
         }
     }
     let moment = |newest| {
@@ -91,14 +88,4 @@ fn newest(
             .map_err(|_| MaterializerError::invariant(&view.id, "a transformed event time is out of range"))
     };
     newest.map(moment).transpose()
-}
-
-fn median(days: &BTreeMap<i64, u64>) -> Option<Micros> {
-    let rows: u64 = days.values().sum();
-    let mut before = 0;
-    let day = days.iter().find(|(_, count)| {
-        before += **count;
-        before * 2 >= rows
-    });
-    day.and_then(|(day, _)| Micros::new(day * DAY_US).ok())
 }

@@ -54,6 +54,9 @@ impl<R: BufRead> Records<R> {
     /// The text of the next record that is not blank, without its line break; none at the end.
     pub(crate) fn next_text(&mut self) -> io::Result<Option<Vec<u8>>> {
         loop {
+            if !self.is_first_line {
+                self.skip_blank_lines()?;
+            }
             let mut text = Vec::new();
             let mut quotes = Quotes::default();
             loop {
@@ -90,6 +93,28 @@ impl<R: BufRead> Records<R> {
             }
             if !text.is_empty() {
                 return Ok(Some(text));
+            }
+        }
+    }
+}
+
+impl<R: BufRead> Records<R> {
+    /// Skips line breaks where a record would begin: a file may be nothing but these, a thousand million of them.
+    fn skip_blank_lines(&mut self) -> io::Result<()> {
+        loop {
+            let buffered = self.reader.fill_buf()?;
+            let mut blank = 0;
+            loop {
+                match buffered.get(blank..) {
+                    Some([b'\n', ..]) => blank += 1,
+                    Some([b'\r', b'\n', ..]) => blank += 2,
+                    _ => break,
+                }
+            }
+            let goes_on = blank > 0 && blank == buffered.len();
+            self.reader.consume(blank);
+            if !goes_on {
+                return Ok(());
             }
         }
     }
@@ -213,6 +238,23 @@ mod tests {
             found.push(fields(&text, records.separator()));
         }
         found
+    }
+
+    #[test]
+    fn blank_lines_are_skipped_wherever_a_buffer_ends() {
+        for text in ["a\n\n\r\n\n\r\nb", "\n\r\na\n\r\n\r\n\r\nb\r\n\n", "a\n\n\n\rb"] {
+            let expected: Vec<&str> = text.split('\n').map(|line| line.trim_end_matches('\r')).collect();
+            let expected: Vec<&str> = expected.into_iter().filter(|line| !line.is_empty()).collect();
+            for capacity in 1..=text.len() {
+                for is_line in [false, true] {
+                    let reader = std::io::BufReader::with_capacity(capacity, text.as_bytes());
+                    let mut records = Records { is_line, ..Records::new(reader) };
+                    let found = std::iter::from_fn(|| records.next_text().unwrap());
+                    let found: Vec<String> = found.map(|text| String::from_utf8(text).unwrap()).collect();
+                    assert_eq!(found, expected, "{text:?} in buffers of {capacity}");
+                }
+            }
+        }
     }
 
     fn record(given: &[Option<&str>]) -> Result<Vec<Field>, String> {

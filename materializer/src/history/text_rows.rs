@@ -38,9 +38,25 @@ pub(crate) trait RecordFormat: Send {
         Ok(())
     }
 
-    /// One value for each column, else what is wrong with the record. The value of a constant column does not
-    /// matter.
-    fn values(&self, columns: &[TextColumn], record: &[u8]) -> Result<Vec<Value>, Vec<RowProblem>>;
+    /// One value for each column, and everything that is wrong with the record. The value of a constant column does
+    /// not matter.
+    fn values(&self, columns: &[TextColumn], record: &[u8]) -> ReadRecord;
+}
+
+/// What a record says.
+pub(crate) struct ReadRecord {
+    /// One for each column; null where it cannot be read: the event time that can be read says to which date a bad
+    /// record belongs.
+    pub(crate) values: Vec<Value>,
+    /// None of a good record.
+    pub(crate) problems: Vec<RowProblem>,
+}
+
+impl ReadRecord {
+    /// A record of which nothing can be read.
+    pub(crate) fn unreadable(columns: &[TextColumn], what: String) -> Self {
+        Self { values: vec![Value::Null; columns.len()], problems: vec![RowProblem { column: None, what }] }
+    }
 }
 
 /// A column that is read.
@@ -123,31 +139,15 @@ impl<F: RecordFormat> TextReader<F> {
         })
     }
 
-    /// One value for each column, or what is wrong with the record.
-    fn values(&self, record: &[u8]) -> Result<Vec<Value>, Vec<RowProblem>> {
-        let values = match (self.format.values(&self.columns, record), self.folder.as_slice()) {
-            (Ok(values), []) => values,
-            (read, folder) => {
-                return Err(folder.iter().cloned().chain(read.err().into_iter().flatten()).collect());
-            }
-        };
+    /// A record with the values of the file's folders.
+    fn read(&self, record: &[u8]) -> ReadRecord {
+        let ReadRecord { values, mut problems } = self.format.values(&self.columns, record);
+        problems.splice(..0, self.folder.iter().cloned());
         let value = |(column, value): (&TextColumn, Value)| match &column.origin {
             Origin::Constant(constant) => constant.clone(),
             Origin::Record(_) => value,
         };
-        Ok(self.columns.iter().zip(values).map(value).collect())
-    }
-
-    /// Of a record that cannot be read as a whole, the values that can: its event time says to which date it belongs.
-    fn readable_values(&self, record: &[u8]) -> Vec<Value> {
-        let value = |column: &TextColumn| match &column.origin {
-            Origin::Constant(constant) => constant.clone(),
-            Origin::Record(_) => {
-                let read = self.format.values(std::slice::from_ref(column), record);
-                read.ok().and_then(|values| values.into_iter().next()).unwrap_or(Value::Null)
-            }
-        };
-        self.columns.iter().map(value).collect()
+        ReadRecord { values: self.columns.iter().zip(values).map(value).collect(), problems }
     }
 }
 
@@ -168,12 +168,13 @@ impl<F: RecordFormat> RowReader for TextReader<F> {
             }
             self.next_row += 1;
             bytes += record.len();
-            rows.push(self.values(&record).unwrap_or_else(|problems| {
+            let ReadRecord { values, problems } = self.read(&record);
+            if !problems.is_empty() {
                 let shown =
                     String::from_utf8_lossy(record.get(..SHOWN_BYTES).unwrap_or(&record)).into_owned();
                 unreadable.push(UnreadableRow { row: rows.len(), problems, shown });
-                self.readable_values(&record)
-            }));
+            }
+            rows.push(values);
         }
         if rows.is_empty() {
             return Ok(None);

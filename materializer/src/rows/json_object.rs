@@ -3,23 +3,66 @@
 
 use std::fmt;
 
-use feature::{DataType, Field, Given, Value};
+use feature::{DataType, Field, Given, Name, Value};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
-/// The values of these columns in a JSON object, where they have these names; else their own.
+/// The values of these columns in a JSON object, where they have these names; else their own. An error names all
+/// columns that do not fit.
 pub(crate) fn decode(fields: &[Field], names: &[String], bytes: &[u8]) -> Result<Vec<Value>, String> {
+    let decoded = decode_each(fields, names, bytes);
+    match decoded.misfits.as_slice() {
+        [] => Ok(decoded.values),
+        misfits => Err(misfits.iter().map(|misfit| misfit.what.as_str()).collect::<Vec<_>>().join("; ")),
+    }
+}
+
+/// An object of which only some columns may fit.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Decoded {
+    /// One for each column; null where it does not fit.
+    pub(crate) values: Vec<Value>,
+    /// What does not fit.
+    pub(crate) misfits: Vec<Misfit>,
+}
+
+/// What is wrong with an object.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Misfit {
+    /// The column, if it is of one.
+    pub(crate) column: Option<Name>,
+    pub(crate) what: String,
+}
+
+/// The values of the columns that fit, and what is wrong with the others; nothing of what is no JSON object.
+pub(crate) fn decode_each(fields: &[Field], names: &[String], bytes: &[u8]) -> Decoded {
     let mut values = vec![Value::Null; fields.len()];
+    let of_all = Row { fields, names, values: &mut values, misfits: None };
+    if read_row(of_all, bytes).is_ok() {
+        return Decoded { values, misfits: Vec::new() };
+    }
+    // Each value by itself, as the first one that does not fit ends the reading of an object.
+    let (mut values, mut misfits) = (vec![Value::Null; fields.len()], Vec::new());
+    match read_row(Row { fields, names, values: &mut values, misfits: Some(&mut misfits) }, bytes) {
+        Ok(()) => Decoded { values, misfits },
+        Err(error) => Decoded {
+            values: vec![Value::Null; fields.len()],
+            misfits: vec![Misfit { column: None, what: error.to_string() }],
+        },
+    }
+}
+
+fn read_row(row: Row<'_>, bytes: &[u8]) -> Result<(), serde_json::Error> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let row = Row { fields, names, values: &mut values };
-    let read = row.deserialize(&mut json).and_then(|()| json.end());
-    read.map_err(|error| error.to_string())?;
-    Ok(values)
+    row.deserialize(&mut json).and_then(|()| json.end())
 }
 
 struct Row<'a> {
     fields: &'a [Field],
     names: &'a [String],
     values: &'a mut [Value],
+    /// Where what does not fit goes; `None` if the first of it ends the reading.
+    misfits: Option<&'a mut Vec<Misfit>>,
 }
 
 impl<'de> DeserializeSeed<'de> for Row<'_> {
@@ -37,25 +80,49 @@ impl<'de> Visitor<'de> for Row<'_> {
         f.write_str("an object with the source's columns")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut seen = vec![false; self.fields.len()];
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = vec![0_usize; self.fields.len()];
         while let Some(index) = map.next_key_seed(ColumnIndex(self.fields, self.names))? {
-            let again = index.and_then(|index| seen.get_mut(index)).map(|flag| std::mem::replace(flag, true));
-            if again == Some(true) {
-                let name = index.and_then(|index| self.fields.get(index)).map(|field| field.name.to_string());
-                let name = name.unwrap_or_default();
-                return Err(A::Error::custom(format!("the column `{name}` is given twice")));
-            }
-            let field = index.and_then(|index| self.fields.get(index).zip(self.values.get_mut(index)));
-            match field {
-                Some((field, value)) => *value = map.next_value_seed(Cell(field))?,
-                None => {
-                    map.next_value::<IgnoredAny>()?;
+            let column = index.and_then(|index| {
+                self.fields.get(index).zip(self.values.get_mut(index)).zip(seen.get_mut(index))
+            });
+            let Some(((field, value), times)) = column else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            *times += 1;
+            let twice = || format!("the column `{}` is given twice", field.name);
+            match &mut self.misfits {
+                None if *times > 1 => return Err(A::Error::custom(twice())),
+                None => *value = map.next_value_seed(Cell(field))?,
+                Some(misfits) => {
+                    let raw = map.next_value::<&RawValue>()?;
+                    let mut misfit = |what| misfits.push(Misfit { column: Some(field.name.clone()), what });
+                    match (*times, alone(field, raw)) {
+                        (1, Ok(read)) => *value = read,
+                        (1, Err(what)) => misfit(what),
+                        (2, _) => {
+                            *value = Value::Null;
+                            misfit(twice());
+                        }
+                        _ => {}
+                    }
                 }
             }
         }
         Ok(())
     }
+}
+
+/// A column's value by itself; else what is wrong with it.
+fn alone(field: &Field, raw: &RawValue) -> Result<Value, String> {
+    let mut json = serde_json::Deserializer::from_str(raw.get());
+    Cell(field).deserialize(&mut json).map_err(|error| {
+        let what = error.to_string();
+        // Where in the value it is, which is not where in the object.
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        what.strip_suffix(&place).map(str::to_owned).unwrap_or(what)
+    })
 }
 
 /// The index of a column by its name.
@@ -265,6 +332,34 @@ mod tests {
         let problem = read("int32", "1, \"x\": 2").unwrap_err();
         assert!(problem.contains("the column `x` is given twice"), "{problem}");
         assert_eq!(read("int32", "1, \"z\": 2, \"z\": 3"), Ok(Value::Int32(1)));
+    }
+
+    #[test]
+    fn all_columns_that_do_not_fit_are_named_and_the_others_are_read() {
+        let field = |(name, data_type): (&str, &str)| Field {
+            name: name.parse().unwrap(),
+            data_type: data_type.parse().unwrap(),
+        };
+        let fields = [("a", "int32"), ("b", "string"), ("c", "float64"), ("d", "timestamp"), ("e", "int64")]
+            .map(field);
+        let names = ["a", "b", "c", "When", "e"].map(str::to_owned);
+        let of_json = |json: &str| decode_each(&fields, &names, json.as_bytes());
+        let decoded = of_json(
+            r#"{"a": "x", "b": "kept", "c": 1e400, "z": [1, {}], "When": "soon", "e": 7, "e": 8, "e": 9}"#,
+        );
+        let columns: Vec<String> =
+            decoded.misfits.iter().flat_map(|misfit| &misfit.column).map(Name::to_string).collect();
+        assert_eq!(columns, ["a", "c", "d", "e"]);
+        let said = decode(&fields, &names, br#"{"a": "x", "When": "soon"}"#).unwrap_err();
+        assert!(said.starts_with("the column `a` is int32, and \"x\" is not"), "{said}");
+        assert!(said.contains("; the column `d` is timestamp, and \"soon\" is not"), "{said}");
+        assert!(!said.contains("at line"), "{said}");
+        let kept = Value::String("kept".into());
+        assert_eq!(decoded.values, [Value::Null, kept, Value::Null, Value::Null, Value::Null]);
+        // Of what is no JSON to its end, nothing is taken for a value.
+        let cut = of_json(r#"{"a": "x", "b": "kept", "e""#);
+        assert_eq!((cut.values, cut.misfits.len()), (vec![Value::Null; 5], 1));
+        assert_eq!(cut.misfits[0].column, None);
     }
 
     #[test]

@@ -9,14 +9,14 @@ use feature::{DataType, Field, Given, Micros, Scalar, Value};
 pub(super) use schema::Schema;
 use schema::{Logical, Type};
 
-/// The values of these columns in a record of this schema.
+/// The values of these columns in a record of this schema. An error names all columns that do not fit.
 pub(super) fn decode(
     schema: &Schema,
     fields: &[Field],
     names: &[String],
     bytes: &[u8],
 ) -> Result<Vec<Value>, String> {
-    let mut values = vec![Value::Null; fields.len()];
+    let (mut values, mut misfits) = (vec![Value::Null; fields.len()], Vec::new());
     let mut scan = Scan::of(bytes);
     for (name, data_type) in schema.fields() {
         let stored =
@@ -27,7 +27,10 @@ pub(super) fn decode(
                     .datum(schema, data_type, At::KEPT)
                     .ok_or("it ends too early, or is of another schema")?;
                 if let (Some(field), Some(value)) = (fields.get(index), values.get_mut(index)) {
-                    *value = conformed(&read, field)?;
+                    match conformed(&read, field) {
+                        Ok(conformed) => *value = conformed,
+                        Err(what) => misfits.push(what),
+                    }
                 }
             }
             None => {
@@ -37,7 +40,8 @@ pub(super) fn decode(
         }
     }
     match scan.rest {
-        [] => Ok(values),
+        [] if misfits.is_empty() => Ok(values),
+        [] => Err(misfits.join("; ")),
         rest => Err(format!("{} bytes are left after its last field: it is of another schema", rest.len())),
     }
 }

@@ -65,7 +65,7 @@ impl FileResolver for Texts {
     }
 }
 
-/// The values of these columns in a message.
+/// The values of these columns in a message. An error names all columns that do not fit.
 pub(super) fn decode(
     descriptor: &MessageDescriptor,
     fields: &[Field],
@@ -75,7 +75,10 @@ pub(super) fn decode(
     let message = DynamicMessage::decode(descriptor.clone(), bytes).map_err(|error| error.to_string())?;
     let stored =
         |at: usize, field: &Field| names.get(at).map_or(field.name.as_str(), String::as_str).to_owned();
-    fields.iter().enumerate().map(|(at, field)| value(&message, field, &stored(at, field))).collect()
+    let mut misfits = Vec::new();
+    let column = |(at, field)| value(&message, field, &stored(at, field)).map_err(|what| misfits.push(what));
+    let values: Vec<Value> = fields.iter().enumerate().map(column).filter_map(Result::ok).collect();
+    if misfits.is_empty() { Ok(values) } else { Err(misfits.join("; ")) }
 }
 
 fn value(message: &DynamicMessage, field: &Field, name: &str) -> Result<Value, String> {
@@ -279,6 +282,16 @@ mod tests {
             let problem = read(name, data_type, value).unwrap_err();
             assert!(problem.contains(&format!("`{name}` is {data_type}, and {shown}")), "{problem}");
         }
+    }
+
+    #[test]
+    fn all_columns_that_do_not_fit_are_named() {
+        let (_folder, descriptor) = click();
+        let columns = fields(&[("id", "bool"), ("at", "timestamp"), ("sizes", "string"), ("page", "int32")]);
+        let said = decode(&descriptor, &columns, &[], &encoded(&descriptor)).unwrap_err();
+        let [first, second] = said.split("; ").collect::<Vec<_>>()[..] else { panic!("{said}") };
+        assert!(first.starts_with("the column `id` is bool, and 42 is not"), "{said}");
+        assert!(second.starts_with("the column `sizes` is string, and a list of 1 items is not"), "{said}");
     }
 
     #[test]

@@ -58,6 +58,16 @@ fn columns_are_found_by_name_and_the_rest_is_skipped() {
 }
 
 #[test]
+fn all_columns_that_do_not_fit_are_named() {
+    let schema = Schema::parse(CLICK).unwrap();
+    let columns = fields(&[("id", "bool"), ("page", "string"), ("amount", "timestamp")]);
+    let said = decode(&schema, &columns, &[], &click()).unwrap_err();
+    let [first, second] = said.split("; ").collect::<Vec<_>>()[..] else { panic!("{said}") };
+    assert!(first.starts_with("the column `id` is bool, and 42 is not"), "{said}");
+    assert!(second.starts_with("the column `amount` is timestamp, and 1.5 is not"), "{said}");
+}
+
+#[test]
 fn a_message_that_is_cut_off_or_goes_on_is_refused_wherever_that_is() {
     let schema = Schema::parse(CLICK).unwrap();
     let columns = fields(&[("id", "int64")]);
