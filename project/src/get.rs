@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use feature::{Field, ServicePlan, ServiceRef, Status, Value};
+use feature::{Field, ServicePlan, ServiceRef, Status, Value, View};
 use offline::Manifest;
 use online::{Reader, Store};
 use read::json::from_text;
@@ -38,6 +38,7 @@ pub(crate) async fn get(project: &Project, get: &Get) -> Result<ReadFeatures, Pr
             let features = reader.read(&store, &request, ReadAt { moment, openings: &openings }).await?;
             registry.begin_use(&Using::service(&plan), "get", project.now()).await?;
             let never_loaded = never_loaded(project, &registered, &plan, &store).await?;
+            let other_logs = project.other_logs(&views_of(&plan), &store).await;
             let of_column = |column: &read::FeatureColumn| {
                 let cell = features.cell(column, 0)?;
                 Some(ReadFeature {
@@ -55,6 +56,7 @@ pub(crate) async fn get(project: &Project, get: &Get) -> Result<ReadFeatures, Pr
                 at: features.at,
                 features: features.columns.iter().filter_map(of_column).collect(),
                 never_loaded,
+                other_logs,
                 deprecated: Vec::new(),
             }
         }
@@ -108,25 +110,28 @@ fn answering(
     Ok((plan, request))
 }
 
+/// Every view that a service reads, once.
+fn views_of(plan: &ServicePlan) -> Vec<Arc<View>> {
+    let mut seen = HashSet::new();
+    let views = plan.lookups.iter().map(|lookup| &lookup.view);
+    views.filter(|view| seen.insert(&view.id)).cloned().collect()
+}
+
 async fn never_loaded(
     project: &Project,
     registered: &Registered,
     plan: &ServicePlan,
     store: &Store,
 ) -> Result<Vec<NeverLoaded>, ProjectError> {
-    let mut seen = HashSet::new();
     let mut found = Vec::new();
-    for view in plan.lookups.iter().map(|lookup| &lookup.view) {
+    for view in views_of(plan) {
         // A log that cannot be read does not make what was read wrong.
-        let is_empty = async || Ok::<_, ProjectError>(project.offline()?.log(view).await?.row_count() == 0);
-        if !seen.insert(&view.id)
-            || store.stats(&view.id).await?.rows > 0
-            || !is_empty().await.unwrap_or(false)
-        {
+        let is_empty = async || Ok::<_, ProjectError>(project.offline()?.log(&view).await?.row_count() == 0);
+        if store.stats(&view.id).await?.rows > 0 || !is_empty().await.unwrap_or(false) {
             continue;
         }
         project.check_logs_of_registered(registered).await?;
-        let target = target(registered, Arc::clone(view))?;
+        let target = target(registered, Arc::clone(&view))?;
         found.push(NeverLoaded {
             view: view.id.clone(),
             source: view.source.clone(),

@@ -136,6 +136,7 @@ pub use materializer::{
     MeasuredDelay, MigrationEnd, MigrationReport, Pace, ReplayReport, StreamReport,
 };
 pub use migration::{BackfillOutcome, BackfillStatus, StartBackfill};
+pub use missing_logs::OtherLog;
 pub use monitor::{
     Bar, Bounds, Condition, Drift, DriftVerdict, Exceeded, Figure, Figures, Judgement, LikelyCause, Measure,
     QuantilePair, Statistics, TopValue, Verdict,

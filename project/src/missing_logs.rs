@@ -4,14 +4,31 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use feature::{VersionId, View};
+use feature::{HelpTopic, VersionId, View};
 use materializer::{MaterializerError, Target};
 use online::{Reader, Store};
 use registry::{DefinitionId, Kind, Registered};
+use tokio::time::timeout;
 
 use crate::error::ProjectError;
 use crate::project::Project;
+
+/// How long a read waits for logs that it does not need.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A view whose online rows are not the fold of a prefix of its log: one of the two was restored from a copy, or is
+/// another's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OtherLog {
+    /// The view.
+    pub view: VersionId,
+    /// What is so, in a sentence.
+    pub said: String,
+    /// What helps.
+    pub help: Option<HelpTopic>,
+}
 
 /// What uses a view first by writing its log.
 const LOADS: [&str; 3] = ["backfill", "materialize", "stream"];
@@ -52,6 +69,16 @@ impl Project {
             }
         }
         found
+    }
+
+    /// The same for who answers reads and needs no log for them: it is said, where the logs answer soon.
+    pub(crate) async fn other_logs(&self, views: &[Arc<View>], online: &Store) -> Vec<OtherLog> {
+        let others = timeout(PATIENCE, self.other_prefixes(views, online)).await.unwrap_or_default();
+        let other = |(view, error): (VersionId, MaterializerError)| {
+            let said = error.to_string();
+            OtherLog { view, said, help: ProjectError::from(error).help() }
+        };
+        others.into_iter().map(other).collect()
     }
 
     /// Makes the folder of all logs before the first use of a version is recorded: from then on it is there, or gone.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use feature::{Micros, ServiceRef, Status, Value, VersionId, ViewSource};
 use registry::Deprecated;
 
+use crate::missing_logs::OtherLog;
+
 /// What to read.
 #[derive(Clone, Debug)]
 pub struct Get {
@@ -60,6 +62,8 @@ pub struct ReadFeatures {
     pub features: Vec<ReadFeature>,
     /// The views that have no row of any entity, as nothing was ever loaded.
     pub never_loaded: Vec<NeverLoaded>,
+    /// The views whose online rows are not those of their logs; none of a server, which says so itself.
+    pub other_logs: Vec<OtherLog>,
     /// The deprecated versions among the service and what it reads.
     pub deprecated: Vec<Deprecated>,
 }

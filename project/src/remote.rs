@@ -77,6 +77,7 @@ pub(crate) async fn get(
         at: moment(response.at_us)?,
         features,
         never_loaded: Vec::new(),
+        other_logs: Vec::new(),
         deprecated: Vec::new(),
     })
 }

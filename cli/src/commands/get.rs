@@ -5,7 +5,7 @@ use serde_json::{Map, json};
 use twinstore::{AsJson, Get, Input, NeverLoaded, Project, ReadFeatures};
 
 use crate::arguments::{Format, GetArgs};
-use crate::failure::Failure;
+use crate::failure::{Failure, helped};
 use crate::headings;
 use crate::output::{self, age};
 
@@ -20,6 +20,9 @@ pub async fn get(project: &Project, args: &GetArgs) -> Result<(), Failure> {
     };
     let read = project.get(&get).await?;
     read.never_loaded.iter().for_each(note);
+    read.other_logs
+        .iter()
+        .for_each(|other| eprintln!("warning: {}", helped(&other.said, other.help.clone())));
     super::ending::warn(&read.deprecated);
     match args.format.format {
         Format::Json => show_json(&read),

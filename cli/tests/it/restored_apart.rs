@@ -64,6 +64,17 @@ fn last_delay(project: &Project) -> serde_json::Value {
     project.json(read)["features"]["dest_last_delay"]["value"].clone()
 }
 
+/// A read is answered, and says all this beside; nothing where there is nothing to say.
+fn read_says(project: &Project, parts: &[&str]) {
+    let done = project.run("get late_arrival dest=LAX tailnum=N1 distance=1");
+    assert_eq!((done.code, done.stdout.contains("dest_last_delay")), (Some(0), true), "{}", all(&done));
+    match parts {
+        [] => assert_eq!(done.stderr, ""),
+        parts => says(&done.stderr, parts),
+    }
+    assert_eq!(done.stderr.lines().count(), parts.len().min(1), "{}", done.stderr);
+}
+
 const LOADS: [&str; 4] = ["materialize", "backfill --all", "verify", "verify --values"];
 
 #[test]
@@ -76,8 +87,13 @@ fn a_log_that_is_older_than_the_online_store_is_named_until_the_rows_are_written
     each_says(&project, &LOADS, &parts);
     says(&all(&project.run("doctor")), &["older than the online store", "online rebuild"]);
     assert_eq!(last_delay(&project), 7.0, "nothing was folded");
+    read_says(
+        &project,
+        &["warning: the online rows of ", VIEW, "the log is older", "twinstore online rebuild"],
+    );
     project.ok("online rebuild");
     assert_eq!(last_delay(&project), 5.0);
+    read_says(&project, &[]);
     project.ok("verify");
     project.ok("verify --values");
     // The file is new to this log.
@@ -95,6 +111,7 @@ fn an_online_store_that_is_older_than_the_log_is_named_until_its_rows_are_writte
     each_says(&project, &LOADS, &["the online rows of ", VIEW, "the online store is older than the log"]);
     says(&all(&project.run("doctor")), &["the online store is older than the log", "online rebuild"]);
     assert_eq!(last_delay(&project), 7.0, "nothing was folded");
+    read_says(&project, &["warning: the online rows of ", VIEW, "the online store is older than the log"]);
     project.ok("online rebuild");
     assert_eq!(last_delay(&project), 9.0);
     project.ok("verify");
@@ -110,6 +127,7 @@ fn the_log_of_another_project_is_distinguished_from_the_one_that_the_online_rows
     let copied = Command::new("cp").arg("-a").arg(other.path(LOGS)).arg(project.path(LOGS)).status().unwrap();
     assert!(copied.success());
     each_says(&project, &LOADS, &[VIEW, "is another commit than the one", "this is not the log"]);
+    read_says(&project, &["warning: version ", VIEW, "is another commit", "this is not the log"]);
     project.ok("online rebuild");
     assert_eq!(last_delay(&project), 8.0);
     project.ok("verify --values");
@@ -125,7 +143,9 @@ fn a_store_in_redis_is_compared_with_the_log_and_one_without_a_note_goes_on_as_b
     fs::rename(project.path(LOGS), &newest).unwrap();
     fs::rename(project.path("copy"), project.path(LOGS)).unwrap();
     each_says(&project, &LOADS, &[VIEW, "the log is older than the online store"]);
+    read_says(&project, &["warning: the online rows of ", VIEW, "the log is older"]);
     fs::remove_dir_all(project.path(LOGS)).unwrap();
+    read_says(&project, &[]);
     fs::rename(newest, project.path(LOGS)).unwrap();
     project.ok("verify --values");
     // As an earlier release left it: nothing is noted, nothing is said, and the next load notes it.

@@ -14,6 +14,7 @@ use super::serve::{begin_use, services};
 use crate::breakers::FollowedBreakers;
 use crate::error::ProjectError;
 use crate::followed_registry::FollowedRegistry;
+use crate::missing_logs::{OtherLog, all_views};
 use crate::project::Project;
 use crate::pushing::PushSources;
 
@@ -31,6 +32,7 @@ pub struct OnlineReads {
     sources: PushSources,
     breakers: FollowedBreakers,
     followed: Mutex<Followed>,
+    other_logs: Vec<OtherLog>,
 }
 
 /// The registry, and when it was looked at last.
@@ -58,16 +60,23 @@ impl OnlineReads {
         let mut registry = FollowedRegistry::new(registry);
         registry.takes_on(&registered);
         let sources = PushSources::new(project);
+        let views = all_views(&registered);
         let catalog = Arc::new(Catalog::new(services(registered, &Services::default(), &sources, None)?));
         let limits = Limits { max_entities: MOST_ENTITIES, ..Limits::default() };
         let store = project.online().await?;
+        let other_logs = project.other_logs(&views, &store).await;
         let breakers = FollowedBreakers::default();
         breakers.follow(registry.registry()).await?;
         let serving = Serving::new(catalog.clone(), store, project.clock, limits)
             .with_breakers(breakers.breakers.clone())
             .with_first_use(begin_use(project.clone(), "features"));
         let followed = Mutex::new(Followed { registry, looked: Instant::now() });
-        Ok(Self { project: project.clone(), catalog, serving, sources, breakers, followed })
+        Ok(Self { project: project.clone(), catalog, serving, sources, breakers, followed, other_logs })
+    }
+
+    /// The views whose online rows were not those of their logs when the store was opened.
+    pub fn other_logs(&self) -> &[OtherLog] {
+        &self.other_logs
     }
 
     /// What a service reads and gives: by its name, its live version.

@@ -1,10 +1,13 @@
 //! The online store as a process has it open: opened at the first read.
 
+use std::ffi::CString;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::prelude::*;
 use twinstore::{OnlineReads, Project};
 
+use crate::error::sentence;
 use crate::runtime::{wait, wait_here};
 use crate::watched::Watched;
 
@@ -20,6 +23,11 @@ impl Sessions {
         }
         let opened = project.clone();
         let reads = wait(py, &Watched::by_nobody(), async move { opened.online_reads().await })?;
+        for other in reads.other_logs() {
+            let said = CString::new(sentence(&other.said, other.help.as_ref()))?;
+            // Of the caller of the method of Python that has just called this.
+            PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), &said, 2)?;
+        }
         let reads = Arc::new(reads);
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reads.clone());
         Ok(reads)
