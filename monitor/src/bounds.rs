@@ -43,7 +43,7 @@ pub struct Bounds {
     pub ks: Option<f64>,
     /// The greatest relative shift of the mean, in either direction.
     pub mean: Option<f64>,
-    /// The greatest difference of the shares of nulls, in either direction.
+    /// The greatest difference of the shares of nulls, in either direction; what has a default in one version is none.
     pub nulls: Option<f64>,
     /// The least share of rows with equal values.
     pub equal: Option<f64>,
@@ -150,7 +150,7 @@ impl Bounds {
         above(Figure::Psi, figures.psi.map(Some), self.psi);
         above(Figure::Ks, figures.ks.map(Some), self.ks);
         above(Figure::Mean, figures.mean.map(|mean| mean.relative), self.mean);
-        above(Figure::Nulls, figures.null_shares().map(|(old, new)| Some(new - old)), self.nulls);
+        above(Figure::Nulls, figures.null_growth().map(Some), self.nulls);
         if let (Some(value), Some(bound)) = (figures.equal_share(), self.equal)
             && value < bound
         {

@@ -36,6 +36,10 @@ pub enum LikelyCause {
     ValuesLost(f64),
     /// This share of rows have values that were null.
     ValuesGained(f64),
+    /// This share of rows were null, and have the default of the new version.
+    DefaultsFilled(f64),
+    /// This share of rows had the default of the old version, and are null.
+    DefaultsGone(f64),
 }
 
 /// Factors of units that are mistaken for each other.
@@ -89,6 +93,20 @@ impl fmt::Display for LikelyCause {
             LikelyCause::ValuesGained(share) => {
                 write!(f, "{} of rows have a value that was null", percent(*share))
             }
+            LikelyCause::DefaultsFilled(share) => {
+                write!(
+                    f,
+                    "{} of rows were null, and have the default that the new version names",
+                    percent(*share)
+                )
+            }
+            LikelyCause::DefaultsGone(share) => {
+                write!(
+                    f,
+                    "{} of rows had the default that the old version names, and are null",
+                    percent(*share)
+                )
+            }
         }
     }
 }
@@ -120,6 +138,9 @@ impl Figures {
         let gained = LikelyCause::ValuesGained(share(self.nulls.gained));
         causes.extend((share(self.nulls.lost) >= NAMED_NULLS).then_some(lost));
         causes.extend((share(self.nulls.gained) >= NAMED_NULLS).then_some(gained));
+        let (filled, emptied) = (self.nulls.filled, self.nulls.emptied);
+        causes.extend((filled > 0).then(|| LikelyCause::DefaultsFilled(share(filled))));
+        causes.extend((emptied > 0).then(|| LikelyCause::DefaultsGone(share(emptied))));
         causes
     }
 

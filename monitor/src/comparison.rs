@@ -62,6 +62,13 @@ impl Comparison {
         self.observe(new, Side::New);
         match (old.is_null(), new.is_null()) {
             (true, true) => self.nulls.both += 1,
+            // Law 3: a default does not change the status.
+            (true, false) if statuses.is_some_and(|(_, new)| new == Status::NullValue) => {
+                self.nulls.filled += 1
+            }
+            (false, true) if statuses.is_some_and(|(old, _)| old == Status::NullValue) => {
+                self.nulls.emptied += 1;
+            }
             (true, false) => self.nulls.gained += 1,
             (false, true) => self.nulls.lost += 1,
             (false, false) => {}

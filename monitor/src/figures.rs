@@ -47,6 +47,10 @@ pub struct Nulls {
     pub gained: u64,
     /// Rows that had a value in the old version only.
     pub lost: u64,
+    /// Rows that are null in the old version, and have the default of the new one: it names one for them.
+    pub filled: u64,
+    /// Rows that have the default of the old version, and are null in the new one, which names none for them.
+    pub emptied: u64,
 }
 
 /// Rows whose status is another.
@@ -92,8 +96,13 @@ impl Figures {
 
     /// The shares of nulls in the old and in the new version; `None` of no rows.
     pub fn null_shares(&self) -> Option<(f64, f64)> {
-        let Nulls { both, gained, lost } = self.nulls;
-        self.share(both + gained).zip(self.share(both + lost))
+        let Nulls { both, gained, lost, filled, emptied } = self.nulls;
+        self.share(both + gained + filled).zip(self.share(both + lost + emptied))
+    }
+
+    /// By how much the share of nulls grew, but for defaults, which definitions name; `None` of no rows.
+    pub fn null_growth(&self) -> Option<f64> {
+        self.share(self.nulls.lost).zip(self.share(self.nulls.gained)).map(|(lost, gained)| lost - gained)
     }
 
     /// Whether neither version has a value in any row.

@@ -156,6 +156,42 @@ fn a_declared_change_is_checked_by_its_own_bounds_and_nulls_still_count() {
 }
 
 #[test]
+fn a_default_that_a_version_names_is_no_change_of_nulls() {
+    let of = |old: Observed<'static>, new: Observed<'static>, statuses| {
+        let mut comparison = Comparison::new(Measure::Ints, 16);
+        for row in 0..100 {
+            let value = Observed::Int(row);
+            let present = Some((Status::Present, Status::Present));
+            comparison.add(&Pair { old: value, new: value, statuses: present });
+        }
+        for _ in 0..5 {
+            comparison.add(&Pair { old, new, statuses: Some(statuses) });
+        }
+        comparison.figures()
+    };
+    let null = Status::NullValue;
+    let filled = of(Observed::Null, Observed::Int(7), (null, null));
+    let emptied = of(Observed::Int(7), Observed::Null, (null, null));
+    for (figures, nulls, said) in [
+        (&filled, [5, 0], "4.8% of rows were null, and have the default that the new version names"),
+        (&emptied, [0, 5], "4.8% of rows had the default that the old version names, and are null"),
+    ] {
+        assert_eq!([figures.nulls.filled, figures.nulls.emptied], nulls);
+        assert_eq!((figures.nulls.gained, figures.nulls.lost, figures.null_growth()), (0, 0, Some(0.0)));
+        let causes: Vec<String> = figures.likely_causes().iter().map(ToString::to_string).collect();
+        assert_eq!(causes, [said]);
+        assert_eq!(Bounds::DEFAULT.check(figures, false).verdict, Verdict::Within, "{figures:?}");
+        assert!(figures.statuses.is_empty());
+    }
+    assert_eq!(filled.null_shares(), Some((5.0 / 105.0, 0.0)));
+    // Values that are there are a change, whatever they are.
+    let gained = of(Observed::Null, Observed::Int(7), (null, Status::Present));
+    assert_eq!((gained.nulls.gained, gained.nulls.filled), (5, 0));
+    let exceeded = Bounds::DEFAULT.check(&gained, false).exceeded;
+    assert_eq!(exceeded.iter().map(|one| one.figure).collect::<Vec<_>>(), [Figure::Nulls]);
+}
+
+#[test]
 fn types_that_cannot_be_compared_are_only_equal_or_not() {
     let of = |old: Scalar, new: Scalar| Measure::of(old.into(), new.into());
     assert_eq!(of(Scalar::Int32, Scalar::Float64), Measure::Floats);

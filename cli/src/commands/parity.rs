@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pages::{changed_nulls, entity, few_rows, number, parity_page, percent, shift, three};
+use pages::{changed_nulls, entity, few_rows, number, parity_page, percent, read_at, shift, three};
 use twinstore::{CompareVersions, ComparedFeature, InputRow, Moments, ParityReport, Project, Run, Verdict};
 
 use crate::arguments::{Format, ParityArgs};
@@ -106,7 +106,8 @@ fn explain(feature: &ComparedFeature) {
         println!("  {} → {} in {}", change.old, change.new, counted(change.rows, "row"));
     }
     if let Some(most) = feature.differences.first() {
-        println!("  most at {} {}: {} → {}", entity(most), most.at, number(&most.old), number(&most.new));
+        let (old, new) = (number(&most.old), number(&most.new));
+        println!("  most at {} {}: {old} → {new}", entity(most), read_at(most.at));
         inputs("old", &most.old_inputs);
         inputs("new", &most.new_inputs);
     }
@@ -121,12 +122,11 @@ fn inputs(which: &str, rows: &[InputRow]) {
             let values: Vec<String> =
                 row.values.iter().map(|(name, value)| format!("{name} = {value}, ")).collect();
             let deleted = if row.deleted { "deleted, " } else { "" };
-            println!(
-                "    {which}: its latest row: {}{deleted}happened {}, readable {}",
-                values.concat(),
-                row.event_time,
-                row.available_at
-            );
+            let when = match row.event_time.zip(row.available_at) {
+                Some((event_time, available_at)) => format!("happened {event_time}, readable {available_at}"),
+                None => "of a static source".to_owned(),
+            };
+            println!("    {which}: its latest row: {}{deleted}{when}", values.concat());
         }
     }
 }

@@ -129,6 +129,34 @@ fn a_sentinel_and_values_that_are_gone_are_found_and_named() {
 }
 
 #[test]
+fn a_default_that_the_new_version_names_is_said_to_be_one_and_no_change_of_nulls() {
+    let nulls =
+        SAME.replace("latest: arr_delay,", "latest: CASE WHEN flight_id % 50 >= 9 THEN arr_delay END,");
+    let project = versions(&nulls, "");
+    let third =
+        second(&nulls.replace("unit: minutes}\n  arrivals", "unit: minutes, default: -1}\n  arrivals"), "");
+    assert!(third.contains("default: -1"), "{third}");
+    project.write("features/third.yaml", third.replace("version: 2", "version: 3"));
+    project.ok("apply");
+    project.ok("backfill airport_arrivals@3");
+    let versions = "parity airport_arrivals@2 airport_arrivals@3";
+    let (report, said) = outside(&project, versions);
+    assert!(!said.contains("null share"), "{said}");
+    let found = feature(&report, "last_delay");
+    let filled = found["nulls"]["filled_by_default"].as_u64().unwrap();
+    assert!(filled > 100, "{}", found["nulls"]);
+    assert_eq!((&found["nulls"]["gained"], &found["nulls"]["lost"]), (&json!(0), &json!(0)));
+    assert_eq!(found["statuses_changed"], json!([]), "the status stays");
+    says(
+        &found["likely_causes"].to_string(),
+        &["of rows were null, and have the default that the new version names"],
+    );
+    // The other way round they are null again.
+    let (report, _) = outside(&project, "parity airport_arrivals@3 airport_arrivals@2");
+    assert_eq!(feature(&report, "last_delay")["nulls"]["default_gone"], filled);
+}
+
+#[test]
 fn a_declared_change_passes_within_its_bounds_and_is_refused_in_a_definition_that_does_not_fit() {
     let features = SAME.replace("count, window: 1d", "count, window: 2d");
     let declared = "expect_change:\n  arrivals_1d: {psi: 20, reason: two days instead of one}\n";

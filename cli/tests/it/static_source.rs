@@ -65,6 +65,27 @@ fn the_first_load_has_always_been_known_and_has_no_age() {
 }
 
 #[test]
+fn a_comparison_shows_no_time_of_rows_that_have_none() {
+    let project = planes(&[("N1", 100), ("N2", 200)]);
+    let second = "\n---\nkind: feature_view\nname: plane\nversion: 2\nentity: aircraft\nsource: planes\n\
+                  features:\n  seats: {latest: seats * 2}\n";
+    project.write("features/planes.yaml", format!("{PLANES}{second}"));
+    project.ok("apply");
+    project.ok("backfill plane@1 plane@2");
+    let compared = project.run("parity plane@1 plane@2 --html parity.html");
+    assert_eq!(compared.code, Some(1), "{}", compared.stderr);
+    says(&compared.stdout, &["most at ", " always: ", "its latest row: seats = ", ", of a static source"]);
+    says(&project.read("parity.html"), &["of a static source", "always"]);
+    for shown in [&compared.stdout, &project.read("parity.html")] {
+        assert!(!shown.contains("0001-01-01"), "{shown}");
+    }
+    let report = project.run("parity plane@1 plane@2 --format json").stdout;
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let row = &report["features"][0]["differences"][0]["old_inputs"][0];
+    assert!(row["event_time"].is_null() && row["available_at"].is_null(), "{row}");
+}
+
+#[test]
 fn a_first_load_needs_no_backfill() {
     let project = planes(&[("N1", 100)]);
     project.ok("materialize plane@1");

@@ -6,7 +6,7 @@ use feature::Value;
 use twinstore::{ComparedFeature, DifferingRow, InputRow, ParityReport};
 
 use super::escape::Escaped;
-use crate::shown_figures::{age, entity, number};
+use crate::shown_figures::{age, entity, number, read_at};
 
 /// Quantiles that are in the table, in thousandths, and what they are called.
 const SHOWN: [(u64, &str); 7] =
@@ -66,8 +66,9 @@ pub fn differences(feature: &ComparedFeature) -> String {
         let DifferingRow { at, old, new, old_inputs, new_inputs, .. } = row;
         let _ = writeln!(
             table,
-            "<tr><td class=\"text\">{}</td><td>{at}</td><td>{}</td><td>{}</td><td class=\"text\">{}</td><td class=\"text\">{}</td></tr>",
+            "<tr><td class=\"text\">{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"text\">{}</td><td class=\"text\">{}</td></tr>",
             Escaped(&entity(row)),
+            read_at(*at),
             Escaped(&number(old)),
             Escaped(&number(new)),
             inputs(old_inputs),
@@ -86,12 +87,11 @@ fn inputs(rows: &[InputRow]) -> String {
         let values: Vec<String> =
             row.values.iter().map(|(name, value)| format!("{name} = {value}")).collect();
         let deleted = if row.deleted { "deleted; " } else { "" };
-        format!(
-            "<code>{}</code><br>{deleted}{} (readable {})",
-            Escaped(&values.join(", ")),
-            row.event_time,
-            row.available_at
-        )
+        let when = match row.event_time.zip(row.available_at) {
+            Some((event_time, available_at)) => format!("{event_time} (readable {available_at})"),
+            None => "of a static source".to_owned(),
+        };
+        format!("<code>{}</code><br>{deleted}{when}", Escaped(&values.join(", ")))
     };
     rows.iter().map(line).collect::<Vec<_>>().join("<br>")
 }

@@ -132,9 +132,13 @@ impl Compared {
         for row in 0..old.len() {
             let observed_old = olds.at(row, &mut old_bytes);
             let observed_new = news.at(row, &mut new_bytes);
+            let (old_null, new_null) = (observed_old == Observed::Null, observed_new == Observed::Null);
+            // Where one version has a null, the default of the other stands in the place of one.
+            let (old_default, new_default) =
+                (new_null && old_side.is_default(old, row), old_null && new_side.is_default(new, row));
             let statuses = (
-                times.status(old_side, old_times, observed_old == Observed::Null, row),
-                times.status(new_side, new_times, observed_new == Observed::Null, row),
+                times.status(old_side, old_times, old_null || old_default, row),
+                times.status(new_side, new_times, new_null || new_default, row),
             );
             let pair = Pair { old: observed_old, new: observed_new, statuses: Some(statuses) };
             if let Some(difference) = self.comparison.add(&pair) {

@@ -122,8 +122,8 @@ fn input(view: &View, columns: &[usize], row: Row) -> InputRow {
     };
     InputRow {
         view: view.id.clone(),
-        event_time: row.event_time,
-        available_at: row.available_at,
+        event_time: (!view.is_static).then_some(row.event_time),
+        available_at: (!view.is_static).then_some(row.available_at),
         position: row.position,
         deleted: row.deleted,
         values: columns.iter().filter_map(value).collect(),

@@ -57,6 +57,7 @@ impl ParityReport {
             "nulls": {
                 "old_share": all.map(|(old, _)| old), "new_share": all.map(|(_, new)| new),
                 "both": nulls.both, "lost": nulls.lost, "gained": nulls.gained,
+                "filled_by_default": nulls.filled, "default_gone": nulls.emptied,
             },
             "statuses_changed": figures.statuses.iter()
                 .map(|change| json!({"old": change.old.name(), "new": change.new.name(), "rows": change.rows}))
@@ -130,8 +131,8 @@ fn input(row: &InputRow) -> Json {
     let values = row.values.iter().map(|(name, value)| (name.clone(), json!(AsJson(value))));
     json!({
         "view": row.view,
-        "event_time": row.event_time.to_string(),
-        "available_at": row.available_at.to_string(),
+        "event_time": row.event_time.map(|time| time.to_string()),
+        "available_at": row.available_at.map(|time| time.to_string()),
         "position": row.position.to_string(),
         "deleted": row.deleted,
         "values": values.collect::<serde_json::Map<_, _>>(),

@@ -115,10 +115,10 @@ pub struct DifferingRow {
 pub struct InputRow {
     /// Whose log.
     pub view: VersionId,
-    /// When it happened.
-    pub event_time: Micros,
-    /// When it could first have been read.
-    pub available_at: Micros,
+    /// When it happened; `None` of a static source, whose rows always hold.
+    pub event_time: Option<Micros>,
+    /// When it could first have been read; `None` of a static source.
+    pub available_at: Option<Micros>,
     /// Its position in the source.
     pub position: Position,
     /// Whether it is a tombstone.
