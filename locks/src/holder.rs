@@ -1,6 +1,7 @@
 //! The process that has a lock, as the system knows it: `/proc/locks` says which, and `/proc` what it runs, since
 //! when, and whether it was stopped. Where there is no `/proc`, nobody is named.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -43,9 +44,18 @@ impl Holder {
         let inode = fs::metadata(path).ok()?.ino();
         let locks = fs::read_to_string("/proc/locks").ok()?;
         let own = std::process::id();
-        let lockers: Vec<u32> = locks.lines().filter_map(|line| locker(line, inode)).collect();
+        let lockers: Vec<u32> = locks.lines().filter_map(|line| locker(line, inode, &["WRITE"])).collect();
         let other = lockers.iter().find(|process| **process != own);
         other.or(lockers.first()).copied().map(Self::of_process)
+    }
+
+    /// The other processes that have locked a part of a file, for reading or writing, as far as they can be named.
+    pub fn all_of_file(path: &Path) -> BTreeSet<u32> {
+        let Ok(inode) = fs::metadata(path).map(|file| file.ino()) else { return BTreeSet::new() };
+        let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+        let by_range = locks.lines().filter(|line| line.contains(" POSIX "));
+        let lockers = by_range.filter_map(|line| locker(line, inode, &["READ", "WRITE"]));
+        lockers.filter(|process| ![0, std::process::id()].contains(process)).collect()
     }
 }
 
@@ -63,12 +73,12 @@ impl fmt::Display for Holder {
     }
 }
 
-/// The process of a line of `/proc/locks` that has this inode locked for writing; none where it only waits for the
+/// The process of a line of `/proc/locks` that has this inode locked in one of these ways; none where it only waits for the
 /// lock.
 /// `1: FLOCK  ADVISORY  WRITE 32237 fe:00:5686061 0 EOF`
-fn locker(line: &str, inode: u64) -> Option<u32> {
+fn locker(line: &str, inode: u64, ways: &[&str]) -> Option<u32> {
     let mut fields = line.split_whitespace().skip(1);
-    if fields.next()? == "->" || fields.nth(1)? != "WRITE" {
+    if fields.next()? == "->" || !ways.contains(&fields.nth(1)?) {
         return None;
     }
     let process = fields.next()?.parse().ok()?;
@@ -104,12 +114,15 @@ mod tests {
         let has = "1: FLOCK  ADVISORY  WRITE 32237 fe:00:5686061 0 EOF";
         let waits = "1: -> FLOCK  ADVISORY  WRITE 32238 fe:00:5686061 0 EOF";
         let posix = "2: POSIX  ADVISORY  WRITE 7 00:2f:12 120 120";
-        assert_eq!(locker(has, 5_686_061), Some(32_237));
-        assert_eq!(locker(has, 12), None);
-        assert_eq!(locker(waits, 5_686_061), None);
-        assert_eq!(locker(posix, 12), Some(7));
-        assert_eq!(locker("2: POSIX  ADVISORY  READ 7 00:2f:12 128 128", 12), None);
-        assert_eq!(locker("", 12), None);
+        let reads = "2: POSIX  ADVISORY  READ 7 00:2f:12 128 128";
+        let writer = |line: &str, inode| locker(line, inode, &["WRITE"]);
+        assert_eq!(writer(has, 5_686_061), Some(32_237));
+        assert_eq!(writer(has, 12), None);
+        assert_eq!(writer(waits, 5_686_061), None);
+        assert_eq!(writer(posix, 12), Some(7));
+        assert_eq!(writer(reads, 12), None);
+        assert_eq!(locker(reads, 12, &["READ", "WRITE"]), Some(7));
+        assert_eq!(writer("", 12), None);
     }
 
     #[test]

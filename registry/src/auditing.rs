@@ -9,7 +9,7 @@ impl Registry {
     /// The audit log, whole and checked.
     pub async fn audit(&self) -> Result<AuditLog, RegistryError> {
         let failed = self.failed("be read");
-        let mut transaction = self.pool().begin().await.map_err(&failed)?;
+        let mut transaction = self.pool().await?.begin().await.map_err(&failed)?;
         audit::read(&mut transaction).await.map_err(&failed)
     }
 
@@ -21,7 +21,7 @@ impl Registry {
     ) -> Result<Vec<AuditEntry>, RegistryError> {
         let query = "SELECT * FROM audit WHERE entry < $1 ORDER BY entry DESC LIMIT $2";
         let query = sqlx::query(query).bind(before.unwrap_or(i64::MAX)).bind(i64::from(limit));
-        let rows = query.fetch_all(self.pool()).await.map_err(self.failed("be read"))?;
+        let rows = query.fetch_all(&self.pool().await?).await.map_err(self.failed("be read"))?;
         audit::entries(&rows).map_err(|error| self.in_file(error))
     }
 
@@ -33,7 +33,7 @@ impl Registry {
     ) -> Result<Vec<AuditEntry>, RegistryError> {
         let query = "SELECT * FROM audit WHERE subject = $1 ORDER BY entry DESC LIMIT $2";
         let query = sqlx::query(query).bind(id.to_string()).bind(i64::from(limit));
-        let rows = query.fetch_all(self.pool()).await.map_err(self.failed("be read"))?;
+        let rows = query.fetch_all(&self.pool().await?).await.map_err(self.failed("be read"))?;
         audit::entries(&rows).map_err(|error| self.in_file(error))
     }
 }

@@ -259,7 +259,7 @@ impl Registry {
 
     /// Every time that a breaker was open or was to be opened, the oldest first.
     pub async fn breakers(&self) -> Result<Vec<BreakerRecord>, RegistryError> {
-        let rows = sqlx::query("SELECT * FROM breakers ORDER BY number").fetch_all(self.pool()).await;
+        let rows = sqlx::query("SELECT * FROM breakers ORDER BY number").fetch_all(&self.pool().await?).await;
         let read: Result<_, _> = rows.map_err(self.failed("be read"))?.iter().map(read).collect();
         read.map_err(|error| self.in_file(error))
     }
@@ -272,7 +272,7 @@ impl Registry {
     /// A number that moves whenever something about breakers changes.
     pub async fn breaker_changes(&self) -> Result<i64, RegistryError> {
         let newest = "SELECT COALESCE(MAX(change), 0) FROM breakers";
-        sqlx::query_scalar(newest).fetch_one(self.pool()).await.map_err(self.failed("be read"))
+        sqlx::query_scalar(newest).fetch_one(&self.pool().await?).await.map_err(self.failed("be read"))
     }
 
     async fn breakers_in(

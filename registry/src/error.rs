@@ -217,6 +217,15 @@ pub enum RegistryError {
         /// The file.
         file: PathBuf,
     },
+    /// The registry's files were replaced while a change was written: the caller looks whether it is there.
+    #[error(
+        "the registry's file {} or its write-ahead log was removed or replaced while a change was written, so it is not known whether that is kept: look whether it is there, and run this again if it is not",
+        .file.display()
+    )]
+    Replaced {
+        /// The file.
+        file: PathBuf,
+    },
     /// Another process writes to the registry, or was stopped while it did: the caller tries again.
     #[error(transparent)]
     Locked(#[from] locks::Locked),
@@ -256,6 +265,7 @@ impl RegistryError {
             | Self::Stale
             | Self::ChangedMeanwhile { .. }
             | Self::Gone { .. }
+            | Self::Replaced { .. }
             | Self::Locked(_) => Advice::Retry,
             Self::Unknown { .. }
             | Self::NoneRegistered { .. }

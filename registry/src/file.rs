@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -14,14 +15,15 @@ use sqlx::sqlite::{
 };
 
 use crate::error::{self, RegistryError, sqlite_code};
+use crate::open_file::OpenFile;
 
 /// How long a writer waits for another one.
 pub(crate) const BUSY: Duration = Duration::from_secs(10);
 /// How often a registry is opened again while another process opens it: SQLite turns its write-ahead log on
 /// without waiting for the other.
 const OPENS: u32 = 200;
-/// The most connections that one registry opens.
-const CONNECTIONS: u32 = 4;
+/// The most connections that a process opens to one registry.
+const CONNECTIONS: u32 = 8;
 
 /// What is done about a path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,7 +77,10 @@ fn read_only_options(path: &Path) -> SqliteConnectOptions {
 /// Opens a file that is there.
 pub(crate) async fn open(path: &Path, is_read_only: bool) -> Result<SqlitePool, sqlx::Error> {
     let options = if is_read_only { read_only_options(path) } else { options(path) };
-    let connect = || SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options.clone());
+    // A connection stays open: the last one that is closed removes the log.
+    let stays =
+        || SqlitePoolOptions::new().max_connections(CONNECTIONS).idle_timeout(None).max_lifetime(None);
+    let connect = || stays().connect_with(options.clone());
     let mut pool = connect().await;
     for _ in 0..OPENS {
         if !pool.as_ref().is_err_and(|error| sqlite_code(error) == Some(error::BUSY)) {
@@ -90,7 +95,7 @@ pub(crate) async fn open(path: &Path, is_read_only: bool) -> Result<SqlitePool, 
 /// A new file under another name, that nobody else opens.
 #[derive(Debug)]
 pub(crate) struct NewFile {
-    pub(crate) pool: SqlitePool,
+    pool: SqlitePool,
     at: PathBuf,
 }
 
@@ -103,6 +108,11 @@ impl NewFile {
         let options = options(&at).create_if_missing(true).journal_mode(SqliteJournalMode::Delete);
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
         Ok(Self { pool, at })
+    }
+
+    /// It, as this process has it open.
+    pub(crate) fn opened(&self) -> Arc<OpenFile> {
+        OpenFile::of_new(&self.at, self.pool.clone())
     }
 
     /// Gives it its name, unless another process made one meanwhile. It is on disk, name and all, after this.

@@ -86,7 +86,8 @@ impl Registry {
              ORDER BY minute, stage, edge",
         );
         let rows = rows.bind(view.name.as_str()).bind(i64::from(view.version)).bind(from.get());
-        let rows = rows.bind(to.get()).fetch_all(self.pool()).await.map_err(self.failed("be read"))?;
+        let rows =
+            rows.bind(to.get()).fetch_all(&self.pool().await?).await.map_err(self.failed("be read"))?;
         let counted: Result<_, _> = rows.iter().map(|row| counted(row, view.clone())).collect();
         counted.map_err(|error| self.in_file(error))
     }
@@ -97,7 +98,7 @@ impl Registry {
             "SELECT name, version, minute, stage, edge, row_count FROM freshness
              WHERE minute >= $1 AND minute < $2 ORDER BY name, version, minute, stage, edge",
         );
-        let rows = rows.bind(from.get()).bind(to.get()).fetch_all(self.pool()).await;
+        let rows = rows.bind(from.get()).bind(to.get()).fetch_all(&self.pool().await?).await;
         let rows = rows.map_err(self.failed("be read"))?;
         let of_row = |row: &SqliteRow| {
             let what = |error: &dyn std::fmt::Display| damaged("freshness", error);
@@ -183,7 +184,7 @@ mod tests {
             "ALTER TABLE registry DROP COLUMN revisions_digest",
             "UPDATE registry SET schema_version = 1, generation = 7",
         ] {
-            sqlx::query(statement).execute(registry.pool()).await.unwrap();
+            sqlx::query(statement).execute(&registry.pool().await.unwrap()).await.unwrap();
         }
         let registry = Registry::open(&url).await.unwrap();
         assert_eq!(registry.generation().await.unwrap(), 7);

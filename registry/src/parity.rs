@@ -209,7 +209,7 @@ impl Registry {
 
     /// Every report, the newest of each two versions. Refused where one is damaged.
     pub async fn parities(&self) -> Result<Vec<KeptParity>, RegistryError> {
-        let rows = sqlx::query("SELECT * FROM parities").fetch_all(self.pool()).await;
+        let rows = sqlx::query("SELECT * FROM parities").fetch_all(&self.pool().await?).await;
         let rows = rows.map_err(self.failed("be read"))?;
         let read = |row: &SqliteRow| {
             let (kind, old, new) = versions(row)?;
@@ -234,7 +234,7 @@ impl Registry {
             .bind(i64::from(old_id.version))
             .bind(new_id.name.as_str())
             .bind(i64::from(new_id.version))
-            .fetch_optional(self.pool())
+            .fetch_optional(&self.pool().await?)
             .await
             .map_err(self.failed("be read"))?;
         let kept = row.map(|row| kept(&row, new.kind, old_id, new_id)).transpose();

@@ -17,6 +17,7 @@ use crate::error::RegistryError;
 use crate::file::{self, Found, NewFile};
 use crate::first_use::{self, FirstUse, as_text};
 use crate::lifecycle;
+use crate::open_file::OpenFile;
 use crate::plan::{Action, Plan};
 use crate::reach::Reach;
 use crate::registered::{Listed, Registered};
@@ -30,7 +31,8 @@ use crate::stored::{body_text, damaged, definition, number};
 pub struct Registry {
     url: String,
     path: PathBuf,
-    pool: SqlitePool,
+    /// As this process has it open.
+    file: Arc<OpenFile>,
     actor: Arc<str>,
     /// The file as it was opened: one that replaces it is another registry.
     opened: Option<(u64, u64)>,
@@ -123,11 +125,10 @@ impl Registry {
         let opening = |error| RegistryError::of_sqlite(url, &path, "open", error);
         if file::look(&path)? == Found::Nothing {
             let new = NewFile::beside(&path).await.map_err(opening)?;
-            let pool = new.pool.clone();
             let created = Registry {
                 url: url.to_owned(),
                 path: path.clone(),
-                pool,
+                file: new.opened(),
                 actor: NOBODY.into(),
                 opened: None,
                 is_read_only: false,
@@ -140,10 +141,11 @@ impl Registry {
             new.name(&path).await.map_err(reason)?;
         }
         let is_read_only = files::is_read_only(path.parent().unwrap_or(&path));
-        let pool = file::open(&path, is_read_only).await.map_err(opening)?;
+        let file = OpenFile::at(&path, is_read_only);
+        file.pool(opening).await?;
         let opened = file::identity(&path);
         let url = url.to_owned();
-        let registry = Registry { url, path: path.clone(), pool, actor: NOBODY.into(), opened, is_read_only };
+        let registry = Registry { url, path: path.clone(), file, actor: NOBODY.into(), opened, is_read_only };
         registry.make_tables(false).await?;
         Ok(registry)
     }
@@ -153,7 +155,7 @@ impl Registry {
         let failed = self.failed("make its tables");
         // Readers do not wait for a writer.
         let current = sqlx::query("SELECT 1 FROM registry WHERE id = 1 AND schema_version = $1");
-        if matches!(current.bind(SCHEMA).fetch_optional(&self.pool).await, Ok(Some(_))) {
+        if matches!(current.bind(SCHEMA).fetch_optional(&self.pool().await?).await, Ok(Some(_))) {
             return Ok(());
         }
         let mut transaction = self.begin_writing("make its tables").await?;
@@ -197,7 +199,7 @@ impl Registry {
     /// Reads all of the registry; gives what SQLite finds damaged in it.
     pub async fn integrity(&self) -> Result<Vec<String>, RegistryError> {
         let found: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check")
-            .fetch_all(&self.pool)
+            .fetch_all(&self.pool().await?)
             .await
             .map_err(self.failed("be checked"))?;
         self.registered().await?;
@@ -205,7 +207,7 @@ impl Registry {
         self.check_parities().await?;
         self.check_runs().await?;
         self.check_backfills().await?;
-        let mut transaction = self.pool.begin().await.map_err(self.failed("be read"))?;
+        let mut transaction = self.pool().await?.begin().await.map_err(self.failed("be read"))?;
         let audit = audit::read(&mut transaction).await.map_err(self.failed("be read"))?;
         Ok(found.into_iter().filter(|line| line != "ok").chain(audit.damaged).collect())
     }
@@ -219,7 +221,7 @@ impl Registry {
         // Of one that was emptied, what was read before is still answered from memory.
         file::look(&self.path)?;
         let row = sqlx::query("SELECT generation FROM registry WHERE id = 1");
-        number(&row.fetch_one(&self.pool).await.map_err(self.failed("be read"))?, "generation")
+        number(&row.fetch_one(&self.pool().await?).await.map_err(self.failed("be read"))?, "generation")
             .map_err(|error| self.in_file(error))
     }
 
@@ -230,7 +232,7 @@ impl Registry {
 
     async fn read_registered(&self) -> Result<Registered, RegistryError> {
         let failed = self.failed("be read");
-        let mut transaction = self.pool.begin().await.map_err(&failed)?;
+        let mut transaction = self.pool().await?.begin().await.map_err(&failed)?;
         self.check(&mut transaction, Part::Registered).await?;
         let generation = generation(&mut transaction).await.map_err(&failed)?;
         let rows =
@@ -311,7 +313,7 @@ impl Registry {
     }
 
     async fn check_revisions(&self) -> Result<(), RegistryError> {
-        let mut transaction = self.pool.begin().await.map_err(self.failed("be read"))?;
+        let mut transaction = self.pool().await?.begin().await.map_err(self.failed("be read"))?;
         self.check(&mut transaction, Part::Revisions).await
     }
 
@@ -321,7 +323,7 @@ impl Registry {
              WHERE kind = $1 AND name = $2 AND version = $3 ORDER BY revision",
         );
         let rows = rows.bind(id.kind.name()).bind(id.name.as_str()).bind(i64::from(id.version.unwrap_or(0)));
-        let rows = rows.fetch_all(&self.pool).await.map_err(self.failed("be read"))?;
+        let rows = rows.fetch_all(&self.pool().await?).await.map_err(self.failed("be read"))?;
         let revision = |row: &sqlx::sqlite::SqliteRow| {
             use sqlx::Row;
             let text = |column: &str| row.try_get::<String, _>(column).map_err(|e| damaged("revision", &e));
@@ -378,8 +380,11 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         digest::keep(&mut transaction).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
+        if !self.file.is_there().await {
+            return Err(RegistryError::Replaced { file: self.path.clone() });
+        }
         // It is committed, whether a reader lets the journal be emptied now or the next writer does so.
-        let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await;
+        let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool().await?).await;
         Ok(())
     }
 
@@ -398,8 +403,9 @@ impl Registry {
         &self.path
     }
 
-    pub(crate) fn pool(&self) -> &SqlitePool {
-        &self.pool
+    /// Its connections, to the files that are there now. Who has begun a transaction goes on with that.
+    pub(crate) async fn pool(&self) -> Result<SqlitePool, RegistryError> {
+        self.file.pool(self.failed("be opened")).await
     }
 
     pub(crate) fn failed(&self, action: &'static str) -> impl Fn(sqlx::Error) -> RegistryError {

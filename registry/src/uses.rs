@@ -19,7 +19,7 @@ impl Registry {
     /// them. Refused where one of them is not what is registered any more. Once it resolves, none of them changes.
     pub async fn begin_use(&self, using: &[Using], by: &str, at: Micros) -> Result<(), RegistryError> {
         let failed = self.failed("record a first use");
-        let mut reading = self.pool().begin().await.map_err(&failed)?;
+        let mut reading = self.pool().await?.begin().await.map_err(&failed)?;
         let using = with_inputs(&mut reading, using, &failed).await?;
         let fresh = fresh(&mut reading, &using, &failed).await?;
         drop(reading);

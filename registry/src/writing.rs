@@ -21,7 +21,7 @@ impl Registry {
         action: &'static str,
     ) -> Result<Transaction<'static, Sqlite>, RegistryError> {
         let failed = self.failed(action);
-        let begun = self.telling(self.pool().begin_with("BEGIN IMMEDIATE")).await;
+        let begun = self.telling(self.pool().await?.begin_with("BEGIN IMMEDIATE")).await;
         begun.map_err(|(source, locked)| match sqlite_code(&source) {
             Some(error::BUSY) => RegistryError::Locked(locked),
             _ => failed(source),

@@ -31,7 +31,7 @@ async fn loads(project: &Project, view: &ViewName, last: u32, format: Format) ->
     }
 }
 
-/// Runs that loaded or followed views, a line each.
+/// Runs that loaded or followed views, or dropped something of them, a line each.
 pub fn loads_table(runs: &[RunRecord]) -> Table {
     let rows = runs.iter().map(|run| {
         let none = || "-".to_owned();
@@ -59,6 +59,12 @@ pub fn loads_table(runs: &[RunRecord]) -> Table {
                 let offsets = partitions.iter().map(|at| format!("{}:{}", at.partition, at.next_offset));
                 let offsets = offsets.collect::<Vec<_>>().join(" ");
                 (format!("{topic} up to {offsets}"), Provenance::Measured.name().to_owned(), Some(rows))
+            }
+            Some(RunOutcome::Dropped { rows: 0, files, .. }) => {
+                (format!("dropped {}", counted(*files, "file")), none(), None)
+            }
+            Some(RunOutcome::Dropped { rows, .. }) => {
+                (format!("dropped {}", counted(*rows, "row")), none(), None)
             }
             Some(RunOutcome::TrainingSet { .. }) | None => (none(), none(), None),
         };

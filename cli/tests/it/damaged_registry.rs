@@ -1,11 +1,15 @@
 //! The registry's file damaged: every command names it and what to do, and none reads another definition.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use crate::project::{GET, Project, TRAINING, says};
 use crate::served::Server;
 
 const REGISTRY: &str = ".twinstore/registry.db";
+
+/// How long a server may take to follow a change, on a busy machine.
+const SOON: Duration = Duration::from_secs(60);
 
 #[test]
 fn every_command_names_a_damaged_registry_and_what_to_do() {
@@ -49,6 +53,58 @@ fn a_definition_that_reads_otherwise_is_refused_and_a_server_goes_on_with_what_i
     assert!(server.get("/health").contains("200 OK"));
     let (code, said) = server.terminate();
     assert_eq!(code, Some(0), "{said}");
+}
+
+/// What becomes of the registry's files under a server.
+type Damage = fn(&Project);
+
+#[test]
+fn a_registry_whose_log_is_removed_or_replaced_under_a_server_stays_sound_and_loses_nothing() {
+    let damages: [(&str, Damage); 5] = [
+        ("log removed", |project| fs::remove_file(project.path(".twinstore/registry.db-wal")).unwrap()),
+        ("index removed", |project| fs::remove_file(project.path(".twinstore/registry.db-shm")).unwrap()),
+        ("both removed", |project| {
+            fs::remove_file(project.path(".twinstore/registry.db-wal")).unwrap();
+            fs::remove_file(project.path(".twinstore/registry.db-shm")).unwrap();
+        }),
+        ("index emptied", |project| fs::write(project.path(".twinstore/registry.db-shm"), "").unwrap()),
+        ("file replaced", |project| {
+            fs::copy(project.path(REGISTRY), project.path("copy.db")).unwrap();
+            fs::rename(project.path("copy.db"), project.path(REGISTRY)).unwrap();
+        }),
+    ];
+    for (what, damage) in damages {
+        let project = Project::loaded();
+        let server = Server::start(&project);
+        let read = serde_json::json!({
+            "service": "late_arrival", "entities": {"dest": ["LAX"], "tailnum": ["N1"]}, "request": {"distance": [1]}
+        });
+        let answers = || assert_eq!(server.post("/v1/features", &read).0, 200, "{what}");
+        answers();
+        damage(&project);
+        for day in 1..=4 {
+            answers();
+            // By another process, whose change the server follows.
+            let words = format!("deprecate airport_arrivals@1 --sunset 2100-01-0{day} --reason r{day}");
+            project.ok(&words);
+            let said = format!("0{day} Jan 2100");
+            let until = Instant::now() + SOON;
+            while !server.head_of("/v1/features", &read.to_string()).contains(&said) {
+                assert!(Instant::now() < until, "{what}: the server does not follow the registry");
+            }
+        }
+        let (code, said) = server.terminate();
+        assert_eq!(code, Some(0), "{what}: {said}");
+        says(&said, &["was removed or replaced: the registry is opened again"]);
+        project.ok("verify");
+        let audit = project.ok("audit");
+        assert_eq!(audit.matches(" deprecate ").count(), 4, "{what}: {audit}");
+        // The server's own changes, too.
+        says(&audit, &["used by serve"]);
+        let slo = project.json("slo");
+        let reads = slo["objectives"][0]["reads"].as_u64().unwrap_or_default();
+        assert!(reads >= 5, "{what}: {slo}");
+    }
 }
 
 /// Removes the registry, with the journal that a command may have left beside it.

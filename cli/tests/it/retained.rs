@@ -100,6 +100,15 @@ fn old_dates_go_from_both_stores_and_nobody_who_asks_for_what_is_kept_notices() 
     let would = project.json("offline expire --all --dry-run");
     let log = project.json("offline loads spending");
     let done = project.json("offline expire --all");
+    // Who did it, what it is without now, and how much went; a try changes nothing.
+    let audit = project.ok("audit");
+    let told: Vec<&str> = audit.lines().filter(|line| line.contains(" expire ")).collect();
+    assert_eq!(told.len(), 1, "{audit}");
+    says(
+        told[0],
+        &["feature_view spending@1", "without rows before 20", "5 rows of ", " in 5 files, 1 online row"],
+    );
+    says(&project.ok("lineage spending@1"), &[" expire ", "dropped 5 rows", "complete"]);
     let (spending, kept) = (only(&done, "spending@1"), only(&done, "kept@1"));
     assert_eq!(only(&would, "spending@1")["rows"], 5);
     assert_eq!((&spending["rows"], &spending["online_rows"]), (&Value::from(5), &Value::from(1)));
@@ -117,6 +126,7 @@ fn old_dates_go_from_both_stores_and_nobody_who_asks_for_what_is_kept_notices() 
     }
     let again = project.json("offline expire spending");
     assert_eq!(again["views"][0]["rows"], 0, "{again}");
+    assert_eq!(project.ok("audit").matches(" expire ").count(), 1, "what drops nothing is no change");
     assert_eq!(
         project.json("offline loads spending").as_array().unwrap().len(),
         2 + log.as_array().unwrap().len()
@@ -175,6 +185,12 @@ fn a_vacuum_keeps_what_a_training_set_was_built_from_until_that_is_too_old_and_v
     let done = project.json(all);
     let log = &done["views"][0]["vacuumed"]["log"];
     assert_eq!(log, &would["views"][0]["vacuumed"]["log"]);
+    let audit = project.ok("audit");
+    let told: Vec<&str> = audit.lines().filter(|line| line.contains(" vacuum ")).collect();
+    assert_eq!(told.len(), 1, "{audit}");
+    let whole = format!("whole from version {} on", log["whole_from"]);
+    says(told[0], &["feature_view spending@1", &whole, "files of older versions", " bytes"]);
+    says(&project.ok("lineage spending@1"), &[" vacuum ", "dropped ", " files"]);
     assert_eq!(before - files(&project), log["files"].as_u64().unwrap());
     assert!(log["files"].as_u64().unwrap() >= 4 && log["bytes"].as_u64().unwrap() > 1000, "{log}");
     let verified = project.run("training-set verify out.csv");

@@ -1,5 +1,6 @@
 //! A file that is cut short while it is mapped: whoever reads a page that is gone gets a page of zeros, which
-//! LMDB and the seals of rows refuse, and the process goes on.
+//! LMDB and the seals of rows refuse, and the process goes on. The same page is written to where SQLite maps the index
+//! of the registry's log, which is opened again once it is found cut.
 
 use std::sync::Once;
 
@@ -23,7 +24,7 @@ pub(super) fn survive() {
 #[expect(unsafe_code, reason = "a signal can only be answered by a handler of C's kind")]
 extern "C" fn on_bus_error(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
     // SAFETY: the system gives a valid `info`. A mapped page whose file is gone is replaced by one of this
-    // process alone, of the same rights: nothing that can be read changes.
+    // process alone: nothing that can be read changes, and what is written into it is lost with the file.
     unsafe {
         let page_bytes = libc::sysconf(libc::_SC_PAGESIZE) as usize;
         let page = ((*info).si_addr() as usize) & !(page_bytes - 1);
@@ -32,7 +33,7 @@ extern "C" fn on_bus_error(signal: libc::c_int, info: *mut libc::siginfo_t, _: *
             && libc::mmap(
                 page as *mut libc::c_void,
                 page_bytes,
-                libc::PROT_READ,
+                libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
                 -1,
                 0,

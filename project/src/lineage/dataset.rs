@@ -77,6 +77,7 @@ impl Datasets {
             Job::Backfill | Job::Materialize => of_view(project, registered, subject, batch).await,
             Job::Stream => of_view(project, registered, subject, topic).await,
             Job::TrainingSet => of_service(project, registered, subject).await,
+            Job::Expire | Job::Vacuum => of_log(project, registered, subject).await,
         }
     }
 }
@@ -117,6 +118,22 @@ async fn of_view(
         inputs: vec![input],
         output: log(project, &view).await?,
         columns: columns.collect(),
+    })
+}
+
+/// Of what reads nothing.
+async fn of_log(
+    project: &Project,
+    registered: &Registered,
+    subject: &Subject,
+) -> Result<Datasets, ProjectError> {
+    let view = registered.view(&subject.id)?;
+    Ok(Datasets {
+        namespace: project.settings.project.clone(),
+        owner: view.about.owner.clone(),
+        inputs: Vec::new(),
+        output: log(project, &view).await?,
+        columns: BTreeMap::new(),
     })
 }
 

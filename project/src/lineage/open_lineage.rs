@@ -63,7 +63,7 @@ fn run_facets(run: &RunRecord) -> Value {
 fn job(run: &RunRecord, datasets: &Datasets) -> Value {
     let processing = match run.job {
         Job::Stream => "STREAMING",
-        Job::Backfill | Job::Materialize | Job::TrainingSet => "BATCH",
+        Job::Backfill | Job::Materialize | Job::TrainingSet | Job::Expire | Job::Vacuum => "BATCH",
     };
     let kind = json!({"processingType": processing, "integration": "TWINSTORE", "jobType": "JOB"});
     let mut facets = Map::new();
@@ -120,7 +120,7 @@ fn inputs(run: &RunRecord, datasets: &Datasets) -> Vec<Value> {
                 let read = views.iter().find(|read| read.view.to_string() == input.title);
                 (read.map(|read| read.log_version), None)
             }
-            None => (None, None),
+            Some(RunOutcome::Dropped { .. }) | None => (None, None),
         };
         let mut input_facets = Map::new();
         if let Some(statistics) = statistics {
@@ -144,7 +144,7 @@ fn output(run: &RunRecord, datasets: &Datasets) -> Value {
         }
         Some(RunOutcome::Stream { rows, .. }) => (None, Some(rows.loaded)),
         Some(RunOutcome::TrainingSet { rows, .. }) => (None, Some(*rows)),
-        None => (None, None),
+        Some(RunOutcome::Dropped { .. }) | None => (None, None),
     };
     let mut facets = dataset(&datasets.output, version);
     facets.insert("columnLineage".to_owned(), column_lineage(datasets));

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use feature::{Field, VersionId, View};
-use registry::{Job, Lineage, LineageKind, Registered, Registry, RunId, RunOutcome, RunRecord};
+use registry::{Lineage, LineageKind, Registered, Registry, RunId, RunOutcome, RunRecord};
 use serde::Serialize;
 
 use super::dataset::Datasets;
@@ -183,7 +183,7 @@ pub(crate) async fn loads(
         ViewName::Only(name) => registered.only_view(name)?,
     };
     let runs = registry.runs_of_view(&view.id, limit).await?;
-    let loads = runs.into_iter().filter(|run| run.job != Job::TrainingSet).take(limit as usize);
+    let loads = runs.into_iter().filter(|run| run.job.is_load()).take(limit as usize);
     Ok(as_they_are(loads.collect()))
 }
 

@@ -3,7 +3,7 @@
 use feature::{VersionId, View};
 use registry::Job;
 
-/// What a run loads, follows, or builds a training set of.
+/// What a run loads, follows, drops something of, or builds a training set of.
 #[derive(Clone, Debug)]
 pub(crate) struct Subject {
     /// What it does.
@@ -17,7 +17,7 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    /// A view that is loaded or followed.
+    /// A view that is loaded or followed, or of which something is dropped.
     pub(crate) fn view(job: Job, view: &View) -> Self {
         Self { job, id: view.id.clone(), hash: view.hash.clone(), file: None }
     }

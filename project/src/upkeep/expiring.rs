@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use access::Action;
-use feature::{Span, VersionId, View};
+use feature::{EventDate, Micros, Span, VersionId, View, counted};
 use materializer::{ExpiredOfView, expired_before};
-use registry::{DefinitionId, Kind, Registered};
+use registry::{DefinitionId, Job, Kind, Registered, RunOutcome};
 
-use super::looked_after::LookedAfter;
+use super::looked_after::{Dropped, LookedAfter};
 use crate::clock;
 use crate::error::ProjectError;
 use crate::project::Project;
@@ -69,12 +69,38 @@ impl LookedAfter<'_> {
             Err(why) => return Ok(ExpiredView { view: id, expired: none, passed_over: Some(why) }),
         };
         let before = expired_before(offline, self.project.now());
+        let going = self.materializer.expiring(view, before).await?;
         let expired = match dry_run {
-            true => self.materializer.expiring(view, before).await?,
-            false => self.materializer.expire(view, before).await?,
+            true => going,
+            false => {
+                let expiring = async { Ok(self.materializer.expire(view, before).await?) };
+                self.recorded((Job::Expire, view, going.rows > 0), expiring, dropped).await?
+            }
         };
         Ok(ExpiredView { view: id, expired, passed_over: None })
     }
+}
+
+/// What is recorded of it.
+fn dropped(expired: &ExpiredOfView) -> Option<Dropped> {
+    let ExpiredOfView { files, rows, bytes, online_rows, .. } = *expired;
+    if rows == 0 && online_rows == 0 && expired.statistics == 0 {
+        return None;
+    }
+    let date = |at: Option<Micros>| EventDate::of(at.map(Micros::get));
+    let mut parts = vec![format!(
+        "{} of {} in {}",
+        counted(rows, "row"),
+        counted(expired.dates, "date"),
+        counted(files, "file")
+    )];
+    parts.extend((online_rows > 0).then(|| counted(online_rows, "online row")));
+    parts.extend((expired.statistics > 0).then(|| counted(expired.statistics, "row") + " of statistics"));
+    Some(Dropped {
+        outcome: RunOutcome::Dropped { rows, files, bytes, online_rows },
+        now: format!("without rows before {}", date(expired.before)),
+        detail: parts.join(", "),
+    })
 }
 
 /// How long the log of a view keeps rows, or why none of them may go.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use access::Action;
-use feature::{Micros, Span, VersionId, View};
+use feature::{Micros, Span, VersionId, View, counted};
 use materializer::{Vacuum as OfView, VacuumedOfView};
-use offline::{Manifest, ReadLock, training_sets_below};
-use registry::{DefinitionId, Kind};
+use offline::{Manifest, ReadLock, Vacuumed, training_sets_below};
+use registry::{DefinitionId, Job, Kind, RunOutcome};
 
-use super::looked_after::LookedAfter;
+use super::looked_after::{Dropped, LookedAfter};
 use crate::clock;
 use crate::error::ProjectError;
 use crate::project::Project;
@@ -83,16 +83,46 @@ impl LookedAfter<'_> {
         let mut pinned = pinned(project, vacuum.keep_training_sets_for).await?;
         let training_sets = pinned.remove(&view.id).unwrap_or_default();
         let sets = training_sets.len() as u64;
-        let of_view = OfView {
+        let mut of_view = OfView {
             readers,
             current_since: ago(project.now(), keep_for).min(locked_at),
             training_sets,
             derived: derived_from(registered, &view.id)?,
-            removes: !vacuum.dry_run,
+            removes: false,
         };
-        let vacuumed = materializer.vacuum(view, &of_view).await?;
+        let mut vacuumed = materializer.vacuum(view, &of_view).await?;
+        if !vacuum.dry_run {
+            of_view.removes = true;
+            let vacuuming = async { Ok(materializer.vacuum(view, &of_view).await?) };
+            let goes = dropped(&vacuumed).is_some();
+            vacuumed = self.recorded((Job::Vacuum, view, goes), vacuuming, dropped).await?;
+        }
         Ok(VacuumedView { view: view.id.clone(), vacuumed, training_sets: sets })
     }
+}
+
+/// What is recorded of it.
+fn dropped(vacuumed: &VacuumedOfView) -> Option<Dropped> {
+    let VacuumedOfView { log, statistics, is_read } = vacuumed;
+    let both = |of: fn(&Vacuumed) -> u64| of(log) + of(statistics);
+    let (named, leftovers, checkpoints) =
+        (both(|one| one.files), both(|one| one.leftovers), both(|one| one.checkpoints));
+    let files = named + leftovers + checkpoints;
+    if *is_read || files == 0 {
+        return None;
+    }
+    let bytes = both(|one| one.bytes + one.leftover_bytes + one.checkpoint_bytes);
+    let parts = [
+        (named > 0).then(|| format!("{} of older versions", counted(named, "file"))),
+        (leftovers > 0).then(|| format!("{} that no commit names", counted(leftovers, "file"))),
+        (checkpoints > 0).then(|| counted(checkpoints, "checkpoint")),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    Some(Dropped {
+        outcome: RunOutcome::Dropped { rows: 0, files, bytes, online_rows: 0 },
+        now: format!("whole from version {} on", log.whole_from),
+        detail: format!("{}: {}", parts.join(", "), counted(bytes, "byte")),
+    })
 }
 
 fn ago(now: Micros, span: Span) -> Micros {

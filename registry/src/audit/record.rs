@@ -75,6 +75,10 @@ actions! {
     BreakerClose = "breaker_close",
     /// What a retired version took in both stores is freed.
     Free = "free",
+    /// Rows of a view that are older than its retention were dropped.
+    Expire = "expire",
+    /// Files that only older versions of a view's log had were removed.
+    Vacuum = "vacuum",
     /// A token was created.
     TokenCreate = "token_create",
     /// A token is refused from now on.

@@ -141,7 +141,7 @@ impl Registry {
 
     /// The newest backfill by dates of a view; `None` if none ever began.
     pub async fn backfill(&self, view: &VersionId) -> Result<Option<KeptBackfill>, RegistryError> {
-        let mut transaction = self.pool().begin().await.map_err(self.failed("be read"))?;
+        let mut transaction = self.pool().await?.begin().await.map_err(self.failed("be read"))?;
         let row = newest(&mut transaction, view).await.map_err(self.failed("be read"))?;
         row.map(|row| read(&row)).transpose().map_err(|error| self.in_file(error))
     }
@@ -150,7 +150,7 @@ impl Registry {
     pub async fn backfills(&self) -> Result<Vec<KeptBackfill>, RegistryError> {
         let query = "SELECT * FROM backfills AS one WHERE number = (SELECT max(number) FROM backfills
             WHERE name = one.name AND version = one.version) ORDER BY name, version";
-        let rows = sqlx::query(query).fetch_all(self.pool()).await.map_err(self.failed("be read"))?;
+        let rows = sqlx::query(query).fetch_all(&self.pool().await?).await.map_err(self.failed("be read"))?;
         rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| self.in_file(error))
     }
 
@@ -166,7 +166,7 @@ impl Registry {
             .bind(view.name.as_str())
             .bind(i64::from(view.version))
             .bind(number as i64)
-            .fetch_all(self.pool())
+            .fetch_all(&self.pool().await?)
             .await
             .map_err(self.failed("be read"))?;
         rows.iter().map(read_date).collect::<Result<_, _>>().map_err(|error| self.in_file(error))
@@ -174,10 +174,10 @@ impl Registry {
 
     /// Reads every backfill; refused where one is not what was kept.
     pub(crate) async fn check_backfills(&self) -> Result<(), RegistryError> {
-        let rows = sqlx::query("SELECT * FROM backfills").fetch_all(self.pool()).await;
+        let rows = sqlx::query("SELECT * FROM backfills").fetch_all(&self.pool().await?).await;
         let rows = rows.map_err(self.failed("be read"))?;
         rows.iter().try_for_each(|row| read(row).map(drop)).map_err(|error| self.in_file(error))?;
-        let rows = sqlx::query("SELECT * FROM backfill_dates").fetch_all(self.pool()).await;
+        let rows = sqlx::query("SELECT * FROM backfill_dates").fetch_all(&self.pool().await?).await;
         let rows = rows.map_err(self.failed("be read"))?;
         rows.iter().try_for_each(|row| read_date(row).map(drop)).map_err(|error| self.in_file(error))
     }

@@ -70,8 +70,9 @@ impl Registry {
 
     /// How far every view is, by view and partition.
     pub async fn progress(&self) -> Result<Vec<Progress>, RegistryError> {
-        let rows =
-            sqlx::query("SELECT * FROM progress ORDER BY name, version, part").fetch_all(self.pool()).await;
+        let rows = sqlx::query("SELECT * FROM progress ORDER BY name, version, part")
+            .fetch_all(&self.pool().await?)
+            .await;
         let rows = rows.map_err(self.failed("be read"))?;
         let read: Result<_, _> = rows.iter().map(read).collect();
         read.map_err(|error| self.in_file(error))

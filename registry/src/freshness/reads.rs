@@ -116,7 +116,7 @@ impl Registry {
              FROM freshness_reads WHERE slot = $1 AND began >= $2 AND began < $3
              GROUP BY kind, name, version ORDER BY kind, name, version";
         let rows = sqlx::query(query).bind(slot.micros()).bind(from.floor(slot)).bind(to.floor(slot));
-        let rows = rows.fetch_all(self.pool()).await.map_err(self.failed("be read"))?;
+        let rows = rows.fetch_all(&self.pool().await?).await.map_err(self.failed("be read"))?;
         let read: Result<_, _> = rows.iter().map(reads_of).collect();
         read.map_err(|error| self.in_file(error))
     }
@@ -143,7 +143,7 @@ impl Registry {
         to: Micros,
     ) -> Result<Vec<CountedReads>, RegistryError> {
         let rows = sqlx::query(query).bind(slot.micros()).bind(from.floor(slot)).bind(to.floor(slot));
-        let rows = rows.fetch_all(self.pool()).await.map_err(self.failed("be read"))?;
+        let rows = rows.fetch_all(&self.pool().await?).await.map_err(self.failed("be read"))?;
         let counted: Result<_, _> = rows.iter().map(counted).collect();
         counted.map_err(|error| self.in_file(error))
     }

@@ -1,4 +1,4 @@
-//! One run: a load, a stream or a training set, with what it read, what it wrote and how that went.
+//! One run: a load, a stream, a training set, or what drops storage, with what it read, what it wrote and how that went.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -54,11 +54,16 @@ pub enum Job {
     Stream,
     /// It builds a training set of a service.
     TrainingSet,
+    /// It drops the rows of a view that are older than its retention.
+    Expire,
+    /// It removes files that only older versions of a view's log have.
+    Vacuum,
 }
 
 impl Job {
     /// Every job.
-    pub const ALL: [Job; 4] = [Job::Backfill, Job::Materialize, Job::Stream, Job::TrainingSet];
+    pub const ALL: [Job; 6] =
+        [Job::Backfill, Job::Materialize, Job::Stream, Job::TrainingSet, Job::Expire, Job::Vacuum];
 
     /// Its name, as it is stored.
     pub fn name(self) -> &'static str {
@@ -67,7 +72,14 @@ impl Job {
             Job::Materialize => "materialize",
             Job::Stream => "stream",
             Job::TrainingSet => "training_set",
+            Job::Expire => "expire",
+            Job::Vacuum => "vacuum",
         }
+    }
+
+    /// Whether it brings rows into a view.
+    pub const fn is_load(self) -> bool {
+        matches!(self, Job::Backfill | Job::Materialize | Job::Stream)
     }
 
     pub(crate) fn named(name: &str) -> Option<Job> {
@@ -118,7 +130,7 @@ pub struct RunRecord {
     pub id: RunId,
     /// What it does.
     pub job: Job,
-    /// The view that it loads or follows, or the service that it builds a training set of.
+    /// The view that it loads, follows or drops something of, or the service that it builds a training set of.
     pub subject: VersionId,
     /// The semantic hash of the subject.
     pub hash: String,
@@ -219,6 +231,17 @@ pub enum RunOutcome {
         /// The views that it was built from.
         views: Vec<ReadView>,
     },
+    /// Of the storage of a view.
+    Dropped {
+        /// Rows.
+        rows: u64,
+        /// Files, of rows and others.
+        files: u64,
+        /// The size of the files.
+        bytes: u64,
+        /// Online rows of entities that have no others.
+        online_rows: u64,
+    },
 }
 
 /// Live rows from which the delay of history was measured.
@@ -310,7 +333,9 @@ impl RunRecord {
                 views.iter().map(|read| &read.view).collect()
             }
             (Job::TrainingSet, _) => Vec::new(),
-            (Job::Backfill | Job::Materialize | Job::Stream, _) => vec![&self.subject],
+            (Job::Backfill | Job::Materialize | Job::Stream | Job::Expire | Job::Vacuum, _) => {
+                vec![&self.subject]
+            }
         }
     }
 

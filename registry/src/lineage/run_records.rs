@@ -79,9 +79,9 @@ impl Registry {
     pub async fn newest_loads(&self) -> Result<Vec<RunRecord>, RegistryError> {
         let query = "SELECT runs.* FROM runs JOIN (
                 SELECT id, row_number() OVER (PARTITION BY name, version ORDER BY started_at DESC, id DESC) AS newest
-                FROM runs WHERE job <> 'training_set'
+                FROM runs WHERE job IN ('backfill', 'materialize', 'stream')
             ) AS ranked ON ranked.id = runs.id WHERE newest = 1 ORDER BY runs.name, runs.version";
-        let rows = sqlx::query(query).fetch_all(self.pool()).await.map_err(self.failed("be read"))?;
+        let rows = sqlx::query(query).fetch_all(&self.pool().await?).await.map_err(self.failed("be read"))?;
         rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| self.in_file(error))
     }
 
@@ -100,7 +100,7 @@ impl Registry {
     pub(crate) async fn newest_training_sets(&self, limit: u32) -> Result<Vec<RunRecord>, RegistryError> {
         let query = "SELECT * FROM runs WHERE job = 'training_set' AND state = 'complete'
             ORDER BY started_at DESC, id DESC LIMIT $1";
-        let rows = sqlx::query(query).bind(i64::from(limit)).fetch_all(self.pool()).await;
+        let rows = sqlx::query(query).bind(i64::from(limit)).fetch_all(&self.pool().await?).await;
         let rows = rows.map_err(self.failed("be read"))?;
         rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| self.in_file(error))
     }
@@ -113,13 +113,13 @@ impl Registry {
     ) -> Result<Vec<RunRecord>, RegistryError> {
         let rows =
             sqlx::query(query).bind(of.name.as_str()).bind(i64::from(of.version)).bind(i64::from(limit));
-        let rows = rows.fetch_all(self.pool()).await.map_err(self.failed("be read"))?;
+        let rows = rows.fetch_all(&self.pool().await?).await.map_err(self.failed("be read"))?;
         rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| self.in_file(error))
     }
 
     /// Reads every run; refused where one is not what was recorded.
     pub(crate) async fn check_runs(&self) -> Result<(), RegistryError> {
-        let rows = sqlx::query("SELECT * FROM runs").fetch_all(self.pool()).await;
+        let rows = sqlx::query("SELECT * FROM runs").fetch_all(&self.pool().await?).await;
         let rows = rows.map_err(self.failed("be read"))?;
         rows.iter().try_for_each(|row| read(row).map(|_| ())).map_err(|error| self.in_file(error))
     }

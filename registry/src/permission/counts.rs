@@ -93,7 +93,7 @@ impl Registry {
             GROUP BY subject, action, resource ORDER BY subject, action, resource";
         let rows: Vec<(String, String, String, i64)> = sqlx::query_as(query)
             .bind(feature::floor(since.get(), Span::MINUTE))
-            .fetch_all(self.pool())
+            .fetch_all(&self.pool().await?)
             .await
             .map_err(self.failed("be read"))?;
         let row = |(subject, action, resource, count): (String, String, String, i64)| {

@@ -44,13 +44,13 @@ impl Registry {
             return Err(RegistryError::Gone { file: self.path().to_owned() });
         }
         let row = sqlx::query("SELECT access_generation FROM registry WHERE id = 1");
-        let row = row.fetch_one(self.pool()).await.map_err(self.failed("be read"))?;
+        let row = row.fetch_one(&self.pool().await?).await.map_err(self.failed("be read"))?;
         number(&row, "access_generation").map_err(|error| self.in_file(error))
     }
 
     /// All tokens, the oldest first.
     pub async fn tokens(&self) -> Result<Vec<KeptToken>, RegistryError> {
-        let mut transaction = self.pool().begin().await.map_err(self.failed("be read"))?;
+        let mut transaction = self.pool().await?.begin().await.map_err(self.failed("be read"))?;
         self.check(&mut transaction, Part::Registered).await?;
         all(&mut transaction, self.failed("be read")).await.map_err(|error| self.in_file(error))
     }

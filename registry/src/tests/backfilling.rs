@@ -101,7 +101,7 @@ async fn dates_are_kept_beside_it_and_one_that_is_damaged_is_named() {
     assert_eq!(registry.backfill_dates(&view(), 1).await.unwrap(), dates);
     assert_eq!(registry.integrity().await.unwrap(), Vec::<String>::new());
     sqlx::query("UPDATE backfill_dates SET body = replace(body, '\"rows\":7', '\"rows\":8')")
-        .execute(registry.pool())
+        .execute(&registry.pool().await.unwrap())
         .await
         .unwrap();
     let said = registry.integrity().await.unwrap_err().to_string();
@@ -127,6 +127,9 @@ async fn a_registry_of_schema_9_is_brought_on_with_all_that_it_holds() {
     assert_eq!(registry.training_sets().await.unwrap().len(), 1);
     assert_eq!(registry.backfills().await.unwrap(), Vec::new());
     registry.begin_backfill(&record(1)).await.unwrap();
-    let row = sqlx::query("SELECT schema_version FROM registry").fetch_one(registry.pool()).await.unwrap();
+    let row = sqlx::query("SELECT schema_version FROM registry")
+        .fetch_one(&registry.pool().await.unwrap())
+        .await
+        .unwrap();
     assert_eq!(row.get::<i64, _>(0), crate::schema::SCHEMA);
 }

@@ -19,6 +19,9 @@ async fn a_registry_of_schema_12_is_brought_on_with_all_that_it_holds() {
     assert_eq!(registry.integrity().await.unwrap(), Vec::<String>::new());
     assert_eq!(registry.breakers().await.unwrap(), []);
     assert_eq!(registry.breaker_changes().await.unwrap(), 0);
-    let row = sqlx::query("SELECT schema_version FROM registry").fetch_one(registry.pool()).await.unwrap();
+    let row = sqlx::query("SELECT schema_version FROM registry")
+        .fetch_one(&registry.pool().await.unwrap())
+        .await
+        .unwrap();
     assert_eq!(row.get::<i64, _>(0), crate::schema::SCHEMA);
 }

@@ -30,7 +30,7 @@ impl Sound {
         let view = registered.view(&"airport_arrivals@1".parse().unwrap()).unwrap();
         registry.begin_use(&[Using::view(&view)], "backfill", at).await.unwrap();
         let registered = registry.registered().await.unwrap();
-        registry.pool().close().await;
+        registry.pool().await.unwrap().close().await;
         let bytes = fs::read(folder.path().join("r.db")).unwrap();
         Sound { folder, bytes, registered }
     }
@@ -47,7 +47,7 @@ impl Sound {
         fs::write(self.path(), bytes).unwrap();
         let registry = Registry::open(&url(self.folder.path())).await?;
         let registered = registry.registered().await;
-        registry.pool().close().await;
+        registry.pool().await.unwrap().close().await;
         registered
     }
 
@@ -150,7 +150,7 @@ async fn damaged_revisions_are_not_shown() {
     let sound = Sound::new().await;
     let registry = Registry::open(&url(sound.folder.path())).await.unwrap();
     let change = "UPDATE revisions SET source_text = 'other' WHERE revision = 1";
-    sqlx::query(change).execute(registry.pool()).await.unwrap();
+    sqlx::query(change).execute(&registry.pool().await.unwrap()).await.unwrap();
     registry.registered().await.unwrap();
     let refusal = registry.show("airport_arrivals").await.unwrap_err().to_string();
     assert!(refusal.contains("other revisions"), "{refusal}");
@@ -163,7 +163,7 @@ async fn damage_is_not_written_over_as_though_it_had_been_registered() {
     let sound = Sound::new().await;
     let registry = Registry::open(&url(sound.folder.path())).await.unwrap();
     let change = "UPDATE definitions SET source_text = 'other' WHERE name = 'airport_arrivals'";
-    sqlx::query(change).execute(registry.pool()).await.unwrap();
+    sqlx::query(change).execute(&registry.pool().await.unwrap()).await.unwrap();
     for _ in 0..2 {
         let view = crate::DefinitionId {
             kind: crate::Kind::FeatureView,

@@ -213,12 +213,12 @@ async fn a_run_that_is_not_what_was_recorded_is_refused_by_its_identity() {
         "UPDATE runs SET started_at = started_at + 1",
     ] {
         registry.record_run(&run).await.unwrap();
-        sqlx::query(damage).execute(registry.pool()).await.unwrap();
+        sqlx::query(damage).execute(&registry.pool().await.unwrap()).await.unwrap();
         let refused = registry.runs_of_view(&view, 5).await.unwrap_err();
         assert!(matches!(&refused, RegistryError::File { .. }), "{refused}");
         assert!(refused.to_string().contains(&run.id.to_string()), "{refused}");
         assert!(registry.integrity().await.is_err());
-        sqlx::query("DELETE FROM runs").execute(registry.pool()).await.unwrap();
+        sqlx::query("DELETE FROM runs").execute(&registry.pool().await.unwrap()).await.unwrap();
     }
 }
 

@@ -164,7 +164,7 @@ async fn a_report_whose_verdict_was_damaged_is_refused() {
     let (registry, registered) = applied(&folder, SECOND).await;
     registry.keep_parity(&KeptParity { passed: false, ..report(&registered) }).await.unwrap();
     assert_eq!(registry.integrity().await.unwrap(), Vec::<String>::new());
-    sqlx::query("UPDATE parities SET passed = 1").execute(registry.pool()).await.unwrap();
+    sqlx::query("UPDATE parities SET passed = 1").execute(&registry.pool().await.unwrap()).await.unwrap();
     assert!(registry.integrity().await.is_err());
     let views = registered
         .side_by_side(&"airport_arrivals@1".parse().unwrap(), &"airport_arrivals@2".parse().unwrap())

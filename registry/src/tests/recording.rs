@@ -96,7 +96,7 @@ async fn an_entry_that_was_changed_or_removed_is_named_and_nothing_follows_a_dam
     ] {
         let folder = TempDir::new().unwrap();
         let registry = changed(&folder).await;
-        sqlx::query(statement).execute(registry.pool()).await.unwrap();
+        sqlx::query(statement).execute(&registry.pool().await.unwrap()).await.unwrap();
         let damaged = registry.audit().await.unwrap().damaged;
         assert!(damaged.iter().any(|said| said.contains(sentence)), "{statement}: {damaged:?}");
         assert!(registry.integrity().await.unwrap().iter().any(|said| said.contains(sentence)));

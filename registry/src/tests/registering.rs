@@ -155,7 +155,10 @@ async fn the_first_applied_version_of_a_service_stays_its_live_one() {
 async fn a_registry_of_a_newer_version_is_refused() {
     let folder = TempDir::new().unwrap();
     let registry = Registry::open(&url(&folder)).await.unwrap();
-    sqlx::query("UPDATE registry SET schema_version = 99").execute(registry.pool()).await.unwrap();
+    sqlx::query("UPDATE registry SET schema_version = 99")
+        .execute(&registry.pool().await.unwrap())
+        .await
+        .unwrap();
     let error = Registry::open(&url(&folder)).await.unwrap_err();
     let said = format!("newer twinstore (schema 99, this one knows {}): upgrade", crate::schema::SCHEMA);
     assert!(error.to_string().contains(&said), "{error}");
@@ -182,12 +185,12 @@ async fn a_definition_that_was_tampered_with_is_not_read() {
     registry.apply(&plan(&registry, BASE).await, at(0)).await.unwrap();
     let change =
         "UPDATE definitions SET canonical = replace(canonical, '2d', '3d') WHERE name = 'airport_arrivals'";
-    sqlx::query(change).execute(registry.pool()).await.unwrap();
+    sqlx::query(change).execute(&registry.pool().await.unwrap()).await.unwrap();
     let error = registry.registered().await.unwrap_err();
     assert!(matches!(error, RegistryError::File { .. }), "{error}");
     assert!(error.to_string().contains("other definitions"), "{error}");
     // A checksum that was taken of it afterwards does not make it sound: it has its own.
-    let mut transaction = registry.pool().begin().await.unwrap();
+    let mut transaction = registry.pool().await.unwrap().begin().await.unwrap();
     crate::digest::keep(&mut transaction).await.unwrap();
     transaction.commit().await.unwrap();
     let error = registry.registered().await.unwrap_err();

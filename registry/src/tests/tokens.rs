@@ -37,7 +37,7 @@ async fn a_token_is_kept_without_its_secret_and_every_change_is_recorded() {
     assert_eq!((tokens[1].token.expires_at, tokens[1].created_by.as_str()), (Some(at(9)), "ana"));
     let secret = Token::from_random([1; 40]).text().rsplit('_').next().unwrap().to_owned();
     let dump: Vec<String> = sqlx::query_scalar("SELECT id || name || hash || roles FROM tokens")
-        .fetch_all(registry.pool())
+        .fetch_all(&registry.pool().await.unwrap())
         .await
         .unwrap();
     assert!(dump.iter().all(|row| !row.contains(&secret)), "{dump:?}");
@@ -62,7 +62,10 @@ async fn a_token_that_was_written_by_others_is_refused_as_damage() {
     let folder = TempDir::new().unwrap();
     let registry = open(&folder).await;
     registry.create_token(&known("scoring", 1), at(0)).await.unwrap();
-    sqlx::query("UPDATE tokens SET roles = '[\"operator\"]'").execute(registry.pool()).await.unwrap();
+    sqlx::query("UPDATE tokens SET roles = '[\"operator\"]'")
+        .execute(&registry.pool().await.unwrap())
+        .await
+        .unwrap();
     let said = registry.tokens().await.unwrap_err().to_string();
     assert!(said.contains("it holds other definitions than were registered"), "{said}");
     registry.create_token(&known("other", 2), at(1)).await.unwrap_err();
@@ -128,7 +131,10 @@ async fn a_registry_of_schema_11_is_brought_on_with_all_that_it_holds() {
     assert_eq!(registry.integrity().await.unwrap(), Vec::<String>::new());
     assert_eq!(registry.tokens().await.unwrap().len(), 0);
     registry.create_token(&known("scoring", 1), at(0)).await.unwrap();
-    let row = sqlx::query("SELECT schema_version FROM registry").fetch_one(registry.pool()).await.unwrap();
+    let row = sqlx::query("SELECT schema_version FROM registry")
+        .fetch_one(&registry.pool().await.unwrap())
+        .await
+        .unwrap();
     assert_eq!(row.get::<i64, _>(0), crate::schema::SCHEMA);
 }
 

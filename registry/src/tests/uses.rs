@@ -147,8 +147,10 @@ async fn what_was_never_used_is_removed_and_leaves_nothing() {
     assert_eq!((registered.generation(), registered.live(&"late_arrival".parse().unwrap())), (9, None));
     for table in ["definitions", "revisions", "uses", "live_versions"] {
         let count = format!("SELECT count(*) FROM {table}");
-        let rows: i64 =
-            sqlx::query_scalar(sqlx::AssertSqlSafe(count)).fetch_one(registry.pool()).await.unwrap();
+        let rows: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(count))
+            .fetch_one(&registry.pool().await.unwrap())
+            .await
+            .unwrap();
         assert_eq!(rows, 0, "{table}");
     }
     let unknown = registry.remove("late_arrival", None, at(4)).await.unwrap_err();
