@@ -125,6 +125,7 @@ pub const BREAKERS: Printed = Printed {
     columns: &[
         ("number", "the opening's number among those of all views"),
         VIEW,
+        ("features", "those that it holds"),
         ("answers", "`last_known_good`, `no_value` or `current`"),
         ("good until", "the last moment whose answers are good"),
         ("from", "from when on it held"),

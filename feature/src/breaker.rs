@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::expected_change::Bound;
+use crate::name::Name;
 use crate::time::Span;
 
 /// What is answered of a view while its breaker is open.
@@ -51,6 +52,9 @@ impl fmt::Display for OpenAnswer {
 pub struct Breaker {
     /// What is answered while it is open.
     pub answers: OpenAnswer,
+    /// The features that it holds while it is open, and whose values its rules look at; all if it names none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<Name>,
     /// It opens where more than this share of the rows that a stream brought in the window was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bad_share: Option<Bound>,
@@ -60,6 +64,9 @@ pub struct Breaker {
     /// It opens where more than this share of the served answers that were compared in the window is not what the log gives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skew: Option<Bound>,
+    /// It opens where the newest event that is online is older than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale: Option<Span>,
     /// Over which time shares are counted.
     pub window: Span,
     /// Rows that there are at least in a window of which a share is taken.

@@ -67,7 +67,7 @@ pub use hexadecimal::{from_hexadecimal, hexadecimal};
 pub use key::{EntityKey, KeyError};
 pub use message::{counted, excerpt, nearest, thousands};
 pub use name::{Name, NameError, VersionId};
-pub use opening::{Opening, Openings};
+pub use opening::{Opening, Openings, have_common_feature};
 pub use row::{AsOf, Position, Provenance, Row};
 pub use separator::csv_separator;
 pub use service::{

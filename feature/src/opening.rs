@@ -3,6 +3,8 @@
 //! A breaker opens at a moment, `from`, and names an earlier one, `good_until`. A reader at t in [`from`, `until`) gets what
 //! a reader at `good_until` got: the fold of the rows that were visible then. The event time is that of the fold and the age
 //! runs on, so a latest value still dies by the ttl at t. Where a view is to give no value instead, every feature is null.
+//! An opening may name features, and then holds only these: the others of the view are answered as if there were none, each
+//! feature with the times of the row that it comes from. Of several openings that hold a feature the newest counts.
 //! Before `from` and from `until` on, the other laws hold alone. A join by event time knows no breakers.
 
 use std::collections::BTreeMap;
@@ -11,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::answer::{Answer, Cell, Status, is_alive};
 use crate::breaker::OpenAnswer;
-use crate::name::VersionId;
+use crate::name::{Name, VersionId};
 use crate::time::Micros;
 use crate::view::{Fold, View};
 
@@ -31,12 +33,20 @@ pub struct Opening {
     pub until: Option<Micros>,
     /// The last moment whose answers are good, at most `from`.
     pub good_until: Micros,
+    /// The features that it holds; all of the view's if it names none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<Name>,
 }
 
 impl Opening {
     /// Whether a reader at a moment finds the breaker open.
     pub fn covers(&self, at: Micros) -> bool {
         self.from <= at && self.until.is_none_or(|until| at < until)
+    }
+
+    /// Whether it holds a feature of its view.
+    pub fn holds(&self, feature: &Name) -> bool {
+        self.features.is_empty() || self.features.contains(feature)
     }
 
     /// Under which id a store has the rows of the last good moment: a version that no definition has.
@@ -73,10 +83,20 @@ impl Openings {
         self.0.get(view).map_or(&[], Vec::as_slice)
     }
 
-    /// The one that a reader of a view finds at a moment.
-    pub fn at(&self, view: &VersionId, at: Micros) -> Option<&Opening> {
-        self.of(view).iter().rev().find(|opening| opening.covers(at))
+    /// Those that a reader of a view finds at a moment, the newest first.
+    pub fn at(&self, view: &VersionId, at: Micros) -> impl Iterator<Item = &Opening> {
+        self.of(view).iter().rev().filter(move |opening| opening.covers(at))
     }
+
+    /// The one by which a feature of a view is answered at a moment.
+    pub fn of_feature(&self, view: &VersionId, feature: &Name, at: Micros) -> Option<&Opening> {
+        self.at(view, at).find(|opening| opening.holds(feature))
+    }
+}
+
+/// Whether two choices of features, of which one that names none is all, have a feature in common.
+pub fn have_common_feature(one: &[Name], other: &[Name]) -> bool {
+    one.is_empty() || other.is_empty() || one.iter().any(|name| other.contains(name))
 }
 
 impl Cell {
@@ -137,6 +157,7 @@ mod tests {
             from: at(from),
             until: until.map(at),
             good_until: at(from - 5),
+            features: Vec::new(),
         }
     }
 
@@ -145,12 +166,34 @@ mod tests {
         let current = Opening { answers: OpenAnswer::Current, ..opening(3, 0, None) };
         let openings = Openings::new([opening(2, 30, None), opening(1, 10, Some(20)), current]);
         let view: VersionId = "clicks@3".parse().unwrap();
-        let number = |seconds| openings.at(&view, at(seconds)).map(|opening| opening.number);
+        let number = |seconds| openings.at(&view, at(seconds)).next().map(|opening| opening.number);
         assert_eq!(
             [9, 10, 19, 20, 29, 30, 99].map(number),
             [None, Some(1), Some(1), None, None, Some(2), Some(2)]
         );
-        assert_eq!(openings.at(&"clicks@2".parse().unwrap(), at(15)), None);
+        assert_eq!(openings.at(&"clicks@2".parse().unwrap(), at(15)).next(), None);
+    }
+
+    #[test]
+    fn an_opening_that_names_features_holds_these_and_of_two_the_newest_counts() {
+        let names = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect::<Vec<Name>>();
+        let of = |number, from, features: &[&str]| Opening {
+            features: names(features),
+            ..opening(number, from, None)
+        };
+        let openings = Openings::new([of(1, 10, &["a", "b"]), of(2, 20, &["b"]), of(3, 30, &[])]);
+        let view: VersionId = "clicks@3".parse().unwrap();
+        let number = |name: &str, seconds| {
+            openings.of_feature(&view, &name.parse().unwrap(), at(seconds)).map(|opening| opening.number)
+        };
+        let at_each = |seconds| ["a", "b", "c"].map(|name| number(name, seconds));
+        assert_eq!(at_each(9), [None, None, None]);
+        assert_eq!(at_each(10), [Some(1), Some(1), None]);
+        assert_eq!(at_each(20), [Some(1), Some(2), None]);
+        assert_eq!(at_each(30), [Some(3); 3]);
+        assert!(have_common_feature(&names(&["a"]), &[]) && have_common_feature(&[], &[]));
+        assert!(have_common_feature(&names(&["a", "b"]), &names(&["b"])));
+        assert!(!have_common_feature(&names(&["a"]), &names(&["b"])));
     }
 
     #[test]

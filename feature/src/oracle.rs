@@ -13,7 +13,7 @@ use crate::aggregate::Function;
 use crate::answer::{Answer, Cell, Status, Times};
 use crate::breaker::OpenAnswer;
 use crate::exact::{round, round_quotient};
-use crate::opening::Opening;
+use crate::opening::{Opening, Openings};
 use crate::row::{AsOf, Row};
 use crate::time::Micros;
 use crate::value::{DataType, Scalar, Value};
@@ -63,6 +63,23 @@ pub fn answer_while_open(view: &View, rows: &[Row], at: Micros, opening: &Openin
         OpenAnswer::NoValue => Answer { cells: vec![Cell::BREAKER_OPEN; view.features.len()], times: None },
         OpenAnswer::LastKnownGood => answer(view, rows, opening.good_until, AsOf::Available).kept(view, at),
     }
+}
+
+/// Law 8: a feature of `view`, by its index, for a reader at `at`, and the times that it is shown with.
+pub fn answer_of_feature(
+    view: &View,
+    rows: &[Row],
+    feature: usize,
+    at: Micros,
+    openings: &Openings,
+) -> (Cell, Option<Times>) {
+    let name = view.features.get(feature).map(|feature| &feature.name);
+    let opening = name.and_then(|name| openings.of_feature(&view.id, name, at));
+    let answer = match opening {
+        Some(opening) => answer_while_open(view, rows, at, opening),
+        None => answer(view, rows, at, AsOf::Available),
+    };
+    (answer.cells.get(feature).cloned().unwrap_or(Cell::NOT_FOUND), answer.times)
 }
 
 fn value(row: &Row, column: usize) -> Value {

@@ -6,15 +6,16 @@
 //! a while later, once no server reads them any more.
 
 mod following;
+mod rules;
 mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use feature::{Micros, OpenAnswer, Span, VersionId, View};
+use feature::{Micros, Name, OpenAnswer, Span, VersionId, View};
 use online::{Store, Writer};
-use registry::{BreakerRecord, Reason, Registry, RequestOpening};
+use registry::{BreakerRecord, Reason, Registry, RegistryError, RequestOpening};
 
 pub(crate) use following::FollowedBreakers;
 pub(crate) use watch::{BreakerWatch, Evidence};
@@ -37,6 +38,8 @@ const LEFT: Span = Span::MINUTE;
 pub struct OpenBreaker {
     /// Of which view.
     pub view: ViewName,
+    /// Which of its features are held; all if none is named.
+    pub features: Vec<Name>,
     /// What is answered meanwhile; `None` for what its definition says, or else its last good answers.
     pub answers: Option<OpenAnswer>,
     /// The last moment whose answers are good; `None` for ten seconds ago.
@@ -61,6 +64,8 @@ pub struct OpenedBreaker {
 pub struct CloseBreaker {
     /// Of which view.
     pub view: ViewName,
+    /// Which opening, by its number; `None` for the only one.
+    pub number: Option<u32>,
     /// Why, for the audit log.
     pub reason: Reason,
 }
@@ -68,6 +73,7 @@ pub struct CloseBreaker {
 /// An opening that is to be prepared.
 pub(crate) struct Opens<'a> {
     pub(crate) view: &'a Arc<View>,
+    pub(crate) features: Vec<Name>,
     pub(crate) answers: OpenAnswer,
     pub(crate) good_until: Micros,
     /// The rule; `None` for a person.
@@ -96,15 +102,31 @@ pub(crate) async fn open(project: &Project, open: &OpenBreaker) -> Result<Opened
     if good_until > newest {
         return Err(ProjectError::NotSettled { view: view.id.clone(), good_until, newest });
     }
+    let features = held_features(&view, &open.features)?;
     let of_definition = view.breaker.as_ref().map(|breaker| breaker.answers);
     let opens = Opens {
         view: &view,
+        features,
         answers: open.answers.or(of_definition).unwrap_or_default(),
         good_until,
         rule: None,
         why: open.reason.clone(),
     };
     open_with(project, &registry, &opens).await
+}
+
+/// Features that are named, each once, in the order of their names.
+fn held_features(view: &View, named: &[Name]) -> Result<Vec<Name>, ProjectError> {
+    let is_of_it = |name: &&Name| view.features.iter().any(|feature| feature.name == **name);
+    if let Some(name) = named.iter().find(|name| !is_of_it(name)) {
+        let features: Vec<&str> = view.features.iter().map(|feature| feature.name.as_str()).collect();
+        let (view, name) = (view.id.clone(), name.clone());
+        return Err(ProjectError::NoSuchFeature { view, name, features: features.join(", ") });
+    }
+    let mut features = named.to_vec();
+    features.sort_unstable();
+    features.dedup();
+    Ok(features)
 }
 
 /// Opens a breaker: requested, prepared, and then recorded.
@@ -119,6 +141,7 @@ pub(crate) async fn open_with(
     drop_rows(project, registry, &store).await?;
     let request = RequestOpening {
         view: opens.view.id.clone(),
+        features: opens.features.clone(),
         answers: opens.answers,
         good_until: opens.good_until,
         rule: opens.rule.clone(),
@@ -174,18 +197,29 @@ pub(crate) async fn close(project: &Project, close: &CloseBreaker) -> Result<Bre
     let (registry, registered) = project.registry_in_use().await?;
     let view = named_view(&registered, &close.view)?;
     drop_rows(project, &registry, &project.online().await?).await?;
-    close_with(project, &registry, &view.id, (None, Some(&close.reason))).await
+    let mut open = registry.breakers().await?;
+    open.retain(|one| one.view == view.id && one.from.is_some() && one.until.is_none());
+    open.retain(|one| close.number.is_none_or(|number| one.number == number));
+    match open.as_slice() {
+        [] => Err(RegistryError::BreakerIsClosed { view: view.id.clone() }.into()),
+        [open] => close_with(project, &registry, open, (None, Some(&close.reason))).await,
+        several => {
+            let named: Vec<String> =
+                several.iter().map(|one| format!("{} of {}", one.number, one.held())).collect();
+            Err(ProjectError::SeveralOpenings { view: view.id.clone(), openings: named.join(" and ") })
+        }
+    }
 }
 
 /// Closes a breaker, by a rule or by a person.
 pub(crate) async fn close_with(
     project: &Project,
     registry: &Registry,
-    view: &VersionId,
+    opening: &BreakerRecord,
     by: (Option<&str>, Option<&Reason>),
 ) -> Result<BreakerRecord, ProjectError> {
     let now = project.now();
-    Ok(registry.close_breaker(view, now.saturating_add(AHEAD), by, now).await?)
+    Ok(registry.close_breaker(opening, now.saturating_add(AHEAD), by, now).await?)
 }
 
 /// Drops the rows of last good moments that nobody reads any more.
@@ -227,10 +261,22 @@ pub(crate) async fn open_breakers(
             OpenAnswer::NoValue => "readers get no value".to_owned(),
             OpenAnswer::Current => "readers get what its rows give".to_owned(),
         };
-        let said = format!("its circuit breaker is open since {from} by {by}: {}; {answers}", one.why);
+        let held = match one.features.is_empty() {
+            true => String::new(),
+            false => format!(" for {}", one.held()),
+        };
+        let said = format!("its circuit breaker is open{held} since {from} by {by}: {}; {answers}", one.why);
         Some((one.view, said))
     };
-    Ok(registry.breakers().await?.into_iter().filter_map(said).collect())
+    let mut all: BTreeMap<VersionId, String> = BTreeMap::new();
+    for (view, said) in registry.breakers().await?.into_iter().filter_map(said) {
+        let of_view = all.entry(view).or_default();
+        if !of_view.is_empty() {
+            of_view.push_str("; ");
+        }
+        of_view.push_str(&said);
+    }
+    Ok(all)
 }
 
 /// Writes the rows of a view's last good moments again from its log, of breakers that are open; those of others go.

@@ -51,6 +51,26 @@ pub enum ProjectError {
         /// The newest that may be named.
         newest: Micros,
     },
+    /// A feature that a breaker is to hold, and that the view does not have.
+    #[error("{view} has no feature `{name}`: it has {features}")]
+    NoSuchFeature {
+        /// The view.
+        view: VersionId,
+        /// What was named.
+        name: Name,
+        /// Those that it has.
+        features: String,
+    },
+    /// A breaker that is open more than once, each time for other features.
+    #[error(
+        "the circuit breaker of {view} is open {openings}: say which of these is to be closed by its number"
+    )]
+    SeveralOpenings {
+        /// The view.
+        view: VersionId,
+        /// Each with its number and what it holds.
+        openings: String,
+    },
     /// A last good moment at which nothing was readable.
     #[error(
         "nothing of {view} was readable at {good_until}, so there is no last good answer: name a later time, or let no value be answered"

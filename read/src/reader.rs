@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::ArrayRef;
-use feature::{Computation, Field, Input, Micros, OpenAnswer, Openings, ServicePlan, VersionId, View};
+use feature::{
+    Computation, Field, Input, Micros, OpenAnswer, Opening, Openings, ServicePlan, VersionId, View,
+};
 use online::{Layout, PackedRows, Read, Reader};
 use transform::{ComputedColumn, OnDemand};
 
@@ -179,9 +181,9 @@ impl FeatureReader {
         end_of: &(dyn Fn(ReadStage) -> bool + Sync),
     ) -> Result<ReadResult, ReadError> {
         let ReadAt { moment, openings } = at.into();
-        let scope = &*request.scope;
+        let scope = self.in_parts(&request.scope, openings, moment.micros());
         let (entities, indices) = self.entity_keys(request)?;
-        let open = self.open_views(scope, openings, moment.micros());
+        let open = self.open_views(&scope, openings, moment.micros());
         let reads: Vec<Read<'_>> = scope
             .views
             .iter()
@@ -204,10 +206,10 @@ impl FeatureReader {
         drop(reads);
         let mut result = ReadResult {
             plan: Arc::clone(&self.plan),
-            scope: Arc::clone(&request.scope),
+            scope: Arc::clone(&scope),
             at,
             rows: request.rows,
-            folded: self.folded(scope, &entities, &found, (&open, at))?,
+            folded: self.folded(&scope, &entities, &found, (&open, at))?,
             open,
             found,
             entities,
@@ -246,10 +248,41 @@ impl FeatureReader {
         Ok((entities, indices))
     }
 
-    /// For each of the scope's views its opening that holds at a moment.
+    /// The scope with each view in as many parts as its features are answered by openings that hold at a moment.
+    fn in_parts(&self, scope: &Arc<Scope>, openings: &Openings, at: Micros) -> Arc<Scope> {
+        let names_features = |scoped: &ScopedView| {
+            let view = self.views.get(scoped.view).map(|(view, _)| &view.id);
+            view.is_some_and(|view| openings.at(view, at).any(|opening| !opening.features.is_empty()))
+        };
+        if openings.is_empty() || !scope.views.iter().any(names_features) {
+            return Arc::clone(scope);
+        }
+        let number = |scoped: &ScopedView, feature: usize| {
+            self.opening(scoped, feature, openings, at).map_or(0, |opening| opening.number)
+        };
+        let of_view =
+            |scoped: &ScopedView| scoped.features.iter().map(|feature| number(scoped, *feature)).collect();
+        let parts: Vec<Vec<u32>> = scope.views.iter().map(of_view).collect();
+        Arc::new(scope.in_parts(&parts))
+    }
+
+    /// The opening that a feature of one of the scope's views is answered by at a moment.
+    fn opening<'a>(
+        &self,
+        scoped: &ScopedView,
+        feature: usize,
+        openings: &'a Openings,
+        at: Micros,
+    ) -> Option<&'a Opening> {
+        let (view, _) = self.views.get(scoped.view)?;
+        openings.of_feature(&view.id, &view.features.get(feature)?.name, at)
+    }
+
+    /// For each of the scope's views, or of their parts, its opening that holds at a moment.
     fn open_views(&self, scope: &Scope, openings: &Openings, at: Micros) -> Vec<Option<OpenView>> {
         let opening = |scoped: &ScopedView| {
-            let opening = openings.at(&self.views.get(scoped.view)?.0.id, at)?;
+            // All features of a part have the same.
+            let opening = self.opening(scoped, *scoped.features.first()?, openings, at)?;
             Some(OpenView { opening: opening.clone(), rows: opening.kept_rows() })
         };
         scope.views.iter().map(opening).collect()

@@ -28,7 +28,7 @@ pub struct ReadResult {
     /// How many entities there are.
     pub rows: usize,
     pub(crate) scope: Arc<Scope>,
-    /// One for each of the scope's views.
+    /// One for each of the scope's views, or of the parts that they are read in.
     pub(crate) folded: Vec<FoldedView>,
     /// For each of the scope's views its opening, if its breaker is open.
     pub(crate) open: Vec<Option<OpenView>>,
@@ -45,7 +45,7 @@ pub struct ReadResult {
 /// How old what one lookup read for one row of a request is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ReadRow {
-    /// The lookup's index among those of the plan.
+    /// The lookup's index among those of the plan. One whose features are in part held by a breaker was read more than once.
     pub lookup: usize,
     /// The times of the entity's row; `None` if it has none.
     pub times: Option<Times>,
@@ -149,7 +149,7 @@ impl ReadResult {
     /// The column of a chosen feature. A value that was computed from what was answered at a last good moment is one too.
     fn output_column(&self, output: &Output, index: usize) -> Option<Cow<'_, Column>> {
         let column = self.column(index, output.data_type)?;
-        if index < self.scope.stored.len() || !self.reads_kept(output) {
+        if index < self.scope.stored.len() || !self.reads_kept(index) {
             return Some(column);
         }
         let mut column = column.into_owned();
@@ -158,14 +158,17 @@ impl ReadResult {
         Some(Cow::Owned(column))
     }
 
-    /// Whether something that a feature reads was answered from a last good moment.
-    fn reads_kept(&self, output: &Output) -> bool {
+    /// Whether something that a column is made from was answered from a last good moment.
+    fn reads_kept(&self, column: usize) -> bool {
         if self.open.iter().all(Option::is_none) {
             return false;
         }
         let is_kept = |view| self.opening(view).is_some_and(|open| open.answers == OpenAnswer::LastKnownGood);
-        let read = self.plan.lookups_of(output.origin);
-        self.scope.lookups.iter().any(|scoped| read.contains(&scoped.lookup) && is_kept(scoped.view))
+        let view_of = |column: usize| {
+            let stored = self.scope.stored.get(column)?;
+            Some(self.scope.lookups.get(stored.lookup)?.view)
+        };
+        self.scope.stored_for(column).into_iter().filter_map(view_of).any(is_kept)
     }
 
     fn column(&self, index: usize, data_type: DataType) -> Option<Cow<'_, Column>> {

@@ -1,7 +1,7 @@
 //! What has to be looked up, computed and brought along for some of a service's features, worked out
 //! once for each choice: a read follows it by indices alone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use feature::{Needs, Origin, ServicePlan};
 
@@ -80,6 +80,8 @@ pub(crate) struct ScopedComputation {
     pub computation: usize,
     /// The columns of its inputs.
     pub inputs: Vec<usize>,
+    /// How many columns it gives.
+    pub columns: usize,
 }
 
 /// What is known of a plan beside the plan itself.
@@ -106,6 +108,88 @@ impl Scope {
         let columns = scope.add_columns(known, &needs);
         scope.add_outputs(known, &outputs, &columns);
         scope
+    }
+
+    /// The columns that are looked up for one.
+    pub fn stored_for(&self, column: usize) -> BTreeSet<usize> {
+        let Some(mut computed) = column.checked_sub(self.stored.len()) else {
+            return BTreeSet::from([column]);
+        };
+        for computation in &self.computations {
+            match computed.checked_sub(computation.columns) {
+                Some(rest) => computed = rest,
+                // What a computation reads lies before it.
+                None => return computation.inputs.iter().flat_map(|input| self.stored_for(*input)).collect(),
+            }
+        }
+        BTreeSet::new()
+    }
+
+    /// The same, with views read in parts: of each of its features the part that it belongs to.
+    pub fn in_parts(&self, parts: &[Vec<u32>]) -> Scope {
+        let (mut views, mut places) = (Vec::new(), Vec::new());
+        for (view, parts) in self.views.iter().zip(parts) {
+            let first = views.len();
+            let distinct: Vec<u32> = parts.iter().copied().collect::<BTreeSet<u32>>().into_iter().collect();
+            let features_of = |part: u32| {
+                view.features
+                    .iter()
+                    .zip(parts)
+                    .filter(move |(_, one)| **one == part)
+                    .map(|(feature, _)| *feature)
+            };
+            views.extend(
+                distinct
+                    .iter()
+                    .map(|part| ScopedView { features: features_of(*part).collect(), ..view.clone() }),
+            );
+            let place = |(index, part): (usize, &u32)| {
+                let before = parts.iter().take(index).filter(|one| *one == part).count();
+                (first + distinct.iter().take_while(|one| *one < part).count(), before)
+            };
+            places.push(parts.iter().enumerate().map(place).collect::<Vec<(usize, usize)>>());
+        }
+        let mut split =
+            Scope { views, lookups: Vec::new(), stored: Vec::new(), times: Vec::new(), ..self.clone() };
+        for column in &self.stored {
+            let Some(lookup) = self.lookups.get(column.lookup) else { continue };
+            let place = places.get(lookup.view).and_then(|places| places.get(column.feature));
+            let Some((view, feature)) = place.copied() else { continue };
+            let lookup = ScopedLookup { view, ..lookup.clone() };
+            let known = split.lookups.iter().position(|one| *one == lookup);
+            let index = known.unwrap_or(split.lookups.len());
+            if known.is_none() {
+                split.lookups.push(lookup);
+            }
+            split.stored.push(StoredColumn { lookup: index, feature });
+        }
+        split.time_outputs_of(self);
+        split
+    }
+
+    /// Gives each output the times of the parts that it is read from, where another scope has them of whole views.
+    fn time_outputs_of(&mut self, whole: &Scope) {
+        let mut times: Vec<Vec<usize>> = Vec::new();
+        let groups: Vec<usize> = whole
+            .outputs
+            .iter()
+            .map(|output| {
+                let timed = whole.times.get(output.times).map(Vec::as_slice).unwrap_or_default();
+                let lookups = whole.stored_for(output.column).into_iter().filter_map(|column| {
+                    let is_timed = timed.contains(&whole.stored.get(column)?.lookup);
+                    self.stored.get(column).map(|stored| stored.lookup).filter(|_| is_timed)
+                });
+                let group: Vec<usize> = lookups.collect::<BTreeSet<usize>>().into_iter().collect();
+                times.iter().position(|known| *known == group).unwrap_or_else(|| {
+                    times.push(group);
+                    times.len() - 1
+                })
+            })
+            .collect();
+        self.times = times;
+        for (output, group) in self.outputs.iter_mut().zip(groups) {
+            output.times = group;
+        }
     }
 
     fn add_views(&mut self, known: &Known<'_>, needs: &Needs) {
@@ -158,7 +242,11 @@ impl Scope {
         for index in &needs.computations {
             let Some(computation) = known.plan.computations.get(*index) else { continue };
             let inputs = computation.inputs.iter().filter_map(|(_, origin)| columns.get(origin).copied());
-            let scoped = ScopedComputation { computation: *index, inputs: inputs.collect() };
+            let scoped = ScopedComputation {
+                computation: *index,
+                inputs: inputs.collect(),
+                columns: computation.view.features.len(),
+            };
             for feature in 0..computation.view.features.len() {
                 columns.insert(Origin::Computed { computation: *index, feature }, columns.len());
             }

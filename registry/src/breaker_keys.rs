@@ -4,7 +4,7 @@ use crate::record::{Record, Shape, optional};
 
 pub(crate) static BREAKER: Record = Record {
     title: "breaker",
-    doc: "The circuit breaker of a view: at least one of `bad_share`, `drift` and `skew`. It opens by itself where one of \
+    doc: "The circuit breaker of a view: at least one of `bad_share`, `drift`, `skew` and `stale`. It opens by itself where one of \
           them is exceeded, and closes by itself. It changes nothing that a version computes.",
     keys: &[
         optional(
@@ -13,6 +13,13 @@ pub(crate) static BREAKER: Record = Record {
             "last_known_good",
             "what is answered while it is open: what was answered at the last good moment, with its own event time; no \
              value; or what the rows give, where it only has to be seen",
+        ),
+        optional(
+            "features",
+            Shape::List(&Shape::Name),
+            "all",
+            "the features that it holds while it is open, and whose values `drift` and `skew` look at; the others are answered \
+             as their rows give",
         ),
         optional(
             "bad_share",
@@ -31,6 +38,13 @@ pub(crate) static BREAKER: Record = Record {
             Shape::Number(0.0, 1.0),
             "none",
             "the share of the served answers which were compared in a `window` that may be other than the log gives; 0 is none",
+        ),
+        optional(
+            "stale",
+            Shape::Duration,
+            "none",
+            "how old the newest event that is online may be; its moment is the last good one, so windows stay full where a \
+             source has stopped",
         ),
         optional("window", Shape::Duration, "5m", "over which time shares are counted; at least 10s"),
         optional(

@@ -3,7 +3,7 @@
 //! from a moment on. Every opening and closing is in the audit log. The generation does not move: servers look at the
 //! number of changes, which is one small question.
 
-use feature::{Micros, OpenAnswer, Opening, Openings, Span, VersionId};
+use feature::{Micros, Name, OpenAnswer, Opening, Openings, Span, VersionId, have_common_feature};
 use serde::Serialize;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
@@ -21,6 +21,8 @@ use crate::stored::{damaged, number};
 pub struct RequestOpening {
     /// Of which view.
     pub view: VersionId,
+    /// Which of its features are held; all if none is named.
+    pub features: Vec<Name>,
     /// What is answered while it holds.
     pub answers: OpenAnswer,
     /// The last moment whose answers are good.
@@ -38,6 +40,8 @@ pub struct BreakerRecord {
     pub number: u32,
     /// The view.
     pub view: VersionId,
+    /// Which of its features are held; all if none is named.
+    pub features: Vec<Name>,
     /// What is answered meanwhile.
     pub answers: OpenAnswer,
     /// The last moment whose answers are good.
@@ -75,6 +79,7 @@ impl BreakerRecord {
             from: self.from?,
             until: self.until,
             good_until: self.good_until,
+            features: self.features.clone(),
         })
     }
 
@@ -87,7 +92,13 @@ impl BreakerRecord {
             from: self.from.unwrap_or(self.requested_at),
             until: self.until,
             good_until: self.good_until,
+            features: self.features.clone(),
         }
+    }
+
+    /// Which features are held, as a sentence names them.
+    pub fn held(&self) -> String {
+        if self.features.is_empty() { "all features".to_owned() } else { listed(&self.features) }
     }
 
     /// Whether it holds, or is to hold, at a moment.
@@ -96,13 +107,19 @@ impl BreakerRecord {
     }
 }
 
+/// Names as a sentence lists them.
+fn listed(features: &[Name]) -> String {
+    features.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
+}
+
 /// How long an opening may take to be prepared before another rule gives it up.
 const PREPARED_WITHIN: Span = Span::MINUTE.times(10);
 
 const NOTE: &str = "keep the openings of breakers";
 
 impl Registry {
-    /// Requests an opening of a view's breaker. Refused where it is open. A request that was never carried out is given up.
+    /// Requests an opening of a view's breaker. Refused where one holds a feature of it already. A request for such a feature
+    /// that was never carried out is given up.
     pub async fn request_opening(
         &self,
         request: &RequestOpening,
@@ -110,36 +127,39 @@ impl Registry {
     ) -> Result<BreakerRecord, RegistryError> {
         let failed = self.failed(NOTE);
         let mut transaction = self.begin_writing(NOTE).await?;
-        let before = self.breakers_in(&mut transaction).await?;
-        if let Some(open) = before.iter().find(|one| one.view == request.view && one.is_open(at)) {
+        let all = self.breakers_in(&mut transaction).await?;
+        let number = all.iter().map(|one| one.number).max().unwrap_or(0).saturating_add(1);
+        let is_of_it = |one: &&BreakerRecord| {
+            one.view == request.view && have_common_feature(&one.features, &request.features)
+        };
+        let before: Vec<&BreakerRecord> = all.iter().filter(is_of_it).collect();
+        if let Some(open) = before.iter().find(|one| one.is_open(at)) {
             let since = open.from.unwrap_or(open.requested_at);
             return Err(RegistryError::BreakerIsOpen { view: request.view.clone(), since });
         }
         // A rule waits for whoever prepares it already; a person does not.
-        let is_prepared = |one: &&BreakerRecord| {
-            one.view == request.view
-                && one.from.is_none()
-                && one.until.is_none()
-                && at.since(one.requested_at) < PREPARED_WITHIN.micros()
-        };
-        if let Some(prepared) = before.iter().find(is_prepared).filter(|_| request.rule.is_some()) {
+        let is_requested = |one: &BreakerRecord| one.from.is_none() && one.until.is_none();
+        let is_prepared =
+            |one: &BreakerRecord| is_requested(one) && at.since(one.requested_at) < PREPARED_WITHIN.micros();
+        if let Some(prepared) = before.iter().find(|one| is_prepared(one)).filter(|_| request.rule.is_some())
+        {
             let since = prepared.requested_at;
             return Err(RegistryError::BreakerIsOpen { view: request.view.clone(), since });
         }
-        let given_up = "UPDATE breakers SET until_at = $1, change = $2
-            WHERE name = $3 AND version = $4 AND from_at IS NULL AND until_at IS NULL";
         let change = next_change(&mut transaction).await.map_err(&failed)?;
-        sqlx::query(given_up)
-            .bind(at.get())
-            .bind(change)
-            .bind(request.view.name.as_str())
-            .bind(i64::from(request.view.version))
-            .execute(&mut *transaction)
-            .await
-            .map_err(&failed)?;
+        for given_up in before.iter().filter(|one| is_requested(one)) {
+            sqlx::query("UPDATE breakers SET until_at = $1, change = $2 WHERE number = $3")
+                .bind(at.get())
+                .bind(change)
+                .bind(i64::from(given_up.number))
+                .execute(&mut *transaction)
+                .await
+                .map_err(&failed)?;
+        }
         let record = BreakerRecord {
-            number: before.iter().map(|one| one.number).max().unwrap_or(0).saturating_add(1),
+            number,
             view: request.view.clone(),
+            features: request.features.clone(),
             answers: request.answers,
             good_until: request.good_until,
             requested_at: at,
@@ -187,7 +207,12 @@ impl Registry {
         let why: Option<Reason> = requested.why.parse().ok();
         let record = Record::of(AuditAction::BreakerOpen, &id)
             .from("closed")
-            .to(format!("opening {} from {from} on: answers {}{good}", requested.number, requested.answers))
+            .to(format!(
+                "opening {} of {} from {from} on: answers {}{good}",
+                requested.number,
+                requested.held(),
+                requested.answers
+            ))
             .because(why.as_ref())
             .detail(by);
         self.record(&mut transaction, vec![record], at, &failed).await?;
@@ -195,11 +220,11 @@ impl Registry {
         Ok(BreakerRecord { from: Some(from), ..requested.clone() })
     }
 
-    /// Closes a view's breaker from a moment on. `rule` is the rule that does so; a person otherwise. Refused where it is not
-    /// open.
+    /// Closes an opening of a view's breaker from a moment on. `rule` is the rule that does so; a person otherwise. Refused
+    /// where it is not open.
     pub async fn close_breaker(
         &self,
-        view: &VersionId,
+        opening: &BreakerRecord,
         until: Micros,
         (rule, why): (Option<&str>, Option<&Reason>),
         at: Micros,
@@ -207,8 +232,12 @@ impl Registry {
         let failed = self.failed(NOTE);
         let mut transaction = self.begin_changing(NOTE).await?;
         let all = self.breakers_in(&mut transaction).await?;
-        let open = all.into_iter().find(|one| one.view == *view && one.from.is_some() && one.until.is_none());
-        let Some(open) = open else { return Err(RegistryError::BreakerIsClosed { view: view.clone() }) };
+        let is_open =
+            |one: &BreakerRecord| one.number == opening.number && one.from.is_some() && one.until.is_none();
+        let open = all.into_iter().find(is_open);
+        let Some(open) = open else {
+            return Err(RegistryError::BreakerIsClosed { view: opening.view.clone() });
+        };
         // One that is closed before it held never held, and none ends before it begins.
         let until = open.from.map_or(until, |from| from.max(until));
         let change = next_change(&mut transaction).await.map_err(&failed)?;
@@ -219,7 +248,7 @@ impl Registry {
             .execute(&mut *transaction)
             .await
             .map_err(&failed)?;
-        let id = DefinitionId::versioned(Kind::FeatureView, view);
+        let id = DefinitionId::versioned(Kind::FeatureView, &open.view);
         let record = Record::of(AuditAction::BreakerClose, &id)
             .from(format!("opening {}", open.number))
             .to(format!("closed from {until} on"))
@@ -297,8 +326,8 @@ async fn insert(
 ) -> Result<(), sqlx::Error> {
     let insert = "INSERT INTO breakers
         (number, name, version, answers, good_until, requested_at, from_at, until_at, rule, why, opened_by, broken_at,
-         has_rows, change)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+         has_rows, change, features)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     sqlx::query(insert)
         .bind(i64::from(record.number))
         .bind(record.view.name.as_str())
@@ -314,6 +343,7 @@ async fn insert(
         .bind(record.broken_at.map(Micros::get))
         .bind(i64::from(record.has_rows))
         .bind(change)
+        .bind(record.features.iter().map(Name::as_str).collect::<Vec<_>>().join(","))
         .execute(&mut **transaction)
         .await
         .map(|_| ())
@@ -329,10 +359,14 @@ fn read(row: &SqliteRow) -> Result<BreakerRecord, RegistryError> {
     let known = |column: &str| moment(column)?.ok_or_else(|| what(&format!("it has no `{column}`")));
     let name = text("name")?.parse().map_err(|error| what(&error))?;
     let answers = text("answers")?;
+    let features = text("features")?;
+    let features =
+        features.split(',').filter(|name| !name.is_empty()).map(str::parse).collect::<Result<_, _>>();
     let has_rows: i64 = number(row, "has_rows")?;
     Ok(BreakerRecord {
         number: number(row, "number")?,
         view: VersionId { name, version: number(row, "version")? },
+        features: features.map_err(|error| what(&error))?,
         answers: OpenAnswer::named(&answers).ok_or_else(|| what(&format!("`{answers}` is no answer")))?,
         good_until: known("good_until")?,
         requested_at: known("requested_at")?,
@@ -357,6 +391,7 @@ mod tests {
     fn request(view: &str) -> RequestOpening {
         RequestOpening {
             view: view.parse().unwrap(),
+            features: Vec::new(),
             answers: OpenAnswer::LastKnownGood,
             good_until: at(-60),
             rule: Some("bad_share".to_owned()),
@@ -377,7 +412,7 @@ mod tests {
         assert!(registry.openings().await.unwrap().is_empty(), "what is prepared does not hold");
         let opened = registry.open_breaker(&requested, at(2), at(0)).await.unwrap();
         let openings = registry.openings().await.unwrap();
-        assert_eq!(openings.at(&opened.view, at(2)), opened.opening().as_ref());
+        assert_eq!(openings.at(&opened.view, at(2)).next(), opened.opening().as_ref());
         let again = registry.request_opening(&request("clicks@2"), at(3)).await.unwrap_err();
         assert!(matches!(again, RegistryError::BreakerIsOpen { .. }), "{again}");
         registry.request_opening(&request("clicks@3"), at(3)).await.unwrap();
@@ -385,13 +420,13 @@ mod tests {
         let before = registry.breaker_changes().await.unwrap();
         registry.note_broken(opened.number, at(50)).await.unwrap();
         assert!(registry.breaker_changes().await.unwrap() > before);
-        let closed = registry.close_breaker(&opened.view, at(102), (None, None), at(100)).await.unwrap();
+        let closed = registry.close_breaker(&opened, at(102), (None, None), at(100)).await.unwrap();
         assert_eq!((closed.until, closed.broken_at), (Some(at(102)), Some(at(50))));
-        let twice = registry.close_breaker(&opened.view, at(110), (None, None), at(108)).await.unwrap_err();
+        let twice = registry.close_breaker(&opened, at(110), (None, None), at(108)).await.unwrap_err();
         assert!(matches!(twice, RegistryError::BreakerIsClosed { .. }), "{twice}");
         let openings = registry.openings().await.unwrap();
-        assert_eq!(openings.at(&opened.view, at(101)).map(|one| one.number), Some(opened.number));
-        assert_eq!(openings.at(&opened.view, at(102)), None);
+        assert_eq!(openings.at(&opened.view, at(101)).next().map(|one| one.number), Some(opened.number));
+        assert_eq!(openings.at(&opened.view, at(102)).next(), None);
 
         let log = registry.audit().await.unwrap();
         let said: Vec<_> = log
@@ -402,6 +437,35 @@ mod tests {
         let opening = (AuditAction::BreakerOpen, "ann", Some("7 of 10 rows were refused"));
         assert_eq!(said, [opening, (AuditAction::BreakerClose, "ann", None)]);
         assert!(log.damaged.is_empty());
+    }
+
+    #[tokio::test]
+    async fn openings_of_other_features_of_a_view_stand_beside_each_other_and_close_alone() {
+        let (_folder, registry) = registry().await;
+        let of = |features: &[&str]| RequestOpening {
+            features: features.iter().map(|name| name.parse().unwrap()).collect(),
+            ..request("clicks@2")
+        };
+        let first = registry.request_opening(&of(&["page"]), at(0)).await.unwrap();
+        // Neither waits for the other, and neither is given up for it.
+        let second = registry.request_opening(&of(&["ms", "time"]), at(1)).await.unwrap();
+        let first = registry.open_breaker(&first, at(2), at(1)).await.unwrap();
+        let second = registry.open_breaker(&second, at(3), at(2)).await.unwrap();
+        for taken in [of(&["page", "other"]), of(&["time"]), of(&[])] {
+            let refused = registry.request_opening(&taken, at(4)).await.unwrap_err();
+            assert!(matches!(refused, RegistryError::BreakerIsOpen { .. }), "{refused}");
+        }
+        let held_at = async |name: &str, seconds| {
+            let openings = registry.openings().await.unwrap();
+            openings.of_feature(&first.view, &name.parse().unwrap(), at(seconds)).map(|one| one.number)
+        };
+        assert_eq!(held_at("page", 5).await, Some(first.number));
+        assert_eq!(held_at("ms", 5).await, Some(second.number));
+        assert_eq!(held_at("other", 5).await, None);
+        registry.close_breaker(&first, at(6), (None, None), at(5)).await.unwrap();
+        assert_eq!(held_at("page", 7).await, None);
+        assert_eq!(held_at("time", 7).await, Some(second.number));
+        assert_eq!(registry.breakers().await.unwrap()[1].features, second.features);
     }
 
     #[tokio::test]
@@ -416,7 +480,7 @@ mod tests {
         assert!(registry.open_breaker(&first, at(4), at(2)).await.is_err());
         registry.open_breaker(&second, at(4), at(2)).await.unwrap();
         // One that is closed before it holds never held.
-        let closed = registry.close_breaker(&second.view, at(3), (None, None), at(2)).await.unwrap();
+        let closed = registry.close_breaker(&second, at(3), (None, None), at(2)).await.unwrap();
         assert_eq!(closed.until, closed.from);
         assert!([3, 4, 5].iter().all(|&s| !closed.opening().unwrap().covers(at(s))));
         let third = registry.request_opening(&request("clicks@2"), at(5)).await.unwrap();

@@ -2,11 +2,11 @@
 
 /// The schema that this version writes. A registry with a greater one was written by a newer
 /// version and is refused.
-pub(crate) const SCHEMA: i64 = 13;
+pub(crate) const SCHEMA: i64 = 14;
 
 /// What brings each schema to the next, the first of them schema 1 to 2: a new registry is made as schema
 /// 1 and brought on the same way.
-pub(crate) const MIGRATIONS: [&[&str]; 12] = [
+pub(crate) const MIGRATIONS: [&[&str]; 13] = [
     &[FRESHNESS],
     &[USES, USES_OF_BEFORE],
     &[DIGEST, REVISIONS_DIGEST],
@@ -19,6 +19,7 @@ pub(crate) const MIGRATIONS: [&[&str]; 12] = [
     &[FRESHNESS_READS, FRESHNESS_READS_BY_SLOT, PROGRESS],
     &[TOKENS, ACCESS_GENERATION, ACCESS_COUNTS],
     &[BREAKERS, BREAKERS_BY_CHANGE],
+    &[BREAKER_FEATURES],
 ];
 
 /// The first schema whose contents have checksums.
@@ -236,6 +237,8 @@ const BREAKERS: &str = "CREATE TABLE breakers (
         has_rows BIGINT NOT NULL,
         change BIGINT NOT NULL
     )";
+/// The features that an opening holds, separated by commas; none for all.
+const BREAKER_FEATURES: &str = "ALTER TABLE breakers ADD COLUMN features TEXT NOT NULL DEFAULT ''";
 /// Servers ask for the newest change many times a second.
 const BREAKERS_BY_CHANGE: &str = "CREATE INDEX breakers_by_change ON breakers (change)";
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use feature::{Opening, Openings};
 
-/// Says of an answer which breakers were open: `view=answer` for each, separated by commas.
+/// Says of an answer which breakers were open: `view=answer` or `view:feature=answer` for each, separated by commas.
 pub(crate) const BREAKERS: &str = "x-twinstore-breakers";
 
 /// What is known of breakers. Clones share it.
@@ -24,8 +24,16 @@ impl Breakers {
     }
 }
 
-/// What the head of an answer says of the breakers that were open; `None` if none was.
+/// What the head of an answer says of the breakers that were open, and of the features that they hold where these are not all;
+/// `None` if none was.
 pub(crate) fn said<'a>(openings: impl Iterator<Item = &'a Opening>) -> Option<String> {
-    let said: Vec<String> = openings.map(|opening| format!("{}={}", opening.view, opening.answers)).collect();
+    let said = |opening: &Opening| match opening.features.as_slice() {
+        [] => vec![format!("{}={}", opening.view, opening.answers)],
+        features => {
+            let of_feature = |feature| format!("{}:{feature}={}", opening.view, opening.answers);
+            features.iter().map(of_feature).collect()
+        }
+    };
+    let said: Vec<String> = openings.flat_map(said).collect();
     (!said.is_empty()).then(|| said.join(","))
 }

@@ -124,6 +124,8 @@ impl WatchedReads {
     /// Counts one row of a request as so many reads.
     fn count_row(&self, result: &ReadResult, row: usize, reads: u64) {
         let mut worst = None;
+        // What one lookup read in parts is one read, and as good as the worst of them.
+        let mut of_lookup: Option<(usize, ReadOutcome)> = None;
         for ReadRow { lookup, times, good_until } in result.read_for(row) {
             let Some(view) = self.views.get(lookup).and_then(Option::as_ref) else { continue };
             let (event, pipeline) = (times.map(|times| times.event_time), view.pipeline.get());
@@ -135,14 +137,27 @@ impl WatchedReads {
             let outcome = |within| ReadOutcome::of_read(result.at, within, event, pipeline);
             let of_view = view.within.map(outcome);
             if let Some(outcome) = of_view {
-                view.reads.add(outcome, reads);
+                let before = of_lookup.filter(|(before, _)| *before == lookup).map(|(_, outcome)| outcome);
+                if before.is_none() {
+                    self.add(of_lookup, reads);
+                }
+                of_lookup = Some((lookup, before.map_or(outcome, |before| before.max(outcome))));
             }
             if let Some(consumer) = &self.consumer {
                 worst = worst.max(consumer.within.map(outcome).or(of_view));
             }
         }
+        self.add(of_lookup, reads);
         if let (Some(consumer), Some(worst)) = (&self.consumer, worst) {
             consumer.reads.add(worst, reads);
+        }
+    }
+
+    /// Counts what one lookup read.
+    fn add(&self, of_lookup: Option<(usize, ReadOutcome)>, reads: u64) {
+        let Some((lookup, outcome)) = of_lookup else { return };
+        if let Some(view) = self.views.get(lookup).and_then(Option::as_ref) {
+            view.reads.add(outcome, reads);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The arguments of `breaker`.
 
 use clap::{Args, Subcommand, ValueEnum};
-use feature::Micros;
+use feature::{Micros, Name};
 use twinstore::{OpenAnswer, Reason, ViewName};
 
 use super::FormatArg;
@@ -42,6 +42,9 @@ pub struct OpenBreakerArgs {
     /// Why, for the audit log
     #[arg(long, value_name = "TEXT")]
     pub reason: Reason,
+    /// Only these features of it are held, and the others are answered as their rows give
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub features: Vec<Name>,
     /// What is answered meanwhile; without it what the view's definition says, or else its last good answers
     #[arg(long, value_name = "ANSWERS")]
     pub answers: Option<AnswersArg>,
@@ -59,6 +62,9 @@ pub struct CloseBreakerArgs {
     /// The view version; the version may be left out where there is one
     #[arg(value_name = "VIEW[@V]")]
     pub view: ViewName,
+    /// Which opening, by its number in the list; needed where it is open more than once, each time for other features
+    #[arg(long, value_name = "N")]
+    pub number: Option<u32>,
     /// Why, for the audit log
     #[arg(long, value_name = "TEXT")]
     pub reason: Reason,

@@ -19,15 +19,17 @@ pub async fn breaker(project: &Project, command: &BreakerCommand, run: &Run) -> 
         }
         BreakerCommand::Open(args) => open(project, args, run).await,
         BreakerCommand::Close(args) => {
-            let close = CloseBreaker { view: args.view.clone(), reason: args.reason.clone() };
+            let close =
+                CloseBreaker { view: args.view.clone(), number: args.number, reason: args.reason.clone() };
             let closed = project.close_breaker(&close).await?;
             if args.format.format == Format::Json {
                 return output::json(&json!({"breaker": closed}));
             }
             let until = closed.until.map(|until| until.to_string()).unwrap_or_default();
             println!(
-                "the breaker of {} is closed from {until} on: readers get what its rows give",
-                closed.view
+                "the breaker of {} is closed from {until} on: readers get what its rows give for {}",
+                closed.view,
+                closed.held()
             );
             Ok(())
         }
@@ -37,6 +39,7 @@ pub async fn breaker(project: &Project, command: &BreakerCommand, run: &Run) -> 
 async fn open(project: &Project, args: &OpenBreakerArgs, run: &Run) -> Result<(), Failure> {
     let open = OpenBreaker {
         view: args.view.clone(),
+        features: args.features.clone(),
         answers: args.answers.map(Into::into),
         good_until: args.good_until,
         reason: args.reason.clone(),
@@ -48,7 +51,8 @@ async fn open(project: &Project, args: &OpenBreakerArgs, run: &Run) -> Result<()
         return output::json(&json!({"breaker": record, "entities": opened.entities, "seconds": seconds}));
     }
     let from = record.from.map(|from| from.to_string()).unwrap_or_default();
-    println!("the breaker of {} is open from {from} on: it answers {}", record.view, record.answers);
+    let held = if record.features.is_empty() { String::new() } else { format!(" for {}", record.held()) };
+    println!("the breaker of {} is open{held} from {from} on: it answers {}", record.view, record.answers);
     if let Some(entities) = opened.entities {
         println!(
             "it has the answers of {} as of {}, prepared in {:.1}s",
@@ -79,6 +83,7 @@ fn list(found: &[BreakerRecord], format: Format) -> Result<(), Failure> {
         vec![
             one.number.to_string(),
             one.view.to_string(),
+            if one.features.is_empty() { "all".to_owned() } else { one.held() },
             one.answers.to_string(),
             one.good_until.to_string(),
             moment(one.from, ""),

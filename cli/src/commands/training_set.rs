@@ -2,7 +2,7 @@
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use feature::{AsOf, Micros, VersionId};
+use feature::{AsOf, Micros, Name, VersionId};
 use serde_json::json;
 use twinstore::{
     BucketRequests, BuildTrainingSet, BuiltTrainingSet, LogRange, OpenAnswer, OpenLabels, Project,
@@ -137,9 +137,14 @@ fn show_summary(summary: &Summary, leaked: Option<u64>) {
     }
     for OpenLabels { opening, labels } in open_labels(summary) {
         println!(
-            "{} while the circuit breaker of {} was open, and {} what was served then: {}",
+            "{} while the circuit breaker of {} was open{}, and {} what was served then: {}",
             counted(*labels as u64, "label"),
             opening.view,
+            match opening.features.as_slice() {
+                [] => String::new(),
+                features =>
+                    format!(" for {}", features.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")),
+            },
             if *labels == 1 { "has" } else { "have" },
             match opening.answers {
                 OpenAnswer::LastKnownGood => format!("its answers as of {}", opening.good_until),

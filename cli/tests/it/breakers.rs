@@ -176,6 +176,86 @@ fn readers_and_training_sets_get_the_last_good_answers_until_it_is_closed_also_a
 }
 
 #[test]
+fn only_the_named_features_are_held_in_serving_and_in_training_and_each_opening_closes_alone() {
+    let project = clicks();
+    let server = Server::start(&project);
+    push(&server, &rows(1..4, "home", 5.0));
+    let good = moment();
+    push(&server, &rows(1..4, "wrong", 5.0));
+    says(
+        &refused(&project, "breaker open visits --features pages --reason x"),
+        &["visits@1 has no feature `pages`: it has page, id, clicks"],
+    );
+    let open = format!("breaker open visits --features page --good-until {good} --reason renamed");
+    eventually("it can be opened", || project.run(&open).code == Some(0));
+    // Another opening of another feature stands beside it; one of the same feature does not.
+    project.ok("breaker open visits --features id --answers no_value --reason probe");
+    says(&refused(&project, "breaker open visits --reason all"), &["visits@1 is open since"]);
+    let cells = || {
+        let columns = server.post("/v1/features", &visit()).1["columns"].clone();
+        ["page", "id", "clicks"].map(|name| {
+            let column = &columns[name];
+            (column["values"][0].clone(), column["statuses"][0].clone(), column["event_times"][0].clone())
+        })
+    };
+    let (held, none) = (json!("LAST_KNOWN_GOOD"), json!("BREAKER_OPEN"));
+    eventually("each feature is answered by its own opening", || {
+        let [page, id, _] = cells();
+        (page.0, page.1, id.1) == (json!("home"), held.clone(), none.clone())
+    });
+    let [page, id, clicks] = cells();
+    assert_eq!((&id.0, &clicks.0, &clicks.1), (&Value::Null, &json!(2), &json!("PRESENT")));
+    assert!(
+        page.2.as_str() < clicks.2.as_str(),
+        "{page:?} has the time of the last good moment, {clicks:?} its own"
+    );
+    let head = server.head_of("/v1/features", &visit().to_string());
+    says(&head, &["visits@1:page=last_known_good", "visits@1:id=no_value"]);
+    let sample = "twinstore_breaker_open{view=\"visits@1\",feature=\"page\",answers=\"last_known_good\",rule=\"none\"} ";
+    eventually("metrics name the feature", || counted(&server, sample) == 1.0);
+    says(
+        &project.run("doctor").stdout,
+        &["its circuit breaker is open for page since", "is open for id since"],
+    );
+    let got = project.json("get visit visitor=1");
+    assert_eq!(got["features"]["page"]["status"], "LAST_KNOWN_GOOD", "{got}");
+    assert_eq!(got["features"]["clicks"]["value"], 2, "{got}");
+
+    // Training has the same at a label of then, and the verifier of served values finds no difference.
+    let during = moment();
+    eventually("the log has it", || {
+        trained(&project, std::slice::from_ref(&during)) == [format!("1,{during},home,,2")]
+    });
+    let said = project.ok("training-set --service visit --spine spine.csv --time t --out set.csv");
+    says(
+        &said,
+        &["1 label while the circuit breaker of visits@1 was open for page, and has", "open for id, and has"],
+    );
+    project.ok("training-set verify set.csv");
+    let same = "twinstore_served_values_total{view=\"visits@1\",outcome=\"same\"} ";
+    eventually("reads were compared", || {
+        cells();
+        counted(&server, same) >= 2.0
+    });
+    let differs = "twinstore_served_values_total{view=\"visits@1\",outcome=\"differs\"} ";
+    assert_eq!(counted(&server, differs), 0.0);
+    project.ok("verify visits --served");
+
+    says(
+        &refused(&project, "breaker close visits --reason done"),
+        &["is open 1 of page and 2 of id: say which of these is to be closed by its number"],
+    );
+    project.ok("breaker close visits --number 1 --reason renamed-back");
+    eventually("the page is that of its rows again", || cells()[0].0 == "wrong");
+    assert_eq!(cells()[1].1, none);
+    project.ok("breaker close visits --reason done");
+    eventually("all are", || cells().iter().all(|cell| cell.1 == "PRESENT"));
+    assert_eq!(trained(&project, std::slice::from_ref(&during)), [format!("1,{during},home,,2")]);
+    says(&project.ok("audit visits@1"), &["opening 1 of page from", "opening 2 of id from"]);
+    assert_eq!(server.terminate().0, Some(0));
+}
+
+#[test]
 fn a_view_may_answer_no_value_and_then_training_sets_have_none() {
     let project = clicks();
     let server = Server::start(&project);
@@ -300,7 +380,26 @@ fn a_breaker_that_never_opens_or_counts_what_is_not_there_is_refused() {
     );
     says(&project.refused("plan"), &["`bad_share` of the breaker", "the source has no `stream`"]);
     project.edit("features/flights.yaml", "breaker: {bad_share: 0.1}", "breaker: {answers: no_value}");
-    says(&project.refused("plan"), &["never opens by itself: add `bad_share`, `drift` or `skew`"]);
+    says(&project.refused("plan"), &["never opens by itself: add `bad_share`, `drift`, `skew` or `stale`"]);
+    project.edit(
+        "features/flights.yaml",
+        "breaker: {answers: no_value}",
+        "breaker: {drift: 1, features: [last_dely]}",
+    );
+    says(
+        &project.refused("plan"),
+        &[
+            "the breaker of feature view airport_arrivals@1 names `last_dely`, which is no feature of it",
+            "last_delay",
+        ],
+    );
+    project.edit("features/flights.yaml", "features: [last_dely]", "features: []");
+    says(&project.refused("plan"), &["`features` of the breaker of", "is empty: name some"]);
+    project.edit(
+        "features/flights.yaml",
+        "breaker: {drift: 1, features: []}",
+        "breaker: {answers: no_value}",
+    );
     project.edit(
         "features/flights.yaml",
         "breaker: {answers: no_value}",

@@ -23,6 +23,10 @@ mod bad_reads;
 #[cfg(test)]
 mod breakers;
 #[cfg(test)]
+mod breakers_by_rule;
+#[cfg(test)]
+mod breakers_in_redis;
+#[cfg(test)]
 mod buckets;
 #[cfg(test)]
 mod capacity;

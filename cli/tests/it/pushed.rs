@@ -13,7 +13,7 @@ use crate::project::{Project, says};
 use crate::served::Server;
 use crate::stored;
 
-const DEFINITIONS: &str = "
+pub const DEFINITIONS: &str = "
 kind: entity
 name: visitor
 keys: {visitor: int64}

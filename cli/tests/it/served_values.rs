@@ -14,8 +14,12 @@ use crate::served::Server;
 const ONLINE: &str = ".twinstore/online";
 
 /// A project into which visitors clicked: each of them once, all on the same page.
-fn clicked(visitors: std::ops::Range<i64>, page: &str, at: &str) -> Project {
-    let project = clicks();
+pub fn clicked(visitors: std::ops::Range<i64>, page: &str, at: &str) -> Project {
+    clicked_in(clicks(), visitors, page, at)
+}
+
+/// A project of any such definitions into which visitors clicked.
+pub fn clicked_in(project: Project, visitors: std::ops::Range<i64>, page: &str, at: &str) -> Project {
     let row = |visitor: i64| {
         json!({"visitor": visitor, "at": at, "id": visitor, "page": page, "ms": 5.0}).to_string()
     };
@@ -26,7 +30,7 @@ fn clicked(visitors: std::ops::Range<i64>, page: &str, at: &str) -> Project {
 }
 
 /// Puts the online store of one project into another.
-fn put_online(from: &Project, into: &Project) {
+pub fn put_online(from: &Project, into: &Project) {
     for file in fs::read_dir(into.path(ONLINE)).unwrap() {
         fs::remove_file(file.unwrap().path()).unwrap();
     }

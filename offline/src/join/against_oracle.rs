@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 use feature::oracle::{self, History, Numbers};
-use feature::{AsOf, OpenAnswer, Opening, Row, Value};
+use feature::{AsOf, OpenAnswer, Opening, Openings, Row, Value};
 use proptest::prelude::*;
 
 use super::folded::Folded;
@@ -12,7 +12,7 @@ use super::labels::Labels;
 use super::latest::Best;
 use super::passes::fold_batch;
 use super::view_fold::{Ask, ViewFold};
-use super::while_open::fold_moments;
+use super::while_open::{fold_moments, held_features};
 use crate::log::sample_batch::batch;
 
 /// The entity (none for a null key) and the time of each label.
@@ -149,12 +149,54 @@ proptest! {
             from,
             until,
             good_until,
+            features: Vec::new(),
         };
         let openings = [
             opening(1, is_kept[0], from, Some(until), good_until),
             opening(2, is_kept[1], from_again, None, good_again),
         ];
         check(&history, AsOf::Available, seed, &openings);
+    }
+
+    #[test]
+    fn labels_at_which_breakers_held_some_features_see_of_each_what_was_answered_then(
+        seed: u64,
+        rows in 0_usize..24,
+        bounds in prop::array::uniform5(any::<prop::sample::Index>()),
+        is_kept in prop::array::uniform2(any::<bool>()),
+        held in prop::array::uniform2(prop::collection::vec(any::<prop::sample::Index>(), 1..4)),
+    ) {
+        let history = History::generate(seed, rows);
+        let mut bounds = bounds.map(|index| index.get(&history.moments).to_owned());
+        bounds.sort_unstable();
+        let [good_until, from, from_again, until, until_again] = bounds;
+        let opening = |number: usize, from, until| Opening {
+            number: number as u32,
+            view: history.view.id.clone(),
+            answers: if is_kept[number] { OpenAnswer::LastKnownGood } else { OpenAnswer::NoValue },
+            from,
+            until: Some(until),
+            good_until,
+            features: held[number].iter().map(|index| index.get(&history.view.features).name.clone()).collect(),
+        };
+        let openings = [opening(0, from, until), opening(1, from_again, until_again)];
+        let all: Vec<(usize, String)> = (0..history.view.features.len()).map(|index| (index, String::new())).collect();
+        let known = Openings::new(openings.iter().cloned());
+        for group in held_features(&history.view, all, &openings) {
+            let (folded, slots, label_rows) = joined(&history, AsOf::Available, seed, &group.openings);
+            let moments: Vec<i64> = label_rows.iter().map(|(_, at)| *at).collect();
+            let joined = folded.columns(&slots, &moments).unwrap();
+            for (row, (entity, at)) in label_rows.iter().enumerate() {
+                let Some(entity) = entity else { continue };
+                let (at, rows) = (feature::Micros::new(*at).unwrap(), &history.entities[*entity].1);
+                for (index, _) in &group.features {
+                    let (expected, _) = oracle::answer_of_feature(&history.view, rows, *index, at, &known);
+                    let feature = &history.view.features[*index];
+                    let got = transform::value_at(joined.features[*index].as_ref(), row, feature.data_type);
+                    prop_assert_eq!(got, expected.value, "{} of entity {} at {}", feature.name, entity, at);
+                }
+            }
+        }
     }
 
     #[test]

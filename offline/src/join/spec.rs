@@ -153,6 +153,7 @@ mod tests {
             from: from.parse().unwrap(),
             until: until.map(|until| until.parse().unwrap()),
             good_until: "2013-06-01T11:55:00Z".parse().unwrap(),
+            features: Vec::new(),
         };
         let openings = vec![
             opening(OpenAnswer::LastKnownGood, "2013-06-01T12:00:00Z", Some("2013-06-01T13:00:00Z")),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use feature::{Micros, OpenAnswer, Opening};
+use feature::{Micros, OpenAnswer, Opening, View};
 
 use crate::join::labels::{Labels, NO_SLOT};
 
@@ -32,6 +32,39 @@ pub(crate) fn fold_moments<'a>(labels: &'a [i64], openings: &[Opening]) -> FoldM
     };
     let times = labels.iter().enumerate().map(at).collect();
     FoldMoments { times, unanswered }
+}
+
+/// Features of one view that are answered by the same openings.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct HeldFeatures {
+    /// The features, by their indices in the view, with the names of their columns.
+    pub(crate) features: Vec<(usize, String)>,
+    /// The openings that hold them, the oldest first.
+    pub(crate) openings: Vec<Opening>,
+}
+
+/// Features in groups that the same openings hold, that with the fewest first.
+pub(crate) fn held_features(
+    view: &View,
+    features: Vec<(usize, String)>,
+    openings: &[Opening],
+) -> Vec<HeldFeatures> {
+    let of_view = || openings.iter().filter(|opening| opening.features.is_empty()).cloned().collect();
+    let mut groups: Vec<HeldFeatures> = Vec::new();
+    for (index, name) in features {
+        let feature = view.features.get(index);
+        let holds = |opening: &&Opening| feature.is_some_and(|feature| opening.holds(&feature.name));
+        let openings: Vec<Opening> = openings.iter().filter(holds).cloned().collect();
+        match groups.iter_mut().find(|group| group.openings == openings) {
+            Some(group) => group.features.push((index, name)),
+            None => groups.push(HeldFeatures { features: vec![(index, name)], openings }),
+        }
+    }
+    groups.sort_by_key(|group| group.openings.len());
+    if groups.is_empty() {
+        groups.push(HeldFeatures { features: Vec::new(), openings: of_view() });
+    }
+    groups
 }
 
 /// How many of these labels fall into an opening.

@@ -20,7 +20,7 @@ use futures::StreamExt;
 
 use crate::blocking::blocking;
 use crate::error::OfflineError;
-use crate::join::{JoinLookup, JoinSpec, PointInTime, PointInTimePlanner, Reading, labels_in};
+use crate::join::{JoinLookup, JoinSpec, PointInTime, PointInTimePlanner, Reading, held_features, labels_in};
 use crate::log::{OfflineStore, ReadLock, labels_from};
 use crate::threads::threads;
 use crate::training_set::batch::BatchBuilder;
@@ -201,17 +201,23 @@ async fn opened(
         locks.push(OpenedLog { view: lookup.view.clone(), expired_before, _lock: lock });
         let no_log = || OfflineError::NoLog { view: lookup.view.id.clone() };
         let key = |key: &usize| plan.keys.get(*key).map(|key| key.name.to_string());
-        lookups.push(JoinLookup {
-            view: lookup.view.clone(),
-            keys: lookup.keys.iter().filter_map(key).collect(),
-            log: log.snapshot()?.ok_or_else(no_log)?,
-            features: layout.features_of(index),
-            times: options.explain.then(|| layout.times(index)),
-            openings: match options.as_of {
-                AsOf::Available => options.openings.of(&lookup.view.id).to_vec(),
-                AsOf::Event => Vec::new(),
-            },
-        });
+        let snapshot = log.snapshot()?.ok_or_else(no_log)?;
+        let openings = match options.as_of {
+            AsOf::Available => options.openings.of(&lookup.view.id),
+            AsOf::Event => &[],
+        };
+        // The times of a view are those of the features that the fewest breakers held.
+        let mut times = options.explain.then(|| layout.times(index));
+        for held in held_features(&lookup.view, layout.features_of(index), openings) {
+            lookups.push(JoinLookup {
+                view: lookup.view.clone(),
+                keys: lookup.keys.iter().filter_map(key).collect(),
+                log: snapshot.clone(),
+                features: held.features,
+                times: times.take(),
+                openings: held.openings,
+            });
+        }
     }
     Ok(Opened { lookups, locks })
 }

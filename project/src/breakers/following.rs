@@ -1,5 +1,6 @@
 //! What a process that answers reads knows of breakers: looked up again whenever the registry says that something changed.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use exposition::Page;
@@ -44,14 +45,30 @@ impl FollowedBreakers {
         let open: Vec<&BreakerRecord> = known.records.iter().filter(|one| one.is_open(now)).collect();
         let (name, since) = ("twinstore_breaker_open", "twinstore_breaker_good_until_seconds");
         if !open.is_empty() {
-            page.family(name, "gauge", "1 for each view whose circuit breaker is open, by what is answered");
+            page.family(name, "gauge", "1 for each view whose circuit breaker is open, or feature that it holds, by what is answered");
             for one in &open {
                 let (view, rule) = (one.view.to_string(), one.rule.as_deref().unwrap_or("none"));
-                page.sample(name, &[("view", &view), ("answers", one.answers.name()), ("rule", rule)], 1.0);
+                let labels = [("view", view.as_str()), ("answers", one.answers.name()), ("rule", rule)];
+                if one.features.is_empty() {
+                    page.sample(name, &labels, 1.0);
+                }
+                for feature in &one.features {
+                    let [view, answers, rule] = labels;
+                    page.sample(name, &[view, ("feature", feature.as_str()), answers, rule], 1.0);
+                }
             }
-            page.family(since, "gauge", "The last good moment of an open breaker, in seconds since 1970");
+            page.family(
+                since,
+                "gauge",
+                "The last good moment of an open breaker, the earliest of a view, in seconds since 1970",
+            );
+            let mut earliest: BTreeMap<String, Micros> = BTreeMap::new();
             for one in &open {
-                page.sample(since, &[("view", &one.view.to_string())], one.good_until.get() as f64 / 1e6);
+                let of_view = earliest.entry(one.view.to_string()).or_insert(one.good_until);
+                *of_view = one.good_until.min(*of_view);
+            }
+            for (view, good_until) in &earliest {
+                page.sample(since, &[("view", view)], good_until.get() as f64 / 1e6);
             }
         }
         page.into_text()

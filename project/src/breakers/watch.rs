@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use feature::{Breaker, EventDate, Micros, OpenAnswer, VersionId, View, counted};
+use feature::{Breaker, Micros, Name, OpenAnswer, VersionId, View, have_common_feature};
 use materializer::statistics;
 use monitor::{BreakerStep, ShareWindow, breaker_step};
 use registry::{BreakerRecord, Reason, Registry, RegistryError};
 use tokio_util::sync::CancellationToken;
 
+use super::rules::{self, KnownDrift, Ruling};
 use super::{Opens, SETTLED, close_with, drop_rows, open_with};
 use crate::background::Background;
 use crate::error::ProjectError;
@@ -19,7 +20,7 @@ use crate::followed_registry::FollowedRegistry;
 use crate::project::Project;
 use crate::quality::drift::of_newest_day;
 use crate::served::ServedCounts;
-use crate::slo::before;
+use crate::slo::{ReadWatch, before};
 use crate::streaming::StreamStatus;
 
 /// The time between two looks.
@@ -36,6 +37,8 @@ pub(crate) struct Evidence {
     pub(crate) stream_status: Arc<StreamStatus>,
     /// The answers that were compared here; `None` where nobody is answered.
     pub(crate) served: Option<Arc<ServedCounts>>,
+    /// How far pipelines are; `None` where nobody is answered.
+    pub(crate) reads: Option<Arc<ReadWatch>>,
 }
 
 /// The task.
@@ -91,30 +94,11 @@ async fn watch(mut watching: Watching, stop: CancellationToken) {
     }
 }
 
-/// What one rule says of a view.
-struct Ruling {
-    rule: &'static str,
-    /// `None` where it cannot be checked here.
-    is_broken: Option<bool>,
-    /// What it found.
-    why: String,
-    /// The last moment before what it found.
-    good_until: Micros,
-}
-
 /// The shares of one view.
 #[derive(Default)]
 struct Windows {
     refused: ShareWindow,
     differing: ShareWindow,
-}
-
-/// What the newest date of a view is like, as of one version of its statistics.
-struct KnownDrift {
-    version: Option<u64>,
-    date: Option<EventDate>,
-    /// The columns that lie farther from the dates before than the breaker allows.
-    exceeding: Vec<String>,
 }
 
 struct Watching {
@@ -149,7 +133,14 @@ impl Watching {
             if reads_statistics && breaker.drift.is_some() {
                 self.read_statistics(&view, &breaker).await?;
             }
-            let open = records.iter().rev().find(|one| one.view == view.id && one.from.is_some());
+            // Another opening of its features, or one of its rules when it named other features.
+            let is_of_it = |one: &&BreakerRecord| {
+                let is_by_rule = one.rule.is_some() && one.until.is_none();
+                one.view == view.id
+                    && one.from.is_some()
+                    && (is_by_rule || have_common_feature(&one.features, &breaker.features))
+            };
+            let open = records.iter().rev().find(is_of_it);
             self.check(&view, &breaker, open).await?;
         }
         Ok(())
@@ -186,8 +177,7 @@ impl Watching {
             (BreakerStep::Open, Some(broken), _) => self.open(view, breaker, broken, newest).await,
             (BreakerStep::HoldOpen, _, Some(open)) => Ok(registry.note_broken(open.number, now).await?),
             (BreakerStep::Close, _, Some(open)) => {
-                let closed =
-                    close_with(&self.project, registry, &view.id, (open.rule.as_deref(), None)).await;
+                let closed = close_with(&self.project, registry, open, (open.rule.as_deref(), None)).await;
                 not_done_by_another(closed.map(drop))?;
                 tracing::info!("the circuit breaker of {} closes: its rules are kept again", view.id);
                 Ok(())
@@ -213,6 +203,7 @@ impl Watching {
         }
         let opens = Opens {
             view,
+            features: breaker.features.clone(),
             answers: breaker.answers,
             good_until,
             rule: Some(broken.rule.to_owned()),
@@ -234,58 +225,22 @@ impl Watching {
     fn rulings(&mut self, view: &View, breaker: &Breaker, now: Micros) -> Vec<Ruling> {
         let windows = self.windows.entry(view.id.clone()).or_default();
         let mut rulings = Vec::new();
-        let window_began = before(now, breaker.window);
         if let Some(bound) = breaker.bad_share {
             let total = self.evidence.stream_status.refused(&view.id);
-            if let Some(total) = total {
-                windows.refused.count(total, breaker.window, now);
-            }
-            let share = windows.refused.share();
-            rulings.push(Ruling {
-                rule: "bad_share",
-                is_broken: total.map(|_| share.exceeds(bound, breaker.min_rows)),
-                why: format!(
-                    "{} of the {} of the last {} were refused, and {} may be",
-                    share.bad,
-                    counted(share.rows, "row"),
-                    breaker.window,
-                    percent(bound.get())
-                ),
-                good_until: window_began,
-            });
+            rulings.push(rules::bad_share(breaker, bound, (&mut windows.refused, total), now));
         }
         if let Some(bound) = breaker.skew {
-            let total = self.evidence.served.as_ref().map(|served| served.compared(&view.id));
-            if let Some(total) = total {
-                windows.differing.count(total, breaker.window, now);
-            }
-            let share = windows.differing.share();
-            rulings.push(Ruling {
-                rule: "skew",
-                is_broken: total.map(|_| share.exceeds(bound, breaker.min_rows)),
-                why: format!(
-                    "{} of the {} that were compared in the last {} are not what the log gives",
-                    share.bad,
-                    counted(share.rows, "answer"),
-                    breaker.window
-                ),
-                good_until: window_began,
-            });
+            let served = self.evidence.served.as_ref();
+            let total = served.map(|served| served.compared(&view.id, &breaker.features));
+            rulings.push(rules::skew(breaker, bound, (&mut windows.differing, total), now));
+        }
+        if let Some(bound) = breaker.stale {
+            let watched = self.evidence.reads.as_ref();
+            let pipeline = watched.and_then(|reads| reads.pipeline(&view.id));
+            rulings.push(rules::stale(bound, pipeline, now));
         }
         if let Some(bound) = breaker.drift {
-            let known = self.drifts.get(&view.id);
-            let date = known.and_then(|known| known.date);
-            let exceeding = known.map(|known| known.exceeding.join(", ")).unwrap_or_default();
-            rulings.push(Ruling {
-                rule: "drift",
-                is_broken: known.map(|known| !known.exceeding.is_empty()),
-                why: format!(
-                    "the values of {} lie farther than {} from those of the dates before: {exceeding}",
-                    date.map(|date| date.to_string()).unwrap_or_default(),
-                    bound.get()
-                ),
-                good_until: date.and_then(EventDate::start).unwrap_or(window_began),
-            });
+            rulings.push(rules::drift(breaker, bound, self.drifts.get(&view.id), now));
         }
         rulings
     }
@@ -301,7 +256,9 @@ impl Watching {
         let [days, _] = statistics(&store, view, None).await?;
         let newest = of_newest_day(view, &days);
         let exceeding = newest.iter().flat_map(|(_, report)| &report.columns).filter_map(|column| {
-            let has_rows = column.live_rows.min(column.reference_rows) >= breaker.min_rows;
+            let is_of_it = |feature: &Name| breaker.features.contains(feature);
+            let is_looked_at = breaker.features.is_empty() || column.features.iter().any(is_of_it);
+            let has_rows = is_looked_at && column.live_rows.min(column.reference_rows) >= breaker.min_rows;
             let psi = column.drift.psi.filter(|psi| has_rows && *psi > bound.get())?;
             Some(format!("{} (PSI {psi:.2})", column.column))
         });
@@ -332,8 +289,4 @@ fn not_done_by_another(done: Result<(), ProjectError>) -> Result<(), ProjectErro
         )) => Ok(()),
         done => done,
     }
-}
-
-fn percent(share: f64) -> String {
-    format!("{}%", (share * 1e4).round() / 1e2)
 }

@@ -316,6 +316,7 @@ mod tests {
         positions.set_history(4);
         positions.note(Position::Stream { partition: 3, offset: 9 });
         let opening = Opening {
+            features: Vec::new(),
             number: 3,
             view: view.id.clone(),
             answers: OpenAnswer::LastKnownGood,

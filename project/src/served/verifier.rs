@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use exposition::Page;
-use feature::{EntityKey, VersionId, View};
+use feature::{EntityKey, Name, VersionId, View};
 use monitor::BadShare;
 use offline::Log;
 use online::{Read, Reader};
@@ -14,6 +14,7 @@ use server::{Sampling, ServedRow};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::DifferingEntity;
 use super::comparing::{Answered, Comparison, compare};
 use super::kept_reads::{self, KeptRead};
 use crate::background::Background;
@@ -35,11 +36,28 @@ const THREADS: usize = 1;
 const MOST_WAITING: usize = 20_000;
 
 /// What was compared of a view.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct Counts {
     same: u64,
     differs: u64,
     unknown: u64,
+    /// The values of each feature that were compared.
+    features: BTreeMap<Name, BadShare>,
+}
+
+impl Counts {
+    /// Counts the features of an answer that was compared. Where it is only said to be of another time, all are other ones.
+    fn add_features(&mut self, row: &ServedRow, differing: Option<&DifferingEntity>) {
+        let served = row.features.iter().filter_map(|index| row.view.features.get(*index));
+        for feature in served {
+            let differs = differing.is_some_and(|entity| {
+                entity.features.is_empty() || entity.features.iter().any(|one| one.feature == feature.name)
+            });
+            let counted = self.features.entry(feature.name.clone()).or_default();
+            counted.rows += 1;
+            counted.bad += u64::from(differs);
+        }
+    }
 }
 
 /// How what was served compares with the log, by view.
@@ -55,11 +73,17 @@ impl ServedCounts {
         add(by_view.entry(view.clone()).or_default());
     }
 
-    /// The answers of a view that are not what its log gives, and all of which it is known.
-    pub(crate) fn compared(&self, view: &VersionId) -> BadShare {
+    /// The answers of a view that are not what its log gives, and all of which it is known. Where features are named, the
+    /// values of these.
+    pub(crate) fn compared(&self, view: &VersionId, features: &[Name]) -> BadShare {
         let by_view = self.by_view.lock().unwrap_or_else(PoisonError::into_inner);
-        let Counts { same, differs, .. } = by_view.get(view).copied().unwrap_or_default();
-        BadShare { bad: differs, rows: same + differs }
+        let Some(counts) = by_view.get(view) else { return BadShare::default() };
+        if features.is_empty() {
+            return BadShare { bad: counts.differs, rows: counts.same + counts.differs };
+        }
+        features.iter().filter_map(|name| counts.features.get(name)).fold(BadShare::default(), |sum, one| {
+            BadShare { bad: sum.bad + one.bad, rows: sum.rows + one.rows }
+        })
     }
 
     /// All of it, as Prometheus reads it.
@@ -255,11 +279,17 @@ impl Work {
                 kept.push(KeptRead::new(&row.service, &row.view, &answered(&waiting), outcome));
             }
             match comparison {
-                Comparison::Same => self.counts.add(view, |counts| counts.same += 1),
+                Comparison::Same => self.counts.add(view, |counts| {
+                    counts.same += 1;
+                    counts.add_features(&waiting.row, None);
+                }),
                 Comparison::Ahead => ahead.push(waiting),
                 Comparison::Unknown => self.counts.add(view, |counts| counts.unknown += 1),
                 Comparison::Differs(entity) => {
-                    self.counts.add(view, |counts| counts.differs += 1);
+                    self.counts.add(view, |counts| {
+                        counts.differs += 1;
+                        counts.add_features(&waiting.row, Some(&entity));
+                    });
                     self.say(view, &waiting.row.service, &entity.features);
                 }
             }

@@ -235,6 +235,7 @@ async fn answer<R: Reader + 'static>(
     let evidence = Evidence {
         stream_status: applied.stream_status.clone(),
         served: Some(applied.verifier.counts.clone()),
+        reads: Some(applied.watch.clone()),
     };
     let breaker_watch = BreakerWatch::begin(&applied.project, applied.registry.registry(), evidence);
     let stop = {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use exposition::Page;
 use feature::{Consumer, Micros, ServicePlan, VersionId};
-use monitor::{ReadCounts, ReadOutcome};
+use monitor::{Pipeline, ReadCounts, ReadOutcome};
 use registry::{Kind, Registered};
 use server::{ReadCounter, WatchedConsumer, WatchedReads, WatchedView};
 
@@ -74,6 +74,11 @@ impl ReadWatch {
         let view = |id| watched.views.get(id).filter(|view| has_own || view.within.is_some()).cloned();
         let views = plan.lookups.iter().map(|lookup| view(&lookup.view.id)).collect();
         Arc::new(WatchedReads::new(views, consumer))
+    }
+
+    /// How far the pipeline of a view is; `None` if that is not known.
+    pub(crate) fn pipeline(&self, view: &VersionId) -> Option<Pipeline> {
+        self.watched().views.get(view)?.pipeline.get()
     }
 
     /// Every view that is watched.
@@ -192,7 +197,7 @@ mod tests {
             reads: Arc::default(),
         };
         let now = Micros::new(1_370_001_600_000_000).unwrap();
-        view.pipeline.set(Some(monitor::Pipeline { newest: now, as_of: now }));
+        view.pipeline.set(Some(Pipeline { newest: now, as_of: now }));
         let labels = ViewLabels { source: "clicks".to_owned(), domain: "web".to_owned(), target: Some(99.0) };
         watch.watched().views.insert(id.clone(), view);
         watch.watched().labels.insert(id.clone(), labels);

@@ -188,7 +188,7 @@ async fn start(project: &Project, options: &FollowStreams, run: &Run) -> Result<
         streams.begin(target).await?;
     }
     let metrics = listener.map(|listener| tokio::spawn(metrics::serve(listener, stream_status.clone())));
-    let evidence = Evidence { stream_status: stream_status.clone(), served: None };
+    let evidence = Evidence { stream_status: stream_status.clone(), served: None, reads: None };
     let breaker_watch = BreakerWatch::begin(project, &project.registry().await?, evidence);
     Ok(Started { streams, stream_status, endings, views, metrics, telemetry, breaker_watch })
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use feature::oracle::{self, History};
 use feature::{
-    AsOf, Lookup, Micros, OpenAnswer, Opening, Openings, Origin, Output, Row, ServicePlan, Status, Value,
-    View,
+    AsOf, Lookup, Micros, Name, OpenAnswer, Opening, Openings, Origin, Output, Row, ServicePlan, Status,
+    Value, View,
 };
 use online::{Embedded, Writer};
 use read::{FeatureReader, FeatureRequest, Features, Moment, ReadAt, ReadError, RequestError};
@@ -338,7 +338,15 @@ async fn what_is_served_while_a_breaker_is_open_equals_the_oracle_whatever_came_
         let request = reader.validate(request, 10_000).unwrap();
         for answers in [OpenAnswer::LastKnownGood, OpenAnswer::NoValue] {
             let view = history.view.id.clone();
-            let opening = Opening { number: 7, view, answers, from: good_until, until: None, good_until };
+            let opening = Opening {
+                number: 7,
+                view,
+                answers,
+                from: good_until,
+                until: None,
+                good_until,
+                features: Vec::new(),
+            };
             let openings = Openings::new([opening.clone()]);
             let read_at = || ReadAt { moment: Moment::At(last), openings: &openings };
             if answers == OpenAnswer::LastKnownGood {
@@ -386,9 +394,117 @@ async fn a_moment_of_an_opening_that_ended_is_refused_once_its_rows_are_gone() {
     let request = reader.validate(request, 10_000).unwrap();
     let until = Some(Micros::new(last.get() + 1).unwrap());
     let (view, answers) = (history.view.id.clone(), OpenAnswer::LastKnownGood);
-    let opening = Opening { number: 7, view, answers, from: last, until, good_until: last };
+    let opening =
+        Opening { number: 7, view, answers, from: last, until, good_until: last, features: Vec::new() };
     let openings = Openings::new([opening]);
     let read = reader.read(&store, &request, ReadAt { moment: Moment::At(last), openings: &openings }).await;
     let error = read.unwrap_err();
     assert!(matches!(error, ReadError::Request(RequestError::BreakerClosed { .. })), "{error}");
+}
+
+/// Writes the rows of an opening's last good moment, as whoever opens a breaker does.
+async fn keep(store: &Embedded, history: &History, opening: &Opening) {
+    let kept = View { id: opening.kept_rows(), ..history.view.clone() };
+    let visible = |row: &&Row| row.visible_at(AsOf::Available) <= opening.good_until;
+    let good = history
+        .entities
+        .iter()
+        .map(|(keys, rows)| (keys.clone(), rows.iter().filter(visible).cloned().collect::<Vec<Row>>()));
+    let good = good.filter(|(_, rows)| !rows.is_empty()).collect();
+    flights::fill(store, &kept, &good, opening.good_until).await;
+    store.replace(&kept.id, &[], Some(opening.good_until)).await.unwrap();
+}
+
+#[tokio::test]
+async fn only_the_features_that_a_breaker_names_are_held_each_with_its_own_times() {
+    let mut compared = 0;
+    for seed in 0..20 {
+        let mut history = History::generate(seed, 12);
+        history.view.ttl = (seed % 2 == 0).then(|| "1m".parse().unwrap());
+        let Some(last) = history.moments.last().copied() else { continue };
+        let folder = TempDir::new().unwrap();
+        let store = Embedded::open(folder.path()).unwrap();
+        let (reader, request, rows) = requested(&history);
+        flights::fill(&store, &history.view, &rows, last).await;
+        let request = reader.validate(request, 10_000).unwrap();
+        let count = history.moments.len();
+        let every = |nth: usize| -> Vec<Name> {
+            history.view.features.iter().skip(nth).step_by(4).map(|feature| feature.name.clone()).collect()
+        };
+        let kinds = [OpenAnswer::LastKnownGood, OpenAnswer::LastKnownGood, OpenAnswer::NoValue];
+        let opening = |(nth, answers): (usize, OpenAnswer)| Opening {
+            number: 7 + nth as u32,
+            view: history.view.id.clone(),
+            answers,
+            from: history.moments[count * (nth + 1) / 4],
+            until: None,
+            good_until: history.moments[count * (nth + 1) / 4],
+            features: every(nth),
+        };
+        let openings: Vec<Opening> = kinds.into_iter().enumerate().map(opening).collect();
+        for opening in openings.iter().filter(|opening| opening.answers == OpenAnswer::LastKnownGood) {
+            keep(&store, &history, opening).await;
+        }
+        let openings = Openings::new(openings);
+        let read_at = ReadAt { moment: Moment::At(last), openings: &openings };
+        let features = reader.read(&store, &request, read_at).await.unwrap();
+        for (row, (keys, rows)) in history.entities.iter().enumerate() {
+            for (index, column) in features.columns.iter().enumerate() {
+                let cell = features.cell(column, row).unwrap();
+                let (expected, times) =
+                    oracle::answer_of_feature(&history.view, rows, index, last, &openings);
+                assert_eq!(
+                    (&cell.value, cell.status, cell.times),
+                    (&expected.value, expected.status, times),
+                    "seed {seed}, {keys:?}, {}",
+                    column.name
+                );
+                compared += usize::from(cell.status == Status::LastKnownGood);
+            }
+        }
+    }
+    assert!(compared > 100, "{compared} values of last good moments");
+}
+
+#[tokio::test]
+async fn what_is_computed_says_that_an_input_is_held_and_what_reads_no_held_feature_does_not() {
+    let (_folder, store) = flights::store().await;
+    let reader = flights::reader();
+    let opening = |name: &str| Opening {
+        number: 7,
+        view: "arrivals@1".parse().unwrap(),
+        answers: OpenAnswer::LastKnownGood,
+        from: at(APPLIED),
+        until: None,
+        good_until: at("2013-06-01T11:15:00Z"),
+        features: vec![name.parse().unwrap()],
+    };
+    let delay = |number, time: &str, delay: f64| flights::row(number, at(time), vec![Value::Float64(delay)]);
+    let kept = View { id: opening("last_delay").kept_rows(), ..flights::arrivals() };
+    let good = [delay(0, "2013-06-01T10:00:00Z", 5.0), delay(1, "2013-06-01T11:10:00Z", 7.0)];
+    let rows = BTreeMap::from([(vec![text("BOS")], good.to_vec())]);
+    flights::fill(&store, &kept, &rows, at("2013-06-01T11:15:00Z")).await;
+    let request = || {
+        let entities = ["origin", "dest"].map(|name| column(name, &[text("BOS")]));
+        let entities = entities.into_iter().chain([column("tailnum", &[text("N123")])]).collect();
+        let request = vec![column("distance", &[Value::Int64(187)]), column("scale", &[Value::Float64(2.0)])];
+        reader.validate(request_of(&[], entities, request), 10).unwrap()
+    };
+    let openings = Openings::new([opening("last_delay")]);
+    let read_at = ReadAt { moment: Moment::At(noon()), openings: &openings };
+    let features = reader.read(&store, &request(), read_at).await.unwrap();
+    let good = |value: f64| vec![(Value::Float64(value), Status::LastKnownGood)];
+    assert_eq!(cells(&features, "dest_last_delay"), good(7.0));
+    assert_eq!(cells(&features, "both_delays"), good(14.0));
+    assert_eq!(cells(&features, "twice"), good(28.0));
+    assert_eq!(ages(&features, "twice"), [Some(3000.0)]);
+    assert_eq!(cells(&features, "dest_arrivals_1h"), [(Value::Int64(2), Status::Present)]);
+    assert_eq!(ages(&features, "dest_arrivals_1h"), [Some(1800.0)]);
+    assert_eq!(cells(&features, "maker"), [(text("BOEING"), Status::Present)]);
+    // A count that is held: what is computed from delays alone is that of now.
+    let openings = Openings::new([opening("arrivals_1h")]);
+    let read_at = ReadAt { moment: Moment::At(noon()), openings: &openings };
+    let features = reader.read(&store, &request(), read_at).await.unwrap();
+    assert_eq!(cells(&features, "both_delays"), [(Value::Float64(-5.0), Status::Present)]);
+    assert_eq!(cells(&features, "origin_arrivals_1h"), [(Value::Int64(1), Status::LastKnownGood)]);
 }

@@ -64,6 +64,7 @@ pub(super) fn view(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>) ->
             used.extend(compiled.columns().iter().filter_map(column));
         }
     }
+    let breaker = breaker(root, &context, (&folded.features, source.stream.is_some(), is_static), report);
     let mut view = View {
         id: draft.version_id(),
         entity: entity.name.clone(),
@@ -79,7 +80,7 @@ pub(super) fn view(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>) ->
         is_static,
         retention,
         freshness: root.get("freshness").and_then(freshness),
-        breaker: breaker(root, &context, source.stream.is_some(), report),
+        breaker,
         about: About { expect_change, ..draft.about() },
         hash: String::new(),
     };

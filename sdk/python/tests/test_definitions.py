@@ -72,7 +72,7 @@ expect:
   - {sql: last_seats > 0, name: has_seats, severity: warn}
   - {column: last_seats, in: [70, 180]}
 freshness: {objective: 1m, target: 99.9}
-breaker: {skew: 0.1, window: 1m}
+breaker: {skew: 0.1, stale: 2d, features: [top], window: 1m}
 owner: arrivals team
 description: "How late: flights"
 tags: {domain: operations, "on": "yes"}
@@ -103,7 +103,7 @@ RICH_BUILT = [
             ts.Expectation(column="last_seats", in_=[70, 180]),
         ],
         freshness=ts.Freshness(objective="1m", target=99.9),
-        breaker=ts.Breaker(skew=0.1, window="1m"),
+        breaker=ts.Breaker(skew=0.1, stale="2d", features=["top"], window="1m"),
         owner="arrivals team",
         description="How late: flights",
         tags={"domain": "operations", "on": "yes"},

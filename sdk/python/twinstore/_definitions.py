@@ -203,9 +203,11 @@ class Breaker(_Part):
     """When readers are kept from what a view's rows give, and what they get instead."""
 
     answers: str | None = None
+    features: Sequence[str] | None = None
     bad_share: float | None = None
     drift: float | None = None
     skew: float | None = None
+    stale: Duration | None = None
     window: Duration | None = None
     min_rows: int | None = None
     close_after: Duration | None = None
