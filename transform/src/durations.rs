@@ -64,7 +64,7 @@ pub(crate) fn compared(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr
                 return Ok(Transformed::no(Expr::ScalarFunction(call)));
             }
             let (_, given) = lengths_of(given, schema)?;
-            // The others are of DataFusion's, and know no durations.
+            // DataFusion's own `nvl` and `nvl2` take no durations.
             Ok(Transformed::yes(match call.args.pop() {
                 None => coalesce(given),
                 Some(looked_at) => {
