@@ -303,7 +303,11 @@ impl fmt::Display for Value {
                     if i > 0 {
                         f.write_str(", ")?;
                     }
-                    write!(f, "{item}")?;
+                    // Several items are not to look as one, nor one as none.
+                    match item {
+                        Value::String(text) => write!(f, "{text:?}")?,
+                        item => write!(f, "{item}")?,
+                    }
                 }
                 f.write_str("]")
             }
@@ -314,6 +318,16 @@ impl fmt::Display for Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_of_texts_look_different_where_they_are() {
+        let shown = |items: &[&str]| {
+            let items: Vec<Value> = items.iter().map(|item| Value::String((*item).into())).collect();
+            Value::List(items.into()).to_string()
+        };
+        assert_eq!([shown(&[]), shown(&[""])], ["[]", "[\"\"]"]);
+        assert_eq!([shown(&["x, y"]), shown(&["x", "y"])], ["[\"x, y\"]", "[\"x\", \"y\"]"]);
+    }
 
     #[test]
     fn a_type_reads_back_as_it_was_written() {

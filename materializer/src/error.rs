@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use std::path::Path;
 
-use feature::{Advice, EventDate, HelpTopic, Micros, Span, VersionId, counted};
+use feature::{Advice, EventDate, HelpTopic, Micros, Position, Span, VersionId, counted};
 use offline::OfflineError;
 use online::OnlineError;
 use thiserror::Error;
@@ -56,6 +56,23 @@ pub enum MaterializerError {
         path: String,
         /// Everything that is wrong with it.
         problems: Vec<String>,
+    },
+    /// Every row of what would be a view's first load was refused.
+    #[error(
+        "every row of {view} was refused ({}), so nothing is loaded: the first is row {} of `{origin}`: {why}; correct the definition or the file and load again",
+        counted(*rows, "row"), row_of(position)
+    )]
+    NothingAccepted {
+        /// The view.
+        view: VersionId,
+        /// How many.
+        rows: u64,
+        /// The file of the first.
+        origin: String,
+        /// Its position.
+        position: Position,
+        /// What is wrong with it.
+        why: String,
     },
     /// Loaded files that hold something else now.
     #[error(
@@ -513,6 +530,7 @@ impl MaterializerError {
             | Self::StreamStartCovered { .. }
             | Self::Feed { .. }
             | Self::Halted { .. }
+            | Self::NothingAccepted { .. }
             | Self::LogBehindOnline { .. }
             | Self::OtherLog { .. }
             | Self::OnlineBehindLog { .. }
@@ -601,4 +619,10 @@ fn stopped(topic: &str, view: &VersionId, halt: &Halt) -> String {
             "{bad} of the newest {rows} rows of partition {partition} of `{topic}` are bad; correct what produces them, or raise the limit of bad rows, and stream again: nothing is lost"
         ),
     }
+}
+
+/// The number of a row in its file, from 1.
+fn row_of(position: &Position) -> u64 {
+    let (_, _, row) = position.parts();
+    row + 1
 }

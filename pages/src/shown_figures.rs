@@ -1,6 +1,6 @@
 //! Figures of a comparison as people read them, in a terminal and on a page.
 
-use feature::{Micros, Value};
+use feature::Value;
 use twinstore::{DifferingRow, Figures};
 
 /// What there is to say of a comparison of few rows; nothing of one of many.
@@ -43,11 +43,6 @@ pub fn changed_nulls(figures: &Figures) -> String {
 
 fn changed(old: &str, new: &str) -> String {
     if old == new { old.to_owned() } else { format!("{old} → {new}") }
-}
-
-/// A moment at which rows are read. The first rows of a static source hold at the first of all.
-pub fn read_at(at: Micros) -> String {
-    if at == Micros::MIN { "always".to_owned() } else { at.to_string() }
 }
 
 /// A value, of a float four digits.

@@ -22,6 +22,11 @@ impl KeyPositions {
         KeyPositions { start: root.at, keys }
     }
 
+    /// Whether the document has this key.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.keys.iter().any(|(path, _)| path.as_slice() == [key])
+    }
+
     /// The index of the innermost key that holds what stands at this path of a canonical form.
     pub(crate) fn at(&self, path: &[String]) -> Mark {
         let path: Vec<&str> = path.iter().map(String::as_str).collect();

@@ -85,9 +85,9 @@ static SOURCE: Record = Record {
         ),
         optional(
             "assumed_delay",
-            Shape::Duration,
+            Shape::Delay,
             "none: at once",
-            "how long after its event a row of history could first have been read; live rows are measured",
+            "how long after its event a row of history could first have been read, `0s` for at once; live rows are measured",
         ),
         optional(
             "allowed_lateness",

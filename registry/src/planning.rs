@@ -211,7 +211,7 @@ impl<'a> Planning<'a> {
     /// Notes what is allowed and often not meant: history that counts as known the moment it happened.
     fn note(&mut self, new: &Definition, positions: &KeyPositions) {
         let Body::Source { source, .. } = &new.body else { return };
-        let is_undeclared = source.available_at.is_none() && source.assumed_delay.is_none();
+        let is_undeclared = source.available_at.is_none() && !positions.has("assumed_delay");
         if source.batch.is_some() && source.event_time.is_some() && is_undeclared {
             let message = format!(
                 "source `{}` has history and no `assumed_delay`: its rows count as known the moment they happened, so labels \

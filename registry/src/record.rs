@@ -31,6 +31,8 @@ pub(crate) enum Shape {
     Prefix,
     Type,
     Duration,
+    /// A duration, or none at all.
+    Delay,
     /// RFC 3339.
     Time,
     Version,

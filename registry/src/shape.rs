@@ -142,7 +142,10 @@ fn check_text(shape: &Shape, text: &str) -> Option<String> {
         }
         Shape::Type => text.parse::<DataType>().err().map(|error| format!("{error}{}", nearest_type(text))),
         Shape::Time => text.parse::<Micros>().err().map(|error| error.to_string()),
-        Shape::Duration => text.parse::<Span>().err().map(|error| format!("{error}{}", nearest_span(text))),
+        Shape::Delay if is_no_delay(text) => None,
+        Shape::Duration | Shape::Delay => {
+            text.parse::<Span>().err().map(|error| format!("{error}{}", nearest_span(text)))
+        }
         Shape::Version => match text.parse::<u32>() {
             Ok(1..=VersionId::MOST_VERSIONS) => None,
             _ => Some(format!("`{text}` is not a version: write a whole number from 1")),
@@ -196,6 +199,15 @@ fn nearest_type(text: &str) -> String {
     }
 }
 
+/// Whether a text is no duration at all, in a unit of one, as `0s`.
+fn is_no_delay(text: &str) -> bool {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = text.get(digits.len()..).unwrap_or_default();
+    !digits.is_empty()
+        && digits.bytes().all(|digit| digit == b'0')
+        && format!("1{unit}").parse::<Span>().is_ok()
+}
+
 /// A duration with another name of a unit, as in `5min` or `1 hour`, in our units.
 fn nearest_span(text: &str) -> String {
     let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
@@ -230,6 +242,7 @@ pub(crate) fn noun(shape: &Shape) -> String {
         Shape::Prefix => "a prefix".to_owned(),
         Shape::Type => "a type".to_owned(),
         Shape::Duration => "a duration".to_owned(),
+        Shape::Delay => "a duration, or 0s".to_owned(),
         Shape::Time => "a time".to_owned(),
         Shape::Version => "a whole number from 1".to_owned(),
         Shape::VersionId => "a name@version".to_owned(),

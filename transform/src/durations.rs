@@ -7,9 +7,10 @@
 
 use arrow::datatypes::{DataType as ArrowType, IntervalMonthDayNanoType, TimeUnit};
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
+use datafusion::common::{DFSchema, Result, ScalarValue, plan_datafusion_err, plan_err};
+use datafusion::functions::expr_fn::coalesce;
 use datafusion::logical_expr::expr::{Between, InList};
-use datafusion::logical_expr::{BinaryExpr, Case, Cast, Expr, ExprSchemable, Operator};
+use datafusion::logical_expr::{BinaryExpr, Case, Cast, Expr, ExprSchemable, Operator, when};
 
 use crate::{comparison, physical};
 
@@ -58,10 +59,20 @@ pub(crate) fn compared(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr
         Expr::ScalarFunction(mut call) if matches!(call.func.name(), "coalesce" | "nvl" | "nvl2") => {
             let first_given = usize::from(call.func.name() == "nvl2");
             let given = call.args.split_off(first_given.min(call.args.len()));
-            let has_duration = given.iter().any(|one| is_duration(one, schema));
-            let (is_changed, given) = if has_duration { lengths_of(given, schema)? } else { (false, given) };
-            call.args.extend(given);
-            Ok(marked(Expr::ScalarFunction(call), is_changed))
+            if !given.iter().any(|one| is_duration(one, schema)) {
+                call.args.extend(given);
+                return Ok(Transformed::no(Expr::ScalarFunction(call)));
+            }
+            let (_, given) = lengths_of(given, schema)?;
+            // DataFusion's own `nvl` and `nvl2` take no durations.
+            Ok(Transformed::yes(match call.args.pop() {
+                None => coalesce(given),
+                Some(looked_at) => {
+                    let [then, otherwise] = <[Expr; 2]>::try_from(given)
+                        .map_err(|_| plan_datafusion_err!("nvl2 takes three arguments"))?;
+                    when(looked_at.is_not_null(), then).otherwise(otherwise)?
+                }
+            }))
         }
         other => Ok(Transformed::no(other)),
     }

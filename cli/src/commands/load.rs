@@ -82,6 +82,7 @@ fn notes(report: &LoadReport) -> Vec<String> {
     if !report.files_unread.is_empty() {
         notes.push(format!("not read: {}", report.files_unread.join(", ")));
     }
+    notes.extend(report.absent.iter().cloned());
     for (reason, rows) in &report.refused {
         notes.push(format!("{} refused: {}", counted(*rows, "row"), reason.replace('_', " ")));
     }

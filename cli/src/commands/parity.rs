@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pages::{changed_nulls, entity, few_rows, number, parity_page, percent, read_at, shift, three};
+use pages::{changed_nulls, entity, few_rows, number, parity_page, percent, shift, three};
 use twinstore::{CompareVersions, ComparedFeature, InputRow, Moments, ParityReport, Project, Run, Verdict};
 
 use crate::arguments::{Format, ParityArgs};
@@ -107,7 +107,7 @@ fn explain(feature: &ComparedFeature) {
     }
     if let Some(most) = feature.differences.first() {
         let (old, new) = (number(&most.old), number(&most.new));
-        println!("  most at {} {}: {old} → {new}", entity(most), read_at(most.at));
+        println!("  most at {} {}: {old} → {new}", entity(most), most.at);
         inputs("old", &most.old_inputs);
         inputs("new", &most.new_inputs);
     }

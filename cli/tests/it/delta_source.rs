@@ -115,6 +115,26 @@ fn a_table_is_loaded_and_then_what_its_commits_add() {
 }
 
 #[test]
+fn of_rows_that_happened_at_once_the_later_commits_is_the_latest_however_they_are_loaded() {
+    // Paths in another order than commits.
+    let names = ["z.parquet", "c.parquet", "b.parquet", "y.parquet"];
+    for loaded_first in 0..=names.len() {
+        let mut delta = DeltaProject::new(&[landing(1, 0, 1.0)]);
+        for (number, name) in names.iter().enumerate() {
+            if number == loaded_first {
+                delta.project.ok(BACKFILL);
+            }
+            let added = delta.add(name, &[landing(1, 0, number as f32 + 2.0)], true);
+            delta.commit(&[added]);
+        }
+        delta.project.ok(BACKFILL);
+        let get = "get late_arrival dest=LAX tailnum=N1 distance=1";
+        let read = &delta.project.json(get)["features"]["dest_last_delay"];
+        assert_eq!(read["value"], 5.0, "{loaded_first} commits were loaded before the others");
+    }
+}
+
+#[test]
 fn a_commit_that_changes_no_data_is_passed_over() {
     let mut delta = DeltaProject::new(&[landing(1, 0, 1.0)]);
     let added = delta.add("b.parquet", &[landing(2, 1, 2.0)], true);

@@ -62,6 +62,86 @@ fn numbers() -> String {
 }
 
 #[test]
+fn a_column_that_no_row_has_is_said_by_plan_and_by_the_load() {
+    let definitions = numbers().replace("x: string", "x: {type: string, optional: true}");
+    for (name, text, optional) in [
+        ("a.jsonl", "{\"user_id\": 1, \"ts\": \"2024-01-01\", \"X\": \"a\"}\n", false),
+        ("b.jsonl", "{\"user_id\": 1, \"ts\": \"2024-01-01\", \"X\": \"a\"}\n", true),
+        ("c.csv", "user_id,ts,X\n1,2024-01-01,a\n", true),
+    ] {
+        let project = Project::empty();
+        project.write("features/all.yaml", if optional { definitions.clone() } else { numbers() });
+        project.write(&format!("data/{name}"), text);
+        let said = ["column `x`", "a column `X`", "x: {type: string, column: \"X\"}"];
+        says(&project.ok("plan"), &said);
+        project.ok("apply");
+        says(&project.ok("backfill --all"), &said);
+    }
+    let project = Project::empty();
+    project.write("features/all.yaml", numbers());
+    project.write("data/a.jsonl", "{\"user_id\": 1, \"ts\": \"2024-01-01\"}\n");
+    says(&project.ok("plan"), &["none of its first rows has a column `x`", "`optional`"]);
+    project.write("features/all.yaml", &definitions);
+    assert!(!project.ok("plan").contains("has a column"));
+}
+
+#[test]
+fn what_is_no_text_of_its_name_is_refused_by_what_it_is() {
+    let rows = "user_id,ts,x\n1,2024-01-01,a\n";
+    let utf16: Vec<u8> =
+        std::iter::once(0xfeff).chain(rows.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let cases: [(&str, Vec<u8>, &str); 3] = [
+        ("a.csv", b"\x1f\x8b\x08\0\0\0\0\0".to_vec(), "compressed with gzip, and its name does not say so"),
+        ("a.csv", utf16, "it is UTF-16 text"),
+        ("a.json", b"{\n \"user_id\": 1\n}\n".to_vec(), "write one JSON object on each line"),
+    ];
+    for (name, bytes, said) in cases {
+        let project = Project::empty();
+        project.write("features/all.yaml", numbers());
+        project.write(&format!("data/{name}"), bytes);
+        says(&project.ok("plan"), &[name, said]);
+        project.ok("apply");
+        says(&project.refused("backfill --all"), &[name, said]);
+    }
+}
+
+#[test]
+fn tabs_separate_a_file_whose_name_says_so_and_a_format_that_is_named_reads_other_names() {
+    let project = Project::empty();
+    let priced = "x: {type: string, column: \"price, EUR\"}";
+    project.write("features/all.yaml", numbers().replace("x: string", priced));
+    project.write("data/a.tsv", "user_id\tts\tprice, EUR\n1\t2024-01-01\t5\n");
+    project.ok("apply");
+    project.ok("backfill --all");
+    assert_eq!(project.json("get svc user_id=1")["features"]["x"]["value"], "5");
+    for path in ["data/x.txt", "data/*.txt", "data"] {
+        let project = Project::empty();
+        let batch = format!("batch: {{path: '{path}', format: csv}}");
+        project.write("features/all.yaml", numbers().replace("batch: {path: data}", &batch));
+        project.write("data/x.txt", "user_id,ts,x\n1,2024-01-01,a\n");
+        project.ok("apply");
+        assert_eq!(project.json("backfill --all")["views"][0]["rows_loaded"], 1, "{path}");
+    }
+}
+
+#[test]
+fn no_delay_at_all_may_be_said() {
+    let project = Project::empty();
+    project.write("data/a.csv", "user_id,ts,x\n1,2024-01-01,a\n");
+    project.write("features/all.yaml", numbers());
+    says(&project.ok("plan"), &["no `assumed_delay`"]);
+    for delay in ["0s", "0h"] {
+        let said =
+            numbers().replace("event_time: ts\n", &format!("event_time: ts\nassumed_delay: {delay}\n"));
+        project.write("features/all.yaml", said);
+        assert!(!project.ok("plan").contains("assumed_delay"), "{delay}");
+    }
+    let ttl = numbers().replace("features:\n", "ttl: 0s\nfeatures:\n");
+    project.write("features/all.yaml", ttl);
+    says(&project.refused("plan"), &["`0s` is not a duration"]);
+}
+
+#[test]
 fn a_quote_that_takes_later_rows_into_its_field_refuses_the_file_before_any_of_its_rows() {
     let project = Project::empty();
     project.write("features/all.yaml", numbers());

@@ -29,6 +29,53 @@ fn a_version_is_edited_until_its_load_writes_a_row() {
 }
 
 #[test]
+fn a_first_load_of_which_every_row_is_refused_is_none() {
+    let definitions = "kind: entity\nname: e\nkeys: {k: int64}\n---\nkind: source\nname: s\n\
+                       schema: {k: int64, et: timestamp, x: float64}\nevent_time: et\nbatch: {path: data}\n---\n\
+                       kind: feature_view\nname: v\nversion: 1\nentity: e\nsource: s\nfeatures:\n  x: {latest: x}\n---\n\
+                       kind: feature_service\nname: svc\nversion: 1\nfeatures: [{from: v@1}]\n";
+    let spine = "training-set --service svc --spine s.csv --time t --out o.csv";
+    let tried = || {
+        let project = Project::empty();
+        project.write("features/all.yaml", definitions);
+        project.write("data/a.csv", "k,et,x\n1,31/01/2020,1.5\n2,28/02/2020,2.5\n");
+        project.write("s.csv", "k,t\n1,2021-01-01T00:00:00Z\n");
+        project.ok("apply");
+        for _ in 0..2 {
+            says(
+                &project.refused("backfill --all"),
+                &[
+                    "every row of v@1 was refused (2 rows)",
+                    "row 1 of `a.csv`",
+                    "`et` is timestamp",
+                    "31/01/2020",
+                ],
+            );
+        }
+        says(&project.ok("registry show v"), &[NEVER]);
+        project
+    };
+    // The file is corrected, or the definition.
+    let project = tried();
+    says(&project.refused(spine), &["v@1", "backfill"]);
+    project.write("data/a.csv", "k,et,x\n1,2020-01-31,1.5\n2,28/02/2020,2.5\n");
+    let loaded = &project.json("backfill --all")["views"][0];
+    assert_eq!(
+        (&loaded["rows_loaded"], &loaded["refused"]["undecodable"]),
+        (&json!(1), &json!(1)),
+        "{loaded}"
+    );
+    assert_eq!(project.json("get svc k=1")["features"]["x"]["value"], 1.5);
+    let project = tried();
+    project.edit("features/all.yaml", "et: timestamp", "et: string");
+    let sql = "event_time: {sql: \"to_timestamp(et, '%d/%m/%Y')\"}";
+    project.edit("features/all.yaml", "event_time: et", sql);
+    project.ok("apply");
+    assert_eq!(project.json("backfill --all")["views"][0]["rows_loaded"], 2);
+    project.ok(spine);
+}
+
+#[test]
 fn a_read_uses_a_service_and_all_that_it_reads() {
     for command in ["training", "get"] {
         let project = Project::loaded();

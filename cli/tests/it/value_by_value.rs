@@ -165,7 +165,7 @@ fn a_plan_names_everything_that_does_not_fit_in_the_heads_of_files() {
         &[
             "`data/a.jsonl`, row 1: the column `user_id` is int64, and \"x\" is not",
             "`data/a.jsonl`, row 1: the column `amount` is int32, and 1.5 is not",
-            "`data/a.jsonl`, row 1: the column `tags` is list<int64>, and \"a\" is not",
+            "`data/a.jsonl`, row 1: the column `tags` is int64, and \"a\" is not",
         ],
     );
     std::fs::remove_file(project.path("data/a.jsonl")).unwrap();

@@ -8,7 +8,7 @@ use offline::Marker;
 
 use super::file_text;
 use super::source_file::{SourceFile, SourceFiles, TableVersions};
-use super::source_rows::SourceRows;
+use super::source_rows::{RowProblem, SourceRows};
 use crate::error::MaterializerError;
 
 /// A source of history.
@@ -35,6 +35,12 @@ pub trait BatchSource: Send + Sync {
     /// file, if only that shows it.
     fn check_whole(&self, file: &SourceFile) -> Result<(), MaterializerError> {
         file_text::check_compressed(&file.path).map_err(|error| MaterializerError::file(&file.path, error))
+    }
+
+    /// Columns that a file does not have, or none of its first rows, though nothing says that it may lack them, or it
+    /// has one whose name differs by case. Blocks.
+    fn absent(&self, _columns: &[Field], _file: &SourceFile) -> Result<Vec<RowProblem>, MaterializerError> {
+        Ok(Vec::new())
     }
 
     /// Opens one of its files for these columns, under the names and in the types that the source declares.

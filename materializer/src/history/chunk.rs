@@ -165,6 +165,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
             return Ok(());
         }
         let rows = self.open(file, started_at).await?;
+        self.note_absent(file).await?;
         self.report.files += 1;
         let name = file.file.name.clone();
         let mut file_read = FileRead { name, content: file.content.hash, rows: 0 };
@@ -200,6 +201,19 @@ impl<W: Mender> HistoryLoad<'_, W> {
         if self.mode.range().is_all() {
             self.chunk.markers.push(loaded_files::completed(file.number));
         }
+        Ok(())
+    }
+
+    /// Notes the columns that the file does not have.
+    async fn note_absent(&mut self, file: &FileToLoad) -> Result<(), MaterializerError> {
+        let rest = LoadReport::MOST_ABSENT.saturating_sub(self.report.absent.len());
+        if rest == 0 {
+            return Ok(());
+        }
+        let (batch_source, columns) = (self.batch_source.clone(), self.transform.input().to_vec());
+        let (name, file) = (file.file.name.clone(), file.file.clone());
+        let absent = blocking::run(move || batch_source.absent(&columns, &file)).await??;
+        self.report.absent.extend(absent.into_iter().take(rest).map(|one| format!("`{name}`: {}", one.what)));
         Ok(())
     }
 

@@ -43,3 +43,24 @@ pub(crate) fn refuse_repeated<'a>(
     let problems = repeated.iter().map(|name| format!("it has two columns `{name}`: rename one")).collect();
     Err(MaterializerError::File { path: file.path.display().to_string(), problems })
 }
+
+/// Whether a column of a file is one of the source's.
+pub(crate) fn is_taken(source: &Source, column: &str) -> bool {
+    source.schema.iter().any(|field| source.stored_name(&field.name) == column)
+}
+
+/// That a file has a column whose name differs from this one by case alone, and how it is declared; `None` if it has none that
+/// is not another one's.
+pub(crate) fn named_otherwise<'a>(
+    field: &Field,
+    stored: &str,
+    names: impl IntoIterator<Item = &'a String>,
+    is_taken: &dyn Fn(&str) -> bool,
+) -> Option<String> {
+    let is_same = |column: &&String| column.to_lowercase() == stored.to_lowercase() && !is_taken(column);
+    let column = names.into_iter().filter(|column| *column != stored).find(is_same)?;
+    let Field { name, data_type } = field;
+    Some(format!(
+        "a column `{column}`: name it in the schema, as in `{name}: {{type: {data_type}, column: \"{column}\"}}`"
+    ))
+}

@@ -67,6 +67,9 @@ impl<W: Mender> HistoryLoad<'_, W> {
         let mut chunk = std::mem::take(&mut self.chunk);
         // Of this chunk alone: files of the next are begun before it is committed.
         (chunk.fingerprints, chunk.numbers) = (std::mem::take(&mut self.fingerprints), self.numbers);
+        if is_last && chunk.rows == 0 {
+            self.check_accepted(&chunk)?;
+        }
         if self.mode.is_online_first() {
             return self.commit(chunk, None, is_last).await;
         }
@@ -85,6 +88,23 @@ impl<W: Mender> HistoryLoad<'_, W> {
             self.commit_encoded(before).await?;
         }
         if is_last { self.end_encoding().await } else { Ok(()) }
+    }
+
+    /// Refuses a load that would be the view's first, and of which every row was refused: as long as no row was loaded, the
+    /// definition and the files may be corrected.
+    fn check_accepted(&self, last: &Chunk) -> Result<(), MaterializerError> {
+        let refused = self.report.refused_rows();
+        let is_nothing = self.committed.rows == 0 && self.encoding.is_none() && self.log.row_count() == 0;
+        let Some(first) = last.dead_letters.first().filter(|_| is_nothing && refused > 0) else {
+            return Ok(());
+        };
+        Err(MaterializerError::NothingAccepted {
+            view: self.target.view.id.clone(),
+            rows: refused,
+            origin: first.origin.clone(),
+            position: first.position,
+            why: first.detail.clone(),
+        })
     }
 
     async fn end_encoding(&mut self) -> Result<(), MaterializerError> {

@@ -5,7 +5,7 @@ use feature::{DataType, Field, Scalar, Source, Value, VersionId};
 use futures::future::{BoxFuture, FutureExt, ready};
 
 use super::batch_source::{BatchSource, RowReader};
-use super::columns::refuse_repeated;
+use super::columns::{self, refuse_repeated};
 use super::file_text;
 use super::source_file::{SourceFile, SourceFiles, TableVersions};
 use super::source_rows::RowProblem;
@@ -40,6 +40,21 @@ impl BatchSource for CsvSource {
         Ok(())
     }
 
+    fn absent(&self, columns: &[Field], file: &SourceFile) -> Result<Vec<RowProblem>, MaterializerError> {
+        let (header, _) = open_records(file)?;
+        let optional = columns.iter().filter(|field| self.source.is_optional(&field.name));
+        let absent = optional.filter_map(|field| {
+            let stored = self.source.stored_name(&field.name);
+            let is_there = header.iter().any(|column| column == stored)
+                || columns::of_folder(&self.source, field, file).is_some();
+            let taken = |column: &str| columns::is_taken(&self.source, column);
+            let otherwise = columns::named_otherwise(field, stored, &header, &taken).filter(|_| !is_there)?;
+            let what = format!("the file has no column `{stored}`, and {otherwise}");
+            Some(RowProblem { column: Some(field.name.clone()), what })
+        });
+        Ok(absent.collect())
+    }
+
     fn open(
         &self,
         columns: &[Field],
@@ -57,7 +72,8 @@ impl BatchSource for CsvSource {
 pub(crate) fn open_records(file: &SourceFile) -> Result<(Vec<String>, TextRecords), MaterializerError> {
     let failed = |why: String| MaterializerError::file(&file.path, why);
     let text = file_text::text(&file.path).map_err(|error| failed(error.to_string()))?;
-    let mut records = Records::new(text);
+    let mut records =
+        if file_text::is_of_tabs(&file.path) { Records::of_tabs(text) } else { Records::new(text) };
     let first = records.next_text().map_err(|error| failed(error.to_string()))?;
     let first =
         first.ok_or_else(|| failed("it is empty: its first line must name its columns".to_owned()))?;
@@ -87,13 +103,8 @@ impl RecordFormat for CsvRecord {
     }
 
     fn missing(&self, field: &Field, stored: &str, is_taken: &dyn Fn(&str) -> bool) -> String {
-        let is_same = |column: &&String| column.to_lowercase() == stored.to_lowercase() && !is_taken(column);
-        match self.header.iter().find(is_same) {
-            Some(column) => format!(
-                "the file has no column `{stored}`, and a column `{column}`: name it in the schema, as in \
-                 `{}: {{type: {}, column: \"{column}\"}}`",
-                field.name, field.data_type
-            ),
+        match columns::named_otherwise(field, stored, &self.header, is_taken) {
+            Some(otherwise) => format!("the file has no column `{stored}`, and {otherwise}"),
             None => format!("the file has no column `{stored}`; it has {}", self.header.join(", ")),
         }
     }

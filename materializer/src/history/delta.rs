@@ -5,10 +5,14 @@
 //! interrupted, goes on with the files that it began with. Files that are gone since (VACUUM) are read from those
 //! into which they were rewritten, without the rows that the log has.
 //!
+//! Files are numbered in the order of the commits that added them, and of one commit by path, so that of rows of one event
+//! time the later commit's is the latest, however the table is loaded. Of files whose commit is gone from the log, as their
+//! checkpoint has them, only the path is known; these come first.
+//!
 //! Versions say what is loaded only of the table of which they are. So the log records the table's id, and another
 //! table under the path is refused.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 use deltalake_core::kernel::{Action, Metadata};
@@ -87,11 +91,13 @@ pub(crate) async fn find(
         table_columns: columns.clone(),
         replaces: BTreeSet::new(),
     };
+    let mut commits = BTreeMap::new();
     if loaded.whole.is_none() {
         let mut first = table.clone();
         if let Some(version) = loaded.first {
             first.load_version(version).await.map_err(failed)?;
         }
+        commits = commits_of_files(&table, loaded.first.unwrap_or(version)).await.map_err(failed)?;
         for file in first.snapshot().map_err(failed)?.log_data().iter() {
             if file.deletion_vector_descriptor().is_some() {
                 return Err(deletion_vector(path, &file.path()));
@@ -127,6 +133,7 @@ pub(crate) async fn find(
                     return Err(deletion_vector(path, &file.path));
                 }
                 Action::Add(file) if file.data_change => {
+                    commits.insert(file.path.clone(), version);
                     files.push(add(file.path, file.partition_values.into_iter().collect()));
                 }
                 Action::Remove(file) if file.data_change => {
@@ -145,8 +152,27 @@ pub(crate) async fn find(
         files = replace_missing(path, &table, version, files, &add).await?;
         refuse_outside(path, &files)?;
     }
-    files.sort();
+    // Of two rows that happened at once the later commit's is the latest one, however many commits a load brings.
+    let commit = |file: &SourceFile| {
+        let names = file.replaces.iter().chain([&file.name]);
+        names.filter_map(|name| commits.get(name)).min().copied()
+    };
+    files.sort_by(|one, other| (commit(one), one).cmp(&(commit(other), other)));
     Ok(SourceFiles { files, unread: Vec::new(), table_version: Some(version), table_id: Some(table_id) })
+}
+
+/// The versions that added the files of a table, as far as its commits up to a version are still there.
+async fn commits_of_files(table: &DeltaTable, last: u64) -> Result<BTreeMap<String, u64>, DeltaTableError> {
+    let mut commits = BTreeMap::new();
+    for version in 0..=last {
+        let Some(bytes) = table.log_store().read_commit_entry(version).await? else { continue };
+        for action in get_actions(version, &bytes)? {
+            if let Action::Add(file) = action {
+                commits.insert(file.path, version);
+            }
+        }
+    }
+    Ok(commits)
 }
 
 /// Refuses a table whose log names a file elsewhere: whoever writes the log does not decide what else is read.

@@ -51,11 +51,16 @@ pub(crate) fn of_one_format(
         ));
     }
     let format = formats.into_iter().next();
+    let says = |(name, path): &&(String, PathBuf)| !is_hidden(name) && file_text::format_of(path) == format;
+    // If none has a name that says the format which the source names, they have other names.
+    let have_other_names = batch.format.is_some() && !found.iter().any(|one| says(&one));
     let is_read = |name: &str, path: &Path| {
         // If the source names the format, files whose names say nothing are of it.
         let of_name = file_text::format_of(path);
-        let fits =
-            of_name == format || (of_name.is_none() && batch.format.is_some() && path.extension().is_none());
+        let fits = of_name == format
+            || (of_name.is_none()
+                && batch.format.is_some()
+                && (have_other_names || path.extension().is_none()));
         !is_hidden(name) && !name.ends_with('/') && format.is_some() && fits
     };
     let (read, unread): (Vec<_>, Vec<_>) = found.into_iter().partition(|(name, path)| is_read(name, path));
@@ -275,6 +280,13 @@ mod tests {
         assert_eq!(unread, [".x", "_SUCCESS", "part_00", "e.txt"]);
         let (read, unread) = files(&["a.csv", "part_00"], Some(BatchFormat::Csv)).unwrap();
         assert_eq!((read.len(), unread.len()), (2, 0));
+        // What lies beside files that say the format is something else; alone it is what is meant.
+        let (read, unread) = files(&["a.csv", "notes.txt"], Some(BatchFormat::Csv)).unwrap();
+        assert_eq!((read, unread), (vec!["a.csv".to_owned()], vec!["notes.txt".to_owned()]));
+        let (read, unread) =
+            files(&["_SUCCESS", "a.txt", "b.dat", "c.parquet"], Some(BatchFormat::Csv)).unwrap();
+        assert_eq!(read, ["a.txt", "b.dat"]);
+        assert_eq!(unread, ["_SUCCESS", "c.parquet"]);
     }
 
     #[test]

@@ -32,8 +32,31 @@ pub(crate) fn format_of(path: &Path) -> Option<BatchFormat> {
     (format != BatchFormat::Parquet || !is_compressed).then_some(format)
 }
 
-/// The text of a file, decompressed if its name says that it is compressed.
+/// Whether a file's name says that tabs separate its fields.
+pub(crate) fn is_of_tabs(path: &Path) -> bool {
+    let name = path.to_string_lossy().to_lowercase();
+    let plain = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+    plain.ends_with(".tsv")
+}
+
+/// The text of a file, decompressed if its name says that it is compressed. What begins as no text does is refused by what it
+/// is.
 pub(crate) fn text(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
+    let mut text = decompressed(path)?;
+    let why = match text.fill_buf()? {
+        [0x1f, 0x8b, ..] => {
+            "it is compressed with gzip, and its name does not say so: let its name end in .gz"
+        }
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            "it is compressed with zstd, and its name does not say so: let its name end in .zst"
+        }
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "it is UTF-16 text: convert it to UTF-8",
+        _ => return Ok(text),
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidData, why))
+}
+
+fn decompressed(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
     let file = files::open(path)?;
     let stored_bytes = file.metadata()?.len();
     let file = BufReader::with_capacity(BUFFER_BYTES, file);
@@ -87,7 +110,7 @@ pub(crate) fn check_compressed(path: &Path) -> io::Result<()> {
     if path.metadata()?.len() == 0 {
         return Err(damaged(&"it is empty"));
     }
-    let read = text(path).and_then(|mut text| io::copy(&mut text, &mut io::sink()));
+    let read = decompressed(path).and_then(|mut text| io::copy(&mut text, &mut io::sink()));
     read.map(drop).map_err(|error| match error.kind() {
         io::ErrorKind::FileTooLarge => error,
         _ => damaged(&error),
@@ -129,6 +152,31 @@ mod tests {
                 let refused = check_compressed(&path).unwrap_err().to_string();
                 assert!(refused.contains("no whole compressed file"), "{refused}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused_by_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        for (bytes, said) in [
+            (&b"\x1f\x8b\x08\0"[..], "compressed with gzip, and its name"),
+            (b"\x28\xb5\x2f\xfd\0", "compressed with zstd, and its name"),
+            (b"\xff\xfea\0", "UTF-16"),
+            (b"\xfe\xff\0a", "UTF-16"),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let refused = text(&path).err().unwrap().to_string();
+            assert!(refused.contains(said), "{refused}");
+        }
+        for right in [&b""[..], b"\xef\xbb\xbfa", b"a,b\n"] {
+            std::fs::write(&path, right).unwrap();
+            let mut read = Vec::new();
+            text(&path).unwrap().read_to_end(&mut read).unwrap();
+            assert_eq!(read, right);
+        }
+        for (name, tabs) in [("a.tsv", true), ("A.TSV.gz", true), ("a.csv", false), ("a.tsv.csv", false)] {
+            assert_eq!(is_of_tabs(Path::new(name)), tabs, "{name}");
         }
     }
 

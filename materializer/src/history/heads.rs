@@ -12,6 +12,7 @@ use transform::{BadReason, ViewTransform};
 use super::batch_source::{BatchSource, RowReader};
 use super::locate;
 use super::source_file::{SourceFile, SourceFiles, TableVersions};
+use super::source_rows::RowProblem;
 use crate::blocking;
 use crate::error::MaterializerError;
 
@@ -137,7 +138,17 @@ impl Head<'_> {
             problems_of(error).into_iter().map(|what| of_file(&self.shown, what)).collect()
         };
         match self.open(schema) {
-            Ok(reader) => self.rows(reader, schema).unwrap_or_else(named),
+            Ok(reader) => {
+                let mut misfits: Vec<Misfit> = self.rows(reader, schema).unwrap_or_else(named);
+                // What cannot be read is said already.
+                let absent = self.batch_source.absent(schema, self.file).unwrap_or_default();
+                misfits.extend(
+                    absent
+                        .into_iter()
+                        .map(|RowProblem { column, what }| Misfit { column, ..of_file(&self.shown, what) }),
+                );
+                misfits
+            }
             Err(error) => {
                 let mut misfits: Vec<Misfit> = named(error);
                 // The columns that can be read are read, so that everything is reported at once.

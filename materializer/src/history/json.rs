@@ -1,16 +1,25 @@
 //! Files with a JSON object on each line. Values are read by the rules of JSON streams.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use feature::{Field, Source, VersionId};
 use futures::future::{BoxFuture, FutureExt, ready};
 
+use serde::de::IgnoredAny;
+
 use super::batch_source::{BatchSource, RowReader};
+use super::columns;
 use super::file_text;
+use super::heads::HEAD_ROWS;
 use super::source_file::{SourceFile, SourceFiles, TableVersions};
 use super::source_rows::RowProblem;
 use super::text_records::Records;
 use super::text_rows::{ReadRecord, RecordFormat, TextColumn, TextReader, TextRecords};
 use crate::error::MaterializerError;
 use crate::rows::json_object::{self, Decoded, Misfit};
+
+/// Names that the objects of a file have together, of which it is looked whether the source's columns are among them.
+const MOST_NAMES: usize = 16_384;
 
 /// A source whose history is JSON files.
 pub(crate) struct JsonSource {
@@ -25,6 +34,43 @@ impl BatchSource for JsonSource {
         _: TableVersions,
     ) -> BoxFuture<'a, Result<SourceFiles, MaterializerError>> {
         ready(Ok(self.files.clone())).boxed()
+    }
+
+    fn absent(&self, columns: &[Field], file: &SourceFile) -> Result<Vec<RowProblem>, MaterializerError> {
+        let mut records = open_records(file)?;
+        let (mut rows, mut names) = (0, BTreeSet::new());
+        while rows < HEAD_ROWS && names.len() < MOST_NAMES {
+            let record = records.next_text().map_err(|error| MaterializerError::file(&file.path, error))?;
+            let Some(record) = record else { break };
+            let object = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(&record);
+            names.extend(object.unwrap_or_default().into_keys());
+            rows += 1;
+        }
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let is_there = |field: &Field, stored: &str| {
+            names.contains(stored)
+                || names.contains(field.name.as_str())
+                || columns::of_folder(&self.source, field, file).is_some()
+        };
+        let absent = columns.iter().filter_map(|field| {
+            let stored = self.source.stored_name(&field.name);
+            if is_there(field, stored) {
+                return None;
+            }
+            let taken = |column: &str| columns::is_taken(&self.source, column);
+            let what = match columns::named_otherwise(field, stored, &names, &taken) {
+                Some(otherwise) => format!("none of its first rows has a column `{stored}`, and they have {otherwise}"),
+                None if self.source.is_optional(&field.name) => return None,
+                None => format!(
+                    "none of its first rows has a column `{stored}`, which is null in them: correct its name, or say that \
+                     it is `optional`"
+                ),
+            };
+            Some(RowProblem { column: Some(field.name.clone()), what })
+        });
+        Ok(absent.collect())
     }
 
     fn open(
@@ -46,10 +92,11 @@ pub(crate) fn open_records(file: &SourceFile) -> Result<TextRecords, Materialize
     Ok(Records::lines(text.map_err(|error| MaterializerError::file(&file.path, error))?))
 }
 
-/// Refuses a file that is one JSON list.
+/// Refuses a file that is one JSON list, or whose objects go over several lines.
 pub(crate) fn refuse_list(first: &[u8]) -> Result<(), &'static str> {
-    match first.first() {
-        Some(b'[') => Err("it begins with a list: write one JSON object on each line"),
+    match first.trim_ascii() {
+        [b'[', ..] => Err("it begins with a list: write one JSON object on each line"),
+        b"{" => Err("its first object goes over several lines: write one JSON object on each line"),
         _ => Ok(()),
     }
 }

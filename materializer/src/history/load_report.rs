@@ -70,6 +70,8 @@ pub struct LoadReport {
     /// Of materialized rows, when the median one happened; to the second, minute, hour or day if there are more than a
     /// million different times.
     pub median_event_time: Option<Micros>,
+    /// What the columns of its files lack, by file: at most [`LoadReport::MOST_ABSENT`].
+    pub absent: Vec<String>,
     /// The version of the log afterwards; `None` if nothing was ever loaded.
     pub log_version: Option<u64>,
     /// Entities whose online rows were written.
@@ -91,6 +93,9 @@ pub struct LoadReport {
 }
 
 impl LoadReport {
+    /// Columns that are named of those which files lack.
+    pub const MOST_ABSENT: usize = 20;
+
     pub(crate) fn new(view: VersionId) -> Self {
         Self {
             view,
@@ -110,6 +115,7 @@ impl LoadReport {
             warned: BTreeMap::new(),
             quarantined: Vec::new(),
             median_event_time: None,
+            absent: Vec::new(),
             log_version: None,
             entities_written: 0,
             entities: 0,

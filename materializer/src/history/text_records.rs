@@ -31,6 +31,8 @@ pub(crate) struct Records<R> {
     reader: R,
     /// `None` until the header was read.
     separator: Option<u8>,
+    /// Whether a tab separates fields if the header has one, whatever else it has.
+    prefers_tab: bool,
     /// Whether a record is a line, whatever quotes it holds.
     is_line: bool,
     is_first_line: bool,
@@ -38,7 +40,12 @@ pub(crate) struct Records<R> {
 
 impl<R: BufRead> Records<R> {
     pub(crate) fn new(reader: R) -> Self {
-        Self { reader, separator: None, is_line: false, is_first_line: true }
+        Self { reader, separator: None, prefers_tab: false, is_line: false, is_first_line: true }
+    }
+
+    /// Records whose fields are separated by tabs, unless the header has none.
+    pub(crate) fn of_tabs(reader: R) -> Self {
+        Self { prefers_tab: true, ..Self::new(reader) }
     }
 
     /// Records that are lines, as of JSON.
@@ -72,7 +79,8 @@ impl<R: BufRead> Records<R> {
                     break;
                 }
                 if self.separator.is_none() && !text.trim_ascii().is_empty() {
-                    self.separator = Some(feature::csv_separator(&text));
+                    let is_of_tabs = self.prefers_tab && text.contains(&b'\t');
+                    self.separator = Some(if is_of_tabs { b'\t' } else { feature::csv_separator(&text) });
                 }
                 quotes.scan(text.get(scanned..).unwrap_or_default(), self.separator());
                 if quotes.closed_late {
@@ -247,7 +255,7 @@ mod tests {
             let expected: Vec<&str> = expected.into_iter().filter(|line| !line.is_empty()).collect();
             for capacity in 1..=text.len() {
                 for is_line in [false, true] {
-                    let reader = std::io::BufReader::with_capacity(capacity, text.as_bytes());
+                    let reader = io::BufReader::with_capacity(capacity, text.as_bytes());
                     let mut records = Records { is_line, ..Records::new(reader) };
                     let found = std::iter::from_fn(|| records.next_text().unwrap());
                     let found: Vec<String> = found.map(|text| String::from_utf8(text).unwrap()).collect();

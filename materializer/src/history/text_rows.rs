@@ -114,9 +114,7 @@ impl<F: RecordFormat> TextReader<F> {
                 (None, Some(index)) => Origin::Record(index),
                 (None, None) => {
                     if !source.is_optional(&field.name) {
-                        let is_taken = |column: &str| {
-                            source.schema.iter().any(|f| source.stored_name(&f.name) == column)
-                        };
+                        let is_taken = |column: &str| columns::is_taken(source, column);
                         problems.push(format.missing(field, stored, &is_taken));
                     }
                     Origin::Constant(Value::Null)

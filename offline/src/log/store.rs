@@ -8,10 +8,13 @@ use url::Url;
 
 use crate::error::OfflineError;
 use crate::fault_injection::BatchPoint;
+use crate::log::commit_list;
 use crate::log::dead_letters::DeadLetters;
 use crate::log::quarantine::Quarantine;
 use crate::log::statistics::StatisticsTable;
-use crate::log::storage::{Bucket, BucketRequests, TableCopy, TableLocation, plain_bucket_error};
+use crate::log::storage::{
+    Bucket, BucketRequests, TableCopy, TableLocation, commit_name, commit_sum, plain_bucket_error,
+};
 use crate::log::view_log::Log;
 
 /// The kinds of tables that a view version has.
@@ -144,6 +147,17 @@ impl OfflineStore {
             return Err(OfflineError::Vacuumed { view, version, whole_from });
         }
         Ok(log)
+    }
+
+    /// Whether this is the last commit of the log of a view version, as far as one file shows it: `false` says nothing, as
+    /// it does of logs in a bucket. Blocks.
+    pub fn ends_with(&self, view: &VersionId, version: u64, checksum: u32) -> bool {
+        let Ok(table) = self.table(view, "log") else { return false };
+        let Some(folder) = table.folder().ok().filter(|_| table.copy().is_none()) else { return false };
+        let is_last = !commit_list::commit(&folder, version + 1).exists();
+        let bytes = std::fs::read(commit_list::commit(&folder, version)).ok().filter(|_| is_last);
+        let sum = bytes.and_then(|bytes| commit_sum::checked(&commit_name(version), &bytes).ok());
+        sum.is_some_and(|sum| sum.whole == checksum)
     }
 
     /// The rows of a view version that were refused.

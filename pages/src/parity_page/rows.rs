@@ -6,7 +6,7 @@ use feature::Value;
 use twinstore::{ComparedFeature, DifferingRow, InputRow, ParityReport};
 
 use super::escape::Escaped;
-use crate::shown_figures::{age, entity, number, read_at};
+use crate::shown_figures::{age, entity, number};
 
 /// Quantiles that are in the table, in thousandths, and what they are called.
 const SHOWN: [(u64, &str); 7] =
@@ -66,9 +66,8 @@ pub fn differences(feature: &ComparedFeature) -> String {
         let DifferingRow { at, old, new, old_inputs, new_inputs, .. } = row;
         let _ = writeln!(
             table,
-            "<tr><td class=\"text\">{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"text\">{}</td><td class=\"text\">{}</td></tr>",
+            "<tr><td class=\"text\">{}</td><td>{at}</td><td>{}</td><td>{}</td><td class=\"text\">{}</td><td class=\"text\">{}</td></tr>",
             Escaped(&entity(row)),
-            read_at(*at),
             Escaped(&number(old)),
             Escaped(&number(new)),
             inputs(old_inputs),

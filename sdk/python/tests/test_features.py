@@ -1,8 +1,10 @@
 """Online reads: values, statuses and times, of one entity or of many."""
 
 import datetime as dt
+import shutil
 import threading
 import time
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -23,6 +25,25 @@ def test_one_entity_is_a_dict_of_values(loaded):
     assert read.event_times["landed"] == LANDED and read.ages["landed"] > 0
     assert read.available_at["landed"] == LANDED + dt.timedelta(minutes=2)
     assert "PRESENT" in repr(read) and "<table>" in read._repr_html_()
+
+
+def test_online_rows_that_are_not_of_the_log_are_warned_of_once(folder, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other") / "project"
+    shutil.copytree(folder, other)
+    for project in (folder, other):
+        with ts.Store(project) as store:
+            store.apply()
+            store.backfill(progress=False)
+    logs = folder / ".twinstore" / "offline"
+    shutil.rmtree(logs)
+    shutil.copytree(other / ".twinstore" / "offline", logs)
+    with ts.Store(folder) as store:
+        with pytest.warns(RuntimeWarning, match="is another commit than the one") as warned:
+            assert store.features("everything", {"dest": "LAX"})["last_delay"] == 4.5
+        assert all(warning.filename == __file__ for warning in warned)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            store.features("everything", {"dest": "LAX"})
 
 
 @pytest.mark.parametrize(

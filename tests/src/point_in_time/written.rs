@@ -104,5 +104,5 @@ fn a_value_of_another_type_is_refused() {
         assert_eq!(why, format!("`{text}` is not {data_type}"));
     }
     assert_eq!(value("-0.0", Scalar::Float64.into()), Ok(Value::Float64(-0.0)));
-    assert_eq!(value("[a, null]", "list<string>".parse().unwrap()).unwrap().to_string(), "[a, null]");
+    assert_eq!(value("[a, null]", "list<string>".parse().unwrap()).unwrap().to_string(), "[\"a\", null]");
 }
