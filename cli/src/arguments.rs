@@ -9,12 +9,14 @@ mod lifecycle_arguments;
 mod memory_size;
 mod offline_arguments;
 mod quality_arguments;
+mod slo_arguments;
+mod stream_arguments;
 mod training_set_arguments;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use feature::{Micros, Name, ServiceRef, Span};
+use feature::{Micros, ServiceRef};
 use twinstore::ViewName;
 
 pub use access_arguments::{AccessCommand, CreateTokenArgs, TokenCommand, WhichToken};
@@ -23,9 +25,10 @@ pub use breaker_arguments::{BreakerCommand, OpenBreakerArgs};
 pub use capacity_arguments::CapacityArgs;
 pub use forget_arguments::ForgetArgs;
 pub use lifecycle_arguments::{AuditArgs, CutoverArgs, DeprecateArgs, ParityArgs, RetireArgs, RollbackArgs};
-use memory_size::memory_size;
 pub use offline_arguments::{CostArgs, ExpireArgs, OfflineCommand, VacuumArgs};
 pub use quality_arguments::{DecideArgs, DriftArgs, QualityCommand, QuarantineCommand, StatisticsArgs, days};
+pub use slo_arguments::{AlertFormatArg, AlertsArgs, SloArgs};
+pub use stream_arguments::{PushArgs, ServeArgs, StreamArgs};
 pub use training_set_arguments::{AsOfArg, TrainingSetArgs, TrainingSetCommand, TrainingSetOther};
 
 /// A feature store: training sets that cannot leak, and the same features online.
@@ -309,62 +312,6 @@ pub struct MaterializeArgs {
     pub format: FormatArg,
 }
 
-/// What `stream` takes.
-#[derive(Args, Debug)]
-pub struct StreamArgs {
-    /// The view versions to follow; where none is named, all whose source has a stream, and what is derived from them is loaded
-    #[arg(value_name = "VIEW[@V]")]
-    pub views: Vec<ViewName>,
-    /// Stop once everything is read that the topics hold now
-    #[arg(long)]
-    pub until_caught_up: bool,
-    /// The share of bad rows, from 0 to 1, beyond which a view's stream stops reading a partition of Kafka; of a topic on disk it reads on, and says so
-    #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
-    pub max_bad_share: f64,
-    /// How long a row may wait for others before it is written
-    #[arg(long, value_name = "DURATION", default_value = "100ms")]
-    pub flush_after: Span,
-    /// Rows of one flush at most
-    #[arg(long, value_name = "ROWS", default_value = "20000")]
-    pub flush_rows: std::num::NonZeroUsize,
-    /// Answer /metrics at this address, in the text format of Prometheus
-    #[arg(long, value_name = "HOST:PORT")]
-    pub metrics: Option<String>,
-    /// How much memory the folds of each view may take
-    #[arg(long, value_name = "SIZE", value_parser = memory_size, default_value = "256MB")]
-    pub fold_memory: u64,
-    /// How the result is written
-    #[command(flatten)]
-    pub format: FormatArg,
-}
-
-/// What `serve` takes.
-#[derive(Args, Debug)]
-pub struct ServeArgs {
-    /// Take pushed rows, and leave it to `twinstore stream` to bring them into both stores
-    #[arg(long)]
-    pub no_streams: bool,
-    /// The share of bad rows, from 0 to 1, beyond which `/health` names a view
-    #[arg(long, value_name = "SHARE", default_value_t = 0.1)]
-    pub max_bad_share: f64,
-    /// Show no pages for operators at the address of HTTP
-    #[arg(long)]
-    pub no_pages: bool,
-}
-
-/// What `push` takes.
-#[derive(Args, Debug)]
-pub struct PushArgs {
-    /// The source whose stream the rows are of
-    pub source: Name,
-    /// A file with a JSON object on each line; stdin where none is named
-    #[arg(value_name = "FILE")]
-    pub file: Option<PathBuf>,
-    /// How the result is written
-    #[command(flatten)]
-    pub format: FormatArg,
-}
-
 /// What `lineage` takes.
 #[derive(Args, Debug)]
 pub struct LineageArgs {
@@ -432,39 +379,6 @@ pub struct VerifyArgs {
     /// How the result is written
     #[command(flatten)]
     pub format: FormatArg,
-}
-
-/// What `slo` takes.
-#[derive(Args, Debug)]
-pub struct SloArgs {
-    /// Only the objective of this view or service; all where none is named
-    #[arg(value_name = "NAME[@V]")]
-    pub name: Option<String>,
-    /// Show the objectives of this file of OpenSLO v1 as lines of definitions, beside those that are registered
-    #[arg(long, value_name = "FILE", conflicts_with = "name")]
-    pub from_openslo: Option<PathBuf>,
-    /// How the result is written
-    #[command(flatten)]
-    pub format: FormatArg,
-}
-
-/// What `alerts` takes.
-#[derive(Args, Debug)]
-pub struct AlertsArgs {
-    /// For whom it is written on stdout
-    #[arg(long, value_enum, default_value_t = AlertFormatArg::Prometheus)]
-    pub format: AlertFormatArg,
-}
-
-/// For whom alerts are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum AlertFormatArg {
-    /// Rules of Prometheus, YAML
-    Prometheus,
-    /// A dashboard of Grafana, JSON
-    Grafana,
-    /// Service level objectives of OpenSLO v1, YAML
-    Openslo,
 }
 
 /// What `online` does.

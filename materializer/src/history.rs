@@ -20,7 +20,6 @@ mod derived;
 mod derived_contract;
 mod event_range;
 mod file_content;
-mod file_listing;
 mod file_rows;
 mod file_text;
 mod file_validator;

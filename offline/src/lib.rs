@@ -28,7 +28,7 @@ mod feature_rows;
 pub mod fuzzing;
 mod join;
 mod log;
-mod parquet_file;
+mod opened_file;
 mod threads;
 mod training_set;
 
@@ -40,8 +40,8 @@ pub use fault_injection::{BatchFaults, suspend};
 pub use fault_injection::{BatchGuard, BatchPoint};
 pub use feature_rows::{FeatureRowStream, FeatureRows, RowRange};
 pub use join::{
-    JoinLookup, JoinSpec, OfferedRows, PointInTime, PointInTimeCodec, PointInTimeExec, PointInTimePlanner,
-    Reading, RowFacts, RowFold, WholeRows, fold_batches, fold_rows,
+    JoinLookup, JoinSpec, OfferedRows, PointInTimeCodec, PointInTimeExec, Reading, RowFacts, RowFold,
+    WholeRows, fold_batches, fold_rows,
 };
 pub use log::{
     ASSUMED_DELAY, AVAILABLE_AT, Added, Appender, BucketRequests, COPIED_BYTES, CheckedTable, Committed,
@@ -52,12 +52,12 @@ pub use log::{
     Uncounted, Vacuumable, Vacuumed, WHOLE_FROM, Written, log_batch, log_schema, row_columns, rows,
     source_table,
 };
-pub use parquet_file::{WholeFile, open_parquet};
+pub use opened_file::{OpenedFile, OpenedReader, digest_of, file_sha256, open_parquet};
 pub use threads::threads;
 pub use training_set::{
     BuildInfo, CheckedTrainingSets, ColumnHash, ContentHash, FeatureSummary, FileContent, FileFormat,
     FileWriter, FinishedFile, LogRange, Manifest, ManifestForgotten, ManifestHash, ManifestSpine,
     ManifestView, OpenLabels, Options, QuarantinedRows, ReadLogs, Spine, Summary, TrainingSet,
-    TrainingSetFile, TrainingSetStream, WrittenColumns, check_training_sets, digest_of, end_files,
-    file_sha256, read_file, training_set, training_sets_below, write_file,
+    TrainingSetStream, WrittenColumns, check_training_sets, end_files, read_file, training_set,
+    training_sets_below, write_file,
 };

@@ -16,7 +16,6 @@ pub(crate) mod keys;
 mod latest_rows;
 mod leftovers;
 mod newest_rows;
-mod partition_files;
 mod quarantine;
 mod read_lock;
 pub(crate) mod rows;
@@ -33,13 +32,13 @@ mod table;
 mod vacuum;
 mod view_log;
 
-pub use append::{Appender, RowsWriter, Written};
+pub use append::{Appender, RowsWriter};
 pub use check::CheckedTable;
 pub use columns::{
     ASSUMED_DELAY, AVAILABLE_AT, DATE, DELETED, EVENT_TIME, Facts, LATE, POSITION_KIND, POSITION_MAJOR,
     POSITION_MINOR, PROVENANCE, log_batch, log_schema,
 };
-pub use commit::{Added, Committed};
+pub use commit::{Added, Committed, Written};
 pub use compaction::Optimized;
 pub use dead_letters::{DeadLetter, DeadLetters};
 pub use expiry::EXPIRED_BEFORE;

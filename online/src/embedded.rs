@@ -33,14 +33,11 @@ mod writing;
 use std::path::Path;
 use std::sync::Arc;
 
-use feature::{EntityKey, Micros, VersionId};
+use feature::{EntityKey, VersionId};
 use heed::{RoTxn, RwTxn};
 
-use crate::decision::{Decision, decide};
 use crate::error::OnlineError;
-use crate::packed::RowIdentity;
-use crate::store::{Change, Outcome, PackedRows, Read, Reader, RowWrite, Stats, Writer};
-use changes::Noting;
+use crate::store::{Change, PackedRows, Read, Reader, Stats};
 use contents::{NEXT_VIEW, REBUILDING, folded_key};
 use data_file::{damaged, data_file};
 use environment::Environment;
@@ -72,22 +69,6 @@ enum Comparison {
     /// Nothing: each row is written, so that tests see what the comparison prevents.
     #[cfg(feature = "fault-injection")]
     Skipped,
-}
-
-impl Comparison {
-    fn decide(
-        self,
-        view: &VersionId,
-        current: &RowIdentity,
-        new: &RowIdentity,
-    ) -> Result<Decision, OnlineError> {
-        let decision = decide(view, current, new)?;
-        match self {
-            Comparison::Positions => Ok(decision),
-            #[cfg(feature = "fault-injection")]
-            Comparison::Skipped => Ok(Decision::Write),
-        }
-    }
 }
 
 /// The store's files as they are during one call.
@@ -351,29 +332,5 @@ impl Reader for Embedded {
             let txn = opened.environment.env.read_txn()?;
             Ok(opened.record(&txn, view)?.map(|record| record.stats).unwrap_or_default())
         })
-    }
-}
-
-impl Writer for Embedded {
-    async fn replace(
-        &self,
-        view: &VersionId,
-        rows: &[RowWrite<'_>],
-        applied_at: Option<Micros>,
-    ) -> Result<Vec<Outcome>, OnlineError> {
-        self.writing(|opened| opened.replace_now(view, rows, applied_at, Noting::EachRow))
-    }
-
-    async fn replace_many(
-        &self,
-        view: &VersionId,
-        rows: &[RowWrite<'_>],
-        applied_at: Option<Micros>,
-    ) -> Result<Vec<Outcome>, OnlineError> {
-        self.writing(|opened| opened.replace_now(view, rows, applied_at, Noting::Few))
-    }
-
-    async fn drop_view(&self, view: &VersionId) -> Result<(), OnlineError> {
-        self.writing(|opened| opened.drop_now(view))
     }
 }

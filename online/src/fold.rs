@@ -2,19 +2,18 @@
 //! in, in any order; laws 2, 4, 5 and 6 decide what becomes of them.
 
 mod packing;
-mod ring;
 mod unpacking;
 mod weight;
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use feature::{Answer, AsOf, Contradiction, Micros, Position, Row, State, Times, Value};
 
 use crate::answer::{self, Folded};
-use crate::packed::{LatestSlot, Layout, PENDING_BOUND};
+use crate::packed::{LatestSlot, Layout, PENDING_BOUND, RingPlan};
 use crate::positions::Positions;
-use ring::Ring;
 
 /// The outcome for a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -176,6 +175,50 @@ impl RowState {
                 _ => Value::Null,
             };
         }
+    }
+}
+
+/// The tiles of one argument and hop, oldest first, and only those that hold something.
+#[derive(Clone, Debug, Default)]
+struct Ring {
+    tiles: VecDeque<Tile>,
+}
+
+/// The rows of one hop; at least one of them added something.
+#[derive(Clone, Debug)]
+struct Tile {
+    number: i64,
+    /// One for each of the ring's components.
+    states: Vec<State>,
+}
+
+impl Ring {
+    /// Drops the tiles before this one: no window reaches them any more.
+    fn turn(&mut self, oldest: i64) {
+        while self.tiles.front().is_some_and(|tile| tile.number < oldest) {
+            self.tiles.pop_front();
+        }
+    }
+
+    /// Adds a row's value to the tile of this number.
+    fn add(&mut self, plan: &RingPlan, number: i64, value: &Value, row: &Row) {
+        let index = match self.tiles.back() {
+            Some(newest) if newest.number == number => self.tiles.len() - 1,
+            Some(newest) if newest.number > number => self.tiles.partition_point(|tile| tile.number < number),
+            _ => self.tiles.len(),
+        };
+        if self.tiles.get(index).is_none_or(|tile| tile.number != number) {
+            let states = plan.components.iter().map(|part| part.component.identity(plan.argument));
+            self.tiles.insert(index, Tile { number, states: states.collect() });
+        }
+        if let Some(tile) = self.tiles.get_mut(index) {
+            tile.states.iter_mut().for_each(|state| state.add(value, row.event_time, row.position));
+        }
+    }
+
+    /// The tiles from this number on.
+    fn since(&self, tail: i64) -> impl Iterator<Item = &Tile> {
+        self.tiles.iter().rev().take_while(move |tile| tile.number >= tail)
     }
 }
 

@@ -15,6 +15,7 @@ mod probe;
 mod reading;
 mod region;
 mod slabs;
+mod slots;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -29,7 +30,8 @@ mod writing;
 pub use floor::Floor;
 pub use merge::merge_window;
 pub use probe::Probe;
-pub use reading::{Reading, Slot};
+pub use reading::Reading;
+pub use slots::Slot;
 pub use table::{AtBound, HotTable, TableOptions, TableStats};
 pub use tier::{HotTier, TierOptions, TierStats};
 pub use writing::{TableFull, Writes};

@@ -675,11 +675,12 @@ impl From<read::RequestError> for ProjectError {
     }
 }
 
-/// Views that were loaded, the first of them by name.
-fn is_bucket(folder: &Path) -> bool {
+/// Whether a path of logs is the address of a bucket.
+pub(crate) fn is_bucket(folder: &Path) -> bool {
     folder.to_str().is_some_and(|folder| folder.contains("://"))
 }
 
+/// Views that were loaded, the first of them by name.
 fn were(views: &[VersionId]) -> String {
     match views {
         [view] => format!("{view} was"),

@@ -12,7 +12,7 @@ use offline::OfflineStore;
 use online::{Condition, Store, StoreUrl};
 use registry::{Registered, Registry};
 
-use crate::error::ProjectError;
+use crate::error::{ProjectError, is_bucket};
 use crate::project::Project;
 
 impl Project {
@@ -97,12 +97,12 @@ impl Project {
         let Some(owner) = store.owner().await? else { return Ok(false) };
         // A store on disk names its logs from its own folder: it is moved and copied with a project that it lies in.
         let other = match store.folder() {
-            Some(folder) if !is_url(Path::new(&owner)) => folder.join(&owner),
+            Some(folder) if !is_bucket(Path::new(&owner)) => folder.join(&owner),
             _ => PathBuf::from(&owner),
         };
         let own = self.offline()?.named()?;
         // Logs in a bucket are there whichever machine asks.
-        let is_there = |path: &Path| match is_url(path) {
+        let is_there = |path: &Path| match is_bucket(path) {
             true => Ok(path.to_owned()),
             false => path.canonicalize(),
         };
@@ -123,7 +123,7 @@ impl Project {
     pub(crate) async fn own(&self, store: &Store) -> Result<(), ProjectError> {
         if !self.is_owner(store).await? {
             let own = self.offline()?.named()?;
-            let folder = store.folder().filter(|_| !is_url(&own));
+            let folder = store.folder().filter(|_| !is_bucket(&own));
             let named = folder.map_or_else(|| own.clone(), |folder| path_from(folder, &own));
             store.set_owner(&named.display().to_string()).await?;
         }
@@ -188,14 +188,9 @@ impl Project {
     }
 }
 
-/// Whether a path is the address of a bucket.
-fn is_url(path: &Path) -> bool {
-    path.to_str().is_some_and(|path| path.contains("://"))
-}
-
 /// A path without links and dots, as far as it is there.
 fn resolved(path: &Path) -> PathBuf {
-    if is_url(path) {
+    if is_bucket(path) {
         return path.to_owned();
     }
     match (path.canonicalize(), path.parent(), path.file_name()) {

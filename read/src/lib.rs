@@ -3,7 +3,7 @@
 //! and on-demand views are evaluated over all rows at once.
 //!
 //! `request` → `entity_keys` → the store → `folded_view` → `result` → `features`; `scope` says which of them a
-//! choice of features needs, and `reader` runs them. This crate knows no network, no registry and no clock:
+//! choice of features needs, `reader` is a compiled service, and `reading` runs all of it. This crate knows no network, no registry and no clock:
 //! servers, the command line and programs in the same process all read through it.
 //!
 //! ```
@@ -36,6 +36,7 @@ mod folded_view;
 pub mod json;
 mod open_view;
 mod reader;
+mod reading;
 mod request;
 mod request_column;
 mod result;
@@ -45,7 +46,8 @@ mod scope_cache;
 pub use entity_keys::first_key;
 pub use error::{ReadError, ReadFailure, RequestError};
 pub use features::{FeatureCell, FeatureColumn, Features};
-pub use reader::{FeatureReader, Moment, ReadAt, ReadStage};
+pub use reader::FeatureReader;
+pub use reading::{Moment, ReadAt, ReadStage};
 pub use request::{FeatureRequest, MOST_COLUMNS, MOST_FEATURES, ValidatedRequest};
 pub use request_column::{Given, RequestColumn};
 pub use result::{LookedUp, ReadResult, ReadRow};

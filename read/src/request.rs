@@ -8,6 +8,7 @@ use arrow::array::ArrayRef;
 use feature::{Field, ServicePlan, excerpt, nearest};
 
 use crate::error::RequestError;
+use crate::reader::FeatureReader;
 use crate::request_column::RequestColumn;
 use crate::scope::Scope;
 
@@ -40,17 +41,15 @@ pub struct ValidatedRequest {
     pub(crate) request: Vec<Option<ArrayRef>>,
 }
 
-/// What features of a service need, by their names; an error holds those that the service does not give.
-pub(crate) type ScopeOf<'a> = &'a dyn Fn(&[String]) -> Result<Arc<Scope>, Vec<String>>;
-
-impl ValidatedRequest {
-    /// Checks a request against a service, and reads its columns.
-    pub(crate) fn new<C: RequestColumn>(
-        plan: &ServicePlan,
-        scope_of: ScopeOf<'_>,
+impl FeatureReader {
+    /// Validates a request of at most `max_entities` against the service; all of its problems are found
+    /// at once.
+    pub fn validate<C: RequestColumn>(
+        &self,
         requested: FeatureRequest<C>,
         max_entities: usize,
     ) -> Result<ValidatedRequest, RequestError> {
+        let plan = &*self.plan;
         let columns = requested.entities.len() + requested.request.len();
         for (given, limit, what) in
             [(columns, MOST_COLUMNS, "columns"), (requested.features.len(), MOST_FEATURES, "features")]
@@ -65,7 +64,7 @@ impl ValidatedRequest {
             return Err(RequestError::TooManyEntities { given: longest, limit: max_entities });
         }
         let mut problems = Problems::default();
-        let scope = problems.scope(plan, scope_of, &requested.features);
+        let scope = problems.scope(self, &requested.features);
         problems.lengths(&requested);
         let keys = Side { plan, fields: &plan.keys, needed: &scope.keys, kind: "join key", at: "entities" };
         let request = Side {
@@ -83,7 +82,9 @@ impl ValidatedRequest {
             Err(RequestError::Misfit { service: plan.id.clone(), problems: problems.into_list() })
         }
     }
+}
 
+impl ValidatedRequest {
     /// The column of the join key at this index in the plan; `None` if it was not given.
     pub fn key(&self, index: usize) -> Option<&ArrayRef> {
         self.keys.get(index)?.as_ref()
@@ -157,12 +158,12 @@ impl Problems {
     }
 
     /// What the features need; where some are unknown, what the others do.
-    fn scope(&mut self, plan: &ServicePlan, scope_of: ScopeOf<'_>, features: &[String]) -> Arc<Scope> {
-        let unknown = match scope_of(features) {
+    fn scope(&mut self, reader: &FeatureReader, features: &[String]) -> Arc<Scope> {
+        let unknown = match reader.scopes.of(features) {
             Ok(scope) => return scope,
             Err(unknown) => unknown,
         };
-        let names = || plan.outputs.iter().map(|output| output.name.as_str());
+        let names = || reader.plan.outputs.iter().map(|output| output.name.as_str());
         for name in &unknown {
             self.push_with(|| {
                 let shown = excerpt(name, LONGEST_SHOWN_CHARS);
@@ -175,7 +176,7 @@ impl Problems {
         let unknown: HashSet<String> = unknown.into_iter().collect();
         let known: Vec<String> = features.iter().filter(|name| !unknown.contains(*name)).cloned().collect();
         // Without a feature that is known nothing is needed, which is not the same as no choice.
-        if known.is_empty() { Arc::default() } else { scope_of(&known).unwrap_or_default() }
+        if known.is_empty() { Arc::default() } else { reader.scopes.of(&known).unwrap_or_default() }
     }
 
     fn lengths<C: RequestColumn>(&mut self, requested: &FeatureRequest<C>) {

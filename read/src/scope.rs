@@ -2,6 +2,7 @@
 //! once for each choice: a read follows it by indices alone.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use feature::{Needs, Origin, ServicePlan};
 
@@ -85,17 +86,18 @@ pub(crate) struct ScopedComputation {
 }
 
 /// What is known of a plan beside the plan itself.
-pub(crate) struct Known<'a> {
-    pub plan: &'a ServicePlan,
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub plan: Arc<ServicePlan>,
     /// For each lookup the index of its view among the reader's.
-    pub view_of: &'a [usize],
-    /// For each output the lookups whose oldest time is its own.
-    pub timed_by: &'a [Vec<usize>],
+    pub view_of: Vec<usize>,
+    /// For each output the lookups whose oldest time is its own; those of a source without an event time have none.
+    pub timed_by: Vec<Vec<usize>>,
 }
 
 impl Scope {
     /// What these outputs need, by their indices in the plan.
-    pub fn of(known: &Known<'_>, mut outputs: Vec<usize>) -> Scope {
+    pub fn of(known: &Known, mut outputs: Vec<usize>) -> Scope {
         outputs.sort_unstable();
         outputs.dedup();
         let needs = known.plan.needs(outputs.iter().copied());
@@ -192,7 +194,7 @@ impl Scope {
         }
     }
 
-    fn add_views(&mut self, known: &Known<'_>, needs: &Needs) {
+    fn add_views(&mut self, known: &Known, needs: &Needs) {
         let mut of_view: BTreeMap<usize, (Vec<usize>, Vec<Vec<usize>>)> = BTreeMap::new();
         for (lookup, features) in &needs.lookups {
             let needed = known.view_of.get(*lookup).zip(known.plan.lookups.get(*lookup));
@@ -221,7 +223,7 @@ impl Scope {
     }
 
     /// Gives each value that is looked up or computed its column.
-    fn add_columns(&mut self, known: &Known<'_>, needs: &Needs) -> HashMap<Origin, usize> {
+    fn add_columns(&mut self, known: &Known, needs: &Needs) -> HashMap<Origin, usize> {
         let mut columns = HashMap::new();
         for (lookup, features) in &needs.lookups {
             let view = known.view_of.get(*lookup);
@@ -256,7 +258,7 @@ impl Scope {
         columns
     }
 
-    fn add_outputs(&mut self, known: &Known<'_>, outputs: &[usize], columns: &HashMap<Origin, usize>) {
+    fn add_outputs(&mut self, known: &Known, outputs: &[usize], columns: &HashMap<Origin, usize>) {
         let scoped: HashMap<usize, usize> =
             self.lookups.iter().enumerate().map(|(index, scoped)| (scoped.lookup, index)).collect();
         let mut groups: HashMap<&[usize], usize> = HashMap::new();

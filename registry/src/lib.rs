@@ -21,6 +21,7 @@
 //! # }
 //! ```
 
+mod applying;
 mod audit;
 mod auditing;
 mod backfills;
@@ -80,6 +81,7 @@ mod using;
 mod writing;
 mod yaml;
 
+pub use applying::Applied;
 pub use audit::{AuditAction, AuditEntry, AuditLog, BackInTime, NotAReason, Reason};
 pub use backfills::{
     BackfillDate, BackfillDateState, BackfillDelay, BackfillRecord, BackfillRequest, BackfillState,
@@ -117,6 +119,6 @@ pub use removal::Removed;
 pub use rollout::{Cutover, Moved, Overridden, Rollout};
 pub use service_shown::{FoundFeature, ServiceShown, ShownFeature};
 pub use side_by_side::{Matched, SideBySide};
-pub use store::{Applied, Registry, Revision, Shown};
+pub use store::{Registry, Revision, Shown};
 pub use upkeep::DroppedStorage;
 pub use using::Using;

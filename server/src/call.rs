@@ -37,6 +37,65 @@ impl Arrived {
     }
 }
 
+/// How requests become calls: what counts them, how long they may take, and who records them.
+pub(crate) struct Calls {
+    metrics: Arc<Metrics>,
+    longest: Duration,
+    traces: Option<Arc<dyn RequestTraces>>,
+}
+
+impl Calls {
+    /// Calls that take at most this long, and that nobody records.
+    pub fn new(longest: Duration) -> Self {
+        Self { metrics: Arc::default(), longest, traces: None }
+    }
+
+    /// The same, recorded there, as far as it wants them.
+    #[must_use]
+    pub fn recorded(self, traces: Arc<dyn RequestTraces>) -> Self {
+        Self { traces: Some(traces), ..self }
+    }
+
+    /// Whether they may be recorded.
+    pub fn are_recorded(&self) -> bool {
+        self.traces.is_some()
+    }
+
+    /// What is counted of them.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// How long the answer to a request may take.
+    pub fn allowed(&self, arrived: &Arrived) -> Duration {
+        arrived.waits.map_or(self.longest, |waits| waits.min(self.longest))
+    }
+
+    /// A request that has arrived.
+    pub fn begin(&self, protocol: Protocol, arrived: &Arrived) -> Call {
+        let traces = self.traces.as_ref().filter(|traces| traces.records(arrived.trace.as_ref()));
+        let trace = traces.map(|traces| CallTrace {
+            traces: Arc::clone(traces),
+            parent: arrived.trace,
+            began_nanos: [const { AtomicU64::new(0) }; Stage::COUNT],
+        });
+        Call {
+            protocol,
+            metrics: Arc::clone(&self.metrics),
+            caller: arrived.caller.clone(),
+            allowed: self.allowed(arrived),
+            began: arrived.at,
+            lap_nanos: AtomicU64::new(0),
+            stages_nanos: [const { AtomicU64::new(0) }; Stage::COUNT],
+            trace,
+            service: OnceLock::new(),
+            entities: OnceLock::new(),
+            outcome: OnceLock::new(),
+            head: OnceLock::new(),
+        }
+    }
+}
+
 /// A request that is being answered.
 pub(crate) struct Call {
     protocol: Protocol,
@@ -74,32 +133,6 @@ struct Head {
 }
 
 impl Call {
-    /// A request that arrived so, and that may take this long from there.
-    pub fn begin(protocol: Protocol, metrics: &Arc<Metrics>, allowed: Duration, arrived: &Arrived) -> Self {
-        Self {
-            protocol,
-            metrics: Arc::clone(metrics),
-            caller: arrived.caller.clone(),
-            allowed,
-            began: arrived.at,
-            lap_nanos: AtomicU64::new(0),
-            stages_nanos: [const { AtomicU64::new(0) }; Stage::COUNT],
-            trace: None,
-            service: OnceLock::new(),
-            entities: OnceLock::new(),
-            outcome: OnceLock::new(),
-            head: OnceLock::new(),
-        }
-    }
-
-    /// Records the call, under the span of its caller.
-    #[must_use]
-    pub fn traced(mut self, traces: Arc<dyn RequestTraces>, parent: Option<TraceParent>) -> Self {
-        let began_nanos = [const { AtomicU64::new(0) }; Stage::COUNT];
-        self.trace = Some(CallTrace { traces, parent, began_nanos });
-        self
-    }
-
     /// Who waits for the answer; `None` where nobody has to say so.
     pub fn caller(&self) -> Option<&Identity> {
         self.caller.as_deref()

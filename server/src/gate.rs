@@ -86,7 +86,7 @@ impl<R: Reader + 'static> Gate<R> {
             // What is wrong with the header is said by the route.
             Protocol::Http | Protocol::FeastHttp => http::waits(request.headers()).ok().flatten(),
         };
-        let trace = self.serving.has_traces().then(|| trace(request.headers())).flatten();
+        let trace = self.serving.calls().are_recorded().then(|| trace(request.headers())).flatten();
         let mut arrived = Arrived { at, waits, trace, caller: None };
         let (parts, HeldBody { bytes, held }) = match self.pass(request, &mut arrived, certificate).await {
             Ok(passed) => passed,
@@ -129,7 +129,7 @@ impl<R: Reader + 'static> Gate<R> {
         arrived: &mut Arrived,
         certificate: &[String],
     ) -> Result<(Parts, HeldBody), ServeError> {
-        let allowed = self.serving.allowed(arrived);
+        let allowed = self.serving.calls().allowed(arrived);
         if arrived.at.elapsed() >= allowed {
             return Err(ServerFault::Late { millis: allowed.as_millis() }.into());
         }
@@ -156,7 +156,7 @@ impl<R: Reader + 'static> Gate<R> {
         held: Held,
         arrived: &Arrived,
     ) -> Result<Response, ServeError> {
-        let allowed = self.serving.allowed(arrived);
+        let allowed = self.serving.calls().allowed(arrived);
         let permit = timeout_at(arrived.at + allowed, Arc::clone(&self.large).acquire_owned()).await;
         let permit = permit.map_err(|_| ServerFault::Late { millis: allowed.as_millis() })?;
         let runtime = Handle::current();
@@ -174,7 +174,7 @@ impl<R: Reader + 'static> Gate<R> {
 
     /// Counts a request that is refused, and says so as its protocol does.
     fn refusal(&self, protocol: Protocol, arrived: &Arrived, error: &ServeError) -> Response {
-        self.serving.begin(protocol, arrived).refused(error.code());
+        self.serving.calls().begin(protocol, arrived).refused(error.code());
         match protocol {
             Protocol::Grpc | Protocol::FeastGrpc => to_status(error).into_http(),
             Protocol::Http => http::refusal(http::status(error.code()), error),

@@ -4,7 +4,6 @@ mod answer;
 mod columns;
 #[cfg(test)]
 mod generated;
-mod methods;
 mod push;
 mod requests;
 mod service;
@@ -19,7 +18,6 @@ use proto::feast::serving::serving_service_server::ServingServiceServer;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::{Health, HealthServer};
 
-use self::methods::GrpcMethods;
 use self::service::FeatureStore;
 pub(crate) use self::status::{to_status, waits, with_metadata};
 use crate::error::ServeError;
@@ -32,7 +30,7 @@ pub(crate) fn routes<R: Reader + 'static, H: Health>(
     serving: &Arc<Serving<R>>,
     health: HealthServer<H>,
 ) -> Result<Routes, ServeError> {
-    let features = FeatureStore::new(GrpcMethods(Arc::clone(serving)));
+    let features = FeatureStore(Arc::clone(serving));
     let described = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)

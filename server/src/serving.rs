@@ -1,46 +1,36 @@
 //! What all protocols share: the catalog, the store, the clock, and the bounds of one server.
 
-use std::any::Any;
-use std::future::Future;
-use std::panic::AssertUnwindSafe;
+mod answering;
+mod metrics_page;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
 
 use access::{Action, Missing, Resource, Unauthenticated};
-use exposition::{Page, Sample, SampleKind};
+use exposition::Sample;
 use feature::{Micros, VersionId, excerpt};
-use futures::FutureExt;
-use online::{OnlineError, Reader};
-use read::{
-    FeatureRequest, Features, Moment, ReadAt, ReadError, ReadFailure, ReadResult, RequestColumn,
-    ValidatedRequest,
-};
-use tokio::time::timeout_at;
+use online::Reader;
 
+pub use self::answering::{Answered, ServiceRequest};
 use crate::access_control::AccessControl;
 use crate::access_fault::AccessFault;
 use crate::admission::Admission;
 use crate::availability::Availability;
 use crate::bodies::Bodies;
-use crate::breakers::{self, Breakers};
-use crate::call::{Arrived, Call};
-use crate::catalog::{Catalog, Services};
+use crate::breakers::Breakers;
+use crate::call::{Call, Calls};
+use crate::catalog::Catalog;
 use crate::code::Code;
 use crate::connections::ConnectionCounts;
 use crate::error::ServeError;
-use crate::first_use::{BeginUse, NotRecorded};
+use crate::first_use::BeginUse;
 use crate::limits::Limits;
-use crate::metrics::{DeprecatedCounts, Metrics, Protocol, PushCounts, ServiceMetrics, Stage};
-use crate::notice::Notice;
+use crate::metrics::{DeprecatedCounts, PushCounts, ServiceMetrics};
 use crate::overload::Overload;
 use crate::pages::Pages;
 use crate::push::Sink;
-use crate::request_fault::RequestFault;
 use crate::request_traces::RequestTraces;
 use crate::sampling::Sampling;
-use crate::served::Served;
-use crate::server_fault::ServerFault;
 
 /// Since when, and why, changes of the definitions cannot be followed.
 type Unfollowed = Box<dyn Fn() -> Option<(Micros, String)> + Send + Sync>;
@@ -56,28 +46,6 @@ type StandIn = Box<dyn Fn() -> bool + Send + Sync>;
 /// The views whose streams do not bring all rows, each with the reason.
 type Degraded = Box<dyn Fn() -> Vec<(VersionId, String)> + Send + Sync>;
 
-/// A request for features of a service.
-#[derive(Clone, Debug)]
-pub struct ServiceRequest<C> {
-    /// The service, by `name` or `name@version`.
-    pub service: String,
-    /// Which of its features, of which entities.
-    pub request: FeatureRequest<C>,
-    /// The moment to read at; `None` for now.
-    pub at: Option<Micros>,
-    /// The semantic hash of the service that the caller's model was trained on, if another is to be refused.
-    pub trained_on: Option<String>,
-}
-
-/// The answer to a request of the same process.
-#[derive(Clone, Debug)]
-pub struct Answered {
-    /// The features.
-    pub features: Features,
-    /// That something in it is deprecated.
-    pub notice: Option<Arc<Notice>>,
-}
-
 /// Everything that answering a request takes.
 pub struct Serving<R> {
     catalog: Arc<Catalog>,
@@ -90,7 +58,7 @@ pub struct Serving<R> {
     overload: Overload,
     connections: Arc<ConnectionCounts>,
     availability: Availability,
-    metrics: Arc<Metrics>,
+    calls: Calls,
     of_views: Arc<ServiceMetrics>,
     of_pushes: Arc<ServiceMetrics>,
     counts: PushCounts,
@@ -98,7 +66,6 @@ pub struct Serving<R> {
     access: Option<Arc<AccessControl>>,
     sampling: Option<Arc<Sampling>>,
     pages: Option<Arc<dyn Pages>>,
-    traces: Option<Arc<dyn RequestTraces>>,
     more: Option<MoreText>,
     samples: Option<Samples>,
     stand_in: Option<StandIn>,
@@ -124,7 +91,7 @@ impl<R: Reader> Serving<R> {
             overload: Overload::default(),
             connections: Arc::default(),
             availability: Availability::default(),
-            metrics: Arc::default(),
+            calls: Calls::new(limits.request_timeout),
             of_views: Arc::default(),
             of_pushes: Arc::default(),
             counts: PushCounts::default(),
@@ -132,7 +99,6 @@ impl<R: Reader> Serving<R> {
             access: None,
             sampling: None,
             pages: None,
-            traces: None,
             more: None,
             samples: None,
             stand_in: None,
@@ -267,12 +233,7 @@ impl<R: Reader> Serving<R> {
     /// Records requests there, as far as it wants them.
     #[must_use]
     pub fn with_traces(self, traces: Arc<dyn RequestTraces>) -> Self {
-        Self { traces: Some(traces), ..self }
-    }
-
-    /// Whether requests may be recorded.
-    pub(crate) fn has_traces(&self) -> bool {
-        self.traces.is_some()
+        Self { calls: self.calls.recorded(traces), ..self }
     }
 
     /// Shows these pages to people.
@@ -299,6 +260,11 @@ impl<R: Reader> Serving<R> {
         &self.catalog
     }
 
+    /// How requests become calls.
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
     /// What is counted for reads of views that no service names.
     pub(crate) fn of_views(&self) -> &Arc<ServiceMetrics> {
         &self.of_views
@@ -314,23 +280,6 @@ impl<R: Reader> Serving<R> {
         &self.counts
     }
 
-    /// A request that has arrived.
-    pub(crate) fn begin(&self, protocol: Protocol, arrived: &Arrived) -> Call {
-        let call = Call::begin(protocol, &self.metrics, self.allowed(arrived), arrived);
-        match &self.traces {
-            Some(traces) if traces.records(arrived.trace.as_ref()) => {
-                call.traced(Arc::clone(traces), arrived.trace)
-            }
-            _ => call,
-        }
-    }
-
-    /// How long the answer to a request may take.
-    pub(crate) fn allowed(&self, arrived: &Arrived) -> Duration {
-        let most = self.limits.request_timeout;
-        arrived.waits.map_or(most, |waits| waits.min(most))
-    }
-
     /// The bodies of requests.
     pub(crate) fn bodies(&self) -> &Bodies {
         &self.bodies
@@ -344,131 +293,6 @@ impl<R: Reader> Serving<R> {
     /// What is counted of connections.
     pub(crate) fn connections(&self) -> &Arc<ConnectionCounts> {
         &self.connections
-    }
-
-    /// Answers a request of the same process by the rules of those that come over a network. It waits for no turn, has
-    /// no deadline, and is not counted.
-    pub async fn answer<C: RequestColumn + Clone>(
-        &self,
-        service_request: ServiceRequest<C>,
-    ) -> Result<Answered, ServeError> {
-        let ServiceRequest { service, request, at, trained_on } = service_request;
-        let services = self.catalog.services();
-        let served = services.answering(&service, &request.entities)?;
-        refuse_another(&services, &served, trained_on.as_deref())?;
-        let request = served.reader().validate(request, self.limits.max_entities)?;
-        let moment = at.map_or_else(|| Moment::Now((self.clock)()), Moment::At);
-        let openings = self.breakers.get();
-        let at = ReadAt { moment, openings: &openings };
-        let features = served.reader().read(&self.store, &request, at).await?;
-        self.begin_use(&served).await?;
-        Ok(Answered { features, notice: served.notice().cloned() })
-    }
-
-    /// The features that a request asks for, at the moment that it names, or now.
-    pub(crate) async fn features<C: RequestColumn + Clone>(
-        &self,
-        call: &Call,
-        service_request: ServiceRequest<C>,
-    ) -> Result<ReadResult, ServeError> {
-        let ServiceRequest { service, request, at, trained_on } = service_request;
-        let answer = async {
-            let services = self.catalog.services();
-            let served = services.answering(&service, &request.entities);
-            let served = served.map_err(|error| self.unknown(call, Action::ReadOnline, &service, error))?;
-            self.permit(call, Action::ReadOnline, served.resources())?;
-            call.is_of(served.metrics());
-            refuse_another(&services, &served, trained_on.as_deref())?;
-            let request = served.reader().validate(request, self.limits.max_entities)?;
-            self.read(call, &served, &request, at).await
-        };
-        self.admitted(call, &service, answer).await
-    }
-
-    /// Answers a request in its turn and its time. One that panics is refused alone: nothing that it
-    /// touched outlives it.
-    pub(crate) async fn admitted<T>(
-        &self,
-        call: &Call,
-        service: &str,
-        answer: impl Future<Output = Result<T, ServeError>>,
-    ) -> Result<T, ServeError> {
-        let in_turn = async {
-            call.in_time()?;
-            let _permit = self.admission.enter().await?;
-            call.in_time()?;
-            call.end_of(Stage::Wait);
-            answer.await
-        };
-        let answer = timeout_at(call.deadline(), AssertUnwindSafe(in_turn).catch_unwind()).await;
-        let answer = match answer {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(panic)) => Err(ServerFault::Broken(reason(&*panic)).into()),
-            Err(_) => Err(call.late()),
-        };
-        if let Err(error) = &answer
-            && matches!(error.code(), Code::Internal | Code::Unavailable)
-        {
-            tracing::warn!(service = %excerpt(service, 80), %error, "a request is not answered");
-        }
-        answer
-    }
-
-    /// Reads what a request asks for.
-    pub(crate) async fn read(
-        &self,
-        call: &Call,
-        served: &Served,
-        request: &ValidatedRequest,
-        at: Option<Micros>,
-    ) -> Result<ReadResult, ServeError> {
-        self.takes_on(call, request.rows())?;
-        let moment = at.map_or_else(|| Moment::Now((self.clock)()), Moment::At);
-        let end_of = |stage| {
-            call.end_of(Stage::of_read(stage));
-            call.in_time().is_ok()
-        };
-        let openings = self.breakers.get();
-        let read_at = ReadAt { moment, openings: &openings };
-        let features = served.reader().read_in_stages(&self.store, request, read_at, &end_of).await;
-        let features = features.map_err(|error| match error {
-            ReadError::Failed(ReadFailure::GivenUp) => call.late(),
-            error => error.into(),
-        });
-        if features.as_ref().is_err_and(|error| error.code() == Code::Unavailable) {
-            self.availability.doubt();
-        }
-        if let Err(ServeError::Server(ServerFault::Read(ReadFailure::Store(
-            OnlineError::Damaged { .. } | OnlineError::DamagedRow { .. } | OnlineError::LostRows { .. },
-        )))) = &features
-        {
-            self.damaged.fetch_add(1, Ordering::Relaxed);
-        }
-        let features = features?;
-        self.begin_use(served).await?;
-        call.is_answered_by(served, breakers::said(features.openings()));
-        // A read as of a named moment is no consumer's.
-        if at.is_none() {
-            served.watched().inspect(|watched| watched.count(&features));
-            self.sampling.as_ref().inspect(|sampling| sampling.look_at(&features));
-        }
-        if let Some(notice) = served.notice() {
-            self.deprecated.answered(served.plan(), notice);
-        }
-        Ok(features)
-    }
-
-    /// Has it recorded that what was read is used, the first time.
-    async fn begin_use(&self, served: &Served) -> Result<(), ServeError> {
-        let Some(begin_use) = self.begin_use.as_ref().filter(|_| !served.is_used()) else { return Ok(()) };
-        match begin_use(served.plan()).await {
-            Ok(()) => served.begin_use(),
-            Err(NotRecorded::Moved(why)) => return Err(ServerFault::Moved { why }.into()),
-            Err(NotRecorded::Failed(why)) => {
-                tracing::warn!("{}: its first use is not recorded: {why}", served.plan().id);
-            }
-        }
-        Ok(())
     }
 
     /// Whether requests are not answered, as the store is gone and nothing stands in for it.
@@ -498,108 +322,4 @@ impl<R: Reader> Serving<R> {
             }
         }
     }
-
-    /// All metrics, as Prometheus reads them.
-    pub(crate) fn exposition(&self) -> String {
-        let mut page = Page::default();
-        let services = self.catalog.services();
-        let readers =
-            services.readers().map(|reader| (reader.plan().id.to_string(), reader.metrics().as_ref()));
-        let of_views = ("views".to_owned(), self.of_views.as_ref());
-        let of_pushes = ("pushes".to_owned(), self.of_pushes.as_ref());
-        self.metrics.expose(&mut page, readers.chain([of_views, of_pushes]).collect());
-        self.counts.expose(&mut page);
-        self.deprecated.expose(&mut page);
-        let gauge = |name, help, value| Sample { name, help, kind: SampleKind::Gauge, value };
-        let own = [
-            gauge(
-                "twinstore_serve_in_flight",
-                "Requests that are answered now",
-                self.admission.in_flight() as f64,
-            ),
-            gauge(
-                "twinstore_serve_waiting",
-                "Requests that wait until others are answered",
-                self.admission.waiting() as f64,
-            ),
-            gauge(
-                "twinstore_serve_body_bytes",
-                "Bytes of request bodies that are held now",
-                self.bodies.bytes() as f64,
-            ),
-            gauge(
-                "twinstore_serve_delay_seconds",
-                "How long requests waited for a thread, in the last window",
-                self.overload.delay_s(),
-            ),
-            gauge(
-                "twinstore_serve_refused_share",
-                "The share of requests that is refused because the server is overloaded",
-                self.overload.share(),
-            ),
-            gauge(
-                "twinstore_serve_connections",
-                "Connections that are open now, over both protocols",
-                self.connections.open() as f64,
-            ),
-            Sample {
-                name: "twinstore_serve_connections_ended_total",
-                help: "Connections that the server ended: idle ones, slow ones, and those beyond a bound",
-                kind: SampleKind::Counter,
-                value: self.connections.ended() as f64,
-            },
-            Sample {
-                name: "twinstore_serve_connections_broken_total",
-                help: "Connections that ended by a fault of the server",
-                kind: SampleKind::Counter,
-                value: self.connections.broken() as f64,
-            },
-            gauge(
-                "twinstore_serve_store_up",
-                "1 where the last probe of the online store was answered, else 0",
-                f64::from(u8::from(!self.availability.is_gone())),
-            ),
-            gauge(
-                "twinstore_serve_registry_up",
-                "1 where changes of the registry are followed, else 0",
-                f64::from(u8::from(self.unfollowed().is_none())),
-            ),
-            Sample {
-                name: "twinstore_serve_damaged_rows_total",
-                help: "Requests that were refused because an online row is damaged or lost",
-                kind: SampleKind::Counter,
-                value: self.damaged.load(Ordering::Relaxed) as f64,
-            },
-        ];
-        let more = self.samples.as_ref().map(|samples| samples()).unwrap_or_default();
-        own.iter().chain(&more).for_each(|sample| page.alone(sample));
-        let more = self.more.as_ref().map(|more| more()).unwrap_or_default();
-        page.into_text() + &more
-    }
-}
-
-/// Refuses to answer by another version than the one that a model was trained on.
-fn refuse_another(
-    services: &Services,
-    served: &Served,
-    trained_on: Option<&str>,
-) -> Result<(), RequestFault> {
-    const LONGEST_CHARS: usize = 80;
-    let plan = served.plan();
-    match trained_on {
-        Some(trained_on) if trained_on != plan.hash => Err(RequestFault::OtherThanTrained {
-            service: plan.id.clone(),
-            hash: plan.hash.clone(),
-            trained_on: excerpt(trained_on, LONGEST_CHARS).into_owned(),
-            same: services.trained_on(&plan.id.name, trained_on).cloned(),
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// What a panic says.
-fn reason(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("it panicked").to_owned()
 }

@@ -11,10 +11,14 @@ pub fn visitor_clicks(source: &str, view: &str) -> String {
     definitions([("visitor", "visitor"), ("clicks", source), ("visits", view), ("visit", "")])
 }
 
+/// The entity `visitor` and the source `clicks`, likewise: what definitions of several views of it begin with.
+pub fn visitors(source: &str) -> String {
+    entity_and_source(("visitor", "visitor"), ("clicks", source))
+}
+
 fn definitions([entity, source, view, service]: [(&str, &str); 4]) -> String {
     let documents = [
-        format!("kind: entity\nname: {}\nkeys: {{{}: int64}}\n", entity.0, entity.1),
-        format!("kind: source\nname: {}\n{}", source.0, source.1),
+        entity_and_source(entity, source),
         format!(
             "kind: feature_view\nname: {}\nversion: 1\nentity: {}\nsource: {}\n{}",
             view.0, entity.0, source.0, view.1
@@ -25,4 +29,10 @@ fn definitions([entity, source, view, service]: [(&str, &str); 4]) -> String {
         ),
     ];
     documents.join("---\n")
+}
+
+fn entity_and_source((entity, key): (&str, &str), (source, lines): (&str, &str)) -> String {
+    format!(
+        "kind: entity\nname: {entity}\nkeys: {{{key}: int64}}\n---\nkind: source\nname: {source}\n{lines}"
+    )
 }

@@ -34,7 +34,7 @@ mod wait;
 pub use authority::{Authority, Signed};
 pub use bucket::BucketServer;
 pub use collector::Collector;
-pub use definitions::{user_events, visitor_clicks};
+pub use definitions::{user_events, visitor_clicks, visitors};
 pub use kafka::KafkaBroker;
 pub use port::free_port;
 pub use proxy::{Proxy, Way};

@@ -5,22 +5,19 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use serde_json::Value;
+use test_support::visitors;
 
 use crate::project::{Project, says};
 use crate::pushed::with;
 
-/// Two views of one source, one of another, and consumers of all of them.
-const DEFINITIONS: &str = "
-kind: entity
-name: visitor
-keys: {visitor: int64}
----
-kind: source
-name: clicks
+const CLICKS: &str = "\
 schema: {visitor: int64, at: timestamp, page: string}
 event_time: at
 stream: {topic: clicks, format: json}
----
+";
+
+/// Two views of one source, one of another, and consumers of all of them.
+const DEFINITIONS: &str = "---
 kind: source
 name: orders
 schema: {visitor: int64, at: timestamp, price: float64}
@@ -112,7 +109,7 @@ fn rule_test(series: &[String], expectations: &[String]) -> String {
 
 #[test]
 fn a_source_that_stops_is_one_alert_that_names_what_it_reaches_and_clears_when_it_is_mended() {
-    let project = with(DEFINITIONS);
+    let project = with(&(visitors(CLICKS) + DEFINITIONS));
     let rules = project.ok("alerts");
     project.write("rules.yaml", &rules);
     says(&promtool(&project, &["check", "rules", "rules.yaml"]), &["SUCCESS"]);
@@ -145,7 +142,7 @@ fn a_source_that_stops_is_one_alert_that_names_what_it_reaches_and_clears_when_i
 
 #[test]
 fn a_consumer_that_needs_more_than_its_views_promise_has_an_alert_of_its_own_and_a_quiet_day_has_none() {
-    let project = with(DEFINITIONS);
+    let project = with(&(visitors(CLICKS) + DEFINITIONS));
     project.write("rules.yaml", project.ok("alerts"));
     let views = ["visits@1", "pages@2", "spending@1"].map(|view| series("view", view, false));
     let services = [series("service", "next_page@1", false), series("service", "basket@1", true)];
@@ -179,7 +176,7 @@ fn metrics_of(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_metric_of_the_dashboard_and_of_the_rules_is_one_that_is_exported() {
-    let project = with(DEFINITIONS);
+    let project = with(&(visitors(CLICKS) + DEFINITIONS));
     let dashboard = project.ok("alerts --format grafana");
     let parsed: Value = serde_json::from_str(&dashboard).unwrap();
     assert!(parsed["panels"].as_array().unwrap().len() >= 10, "{dashboard}");
@@ -193,7 +190,7 @@ fn every_metric_of_the_dashboard_and_of_the_rules_is_one_that_is_exported() {
 
 #[test]
 fn openslo_comes_back_as_it_went_out_and_a_difference_is_shown_as_the_line_to_write() {
-    let project = with(DEFINITIONS);
+    let project = with(&(visitors(CLICKS) + DEFINITIONS));
     let written = project.ok("alerts --format openslo");
     assert_eq!(written.matches("apiVersion: \"openslo/v1\"").count(), 5, "{written}");
     project.write("objectives.yaml", &written);

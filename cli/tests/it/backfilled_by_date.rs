@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use test_support::visitors;
 
 use crate::project::{Done, GET, Project, says};
 use crate::pushed::{micros_now, with};
@@ -427,20 +428,16 @@ fn a_clock_that_went_back_between_two_steps_changes_nothing_of_what_is_loaded() 
     assert!(now["updated_at"].as_str() < now["started_at"].as_str(), "{now}");
 }
 
-const CLICKS: &str = "
-kind: entity
-name: visitor
-keys: {visitor: int64}
----
-kind: source
-name: clicks
+const SOURCE: &str = "\
 schema: {visitor: int64, at: timestamp, ms: float64}
 event_time: at
 batch: {path: data/clicks.csv}
 stream: {topic: clicks, format: json}
 assumed_delay: 5m
 allowed_lateness: 10m
----
+";
+
+const CLICKS: &str = "---
 kind: feature_view
 name: visits
 version: 1
@@ -461,7 +458,7 @@ features:
 
 /// History of two days, long ago.
 fn clicks() -> Project {
-    let project = with(CLICKS);
+    let project = with(&(visitors(SOURCE) + CLICKS));
     let mut text = "visitor,at,ms\n".to_owned();
     for row in 0..400 {
         text.push_str(&format!("{},2024-01-0{}T{:02}:00:00Z,5\n", row % 5, 1 + row / 200, row % 24));

@@ -2,24 +2,20 @@
 //! by itself.
 
 use serde_json::{Value, json};
-use test_support::eventually;
+use test_support::{eventually, visitors};
 
 use crate::project::{Project, says};
 use crate::pushed::{clicks, now, with};
 use crate::served::Server;
 
-/// A view whose breaker opens by the share of refused rows, and closes soon.
-const BY_BAD_SHARE: &str = "
-kind: entity
-name: visitor
-keys: {visitor: int64}
----
-kind: source
-name: clicks
+const CLICKS: &str = "\
 schema: {visitor: int64, at: timestamp, id: int64, page: string, ms: float64}
 event_time: at
 stream: {topic: clicks, format: json}
----
+";
+
+/// A view whose breaker opens by the share of refused rows, and closes soon.
+const BY_BAD_SHARE: &str = "---
 kind: feature_view
 name: visits
 version: 1
@@ -330,7 +326,7 @@ fn the_last_good_answers_of_a_loaded_view_are_those_of_its_history_and_are_writt
 
 #[test]
 fn a_breaker_opens_where_too_many_rows_are_refused_and_closes_once_they_are_good_again() {
-    let project = with(BY_BAD_SHARE);
+    let project = with(&(visitors(CLICKS) + BY_BAD_SHARE));
     let server = Server::start(&project);
     push(&server, &rows(1..20, "home", 5.0));
     assert_eq!(page(&server), is("home", "PRESENT"));

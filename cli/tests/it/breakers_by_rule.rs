@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 use test_support::eventually;
 
 use crate::project::{Project, says};
-use crate::pushed::{DEFINITIONS, micros_now, now, with};
+use crate::pushed::{definitions, micros_now, now, with};
 use crate::served::Server;
 use crate::served_values::{clicked, clicked_in, put_online};
 
 /// The definitions of clicks with a breaker of their view.
 fn with_breaker(breaker: &str) -> Project {
-    with(&DEFINITIONS.replacen("source: clicks\n", &format!("source: clicks\nbreaker: {breaker}\n"), 1))
+    with(&definitions().replacen("source: clicks\n", &format!("source: clicks\nbreaker: {breaker}\n"), 1))
 }
 
 /// The features of visitor 1, each with its status.
@@ -57,7 +57,7 @@ fn answers_that_the_log_does_not_give_open_a_breaker_and_readers_get_what_it_giv
 
 #[test]
 fn a_source_that_stops_opens_a_breaker_whose_windows_stay_full_and_a_newer_row_closes_it() {
-    let definitions = DEFINITIONS
+    let definitions = definitions()
         .replacen("source: clicks\n", "source: clicks\nbreaker: {stale: 12s, close_after: 1s}\n", 1)
         .replacen("clicks: {aggregate: count}", "clicks: {aggregate: count, window: 10s, hop: 1s}", 1);
     let project = with(&definitions);

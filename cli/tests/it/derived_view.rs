@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use test_support::visitors;
 
 use crate::landings::{AFTER_THE_WEEK, Landing, batch, landing, write_parquet};
 use crate::project::{Project, says};
@@ -324,16 +325,13 @@ fn versions_of_a_derived_view_are_compared_cut_over_and_retired() {
     says(&project.refused("retire airport_arrivals@1"), &["busy_airports@2"]);
 }
 
-const CLICKS: &str = "kind: entity
-name: visitor
-keys: {visitor: int64}
----
-kind: source
-name: clicks
+const SOURCE: &str = "\
 schema: {visitor: int64, at: timestamp, ms: float32}
 event_time: at
 stream: {topic: clicks, format: json}
----
+";
+
+const CLICKS: &str = "---
 kind: feature_view
 name: visits
 version: 1
@@ -361,7 +359,7 @@ features:
 
 #[test]
 fn rows_of_the_inputs_stream_reach_a_derived_view_by_its_loads_and_a_killed_one_leaves_nothing_behind() {
-    let project = with(CLICKS);
+    let project = with(&(visitors(SOURCE) + CLICKS));
     says(&project.refused("backfill patience@1"), &["visits@1", "never loaded"]);
     let push = |visitors: &[i64], ms: f64| {
         let time = now();
@@ -389,7 +387,7 @@ fn rows_of_the_inputs_stream_reach_a_derived_view_by_its_loads_and_a_killed_one_
 
 #[test]
 fn a_stream_brings_rows_to_the_views_that_are_derived_from_its_view() {
-    let project = with(CLICKS);
+    let project = with(&(visitors(SOURCE) + CLICKS));
     project.write("features/more.yaml", "kind: feature_view\nname: endurance\nversion: 1\nentity: visitor\nsource: {view: patience@1}\nfeatures: {seen: {aggregate: count}}\n");
     project.ok("apply");
     let push = |visitor: i64, ms: f64| {

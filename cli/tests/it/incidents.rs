@@ -11,7 +11,7 @@ use crate::project::{Project, says};
 use crate::pushed::{micros_now, now, with};
 use crate::served::Server;
 use crate::served_values;
-use crate::slo::{self, DEFINITIONS, follow, push, standings};
+use crate::slo::{self, definitions, follow, push, standings};
 
 /// A second view of the same source, with its own consumer.
 const MORE: &str = "
@@ -53,7 +53,7 @@ fn named(incident: &str, began: Instant) {
 
 #[test]
 fn a_source_that_stops_is_one_finding_that_names_what_it_reaches_and_is_over_when_it_sends_again() {
-    let project = with(&format!("{DEFINITIONS}{MORE}"));
+    let project = with(&(definitions() + MORE));
     let server = Server::start(&project);
     let reads = |server: &Server, times| {
         ["visit", "engagement"].iter().for_each(|service| slo::read(server, service, times));
@@ -89,7 +89,7 @@ fn a_source_that_stops_is_one_finding_that_names_what_it_reaches_and_is_over_whe
 
 #[test]
 fn a_producer_whose_clock_is_ahead_is_named() {
-    let project = with(DEFINITIONS);
+    let project = with(&definitions());
     let server = Server::start(&project);
     push(&server);
     let began = Instant::now();
@@ -105,7 +105,7 @@ fn a_producer_whose_clock_is_ahead_is_named() {
 #[test]
 fn an_online_store_that_stops_answering_is_named_and_is_over_when_it_answers() {
     let redis = RedisServer::durable();
-    let project = with(DEFINITIONS);
+    let project = with(&definitions());
     project.edit("twinstore.toml", "embedded://.twinstore/online", &redis.url());
     let pushed = |page: &str| {
         let at = now();
@@ -130,7 +130,7 @@ fn an_online_store_that_stops_answering_is_named_and_is_over_when_it_answers() {
 fn a_redis_that_loses_a_tenth_of_its_keys_is_named_and_is_over_after_a_rebuild() {
     const VISITORS: usize = 200;
     let redis = RedisServer::start(&[]);
-    let project = with(DEFINITIONS);
+    let project = with(&definitions());
     project.edit("twinstore.toml", "embedded://.twinstore/online", &redis.url());
     let server = Server::start(&project);
     let at = now();

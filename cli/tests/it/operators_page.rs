@@ -12,7 +12,7 @@ use crate::project::{GET, Project, says};
 use crate::pushed::with;
 use crate::quarantined::{QUARANTINES, expecting, write};
 use crate::served::Server;
-use crate::slo::{self, DEFINITIONS, push};
+use crate::slo::{self, definitions, push};
 
 /// A page that is there, with its head.
 fn page(server: &Server, path: &str) -> String {
@@ -269,11 +269,11 @@ fn how_a_version_compares_with_the_one_before_is_on_its_page() {
 #[test]
 fn text_of_definitions_is_text_on_every_page() {
     let hostile = "<script>alert(1)</script>";
-    let definitions = DEFINITIONS
+    let hostile_definitions = definitions()
         .replace("source: clicks\n", &format!("source: clicks\nowner: \"{hostile}\"\ndescription: \"{hostile}\"\ntags: {{\"{hostile}\": \"{hostile}\"}}\n"))
         .replace("model: next-page", &format!("model: \"{hostile}\""))
         .replace("page: {latest: page}", &format!("page: {{latest: page, unit: \"{hostile}\", description: \"{hostile}\"}}"));
-    let project = with(&definitions);
+    let project = with(&hostile_definitions);
     let server = Server::start(&project);
     for path in [
         "/?group=tag",
@@ -297,7 +297,7 @@ fn a_source_that_stops_is_on_the_page_soon_after_its_objective_is_missed() {
     /// The objective, and how long after that the page may be wrong, in seconds.
     const WITHIN_S: u64 = 10;
     const LATE_S: u64 = 30;
-    let project = with(DEFINITIONS);
+    let project = with(&definitions());
     let server = Server::start(&project);
     eventually("reads are fresh, and the page says so", || {
         push(&server);

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use sqlx::{Row, SqliteConnection};
+use test_support::visitors;
 
 use crate::project::{Project, says};
 use crate::pushed::{now, with};
@@ -282,10 +283,9 @@ fn both_versions_follow_a_stream_side_by_side_and_a_report_proves_it() {
              features:\n  last_ms: {{latest: ms}}\n  clicks: {{aggregate: count}}\n"
         )
     };
-    let first = "kind: entity\nname: visitor\nkeys: {visitor: int64}\n---\nkind: source\nname: clicks\n\
-                 schema: {visitor: int64, at: timestamp, ms: float64}\nevent_time: at\n\
-                 stream: {topic: clicks, format: json}\n";
-    let project = with(&format!("{first}{}{}", view(1), view(2)));
+    let source = "schema: {visitor: int64, at: timestamp, ms: float64}\nevent_time: at\n\
+                  stream: {topic: clicks, format: json}\n";
+    let project = with(&(visitors(source) + &view(1) + &view(2)));
     let push = |round: u32| {
         let at = now();
         let rows: Vec<String> =

@@ -8,22 +8,19 @@ use proto::v1::push_request::Wait;
 use proto::v1::values::Kind;
 use proto::v1::{Float64s, Int64s, PushRequest, PushResponse, Timestamps, Values};
 use serde_json::{Value, json};
+use test_support::visitors;
 
 use crate::project::{Project, says};
 use crate::served::Server;
 use crate::stored;
 
-pub const DEFINITIONS: &str = "
-kind: entity
-name: visitor
-keys: {visitor: int64}
----
-kind: source
-name: clicks
+const CLICKS: &str = "\
 schema: {visitor: int64, at: timestamp, id: int64, page: string, ms: float64}
 event_time: at
 stream: {topic: clicks, format: json}
----
+";
+
+const DEFINITIONS: &str = "---
 kind: source
 name: files_only
 schema: {visitor: int64, at: timestamp}
@@ -59,7 +56,12 @@ features:
 pub const LOG: &str = ".twinstore/offline/log/visits/v1";
 
 pub fn clicks() -> Project {
-    with(DEFINITIONS)
+    with(&definitions())
+}
+
+/// Pushed clicks, the view of them, and a service.
+pub fn definitions() -> String {
+    visitors(CLICKS) + DEFINITIONS
 }
 
 /// A project with these definitions alone, registered.

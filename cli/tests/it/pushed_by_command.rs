@@ -2,7 +2,7 @@
 //! names, as in every other way in.
 
 use serde_json::{Value, json};
-use test_support::user_events;
+use test_support::{user_events, visitors};
 
 use crate::project::says;
 use crate::pushed::{clicks, now, with};
@@ -90,17 +90,9 @@ stream: {topic: events, format: json}
 
 #[test]
 fn rows_that_do_not_pass_where_are_counted_by_view_whoever_takes_them() {
-    let project = with(
-        "
-kind: entity
-name: visitor
-keys: {visitor: int64}
----
-kind: source
-name: clicks
-schema: {visitor: int64, at: timestamp, ms: float64}
-event_time: at
-stream: {topic: clicks, format: json}
+    let source = "schema: {visitor: int64, at: timestamp, ms: float64}\nevent_time: at\n\
+                  stream: {topic: clicks, format: json}\n";
+    let views = "\
 ---
 kind: feature_view
 name: slow
@@ -121,8 +113,8 @@ kind: feature_service
 name: visit
 version: 1
 features: [{from: every@1}]
-",
-    );
+";
+    let project = with(&(visitors(source) + views));
     let row = |ms: u32| json!({"visitor": 1, "at": now(), "ms": ms}).to_string();
     let rows: Vec<String> = (0..6_000).map(|number| row(number % 200)).collect();
     project.write("rows.jsonl", rows.join("\n"));

@@ -4,23 +4,19 @@
 use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
-use test_support::{RedisServer, eventually};
+use test_support::{RedisServer, eventually, visitors};
 
 use crate::project::{Project, says};
 use crate::pushed::{now, with};
 use crate::served::Server;
 
-pub const DEFINITIONS: &str = "
-kind: entity
-name: visitor
-keys: {visitor: int64}
----
-kind: source
-name: clicks
+const CLICKS: &str = "\
 schema: {visitor: int64, at: timestamp, page: string}
 event_time: at
 stream: {topic: clicks, format: json}
----
+";
+
+const VISITS: &str = "---
 kind: feature_view
 name: visits
 version: 1
@@ -37,6 +33,11 @@ consumer: {model: next-page, owner: web-team, freshness: {target: 95}}
 features:
   - {from: visits@1}
 ";
+
+/// A view of pushed rows with a freshness objective, and a service whose consumer has one.
+pub fn definitions() -> String {
+    visitors(CLICKS) + VISITS
+}
 
 pub fn push(server: &Server) {
     let rows = json!([{"visitor": 1, "at": now(), "page": "home"}]);
@@ -67,7 +68,7 @@ pub fn follow(project: &Project) -> Child {
 
 #[test]
 fn a_stream_that_stops_burns_the_budgets_of_view_and_consumer_until_it_is_followed_again() {
-    let project = with(DEFINITIONS);
+    let project = with(&definitions());
     says(
         &project.ok("slo"),
         &["visits@1", "99% within 10s", "visit@1 (next-page)", "no reads", "has no row yet"],
@@ -140,7 +141,7 @@ fn a_stream_that_stops_burns_the_budgets_of_view_and_consumer_until_it_is_follow
 
 #[test]
 fn a_view_that_nobody_reads_is_probed() {
-    let project = with(DEFINITIONS);
+    let project = with(&definitions());
     let server = Server::start(&project);
     push(&server);
     eventually("probes are counted, at first good and then bad", || {
@@ -158,7 +159,7 @@ fn a_view_that_nobody_reads_is_probed() {
 
 #[test]
 fn a_name_without_an_objective_is_refused_with_those_that_have_one() {
-    let project = with(DEFINITIONS);
+    let project = with(&definitions());
     let refused = project.refused("slo nothing");
     says(&refused, &["nothing of the name `nothing` has a freshness objective: there is visits@1, visit@1"]);
 }
@@ -166,7 +167,7 @@ fn a_name_without_an_objective_is_refused_with_those_that_have_one() {
 #[test]
 fn a_stage_that_fails_is_named_while_the_stream_tries_again() {
     let mut redis = RedisServer::durable();
-    let project = with(DEFINITIONS);
+    let project = with(&definitions());
     project.edit("twinstore.toml", "embedded://.twinstore/online", &redis.url());
     let pushed = |page: &str| {
         project.write("click.json", json!({"visitor": 1, "at": now(), "page": page}).to_string());

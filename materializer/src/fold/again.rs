@@ -9,8 +9,8 @@ use offline::Log;
 use online::{Mender, Read};
 
 use super::entities::{Entities, Folded};
+use super::fold_writer::FoldWriter;
 use super::selection::Selection;
-use super::writing::FoldWriter;
 use crate::error::MaterializerError;
 
 /// How often a row is removed that another writer puts back meanwhile.

@@ -14,8 +14,8 @@ use proptest::prelude::*;
 
 use super::entities::{Entities, Folded};
 use super::folding::Folding;
-use super::packed::Packed;
 use super::selection::{KeyRange, Selection};
+use super::writing::Packed;
 
 const FOLDED: Folded = Folded::Committed(7);
 

@@ -1,19 +1,15 @@
 //! Entities folded from the log in memory, by several threads: every row that the log has of them, at one version of it.
 
 use std::collections::HashSet;
-use std::sync::{Arc, MutexGuard};
-use std::thread;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use feature::{EntityKey, Micros, View};
 use offline::{Added, Log, OfflineError, fold_batches, fold_rows, threads};
-use online::{Layout, OnlineError};
+use online::Layout;
 
-use super::folding::Folding;
-use super::packed::Packed;
+use super::folding::{Folding, Shards, entity_key};
 use super::selection::Selection;
-use super::shard::{Shard, entity_key};
-use super::shards::Shards;
 use crate::blocking;
 use crate::error::MaterializerError;
 
@@ -46,17 +42,8 @@ impl Folded {
 /// The fold of the log at one version, for some or all entities. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Entities {
-    view: Arc<View>,
-    shards: Arc<Shards>,
-}
-
-/// One entity of a fold.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Entity {
-    /// The first bytes of its key, by which most are in order.
-    prefix: u64,
-    shard: u32,
-    number: u32,
+    pub(super) view: Arc<View>,
+    pub(super) shards: Arc<Shards>,
 }
 
 impl Entities {
@@ -90,52 +77,6 @@ impl Entities {
     /// The applied time that their packed rows need.
     pub(crate) fn applied_at(&self) -> Option<Micros> {
         self.shards.each().filter_map(|shard| shard.applied_at()).max()
-    }
-
-    /// All entities or only some, in the order of their keys.
-    pub(crate) fn in_order(&self, only: Option<&HashSet<EntityKey>>) -> Vec<Entity> {
-        let shards: Vec<MutexGuard<'_, Shard>> = self.shards.each().collect();
-        let mut entities = Vec::new();
-        for (shard, held) in (0..).zip(&shards) {
-            for number in 0..held.len() as u32 {
-                let key = held.key(number);
-                if only.is_none_or(|only| only.contains(key)) {
-                    entities.push(Entity { prefix: prefix(key), shard, number });
-                }
-            }
-        }
-        let key = |entity: &Entity| shards.get(entity.shard as usize).map(|shard| shard.key(entity.number));
-        entities.sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| key(a).cmp(&key(b))));
-        entities
-    }
-
-    /// The packed rows of some entities as such a fold of the log, by several threads. Blocks.
-    pub(crate) fn packed(&self, entities: &[Entity], folded: Folded) -> Result<Vec<Packed>, OnlineError> {
-        let part = entities.len().div_ceil(threads()).max(1);
-        // No stream writes the rows of a derived view, whatever their positions.
-        let is_derived = self.view.is_derived();
-        let pack = |entities: &[Entity]| {
-            let mut packed = Packed::with_capacity(entities.len());
-            for entity in entities {
-                let mut shard = self.shards.shard(entity.shard as usize);
-                let key = entity_key(shard.key(entity.number));
-                packed.push(key, |out| {
-                    if is_derived {
-                        shard.forget_partitions(entity.number);
-                    }
-                    shard.encode(entity.number, folded.position(), out)
-                })?;
-            }
-            Ok(packed)
-        };
-        thread::scope(|scope| {
-            let parts: Vec<_> = entities.chunks(part).map(|part| scope.spawn(move || pack(part))).collect();
-            let packed = parts.into_iter().map(|part| match part.join() {
-                Ok(packed) => packed,
-                Err(panic) => std::panic::resume_unwind(panic),
-            });
-            packed.collect()
-        })
     }
 
     /// Folds all rows that the log has of the selected entities.
@@ -245,13 +186,6 @@ pub(crate) fn keys(view: &View, batches: &[RecordBatch]) -> Result<HashSet<Entit
         }
     }
     Ok(keys)
-}
-
-/// A number that is in the order of keys, as far as their first bytes say.
-fn prefix(key: &[u8]) -> u64 {
-    let mut first = [0; 8];
-    first.iter_mut().zip(key).for_each(|(first, byte)| *first = *byte);
-    u64::from_be_bytes(first)
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use offline::{Log, Marker, Written};
 use online::{Reader, Writer};
 
 use super::entities::{self, Entities, Folded};
+use super::fold_writer::FoldWriter;
 use super::selection::Selection;
-use super::writing::FoldWriter;
 use crate::error::MaterializerError;
 use crate::markers::LOAD_READS;
 

@@ -13,10 +13,9 @@ use online::{Entities as Known, Layout, Mender, Mending, Outcome, Read};
 
 use super::ahead::{Ahead, Reached};
 use super::entities::{Entities, Folded};
-use super::packed::Packed;
-use super::packing::Packing;
 use super::passes;
 use super::selection::Selection;
+use super::writing::{Packed, Packing};
 use crate::error::MaterializerError;
 
 /// How long rows that a stream wrote and has not committed are waited for.

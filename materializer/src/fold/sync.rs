@@ -7,8 +7,9 @@ use offline::Log;
 use online::{Layout, Mender, Reader, Writer};
 
 use super::entities::{Entities, Folded};
+use super::fold_writer::FoldWriter;
 use super::selection::{KeyRange, Selection};
-use super::writing::{self, FoldWriter, Written};
+use super::writing::{self, Written};
 use super::{passes, rebuild};
 use crate::error::MaterializerError;
 

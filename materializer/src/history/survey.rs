@@ -15,7 +15,7 @@ use super::columns::refuse_repeated;
 use super::parquet::{damaged, guarded};
 use super::source_file::{SourceFile, TableVersions};
 use super::text_rows::failed_at;
-use super::{csv, delta, file_listing, file_text, json, text_records};
+use super::{csv, delta, file_text, json, locate, text_records};
 use crate::blocking;
 use crate::error::MaterializerError;
 
@@ -76,13 +76,13 @@ pub async fn survey(path: &Path) -> Result<(Vec<Surveyed>, Vec<String>), Materia
         let why = "its name does not say how it is encoded: name it .parquet, .csv, .json, .jsonl or .ndjson, the texts also with .gz or .zst behind";
         return Err(MaterializerError::file(path, why));
     }
-    let all = match file_listing::every(Path::new(""), &text) {
+    let all = match locate::every(Path::new(""), &text) {
         Ok(all) => all,
         Err(why) => return Err(MaterializerError::file(path, why)),
     };
     // What lies in a folder that is named relatively may become a project with it.
     let base =
-        if path.is_absolute() { file_listing::base_of_columns(Path::new(""), &text) } else { PathBuf::new() };
+        if path.is_absolute() { locate::base_of_columns(Path::new(""), &text) } else { PathBuf::new() };
     let mut unread = Vec::new();
     let mut surveyed = Vec::new();
     let mut tables: BTreeSet<PathBuf> = BTreeSet::new();
@@ -93,12 +93,12 @@ pub async fn survey(path: &Path) -> Result<(Vec<Surveyed>, Vec<String>), Materia
             }
             continue;
         }
-        let format = file_text::format_of(&file).filter(|_| !file_listing::is_hidden(&name));
+        let format = file_text::format_of(&file).filter(|_| !locate::is_hidden(&name));
         let Some(format) = format else {
             unread.push(name);
             continue;
         };
-        let named = file_listing::source_file(&base, name, file.clone());
+        let named = locate::source_file(&base, name, file.clone());
         let file = named.map_err(|why| MaterializerError::file(&file, why))?;
         let rows = if surveyed.len() < SAMPLED_FILES { SAMPLE_ROWS } else { 0 };
         surveyed.push(blocking::run(move || one(&file, format, rows)).await??);
@@ -109,10 +109,9 @@ pub async fn survey(path: &Path) -> Result<(Vec<Surveyed>, Vec<String>), Materia
 /// The files of a source that a path or a pattern leads to, as definitions of a project name them; empty if there
 /// are none.
 pub fn source_paths(project: &Path, path: &str) -> Vec<String> {
-    let found = file_listing::every(project, path).unwrap_or_default();
-    let is_read = |(name, file): &(String, PathBuf)| {
-        !file_listing::is_hidden(name) && file_text::format_of(file).is_some()
-    };
+    let found = locate::every(project, path).unwrap_or_default();
+    let is_read =
+        |(name, file): &(String, PathBuf)| !locate::is_hidden(name) && file_text::format_of(file).is_some();
     let named = |(_, file): (String, PathBuf)| {
         file.strip_prefix(project).unwrap_or(&file).to_string_lossy().into_owned()
     };

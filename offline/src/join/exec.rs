@@ -1,12 +1,12 @@
 //! The point-in-time join as a DataFusion operator: the spine is its one input, the logs are read
-//! by the operator itself.
+//! by the operator itself. How much memory labels take decides into how many parts a spine is cut.
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::{BatchCoalescer, concat_batches};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -14,20 +14,20 @@ use datafusion::common::{DataFusionError, Result, Statistics, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, Time};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
     PlanProperties, ReplaceChildrenOptions, StatisticsArgs,
 };
+use feature::{Component, DataType, Fold};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 
 use crate::blocking::blocking;
 use crate::error::OfflineError;
-use crate::join::log_reader::Reading;
-use crate::join::memory::{bytes_of_labels, rows_that_fit};
-use crate::join::spec::JoinSpec;
+use crate::join::measured::{Measured, Reading};
+use crate::join::spec::{JoinLookup, JoinSpec};
 use crate::join::work::{Joined, join};
 
 /// Rows of one batch that the operator gives.
@@ -211,53 +211,6 @@ impl Drop for StopReading {
     }
 }
 
-/// The figures that EXPLAIN ANALYZE shows of one partition.
-struct Measured {
-    join_time: Time,
-    parts: Count,
-    output_rows: Count,
-    files_read: Count,
-    skipped: Count,
-    rows_skipped: Count,
-    rows_read: Count,
-    rows_fetched: Count,
-    bytes: Count,
-}
-
-impl Measured {
-    fn new(metrics: &ExecutionPlanMetricsSet, partition: usize) -> Self {
-        let counter = |name: &'static str| MetricBuilder::new(metrics).counter(name, partition);
-        Self {
-            join_time: MetricBuilder::new(metrics).subset_time("join_time", partition),
-            parts: counter("spine_parts"),
-            output_rows: MetricBuilder::new(metrics).output_rows(partition),
-            files_read: counter("files_read"),
-            skipped: counter("files_and_row_groups_skipped"),
-            rows_skipped: counter("rows_in_pages_skipped"),
-            rows_read: counter("rows_read"),
-            rows_fetched: counter("rows_fetched_late"),
-            bytes: counter("file_bytes"),
-        }
-    }
-
-    fn note(&self, reading: &Reading, rows: usize) {
-        let pairs = [
-            (&self.files_read, &reading.files),
-            (&self.skipped, &reading.row_groups_skipped),
-            (&self.rows_skipped, &reading.rows_skipped),
-            (&self.rows_read, &reading.rows),
-            (&self.rows_fetched, &reading.rows_wanted),
-            (&self.bytes, &reading.bytes),
-        ];
-        for (count, read) in pairs {
-            let total = read.load(Ordering::Relaxed) as usize;
-            count.add(total.saturating_sub(count.value()));
-        }
-        self.parts.add(1);
-        self.output_rows.add(rows);
-    }
-}
-
 /// A spine while it is read, part by part.
 struct Parts {
     input: Option<SendableRecordBatchStream>,
@@ -357,4 +310,70 @@ async fn on_a_thread<T: Send + 'static>(
     work: impl FnOnce() -> std::result::Result<T, OfflineError> + Send + 'static,
 ) -> Result<T> {
     blocking(work).await.map_err(|error| DataFusionError::External(Box::new(error)))
+}
+
+/// Bytes that the rows of a spine and everything that is known of them take at the most, while they
+/// are joined by the threads of the spec.
+fn bytes_of_labels(spec: &JoinSpec, batch: &RecordBatch) -> u64 {
+    batch.num_rows() as u64 * bytes_of_row(spec, batch)
+}
+
+/// How many of the batch's first rows take no more than this many bytes.
+fn rows_that_fit(spec: &JoinSpec, batch: &RecordBatch, bytes: u64) -> usize {
+    usize::try_from(bytes / bytes_of_row(spec, batch)).unwrap_or(usize::MAX)
+}
+
+fn bytes_of_row(spec: &JoinSpec, batch: &RecordBatch) -> u64 {
+    let threads = spec.threads.max(1) as u64;
+    // A slice of a column has only its own share of the buffers.
+    let bytes_of = |column: &ArrayRef| {
+        let own = column.to_data().get_slice_memory_size();
+        own.unwrap_or_else(|_| column.get_array_memory_size()) as u64
+    };
+    let rows = batch.num_rows().max(1) as u64;
+    let row_bytes = batch.columns().iter().map(bytes_of).sum::<u64>().div_ceil(rows);
+    let lookups = spec.lookups.iter().map(|lookup| bytes_of_label(lookup, spec.leaks, threads));
+    // A row of the spine is held twice: as it came, and concatenated.
+    2 * row_bytes + 8 + lookups.sum::<u64>()
+}
+
+/// Bytes of one label of one lookup.
+fn bytes_of_label(lookup: &JoinLookup, leaks: bool, threads: u64) -> u64 {
+    // Its time and slot, and a share of its entity's key and slot.
+    const LABEL: u64 = 8 + 8 + 24;
+    // The row of a slot, and the interval beside the entity.
+    const LATEST: u64 = 8 + 24;
+    // Best event time, and the facts of two kept rows.
+    const SHARED: u64 = 8 + 2 * 32;
+    // A hidden row: its slot, event time and row, in a table that is half empty; its facts.
+    const HIDDEN: u64 = 2 * 24 + 32;
+    // A count and a count of hidden rows for each fold, and a sum.
+    const WINDOW: u64 = 8 + 4 + 40;
+    let mut folded = 0;
+    let mut values = 0;
+    for feature in lookup.features.iter().filter_map(|(index, _)| lookup.view.features.get(*index)) {
+        match feature.fold {
+            // Kept rows may be twice as many as slots.
+            Fold::Latest { .. } => values += 2 * 16,
+            Fold::Aggregate { function, .. } => {
+                let argument = lookup.view.argument(feature);
+                let trees = function.components().iter().map(|component| bytes_of_tree(*component, argument));
+                folded += WINDOW + trees.sum::<u64>();
+            }
+        }
+    }
+    let hidden = if leaks { HIDDEN } else { 0 };
+    LABEL + SHARED + values + threads * (LATEST + hidden + folded)
+}
+
+/// Bytes that a segment tree takes for one label: two states.
+fn bytes_of_tree(component: Component, argument: Option<DataType>) -> u64 {
+    const STATE: u64 = 72;
+    // Text beyond this is rare.
+    const VALUE_BYTES: usize = 32;
+    match component {
+        Component::Count | Component::Sum => 0,
+        component if component.slot_width(argument).is_some() => 2 * STATE,
+        component => 2 * (STATE + component.longest_state(argument, VALUE_BYTES) as u64),
+    }
 }

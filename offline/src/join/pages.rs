@@ -81,7 +81,8 @@ mod tests {
     use super::*;
     use crate::join::labels::Labels;
     use crate::join::latest::Best;
-    use crate::join::log_reader::{Queue, Reading};
+    use crate::join::log_reader::Queue;
+    use crate::join::measured::Reading;
     use crate::join::view_fold::{Ask, ViewFold};
     use crate::log::columns::{DATE, Facts, log_batch};
     use crate::log::snapshot::LogFile;

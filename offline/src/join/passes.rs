@@ -4,7 +4,6 @@
 use arrow::array::RecordBatch;
 
 use crate::error::OfflineError;
-use crate::join::view_fold::ViewFold;
 
 /// A fold of the rows of a log, group after group.
 pub(crate) trait Passes {
@@ -28,34 +27,6 @@ pub(crate) trait Passes {
 
     /// Takes the second columns of the next rows that are wanted.
     fn second_pass(&mut self, batch: &RecordBatch) -> Result<(), OfflineError>;
-}
-
-impl Passes for ViewFold {
-    const SECOND_ROWS: Option<usize> = None;
-
-    fn dictionaries(&self) -> Vec<&str> {
-        self.key_names()
-    }
-
-    fn first_columns(&self) -> Vec<&str> {
-        ViewFold::first_columns(self)
-    }
-
-    fn first_pass(&mut self, batch: &RecordBatch, first_row: usize) -> Result<(), OfflineError> {
-        ViewFold::first_pass(self, batch, first_row)
-    }
-
-    fn wanted(&mut self) -> Vec<u32> {
-        ViewFold::wanted(self)
-    }
-
-    fn second_columns(&self) -> Vec<&str> {
-        ViewFold::second_columns(self)
-    }
-
-    fn second_pass(&mut self, batch: &RecordBatch) -> Result<(), OfflineError> {
-        ViewFold::second_pass(self, batch)
-    }
 }
 
 /// Batches in memory take the same two passes.

@@ -11,12 +11,12 @@ use arrow::datatypes::{DataType, Field, Schema};
 use feature::{AsOf, Fold, Name, View};
 
 use crate::error::OfflineError;
-use crate::join::entities::{DictionaryCache, NO_ENTITY};
 use crate::join::folded::Folded;
 use crate::join::hidden::Hidden;
 use crate::join::kept_rows::{Kept, KeptRows, RowFacts};
-use crate::join::labels::Labels;
+use crate::join::labels::{DictionaryCache, Labels, NO_ENTITY};
 use crate::join::latest::{Best, LatestFold, LogRow};
+use crate::join::passes::Passes;
 use crate::join::windows::{self, Argument, Offer, WindowFold};
 use crate::log::columns::{AVAILABLE_AT, DELETED, EVENT_TIME, POSITION_KIND, POSITION_MAJOR, POSITION_MINOR};
 use crate::log::rows::{Positions, booleans, column, moment, times};
@@ -133,61 +133,8 @@ impl ViewFold {
         }
     }
 
-    /// The columns that [`ViewFold::first_pass`] needs of every row.
-    pub(crate) fn first_columns(&self) -> Vec<&str> {
-        let mut columns = self.key_names();
-        columns.push(EVENT_TIME);
-        columns.push(AVAILABLE_AT);
-        if !self.windows.is_empty() {
-            columns.push(DELETED);
-        }
-        if self.ordered {
-            columns.extend([POSITION_KIND, POSITION_MAJOR, POSITION_MINOR]);
-        }
-        columns.extend(self.names(&self.arguments));
-        columns
-    }
-
-    /// The columns that [`ViewFold::second_pass`] needs of the rows that are wanted.
-    pub(crate) fn second_columns(&self) -> Vec<&str> {
-        let mut columns = vec![POSITION_KIND, POSITION_MAJOR, POSITION_MINOR, DELETED];
-        columns.extend(self.names(&self.latest_columns));
-        columns
-    }
-
-    /// The names of the view's join keys.
-    pub(crate) fn key_names(&self) -> Vec<&str> {
-        self.view.keys.iter().map(|key| key.name.as_str()).collect()
-    }
-
     fn names<'a>(&'a self, indices: &'a [usize]) -> impl Iterator<Item = &'a str> {
         indices.iter().filter_map(|index| self.view.columns.get(*index)).map(|column| column.name.as_str())
-    }
-
-    /// Takes a batch of [`ViewFold::first_columns`] whose first row has this number in its group.
-    pub(crate) fn first_pass(&mut self, batch: &RecordBatch, first_row: usize) -> Result<(), OfflineError> {
-        let (view, labels) = (self.view.clone(), self.labels.clone());
-        let keys =
-            view.keys.iter().map(|key| key_column(&view, batch, &key.name)).collect::<Result<Vec<_>, _>>()?;
-        let event_times = times(&view, batch, EVENT_TIME)?;
-        let available_at = times(&view, batch, AVAILABLE_AT)?;
-        let mut indices = std::mem::take(&mut self.indices);
-        labels.entities.indices(&keys, &mut self.cache, &mut indices)?;
-        let as_of = self.ask.as_of;
-        let rows = indices.iter().zip(event_times).zip(available_at).enumerate();
-        let rows = rows
-            .map(|(index, ((entity, event), available))| (index, row(as_of, *entity, *event, *available)));
-        let values = self.window_values(&view, batch)?;
-        // The newest rows of a batch mostly come last; once they are known, the others lose.
-        let mut rows = rows.rev();
-        while rows.len() > 0 {
-            self.first_pass_of_block(&labels, first_row, rows.by_ref().take(BLOCK_ROWS));
-            if let Some(values) = &values {
-                self.offer_to_windows(&labels, first_row, values)?;
-            }
-        }
-        self.indices = indices;
-        Ok(())
     }
 
     /// Offers a few rows to the latest folds, step by step for all of them: what a step of one row waits
@@ -293,8 +240,81 @@ impl ViewFold {
         Ok(())
     }
 
-    /// The rows of the current group whose positions and latest values are wanted, in order.
-    pub(crate) fn wanted(&mut self) -> Vec<u32> {
+    /// Adds what another fold has seen of other rows, over the same labels.
+    pub(crate) fn merge(&mut self, other: ViewFold) {
+        let batches = self.kept.batches();
+        self.kept.append(other.kept);
+        self.latest.merge(other.latest, &self.kept, batches);
+        self.hidden.merge(other.hidden, &self.kept, batches);
+        for (fold, other) in self.windows.iter_mut().zip(other.windows) {
+            fold.merge(other);
+        }
+    }
+
+    /// The features at every slot.
+    pub(crate) fn finish(self) -> Result<Folded, OfflineError> {
+        let Self { view, labels, latest, hidden, kept, windows, ask, latest_columns, .. } = self;
+        let winners = latest.finish(labels.ranges(), &kept);
+        let early = ask.leaks.then(|| hidden.finish(labels.len(), labels.ranges(), &kept));
+        let mut folded = Folded::new(view, labels, latest_columns, kept).with_winners(winners, early);
+        folded.add_windows(windows)?;
+        Ok(folded)
+    }
+}
+
+impl Passes for ViewFold {
+    const SECOND_ROWS: Option<usize> = None;
+
+    fn dictionaries(&self) -> Vec<&str> {
+        self.view.keys.iter().map(|key| key.name.as_str()).collect()
+    }
+
+    fn first_columns(&self) -> Vec<&str> {
+        let mut columns = self.dictionaries();
+        columns.push(EVENT_TIME);
+        columns.push(AVAILABLE_AT);
+        if !self.windows.is_empty() {
+            columns.push(DELETED);
+        }
+        if self.ordered {
+            columns.extend([POSITION_KIND, POSITION_MAJOR, POSITION_MINOR]);
+        }
+        columns.extend(self.names(&self.arguments));
+        columns
+    }
+
+    fn second_columns(&self) -> Vec<&str> {
+        let mut columns = vec![POSITION_KIND, POSITION_MAJOR, POSITION_MINOR, DELETED];
+        columns.extend(self.names(&self.latest_columns));
+        columns
+    }
+
+    fn first_pass(&mut self, batch: &RecordBatch, first_row: usize) -> Result<(), OfflineError> {
+        let (view, labels) = (self.view.clone(), self.labels.clone());
+        let keys =
+            view.keys.iter().map(|key| key_column(&view, batch, &key.name)).collect::<Result<Vec<_>, _>>()?;
+        let event_times = times(&view, batch, EVENT_TIME)?;
+        let available_at = times(&view, batch, AVAILABLE_AT)?;
+        let mut indices = std::mem::take(&mut self.indices);
+        labels.entities.indices(&keys, &mut self.cache, &mut indices)?;
+        let as_of = self.ask.as_of;
+        let rows = indices.iter().zip(event_times).zip(available_at).enumerate();
+        let rows = rows
+            .map(|(index, ((entity, event), available))| (index, row(as_of, *entity, *event, *available)));
+        let values = self.window_values(&view, batch)?;
+        // The newest rows of a batch mostly come last; once they are known, the others lose.
+        let mut rows = rows.rev();
+        while rows.len() > 0 {
+            self.first_pass_of_block(&labels, first_row, rows.by_ref().take(BLOCK_ROWS));
+            if let Some(values) = &values {
+                self.offer_to_windows(&labels, first_row, values)?;
+            }
+        }
+        self.indices = indices;
+        Ok(())
+    }
+
+    fn wanted(&mut self) -> Vec<u32> {
         let Self { candidates, latest, hidden, .. } = self;
         candidates.retain(|Candidate { slot, row, hidden: is_hidden, .. }| match is_hidden {
             true => hidden.still_takes(*slot, row.event_time),
@@ -306,8 +326,7 @@ impl ViewFold {
         rows
     }
 
-    /// Takes the [`ViewFold::second_columns`] of the rows that were wanted, and ends the group.
-    pub(crate) fn second_pass(&mut self, batch: &RecordBatch) -> Result<(), OfflineError> {
+    fn second_pass(&mut self, batch: &RecordBatch) -> Result<(), OfflineError> {
         let view = self.view.clone();
         let columns = self
             .latest_columns
@@ -334,27 +353,6 @@ impl ViewFold {
             self.kept.compact(self.latest.kept().chain(self.hidden.kept()))?;
         }
         Ok(())
-    }
-
-    /// Adds what another fold has seen of other rows, over the same labels.
-    pub(crate) fn merge(&mut self, other: ViewFold) {
-        let batches = self.kept.batches();
-        self.kept.append(other.kept);
-        self.latest.merge(other.latest, &self.kept, batches);
-        self.hidden.merge(other.hidden, &self.kept, batches);
-        for (fold, other) in self.windows.iter_mut().zip(other.windows) {
-            fold.merge(other);
-        }
-    }
-
-    /// The features at every slot.
-    pub(crate) fn finish(self) -> Result<Folded, OfflineError> {
-        let Self { view, labels, latest, hidden, kept, windows, ask, latest_columns, .. } = self;
-        let winners = latest.finish(labels.ranges(), &kept);
-        let early = ask.leaks.then(|| hidden.finish(labels.len(), labels.ranges(), &kept));
-        let mut folded = Folded::new(view, labels, latest_columns, kept).with_winners(winners, early);
-        folded.add_windows(windows)?;
-        Ok(folded)
     }
 }
 

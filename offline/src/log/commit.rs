@@ -10,13 +10,16 @@ use std::collections::HashSet;
 use deltalake_core::kernel::transaction::{CommitBuilder, TransactionError};
 use deltalake_core::kernel::{Action, Add, Transaction};
 use deltalake_core::logstore::get_actions;
-use deltalake_core::protocol::DeltaOperation;
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTableError, Path};
 
+use crate::blocking::blocking;
 use crate::error::OfflineError;
 use crate::fault_injection::{BatchGuard, BatchPoint};
 use crate::log::forgotten::{FORGOTTEN, FORGOTTEN_WHOLE};
+use crate::log::snapshot::LogSnapshot;
 use crate::log::table::{DataFile, Marker, Table, WHOLE_FROM, length, without_retries};
+use crate::log::view_log::Log;
 
 /// How often a commit is tried again because harmless ones keep taking the version.
 const TRIES: usize = 1000;
@@ -57,6 +60,92 @@ impl Added {
     /// Adds what other commits added.
     pub fn extend(&mut self, other: Added) {
         self.files.extend(other.files);
+    }
+}
+
+/// Files with rows that no commit names yet.
+#[derive(Debug, Clone)]
+pub struct Written {
+    pub(crate) adds: Vec<Add>,
+}
+
+impl Written {
+    /// The names of its files, which no other file of any table has.
+    pub fn file_names(&self) -> impl Iterator<Item = &str> {
+        self.adds.iter().filter_map(|add| add.path.rsplit('/').next())
+    }
+
+    /// What adds its files.
+    pub(crate) fn actions(&self) -> impl Iterator<Item = Action> {
+        self.adds.iter().cloned().map(Action::Add)
+    }
+
+    pub(crate) fn intent<'a>(
+        &self,
+        partition: Option<&str>,
+        markers: &'a [Marker],
+        reads: &'a [&'a str],
+    ) -> Intent<'a> {
+        let operation = DeltaOperation::Write {
+            mode: SaveMode::Append,
+            partition_by: partition.map(|column| vec![column.to_owned()]),
+            predicate: None,
+        };
+        Intent { actions: self.actions().collect(), operation, markers, reads, reads_rows: false }
+    }
+}
+
+impl Log {
+    /// Brings the snapshot up to the newest version and gives what was added since. A conflict, with the
+    /// snapshot as it was, where another moved one of these counters.
+    pub async fn advance(&mut self, reads: &[&str]) -> Result<Added, OfflineError> {
+        self.table.advance(reads).await
+    }
+
+    /// Commits written rows and moves the counters, decided on this snapshot: a conflict where another moved one
+    /// of them since, or one of those that were read besides.
+    pub async fn commit(
+        &mut self,
+        rows: &Written,
+        markers: &[Marker],
+        reads: &[&str],
+    ) -> Result<Committed, OfflineError> {
+        self.table.commit(&rows.intent(self.table.partition, markers, reads)).await
+    }
+
+    /// The same as the very next version; `None`, and nothing committed, if another writer took that version.
+    pub async fn commit_next(
+        &mut self,
+        rows: &Written,
+        markers: &[Marker],
+    ) -> Result<Option<u64>, OfflineError> {
+        self.table.commit_next(&rows.intent(self.table.partition, markers, &[])).await
+    }
+
+    /// The files that commits added up to this snapshot, in the same form.
+    pub fn added(&self, added: &Added) -> Option<LogSnapshot> {
+        self.version().map(|version| self.snapshot_of(version, added.files.clone()))
+    }
+
+    /// The files of all rows that the snapshot has.
+    pub fn all_rows(&self) -> Added {
+        Added { files: self.table.files() }
+    }
+
+    /// The files whose rows the commits after a version added, up to the snapshot.
+    pub async fn added_since(&self, version: u64) -> Result<Added, OfflineError> {
+        self.table.added_since(version).await
+    }
+
+    /// The files whose rows the commits from this version on added, up to the snapshot.
+    pub async fn added_from(&self, version: u64) -> Result<Added, OfflineError> {
+        self.table.added_from(version).await
+    }
+
+    /// Whether all of these files are there: a vacuum removes those that only older versions had.
+    pub async fn has_files(&self, files: &Added) -> Result<bool, OfflineError> {
+        let (folder, files) = (self.folder()?, files.files.clone());
+        blocking(move || Ok(files.iter().all(|file| folder.join(file.path.as_ref()).exists()))).await
     }
 }
 

@@ -14,6 +14,7 @@ use crate::error::OfflineError;
 use crate::log::columns::{POSITION_KIND, POSITION_MAJOR, POSITION_MINOR, timestamp_type};
 use crate::log::scan;
 use crate::log::storage::TableLocation;
+use crate::log::store::OfflineStore;
 use crate::log::table::{Marker, Table};
 
 /// How often refused rows are compared with those that are there, because others keep adding some.
@@ -44,6 +45,13 @@ impl DeadLetter {
 #[derive(Debug)]
 pub struct DeadLetters {
     table: Table,
+}
+
+impl OfflineStore {
+    /// The rows of a view version that were refused.
+    pub async fn dead_letters(&self, view: &VersionId) -> Result<DeadLetters, OfflineError> {
+        DeadLetters::open(view, self.table(view, "dead_letters")?).await
+    }
 }
 
 impl DeadLetters {

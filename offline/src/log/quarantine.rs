@@ -15,6 +15,7 @@ use crate::error::OfflineError;
 use crate::log::columns::timestamp_type;
 use crate::log::scan;
 use crate::log::storage::TableLocation;
+use crate::log::store::OfflineStore;
 use crate::log::table::{Marker, Table};
 
 /// One quarantined batch.
@@ -43,6 +44,13 @@ pub struct QuarantinedBatch {
 pub struct Quarantine {
     view: VersionId,
     table: Table,
+}
+
+impl OfflineStore {
+    /// The quarantined batches of a view version.
+    pub async fn quarantine(&self, view: &VersionId) -> Result<Quarantine, OfflineError> {
+        Quarantine::open(view, self.table(view, "quarantine")?).await
+    }
 }
 
 impl Quarantine {

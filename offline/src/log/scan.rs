@@ -14,19 +14,84 @@ use datafusion::physical_plan::{EmptyRecordBatchStream, ExecutionPlan};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{Field, Int8Type, Int32Type, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{Field, Int8Type, Int32Type, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
+use feature::Micros;
 use futures::{Stream, StreamExt, TryStreamExt};
 use tokio::runtime::Handle;
 
 use crate::error::OfflineError;
-use crate::log::columns::{DATE, POSITION_KIND, POSITION_MAJOR, POSITION_MINOR};
+use crate::log::columns::{DATE, EVENT_TIME, POSITION_KIND, POSITION_MAJOR, POSITION_MINOR};
+use crate::log::commit::Added;
 use crate::log::storage::check_length;
 use crate::log::table::{DataFile, Table};
+use crate::log::view_log::Log;
 
 /// Rows of one batch of a scan.
 const BATCH_ROWS: usize = 8192;
 /// Batches that are decoded before they are requested.
 const BATCHES_AHEAD: usize = 2;
+
+impl Log {
+    /// When the last of the snapshot's rows happened; `None` without rows. It reads the newest day alone.
+    pub async fn last_event_time(&self) -> Result<Option<Micros>, OfflineError> {
+        let mut files = self.table.files();
+        let newest = files.iter().filter_map(|file| file.partition.clone()).max();
+        files.retain(|file| file.partition == newest);
+        let mut batches = stream(&self.table, &files, &[EVENT_TIME])?;
+        let mut last = None;
+        while let Some(batch) = batches.next().await {
+            let batch = batch?;
+            let times = batch.column(0).as_primitive_opt::<TimestampMicrosecondType>();
+            last = last.max(times.and_then(arrow::compute::max));
+        }
+        let corrupt = |error: feature::TimeError| OfflineError::Corrupt {
+            what: format!("the {}", self.table.name()),
+            why: error.to_string(),
+        };
+        last.map(Micros::new).transpose().map_err(corrupt)
+    }
+
+    /// How many rows the log has of a date: by the statistics of its files, where all have some.
+    pub async fn rows_of_date(&self, date: &str) -> Result<u64, OfflineError> {
+        let files = self.table.files().into_iter().filter(|file| file.partition.as_deref() == Some(date));
+        if let Some(rows) = files.map(|file| file.rows).sum::<Option<u64>>() {
+            return Ok(rows);
+        }
+        let mut rows = 0;
+        let mut batches = self.scan_date(date, &[EVENT_TIME])?;
+        while let Some(batch) = batches.next().await {
+            let batch = batch?;
+            rows += batch.num_rows() as u64;
+        }
+        Ok(rows)
+    }
+
+    /// Reads these columns of all rows, in no order.
+    pub fn scan(&self, columns: &[&str]) -> Result<SendableRecordBatchStream, OfflineError> {
+        stream(&self.table, &self.table.files(), columns)
+    }
+
+    /// Reads these columns of the rows that happened on a date, as in `2013-06-01`, in no order.
+    pub fn scan_date(&self, date: &str, columns: &[&str]) -> Result<SendableRecordBatchStream, OfflineError> {
+        let mut files = self.table.files();
+        files.retain(|file| file.partition.as_deref() == Some(date));
+        stream(&self.table, &files, columns)
+    }
+
+    /// Reads these columns of the rows that commits added, in no order.
+    pub fn scan_added(
+        &self,
+        added: &Added,
+        columns: &[&str],
+    ) -> Result<SendableRecordBatchStream, OfflineError> {
+        stream(&self.table, &added.files, columns)
+    }
+
+    /// Gives the parts of every row's position, in no order: as [`feature::Position::parts`].
+    pub async fn for_each_position(&self, each: impl FnMut((u8, u32, u64))) -> Result<(), OfflineError> {
+        for_each_position(&self.table, each).await
+    }
+}
 
 /// Reads these columns of these files of a table, file after file.
 pub(crate) fn stream(

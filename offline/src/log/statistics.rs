@@ -18,6 +18,7 @@ use futures::StreamExt;
 use crate::error::OfflineError;
 use crate::log::commit::{Added, Intent};
 use crate::log::storage::TableLocation;
+use crate::log::store::OfflineStore;
 use crate::log::table::{Marker, Table};
 use crate::log::view_log::Log;
 use crate::log::{expiry, scan};
@@ -64,6 +65,13 @@ pub struct Uncounted {
     pub version: u64,
     /// By date, as the log has it.
     pub by_date: BTreeMap<String, Added>,
+}
+
+impl OfflineStore {
+    /// The statistics of the rows of a view version.
+    pub async fn statistics(&self, view: &VersionId) -> Result<StatisticsTable, OfflineError> {
+        StatisticsTable::open(view, self.table(view, "statistics")?).await
+    }
 }
 
 impl StatisticsTable {

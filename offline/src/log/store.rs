@@ -1,21 +1,13 @@
 //! Where the logs of a project lie: in a folder, or in a bucket of an object store.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use feature::{VersionId, View};
+use feature::VersionId;
 use url::Url;
 
 use crate::error::OfflineError;
 use crate::fault_injection::BatchPoint;
-use crate::log::commit_list;
-use crate::log::dead_letters::DeadLetters;
-use crate::log::quarantine::Quarantine;
-use crate::log::statistics::StatisticsTable;
-use crate::log::storage::{
-    Bucket, BucketRequests, TableCopy, TableLocation, commit_name, commit_sum, plain_bucket_error,
-};
-use crate::log::view_log::Log;
+use crate::log::storage::{Bucket, BucketRequests, TableCopy, TableLocation, plain_bucket_error};
 
 /// The kinds of tables that a view version has.
 pub(crate) const TABLES: [&str; 4] = ["log", "dead_letters", "quarantine", "statistics"];
@@ -126,53 +118,6 @@ impl OfflineStore {
 
     fn failed(&self, action: &'static str, error: object_store::Error) -> OfflineError {
         OfflineError::file(action, Path::new(&self.root.to_string()), plain_bucket_error(error))
-    }
-
-    /// The log of a view version at its newest snapshot.
-    pub async fn log(&self, view: &Arc<View>) -> Result<Log, OfflineError> {
-        Log::open(view.clone(), self.table(&view.id, "log")?, None).await
-    }
-
-    /// The log of a view version at an older snapshot.
-    pub async fn log_at(&self, view: &Arc<View>, version: u64) -> Result<Log, OfflineError> {
-        Log::open(view.clone(), self.table(&view.id, "log")?, Some(version)).await
-    }
-
-    /// An older snapshot of this log whose files are there, but for what is damaged of it.
-    pub(crate) async fn whole_log_at(&self, newest: &Log, version: u64) -> Result<Log, OfflineError> {
-        let log = self.log_at(newest.view(), version).await?;
-        let whole_from = newest.whole_from().await?;
-        if version < whole_from && !log.has_files(&log.all_rows()).await? {
-            let view = newest.view().id.clone();
-            return Err(OfflineError::Vacuumed { view, version, whole_from });
-        }
-        Ok(log)
-    }
-
-    /// Whether this is the last commit of the log of a view version, as far as one file shows it: `false` says nothing, as
-    /// it does of logs in a bucket. Blocks.
-    pub fn ends_with(&self, view: &VersionId, version: u64, checksum: u32) -> bool {
-        let Ok(table) = self.table(view, "log") else { return false };
-        let Some(folder) = table.folder().ok().filter(|_| table.copy().is_none()) else { return false };
-        let is_last = !commit_list::commit(&folder, version + 1).exists();
-        let bytes = std::fs::read(commit_list::commit(&folder, version)).ok().filter(|_| is_last);
-        let sum = bytes.and_then(|bytes| commit_sum::checked(&commit_name(version), &bytes).ok());
-        sum.is_some_and(|sum| sum.whole == checksum)
-    }
-
-    /// The rows of a view version that were refused.
-    pub async fn dead_letters(&self, view: &VersionId) -> Result<DeadLetters, OfflineError> {
-        DeadLetters::open(view, self.table(view, "dead_letters")?).await
-    }
-
-    /// The quarantined batches of a view version.
-    pub async fn quarantine(&self, view: &VersionId) -> Result<Quarantine, OfflineError> {
-        Quarantine::open(view, self.table(view, "quarantine")?).await
-    }
-
-    /// The statistics of the rows of a view version.
-    pub async fn statistics(&self, view: &VersionId) -> Result<StatisticsTable, OfflineError> {
-        StatisticsTable::open(view, self.table(view, "statistics")?).await
     }
 
     /// Removes all tables of a view version. Each gets another name first, so that none is ever there in part. One that

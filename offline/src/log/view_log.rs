@@ -3,27 +3,55 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::AsArray;
-use arrow::datatypes::TimestampMicrosecondType;
-use datafusion::execution::SendableRecordBatchStream;
-use feature::{Micros, View};
-use futures::StreamExt;
+use feature::{VersionId, View};
 
-use crate::blocking::blocking;
 use crate::error::OfflineError;
-use crate::log::append::{Appender, RowsWriter, Written};
-use crate::log::columns::{DATE, EVENT_TIME, log_schema};
-use crate::log::commit::{Added, Committed};
-use crate::log::scan;
+use crate::log::columns::{DATE, log_schema};
+use crate::log::commit_list;
 use crate::log::snapshot::{LogFile, LogSnapshot};
-use crate::log::storage::TableLocation;
-use crate::log::table::{DataFile, Marker, Table};
+use crate::log::storage::{TableLocation, commit_name, commit_sum};
+use crate::log::store::OfflineStore;
+use crate::log::table::{DataFile, Table};
 
 /// The log of one view version at one snapshot.
 #[derive(Debug, Clone)]
 pub struct Log {
     view: Arc<View>,
-    table: Table,
+    pub(super) table: Table,
+}
+
+impl OfflineStore {
+    /// The log of a view version at its newest snapshot.
+    pub async fn log(&self, view: &Arc<View>) -> Result<Log, OfflineError> {
+        Log::open(view.clone(), self.table(&view.id, "log")?, None).await
+    }
+
+    /// The log of a view version at an older snapshot.
+    pub async fn log_at(&self, view: &Arc<View>, version: u64) -> Result<Log, OfflineError> {
+        Log::open(view.clone(), self.table(&view.id, "log")?, Some(version)).await
+    }
+
+    /// An older snapshot of this log whose files are there, but for what is damaged of it.
+    pub(crate) async fn whole_log_at(&self, newest: &Log, version: u64) -> Result<Log, OfflineError> {
+        let log = self.log_at(newest.view(), version).await?;
+        let whole_from = newest.whole_from().await?;
+        if version < whole_from && !log.has_files(&log.all_rows()).await? {
+            let view = newest.view().id.clone();
+            return Err(OfflineError::Vacuumed { view, version, whole_from });
+        }
+        Ok(log)
+    }
+
+    /// Whether this is the last commit of the log of a view version, as far as one file shows it: `false` says nothing, as
+    /// it does of logs in a bucket. Blocks.
+    pub fn ends_with(&self, view: &VersionId, version: u64, checksum: u32) -> bool {
+        let Ok(table) = self.table(view, "log") else { return false };
+        let Some(folder) = table.folder().ok().filter(|_| table.copy().is_none()) else { return false };
+        let is_last = !commit_list::commit(&folder, version + 1).exists();
+        let bytes = std::fs::read(commit_list::commit(&folder, version)).ok().filter(|_| is_last);
+        let sum = bytes.and_then(|bytes| commit_sum::checked(&commit_name(version), &bytes).ok());
+        sum.is_some_and(|sum| sum.whole == checksum)
+    }
 }
 
 impl Log {
@@ -80,54 +108,9 @@ impl Log {
         self.table.files().iter().filter_map(|file| file.rows).sum()
     }
 
-    /// When the last of the snapshot's rows happened; `None` without rows. It reads the newest day alone.
-    pub async fn last_event_time(&self) -> Result<Option<Micros>, OfflineError> {
-        let mut files = self.table.files();
-        let newest = files.iter().filter_map(|file| file.partition.clone()).max();
-        files.retain(|file| file.partition == newest);
-        let mut batches = scan::stream(&self.table, &files, &[EVENT_TIME])?;
-        let mut last = None;
-        while let Some(batch) = batches.next().await {
-            let batch = batch?;
-            let times = batch.column(0).as_primitive_opt::<TimestampMicrosecondType>();
-            last = last.max(times.and_then(arrow::compute::max));
-        }
-        let corrupt = |error: feature::TimeError| OfflineError::Corrupt {
-            what: format!("the {}", self.table.name()),
-            why: error.to_string(),
-        };
-        last.map(Micros::new).transpose().map_err(corrupt)
-    }
-
     /// Brings the snapshot up to the newest version.
     pub async fn refresh(&mut self) -> Result<(), OfflineError> {
         self.table.refresh().await
-    }
-
-    /// Brings the snapshot up to the newest version and gives what was added since. A conflict, with the
-    /// snapshot as it was, where another moved one of these counters.
-    pub async fn advance(&mut self, reads: &[&str]) -> Result<Added, OfflineError> {
-        self.table.advance(reads).await
-    }
-
-    /// Commits written rows and moves the counters, decided on this snapshot: a conflict where another moved one
-    /// of them since, or one of those that were read besides.
-    pub async fn commit(
-        &mut self,
-        rows: &Written,
-        markers: &[Marker],
-        reads: &[&str],
-    ) -> Result<Committed, OfflineError> {
-        self.table.commit(&rows.intent(self.table.partition, markers, reads)).await
-    }
-
-    /// The same as the very next version; `None`, and nothing committed, if another writer took that version.
-    pub async fn commit_next(
-        &mut self,
-        rows: &Written,
-        markers: &[Marker],
-    ) -> Result<Option<u64>, OfflineError> {
-        self.table.commit_next(&rows.intent(self.table.partition, markers, &[])).await
     }
 
     /// Where a counter stands in this snapshot.
@@ -135,27 +118,12 @@ impl Log {
         self.table.marker(app).await
     }
 
-    /// Begins an append of batches of the log's schema to this snapshot.
-    pub async fn appender(&mut self) -> Result<Appender<'_>, OfflineError> {
-        self.table.appender().await
-    }
-
-    /// Begins to write batches of the log's schema into files that a later commit names.
-    pub async fn rows_writer(&mut self) -> Result<RowsWriter, OfflineError> {
-        self.table.rows_writer().await
-    }
-
     /// The files of the snapshot, for a join; `None` if nothing was ever written.
     pub fn snapshot(&self) -> Result<Option<LogSnapshot>, OfflineError> {
         Ok(self.version().map(|version| self.snapshot_of(version, self.table.files())))
     }
 
-    /// The files that commits added up to this snapshot, in the same form.
-    pub fn added(&self, added: &Added) -> Option<LogSnapshot> {
-        self.version().map(|version| self.snapshot_of(version, added.files.clone()))
-    }
-
-    fn snapshot_of(&self, version: u64, files: Vec<DataFile>) -> LogSnapshot {
+    pub(super) fn snapshot_of(&self, version: u64, files: Vec<DataFile>) -> LogSnapshot {
         let file = |file: DataFile| LogFile {
             path: file.path.to_string(),
             bytes: file.bytes,
@@ -169,71 +137,9 @@ impl Log {
         }
     }
 
-    /// How many rows the log has of a date: by the statistics of its files, where all have some.
-    pub async fn rows_of_date(&self, date: &str) -> Result<u64, OfflineError> {
-        let files = self.table.files().into_iter().filter(|file| file.partition.as_deref() == Some(date));
-        if let Some(rows) = files.map(|file| file.rows).sum::<Option<u64>>() {
-            return Ok(rows);
-        }
-        let mut rows = 0;
-        let mut batches = self.scan_date(date, &[EVENT_TIME])?;
-        while let Some(batch) = batches.next().await {
-            let batch = batch?;
-            rows += batch.num_rows() as u64;
-        }
-        Ok(rows)
-    }
-
-    /// Reads these columns of all rows, in no order.
-    pub fn scan(&self, columns: &[&str]) -> Result<SendableRecordBatchStream, OfflineError> {
-        scan::stream(&self.table, &self.table.files(), columns)
-    }
-
-    /// Reads these columns of the rows that happened on a date, as in `2013-06-01`, in no order.
-    pub fn scan_date(&self, date: &str, columns: &[&str]) -> Result<SendableRecordBatchStream, OfflineError> {
-        let mut files = self.table.files();
-        files.retain(|file| file.partition.as_deref() == Some(date));
-        scan::stream(&self.table, &files, columns)
-    }
-
-    /// Reads these columns of the rows that commits added, in no order.
-    pub fn scan_added(
-        &self,
-        added: &Added,
-        columns: &[&str],
-    ) -> Result<SendableRecordBatchStream, OfflineError> {
-        scan::stream(&self.table, &added.files, columns)
-    }
-
-    /// The files of all rows that the snapshot has.
-    pub fn all_rows(&self) -> Added {
-        Added { files: self.table.files() }
-    }
-
-    /// The files whose rows the commits after a version added, up to the snapshot.
-    pub async fn added_since(&self, version: u64) -> Result<Added, OfflineError> {
-        self.table.added_since(version).await
-    }
-
-    /// The files whose rows the commits from this version on added, up to the snapshot.
-    pub async fn added_from(&self, version: u64) -> Result<Added, OfflineError> {
-        self.table.added_from(version).await
-    }
-
-    /// Whether all of these files are there: a vacuum removes those that only older versions had.
-    pub async fn has_files(&self, files: &Added) -> Result<bool, OfflineError> {
-        let (folder, files) = (self.folder()?, files.files.clone());
-        blocking(move || Ok(files.iter().all(|file| folder.join(file.path.as_ref()).exists()))).await
-    }
-
     /// The identity of the table: another one under the same path has another. `None` if nothing was ever written.
     pub fn identity(&self) -> Option<String> {
         let snapshot = self.table.delta.snapshot().ok()?;
         Some(snapshot.metadata().id().to_string())
-    }
-
-    /// Gives the parts of every row's position, in no order: as [`feature::Position::parts`].
-    pub async fn for_each_position(&self, each: impl FnMut((u8, u32, u64))) -> Result<(), OfflineError> {
-        scan::for_each_position(&self.table, each).await
     }
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::damage::Damaged;
 use crate::error::OfflineError;
+use crate::opened_file::file_sha256;
 use crate::training_set::manifest::Manifest;
-use crate::training_set::opened_file::file_sha256;
 use crate::training_set::partial::MANIFEST;
 
 /// Folders that programs fill, and no user.

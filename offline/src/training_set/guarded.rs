@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use arrow::ipc::{Block, root_as_footer};
 
-use crate::training_set::opened_file::OpenedFile;
+use crate::opened_file::OpenedFile;
 
 const NO_SENSE: &str = "its structure makes no sense";
 /// What an Arrow file ends with: the length of its footer and a word.

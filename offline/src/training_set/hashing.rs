@@ -1,12 +1,7 @@
-//! What hashes of files and of columns share: values as bytes.
-
-use std::io::{self, Read};
+//! What hashes of columns share: values as bytes.
 
 use arrow::array::{Array, ArrayRef};
 use sha2::{Digest, Sha256};
-
-/// Bytes that are read at a time.
-const READ_BYTES: usize = 1 << 20;
 
 pub(crate) fn add_bytes(hash: &mut Sha256, bytes: &[u8]) {
     hash.update((bytes.len() as u64).to_le_bytes());
@@ -30,18 +25,4 @@ pub(crate) fn add_primitives(hash: &mut Sha256, array: &ArrayRef) {
         value.fill(0);
     }
     hash.update(zeroed);
-}
-
-/// The SHA-256 of all bytes that a reader gives, such as a file. Blocks while they are read.
-pub fn digest_of(mut reader: impl Read) -> io::Result<[u8; 32]> {
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; READ_BYTES];
-    loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => return Ok(hash.finalize().into()),
-            Ok(read) => hash.update(buffer.get(..read).expect("invariant: a read fills the buffer at most")),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
 }

@@ -20,10 +20,9 @@ use transform::Conform;
 
 use crate::error::OfflineError;
 use crate::join::{check_time_column, check_times};
-use crate::parquet_file::parquet_metadata;
+use crate::opened_file::{OpenedFile, OpenedReader, parquet_metadata};
 use crate::training_set::file_format::FileFormat;
 use crate::training_set::guarded::{Guarded, check_arrow, guarded};
-use crate::training_set::opened_file::{OpenedFile, OpenedReader};
 use crate::training_set::spine_csv;
 
 /// Rows of one batch of a spine.

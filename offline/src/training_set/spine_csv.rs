@@ -10,8 +10,8 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use feature::{Micros, Scalar, ServicePlan, Value};
 
 use crate::error::OfflineError;
+use crate::opened_file::OpenedFile;
 use crate::training_set::csv_text;
-use crate::training_set::opened_file::OpenedFile;
 
 /// The columns of a file and its rows.
 pub(crate) type Table = (SchemaRef, Vec<RecordBatch>);

@@ -5,26 +5,19 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::catalog::streaming::StreamingTable;
-use datafusion::datasource::provider_as_source;
-use datafusion::execution::context::SessionState;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::{SendableRecordBatchStream, SessionStateBuilder, TaskContext};
-use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
-use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
-use datafusion::prelude::SessionConfig;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use feature::{AsOf, Micros, ServicePlan, View};
 use futures::StreamExt;
 
 use crate::blocking::blocking;
 use crate::error::OfflineError;
-use crate::join::{JoinLookup, JoinSpec, PointInTime, PointInTimePlanner, Reading, held_features, labels_in};
+use crate::join::{JoinLookup, JoinSpec, PointInTimeExec, Reading, held_features, labels_in};
 use crate::log::{OfflineStore, ReadLock, labels_from};
 use crate::threads::threads;
-use crate::training_set::batch::BatchBuilder;
-use crate::training_set::layout::Layout;
+use crate::training_set::batch::{BatchBuilder, Layout};
 use crate::training_set::log_range::LogRange;
 use crate::training_set::options::Options;
 use crate::training_set::spine::Spine;
@@ -60,7 +53,7 @@ pub async fn training_set(
 pub struct TrainingSetStream {
     builder: Arc<BatchBuilder>,
     joined: SendableRecordBatchStream,
-    physical: Arc<dyn ExecutionPlan>,
+    join: PointInTimeExec,
     reading: Arc<Reading>,
     log_rows: u64,
     summary: Summary,
@@ -120,10 +113,11 @@ impl TrainingSetStream {
         };
         let log_rows = spec.lookups.iter().map(|lookup| lookup.log.rows()).sum();
         let reading = Arc::new(Reading::default());
-        let state = state()?;
-        let physical = physical_plan(spine, spec, reading.clone(), &state).await?;
-        let joined = physical.execute(0, Arc::new(TaskContext::from(&state)))?;
-        Ok(TrainingSetStream { builder, joined, physical, reading, log_rows, summary, logs: locks })
+        let rows: Arc<dyn PartitionStream> = Arc::new(spine.clone());
+        let rows = StreamingTableExec::try_new(spine.schema().clone(), vec![rows], None, [], false, None)?;
+        let join = PointInTimeExec::new(Arc::new(rows), Arc::new(spec)).with_reading(reading.clone());
+        let joined = join.execute(0, Arc::new(TaskContext::default()))?;
+        Ok(TrainingSetStream { builder, joined, join, reading, log_rows, summary, logs: locks })
     }
 
     /// The columns of the training set.
@@ -143,7 +137,7 @@ impl TrainingSetStream {
 
     /// The join as DataFusion runs it, with what it has measured so far.
     pub fn explain(&self) -> String {
-        DisplayableExecutionPlan::with_metrics(self.physical.as_ref()).indent(true).to_string()
+        DisplayableExecutionPlan::with_metrics(&self.join).indent(true).to_string()
     }
 
     /// The next rows of the training set; `None` at the end.
@@ -255,24 +249,4 @@ fn log_ranges(lookups: &[JoinLookup]) -> Vec<LogRange> {
         }
     }
     ranges
-}
-
-fn state() -> Result<SessionState, OfflineError> {
-    let runtime = Arc::new(RuntimeEnvBuilder::new().build()?);
-    let config = SessionConfig::new().with_target_partitions(1);
-    Ok(SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).build())
-}
-
-async fn physical_plan(
-    spine: &Spine,
-    spec: JoinSpec,
-    reading: Arc<Reading>,
-    state: &SessionState,
-) -> Result<Arc<dyn ExecutionPlan>, OfflineError> {
-    let table = StreamingTable::try_new(spine.schema().clone(), vec![Arc::new(spine.clone())])?;
-    let scan = LogicalPlanBuilder::scan("spine", provider_as_source(Arc::new(table)), None)?.build()?;
-    let join = PointInTime::new(scan, Arc::new(spec))?.into_plan();
-    let planner =
-        DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(PointInTimePlanner::new(reading))]);
-    Ok(planner.create_physical_plan(&join, state).await?)
 }

@@ -16,7 +16,7 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, IntervalUnit, Schema, SchemaRef, TimeUnit};
 
 use crate::error::OfflineError;
-use crate::parquet_file::has_dictionaries;
+use crate::opened_file::has_dictionaries;
 use crate::training_set::file_format::FileFormat;
 
 /// The columns of a training set as a file of some format holds them.

@@ -6,10 +6,9 @@ use feature::{EntityKey, VersionId};
 use heed::{RoTxn, RwTxn};
 
 use super::environment::Environment;
-use super::failed::Failed;
 use super::seal::{sealed, unsealed};
 use crate::packed::Scan;
-use crate::store::{Change, Changed};
+use crate::store::Change;
 
 /// Changes that are kept; who falls further behind is notified that everything changed.
 pub(super) const KEPT: u64 = 65_536;
@@ -44,7 +43,7 @@ fn encode(change: &Change, out: &mut Vec<u8>) {
     out.extend_from_slice(key);
 }
 
-fn decode(number: &[u8], bytes: &[u8]) -> Option<Change> {
+pub(super) fn decode(number: &[u8], bytes: &[u8]) -> Option<Change> {
     let mut scan = Scan(unsealed(number, bytes)?);
     let kind = scan.u8()?;
     if kind == EVERYTHING {
@@ -119,29 +118,4 @@ pub(super) fn note(environment: &Environment, txn: &mut RwTxn<'_>, changes: &[Ch
     let first = last.saturating_sub(KEPT).to_be_bytes();
     table.delete_range(txn, &(std::ops::Bound::Unbounded, std::ops::Bound::Included(&first[..])))?;
     Ok(())
-}
-
-/// What has changed since a mark; everything, without one.
-pub(super) fn since(environment: &Environment, mark: Option<u64>) -> Result<Changed, Failed> {
-    let txn = environment.env.read_txn()?;
-    let last = last_change(environment, &txn)?;
-    let everything = || Changed { mark: last, changes: vec![Change::Everything] };
-    let Some(since) = mark.filter(|since| *since <= last && last - since < KEPT) else {
-        return Ok(everything());
-    };
-    if since == last {
-        return Ok(Changed { mark: last, changes: Vec::new() });
-    }
-    let after = since.to_be_bytes();
-    let range = (std::ops::Bound::Excluded(&after[..]), std::ops::Bound::Unbounded);
-    let mut changes = Vec::new();
-    for change in environment.changes.range(&txn, &range)? {
-        let (number, bytes) = change?;
-        match decode(number, bytes) {
-            Some(change) => changes.push(change),
-            None => return Ok(everything()),
-        }
-    }
-    // Numbers are passed over where one write changed more than is kept.
-    if changes.len() as u64 == last - since { Ok(Changed { mark: last, changes }) } else { Ok(everything()) }
 }

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use super::{Embedded, changes};
+use super::Embedded;
+use super::changes::{KEPT, decode, last_change};
+use super::environment::Environment;
+use super::failed::Failed;
 use crate::error::OnlineError;
 use crate::store::{Change, Changed, Followed, PackedRows, Read};
 
@@ -14,7 +17,7 @@ impl Followed for Embedded {
     async fn follow(&self, tell: &(dyn Fn(Change) + Send + Sync)) -> OnlineError {
         let mut mark = None;
         loop {
-            match self.reading(|opened| changes::since(&opened.environment, mark)) {
+            match self.reading(|opened| since(&opened.environment, mark)) {
                 Ok(changed) => {
                     changed.changes.into_iter().for_each(tell);
                     mark = Some(changed.mark);
@@ -25,23 +28,49 @@ impl Followed for Embedded {
         }
     }
 
-    fn changed(&self, since: Option<u64>) -> Option<Result<Changed, OnlineError>> {
-        Some(self.reading(|opened| changes::since(&opened.environment, since)))
+    fn changed(&self, mark: Option<u64>) -> Option<Result<Changed, OnlineError>> {
+        Some(self.reading(|opened| since(&opened.environment, mark)))
     }
 
     async fn read_marked(&self, reads: &[Read<'_>]) -> Result<(Option<u64>, Vec<PackedRows>), OnlineError> {
         self.reading(|opened| {
             let txn = opened.environment.env.read_txn()?;
-            let mark = changes::last_change(&opened.environment, &txn)?;
+            let mark = last_change(&opened.environment, &txn)?;
             Ok((Some(mark), opened.read_now(&txn, reads)?))
         })
     }
+}
+
+/// What has changed since a mark; everything, without one.
+fn since(environment: &Environment, mark: Option<u64>) -> Result<Changed, Failed> {
+    let txn = environment.env.read_txn()?;
+    let last = last_change(environment, &txn)?;
+    let everything = || Changed { mark: last, changes: vec![Change::Everything] };
+    let Some(since) = mark.filter(|since| *since <= last && last - since < KEPT) else {
+        return Ok(everything());
+    };
+    if since == last {
+        return Ok(Changed { mark: last, changes: Vec::new() });
+    }
+    let after = since.to_be_bytes();
+    let range = (std::ops::Bound::Excluded(&after[..]), std::ops::Bound::Unbounded);
+    let mut changes = Vec::new();
+    for change in environment.changes.range(&txn, &range)? {
+        let (number, bytes) = change?;
+        match decode(number, bytes) {
+            Some(change) => changes.push(change),
+            None => return Ok(everything()),
+        }
+    }
+    // Numbers are passed over where one write changed more than is kept.
+    if changes.len() as u64 == last - since { Ok(Changed { mark: last, changes }) } else { Ok(everything()) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::contract::{Sample, key, moment, wait_for, write};
+    use crate::embedded::changes::note;
     use crate::store::Writer;
 
     #[test]
@@ -67,15 +96,15 @@ mod tests {
 
         let opened = store.opened().unwrap();
         let mut txn = opened.environment.write_txn().unwrap();
-        changes::note(&opened.environment, &mut txn, &vec![row.clone(); changes::KEPT as usize - 1]).unwrap();
+        note(&opened.environment, &mut txn, &vec![row.clone(); KEPT as usize - 1]).unwrap();
         txn.commit().unwrap();
-        assert_eq!(changes_since(Some(3)).changes.len(), changes::KEPT as usize - 1);
+        assert_eq!(changes_since(Some(3)).changes.len(), KEPT as usize - 1);
         assert_eq!(changes_since(Some(2)).changes, [Change::Everything]);
         let mut txn = opened.environment.write_txn().unwrap();
-        changes::note(&opened.environment, &mut txn, &vec![row; 2 * changes::KEPT as usize]).unwrap();
+        note(&opened.environment, &mut txn, &vec![row; 2 * KEPT as usize]).unwrap();
         txn.commit().unwrap();
         assert_eq!(changes_since(Some(4)).changes, [Change::Everything]);
         let txn = opened.environment.env.read_txn().unwrap();
-        assert_eq!(opened.environment.changes.len(&txn).unwrap(), changes::KEPT);
+        assert_eq!(opened.environment.changes.len(&txn).unwrap(), KEPT);
     }
 }

@@ -10,11 +10,51 @@ use super::failed::Failed;
 use super::record::Record;
 use super::row_key::row_key;
 use super::seal::{Stored, stored};
-use super::{Opened, changes, damaged_row};
-use crate::decision::Decision;
+use super::{Comparison, Embedded, Opened, changes, damaged_row};
+use crate::decision::{Decision, decide};
 use crate::error::OnlineError;
 use crate::packed::RowIdentity;
-use crate::store::{Change, Outcome, RowWrite};
+use crate::store::{Change, Outcome, RowWrite, Writer};
+
+impl Writer for Embedded {
+    async fn replace(
+        &self,
+        view: &VersionId,
+        rows: &[RowWrite<'_>],
+        applied_at: Option<Micros>,
+    ) -> Result<Vec<Outcome>, OnlineError> {
+        self.writing(|opened| opened.replace_now(view, rows, applied_at, Noting::EachRow))
+    }
+
+    async fn replace_many(
+        &self,
+        view: &VersionId,
+        rows: &[RowWrite<'_>],
+        applied_at: Option<Micros>,
+    ) -> Result<Vec<Outcome>, OnlineError> {
+        self.writing(|opened| opened.replace_now(view, rows, applied_at, Noting::Few))
+    }
+
+    async fn drop_view(&self, view: &VersionId) -> Result<(), OnlineError> {
+        self.writing(|opened| opened.drop_now(view))
+    }
+}
+
+impl Comparison {
+    fn decide(
+        self,
+        view: &VersionId,
+        current: &RowIdentity,
+        new: &RowIdentity,
+    ) -> Result<Decision, OnlineError> {
+        let decision = decide(view, current, new)?;
+        match self {
+            Comparison::Positions => Ok(decision),
+            #[cfg(feature = "fault-injection")]
+            Comparison::Skipped => Ok(Decision::Write),
+        }
+    }
+}
 
 /// The greatest key of all rows while a transaction lasts; `None` where there is none.
 pub(super) struct Last(Option<Vec<u8>>);
@@ -31,7 +71,7 @@ impl Last {
 }
 
 impl Opened {
-    pub(super) fn replace_now(
+    fn replace_now(
         &self,
         view: &VersionId,
         rows: &[RowWrite<'_>],
@@ -136,8 +176,7 @@ mod tests {
 
     use super::*;
     use crate::contract::{Sample, key, read, wait_for};
-    use crate::embedded::Embedded;
-    use crate::store::{Changed, Followed, Writer};
+    use crate::store::{Changed, Followed};
 
     const ROWS: usize = 3000;
 

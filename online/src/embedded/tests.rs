@@ -12,7 +12,7 @@ use super::*;
 use crate::contract::{Sample, key, read, wait_for, write};
 use crate::mending::Mender;
 use crate::packed::PackedRow;
-use crate::store::Followed;
+use crate::store::{Followed, Outcome, RowWrite, Writer};
 use crate::{contract_tests, mending_tests};
 
 fn empty() -> (TempDir, Embedded) {

@@ -6,8 +6,7 @@ use crate::packed::{
     write_tail,
 };
 
-use super::RowState;
-use super::ring::Ring;
+use super::{Ring, RowState};
 
 impl RowState {
     /// Appends the packed row.

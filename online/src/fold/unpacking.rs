@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use feature::State;
 
-use super::ring::{Ring, Tile};
-use super::{Latest, RowState};
+use super::{Latest, Ring, RowState, Tile};
 use crate::answer::Folded;
 use crate::error::OnlineError;
 use crate::packed::{Layout, PackedRow, RingPlan, is_set};

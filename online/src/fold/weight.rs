@@ -2,8 +2,7 @@
 
 use feature::{Span, State};
 
-use super::RowState;
-use super::ring::{Ring, Tile};
+use super::{Ring, RowState, Tile};
 use crate::packed::{Layout, RingPlan};
 
 /// Bytes that an allocation, a key and what finds it take besides.

@@ -4,9 +4,10 @@
 
 use std::sync::atomic::Ordering;
 
+use super::reading::bucket_of;
 use super::region::LINE;
 use super::slabs::Kind;
-use super::table::{HEAD, bucket_of, shape};
+use super::table::{HEAD, shape};
 use super::word::{MAX_SHAPES, UNSHAPED, Word};
 use super::writing::{FURTHER, Writes};
 

@@ -1,13 +1,14 @@
-//! Reading the table: one key, or many at once, with the cache misses of many keys under way together.
+//! Reading the table: how a key leads to its bucket, a word of it to an entry, and that to a row; for one key, or for
+//! many at once, with the cache misses of many keys under way together.
 
-use std::sync::atomic::Ordering;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::pins::Pin;
 #[cfg(target_arch = "x86_64")]
 use super::probe::{Avx2, Avx512};
 use super::probe::{Bucket, Matches, Portable, Probe, WORDS};
-use super::table::{AtBound, HotTable, bucket_of};
+use super::table::{AtBound, HEAD, HotTable};
 use super::word::{UNSHAPED, Word, fingerprint};
 
 /// Keys of a group: so many buckets, and so many entries, are under way at once. More than a processor
@@ -73,31 +74,137 @@ impl<'k, K: AsRef<[u8]>> Keys<'k> for &'k [K] {
     }
 }
 
-/// A value of eight bytes that lies in rows.
-pub trait Slot: Copy {
-    /// The value of these little-endian bytes.
-    fn of(bytes: [u8; 8]) -> Self;
-}
-
-impl Slot for f64 {
-    #[inline(always)]
-    fn of(bytes: [u8; 8]) -> f64 {
-        f64::from_le_bytes(bytes)
-    }
-}
-
-impl Slot for i64 {
-    #[inline(always)]
-    fn of(bytes: [u8; 8]) -> i64 {
-        i64::from_le_bytes(bytes)
-    }
-}
-
 impl HotTable {
     /// Begins to read. What is found stays as it is until the reading ends, whatever is written
     /// meanwhile; so a reading should be short: nothing that it might see is overwritten before.
     pub fn read(&self) -> Reading<'_> {
         Reading::new(self)
+    }
+
+    #[inline(always)]
+    pub(super) fn hash(&self, view: u32, key: &[u8]) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_u32(view);
+        match key.as_array::<8>() {
+            Some(key) => hasher.write_u64(u64::from_le_bytes(*key)),
+            None => hasher.write(key),
+        }
+        hasher.finish()
+    }
+
+    /// The bucket of this number.
+    #[inline(always)]
+    pub(super) fn bucket(&self, number: usize) -> &Bucket {
+        // SAFETY: a line is aligned and as large as a bucket, any bytes are one, and lines of this region
+        // are only ever used as buckets, through their atomics.
+        unsafe { self.buckets.line(number).cast().as_ref() }
+    }
+
+    /// The further words that a link names.
+    ///
+    /// # Safety
+    /// The link was read by a reader that is still pinned, or by the writer, from a bucket.
+    #[inline(always)]
+    // SAFETY: the caller keeps what is said above.
+    pub(super) unsafe fn linked(&self, link: Word) -> &Bucket {
+        // SAFETY: the writer made eight words of the line before it published the link, and does not
+        // use it for anything else before readers that may have seen the link have left.
+        unsafe { self.lines.line(link.line()).cast().as_ref() }
+    }
+
+    /// The entry that a word names.
+    ///
+    /// # Safety
+    /// The word was read by a reader that is still pinned, or by the writer, from a bucket; it is an
+    /// entry's; and the entry is not used once that reader has left.
+    #[inline(always)]
+    // SAFETY: the caller keeps what is said above.
+    pub(super) unsafe fn entry(&self, word: Word) -> Entry<'_> {
+        let at = self.lines.line(word.line());
+        // SAFETY: the writer wrote the whole entry, with these lengths, before it published the word, and
+        // writes there again only when readers that may have seen the word have left.
+        unsafe {
+            let (view, key, row, at) = match self.shapes.get(word.shape()) {
+                Some(shape) if word.shape() != UNSHAPED => {
+                    let shape = shape.load(Ordering::Relaxed);
+                    ((shape >> 16) as u32, (shape >> 8) as usize & 0xff, shape as usize & 0xff, at)
+                }
+                _ => {
+                    let [view, key, row] = at.cast::<[u32; 3]>().read();
+                    (view, key as usize, row as usize, at.add(HEAD))
+                }
+            };
+            Entry {
+                view,
+                key: std::slice::from_raw_parts(at.as_ptr(), key),
+                row: std::slice::from_raw_parts(at.add(key).as_ptr(), row),
+            }
+        }
+    }
+
+    /// The row of a key, by every word of its bucket in an order that no write can slip through.
+    ///
+    /// # Safety
+    /// The caller is pinned, or the writer, and does not use the row once it is not.
+    // SAFETY: the caller keeps what is said above.
+    pub(super) unsafe fn find(&self, view: u32, key: &[u8], hash: u64) -> Option<(&AtomicU64, Word)> {
+        loop {
+            let at = bucket_of(hash, self.count.load(Ordering::Acquire));
+            let mut bucket = self.bucket(at);
+            loop {
+                // The last word first: when further words are taken back into the bucket, they are
+                // there before the link to them is gone.
+                let [words @ .., last] = &bucket.0;
+                let [after, ..] = [last].map(|slot| Word(slot.load(Ordering::Acquire)));
+                let found = std::iter::once((last, after))
+                    .chain(words.iter().map(|slot| (slot, Word(slot.load(Ordering::Acquire)))))
+                    .find(|(_, word)| {
+                        // SAFETY: the word was just read, by whom the caller says.
+                        word.matches(hash) && unsafe { self.is_entry_of(*word, view, key) }
+                    });
+                if found.is_some() {
+                    return found;
+                }
+                if !after.is_link() {
+                    break;
+                }
+                // SAFETY: the link was just read, by whom the caller says.
+                bucket = unsafe { self.linked(after) };
+            }
+            // A bucket that was split meanwhile may have given the key away.
+            if bucket_of(hash, self.count.load(Ordering::Acquire)) == at {
+                return None;
+            }
+        }
+    }
+
+    /// Whether a word names the entry of this key.
+    ///
+    /// # Safety
+    /// As for [`HotTable::entry`].
+    #[inline(always)]
+    // SAFETY: the caller keeps what is said above.
+    pub(super) unsafe fn is_entry_of(&self, word: Word, view: u32, key: &[u8]) -> bool {
+        if !word.is_entry() {
+            return false;
+        }
+        // SAFETY: the caller says so.
+        unsafe { self.entry(word) }.is_of(view, key)
+    }
+}
+
+/// An entry that a word names.
+#[derive(Clone, Copy)]
+pub(super) struct Entry<'a> {
+    pub(super) view: u32,
+    pub(super) key: &'a [u8],
+    pub(super) row: &'a [u8],
+}
+
+impl Entry<'_> {
+    #[inline(always)]
+    pub(super) fn is_of(&self, view: u32, key: &[u8]) -> bool {
+        self.view == view && same(self.key, key)
     }
 }
 
@@ -133,34 +240,6 @@ impl<'t> Reading<'t> {
         rows.clear();
         rows.reserve(keys.len());
         self.each(view, keys, |_, row| rows.push(row));
-    }
-
-    /// For each key the `N` values that lie from byte `at` of its row on, straight into columns: value i of
-    /// the key at an index goes to that index of column i. Gives how many keys have such a row; `missing` is
-    /// given the indices of the others, whose cells are left alone. Keys beyond the shortest column are
-    /// not read.
-    pub fn gather<V: Slot, K: AsRef<[u8]>, const N: usize>(
-        &self,
-        view: u32,
-        keys: &[K],
-        at: usize,
-        mut columns: [&mut [V]; N],
-        mut missing: impl FnMut(usize),
-    ) -> usize {
-        let count = columns.iter().map(|column| column.len()).min().unwrap_or(0).min(keys.len());
-        let starts = columns.each_mut().map(|column| column.as_mut_ptr());
-        let mut there = 0;
-        self.each(view, keys.get(..count).unwrap_or_default(), |index, row| {
-            let values = row.and_then(|row| row.get(at..)?.as_chunks::<8>().0.first_chunk::<N>());
-            let Some(values) = values else { return missing(index) };
-            for (start, value) in starts.iter().zip(values) {
-                // SAFETY: the index is below the count, and no column is shorter; the columns are borrowed
-                // for writing, and nobody else holds them.
-                unsafe { start.add(index).write(V::of(*value)) };
-            }
-            there += 1;
-        });
-        there
     }
 
     /// While a group's entries are looked at, the buckets of the next group are, and those of the group
@@ -313,5 +392,23 @@ fn group_of(turning: &mut [Group; 3], number: usize) -> &mut Group {
         0 => a,
         1 => b,
         _ => c,
+    }
+}
+
+/// The number of a hash's bucket among so many.
+#[inline(always)]
+pub(super) fn bucket_of(hash: u64, count: u64) -> usize {
+    // The greatest power of two that is not above the count.
+    let half = 1_u64 << (63 - (count | 1).leading_zeros());
+    let number = hash & (2 * half - 1);
+    (if number < count { number } else { number & (half - 1) }) as usize
+}
+
+/// Whether two keys are equal; most have eight bytes.
+#[inline(always)]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    match (a.as_array::<8>(), b.as_array::<8>()) {
+        (Some(a), Some(b)) => u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b),
+        _ => a == b,
     }
 }

@@ -7,16 +7,15 @@
 //! are added one by one (linear hashing), so that no write does more than a little. `docs/decisions/0009`
 //! says what else was weighed.
 
-use std::hash::{BuildHasher, Hasher};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::fast::RandomState;
 
 use super::pins::Pins;
-use super::probe::{Bucket, Probe, WORDS};
+use super::probe::{Probe, WORDS};
 use super::region::{LINE, Region};
-use super::word::{MAX_LINES, MAX_SHAPES, UNSHAPED, Word};
+use super::word::{MAX_LINES, MAX_SHAPES, Word};
 use super::writer_state::WriterState;
 
 /// Readers at one moment before a crowd is only counted.
@@ -86,7 +85,7 @@ pub struct HotTable {
     /// What entries of each shape have in common, as [`shape`] makes it.
     pub(super) shapes: Box<[AtomicU64]>,
     pub(super) pins: Pins<PINS>,
-    hasher: RandomState,
+    pub(super) hasher: RandomState,
     pub(super) options: TableOptions,
     pub(super) writing: Mutex<WriterState>,
     pub(super) entries: AtomicU64,
@@ -103,21 +102,6 @@ impl std::fmt::Debug for HotTable {
 /// What an entry of a shape is: its view and how long its key and its row are.
 pub(super) fn shape(view: u32, key: usize, row: usize) -> u64 {
     u64::from(view) << 16 | (key as u64) << 8 | row as u64
-}
-
-/// An entry that a word names.
-#[derive(Clone, Copy)]
-pub(super) struct Entry<'a> {
-    pub(super) view: u32,
-    pub(super) key: &'a [u8],
-    pub(super) row: &'a [u8],
-}
-
-impl Entry<'_> {
-    #[inline(always)]
-    pub(super) fn is_of(&self, view: u32, key: &[u8]) -> bool {
-        self.view == view && same(self.key, key)
-    }
 }
 
 impl HotTable {
@@ -155,117 +139,6 @@ impl HotTable {
         }
     }
 
-    #[inline(always)]
-    pub(super) fn hash(&self, view: u32, key: &[u8]) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write_u32(view);
-        match key.as_array::<8>() {
-            Some(key) => hasher.write_u64(u64::from_le_bytes(*key)),
-            None => hasher.write(key),
-        }
-        hasher.finish()
-    }
-
-    /// The bucket of this number.
-    #[inline(always)]
-    pub(super) fn bucket(&self, number: usize) -> &Bucket {
-        // SAFETY: a line is aligned and as large as a bucket, any bytes are one, and lines of this region
-        // are only ever used as buckets, through their atomics.
-        unsafe { self.buckets.line(number).cast().as_ref() }
-    }
-
-    /// The further words that a link names.
-    ///
-    /// # Safety
-    /// The link was read by a reader that is still pinned, or by the writer, from a bucket.
-    #[inline(always)]
-    // SAFETY: the caller keeps what is said above.
-    pub(super) unsafe fn linked(&self, link: Word) -> &Bucket {
-        // SAFETY: the writer made eight words of the line before it published the link, and does not
-        // use it for anything else before readers that may have seen the link have left.
-        unsafe { self.lines.line(link.line()).cast().as_ref() }
-    }
-
-    /// The entry that a word names.
-    ///
-    /// # Safety
-    /// The word was read by a reader that is still pinned, or by the writer, from a bucket; it is an
-    /// entry's; and the entry is not used once that reader has left.
-    #[inline(always)]
-    // SAFETY: the caller keeps what is said above.
-    pub(super) unsafe fn entry(&self, word: Word) -> Entry<'_> {
-        let at = self.lines.line(word.line());
-        // SAFETY: the writer wrote the whole entry, with these lengths, before it published the word, and
-        // writes there again only when readers that may have seen the word have left.
-        unsafe {
-            let (view, key, row, at) = match self.shapes.get(word.shape()) {
-                Some(shape) if word.shape() != UNSHAPED => {
-                    let shape = shape.load(Ordering::Relaxed);
-                    ((shape >> 16) as u32, (shape >> 8) as usize & 0xff, shape as usize & 0xff, at)
-                }
-                _ => {
-                    let [view, key, row] = at.cast::<[u32; 3]>().read();
-                    (view, key as usize, row as usize, at.add(HEAD))
-                }
-            };
-            Entry {
-                view,
-                key: std::slice::from_raw_parts(at.as_ptr(), key),
-                row: std::slice::from_raw_parts(at.add(key).as_ptr(), row),
-            }
-        }
-    }
-
-    /// The row of a key, by every word of its bucket in an order that no write can slip through.
-    ///
-    /// # Safety
-    /// The caller is pinned, or the writer, and does not use the row once it is not.
-    // SAFETY: the caller keeps what is said above.
-    pub(super) unsafe fn find(&self, view: u32, key: &[u8], hash: u64) -> Option<(&AtomicU64, Word)> {
-        loop {
-            let at = bucket_of(hash, self.count.load(Ordering::Acquire));
-            let mut bucket = self.bucket(at);
-            loop {
-                // The last word first: when further words are taken back into the bucket, they are
-                // there before the link to them is gone.
-                let [words @ .., last] = &bucket.0;
-                let [after, ..] = [last].map(|slot| Word(slot.load(Ordering::Acquire)));
-                let found = std::iter::once((last, after))
-                    .chain(words.iter().map(|slot| (slot, Word(slot.load(Ordering::Acquire)))))
-                    .find(|(_, word)| {
-                        // SAFETY: the word was just read, by whom the caller says.
-                        word.matches(hash) && unsafe { self.is_entry_of(*word, view, key) }
-                    });
-                if found.is_some() {
-                    return found;
-                }
-                if !after.is_link() {
-                    break;
-                }
-                // SAFETY: the link was just read, by whom the caller says.
-                bucket = unsafe { self.linked(after) };
-            }
-            // A bucket that was split meanwhile may have given the key away.
-            if bucket_of(hash, self.count.load(Ordering::Acquire)) == at {
-                return None;
-            }
-        }
-    }
-
-    /// Whether a word names the entry of this key.
-    ///
-    /// # Safety
-    /// As for [`HotTable::entry`].
-    #[inline(always)]
-    // SAFETY: the caller keeps what is said above.
-    pub(super) unsafe fn is_entry_of(&self, word: Word, view: u32, key: &[u8]) -> bool {
-        if !word.is_entry() {
-            return false;
-        }
-        // SAFETY: the caller says so.
-        unsafe { self.entry(word) }.is_of(view, key)
-    }
-
     /// All words of a bucket and its further lines.
     ///
     /// # Safety
@@ -281,23 +154,5 @@ impl HotTable {
             Some(bucket.0.iter().take(if last.is_link() { WORDS - 1 } else { WORDS }))
         })
         .flatten()
-    }
-}
-
-/// The number of a hash's bucket among so many.
-#[inline(always)]
-pub(super) fn bucket_of(hash: u64, count: u64) -> usize {
-    // The greatest power of two that is not above the count.
-    let half = 1_u64 << (63 - (count | 1).leading_zeros());
-    let number = hash & (2 * half - 1);
-    (if number < count { number } else { number & (half - 1) }) as usize
-}
-
-/// Whether two keys are equal; most have eight bytes.
-#[inline(always)]
-fn same(a: &[u8], b: &[u8]) -> bool {
-    match (a.as_array::<8>(), b.as_array::<8>()) {
-        (Some(a), Some(b)) => u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b),
-        _ => a == b,
     }
 }

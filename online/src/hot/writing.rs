@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{MutexGuard, PoisonError};
 
 use super::probe::{Bucket, WORDS};
+use super::reading::bucket_of;
 use super::region::LINE;
 use super::slabs::Kind;
-use super::table::{AtBound, HEAD, HotTable, bucket_of, shape};
+use super::table::{AtBound, HEAD, HotTable, shape};
 use super::word::{MAX_SHAPES, UNSHAPED, Word};
 use super::writer_state::{Waiting, WriterState};
 

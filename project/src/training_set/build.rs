@@ -2,7 +2,7 @@
 //! manifest from which it can be made again.
 
 use std::convert::Infallible;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use feature::{AsOf, Openings, ServicePlan, ServiceRef, VersionId};
 use materializer::{Decision, QuarantinedFile, quarantined};
 use offline::{
     BucketRequests, BuildInfo, FinishedFile, Manifest, ManifestSpine, OfflineError, OfflineStore, Options,
-    QuarantinedRows, Spine, Summary, TrainingSetFile, TrainingSetStream,
+    QuarantinedRows, Reading, Spine, Summary, TrainingSetStream,
 };
 use registry::{Deprecated, Job, ReadView, RunOutcome};
 
@@ -126,7 +126,11 @@ pub(crate) async fn build(
         Recorder::begin(project, &registry, &registered, subject).await?
     };
     let built = async {
-        let written = write(stream, &out, build.keeps_first, run).await?;
+        let reading = (stream.reading().clone(), stream.log_rows());
+        let writing = FinishedFile::write(&out, &mut stream, build.keeps_first);
+        let (file, first) = watched(run, reading, writing).await?;
+        tracing::info!("{}", stream.explain());
+        let summary = stream.finish();
         let spine = ManifestSpine {
             path: build.spine.clone(),
             sha256: ended(spine_sha256).await??.expect("invariant: the spine of a training set is a file"),
@@ -135,11 +139,10 @@ pub(crate) async fn build(
         let how = BuildInfo {
             twinstore: env!("CARGO_PKG_VERSION").to_owned(),
             spine,
-            sha256: written.file.content.sha256.clone(),
-            columns: written.file.content.columns.clone(),
+            sha256: file.content.sha256.clone(),
+            columns: file.content.columns.clone(),
             quarantined: quarantined.clone(),
         };
-        let Written { first, summary, file } = written;
         let manifest = Manifest::new(&plan, &options, &summary, how);
         let outcome = outcome(build, &manifest)?;
         blocking(move || file.name(&manifest)).await??;
@@ -195,52 +198,23 @@ fn outcome(build: &BuildTrainingSet, manifest: &Manifest) -> Result<RunOutcome, 
     })
 }
 
-/// A training set that was written.
-struct Written {
-    first: Option<RecordBatch>,
-    summary: Summary,
-    file: FinishedFile,
-}
-
-/// Writes the file as it is made, under another name.
-async fn write(
-    mut stream: TrainingSetStream,
-    out: &Path,
-    keeps_first: bool,
+/// Waits for what takes the rows of a stream; reports meanwhile how much of the logs was read, of so many rows.
+pub(super) async fn watched<T>(
     run: &Run,
-) -> Result<Written, ProjectError> {
-    let file = TrainingSetFile::create(out, stream.schema())?;
-    let mut first = None;
-    while let Some(batch) = next(&mut stream, run).await? {
-        if keeps_first && first.is_none() {
-            first = Some(batch.clone());
-        }
-        if !file.write(batch).await {
-            break;
-        }
-    }
-    let file = file.finish().await?;
-    tracing::info!("{}", stream.explain());
-    Ok(Written { first, summary: stream.finish(), file })
-}
-
-/// The next rows; reports meanwhile how much of the logs was read.
-pub(super) async fn next(
-    stream: &mut TrainingSetStream,
-    run: &Run,
-) -> Result<Option<RecordBatch>, ProjectError> {
-    let reading = stream.reading().clone();
-    run.report(Event::JoinBegins { log_rows: stream.log_rows() });
+    (reading, log_rows): (Arc<Reading>, u64),
+    takes_rows: impl Future<Output = Result<T, OfflineError>>,
+) -> Result<T, ProjectError> {
+    run.report(Event::JoinBegins { log_rows });
     let watch = async || -> Infallible {
         loop {
             tokio::time::sleep(REPORT_EVERY).await;
             run.report(Event::LogRowsRead { rows: reading.rows() });
         }
     };
-    let batch: Result<_, OfflineError> = tokio::select! {
-        batch = stream.next() => batch,
+    let taken = tokio::select! {
+        taken = takes_rows => taken,
         never = watch() => match never {},
     };
     run.report(Event::JoinEnds);
-    Ok(batch?)
+    Ok(taken?)
 }

@@ -11,7 +11,7 @@ use feature::{AsOf, ServicePlan, ServiceRef};
 use offline::{Options, Spine, Summary, TrainingSetStream};
 use registry::Deprecated;
 
-use super::build::{labels_memory, next};
+use super::build::{labels_memory, watched};
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::run::{Event, Run, blocking};
@@ -88,11 +88,16 @@ pub(crate) async fn join(project: &Project, rows: JoinRows, run: &Run) -> Result
     let added: Vec<usize> = (own..stream.schema().fields().len()).collect();
     // What the caller's columns say of themselves stays with them.
     let schema = Arc::new(Schema::new(stream.schema().project(&added)?.fields));
-    let mut batches = Vec::new();
-    while let Some(batch) = next(&mut stream, run).await? {
-        let columns = batch.columns().iter().skip(own).cloned().collect();
-        batches.push(RecordBatch::try_new(schema.clone(), columns)?);
-    }
+    let reading = (stream.reading().clone(), stream.log_rows());
+    let joining = async {
+        let mut batches = Vec::new();
+        while let Some(batch) = stream.next().await? {
+            let columns = batch.columns().iter().skip(own).cloned().collect();
+            batches.push(RecordBatch::try_new(schema.clone(), columns)?);
+        }
+        Ok(batches)
+    };
+    let batches = watched(run, reading, joining).await?;
     tracing::info!("{}", stream.explain());
     let (naive, summary) = (spine.naive, stream.finish());
     Ok(JoinedRows { plan, schema, batches, summary, naive, took: began.elapsed(), deprecated })

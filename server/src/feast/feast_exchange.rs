@@ -17,7 +17,7 @@ pub(super) async fn answered<R: Reader>(
     answer: impl AsyncFnOnce(&Call, Request) -> Result<Response, Refusal>,
 ) -> Response {
     let waits = waits(request.headers());
-    let call = state.serving.begin(Protocol::FeastHttp, &Arrived::of(request.extensions().get()));
+    let call = state.serving.calls().begin(Protocol::FeastHttp, &Arrived::of(request.extensions().get()));
     let response = match waits {
         Ok(_) => answer(&call, request).await,
         Err(error) => Err(error.into()),

@@ -42,7 +42,7 @@ impl<R: Reader + 'static> ServingService for FeastMethods<R> {
         request: Request<GetOnlineFeaturesRequest>,
     ) -> Result<Response<GetOnlineFeaturesResponse>, Status> {
         let arrived = Arrived::of(request.extensions().get());
-        let call = self.0.begin(Protocol::FeastGrpc, &arrived);
+        let call = self.0.calls().begin(Protocol::FeastGrpc, &arrived);
         let answer = self.answer(&call, request.into_inner()).await;
         call.ended(&answer);
         answer.map(|answer| with_metadata(&call, answer)).map_err(|error| {

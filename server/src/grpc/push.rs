@@ -4,7 +4,7 @@ use online::Reader;
 use proto::v1::push_request::Wait as WaitFor;
 use proto::v1::{FilteredRows, PushResponse, RefusedRow};
 
-use super::requests::{NamedColumn, RowsRequest};
+use super::requests::RowsRequest;
 use crate::call::Call;
 use crate::error::ServeError;
 use crate::metrics::Stage;
@@ -16,12 +16,12 @@ pub(super) async fn answer<R: Reader>(
     call: &Call,
     request: RowsRequest,
 ) -> Result<PushResponse, ServeError> {
-    let wait = match request.wait() {
+    let RowsRequest { source, columns, wait } = request;
+    let wait = match wait {
         WaitFor::Durable => Wait::Durable,
         WaitFor::Online => Wait::Online,
     };
-    let RowsRequest { source, columns, .. } = request;
-    let table = |source: &PushSource| Table::of_columns(source, NamedColumn::pairs(columns));
+    let table = |source: &PushSource| Table::of_columns(source, columns);
     let options = PushOptions { source: &source, wait, is_whole: false, view: None };
     let pushed = push::push(serving, call, &options, table).await?;
     let refused = pushed.refused.into_iter().map(|row| RefusedRow {

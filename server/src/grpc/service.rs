@@ -6,22 +6,26 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use feature::shown;
+use feature::Micros;
 use online::Reader;
+use proto::v1::PushResponse;
 use proto::v1::feature_store_server::SERVICE_NAME;
-use proto::v1::{GetFeaturesResponse, PushResponse};
+use read::ReadResult;
 use tonic::body::Body;
-use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codec::{BufferSettings, Codec, EncodeBuf, Encoder};
 use tonic::codegen::{BoxFuture, Service, http};
 use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::{Request, Response, Status};
-use tonic_prost::{ProstCodec, ProstDecoder, ProstEncoder};
+use tonic_prost::{ProstCodec, ProstEncoder};
 
-use super::answer;
-use super::methods::{GrpcMethods, Reply};
-use super::requests::{FeaturesRequest, RowsRequest};
-use super::status::with_headers;
-use crate::metrics::Stage;
+use super::requests::{FeaturesMessage, FeaturesRequest, RequestDecoder, RowsMessage, RowsRequest};
+use super::status::{to_status, with_headers};
+use super::{answer, push};
+use crate::call::{Arrived, Call};
+use crate::error::ServeError;
+use crate::metrics::{Protocol, Stage};
+use crate::request_fault::RequestFault;
+use crate::serving::{ServiceRequest, Serving};
 
 /// The paths of the methods.
 const GET_FEATURES: &str = "/twinstore.v1.FeatureStore/GetFeatures";
@@ -32,13 +36,7 @@ const HEAD_BYTES: usize = 64;
 const SENT_BYTES: usize = 32 << 10;
 
 /// The service on top of what all protocols share.
-pub(super) struct FeatureStore<R>(Arc<GrpcMethods<R>>);
-
-impl<R> FeatureStore<R> {
-    pub fn new(methods: GrpcMethods<R>) -> Self {
-        Self(Arc::new(methods))
-    }
-}
+pub(super) struct FeatureStore<R>(pub Arc<Serving<R>>);
 
 impl<R> Clone for FeatureStore<R> {
     fn clone(&self) -> Self {
@@ -61,7 +59,7 @@ impl<R: Reader + 'static> Service<http::Request<Body>> for FeatureStore<R> {
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let service = self.clone();
-        let most = service.0.serving().limits().max_request_bytes;
+        let most = service.0.limits().max_request_bytes;
         match request.uri().path() {
             GET_FEATURES => Box::pin(async move {
                 let mut grpc = Grpc::new(Features).max_decoding_message_size(most);
@@ -81,9 +79,9 @@ impl<R: Reader + 'static> UnaryService<FeaturesRequest> for FeatureStore<R> {
     type Future = BoxFuture<Response<Reply>, Status>;
 
     fn call(&mut self, request: Request<FeaturesRequest>) -> Self::Future {
-        let methods = Arc::clone(&self.0);
+        let service = self.clone();
         Box::pin(async move {
-            let reply = methods.get_features(request).await?;
+            let reply = service.get_features(request).await?;
             let headers = reply.call.headers();
             Ok(with_headers(headers, reply))
         })
@@ -98,64 +96,81 @@ impl<R: Reader + 'static> UnaryService<RowsRequest> for Pushes<R> {
     type Future = BoxFuture<Response<PushResponse>, Status>;
 
     fn call(&mut self, request: Request<RowsRequest>) -> Self::Future {
-        let methods = Arc::clone(&self.0.0);
-        Box::pin(async move { methods.push(request).await.map(Response::new) })
+        let service = self.0.clone();
+        Box::pin(async move { service.push(request).await.map(Response::new) })
     }
 }
 
-/// Requests as generated code reads them, answers as they lie in memory.
+/// An answer that waits to be written, and the call that ends when it is.
+pub(super) struct Reply {
+    answered: ReadResult,
+    call: Call,
+}
+
+impl<R: Reader> FeatureStore<R> {
+    async fn get_features(&self, request: Request<FeaturesRequest>) -> Result<Reply, Status> {
+        let call = self.begin(&request);
+        match self.features(&call, request.into_inner()).await {
+            Ok(answered) => Ok(Reply { answered, call }),
+            Err(error) => {
+                call.refused(error.code());
+                Err(to_status(&error))
+            }
+        }
+    }
+
+    async fn features(&self, call: &Call, request: FeaturesRequest) -> Result<ReadResult, ServeError> {
+        let FeaturesRequest { service, request, at_us, trained_on } = request;
+        let at = at_us.map(Micros::new).transpose();
+        let at = at.map_err(|error| RequestFault::Malformed(format!("`at_us`: {error}")))?;
+        self.0.features(call, ServiceRequest { service, request, at, trained_on }).await
+    }
+
+    async fn push(&self, request: Request<RowsRequest>) -> Result<PushResponse, Status> {
+        let call = self.begin(&request);
+        let answer = push::answer(&self.0, &call, request.into_inner()).await;
+        call.ended(&answer);
+        answer.map_err(|error| to_status(&error))
+    }
+
+    fn begin<T>(&self, request: &Request<T>) -> Call {
+        self.0.calls().begin(Protocol::Grpc, &Arrived::of(request.extensions().get()))
+    }
+}
+
+/// Requests as they lie on the wire, answers as they lie in memory.
 struct Features;
 
 impl Codec for Features {
     type Encode = Reply;
     type Decode = FeaturesRequest;
     type Encoder = Self;
-    type Decoder = Sound<ProstDecoder<FeaturesRequest>>;
+    type Decoder = RequestDecoder<FeaturesMessage, FeaturesRequest>;
 
     fn encoder(&mut self) -> Self {
         Self
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        Sound(ProstCodec::<GetFeaturesResponse, FeaturesRequest>::default().decoder())
+        RequestDecoder::of(FeaturesMessage::into_request)
     }
 }
 
-/// Pushes and their answers as generated code has them.
+/// Pushes as they lie on the wire, their answers as generated code has them.
 struct PushedRows;
 
 impl Codec for PushedRows {
     type Encode = PushResponse;
     type Decode = RowsRequest;
     type Encoder = ProstEncoder<PushResponse>;
-    type Decoder = Sound<ProstDecoder<RowsRequest>>;
+    type Decoder = RequestDecoder<RowsMessage, RowsRequest>;
 
     fn encoder(&mut self) -> Self::Encoder {
-        ProstCodec::<PushResponse, RowsRequest>::default().encoder()
+        ProstCodec::<PushResponse, RowsMessage>::default().encoder()
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        Sound(ProstCodec::<PushResponse, RowsRequest>::default().decoder())
-    }
-}
-
-/// Reads messages. What is none is its sender's fault, and not the server's, as the decoder itself says.
-struct Sound<D>(D);
-
-impl<D: Decoder<Error = Status>> Decoder for Sound<D> {
-    type Item = D::Item;
-    type Error = Status;
-
-    fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<D::Item>, Status> {
-        let malformed = |status: Status| {
-            let said = format!("the request is malformed: {}", status.message());
-            Status::invalid_argument(shown(&said))
-        };
-        self.0.decode(bytes).map_err(malformed)
-    }
-
-    fn buffer_settings(&self) -> BufferSettings {
-        self.0.buffer_settings()
+        RequestDecoder::of(RowsMessage::into_request)
     }
 }
 

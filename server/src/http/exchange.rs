@@ -48,7 +48,7 @@ pub(super) async fn answered<R: Reader>(
     answer: impl AsyncFnOnce(&Call, Request) -> Result<Response, ServeError>,
 ) -> Result<Response, ServeError> {
     let waits = waits(request.headers());
-    let call = serving.begin(Protocol::Http, &Arrived::of(request.extensions().get()));
+    let call = serving.calls().begin(Protocol::Http, &Arrived::of(request.extensions().get()));
     let answer = match waits {
         Ok(_) => answer(&call, request).await,
         Err(error) => Err(error),

@@ -7,7 +7,7 @@ use feature::{Row, Span, Value, View};
 use futures::TryStreamExt;
 
 use super::*;
-use crate::log::append::Written;
+use crate::log::commit::Written;
 use crate::log::read_lock::ReadLock;
 use crate::log::rows::{row_columns, rows};
 use crate::log::sample_batch::batch;
