@@ -6,7 +6,6 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -15,7 +14,6 @@ use sqlx::sqlite::{
 };
 
 use crate::error::{self, RegistryError, sqlite_code};
-use crate::open_file::OpenFile;
 
 /// How long a writer waits for another one.
 pub(crate) const BUSY: Duration = Duration::from_secs(10);
@@ -95,7 +93,7 @@ pub(crate) async fn open(path: &Path, is_read_only: bool) -> Result<SqlitePool, 
 /// A new file under another name, that nobody else opens.
 #[derive(Debug)]
 pub(crate) struct NewFile {
-    pool: SqlitePool,
+    pub(crate) pool: SqlitePool,
     at: PathBuf,
 }
 
@@ -110,9 +108,9 @@ impl NewFile {
         Ok(Self { pool, at })
     }
 
-    /// It, as this process has it open.
-    pub(crate) fn opened(&self) -> Arc<OpenFile> {
-        OpenFile::of_new(&self.at, self.pool.clone())
+    /// Where it lies until it has its name.
+    pub(crate) fn path(&self) -> &Path {
+        &self.at
     }
 
     /// Gives it its name, unless another process made one meanwhile. It is on disk, name and all, after this.

@@ -112,7 +112,7 @@ impl Registry {
             let created = Registry {
                 url: url.to_owned(),
                 path: path.clone(),
-                file: new.opened(),
+                file: OpenFile::of_new(new.path(), new.pool.clone()),
                 actor: NOBODY.into(),
                 opened: None,
                 is_read_only: false,

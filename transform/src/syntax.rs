@@ -93,11 +93,6 @@ pub fn column_in_sql(name: &Name) -> String {
     if is_name && is_operand && !begins_more { name.to_string() } else { format!("\"{name}\"") }
 }
 
-/// A text as a part of an expression.
-pub fn text_in_sql(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
 /// The first word of an expression that names a column of this schema, without quotes, and is a keyword of SQL.
 pub(crate) fn keyword_column<'a>(sql: &str, schema: &'a [Field]) -> Option<&'a Name> {
     let tokens = Tokenizer::new(&GenericDialect, sql).tokenize().ok()?;

@@ -10,13 +10,15 @@ use serde::de::IgnoredAny;
 use super::batch_source::{BatchSource, RowReader};
 use super::columns;
 use super::file_text;
-use super::heads::HEAD_ROWS;
 use super::source_file::{SourceFile, SourceFiles, TableVersions};
 use super::source_rows::RowProblem;
 use super::text_records::Records;
 use super::text_rows::{ReadRecord, RecordFormat, TextColumn, TextReader, TextRecords};
 use crate::error::MaterializerError;
 use crate::rows::json_object::{self, Decoded, Misfit};
+
+/// Rows of a file of which it is looked whether any has the source's columns.
+const FIRST_ROWS: usize = 1_000;
 
 /// Names that the objects of a file have together, of which it is looked whether the source's columns are among them.
 const MOST_NAMES: usize = 16_384;
@@ -39,7 +41,7 @@ impl BatchSource for JsonSource {
     fn absent(&self, columns: &[Field], file: &SourceFile) -> Result<Vec<RowProblem>, MaterializerError> {
         let mut records = open_records(file)?;
         let (mut rows, mut names) = (0, BTreeSet::new());
-        while rows < HEAD_ROWS && names.len() < MOST_NAMES {
+        while rows < FIRST_ROWS && names.len() < MOST_NAMES {
             let record = records.next_text().map_err(|error| MaterializerError::file(&file.path, error))?;
             let Some(record) = record else { break };
             let object = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(&record);

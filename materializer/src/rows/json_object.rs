@@ -120,8 +120,8 @@ fn alone(field: &Field, raw: &RawValue) -> Result<Value, String> {
     Cell(field).deserialize(&mut json).map_err(|error| {
         let what = error.to_string();
         // Where in the value it is, which is not where in the object.
-        let place = format!(" at line {} column {}", error.line(), error.column());
-        what.strip_suffix(&place).map(str::to_owned).unwrap_or(what)
+        let position = format!(" at line {} column {}", error.line(), error.column());
+        what.strip_suffix(&position).map(str::to_owned).unwrap_or(what)
     })
 }
 

@@ -133,7 +133,7 @@ impl Compared {
             let observed_old = olds.at(row, &mut old_bytes);
             let observed_new = news.at(row, &mut new_bytes);
             let (old_null, new_null) = (observed_old == Observed::Null, observed_new == Observed::Null);
-            // Where one version has a null, the default of the other stands in the place of one.
+            // Where one version has a null, the default of the other stands for one.
             let (old_default, new_default) =
                 (new_null && old_side.is_default(old, row), old_null && new_side.is_default(new, row));
             let statuses = (
