@@ -107,12 +107,16 @@ pub const DRIFT: Printed = Printed {
         ("features", "the features that are computed from it"),
         (
             "verdict",
-            "by the PSI: `stable` below 0.1, `moved` from there, `drifted` above 0.25; `unknown` where a side has no value",
+            "by the PSI: `stable` below 0.1, `moved` from there, `drifted` above 0.25; of vectors `drifted` where the MMD is beyond its bound; `unknown` where a side has no value",
         ),
         ("PSI", "the population stability index, in the reference's deciles or most frequent values"),
         ("KS", "the Kolmogorov–Smirnov distance; JSON has by how much it may be greater"),
         ("χ²", "Pearson's χ² of the same bins; JSON has the degrees of freedom"),
         ("JS", "the Jensen–Shannon distance of the same bins, in base 2"),
+        (
+            "MMD",
+            "of vectors the maximum mean discrepancy of samples of both sides, and what samples of one distribution exceed once in twenty times",
+        ),
         ("mean", "the means of both sides"),
         ("nulls", "the shares of nulls of both sides"),
         ("reference", "rows of the reference"),
@@ -140,6 +144,10 @@ pub const PROMISES: Printed = Printed {
     columns: &[
         ("checked by", "the view that checks it on load"),
         ("expectation", "what failures of it are called"),
+        (
+            "of",
+            "`source`: its rows; `row`: what the view makes of them; `served`: the features that are answered",
+        ),
         ("what", "the condition on rows, or the check of a file as a whole"),
         ("on failure", "`reject`, `quarantine` or `warn`"),
     ],
@@ -381,7 +389,7 @@ pub const OVERVIEW: Printed = Printed {
 pub const OBJECTIVES: Printed = Printed {
     by: "`slo`",
     columns: &[
-        ("of", "the view, or the service and the model that it is for"),
+        ("of", "the view, or a feature of it, or the service and the model that it is for"),
         ("objective", "which share of the reads is to be at most how stale"),
         ("reads", "reads of the last 30 days that count: those of entities that are known"),
         ("attained", "the share of these that were fresh"),
@@ -394,6 +402,21 @@ pub const OBJECTIVES: Printed = Printed {
             "stage",
             "the stage of the pipeline that ate the time: `source`, `broker lag`, `transform`, `online write`, `commit`",
         ),
+    ],
+};
+
+pub const SERVED_OBJECTIVES: Printed = Printed {
+    by: "`slo`, where served values were compared with the log",
+    columns: &[
+        VIEW,
+        ("served values", "which share of them is to be what the log gives, to the bit"),
+        ("compared", "answers of the sample in the last 30 days of which it is known"),
+        ("the same", "the share of these that were what the log gives"),
+        ("budget left", "the share of the error budget that is left; below 0% where it is overspent"),
+        ("burn 1h", "how many times as fast as it may the budget burned over the last hour"),
+        ("burn 3d", "the same over the last three days"),
+        ("state", "`ok`, or how fast the budget burns: `ticket` or `page`"),
+        ("since", "since when more differ than may"),
     ],
 };
 
@@ -452,7 +475,7 @@ pub const ALLOWED: Printed = Printed {
 };
 
 /// Every table, in the order of the documentation.
-pub const ALL: [&Printed; 37] = [
+pub const ALL: [&Printed; 38] = [
     &LOADED,
     &QUARANTINED,
     &QUARANTINED_ROWS,
@@ -481,6 +504,7 @@ pub const ALL: [&Printed; 37] = [
     &COMPARED_VALUES,
     &OVERVIEW,
     &OBJECTIVES,
+    &SERVED_OBJECTIVES,
     &IMPORTED,
     &EXAMINED,
     &AUDITED,

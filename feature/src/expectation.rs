@@ -1,4 +1,4 @@
-//! What the rows of a view must satisfy, one by one and as a batch, and what happens if they do not.
+//! What the rows of a view must satisfy, in three stages and as a batch, and what happens if they do not.
 
 use std::fmt;
 
@@ -7,16 +7,57 @@ use serde::{Deserialize, Serialize};
 use crate::expected_change::Bound;
 use crate::time::Span;
 
-/// A condition on every row of a view; a row fails it only where it is false.
+/// A condition on every row of a view in one stage of its way; a row fails it only where it is false.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Expectation {
     /// What failures of it are called.
     pub name: String,
-    /// The SQL condition over the source's columns.
+    /// The SQL condition over the columns of its stage.
     pub condition: String,
     /// What happens to a row that fails. Definitions that were stored before there was a choice hold a bool.
     #[serde(rename = "rejects")]
     pub on_failure: OnFailure,
+    /// What it is a condition on.
+    #[serde(default, skip_serializing_if = "ExpectationStage::is_source")]
+    pub stage: ExpectationStage,
+}
+
+/// What an expectation is a condition on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExpectationStage {
+    /// The columns of a row of the source.
+    #[default]
+    Source,
+    /// What the view's expressions make of it: its join keys and the columns of its log.
+    Row,
+    /// The values of features as they are served. It is only counted.
+    Served,
+}
+
+impl ExpectationStage {
+    /// Every stage, in the order in which a row comes through them.
+    pub const ALL: [ExpectationStage; 3] =
+        [ExpectationStage::Source, ExpectationStage::Row, ExpectationStage::Served];
+
+    /// The name that definitions use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ExpectationStage::Source => "source",
+            ExpectationStage::Row => "row",
+            ExpectationStage::Served => "served",
+        }
+    }
+
+    /// The one with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
+
+    /// Whether it is the first: definitions that were stored before there were others name none.
+    const fn is_source(&self) -> bool {
+        matches!(self, ExpectationStage::Source)
+    }
 }
 
 impl Expectation {
@@ -129,6 +170,8 @@ pub struct BatchExpectation {
 pub enum BatchCheck {
     /// No two of its rows have the same entity and event time. Each further one counts as a failing row.
     Unique,
+    /// The same, and the log has no row of its entities and event times either.
+    UniqueInLog,
     /// It has at least this many rows.
     Rows {
         /// The least number.
@@ -148,6 +191,7 @@ impl fmt::Display for BatchCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BatchCheck::Unique => f.write_str("unique"),
+            BatchCheck::UniqueInLog => f.write_str("unique in the log"),
             BatchCheck::Rows { least } => write!(f, "at least {least} rows"),
             BatchCheck::OfLastWeek { least } => {
                 write!(f, "at least {} of the rows of the same hours a week before", least.get())
@@ -169,9 +213,13 @@ mod tests {
             (r#"{"name":"n","condition":"x > 0","rejects":"quarantine"}"#, OnFailure::Quarantine),
         ] {
             let read: Expectation = serde_json::from_str(stored).unwrap();
-            assert_eq!(read.on_failure, on_failure);
+            assert_eq!((read.on_failure, read.stage), (on_failure, ExpectationStage::Source));
             assert_eq!(serde_json::to_string(&read).unwrap(), stored);
         }
+        let staged = r#"{"name":"n","condition":"x > 0","rejects":false,"stage":"served"}"#;
+        let read: Expectation = serde_json::from_str(staged).unwrap();
+        assert_eq!(read.stage, ExpectationStage::Served);
+        assert_eq!(serde_json::to_string(&read).unwrap(), staged);
         let unknown = r#"{"name":"n","condition":"x > 0","rejects":"later"}"#;
         assert!(serde_json::from_str::<Expectation>(unknown).is_err());
     }

@@ -60,7 +60,7 @@ pub use breaker::{Breaker, OpenAnswer};
 pub use canary::{Canary, NotAPercent, Percent};
 pub use event_date::EventDate;
 pub use exact::{Contradiction, FloatSum, IntSquareSum};
-pub use expectation::{BatchCheck, BatchExpectation, BatchLimits, Expectation, OnFailure};
+pub use expectation::{BatchCheck, BatchExpectation, BatchLimits, Expectation, ExpectationStage, OnFailure};
 pub use expected_change::{Bound, ExpectedChange};
 pub use given::{Given, field, from_json, limits};
 pub use hexadecimal::{from_hexadecimal, hexadecimal};

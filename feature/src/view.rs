@@ -225,7 +225,10 @@ pub struct View {
     pub freshness: Option<Freshness>,
     /// When readers are kept from what its rows give; `None` means only by a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub breaker: Option<Breaker>,
+    pub breaker: Option<Box<Breaker>>,
+    /// How fresh some of its features are to be kept, by name, where that is not how fresh the view is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub feature_freshness: BTreeMap<Name, Freshness>,
     /// Who answers for it, and what it is.
     pub about: About,
     /// The semantic hash of what it computes, in hexadecimal.
@@ -252,6 +255,7 @@ impl View {
             retention: None,
             freshness: None,
             breaker: None,
+            feature_freshness: BTreeMap::new(),
             about: About::default(),
             hash: String::new(),
         }
@@ -261,6 +265,13 @@ impl View {
     pub fn checks_batches(&self) -> bool {
         let quarantines = |expectation: &Expectation| expectation.on_failure == OnFailure::Quarantine;
         self.expectations.iter().any(quarantines) || !self.batches.expectations.is_empty()
+    }
+
+    /// What a transformed row holds beside its times: the join keys, and the columns of the log.
+    pub fn row_fields(&self) -> Vec<Field> {
+        let columns = self.columns.iter();
+        let columns = columns.map(|column| Field { name: column.name.clone(), data_type: column.data_type });
+        self.keys.iter().cloned().chain(columns).collect()
     }
 
     /// The index of a feature among the view's features.

@@ -18,6 +18,8 @@ pub struct BatchFacts {
     pub failing_by: BTreeMap<String, u64>,
     /// Rows with the entity and event time of an earlier row of the batch.
     pub repeated: u64,
+    /// Rows with the entity and event time of a row of the log, or of an earlier row of the batch.
+    pub repeated_in_log: u64,
     /// When the newest accepted row happened; `None` without a row, or in a static source.
     pub newest: Option<Micros>,
     /// When its load began.
@@ -35,6 +37,7 @@ impl BatchFacts {
             failing: 0,
             failing_by: BTreeMap::new(),
             repeated: 0,
+            repeated_in_log: 0,
             newest: None,
             loaded_at,
             last_week: None,
@@ -61,12 +64,17 @@ impl BatchVerdict {
         let mut by_expectation = facts.failing_by.clone();
         for expectation in &limits.expectations {
             let name = &expectation.name;
-            if expectation.check == BatchCheck::Unique {
+            let repeated = match expectation.check {
+                BatchCheck::Unique => Some(facts.repeated),
+                BatchCheck::UniqueInLog => Some(facts.repeated_in_log),
+                BatchCheck::Rows { .. } | BatchCheck::OfLastWeek { .. } | BatchCheck::NewestWithin(_) => None,
+            };
+            if let Some(repeated) = repeated {
                 if expectation.quarantines {
-                    failing += facts.repeated;
-                    by_expectation.insert(name.clone(), facts.repeated);
-                } else if facts.repeated > 0 {
-                    verdict.warned.push((name.clone(), facts.repeated));
+                    failing += repeated;
+                    by_expectation.insert(name.clone(), repeated);
+                } else if repeated > 0 {
+                    verdict.warned.push((name.clone(), repeated));
                 }
                 continue;
             }
@@ -100,7 +108,7 @@ impl BatchVerdict {
 /// How a batch does not meet a check of it as a whole; `None` if it does.
 fn unmet(check: BatchCheck, facts: &BatchFacts) -> Option<String> {
     match check {
-        BatchCheck::Unique => None,
+        BatchCheck::Unique | BatchCheck::UniqueInLog => None,
         BatchCheck::Rows { least } => (facts.rows < least)
             .then(|| format!("it has {}, and at least {least} are expected", counted(facts.rows, "row"))),
         BatchCheck::OfLastWeek { least } => {
@@ -167,6 +175,10 @@ mod tests {
         let warned = BatchVerdict::of(&repeated, &limits(BatchCheck::Unique, false));
         assert_eq!((quarantined.failing, warned.failing), (6, 0));
         assert_eq!((warned.reasons.len(), warned.warned), (0, vec![("n".to_owned(), 6)]));
+        let in_log = BatchFacts { repeated: 0, repeated_in_log: 6, ..facts(100) };
+        assert!(BatchVerdict::of(&in_log, &limits(BatchCheck::Unique, true)).reasons.is_empty());
+        let quarantined = BatchVerdict::of(&in_log, &limits(BatchCheck::UniqueInLog, true));
+        assert_eq!(quarantined.reasons, ["6 of its 100 rows fail (6 `n`), and 5% may"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::counts::Counts;
 use crate::distance;
 use crate::observed::Measure;
 use crate::statistics::Statistics;
+use crate::vectors::{Mmd, Vectors};
 
 /// How two sets of values differ.
 #[derive(Clone, PartialEq, Debug)]
@@ -26,13 +27,15 @@ pub struct Drift {
     pub degrees: u64,
     /// The Jensen–Shannon distance in base 2, from 0 to 1.
     pub jensen_shannon: Option<f64>,
+    /// The maximum mean discrepancy of vectors; `None` of any other values.
+    pub mmd: Option<Mmd>,
     /// The means of both sides.
     pub means: Option<[f64; 2]>,
     /// The shares of nulls of both sides.
     pub nulls: [f64; 2],
 }
 
-/// What the population stability index amounts to.
+/// What the population stability index, or of vectors the maximum mean discrepancy, amounts to.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum DriftVerdict {
     /// A side has no value: nothing can be said.
@@ -86,18 +89,21 @@ impl Drift {
             chi_square: distance::chi_square(&bins),
             degrees: (bins.iter().filter(|[old, new]| old + new > 0).count() as u64).saturating_sub(1),
             jensen_shannon: distance::jensen_shannon(&bins),
+            mmd: Vectors::mmd(&reference.vectors, &live.vectors),
             means: reference.mean().zip(live.mean()).map(|(old, new)| [old, new]),
             nulls: [share(reference), share(live)],
         }
     }
 
-    /// What the population stability index amounts to.
+    /// What the population stability index amounts to; of vectors whether their discrepancy is beyond its bound.
     pub fn verdict(&self) -> DriftVerdict {
-        match self.psi {
-            None => DriftVerdict::Unknown,
-            Some(psi) if psi > DriftVerdict::DRIFTED => DriftVerdict::Drifted,
-            Some(psi) if psi >= DriftVerdict::MOVED => DriftVerdict::Moved,
-            Some(_) => DriftVerdict::Stable,
+        match (self.psi, self.mmd) {
+            (None, Some(mmd)) if mmd.distance > mmd.bound => DriftVerdict::Drifted,
+            (None, Some(_)) => DriftVerdict::Stable,
+            (None, None) => DriftVerdict::Unknown,
+            (Some(psi), _) if psi > DriftVerdict::DRIFTED => DriftVerdict::Drifted,
+            (Some(psi), _) if psi >= DriftVerdict::MOVED => DriftVerdict::Moved,
+            (Some(_), _) => DriftVerdict::Stable,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! whole answer for one objective, and `pipeline` finds the stage.
 
 mod burn;
+mod frequency;
 mod missing;
 #[cfg(test)]
 mod naive;
@@ -15,6 +16,7 @@ mod standing;
 mod windows;
 
 pub use burn::{BurnRule, Severity};
+pub use frequency::UpdateFrequency;
 pub use missing::MissingRise;
 pub use objective::Objective;
 pub use outcome::{Pipeline, ReadOutcome};

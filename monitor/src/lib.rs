@@ -48,6 +48,7 @@ mod statistics_stored;
 #[cfg(test)]
 mod tests;
 mod value_change;
+mod vectors;
 
 pub use bars::Bar;
 pub use batch::{BatchFacts, BatchVerdict};
@@ -60,7 +61,7 @@ pub use drift::{Drift, DriftVerdict};
 pub use figures::{Figures, MeanShift, Nulls, StatusChange};
 pub use freshness::{
     Burn, BurnRule, Cause, CountedSlot, MissingRise, Objective, PartitionProgress, Pipeline, PipelineFacts,
-    ReadCounts, ReadOutcome, Severity, Stage, StageTime, Standing,
+    ReadCounts, ReadOutcome, Severity, Stage, StageTime, Standing, UpdateFrequency,
 };
 pub use largest::Largest;
 pub use observed::{Measure, Observed, Pair};
@@ -68,3 +69,4 @@ pub use quantiles::QuantilePair;
 pub use served::{ServedDifference, served_differences};
 pub use statistics::{MOST_BUCKETS, Statistics, TopValue};
 pub use value_change::{LEAST_ROWS, ValueChange, fewer_rows, slow_drift, value_changes};
+pub use vectors::Mmd;

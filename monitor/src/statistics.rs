@@ -13,6 +13,7 @@ use crate::counts::{Bucket, Counts, Side};
 use crate::key;
 use crate::observed::{Measure, Observed};
 use crate::quantiles;
+use crate::vectors::Vectors;
 
 /// Different values of a column of which each is counted by itself; of more, ranges of values are.
 pub const MOST_BUCKETS: usize = 1024;
@@ -32,6 +33,8 @@ pub struct Statistics {
     pub(crate) distinct: DistinctCount,
     /// What categories are called, by their keys, while there is a bucket for each.
     pub(crate) names: BTreeMap<u64, Vec<u8>>,
+    /// A sample of vectors; empty of any other column.
+    pub(crate) vectors: Vectors,
 }
 
 /// A frequent value.
@@ -59,6 +62,7 @@ impl Statistics {
             counts: Counts::new(MOST_BUCKETS),
             distinct: DistinctCount::default(),
             names: BTreeMap::new(),
+            vectors: Vectors::default(),
         }
     }
 
@@ -67,7 +71,7 @@ impl Statistics {
         self.rows += 1;
         match (self.measure, value) {
             (_, Observed::Null) => self.nulls += 1,
-            // Of lists only nulls are counted.
+            // Of lists nulls are counted, and vectors are added by themselves.
             (Measure::Equality, _) => {}
             (Measure::Floats, Observed::Float(x)) => self.add_number(x, key::of_float(x)),
             (Measure::Ints | Measure::Times, Observed::Int(x)) => self.add_number(x as f64, key::of_int(x)),
@@ -87,6 +91,12 @@ impl Statistics {
         }
         self.counts.add(key, Side::Old);
         self.distinct.add_hash(XxHash64::oneshot(0, &key.to_le_bytes()));
+    }
+
+    /// Adds the vector of a row, of a column of lists of numbers that all have one length.
+    pub fn add_vector(&mut self, numbers: &[f32]) {
+        self.rows += 1;
+        self.vectors.add(numbers);
     }
 
     /// Adds rows that are null.
@@ -142,6 +152,7 @@ impl Statistics {
         self.sum.merge(&other.sum);
         self.counts.merge(&other.counts);
         self.distinct.merge(&other.distinct);
+        self.vectors.merge(&other.vectors);
         match self.counts.is_exact() {
             true => self.names.extend(other.names.iter().map(|(key, name)| (*key, name.clone()))),
             false => self.names.clear(),

@@ -2,7 +2,8 @@
 //!
 //! `version u8 · measure u8 · rows · nulls · finite · sum · distinct · lost bits · buckets · names`; numbers are LEB128, and
 //! sums, registers and names have their length before them. A bucket is its least key as the distance from the one
-//! before, how far its greatest lies above that, and its count.
+//! before, how far its greatest lies above that, and its count. Where there is a sample of vectors the version is 2, and it comes
+//! last: `length · vectors`, each its rows and its numbers as float32.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +12,11 @@ use feature::DistinctCount;
 use crate::counts::{Bucket, Counts};
 use crate::observed::Measure;
 use crate::statistics::{MOST_BUCKETS, Statistics};
+use crate::vectors::Vectors;
 
 const VERSION: u8 = 1;
+/// With a sample of vectors.
+const WITH_VECTORS: u8 = 2;
 
 const MEASURES: [Measure; 5] =
     [Measure::Ints, Measure::Floats, Measure::Times, Measure::Categories, Measure::Equality];
@@ -21,7 +25,8 @@ impl Statistics {
     /// Its bytes.
     pub fn stored(&self) -> Vec<u8> {
         let measure = MEASURES.iter().position(|measure| *measure == self.measure).unwrap_or(MEASURES.len());
-        let mut out = vec![VERSION, measure as u8];
+        let version = if self.vectors.is_empty() { VERSION } else { WITH_VECTORS };
+        let mut out = vec![version, measure as u8];
         for number in [self.rows, self.nulls, self.finite] {
             write_number(number, &mut out);
         }
@@ -46,12 +51,22 @@ impl Statistics {
             write_bytes(name, &mut out);
             before = *key;
         }
+        if !self.vectors.is_empty() {
+            let (length, vectors) = self.vectors.all();
+            write_number(length as u64, &mut out);
+            write_number(vectors.len() as u64, &mut out);
+            for (numbers, rows) in vectors {
+                write_number(rows, &mut out);
+                out.extend(numbers.iter().flat_map(|x| x.to_le_bytes()));
+            }
+        }
         out
     }
 
     /// Reads them; `None` if the bytes are not valid statistics of a version that is known.
     pub fn read(mut bytes: &[u8]) -> Option<Self> {
-        let [VERSION, measure, rest @ ..] = bytes else { return None };
+        let [version @ (VERSION | WITH_VECTORS), measure, rest @ ..] = bytes else { return None };
+        let has_vectors = *version == WITH_VECTORS;
         let mut read = Statistics::measured(*MEASURES.get(usize::from(*measure))?);
         bytes = rest;
         read.rows = number(&mut bytes)?;
@@ -77,8 +92,26 @@ impl Statistics {
             names.insert(before, part(&mut bytes)?.to_vec());
         }
         read.names = names;
+        if has_vectors {
+            read.vectors = vectors(&mut bytes)?;
+        }
         bytes.is_empty().then_some(read)
     }
+}
+
+/// A sample of vectors.
+fn vectors(bytes: &mut &[u8]) -> Option<Vectors> {
+    let length = usize::try_from(number(bytes)?).ok()?;
+    let count = usize::try_from(number(bytes)?).ok()?;
+    let mut vectors = Vec::new();
+    for _ in 0..count {
+        let rows = number(bytes)?;
+        let (numbers, rest) = bytes.split_at_checked(length.checked_mul(size_of::<f32>())?)?;
+        *bytes = rest;
+        let number = |four: &[u8]| Some(f32::from_le_bytes(four.try_into().ok()?));
+        vectors.push((numbers.chunks_exact(size_of::<f32>()).map(number).collect::<Option<_>>()?, rows));
+    }
+    Vectors::of(length, vectors)
 }
 
 fn write_number(mut number: u64, out: &mut Vec<u8>) {
@@ -146,6 +179,27 @@ mod tests {
         statistics.add(Observed::Null);
         let hex: String = statistics.stored().iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, include_str!("../samples/statistics_v1.hex").trim());
+    }
+
+    #[test]
+    fn a_sample_of_vectors_is_read_as_it_was_and_no_part_of_it_is_one() {
+        let mut statistics = Statistics::of(feature::DataType::List(Scalar::Float32, Some(2)));
+        for vector in [[1.0, 2.5], [1.0, 2.5], [-3.0, 0.125]] {
+            statistics.add_vector(&vector);
+        }
+        statistics.add_nulls(1);
+        let stored = statistics.stored();
+        let read = Statistics::read(&stored).unwrap();
+        assert_eq!((read.rows(), read.nulls(), read.stored()), (4, 1, stored.clone()));
+        let hex: String = stored.iter().map(|byte| format!("{byte:02x}")).collect();
+        let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/statistics_v2.hex");
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(sample, hex.clone() + "\n").unwrap();
+        }
+        assert_eq!(hex, std::fs::read_to_string(sample).unwrap().trim());
+        for length in 0..stored.len() {
+            assert!(Statistics::read(&stored[..length]).is_none(), "{length}");
+        }
     }
 
     #[test]

@@ -41,20 +41,28 @@ pub enum GroupBy {
     #[default]
     Source,
     Pipeline,
+    Frequency,
     Entity,
     Owner,
     Tag,
 }
 
 impl GroupBy {
-    pub const ALL: [GroupBy; 5] =
-        [GroupBy::Source, GroupBy::Pipeline, GroupBy::Entity, GroupBy::Owner, GroupBy::Tag];
+    pub const ALL: [GroupBy; 6] = [
+        GroupBy::Source,
+        GroupBy::Pipeline,
+        GroupBy::Frequency,
+        GroupBy::Entity,
+        GroupBy::Owner,
+        GroupBy::Tag,
+    ];
 
     /// What it is called in addresses and in text.
     pub const fn name(self) -> &'static str {
         match self {
             GroupBy::Source => "source",
             GroupBy::Pipeline => "pipeline",
+            GroupBy::Frequency => "frequency",
             GroupBy::Entity => "entity",
             GroupBy::Owner => "owner",
             GroupBy::Tag => "tag",

@@ -93,6 +93,7 @@ fn group_names(view: &ViewSummary, by: GroupBy) -> Vec<String> {
     match by {
         GroupBy::Source => vec![view.source.clone()],
         GroupBy::Pipeline => vec![view.pipeline.name().to_owned()],
+        GroupBy::Frequency => vec![view.frequency.name().to_owned()],
         GroupBy::Entity => or_none(view.entity.as_ref()),
         GroupBy::Owner => or_none(view.owner.as_ref()),
         GroupBy::Tag if view.tags.is_empty() => or_none(None),

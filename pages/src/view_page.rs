@@ -29,6 +29,7 @@ pub fn page(project: &str, detail: &ViewDetail, help: Help<'_>, now: Micros) -> 
         (facts(summary, &detail.definition))
         (versions(&detail.versions, &summary.id))
         @if let Some(objective) = &summary.objective { (freshness(objective, help, now)) }
+        @if !summary.feature_objectives.is_empty() { (feature_freshness(&summary.feature_objectives)) }
         @if is_stored {
             section aria-labelledby="delays" {
                 h2 #delays { "Delay by stage" }
@@ -94,6 +95,36 @@ fn versions(versions: &[VersionId], own: &VersionId) -> Markup {
                     a href=(crate::address::view_link(id)) aria-current=[(id == own).then_some("page")] { (id) }
                 }
             }
+        }
+    }
+}
+
+/// How the objectives of features stand.
+fn feature_freshness(objectives: &[ObjectiveStanding]) -> Markup {
+    let table = html! {
+        table {
+            caption { "Objectives of features" }
+            thead { tr {
+                th.left scope="col" { "Feature" }
+                @for heading in ["Objective", "Attained", "Budget left", "Alert"] { th scope="col" { (heading) } }
+            } }
+            tbody {
+                @for one in objectives {
+                    tr {
+                        th.left scope="row" { (one.feature.as_ref().map(ToString::to_string).unwrap_or_default()) }
+                        td { (target(one)) }
+                        td { @if one.reads == 0 { "no reads" } @else { (percent(one.attained)) } }
+                        td { (budget(one)) }
+                        td { @match one.alert { Some(alert) => { span.bad { (alert) } } None => "none" } }
+                    }
+                }
+            }
+        }
+    };
+    html! {
+        section aria-labelledby="feature-freshness" {
+            h2 #feature-freshness { "Freshness of features" }
+            (wide("Objectives of features", &table))
         }
     }
 }
@@ -201,6 +232,7 @@ pub fn drift_table(columns: &[ColumnDrift]) -> Markup {
                 th scope="col" { "PSI" }
                 th scope="col" { "KS" }
                 th scope="col" { "Jensen–Shannon" }
+                th scope="col" { "MMD" }
                 th scope="col" { "Null before" }
                 th scope="col" { "Null now" }
                 th scope="col" { "Rows before" }
@@ -215,6 +247,7 @@ pub fn drift_table(columns: &[ColumnDrift]) -> Markup {
                         td { (three(column.drift.psi)) }
                         td { (three(column.drift.ks)) }
                         td { (three(column.drift.jensen_shannon)) }
+                        td { (three(column.drift.mmd.map(|mmd| mmd.distance))) }
                         td { (crate::shown_figures::percent(Some(before))) }
                         td { (crate::shown_figures::percent(Some(now))) }
                         td { (thousands(column.reference_rows)) }
@@ -291,6 +324,7 @@ mod tests {
         ObjectiveStanding {
             kind: Kind::FeatureView,
             id: "visits@1".parse().unwrap(),
+            feature: None,
             consumer: None,
             within: Some(Span::MINUTE),
             target: 99.0,

@@ -3,6 +3,7 @@
 
 mod checking;
 mod comparing;
+mod expected;
 mod kept_line;
 pub(crate) mod kept_reads;
 mod verifier;

@@ -13,6 +13,6 @@ pub(crate) use objectives::{
     moment_text, pipelines, reached, rises_of_missing, slo, some_moment_text, stage_of_latency, standings,
     standings_of,
 };
-pub(crate) use read_watch::ReadWatch;
+pub(crate) use read_watch::{ReadWatch, Subject};
 
 pub use objectives::{BurnRate, ObjectiveStanding, SloReport};

@@ -44,9 +44,11 @@ pub struct ReadResult {
 
 /// How old what one lookup read for one row of a request is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ReadRow {
+pub struct ReadRow<'a> {
     /// The lookup's index among those of the plan. One whose features are in part held by a breaker was read more than once.
     pub lookup: usize,
+    /// The features that were read, by their indices in the view.
+    pub features: &'a [usize],
     /// The times of the entity's row; `None` if it has none.
     pub times: Option<Times>,
     /// The last good moment that was read, if the view's breaker is open.
@@ -94,12 +96,13 @@ impl ReadResult {
 
     /// What was read for one row of the request, lookup by lookup. A view of which nothing is answered while its breaker is
     /// open is left out.
-    pub fn read_for(&self, row: usize) -> impl Iterator<Item = ReadRow> {
+    pub fn read_for(&self, row: usize) -> impl Iterator<Item = ReadRow<'_>> {
         self.scope.lookups.iter().filter(move |scoped| self.is_answered(scoped.view)).filter_map(
             move |scoped| {
                 let folded = self.folded.get(scoped.view)?;
                 Some(ReadRow {
                     lookup: scoped.lookup,
+                    features: &self.scope.views.get(scoped.view)?.features,
                     times: folded.times_at(row, self.indices.get(scoped.list)?),
                     good_until: self.opening(scoped.view).map(|opening| opening.good_until),
                 })

@@ -129,7 +129,7 @@ impl Scope {
 
     /// The same, with views read in parts: of each of its features the part that it belongs to.
     pub fn in_parts(&self, parts: &[Vec<u32>]) -> Scope {
-        let (mut views, mut places) = (Vec::new(), Vec::new());
+        let (mut views, mut slots) = (Vec::new(), Vec::new());
         for (view, parts) in self.views.iter().zip(parts) {
             let first = views.len();
             let distinct: Vec<u32> = parts.iter().copied().collect::<BTreeSet<u32>>().into_iter().collect();
@@ -145,18 +145,18 @@ impl Scope {
                     .iter()
                     .map(|part| ScopedView { features: features_of(*part).collect(), ..view.clone() }),
             );
-            let place = |(index, part): (usize, &u32)| {
+            let slot = |(index, part): (usize, &u32)| {
                 let before = parts.iter().take(index).filter(|one| *one == part).count();
                 (first + distinct.iter().take_while(|one| *one < part).count(), before)
             };
-            places.push(parts.iter().enumerate().map(place).collect::<Vec<(usize, usize)>>());
+            slots.push(parts.iter().enumerate().map(slot).collect::<Vec<(usize, usize)>>());
         }
         let mut split =
             Scope { views, lookups: Vec::new(), stored: Vec::new(), times: Vec::new(), ..self.clone() };
         for column in &self.stored {
             let Some(lookup) = self.lookups.get(column.lookup) else { continue };
-            let place = places.get(lookup.view).and_then(|places| places.get(column.feature));
-            let Some((view, feature)) = place.copied() else { continue };
+            let slot = slots.get(lookup.view).and_then(|slots| slots.get(column.feature));
+            let Some((view, feature)) = slot.copied() else { continue };
             let lookup = ScopedLookup { view, ..lookup.clone() };
             let known = split.lookups.iter().position(|one| *one == lookup);
             let index = known.unwrap_or(split.lookups.len());

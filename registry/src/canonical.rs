@@ -7,7 +7,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use feature::{DataType, Fold, Name, OnDemandView, Source, SourceTime, Take, View, hexadecimal};
+use feature::{
+    DataType, Expectation, ExpectationStage, Fold, Name, OnDemandView, Source, SourceTime, Take, View,
+    hexadecimal,
+};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -105,7 +108,7 @@ pub(crate) fn view(
         .map(|(key, expression)| (key.name.to_string(), json!(sql(expression))))
         .collect();
     let mut conditions: Vec<String> =
-        view.expectations.iter().filter(|e| e.rejects()).map(|e| sql(&e.condition)).collect();
+        view.expectations.iter().filter(|e| e.rejects()).map(condition).collect();
     conditions.sort();
     conditions.dedup();
     Canonical::new(
@@ -121,6 +124,15 @@ pub(crate) fn view(
             ("where", json!(view.filter.as_deref().map(sql))),
         ],
     )
+}
+
+/// A condition; one on transformed rows is unlike any on rows of the source.
+fn condition(expectation: &Expectation) -> String {
+    let condition = sql(&expectation.condition);
+    match expectation.stage {
+        ExpectationStage::Source => condition,
+        stage => format!("{}: {condition}", stage.name()),
+    }
 }
 
 fn view_features(view: &View) -> Value {

@@ -14,7 +14,7 @@ use crate::store::Registry;
 use crate::stored::{damaged, number};
 
 pub use progress::Progress;
-pub use reads::{CountedReads, ReadSlot, ReadsOf};
+pub use reads::{CountedReads, Measured, ReadSlot, ReadsOf};
 
 /// How long minutes are kept: what burn rates over three days need, and a week's look back.
 const KEPT_US: i64 = 8 * 24 * 3_600_000_000;

@@ -36,6 +36,7 @@ mod difference;
 mod digest;
 mod draft;
 mod error;
+mod expectation_keys;
 mod feast;
 mod file;
 mod first_use;
@@ -96,7 +97,7 @@ pub use difference::Difference;
 pub use error::RegistryError;
 pub use feast::{CarriedObject, CodeLine, FeastFinding, FeastImport, FeastOutcome, import_feast};
 pub use first_use::{FirstUse, UNKNOWN};
-pub use freshness::{CountedReads, Freshness, Progress, ReadSlot, ReadsOf};
+pub use freshness::{CountedReads, Freshness, Measured, Progress, ReadSlot, ReadsOf};
 pub use keys::Kind;
 pub use lifecycle::{Deprecated, Deprecation, Retired, Retirement};
 pub use lineage::{

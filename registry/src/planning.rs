@@ -439,8 +439,9 @@ fn free(body: &Body) -> Value {
             "about": view.about,
             "name of the source": view.source.to_string(),
             "freshness": view.freshness,
+            "freshness of features": view.feature_freshness,
             "offline retention": view.retention.and_then(|retention| retention.offline),
-            "warnings": view.expectations.iter().filter(|e| !e.rejects()).map(|e| e.condition.clone()).collect::<Vec<_>>(),
+            "warnings": view.expectations.iter().filter(|e| !e.rejects()).map(warning).collect::<Vec<_>>(),
             "names of expectations": view.expectations.iter().map(|e| e.name.as_str()).collect::<Vec<_>>().join(", "),
             "expectations that quarantine": quarantining(view),
             "breaker": view.breaker,
@@ -452,6 +453,14 @@ fn free(body: &Body) -> Value {
             "features": described(view.features.iter().map(|f| (&f.name, &f.description)).collect()),
         }),
         Body::FeatureService(service) => json!({"about": service.about, "consumer": service.consumer}),
+    }
+}
+
+/// A condition that only warns, and what it is about where that is not a row of the source.
+fn warning(expectation: &feature::Expectation) -> String {
+    match expectation.stage {
+        feature::ExpectationStage::Source => expectation.condition.clone(),
+        stage => format!("{}: {}", stage.name(), expectation.condition),
     }
 }
 

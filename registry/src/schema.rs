@@ -2,11 +2,11 @@
 
 /// The schema that this version writes. A registry with a greater one was written by a newer
 /// version and is refused.
-pub(crate) const SCHEMA: i64 = 14;
+pub(crate) const SCHEMA: i64 = 15;
 
 /// What brings each schema to the next, the first of them schema 1 to 2: a new registry is made as schema
 /// 1 and brought on the same way.
-pub(crate) const MIGRATIONS: [&[&str]; 13] = [
+pub(crate) const MIGRATIONS: [&[&str]; 14] = [
     &[FRESHNESS],
     &[USES, USES_OF_BEFORE],
     &[DIGEST, REVISIONS_DIGEST],
@@ -20,6 +20,7 @@ pub(crate) const MIGRATIONS: [&[&str]; 13] = [
     &[TOKENS, ACCESS_GENERATION, ACCESS_COUNTS],
     &[BREAKERS, BREAKERS_BY_CHANGE],
     &[BREAKER_FEATURES],
+    &[READS_BEFORE, READS, READS_OF_BEFORE, NO_READS_BEFORE, FRESHNESS_READS_BY_SLOT],
 ];
 
 /// The first schema whose contents have checksums.
@@ -206,6 +207,26 @@ const FRESHNESS_READS: &str = "CREATE TABLE freshness_reads (
     )";
 /// All slots of one length from a moment on are read and removed together.
 const FRESHNESS_READS_BY_SLOT: &str = "CREATE INDEX freshness_reads_by_slot ON freshness_reads (slot, began)";
+/// Since schema 15 reads are counted by what is measured: nothing for those of the view or the service, the name of a feature,
+/// or `@served`. A primary key cannot be changed, so the table is made again.
+const READS_BEFORE: &str = "ALTER TABLE freshness_reads RENAME TO freshness_reads_before";
+const READS: &str = "CREATE TABLE freshness_reads (
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        version BIGINT NOT NULL,
+        measured TEXT NOT NULL,
+        slot BIGINT NOT NULL,
+        began BIGINT NOT NULL,
+        good BIGINT NOT NULL,
+        bad BIGINT NOT NULL,
+        unknown BIGINT NOT NULL,
+        missing BIGINT NOT NULL,
+        PRIMARY KEY (kind, name, version, measured, slot, began)
+    )";
+const READS_OF_BEFORE: &str = "INSERT INTO freshness_reads
+    (kind, name, version, measured, slot, began, good, bad, unknown, missing)
+    SELECT kind, name, version, '', slot, began, good, bad, unknown, missing FROM freshness_reads_before";
+const NO_READS_BEFORE: &str = "DROP TABLE freshness_reads_before";
 /// How far the pipeline of each view is; `part` is a partition, or -1 for loads.
 const PROGRESS: &str = "CREATE TABLE progress (
         name TEXT NOT NULL,

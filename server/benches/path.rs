@@ -172,6 +172,7 @@ fn watched(plan: &ServicePlan) -> Arc<WatchedReads> {
         is_critical: false,
         pipeline: Arc::default(),
         reads: Arc::default(),
+        features: Vec::new(),
     };
     view.pipeline.set(Some(monitor::Pipeline { newest: now(), as_of: now() }));
     let consumer = WatchedConsumer { within: None, reads: Arc::default() };

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
-use feature::{Micros, Span};
+use feature::{Micros, Name, Span};
 use monitor::{Pipeline, ReadCounts, ReadOutcome};
 use read::{ReadResult, ReadRow};
 
@@ -76,6 +76,21 @@ pub struct WatchedView {
     pub pipeline: Arc<PipelineTime>,
     /// Its reads.
     pub reads: Arc<ReadCounter>,
+    /// Its features that have objectives of their own.
+    pub features: Vec<WatchedFeature>,
+}
+
+/// A feature with a freshness objective of its own.
+#[derive(Clone, Debug)]
+pub struct WatchedFeature {
+    /// What it is called.
+    pub name: Name,
+    /// Its index in the view.
+    pub feature: usize,
+    /// How stale a good read of it is at most.
+    pub within: Span,
+    /// Its reads.
+    pub reads: Arc<ReadCounter>,
 }
 
 /// A consumer with a freshness objective of its own.
@@ -126,7 +141,7 @@ impl WatchedReads {
         let mut worst = None;
         // What one lookup read in parts is one read, and as good as the worst of them.
         let mut of_lookup: Option<(usize, ReadOutcome)> = None;
-        for ReadRow { lookup, times, good_until } in result.read_for(row) {
+        for ReadRow { lookup, features, times, good_until } in result.read_for(row) {
             let Some(view) = self.views.get(lookup).and_then(Option::as_ref) else { continue };
             let (event, pipeline) = (times.map(|times| times.event_time), view.pipeline.get());
             // Whatever came after the last good moment was not read.
@@ -135,6 +150,9 @@ impl WatchedReads {
                 None => pipeline,
             };
             let outcome = |within| ReadOutcome::of_read(result.at, within, event, pipeline);
+            for watched in view.features.iter().filter(|watched| features.contains(&watched.feature)) {
+                watched.reads.add(outcome(watched.within), reads);
+            }
             let of_view = view.within.map(outcome);
             if let Some(outcome) = of_view {
                 let before = of_lookup.filter(|(before, _)| *before == lookup).map(|(_, outcome)| outcome);

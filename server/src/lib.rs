@@ -69,7 +69,7 @@ pub use catalog::{Catalog, Services};
 pub use code::Code;
 pub use error::ServeError;
 pub use first_use::{BeginUse, BeginningUse, NotRecorded};
-pub use freshness::{PipelineTime, ReadCounter, WatchedConsumer, WatchedReads, WatchedView};
+pub use freshness::{PipelineTime, ReadCounter, WatchedConsumer, WatchedFeature, WatchedReads, WatchedView};
 pub use limits::Limits;
 pub use notice::Notice;
 pub use pages::{MakingPage, Page, PageRequest, Pages};

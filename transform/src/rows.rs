@@ -7,7 +7,10 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::compute::filter;
 use arrow::datatypes::{Field as ArrowField, Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
-use feature::{DataType, EntityKey, Field, Micros, Name, OnFailure, Scalar, Source, SourceTime, View};
+use feature::{
+    DataType, EntityKey, Expectation, ExpectationStage, Field, Micros, Name, OnFailure, Scalar, Source,
+    SourceTime, View,
+};
 
 use crate::arrow_types::{arrow_field, arrow_type};
 use crate::bad_row::{BadReason, BadRow};
@@ -32,9 +35,18 @@ pub struct ViewTransform {
     event_time: Option<Time>,
     declared_at: Option<Time>,
     columns: Vec<(String, Expression)>,
+    of_rows: Vec<OfRow>,
 }
 
-/// An expectation that rejects, compiled.
+/// An expectation of transformed rows, compiled over the view's keys and columns.
+#[derive(Clone, Debug)]
+struct OfRow {
+    name: String,
+    expression: Expression,
+    on_failure: OnFailure,
+}
+
+/// An expectation of source rows that rejects, compiled.
 #[derive(Clone, Debug)]
 struct Rejecting {
     name: String,
@@ -93,6 +105,21 @@ pub struct AgainstBatch {
     pub by_expectation: Vec<(String, u64)>,
 }
 
+/// How many rows fail each expectation that only warns, and which fail each that quarantines.
+type RowChecks = (Vec<(String, u64)>, Vec<(String, Vec<usize>)>);
+
+impl AgainstBatch {
+    /// Adds rows that fail expectations of transformed rows, by their indices among those that were left.
+    fn add(&mut self, against: Vec<(String, Vec<usize>)>, origins: &[u32]) {
+        for (name, rows) in against {
+            self.by_expectation.push((name, rows.len() as u64));
+            self.rows.extend(rows.into_iter().filter_map(|row| origins.get(row)));
+        }
+        self.rows.sort_unstable();
+        self.rows.dedup();
+    }
+}
+
 impl ViewTransform {
     /// Compiles a view's expressions over its source.
     pub fn compile(source: &Source, view: &View) -> Result<Self, ExpressionError> {
@@ -103,7 +130,8 @@ impl ViewTransform {
         let condition = |sql: &str, what: &str| compile(sql, Scalar::Bool.into(), what);
         let filter = view.filter.as_deref().map(|sql| condition(sql, "`where`")).transpose()?;
         let (mut rejecting, mut warning) = (Vec::new(), Vec::new());
-        for expectation in &view.expectations {
+        let of_source = |one: &&Expectation| one.stage == ExpectationStage::Source;
+        for expectation in view.expectations.iter().filter(of_source) {
             let what = format!("the expectation `{}`", expectation.name);
             let compiled = condition(&expectation.condition, &what)?;
             let compiled = (expectation.name.clone(), compiled);
@@ -134,6 +162,7 @@ impl ViewTransform {
             event_time: time(source, source.event_time.as_ref(), "event_time")?,
             declared_at: time(source, source.available_at.as_ref(), "available_at")?,
             columns: columns.collect::<Result<_, _>>()?,
+            of_rows: of_rows(view)?,
         };
         Ok(Self { input: transform.reads(&source.schema), schema: transform.gives(), ..transform })
     }
@@ -163,7 +192,7 @@ impl ViewTransform {
     pub fn apply(&self, batch: &RecordBatch) -> Result<Transformed, TransformError> {
         let mut kept = Kept::all(batch);
         let filtered = self.pass_filter(&mut kept)?;
-        let against_batch = self.pass_expectations(&mut kept)?;
+        let mut against_batch = self.pass_expectations(&mut kept)?;
 
         let mut verdicts = Verdicts::default();
         let mut arrays = Vec::with_capacity(self.schema.fields().len());
@@ -189,7 +218,10 @@ impl ViewTransform {
             let what = || format!("the column `{name}`");
             arrays.push(verdicts.values_or_fail(expression.evaluate(&kept.batch)?, what));
         }
-        let warned = self.warnings(&kept, &verdicts)?;
+        let (warned_of_rows, against) = self.check_rows(&arrays, &mut verdicts)?;
+        against_batch.add(against, &kept.origins);
+        let mut warned = self.warnings(&kept, &verdicts)?;
+        warned.extend(warned_of_rows);
 
         let null_key_rows: Vec<u32> =
             verdicts.null_keys().filter_map(|row| kept.origins.get(row).copied()).collect();
@@ -251,6 +283,45 @@ impl ViewTransform {
         Ok(AgainstBatch { rows, by_expectation })
     }
 
+    /// Gives the transformed rows that fail an expectation of such rows their verdict. Rows that have one already are not
+    /// looked at: they have no values. Gives the counts of expectations that only warn, and the rows that fail those which
+    /// quarantine.
+    fn check_rows(&self, arrays: &[ArrayRef], verdicts: &mut Verdicts) -> Result<RowChecks, TransformError> {
+        if self.of_rows.is_empty() {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let fields = self.schema.fields().iter().zip(arrays);
+        let is_value = |name: &str| name != EVENT_TIME && name != DECLARED_AT;
+        let (fields, arrays): (Vec<_>, Vec<_>) = fields
+            .filter(|(field, _)| is_value(field.name()))
+            .map(|(field, array)| (field.clone(), array.clone()))
+            .unzip();
+        let nullable = fields.iter().map(|field| field.as_ref().clone().with_nullable(true));
+        let rows = RecordBatch::try_new(Arc::new(Schema::new(nullable.collect::<Vec<_>>())), arrays)?;
+        let (mut warned, mut against, mut failing) = (Vec::new(), Vec::new(), Vec::new());
+        for OfRow { name, expression, on_failure } in &self.of_rows {
+            let evaluated = expression.evaluate(&rows)?;
+            let mut unmet: Vec<usize> = evaluated.failures.iter().map(|(row, _)| *row).collect();
+            falses(&evaluated.values, |row| unmet.push(row));
+            unmet.retain(|row| !verdicts.names(*row));
+            match on_failure {
+                OnFailure::Warn => warned.push((name.clone(), unmet)),
+                OnFailure::Reject => failing.push((name, unmet)),
+                OnFailure::Quarantine => {
+                    against.push((name.clone(), unmet.clone()));
+                    failing.push((name, unmet));
+                }
+            }
+        }
+        for (name, rows) in failing {
+            rows.iter().for_each(|row| verdicts.bad(*row, BadReason::Expectation { name: name.clone() }));
+        }
+        let of_good_rows = |(name, unmet): (String, Vec<usize>)| {
+            (name, unmet.iter().filter(|row| !verdicts.names(**row)).count() as u64)
+        };
+        Ok((warned.into_iter().map(of_good_rows).collect(), against))
+    }
+
     /// An expectation that only warns takes no row away, also where it cannot be computed: a row
     /// on which it fails counts as one that does not meet it.
     fn warnings(&self, kept: &Kept, verdicts: &Verdicts) -> Result<Vec<(String, u64)>, TransformError> {
@@ -283,6 +354,19 @@ impl ViewTransform {
         let columns = self.columns.iter().map(|(name, expression)| arrow_field(name, expression.data_type()));
         Arc::new(Schema::new(keys.chain(event_time).chain(declared_at).chain(columns).collect::<Vec<_>>()))
     }
+}
+
+/// The expectations of a view's transformed rows, compiled.
+fn of_rows(view: &View) -> Result<Vec<OfRow>, ExpressionError> {
+    let fields = view.row_fields();
+    let of_rows = view.expectations.iter().filter(|one| one.stage == ExpectationStage::Row);
+    let compiled = of_rows.map(|one| {
+        let what = format!("the expectation `{}`", one.name);
+        let expression = Expression::compile(&fields, &one.condition).map_err(|error| error.within(&what))?;
+        let expression = expression.widened(Scalar::Bool.into(), &what)?;
+        Ok(OfRow { name: one.name.clone(), expression, on_failure: one.on_failure })
+    });
+    compiled.collect()
 }
 
 /// A time of a source: a timestamp column of its schema, or an expression that gives a timestamp.

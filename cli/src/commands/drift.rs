@@ -60,13 +60,16 @@ fn show(report: &DriftReport) {
             three(drift.ks),
             three(drift.chi_square),
             three(drift.jensen_shannon),
+            drift
+                .mmd
+                .map_or_else(|| "-".to_owned(), |mmd| format!("{:.3} of {:.3}", mmd.distance, mmd.bound)),
             drift.means.map_or_else(|| "-".to_owned(), |[old, new]| format!("{old:.3} → {new:.3}")),
             format!("{:.1}% → {:.1}%", 100.0 * drift.nulls[0], 100.0 * drift.nulls[1]),
             count(column.reference_rows),
             count(column.live_rows),
         ]
     });
-    println!("{}", output::table(&headings::DRIFT, &[3, 4, 5, 6, 7, 8, 9, 10], rows));
+    println!("{}", output::table(&headings::DRIFT, &[3, 4, 5, 6, 7, 8, 9, 10, 11], rows));
 }
 
 fn as_json(column: &ColumnDrift) -> Value {
@@ -81,6 +84,7 @@ fn as_json(column: &ColumnDrift) -> Value {
         "chi_square": drift.chi_square,
         "degrees_of_freedom": drift.degrees,
         "jensen_shannon": drift.jensen_shannon,
+        "mmd": drift.mmd.map(|mmd| json!({"distance": mmd.distance, "bound": mmd.bound, "vectors": mmd.vectors})),
         "means": drift.means,
         "null_shares": drift.nulls,
         "reference_rows": column.reference_rows,

@@ -153,6 +153,7 @@ pub fn contract_json(contract: &SourceContract) -> Value {
             json!({
                 "view": promise.view,
                 "name": promise.name,
+                "of": promise.stage.name(),
                 "what": promise.what,
                 "on_failure": promise.on_failure.name(),
             })
@@ -185,6 +186,7 @@ fn contract(contract: &SourceContract, format: Format) -> Result<(), Failure> {
         vec![
             promise.view.to_string(),
             promise.name.clone(),
+            promise.stage.name().to_owned(),
             promise.what.clone(),
             promise.on_failure.name().to_owned(),
         ]

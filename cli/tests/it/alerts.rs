@@ -30,8 +30,11 @@ version: 1
 entity: visitor
 source: clicks
 freshness: {objective: 1m, target: 99.9}
+breaker: {bad_share: 0.2}
+expect:
+  - {column: page, not_null: true, stage: served, name: page_is_known}
 features:
-  page: {latest: page}
+  page: {latest: page, freshness: {objective: 10s, target: 99}}
 ---
 kind: feature_view
 name: pages
@@ -137,6 +140,65 @@ fn a_source_that_stops_is_one_alert_that_names_what_it_reaches_and_clears_when_i
         expects("10h10m", "TwinstoreConsumerFreshness", none),
     ];
     project.write("test.yaml", rule_test(&all, &expectations));
+    says(&promtool(&project, &["test", "rules", "test.yaml"]), &["SUCCESS"]);
+}
+
+#[test]
+fn a_feature_that_is_promised_fresher_than_its_view_has_an_alert_that_gives_way_to_the_views() {
+    let project = with(DEFINITIONS);
+    project.write("rules.yaml", project.ok("alerts"));
+    says(&promtool(&project, &["check", "rules", "rules.yaml"]), &["SUCCESS"]);
+    let feature = |is_stale| {
+        series("view", "visits@1", is_stale)
+            .replace("freshness_view", "freshness_feature")
+            .replace("visits@1\"", "visits@1\",feature=\"page\"")
+    };
+    let action = "run `twinstore doctor`, which names the probable cause; `twinstore slo` shows the budgets";
+    let one = format!(
+        "\n        - exp_labels: {{severity: page, view: visits@1}}\n          exp_annotations:\n            summary: reads of 1 features of visits@1 are staler than promised of them\n            action: {action}"
+    );
+    let alert = "TwinstoreFeatureFreshness";
+    let alone = [series("view", "visits@1", false), feature(true)];
+    let expectations =
+        [expects("2h59m", alert, " []"), expects("3h20m", alert, &one), expects("10h10m", alert, " []")];
+    project.write("test.yaml", rule_test(&alone, &expectations));
+    says(&promtool(&project, &["test", "rules", "test.yaml"]), &["SUCCESS"]);
+    let with_view = [series("view", "visits@1", true), feature(true)];
+    project.write("test.yaml", rule_test(&with_view, &[expects("3h20m", alert, " []")]));
+    says(&promtool(&project, &["test", "rules", "test.yaml"]), &["SUCCESS"]);
+}
+
+#[test]
+fn an_open_breaker_and_an_unexpected_served_value_are_tickets_that_name_what_they_are_about() {
+    let project = with(DEFINITIONS);
+    project.write("rules.yaml", project.ok("alerts"));
+    let breaker = |feature: &str| {
+        format!(
+            "    - series: 'twinstore_breaker_open{{view=\"visits@1\",{feature}answers=\"last_known_good\",rule=\"bad_share\"}}'\n      values: '_x60 1x60 _x3840'\n"
+        )
+    };
+    let unmet = "    - series: 'twinstore_served_expectations_total{view=\"visits@1\",expectation=\"page_is_known\",outcome=\"unmet\"}'\n      values: '0x60 0+1x3 3x3896'\n";
+    let action = "run `twinstore doctor`, which names the probable cause; `twinstore slo` shows the budgets";
+    let opened = |label: &str, held: &str| {
+        format!(
+            "\n        - exp_labels: {{severity: ticket, view: visits@1, {label}answers: last_known_good, rule: bad_share}}\n          exp_annotations:\n            summary: 'the circuit breaker of visits@1 is open{held}: readers get last_known_good'\n            action: {action}"
+        )
+    };
+    let unexpected = format!(
+        "\n        - exp_labels: {{severity: ticket, view: visits@1, expectation: page_is_known}}\n          exp_annotations:\n            summary: 'values of visits@1 are served that are not as it expects: page_is_known'\n            action: {action}"
+    );
+    let (breaks, expected) = ("TwinstoreBreakerOpen", "TwinstoreServedValuesUnexpected");
+    let expectations = [
+        expects("5m", breaks, " []"),
+        expects("15m", breaks, &opened("feature: page, ", " for page")),
+        expects("40m", breaks, " []"),
+        expects("5m", expected, " []"),
+        expects("15m", expected, &unexpected),
+        expects("1h", expected, " []"),
+    ];
+    project.write("test.yaml", rule_test(&[breaker("feature=\"page\","), unmet.to_owned()], &expectations));
+    says(&promtool(&project, &["test", "rules", "test.yaml"]), &["SUCCESS"]);
+    project.write("test.yaml", rule_test(&[breaker("")], &[expects("15m", breaks, &opened("", ""))]));
     says(&promtool(&project, &["test", "rules", "test.yaml"]), &["SUCCESS"]);
 }
 

@@ -385,8 +385,7 @@ fn a_breaker_that_never_opens_or_counts_what_is_not_there_is_refused() {
     says(
         &project.refused("plan"),
         &[
-            "the breaker of feature view airport_arrivals@1 names `last_dely`, which is no feature of it",
-            "last_delay",
+            "the breaker of feature_view `airport_arrivals` names `last_dely`, which is no feature of it, did you mean `last_delay`?",
         ],
     );
     project.edit("features/flights.yaml", "features: [last_dely]", "features: []");

@@ -49,6 +49,8 @@ mod dictionary_columns;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod expected_stages;
+#[cfg(test)]
 mod feast_repositories;
 #[cfg(test)]
 mod first_steps;

@@ -342,3 +342,61 @@ fn a_drift_that_no_date_shows_is_found_from_week_to_week_and_weeks_like_each_oth
     says(&metrics, &["{view=\"airport_arrivals@1\",column=\"arr_delay\",change=\"slow_drift\"} 1"]);
     assert_eq!(changed(&sixty_days(0.0)).0, "");
 }
+
+/// A view over files with a vector in each row.
+const WITH_VECTORS: &str = "kind: entity
+name: user
+keys: {k: string}
+---
+kind: source
+name: rows
+schema: {k: string, ts: timestamp, e: \"list<float32>[4]\"}
+event_time: ts
+assumed_delay: 1m
+batch: {path: data, format: json}
+---
+kind: feature_view
+name: a
+version: 1
+entity: user
+source: rows
+features: {e: {latest: e}}
+";
+
+#[test]
+fn a_column_of_vectors_drifts_where_their_sample_is_another() {
+    let project = Project::empty();
+    project.write("features/base.yaml", WITH_VECTORS);
+    let day = |day: u32, by: f64| -> String {
+        // No two rows have the same vector.
+        let number = |row: u32, at: u32| {
+            let one_of_many = (row * 31 + at * 17 + row * row * (at + 3)) % 97;
+            f64::from(one_of_many) / 97.0 + f64::from(row) / 1e5 + by
+        };
+        let row = |row: u32| {
+            let vector: Vec<String> = (0..4).map(|at| number(row + 300 * day, at).to_string()).collect();
+            format!(
+                "{{\"k\":\"u{}\",\"ts\":\"2024-01-0{day}T12:00:00Z\",\"e\":[{}]}}\n",
+                row % 20,
+                vector.join(",")
+            )
+        };
+        (0..300).map(row).collect()
+    };
+    project.write("data/a.json", (1..=3).map(|number| day(number, 0.0)).collect::<String>() + &day(4, 0.8));
+    project.ok("apply");
+    project.ok("backfill --all");
+    let drift = |reference: &str, live: &str| {
+        let done = project.run(&format!("drift a --reference {reference} --live {live} --format json"));
+        let report: Value = serde_json::from_str(&done.stdout).unwrap();
+        (done.code, report["columns"][0].clone())
+    };
+    let (code, same) = drift("2024-01-01..2024-01-02", "2024-01-03..2024-01-03");
+    assert_eq!((code, &same["verdict"]), (Some(0), &Value::from("stable")), "{same}");
+    assert!(same["mmd"]["distance"].as_f64() < same["mmd"]["bound"].as_f64(), "{same}");
+    let (code, moved) = drift("2024-01-01..2024-01-03", "2024-01-04..2024-01-04");
+    assert_eq!((code, &moved["verdict"]), (Some(1), &Value::from("drifted")), "{moved}");
+    // 900 different vectors of the reference are more than a sample keeps.
+    assert_eq!(moved["mmd"]["vectors"][0], 256, "{moved}");
+    says(&project.run("drift a --reference 2024-01-01..2024-01-03").stdout, &["MMD", "drifted"]);
+}

@@ -6,11 +6,12 @@ use std::sync::Mutex;
 
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
-use feature::{BatchCheck, EventDate, Micros, Span, Value, View};
+use feature::{BatchCheck, EventDate, Field, Micros, Span, Value, View};
 use futures::TryStreamExt;
 use monitor::{BatchFacts, BatchVerdict};
 use offline::{EVENT_TIME, Log, OfflineError, QuarantinedBatch};
 use serde_json::{Value as Json, json};
+use transform::value_at;
 
 use super::batch_source::RowReader;
 use super::file_validator::{FileValidator, ValidatedRows, WaitingRows};
@@ -24,6 +25,8 @@ pub(super) struct CheckedFile {
     facts: BatchFacts,
     /// How many accepted rows happened in each hour, counted from 1970.
     hours: BTreeMap<i64, u64>,
+    /// The entity and event time of each accepted row, and of how many rows; empty unless the log is not to have them.
+    seen: BTreeMap<(Vec<Value>, i64), u64>,
     examples: Vec<Json>,
 }
 
@@ -34,11 +37,13 @@ pub(super) fn read(
 ) -> Result<CheckedFile, MaterializerError> {
     let view = &validator.target.view;
     let waiting = Mutex::new(WaitingRows::new());
-    let is_unique = view.batches.expectations.iter().any(|one| one.check == BatchCheck::Unique);
-    let mut seen: BTreeSet<(Vec<Value>, i64)> = BTreeSet::new();
+    let is_checked = |check| view.batches.expectations.iter().any(|one| one.check == check);
+    let (is_unique, in_log) = (is_checked(BatchCheck::Unique), is_checked(BatchCheck::UniqueInLog));
+    let mut seen: BTreeMap<(Vec<Value>, i64), u64> = BTreeMap::new();
     let mut checked = CheckedFile {
         facts: BatchFacts::begun_at(validator.started_at),
         hours: BTreeMap::new(),
+        seen: BTreeMap::new(),
         examples: Vec::new(),
     };
     while let Some(rows) = reader.next_rows()? {
@@ -51,8 +56,10 @@ pub(super) fn read(
             *facts.failing_by.entry(name).or_default() += rows;
         }
         for (row, event_time) in accepted.event_times.iter().enumerate() {
-            if is_unique && !seen.insert((validator.key(&accepted.rows, row), *event_time)) {
-                facts.repeated += 1;
+            if is_unique || in_log {
+                let rows = seen.entry((validator.key(&accepted.rows, row), *event_time)).or_default();
+                *rows += 1;
+                facts.repeated += u64::from(*rows > 1);
             }
             *checked.hours.entry(event_time.div_euclid(Span::HOUR.micros())).or_default() += 1;
         }
@@ -64,6 +71,10 @@ pub(super) fn read(
         checked.examples.extend(
             more.map(|bad| json!({"row": bad.position.parts().2, "detail": bad.detail, "values": bad.row})),
         );
+    }
+    if in_log {
+        checked.facts.repeated_in_log = checked.facts.repeated;
+        checked.seen = seen;
     }
     Ok(checked)
 }
@@ -78,6 +89,10 @@ impl CheckedFile {
         let of_last_week = |check: BatchCheck| matches!(check, BatchCheck::OfLastWeek { .. });
         if !view.is_static && view.batches.expectations.iter().any(|one| of_last_week(one.check)) {
             self.facts.last_week = Some(rows_a_week_before(&self.hours, log).await?);
+        }
+        if !self.seen.is_empty() {
+            let seen = std::mem::take(&mut self.seen);
+            self.facts.repeated_in_log += rows_in_log(&seen, view, log).await?;
         }
         Ok(BatchVerdict::of(&self.facts, &view.batches))
     }
@@ -102,6 +117,35 @@ impl CheckedFile {
             recorded_at,
         }
     }
+}
+
+/// Of how many of these entities and event times the log has a row. Further rows of one were counted before.
+async fn rows_in_log(
+    seen: &BTreeMap<(Vec<Value>, i64), u64>,
+    view: &View,
+    log: &Log,
+) -> Result<u64, MaterializerError> {
+    let dates: BTreeSet<EventDate> = seen.keys().map(|(_, at)| EventDate::of(Some(*at))).collect();
+    let columns: Vec<&str> =
+        view.keys.iter().map(|key| key.name.as_str()).chain(std::iter::once(EVENT_TIME)).collect();
+    let mut found: BTreeSet<(Vec<Value>, i64)> = BTreeSet::new();
+    for date in dates {
+        let mut batches = log.scan_date(&date.to_string(), &columns)?;
+        while let Some(batch) = batches.try_next().await.map_err(OfflineError::from)? {
+            let Some(times) = batch.column_by_name(EVENT_TIME) else { continue };
+            for (row, at) in times.as_primitive::<TimestampMicrosecondType>().values().iter().enumerate() {
+                let value = |key: &Field| {
+                    let column = batch.column_by_name(key.name.as_str());
+                    column.map_or(Value::Null, |column| value_at(column.as_ref(), row, key.data_type))
+                };
+                let entity = (view.keys.iter().map(value).collect(), *at);
+                if seen.contains_key(&entity) {
+                    found.insert(entity);
+                }
+            }
+        }
+    }
+    Ok(found.len() as u64)
 }
 
 /// How many rows the log has of these hours a week before.

@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{
     ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
 };
-use feature::{EventDate, Value, View};
+use feature::{DataType, EventDate, Scalar, Value, View};
 use monitor::{Observed, Statistics};
 use offline::{CountedColumn, DATE, DELETED};
 
@@ -40,7 +40,11 @@ impl StatisticsByDate {
                 if add_numbers(statistics, array, &rows) {
                     continue;
                 }
-                // Of lists, whose form in the log is another, only nulls are counted.
+                if is_vector(column.data_type) {
+                    add_vectors(statistics, array, &rows);
+                    continue;
+                }
+                // Of other lists, whose form in the log is another, only nulls are counted.
                 let values = column.data_type.scalar().map(|_| ObservedColumn::of(array, column.data_type));
                 for row in &rows {
                     statistics.add(match &values {
@@ -78,6 +82,35 @@ impl StatisticsByDate {
             view.columns.iter().zip(statistics).map(of).collect::<Vec<_>>()
         };
         self.0.iter().flat_map(of_day).collect()
+    }
+}
+
+/// Whether values are vectors of floats that all have one length.
+fn is_vector(data_type: DataType) -> bool {
+    matches!(data_type, DataType::List(Scalar::Float32 | Scalar::Float64, Some(_)))
+}
+
+/// Adds the rows of a column of vectors, which the log keeps as lists. One with a null in it counts as a row alone.
+fn add_vectors(statistics: &mut Statistics, array: &ArrayRef, rows: &[usize]) {
+    let vector = |row: usize| {
+        let lists = array.as_list_opt::<i32>().map(|lists| lists.value(row));
+        lists.or_else(|| array.as_fixed_size_list_opt().map(|lists| lists.value(row)))
+    };
+    for row in rows {
+        if array.is_null(*row) {
+            statistics.add(Observed::Null);
+            continue;
+        }
+        let items = vector(*row).filter(|items| items.null_count() == 0);
+        let floats = items.as_ref().and_then(|items| items.as_primitive_opt::<Float32Type>());
+        let doubles = items.as_ref().and_then(|items| items.as_primitive_opt::<Float64Type>());
+        match (floats, doubles) {
+            (Some(floats), _) => statistics.add_vector(floats.values()),
+            (None, Some(doubles)) => {
+                statistics.add_vector(&doubles.values().iter().map(|x| *x as f32).collect::<Vec<f32>>());
+            }
+            (None, None) => statistics.add(Observed::Bytes(&[])),
+        }
     }
 }
 

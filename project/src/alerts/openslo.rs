@@ -168,7 +168,7 @@ mod tests {
             views: vec![view.id.clone()],
         };
         let source = WatchedSource { name: "landings".to_owned(), views: vec![view], reaches: Vec::new() };
-        let watched = Watched { sources: vec![source], consumers: vec![consumer] };
+        let watched = Watched { sources: vec![source], consumers: vec![consumer], features: Vec::new() };
         let documents = documents("flights", &watched);
         assert_eq!(documents[0]["metadata"]["name"], "airport-arrivals-v1-freshness");
         let text = documents.iter().map(yaml::document).collect::<Vec<_>>().join("---\n");

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use feature::{Span, VersionId};
+use feature::{Name, Span, VersionId};
 use monitor::{BurnRule, Severity};
 use serde_json::{Value, json};
 
@@ -41,6 +41,9 @@ pub(super) fn rules(watched: &Watched, help: &str) -> Value {
             freshness.extend(shares(subject));
             freshness.extend(burns(subject, targets));
         }
+    }
+    if !watched.features.is_empty() {
+        freshness.extend(feature_rules(&watched.features, help));
     }
     for source in &watched.sources {
         freshness.extend(source_alerts(source, help));
@@ -96,6 +99,55 @@ fn burns(subject: Subject, targets: &[(&VersionId, f64)]) -> Vec<Value> {
         json!({"record": burns_name(subject, severity), "expr": alternatives.join(" or ")})
     };
     [Severity::Page, Severity::Ticket].into_iter().map(of_severity).collect()
+}
+
+/// What is recorded of features with an objective of their own, and one alert for each severity and view, while the view's own
+/// budget does not burn.
+fn feature_rules(features: &[(VersionId, Name, f64)], help: &str) -> Vec<Value> {
+    let share_name = |window: Span| format!("twinstore:freshness_feature_bad:ratio_rate{window}");
+    let share = |window: Span| {
+        let reads = "twinstore_freshness_feature_reads_total";
+        let rate = |outcome: &str| format!("sum by (view, feature) (rate({reads}{{{outcome}}}[{window}]))");
+        let expression = format!("{} / {}", rate("outcome=\"bad\""), rate("outcome=~\"good|bad\""));
+        json!({"record": share_name(window), "expr": expression})
+    };
+    let mut rules: Vec<Value> = BurnRule::windows().into_iter().map(share).collect();
+    for severity in [Severity::Page, Severity::Ticket] {
+        let of_feature = |(view, name, target): &(VersionId, Name, f64)| {
+            let of_severity = BurnRule::ALL.iter().filter(|rule| rule.severity == severity);
+            let over = |rule: &BurnRule| {
+                let bound = (rule.bad_share(*target) * 1e9).floor() / 1e9;
+                let over = |window| {
+                    format!("{}{{view=\"{view}\",feature=\"{name}\"}} >= {bound}", share_name(window))
+                };
+                format!("({} and {})", over(rule.long), over(rule.short))
+            };
+            of_severity.map(over).collect::<Vec<String>>()
+        };
+        let alternatives: Vec<String> = features.iter().flat_map(of_feature).collect();
+        let record = format!("twinstore:freshness_feature_burns:{}", severity.name());
+        rules.push(json!({"record": record, "expr": alternatives.join(" or ")}));
+    }
+    let burning = |severity: Severity| {
+        format!("count by (view) (twinstore:freshness_feature_burns:{})", severity.name())
+    };
+    let of_view = |severity| burns_name(Subject::View, severity);
+    let alert = |severity: Severity, expression: String| {
+        json!({
+            "alert": "TwinstoreFeatureFreshness",
+            "expr": expression,
+            "labels": {"severity": severity.name()},
+            "annotations": {
+                "summary": "reads of {{ $value }} features of {{ $labels.view }} are staler than promised of them",
+                "action": help,
+            },
+        })
+    };
+    let (page, ticket) = (burning(Severity::Page), burning(Severity::Ticket));
+    let views = format!("({} or {})", of_view(Severity::Page), of_view(Severity::Ticket));
+    rules.push(alert(Severity::Page, format!("{page} unless on(view) {views}")));
+    rules.push(alert(Severity::Ticket, format!("{ticket} unless on(view) {page} unless on(view) {views}")));
+    rules
 }
 
 /// A matcher for these, which have no sign in their names that a regular expression reads otherwise.
@@ -214,11 +266,19 @@ fn serving(help: &str) -> Vec<Value> {
             "values of {{ $labels.view }} are served that its log does not give",
         ),
         alert(
-            "TwinstoreBreakerOpen",
-            "max by (view, answers, rule) (twinstore_breaker_open) > 0",
+            "TwinstoreServedValuesUnexpected",
+            "sum by (view, expectation) (increase(twinstore_served_expectations_total{outcome=\"unmet\"}[15m])) > 0",
             "0m",
             ticket,
-            "the circuit breaker of {{ $labels.view }} is open: readers get {{ $labels.answers }}",
+            "values of {{ $labels.view }} are served that are not as it expects: {{ $labels.expectation }}",
+        ),
+        alert(
+            "TwinstoreBreakerOpen",
+            "max by (view, feature, answers, rule) (twinstore_breaker_open) > 0",
+            "0m",
+            ticket,
+            "the circuit breaker of {{ $labels.view }} is open{{ with $labels.feature }} for {{ . }}{{ end }}: readers get \
+             {{ $labels.answers }}",
         ),
         alert(
             "TwinstoreValuesChanged",

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use feature::{ServiceRef, Span, VersionId};
+use feature::{Name, ServiceRef, Span, VersionId};
 use registry::Registered;
 
 use crate::error::ProjectError;
@@ -15,6 +15,8 @@ pub(super) struct Watched {
     pub(super) sources: Vec<WatchedSource>,
     /// By name and version.
     pub(super) consumers: Vec<WatchedConsumer>,
+    /// Features with an objective of their own, by view: the target of each in percent.
+    pub(super) features: Vec<(VersionId, Name, f64)>,
 }
 
 /// A source, and the views with an objective whose rows come from it.
@@ -79,6 +81,12 @@ impl Watched {
                 views: plan.lookups.iter().map(|lookup| lookup.view.id.clone()).collect(),
             });
         }
-        Ok(Self { sources: sources.into_values().collect(), consumers })
+        let features = registered.views().flat_map(|view| {
+            let of = move |(name, freshness): (&Name, &feature::Freshness)| {
+                (view.id.clone(), name.clone(), freshness.target)
+            };
+            view.feature_freshness.iter().map(of)
+        });
+        Ok(Self { sources: sources.into_values().collect(), consumers, features: features.collect() })
     }
 }

@@ -116,7 +116,7 @@ struct Watching {
 impl Watching {
     async fn look(&mut self) -> Result<(), ProjectError> {
         if let Some(registered) = self.registry.changed(&self.project).await? {
-            let with_breaker = |view: &Arc<View>| Some((view.clone(), view.breaker.clone()?));
+            let with_breaker = |view: &Arc<View>| Some((view.clone(), view.breaker.as_deref()?.clone()));
             self.views = registered.views().filter_map(with_breaker).collect();
             self.drifts.clear();
             self.registry.takes_on(&registered);
@@ -259,6 +259,9 @@ impl Watching {
             let is_of_it = |feature: &Name| breaker.features.contains(feature);
             let is_looked_at = breaker.features.is_empty() || column.features.iter().any(is_of_it);
             let has_rows = is_looked_at && column.live_rows.min(column.reference_rows) >= breaker.min_rows;
+            if let Some(mmd) = column.drift.mmd.filter(|mmd| has_rows && mmd.distance > mmd.bound) {
+                return Some(format!("{} (MMD {:.2})", column.column, mmd.distance));
+            }
             let psi = column.drift.psi.filter(|psi| has_rows && *psi > bound.get())?;
             Some(format!("{} (PSI {psi:.2})", column.column))
         });

@@ -54,8 +54,8 @@ async fn failed_loads(registry: &Registry, registered: &Registered) -> Vec<Findi
 /// The views whose reads are worse than promised to somebody.
 fn burning(registered: &Registered, objectives: &[ObjectiveStanding]) -> BTreeSet<VersionId> {
     let is_burning = |kind: Kind, id: &VersionId| {
-        let standing = objectives.iter().find(|one| one.kind == kind && one.id == *id);
-        standing.is_some_and(|one| one.alert.is_some() || one.since.is_some())
+        let mut standings = objectives.iter().filter(|one| one.kind == kind && one.id == *id);
+        standings.any(|one| one.alert.is_some() || one.since.is_some())
     };
     let ids = registered.views().map(|view| &view.id);
     let burning = ids.filter(|id| {
@@ -73,7 +73,7 @@ fn freshness(objectives: &[ObjectiveStanding]) -> Finding {
     let alerts: Vec<&ObjectiveStanding> = objectives.iter().filter(|one| one.alert.is_some()).collect();
     let named = |one: &&ObjectiveStanding| {
         let since = one.since.map(|since| format!(" since {since}")).unwrap_or_default();
-        format!("{} ({}{since})", one.id, one.alert.unwrap_or("stale"))
+        format!("{} ({}{since})", one.name(), one.alert.unwrap_or("stale"))
     };
     if !alerts.is_empty() {
         let names = some(alerts.iter().map(named).collect());
@@ -82,7 +82,7 @@ fn freshness(objectives: &[ObjectiveStanding]) -> Finding {
     }
     let stale: Vec<&ObjectiveStanding> = objectives.iter().filter(|one| one.stage.is_some()).collect();
     if !stale.is_empty() {
-        let names = some(stale.iter().map(|one| one.id.to_string()).collect());
+        let names = some(stale.iter().map(|one| one.name()).collect());
         let said =
             format!("the pipelines of {names} are staler than promised, and no budget burns too fast yet");
         return Finding::noted(Area::Freshness, said);

@@ -52,6 +52,9 @@ pub(super) fn of_view(view: &ViewSummary) -> (Condition, Vec<String>) {
     if let Some(objective) = &view.objective {
         of_objective(&mut found, objective);
     }
+    for objective in &view.feature_objectives {
+        of_feature(&mut found, objective);
+    }
     if let Some(breaker) = &view.breaker {
         found.add(Condition::Wrong, breaker.clone());
     }
@@ -89,7 +92,10 @@ pub(super) fn of_view(view: &ViewSummary) -> (Condition, Vec<String>) {
                 .drifted
                 .iter()
                 .take(MOST_NAMED)
-                .map(|column| format!("{} (PSI {:.2})", column.column, column.psi))
+                .map(|column| match (column.psi, column.mmd) {
+                    (None, Some(mmd)) => format!("{} (MMD {mmd:.2})", column.column),
+                    (psi, _) => format!("{} (PSI {:.2})", column.column, psi.unwrap_or_default()),
+                })
                 .collect();
             let more = match quality.drifted.len().saturating_sub(MOST_NAMED) {
                 0 => String::new(),
@@ -110,6 +116,17 @@ pub(super) fn of_service(service: &ServiceSummary) -> (Condition, Vec<String>) {
     }
     of_version(&mut found, service.parity.as_ref(), service.deprecated.as_ref());
     found.ended()
+}
+
+/// The objective of a feature says only what reads of it say; why is said by the view's.
+fn of_feature(found: &mut Found, objective: &ObjectiveStanding) {
+    let name = objective.feature.as_ref().map(ToString::to_string).unwrap_or_default();
+    if let Some(alert) = objective.alert {
+        let condition = if alert == "page" { Condition::Wrong } else { Condition::Noted };
+        found.add(condition, format!("the error budget of {name} burns too fast ({alert})"));
+    } else if objective.since.is_some() {
+        found.add(Condition::Wrong, format!("reads of {name} are staler than promised"));
+    }
 }
 
 /// Reads that are staler than promised are wrong; a pipeline that is, while reads are not yet, is worth knowing.
@@ -172,7 +189,9 @@ mod tests {
     fn a_failed_load_is_wrong_and_comes_before_what_is_only_worth_knowing() {
         let quality = ViewQuality {
             quarantined: 2,
-            drifted: (0..5).map(|n| DriftedColumn { column: format!("c{n}"), psi: 0.5 }).collect(),
+            drifted: (0..5)
+                .map(|n| DriftedColumn { column: format!("c{n}"), psi: Some(0.5), mmd: None })
+                .collect(),
             ..ViewQuality::at(Micros::new(0).unwrap())
         };
         let view = ViewSummary { quality: Some(quality), newest_load: load(RunState::Failed), ..view() };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use feature::{ServiceRef, Span, VersionId, View};
-use monitor::{Cause, PipelineFacts, StageTime};
+use monitor::{Cause, PipelineFacts, StageTime, UpdateFrequency};
 use registry::{
     AuditEntry, DefinitionId, Deprecated, KeptParity, Kind, Registered, Registry, RunOutcome, RunRecord,
 };
@@ -75,9 +75,11 @@ impl Observer {
         let now = self.project.now();
         let facts = pipelines(&registry, &registered, now).await?;
         self.counted.follow(&registry, now).await?;
+        let objectives = standings_of(&self.counted, &registered, &facts, now)?;
         let gathered = Gathered {
             registered: &registered,
-            objectives: by_subject(standings_of(&self.counted, &registered, &facts, now)?),
+            feature_objectives: of_features(&objectives),
+            objectives: by_subject(objectives),
             loads: registry.newest_loads().await?.into_iter().map(|run| (run.subject.clone(), run)).collect(),
             parities: by_new_version(registry.parities().await?),
             pipelines: facts,
@@ -136,6 +138,7 @@ impl Observer {
 struct Gathered<'a> {
     registered: &'a Registered,
     objectives: BTreeMap<(Kind, VersionId), ObjectiveStanding>,
+    feature_objectives: BTreeMap<VersionId, Vec<ObjectiveStanding>>,
     loads: BTreeMap<VersionId, RunRecord>,
     parities: BTreeMap<(Kind, VersionId), ParitySummary>,
     pipelines: BTreeMap<VersionId, PipelineFacts>,
@@ -143,8 +146,18 @@ struct Gathered<'a> {
     now: feature::Micros,
 }
 
+/// Those of features, by their views.
+fn of_features(objectives: &[ObjectiveStanding]) -> BTreeMap<VersionId, Vec<ObjectiveStanding>> {
+    let mut by_view: BTreeMap<VersionId, Vec<ObjectiveStanding>> = BTreeMap::new();
+    for one in objectives.iter().filter(|one| one.feature.is_some()) {
+        by_view.entry(one.id.clone()).or_default().push(one.clone());
+    }
+    by_view
+}
+
 fn by_subject(objectives: Vec<ObjectiveStanding>) -> BTreeMap<(Kind, VersionId), ObjectiveStanding> {
-    objectives.into_iter().map(|one| ((one.kind, one.id.clone()), one)).collect()
+    let of_all = objectives.into_iter().filter(|one| one.feature.is_none());
+    of_all.map(|one| ((one.kind, one.id.clone()), one)).collect()
 }
 
 /// Of each new version its newest comparison.
@@ -174,11 +187,13 @@ impl Gathered<'_> {
         };
         let mut summary = ViewSummary {
             entity: Some(view.entity.to_string()),
+            frequency: UpdateFrequency::of(view.freshness.and_then(|freshness| freshness.objective)),
             owner: view.about.owner.clone(),
             tags: view.about.tags.clone(),
             features: view.features.len(),
             deprecated: self.deprecated(&subject),
             objective: self.objectives.get(&subject).cloned(),
+            feature_objectives: self.feature_objectives.get(&view.id).cloned().unwrap_or_default(),
             newest_event: facts.and_then(PipelineFacts::newest),
             breaker: self.breakers.get(&view.id).cloned(),
             held_up: facts.and_then(|facts| self.held_up(view, facts)),

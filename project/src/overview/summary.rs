@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use feature::{Micros, VersionId};
-use monitor::Condition;
+use monitor::{Condition, UpdateFrequency};
 use registry::{AuditEntry, Job, RunState};
 use serde::{Serialize, Serializer};
 
@@ -46,6 +46,9 @@ pub struct ViewSummary {
     pub source: String,
     /// How its rows come.
     pub pipeline: PipelineKind,
+    /// How often it is to be updated, by what it promises.
+    #[serde(serialize_with = "frequency_text")]
+    pub frequency: UpdateFrequency,
     /// Who answers for it.
     pub owner: Option<String>,
     /// Its labels.
@@ -56,6 +59,8 @@ pub struct ViewSummary {
     pub deprecated: Option<String>,
     /// How its freshness objective stands; `None` without one.
     pub objective: Option<ObjectiveStanding>,
+    /// How those of its features stand that have one of their own.
+    pub feature_objectives: Vec<ObjectiveStanding>,
     /// The newest event that is online; `None` if none is known.
     #[serde(serialize_with = "some_moment_text")]
     pub newest_event: Option<Micros>,
@@ -83,11 +88,13 @@ impl ViewSummary {
             entity: None,
             source,
             pipeline,
+            frequency: UpdateFrequency::NotPromised,
             owner: None,
             tags: BTreeMap::new(),
             features: 0,
             deprecated: None,
             objective: None,
+            feature_objectives: Vec::new(),
             newest_event: None,
             held_up: None,
             breaker: None,
@@ -97,6 +104,10 @@ impl ViewSummary {
             parity: None,
         }
     }
+}
+
+fn frequency_text<S: Serializer>(frequency: &UpdateFrequency, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(frequency.name())
 }
 
 /// A service at a glance.

@@ -36,8 +36,10 @@ pub struct ViewQuality {
 pub struct DriftedColumn {
     /// The column of the view's log.
     pub column: String,
-    /// The population stability index.
-    pub psi: f64,
+    /// The population stability index; `None` of vectors.
+    pub psi: Option<f64>,
+    /// The maximum mean discrepancy of vectors.
+    pub mmd: Option<f64>,
 }
 
 impl ViewQuality {
@@ -74,12 +76,19 @@ async fn of(
     let [days, _] = statistics(store, view, None).await?;
     let report = drift::of_last_days(view, &days);
     if let Some(report) = &report {
-        quality.columns = report.columns.iter().filter(|column| column.drift.psi.is_some()).count() as u64;
-        let drifted = report.drifted().filter_map(|column| {
-            Some(DriftedColumn { column: column.column.clone(), psi: column.drift.psi? })
+        quality.columns = report
+            .columns
+            .iter()
+            .filter(|column| column.drift.psi.is_some() || column.drift.mmd.is_some())
+            .count() as u64;
+        let drifted = report.drifted().map(|column| DriftedColumn {
+            column: column.column.clone(),
+            psi: column.drift.psi,
+            mmd: column.drift.mmd.map(|mmd| mmd.distance),
         });
         quality.drifted = drifted.collect();
-        quality.drifted.sort_by(|a, b| b.psi.total_cmp(&a.psi));
+        let most = |column: &DriftedColumn| column.psi.or(column.mmd).unwrap_or_default();
+        quality.drifted.sort_by(|a, b| most(b).total_cmp(&most(a)));
     }
     Ok((quality, report))
 }

@@ -1,7 +1,7 @@
 //! The contract of a source: what its files and records hold, what the views that read them expect, who answers for it,
 //! and who depends on it. It is made of the definitions, so what is shown is what loads check.
 
-use feature::{Field, Name, OnFailure, VersionId};
+use feature::{ExpectationStage, Field, Name, OnFailure, VersionId};
 use materializer::{Decision, quarantined};
 use registry::{Body, DefinitionId, Kind, Reach};
 
@@ -17,6 +17,8 @@ pub struct Promise {
     pub name: String,
     /// The condition on rows, or the check of a file.
     pub what: String,
+    /// What it is a condition on; of a file the source's rows.
+    pub stage: ExpectationStage,
     /// What happens if it is not met.
     pub on_failure: OnFailure,
 }
@@ -58,12 +60,14 @@ pub(crate) async fn show(project: &Project, source: &Name) -> Result<SourceContr
             view: view.id.clone(),
             name: expectation.name.clone(),
             what: expectation.condition.clone(),
+            stage: expectation.stage,
             on_failure: expectation.on_failure,
         });
         let of_files = view.batches.expectations.iter().map(|expectation| Promise {
             view: view.id.clone(),
             name: expectation.name.clone(),
             what: expectation.check.to_string(),
+            stage: ExpectationStage::Source,
             on_failure: if expectation.quarantines { OnFailure::Quarantine } else { OnFailure::Warn },
         });
         promises.extend(of_rows.chain(of_files));

@@ -7,20 +7,23 @@ use std::time::{Duration, Instant};
 
 use exposition::Page;
 use feature::{EntityKey, Name, VersionId, View};
-use monitor::BadShare;
+use monitor::{BadShare, ReadCounts};
 use offline::Log;
 use online::{Read, Reader};
+use registry::Measured;
 use server::{Sampling, ServedRow};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::DifferingEntity;
 use super::comparing::{Answered, Comparison, compare};
+use super::expected::ServedExpectations;
 use super::kept_reads::{self, KeptRead};
 use crate::background::Background;
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::run::blocking;
+use crate::slo::Subject;
 
 /// How long a row waits at least: its stream commits meanwhile.
 const SETTLES: Duration = Duration::from_secs(2);
@@ -43,6 +46,8 @@ struct Counts {
     unknown: u64,
     /// The values of each feature that were compared.
     features: BTreeMap<Name, BadShare>,
+    /// How many served rows met each expectation of served values, and how many did not.
+    expectations: BTreeMap<String, [u64; 2]>,
 }
 
 impl Counts {
@@ -86,6 +91,16 @@ impl ServedCounts {
         })
     }
 
+    /// What was compared so far of each view, as reads are counted: those that are what the log gives are good.
+    pub(crate) fn counted(&self) -> Vec<(Subject, ReadCounts)> {
+        let by_view = self.by_view.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |(view, counts): (&VersionId, &Counts)| {
+            let (good, bad, unknown) = (counts.same, counts.differs, counts.unknown);
+            (Subject::view(view, Measured::Served), ReadCounts { good, bad, unknown, missing: 0 })
+        };
+        by_view.iter().map(of).collect()
+    }
+
     /// All of it, as Prometheus reads it.
     pub(crate) fn prometheus(&self) -> String {
         let mut page = Page::default();
@@ -101,10 +116,32 @@ impl ServedCounts {
                 page.sample(values, &[("view", &view), ("outcome", outcome)], count as f64);
             }
         }
+        expose_expectations(&mut page, &by_view);
         let left_out = "twinstore_served_values_left_out_total";
         page.family(left_out, "counter", "Served rows that were to be compared, and were too many");
         page.sample(left_out, &[], self.sampling.left_out() as f64);
         page.into_text()
+    }
+}
+
+/// How many served rows meet what views expect of them.
+fn expose_expectations(page: &mut Page, by_view: &BTreeMap<VersionId, Counts>) {
+    let expected = "twinstore_served_expectations_total";
+    if by_view.values().any(|counts| !counts.expectations.is_empty()) {
+        page.family(
+            expected,
+            "counter",
+            "Served rows of the sample, by whether they are as their view expects",
+        );
+    }
+    for (view, counts) in by_view {
+        let view = view.to_string();
+        for (name, rows) in &counts.expectations {
+            for (outcome, rows) in ["met", "unmet"].into_iter().zip(rows) {
+                let labels = [("view", view.as_str()), ("expectation", name.as_str()), ("outcome", outcome)];
+                page.sample(expected, &labels, *rows as f64);
+            }
+        }
     }
 }
 
@@ -123,7 +160,14 @@ impl Verifier {
         let (sampling, queue) = Sampling::new();
         let counts = Arc::new(ServedCounts { by_view: Mutex::default(), sampling: sampling.clone() });
         let (project, waiting) = (project.clone(), VecDeque::new());
-        let work = Work { project, counts: counts.clone(), waiting, said: BTreeMap::new(), not_kept: None };
+        let work = Work {
+            project,
+            counts: counts.clone(),
+            waiting,
+            expectations: ServedExpectations::default(),
+            said: BTreeMap::new(),
+            not_kept: None,
+        };
         let task =
             Background::begin("served values are not compared with the log", |stop| work.run(queue, stop));
         Self { sampling, counts, task }
@@ -157,6 +201,7 @@ struct Work {
     project: Project,
     counts: Arc<ServedCounts>,
     waiting: VecDeque<Waiting>,
+    expectations: ServedExpectations,
     /// When something was last said of a view.
     said: BTreeMap<VersionId, Instant>,
     /// Why the sample is not kept, if so.
@@ -186,6 +231,15 @@ impl Work {
     }
 
     fn takes(&mut self, row: ServedRow) {
+        let met = self.expectations.check(&row);
+        if !met.is_empty() {
+            self.counts.add(&row.view.id, |counts| {
+                for (name, is_met) in met {
+                    let [as_expected, others] = counts.expectations.entry(name).or_default();
+                    *(if is_met { as_expected } else { others }) += 1;
+                }
+            });
+        }
         if self.waiting.len() >= MOST_WAITING
             && let Some(oldest) = self.waiting.pop_front()
         {

@@ -230,7 +230,7 @@ async fn answer<R: Reader + 'static>(
         &applied.project,
         applied.registry.registry(),
         &applied.watch,
-        &applied.stream_status,
+        (&applied.stream_status, &applied.verifier.counts),
     );
     let evidence = Evidence {
         stream_status: applied.stream_status.clone(),

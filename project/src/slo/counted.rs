@@ -71,6 +71,11 @@ impl Counted {
         Ok(())
     }
 
+    /// Every subject of which something was counted.
+    pub(super) fn subjects(&self) -> impl Iterator<Item = &Subject> {
+        self.hours.keys()
+    }
+
     /// How the reads of a subject stand against a target in percent.
     pub(super) fn standing(&self, subject: &Subject, target: f64, now: Micros) -> Standing {
         let minutes = self.minutes.get(subject).map(Vec::as_slice).unwrap_or_default();
@@ -89,21 +94,21 @@ fn grow(slots: &mut Slots, kept: &Range<i64>, newest: Vec<ReadsOf>) {
 
 /// Adds slots that are later than those that are there.
 fn add(slots: &mut Slots, later: Vec<ReadsOf>) {
-    for ReadsOf { kind, id, slots: of_subject } in later {
+    for ReadsOf { kind, id, measured, slots: of_subject } in later {
         let slot = |ReadSlot { at, good, bad, unknown, missing }| CountedSlot {
             from: at,
             counts: ReadCounts { good, bad, unknown, missing },
         };
-        slots.entry((kind, id)).or_default().extend(of_subject.into_iter().map(slot));
+        slots.entry(Subject { kind, id, measured }).or_default().extend(of_subject.into_iter().map(slot));
     }
 }
 
 /// What was counted, by subject.
 pub(super) fn by_subject(counted: Vec<CountedReads>) -> Slots {
     let mut slots = Slots::new();
-    for CountedReads { kind, id, at, good, bad, unknown, missing } in counted {
+    for CountedReads { kind, id, measured, at, good, bad, unknown, missing } in counted {
         let counts = ReadCounts { good, bad, unknown, missing };
-        slots.entry((kind, id)).or_default().push(CountedSlot { from: at, counts });
+        slots.entry(Subject { kind, id, measured }).or_default().push(CountedSlot { from: at, counts });
     }
     slots
 }
@@ -112,7 +117,7 @@ pub(super) fn by_subject(counted: Vec<CountedReads>) -> Slots {
 mod tests {
     use super::*;
     use feature::VersionId;
-    use registry::Kind;
+    use registry::{Kind, Measured};
 
     const NOW: i64 = 1_370_001_600_000_000;
 
@@ -123,7 +128,16 @@ mod tests {
     fn counted(seconds: i64, good: u64, bad: u64) -> CountedReads {
         let id: VersionId = "visits@1".parse().unwrap();
         let at = at(seconds);
-        CountedReads { kind: Kind::FeatureView, id, at, good, bad, unknown: 0, missing: 0 }
+        CountedReads {
+            kind: Kind::FeatureView,
+            id,
+            measured: Measured::Reads,
+            at,
+            good,
+            bad,
+            unknown: 0,
+            missing: 0,
+        }
     }
 
     #[tokio::test]
@@ -131,7 +145,7 @@ mod tests {
         const HOUR: i64 = 3_600;
         let folder = tempfile::tempdir().unwrap();
         let registry = Registry::open(&format!("sqlite://{}/r.db", folder.path().display())).await.unwrap();
-        let subject = (Kind::FeatureView, "visits@1".parse().unwrap());
+        let subject = Subject::view(&"visits@1".parse().unwrap(), Measured::Reads);
         // Reads of 31 days, some of which leave the window of the budget while it is followed.
         for hour in (0..31 * 24).rev() {
             let bad = u64::from(hour % 5 == 0);

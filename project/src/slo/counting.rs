@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use feature::{Micros, VersionId};
 use monitor::{Pipeline, ReadCounts, ReadOutcome};
-use registry::{CountedReads, Kind, Progress, Registry};
+use registry::{CountedReads, Measured, Progress, Registry};
 use tokio_util::sync::CancellationToken;
 
 use super::read_watch::{ReadWatch, Subject};
 use crate::background::Background;
 use crate::error::ProjectError;
 use crate::project::Project;
+use crate::served::ServedCounts;
 use crate::streaming::StreamStatus;
 
 /// How often pipelines are looked at.
@@ -31,23 +32,25 @@ struct Carrier {
     registry: Registry,
     watch: Arc<ReadWatch>,
     stream_status: Arc<StreamStatus>,
+    served: Arc<ServedCounts>,
     carried: BTreeMap<Subject, ReadCounts>,
     failures: u32,
 }
 
 impl Counting {
-    /// Begins; what streams of this process say is taken as it is.
+    /// Begins; what streams and the verifier of this process say is taken as it is.
     pub(crate) fn begin(
         project: &Project,
         registry: &Registry,
         watch: &Arc<ReadWatch>,
-        stream_status: &Arc<StreamStatus>,
+        (stream_status, served): (&Arc<StreamStatus>, &Arc<ServedCounts>),
     ) -> Self {
         let carrier = Carrier {
             project: project.clone(),
             registry: registry.clone(),
             watch: watch.clone(),
             stream_status: stream_status.clone(),
+            served: served.clone(),
             carried: BTreeMap::new(),
             failures: 0,
         };
@@ -128,15 +131,18 @@ impl Carrier {
         }
     }
 
-    /// Counts a probe for each view that nobody has read since the last time.
+    /// Counts a probe for each view and each feature with an objective that nobody has read since the last time.
     fn probe(&self) {
         let now = self.project.now();
         for (id, view) in self.watch.views() {
-            let Some(within) = view.within else { continue };
-            let before = self.carried.get(&(Kind::FeatureView, id)).copied().unwrap_or_default();
-            if view.reads.counts().since(&before).counted() == 0 {
-                let outcome = ReadOutcome::of_pipeline(now, within, view.pipeline.get());
-                view.reads.add(outcome, 1);
+            let probed =
+                view.features.iter().map(|one| (Measured::Feature(one.name.clone()), one.within, &one.reads));
+            let of_view = view.within.map(|within| (Measured::Reads, within, &view.reads));
+            for (measured, within, reads) in of_view.into_iter().chain(probed) {
+                let before = self.carried.get(&Subject::view(&id, measured)).copied().unwrap_or_default();
+                if reads.counts().since(&before).counted() == 0 {
+                    reads.add(ReadOutcome::of_pipeline(now, within, view.pipeline.get()), 1);
+                }
             }
         }
     }
@@ -144,7 +150,8 @@ impl Carrier {
     /// Adds what was counted since the last time to the minute that it is now.
     async fn carry(&mut self) -> Result<(), ProjectError> {
         let now = self.project.now();
-        let counts = self.watch.counts();
+        let mut counts = self.watch.counts();
+        counts.extend(self.served.counted());
         let new = counts.iter().map(|(subject, total)| {
             let before = self.carried.get(subject).copied().unwrap_or_default();
             counted(subject, total.since(&before), now)
@@ -166,8 +173,9 @@ fn further(known: &mut BTreeMap<VersionId, Pipeline>, view: VersionId, pipeline:
 }
 
 /// Counts as the registry keeps them; `None` if there are none.
-fn counted((kind, id): &Subject, counts: ReadCounts, at: Micros) -> Option<CountedReads> {
+fn counted(subject: &Subject, counts: ReadCounts, at: Micros) -> Option<CountedReads> {
     let ReadCounts { good, bad, unknown, missing } = counts;
-    let counted = CountedReads { kind: *kind, id: id.clone(), at, good, bad, unknown, missing };
+    let Subject { kind, id, measured } = subject.clone();
+    let counted = CountedReads { kind, id, measured, at, good, bad, unknown, missing };
     (!counts.is_empty()).then_some(counted)
 }

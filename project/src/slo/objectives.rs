@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use feature::{Freshness, HelpTopic, Micros, Span, VersionId, View};
+use feature::{Freshness, HelpTopic, Micros, Name, Span, VersionId, View};
 use materializer::LatencyStage;
 use monitor::{MissingRise, PartitionProgress, PipelineFacts, Severity, Stage, StageTime};
-use registry::{DefinitionId, Kind, Registered, Registry};
+use registry::{DefinitionId, Kind, Measured, Registered, Registry};
 use serde::{Serialize, Serializer};
 
 use super::cause::{self, before};
@@ -23,8 +23,10 @@ pub struct SloReport {
     /// When.
     #[serde(serialize_with = "moment_text")]
     pub at: Micros,
-    /// Each of them: views first, by name.
+    /// Each of them: views first, by name, each with those of its features.
     pub objectives: Vec<ObjectiveStanding>,
+    /// Of each view whose served values were compared with its log how many of them are what it gives: the same for all.
+    pub served: Vec<ObjectiveStanding>,
 }
 
 /// How one freshness objective stands.
@@ -34,6 +36,8 @@ pub struct ObjectiveStanding {
     pub kind: Kind,
     /// Which.
     pub id: VersionId,
+    /// The feature of the view that it is about; `None` for all of it.
+    pub feature: Option<Name>,
     /// The model that a service is for.
     pub consumer: Option<String>,
     /// How stale a good read is at most; `None` of a consumer for which that of each view counts.
@@ -82,7 +86,19 @@ pub struct BurnRate {
     pub rate: Option<f64>,
 }
 
+/// The share of served values, in percent, that are what the log gives, or an error budget burns. All of them have to be; one of
+/// so many that is not is looked at by the alert, and by a breaker with the rule `skew`.
+const SERVED_TARGET: f64 = 99.99;
+
 impl ObjectiveStanding {
+    /// What it is about, as a sentence names it.
+    pub fn name(&self) -> String {
+        match &self.feature {
+            Some(feature) => format!("{feature} of {}", self.id),
+            None => self.id.to_string(),
+        }
+    }
+
     /// How fast the budget burns over one window.
     pub fn burn_over(&self, window: Span) -> Option<f64> {
         self.burn.iter().find(|burn| burn.window == window)?.rate
@@ -109,15 +125,28 @@ pub(crate) async fn slo(project: &Project, name: Option<&str>) -> Result<SloRepo
     let (registry, registered) = project.registry_in_use().await?;
     let now = project.now();
     let pipelines = pipelines(&registry, &registered, now).await?;
-    let mut objectives = standings(&registry, &registered, &pipelines, now).await?;
+    let counted = Counted::read(&registry, now).await?;
+    let mut objectives = standings_of(&counted, &registered, &pipelines, now)?;
+    let mut served = served_standings(&counted, &registered, now);
     if let Some(name) = name {
         let known: Vec<String> = objectives.iter().map(|one| one.id.to_string()).collect();
         objectives.retain(|one| one.id.to_string() == name || one.id.name.as_str() == name);
+        served.retain(|one| one.id.to_string() == name || one.id.name.as_str() == name);
         if objectives.is_empty() {
             return Err(ProjectError::NoObjective { name: name.to_owned(), known });
         }
     }
-    Ok(SloReport { at: now, objectives })
+    Ok(SloReport { at: now, objectives, served })
+}
+
+/// How the served values of views stand, of those that are registered and were compared.
+fn served_standings(counted: &Counted, registered: &Registered, now: Micros) -> Vec<ObjectiveStanding> {
+    let no_pipelines = BTreeMap::new();
+    let facts = Facts { registered, pipelines: &no_pipelines, counted, now };
+    let of_served = counted.subjects().filter(|subject| subject.measured == Measured::Served);
+    let is_registered = |subject: &&Subject| registered.view(&subject.id).is_ok();
+    let standing = |subject: &Subject| facts.counted_of(subject.clone(), None, SERVED_TARGET);
+    of_served.filter(is_registered).map(standing).filter(|standing| standing.reads > 0).collect()
 }
 
 /// How all objectives stand.
@@ -138,7 +167,8 @@ pub(crate) fn standings_of(
     now: Micros,
 ) -> Result<Vec<ObjectiveStanding>, ProjectError> {
     let facts = Facts { registered, pipelines, counted, now };
-    let views = registered.views().filter_map(|view| facts.of_view(view));
+    let views =
+        registered.views().flat_map(|view| facts.of_view(view).into_iter().chain(facts.of_features(view)));
     let services = registered.services().filter_map(|service| {
         let consumer = service.consumer.as_ref()?;
         Some(facts.of_service(&service.id, &consumer.model, consumer.freshness?))
@@ -237,8 +267,8 @@ pub(crate) async fn rises_of_missing(
     now: Micros,
 ) -> Result<Vec<(VersionId, MissingRise)>, ProjectError> {
     let minutes = registry.reads(Span::MINUTE, before(now, Span::HOUR.times(2))).await?;
-    let rises = by_subject(minutes).into_iter().filter_map(|((kind, id), minutes)| {
-        (kind == Kind::FeatureView).then_some(())?;
+    let rises = by_subject(minutes).into_iter().filter_map(|(Subject { kind, id, measured }, minutes)| {
+        (kind == Kind::FeatureView && measured == Measured::Reads).then_some(())?;
         Some((id, MissingRise::at(&minutes, now)?))
     });
     Ok(rises.collect())
@@ -257,11 +287,24 @@ impl Facts<'_> {
     fn of_view(&self, view: &View) -> Option<ObjectiveStanding> {
         let freshness = view.freshness?;
         let mut standing =
-            self.counted_of((Kind::FeatureView, view.id.clone()), freshness.objective, freshness.target);
+            self.counted_of(Subject::view(&view.id, Measured::Reads), freshness.objective, freshness.target);
         if let Some(within) = freshness.objective {
             self.add_cause(&mut standing, view, within);
         }
         Some(standing)
+    }
+
+    /// Those of a view's features that have objectives of their own.
+    fn of_features(&self, view: &View) -> Vec<ObjectiveStanding> {
+        let standing = |(name, freshness): (&Name, &Freshness)| {
+            let subject = Subject::view(&view.id, Measured::Feature(name.clone()));
+            let mut standing = self.counted_of(subject, freshness.objective, freshness.target);
+            if let Some(within) = freshness.objective {
+                self.add_cause(&mut standing, view, within);
+            }
+            standing
+        };
+        view.feature_freshness.iter().map(standing).collect()
     }
 
     fn of_service(
@@ -270,7 +313,7 @@ impl Facts<'_> {
         model: &str,
         freshness: Freshness,
     ) -> Result<ObjectiveStanding, ProjectError> {
-        let subject = (Kind::FeatureService, id.clone());
+        let subject = Subject::service(id);
         let mut standing = self.counted_of(subject, freshness.objective, freshness.target);
         standing.consumer = Some(model.to_owned());
         let plan = self.registered.service_plan(&feature::ServiceRef::Exact(id.clone()))?;
@@ -288,9 +331,14 @@ impl Facts<'_> {
     fn counted_of(&self, subject: Subject, within: Option<Span>, target: f64) -> ObjectiveStanding {
         let standing = self.counted.standing(&subject, target, self.now);
         let percent = |share: Option<f64>| share.map(|share| share * 100.0);
+        let Subject { kind, id, measured } = subject;
         ObjectiveStanding {
-            kind: subject.0,
-            id: subject.1,
+            kind,
+            id,
+            feature: match measured {
+                Measured::Feature(name) => Some(name),
+                Measured::Reads | Measured::Served => None,
+            },
             consumer: None,
             within,
             target,

@@ -5,13 +5,33 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use exposition::Page;
-use feature::{Consumer, Micros, ServicePlan, VersionId};
-use monitor::{Pipeline, ReadCounts, ReadOutcome};
-use registry::{Kind, Registered};
-use server::{ReadCounter, WatchedConsumer, WatchedReads, WatchedView};
+use feature::{Consumer, Micros, ServicePlan, VersionId, View};
+use monitor::{Pipeline, ReadCounts, ReadOutcome, UpdateFrequency};
+use registry::{Kind, Measured, Registered};
+use server::{ReadCounter, WatchedConsumer, WatchedFeature, WatchedReads, WatchedView};
 
-/// The reads of one view or service.
-pub(super) type Subject = (Kind, VersionId);
+/// What reads are counted of.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Subject {
+    /// Whether it is a view or a service.
+    pub(crate) kind: Kind,
+    /// Which.
+    pub(crate) id: VersionId,
+    /// What is measured of it.
+    pub(crate) measured: Measured,
+}
+
+impl Subject {
+    /// A view, and what is measured of it.
+    pub(crate) fn view(id: &VersionId, measured: Measured) -> Self {
+        Self { kind: Kind::FeatureView, id: id.clone(), measured }
+    }
+
+    /// How fresh the reads of a service are.
+    pub(crate) fn service(id: &VersionId) -> Self {
+        Self { kind: Kind::FeatureService, id: id.clone(), measured: Measured::Reads }
+    }
+}
 
 /// What is watched.
 #[derive(Debug, Default)]
@@ -32,6 +52,7 @@ type Gauge = (&'static str, &'static str, Vec<(String, f64)>);
 struct ViewLabels {
     source: String,
     domain: String,
+    frequency: UpdateFrequency,
     target: Option<f64>,
 }
 
@@ -48,12 +69,14 @@ impl ReadWatch {
                 is_critical: view.about.tags.get("critical").is_some_and(|critical| critical == "true"),
                 pipeline: known.map(|known| known.pipeline.clone()).unwrap_or_default(),
                 reads: known.map(|known| known.reads.clone()).unwrap_or_default(),
+                features: watched_features(view, known),
             };
             let labels = ViewLabels {
                 source: registered
                     .first_source_of(view)
                     .map_or_else(|_| String::new(), |s| s.name.to_string()),
                 domain: view.about.tags.get("domain").cloned().unwrap_or_default(),
+                frequency: UpdateFrequency::of(view.freshness.and_then(|freshness| freshness.objective)),
                 target: view.freshness.map(|freshness| freshness.target),
             };
             watched.views.insert(view.id.clone(), one);
@@ -71,7 +94,8 @@ impl ReadWatch {
             reads: watched.consumers.entry(plan.id.clone()).or_default().clone(),
         });
         let has_own = consumer.as_ref().is_some_and(|consumer| consumer.within.is_some());
-        let view = |id| watched.views.get(id).filter(|view| has_own || view.within.is_some()).cloned();
+        let is_counted = |view: &&WatchedView| has_own || view.within.is_some() || !view.features.is_empty();
+        let view = |id| watched.views.get(id).filter(is_counted).cloned();
         let views = plan.lookups.iter().map(|lookup| view(&lookup.view.id)).collect();
         Arc::new(WatchedReads::new(views, consumer))
     }
@@ -90,10 +114,16 @@ impl ReadWatch {
     pub(super) fn counts(&self) -> Vec<(Subject, ReadCounts)> {
         let watched = self.watched();
         let views =
-            watched.views.iter().map(|(id, view)| ((Kind::FeatureView, id.clone()), view.reads.counts()));
+            watched.views.iter().map(|(id, view)| (Subject::view(id, Measured::Reads), view.reads.counts()));
+        let features = watched.views.iter().flat_map(|(id, view)| {
+            let of = move |one: &WatchedFeature| {
+                (Subject::view(id, Measured::Feature(one.name.clone())), one.reads.counts())
+            };
+            view.features.iter().map(of)
+        });
         let consumers = watched.consumers.iter();
-        let consumers = consumers.map(|(id, reads)| ((Kind::FeatureService, id.clone()), reads.counts()));
-        views.chain(consumers).collect()
+        let consumers = consumers.map(|(id, reads)| (Subject::service(id), reads.counts()));
+        views.chain(features).chain(consumers).collect()
     }
 
     /// All of it at a moment, as Prometheus reads it.
@@ -119,6 +149,7 @@ impl ReadWatch {
         for (id, counter) in &watched.consumers {
             samples(&mut page, reads, ("service", id), counter.counts());
         }
+        watched.expose_features(&mut page);
         let objective = |(id, view): &(&VersionId, &WatchedView)| {
             Some((id.to_string(), view.within?.micros() as f64 / 1e6))
         };
@@ -158,17 +189,78 @@ impl ReadWatch {
     }
 }
 
+/// The features of a view that have objectives of their own, with what was counted of them so far.
+fn watched_features(view: &View, known: Option<&WatchedView>) -> Vec<WatchedFeature> {
+    let known = known.map(|known| known.features.as_slice()).unwrap_or_default();
+    let of = |(name, freshness): (&feature::Name, &feature::Freshness)| {
+        Some(WatchedFeature {
+            name: name.clone(),
+            feature: view.feature(name.as_str())?,
+            within: freshness.objective?,
+            reads: known
+                .iter()
+                .find(|known| known.name == *name)
+                .map(|known| known.reads.clone())
+                .unwrap_or_default(),
+        })
+    };
+    view.feature_freshness.iter().filter_map(of).collect()
+}
+
 impl Watched {
+    /// The reads of features that have objectives of their own, and the objectives.
+    fn expose_features(&self, page: &mut Page) {
+        let views = self.views.iter().map(|(id, view)| (id.to_string(), view));
+        let features: Vec<(String, &WatchedFeature)> = views
+            .flat_map(|(id, view)| view.features.iter().map(move |feature| (id.clone(), feature)))
+            .collect();
+        if features.is_empty() {
+            return;
+        }
+        let reads = "twinstore_freshness_feature_reads_total";
+        page.family(
+            reads,
+            "counter",
+            "Reads of features with an objective of their own, by how fresh they were",
+        );
+        for (view, feature) in &features {
+            let counts = feature.reads.counts();
+            for outcome in ReadOutcome::ALL {
+                let labels = [
+                    ("view", view.as_str()),
+                    ("feature", feature.name.as_str()),
+                    ("outcome", outcome.name()),
+                ];
+                page.sample(reads, &labels, counts.get(outcome) as f64);
+            }
+        }
+        let objective = "twinstore_freshness_feature_objective_seconds";
+        page.family(objective, "gauge", "How stale a good read of a feature is at most");
+        for (view, feature) in &features {
+            let labels = [("view", view.as_str()), ("feature", feature.name.as_str())];
+            page.sample(objective, &labels, feature.within.micros() as f64 / 1e6);
+        }
+    }
+
     /// By what views are grouped, as a sample that is always 1.
     fn expose_labels(&self, page: &mut Page, views: &[(&VersionId, &WatchedView)]) {
         let info = "twinstore_freshness_view_info";
         let labelled: Vec<_> =
             views.iter().filter_map(|(id, _)| Some((id.to_string(), self.labels.get(id)?))).collect();
         if !labelled.is_empty() {
-            page.family(info, "gauge", "The source and the domain of each view with an objective");
+            page.family(
+                info,
+                "gauge",
+                "The source, the domain and the update frequency of each view with an objective",
+            );
         }
         for (view, labels) in labelled {
-            let labels = [("view", view.as_str()), ("source", &labels.source), ("domain", &labels.domain)];
+            let labels = [
+                ("view", view.as_str()),
+                ("source", &labels.source),
+                ("domain", &labels.domain),
+                ("frequency", labels.frequency.name()),
+            ];
             page.sample(info, &labels, 1.0);
         }
     }
@@ -195,10 +287,21 @@ mod tests {
             is_critical: false,
             pipeline: Arc::default(),
             reads: Arc::default(),
+            features: vec![WatchedFeature {
+                name: "page".parse().unwrap(),
+                feature: 0,
+                within: feature::Span::SECOND,
+                reads: Arc::default(),
+            }],
         };
         let now = Micros::new(1_370_001_600_000_000).unwrap();
         view.pipeline.set(Some(Pipeline { newest: now, as_of: now }));
-        let labels = ViewLabels { source: "clicks".to_owned(), domain: "web".to_owned(), target: Some(99.0) };
+        let labels = ViewLabels {
+            source: "clicks".to_owned(),
+            domain: "web".to_owned(),
+            frequency: UpdateFrequency::Minute,
+            target: Some(99.0),
+        };
         watch.watched().views.insert(id.clone(), view);
         watch.watched().labels.insert(id.clone(), labels);
         watch.watched().consumers.insert(id, Arc::default());
@@ -206,13 +309,13 @@ mod tests {
         let document = include_str!("../../../docs/metrics.md");
         let names: Vec<&str> =
             page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
-        assert_eq!(names.len(), 6, "{page}");
+        assert_eq!(names.len(), 8, "{page}");
         for name in names {
             assert!(document.contains(&format!("`{name}`")), "docs/metrics.md does not name {name}");
         }
         assert!(
             page.contains(
-                "twinstore_freshness_view_info{view=\"clicks@1\",source=\"clicks\",domain=\"web\"} 1"
+                "twinstore_freshness_view_info{view=\"clicks@1\",source=\"clicks\",domain=\"web\",frequency=\"minute\"} 1"
             )
         );
         assert!(page.contains("twinstore_freshness_target_ratio{view=\"clicks@1\"} 0.99"), "{page}");

@@ -481,8 +481,8 @@ async fn what_is_computed_says_that_an_input_is_held_and_what_reads_no_held_feat
     };
     let delay = |number, time: &str, delay: f64| flights::row(number, at(time), vec![Value::Float64(delay)]);
     let kept = View { id: opening("last_delay").kept_rows(), ..flights::arrivals() };
-    let good = [delay(0, "2013-06-01T10:00:00Z", 5.0), delay(1, "2013-06-01T11:10:00Z", 7.0)];
-    let rows = BTreeMap::from([(vec![text("BOS")], good.to_vec())]);
+    let until_then = [delay(0, "2013-06-01T10:00:00Z", 5.0), delay(1, "2013-06-01T11:10:00Z", 7.0)];
+    let rows = BTreeMap::from([(vec![text("BOS")], until_then.to_vec())]);
     flights::fill(&store, &kept, &rows, at("2013-06-01T11:15:00Z")).await;
     let request = || {
         let entities = ["origin", "dest"].map(|name| column(name, &[text("BOS")]));

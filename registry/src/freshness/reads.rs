@@ -1,7 +1,7 @@
-//! What servers counted of reads, by view and by service: in minutes for alerts, in hours for budgets. Counts of several
+//! What servers counted of reads, by view, feature and service, and of served values that were compared with the log: in minutes for alerts, in hours for budgets. Counts of several
 //! servers add up.
 
-use feature::{Micros, Span, VersionId};
+use feature::{Micros, Name, Span, VersionId};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
@@ -14,6 +14,39 @@ use crate::stored::{damaged, number};
 const KEPT: [(Span, i64); 2] =
     [(Span::MINUTE, 24 * Span::HOUR.micros()), (Span::HOUR, 31 * 24 * Span::HOUR.micros())];
 
+/// What reads are counted for.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Measured {
+    /// How fresh reads of the view or the service were.
+    #[default]
+    Reads,
+    /// How fresh reads of a feature of the view were.
+    Feature(Name),
+    /// Whether served values of the view are what its log gives: good ones are, bad ones are not.
+    Served,
+}
+
+/// What [`Measured::Served`] is called in the table; no feature is.
+const SERVED: &str = "@served";
+
+impl Measured {
+    fn text(&self) -> &str {
+        match self {
+            Measured::Reads => "",
+            Measured::Feature(name) => name.as_str(),
+            Measured::Served => SERVED,
+        }
+    }
+
+    fn of_text(text: &str) -> Option<Self> {
+        match text {
+            "" => Some(Measured::Reads),
+            SERVED => Some(Measured::Served),
+            name => Some(Measured::Feature(name.parse().ok()?)),
+        }
+    }
+}
+
 /// What was counted of the reads of one view or service in one slot of time.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CountedReads {
@@ -21,6 +54,8 @@ pub struct CountedReads {
     pub kind: Kind,
     /// Which.
     pub id: VersionId,
+    /// What they are counted for.
+    pub measured: Measured,
     /// A moment in the slot; read back, its begin.
     pub at: Micros,
     /// Reads that were as fresh as promised.
@@ -40,6 +75,8 @@ pub struct ReadsOf {
     pub kind: Kind,
     /// Which.
     pub id: VersionId,
+    /// What they are counted for.
+    pub measured: Measured,
     /// By slot of time, the first first.
     pub slots: Vec<ReadSlot>,
 }
@@ -67,9 +104,9 @@ impl Registry {
         for (slot, kept) in KEPT {
             for one in counted {
                 let add = "INSERT INTO freshness_reads
-                    (kind, name, version, slot, began, good, bad, unknown, missing)
-                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-                    ON CONFLICT (kind, name, version, slot, began) DO UPDATE SET
+                    (kind, name, version, measured, slot, began, good, bad, unknown, missing)
+                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                    ON CONFLICT (kind, name, version, measured, slot, began) DO UPDATE SET
                     good = freshness_reads.good + excluded.good,
                     bad = freshness_reads.bad + excluded.bad,
                     unknown = freshness_reads.unknown + excluded.unknown,
@@ -78,6 +115,7 @@ impl Registry {
                     .bind(one.kind.name())
                     .bind(one.id.name.as_str())
                     .bind(i64::from(one.id.version))
+                    .bind(one.measured.text())
                     .bind(slot.micros())
                     .bind(one.at.floor(slot));
                 for count in [one.good, one.bad, one.unknown, one.missing] {
@@ -98,8 +136,9 @@ impl Registry {
     /// What was counted in slots of a minute or an hour that began from a moment on, of all views and services; by kind,
     /// name, version and begin.
     pub async fn reads(&self, slot: Span, from: Micros) -> Result<Vec<CountedReads>, RegistryError> {
-        let query = "SELECT kind, name, version, began, good, bad, unknown, missing FROM freshness_reads
-             WHERE slot = $1 AND began >= $2 AND began < $3 ORDER BY kind, name, version, began";
+        let query =
+            "SELECT kind, name, version, measured, began, good, bad, unknown, missing FROM freshness_reads
+             WHERE slot = $1 AND began >= $2 AND began < $3 ORDER BY kind, name, version, measured, began";
         self.counted(query, slot, from, Micros::MAX).await
     }
 
@@ -111,10 +150,10 @@ impl Registry {
         from: Micros,
         to: Micros,
     ) -> Result<Vec<ReadsOf>, RegistryError> {
-        let query = "SELECT kind, name, version,
+        let query = "SELECT kind, name, version, measured,
                 group_concat(began || ',' || good || ',' || bad || ',' || unknown || ',' || missing, ';') AS slots
              FROM freshness_reads WHERE slot = $1 AND began >= $2 AND began < $3
-             GROUP BY kind, name, version ORDER BY kind, name, version";
+             GROUP BY kind, name, version, measured ORDER BY kind, name, version, measured";
         let rows = sqlx::query(query).bind(slot.micros()).bind(from.floor(slot)).bind(to.floor(slot));
         let rows = rows.fetch_all(&self.pool().await?).await.map_err(self.failed("be read"))?;
         let read: Result<_, _> = rows.iter().map(reads_of).collect();
@@ -128,10 +167,11 @@ impl Registry {
         from: Micros,
         to: Micros,
     ) -> Result<Vec<CountedReads>, RegistryError> {
-        let query = "SELECT kind, name, version, MIN(began) AS began, SUM(good) AS good, SUM(bad) AS bad,
+        let query =
+            "SELECT kind, name, version, measured, MIN(began) AS began, SUM(good) AS good, SUM(bad) AS bad,
                 SUM(unknown) AS unknown, SUM(missing) AS missing FROM freshness_reads
              WHERE slot = $1 AND began >= $2 AND began < $3
-             GROUP BY kind, name, version ORDER BY kind, name, version";
+             GROUP BY kind, name, version, measured ORDER BY kind, name, version, measured";
         self.counted(query, slot, from, to).await
     }
 
@@ -151,10 +191,11 @@ impl Registry {
 
 /// Counts from a row of `freshness_reads`.
 fn counted(row: &SqliteRow) -> Result<CountedReads, RegistryError> {
-    let (kind, id) = subject(row)?;
+    let (kind, id, measured) = subject(row)?;
     Ok(CountedReads {
         kind,
         id,
+        measured,
         at: Micros::new(number(row, "began")?).map_err(|error| damaged("counted reads", &error))?,
         good: number(row, "good")?,
         bad: number(row, "bad")?,
@@ -163,25 +204,28 @@ fn counted(row: &SqliteRow) -> Result<CountedReads, RegistryError> {
     })
 }
 
-/// The view or the service that a row is about.
-fn subject(row: &SqliteRow) -> Result<(Kind, VersionId), RegistryError> {
+/// The view or the service that a row is about, and what is measured of it.
+fn subject(row: &SqliteRow) -> Result<(Kind, VersionId, Measured), RegistryError> {
     let what = |error: &dyn std::fmt::Display| damaged("counted reads", error);
     let text = |column: &str| row.try_get::<String, _>(column).map_err(|error| what(&error));
     let kind = text("kind")?;
     let kind = Kind::named(&kind).ok_or_else(|| what(&format!("`{kind}` is not a kind")))?;
     let name = text("name")?.parse().map_err(|error| what(&error))?;
-    Ok((kind, VersionId { name, version: number(row, "version")? }))
+    let measured = text("measured")?;
+    let measured =
+        Measured::of_text(&measured).ok_or_else(|| what(&format!("`{measured}` is not measured")))?;
+    Ok((kind, VersionId { name, version: number(row, "version")? }, measured))
 }
 
 /// All slots of a view or a service from a row that has them as one text.
 fn reads_of(row: &SqliteRow) -> Result<ReadsOf, RegistryError> {
-    let (kind, id) = subject(row)?;
+    let (kind, id, measured) = subject(row)?;
     let text: &str = row.try_get("slots").map_err(|error| damaged("counted reads", &error))?;
     let slots = text.split(';').map(read_slot).collect::<Option<Vec<ReadSlot>>>();
     let unreadable = || damaged("counted reads", &format!("those of {id} are no numbers"));
     let mut slots = slots.ok_or_else(unreadable)?;
     slots.sort_unstable_by_key(|slot| slot.at);
-    Ok(ReadsOf { kind, id, slots })
+    Ok(ReadsOf { kind, id, measured, slots })
 }
 
 fn read_slot(text: &str) -> Option<ReadSlot> {
@@ -201,6 +245,7 @@ mod tests {
         CountedReads {
             kind: Kind::FeatureView,
             id: "clicks@2".parse().unwrap(),
+            measured: Measured::Reads,
             at: Micros::new(NOON + seconds * 1_000_000).unwrap(),
             good,
             bad,
@@ -255,5 +300,21 @@ mod tests {
         let summed = registry.reads_summed(Span::MINUTE, from, to).await.unwrap();
         let found: Vec<_> = summed.iter().map(|one| (one.id.version, one.at, one.good, one.bad)).collect();
         assert_eq!(found, [(2, from, 9, 12), (10, counted(60, 0, 0).at, 7, 0)]);
+    }
+
+    #[tokio::test]
+    async fn what_is_measured_of_a_view_is_counted_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = Registry::open(&format!("sqlite://{}/r.db", folder.path().display())).await.unwrap();
+        let all = [Measured::Reads, Measured::Served, Measured::Feature("page".parse().unwrap())];
+        let of =
+            |measured: &Measured, good| CountedReads { measured: measured.clone(), ..counted(0, good, 0) };
+        let counts: Vec<CountedReads> =
+            all.iter().zip(1..).map(|(measured, good)| of(measured, good)).collect();
+        registry.add_reads(&counts, counts[0].at).await.unwrap();
+        registry.add_reads(&counts[2..], counts[0].at).await.unwrap();
+        let read = registry.reads_between(Span::MINUTE, counts[0].at, Micros::MAX).await.unwrap();
+        let found: Vec<_> = read.iter().map(|of| (&of.measured, of.slots[0].good)).collect();
+        assert_eq!(found, [(&all[0], 1), (&all[1], 2), (&all[2], 6)]);
     }
 }

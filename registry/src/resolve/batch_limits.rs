@@ -11,11 +11,12 @@ pub(super) struct Ways {
     /// Its source has files.
     has_files: bool,
     is_derived: bool,
+    is_static: bool,
 }
 
 impl Ways {
     pub(super) fn of(source: &Source, is_derived: bool) -> Self {
-        Self { has_files: source.batch.is_some(), is_derived }
+        Self { has_files: source.batch.is_some(), is_derived, is_static: source.event_time.is_none() }
     }
 
     /// Whether a check of a batch quarantines it; `None` if it cannot be what it says, which is reported.
@@ -45,6 +46,9 @@ impl Ways {
             Ways { is_derived: true, .. } => {
                 "the view is derived, and its rows were checked when its input took them: put it there"
             }
+            Ways { is_static: true, .. } if node.get("unique").and_then(Node::text) == Some("log") => {
+                "the source has no event time, so each of its loads has the entities of the one before: make it `unique: true`"
+            }
             Ways { has_files: false, .. } => {
                 "the source has no `batch`, and rows of a stream are refused one by one: use `reject` or `warn` on rows"
             }
@@ -57,8 +61,9 @@ impl Ways {
 
 /// The check of a batch that an expectation is; `None` if it concerns rows, or is not valid, which is reported.
 pub(super) fn check(node: &Node, what: &str, report: &mut Report<'_>) -> Option<BatchCheck> {
-    if node.get("unique").is_some() {
-        return Some(BatchCheck::Unique);
+    if let Some(unique) = node.get("unique") {
+        let in_log = unique.text() == Some("log");
+        return Some(if in_log { BatchCheck::UniqueInLog } else { BatchCheck::Unique });
     }
     if node.get("newest_within").is_some() {
         return node.parse("newest_within").map(BatchCheck::NewestWithin);

@@ -1,10 +1,11 @@
-//! What the rows of a view must satisfy: conditions on each row, and checks of a column as conditions. What a file of
+//! What the rows of a view must satisfy: conditions on each row in one of its stages, and checks of a column as conditions. What a file of
 //! history must satisfy as a whole is in `batch_limits.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use feature::{
-    BatchCheck, BatchExpectation, BatchLimits, DataType, Expectation, Field, Name, OnFailure, Scalar,
+    BatchCheck, BatchExpectation, BatchLimits, DataType, Expectation, ExpectationStage, Field, Name,
+    OnFailure, Scalar,
 };
 
 use crate::nearest::did_you_mean_or_list;
@@ -24,11 +25,31 @@ pub(super) struct Expected {
     pub(super) batches: BatchLimits,
 }
 
+/// The columns of each stage that expectations may read.
+pub(super) struct Stages<'a> {
+    /// Of the source.
+    pub(super) source: &'a [Field],
+    /// Of transformed rows.
+    pub(super) row: Vec<Field>,
+    /// Of features.
+    pub(super) served: Vec<Field>,
+}
+
+impl Stages<'_> {
+    fn of(&self, stage: ExpectationStage) -> &[Field] {
+        match stage {
+            ExpectationStage::Source => self.source,
+            ExpectationStage::Row => &self.row,
+            ExpectationStage::Served => &self.served,
+        }
+    }
+}
+
 /// The expectations of a view; the columns that rejecting ones read are added to `used`.
 pub(super) fn expectations(
     root: &Node,
     context: &str,
-    (schema, ways): (&[Field], Ways),
+    (stages, ways): (&Stages<'_>, Ways),
     used: &mut BTreeMap<Name, DataType>,
     report: &mut Report<'_>,
 ) -> Expected {
@@ -40,9 +61,14 @@ pub(super) fn expectations(
             continue;
         }
         let on_failure = on_failure(node, &what, report);
+        let named_stage = node.get("stage");
+        let stage = named_stage.and_then(Node::text).and_then(ExpectationStage::named).unwrap_or_default();
         let name = |default: &str| node.string("name").unwrap_or_else(|| default.to_owned());
         let name = match batch_limits::check(node, &what, report) {
             Some(check) => {
+                if let Some(named) = named_stage {
+                    report.at(named.at, format!("{what} is about a file of the source: remove `stage`"));
+                }
                 let Some(quarantines) = ways.of_batch(node, on_failure, &what, report) else { continue };
                 let name = name(&check.to_string());
                 expected.batches.expectations.push(BatchExpectation {
@@ -53,16 +79,26 @@ pub(super) fn expectations(
                 name
             }
             None => {
-                let Some((condition, columns)) = condition(node, &what, schema, report) else { continue };
-                let on_failure = on_failure.unwrap_or(OnFailure::Reject);
+                let Some((condition, columns)) = condition(node, &what, stages.of(stage), report) else {
+                    continue;
+                };
+                let default = match stage {
+                    ExpectationStage::Served => OnFailure::Warn,
+                    ExpectationStage::Source | ExpectationStage::Row => OnFailure::Reject,
+                };
+                let on_failure = on_failure.unwrap_or(default);
+                if stage == ExpectationStage::Served && on_failure != OnFailure::Warn {
+                    let why = "is about what is served, which is only counted: make `on_failure` `warn`, or remove it";
+                    report.at(node.at, format!("{what} {why}"));
+                }
                 if on_failure == OnFailure::Quarantine {
                     ways.check_quarantine(node, &what, report);
                 }
-                if on_failure != OnFailure::Warn {
+                if on_failure != OnFailure::Warn && stage == ExpectationStage::Source {
                     used.extend(columns);
                 }
                 let name = name(&condition);
-                expected.rows.push(Expectation { name: name.clone(), condition, on_failure });
+                expected.rows.push(Expectation { name: name.clone(), condition, on_failure, stage });
                 name
             }
         };
@@ -72,7 +108,11 @@ pub(super) fn expectations(
         }
     }
     let quarantines = expected.rows.iter().any(|row| row.on_failure == OnFailure::Quarantine)
-        || expected.batches.expectations.iter().any(|batch| batch.check == BatchCheck::Unique);
+        || expected
+            .batches
+            .expectations
+            .iter()
+            .any(|batch| matches!(batch.check, BatchCheck::Unique | BatchCheck::UniqueInLog));
     expected.batches.max_bad_share = batch_limits::max_bad_share(root, context, quarantines, report);
     expected
 }

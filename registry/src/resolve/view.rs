@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use feature::{
-    About, DataType, Feature, Field, Fold, Freshness, Name, Retention, Source, SourceTime, Span, View,
-    ViewSource,
+    About, Column, DataType, Feature, Field, Fold, Freshness, Name, Retention, Source, SourceTime, Span,
+    View, ViewSource,
 };
 
 use crate::body::Body;
@@ -17,7 +17,7 @@ use crate::yaml::{Content, Node};
 
 use super::batch_limits::Ways;
 use super::breaker::breaker;
-use super::expectation::expectations;
+use super::expectation::{Stages, expectations};
 use super::expected_change::expected_changes;
 use super::expression::{self, Compiled};
 use super::features::{self, Ground, features, gives_key};
@@ -53,9 +53,11 @@ pub(super) fn view(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>) ->
         Some(compiled.sql)
     });
     let ways = Ways::of(source, rows.input.is_some());
-    let expected = expectations(root, &context, (&source.schema, ways), &mut used, report);
+    let stages = stages((&folded.columns, &folded.features), (&entity.keys, &source.schema), draft, known);
+    let expected = expectations(root, &context, (&stages, ways), &mut used, report);
     let names = root.get("features").map(Node::entries).unwrap_or_default();
     let expect_change = expected_changes(draft, names.iter().map(|entry| entry.key.as_str()), report);
+    let feature_freshness = feature_freshness(root, &context, is_static, report);
     for time in source.event_time.iter().chain(&source.available_at) {
         if let SourceTime::Sql { sql } = time
             && let Ok(compiled) = transform::Expression::compile(&source.schema, sql)
@@ -80,7 +82,8 @@ pub(super) fn view(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>) ->
         is_static,
         retention,
         freshness: root.get("freshness").and_then(freshness),
-        breaker,
+        feature_freshness,
+        breaker: breaker.map(Box::new),
         about: About { expect_change, ..draft.about() },
         hash: String::new(),
     };
@@ -96,6 +99,26 @@ pub(super) fn view(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>) ->
     }
     let body = Body::FeatureView(view);
     Some(Definition::new(body, canonical, &draft.document.text, &draft.document.file))
+}
+
+/// What expectations may read. A column that was registered under another name keeps that one.
+fn stages<'a>(
+    (columns, features): (&[Column], &[Feature]),
+    (keys, source): (&[Field], &'a [Field]),
+    draft: &Draft,
+    known: &Known<'_>,
+) -> Stages<'a> {
+    let registered = match known.registered.definition(&draft.id).map(|old| &old.body) {
+        Some(Body::FeatureView(old)) => old.columns.as_slice(),
+        _ => &[],
+    };
+    let columns = columns.iter().map(|column| {
+        let old = registered.iter().find(|old| old.expression == column.expression);
+        Field { name: old.unwrap_or(column).name.clone(), data_type: column.data_type }
+    });
+    let features =
+        features.iter().map(|feature| Field { name: feature.name.clone(), data_type: feature.data_type });
+    Stages { source, row: keys.iter().cloned().chain(columns).collect(), served: features.collect() }
 }
 
 fn has(source: &Source, column: &Name) -> bool {
@@ -164,6 +187,31 @@ fn column_itself(source: &Source, name: &Name) -> Option<Compiled> {
     // In parentheses, as the name alone is the column, also if it is a keyword.
     let is_plain = compile(&format!("({name})")).is_some_and(|compiled| compiled.columns.keys().eq([name]));
     if is_plain { compile(name.as_str()) } else { compile(&format!("\"{name}\"")) }
+}
+
+/// How fresh features are to be kept. One without a bound on the age of what is read says nothing that the view does not.
+fn feature_freshness(
+    root: &Node,
+    context: &str,
+    is_static: bool,
+    report: &mut Report<'_>,
+) -> BTreeMap<Name, Freshness> {
+    let mut by_name = BTreeMap::new();
+    for entry in root.get("features").map(Node::entries).unwrap_or_default() {
+        let Some(node) = entry.value.get("freshness") else { continue };
+        let what = format!("`freshness` of the feature `{}` of {context}", entry.key);
+        if is_static {
+            report.at(
+                node.at,
+                format!("{what}: rows of a source without an event time have no age: remove it"),
+            );
+        } else if node.get("objective").is_none() {
+            report.at(node.at, format!("{what} has no `objective`: say how stale a good read is at most"));
+        } else if let Some((name, freshness)) = entry.key.parse().ok().zip(freshness(node)) {
+            by_name.insert(name, freshness);
+        }
+    }
+    by_name
 }
 
 fn freshness(node: &Node) -> Option<Freshness> {

@@ -71,13 +71,15 @@ expect:
   - {column: last_delay, between: [-120, 1500], on_failure: warn}
   - {sql: last_seats > 0, name: has_seats, severity: warn}
   - {column: last_seats, in: [70, 180]}
+  - {column: trend, not_null: true, stage: row}
+  - {sql: top < 100, stage: served}
 freshness: {objective: 1m, target: 99.9}
 breaker: {skew: 0.1, stale: 2d, features: [top], window: 1m}
 owner: arrivals team
 description: "How late: flights"
 tags: {domain: operations, "on": "yes"}
 features:
-  trend: {latest: last_delay - arrivals_1h, unit: minutes, default: 0.0}
+  trend: {latest: last_delay - arrivals_1h, unit: minutes, default: 0.0, freshness: {objective: 1h, target: 95}}
   top: {aggregate: "max(last_delay)", window: 6h, hop: 15m, description: the worst}
 ---
 kind: on_demand_view
@@ -101,6 +103,8 @@ RICH_BUILT = [
             ts.Expectation(column="last_delay", between=[-120, 1500], on_failure="warn"),
             ts.Expectation(sql="last_seats > 0", name="has_seats", severity="warn"),
             ts.Expectation(column="last_seats", in_=[70, 180]),
+            ts.Expectation(column="trend", not_null=True, stage="row"),
+            ts.Expectation(sql="top < 100", stage="served"),
         ],
         freshness=ts.Freshness(objective="1m", target=99.9),
         breaker=ts.Breaker(skew=0.1, stale="2d", features=["top"], window="1m"),
@@ -108,7 +112,12 @@ RICH_BUILT = [
         description="How late: flights",
         tags={"domain": "operations", "on": "yes"},
         features={
-            "trend": ts.Latest("last_delay - arrivals_1h", unit="minutes", default=0.0),
+            "trend": ts.Latest(
+                "last_delay - arrivals_1h",
+                unit="minutes",
+                default=0.0,
+                freshness=ts.Freshness(objective="1h", target=95),
+            ),
             "top": ts.Aggregate("max(last_delay)", window="6h", hop=dt.timedelta(minutes=15), description="the worst"),
         },
     ),

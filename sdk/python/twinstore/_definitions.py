@@ -139,6 +139,7 @@ class Latest(_Part):
     latest: str
     unit: str | None = None
     default: Any = None
+    freshness: Freshness | None = None
     description: str | None = None
 
 
@@ -151,6 +152,7 @@ class Aggregate(_Part):
     hop: Duration | None = None
     unit: str | None = None
     default: Any = None
+    freshness: Freshness | None = None
     description: str | None = None
 
 
@@ -174,9 +176,10 @@ class Expectation(_Part):
     matches: str | None = None
     not_null: bool | None = None
     sql: str | None = None
-    unique: bool | None = None
+    unique: bool | str | None = None
     rows: Mapping[str, float] | None = None
     newest_within: Duration | None = None
+    stage: str | None = None
     name: str | None = None
     on_failure: str | None = None
     severity: str | None = None

@@ -41,7 +41,8 @@ fn column(name: &str, expression: &str, data_type: &str) -> Column {
 
 fn expectation(name: &str, condition: &str, rejects: bool) -> Expectation {
     let on_failure = if rejects { OnFailure::Reject } else { OnFailure::Warn };
-    Expectation { name: name.to_owned(), condition: condition.to_owned(), on_failure }
+    let stage = ExpectationStage::Source;
+    Expectation { name: name.to_owned(), condition: condition.to_owned(), on_failure, stage }
 }
 
 fn view() -> View {
@@ -229,6 +230,45 @@ fn a_row_counts_once_against_its_batch_whatever_else_is_wrong_with_it() {
 }
 
 #[test]
+fn what_the_expressions_make_of_a_row_is_checked_too() {
+    let of_row = |name: &str, condition: &str, on_failure| Expectation {
+        stage: ExpectationStage::Row,
+        on_failure,
+        ..expectation(name, condition, true)
+    };
+    let expectations = vec![
+        expectation("short", "delay < 10", true),
+        of_row("few legs", "per_leg >= 20", OnFailure::Reject),
+        of_row("known", "airport IN ('BOS', 'LAX')", OnFailure::Quarantine),
+        of_row("exact", "per_leg * 3 < 150", OnFailure::Warn),
+    ];
+    let view = View { expectations, ..view() };
+    let rows = [
+        ["BOS", NOON, "-", "1", "2"],
+        ["BOS", NOON, "-", "1", "9"],
+        ["JFK", NOON, "-", "1", "1"],
+        ["JFK", NOON, "-", "1", "9"],
+        ["JFK", NOON, "-", "99", "1"],
+        ["LAX", NOON, "-", "1", "0"],
+        ["LAX", NOON, "-", "1", "-"],
+    ];
+    let transformed = apply(&source(), &view, &batch(&rows));
+    let said: Vec<(u32, String)> =
+        transformed.bad.iter().map(|bad| (bad.row, bad.reason.to_string())).collect();
+    let bad = |row, name: &str| (row, format!("the expectation `{name}` is false"));
+    let divided = (5, "the column `per_leg` fails: divide by zero".to_owned());
+    assert_eq!(said, [bad(1, "few legs"), bad(2, "known"), bad(3, "few legs"), bad(4, "short"), divided]);
+    // A null passes, and a row that is bad already is not looked at.
+    assert_eq!(transformed.origins, [0, 6]);
+    assert_eq!(transformed.warned, [("exact".to_owned(), 1)]);
+    assert_eq!(transformed.against_batch.rows, [2, 3]);
+    assert_eq!(transformed.against_batch.by_expectation, [("known".to_owned(), 2)]);
+    let expectations = vec![of_row("x", "legs > 1", OnFailure::Warn)];
+    let error = ViewTransform::compile(&source(), &View { expectations, ..view }).unwrap_err();
+    assert!(error.to_string().starts_with("the expectation `x`: unknown column `legs`"), "{error}");
+}
+
+#[test]
 fn a_warning_never_takes_a_row_away() {
     let expectations = vec![expectation("fails", "10 / (legs - 2) > 0", false)];
     let view = View { expectations, ..view() };
@@ -317,6 +357,13 @@ proptest! {
                 expectation("plausible", "delay < 100", true),
                 Expectation { on_failure: OnFailure::Quarantine, ..expectation("even", "6 / legs > 1", true) },
                 expectation("short", "delay < 1", false),
+                Expectation { stage: ExpectationStage::Row, ..expectation("few", "per_leg < 100", true) },
+                Expectation {
+                    stage: ExpectationStage::Row,
+                    on_failure: OnFailure::Quarantine,
+                    ..expectation("east", "airport <> 'LAX' OR 1 / delay < 1", true)
+                },
+                Expectation { stage: ExpectationStage::Row, ..expectation("exact", "per_leg > 16", false) },
             ],
             ..view()
         };
