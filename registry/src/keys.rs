@@ -294,8 +294,18 @@ static EXPECTATION: Record = Record {
           condition is false; null passes, but for `not_null`. The others concern each file of history as a whole.",
     keys: &[
         optional("column", Shape::Name, "none", "the source's column that is checked"),
-        optional("between", Shape::Bounds, "none", "its least and its greatest value, both allowed"),
-        optional("in", Shape::List(&Shape::Value), "none", "its values"),
+        optional(
+            "between",
+            Shape::Bounds,
+            "none",
+            "its least and its greatest value, both allowed and of the column's type",
+        ),
+        optional(
+            "in",
+            Shape::List(&Shape::Value),
+            "none",
+            "its values, each of the column's type; of bytes in base64",
+        ),
         optional(
             "matches",
             Shape::Text,

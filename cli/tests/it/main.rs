@@ -45,6 +45,7 @@ mod dictionary_columns;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod far_times;
 mod feast_repositories;
 #[cfg(test)]
 mod first_steps;
