@@ -187,9 +187,9 @@ const DESCRIBED: [(&str, &str); 13] = [
     ),
     (
         "round",
-        "Rounds a number to so many decimal places, 0 where none are given. A finite number is never rounded to an infinity.",
+        "Rounds a number to so many decimals, none where no number is given. A finite number is never rounded to an infinity.",
     ),
-    ("trunc", "Cuts a number to so many decimal places, 0 where none are given."),
+    ("trunc", "Cuts a number to so many decimals, none where no number is given."),
     ("to_timestamp_micros", "As `to_timestamp`, of whole microseconds since 1970."),
     ("to_timestamp_millis", "As `to_timestamp`, of whole milliseconds since 1970."),
     ("to_timestamp_nanos", "As `to_timestamp`, of nanoseconds since 1970."),

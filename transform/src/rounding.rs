@@ -64,18 +64,18 @@ impl ScalarUDFImpl for FiniteRounding {
         if is_finite(&found) {
             return Ok(rounded);
         }
-        // Without a number of places nothing is multiplied.
-        let [float, places] = given.as_slice() else { return Ok(rounded) };
+        // Without a number of decimals nothing is multiplied.
+        let [float, decimals] = given.as_slice() else { return Ok(rounded) };
         let float = float.to_array(found.len())?;
-        let places = cast(&places.to_array(found.len())?, &ArrowType::Int64)?;
-        self.repaired(&found, &float, &places).map(ColumnarValue::Array)
+        let decimals = cast(&decimals.to_array(found.len())?, &ArrowType::Int64)?;
+        self.repaired(&found, &float, &decimals).map(ColumnarValue::Array)
     }
 }
 
 impl FiniteRounding {
     /// The values that were found, those that are not finite computed by their digits.
-    fn repaired(&self, found: &ArrayRef, float: &ArrayRef, places: &ArrayRef) -> Result<ArrayRef> {
-        let places = places.as_primitive::<Int64Type>();
+    fn repaired(&self, found: &ArrayRef, float: &ArrayRef, decimals: &ArrayRef) -> Result<ArrayRef> {
+        let decimals = decimals.as_primitive::<Int64Type>();
         let is_single = *float.data_type() == ArrowType::Float32;
         macro_rules! each {
             ($kind:ident, $array:ident, $native:ty) => {{
@@ -88,7 +88,7 @@ impl FiniteRounding {
                     if found.is_finite() || !float.is_finite() {
                         return Ok(Some(if float.is_finite() { found } else { float }));
                     }
-                    let digits = self.digits(float.into(), places.value(row), is_single);
+                    let digits = self.digits(float.into(), decimals.value(row), is_single);
                     let value = digits.and_then(|digits| digits.parse::<$native>().ok());
                     match value.filter(|value| value.is_finite()) {
                         Some(value) => Ok(Some(value)),
@@ -108,21 +108,21 @@ impl FiniteRounding {
         }
     }
 
-    /// The digits of a number at so many places after the point; before it, where there are less than none. `None` if
+    /// The digits of a number with so many decimals; if less than none, with so many zeros before the point. `None` if
     /// they name a number beyond the range.
-    fn digits(&self, float: f64, places: i64, is_single: bool) -> Option<String> {
-        let Ok(places) = usize::try_from(places) else {
+    fn digits(&self, float: f64, decimals: i64, is_single: bool) -> Option<String> {
+        let Ok(decimals) = usize::try_from(decimals) else {
             // A power of ten that is more than twice the largest number leaves nothing of any.
             let largest_power = if is_single { 38 } else { 308 };
             let zero = if float.is_sign_negative() { "-0" } else { "0" };
-            return (self.is_cut || places < -largest_power).then(|| zero.to_owned());
+            return (self.is_cut || decimals < -largest_power).then(|| zero.to_owned());
         };
-        let places = places.min(MOST_DIGITS);
+        let decimals = decimals.min(MOST_DIGITS);
         if !self.is_cut {
-            return Some(format!("{float:.places$}"));
+            return Some(format!("{float:.decimals$}"));
         }
         let mut digits = format!("{float:.MOST_DIGITS$}");
-        digits.truncate(digits.len() - (MOST_DIGITS - places));
+        digits.truncate(digits.len() - (MOST_DIGITS - decimals));
         Some(digits)
     }
 }

@@ -23,11 +23,22 @@ pub(super) struct Expected {
     pub(super) batches: BatchLimits,
 }
 
+/// What expectations are about.
+pub(super) struct Expecting<'a> {
+    /// The columns of the rows.
+    pub(super) schema: &'a [Field],
+    /// How the rows come in.
+    pub(super) ways: Ways,
+    /// The expectations of this version since its first use. A condition that an earlier release wrote for a value
+    /// stays what it is.
+    pub(super) kept: &'a [Expectation],
+}
+
 /// The expectations of a view; the columns that rejecting ones read are added to `used`.
 pub(super) fn expectations(
     root: &Node,
     context: &str,
-    (schema, ways): (&[Field], Ways),
+    Expecting { schema, ways, kept }: Expecting<'_>,
     used: &mut BTreeMap<Name, DataType>,
     report: &mut Report<'_>,
 ) -> Expected {
@@ -63,6 +74,8 @@ pub(super) fn expectations(
                     used.extend(columns);
                 }
                 let name = name(&shown);
+                let is_kept = kept.iter().any(|kept| kept.condition == shown);
+                let sql = if is_kept { shown } else { sql };
                 expected.rows.push(Expectation { name: name.clone(), condition: sql, on_failure });
                 name
             }

@@ -19,7 +19,7 @@ pub(super) struct ExpectedValue {
 }
 
 /// The value that a node holds, of a column of this type; else what is wrong with it, in words that follow the
-/// value's place.
+/// key that has the value.
 pub(super) fn expected_value(node: &Node, data_type: DataType) -> Result<ExpectedValue, String> {
     let DataType::Scalar(scalar) = data_type else {
         return Err(format!("cannot be compared with {data_type}: write a condition in `sql`"));
