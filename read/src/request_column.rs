@@ -3,7 +3,7 @@
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{Field as ArrowField, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use feature::{DataType, Field, NameError, Value, excerpt};
+use feature::{DataType, Field, NameError, Scalar, Value, excerpt};
 use transform::{Conform, ConformError};
 
 use crate::json;
@@ -85,6 +85,10 @@ impl RequestColumn for ArrayRef {
             return Err(format!("is a column of {}, where {} is needed", self.data_type(), needed()));
         }
         let conformed = transform::conformed(&self, &field).map_err(|error| match error {
+            // Few of the times that no row may have can be written as dates.
+            ConformError::Value { row, reason, .. } if data_type == Scalar::Timestamp.into() => {
+                format!("holds no time: {reason} (row {})", row + 1)
+            }
             ConformError::Value { row, .. } => {
                 let options = FormatOptions::default();
                 let shown = ArrayFormatter::try_new(&self, &options).map(|all| all.value(row).to_string());

@@ -14,8 +14,18 @@ pub(crate) static EXPECTATION: Record = Record {
             "none",
             "the column that is checked: of the source, or as `stage` says",
         ),
-        optional("between", Shape::Bounds, "none", "its least and its greatest value, both allowed"),
-        optional("in", Shape::List(&Shape::Value), "none", "its values"),
+        optional(
+            "between",
+            Shape::Bounds,
+            "none",
+            "its least and its greatest value, both allowed and of the column's type",
+        ),
+        optional(
+            "in",
+            Shape::List(&Shape::Value),
+            "none",
+            "its values, each of the column's type; of bytes in base64",
+        ),
         optional(
             "matches",
             Shape::Text,

@@ -7,6 +7,7 @@ mod breaker;
 mod default_value;
 mod expectation;
 mod expected_change;
+mod expected_value;
 mod expression;
 mod features;
 mod known;

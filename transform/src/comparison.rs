@@ -1,5 +1,6 @@
 //! Conversions that DataFusion makes and nobody means: a text is never compared with a number, nor given instead of
-//! one, as `'10' < 9` is true or false by which of them becomes the other, and a condition is a bool.
+//! one, as `'10' < 9` is true or false by which of them becomes the other, a number is no time without its unit, and a
+//! condition is a bool.
 
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -11,6 +12,7 @@ const ONE_TYPE: [&str; 6] = ["nullif", "greatest", "least", "coalesce", "nvl", "
 
 /// Refuses an expression with such a conversion anywhere in it.
 pub(crate) fn check(expr: &Expr, schema: &DFSchema) -> Result<()> {
+    check_casts(expr, schema)?;
     expr.apply(|expr| {
         match expr {
             Expr::BinaryExpr(binary) if is_comparison(binary.op) => {
@@ -38,6 +40,32 @@ pub(crate) fn check(expr: &Expr, schema: &DFSchema) -> Result<()> {
             _ => {}
         }
         Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(())
+}
+
+/// Refuses a cast of a number to a time anywhere in an expression, also one that resolved types have put there.
+/// DataFusion takes an integer as seconds and a float as microseconds.
+pub(crate) fn check_casts(expr: &Expr, schema: &DFSchema) -> Result<()> {
+    expr.apply(|expr| {
+        let (argument, to) = match expr {
+            Expr::Cast(cast) => (&cast.expr, cast.field.data_type()),
+            Expr::TryCast(cast) => (&cast.expr, cast.field.data_type()),
+            _ => return Ok(TreeNodeRecursion::Continue),
+        };
+        // What has no type yet is refused when types are resolved.
+        match argument.get_type(schema) {
+            Ok(found)
+                if matches!(to, DataType::Timestamp(..))
+                    && (found.is_numeric() || found == DataType::Boolean) =>
+            {
+                plan_err!(
+                    "{found} is cast to a timestamp, and has no unit: write to_timestamp_seconds(…), \
+                     to_timestamp_millis(…), to_timestamp_micros(…) or to_timestamp_nanos(…)"
+                )
+            }
+            _ => Ok(TreeNodeRecursion::Continue),
+        }
     })?;
     Ok(())
 }

@@ -3,16 +3,18 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
-use arrow::datatypes::{DataType as ArrowType, Schema, SchemaRef};
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType as ArrowType, Int64Type, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use feature::{DataType, Field};
+use feature::{DataType, Field, Scalar};
 use thiserror::Error;
 
 use crate::arrow_types::{arrow_schema, arrow_type};
 use crate::error::{hint, nearest, plain};
 use crate::isolate;
+use crate::settle::outside_the_years;
 use crate::widen::{may_fit, natural, widen};
 
 /// A column of a file that is not what the source declares.
@@ -193,14 +195,47 @@ fn conform(
     found: &ArrayRef,
     field: &Field,
 ) -> Result<(ArrayRef, Vec<(usize, String)>), arrow::error::ArrowError> {
+    let holds_times = is_of(field.data_type, Scalar::Timestamp);
     let attempt = |first, length| {
-        widen(&found.slice(first, length), field.data_type).map_err(|error| plain(&error.into()))
+        let found = found.slice(first, length);
+        let values = widen(&found, field.data_type).map_err(|error| plain(&error.into()))?;
+        match holds_times && outside_the_years(&values).is_some() {
+            true => Err(far(&found)),
+            false => Ok(values),
+        }
     };
     isolate::rows(found.len(), &arrow_type(field.data_type), attempt)
 }
 
+fn is_of(data_type: DataType, scalar: Scalar) -> bool {
+    match data_type {
+        DataType::Scalar(of) | DataType::List(of, _) => of == scalar,
+    }
+}
+
+/// That a time is one that no row may have. Few of them can be written as dates.
+fn far(found: &ArrayRef) -> String {
+    let unit = match found.data_type() {
+        ArrowType::Date32 => "days",
+        ArrowType::Timestamp(TimeUnit::Second, _) => "seconds",
+        ArrowType::Date64 | ArrowType::Timestamp(TimeUnit::Millisecond, _) => "milliseconds",
+        ArrowType::Timestamp(TimeUnit::Microsecond, _) => "microseconds",
+        _ => return "it lies outside the years 0001 to 9999".to_owned(),
+    };
+    let count = cast(found, &ArrowType::Int64).ok();
+    let count =
+        count.as_ref().and_then(|count| count.as_primitive_opt::<Int64Type>()?.iter().flatten().next());
+    match count {
+        Some(count) => format!("{count} {unit} since 1970 lies outside the years 0001 to 9999"),
+        None => "it lies outside the years 0001 to 9999".to_owned(),
+    }
+}
+
 /// That a value is not of its column's type, and why where the value alone does not say it.
 fn unfit_value(found: &ArrayRef, row: usize, field: &Field, reason: &str) -> String {
+    if field.data_type == Scalar::Timestamp.into() {
+        return format!("the column `{}` is {}, and {reason}", field.name, field.data_type);
+    }
     let options = FormatOptions::default();
     let shown = ArrayFormatter::try_new(found, &options).map(|shown| shown.value(row).to_string());
     let shown = shown.unwrap_or_else(|_| "its value".to_owned());
@@ -213,11 +248,11 @@ fn unfit_value(found: &ArrayRef, row: usize, field: &Field, reason: &str) -> Str
 #[cfg(test)]
 mod tests {
     use arrow::array::{
-        Array, AsArray, Date32Array, DictionaryArray, Float32Array, Float64Array, Int8Array, Int16Array,
-        LargeStringArray, ListArray, NullArray, TimestampNanosecondArray, TimestampSecondArray, UInt32Array,
-        UInt64Array,
+        Array, AsArray, Date32Array, Date64Array, DictionaryArray, Float32Array, Float64Array, Int8Array,
+        Int16Array, LargeStringArray, ListArray, NullArray, TimestampMicrosecondArray,
+        TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray, UInt32Array, UInt64Array,
     };
-    use arrow::datatypes::{Float32Type, Int32Type};
+    use arrow::datatypes::{Float32Type, Int32Type, TimestampMicrosecondType};
     use feature::Value;
 
     use super::*;
@@ -266,7 +301,47 @@ mod tests {
             moment("1969-12-31T23:59:59.999999Z")
         );
         // Far beyond what microseconds hold: no moment at all, and not another one.
-        assert_eq!(read(TimestampSecondArray::from(vec![i64::MAX]), "timestamp"), Ok(Value::Null));
+        let far = read(TimestampSecondArray::from(vec![i64::MAX]), "timestamp").unwrap_err();
+        assert!(
+            far.contains("9223372036854775807 seconds since 1970 lies outside the years 0001 to 9999"),
+            "{far}"
+        );
+    }
+
+    #[test]
+    fn a_time_outside_the_years_of_a_row_is_refused_by_its_row_in_every_unit() {
+        let (first, last) = (-62_135_596_800_i64, 253_402_300_799_i64);
+        let around = |ticks: i64| vec![first * ticks, first * ticks - 1, last * ticks, (last + 1) * ticks];
+        let days = |seconds: i64| i32::try_from(seconds.div_euclid(86_400)).unwrap();
+        let days = vec![days(first), days(first) - 1, days(last), days(last) + 1];
+        let of_days = days.iter().map(|day| i64::from(*day) * 86_400_000).collect::<Vec<_>>();
+        let columns: [(ArrayRef, &str); 6] = [
+            (Arc::new(TimestampSecondArray::from(around(1))), "-62135596801 seconds"),
+            (Arc::new(TimestampMillisecondArray::from(around(1_000))), "-62135596800001 milliseconds"),
+            (Arc::new(TimestampMicrosecondArray::from(around(1_000_000))), "-62135596800000001 microseconds"),
+            (
+                Arc::new(TimestampMicrosecondArray::from(around(1_000_000)).with_timezone("UTC")),
+                "-62135596800000001 microseconds",
+            ),
+            (Arc::new(Date32Array::from(days)), "-719163 days"),
+            (Arc::new(Date64Array::from(of_days)), "-62135683200000 milliseconds"),
+        ];
+        for (column, second) in columns {
+            let of = column.data_type().clone();
+            let (values, unfit) = by_row(column, "timestamp");
+            let refused: Vec<bool> = values.iter().map(Value::is_null).collect();
+            assert_eq!(refused, [false, true, false, true], "{of}: {unfit:?}");
+            let why =
+                format!("1: the column `x` is timestamp, and {second} since 1970 lies outside the years");
+            assert!(unfit.len() == 2 && unfit[0].starts_with(&why), "{of}: {unfit:?}");
+        }
+        let lists = ListArray::from_iter_primitive::<TimestampMicrosecondType, _, _>([
+            Some(vec![Some(0), Some((last + 1) * 1_000_000)]),
+            Some(vec![Some(0), None]),
+            None,
+        ]);
+        let (values, unfit) = by_row(lists, "list<timestamp>");
+        assert!(values[0].is_null() && !values[1].is_null() && unfit.len() == 1, "{values:?} {unfit:?}");
     }
 
     #[test]

@@ -94,6 +94,14 @@ pub enum ExpressionError {
     /// The expression fails whatever its columns hold: a bad constant.
     #[error("the expression fails on every row: {0}")]
     AlwaysFails(String),
+    /// A call in the expression gives nothing whatever its columns hold, in whichever rows reach it: a bad constant.
+    #[error("`{part}` fails whatever a row holds: {reason}")]
+    NeverWorks {
+        /// The call.
+        part: String,
+        /// Why.
+        reason: String,
+    },
     /// The expression has another type than was declared.
     #[error("{what} is {declared}, and its expression gives {found}: add a cast or change the type")]
     WrongType {

@@ -9,6 +9,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::sql::sqlparser::ast::Expr as SqlExpr;
 use feature::{DataType, Field, Micros, Name, Scalar, Value, excerpt};
 
 use crate::arrow_types::{array_of, arrow_schema, arrow_type, value_at};
@@ -61,16 +62,29 @@ impl Expression {
         let fields: Vec<Field> = parsed.columns.into_iter().cloned().collect();
         let schema = arrow_schema(&fields);
         let type_error = |error| blame(sql, &fields, &schema, error);
-        let Compiled { physical, has_mixed_numbers } =
+        let Compiled { physical, has_mixed_numbers, never_works } =
             strict::compile(parsed.expr, &schema).map_err(type_error)?;
         let found = physical.data_type(&schema).map_err(type_error)?;
         let data_type = widen::natural(&found).ok_or(ExpressionError::NoSuchType { found })?;
         let columns = fields.iter().map(|field| field.name.clone()).collect();
         let expression = Self { physical, fields, columns, reads, schema, data_type, has_mixed_numbers };
-        match expression.always_fails() {
-            Some(reason) => Err(ExpressionError::AlwaysFails(reason)),
+        if let Some(reason) = expression.always_fails() {
+            return Err(ExpressionError::AlwaysFails(reason));
+        }
+        match never_works {
+            Some(reason) => Err(expression.never_works(sql, reason)),
             None => Ok(expression),
         }
+    }
+
+    /// That some part of it, which is named, gives nothing whatever a row holds.
+    fn never_works(&self, sql: &str, reason: String) -> ExpressionError {
+        let never_works = |part: &SqlExpr| strict::compile(part.clone(), &self.schema).ok()?.never_works;
+        let (part, reason) = match first_wrong(sql, &self.fields, never_works) {
+            Some(Wrong { part, why, .. }) => (part, why),
+            None => (sql.to_owned(), reason),
+        };
+        ExpressionError::NeverWorks { part: excerpt(&part, LONGEST_PART_CHARS).into_owned(), reason }
     }
 
     /// Why two rows that have nothing in common fail, where it is for the same reason: one of
@@ -167,26 +181,47 @@ fn text_bytes(column: &ArrayRef) -> usize {
     texts.or_else(|| column.as_binary_opt::<i32>().map(|texts| bytes(texts.value_offsets()))).unwrap_or(0)
 }
 
+/// Characters of a part of an expression that a message shows.
+const LONGEST_PART_CHARS: usize = 100;
+
 /// The error of the smallest part of an expression that does not compile by itself.
 fn blame(sql: &str, fields: &[Field], schema: &SchemaRef, error: DataFusionError) -> ExpressionError {
+    let compile = |part: &SqlExpr| strict::compile(part.clone(), schema).err();
+    let (part, columns, error) = match first_wrong(sql, fields, compile) {
+        Some(Wrong { part, columns, why }) => (part, columns, why),
+        None => (sql.to_owned(), Vec::new(), error),
+    };
+    let message = in_our_types(&plain(&error));
+    ExpressionError::Type { part: excerpt(&part, LONGEST_PART_CHARS).into_owned(), message, columns }
+}
+
+/// A part of an expression with which something is wrong.
+struct Wrong<T> {
+    part: String,
+    /// The columns that it reads, and their types.
+    columns: Vec<(String, DataType)>,
+    why: T,
+}
+
+/// The smallest part of an expression of which `wrong` says something.
+fn first_wrong<T: Send>(
+    sql: &str,
+    fields: &[Field],
+    wrong: impl Fn(&SqlExpr) -> Option<T> + Send,
+) -> Option<Wrong<T>> {
     // Parts are copied, and a copy of a deep expression needs more stack than a caller may have.
     const STACK_BYTES: usize = 64 << 20;
     let find = || {
         let whole = syntax::parse(sql, fields).ok()?.expr;
-        let found = syntax::first_part(&whole, |part| strict::compile(part.clone(), schema).err());
-        let (part, error) = found?;
+        let (part, why) = syntax::first_part(&whole, wrong)?;
         let columns = syntax::columns_of(&part, fields);
         let columns = columns.map(|field| (field.name.to_string(), field.data_type)).collect();
-        Some((part.to_string(), columns, in_our_types(&plain(&error))))
+        Some(Wrong { part: part.to_string(), columns, why })
     };
-    let found = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
         thread.spawn_scoped(scope, find).ok()?.join().ok()?
-    });
-    const LONGEST_PART_CHARS: usize = 100;
-    let whole = || (sql.to_owned(), Vec::new(), in_our_types(&plain(&error)));
-    let (part, columns, message) = found.unwrap_or_else(whole);
-    ExpressionError::Type { part: excerpt(&part, LONGEST_PART_CHARS).into_owned(), message, columns }
+    })
 }
 
 fn sample(data_type: DataType, value: fn(Scalar) -> Value) -> Value {

@@ -11,6 +11,7 @@ use datafusion::logical_expr::{
 };
 use feature::Micros;
 
+use crate::arrow_types::UTC;
 use crate::{one_argument, widen};
 
 static MICROS: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| Floor::function(TimeUnit::Microsecond));
@@ -58,7 +59,10 @@ impl ScalarUDFImpl for Floor {
 
     fn return_type(&self, types: &[ArrowType]) -> Result<ArrowType> {
         match types {
-            [ArrowType::Timestamp(_, zone)] => Ok(ArrowType::Timestamp(self.unit, zone.clone())),
+            // A time without a zone is one of UTC.
+            [ArrowType::Timestamp(_, zone)] => {
+                Ok(ArrowType::Timestamp(self.unit, zone.clone().or_else(|| Some(UTC.into()))))
+            }
             _ => internal_err!("{} takes one time", self.name()),
         }
     }

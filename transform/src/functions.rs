@@ -162,7 +162,20 @@ pub fn functions() -> Vec<FunctionDoc> {
 }
 
 /// What DataFusion's documentation says of its sessions and links, said of expressions.
-const DESCRIBED: [(&str, &str); 7] = [
+const DESCRIBED: [(&str, &str); 13] = [
+    (
+        "date_bin",
+        "Returns the start of the bin that a timestamp is in: bins are as long as the interval, and one starts at the origin, or at 1970-01-01 where none is given. The interval and the origin are constants.",
+    ),
+    (
+        "date_part",
+        "Returns the specified part of a timestamp or date as an integer, and its `epoch`, the seconds since 1970, as a float64. Of a duration, as `a - b` is, it returns how many whole weeks, days, hours, minutes, seconds, milliseconds, microseconds or nanoseconds it lasts, and as `epoch` its seconds with their fraction.",
+    ),
+    ("date_trunc", "Truncates a timestamp to a part of its date or time."),
+    (
+        "from_unixtime",
+        "Converts seconds since 1970 to a timestamp, of which date parts are those of the time zone, or of UTC where none is given.",
+    ),
     ("nullif", "Returns null if both arguments are equal, the first otherwise."),
     (
         "to_local_time",
@@ -170,12 +183,17 @@ const DESCRIBED: [(&str, &str); 7] = [
     ),
     (
         "to_timestamp",
-        "Converts a string, or seconds since 1970, to a timestamp of the years 1677 to 2262. A string is RFC 3339, or of the first chrono format given that fits; without a time zone it is UTC. Use `cast(… as timestamp)` for the years before and after.",
+        "Converts a string, or seconds since 1970, to a timestamp of the years 1677 to 2262. A float is rounded to the microsecond. A string is RFC 3339, or of the first chrono format given that fits; without a time zone it is UTC. Use `cast(… as timestamp)` for the years before and after.",
     ),
-    ("to_timestamp_micros", "As `to_timestamp`, of microseconds since 1970."),
-    ("to_timestamp_millis", "As `to_timestamp`, of milliseconds since 1970."),
+    (
+        "round",
+        "Rounds a number to so many decimals, none where no number is given. A finite number is never rounded to an infinity.",
+    ),
+    ("trunc", "Cuts a number to so many decimals, none where no number is given."),
+    ("to_timestamp_micros", "As `to_timestamp`, of whole microseconds since 1970."),
+    ("to_timestamp_millis", "As `to_timestamp`, of whole milliseconds since 1970."),
     ("to_timestamp_nanos", "As `to_timestamp`, of nanoseconds since 1970."),
-    ("to_timestamp_seconds", "As `to_timestamp`, in whole seconds."),
+    ("to_timestamp_seconds", "As `to_timestamp`, of whole seconds since 1970."),
 ];
 
 fn document(function: &ScalarUDF) -> FunctionDoc {

@@ -7,7 +7,7 @@ use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, FixedSizeListArray, ListArray, PrimitiveArray,
 };
 use arrow::datatypes::{Float32Type, Float64Type, TimestampMicrosecondType};
-use feature::{DataType, Micros, Scalar};
+use feature::{DataType, Micros, Scalar, TimeError};
 
 use crate::arrow_types::item_field;
 
@@ -35,15 +35,28 @@ fn settle_scalar(array: ArrayRef, scalar: Scalar) -> Result<ArrayRef, String> {
             |x| x.is_nan() && x.to_bits() != f64::NAN.to_bits(),
             |x| if x.is_nan() { f64::NAN } else { x },
         )),
-        Scalar::Timestamp => {
-            let moments = array.as_primitive_opt::<TimestampMicrosecondType>();
-            match moments.and_then(|moments| moments.iter().flatten().find_map(|at| Micros::new(at).err())) {
-                None => Ok(array),
-                Some(error) => Err(error.to_string()),
-            }
-        }
+        Scalar::Timestamp => match outside_the_years(&array) {
+            None => Ok(array),
+            Some(error) => Err(error.to_string()),
+        },
         _ => Ok(array),
     }
+}
+
+/// Why the first moment of an array, or of its lists, that no row may have is none.
+pub(crate) fn outside_the_years(array: &ArrayRef) -> Option<TimeError> {
+    if let Some(lists) = array.as_list_opt::<i32>() {
+        return (0..lists.len())
+            .filter(|row| lists.is_valid(*row))
+            .find_map(|row| outside_the_years(&lists.value(row)));
+    }
+    if let Some(lists) = array.as_fixed_size_list_opt() {
+        return (0..lists.len())
+            .filter(|row| lists.is_valid(*row))
+            .find_map(|row| outside_the_years(&lists.value(row)));
+    }
+    let moments = array.as_primitive_opt::<TimestampMicrosecondType>()?;
+    moments.iter().flatten().find_map(|at| Micros::new(at).err())
 }
 
 fn quiet<T: ArrowPrimitiveType>(

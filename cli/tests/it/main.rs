@@ -51,6 +51,8 @@ mod doctor;
 #[cfg(test)]
 mod expected_stages;
 #[cfg(test)]
+mod far_times;
+#[cfg(test)]
 mod feast_repositories;
 #[cfg(test)]
 mod first_steps;

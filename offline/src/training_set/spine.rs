@@ -13,7 +13,7 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::streaming::PartitionStream;
-use feature::{Field, Micros, ServicePlan};
+use feature::{DataType as OurType, Field, Micros, Scalar, ServicePlan};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use transform::Conform;
@@ -102,14 +102,14 @@ impl Spine {
         Ok(())
     }
 
-    /// Reads the join keys and request columns that have another type than is declared, so that a value that does not
-    /// fit is named before anything is built: of each column the first.
+    /// Reads the join keys and request columns that have another type than is declared, or times, so that a value that
+    /// does not fit is named before anything is built: of each column the first.
     fn check_values(&self, plan: &ServicePlan) -> Result<(), OfflineError> {
         let mut problems = Vec::new();
         for field in plan.keys.iter().chain(&plan.request) {
             let column = self.schema().column_with_name(field.name.as_str());
             if let Some((column, stored)) = column
-                && *stored.data_type() != transform::arrow_type(field.data_type)
+                && (*stored.data_type() != transform::arrow_type(field.data_type) || holds_times(field))
             {
                 problems.extend(self.misfit(column, field)?);
             }
@@ -328,6 +328,13 @@ fn other_format(opened: &OpenedFile) -> Option<&'static str> {
         }
         b"FEA1" => Some("it is a Feather file of version 1: write it in version 2"),
         _ => None,
+    }
+}
+
+/// Whether a column holds times, of which the years are looked at also where its type is the declared one.
+fn holds_times(field: &Field) -> bool {
+    match field.data_type {
+        OurType::Scalar(of) | OurType::List(of, _) => of == Scalar::Timestamp,
     }
 }
 

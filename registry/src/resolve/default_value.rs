@@ -31,7 +31,7 @@ pub(super) fn default_value(
 fn value(node: &Node, data_type: DataType) -> Result<Value, String> {
     match (&node.content, data_type) {
         (Content::Text(text, is_quoted), DataType::Scalar(scalar)) => {
-            self::scalar(text, *is_quoted, scalar).ok_or_else(|| misfit(text, *is_quoted, scalar))
+            scalar_value(text, *is_quoted, scalar).ok_or_else(|| misfit(text, *is_quoted, scalar))
         }
         (Content::List(items), DataType::List(item, length)) => {
             if let Some(length) = length.filter(|length| items.len() != *length as usize) {
@@ -54,7 +54,7 @@ fn value(node: &Node, data_type: DataType) -> Result<Value, String> {
 }
 
 /// The value of a scalar of YAML, where it is one of this type.
-fn scalar(text: &str, is_quoted: bool, scalar: Scalar) -> Option<Value> {
+pub(super) fn scalar_value(text: &str, is_quoted: bool, scalar: Scalar) -> Option<Value> {
     let plain = (!is_quoted).then_some(text);
     Some(match scalar {
         Scalar::Bool => Value::Bool(plain?.parse().ok()?),
@@ -91,7 +91,8 @@ fn misfit(text: &str, is_quoted: bool, scalar: Scalar) -> String {
     format!("is {given}, and its type is {}: write {}", scalar.name(), sample(scalar.into()))
 }
 
-fn sample(data_type: DataType) -> String {
+/// What to write instead, for a message.
+pub(super) fn sample(data_type: DataType) -> String {
     match data_type {
         DataType::Scalar(Scalar::Bool) => "true or false".to_owned(),
         DataType::Scalar(Scalar::Int32) => "a whole number of 32 bits, as in 0".to_owned(),

@@ -10,10 +10,11 @@ use feature::{
 
 use crate::nearest::did_you_mean_or_list;
 use crate::problem::Report;
-use crate::yaml::{Content, Node};
+use crate::yaml::Node;
 
 use super::batch_limits::{self, Ways};
-use super::expression;
+use super::expected_value::{ExpectedValue, expected_value, is_reversed, quoted};
+use super::expression::{self, Compiled};
 
 /// The keys of which an expectation has one.
 const CHECKS: [&str; 8] = ["between", "in", "matches", "not_null", "sql", "unique", "rows", "newest_within"];
@@ -45,11 +46,22 @@ impl Stages<'_> {
     }
 }
 
+/// What expectations are about.
+pub(super) struct Expecting<'a> {
+    /// The columns of the rows, in each stage.
+    pub(super) stages: Stages<'a>,
+    /// How the rows come in.
+    pub(super) ways: Ways,
+    /// The expectations of this version since its first use. A condition that an earlier release wrote for a value
+    /// stays what it is.
+    pub(super) kept: &'a [Expectation],
+}
+
 /// The expectations of a view; the columns that rejecting ones read are added to `used`.
 pub(super) fn expectations(
     root: &Node,
     context: &str,
-    (stages, ways): (&Stages<'_>, Ways),
+    Expecting { schema, ways, kept }: Expecting<'_>,
     used: &mut BTreeMap<Name, DataType>,
     report: &mut Report<'_>,
 ) -> Expected {
@@ -79,7 +91,8 @@ pub(super) fn expectations(
                 name
             }
             None => {
-                let Some((condition, columns)) = condition(node, &what, stages.of(stage), report) else {
+                let Some(Condition { sql, shown, columns }) = condition(node, &what, stages.of(stage), report)
+                else {
                     continue;
                 };
                 let default = match stage {
@@ -97,7 +110,9 @@ pub(super) fn expectations(
                 if on_failure != OnFailure::Warn && stage == ExpectationStage::Source {
                     used.extend(columns);
                 }
-                let name = name(&condition);
+                let name = name(&shown);
+                let is_kept = kept.iter().any(|kept| kept.condition == shown);
+                let condition = if is_kept { shown } else { sql };
                 expected.rows.push(Expectation { name: name.clone(), condition, on_failure, stage });
                 name
             }
@@ -162,16 +177,25 @@ fn on_failure(node: &Node, what: &str, report: &mut Report<'_>) -> Option<OnFail
     })
 }
 
-/// The condition as SQL, and the columns that it reads.
-fn condition(
-    node: &Node,
-    what: &str,
-    schema: &[Field],
-    report: &mut Report<'_>,
-) -> Option<(String, BTreeMap<Name, DataType>)> {
+/// What each row must satisfy.
+struct Condition {
+    sql: String,
+    /// The condition with its values as they are written.
+    shown: String,
+    /// The columns that it reads.
+    columns: BTreeMap<Name, DataType>,
+}
+
+impl Condition {
+    fn of(compiled: Compiled, shown: Option<String>) -> Condition {
+        let shown = shown.unwrap_or_else(|| compiled.sql.clone());
+        Condition { sql: compiled.sql, shown, columns: compiled.columns }
+    }
+}
+
+fn condition(node: &Node, what: &str, schema: &[Field], report: &mut Report<'_>) -> Option<Condition> {
     if let Some(sql) = node.get("sql") {
-        let compiled = expression::condition(schema, sql, what, report)?;
-        return Some((compiled.sql, compiled.columns));
+        return Some(Condition::of(expression::condition(schema, sql, what, report)?, None));
     }
     let column = node.get("column")?;
     let name: Name = column.text()?.parse().ok()?;
@@ -180,25 +204,27 @@ fn condition(
         report.at(column.at, format!("{what}: unknown column `{name}`{near}"));
         return None;
     };
-    let literal = |node: &Node| literal(node, field.data_type);
     let column = transform::column_in_sql(&name);
-    let (at, sql) = if let Some(between) = node.get("between") {
-        let [least, greatest] = between.items() else { return None };
-        (between.at, format!("{column} BETWEEN {} AND {}", literal(least)?, literal(greatest)?))
+    let (at, sql, shown) = if let Some(bounds) = node.get("between") {
+        let (sql, shown) = between(bounds, &column, field, what, report)?;
+        (bounds.at, sql, Some(shown))
     } else if let Some(values) = node.get("in") {
-        let literals: Vec<String> = values.items().iter().map(literal).collect::<Option<_>>()?;
-        if literals.is_empty() {
+        if values.items().is_empty() {
             report.at(values.at, format!("{what} allows no value: name at least one in `in`"));
             return None;
         }
-        (values.at, format!("{column} IN ({})", literals.join(", ")))
+        let values_of = expected_values(values, "in", field, what, report)?;
+        let list = |of: fn(&ExpectedValue) -> &str| {
+            format!("{column} IN ({})", values_of.iter().map(of).collect::<Vec<_>>().join(", "))
+        };
+        (values.at, list(|one| &one.sql), Some(list(|one| &one.shown)))
     } else if let Some(pattern) = node.get("matches") {
-        (pattern.at, format!("regexp_like({column}, {})", transform::text_in_sql(pattern.text()?)))
+        (pattern.at, format!("regexp_like({column}, {})", transform::text_in_sql(pattern.text()?)), None)
     } else {
-        (node.at, format!("{column} IS NOT NULL"))
+        (node.at, format!("{column} IS NOT NULL"), None)
     };
     match expression::compile(schema, &sql) {
-        Ok(compiled) => Some((compiled.sql, compiled.columns)),
+        Ok(compiled) => Some(Condition::of(compiled, shown)),
         Err(error) => {
             report.at(at, format!("{what}: {error}"));
             None
@@ -206,12 +232,48 @@ fn condition(
     }
 }
 
-/// A value as a SQL literal: a number as it stands, a truth value for a bool, anything else as a string.
-fn literal(node: &Node, data_type: DataType) -> Option<String> {
-    let Content::Text(text, is_quoted) = &node.content else { return None };
-    let is_number = !is_quoted
-        && text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'))
-        && text.parse::<f64>().is_ok_and(f64::is_finite);
-    let is_bool = data_type == Scalar::Bool.into() && matches!(text.as_str(), "true" | "false");
-    Some(if is_number || is_bool { text.clone() } else { transform::text_in_sql(text) })
+/// The condition that a column lies between two values, as SQL and as it is written.
+fn between(
+    bounds: &Node,
+    column: &str,
+    field: &Field,
+    what: &str,
+    report: &mut Report<'_>,
+) -> Option<(String, String)> {
+    let values = expected_values(bounds, "between", field, what, report)?;
+    let [least, greatest] = values.as_slice() else { return None };
+    if is_reversed(&least.value, &greatest.value) {
+        let (least, greatest) = (&least.shown, &greatest.shown);
+        let problem = format!(
+            "{what}: no value lies between {least} and {greatest}: write the least value first, then the greatest"
+        );
+        report.at(bounds.at, problem);
+        return None;
+    }
+    Some((
+        format!("{column} BETWEEN {} AND {}", least.sql, greatest.sql),
+        format!("{column} BETWEEN {} AND {}", least.shown, greatest.shown),
+    ))
+}
+
+/// The values of a key, each of the column's type; every one that is not is a problem.
+fn expected_values(
+    values: &Node,
+    key: &str,
+    field: &Field,
+    what: &str,
+    report: &mut Report<'_>,
+) -> Option<Vec<ExpectedValue>> {
+    let mut all = Some(Vec::new());
+    for node in values.items() {
+        match (expected_value(node, field.data_type), &mut all) {
+            (Ok(value), Some(values)) => values.push(value),
+            (Ok(_), None) => {}
+            (Err(problem), _) => {
+                report.at(node.at, format!("{what}: a value of `{key}` {problem}"));
+                all = None;
+            }
+        }
+    }
+    all
 }

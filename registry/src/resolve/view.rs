@@ -17,7 +17,7 @@ use crate::yaml::{Content, Node};
 
 use super::batch_limits::Ways;
 use super::breaker::breaker;
-use super::expectation::{Stages, expectations};
+use super::expectation::{Expecting, Stages, expectations};
 use super::expected_change::expected_changes;
 use super::expression::{self, Compiled};
 use super::features::{self, Ground, features, gives_key};
@@ -54,7 +54,12 @@ pub(super) fn view(draft: &Draft, known: &Known<'_>, report: &mut Report<'_>) ->
     });
     let ways = Ways::of(source, rows.input.is_some());
     let stages = stages((&folded.columns, &folded.features), (&entity.keys, &source.schema), draft, known);
-    let expected = expectations(root, &context, (&stages, ways), &mut used, report);
+    let kept = match known.registered.definition(&draft.id).map(|registered| &registered.body) {
+        Some(Body::FeatureView(view)) if known.registered.is_used(&draft.id) => view.expectations.as_slice(),
+        _ => &[],
+    };
+    let expecting = Expecting { stages, ways, kept };
+    let expected = expectations(root, &context, expecting, &mut used, report);
     let names = root.get("features").map(Node::entries).unwrap_or_default();
     let expect_change = expected_changes(draft, names.iter().map(|entry| entry.key.as_str()), report);
     let feature_freshness = feature_freshness(root, &context, is_static, report);

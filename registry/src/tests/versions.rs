@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::{BASE, base, definitions, edited, plan_of};
+use crate::body::Body;
 use crate::{Action, Definitions, FirstUse, Kind, Plan, Registered, Rollout};
 
 fn registered() -> Registered {
@@ -37,6 +38,38 @@ fn an_edit_of_a_version_is_refused_with_every_change_named() {
         ]
     );
     assert_eq!(plan(&text).count(Action::Refuse), 1);
+}
+
+#[test]
+fn a_used_version_keeps_the_condition_that_an_earlier_release_wrote_for_a_value() {
+    // As that release wrote it, and as it is written in the definition.
+    let earlier =
+        edited("{column: arr_delay, between: [-120, 1500]}", "{sql: \"arr_delay BETWEEN 0 AND 0.1\"}");
+    let now = edited("between: [-120, 1500]", "between: [0, 0.1]");
+    let earlier = definitions(&earlier, &Registered::default());
+    let registered = |is_used: bool| {
+        let used = FirstUse { at: feature::Micros::MIN, by: "backfill".to_owned() };
+        let ids = earlier.iter().map(crate::Definition::id).filter(|id| is_used && id.version.is_some());
+        let uses = ids.map(|id| (id, used.clone())).collect();
+        Registered::new(1, earlier.iter().cloned().collect(), Default::default()).with_uses(uses)
+    };
+    for (is_used, condition) in
+        [(true, "arr_delay BETWEEN 0 AND 0.1"), (false, "arr_delay BETWEEN 0 AND 0.10000000149011612")]
+    {
+        let registered = registered(is_used);
+        let read = definitions(&now, &registered);
+        let conditions: Vec<&str> = read
+            .iter()
+            .filter_map(|definition| match &definition.body {
+                Body::FeatureView(view) if view.id.to_string() == "airport_arrivals@1" => Some(view),
+                _ => None,
+            })
+            .flat_map(|view| view.expectations.iter().map(|one| one.condition.as_str()))
+            .collect();
+        assert!(conditions.contains(&condition), "{is_used}: {conditions:?}");
+        let refused = plan_of(&read, &registered).refused.to_string();
+        assert!(refused.is_empty(), "{is_used}: {refused}");
+    }
 }
 
 #[test]

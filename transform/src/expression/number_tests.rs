@@ -151,3 +151,80 @@ fn a_decimal_is_the_nearest_float_rounded_once() {
         assert_eq!(given(text, "double"), Ok(Value::Float64(text.parse().unwrap())), "{text}");
     }
 }
+
+#[test]
+fn a_finite_number_is_rounded_to_a_finite_one() {
+    let given = |sql: &str, double: f64, single: f32| {
+        let mut row = row();
+        (row[3], row[4]) = (Value::Float32(single), Value::Float64(double));
+        results(&compile(sql), &batch(&[row])).remove(0)
+    };
+    for (sql, double, expected) in [
+        ("round(double, 2)", 1e308, 1e308),
+        ("trunc(double, 2)", -1e308, -1e308),
+        ("round(double, 2)", f64::INFINITY, f64::INFINITY),
+        ("trunc(double, 2)", f64::NEG_INFINITY, f64::NEG_INFINITY),
+        ("round(double, -400)", f64::INFINITY, f64::INFINITY),
+        ("round(double, -400)", 1e308, 0.0),
+        ("round(double, -400)", -1e308, -0.0),
+        ("trunc(double, -309)", f64::MAX, 0.0),
+        ("round(double, 400)", 1.25, 1.25),
+        ("round(double, 310)", 5e-324, 0.0),
+        ("trunc(double, 1000000000)", -1.25, -1.25),
+        ("round(double, 1)", 1.25, 1.3),
+        ("trunc(double, 1)", -1.29, -1.2),
+        ("round(double)", 2.5, 3.0),
+        ("round(double)", f64::INFINITY, f64::INFINITY),
+    ] {
+        assert_eq!(given(sql, double, 0.0), Ok(Value::Float64(expected)), "{sql} of {double}");
+    }
+    for (sql, single, expected) in [
+        ("round(single, 1)", 3e38, 3e38),
+        ("trunc(single, 1)", 3e38, 3e38),
+        ("round(single, small)", f32::MAX, f32::MAX),
+        ("round(single, -60)", f32::MAX, 0.0),
+    ] {
+        assert_eq!(given(sql, 0.0, single), Ok(Value::Float32(expected)), "{sql} of {single}");
+    }
+    assert_eq!(given("round(double, 2)", f64::NAN, 0.0), Ok(Value::Float64(f64::NAN)));
+    let failure = given("round(double, -308)", f64::MAX, 0.0).unwrap_err();
+    assert!(failure.contains("beyond the range of its type"), "{failure}");
+}
+
+#[test]
+fn both_zeros_are_equal_wherever_floats_are_compared() {
+    let given = |sql: &str, double: f64| {
+        let mut row = row();
+        (row[3], row[4]) = (Value::Float32(double as f32), Value::Float64(double));
+        results(&compile(sql), &batch(&[row])).remove(0)
+    };
+    for zero in [0.0, -0.0] {
+        for of in ["double", "single"] {
+            for sql in [
+                "OF = 0",
+                "OF in (0, 1)",
+                "OF in (1, -0.0)",
+                "not OF not in (0, big)",
+                "OF in (big + 3, small)",
+                "case OF when 0 then true else false end",
+                "case OF when 1 then false when -0.0 then true end",
+                "case OF when big + 3 then true end",
+                "nullif(OF, 0) is null",
+                "nullif(OF, -0.0) is null",
+                "nullif(OF, big + 3) is null",
+                "OF between 0 and 0",
+                "OF is not distinct from 0",
+            ] {
+                let sql = sql.replace("OF", of);
+                assert_eq!(given(&sql, zero), Ok(Value::Bool(true)), "{sql} of {zero:?}");
+            }
+        }
+    }
+    // What is given keeps its sign, and what is null stays null.
+    assert_eq!(given("nullif(double, 1)", -0.0), Ok(Value::Float64(-0.0)));
+    assert_eq!(given("nullif(double, null)", 2.0), Ok(Value::Float64(2.0)));
+    assert_eq!(given("nullif(double, nullif(big, big))", 2.0), Ok(Value::Float64(2.0)));
+    assert_eq!(given("double in (1, null)", 0.0), Ok(Value::Null));
+    let noisy = f64::from_bits(0xfff8_0000_0000_0001);
+    assert_eq!(given("double in (1, cast('NaN' as double))", noisy), Ok(Value::Bool(true)));
+}
