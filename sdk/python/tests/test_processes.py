@@ -103,6 +103,27 @@ def load_it(folder):
         return store.backfill(progress=False).rows_loaded
 
 
+def test_a_stream_beside_a_server_ends_once_the_server_has_committed_all(store):
+    environment = {**os.environ, "TWINSTORE_SERVE_GRPC": "127.0.0.1:0", "TWINSTORE_SERVE_HTTP": "127.0.0.1:0"}
+    serve = [os.environ["TWINSTORE_BIN"], "--project", store.folder, "serve"]
+    with subprocess.Popen(serve, env=environment, stderr=subprocess.PIPE, text=True) as server:
+        assert "gRPC" in server.stderr.readline()
+        for clicks in range(1, 4):
+            store.push("clicks", [{"at": "2026-01-01T00:00:00Z", "user": 7, "price": 1.5}])
+            streamed = store.stream()
+            assert "serve" in streamed.followed["user_clicks@1"]["read_by"] and "has committed all of it" in repr(streamed)
+            assert store.view("user_clicks").log().count_rows() == clicks
+            assert store.features("prices", {"user": 7})["clicks"] == clicks
+        # One that stands still is named, and the call may be repeated.
+        server.send_signal(signal.SIGSTOP)
+        store.push("clicks", [{"at": "2026-01-01T00:00:00Z", "user": 7, "price": 1.5}])
+        with pytest.raises(ts.TransientError, match=rf"read by process {server.pid} \(.*stopped\).*1 row left"):
+            store.stream()
+        server.send_signal(signal.SIGCONT)
+        assert store.stream() and store.features("prices", {"user": 7})["clicks"] == 4
+        server.terminate()
+
+
 def test_two_processes_that_load_at_once_load_each_row_once(folder):
     with ts.Store(folder) as store:
         store.apply()
