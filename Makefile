@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 export TWINSTORE_BIN := $(abspath $(TARGET))/debug/twinstore
 
-.PHONY: python-versions python-ecosystem python-torch clients clients-quick buckets fuzz deploy-check deploy-quick upgrade-check drills sbom audit release-check bench-python attack pages-check bench-pages incidents python-test wheel bench-parity bench-versions openlineage without-faults bench-flights bench-load bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
+.PHONY: python-versions python-ecosystem python-torch clients clients-quick buckets fuzz deploy-check deploy-quick upgrade-check drills sbom audit release-check bench-python bench-feast attack pages-check bench-pages incidents python-test wheel bench-parity bench-versions openlineage without-faults bench-flights bench-load bench-redis bench-stream bench-tier help demo build test check checked-build fmt fmt-check clippy deny docs reference docs-check shell-check style tour bench-join feast-client bench-online stream-demo faults batch-faults
 
 help: ## list what can be made
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -189,6 +189,10 @@ bench-pages: ## pages with 10,000 features until the first byte and the first pa
 
 bench-python: wheel ## the wheel in an empty environment: size, import, a training set, reads in process
 	benches/python/run
+
+bench-feast: ## the package beside Feast: a training set from a frame, online reads in process; ARGS="--help" says what can be chosen
+	cargo build --locked --release --workspace
+	benches/python/feast $(ARGS)
 
 bench-versions: ## a cutover and a rollback under steady reads, and pushes beside a backfill; ARGS="READS_A_SECOND ROWS"
 	cargo build --locked --release --workspace --bins

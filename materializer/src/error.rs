@@ -372,6 +372,23 @@ pub enum MaterializerError {
         #[source]
         error: FeedError,
     },
+    /// Rows of a topic that another process reads, and does not commit.
+    #[error(
+        "the topic `{topic}` of {view} is read by {reader}, which committed nothing of it for {waited_s}s and has {} left: see what holds it up, or end it, then run this again",
+        counted(*.left, "row")
+    )]
+    LeftByReader {
+        /// The view.
+        view: VersionId,
+        /// The topic.
+        topic: String,
+        /// The other process.
+        reader: String,
+        /// How many rows it has not committed.
+        left: u64,
+        /// For how many seconds it was waited for the next commit.
+        waited_s: u64,
+    },
     /// A stream that stopped by itself.
     #[error("the stream of {view} stopped: {}", stopped(topic, view, halt))]
     Halted {

@@ -80,9 +80,9 @@ pub use schema_registry::SchemaRegistry;
 pub use statistics::{ColumnDay, count_statistics, statistics};
 pub use stream::{
     Appended, Arrival, BadRowLimit, BadRows, Bounds, CheckedTopic, Event, FaultInjection, FaultPoint, Feed,
-    Guard, Kafka, KafkaSettings, LatencyStage, PartitionReport, PushError, PushFeed, PushLog, PushOutcome,
-    PushValidator, PushWriter, Pushed, Refused, RefusedRow, ReplayReport, RowTraces, SearchedTopic,
-    StreamMetrics, StreamOptions, StreamReport, TracedRow, check_topic, expose_streams, follow,
-    forget_pushed, is_empty_topic, leave_topic, read_up_to, streamed_up_to, unsettled,
+    Guard, Kafka, KafkaSettings, LatencyStage, Others, PartitionReport, PushError, PushFeed, PushLog,
+    PushOutcome, PushValidator, PushWriter, Pushed, Refused, RefusedRow, ReplayReport, RowTraces,
+    SearchedTopic, StreamMetrics, StreamOptions, StreamReport, TracedRow, check_topic, expose_streams,
+    follow, forget_pushed, is_empty_topic, leave_topic, read_up_to, streamed_up_to, unsettled,
 };
 pub use vacuuming::{Vacuum, VacuumedOfView};

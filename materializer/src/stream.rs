@@ -23,7 +23,7 @@ mod stream_report;
 
 pub use committed::streamed_up_to;
 pub use fault_injection::{FaultInjection, FaultPoint, Guard};
-pub use feed::{Arrival, Feed};
+pub use feed::{Arrival, Feed, Others};
 pub use follower::{StreamOptions, follow};
 pub use kafka::{Kafka, KafkaSettings};
 pub use protocol::{BadRowLimit, BadRows, Bounds, Event, Refused};

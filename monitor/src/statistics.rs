@@ -174,6 +174,14 @@ impl Statistics {
         self.nulls
     }
 
+    /// How many of them are NaN or infinite.
+    pub fn not_finite(&self) -> u64 {
+        match self.measure {
+            Measure::Floats => self.rows - self.nulls - self.finite,
+            Measure::Ints | Measure::Times | Measure::Categories | Measure::Equality => 0,
+        }
+    }
+
     /// The mean of the finite numbers; `None` without any, and of times and categories.
     pub fn mean(&self) -> Option<f64> {
         let has_mean = matches!(self.measure, Measure::Ints | Measure::Floats) && self.finite > 0;
@@ -192,9 +200,13 @@ impl Statistics {
     }
 
     /// The least value that at least this share, in thousandths, does not exceed: 0 is the least of all and 1000 the
-    /// greatest, both exact. Null of no values, and of values without an order.
+    /// greatest, both exact. NaN is above none and below none: it is left out. Null of no values, and of values without an
+    /// order.
     pub fn quantile(&self, per_mille: u64) -> Value {
-        let buckets = self.counts.sorted();
+        let mut buckets = self.counts.sorted();
+        if self.measure == Measure::Floats {
+            leave_out_nan(&mut buckets);
+        }
         let key = quantiles::at(&buckets, Side::Old, per_mille).filter(|_| self.measure.is_ordered());
         key.map_or(Value::Null, |key| quantiles::value(key, self.measure))
     }
@@ -229,6 +241,19 @@ impl Statistics {
             State::FloatSum(sum) => Some(sum),
             _ => None,
         }
+    }
+}
+
+/// Takes NaN, whose key is above all others, out of sorted buckets. One that has infinity as well, as where values of a
+/// thousand magnitudes are counted, keeps its count and ends at infinity.
+fn leave_out_nan(buckets: &mut Vec<Bucket>) {
+    let Some(last) = buckets.last_mut().filter(|last| last.greatest == key::of_float(f64::NAN)) else {
+        return;
+    };
+    if last.is_one_value() {
+        buckets.pop();
+    } else {
+        last.greatest = key::of_float(f64::INFINITY);
     }
 }
 
@@ -318,5 +343,24 @@ mod tests {
     fn what_is_not_finite_is_in_the_distribution_and_not_in_the_mean() {
         let statistics = of_floats(&[1.0, f64::NAN, 3.0, f64::INFINITY]);
         assert_eq!((statistics.mean(), statistics.rows(), statistics.distinct()), (Some(2.0), 4, 4));
+        assert_eq!(statistics.not_finite(), 2);
+        let mut ints = Statistics::of(Scalar::Int64.into());
+        ints.add(Observed::Int(i64::MAX));
+        ints.add(Observed::Null);
+        assert_eq!(ints.not_finite(), 0);
+    }
+
+    #[test]
+    fn nan_is_in_no_quantile_and_infinities_are_where_they_order() {
+        let statistics = of_floats(&[1.0, f64::NAN, 3.0, f64::NEG_INFINITY, f64::NAN]);
+        let quantiles = [0, 500, 1000].map(|per_mille| statistics.quantile(per_mille));
+        assert_eq!(quantiles, [f64::NEG_INFINITY, 1.0, 3.0].map(Value::Float64));
+        assert_eq!(of_floats(&[f64::NAN]).quantile(500), Value::Null);
+        // More magnitudes than there are buckets, so that NaN shares one with the greatest.
+        let mut many: Vec<f64> = (-1000..1024).map(|power| 2_f64.powi(power)).collect();
+        many.extend(many.clone().iter().map(|x| -x));
+        many.push(f64::NAN);
+        let greatest = of_floats(&many).quantile(1000);
+        assert!(matches!(greatest, Value::Float64(x) if x >= 2_f64.powi(1023)), "{greatest}");
     }
 }

@@ -72,6 +72,7 @@ impl Statistics {
         read.rows = number(&mut bytes)?;
         read.nulls = number(&mut bytes)?;
         read.finite = number(&mut bytes)?;
+        read.nulls.checked_add(read.finite).filter(|counted| *counted <= read.rows)?;
         read.sum = Statistics::sum_of(part(&mut bytes)?)?;
         read.distinct = DistinctCount::read(part(&mut bytes)?)?;
         let lost_bits = u32::try_from(number(&mut bytes)?).ok().filter(|bits| *bits < 64)?;

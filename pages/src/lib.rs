@@ -48,5 +48,5 @@ mod stylesheet;
 mod view_page;
 
 pub use parity_page::parity_page;
-pub use shown_figures::{age, changed_nulls, entity, few_rows, number, percent, shift, three};
+pub use shown_figures::{age, changed_nulls, entity, exact, few_rows, number, percent, shift, three};
 pub use site::OperatorPages;

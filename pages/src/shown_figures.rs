@@ -20,9 +20,26 @@ pub fn percent(share: Option<f64>) -> String {
     }
 }
 
+/// Magnitudes that are written without an exponent, in a row of at most sixteen digits.
+const WRITTEN_OUT: std::ops::Range<f64> = 1e-5..1e16;
+
 /// A figure to three decimals; `-` where there is none.
 pub fn three(figure: Option<f64>) -> String {
-    figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.3}"))
+    match figure {
+        None => "-".to_owned(),
+        Some(figure) if figure.is_finite() && figure.abs() >= WRITTEN_OUT.end => format!("{figure:.3e}"),
+        Some(figure) => format!("{figure:.3}"),
+    }
+}
+
+/// A value as it is; a float in the fewest digits that are read as it, with an exponent where zeros would fill a line.
+pub fn exact(value: &Value) -> String {
+    let is_long = |x: f64| x.is_finite() && x != 0.0 && !WRITTEN_OUT.contains(&x.abs());
+    match value {
+        Value::Float32(x) if is_long((*x).into()) => format!("{x:e}"),
+        Value::Float64(x) if is_long(*x) => format!("{x:e}"),
+        other => other.to_string(),
+    }
 }
 
 /// Both means; `-` of what has none.
@@ -103,6 +120,18 @@ mod tests {
         for (share, shown) in [(1.0, "100.0%"), (0.99999, ">99.9%"), (0.0001, "<0.1%"), (0.0, "0.0%")] {
             assert_eq!(percent(Some(share)), shown);
         }
+    }
+
+    #[test]
+    fn floats_of_any_magnitude_take_few_digits_and_are_read_as_they_are() {
+        for (x, shown) in
+            [(1e308, "1e308"), (-0.1, "-0.1"), (1.5e-7, "1.5e-7"), (f64::NAN, "NaN"), (0.0, "0")]
+        {
+            assert_eq!(exact(&Value::Float64(x)), shown);
+        }
+        assert_eq!(exact(&Value::Float32(f32::MAX)), "3.4028235e38");
+        assert_eq!(exact(&Value::Float64(9_007_199_254_740_992.0)), "9007199254740992");
+        assert_eq!([Some(1e307), Some(2.0), None].map(three), ["1.000e307", "2.000", "-"]);
     }
 
     #[test]

@@ -74,6 +74,9 @@ fn summary(all: &Statistics, days: usize) -> Markup {
         dl.facts {
             dt { "Rows" } dd { (thousands(all.rows())) " on " (feature::counted(days as u64, "date")) }
             dt { "Null" } dd { (percent(Some(share(all.nulls(), all.rows())))) }
+            @if all.not_finite() > 0 {
+                dt { "NaN or infinite" } dd { (thousands(all.not_finite())) ", which the mean leaves out" }
+            }
             @if all.measure() != Measure::Equality { dt { "Different values" } dd { (thousands(all.distinct())) } }
             @if is_ordered {
                 dt { "Least, median, greatest" }

@@ -50,6 +50,7 @@ impl ProjectError {
             Self::GatesFailed { .. } => Some(HelpTopic::OverrideGates),
             Self::SpineIsOutput { .. } => Some(HelpTopic::OtherOutput),
             Self::NoRowsToDraw { view } => Some(HelpTopic::Backfill(view.clone())),
+            Self::NotStreamed { view } => Some(HelpTopic::CatchUp(view.clone())),
             Self::Registry(RegistryError::BackfillOpen { view, .. }) => {
                 Some(HelpTopic::ResumeBackfill(view.clone()))
             }

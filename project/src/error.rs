@@ -600,6 +600,12 @@ pub enum ProjectError {
         /// What it means.
         kinds: Vec<String>,
     },
+    /// A view without history of whose stream no row is in its log.
+    #[error("{view} has no rows in the offline store yet, and they come from its stream")]
+    NotStreamed {
+        /// The view.
+        view: VersionId,
+    },
     /// Gates of a cutover fail.
     #[error(
         "{to} cannot replace the live version yet:\n{}",

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::error::ProjectError;
 use crate::project::Project;
-use crate::targets::{ViewName, named_view};
+use crate::targets::{ViewName, has_history, named_view, target};
 
 /// What has a text in its name, its description or the names of its features.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -29,6 +29,8 @@ pub struct ViewLog {
     pub features: Vec<FoundFeature>,
     /// The columns of its join keys.
     pub keys: Vec<String>,
+    /// Whether it has history to load; else its rows come by its stream.
+    pub has_history: bool,
     /// The version of the log; none where nothing was loaded.
     pub version: Option<u64>,
     /// Its files, oldest first. A compaction leaves those of older versions where they are.
@@ -67,5 +69,6 @@ pub(crate) async fn log(project: &Project, view: &ViewName) -> Result<ViewLog, P
         (version, rows) = (Some(snapshot.version), snapshot.rows());
     }
     let keys = view.keys.iter().map(|Field { name, .. }| name.to_string()).collect();
-    Ok(ViewLog { view: view.id.clone(), features, keys, version, files, rows })
+    let has_history = has_history(&target(&registered, view.clone())?);
+    Ok(ViewLog { view: view.id.clone(), features, keys, has_history, version, files, rows })
 }

@@ -171,7 +171,7 @@ pub use registry::{
     LineageEdge, LineageKind, LineageNode, Listed, LoadedFile, MeasuredRows, Moved, NotAReason,
     OutlineProblem, PartitionRead, Plan, Reach, ReadView, Reason, RegistryError, Rollout, RowCounts, RunId,
     RunOutcome, RunRecord, RunState, Runtime, ServiceShown, Shown, ShownFeature,
-    UNKNOWN as USED_BEFORE_RECORDS, reference as definitions_reference,
+    UNKNOWN as USED_BEFORE_RECORDS, column_names, reference as definitions_reference,
 };
 pub use remote::{RemoteAnswer, RemotePushed, RemoteReads};
 pub use rollout::{CutOver, CutOverDone, Gate, GateKind};

@@ -19,6 +19,7 @@ use registry::{LogRead, SideBySide};
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::run::{Event, Run, blocking};
+use crate::targets::empty_by_source;
 
 use compared_batch::Comparing;
 pub use report::{ComparedFeature, DifferingRow, InputRow, Moments, NotCompared, ParityReport};
@@ -75,10 +76,14 @@ pub(crate) async fn compare(
             let time = spine.time().to_owned();
             (spine, Moments::Spine { path: named, time })
         }
-        None => moments::drawn(&store, &plan, compare.rows, project.now()).await?,
+        None => moments::drawn(&store, &plan, compare.rows, project.now())
+            .await
+            .map_err(|error| empty_by_source(&registered, error))?,
     };
     let options = Options { explain: true, max_memory: Some(LABEL_MEMORY), ..Options::default() };
-    let mut stream = TrainingSetStream::new(&store, &plan, &spine, &options).await?;
+    let mut stream = TrainingSetStream::new(&store, &plan, &spine, &options)
+        .await
+        .map_err(|error| empty_by_source(&registered, error.into()))?;
     let mut comparing = Comparing::new(&plan, &pairs, &spine);
     let reading = stream.reading().clone();
     run.report(Event::JoinBegins { log_rows: stream.log_rows() });

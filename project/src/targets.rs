@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use feature::{Name, NameError, ServiceRef, VersionId, View};
 use materializer::{Input, Target};
+use offline::OfflineError;
 use registry::{Registered, RegistryError};
 
 use crate::error::ProjectError;
@@ -45,6 +46,20 @@ pub(crate) fn has_history(target: &Target) -> bool {
 /// Whether a view has rows that are followed.
 pub(crate) fn has_stream(target: &Target) -> bool {
     target.source.stream.is_some()
+}
+
+/// An error of reading logs; if a view has no row yet, by where its rows come from: one without history cannot be
+/// backfilled.
+pub(crate) fn empty_by_source(registered: &Registered, error: ProjectError) -> ProjectError {
+    let (ProjectError::Offline(OfflineError::NoLog { view }) | ProjectError::NoRowsToDraw { view }) = &error
+    else {
+        return error;
+    };
+    let registered_view = registered.view(view).map_err(ProjectError::from);
+    match registered_view.and_then(|view| target(registered, view)) {
+        Ok(target) if !has_history(&target) => ProjectError::NotStreamed { view: view.clone() },
+        _ => error,
+    }
 }
 
 /// The view that a user names.

@@ -105,7 +105,8 @@ pub use lineage::{
     PartitionRead, ReadView, RowCounts, RunId, RunOutcome, RunRecord, RunState, Runtime,
 };
 pub use outline::{
-    Outline, OutlineProblem, SampledColumn, SampledFile, SampledKind, Surroundings, Wishes, outline,
+    Outline, OutlineProblem, SampledColumn, SampledFile, SampledKind, Surroundings, Wishes, column_names,
+    outline,
 };
 pub use parity::{KeptParity, LogRead, ParityStanding, StaleParity};
 pub use permission::{Denial, KeptToken, MOST_TOKENS, policy_of, read_policy};

@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 use feature::{BatchFormat, HelpTopic, Micros};
 
 use crate::error::RegistryError;
+pub use legal_name::column_names;
 pub use outline_problem::OutlineProblem;
 use outlined_source::{OutlinedSource, source};
 pub use project_text::Outline;

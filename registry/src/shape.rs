@@ -5,9 +5,10 @@ use feature::{DataType, Micros, Name, Scalar, Span, VersionId};
 
 use crate::foreign;
 use crate::nearest::did_you_mean;
+use crate::outline::column_names;
 use crate::problem::{Mark, Report};
 use crate::record::{Need, Record, Shape};
-use crate::yaml::{Content, Node};
+use crate::yaml::{Content, Entry, Node};
 
 /// Checks a map against a record; `context` says whose map it is, as in "source `landings`".
 pub(crate) fn check_record(record: &Record, node: &Node, context: &str, report: &mut Report<'_>) {
@@ -94,7 +95,8 @@ fn check(shape: &Shape, node: &Node, key_at: Mark, inside: &Inside<'_>, report: 
             let named = matches!(shape, Shape::Map(_));
             for entry in entries {
                 if named && let Err(error) = entry.key.parse::<Name>() {
-                    report.at(entry.at, format!("{error} (in {inside})"));
+                    let stored = if inside.key == "schema" { stored_as(entry) } else { String::new() };
+                    report.at(entry.at, format!("{error} (in {inside}){stored}"));
                 }
                 match value {
                     Shape::Record(record) => {
@@ -125,6 +127,19 @@ fn check(shape: &Shape, node: &Node, key_at: Mark, inside: &Inside<'_>, report: 
             report.at(node.at, format!("{inside} is {}: it must be {}", node.is_a(), noun(shape)));
         }
     }
+}
+
+/// How a column is declared whose name in the files no definition can use.
+fn stored_as(entry: &Entry) -> String {
+    let names = column_names([entry.key.as_str()]);
+    let data_type = entry.value.get("type").unwrap_or(&entry.value).text();
+    let declared = names.first().zip(data_type);
+    declared.map_or_else(String::new, |(name, data_type)| {
+        format!(
+            "; a column that the files call so is `{name}: {{type: {data_type}, column: {:?}}}`",
+            entry.key
+        )
+    })
 }
 
 /// What is wrong with a scalar.

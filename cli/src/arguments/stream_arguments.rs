@@ -15,7 +15,8 @@ pub struct StreamArgs {
     /// The view versions to follow; where none is named, all whose source has a stream, and what is derived from them is loaded
     #[arg(value_name = "VIEW[@V]")]
     pub views: Vec<ViewName>,
-    /// Stop once everything is read that the topics hold now
+    /// Stop once everything is in both stores that the topics hold now. What another process reads, as `serve` does, is
+    /// waited for, as long as it goes on
     #[arg(long)]
     pub until_caught_up: bool,
     /// The share of bad rows, from 0 to 1, beyond which a view's stream stops reading a partition of Kafka; of a topic on disk it reads on, and says so

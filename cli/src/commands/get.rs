@@ -1,5 +1,6 @@
 //! `get`: the features of one entity.
 
+use pages::exact;
 use serde::Serialize;
 use serde_json::{Map, json};
 use twinstore::{AsJson, Get, Input, NeverLoaded, Project, ReadFeatures};
@@ -63,7 +64,7 @@ fn show_table(read: &ReadFeatures) {
     let rows = read.features.iter().map(|feature| {
         vec![
             feature.name.clone(),
-            feature.value.to_string(),
+            exact(&feature.value),
             feature.status.name().to_owned(),
             feature.event_time.map_or_else(none, |time| time.to_string()),
             feature.age_s.map_or_else(none, age),

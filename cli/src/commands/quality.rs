@@ -1,6 +1,6 @@
 //! `quality`: quarantined batches and what is decided of them, statistics of columns, and what sources promise.
 
-use pages::three;
+use pages::{exact, three};
 use serde_json::{Value, json};
 use twinstore::{
     AsJson, ColumnDay, DecideBatch, Project, QuarantinedOfView, Run, ShowStatistics, SourceContract, ViewName,
@@ -98,16 +98,17 @@ async fn statistics(project: &Project, args: &StatisticsArgs) -> Result<(), Fail
     }
     let rows = found.iter().map(|ColumnDay { date, column, statistics, .. }| {
         let top = statistics.top(3);
-        let top = top.iter().map(|top| format!("{} ({})", top.value, count(top.rows)));
+        let top = top.iter().map(|top| format!("{} ({})", exact(&top.value), count(top.rows)));
         let text = |per_mille| match statistics.quantile(per_mille) {
             feature::Value::Null => "-".to_owned(),
-            value => value.to_string(),
+            value => exact(&value),
         };
         vec![
             date.to_string(),
             column.clone(),
             count(statistics.rows()),
             count(statistics.nulls()),
+            count(statistics.not_finite()),
             count(statistics.distinct()),
             three(statistics.mean()),
             text(0),
@@ -116,7 +117,10 @@ async fn statistics(project: &Project, args: &StatisticsArgs) -> Result<(), Fail
             top.collect::<Vec<_>>().join(", "),
         ]
     });
-    println!("{}", output::table(&headings::STATISTICS, &[2, 3, 4, 5, 6, 7, 8], rows));
+    println!("{}", output::table(&headings::STATISTICS, &[2, 3, 4, 5, 6, 7, 8, 9], rows));
+    if found.iter().any(|day| day.statistics.not_finite() > 0) {
+        eprintln!("note: means are of the finite numbers, and NaN is in no least, median or greatest value");
+    }
     Ok(())
 }
 
@@ -136,6 +140,7 @@ fn column_day_json(day: &ColumnDay) -> Value {
         "column": column,
         "rows": statistics.rows(),
         "nulls": statistics.nulls(),
+        "not_finite": statistics.not_finite(),
         "distinct": statistics.distinct(),
         "mean": statistics.mean(),
         "per_mille": [0, 10, 50, 250, 500, 750, 950, 990, 1000],

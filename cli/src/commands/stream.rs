@@ -50,6 +50,11 @@ fn show(followed: &[FollowedView], derived: &[DerivedRows], format: Format) -> R
         ]
     });
     println!("{}", output::table(&headings::STREAMED, &[1, 2, 3, 4, 5, 6, 7, 8], rows));
+    for FollowedView { report, .. } in followed {
+        if let Some(reader) = &report.read_by {
+            println!("{}: its topic is read by {reader}, which has committed all of it", report.view);
+        }
+    }
     for DerivedRows { view, rows_loaded } in derived {
         println!("{view}: {} derived from their rows", counted(*rows_loaded, "row"));
     }

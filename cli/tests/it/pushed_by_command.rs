@@ -1,12 +1,15 @@
 //! The `push` command: rows are checked as those over HTTP are, whoever takes them, and columns go by either of their
 //! names, as in every other way in.
 
+use std::fs::{self, File};
+
 use serde_json::{Value, json};
 use test_support::{user_events, visitors};
 
-use crate::project::says;
-use crate::pushed::{clicks, now, with};
+use crate::project::{Project, says};
+use crate::pushed::{LOG, clicks, now, with};
 use crate::served::Server;
+use crate::stored;
 
 #[test]
 fn rows_that_a_command_pushes_are_checked_as_those_over_http_are_served_or_not() {
@@ -130,4 +133,47 @@ features: [{from: every@1}]
     let table = project.ok("push clicks rows.jsonl");
     says(&table, &["6,000 rows pushed", "slow@1: 3,030 rows did not pass `where`"]);
     assert!(!table.contains("every@1"), "{table}");
+}
+
+/// Pushes a click of a visitor.
+fn push_a_click(project: &Project, visitor: i64) {
+    project.write("row.jsonl", json!({"visitor": visitor, "at": now(), "ms": 1}).to_string());
+    project.ok("push clicks row.jsonl");
+}
+
+#[test]
+fn a_stream_that_catches_up_beside_a_server_ends_once_the_server_has_committed_all() {
+    let project = clicks();
+    let server = Server::start(&project);
+    for visitor in 1..4 {
+        push_a_click(&project, visitor);
+        let done = project.json("stream --until-caught-up");
+        says(done["views"][0]["read_by"].as_str().unwrap(), &["process ", "serve"]);
+        assert_eq!(done["views"][0]["rows_loaded"], 0);
+        assert_eq!(stored::rows(&project.path(LOG)).len() as i64, visitor);
+    }
+    assert_eq!(server.terminate().0, Some(0));
+    push_a_click(&project, 4);
+    let done = project.json("stream --until-caught-up");
+    assert_eq!((&done["views"][0]["rows_loaded"], done["views"][0].get("read_by")), (&json!(1), None));
+}
+
+#[test]
+fn a_stream_that_catches_up_beside_a_process_that_commits_nothing_names_it() {
+    let project = clicks();
+    push_a_click(&project, 1);
+    project.ok("stream --until-caught-up");
+    push_a_click(&project, 2);
+    let groups = project.path(".twinstore/topics/clicks/groups");
+    let group = fs::read_dir(&groups).unwrap().flatten().next().unwrap();
+    let reader = File::options().write(true).open(group.path()).unwrap();
+    reader.lock().unwrap();
+    let own = format!("is read by process {} (", std::process::id());
+    let refused = project.run("stream --until-caught-up").stderr;
+    says(
+        &refused,
+        &["the topic `clicks` of visits@1", &own, "committed nothing of it for 30s", "1 row left"],
+    );
+    drop(reader);
+    assert_eq!(project.json("stream --until-caught-up")["views"][0]["rows_loaded"], 1);
 }

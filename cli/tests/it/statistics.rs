@@ -72,6 +72,27 @@ fn statistics_are_those_of_the_rows_in_the_log() {
 }
 
 #[test]
+fn values_that_are_not_finite_are_counted_and_numbers_of_any_size_take_few_digits() {
+    let project = folder();
+    project.edit("features/flights.yaml", "expect:\n  - {column: arr_delay, between: [-120, 1500]}\n", "");
+    project.ok("apply");
+    let delays = [1.0, 2.0, f32::NEG_INFINITY, f32::MAX, f32::NAN];
+    let landings: Vec<Landing> =
+        (0_i64..).zip(delays).map(|(id, delay)| landing(id, 30 * DAY + id, delay)).collect();
+    write_parquet(&project.path("data/landings/few.parquet"), &batch(&landings));
+    project.ok("backfill airport_arrivals");
+    let found = statistics(&project, "airport_arrivals");
+    let [day] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((&day["rows"], &day["nulls"], &day["not_finite"]), (&json!(5), &json!(0), &json!(2)), "{day}");
+    assert_eq!((&day["quantiles"][0], &day["quantiles"][4]), (&json!("-Infinity"), &json!(2.0)), "{day}");
+    assert_eq!(day["quantiles"][8].as_f64(), Some(f64::from(f32::MAX)), "{day}");
+    let done = project.run("quality statistics airport_arrivals");
+    says(&done.stdout, &["NOT FINITE", "-inf", "3.4028234663852886e38", "1.134e38"]);
+    says(&done.stderr, &["note: means are of the finite numbers"]);
+    assert!(!done.stdout.contains("0000000000"), "{}", done.stdout);
+}
+
+#[test]
 fn statistics_of_loads_that_were_killed_are_those_of_loads_that_were_not() {
     let load = |project: &Project| {
         write_day(project, 0, |minute| minute as f32);

@@ -21,6 +21,7 @@ impl MaterializerError {
             | Self::SchemaRegistryDown { .. }
             | Self::OnlineConflict { .. }
             | Self::AheadOfLog { .. }
+            | Self::LeftByReader { .. }
             | Self::Interrupted => Advice::Retry,
             Self::MarkerOutOfRange { .. } | Self::Invariant { .. } | Self::Arrow(_) => Advice::Stop,
             Self::NotUsable { .. }

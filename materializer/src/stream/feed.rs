@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use locks::Holder;
+
 use crate::error::FeedError;
 use crate::rows::record::Record;
 
@@ -18,6 +20,15 @@ pub enum Arrival {
     Nothing,
 }
 
+/// What other processes read of a source.
+#[derive(Clone, Debug, Default)]
+pub struct Others {
+    /// The partitions; none while it is not known whose they are.
+    pub partitions: Vec<u32>,
+    /// Who reads them, where one process does that can be named.
+    pub reader: Option<Holder>,
+}
+
 /// A source of records in partitions, read by this process alone for as long as they are assigned to it.
 /// Its calls block: it is used on a thread of its own.
 pub trait Feed {
@@ -29,6 +40,9 @@ pub trait Feed {
 
     /// Reads these partitions from these offsets on.
     fn begin(&mut self, offsets: &[(u32, u64)]) -> Result<(), FeedError>;
+
+    /// What other processes read of it instead of this one.
+    fn others(&mut self) -> Result<Others, FeedError>;
 
     /// Notes that everything before these offsets is in the log. It is advice: if it fails, nothing is lost.
     fn acknowledge(&mut self, ends: &[(u32, u64)]);

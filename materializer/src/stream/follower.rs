@@ -1,5 +1,6 @@
 //! The shell around the protocol: performs each step, and returns the event that it led to.
 
+mod catching_up;
 mod flush;
 mod run;
 mod state;

@@ -14,7 +14,7 @@ use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers, Message, Times
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::feed::{Arrival, Feed};
+use super::feed::{Arrival, Feed, Others};
 use crate::error::FeedError;
 use crate::rows::record::Record;
 
@@ -72,6 +72,8 @@ struct Changes {
     unreported: VecDeque<Arrival>,
     /// Partitions that were given to this member, and are not read yet.
     unassigned: Vec<u32>,
+    /// Whether the group has once said which partitions are this member's, even if none is.
+    is_member: bool,
 }
 
 impl Kafka {
@@ -166,6 +168,22 @@ impl Feed for Kafka {
         Ok(())
     }
 
+    fn others(&mut self) -> Result<Others, FeedError> {
+        let (is_member, mut own) = {
+            let changes = self.consumer.context().changes();
+            (changes.is_member, changes.unassigned.clone())
+        };
+        if !is_member {
+            return Ok(Others::default());
+        }
+        let assigned = self.consumer.assignment().map_err(unreachable)?;
+        own.extend(assigned.elements().iter().filter_map(|one| u32::try_from(one.partition()).ok()));
+        let known = self.consumer.fetch_metadata(Some(&self.topic), ASKING).map_err(unreachable)?;
+        let all = known.topics().iter().flat_map(|topic| topic.partitions());
+        let ids = all.filter_map(|one| u32::try_from(one.id()).ok());
+        Ok(Others { partitions: ids.filter(|one| !own.contains(one)).collect(), reader: None })
+    }
+
     fn acknowledge(&mut self, ends: &[(u32, u64)]) {
         let committed = self.list(ends).map(|list| self.consumer.commit(&list, CommitMode::Async));
         if let Ok(Err(error)) = committed {
@@ -191,6 +209,7 @@ impl ConsumerContext for RebalanceContext {
         let partitions: Vec<u32> =
             list.elements().iter().filter_map(|element| u32::try_from(element.partition()).ok()).collect();
         let is_cooperative = matches!(consumer.rebalance_protocol(), RebalanceProtocol::Cooperative);
+        self.changes().is_member |= matches!(event, RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS);
         let done = match event {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS if partitions.is_empty() => {
                 if is_cooperative { consumer.incremental_assign(list) } else { consumer.assign(list) }

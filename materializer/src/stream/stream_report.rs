@@ -41,6 +41,9 @@ pub struct StreamReport {
     pub folded_again: u64,
     /// How often the online store had lost rows, and was rebuilt from the log.
     pub rebuilt: u64,
+    /// The process that read what this one did not, where it caught up beside another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_by: Option<String>,
     /// Each partition that is read.
     pub partitions: BTreeMap<u32, PartitionReport>,
 }
@@ -86,6 +89,7 @@ impl StreamReport {
             entities_in_memory: 0,
             folded_again: 0,
             rebuilt: 0,
+            read_by: None,
             partitions: BTreeMap::new(),
         }
     }

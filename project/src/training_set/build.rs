@@ -20,6 +20,7 @@ use crate::error::ProjectError;
 use crate::lineage::{Recorder, Subject};
 use crate::project::Project;
 use crate::run::{Event, Run, blocking, ended};
+use crate::targets::empty_by_source;
 
 /// Memory that the process takes beside the labels that are joined, in bytes.
 const BESIDE_LABELS: u64 = 128 << 20;
@@ -116,7 +117,9 @@ pub(crate) async fn build(
     let spine_sha256 = tokio::task::spawn_blocking(move || hashed.sha256());
     // Before the logs are read: no label sees the rows of a batch that is released meanwhile.
     let quarantined = quarantined_rows(&store, &plan).await?;
-    let mut stream = TrainingSetStream::new(&store, &plan, &spine, &options).await?;
+    let mut stream = TrainingSetStream::new(&store, &plan, &spine, &options)
+        .await
+        .map_err(|error| empty_by_source(&registered, error.into()))?;
     let read_logs = stream.logs();
     project.begin_use(&plan, "training-set").await?;
     let recorder = {

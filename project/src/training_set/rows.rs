@@ -15,6 +15,7 @@ use super::build::{labels_memory, watched};
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::run::{Event, Run, blocking};
+use crate::targets::empty_by_source;
 
 /// What a spine in memory is called in messages.
 const SPINE: &str = "the spine";
@@ -82,7 +83,9 @@ pub(crate) async fn join(project: &Project, rows: JoinRows, run: &Run) -> Result
     if spine.naive {
         run.report(Event::TimesReadAsUtc { column: spine.time().to_owned() });
     }
-    let mut stream = TrainingSetStream::new(&store, &plan, &spine, &options).await?;
+    let mut stream = TrainingSetStream::new(&store, &plan, &spine, &options)
+        .await
+        .map_err(|error| empty_by_source(&registered, error.into()))?;
     project.begin_use(&plan, "training-set").await?;
     let own = spine.schema().fields().len();
     let added: Vec<usize> = (own..stream.schema().fields().len()).collect();

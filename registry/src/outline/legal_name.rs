@@ -7,6 +7,20 @@ use feature::Name;
 /// Characters of a name at most, so that a number fits behind it.
 const LONGEST: usize = 55;
 
+/// What the columns of a file are called in a definition, in their order, each by the name that it has in the file: the
+/// same where that is legal, and no two the same.
+pub fn column_names<'a>(stored: impl IntoIterator<Item = &'a str>) -> Vec<Name> {
+    let all: Vec<&str> = stored.into_iter().collect();
+    let mut taken = BTreeSet::new();
+    let legal: Vec<Option<Name>> =
+        all.iter().map(|one| one.parse().ok().filter(|_| taken.insert((*one).to_owned()))).collect();
+    let named = legal.into_iter().zip(&all).enumerate().map(|(index, (same, one))| {
+        let name = same.or_else(|| legal_name(one, &format!("column_{}", index + 1), &mut taken));
+        name.expect("invariant: some number behind a legal name is free")
+    });
+    named.collect()
+}
+
 /// A name for what is called `given`, other than all that are taken: words in lower case with `_` between. The
 /// fallback stands where no character of it can be in a name.
 pub(crate) fn legal_name(given: &str, fallback: &str, taken: &mut BTreeSet<String>) -> Option<Name> {
@@ -102,5 +116,12 @@ mod tests {
         }
         let long = legal_name(&"x".repeat(200), "column_1", &mut taken).unwrap();
         assert_eq!(long.as_str().len(), LONGEST);
+    }
+
+    #[test]
+    fn a_column_with_a_legal_name_keeps_it_and_the_others_have_names_beside_it() {
+        let names = column_names(["userId", "user_id", "a__b", "", "User-Id", "at"]);
+        let names: Vec<&str> = names.iter().map(Name::as_str).collect();
+        assert_eq!(names, ["user_id_2", "user_id", "a__b", "column_4", "user_id_3", "at"]);
     }
 }

@@ -6,7 +6,7 @@ use feature::{DataType, Given, HelpTopic, Micros, Name, Scalar, Value};
 
 use crate::outline::column_type;
 use crate::outline::grouping::Group;
-use crate::outline::legal_name::{legal_name, plain};
+use crate::outline::legal_name::{column_names, legal_name, plain};
 use crate::outline::outline_problem::OutlineProblem;
 use crate::outline::outlined_column::OutlinedColumn;
 use crate::outline::roles::{self, Key, Time, sounds_like_key};
@@ -102,9 +102,10 @@ fn base_of(key: &str, source: &str) -> String {
 
 /// The columns that are declared, and those that are not with the reason.
 fn columns(group: &Group) -> (Vec<OutlinedColumn>, Vec<String>) {
-    let mut taken = BTreeSet::new();
     let (mut columns, mut left_out) = (Vec::new(), Vec::new());
-    for (index, merged) in group.columns().into_iter().enumerate() {
+    let all = group.columns();
+    let names = column_names(all.iter().map(|column| column.name.as_str()));
+    for (name, merged) in names.into_iter().zip(all) {
         if merged.name.is_empty() {
             left_out.push("a column without a name is not read".to_owned());
             continue;
@@ -120,9 +121,6 @@ fn columns(group: &Group) -> (Vec<OutlinedColumn>, Vec<String>) {
                 left_out.push(format!("the column {:?} is not read: it {why}", merged.name));
                 continue;
             }
-        };
-        let Some(name) = legal_name(&merged.name, &format!("column_{}", index + 1), &mut taken) else {
-            continue;
         };
         // Keys with nulls are floats where pandas wrote them.
         let is_whole = |value: &Value| match value {

@@ -13,7 +13,7 @@ use crate::problem::Report;
 use crate::yaml::Node;
 
 use super::batch_limits::{self, Ways};
-use super::expected_value::{ExpectedValue, expected_value, is_reversed, quoted};
+use super::expected_value::{ExpectedValue, expected_value, is_reversed};
 use super::expression::{self, Compiled};
 
 /// The keys of which an expectation has one.
@@ -61,7 +61,7 @@ pub(super) struct Expecting<'a> {
 pub(super) fn expectations(
     root: &Node,
     context: &str,
-    Expecting { schema, ways, kept }: Expecting<'_>,
+    Expecting { stages, ways, kept }: Expecting<'_>,
     used: &mut BTreeMap<Name, DataType>,
     report: &mut Report<'_>,
 ) -> Expected {

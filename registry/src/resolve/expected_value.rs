@@ -44,7 +44,7 @@ pub(super) fn expected_value(node: &Node, data_type: DataType) -> Result<Expecte
     })?;
     let is_plain = matches!(scalar, Scalar::Bool | Scalar::Float32 | Scalar::Float64);
     let is_plain = is_plain || !is_quoted && is_number(text);
-    let shown = if is_plain { text.clone() } else { quoted(text) };
+    let shown = if is_plain { text.clone() } else { transform::text_in_sql(text) };
     Ok(ExpectedValue { sql: sql(&value, text), value, shown })
 }
 
@@ -53,7 +53,7 @@ fn sql(value: &Value, text: &str) -> String {
     match value {
         Value::Float32(single) => float_sql(f64::from(*single), text),
         Value::Float64(double) => float_sql(*double, text),
-        Value::String(_) | Value::Timestamp(_) => quoted(text),
+        Value::String(_) | Value::Timestamp(_) => transform::text_in_sql(text),
         Value::Bytes(bytes) => format!("X'{}'", hexadecimal(bytes)),
         _ => text.to_owned(),
     }
@@ -94,9 +94,4 @@ pub(super) fn is_reversed(least: &Value, greatest: &Value) -> bool {
 fn is_number(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'))
         && text.parse::<f64>().is_ok_and(f64::is_finite)
-}
-
-/// A text as a literal of SQL.
-pub(super) fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }

@@ -1,16 +1,26 @@
 //! What is raised: an exception of `twinstore._errors`, by what the caller does next, with the one sentence of the library
 //! and what helps, in the words of Python.
 
-use feature::Advice;
+use feature::{Advice, VersionId};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use twinstore::{HelpTopic, ProjectError};
+use twinstore::{Gate, HelpTopic, ProjectError};
 
 use crate::help::in_python;
 
 /// The exception for an error of the library.
 pub fn raised(py: Python<'_>, error: &ProjectError) -> PyErr {
-    raise(py, error.advice(), &error.to_string(), error.help().as_ref())
+    match error {
+        ProjectError::GatesFailed { to, failed } => raise(py, error.advice(), &gates(to, failed), None),
+        _ => raise(py, error.advice(), &error.to_string(), error.help().as_ref()),
+    }
+}
+
+/// Everything that holds up a cutover, a line each with what helps, and what can be done about all of it.
+fn gates(to: &VersionId, failed: &[Gate]) -> String {
+    let lines: Vec<String> = failed.iter().map(|gate| sentence(&gate.said, gate.help.as_ref())).collect();
+    let rest = in_python(&HelpTopic::OverrideGates);
+    format!("{to} cannot replace the live version yet:\n{}\n{rest}", lines.join("\n"))
 }
 
 /// The exception for what a caller has to correct.

@@ -14,6 +14,12 @@ fn main(py: Python<'_>, arguments: Vec<OsString>) -> u8 {
     py.detach(|| cli::main(arguments))
 }
 
+/// What columns are called in a definition, each by its name in the files: as `init --from` calls them.
+#[pyfunction]
+fn column_names(stored: Vec<String>) -> Vec<String> {
+    twinstore::column_names(stored.iter().map(String::as_str)).iter().map(ToString::to_string).collect()
+}
+
 #[pymodule]
 fn _twinstore(module: &Bound<'_, PyModule>) -> PyResult<()> {
     // Two providers of TLS are compiled in, so one has to be chosen; where one is already, that one stays.
@@ -22,5 +28,6 @@ fn _twinstore(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Features>()?;
     module.add_class::<Project>()?;
     module.add_class::<Server>()?;
+    module.add_function(wrap_pyfunction!(column_names, module)?)?;
     module.add_function(wrap_pyfunction!(main, module)?)
 }

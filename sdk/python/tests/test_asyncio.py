@@ -20,8 +20,19 @@ def test_calls_wait_beside_each_other(loaded):
 
 
 def test_every_method_of_a_store_has_its_twin():
-    public = {name for name in dir(ts.Store) if not name.startswith("_")} - {"folder", "close"}
+    public = {name for name in dir(ts.Store) if not name.startswith("_")}
     assert public == {name for name in dir(ts.AsyncStore) if not name.startswith("_")}
+
+
+def test_a_store_is_closed_and_opened_again_by_the_next_read(store):
+    async def main():
+        awaited = ts.AsyncStore(store.folder)
+        assert awaited.folder == store.folder
+        for _ in range(2):
+            assert (await awaited.features("late_arrival", {"dest": "LAX"}))["last_delay"] == 4.5
+            await awaited.close()
+
+    asyncio.run(main())
 
 
 def test_a_training_set_ends_with_the_task_that_waits_for_it(loaded):

@@ -183,6 +183,8 @@ def test_a_million_rows_with_one_bad_row_name_it(loaded):
 def test_what_is_no_frame_is_refused(loaded):
     refused(loaded, [{"dest": "BOS"}], "is not a frame", "pandas, polars or pyarrow")
     refused(loaded, None, "is not a frame")
+    for column in (frame()["dest"], pl.Series(["BOS"]), pa.chunked_array([["BOS"]]), pa.array(["BOS"])):
+        refused(loaded, column, "a frame", "pandas, polars or pyarrow")
     refused(loaded, "spine.parquet", "`out`")
     refused(loaded, frame(), "leave out `out`", out="x.parquet")
     refused(loaded, frame(), "`as_of`", as_of="now")
@@ -203,6 +205,18 @@ def test_entities_that_do_not_fit_are_named(loaded):
         (pd.DataFrame({"other": [1]}), "the join key `dest` is missing"),
     ]:
         with pytest.raises((ts.InputError, TypeError), match=words):
+            loaded.features("late_arrival", entities)
+    for entities, words in [
+        (frame().iloc[0], "pandas.*Series is one column or one row .*: pass a dict, a list of dicts, or a frame"),
+        (pl.Series(["BOS"]), "polars.*Series is one column or one row"),
+        (pa.chunked_array([["BOS"]]), "ChunkedArray is not .*a frame"),
+        (None, "NoneType is not a frame: pass a dict"),
+        ("LAX", "str is not a frame: pass a dict"),
+        ([], "the list of entities is empty"),
+        (["LAX"], "row 1 is a str: a row is a dict"),
+        ([{"dest": "LAX"}, {}], "row 2 has no `dest`, and other rows have"),
+    ]:
+        with pytest.raises(ts.InputError, match=words):
             loaded.features("late_arrival", entities)
     with pytest.raises(ts.InputError, match="one value and other columns are lists"):
         loaded.features("late_arrival", {"dest": ["LAX"], "more": 1})

@@ -9,6 +9,7 @@ from dataclasses import fields
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import DEFINITIONS, PUSHED
 
@@ -209,9 +210,59 @@ def test_a_frames_columns_become_those_of_a_source(library):
     }
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_columns_with_any_names_become_a_source_that_is_planned_and_loaded(tmp_path, library):
+    at = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
+    table = pa.table({"eventTime": [at], "userId": [7], "Bad Name": [2.5], "user_id": ["a"], "名前": ["x"]})
+    pq.write_table(table, tmp_path / "rows.parquet")
+    frame = {"pandas": table.to_pandas, "polars": lambda: pl.from_arrow(table), "pyarrow": lambda: table}[library]()
+    source = ts.Source.infer(frame, "rows", event_time="eventTime", batch=ts.Batch("rows.parquet"))
+    assert source.event_time == "event_time" and source.schema == {
+        "event_time": ts.Column("timestamp", column="eventTime"),
+        "user_id_2": ts.Column("int64", column="userId"),
+        "bad_name": ts.Column("float64", column="Bad Name"),
+        "user_id": "string",
+        "column_5": ts.Column("string", column="名前"),
+    }
+    user = ts.Entity("user", keys={"user": "int64"})
+    view = ts.FeatureView(
+        "values", 1, entity=user, source=source, keys={"user": "user_id_2"}, features={"last": ts.Latest("bad_name")}
+    )
+    service = ts.FeatureService("scored", 1, [ts.Take(view)])
+    (tmp_path / "features").mkdir()
+    (tmp_path / "features" / "all.yaml").write_text(ts.to_yaml(user, source, view, service), encoding="utf-8")
+    store = ts.Store(tmp_path)
+    assert store.plan().ok
+    store.apply()
+    store.backfill()
+    assert store.features("scored", {"user": 7})["last"] == 2.5
+
+
+def test_a_column_whose_name_no_definition_can_use_is_refused_with_how_to_declare_it(folder):
+    source = ts.Source("rows", schema={"userId": "int64"}, batch=ts.Batch("rows.parquet"))
+    (folder / "features" / "rows.yaml").write_text(source.to_yaml())
+    with pytest.raises(ts.InputError, match=r'`userId` is not a name.*`user_id: \{type: int64, column: "userId"\}`'):
+        ts.Store(folder).apply()
+
+
+def test_what_is_no_definition_is_refused_by_name(loaded):
+    view = ts.FeatureView("x", 1, entity="airport", source="landings", keys={"airport": "dest"}, features={"n": ts.Aggregate("count")})
+    with pytest.raises(ts.InputError, match="pandas.*DataFrame is not a definition: build an Entity"):
+        loaded.try_view(view, SPINE, SPINE, time="at")
+    with pytest.raises(ts.InputError, match="DataFrame is not a view"):
+        loaded.try_view(SPINE, SPINE, time="at")
+    with pytest.raises(ts.InputError, match="`features` of feature_service `x` cannot be written: .*DataFrame"):
+        ts.FeatureService("x", 1, [SPINE]).to_yaml()
+
+
 def test_a_column_that_no_definition_has_is_named():
     with pytest.raises(ts.InputError, match="`nested` is struct"):
         ts.Source.infer(pa.table({"nested": [{"a": 1}]}), "rows")
+    for twice in (pd.DataFrame([[1, 2]], columns=["a", "a"]), pa.table([[1], [2]], names=["a", "a"])):
+        with pytest.raises(ts.InputError, match="several columns named `a`"):
+            ts.Source.infer(twice, "rows")
+    with pytest.raises(ts.InputError, match="Series is one column"):
+        ts.Source.infer(pd.Series([1]), "rows")
     with pytest.raises(ts.InputError, match="is not a duration"):
         ts.Aggregate("count", window=dt.timedelta(0))._keys()
 

@@ -32,11 +32,31 @@ def test_a_view_shows_its_features_and_its_log(loaded):
     assert (delays["null"], delays["least"], delays["greatest"], delays["mean"]) == (1, -3.25, 4.5, 0.625)
 
 
+def test_statistics_count_what_is_not_finite_and_leave_it_out_of_the_mean(folder):
+    (folder / "landings.csv").write_text(
+        "landed_at,dest,arr_delay,seats\n"
+        + "".join(f"2026-01-01T10:0{n}:00Z,LAX,{delay},1\n" for n, delay in enumerate(["1", "2", "NaN", "inf", "1e308", ""]))
+    )
+    store = ts.Store(folder)
+    store.apply()
+    store.backfill("airport_arrivals")
+    delays = store.view("airport_arrivals").statistics()["arr_delay"]
+    assert (delays["null"], delays["not_finite"], delays["distinct"]) == (1, 2, 5)
+    assert (delays["least"], delays["greatest"], delays["mean"]) == (1.0, float("inf"), 1e308 / 3)
+    day = next(one for one in store.quality("airport_arrivals").days if one["column"] == "arr_delay")
+    assert (day["nulls"], day["not_finite"], day["mean"]) == (1, 2, 1e308 / 3)
+    assert dict(zip(day["per_mille"], day["quantiles"]))[500] == 2.0
+    for shown in (repr(store.view("airport_arrivals").statistics()), repr(store.quality("airport_arrivals"))):
+        assert "NOT FINITE" in shown and "e+307" in shown and "0" * 30 not in shown
+
+
 def test_a_view_without_a_log_says_what_loads_it(loaded):
     view = loaded.view("user_clicks@1")
     assert "0 rows" in repr(view)
-    with pytest.raises(ts.InputError, match=r'store.backfill\("user_clicks@1"\)'):
+    with pytest.raises(ts.InputError, match=r'from its stream, so push some and call `store.stream\("user_clicks@1"\)`'):
         view.head()
+    with pytest.raises(ts.InputError, match=r'call `store.stream\("user_clicks@1"\)`'):
+        loaded.batch_features("prices")
     with pytest.raises(ts.InputError, match="user_clikcs"):
         loaded.view("user_clikcs")
 

@@ -51,6 +51,7 @@ def test_online_rows_that_are_not_of_the_log_are_warned_of_once(folder, tmp_path
     [
         lambda airports: {"dest": airports},
         lambda airports: {"dest": tuple(airports)},
+        lambda airports: [{"dest": airport} for airport in airports],
         lambda airports: {"dest": np.array(airports)},
         lambda airports: {"dest": pd.Series(airports)},
         lambda airports: {"dest": pl.Series(airports)},
@@ -61,7 +62,7 @@ def test_online_rows_that_are_not_of_the_log_are_warned_of_once(folder, tmp_path
         lambda airports: pl.DataFrame({"dest": airports, "other": [1] * len(airports)}),
         lambda airports: pa.table({"dest": airports}),
     ],
-    ids="list tuple numpy series polars-series arrow chunked pandas index polars table".split(),
+    ids="list tuple dicts numpy series polars-series arrow chunked pandas index polars table".split(),
 )
 def test_many_entities_are_columns_in_their_order(loaded, make):
     read = loaded.features("everything", make(["BOS", "XXX", "LAX"]), features=["last_delay", "last_seats"])
@@ -77,6 +78,30 @@ def test_features_become_frames(loaded):
     assert read.to_arrow().to_pylist() == pa.table(read).to_pylist()
     detailed = read.to_arrow(details=True).column("last_delay").to_pylist()
     assert (detailed[0]["value"], detailed[1]["status"], detailed[1]["age_s"]) == (-3.25, "NOT_FOUND", None)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [pd.Index([2, 0, 1]), pd.Index(["c", "a", "b"], name="flight"), pd.MultiIndex.from_tuples([("x", 1), ("x", 2), ("y", 1)])],
+    ids="shuffled named levels".split(),
+)
+def test_features_of_a_pandas_frame_join_to_it_by_its_index(loaded, index):
+    frame = pd.DataFrame({"dest": ["LAX", "XXX", "BOS"]}, index=index)
+    for entities in [frame, {"dest": frame["dest"]}]:
+        read = loaded.features("everything", entities, features=["last_delay", "last_seats"]).to_pandas()
+        assert read.index.equals(index) and read.index.names == index.names
+        joined = frame.join(read)
+        assert joined["last_delay"].tolist()[::2] == [4.5, -3.25] and joined["last_seats"].tolist() == [180, pd.NA, 70]
+    one = loaded.features("everything", frame.loc[index == index[0]])
+    assert one.to_pandas().index.tolist() == [index[0]]
+
+
+def test_series_of_several_indexes_are_read_in_their_order(loaded):
+    columns = {"dest": pd.Series(["LAX", "BOS"], index=[7, 8])}
+    assert loaded.features("late_arrival", columns).to_pandas().index.tolist() == [7, 8]
+    from twinstore._rows import common_index
+
+    assert common_index([columns["dest"], pd.Series([1, 2])]) is None and common_index([[1, 2]]) is None
 
 
 def test_a_read_of_nobody_has_the_columns(loaded):

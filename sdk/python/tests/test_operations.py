@@ -2,11 +2,13 @@
 
 import asyncio
 import datetime as dt
+import pathlib
 import signal
 import subprocess
 import sys
 import time
 
+import pandas as pd
 import pytest
 
 import twinstore as ts
@@ -69,6 +71,11 @@ def test_versions_are_compared_cut_over_and_rolled_back(store, folder):
         + "features: [{from: airport_arrivals@1, on: {airport: dest}, take: [last_delay, arrivals_1h]}]\n"
     )
     store.apply()
+    with pytest.raises(ts.InputError) as raised:
+        store.cutover("late_arrival@2")
+    first, gate, rest = str(raised.value).splitlines()
+    assert first == "late_arrival@2 cannot replace the live version yet:" and rest.startswith("mend that, or cut over all the same")
+    assert gate.endswith(': call `store.parity("late_arrival@1", "late_arrival@2")`')
     parity = store.parity("late_arrival@1", "late_arrival@2", rows=100)
     assert parity.passed and parity and parity.data["rows"] == 3
     assert "last_delay" in repr(parity) and "<table>" in parity._repr_html_() and "<!doctype html>" in parity.page
@@ -163,3 +170,16 @@ def test_the_command_is_in_the_package(folder):
         [sys.executable, "-m", "twinstore", "--project", "nowhere", "plan"], capture_output=True, text=True
     )
     assert (done.returncode, done.stderr.startswith("error: there is no folder nowhere")) == (1, True)
+
+
+def test_a_view_that_only_streams_says_so_where_its_rows_are_needed(store):
+    spine = pd.DataFrame({"user": [7], "at": pd.to_datetime(["2030-01-01T00:00:00Z"])})
+    advice = r'user_clicks@1 has no rows .* come from its stream: call `store.stream\("user_clicks@1"\)`'
+    with pytest.raises(ts.InputError, match=advice):
+        store.training_set("prices", spine, time="at")
+    spine.to_parquet(pathlib.Path(store.folder) / "spine.parquet")
+    with pytest.raises(ts.InputError, match=advice):
+        store.training_set("prices", "spine.parquet", time="at", out="training.parquet")
+    store.push("clicks", [{"at": "2026-01-01T00:00:00Z", "user": 7, "price": 1.5}])
+    store.stream("user_clicks@1")
+    assert store.training_set("prices", spine, time="at")["clicks"].tolist() == [1]

@@ -1,5 +1,6 @@
 """Other processes: forked after the store was opened, beside it on the same store, and interrupted."""
 
+import fcntl
 import multiprocessing
 import os
 import resource
@@ -101,6 +102,34 @@ def test_two_processes_write_and_read_one_store(store, command):
 def load_it(folder):
     with ts.Store(folder) as store:
         return store.backfill(progress=False).rows_loaded
+
+
+def test_a_stream_beside_a_server_ends_once_the_server_has_committed_all(store):
+    environment = {**os.environ, "TWINSTORE_SERVE_GRPC": "127.0.0.1:0", "TWINSTORE_SERVE_HTTP": "127.0.0.1:0"}
+    serve = [os.environ["TWINSTORE_BIN"], "--project", store.folder, "serve"]
+    with subprocess.Popen(serve, env=environment, stderr=subprocess.PIPE, text=True) as server:
+        assert "gRPC" in server.stderr.readline()
+        for clicks in range(1, 4):
+            store.push("clicks", [{"at": "2026-01-01T00:00:00Z", "user": 7, "price": 1.5}])
+            streamed = store.stream()
+            assert "serve" in streamed.followed["user_clicks@1"]["read_by"] and "has committed all of it" in repr(streamed)
+            assert store.view("user_clicks").log().count_rows() == clicks
+            assert store.features("prices", {"user": 7})["clicks"] == clicks
+        server.terminate()
+
+
+def test_a_stream_beside_a_reader_that_commits_nothing_names_it_and_may_be_repeated(store, folder):
+    click = {"at": "2026-01-01T00:00:00Z", "user": 7, "price": 1.5}
+    store.push("clicks", [click])
+    store.stream()
+    store.push("clicks", [click])
+    (group,) = (folder / ".twinstore" / "topics" / "clicks" / "groups").iterdir()
+    with open(group, "r+") as reader:
+        fcntl.flock(reader, fcntl.LOCK_EX)
+        with pytest.raises(ts.TransientError, match=rf"is read by process {os.getpid()} \(.*1 row left"):
+            store.stream()
+    store.stream()
+    assert store.features("prices", {"user": 7})["clicks"] == 2
 
 
 def test_two_processes_that_load_at_once_load_each_row_once(folder):

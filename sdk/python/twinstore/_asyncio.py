@@ -36,10 +36,19 @@ class AsyncStore:
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        self.store.close()
+        await self.close()
+
+    async def close(self) -> None:
+        """As :meth:`Store.close`."""
+        await in_thread(self.store.close)
 
     def __repr__(self) -> str:
         return repr(self.store).replace("Store", "AsyncStore")
+
+    @property
+    def folder(self) -> str:
+        """The project's folder."""
+        return self.store.folder
 
     @property
     def is_remote(self) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, Mapping, Sequence, TypeAlias
 
 from twinstore._errors import InputError
 from twinstore._frames import columns_with_types
+from twinstore._twinstore import column_names
 
 #: A duration: text as in ``"7d"``, or a timedelta.
 Duration: TypeAlias = "str | dt.timedelta"
@@ -71,8 +72,13 @@ class Definition(_Part):
         """The document of a definition file. The registry reads it as it reads one that was written by hand: what it
         computes has the same hash."""
         keys = {"kind": self.kind, **self._keys()}
-        # JSON in one line is YAML.
-        texts = (f"{key}: {_scalar(value)}\n" for key, value in keys.items())
+        texts = []
+        for key, value in keys.items():
+            try:
+                # JSON in one line is YAML.
+                texts.append(f"{key}: {_scalar(value)}\n")
+            except (TypeError, ValueError) as error:
+                raise InputError(f"`{key}` of {self.kind} `{self.name}` cannot be written: {error}") from None
         return "".join(texts)
 
     def __str__(self) -> str:
@@ -94,6 +100,12 @@ def to_yaml(*definitions: Definition) -> str:
     >>> text.count("---")
     1
     """
+    for one in definitions:
+        if not isinstance(one, Definition):
+            raise InputError(
+                f"a {type(one).__module__}.{type(one).__name__} is not a definition: build an Entity, a Source, a "
+                "FeatureView, an OnDemandView or a FeatureService"
+            )
     return "---\n".join(definition.to_yaml() for definition in definitions)
 
 
@@ -277,12 +289,25 @@ class Source(Definition):
         """A source whose columns are those of a frame of pandas, polars or pyarrow, with their types. The other keys are as
         they are given: where its files lie, and which column says when a row happened.
 
+        A column that no definition can name, as ``userId``, is named as ``twinstore init --from`` names it, and declared as
+        the :class:`Column` that the files have: ``{"user_id": Column("int64", column="userId")}``. ``event_time`` and
+        ``available_at`` may be either name.
+
         >>> rides = pandas.DataFrame({"at": pandas.to_datetime(["2026-01-01"]), "driver": ["a"], "fare": [7.5]})
         >>> source = ts.Source.infer(rides, "rides", event_time="at", batch=ts.Batch("rides.parquet"))
         >>> source.schema
         {'at': 'timestamp', 'driver': 'string', 'fare': 'float64'}
         """
-        return cls(name=name, schema=columns_with_types(frame), **keys)
+        found = columns_with_types(frame)
+        named = dict(zip(found, column_names(list(found))))
+        schema: dict[str, str | Column] = {
+            named[stored]: kind if named[stored] == stored else Column(kind, column=stored)
+            for stored, kind in found.items()
+        }
+        for key in ("event_time", "available_at"):
+            if isinstance(keys.get(key), str) and keys[key] not in schema:
+                keys[key] = named.get(keys[key], keys[key])
+        return cls(name=name, schema=schema, **keys)
 
 
 @dataclass(frozen=True)

@@ -53,16 +53,16 @@ class Found(Definitions):
 
 
 class Statistics(_results.TableResult):
-    """What the columns of a log hold."""
+    """What the columns of a log hold. The mean is that of the finite numbers, and NaN is neither the least nor the greatest."""
 
-    header = ("column", "type", "null", "distinct", "least", "greatest", "mean")
+    header = ("column", "type", "null", "not finite", "distinct", "least", "greatest", "mean")
 
     @property
     def caption(self) -> str:
         return f"{self.data['view']}: {counted(self.data['rows'], 'row')}"
 
     def rows(self) -> list[tuple[Any, ...]]:
-        return [tuple(column[name] for name in self.header) for column in self.data["columns"]]
+        return [tuple(column[name.replace(" ", "_")] for name in self.header) for column in self.data["columns"]]
 
     def __getitem__(self, column: str) -> dict[str, Any]:
         found: dict[str, Any] = next(one for one in self.data["columns"] if one["column"] == column)
@@ -112,9 +112,9 @@ class View(_results.TableResult):
         """The rows of its log as a dataset of pyarrow, as the log was when the view was looked up. DuckDB, polars
         (``polars.scan_pyarrow_dataset``) and pandas query it."""
         if not self.data["files"]:
-            raise InputError(
-                f"nothing was loaded for {self.name} yet: call `store.backfill(\"{self.name}\")`, or push rows"
-            )
+            call = f"store.{'backfill' if self.data['has_history'] else 'stream'}(\"{self.name}\")"
+            rows = "call" if self.data["has_history"] else "its rows come from its stream, so push some and call"
+            raise InputError(f"nothing was loaded for {self.name} yet: {rows} `{call}`")
         return _frames.library_of("pyarrow.dataset", "a log").dataset(self.data["files"], format="parquet")
 
     def head(self, rows: int = 5) -> Any:
@@ -122,7 +122,8 @@ class View(_results.TableResult):
         return _frames.to_pandas(self.log().head(rows))
 
     def statistics(self) -> Statistics:
-        """For each column of its log how much is null, how many values are distinct, the least, the greatest and the mean."""
+        """For each column of its log how much is null and how much NaN or infinite, how many values are distinct, the least,
+        the greatest, and the mean of the finite numbers."""
         pyarrow = _frames.library_of("pyarrow", "a log")
         compute = _frames.library_of("pyarrow.compute", "a log")
         log = self.log()
@@ -130,17 +131,21 @@ class View(_results.TableResult):
         for field in log.schema:
             values = log.to_table(columns=[field.name]).column(0)
             ordered = not pyarrow.types.is_nested(field.type) and not pyarrow.types.is_boolean(field.type)
-            numeric = pyarrow.types.is_integer(field.type) or pyarrow.types.is_floating(field.type)
-            extremes = compute.min_max(values).as_py() if ordered else {"min": None, "max": None}
+            floating = pyarrow.types.is_floating(field.type)
+            numeric = pyarrow.types.is_integer(field.type) or floating
+            numbers = values.filter(compute.invert(compute.is_nan(values))) if floating else values
+            finite = values.filter(compute.is_finite(values)) if floating else values
+            extremes = compute.min_max(numbers).as_py() if ordered else {"min": None, "max": None}
             columns.append(
                 {
                     "column": field.name,
                     "type": str(field.type),
                     "null": values.null_count,
+                    "not_finite": len(values.drop_null()) - len(finite.drop_null()),
                     "distinct": compute.count_distinct(values).as_py() if ordered else None,
                     "least": extremes["min"],
                     "greatest": extremes["max"],
-                    "mean": compute.mean(values).as_py() if numeric else None,
+                    "mean": compute.mean(finite).as_py() if numeric else None,
                 }
             )
         return Statistics({"view": self.name, "rows": log.count_rows(), "columns": columns})

@@ -22,9 +22,10 @@ class Features:
     {'last_delay': 'PRESENT', 'arrivals_1h': 'PRESENT'}
     """
 
-    def __init__(self, read: _twinstore.Features, single: bool) -> None:
+    def __init__(self, read: _twinstore.Features, single: bool, index: Any = None) -> None:
         self._read = read
         self._single = single
+        self._index = index
 
     @property
     def service(self) -> str:
@@ -77,8 +78,12 @@ class Features:
         return _frames.library_of("pyarrow", "to_arrow()").table(self._read.table(details))
 
     def to_pandas(self) -> Any:
-        """The features as a frame of pandas: integers and truth values in its nullable types."""
-        return _frames.to_pandas(self._read.table(False))
+        """The features as a frame of pandas: integers and truth values in its nullable types. Where the entities were a frame
+        of pandas, or its columns, they keep its index, so that ``frame.join(…)`` puts each row beside its own entity."""
+        features = _frames.to_pandas(self._read.table(False))
+        if self._index is not None:
+            features.index = self._index
+        return features
 
     def to_polars(self, details: bool = False) -> Any:
         """The features as a frame of polars; with ``details`` each as a struct of value, status and times."""

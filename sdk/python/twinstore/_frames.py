@@ -13,8 +13,10 @@ from typing import Any, Sequence
 from twinstore._errors import InputError
 
 
-def adapter(frame: Any) -> "Frame":
-    """The adapter for a frame, by the library that it is of."""
+def adapter(
+    frame: Any, advice: str = "pass one of pandas, polars or pyarrow, or a file's path"
+) -> "Frame":
+    """The adapter for a frame, by the library that it is of. ``advice`` ends the message where it is none."""
     for kind in type(frame).__mro__:
         library = kind.__module__.split(".")[0]
         if library == "pandas" and kind.__name__ == "DataFrame":
@@ -25,12 +27,16 @@ def adapter(frame: Any) -> "Frame":
             return PolarsFrame(frame.collect())
         if library == "pyarrow" and kind.__name__ in ("Table", "RecordBatch", "RecordBatchReader"):
             return ArrowFrame(frame, kind.__name__)
+    named = f"a {type(frame).__module__}.{type(frame).__name__}"
+    if type(frame).__name__ == "Series":
+        raise InputError(f"{named} is one column or one row and not a frame: {advice}")
     if hasattr(frame, "__arrow_c_stream__"):
-        return ArrowFrame(library_of("pyarrow", "this frame").table(frame), "Table")
-    raise InputError(
-        f"a {type(frame).__module__}.{type(frame).__name__} is not a frame: pass one of pandas, polars or pyarrow, "
-        "or a file's path"
-    )
+        pyarrow = library_of("pyarrow", "this frame")
+        try:
+            return ArrowFrame(pyarrow.table(frame), "Table")
+        except (pyarrow.ArrowException, TypeError, ValueError) as error:
+            raise InputError(f"{named} is not read as a frame ({str(error).splitlines()[0]}): {advice}") from None
+    raise InputError(f"{named} is not a frame: {advice}")
 
 
 def library_of(name: str, what: str) -> Any:
@@ -46,6 +52,13 @@ class Frame:
     """A frame of some library."""
 
     names: list[str]
+    #: The index of pandas that it has.
+    index: Any = None
+
+    @property
+    def readable(self) -> list[str]:
+        """The names of what may be read: its columns, and of pandas levels of its index."""
+        return self.names
 
     def has(self, name: str) -> bool:
         """Whether there is a column of this name to read."""
@@ -134,7 +147,12 @@ class PandasFrame(Frame):
             raise InputError("the spine's columns have several levels: flatten them to one name each")
         self.frame = frame
         self.names = [str(name) for name in frame.columns]
+        self.index = frame.index
         self.levels = [str(name) for name in frame.index.names if name is not None]
+
+    @property
+    def readable(self) -> list[str]:
+        return [*self.names, *(level for level in self.levels if level not in self.names)]
 
     def has(self, name: str) -> bool:
         return name in self.names or name in self.levels
@@ -172,7 +190,10 @@ class PandasFrame(Frame):
 
 def columns_with_types(frame: Any) -> dict[str, str]:
     """The columns of a frame, each with the type that definitions call it by."""
-    given = adapter(frame)
+    given = adapter(frame, "pass one of pandas, polars or pyarrow")
+    twice = [name for name in given.names if given.names.count(name) > 1]
+    if twice:
+        raise InputError(f"there are several columns named `{twice[0]}`: leave one of them, or rename the others")
     pyarrow = library_of("pyarrow", "this frame")
     schema = pyarrow.table(given.select(given.names)).schema
     found: dict[str, str] = {}

@@ -116,9 +116,10 @@ class Examination(TableResult):
 
 
 class ColumnDays(PlottedResult):
-    """What the columns of a view hold, by the date on which their rows happened."""
+    """What the columns of a view hold, by the date on which their rows happened. The mean is that of the finite numbers, and
+    NaN is in no quantile."""
 
-    header = ("date", "column", "rows", "null", "distinct", "mean", "least", "median", "greatest")
+    header = ("date", "column", "rows", "null", "not finite", "distinct", "mean", "least", "median", "greatest")
 
     @property
     def days(self) -> list[dict[str, Any]]:
@@ -139,6 +140,7 @@ class ColumnDays(PlottedResult):
                 one["column"],
                 one["rows"],
                 one["nulls"],
+                one["not_finite"],
                 one["distinct"],
                 one["mean"],
                 *(quantile(one, per_mille) for per_mille in (0, 500, 1000)),

@@ -271,7 +271,12 @@ class Streamed(TableResult):
 
     def notes(self) -> list[str]:
         derived = [f"{one['view']}: {counted(one['rows_loaded'], 'row')} derived" for one in self.data["derived"]]
-        return derived + [
+        read = [
+            f"{view}: its topic is read by {report['read_by']}, which has committed all of it"
+            for view, report in self.followed.items()
+            if report.get("read_by")
+        ]
+        return read + derived + [
             f"{one['report']['view']}: {counted(rows, 'row')} refused: {reason.replace('_', ' ')}"
             for one in self.data["followed"]
             for reason, rows in one["report"]["refused"].items()

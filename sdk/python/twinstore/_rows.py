@@ -5,29 +5,69 @@ from __future__ import annotations
 import base64
 import json
 import math
-from typing import Any, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Iterable, Mapping, Sequence
 
 from twinstore import _frames
 from twinstore._errors import InputError
 from twinstore._values import moment, plain, time_text
 
 
-def entity_columns(entities: Any) -> tuple[dict[str, Any], bool, bool]:
-    """The columns of a read by name, whether it is of one entity, and whether it may have columns that are not read."""
+@dataclass(frozen=True)
+class Entities:
+    """The entities of a read."""
+
+    #: Their columns, by name.
+    columns: dict[str, Any]
+    #: Whether it is one entity, given as values and not as lists.
+    single: bool = False
+    #: Whether there may be columns that are not read.
+    others: bool = False
+    #: The index of pandas that they have.
+    index: Any = None
+
+
+def entity_columns(entities: Any) -> Entities:
+    """The entities of a read: a dict of values or of columns, dicts, or a frame."""
+    if isinstance(entities, (list, tuple)):
+        return Entities(columns_of_rows(entities))
     if not isinstance(entities, Mapping):
-        frame = _frames.adapter(entities)
-        if isinstance(frame, _frames.PandasFrame):
-            names = [*frame.names, *(level for level in frame.levels if level not in frame.names)]
-            return {name: LazyColumn(frame, name) for name in names}, False, True
-        return {name: LazyColumn(frame, name) for name in frame.names}, False, True
+        frame = _frames.adapter(entities, "pass a dict, a list of dicts, or a frame of pandas, polars or pyarrow")
+        columns: dict[str, Any] = {name: LazyColumn(frame, name) for name in frame.readable}
+        return Entities(columns, others=True, index=frame.index)
     lists = {name: as_list(value) for name, value in entities.items()}
     single = all(value is None for value in lists.values())
     if single:
-        return {str(name): [value] for name, value in entities.items()}, True, False
+        return Entities({str(name): [value] for name, value in entities.items()}, single=True)
     scalars = [name for name, value in lists.items() if value is None]
     if scalars:
         raise InputError(f"`{scalars[0]}` is one value and other columns are lists: give a list of it, too")
-    return {str(name): value for name, value in lists.items()}, False, False
+    return Entities({str(name): value for name, value in lists.items()}, index=common_index(entities.values()))
+
+
+def columns_of_rows(rows: Sequence[Any]) -> dict[str, Any]:
+    """Entities that are a dict each, as columns. All of them have the same keys."""
+    if not rows:
+        raise InputError("the list of entities is empty: leave the read out, or pass a dict of empty columns")
+    listed = as_rows(rows)
+    assert isinstance(listed, list)
+    names = dict.fromkeys(name for row in listed for name in row)
+    for number, row in enumerate(listed, 1):
+        missing = [name for name in names if name not in row]
+        if missing:
+            raise InputError(f"row {number} has no `{missing[0]}`, and other rows have: give each entity the same keys")
+    return {str(name): [row[name] for row in listed] for name in names}
+
+
+def common_index(columns: Iterable[Any]) -> Any:
+    """The index of columns that are series of pandas; none where they have several."""
+    indexes = [column.index for column in columns if is_of(column, "pandas", "Series")]
+    return indexes[0] if indexes and all(index.equals(indexes[0]) for index in indexes) else None
+
+
+def is_of(value: Any, library: str, kind: str) -> bool:
+    """Whether a value is of a class of a library that may not be imported."""
+    return any(one.__module__.split(".")[0] == library and one.__name__ == kind for one in type(value).__mro__)
 
 
 class LazyColumn:
@@ -85,7 +125,7 @@ def as_rows(rows: Any) -> "list[Any] | _frames.Frame":
     listed = list(rows)
     for number, row in enumerate(listed, 1):
         if not isinstance(row, Mapping):
-            raise InputError(f"row {number} is a {type(row).__name__}: a row is a dict of the source's columns")
+            raise InputError(f"row {number} is a {type(row).__name__}: a row is a dict of columns by name")
     return listed
 
 

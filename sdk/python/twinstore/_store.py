@@ -170,7 +170,8 @@ class Store:
         self, *views: str, until_caught_up: bool = True, progress: Progress | None = None
     ) -> _results.Streamed:
         """Brings the rows of streams into both stores, of all views with a stream where none is named: until everything is
-        read that their topics hold now. Else it goes on until it is interrupted, or ``progress``, which is called ten times a
+        there that their topics hold now. Where a server follows them already, its commits are waited for; a process that
+        commits nothing for 30 seconds is named in a :class:`TransientError`. Without ``until_caught_up`` it goes on until it is interrupted, or ``progress``, which is called ten times a
         second, raises; what was committed stays.
         """
         done = self._project.stream(list(views), until_caught_up, progress)
@@ -317,7 +318,8 @@ class Store:
         """Reads features online, from the store itself or from the server.
 
         ``entities`` has the join keys and the request columns of the service: a dict of values for one entity, a dict of
-        lists for several, or a frame, whose other columns are left alone. A server does not say which columns are which:
+        lists or a list of dicts for several, or a frame, whose other columns are left alone, and whose index
+        ``to_pandas()`` keeps. A server does not say which columns are which:
         there request columns stand in ``request``, and a frame has the join keys alone. ``features`` chooses some of them. ``at`` reads as
         of a time instead of now. ``trained_on`` is the service's hash in a training set's manifest: another version than
         the one that it was built from is refused.
@@ -325,21 +327,22 @@ class Store:
         >>> store.features("late_arrival", {"dest": ["LAX", "XXX"]}).to_dict()
         {'last_delay': [4.5, None], 'arrivals_1h': [0, None]}
         """
-        columns, single, others = entity_columns(entities)
-        beside: dict[str, Any] = {}
+        given = entity_columns(entities)
+        columns, beside = given.columns, {}
         if request:
-            beside, single_request, _ = entity_columns(request)
-            if single_request != single:
+            requested = entity_columns(request)
+            beside = requested.columns
+            if requested.single != given.single:
                 raise InputError("`entities` and `request` have to be of the same entities: one value in each, or lists")
         if self._server is not None:
             choice = (time_text(at), trained_on)
             read = self._server.features(service, list(features), columns, beside, *choice)
         else:
             columns |= beside
-            read = self._project.features(service, list(features), columns, others, time_text(at), trained_on)
+            read = self._project.features(service, list(features), columns, given.others, time_text(at), trained_on)
         if read.notice:
             warnings.warn(read.notice, DeprecationWarning, stacklevel=2)
-        return Features(read, single)
+        return Features(read, given.single, given.index)
 
     # Versions and what is stored.
 

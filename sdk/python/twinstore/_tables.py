@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from html import escape
 from typing import Any, Iterable, Sequence
 
@@ -43,7 +44,8 @@ def shown(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:,.3f}"
+        is_long = math.isfinite(value) and value != 0 and not 0.0005 <= abs(value) < 1e16
+        return f"{value:.4g}" if is_long else f"{value:,.3f}"
     return str(value)
 
 
@@ -59,4 +61,5 @@ def counted(count: int, what: str) -> str:
 
 def is_number(cell: str) -> bool:
     """Whether a cell holds a number, or none."""
-    return cell == "-" or cell.rstrip("%s").replace(",", "").replace(".", "").replace("-", "").isdigit()
+    digits = cell.rstrip("%s").replace(",", "").replace(".", "").replace("-", "").replace("e+", "").replace("e", "")
+    return cell == "-" or digits.isdigit()

@@ -4,11 +4,12 @@ import os
 import pathlib
 from typing import Any, Callable, final
 
-__all__ = ["__version__", "Features", "Project", "Server", "main"]
+__all__ = ["__version__", "Features", "Project", "Server", "column_names", "main"]
 
 __version__: str
 
 def main(arguments: list[str]) -> int: ...
+def column_names(stored: list[str]) -> list[str]: ...
 
 @final
 class Features:

@@ -163,6 +163,22 @@ fn partitions_that_move_between_processes_lose_nothing_and_double_nothing() {
 }
 
 #[test]
+fn a_stream_that_catches_up_beside_another_of_its_group_waits_for_what_that_one_commits() {
+    let broker = KafkaBroker::shared();
+    let mut topic = Topic::create(broker, "beside", 1, 15);
+    let project = StreamProject::set(broker, &topic);
+    topic.produce(100);
+    let first = project.stream(&[]);
+    project.await_rows(&topic, 0);
+    topic.produce(2_000);
+    let (is_done, said) = project.stream(&["--until-caught-up"]).ends();
+    assert!(is_done, "{said}");
+    assert_eq!(project.rows(), topic.produced.values().map(|times| u64::from(*times)).sum::<u64>());
+    first.stop();
+    project.check(&topic).expect_nothing_wrong();
+}
+
+#[test]
 fn an_online_store_that_lost_its_rows_is_folded_again_while_the_stream_goes_on() {
     short(Fault::OnlineLost, 2);
 }

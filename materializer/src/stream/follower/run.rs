@@ -8,6 +8,7 @@ use feature::Micros;
 use offline::Forgotten;
 use online::{FoldedCommit, Mender};
 
+use super::catching_up::Beside;
 use super::state::{Flush, Follower, FollowerStart};
 use super::stream_options::StreamOptions;
 use crate::error::{FeedError, Halt, MaterializerError};
@@ -74,6 +75,7 @@ pub async fn follow<W: Mender, F: Feed>(
         folded_noted_at: None,
         report: StreamReport::new(view.id.clone()),
         ends: BTreeMap::new(),
+        beside: Beside::default(),
         lag_seen_at: None,
         is_unreachable: false,
     };
@@ -84,7 +86,7 @@ pub async fn follow<W: Mender, F: Feed>(
 impl<W: Mender, F: Feed> Follower<'_, W, F> {
     async fn run(&mut self) -> Result<(), MaterializerError> {
         loop {
-            if self.options.stop.load(Ordering::Relaxed) || self.is_caught_up() {
+            if self.options.stop.load(Ordering::Relaxed) || self.is_caught_up().await? {
                 self.protocol.on(Event::Stop);
             }
             let event = match self.protocol.step() {
@@ -115,15 +117,6 @@ impl<W: Mender, F: Feed> Follower<'_, W, F> {
         if let Some(point) = point {
             self.options.faults.pass(point);
         }
-    }
-
-    fn is_caught_up(&self) -> bool {
-        let owned = self.protocol.owned();
-        let has_all = |partition: &u32| {
-            let next = self.report.partitions.get(partition).map(|partition| partition.next);
-            self.ends.get(partition).is_some_and(|end| next >= Some(*end))
-        };
-        self.options.until_caught_up && !owned.is_empty() && owned.keys().all(has_all)
     }
 
     async fn step(&mut self, step: Step) -> Result<Event, MaterializerError> {
@@ -343,7 +336,7 @@ impl<W: Mender, F: Feed> Follower<'_, W, F> {
         }
     }
 
-    fn feed_failed(&self, error: FeedError) -> MaterializerError {
+    pub(super) fn feed_failed(&self, error: FeedError) -> MaterializerError {
         MaterializerError::Feed {
             view: self.target.view.id.clone(),
             topic: self.validator.topic().to_owned(),

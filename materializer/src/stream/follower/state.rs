@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use feature::Micros;
 use offline::{DeadLetter, DeadLetters, Forgotten, Log, OfflineStore};
 
+use super::catching_up::Beside;
 use super::stream_options::StreamOptions;
 use crate::first_use::FirstUse;
 use crate::materializer::Target;
@@ -46,6 +47,8 @@ pub(super) struct Follower<'a, W, F> {
     pub(super) report: StreamReport,
     /// The end of each partition when it was assigned to this process for the first time.
     pub(super) ends: BTreeMap<u32, u64>,
+    /// What is waited for of other processes.
+    pub(super) beside: Beside,
     pub(super) lag_seen_at: Option<Micros>,
     /// Whether the source reported that it cannot be reached, and gave nothing since.
     pub(super) is_unreachable: bool,

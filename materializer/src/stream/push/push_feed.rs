@@ -14,7 +14,7 @@ use super::push_error::PushError;
 use super::segment::{SegmentReader, segments};
 use super::topic_end::end_of;
 use crate::error::FeedError;
-use crate::stream::feed::{Arrival, Feed};
+use crate::stream::feed::{Arrival, Feed, Others};
 
 /// How often the end of the topic is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -29,6 +29,8 @@ pub struct PushFeed {
     /// How long another process has been the reader. It is never given up.
     wait: Wait,
     is_reader: bool,
+    /// Whether another process was the reader when it was tried last.
+    is_waiting: bool,
     clock: fn() -> Micros,
     /// The next offset to read; none before it is said where to begin.
     next: Option<u64>,
@@ -51,6 +53,7 @@ impl PushFeed {
             group_path,
             wait,
             is_reader: false,
+            is_waiting: false,
             clock,
             next: None,
             end: 0,
@@ -104,7 +107,8 @@ impl PushFeed {
 impl Feed for PushFeed {
     fn next(&mut self, wait: Duration) -> Result<Arrival, FeedError> {
         if !self.is_reader {
-            if self.group.try_lock().is_err() {
+            self.is_waiting = self.group.try_lock().is_err();
+            if self.is_waiting {
                 drop(self.wait.look(|| Holder::of_file(&self.group_path)));
                 thread::sleep(wait);
                 return Ok(Arrival::Nothing);
@@ -134,6 +138,13 @@ impl Feed for PushFeed {
         self.next = offsets.first().map(|(_, offset)| *offset);
         self.segment = None;
         Ok(())
+    }
+
+    fn others(&mut self) -> Result<Others, FeedError> {
+        Ok(match self.is_waiting {
+            true => Others { partitions: vec![0], reader: Holder::of_file(&self.group_path) },
+            false => Others::default(),
+        })
     }
 
     fn acknowledge(&mut self, ends: &[(u32, u64)]) {

@@ -188,6 +188,9 @@ fn without_another_look_at_its_content_a_replaced_file_is_loaded_as_the_one_befo
 fn a_stream_that_waits_for_the_reader_of_its_topic_says_for_whom_and_goes_on_after_it() {
     let (project, _) = loaded();
     project.ok("stream --until-caught-up");
+    let row = format!(r#"{{"id": 1000000, "at": "{}", "user": 1, "amount": 1.5}}"#, moment());
+    fs::write(project.path().join("row.jsonl"), row).unwrap();
+    project.ok("push orders row.jsonl");
     let groups = project.path().join(".twinstore/topics/orders/groups");
     let group = fs::read_dir(&groups).unwrap().flatten().next().unwrap();
     let reader = File::options().write(true).open(group.path()).unwrap();
