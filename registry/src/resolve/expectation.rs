@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use feature::{
     BatchCheck, BatchExpectation, BatchLimits, DataType, Expectation, ExpectationStage, Field, Name,
-    OnFailure, Scalar,
+    OnFailure,
 };
 
 use crate::nearest::did_you_mean_or_list;
@@ -91,7 +91,8 @@ pub(super) fn expectations(
                 name
             }
             None => {
-                let Some(Condition { sql, shown, columns }) = condition(node, &what, stages.of(stage), report)
+                let Some(Condition { sql, shown, columns }) =
+                    condition(node, &what, stages.of(stage), report)
                 else {
                     continue;
                 };
