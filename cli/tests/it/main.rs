@@ -46,6 +46,7 @@ mod dictionary_columns;
 mod doctor;
 #[cfg(test)]
 mod far_times;
+#[cfg(test)]
 mod feast_repositories;
 #[cfg(test)]
 mod first_steps;
