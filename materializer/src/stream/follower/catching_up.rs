@@ -1,10 +1,8 @@
 //! Whether a stream that is to catch up has done so. What another process reads counts once that one has committed it: its
 //! commits are looked for in the log, and the wait is given up where none comes.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use offline::Log;
 use online::Mender;
 
 use super::state::Follower;
@@ -17,17 +15,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// For how long others may commit nothing while rows are left.
 const WAIT_FOR_COMMIT: Duration = Duration::from_secs(30);
-
-/// What is waited for of other processes.
-#[derive(Default)]
-pub(super) struct Beside {
-    log: Option<Log>,
-    /// The first offset and the end of each of their partitions, when it was first seen that others read it.
-    extents: BTreeMap<u32, (u64, u64)>,
-    /// How many rows were left, and since when it is so many.
-    left: Option<(u64, Instant)>,
-    looked_at: Option<Instant>,
-}
 
 impl<W: Mender, F: Feed> Follower<'_, W, F> {
     /// Whether everything is in the log that the topic had when it was first looked at, if the stream is to end then.

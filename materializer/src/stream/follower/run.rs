@@ -8,8 +8,7 @@ use feature::Micros;
 use offline::Forgotten;
 use online::{FoldedCommit, Mender};
 
-use super::catching_up::Beside;
-use super::state::{Flush, Follower, FollowerStart};
+use super::state::{Beside, Flush, Follower, FollowerStart};
 use super::stream_options::StreamOptions;
 use crate::error::{FeedError, Halt, MaterializerError};
 use crate::fold::{prefix, sync};

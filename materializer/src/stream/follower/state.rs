@@ -1,11 +1,11 @@
 //! What a follower keeps: between flushes, and of the flush that is under way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use feature::Micros;
 use offline::{DeadLetter, DeadLetters, Forgotten, Log, OfflineStore};
 
-use super::catching_up::Beside;
 use super::stream_options::StreamOptions;
 use crate::first_use::FirstUse;
 use crate::materializer::Target;
@@ -78,4 +78,15 @@ pub(super) struct Flush {
     pub(super) written: usize,
     /// Whether its write was begun before: a try that failed may have dropped folds.
     pub(super) write_began: bool,
+}
+
+/// What a stream that catches up waits for of other processes.
+#[derive(Default)]
+pub(super) struct Beside {
+    pub(super) log: Option<Log>,
+    /// The first offset and the end of each of their partitions, when it was first seen that others read it.
+    pub(super) extents: BTreeMap<u32, (u64, u64)>,
+    /// How many rows were left, and since when it is so many.
+    pub(super) left: Option<(u64, Instant)>,
+    pub(super) looked_at: Option<Instant>,
 }
