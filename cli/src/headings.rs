@@ -107,7 +107,7 @@ pub const DRIFT: Printed = Printed {
         ("features", "the features that are computed from it"),
         (
             "verdict",
-            "by the PSI: `stable` below 0.1, `moved` from there, `drifted` above 0.25; `unknown` where a side has no value",
+            "by the PSI: `stable` below 0.1, `moved` from there, `drifted` above 0.25; `too few rows` where a side has fewer than 200 values, `unknown` where it has none",
         ),
         ("PSI", "the population stability index, in the reference's deciles or most frequent values"),
         ("KS", "the Kolmogorov–Smirnov distance; JSON has by how much it may be greater"),
@@ -138,7 +138,10 @@ pub const PROMISES: Printed = Printed {
     by: "`quality contract`",
     columns: &[
         ("checked by", "the view that checks it on load"),
-        ("expectation", "what failures of it are called"),
+        (
+            "expectation",
+            "what failures of it are called; `-` where it has no name of its own and is called as it reads",
+        ),
         ("what", "the condition on rows, or the check of a file as a whole"),
         ("on failure", "`reject`, `quarantine` or `warn`"),
     ],
@@ -301,7 +304,10 @@ pub const READ: Printed = Printed {
         ),
         ("event time", "when the entity's latest row in the view happened"),
         ("age", "how long ago that was, at the moment of the read"),
-        ("fresh", "whether that row could be read within the view's `freshness`; `-` where none is named"),
+        (
+            "fresh",
+            "whether the newest event that the view's pipeline has brought online, or else that row, is at most as old as its `freshness` allows; `-` where none is named, or that is not known",
+        ),
     ],
 };
 

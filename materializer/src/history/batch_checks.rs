@@ -19,11 +19,29 @@ use crate::error::MaterializerError;
 /// Refused rows that are kept as examples of a quarantined batch.
 const EXAMPLES: usize = 20;
 
+const HOURS_OF_A_WEEK: i64 = 7 * 24;
+
+/// How many rows happened in each hour, counted from 1970.
+pub(super) type Hours = BTreeMap<i64, u64>;
+
+/// Whether files of a view are compared with the rows of a week before.
+pub(super) fn compares_weeks(view: &View) -> bool {
+    let of_last_week = |check: BatchCheck| matches!(check, BatchCheck::OfLastWeek { .. });
+    !view.is_static && view.batches.expectations.iter().any(|one| of_last_week(one.check))
+}
+
+/// Counts rows that happened at these times.
+pub(super) fn add_hours(hours: &mut Hours, event_times: &[i64]) {
+    for time in event_times {
+        *hours.entry(time.div_euclid(Span::HOUR.micros())).or_default() += 1;
+    }
+}
+
 /// What was read of a file.
 pub(super) struct CheckedFile {
     facts: BatchFacts,
-    /// How many accepted rows happened in each hour, counted from 1970.
-    hours: BTreeMap<i64, u64>,
+    /// The hours of the accepted rows.
+    hours: Hours,
     examples: Vec<Json>,
 }
 
@@ -38,7 +56,7 @@ pub(super) fn read(
     let mut seen: BTreeSet<(Vec<Value>, i64)> = BTreeSet::new();
     let mut checked = CheckedFile {
         facts: BatchFacts::begun_at(validator.started_at),
-        hours: BTreeMap::new(),
+        hours: Hours::new(),
         examples: Vec::new(),
     };
     while let Some(rows) = reader.next_rows()? {
@@ -54,8 +72,8 @@ pub(super) fn read(
             if is_unique && !seen.insert((validator.key(&accepted.rows, row), *event_time)) {
                 facts.repeated += 1;
             }
-            *checked.hours.entry(event_time.div_euclid(Span::HOUR.micros())).or_default() += 1;
         }
+        add_hours(&mut checked.hours, &accepted.event_times);
         if !view.is_static {
             let newest = accepted.event_times.iter().max().and_then(|time| Micros::new(*time).ok());
             facts.newest = facts.newest.max(newest);
@@ -69,15 +87,21 @@ pub(super) fn read(
 }
 
 impl CheckedFile {
-    /// What follows for the file, by its view and by what the log has of a week before.
+    /// What follows for the file, by its view and by what the log has of a week before. `uncommitted` are the hours of the
+    /// rows of earlier files of the same load that are not in the log yet.
     pub(super) async fn verdict(
         &mut self,
         view: &View,
         log: &Log,
+        uncommitted: &[&Hours],
     ) -> Result<BatchVerdict, MaterializerError> {
-        let of_last_week = |check: BatchCheck| matches!(check, BatchCheck::OfLastWeek { .. });
-        if !view.is_static && view.batches.expectations.iter().any(|one| of_last_week(one.check)) {
-            self.facts.last_week = Some(rows_a_week_before(&self.hours, log).await?);
+        if compares_weeks(view) {
+            let in_log = rows_a_week_before(&self.hours, log).await?;
+            let counted = |hours: &Hours| -> u64 {
+                let of_hour = |hour: &i64| hours.get(&(hour - HOURS_OF_A_WEEK)).copied().unwrap_or(0);
+                self.hours.keys().map(of_hour).sum()
+            };
+            self.facts.last_week = Some(in_log + uncommitted.iter().copied().map(counted).sum::<u64>());
         }
         Ok(BatchVerdict::of(&self.facts, &view.batches))
     }
@@ -105,9 +129,9 @@ impl CheckedFile {
 }
 
 /// How many rows the log has of these hours a week before.
-async fn rows_a_week_before(hours: &BTreeMap<i64, u64>, log: &Log) -> Result<u64, MaterializerError> {
+async fn rows_a_week_before(hours: &Hours, log: &Log) -> Result<u64, MaterializerError> {
     let hour = Span::HOUR.micros();
-    let wanted: BTreeSet<i64> = hours.keys().map(|at| at - 7 * 24).collect();
+    let wanted: BTreeSet<i64> = hours.keys().map(|at| at - HOURS_OF_A_WEEK).collect();
     let dates: BTreeSet<EventDate> = wanted.iter().map(|at| EventDate::of(Some(at * hour))).collect();
     let mut rows = 0;
     for date in dates {

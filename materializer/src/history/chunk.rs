@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use transform::ViewTransform;
 
+use super::batch_checks::{self, Hours};
 use super::batch_source::BatchSource;
 use super::event_range::EventRange;
 use super::file_rows::{FileRows, NewRows};
@@ -22,7 +23,7 @@ use super::file_validator::{FileValidator, WaitingRows};
 use super::files_to_load::FileToLoad;
 use super::known_rows::known_rows;
 use super::load_report::{FileRead, LoadReport};
-use super::loaded_files;
+use super::loaded_files::{self, QuarantineState};
 use super::loaded_rows::LoadedRows;
 use crate::blocking;
 use crate::error::MaterializerError;
@@ -43,16 +44,16 @@ pub(crate) enum Mode {
     Backfill(EventRange),
     /// The online store first; then the log, stamped with the moment of the acknowledgement.
     Materialize,
-    /// The same for the rows of a file that was quarantined, by its number.
-    Release(u32),
+    /// The same for the rows of a file that was quarantined, by its number, in the range in which it was validated.
+    Release(u32, EventRange),
 }
 
 impl Mode {
     /// The event times that are loaded.
     pub(crate) fn range(self) -> EventRange {
         match self {
-            Mode::Backfill(range) => range,
-            Mode::Materialize | Mode::Release(_) => EventRange::default(),
+            Mode::Backfill(range) | Mode::Release(_, range) => range,
+            Mode::Materialize => EventRange::default(),
         }
     }
 
@@ -63,7 +64,7 @@ impl Mode {
 
     /// Whether everything that is new in the source is loaded.
     pub(crate) fn is_whole(self) -> bool {
-        !matches!(self, Mode::Release(_)) && self.range().is_all()
+        !matches!(self, Mode::Release(..)) && self.range().is_all()
     }
 }
 
@@ -83,6 +84,8 @@ pub(crate) struct Chunk {
     pub(super) fingerprints: Vec<Marker>,
     /// How many numbers were given to files once it was ended.
     pub(super) numbers: u32,
+    /// The hours of its rows, where files are compared with a week before.
+    pub(super) hours: Hours,
     /// The markers beside the refused rows of its files.
     pub(super) dead_letter_markers: Vec<Marker>,
 }
@@ -172,6 +175,9 @@ impl<W: Mender> HistoryLoad<'_, W> {
         let refused = loaded_files::refused(file.number, file.content, started_at);
         self.chunk.markers.extend(loaded_files::begun(&file.file, file.number, file.content, started_at));
         self.fingerprints.push(loaded_files::fingerprint(&file.file, file.content));
+        if !self.mode.range().is_all() && self.target.view.checks_batches() {
+            self.chunk.markers.push(loaded_files::validated_in_part(file.number));
+        }
         self.chunk.dead_letter_markers.extend(refused.clone());
         let (sender, mut batches) = mpsc::channel(READ_AHEAD);
         let reading = blocking::start(move || rows.read(&sender));
@@ -197,14 +203,22 @@ impl<W: Mender> HistoryLoad<'_, W> {
         self.loaded_rows.extend(rows.loaded_rows.map(|loaded| (file.file.replaces.clone(), loaded)));
         BatchPoint::Read.pass();
         self.check_unchanged(file)?;
-        if self.mode.range().is_all() {
-            self.chunk.markers.push(loaded_files::completed(file.number));
-        }
+        let marker = match self.mode {
+            Mode::Release(number, range) if !range.is_all() => {
+                Some(QuarantineState::ReleasedInPart.of_file(number))
+            }
+            mode if mode.range().is_all() => Some(loaded_files::completed(file.number)),
+            _ => None,
+        };
+        self.chunk.markers.extend(marker);
         Ok(())
     }
 
     /// Takes rows into the chunk.
     async fn add_rows(&mut self, rows: NewRows) -> Result<(), MaterializerError> {
+        if batch_checks::compares_weeks(&self.target.view) {
+            batch_checks::add_hours(&mut self.chunk.hours, rows.event_times());
+        }
         let (batch, late) = match rows {
             NewRows::Accepted(accepted) => {
                 self.chunk.rows += accepted.len();
@@ -265,6 +279,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
             known: RoaringTreemap::new(),
             started_at,
             range: EventRange::default(),
+            without: None,
             dates: None,
             stream_start: self.stream_start,
             is_first: self.is_first,

@@ -3,9 +3,10 @@
 
 use std::sync::Mutex;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
 use feature::Micros;
-use offline::DeadLetter;
+use offline::{DeadLetter, EVENT_TIME};
 use tokio::sync::mpsc;
 
 use super::batch_source::RowReader;
@@ -46,6 +47,20 @@ pub(super) enum NewRows {
         /// How many of them are late.
         late: u64,
     },
+}
+
+impl NewRows {
+    /// When they happened.
+    pub(super) fn event_times(&self) -> &[i64] {
+        match self {
+            NewRows::Accepted(accepted) => &accepted.event_times,
+            NewRows::OfLog { batch, .. } => {
+                let times = batch.column_by_name(EVENT_TIME);
+                let times = times.and_then(|times| times.as_primitive_opt::<TimestampMicrosecondType>());
+                times.expect("invariant: rows of the log have event times").values()
+            }
+        }
+    }
 }
 
 impl FileRows {

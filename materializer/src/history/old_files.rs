@@ -11,6 +11,7 @@ use transform::{EVENT_TIME, ViewTransform};
 
 use super::batch_source::BatchSource;
 use super::files_to_load::FileToLoad;
+use super::load_report::QuarantineReport;
 use crate::error::MaterializerError;
 use crate::materializer::Target;
 
@@ -26,19 +27,24 @@ fn reach(view: &View) -> Option<Span> {
     reaches.and_then(|reaches| reaches.into_iter().max())
 }
 
-/// Refuses files whose newest row the view does not see any more. Else returns the day, as its first moment, on
-/// which the median of their rows happened; `None` if they have no rows. Blocks: reads all of them.
+/// How many rows of each file happened on each day, by the file's number.
+pub(crate) type DaysOfFiles = BTreeMap<u32, BTreeMap<i64, u64>>;
+
+/// Refuses files whose newest row the view does not see any more. Else returns on which days the rows of the others
+/// happened. Blocks: reads all of them.
 pub(crate) fn check(
     target: &Target,
     batch_source: &dyn BatchSource,
     files: &[FileToLoad],
     now: Micros,
-) -> Result<Option<Micros>, MaterializerError> {
+) -> Result<DaysOfFiles, MaterializerError> {
     let reach = reach(&target.view);
-    let mut days: BTreeMap<i64, u64> = BTreeMap::new();
+    let mut days = DaysOfFiles::new();
     let mut old = Vec::new();
     for file in files {
-        let Some(newest) = newest(target, batch_source, file, &mut days)? else { continue };
+        let Some(newest) = newest(target, batch_source, file, days.entry(file.number).or_default())? else {
+            continue;
+        };
         if reach.is_some_and(|reach| newest.saturating_add(reach) < now) {
             let shown = match target.input {
                 Some(_) => file.file.name.clone(),
@@ -51,7 +57,7 @@ pub(crate) fn check(
         Some(reach) if !old.is_empty() => {
             Err(MaterializerError::History { view: target.view.id.clone(), files: old, reach })
         }
-        _ => Ok(median(&days)),
+        _ => Ok(days),
     }
 }
 
@@ -91,6 +97,17 @@ fn newest(
             .map_err(|_| MaterializerError::invariant(&view.id, "a transformed event time is out of range"))
     };
     newest.map(moment).transpose()
+}
+
+/// The day, as its first moment, on which the median row happened of the files that a load did not quarantine; `None` if
+/// they have no rows.
+pub(crate) fn median_day(files: &DaysOfFiles, quarantined: &[QuarantineReport]) -> Option<Micros> {
+    let mut days: BTreeMap<i64, u64> = BTreeMap::new();
+    let is_loaded = |number: u32| !quarantined.iter().any(|file| file.batch == number);
+    for (day, rows) in files.iter().filter(|(number, _)| is_loaded(**number)).flat_map(|(_, days)| days) {
+        *days.entry(*day).or_default() += rows;
+    }
+    median(&days)
 }
 
 fn median(days: &BTreeMap<i64, u64>) -> Option<Micros> {
