@@ -181,8 +181,9 @@ pub enum Command {
     Alerts(AlertsArgs),
     /// Look for what is wrong, and end in the probable cause and what to do
     ///
-    /// It walks from what people see down to what everything stands on: what was changed, freshness, pipelines, broker,
-    /// online store, registry, ports, clock, disk. Nothing is changed. Exit code 1 where something is wrong.
+    /// It walks from what people see down to what everything stands on: what was changed, freshness, values, rows that
+    /// were kept out, pipelines, broker, online store, registry, versions, ports, clock, disk. Nothing is changed. Exit
+    /// code 1 where something is wrong.
     Doctor(FormatArg),
     /// Look up what is defined
     #[command(subcommand)]

@@ -108,7 +108,7 @@ pub const DRIFT: Printed = Printed {
         ("features", "the features that are computed from it"),
         (
             "verdict",
-            "by the PSI: `stable` below 0.1, `moved` from there, `drifted` above 0.25; of vectors `drifted` where the MMD is beyond its bound; `unknown` where a side has no value",
+            "by the PSI: `stable` below 0.1, `moved` from there, `drifted` above 0.25; of vectors `drifted` where the MMD is beyond its bound; `too few rows` where a side has fewer than 200 values, `unknown` where it has none",
         ),
         ("PSI", "the population stability index, in the reference's deciles or most frequent values"),
         ("KS", "the Kolmogorov–Smirnov distance; JSON has by how much it may be greater"),
@@ -144,7 +144,10 @@ pub const PROMISES: Printed = Printed {
     by: "`quality contract`",
     columns: &[
         ("checked by", "the view that checks it on load"),
-        ("expectation", "what failures of it are called"),
+        (
+            "expectation",
+            "what failures of it are called; `-` where it has no name of its own and is called as it reads",
+        ),
         (
             "of",
             "`source`: its rows; `row`: what the view makes of them; `served`: the features that are answered",
@@ -311,7 +314,10 @@ pub const READ: Printed = Printed {
         ),
         ("event time", "when the entity's latest row in the view happened"),
         ("age", "how long ago that was, at the moment of the read"),
-        ("fresh", "whether that row could be read within the view's `freshness`; `-` where none is named"),
+        (
+            "fresh",
+            "whether the newest event that the view's pipeline has brought online, or else that row, is at most as old as its `freshness` allows; `-` where none is named, or that is not known",
+        ),
     ],
 };
 

@@ -63,7 +63,11 @@ impl FromStr for EventDate {
     fn from_str(text: &str) -> Result<Self, TimeError> {
         match text {
             Self::UNDATED => Ok(Self::None),
-            date => Ok(Self::of(Some(date.parse::<Micros>()?.get()))),
+            date => match date.parse::<Micros>() {
+                Ok(moment) => Ok(Self::of(Some(moment.get()))),
+                Err(TimeError::NotATime(text)) => Err(TimeError::NotADate(text)),
+                Err(error) => Err(error),
+            },
         }
     }
 }
@@ -93,6 +97,8 @@ mod tests {
         assert_eq!(date("1970-01-01T00:00:00Z"), EventDate::Day(0));
         assert_eq!(date("2013-06-01T12:00:00Z").to_string(), "2013-06-01");
         assert_eq!("2013-06-01".parse(), Ok(date("2013-06-01T00:00:00Z")));
+        let error = "June".parse::<EventDate>().unwrap_err();
+        assert_eq!(error.to_string(), "`June` is not a date: write it as 2013-06-01");
     }
 
     #[test]

@@ -12,6 +12,9 @@ pub enum TimeError {
     /// The text is not an RFC 3339 time.
     #[error("`{0}` is not a time: write it as 2013-06-01T12:00:00Z")]
     NotATime(String),
+    /// The text is not a date.
+    #[error("`{0}` is not a date: write it as 2013-06-01")]
+    NotADate(String),
     /// The text is a time, with the name of a zone behind it.
     #[error("`{0}` names a zone in brackets: write its offset alone, as in 2013-06-01T12:00:00-04:00")]
     ZoneInBrackets(String),

@@ -48,6 +48,7 @@ mod text_records;
 mod text_rows;
 
 pub use batch_source::{BatchSource, RowReader};
+pub use derived::rows_to_derive;
 pub(crate) use derived::versions_to_derive_from;
 pub use event_range::EventRange;
 pub use heads::{Heads, Misfit, heads};

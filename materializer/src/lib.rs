@@ -70,7 +70,7 @@ pub use history::{
     MigrationReport, MigrationState, MigrationWatch, Misfit, Pace, QuarantineReport, QuarantinedFile,
     RowProblem, RowReader, SourceFile, SourceFiles, SourceRows, StopRequest, Surveyed, SurveyedColumn,
     TableVersions, UnreadableRow, check_has_dates, heads, is_loaded_as_a_whole, quarantined, rows_of_source,
-    source_paths, survey,
+    rows_to_derive, source_paths, survey,
 };
 pub use load_turn::online_may_lack_rows;
 pub use materializer::{Input, Materializer, Target};
@@ -82,7 +82,8 @@ pub use stream::{
     Appended, Arrival, BadRowLimit, BadRows, Bounds, CheckedTopic, Event, FaultInjection, FaultPoint, Feed,
     Guard, Kafka, KafkaSettings, LatencyStage, Others, PartitionReport, PushError, PushFeed, PushLog,
     PushOutcome, PushValidator, PushWriter, Pushed, Refused, RefusedRow, ReplayReport, RowTraces,
-    SearchedTopic, StreamMetrics, StreamOptions, StreamReport, TracedRow, check_topic, expose_streams,
+    SearchedTopic, StreamMetrics, StreamOptions, StreamReport, TracedRow, check_topic, count_unsettled,
+    expose_streams,
     follow, forget_pushed, is_empty_topic, leave_topic, read_up_to, streamed_up_to, unsettled,
 };
 pub use vacuuming::{Vacuum, VacuumedOfView};

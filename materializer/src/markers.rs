@@ -114,9 +114,25 @@ pub(crate) fn file_complete(number: u32) -> String {
     format!("complete:{number}")
 }
 
-/// What is decided of a file that was quarantined: 1 while it waits, 2 once it is released, 3 once it is dropped.
+/// What is decided of a file that was quarantined: 1 while it waits, 2 once it is released, 3 once it is dropped, 4 once its
+/// rows of a range of event times are released and loaded.
 pub(crate) fn quarantined(number: u32) -> String {
     format!("quarantined:{number}")
+}
+
+/// From which event time on the rows of a quarantined file were validated, in microseconds; the least number for all.
+pub(crate) fn quarantined_from(number: u32) -> String {
+    format!("quarantined-from:{number}")
+}
+
+/// The event time before which they were, in microseconds; the greatest number for all.
+pub(crate) fn quarantined_to(number: u32) -> String {
+    format!("quarantined-to:{number}")
+}
+
+/// 1 once a load took rows of the file with this number in a range of event times, and validated no others.
+pub(crate) fn validated_in_part(number: u32) -> String {
+    format!("validated-in-part:{number}")
 }
 
 /// The number after that of the file that was quarantined before this one; 0 of the first.
@@ -275,6 +291,8 @@ mod tests {
         assert_eq!(migration_undated(2), "migration-undated:2");
         assert_eq!(number_of_rows(7), "rows:7");
         assert_eq!(quarantined_before(7), "quarantined-before:7");
+        let of_ranges = [quarantined_from, quarantined_to, validated_in_part].map(|key| key(7));
+        assert_eq!(of_ranges, ["quarantined-from:7", "quarantined-to:7", "validated-in-part:7"]);
         let of_numbers = [
             refused_content,
             file_complete,

@@ -32,7 +32,7 @@ pub use push::{
     forget_pushed, is_empty_topic, leave_topic, read_up_to,
 };
 pub use push_validator::{PushOutcome, PushValidator, RefusedRow};
-pub use replay::{ReplayReport, unsettled};
+pub use replay::{ReplayReport, count_unsettled, unsettled};
 pub use row_traces::{RowTraces, TracedRow};
 pub use stream_metrics::{LatencyStage, StreamMetrics, expose as expose_streams};
 pub use stream_report::{PartitionReport, StreamReport};

@@ -13,6 +13,8 @@ pub enum Area {
     Freshness,
     /// What values came lately, beside the dates before.
     Values,
+    /// Rows that came and were not loaded: refused ones, and files in quarantine.
+    KeptOut,
     /// The ways of rows from their sources into both stores.
     Pipeline,
     /// Where streams come from.
@@ -21,6 +23,8 @@ pub enum Area {
     Store,
     /// What is registered.
     Registry,
+    /// The versions of the programs that load and follow.
+    Versions,
     /// The addresses that a server is to listen at.
     Ports,
     /// The clock of this machine.
@@ -31,14 +35,16 @@ pub enum Area {
 
 impl Area {
     /// Every area, in the order of the walk.
-    pub const ALL: [Area; 10] = [
+    pub const ALL: [Area; 12] = [
         Area::Changes,
         Area::Freshness,
         Area::Values,
+        Area::KeptOut,
         Area::Pipeline,
         Area::Broker,
         Area::Store,
         Area::Registry,
+        Area::Versions,
         Area::Ports,
         Area::Clock,
         Area::Disk,
@@ -50,10 +56,12 @@ impl Area {
             Area::Changes => "changes",
             Area::Freshness => "freshness",
             Area::Values => "values",
+            Area::KeptOut => "kept out",
             Area::Pipeline => "pipeline",
             Area::Broker => "broker",
             Area::Store => "online store",
             Area::Registry => "registry",
+            Area::Versions => "versions",
             Area::Ports => "ports",
             Area::Clock => "clock",
             Area::Disk => "disk",

@@ -12,6 +12,9 @@ use crate::observed::Measure;
 use crate::statistics::Statistics;
 use crate::vectors::{Mmd, Vectors};
 
+/// Rows that a side needs before anything is said of its values: the index of fewer is mostly chance.
+pub const LEAST_ROWS: u64 = 200;
+
 /// How two sets of values differ.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Drift {
@@ -33,6 +36,8 @@ pub struct Drift {
     pub means: Option<[f64; 2]>,
     /// The shares of nulls of both sides.
     pub nulls: [f64; 2],
+    /// How many values both sides have that are not null.
+    pub values: [u64; 2],
 }
 
 /// What the population stability index, or of vectors the maximum mean discrepancy, amounts to.
@@ -40,6 +45,8 @@ pub struct Drift {
 pub enum DriftVerdict {
     /// A side has no value: nothing can be said.
     Unknown,
+    /// A side has fewer than [`LEAST_ROWS`] values: nothing is said of them.
+    TooFew,
     /// Below 0.1.
     Stable,
     /// From 0.1 on.
@@ -54,10 +61,16 @@ impl DriftVerdict {
     /// The index beyond which they have drifted.
     pub const DRIFTED: f64 = 0.25;
 
+    /// Whether both sides were compared.
+    pub const fn is_known(self) -> bool {
+        !matches!(self, DriftVerdict::Unknown | DriftVerdict::TooFew)
+    }
+
     /// The name that every interface shows.
     pub const fn name(self) -> &'static str {
         match self {
             DriftVerdict::Unknown => "unknown",
+            DriftVerdict::TooFew => "too few rows",
             DriftVerdict::Stable => "stable",
             DriftVerdict::Moved => "moved",
             DriftVerdict::Drifted => "drifted",
@@ -92,15 +105,18 @@ impl Drift {
             mmd: Vectors::mmd(&reference.vectors, &live.vectors),
             means: reference.mean().zip(live.mean()).map(|(old, new)| [old, new]),
             nulls: [share(reference), share(live)],
+            values: [reference, live].map(|side| side.rows() - side.nulls()),
         }
     }
 
     /// What the population stability index amounts to; of vectors whether their discrepancy is beyond its bound.
     pub fn verdict(&self) -> DriftVerdict {
+        let is_few = self.values.iter().any(|values| *values < LEAST_ROWS);
         match (self.psi, self.mmd) {
+            (None, None) => DriftVerdict::Unknown,
+            _ if is_few => DriftVerdict::TooFew,
             (None, Some(mmd)) if mmd.distance > mmd.bound => DriftVerdict::Drifted,
             (None, Some(_)) => DriftVerdict::Stable,
-            (None, None) => DriftVerdict::Unknown,
             (Some(psi), _) if psi > DriftVerdict::DRIFTED => DriftVerdict::Drifted,
             (Some(psi), _) if psi >= DriftVerdict::MOVED => DriftVerdict::Moved,
             (Some(_), _) => DriftVerdict::Stable,
@@ -145,12 +161,32 @@ mod tests {
 
     #[test]
     fn the_verdict_follows_the_bounds_of_the_index() {
-        let verdict = |psi| Drift { psi, ..Drift::between(&of(&[1.0]), &of(&[1.0])) }.verdict();
+        let enough = of(&[1.0; LEAST_ROWS as usize]);
+        let verdict = |psi| Drift { psi, ..Drift::between(&enough, &enough) }.verdict();
         assert_eq!(verdict(None), DriftVerdict::Unknown);
         assert_eq!(verdict(Some(0.099)), DriftVerdict::Stable);
         assert_eq!(verdict(Some(0.1)), DriftVerdict::Moved);
         assert_eq!(verdict(Some(0.25)), DriftVerdict::Moved);
         assert_eq!(verdict(Some(0.251)), DriftVerdict::Drifted);
         assert_eq!(Drift::between(&of(&[]), &of(&[1.0])).verdict(), DriftVerdict::Unknown);
+    }
+
+    #[test]
+    fn of_too_few_values_on_either_side_no_drift_is_said() {
+        let values: Vec<f64> = (0..600).map(f64::from).collect();
+        let (all, few) = (of(&values), of(&values[..199]));
+        for (reference, live) in [(&all, &few), (&few, &all)] {
+            let drift = Drift::between(reference, live);
+            assert!(drift.psi.unwrap() > DriftVerdict::DRIFTED, "{drift:?}");
+            assert_eq!(drift.verdict(), DriftVerdict::TooFew);
+        }
+        assert_eq!(Drift::between(&all, &of(&values[..200])).verdict(), DriftVerdict::Drifted);
+        // Nulls are no values.
+        let mut sparse = few.clone();
+        (0..400).for_each(|_| sparse.add(Observed::Null));
+        assert_eq!(Drift::between(&all, &sparse).verdict(), DriftVerdict::TooFew);
+        let known =
+            [DriftVerdict::Unknown, DriftVerdict::TooFew, DriftVerdict::Stable, DriftVerdict::Drifted];
+        assert_eq!(known.map(DriftVerdict::is_known), [false, false, true, true]);
     }
 }

@@ -57,7 +57,7 @@ pub use breaker::{BadShare, BreakerStep, ShareWindow, breaker_step};
 pub use cause::LikelyCause;
 pub use comparison::Comparison;
 pub use diagnosis::{Area, Condition, Finding, next_step, probable_cause};
-pub use drift::{Drift, DriftVerdict};
+pub use drift::{Drift, DriftVerdict, LEAST_ROWS};
 pub use figures::{Figures, MeanShift, Nulls, StatusChange};
 pub use freshness::{
     Burn, BurnRule, Cause, CountedSlot, MissingRise, Objective, PartitionProgress, Pipeline, PipelineFacts,
@@ -68,5 +68,5 @@ pub use observed::{Measure, Observed, Pair};
 pub use quantiles::QuantilePair;
 pub use served::{ServedDifference, served_differences};
 pub use statistics::{MOST_BUCKETS, Statistics, TopValue};
-pub use value_change::{LEAST_ROWS, ValueChange, fewer_rows, slow_drift, value_changes};
+pub use value_change::{ValueChange, fewer_rows, slow_drift, value_changes};
 pub use vectors::Mmd;

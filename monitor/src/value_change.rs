@@ -9,12 +9,10 @@ use std::fmt;
 use feature::{Value, thousands};
 
 use crate::cause::LikelyCause;
-use crate::drift::{Drift, DriftVerdict};
+use crate::drift::{Drift, DriftVerdict, LEAST_ROWS};
 use crate::quantiles::number;
 use crate::statistics::Statistics;
 
-/// Rows that a date needs before anything is said of its values.
-pub const LEAST_ROWS: u64 = 200;
 /// Dates before that it takes to know how much dates differ by themselves.
 const LEAST_DATES: usize = 3;
 /// Weeks of a reference that it takes to know how much weeks differ by themselves.

@@ -1,12 +1,16 @@
 //! Doctor: a walk through a project from what people see down to what everything stands on: what was changed, freshness,
-//! values, pipelines, broker, store, registry, ports, clock, disk. Nothing is changed. It ends in the probable cause, and what to do.
+//! values, rows that were kept out, pipelines, broker, store, registry, versions, ports, clock, disk. Nothing is changed.
+//! It ends in the probable cause, and what to do.
 
 mod failed;
 mod folders;
 mod parts;
 mod pipelines;
+mod versions;
 
-use feature::{HelpTopic, Micros, Span, VersionId};
+use std::collections::BTreeSet;
+
+use feature::{HelpTopic, Micros, Span, VersionId, counted};
 use monitor::{Area, Condition, Finding, next_step, probable_cause};
 use registry::{Registered, Registry};
 use serde::Serialize;
@@ -17,6 +21,7 @@ use crate::breakers::open_breakers;
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::quality::changes as value_changes;
+use crate::quality::kept_out::KeptOut;
 use crate::slo::{before, moment_text};
 
 /// How far back changes are looked at.
@@ -72,10 +77,13 @@ pub(crate) async fn examine(project: &Project) -> Examination {
     match &opened {
         Ok(Some((registry, registered))) => {
             findings.push(parts::registry(registry, registered).await);
+            findings.extend(versions::examine(registry, registered).await);
             findings.push(changes(registry, project.now()).await);
             findings.extend(pipelines::examine(project, registry, registered).await);
             findings.extend(breakers(registry, project.now()).await);
-            findings.extend(value_changes::findings(project, registered).await);
+            let (changed, missing) = value_changes::findings(project, registered).await;
+            findings.extend(changed);
+            findings.extend(kept_out(project, registered, &missing).await);
             findings.extend(parts::broker(project, registered).await);
             findings.extend(parts::lost_topics(project, registry, registered).await);
             findings.extend(parts::store(project, registered).await);
@@ -138,6 +146,30 @@ async fn breakers(registry: &Registry, now: Micros) -> Vec<Finding> {
         }
         Err(error) => vec![failed(Area::Registry, &error)],
     }
+}
+
+/// Rows that came and were not loaded. They are the cause where a view has fewer rows than on the dates before.
+async fn kept_out(project: &Project, registered: &Registered, missing: &BTreeSet<VersionId>) -> Vec<Finding> {
+    // That the store cannot be opened is found by whoever looks at the disk.
+    let Ok(store) = project.offline() else { return Vec::new() };
+    let (mut findings, mut looked_at) = (Vec::new(), 0);
+    for view in registered.views() {
+        match KeptOut::of(&store, view).await {
+            Ok(kept_out) => {
+                looked_at += 1;
+                findings.extend(kept_out.findings(view, missing.contains(&view.id)));
+            }
+            Err(error) => {
+                let said = format!("what {} refused cannot be read: {error}", view.id);
+                findings.push(Finding::noted(Area::KeptOut, said).helped_by(error.help()));
+            }
+        }
+    }
+    if findings.is_empty() && looked_at > 0 {
+        let said = format!("no row of {} is refused, and no file in quarantine", counted(looked_at, "view"));
+        findings.push(Finding::fine(Area::KeptOut, said));
+    }
+    findings
 }
 
 /// Whether a server listens, or could.

@@ -54,6 +54,9 @@ pub(crate) async fn deprecate(
     let id = meant(&project.registered().await?, version, kind)?;
     project.permit_definition(Action::Apply, &id).await?;
     let now = project.now();
+    if let Some(at) = sunset.map(|sunset| sunset.at).filter(|at| *at <= now) {
+        return Err(ProjectError::SunsetPast { version: version.clone(), at, now });
+    }
     let deprecation =
         sunset.map(|Sunset { at, reason }| Deprecation { since: now, sunset: *at, reason: reason.clone() });
     project.registry().await?.deprecate(&id, deprecation.as_ref(), now).await?;

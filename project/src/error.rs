@@ -39,6 +39,26 @@ pub enum ProjectError {
         /// The views that it was made from.
         views: Vec<String>,
     },
+    /// A version that was to be retired at a moment that is over.
+    #[error("{version} cannot be retired at {at}, as it is {now} by now: name a later time")]
+    SunsetPast {
+        /// The version.
+        version: VersionId,
+        /// When it was to be retired.
+        at: Micros,
+        /// The time.
+        now: Micros,
+    },
+    /// A drift of which a side has no row.
+    #[error("{view} has no row {side}, so nothing is compared{}", there(.dates.as_ref()))]
+    NoRowsToMeasure {
+        /// The view.
+        view: VersionId,
+        /// Which rows were meant.
+        side: String,
+        /// The first and the last date on which its rows happened; `None` if it has none with a date.
+        dates: Option<(EventDate, EventDate)>,
+    },
     /// A last good moment whose rows may not all be in the log yet.
     #[error(
         "rows of {view} that were readable at {good_until} may not be in its log yet: name {newest} or an earlier time"
@@ -684,6 +704,14 @@ impl From<read::RequestError> for ProjectError {
 /// Whether a path of logs is the address of a bucket.
 pub(crate) fn is_bucket(folder: &Path) -> bool {
     folder.to_str().is_some_and(|folder| folder.contains("://"))
+}
+
+/// Which dates have rows, as the end of a sentence.
+fn there(dates: Option<&(EventDate, EventDate)>) -> String {
+    match dates {
+        Some((first, last)) => format!(": its rows happened from {first} to {last}"),
+        None => ": it has no row with a date".to_owned(),
+    }
 }
 
 /// Views that were loaded, the first of them by name.

@@ -1,9 +1,11 @@
 //! Get: the features of one entity, from the store itself or from a server.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use feature::{Field, ServicePlan, ServiceRef, Status, Value, View};
+use feature::{Field, HelpTopic, Micros, ServicePlan, ServiceRef, Status, Value, VersionId, View};
+use materializer::MigrationState;
+use monitor::{Pipeline, ReadOutcome};
 use offline::Manifest;
 use online::{Reader, Store};
 use read::json::from_text;
@@ -16,6 +18,7 @@ use crate::project::Project;
 use crate::read_features::{Get, Input, NeverLoaded, ReadFeature, ReadFeatures};
 use crate::remote;
 use crate::run::blocking;
+use crate::slo::how_far;
 use crate::targets::{has_history, target};
 
 pub(crate) async fn get(project: &Project, get: &Get) -> Result<ReadFeatures, ProjectError> {
@@ -63,8 +66,10 @@ pub(crate) async fn get(project: &Project, get: &Get) -> Result<ReadFeatures, Pr
     };
     let plan = registered.service_plan(&ServiceRef::Exact(read.service.clone()))?;
     read.deprecated = registered.deprecated_of(&plan);
+    let has_objective = plan.lookups.iter().any(|lookup| lookup.view.freshness.is_some());
+    let pipelines = if has_objective { how_far(registry.progress().await?) } else { BTreeMap::new() };
     for feature in &mut read.features {
-        feature.is_fresh = is_fresh(&plan, feature);
+        feature.is_fresh = is_fresh(&plan, feature, &pipelines, read.at);
     }
     Ok(read)
 }
@@ -125,17 +130,30 @@ async fn never_loaded(
 ) -> Result<Vec<NeverLoaded>, ProjectError> {
     let mut found = Vec::new();
     for view in views_of(plan) {
+        if store.stats(&view.id).await?.rows > 0 {
+            continue;
+        }
         // A log that cannot be read does not make what was read wrong.
-        let is_empty = async || Ok::<_, ProjectError>(project.offline()?.log(&view).await?.row_count() == 0);
-        if store.stats(&view.id).await?.rows > 0 || !is_empty().await.unwrap_or(false) {
+        let log = async { Ok::<_, ProjectError>(project.offline()?.log(&view).await?) };
+        let Ok(log) = log.await else { continue };
+        let backfill = MigrationState::of(&log).await.unwrap_or_default();
+        let is_under_way = backfill.is_some_and(|backfill| backfill.is_under_way());
+        // Of a backfill by dates rows are in the log before any is online.
+        if log.row_count() > 0 && !is_under_way {
             continue;
         }
         project.check_logs_of_registered(registered).await?;
-        let target = target(registered, Arc::clone(&view))?;
+        let is_loaded = has_history(&target(registered, Arc::clone(&view))?);
+        let help = match (is_loaded, is_under_way) {
+            (true, true) => Some(HelpTopic::ResumeBackfill(view.id.clone())),
+            (true, false) => Some(HelpTopic::Backfill(view.id.clone())),
+            (false, _) => None,
+        };
         found.push(NeverLoaded {
             view: view.id.clone(),
             source: view.source.clone(),
-            has_history: has_history(&target),
+            has_history: is_loaded,
+            help,
         });
     }
     Ok(found)
@@ -184,11 +202,25 @@ fn request(
     if problems.is_empty() { Ok(request) } else { Err(ProjectError::Entity { problems }) }
 }
 
-fn is_fresh(plan: &ServicePlan, feature: &ReadFeature) -> Option<bool> {
+/// Whether a read of a feature at a moment is as fresh as every view promises that it reads; `None` where none promises
+/// anything, where there is no value, or where it is not known how far a pipeline is.
+fn is_fresh(
+    plan: &ServicePlan,
+    feature: &ReadFeature,
+    pipelines: &BTreeMap<VersionId, Pipeline>,
+    at: Micros,
+) -> Option<bool> {
     let output = plan.outputs.get(plan.output(&feature.name)?)?;
-    let lookups = plan.lookups_of(output.origin).into_iter();
-    let objectives = lookups.filter_map(|lookup| plan.lookups.get(lookup)?.view.freshness?.objective);
-    let strictest = objectives.min()?;
-    let took = feature.available_at?.since(feature.event_time?);
-    (feature.status == Status::Present).then_some(took <= strictest.micros())
+    let outcomes = plan.lookups_of(output.origin).into_iter().filter_map(|lookup| {
+        let view = &plan.lookups.get(lookup)?.view;
+        let within = view.freshness?.objective?;
+        let pipeline = pipelines.get(&view.id).and_then(|pipeline| pipeline.known_at(at));
+        Some(ReadOutcome::of_read(at, within, feature.event_time, pipeline))
+    });
+    let worst = outcomes.max().filter(|_| feature.status == Status::Present)?;
+    match worst {
+        ReadOutcome::Good => Some(true),
+        ReadOutcome::Bad => Some(false),
+        ReadOutcome::Missing | ReadOutcome::Unknown => None,
+    }
 }

@@ -138,8 +138,8 @@ pub use materializer::{
 pub use migration::{BackfillOutcome, BackfillStatus, StartBackfill};
 pub use missing_logs::OtherLog;
 pub use monitor::{
-    Bar, Bounds, Condition, Drift, DriftVerdict, Exceeded, Figure, Figures, Judgement, LikelyCause, Measure,
-    QuantilePair, Statistics, TopValue, Verdict,
+    Bar, Bounds, Condition, Drift, DriftVerdict, Exceeded, Figure, Figures, Judgement, LEAST_ROWS,
+    LikelyCause, Measure, QuantilePair, Statistics, TopValue, Verdict,
 };
 pub use offline::{
     BucketRequests, FeatureSummary, LogRange, OpenLabels, QuarantinedRows, Summary, end_files,

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use feature::{Provenance, VersionId};
-use materializer::{EventRange, LoadReport, Materializer, MaterializerError, Target};
+use materializer::{EventRange, LoadReport, Materializer, MaterializerError, QuarantineReport, Target};
 use online::Store;
-use registry::{Job, LoadedFile, MAX_FILES, RowCounts, RunOutcome};
+use registry::{FileSetAside, Job, LoadedFile, MAX_FILES, RowCounts, RunOutcome};
 use tokio::task::JoinSet;
 
 use crate::clock;
@@ -129,6 +129,8 @@ pub(crate) fn load_outcome(job: Job, target: &Target, report: &LoadReport) -> Ru
     RunOutcome::Load {
         files: files.collect(),
         more_files: report.files_read.len().saturating_sub(MAX_FILES),
+        quarantined: report.quarantined.iter().take(MAX_FILES).map(set_aside).collect(),
+        more_quarantined: report.quarantined.len().saturating_sub(MAX_FILES),
         table_version: report.table_version,
         provenance,
         assumed_delay: target.source.delay_assumed_by(provenance),
@@ -144,6 +146,10 @@ pub(crate) fn load_outcome(job: Job, target: &Target, report: &LoadReport) -> Ru
         },
         log_version: report.log_version,
     }
+}
+
+fn set_aside(file: &QuarantineReport) -> FileSetAside {
+    FileSetAside { batch: file.batch, name: file.origin.clone(), rows: file.rows }
 }
 
 pub(crate) async fn backfill(

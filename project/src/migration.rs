@@ -42,7 +42,7 @@ pub struct StartBackfill {
     pub max_memory: u64,
     /// How many files are read side by side.
     pub jobs: NonZeroUsize,
-    /// Dates whose columns are not checked.
+    /// Dates of which neither columns nor the share of refused rows are checked.
     pub accepted: BTreeSet<EventDate>,
 }
 

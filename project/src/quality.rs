@@ -4,6 +4,7 @@
 pub(crate) mod changes;
 pub(crate) mod contract;
 pub(crate) mod drift;
+pub(crate) mod kept_out;
 pub(crate) mod statistics;
 pub(crate) mod value_watch;
 

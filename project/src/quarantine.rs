@@ -2,15 +2,15 @@
 //! is done, so that no row of a quarantined batch is loaded without an entry.
 
 use feature::VersionId;
-use materializer::{Decision, MaterializerError, QuarantinedFile, Target, quarantined};
+use materializer::{Decision, MaterializerError, QuarantinedFile, Target, is_loaded_as_a_whole, quarantined};
 use registry::{BatchDecision, Reason};
 
 use crate::clock;
 use crate::error::ProjectError;
-use crate::load::{self, Loads};
+use crate::load::{self, Loads, Materialize};
 use crate::project::Project;
 use crate::run::Run;
-use crate::targets::{ViewName, has_history, targets_with};
+use crate::targets::{ViewName, derived_from, has_history, targets_with};
 
 /// A quarantined batch, and what is decided of it.
 #[derive(Clone, Debug)]
@@ -56,7 +56,31 @@ pub(crate) async fn release(
     let materializer = project.materializer(store, std::slice::from_ref(&target), "quality").await?;
     materializer.check_release(&target, decide.batch).await?;
     record(project, &target, decide, BatchDecision::Release).await?;
-    load::release(project, &target.view.id.clone().into(), decide.batch, run).await
+    let mut loads = load::release(project, &target.view.id.clone().into(), decide.batch, run).await?;
+    let derived = loaded_and_derived(project, &target.view.id).await?;
+    if loads.failed.is_empty() && !derived.is_empty() {
+        let Loads { loaded, failed, took } =
+            load::materialize(project, &Materialize { views: derived }, run).await?;
+        loads.loaded.extend(loaded);
+        loads.failed.extend(failed);
+        loads.took += took;
+    }
+    Ok(loads)
+}
+
+/// The views that are derived from a view, directly or through others, and were loaded before: they lack what is released.
+async fn loaded_and_derived(project: &Project, view: &VersionId) -> Result<Vec<ViewName>, ProjectError> {
+    let (registered, store) = (project.registered().await?, project.offline()?);
+    let (mut open, mut derived) = (vec![view.clone()], Vec::new());
+    while let Some(input) = open.pop() {
+        for found in derived_from(&registered, &input)? {
+            if is_loaded_as_a_whole(&store.log(&found).await?).await? {
+                derived.push(found.id.clone().into());
+                open.push(found.id.clone());
+            }
+        }
+    }
+    Ok(derived)
 }
 
 pub(crate) async fn drop_batch(project: &Project, decide: &DecideBatch) -> Result<(), ProjectError> {

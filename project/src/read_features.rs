@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use feature::{Micros, ServiceRef, Status, Value, VersionId, ViewSource};
+use feature::{HelpTopic, Micros, ServiceRef, Status, Value, VersionId, ViewSource};
 use registry::Deprecated;
 
 use crate::missing_logs::OtherLog;
@@ -83,8 +83,9 @@ pub struct ReadFeature {
     pub available_at: Option<Micros>,
     /// From the event time to the moment, in seconds.
     pub age_s: Option<f64>,
-    /// Whether that row could be read within the strictest objective of the views that it reads; none where none
-    /// has one, or where there is no value.
+    /// Whether the newest event that the pipeline of each view that it reads has brought online, or else that row, is at
+    /// most as old as the view's objective allows; `None` where none has one, where there is no value, or where it is
+    /// not known how far a pipeline is.
     pub is_fresh: Option<bool>,
 }
 
@@ -97,4 +98,6 @@ pub struct NeverLoaded {
     pub source: ViewSource,
     /// Whether it has history to load; else its rows come by its stream.
     pub has_history: bool,
+    /// The operation that loads it; `None` where rows come by its stream.
+    pub help: Option<HelpTopic>,
 }

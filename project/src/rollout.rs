@@ -8,7 +8,6 @@ use access::Action;
 use feature::{Name, Percent, ServiceRef, VersionId};
 use registry::{Cutover, DefinitionId, Kind, Moved, Overridden, Reason};
 
-pub(crate) use facts::refused;
 pub use gates::{Gate, GateKind};
 
 use crate::error::ProjectError;

@@ -8,7 +8,7 @@ mod read_watch;
 
 pub(crate) use cause::{before, help as cause_help, sentence as cause_sentence};
 pub(crate) use counted::Counted;
-pub(crate) use counting::Counting;
+pub(crate) use counting::{Counting, how_far};
 pub(crate) use objectives::{
     moment_text, pipelines, reached, rises_of_missing, slo, some_moment_text, stage_of_latency, standings,
     standings_of,

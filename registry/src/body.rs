@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use feature::{About, Field, Name, OnDemandView, Service, Source, VersionId, View};
+use feature::{About, Field, Name, OnDemandView, Service, Source, Take, VersionId, View};
 use serde::{Deserialize, Serialize};
 
 use crate::keys::Kind;
@@ -90,13 +90,25 @@ impl Body {
         }
     }
 
-    /// How many features it defines or gives; `None` for entities and sources.
-    pub fn features(&self) -> Option<usize> {
+    /// How many features it defines or gives; `None` for entities and sources. Of a view of which a service names no
+    /// feature it gives all: `defined` finds the view.
+    pub(crate) fn features<'d>(&self, defined: impl Fn(&DefinitionId) -> Option<&'d Body>) -> Option<usize> {
         match self {
             Body::Entity(_) | Body::Source { .. } => None,
             Body::FeatureView(view) => Some(view.features.len()),
             Body::OnDemandView(view) => Some(view.features.len()),
-            Body::FeatureService(service) => Some(service.features.len()),
+            Body::FeatureService(service) => {
+                let all_of = |view: &VersionId| {
+                    let mut kinds = [Kind::FeatureView, Kind::OnDemandView].into_iter();
+                    match kinds.find_map(|kind| defined(&DefinitionId::versioned(kind, view)))? {
+                        Body::FeatureView(view) => Some(view.features.len()),
+                        Body::OnDemandView(view) => Some(view.features.len()),
+                        Body::Entity(_) | Body::Source { .. } | Body::FeatureService(_) => None,
+                    }
+                };
+                let given = |take: &Take| take.take.as_ref().map(Vec::len).or_else(|| all_of(&take.from));
+                service.features.iter().map(given).sum()
+            }
         }
     }
 }

@@ -172,10 +172,12 @@ pub enum RegistryError {
         retired: String,
     },
     /// There is nothing to return to: the caller names a version to cut over to.
-    #[error("{live} is live, and no version was live before it: name the version to cut over to")]
+    #[error("{live} is live, and there is no cutover left to take back: {}", next_move(.others))]
     NoVersionBefore {
         /// The live version.
         live: VersionId,
+        /// The other versions of the service.
+        others: Vec<VersionId>,
     },
     /// Another change came between: the caller checks the gates again.
     #[error("the registry changed while the gates of {service} were checked: run this again")]
@@ -316,6 +318,15 @@ impl RegistryError {
             _ => return RegistryError::Storage { url: url.to_owned(), action, source },
         };
         RegistryError::File { file: file.to_owned(), reason }
+    }
+}
+
+/// To which versions a service can be cut over.
+fn next_move(others: &[VersionId]) -> String {
+    let names: Vec<String> = others.iter().map(ToString::to_string).collect();
+    match names.is_empty() {
+        true => "it is the only version of its service".to_owned(),
+        false => format!("cut over to {}", names.join(" or ")),
     }
 }
 

@@ -101,8 +101,8 @@ pub use freshness::{CountedReads, Freshness, Measured, Progress, ReadSlot, Reads
 pub use keys::Kind;
 pub use lifecycle::{Deprecated, Deprecation, Retired, Retirement};
 pub use lineage::{
-    FeatureInputs, Job, Lineage, LineageEdge, LineageKind, LineageNode, LoadedFile, MAX_FILES, MeasuredRows,
-    PartitionRead, ReadView, RowCounts, RunId, RunOutcome, RunRecord, RunState, Runtime,
+    FeatureInputs, FileSetAside, Job, Lineage, LineageEdge, LineageKind, LineageNode, LoadedFile, MAX_FILES,
+    MeasuredRows, PartitionRead, ReadView, RowCounts, RunId, RunOutcome, RunRecord, RunState, Runtime,
 };
 pub use outline::{
     Outline, OutlineProblem, SampledColumn, SampledFile, SampledKind, Surroundings, Wishes, column_names,

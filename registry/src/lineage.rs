@@ -13,6 +13,6 @@ pub use features::FeatureInputs;
 pub use graph::{Lineage, LineageEdge, LineageKind, LineageNode};
 pub(crate) use run::from_text;
 pub use run::{
-    Job, LoadedFile, MAX_FILES, MeasuredRows, PartitionRead, ReadView, RowCounts, RunId, RunOutcome,
-    RunRecord, RunState, Runtime,
+    FileSetAside, Job, LoadedFile, MAX_FILES, MeasuredRows, PartitionRead, ReadView, RowCounts, RunId,
+    RunOutcome, RunRecord, RunState, Runtime,
 };

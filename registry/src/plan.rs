@@ -59,7 +59,7 @@ pub struct Change {
     /// Which definition.
     #[serde(flatten)]
     pub id: DefinitionId,
-    /// How many features it defines or chooses from; `None` for entities and sources.
+    /// How many features it defines or gives; `None` for entities and sources.
     pub features: Option<usize>,
     /// What differs from what is registered.
     pub differences: Vec<Difference>,

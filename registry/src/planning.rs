@@ -233,7 +233,7 @@ impl<'a> Planning<'a> {
         new: &Definition,
         differences: Vec<Difference>,
     ) -> Change {
-        let features = new.body.features();
+        let features = new.body.features(|id| self.defined(id));
         let is_removable = self.registered.is_removable(id);
         Change {
             action,
@@ -246,9 +246,15 @@ impl<'a> Planning<'a> {
         }
     }
 
+    /// A definition as it would be.
+    fn defined(&self, id: &DefinitionId) -> Option<&Body> {
+        self.definitions.get(id).or_else(|| self.registered.definition(id)).map(|found| &found.body)
+    }
+
     /// What becomes of a registered definition that has no file.
     fn gone(&self, id: &DefinitionId) -> Change {
-        let features = self.registered.definition(id).and_then(|old| old.body.features());
+        let features =
+            self.registered.definition(id).and_then(|old| old.body.features(|id| self.defined(id)));
         Change {
             action: Action::Gone,
             id: id.clone(),

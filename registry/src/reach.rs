@@ -17,6 +17,9 @@ pub struct Reach {
     pub id: VersionId,
     /// The model that reads the service.
     pub consumer: Option<String>,
+    /// Who answers for the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consumer_owner: Option<String>,
 }
 
 /// What a definition reads, without any between them. Views of both kinds share their names.
@@ -69,10 +72,16 @@ impl Readers {
             .filter_map(|body| {
                 let id = body.id();
                 let consumer = match body {
-                    Body::FeatureService(service) => service.consumer.as_ref().map(|c| c.model.clone()),
+                    Body::FeatureService(service) => service.consumer.as_ref(),
                     _ => None,
                 };
-                Some((Reach { kind: id.kind, id: id.version_id()?, consumer }, body))
+                let reach = Reach {
+                    kind: id.kind,
+                    id: id.version_id()?,
+                    consumer: consumer.map(|consumer| consumer.model.clone()),
+                    consumer_owner: consumer.and_then(|consumer| consumer.owner.clone()),
+                };
+                Some((reach, body))
             })
             .collect();
         found.sort_by(|a, b| a.0.cmp(&b.0));

@@ -43,7 +43,7 @@ pub struct Listed {
     pub version: Option<u32>,
     /// Whether it is the live version of a service; `None` for what has no live version.
     pub live: Option<bool>,
-    /// How many features it defines or chooses from; `None` for entities and sources.
+    /// How many features it defines or gives; `None` for entities and sources.
     pub features: Option<usize>,
     /// Who answers for it.
     pub owner: Option<String>,
@@ -355,7 +355,7 @@ impl Registered {
             kind,
             version,
             live: (kind == Kind::FeatureService).then(|| self.live(&name) == version),
-            features: definition.body.features(),
+            features: definition.body.features(|id| self.definition(id).map(|found| &found.body)),
             owner: about.owner.clone(),
             description: about.description.clone(),
             hash: definition.hash.clone(),

@@ -109,7 +109,7 @@ impl Rollout {
         }
         match next.before.pop() {
             Some(live) => Ok(Rollout { live, ..next }),
-            None => Err(RegistryError::NoVersionBefore { live: self.live.clone() }),
+            None => Err(RegistryError::NoVersionBefore { live: self.live.clone(), others: Vec::new() }),
         }
     }
 

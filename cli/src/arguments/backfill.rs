@@ -92,7 +92,8 @@ pub enum DatedBackfill {
         /// The view version
         #[arg(value_name = "VIEW[@V]")]
         view: ViewName,
-        /// Load this date whatever its columns look like; the number of its rows is checked all the same
+        /// Load this date whatever its columns look like and however many rows are refused; the number of its rows is
+        /// checked all the same
         #[arg(long, value_name = "DATE")]
         accept: Vec<EventDate>,
         /// How the result is written
@@ -137,7 +138,8 @@ pub struct StartArgs {
     /// Read so many files side by side
     #[arg(long, value_name = "N", default_value = "1")]
     pub jobs: NonZeroUsize,
-    /// Load this date whatever its columns look like; the number of its rows is checked all the same
+    /// Load this date whatever its columns look like and however many rows are refused; the number of its rows is
+    /// checked all the same
     #[arg(long, value_name = "DATE")]
     pub accept: Vec<EventDate>,
     /// How the result is written

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use feature::{Micros, Name, Percent, VersionId};
+use feature::{Micros, Name, Percent, TimeError, VersionId};
 use twinstore::{CompareVersions, Reason};
 
 use super::{FormatArg, KindArg};
@@ -55,6 +55,14 @@ pub struct CutoverArgs {
     pub format: FormatArg,
 }
 
+/// A date, whose midnight is meant, or a time.
+fn date(text: &str) -> Result<Micros, TimeError> {
+    text.parse().map_err(|error| match error {
+        TimeError::NotATime(text) => TimeError::NotADate(text),
+        error => error,
+    })
+}
+
 /// What `deprecate` takes.
 #[derive(Args, Debug)]
 pub struct DeprecateArgs {
@@ -62,7 +70,7 @@ pub struct DeprecateArgs {
     #[arg(value_name = "NAME@V")]
     pub version: VersionId,
     /// When it is to be retired
-    #[arg(long, value_name = "DATE", required_unless_present = "undo")]
+    #[arg(long, value_name = "DATE", required_unless_present = "undo", value_parser = date)]
     pub sunset: Option<Micros>,
     /// Why, and what to use instead
     #[arg(long, value_name = "TEXT", required_unless_present = "undo")]

@@ -4,13 +4,14 @@ use feature::EventDate;
 use pages::three;
 use serde_json::{Value, json};
 use twinstore::{
-    AsJson, ColumnDrift, DriftReference, DriftReport, MeasureDrift, Project, QuantilePair, TopValue,
+    AsJson, ColumnDrift, DriftReference, DriftReport, DriftVerdict, LEAST_ROWS, MeasureDrift, Project,
+    QuantilePair, TopValue,
 };
 
 use crate::arguments::{DriftArgs, Format, days};
 use crate::failure::Failure;
 use crate::headings;
-use crate::output::{self, count};
+use crate::output::{self, count, counted};
 
 pub async fn drift(project: &Project, args: &DriftArgs) -> Result<(), Failure> {
     let reference =
@@ -23,6 +24,9 @@ pub async fn drift(project: &Project, args: &DriftArgs) -> Result<(), Failure> {
     }
     let drifted: Vec<&str> = report.drifted().map(|column| column.column.as_str()).collect();
     match drifted.as_slice() {
+        [] if report.compared() == 0 => {
+            Err(Failure::new(format!("{}: {}", report.view, not_compared(&report))))
+        }
         [] => Ok(()),
         drifted => Err(Failure::new(format!(
             "{}: {} drifted: the values are no longer those of the reference; `quality statistics` shows them by date",
@@ -30,6 +34,19 @@ pub async fn drift(project: &Project, args: &DriftArgs) -> Result<(), Failure> {
             drifted.join(", ")
         ))),
     }
+}
+
+/// Why no column could be compared.
+fn not_compared(report: &DriftReport) -> String {
+    let few = report.columns.iter().find(|column| column.drift.verdict() == DriftVerdict::TooFew);
+    let Some(few) = few else {
+        return "no column has values on both sides, so nothing is compared: name other dates".to_owned();
+    };
+    format!(
+        "too few rows to say whether values drifted: the reference has {} and {} measured, and {LEAST_ROWS} are needed on each side: name more dates",
+        counted(few.reference_rows, "row"),
+        count(few.live_rows),
+    )
 }
 
 /// What a text names as a reference: days, as in `2026-01-01..2026-01-31`, or a training set's file.

@@ -3,11 +3,12 @@
 use pages::exact;
 use serde::Serialize;
 use serde_json::{Map, json};
-use twinstore::{AsJson, Get, Input, NeverLoaded, Project, ReadFeatures};
+use twinstore::{AsJson, Get, HelpTopic, Input, NeverLoaded, Project, ReadFeatures};
 
 use crate::arguments::{Format, GetArgs};
 use crate::failure::{Failure, helped};
 use crate::headings;
+use crate::help::in_commands;
 use crate::output::{self, age};
 
 pub async fn get(project: &Project, args: &GetArgs) -> Result<(), Failure> {
@@ -48,15 +49,20 @@ fn values(given: &[String]) -> Result<Vec<(String, Input)>, Failure> {
 }
 
 /// Says what loads a view of which nothing was loaded yet.
-fn note(NeverLoaded { view, source, has_history }: &NeverLoaded) {
-    let how = if *has_history {
-        format!("run `twinstore backfill {view}`")
-    } else {
-        format!(
-            "rows come from its stream, with `twinstore stream` or `serve`, once some are pushed into `{source}`"
-        )
+fn note(NeverLoaded { view, source, help, .. }: &NeverLoaded) {
+    let said = match help {
+        Some(HelpTopic::ResumeBackfill(_)) => {
+            format!("the backfill by dates of {view} is not done, and nothing of it online")
+        }
+        _ => format!("nothing was loaded for {view} yet"),
     };
-    eprintln!("note: nothing was loaded for {view} yet: {how}");
+    let how = match help {
+        Some(help) => in_commands(help),
+        None => format!(
+            "rows come from its stream, with `twinstore stream` or `serve`, once some are pushed into `{source}`"
+        ),
+    };
+    eprintln!("note: {said}: {how}");
 }
 
 fn show_table(read: &ReadFeatures) {

@@ -76,7 +76,7 @@ fn show(loads: &Loads, now: Micros, format: Format) -> Result<(), Failure> {
 /// What the table does not say of a view.
 fn notes(report: &LoadReport) -> Vec<String> {
     let mut notes = Vec::new();
-    if report.files == 0 && report.files_known > 0 {
+    if report.files == 0 && report.files_known > 0 && report.quarantined.is_empty() {
         notes.push(format!("nothing new: {} loaded before", counted(report.files_known as u64, "file")));
     }
     if !report.files_unread.is_empty() {

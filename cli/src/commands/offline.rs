@@ -70,7 +70,10 @@ pub fn loads_table(runs: &[RunRecord]) -> Table {
         };
         let state = match &run.error {
             Some(error) => format!("{}: {error}", run.state.name()),
-            None => run.state.name().to_owned(),
+            None => match run.outcome.as_ref().map_or(0, RunOutcome::quarantined_files) {
+                0 => run.state.name().to_owned(),
+                files => format!("{}, {} in quarantine", run.state.name(), counted(files as u64, "file")),
+            },
         };
         vec![
             run.subject.to_string(),

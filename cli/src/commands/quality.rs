@@ -190,7 +190,7 @@ fn contract(contract: &SourceContract, format: Format) -> Result<(), Failure> {
     let rows = contract.promises.iter().map(|promise| {
         vec![
             promise.view.to_string(),
-            promise.name.clone(),
+            if promise.name == promise.what { "-".to_owned() } else { promise.name.clone() },
             promise.stage.name().to_owned(),
             promise.what.clone(),
             promise.on_failure.name().to_owned(),
@@ -198,7 +198,10 @@ fn contract(contract: &SourceContract, format: Format) -> Result<(), Failure> {
     });
     println!("{}", output::table(&headings::PROMISES, &[], rows));
     let consumers = contract.consumers.iter().map(|reach| match &reach.consumer {
-        Some(model) => format!("{} for {model}", reach.id),
+        Some(model) => match &reach.consumer_owner {
+            Some(owner) => format!("{} for {model} (owner {owner})", reach.id),
+            None => format!("{} for {model}", reach.id),
+        },
         None => reach.id.to_string(),
     });
     println!("read by: {}", consumers.collect::<Vec<_>>().join(", "));

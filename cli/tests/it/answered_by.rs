@@ -73,10 +73,10 @@ fn an_answer_names_its_version_and_says_what_of_it_is_deprecated() {
         says(&head, &["x-twinstore-service: late_arrival@1"]);
         assert!(!head.contains("deprecation"), "{head}");
     }
-    project.ok("deprecate airport_arrivals@1 --sunset 2026-12-31 --reason use-version-2");
+    project.ok("deprecate airport_arrivals@1 --sunset 2099-12-31 --reason use-version-2");
     let said = [
         "deprecation: @",
-        "sunset: thu, 31 dec 2026 00:00:00 gmt",
+        "sunset: thu, 31 dec 2099 00:00:00 gmt",
         "x-twinstore-deprecated: airport_arrivals@1 is",
     ];
     let views = json!({"features": ["airport_arrivals@1:last_delay"], "entities": {"airport": ["LAX"]}});

@@ -41,6 +41,14 @@ fn a_project_that_was_just_written_has_nothing_wrong_and_its_next_step_is_named(
         &said,
         &["aircraft_last_flight@1 has no row yet", "run `twinstore backfill aircraft_last_flight@1` first"],
     );
+    // Two views of one source that are behind for different reasons are two findings.
+    project.ok("backfill airport_arrivals");
+    let said = project.json("doctor")["findings"].to_string();
+    says(
+        &said,
+        &["aircraft_last_flight@1 has no row yet; it reaches aircraft_last_flight@1, late_arrival@1\""],
+    );
+    says(&said, &["no newer row of airport_arrivals@1 was loaded since"]);
     project.ok("backfill --all");
     let said = project.ok("doctor");
     says(&said, &["answers, with", "rows of 2 views", "all folders can be written", "as the storage says"]);

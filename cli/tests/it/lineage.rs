@@ -95,6 +95,8 @@ fn a_training_set_is_found_from_the_file_that_its_features_come_from() {
     project.training_set();
     let tree = project.ok("lineage landings");
     says(&tree, &["data/landings.parquet  batch", "late_arrival@1  service, live", "training set", "rows"]);
+    // The file alone names it, without the hash that tells it from others of the name.
+    says(&project.ok("lineage training.csv"), &["data/landings.parquet  batch", "training.csv ("]);
     let lineage = project.json("lineage airport_arrivals@1:mean_delay_1d");
     let kinds = |kind: &str| {
         let nodes = lineage["nodes"].as_array().unwrap().iter().filter(|node| node["kind"] == kind);

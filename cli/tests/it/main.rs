@@ -71,6 +71,8 @@ mod incidents;
 #[cfg(test)]
 mod interrupted;
 #[cfg(test)]
+mod kept_out;
+#[cfg(test)]
 mod killed;
 #[cfg(test)]
 mod landings;

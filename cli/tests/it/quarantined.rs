@@ -242,11 +242,37 @@ fn a_file_is_checked_against_the_same_hours_a_week_before() {
     write(&project, "c", 2 * week, 63, 0);
     let loaded = project.json("backfill airport_arrivals");
     let report = &loaded["views"][0];
-    assert_eq!(report["rows_loaded"], 243, "nothing is in the log before the first commit: {loaded}");
+    // The file before it is not in the log yet, and is compared with all the same.
+    assert_eq!(report["rows_loaded"], 180, "{loaded}");
+    let why = report["quarantined"][0]["why"].as_str().unwrap();
+    says(why, &["63 rows of hours that had 80 a week before", "0.8"]);
+    project.ok("quality quarantine release airport_arrivals 2");
     write(&project, "d", 3 * week, 50, 0);
     let loaded = project.json("backfill airport_arrivals");
     let why = loaded["views"][0]["quarantined"][0]["why"].as_str().unwrap();
     says(why, &["50 rows of hours that had 63 a week before", "0.8"]);
+}
+
+#[test]
+fn of_a_load_of_one_quarantined_file_it_is_not_said_that_rows_are_known_or_that_nothing_came() {
+    let project = expecting(QUARANTINES);
+    write(&project, "a", 0, 10, 0);
+    project.ok("backfill airport_arrivals");
+    write(&project, "b", 1000, 10, 5);
+    let done = project.run("materialize airport_arrivals");
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    says(&done.stdout, &["`b.parquet` is quarantined as batch 1"]);
+    assert!(!done.stdout.contains("nothing new"), "{}", done.stdout);
+    assert!(!done.stderr.contains("known from now on"), "{}", done.stderr);
+    // What is loaded beside another quarantined file is old, and that is said.
+    write(&project, "c", 2000, 10, 5);
+    write(&project, "d", 3000, 10, 0);
+    says(&project.run("materialize airport_arrivals").stderr, &["known from now on"]);
+    // Which files were set aside is recorded with the run.
+    let loads = project.json("offline loads airport_arrivals");
+    let newest = loads[0]["outcome"]["load"].clone();
+    assert_eq!(newest["quarantined"], serde_json::json!([{"batch": 2, "name": "c.parquet", "rows": 10}]));
+    says(&project.ok("offline loads airport_arrivals"), &["complete, 1 file in quarantine"]);
 }
 
 #[test]
@@ -312,9 +338,120 @@ fn in_a_backfill_by_dates_a_date_with_too_many_failing_rows_is_set_aside() {
     assert_eq!(started.code, Some(1), "{}", started.stdout);
     let status = project.json("backfill status airport_arrivals");
     says(&status.to_string(), &["6 of its 100 rows fail", "and 5% may"]);
+    let read = project.run("get late_arrival dest=LAX tailnum=N1 distance=1");
+    says(
+        &read.stderr,
+        &[
+            "the backfill by dates of airport_arrivals@1 is not done",
+            "`twinstore backfill status airport_arrivals@1`",
+        ],
+    );
+    assert!(!read.stderr.contains("`twinstore backfill airport_arrivals@1`"), "{}", read.stderr);
     assert_eq!(log(&project).len(), 95);
     project.ok("backfill resume airport_arrivals --accept 2013-06-08");
     assert_eq!(log(&project).len(), 189);
+}
+
+#[test]
+fn a_date_of_which_most_rows_are_refused_is_set_aside_until_it_is_accepted() {
+    let project = expecting(BETWEEN);
+    write(&project, "a", 0, 200, 150);
+    write(&project, "b", 86_400, 200, 20);
+    let started = project.run("backfill start airport_arrivals");
+    assert_eq!(started.code, Some(1), "{}", started.stdout);
+    let status = project.json("backfill status airport_arrivals").to_string();
+    says(&status, &["150 of its 200 rows are refused, and 10% may be, 150 for: the expectation"]);
+    assert_eq!(log(&project).len(), 180);
+    project.ok("backfill resume airport_arrivals --accept 2013-06-08");
+    assert_eq!(log(&project).len(), 230);
+}
+
+/// A file of three days, of which the second has bad rows.
+fn three_days(project: &Project) {
+    let of_day = |day: i64| {
+        (0..10).map(move |row| {
+            let delay = if day == 1 && row < 5 { 9999.0 } else { 5.0 };
+            landing(day * 100 + row, day * 86_400 + row, delay)
+        })
+    };
+    let landings: Vec<Landing> = (0..3).flat_map(of_day).collect();
+    write_parquet(&project.path("data/landings/a.parquet"), &batch(&landings));
+}
+
+#[test]
+fn of_a_range_of_times_its_rows_are_validated_and_released_and_no_others() {
+    let project = expecting(QUARANTINES);
+    three_days(&project);
+    let loaded = project.json("backfill airport_arrivals --from 2013-06-09 --to 2013-06-10");
+    let batch = &loaded["views"][0]["quarantined"][0];
+    assert_eq!(batch["rows"], 10, "{loaded}");
+    says(
+        batch["why"].as_str().unwrap(),
+        &["of its rows from 2013-06-09T00:00:00Z to 2013-06-10T00:00:00Z: 5 of its 10 rows fail"],
+    );
+    let released = project.json("quality quarantine release airport_arrivals 0 --reason mended");
+    assert_eq!(released["views"][0]["rows_loaded"], 5, "{released}");
+    assert!(log(&project).iter().all(|row| row["_event_time"].starts_with("2013-06-09")));
+    assert_eq!(list(&project)[0]["decision"], "released");
+    assert_eq!(project.json("quality quarantine release airport_arrivals 0")["views"][0]["rows_loaded"], 0);
+    // The other days are loaded as those of any file, and what was decided stands.
+    let rest = project.json("backfill airport_arrivals");
+    assert_eq!(
+        (&rest["views"][0]["rows_loaded"], &rest["views"][0]["quarantined"]),
+        (&20.into(), &serde_json::json!([])),
+        "{rest}"
+    );
+    assert_eq!(log(&project).len(), 25);
+    assert_eq!(list(&project)[0]["decision"], "released");
+    says(&project.ok("backfill airport_arrivals"), &["nothing new: 1 file loaded before"]);
+}
+
+#[test]
+fn rows_out_of_the_range_of_a_load_are_validated_by_the_next_one() {
+    let project = expecting(QUARANTINES);
+    three_days(&project);
+    let loaded = project.json("backfill airport_arrivals --to 2013-06-09");
+    assert_eq!(loaded["views"][0]["rows_loaded"], 10, "{loaded}");
+    let rest = project.json("backfill airport_arrivals");
+    says(rest["views"][0]["quarantined"][0]["why"].as_str().unwrap(), &["5 of its 30 rows fail"]);
+    assert_eq!(log(&project).len(), 10);
+    let released = project.json("quality quarantine release airport_arrivals 0");
+    assert_eq!(released["views"][0]["rows_loaded"], 15, "{released}");
+    let positions: std::collections::BTreeSet<String> =
+        log(&project).iter().map(|row| row["_position_minor"].clone()).collect();
+    assert_eq!((positions.len(), log(&project).len()), (25, 25));
+}
+
+#[test]
+fn a_release_takes_its_rows_on_into_views_that_are_derived() {
+    let project = expecting(QUARANTINES);
+    project.write(
+        "features/counted.yaml",
+        "kind: feature_view\nname: counted\nversion: 1\nentity: airport\nsource: {view: airport_arrivals@1}\n\
+         features: {arrivals: {aggregate: count}}\n",
+    );
+    project.ok("apply");
+    write(&project, "a", 0, 10, 0);
+    write(&project, "b", 1000, 10, 2);
+    project.ok("backfill --all");
+    let released = project.json("quality quarantine release airport_arrivals 1 --reason mended");
+    let rows: Vec<(&Value, &Value)> = released["views"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|report| (&report["view"], &report["rows_loaded"]))
+        .collect();
+    assert_eq!(rows, [(&"airport_arrivals@1".into(), &8.into()), (&"counted@1".into(), &8.into())]);
+    assert!(!project.ok("doctor").contains("lacks"), "nothing is behind");
+    // Of a view that is loaded alone, what is derived from it is behind, and that is said.
+    write(&project, "c", 2000, 10, 0);
+    project.ok("materialize airport_arrivals");
+    says(
+        &project.ok("doctor"),
+        &["counted@1 lacks 10 rows that airport_arrivals@1 has", "run `twinstore materialize counted@1`"],
+    );
+    project.ok("materialize");
+    assert!(!project.ok("doctor").contains("lacks"), "nothing is behind");
 }
 
 #[test]

@@ -37,13 +37,21 @@ fn is_freed(project: &Project) -> bool {
 #[test]
 fn a_version_is_deprecated_where_it_is_read_and_retired_once_nothing_needs_it() {
     let project = two_versions();
-    project.ok("deprecate airport_arrivals@1 --sunset 2026-12-31 --reason use-version-2");
-    let warning = "warning: airport_arrivals@1 is deprecated, to be retired on 2026-12-31: use-version-2";
+    says(
+        &project.refused("deprecate airport_arrivals@1 --sunset 2020-01-01 --reason use-version-2"),
+        &["airport_arrivals@1 cannot be retired at 2020-01-01T00:00:00Z, as it is 2", "name a later time"],
+    );
+    says(
+        &project.run("deprecate airport_arrivals@1 --sunset soon --reason use-version-2").stderr,
+        &["`soon` is not a date: write it as 2013-06-01"],
+    );
+    project.ok("deprecate airport_arrivals@1 --sunset 2099-12-31 --reason use-version-2");
+    let warning = "warning: airport_arrivals@1 is deprecated, to be retired on 2099-12-31: use-version-2";
     says(&project.run(OLD).stderr, &[warning]);
     let training = "training-set --service late_arrival --spine data/departures.parquet --time scheduled_departure --out t.csv";
     says(&project.run(training).stderr, &[warning]);
     says(&project.ok("plan"), &["late_arrival@1 reads a deprecated version: airport_arrivals@1"]);
-    says(&project.ok("registry list"), &["until 2026-12-31"]);
+    says(&project.ok("registry list"), &["until 2099-12-31"]);
     says(&project.refused("retire airport_arrivals@1"), &["late_arrival@1 (live)", "read it"]);
     cut_over(&project, "2", 100);
     // The second version still computes one feature from the first.

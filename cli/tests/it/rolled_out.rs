@@ -94,7 +94,7 @@ fn a_cutover_waits_for_its_gates_and_a_rollback_restores_the_values_to_the_bit()
     assert_eq!(project.ok(read), before);
     says(
         &project.refused("rollback late_arrival"),
-        &["late_arrival@1 is live, and no version was live before it"],
+        &["late_arrival@1 is live, and there is no cutover left to take back: cut over to late_arrival@2"],
     );
     let log = project.json("audit late_arrival");
     let actions: Vec<&str> =

@@ -197,6 +197,38 @@ fn a_change_of_unit_has_drifted_and_the_same_values_are_stable() {
 }
 
 #[test]
+fn a_drift_without_rows_or_with_too_few_of_them_is_no_pass() {
+    let project = folder();
+    write_day(&project, 0, |minute| (minute % 200) as f32);
+    // The first minutes of the same distribution.
+    let few: Vec<Landing> =
+        (0..9).map(|row| landing(2000 + row, DAY + row, ((row * 37) % 200) as f32)).collect();
+    write_parquet(&project.path("data/landings/1.parquet"), &batch(&few));
+    project.ok("backfill --all");
+    let measured = project.run("drift airport_arrivals --reference 2013-06-08..2013-06-08");
+    assert_eq!(measured.code, Some(1), "{}", measured.stdout);
+    says(&measured.stdout, &["too few rows"]);
+    says(&measured.stderr, &["the reference has 1,440 rows and 9 measured", "200 are needed on each side"]);
+    for (dates, sides) in [
+        ("--reference 2012-01-01..2012-01-07", "that happened on 2012-01-01..2012-01-07"),
+        ("--reference 2013-06-08..2013-06-09", "that happened after 2013-06-09"),
+        (
+            "--reference 2013-06-08..2013-06-08 --live 2014-01-01..2014-01-02",
+            "that happened on 2014-01-01..2014-01-02",
+        ),
+    ] {
+        let none = project.run(&format!("drift airport_arrivals {dates}"));
+        assert_eq!(none.code, Some(1), "{}", none.stdout);
+        says(&none.stderr, &["airport_arrivals@1 has no row", sides, "from 2013-06-08 to 2013-06-09"]);
+    }
+    project.write("s.csv", "dest,tailnum,distance,t\nLAX,N1,1,2013-06-08T12:00:00Z\n");
+    project.ok("training-set --service late_arrival --spine s.csv --time t --out o.csv");
+    let none = project.run("drift airport_arrivals --reference o.csv");
+    assert_eq!(none.code, Some(1), "{}", none.stdout);
+    says(&none.stderr, &["airport_arrivals@1 has no row that came since o.csv was made"]);
+}
+
+#[test]
 fn what_a_large_load_brought_is_counted_when_somebody_asks_and_is_the_reference_of_its_training_set() {
     const ROWS: i64 = 101_000;
     let project = folder();

@@ -33,6 +33,26 @@ fn an_edited_window_is_refused_by_line_and_works_as_the_next_version() {
 }
 
 #[test]
+fn a_service_counts_the_features_that_it_gives_and_not_its_choices() {
+    let project = Project::applied();
+    let features = |name: &str| {
+        let listed = project.json("registry list");
+        let listed = listed.as_array().unwrap().iter().find(|one| one["name"] == name).unwrap().clone();
+        listed["features"].clone()
+    };
+    // All of two views, and one that is computed when it is read.
+    assert_eq!(features("late_arrival"), 6);
+    assert_eq!(features("airport_arrivals"), 3);
+    project.edit(
+        "features/flights.yaml",
+        "{from: airport_arrivals@1, on: {airport: dest}, prefix: dest_}",
+        "{from: airport_arrivals@1, on: {airport: dest}, take: [last_delay], prefix: dest_}",
+    );
+    project.ok("apply");
+    assert_eq!(features("late_arrival"), 4);
+}
+
+#[test]
 fn what_computes_nothing_may_change_and_is_kept_as_a_revision() {
     let project = Project::loaded();
     let before = project.ok(GET);

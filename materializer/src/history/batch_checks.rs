@@ -20,11 +20,29 @@ use crate::error::MaterializerError;
 /// Refused rows that are kept as examples of a quarantined batch.
 const EXAMPLES: usize = 20;
 
+const HOURS_OF_A_WEEK: i64 = 7 * 24;
+
+/// How many rows happened in each hour, counted from 1970.
+pub(super) type Hours = BTreeMap<i64, u64>;
+
+/// Whether files of a view are compared with the rows of a week before.
+pub(super) fn compares_weeks(view: &View) -> bool {
+    let of_last_week = |check: BatchCheck| matches!(check, BatchCheck::OfLastWeek { .. });
+    !view.is_static && view.batches.expectations.iter().any(|one| of_last_week(one.check))
+}
+
+/// Counts rows that happened at these times.
+pub(super) fn add_hours(hours: &mut Hours, event_times: &[i64]) {
+    for time in event_times {
+        *hours.entry(time.div_euclid(Span::HOUR.micros())).or_default() += 1;
+    }
+}
+
 /// What was read of a file.
 pub(super) struct CheckedFile {
     facts: BatchFacts,
-    /// How many accepted rows happened in each hour, counted from 1970.
-    hours: BTreeMap<i64, u64>,
+    /// The hours of the accepted rows.
+    hours: Hours,
     /// The entity and event time of each accepted row, and of how many rows; empty unless the log is not to have them.
     seen: BTreeMap<(Vec<Value>, i64), u64>,
     examples: Vec<Json>,
@@ -42,7 +60,7 @@ pub(super) fn read(
     let mut seen: BTreeMap<(Vec<Value>, i64), u64> = BTreeMap::new();
     let mut checked = CheckedFile {
         facts: BatchFacts::begun_at(validator.started_at),
-        hours: BTreeMap::new(),
+        hours: Hours::new(),
         seen: BTreeMap::new(),
         examples: Vec::new(),
     };
@@ -61,8 +79,8 @@ pub(super) fn read(
                 *rows += 1;
                 facts.repeated += u64::from(*rows > 1);
             }
-            *checked.hours.entry(event_time.div_euclid(Span::HOUR.micros())).or_default() += 1;
         }
+        add_hours(&mut checked.hours, &accepted.event_times);
         if !view.is_static {
             let newest = accepted.event_times.iter().max().and_then(|time| Micros::new(*time).ok());
             facts.newest = facts.newest.max(newest);
@@ -80,15 +98,21 @@ pub(super) fn read(
 }
 
 impl CheckedFile {
-    /// What follows for the file, by its view and by what the log has of a week before.
+    /// What follows for the file, by its view and by what the log has of a week before. `uncommitted` are the hours of the
+    /// rows of earlier files of the same load that are not in the log yet.
     pub(super) async fn verdict(
         &mut self,
         view: &View,
         log: &Log,
+        uncommitted: &[&Hours],
     ) -> Result<BatchVerdict, MaterializerError> {
-        let of_last_week = |check: BatchCheck| matches!(check, BatchCheck::OfLastWeek { .. });
-        if !view.is_static && view.batches.expectations.iter().any(|one| of_last_week(one.check)) {
-            self.facts.last_week = Some(rows_a_week_before(&self.hours, log).await?);
+        if compares_weeks(view) {
+            let in_log = rows_a_week_before(&self.hours, log).await?;
+            let counted = |hours: &Hours| -> u64 {
+                let of_hour = |hour: &i64| hours.get(&(hour - HOURS_OF_A_WEEK)).copied().unwrap_or(0);
+                self.hours.keys().map(of_hour).sum()
+            };
+            self.facts.last_week = Some(in_log + uncommitted.iter().copied().map(counted).sum::<u64>());
         }
         if !self.seen.is_empty() {
             let seen = std::mem::take(&mut self.seen);
@@ -149,9 +173,9 @@ async fn rows_in_log(
 }
 
 /// How many rows the log has of these hours a week before.
-async fn rows_a_week_before(hours: &BTreeMap<i64, u64>, log: &Log) -> Result<u64, MaterializerError> {
+async fn rows_a_week_before(hours: &Hours, log: &Log) -> Result<u64, MaterializerError> {
     let hour = Span::HOUR.micros();
-    let wanted: BTreeSet<i64> = hours.keys().map(|at| at - 7 * 24).collect();
+    let wanted: BTreeSet<i64> = hours.keys().map(|at| at - HOURS_OF_A_WEEK).collect();
     let dates: BTreeSet<EventDate> = wanted.iter().map(|at| EventDate::of(Some(at * hour))).collect();
     let mut rows = 0;
     for date in dates {

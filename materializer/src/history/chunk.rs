@@ -9,6 +9,7 @@ use offline::{DeadLetter, DeadLetters, Forgotten, Log, Marker, OfflineError, Row
 use tokio::task::JoinHandle;
 use transform::ViewTransform;
 
+use super::batch_checks::Hours;
 use super::batch_source::BatchSource;
 use super::event_range::EventRange;
 use super::file_validator::WaitingRows;
@@ -26,16 +27,16 @@ pub(crate) enum Mode {
     Backfill(EventRange),
     /// The online store first; then the log, stamped with the moment of the acknowledgement.
     Materialize,
-    /// The same for the rows of a file that was quarantined, by its number.
-    Release(u32),
+    /// The same for the rows of a file that was quarantined, by its number, in the range in which it was validated.
+    Release(u32, EventRange),
 }
 
 impl Mode {
     /// The event times that are loaded.
     pub(crate) fn range(self) -> EventRange {
         match self {
-            Mode::Backfill(range) => range,
-            Mode::Materialize | Mode::Release(_) => EventRange::default(),
+            Mode::Backfill(range) | Mode::Release(_, range) => range,
+            Mode::Materialize => EventRange::default(),
         }
     }
 
@@ -46,7 +47,7 @@ impl Mode {
 
     /// Whether everything that is new in the source is loaded.
     pub(crate) fn is_whole(self) -> bool {
-        !matches!(self, Mode::Release(_)) && self.range().is_all()
+        !matches!(self, Mode::Release(..)) && self.range().is_all()
     }
 }
 
@@ -66,6 +67,8 @@ pub(crate) struct Chunk {
     pub(super) fingerprints: Vec<Marker>,
     /// How many numbers were given to files once it was ended.
     pub(super) numbers: u32,
+    /// The hours of its rows, where files are compared with a week before.
+    pub(super) hours: Hours,
     /// The markers beside the refused rows of its files.
     pub(super) dead_letter_markers: Vec<Marker>,
 }

@@ -32,7 +32,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
                 self.turn.settle(&mut self.log).await?;
                 written
             }
-            Mode::Materialize | Mode::Release(_) => self.turn.end(&mut self.log, online, *clock).await?,
+            Mode::Materialize | Mode::Release(..) => self.turn.end(&mut self.log, online, *clock).await?,
         };
         if self.materializer.offline.check_forgotten(&self.forgotten, &self.log).is_err() {
             // What was folded may have been read before; whoever is not in the log any more is removed.

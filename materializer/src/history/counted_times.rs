@@ -7,6 +7,8 @@ use feature::Micros;
 
 /// Different times that are kept: some 50 MB.
 const MOST_TIMES: usize = 1 << 20;
+/// The same of each of many that are counted apart, at least.
+const LEAST_TIMES: usize = 1 << 10;
 
 /// What times are cut down to, in microseconds, one after the other. All days of all years are few enough.
 const UNITS: [i64; 4] = [1_000_000, 60_000_000, 3_600_000_000, 86_400_000_000];
@@ -27,15 +29,38 @@ impl Default for CountedTimes {
 }
 
 impl CountedTimes {
+    /// With its share of the memory, where so many are counted apart.
+    pub(crate) fn of_one_in(parts: usize) -> Self {
+        Self { most: (MOST_TIMES / parts.max(1)).max(LEAST_TIMES), ..Self::default() }
+    }
+
     pub(crate) fn add(&mut self, micros: i64) {
-        *self.counts.entry(cut(micros, self.unit)).or_default() += 1;
+        self.add_rows(micros, 1);
+    }
+
+    /// Adds the rows of another, which may have been cut.
+    pub(crate) fn add_all(&mut self, other: &CountedTimes) {
+        if other.unit > self.unit {
+            self.cut_to(other.unit);
+        }
+        for (time, count) in &other.counts {
+            self.add_rows(*time, *count);
+        }
+    }
+
+    fn add_rows(&mut self, micros: i64, rows: u64) {
+        *self.counts.entry(cut(micros, self.unit)).or_default() += rows;
         while self.counts.len() > self.most
             && let Some(coarser) = UNITS.into_iter().find(|unit| *unit > self.unit)
         {
-            self.unit = coarser;
-            for (time, count) in std::mem::take(&mut self.counts) {
-                *self.counts.entry(cut(time, coarser)).or_default() += count;
-            }
+            self.cut_to(coarser);
+        }
+    }
+
+    fn cut_to(&mut self, unit: i64) {
+        self.unit = unit;
+        for (time, count) in std::mem::take(&mut self.counts) {
+            *self.counts.entry(cut(time, unit)).or_default() += count;
         }
     }
 
@@ -76,6 +101,21 @@ mod tests {
         assert_eq!(of(&[d, a, c]), c);
         assert_eq!(of(&[d, a, c, b]), "1970-01-01T00:00:00Z");
         assert_eq!(of(&[a, a, a, b, c, d]), a);
+    }
+
+    #[test]
+    fn rows_that_were_counted_apart_are_added() {
+        let of = |times: &[&str], most: usize| {
+            let mut counted = CountedTimes { most, ..CountedTimes::default() };
+            times.iter().for_each(|time| counted.add(time.parse::<Micros>().unwrap().get()));
+            counted
+        };
+        let mut all = of(&["2013-06-08T17:45:03.5Z"], 9);
+        all.add_all(&of(&["2013-06-08T17:45:03.7Z", "2013-06-08T17:45:03.7Z"], 9));
+        assert_eq!(all.median().unwrap().to_string(), "2013-06-08T17:45:03.7Z");
+        all.add_all(&of(&["2013-06-09T01:02:03.5Z", "2013-06-09T01:02:04Z"], 1));
+        assert_eq!(all.median().unwrap().to_string(), "2013-06-08T00:00:00Z");
+        assert_eq!(CountedTimes::of_one_in(1 << 30).most, LEAST_TIMES);
     }
 
     #[test]

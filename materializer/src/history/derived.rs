@@ -172,6 +172,23 @@ impl Taken {
     }
 }
 
+/// How many rows of its input that were visible at a moment a derived view has not taken; `None` if it was never loaded.
+pub async fn rows_to_derive(
+    offline: &OfflineStore,
+    view: &Arc<View>,
+    input: &Input,
+    at: Micros,
+) -> Result<Option<u64>, MaterializerError> {
+    let (own, log) = (offline.log(view).await?, offline.log(&input.view).await?);
+    let _reading = ReadLock::of_reader(&log);
+    let taken = Taken::read(&own).await?;
+    if taken.versions.whole.is_none() || log.version().is_none() {
+        return Ok(None);
+    }
+    let ranges = ranges(offline, &log, &taken, at).await?;
+    Ok(Some(found(&log, &ranges, &taken).await?.rows))
+}
+
 /// The versions of its input's log from which a derived view takes its next rows.
 pub(crate) async fn versions_to_derive_from(own: &Log) -> Result<Vec<u64>, MaterializerError> {
     let taken = Taken::read(own).await?;

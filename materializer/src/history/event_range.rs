@@ -1,5 +1,7 @@
 //! The range of event times that a backfill loads.
 
+use std::fmt;
+
 use feature::Micros;
 
 /// The event times that a backfill loads: from inclusive, to exclusive.
@@ -9,6 +11,18 @@ pub struct EventRange {
     pub from: Option<Micros>,
     /// The moment before which to stop; `None` for the end.
     pub to: Option<Micros>,
+}
+
+impl fmt::Display for EventRange {
+    /// As a part of a sentence, such as `from 2013-06-01T00:00:00Z on`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.from, self.to) {
+            (None, None) => f.write_str("of all times"),
+            (Some(from), None) => write!(f, "from {from} on"),
+            (None, Some(to)) => write!(f, "before {to}"),
+            (Some(from), Some(to)) => write!(f, "from {from} to {to}"),
+        }
+    }
 }
 
 impl EventRange {

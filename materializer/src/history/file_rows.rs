@@ -3,13 +3,15 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
 use feature::Micros;
-use offline::{BatchGuard, BatchPoint, DeadLetter};
+use offline::{BatchGuard, BatchPoint, DeadLetter, EVENT_TIME};
 use online::Mender;
 use roaring::RoaringTreemap;
 use tokio::sync::mpsc;
 
+use super::batch_checks;
 use super::batch_source::RowReader;
 use super::chunk::{HistoryLoad, Mode};
 use super::event_range::EventRange;
@@ -17,7 +19,7 @@ use super::file_validator::{FileCounts, FileValidator, ValidatedRows, WaitingRow
 use super::files_to_load::FileToLoad;
 use super::known_rows::known_rows;
 use super::load_report::{FileRead, LoadReport};
-use super::loaded_files;
+use super::loaded_files::{self, QuarantineState};
 use super::loaded_rows::LoadedRows;
 use crate::blocking;
 use crate::error::MaterializerError;
@@ -50,6 +52,9 @@ impl<W: Mender> HistoryLoad<'_, W> {
         let refused = loaded_files::refused(file.number, file.content, started_at);
         self.chunk.markers.extend(loaded_files::begun(&file.file, file.number, file.content, started_at));
         self.fingerprints.push(loaded_files::fingerprint(&file.file, file.content));
+        if !self.mode.range().is_all() && self.target.view.checks_batches() {
+            self.chunk.markers.push(loaded_files::validated_in_part(file.number));
+        }
         self.chunk.dead_letter_markers.extend(refused.clone());
         let (sender, mut batches) = mpsc::channel(READ_AHEAD);
         let reading = blocking::start(move || rows.read(&sender));
@@ -75,9 +80,14 @@ impl<W: Mender> HistoryLoad<'_, W> {
         self.loaded_rows.extend(rows.loaded_rows.map(|loaded| (file.file.replaces.clone(), loaded)));
         BatchPoint::Read.pass();
         self.check_unchanged(file)?;
-        if self.mode.range().is_all() {
-            self.chunk.markers.push(loaded_files::completed(file.number));
-        }
+        let marker = match self.mode {
+            Mode::Release(number, range) if !range.is_all() => {
+                Some(QuarantineState::ReleasedInPart.of_file(number))
+            }
+            mode if mode.range().is_all() => Some(loaded_files::completed(file.number)),
+            _ => None,
+        };
+        self.chunk.markers.extend(marker);
         Ok(())
     }
 
@@ -96,6 +106,9 @@ impl<W: Mender> HistoryLoad<'_, W> {
 
     /// Takes rows into the chunk.
     async fn add_rows(&mut self, rows: NewRows) -> Result<(), MaterializerError> {
+        if batch_checks::compares_weeks(&self.target.view) {
+            batch_checks::add_hours(&mut self.chunk.hours, rows.event_times());
+        }
         let (batch, late) = match rows {
             NewRows::Accepted(accepted) => {
                 self.chunk.rows += accepted.len();
@@ -156,6 +169,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
             known: RoaringTreemap::new(),
             started_at,
             range: EventRange::default(),
+            without: None,
             dates: None,
             stream_start: self.stream_start,
             is_first: self.is_first,
@@ -206,6 +220,20 @@ enum NewRows {
         /// How many of them are late.
         late: u64,
     },
+}
+
+impl NewRows {
+    /// When they happened.
+    pub(super) fn event_times(&self) -> &[i64] {
+        match self {
+            NewRows::Accepted(accepted) => &accepted.event_times,
+            NewRows::OfLog { batch, .. } => {
+                let times = batch.column_by_name(EVENT_TIME);
+                let times = times.and_then(|times| times.as_primitive_opt::<TimestampMicrosecondType>());
+                times.expect("invariant: rows of the log have event times").values()
+            }
+        }
+    }
 }
 
 impl FileRows {

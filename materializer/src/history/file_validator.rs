@@ -42,6 +42,8 @@ pub(crate) struct FileValidator {
     /// The recorded start of its load.
     pub(crate) started_at: Micros,
     pub(crate) range: EventRange,
+    /// A range of which rows are passed over, as they were decided on before.
+    pub(crate) without: Option<EventRange>,
     /// The dates whose rows are read, if not all are.
     pub(crate) dates: Option<Arc<BTreeSet<EventDate>>>,
     /// Where the view's stream starts: rows from then on are the stream's.
@@ -236,7 +238,8 @@ impl FileValidator {
         counts: &mut FileCounts,
     ) -> Result<Selected<'a>, MaterializerError> {
         let SourceRows { first_row, batch, unreadable, .. } = rows;
-        let times = match self.range.is_all() && self.stream_start.is_none() && self.dates.is_none() {
+        let takes_all = self.range.is_all() && self.without.is_none() && self.dates.is_none();
+        let times = match takes_all && self.stream_start.is_none() {
             true => None,
             false => self.transform.event_times(batch)?,
         };
@@ -255,6 +258,7 @@ impl FileValidator {
             let date = self.dates.as_ref().map(|wanted| (EventDate::of(event_time), wanted));
             dates.extend(date.map(|(date, _)| date));
             let is_in_range = self.range.contains_row(event_time)
+                && !self.without.is_some_and(|without| without.contains_row(event_time))
                 && date.is_none_or(|(date, wanted)| wanted.contains(&date));
             let is_of_stream =
                 self.stream_start.zip(event_time).is_some_and(|(start, event)| event >= start.get());

@@ -195,7 +195,7 @@ impl Choice<'_> {
         let is_undecided = |before: loaded_files::LoadedFile| match before.quarantine {
             Some(QuarantineState::Waiting) => true,
             Some(QuarantineState::Released) => !before.is_complete,
-            Some(QuarantineState::Dropped) | None => false,
+            Some(QuarantineState::Dropped | QuarantineState::ReleasedInPart) | None => false,
         };
         if matches!(load, Load::Known) && before.is_some_and(is_undecided) {
             self.files.quarantined += 1;
@@ -239,13 +239,17 @@ impl Choice<'_> {
     fn quarantined(&self, number: u32, state: QuarantineState, is_complete: bool, is_same: bool) -> Load {
         let is_released = self.released == Some(number);
         match state {
-            QuarantineState::Waiting if is_same && is_released => Load::Under { number, resumes: false },
+            // Rows of another range of event times may be in the log.
+            QuarantineState::Waiting if is_same && is_released => Load::Under { number, resumes: true },
+            QuarantineState::ReleasedInPart if is_same && !is_released => {
+                Load::Under { number, resumes: true }
+            }
             QuarantineState::Released if is_same && is_released && !is_complete => {
                 Load::Under { number, resumes: true }
             }
             _ if is_same => Load::Known,
             QuarantineState::Waiting | QuarantineState::Dropped => Load::UnderNewNumber,
-            QuarantineState::Released => Load::Changed,
+            QuarantineState::Released | QuarantineState::ReleasedInPart => Load::Changed,
         }
     }
 

@@ -100,7 +100,7 @@ impl<W: Mender> Materializer<W> {
         let mut report = LoadReport::new(view.id.clone());
         let source = self.batch_source(target, &log).await?;
         let now = (self.clock)();
-        let released = if let Mode::Release(number) = mode { Some(number) } else { None };
+        let released = if let Mode::Release(number, _) = mode { Some(number) } else { None };
         let files =
             FilesToLoad::find(target, &source, &log, &dead_letters, (now, released), &mut report).await?;
         BatchPoint::Hashed.pass();
@@ -108,11 +108,12 @@ impl<W: Mender> Materializer<W> {
             self.first_use.begin(view).await?;
             quarantine::begin_release(&mut log, number, !files.files.is_empty(), now).await?;
         }
+        let mut times = old_files::TimesOfFiles::new();
         if mode == Mode::Materialize && !view.is_static {
             let (target, source, all) = (target.clone(), source.clone(), files.files.clone());
             let now = (self.clock)();
             let checked = move || old_files::check(&target, source.as_ref(), &all, now);
-            report.median_event_time = blocking::run(checked).await??;
+            times = blocking::run(checked).await??;
         }
         let before = *committed;
         let mut load = HistoryLoad {
@@ -162,6 +163,7 @@ impl<W: Mender> Materializer<W> {
             load.report.table_version = table_version;
         }
         let mut report = load.finish().await?;
+        report.median_event_time = old_files::median(&times, &report.quarantined);
         BatchPoint::Settled.pass();
         // What this command committed before it was decided again was found in the log.
         report.rows_known = report.rows_known.saturating_sub(before.rows);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use feature::Micros;
 use offline::{DeadLetters, Log, Marker};
 
+use super::event_range::EventRange;
 use super::file_content::{FileContent, RecordedContent};
 use super::source_file::{SourceFile, TableVersions};
 use crate::error::MaterializerError;
@@ -37,6 +38,8 @@ pub(crate) enum QuarantineState {
     Released,
     /// None of its rows is ever loaded.
     Dropped,
+    /// Its rows of the range in which it was validated are loaded; the others are loaded as those of any file.
+    ReleasedInPart,
 }
 
 impl QuarantineState {
@@ -45,6 +48,7 @@ impl QuarantineState {
             QuarantineState::Waiting => 1,
             QuarantineState::Released => 2,
             QuarantineState::Dropped => 3,
+            QuarantineState::ReleasedInPart => 4,
         }
     }
 
@@ -57,12 +61,54 @@ impl QuarantineState {
 /// What is decided of the file with this number; `None` if it was never quarantined.
 pub(crate) async fn quarantine(log: &Log, number: u32) -> Result<Option<QuarantineState>, MaterializerError> {
     let key = markers::quarantined(number);
-    let states = [QuarantineState::Waiting, QuarantineState::Released, QuarantineState::Dropped];
+    let states = [
+        QuarantineState::Waiting,
+        QuarantineState::Released,
+        QuarantineState::Dropped,
+        QuarantineState::ReleasedInPart,
+    ];
     let Some(value) = markers::read(log, &key).await? else { return Ok(None) };
     match states.into_iter().find(|state| state.number() == value) {
         Some(state) => Ok(Some(state)),
         None => Err(MaterializerError::MarkerOutOfRange { view: log.view().id.clone(), key, value }),
     }
+}
+
+/// The markers of the range of event times in which the rows of a quarantined file were validated.
+pub(crate) fn validated(number: u32, range: EventRange) -> [Marker; 2] {
+    [
+        markers::marker(markers::quarantined_from(number), range.from.map_or(i64::MIN, Micros::get)),
+        markers::marker(markers::quarantined_to(number), range.to.map_or(i64::MAX, Micros::get)),
+    ]
+}
+
+/// The range of event times in which the rows of a quarantined file were validated: all where none is recorded.
+pub(crate) async fn validated_range(log: &Log, number: u32) -> Result<EventRange, MaterializerError> {
+    let (from, to) = (markers::quarantined_from(number), markers::quarantined_to(number));
+    let moment = |key: String, value: Option<i64>, all: i64| {
+        let value = value.filter(|value| *value != all);
+        value.map(|value| markers::moment(&log.view().id, &key, value)).transpose()
+    };
+    let (first, last) = (markers::read(log, &from).await?, markers::read(log, &to).await?);
+    Ok(EventRange { from: moment(from, first, i64::MIN)?, to: moment(to, last, i64::MAX)? })
+}
+
+/// The range of event times of which the rows of a file were released; `None` if nothing of it, or all of it, was.
+pub(crate) async fn released_range(log: &Log, number: u32) -> Result<Option<EventRange>, MaterializerError> {
+    Ok(match quarantine(log, number).await? {
+        Some(QuarantineState::ReleasedInPart) => Some(validated_range(log, number).await?),
+        _ => None,
+    })
+}
+
+/// The marker of a file of which a load took rows in a range of event times, and validated no others.
+pub(crate) fn validated_in_part(number: u32) -> Marker {
+    markers::marker(markers::validated_in_part(number), 1)
+}
+
+/// Whether rows of a file were not validated when others of it were loaded.
+pub(crate) async fn is_validated_in_part(log: &Log, number: u32) -> Result<bool, MaterializerError> {
+    Ok(markers::read(log, &markers::validated_in_part(number)).await?.is_some())
 }
 
 /// The markers with which the rows of a quarantined file begin to be loaded: as if its load had begun at the release.

@@ -10,6 +10,7 @@ use transform::{EVENT_TIME, ViewTransform};
 use super::batch_source::BatchSource;
 use super::counted_times::CountedTimes;
 use super::files_to_load::FileToLoad;
+use super::load_report::QuarantineReport;
 use crate::error::MaterializerError;
 use crate::materializer::Target;
 
@@ -23,19 +24,23 @@ fn reach(view: &View) -> Option<Span> {
     reaches.and_then(|reaches| reaches.into_iter().max())
 }
 
-/// Refuses files whose newest row the view does not see any more. Else returns when the median of their rows
-/// happened; `None` if they have no rows. Blocks: reads all of them.
+/// When the rows of each file happened, by the file's number.
+pub(crate) type TimesOfFiles = BTreeMap<u32, CountedTimes>;
+
+/// Refuses files whose newest row the view does not see any more. Else returns when the rows of the others happened. Blocks:
+/// reads all of them.
 pub(crate) fn check(
     target: &Target,
     batch_source: &dyn BatchSource,
     files: &[FileToLoad],
     now: Micros,
-) -> Result<Option<Micros>, MaterializerError> {
+) -> Result<TimesOfFiles, MaterializerError> {
     let reach = reach(&target.view);
-    let mut times = CountedTimes::default();
+    let mut times = TimesOfFiles::new();
     let mut old = Vec::new();
     for file in files {
-        let Some(newest) = newest(target, batch_source, file, &mut times)? else { continue };
+        let of_file = times.entry(file.number).or_insert_with(|| CountedTimes::of_one_in(files.len()));
+        let Some(newest) = newest(target, batch_source, file, of_file)? else { continue };
         if reach.is_some_and(|reach| newest.saturating_add(reach) < now) {
             let shown = match target.input {
                 Some(_) => file.file.name.clone(),
@@ -48,7 +53,7 @@ pub(crate) fn check(
         Some(reach) if !old.is_empty() => {
             Err(MaterializerError::History { view: target.view.id.clone(), files: old, reach })
         }
-        _ => Ok(times.median()),
+        _ => Ok(times),
     }
 }
 
@@ -88,4 +93,14 @@ fn newest(
             .map_err(|_| MaterializerError::invariant(&view.id, "a transformed event time is out of range"))
     };
     newest.map(moment).transpose()
+}
+
+/// When the median row happened of the files that a load did not quarantine; `None` if they have no rows.
+pub(crate) fn median(files: &TimesOfFiles, quarantined: &[QuarantineReport]) -> Option<Micros> {
+    let mut times = CountedTimes::default();
+    let is_loaded = |number: u32| !quarantined.iter().any(|file| file.batch == number);
+    for (_, of_file) in files.iter().filter(|(number, _)| is_loaded(**number)) {
+        times.add_all(of_file);
+    }
+    times.median()
 }

@@ -13,8 +13,9 @@ use offline::{BatchPoint, Log, QuarantinedBatch};
 use online::Mender;
 use serde::Serialize;
 
-use super::batch_checks;
+use super::batch_checks::{self, Hours};
 use super::chunk::{HistoryLoad, Mode};
+use super::file_validator::FileValidator;
 use super::files_to_load::{FileToLoad, FilesToLoad};
 use super::known_rows::known_rows;
 use super::load_report::{LoadReport, QuarantineReport};
@@ -70,21 +71,32 @@ impl<W: Mender> HistoryLoad<'_, W> {
         file: &FileToLoad,
         started_at: Micros,
     ) -> Result<bool, MaterializerError> {
-        // What is in the log in part was checked before, and what is released was decided by a person.
-        let is_checked = file.resumes || matches!(self.mode, Mode::Release(_));
-        if is_checked || !self.target.view.checks_batches() || self.target.input.is_some() {
+        // What is released was decided by a person.
+        let is_decided = matches!(self.mode, Mode::Release(..));
+        if is_decided || !self.target.view.checks_batches() || self.target.input.is_some() {
             return Ok(false);
         }
-        let validator = self.validator_of_all(file, started_at);
+        // What is in the log in part was checked before, but for rows that were out of its range.
+        if file.resumes && !loaded_files::is_validated_in_part(&self.log, file.number).await? {
+            return Ok(false);
+        }
+        let range = self.mode.range();
+        let without = loaded_files::released_range(&self.log, file.number).await?;
+        let validator = FileValidator { range, without, ..self.validator_of_all(file, started_at) };
         let (batch_source, columns) = (self.batch_source.clone(), self.transform.input().to_vec());
         let opened = file.file.clone();
         let read = move || batch_checks::read(batch_source.open(&columns, &opened, None)?, &validator);
         let mut checked = blocking::run(read).await??;
         self.check_unchanged(file)?;
-        let verdict = checked.verdict(&self.target.view, &self.log).await?;
+        let encoding = self.encoding.as_ref().map(|encoding| &encoding.chunk.hours);
+        let uncommitted: Vec<&Hours> = encoding.into_iter().chain([&self.chunk.hours]).collect();
+        let mut verdict = checked.verdict(&self.target.view, &self.log, &uncommitted).await?;
         if verdict.reasons.is_empty() {
             self.report.add_warnings(verdict.warned);
             return Ok(false);
+        }
+        if let (false, Some(first)) = (range.is_all(), verdict.reasons.first_mut()) {
+            *first = format!("of its rows {range}: {first}");
         }
         let origin = (file.file.name.as_str(), file.content.hash);
         let now = (self.materializer.clock)();
@@ -98,6 +110,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
         self.fingerprints.push(loaded_files::fingerprint(&file.file, file.content));
         self.chunk.markers.push(loaded_files::set_aside(file.number));
         self.chunk.markers.push(QuarantineState::Waiting.of_file(file.number));
+        self.chunk.markers.extend(loaded_files::validated(file.number, range));
         let before = self.quarantined_before().await?;
         let own = i64::from(file.number) + 1;
         if before != own {
@@ -131,7 +144,8 @@ impl<W: Mender> Materializer<W> {
         number: u32,
         progress: impl Fn(u64),
     ) -> Result<LoadReport, MaterializerError> {
-        self.load(target, Mode::Release(number), &progress).await
+        let range = loaded_files::validated_range(&self.offline.log(&target.view).await?, number).await?;
+        self.load(target, Mode::Release(number, range), &progress).await
     }
 
     /// Refuses the release of a batch whose file is not there as it was quarantined.
@@ -234,6 +248,7 @@ async fn decision(log: &Log, number: u32) -> Result<Option<Decision>, Materializ
         None => None,
         Some(QuarantineState::Waiting) => Some(Decision::Waiting),
         Some(QuarantineState::Dropped) => Some(Decision::Dropped),
+        Some(QuarantineState::ReleasedInPart) => Some(Decision::Released),
         Some(QuarantineState::Released) => match loaded_files::is_complete(log, number).await? {
             true => Some(Decision::Released),
             false => Some(Decision::Releasing),

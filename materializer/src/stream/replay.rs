@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use feature::VersionId;
-use offline::{DeadLetter, Log, OfflineError};
+use offline::{DeadLetter, DeadLetters, Log, OfflineError};
 use online::Mender;
+use roaring::RoaringTreemap;
 use serde::Serialize;
 
 use super::record_validator::{Before, RecordValidator, ValidatedRecords};
@@ -65,6 +66,26 @@ pub async fn unsettled(
     .await?;
     newest.retain(|parts, _| !settled.contains(parts));
     Ok(newest.into_values().collect())
+}
+
+/// How many rows were refused and are not in the log, whatever their number: positions alone are read, and kept as bitmaps.
+pub async fn count_unsettled(log: &Log, dead_letters: &DeadLetters) -> Result<u64, MaterializerError> {
+    let mut open: BTreeMap<(u8, u32), RoaringTreemap> = BTreeMap::new();
+    dead_letters
+        .for_each_position(|(kind, major, minor)| {
+            open.entry((kind, major)).or_default().insert(minor);
+        })
+        .await?;
+    if open.is_empty() {
+        return Ok(0);
+    }
+    log.for_each_position(|(kind, major, minor)| {
+        if let Some(open) = open.get_mut(&(kind, major)) {
+            open.remove(minor);
+        }
+    })
+    .await?;
+    Ok(open.values().map(RoaringTreemap::len).sum())
 }
 
 impl<W: Mender> Materializer<W> {

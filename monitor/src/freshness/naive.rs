@@ -164,7 +164,7 @@ fn partition(newest: i64, updated: i64) -> PartitionProgress {
 #[test]
 fn a_stale_pipeline_names_the_stage_that_ate_the_time() {
     let cause = |is_streamed, progress: Vec<PartitionProgress>, times: Vec<StageTime>| {
-        let facts = PipelineFacts { is_streamed, progress, times };
+        let facts = PipelineFacts { is_streamed, has_open_backfill: false, progress, times };
         facts.cause(Span::MINUTE, at(1_000))
     };
     let streamed = |progress| cause(true, vec![progress], Vec::new());

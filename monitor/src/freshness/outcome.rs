@@ -65,6 +65,11 @@ impl ReadOutcome {
 }
 
 impl Pipeline {
+    /// What is known of it at a moment. Of a moment before it was looked at nothing is, if it has events since.
+    pub fn known_at(self, at: Micros) -> Option<Self> {
+        (at >= self.as_of || self.newest <= at).then_some(self)
+    }
+
     /// The same for whoever reads nothing that happened after a moment.
     #[must_use]
     pub fn up_to(self, moment: Micros) -> Self {
@@ -83,6 +88,18 @@ impl Pipeline {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_moment_before_newer_events_a_pipeline_says_nothing() {
+        let at = |seconds: i64| Micros::new(seconds * 1_000_000).unwrap();
+        let pipeline = Pipeline { newest: at(50), as_of: at(100) };
+        assert_eq!(pipeline.known_at(at(200)), Some(pipeline));
+        assert_eq!(pipeline.known_at(at(60)), Some(pipeline));
+        assert_eq!(pipeline.known_at(at(40)), None);
+        // A producer's clock is ahead.
+        let ahead = Pipeline { newest: at(150), ..pipeline };
+        assert_eq!(ahead.known_at(at(120)), Some(ahead));
+    }
 
     #[test]
     fn what_came_after_the_last_good_moment_makes_no_read_fresh() {

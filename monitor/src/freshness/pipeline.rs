@@ -1,5 +1,7 @@
 //! Which stage of a view's pipeline ate the time, from how far the pipeline is and how long its rows took.
 
+use std::mem::discriminant;
+
 use feature::{Micros, Span};
 
 /// A process that follows a stream says every few seconds how far it is; after this long it is gone.
@@ -76,6 +78,8 @@ pub struct PartitionProgress {
 pub struct PipelineFacts {
     /// Whether its rows come as a stream.
     pub is_streamed: bool,
+    /// Whether a backfill by dates of it is to go on: until then other loads of it are refused.
+    pub has_open_backfill: bool,
     /// How far it is.
     pub progress: Vec<PartitionProgress>,
     /// How long its rows took lately.
@@ -127,6 +131,16 @@ impl Cause {
             Cause::NotFollowedSince(_) => Stage::Broker,
             Cause::Stuck { stage, .. } | Cause::Slow(stage) => *stage,
             Cause::Behind { slowest, .. } => slowest.unwrap_or(Stage::Broker),
+        }
+    }
+}
+
+impl Cause {
+    /// Whether another view is behind for the same reason, whatever its moments and counts are.
+    pub fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Cause::Stuck { .. }, Cause::Stuck { .. }) => self == other,
+            _ => discriminant(self) == discriminant(other) && self.stage() == other.stage(),
         }
     }
 }
@@ -186,5 +200,28 @@ impl PipelineFacts {
         let of_these = self.times.iter().filter(|one| stages.contains(&one.stage));
         let slow = of_these.filter(|one| one.rows > 0 && one.total_us / one.rows >= SLOW_US);
         Some(slow.max_by_key(|one| one.total_us)?.stage)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_alike_whatever_their_moments_are_and_not_if_they_differ_in_kind_or_reason() {
+        let at = |seconds: i64| Micros::new(seconds * 1_000_000).unwrap();
+        let stuck = |why: &str| Cause::Stuck { stage: Stage::Commit, why: why.to_owned() };
+        let behind = |slowest| Cause::Behind { records: 1, slowest };
+        assert!(Cause::NotLoadedSince(at(1)).is_like(&Cause::NotLoadedSince(at(2))));
+        assert!(behind(None).is_like(&Cause::Behind { records: 9, slowest: None }));
+        assert!(stuck("the disk is full").is_like(&stuck("the disk is full")));
+        for (one, other) in [
+            (Cause::NeverLoaded, Cause::NotLoadedSince(at(1))),
+            (Cause::NeverLoaded, Cause::SilentSince(None)),
+            (behind(None), behind(Some(Stage::Commit))),
+            (stuck("the disk is full"), stuck("the disk is away")),
+        ] {
+            assert!(!one.is_like(&other), "{one:?} {other:?}");
+        }
     }
 }

@@ -168,6 +168,11 @@ impl DeadLetters {
         Ok(dead_letters)
     }
 
+    /// Calls with the parts of the position of every row that was refused so far; a row may come more than once.
+    pub async fn for_each_position(&self, then: impl FnMut((u8, u32, u64))) -> Result<(), OfflineError> {
+        scan::for_each_position(&self.table, then).await
+    }
+
     /// The positions of all rows that were refused so far.
     async fn positions(&self) -> Result<HashSet<(u8, u32, u64)>, OfflineError> {
         let mut known = HashSet::new();

@@ -1,15 +1,18 @@
 //! Freshness and pipelines: how objectives stand, and why views are behind, grouped by source and by cause, so that a
-//! source that stops is one finding that names what it reaches.
+//! source that stops is one finding that names what it reaches, and a view is named with no cause but its own.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use feature::{HelpTopic, Micros, Span, VersionId, View};
+use feature::{HelpTopic, Micros, Span, VersionId, View, counted};
+use materializer::rows_to_derive;
 use monitor::{Area, Cause, Condition, Finding, PipelineFacts, Stage};
 use registry::{DefinitionId, Kind, Registered, Registry, RunRecord, RunState};
 
 use super::failed::failed;
 use crate::project::Project;
-use crate::slo::{ObjectiveStanding, cause_help, cause_sentence, pipelines, reached, standings};
+use crate::slo::{ObjectiveStanding, before, cause_help, cause_sentence, pipelines, reached, standings};
+use crate::targets::target;
 
 /// Most views and services that a sentence names.
 const MOST_NAMED: usize = 4;
@@ -28,6 +31,7 @@ pub(super) async fn examine(project: &Project, registry: &Registry, registered: 
     let mut findings = vec![freshness(&objectives)];
     findings.extend(by_source(registered, &facts, &burning, now));
     findings.extend(failed_loads(registry, registered).await);
+    findings.extend(behind_inputs(project, registered).await);
     findings
 }
 
@@ -49,6 +53,37 @@ async fn failed_loads(registry: &Registry, registered: &Registered) -> Vec<Findi
         )
     };
     runs.map(finding).collect()
+}
+
+/// Derived views that have not taken all rows of their inputs. Of a stream the newest minute may be on its way.
+async fn behind_inputs(project: &Project, registered: &Registered) -> Vec<Finding> {
+    // That the store cannot be opened is found by whoever looks at the disk.
+    let Ok(store) = project.offline() else { return Vec::new() };
+    let mut findings = Vec::new();
+    for view in registered.views().filter(|view| view.is_derived()) {
+        let Ok(derived) = target(registered, Arc::clone(view)) else { continue };
+        let Some(input) = &derived.input else { continue };
+        let is_streamed = registered.first_source_of(view).is_ok_and(|source| source.stream.is_some());
+        let at = if is_streamed { before(project.now(), Span::MINUTE) } else { project.now() };
+        let (id, input_id) = (&view.id, &input.view.id);
+        match rows_to_derive(&store, view, input, at).await {
+            Ok(None | Some(0)) => {}
+            Ok(Some(rows)) => {
+                let said = format!(
+                    "{id} lacks {} that {input_id} has, of which it is derived",
+                    counted(rows, "row")
+                );
+                findings.push(
+                    Finding::noted(Area::Pipeline, said).helped_by(Some(HelpTopic::LoadNew(id.clone()))),
+                );
+            }
+            Err(error) => {
+                let said = format!("what {id} lacks of {input_id} cannot be read: {error}");
+                findings.push(Finding::noted(Area::Pipeline, said).helped_by(error.help()));
+            }
+        }
+    }
+    findings
 }
 
 /// The views whose reads are worse than promised to somebody.
@@ -94,18 +129,19 @@ fn freshness(objectives: &[ObjectiveStanding]) -> Finding {
 struct Behind<'a> {
     views: Vec<&'a View>,
     cause: Cause,
-    is_streamed: bool,
+    /// What is known of the pipeline of the first of them.
+    pipeline: &'a PipelineFacts,
     is_wrong: bool,
 }
 
-/// What keeps views behind, one finding for each source and stage.
-fn by_source(
-    registered: &Registered,
-    facts: &BTreeMap<VersionId, PipelineFacts>,
+/// What keeps views behind, one finding for each source and cause.
+fn by_source<'a>(
+    registered: &'a Registered,
+    facts: &'a BTreeMap<VersionId, PipelineFacts>,
     burning: &BTreeSet<VersionId>,
     now: Micros,
 ) -> Vec<Finding> {
-    let mut groups: BTreeMap<(String, Stage, bool), Behind<'_>> = BTreeMap::new();
+    let mut groups: BTreeMap<(String, Stage, bool), Vec<Behind<'a>>> = BTreeMap::new();
     for view in registered.views() {
         let Some(pipeline) = facts.get(&view.id) else { continue };
         let within = view.freshness.and_then(|freshness| freshness.objective);
@@ -117,25 +153,29 @@ fn by_source(
         }
         let source = registered.first_source_of(view).map_or_else(|_| String::new(), |s| s.name.to_string());
         let is_wrong = is_held_up || burning.contains(&view.id);
-        let group = groups.entry((source, cause.stage(), is_wrong));
-        let is_streamed = pipeline.is_streamed;
-        group.or_insert_with(|| Behind { views: Vec::new(), cause, is_streamed, is_wrong }).views.push(view);
+        let alike = groups.entry((source, cause.stage(), is_wrong)).or_default();
+        match alike.iter_mut().find(|behind| behind.cause.is_like(&cause)) {
+            Some(behind) => behind.views.push(view),
+            None => alike.push(Behind { views: vec![&**view], cause, pipeline, is_wrong }),
+        }
     }
     if groups.is_empty() {
         return vec![Finding::fine(Area::Pipeline, "every view with an objective is as fresh as promised")];
     }
-    let finding = |((source, ..), behind): (&(String, Stage, bool), &Behind<'_>)| {
+    let finding = |(source, behind): (&str, &Behind<'_>)| {
         let first = behind.views.first()?;
         let sentence = cause_sentence(first, source, &behind.cause);
         let reached = reached(registered, behind.views.iter().map(|view| &view.id));
         let said = format!("{sentence}; it reaches {}", some(reached));
         let finding = Finding::noted(Area::Pipeline, said);
         let condition = if behind.is_wrong { Condition::Wrong } else { Condition::Noted };
-        let help = cause_help(first, behind.is_streamed, &behind.cause);
+        let help = cause_help(first, behind.pipeline, &behind.cause);
         // Where it is held up, the doctor is already there.
         Some(Finding { condition, ..finding }.helped_by(help.filter(|help| *help != HelpTopic::Diagnose)))
     };
-    groups.iter().filter_map(finding).collect()
+    let all =
+        groups.iter().flat_map(|((source, ..), alike)| alike.iter().map(|behind| (source.as_str(), behind)));
+    all.filter_map(finding).collect()
 }
 
 /// The first few of some names.

@@ -154,6 +154,9 @@ fn outcome(provenance: Provenance, report: &MigrationReport) -> RunOutcome {
     RunOutcome::Load {
         files: files.collect(),
         more_files: report.files_read.len().saturating_sub(MAX_FILES),
+        // A date is what is set aside here, and the backfill is not complete then.
+        quarantined: Vec::new(),
+        more_quarantined: 0,
         table_version: report.table_version,
         provenance,
         assumed_delay: report.delay.delay.filter(|_| provenance == Provenance::Simulated),

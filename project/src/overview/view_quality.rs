@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use feature::{Micros, View};
-use materializer::{Decision, quarantined, statistics};
+use materializer::statistics;
 use offline::OfflineStore;
 use serde::Serialize;
 
 use crate::error::ProjectError;
 use crate::quality::drift::{self, DriftReport};
-use crate::rollout::refused;
+use crate::quality::kept_out::KeptOut;
 use crate::slo::moment_text;
 
 /// The quality of a view's rows.
@@ -21,9 +21,10 @@ pub struct ViewQuality {
     pub measured_at: Micros,
     /// Files that wait in quarantine.
     pub quarantined: u64,
-    /// Rows that were refused and not loaded since, of the newest 100,000.
+    /// Rows that were refused and not loaded since.
     pub refused: u64,
-    /// Columns of which the drift is known: both the last seven days and the 28 days before have values.
+    /// Columns of which the drift is known: both the last seven days and the 28 days before have
+    /// enough values.
     pub columns: u64,
     /// Columns whose values of the last seven days have drifted from the 28 days before, the worst first.
     pub drifted: Vec<DriftedColumn>,
@@ -68,19 +69,12 @@ async fn of(
     now: Micros,
 ) -> Result<(ViewQuality, Option<DriftReport>), ProjectError> {
     let mut quality = ViewQuality::at(now);
-    if view.checks_batches() {
-        let files = quarantined(store, view).await?;
-        quality.quarantined = files.iter().filter(|file| file.decision == Decision::Waiting).count() as u64;
-    }
-    quality.refused = refused(store, view).await?;
+    let kept_out = KeptOut::of(store, view).await?;
+    (quality.quarantined, quality.refused) = (kept_out.waiting_files, kept_out.refused);
     let [days, _] = statistics(store, view, None).await?;
     let report = drift::of_last_days(view, &days);
     if let Some(report) = &report {
-        quality.columns = report
-            .columns
-            .iter()
-            .filter(|column| column.drift.psi.is_some() || column.drift.mmd.is_some())
-            .count() as u64;
+        quality.columns = report.compared() as u64;
         let drifted = report.drifted().map(|column| DriftedColumn {
             column: column.column.clone(),
             psi: column.drift.psi,

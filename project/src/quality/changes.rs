@@ -1,6 +1,6 @@
 //! What changed lately in the values of views, from their statistics by date: nothing is counted for it, and no log is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use feature::{EventDate, HelpTopic, Name, VersionId, View, counted};
@@ -39,7 +39,7 @@ pub(crate) struct FoundChange {
 
 impl FoundChange {
     /// What changed, in a sentence without its full stop.
-    fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         let Self { view, column, features, date, change } = self;
         match column {
             None => format!("of {date} fewer rows of {view} are there: {change}"),
@@ -61,14 +61,20 @@ pub(crate) async fn changes(project: &Project, view: &Arc<View>) -> Result<Vec<F
     Ok(changes_of(view, &days))
 }
 
-/// What changed lately in the values of all views, for whoever looks for a cause.
-pub(crate) async fn findings(project: &Project, registered: &Registered) -> Vec<Finding> {
-    let mut findings = Vec::new();
+/// What changed lately in the values of all views, for whoever looks for a cause, and the views of which rows are missing.
+pub(crate) async fn findings(
+    project: &Project,
+    registered: &Registered,
+) -> (Vec<Finding>, BTreeSet<VersionId>) {
+    let (mut findings, mut missing) = (Vec::new(), BTreeSet::new());
     let mut looked_at = 0;
     for view in registered.views().filter(|view| !view.is_static) {
         match changes(project, view).await {
             Ok(changes) => {
                 looked_at += 1;
+                let is_missing =
+                    changes.iter().any(|found| matches!(found.change, ValueChange::FewerRows { .. }));
+                missing.extend(is_missing.then(|| view.id.clone()));
                 findings.extend(changes.iter().map(|found| {
                     let help = HelpTopic::ColumnStatistics(view.id.clone());
                     Finding::wrong(Area::Values, found.said()).helped_by(Some(help))
@@ -84,7 +90,7 @@ pub(crate) async fn findings(project: &Project, registered: &Registered) -> Vec<
         let said = format!("the newest values of {} are as on the dates before", counted(looked_at, "view"));
         findings.push(Finding::fine(Area::Values, said));
     }
-    findings
+    (findings, missing)
 }
 
 fn changes_of(view: &View, days: &[ColumnDay]) -> Vec<FoundChange> {

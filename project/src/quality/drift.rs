@@ -1,6 +1,6 @@
 //! Drift: how far what a view's columns hold lies from a reference, on the statistics that are kept of both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use feature::{EventDate, Name, VersionId, View};
@@ -68,6 +68,11 @@ pub struct DriftReport {
 }
 
 impl DriftReport {
+    /// How many columns could be compared, as both sides have enough values of them.
+    pub fn compared(&self) -> usize {
+        self.columns.iter().filter(|column| column.drift.verdict().is_known()).count()
+    }
+
     /// The columns that have drifted.
     pub fn drifted(&self) -> impl Iterator<Item = &ColumnDrift> {
         self.columns.iter().filter(|column| column.drift.verdict() == DriftVerdict::Drifted)
@@ -96,7 +101,52 @@ pub(crate) async fn measure(project: &Project, measure: &MeasureDrift) -> Result
             merged(&first, |day| within(measure.live, day) && (measure.live.is_some() || day > to)),
         ),
     };
+    check_rows(&view, measure, [&reference, &live], first.iter().chain(&second))?;
     Ok(between(&view, &reference, &live))
+}
+
+/// Refuses a measurement of which a side has no row.
+fn check_rows<'a>(
+    view: &View,
+    measure: &MeasureDrift,
+    sides: [&BTreeMap<String, Statistics>; 2],
+    all: impl Iterator<Item = &'a ColumnDay>,
+) -> Result<(), ProjectError> {
+    let rows = |side: &BTreeMap<String, Statistics>| side.values().map(Statistics::rows).sum::<u64>();
+    let is_reference = match sides.map(rows) {
+        // Of a view that keeps no column nothing is counted.
+        _ if view.columns.is_empty() => return Ok(()),
+        [0, _] => true,
+        [_, 0] => false,
+        _ => return Ok(()),
+    };
+    let dates: BTreeSet<EventDate> = all.map(|day| day.date).filter(|date| date.start().is_some()).collect();
+    Err(ProjectError::NoRowsToMeasure {
+        view: view.id.clone(),
+        side: side(measure, is_reference),
+        dates: dates.first().copied().zip(dates.last().copied()),
+    })
+}
+
+/// Which rows one side of a measurement has.
+fn side(measure: &MeasureDrift, is_reference: bool) -> String {
+    let dates = |from: EventDate, to: EventDate| format!("{from}..{to}");
+    match (&measure.reference, measure.live, is_reference) {
+        (DriftReference::Days(from, to), _, true) => format!("that happened on {}", dates(*from, *to)),
+        (DriftReference::Days(_, to), None, false) => format!("that happened after {to}"),
+        (DriftReference::Days(..), Some((from, to)), false) => {
+            format!("that happened on {}", dates(from, to))
+        }
+        (DriftReference::TrainingSet(file), _, true) => {
+            format!("that was there when {} was made", file.display())
+        }
+        (DriftReference::TrainingSet(file), None, false) => {
+            format!("that came since {} was made", file.display())
+        }
+        (DriftReference::TrainingSet(file), Some((from, to)), false) => {
+            format!("that happened on {} and came since {} was made", dates(from, to), file.display())
+        }
+    }
 }
 
 /// The days that are watched without a request: the last of those that have rows.
@@ -197,7 +247,7 @@ mod tests {
 
     fn day(date: EventDate, value: f64) -> ColumnDay {
         let mut statistics = Statistics::of(DataType::Scalar(Scalar::Float64));
-        (0..100).for_each(|n| statistics.add(Observed::Float(value + f64::from(n) / 100.0)));
+        (0..200).for_each(|n| statistics.add(Observed::Float(value + f64::from(n) / 200.0)));
         ColumnDay { date, column: "amount".to_owned(), statistics }
     }
 
@@ -225,7 +275,7 @@ mod tests {
         days.extend((993..1_000).map(|date| day(EventDate::Day(date), 50.0)));
         let report = of_last_days(&view(), &days).unwrap();
         let [column] = report.columns.as_slice() else { panic!("{report:?}") };
-        assert_eq!((column.reference_rows, column.live_rows), (2_800, 700));
+        assert_eq!((column.reference_rows, column.live_rows), (5_600, 1_400));
         assert_eq!(column.drift.verdict(), DriftVerdict::Drifted);
         // Both sides are shown, each by its own values: 0.00 to 0.99, and 50 more.
         let median = column.quantiles.iter().find(|pair| pair.per_mille == 500).unwrap();
@@ -247,7 +297,7 @@ mod tests {
         assert_eq!((date, report.drifted().count()), (EventDate::Day(998), 0));
         days.push(day(EventDate::Day(999), 50.0));
         let (date, report) = of_newest_day(&view(), &days).unwrap();
-        assert_eq!((date, report.columns[0].reference_rows), (EventDate::Day(999), 2_800));
+        assert_eq!((date, report.columns[0].reference_rows), (EventDate::Day(999), 5_600));
         assert_eq!(report.drifted().count(), 1);
         assert_eq!(of_newest_day(&view(), &[day(EventDate::None, 1.0)]), None);
     }

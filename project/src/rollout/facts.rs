@@ -4,18 +4,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use feature::{Micros, ServicePlan, Span, VersionId, View};
-use materializer::{LatencyStage, MigrationState, is_loaded_as_a_whole, unsettled};
+use materializer::{LatencyStage, MigrationState, is_loaded_as_a_whole};
 use offline::OfflineStore;
 use online::{Reader, Store};
 use registry::{DefinitionId, Kind, Registered, Registry};
 
 use super::gates::{FreshnessFacts, ServiceFacts, StoredRows, ViewFacts};
+use crate::breakers::open_breakers;
 use crate::error::ProjectError;
 use crate::project::Project;
+use crate::quality::changes;
+use crate::quality::kept_out::KeptOut;
 use crate::targets::{has_history, target};
-
-/// Refused rows that are looked at, for each view.
-const MOST_REFUSED: usize = 100_000;
 
 /// How far back freshness is looked at.
 const LOOK_BACK: Span = Span::HOUR;
@@ -28,6 +28,7 @@ pub(super) async fn observe<'a>(
     new: &'a ServicePlan,
 ) -> Result<ServiceFacts<'a>, ProjectError> {
     let (offline, online) = (project.offline()?, project.online().await?);
+    let open = open_breakers(registry, project.now()).await?;
     let mut seen = BTreeSet::new();
     let mut views = Vec::new();
     for view in new.lookups.iter().map(|lookup| &lookup.view) {
@@ -47,7 +48,9 @@ pub(super) async fn observe<'a>(
             is_whole: is_loaded_as_a_whole(&offline.log(view).await?).await?,
             migration: MigrationState::of(&offline.log(view).await?).await?,
             replaces,
-            refused: refused(&offline, view).await?,
+            kept_out: KeptOut::of(&offline, view).await?,
+            breaker: open.get(&view.id).cloned(),
+            changed: changed(project, view).await?,
             freshness: freshness(project, registry, view).await?,
         });
     }
@@ -80,13 +83,12 @@ async fn stored(
     Ok(StoredRows { log_rows: log.row_count(), last_event, entities: online.stats(&view.id).await?.rows })
 }
 
-/// Rows that were refused and not loaded since.
-pub(crate) async fn refused(offline: &OfflineStore, view: &Arc<View>) -> Result<u64, ProjectError> {
-    let newest = offline.dead_letters(&view.id).await?.read(MOST_REFUSED).await?;
-    if newest.is_empty() {
-        return Ok(0);
+/// What changed lately in the values of a view, a sentence each; nothing of one whose rows have no dates.
+async fn changed(project: &Project, view: &Arc<View>) -> Result<Vec<String>, ProjectError> {
+    if view.is_static {
+        return Ok(Vec::new());
     }
-    Ok(unsettled(&offline.log(view).await?, newest).await?.len() as u64)
+    Ok(changes::changes(project, view).await?.iter().map(changes::FoundChange::said).collect())
 }
 
 async fn freshness(

@@ -6,6 +6,8 @@ use materializer::MigrationState;
 use registry::ParityStanding;
 use serde::Serialize;
 
+use crate::quality::kept_out::KeptOut;
+
 /// The share of an old version's entities that the new one must have online, in per cent.
 const LEAST_ENTITIES_PERCENT: u64 = 95;
 /// How far the last event of the new version may lie before that of the old one.
@@ -25,8 +27,12 @@ pub enum GateKind {
     Loaded,
     /// They cover what those of the version before cover.
     Coverage,
-    /// Few of a view's rows were refused.
+    /// Few of a view's rows were refused or wait in quarantine.
     Quality,
+    /// The newest values of a view are as on the dates before.
+    Values,
+    /// A view's circuit breaker is closed.
+    Breaker,
     /// A view's rows could be read within its objective.
     Freshness,
 }
@@ -71,8 +77,12 @@ pub(super) struct ViewFacts {
     /// The version of the same view that the old service version reads, and what is there of it; `None` if that is the
     /// same one, or there is none.
     pub(super) replaces: Option<(VersionId, StoredRows)>,
-    /// Rows that were refused and not loaded since.
-    pub(super) refused: u64,
+    /// Rows that came and were not loaded.
+    pub(super) kept_out: KeptOut,
+    /// Since when and why its circuit breaker is open; `None` while it is closed.
+    pub(super) breaker: Option<String>,
+    /// What changed lately in its values, a sentence each.
+    pub(super) changed: Vec<String>,
     pub(super) freshness: Option<FreshnessFacts>,
 }
 
@@ -106,6 +116,8 @@ pub(super) fn gates(facts: &ServiceFacts<'_>) -> Vec<Gate> {
         gates.push(loaded(view));
         gates.extend(coverage(view));
         gates.push(quality(view));
+        gates.push(values(view));
+        gates.push(breaker(view));
         gates.extend(freshness(view));
     }
     gates
@@ -206,6 +218,16 @@ fn loaded(facts: &ViewFacts) -> Gate {
         }
         None => {}
     }
+    let KeptOut { waiting_files, waiting_rows, .. } = facts.kept_out;
+    if waiting_files > 0 {
+        let (files, rows) = (counted(waiting_files, "file"), counted(waiting_rows, "row"));
+        return gate.fails(
+            format!(
+                "{view} is loaded in part: {files} of it in quarantine with {rows}: release or drop them"
+            ),
+            Some(HelpTopic::Quarantine(view.clone())),
+        );
+    }
     match (stored.log_rows, stored.entities) {
         (0, _) => gate.fails(format!("{view} has no row in its log"), help()),
         _ if facts.has_history && !facts.is_whole => {
@@ -256,15 +278,50 @@ fn coverage(facts: &ViewFacts) -> Option<Gate> {
 }
 
 fn quality(facts: &ViewFacts) -> Gate {
-    let ViewFacts { view, stored, refused, .. } = facts;
+    let ViewFacts { view, stored, kept_out, .. } = facts;
     let gate = Gate::of(GateKind::Quality, Some(view));
-    let all = u128::from(stored.log_rows) + u128::from(*refused);
-    let said = format!("{view} refused {} of {}", thousands(*refused), counted(all as u64, "row"));
-    match u128::from(*refused) * 100 > all * u128::from(MOST_BAD_PERCENT) {
+    let KeptOut { refused, waiting_rows, .. } = *kept_out;
+    let bad = refused.saturating_add(waiting_rows);
+    let all = u128::from(stored.log_rows) + u128::from(bad);
+    let sentence = format!("{view} refused {} of {}", thousands(bad), counted(all as u64, "row"));
+    let said = match waiting_rows {
+        0 => sentence,
+        waiting => format!("{sentence}, {} of them in quarantine", thousands(waiting)),
+    };
+    match u128::from(bad) * 100 > all * u128::from(MOST_BAD_PERCENT) {
         false => gate.passes(said),
-        true => gate.fails(
-            format!("{said}, and at most {MOST_BAD_PERCENT}% may be: see why"),
-            Some(HelpTopic::DeadLetters(view.clone())),
+        true => {
+            let see = match waiting_rows {
+                0 => HelpTopic::DeadLetters(view.clone()),
+                _ => HelpTopic::Quarantine(view.clone()),
+            };
+            gate.fails(format!("{said}, and at most {MOST_BAD_PERCENT}% may be: see why"), Some(see))
+        }
+    }
+}
+
+fn values(facts: &ViewFacts) -> Gate {
+    let view = &facts.view;
+    let gate = Gate::of(GateKind::Values, Some(view));
+    match facts.changed.as_slice() {
+        [] => gate.passes(format!(
+            "the newest values of {view} are as on the dates before, as far as it has enough"
+        )),
+        changed => gate.fails(
+            format!("{}: see what came on these dates", changed.join("; ")),
+            Some(HelpTopic::ColumnStatistics(view.clone())),
+        ),
+    }
+}
+
+fn breaker(facts: &ViewFacts) -> Gate {
+    let view = &facts.view;
+    let gate = Gate::of(GateKind::Breaker, Some(view));
+    match &facts.breaker {
+        None => gate.passes(format!("the circuit breaker of {view} is closed")),
+        Some(open) => gate.fails(
+            format!("{view} is known to be wrong, as {open}: mend it and close the breaker"),
+            Some(HelpTopic::Breakers(view.clone())),
         ),
     }
 }
@@ -311,7 +368,9 @@ mod tests {
             is_whole: true,
             migration: None,
             replaces: Some(("a@1".parse().unwrap(), stored)),
-            refused: 0,
+            kept_out: KeptOut::default(),
+            breaker: None,
+            changed: Vec::new(),
             freshness: Some(FreshnessFacts {
                 objective: Span::MINUTE,
                 target: 99.0,
@@ -322,7 +381,14 @@ mod tests {
     }
 
     fn failing(facts: &ViewFacts) -> Vec<(GateKind, String)> {
-        let gates = [Some(loaded(facts)), coverage(facts), Some(quality(facts)), freshness(facts)];
+        let gates = [
+            Some(loaded(facts)),
+            coverage(facts),
+            Some(quality(facts)),
+            Some(values(facts)),
+            Some(breaker(facts)),
+            freshness(facts),
+        ];
         let failed = gates.into_iter().flatten().filter(|gate| !gate.passed);
         failed.map(|gate| (gate.gate, gate.said)).collect()
     }
@@ -338,7 +404,7 @@ mod tests {
         bounds.stored.entities = 95;
         bounds.stored.last_event = at("2013-06-07T23:00:00Z");
         bounds.stored.log_rows = 950;
-        bounds.refused = 50;
+        bounds.kept_out.refused = 50;
         bounds.freshness.as_mut().unwrap().within = 990;
         assert_eq!(failing(&bounds), []);
     }
@@ -346,7 +412,7 @@ mod tests {
     #[test]
     fn each_gate_fails_by_itself_and_says_what_to_look_at() {
         type Case = (fn(&mut ViewFacts), GateKind, &'static str);
-        let cases: [Case; 7] = [
+        let cases: [Case; 10] = [
             (|f| f.stored.log_rows = 0, GateKind::Loaded, "a@2 has no row in its log"),
             (|f| f.is_whole = false, GateKind::Loaded, "a@2 is loaded in part"),
             (
@@ -367,7 +433,26 @@ mod tests {
                 GateKind::Coverage,
                 "the log of a@2 ends at 2013-06-07T22:59:59Z and that of a@1 at 2013-06-08T00:00:00Z: load it",
             ),
-            (|f| f.refused = 53, GateKind::Quality, "a@2 refused 53 of 1,053 rows, and at most 5% may be"),
+            (
+                |f| f.kept_out.refused = 53,
+                GateKind::Quality,
+                "a@2 refused 53 of 1,053 rows, and at most 5% may be",
+            ),
+            (
+                |f| (f.kept_out.waiting_files, f.kept_out.waiting_rows) = (2, 40),
+                GateKind::Loaded,
+                "a@2 is loaded in part: 2 files of it in quarantine with 40 rows: release or drop them",
+            ),
+            (
+                |f| f.changed = vec!["`ms` of a@2 is not as before since 2013-06-07: x".to_owned()],
+                GateKind::Values,
+                "`ms` of a@2 is not as before since 2013-06-07: x: see what came",
+            ),
+            (
+                |f| f.breaker = Some("its circuit breaker is open since noon by ops: ms is wrong".to_owned()),
+                GateKind::Breaker,
+                "a@2 is known to be wrong, as its circuit breaker is open since noon by ops: ms is wrong",
+            ),
             (
                 |f| f.freshness.as_mut().unwrap().within = 989,
                 GateKind::Freshness,
@@ -382,6 +467,23 @@ mod tests {
             assert_eq!(failed[0].0, gate);
             assert!(failed[0].1.starts_with(sentence), "{failed:?}");
         }
+    }
+
+    #[test]
+    fn rows_in_quarantine_count_as_refused_beside_those_that_were() {
+        let mut facts = good();
+        facts.kept_out = KeptOut { refused: 13, waiting_files: 1, waiting_rows: 40 };
+        let failed = failing(&facts);
+        assert_eq!(failed.len(), 2, "{failed:?}");
+        assert_eq!(failed[0].0, GateKind::Loaded);
+        assert_eq!(
+            failed[1],
+            (
+                GateKind::Quality,
+                "a@2 refused 53 of 1,053 rows, 40 of them in quarantine, and at most 5% may be: see why"
+                    .to_owned()
+            )
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Why a view is not as fresh as promised, as a sentence, and which operation helps.
 
 use feature::{HelpTopic, Micros, View, thousands};
-use monitor::{Cause, Stage};
+use monitor::{Cause, PipelineFacts, Stage};
 
 /// The sentence for a view.
 pub(crate) fn sentence(view: &View, source: &str, cause: &Cause) -> String {
@@ -40,9 +40,12 @@ pub(crate) fn sentence(view: &View, source: &str, cause: &Cause) -> String {
 }
 
 /// The operation that helps; `None` where none of the product does.
-pub(crate) fn help(view: &View, is_streamed: bool, cause: &Cause) -> Option<HelpTopic> {
+pub(crate) fn help(view: &View, pipeline: &PipelineFacts, cause: &Cause) -> Option<HelpTopic> {
     match cause {
-        Cause::NeverLoaded if is_streamed => Some(HelpTopic::FollowStreams),
+        Cause::NeverLoaded | Cause::NotLoadedSince(_) if pipeline.has_open_backfill => {
+            Some(HelpTopic::ResumeBackfill(view.id.clone()))
+        }
+        Cause::NeverLoaded if pipeline.is_streamed => Some(HelpTopic::FollowStreams),
         Cause::NeverLoaded => Some(HelpTopic::Backfill(view.id.clone())),
         Cause::NotLoadedSince(_) => Some(HelpTopic::LoadNew(view.id.clone())),
         Cause::NotFollowedSince(_) => Some(HelpTopic::FollowStreams),

@@ -90,14 +90,11 @@ impl Carrier {
 
     /// Finds out how far the pipeline of each view is.
     async fn look(&mut self) {
-        let mut known: BTreeMap<VersionId, Pipeline> = BTreeMap::new();
+        let mut known = BTreeMap::new();
         match self.progress().await {
             Ok(progress) => {
                 self.failures = 0;
-                for Progress { view, newest, updated_at, .. } in progress {
-                    let Some(newest) = newest else { continue };
-                    further(&mut known, view, Pipeline { newest, as_of: updated_at });
-                }
+                known = how_far(progress);
             }
             Err(error) => {
                 self.failures += 1;
@@ -163,6 +160,16 @@ impl Carrier {
         self.carried = counts.into_iter().collect();
         Ok(())
     }
+}
+
+/// How far the pipeline of each view is.
+pub(crate) fn how_far(progress: Vec<Progress>) -> BTreeMap<VersionId, Pipeline> {
+    let mut known = BTreeMap::new();
+    for Progress { view, newest, updated_at, .. } in progress {
+        let Some(newest) = newest else { continue };
+        further(&mut known, view, Pipeline { newest, as_of: updated_at });
+    }
+    known
 }
 
 /// Keeps the further of two.

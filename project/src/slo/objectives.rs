@@ -1,6 +1,6 @@
 //! How every freshness objective stands: from what servers counted, how far pipelines are, and how long rows took.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use feature::{Freshness, HelpTopic, Micros, Name, Span, VersionId, View};
 use materializer::LatencyStage;
@@ -210,10 +210,16 @@ pub(crate) async fn pipelines(
     for times in registry.freshness_of_all(before(now, STAGES_OVER), now).await? {
         counted.entry(times.view.clone()).or_default().push(times);
     }
+    let backfills = registry.backfills().await?;
+    let mut open = BTreeSet::new();
+    open.extend(
+        backfills.iter().map(|kept| &kept.record).filter(|one| one.state.is_open()).map(|one| &one.view),
+    );
     for view in registered.views().filter(|view| !view.is_static) {
         let times = counted.remove(&view.id).unwrap_or_default();
         let mut facts = PipelineFacts {
             is_streamed: registered.source_of(view)?.stream.is_some(),
+            has_open_backfill: open.contains(&view.id),
             ..PipelineFacts::default()
         };
         for stage in Stage::ALL {
@@ -369,6 +375,6 @@ impl Facts<'_> {
             self.registered.first_source_of(view).map_or("its source", |source| source.name.as_str());
         standing.stage = Some(cause.stage().name());
         standing.cause = Some(cause::sentence(view, source, &cause));
-        standing.help = cause::help(view, pipeline.is_streamed, &cause);
+        standing.help = cause::help(view, pipeline, &cause);
     }
 }

@@ -226,6 +226,14 @@ impl Graph {
         if !whole.is_empty() {
             return (whole, false);
         }
+        // The hash behind a training set's file tells those of one name apart.
+        let built = found(&|node| {
+            let file = node.name.rsplit_once(" (").map(|(file, _)| file);
+            node.kind == LineageKind::TrainingSet && file == Some(name)
+        });
+        if built.len() == 1 {
+            return (built, false);
+        }
         let part = |node: &LineageNode| {
             node.part_of.is_some() && (node.name == name || node.name.rsplit(':').next() == Some(name))
         };

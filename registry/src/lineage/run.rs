@@ -185,6 +185,12 @@ pub enum RunOutcome {
         files: Vec<LoadedFile>,
         /// How many more it read.
         more_files: usize,
+        /// The files that it set aside, none of whose rows it loaded; at most [`MAX_FILES`].
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        quarantined: Vec<FileSetAside>,
+        /// How many more it set aside.
+        #[serde(default)]
+        more_quarantined: usize,
         /// Of a Delta source: the version up to which it is loaded.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         table_version: Option<u64>,
@@ -244,6 +250,16 @@ pub enum RunOutcome {
     },
 }
 
+impl RunOutcome {
+    /// How many files a load set aside.
+    pub fn quarantined_files(&self) -> usize {
+        match self {
+            RunOutcome::Load { quarantined, more_quarantined, .. } => quarantined.len() + more_quarantined,
+            RunOutcome::Stream { .. } | RunOutcome::TrainingSet { .. } => 0,
+        }
+    }
+}
+
 /// Live rows from which the delay of history was measured.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct MeasuredRows {
@@ -261,6 +277,17 @@ pub struct LoadedFile {
     /// The first 63 bits of the SHA-256 of its bytes, in hexadecimal: what the log records of it.
     pub content: String,
     /// Rows that were read of it, within the requested range.
+    pub rows: u64,
+}
+
+/// A file of a batch source that was quarantined.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FileSetAside {
+    /// The number of its batch.
+    pub batch: u32,
+    /// Its path below the source's folder.
+    pub name: String,
+    /// Its rows that passed the view's `where`.
     pub rows: u64,
 }
 

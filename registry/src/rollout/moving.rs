@@ -41,7 +41,7 @@ impl Registry {
             vec![moved(AuditAction::Rollback, before, after).because(reason)]
         };
         let back = |rollout: &Rollout| match rollout.rolled_back() {
-            Err(RegistryError::NoVersionBefore { live }) => Err(nothing_before(&registered, live)),
+            Err(RegistryError::NoVersionBefore { live, .. }) => Err(nothing_before(&registered, live)),
             other => other,
         };
         self.move_live(service, None, back, records, at).await
@@ -86,7 +86,11 @@ fn nothing_before(registered: &Registered, live: VersionId) -> RegistryError {
     let retired: Vec<String> =
         registered.retirements().map(|(id, _)| id).filter(of_service).map(DefinitionId::reference).collect();
     match retired.is_empty() {
-        true => RegistryError::NoVersionBefore { live },
+        true => {
+            let all = registered.services().map(|service| &service.id);
+            let others = all.filter(|id| id.name == live.name && **id != live).cloned().collect();
+            RegistryError::NoVersionBefore { live, others }
+        }
         false => RegistryError::VersionBeforeRetired { live, retired: retired.join(", ") },
     }
 }

@@ -45,6 +45,8 @@ fn load(started: i64) -> RunRecord {
     let outcome = RunOutcome::Load {
         files,
         more_files: 0,
+        quarantined: Vec::new(),
+        more_quarantined: 0,
         table_version: None,
         provenance: Provenance::Simulated,
         assumed_delay: None,

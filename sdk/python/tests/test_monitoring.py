@@ -59,7 +59,14 @@ def test_a_contract_and_quarantine_are_shown(store, folder, command):
 
 def test_drift_is_measured_against_days_and_refused_by_name(store, folder):
     drift = store.drift("airport_arrivals", "2026-01-01..2026-01-01", live="2026-01-01..2026-01-01")
-    assert drift and drift.drifted == [] and drift.columns["arr_delay"]["reference_rows"] == 3
+    assert drift.drifted == [] and drift.columns["arr_delay"]["reference_rows"] == 3
+    # Of three rows nothing is said, which is no pass.
+    assert not drift and drift.compared == [] and drift.columns["arr_delay"]["verdict"] == "too few rows"
+    assert "too few rows" in drift.caption
+    with pytest.raises(ts.Error, match=r"no row that happened on 2025-01-01\.\.2025-01-07.*2026-01-01"):
+        store.drift("airport_arrivals", "2025-01-01..2025-01-07")
+    with pytest.raises(ts.Error, match="no row that happened after 2026-01-01"):
+        store.drift("airport_arrivals", "2026-01-01..2026-01-01")
     with pytest.raises(ts.InputError, match="`reference` is 2026-01-02..2026-01-01"):
         store.drift("airport_arrivals", "2026-01-02..2026-01-01")
     with pytest.raises(ts.InputError, match="`live` is"):
@@ -80,7 +87,7 @@ def test_the_twins_are_awaited_too(store, folder):
         async with ts.AsyncStore(folder) as awaited:
             return await asyncio.gather(
                 awaited.slo(), awaited.doctor(), awaited.quality("airport_arrivals"), awaited.contract("landings"),
-                awaited.quarantined(), awaited.drift("airport_arrivals", "2026-01-01..2026-01-01"),
+                awaited.quarantined(), awaited.drift("airport_arrivals", "2026-01-01..2026-01-01", live="2026-01-01..2026-01-01"),
                 awaited.verify_values(),
             )
 

@@ -67,7 +67,9 @@ def test_a_plot_of_many_panels_says_how_many_are_left_out(tmp_path):
 
 def test_drift_draws_both_distributions(store, folder):
     (folder / "more.csv").write_text(
-        "landed_at,dest,arr_delay,seats\n" + "".join(f"2026-01-0{2 + row % 3}T10:00:00Z,LAX,{100 + row},180\n" for row in range(30))
+        "landed_at,dest,arr_delay,seats\n"
+        + "".join(f"2026-01-01T12:00:00Z,LAX,{row % 20 / 4},180\n" for row in range(240))
+        + "".join(f"2026-01-0{2 + row % 3}T10:00:00Z,LAX,{100 + row},180\n" for row in range(300))
     )
     flights = folder / "features" / "flights.yaml"
     flights.write_text(flights.read_text().replace("path: landings.csv", "path: '*.csv'"))
@@ -82,7 +84,7 @@ def test_drift_draws_both_distributions(store, folder):
     )
     # The reference lies on the left, and what came since on the right of all of it.
     assert old[0][0] == 0.0 and new[-1][0] == _plots.INNER and max(x for x, _ in old) < min(x for x, _ in new)
-    assert {"reference (3 rows)", "live (30 rows)", "arr_delay: drifted"} <= set(texts(root))
+    assert {"reference (243 rows)", "live (300 rows)", "arr_delay: drifted"} <= set(texts(root))
     assert "<svg" in drift._repr_html_() and "<table>" in drift._repr_html_()
 
 

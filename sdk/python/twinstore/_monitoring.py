@@ -194,7 +194,11 @@ class Contract(TableResult):
         return f"source {self.data['source']} ({owner}): {', '.join(f'{name} {kind}' for name, kind in self.schema.items())}"
 
     def rows(self) -> list[tuple[Any, ...]]:
-        return [(one["view"], one["name"], one["what"], one["on_failure"]) for one in self.data["promises"]]
+        # One without a name of its own is called as it reads.
+        return [
+            (one["view"], "-" if one["name"] == one["what"] else one["name"], one["what"], one["on_failure"])
+            for one in self.data["promises"]
+        ]
 
     def notes(self) -> list[str]:
         return [f"{one['view']}: {counted(one['files'], 'file')} in quarantine" for one in self.data["quarantined"]]
@@ -215,11 +219,19 @@ class Drift(PlottedResult):
         """The columns that have drifted."""
         return [name for name, one in self.columns.items() if one["verdict"] == "drifted"]
 
+    @property
+    def compared(self) -> list[str]:
+        """The columns that could be compared: both sides have enough values of them."""
+        return [name for name, one in self.columns.items() if one["verdict"] not in ("unknown", "too few rows")]
+
     def __bool__(self) -> bool:
-        return not self.drifted
+        """Whether something was compared, and nothing has drifted."""
+        return bool(self.compared) and not self.drifted
 
     @property
     def caption(self) -> str:
+        if not self.compared:
+            return f"{self.data['view']}: too few rows to say whether values drifted"
         return f"{self.data['view']}: {', '.join(self.drifted) or 'nothing'} drifted"
 
     def rows(self) -> list[tuple[Any, ...]]:

@@ -2,9 +2,10 @@
 //! the version before on that date, or, where there is none, like those of the dates before. Pure: what is compared is
 //! read elsewhere.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use feature::VersionId;
+use feature::{VersionId, counted, thousands};
 use monitor::{Bounds, Figures, Measure, Observed};
 
 use crate::history::file_validator::DateCounts;
@@ -15,6 +16,10 @@ pub const LEAST_ROWS: u64 = 100;
 pub const LEAST_VALUES: u64 = 500;
 /// How many rows fewer a date may have than in the version before, in per cent.
 pub const MOST_ROWS_LESS_PERCENT: u64 = 5;
+/// How many rows of a date may be refused, in per cent: as of a stream unless another share is named.
+pub const MOST_REFUSED_PERCENT: u64 = 10;
+/// Fewer refused rows than this hold up no date, as they stop no stream.
+pub const LEAST_REFUSED: u64 = 100;
 /// By how much the share of nulls may differ from that of the dates before.
 pub const MOST_NULLS_CHANGED: f64 = 0.5;
 /// By how many spans of the values before, values may lie outside of them: of the version before, and of the dates
@@ -121,6 +126,28 @@ pub(super) fn check_counts(expected: u64, counts: DateCounts, written: u64) -> V
         reasons.push(format!("{accepted} of its rows were accepted, and {written} written"));
     }
     reasons
+}
+
+/// Why too many rows of a date are refused. `reasons` are those of all of its refused rows.
+pub(super) fn check_refused(counts: DateCounts, reasons: &BTreeMap<String, u64>) -> Option<String> {
+    let DateCounts { accepted, refused, .. } = counts;
+    let checked = accepted + refused;
+    let is_over = u128::from(refused) * 100 > u128::from(checked) * u128::from(MOST_REFUSED_PERCENT);
+    if refused < LEAST_REFUSED || !is_over {
+        return None;
+    }
+    let most = reasons.iter().max_by_key(|(_, rows)| **rows);
+    let most = most.map(|(reason, rows)| {
+        // An expectation is quoted, and its columns keep their names.
+        let reason = if reason.contains('`') { reason.clone() } else { reason.replace('_', " ") };
+        format!(", {} for: {reason}", thousands(*rows))
+    });
+    Some(format!(
+        "{} of its {} are refused, and {MOST_REFUSED_PERCENT}% may be{}",
+        thousands(refused),
+        counted(checked, "row"),
+        most.unwrap_or_default()
+    ))
 }
 
 /// Why a date has too few rows beside a version before that selects the same rows of the same source.
@@ -256,6 +283,19 @@ mod tests {
         let day = values(1_000, |row| f64::from(row % 60));
         assert_eq!(reasons(&few, &day, version()), Vec::<String>::new());
         assert_eq!(reasons(&[], &day, version()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_date_of_which_too_many_rows_are_refused_is_named_with_the_reason_of_most() {
+        let reasons = BTreeMap::from([("null_event_time".to_owned(), 5), ("the row is late".to_owned(), 95)]);
+        let check = |accepted, refused| {
+            check_refused(DateCounts { accepted, refused, ..DateCounts::default() }, &reasons)
+        };
+        assert_eq!(
+            check(899, 100).unwrap(),
+            "100 of its 999 rows are refused, and 10% may be, 95 for: the row is late"
+        );
+        assert_eq!([check(900, 100), check(0, 99), check(0, 0)], [None, None, None]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use feature::{EventDate, Micros, OnFailure, Span, counted};
 use offline::{BatchPoint, Marker, Written};
 use online::Mender;
 
-use super::checks::{ColumnSummary, Reference, check_counts, check_rows};
+use super::checks::{ColumnSummary, Reference, check_counts, check_refused, check_rows};
 use super::date_load::DateLoad;
 use super::date_rows::DateRows;
 use super::log_state;
@@ -30,7 +30,7 @@ impl<W: Mender> DateLoad<'_, W> {
     ) -> Result<DateState, MaterializerError> {
         let mut reasons = self.check_columns(date, &mut rows.observation).await?;
         reasons.extend(self.check_rows(date, &rows).await?);
-        reasons.extend(self.check_bad_share(date, &rows));
+        reasons.extend(self.check_bad_share(date, &rows).or_else(|| self.check_refused(date, &rows)));
         let written = match written {
             Some(written) => written,
             None => {
@@ -81,6 +81,12 @@ impl<W: Mender> DateLoad<'_, W> {
                 100.0 * most
             )
         })
+    }
+
+    /// Why too many rows of a date are refused, whatever the reason. Rows without a date are refused always.
+    fn check_refused(&self, date: EventDate, rows: &DateRows) -> Option<String> {
+        let is_checked = date.start().is_some() && !self.migration.accepted.contains(&date);
+        is_checked.then(|| check_refused(rows.counts, &rows.report().refused)).flatten()
     }
 
     /// Why the columns of a date do not look as they are expected to.

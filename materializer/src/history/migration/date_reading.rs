@@ -106,6 +106,7 @@ impl<W: Mender> DateLoad<'_, W> {
                 number: *number,
                 known: self.known.get(number).cloned().unwrap_or_default(),
                 started_at: started_at.unwrap_or(self.begun.started_at),
+                without: None,
                 range: self.migration.range,
                 dates: Some(wanted.clone()),
                 stream_start: self.stream_start,

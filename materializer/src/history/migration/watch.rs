@@ -30,7 +30,7 @@ pub struct Migration {
     pub max_memory: u64,
     /// How many files are read side by side.
     pub jobs: NonZeroUsize,
-    /// Dates whose columns are not checked.
+    /// Dates of which neither columns nor the share of refused rows are checked.
     pub accepted: BTreeSet<EventDate>,
     /// The version before, with which dates are compared and from whose rows delays are measured.
     pub previous: Option<Arc<View>>,
