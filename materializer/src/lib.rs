@@ -83,7 +83,7 @@ pub use stream::{
     Guard, Kafka, KafkaSettings, LatencyStage, Others, PartitionReport, PushError, PushFeed, PushLog,
     PushOutcome, PushValidator, PushWriter, Pushed, Refused, RefusedRow, ReplayReport, RowTraces,
     SearchedTopic, StreamMetrics, StreamOptions, StreamReport, TracedRow, check_topic, count_unsettled,
-    expose_streams,
-    follow, forget_pushed, is_empty_topic, leave_topic, read_up_to, streamed_up_to, unsettled,
+    expose_streams, follow, forget_pushed, is_empty_topic, leave_topic, read_up_to, streamed_up_to,
+    unsettled,
 };
 pub use vacuuming::{Vacuum, VacuumedOfView};

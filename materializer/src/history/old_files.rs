@@ -2,6 +2,8 @@
 //! of today reaches would be seen by no label at all, so it is refused as history; of others it is reported how old
 //! they are.
 
+use std::collections::BTreeMap;
+
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
 use feature::{Fold, Micros, Span, View};
