@@ -35,4 +35,4 @@ pub use logical::{PointInTime, PointInTimePlanner};
 pub use row_fold::{OfferedRows, RowFacts, RowFold, WholeRows, fold_batches, fold_rows};
 pub(crate) use spec::leak_name;
 pub use spec::{JoinLookup, JoinSpec};
-pub(crate) use while_open::{held_features, labels_in};
+pub(crate) use while_open::{folded_before, held_features, labels_in};
