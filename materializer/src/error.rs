@@ -399,6 +399,20 @@ pub enum MaterializerError {
         /// Why.
         halt: Halt,
     },
+    /// A last good moment whose answers would need rows that the retention of the view has dropped.
+    #[error(
+        "the answers of {view} as of {good_until} need rows of it that happened before {before}, which its retention dropped: name a moment from {from} on, or let no value be answered"
+    )]
+    GoodExpired {
+        /// The view.
+        view: VersionId,
+        /// The moment.
+        good_until: Micros,
+        /// The midnight before which all rows were dropped.
+        before: Micros,
+        /// The first moment that needs none of them.
+        from: Micros,
+    },
     /// Other writers kept changing the online rows while they were folded.
     #[error("the online rows of {view} kept changing while they were folded: run the command again")]
     OnlineConflict {

@@ -4,6 +4,7 @@ pub(crate) mod again;
 #[cfg(test)]
 mod against_oracle;
 pub(crate) mod ahead;
+pub(crate) mod as_of;
 pub(crate) mod entities;
 mod fold_writer;
 mod folding;

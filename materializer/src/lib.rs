@@ -12,6 +12,7 @@
 //! | `fold/` | entities folded from the log and written online |
 //! | `forgetting.rs` | a view freed of a forgotten entity |
 //! | `expiry.rs`, `vacuuming.rs` | a view freed of rows beyond its retention, and of files that no kept version needs |
+//! | `last_good.rs` | the online rows of a last good moment, for as long as the breaker of a view is open |
 //! | `markers.rs` | every key that is stored beside rows |
 //!
 //! ```no_run
@@ -43,6 +44,7 @@ mod forgetting;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod history;
+mod last_good;
 mod load_lock;
 mod load_turn;
 mod maintenance;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use feature::{Opening, View};
+use feature::View;
 use offline::{BatchPoint, OfflineStore, Optimized};
 use online::{Mender, Writer};
 
@@ -13,9 +13,6 @@ use crate::fold::{prefix, rebuild, sync};
 use crate::load_lock::LoadLock;
 use crate::load_turn::LoadTurn;
 use crate::materializer::Materializer;
-
-/// How often the rows of a last good moment are written at most because some were committed meanwhile.
-const KEPT_TRIES: usize = 3;
 
 /// Removes what is stored of a view, its online rows first.
 pub(crate) async fn remove<W: Writer>(
@@ -56,32 +53,6 @@ impl<W: Mender> Materializer<W> {
         }
         prefix::note(&log, &self.online).await?;
         Ok(entities)
-    }
-
-    /// Writes the online rows of the last good moment of a view beside its rows, from its log; those that were there are
-    /// dropped first. Where a row of that moment is committed meanwhile, or an entity is forgotten, it begins again; a load
-    /// that commits such rows all the time is not waited for. Returns how many entities there were.
-    pub async fn keep_rows(&self, view: &Arc<View>, opening: &Opening) -> Result<u64, MaterializerError> {
-        let (under, at) = (opening.kept_rows(), opening.good_until);
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let forgotten = self.offline.forgotten()?;
-            let log = self.offline.log(view).await?;
-            self.online.drop_view(&under).await?;
-            let entities = sync::write_as_of(&log, &self.online, &under, at).await?;
-            if self.offline.check_forgotten(&forgotten, &log).is_err() {
-                continue;
-            }
-            let newest = self.offline.log(view).await?;
-            let is_late = match log.version() {
-                Some(version) => sync::has_added_as_of(&newest, version, at).await?,
-                None => newest.version().is_some(),
-            };
-            if !is_late || tries >= KEPT_TRIES {
-                return Ok(entities);
-            }
-        }
     }
 
     /// Removes all that is stored of a view version that is not used any more: online rows first, then dead letters

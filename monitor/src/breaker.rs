@@ -44,6 +44,11 @@ impl ShareWindow {
         }
     }
 
+    /// Forgets what was counted so far: what comes from now on decides.
+    pub fn forget(&mut self) {
+        self.looks.clear();
+    }
+
     /// All of the window.
     pub fn share(&self) -> BadShare {
         self.looks.iter().fold(BadShare::default(), |sum, (_, look)| BadShare {
@@ -102,6 +107,16 @@ mod tests {
         assert!(!share(99, 99).exceeds(bound(0.05), 100));
         assert!(share(1, 3).exceeds(bound(0.0), 100), "where none may be bad, one is enough");
         assert!(!share(0, 0).exceeds(bound(0.0), 0));
+    }
+
+    #[test]
+    fn a_window_that_is_forgotten_begins_with_what_comes_next() {
+        let mut window = ShareWindow::default();
+        window.count(BadShare { bad: 5, rows: 10 }, Span::MINUTE, at(0));
+        window.forget();
+        assert_eq!(window.share(), BadShare::default());
+        window.count(BadShare { bad: 6, rows: 14 }, Span::MINUTE, at(1));
+        assert_eq!(window.share(), BadShare { bad: 1, rows: 4 });
     }
 
     #[test]

@@ -83,13 +83,16 @@ pub enum OfflineError {
     },
     /// Labels that would need rows that the retention of a view has dropped.
     #[error(
-        "{labels} of the labels need rows of {view} that happened before {before}, which its retention dropped: leave out the labels before {from}"
+        "{labels} of the labels need rows of {view} that happened before {before}, which its retention dropped: leave out {}",
+        labels_to_leave_out(*.labels, *.while_open, *.from)
     )]
     LabelsExpired {
         /// The view.
         view: VersionId,
         /// How many labels.
         labels: usize,
+        /// How many of them lie later, and have the answers of a last good moment that lies before.
+        while_open: usize,
         /// The midnight before which all rows were dropped.
         before: Micros,
         /// The first moment of labels that need none of them.
@@ -232,4 +235,15 @@ fn is_full(error: &(dyn Error + 'static)) -> bool {
         cause = error.source();
     }
     false
+}
+
+/// Which labels need rows that were dropped.
+fn labels_to_leave_out(labels: usize, while_open: usize, from: Micros) -> String {
+    let of_breaker =
+        format!("those at which a circuit breaker was open that gave the answers of a moment before {from}");
+    match while_open {
+        0 => format!("the labels before {from}"),
+        all if all == labels => of_breaker,
+        _ => format!("the labels before {from}, and {of_breaker}"),
+    }
 }

@@ -31,4 +31,4 @@ pub use log_reader::{OfferedRows, RowFacts, RowFold, WholeRows, fold_batches, fo
 pub use measured::Reading;
 pub(crate) use spec::leak_name;
 pub use spec::{JoinLookup, JoinSpec};
-pub(crate) use while_open::{held_features, labels_in};
+pub(crate) use while_open::{folded_before, held_features, labels_in};

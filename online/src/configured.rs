@@ -249,6 +249,13 @@ impl Mender for Store {
         }
     }
 
+    async fn versions(&self) -> Result<Vec<VersionId>, OnlineError> {
+        match self {
+            Store::Embedded(store) => store.versions().await,
+            Store::Redis(store) => store.versions().await,
+        }
+    }
+
     async fn recount(&self, view: &VersionId) -> Result<(), OnlineError> {
         match self {
             Store::Embedded(store) => store.recount(view).await,

@@ -72,6 +72,7 @@ macro_rules! mending_tests {
             a_row_that_has_folded_more_is_mended_only_over_itself
             rows_of_no_known_entity_are_found_and_removed_unless_they_change
             the_commit_that_a_view_has_folded_is_kept_until_the_view_is_dropped
+            every_version_of_which_something_is_there_is_named
         }
     };
 }
@@ -522,6 +523,22 @@ pub async fn the_commit_that_a_view_has_folded_is_kept_until_the_view_is_dropped
     assert_eq!(store.stats(sample.id()).await.unwrap().rows, 1);
     store.drop_view(sample.id()).await.unwrap();
     assert_eq!(store.folded_commit(sample.id()).await.unwrap(), None);
+}
+
+/// Whoever looks for rows that nobody owns finds them by the names of their versions, also those that no definition has.
+pub async fn every_version_of_which_something_is_there_is_named<S: Mender>(store: &S) {
+    let kept = format!("one@{}", VersionId::MOST_VERSIONS + 7);
+    let (one, two, kept) = (Sample::named("one@1"), Sample::named("two@3"), Sample::named(&kept));
+    assert_eq!(store.versions().await.unwrap(), []);
+    for sample in [&two, &kept, &one] {
+        write(store, sample.id(), &key("a"), &sample.row(Some(7), &[])).await;
+        write(store, sample.id(), &key("b"), &sample.row(Some(7), &[])).await;
+    }
+    let named = [one.id(), kept.id(), two.id()].map(VersionId::clone);
+    assert_eq!(store.versions().await.unwrap(), named);
+    store.drop_view(kept.id()).await.unwrap();
+    store.drop_view(two.id()).await.unwrap();
+    assert_eq!(store.versions().await.unwrap(), [one.id().clone()]);
 }
 
 fn commit(version: u64, checksum: u32) -> FoldedCommit {

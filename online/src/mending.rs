@@ -79,6 +79,10 @@ pub trait Mender: Reader + Writer {
         rows: &[(EntityKey, Vec<u8>)],
     ) -> impl Future<Output = Result<u64, OnlineError>> + Send;
 
+    /// The view versions of which anything is there, in order: rows, or what is noted of them. It may look at every key of
+    /// the store.
+    fn versions(&self) -> impl Future<Output = Result<Vec<VersionId>, OnlineError>> + Send;
+
     /// Counts the view's rows and their bytes again, where the counts are kept apart from them.
     fn recount(&self, view: &VersionId) -> impl Future<Output = Result<(), OnlineError>> + Send;
 

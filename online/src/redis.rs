@@ -222,6 +222,10 @@ impl Mender for Redis {
         self.inner.remove(view, rows).await
     }
 
+    async fn versions(&self) -> Result<Vec<VersionId>, OnlineError> {
+        self.inner.versions().await
+    }
+
     async fn recount(&self, view: &VersionId) -> Result<(), OnlineError> {
         self.inner.recount(view).await
     }

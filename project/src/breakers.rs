@@ -6,6 +6,7 @@
 //! a while later, once no server reads them any more.
 
 mod following;
+mod kept;
 mod rules;
 mod watch;
 
@@ -14,24 +15,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use feature::{Micros, Name, OpenAnswer, Span, VersionId, View};
-use online::{Store, Writer};
 use registry::{BreakerRecord, Reason, Registry, RegistryError, RequestOpening};
 
 pub(crate) use following::FollowedBreakers;
+pub(crate) use kept::{
+    drop_rows, drop_unexplained, end_of_view, forget_kept, keep_again, keep_late_rows, needed_since,
+    unexplained, with_rows,
+};
 pub(crate) use watch::{BreakerWatch, Evidence};
 
 use crate::clock;
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::slo::before;
-use crate::targets::{ViewName, named_view, target};
+use crate::targets::{ViewName, named_view};
 
-/// How far ahead of its being recorded an opening or a closing lies: servers look four times a second.
-const AHEAD: Span = Span::SECOND.times(2);
 /// How long ago a last good moment is at least: what was readable then is in the log.
 pub(crate) const SETTLED: Span = Span::SECOND.times(10);
-/// How long the rows of a last good moment are left after it ended.
-const LEFT: Span = Span::MINUTE;
 
 /// A breaker that is to be opened.
 #[derive(Clone, Debug)]
@@ -136,9 +136,21 @@ pub(crate) async fn open_with(
     opens: &Opens<'_>,
 ) -> Result<OpenedBreaker, ProjectError> {
     let began = Instant::now();
-    let store = project.online().await?;
-    clock::check(project, &store).await?;
-    drop_rows(project, registry, &store).await?;
+    // Where no rows are to be written, neither store is needed: what is wrong may be theirs.
+    let store = match opens.answers {
+        OpenAnswer::LastKnownGood => {
+            let store = project.online().await?;
+            clock::check(project, &store).await?;
+            if let Err(error) = drop_rows(project, registry, &store).await {
+                tracing::warn!("what nobody reads any more is dropped later: {error}");
+            }
+            Some(store)
+        }
+        OpenAnswer::NoValue | OpenAnswer::Current => match clock::check_logs(project).await {
+            Err(error @ ProjectError::WrongClock { .. }) => return Err(error),
+            _ => None,
+        },
+    };
     let request = RequestOpening {
         view: opens.view.id.clone(),
         features: opens.features.clone(),
@@ -148,55 +160,26 @@ pub(crate) async fn open_with(
         why: opens.why.clone(),
     };
     let requested = registry.request_opening(&request, project.now()).await?;
-    match prepared(project, store, opens.view, &requested).await {
-        Ok(entities) => {
-            let now = project.now();
-            let record = registry.open_breaker(&requested, now.saturating_add(AHEAD), now).await?;
-            Ok(OpenedBreaker { record, entities, took: began.elapsed() })
-        }
+    let opened = async {
+        let entities = match &store {
+            Some(store) => Some(kept::prepared(project, registry, store, opens.view, &requested).await?),
+            None => None,
+        };
+        Ok::<_, ProjectError>((entities, registry.open_breaker(&requested, project.clock).await?))
+    };
+    let (entities, record) = match opened.await {
+        Ok(opened) => opened,
         Err(error) => {
-            registry.give_up_opening(requested.number, project.now()).await?;
-            Err(error)
+            kept::give_up(project, registry, store.as_ref(), &requested).await;
+            return Err(error);
         }
-    }
-}
-
-/// Writes the rows of the last good moment. Refused where there are none: that would answer that nobody was ever seen.
-async fn prepared(
-    project: &Project,
-    store: Store,
-    view: &Arc<View>,
-    requested: &BreakerRecord,
-) -> Result<Option<u64>, ProjectError> {
-    if requested.answers != OpenAnswer::LastKnownGood {
-        return Ok(None);
-    }
-    let entities = keep(project, store, view, requested).await?;
-    if entities == 0 {
-        let (view, good_until) = (view.id.clone(), requested.good_until);
-        return Err(ProjectError::NothingGood { view, good_until });
-    }
-    Ok(Some(entities))
-}
-
-/// Writes the rows of the last good moment, or writes them again.
-async fn keep(
-    project: &Project,
-    store: Store,
-    view: &Arc<View>,
-    record: &BreakerRecord,
-) -> Result<u64, ProjectError> {
-    let registered = project.registered().await?;
-    let targets = [target(&registered, Arc::clone(view))?];
-    let materializer = project.materializer(store, &targets, "breaker").await?;
-    project.own(&materializer.online).await?;
-    Ok(materializer.keep_rows(view, &record.prepared()).await?)
+    };
+    Ok(OpenedBreaker { record, entities, took: began.elapsed() })
 }
 
 pub(crate) async fn close(project: &Project, close: &CloseBreaker) -> Result<BreakerRecord, ProjectError> {
     let (registry, registered) = project.registry_in_use().await?;
     let view = named_view(&registered, &close.view)?;
-    drop_rows(project, &registry, &project.online().await?).await?;
     let mut open = registry.breakers().await?;
     open.retain(|one| one.view == view.id && one.from.is_some() && one.until.is_none());
     open.retain(|one| close.number.is_none_or(|number| one.number == number));
@@ -218,34 +201,7 @@ pub(crate) async fn close_with(
     opening: &BreakerRecord,
     by: (Option<&str>, Option<&Reason>),
 ) -> Result<BreakerRecord, ProjectError> {
-    let now = project.now();
-    Ok(registry.close_breaker(opening, now.saturating_add(AHEAD), by, now).await?)
-}
-
-/// Drops the rows of last good moments that nobody reads any more.
-pub(crate) async fn drop_rows(
-    project: &Project,
-    registry: &Registry,
-    store: &Store,
-) -> Result<(), ProjectError> {
-    let ended = before(project.now(), LEFT);
-    for record in registry.breakers().await? {
-        if record.has_rows && record.until.is_some_and(|until| until < ended) {
-            store.drop_view(&record.prepared().kept_rows()).await?;
-            registry.opening_rows_dropped(record.number).await?;
-        }
-    }
-    Ok(())
-}
-
-/// The openings of a view whose last good moments have rows online.
-pub(crate) async fn with_rows(
-    registry: &Registry,
-    view: &VersionId,
-) -> Result<Vec<BreakerRecord>, ProjectError> {
-    let mut all = registry.breakers().await?;
-    all.retain(|one| one.has_rows && one.view == *view);
-    Ok(all)
+    Ok(registry.close_breaker(opening, project.clock, by).await?)
 }
 
 /// The views whose breakers are open, each with a sentence that says since when, why, and what is answered.
@@ -277,20 +233,4 @@ pub(crate) async fn open_breakers(
         of_view.push_str(&said);
     }
     Ok(all)
-}
-
-/// Writes the rows of a view's last good moments again from its log, of breakers that are open; those of others go.
-pub(crate) async fn keep_again(project: &Project, view: &Arc<View>) -> Result<(), ProjectError> {
-    let registry = project.registry().await?;
-    for record in with_rows(&registry, &view.id).await? {
-        let store = project.online().await?;
-        // One that is prepared has no rows of an entity that was forgotten meanwhile either.
-        if record.until.is_none_or(|until| project.now() < until) {
-            keep(project, store, view, &record).await?;
-        } else {
-            store.drop_view(&record.prepared().kept_rows()).await?;
-            registry.opening_rows_dropped(record.number).await?;
-        }
-    }
-    Ok(())
 }

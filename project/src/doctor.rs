@@ -91,8 +91,12 @@ pub(crate) async fn examine(project: &Project) -> Examination {
             findings.extend(parts::served(project).await);
         }
         Ok(None) => {
-            let nothing = Finding::noted(Area::Registry, "nothing is registered yet");
-            findings.push(nothing.helped_by(Some(HelpTopic::RegisterDefinitions)));
+            findings.push(match project.registry_is_gone().await {
+                Ok(None) => Finding::noted(Area::Registry, "nothing is registered yet")
+                    .helped_by(Some(HelpTopic::RegisterDefinitions)),
+                Ok(Some(gone)) => failed(Area::Registry, &gone),
+                Err(error) => failed(Area::Registry, &error),
+            });
             findings.extend(parts::store(project, &Registered::default()).await);
         }
         Err(error) => findings.push(failed(Area::Registry, error)),

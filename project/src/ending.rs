@@ -9,6 +9,7 @@ use materializer::leave_topic as leave_topic_of;
 use offline::BatchPoint;
 use registry::{Body, DefinitionId, Deprecation, Kind, Reason, Registered};
 
+use crate::breakers;
 use crate::error::ProjectError;
 use crate::project::Project;
 
@@ -86,6 +87,7 @@ pub(crate) async fn retire(project: &Project, retire: &Retire) -> Result<Retired
     for view in &unfreed {
         let id = DefinitionId::versioned(Kind::FeatureView, view);
         if let Some(Body::FeatureView(stored)) = registered.definition(&id).map(|found| &found.body) {
+            breakers::end_of_view(project, &registry, &materializer.online, view).await?;
             materializer.free(&Arc::new(stored.clone())).await?;
             leave_topic(project, &registered, stored)?;
         }

@@ -142,6 +142,19 @@ pub enum ProjectError {
         /// The views.
         views: Vec<VersionId>,
     },
+    /// There is no registry, or nothing in it, and views were loaded.
+    #[error(
+        "the registry is gone: nothing is registered in {registry}, and {} in {} {} what views have loaded; restore it from a copy, as it alone knows what was used and what circuit breakers answered",
+        counted(*.tables as u64, "table"), .folder.display(), if *.tables == 1 { "has" } else { "have" }
+    )]
+    RegistryIsGone {
+        /// Where it was to be, without a password.
+        registry: String,
+        /// Tables of views.
+        tables: usize,
+        /// The folder of the logs.
+        folder: PathBuf,
+    },
     /// A view has online rows and no log.
     #[error(
         "{view} has {} online and no log in {}: set `offline.url` right, or bring the log back from a copy; nothing was changed",

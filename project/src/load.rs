@@ -11,6 +11,7 @@ use online::Store;
 use registry::{FileSetAside, Job, LoadedFile, MAX_FILES, RowCounts, RunOutcome};
 use tokio::task::JoinSet;
 
+use crate::breakers;
 use crate::clock;
 use crate::error::ProjectError;
 use crate::lineage::{Recorder, Subject};
@@ -218,7 +219,9 @@ async fn load(project: &Project, views: &[ViewName], load: Load, run: &Run) -> R
                     let outcome =
                         report.as_ref().ok().map(|report| load_outcome(load.job(), &target, report));
                     recorder.end(outcome, (&report).into()).await;
-                    report
+                    let report = report?;
+                    breakers::keep_late_rows(&registry, &materializer, &target.view, project.now()).await?;
+                    Ok::<_, ProjectError>(report)
                 };
                 let loaded = loaded.await.map(|report| Loaded { report, took: began.elapsed() });
                 (index, target.view.id.clone(), loaded)

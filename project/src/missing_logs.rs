@@ -81,6 +81,19 @@ impl Project {
         others.into_iter().map(other).collect()
     }
 
+    /// That the registry is gone, or another is there in which nothing is registered, though views have logs, if so: it alone
+    /// knows what was used, what circuit breakers answered, and who did what.
+    pub(crate) async fn registry_is_gone(&self) -> Result<Option<ProjectError>, ProjectError> {
+        let offline = self.offline()?;
+        if offline.is_in_bucket() || !self.registered_so_far().await?.is_empty() {
+            return Ok(None);
+        }
+        let tables = offline.tables_beside(&[])?.len();
+        let (registry, folder) =
+            (feature::redacted(&self.settings.registry.url).into_owned(), offline.named()?);
+        Ok((tables > 0).then_some(ProjectError::RegistryIsGone { registry, tables, folder }))
+    }
+
     /// Makes the folder of all logs before the first use of a version is recorded: from then on it is there, or gone.
     pub(crate) async fn make_folder_of_logs(
         &self,

@@ -50,7 +50,8 @@ impl Project {
                 return Ok((registry, registered));
             }
         }
-        Err(ProjectError::NothingRegistered { folder: self.folder.clone() })
+        let gone = self.registry_is_gone().await?;
+        Err(gone.unwrap_or_else(|| ProjectError::NothingRegistered { folder: self.folder.clone() }))
     }
 
     fn registry_url(&self) -> String {

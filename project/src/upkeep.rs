@@ -87,11 +87,15 @@ pub(crate) async fn rebuild(
     project.check_logs_of(&targets, &store).await?;
     let materializer = project.materializer(store, &targets, "online rebuild").await?;
     project.own(&materializer.online).await?;
+    let registry = project.registry().await?;
+    // What a process left that was killed while it opened a breaker is not written again.
+    breakers::drop_rows(project, &registry, &materializer.online).await?;
+    breakers::drop_unexplained(&registry, &materializer.online).await?;
     let mut rebuilt = Vec::new();
     for target in targets {
         let began = Instant::now();
         let entities = materializer.rebuild(&target.view).await?;
-        breakers::keep_again(project, &target.view).await?;
+        breakers::keep_again(project, &registry, &materializer, &target.view).await?;
         rebuilt.push(RebuiltView { view: target.view.id.clone(), entities, took: began.elapsed() });
     }
     if !is_sound {
@@ -102,5 +106,8 @@ pub(crate) async fn rebuild(
 
 /// How many rows of the online store on disk are not what was written.
 pub(crate) async fn verify_online(project: &Project) -> Result<u64, ProjectError> {
+    if let Some(gone) = project.registry_is_gone().await? {
+        return Err(gone);
+    }
     project.online().await?.verify()?.ok_or(ProjectError::StoreNotOnDisk)
 }

@@ -60,10 +60,12 @@ pub(crate) async fn verify(project: &Project, deep: bool) -> Result<Verified, Pr
         ),
         None => (None, None, Vec::new()),
     };
-    let found = match opened {
-        Ok(None) => Ok(Vec::new()),
-        Ok(Some(registry)) => registry.integrity().await.map_err(ProjectError::from),
-        Err(error) => Err(error),
+    let is_gone = project.registry_is_gone().await.ok().flatten();
+    let found = match (is_gone, opened) {
+        (Some(gone), _) => Err(gone),
+        (None, Ok(None)) => Ok(Vec::new()),
+        (None, Ok(Some(registry))) => registry.integrity().await.map_err(ProjectError::from),
+        (None, Err(error)) => Err(error),
     };
     let (registry, mut damaged) = check_registry(found);
     damaged.extend(gone);
@@ -113,6 +115,9 @@ fn check_registry(found: Result<Vec<String>, ProjectError>) -> (Checked, Vec<Str
         // It could not be read, which says nothing of what is in it.
         Err(ProjectError::Registry(error @ (RegistryError::Storage { .. } | RegistryError::Locked(_)))) => {
             return (Checked::of_files("registry".to_owned(), 0, 0), vec![error.to_string()]);
+        }
+        Err(error @ ProjectError::RegistryIsGone { .. }) => {
+            return (Checked::of_files("registry".to_owned(), 0, 1), vec![error.to_string()]);
         }
         Err(error) => vec![error.to_string()],
     };

@@ -36,6 +36,16 @@ impl Moment {
     }
 }
 
+/// What a read found, and the moment that it is of.
+struct FoundRows {
+    /// With each view in as many parts as its features are answered by openings.
+    scope: Arc<Scope>,
+    /// For each view or part its opening, if its breaker is open.
+    open: Vec<Option<OpenView>>,
+    found: Vec<PackedRows>,
+    at: Micros,
+}
+
 /// The moment to read at, and the openings of circuit breakers that hold then.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadAt<'a> {
@@ -88,29 +98,11 @@ impl FeatureReader {
         end_of: &(dyn Fn(ReadStage) -> bool + Sync),
     ) -> Result<ReadResult, ReadError> {
         let ReadAt { moment, openings } = at.into();
-        let scope = self.in_parts(&request.scope, openings, moment.micros());
         let (entities, indices) = self.entity_keys(request)?;
-        let open = self.open_views(&scope, openings, moment.micros());
-        let reads: Vec<Read<'_>> = scope
-            .views
-            .iter()
-            .zip(&open)
-            .filter_map(|(scoped, open)| {
-                let keys = &entities.get(scoped.entities)?.keys;
-                Some(match open {
-                    None => Read { view: &self.views.get(scoped.view)?.0.id, keys },
-                    Some(open) if open.opening.answers == OpenAnswer::NoValue => {
-                        Read { view: &open.rows, keys: &[] }
-                    }
-                    Some(open) => Read { view: &open.rows, keys },
-                })
-            })
-            .collect();
         go_on(end_of(ReadStage::Keys))?;
-        let found = if reads.is_empty() { Vec::new() } else { store.read(&reads).await? };
+        let FoundRows { scope, open, found, at } =
+            self.look_up(store, (&request.scope, &entities), openings, moment).await?;
         go_on(end_of(ReadStage::Probe))?;
-        let at = readable_at(&reads, &found, moment)?;
-        drop(reads);
         let mut result = ReadResult {
             plan: Arc::clone(&self.plan),
             scope: Arc::clone(&scope),
@@ -136,6 +128,57 @@ impl FeatureReader {
         } else {
             Err(self.incomplete("an output"))
         }
+    }
+
+    /// Looks up what a scope needs, by the openings that hold at the moment that is read at. That is known once rows are read: a
+    /// store that was written by a clock ahead of this one is read at its own applied time, at which another may hold.
+    async fn look_up<R: Reader>(
+        &self,
+        store: &R,
+        (whole, entities): (&Arc<Scope>, &[EntityKeys]),
+        openings: &Openings,
+        mut moment: Moment,
+    ) -> Result<FoundRows, ReadError> {
+        loop {
+            let decided_at = moment.micros();
+            let scope = self.in_parts(whole, openings, decided_at);
+            let open = self.open_views(&scope, openings, decided_at);
+            let reads: Vec<Read<'_>> = scope
+                .views
+                .iter()
+                .zip(&open)
+                .filter_map(|(scoped, open)| {
+                    let keys = &entities.get(scoped.entities)?.keys;
+                    Some(match open {
+                        None => Read { view: &self.views.get(scoped.view)?.0.id, keys },
+                        Some(open) if open.opening.answers == OpenAnswer::NoValue => {
+                            Read { view: &open.rows, keys: &[] }
+                        }
+                        Some(open) => Read { view: &open.rows, keys },
+                    })
+                })
+                .collect();
+            let found = if reads.is_empty() { Vec::new() } else { store.read(&reads).await? };
+            let at = readable_at(&reads, &found, moment)?;
+            drop(reads);
+            if at == decided_at || self.opens_alike(whole, openings, [decided_at, at]) {
+                return Ok(FoundRows { scope, open, found, at });
+            }
+            // Later than before, as only a read of now is moved, and only on.
+            moment = Moment::Now(at);
+        }
+    }
+
+    /// Whether the same openings hold at two moments, for every feature of a scope.
+    fn opens_alike(&self, scope: &Scope, openings: &Openings, moments: [Micros; 2]) -> bool {
+        let number = |scoped: &ScopedView, feature: usize, at: Micros| {
+            self.opening(scoped, feature, openings, at).map(|opening| opening.number)
+        };
+        let [one, other] = moments;
+        openings.is_empty()
+            || scope.views.iter().all(|scoped| {
+                scoped.features.iter().all(|f| number(scoped, *f, one) == number(scoped, *f, other))
+            })
     }
 
     /// The sets of entities, and for each list of key columns where those of its rows lie in its set.

@@ -116,14 +116,15 @@ impl ReadResult {
     }
 
     /// What was looked up for one row of the request, each with the packed row that it was answered from. A key that can
-    /// have no row is left out, and so is a view of which nothing is answered while its breaker is open.
+    /// have no row is left out, and so is a view whose rows of a last good moment are lost.
     pub fn looked_up(&self, row: usize) -> impl Iterator<Item = LookedUp<'_>> {
         self.scope.lookups.iter().filter_map(move |scoped| {
             let index = self.indices.get(scoped.list)?.at(row)?;
             let of_view = self.scope.views.get(scoped.view)?;
             let opening = self.opening(scoped.view);
             let found = self.found.get(scoped.view)?;
-            if !self.is_answered(scoped.view) {
+            let is_lost = opening.is_some_and(|opening| opening.answers == OpenAnswer::LastKnownGood);
+            if is_lost && !self.is_answered(scoped.view) {
                 return None;
             }
             Some(LookedUp {
@@ -149,29 +150,40 @@ impl ReadResult {
         })
     }
 
-    /// The column of a chosen feature. A value that was computed from what was answered at a last good moment is one too.
+    /// The column of a chosen feature. Of each row, a value that was computed from one of a last good moment is one too; where
+    /// the rows of that moment are lost, there is none.
     fn output_column(&self, output: &Output, index: usize) -> Option<Cow<'_, Column>> {
         let column = self.column(index, output.data_type)?;
-        if index < self.scope.stored.len() || !self.reads_kept(index) {
+        if index < self.scope.stored.len() || self.open.iter().all(Option::is_none) {
             return Some(column);
         }
         let mut column = column.into_owned();
-        let values = column.statuses.iter_mut().filter(|status| **status == Status::Present);
-        values.for_each(|status| *status = Status::LastKnownGood);
+        if self.lacks_kept(index) {
+            column.statuses.fill(Status::BreakerOpen);
+            return Some(Cow::Owned(column));
+        }
+        for input in self.scope.stored_for(index) {
+            let input = self.column(input, output.data_type)?;
+            for (status, of_input) in column.statuses.iter_mut().zip(&input.statuses) {
+                if *of_input == Status::LastKnownGood && *status == Status::Present {
+                    *status = Status::LastKnownGood;
+                }
+            }
+        }
         Some(Cow::Owned(column))
     }
 
-    /// Whether something that a column is made from was answered from a last good moment.
-    fn reads_kept(&self, column: usize) -> bool {
-        if self.open.iter().all(Option::is_none) {
-            return false;
-        }
-        let is_kept = |view| self.opening(view).is_some_and(|open| open.answers == OpenAnswer::LastKnownGood);
+    /// Whether something that a column is made from was to be answered from a last good moment whose rows are lost.
+    fn lacks_kept(&self, column: usize) -> bool {
+        let is_lost = |view| {
+            let is_kept = |opening: &Opening| opening.answers == OpenAnswer::LastKnownGood;
+            self.opening(view).is_some_and(is_kept) && !self.is_answered(view)
+        };
         let view_of = |column: usize| {
             let stored = self.scope.stored.get(column)?;
             Some(self.scope.lookups.get(stored.lookup)?.view)
         };
-        self.scope.stored_for(column).into_iter().filter_map(view_of).any(is_kept)
+        self.scope.stored_for(column).into_iter().filter_map(view_of).any(is_lost)
     }
 
     fn column(&self, index: usize, data_type: DataType) -> Option<Cow<'_, Column>> {
@@ -232,8 +244,8 @@ impl ReadResult {
             let column = self.output_column(output, scoped.column)?.into_owned();
             let statuses = column.statuses.clone();
             let values = match self.computed(scoped.column) {
-                Some(computed) => Arc::clone(&computed.values),
-                None => arrays::of_column(column, data_type),
+                Some(computed) if !self.lacks_kept(scoped.column) => Arc::clone(&computed.values),
+                _ => arrays::of_column(column, data_type),
             };
             Some(FeatureColumn { name, data_type, values, statuses: statuses.into(), times: scoped.times })
         });

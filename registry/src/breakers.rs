@@ -67,6 +67,9 @@ pub struct BreakerRecord {
     pub broken_at: Option<Micros>,
     /// Whether the online store may have rows of its last good moment.
     pub has_rows: bool,
+    /// When whoever prepares it said last that it goes on.
+    #[serde(skip)]
+    pub claimed_at: Micros,
 }
 
 impl BreakerRecord {
@@ -105,6 +108,16 @@ impl BreakerRecord {
     pub fn is_open(&self, at: Micros) -> bool {
         self.from.is_some() && self.until.is_none_or(|until| at < until)
     }
+
+    /// Whether it was requested, and neither held nor was given up so far.
+    pub fn is_requested(&self) -> bool {
+        self.from.is_none() && self.until.is_none()
+    }
+
+    /// Whether somebody may be writing its rows at a moment.
+    pub fn is_claimed(&self, at: Micros) -> bool {
+        self.from.is_none() && at.since(self.claimed_at.max(self.requested_at)) < CLAIMED_FOR.micros()
+    }
 }
 
 /// Names as a sentence lists them.
@@ -112,8 +125,12 @@ fn listed(features: &[Name]) -> String {
     features.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// How long an opening may take to be prepared before another rule gives it up.
-const PREPARED_WITHIN: Span = Span::MINUTE.times(10);
+/// How far ahead of its being recorded an opening or a closing lies: servers look four times a second.
+pub const RECORDED_AHEAD: Span = Span::SECOND.times(2);
+/// How far ahead it lies at least once it is recorded: where recording took longer, it is recorded anew.
+const LEAST_AHEAD: Span = Span::SECOND;
+/// How long an opening that is prepared is left to whoever said that it goes on.
+const CLAIMED_FOR: Span = Span::SECOND.times(30);
 
 const NOTE: &str = "keep the openings of breakers";
 
@@ -138,16 +155,14 @@ impl Registry {
             return Err(RegistryError::BreakerIsOpen { view: request.view.clone(), since });
         }
         // A rule waits for whoever prepares it already; a person does not.
-        let is_requested = |one: &BreakerRecord| one.from.is_none() && one.until.is_none();
-        let is_prepared =
-            |one: &BreakerRecord| is_requested(one) && at.since(one.requested_at) < PREPARED_WITHIN.micros();
+        let is_prepared = |one: &BreakerRecord| one.is_requested() && one.is_claimed(at);
         if let Some(prepared) = before.iter().find(|one| is_prepared(one)).filter(|_| request.rule.is_some())
         {
             let since = prepared.requested_at;
             return Err(RegistryError::BreakerIsOpen { view: request.view.clone(), since });
         }
         let change = next_change(&mut transaction).await.map_err(&failed)?;
-        for given_up in before.iter().filter(|one| is_requested(one)) {
+        for given_up in before.iter().filter(|one| one.is_requested()) {
             sqlx::query("UPDATE breakers SET until_at = $1, change = $2 WHERE number = $3")
                 .bind(at.get())
                 .bind(change)
@@ -170,104 +185,120 @@ impl Registry {
             opened_by: self.actor().to_owned(),
             broken_at: request.rule.as_ref().map(|_| at),
             has_rows: request.answers == OpenAnswer::LastKnownGood,
+            claimed_at: at,
         };
         insert(&mut transaction, &record, change).await.map_err(&failed)?;
         transaction.commit().await.map_err(&failed)?;
         Ok(record)
     }
 
-    /// Lets an opening hold from a moment on: its rows are there. Refused where another was requested meanwhile.
+    /// Lets an opening hold from [`RECORDED_AHEAD`] on: its rows are there. Refused where it was given up meanwhile, as another was
+    /// requested. What time it is is asked once nobody else writes, so that no moment is past before it is recorded.
     pub async fn open_breaker(
         &self,
         requested: &BreakerRecord,
-        from: Micros,
-        at: Micros,
+        clock: fn() -> Micros,
     ) -> Result<BreakerRecord, RegistryError> {
         let failed = self.failed(NOTE);
-        let mut transaction = self.begin_changing(NOTE).await?;
-        let change = next_change(&mut transaction).await.map_err(&failed)?;
-        let open = "UPDATE breakers SET from_at = $1, change = $2
-            WHERE number = $3 AND from_at IS NULL AND until_at IS NULL";
-        let opened = sqlx::query(open)
-            .bind(from.get())
-            .bind(change)
-            .bind(i64::from(requested.number))
-            .execute(&mut *transaction)
-            .await
-            .map_err(&failed)?;
-        if opened.rows_affected() == 0 {
-            return Err(RegistryError::BreakerIsOpen { view: requested.view.clone(), since: at });
+        loop {
+            let mut transaction = self.begin_changing(NOTE).await?;
+            let at = clock();
+            let from = at.saturating_add(RECORDED_AHEAD);
+            let change = next_change(&mut transaction).await.map_err(&failed)?;
+            let open = "UPDATE breakers SET from_at = $1, change = $2
+                WHERE number = $3 AND from_at IS NULL AND until_at IS NULL";
+            let opened = sqlx::query(open)
+                .bind(from.get())
+                .bind(change)
+                .bind(i64::from(requested.number))
+                .execute(&mut *transaction)
+                .await
+                .map_err(&failed)?;
+            if opened.rows_affected() == 0 {
+                let (view, number) = (requested.view.clone(), requested.number);
+                return Err(RegistryError::OpeningGivenUp { view, number });
+            }
+            self.record(&mut transaction, vec![opened_record(requested, from)], at, &failed).await?;
+            if from.since(clock()) < LEAST_AHEAD.micros() {
+                transaction.rollback().await.map_err(&failed)?;
+                continue;
+            }
+            self.commit(transaction, &failed).await?;
+            return Ok(BreakerRecord { from: Some(from), ..requested.clone() });
         }
-        let id = DefinitionId::versioned(Kind::FeatureView, &requested.view);
-        let good = match requested.answers {
-            OpenAnswer::LastKnownGood => format!(", as of {}", requested.good_until),
-            OpenAnswer::NoValue | OpenAnswer::Current => String::new(),
-        };
-        let by = requested.rule.as_ref().map(|rule| format!("by the rule {rule}")).unwrap_or_default();
-        let why: Option<Reason> = requested.why.parse().ok();
-        let record = Record::of(AuditAction::BreakerOpen, &id)
-            .from("closed")
-            .to(format!(
-                "opening {} of {} from {from} on: answers {}{good}",
-                requested.number,
-                requested.held(),
-                requested.answers
-            ))
-            .because(why.as_ref())
-            .detail(by);
-        self.record(&mut transaction, vec![record], at, &failed).await?;
-        self.commit(transaction, &failed).await?;
-        Ok(BreakerRecord { from: Some(from), ..requested.clone() })
     }
 
-    /// Closes an opening of a view's breaker from a moment on. `rule` is the rule that does so; a person otherwise. Refused
-    /// where it is not open.
+    /// Closes an opening of a view's breaker from [`RECORDED_AHEAD`] on. `rule` is the rule that does so; a person otherwise.
+    /// Refused where it is not open, and to a rule where a person has opened it.
     pub async fn close_breaker(
         &self,
         opening: &BreakerRecord,
-        until: Micros,
+        clock: fn() -> Micros,
         (rule, why): (Option<&str>, Option<&Reason>),
-        at: Micros,
     ) -> Result<BreakerRecord, RegistryError> {
         let failed = self.failed(NOTE);
-        let mut transaction = self.begin_changing(NOTE).await?;
-        let all = self.breakers_in(&mut transaction).await?;
-        let is_open =
-            |one: &BreakerRecord| one.number == opening.number && one.from.is_some() && one.until.is_none();
-        let open = all.into_iter().find(is_open);
-        let Some(open) = open else {
-            return Err(RegistryError::BreakerIsClosed { view: opening.view.clone() });
-        };
-        // One that is closed before it held never held, and none ends before it begins.
-        let until = open.from.map_or(until, |from| from.max(until));
-        let change = next_change(&mut transaction).await.map_err(&failed)?;
-        sqlx::query("UPDATE breakers SET until_at = $1, change = $2 WHERE number = $3")
-            .bind(until.get())
-            .bind(change)
-            .bind(i64::from(open.number))
-            .execute(&mut *transaction)
-            .await
-            .map_err(&failed)?;
-        let id = DefinitionId::versioned(Kind::FeatureView, &open.view);
-        let record = Record::of(AuditAction::BreakerClose, &id)
-            .from(format!("opening {}", open.number))
-            .to(format!("closed from {until} on"))
-            .because(why)
-            .detail(rule.map(|rule| format!("by the rule {rule}")).unwrap_or_default());
-        self.record(&mut transaction, vec![record], at, &failed).await?;
-        self.commit(transaction, &failed).await?;
-        Ok(BreakerRecord { until: Some(until), ..open })
+        loop {
+            let mut transaction = self.begin_changing(NOTE).await?;
+            let at = clock();
+            let all = self.breakers_in(&mut transaction).await?;
+            let is_open = |one: &BreakerRecord| {
+                let may_close = rule.is_none() || one.rule.is_some();
+                one.number == opening.number && one.from.is_some() && one.until.is_none() && may_close
+            };
+            let Some(open) = all.into_iter().find(is_open) else {
+                return Err(RegistryError::BreakerIsClosed { view: opening.view.clone() });
+            };
+            // One that is closed before it held never held, and none ends before it begins.
+            let until = at.saturating_add(RECORDED_AHEAD);
+            let until = open.from.map_or(until, |from| from.max(until));
+            let change = next_change(&mut transaction).await.map_err(&failed)?;
+            sqlx::query("UPDATE breakers SET until_at = $1, change = $2 WHERE number = $3")
+                .bind(until.get())
+                .bind(change)
+                .bind(i64::from(open.number))
+                .execute(&mut *transaction)
+                .await
+                .map_err(&failed)?;
+            let id = DefinitionId::versioned(Kind::FeatureView, &open.view);
+            let record = Record::of(AuditAction::BreakerClose, &id)
+                .from(format!("opening {}", open.number))
+                .to(format!("closed from {until} on"))
+                .because(why)
+                .detail(rule.map(|rule| format!("by the rule {rule}")).unwrap_or_default());
+            self.record(&mut transaction, vec![record], at, &failed).await?;
+            if until.since(clock()) < LEAST_AHEAD.micros() {
+                transaction.rollback().await.map_err(&failed)?;
+                continue;
+            }
+            self.commit(transaction, &failed).await?;
+            return Ok(BreakerRecord { until: Some(until), ..open });
+        }
     }
 
-    /// Gives up an opening that could not be prepared.
+    /// Says that an opening is still being prepared. Gives false where it was given up or holds.
+    pub async fn claim_opening(&self, number: u32, at: Micros) -> Result<bool, RegistryError> {
+        let failed = self.failed(NOTE);
+        let mut transaction = self.begin_writing(NOTE).await?;
+        // Nobody's answers depend on it, so it is no change.
+        let claim = "UPDATE breakers SET claimed_at = $1
+            WHERE number = $2 AND from_at IS NULL AND until_at IS NULL";
+        let claimed = sqlx::query(claim).bind(at.get()).bind(i64::from(number));
+        let claimed = claimed.execute(&mut *transaction).await.map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)?;
+        Ok(claimed.rows_affected() > 0)
+    }
+
+    /// Gives up an opening that could not be prepared, or that nobody prepares any more.
     pub async fn give_up_opening(&self, number: u32, at: Micros) -> Result<(), RegistryError> {
-        let set = "UPDATE breakers SET until_at = $1, change = $2 WHERE number = $3 AND from_at IS NULL";
+        let set = "UPDATE breakers SET until_at = $1, change = $2
+            WHERE number = $3 AND from_at IS NULL AND until_at IS NULL";
         self.note_breaker(set, number, at.get()).await
     }
 
-    /// Notes that a rule is broken, so that the breaker stays open.
+    /// Notes that a rule is broken, so that what it has opened stays open.
     pub async fn note_broken(&self, number: u32, at: Micros) -> Result<(), RegistryError> {
-        let set = "UPDATE breakers SET broken_at = $1, change = $2 WHERE number = $3";
+        let set = "UPDATE breakers SET broken_at = $1, change = $2
+            WHERE number = $3 AND until_at IS NULL AND rule IS NOT NULL";
         self.note_breaker(set, number, at.get()).await
     }
 
@@ -304,7 +335,7 @@ impl Registry {
         sqlx::query_scalar(newest).fetch_one(&self.pool().await?).await.map_err(self.failed("be read"))
     }
 
-    async fn breakers_in(
+    pub(crate) async fn breakers_in(
         &self,
         transaction: &mut Transaction<'_, Sqlite>,
     ) -> Result<Vec<BreakerRecord>, RegistryError> {
@@ -312,6 +343,44 @@ impl Registry {
         let read: Result<_, _> = rows.map_err(self.failed(NOTE))?.iter().map(read).collect();
         read.map_err(|error| self.in_file(error))
     }
+}
+
+/// What the audit log says of an opening.
+fn opened_record(requested: &BreakerRecord, from: Micros) -> Record {
+    let id = DefinitionId::versioned(Kind::FeatureView, &requested.view);
+    let good = match requested.answers {
+        OpenAnswer::LastKnownGood => format!(", as of {}", requested.good_until),
+        OpenAnswer::NoValue | OpenAnswer::Current => String::new(),
+    };
+    let by = requested.rule.as_ref().map(|rule| format!("by the rule {rule}")).unwrap_or_default();
+    let why: Option<Reason> = requested.why.parse().ok();
+    let to = format!(
+        "opening {} of {} from {from} on: answers {}{good}",
+        requested.number,
+        requested.held(),
+        requested.answers
+    );
+    Record::of(AuditAction::BreakerOpen, &id).from("closed").to(to).because(why.as_ref()).detail(by)
+}
+
+/// Lets the openings of a version that is removed have never held: nothing was read of it, and a version that gets its name
+/// later is another.
+pub(crate) async fn remove_openings(
+    transaction: &mut Transaction<'_, Sqlite>,
+    view: &VersionId,
+    at: Micros,
+) -> Result<(), sqlx::Error> {
+    let change = next_change(transaction).await?;
+    let set = "UPDATE breakers SET from_at = NULL, until_at = COALESCE(until_at, $1), change = $2
+        WHERE name = $3 AND version = $4";
+    sqlx::query(set)
+        .bind(at.get())
+        .bind(change)
+        .bind(view.name.as_str())
+        .bind(i64::from(view.version))
+        .execute(&mut **transaction)
+        .await
+        .map(|_| ())
 }
 
 async fn next_change(transaction: &mut Transaction<'_, Sqlite>) -> Result<i64, sqlx::Error> {
@@ -326,8 +395,8 @@ async fn insert(
 ) -> Result<(), sqlx::Error> {
     let insert = "INSERT INTO breakers
         (number, name, version, answers, good_until, requested_at, from_at, until_at, rule, why, opened_by, broken_at,
-         has_rows, change, features)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+         has_rows, change, features, claimed_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
     sqlx::query(insert)
         .bind(i64::from(record.number))
         .bind(record.view.name.as_str())
@@ -344,6 +413,7 @@ async fn insert(
         .bind(i64::from(record.has_rows))
         .bind(change)
         .bind(record.features.iter().map(Name::as_str).collect::<Vec<_>>().join(","))
+        .bind(record.claimed_at.get())
         .execute(&mut **transaction)
         .await
         .map(|_| ())
@@ -377,6 +447,7 @@ fn read(row: &SqliteRow) -> Result<BreakerRecord, RegistryError> {
         opened_by: text("opened_by")?,
         broken_at: moment("broken_at")?,
         has_rows: has_rows != 0,
+        claimed_at: known("claimed_at")?,
     })
 }
 
@@ -410,7 +481,7 @@ mod tests {
         let (_folder, registry) = registry().await;
         let requested = registry.request_opening(&request("clicks@2"), at(0)).await.unwrap();
         assert!(registry.openings().await.unwrap().is_empty(), "what is prepared does not hold");
-        let opened = registry.open_breaker(&requested, at(2), at(0)).await.unwrap();
+        let opened = registry.open_breaker(&requested, || at(0)).await.unwrap();
         let openings = registry.openings().await.unwrap();
         assert_eq!(openings.at(&opened.view, at(2)).next(), opened.opening().as_ref());
         let again = registry.request_opening(&request("clicks@2"), at(3)).await.unwrap_err();
@@ -420,9 +491,9 @@ mod tests {
         let before = registry.breaker_changes().await.unwrap();
         registry.note_broken(opened.number, at(50)).await.unwrap();
         assert!(registry.breaker_changes().await.unwrap() > before);
-        let closed = registry.close_breaker(&opened, at(102), (None, None), at(100)).await.unwrap();
+        let closed = registry.close_breaker(&opened, || at(100), (None, None)).await.unwrap();
         assert_eq!((closed.until, closed.broken_at), (Some(at(102)), Some(at(50))));
-        let twice = registry.close_breaker(&opened, at(110), (None, None), at(108)).await.unwrap_err();
+        let twice = registry.close_breaker(&opened, || at(108), (None, None)).await.unwrap_err();
         assert!(matches!(twice, RegistryError::BreakerIsClosed { .. }), "{twice}");
         let openings = registry.openings().await.unwrap();
         assert_eq!(openings.at(&opened.view, at(101)).next().map(|one| one.number), Some(opened.number));
@@ -449,8 +520,8 @@ mod tests {
         let first = registry.request_opening(&of(&["page"]), at(0)).await.unwrap();
         // Neither waits for the other, and neither is given up for it.
         let second = registry.request_opening(&of(&["ms", "time"]), at(1)).await.unwrap();
-        let first = registry.open_breaker(&first, at(2), at(1)).await.unwrap();
-        let second = registry.open_breaker(&second, at(3), at(2)).await.unwrap();
+        let first = registry.open_breaker(&first, || at(1)).await.unwrap();
+        let second = registry.open_breaker(&second, || at(2)).await.unwrap();
         for taken in [of(&["page", "other"]), of(&["time"]), of(&[])] {
             let refused = registry.request_opening(&taken, at(4)).await.unwrap_err();
             assert!(matches!(refused, RegistryError::BreakerIsOpen { .. }), "{refused}");
@@ -462,7 +533,7 @@ mod tests {
         assert_eq!(held_at("page", 5).await, Some(first.number));
         assert_eq!(held_at("ms", 5).await, Some(second.number));
         assert_eq!(held_at("other", 5).await, None);
-        registry.close_breaker(&first, at(6), (None, None), at(5)).await.unwrap();
+        registry.close_breaker(&first, || at(5), (None, None)).await.unwrap();
         assert_eq!(held_at("page", 7).await, None);
         assert_eq!(held_at("time", 7).await, Some(second.number));
         assert_eq!(registry.breakers().await.unwrap()[1].features, second.features);
@@ -477,13 +548,65 @@ mod tests {
         let by_hand = RequestOpening { rule: None, ..request("clicks@2") };
         let second = registry.request_opening(&by_hand, at(1)).await.unwrap();
         assert!(second.number > first.number);
-        assert!(registry.open_breaker(&first, at(4), at(2)).await.is_err());
-        registry.open_breaker(&second, at(4), at(2)).await.unwrap();
+        let refused = registry.open_breaker(&first, || at(2)).await.unwrap_err();
+        assert!(matches!(refused, RegistryError::OpeningGivenUp { number: 1, .. }), "{refused}");
+        registry.open_breaker(&second, || at(2)).await.unwrap();
         // One that is closed before it holds never held.
-        let closed = registry.close_breaker(&second, at(3), (None, None), at(2)).await.unwrap();
+        let closed = registry.close_breaker(&second, || at(2), (None, None)).await.unwrap();
         assert_eq!(closed.until, closed.from);
         assert!([3, 4, 5].iter().all(|&s| !closed.opening().unwrap().covers(at(s))));
         let third = registry.request_opening(&request("clicks@2"), at(5)).await.unwrap();
         assert!(third.number > second.number);
+    }
+
+    #[tokio::test]
+    async fn an_opening_is_left_to_whoever_says_that_it_goes_on_and_is_given_up_once_nobody_does() {
+        let (_folder, registry) = registry().await;
+        let first = registry.request_opening(&request("clicks@2"), at(0)).await.unwrap();
+        assert!(registry.claim_opening(first.number, at(29)).await.unwrap());
+        let newest = || async { registry.breakers().await.unwrap().remove(0) };
+        assert!(newest().await.is_claimed(at(58)) && !newest().await.is_claimed(at(59)));
+        let waits = registry.request_opening(&request("clicks@2"), at(58)).await.unwrap_err();
+        assert!(matches!(waits, RegistryError::BreakerIsOpen { .. }), "{waits}");
+        registry.request_opening(&request("clicks@2"), at(59)).await.unwrap();
+        assert!(!registry.claim_opening(first.number, at(60)).await.unwrap(), "it was given up");
+        let given_up = newest().await;
+        assert_eq!(given_up.until, Some(at(59)));
+        registry.give_up_opening(first.number, at(70)).await.unwrap();
+        assert_eq!(newest().await, given_up, "it was given up before");
+    }
+
+    #[tokio::test]
+    async fn no_moment_is_past_before_an_opening_or_a_closing_is_recorded() {
+        use std::sync::atomic::{AtomicI64, Ordering};
+        static CALLS: AtomicI64 = AtomicI64::new(0);
+        // Ten seconds pass between the first two looks, as where the disk is busy, and none after.
+        fn slow() -> Micros {
+            at(if CALLS.fetch_add(1, Ordering::Relaxed) % 4 == 0 { 0 } else { 10 })
+        }
+        let (_folder, registry) = registry().await;
+        let requested = registry.request_opening(&request("clicks@2"), at(0)).await.unwrap();
+        let opened = registry.open_breaker(&requested, slow).await.unwrap();
+        assert_eq!(opened.from, Some(at(12)));
+        assert_eq!(CALLS.load(Ordering::Relaxed), 4);
+        let closed = registry.close_breaker(&opened, slow, (None, None)).await.unwrap();
+        assert_eq!(closed.until, Some(at(12)));
+        let recorded = registry.breakers().await.unwrap().remove(0);
+        assert_eq!((recorded.from, recorded.until), (opened.from, closed.until));
+        assert_eq!(registry.audit().await.unwrap().entries.len(), 2, "what was begun anew left no entry");
+    }
+
+    #[tokio::test]
+    async fn no_rule_closes_or_holds_open_what_a_person_has_opened() {
+        let (_folder, registry) = registry().await;
+        let by_hand = RequestOpening { rule: None, ..request("clicks@2") };
+        let requested = registry.request_opening(&by_hand, at(0)).await.unwrap();
+        let opened = registry.open_breaker(&requested, || at(0)).await.unwrap();
+        registry.note_broken(opened.number, at(5)).await.unwrap();
+        let refused = registry.close_breaker(&opened, || at(9), (Some("skew"), None)).await.unwrap_err();
+        assert!(matches!(refused, RegistryError::BreakerIsClosed { .. }), "{refused}");
+        let left = registry.breakers().await.unwrap().remove(0);
+        assert_eq!((left.until, left.broken_at), (None, None));
+        registry.close_breaker(&opened, || at(9), (None, None)).await.unwrap();
     }
 }

@@ -59,6 +59,24 @@ pub enum RegistryError {
         /// Since when.
         since: Micros,
     },
+    /// An opening that was given up while it was prepared.
+    #[error(
+        "opening {number} of the circuit breaker of {view} does not hold: another was requested while it was prepared, or it was not heard of for too long, so the other one counts"
+    )]
+    OpeningGivenUp {
+        /// The view.
+        view: VersionId,
+        /// The number of the opening.
+        number: u32,
+    },
+    /// A view that cannot be removed while its breaker is open.
+    #[error("{view} stays registered: its circuit breaker is open since {since}, so close it first")]
+    HeldByBreaker {
+        /// The view.
+        view: VersionId,
+        /// Since when.
+        since: Micros,
+    },
     /// The view's breaker is not open.
     #[error("the circuit breaker of {view} is not open")]
     BreakerIsClosed {
@@ -275,6 +293,8 @@ impl RegistryError {
             | Self::Several { .. }
             | Self::BreakerIsOpen { .. }
             | Self::BreakerIsClosed { .. }
+            | Self::OpeningGivenUp { .. }
+            | Self::HeldByBreaker { .. }
             | Self::BackfillOpen { .. }
             | Self::NoBackfill { .. }
             | Self::Apart(_)
@@ -302,6 +322,9 @@ impl RegistryError {
             Self::Used { .. } | Self::Stale => Some(HelpTopic::PlanAgain),
             Self::SeveralKinds { .. } => Some(HelpTopic::NameKind),
             Self::File { .. } => Some(HelpTopic::RegisterAgain),
+            Self::HeldByBreaker { view, .. } | Self::OpeningGivenUp { view, .. } => {
+                Some(HelpTopic::Breakers(view.clone()))
+            }
             _ => None,
         }
     }

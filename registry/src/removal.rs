@@ -7,6 +7,7 @@ use sqlx::{Sqlite, Transaction};
 
 use crate::audit::{AuditAction, Record};
 use crate::body::DefinitionId;
+use crate::breakers::{BreakerRecord, remove_openings};
 use crate::error::RegistryError;
 use crate::first_use;
 use crate::keys::Kind;
@@ -46,6 +47,15 @@ impl Registry {
         }
         if let Some(by) = first_use::of(&mut transaction, &id).await.map_err(&failed)? {
             return Err(used(&id, &by));
+        }
+        if let Some(view) = id.version_id().filter(|_| id.kind == Kind::FeatureView) {
+            let all = self.breakers_in(&mut transaction).await?;
+            let is_open = |one: &&BreakerRecord| one.view == view && one.is_open(at);
+            if let Some(open) = all.iter().find(is_open) {
+                let since = open.from.unwrap_or(open.requested_at);
+                return Err(RegistryError::HeldByBreaker { view, since });
+            }
+            remove_openings(&mut transaction, &view, at).await.map_err(&failed)?;
         }
         let rollout = registered.rollout(&id.name).filter(|_| id.kind == Kind::FeatureService);
         let live = delete(&mut transaction, &id, rollout, at).await.map_err(&failed)?;

@@ -2,11 +2,11 @@
 
 /// The schema that this version writes. A registry with a greater one was written by a newer
 /// version and is refused.
-pub(crate) const SCHEMA: i64 = 15;
+pub(crate) const SCHEMA: i64 = 16;
 
 /// What brings each schema to the next, the first of them schema 1 to 2: a new registry is made as schema
 /// 1 and brought on the same way.
-pub(crate) const MIGRATIONS: [&[&str]; 14] = [
+pub(crate) const MIGRATIONS: [&[&str]; 15] = [
     &[FRESHNESS],
     &[USES, USES_OF_BEFORE],
     &[DIGEST, REVISIONS_DIGEST],
@@ -21,6 +21,7 @@ pub(crate) const MIGRATIONS: [&[&str]; 14] = [
     &[BREAKERS, BREAKERS_BY_CHANGE],
     &[BREAKER_FEATURES],
     &[READS_BEFORE, READS, READS_OF_BEFORE, NO_READS_BEFORE, FRESHNESS_READS_BY_SLOT],
+    &[BREAKER_CLAIMS],
 ];
 
 /// The first schema whose contents have checksums.
@@ -260,6 +261,8 @@ const BREAKERS: &str = "CREATE TABLE breakers (
     )";
 /// The features that an opening holds, separated by commas; none for all.
 const BREAKER_FEATURES: &str = "ALTER TABLE breakers ADD COLUMN features TEXT NOT NULL DEFAULT ''";
+/// When whoever prepares an opening said last that it goes on.
+const BREAKER_CLAIMS: &str = "ALTER TABLE breakers ADD COLUMN claimed_at BIGINT NOT NULL DEFAULT 0";
 /// Servers ask for the newest change many times a second.
 const BREAKERS_BY_CHANGE: &str = "CREATE INDEX breakers_by_change ON breakers (change)";
 

@@ -15,6 +15,8 @@ mod fuzzing;
 #[cfg(test)]
 mod generated;
 #[cfg(test)]
+mod kept_rows;
+#[cfg(test)]
 mod label;
 #[cfg(test)]
 mod leaks;

@@ -129,6 +129,7 @@ async fn expire(project: &Project, args: &ExpireArgs, run: &Run) -> Result<(), F
                 "online_rows": expired.online_rows,
                 "statistics": expired.statistics,
                 "why_not": one.passed_over,
+                "why_stays": one.stays,
             })
         };
         let views: Vec<_> = done.iter().map(view).collect();
@@ -150,7 +151,7 @@ async fn expire(project: &Project, args: &ExpireArgs, run: &Run) -> Result<(), F
             count(expired.rows),
             count(expired.bytes),
             count(expired.online_rows),
-            or_none(one.passed_over.clone()),
+            or_none(one.passed_over.clone().or_else(|| one.stays.clone())),
         ]
     });
     println!("{}", output::table(&headings::EXPIRED, &[4, 5, 6, 7], rows));

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use test_support::{eventually, visitors};
 
 use crate::project::{Project, says};
-use crate::pushed::{clicks, now, with};
+use crate::pushed::{clicks, micros_now, now, with};
 use crate::served::Server;
 
 const CLICKS: &str = "\
@@ -443,6 +443,15 @@ fn a_breaker_opens_where_the_newest_date_has_other_values() {
         "{opening}"
     );
     says(opening["why"].as_str().unwrap(), &["2024-01-11", "(PSI "]);
+    // Who closes it has seen the date: only other rows of it, or another date, are found again.
+    project.ok("breaker close a --reason a-campaign");
+    eventually("it is closed", || status() == "PRESENT");
+    let looked = micros_now() + 25_000_000;
+    eventually("statistics were looked at again", || micros_now() > looked);
+    assert_eq!((status(), openings(&project).len()), (json!("PRESENT"), 1));
+    project.write("data/c.csv", format!("k,ts,v\n{}", day(12, 9000)));
+    project.ok("materialize");
+    eventually("it opens by the next date", || openings(&project).len() == 2);
     assert_eq!(server.terminate().0, Some(0));
 }
 

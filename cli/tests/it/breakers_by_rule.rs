@@ -42,7 +42,14 @@ fn answers_that_the_log_does_not_give_open_a_breaker_and_readers_get_what_it_giv
     let opening = newest_opening(&project);
     assert_eq!((&opening["rule"], &opening["features"]), (&json!("skew"), &json!(["page"])), "{opening}");
     says(opening["why"].as_str().unwrap(), &["value", "are not what the log gives"]);
-    // While it is open the answers are those of the log; mended, it closes by the same rule.
+    // While it is open the answers are those of the log, which says nothing of the rows: it stays open.
+    let looked = micros_now() + 20_000_000;
+    eventually("answers were compared for longer than it would take to close", || {
+        assert_eq!(read(&server)[0], (json!("home"), json!("LAST_KNOWN_GOOD")));
+        micros_now() > looked
+    });
+    assert_eq!(project.json("breaker list")["breakers"].as_array().unwrap().len(), 1);
+    // Mended, it closes by the same rule.
     project.ok("online rebuild visits");
     eventually("it closes", || {
         read(&server);
@@ -77,10 +84,79 @@ fn a_source_that_stops_opens_a_breaker_whose_windows_stay_full_and_a_newer_row_c
     says(opening["why"].as_str().unwrap(), &["the newest event that is online is of", "may be 12s old"]);
     // By now the window of ten seconds is empty, and what was counted in it is held.
     eventually("readers get the full window", || read(&server)[1] == (json!(1), json!("LAST_KNOWN_GOOD")));
+    // Who closes it by hand has seen it: only another event may be too old again.
+    project.ok("breaker close visits --reason night");
+    eventually("readers get the empty window", || read(&server)[1].1 == "PRESENT");
+    let looked = micros_now() + 7_000_000;
+    eventually("it was looked at again", || micros_now() > looked);
+    assert_eq!(project.json("breaker list")["breakers"].as_array().unwrap().len(), 1);
+    push();
+    eventually("it opens by the next event", || {
+        project.json("breaker list")["breakers"].as_array().unwrap().len() == 2
+    });
     eventually("a newer row closes it", || {
         push();
         !newest_opening(&project)["until"].is_null()
     });
     eventually("readers get what is counted now", || read(&server)[1].1 == "PRESENT");
     assert_eq!(server.terminate().0, Some(0));
+}
+
+/// Rows of visitors 1 and 2, of which half are refused.
+fn push_bad(server: &Server) {
+    let row = |id: i64| json!({"visitor": id % 2 + 1, "at": now(), "id": id, "page": "x", "ms": if id % 2 == 0 { 5.0 } else { -5.0 }});
+    let rows: Value = (0..40).map(row).collect();
+    server.post("/v1/push", &json!({"source": "clicks", "rows": rows}));
+}
+
+#[test]
+fn a_view_that_cannot_be_folded_is_protected_and_hides_no_other_and_a_rule_that_is_gone_holds_nothing_open() {
+    const BREAKER: &str = "breaker: {bad_share: 0.2, window: 10s, min_rows: 10, close_after: 2s}\n";
+    let of_visits = DEFINITIONS.split("---\n").find(|one| one.contains("name: visits\n")).unwrap();
+    let first = of_visits.replacen("name: visits\n", "name: a_first\n", 1);
+    let definitions = |breaker: &str| {
+        let views = DEFINITIONS.replacen(of_visits, &format!("{of_visits}---\n{first}"), 1);
+        views.replace("source: clicks\n", &format!("source: clicks\n{breaker}"))
+    };
+    let project = with(&definitions(BREAKER));
+    let at = now();
+    let project = clicked_in(project, 1..4, "home", &at);
+    project.ok("stream a_first --until-caught-up");
+    let readable = micros_now() + 22_000_000;
+    eventually("rows were good before the window", || micros_now() > readable);
+    let server = Server::start(&project);
+    let files = std::fs::read_dir(project.path(".twinstore/offline/log/a_first/v1")).unwrap();
+    let is_rows = |path: &std::path::PathBuf| path.extension().is_some_and(|end| end == "parquet");
+    let mut damaged = 0;
+    for path in files.map(|file| file.unwrap().path()).flat_map(|path| match path.is_dir() {
+        true => std::fs::read_dir(&path).unwrap().map(|file| file.unwrap().path()).collect(),
+        false => vec![path],
+    }) {
+        if is_rows(&path) {
+            std::fs::write(&path, b"no rows").unwrap();
+            damaged += 1;
+        }
+    }
+    assert!(damaged > 0);
+    let open = |view: &str| {
+        let list = project.json("breaker list --open");
+        list["breakers"].as_array().unwrap().iter().find(|one| one["view"] == view).cloned()
+    };
+    eventually("both open", || {
+        push_bad(&server);
+        open("visits@1").is_some() && open("a_first@1").is_some()
+    });
+    assert_eq!(open("visits@1").unwrap()["answers"], "last_known_good");
+    let first = open("a_first@1").unwrap();
+    assert_eq!(first["answers"], "no_value", "{first}");
+    says(first["why"].as_str().unwrap(), &["were refused", "cannot be prepared", "no value is answered"]);
+
+    project.write("features/flights.yaml", definitions(""));
+    project.ok("apply");
+    eventually("nothing is held open by a rule that is gone", || {
+        push_bad(&server);
+        open("visits@1").is_none() && open("a_first@1").is_none()
+    });
+    server.kill();
+    server.ended();
 }

@@ -108,6 +108,10 @@ fn a_pushed_row_that_is_damaged_on_disk_is_found_by_verify() {
     let segment = "00000000000000000000.segment";
     flip(&topic.join(segment), 600);
     says(&project.refused("verify --deep"), &[segment, "does not match its checksum"]);
+    // A link to a disk that is not mounted.
+    fs::rename(topic.join(segment), project.path("segment")).unwrap();
+    std::os::unix::fs::symlink(project.path("unmounted/segment"), topic.join(segment)).unwrap();
+    says(&project.refused("verify --deep"), &[segment, "its link leads to a file that is not there"]);
     fs::remove_file(topic.join(segment)).unwrap();
     says(&project.refused("verify --deep"), &["its segments are missing", "offsets up to 50"]);
 }

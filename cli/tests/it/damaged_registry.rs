@@ -139,3 +139,16 @@ fn a_registry_that_is_registered_again_with_another_definition_of_a_loaded_versi
     project.ok("backfill --all");
     assert_eq!(project.ok(GET), right);
 }
+
+#[test]
+fn a_registry_that_is_gone_beside_loaded_views_is_named_by_whoever_looks() {
+    let project = Project::loaded();
+    remove_registry(&project);
+    for words in ["verify", "verify --deep", "online verify", "doctor", GET] {
+        let done = project.run(words);
+        assert_eq!(done.code, Some(1), "{words}: {}{}", done.stdout, done.stderr);
+        says(&format!("{}{}", done.stdout, done.stderr), &["the registry is gone", "restore it from a copy"]);
+    }
+    // Nothing was loaded, so nothing is missed.
+    Project::sample().ok("verify --deep");
+}

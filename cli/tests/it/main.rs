@@ -23,6 +23,8 @@ mod bad_reads;
 #[cfg(test)]
 mod breakers;
 #[cfg(test)]
+mod breakers_and_rows;
+#[cfg(test)]
 mod breakers_by_rule;
 #[cfg(test)]
 mod breakers_in_redis;

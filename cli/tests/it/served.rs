@@ -83,8 +83,13 @@ impl Server {
 
     /// Ends it at once, without a word.
     pub fn kill(&self) {
-        let killed = Command::new("kill").args(["-KILL", &self.child.id().to_string()]).status().unwrap();
-        assert!(killed.success());
+        self.signal("-KILL");
+    }
+
+    /// Sends it a signal, as `kill` names it.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
     }
 
     /// Waits until it has ended, and let go of all that it held.

@@ -59,6 +59,7 @@ impl MaterializerError {
             | Self::LogBehindOnline { .. }
             | Self::OtherLog { .. }
             | Self::OnlineBehindLog { .. }
+            | Self::GoodExpired { .. }
             | Self::TooManyPending { .. } => Advice::Correct,
         }
     }

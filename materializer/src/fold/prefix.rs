@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use feature::{EntityKey, Position, View};
+use feature::{EntityKey, Position, VersionId, View};
 use offline::{Log, OfflineStore};
 use online::{FoldedCommit, Layout, Mender, PackedRow, Positions, Read};
 
@@ -104,7 +104,16 @@ async fn is_going_online(log: &Log) -> Result<bool, MaterializerError> {
 
 /// Notes that all rows of this snapshot of the log are online.
 pub(crate) async fn note<W: Mender>(log: &Log, online: &W) -> Result<(), MaterializerError> {
+    note_under(log, online, &log.view().id).await
+}
+
+/// Notes of the rows under an id that this snapshot of the log is folded in them.
+pub(crate) async fn note_under<W: Mender>(
+    log: &Log,
+    online: &W,
+    under: &VersionId,
+) -> Result<(), MaterializerError> {
     let Some(version) = log.version() else { return Ok(()) };
     let Some(checksum) = log.commit_checksum(version).await? else { return Ok(()) };
-    Ok(online.note_folded_commit(&log.view().id, FoldedCommit { version, checksum }).await?)
+    Ok(online.note_folded_commit(under, FoldedCommit { version, checksum }).await?)
 }

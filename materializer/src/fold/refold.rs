@@ -64,6 +64,8 @@ pub async fn refold(
         by_version.entry(folded_version(read)).or_default().push(index);
     }
     let mut refolded = vec![Refolded::Ahead; reads.len()];
+    // Before it, the log lacks rows.
+    let whole_since = log.labels_from().await?;
     for (version, indices) in by_version {
         if version > log.version() {
             continue;
@@ -78,6 +80,10 @@ pub async fn refold(
         for index in indices {
             let (Some(read), Some(refolded)) = (reads.get(index), refolded.get_mut(index)) else { continue };
             let rows = rows.get(&read.key).map(Vec::as_slice).unwrap_or_default();
+            let folded_at = read.opening.as_ref().map_or(read.at, |opening| opening.good_until);
+            if whole_since.is_some_and(|since| folded_at < since) {
+                continue;
+            }
             if let Some(held) = held(read, version, rows, later.get(&read.key)) {
                 *refolded = Refolded::Whole(match &read.opening {
                     None => fold(log.view(), held, read.at),

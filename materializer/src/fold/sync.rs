@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use feature::{Micros, VersionId};
+use feature::Micros;
 use offline::Log;
 use online::{Layout, Mender, Reader, Writer};
 
 use super::entities::{Entities, Folded};
 use super::fold_writer::FoldWriter;
-use super::selection::{KeyRange, Selection};
+use super::selection::Selection;
 use super::writing::{self, Written};
 use super::{passes, rebuild};
 use crate::error::MaterializerError;
@@ -38,41 +38,6 @@ pub(crate) async fn sync_and_take_back<W: Mender>(
         "{view}: an interrupted load left entities online that the log does not have; writing all rows again"
     );
     rebuild::rebuild(log, online, clock).await
-}
-
-/// Writes every entity's fold of the rows that were visible at a moment, under an id that has no rows yet and that nobody
-/// else writes. Returns how many entities there were.
-pub(crate) async fn write_as_of<W: Reader + Writer>(
-    log: &Log,
-    online: &W,
-    under: &VersionId,
-    at: Micros,
-) -> Result<u64, MaterializerError> {
-    let mut entities_in_all = 0;
-    if let Some(version) = log.version() {
-        for range in passes::ranges(log, &Layout::new(log.view())).await? {
-            let mut entities = Entities::new(log.view());
-            entities.fold_as_of(log, None, at, Selection::Range(range)).await?;
-            entities_in_all += entities.len() as u64;
-            writing::write_rows(&entities, under, online, Folded::Committed(version), None).await?;
-        }
-    }
-    // Said last: whoever finds an applied time finds all rows. Of nobody there is nothing to find.
-    if entities_in_all > 0 {
-        online.replace(under, &[], Some(at)).await?;
-    }
-    Ok(entities_in_all)
-}
-
-/// Whether rows were added to the log since a version that were visible at a moment: they were committed late.
-pub(crate) async fn has_added_as_of(log: &Log, version: u64, at: Micros) -> Result<bool, MaterializerError> {
-    let added = log.added_since(version).await?;
-    if added.is_empty() {
-        return Ok(false);
-    }
-    let mut entities = Entities::new(log.view());
-    entities.fold_as_of(log, Some(added), at, Selection::Range(KeyRange::default())).await?;
-    Ok(entities.len() > 0)
 }
 
 /// Returns how many entities were written, and how many the log has.

@@ -72,6 +72,30 @@ pub(crate) fn labels_in(labels: &[i64], opening: &Opening) -> usize {
     labels.iter().filter(|label| Micros::new(**label).is_ok_and(|at| opening.covers(at))).count()
 }
 
+/// Labels whose features are folded before a moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct FoldedBefore {
+    /// How many.
+    pub(crate) labels: usize,
+    /// How many of them lie not before it themselves, but have the answers of a last good moment that does.
+    pub(crate) while_open: usize,
+}
+
+/// Counts the labels of which features of some group are folded before a moment, by the openings of each group.
+pub(crate) fn folded_before(labels: &[i64], groups: &[Vec<Opening>], from: Micros) -> FoldedBefore {
+    let moments: Vec<FoldMoments<'_>> =
+        groups.iter().map(|openings| fold_moments(labels, openings)).collect();
+    let is_before = |at: &i64| *at < from.get();
+    let mut counted = FoldedBefore { labels: 0, while_open: 0 };
+    for (row, label) in labels.iter().enumerate() {
+        if moments.iter().any(|of_group| of_group.times.get(row).is_some_and(is_before)) {
+            counted.labels += 1;
+            counted.while_open += usize::from(!is_before(label));
+        }
+    }
+    counted
+}
+
 fn opening_at(openings: &[Opening], label: i64) -> Option<&Opening> {
     let at = Micros::new(label).ok()?;
     openings.iter().rev().find(|opening| opening.covers(at))
@@ -86,5 +110,32 @@ impl FoldMoments<'_> {
             }
         }
         labels
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_counts_by_the_moment_that_its_features_are_folded_at() {
+        let opening = |number, answers, from| Opening {
+            number,
+            view: "clicks@3".parse().unwrap(),
+            answers,
+            from: Micros::new(from).unwrap(),
+            until: Micros::new(from + 10).ok(),
+            good_until: Micros::new(5).unwrap(),
+            features: Vec::new(),
+        };
+        let held = vec![opening(1, OpenAnswer::LastKnownGood, 20), opening(2, OpenAnswer::NoValue, 40)];
+        let counted = |groups: &[Vec<Opening>]| {
+            let counted = folded_before(&[3, 15, 25, 35, 45], groups, Micros::new(10).unwrap());
+            (counted.labels, counted.while_open)
+        };
+        assert_eq!(counted(&[Vec::new()]), (1, 0));
+        assert_eq!(counted(&[held.clone()]), (2, 1));
+        // Features that are not held beside those that are: a label counts once.
+        assert_eq!(counted(&[Vec::new(), held]), (2, 1));
     }
 }

@@ -81,15 +81,8 @@ impl Spine {
         self.for_each_times(|_| {})
     }
 
-    /// How many labels lie before a moment. Blocks: all label times are read.
-    pub(crate) fn labels_before(&self, moment: Micros) -> Result<usize, OfflineError> {
-        let mut labels = 0;
-        self.for_each_times(|times| labels += times.iter().filter(|at| **at < moment.get()).count())?;
-        Ok(labels)
-    }
-
-    /// Visits the label times of each batch.
-    fn for_each_times(&self, mut visit: impl FnMut(&[i64])) -> Result<(), OfflineError> {
+    /// Visits the label times of each batch. Blocks: all label times are read.
+    pub(crate) fn for_each_times(&self, mut visit: impl FnMut(&[i64])) -> Result<(), OfflineError> {
         let mut before = 0;
         for batch in self.file.batches(self.schema().index_of(&self.time).ok())? {
             let batch = batch.map_err(|error| damaged(self.path(), &error))?;

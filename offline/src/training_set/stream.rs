@@ -9,12 +9,14 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
-use feature::{AsOf, Micros, ServicePlan, View};
+use feature::{AsOf, Micros, Opening, ServicePlan, View};
 use futures::StreamExt;
 
 use crate::blocking::blocking;
 use crate::error::OfflineError;
-use crate::join::{JoinLookup, JoinSpec, PointInTimeExec, Reading, held_features, labels_in};
+use crate::join::{
+    JoinLookup, JoinSpec, PointInTimeExec, Reading, folded_before, held_features, labels_in,
+};
 use crate::log::{OfflineStore, ReadLock, labels_from};
 use crate::threads::threads;
 use crate::training_set::batch::{BatchBuilder, Layout};
@@ -78,6 +80,8 @@ struct Opened {
 struct OpenedLog {
     view: Arc<View>,
     expired_before: Option<Micros>,
+    /// The openings that hold each group of its features, the oldest first.
+    openings: Vec<Vec<Opening>>,
     _lock: ReadLock,
 }
 
@@ -192,7 +196,6 @@ async fn opened(
             None => log.refresh().await?,
         }
         let expired_before = log.expired_before().await?;
-        locks.push(OpenedLog { view: lookup.view.clone(), expired_before, _lock: lock });
         let no_log = || OfflineError::NoLog { view: lookup.view.id.clone() };
         let key = |key: &usize| plan.keys.get(*key).map(|key| key.name.to_string());
         let snapshot = log.snapshot()?.ok_or_else(no_log)?;
@@ -202,7 +205,10 @@ async fn opened(
         };
         // The times of a view are those of the features that the fewest breakers held.
         let mut times = options.explain.then(|| layout.times(index));
-        for held in held_features(&lookup.view, layout.features_of(index), openings) {
+        let groups = held_features(&lookup.view, layout.features_of(index), openings);
+        let openings = groups.iter().map(|held| held.openings.clone()).collect();
+        locks.push(OpenedLog { view: lookup.view.clone(), expired_before, openings, _lock: lock });
+        for held in groups {
             lookups.push(JoinLookup {
                 view: lookup.view.clone(),
                 keys: lookup.keys.iter().filter_map(key).collect(),
@@ -216,14 +222,26 @@ async fn opened(
     Ok(Opened { lookups, locks })
 }
 
-/// Refuses labels whose features would need rows that retention dropped: their values would be others than they were.
+/// Refuses labels whose features would need rows that retention dropped: their values would be others than they were. Where a
+/// breaker was open at a label, the moment that counts is the one that its features are folded at.
 async fn refuse_labels_without_rows(spine: &Spine, logs: &[OpenedLog]) -> Result<(), OfflineError> {
     for log in logs {
         let Some(before) = log.expired_before else { continue };
         let (spine, from) = (spine.clone(), labels_from(&log.view, before));
-        let labels = blocking(move || spine.labels_before(from)).await?;
+        let openings = log.openings.clone();
+        let (labels, while_open) = blocking(move || {
+            let (mut labels, mut while_open) = (0, 0);
+            spine.for_each_times(|times| {
+                let folded = folded_before(times, &openings, from);
+                labels += folded.labels;
+                while_open += folded.while_open;
+            })?;
+            Ok::<_, OfflineError>((labels, while_open))
+        })
+        .await?;
         if labels > 0 {
-            return Err(OfflineError::LabelsExpired { view: log.view.id.clone(), labels, before, from });
+            let view = log.view.id.clone();
+            return Err(OfflineError::LabelsExpired { view, labels, while_open, before, from });
         }
     }
     Ok(())

@@ -70,6 +70,19 @@ impl Opened {
         Ok(changes.len() as u64)
     }
 
+    /// Every view that has a record: there are no rows without one.
+    fn versions_now(&self) -> Result<Vec<VersionId>, Failed> {
+        let txn = self.environment.env.read_txn()?;
+        let mut versions = Vec::new();
+        for view in self.environment.views.iter(&txn)? {
+            let name = std::str::from_utf8(view?.0).ok().and_then(|name| name.parse().ok());
+            versions
+                .push(name.ok_or_else(|| self.damaged("the name of a view in it is not what was written"))?);
+        }
+        versions.sort_unstable();
+        Ok(versions)
+    }
+
     /// Counts the rows that are what was written, and removes the others. From then on the view has lost none.
     fn recount_now(&self, view: &VersionId) -> Result<(), Failed> {
         let mut txn = self.environment.write_txn()?;
@@ -131,6 +144,10 @@ impl Mender for Embedded {
 
     async fn remove(&self, view: &VersionId, rows: &[(EntityKey, Vec<u8>)]) -> Result<u64, OnlineError> {
         self.writing(|opened| opened.remove_now(view, rows))
+    }
+
+    async fn versions(&self) -> Result<Vec<VersionId>, OnlineError> {
+        self.reading(Opened::versions_now)
     }
 
     async fn recount(&self, view: &VersionId) -> Result<(), OnlineError> {

@@ -94,6 +94,18 @@ impl Keys {
         format!("{}{{*}}{view}", self.prefix)
     }
 
+    /// The view version of whose rows, or of what is noted of them, this is a key.
+    pub(super) fn version_of(&self, key: &[u8]) -> Option<VersionId> {
+        let rest = key.strip_prefix(self.prefix.as_bytes())?;
+        match rest.strip_prefix(b"stats:") {
+            Some(view) => std::str::from_utf8(view).ok()?.parse().ok(),
+            None => match self.owner_of(key)? {
+                KeyOwner::Row(view, _) | KeyOwner::Applied(view) => Some(view),
+                KeyOwner::Other => None,
+            },
+        }
+    }
+
     /// Whose row this is the key of; none where the project has no such key.
     pub(super) fn owner_of(&self, key: &[u8]) -> Option<KeyOwner> {
         let rest = key.strip_prefix(self.prefix.as_bytes())?;
@@ -201,6 +213,10 @@ mod tests {
             prop_assert_eq!(slot(&one), slot(&two));
             prop_assert_eq!(keys().owner_of(&one), Some(KeyOwner::Row("one@1".parse().unwrap(), entity.clone())));
             prop_assert_eq!(keys().owner_of(&two), Some(KeyOwner::Row("two@12".parse().unwrap(), entity)));
+            for key in [two, keys().applied("two@12"), keys().stats("two@12")] {
+                prop_assert_eq!(keys().version_of(&key), "two@12".parse().ok());
+            }
+            prop_assert_eq!(keys().version_of(&keys().owner()), None);
         }
     }
 }

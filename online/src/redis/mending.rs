@@ -1,7 +1,7 @@
 //! A view's rows in Redis written again from the log: what is there is read and decided on here, and a
 //! script writes where it is still there, byte for byte, as it may be damaged.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use feature::{EntityKey, Micros, VersionId};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -185,6 +185,16 @@ impl Inner {
             self.grow(&name, grown).await?;
         }
         Ok(removed)
+    }
+
+    /// Looks at every key of the project: rows may be there of which nothing is noted.
+    pub(super) async fn versions(&self) -> Result<Vec<VersionId>, OnlineError> {
+        let mut versions = BTreeSet::new();
+        let mut scan = self.scan_all().await?;
+        while let Some(keys) = scan.next(self).await? {
+            versions.extend(keys.iter().filter_map(|key| self.keys.version_of(key)));
+        }
+        Ok(versions.into_iter().collect())
     }
 
     pub(super) async fn folded_commit(&self, view: &VersionId) -> Result<Option<FoldedCommit>, OnlineError> {

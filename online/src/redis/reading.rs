@@ -203,12 +203,16 @@ impl Inner {
 
     /// Begins to look for the keys of a view's rows.
     pub(super) async fn scan(&self, view: &VersionId) -> Result<Scan, OnlineError> {
-        Ok(Scan {
-            view: view.clone(),
-            pattern: self.keys.rows_pattern(&view.to_string()),
-            nodes: self.calls.nodes().await?,
-            cursor: START.to_vec(),
-        })
+        self.begin_scan(self.keys.rows_pattern(&view.to_string()), Some(view.clone())).await
+    }
+
+    /// Begins to look for all keys of the project.
+    pub(super) async fn scan_all(&self) -> Result<Scan, OnlineError> {
+        self.begin_scan(format!("{}*", self.keys.prefix()), None).await
+    }
+
+    async fn begin_scan(&self, pattern: String, view: Option<VersionId>) -> Result<Scan, OnlineError> {
+        Ok(Scan { view, pattern, nodes: self.calls.nodes().await?, cursor: START.to_vec() })
     }
 }
 
@@ -218,9 +222,10 @@ const SAMPLED_ROWS: u64 = 1000;
 /// The cursor with which a scan of a server begins and ends.
 const START: &[u8] = b"0";
 
-/// A search for the keys of a view's rows, which looks at every key of the servers.
+/// A search for the keys of a view's rows, or for all of the project, which looks at every key of the servers.
 pub(super) struct Scan {
-    view: VersionId,
+    /// `None` for all keys.
+    view: Option<VersionId>,
     pattern: String,
     /// The last one is being looked at.
     nodes: Vec<Node>,
@@ -244,9 +249,11 @@ impl Scan {
         }
         self.cursor = next;
         let mut keys: Vec<Vec<u8>> = inner.strings(keys)?.into_iter().flatten().collect();
-        keys.retain(
-            |key| matches!(inner.keys.owner_of(key), Some(KeyOwner::Row(view, _)) if view == self.view),
-        );
+        if let Some(of) = &self.view {
+            keys.retain(
+                |key| matches!(inner.keys.owner_of(key), Some(KeyOwner::Row(view, _)) if view == *of),
+            );
+        }
         Ok(Some(keys))
     }
 }

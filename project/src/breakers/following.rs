@@ -1,14 +1,25 @@
-//! What a process that answers reads knows of breakers: looked up again whenever the registry says that something changed.
+//! What a process that answers reads knows of breakers: looked up again whenever the registry says that something changed. A
+//! server looks in a task of its own, as reads wait for it where the last look is too long ago.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use exposition::Page;
 use feature::{Micros, Openings};
-use registry::{BreakerRecord, Registry};
+use registry::{BreakerRecord, Registry, RegistryError};
 use server::Breakers;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
 
+use crate::background::Background;
 use crate::error::ProjectError;
+use crate::project::Project;
+
+/// The time between two looks of a server.
+const EVERY: Duration = Duration::from_millis(250);
+/// How long a look of a server may take: then the registry counts as one that cannot be read.
+const MOST: Duration = Duration::from_secs(2);
 
 /// The breakers of all views as they were looked up last.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +47,40 @@ impl FollowedBreakers {
         self.breakers.replace(Openings::new(records.iter().filter_map(BreakerRecord::opening)));
         *self.known() = Known { change, records };
         Ok(())
+    }
+
+    /// Looks again and again, until it is stopped.
+    pub(crate) fn begin(&self, project: &Project, registry: &Registry) -> Background<()> {
+        let (breakers, project, registry) = (self.clone(), project.clone(), registry.clone());
+        let what = "no server learns which circuit breakers are open";
+        Background::begin(what, |stop| breakers.look_until(project, registry, stop))
+    }
+
+    async fn look_until(self, project: Project, mut registry: Registry, stop: CancellationToken) {
+        let mut ticks = interval(EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            let began = project.now();
+            // Whoever follows the definitions says that the registry cannot be read.
+            match timeout(MOST, self.look(&project, &mut registry)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!("circuit breakers cannot be looked up: {error}"),
+                Err(_) => tracing::debug!("circuit breakers cannot be looked up within {MOST:?}"),
+            }
+            self.breakers.looked(began);
+        }
+    }
+
+    /// Looks once. A registry that was replaced is opened again.
+    async fn look(&self, project: &Project, registry: &mut Registry) -> Result<(), ProjectError> {
+        if let Err(error @ RegistryError::Gone { .. }) = registry.generation().await {
+            *registry = project.registry_so_far().await?.ok_or(error)?;
+        }
+        self.follow(registry).await
     }
 
     /// The breakers that are open, as Prometheus reads them.

@@ -2,8 +2,14 @@
 
 use feature::{Bound, Breaker, EventDate, Micros, Span, counted};
 use monitor::{BadShare, Pipeline, ShareWindow};
+use registry::BreakerRecord;
 
 use crate::slo::before;
+
+/// The name of the rule of dates that have other values.
+const DRIFT: &str = "drift";
+/// The name of the rule of rows that are too old.
+const STALE: &str = "stale";
 
 /// What one rule says of a view.
 pub(super) struct Ruling {
@@ -18,10 +24,32 @@ pub(super) struct Ruling {
 
 /// What the newest date of a view is like, as of one version of its statistics.
 pub(super) struct KnownDrift {
+    /// Of its statistics.
     pub(super) version: Option<u64>,
     pub(super) date: Option<EventDate>,
     /// The columns that lie farther from the dates before than the breaker allows.
     pub(super) exceeding: Vec<String>,
+}
+
+/// A date whose values a person has seen and let pass, as of one version of its statistics, by closing what opened by them.
+pub(super) struct Acknowledged {
+    /// The number of the opening.
+    pub(super) number: u32,
+    pub(super) date: Option<EventDate>,
+    pub(super) version: Option<u64>,
+}
+
+impl Acknowledged {
+    /// What was acknowledged where the newest opening was closed, if it was opened by the drift of the date that is known.
+    pub(super) fn of(newest: &BreakerRecord, known: &KnownDrift) -> Option<Self> {
+        let began = known.date.and_then(EventDate::start)?;
+        let is_of_it = newest.rule.as_deref() == Some(DRIFT) && newest.good_until >= began;
+        (is_of_it && newest.until.is_some()).then_some(Self {
+            number: newest.number,
+            date: known.date,
+            version: known.version,
+        })
+    }
 }
 
 /// Too many rows of the stream were refused in the window. The total is `None` where the stream is not followed.
@@ -50,20 +78,21 @@ pub(super) fn bad_share(
 }
 
 /// Too many served answers, or values of the breaker's features, are other than the log gives. The total is `None` where
-/// nobody is answered.
+/// nobody is answered. Of a breaker that is open nothing is said where nothing was compared: its readers get other answers.
 pub(super) fn skew(
     breaker: &Breaker,
     bound: Bound,
     (window, total): (&mut ShareWindow, Option<BadShare>),
-    now: Micros,
+    (is_open, now): (bool, Micros),
 ) -> Ruling {
     if let Some(total) = total {
         window.count(total, breaker.window, now);
     }
     let share = window.share();
+    let is_known = !is_open || share.rows > 0;
     Ruling {
         rule: "skew",
-        is_broken: total.map(|_| share.exceeds(bound, breaker.min_rows)),
+        is_broken: total.filter(|_| is_known).map(|_| share.exceeds(bound, breaker.min_rows)),
         why: format!(
             "{} of the {} that were compared in the last {} are not what the log gives",
             share.bad,
@@ -75,11 +104,23 @@ pub(super) fn skew(
 }
 
 /// The newest event that is online is too old. The last good moment is that event's: windows were full then.
-pub(super) fn stale(bound: Span, pipeline: Option<Pipeline>, now: Micros) -> Ruling {
+/// Where a person has closed what opened by the same event, it is not found again.
+pub(super) fn stale(
+    bound: Span,
+    pipeline: Option<Pipeline>,
+    opening: Option<&BreakerRecord>,
+    now: Micros,
+) -> Ruling {
     let newest = pipeline.map(|pipeline| pipeline.newest);
+    let is_acknowledged = |pipeline: &Pipeline| {
+        opening.is_some_and(|one| {
+            one.until.is_some() && one.rule.as_deref() == Some(STALE) && one.good_until >= pipeline.newest
+        })
+    };
     Ruling {
-        rule: "stale",
-        is_broken: pipeline.map(|pipeline| pipeline.staleness_us(now) > bound.micros()),
+        rule: STALE,
+        is_broken: pipeline
+            .map(|pipeline| pipeline.staleness_us(now) > bound.micros() && !is_acknowledged(&pipeline)),
         why: format!(
             "the newest event that is online is of {}, and may be {bound} old",
             newest.map(|newest| newest.to_string()).unwrap_or_default()
@@ -88,13 +129,21 @@ pub(super) fn stale(bound: Span, pipeline: Option<Pipeline>, now: Micros) -> Rul
     }
 }
 
-/// The newest date has other values than those before.
-pub(super) fn drift(breaker: &Breaker, bound: Bound, known: Option<&KnownDrift>, now: Micros) -> Ruling {
+/// The newest date has other values than those before. What a person has acknowledged is not found again.
+pub(super) fn drift(
+    breaker: &Breaker,
+    bound: Bound,
+    (known, acknowledged): (Option<&KnownDrift>, Option<&Acknowledged>),
+    now: Micros,
+) -> Ruling {
+    let is_acknowledged = |known: &KnownDrift| {
+        acknowledged.is_some_and(|one| one.date == known.date && one.version == known.version)
+    };
     let date = known.and_then(|known| known.date);
     let exceeding = known.map(|known| known.exceeding.join(", ")).unwrap_or_default();
     Ruling {
-        rule: "drift",
-        is_broken: known.map(|known| !known.exceeding.is_empty()),
+        rule: DRIFT,
+        is_broken: known.map(|known| !known.exceeding.is_empty() && !is_acknowledged(known)),
         why: format!(
             "the values of {} lie farther than {} from those of the dates before: {exceeding}",
             date.map(|date| date.to_string()).unwrap_or_default(),

@@ -2,7 +2,7 @@
 //! breaker is opened, held open or closed. A process that cannot check a rule, as it does not follow the stream, closes
 //! nothing that this rule has opened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,12 @@ use feature::{Breaker, Micros, Name, OpenAnswer, VersionId, View, have_common_fe
 use materializer::statistics;
 use monitor::{BreakerStep, ShareWindow, breaker_step};
 use registry::{BreakerRecord, Reason, Registry, RegistryError};
+use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::rules::{self, KnownDrift, Ruling};
-use super::{Opens, SETTLED, close_with, drop_rows, open_with};
-use crate::background::Background;
+use super::rules::{self, Acknowledged, KnownDrift, Ruling};
+use super::{Opens, SETTLED, close_with, drop_rows, drop_unexplained, keep_late_rows, open_with};
+use crate::background::{Background, noticed};
 use crate::error::ProjectError;
 use crate::followed_registry::FollowedRegistry;
 use crate::project::Project;
@@ -27,8 +28,10 @@ use crate::streaming::StreamStatus;
 const EVERY: Duration = Duration::from_secs(2);
 /// The time between two looks at statistics, which are read from their table.
 const STATISTICS_EVERY: Duration = Duration::from_secs(20);
-/// How often rows are dropped that nobody reads any more.
+/// How often rows are dropped that nobody reads any more, and those that are read are kept up with their logs.
 const DROP_EVERY: Duration = Duration::from_secs(60);
+/// How often rows are looked for that no opening explains: a store in Redis is looked through key by key.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// What rules are checked with.
 #[derive(Clone)]
@@ -56,8 +59,13 @@ impl BreakerWatch {
             views: Vec::new(),
             windows: BTreeMap::new(),
             drifts: BTreeMap::new(),
+            acknowledged: BTreeMap::new(),
+            opening: JoinSet::new(),
+            being_opened: HashMap::new(),
+            said: BTreeMap::new(),
             statistics_looked: None,
             dropped: None,
+            swept: None,
         };
         Self {
             task: Background::begin("no breaker opens or closes by its rules", |stop| watch(watching, stop)),
@@ -71,21 +79,10 @@ impl BreakerWatch {
 }
 
 async fn watch(mut watching: Watching, stop: CancellationToken) {
-    let mut said = String::new();
     loop {
-        let looked = tokio::select! {
+        tokio::select! {
             () = stop.cancelled() => return,
-            looked = watching.look() => looked,
-        };
-        match looked {
-            Ok(()) => said.clear(),
-            Err(error) => {
-                let why = error.to_string();
-                if why != said {
-                    tracing::warn!("circuit breakers are not watched: {why}");
-                    said = why;
-                }
-            }
+            looked = watching.look() => watching.say(None, Part::Watched, looked),
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -99,51 +96,145 @@ async fn watch(mut watching: Watching, stop: CancellationToken) {
 struct Windows {
     refused: ShareWindow,
     differing: ShareWindow,
+    /// The number of the newest opening that was found closed.
+    closed: Option<u32>,
+}
+
+/// What is done for a view.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Watched,
+    Counted,
+    Opened,
+    Kept,
 }
 
 struct Watching {
     project: Project,
     registry: FollowedRegistry,
     evidence: Evidence,
-    /// Those that have a breaker.
-    views: Vec<(Arc<View>, Breaker)>,
+    views: Vec<Arc<View>>,
     windows: BTreeMap<VersionId, Windows>,
     drifts: BTreeMap<VersionId, KnownDrift>,
+    acknowledged: BTreeMap<VersionId, Acknowledged>,
+    /// Breakers that are being opened: a fold of a long log takes a while.
+    opening: JoinSet<Result<(), ProjectError>>,
+    being_opened: HashMap<Id, VersionId>,
+    /// What was said last of what fails; of no view where nothing is watched.
+    said: BTreeMap<(Option<VersionId>, Part), String>,
     statistics_looked: Option<Instant>,
     dropped: Option<Instant>,
+    swept: Option<Instant>,
 }
 
 impl Watching {
     async fn look(&mut self) -> Result<(), ProjectError> {
         if let Some(registered) = self.registry.changed(&self.project).await? {
-            let with_breaker = |view: &Arc<View>| Some((view.clone(), view.breaker.as_deref()?.clone()));
-            self.views = registered.views().filter_map(with_breaker).collect();
+            self.views = registered.views().cloned().collect();
             self.drifts.clear();
             self.registry.takes_on(&registered);
         }
-        if is_due(&mut self.dropped, DROP_EVERY) {
-            drop_rows(&self.project, self.registry.registry(), &self.project.online().await?).await?;
+        while let Some(opened) = self.opening.try_join_next_with_id() {
+            let (id, opened) = match opened {
+                Ok(opened) => opened,
+                Err(panic) => (panic.id(), Ok(())),
+            };
+            let view = self.being_opened.remove(&id);
+            self.say(view, Part::Opened, opened);
         }
-        if self.views.is_empty() {
+        let records = self.registry.registry().breakers().await?;
+        let reads_statistics = is_due(&mut self.statistics_looked, STATISTICS_EVERY);
+        for view in self.views.clone() {
+            let of_view = records.iter().filter(|one| one.view == view.id && one.from.is_some());
+            let of_view: Vec<&BreakerRecord> = of_view.collect();
+            let looked = self.look_at(&view, &of_view, reads_statistics).await;
+            self.say(Some(view.id.clone()), Part::Watched, looked);
+        }
+        self.look_after_rows(&records).await
+    }
+
+    /// Looks at one view, whose openings are these, the oldest first. What is wrong with it keeps nobody from the others.
+    async fn look_at(
+        &mut self,
+        view: &Arc<View>,
+        openings: &[&BreakerRecord],
+        reads_statistics: bool,
+    ) -> Result<(), ProjectError> {
+        let is_by_rule = |one: &&&BreakerRecord| one.rule.is_some() && one.until.is_none();
+        let Some(breaker) = &view.breaker else {
+            // Its definition has no rule any more that could close it.
+            for open in openings.iter().filter(is_by_rule) {
+                self.close(view, open, "its definition has no breaker any more").await?;
+            }
+            return Ok(());
+        };
+        if reads_statistics && breaker.drift.is_some() {
+            let counted = self.read_statistics(view, breaker).await;
+            self.say(Some(view.id.clone()), Part::Counted, counted);
+        }
+        // Another opening of its features, or one of its rules when it named other features.
+        let is_of_it =
+            |one: &&&BreakerRecord| is_by_rule(one) || have_common_feature(&one.features, &breaker.features);
+        let newest = openings.iter().rev().find(is_of_it).copied();
+        if let Some(newest) = newest.filter(|one| one.until.is_some()) {
+            self.is_closed(view, newest);
+        }
+        self.check(view, breaker, newest).await
+    }
+
+    /// Takes on that the newest opening of a view was closed: what was found before is known to whoever closed it.
+    fn is_closed(&mut self, view: &View, newest: &BreakerRecord) {
+        let windows = self.windows.entry(view.id.clone()).or_default();
+        if windows.closed != Some(newest.number) {
+            windows.closed = Some(newest.number);
+            windows.refused.forget();
+            windows.differing.forget();
+        }
+        let is_new = self.acknowledged.get(&view.id).is_none_or(|one| one.number != newest.number);
+        if is_new && let Some(known) = self.drifts.get(&view.id) {
+            let acknowledged = Acknowledged::of(newest, known);
+            self.acknowledged.extend(acknowledged.map(|one| (view.id.clone(), one)));
+        }
+    }
+
+    /// Drops rows that nobody reads any more, and keeps those that are read up with their logs.
+    async fn look_after_rows(&mut self, records: &[BreakerRecord]) -> Result<(), ProjectError> {
+        if !is_due(&mut self.dropped, DROP_EVERY) {
             return Ok(());
         }
-        let reads_statistics = is_due(&mut self.statistics_looked, STATISTICS_EVERY);
-        let records = self.registry.registry().breakers().await?;
-        for (view, breaker) in self.views.clone() {
-            if reads_statistics && breaker.drift.is_some() {
-                self.read_statistics(&view, &breaker).await?;
+        let (registry, store) = (self.registry.registry().clone(), self.project.online().await?);
+        drop_rows(&self.project, &registry, &store).await?;
+        if is_due(&mut self.swept, SWEEP_EVERY) {
+            drop_unexplained(&registry, &store).await?;
+        }
+        let now = self.project.now();
+        for view in self.views.clone() {
+            if !records.iter().any(|one| one.view == view.id && one.has_rows && one.is_open(now)) {
+                continue;
             }
-            // Another opening of its features, or one of its rules when it named other features.
-            let is_of_it = |one: &&BreakerRecord| {
-                let is_by_rule = one.rule.is_some() && one.until.is_none();
-                one.view == view.id
-                    && one.from.is_some()
-                    && (is_by_rule || have_common_feature(&one.features, &breaker.features))
-            };
-            let open = records.iter().rev().find(is_of_it);
-            self.check(&view, &breaker, open).await?;
+            let materializer = self.project.materializer(store.clone(), &[], "breaker").await?;
+            let kept = keep_late_rows(&registry, &materializer, &view, now).await;
+            self.say(Some(view.id.clone()), Part::Kept, kept);
         }
         Ok(())
+    }
+
+    /// Says what fails, once for as long as it stays the same.
+    fn say(&mut self, view: Option<VersionId>, part: Part, done: Result<(), ProjectError>) {
+        let of = (view, part);
+        let Err(error) = done else {
+            self.said.remove(&of);
+            return;
+        };
+        let why = error.to_string();
+        if self.said.get(&of) == Some(&why) {
+            return;
+        }
+        match &of.0 {
+            Some(view) => tracing::warn!("the circuit breaker of {view}: {why}"),
+            None => tracing::warn!("circuit breakers are not watched: {why}"),
+        }
+        self.said.insert(of, why);
     }
 
     /// Checks the rules of a view, whose newest opening is this.
@@ -154,9 +245,9 @@ impl Watching {
         newest: Option<&BreakerRecord>,
     ) -> Result<(), ProjectError> {
         let now = self.project.now();
-        let rulings = self.rulings(view, breaker, now);
-        let broken = rulings.iter().find(|ruling| ruling.is_broken == Some(true));
         let open = newest.filter(|one| one.until.is_none());
+        let rulings = self.rulings(view, breaker, newest, now);
+        let broken = rulings.iter().find(|ruling| ruling.is_broken == Some(true));
         // What a person has opened, a person closes.
         let open_since = match open {
             Some(BreakerRecord { rule: None, .. }) => return Ok(()),
@@ -172,57 +263,70 @@ impl Watching {
                 of_rule.map_or(Some(false), |ruling| ruling.is_broken)
             }
         };
-        let registry = self.registry.registry();
         match (breaker_step(open_since, is_broken, breaker.close_after, now), broken, open) {
-            (BreakerStep::Open, Some(broken), _) => self.open(view, breaker, broken, newest).await,
-            (BreakerStep::HoldOpen, _, Some(open)) => Ok(registry.note_broken(open.number, now).await?),
-            (BreakerStep::Close, _, Some(open)) => {
-                let closed = close_with(&self.project, registry, open, (open.rule.as_deref(), None)).await;
-                not_done_by_another(closed.map(drop))?;
-                tracing::info!("the circuit breaker of {} closes: its rules are kept again", view.id);
+            (BreakerStep::Open, Some(broken), _) => {
+                self.open(view, breaker, broken, newest);
                 Ok(())
             }
+            (BreakerStep::HoldOpen, _, Some(open)) => {
+                Ok(self.registry.registry().note_broken(open.number, now).await?)
+            }
+            (BreakerStep::Close, _, Some(open)) => self.close(view, open, "its rules are kept again").await,
             _ => Ok(()),
         }
     }
 
-    async fn open(
-        &self,
-        view: &Arc<View>,
-        breaker: &Breaker,
-        broken: &Ruling,
-        newest: Option<&BreakerRecord>,
-    ) -> Result<(), ProjectError> {
-        let registry = self.registry.registry();
+    /// Closes what a rule has opened.
+    async fn close(&self, view: &View, open: &BreakerRecord, why: &str) -> Result<(), ProjectError> {
+        let by = (open.rule.as_deref(), None);
+        let closed = close_with(&self.project, self.registry.registry(), open, by).await;
+        not_done_by_another(closed.map(drop))?;
+        tracing::info!("the circuit breaker of {} closes: {why}", view.id);
+        Ok(())
+    }
+
+    /// Begins to open a breaker, unless it is being opened. Others are watched meanwhile.
+    fn open(&mut self, view: &Arc<View>, breaker: &Breaker, broken: &Ruling, newest: Option<&BreakerRecord>) {
         // What was answered while it was open before is no answer of the rows.
         let closed = newest.and_then(|one| one.until).unwrap_or(Micros::MIN);
         let settled = before(self.project.now(), SETTLED);
         let good_until = broken.good_until.max(closed).min(settled);
-        if good_until < closed {
-            return Ok(());
+        if good_until < closed || self.being_opened.values().any(|id| *id == view.id) {
+            return;
         }
-        let opens = Opens {
-            view,
-            features: breaker.features.clone(),
-            answers: breaker.answers,
-            good_until,
-            rule: Some(broken.rule.to_owned()),
-            why: Reason::found(&broken.why),
+        let (project, registry) = (self.project.clone(), self.registry.registry().clone());
+        let (view, features, answers) = (view.clone(), breaker.features.clone(), breaker.answers);
+        let (rule, why) = (broken.rule.to_owned(), broken.why.clone());
+        let id = view.id.clone();
+        if !self.said.contains_key(&(Some(id.clone()), Part::Opened)) {
+            tracing::warn!("the circuit breaker of {id} opens: {why}");
+        }
+        let work = async move {
+            let opens = Opens {
+                view: &view,
+                features,
+                answers,
+                good_until,
+                rule: Some(rule),
+                why: Reason::found(&why),
+            };
+            open_by_rule(&project, &registry, opens, &why).await
         };
-        tracing::warn!("the circuit breaker of {} opens: {}", view.id, broken.why);
-        match open_with(&self.project, registry, &opens).await {
-            Err(ProjectError::NothingGood { .. }) => {
-                let why = format!("{}; nothing was readable before, so no value is answered", broken.why);
-                let why = Reason::found(&why);
-                let opens = Opens { answers: OpenAnswer::NoValue, why, ..opens };
-                not_done_by_another(open_with(&self.project, registry, &opens).await.map(drop))
-            }
-            opened => not_done_by_another(opened.map(drop)),
-        }
+        let opening = self
+            .opening
+            .spawn(async move { noticed("a circuit breaker is not opened", work).await.unwrap_or(Ok(())) });
+        self.being_opened.insert(opening.id(), id);
     }
 
     /// What each rule of a view's breaker says.
-    fn rulings(&mut self, view: &View, breaker: &Breaker, now: Micros) -> Vec<Ruling> {
+    fn rulings(
+        &mut self,
+        view: &View,
+        breaker: &Breaker,
+        newest: Option<&BreakerRecord>,
+        now: Micros,
+    ) -> Vec<Ruling> {
+        let is_open = newest.is_some_and(|one| one.until.is_none());
         let windows = self.windows.entry(view.id.clone()).or_default();
         let mut rulings = Vec::new();
         if let Some(bound) = breaker.bad_share {
@@ -232,15 +336,16 @@ impl Watching {
         if let Some(bound) = breaker.skew {
             let served = self.evidence.served.as_ref();
             let total = served.map(|served| served.compared(&view.id, &breaker.features));
-            rulings.push(rules::skew(breaker, bound, (&mut windows.differing, total), now));
+            rulings.push(rules::skew(breaker, bound, (&mut windows.differing, total), (is_open, now)));
         }
         if let Some(bound) = breaker.stale {
             let watched = self.evidence.reads.as_ref();
             let pipeline = watched.and_then(|reads| reads.pipeline(&view.id));
-            rulings.push(rules::stale(bound, pipeline, now));
+            rulings.push(rules::stale(bound, pipeline, newest, now));
         }
         if let Some(bound) = breaker.drift {
-            rulings.push(rules::drift(breaker, bound, self.drifts.get(&view.id), now));
+            let (known, acknowledged) = (self.drifts.get(&view.id), self.acknowledged.get(&view.id));
+            rulings.push(rules::drift(breaker, bound, (known, acknowledged), now));
         }
         rulings
     }
@@ -275,6 +380,33 @@ impl Watching {
     }
 }
 
+/// Opens a breaker as a rule says. Where its last good answers cannot be prepared, none is given: what the rule found is not
+/// to be read meanwhile.
+async fn open_by_rule(
+    project: &Project,
+    registry: &Registry,
+    opens: Opens<'_>,
+    found: &str,
+) -> Result<(), ProjectError> {
+    let opened = not_done_by_another(open_with(project, registry, &opens).await.map(drop));
+    let Err(error) = opened else { return Ok(()) };
+    if opens.answers != OpenAnswer::LastKnownGood {
+        return Err(error);
+    }
+    let why = match &error {
+        ProjectError::NothingGood { .. } => "nothing was readable before".to_owned(),
+        error => format!("its last good answers cannot be prepared ({error})"),
+    };
+    let why = Reason::found(&format!("{found}; {why}, so no value is answered"));
+    let opens = Opens { answers: OpenAnswer::NoValue, why, ..opens };
+    not_done_by_another(open_with(project, registry, &opens).await.map(drop))?;
+    match error {
+        ProjectError::NothingGood { .. } => Ok(()),
+        // Said with the view: somebody is to mend it.
+        error => Err(error),
+    }
+}
+
 /// Whether something is to be done again.
 fn is_due(done: &mut Option<Instant>, every: Duration) -> bool {
     let is_due = done.is_none_or(|done| done.elapsed() >= every);
@@ -288,7 +420,9 @@ fn is_due(done: &mut Option<Instant>, every: Duration) -> bool {
 fn not_done_by_another(done: Result<(), ProjectError>) -> Result<(), ProjectError> {
     match done {
         Err(ProjectError::Registry(
-            RegistryError::BreakerIsOpen { .. } | RegistryError::BreakerIsClosed { .. },
+            RegistryError::BreakerIsOpen { .. }
+            | RegistryError::BreakerIsClosed { .. }
+            | RegistryError::OpeningGivenUp { .. },
         )) => Ok(()),
         done => done,
     }

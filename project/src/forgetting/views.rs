@@ -7,6 +7,7 @@ use feature::{Micros, VersionId, View, counted};
 use materializer::{Materializer, rows_of_source};
 use offline::{ForgetRows, Forgotten, SearchedTable};
 use online::{Read, Reader, Store};
+use registry::Registry;
 
 use super::report::{HoldingSource, NamingView, SearchedPart};
 use super::search::{Found, Pass, Search};
@@ -18,6 +19,10 @@ impl Search<'_> {
     /// Logs and online rows. Derived rows first: which they are is known from the rows that they were made of.
     pub(super) async fn views(&self, pass: Pass, list: &Arc<Forgotten>) -> Result<Found, ProjectError> {
         let (offline, store) = (self.project.offline()?, self.project.online().await?);
+        let registry = self.project.registry().await?;
+        if pass == Pass::Remove {
+            breakers::drop_unexplained(&registry, &store).await?;
+        }
         let targets = targets_with(self.registered, &[], |_| true)?;
         let materializer = self.project.materializer(store, &targets, "forget").await?;
         let mut found = Found::default();
@@ -34,6 +39,9 @@ impl Search<'_> {
         for view in &self.affected.own {
             let rows = self.rows(pass, list, HashSet::new());
             self.view(pass, &materializer, view, rows, &mut found).await?;
+        }
+        if pass != Pass::Remove {
+            self.unexplained(&registry, &materializer, &mut found).await?;
         }
         if pass == Pass::Remove {
             // A load that read the rows of the entity before they were removed may have derived some again.
@@ -65,7 +73,16 @@ impl Search<'_> {
         let online = format!("online rows of {}", view.id);
         if pass == Pass::Remove {
             let done = materializer.forget(view, key, rows).await?;
-            breakers::keep_again(self.project, view).await?;
+            let registry = self.project.registry().await?;
+            let kept = breakers::forget_kept(self.project, &registry, materializer, view, key).await?;
+            if kept > 0 {
+                found.parts.push(SearchedPart {
+                    part: format!("last good online rows of {}", view.id),
+                    found: kept,
+                    removed: kept,
+                    ..SearchedPart::default()
+                });
+            }
             let note = done.statistics_removed.then(|| {
                 "its statistics were removed, and are counted again from the log once somebody asks"
                     .to_owned()
@@ -106,6 +123,29 @@ impl Search<'_> {
             found: rows,
             ..SearchedPart::default()
         });
+        Ok(())
+    }
+
+    /// Online rows under the key that are of no opening of a breaker, as far as nobody knows whose they are.
+    async fn unexplained(
+        &self,
+        registry: &Registry,
+        materializer: &Materializer<Store>,
+        found: &mut Found,
+    ) -> Result<(), ProjectError> {
+        let keys = [self.subject.key.clone()];
+        for id in breakers::unexplained(registry, &materializer.online).await? {
+            let read = materializer.online.read(&[Read { view: &id, keys: &keys }]).await?;
+            let rows = read.iter().flat_map(|read| read.rows()).flatten().count() as u64;
+            if rows > 0 {
+                found.parts.push(SearchedPart {
+                    part: format!("online rows of {id}, which are of no opening of a circuit breaker"),
+                    searched: "1 key".to_owned(),
+                    found: rows,
+                    ..SearchedPart::default()
+                });
+            }
+        }
         Ok(())
     }
 

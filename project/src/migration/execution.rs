@@ -13,6 +13,7 @@ use registry::{
 use super::found::{Found, migration};
 use super::keeper::Keeper;
 use super::status::{self, BackfillOutcome};
+use crate::breakers;
 use crate::clock;
 use crate::error::ProjectError;
 use crate::lineage::{Ended, Recorder, Subject};
@@ -99,6 +100,7 @@ pub(super) async fn execute(
         recorder.end(outcome, ended).await;
     }
     let report = migrated?;
+    breakers::keep_late_rows(registry, &execution.materializer, view, project.now()).await?;
     Ok(BackfillOutcome { status: status::of(project, registry, &view.id).await?, report })
 }
 

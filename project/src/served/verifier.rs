@@ -1,7 +1,7 @@
 //! What goes on beside a server: a sample of what it serves is compared with the log, all day. A comparison reads the log
 //! of a view, so it rests many times as long as it took.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use exposition::Page;
 use feature::{EntityKey, Name, VersionId, View};
 use monitor::{BadShare, ReadCounts};
 use offline::Log;
-use online::{Read, Reader};
+use online::{Layout, PackedRow, Read, Reader, RowIdentity};
 use registry::Measured;
 use server::{Sampling, ServedRow};
 use tokio::sync::mpsc;
@@ -44,17 +44,27 @@ struct Counts {
     same: u64,
     differs: u64,
     unknown: u64,
-    /// The values of each feature that were compared.
+    /// What the rows of the view give, whatever is answered while its breaker is open.
+    own: OwnCounts,
+}
+
+/// How the rows of a view compare with its log.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct OwnCounts {
+    answers: BadShare,
+    /// The values of each feature.
     features: BTreeMap<Name, BadShare>,
     /// How many served rows met each expectation of served values, and how many did not.
     expectations: BTreeMap<String, [u64; 2]>,
 }
 
-impl Counts {
-    /// Counts the features of an answer that was compared. Where it is only said to be of another time, all are other ones.
-    fn add_features(&mut self, row: &ServedRow, differing: Option<&DifferingEntity>) {
-        let served = row.features.iter().filter_map(|index| row.view.features.get(*index));
-        for feature in served {
+impl OwnCounts {
+    /// Counts an answer of these features of a view, by their indices. Where it is only said to be of another time, all are
+    /// other ones.
+    fn add(&mut self, view: &View, features: &[usize], differing: Option<&DifferingEntity>) {
+        self.answers.rows += 1;
+        self.answers.bad += u64::from(differing.is_some());
+        for feature in features.iter().filter_map(|index| view.features.get(*index)) {
             let differs = differing.is_some_and(|entity| {
                 entity.features.is_empty() || entity.features.iter().any(|one| one.feature == feature.name)
             });
@@ -78,17 +88,18 @@ impl ServedCounts {
         add(by_view.entry(view.clone()).or_default());
     }
 
-    /// The answers of a view that are not what its log gives, and all of which it is known. Where features are named, the
-    /// values of these.
+    /// The answers from a view's own rows that are not what its log gives, and all of which it is known. Where features are named,
+    /// the values of these. What is answered while its breaker is open says nothing of its rows, so then these are read beside.
     pub(crate) fn compared(&self, view: &VersionId, features: &[Name]) -> BadShare {
         let by_view = self.by_view.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(counts) = by_view.get(view) else { return BadShare::default() };
         if features.is_empty() {
-            return BadShare { bad: counts.differs, rows: counts.same + counts.differs };
+            return counts.own.answers;
         }
-        features.iter().filter_map(|name| counts.features.get(name)).fold(BadShare::default(), |sum, one| {
-            BadShare { bad: sum.bad + one.bad, rows: sum.rows + one.rows }
-        })
+        features.iter().filter_map(|name| counts.own.features.get(name)).fold(
+            BadShare::default(),
+            |sum, one| BadShare { bad: sum.bad + one.bad, rows: sum.rows + one.rows },
+        )
     }
 
     /// What was compared so far of each view, as reads are counted: those that are what the log gives are good.
@@ -257,8 +268,12 @@ impl Work {
             by_view.entry(view.id.clone()).or_insert_with(|| (view, Vec::new())).1.push(waiting);
         }
         for (id, (view, waiting)) in by_view {
+            let own = self.compare_own(&view, &waiting).await;
             match self.compare_view(&view, &waiting).await {
-                Ok(compared) => self.count(&id, waiting, compared).await,
+                Ok(compared) => {
+                    self.count(&id, waiting, compared).await;
+                    self.count_own(&view, own);
+                }
                 Err(error) => {
                     if self.is_to_be_said(&id) {
                         tracing::warn!("what was served of {id} cannot be compared with its log: {error}");
@@ -293,6 +308,62 @@ impl Work {
             }
         }
         Ok(compared)
+    }
+
+    /// Compares the view's own rows of the entities that were answered by an opening of its breaker: nothing else says whether
+    /// they are right again.
+    async fn compare_own(
+        &self,
+        view: &Arc<View>,
+        waiting: &[Waiting],
+    ) -> Result<Vec<(Answered, Comparison)>, ProjectError> {
+        let held = waiting.iter().filter(|waiting| waiting.row.opening.is_some());
+        let keys: BTreeSet<EntityKey> = held.map(|waiting| waiting.row.key.clone()).collect();
+        let keys: Vec<EntityKey> = keys.into_iter().collect();
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let now = self.project.now();
+        let found = self.project.online().await?.read(&[Read { view: &view.id, keys: &keys }]).await?;
+        let found = found.into_iter().next().unwrap_or_default();
+        // As a reader does.
+        let at = found.applied_at().map_or(now, |applied| now.max(applied));
+        let layout = Layout::new(view);
+        let mut own = Vec::new();
+        for (key, row) in keys.into_iter().zip(found.rows()) {
+            let Some(row) = row else { continue };
+            own.push(Answered {
+                key,
+                at,
+                positions: Some(RowIdentity::of(&view.id, row)?.positions),
+                features: (0..view.features.len()).collect(),
+                answer: PackedRow::new(&layout, row)?.answer(at)?,
+                opening: None,
+            });
+        }
+        let log = self.project.offline()?.log(view).await?;
+        let compared = compare(&log, &own, THREADS).await?;
+        Ok(own.into_iter().zip(compared).collect())
+    }
+
+    fn count_own(&mut self, view: &View, own: Result<Vec<(Answered, Comparison)>, ProjectError>) {
+        let own = match own {
+            Ok(own) => own,
+            Err(error) => {
+                if self.is_to_be_said(&view.id) {
+                    tracing::warn!("the rows of {} cannot be compared with its log: {error}", view.id);
+                }
+                return;
+            }
+        };
+        for (one, comparison) in own {
+            let differing = match &comparison {
+                Comparison::Same => None,
+                Comparison::Differs(entity) => Some(entity),
+                Comparison::Ahead | Comparison::Unknown => continue,
+            };
+            self.counts.add(&view.id, |counts| counts.own.add(view, &one.features, differing));
+        }
     }
 
     /// Reads entities again that had no online row. When history that came by a load went online, no position says: of
@@ -335,14 +406,20 @@ impl Work {
             match comparison {
                 Comparison::Same => self.counts.add(view, |counts| {
                     counts.same += 1;
-                    counts.add_features(&waiting.row, None);
+                    let row = &waiting.row;
+                    if row.opening.is_none() {
+                        counts.own.add(&row.view, &row.features, None);
+                    }
                 }),
                 Comparison::Ahead => ahead.push(waiting),
                 Comparison::Unknown => self.counts.add(view, |counts| counts.unknown += 1),
                 Comparison::Differs(entity) => {
                     self.counts.add(view, |counts| {
                         counts.differs += 1;
-                        counts.add_features(&waiting.row, Some(&entity));
+                        let row = &waiting.row;
+                        if row.opening.is_none() {
+                            counts.own.add(&row.view, &row.features, Some(&entity));
+                        }
                     });
                     self.say(view, &waiting.row.service, &entity.features);
                 }

@@ -237,6 +237,7 @@ async fn answer<R: Reader + 'static>(
         served: Some(applied.verifier.counts.clone()),
         reads: Some(applied.watch.clone()),
     };
+    let following = applied.breakers.begin(&applied.project, applied.registry.registry());
     let breaker_watch = BreakerWatch::begin(&applied.project, applied.registry.registry(), evidence);
     let stop = {
         let run = run.clone();
@@ -250,6 +251,7 @@ async fn answer<R: Reader + 'static>(
         never = applied.follow() => match never {},
         never = store_is_followed => match never {},
     };
+    following.stop().await;
     counting.stop().await;
     breaker_watch.stop().await;
     applied.verifier.stop().await;
@@ -379,7 +381,6 @@ impl Applied {
         if let Some(access) = &mut self.access {
             access.follow(&self.project, self.registry.registry()).await?;
         }
-        self.breakers.follow(self.registry.registry()).await?;
         let Some(registered) = changed else { return Ok(()) };
         let generation = registered.generation();
         if let Some(tier) = &self.tier {

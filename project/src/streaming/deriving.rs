@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::compacting::FILES_BEFORE_COMPACTING;
 use super::stream_status::StreamStatus;
+use crate::breakers;
 use crate::error::ProjectError;
 use crate::followed_registry::FollowedRegistry;
 use crate::lineage::{Ended, Recorder, Subject};
@@ -166,6 +167,12 @@ impl Deriving {
                     }
                     if let Err(error) = self.record(&target, (job, &report)).await {
                         tracing::warn!("that {id} was loaded was not recorded: {error}");
+                    }
+                    let (registry, now) = (self.registry.registry(), self.project.now());
+                    if let Err(error) =
+                        breakers::keep_late_rows(registry, &materializer, &target.view, now).await
+                    {
+                        tracing::warn!("{id}: its last good online rows lack what was loaded: {error}");
                     }
                     if let Err(error) = materializer.compact(&target.view, FILES_BEFORE_COMPACTING).await {
                         tracing::warn!("{id}: its log was not compacted: {error}");

@@ -9,6 +9,7 @@ use materializer::{ExpiredOfView, expired_before};
 use registry::{DefinitionId, Job, Kind, Registered, RunOutcome};
 
 use super::looked_after::{Dropped, LookedAfter};
+use crate::breakers;
 use crate::clock;
 use crate::error::ProjectError;
 use crate::project::Project;
@@ -32,6 +33,8 @@ pub struct ExpiredView {
     pub expired: ExpiredOfView,
     /// Why it was passed over, if it was.
     pub passed_over: Option<String>,
+    /// Why some dates stay that are older than the retention, if some may.
+    pub stays: Option<String>,
 }
 
 pub(crate) async fn expire(project: &Project, expire: &Expire) -> Result<Vec<ExpiredView>, ProjectError> {
@@ -66,9 +69,11 @@ impl LookedAfter<'_> {
         let (id, none) = (view.id.clone(), ExpiredOfView::default());
         let offline = match retention(self.registered, view)? {
             Ok(offline) => offline,
-            Err(why) => return Ok(ExpiredView { view: id, expired: none, passed_over: Some(why) }),
+            Err(why) => {
+                return Ok(ExpiredView { view: id, expired: none, passed_over: Some(why), stays: None });
+            }
         };
-        let before = expired_before(offline, self.project.now());
+        let (before, stays) = self.but_for_breaker(view, expired_before(offline, self.project.now())).await?;
         let going = self.materializer.expiring(view, before).await?;
         let expired = match dry_run {
             true => going,
@@ -77,7 +82,29 @@ impl LookedAfter<'_> {
                 self.recorded((Job::Expire, view, going.rows > 0), expiring, dropped).await?
             }
         };
-        Ok(ExpiredView { view: id, expired, passed_over: None })
+        Ok(ExpiredView { view: id, expired, passed_over: None, stays })
+    }
+
+    /// The midnight before which dates may go, and why not all do: a breaker that is open gives the answers of a moment, and
+    /// training sets fold its rows.
+    async fn but_for_breaker(
+        self,
+        view: &View,
+        before: Micros,
+    ) -> Result<(Micros, Option<String>), ProjectError> {
+        let (registry, now) = (self.project.registry().await?, self.project.now());
+        let good_until = breakers::needed_since(&registry, &view.id, now).await?;
+        let online = view.retention.and_then(|retention| retention.online);
+        let Some((good_until, online)) = good_until.zip(online) else { return Ok((before, None)) };
+        let needed = expired_before(online, good_until);
+        if needed >= before {
+            return Ok((before, None));
+        }
+        let why = format!(
+            "dates from {} on stay while its circuit breaker is open, which gives the answers as of {good_until}",
+            EventDate::of(Some(needed.get()))
+        );
+        Ok((needed, Some(why)))
     }
 }
 

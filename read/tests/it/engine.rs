@@ -416,6 +416,30 @@ async fn keep(store: &Embedded, history: &History, opening: &Opening) {
 }
 
 #[tokio::test]
+async fn a_read_that_is_moved_on_is_answered_by_the_openings_of_the_moment_that_it_is_of() {
+    let (_folder, store) = flights::store().await;
+    let reader = flights::reader();
+    let opening = Opening {
+        number: 7,
+        view: "arrivals@1".parse().unwrap(),
+        answers: OpenAnswer::NoValue,
+        from: at(APPLIED),
+        until: None,
+        good_until: at("2013-06-01T10:00:00Z"),
+        features: Vec::new(),
+    };
+    let openings = Openings::new([opening]);
+    let dest = || vec![column("dest", &[text("BOS")])];
+    let request = reader.validate(request_of(&["dest_last_delay"], dest(), vec![]), 10).unwrap();
+    // The clock is behind the store: what the rows of the view say is of the moment that the breaker opened.
+    let early = at(APPLIED).get() - 1_000_000;
+    let moment = Moment::Now(Micros::new(early).unwrap());
+    let features = reader.read(&store, &request, ReadAt { moment, openings: &openings }).await.unwrap();
+    assert_eq!(features.at, at(APPLIED));
+    assert_eq!(cells(&features, "dest_last_delay"), [(Value::Null, Status::BreakerOpen)]);
+}
+
+#[tokio::test]
 async fn only_the_features_that_a_breaker_names_are_held_each_with_its_own_times() {
     let mut compared = 0;
     for seed in 0..20 {
@@ -501,6 +525,25 @@ async fn what_is_computed_says_that_an_input_is_held_and_what_reads_no_held_feat
     assert_eq!(cells(&features, "dest_arrivals_1h"), [(Value::Int64(2), Status::Present)]);
     assert_eq!(ages(&features, "dest_arrivals_1h"), [Some(1800.0)]);
     assert_eq!(cells(&features, "maker"), [(text("BOEING"), Status::Present)]);
+    // Of an airport that was not known at the last good moment nothing is held, so what is computed is no held value.
+    let of_sea = || {
+        let entities = ["origin", "dest"].map(|name| column(name, &[text("SEA")]));
+        let entities = entities.into_iter().chain([column("tailnum", &[text("N123")])]).collect();
+        let request = vec![column("distance", &[Value::Int64(187)]), column("scale", &[Value::Float64(2.0)])];
+        reader.validate(request_of(&[], entities, request), 10).unwrap()
+    };
+    let features = reader.read(&store, &of_sea(), read_at).await.unwrap();
+    assert_eq!(cells(&features, "dest_last_delay")[0].1, Status::NotFound);
+    let computed = ["both_delays", "twice"].map(|name| cells(&features, name)[0].1);
+    assert!(!computed.contains(&Status::LastKnownGood), "{computed:?}");
+    // Where the rows of the moment are lost, nothing is computed from their absence.
+    let lost = Openings::new([Opening { number: 8, ..opening("last_delay") }]);
+    let read_at = ReadAt { moment: Moment::At(noon()), openings: &lost };
+    let features = reader.read(&store, &request(), read_at).await.unwrap();
+    for name in ["dest_last_delay", "both_delays", "twice"] {
+        assert_eq!(cells(&features, name), [(Value::Null, Status::BreakerOpen)], "{name}");
+    }
+    assert_eq!(cells(&features, "dest_arrivals_1h"), [(Value::Int64(2), Status::Present)]);
     // A count that is held: what is computed from delays alone is that of now.
     let openings = Openings::new([opening("arrivals_1h")]);
     let read_at = ReadAt { moment: Moment::At(noon()), openings: &openings };

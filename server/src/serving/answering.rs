@@ -64,8 +64,9 @@ impl<R: Reader> Serving<R> {
         let served = services.answering(&service, &request.entities)?;
         refuse_another(&services, &served, trained_on.as_deref())?;
         let request = served.reader().validate(request, self.limits.max_entities)?;
-        let moment = at.map_or_else(|| Moment::Now((self.clock)()), Moment::At);
-        let openings = self.breakers.get();
+        let now = (self.clock)();
+        let moment = at.map_or(Moment::Now(now), Moment::At);
+        let openings = self.breakers.at(now).await;
         let at = ReadAt { moment, openings: &openings };
         let features = served.reader().read(&self.store, &request, at).await?;
         self.begin_use(&served).await?;
@@ -130,12 +131,13 @@ impl<R: Reader> Serving<R> {
         at: Option<Micros>,
     ) -> Result<ReadResult, ServeError> {
         self.takes_on(call, request.rows())?;
-        let moment = at.map_or_else(|| Moment::Now((self.clock)()), Moment::At);
+        let now = (self.clock)();
+        let moment = at.map_or(Moment::Now(now), Moment::At);
         let end_of = |stage| {
             call.end_of(Stage::of_read(stage));
             call.in_time().is_ok()
         };
-        let openings = self.breakers.get();
+        let openings = self.breakers.at(now).await;
         let read_at = ReadAt { moment, openings: &openings };
         let features = served.reader().read_in_stages(&self.store, request, read_at, &end_of).await;
         let features = features.map_err(|error| match error {

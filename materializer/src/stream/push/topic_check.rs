@@ -38,8 +38,14 @@ pub fn check_topic(folder: &Path) -> Result<CheckedTopic, PushError> {
             checked.damaged.push(error);
             Ok(())
         }
-        // A segment that every group has read may be dropped just now.
-        Err(PushError::Disk { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        // A segment that every group has read may be dropped just now; one whose link is there is not.
+        Err(PushError::Disk { path, error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+            if std::fs::symlink_metadata(&path).is_ok() {
+                let why = "it is missing: its link leads to a file that is not there".to_owned();
+                checked.damaged.push(PushError::Damaged { path, why });
+            }
+            Ok(())
+        }
         Err(error) => Err(error),
     };
     for (first, following) in all.iter().zip(all.iter().skip(1)) {
