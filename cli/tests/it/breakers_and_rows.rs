@@ -179,8 +179,9 @@ fn what_a_breaker_answers_stays_in_the_log_and_what_retention_dropped_is_neither
 #[test]
 fn an_older_log_is_not_folded_for_a_breaker() {
     let project = loaded(None, 1);
-    let copied = Command::new("cp").args(["-r", "offline", "copy"]).current_dir(project.path(".twinstore"));
-    assert!({ copied }.status().unwrap().success());
+    let mut copy = Command::new("cp");
+    copy.args(["-r", "offline", "copy"]).current_dir(project.path(".twinstore"));
+    assert!(copy.status().unwrap().success());
     write_clicks(&project, "b", 1..2, &before(2 * HOUR), "later");
     project.ok("backfill visits");
     std::fs::remove_dir_all(project.path(".twinstore/offline")).unwrap();

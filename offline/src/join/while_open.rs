@@ -134,7 +134,7 @@ mod tests {
             (counted.labels, counted.while_open)
         };
         assert_eq!(counted(&[Vec::new()]), (1, 0));
-        assert_eq!(counted(&[held.clone()]), (2, 1));
+        assert_eq!(counted(std::slice::from_ref(&held)), (2, 1));
         // Features that are not held beside those that are: a label counts once.
         assert_eq!(counted(&[Vec::new(), held]), (2, 1));
     }

@@ -13,7 +13,7 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::streaming::PartitionStream;
-use feature::{DataType as OurType, Field, Micros, Scalar, ServicePlan};
+use feature::{DataType as OurType, Field, Scalar, ServicePlan};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use transform::Conform;

@@ -14,9 +14,7 @@ use futures::StreamExt;
 
 use crate::blocking::blocking;
 use crate::error::OfflineError;
-use crate::join::{
-    JoinLookup, JoinSpec, PointInTimeExec, Reading, folded_before, held_features, labels_in,
-};
+use crate::join::{JoinLookup, JoinSpec, PointInTimeExec, Reading, folded_before, held_features, labels_in};
 use crate::log::{OfflineStore, ReadLock, labels_from};
 use crate::threads::threads;
 use crate::training_set::batch::{BatchBuilder, Layout};
