@@ -112,10 +112,11 @@ fn push_bad(server: &Server) {
 #[test]
 fn a_view_that_cannot_be_folded_is_protected_and_hides_no_other_and_a_rule_that_is_gone_holds_nothing_open() {
     const BREAKER: &str = "breaker: {bad_share: 0.2, window: 10s, min_rows: 10, close_after: 2s}\n";
-    let of_visits = DEFINITIONS.split("---\n").find(|one| one.contains("name: visits\n")).unwrap();
+    let definitions = definitions();
+    let of_visits = definitions.split("---\n").find(|one| one.contains("name: visits\n")).unwrap();
     let first = of_visits.replacen("name: visits\n", "name: a_first\n", 1);
     let definitions = |breaker: &str| {
-        let views = DEFINITIONS.replacen(of_visits, &format!("{of_visits}---\n{first}"), 1);
+        let views = definitions.replacen(of_visits, &format!("{of_visits}---\n{first}"), 1);
         views.replace("source: clicks\n", &format!("source: clicks\n{breaker}"))
     };
     let project = with(&definitions(BREAKER));

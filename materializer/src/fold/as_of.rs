@@ -9,11 +9,9 @@ use offline::{BatchPoint, Log};
 use online::{Entities as Known, Layout, Mender, Mending, Outcome};
 
 use super::entities::{Entities, Folded};
-use super::packed::Packed;
-use super::packing::Packing;
 use super::passes;
 use super::selection::{KeyRange, Selection};
-use super::writing;
+use super::writing::{self, Packed, Packing};
 use crate::error::MaterializerError;
 
 /// How often rows are written over that another writer of the same moment changes meanwhile.

@@ -46,6 +46,8 @@ struct Counts {
     unknown: u64,
     /// What the rows of the view give, whatever is answered while its breaker is open.
     own: OwnCounts,
+    /// How many served rows met each expectation of served values, and how many did not.
+    expectations: BTreeMap<String, [u64; 2]>,
 }
 
 /// How the rows of a view compare with its log.
@@ -54,8 +56,6 @@ struct OwnCounts {
     answers: BadShare,
     /// The values of each feature.
     features: BTreeMap<Name, BadShare>,
-    /// How many served rows met each expectation of served values, and how many did not.
-    expectations: BTreeMap<String, [u64; 2]>,
 }
 
 impl OwnCounts {

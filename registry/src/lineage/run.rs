@@ -255,7 +255,7 @@ impl RunOutcome {
     pub fn quarantined_files(&self) -> usize {
         match self {
             RunOutcome::Load { quarantined, more_quarantined, .. } => quarantined.len() + more_quarantined,
-            RunOutcome::Stream { .. } | RunOutcome::TrainingSet { .. } => 0,
+            RunOutcome::Stream { .. } | RunOutcome::TrainingSet { .. } | RunOutcome::Dropped { .. } => 0,
         }
     }
 }
