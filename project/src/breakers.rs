@@ -185,23 +185,13 @@ pub(crate) async fn close(project: &Project, close: &CloseBreaker) -> Result<Bre
     open.retain(|one| close.number.is_none_or(|number| one.number == number));
     match open.as_slice() {
         [] => Err(RegistryError::BreakerIsClosed { view: view.id.clone() }.into()),
-        [open] => close_with(project, &registry, open, (None, Some(&close.reason))).await,
+        [open] => Ok(registry.close_breaker(open, project.clock, (None, Some(&close.reason))).await?),
         several => {
             let named: Vec<String> =
                 several.iter().map(|one| format!("{} of {}", one.number, one.held())).collect();
             Err(ProjectError::SeveralOpenings { view: view.id.clone(), openings: named.join(" and ") })
         }
     }
-}
-
-/// Closes a breaker, by a rule or by a person.
-pub(crate) async fn close_with(
-    project: &Project,
-    registry: &Registry,
-    opening: &BreakerRecord,
-    by: (Option<&str>, Option<&Reason>),
-) -> Result<BreakerRecord, ProjectError> {
-    Ok(registry.close_breaker(opening, project.clock, by).await?)
 }
 
 /// The views whose breakers are open, each with a sentence that says since when, why, and what is answered.

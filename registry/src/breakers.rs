@@ -127,7 +127,7 @@ fn listed(features: &[Name]) -> String {
 
 /// How far ahead of its being recorded an opening or a closing lies: servers look four times a second.
 pub const RECORDED_AHEAD: Span = Span::SECOND.times(2);
-/// How far ahead it lies at least once it is recorded: where recording took longer, it is recorded anew.
+/// How far ahead it lies at least once it is recorded: where recording took longer, it is recorded again.
 const LEAST_AHEAD: Span = Span::SECOND;
 /// How long an opening that is prepared is left to whoever said that it goes on.
 const CLAIMED_FOR: Span = Span::SECOND.times(30);
@@ -193,7 +193,7 @@ impl Registry {
     }
 
     /// Lets an opening hold from [`RECORDED_AHEAD`] on: its rows are there. Refused where it was given up meanwhile, as another was
-    /// requested. What time it is is asked once nobody else writes, so that no moment is past before it is recorded.
+    /// requested. The clock is read once nobody else writes, so that no moment is past before it is recorded.
     pub async fn open_breaker(
         &self,
         requested: &BreakerRecord,
@@ -593,7 +593,7 @@ mod tests {
         assert_eq!(closed.until, Some(at(12)));
         let recorded = registry.breakers().await.unwrap().remove(0);
         assert_eq!((recorded.from, recorded.until), (opened.from, closed.until));
-        assert_eq!(registry.audit().await.unwrap().entries.len(), 2, "what was begun anew left no entry");
+        assert_eq!(registry.audit().await.unwrap().entries.len(), 2, "what was begun again left no entry");
     }
 
     #[tokio::test]

@@ -13,7 +13,6 @@ use materializer::{Materializer, MaterializerError};
 use online::{Mender, Store, Writer};
 use registry::{BreakerRecord, Reason, Registry, RegistryError};
 
-use super::close_with;
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::slo::before;
@@ -250,9 +249,9 @@ pub(crate) async fn end_of_view(
         if record.is_requested() {
             registry.give_up_opening(record.number, project.now()).await?;
         } else if record.until.is_none() {
-            let closed = close_with(project, registry, &record, (None, Some(&retired))).await;
+            let closed = registry.close_breaker(&record, project.clock, (None, Some(&retired))).await;
             match closed {
-                Err(ProjectError::Registry(RegistryError::BreakerIsClosed { .. })) => {}
+                Err(RegistryError::BreakerIsClosed { .. }) => {}
                 closed => drop(closed?),
             }
         }

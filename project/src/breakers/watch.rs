@@ -14,7 +14,7 @@ use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::rules::{self, Acknowledged, KnownDrift, Ruling};
-use super::{Opens, SETTLED, close_with, drop_rows, drop_unexplained, keep_late_rows, open_with};
+use super::{Opens, SETTLED, drop_rows, drop_unexplained, keep_late_rows, open_with};
 use crate::background::{Background, noticed};
 use crate::error::ProjectError;
 use crate::followed_registry::FollowedRegistry;
@@ -279,8 +279,8 @@ impl Watching {
     /// Closes what a rule has opened.
     async fn close(&self, view: &View, open: &BreakerRecord, why: &str) -> Result<(), ProjectError> {
         let by = (open.rule.as_deref(), None);
-        let closed = close_with(&self.project, self.registry.registry(), open, by).await;
-        not_done_by_another(closed.map(drop))?;
+        let closed = self.registry.registry().close_breaker(open, self.project.clock, by).await;
+        not_done_by_another(closed.map(drop).map_err(ProjectError::from))?;
         tracing::info!("the circuit breaker of {} closes: {why}", view.id);
         Ok(())
     }

@@ -4,3 +4,4 @@
 mod engine;
 mod flights;
 mod watched;
+mod while_open;
