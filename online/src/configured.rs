@@ -231,6 +231,13 @@ impl Mender for Store {
         }
     }
 
+    async fn is_empty(&self, view: &VersionId) -> Result<bool, OnlineError> {
+        match self {
+            Store::Embedded(store) => store.is_empty(view).await,
+            Store::Redis(store) => store.is_empty(view).await,
+        }
+    }
+
     async fn strays(
         &self,
         view: &VersionId,

@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 use feature::oracle::History;
 use feature::{EntityKey, Micros, Position, Row, Value, VersionId, View};
+use futures::future::join_all;
 
 use crate::{
     Entities, FoldedCommit, Layout, Mender, Mending, OnlineError, Outcome, PackedRow, Positions, Read,
@@ -70,6 +71,7 @@ macro_rules! mending_tests {
         $crate::contract_tests! { $open;
             mended_rows_replace_damaged_and_wrong_ones
             a_row_that_has_folded_more_is_mended_only_over_itself
+            new_rows_of_several_writers_are_the_newest_and_counted_once
             rows_of_no_known_entity_are_found_and_removed_unless_they_change
             the_commit_that_a_view_has_folded_is_kept_until_the_view_is_dropped
             every_version_of_which_something_is_there_is_named
@@ -306,7 +308,7 @@ pub async fn of_writers_at_once_none_loses_what_another_wrote<S: Reader + Writer
             }
         }
     };
-    futures::future::join_all((0..WRITERS).map(writer)).await;
+    join_all((0..WRITERS).map(writer)).await;
     let current = read(store, sample.id(), &key).await.unwrap();
     let all: Vec<(u32, u64)> = (0..WRITERS).map(|partition| (partition, OFFSETS - 1)).collect();
     assert_eq!(sample.positions(&current).partitions(), all);
@@ -480,6 +482,32 @@ pub async fn a_row_that_has_folded_more_is_mended_only_over_itself<S: Mender>(st
     assert_eq!(read(store, sample.id(), &key).await, Some(further.clone()));
     assert_eq!(mend(Some(&further)).await, Outcome::Written);
     assert_eq!(read(store, sample.id(), &key).await, Some(from_log.clone()));
+}
+
+/// Several write the same new rows at one moment, of which some are twice in one call.
+pub async fn new_rows_of_several_writers_are_the_newest_and_counted_once<S: Mender>(store: &S) {
+    let sample = Sample::new();
+    let keys: Vec<EntityKey> = (0..300).map(|number| key(&format!("k{number}"))).collect();
+    let rows: Vec<Vec<u8>> = (1..=4).map(|version| sample.row(Some(version), &[])).collect();
+    let writers = rows.iter().enumerate().map(async |(writer, row)| {
+        // Each begins elsewhere, and writes its first key once more at its end.
+        let own = keys.iter().cycle().skip(writer * 70).take(keys.len() + 1);
+        if writer % 2 == 0 {
+            let rows: Vec<RowWrite<'_>> = own.map(|key| RowWrite { key, bytes: row }).collect();
+            store.replace(sample.id(), &rows, None).await.unwrap();
+        } else {
+            let rows: Vec<Mending<'_>> = own.map(|key| Mending { key, bytes: row, over: None }).collect();
+            store.mend(sample.id(), &rows, None).await.unwrap();
+        }
+    });
+    join_all(writers).await;
+    for key in &keys {
+        assert_eq!(read(store, sample.id(), key).await.as_ref(), rows.last());
+    }
+    let counted = store.stats(sample.id()).await.unwrap();
+    assert_eq!(counted.rows, 300);
+    store.recount(sample.id()).await.unwrap();
+    assert_eq!(store.stats(sample.id()).await.unwrap(), counted);
 }
 
 /// Rows of no known entity are found and removed unless they change.

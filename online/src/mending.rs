@@ -65,6 +65,10 @@ pub trait Mender: Reader + Writer {
         applied_at: Option<Micros>,
     ) -> impl Future<Output = Result<Vec<Outcome>, OnlineError>> + Send;
 
+    /// Whether the view is known to have no row, by looking for one; its counts say so then too. A store where that
+    /// saves nothing says `false`.
+    fn is_empty(&self, view: &VersionId) -> impl Future<Output = Result<bool, OnlineError>> + Send;
+
     /// The rows of entities that are not among these.
     fn strays(
         &self,

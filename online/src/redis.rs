@@ -12,6 +12,7 @@ mod address;
 mod breaker;
 mod calls;
 mod failure;
+mod filling;
 mod follow;
 mod keys;
 mod mending;
@@ -208,6 +209,10 @@ impl Mender for Redis {
         applied_at: Option<Micros>,
     ) -> Result<Vec<Outcome>, OnlineError> {
         self.inner.mend(view, rows, applied_at).await
+    }
+
+    async fn is_empty(&self, view: &VersionId) -> Result<bool, OnlineError> {
+        self.inner.is_empty(view).await
     }
 
     async fn strays(

@@ -45,6 +45,7 @@ pub(crate) async fn rebuild<W: Mender>(
     let now = move || applied_at.max(Some(clock())).unwrap_or_else(clock);
     let layout = Arc::new(Layout::new(&view));
     let mut rebuild = Rebuild { online, view, layout, known: Known::default() };
+    let was_empty = online.is_empty(&rebuild.view.id).await?;
     let mut open = Open::new();
     for range in passes::ranges(log, &rebuild.layout).await? {
         let mut entities = Entities::new(&rebuild.view);
@@ -58,9 +59,14 @@ pub(crate) async fn rebuild<W: Mender>(
         let keys = Arc::new(open.keys().cloned().collect());
         kept.fold_log(log, now(), Selection::Keys(keys)).await?;
     }
-    open.extend(online.strays(&rebuild.view.id, &rebuild.known).await?);
+    // What is there beside the rows written here, where there was none, was written and counted meanwhile.
+    if !was_empty {
+        open.extend(online.strays(&rebuild.view.id, &rebuild.known).await?);
+    }
     let is_settled = rebuild.settle(log, kept, open, &now).await?;
-    online.recount(&rebuild.view.id).await?;
+    if !was_empty {
+        online.recount(&rebuild.view.id).await?;
+    }
     if applied_at.is_none() && !is_settled {
         // When rows that are not in the log were applied is not known any more: a reader may be refused too
         // early, never too late.

@@ -9,6 +9,7 @@ use redis::{Value, cmd};
 
 use super::Inner;
 use super::calls::{Request, command};
+use super::filling::Missing;
 use super::keys::KeyOwner;
 use super::writing::{CALLS_AT_ONCE, DECISIONS, ROWS_A_CALL, expires};
 use crate::decision::{Decision, decide_mending};
@@ -29,6 +30,8 @@ struct Due<'a> {
     key: Vec<u8>,
     row: &'a Mending<'a>,
     new: RowIdentity,
+    /// When it expires, in milliseconds since 1970; empty for never.
+    expires: String,
     current: Option<Vec<u8>>,
     outcome: Option<Outcome>,
 }
@@ -48,10 +51,12 @@ impl Inner {
         applied_at: Option<Micros>,
     ) -> Result<Vec<Outcome>, OnlineError> {
         let name = view.to_string();
+        let kept = self.kept(view);
         let mut due = Vec::with_capacity(rows.len());
         for row in rows {
             let (key, new) = (self.keys.row(&name, row.key), RowIdentity::of(view, row.bytes)?);
-            due.push(Due { key, row, new, current: None, outcome: None });
+            let expires = kept.and_then(|kept| expires(row.bytes, kept.micros())).unwrap_or_default();
+            due.push(Due { key, row, new, expires, current: None, outcome: None });
         }
         self.begin(view, &name, applied_at).await?;
         let calls: Vec<_> =
@@ -66,7 +71,10 @@ impl Inner {
         for (due, current) in due.iter_mut().zip(current) {
             due.current = current;
         }
-        let kept = self.kept(view);
+        if !self.calls.dialer().is_cluster() {
+            let missing = due.iter_mut().filter(|due| due.current.is_none()).map(Due::missing).collect();
+            self.fill(name, missing).await?;
+        }
         let mut grown = Grown::default();
         for _ in 0..DECISIONS {
             let mut writable: Vec<&mut Due<'_>> = Vec::new();
@@ -83,14 +91,8 @@ impl Inner {
                 .iter()
                 .map(|due| {
                     let mut command = self.calls.scripts().mend();
-                    let expires = kept.and_then(|kept| expires(due.row.bytes, kept.micros()));
                     let current = due.current.as_deref().unwrap_or_default();
-                    command
-                        .arg(1)
-                        .arg(&due.key)
-                        .arg(current)
-                        .arg(due.row.bytes)
-                        .arg(expires.unwrap_or_default());
+                    command.arg(1).arg(&due.key).arg(current).arg(due.row.bytes).arg(&due.expires);
                     self.request(&due.key, command)
                 })
                 .collect();
@@ -129,6 +131,18 @@ impl Inner {
             return Ok(());
         }
         self.calls.ask(&counts, self.calls.patience.write).await.map(drop)
+    }
+
+    /// Looks at keys until one of the view's rows is found.
+    pub(super) async fn is_empty(&self, view: &VersionId) -> Result<bool, OnlineError> {
+        let mut scan = self.scan(view).await?;
+        while let Some(keys) = scan.next(self).await? {
+            if !keys.is_empty() {
+                return Ok(false);
+            }
+        }
+        self.recount(view).await?;
+        Ok(true)
     }
 
     pub(super) async fn strays(
@@ -260,6 +274,16 @@ impl Grown {
 }
 
 impl Due<'_> {
+    fn missing(&mut self) -> Missing<'_> {
+        Missing {
+            key: &self.key,
+            bytes: self.row.bytes,
+            expires: &self.expires,
+            current: &mut self.current,
+            outcome: &mut self.outcome,
+        }
+    }
+
     fn decide(&mut self, view: &VersionId) {
         let Some(current) = &self.current else { return };
         match decide_mending(view, current, &self.new, self.row) {

@@ -61,6 +61,42 @@ end
 return out
 ";
 
+/// Writes rows that were not there when they were looked up. Keys: the rows', all of them different, then that of the
+/// view's counts. Arguments: how many rows; then for each row its bytes and the moment at which it expires in
+/// milliseconds, or nothing. Gives the number of rows where all were written, which one command does, or else for each
+/// row −1 where it is written, or the row that was written by another meanwhile.
+const FILL: &str = r"
+local count = tonumber(ARGV[1])
+local rows, bytes, all = count, 0, {}
+for i = 1, count do
+  local key, row = KEYS[i], ARGV[2 * i]
+  all[2 * i - 1], all[2 * i] = key, row
+  bytes = bytes + #key + #row
+end
+local out = count
+if redis.call('MSETNX', unpack(all)) == 0 then
+  out = {}
+  for i = 1, count do
+    local key, row = KEYS[i], ARGV[2 * i]
+    if redis.call('SETNX', key, row) == 1 then
+      out[i] = -1
+    else
+      out[i] = redis.call('GET', key)
+      rows, bytes = rows - 1, bytes - #key - #row
+    end
+  end
+end
+for i = 1, count do
+  local expires = ARGV[2 * i + 1]
+  if expires ~= '' and (out == count or out[i] == -1) then redis.call('PEXPIREAT', KEYS[i], expires) end
+end
+if rows ~= 0 then
+  redis.call('HINCRBY', KEYS[count + 1], 'rows', rows)
+  redis.call('HINCRBY', KEYS[count + 1], 'bytes', bytes)
+end
+return out
+";
+
 /// Writes a row where exactly this one is there, or none. Key: the row's. Arguments: the row that is
 /// expected, the new one, and the moment at which it expires in milliseconds, or nothing. Gives −1 where
 /// there was none and it is written, the length of the one it replaced, or else the row that is there.
@@ -88,10 +124,11 @@ return 1
 /// The scripts, with the names that the servers have for them.
 pub(super) struct Scripts {
     replace: Script,
+    fill: Script,
     raise: Script,
     mend: Script,
     remove: Script,
-    codes: [String; 4],
+    codes: [String; 5],
 }
 
 impl Scripts {
@@ -99,16 +136,22 @@ impl Scripts {
         let replace = identity() + REPLACE;
         Self {
             replace: Script::new(&replace),
+            fill: Script::new(FILL),
             raise: Script::new(RAISE),
             mend: Script::new(MEND),
             remove: Script::new(REMOVE),
-            codes: [replace, RAISE.to_owned(), MEND.to_owned(), REMOVE.to_owned()],
+            codes: [replace, FILL.to_owned(), RAISE.to_owned(), MEND.to_owned(), REMOVE.to_owned()],
         }
     }
 
     /// A call that replaces rows, without its keys and arguments.
     pub(super) fn replace(&self) -> Cmd {
         call(&self.replace)
+    }
+
+    /// A call that writes rows that were not there, without its keys and arguments.
+    pub(super) fn fill(&self) -> Cmd {
+        call(&self.fill)
     }
 
     /// A call that raises an applied time, without its keys and arguments.

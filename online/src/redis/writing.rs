@@ -13,6 +13,7 @@ use redis::{Cmd, Value, cmd};
 
 use super::Inner;
 use super::calls::{Request, command};
+use super::filling::Missing;
 use super::keys::{FORMAT, applied_text, slot};
 use crate::decision::{Decision, decide};
 use crate::error::OnlineError;
@@ -125,6 +126,10 @@ impl Inner {
         for (due, current) in due.iter_mut().zip(current) {
             due.current = current;
         }
+        if !cluster {
+            let missing = due.iter_mut().filter(|due| due.current.is_none()).map(Due::missing).collect();
+            self.fill(name, missing).await?;
+        }
         for _ in 0..DECISIONS {
             let mut writable = Vec::new();
             for due in due.iter_mut().filter(|due| due.outcome.is_none()) {
@@ -235,6 +240,16 @@ impl Inner {
 }
 
 impl Due<'_> {
+    fn missing(&mut self) -> Missing<'_> {
+        Missing {
+            key: &self.key,
+            bytes: self.bytes,
+            expires: &self.expires,
+            current: &mut self.current,
+            outcome: &mut self.outcome,
+        }
+    }
+
     /// What has to be there still for the row to be written; `None` if its outcome is known.
     fn decide(&mut self, view: &VersionId) -> Result<Option<Vec<u8>>, OnlineError> {
         let Some(bytes) = &self.current else { return Ok(Some(Vec::new())) };

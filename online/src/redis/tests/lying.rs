@@ -57,6 +57,28 @@ fn a_server_that_forgets_the_scripts_is_sent_them_again() {
 }
 
 #[test]
+fn a_view_whose_rows_were_all_lost_is_empty_and_counts_none() {
+    let (server, store) = one();
+    let (sample, other) = (Sample::new(), Sample::named("other@1"));
+    let id = sample.id();
+    wait_for(write(&store, other.id(), &key("a"), &other.row(Some(1), &[])));
+    let keys = ["a", "b"].map(key);
+    for key in &keys {
+        wait_for(write(&store, id, key, &sample.row(Some(1), &[])));
+    }
+    for (left, key) in [1, 0].into_iter().zip(&keys) {
+        assert!(!wait_for(store.is_empty(id)).unwrap());
+        assert_eq!(wait_for(store.stats(id)).unwrap().rows, 2);
+        let row_key = store.inner.keys.row(&id.to_string(), key);
+        cmd("DEL").arg(row_key).exec(&mut connection(&server)).unwrap();
+        assert_eq!(wait_for(store.is_empty(id)).unwrap(), left == 0);
+    }
+    let counted = wait_for(store.stats(id)).unwrap();
+    assert_eq!((counted.rows, counted.bytes), (0, 0));
+    assert_eq!(wait_for(store.stats(other.id())).unwrap().rows, 1);
+}
+
+#[test]
 fn a_row_expires_once_nothing_in_it_is_kept_and_is_not_counted_then() {
     let (server, store) = one();
     let sample = Sample::new();
