@@ -145,7 +145,7 @@ fn a_source_that_stops_is_one_alert_that_names_what_it_reaches_and_clears_when_i
 
 #[test]
 fn a_feature_that_is_promised_fresher_than_its_view_has_an_alert_that_gives_way_to_the_views() {
-    let project = with(DEFINITIONS);
+    let project = with(&(visitors(CLICKS) + DEFINITIONS));
     project.write("rules.yaml", project.ok("alerts"));
     says(&promtool(&project, &["check", "rules", "rules.yaml"]), &["SUCCESS"]);
     let feature = |is_stale| {
@@ -170,7 +170,7 @@ fn a_feature_that_is_promised_fresher_than_its_view_has_an_alert_that_gives_way_
 
 #[test]
 fn an_open_breaker_and_an_unexpected_served_value_are_tickets_that_name_what_they_are_about() {
-    let project = with(DEFINITIONS);
+    let project = with(&(visitors(CLICKS) + DEFINITIONS));
     project.write("rules.yaml", project.ok("alerts"));
     let breaker = |feature: &str| {
         format!(
