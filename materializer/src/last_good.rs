@@ -28,7 +28,7 @@ impl<W: Mender> Materializer<W> {
     /// there were. Refused where the log is older than the online rows, or lacks rows that the moment needs.
     pub async fn keep_rows(&self, view: &Arc<View>, opening: &Opening) -> Result<u64, MaterializerError> {
         self.whole_log(view, opening.good_until).await?;
-        self.online.drop_view(&opening.kept_rows()).await?;
+        self.online.drop_held(&opening.kept_rows()).await?;
         self.keep_rows_again(view, opening).await
     }
 
@@ -54,7 +54,10 @@ impl<W: Mender> Materializer<W> {
                 None => newest.version().is_some(),
             };
             if !is_late || tries >= KEPT_TRIES {
-                prefix::note_under(&log, &self.online, &under).await?;
+                // Of nobody there is nothing to keep up.
+                if entities > 0 {
+                    prefix::note_under(&log, &self.online, &under).await?;
+                }
                 return Ok(entities);
             }
         }
@@ -106,13 +109,17 @@ impl<W: Mender> Materializer<W> {
         Err(MaterializerError::OnlineConflict { view: opening.view.clone() })
     }
 
-    /// The log, if it is not older than the online rows and has every row that a moment needs.
+    /// The log, if it is not older than the online rows and has every row that a moment needs. Where the online rows are those
+    /// of another log, the log is what is right.
     async fn whole_log(&self, view: &Arc<View>, at: Micros) -> Result<Log, MaterializerError> {
         // Read before the log is: a commit that is noted is there.
         let noted = self.online.folded_commit(&view.id).await?;
         let log = self.offline.log(view).await?;
         if let Some(noted) = noted {
-            prefix::check_log(&log, noted).await?;
+            match prefix::check_log(&log, noted).await {
+                Err(MaterializerError::OtherLog { .. }) => {}
+                checked => checked?,
+            }
         }
         match (log.expired_before().await?, log.labels_from().await?) {
             (Some(before), Some(from)) if at < from => {

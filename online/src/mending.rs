@@ -65,6 +65,18 @@ pub trait Mender: Reader + Writer {
         applied_at: Option<Micros>,
     ) -> impl Future<Output = Result<Vec<Outcome>, OnlineError>> + Send;
 
+    /// Drops what there is of a view by its counts and notes. A store that has nothing of it is not written.
+    fn drop_held(&self, view: &VersionId) -> impl Future<Output = Result<(), OnlineError>> + Send {
+        async move {
+            let stats = self.stats(view).await?;
+            let has_some = stats.rows > 0 || stats.applied_at.is_some();
+            if has_some || self.folded_commit(view).await?.is_some() {
+                self.drop_view(view).await?;
+            }
+            Ok(())
+        }
+    }
+
     /// Whether the view is known to have no row, by looking for one; its counts say so then too. A store where that
     /// saves nothing says `false`.
     fn is_empty(&self, view: &VersionId) -> impl Future<Output = Result<bool, OnlineError>> + Send;

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use feature::oracle::{self, History, Numbers};
-use feature::{Answer, AsOf, EntityKey, Fold, Micros, Retention, Row, Span, View};
+use feature::{Answer, AsOf, EntityKey, Fold, Micros, Position, Retention, Row, Span, View};
 use materializer::{Vacuum, expired_before};
 use offline::{OfflineError, Options, ReadLock, Spine, write_file};
 use online::{Layout, PackedRow, Read, Reader};
@@ -24,6 +24,8 @@ const DAYS: u64 = 9;
 const ONLINE: i64 = 2;
 const OFFLINE: i64 = 3;
 const MOMENTS: usize = 16;
+/// Files that a generated history has.
+const FILES: u32 = 3;
 
 thread_local! {
     /// What the materializer's clock shows.
@@ -58,6 +60,10 @@ fn history(seed: u64, rows: usize, numbers: &mut Numbers) -> History {
         let later = days(1 + numbers.below(DAYS) as i64);
         row.event_time = row.event_time.saturating_add(later);
         row.available_at = row.available_at.saturating_add(later);
+        // A generated log does not say how far it has a stream, so rows of one would be ahead of it.
+        if let Position::Stream { partition, offset } = row.position {
+            row.position = Position::History { file: FILES + partition, row: offset };
+        }
     }
     for moment in &mut history.moments {
         *moment = moment.saturating_add(days(1 + numbers.below(DAYS) as i64));

@@ -47,7 +47,7 @@ fn equals_whole(project: &Project, whole: &Project, what: &str) {
     for view in VIEWS {
         assert_eq!(positions(project, view), positions(whole, view), "{what}: {view}");
     }
-    assert_eq!(project.ok(GET), whole.ok(GET), "{what}");
+    assert_eq!(project.answer(), whole.answer(), "{what}");
     assert_eq!(project.training_set(), whole.training_set(), "{what}");
 }
 

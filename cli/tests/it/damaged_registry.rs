@@ -14,7 +14,7 @@ const SOON: Duration = Duration::from_secs(60);
 #[test]
 fn every_command_names_a_damaged_registry_and_what_to_do() {
     let project = Project::loaded();
-    let right = project.ok(GET);
+    let right = project.answer();
     let sound = fs::read(project.path(REGISTRY)).unwrap();
     let half = sound[..sound.len() / 2].to_vec();
     let damages = [("emptied", Vec::new()), ("halved", half), ("garbage", b"no registry ".repeat(3000))];
@@ -32,7 +32,7 @@ fn every_command_names_a_damaged_registry_and_what_to_do() {
     // What it says to do.
     fs::remove_file(project.path(REGISTRY)).unwrap();
     project.ok("apply");
-    assert_eq!(project.ok(GET), right);
+    assert_eq!(project.answer(), right);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn remove_registry(project: &Project) {
 #[test]
 fn a_registry_that_is_registered_again_with_another_definition_of_a_loaded_version_meets_the_logs_own() {
     let project = Project::loaded();
-    let right = project.ok(GET);
+    let right = project.answer();
     remove_registry(&project);
     let definitions = project.read("features/flights.yaml");
     let changed = definitions.replacen("mean(arr_delay)", "mean(arr_delay * 2)", 1);
@@ -137,7 +137,7 @@ fn a_registry_that_is_registered_again_with_another_definition_of_a_loaded_versi
     project.write("features/flights.yaml", &definitions);
     project.ok("apply");
     project.ok("backfill --all");
-    assert_eq!(project.ok(GET), right);
+    assert_eq!(project.answer(), right);
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn a_killed_backfill_that_is_run_again_equals_one_whole_load() {
         positions(&project);
         project.ok("backfill --all");
         assert_eq!(positions(&project), positions(&whole), "killed at {kill} of {KILLS}");
-        assert_eq!(project.ok(GET), whole.ok(GET), "killed at {kill} of {KILLS}");
+        assert_eq!(project.answer(), whole.answer(), "killed at {kill} of {KILLS}");
         assert_eq!(project.training_set(), whole.training_set(), "killed at {kill} of {KILLS}");
     }
     assert!(killed >= KILLS / 2, "only {killed} of {KILLS} loads were still running when they were killed");
@@ -47,7 +47,7 @@ fn a_load_that_is_killed_again_and_again_gets_to_its_end() {
     }
     project.ok("backfill --all");
     assert_eq!(project.training_set(), whole.training_set());
-    assert_eq!(project.ok(GET), whole.ok(GET));
+    assert_eq!(project.answer(), whole.answer());
 }
 
 /// Starts a load and kills it once it has written this much. Gives whether it was still running.

@@ -67,6 +67,13 @@ impl Project {
         command
     }
 
+    /// What [`GET`] answers, but for whether it is fresh: how far a pipeline is goes with a registry and with a process that
+    /// is killed, and what it promises with its definition.
+    pub fn answer(&self) -> String {
+        let answer = self.ok(GET);
+        answer.lines().filter(|line| !line.contains("\"fresh\": ")).collect::<Vec<_>>().join("\n")
+    }
+
     /// Runs a command that succeeds. Gives its stdout.
     pub fn ok(&self, words: &str) -> String {
         let done = Done::of(self.command(words).output().unwrap());
@@ -168,7 +175,7 @@ fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
         let name = path.file_name().unwrap().to_string_lossy();
         if path.is_dir() {
             collect(&path, files);
-        } else if name != "lock.mdb" && name != "_load.lock" && !name.starts_with("registry.db") {
+        } else if path.exists() && name != "lock.mdb" && name != "_load.lock" && !name.starts_with("registry.db") {
             files.insert(path.clone(), fs::read(&path).unwrap());
         }
     }

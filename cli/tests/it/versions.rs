@@ -55,7 +55,7 @@ fn a_service_counts_the_features_that_it_gives_and_not_its_choices() {
 #[test]
 fn what_computes_nothing_may_change_and_is_kept_as_a_revision() {
     let project = Project::loaded();
-    let before = project.ok(GET);
+    let before = project.answer();
     project.edit("features/flights.yaml", "objective: 1h", "objective: 2h");
     project.edit("features/flights.yaml", "path: data/landings.parquet", "path: data/moved.parquet");
     std::fs::rename(project.path("data/landings.parquet"), project.path("data/moved.parquet")).unwrap();
@@ -63,7 +63,7 @@ fn what_computes_nothing_may_change_and_is_kept_as_a_revision() {
     says(&plan, &["airport_arrivals@1", "landings"]);
     says(&project.ok("apply"), &["0 added, 2 revised (generation 2)"]);
     says(&project.ok("registry show airport_arrivals@1"), &["revision  1 ", "revision  2 "]);
-    assert_eq!(project.ok(GET), before);
+    assert_eq!(project.answer(), before);
 }
 
 #[test]

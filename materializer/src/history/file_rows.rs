@@ -99,7 +99,8 @@ impl<W: Mender> HistoryLoad<'_, W> {
         }
         let (batch_source, columns) = (self.batch_source.clone(), self.transform.input().to_vec());
         let (name, file) = (file.file.name.clone(), file.file.clone());
-        let absent = blocking::run(move || batch_source.absent(&columns, &file)).await??;
+        // What cannot be read is refused where it is read, with its row.
+        let absent = blocking::run(move || batch_source.absent(&columns, &file)).await?.unwrap_or_default();
         self.report.absent.extend(absent.into_iter().take(rest).map(|one| format!("`{name}`: {}", one.what)));
         Ok(())
     }

@@ -124,7 +124,7 @@ async fn drop_rows_of(
     store: &Store,
     record: &BreakerRecord,
 ) -> Result<(), ProjectError> {
-    store.drop_view(&record.prepared().kept_rows()).await?;
+    store.drop_held(&record.prepared().kept_rows()).await?;
     Ok(registry.opening_rows_dropped(record.number).await?)
 }
 
