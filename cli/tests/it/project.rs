@@ -175,7 +175,11 @@ fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
         let name = path.file_name().unwrap().to_string_lossy();
         if path.is_dir() {
             collect(&path, files);
-        } else if path.exists() && name != "lock.mdb" && name != "_load.lock" && !name.starts_with("registry.db") {
+        } else if path.exists()
+            && name != "lock.mdb"
+            && name != "_load.lock"
+            && !name.starts_with("registry.db")
+        {
             files.insert(path.clone(), fs::read(&path).unwrap());
         }
     }

@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use feature::oracle::{self, History};
-use feature::{
-    AsOf, Lookup, Micros, Name, OpenAnswer, Opening, Openings, Origin, Output, Row, ServicePlan, Status,
-    Value, View,
-};
-use online::{Embedded, Writer};
-use read::{FeatureReader, FeatureRequest, Features, Moment, ReadAt, ReadError, RequestError};
+use feature::{AsOf, Lookup, Micros, Origin, Output, Row, ServicePlan, Status, Value};
+use online::Embedded;
+use read::{FeatureReader, FeatureRequest, Features, Moment, ReadError, RequestError};
 use tempfile::TempDir;
 
 use crate::flights::{self, APPLIED, NOON, at, noon, text};
@@ -51,7 +48,7 @@ pub(crate) fn cells(features: &Features, name: &str) -> Vec<(Value, Status)> {
     (0..features.rows).map(cell).map(|cell| (cell.value, cell.status)).collect()
 }
 
-fn ages(features: &Features, name: &str) -> Vec<Option<f64>> {
+pub(crate) fn ages(features: &Features, name: &str) -> Vec<Option<f64>> {
     let column = features.columns.iter().find(|column| column.name == name).unwrap();
     (0..features.rows).map(|row| features.cell(column, row).unwrap().age_s).collect()
 }

@@ -8,7 +8,7 @@ use online::{Embedded, Writer};
 use read::{Moment, ReadAt, ReadError, RequestError};
 use tempfile::TempDir;
 
-use crate::engine::{cells, column, request_of, requested};
+use crate::engine::{ages, cells, column, request_of, requested};
 use crate::flights::{self, APPLIED, at, noon, text};
 
 #[tokio::test]

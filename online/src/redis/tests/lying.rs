@@ -60,8 +60,8 @@ fn a_server_that_forgets_the_scripts_is_sent_them_again() {
 fn a_view_whose_rows_were_all_lost_is_empty_and_counts_none() {
     let (server, store) = one();
     let (sample, other) = (Sample::new(), Sample::named("other@1"));
-    let id = sample.id();
-    wait_for(write(&store, other.id(), &key("a"), &other.row(Some(1), &[])));
+    let id = &sample.view.id;
+    wait_for(write(&store, &other.view.id, &key("a"), &other.row(Some(1), &[])));
     let keys = ["a", "b"].map(key);
     for key in &keys {
         wait_for(write(&store, id, key, &sample.row(Some(1), &[])));
@@ -75,7 +75,7 @@ fn a_view_whose_rows_were_all_lost_is_empty_and_counts_none() {
     }
     let counted = wait_for(store.stats(id)).unwrap();
     assert_eq!((counted.rows, counted.bytes), (0, 0));
-    assert_eq!(wait_for(store.stats(other.id())).unwrap().rows, 1);
+    assert_eq!(wait_for(store.stats(&other.view.id)).unwrap().rows, 1);
 }
 
 #[test]
