@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(three.rolled_back().unwrap(), two);
         assert_eq!(three.cut_over(&id("s@3"), Percent::ALL).unwrap(), three);
         let error = one().rolled_back().unwrap_err().to_string();
-        assert!(error.contains("s@1 is live, and no version was live before it"), "{error}");
+        assert!(error.contains("s@1 is live, and there is no cutover left to take back"), "{error}");
     }
 
     #[test]

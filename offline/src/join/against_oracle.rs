@@ -1,10 +1,11 @@
 //! The join against the oracle, on generated histories, in batches of any size and order.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 use feature::oracle::{self, History, Numbers};
-use feature::{AsOf, OpenAnswer, Opening, Openings, Row, Value};
+use feature::{Answer, AsOf, OpenAnswer, Opening, Openings, Row, Value};
 use proptest::prelude::*;
 
 use super::folded::Folded;
@@ -189,11 +190,18 @@ proptest! {
             for (row, (entity, at)) in label_rows.iter().enumerate() {
                 let Some(entity) = entity else { continue };
                 let (at, rows) = (feature::Micros::new(*at).unwrap(), &history.entities[*entity].1);
+                // The oracle folds all features at once: once for each opening.
+                let mut answers: BTreeMap<Option<u32>, Answer> = BTreeMap::new();
                 for (index, _) in &group.features {
-                    let (expected, _) = oracle::answer_of_feature(&history.view, rows, *index, at, &known);
                     let feature = &history.view.features[*index];
+                    let opening = known.of_feature(&history.view.id, &feature.name, at);
+                    let expected = answers.entry(opening.map(|one| one.number)).or_insert_with(|| match opening {
+                        Some(opening) => oracle::answer_while_open(&history.view, rows, at, opening),
+                        None => oracle::answer(&history.view, rows, at, AsOf::Available),
+                    });
                     let got = transform::value_at(joined.features[*index].as_ref(), row, feature.data_type);
-                    prop_assert_eq!(got, expected.value, "{} of entity {} at {}", feature.name, entity, at);
+                    let expected = &expected.cells[*index].value;
+                    prop_assert_eq!(&got, expected, "{} of entity {} at {}", feature.name, entity, at);
                 }
             }
         }

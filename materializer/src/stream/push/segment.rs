@@ -139,7 +139,8 @@ pub(super) fn check(folder: &Path, first: u64, following: u64) -> Result<(), Pus
 
 /// Reads the newest segment: it has to be whole up to what was acknowledged. Gives the offset that is next.
 pub(super) fn check_newest(folder: &Path, first: u64, acknowledged: Acknowledged) -> Result<u64, PushError> {
-    let bytes = fs::metadata(path(folder, first)).map_err(PushError::disk(folder))?.len();
+    let path = path(folder, first);
+    let bytes = fs::metadata(&path).map_err(PushError::disk(&path))?.len();
     if bytes < HEADER.len() as u64 && acknowledged.up_to <= first {
         return Ok(first);
     }

@@ -1,11 +1,16 @@
 //! How far a topic was acknowledged and how far its groups have read it, by its files.
 
 use std::path::Path;
-use std::{fs, io};
+use std::time::Duration;
+use std::{fs, io, thread};
 
 use super::number::{self, Number};
 use super::push_error::PushError;
 use super::segment::{self, Acknowledged};
+
+/// How often a missing end is looked for, and how long between.
+const LOOKS: u32 = 20;
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The offset up to which a group's log has everything, of the topic in this folder; 0 where the group is
 /// not known there. Any process may ask.
@@ -69,10 +74,14 @@ pub(super) fn acknowledged(folder: &Path) -> Result<Acknowledged, PushError> {
 pub(in crate::stream) fn end_of(folder: &Path) -> Result<u64, PushError> {
     let path = folder.join("end");
     let lost = |why| PushError::End { path: path.display().to_string(), why };
-    match number::read(&path).map_err(PushError::disk(&path))? {
-        Number::Is(end) => Ok(end),
-        Number::Damaged => Err(lost("does not match its checksum")),
-        Number::None if !segment::has_frames(folder)? => Ok(0),
-        Number::None => Err(lost("is missing")),
+    for _ in 0..LOOKS {
+        match number::read(&path).map_err(PushError::disk(&path))? {
+            Number::Is(end) => return Ok(end),
+            Number::Damaged => return Err(lost("does not match its checksum")),
+            Number::None if !segment::has_frames(folder)? => return Ok(0),
+            // The first rows of a topic are there a moment before its end is.
+            Number::None => thread::sleep(LOOK_AGAIN),
+        }
     }
+    Err(lost("is missing"))
 }

@@ -19,7 +19,7 @@ fn a_user_needs_no_more_than_what_is_documented() {
     assert_eq!(wait_for(store.stats(&sample.view.id)).unwrap(), Stats::default());
     assert!(!format!("{store:?}").contains("pa@ss"));
 
-    server.says("ACL SETUSER twin -set");
+    server.says("ACL SETUSER twin -set -msetnx");
     let rows = [RowWrite { key: &key("b"), bytes: &sample.row(Some(1), &[]) }];
     let refusal = wait_for(store.replace(&sample.view.id, &rows, None)).unwrap_err();
     assert!(matches!(refusal, OnlineError::Unusable { .. }), "{refusal}");
