@@ -128,13 +128,13 @@ def store(folder):
 def command():
     """Runs the command in a folder, and gives what it prints."""
 
-    def run(folder, *arguments):
+    def run(folder, *arguments, code=0):
         done = subprocess.run(
             [os.environ["TWINSTORE_BIN"], "--project", str(folder), *map(str, arguments)],
             capture_output=True,
             text=True,
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == code, done.stderr
         return done.stdout
 
     return run

@@ -144,5 +144,7 @@ def test_objectives_are_drawn_against_what_they_promise(folder):
 
 def test_figures_of_a_plot_are_those_of_the_command(store, folder, command):
     days = "2026-01-01..2026-01-01"
-    said = json.loads(command(folder, "drift", "airport_arrivals", "--reference", days, "--live", days, "--format", "json"))
+    # The day has too few rows to say whether they drifted, which the command's exit code says too.
+    drift = ["drift", "airport_arrivals", "--reference", days, "--live", days, "--format", "json"]
+    said = json.loads(command(folder, *drift, code=1))
     assert store.drift("airport_arrivals", days, live=days).data == said
