@@ -13,9 +13,13 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef, Schema, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, TimeUnit};
+use arrow::ipc::convert::try_schema_from_ipc_buffer;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use feature::hexadecimal;
+use parquet::arrow::ARROW_SCHEMA_META_KEY;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
@@ -170,10 +174,11 @@ pub fn open_parquet(file: File) -> Result<ParquetRecordBatchReaderBuilder<Opened
 pub(crate) fn parquet_metadata(file: &impl ChunkReader) -> Result<ArrowReaderMetadata, ParquetError> {
     let found = ArrowReaderMetadata::load(file, ArrowReaderOptions::new())?;
     let columns = found.metadata().file_metadata().schema_descr().root_schema().get_fields().to_vec();
+    let written = written_schema(&found);
     let is_wide = |column: &Type| column.is_primitive() && column.get_physical_type() == PhysicalType::INT96;
     let fields = found.schema().fields().iter().zip(&columns).map(|(field, column)| match is_wide(column) {
         true => retyped(field, DataType::Timestamp(TimeUnit::Microsecond, None)),
-        false => read_field(field),
+        false => read_field(field, written.as_ref().and_then(|schema| written_type(schema.fields(), field))),
     });
     let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), found.schema().metadata().clone());
     if schema == **found.schema() {
@@ -195,17 +200,46 @@ fn retyped(field: &FieldRef, data_type: DataType) -> FieldRef {
     }
 }
 
-fn read_field(field: &FieldRef) -> FieldRef {
-    retyped(field, read_type(field.data_type()))
+/// The schema that a file's writer had in memory, where it is there.
+fn written_schema(found: &ArrowReaderMetadata) -> Option<Schema> {
+    let entries = found.metadata().file_metadata().key_value_metadata()?;
+    let entry = entries.iter().find(|entry| entry.key == ARROW_SCHEMA_META_KEY)?;
+    let bytes = BASE64_STANDARD.decode(entry.value.as_ref()?).ok()?;
+    try_schema_from_ipc_buffer(&bytes).ok()
+}
+
+fn written_type<'a>(written: &'a Fields, field: &Field) -> Option<&'a DataType> {
+    let found = written.iter().find(|written| written.name() == field.name());
+    found.map(|written| written.data_type())
+}
+
+fn read_field(field: &FieldRef, written: Option<&DataType>) -> FieldRef {
+    retyped(field, read_type(field.data_type(), written))
 }
 
 /// The type in which a column is read: a dictionary of text or bytes has codes of 32 bits at least, and any other is
-/// its values.
-fn read_type(stored: &DataType) -> DataType {
+/// its values. A moment has the zone that its writer gave it, whatever the unit: Parquet has no whole seconds, and their
+/// reader leaves the zone of such a column out.
+fn read_type(stored: &DataType, written: Option<&DataType>) -> DataType {
     use DataType as D;
+    // Both have the same shape, but for names inside lists and maps.
+    let item = |field: &FieldRef, written: Option<&FieldRef>| {
+        read_field(field, written.map(|written| written.data_type()))
+    };
+    let of_list = match written {
+        Some(
+            D::List(item)
+            | D::LargeList(item)
+            | D::ListView(item)
+            | D::LargeListView(item)
+            | D::FixedSizeList(item, _)
+            | D::Map(item, _),
+        ) => Some(item),
+        _ => None,
+    };
     match stored {
         D::Dictionary(codes, values) => {
-            let values = read_type(values);
+            let values = read_type(values, None);
             let codes = match codes.as_ref() {
                 D::Int8 | D::Int16 | D::UInt8 | D::UInt16 => D::Int32,
                 wide => wide.clone(),
@@ -215,22 +249,39 @@ fn read_type(stored: &DataType) -> DataType {
                 false => values,
             }
         }
-        D::List(item) => D::List(read_field(item)),
-        D::LargeList(item) => D::LargeList(read_field(item)),
-        D::ListView(item) => D::ListView(read_field(item)),
-        D::LargeListView(item) => D::LargeListView(read_field(item)),
-        D::FixedSizeList(item, length) => D::FixedSizeList(read_field(item), *length),
-        D::Struct(fields) => D::Struct(fields.iter().map(read_field).collect()),
-        D::Map(entries, sorted) => D::Map(read_field(entries), *sorted),
+        D::Timestamp(unit, Some(_)) => match written {
+            Some(D::Timestamp(_, Some(zone))) => D::Timestamp(*unit, Some(Arc::clone(zone))),
+            _ => stored.clone(),
+        },
+        D::List(field) => D::List(item(field, of_list)),
+        D::LargeList(field) => D::LargeList(item(field, of_list)),
+        D::ListView(field) => D::ListView(item(field, of_list)),
+        D::LargeListView(field) => D::LargeListView(item(field, of_list)),
+        D::FixedSizeList(field, length) => D::FixedSizeList(item(field, of_list), *length),
+        D::Struct(fields) => {
+            let written = match written {
+                Some(D::Struct(written)) if written.len() == fields.len() => Some(written),
+                _ => None,
+            };
+            let fields = fields.iter().enumerate();
+            let fields =
+                fields.map(|(index, field)| item(field, written.and_then(|written| written.get(index))));
+            D::Struct(fields.collect())
+        }
+        D::Map(entries, sorted) => D::Map(item(entries, of_list), *sorted),
         other => other.clone(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::AsArray;
+    use arrow::array::{AsArray, RecordBatch, new_null_array};
     use arrow::datatypes::TimestampMicrosecondType;
+    use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
+    use parquet::arrow::encode_arrow_schema;
     use parquet::data_type::{Int96, Int96Type};
+    use parquet::file::metadata::KeyValue;
+    use parquet::file::properties::WriterProperties;
     use parquet::file::writer::SerializedFileWriter;
     use parquet::schema::parser::parse_message_type;
 
@@ -300,6 +351,37 @@ mod tests {
             read,
             ["1969-12-31T23:59:59.999999Z", "2500-01-01T00:00:00Z", "9999-12-31T00:00:00.000001Z"]
         );
+    }
+
+    #[test]
+    fn whole_seconds_are_read_in_the_zone_that_their_writer_gave_them() {
+        let moments = |unit| DataType::Timestamp(unit, Some("America/New_York".into()));
+        let columns = |unit| {
+            let item = Arc::new(Field::new_list_field(moments(unit), true));
+            let nested = Fields::from(vec![Field::new("at", moments(unit), true)]);
+            Arc::new(Schema::new(vec![
+                Field::new("at", moments(unit), true),
+                Field::new("list", DataType::List(item), true),
+                Field::new("nested", DataType::Struct(nested), true),
+            ]))
+        };
+        let stored = columns(TimeUnit::Millisecond);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let written = encode_arrow_schema(&columns(TimeUnit::Second));
+        let entry = KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), written);
+        let properties = WriterProperties::builder().set_key_value_metadata(Some(vec![entry])).build();
+        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        let mut writer =
+            ArrowWriter::try_new_with_options(file.reopen().unwrap(), Arc::clone(&stored), options).unwrap();
+        writer.write(&row_of_nulls(&stored)).unwrap();
+        writer.close().unwrap();
+        let mut reader = open_parquet(file.reopen().unwrap()).unwrap().build().unwrap();
+        assert_eq!(reader.next().unwrap().unwrap().schema().fields(), stored.fields());
+    }
+
+    fn row_of_nulls(schema: &Arc<Schema>) -> RecordBatch {
+        let columns = schema.fields().iter().map(|field| new_null_array(field.data_type(), 1));
+        RecordBatch::try_new(Arc::clone(schema), columns.collect()).unwrap()
     }
 
     #[test]
