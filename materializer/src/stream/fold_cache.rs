@@ -82,6 +82,11 @@ impl RowsByEntity {
         Self { entities: self.entities.iter().take(self.entities.len() / 2).cloned().collect() }
     }
 
+    /// The entities that they are of.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &EntityKey> {
+        self.entities.iter().map(|(key, _)| key)
+    }
+
     /// How many entities they are of.
     pub(crate) fn len(&self) -> usize {
         self.entities.len()
@@ -230,8 +235,8 @@ impl FoldCache {
         online: &W,
         by_entity: &RowsByEntity,
     ) -> Result<Option<Vec<EntityKey>>, MaterializerError> {
-        let keys = by_entity.entities.iter().map(|(key, _)| key);
-        let missing: Vec<EntityKey> = keys.filter(|key| !self.folds.contains_key(*key)).cloned().collect();
+        let missing: Vec<EntityKey> =
+            by_entity.keys().filter(|key| !self.folds.contains_key(*key)).cloned().collect();
         for keys in missing.chunks(ENTITIES_AT_ONCE) {
             if !self.read_back(online, keys).await? {
                 return Ok(None);

@@ -27,13 +27,12 @@ impl<W: Mender, F: Feed> Follower<'_, W, F> {
         if !self.options.until_caught_up || !owned.keys().all(has_all) {
             return Ok(false);
         }
-        let has_own = !owned.is_empty();
         if self.beside.looked_at.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
             return Ok(false);
         }
         self.beside.looked_at = Some(Instant::now());
         match self.feed.others() {
-            Ok(others) if others.partitions.is_empty() => Ok(has_own),
+            Ok(others) if others.partitions.is_empty() => Ok(!owned.is_empty()),
             Ok(others) => self.have_others_committed(others).await,
             // The next record is waited for, which says so.
             Err(FeedError::Unreachable(_)) => Ok(false),
@@ -60,26 +59,25 @@ impl<W: Mender, F: Feed> Follower<'_, W, F> {
             };
             left += end.saturating_sub(committed.next.unwrap_or(first));
         }
-        let reader = others.reader.map(|reader| reader.to_string());
+        let reader = others.reader.map_or_else(|| "another process".to_owned(), |reader| reader.to_string());
         if left == 0 {
-            self.report.read_by = Some(reader.unwrap_or_else(|| "another process".to_owned()));
+            self.report.read_by = Some(reader);
             return Ok(true);
         }
-        match self.beside.left {
-            Some((before, since)) if before == left && since.elapsed() >= WAIT_FOR_COMMIT => {
-                Err(MaterializerError::LeftByReader {
-                    view: self.target.view.id.clone(),
-                    topic: self.validator.topic().to_owned(),
-                    reader: reader.unwrap_or_else(|| "another process".to_owned()),
-                    left,
-                    waited_s: WAIT_FOR_COMMIT.as_secs(),
-                })
-            }
-            Some((before, _)) if before == left => Ok(false),
-            _ => {
-                self.beside.left = Some((left, Instant::now()));
-                Ok(false)
-            }
+        let since = match self.beside.left {
+            Some((before, since)) if before == left => since,
+            _ => Instant::now(),
+        };
+        self.beside.left = Some((left, since));
+        if since.elapsed() < WAIT_FOR_COMMIT {
+            return Ok(false);
         }
+        Err(MaterializerError::LeftByReader {
+            view: self.target.view.id.clone(),
+            topic: self.validator.topic().to_owned(),
+            reader,
+            left,
+            waited_s: WAIT_FOR_COMMIT.as_secs(),
+        })
     }
 }

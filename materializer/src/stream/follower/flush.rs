@@ -9,6 +9,7 @@ use online::Mender;
 use super::state::{Flush, Follower, FollowerStart};
 use crate::error::MaterializerError;
 use crate::fold::again;
+use crate::load_turn::LoadTurn;
 use crate::markers::{HISTORY_READS, next_offset};
 use crate::rows::reason::RefusalReason;
 use crate::stream::committed;
@@ -229,6 +230,27 @@ impl<W: Mender, F: Feed> Follower<'_, W, F> {
         self.log.commit(&written, &markers, &reads).await?;
         self.statistics.committed(&written);
         self.start.is_recorded = self.start.from.is_some();
+        Ok(())
+    }
+
+    /// Writes the rows of a committed flush once more where a load or a rebuild ran beside it. Either folds the log without
+    /// this flush into rows that are lost or damaged, and cannot know what those had folded.
+    pub(super) async fn write_beside_load(&mut self) -> Result<(), MaterializerError> {
+        let turn = LoadTurn::next(&self.log).await?;
+        if (turn.follows_unsettled() || self.turn != Some(turn)) && self.flush.by_entity.len() > 0 {
+            let now = self.folded_at()?;
+            let by_entity = &self.flush.by_entity;
+            let is_folded = self.cache.fold_dropped(self.online, by_entity, now).await?;
+            let is_written = is_folded.is_some_and(|refused| refused.is_empty())
+                && matches!(self.cache.write(self.online, by_entity, now).await?, Write::Done { .. });
+            if !is_written {
+                let keys = by_entity.keys().cloned().collect();
+                // The follower's own snapshot stays: commits are decided on it.
+                let mut log = self.offline.log(&self.target.view).await?;
+                again::fold_present(&mut log, self.online, keys, self.clock).await?;
+            }
+        }
+        self.turn = Some(turn);
         Ok(())
     }
 

@@ -71,6 +71,7 @@ pub async fn follow<W: Mender, F: Feed>(
         flush: Flush::default(),
         statistics: StatisticsKeeper::default(),
         statistics_kept_at: None,
+        turn: None,
         folded_noted_at: None,
         report: StreamReport::new(view.id.clone()),
         ends: BTreeMap::new(),
@@ -154,6 +155,7 @@ impl<W: Mender, F: Feed> Follower<'_, W, F> {
             Step::Commit(moves) => self.commit(&moves).await,
             Step::Compare(moves) => self.compare(&moves).await,
             Step::Acknowledge(ends) => {
+                self.write_beside_load().await?;
                 self.feed.acknowledge(&ends);
                 self.finish(&ends);
                 self.keep_statistics().await;

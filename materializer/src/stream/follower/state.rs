@@ -8,6 +8,7 @@ use offline::{DeadLetter, DeadLetters, Forgotten, Log, OfflineStore};
 
 use super::stream_options::StreamOptions;
 use crate::first_use::FirstUse;
+use crate::load_turn::LoadTurn;
 use crate::materializer::Target;
 use crate::rows::accepted::AcceptedRows;
 use crate::rows::counts::RowCounts;
@@ -42,6 +43,8 @@ pub(super) struct Follower<'a, W, F> {
     /// The statistics of rows that are committed, and when they were kept last.
     pub(super) statistics: StatisticsKeeper,
     pub(super) statistics_kept_at: Option<Micros>,
+    /// The turn of a load that would be next when the last flush was committed.
+    pub(super) turn: Option<LoadTurn>,
     /// When it was noted last up to which commit the online rows are folded.
     pub(super) folded_noted_at: Option<Micros>,
     pub(super) report: StreamReport,
