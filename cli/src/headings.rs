@@ -430,7 +430,7 @@ pub const SERVED_OBJECTIVES: Printed = Printed {
 pub const IMPORTED: Printed = Printed {
     by: "`slo --from-openslo`",
     columns: &[
-        ("of", "the view or service that the document is about"),
+        ("of", "the view, feature or service that the document is about"),
         ("state", "`same` if its definition says so, or `differs`"),
         ("openslo", "what its definition has to say"),
         ("registered", "what its definition says"),

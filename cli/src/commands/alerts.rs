@@ -33,7 +33,11 @@ pub async fn compare(project: &Project, file: &Path, format: Format) -> Result<(
         let is_same = one.registered.as_ref() == Some(&one.line);
         let state = if is_same { "same" } else { "differs" };
         let registered = one.registered.clone().unwrap_or_else(|| "-".to_owned());
-        vec![one.imported.id.to_string(), state.to_owned(), one.line.clone(), registered]
+        let of = match &one.imported.feature {
+            Some(feature) => format!("{feature} of {}", one.imported.id),
+            None => one.imported.id.to_string(),
+        };
+        vec![of, state.to_owned(), one.line.clone(), registered]
     });
     println!("{}", output::table(&headings::IMPORTED, &[], rows));
     Ok(())

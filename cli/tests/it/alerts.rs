@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use test_support::visitors;
 
 use crate::project::{Project, says};
@@ -43,7 +43,7 @@ entity: visitor
 source: clicks
 freshness: {objective: 5m, target: 99}
 features:
-  pages: {aggregate: count}
+  pages: {aggregate: count, freshness: {objective: 1m, target: 99}}
 ---
 kind: feature_view
 name: spending
@@ -155,7 +155,7 @@ fn a_feature_that_is_promised_fresher_than_its_view_has_an_alert_that_gives_way_
     };
     let action = "run `twinstore doctor`, which names the probable cause; `twinstore slo` shows the budgets";
     let one = format!(
-        "\n        - exp_labels: {{severity: page, view: visits@1}}\n          exp_annotations:\n            summary: reads of 1 features of visits@1 are staler than promised of them\n            action: {action}"
+        "\n        - exp_labels: {{severity: page, source: clicks}}\n          exp_annotations:\n            summary: reads of 1 of 2 features of the source clicks that are promised fresher than their views are staler\n            description: it reaches pages@2, visits@1, next_page@1 (model next-page)\n            action: {action}"
     );
     let alert = "TwinstoreFeatureFreshness";
     let alone = [series("view", "visits@1", false), feature(true)];
@@ -163,7 +163,8 @@ fn a_feature_that_is_promised_fresher_than_its_view_has_an_alert_that_gives_way_
         [expects("2h59m", alert, " []"), expects("3h20m", alert, &one), expects("10h10m", alert, " []")];
     project.write("test.yaml", rule_test(&alone, &expectations));
     says(&promtool(&project, &["test", "rules", "test.yaml"]), &["SUCCESS"]);
-    let with_view = [series("view", "visits@1", true), feature(true)];
+    // Whichever view of the source burns: it is one alert.
+    let with_view = [series("view", "pages@2", true), feature(true)];
     project.write("test.yaml", rule_test(&with_view, &[expects("3h20m", alert, " []")]));
     says(&promtool(&project, &["test", "rules", "test.yaml"]), &["SUCCESS"]);
 }
@@ -254,14 +255,19 @@ fn every_metric_of_the_dashboard_and_of_the_rules_is_one_that_is_exported() {
 fn openslo_comes_back_as_it_went_out_and_a_difference_is_shown_as_the_line_to_write() {
     let project = with(&(visitors(CLICKS) + DEFINITIONS));
     let written = project.ok("alerts --format openslo");
-    assert_eq!(written.matches("apiVersion: \"openslo/v1\"").count(), 5, "{written}");
+    assert_eq!(written.matches("apiVersion: \"openslo/v1\"").count(), 7, "{written}");
     project.write("objectives.yaml", &written);
     let compared = project.json("slo --from-openslo objectives.yaml");
     let compared = compared.as_array().unwrap();
-    assert_eq!(compared.len(), 5);
+    assert_eq!(compared.len(), 7);
     for one in compared {
         assert_eq!(one["line"], one["registered"], "{one}");
     }
+    let feature = compared.iter().find(|one| one["feature"] == "page").unwrap();
+    assert_eq!(
+        (&feature["id"], &feature["line"]),
+        (&json!("visits@1"), &json!("freshness: {objective: 10s, target: 99}"))
+    );
     project.write("objectives.yaml", written.replace("target: 0.999\n", "target: 0.995\n"));
     let said = project.ok("slo --from-openslo objectives.yaml");
     says(&said, &["visits@1", "differs", "freshness: {objective: 1m, target: 99.5}", "target: 99.9}"]);

@@ -34,7 +34,11 @@ pub(crate) async fn compare(project: &Project, file: &Path) -> Result<Vec<Compar
             let service = registered.service(&ServiceRef::Exact(imported.id.clone()))?;
             service.consumer.as_ref().and_then(|consumer| consumer.freshness)
         } else {
-            registered.view(&imported.id)?.freshness
+            let view = registered.view(&imported.id)?;
+            match &imported.feature {
+                Some(name) => view.feature_freshness.get(name).copied(),
+                None => view.freshness,
+            }
         };
         compared.push(ComparedObjective {
             line: line(imported.within, imported.target),

@@ -2,86 +2,159 @@
 
 use std::str::FromStr;
 
-use feature::{Span, VersionId};
+use feature::{Name, Span, VersionId};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::watched::Watched;
+use super::watched::{Watched, WatchedConsumer, WatchedFeature, WatchedView};
 use crate::error::ProjectError;
 
 /// The annotations that a written objective is known by again.
 const WITHIN: &str = "twinstore/within";
 const VIEW: &str = "twinstore/view";
 const SERVICE: &str = "twinstore/service";
+/// Beside that of its view.
+const FEATURE: &str = "twinstore/feature";
+
+/// What an objective is of.
+enum Subject<'a> {
+    View(&'a WatchedView),
+    Consumer(&'a WatchedConsumer),
+    Feature(&'a WatchedFeature),
+}
 
 /// A document for each objective.
 pub(super) fn documents(project: &str, watched: &Watched) -> Vec<Value> {
-    let views = watched.sources.iter().flat_map(|source| &source.views).map(|view| {
-        let what = view.description.clone().unwrap_or_else(|| format!("Freshness of {}.", view.id));
-        document(project, ("view", VIEW), &view.id, Some(view.within), view.target, &what)
-    });
-    let consumers = watched.consumers.iter().map(|consumer| {
-        let what = format!("Freshness of {} as {} needs it.", consumer.id, consumer.model);
-        document(project, ("service", SERVICE), &consumer.id, consumer.within, consumer.target, &what)
-    });
-    views.chain(consumers).collect()
+    let views = watched.sources.iter().flat_map(|source| &source.views).map(Subject::View);
+    let features = watched.sources.iter().flat_map(|source| &source.features).map(Subject::Feature);
+    let consumers = watched.consumers.iter().map(Subject::Consumer);
+    views.chain(features).chain(consumers).map(|subject| subject.document(project)).collect()
 }
 
-fn document(
-    project: &str,
-    (label, annotation): (&str, &str),
-    id: &VersionId,
-    within: Option<Span>,
-    target: f64,
-    what: &str,
-) -> Value {
-    let name = format!("{}-v{}-freshness", id.name.as_str().replace('_', "-"), id.version);
-    let reads = format!("twinstore_freshness_{label}_reads_total");
-    let query = |outcome: &str| {
-        let query = format!("sum({reads}{{{label}=\"{id}\",{outcome}}})");
-        json!({"metricSource": {"type": "Prometheus", "spec": {"query": query}}})
-    };
-    let within_text = within.map_or("the objective of each view".to_owned(), |within| within.to_string());
-    let mut annotations = Map::new();
-    annotations.insert(annotation.to_owned(), id.to_string().into());
-    if let Some(within) = within {
-        annotations.insert(WITHIN.to_owned(), within.to_string().into());
-    }
-    // As people write it: 99.9 by a hundred is not 0.999 to the last bit.
-    let share = (target * 1e7).round() / 1e9;
-    json!({
-        "apiVersion": "openslo/v1",
-        "kind": "SLO",
-        "metadata": {
-            "name": name,
-            "displayName": format!("Freshness of {id}"),
-            "annotations": annotations,
-        },
-        "spec": {
-            "description": what,
-            "service": project,
-            "indicator": {
-                "metadata": {"name": format!("{name}-reads")},
-                "spec": {"ratioMetric": {
-                    "counter": true,
-                    "good": query("outcome=\"good\""),
-                    "total": query("outcome=~\"good|bad\""),
-                }},
+impl Subject<'_> {
+    fn document(&self, project: &str) -> Value {
+        let reads = format!("twinstore_freshness_{}_reads_total", self.label());
+        let query = |outcome: &str| {
+            let query = format!("sum({reads}{{{},{outcome}}})", self.matched());
+            json!({"metricSource": {"type": "Prometheus", "spec": {"query": query}}})
+        };
+        let (within, target) = self.objective();
+        let within_text = within.map_or("the objective of each view".to_owned(), |within| within.to_string());
+        let mut annotations = self.annotations();
+        if let Some(within) = within {
+            annotations.insert(WITHIN.to_owned(), within.to_string().into());
+        }
+        let name = self.metadata_name();
+        // As people write it: 99.9 by a hundred is not 0.999 to the last bit.
+        let share = (target * 1e7).round() / 1e9;
+        json!({
+            "apiVersion": "openslo/v1",
+            "kind": "SLO",
+            "metadata": {
+                "name": name,
+                "displayName": format!("Freshness of {}", self.shown()),
+                "annotations": annotations,
             },
-            "timeWindow": [{"duration": "30d", "isRolling": true}],
-            "budgetingMethod": "Occurrences",
-            "objectives": [{"displayName": format!("within {within_text}"), "target": share}],
-        },
-    })
+            "spec": {
+                "description": self.description(),
+                "service": project,
+                "indicator": {
+                    "metadata": {"name": format!("{name}-reads")},
+                    "spec": {"ratioMetric": {
+                        "counter": true,
+                        "good": query("outcome=\"good\""),
+                        "total": query("outcome=~\"good|bad\""),
+                    }},
+                },
+                "timeWindow": [{"duration": "30d", "isRolling": true}],
+                "budgetingMethod": "Occurrences",
+                "objectives": [{"displayName": format!("within {within_text}"), "target": share}],
+            },
+        })
+    }
+
+    /// What its metrics call it.
+    fn label(&self) -> &'static str {
+        match self {
+            Subject::View(_) => "view",
+            Subject::Consumer(_) => "service",
+            Subject::Feature(_) => "feature",
+        }
+    }
+
+    fn id(&self) -> &VersionId {
+        match self {
+            Subject::View(view) => &view.id,
+            Subject::Consumer(consumer) => &consumer.id,
+            Subject::Feature(feature) => &feature.view,
+        }
+    }
+
+    fn objective(&self) -> (Option<Span>, f64) {
+        match self {
+            Subject::View(view) => (Some(view.within), view.target),
+            Subject::Consumer(consumer) => (consumer.within, consumer.target),
+            Subject::Feature(feature) => (feature.within, feature.target),
+        }
+    }
+
+    fn matched(&self) -> String {
+        match self {
+            Subject::View(view) => format!("view=\"{}\"", view.id),
+            Subject::Consumer(consumer) => format!("service=\"{}\"", consumer.id),
+            Subject::Feature(WatchedFeature { view, name, .. }) => {
+                format!("view=\"{view}\",feature=\"{name}\"")
+            }
+        }
+    }
+
+    fn annotations(&self) -> Map<String, Value> {
+        let (annotation, feature) = match self {
+            Subject::View(_) => (VIEW, None),
+            Subject::Consumer(_) => (SERVICE, None),
+            Subject::Feature(feature) => (VIEW, Some(feature.name.to_string())),
+        };
+        let own = (annotation.to_owned(), self.id().to_string().into());
+        std::iter::once(own).chain(feature.map(|name| (FEATURE.to_owned(), name.into()))).collect()
+    }
+
+    fn metadata_name(&self) -> String {
+        let id = self.id();
+        let feature = match self {
+            Subject::Feature(feature) => format!("-{}", feature.name),
+            Subject::View(_) | Subject::Consumer(_) => String::new(),
+        };
+        format!("{}-v{}{feature}-freshness", id.name, id.version).replace('_', "-")
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Subject::Feature(feature) => format!("{} of {}", feature.name, feature.view),
+            Subject::View(_) | Subject::Consumer(_) => self.id().to_string(),
+        }
+    }
+
+    fn description(&self) -> String {
+        match self {
+            Subject::View(WatchedView { description: Some(description), .. }) => description.clone(),
+            Subject::Consumer(consumer) => {
+                format!("Freshness of {} as {} needs it.", consumer.id, consumer.model)
+            }
+            Subject::View(_) | Subject::Feature(_) => format!("Freshness of {}.", self.shown()),
+        }
+    }
 }
 
-/// An objective that an OpenSLO document gives to a view or a consumer.
+/// An objective that an OpenSLO document gives to a view, a feature or a consumer.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct ImportedObjective {
     /// Whether it is the consumer of a service, and not a view.
     pub is_consumer: bool,
     /// Of which version.
     pub id: VersionId,
+    /// Of which feature of the view, where it is not of the view itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feature: Option<Name>,
     /// How stale a good read is at most; `None` of a consumer for which that of each view counts.
     pub within: Option<Span>,
     /// The share of good reads, in percent.
@@ -128,7 +201,9 @@ fn objective(value: &Value) -> Result<ImportedObjective, String> {
     let id = VersionId::from_str(id).map_err(|error| error.to_string())?;
     let within = annotation(WITHIN).map(|within| within.parse::<Span>().map_err(|error| error.to_string()));
     let within = within.transpose()?;
-    if within.is_none() && !is_consumer {
+    let feature = annotation(FEATURE).filter(|_| !is_consumer).map(str::parse::<Name>);
+    let feature = feature.transpose().map_err(|error| error.to_string())?;
+    if within.is_none() && !is_consumer && feature.is_none() {
         return Err(format!("the view {id} needs the annotation `{WITHIN}`, as 1m"));
     }
     let objectives = value.pointer("/spec/objectives").and_then(Value::as_array);
@@ -142,12 +217,12 @@ fn objective(value: &Value) -> Result<ImportedObjective, String> {
     let target = target.filter(|target| *target > 0.0 && *target < 100.0);
     let target = target.ok_or("its `target` is not above 0 and below 1")?;
     // A share such as 0.999 times a hundred is not 99.9 to the last bit.
-    Ok(ImportedObjective { is_consumer, id, within, target: (target * 1e9).round() / 1e9 })
+    Ok(ImportedObjective { is_consumer, id, feature, within, target: (target * 1e9).round() / 1e9 })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::watched::{WatchedConsumer, WatchedSource, WatchedView};
+    use super::super::watched::WatchedSource;
     use super::super::yaml;
     use super::*;
 
@@ -167,22 +242,43 @@ mod tests {
             target: 95.0,
             views: vec![view.id.clone()],
         };
-        let source = WatchedSource { name: "landings".to_owned(), views: vec![view], reaches: Vec::new() };
-        let watched = Watched { sources: vec![source], consumers: vec![consumer], features: Vec::new() };
+        let feature = WatchedFeature {
+            view: view.id.clone(),
+            name: "mean_delay_1h".parse().unwrap(),
+            within: Some(Span::MINUTE),
+            target: 99.0,
+        };
+        let source = WatchedSource {
+            name: "landings".to_owned(),
+            views: vec![view],
+            features: vec![feature],
+            reaches: Vec::new(),
+        };
+        let watched = Watched { sources: vec![source], consumers: vec![consumer] };
         let documents = documents("flights", &watched);
         assert_eq!(documents[0]["metadata"]["name"], "airport-arrivals-v1-freshness");
+        assert_eq!(documents[1]["metadata"]["name"], "airport-arrivals-v1-mean-delay-1h-freshness");
         let text = documents.iter().map(yaml::document).collect::<Vec<_>>().join("---\n");
         let read = import(&text).unwrap();
         let expected = [
             ImportedObjective {
                 is_consumer: false,
                 id: "airport_arrivals@1".parse().unwrap(),
+                feature: None,
                 within: Some(Span::MINUTE),
                 target: 99.9,
             },
             ImportedObjective {
+                is_consumer: false,
+                id: "airport_arrivals@1".parse().unwrap(),
+                feature: Some("mean_delay_1h".parse().unwrap()),
+                within: Some(Span::MINUTE),
+                target: 99.0,
+            },
+            ImportedObjective {
                 is_consumer: true,
                 id: "late_arrival@3".parse().unwrap(),
+                feature: None,
                 within: None,
                 target: 95.0,
             },

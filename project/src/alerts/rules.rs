@@ -4,17 +4,18 @@
 
 use std::collections::BTreeMap;
 
-use feature::{Name, Span, VersionId};
+use feature::{Span, VersionId};
 use monitor::{BurnRule, Severity};
 use serde_json::{Value, json};
 
-use super::watched::{Watched, WatchedConsumer, WatchedSource};
+use super::watched::{Watched, WatchedConsumer, WatchedFeature, WatchedSource};
 
 /// A kind of subject, as its metrics and rules are called.
 #[derive(Clone, Copy)]
 enum Subject {
     View,
     Service,
+    Feature,
 }
 
 impl Subject {
@@ -22,31 +23,38 @@ impl Subject {
         match self {
             Subject::View => "view",
             Subject::Service => "service",
+            Subject::Feature => "feature",
+        }
+    }
+
+    /// The labels that tell its subjects apart.
+    const fn labels(self) -> &'static str {
+        match self {
+            Subject::View => "view",
+            Subject::Service => "service",
+            Subject::Feature => "view, feature",
         }
     }
 }
 
 /// All rules.
 pub(super) fn rules(watched: &Watched, help: &str) -> Value {
-    let views: Vec<(&VersionId, f64)> = watched
-        .sources
-        .iter()
-        .flat_map(|source| source.views.iter().map(|view| (&view.id, view.target)))
-        .collect();
-    let consumers: Vec<(&VersionId, f64)> =
-        watched.consumers.iter().map(|consumer| (&consumer.id, consumer.target)).collect();
+    let views = watched.sources.iter().flat_map(|source| &source.views);
+    let consumers = &watched.consumers;
+    let features = watched.sources.iter().flat_map(|source| &source.features);
+    let all = [
+        (Subject::View, by_target(Subject::View, views.map(|view| (&view.id, view.target)))),
+        (Subject::Service, by_target(Subject::Service, consumers.iter().map(|one| (&one.id, one.target)))),
+        (Subject::Feature, features_by_target(features)),
+    ];
     let mut freshness = Vec::new();
-    for (subject, targets) in [(Subject::View, &views), (Subject::Service, &consumers)] {
-        if !targets.is_empty() {
-            freshness.extend(shares(subject));
-            freshness.extend(burns(subject, targets));
-        }
-    }
-    if !watched.features.is_empty() {
-        freshness.extend(feature_rules(&watched.features, help));
+    for (subject, matched) in all.iter().filter(|(_, matched)| !matched.is_empty()) {
+        freshness.extend(shares(*subject));
+        freshness.extend(burns(*subject, matched));
     }
     for source in &watched.sources {
         freshness.extend(source_alerts(source, help));
+        freshness.extend(feature_alerts(source, help));
     }
     for consumer in &watched.consumers {
         freshness.extend(consumer_alerts(consumer, help));
@@ -67,31 +75,52 @@ fn burns_name(subject: Subject, severity: Severity) -> String {
 
 /// The share of bad reads over each window.
 fn shares(subject: Subject) -> Vec<Value> {
-    let label = subject.name();
-    let reads = format!("twinstore_freshness_{label}_reads_total");
+    let labels = subject.labels();
+    let reads = format!("twinstore_freshness_{}_reads_total", subject.name());
     let share = |window: Span| {
-        let rate = |outcome: &str| format!("sum by ({label}) (rate({reads}{{{outcome}}}[{window}]))");
+        let rate = |outcome: &str| format!("sum by ({labels}) (rate({reads}{{{outcome}}}[{window}]))");
         let expression = format!("{} / {}", rate("outcome=\"bad\""), rate("outcome=~\"good|bad\""));
         json!({"record": share_name(subject, window), "expr": expression})
     };
     BurnRule::windows().into_iter().map(share).collect()
 }
 
-/// Which of them burn their budgets, by severity: a sample for each.
-fn burns(subject: Subject, targets: &[(&VersionId, f64)]) -> Vec<Value> {
+/// A matcher for the views or services of each target.
+fn by_target<'a>(
+    subject: Subject,
+    targets: impl Iterator<Item = (&'a VersionId, f64)>,
+) -> Vec<(String, f64)> {
     let mut by_target: BTreeMap<u64, Vec<&VersionId>> = BTreeMap::new();
     for (id, target) in targets {
         // Positive floats order as their bits do.
         by_target.entry(target.to_bits()).or_default().push(id);
     }
+    let matched = by_target.into_iter();
+    matched.map(|(target, ids)| (one_of(subject, ids.into_iter()), f64::from_bits(target))).collect()
+}
+
+/// A matcher for the features of each view and target.
+fn features_by_target<'a>(features: impl Iterator<Item = &'a WatchedFeature>) -> Vec<(String, f64)> {
+    let mut by_target: BTreeMap<(&VersionId, u64), Vec<&str>> = BTreeMap::new();
+    for feature in features {
+        by_target.entry((&feature.view, feature.target.to_bits())).or_default().push(feature.name.as_str());
+    }
+    let matched = by_target.into_iter();
+    matched
+        .map(|((view, target), names)| {
+            (format!("view=\"{view}\",feature=~\"{}\"", names.join("|")), f64::from_bits(target))
+        })
+        .collect()
+}
+
+/// Which of them burn their budgets, by severity: a sample for each.
+fn burns(subject: Subject, matched: &[(String, f64)]) -> Vec<Value> {
     let of_severity = |severity: Severity| {
         let mut alternatives = Vec::new();
-        for (target, ids) in &by_target {
-            let matched = one_of(subject, ids.iter().copied());
+        for (matched, target) in matched {
             for rule in BurnRule::ALL.iter().filter(|rule| rule.severity == severity) {
-                let bound = rule.bad_share(f64::from_bits(*target));
                 // What a float cannot hold exactly is no reason to wait for the next read.
-                let bound = (bound * 1e9).floor() / 1e9;
+                let bound = (rule.bad_share(*target) * 1e9).floor() / 1e9;
                 let over = |window| format!("{}{{{matched}}} >= {bound}", share_name(subject, window));
                 alternatives.push(format!("({} and {})", over(rule.long), over(rule.short)));
             }
@@ -101,93 +130,95 @@ fn burns(subject: Subject, targets: &[(&VersionId, f64)]) -> Vec<Value> {
     [Severity::Page, Severity::Ticket].into_iter().map(of_severity).collect()
 }
 
-/// What is recorded of features with an objective of their own, and one alert for each severity and view, while the view's own
-/// budget does not burn.
-fn feature_rules(features: &[(VersionId, Name, f64)], help: &str) -> Vec<Value> {
-    let share_name = |window: Span| format!("twinstore:freshness_feature_bad:ratio_rate{window}");
-    let share = |window: Span| {
-        let reads = "twinstore_freshness_feature_reads_total";
-        let rate = |outcome: &str| format!("sum by (view, feature) (rate({reads}{{{outcome}}}[{window}]))");
-        let expression = format!("{} / {}", rate("outcome=\"bad\""), rate("outcome=~\"good|bad\""));
-        json!({"record": share_name(window), "expr": expression})
-    };
-    let mut rules: Vec<Value> = BurnRule::windows().into_iter().map(share).collect();
-    for severity in [Severity::Page, Severity::Ticket] {
-        let of_feature = |(view, name, target): &(VersionId, Name, f64)| {
-            let of_severity = BurnRule::ALL.iter().filter(|rule| rule.severity == severity);
-            let over = |rule: &BurnRule| {
-                let bound = (rule.bad_share(*target) * 1e9).floor() / 1e9;
-                let over = |window| {
-                    format!("{}{{view=\"{view}\",feature=\"{name}\"}} >= {bound}", share_name(window))
-                };
-                format!("({} and {})", over(rule.long), over(rule.short))
-            };
-            of_severity.map(over).collect::<Vec<String>>()
-        };
-        let alternatives: Vec<String> = features.iter().flat_map(of_feature).collect();
-        let record = format!("twinstore:freshness_feature_burns:{}", severity.name());
-        rules.push(json!({"record": record, "expr": alternatives.join(" or ")}));
-    }
-    let burning = |severity: Severity| {
-        format!("count by (view) (twinstore:freshness_feature_burns:{})", severity.name())
-    };
-    let of_view = |severity| burns_name(Subject::View, severity);
-    let alert = |severity: Severity, expression: String| {
-        json!({
-            "alert": "TwinstoreFeatureFreshness",
-            "expr": expression,
-            "labels": {"severity": severity.name()},
-            "annotations": {
-                "summary": "reads of {{ $value }} features of {{ $labels.view }} are staler than promised of them",
-                "action": help,
-            },
-        })
-    };
-    let (page, ticket) = (burning(Severity::Page), burning(Severity::Ticket));
-    let views = format!("({} or {})", of_view(Severity::Page), of_view(Severity::Ticket));
-    rules.push(alert(Severity::Page, format!("{page} unless on(view) {views}")));
-    rules.push(alert(Severity::Ticket, format!("{ticket} unless on(view) {page} unless on(view) {views}")));
-    rules
-}
-
 /// A matcher for these, which have no sign in their names that a regular expression reads otherwise.
 fn one_of<'a>(subject: Subject, ids: impl Iterator<Item = &'a VersionId>) -> String {
     let ids: Vec<String> = ids.map(ToString::to_string).collect();
     format!("{}=~\"{}\"", subject.name(), ids.join("|"))
 }
 
+/// Those of a subject that burn at a severity, or at any.
+fn burning(subject: Subject, matched: &str, severity: Severity) -> String {
+    format!("{}{{{matched}}}", burns_name(subject, severity))
+}
+
+fn burning_at_all(subject: Subject, matched: &str) -> String {
+    let of = |severity| burning(subject, matched, severity);
+    format!("{} or {}", of(Severity::Page), of(Severity::Ticket))
+}
+
 /// One alert for each severity that the views of a source burn at; a page stands for the ticket.
 fn source_alerts(source: &WatchedSource, help: &str) -> Vec<Value> {
+    if source.views.is_empty() {
+        return Vec::new();
+    }
     let matched = one_of(Subject::View, source.views.iter().map(|view| &view.id));
-    let burning = |severity| format!("count({}{{{matched}}})", burns_name(Subject::View, severity));
     let summary = format!(
         "reads of {{{{ $value }}}} of {} views of the source {} are staler than promised",
         source.views.len(),
         source.name
     );
-    let alert = |severity: Severity, expression: String| {
-        json!({
-            "alert": "TwinstoreFreshness",
-            "expr": expression,
-            "labels": {"severity": severity.name(), "source": source.name},
-            "annotations": {
-                "summary": summary,
-                "description": format!("it reaches {}", source.reaches.join(", ")),
-                "action": help,
-            },
-        })
-    };
-    let (page, ticket) = (burning(Severity::Page), burning(Severity::Ticket));
-    vec![alert(Severity::Page, page.clone()), alert(Severity::Ticket, format!("{ticket} unless on() {page}"))]
+    let counted = |severity| format!("count({})", burning(Subject::View, &matched, severity));
+    let (page, ticket) = (counted(Severity::Page), counted(Severity::Ticket));
+    let alert = SourceAlert { source, name: "TwinstoreFreshness", summary, help };
+    vec![alert.at(Severity::Page, &page), alert.at(Severity::Ticket, &format!("{ticket} unless on() {page}"))]
 }
 
-/// The alerts of a consumer, while no view that it reads burns at any severity.
+/// One alert for each severity that features of a source burn objectives of their own at, while no view of the source
+/// burns: a source that stops is one alert.
+fn feature_alerts(source: &WatchedSource, help: &str) -> Vec<Value> {
+    if source.features.is_empty() {
+        return Vec::new();
+    }
+    let matched = one_of(Subject::View, source.features.iter().map(|feature| &feature.view));
+    let views = one_of(Subject::View, source.views.iter().map(|view| &view.id));
+    let shared = match source.views.is_empty() {
+        true => String::new(),
+        false => format!(" unless on() (count({}))", burning_at_all(Subject::View, &views)),
+    };
+    let summary = format!(
+        "reads of {{{{ $value }}}} of {} features of the source {} that are promised fresher than their views are staler",
+        source.features.len(),
+        source.name
+    );
+    let counted = |severity| format!("count({})", burning(Subject::Feature, &matched, severity));
+    let (page, ticket) = (counted(Severity::Page), counted(Severity::Ticket));
+    let alert = SourceAlert { source, name: "TwinstoreFeatureFreshness", summary, help };
+    vec![
+        alert.at(Severity::Page, &format!("{page}{shared}")),
+        alert.at(Severity::Ticket, &format!("{ticket} unless on() {page}{shared}")),
+    ]
+}
+
+/// An alert of a source, at any severity.
+struct SourceAlert<'a> {
+    source: &'a WatchedSource,
+    name: &'static str,
+    summary: String,
+    help: &'a str,
+}
+
+impl SourceAlert<'_> {
+    fn at(&self, severity: Severity, expression: &str) -> Value {
+        json!({
+            "alert": self.name,
+            "expr": expression,
+            "labels": {"severity": severity.name(), "source": self.source.name},
+            "annotations": {
+                "summary": self.summary,
+                "description": format!("it reaches {}", self.source.reaches.join(", ")),
+                "action": self.help,
+            },
+        })
+    }
+}
+
+/// The alerts of a consumer, while no view that it reads burns at any severity, and no feature of such a view.
 fn consumer_alerts(consumer: &WatchedConsumer, help: &str) -> Vec<Value> {
     let own = one_of(Subject::Service, std::iter::once(&consumer.id));
     let views = one_of(Subject::View, consumer.views.iter());
-    let of_views = |severity| format!("{}{{{views}}}", burns_name(Subject::View, severity));
-    let shared = format!("(count({} or {}))", of_views(Severity::Page), of_views(Severity::Ticket));
-    let burning = |severity| format!("count({}{{{own}}})", burns_name(Subject::Service, severity));
+    let shared = [Subject::View, Subject::Feature].map(|subject| burning_at_all(subject, &views));
+    let shared = format!("(count({}))", shared.join(" or "));
+    let counted = |severity| format!("count({})", burning(Subject::Service, &own, severity));
     let alert = |severity: Severity, expression: String| {
         json!({
             "alert": "TwinstoreConsumerFreshness",
@@ -203,7 +234,7 @@ fn consumer_alerts(consumer: &WatchedConsumer, help: &str) -> Vec<Value> {
             },
         })
     };
-    let (page, ticket) = (burning(Severity::Page), burning(Severity::Ticket));
+    let (page, ticket) = (counted(Severity::Page), counted(Severity::Ticket));
     vec![
         alert(Severity::Page, format!("{page} unless on() {shared}")),
         alert(Severity::Ticket, format!("{ticket} unless on() {page} unless on() {shared}")),

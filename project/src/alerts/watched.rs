@@ -1,7 +1,7 @@
-//! What alerts are about: views with an objective by their source, with what each source reaches, and consumers with an
-//! objective of their own.
+//! What alerts are about: views and features with an objective by their source, with what each source reaches, and consumers
+//! with an objective of their own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use feature::{Name, ServiceRef, Span, VersionId};
 use registry::Registered;
@@ -15,14 +15,15 @@ pub(super) struct Watched {
     pub(super) sources: Vec<WatchedSource>,
     /// By name and version.
     pub(super) consumers: Vec<WatchedConsumer>,
-    /// Features with an objective of their own, by view: the target of each in percent.
-    pub(super) features: Vec<(VersionId, Name, f64)>,
 }
 
-/// A source, and the views with an objective whose rows come from it.
+/// A source, and the views and features with an objective whose rows come from it.
+#[derive(Default)]
 pub(super) struct WatchedSource {
     pub(super) name: String,
     pub(super) views: Vec<WatchedView>,
+    /// Features with an objective of their own, by view and name.
+    pub(super) features: Vec<WatchedFeature>,
     /// The views, the services that read them, and their models.
     pub(super) reaches: Vec<String>,
 }
@@ -34,6 +35,15 @@ pub(super) struct WatchedView {
     /// In percent.
     pub(super) target: f64,
     pub(super) description: Option<String>,
+}
+
+/// A feature with an objective of its own.
+pub(super) struct WatchedFeature {
+    pub(super) view: VersionId,
+    pub(super) name: Name,
+    pub(super) within: Option<Span>,
+    /// In percent.
+    pub(super) target: f64,
 }
 
 /// A service whose consumer has an objective.
@@ -51,21 +61,32 @@ impl Watched {
     pub(super) fn of(registered: &Registered) -> Result<Self, ProjectError> {
         let mut sources: BTreeMap<String, WatchedSource> = BTreeMap::new();
         for view in registered.views() {
-            let Some(freshness) = view.freshness else { continue };
-            let Some(within) = freshness.objective else { continue };
+            let within = view.freshness.and_then(|freshness| Some((freshness.objective?, freshness.target)));
+            if within.is_none() && view.feature_freshness.is_empty() {
+                continue;
+            }
             let name = registered.first_source_of(view)?.name.to_string();
-            let source = sources.entry(name.clone());
-            let source = source.or_insert_with(|| WatchedSource { name, views: vec![], reaches: vec![] });
-            let description = view.about.description.clone();
-            source.views.push(WatchedView {
+            let source = sources
+                .entry(name.clone())
+                .or_insert_with(|| WatchedSource { name, ..WatchedSource::default() });
+            source.views.extend(within.map(|(within, target)| WatchedView {
                 id: view.id.clone(),
                 within,
+                target,
+                description: view.about.description.clone(),
+            }));
+            source.features.extend(view.feature_freshness.iter().map(|(name, freshness)| WatchedFeature {
+                view: view.id.clone(),
+                name: name.clone(),
+                within: freshness.objective,
                 target: freshness.target,
-                description,
-            });
+            }));
         }
         for source in sources.values_mut() {
-            source.reaches = reached(registered, source.views.iter().map(|view| &view.id));
+            let views = source.views.iter().map(|view| &view.id);
+            let views: BTreeSet<&VersionId> =
+                views.chain(source.features.iter().map(|one| &one.view)).collect();
+            source.reaches = reached(registered, views.iter().copied());
         }
         let mut consumers = Vec::new();
         for service in registered.services() {
@@ -81,12 +102,6 @@ impl Watched {
                 views: plan.lookups.iter().map(|lookup| lookup.view.id.clone()).collect(),
             });
         }
-        let features = registered.views().flat_map(|view| {
-            let of = move |(name, freshness): (&Name, &feature::Freshness)| {
-                (view.id.clone(), name.clone(), freshness.target)
-            };
-            view.feature_freshness.iter().map(of)
-        });
-        Ok(Self { sources: sources.into_values().collect(), consumers, features: features.collect() })
+        Ok(Self { sources: sources.into_values().collect(), consumers })
     }
 }
