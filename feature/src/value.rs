@@ -101,6 +101,13 @@ impl DataType {
             DataType::List(..) => None,
         }
     }
+
+    /// The scalar type of the value, or of the items of a list.
+    pub const fn of(self) -> Scalar {
+        match self {
+            DataType::Scalar(of) | DataType::List(of, _) => of,
+        }
+    }
 }
 
 impl From<Scalar> for DataType {

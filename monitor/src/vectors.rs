@@ -57,8 +57,13 @@ impl Vectors {
 
     fn add_rows(&mut self, vector: Vector) {
         let bytes: Vec<u8> = vector.numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
-        let rows = vector.rows;
-        let entry = self.kept.entry(XxHash64::oneshot(0, &bytes)).or_insert(Vector { rows: 0, ..vector });
+        let (rows, hash) = (vector.rows, XxHash64::oneshot(0, &bytes));
+        // It would be the first to go.
+        let is_full = self.kept.len() >= Self::most(self.length);
+        if is_full && self.kept.last_key_value().is_some_and(|(last, _)| hash > *last) {
+            return;
+        }
+        let entry = self.kept.entry(hash).or_insert(Vector { rows: 0, ..vector });
         entry.rows += rows;
         while self.kept.len() > Self::most(self.length) {
             self.kept.pop_last();

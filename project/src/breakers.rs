@@ -19,8 +19,8 @@ use registry::{BreakerRecord, Reason, Registry, RegistryError, RequestOpening};
 
 pub(crate) use following::FollowedBreakers;
 pub(crate) use kept::{
-    drop_rows, drop_unexplained, end_of_view, forget_kept, keep_again, keep_late_rows, needed_since,
-    unexplained, with_rows,
+    drop_rows, drop_unexplained, end_of_view, forget_kept, keep_again, keep_late_rows,
+    keep_late_rows_after_load, needed_since, unexplained, with_rows,
 };
 pub(crate) use watch::{BreakerWatch, Evidence};
 

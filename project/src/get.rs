@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use feature::{Field, HelpTopic, Micros, ServicePlan, ServiceRef, Status, Value, VersionId, View};
+use feature::{Field, HelpTopic, Micros, ServicePlan, ServiceRef, Status, Value, VersionId};
 use materializer::MigrationState;
 use monitor::{Pipeline, ReadOutcome};
 use offline::Manifest;
@@ -19,7 +19,7 @@ use crate::read_features::{Get, Input, NeverLoaded, ReadFeature, ReadFeatures};
 use crate::remote;
 use crate::run::blocking;
 use crate::slo::how_far;
-use crate::targets::{has_history, target};
+use crate::targets::{has_history, target, views_read};
 
 pub(crate) async fn get(project: &Project, get: &Get) -> Result<ReadFeatures, ProjectError> {
     let (registry, registered) = project.registry_in_use().await?;
@@ -41,7 +41,7 @@ pub(crate) async fn get(project: &Project, get: &Get) -> Result<ReadFeatures, Pr
             let features = reader.read(&store, &request, ReadAt { moment, openings: &openings }).await?;
             registry.begin_use(&Using::service(&plan), "get", project.now()).await?;
             let never_loaded = never_loaded(project, &registered, &plan, &store).await?;
-            let other_logs = project.other_logs(&views_of(&plan), &store).await;
+            let other_logs = project.other_logs(&views_read(&plan), &store).await;
             let of_column = |column: &read::FeatureColumn| {
                 let cell = features.cell(column, 0)?;
                 Some(ReadFeature {
@@ -115,13 +115,6 @@ fn answering(
     Ok((plan, request))
 }
 
-/// Every view that a service reads, once.
-fn views_of(plan: &ServicePlan) -> Vec<Arc<View>> {
-    let mut seen = HashSet::new();
-    let views = plan.lookups.iter().map(|lookup| &lookup.view);
-    views.filter(|view| seen.insert(&view.id)).cloned().collect()
-}
-
 async fn never_loaded(
     project: &Project,
     registered: &Registered,
@@ -129,7 +122,7 @@ async fn never_loaded(
     store: &Store,
 ) -> Result<Vec<NeverLoaded>, ProjectError> {
     let mut found = Vec::new();
-    for view in views_of(plan) {
+    for view in views_read(plan) {
         if store.stats(&view.id).await?.rows > 0 {
             continue;
         }

@@ -220,7 +220,8 @@ async fn load(project: &Project, views: &[ViewName], load: Load, run: &Run) -> R
                         report.as_ref().ok().map(|report| load_outcome(load.job(), &target, report));
                     recorder.end(outcome, (&report).into()).await;
                     let report = report?;
-                    breakers::keep_late_rows(&registry, &materializer, &target.view, project.now()).await?;
+                    let now = project.now();
+                    breakers::keep_late_rows_after_load(&registry, &materializer, &target.view, now).await;
                     Ok::<_, ProjectError>(report)
                 };
                 let loaded = loaded.await.map(|report| Loaded { report, took: began.elapsed() });

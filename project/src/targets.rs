@@ -1,9 +1,10 @@
 //! Which views a command is for: those that are named, or all whose source is of a kind.
 
+use std::collections::HashSet;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use feature::{Name, NameError, ServiceRef, VersionId, View};
+use feature::{Name, NameError, ServicePlan, ServiceRef, VersionId, View};
 use materializer::{Input, Target};
 use offline::OfflineError;
 use registry::{Registered, RegistryError};
@@ -68,6 +69,13 @@ pub(crate) fn named_view(registered: &Registered, name: &ViewName) -> Result<Arc
         ViewName::Exact(id) => registered.view(id),
         ViewName::Only(name) => registered.only_view(name),
     }
+}
+
+/// Every view that a service reads, once.
+pub(crate) fn views_read(plan: &ServicePlan) -> Vec<Arc<View>> {
+    let mut seen = HashSet::new();
+    let views = plan.lookups.iter().map(|lookup| &lookup.view);
+    views.filter(|view| seen.insert(&view.id)).cloned().collect()
 }
 
 /// The views of a service of this name, or else the view of this name; all where none is named.

@@ -175,6 +175,9 @@ impl ReadResult {
 
     /// Whether something that a column is made from was to be answered from a last good moment whose rows are lost.
     fn lacks_kept(&self, column: usize) -> bool {
+        if self.open.iter().all(Option::is_none) {
+            return false;
+        }
         let is_lost = |view| {
             let is_kept = |opening: &Opening| opening.answers == OpenAnswer::LastKnownGood;
             self.opening(view).is_some_and(is_kept) && !self.is_answered(view)

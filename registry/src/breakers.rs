@@ -126,7 +126,7 @@ fn listed(features: &[Name]) -> String {
 }
 
 /// How far ahead of its being recorded an opening or a closing lies: servers look four times a second.
-pub const RECORDED_AHEAD: Span = Span::SECOND.times(2);
+const RECORDED_AHEAD: Span = Span::SECOND.times(2);
 /// How far ahead it lies at least once it is recorded: where recording took longer, it is recorded again.
 const LEAST_AHEAD: Span = Span::SECOND;
 /// How long an opening that is prepared is left to whoever said that it goes on.
@@ -192,7 +192,7 @@ impl Registry {
         Ok(record)
     }
 
-    /// Lets an opening hold from [`RECORDED_AHEAD`] on: its rows are there. Refused where it was given up meanwhile, as another was
+    /// Lets an opening hold from two seconds on: its rows are there. Refused where it was given up meanwhile, as another was
     /// requested. The clock is read once nobody else writes, so that no moment is past before it is recorded.
     pub async fn open_breaker(
         &self,
@@ -228,7 +228,7 @@ impl Registry {
         }
     }
 
-    /// Closes an opening of a view's breaker from [`RECORDED_AHEAD`] on. `rule` is the rule that does so; a person otherwise.
+    /// Closes an opening of a view's breaker from two seconds on. `rule` is the rule that does so; a person otherwise.
     /// Refused where it is not open, and to a rule where a person has opened it.
     pub async fn close_breaker(
         &self,

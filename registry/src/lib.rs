@@ -89,7 +89,7 @@ pub use backfills::{
     KeptBackfill, KeptColumn,
 };
 pub use body::{Body, DefinitionId, Entity};
-pub use breakers::{BreakerRecord, RECORDED_AHEAD, RequestOpening};
+pub use breakers::{BreakerRecord, RequestOpening};
 pub use canonical::Canonical;
 pub use definition::Definition;
 pub use definitions::Definitions;

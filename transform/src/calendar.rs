@@ -4,9 +4,7 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray, TimestampMicrosecondArray};
-use arrow::datatypes::{
-    DataType as ArrowType, Field, IntervalMonthDayNanoType, TimeUnit, TimestampMicrosecondType,
-};
+use arrow::datatypes::{DataType as ArrowType, Field, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err, exec_err, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -16,6 +14,7 @@ use jiff::civil::{DateTime, date};
 use jiff::{SignedDuration, Span};
 
 use crate::arrow_types::UTC;
+use crate::durations::interval_parts;
 use crate::{functions, one_argument};
 
 /// After so many microseconds, 400 years, days have the same dates, and are the same days of a week.
@@ -213,14 +212,7 @@ impl ScalarUDFImpl for DateBin {
 
 /// How long bins are; `None` for null.
 fn stride_of(interval: &ScalarValue) -> Result<Option<Stride>> {
-    let (months, days, nanos) = match interval {
-        ScalarValue::IntervalMonthDayNano(Some(interval)) => IntervalMonthDayNanoType::to_parts(*interval),
-        ScalarValue::IntervalYearMonth(Some(months)) => (*months, 0, 0),
-        ScalarValue::IntervalDayTime(Some(interval)) => {
-            (0, interval.days, i64::from(interval.milliseconds) * 1_000_000)
-        }
-        _ => return Ok(None),
-    };
+    let Some((months, days, nanos)) = interval_parts(interval) else { return Ok(None) };
     match (months, i128::from(days) * i128::from(DAY) * 1_000 + i128::from(nanos)) {
         (0, nanos) if nanos > 0 => Ok(Some(Stride::Nanos(nanos))),
         (months, 0) if months > 0 => Ok(Some(Stride::Months(months.into()))),

@@ -195,7 +195,7 @@ fn conform(
     found: &ArrayRef,
     field: &Field,
 ) -> Result<(ArrayRef, Vec<(usize, String)>), arrow::error::ArrowError> {
-    let holds_times = is_of(field.data_type, Scalar::Timestamp);
+    let holds_times = field.data_type.of() == Scalar::Timestamp;
     let attempt = |first, length| {
         let found = found.slice(first, length);
         let values = widen(&found, field.data_type).map_err(|error| plain(&error.into()))?;
@@ -205,12 +205,6 @@ fn conform(
         }
     };
     isolate::rows(found.len(), &arrow_type(field.data_type), attempt)
-}
-
-fn is_of(data_type: DataType, scalar: Scalar) -> bool {
-    match data_type {
-        DataType::Scalar(of) | DataType::List(of, _) => of == scalar,
-    }
 }
 
 /// That a time is one that no row may have. Few of them can be written as dates.

@@ -159,16 +159,23 @@ fn length_of_parts(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     })
 }
 
+/// The months, days and nanoseconds of a constant interval; `None` for null.
+pub(crate) fn interval_parts(interval: &ScalarValue) -> Option<(i32, i32, i64)> {
+    match interval {
+        ScalarValue::IntervalMonthDayNano(Some(interval)) => {
+            Some(IntervalMonthDayNanoType::to_parts(*interval))
+        }
+        ScalarValue::IntervalYearMonth(Some(months)) => Some((*months, 0, 0)),
+        ScalarValue::IntervalDayTime(Some(interval)) => {
+            Some((0, interval.days, i64::from(interval.milliseconds) * 1_000_000))
+        }
+        _ => None,
+    }
+}
+
 /// How long a constant interval lasts.
 fn micros(interval: &ScalarValue) -> Result<Option<i64>> {
-    let (months, days, nanos) = match interval {
-        ScalarValue::IntervalMonthDayNano(Some(interval)) => IntervalMonthDayNanoType::to_parts(*interval),
-        ScalarValue::IntervalYearMonth(Some(months)) => (*months, 0, 0),
-        ScalarValue::IntervalDayTime(Some(interval)) => {
-            (0, interval.days, i64::from(interval.milliseconds) * 1_000_000)
-        }
-        _ => return Ok(None),
-    };
+    let Some((months, days, nanos)) = interval_parts(interval) else { return Ok(None) };
     if months != 0 {
         return plan_err!(
             "an interval with months or years has no one length: write it in days, or add it to a time and \

@@ -45,15 +45,15 @@ fn settle_scalar(array: ArrayRef, scalar: Scalar) -> Result<ArrayRef, String> {
 
 /// Why the first moment of an array, or of its lists, that no row may have is none.
 pub(crate) fn outside_the_years(array: &ArrayRef) -> Option<TimeError> {
+    // Of a list that is null the items are not looked at.
+    let of_lists = |items: &dyn Fn(usize) -> ArrayRef| {
+        (0..array.len()).filter(|row| array.is_valid(*row)).find_map(|row| outside_the_years(&items(row)))
+    };
     if let Some(lists) = array.as_list_opt::<i32>() {
-        return (0..lists.len())
-            .filter(|row| lists.is_valid(*row))
-            .find_map(|row| outside_the_years(&lists.value(row)));
+        return of_lists(&|row| lists.value(row));
     }
     if let Some(lists) = array.as_fixed_size_list_opt() {
-        return (0..lists.len())
-            .filter(|row| lists.is_valid(*row))
-            .find_map(|row| outside_the_years(&lists.value(row)));
+        return of_lists(&|row| lists.value(row));
     }
     let moments = array.as_primitive_opt::<TimestampMicrosecondType>()?;
     moments.iter().flatten().find_map(|at| Micros::new(at).err())

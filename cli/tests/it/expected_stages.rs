@@ -142,6 +142,28 @@ fn a_file_with_rows_that_the_log_has_already_is_quarantined() {
 }
 
 #[test]
+fn rows_of_a_file_itself_are_no_repeats_and_those_of_an_earlier_file_of_the_load_are() {
+    let project = expecting("{unique: log}");
+    let write = |name: &str, seconds: Vec<i64>| {
+        let landings: Vec<_> = seconds.into_iter().map(|second| landing(second, second, 5.0)).collect();
+        write_parquet(&project.path(&format!("data/landings/{name}.parquet")), &batch(&landings));
+    };
+    let listed = || project.json("quality quarantine list airport_arrivals")["quarantined"].clone();
+    // Of two days the first is loaded by itself.
+    write("a", (0..50).chain(86_400..86_450).collect());
+    project.ok("backfill airport_arrivals --to 2013-06-09");
+    let whole = project.json("backfill airport_arrivals");
+    assert_eq!((&whole["views"][0]["rows_loaded"], listed()), (&json!(50), json!([])), "{whole}");
+    write("b", (200_000..200_100).collect());
+    write("c", (200_050..200_150).collect());
+    project.ok("backfill airport_arrivals");
+    let listed = listed();
+    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+    let why = listed[0]["why"].as_str().unwrap_or_default();
+    says(why, &["50 of its 100 rows fail (50 `unique in the log`)"]);
+}
+
+#[test]
 fn a_feature_has_an_objective_of_its_own_and_what_was_served_has_one_too() {
     let project = with(STAGED);
     let server = Server::start(&project);

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use arrow::array::AsArray;
-use arrow::datatypes::TimestampMicrosecondType;
-use feature::{BatchCheck, EventDate, Field, Micros, Span, Value, View};
+use arrow::datatypes::{Int8Type, Int32Type, TimestampMicrosecondType};
+use feature::{BatchCheck, EventDate, Field, Micros, Position, Span, Value, View};
 use futures::TryStreamExt;
 use monitor::{BatchFacts, BatchVerdict};
-use offline::{EVENT_TIME, Log, OfflineError, QuarantinedBatch};
+use offline::{EVENT_TIME, Log, OfflineError, POSITION_KIND, POSITION_MAJOR, QuarantinedBatch};
 use serde_json::{Value as Json, json};
 use transform::value_at;
 
@@ -43,8 +43,8 @@ pub(super) struct CheckedFile {
     facts: BatchFacts,
     /// The hours of the accepted rows.
     hours: Hours,
-    /// The entity and event time of each accepted row, and of how many rows; empty unless the log is not to have them.
-    seen: BTreeMap<(Vec<Value>, i64), u64>,
+    /// The entity and event time of each accepted row; empty unless the log is not to have them.
+    seen: BTreeSet<(Vec<Value>, i64)>,
     examples: Vec<Json>,
 }
 
@@ -57,11 +57,11 @@ pub(super) fn read(
     let waiting = Mutex::new(WaitingRows::new());
     let is_checked = |check| view.batches.expectations.iter().any(|one| one.check == check);
     let (is_unique, in_log) = (is_checked(BatchCheck::Unique), is_checked(BatchCheck::UniqueInLog));
-    let mut seen: BTreeMap<(Vec<Value>, i64), u64> = BTreeMap::new();
+    let mut seen: BTreeSet<(Vec<Value>, i64)> = BTreeSet::new();
     let mut checked = CheckedFile {
         facts: BatchFacts::begun_at(validator.started_at),
         hours: Hours::new(),
-        seen: BTreeMap::new(),
+        seen: BTreeSet::new(),
         examples: Vec::new(),
     };
     while let Some(rows) = reader.next_rows()? {
@@ -75,9 +75,8 @@ pub(super) fn read(
         }
         for (row, event_time) in accepted.event_times.iter().enumerate() {
             if is_unique || in_log {
-                let rows = seen.entry((validator.key(&accepted.rows, row), *event_time)).or_default();
-                *rows += 1;
-                facts.repeated += u64::from(*rows > 1);
+                let is_new = seen.insert((validator.key(&accepted.rows, row), *event_time));
+                facts.repeated += u64::from(!is_new);
             }
         }
         add_hours(&mut checked.hours, &accepted.event_times);
@@ -98,13 +97,19 @@ pub(super) fn read(
 }
 
 impl CheckedFile {
+    /// Whether the log is not to have its rows.
+    pub(super) fn is_to_be_new(&self) -> bool {
+        !self.seen.is_empty()
+    }
+
     /// What follows for the file, by its view and by what the log has of a week before. `uncommitted` are the hours of the
-    /// rows of earlier files of the same load that are not in the log yet.
+    /// rows of earlier files of the same load that are not in the log yet, and `own` the numbers under which the log has
+    /// rows of this file.
     pub(super) async fn verdict(
         &mut self,
-        view: &View,
-        log: &Log,
+        (view, log): (&View, &Log),
         uncommitted: &[&Hours],
+        own: &[u32],
     ) -> Result<BatchVerdict, MaterializerError> {
         if compares_weeks(view) {
             let in_log = rows_a_week_before(&self.hours, log).await?;
@@ -114,9 +119,9 @@ impl CheckedFile {
             };
             self.facts.last_week = Some(in_log + uncommitted.iter().copied().map(counted).sum::<u64>());
         }
-        if !self.seen.is_empty() {
+        if self.is_to_be_new() {
             let seen = std::mem::take(&mut self.seen);
-            self.facts.repeated_in_log += rows_in_log(&seen, view, log).await?;
+            self.facts.repeated_in_log += rows_in_log(seen, own, view, log).await?;
         }
         Ok(BatchVerdict::of(&self.facts, &view.batches))
     }
@@ -143,33 +148,41 @@ impl CheckedFile {
     }
 }
 
-/// Of how many of these entities and event times the log has a row. Further rows of one were counted before.
+/// Of how many of these entities and event times the log has a row of another file. Further rows of one were counted before.
 async fn rows_in_log(
-    seen: &BTreeMap<(Vec<Value>, i64), u64>,
+    mut seen: BTreeSet<(Vec<Value>, i64)>,
+    own: &[u32],
     view: &View,
     log: &Log,
 ) -> Result<u64, MaterializerError> {
-    let dates: BTreeSet<EventDate> = seen.keys().map(|(_, at)| EventDate::of(Some(*at))).collect();
-    let columns: Vec<&str> =
-        view.keys.iter().map(|key| key.name.as_str()).chain(std::iter::once(EVENT_TIME)).collect();
-    let mut found: BTreeSet<(Vec<Value>, i64)> = BTreeSet::new();
+    let dates: BTreeSet<EventDate> = seen.iter().map(|(_, at)| EventDate::of(Some(*at))).collect();
+    let keys = view.keys.iter().map(|key| key.name.as_str());
+    let columns: Vec<&str> = keys.chain([EVENT_TIME, POSITION_KIND, POSITION_MAJOR]).collect();
+    let mut found = 0;
     for date in dates {
         let mut batches = log.scan_date(&date.to_string(), &columns)?;
         while let Some(batch) = batches.try_next().await.map_err(OfflineError::from)? {
-            let Some(times) = batch.column_by_name(EVENT_TIME) else { continue };
+            let [times, kinds, files] =
+                [EVENT_TIME, POSITION_KIND, POSITION_MAJOR].map(|name| batch.column_by_name(name));
+            let Some(((times, kinds), files)) = times.zip(kinds).zip(files) else {
+                return Err(MaterializerError::invariant(&view.id, "a scan of the log gave no positions"));
+            };
+            let (kinds, files) = (kinds.as_primitive::<Int8Type>(), files.as_primitive::<Int32Type>());
             for (row, at) in times.as_primitive::<TimestampMicrosecondType>().values().iter().enumerate() {
+                let is_of_file = kinds.value(row) == Position::KIND_HISTORY as i8;
+                if is_of_file && own.contains(&(files.value(row) as u32)) {
+                    continue;
+                }
                 let value = |key: &Field| {
                     let column = batch.column_by_name(key.name.as_str());
                     column.map_or(Value::Null, |column| value_at(column.as_ref(), row, key.data_type))
                 };
                 let entity = (view.keys.iter().map(value).collect(), *at);
-                if seen.contains_key(&entity) {
-                    found.insert(entity);
-                }
+                found += u64::from(seen.remove(&entity));
             }
         }
     }
-    Ok(found.len() as u64)
+    Ok(found)
 }
 
 /// How many rows the log has of these hours a week before.

@@ -107,6 +107,14 @@ impl<W: Mender> HistoryLoad<'_, W> {
         })
     }
 
+    /// Commits the rows of earlier files, for what is compared with the log.
+    pub(super) async fn commit_earlier(&mut self) -> Result<(), MaterializerError> {
+        if self.chunk.rows > 0 {
+            self.flush(false).await?;
+        }
+        self.end_encoding().await
+    }
+
     async fn end_encoding(&mut self) -> Result<(), MaterializerError> {
         match self.encoding.take() {
             Some(encoding) => self.commit_encoded(encoding).await,

@@ -41,9 +41,13 @@ impl BatchSource for CsvSource {
     }
 
     fn absent(&self, columns: &[Field], file: &SourceFile) -> Result<Vec<RowProblem>, MaterializerError> {
+        let optional: Vec<&Field> =
+            columns.iter().filter(|field| self.source.is_optional(&field.name)).collect();
+        if optional.is_empty() {
+            return Ok(Vec::new());
+        }
         let (header, _) = open_records(file)?;
-        let optional = columns.iter().filter(|field| self.source.is_optional(&field.name));
-        let absent = optional.filter_map(|field| {
+        let absent = optional.into_iter().filter_map(|field| {
             let stored = self.source.stored_name(&field.name);
             let is_there = header.iter().any(|column| column == stored)
                 || columns::of_folder(&self.source, field, file).is_some();

@@ -164,11 +164,12 @@ pub(crate) async fn find(
 /// The versions that added the files of a table, as far as its commits up to a version are still there.
 async fn commits_of_files(table: &DeltaTable, last: u64) -> Result<BTreeMap<String, u64>, DeltaTableError> {
     let mut commits = BTreeMap::new();
-    for version in 0..=last {
-        let Some(bytes) = table.log_store().read_commit_entry(version).await? else { continue };
+    // The oldest commits of a long log are removed: what lies before them is not looked for.
+    for version in (0..=last).rev() {
+        let Some(bytes) = table.log_store().read_commit_entry(version).await? else { break };
         for action in get_actions(version, &bytes)? {
             if let Action::Add(file) = action {
-                commits.insert(file.path, version);
+                commits.entry(file.path).or_insert(version);
             }
         }
     }

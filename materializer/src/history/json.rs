@@ -40,25 +40,30 @@ impl BatchSource for JsonSource {
 
     fn absent(&self, columns: &[Field], file: &SourceFile) -> Result<Vec<RowProblem>, MaterializerError> {
         let mut records = open_records(file)?;
+        let is_there = |names: &BTreeSet<String>, field: &Field| {
+            names.contains(self.source.stored_name(&field.name))
+                || names.contains(field.name.as_str())
+                || columns::of_folder(&self.source, field, file).is_some()
+        };
         let (mut rows, mut names) = (0, BTreeSet::new());
         while rows < FIRST_ROWS && names.len() < MOST_NAMES {
             let record = records.next_text().map_err(|error| MaterializerError::file(&file.path, error))?;
             let Some(record) = record else { break };
             let object = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(&record);
+            let known = names.len();
             names.extend(object.unwrap_or_default().into_keys());
             rows += 1;
+            // Nearly always the first row has all of them.
+            if names.len() > known && columns.iter().all(|field| is_there(&names, field)) {
+                return Ok(Vec::new());
+            }
         }
         if names.is_empty() {
             return Ok(Vec::new());
         }
-        let is_there = |field: &Field, stored: &str| {
-            names.contains(stored)
-                || names.contains(field.name.as_str())
-                || columns::of_folder(&self.source, field, file).is_some()
-        };
         let absent = columns.iter().filter_map(|field| {
             let stored = self.source.stored_name(&field.name);
-            if is_there(field, stored) {
+            if is_there(&names, field) {
                 return None;
             }
             let taken = |column: &str| columns::is_taken(&self.source, column);

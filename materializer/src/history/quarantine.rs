@@ -88,9 +88,14 @@ impl<W: Mender> HistoryLoad<'_, W> {
         let read = move || batch_checks::read(batch_source.open(&columns, &opened, None)?, &validator);
         let mut checked = blocking::run(read).await??;
         self.check_unchanged(file)?;
+        if checked.is_to_be_new() {
+            self.commit_earlier().await?;
+        }
         let encoding = self.encoding.as_ref().map(|encoding| &encoding.chunk.hours);
         let uncommitted: Vec<&Hours> = encoding.into_iter().chain([&self.chunk.hours]).collect();
-        let mut verdict = checked.verdict(&self.target.view, &self.log, &uncommitted).await?;
+        let own: Vec<u32> = file.counted_in.iter().copied().chain([file.number]).collect();
+        let compared = (self.target.view.as_ref(), &self.log);
+        let mut verdict = checked.verdict(compared, &uncommitted, &own).await?;
         if verdict.reasons.is_empty() {
             self.report.add_warnings(verdict.warned);
             return Ok(false);

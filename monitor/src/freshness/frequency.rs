@@ -18,15 +18,6 @@ pub enum UpdateFrequency {
 }
 
 impl UpdateFrequency {
-    /// Every class, the most frequent first.
-    pub const ALL: [UpdateFrequency; 5] = [
-        UpdateFrequency::Minute,
-        UpdateFrequency::Hour,
-        UpdateFrequency::Day,
-        UpdateFrequency::Slower,
-        UpdateFrequency::NotPromised,
-    ];
-
     /// That of a view of which a good read is at most so stale.
     pub fn of(within: Option<Span>) -> Self {
         match within {

@@ -133,9 +133,7 @@ impl Cause {
             Cause::Behind { slowest, .. } => slowest.unwrap_or(Stage::Broker),
         }
     }
-}
 
-impl Cause {
     /// Whether another view is behind for the same reason, whatever its moments and counts are.
     pub fn is_like(&self, other: &Self) -> bool {
         match (self, other) {

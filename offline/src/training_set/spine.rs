@@ -13,7 +13,7 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::streaming::PartitionStream;
-use feature::{DataType as OurType, Field, Scalar, ServicePlan};
+use feature::{Field, Scalar, ServicePlan};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use transform::Conform;
@@ -102,7 +102,8 @@ impl Spine {
         for field in plan.keys.iter().chain(&plan.request) {
             let column = self.schema().column_with_name(field.name.as_str());
             if let Some((column, stored)) = column
-                && (*stored.data_type() != transform::arrow_type(field.data_type) || holds_times(field))
+                && (*stored.data_type() != transform::arrow_type(field.data_type)
+                    || field.data_type.of() == Scalar::Timestamp)
             {
                 problems.extend(self.misfit(column, field)?);
             }
@@ -321,13 +322,6 @@ fn other_format(opened: &OpenedFile) -> Option<&'static str> {
         }
         b"FEA1" => Some("it is a Feather file of version 1: write it in version 2"),
         _ => None,
-    }
-}
-
-/// Whether a column holds times, of which the years are looked at also where its type is the declared one.
-fn holds_times(field: &Field) -> bool {
-    match field.data_type {
-        OurType::Scalar(of) | OurType::List(of, _) => of == Scalar::Timestamp,
     }
 }
 

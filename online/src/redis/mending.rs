@@ -141,7 +141,11 @@ impl Inner {
                 return Ok(false);
             }
         }
-        self.recount(view).await?;
+        // Counts are wrong only where all rows were lost.
+        let counted = self.stats(view).await?;
+        if (counted.rows, counted.bytes) != (0, 0) {
+            self.recount(view).await?;
+        }
         Ok(true)
     }
 

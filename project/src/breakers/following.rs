@@ -79,6 +79,8 @@ impl FollowedBreakers {
     async fn look(&self, project: &Project, registry: &mut Registry) -> Result<(), ProjectError> {
         if let Err(error @ RegistryError::Gone { .. }) = registry.generation().await {
             *registry = project.registry_so_far().await?.ok_or(error)?;
+            // The numbers of its changes are its own.
+            self.known().change = None;
         }
         self.follow(registry).await
     }

@@ -204,6 +204,18 @@ pub(crate) async fn keep_late_rows(
     Ok(())
 }
 
+/// The same after a load, which is whole: what fails is tried again by whoever watches the breakers, or by the next load.
+pub(crate) async fn keep_late_rows_after_load(
+    registry: &Registry,
+    materializer: &Materializer<Store>,
+    view: &Arc<View>,
+    now: Micros,
+) {
+    if let Err(error) = keep_late_rows(registry, materializer, view, now).await {
+        tracing::warn!("{}: its last good online rows lack what was loaded: {error}", view.id);
+    }
+}
+
 /// Takes a forgotten entity out of the rows of a view's last good moments. Without a key, rows were made of its rows: all are
 /// written again, and those of which there is no whole fold any more go. Gives how many rows of the key there were.
 pub(crate) async fn forget_kept(

@@ -111,16 +111,8 @@ fn dataset(dataset: &Dataset, version: Option<u64>) -> Map<String, Value> {
 fn inputs(run: &RunRecord, datasets: &Datasets) -> Vec<Value> {
     let one = |input: &Dataset| {
         let (version, statistics) = match &run.outcome {
-            Some(RunOutcome::Load {
-                files,
-                more_files,
-                quarantined,
-                more_quarantined,
-                table_version,
-                rows,
-                ..
-            }) => {
-                let set_aside = quarantined.len() + more_quarantined;
+            Some(outcome @ RunOutcome::Load { files, more_files, table_version, rows, .. }) => {
+                let set_aside = outcome.quarantined_files();
                 let mut files = json!({"rowCount": rows.read, "fileCount": files.len() + more_files});
                 if let (true, Some(files)) = (set_aside > 0, files.as_object_mut()) {
                     files.insert("quarantinedFileCount".to_owned(), json!(set_aside));

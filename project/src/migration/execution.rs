@@ -100,7 +100,7 @@ pub(super) async fn execute(
         recorder.end(outcome, ended).await;
     }
     let report = migrated?;
-    breakers::keep_late_rows(registry, &execution.materializer, view, project.now()).await?;
+    breakers::keep_late_rows_after_load(registry, &execution.materializer, view, project.now()).await;
     Ok(BackfillOutcome { status: status::of(project, registry, &view.id).await?, report })
 }
 

@@ -1,6 +1,5 @@
 //! What the gates of a cutover look at, as it is observed in the registry and in both stores.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use feature::{Micros, ServicePlan, Span, VersionId, View};
@@ -15,7 +14,7 @@ use crate::error::ProjectError;
 use crate::project::Project;
 use crate::quality::changes;
 use crate::quality::kept_out::KeptOut;
-use crate::targets::{has_history, target};
+use crate::targets::{has_history, target, views_read};
 
 /// How far back freshness is looked at.
 const LOOK_BACK: Span = Span::HOUR;
@@ -29,24 +28,21 @@ pub(super) async fn observe<'a>(
 ) -> Result<ServiceFacts<'a>, ProjectError> {
     let (offline, online) = (project.offline()?, project.online().await?);
     let open = open_breakers(registry, project.now()).await?;
-    let mut seen = BTreeSet::new();
     let mut views = Vec::new();
-    for view in new.lookups.iter().map(|lookup| &lookup.view) {
-        if !seen.insert(&view.id) {
-            continue;
-        }
+    for view in &views_read(new) {
         let before = old.lookups.iter().map(|lookup| &lookup.view).find(|old| old.id.name == view.id.name);
         let before = before.filter(|before| before.id != view.id);
         let replaces = match before {
             Some(before) => Some((before.id.clone(), stored(&offline, &online, before).await?)),
             None => None,
         };
+        let log = offline.log(view).await?;
         views.push(ViewFacts {
             view: view.id.clone(),
             has_history: has_history(&target(registered, Arc::clone(view))?),
             stored: stored(&offline, &online, view).await?,
-            is_whole: is_loaded_as_a_whole(&offline.log(view).await?).await?,
-            migration: MigrationState::of(&offline.log(view).await?).await?,
+            is_whole: is_loaded_as_a_whole(&log).await?,
+            migration: MigrationState::of(&log).await?,
             replaces,
             kept_out: KeptOut::of(&offline, view).await?,
             breaker: open.get(&view.id).cloned(),

@@ -56,7 +56,8 @@ fn compiled(view: &View) -> Vec<Compiled> {
     let compile = |one: &feature::Expectation| {
         let expression = Expression::compile(&fields, &one.condition).ok()?;
         let read = |name: &str| {
-            Some((view.feature(name)?, fields.iter().find(|field| field.name.as_str() == name)?.clone()))
+            let feature = view.feature(name)?;
+            Some((feature, fields.get(feature)?.clone()))
         };
         let reads = expression.columns().iter().filter_map(|name| read(name.as_str())).collect();
         Some(Compiled { name: one.name.clone(), expression, reads })

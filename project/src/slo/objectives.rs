@@ -211,10 +211,8 @@ pub(crate) async fn pipelines(
         counted.entry(times.view.clone()).or_default().push(times);
     }
     let backfills = registry.backfills().await?;
-    let mut open = BTreeSet::new();
-    open.extend(
-        backfills.iter().map(|kept| &kept.record).filter(|one| one.state.is_open()).map(|one| &one.view),
-    );
+    let records = backfills.iter().map(|kept| &kept.record);
+    let open: BTreeSet<&VersionId> = records.filter(|one| one.state.is_open()).map(|one| &one.view).collect();
     for view in registered.views().filter(|view| !view.is_static) {
         let times = counted.remove(&view.id).unwrap_or_default();
         let mut facts = PipelineFacts {
@@ -291,26 +289,24 @@ struct Facts<'a> {
 impl Facts<'_> {
     /// `None` of a view without an objective.
     fn of_view(&self, view: &View) -> Option<ObjectiveStanding> {
-        let freshness = view.freshness?;
-        let mut standing =
-            self.counted_of(Subject::view(&view.id, Measured::Reads), freshness.objective, freshness.target);
-        if let Some(within) = freshness.objective {
-            self.add_cause(&mut standing, view, within);
-        }
-        Some(standing)
+        Some(self.standing(view, Measured::Reads, view.freshness?))
     }
 
     /// Those of a view's features that have objectives of their own.
     fn of_features(&self, view: &View) -> Vec<ObjectiveStanding> {
         let standing = |(name, freshness): (&Name, &Freshness)| {
-            let subject = Subject::view(&view.id, Measured::Feature(name.clone()));
-            let mut standing = self.counted_of(subject, freshness.objective, freshness.target);
-            if let Some(within) = freshness.objective {
-                self.add_cause(&mut standing, view, within);
-            }
-            standing
+            self.standing(view, Measured::Feature(name.clone()), *freshness)
         };
         view.feature_freshness.iter().map(standing).collect()
+    }
+
+    fn standing(&self, view: &View, measured: Measured, freshness: Freshness) -> ObjectiveStanding {
+        let subject = Subject::view(&view.id, measured);
+        let mut standing = self.counted_of(subject, freshness.objective, freshness.target);
+        if let Some(within) = freshness.objective {
+            self.add_cause(&mut standing, view, within);
+        }
+        standing
     }
 
     fn of_service(

@@ -52,7 +52,6 @@ type Gauge = (&'static str, &'static str, Vec<(String, f64)>);
 struct ViewLabels {
     source: String,
     domain: String,
-    frequency: UpdateFrequency,
     target: Option<f64>,
 }
 
@@ -76,7 +75,6 @@ impl ReadWatch {
                     .first_source_of(view)
                     .map_or_else(|_| String::new(), |s| s.name.to_string()),
                 domain: view.about.tags.get("domain").cloned().unwrap_or_default(),
-                frequency: UpdateFrequency::of(view.freshness.and_then(|freshness| freshness.objective)),
                 target: view.freshness.map(|freshness| freshness.target),
             };
             watched.views.insert(view.id.clone(), one);
@@ -245,8 +243,10 @@ impl Watched {
     /// By what views are grouped, as a sample that is always 1.
     fn expose_labels(&self, page: &mut Page, views: &[(&VersionId, &WatchedView)]) {
         let info = "twinstore_freshness_view_info";
-        let labelled: Vec<_> =
-            views.iter().filter_map(|(id, _)| Some((id.to_string(), self.labels.get(id)?))).collect();
+        let labelled = views.iter().filter_map(|(id, view)| {
+            Some((id.to_string(), self.labels.get(id)?, UpdateFrequency::of(view.within)))
+        });
+        let labelled: Vec<_> = labelled.collect();
         if !labelled.is_empty() {
             page.family(
                 info,
@@ -254,12 +254,12 @@ impl Watched {
                 "The source, the domain and the update frequency of each view with an objective",
             );
         }
-        for (view, labels) in labelled {
+        for (view, labels, frequency) in labelled {
             let labels = [
                 ("view", view.as_str()),
                 ("source", &labels.source),
                 ("domain", &labels.domain),
-                ("frequency", labels.frequency.name()),
+                ("frequency", frequency.name()),
             ];
             page.sample(info, &labels, 1.0);
         }
@@ -296,12 +296,7 @@ mod tests {
         };
         let now = Micros::new(1_370_001_600_000_000).unwrap();
         view.pipeline.set(Some(Pipeline { newest: now, as_of: now }));
-        let labels = ViewLabels {
-            source: "clicks".to_owned(),
-            domain: "web".to_owned(),
-            frequency: UpdateFrequency::Minute,
-            target: Some(99.0),
-        };
+        let labels = ViewLabels { source: "clicks".to_owned(), domain: "web".to_owned(), target: Some(99.0) };
         watch.watched().views.insert(id.clone(), view);
         watch.watched().labels.insert(id.clone(), labels);
         watch.watched().consumers.insert(id, Arc::default());

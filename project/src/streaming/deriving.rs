@@ -169,11 +169,7 @@ impl Deriving {
                         tracing::warn!("that {id} was loaded was not recorded: {error}");
                     }
                     let (registry, now) = (self.registry.registry(), self.project.now());
-                    if let Err(error) =
-                        breakers::keep_late_rows(registry, &materializer, &target.view, now).await
-                    {
-                        tracing::warn!("{id}: its last good online rows lack what was loaded: {error}");
-                    }
+                    breakers::keep_late_rows_after_load(registry, &materializer, &target.view, now).await;
                     if let Err(error) = materializer.compact(&target.view, FILES_BEFORE_COMPACTING).await {
                         tracing::warn!("{id}: its log was not compacted: {error}");
                     }

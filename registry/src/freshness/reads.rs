@@ -15,10 +15,9 @@ const KEPT: [(Span, i64); 2] =
     [(Span::MINUTE, 24 * Span::HOUR.micros()), (Span::HOUR, 31 * 24 * Span::HOUR.micros())];
 
 /// What reads are counted for.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Measured {
     /// How fresh reads of the view or the service were.
-    #[default]
     Reads,
     /// How fresh reads of a feature of the view were.
     Feature(Name),

@@ -76,18 +76,13 @@ fn float_sql(float: f64, text: &str) -> String {
 
 /// Whether the second of two values of one type lies before the first, or no value lies between them.
 pub(super) fn is_reversed(least: &Value, greatest: &Value) -> bool {
+    // Values are ordered, but NaN lies between no two.
     let order = match (least, greatest) {
-        (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
-        (Value::Int32(a), Value::Int32(b)) => Some(a.cmp(b)),
-        (Value::Int64(a), Value::Int64(b)) => Some(a.cmp(b)),
         (Value::Float32(a), Value::Float32(b)) => a.partial_cmp(b),
         (Value::Float64(a), Value::Float64(b)) => a.partial_cmp(b),
-        (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
-        (Value::Bytes(a), Value::Bytes(b)) => Some(a.cmp(b)),
-        (Value::Timestamp(a), Value::Timestamp(b)) => Some(a.cmp(b)),
-        _ => None,
+        _ => Some(least.cmp(greatest)),
     };
-    !matches!(order, Some(Ordering::Less | Ordering::Equal))
+    !order.is_some_and(Ordering::is_le)
 }
 
 /// Whether a text begins as numbers do, and is one.
