@@ -61,6 +61,8 @@ mod first_steps;
 #[cfg(test)]
 mod forgotten;
 #[cfg(test)]
+mod forgotten_regular;
+#[cfg(test)]
 mod from_files;
 #[cfg(test)]
 mod held_back;
@@ -118,6 +120,8 @@ mod readers_that_leave;
 mod redis_lost;
 #[cfg(test)]
 mod refused_rows;
+#[cfg(test)]
+mod repeated_rows;
 #[cfg(test)]
 mod replaced_table;
 #[cfg(test)]

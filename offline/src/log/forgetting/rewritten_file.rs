@@ -1,8 +1,8 @@
 //! A Parquet file of a table without some of its rows, under the same name and in the same length.
 //!
 //! Commits say how long a file is, and readers refuse one that is not. So what is shorter is filled up with zeros between
-//! the pages and the checksums, where no reader of Parquet looks. Fewer rows can take a few bytes more, where the
-//! differences between neighbours grow: then the file goes without the statistics of its pages, and is packed harder.
+//! the pages and the checksums, where no reader of Parquet looks. Fewer rows can take more bytes, where rows were regular and
+//! have gaps now: then the file goes without the statistics of its pages, and is packed harder step by step.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::{filter_record_batch, not};
 use arrow::datatypes::SchemaRef;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 
 use super::matcher::Matcher;
 use crate::error::OfflineError;
@@ -28,6 +29,10 @@ use crate::log::storage::{CheckedFile, block_sums, durable};
 const REWRITTEN: &str = "twinstore.rewritten";
 /// Rows that are decoded at a time.
 const BATCH_ROWS: usize = 65_536;
+/// The level of compression of a file that is longer otherwise.
+const HARDEST: i32 = 22;
+/// The bytes of a page where a file is to have few.
+const PAGE_BYTES: usize = 64 << 20;
 /// How many lengths of a footer are tried: checksums of blocks make a file grow in steps of five bytes at most.
 const FOOTERS: usize = 6;
 
@@ -93,8 +98,8 @@ impl SearchedFile {
         }
         let rows = kept.iter().map(|batch| batch.num_rows() as u64).sum();
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let fitting = tries(&schema).into_iter().find_map(|properties| {
-            let written = written(&schema, &kept, properties);
+        let fitting = tries(&schema).into_iter().find_map(|packing| {
+            let written = written(&schema, &kept, packing);
             let fitted = written
                 .map(|bytes| block_sums::of_length(&bytes, &name, self.file.length(), self.file.has_sums()));
             fitted.transpose()
@@ -139,17 +144,32 @@ fn unreadable(path: &Path, error: ParquetError) -> OfflineError {
     OfflineError::file("read", path, error)
 }
 
-/// How the file may be written, each shorter than those before, with footers of several lengths.
-fn tries(schema: &SchemaRef) -> Vec<WriterProperties> {
+/// How a file may be written.
+struct Packing {
+    properties: WriterProperties,
+    /// Whether it goes without the types that its columns have in memory: every reader of a log knows them.
+    is_bare: bool,
+}
+
+/// The ways to write the file, each shorter than those before, with footers of several lengths.
+fn tries(schema: &SchemaRef) -> Vec<Packing> {
     let usual = || writer_properties(schema).into_builder();
     let bare = || usual().set_offset_index_disabled(true).set_statistics_enabled(EnabledStatistics::None);
-    let hard = || bare().set_compression(Compression::ZSTD(ZstdLevel::try_new(19).unwrap_or_default()));
-    [usual(), bare(), hard()]
+    let hardest = Compression::ZSTD(ZstdLevel::try_new(HARDEST).unwrap_or_default());
+    let hard = || bare().set_compression(hardest);
+    // Also those columns that are packed to their bits, and are not compressed else.
+    let whole = || {
+        let columns = schema.fields().iter().map(|field| ColumnPath::from(field.name().as_str()));
+        columns.fold(hard(), |properties, column| properties.set_column_compression(column, hardest))
+    };
+    let few_pages = || whole().set_data_page_row_count_limit(usize::MAX).set_data_page_size_limit(PAGE_BYTES);
+    [(usual(), false), (bare(), false), (hard(), false), (whole(), false), (few_pages(), true)]
         .into_iter()
-        .flat_map(|builder| {
+        .flat_map(|(builder, is_bare)| {
             (0..FOOTERS).map(move |spaces| {
                 let mark = KeyValue::new(REWRITTEN.to_owned(), format!("1{}", " ".repeat(spaces)));
-                builder.clone().set_key_value_metadata(Some(vec![mark])).build()
+                let properties = builder.clone().set_key_value_metadata(Some(vec![mark])).build();
+                Packing { properties, is_bare }
             })
         })
         .collect()
@@ -158,11 +178,13 @@ fn tries(schema: &SchemaRef) -> Vec<WriterProperties> {
 fn written(
     schema: &SchemaRef,
     batches: &[RecordBatch],
-    properties: WriterProperties,
+    Packing { properties, is_bare }: Packing,
 ) -> Result<Vec<u8>, OfflineError> {
     let failed = |error: ParquetError| OfflineError::Arrow(error.into());
     let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, schema.clone(), Some(properties)).map_err(failed)?;
+    let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(is_bare);
+    let writer = ArrowWriter::try_new_with_options(&mut bytes, schema.clone(), options);
+    let mut writer = writer.map_err(failed)?;
     batches.iter().try_for_each(|batch| writer.write(batch)).map_err(failed)?;
     writer.close().map_err(failed)?;
     Ok(bytes)
