@@ -57,7 +57,7 @@ pub const QUARANTINED: Printed = Printed {
 pub const QUARANTINED_ROWS: Printed = Printed {
     by: "`quality quarantine show`",
     columns: &[
-        ("row", "the row's number in the file, from 0"),
+        ("row", "the row's number in the file, from 1"),
         ("detail", "why the view refuses it"),
         ("values", "what it holds"),
     ],

@@ -75,6 +75,16 @@ pub enum MaterializerError {
         /// What is wrong with it.
         why: String,
     },
+    /// No row of what would be a view's first load was taken, and none was bad.
+    #[error(
+        "no row of {view} is loaded: {why}; correct the definition, the files or the range and load again"
+    )]
+    NothingTaken {
+        /// The view.
+        view: VersionId,
+        /// How many rows were left out, and for what.
+        why: String,
+    },
     /// Loaded files that hold something else now.
     #[error(
         "{} changed since {view} loaded it: put new rows into a new file and restore what was loaded, or if the `path` of its source was changed, put that back; for other content define {}@{} and backfill that",
@@ -230,6 +240,17 @@ pub enum MaterializerError {
         first: EventDate,
         /// Its last date.
         last: EventDate,
+    },
+    /// Files that a load of the whole history would quarantine, and a backfill by dates cannot.
+    #[error(
+        "nothing of {view} was loaded, since files are not as it expects: {}: mend or remove them, or load its history as a whole, which quarantines them",
+        .files.join("; ")
+    )]
+    FilesNotAsExpected {
+        /// The view.
+        view: VersionId,
+        /// Each file, and why.
+        files: Vec<String>,
     },
     /// Files that hold something else than when a backfill by dates began.
     #[error(

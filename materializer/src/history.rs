@@ -39,6 +39,7 @@ mod migration;
 mod old_files;
 mod parquet;
 mod quarantine;
+mod repeats;
 #[cfg(test)]
 mod siblings;
 mod source_file;

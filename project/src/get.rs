@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use feature::{Field, HelpTopic, Micros, ServicePlan, ServiceRef, Status, Value, VersionId};
-use materializer::MigrationState;
+use materializer::{Decision, MigrationState, quarantined};
 use monitor::{Pipeline, ReadOutcome};
 use offline::Manifest;
 use online::{Reader, Store};
@@ -137,7 +137,10 @@ async fn never_loaded(
         }
         project.check_logs_of_registered(registered).await?;
         let is_loaded = has_history(&target(registered, Arc::clone(&view))?);
+        let batches = quarantined(&project.offline()?, &view).await.unwrap_or_default();
+        let is_waiting = batches.iter().any(|batch| batch.decision == Decision::Waiting);
         let help = match (is_loaded, is_under_way) {
+            (true, false) if is_waiting => Some(HelpTopic::Quarantine(view.id.clone())),
             (true, true) => Some(HelpTopic::ResumeBackfill(view.id.clone())),
             (true, false) => Some(HelpTopic::Backfill(view.id.clone())),
             (false, _) => None,

@@ -54,6 +54,9 @@ fn note(NeverLoaded { view, source, help, .. }: &NeverLoaded) {
         Some(HelpTopic::ResumeBackfill(_)) => {
             format!("the backfill by dates of {view} is not done, and nothing of it online")
         }
+        Some(HelpTopic::Quarantine(_)) => {
+            format!("files of {view} wait in quarantine, and nothing of it is loaded")
+        }
         _ => format!("nothing was loaded for {view} yet"),
     };
     let how = match help {

@@ -2,11 +2,12 @@
 
 use feature::Micros;
 use serde_json::json;
-use twinstore::{Backfill, EventRange, LoadReport, Loaded, Loads, Materialize, Project, Run};
+use twinstore::{Backfill, EventRange, HelpTopic, LoadReport, Loaded, Loads, Materialize, Project, Run};
 
 use crate::arguments::{BackfillArgs, Format, MaterializeArgs};
 use crate::failure::{Failure, helped};
 use crate::headings;
+use crate::help::in_commands;
 use crate::output::{self, count, counted};
 
 pub async fn backfill(project: &Project, args: &BackfillArgs, run: &Run) -> Result<(), Failure> {
@@ -77,7 +78,14 @@ fn show(loads: &Loads, now: Micros, format: Format) -> Result<(), Failure> {
 fn notes(report: &LoadReport) -> Vec<String> {
     let mut notes = Vec::new();
     if report.files == 0 && report.files_known > 0 && report.quarantined.is_empty() {
-        notes.push(format!("nothing new: {} loaded before", counted(report.files_known as u64, "file")));
+        let (waiting, loaded) = (report.files_waiting, report.files_known - report.files_waiting);
+        let loaded = (loaded > 0).then(|| format!("{} loaded before", counted(loaded as u64, "file")));
+        let waiting = (waiting > 0).then(|| {
+            let help = in_commands(&HelpTopic::Quarantine(report.view.clone()));
+            format!("{} in quarantine, of which nothing is loaded: {help}", counted(waiting as u64, "file"))
+        });
+        let what: Vec<String> = loaded.into_iter().chain(waiting).collect();
+        notes.push(format!("nothing new: {}", what.join(", ")));
     }
     if !report.files_unread.is_empty() {
         notes.push(format!("not read: {}", report.files_unread.join(", ")));

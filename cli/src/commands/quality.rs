@@ -70,7 +70,15 @@ async fn show(project: &Project, view: &ViewName, batch: u32, format: Format) ->
             "no batch {batch} was quarantined: `quality quarantine list` has them"
         )));
     };
-    let examples: Value = serde_json::from_str(&found.file.batch.examples).unwrap_or(Value::Null);
+    let mut examples: Value = serde_json::from_str(&found.file.batch.examples).unwrap_or(Value::Null);
+    for example in examples.as_array_mut().into_iter().flatten() {
+        // They are kept from 0, as positions are.
+        if let Some(row) = example.get_mut("row")
+            && let Some(number) = row.as_u64()
+        {
+            *row = (number + 1).into();
+        }
+    }
     if format == Format::Json {
         let mut shown = as_json(&found);
         if let Some(shown) = shown.as_object_mut() {

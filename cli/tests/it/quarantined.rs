@@ -72,9 +72,10 @@ fn a_file_with_too_many_failing_rows_is_quarantined_whole_and_the_others_are_loa
     let shown = project.json("quality quarantine show airport_arrivals 1");
     assert_eq!(shown["examples"].as_array().unwrap().len(), 6);
     says(shown["examples"][0]["values"].as_str().unwrap(), &["9999"]);
+    assert_eq!(shown["examples"][0]["row"], 1);
     // Passed over from then on, by the other view that expects nothing loaded.
     let again = project.ok("backfill airport_arrivals");
-    says(&again, &["nothing new: 3 files loaded before"]);
+    says(&again, &["nothing new: 2 files loaded before, 1 file in quarantine", "quality quarantine list"]);
     assert_eq!(list(&project).len(), 1);
     assert_eq!(project.json("backfill aircraft_last_flight")["views"][0]["rows_loaded"], 210);
 }

@@ -42,6 +42,7 @@ impl MaterializerError {
             | Self::MigrationOfDerived { .. }
             | Self::MigrationUnfinished { .. }
             | Self::NoSuchDates { .. }
+            | Self::FilesNotAsExpected { .. }
             | Self::MigrationSourceChanged { .. }
             | Self::MigrationFilesGone { .. }
             | Self::NotQuarantined { .. }
@@ -56,6 +57,7 @@ impl MaterializerError {
             | Self::Feed { .. }
             | Self::Halted { .. }
             | Self::NothingAccepted { .. }
+            | Self::NothingTaken { .. }
             | Self::LogBehindOnline { .. }
             | Self::OtherLog { .. }
             | Self::OnlineBehindLog { .. }

@@ -21,6 +21,7 @@ use super::known_rows::known_rows;
 use super::load_report::{FileRead, LoadReport};
 use super::loaded_files::{self, QuarantineState};
 use super::loaded_rows::LoadedRows;
+use super::repeats::Repeats;
 use crate::blocking;
 use crate::error::MaterializerError;
 use crate::rows::accepted::{AcceptedRows, Availability};
@@ -40,10 +41,8 @@ impl<W: Mender> HistoryLoad<'_, W> {
     ) -> Result<(), MaterializerError> {
         let started_at = loaded_files::started_at(&self.log, &self.dead_letters, file.number).await?;
         let started_at = started_at.unwrap_or_else(self.materializer.clock);
-        if self.is_quarantined(file, started_at).await? {
-            return Ok(());
-        }
-        let rows = self.open(file, started_at).await?;
+        let Some(repeats) = self.validate_whole(file, started_at).await? else { return Ok(()) };
+        let rows = self.open(file, started_at, repeats).await?;
         self.note_absent(file).await?;
         self.report.files += 1;
         let name = file.file.name.clone();
@@ -135,7 +134,12 @@ impl<W: Mender> HistoryLoad<'_, W> {
     }
 
     /// Opens a file for its rows that the log does not have.
-    async fn open(&mut self, file: &FileToLoad, started_at: Micros) -> Result<FileRows, MaterializerError> {
+    async fn open(
+        &mut self,
+        file: &FileToLoad,
+        started_at: Micros,
+        repeats: Repeats,
+    ) -> Result<FileRows, MaterializerError> {
         let known = match file.resumes {
             true => known_rows(&self.log, file.number).await?,
             false => RoaringTreemap::new(),
@@ -145,8 +149,12 @@ impl<W: Mender> HistoryLoad<'_, W> {
             (None, []) => None,
             (None, numbers) => Some(LoadedRows::read(&self.log, &self.target.view, numbers).await?),
         };
-        let validator =
-            FileValidator { known, range: self.mode.range(), ..self.validator_of_all(file, started_at) };
+        let validator = FileValidator {
+            known,
+            repeats,
+            range: self.mode.range(),
+            ..self.validator_of_all(file, started_at)
+        };
         let (batch_source, columns) = (self.batch_source.clone(), self.transform.input().to_vec());
         let opened = file.file.clone();
         let reader = blocking::run(move || batch_source.open(&columns, &opened, None)).await??;
@@ -168,6 +176,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
             origin: file.file.name.clone(),
             number: file.number,
             known: RoaringTreemap::new(),
+            repeats: Repeats::default(),
             started_at,
             range: EventRange::default(),
             without: None,

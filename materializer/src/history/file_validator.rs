@@ -11,10 +11,11 @@ use feature::{EventDate, Micros, Position, Span, Value, View};
 use offline::{DeadLetter, Forgotten};
 use online::PENDING_BOUND;
 use roaring::RoaringTreemap;
-use transform::{DECLARED_AT, EVENT_TIME, Transformed, ViewTransform};
+use transform::{BadReason, DECLARED_AT, EVENT_TIME, Transformed, ViewTransform};
 
 use super::event_range::EventRange;
 use super::loaded_rows::LoadedRows;
+use super::repeats::Repeats;
 use super::source_rows::{SourceRows, UnreadableRow};
 use crate::error::MaterializerError;
 use crate::materializer::Target;
@@ -39,6 +40,8 @@ pub(crate) struct FileValidator {
     pub(crate) number: u32,
     /// The numbers of the rows that the log has already.
     pub(crate) known: RoaringTreemap,
+    /// The rows that are refused because they repeat others.
+    pub(crate) repeats: Repeats,
     /// The recorded start of its load.
     pub(crate) started_at: Micros,
     pub(crate) range: EventRange,
@@ -174,6 +177,7 @@ impl FileValidator {
             .collect();
         let origins: Vec<usize> = origins.iter().map(|row| *row as usize).collect();
         let candidates = self.candidates(&selected, rows, origins)?;
+        let (candidates, repeated) = self.refuse_repeats(candidates, &mut refused)?;
         let keep = {
             let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
             self.check_times(&candidates, &mut waiting, &mut refused)
@@ -192,7 +196,7 @@ impl FileValidator {
         counts.rows.accepted = accepted.len() as u64;
         let dates = std::mem::take(&mut selected.dates);
         let against_batch = against_batch.rows.iter().filter_map(|row| selected.positions.get(*row as usize));
-        let against_batch: Vec<Position> = against_batch.copied().collect();
+        let against_batch: Vec<Position> = against_batch.copied().chain(repeated).collect();
         let (first_row, counted) = (source_rows.first_row, selected.by_date);
         let by_date = self.by_date(first_row, counted, &dates, &accepted, (&dead_letters, &against_batch))?;
         let left_out: u64 = by_date.values().map(|date| date.left_out() - date.of_stream).sum();
@@ -323,6 +327,30 @@ impl FileValidator {
             positions,
             origins,
         })
+    }
+
+    /// Takes the rows away that repeat others. Gives the positions of these too.
+    fn refuse_repeats(
+        &self,
+        candidates: AcceptedRows,
+        refused: &mut Vec<Refused>,
+    ) -> Result<(AcceptedRows, Vec<Position>), MaterializerError> {
+        let mut repeated = Vec::new();
+        let mut keep = Vec::with_capacity(candidates.len());
+        for (position, origin) in candidates.positions.iter().zip(&candidates.origins) {
+            let expectation = self.repeats.expectation(position.parts().2);
+            if let Some(name) = expectation {
+                let bad = BadReason::Expectation { name: name.to_owned() };
+                let reason = RefusalReason::of(&bad);
+                refused.push(Refused { origin: *origin, reason, detail: bad.to_string() });
+                repeated.push(*position);
+            }
+            keep.push(expectation.is_none());
+        }
+        match repeated.is_empty() {
+            true => Ok((candidates, repeated)),
+            false => Ok((candidates.filtered(&keep)?, repeated)),
+        }
     }
 
     /// Whether each row is visible soon enough, and waits among few enough of its entity.

@@ -112,6 +112,7 @@ impl FilesToLoad {
         if !choice.changed.is_empty() {
             return Err(MaterializerError::ContentChanged { view: view.id.clone(), files: choice.changed });
         }
+        report.files_waiting = choice.files.quarantined;
         match released {
             Some(number) => Ok(choice.files.only(number, loaded_files::numbers(log).await?)),
             None => Ok(choice.files),

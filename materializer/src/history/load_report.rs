@@ -41,6 +41,8 @@ pub struct LoadReport {
     pub files: usize,
     /// Files that had been loaded before, and were skipped.
     pub files_known: usize,
+    /// Of these, files that wait in quarantine for a decision.
+    pub files_waiting: usize,
     /// Files beside them that were not read: their names are hidden or of another format.
     pub files_unread: Vec<String>,
     /// Rows that were read from the files, within the requested range of event times.
@@ -101,6 +103,7 @@ impl LoadReport {
             view,
             files: 0,
             files_known: 0,
+            files_waiting: 0,
             files_unread: Vec::new(),
             rows_read: 0,
             rows_loaded: 0,

@@ -12,6 +12,7 @@
 //! | `observation.rs`, `checks.rs` | what a date must look like |
 //! | `date_load.rs`, `date_reading.rs`, `date_commit.rs` | the load itself |
 //! | `pace.rs` | how fast rows are read |
+//! | `whole_files.rs` | which files are not what the view expects of each as a whole |
 //! | `watch.rs` | what a backfill is to do, and what it reports |
 
 mod checks;
@@ -28,6 +29,7 @@ mod next_step;
 mod observation;
 mod pace;
 mod watch;
+mod whole_files;
 
 use std::sync::Arc;
 

@@ -13,13 +13,14 @@ use offline::{BatchPoint, Log, QuarantinedBatch};
 use online::Mender;
 use serde::Serialize;
 
-use super::batch_checks::{self, Hours};
+use super::batch_checks::{self, Compared, Hours};
 use super::chunk::{HistoryLoad, Mode};
 use super::file_validator::FileValidator;
 use super::files_to_load::{FileToLoad, FilesToLoad};
 use super::known_rows::known_rows;
 use super::load_report::{LoadReport, QuarantineReport};
 use super::loaded_files::{self, QuarantineState};
+use super::repeats::Repeats;
 use crate::blocking;
 use crate::error::MaterializerError;
 use crate::load_lock::LoadLock;
@@ -65,20 +66,22 @@ impl Decision {
 }
 
 impl<W: Mender> HistoryLoad<'_, W> {
-    /// Reads a file as a whole, and sets it aside if it is not what its view expects. Returns whether it was.
-    pub(super) async fn is_quarantined(
+    /// Reads a file as a whole, and sets it aside if it is not what its view expects: then gives none. Else gives its rows
+    /// that repeat others, and are refused.
+    pub(super) async fn validate_whole(
         &mut self,
         file: &FileToLoad,
         started_at: Micros,
-    ) -> Result<bool, MaterializerError> {
+    ) -> Result<Option<Repeats>, MaterializerError> {
         // What is released was decided by a person.
         let is_decided = matches!(self.mode, Mode::Release(..));
         if is_decided || !self.target.view.checks_batches() || self.target.input.is_some() {
-            return Ok(false);
+            return Ok(Some(Repeats::default()));
         }
         // What is in the log in part was checked before, but for rows that were out of its range.
-        if file.resumes && !loaded_files::is_validated_in_part(&self.log, file.number).await? {
-            return Ok(false);
+        let was_checked = file.resumes && !loaded_files::is_validated_in_part(&self.log, file.number).await?;
+        if was_checked && !batch_checks::refuses_repeats(&self.target.view) {
+            return Ok(Some(Repeats::default()));
         }
         let range = self.mode.range();
         let without = loaded_files::released_range(&self.log, file.number).await?;
@@ -94,11 +97,15 @@ impl<W: Mender> HistoryLoad<'_, W> {
         let encoding = self.encoding.as_ref().map(|encoding| &encoding.chunk.hours);
         let uncommitted: Vec<&Hours> = encoding.into_iter().chain([&self.chunk.hours]).collect();
         let own: Vec<u32> = file.counted_in.iter().copied().chain([file.number]).collect();
-        let compared = (self.target.view.as_ref(), &self.log);
-        let mut verdict = checked.verdict(compared, &uncommitted, &own).await?;
+        let view = self.target.view.as_ref();
+        let compared = Compared { view, log: &self.log, uncommitted: &uncommitted, own: &own };
+        let mut verdict = checked.verdict(compared).await?;
+        if was_checked {
+            return Ok(Some(checked.repeats(view)));
+        }
         if verdict.reasons.is_empty() {
             self.report.add_warnings(verdict.warned);
-            return Ok(false);
+            return Ok(Some(checked.repeats(&self.target.view)));
         }
         if let (false, Some(first)) = (range.is_all(), verdict.reasons.first_mut()) {
             *first = format!("of its rows {range}: {first}");
@@ -128,7 +135,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
             rows: batch.rows,
             why: batch.why,
         });
-        Ok(true)
+        Ok(None)
     }
 
     /// The number after that of the newest file that is quarantined in the log or by this load.

@@ -23,6 +23,7 @@ use super::next_step::{DateState, NextStep, PlannedDate, StopRequest, next_step}
 use super::observation::MatchedColumns;
 use super::pace::TokenBucket;
 use super::watch::{Migration, MigrationEnd, MigrationEvent, MigrationReport, MigrationWatch};
+use super::whole_files::WholeFiles;
 use crate::error::MaterializerError;
 use crate::fold::prefix;
 use crate::history::batch_source::BatchSource;
@@ -30,6 +31,7 @@ use crate::history::file_validator::WaitingRows;
 use crate::history::files_to_load::{FileToLoad, FilesToLoad};
 use crate::history::load_report::LoadReport;
 use crate::history::loaded_files;
+use crate::history::repeats::Repeats;
 use crate::load_lock::LoadLock;
 use crate::load_turn::LoadTurn;
 use crate::materializer::{Materializer, Target};
@@ -63,6 +65,8 @@ pub(super) struct DateLoad<'a, W> {
     pub(super) stream_start: Option<Micros>,
     /// For each file the numbers of the rows that the log has of it.
     pub(super) known: BTreeMap<u32, RoaringTreemap>,
+    /// For each file its rows that repeat others, and are refused.
+    pub(super) repeats: BTreeMap<u32, Repeats>,
     pub(super) waiting: Arc<Mutex<WaitingRows>>,
     pub(super) bucket: Option<TokenBucket>,
     pub(super) bytes_a_row: u64,
@@ -150,6 +154,23 @@ impl<'a, W: Mender> DateLoad<'a, W> {
         let dates = SourceDates::of(target, &batch_source, &members, migration.range, limit).await?;
         refuse_unknown_dates(view, &migration.accepted, &dates.all())?;
         let forgotten = Arc::new(materializer.offline.forgotten_as_of(&log).await?);
+        let target = Target {
+            view: view.clone(),
+            source: Arc::new(with_delay(&target.source, &begun.delay)),
+            input: None,
+        };
+        let stream_start = stream_start::find(&log, &target.source).await?;
+        let whole_files = WholeFiles {
+            target: &target,
+            log: &log,
+            batch_source: &batch_source,
+            forgotten: &forgotten,
+            stream_start,
+            range: migration.range,
+            started_at: begun.started_at,
+            were_checked: own.is_some(),
+        };
+        let repeats = whole_files.check(&members, &mut report.warned).await?;
         let mut turn = LoadTurn::next(&log).await?;
         materializer.first_use.begin(view).await?;
         let mut markers = Vec::new();
@@ -166,15 +187,11 @@ impl<'a, W: Mender> DateLoad<'a, W> {
             Some(previous) => MatchedColumns::of(view, previous.view()),
             None => MatchedColumns::none(view),
         };
-        let target = Target {
-            view: view.clone(),
-            source: Arc::new(with_delay(&target.source, &begun.delay)),
-            input: None,
-        };
         let now = (materializer.clock)();
         Ok(Self {
             known: known(&log, &members).await?,
-            stream_start: stream_start::find(&log, &target.source).await?,
+            repeats,
+            stream_start,
             transform: ViewTransform::compile(&target.source, view)?,
             forgotten,
             bucket: migration.max_rows_per_second.map(|rate| TokenBucket::new(rate, now)),

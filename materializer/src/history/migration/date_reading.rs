@@ -105,6 +105,7 @@ impl<W: Mender> DateLoad<'_, W> {
                 origin: file.name.clone(),
                 number: *number,
                 known: self.known.get(number).cloned().unwrap_or_default(),
+                repeats: self.repeats.get(number).cloned().unwrap_or_default(),
                 started_at: started_at.unwrap_or(self.begun.started_at),
                 without: None,
                 range: self.migration.range,
