@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 
-use feature::VersionId;
+use feature::{Name, VersionId};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
-use twinstore::{Event, Progress};
+use twinstore::{Event, ExtractReport, Progress};
 
 use crate::failure::Failure;
-use crate::output::count;
+use crate::output::{count, counted};
 
 /// Shows what a command reports.
 #[derive(Default)]
@@ -18,6 +18,7 @@ pub struct Shown(Mutex<Bars>);
 /// The lines that count rows just now.
 #[derive(Default)]
 struct Bars {
+    extractions: BTreeMap<Name, Bar>,
     loads: BTreeMap<VersionId, Bar>,
     join: Option<Bar>,
 }
@@ -26,6 +27,19 @@ impl Progress for Shown {
     fn report(&self, event: Event) {
         let mut bars = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
+            Event::ExtractionBegins(source) => {
+                let bar = Bar::rows(&format!("query of {source}"));
+                bars.extractions.insert(source, bar);
+            }
+            Event::RowsExtracted { source, rows } => {
+                if let Some(bar) = bars.extractions.get(&source) {
+                    bar.0.inc(rows);
+                }
+            }
+            Event::ExtractionEnds { source, report } => {
+                drop(bars.extractions.remove(&source));
+                report.iter().for_each(say_extracted);
+            }
             Event::LoadBegins(view) => {
                 let bar = Bar::rows(&view.to_string());
                 bars.loads.insert(view, bar);
@@ -67,6 +81,24 @@ impl Progress for Shown {
             // What a later library reports.
             _ => {}
         }
+    }
+}
+
+/// What was extracted of a query, and what it does not give any more.
+fn say_extracted(report: &ExtractReport) {
+    let ExtractReport { source, database, rows_read, rows_new, rows_gone, read_from, file } = report;
+    let from = read_from.map_or_else(String::new, |from| format!(", from {from} on"));
+    let read = format!("{} of {database}{from}", counted(*rows_read, "row"));
+    match file {
+        Some(file) => eprintln!("{source}: {} new of {read}, extracted as {file}", count(*rows_new)),
+        None => eprintln!("{source}: nothing new in {read}"),
+    }
+    if *rows_gone > 0 {
+        eprintln!(
+            "{source}: {} extracted before that the query does not give any more: changed or deleted in the database, and \
+             kept in the log as loaded",
+            counted(*rows_gone, "row")
+        );
     }
 }
 

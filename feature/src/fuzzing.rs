@@ -6,8 +6,9 @@
 use std::sync::LazyLock;
 
 use crate::{
-    DataType, EntityKey, EventDate, Field, Micros, Name, Scalar, ServiceRef, Span, TraceParent, Value,
-    VersionId, csv_separator, excerpt, nearest, redacted, shown, visible_line, without_logins,
+    DataType, DatabaseConnection, EntityKey, EventDate, Field, Micros, Name, Scalar, ServiceRef, Span,
+    TraceParent, Value, VersionId, csv_separator, excerpt, nearest, redacted, shown, visible_line,
+    without_logins,
 };
 
 /// What reads bytes: its name, and the function, which says whether the bytes were what it reads.
@@ -86,6 +87,7 @@ pub fn texts(data: &[u8]) -> bool {
     is_value |= text.parse::<Name>().is_ok() | text.parse::<VersionId>().is_ok();
     is_value |= text.parse::<ServiceRef>().is_ok() | text.parse::<EventDate>().is_ok();
     is_value |= TraceParent::parse(text).is_some();
+    is_value |= text.parse::<DatabaseConnection>().is_ok();
     csv_separator(data);
     let _ = (nearest(text, ["airport", "landed_at"]), redacted(text), without_logins(text));
     assert!(!visible_line(text).contains(is_obeyed) && !shown(text).contains(|c| c != '\n' && is_obeyed(c)));

@@ -19,9 +19,11 @@
 mod advice;
 mod aggregate;
 mod answer;
+mod batch;
 mod breaker;
 mod bytes;
 mod canary;
+mod database;
 mod derived;
 mod event_date;
 mod exact;
@@ -56,8 +58,10 @@ pub use aggregate::{
     QuantileSketch, Ranked, State, finish, try_finish,
 };
 pub use answer::{Answer, Cell, Status, Times, is_alive, is_kept};
+pub use batch::{Batch, BatchFiles, BatchFormat, BatchQuery};
 pub use breaker::{Breaker, OpenAnswer};
 pub use canary::{Canary, NotAPercent, Percent};
+pub use database::{DatabaseConnection, DatabaseUrl, Encryption};
 pub use event_date::EventDate;
 pub use exact::{Contradiction, FloatSum, IntSquareSum};
 pub use expectation::{BatchCheck, BatchExpectation, BatchLimits, Expectation, ExpectationStage, OnFailure};
@@ -79,8 +83,8 @@ pub use time_error::TimeError;
 pub use trace_parent::TraceParent;
 pub use value::{DataType, Field, Scalar, TypeError, Value};
 pub use view::{
-    About, Batch, BatchFormat, Column, Computed, Feature, Fold, Freshness, OnDemandView, Retention, Source,
-    SourceTime, StoredColumn, Stream, StreamFormat, Take, View,
+    About, Column, Computed, Feature, Fold, Freshness, OnDemandView, Retention, Source, SourceTime,
+    StoredColumn, Stream, StreamFormat, Take, View,
 };
 pub use view_source::ViewSource;
 pub use window::{Window, WindowError};

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::Function;
+use crate::batch::Batch;
 use crate::breaker::Breaker;
 use crate::expectation::{BatchLimits, Expectation, OnFailure};
 use crate::expected_change::ExpectedChange;
@@ -134,30 +135,6 @@ impl std::str::FromStr for SourceTime {
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         name.parse().map(SourceTime::Column)
     }
-}
-
-/// The encoding of a source's files.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BatchFormat {
-    /// Apache Parquet.
-    Parquet,
-    /// Text with a header, and fields separated as those of the header are.
-    Csv,
-    /// A JSON object on each line.
-    Json,
-    /// A Delta table.
-    Delta,
-}
-
-/// Where a source's history lies.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Batch {
-    /// A file, glob, folder or Delta table; a relative path is taken from the project's folder.
-    pub path: String,
-    /// How its files are encoded, where their names do not say it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub format: Option<BatchFormat>,
 }
 
 /// Where a source's live rows come from.

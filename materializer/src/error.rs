@@ -58,6 +58,44 @@ pub enum MaterializerError {
         /// Everything that is wrong with it.
         problems: Vec<String>,
     },
+    /// A query that its database refuses, or whose columns are not what its source declares.
+    #[error("the query of the source `{source_name}` at {database}: {}", .problems.join("; "))]
+    Query {
+        /// The source.
+        source_name: String,
+        /// Where the database is, without the login.
+        database: String,
+        /// Everything that is wrong with it.
+        problems: Vec<String>,
+    },
+    /// A database that cannot be reached, or was lost.
+    #[error("the source `{source_name}`: {database} {why}")]
+    Database {
+        /// The source.
+        source_name: String,
+        /// Where the database is, without the login.
+        database: String,
+        /// What is wrong, and what is left.
+        why: String,
+    },
+    /// A source whose definition or environment does not say how its database is reached.
+    #[error("the `connection` of the source `{source_name}`: {why}")]
+    Connection {
+        /// The source.
+        source_name: String,
+        /// What is missing.
+        why: String,
+    },
+    /// A folder of extracts that cannot be read or written.
+    #[error("the extracts of the source `{source_name}` in {folder}: {why}")]
+    Extracts {
+        /// The source.
+        source_name: String,
+        /// Where they lie.
+        folder: String,
+        /// What is wrong with them.
+        why: String,
+    },
     /// Every row of what would be a view's first load was refused.
     #[error(
         "every row of {view} was refused ({}), so nothing is loaded: the first is row {} of `{origin}`: {why}; correct the definition or the file and load again",

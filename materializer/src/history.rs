@@ -2,7 +2,8 @@
 //!
 //! `batch_source.rs` is what a source has to offer; `parquet.rs`, `csv.rs`, `json.rs`, `delta.rs` and `derived.rs` are
 //! the sources, and `contract.rs` is the suite that all of them pass, exported as `contract_tests!`. `load.rs` is a load
-//! from its beginning to its end, `migration.rs` one that goes date by date.
+//! from its beginning to its end, `migration.rs` one that goes date by date. The rows of a query are extracted into files
+//! first (`query.rs`).
 
 mod batch_checks;
 mod batch_source;
@@ -36,9 +37,11 @@ mod loaded_files;
 mod loaded_rows;
 mod locate;
 mod migration;
+mod misfit;
 mod old_files;
 mod parquet;
 mod quarantine;
+mod query;
 mod repeats;
 #[cfg(test)]
 mod siblings;
@@ -52,7 +55,7 @@ pub use batch_source::{BatchSource, RowReader};
 pub use derived::rows_to_derive;
 pub(crate) use derived::versions_to_derive_from;
 pub use event_range::EventRange;
-pub use heads::{Heads, Misfit, heads};
+pub use heads::{Heads, heads};
 pub use holding::rows_of_source;
 pub use load_report::{FileRead, LoadReport, QuarantineReport};
 pub use loaded_files::is_loaded_as_a_whole;
@@ -62,7 +65,9 @@ pub use migration::{
     check_has_dates,
 };
 pub(crate) use migration::{history_end, refuse_beside};
+pub use misfit::Misfit;
 pub use quarantine::{Decision, QuarantinedFile, quarantined};
+pub use query::{Database, ExtractReport, check_query, extract};
 pub use source_file::{SourceFile, SourceFiles, TableVersions};
 pub use source_rows::{RowProblem, SourceRows, UnreadableRow};
 pub use survey::{ColumnKind, Surveyed, SurveyedColumn, source_paths, survey};

@@ -67,12 +67,12 @@ pub use forgetting::ForgottenOfView;
 #[cfg(any(test, feature = "contract"))]
 pub use history::contract;
 pub use history::{
-    BatchSource, ColumnKind, ColumnSummary, DELAY_PERCENTILE, DateOrder, DateReport, Decision, EventRange,
-    FileRead, Heads, HistoryDelay, LoadReport, MeasuredDelay, Migration, MigrationEnd, MigrationEvent,
-    MigrationReport, MigrationState, MigrationWatch, Misfit, Pace, QuarantineReport, QuarantinedFile,
-    RowProblem, RowReader, SourceFile, SourceFiles, SourceRows, StopRequest, Surveyed, SurveyedColumn,
-    TableVersions, UnreadableRow, check_has_dates, heads, is_loaded_as_a_whole, quarantined, rows_of_source,
-    rows_to_derive, source_paths, survey,
+    BatchSource, ColumnKind, ColumnSummary, DELAY_PERCENTILE, Database, DateOrder, DateReport, Decision,
+    EventRange, ExtractReport, FileRead, Heads, HistoryDelay, LoadReport, MeasuredDelay, Migration,
+    MigrationEnd, MigrationEvent, MigrationReport, MigrationState, MigrationWatch, Misfit, Pace,
+    QuarantineReport, QuarantinedFile, RowProblem, RowReader, SourceFile, SourceFiles, SourceRows,
+    StopRequest, Surveyed, SurveyedColumn, TableVersions, UnreadableRow, check_has_dates, check_query,
+    extract, heads, is_loaded_as_a_whole, quarantined, rows_of_source, rows_to_derive, source_paths, survey,
 };
 pub use load_turn::online_may_lack_rows;
 pub use materializer::{Input, Materializer, Target};

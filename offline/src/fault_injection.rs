@@ -11,6 +11,12 @@ pub use batch_faults::{BatchFaults, suspend};
 /// A point of a batch command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BatchPoint {
+    /// An extract of a query has its first row, and not its name.
+    ExtractBegun,
+    /// An extract is synced, and has not its name.
+    ExtractWritten,
+    /// An extract has its name, and nothing of it is loaded.
+    Extracted,
     /// The content of a source's files was hashed, and nothing was read yet.
     Hashed,
     /// The rows of a file were read.

@@ -34,6 +34,7 @@ impl ProjectError {
             Self::Expression(error) => error.advice(),
             Self::Online(error) => error.advice(),
             Self::Materializer(error) => error.advice(),
+            Self::NotExtracted(error) => error.advice(),
             Self::Push(error) => error.advice(),
             Self::Serve(error) => error.advice(),
             _ => Advice::Correct,
@@ -65,6 +66,7 @@ impl ProjectError {
             Self::Definitions(problems) => problems.help(),
             Self::Serve(error) => error.help_topic(),
             Self::Materializer(error) => error.help(),
+            Self::NotExtracted(error) => error.help(),
             Self::PushedInPart { source, .. } => source.help(),
             _ => None,
         }

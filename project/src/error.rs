@@ -5,6 +5,7 @@ use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use feature::{EventDate, Micros, Name, VersionId, counted};
 use thiserror::Error;
@@ -672,6 +673,9 @@ pub enum ProjectError {
     /// As the materializer says.
     #[error(transparent)]
     Materializer(#[from] materializer::MaterializerError),
+    /// The rows of a source's query could not be extracted.
+    #[error(transparent)]
+    NotExtracted(Arc<materializer::MaterializerError>),
     /// As a topic on disk says.
     #[error(transparent)]
     Push(#[from] materializer::PushError),

@@ -78,6 +78,7 @@ mod doctor;
 mod ending;
 mod error;
 mod exploring;
+mod extracting;
 pub mod fault_injection;
 mod feast;
 mod first_use;
@@ -132,8 +133,8 @@ pub use forgetting::{Forget, ForgetReport, HoldingSource, HoldingTrainingSet, Na
 pub use lineage::{LineageReport, SchemaField, ViewLineage};
 pub use load::{Backfill, FailedLoad, Loaded, Loads, Materialize};
 pub use materializer::{
-    ColumnDay, ColumnSummary, DELAY_PERCENTILE, DateOrder, DateReport, EventRange, HistoryDelay, LoadReport,
-    MeasuredDelay, MigrationEnd, MigrationReport, Pace, ReplayReport, StreamReport,
+    ColumnDay, ColumnSummary, DELAY_PERCENTILE, DateOrder, DateReport, EventRange, ExtractReport,
+    HistoryDelay, LoadReport, MeasuredDelay, MigrationEnd, MigrationReport, Pace, ReplayReport, StreamReport,
 };
 pub use migration::{BackfillOutcome, BackfillStatus, StartBackfill};
 pub use missing_logs::OtherLog;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use feature::{Provenance, VersionId};
-use materializer::{EventRange, LoadReport, Materializer, MaterializerError, QuarantineReport, Target};
+use materializer::{
+    EventRange, ExtractReport, LoadReport, Materializer, MaterializerError, QuarantineReport, Target,
+};
 use online::Store;
 use registry::{FileSetAside, Job, LoadedFile, MAX_FILES, RowCounts, RunOutcome};
 use tokio::task::JoinSet;
@@ -14,6 +16,7 @@ use tokio::task::JoinSet;
 use crate::breakers;
 use crate::clock;
 use crate::error::ProjectError;
+use crate::extracting::Extracts;
 use crate::lineage::{Recorder, Subject};
 use crate::load_order::LoadOrder;
 use crate::project::Project;
@@ -46,6 +49,8 @@ pub struct Loads {
     pub loaded: Vec<Loaded>,
     /// The views that failed, by their message.
     pub failed: Vec<FailedLoad>,
+    /// What was extracted before from the databases of sources that are queries.
+    pub extracts: Vec<ExtractReport>,
     /// How long all of it took.
     pub took: Duration,
 }
@@ -196,6 +201,12 @@ async fn load(project: &Project, views: &[ViewName], load: Load, run: &Run) -> R
     clock::check(project, &store).await?;
     let began = Instant::now();
     let materializer = Arc::new(project.materializer(store, &targets, load.job().name()).await?);
+    // What is released was extracted before.
+    let extracts = match load {
+        Load::Release(_) => Extracts::default(),
+        Load::Backfill(_) | Load::Materialize => Extracts::of(&project.folder, &targets, run).await?,
+    };
+    let extracts = Arc::new(extracts);
     let mut turns = LoadOrder::new(&registered, targets)?;
     // Where this is dropped, so are they.
     let mut running = JoinSet::new();
@@ -205,6 +216,7 @@ async fn load(project: &Project, views: &[ViewName], load: Load, run: &Run) -> R
             let Some((index, target)) = turns.next() else { break };
             let (materializer, run) = (materializer.clone(), run.clone());
             let (project, registry, registered) = (project.clone(), registry.clone(), registered.clone());
+            let extracts = extracts.clone();
             running.spawn(async move {
                 let began = Instant::now();
                 let recorder = Recorder::begin(
@@ -215,7 +227,10 @@ async fn load(project: &Project, views: &[ViewName], load: Load, run: &Run) -> R
                 );
                 let loaded = async {
                     let recorder = recorder.await?;
-                    let report = load.run(&materializer, &target, &run).await.map_err(ProjectError::from);
+                    let report = match extracts.check(&target) {
+                        Ok(()) => load.run(&materializer, &target, &run).await.map_err(ProjectError::from),
+                        Err(error) => Err(error),
+                    };
                     let outcome =
                         report.as_ref().ok().map(|report| load_outcome(load.job(), &target, report));
                     recorder.end(outcome, (&report).into()).await;
@@ -247,5 +262,5 @@ async fn load(project: &Project, views: &[ViewName], load: Load, run: &Run) -> R
     loaded.sort_by_key(|(index, _)| *index);
     failed.sort_by_key(ToString::to_string);
     let loaded = loaded.into_iter().map(|(_, loaded)| loaded).collect();
-    Ok(Loads { loaded, failed, took: began.elapsed() })
+    Ok(Loads { loaded, failed, extracts: extracts.reports.clone(), took: began.elapsed() })
 }

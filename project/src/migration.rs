@@ -15,6 +15,7 @@ use materializer::{DateOrder, EventRange, check_has_dates};
 use registry::{BackfillRecord, BackfillRequest, BackfillState, RegistryError};
 
 use crate::error::ProjectError;
+use crate::extracting::Extracts;
 use crate::project::Project;
 use crate::run::Run;
 use crate::targets::ViewName;
@@ -77,6 +78,9 @@ pub(crate) async fn start(
     let found = Found::of(project, &start.view).await?;
     check_has_dates(&found.target)?;
     let execution = Execution::open(project, &found).await?;
+    // One that is resumed has the rows with which it was started.
+    let extracted = Extracts::of(&project.folder, std::slice::from_ref(&found.target), run);
+    run.until_cancelled(extracted).await?.check(&found.target)?;
     let in_log = execution.materializer.migration_state(&found.target.view).await?;
     let kept = found.kept.as_ref().map(|kept| &kept.record);
     let number = match (in_log, kept) {

@@ -4,13 +4,14 @@
 use std::fmt;
 
 use access::Action;
-use feature::{Name, View, thousands};
-use materializer::Misfit;
+use feature::{Batch, BatchQuery, Name, Source, View, thousands};
+use materializer::{Heads, Misfit};
 use online::{Layout, MAX_ROW_BYTES};
 use registry::{Applied, Body, Definitions, Plan, RowBound};
 use serde::Serialize;
 
 use crate::error::ProjectError;
+use crate::extracting;
 use crate::project::Project;
 
 /// No text, bytes or list of any length is taken to be longer, in bytes, when a row is bounded.
@@ -99,11 +100,24 @@ pub(crate) async fn apply(project: &Project) -> Result<AppliedPlan, ProjectError
     Ok(AppliedPlan { applied, plan })
 }
 
+/// What the database of a query says against its source.
+async fn of_query(project: &Project, source: &Source, query: &BatchQuery) -> Vec<Misfit> {
+    let of_source = |problem: String| vec![Misfit { file: None, row: None, column: None, problem, rows: 0 }];
+    match extracting::database(&project.folder, query).await {
+        Ok(Ok(database)) => materializer::check_query(source, query, &database).await,
+        Ok(Err(why)) => of_source(format!("{why}, so the columns of its query were not checked")),
+        Err(error) => of_source(error.to_string()),
+    }
+}
+
 async fn misfits(project: &Project, definitions: &Definitions) -> Vec<SourceMisfit> {
     let mut misfits = Vec::new();
     for definition in definitions.iter() {
         let Body::Source { source, .. } = &definition.body else { continue };
-        let heads = materializer::heads(&project.folder, source).await;
+        let heads = match source.batch.as_ref().and_then(Batch::query) {
+            Some(query) => Heads { misfits: of_query(project, source, query).await, files_left_out: 0 },
+            None => materializer::heads(&project.folder, source).await,
+        };
         let of_source = |misfit: Misfit| SourceMisfit {
             definition: definition.file.to_string(),
             source: source.name.clone(),

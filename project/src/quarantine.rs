@@ -59,10 +59,11 @@ pub(crate) async fn release(
     let mut loads = load::release(project, &target.view.id.clone().into(), decide.batch, run).await?;
     let derived = loaded_and_derived(project, &target.view.id).await?;
     if loads.failed.is_empty() && !derived.is_empty() {
-        let Loads { loaded, failed, took } =
+        let Loads { loaded, failed, extracts, took } =
             load::materialize(project, &Materialize { views: derived }, run).await?;
         loads.loaded.extend(loaded);
         loads.failed.extend(failed);
+        loads.extracts.extend(extracts);
         loads.took += took;
     }
     Ok(loads)

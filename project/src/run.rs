@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use feature::{EventDate, VersionId};
+use feature::{EventDate, Name, VersionId};
+use materializer::ExtractReport;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +42,22 @@ impl Progress for () {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
+    /// The rows of a source's query begin to be extracted.
+    ExtractionBegins(Name),
+    /// More rows of a source's query were read.
+    RowsExtracted {
+        /// The source.
+        source: Name,
+        /// How many more.
+        rows: u64,
+    },
+    /// The rows of a source's query are extracted, or that failed.
+    ExtractionEnds {
+        /// The source.
+        source: Name,
+        /// What was extracted; `None` if it failed.
+        report: Option<ExtractReport>,
+    },
     /// The load of a view begins.
     LoadBegins(VersionId),
     /// More rows of a view's source were read.

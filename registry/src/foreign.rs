@@ -4,7 +4,7 @@ use crate::keys::{Kind, record_of};
 
 /// A name of Feast's, Chronon's or Tecton's, and what it may be called here: the first that there is where it
 /// stands is meant.
-const KEYS: [(&str, &[&str]); 44] = [
+const KEYS: [(&str, &[&str]); 46] = [
     ("timestamp_field", &["event_time"]),
     ("event_timestamp_column", &["event_time"]),
     ("event_timestamp", &["event_time"]),
@@ -47,12 +47,14 @@ const KEYS: [(&str, &[&str]); 44] = [
     ("wheres", &["where"]),
     ("filter", &["where"]),
     ("table", &["path", "batch"]),
+    ("query", &["sql"]),
+    ("database", &["connection"]),
     ("message_format", &["format"]),
     ("team", &["owner"]),
 ];
 
 /// A kind as others call it.
-const KINDS: [(&str, Kind); 12] = [
+const KINDS: [(&str, Kind); 13] = [
     ("featureview", Kind::FeatureView),
     ("batch_feature_view", Kind::FeatureView),
     ("stream_feature_view", Kind::FeatureView),
@@ -65,6 +67,7 @@ const KINDS: [(&str, Kind); 12] = [
     ("file_source", Kind::Source),
     ("filesource", Kind::Source),
     ("push_source", Kind::Source),
+    ("postgresqlsource", Kind::Source),
 ];
 
 /// What another store's key is called among these keys.

@@ -117,11 +117,12 @@ static SOURCE: Record = Record {
 
 static BATCH: Record = Record {
     title: "batch",
-    doc: "Where a source's history lies.",
+    doc: "Where a source's history lies: in files (`path`), or in a Postgres database (`sql` and `connection`).",
     keys: &[
-        required(
+        optional(
             "path",
             Shape::Text,
+            "none: a query",
             "a file, glob, folder or Delta table; a relative path is taken from the project's folder",
         ),
         optional(
@@ -130,6 +131,31 @@ static BATCH: Record = Record {
             "as the files' names say",
             "how the files are encoded: csv has a header, json an object on each line; both may be compressed \
              (`.gz`, `.zst`)",
+        ),
+        optional(
+            "sql",
+            Shape::Text,
+            "none: files",
+            "one SELECT of Postgres whose rows are the history; each load takes those that are new",
+        ),
+        optional(
+            "connection",
+            Shape::Text,
+            "none: files",
+            "the database, as `postgres://user@host:5432/database` without a password, or `$NAME` for an environment \
+             variable that holds its URL",
+        ),
+        optional(
+            "cursor",
+            Shape::Name,
+            "none: the whole query is read by each load",
+            "a timestamp column: rows of the query are read from the newest extracted one on, less `lookback`",
+        ),
+        optional(
+            "lookback",
+            Shape::Duration,
+            "1d",
+            "how far before the newest extracted row the query is read again, for rows that are committed late",
         ),
     ],
 };

@@ -2,6 +2,7 @@
 //! of the definition format checked. Everything that is wrong is reported, and what depends on
 //! something wrong is skipped without a message, so that one mistake gives one message.
 
+mod batch;
 mod batch_limits;
 mod breaker;
 mod default_value;

@@ -1,5 +1,5 @@
-//! Real servers and definitions for tests: Redis (one server, a cluster, behind Sentinel, with TLS), a Kafka broker, a
-//! server of buckets, TCP proxies in front of them, and a collector of OpenTelemetry that keeps what it gets. Each has a port and a folder of its own and ends with the test, also if the test's process is killed.
+//! Real servers and definitions for tests: Redis (one server, a cluster, behind Sentinel, with TLS), a Kafka broker,
+//! Postgres, a server of buckets, TCP proxies in front of them, and a collector of OpenTelemetry that keeps what it gets. Each has a port and a folder of its own and ends with the test, also if the test's process is killed.
 //!
 //! The tests of all crates start servers here and nowhere else, and projects of one view begin with its definitions. This
 //! crate depends on no part of the product.
@@ -25,6 +25,7 @@ mod collector;
 mod definitions;
 mod kafka;
 mod port;
+mod postgres;
 mod proxy;
 mod redis;
 mod redis_deployments;
@@ -37,6 +38,7 @@ pub use collector::Collector;
 pub use definitions::{user_events, visitor_clicks, visitors};
 pub use kafka::KafkaBroker;
 pub use port::free_port;
+pub use postgres::PostgresServer;
 pub use proxy::{Proxy, Way};
 pub use redis::RedisServer;
 pub use redis_deployments::{RedisCluster, WatchedRedis};

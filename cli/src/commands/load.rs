@@ -48,7 +48,9 @@ fn show(loads: &Loads, now: Micros, format: Format) -> Result<(), Failure> {
     loads.loaded.iter().for_each(|loaded| warn_of_old(&loaded.report, now));
     if format == Format::Json {
         let views: Vec<&LoadReport> = loads.loaded.iter().map(|loaded| &loaded.report).collect();
-        return output::json(&json!({"views": views, "seconds": loads.took.as_secs_f64()}));
+        return output::json(
+            &json!({"views": views, "extracts": loads.extracts, "seconds": loads.took.as_secs_f64()}),
+        );
     }
     if loads.loaded.is_empty() {
         return Ok(());

@@ -149,6 +149,10 @@ mod spine_values;
 #[cfg(test)]
 mod spines;
 #[cfg(test)]
+mod sql_source_values;
+#[cfg(test)]
+mod sql_sources;
+#[cfg(test)]
 mod static_source;
 #[cfg(test)]
 mod statistics;

@@ -18,6 +18,7 @@ impl MaterializerError {
             }
             Self::ReplacedMeanwhile { .. }
             | Self::Loading(_)
+            | Self::Database { .. }
             | Self::SchemaRegistryDown { .. }
             | Self::OnlineConflict { .. }
             | Self::AheadOfLog { .. }
@@ -28,6 +29,9 @@ impl MaterializerError {
             | Self::NoBatch { .. }
             | Self::Path { .. }
             | Self::File { .. }
+            | Self::Query { .. }
+            | Self::Connection { .. }
+            | Self::Extracts { .. }
             | Self::ContentChanged { .. }
             | Self::RowsRemoved { .. }
             | Self::OtherTable { .. }

@@ -33,7 +33,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use feature::{Batch, Field, Name, Source, Value, VersionId};
+use feature::{Batch, BatchFiles, Field, Name, Source, Value, VersionId};
 
 use super::batch_source::BatchSource;
 use super::source_file::{SourceFile, TableVersions};
@@ -126,7 +126,7 @@ fn source(path: &str) -> Source {
         assumed_delay: None,
         allowed_lateness: None,
         max_ahead: Source::DEFAULT_MAX_AHEAD,
-        batch: Some(Batch { path: path.to_owned(), format: None }),
+        batch: Some(Batch::Files(BatchFiles { path: path.to_owned(), format: None })),
         stream: None,
     }
 }

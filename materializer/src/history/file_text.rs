@@ -68,9 +68,18 @@ fn decompressed(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
     } else {
         return Ok(Box::new(file));
     };
-    let most_bytes = stored_bytes.saturating_mul(MOST_TIMES).max(ALWAYS_DECOMPRESSED_BYTES);
-    let bounded = Decompressed { plain, stored_bytes, rest: most_bytes };
+    let bounded = Decompressed { plain, stored_bytes, rest: most_bytes(stored_bytes) };
     Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, bounded)))
+}
+
+/// How much a compressed file of this size may come to.
+fn most_bytes(stored_bytes: u64) -> u64 {
+    stored_bytes.saturating_mul(MOST_TIMES).max(ALWAYS_DECOMPRESSED_BYTES)
+}
+
+/// Whether a compressed file of this size is read to its end where it comes to so many bytes.
+pub(crate) fn is_ordinary(stored_bytes: u64, plain_bytes: u64) -> bool {
+    plain_bytes <= most_bytes(stored_bytes)
 }
 
 /// What a compressed file comes to, up to a bound.

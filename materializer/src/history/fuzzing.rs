@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use feature::{Batch, Field, Source, Span, VersionId};
+use feature::{Batch, BatchFiles, Field, Source, Span, VersionId};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
@@ -90,7 +90,7 @@ fn read(project: &Path, path: &str) -> bool {
         assumed_delay: None,
         allowed_lateness: None,
         max_ahead: Span::HOUR,
-        batch: Some(Batch { path: path.to_owned(), format: None }),
+        batch: Some(Batch::Files(BatchFiles { path: path.to_owned(), format: None })),
         stream: None,
     };
     let Ok(opened) = batch_source(project, &source, &view) else { return false };

@@ -6,18 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use feature::{Field, Name, Source, VersionId, View};
-use serde::Serialize;
 use transform::{BadReason, ViewTransform};
 
 use super::batch_source::{BatchSource, RowReader};
 use super::locate;
+use super::misfit::{HEAD_ROWS, Misfit};
 use super::source_file::{SourceFile, SourceFiles, TableVersions};
 use super::source_rows::RowProblem;
 use crate::blocking;
 use crate::error::MaterializerError;
 
-/// Rows that are read of each file.
-pub const HEAD_ROWS: usize = 1_000;
 /// Files of which the first rows are read.
 const MAX_FILES: usize = 500;
 
@@ -30,39 +28,11 @@ pub struct Heads {
     pub files_left_out: usize,
 }
 
-/// Something that does not fit the source's definition.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
-pub struct Misfit {
-    /// The file; `None` if no file can be named.
-    pub file: Option<String>,
-    /// The first such row, from 1; `None` if it concerns the whole file.
-    pub row: Option<u64>,
-    /// The declared column, if it is of one.
-    pub column: Option<Name>,
-    /// What is wrong.
-    pub problem: String,
-    /// How many of the rows that were read have it, for a row's misfit.
-    pub rows: u64,
-}
-
-impl std::fmt::Display for Misfit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (&self.file, self.row) {
-            (Some(file), Some(row)) => write!(f, "`{file}`, row {row}: ")?,
-            (Some(file), None) => write!(f, "`{file}`: ")?,
-            _ => {}
-        }
-        f.write_str(&self.problem)?;
-        match self.rows {
-            0 | 1 => Ok(()),
-            rows => write!(f, " ({rows} of its first {HEAD_ROWS} rows do not fit)"),
-        }
-    }
-}
-
-/// Reads the first rows of each file of a source's history. A source without history has none.
+/// Reads the first rows of each file of a source's history. A source without history has none, and so has a
+/// query.
 pub async fn heads(project: &Path, source: &Source) -> Heads {
-    if source.batch.is_none() {
+    // What a query gives is checked where it comes from; what was extracted of it is ours.
+    if source.batch.as_ref().is_none_or(|batch| batch.query().is_some()) {
         return Heads::default();
     }
     let no_view = View::bare(

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use feature::{Batch, BatchFormat, Source, VersionId};
+use feature::{Batch, BatchFiles, BatchFormat, Source, VersionId};
 use percent_encoding::percent_decode_str;
 
 use super::batch_source::BatchSource;
@@ -15,6 +15,7 @@ use super::delta::DeltaSource;
 use super::file_text;
 use super::json::JsonSource;
 use super::parquet::ParquetSource;
+use super::query::Extracts;
 use super::source_file::{SourceFile, SourceFiles};
 use crate::error::MaterializerError;
 
@@ -26,6 +27,13 @@ pub(crate) fn batch_source(
 ) -> Result<Arc<dyn BatchSource>, MaterializerError> {
     let Some(batch) = &source.batch else {
         return Err(MaterializerError::NoBatch { source_name: source.name.to_string(), view: view.clone() });
+    };
+    let batch = match batch {
+        Batch::Files(files) => files,
+        Batch::Query(_) => {
+            let files = Extracts::of(project, &source.name).files()?;
+            return Ok(Arc::new(CsvSource { source: source.clone(), files }));
+        }
     };
     let wrong = |why: String| MaterializerError::Path {
         source_name: source.name.to_string(),
@@ -93,7 +101,7 @@ pub(crate) fn every(project: &Path, path: &str) -> Result<Vec<(String, PathBuf)>
 /// The files that are read, all of one format, and what is not read beside them.
 fn of_one_format(
     project: &Path,
-    batch: &Batch,
+    batch: &BatchFiles,
     found: Vec<(String, PathBuf)>,
 ) -> Result<(BatchFormat, SourceFiles), String> {
     let formats: BTreeSet<BatchFormat> = match batch.format {
@@ -321,8 +329,8 @@ mod tests {
         assert!(!named("data/**/*").contains(&"2013/".to_owned()));
     }
 
-    fn batch(format: Option<BatchFormat>) -> Batch {
-        Batch { path: "data".to_owned(), format }
+    fn batch(format: Option<BatchFormat>) -> BatchFiles {
+        BatchFiles { path: "data".to_owned(), format }
     }
 
     fn files(names: &[&str], format: Option<BatchFormat>) -> Result<(Vec<String>, Vec<String>), String> {
@@ -365,7 +373,7 @@ mod tests {
         fs::write(at("data/day1/a.csv"), b"x\n1\n").unwrap();
         let listed = |path: &str| {
             let found = every(folder.path(), path)?;
-            of_one_format(folder.path(), &Batch { path: path.to_owned(), format: None }, found)
+            of_one_format(folder.path(), &BatchFiles { path: path.to_owned(), format: None }, found)
         };
         assert_eq!(listed("data").unwrap().1.files.len(), 1);
         std::os::unix::fs::symlink(at("data/day1"), at("data/latest")).unwrap();
@@ -393,7 +401,7 @@ mod tests {
         fs::write(folder.path().join("data/t/day=1/a.parquet"), b"").unwrap();
         for path in ["data", "data/t/*/*.parquet"] {
             let found = every(folder.path(), path).unwrap();
-            let batch = Batch { path: path.to_owned(), format: None };
+            let batch = BatchFiles { path: path.to_owned(), format: None };
             let said = of_one_format(folder.path(), &batch, found).unwrap_err();
             assert!(said.contains("the Delta table") && said.contains("data/t"), "{said}");
         }

@@ -10,7 +10,10 @@ use super::{BatchGuard, BatchPoint};
 
 static FAULTS: OnceLock<BatchFaults> = OnceLock::new();
 
-const POINTS: [(&str, BatchPoint); 33] = [
+const POINTS: [(&str, BatchPoint); 36] = [
+    ("extract-begun", BatchPoint::ExtractBegun),
+    ("extract-written", BatchPoint::ExtractWritten),
+    ("extracted", BatchPoint::Extracted),
     ("hashed", BatchPoint::Hashed),
     ("read", BatchPoint::Read),
     ("turn-taken", BatchPoint::TurnTaken),

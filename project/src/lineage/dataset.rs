@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use feature::{DataType, Origin, ServicePlan, ServiceRef, Source, View};
+use feature::{
+    Batch, BatchQuery, DataType, DatabaseConnection, Origin, ServicePlan, ServiceRef, Source, View,
+};
 use registry::{Job, Registered};
 
 use super::subject::Subject;
@@ -195,7 +197,22 @@ async fn log(project: &Project, view: &Arc<View>) -> Result<Dataset, ProjectErro
 }
 
 fn batch(project: &Project, source: &Source) -> (String, String) {
-    file(project, source.batch.as_ref().map_or("", |batch| &batch.path))
+    match &source.batch {
+        Some(Batch::Query(query)) => database(source, query),
+        Some(Batch::Files(files)) => file(project, &files.path),
+        None => file(project, ""),
+    }
+}
+
+/// A database by its address, and in it the query by the name of its source: which tables it reads is not known.
+fn database(source: &Source, query: &BatchQuery) -> (String, String) {
+    match query.connection.parse() {
+        Ok(DatabaseConnection::Url(url)) => {
+            (format!("postgres://{}:{}", url.host, url.port), format!("{}.{}", url.database, source.name))
+        }
+        // Where it is depends on the machine.
+        _ => (format!("postgres://{}", feature::redacted(&query.connection)), source.name.to_string()),
+    }
 }
 
 fn topic(project: &Project, source: &Source) -> (String, String) {

@@ -16,11 +16,11 @@ use crate::registered::Registered;
 pub(super) fn source(graph: &mut Graph, source: &Source) {
     let node = graph.node(LineageKind::Source, source.name.as_str(), None);
     let ends = [
-        source.batch.as_ref().map(|batch| (LineageKind::Batch, &batch.path)),
-        source.stream.as_ref().map(|stream| (LineageKind::Topic, &stream.topic)),
+        source.batch.as_ref().map(|batch| (LineageKind::Batch, batch.place())),
+        source.stream.as_ref().map(|stream| (LineageKind::Topic, stream.topic.clone())),
     ];
     for (kind, name) in ends.into_iter().flatten() {
-        let end = graph.node(kind, name, None);
+        let end = graph.node(kind, &name, None);
         graph.between_definitions(&end, &node);
         graph.between_features(&end, &node, true);
     }

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use feature::{
-    Batch, BatchFormat, DataType, Field, Name, Scalar, Source, SourceTime, Span, StoredColumn, Stream,
-    StreamFormat,
-};
+use feature::{DataType, Field, Name, Scalar, Source, SourceTime, Span, StoredColumn, Stream, StreamFormat};
 
+use super::batch;
 use crate::body::{Body, Entity};
 use crate::definition::Definition;
 use crate::draft::Draft;
@@ -137,9 +135,7 @@ pub(super) fn source(draft: &Draft, report: &mut Report<'_>) -> Option<Definitio
             }
         }
     }
-    let batch = root
-        .get("batch")
-        .and_then(|batch| Some(Batch { path: batch.string("path")?, format: batch_format(batch) }));
+    let batch = root.get("batch").and_then(|node| batch::batch(node, &schema, &context, report));
     let stream = root.get("stream").and_then(stream);
     if root.get("batch").is_none() && root.get("stream").is_none() {
         report.at(
@@ -161,16 +157,6 @@ pub(super) fn source(draft: &Draft, report: &mut Report<'_>) -> Option<Definitio
     };
     let body = Body::Source { source, about: draft.about() };
     Some(Definition::unversioned(body, &draft.document.text, &draft.document.file))
-}
-
-fn batch_format(node: &Node) -> Option<BatchFormat> {
-    match node.get("format")?.text()? {
-        "parquet" => Some(BatchFormat::Parquet),
-        "csv" => Some(BatchFormat::Csv),
-        "json" => Some(BatchFormat::Json),
-        "delta" => Some(BatchFormat::Delta),
-        _ => None,
-    }
 }
 
 fn stream(node: &Node) -> Option<Stream> {

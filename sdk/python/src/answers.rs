@@ -48,7 +48,8 @@ pub fn loads(py: Python<'_>, loads: &Loads) -> PyResult<String> {
             json!({"view": failed.view, "raises": class(failed.error.advice()), "message": said})
         })
         .collect();
-    text(py, &json!({"loaded": loaded, "failed": failed, "seconds": loads.took.as_secs_f64()}))
+    let seconds = loads.took.as_secs_f64();
+    text(py, &json!({"loaded": loaded, "failed": failed, "extracts": loads.extracts, "seconds": seconds}))
 }
 
 /// What streams did: the views that were followed, and those that stopped with the exception that each would raise.

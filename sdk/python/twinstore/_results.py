@@ -209,6 +209,11 @@ class Loads(TableResult):
         return sum(int(one["report"]["rows_loaded"]) for one in self.data["loaded"])
 
     @property
+    def extracts(self) -> list[dict[str, Any]]:
+        """What was extracted before from the database of each source that is a query."""
+        return list(self.data["extracts"])
+
+    @property
     def caption(self) -> str:
         return f"{counted(self.rows_loaded, 'row')} loaded in {self.data['seconds']:.1f}s"
 
@@ -228,11 +233,17 @@ class Loads(TableResult):
         ]
 
     def notes(self) -> list[str]:
-        return [
+        gone = [
+            f"{one['source']}: {counted(one['rows_gone'], 'row')} extracted before that the query does not give any more"
+            for one in self.extracts
+            if one["rows_gone"]
+        ]
+        refused = [
             f"{one['report']['view']}: {counted(rows, 'row')} refused: {reason.replace('_', ' ')}"
             for one in self.data["loaded"]
             for reason, rows in one["report"]["refused"].items()
         ]
+        return gone + refused
 
 
 class Streamed(TableResult):
