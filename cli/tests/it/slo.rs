@@ -2,6 +2,7 @@
 //! error budget, and `slo` says so, since when, and which stage it is.
 
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use test_support::{RedisServer, eventually, visitors};
@@ -124,6 +125,13 @@ fn a_stream_that_stops_burns_the_budgets_of_view_and_consumer_until_it_is_follow
     let server = Server::start_as(&project, "serve --no-streams");
     let mut stream = follow(&project);
     // Many reads of what is still stale would burn more than the next ones can outweigh: few come first.
+    eventually("what is read is fresh again", || {
+        push(&server);
+        std::thread::sleep(Duration::from_millis(200));
+        let body = json!({"service": "visit", "entities": {"visitor": [1]}});
+        let (_, answer) = server.post("/v1/features", &body);
+        answer["columns"]["page"]["ages_s"][0].as_f64().is_some_and(|age| age < 5.0)
+    });
     let mut rows = 3;
     eventually("the alert clears, as nearly all reads are fresh again", || {
         rows = (rows * 3).min(10_000);
