@@ -69,7 +69,7 @@ impl Batch {
     }
 
     /// What it is called where it is listed: the path of files, the database of a query.
-    pub fn place(&self) -> String {
+    pub fn location(&self) -> String {
         match self {
             Batch::Files(files) => files.path.clone(),
             Batch::Query(query) => {
@@ -93,10 +93,10 @@ mod tests {
         let sql =
             r#"{"sql":"select 1","connection":"postgres://me@db.example/ops","cursor":"at","lookback":"1d"}"#;
         let plain = r#"{"sql":"select 1","connection":"$OPS"}"#;
-        for (text, place) in [(files, "data/a.csv"), (sql, "db.example:5432/ops"), (plain, "$OPS")] {
+        for (text, location) in [(files, "data/a.csv"), (sql, "db.example:5432/ops"), (plain, "$OPS")] {
             let batch: Batch = serde_json::from_str(text).unwrap();
             assert_eq!(serde_json::to_string(&batch).unwrap(), text);
-            assert_eq!(batch.place(), place);
+            assert_eq!(batch.location(), location);
         }
     }
 }

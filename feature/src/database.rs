@@ -92,7 +92,8 @@ impl FromStr for DatabaseUrl {
 
     /// An error quotes nothing that could be a password.
     fn from_str(text: &str) -> Result<Self, String> {
-        const SHAPE: &str = "write it as postgres://user@host:5432/database";
+        const SHAPE: &str =
+            "write it as postgres://host:5432/database, with the user and an @ before the host";
         let rest = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://"));
         let rest = rest.ok_or_else(|| format!("it is not the URL of a Postgres database: {SHAPE}"))?;
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));

@@ -142,8 +142,8 @@ static BATCH: Record = Record {
             "connection",
             Shape::Text,
             "none: files",
-            "the database, as `postgres://user@host:5432/database` without a password, or `$NAME` for an environment \
-             variable that holds its URL",
+            "the database, as `postgres://host:5432/database`, with the user and an `@` before the host and without a \
+             password, or `$NAME` for an environment variable that holds its URL",
         ),
         optional(
             "cursor",

@@ -35,7 +35,7 @@ enum Origin {
 }
 
 fn open(project: &Path, source: &Source, _: &VersionId) -> OpenedSource {
-    let path = project.join(source.batch.as_ref().unwrap().place());
+    let path = project.join(source.batch.as_ref().unwrap().location());
     let folder = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
     let given = folder.split_once('=').map(|(name, value)| (name.to_owned(), Some(value.to_owned())));
     let file = SourceFile {

@@ -130,11 +130,11 @@ fn a_value_that_its_column_cannot_hold_refuses_its_row_and_no_other() {
     let loaded = project.json("backfill --all");
     let view = &loaded["views"][0];
     assert_eq!((&view["rows_read"], &view["rows_loaded"]), (&json!(2), &json!(1)));
-    let letters = project.ok("dead-letter list --format json");
+    let refused = project.ok("dead-letter list --format json");
     for (index, (_, declared, said)) in BAD.iter().enumerate() {
-        says(&letters, &[&format!("`c{index}` is {declared}"), said]);
+        says(&refused, &[&format!("`c{index}` is {declared}"), said]);
     }
-    says(&letters, &["000001.csv.zst"]);
+    says(&refused, &["000001.csv.zst"]);
     // Its row is known, and is not extracted once more.
     assert_eq!(project.json("materialize")["extracts"][0]["rows_new"], 0);
 }

@@ -1,4 +1,4 @@
-//! Sources that are queries over Postgres: a load takes the rows that no load took before, whatever became of the others,
+//! Sources that are queries over Postgres: a load takes the rows that no load took before, whatever happened to the others,
 //! and however it or the database ends in between.
 
 use std::fs::{self, File};
@@ -296,10 +296,10 @@ fn a_database_that_is_lost_in_the_middle_leaves_nothing_and_is_named() {
     proxy.set(Way::Cut);
     let done = Done::of(loading.wait_with_output().unwrap());
     assert_eq!(done.code, Some(1), "{}", done.stderr);
-    let place = format!("127.0.0.1:{}/ops was lost after ", proxy.port);
+    let address_said = format!("127.0.0.1:{}/ops was lost after ", proxy.port);
     says(
         &done.stderr,
-        &["v@1", "the source `events`", &place, " of the query: ", "nothing of this extract is kept"],
+        &["v@1", "the source `events`", &address_said, " of the query: ", "nothing of this extract is kept"],
     );
     assert_eq!(extracts(&project), Vec::<String>::new());
     proxy.set(Way::Open);
@@ -416,12 +416,12 @@ fn what_is_wrong_with_a_query_is_said_by_plan_all_at_once() {
 #[test]
 fn a_database_that_cannot_be_reached_is_a_note_of_plan_and_an_error_of_a_load() {
     let (server, project) = three_events();
-    let place = format!("127.0.0.1:{}/ops", server.port);
+    let address_said = format!("127.0.0.1:{}/ops", server.port);
     drop(server);
-    says(&said_by_plan(&project), &[&place, "cannot be reached", "were not checked"]);
+    says(&said_by_plan(&project), &[&address_said, "cannot be reached", "were not checked"]);
     let done = project.run("backfill --all");
     assert_eq!(done.code, Some(1), "{}", done.stdout);
-    says(&done.stderr, &["v@1", "the source `events`", &place, "cannot be reached"]);
+    says(&done.stderr, &["v@1", "the source `events`", &address_said, "cannot be reached"]);
     // What is silent is given up.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!(

@@ -16,7 +16,7 @@ use crate::registered::Registered;
 pub(super) fn source(graph: &mut Graph, source: &Source) {
     let node = graph.node(LineageKind::Source, source.name.as_str(), None);
     let ends = [
-        source.batch.as_ref().map(|batch| (LineageKind::Batch, batch.place())),
+        source.batch.as_ref().map(|batch| (LineageKind::Batch, batch.location())),
         source.stream.as_ref().map(|stream| (LineageKind::Topic, stream.topic.clone())),
     ];
     for (kind, name) in ends.into_iter().flatten() {

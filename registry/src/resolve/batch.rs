@@ -32,9 +32,13 @@ pub(super) fn batch(node: &Node, schema: &[Field], context: &str, report: &mut R
         report.at(node.at, what);
         return None;
     }
-    for (key, what) in
-        [("sql", "the query"), ("connection", "its database, as postgres://user@host/database")]
-    {
+    for (key, what) in [
+        ("sql", "the query"),
+        (
+            "connection",
+            "its database, as postgres://host:5432/database, with the user and an @ before the host",
+        ),
+    ] {
         if node.get(key).is_none() {
             report.at(node.at, format!("the batch of {context} has no `{key}`: add it ({what})"));
         }

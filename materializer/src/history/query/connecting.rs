@@ -137,7 +137,7 @@ impl Session {
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let driver = tokio::spawn(async move {
-            // The request under way is told the same.
+            // The request under way fails with the same error.
             if let Err(error) = connection.await {
                 tracing::debug!("the connection to a database ended: {error}");
             }

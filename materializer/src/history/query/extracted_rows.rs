@@ -295,7 +295,7 @@ mod tests {
             let files = [extract(folder.path(), 1, &format!("a\n{text}"))];
             let mut rows = ExtractedRows::read(&files, &texts(&["a"]), None).unwrap();
             let new: Vec<u8> =
-                now.iter().copied().filter(|value| !rows.take(&row(&[Some(&value.to_string())]))).collect();
+                now.iter().copied().filter(|value| !rows.take(&[Some(value.to_string())])).collect();
             let mut left = before.clone();
             let expected: Vec<u8> = now.iter().copied().filter(|value| {
                 let at = left.iter().position(|other| other == value);
