@@ -5,6 +5,8 @@
 //! runs on, so a latest value still dies by the ttl at t. Where a view is to give no value instead, every feature is null.
 //! An opening may name features, and then holds only these: the others of the view are answered as if there were none, each
 //! feature with the times of the row that it comes from. Of several openings that hold a feature the newest counts.
+//! A value that is computed on demand is held where its expression reads a held feature, directly or through others: it is
+//! null where that gives no value, whatever its default is. What its expression does not read leaves it alone.
 //! Before `from` and from `until` on, the other laws hold alone. A join by event time knows no breakers.
 
 use std::collections::BTreeMap;
@@ -124,6 +126,13 @@ impl Status {
             status => status,
         }
     }
+
+    /// Law 8: the status of a value that is computed from a held feature. `is_answered` says whether that feature is answered
+    /// from the rows of a last good moment.
+    #[must_use]
+    pub const fn computed_from_held(self, is_answered: bool) -> Status {
+        if is_answered { self.kept(false) } else { Status::BreakerOpen }
+    }
 }
 
 impl Answer {
@@ -203,6 +212,18 @@ mod tests {
         for id in ids {
             assert!(id.version > VersionId::MOST_VERSIONS, "{id}");
             assert_eq!(id.to_string().parse::<VersionId>().unwrap(), id);
+        }
+    }
+
+    #[test]
+    fn what_is_computed_from_a_feature_without_an_answer_has_none_whatever_else_it_reads() {
+        assert_eq!(Status::Present.computed_from_held(true), Status::LastKnownGood);
+        assert_eq!(Status::NullValue.computed_from_held(true), Status::NullValue);
+        for order in [[true, false], [false, true]] {
+            let status =
+                order.into_iter().fold(Status::Present, |status, input| status.computed_from_held(input));
+            assert_eq!(status, Status::BreakerOpen);
+            assert!(!status.has_value(true), "a default does not hide it");
         }
     }
 

@@ -32,7 +32,7 @@ impl FeatureReader {
             }
             view_of.push(index);
         }
-        let on_demand = plan
+        let on_demand: Vec<OnDemand> = plan
             .computations
             .iter()
             .map(|computation| compile(&plan, computation))
@@ -44,7 +44,8 @@ impl FeatureReader {
             .iter()
             .map(|output| plan.lookups_of(output.origin).into_iter().filter(has_time).collect())
             .collect();
-        let known = Known { plan: Arc::clone(&plan), view_of, timed_by };
+        let reads = on_demand.iter().map(OnDemand::reads).collect();
+        let known = Known { plan: Arc::clone(&plan), view_of, timed_by, reads };
         Ok(Self { plan, views, on_demand, scopes: ScopeCache::new(known) })
     }
 

@@ -117,8 +117,10 @@ impl FeatureReader {
         };
         go_on(end_of(ReadStage::Merge))?;
         for computation in &scope.computations {
-            let computed = self.compute(computation, request, &result)?;
-            result.computed.extend(computed);
+            let (view, computed) = self.compute(computation, request, &result)?;
+            for column in computed {
+                result.add_computed(column).map_err(|error| not_evaluated(view, &error))?;
+            }
         }
         if !scope.computations.is_empty() {
             go_on(end_of(ReadStage::Expressions))?;
@@ -271,7 +273,7 @@ impl FeatureReader {
         scoped: &ScopedComputation,
         request: &ValidatedRequest,
         result: &ReadResult,
-    ) -> Result<Vec<ComputedColumn>, ReadError> {
+    ) -> Result<(&VersionId, Vec<ComputedColumn>), ReadError> {
         let computation = self.plan.computations.get(scoped.computation);
         let Some((computation, compiled)) = computation.zip(self.on_demand.get(scoped.computation)) else {
             return Err(self.incomplete("an on-demand view"));
@@ -283,7 +285,9 @@ impl FeatureReader {
         });
         let inputs: Option<Vec<ArrayRef>> = inputs.collect();
         let inputs = inputs.ok_or_else(|| self.incomplete("an input"))?;
-        compiled.evaluate(inputs, request.rows).map_err(|error| not_evaluated(&computation.view.id, &error))
+        let view = &computation.view.id;
+        let computed = compiled.evaluate(inputs, request.rows);
+        Ok((view, computed.map_err(|error| not_evaluated(view, &error))?))
     }
 
     /// A plan that names what it does not hold; the registry makes none.

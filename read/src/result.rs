@@ -2,12 +2,13 @@
 //! chosen feature. Servers encode it as it is; [`ReadResult::into_features`] gives arrays.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
-use feature::{
-    Answer, DataType, EntityKey, Micros, OpenAnswer, Opening, Output, ServicePlan, Status, Times, View,
-};
+use arrow::array::{Array, ArrayRef, BooleanArray};
+use arrow::compute::nullif;
+use arrow::error::ArrowError;
+use feature::{Answer, DataType, EntityKey, Micros, OpenAnswer, Opening, Output, ServicePlan, Times, View};
 use online::{Column, PackedRows};
 use transform::ComputedColumn;
 
@@ -16,7 +17,7 @@ use crate::entity_keys::{EntityKeys, KeyIndices};
 use crate::features::{FeatureColumn, Features};
 use crate::folded_view::FoldedView;
 use crate::open_view::OpenView;
-use crate::scope::Scope;
+use crate::scope::{Scope, ScopedLookup};
 
 /// The features of a batch of entities at one moment.
 #[derive(Debug)]
@@ -81,6 +82,25 @@ impl ReadResult {
         }
     }
 
+    /// Adds the next computed column, without a value where it is computed from a held feature that has none.
+    pub(crate) fn add_computed(&mut self, mut computed: ComputedColumn) -> Result<(), ArrowError> {
+        let index = self.scope.stored.len() + self.computed.len();
+        if self.open.iter().any(Option::is_some) {
+            let unanswered: Vec<&KeyIndices> = self
+                .held_lookups_of(index)
+                .filter(|lookup| !self.is_answered(lookup.view))
+                .filter_map(|lookup| self.indices.get(lookup.list))
+                .collect();
+            if !unanswered.is_empty() {
+                let has_none = |row| unanswered.iter().any(|indices| indices.at(row).is_some());
+                let rows: BooleanArray = (0..computed.values.len()).map(|row| Some(has_none(row))).collect();
+                computed.values = nullif(&computed.values, &rows)?;
+            }
+        }
+        self.computed.push(computed);
+        Ok(())
+    }
+
     /// The chosen features and their columns, in the plan's order, and which times are their own.
     pub fn columns(&self) -> impl Iterator<Item = (&Output, Cow<'_, Column>, usize)> {
         self.scope.outputs.iter().filter_map(|scoped| {
@@ -110,9 +130,13 @@ impl ReadResult {
         )
     }
 
-    /// The openings that answers were given by.
+    /// The openings that hold chosen features, or what these are computed from.
     pub fn openings(&self) -> impl Iterator<Item = &Opening> {
-        self.open.iter().flatten().map(|open| &open.opening)
+        let is_open = self.open.iter().any(Option::is_some);
+        let outputs = self.scope.outputs.iter().filter(move |_| is_open);
+        let held = outputs.flat_map(|output| self.held_lookups_of(output.column).map(|lookup| lookup.view));
+        let held: BTreeSet<usize> = held.collect();
+        held.into_iter().filter_map(|view| self.opening(view))
     }
 
     /// What was looked up for one row of the request, each with the packed row that it was answered from. A key that can
@@ -150,43 +174,36 @@ impl ReadResult {
         })
     }
 
-    /// The column of a chosen feature. Of each row, a value that was computed from one of a last good moment is one too; where
-    /// the rows of that moment are lost, there is none.
+    /// The column of a chosen feature. A value that is computed from a held feature is held too, where there is such an entity.
     fn output_column(&self, output: &Output, index: usize) -> Option<Cow<'_, Column>> {
         let column = self.column(index, output.data_type)?;
         if index < self.scope.stored.len() || self.open.iter().all(Option::is_none) {
             return Some(column);
         }
         let mut column = column.into_owned();
-        if self.lacks_kept(index) {
-            column.statuses.fill(Status::BreakerOpen);
-            return Some(Cow::Owned(column));
-        }
-        for input in self.scope.stored_for(index) {
-            let input = self.column(input, output.data_type)?;
-            for (status, of_input) in column.statuses.iter_mut().zip(&input.statuses) {
-                if *of_input == Status::LastKnownGood && *status == Status::Present {
-                    *status = Status::LastKnownGood;
+        for lookup in self.held_lookups_of(index) {
+            let (is_answered, indices) = (self.is_answered(lookup.view), self.indices.get(lookup.list)?);
+            for (row, status) in column.statuses.iter_mut().enumerate() {
+                if indices.at(row).is_some() {
+                    *status = status.computed_from_held(is_answered);
                 }
             }
         }
         Some(Cow::Owned(column))
     }
 
-    /// Whether something that a column is made from was to be answered from a last good moment whose rows are lost.
-    fn lacks_kept(&self, column: usize) -> bool {
-        if self.open.iter().all(Option::is_none) {
-            return false;
-        }
-        let is_lost = |view| {
-            let is_kept = |opening: &Opening| opening.answers == OpenAnswer::LastKnownGood;
-            self.opening(view).is_some_and(is_kept) && !self.is_answered(view)
-        };
-        let view_of = |column: usize| {
-            let stored = self.scope.stored.get(column)?;
-            Some(self.scope.lookups.get(stored.lookup)?.view)
-        };
-        self.scope.stored_for(column).into_iter().filter_map(view_of).any(is_lost)
+    /// The lookups of held features that a column is read or computed from.
+    fn held_lookups_of(&self, column: usize) -> impl Iterator<Item = &ScopedLookup> {
+        let lookups: BTreeSet<usize> = self
+            .scope
+            .stored_for(column)
+            .into_iter()
+            .filter_map(|column| self.scope.stored.get(column).map(|stored| stored.lookup))
+            .collect();
+        lookups
+            .into_iter()
+            .filter_map(|lookup| self.scope.lookups.get(lookup))
+            .filter(|lookup| self.opening(lookup.view).is_some())
     }
 
     fn column(&self, index: usize, data_type: DataType) -> Option<Cow<'_, Column>> {
@@ -247,8 +264,8 @@ impl ReadResult {
             let column = self.output_column(output, scoped.column)?.into_owned();
             let statuses = column.statuses.clone();
             let values = match self.computed(scoped.column) {
-                Some(computed) if !self.lacks_kept(scoped.column) => Arc::clone(&computed.values),
-                _ => arrays::of_column(column, data_type),
+                Some(computed) => Arc::clone(&computed.values),
+                None => arrays::of_column(column, data_type),
             };
             Some(FeatureColumn { name, data_type, values, statuses: statuses.into(), times: scoped.times })
         });

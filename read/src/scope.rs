@@ -81,8 +81,8 @@ pub(crate) struct ScopedComputation {
     pub computation: usize,
     /// The columns of its inputs.
     pub inputs: Vec<usize>,
-    /// How many columns it gives.
-    pub columns: usize,
+    /// For each column that it gives, the columns of the inputs that its expression reads.
+    pub reads: Vec<Vec<usize>>,
 }
 
 /// What is known of a plan beside the plan itself.
@@ -93,6 +93,8 @@ pub(crate) struct Known {
     pub view_of: Vec<usize>,
     /// For each output the lookups whose oldest time is its own; those of a source without an event time have none.
     pub timed_by: Vec<Vec<usize>>,
+    /// For each computation, and each of its features, which of its inputs the expression reads.
+    pub reads: Vec<Vec<Vec<usize>>>,
 }
 
 impl Scope {
@@ -112,16 +114,36 @@ impl Scope {
         scope
     }
 
-    /// The columns that are looked up for one.
+    /// The columns that are looked up for one: what its expression reads, directly or through others.
     pub fn stored_for(&self, column: usize) -> BTreeSet<usize> {
+        let read = |computation: &ScopedComputation, feature: usize| computation.reads.get(feature).cloned();
+        self.stored_through(column, &read)
+    }
+
+    /// The columns that are looked up for one and those beside it in its on-demand view.
+    fn stored_for_its_view(&self, column: usize) -> BTreeSet<usize> {
+        self.stored_through(column, &|computation, _| Some(computation.inputs.clone()))
+    }
+
+    fn stored_through(
+        &self,
+        column: usize,
+        inputs: &impl Fn(&ScopedComputation, usize) -> Option<Vec<usize>>,
+    ) -> BTreeSet<usize> {
         let Some(mut computed) = column.checked_sub(self.stored.len()) else {
             return BTreeSet::from([column]);
         };
         for computation in &self.computations {
-            match computed.checked_sub(computation.columns) {
+            match computed.checked_sub(computation.reads.len()) {
                 Some(rest) => computed = rest,
                 // What a computation reads lies before it.
-                None => return computation.inputs.iter().flat_map(|input| self.stored_for(*input)).collect(),
+                None => {
+                    let inputs_of = inputs(computation, computed).unwrap_or_default();
+                    return inputs_of
+                        .into_iter()
+                        .flat_map(|input| self.stored_through(input, inputs))
+                        .collect();
+                }
             }
         }
         BTreeSet::new()
@@ -169,7 +191,8 @@ impl Scope {
         split
     }
 
-    /// Gives each output the times of the parts that it is read from, where another scope has them of whole views.
+    /// Gives each output the times of the parts that it is read from, where another scope has them of whole views. Of a view
+    /// that times it and that its expression does not read, those of all parts.
     fn time_outputs_of(&mut self, whole: &Scope) {
         let mut times: Vec<Vec<usize>> = Vec::new();
         let groups: Vec<usize> = whole
@@ -177,8 +200,14 @@ impl Scope {
             .iter()
             .map(|output| {
                 let timed = whole.times.get(output.times).map(Vec::as_slice).unwrap_or_default();
-                let lookups = whole.stored_for(output.column).into_iter().filter_map(|column| {
-                    let is_timed = timed.contains(&whole.stored.get(column)?.lookup);
+                let lookup_of = |column: &usize| whole.stored.get(*column).map(|stored| stored.lookup);
+                let read = whole.stored_for(output.column);
+                let beside = whole.stored_for_its_view(output.column).into_iter().filter(|column| {
+                    let lookup = lookup_of(column);
+                    read.contains(column) || read.iter().all(|read| lookup_of(read) != lookup)
+                });
+                let lookups = beside.filter_map(|column| {
+                    let is_timed = timed.contains(&lookup_of(&column)?);
                     self.stored.get(column).map(|stored| stored.lookup).filter(|_| is_timed)
                 });
                 let group: Vec<usize> = lookups.collect::<BTreeSet<usize>>().into_iter().collect();
@@ -244,11 +273,12 @@ impl Scope {
         for index in &needs.computations {
             let Some(computation) = known.plan.computations.get(*index) else { continue };
             let inputs = computation.inputs.iter().filter_map(|(_, origin)| columns.get(origin).copied());
-            let scoped = ScopedComputation {
-                computation: *index,
-                inputs: inputs.collect(),
-                columns: computation.view.features.len(),
-            };
+            let inputs: Vec<usize> = inputs.collect();
+            // Behind the inputs lie the columns of the request.
+            let read_of =
+                |read: &Vec<usize>| read.iter().filter_map(|input| inputs.get(*input).copied()).collect();
+            let reads = known.reads.get(*index).into_iter().flatten().map(read_of).collect();
+            let scoped = ScopedComputation { computation: *index, inputs, reads };
             for feature in 0..computation.view.features.len() {
                 columns.insert(Origin::Computed { computation: *index, feature }, columns.len());
             }

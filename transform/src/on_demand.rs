@@ -3,7 +3,7 @@
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use feature::{Computed, DataType, Field, OnDemandView, Value};
+use feature::{Computed, DataType, Field, Name, OnDemandView, Value};
 
 use crate::arrow_types::arrow_schema;
 use crate::default_values::ComputedColumn;
@@ -36,6 +36,15 @@ impl OnDemand {
         };
         let features = view.features.iter().map(compile).collect::<Result<_, _>>()?;
         Ok(Self { schema: arrow_schema(inputs), features })
+    }
+
+    /// For each of the view's features which of its inputs its expression reads, by their indices.
+    pub fn reads(&self) -> Vec<Vec<usize>> {
+        let read = |column: &Name| self.schema.index_of(column.as_str()).ok();
+        self.features
+            .iter()
+            .map(|feature| feature.expression.columns().iter().filter_map(read).collect())
+            .collect()
     }
 
     /// One column for each of the view's features, for `rows` rows of its inputs in the order in which it was
@@ -118,6 +127,18 @@ mod tests {
         assert_eq!(values, [-1.0, 2.0, -1.0].map(Value::Float64));
         let nulls = features[0].nulls.as_ref().unwrap();
         assert_eq!([0, 1, 2].map(|row| nulls.is_null(row)), [true, false, true]);
+    }
+
+    #[test]
+    fn an_expression_reads_the_inputs_that_it_names() {
+        for (expression, reads) in
+            [("distance + 1", vec![1]), ("dest_mean_delay_1d / distance", vec![0, 1]), ("1 + 1", vec![])]
+        {
+            let mut view = view(expression);
+            view.features[0].data_type =
+                if expression.contains("mean") { "float64" } else { "int64" }.parse().unwrap();
+            assert_eq!(OnDemand::compile(&view, &inputs()).unwrap().reads(), [reads], "{expression}");
+        }
     }
 
     #[test]

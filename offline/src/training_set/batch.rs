@@ -4,11 +4,12 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch};
+use arrow::compute::nullif;
 use arrow::datatypes::{
     DataType, Field as ArrowField, FieldRef, Schema, SchemaRef, TimestampMicrosecondType,
 };
-use feature::{AsOf, Field, Input, Lookup, Needs, Origin, ServicePlan};
+use feature::{AsOf, Field, Input, Lookup, Micros, Needs, OpenAnswer, Openings, Origin, ServicePlan};
 use transform::OnDemand;
 
 use crate::error::OfflineError;
@@ -28,6 +29,10 @@ pub(crate) struct BatchBuilder {
     layout: Layout,
     /// One for each of the plan's computations.
     on_demand: Vec<OnDemand>,
+    /// For each computation, and each of its features, the inputs of it that the expression reads.
+    reads: Vec<Vec<Vec<Origin>>>,
+    /// When circuit breakers were open; a join by event time knows none.
+    openings: Openings,
 }
 
 /// Rows of a training set, and their counts.
@@ -46,10 +51,22 @@ impl BatchBuilder {
             let inputs: Vec<Field> = plan.inputs(computation).map(|(field, _)| field.clone()).collect();
             OnDemand::compile(&computation.view, &inputs)
         };
+        let on_demand = plan.computations.iter().map(compile).collect::<Result<Vec<OnDemand>, _>>()?;
+        let reads = plan.computations.iter().zip(&on_demand).map(|(computation, compiled)| {
+            // Behind the inputs lie the columns of the request.
+            let origin = |input: &usize| computation.inputs.get(*input).map(|(_, origin)| *origin);
+            compiled.reads().iter().map(|read| read.iter().filter_map(origin).collect()).collect()
+        });
+        let openings = match options.as_of {
+            AsOf::Available => options.openings.clone(),
+            AsOf::Event => Openings::default(),
+        };
         Ok(Self {
             schema: Arc::new(schema(plan, spine, options.explain)?),
             layout: Layout::new(plan, spine),
-            on_demand: plan.computations.iter().map(compile).collect::<Result<_, _>>()?,
+            reads: reads.collect(),
+            on_demand,
+            openings,
             plan: plan.clone(),
             spine: spine.clone(),
             as_of: options.as_of,
@@ -69,8 +86,8 @@ impl BatchBuilder {
     pub(crate) fn build(&self, joined: &RecordBatch, before: usize) -> Result<BuiltBatch, OfflineError> {
         let labels = check_times(joined, self.spine.time(), before);
         let labels = labels.map_err(|problem| OfflineError::Spine(vec![problem]))?;
-        let mut values = Values { service: self, joined, computed: Vec::new() };
-        values.compute()?;
+        let mut values = Values { service: self, joined, computed: Vec::new(), unanswered: Vec::new() };
+        values.compute(&labels)?;
         let spine_columns = self.spine.schema().fields().len();
         let mut columns: Vec<ArrayRef> = joined.columns().iter().take(spine_columns).cloned().collect();
         let mut counts = Vec::with_capacity(self.plan.outputs.len());
@@ -98,22 +115,67 @@ struct Values<'a> {
     joined: &'a RecordBatch,
     /// The features of the computations so far.
     computed: Vec<Vec<ArrayRef>>,
+    /// For each of them the rows at which it is computed from a feature of which nothing was answered.
+    unanswered: Vec<Vec<Vec<bool>>>,
 }
 
 impl Values<'_> {
     /// Evaluates the on-demand views, in an order in which each finds its inputs.
-    fn compute(&mut self) -> Result<(), OfflineError> {
+    fn compute(&mut self, labels: &[i64]) -> Result<(), OfflineError> {
         let plan = &self.service.plan;
-        for (computation, compiled) in plan.computations.iter().zip(&self.service.on_demand) {
+        let compiled = self.service.on_demand.iter().zip(&self.service.reads);
+        for (computation, (compiled, reads)) in plan.computations.iter().zip(compiled) {
             let inputs = plan.inputs(computation).map(|(field, input)| match input {
                 Input::Feature(origin) => self.column(origin),
                 Input::Request(_) => self.request_column(field),
             });
             let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
             let features = compiled.evaluate(inputs, self.joined.num_rows())?;
-            self.computed.push(features.into_iter().map(|feature| feature.values).collect());
+            let mut values: Vec<ArrayRef> = features.into_iter().map(|feature| feature.values).collect();
+            if !self.service.openings.is_empty() {
+                let unanswered: Vec<Vec<bool>> = reads
+                    .iter()
+                    .map(|read| self.unanswered_of_any(read, labels))
+                    .collect::<Result<_, _>>()?;
+                for (values, rows) in values.iter_mut().zip(&unanswered) {
+                    *values = nullif(values, &BooleanArray::from(rows.clone()))?;
+                }
+                self.unanswered.push(unanswered);
+            }
+            self.computed.push(values);
         }
         Ok(())
+    }
+
+    /// Law 8: the rows at which nothing was answered of one of these, as a circuit breaker was open.
+    fn unanswered_of_any(&self, origins: &[Origin], labels: &[i64]) -> Result<Vec<bool>, OfflineError> {
+        let mut any = vec![false; labels.len()];
+        for origin in origins {
+            let of_one = match *origin {
+                Origin::Stored { lookup, feature } => self.unanswered(lookup, feature, labels)?,
+                Origin::Computed { computation, feature } => {
+                    let known = self.unanswered.get(computation).and_then(|features| features.get(feature));
+                    known.cloned().ok_or_else(|| self.absent("value of an on-demand view"))?
+                }
+            };
+            any.iter_mut().zip(of_one).for_each(|(any, one)| *any |= one);
+        }
+        Ok(any)
+    }
+
+    /// The rows at which nothing was answered of a feature; a key with a null has no answer that a breaker could hold.
+    fn unanswered(&self, lookup: usize, feature: usize, labels: &[i64]) -> Result<Vec<bool>, OfflineError> {
+        let BatchBuilder { plan, openings, .. } = self.service;
+        let read = plan.lookups.get(lookup).ok_or_else(|| self.absent("view"))?;
+        let name = &read.view.features.get(feature).ok_or_else(|| self.absent("feature"))?.name;
+        let keys = read.keys.iter().filter_map(|key| plan.keys.get(*key));
+        let keys = keys.map(|key| self.joined(key.name.as_str())).collect::<Result<Vec<_>, _>>()?;
+        let is_unanswered = |(row, label): (usize, &i64)| {
+            let opening = openings.of_feature(&read.view.id, name, Micros::new(*label).ok()?)?;
+            let is_no_value = opening.answers == OpenAnswer::NoValue;
+            Some(is_no_value && keys.iter().all(|key| key.is_valid(row)))
+        };
+        Ok(labels.iter().enumerate().map(|label| is_unanswered(label).unwrap_or(false)).collect())
     }
 
     fn column(&self, origin: Origin) -> Result<ArrayRef, OfflineError> {

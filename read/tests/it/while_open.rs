@@ -212,7 +212,7 @@ async fn what_is_computed_says_that_an_input_is_held_and_what_reads_no_held_feat
     assert_eq!(cells(&features, "dest_arrivals_1h"), [(Value::Int64(2), Status::Present)]);
     assert_eq!(ages(&features, "dest_arrivals_1h"), [Some(1800.0)]);
     assert_eq!(cells(&features, "maker"), [(text("BOEING"), Status::Present)]);
-    // Of an airport that was not known at the last good moment nothing is held, so what is computed is no held value.
+    // Of an airport that was not known at the last good moment there is no value, so none is computed.
     let of_sea = || {
         let entities = ["origin", "dest"].map(|name| column(name, &[text("SEA")]));
         let entities = entities.into_iter().chain([column("tailnum", &[text("N123")])]).collect();
