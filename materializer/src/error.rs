@@ -337,6 +337,24 @@ pub enum MaterializerError {
         /// The number of the batch.
         batch: u32,
     },
+    /// Refused rows that are gone.
+    #[error(
+        "the refused rows of {view} are gone: its log says that there were some, and the offline store has no folder dead_letters/{}/v{}: restore it from a copy",
+        .view.name, .view.version
+    )]
+    DeadLettersAreGone {
+        /// The view.
+        view: VersionId,
+    },
+    /// Descriptions of quarantined files that are gone.
+    #[error(
+        "what was found in the quarantined files of {view} is gone: its log says that there are some, and the offline store has no folder quarantine/{}/v{}: restore it from a copy",
+        .view.name, .view.version
+    )]
+    QuarantineIsGone {
+        /// The view.
+        view: VersionId,
+    },
     /// A source without a stream.
     #[error("the source `{source_name}` of {view} has no `stream`: there is nothing to follow")]
     NoStream {

@@ -13,6 +13,7 @@
 //! | `forgetting.rs` | a view freed of a forgotten entity |
 //! | `expiry.rs`, `vacuuming.rs` | a view freed of rows beyond its retention, and of files that no kept version needs |
 //! | `last_good.rs` | the online rows of a last good moment, for as long as the breaker of a view is open |
+//! | `lost_tables.rs` | tables beside a log that are gone, though the log says that something lies in them |
 //! | `markers.rs` | every key that is stored beside rows |
 //!
 //! ```no_run
@@ -47,6 +48,7 @@ mod history;
 mod last_good;
 mod load_lock;
 mod load_turn;
+mod lost_tables;
 mod maintenance;
 mod markers;
 mod materializer;
@@ -75,6 +77,7 @@ pub use history::{
     extract, heads, is_loaded_as_a_whole, quarantined, rows_of_source, rows_to_derive, source_paths, survey,
 };
 pub use load_turn::online_may_lack_rows;
+pub use lost_tables::{check_dead_letters, check_quarantine, lost_tables};
 pub use materializer::{Input, Materializer, Target};
 pub use observed_column::ObservedColumn;
 pub use rows::record::Record;

@@ -36,6 +36,8 @@ pub(crate) const DERIVED_NEWEST: &str = "derived-newest";
 pub(crate) const DERIVED_WAITING: &str = "derived-waiting";
 /// The number after that of the newest file that was quarantined.
 pub(crate) const QUARANTINED_UP_TO: &str = "quarantined-up-to";
+/// 1 once rows were refused: the dead letters have them.
+pub(crate) const REFUSED: &str = "refused";
 /// The number of the newest backfill by dates that began.
 pub(crate) const MIGRATION: &str = "migration";
 /// The number of the newest backfill by dates of which all dates are in the log.
@@ -81,6 +83,11 @@ pub(crate) const LOAD_READS: [&str; 15] = [
     FORGOTTEN_WHOLE,
     WHOLE_FROM,
 ];
+
+/// The marker of the first commit after rows were refused; `None` once the log has it.
+pub(crate) async fn refused(log: &Log) -> Result<Option<Marker>, MaterializerError> {
+    Ok(read(log, REFUSED).await?.is_none().then(|| marker(REFUSED, 1)))
+}
 
 /// The number of a file.
 pub(crate) fn file_number(name: &str) -> String {
@@ -236,6 +243,7 @@ mod tests {
             DERIVED_NEWEST,
             DERIVED_WAITING,
             QUARANTINED_UP_TO,
+            REFUSED,
             MIGRATION,
             MIGRATION_LOADED,
             MIGRATION_WHOLE,
@@ -266,6 +274,7 @@ mod tests {
             "derived-newest",
             "derived-waiting",
             "quarantined-up-to",
+            "refused",
             "migration",
             "migration-loaded",
             "migration-whole",

@@ -94,6 +94,9 @@ impl fmt::Display for ValueChange {
                 "the week up to then is not like those of a month before, with a population stability index of {psi:.2}, \
                  although no date differs as much from those before it"
             ),
+            ValueChange::FewerRows { before, now: 0 } => {
+                write!(f, "no row came, and at least {} on each of the dates before", thousands(*before))
+            }
             ValueChange::FewerRows { before, now } => write!(
                 f,
                 "{} rows came, {:.0}% fewer than on any of the dates before",

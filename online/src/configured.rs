@@ -137,6 +137,14 @@ impl Store {
         }
     }
 
+    /// Has reads refused where a server has lost what it had. A store on disk has checksums of its own.
+    pub fn refuse_when_emptied(&self, was_filled: bool) {
+        match self {
+            Store::Embedded(_) => {}
+            Store::Redis(store) => store.refuse_when_emptied(was_filled),
+        }
+    }
+
     /// Says whose rows these are.
     pub async fn set_owner(&self, owner: &str) -> Result<(), OnlineError> {
         match self {

@@ -85,6 +85,14 @@ pub enum OnlineError {
         /// The view.
         view: VersionId,
     },
+    /// Rebuild: the store answers and has lost everything, as a server that was restarted without its data.
+    #[error(
+        "the online store at {location} has lost its rows, as even the note of whose they are is gone: rebuild the online store, which writes them again from the logs"
+    )]
+    Emptied {
+        /// Where the store is.
+        location: String,
+    },
     /// Rebuild: the store's file is not what was written.
     #[error(
         "the online store's file {} is damaged ({what}): rebuild the online store, which puts the file aside and writes a new one from the log",
@@ -117,6 +125,7 @@ impl OnlineError {
             OnlineError::Damaged { .. }
             | OnlineError::DamagedRow { .. }
             | OnlineError::LostRows { .. }
+            | OnlineError::Emptied { .. }
             | OnlineError::DamagedFile { .. }
             | OnlineError::TooLarge { .. } => Advice::Stop,
         }
@@ -128,7 +137,7 @@ impl OnlineError {
             OnlineError::Damaged { view, .. }
             | OnlineError::DamagedRow { view, .. }
             | OnlineError::LostRows { view } => Some(HelpTopic::Rebuild(view.clone())),
-            OnlineError::DamagedFile { .. } => Some(HelpTopic::RebuildAll),
+            OnlineError::Emptied { .. } | OnlineError::DamagedFile { .. } => Some(HelpTopic::RebuildAll),
             _ => None,
         }
     }

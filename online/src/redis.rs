@@ -6,7 +6,7 @@
 //!
 //! A server that does not answer is [`OnlineError::Unavailable`], never an empty answer. One that answers
 //! and is empty, as after a restart without its data, has no rows and no applied times, as if nothing had
-//! been loaded: a sync from the log brings them back.
+//! been loaded: a sync from the log brings them back. Until then who only reads can have such a store refused.
 
 mod address;
 mod breaker;
@@ -18,6 +18,7 @@ mod keys;
 mod mending;
 mod reading;
 mod script;
+mod seen_before;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -27,7 +28,7 @@ mod writing;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use feature::{EntityKey, Micros, Span, VersionId};
@@ -40,6 +41,7 @@ use crate::store::{Change, Followed, Outcome, PackedRows, Read, Reader, RowWrite
 pub use address::RedisUrl;
 use calls::{Calls, Patience, Request, To, command};
 use keys::{FORMAT, Keys};
+use seen_before::SeenBefore;
 use topology::Dialer;
 
 /// The online store in Redis, of one project. Clones share its connections, which are created again when
@@ -57,6 +59,10 @@ struct Inner {
     kept: RwLock<HashMap<VersionId, Span>>,
     /// The format was noted in the servers.
     noted: AtomicBool,
+    /// Whose the rows are, as this said or was told.
+    owner: RwLock<Option<String>>,
+    /// What may not be gone where somebody only reads.
+    seen: OnceLock<SeenBefore>,
 }
 
 impl Redis {
@@ -76,7 +82,14 @@ impl Redis {
         })?;
         let calls = Calls::new(dialer, patience);
         let store = Self {
-            inner: Arc::new(Inner { calls, keys, kept: RwLock::default(), noted: AtomicBool::new(false) }),
+            inner: Arc::new(Inner {
+                calls,
+                keys,
+                kept: RwLock::default(),
+                noted: AtomicBool::new(false),
+                owner: RwLock::default(),
+                seen: OnceLock::new(),
+            }),
         };
         store.inner.refuse_a_newer_format().await?;
         Ok(store)
@@ -96,9 +109,20 @@ impl Redis {
         let key = self.inner.keys.owner();
         match self.inner.one(&key, command("GET", &key), self.inner.calls.patience.read).await? {
             Value::Nil => Ok(None),
-            Value::BulkString(text) => String::from_utf8(text).map(Some).map_err(|_| self.inner.damaged()),
+            Value::BulkString(text) => {
+                let owner = String::from_utf8(text).map_err(|_| self.inner.damaged())?;
+                self.inner.remember_owner(&owner);
+                Ok(Some(owner))
+            }
             _ => Err(self.inner.damaged()),
         }
+    }
+
+    /// From now on reads by this and its clones are refused where the servers have lost what they had: the note of whose
+    /// the rows are, or the applied time of a view. `was_filled` says whether they had rows before. Who writes finds by
+    /// itself what is lost.
+    pub fn refuse_when_emptied(&self, was_filled: bool) {
+        self.inner.seen.get_or_init(|| SeenBefore::new(was_filled));
     }
 
     /// Says whose rows the project's are from now on.
@@ -106,7 +130,9 @@ impl Redis {
         let key = self.inner.keys.owner();
         let mut set = command("SET", &key);
         set.arg(owner);
-        self.inner.one(&key, set, self.inner.calls.patience.write).await.map(drop)
+        self.inner.one(&key, set, self.inner.calls.patience.write).await?;
+        self.inner.remember_owner(owner);
+        Ok(())
     }
 
     /// Bytes of memory that a row of a view takes with its key, by a sample of its rows; none without rows.
@@ -140,6 +166,10 @@ impl Inner {
         self.kept.read().unwrap_or_else(PoisonError::into_inner).get(view).copied()
     }
 
+    fn remember_owner(&self, owner: &str) {
+        *self.owner.write().unwrap_or_else(PoisonError::into_inner) = Some(owner.to_owned());
+    }
+
     /// The answer to one command about a key.
     async fn one(&self, key: &[u8], command: Cmd, patience: Duration) -> Result<Value, OnlineError> {
         let answers = self.calls.ask(&[self.request(key, command)], patience).await?;
@@ -159,6 +189,10 @@ impl Inner {
             }
             _ => Ok(()),
         }
+    }
+
+    fn emptied(&self) -> OnlineError {
+        OnlineError::Emptied { location: self.calls.dialer().address().to_owned() }
     }
 
     fn damaged(&self) -> OnlineError {

@@ -1,7 +1,7 @@
 //! The rows that were refused, and another try for those of streams.
 
 use feature::VersionId;
-use materializer::{ReplayReport, unsettled};
+use materializer::{ReplayReport, check_dead_letters, unsettled};
 use offline::DeadLetter;
 
 use crate::clock;
@@ -31,11 +31,14 @@ pub(crate) async fn list(
     project: &Project,
     choice: &DeadLetterChoice,
 ) -> Result<Vec<RefusedRow>, ProjectError> {
-    let store = project.offline()?;
+    let (store, registered) = (project.offline()?, project.registered().await?);
+    project.check_logs_of_registered(&registered).await?;
     let mut found = Vec::new();
-    for target in targets_with(&project.registered().await?, &choice.views, |_| true)? {
-        let newest = store.dead_letters(&target.view.id).await?.read(choice.limit).await?;
-        let log = store.log(&target.view).await?;
+    for target in targets_with(&registered, &choice.views, |_| true)? {
+        let (log, dead_letters) =
+            (store.log(&target.view).await?, store.dead_letters(&target.view.id).await?);
+        check_dead_letters(&log, &dead_letters).await?;
+        let newest = dead_letters.read(choice.limit).await?;
         let open = unsettled(&log, newest).await?;
         found.extend(
             open.into_iter().map(|dead_letter| RefusedRow { view: target.view.id.clone(), dead_letter }),

@@ -8,7 +8,7 @@ mod parts;
 mod pipelines;
 mod versions;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use feature::{HelpTopic, Micros, Span, VersionId, counted};
 use monitor::{Area, Condition, Finding, next_step, probable_cause};
@@ -152,8 +152,13 @@ async fn breakers(registry: &Registry, now: Micros) -> Vec<Finding> {
     }
 }
 
-/// Rows that came and were not loaded. They are the cause where a view has fewer rows than on the dates before.
-async fn kept_out(project: &Project, registered: &Registered, missing: &BTreeSet<VersionId>) -> Vec<Finding> {
+/// Rows that came and were not loaded. They are the cause where a view has fewer rows than on the dates before, and they are
+/// most of what is missed.
+async fn kept_out(
+    project: &Project,
+    registered: &Registered,
+    missing: &BTreeMap<VersionId, u64>,
+) -> Vec<Finding> {
     // That the store cannot be opened is found by whoever looks at the disk.
     let Ok(store) = project.offline() else { return Vec::new() };
     let (mut findings, mut looked_at) = (Vec::new(), 0);
@@ -161,11 +166,12 @@ async fn kept_out(project: &Project, registered: &Registered, missing: &BTreeSet
         match KeptOut::of(&store, view).await {
             Ok(kept_out) => {
                 looked_at += 1;
-                findings.extend(kept_out.findings(view, missing.contains(&view.id)));
+                findings.extend(kept_out.findings(view, missing.get(&view.id).copied()));
             }
             Err(error) => {
                 let said = format!("what {} refused cannot be read: {error}", view.id);
-                findings.push(Finding::noted(Area::KeptOut, said).helped_by(error.help()));
+                let help = ProjectError::from(error).help();
+                findings.push(Finding::wrong(Area::KeptOut, said).helped_by(help));
             }
         }
     }

@@ -129,6 +129,11 @@ pub(crate) fn all_views(registered: &Registered) -> Vec<Arc<View>> {
     registered.views().cloned().collect()
 }
 
+/// Whether any view was loaded.
+pub(crate) fn was_any_loaded(registered: &Registered) -> bool {
+    registered.views().any(|view| was_loaded(registered, view))
+}
+
 /// Whether the first use of a view was to load it.
 fn was_loaded(registered: &Registered, view: &View) -> bool {
     registered

@@ -36,9 +36,10 @@ pub(crate) async fn list(
     project: &Project,
     views: &[ViewName],
 ) -> Result<Vec<QuarantinedOfView>, ProjectError> {
-    let store = project.offline()?;
+    let (store, registered) = (project.offline()?, project.registered().await?);
+    project.check_logs_of_registered(&registered).await?;
     let mut found = Vec::new();
-    for target in targets_with(&project.registered().await?, views, has_history)? {
+    for target in targets_with(&registered, views, has_history)? {
         let files = quarantined(&store, &target.view).await?;
         found.extend(files.into_iter().map(|file| QuarantinedOfView { view: target.view.id.clone(), file }));
     }

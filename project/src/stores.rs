@@ -13,6 +13,7 @@ use online::{Condition, Store, StoreUrl};
 use registry::{Registered, Registry};
 
 use crate::error::{ProjectError, is_bucket};
+use crate::missing_logs::was_any_loaded;
 use crate::project::Project;
 
 impl Project {
@@ -73,6 +74,23 @@ impl Project {
         let store = Store::open(&self.online_url()?, &self.settings.project).await?;
         self.is_owner(&store).await?;
         Ok(store)
+    }
+
+    /// The online store for who answers from it: a server that was emptied is refused, and does not answer that it knows
+    /// nobody.
+    pub(crate) async fn online_to_read(&self, registered: &Registered) -> Result<Store, ProjectError> {
+        let store = self.online().await?;
+        store.refuse_when_emptied(was_any_loaded(registered));
+        Ok(store)
+    }
+
+    /// Whether the online store lies in a server that was emptied: views were loaded, and nothing says whose the rows are.
+    pub(crate) async fn is_emptied(
+        &self,
+        store: &Store,
+        registered: &Registered,
+    ) -> Result<bool, ProjectError> {
+        Ok(store.folder().is_none() && was_any_loaded(registered) && !self.is_owner(store).await?)
     }
 
     /// The online store in whatever condition it is: one that cannot be used was put aside for an empty one.
@@ -169,9 +187,10 @@ impl Project {
         by: &'static str,
     ) -> Result<Materializer<Store>, ProjectError> {
         // A folder is not written to before the first row is, which says whose it is.
+        // A server that was emptied stays refused until all views are written again.
         match online.folder() {
-            Some(_) => drop(self.is_owner(&online).await?),
-            None => self.own(&online).await?,
+            None if by != REBUILD => self.own(&online).await?,
+            _ => drop(self.is_owner(&online).await?),
         }
         self.make_folder_of_logs(targets, &online).await?;
         for Target { view, .. } in targets {
@@ -188,6 +207,9 @@ impl Project {
         Ok(Materializer { offline, online, project, schema_registry, clock, first_use })
     }
 }
+
+/// The command that writes online rows again.
+pub(crate) const REBUILD: &str = "online rebuild";
 
 /// A path without links and dots, as far as it is there.
 fn resolved(path: &Path) -> PathBuf {

@@ -18,6 +18,7 @@ use crate::clock;
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::run::{Event, Run};
+use crate::stores::REBUILD;
 use crate::targets::{ViewName, targets, targets_with};
 
 pub(crate) use cost::cost;
@@ -66,8 +67,8 @@ pub(crate) async fn optimize(
     Ok(done)
 }
 
-/// Writes the online rows of these views again from their logs; of all where none is named, or where the store's file
-/// cannot be used and is put aside.
+/// Writes the online rows of these views again from their logs; of all where none is named, where the store's file cannot be
+/// used and is put aside, or where the store's server was emptied.
 pub(crate) async fn rebuild(
     project: &Project,
     views: &[ViewName],
@@ -82,11 +83,13 @@ pub(crate) async fn rebuild(
     if let Condition::Replaced { aside: Some(aside) } = &condition {
         run.report(Event::StorePutAside { file: aside.clone() });
     }
-    let is_sound = condition == Condition::Sound;
+    let is_sound = condition == Condition::Sound && !project.is_emptied(&store, &registered).await?;
     let targets = if is_sound { named } else { targets_with(&registered, &[], |_| true)? };
     project.check_logs_of(&targets, &store).await?;
-    let materializer = project.materializer(store, &targets, "online rebuild").await?;
-    project.own(&materializer.online).await?;
+    let materializer = project.materializer(store, &targets, REBUILD).await?;
+    if materializer.online.folder().is_some() {
+        project.own(&materializer.online).await?;
+    }
     let registry = project.registry().await?;
     // What a process left that was killed while it opened a breaker is not written again.
     breakers::drop_rows(project, &registry, &materializer.online).await?;
@@ -101,6 +104,7 @@ pub(crate) async fn rebuild(
     if !is_sound {
         materializer.online.complete()?;
     }
+    project.own(&materializer.online).await?;
     Ok(rebuilt)
 }
 

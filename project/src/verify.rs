@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use materializer::{PushError, check_topic};
+use materializer::{PushError, check_topic, lost_tables};
 use offline::check_training_sets;
 use registry::{Registry, RegistryError};
 use serde::Serialize;
@@ -52,7 +52,7 @@ impl Checked {
 pub(crate) async fn verify(project: &Project, deep: bool) -> Result<Verified, ProjectError> {
     let opened = project.registry_so_far().await;
     let registry = opened.as_ref().ok().and_then(Option::as_ref);
-    let (gone, online, lost) = match registry {
+    let (gone, online, mut lost) = match registry {
         Some(registry) => (
             logs_that_are_gone(project, registry).await,
             check_online(project, registry).await,
@@ -60,6 +60,9 @@ pub(crate) async fn verify(project: &Project, deep: bool) -> Result<Verified, Pr
         ),
         None => (None, None, Vec::new()),
     };
+    if let Some(registry) = registry {
+        lost.extend(tables_that_are_gone(project, registry).await);
+    }
     let is_gone = project.registry_is_gone().await.ok().flatten();
     let found = match (is_gone, opened) {
         (Some(gone), _) => Err(gone),
@@ -99,6 +102,19 @@ async fn logs_that_are_gone(project: &Project, registry: &Registry) -> Option<St
     // A bucket that does not answer is reported by whoever reads the logs.
     let gone = project.check_logs_of_registered(&registered).await;
     gone.err().filter(|error| matches!(error, ProjectError::LogsAreGone { .. })).map(|gone| gone.to_string())
+}
+
+/// Tables beside the logs that are gone, though the logs say that something lies in them. A log that cannot be read says so
+/// by itself.
+async fn tables_that_are_gone(project: &Project, registry: &Registry) -> Vec<String> {
+    let (Ok(registered), Ok(offline)) = (registry.registered().await, project.offline()) else {
+        return Vec::new();
+    };
+    let mut gone = Vec::new();
+    for view in registered.views() {
+        gone.extend(lost_tables(&offline, view).await.unwrap_or_default());
+    }
+    gone.iter().map(ToString::to_string).collect()
 }
 
 /// Topics into which rows were pushed, and that are gone as a whole. A log that cannot be read says so by itself.

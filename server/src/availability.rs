@@ -2,6 +2,7 @@
 //! server away from all others; a failed read asks for a probe at once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use feature::{EntityKey, VersionId};
@@ -18,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(crate) struct Availability {
     is_gone: AtomicBool,
+    /// What the store said when the last probe failed, where it answered.
+    refusal: Mutex<Option<String>>,
     /// What health was last reported.
     is_ill: AtomicBool,
     doubted: Notify,
@@ -27,6 +30,11 @@ impl Availability {
     /// Whether the last probe failed.
     pub fn is_gone(&self) -> bool {
         self.is_gone.load(Ordering::Relaxed)
+    }
+
+    /// What the store said when the last probe failed; `None` if it did not answer.
+    pub fn refusal(&self) -> Option<String> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Health is to say this. Gives whether it has said otherwise.
@@ -51,11 +59,12 @@ impl Availability {
         let keys = [nobody];
         let reads = [Read { view, keys: &keys }];
         let read = timeout(PATIENCE, store.read(&reads)).await;
-        let is_gone = match read {
-            Ok(Ok(_)) => false,
-            Ok(Err(error)) => is_out_of_reach(&error),
-            Err(_) => true,
+        let (is_gone, refusal) = match read {
+            Ok(Ok(_)) => (false, None),
+            Ok(Err(OnlineError::Unavailable { .. })) | Err(_) => (true, None),
+            Ok(Err(error)) => (is_out_of_reach(&error), Some(error.to_string())),
         };
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = refusal.filter(|_| is_gone);
         self.is_gone.swap(is_gone, Ordering::Relaxed) != is_gone
     }
 }

@@ -80,9 +80,9 @@ async fn metrics<R: Reader + 'static>(State(state): State<Arc<HttpState<R>>>) ->
 
 async fn health<R: Reader + 'static>(State(state): State<Arc<HttpState<R>>>) -> Response {
     let reason = if state.stopping.load(Ordering::Relaxed) {
-        "it is stopping"
+        "it is stopping".to_owned()
     } else if state.serving.is_ill() {
-        "the online store does not answer"
+        state.serving.illness()
     } else {
         // Reads are answered; whoever writes learns what holds up which view.
         let (degraded, unfollowed) = (state.serving.degraded(), state.serving.unfollowed());

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use feature::{Advice, HelpTopic, Name, VersionId};
+use online::OnlineError;
 use read::ReadFailure;
 use thiserror::Error;
 
@@ -153,6 +154,9 @@ impl ServerFault {
     /// What to do, in half a sentence.
     pub fn help(&self) -> String {
         match self {
+            ServerFault::Read(ReadFailure::Store(OnlineError::Emptied { .. })) => {
+                "rebuild the online rows of all views from their logs"
+            }
             ServerFault::Read(ReadFailure::Store(_)) => "verify the stores of the project",
             ServerFault::Read(ReadFailure::Evaluate { .. }) => {
                 "plan its definitions again, which checks the expressions"

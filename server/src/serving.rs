@@ -295,9 +295,16 @@ impl<R: Reader> Serving<R> {
         &self.connections
     }
 
-    /// Whether requests are not answered, as the store is gone and nothing stands in for it.
+    /// Whether requests are not answered, as the store refuses them, or is silent and nothing stands in for it.
     pub(crate) fn is_ill(&self) -> bool {
-        self.availability.is_gone() && !self.stand_in.as_ref().is_some_and(|stands_in| stands_in())
+        let stands_in = || self.stand_in.as_ref().is_some_and(|stands_in| stands_in());
+        self.availability.is_gone() && (self.availability.refusal().is_some() || !stands_in())
+    }
+
+    /// Why requests are not answered, while health says so.
+    pub(crate) fn illness(&self) -> String {
+        let silent = || "the online store does not answer".to_owned();
+        self.availability.refusal().unwrap_or_else(silent)
     }
 
     /// Probes the store whenever there is a doubt, and now and then, until health has changed. Gives
@@ -311,7 +318,7 @@ impl<R: Reader> Serving<R> {
             drop(services);
             if self.availability.probe(&self.store, view.as_ref()).await {
                 if self.availability.is_gone() {
-                    tracing::warn!("the online store does not answer");
+                    tracing::warn!("{}", self.illness());
                 } else {
                     tracing::info!("the online store answers again");
                 }

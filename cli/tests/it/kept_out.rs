@@ -61,6 +61,45 @@ fn every_refused_row_counts_however_many_there_are() {
 }
 
 #[test]
+fn a_date_all_of_whose_rows_are_in_quarantine_or_never_came_is_found() {
+    let project = expecting(QUARANTINES);
+    let day = 86_400;
+    for date in (0..10).filter(|date| *date != 8) {
+        write(&project, &format!("day{date}"), date * day, 300, 0);
+    }
+    project.ok("backfill airport_arrivals");
+    let wrong = project.run("doctor");
+    assert_eq!(wrong.code, Some(1), "{}", wrong.stdout);
+    let missing = "of 2013-06-16 fewer rows of airport_arrivals@1 are there: no row came, and at least 300";
+    says(&wrong.stderr, &["the probable cause: ", missing]);
+    // They come, and are set aside.
+    write(&project, "day8", 8 * day, 300, 200);
+    project.ok("backfill airport_arrivals");
+    let wrong = project.run("doctor");
+    says(&wrong.stdout, &[missing]);
+    says(&wrong.stderr, &["the probable cause: 1 file of airport_arrivals@1 in quarantine with 300 rows"]);
+}
+
+#[test]
+fn a_few_refused_rows_are_not_named_as_the_cause_of_many_that_are_missing() {
+    let project = expecting("{column: arr_delay, between: [-120, 1500]}");
+    let day = 86_400;
+    for date in 0..10 {
+        let (rows, bad) = match date {
+            0 => (300, 2),
+            8 => (100, 0),
+            _ => (300, 0),
+        };
+        write(&project, &format!("day{date}"), date * day, rows, bad);
+    }
+    project.ok("backfill airport_arrivals");
+    let wrong = project.run("doctor");
+    assert_eq!(wrong.code, Some(1), "{}", wrong.stdout);
+    says(&wrong.stderr, &["the probable cause: of 2013-06-16 fewer rows of airport_arrivals@1 are there"]);
+    says(&wrong.stdout, &["2 rows of airport_arrivals@1 refused and not loaded since"]);
+}
+
+#[test]
 fn rows_in_quarantine_are_the_cause_of_a_date_with_too_few_rows() {
     let project = expecting(QUARANTINES);
     let day = 86_400;

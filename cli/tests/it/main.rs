@@ -29,6 +29,8 @@ mod breakers_by_rule;
 #[cfg(test)]
 mod breakers_in_redis;
 #[cfg(test)]
+mod breakers_on_demand;
+#[cfg(test)]
 mod buckets;
 #[cfg(test)]
 mod capacity;
@@ -84,6 +86,8 @@ mod landings;
 mod lineage;
 #[cfg(test)]
 mod loaded_beside_pushes;
+#[cfg(test)]
+mod lost_tables;
 #[cfg(test)]
 mod missing_logs;
 #[cfg(test)]

@@ -51,6 +51,8 @@ impl MaterializerError {
             | Self::MigrationFilesGone { .. }
             | Self::NotQuarantined { .. }
             | Self::QuarantinedFileGone { .. }
+            | Self::DeadLettersAreGone { .. }
+            | Self::QuarantineIsGone { .. }
             | Self::NoStream { .. }
             | Self::StreamSchema { .. }
             | Self::SchemaRegistryRefused { .. }
@@ -113,6 +115,11 @@ impl MaterializerError {
             }
             _ => None,
         }
+    }
+
+    /// Whether a table beside a log is gone.
+    pub(crate) const fn is_of_lost_table(&self) -> bool {
+        matches!(self, Self::DeadLettersAreGone { .. } | Self::QuarantineIsGone { .. })
     }
 
     /// Whether the online rows of a view are not the fold of a prefix of its log.

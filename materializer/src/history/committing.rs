@@ -14,7 +14,7 @@ use crate::fold::again;
 use crate::fold::online_first::OnlineFirst;
 use crate::fold::prefix;
 use crate::fold::sync;
-use crate::markers::LOAD_READS;
+use crate::markers::{self, LOAD_READS};
 use crate::materializer::{Materializer, Target};
 use crate::rows::accepted::Availability;
 use crate::statistics::Scans;
@@ -161,6 +161,7 @@ impl<W: Mender> HistoryLoad<'_, W> {
             let now = (self.materializer.clock)();
             self.dead_letters.append(dead_letters, now, &chunk.dead_letter_markers).await?;
             BatchPoint::Refused.pass();
+            chunk.markers.extend(markers::refused(&self.log).await?);
         }
         if chunk.rows == 0 && loaded_files::has_all(&self.log, &chunk.markers).await? {
             self.fingerprints.append(&mut chunk.fingerprints);

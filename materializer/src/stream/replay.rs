@@ -18,6 +18,7 @@ use crate::fold::online_first::OnlineFirst;
 use crate::fold::prefix;
 use crate::load_lock::LoadLock;
 use crate::load_turn::LoadTurn;
+use crate::lost_tables::check_dead_letters;
 use crate::materializer::{Materializer, Target};
 use crate::rows::accepted::AcceptedRows;
 use crate::rows::dead_letter;
@@ -70,6 +71,7 @@ pub async fn unsettled(
 
 /// How many rows were refused and are not in the log, whatever their number: positions alone are read, and kept as bitmaps.
 pub async fn count_unsettled(log: &Log, dead_letters: &DeadLetters) -> Result<u64, MaterializerError> {
+    check_dead_letters(log, dead_letters).await?;
     let mut open: BTreeMap<(u8, u32), RoaringTreemap> = BTreeMap::new();
     dead_letters
         .for_each_position(|(kind, major, minor)| {
@@ -113,7 +115,9 @@ impl<W: Mender> Materializer<W> {
         let mut validator = RecordValidator::new(target, &self.project, self.schema_registry.as_ref())?;
         let _lock = LoadLock::acquire(&self.offline.log(view).await?).await?;
         let mut log = self.offline.log(view).await?;
-        let dead_letters = self.offline.dead_letters(&view.id).await?.read(limit).await?;
+        let dead_letters = self.offline.dead_letters(&view.id).await?;
+        check_dead_letters(&log, &dead_letters).await?;
+        let dead_letters = dead_letters.read(limit).await?;
         let dead_letters = unsettled(&log, dead_letters).await?;
         let records: Vec<Record> = dead_letters.iter().filter_map(dead_letter::record).collect();
         let forgotten = self.offline.forgotten_as_of(&log).await?;

@@ -65,6 +65,11 @@ impl DeadLetters {
         Ok(Self { table })
     }
 
+    /// Whether the table is there: it is made with the first rows that are refused.
+    pub fn is_there(&self) -> bool {
+        self.table.version().is_some()
+    }
+
     /// Where a counter stands: what was already written up to it.
     pub async fn marker(&self, app: &str) -> Result<Option<i64>, OfflineError> {
         self.table.marker(app).await

@@ -64,6 +64,11 @@ impl Quarantine {
         Ok(Self { view: view.clone(), table })
     }
 
+    /// Whether the table is there: it is made with the first batch that is quarantined.
+    pub fn is_there(&self) -> bool {
+        self.table.version().is_some()
+    }
+
     /// Appends a batch, unless it is there already with the same content: a load that is repeated quarantines it
     /// again.
     pub async fn append(&mut self, batch: &QuarantinedBatch) -> Result<(), OfflineError> {

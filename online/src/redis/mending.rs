@@ -2,6 +2,7 @@
 //! script writes where it is still there, byte for byte, as it may be damaged.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::PoisonError;
 
 use feature::{EntityKey, Micros, VersionId};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -237,7 +238,17 @@ impl Inner {
         let key = self.keys.stats(&view.to_string());
         let mut set = cmd("HSET");
         set.arg(&key).arg(FOLDED).arg(commit.text());
-        self.calls.ask(&[self.request(&key, set)], self.calls.patience.write).await.map(drop)
+        let mut requests = vec![self.request(&key, set)];
+        requests.extend(self.owner_again().filter(|_| view.version <= VersionId::MOST_VERSIONS));
+        self.calls.ask(&requests, self.calls.patience.write).await.map(drop)
+    }
+
+    /// Says again whose the rows are, where that was lost with them: by a writer that said so, once a view of it is whole.
+    fn owner_again(&self) -> Option<Request> {
+        let owner = self.owner.read().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let (key, mut set) = (self.keys.owner(), cmd("SET"));
+        set.arg(&key).arg(owner).arg("NX");
+        Some(self.request(&key, set))
     }
 
     /// The counts are moved by what they are wrong by, where nobody wrote while the rows were counted.

@@ -39,8 +39,11 @@ impl Inner {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
+        // Read with the applied times, behind the rows: what is lost in between is noticed.
+        let seen = self.seen.get();
+        keys.extend(seen.map(|_| self.keys.owner()));
         let wait = self.calls.patience.read;
-        let (rows, applied) = if self.calls.dialer().is_cluster() {
+        let (rows, mut applied) = if self.calls.dialer().is_cluster() {
             let applied = keys.split_off(rows);
             (self.get_of_cluster(&keys, wait).await?, self.get_of_cluster(&applied, wait).await?)
         } else {
@@ -48,12 +51,20 @@ impl Inner {
             let applied = values.split_off(rows);
             (values, applied)
         };
+        if let Some(seen) = seen
+            && seen.has_lost_owner(applied.pop().flatten().is_some())
+        {
+            return Err(self.emptied());
+        }
         let mut rows = rows.into_iter();
         let found = reads.iter().zip(applied).map(|(read, applied)| {
             let applied = match applied {
                 Some(text) => Some(applied_at(&text).ok_or_else(|| self.damaged())?),
                 None => None,
             };
+            if seen.is_some_and(|seen| seen.has_lost_applied(read.view, applied.is_some())) {
+                return Err(OnlineError::LostRows { view: read.view.clone() });
+            }
             let mut found = PackedRows::new(applied, read.keys.len());
             for row in rows.by_ref().take(read.keys.len()) {
                 found.push(row.as_deref());

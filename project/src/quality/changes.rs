@@ -1,6 +1,6 @@
 //! What changed lately in the values of views, from their statistics by date: nothing is counted for it, and no log is read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use feature::{EventDate, HelpTopic, Name, VersionId, View, counted};
@@ -61,29 +61,31 @@ pub(crate) async fn changes(project: &Project, view: &Arc<View>) -> Result<Vec<F
     Ok(changes_of(view, &days))
 }
 
-/// What changed lately in the values of all views, for whoever looks for a cause, and the views of which rows are missing.
+/// What changed lately in the values of all views, for whoever looks for a cause, and how many rows are missing of which.
 pub(crate) async fn findings(
     project: &Project,
     registered: &Registered,
-) -> (Vec<Finding>, BTreeSet<VersionId>) {
-    let (mut findings, mut missing) = (Vec::new(), BTreeSet::new());
+) -> (Vec<Finding>, BTreeMap<VersionId, u64>) {
+    let (mut findings, mut missing) = (Vec::new(), BTreeMap::new());
     let mut looked_at = 0;
     for view in registered.views().filter(|view| !view.is_static) {
         match changes(project, view).await {
             Ok(changes) => {
                 looked_at += 1;
-                let is_missing =
-                    changes.iter().any(|found| matches!(found.change, ValueChange::FewerRows { .. }));
-                missing.extend(is_missing.then(|| view.id.clone()));
+                let missing_of = changes.iter().filter_map(|found| match found.change {
+                    ValueChange::FewerRows { before, now } => Some(before.saturating_sub(now)),
+                    _ => None,
+                });
+                missing.extend(missing_of.max().map(|rows| (view.id.clone(), rows)));
                 findings.extend(changes.iter().map(|found| {
                     let help = HelpTopic::ColumnStatistics(view.id.clone());
                     Finding::wrong(Area::Values, found.said()).helped_by(Some(help))
                 }));
             }
-            Err(error) => findings.push(Finding::noted(
-                Area::Values,
-                format!("the statistics of {} cannot be read: {error}", view.id),
-            )),
+            Err(error) => {
+                let said = format!("the statistics of {} cannot be read: {error}", view.id);
+                findings.push(Finding::wrong(Area::Values, said).helped_by(error.help()));
+            }
         }
     }
     if findings.is_empty() && looked_at > 0 {
@@ -164,21 +166,126 @@ fn drifted_slowly(by_date: &BTreeMap<EventDate, &Statistics>) -> Option<(EventDa
 }
 
 /// Whether the newest date that is over has fewer rows than the same days of the weeks before, or, where these are not
-/// there, than the dates before.
+/// there, than the dates before. A date without any row is over as well, once there are rows of a later one.
 fn missing_rows(
     view: &View,
     columns: &BTreeMap<&str, BTreeMap<EventDate, &Statistics>>,
 ) -> Option<FoundChange> {
     let by_date = columns.values().next()?;
-    let rows: BTreeMap<EventDate, u64> = by_date.iter().map(|(date, one)| (*date, one.rows())).collect();
-    let (date, of_date) = rows.iter().rev().nth(1)?;
-    let EventDate::Day(day) = *date else { return None };
+    let rows: BTreeMap<i32, u64> = by_date
+        .iter()
+        .filter_map(|(date, one)| match date {
+            EventDate::Day(day) => Some((*day, one.rows())),
+            EventDate::None => None,
+        })
+        .collect();
+    let (newest, over) = (*rows.last_key_value()?.0, *rows.iter().rev().nth(1)?.0);
+    let empty = (over + 1..newest).rev().take(7 * WEEKS_BEFORE as usize);
+    let (day, change) = empty.filter(|day| is_expected(&rows, *day)).chain([over]).find_map(|day| {
+        let of_date = rows.get(&day).copied().unwrap_or(0);
+        Some((day, fewer_rows(&rows_before(&rows, day, of_date), of_date)?))
+    })?;
+    let date = EventDate::Day(day);
+    Some(FoundChange { view: view.id.clone(), column: None, features: Vec::new(), date, change })
+}
+
+/// Whether a date without rows should have some: the same days of the weeks before have, as far as rows go back.
+fn is_expected(rows: &BTreeMap<i32, u64>, day: i32) -> bool {
+    let first = rows.first_key_value().map_or(day, |(first, _)| *first);
+    let weeks = (1..=WEEKS_BEFORE).map(|week| day - 7 * week).filter(|day| *day >= first);
+    let mut had_rows = weeks.map(|day| rows.contains_key(&day)).peekable();
+    had_rows.peek().is_some() && had_rows.all(|had_rows| had_rows)
+}
+
+/// The rows of the dates that a date with so many is compared with: the same days of the weeks before, or else the dates before,
+/// of which none counts for more than the same day of the weeks before.
+fn rows_before(rows: &BTreeMap<i32, u64>, day: i32, of_date: u64) -> Vec<u64> {
     let weeks: Vec<u64> =
-        (1..=WEEKS_BEFORE).filter_map(|week| rows.get(&EventDate::Day(day - 7 * week)).copied()).collect();
-    let before = match weeks.len() {
+        (1..=WEEKS_BEFORE).filter_map(|week| rows.get(&(day - 7 * week)).copied()).collect();
+    let most = weeks.iter().copied().min();
+    let mut before = match weeks.len() {
         3.. => weeks,
-        _ => rows.range(..*date).rev().take(DATES_BEFORE).map(|(_, rows)| *rows).collect(),
+        _ => {
+            let dates = rows.range(..day).rev().take(DATES_BEFORE);
+            dates.map(|(_, rows)| most.map_or(*rows, |most| most.min(*rows))).collect()
+        }
     };
-    let change = fewer_rows(&before, *of_date)?;
-    Some(FoundChange { view: view.id.clone(), column: None, features: Vec::new(), date: *date, change })
+    before.sort_unstable();
+    // One date of few rows, as a holiday, does not hide that even fewer came.
+    let is_small = before.first().is_some_and(|least| *least < LEAST_ROWS && of_date < *least);
+    if most.is_some() && is_small {
+        before.remove(0);
+    }
+    before
+}
+
+#[cfg(test)]
+mod tests {
+    use feature::{DataType, Scalar};
+    use monitor::Observed;
+
+    use super::*;
+
+    /// What is found of the rows of a view of which these dates have so many.
+    fn found(rows: impl IntoIterator<Item = (i32, u64)>) -> Option<(EventDate, ValueChange)> {
+        let id: VersionId = "visits@1".parse().unwrap();
+        let view = View::bare(id.clone(), id.name.clone(), Vec::new(), id.name.clone());
+        let days = rows.into_iter().filter(|(_, rows)| *rows > 0).map(|(day, rows)| {
+            let mut statistics = Statistics::of(DataType::Scalar(Scalar::Float64));
+            (0..rows).for_each(|_| statistics.add(Observed::Float(1.0)));
+            ColumnDay { date: EventDate::Day(day), column: "amount".to_owned(), statistics }
+        });
+        let found = changes_of(&view, &days.collect::<Vec<_>>());
+        found.into_iter().find(|found| found.column.is_none()).map(|found| (found.date, found.change))
+    }
+
+    #[test]
+    fn a_date_without_any_row_between_dates_with_rows_is_found() {
+        let rows = |empty: &[i32]| -> Vec<(i32, u64)> {
+            (0..21).map(|day| (day, if empty.contains(&day) { 0 } else { 400 })).collect()
+        };
+        let missed = |before, day| Some((EventDate::Day(day), ValueChange::FewerRows { before, now: 0 }));
+        assert_eq!(found(rows(&[])), None);
+        assert_eq!(found(rows(&[19])), missed(400, 19));
+        // The newest of several.
+        assert_eq!(found(rows(&[17, 18, 19])), missed(400, 19));
+        // Until rows of a later date are there, none is over.
+        assert_eq!(found(rows(&[20])), None);
+        // Longer than a week: the last one whose weekday had rows before.
+        assert_eq!(found(rows(&[9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19])), missed(400, 15));
+        // Of a log that is younger than a week it is not known which days have rows.
+        assert_eq!(found((0..7).map(|day| (day, if day == 5 { 0 } else { 400 }))), None);
+    }
+
+    #[test]
+    fn one_small_date_before_does_not_hide_that_rows_are_missing() {
+        let rows = |days: i32, small: i32| {
+            (0..days).map(move |day| match day {
+                day if day == small => (day, 100),
+                day if day == days - 2 => (day, 40),
+                day => (day, 400),
+            })
+        };
+        let change = |day| Some((EventDate::Day(day), ValueChange::FewerRows { before: 400, now: 40 }));
+        assert_eq!(found(rows(14, 8)), change(12));
+        // The same day of a week before.
+        assert_eq!(found(rows(35, 19)), change(33));
+        // Two are a habit.
+        assert_eq!(found(rows(14, 8).map(|(day, rows)| (day, if day == 9 { 100 } else { rows }))), None);
+        // A Sunday that has as few rows as the one before.
+        let sundays = |day: i32| if day % 7 == 6 { 90 } else { 400 };
+        assert_eq!(found((0..15).map(|day| (day, sundays(day)))), None);
+    }
+
+    #[test]
+    fn days_of_the_week_that_never_have_rows_are_not_missed_and_hide_none_that_is() {
+        let weekdays = |day: i32| if day % 7 < 5 { 400 } else { 0 };
+        assert_eq!(found((0..29).map(|day| (day, weekdays(day)))), None);
+        let without_friday = (0..29).map(|day| (day, if day == 25 { 0 } else { weekdays(day) }));
+        let change = ValueChange::FewerRows { before: 400, now: 0 };
+        assert_eq!(found(without_friday), Some((EventDate::Day(25), change)));
+        let little_on_friday = (0..29).map(|day| (day, if day == 25 { 120 } else { weekdays(day) }));
+        let change = ValueChange::FewerRows { before: 400, now: 120 };
+        assert_eq!(found(little_on_friday), Some((EventDate::Day(25), change)));
+    }
 }

@@ -83,6 +83,7 @@ pub(crate) async fn measure(project: &Project, measure: &MeasureDrift) -> Result
     let registered = project.registered().await?;
     let view = named_view(&registered, &measure.view)?;
     let store = project.offline()?;
+    project.check_logs_of_registered(&registered).await?;
     let up_to = match &measure.reference {
         DriftReference::Days(..) => None,
         DriftReference::TrainingSet(file) => Some(log_version(project, file, &view.id).await?),

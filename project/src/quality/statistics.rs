@@ -18,7 +18,9 @@ pub struct ShowStatistics {
 
 /// The statistics by date and column. Rows that nobody has counted yet are counted first.
 pub(crate) async fn show(project: &Project, show: &ShowStatistics) -> Result<Vec<ColumnDay>, ProjectError> {
-    let (store, view) = (project.offline()?, named_view(&project.registered().await?, &show.view)?);
+    let (store, registered) = (project.offline()?, project.registered().await?);
+    let view = named_view(&registered, &show.view)?;
+    project.check_logs_of_registered(&registered).await?;
     count_statistics(&store, &view, None).await?;
     let [mut days, _] = statistics(&store, &view, None).await?;
     days.retain(|day| show.day.is_none_or(|wanted| wanted == day.date));

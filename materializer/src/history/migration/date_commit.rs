@@ -153,6 +153,7 @@ impl<W: Mender> DateLoad<'_, W> {
             let now = (self.materializer.clock)();
             self.dead_letters.append(rows.dead_letters.clone(), now, &of_dead_letters).await?;
             BatchPoint::Refused.pass();
+            markers.extend(markers::refused(&self.log).await?);
         }
         self.materializer.first_use.begin(&self.target.view).await?;
         self.materializer.offline.check_forgotten(&self.forgotten, &self.log)?;

@@ -10,7 +10,7 @@ use super::state::{Flush, Follower, FollowerStart};
 use crate::error::MaterializerError;
 use crate::fold::again;
 use crate::load_turn::LoadTurn;
-use crate::markers::{HISTORY_READS, next_offset};
+use crate::markers::{self, HISTORY_READS, next_offset};
 use crate::rows::reason::RefusalReason;
 use crate::stream::committed;
 use crate::stream::fault_injection::{FaultPoint, Guard};
@@ -211,6 +211,10 @@ impl<W: Mender, F: Feed> Follower<'_, W, F> {
         let forgotten = [FORGOTTEN, FORGOTTEN_WHOLE];
         let reads = owned.iter().map(String::as_str).chain(history.iter().copied()).chain(forgotten);
         let reads: Vec<&str> = reads.collect();
+        let refused = match self.refused_before.is_empty() {
+            true => None,
+            false => markers::refused(&self.log).await?,
+        };
         let mut appender = self.log.appender().await?;
         if let Some(accepted) = self.flush.accepted.as_ref().filter(|accepted| accepted.len() > 0) {
             let (batch, late) = self.validator.log_batch(accepted, stamp)?;
@@ -225,6 +229,7 @@ impl<W: Mender, F: Feed> Follower<'_, W, F> {
         }
         let mut markers = committed::markers(self.validator.topic(), moves, self.flush.applied_at);
         markers.extend(self.start.from.filter(|_| !self.start.is_recorded).map(stream_start::marker));
+        markers.extend(refused);
         let written = appender.finish().await?;
         self.offline.check_forgotten(&self.forgotten, &self.log)?;
         self.log.commit(&written, &markers, &reads).await?;

@@ -294,6 +294,7 @@ impl<W: Mender, F: Feed> Follower<'_, W, F> {
         }
         self.online.replace(&self.target.view.id, &[], Some(now)).await?;
         self.cache.observe(self.online, None).await?;
+        prefix::note(&self.log, self.online).await?;
         self.report.rebuilt += 1;
         self.options.faults.pass(FaultPoint::Rebuilt);
         tracing::warn!("{}: {entities} entities were folded again", self.target.view.id);
