@@ -239,3 +239,27 @@ def test_a_project_that_is_not_there_or_not_applied_is_said_with_what_to_call(tm
 
 def test_an_exception_says_what_to_do_by_its_class():
     assert {ts.InputError.__base__, ts.TransientError.__base__, ts.FatalError.__base__} == {ts.Error}
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda store: store.training_set("late_arrival", frame(), time="at", threads=-1), "`threads` is -1: give a whole number"),
+        (lambda store: store.training_set("late_arrival", frame(), time="at", max_memory="1GB"), "`max_memory` is '1GB': give"),
+        (lambda store: store.training_set("late_arrival", frame(), time="at", max_memory=1e9), "`max_memory` is 1000000000.0"),
+        (lambda store: store.view("airport_arrivals@1").head(-1), "`rows` is -1"),
+        (lambda store: store.features("late_arrival", {"dest": "LAX"}, at=7), "7 is not a time"),
+        (lambda store: store.features("late_arrival", {"dest": "LAX"}, at=pd.NaT), "the time is NaT"),
+        (lambda store: store.features("late_arrival", {"dest": "LAX"}, at=np.datetime64("NaT")), "the time is NaT"),
+    ],
+)
+def test_an_argument_of_another_kind_is_said_in_one_sentence(loaded, call, words):
+    with pytest.raises(ts.InputError, match=words):
+        call(loaded)
+
+
+def test_one_name_of_a_feature_is_a_list_of_one_and_a_time_of_numpy_is_a_time(loaded):
+    entities = {"dest": "LAX"}
+    assert loaded.features("late_arrival", entities, features="last_delay").to_dict() == {"last_delay": 4.5}
+    at = loaded.features("late_arrival", entities, at=np.datetime64("2030-01-01T00:00:00")).at
+    assert at == loaded.features("late_arrival", entities, at="2030-01-01").at

@@ -9,7 +9,7 @@ from typing import Any
 from twinstore import _frames, _results, _twinstore
 from twinstore._errors import InputError
 from twinstore._tables import counted
-from twinstore._values import time_text
+from twinstore._values import time_text, whole
 
 
 class Definitions(_results.TableResult):
@@ -119,7 +119,7 @@ class View(_results.TableResult):
 
     def head(self, rows: int = 5) -> Any:
         """Some rows of its log, as a frame of pandas."""
-        return _frames.to_pandas(self.log().head(rows))
+        return _frames.to_pandas(self.log().head(whole("rows", rows)))
 
     def statistics(self) -> Statistics:
         """For each column of its log how much is null and how much NaN or infinite, how many values are distinct, the least,

@@ -15,7 +15,7 @@ from twinstore._errors import InputError, NaiveTimeWarning
 from twinstore._features import Features
 from twinstore._rows import columns_of, entity_columns, lines
 from twinstore._trained_on import TrainedOn, trained_on
-from twinstore._values import time_text
+from twinstore._values import time_text, whole
 
 #: What may show how far a call is: it takes the rows that are done and those that there are, 0 where that is not known.
 Progress = Callable[[int, int], None]
@@ -212,8 +212,8 @@ class Store:
             "time": time,
             "as_of": as_of,
             "explain": explain,
-            "threads": threads,
-            "max_memory": max_memory,
+            "threads": whole("threads", threads),
+            "max_memory": whole("max_memory", max_memory),
         }
         if isinstance(spine, (str, os.PathLike)):
             if out is None:
@@ -327,6 +327,8 @@ class Store:
         >>> store.features("late_arrival", {"dest": ["LAX", "XXX"]}).to_dict()
         {'last_delay': [4.5, None], 'arrivals_1h': [0, None]}
         """
+        # A text is a sequence of characters, and here one name.
+        features = [features] if isinstance(features, str) else list(features)
         given = entity_columns(entities)
         columns, beside = given.columns, {}
         if request:
@@ -336,10 +338,10 @@ class Store:
                 raise InputError("`entities` and `request` have to be of the same entities: one value in each, or lists")
         if self._server is not None:
             choice = (time_text(at), trained_on)
-            read = self._server.features(service, list(features), columns, beside, *choice)
+            read = self._server.features(service, features, columns, beside, *choice)
         else:
             columns |= beside
-            read = self._project.features(service, list(features), columns, given.others, time_text(at), trained_on)
+            read = self._project.features(service, features, columns, given.others, time_text(at), trained_on)
         if read.notice:
             warnings.warn(read.notice, DeprecationWarning, stacklevel=2)
         return Features(read, given.single, given.index)

@@ -1,8 +1,11 @@
 """Python's values as requests write them, and back."""
 
 import datetime as dt
+import operator
 import re
 from typing import Any
+
+from twinstore._errors import InputError
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 
@@ -12,17 +15,35 @@ def moment(micros: int) -> dt.datetime:
     return EPOCH + dt.timedelta(microseconds=micros)
 
 
-def time_text(time: "str | dt.date | dt.datetime | None") -> "str | None":
+def whole(name: str, value: Any, least: int = 0) -> "int | None":
+    """An argument that is a whole number, or not given."""
+    if value is None:
+        return None
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or not least <= number < 1 << 63:
+        raise InputError(f"`{name}` is {value!r}: give a whole number of {least} or more")
+    return number
+
+
+def time_text(time: Any) -> "str | None":
     """A time as RFC 3339 writes it; one without a zone is UTC."""
     if time is None or isinstance(time, str):
         return time
+    if type(time).__name__ == "datetime64":
+        time = time.astype("datetime64[us]").item()
+    # A time that is none is unlike itself.
+    if time is None or time != time:
+        raise InputError("the time is NaT, which is none: leave it out, or pass a datetime")
     if isinstance(time, dt.datetime):
         if time.tzinfo is None:
             time = time.replace(tzinfo=dt.timezone.utc)
         return time.astimezone(dt.timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
     if isinstance(time, dt.date):
         return f"{time.isoformat()}T00:00:00Z"
-    raise TypeError(f"{time!r} is not a time: pass a datetime, or a text as in 2013-06-01T12:00:00Z")
+    raise InputError(f"{time!r} is not a time: pass a datetime, or a text as in 2013-06-01T12:00:00Z")
 
 
 def micros(time: dt.datetime) -> int:
