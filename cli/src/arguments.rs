@@ -365,8 +365,8 @@ pub struct VerifyArgs {
     /// Compare online values of this view, or of the views of this service, with the log, to the bit
     #[arg(value_name = "NAME[@V]", conflicts_with = "deep")]
     pub name: Option<String>,
-    /// Compare online values of all views with the log
-    #[arg(long, conflicts_with_all = ["deep", "name"])]
+    /// Compare online values with the log: of all views where no name is given
+    #[arg(long, conflicts_with = "deep")]
     pub values: bool,
     /// Compare the sample of what servers answered in the last day, and not what is online now
     #[arg(long, conflicts_with = "deep")]

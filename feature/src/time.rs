@@ -181,8 +181,15 @@ impl FromStr for Span {
             "us" => Span(1),
             _ => return Err(not_a_span()),
         };
-        let count = count.parse().map_err(|_| not_a_span())?;
-        Self::of(count, unit).ok_or_else(not_a_span)
+        if count.is_empty() {
+            return Err(not_a_span());
+        }
+        if count.bytes().all(|digit| digit == b'0') {
+            return Err(TimeError::ZeroSpan(text.to_owned()));
+        }
+        // What does not fit an i64 is too long in any unit.
+        let span = count.parse().ok().and_then(|count| Self::of(count, unit));
+        span.ok_or_else(|| TimeError::LongSpan(text.to_owned()))
     }
 }
 
@@ -203,6 +210,21 @@ impl From<Span> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_span_of_no_length_and_one_of_too_many_years_say_so() {
+        let refused = |text: &str| text.parse::<Span>().unwrap_err();
+        for text in ["0s", "00d", "0y"] {
+            assert_eq!(refused(text), TimeError::ZeroSpan(text.to_owned()));
+        }
+        for text in ["100000y", "3660001d", "99999999999999999999us"] {
+            assert_eq!(refused(text), TimeError::LongSpan(text.to_owned()));
+        }
+        for text in ["s", "", "0", "0w", "1.5h"] {
+            assert_eq!(refused(text), TimeError::NotASpan(text.to_owned()));
+        }
+        assert_eq!("10000y".parse::<Span>().unwrap().to_string(), "3650000d");
+    }
 
     #[test]
     fn a_span_reads_back_as_it_was_written() {

@@ -24,4 +24,10 @@ pub enum TimeError {
     /// The text is not a duration.
     #[error("`{0}` is not a duration: write a whole number and a unit, as in 90s, 5m, 1h, 7d or 3y")]
     NotASpan(String),
+    /// The text is a duration of no length.
+    #[error("`{0}` is not a duration above zero: write one that is, as in 1s, or leave it out")]
+    ZeroSpan(String),
+    /// The text is a duration that is longer than one may be.
+    #[error("`{0}` is not a duration of at most 10000y")]
+    LongSpan(String),
 }

@@ -11,6 +11,7 @@ use crate::batch::Batch;
 use crate::breaker::Breaker;
 use crate::expectation::{BatchLimits, Expectation, OnFailure};
 use crate::expected_change::ExpectedChange;
+use crate::lateness::Lateness;
 use crate::name::{Name, VersionId};
 use crate::row::Provenance;
 use crate::time::{Micros, Span};
@@ -36,7 +37,7 @@ pub struct Source {
     /// declares it. None means at once.
     pub assumed_delay: Option<Span>,
     /// How late a row may be before it is flagged and counted as late.
-    pub allowed_lateness: Option<Span>,
+    pub allowed_lateness: Option<Lateness>,
     /// How far ahead of its load (or of the broker's timestamp) a row may be.
     pub max_ahead: Span,
     /// Where its history lies.

@@ -76,6 +76,7 @@ pub use history::{
     StopRequest, Surveyed, SurveyedColumn, TableVersions, UnreadableRow, check_has_dates, check_query,
     extract, heads, is_loaded_as_a_whole, quarantined, rows_of_source, rows_to_derive, source_paths, survey,
 };
+pub use load_lock::DecisionLock;
 pub use load_turn::online_may_lack_rows;
 pub use lost_tables::{check_dead_letters, check_quarantine, lost_tables};
 pub use materializer::{Input, Materializer, Target};

@@ -5,6 +5,7 @@ use registry::RegistryError;
 use tonic::Code;
 
 use crate::error::ProjectError;
+use crate::migration::BackfillRefused;
 
 impl ProjectError {
     /// Whether the same call may succeed later, or once something is corrected, or must not be repeated.
@@ -55,7 +56,7 @@ impl ProjectError {
             Self::Registry(RegistryError::BackfillOpen { view, .. }) => {
                 Some(HelpTopic::ResumeBackfill(view.clone()))
             }
-            Self::Registry(RegistryError::NoBackfill { view }) => {
+            Self::BackfillRefused(BackfillRefused::Cancelled { view, .. }) | Self::Registry(RegistryError::NoBackfill { view }) => {
                 Some(HelpTopic::StartBackfill(view.clone()))
             }
             Self::Offline(error) => error.help(),

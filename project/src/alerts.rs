@@ -3,6 +3,7 @@
 
 mod dashboard;
 mod import;
+mod not_open_slo;
 mod openslo;
 mod rules;
 mod watched;
@@ -13,6 +14,7 @@ use crate::project::Project;
 
 pub use import::ComparedObjective;
 pub(crate) use import::compare;
+pub use not_open_slo::NotOpenSlo;
 pub use openslo::ImportedObjective;
 
 /// Whether any bytes are objectives of OpenSLO.

@@ -182,15 +182,25 @@ pub(crate) async fn close(project: &Project, close: &CloseBreaker) -> Result<Bre
     let view = named_view(&registered, &close.view)?;
     let mut open = registry.breakers().await?;
     open.retain(|one| one.view == view.id && one.from.is_some() && one.until.is_none());
-    open.retain(|one| close.number.is_none_or(|number| one.number == number));
+    let named = |several: &[BreakerRecord]| -> Vec<String> {
+        several.iter().map(|one| format!("{} of {}", one.number, one.held())).collect()
+    };
+    if let Some(number) = close.number
+        && !open.is_empty()
+    {
+        let openings = named(&open).join(" and ");
+        open.retain(|one| one.number == number);
+        if open.is_empty() {
+            return Err(ProjectError::NoSuchOpening { view: view.id.clone(), number, openings });
+        }
+    }
     match open.as_slice() {
         [] => Err(RegistryError::BreakerIsClosed { view: view.id.clone() }.into()),
         [open] => Ok(registry.close_breaker(open, project.clock, (None, Some(&close.reason))).await?),
-        several => {
-            let named: Vec<String> =
-                several.iter().map(|one| format!("{} of {}", one.number, one.held())).collect();
-            Err(ProjectError::SeveralOpenings { view: view.id.clone(), openings: named.join(" and ") })
-        }
+        several => Err(ProjectError::SeveralOpenings {
+            view: view.id.clone(),
+            openings: named(several).join(" and "),
+        }),
     }
 }
 

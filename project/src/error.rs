@@ -10,6 +10,8 @@ use std::sync::Arc;
 use feature::{EventDate, Micros, Name, VersionId, counted};
 use thiserror::Error;
 
+use crate::alerts::NotOpenSlo;
+use crate::migration::BackfillRefused;
 use crate::rollout::Gate;
 
 /// Why something cannot be done with a project.
@@ -90,6 +92,16 @@ pub enum ProjectError {
         /// The view.
         view: VersionId,
         /// Each with its number and what it holds.
+        openings: String,
+    },
+    /// A number that no open breaker of the view has.
+    #[error("the circuit breaker of {view} is not open by the number {number}: it is open {openings}")]
+    NoSuchOpening {
+        /// The view.
+        view: VersionId,
+        /// What was named.
+        number: u32,
+        /// Each that is open, with its number and what it holds.
         openings: String,
     },
     /// A last good moment at which nothing was readable.
@@ -208,16 +220,6 @@ pub enum ProjectError {
         /// What that clock says.
         there: Micros,
     },
-    /// A backfill by dates is over.
-    #[error("backfill {number} of {view} is {state}: there is nothing to stop")]
-    BackfillOver {
-        /// The view.
-        view: VersionId,
-        /// Which.
-        number: u64,
-        /// How it ended.
-        state: &'static str,
-    },
     /// A running backfill does not do what is wanted of it yet.
     #[error(
         "backfill {number} of {view} is to {request} and has not done so yet: it does once it has written what it is writing"
@@ -241,18 +243,9 @@ pub enum ProjectError {
         /// Its end, exclusive.
         to: Micros,
     },
-    /// Dates that a backfill does not have.
-    #[error("the backfill of {view} has no rows of {}: its dates are from {first} to {last}", dates.join(", "))]
-    NoSuchDates {
-        /// The view.
-        view: VersionId,
-        /// The dates that were named.
-        dates: Vec<String>,
-        /// Its first date.
-        first: EventDate,
-        /// Its last date.
-        last: EventDate,
-    },
+    /// A backfill by dates is over, or does not have the dates that are named.
+    #[error(transparent)]
+    BackfillRefused(#[from] BackfillRefused),
     /// The values of a read are not those of one entity.
     #[error("{}", problems.join("\n"))]
     Entity {
@@ -618,13 +611,13 @@ pub enum ProjectError {
         /// What has one.
         known: Vec<String>,
     },
-    /// A document of OpenSLO does not say what it has to.
-    #[error("document {document}: {why}")]
+    /// A file of OpenSLO does not say what it has to.
+    #[error("{}: {source}", .file.display())]
     OpenSlo {
-        /// Which of the file, from 1.
-        document: usize,
-        /// What is wrong with it.
-        why: String,
+        /// The file.
+        file: PathBuf,
+        /// What it lacks.
+        source: NotOpenSlo,
     },
     /// A name and version mean several things.
     #[error("`{version}` is a {}: say which kind is meant", .kinds.join(" and a "))]

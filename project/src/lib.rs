@@ -119,7 +119,7 @@ mod upkeep;
 mod verify;
 
 pub use access::{Action as AccessAction, Decision, KnownToken, Resource, Subject, Token, TokenName};
-pub use alerts::{AlertFormat, ComparedObjective, ImportedObjective};
+pub use alerts::{AlertFormat, ComparedObjective, ImportedObjective, NotOpenSlo};
 pub use breakers::{CloseBreaker, OpenBreaker, OpenedBreaker};
 pub use dead_letters::{DeadLetterChoice, RefusedRow};
 pub use definitions::{Meaning, RemovedDefinition};
@@ -136,7 +136,7 @@ pub use materializer::{
     ColumnDay, ColumnSummary, DELAY_PERCENTILE, DateOrder, DateReport, EventRange, ExtractReport,
     HistoryDelay, LoadReport, MeasuredDelay, MigrationEnd, MigrationReport, Pace, ReplayReport, StreamReport,
 };
-pub use migration::{BackfillOutcome, BackfillStatus, StartBackfill};
+pub use migration::{BackfillOutcome, BackfillRefused, BackfillStatus, StartBackfill};
 pub use missing_logs::OtherLog;
 pub use monitor::{
     Bar, Bounds, Condition, Drift, DriftVerdict, Exceeded, Figure, Figures, Judgement, LEAST_ROWS,

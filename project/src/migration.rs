@@ -4,6 +4,8 @@
 mod execution;
 mod found;
 mod keeper;
+mod refused;
+mod recorded_run;
 mod status;
 
 use std::collections::BTreeSet;
@@ -12,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use feature::EventDate;
 use materializer::{DateOrder, EventRange, check_has_dates};
-use registry::{BackfillRecord, BackfillRequest, BackfillState, RegistryError};
+use registry::{BackfillDateState, BackfillRecord, BackfillRequest, BackfillState, RegistryError};
 
 use crate::error::ProjectError;
 use crate::extracting::Extracts;
@@ -22,6 +24,7 @@ use crate::targets::ViewName;
 
 use execution::{Execution, execute};
 use found::Found;
+pub use refused::BackfillRefused;
 pub use status::{BackfillOutcome, BackfillStatus};
 
 /// How long a running backfill may take to do what is wanted of it.
@@ -124,6 +127,12 @@ pub(crate) async fn resume(
 ) -> Result<BackfillOutcome, ProjectError> {
     let found = Found::of(project, view).await?;
     let mut record = found.kept()?.record;
+    let (view, number) = (found.id().clone(), record.number);
+    match record.state_now() {
+        BackfillState::Cancelled => return Err(BackfillRefused::Cancelled { view, number }.into()),
+        BackfillState::Done => return Err(BackfillRefused::Done { view, number }.into()),
+        _ => {}
+    }
     check_dates(&found, &record, accepted).await?;
     let execution = Execution::open(project, &found).await?;
     let all: BTreeSet<EventDate> = record.accepted.iter().chain(accepted).copied().collect();
@@ -133,7 +142,8 @@ pub(crate) async fn resume(
     execute(project, &found, execution, record, run).await
 }
 
-/// Refuses dates that the backfill does not have, if it knows its dates yet.
+/// Refuses dates that the backfill does not have, if it knows its dates yet, and those that are loaded: what was checked, and
+/// is in the log, is nothing to accept.
 async fn check_dates(
     found: &Found,
     record: &BackfillRecord,
@@ -143,15 +153,21 @@ async fn check_dates(
     let (Some(first), Some(last)) = (known.first(), known.last()) else { return Ok(()) };
     let unknown = accepted.iter().filter(|date| known.iter().all(|known| known.date != **date));
     let dates: Vec<String> = unknown.map(EventDate::to_string).collect();
-    match dates.is_empty() {
-        true => Ok(()),
-        false => Err(ProjectError::NoSuchDates {
-            view: found.id().clone(),
-            dates,
-            first: first.date,
-            last: last.date,
-        }),
+    let view = found.id().clone();
+    if !dates.is_empty() {
+        return Err(BackfillRefused::NoSuchDates { view, dates, first: first.date, last: last.date }.into());
     }
+    let in_state = |state: BackfillDateState| known.iter().filter(move |date| date.state == state);
+    // The same command again accepts nothing more.
+    let loaded = in_state(BackfillDateState::Done)
+        .map(|date| date.date)
+        .filter(|date| accepted.contains(date) && !record.accepted.contains(date));
+    let dates: Vec<String> = loaded.map(|date| date.to_string()).collect();
+    if !dates.is_empty() {
+        let failed = in_state(BackfillDateState::Failed).map(|date| date.date.to_string()).collect();
+        return Err(BackfillRefused::Loaded { view, dates, failed }.into());
+    }
+    Ok(())
 }
 
 /// Asks a running backfill to pause, and waits until it has.
@@ -233,11 +249,12 @@ async fn wait_for(
 }
 
 fn is_over(record: &BackfillRecord) -> ProjectError {
-    ProjectError::BackfillOver {
+    let over = BackfillRefused::Over {
         view: record.view.clone(),
         number: record.number,
         state: record.state_now().name(),
-    }
+    };
+    over.into()
 }
 
 fn actor(project: &Project) -> Option<String> {

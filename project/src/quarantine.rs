@@ -2,7 +2,9 @@
 //! is done, so that no row of a quarantined batch is loaded without an entry.
 
 use feature::VersionId;
-use materializer::{Decision, MaterializerError, QuarantinedFile, Target, is_loaded_as_a_whole, quarantined};
+use materializer::{
+    Decision, DecisionLock, MaterializerError, QuarantinedFile, Target, is_loaded_as_a_whole, quarantined,
+};
 use registry::{BatchDecision, Reason};
 
 use crate::clock;
@@ -51,13 +53,22 @@ pub(crate) async fn release(
     decide: &DecideBatch,
     run: &Run,
 ) -> Result<Loads, ProjectError> {
-    let target = decidable(project, decide, BatchDecision::Release).await?;
+    let (target, lock) = decidable(project, decide, BatchDecision::Release).await?;
     let store = project.online().await?;
     clock::check(project, &store).await?;
     let materializer = project.materializer(store, std::slice::from_ref(&target), "quality").await?;
     materializer.check_release(&target, decide.batch).await?;
     record(project, &target, decide, BatchDecision::Release).await?;
-    let mut loads = load::release(project, &target.view.id.clone().into(), decide.batch, run).await?;
+    let released = load::release(project, &target.view.id.clone().into(), decide.batch, run).await;
+    let why = match &released {
+        Ok(loads) => loads.failed.first().map(ToString::to_string),
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(why) = why {
+        record_if_not_done(project, &target, decide, (BatchDecision::Release, &why)).await;
+    }
+    drop(lock);
+    let mut loads = released?;
     let derived = loaded_and_derived(project, &target.view.id).await?;
     if loads.failed.is_empty() && !derived.is_empty() {
         let Loads { loaded, failed, extracts, took } =
@@ -86,11 +97,46 @@ async fn loaded_and_derived(project: &Project, view: &VersionId) -> Result<Vec<V
 }
 
 pub(crate) async fn drop_batch(project: &Project, decide: &DecideBatch) -> Result<(), ProjectError> {
-    let target = decidable(project, decide, BatchDecision::Drop).await?;
+    let (target, _lock) = decidable(project, decide, BatchDecision::Drop).await?;
     let store = project.online().await?;
     let materializer = project.materializer(store, std::slice::from_ref(&target), "quality").await?;
     record(project, &target, decide, BatchDecision::Drop).await?;
-    Ok(materializer.drop_quarantined(&target.view, decide.batch).await?)
+    let dropped = materializer.drop_quarantined(&target.view, decide.batch).await;
+    if let Err(error) = &dropped {
+        record_if_not_done(project, &target, decide, (BatchDecision::Drop, &error.to_string())).await;
+    }
+    Ok(dropped?)
+}
+
+/// Records that a decision was not carried out, for this reason, if the log does not have it: another one was made on another
+/// machine, or a load of the view does not end.
+async fn record_if_not_done(
+    project: &Project,
+    target: &Target,
+    decide: &DecideBatch,
+    (decision, why): (BatchDecision, &str),
+) {
+    let recorded = async {
+        let is_done = match (state_of(project, target, decide.batch).await?, decision) {
+            (Some(Decision::Releasing | Decision::Released), BatchDecision::Release) => true,
+            (Some(Decision::Dropped), BatchDecision::Drop) => true,
+            _ => false,
+        };
+        if !is_done {
+            let (registry, view) = (project.registry().await?, &target.view.id);
+            registry.batch_not_decided(view, decide.batch, decision, why, project.now()).await?;
+        }
+        Ok::<(), ProjectError>(())
+    };
+    if let Err(error) = recorded.await {
+        tracing::warn!("{}: whether the decision was carried out is not recorded: {error}", target.view.id);
+    }
+}
+
+/// What the log says of a batch; `None` if it was never quarantined.
+async fn state_of(project: &Project, target: &Target, batch: u32) -> Result<Option<Decision>, ProjectError> {
+    let found = quarantined(&project.offline()?, &target.view).await?;
+    Ok(found.iter().find(|file| file.batch.number == batch).map(|file| file.decision))
 }
 
 /// Records a decision that is about to be carried out.
@@ -104,19 +150,19 @@ async fn record(
     Ok(registry.batch_decided(view, decide.batch, decision, reason, project.now()).await?)
 }
 
-/// Whose batch it is, if the decision is still open.
+/// Whose batch it is, if the decision is still open, and the right to decide alone.
 async fn decidable(
     project: &Project,
     decide: &DecideBatch,
     decision: BatchDecision,
-) -> Result<Target, ProjectError> {
+) -> Result<(Target, DecisionLock), ProjectError> {
     let registered = project.registered().await?;
     let named = std::slice::from_ref(&decide.view);
     let target = targets_with(&registered, named, has_history)?.into_iter().next();
     let target = target.ok_or(ProjectError::NoHistory)?;
     let view = &target.view.id;
-    let found = quarantined(&project.offline()?, &target.view).await?;
-    let found = found.iter().find(|file| file.batch.number == decide.batch).map(|file| file.decision);
+    let lock = DecisionLock::acquire(&project.offline()?.log(&target.view).await?).await?;
+    let found = state_of(project, &target, decide.batch).await?;
     let is_open = match (found, decision) {
         (Some(Decision::Waiting), _) => true,
         // The command is repeated.
@@ -131,5 +177,5 @@ async fn decidable(
         let error = MaterializerError::NotQuarantined { view: view.clone(), batch: decide.batch, decision };
         return Err(error.into());
     }
-    Ok(target)
+    Ok((target, lock))
 }

@@ -92,9 +92,9 @@ static SOURCE: Record = Record {
         ),
         optional(
             "allowed_lateness",
-            Shape::Duration,
+            Shape::Delay,
             "none: nothing is late",
-            "how late a row may be before it is flagged and counted as late; it is folded all the same",
+            "how late a row may be before it is flagged and counted as late, `0s` for not at all; it is folded all the same",
         ),
         optional(
             "max_ahead",

@@ -153,6 +153,17 @@ fn training_sets(f: &mut fmt::Formatter<'_>, sets: &[PinnedTrainingSet]) -> fmt:
     }
 }
 
+/// What a plan calls a definition of a kind.
+fn said(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Entity => "entity",
+        Kind::Source => "source",
+        Kind::FeatureView => "view",
+        Kind::OnDemandView => "on-demand view",
+        Kind::FeatureService => "service",
+    }
+}
+
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = match self.action {
@@ -162,14 +173,7 @@ impl fmt::Display for Change {
             Action::Refuse => "!",
             Action::Gone => "-",
         };
-        let kind = match self.id.kind {
-            Kind::Entity => "entity",
-            Kind::Source => "source",
-            Kind::FeatureView => "view",
-            Kind::OnDemandView => "on-demand view",
-            Kind::FeatureService => "service",
-        };
-        write!(f, "{sign} {kind} {}", self.id.reference())?;
+        write!(f, "{sign} {} {}", said(self.id.kind), self.id.reference())?;
         if let (Action::Add, Some(features), true) =
             (self.action, self.features, self.id.kind != Kind::FeatureService)
         {
@@ -189,7 +193,13 @@ impl fmt::Display for Change {
         }
         for (i, reach) in self.reaches.iter().take(MOST_REACHED).enumerate() {
             f.write_str(if i == 0 { " → " } else { ", " })?;
-            write!(f, "{}", reach.id)?;
+            // A view and a service may have one name.
+            let has_namesake = self.id.version_id().as_ref() == Some(&reach.id)
+                || self.reaches.iter().any(|other| other.id == reach.id && other.kind != reach.kind);
+            match has_namesake {
+                true => write!(f, "{} {}", said(reach.kind), reach.id)?,
+                false => write!(f, "{}", reach.id)?,
+            }
             if let Some(consumer) = &reach.consumer {
                 write!(f, " ({consumer})")?;
             }

@@ -1,7 +1,7 @@
 //! Checks a document against the tables of keys: every value that has not the shape that its key
 //! wants is reported, with the nearest that has.
 
-use feature::{DataType, Micros, Name, Scalar, Span, VersionId};
+use feature::{DataType, Micros, Name, Scalar, Span, TimeError, VersionId};
 
 use crate::foreign;
 use crate::nearest::did_you_mean;
@@ -157,10 +157,11 @@ fn check_text(shape: &Shape, text: &str) -> Option<String> {
         }
         Shape::Type => text.parse::<DataType>().err().map(|error| format!("{error}{}", nearest_type(text))),
         Shape::Time => text.parse::<Micros>().err().map(|error| error.to_string()),
-        Shape::Delay if is_no_delay(text) => None,
-        Shape::Duration | Shape::Delay => {
-            text.parse::<Span>().err().map(|error| format!("{error}{}", nearest_span(text)))
-        }
+        Shape::Duration | Shape::Delay => match text.parse::<Span>() {
+            Ok(_) => None,
+            Err(TimeError::ZeroSpan(_)) if matches!(shape, Shape::Delay) => None,
+            Err(error) => Some(format!("{error}{}", nearest_span(text))),
+        },
         Shape::Version => match text.parse::<u32>() {
             Ok(1..=VersionId::MOST_VERSIONS) => None,
             _ => Some(format!("`{text}` is not a version: write a whole number from 1")),
@@ -212,15 +213,6 @@ fn nearest_type(text: &str) -> String {
         Some((_, ours)) => format!(", did you mean `{ours}`?"),
         None => did_you_mean(text, Scalar::ALL.iter().map(|scalar| scalar.name())),
     }
-}
-
-/// Whether a text is no duration at all, in a unit of one, as `0s`.
-fn is_no_delay(text: &str) -> bool {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = text.get(digits.len()..).unwrap_or_default();
-    !digits.is_empty()
-        && digits.bytes().all(|digit| digit == b'0')
-        && format!("1{unit}").parse::<Span>().is_ok()
 }
 
 /// A duration with another name of a unit, as in `5min` or `1 hour`, in our units.

@@ -15,7 +15,8 @@ use jiff::{SignedDuration, Span};
 
 use crate::arrow_types::UTC;
 use crate::durations::interval_parts;
-use crate::{functions, one_argument};
+use crate::zone_offsets::{TABLES_END, ZoneOffsets};
+use crate::{one_argument, time_calls};
 
 /// After so many microseconds, 400 years, days have the same dates, and are the same days of a week.
 const ERA: i64 = 146_097 * DAY;
@@ -69,34 +70,37 @@ impl ScalarUDFImpl for DateTrunc {
             ColumnarValue::Array(times) => Arc::clone(times),
             ColumnarValue::Scalar(time) => time.to_array()?,
         };
-        let utc = given.as_primitive::<TimestampMicrosecondType>();
-        if utc.iter().flatten().all(|at| COUNTED.contains(&at)) {
-            return self.inner.invoke_with_args(args);
-        }
         let ArrowType::Timestamp(_, zone) = given.data_type().clone() else {
             return exec_err!("date_trunc takes a time");
         };
-        // The offset of a zone does not change that far away.
-        let local = local_times(&given, &args)?;
-        let local = local.as_primitive::<TimestampMicrosecondType>();
+        let utc = given.as_primitive::<TimestampMicrosecondType>();
+        let is_utc = time_calls::is_utc(zone.as_deref());
+        let is_counted = |at: i64| COUNTED.contains(&at) && (is_utc || at < TABLES_END);
+        if utc.iter().flatten().all(is_counted) {
+            return self.inner.invoke_with_args(args);
+        }
+        let offsets = ZoneOffsets::of(zone.as_deref().unwrap_or(UTC))?;
+        let local = utc.iter().map(|at| at.map(|at| Ok(at + offsets.at(at)?)).transpose());
+        let local: TimestampMicrosecondArray = local.collect::<Result<_>>()?;
         let eras = |at: i64| (at - FIRST_OF_ERA).div_euclid(ERA) * ERA;
-        let only = |is_counted: bool, times: &TimestampMicrosecondArray, move_by: fn(i64, i64) -> i64| {
+        let only = |counted: bool, times: &TimestampMicrosecondArray, move_by: fn(i64, i64) -> i64| {
             let each = utc.iter().zip(times.iter()).map(|(at, time)| {
-                at.filter(|at| COUNTED.contains(at) == is_counted)?;
+                at.filter(|at| is_counted(*at) == counted)?;
                 time.map(|time| move_by(time, eras(time)))
             });
             each.collect::<TimestampMicrosecondArray>()
         };
         let near = only(true, utc, |at, _| at).with_timezone_opt(zone.clone());
         let near = self.truncated(&args, Arc::new(near))?;
-        let far = self.truncated(&args, Arc::new(only(false, local, |at, eras| at - eras)))?;
+        let far = self.truncated(&args, Arc::new(only(false, &local, |at, eras| at - eras)))?;
         let near = near.as_primitive::<TimestampMicrosecondType>().iter();
         let far = far.as_primitive::<TimestampMicrosecondType>().iter();
         let back = far.zip(local.iter()).zip(utc.iter()).map(|((far, local), utc)| {
-            let (local, utc) = (local?, utc?);
-            Some(far? + eras(local) - (local - utc))
+            let moment = far.zip(local).zip(utc);
+            moment.map(|((far, local), utc)| offsets.moment_of(far + eras(local), utc)).transpose()
         });
-        let all: TimestampMicrosecondArray = near.zip(back).map(|(near, far)| near.or(far)).collect();
+        let all = near.zip(back).map(|(near, far)| Ok(near.or(far?)));
+        let all: TimestampMicrosecondArray = all.collect::<Result<_>>()?;
         let all: ArrayRef = Arc::new(all.with_timezone_opt(zone));
         match time {
             ColumnarValue::Scalar(_) => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&all, 0)?)),
@@ -114,14 +118,6 @@ impl DateTrunc {
     }
 }
 
-/// What the clocks of its zone show at each time, without a zone.
-fn local_times(times: &ArrayRef, args: &ScalarFunctionArgs) -> Result<ArrayRef> {
-    let Some(to_local_time) = functions::named("to_local_time") else {
-        return exec_err!("there is no function to_local_time");
-    };
-    called(&to_local_time, vec![ColumnarValue::Array(Arc::clone(times))], args)?.into_array(times.len())
-}
-
 /// What a function of DataFusion gives whose last argument is an array of times.
 fn called(
     function: &ScalarUDF,
@@ -133,7 +129,6 @@ fn called(
     let Some(ArrowType::Timestamp(unit, zone)) = types.last().cloned() else {
         return exec_err!("{} takes a time", function.name());
     };
-    let zone = if function.name() == "to_local_time" { None } else { zone };
     let number_rows = match args.last() {
         Some(ColumnarValue::Array(times)) => times.len(),
         _ => like.number_rows,

@@ -2,7 +2,7 @@
 
 use arrow::datatypes::DataType as ArrowType;
 use datafusion::error::DataFusionError;
-use feature::{Advice, DataType};
+use feature::{Advice, DataType, Field};
 use thiserror::Error;
 
 /// An expression that is refused; its author changes the definition.
@@ -40,12 +40,22 @@ pub enum ExpressionError {
         max: usize,
     },
     /// A column that is not there.
-    #[error("unknown column `{name}`{}", hint(.nearest))]
+    #[error("unknown column `{name}`{}", hint_or_list(.nearest, .columns))]
     UnknownColumn {
         /// What was written.
         name: String,
         /// The column whose name is nearest, where one is near.
         nearest: Option<String>,
+        /// The columns that there are.
+        columns: Vec<String>,
+    },
+    /// A time zone that is not one for all rows.
+    #[error(
+        "`AT TIME ZONE` takes one zone for all rows, as in AT TIME ZONE 'America/New_York', and not `{zone}`: of several zones write a CASE"
+    )]
+    ZoneNotConstant {
+        /// What was written.
+        zone: String,
     },
     /// A text in double quotes, which are for names.
     #[error("there is no column \"{name}\": double quotes are for names of columns, write a text in single quotes, {}", crate::text_in_sql(.name))]
@@ -133,6 +143,13 @@ pub enum ExpressionError {
 }
 
 impl ExpressionError {
+    /// That a name is no column of these.
+    pub(crate) fn unknown_column(name: String, schema: &[Field]) -> Self {
+        let columns = || schema.iter().map(|field| field.name.as_str());
+        let nearest = nearest(&name, columns());
+        Self::UnknownColumn { name, nearest, columns: columns().map(str::to_owned).collect() }
+    }
+
     /// What a caller does next: an expression is refused until its author changes it.
     pub const fn advice(&self) -> Advice {
         Advice::Correct
@@ -199,6 +216,15 @@ fn advice(found: &ArrowType) -> &'static str {
 
 pub(crate) fn hint(nearest: &Option<String>) -> String {
     nearest.as_ref().map_or_else(String::new, |name| format!(", did you mean `{name}`?"))
+}
+
+/// The nearest name, or, where none is near, the few names that there are.
+fn hint_or_list(nearest: &Option<String>, all: &[String]) -> String {
+    const MOST: usize = 12;
+    match all.len() {
+        1..=MOST if nearest.is_none() => format!(": there is {}", all.join(", ")),
+        _ => hint(nearest),
+    }
 }
 
 /// The candidate whose spelling is nearest, where it is near enough to be meant.

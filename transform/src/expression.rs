@@ -271,3 +271,6 @@ mod number_tests;
 mod tests;
 #[cfg(test)]
 mod time_tests;
+
+#[cfg(test)]
+mod zone_tests;

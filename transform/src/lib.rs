@@ -20,6 +20,7 @@
 mod arrow_types;
 mod bad_row;
 mod bounded;
+mod by_zone;
 mod calendar;
 mod column_names;
 mod comparison;
@@ -50,6 +51,7 @@ mod time_calls;
 mod verdict;
 mod widen;
 mod zeros;
+mod zone_offsets;
 mod zones;
 
 pub use arrow_types::{array_of, arrow_schema, arrow_type, value_at};
@@ -67,4 +69,4 @@ pub use rows::{AgainstBatch, DECLARED_AT, EVENT_TIME, Transformed, ViewTransform
 pub use settle::settle;
 pub use sql_text::text_in_sql;
 pub use syntax::{canonical, column_in_sql};
-pub use widen::{declarable, moments};
+pub use widen::{declarable, is_beyond_int64, moments};

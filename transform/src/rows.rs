@@ -14,7 +14,7 @@ use feature::{
 
 use crate::arrow_types::{arrow_field, arrow_type};
 use crate::bad_row::{BadReason, BadRow};
-use crate::error::{ExpressionError, TransformError, nearest};
+use crate::error::{ExpressionError, TransformError};
 use crate::expression::{Evaluated, Expression, column};
 use crate::verdict::{Kept, Verdict, Verdicts};
 
@@ -377,8 +377,7 @@ fn time(source: &Source, time: Option<&SourceTime>, key: &str) -> Result<Option<
     let what = format!("the time `{time}`");
     if let SourceTime::Column(name) = time {
         let Some(found) = source.column(name.as_str()) else {
-            let nearest = nearest(name.as_str(), source.schema.iter().map(|field| field.name.as_str()));
-            return Err(ExpressionError::UnknownColumn { name: name.to_string(), nearest });
+            return Err(ExpressionError::unknown_column(name.to_string(), &source.schema));
         };
         if found != Scalar::Timestamp.into() {
             return Err(ExpressionError::WrongType { what, declared: Scalar::Timestamp.into(), found });

@@ -19,7 +19,8 @@ use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias};
 use crate::arrow_types::UTC;
 use crate::physical::{SESSION, context, physical, value};
 use crate::{
-    comparison, durations, finite, floor, mixed_numbers, never_works, rounding, time_calls, zeros, zones,
+    by_zone, comparison, durations, finite, floor, mixed_numbers, never_works, rounding, time_calls, zeros,
+    zones,
 };
 
 /// A physical expression.
@@ -46,6 +47,7 @@ pub(crate) fn compile(sql: SqlExpr, schema: &Schema) -> Result<Compiled> {
     let expr = ExprSimplifier::new(context.clone()).coerce(expr, &schema)?;
     comparison::check_casts(&expr, &schema)?;
     let expr = expr.transform_up(|expr| casts_to_moments(expr, &schema))?.data;
+    let expr = expr.transform_up(|expr| by_zone::of_all_times(expr, &schema))?.data;
     let expr = expr.transform_up(|expr| zeros::equal(expr, &schema))?.data;
     let expr = expr.transform_up(|expr| rounding::finite(expr, &schema).map(Transformed::yes))?.data;
     let expr = expr.transform_up(|expr| finite::cast(expr, &schema).map(Transformed::yes))?.data;

@@ -176,6 +176,9 @@ impl VisitorMut for Check<'_> {
                 not_allowed(format!("the placeholder `{value}`"))
             }
             Expr::Value(value) => number(&value.value),
+            Expr::AtTimeZone { time_zone, .. } if !is_text(time_zone) => {
+                refuse(ExpressionError::ZoneNotConstant { zone: time_zone.to_string() })
+            }
             Expr::Like { any: false, .. } | Expr::ILike { any: false, .. } => ControlFlow::Continue(()),
             Expr::IsFalse(_)
             | Expr::IsNotFalse(_)
@@ -226,13 +229,14 @@ impl Check<'_> {
                 self.column_reads += 1;
                 ControlFlow::Continue(())
             }
-            None => {
-                let nearest = nearest(&name, self.schema.iter().map(|field| field.name.as_str()));
-                refuse(match (ident.quote_style, &nearest) {
-                    (Some('"'), None) => ExpressionError::QuotedText { name },
-                    _ => ExpressionError::UnknownColumn { name, nearest },
-                })
-            }
+            None => refuse(match ExpressionError::unknown_column(name, self.schema) {
+                ExpressionError::UnknownColumn { name, nearest: None, .. }
+                    if ident.quote_style == Some('"') =>
+                {
+                    ExpressionError::QuotedText { name }
+                }
+                unknown => unknown,
+            }),
         }
     }
 }
@@ -277,6 +281,11 @@ pub(crate) fn columns_of<'a>(part: &Expr, schema: &'a [Field]) -> impl Iterator<
         None
     });
     schema.iter().filter(move |field| names.iter().any(|name| name == field.name.as_str()))
+}
+
+/// Whether an expression is a text in single quotes.
+fn is_text(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
 }
 
 /// A number that neither an int64 nor a finite float64 is would become another one.

@@ -7,7 +7,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{
     DataType as ArrowType, Date32Type, Date64Type, TimeUnit, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt64Type,
 };
 use arrow::error::ArrowError;
 use feature::{DataType, Scalar};
@@ -50,6 +50,30 @@ pub fn declarable(found: &ArrowType) -> Option<DataType> {
         }
         decimal if decimal.is_decimal() => Some(Scalar::Float64.into()),
         _ => natural(found),
+    }
+}
+
+/// Whether some unsigned integer of a column, or of its lists, is beyond int64: no type of ours holds all of them.
+pub fn is_beyond_int64(array: &dyn Array) -> bool {
+    use ArrowType as A;
+    match array.data_type() {
+        A::UInt64 => {
+            let integers = array.as_primitive::<UInt64Type>();
+            integers.iter().flatten().any(|integer| i64::try_from(integer).is_err())
+        }
+        // The values of a dictionary may have some that no row has.
+        A::Dictionary(_, values) if **values == A::UInt64 => {
+            checked_cast(array, values).is_ok_and(|array| is_beyond_int64(&array))
+        }
+        A::List(field) | A::LargeList(field) | A::FixedSizeList(field, _)
+            if *field.data_type() == A::UInt64 =>
+        {
+            let lists = checked_cast(array, &A::List(Arc::clone(field)));
+            lists.is_ok_and(|lists| {
+                lists.as_list::<i32>().iter().flatten().any(|items| is_beyond_int64(&items))
+            })
+        }
+        _ => false,
     }
 }
 
@@ -192,4 +216,30 @@ fn fixed(lists: &ListArray, item: Scalar, length: u32) -> Result<ArrayRef, Arrow
     let items = arrow::compute::take(lists.values(), &indices, None)?;
     let length = i32::try_from(length).unwrap_or(i32::MAX);
     Ok(Arc::new(FixedSizeListArray::try_new(item_field(item), length, items, lists.nulls().cloned())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{DictionaryArray, ListBuilder, UInt64Array, UInt64Builder};
+    use arrow::datatypes::Int32Type;
+
+    use super::*;
+
+    #[test]
+    fn an_integer_beyond_int64_is_seen_also_in_lists_and_dictionaries() {
+        for (integer, is_beyond) in [(i64::MAX as u64, false), (i64::MAX as u64 + 1, true), (u64::MAX, true)]
+        {
+            let column = UInt64Array::from(vec![None, Some(1), Some(integer)]);
+            assert_eq!(is_beyond_int64(&column), is_beyond, "{integer}");
+            let keys = arrow::array::Int32Array::from(vec![0, 2]);
+            let dictionary = DictionaryArray::<Int32Type>::new(keys, Arc::new(column.clone()));
+            assert_eq!(is_beyond_int64(&dictionary), is_beyond, "{integer} in a dictionary");
+            let unused = DictionaryArray::<Int32Type>::new(vec![0, 1].into(), Arc::new(column));
+            assert!(!is_beyond_int64(&unused));
+            let mut lists = ListBuilder::new(UInt64Builder::new());
+            lists.append_value([Some(1), None, Some(integer)]);
+            lists.append_null();
+            assert_eq!(is_beyond_int64(&lists.finish()), is_beyond, "{integer} in a list");
+        }
+    }
 }

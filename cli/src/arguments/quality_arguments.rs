@@ -49,7 +49,7 @@ pub struct DriftArgs {
     #[arg(value_name = "VIEW[@V]")]
     pub view: ViewName,
     /// A training set, for the rows that the log had when it was made; or the dates on which rows happened
-    #[arg(long, value_name = "FILE|FROM..TO")]
+    #[arg(long, value_name = "FILE|DATE|FROM..TO")]
     pub reference: String,
     /// The dates that are measured, both included; without them all that came after the reference
     #[arg(long, value_name = "FROM..TO", value_parser = days)]

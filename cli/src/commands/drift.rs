@@ -1,6 +1,5 @@
 //! `drift`: how far what a view's columns hold lies from a reference.
 
-use feature::EventDate;
 use pages::three;
 use serde_json::{Value, json};
 use twinstore::{
@@ -49,15 +48,23 @@ fn not_compared(report: &DriftReport) -> String {
     )
 }
 
-/// What a text names as a reference: days, as in `2026-01-01..2026-01-31`, or a training set's file.
+/// What a text names as a reference: days, as in `2026-01-01..2026-01-31`, one day, or a training set's file.
 pub fn reference(text: &str) -> Result<DriftReference, String> {
-    match text.split_once("..") {
-        // The path of a training set may have two dots as well.
-        Some((from, _)) if from.parse::<EventDate>().is_ok() => days(text)
-            .map(|(from, to)| DriftReference::Days(from, to))
-            .map_err(|error| format!("{text}: {error}")),
-        _ => Ok(DriftReference::TrainingSet(text.into())),
+    // The path of a training set may have two dots as well.
+    let first = text.split_once("..").map_or(text, |(from, _)| from);
+    if !is_written_as_a_date(first) {
+        return Ok(DriftReference::TrainingSet(text.into()));
     }
+    days(text).map(|(from, to)| DriftReference::Days(from, to)).map_err(|error| {
+        format!("{text}: {error}, as in 2013-06-01..2013-06-07; of a training set, the path of its file")
+    })
+}
+
+/// Whether a text is a date, or would be one of another calendar, as `2026-13-01`.
+fn is_written_as_a_date(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    matches!(parts.as_slice(), [year, month, day] if year.len() == 4 && month.len() <= 2 && day.len() <= 2)
+        && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// A drift, as JSON.

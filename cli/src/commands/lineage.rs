@@ -99,6 +99,9 @@ fn said(node: &LineageNode) -> String {
     if fact("live").is_some() {
         add(&mut line, "live".to_owned());
     }
+    if let Some(retired) = fact("retired") {
+        add(&mut line, retired.to_owned());
+    }
     if let Some(data_type) = fact("type") {
         let unit = fact("unit").map(|unit| format!(" in {unit}")).unwrap_or_default();
         add(&mut line, format!("{data_type}{unit}"));

@@ -273,4 +273,11 @@ fn openslo_comes_back_as_it_went_out_and_a_difference_is_shown_as_the_line_to_wr
     says(&said, &["visits@1", "differs", "freshness: {objective: 1m, target: 99.5}", "target: 99.9}"]);
     project.write("objectives.yaml", "apiVersion: openslo/v1\nkind: SLO\nmetadata: {name: x}\n");
     says(&project.refused("slo --from-openslo objectives.yaml"), &["document 1", "annotation"]);
+    project.write("other.yaml", "apiVersion: openslo/v1\nkind: Service\nmetadata: {name: x}\n");
+    project.write("empty.yaml", "");
+    for file in ["other.yaml", "empty.yaml"] {
+        says(&project.refused(&format!("slo --from-openslo {file}")), &[file, "has no objective", "`SLO`"]);
+    }
+    project.write("broken.yaml", "a: [");
+    says(&project.refused("slo --from-openslo broken.yaml"), &["broken.yaml: document 1: "]);
 }

@@ -119,6 +119,11 @@ fn killed_at_any_step_it_goes_on_without_loading_a_date_twice() {
         let read = runs[0]["outcome"]["load"]["rows"]["loaded"].as_u64().unwrap();
         let all = positions(&project, "airport_arrivals").len() as u64;
         assert_eq!(there + read, all, "{what}");
+        // The run that was killed has what it loaded, and from which files.
+        let killed = &runs[1]["outcome"]["load"];
+        assert_eq!(killed["rows"]["loaded"].as_u64().unwrap_or(0), there, "{what}: {runs}");
+        let files = killed["files"].as_array().map_or(0, Vec::len);
+        assert_eq!((&runs[1]["state"], files > 0), (&json!("interrupted"), there > 0), "{what}: {runs}");
         equals_whole(&project, &whole, &what);
     }
 }
@@ -200,7 +205,8 @@ fn what_a_cancelled_backfill_loaded_stays_and_the_version_is_incomplete_until_th
                 "twinstore backfill",
             ],
         );
-        says(&project.refused("backfill resume airport_arrivals"), &["is cancelled"]);
+        let refused = project.refused("backfill resume airport_arrivals");
+        says(&refused, &["is cancelled", "`twinstore backfill start airport_arrivals@1`"]);
         project.ok(rest);
         equals_whole(&project, &whole, rest);
         project.ok("materialize airport_arrivals");
@@ -208,7 +214,7 @@ fn what_a_cancelled_backfill_loaded_stays_and_the_version_is_incomplete_until_th
 }
 
 /// A project with a source of CSV files, a file a day, whose third view column is the delay.
-fn days(delays: &[&[f64]]) -> Project {
+pub fn days(delays: &[&[f64]]) -> Project {
     let project = with(DAYS);
     for (day, delays) in delays.iter().enumerate() {
         write_day(&project, day, delays);
@@ -253,7 +259,7 @@ features:
 ";
 
 /// Delays like those of any day.
-fn usual() -> Vec<f64> {
+pub fn usual() -> Vec<f64> {
     (0..200).map(|row| f64::from(row % 60)).collect()
 }
 

@@ -15,7 +15,7 @@ const fn case(from: &'static str, to: &'static str, says: &'static [&'static str
     Case { from, to, says }
 }
 
-const EDITS: [Case; 17] = [
+const EDITS: [Case; 21] = [
     case("keys: {airport: string}\n", "keys: {airport: string\n", &[".yaml:7: this is not YAML"]),
     case("  origin: string", "\torigin: string", &[".yaml:20: this is not YAML", "tab"]),
     case("kind: source", "kind: sauce", &[".yaml:15: unknown kind `sauce`, did you mean `source`?"]),
@@ -29,6 +29,13 @@ const EDITS: [Case; 17] = [
         "assumed_delay: 2m",
         "assumed_delay: 2 minutes",
         &[".yaml:28:", "is not a duration", "did you mean `2m`?"],
+    ),
+    case("ttl: 7d", "ttl: 0s", &[".yaml:51: `ttl`", "`0s` is not a duration above zero"]),
+    case("ttl: 7d", "ttl: 100000y", &[".yaml:51: `ttl`", "`100000y` is not a duration of at most 10000y"]),
+    case(
+        "latest: dest",
+        "latest: \"date_part('hour', landed_at AT TIME ZONE dest)\"",
+        &[".yaml:54: feature `last_dest`", "`AT TIME ZONE` takes one zone for all rows", "and not `dest`"],
     ),
     case("ttl: 7d", "ttl: 7", &[".yaml:51: `ttl`", "`7` is not a duration", "as in 90s, 5m, 1h"]),
     case(
@@ -45,6 +52,11 @@ const EDITS: [Case; 17] = [
         "latest: dest",
         "latest: dst",
         &[".yaml:54: feature `last_dest`", "unknown column `dst`", "`dest`?"],
+    ),
+    case(
+        "latest: dest",
+        "latest: zebra",
+        &[".yaml:54: feature `last_dest`", "unknown column `zebra`: there is flight_id, landed_at, "],
     ),
     case("mean(arr_delay)", "mean(tailnum)", &[".yaml:44:", "mean does not take string"]),
     case(

@@ -144,6 +144,7 @@ fn readers_and_training_sets_get_the_last_good_answers_until_it_is_closed_also_a
     assert_eq!(counted(&server, differs), 0.0);
     project.ok("verify visits --served");
     project.ok("verify visits");
+    project.ok("verify --values visits@1");
     says(&project.run("doctor").stdout, &["visits@1: its circuit breaker is open since", "unit-changed"]);
     says(&server.get("/"), &["its circuit breaker is open since"]);
     let labels = [good.clone(), during.clone()];
@@ -186,6 +187,10 @@ fn only_the_named_features_are_held_in_serving_and_in_training_and_each_opening_
     eventually("it can be opened", || project.run(&open).code == Some(0));
     // Another opening of another feature stands beside it; one of the same feature does not.
     project.ok("breaker open visits --features id --answers no_value --reason probe");
+    says(
+        &refused(&project, "breaker close visits --number 77 --reason x"),
+        &["visits@1 is not open by the number 77: it is open", " of page and ", " of id"],
+    );
     says(&refused(&project, "breaker open visits --reason all"), &["visits@1 is open since"]);
     let cells = || {
         let columns = server.post("/v1/features", &visit()).1["columns"].clone();

@@ -1,9 +1,11 @@
 //! `init --from`: files as strangers have them, from `init` to an online read, without an edit of what is written.
 
+use std::fs;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Decimal128Array, DictionaryArray, Float64Array, RecordBatch, TimestampNanosecondArray,
+    ArrayRef, Decimal128Array, DictionaryArray, Float64Array, ListBuilder, RecordBatch,
+    TimestampNanosecondArray, UInt64Array, UInt64Builder,
 };
 use arrow::datatypes::Int32Type;
 use serde_json::Value;
@@ -48,6 +50,34 @@ fn a_strangers_csv_folder_goes_to_an_online_read_without_being_rewritten() {
         ["56.5", "\"DE\"", "9", "28.5"]
     );
     assert_eq!(project.json("--project made backfill --all")["views"][0]["rows_loaded"], 0);
+}
+
+#[test]
+fn unsigned_integers_beyond_int64_are_left_out_by_name_also_in_lists() {
+    let rows = 0..30_u64;
+    let large = |row: u64| u64::MAX - row % 4;
+    let mut lists = ListBuilder::new(UInt64Builder::new());
+    rows.clone().for_each(|row| lists.append_value([Some(large(row))]));
+    let columns: [(&str, ArrayRef); 5] = [
+        ("user_id", Arc::new(UInt64Array::from_iter_values(rows.clone().map(|row| row % 4)))),
+        (
+            "ts",
+            Arc::new(TimestampNanosecondArray::from_iter_values(
+                rows.clone().map(|row| 1_704_067_200_000_000_000 + row as i64 * 3_600_000_000_000),
+            )),
+        ),
+        ("x", Arc::new(Float64Array::from_iter_values(rows.clone().map(|row| row as f64)))),
+        ("hash", Arc::new(UInt64Array::from_iter_values(rows.clone().map(large)))),
+        ("hashes", Arc::new(lists.finish())),
+    ];
+    let project = Project::empty();
+    write_parquet(&project.path("events.parquet"), &RecordBatch::try_from_iter(columns).unwrap());
+    let reported = project.ok("init made --from events.parquet");
+    let written = fs::read_dir(project.path("made/features")).unwrap();
+    let written: String = written.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    says(&written, &["hash", "hashes", "integers beyond int64"]);
+    let features = run_next(&project, &reported);
+    assert!(features.get("x").is_some() && features.get("hash").is_none(), "{features}");
 }
 
 #[test]

@@ -42,6 +42,35 @@ fn a_load_is_recorded_with_its_files_its_rows_and_its_provenance() {
 }
 
 #[test]
+fn a_version_that_is_retired_says_so_and_a_plan_tells_namesakes_apart() {
+    let project = Project::empty();
+    project.write("data/a.csv", "user_id,ts,x\n1,2024-01-01,a\n");
+    let definitions = "kind: entity\nname: user\nkeys: {user_id: int64}\n---\nkind: source\nname: events\n\
+        schema: {user_id: int64, ts: timestamp, x: string}\nevent_time: ts\nassumed_delay: 1m\nbatch: {path: data}\n---\n\
+        kind: feature_view\nname: same\nversion: 1\nentity: user\nsource: events\nfeatures:\n  x: {latest: x}\n---\n\
+        kind: feature_service\nname: same\nversion: 1\nfeatures: [{from: same@1}]\n";
+    let two = "kind: feature_view\nname: same\nversion: 2\nentity: user\nsource: events\nfeatures:\n  y: {latest: x}\n---\n\
+        kind: feature_service\nname: same\nversion: 2\nfeatures: [{from: same@2}]\n";
+    project.write("features/all.yaml", definitions);
+    let plan = project.ok("plan");
+    says(
+        &plan,
+        &["+ source events → view same@1, service same@1", "+ view same@1 (1 feature) → service same@1"],
+    );
+    project.write("features/two.yaml", two);
+    project.ok("apply");
+    project.ok("backfill --all");
+    assert!(!project.ok("lineage same@2").contains("retired"));
+    project.ok("retire same@2 --kind feature_service --reason unused");
+    project.ok("retire same@2 --kind feature_view --reason unused");
+    let said = project.ok("lineage same@2");
+    for kind in ["feature view", "service"] {
+        assert!(said.contains(&format!("same@2  {kind}, retired on ")), "{kind}: {said}");
+    }
+    says(&said, &["(unused)"]);
+}
+
+#[test]
 fn a_load_that_fails_keeps_its_reason() {
     let project = Project::applied();
     fs::write(project.path("data/landings.parquet"), "broken").unwrap();

@@ -43,6 +43,8 @@ mod damaged_online;
 #[cfg(test)]
 mod damaged_registry;
 #[cfg(test)]
+mod decided_batches;
+#[cfg(test)]
 mod defaults_served;
 #[cfg(test)]
 mod delta_source;
@@ -132,6 +134,8 @@ mod replaced_table;
 mod replays;
 #[cfg(test)]
 mod restored_apart;
+#[cfg(test)]
+mod resumed_backfills;
 #[cfg(test)]
 mod retained;
 #[cfg(test)]

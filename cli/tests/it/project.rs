@@ -168,7 +168,7 @@ impl Project {
 const REGISTRY: &str = ".twinstore/registry.db";
 
 /// The content of every file below a folder, but for the registry and the online store's table of
-/// readers, and the lock of loads.
+/// readers, and the locks of loads and decisions.
 fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -178,6 +178,7 @@ fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
         } else if path.exists()
             && name != "lock.mdb"
             && name != "_load.lock"
+            && name != "_decision.lock"
             && !name.starts_with("registry.db")
         {
             files.insert(path.clone(), fs::read(&path).unwrap());

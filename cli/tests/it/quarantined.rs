@@ -7,7 +7,7 @@ use crate::landings::{Landing, batch, landing, write_parquet};
 use crate::project::{Done, Project, says};
 use crate::stored::{self, Row};
 
-const LOG: &str = ".twinstore/offline/log/airport_arrivals/v1";
+pub const LOG: &str = ".twinstore/offline/log/airport_arrivals/v1";
 const BETWEEN: &str = "{column: arr_delay, between: [-120, 1500]}";
 pub const QUARANTINES: &str = "{column: arr_delay, between: [-120, 1500], on_failure: quarantine}";
 
@@ -33,7 +33,7 @@ fn log(project: &Project) -> Vec<Row> {
     stored::rows(&project.path(LOG))
 }
 
-fn list(project: &Project) -> Vec<Value> {
+pub fn list(project: &Project) -> Vec<Value> {
     let listed = project.json("quality quarantine list airport_arrivals");
     listed["quarantined"].as_array().unwrap().clone()
 }

@@ -189,6 +189,13 @@ fn a_change_of_unit_has_drifted_and_the_same_values_are_stable() {
     assert!(report["columns"][0]["psi"].as_f64().unwrap() > 1.0, "{report}");
     let between = "drift airport_arrivals --reference 2013-06-08..2013-06-08 --live 2013-06-09..2013-06-09";
     says(&project.ok(between), &["stable"]);
+    says(&project.ok("drift airport_arrivals --reference 2013-06-08 --live 2013-06-09"), &["stable"]);
+    for dates in ["2013-13-08", "2013-13-08..2013-06-09", "2013-06-08..2013-06-31"] {
+        says(
+            &project.run(&format!("drift airport_arrivals --reference {dates}")).stderr,
+            &[&format!("--reference {dates}: "), "is not a date", "the path of its file"],
+        );
+    }
     says(
         &project.run("drift airport_arrivals --reference 2013-06-09..2013-06-08").stderr,
         &["2013-06-09 is after"],

@@ -142,6 +142,38 @@ fn no_delay_at_all_may_be_said() {
 }
 
 #[test]
+fn a_row_may_be_allowed_no_lateness_at_all() {
+    for (lateness, late) in [("0s", 1), ("3m", 0)] {
+        let project = Project::empty();
+        // Its rows are available two minutes after they happened.
+        project.write("data/a.csv", "user_id,ts,x\n1,2024-01-01,a\n");
+        let times = format!("event_time: ts\nassumed_delay: 2m\nallowed_lateness: {lateness}\n");
+        project.write("features/all.yaml", numbers().replace("event_time: ts\n", &times));
+        assert!(!project.ok("plan").contains("refused"), "{lateness}");
+        project.ok("apply");
+        assert_eq!(project.json("backfill --all")["views"][0]["late"], late, "{lateness}");
+    }
+}
+
+#[test]
+fn a_folder_that_gives_a_column_of_another_case_is_named_with_how_it_is_declared() {
+    for (name, text) in
+        [("a.csv", "user_id,ts\n1,2024-01-01\n"), ("a.jsonl", "{\"user_id\": 1, \"ts\": \"2024-01-01\"}\n")]
+    {
+        let project = Project::empty();
+        project.write("features/all.yaml", numbers());
+        project.write(&format!("data/X=a/{name}"), text);
+        let declared = "x: {type: string, column: \"X\"}";
+        let said = project.ok("plan");
+        says(&said, &["a folder of it gives a column `X`", declared]);
+        project.write("features/all.yaml", numbers().replace("x: string", declared));
+        assert!(!project.ok("plan").contains("a folder of it"), "{name}");
+        project.ok("apply");
+        assert_eq!(project.json("backfill --all")["views"][0]["rows_loaded"], 1, "{name}");
+    }
+}
+
+#[test]
 fn a_quote_that_takes_later_rows_into_its_field_refuses_the_file_before_any_of_its_rows() {
     let project = Project::empty();
     project.write("features/all.yaml", numbers());

@@ -9,10 +9,10 @@ use feature::{Field, Name, Source, VersionId, View};
 use transform::{BadReason, ViewTransform};
 
 use super::batch_source::{BatchSource, RowReader};
-use super::locate;
 use super::misfit::{HEAD_ROWS, Misfit};
 use super::source_file::{SourceFile, SourceFiles, TableVersions};
 use super::source_rows::RowProblem;
+use super::{columns, locate};
 use crate::blocking;
 use crate::error::MaterializerError;
 
@@ -112,6 +112,10 @@ impl Head<'_> {
                 let mut misfits: Vec<Misfit> = self.rows(reader, schema).unwrap_or_else(named);
                 // What cannot be read is said already.
                 let absent = self.batch_source.absent(schema, self.file).unwrap_or_default();
+                let is_absent =
+                    |field: &&Field| absent.iter().any(|one| one.column.as_ref() == Some(&field.name));
+                let folders = schema.iter().filter(is_absent);
+                misfits.extend(folders.filter_map(|field| self.folder_named_otherwise(field)));
                 misfits.extend(
                     absent
                         .into_iter()
@@ -124,6 +128,12 @@ impl Head<'_> {
                 // The columns that can be read are read, so that everything is reported at once.
                 let fits = |field: &&Field| self.open(std::slice::from_ref(*field)).is_ok();
                 let fitting: Vec<Field> = schema.iter().filter(fits).cloned().collect();
+                misfits.extend(
+                    schema
+                        .iter()
+                        .filter(|field| !fits(field))
+                        .filter_map(|field| self.folder_named_otherwise(field)),
+                );
                 if !fitting.is_empty() {
                     let rows = self.open(&fitting).and_then(|reader| self.rows(reader, &fitting));
                     misfits.extend(rows.unwrap_or_else(named));
@@ -131,6 +141,16 @@ impl Head<'_> {
                 misfits
             }
         }
+    }
+
+    /// That a folder of the file gives a column whose name differs from this one's by case alone.
+    fn folder_named_otherwise(&self, field: &Field) -> Option<Misfit> {
+        let folders: Vec<String> = self.file.partition.iter().map(|(name, _)| name.clone()).collect();
+        let is_taken = |column: &str| columns::is_taken(self.source, column);
+        let stored = self.source.stored_name(&field.name);
+        let otherwise = columns::named_otherwise(field, stored, &folders, &is_taken)?;
+        let problem = format!("a folder of it gives {otherwise}");
+        Some(Misfit { column: Some(field.name.clone()), ..of_file(&self.shown, problem) })
     }
 
     /// A reader of these columns.

@@ -217,7 +217,7 @@ fn sample_json(file: &SourceFile, rows: usize) -> Result<Surveyed, MaterializerE
     Ok(Surveyed { path: file.path.clone(), format: BatchFormat::Json, columns, rows: good, is_whole })
 }
 
-/// What no column can be declared as: as doubles, which JSON gives, they would be other numbers.
+/// What no column can be declared as: as doubles they would be other numbers.
 const LARGE_INTEGERS: &str = "integers beyond int64";
 
 /// Whether a member of a record is an integer of more digits than JSON's reader keeps.
@@ -266,6 +266,9 @@ fn sample_parquet(file: &SourceFile, rows: usize) -> Result<Surveyed, Materializ
     while let Some(batch) = guarded(|| reader.next().transpose()).map_err(failed)? {
         read += batch.num_rows();
         for (column, array) in columns.iter_mut().zip(batch.columns()) {
+            if transform::is_beyond_int64(array) {
+                column.kind = ColumnKind::Other(LARGE_INTEGERS.to_owned());
+            }
             column.values.extend(values(array, &column.kind));
         }
     }

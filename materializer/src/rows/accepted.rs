@@ -3,7 +3,7 @@
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, TimestampMicrosecondArray, UInt64Array};
 use arrow::compute::{concat_batches, filter_record_batch, take_record_batch};
 use arrow::datatypes::TimestampMicrosecondType;
-use feature::{Micros, Position, Provenance, Source, Span, View};
+use feature::{Lateness, Micros, Position, Provenance, Source, Span, View};
 use offline::{Facts, log_batch};
 
 use crate::error::MaterializerError;
@@ -113,7 +113,7 @@ impl AcceptedRows {
         availability: Availability,
     ) -> Result<(RecordBatch, u64), MaterializerError> {
         let (available_at, provenance) = self.available_at(source, view, availability);
-        let lateness = source.allowed_lateness.filter(|_| !view.is_static).map(Span::micros);
+        let lateness = source.allowed_lateness.filter(|_| !view.is_static).map(Lateness::micros);
         let times = self.event_times.iter().zip(&available_at);
         let late: Vec<bool> = times
             .map(|(event, available)| lateness.is_some_and(|lateness| available - event > lateness))

@@ -5,6 +5,7 @@ use std::path::Path;
 use feature::{ServiceRef, Span};
 use serde::Serialize;
 
+use super::not_open_slo::NotOpenSlo;
 use super::openslo::{self, ImportedObjective};
 use crate::error::ProjectError;
 use crate::project::Project;
@@ -29,7 +30,12 @@ pub(crate) async fn compare(project: &Project, file: &Path) -> Result<Vec<Compar
     let text = files::read_text(file, MOST_BYTES).map_err(ProjectError::file("read", file))?;
     let registered = project.registered().await?;
     let mut compared = Vec::new();
-    for imported in openslo::import(&text)? {
+    let wrong = |source| ProjectError::OpenSlo { file: file.to_owned(), source };
+    let imported = openslo::import(&text).map_err(wrong)?;
+    if imported.is_empty() {
+        return Err(wrong(NotOpenSlo::NoObjective));
+    }
+    for imported in imported {
         let freshness = if imported.is_consumer {
             let service = registered.service(&ServiceRef::Exact(imported.id.clone()))?;
             service.consumer.as_ref().and_then(|consumer| consumer.freshness)

@@ -6,8 +6,8 @@ use feature::{Name, Span, VersionId};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::not_open_slo::NotOpenSlo;
 use super::watched::{Watched, WatchedConsumer, WatchedFeature, WatchedView};
-use crate::error::ProjectError;
 
 /// The annotations that a written objective is known by again.
 const WITHIN: &str = "twinstore/within";
@@ -162,14 +162,14 @@ pub struct ImportedObjective {
 }
 
 /// The objectives of a file of OpenSLO v1, one or several documents.
-pub(super) fn import(text: &str) -> Result<Vec<ImportedObjective>, ProjectError> {
+pub(super) fn import(text: &str) -> Result<Vec<ImportedObjective>, NotOpenSlo> {
     let mut found = Vec::new();
     for (index, text) in text.split("\n---").enumerate() {
         let text = text.trim_start_matches('-').trim();
         if text.is_empty() || text.lines().all(|line| line.trim_start().starts_with('#')) {
             continue;
         }
-        let wrong = |why: &str| ProjectError::OpenSlo { document: index + 1, why: why.to_owned() };
+        let wrong = |why: &str| NotOpenSlo::Document { document: index + 1, why: why.to_owned() };
         let value: Value = serde_saphyr::from_str(text).map_err(|error| {
             let first = error.to_string().lines().next().unwrap_or_default().to_owned();
             wrong(&first)

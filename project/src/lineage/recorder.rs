@@ -74,6 +74,11 @@ impl Recorder {
         Ok(recorder)
     }
 
+    /// Which run it is.
+    pub(crate) fn id(&self) -> RunId {
+        self.record.id
+    }
+
     /// Records how a run that goes on is going, where that changed.
     pub(crate) async fn goes_on(&mut self, outcome: Option<RunOutcome>) -> Result<(), ProjectError> {
         if outcome.is_none() || outcome == self.record.outcome {

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use feature::{Provenance, VersionId, View};
-use materializer::{ColumnSummary, Materializer, MaterializerError, MigrationEnd, MigrationReport};
+use feature::{VersionId, View};
+use materializer::{ColumnSummary, Materializer, MaterializerError, MigrationEnd};
 use online::Store;
-use registry::{
-    BackfillDateState, BackfillRecord, BackfillState, Job, KeptColumn, LoadedFile, MAX_FILES, MeasuredRows,
-    Registered, RowCounts, RunOutcome,
-};
+use registry::{BackfillDateState, BackfillRecord, BackfillState, Job, KeptColumn, Registered};
 
 use super::found::{Found, migration};
 use super::keeper::Keeper;
+use super::recorded_run::RecordedRun;
 use super::status::{self, BackfillOutcome};
 use crate::breakers;
 use crate::clock;
@@ -54,17 +52,25 @@ pub(super) async fn execute(
     for column in done().flat_map(|date| &date.columns) {
         add_column(&mut migration.loaded, column);
     }
-    let keeper = Arc::new(Keeper::new(registry.clone(), project.clock, run.clone(), record, dates));
-    let following = keeper.clone().follow();
     let subject = Subject::view(Job::Backfill, view);
     let recorder = Recorder::begin(project, registry, registered, subject).await;
+    let (recorded, not_recorded) = match recorder {
+        Ok(recorder) => {
+            let provenance = target.source.provenance_of_history();
+            (Some(RecordedRun::new(registry.clone(), recorder, provenance)), None)
+        }
+        Err(error) => (None, Some(error.to_string())),
+    };
+    let keeper = Keeper::new(registry.clone(), project.clock, run.clone(), record, dates);
+    let keeper = Arc::new(keeper.recording(recorded));
+    let following = keeper.clone().follow();
     run.report(Event::LoadBegins(view.id.clone()));
-    let migrated = match &recorder {
-        Ok(_) => execution.materializer.migrate(target, &migration, keeper.as_ref()).await,
+    let migrated = match not_recorded {
+        None => execution.materializer.migrate(target, &migration, keeper.as_ref()).await,
         // It is not begun where that cannot be recorded.
-        Err(error) => Err(MaterializerError::NotUsable {
+        Some(why) => Err(MaterializerError::NotUsable {
             view: view.id.clone(),
-            why: error.to_string(),
+            why,
             may_pass: true,
             is_retired: false,
         }),
@@ -90,14 +96,12 @@ pub(super) async fn execute(
     };
     keeper.end(state, error).await;
     let migrated = migrated.map_err(ProjectError::from);
-    if let Ok(recorder) = recorder {
-        let outcome =
-            migrated.as_ref().ok().map(|report| outcome(target.source.provenance_of_history(), report));
+    if let Some(recorded) = keeper.recorded().await {
         let ended = match &migrated {
             Ok(report) => ended(report.end),
             Err(_) => (&migrated).into(),
         };
-        recorder.end(outcome, ended).await;
+        recorded.end(migrated.as_ref().ok(), ended).await;
     }
     let report = migrated?;
     breakers::keep_late_rows_after_load(registry, &execution.materializer, view, project.now()).await;
@@ -128,43 +132,5 @@ fn add_column(columns: &mut Vec<ColumnSummary>, kept: &KeptColumn) {
     match columns.iter_mut().find(|other| other.column == summary.column) {
         Some(other) => other.merge(&summary),
         None => columns.push(summary),
-    }
-}
-
-/// What is recorded of the run.
-fn outcome(provenance: Provenance, report: &MigrationReport) -> RunOutcome {
-    let files = report.files_read.iter().take(MAX_FILES).map(|file| LoadedFile {
-        name: file.name.clone(),
-        content: format!("{:016x}", file.content),
-        rows: file.rows,
-    });
-    let mut rows = RowCounts {
-        warned: report.warned.clone(),
-        newest_event_time: report.newest_event_time,
-        ..RowCounts::default()
-    };
-    for date in report.loaded.values() {
-        rows.read += date.read;
-        rows.loaded += date.loaded;
-        rows.late += date.late;
-        rows.left_out += date.left_out;
-        for (reason, count) in &date.refused {
-            *rows.refused.entry(reason.clone()).or_default() += count;
-        }
-    }
-    let measured = report.delay.measured.as_ref();
-    RunOutcome::Load {
-        files: files.collect(),
-        more_files: report.files_read.len().saturating_sub(MAX_FILES),
-        // A date is what is set aside here, and the backfill is not complete then.
-        quarantined: Vec::new(),
-        more_quarantined: 0,
-        table_version: report.table_version,
-        provenance,
-        assumed_delay: report.delay.delay.filter(|_| provenance == Provenance::Simulated),
-        measured_delay: measured
-            .map(|measured| MeasuredRows { of: measured.of.clone(), rows: measured.rows }),
-        rows,
-        log_version: report.log_version,
     }
 }

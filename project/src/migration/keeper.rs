@@ -17,6 +17,7 @@ use registry::{
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 
+use super::recorded_run::RecordedRun;
 use crate::background::noticed;
 use crate::project::Clock;
 use crate::run::{Event, Run};
@@ -43,6 +44,8 @@ pub(super) struct Keeper {
 struct Kept {
     record: BackfillRecord,
     dates: BTreeMap<EventDate, BackfillDate>,
+    /// The run of this process; `None` where it could not be recorded, or has ended.
+    run: Option<RecordedRun>,
 }
 
 /// A task that ends with this.
@@ -73,8 +76,20 @@ impl Keeper {
             kept: Mutex::new(Kept {
                 record,
                 dates: dates.into_iter().map(|date| (date.date, date)).collect(),
+                run: None,
             }),
         }
+    }
+
+    /// The same, which records what this run loads.
+    pub(super) fn recording(mut self, run: Option<RecordedRun>) -> Self {
+        self.kept.get_mut().run = run;
+        self
+    }
+
+    /// The run, which records no more dates.
+    pub(super) async fn recorded(&self) -> Option<RecordedRun> {
+        self.kept.lock().await.run.take()
     }
 
     /// Looks for requests, and renews how many rows were read, until the result is dropped.
@@ -139,8 +154,17 @@ impl Keeper {
 
     async fn take_in(&self, event: MigrationEvent) {
         let mut kept = self.kept.lock().await;
+        let mut in_log = None;
         let changed = match event {
             MigrationEvent::Planned { dates, delay } => {
+                let is_cut_off = |date: &EventDate| {
+                    kept.dates.get(date).is_some_and(|date| date.state == BackfillDateState::Running)
+                };
+                let loaded = dates.iter().filter(|(_, (_, is_loaded))| *is_loaded).map(|(date, _)| *date);
+                let cut_off = loaded.filter(is_cut_off).collect();
+                if let Some(run) = &mut kept.run {
+                    run.begins(delay.clone(), cut_off);
+                }
                 kept.record.delay = Some(BackfillDelay {
                     delay: delay.delay,
                     measured_of: delay.measured.as_ref().map(|measured| measured.of.clone()),
@@ -159,12 +183,19 @@ impl Keeper {
                 changed
             }
             MigrationEvent::Reading(dates) => {
+                if let Some(run) = &mut kept.run {
+                    run.reads(&dates);
+                }
                 for date in &dates {
                     kept.dates.entry(*date).and_modify(|kept| kept.state = BackfillDateState::Running);
                 }
                 dates
             }
-            MigrationEvent::Loaded(date, report) => self.ended(&mut kept, date, &report, Vec::new()),
+            MigrationEvent::Loaded(date, report) => {
+                let changed = self.ended(&mut kept, date, &report, Vec::new());
+                in_log = Some((date, report));
+                changed
+            }
             MigrationEvent::Failed(date, report, reasons) => {
                 self.run.report(Event::DateFailed {
                     view: self.view.clone(),
@@ -180,6 +211,9 @@ impl Keeper {
             _ => return,
         };
         self.keep(&mut kept, &changed).await;
+        if let (Some((date, report)), Some(run)) = (in_log, &mut kept.run) {
+            run.loaded(&self.view, date, &report).await;
+        }
     }
 
     fn ended(

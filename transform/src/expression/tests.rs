@@ -131,7 +131,11 @@ fn what_is_wrong_is_said_in_one_sentence() {
         ("small + )", "syntax error at line 1, column 9: expected: an expression, found: )"),
         ("small small", "syntax error at line 1, column 7: expected the end of the expression, found: small"),
         ("smal + 1", "unknown column `smal`, did you mean `small`?"),
-        ("zebra", "unknown column `zebra`"),
+        ("zebra", "unknown column `zebra`: there is flag, small, big, "),
+        (
+            "date_part('hour', at at time zone text)",
+            "`AT TIME ZONE` takes one zone for all rows, as in AT TIME ZONE 'America/New_York', and not `text`",
+        ),
         ("uper(text)", "unknown function `uper`, did you mean `upper`?"),
         (
             "small + text",

@@ -1,5 +1,7 @@
 //! The commit of a date, after its checks; and the end of a load: the log is declared whole, then everything goes online.
 
+use std::collections::BTreeMap;
+
 use feature::{EventDate, Micros, OnFailure, Span, counted};
 use offline::{BatchPoint, Marker, Written};
 use online::Mender;
@@ -44,7 +46,7 @@ impl<W: Mender> DateLoad<'_, W> {
         if reasons.is_empty() {
             reasons = check_counts(expected, rows.counts, rows.written);
         }
-        let report = rows.report();
+        let mut report = rows.report();
         if !reasons.is_empty() {
             self.report.failed.insert(date, reasons.clone());
             self.watch.report(MigrationEvent::Failed(date, report, reasons)).await;
@@ -56,7 +58,8 @@ impl<W: Mender> DateLoad<'_, W> {
         }
         let newest = rows.newest.and_then(|time| Micros::new(time).ok());
         self.report.newest_event_time = self.report.newest_event_time.max(newest);
-        self.count_files(date);
+        report.files = self.files_with(date);
+        self.count_files(&report.files);
         self.report.failed.remove(&date);
         self.report.loaded.insert(date, report.clone());
         self.watch.report(MigrationEvent::Loaded(date, report)).await;
@@ -177,16 +180,20 @@ impl<W: Mender> DateLoad<'_, W> {
         }
     }
 
-    fn count_files(&mut self, date: EventDate) {
-        for (file, dates) in self.files.iter().zip(&self.dates.files) {
-            let Some(rows) = dates.get(&date) else { continue };
-            let name = &file.file.name;
-            match self.report.files_read.iter_mut().find(|read| read.name == *name) {
-                Some(read) => read.rows += rows,
-                None => {
-                    let content = file.content.hash;
-                    self.report.files_read.push(FileRead { name: name.clone(), content, rows: *rows });
-                }
+    /// The files that have rows of a date.
+    pub(super) fn files_with(&self, date: EventDate) -> Vec<FileRead> {
+        let with_rows = |(file, dates): (&FileToLoad, &BTreeMap<EventDate, u64>)| {
+            let rows = *dates.get(&date)?;
+            Some(FileRead { name: file.file.name.clone(), content: file.content.hash, rows })
+        };
+        self.files.iter().zip(&self.dates.files).filter_map(with_rows).collect()
+    }
+
+    fn count_files(&mut self, files: &[FileRead]) {
+        for file in files {
+            match self.report.files_read.iter_mut().find(|read| read.name == file.name) {
+                Some(read) => read.rows += file.rows,
+                None => self.report.files_read.push(file.clone()),
             }
         }
     }

@@ -270,7 +270,8 @@ impl<'a, W: Mender> DateLoad<'a, W> {
             let kinds = batch.column(0).as_primitive::<Int8Type>().values();
             loaded += kinds.iter().filter(|kind| **kind == Position::KIND_HISTORY as i8).count() as u64;
         }
-        Ok(DateReport { read: rows, loaded, left_out: rows.saturating_sub(loaded), ..DateReport::default() })
+        let (left_out, files) = (rows.saturating_sub(loaded), self.files_with(date));
+        Ok(DateReport { read: rows, loaded, left_out, files, ..DateReport::default() })
     }
 }
 

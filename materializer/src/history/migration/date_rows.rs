@@ -10,6 +10,7 @@ use super::checks::ColumnSummary;
 use super::observation::Observation;
 use crate::error::MaterializerError;
 use crate::history::file_validator::DateCounts;
+use crate::history::load_report::FileRead;
 use crate::rows::accepted::{AcceptedRows, Availability};
 use crate::rows::counts::RowCounts;
 
@@ -47,6 +48,8 @@ pub struct DateReport {
     pub late: u64,
     /// What the columns hold.
     pub columns: Vec<ColumnSummary>,
+    /// The files that have its rows, each with how many; of a date that is in the log.
+    pub files: Vec<FileRead>,
 }
 
 impl DateRows {
@@ -114,6 +117,7 @@ impl DateRows {
             refused: refused.refused,
             late: self.late,
             columns: self.observation.summaries(),
+            files: Vec::new(),
         }
     }
 }

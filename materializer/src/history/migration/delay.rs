@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use arrow::array::AsArray;
 use arrow::datatypes::{Int8Type, TimestampMicrosecondType};
-use feature::{Position, Provenance, Source, Span, VersionId};
+use feature::{Lateness, Position, Provenance, Source, Span, VersionId};
 use futures::TryStreamExt;
 use offline::{AVAILABLE_AT, EVENT_TIME, Log, OfflineError, POSITION_KIND};
 
@@ -49,7 +49,7 @@ impl HistoryDelay {
             return Ok(Self { delay: None, ..assumed });
         }
         for log in logs.iter().filter(|log| log.version().is_some()) {
-            let mut delays = Delays::new(source.allowed_lateness.unwrap_or(LATE));
+            let mut delays = Delays::new(source.allowed_lateness.and_then(Lateness::span).unwrap_or(LATE));
             read(log, &mut delays).await?;
             if let Some((delay, rows)) = delays.percentile() {
                 let measured = Some(MeasuredDelay { of: log.view().id.clone(), rows });
