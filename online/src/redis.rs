@@ -59,7 +59,7 @@ struct Inner {
     kept: RwLock<HashMap<VersionId, Span>>,
     /// The format was noted in the servers.
     noted: AtomicBool,
-    /// Whose the rows are, as this said or was told.
+    /// Whose the rows are, as a writer said.
     owner: RwLock<Option<String>>,
     /// What may not be gone where somebody only reads.
     seen: OnceLock<SeenBefore>,

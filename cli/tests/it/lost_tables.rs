@@ -83,7 +83,7 @@ fn lists_and_statistics_say_that_the_folder_of_the_logs_is_gone() {
         "dead-letter list",
         "quality quarantine list",
         "quality statistics airport_arrivals",
-        "quality drift airport_arrivals --reference 2013-06-01..2013-06-02",
+        "drift airport_arrivals --reference 2013-06-01..2013-06-02",
     ] {
         finds(&project, words, &[OFFLINE, "`offline.url`"]);
     }
