@@ -53,6 +53,17 @@ impl Project {
         if views.is_empty() { Ok(()) } else { Err(ProjectError::LogsAreGone { folder, views }) }
     }
 
+    /// Whether the log of any registered view has rows. One that cannot be read is said by whoever reads it.
+    pub(crate) async fn has_rows(&self, registered: &Registered) -> bool {
+        let Ok(offline) = self.offline() else { return false };
+        for view in registered.views() {
+            if offline.log(view).await.is_ok_and(|log| log.row_count() > 0) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// The views whose online rows are not the fold of a prefix of their logs, and why: one of the two was restored from a
     /// copy, or is another's. What cannot be read is said by whoever reads it.
     pub(crate) async fn other_prefixes(
@@ -127,11 +138,6 @@ impl Project {
 /// Every registered view.
 pub(crate) fn all_views(registered: &Registered) -> Vec<Arc<View>> {
     registered.views().cloned().collect()
-}
-
-/// Whether any view was loaded.
-pub(crate) fn was_any_loaded(registered: &Registered) -> bool {
-    registered.views().any(|view| was_loaded(registered, view))
 }
 
 /// Whether the first use of a view was to load it.

@@ -13,7 +13,6 @@ use online::{Condition, Store, StoreUrl};
 use registry::{Registered, Registry};
 
 use crate::error::{ProjectError, is_bucket};
-use crate::missing_logs::was_any_loaded;
 use crate::project::Project;
 
 impl Project {
@@ -80,17 +79,21 @@ impl Project {
     /// nobody.
     pub(crate) async fn online_to_read(&self, registered: &Registered) -> Result<Store, ProjectError> {
         let store = self.online().await?;
-        store.refuse_when_emptied(was_any_loaded(registered));
+        // A store on disk has checksums of its own.
+        if store.folder().is_none() {
+            let was_filled = store.owner().await?.is_some() || self.has_rows(registered).await;
+            store.refuse_when_emptied(was_filled);
+        }
         Ok(store)
     }
 
-    /// Whether the online store lies in a server that was emptied: views were loaded, and nothing says whose the rows are.
+    /// Whether the online store lies in a server that was emptied: logs have rows, and nothing says whose the online rows are.
     pub(crate) async fn is_emptied(
         &self,
         store: &Store,
         registered: &Registered,
     ) -> Result<bool, ProjectError> {
-        Ok(store.folder().is_none() && was_any_loaded(registered) && !self.is_owner(store).await?)
+        Ok(store.folder().is_none() && store.owner().await?.is_none() && self.has_rows(registered).await)
     }
 
     /// The online store in whatever condition it is: one that cannot be used was put aside for an empty one.
