@@ -56,7 +56,8 @@ impl ProjectError {
             Self::Registry(RegistryError::BackfillOpen { view, .. }) => {
                 Some(HelpTopic::ResumeBackfill(view.clone()))
             }
-            Self::BackfillRefused(BackfillRefused::Cancelled { view, .. }) | Self::Registry(RegistryError::NoBackfill { view }) => {
+            Self::BackfillRefused(BackfillRefused::Cancelled { view, .. })
+            | Self::Registry(RegistryError::NoBackfill { view }) => {
                 Some(HelpTopic::StartBackfill(view.clone()))
             }
             Self::Offline(error) => error.help(),

@@ -4,8 +4,8 @@
 mod execution;
 mod found;
 mod keeper;
-mod refused;
 mod recorded_run;
+mod refused;
 mod status;
 
 use std::collections::BTreeSet;

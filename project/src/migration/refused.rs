@@ -8,7 +8,9 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum BackfillRefused {
     /// It was cancelled.
-    #[error("backfill {number} of {view} is cancelled and does not go on; another one passes over what it loaded")]
+    #[error(
+        "backfill {number} of {view} is cancelled and does not go on; another one passes over what it loaded"
+    )]
     Cancelled {
         /// The view.
         view: VersionId,
