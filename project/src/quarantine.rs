@@ -117,11 +117,11 @@ async fn record_if_not_done(
     (decision, why): (BatchDecision, &str),
 ) {
     let recorded = async {
-        let is_done = match (state_of(project, target, decide.batch).await?, decision) {
-            (Some(Decision::Releasing | Decision::Released), BatchDecision::Release) => true,
-            (Some(Decision::Dropped), BatchDecision::Drop) => true,
-            _ => false,
-        };
+        let is_done = matches!(
+            (state_of(project, target, decide.batch).await?, decision),
+            (Some(Decision::Releasing | Decision::Released), BatchDecision::Release)
+                | (Some(Decision::Dropped), BatchDecision::Drop)
+        );
         if !is_done {
             let (registry, view) = (project.registry().await?, &target.view.id);
             registry.batch_not_decided(view, decide.batch, decision, why, project.now()).await?;
